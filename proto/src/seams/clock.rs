@@ -1,0 +1,92 @@
+//! Time. Leases and time-outs use CLOCK_BOOTTIME, which counts suspended time too; `std::time::Instant` does not.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+/// A point on a node's monotonic clock, in nanoseconds since an origin of the clock's own. Never leaves its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(pub u64);
+
+impl Instant {
+    /// The time from `earlier` to `self`, zero when `earlier` is the later one.
+    pub fn since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The point `by` later.
+    pub fn after(self, by: Duration) -> Instant {
+        Instant(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Wall time in nanoseconds since the Unix epoch: only for headers, logs and certificates, never for a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(pub u64);
+
+/// Reads and waits for time.
+pub trait Clock: Send + Sync {
+    /// Monotonic, suspended time included.
+    fn now(&self) -> Instant;
+    /// Wall time; may jump.
+    fn wall(&self) -> WallTime;
+    /// Completes at or after `at`, with a grain of 1 ms. Cancel safe.
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()>;
+    /// Completes `by` from now, with a grain of 1 ms. Cancel safe.
+    fn sleep(&self, by: Duration) -> BoxFuture<'static, ()> {
+        self.sleep_until(self.now().after(by))
+    }
+    /// A wait finer than a millisecond, for a Worker that does nothing else meanwhile: production blocks the Worker's
+    /// thread. Used by the committer's pacing.
+    fn pause(&self, by: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The production clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BootClock;
+
+impl Clock for BootClock {
+    fn now(&self) -> Instant {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Instant(t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs())
+    }
+
+    fn wall(&self) -> WallTime {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        WallTime(t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs())
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        let wait = at.since(self.now());
+        #[expect(clippy::disallowed_methods, reason = "this is the module that owns waiting")]
+        Box::pin(tokio::time::sleep(wait))
+    }
+
+    fn pause(&self, by: Duration) -> BoxFuture<'static, ()> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "tokio's timers have a grain of 1 ms; this Worker has no other work"
+        )]
+        std::thread::sleep(by);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_subtract_without_wrapping() {
+        let t = Instant(5);
+        assert_eq!(t.since(Instant(7)), Duration::ZERO);
+        assert_eq!(t.after(Duration::from_nanos(3)).since(t), Duration::from_nanos(3));
+    }
+
+    #[test]
+    fn the_boot_clock_moves_forward() {
+        let a = BootClock.now();
+        assert!(BootClock.now() >= a);
+        assert!(BootClock.wall().0 > 1_700_000_000_000_000_000);
+    }
+}

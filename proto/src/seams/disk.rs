@@ -1,0 +1,85 @@
+//! Files. Paths are relative to one data directory, which the implementation owns.
+//!
+//! Asynchronous, so that the simulator can make a call take time or never return. In production the calls run inline
+//! in the poll of the Worker that makes them: no RPC runtime holds a `Disk`.
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+/// How [`Disk::open`] treats an existing or missing file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Fails with `NotFound` when there is none.
+    Existing,
+    /// Fails with `AlreadyExists` when there is one.
+    CreateNew,
+    /// Opens or creates.
+    Create,
+}
+
+/// A directory tree.
+///
+/// Durability: file contents are durable after [`File::sync`]; names (create, rename, remove) after
+/// [`Disk::sync_dir`] of their directory. After a crash the simulator keeps a random part of what was not synced.
+/// # Cancel safety
+/// A dropped future may or may not have acted.
+pub trait Disk: Send + Sync {
+    /// Opens a file for reading and writing.
+    fn open<'a>(&'a self, path: &'a str, mode: OpenMode) -> BoxFuture<'a, io::Result<Arc<dyn File>>>;
+    /// Names in `dir` (files and directories, without their path), ascending. `""` is the root.
+    fn list<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<Vec<String>>>;
+    /// Makes `dir` and its parents; no error when it exists.
+    fn create_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>>;
+    /// Replaces `to` by `from`, as one step.
+    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, io::Result<()>>;
+    /// Removes a file.
+    fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, io::Result<()>>;
+    /// Makes the names in `dir` durable.
+    fn sync_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>>;
+    /// Takes the advisory lock on `path` (created when missing) until the returned guard is dropped or the process
+    /// ends. `WouldBlock` when another process or another mount holds it.
+    fn lock<'a>(&'a self, path: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Send + Sync>>>;
+    /// Bytes that an unprivileged process may still write on this file system.
+    fn free_bytes(&self) -> BoxFuture<'_, io::Result<u64>>;
+}
+
+/// An open file.
+pub trait File: Send + Sync + Debug {
+    /// Writes all of `bufs`, one after the other, from byte `at` on (one vectored write). Extends the file if needed.
+    fn write_at<'a>(&'a self, at: u64, bufs: &'a [Bytes]) -> BoxFuture<'a, io::Result<()>>;
+    /// Reads exactly `len` bytes from byte `at` on; `UnexpectedEof` when the file ends before.
+    fn read_at(&self, at: u64, len: usize) -> BoxFuture<'_, io::Result<Bytes>>;
+    /// Makes the contents and the length durable (fdatasync). Never called again after an error.
+    fn sync(&self) -> BoxFuture<'_, io::Result<()>>;
+    /// Sets the length; new bytes are zero.
+    fn set_len(&self, len: u64) -> BoxFuture<'_, io::Result<()>>;
+    /// The length in bytes.
+    fn len(&self) -> BoxFuture<'_, io::Result<u64>>;
+    /// The synchronous view of the same file, for redb's storage backend.
+    fn blocking(&self) -> Arc<dyn BlockingFile>;
+    /// Waits for the time that synchronous calls on this disk owe: the caller looks at their results only after it.
+    /// Returns at once in production; never returns on a crashed disk.
+    fn settle(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A file by synchronous calls: only on a Worker that owns it. On a crashed disk every call answers an error.
+pub trait BlockingFile: Send + Sync + Debug {
+    /// Fills `out` from byte `at` on.
+    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()>;
+    /// Writes all of `data` at byte `at`.
+    fn write_at(&self, at: u64, data: &[u8]) -> io::Result<()>;
+    /// As [`File::sync`].
+    fn sync(&self) -> io::Result<()>;
+    /// As [`File::set_len`].
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// As [`File::len`].
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file has no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+}

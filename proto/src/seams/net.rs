@@ -1,0 +1,139 @@
+//! Sockets: byte streams that listen and connect. TLS and HTTP lie above.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use futures::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Where to listen or connect.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Address {
+    /// `host:port`; the host is a name or an address.
+    Tcp(String),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(a) => f.write_str(a),
+            Address::Unix(p) => write!(f, "unix:{}", p.display()),
+        }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerAddress {
+    /// A TCP peer.
+    Tcp(SocketAddr),
+    /// A Unix socket's peer.
+    Unix,
+}
+
+/// A connected byte stream.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+/// An owned [`Connection`].
+pub type BoxConnection = Box<dyn Connection>;
+
+/// Accepts connections.
+pub trait Listener: Send {
+    /// The next connection. # Cancel safety: nothing is lost when dropped.
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>>;
+    /// The address really bound (port 0 resolved).
+    fn local(&self) -> Address;
+}
+
+/// An accepted connection. In production a plain socket that is not registered with any runtime yet, so that it can be
+/// handed to another one; call [`Accepted::register`] on the runtime that will serve it.
+pub enum Accepted {
+    /// A TCP socket.
+    Tcp(std::net::TcpStream),
+    /// A Unix socket.
+    Unix(std::os::unix::net::UnixStream),
+    /// The simulator's.
+    Other(BoxConnection),
+}
+
+impl Accepted {
+    /// Ties the connection to the current runtime.
+    pub fn register(self) -> io::Result<BoxConnection> {
+        Ok(match self {
+            Accepted::Tcp(s) => Box::new(tokio::net::TcpStream::from_std(s)?),
+            Accepted::Unix(s) => Box::new(tokio::net::UnixStream::from_std(s)?),
+            Accepted::Other(c) => c,
+        })
+    }
+}
+
+/// Listens and connects.
+pub trait Net: Send + Sync {
+    /// Binds a listener.
+    fn listen<'a>(&'a self, at: &'a Address) -> BoxFuture<'a, io::Result<Box<dyn Listener>>>;
+    /// Connects. The caller sets the deadline.
+    fn connect<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, io::Result<BoxConnection>>;
+}
+
+/// Real sockets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SocketNet;
+
+struct TcpAccept(tokio::net::TcpListener);
+struct UnixAccept(tokio::net::UnixListener, PathBuf);
+
+impl Listener for TcpAccept {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>> {
+        Box::pin(async {
+            let (stream, peer) = self.0.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok((Accepted::Tcp(stream.into_std()?), PeerAddress::Tcp(peer)))
+        })
+    }
+
+    fn local(&self) -> Address {
+        Address::Tcp(self.0.local_addr().map(|a| a.to_string()).unwrap_or_default())
+    }
+}
+
+impl Listener for UnixAccept {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>> {
+        Box::pin(async {
+            let (stream, _) = self.0.accept().await?;
+            Ok((Accepted::Unix(stream.into_std()?), PeerAddress::Unix))
+        })
+    }
+
+    fn local(&self) -> Address {
+        Address::Unix(self.1.clone())
+    }
+}
+
+impl Net for SocketNet {
+    fn listen<'a>(&'a self, at: &'a Address) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        Box::pin(async move {
+            Ok(match at {
+                Address::Tcp(a) => Box::new(TcpAccept(tokio::net::TcpListener::bind(a).await?)) as Box<dyn Listener>,
+                Address::Unix(p) => Box::new(UnixAccept(tokio::net::UnixListener::bind(p)?, p.clone())),
+            })
+        })
+    }
+
+    fn connect<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, io::Result<BoxConnection>> {
+        Box::pin(async move {
+            Ok(match to {
+                Address::Tcp(a) => {
+                    let s = tokio::net::TcpStream::connect(a).await?;
+                    s.set_nodelay(true)?;
+                    Box::new(s) as BoxConnection
+                }
+                Address::Unix(p) => Box::new(tokio::net::UnixStream::connect(p).await?),
+            })
+        })
+    }
+}

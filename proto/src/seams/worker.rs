@@ -1,0 +1,106 @@
+//! Threads. A Worker runs one async body: a named thread with a runtime of its own in production, a task in the
+//! simulator. The factory is `Send`, the future that it makes need not be.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+
+use futures::FutureExt;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// Makes the body's future on the Worker's own thread.
+pub type Body = Box<dyn FnOnce(CancellationToken) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
+/// Starts bodies.
+pub trait Worker: Send + Sync {
+    /// Starts `body` under `name` (at most 15 bytes are kept by Linux). The body ends by draining once `stop` is
+    /// cancelled; if it panics, `stop` is cancelled for all who share it.
+    fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle;
+}
+
+/// The running body.
+pub struct WorkerHandle {
+    name: String,
+    done: oneshot::Receiver<Result<(), String>>,
+}
+
+impl WorkerHandle {
+    /// For implementations of [`Worker`]: the handle and the sender of the body's end.
+    pub fn new(name: &str) -> (oneshot::Sender<Result<(), String>>, WorkerHandle) {
+        let (tx, done) = oneshot::channel();
+        (tx, WorkerHandle { name: name.to_owned(), done })
+    }
+
+    /// Waits for the body's end; the error is the text of its panic.
+    pub async fn join(self) -> Result<(), String> {
+        self.done.await.unwrap_or_else(|_| Err(format!("worker {} vanished", self.name)))
+    }
+}
+
+/// Starts an async function: what [`Worker::start`] does, without the boxes.
+pub fn start<F>(
+    worker: &dyn Worker,
+    name: &str,
+    stop: CancellationToken,
+    body: impl FnOnce(CancellationToken) -> F + Send + 'static,
+) -> WorkerHandle
+where
+    F: Future<Output = ()> + 'static,
+{
+    worker.start(name, stop, Box::new(move |stop| Box::pin(body(stop))))
+}
+
+/// The text of a panic's payload.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic with a payload that is no text".to_owned())
+}
+
+/// Runs `body` to its end, turning a panic into an error and a cancelled `stop`.
+pub(crate) async fn guarded(stop: CancellationToken, body: Body) -> Result<(), String> {
+    let end = AssertUnwindSafe(async { body(stop.clone()).await }).catch_unwind().await;
+    end.map_err(|p| {
+        stop.cancel();
+        panic_text(p.as_ref())
+    })
+}
+
+/// One named thread with a current-thread runtime for each body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThreadWorker;
+
+impl Worker for ThreadWorker {
+    fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle {
+        let (tx, handle) = WorkerHandle::new(name);
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a current-thread runtime needs only an epoll descriptor");
+            let local = tokio::task::LocalSet::new();
+            let end = runtime.block_on(local.run_until(guarded(stop, body)));
+            // The receiver is gone when nobody joins: then nobody wants to know.
+            let _ = tx.send(end);
+        };
+        std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("the operating system gives us a thread");
+        handle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_reaches_join_and_stops_the_siblings() {
+        let stop = CancellationToken::new();
+        let sibling = start(&ThreadWorker, "sibling", stop.clone(), |stop| async move { stop.cancelled().await });
+        let bad = start(&ThreadWorker, "bad", stop, |_| async { panic!("on purpose") });
+        assert_eq!(bad.join().await, Err("on purpose".to_owned()));
+        assert_eq!(sibling.join().await, Ok(()));
+    }
+}

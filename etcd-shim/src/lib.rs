@@ -1,1 +1,18 @@
-//! Placeholder: the crate is being written.
+//! The `naxos` binary: etcd's API, flags and behaviour in front of the engine stack.
+//!
+//! - [`cli`]: the program's entry, signals, `naxos ctl`
+//! - [`config`]: flags, environment, configuration file
+//! - [`http`]: health, version and metrics over HTTP
+//! - [`logging`]: the log in etcd's form
+//! - [`metrics`]: metrics under etcd's names
+//! - [`port`]: connections and the way of a request
+//! - [`tls`]: certificates
+//! - [`version`]: the etcd that this is compatible with
+
+pub mod config;
+pub mod http;
+pub mod logging;
+pub mod metrics;
+pub mod port;
+pub mod tls;
+pub mod version;

@@ -1,0 +1,296 @@
+//! From settings to [`ServerConfig`]: conversions and the checks of etcd's `Validate`, in its order.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::cluster::{check_distinct, check_self, parse_members};
+use super::compaction::AutoCompaction;
+use super::note::Note;
+use super::server_config::{
+    AuthConfig, ClusterConfig, ClusterState, Keepalive, Limits, MetricsLevel, Program, ServerConfig,
+};
+use super::settings::Settings;
+use super::tls_files::{TlsFiles, TlsOptions};
+use super::url::{Url, join};
+use super::{log_config::LogConfig, old_names, tls_options};
+
+/// The longest election time-out in milliseconds.
+const ELECTION_MS_MAX: u64 = 50_000;
+/// Bounds of bcrypt's cost.
+const BCRYPT_COST: std::ops::RangeInclusive<u64> = 4..=31;
+
+/// Makes the configuration or says what does not fit.
+pub(super) fn assemble(
+    mut settings: Settings,
+    program: Program,
+    from_file: bool,
+    notes: &mut Vec<Note>,
+) -> Result<ServerConfig, String> {
+    let feature_gates = old_names::resolve(&mut settings, notes)?;
+    let s = &settings;
+    let log =
+        LogConfig::parse(&s.text("logger"), &s.text("log-level"), &s.text("log-format"), s.set_of("log-outputs"))?;
+    check_urls(s, from_file, notes)?;
+    let name = s.text("name");
+    let advertise_peer_urls = s.urls("initial-advertise-peer-urls");
+    let ignored = old_names::refuse_not_built(s, notes)?;
+    let cluster = cluster(s, &name, &advertise_peer_urls)?;
+    check_timing(s)?;
+    let tls = tls_options(s, notes)?;
+    if !BCRYPT_COST.contains(&s.uint("bcrypt-cost")) {
+        return Err(format!(
+            "--bcrypt-cost: expected {} to {}, found {}",
+            BCRYPT_COST.start(),
+            BCRYPT_COST.end(),
+            s.uint("bcrypt-cost")
+        ));
+    }
+    if name == "default" {
+        notes.push(Note::DefaultName(name.clone()));
+    }
+    Ok(ServerConfig {
+        program,
+        data_dir: data_dir(s, program, &name, notes),
+        name,
+        listen_client_urls: s.urls("listen-client-urls"),
+        listen_client_http_urls: s.urls("listen-client-http-urls"),
+        listen_metrics_urls: s.urls("listen-metrics-urls"),
+        listen_peer_urls: s.urls("listen-peer-urls"),
+        advertise_client_urls: s.urls("advertise-client-urls"),
+        advertise_peer_urls,
+        cluster,
+        limits: limits(s)?,
+        keepalive: Keepalive {
+            min_time: time(s, "grpc-keepalive-min-time"),
+            interval: time(s, "grpc-keepalive-interval"),
+            timeout: time(s, "grpc-keepalive-timeout"),
+        },
+        heartbeat: Duration::from_millis(s.uint("heartbeat-interval")),
+        election_timeout: Duration::from_millis(s.uint("election-timeout")),
+        auto_compaction: AutoCompaction::parse(&s.text("auto-compaction-mode"), &s.text("auto-compaction-retention"))?,
+        compaction_batch_limit: usize::try_from(s.int("compaction-batch-limit"))
+            .ok()
+            .filter(|n| *n > 0)
+            .unwrap_or(1000),
+        compaction_sleep_interval: time_or(s, "compaction-sleep-interval", Duration::from_millis(10)),
+        watch_progress_notify_interval: time_or(s, "watch-progress-notify-interval", Duration::from_secs(600)),
+        warning_unary_request_duration: time_or(s, "warning-unary-request-duration", Duration::from_millis(300)),
+        warning_apply_duration: time(s, "warning-apply-duration"),
+        corrupt_check_time: time(s, "corrupt-check-time"),
+        compact_hash_check_time: time(s, "compact-hash-check-time"),
+        client_tls: client_tls(s)?,
+        peer_tls: peer_tls(s)?,
+        tls,
+        cors: s.set_of("cors"),
+        host_whitelist: s.set_of("host-whitelist"),
+        auth: AuthConfig {
+            token: auth_token(s)?,
+            bcrypt_cost: u32::try_from(s.uint("bcrypt-cost")).unwrap_or(u32::MAX),
+            token_ttl: Duration::from_secs(s.uint("auth-token-ttl")),
+        },
+        feature_gates,
+        metrics: if s.text("metrics") == "extensive" { MetricsLevel::Extensive } else { MetricsLevel::Basic },
+        log,
+        unsafe_no_fsync: s.bool("unsafe-no-fsync"),
+        ignored,
+    })
+}
+
+fn check_urls(s: &Settings, from_file: bool, notes: &mut Vec<Note>) -> Result<(), String> {
+    for name in ["listen-peer-urls", "listen-client-urls", "listen-client-http-urls", "listen-metrics-urls"] {
+        s.urls(name).iter().try_for_each(Url::check_bind)?;
+    }
+    if s.urls("listen-client-http-urls").is_empty() {
+        notes.push(Note::SinglePort);
+    }
+    for name in ["initial-advertise-peer-urls", "advertise-client-urls"] {
+        let urls = s.urls(name);
+        if let Some(empty) = urls.iter().find(|u| u.host_name().is_empty()) {
+            return Err(format!("--{name} {:?} must be \"host:port\" (unexpected empty host ({empty}))", join(&urls)));
+        }
+    }
+    if !from_file && s.is_set("listen-client-urls") && !s.is_set("advertise-client-urls") {
+        return Err("--advertise-client-urls is required when --listen-client-urls is set explicitly".to_owned());
+    }
+    let grpc = s.urls("listen-client-urls");
+    if let Some(twice) =
+        s.urls("listen-client-http-urls").iter().find(|u| grpc.iter().any(|g| g.address() == u.address()))
+    {
+        return Err(format!(
+            "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url {twice}"
+        ));
+    }
+    check_certificates(s)
+}
+
+/// TLS needs a certificate.
+fn check_certificates(s: &Settings) -> Result<(), String> {
+    if !s.text("cert-file").is_empty() && !s.text("key-file").is_empty() {
+        return Ok(());
+    }
+    for name in ["listen-client-urls", "listen-client-http-urls"] {
+        if let Some(url) = s.urls(name).iter().find(|u| u.is_secure()) {
+            return Err(format!(
+                "TLS key/cert (--cert-file, --key-file) must be provided for client url {url} with HTTPS scheme"
+            ));
+        }
+    }
+    if s.urls("listen-metrics-urls").iter().any(Url::is_secure) {
+        return Err("client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url".to_owned());
+    }
+    Ok(())
+}
+
+fn check_timing(s: &Settings) -> Result<(), String> {
+    let (heartbeat, election) = (s.uint("heartbeat-interval"), s.uint("election-timeout"));
+    if heartbeat == 0 {
+        return Err(format!("--heartbeat-interval must be >0 (set to {heartbeat}ms)"));
+    }
+    if election == 0 {
+        return Err(format!("--election-timeout must be >0 (set to {election}ms)"));
+    }
+    if heartbeat.saturating_mul(5) > election {
+        return Err(format!(
+            "--election-timeout[{election}ms] should be at least as 5 times as --heartbeat-interval[{heartbeat}ms]"
+        ));
+    }
+    if election > ELECTION_MS_MAX {
+        return Err(format!(
+            "--election-timeout[{election}ms] is too long, and should be set less than {ELECTION_MS_MAX}ms"
+        ));
+    }
+    if s.int("compact-hash-check-time") <= 0 {
+        return Err(format!(
+            "--compact-hash-check-time must be >0 (set to {})",
+            super::go_duration::format_duration(s.int("compact-hash-check-time"))
+        ));
+    }
+    Ok(())
+}
+
+/// The members, this one among them, alone for now.
+fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig, String> {
+    let text = s.text("initial-cluster");
+    let by_name = |n: &str| advertised.iter().map(|u| format!("{n}={u}")).collect::<Vec<_>>().join(",");
+    let members = match text.as_str() {
+        "" => parse_members(&by_name(if name.is_empty() { "default" } else { name }))?,
+        given => parse_members(given)?,
+    };
+    if !(text.is_empty() && name.is_empty()) {
+        check_self(name, advertised, &members)?;
+    }
+    check_distinct(&members)?;
+    if members.len() > 1 {
+        let names: Vec<&str> = members.keys().map(String::as_str).collect();
+        return Err(format!(
+            "--initial-cluster names {} members ({}): a cluster of several members is not built yet, expected this member alone",
+            members.len(),
+            names.join(", ")
+        ));
+    }
+    let state = if s.text("initial-cluster-state") == "existing" { ClusterState::Existing } else { ClusterState::New };
+    let token = s.text("initial-cluster-token");
+    Ok(ClusterConfig { members, state, token, strict_reconfig_check: s.bool("strict-reconfig-check") })
+}
+
+fn limits(s: &Settings) -> Result<Limits, String> {
+    let size = |name: &str| {
+        let value = s.uint(name);
+        usize::try_from(value)
+            .ok()
+            .filter(|v| (1..=i32::MAX.unsigned_abs() as usize).contains(v))
+            .ok_or_else(|| format!("--{name}: expected 1 to {}, found {value}", i32::MAX))
+    };
+    Ok(Limits {
+        quota_backend_bytes: s.int("quota-backend-bytes"),
+        max_txn_ops: size("max-txn-ops")?,
+        max_request_bytes: size("max-request-bytes")?,
+        max_concurrent_streams: u32::try_from(s.uint("max-concurrent-streams")).unwrap_or(u32::MAX),
+    })
+}
+
+fn auth_token(s: &Settings) -> Result<String, String> {
+    let token = s.text("auth-token");
+    match token.split(',').next().unwrap_or_default() {
+        "simple" | "" => Ok("simple".to_owned()),
+        "jwt" => Err("--auth-token=jwt is not built yet, expected simple".to_owned()),
+        _ => Err(format!("auth: invalid auth options {token:?}, expected simple")),
+    }
+}
+
+fn data_dir(s: &Settings, program: Program, name: &str, notes: &mut Vec<Note>) -> PathBuf {
+    let given = s.text("data-dir");
+    if !given.is_empty() {
+        return given.into();
+    }
+    let suffix = match program {
+        Program::Naxos => "naxos",
+        Program::Etcd => "etcd",
+    };
+    let dir = format!("{name}.{suffix}");
+    notes.push(Note::DefaultDataDir(dir.clone()));
+    dir.into()
+}
+
+fn path(s: &Settings, name: &str) -> Option<PathBuf> {
+    Some(s.text(name)).filter(|t| !t.is_empty()).map(PathBuf::from)
+}
+
+fn client_tls(s: &Settings) -> Result<TlsFiles, String> {
+    let files = TlsFiles {
+        cert: path(s, "cert-file"),
+        key: path(s, "key-file"),
+        trusted_ca: path(s, "trusted-ca-file"),
+        client_cert_auth: s.bool("client-cert-auth"),
+        client_cert: path(s, "client-cert-file"),
+        client_key: path(s, "client-key-file"),
+        allowed_cn: Vec::new(),
+        allowed_hostname: s.list("client-cert-allowed-hostname"),
+        skip_client_san_verification: false,
+    };
+    paired("", files)
+}
+
+fn peer_tls(s: &Settings) -> Result<TlsFiles, String> {
+    let files = TlsFiles {
+        cert: path(s, "peer-cert-file"),
+        key: path(s, "peer-key-file"),
+        trusted_ca: path(s, "peer-trusted-ca-file"),
+        client_cert_auth: s.bool("peer-client-cert-auth"),
+        client_cert: path(s, "peer-client-cert-file"),
+        client_key: path(s, "peer-client-key-file"),
+        allowed_cn: s.list("peer-cert-allowed-cn"),
+        allowed_hostname: s.list("peer-cert-allowed-hostname"),
+        skip_client_san_verification: s.bool("peer-skip-client-san-verification"),
+    };
+    if !files.allowed_cn.is_empty() && !files.allowed_hostname.is_empty() {
+        return Err(
+            "--peer-cert-allowed-cn and --peer-cert-allowed-hostname are both set, expected at most one".to_owned()
+        );
+    }
+    paired("peer-", files)
+}
+
+/// A certificate and its key come together.
+fn paired(prefix: &str, files: TlsFiles) -> Result<TlsFiles, String> {
+    for (cert, key, what) in [(&files.cert, &files.key, ""), (&files.client_cert, &files.client_key, "client-")] {
+        if cert.is_some() != key.is_some() {
+            return Err(format!(
+                "--{prefix}{what}cert-file and --{prefix}{what}key-file must both be present, expected the one that is missing"
+            ));
+        }
+    }
+    Ok(files)
+}
+
+fn tls_options(s: &Settings, notes: &mut Vec<Note>) -> Result<TlsOptions, String> {
+    tls_options::parse(&s.text("tls-min-version"), &s.text("tls-max-version"), &s.list("cipher-suites"), notes)
+}
+
+fn time(s: &Settings, name: &str) -> Duration {
+    Duration::from_nanos(u64::try_from(s.int(name)).unwrap_or(0))
+}
+
+fn time_or(s: &Settings, name: &str, default: Duration) -> Duration {
+    Some(time(s, name)).filter(|t| !t.is_zero()).unwrap_or(default)
+}

@@ -1,0 +1,57 @@
+//! `--initial-cluster`: the members by name.
+
+use std::collections::BTreeMap;
+
+use super::url::{Url, join};
+
+/// Reads `name=url` pairs with commas between them; a name may stand several times. Names may hold spaces and `=` not.
+pub(super) fn parse_members(text: &str) -> Result<BTreeMap<String, Vec<Url>>, String> {
+    let mut members: BTreeMap<String, Vec<Url>> = BTreeMap::new();
+    for pair in text.split(',').map(str::trim) {
+        let (name, url) = pair.split_once('=').filter(|(n, u)| !n.is_empty() && !u.is_empty()).ok_or_else(|| {
+            format!("--initial-cluster: expected name=peer-url with commas between them, found {pair:?}")
+        })?;
+        members.entry(name.to_owned()).or_default().push(Url::parse(url)?);
+    }
+    for urls in members.values_mut() {
+        urls.sort_by_key(ToString::to_string);
+        urls.dedup();
+    }
+    Ok(members)
+}
+
+/// The check of etcd's bootstrap: this member is in the cluster, with the peer URLs that it advertises.
+pub(super) fn check_self(name: &str, advertised: &[Url], members: &BTreeMap<String, Vec<Url>>) -> Result<(), String> {
+    let Some(own) = members.get(name) else {
+        return Err(format!("couldn't find local name {name:?} in the initial cluster configuration"));
+    };
+    if same(own) == same(advertised) {
+        return Ok(());
+    }
+    let given: Vec<String> = own.iter().map(|u| format!("{name}={u}")).collect();
+    Err(format!(
+        "--initial-cluster has {} but --initial-advertise-peer-urls has {}: expected the same URLs for this member",
+        given.join(","),
+        join(advertised)
+    ))
+}
+
+/// No two members may share a URL: requests would reach the wrong one.
+pub(super) fn check_distinct(members: &BTreeMap<String, Vec<Url>>) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for (name, url) in members.iter().flat_map(|(name, urls)| urls.iter().map(move |u| (name, u))) {
+        if let Some(other) = seen.insert(url, name) {
+            return Err(format!(
+                "initial cluster has duplicate URLs: {url} is given for {other:?} and for {name:?}, expected each once"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `localhost` and `127.0.0.1` are one address.
+fn same(urls: &[Url]) -> Vec<String> {
+    let mut texts: Vec<String> = urls.iter().map(|u| u.to_string().replace("://localhost:", "://127.0.0.1:")).collect();
+    texts.sort();
+    texts
+}

@@ -1,0 +1,74 @@
+//! `--auto-compaction-*`: history that the server drops by itself.
+
+use std::time::Duration;
+
+use super::go_duration::parse_duration;
+
+/// What to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoCompaction {
+    /// Everything.
+    Off,
+    /// What is younger than this.
+    Periodic(Duration),
+    /// This many revisions.
+    Revisions(i64),
+}
+
+impl AutoCompaction {
+    /// Reads mode and retention; the errors are etcd's. A bare number is hours or revisions.
+    pub(super) fn parse(mode: &str, retention: &str) -> Result<AutoCompaction, String> {
+        let number = retention.parse::<i64>().ok().filter(|n| *n >= 0);
+        match mode {
+            "" => Err("undefined auto-compaction-mode".to_owned()),
+            "periodic" => {
+                let nanos = match number {
+                    Some(hours) => hours.checked_mul(3_600_000_000_000).ok_or_else(|| {
+                        format!("error parsing CompactionRetention: {retention} hours do not fit (expected at most 292 years)")
+                    })?,
+                    None => Self::duration(retention)?,
+                };
+                Ok(match u64::try_from(nanos) {
+                    Ok(nanos) if nanos > 0 => AutoCompaction::Periodic(Duration::from_nanos(nanos)),
+                    _ => AutoCompaction::Off,
+                })
+            }
+            "revision" => {
+                // A duration's nanoseconds count as revisions: strange, yet so it is in etcd.
+                let revisions = number.map_or_else(|| Self::duration(retention), Ok)?;
+                Ok(if revisions > 0 { AutoCompaction::Revisions(revisions) } else { AutoCompaction::Off })
+            }
+            _ => Err(format!("unknown auto-compaction-mode {mode:?}")),
+        }
+    }
+
+    fn duration(text: &str) -> Result<i64, String> {
+        parse_duration(text).map_err(|e| format!("error parsing CompactionRetention: {e}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_reads_as_in_etcd() {
+        let hours = |h: u64| AutoCompaction::Periodic(Duration::from_secs(3600 * h));
+        let table = [
+            ("periodic", "0", Ok(AutoCompaction::Off)),
+            ("periodic", "1", Ok(hours(1))),
+            ("periodic", "30m", Ok(AutoCompaction::Periodic(Duration::from_secs(1800)))),
+            ("periodic", "-1h", Ok(AutoCompaction::Off)),
+            ("revision", "1000", Ok(AutoCompaction::Revisions(1000))),
+            ("revision", "0", Ok(AutoCompaction::Off)),
+            ("revision", "1us", Ok(AutoCompaction::Revisions(1000))),
+            ("periodic", "x", Err("error parsing CompactionRetention: time: invalid duration \"x\"")),
+            ("periodic", "-1", Err("error parsing CompactionRetention: time: missing unit in duration \"-1\"")),
+            ("x", "0", Err("unknown auto-compaction-mode \"x\"")),
+            ("", "0", Err("undefined auto-compaction-mode")),
+        ];
+        for (mode, retention, wanted) in table {
+            assert_eq!(AutoCompaction::parse(mode, retention), wanted.map_err(str::to_owned), "{mode} {retention}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `--config-file`: YAML whose keys are the names of the flags, with two tables for certificates, as etcd's.
+//!
+//! When there is a file, nothing else counts. Durations are nanoseconds, as in etcd, or Go's texts. Keys that mean
+//! nothing are a warning: etcd is silent about them.
+
+use serde_json::Value as Yaml;
+
+use super::flag::{Flag, Kind};
+use super::note::Note;
+use super::settings::Settings;
+use super::table;
+use super::value::duration_text;
+
+/// Reads the text of a file.
+pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
+        return Ok(settings);
+    }
+    let document: Yaml = serde_saphyr::from_str(text).map_err(|e| format!("error converting YAML to JSON: {e}"))?;
+    let Yaml::Object(top) = document else {
+        return Err("error unmarshaling JSON: expected a map from the names of flags to their values".to_owned());
+    };
+    for (key, value) in &top {
+        match key.as_str() {
+            "client-transport-security" => security(&mut settings, key, "", value, notes)?,
+            "peer-transport-security" => security(&mut settings, key, "peer-", value, notes)?,
+            "socket-options" => table_of(&mut settings, key, value, notes, |k| Some(format!("socket-{k}")))?,
+            "experimental-snapshot-catch-up-entries" => {
+                assign(&mut settings, key, "experimental-snapshot-catchup-entries", value)?;
+            }
+            _ if table::find(key).is_some_and(|f| !matches!(f.name, "config-file" | "version")) => {
+                assign(&mut settings, key, key, value)?;
+            }
+            _ => notes.push(Note::KeyUnknown(key.clone())),
+        }
+    }
+    Ok(settings)
+}
+
+/// One of the two tables for certificates.
+fn security(
+    settings: &mut Settings,
+    key: &str,
+    prefix: &str,
+    value: &Yaml,
+    notes: &mut Vec<Note>,
+) -> Result<(), String> {
+    table_of(settings, key, value, notes, |inner| {
+        Some(match inner {
+            "cert-file"
+            | "key-file"
+            | "trusted-ca-file"
+            | "auto-tls"
+            | "client-cert-auth"
+            | "client-cert-file"
+            | "client-key-file"
+            | "skip-client-san-verification" => format!("{prefix}{inner}"),
+            "allowed-cn" => format!("{prefix}cert-allowed-cn"),
+            "allowed-hostname" if prefix.is_empty() => "client-cert-allowed-hostname".to_owned(),
+            "allowed-hostname" => format!("{prefix}cert-allowed-hostname"),
+            _ => return None,
+        })
+    })
+}
+
+fn table_of(
+    settings: &mut Settings,
+    key: &str,
+    value: &Yaml,
+    notes: &mut Vec<Note>,
+    flag: impl Fn(&str) -> Option<String>,
+) -> Result<(), String> {
+    let Yaml::Object(inner) = value else {
+        return if value.is_null() { Ok(()) } else { Err(format!("invalid {key}: expected a map")) };
+    };
+    for (name, value) in inner {
+        match flag(name).filter(|f| table::find(f).is_some()) {
+            Some(flag) => assign(settings, &format!("{key}.{name}"), &flag, value)?,
+            None => notes.push(Note::KeyUnknown(format!("{key}.{name}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Gives the value of a key to a flag.
+fn assign(settings: &mut Settings, key: &str, flag: &str, value: &Yaml) -> Result<(), String> {
+    let flag = table::find(flag).unwrap_or_else(|| panic!("--{flag} is not in the table of flags"));
+    if value.is_null() {
+        return Ok(());
+    }
+    let text =
+        text_of(flag, value).ok_or_else(|| format!("invalid value {value} for {key}: expected {}", wanted(flag)))?;
+    // The empty text leaves the default, as in etcd's file.
+    if text.is_empty() && flag.kind != Kind::Text {
+        return Ok(());
+    }
+    settings.set(flag, &text).map_err(|e| format!("invalid value {text:?} for {key}: {e}"))
+}
+
+fn text_of(flag: &Flag, value: &Yaml) -> Option<String> {
+    match (flag.kind, value) {
+        (Kind::Duration, Yaml::Number(n)) => n.as_i64().map(duration_text),
+        (Kind::Bool, Yaml::Bool(b)) => Some(b.to_string()),
+        (Kind::Bool, _) | (_, Yaml::Bool(_)) => None,
+        (Kind::Uint | Kind::Uint32 | Kind::Int, Yaml::Number(n)) => Some(n.to_string()),
+        (Kind::Uint | Kind::Uint32 | Kind::Int, _) => None,
+        // `auto-compaction-retention: 5` reads as a number, yet is a text.
+        (Kind::Text, Yaml::Number(n)) => Some(n.to_string()),
+        (Kind::Set | Kind::List | Kind::Urls, Yaml::Array(items)) => {
+            items.iter().map(|i| i.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>().map(|v| v.join(","))
+        }
+        (_, Yaml::String(s)) => Some(s.clone()),
+        _ => None,
+    }
+}
+
+fn wanted(flag: &Flag) -> &'static str {
+    match flag.kind {
+        Kind::Bool => "true or false",
+        Kind::Uint | Kind::Uint32 => "a whole number, 0 or more",
+        Kind::Int => "a whole number",
+        Kind::Duration => "nanoseconds or a text such as \"5s\"",
+        Kind::Set | Kind::List | Kind::Urls => "a text or a list of texts",
+        _ => "a text",
+    }
+}

@@ -1,0 +1,61 @@
+//! `--help`, from the tables.
+
+use std::fmt::Write;
+
+use super::flag::{Flag, Handling, Kind};
+use super::table::GROUPS;
+
+/// The short text under an error of the command line.
+pub fn usage(program: &str) -> String {
+    format!(
+        "Usage:\n
+  {program} [flags]
+    Start a server.\n
+  {program} --config-file <file>
+    Start a server as the YAML file says; other flags and ETCD_ variables then count for nothing.\n
+  {program} ctl --help
+    Look at a running server and command it.\n
+  {program} --version
+    Print the versions.\n
+  {program} -h | --help
+    Explain every flag.\n"
+    )
+}
+
+/// The long text.
+pub fn help() -> String {
+    let mut text = String::from(
+        "\nEvery flag has a variable: --listen-client-urls is ETCD_LISTEN_CLIENT_URLS. A flag and its variable together\n\
+         are refused. Without any flag: one durable node on 127.0.0.1:2379.\n\
+         Durations are texts such as 100ms, 5s, 1h30m. (ignored) marks what is accepted without effect, (not yet) what\n\
+         ends the start.\n",
+    );
+    for group in GROUPS {
+        let _ = write!(text, "\n{}:\n", group.title);
+        for flag in group.flags.iter().filter(|f| f.kind != Kind::Dropped) {
+            describe(&mut text, flag);
+        }
+    }
+    text
+}
+
+fn describe(text: &mut String, flag: &Flag) {
+    let mark = match flag.handling {
+        Handling::Ignored(_) => " (ignored)",
+        Handling::NotBuilt(_) => " (not yet)",
+        _ => "",
+    };
+    let line = match flag.handling {
+        Handling::Used => flag.help.to_owned(),
+        Handling::Ignored(why) => format!("No effect: {why}."),
+        Handling::NotBuilt(what) => format!("Not built yet: {what}."),
+        Handling::Renamed(new) => format!("Old name of --{new}."),
+        Handling::Gate(feature) => format!("Old form of --feature-gates={feature}=true."),
+    };
+    let _ = writeln!(text, "  --{} '{}'{mark}\n    {line}", flag.name, flag.default);
+    if let Kind::Gates = flag.kind {
+        for (name, stage, on) in super::feature_gates::GATES {
+            let _ = writeln!(text, "    {name}=true|false ({stage:?}, default {on})");
+        }
+    }
+}

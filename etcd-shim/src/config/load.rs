@@ -1,0 +1,65 @@
+//! Command line, environment and file in etcd's order: a file wins over everything, a flag and its variable together
+//! are refused.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::assemble::assemble;
+use super::error::Stop;
+use super::note::Note;
+use super::server_config::{Program, ServerConfig};
+use super::{argv, environment, file, old_names};
+
+/// What a start works with.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: ServerConfig,
+    /// Lines for the log.
+    pub notes: Vec<Note>,
+}
+
+/// The program's kind from the name it was started by.
+pub fn program(argv0: &str) -> Program {
+    match Path::new(argv0).file_name().and_then(|n| n.to_str()) {
+        Some("etcd") => Program::Etcd,
+        _ => Program::Naxos,
+    }
+}
+
+/// Reads the configuration from the words after the program's name and the environment.
+pub fn load(program: Program, words: &[String], environment: &BTreeMap<String, String>) -> Result<Loaded, Stop> {
+    old_names::refuse_subcommand(words.first())?;
+    let line = argv::parse(words)?;
+    let mut notes = Vec::new();
+    if let Some(word) = line.rest.first() {
+        return Err(Stop::Invalid { error: format!("{word:?} is not a valid flag"), notes });
+    }
+    let mut settings = line.settings;
+    if settings.bool("version") {
+        return Err(Stop::Version);
+    }
+    let mut path = settings.text("config-file");
+    if path.is_empty() {
+        path = environment.get("ETCD_CONFIG_FILE").cloned().unwrap_or_default();
+    }
+    let from_file = !path.is_empty();
+    if from_file {
+        match read_file(&path, &mut notes) {
+            Ok(from) => settings = from,
+            Err(error) => return Err(Stop::Invalid { error, notes }),
+        }
+        notes.push(Note::FileLoaded(path));
+    } else {
+        environment::apply(&mut settings, environment, &mut notes)?;
+    }
+    match assemble(settings, program, from_file, &mut notes) {
+        Ok(config) => Ok(Loaded { config, notes }),
+        Err(error) => Err(Stop::Invalid { error, notes }),
+    }
+}
+
+fn read_file(path: &str, notes: &mut Vec<Note>) -> Result<super::settings::Settings, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("open {path}: {}", crate::tls::os_text(&e)))?;
+    file::parse(&text, notes).map_err(|e| format!("{path}: {e}"))
+}

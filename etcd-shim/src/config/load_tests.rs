@@ -1,0 +1,316 @@
+//! What a real etcd 3.6.16 was seen to do with the same words, variables and files.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+
+fn try_load(words: &[&str], variables: &[(&str, &str)]) -> Result<Loaded, Stop> {
+    let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+    let environment: BTreeMap<String, String> =
+        variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    load(Program::Naxos, &words, &environment)
+}
+
+fn good(words: &[&str]) -> ServerConfig {
+    try_load(words, &[]).unwrap_or_else(|e| panic!("{words:?}: {e}")).config
+}
+
+fn file(text: &str) -> Result<Loaded, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("etcd.yml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.display().to_string();
+    try_load(&["--config-file", &path, "--name=flag"], &[("ETCD_NAME", "variable")])
+        .map_err(|e| e.to_string().replace(&path, "FILE"))
+}
+
+#[test]
+fn without_flags_it_is_one_node_on_2379() {
+    let loaded = try_load(&[], &[]).unwrap();
+    let c = loaded.config;
+    assert_eq!((c.name.as_str(), c.data_dir.to_str()), ("default", Some("default.naxos")));
+    assert_eq!(join(&c.listen_client_urls), "http://localhost:2379");
+    assert_eq!(join(&c.cluster.members["default"]), "http://localhost:2380");
+    assert_eq!((c.limits.max_txn_ops, c.limits.max_request_bytes, c.limits.quota_backend_bytes), (128, 1_572_864, 0));
+    assert_eq!(c.keepalive.interval, Duration::from_secs(7200));
+    assert_eq!(c.watch_progress_notify_interval, Duration::from_secs(600));
+    assert_eq!(c.warning_unary_request_duration, Duration::from_millis(300));
+    assert_eq!((c.compaction_batch_limit, c.auto_compaction), (1000, AutoCompaction::Off));
+    assert!(c.cors.contains("*") && c.host_whitelist.contains("*") && c.ignored.is_empty() && !c.unsafe_no_fsync);
+    assert_eq!(
+        loaded.notes,
+        [Note::SinglePort, Note::DefaultName("default".to_owned()), Note::DefaultDataDir("default.naxos".to_owned()),]
+    );
+    let etcd = load(program("/usr/local/bin/etcd"), &["--name=a b".to_owned()], &BTreeMap::new()).unwrap().config;
+    assert_eq!(etcd.data_dir.to_str(), Some("a b.etcd"));
+    assert_eq!(program("etcd-3"), Program::Naxos);
+}
+
+#[test]
+fn the_flags_of_kubeadms_manifest_are_understood() {
+    let c = good(&[
+        "--advertise-client-urls=https://10.0.0.1:2379",
+        "--cert-file=/etc/kubernetes/pki/etcd/server.crt",
+        "--client-cert-auth=true",
+        "--data-dir=/var/lib/etcd",
+        "--feature-gates=InitialCorruptCheck=true",
+        "--initial-advertise-peer-urls=https://10.0.0.1:2380",
+        "--initial-cluster=node=https://10.0.0.1:2380",
+        "--key-file=/etc/kubernetes/pki/etcd/server.key",
+        "--listen-client-urls=https://127.0.0.1:2379,https://10.0.0.1:2379",
+        "--listen-metrics-urls=http://127.0.0.1:2381",
+        "--listen-peer-urls=https://10.0.0.1:2380",
+        "--name=node",
+        "--peer-cert-file=/etc/kubernetes/pki/etcd/peer.crt",
+        "--peer-client-cert-auth=true",
+        "--peer-key-file=/etc/kubernetes/pki/etcd/peer.key",
+        "--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt",
+        "--snapshot-count=10000",
+        "--trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt",
+        "--watch-progress-notify-interval=5s",
+    ]);
+    assert_eq!(join(&c.listen_client_urls), "https://10.0.0.1:2379,https://127.0.0.1:2379");
+    assert!(
+        c.client_tls.client_cert_auth && c.peer_tls.client_cert_auth && c.feature_gates.enabled("InitialCorruptCheck")
+    );
+    assert_eq!(
+        (c.watch_progress_notify_interval, c.ignored),
+        (Duration::from_secs(5), vec!["snapshot-count".to_owned()])
+    );
+    let old = good(&["--experimental-initial-corrupt-check=true", "--experimental-watch-progress-notify-interval=5s"]);
+    assert!(old.feature_gates.enabled("InitialCorruptCheck"));
+    assert_eq!(old.watch_progress_notify_interval, Duration::from_secs(5));
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused_in_the_words_of_etcd() {
+    let table: &[(&[&str], &str)] = &[
+        (&["foo"], "\"foo\" is not a valid flag"),
+        (&["--", "x"], "\"x\" is not a valid flag"),
+        (
+            &["--listen-client-urls=http://foo:1", "--advertise-client-urls=http://foo:1"],
+            "expected IP in URL for binding (http://foo:1)",
+        ),
+        (
+            &["--listen-client-urls=http://127.0.0.1:1"],
+            "--advertise-client-urls is required when --listen-client-urls is set explicitly",
+        ),
+        (&["--listen-client-urls="], "--advertise-client-urls is required when --listen-client-urls is set explicitly"),
+        (
+            &["--advertise-client-urls=http://:1"],
+            "--advertise-client-urls \"http://:1\" must be \"host:port\" (unexpected empty host (http://:1))",
+        ),
+        (&["--heartbeat-interval=0"], "--heartbeat-interval must be >0 (set to 0ms)"),
+        (&["--election-timeout=0"], "--election-timeout must be >0 (set to 0ms)"),
+        (&["--election-timeout=99999"], "--election-timeout[99999ms] is too long, and should be set less than 50000ms"),
+        (
+            &["--election-timeout=100"],
+            "--election-timeout[100ms] should be at least as 5 times as --heartbeat-interval[100ms]",
+        ),
+        (&["--auto-compaction-mode=x"], "unknown auto-compaction-mode \"x\""),
+        (&["--auto-compaction-mode="], "undefined auto-compaction-mode"),
+        (&["--auto-compaction-retention=x"], "error parsing CompactionRetention: time: invalid duration \"x\""),
+        (&["--log-format=foo"], "unknown log format: foo, supported values json, console"),
+        (&["--logger=foo"], "unknown logger option \"foo\""),
+        (&["--logger=capnslog"], "--logger=capnslog is removed in v3.5"),
+        (&["--log-outputs=stderr,default"], "multi logoutput for \"default\" is not supported yet"),
+        (&["--tls-min-version=x"], "unexpected TLS version \"x\" (must be one of: TLS1.2, TLS1.3)"),
+        (
+            &["--warning-unary-request-duration=1s", "--experimental-warning-unary-request-duration=1s"],
+            "both --experimental-warning-unary-request-duration and --warning-unary-request-duration flags are set. Use only --warning-unary-request-duration",
+        ),
+        (
+            &["--corrupt-check-time=1s", "--experimental-corrupt-check-time=1s"],
+            "cannot set --experimental-corrupt-check-time and --corrupt-check-time at the same time, please use --corrupt-check-time only",
+        ),
+        (
+            &["--feature-gates=CompactHashCheck=true", "--experimental-compact-hash-check-enabled"],
+            "cannot specify both flags: --experimental-compact-hash-check-enabled=true and --feature-gates=CompactHashCheck=true at the same time, please just use --feature-gates=CompactHashCheck=true",
+        ),
+        (
+            &["--feature-gates=LeaseCheckpointPersist=true"],
+            "enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint",
+        ),
+        (&["--compact-hash-check-time=0s"], "--compact-hash-check-time must be >0 (set to 0s)"),
+        (
+            &["--listen-client-urls=https://127.0.0.1:1", "--advertise-client-urls=https://127.0.0.1:1"],
+            "TLS key/cert (--cert-file, --key-file) must be provided for client url https://127.0.0.1:1 with HTTPS scheme",
+        ),
+        (
+            &["--listen-metrics-urls=https://127.0.0.1:1"],
+            "client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url",
+        ),
+        (
+            &["--listen-client-http-urls=http://localhost:2379"],
+            "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url http://localhost:2379",
+        ),
+        (
+            &["--name=a", "--initial-cluster=b=http://localhost:2380"],
+            "couldn't find local name \"a\" in the initial cluster configuration",
+        ),
+        (
+            &["--discovery-fallback=proxy"],
+            "v2 proxy is deprecated, and --discovery-fallback can't be configured as \"proxy\"",
+        ),
+        (&["--config-file=/nope"], "open /nope: no such file or directory"),
+        (&["--auth-token=foo"], "auth: invalid auth options \"foo\", expected simple"),
+        (&["--cert-file=a"], "--cert-file and --key-file must both be present, expected the one that is missing"),
+    ];
+    for (words, error) in table {
+        match try_load(words, &[]) {
+            Err(Stop::Invalid { error: found, .. }) => assert_eq!(found, *error, "{words:?}"),
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_not_built_ends_the_start_and_says_so() {
+    let table: &[&[&str]] = &[
+        &["--initial-cluster=default=http://localhost:2380,b=http://127.0.0.1:1"],
+        &["--discovery=http://x"],
+        &["--discovery-srv=x"],
+        &["--discovery-endpoints=x"],
+        &["--force-new-cluster"],
+        &["--auto-tls"],
+        &["--peer-auto-tls=true"],
+        &["--client-crl-file=x"],
+        &["--auth-token=jwt,pub-key=x"],
+        &["--enable-distributed-tracing"],
+        &["--experimental-enable-distributed-tracing"],
+        &["--wal-dir=x"],
+        &["--socket-reuse-port"],
+        &["--enable-log-rotation"],
+        &["--log-outputs=systemd/journal"],
+        &["gateway", "start"],
+        &["grpc-proxy"],
+    ];
+    for words in table {
+        match try_load(words, &[]) {
+            Err(Stop::Invalid { error, .. }) => assert!(error.contains("not built"), "{words:?}: {error}"),
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+    good(&["--auto-tls=false", "--force-new-cluster=false", "--discovery=", "--initial-cluster-state=existing"]);
+}
+
+#[test]
+fn flags_without_effect_are_listed() {
+    let c = good(&[
+        "--snapshot-count=5",
+        "--pre-vote",
+        "--backend-batch-limit=7",
+        "--experimental-snapshot-catchup-entries=9",
+        "--vv",
+    ]);
+    assert_eq!(c.ignored, ["backend-batch-limit", "pre-vote", "snapshot-catchup-entries", "snapshot-count", "vv"]);
+}
+
+#[test]
+fn variables_count_when_the_flag_is_not_there() {
+    let loaded = try_load(
+        &["--heartbeat-interval=50"],
+        &[("ETCD_NAME", "x"), ("ETCD_FOO", "a"), ("ETCD_DATA_DIR", ""), ("HOME", "/")],
+    )
+    .unwrap();
+    assert_eq!(loaded.config.name, "x");
+    assert!(loaded.notes.contains(&Note::VariableUsed { name: "ETCD_NAME".to_owned(), value: "x".to_owned() }));
+    assert!(loaded.notes.contains(&Note::VariableUnknown("ETCD_FOO=a".to_owned())));
+    assert!(loaded.notes.contains(&Note::VariableUnknown("ETCD_DATA_DIR=".to_owned())));
+    assert!(!loaded.notes.contains(&Note::DefaultName("default".to_owned())));
+    for value in ["a", ""] {
+        match try_load(&["--name=b"], &[("ETCD_NAME", value)]) {
+            Err(Stop::Conflict { variable, .. }) => assert_eq!(variable, "ETCD_NAME"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let bad = try_load(&[], &[("ETCD_HEARTBEAT_INTERVAL", "abc")]).unwrap_err().to_string();
+    assert!(bad.starts_with("invalid value \"abc\" for ETCD_HEARTBEAT_INTERVAL: parse error"), "{bad}");
+    let version = try_load(&[], &[("ETCD_VERSION", "true")]).unwrap();
+    assert!(version.notes.contains(&Note::VersionVariable("true".to_owned())));
+    let error = try_load(&[], &[("ETCD_LISTEN_CLIENT_URLS", "http://127.0.0.1:1")]).unwrap_err().to_string();
+    assert_eq!(error, "--advertise-client-urls is required when --listen-client-urls is set explicitly");
+}
+
+#[test]
+fn version_and_help_come_before_every_other_error() {
+    assert!(matches!(try_load(&["--version", "--heartbeat-interval=0"], &[]), Err(Stop::Version)));
+    assert!(matches!(try_load(&["-h", "--bogus"], &[]), Err(Stop::Help)));
+    assert!(matches!(try_load(&["--bogus", "-h"], &[]), Err(Stop::Usage(_))));
+    good(&["--version=false"]);
+    let help = help();
+    for flag in table::flags().filter(|f| f.kind != Kind::Dropped) {
+        assert!(help.contains(&format!("--{} ", flag.name)), "{}", flag.name);
+        assert!(flag.handling != Handling::Used || !flag.help.is_empty(), "{}", flag.name);
+    }
+}
+
+#[test]
+fn a_file_wins_over_flags_and_variables() {
+    let text = "\
+name: file
+# durations are nanoseconds, or texts
+watch-progress-notify-interval: 5000000000
+grpc-keepalive-timeout: 7s
+heartbeat-interval: 50
+auto-compaction-retention: 5
+listen-client-urls: http://127.0.0.1:1
+strict-reconfig-check: false
+log-outputs: [stderr, stdout]
+cipher-suites:
+- TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+client-transport-security:
+  cert-file: a
+  key-file: b
+  client-cert-auth: true
+  trusted-ca-file: c
+peer-transport-security:
+  allowed-cn: [x, z]
+unknown-key: 1
+";
+    let loaded = file(text).unwrap();
+    let c = loaded.config;
+    assert_eq!(c.name, "file");
+    assert_eq!(c.watch_progress_notify_interval, Duration::from_secs(5));
+    assert_eq!((c.keepalive.timeout, c.heartbeat), (Duration::from_secs(7), Duration::from_millis(50)));
+    assert_eq!(c.auto_compaction, AutoCompaction::Periodic(Duration::from_secs(5 * 3600)));
+    assert_eq!(join(&c.listen_client_urls), "http://127.0.0.1:1", "a file needs no advertised URLs");
+    assert!(!c.cluster.strict_reconfig_check && c.client_tls.client_cert_auth);
+    assert_eq!((c.log.outputs.len(), c.peer_tls.allowed_cn), (2, vec!["x".to_owned(), "z".to_owned()]));
+    assert!(loaded.notes.contains(&Note::KeyUnknown("unknown-key".to_owned())));
+    assert_eq!(file("").unwrap().config.name, "default");
+    assert_eq!(file("# nothing\n").unwrap().config.name, "default");
+}
+
+#[test]
+fn a_bad_file_is_refused_with_what_was_expected() {
+    for (text, error) in [
+        ("name: [", "FILE: error converting YAML to JSON: "),
+        ("- a\n- b\n", "FILE: error unmarshaling JSON: expected a map"),
+        (
+            "heartbeat-interval: abc\n",
+            "FILE: invalid value \"abc\" for heartbeat-interval: expected a whole number, 0 or more",
+        ),
+        ("heartbeat-interval: -1\n", "FILE: invalid value \"-1\" for heartbeat-interval: parse error"),
+        ("pre-vote: 1\n", "FILE: invalid value 1 for pre-vote: expected true or false"),
+        ("client-transport-security: 5\n", "FILE: invalid client-transport-security: expected a map"),
+        ("listen-client-urls: foo\n", "FILE: invalid value \"foo\" for listen-client-urls: URL scheme must be"),
+        ("election-timeout: 100\n", "--election-timeout[100ms] should be at least"),
+    ] {
+        let found = file(text).map(|l| l.config.name).unwrap_err();
+        assert!(found.starts_with(error), "{text}: {found}");
+    }
+}
+
+#[test]
+fn every_default_parses_and_no_name_stands_twice() {
+    let mut seen = std::collections::BTreeSet::new();
+    for flag in table::flags() {
+        assert!(seen.insert(flag.name), "{} stands twice", flag.name);
+        super::value::parse_value(flag, flag.default).unwrap_or_else(|e| panic!("--{}: {e}", flag.name));
+        if let Handling::Renamed(new) = flag.handling {
+            assert_eq!(table::find(new).map(|f| f.kind), Some(flag.kind), "{}", flag.name);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Where the log goes and how it looks.
+
+use std::path::PathBuf;
+
+/// Form of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object.
+    Json,
+    /// Fields with tabs between them, for people.
+    Console,
+}
+
+/// A place for lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Least level.
+    pub level: tracing::Level,
+    /// Form of a line.
+    pub format: LogFormat,
+    /// Places, each once.
+    pub outputs: Vec<LogOutput>,
+}
+
+impl Default for LogConfig {
+    fn default() -> LogConfig {
+        LogConfig { level: tracing::Level::INFO, format: LogFormat::Json, outputs: vec![LogOutput::Stderr] }
+    }
+}
+
+impl LogConfig {
+    /// Reads the flags' values; the errors are etcd's.
+    pub(super) fn parse(
+        logger: &str,
+        level: &str,
+        format: &str,
+        outputs: impl IntoIterator<Item = String>,
+    ) -> Result<LogConfig, String> {
+        match logger {
+            "zap" => {}
+            "capnslog" => return Err("--logger=capnslog is removed in v3.5".to_owned()),
+            _ => return Err(format!("unknown logger option {logger:?}")),
+        }
+        let level = match level {
+            "debug" => tracing::Level::DEBUG,
+            "info" | "" => tracing::Level::INFO,
+            "warn" => tracing::Level::WARN,
+            "error" | "dpanic" | "panic" | "fatal" => tracing::Level::ERROR,
+            _ => {
+                return Err(format!(
+                    "unknown level {level:?} for --log-level (expected debug, info, warn, error, panic or fatal)"
+                ));
+            }
+        };
+        let format = match format {
+            "json" | "" => LogFormat::Json,
+            "console" => LogFormat::Console,
+            _ => return Err(format!("unknown log format: {format}, supported values json, console")),
+        };
+        let outputs: Vec<String> = outputs.into_iter().collect();
+        if outputs.len() > 1 && outputs.iter().any(|o| o == "default") {
+            return Err("multi logoutput for \"default\" is not supported yet".to_owned());
+        }
+        let mut places = Vec::new();
+        for output in outputs {
+            let place = match output.as_str() {
+                "default" | "stderr" | "" => LogOutput::Stderr,
+                "stdout" => LogOutput::Stdout,
+                "systemd/journal" => {
+                    return Err("--log-outputs=systemd/journal is not built yet; systemd reads stderr too".to_owned());
+                }
+                path => LogOutput::File(path.into()),
+            };
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        Ok(LogConfig { level, format, outputs: places })
+    }
+}

@@ -1,0 +1,91 @@
+//! What reading the configuration has to say. The log starts only once the configuration is known, so the lines are
+//! kept as values.
+
+/// One line for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A variable took effect.
+    VariableUsed {
+        /// The variable.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// A variable begins with `ETCD_` and is no flag.
+    VariableUnknown(String),
+    /// `ETCD_VERSION` is reserved.
+    VersionVariable(String),
+    /// The configuration file was read.
+    FileLoaded(String),
+    /// A key of the configuration file that is no flag.
+    KeyUnknown(String),
+    /// An old name was used.
+    Deprecated {
+        /// The old name.
+        old: &'static str,
+        /// What to write instead.
+        new: String,
+    },
+    /// A flag without effect was set.
+    Ignored {
+        /// The flag.
+        flag: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+    /// HTTP and gRPC share a port.
+    SinglePort,
+    /// `--name` was not given.
+    DefaultName(String),
+    /// `--data-dir` was not given.
+    DefaultDataDir(String),
+    /// A cipher suite that is not safe enough to be built in.
+    CipherSuiteLeftOut(String),
+}
+
+impl Note {
+    /// Writes the line.
+    pub fn log(&self) {
+        match self {
+            Note::VariableUsed { name, value } => {
+                tracing::info!(
+                    "variable-name" = name,
+                    "variable-value" = value,
+                    "recognized and used environment variable"
+                );
+            }
+            Note::VariableUnknown(text) => {
+                tracing::warn!("environment-variable" = text, "unrecognized environment variable");
+            }
+            Note::VersionVariable(value) => {
+                tracing::warn!(key = "ETCD_VERSION", value, "cannot set special environment variable");
+            }
+            Note::FileLoaded(path) => tracing::info!(
+                path,
+                "loaded server configuration, other configuration command line flags and environment variables will be \
+                 ignored if provided"
+            ),
+            Note::KeyUnknown(key) => tracing::warn!(key, "unrecognized key in the configuration file"),
+            Note::Deprecated { old, new } => {
+                tracing::warn!("flag-name" = format!("--{old}"), "use-instead" = new, "deprecated flag");
+            }
+            Note::Ignored { flag, why } => {
+                tracing::warn!("flag-name" = format!("--{flag}"), why, "flag has no effect - ignoring");
+            }
+            Note::SinglePort => {
+                tracing::warn!("Running http and grpc server on single port. This is not recommended for production.")
+            }
+            Note::DefaultName(name) => tracing::warn!(
+                name,
+                "it isn't recommended to use default name, please set a value for --name. Note that etcd might run \
+                 into issue when multiple members have the same default name"
+            ),
+            Note::DefaultDataDir(dir) => {
+                tracing::warn!("data-dir" = dir, "'data-dir' was empty; using default");
+            }
+            Note::CipherSuiteLeftOut(suite) => {
+                tracing::warn!("cipher-suite" = suite, "cipher suite is not offered: no forward secrecy or no AEAD");
+            }
+        }
+    }
+}

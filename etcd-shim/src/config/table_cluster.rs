@@ -1,0 +1,71 @@
+//! Flags about the cluster that a member belongs to.
+
+use super::flag::{Flag, Kind::*, ignored, not_built, used};
+
+const DISCOVERY: &str = "finding the other members through a discovery service";
+const WITH_DISCOVERY: &str = "it belongs to discovery, which is not there yet";
+
+/// The group "Clustering".
+pub(super) const CLUSTERING: &[Flag] = &[
+    used(
+        "advertise-client-urls",
+        Urls,
+        "http://localhost:2379",
+        "The client URLs as others reach them; needed whenever --listen-client-urls is given.",
+    ),
+    used(
+        "initial-advertise-peer-urls",
+        Urls,
+        "http://localhost:2380",
+        "The peer URLs as the other members reach them.",
+    ),
+    used(
+        "initial-cluster",
+        Text,
+        "",
+        "The members at the first start, as name=peer-url with commas between them. Default: this member alone.",
+    ),
+    used(
+        "initial-cluster-state",
+        Choice(&["new", "existing"]),
+        "new",
+        "Whether the first start makes a cluster (new) or joins one (existing).",
+    ),
+    used("initial-cluster-token", Text, "etcd-cluster", "A text that sets clusters apart which have equal URLs."),
+    used("strict-reconfig-check", Bool, "true", "Refuse a change of members that would cost the quorum."),
+    used(
+        "auto-compaction-mode",
+        Text,
+        "periodic",
+        "How --auto-compaction-retention reads: periodic (a time) or revision (a number of revisions).",
+    ),
+    used(
+        "auto-compaction-retention",
+        Text,
+        "0",
+        "History to keep: a time (`5m`; a bare number is hours) or a number of revisions. 0 never compacts.",
+    ),
+    not_built("force-new-cluster", Bool, "false", "making a cluster of one from a member of a larger one"),
+    ignored("pre-vote", Bool, "true", "a member that was cut off never disturbs the others"),
+    ignored("v2-deprecation", List, "", "there is no v2 store"),
+    ignored("max-learners", Int, "1", "there are no learners yet"),
+    ignored("downgrade-check-time", Duration, "5s", "there are no downgrades yet"),
+    not_built("discovery", Text, "", DISCOVERY),
+    not_built("discovery-endpoints", Set, "", DISCOVERY),
+    not_built("discovery-token", Text, "", DISCOVERY),
+    not_built("discovery-srv", Text, "", "finding the other members through DNS"),
+    not_built("discovery-srv-name", Text, "", "finding the other members through DNS"),
+    not_built("discovery-proxy", Text, "", DISCOVERY),
+    ignored("discovery-fallback", Choice(&["exit", "proxy"]), "exit", WITH_DISCOVERY),
+    ignored("discovery-dial-timeout", Duration, "2s", WITH_DISCOVERY),
+    ignored("discovery-request-timeout", Duration, "5s", WITH_DISCOVERY),
+    ignored("discovery-keepalive-time", Duration, "2s", WITH_DISCOVERY),
+    ignored("discovery-keepalive-timeout", Duration, "6s", WITH_DISCOVERY),
+    ignored("discovery-insecure-transport", Bool, "true", WITH_DISCOVERY),
+    ignored("discovery-insecure-skip-tls-verify", Bool, "false", WITH_DISCOVERY),
+    ignored("discovery-cert", Text, "", WITH_DISCOVERY),
+    ignored("discovery-key", Text, "", WITH_DISCOVERY),
+    ignored("discovery-cacert", Text, "", WITH_DISCOVERY),
+    ignored("discovery-user", Text, "", WITH_DISCOVERY),
+    ignored("discovery-password", Text, "", WITH_DISCOVERY),
+];

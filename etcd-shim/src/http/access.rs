@@ -1,0 +1,65 @@
+//! What etcd puts in front of every HTTP request on a client URL: the check of the Host header against DNS rebinding
+//! (CVE-2018-5702) and the headers that let pages of other origins call.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HOST, ORIGIN,
+};
+use http::{HeaderValue, Method, StatusCode};
+
+use super::page::error;
+use super::routes::HttpState;
+use crate::port::Peer;
+
+/// Wraps every route.
+pub(super) async fn control(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
+    let secure = request.extensions().get::<Arc<Peer>>().is_some_and(|p| p.secure);
+    let host = host_name(&request);
+    let known = |host: &str| {
+        state.host_whitelist.is_empty() || state.host_whitelist.contains("*") || state.host_whitelist.contains(host)
+    };
+    if !secure && !known(&host) {
+        tracing::warn!(host, "rejecting HTTP request to prevent DNS rebinding attacks");
+        return error(StatusCode::MISDIRECTED_REQUEST, &rebinding(&host));
+    }
+    let origin = allowed_origin(&state, &request);
+    let mut response = match *request.method() {
+        Method::OPTIONS => Response::new(axum::body::Body::empty()),
+        _ => next.run(request).await,
+    };
+    if let Some(origin) = origin {
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, OPTIONS, PUT, DELETE"));
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("accept, content-type, authorization"));
+    }
+    response
+}
+
+fn allowed_origin(state: &HttpState, request: &Request) -> Option<HeaderValue> {
+    if state.cors.is_empty() || state.cors.contains("*") {
+        return Some(HeaderValue::from_static("*"));
+    }
+    let origin = request.headers().get(ORIGIN)?;
+    origin.to_str().is_ok_and(|o| state.cors.contains(o)).then(|| origin.clone())
+}
+
+/// The host that was asked for, without its port.
+fn host_name(request: &Request) -> String {
+    let header = || request.headers().get(HOST).and_then(|h| h.to_str().ok());
+    let host = request.uri().authority().map(|a| a.as_str()).or_else(header).unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(h, _)| !h.contains(':') || h.ends_with(']')).map_or(host, |(h, _)| h);
+    name.trim_start_matches('[').trim_end_matches(']').to_owned()
+}
+
+fn rebinding(host: &str) -> String {
+    format!(
+        "\nThe Host header of this request names {host:?}, which this server does not go by.\n\
+         Ask over TLS, or add the name: --host-whitelist {host:?}\n\
+         The check is there against DNS rebinding (CVE-2018-5702)."
+    )
+}

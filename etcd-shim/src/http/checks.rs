@@ -1,0 +1,112 @@
+//! `/livez` and `/readyz`: named checks, each with a path of its own, `?verbose` and `?exclude=`.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use http::{Method, StatusCode};
+
+use super::page::{error, plain, refuse_other_than_get};
+use super::routes::HttpState;
+use super::server_health::AlarmKind;
+
+/// A named check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// No alarm CORRUPT.
+    DataCorruption,
+    /// The local store answers.
+    SerializableRead,
+    /// The log answers.
+    LinearizableRead,
+    /// This member votes.
+    NonLearner,
+}
+
+/// A path and its checks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probe {
+    /// `livez` or `readyz`.
+    pub(super) kind: &'static str,
+    /// In the order of the answer (etcd's changes from start to start).
+    pub(super) checks: &'static [Check],
+}
+
+/// Restarting would help when this fails.
+pub(super) const LIVEZ: Probe = Probe { kind: "livez", checks: &[Check::SerializableRead] };
+/// Requests should go elsewhere while this fails.
+pub(super) const READYZ: Probe = Probe {
+    kind: "readyz",
+    checks: &[Check::DataCorruption, Check::SerializableRead, Check::LinearizableRead, Check::NonLearner],
+};
+
+impl Check {
+    /// Its name in paths and answers.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Check::DataCorruption => "data_corruption",
+            Check::SerializableRead => "serializable_read",
+            Check::LinearizableRead => "linearizable_read",
+            Check::NonLearner => "non_learner",
+        }
+    }
+
+    async fn run(self, state: &HttpState) -> Result<(), String> {
+        match self {
+            Check::DataCorruption => {
+                let corrupt = state.server.alarms().iter().any(|(_, kind)| *kind == AlarmKind::Corrupt);
+                if corrupt { Err("alarm activated: CORRUPT".to_owned()) } else { Ok(()) }
+            }
+            Check::SerializableRead => state.read(true).await,
+            Check::LinearizableRead => state.read(false).await,
+            Check::NonLearner if state.server.is_learner() => Err("not supported for learner".to_owned()),
+            Check::NonLearner => Ok(()),
+        }
+    }
+}
+
+/// Answers a probe: all its checks, or the one of a sub-path.
+pub(super) async fn probe(
+    probe: Probe,
+    only: Option<Check>,
+    State(state): State<Arc<HttpState>>,
+    method: Method,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Response {
+    let path = only.map_or_else(|| format!("/{}", probe.kind), |c| format!("/{}/{}", probe.kind, c.name()));
+    if let Some(refusal) = refuse_other_than_get(&method) {
+        tracing::warn!(path, "status-code" = 405, "Health request error");
+        return refusal;
+    }
+    let excluded: Vec<&str> =
+        query.iter().filter(|(k, v)| k == "exclude" && !v.is_empty()).map(|(_, v)| v.as_str()).collect();
+    let checks: Vec<Check> = match only {
+        Some(check) => vec![check],
+        None => probe.checks.iter().copied().filter(|c| !excluded.contains(&c.name())).collect(),
+    };
+    let unknown: Vec<&&str> = excluded.iter().filter(|e| probe.checks.iter().all(|c| c.name() != **e)).collect();
+    if only.is_none() && !unknown.is_empty() {
+        tracing::warn!("missing-health-checks" = ?unknown, "some health checks cannot be excluded");
+    }
+    let (mut report, mut good) = (String::new(), true);
+    for check in checks {
+        let result = check.run(&state).await;
+        state.metrics.health.record(probe.kind, check.name(), result.is_ok());
+        match result {
+            Ok(()) => report.push_str(&format!("[+]{} ok\n", check.name())),
+            Err(reason) => {
+                good = false;
+                report.push_str(&format!("[-]{} failed: {reason}\n", check.name()));
+            }
+        }
+    }
+    if !good {
+        tracing::error!(path, reason = report, "status-code" = 503, "Health check error");
+        return error(StatusCode::SERVICE_UNAVAILABLE, &report);
+    }
+    if !query.iter().any(|(k, _)| k == "verbose") {
+        report.clear();
+    }
+    report.push_str("ok\n");
+    plain(StatusCode::OK, report)
+}

@@ -1,0 +1,18 @@
+//! HTTP on the client URLs and the metrics URLs, as etcd 3.6 answers it: `/health`, `/livez`, `/readyz`, `/version`,
+//! `/metrics`, `/debug/vars`.
+//!
+//! Status codes, bodies and headers are etcd's, down to Go's `404 page not found`. What the node knows comes through
+//! [`ServerHealth`].
+
+mod access;
+mod checks;
+mod health;
+mod page;
+mod routes;
+mod server_health;
+
+pub use routes::{HttpState, router};
+pub use server_health::{AlarmKind, ServerHealth};
+
+#[cfg(test)]
+mod tests;

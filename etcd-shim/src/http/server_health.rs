@@ -1,0 +1,45 @@
+//! What the HTTP routes ask a node.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+
+/// Why a member raised an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmKind {
+    /// The quota is used up.
+    NoSpace,
+    /// Members differ in their data.
+    Corrupt,
+}
+
+impl fmt::Display for AlarmKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AlarmKind::NoSpace => "NOSPACE",
+            AlarmKind::Corrupt => "CORRUPT",
+        })
+    }
+}
+
+/// A node, as far as its health goes. Deadlines are the caller's.
+pub trait ServerHealth: Send + Sync + 'static {
+    /// Reads one key from the local store. The error is the text of the gRPC status, as etcd prints it.
+    /// # Cancel safety
+    /// Dropping the future ends the read.
+    fn serializable_read(&self) -> BoxFuture<'_, Result<(), String>>;
+    /// Reads one key once everything before now is applied.
+    /// # Cancel safety
+    /// Dropping the future ends the read.
+    fn linearizable_read(&self) -> BoxFuture<'_, Result<(), String>>;
+    /// The alarms that are on, with the members that raised them.
+    fn alarms(&self) -> Vec<(u64, AlarmKind)>;
+    /// Whether some member leads.
+    fn has_leader(&self) -> bool;
+    /// Whether this member only learns.
+    fn is_learner(&self) -> bool;
+    /// The version that the cluster agreed on (`3.6.0`).
+    fn cluster_version(&self) -> Option<String>;
+    /// The version of the stored data (`3.6.0`).
+    fn storage_version(&self) -> Option<String>;
+}

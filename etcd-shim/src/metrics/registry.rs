@@ -1,0 +1,105 @@
+//! A registry that keeps etcd's names to the letter.
+//!
+//! prometheus-client writes OpenMetrics, where every counter ends in `_total` and its header does not. etcd's counters
+//! predate that: some lack the suffix. So counters go in without it and [`super::exposition`] puts the exact name
+//! back; nothing else differs between the two formats for what is used here.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry};
+
+use super::exposition;
+
+/// Labels whose number is small and known.
+pub(super) type Labels<const N: usize> = [(&'static str, String); N];
+
+/// Histograms by labels.
+pub(super) type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// The registry and the exact names of its counters.
+#[derive(Debug, Default)]
+pub(super) struct NamedRegistry {
+    registry: Registry,
+    counters: BTreeMap<String, String>,
+}
+
+impl NamedRegistry {
+    fn add_counter(&mut self, name: &str, help: &str, metric: impl Metric) {
+        let base = name.strip_suffix("_total").unwrap_or(name);
+        self.counters.insert(base.to_owned(), name.to_owned());
+        self.registry.register(base, help, metric);
+    }
+
+    /// A counter.
+    pub(super) fn counter(&mut self, name: &str, help: &str) -> Counter {
+        let counter = Counter::<u64, AtomicU64>::default();
+        self.add_counter(name, help, counter.clone());
+        counter
+    }
+
+    /// A gauge.
+    pub(super) fn gauge(&mut self, name: &str, help: &str) -> Gauge {
+        let gauge = Gauge::default();
+        self.registry.register(name, help, gauge.clone());
+        gauge
+    }
+
+    /// A histogram whose buckets are `start`, `start * 2`, ... `count` of them.
+    pub(super) fn histogram(&mut self, name: &str, help: &str, start: f64, count: u16) -> Histogram {
+        let histogram = Histogram::new(buckets(start, count));
+        self.registry.register(name, help, histogram.clone());
+        histogram
+    }
+
+    /// Counters by labels.
+    pub(super) fn counters<L: LabelSet>(&mut self, name: &str, help: &str) -> Family<L, Counter> {
+        let family = Family::<L, Counter>::default();
+        self.add_counter(name, help, family.clone());
+        family
+    }
+
+    /// Gauges by labels.
+    pub(super) fn gauges<L: LabelSet>(&mut self, name: &str, help: &str) -> Family<L, Gauge> {
+        let family = Family::<L, Gauge>::default();
+        self.registry.register(name, help, family.clone());
+        family
+    }
+
+    /// Histograms by labels.
+    pub(super) fn histograms<L: LabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        new: fn() -> Histogram,
+    ) -> HistogramFamily<L> {
+        let family = HistogramFamily::<L>::new_with_constructor(new);
+        self.registry.register(name, help, family.clone());
+        family
+    }
+
+    /// The text of everything.
+    pub(super) fn encode(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a string does not fail");
+        exposition::to_prometheus(&text, &self.counters)
+    }
+}
+
+/// What may be a set of labels.
+pub(super) trait LabelSet:
+    EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static
+{
+}
+impl<T: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static> LabelSet for T {}
+
+/// Doubling buckets, from decimal arithmetic so that no bound prints as 0.00029999.
+pub(super) fn buckets(start: f64, count: u16) -> impl Iterator<Item = f64> {
+    (0..count).map(move |i| start * f64::from(1_u32 << i))
+}

@@ -1,0 +1,102 @@
+//! What to listen on and how.
+
+use std::sync::Arc;
+
+use naxos_proto::seams::Address;
+
+use crate::config::{Keepalive, ServerConfig, Url};
+use crate::metrics::descriptor_limit;
+use crate::tls::{TlsError, server_config};
+
+/// Connections at once, whatever the system would allow: each may hold some 100 KiB.
+const CONNECTIONS_MAX: usize = 65_536;
+/// File descriptors kept for files and for connections that the node itself opens, as many as etcd keeps.
+const DESCRIPTORS_RESERVED: u64 = 150;
+
+/// What an address serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// gRPC and HTTP.
+    All,
+    /// gRPC only.
+    Grpc,
+    /// HTTP only.
+    Http,
+    /// Metrics and health only.
+    Metrics,
+}
+
+/// One address. An http and an https URL may share it.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Where.
+    pub address: Address,
+    /// Whether plain text is let in.
+    pub plain: bool,
+    /// Whether TLS is let in.
+    pub secure: bool,
+    /// What is served.
+    pub traffic: Traffic,
+}
+
+/// All addresses and the settings of their connections.
+#[derive(Clone)]
+pub struct PortConfig {
+    /// The addresses.
+    pub listeners: Vec<ListenerConfig>,
+    /// TLS, when some address speaks it.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// RPC runtimes, at least 1.
+    pub runtimes: usize,
+    /// Streams of one HTTP/2 connection.
+    pub max_concurrent_streams: u32,
+    /// Pings.
+    pub keepalive: Keepalive,
+    /// Connections at once; further ones wait in the system's queue.
+    pub connections_max: usize,
+}
+
+impl PortConfig {
+    /// The ports that a server's flags describe. Reads the certificates.
+    pub fn from_server(config: &ServerConfig, runtimes: usize) -> Result<PortConfig, TlsError> {
+        let listeners = listeners(config);
+        let tls = match listeners.iter().any(|l| l.secure) {
+            true => Some(server_config(&config.client_tls, &config.tls)?),
+            false => None,
+        };
+        let descriptors = descriptor_limit().saturating_sub(DESCRIPTORS_RESERVED);
+        Ok(PortConfig {
+            listeners,
+            tls,
+            runtimes: runtimes.max(1),
+            max_concurrent_streams: config.limits.max_concurrent_streams,
+            keepalive: config.keepalive,
+            connections_max: usize::try_from(descriptors).unwrap_or(CONNECTIONS_MAX).clamp(1, CONNECTIONS_MAX),
+        })
+    }
+}
+
+fn listeners(config: &ServerConfig) -> Vec<ListenerConfig> {
+    let clients = if config.listen_client_http_urls.is_empty() { Traffic::All } else { Traffic::Grpc };
+    let mut listeners: Vec<ListenerConfig> = Vec::new();
+    let mut add = |urls: &[Url], traffic: Traffic| {
+        for url in urls {
+            match listeners.iter_mut().find(|l| l.address == url.address() && l.traffic == traffic) {
+                Some(same) => {
+                    same.plain |= !url.is_secure();
+                    same.secure |= url.is_secure();
+                }
+                None => listeners.push(ListenerConfig {
+                    address: url.address(),
+                    plain: !url.is_secure(),
+                    secure: url.is_secure(),
+                    traffic,
+                }),
+            }
+        }
+    };
+    add(&config.listen_client_urls, clients);
+    add(&config.listen_client_http_urls, Traffic::Http);
+    add(&config.listen_metrics_urls, Traffic::Metrics);
+    listeners
+}

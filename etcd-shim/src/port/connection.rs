@@ -1,0 +1,161 @@
+//! One connection, from its first byte to its end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use naxos_proto::seams::Clock;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::config::{ListenerConfig, PortConfig};
+use super::dispatch::{Dispatch, Services};
+use super::handoff::Handoff;
+use super::peer::Peer;
+use super::socket::Socket;
+use crate::metrics::ByteCounts;
+
+/// From the accepted socket to the end of the TLS handshake.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+/// From the start of a connection or the last answer to the end of the next HTTP/1 request's headers, as in etcd.
+const HTTP1_HEADERS_MAX: Duration = Duration::from_secs(300);
+/// Bytes that a client may send ahead on one stream: the largest request and some.
+const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+/// Bytes that a client may send ahead on one connection.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// Bytes of one stream's answer that wait for the client.
+const SEND_BUFFER_BYTES: usize = 1 << 20;
+/// Bytes of one request's headers.
+const HEADERS_MAX_BYTES: u32 = 64 << 10;
+/// Streams that a client may cancel before we have looked at them: kube-apiserver cancels watches in bursts.
+const PENDING_RESETS_MAX: usize = 1024;
+/// The first byte of a TLS connection (record type handshake, RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What the connections of one runtime share.
+pub(super) struct Shared {
+    listeners: Vec<ListenerConfig>,
+    tls: Option<TlsAcceptor>,
+    http: auto::Builder<TokioExecutor>,
+    services: Arc<Services>,
+    counts: Arc<ByteCounts>,
+    clock: Arc<dyn Clock>,
+    /// Cancelled when connections shall end once their requests have.
+    pub(super) closing: CancellationToken,
+}
+
+impl Shared {
+    /// What the connections of one runtime share.
+    pub(super) fn new(
+        config: &PortConfig,
+        services: Services,
+        counts: Arc<ByteCounts>,
+        clock: Arc<dyn Clock>,
+    ) -> Shared {
+        Shared {
+            listeners: config.listeners.clone(),
+            tls: config.tls.clone().map(TlsAcceptor::from),
+            http: http(config),
+            services: Arc::new(services),
+            counts,
+            clock,
+            closing: CancellationToken::new(),
+        }
+    }
+}
+
+/// hyper's settings.
+fn http(config: &PortConfig) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HTTP1_HEADERS_MAX);
+    let mut http2 = builder.http2();
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.max_concurrent_streams)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_header_list_size(HEADERS_MAX_BYTES)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .auto_date_header(false);
+    let pings = config.keepalive;
+    if !pings.interval.is_zero() && !pings.timeout.is_zero() {
+        http2.keep_alive_interval(pings.interval).keep_alive_timeout(pings.timeout);
+    }
+    builder
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(handoff: Handoff, shared: Arc<Shared>) {
+    let Handoff { accepted, address, listener, hold: _hold } = handoff;
+    let listener = &shared.listeners[listener];
+    let mut peer = Peer { address, secure: false, certificates: Vec::new() };
+    let opening = async {
+        let mut socket = Socket::new(accepted.register()?, shared.counts.clone());
+        let Some(first) = socket.peek().await? else { return Ok(None) };
+        let secure = listener.secure && (first == TLS_HANDSHAKE || !listener.plain);
+        match shared.tls.as_ref().filter(|_| secure) {
+            Some(tls) => tls.accept(socket).await.map(|s| Some(Opened::Secure(Box::new(s)))),
+            None => Ok(Some(Opened::Plain(socket))),
+        }
+    };
+    let opened = tokio::select! {
+        biased;
+        () = shared.closing.cancelled() => return,
+        opened = opening => opened,
+        () = shared.clock.sleep(HANDSHAKE_MAX) => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "no complete TLS handshake or first byte in time"))
+        }
+    };
+    match opened {
+        Ok(Some(Opened::Plain(socket))) => run(socket, peer, listener, &shared).await,
+        Ok(Some(Opened::Secure(stream))) => {
+            peer.secure = true;
+            let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            peer.certificates = certificates.iter().map(|c| c.clone().into_owned()).collect();
+            run(*stream, peer, listener, &shared).await;
+        }
+        Ok(None) => {}
+        Err(error) => rejected(&peer, &error),
+    }
+}
+
+/// A connection whose way of speaking is settled.
+enum Opened {
+    Plain(Socket),
+    Secure(Box<tokio_rustls::server::TlsStream<Socket>>),
+}
+
+/// Lets requests in until the connection ends or the port closes.
+async fn run<I>(io: I, peer: Peer, listener: &ListenerConfig, shared: &Shared)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let remote = peer.address_text();
+    let dispatch = Dispatch { services: shared.services.clone(), traffic: listener.traffic, peer: Arc::new(peer) };
+    let mut connection = std::pin::pin!(shared.http.serve_connection(TokioIo::new(io), dispatch));
+    let end = tokio::select! {
+        biased;
+        end = connection.as_mut() => end,
+        () = shared.closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = end {
+        tracing::debug!("remote-addr" = remote, error, "connection ended with an error");
+    }
+}
+
+/// Logs a connection that never became one. Half-open ones are common (probes) and no news.
+fn rejected(peer: &Peer, error: &io::Error) {
+    let remote = peer.address_text();
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        tracing::debug!("remote-addr" = remote, "server-name" = "", %error, "rejected connection on client endpoint");
+    } else {
+        tracing::warn!("remote-addr" = remote, "server-name" = "", %error, "rejected connection on client endpoint");
+    }
+}

@@ -1,0 +1,88 @@
+//! The way of one request: gRPC to its service, the rest to axum.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::routing::future::RouteFuture;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response, Version};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tower::Service;
+
+use super::config::Traffic;
+use super::grpc_routes::{GrpcFuture, GrpcRoutes};
+use super::peer::Peer;
+
+/// The services of one runtime.
+pub(super) struct Services {
+    /// gRPC.
+    pub(super) grpc: GrpcRoutes,
+    /// HTTP on client URLs.
+    pub(super) http: Router,
+    /// HTTP on metrics URLs.
+    pub(super) metrics: Router,
+}
+
+/// hyper's service for one connection.
+#[derive(Clone)]
+pub(super) struct Dispatch {
+    /// The runtime's services.
+    pub(super) services: Arc<Services>,
+    /// What the listener serves.
+    pub(super) traffic: Traffic,
+    /// The other end.
+    pub(super) peer: Arc<Peer>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Dispatch {
+    type Response = Response<Either<tonic::body::Body, axum::body::Body>>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answer {
+        let grpc = match self.traffic {
+            Traffic::All => is_grpc(&request),
+            Traffic::Grpc => true,
+            Traffic::Http | Traffic::Metrics => false,
+        };
+        if grpc {
+            if !self.peer.certificates.is_empty() {
+                request.extensions_mut().insert(self.peer.clone());
+            }
+            return Answer::Grpc(self.services.grpc.call(request));
+        }
+        request.extensions_mut().insert(self.peer.clone());
+        let router = if self.traffic == Traffic::Metrics { &self.services.metrics } else { &self.services.http };
+        Answer::Http(router.clone().call(request))
+    }
+}
+
+/// gRPC is HTTP/2 with its own content type.
+fn is_grpc(request: &Request<Incoming>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE);
+    request.version() == Version::HTTP_2 && kind.is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The answer on its way.
+pub(super) enum Answer {
+    /// Of a generated service.
+    Grpc(GrpcFuture),
+    /// Of axum.
+    Http(RouteFuture<Infallible>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Either<tonic::body::Body, axum::body::Body>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Answer::Grpc(future) => future.as_mut().poll(cx).map_ok(|r| r.map(Either::Left)),
+            Answer::Http(future) => Pin::new(future).poll(cx).map_ok(|r| r.map(Either::Right)),
+        }
+    }
+}

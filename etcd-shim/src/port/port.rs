@@ -1,0 +1,147 @@
+//! The ports of a node and their life: bound, serving, drained.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use axum::Router;
+use naxos_proto::seams::{Address, Seams, WorkerHandle, start};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::accept::Acceptor;
+use super::config::{PortConfig, Traffic};
+use super::connection::Shared;
+use super::dispatch::Services;
+use super::error::PortError;
+use super::grpc_routes::GrpcRoutes;
+use super::handoff::{HANDOFFS_MAX, RuntimeInlet};
+use super::runtime;
+use crate::metrics::Metrics;
+
+/// Makes the gRPC services of one runtime, on its own thread. The argument is the runtime's number.
+pub type GrpcFactory = Arc<dyn Fn(usize) -> GrpcRoutes + Send + Sync>;
+/// Makes the HTTP routes of one runtime: for [`Traffic::Metrics`] those of the metrics URLs, else those of clients.
+pub type HttpFactory = Arc<dyn Fn(usize, Traffic) -> Router + Send + Sync>;
+
+/// Ports that are bound: connections queue in the system until [`BoundPort::serve`].
+pub struct BoundPort {
+    seams: Seams,
+    config: PortConfig,
+    addresses: Vec<Address>,
+    inlets: oneshot::Sender<Vec<RuntimeInlet>>,
+    accept: WorkerHandle,
+    stop: CancellationToken,
+}
+
+/// Ports that serve.
+pub struct Port {
+    addresses: Vec<Address>,
+    workers: Vec<WorkerHandle>,
+    stop: CancellationToken,
+}
+
+impl BoundPort {
+    /// Binds every address. `stop` ends everything that comes of it.
+    /// # Cancel safety
+    /// Dropping it closes what was bound.
+    pub async fn bind(seams: Seams, config: PortConfig, stop: CancellationToken) -> Result<BoundPort, PortError> {
+        let (bound, answer) = oneshot::channel();
+        let (inlets, later) = oneshot::channel();
+        let acceptor = Acceptor {
+            seams: seams.clone(),
+            listeners: config.listeners.clone(),
+            connections_max: config.connections_max,
+            bound,
+            inlets: later,
+        };
+        let accept = start(seams.worker.as_ref(), "accept", stop.clone(), |stop| acceptor.run(stop));
+        let addresses = answer.await.map_err(|_| PortError::Vanished)??;
+        Ok(BoundPort { seams, config, addresses, inlets, accept, stop })
+    }
+
+    /// The addresses really bound, in the order of the configuration's listeners.
+    pub fn bound_addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Starts the RPC runtimes and lets connections in.
+    pub fn serve(self, grpc: GrpcFactory, http: HttpFactory, metrics: &Metrics) -> Port {
+        let mut workers = Vec::new();
+        let mut inlets = Vec::new();
+        for index in 0..self.config.runtimes {
+            let (queue, handoffs) = mpsc::channel(HANDOFFS_MAX);
+            inlets.push(RuntimeInlet { queue, load: Arc::new(AtomicUsize::new(0)) });
+            let (config, clock, counts) = (self.config.clone(), self.seams.clock.clone(), metrics.network(index));
+            let (grpc, http) = (grpc.clone(), http.clone());
+            let body = move |stop| async move {
+                let services = Services {
+                    grpc: grpc(index),
+                    http: http(index, Traffic::All),
+                    metrics: http(index, Traffic::Metrics),
+                };
+                let shared = Arc::new(Shared::new(&config, services, counts, clock.clone()));
+                runtime::run(handoffs, shared, clock, stop).await;
+            };
+            workers.push(start(self.seams.worker.as_ref(), &format!("rpc-{index}"), self.stop.clone(), body));
+        }
+        // The accept Worker may have ended by `stop`: then nothing is to be served.
+        let _ = self.inlets.send(inlets);
+        workers.push(self.accept);
+        for (listener, address) in self.config.listeners.iter().zip(&self.addresses) {
+            announce(listener.traffic, listener.plain, listener.secure, address);
+        }
+        Port { addresses: self.addresses, workers, stop: self.stop }
+    }
+}
+
+impl Port {
+    /// Binds and serves.
+    /// # Cancel safety
+    /// Dropping it closes what was bound.
+    pub async fn start(
+        seams: Seams,
+        config: PortConfig,
+        grpc: GrpcFactory,
+        http: HttpFactory,
+        metrics: &Metrics,
+        stop: CancellationToken,
+    ) -> Result<Port, PortError> {
+        Ok(BoundPort::bind(seams, config, stop).await?.serve(grpc, http, metrics))
+    }
+
+    /// The addresses really bound, in the order of the configuration's listeners.
+    pub fn bound_addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Closes the ports and waits until the requests in flight have ended, five seconds at most.
+    /// # Cancel safety
+    /// The ports close all the same.
+    pub async fn drain(self) {
+        self.stop.cancel();
+        for worker in self.workers {
+            if let Err(panic) = worker.join().await {
+                tracing::error!(panic, "a worker of the port panicked");
+            }
+        }
+    }
+}
+
+/// The lines that say what is served where, in etcd's words.
+fn announce(traffic: Traffic, plain: bool, secure: bool, address: &Address) {
+    let traffic = match traffic {
+        Traffic::All => "grpc+http",
+        Traffic::Grpc => "grpc",
+        Traffic::Http => "http",
+        Traffic::Metrics => {
+            tracing::info!(%address, "serving metrics");
+            return;
+        }
+    };
+    if plain {
+        tracing::info!(traffic, %address, "serving client traffic insecurely; this is strongly discouraged!");
+    }
+    if secure {
+        tracing::info!(traffic, %address, "serving client traffic securely");
+    }
+}

@@ -1,0 +1,64 @@
+//! Why TLS cannot start. Each text names the file and what was expected in it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A start with TLS fails.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("open {path}: {reason}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says, as Go puts it.
+        reason: String,
+    },
+    /// A file holds something else.
+    #[error("{path}: expected {expected}, found {found}", path = path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What must be in it.
+        expected: &'static str,
+        /// What is in it.
+        found: String,
+    },
+    /// Certificate and key do not belong together.
+    #[error("{key} is not the private key of the certificate in {cert}: expected a pair ({reason})",
+        key = key.display(), cert = cert.display())]
+    Mismatch {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What rustls says.
+        reason: String,
+    },
+    /// Client certificates are demanded, and nothing says who may sign them.
+    #[error("--client-cert-auth needs --trusted-ca-file: expected a file with the authorities of client certificates")]
+    NoAuthority,
+    /// The certificate flags are incomplete.
+    #[error("TLS key/cert (--cert-file, --key-file) must be provided for URLs with HTTPS scheme")]
+    NoCertificate,
+    /// An entry of `--client-cert-allowed-hostname` is no host name.
+    #[error("--client-cert-allowed-hostname: expected host names, found {0:?}")]
+    HostName(String),
+    /// Versions or suites that do not go together.
+    #[error("TLS versions and cipher suites do not fit together: {0}")]
+    Options(String),
+}
+
+impl TlsError {
+    pub(super) fn read(path: &Path, error: &io::Error) -> TlsError {
+        TlsError::Read { path: path.to_owned(), reason: os_text(error) }
+    }
+}
+
+/// An error of the system as Go writes it: `no such file or directory`.
+pub fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split_once(" (os error").map_or(text.as_str(), |(t, _)| t);
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,16 @@
+//! TLS on the client URLs: rustls with ring.
+//!
+//! Certificate and key are read again when their files change, so that rotation needs no restart; a broken pair on
+//! disk keeps the last good one in use. The authorities for client certificates are read once, as in etcd.
+
+mod client_certificates;
+mod error;
+mod files;
+mod reloading;
+mod server;
+
+pub use error::{TlsError, os_text};
+pub use server::server_config;
+
+#[cfg(test)]
+pub(crate) mod testing;

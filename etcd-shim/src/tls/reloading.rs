@@ -1,0 +1,83 @@
+//! A certificate that follows its files.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::error::TlsError;
+use super::files;
+
+/// What tells that a file was written: time, length and, for a file that was replaced, its number.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+/// Serves the pair in two files, read again at the first handshake after either changed.
+pub(super) struct ReloadingCertificate {
+    cert: PathBuf,
+    key: PathBuf,
+    provider: Arc<CryptoProvider>,
+    current: ArcSwap<CertifiedKey>,
+    seen: Mutex<[Stamp; 2]>,
+}
+
+impl ReloadingCertificate {
+    /// Reads the pair for the first time.
+    pub(super) fn new(
+        cert: PathBuf,
+        key: PathBuf,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<ReloadingCertificate, TlsError> {
+        let seen = [stamp(&cert), stamp(&key)];
+        let pair = load(&cert, &key, &provider)?;
+        Ok(ReloadingCertificate { cert, key, provider, current: ArcSwap::from_pointee(pair), seen: Mutex::new(seen) })
+    }
+
+    fn refresh(&self) {
+        let now = [stamp(&self.cert), stamp(&self.key)];
+        let mut seen = self.seen.lock();
+        if *seen == now {
+            return;
+        }
+        *seen = now;
+        match load(&self.cert, &self.key, &self.provider) {
+            Ok(pair) => {
+                self.current.store(Arc::new(pair));
+                tracing::info!("cert-file" = %self.cert.display(), "read the changed certificate");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the changed certificate is of no use; the one before stays in use");
+            }
+        }
+    }
+}
+
+impl ResolvesServerCert for ReloadingCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.refresh();
+        Some(self.current.load_full())
+    }
+}
+
+impl fmt::Debug for ReloadingCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReloadingCertificate").field("cert", &self.cert).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+fn stamp(path: &PathBuf) -> Stamp {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}
+
+fn load(cert: &PathBuf, key: &PathBuf, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let chain = files::certificates(cert)?;
+    let pair = CertifiedKey::from_der(chain, files::private_key(key)?, provider);
+    pair.map_err(|e| TlsError::Mismatch { cert: cert.clone(), key: key.clone(), reason: e.to_string() })
+}

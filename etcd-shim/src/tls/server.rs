@@ -1,0 +1,61 @@
+//! The server's side of TLS, from the flags.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, SupportedCipherSuite};
+
+use super::client_certificates;
+use super::error::TlsError;
+use super::reloading::ReloadingCertificate;
+use crate::config::{TlsFiles, TlsOptions, TlsVersion};
+
+/// Sessions that a client may resume.
+const SESSIONS_MAX: usize = 4096;
+
+/// Reads the files and makes the configuration of every handshake. HTTP/2 is preferred.
+pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<ServerConfig>, TlsError> {
+    let (Some(cert), Some(key)) = (&files.cert, &files.key) else { return Err(TlsError::NoCertificate) };
+    let provider = Arc::new(CryptoProvider { cipher_suites: suites(options), ..ring::default_provider() });
+    let certificate = ReloadingCertificate::new(cert.clone(), key.clone(), provider.clone())?;
+    let versions: Vec<_> = [(TlsVersion::Tls12, &TLS12), (TlsVersion::Tls13, &TLS13)]
+        .into_iter()
+        .filter(|(version, _)| (options.min..=options.max).contains(version))
+        .map(|(_, supported)| supported)
+        .collect();
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&versions)
+        .map_err(|e| TlsError::Options(e.to_string()))?;
+    let builder = match &files.trusted_ca {
+        // As in etcd, an authority alone is enough to demand certificates.
+        Some(authority) => builder.with_client_cert_verifier(client_certificates::verifier(
+            authority,
+            &files.allowed_hostname,
+            provider,
+        )?),
+        None if files.client_cert_auth || !files.allowed_hostname.is_empty() => return Err(TlsError::NoAuthority),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(certificate));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.session_storage = rustls::server::ServerSessionMemoryCache::new(SESSIONS_MAX);
+    Ok(Arc::new(config))
+}
+
+/// All suites of TLS 1.3, and of TLS 1.2 those that were asked for, in that order.
+fn suites(options: &TlsOptions) -> Vec<SupportedCipherSuite> {
+    let all = ring::default_provider().cipher_suites;
+    if options.cipher_suites.is_empty() {
+        return all;
+    }
+    // rustls knows TLS 1.2's suites by IANA's names too.
+    let named = |name: &String| all.iter().find(|s| format!("{:?}", s.suite()) == *name).copied();
+    let chosen = options.cipher_suites.iter().filter_map(named);
+    let tls13 = all.iter().filter(|s| matches!(s, SupportedCipherSuite::Tls13(_))).copied();
+    tls13.chain(chosen).collect()
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,0 +1,156 @@
+//! Base's header: who proposed the entry and when, and the commands that are Base's own.
+//!
+//! Layout, little-endian: version u8 = 1, kind u8, storage id u64, boot u64, wall time u64 (ns); kind 1 (genesis): log
+//! id u64, cluster version u32, count u16 and as many engine ids u16; kind 2 (switch): engine id u16, on u8.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use naxos_proto::codec::{DecodeError, Reader};
+use naxos_proto::ids::{Boot, EngineId, Incarnation, LogId, StorageId, StoreId};
+use naxos_proto::seams::WallTime;
+
+use crate::engine::EngineSwitch;
+use crate::local_store::{RowKey, StoreReader, Txn, tables};
+
+const HEADER_FORMAT: u8 = 1;
+
+/// Entry 0 of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Genesis {
+    /// The log, which is the cluster.
+    pub log: LogId,
+    /// What every member supports: nobody proposes a command, header, record or message above it.
+    pub cluster_version: u32,
+    /// Engines that are enabled from the start, ascending.
+    pub engines: Vec<EngineId>,
+}
+
+/// What the entry asks of Base itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Nothing: the entry goes up.
+    None,
+    /// The first entry.
+    Genesis(Genesis),
+    /// Turns an engine on or off, from the next position on.
+    Switch(EngineId, bool),
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Who proposed the entry.
+    pub proposer: Incarnation,
+    /// When, by its clock. Apply does not read it (safety rule 9); restore to a time will.
+    pub wall: WallTime,
+    /// What it asks of Base.
+    pub control: Control,
+}
+
+impl Header {
+    /// The bytes of the header.
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(26);
+        out.put_u8(HEADER_FORMAT);
+        out.put_u8(match self.control {
+            Control::None => 0,
+            Control::Genesis(_) => 1,
+            Control::Switch(..) => 2,
+        });
+        out.put_u64_le(self.proposer.storage.0);
+        out.put_u64_le(self.proposer.boot.0);
+        out.put_u64_le(self.wall.0);
+        match &self.control {
+            Control::None => {}
+            Control::Genesis(g) => {
+                out.put_u64_le(g.log.0);
+                out.put_u32_le(g.cluster_version);
+                out.put_u16_le(u16::try_from(g.engines.len()).expect("there are few engines"));
+                g.engines.iter().for_each(|e| out.put_u16_le(e.0));
+            }
+            Control::Switch(engine, on) => {
+                out.put_u16_le(engine.0);
+                out.put_u8((*on).into());
+            }
+        }
+        out.freeze()
+    }
+
+    /// Reads [`Self::encode`]'s bytes.
+    pub fn decode(bytes: Bytes) -> Result<Header, DecodeError> {
+        let mut r = Reader::new(bytes, "base header");
+        r.version(HEADER_FORMAT)?;
+        let kind = r.u8()?;
+        let proposer = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
+        let wall = WallTime(r.u64()?);
+        let control = match kind {
+            0 => Control::None,
+            1 => {
+                let log = LogId(r.u64()?);
+                let cluster_version = r.u32()?;
+                let engines = (0..r.u16()?).map(|_| r.u16().map(EngineId)).collect::<Result<_, _>>()?;
+                Control::Genesis(Genesis { log, cluster_version, engines })
+            }
+            2 => Control::Switch(EngineId(r.u16()?), r.u8()? != 0),
+            _ => return Err(r.rule("names a kind that this build does not know")),
+        };
+        r.end()?;
+        Ok(Header { proposer, wall, control })
+    }
+}
+
+fn switch_row(engine: EngineId) -> RowKey {
+    RowKey::new(StoreId(0), tables::ENGINES, &engine.0.to_be_bytes())
+}
+
+/// Reads the switches that the store remembers.
+pub(super) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, EngineSwitch>) {
+    for (engine, switch) in switches {
+        switch.turn(reader.get(&switch_row(*engine)).is_some_and(|v| v.first() == Some(&1)));
+    }
+}
+
+/// Applies a control entry: the switches to turn once it is committed. Panics on an engine that this binary lacks: it
+/// must not go on past that position.
+pub(super) fn apply_control(
+    txn: &mut Txn<'_>,
+    control: &Control,
+    known: &BTreeMap<EngineId, EngineSwitch>,
+) -> Vec<(EngineSwitch, bool)> {
+    let mut turned = Vec::new();
+    let mut turn = |txn: &mut Txn<'_>, engine: EngineId, on: bool| {
+        let switch = known.get(&engine).unwrap_or_else(|| {
+            panic!("the log enables engine {engine}, which this release does not have: install one that has it")
+        });
+        txn.put(switch_row(engine), Bytes::copy_from_slice(&[on.into()]));
+        turned.push((switch.clone(), on));
+    };
+    match control {
+        Control::None => {}
+        Control::Genesis(genesis) => {
+            let mut row = BytesMut::new();
+            row.put_u64_le(genesis.log.0);
+            row.put_u32_le(genesis.cluster_version);
+            txn.put(RowKey::new(StoreId(0), tables::CLUSTER, b"genesis"), row.freeze());
+            genesis.engines.iter().for_each(|e| turn(txn, *e, true));
+        }
+        Control::Switch(engine, on) => turn(txn, *engine, *on),
+    }
+    turned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_round_trip() {
+        let proposer = Incarnation { storage: StorageId(1), boot: Boot(2) };
+        let genesis = Genesis { log: LogId(3), cluster_version: 4, engines: vec![EngineId(2), EngineId(4)] };
+        for control in [Control::None, Control::Genesis(genesis), Control::Switch(EngineId(3), true)] {
+            let header = Header { proposer, wall: WallTime(9), control };
+            assert_eq!(Header::decode(header.encode()).unwrap(), header);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Base: plays the log into the local store, syncs and trims (Delos, SOSP'21, section 3.1).
+//!
+//! - [`header`]: who proposed an entry and when, genesis, engine switches
+//! - [`player`]: applies entries in order, on whatever thread has the next one
+//!
+//! An entry of this process is applied from memory as soon as it is durable; the log is read only for what others
+//! appended and at the start.
+
+mod header;
+mod player;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use naxos_client::{LogError, SharedLog};
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::Cell;
+use naxos_proto::ids::{EngineId, Incarnation, Lsn};
+use naxos_proto::seams::Clock;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use header::{Control, Genesis, Header};
+use player::Player;
+
+use crate::engine::{Applicator, Engine, EngineSwitch, Proposal};
+use crate::entry::engine_ids;
+use crate::local_store::{LocalStore, StoreReader};
+
+/// Trims are spaced by this much.
+const TRIM_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What Base is made of.
+pub struct BaseConfig {
+    /// The log to play.
+    pub log: Arc<dyn SharedLog>,
+    /// Who proposes here.
+    pub incarnation: Incarnation,
+    /// For the wall time in headers.
+    pub clock: Arc<dyn Clock>,
+    /// The engines of this binary that can be turned on and off.
+    pub switches: BTreeMap<EngineId, EngineSwitch>,
+    /// Asked on the thread that learns that an entry is durable: may it apply right there? It may when it has nothing
+    /// else to do; else the apply Worker is woken.
+    pub apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// The lower half of the bottom engine.
+pub struct Base<A: Applicator> {
+    player: Arc<Player<A>>,
+    log: Arc<dyn SharedLog>,
+    incarnation: Incarnation,
+    clock: Arc<dyn Clock>,
+    reader: StoreReader,
+    trim_point: AtomicU64,
+    trim_wanted: Notify,
+}
+
+impl<A: Applicator> Base<A> {
+    /// A base that has played nothing yet.
+    pub fn new(config: BaseConfig, store: LocalStore, up: A) -> Arc<Self> {
+        let reader = store.reader();
+        header::load_switches(&reader, &config.switches);
+        Arc::new(Self {
+            player: Player::new(Arc::clone(&config.log), store, up, config.switches, config.apply_inline),
+            log: config.log,
+            incarnation: config.incarnation,
+            clock: config.clock,
+            reader,
+            trim_point: AtomicU64::new(0),
+            trim_wanted: Notify::new(),
+        })
+    }
+
+    /// Plays everything that is durable now. At the start, before anything is served.
+    pub async fn replay(&self) -> Result<Lsn, LogError> {
+        let tail = self.log.check_tail().await?;
+        self.player.play_to(tail).await?;
+        Ok(tail)
+    }
+
+    /// The body of the apply Worker: applies what could not be applied where it was learnt, and reads what is missing.
+    pub async fn run(&self, stop: CancellationToken) {
+        self.player.run(stop).await;
+    }
+
+    /// Trims the log behind the trim point, until `stop`.
+    pub async fn tend(&self, stop: CancellationToken) {
+        let mut trimmed = Lsn::ZERO;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.trim_wanted.notified() => {}
+            }
+            let up_to = Lsn(self.trim_point.load(Ordering::Acquire));
+            if up_to > trimmed {
+                match self.log.trim(up_to).await {
+                    Ok(()) => trimmed = up_to,
+                    Err(e) => tracing::warn!(error = %e, up_to = up_to.0, "the log could not be trimmed"),
+                }
+            }
+            self.clock.sleep(TRIM_INTERVAL).await;
+        }
+    }
+
+    /// The lowest position that the log must still hold for this node.
+    pub fn trim_point(&self) -> Lsn {
+        Lsn(self.trim_point.load(Ordering::Acquire))
+    }
+
+    fn header(&self, control: Control) -> Header {
+        Header { proposer: self.incarnation, wall: self.clock.wall(), control }
+    }
+
+    /// Proposes a control entry: it is applied by Base alone. Resolves once it is applied here.
+    pub async fn propose_control(&self, control: Control) -> Result<Lsn, crate::ProposeError> {
+        let mut entry = crate::Entry::default();
+        entry.set_header(engine_ids::BASE, self.header(control).encode());
+        let (done, appended) = Completion::channel();
+        self.log.append(vec![Cell { payload: entry.encode(), commands: 1 }], done);
+        let unknown = || crate::ProposeError::Unknown("the log dropped the append".to_owned());
+        let lsn = appended.await.ok_or_else(unknown)??;
+        self.player.deliver(lsn, entry);
+        self.player.wait_for(lsn.next()).await;
+        Ok(lsn)
+    }
+}
+
+impl<A: Applicator> Engine for Base<A> {
+    fn propose(&self, proposal: Proposal) {
+        let Proposal { mut entry, commands, failed } = proposal;
+        entry.set_header(engine_ids::BASE, self.header(Control::None).encode());
+        let cell = Cell { payload: entry.encode(), commands };
+        let player = Arc::clone(&self.player);
+        let done = Completion::new(move |outcome| match outcome {
+            Ok(lsn) => player.deliver(lsn, entry),
+            Err(e) => {
+                let e: naxos_proto::contracts::AppendError = e;
+                failed.complete(e.into());
+            }
+        });
+        self.log.append(vec![cell], done);
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
+        Box::pin(async {
+            let tail = self.log.check_tail().await?;
+            self.player.ask_for(tail);
+            self.player.wait_for(tail).await;
+            Ok(self.reader.applied())
+        })
+    }
+
+    fn sync_now(&self) -> Option<Lsn> {
+        let tail = self.log.check_tail_now()?;
+        let applied = self.reader.applied();
+        (applied >= tail).then_some(applied)
+    }
+
+    fn set_trim_point(&self, lsn: Lsn) {
+        if self.trim_point.fetch_max(lsn.0, Ordering::AcqRel) < lsn.0 {
+            self.trim_wanted.notify_one();
+        }
+    }
+}

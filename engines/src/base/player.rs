@@ -1,0 +1,212 @@
+//! Applies entries in the order of the log.
+//!
+//! Entries arrive in an inbox, by position. Whoever has the apply lock takes the next ones out of it; a thread that
+//! does not get the lock leaves its entry to the one that has it, which looks again after it let go. So no entry waits
+//! without somebody to apply it, and apply is single-threaded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use naxos_client::{LogError, SharedLog};
+use naxos_proto::ids::{EngineId, Lsn};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::header::{Control, Header, apply_control};
+use crate::engine::{Applicator, EngineSwitch};
+use crate::entry::{Entry, engine_ids};
+use crate::local_store::{LocalStore, StoreReader};
+
+/// Bytes read from the log at once while replaying.
+const READ_BYTES: usize = 4 << 20;
+
+struct ApplyState<A> {
+    store: LocalStore,
+    up: A,
+}
+
+/// See the module.
+pub(super) struct Player<A: Applicator> {
+    log: Arc<dyn SharedLog>,
+    reader: StoreReader,
+    switches: BTreeMap<EngineId, EngineSwitch>,
+    apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
+    inbox: Mutex<BTreeMap<Lsn, Entry>>,
+    apply: Mutex<ApplyState<A>>,
+    /// Somebody wants the store to reach this position.
+    wanted: AtomicU64,
+    wake: Notify,
+    waiters: Mutex<Vec<(Lsn, oneshot::Sender<()>)>>,
+}
+
+impl<A: Applicator> Player<A> {
+    pub(super) fn new(
+        log: Arc<dyn SharedLog>,
+        store: LocalStore,
+        up: A,
+        switches: BTreeMap<EngineId, EngineSwitch>,
+        apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            log,
+            reader: store.reader(),
+            switches,
+            apply_inline,
+            inbox: Mutex::new(BTreeMap::new()),
+            apply: Mutex::new(ApplyState { store, up }),
+            wanted: AtomicU64::new(0),
+            wake: Notify::new(),
+            waiters: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Takes an own entry that is durable at `lsn`.
+    pub(super) fn deliver(&self, lsn: Lsn, entry: Entry) {
+        self.inbox.lock().insert(lsn, entry);
+        if lsn <= self.reader.applied() && (self.apply_inline)() {
+            self.pump();
+        } else {
+            self.ask_for(lsn.next());
+        }
+    }
+
+    /// Asks the apply Worker to play up to `lsn`.
+    pub(super) fn ask_for(&self, lsn: Lsn) {
+        self.wanted.fetch_max(lsn.0, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// Resolves once everything below `lsn` is applied.
+    pub(super) async fn wait_for(&self, lsn: Lsn) {
+        let reached = {
+            let mut waiters = self.waiters.lock();
+            if self.reader.applied() >= lsn {
+                return;
+            }
+            let (tx, rx) = oneshot::channel();
+            waiters.push((lsn, tx));
+            rx
+        };
+        // The sender lives as long as this player.
+        let _ = reached.await;
+    }
+
+    /// Applies what the inbox has next, unless another thread does.
+    fn pump(&self) {
+        loop {
+            {
+                let Some(mut state) = self.apply.try_lock() else { return };
+                while let Some((lsn, entry)) = self.next_entry() {
+                    self.apply_one(&mut state, lsn, &entry);
+                }
+            }
+            // Somebody may have put the next entry in after we looked and failed to get the lock.
+            let applied = self.reader.applied();
+            if !self.inbox.lock().contains_key(&applied) {
+                return;
+            }
+        }
+    }
+
+    fn next_entry(&self) -> Option<(Lsn, Entry)> {
+        let mut inbox = self.inbox.lock();
+        loop {
+            let first = inbox.first_entry()?;
+            let applied = self.reader.applied();
+            if *first.key() > applied {
+                return None;
+            }
+            let found = first.remove_entry();
+            if found.0 == applied {
+                return Some(found);
+            }
+            // Applied already, from the log.
+        }
+    }
+
+    fn apply_one(&self, state: &mut ApplyState<A>, lsn: Lsn, entry: &Entry) {
+        let header = entry.header(engine_ids::BASE).cloned().unwrap_or_default();
+        let header = Header::decode(header).unwrap_or_else(|e| panic!("the entry at {lsn} cannot be applied: {e}"));
+        let ApplyState { store, up } = state;
+        let mut txn = store.begin();
+        if header.control == Control::None {
+            let output = up.apply(&mut txn, lsn, entry);
+            txn.commit(lsn.next());
+            up.post_apply(lsn, output);
+        } else {
+            let turned = apply_control(&mut txn, &header.control, &self.switches);
+            txn.commit(lsn.next());
+            turned.iter().for_each(|(switch, on)| switch.turn(*on));
+        }
+        self.tell_waiters(lsn.next());
+    }
+
+    fn tell_waiters(&self, applied: Lsn) {
+        let mut waiters = self.waiters.lock();
+        if !waiters.is_empty() {
+            for (_, tx) in waiters.extract_if(.., |(lsn, _)| *lsn <= applied) {
+                // Who waited may have left.
+                let _ = tx.send(());
+            }
+        }
+    }
+
+    /// Plays up to `lsn`, reading from the log what the inbox does not have.
+    pub(super) async fn play_to(&self, lsn: Lsn) -> Result<(), LogError> {
+        loop {
+            self.pump();
+            let applied = self.reader.applied();
+            if applied >= lsn {
+                return Ok(());
+            }
+            let upper = self.inbox.lock().first_key_value().map_or(lsn, |(first, _)| lsn.min(*first));
+            if upper <= applied {
+                // Another thread is applying it right now.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let (records, next) = self.log.read(applied, upper, READ_BYTES).await?;
+            let mut state = loop {
+                match self.apply.try_lock() {
+                    Some(state) => break state,
+                    None => std::hint::spin_loop(),
+                }
+            };
+            for record in records {
+                if record.lsn < self.reader.applied() {
+                    continue;
+                }
+                let entry = Entry::decode(record.payload)
+                    .unwrap_or_else(|e| panic!("the entry at {} cannot be read: {e}", record.lsn));
+                self.skip_to(&mut state, record.lsn);
+                self.apply_one(&mut state, record.lsn, &entry);
+            }
+            self.skip_to(&mut state, next);
+        }
+    }
+
+    /// Moves the cursor over junk.
+    fn skip_to(&self, state: &mut ApplyState<A>, lsn: Lsn) {
+        if self.reader.applied() < lsn {
+            state.store.begin().commit(lsn);
+            self.tell_waiters(lsn);
+        }
+    }
+
+    /// The apply Worker.
+    pub(super) async fn run(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.wake.notified() => {}
+            }
+            let wanted = Lsn(self.wanted.load(Ordering::Acquire));
+            if let Err(e) = self.play_to(wanted).await {
+                tracing::error!(error = %e, wanted = wanted.0, "the log cannot be played");
+            }
+        }
+    }
+}

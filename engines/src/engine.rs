@@ -1,0 +1,93 @@
+//! The two contracts of an engine (Delos, SOSP'21, figure 2): [`Engine`] to the layer above, [`Applicator`] to the layer
+//! below. Every engine implements both, in two halves that share its soft state.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::future::BoxFuture;
+use naxos_client::LogError;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::AppendError;
+use naxos_proto::ids::Lsn;
+
+use crate::entry::Entry;
+use crate::local_store::Txn;
+
+/// Why a proposal was not applied here. Safety rule 10: done, not done, unknown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Not done: a queue is full or the log refuses; the text says which. Try again later.
+    #[error("{0}")]
+    Refused(String),
+    /// Not done, and never will be: the node stops.
+    #[error("the node is stopping")]
+    Stopped,
+    /// It may have been done.
+    #[error("it is unknown whether the proposal was done: {0}")]
+    Unknown(String),
+}
+
+impl From<AppendError> for ProposeError {
+    fn from(e: AppendError) -> Self {
+        match e {
+            AppendError::Sealed | AppendError::Refused(_) => ProposeError::Refused(e.to_string()),
+            AppendError::Unknown(why) => ProposeError::Unknown(why),
+        }
+    }
+}
+
+/// A proposal on its way down.
+#[derive(Debug)]
+pub struct Proposal {
+    /// What goes into the log.
+    pub entry: Entry,
+    /// Client commands in it, at least 1.
+    pub commands: u32,
+    /// Called if the entry is not applied here; dropped once it is. The proposer learns of success, and the output, in
+    /// its own `post_apply`: no future has to be polled on the way up (`docs/adr/0001`).
+    pub failed: Completion<ProposeError>,
+}
+
+/// The way down.
+pub trait Engine: Send + Sync {
+    /// Enqueues when called: calls from one thread reach the log in their order.
+    fn propose(&self, proposal: Proposal);
+
+    /// Checks the tail and plays to it; the position that the local store then reflects.
+    /// # Cancel safety: nothing is lost when dropped.
+    fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>>;
+
+    /// The same without yielding, when the tail is known in memory and applied already.
+    fn sync_now(&self) -> Option<Lsn>;
+
+    /// Allows the log to be trimmed up to `lsn`. An engine with an opinion passes on the lower of its own and this.
+    fn set_trim_point(&self, lsn: Lsn);
+}
+
+/// The way up. Apply is a function of the log (safety rule 9): no await, no clock, no randomness.
+pub trait Applicator: Send + 'static {
+    /// What apply yields; only a living proposer waits for it.
+    type Output: Send;
+
+    /// Applies one entry within the transaction of its position.
+    fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, entry: &Entry) -> Self::Output;
+
+    /// After the commit: the only place where soft state changes.
+    fn post_apply(&mut self, lsn: Lsn, output: Self::Output);
+}
+
+/// Whether an engine is enabled. Only apply turns it, at the position after the command (section 4, Engines).
+#[derive(Clone, Debug, Default)]
+pub struct EngineSwitch(Arc<AtomicBool>);
+
+impl EngineSwitch {
+    /// Whether the engine acts.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// For Base, in apply.
+    pub(crate) fn turn(&self, on: bool) {
+        self.0.store(on, Ordering::Release);
+    }
+}

@@ -1,0 +1,235 @@
+//! The redb file: all rows, and the cursor and checksum that belong to them, in one transaction each time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use naxos_proto::ids::Lsn;
+use naxos_proto::seams::{BlockingFile, Disk, File, OpenMode};
+use redb::{ReadableDatabase, TableDefinition};
+
+use crate::local_store::backend::Backend;
+use crate::local_store::delta::FrozenDelta;
+use crate::local_store::row_key::RowKey;
+
+/// Name of the file in the data directory.
+const FILE: &str = "store.redb";
+/// A file under this name was never finished: creating is not crash-safe, renaming is.
+const FILE_NEW: &str = "store.redb.new";
+/// redb's own cache; its default is 1 GiB.
+const CACHE_BYTES: usize = 32 << 20;
+/// Version of the tables below.
+const STORE_FORMAT: u64 = 1;
+
+const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file calls failed.
+    #[error("{file}: {error}")]
+    Io {
+        /// Which file.
+        file: &'static str,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// redb refused.
+    #[error("{FILE}: {0}")]
+    Redb(Box<redb::Error>),
+    /// A format of another version.
+    #[error("{FILE} has format version {found}, this build reads version {STORE_FORMAT}")]
+    Version {
+        /// In the file.
+        found: u64,
+    },
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreError {
+    fn from(e: E) -> Self {
+        StoreError::Redb(Box::new(e.into()))
+    }
+}
+
+/// See the module.
+pub(crate) struct Database {
+    db: redb::Database,
+    blocking: Arc<dyn BlockingFile>,
+    file: Arc<dyn File>,
+}
+
+async fn open_file(disk: &dyn Disk, name: &'static str, mode: OpenMode) -> Result<Arc<dyn File>, StoreError> {
+    disk.open(name, mode).await.map_err(|error| StoreError::Io { file: name, error })
+}
+
+impl Database {
+    /// Opens the file, or makes it under another name and renames it.
+    pub(crate) async fn open(disk: &dyn Disk) -> Result<Self, StoreError> {
+        let names = disk.list("").await.map_err(|error| StoreError::Io { file: FILE, error })?;
+        if !names.iter().any(|n| n == FILE) {
+            let made = Self::create(disk).await?;
+            drop(made);
+            Self::publish(disk).await?;
+        }
+        let opened = Self::open_as(disk, FILE, OpenMode::Existing).await?;
+        let found = opened.meta("format")?.unwrap_or(0);
+        if found != STORE_FORMAT {
+            return Err(StoreError::Version { found });
+        }
+        Ok(opened)
+    }
+
+    /// An empty database under the name of an unfinished one.
+    pub(crate) async fn create(disk: &dyn Disk) -> Result<Self, StoreError> {
+        let io = |error| StoreError::Io { file: FILE_NEW, error };
+        let names = disk.list("").await.map_err(io)?;
+        if names.iter().any(|n| n == FILE_NEW) {
+            disk.remove(FILE_NEW).await.map_err(io)?;
+        }
+        let made = Self::open_as(disk, FILE_NEW, OpenMode::CreateNew).await?;
+        let write = made.write()?;
+        write.open_table(META)?.insert("format", STORE_FORMAT)?;
+        write.open_table(ROWS)?;
+        write.commit()?;
+        made.settle().await;
+        Ok(made)
+    }
+
+    /// Gives the unfinished file its name. An open handle goes on to work.
+    pub(crate) async fn publish(disk: &dyn Disk) -> Result<(), StoreError> {
+        let io = |error| StoreError::Io { file: FILE, error };
+        disk.rename(FILE_NEW, FILE).await.map_err(io)?;
+        disk.sync_dir("").await.map_err(io)
+    }
+
+    async fn open_as(disk: &dyn Disk, name: &'static str, mode: OpenMode) -> Result<Self, StoreError> {
+        let file = open_file(disk, name, mode).await?;
+        let blocking = file.blocking();
+        let backend = Backend::new(Arc::clone(&blocking));
+        let db = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+        file.settle().await;
+        Ok(Self { db, blocking, file })
+    }
+
+    /// Waits for the time that synchronous calls owe: look at their results only after it.
+    pub(crate) async fn settle(&self) {
+        self.file.settle().await;
+    }
+
+    fn write(&self) -> Result<redb::WriteTransaction, StoreError> {
+        let mut write = self.db.begin_write()?;
+        // Without it, reopening after a kill walks the whole file.
+        write.set_quick_repair(true);
+        Ok(write)
+    }
+
+    fn meta(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let read = self.db.begin_read()?;
+        let table = match read.open_table(META) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        Ok(table.get(name)?.map(|v| v.value()))
+    }
+
+    /// The next position to apply and the checksum up to there.
+    pub(crate) fn cursor(&self) -> Result<(Lsn, u64), StoreError> {
+        Ok((Lsn(self.meta("cursor")?.unwrap_or(0)), self.meta("checksum")?.unwrap_or(0)))
+    }
+
+    /// Writes a delta with its cursor, as one.
+    pub(crate) fn write_delta(&self, frozen: &FrozenDelta) -> Result<(), StoreError> {
+        let write = self.write()?;
+        {
+            let mut rows = write.open_table(ROWS)?;
+            for (key, value) in frozen.delta.rows() {
+                match value {
+                    Some(value) => rows.insert(&key.encode()[..], &value[..])?,
+                    None => rows.remove(&key.encode()[..])?,
+                };
+            }
+            let mut meta = write.open_table(META)?;
+            meta.insert("cursor", frozen.cursor.0)?;
+            meta.insert("checksum", frozen.checksum)?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// Sets the cursor and the checksum alone.
+    pub(crate) fn write_cursor(&self, (cursor, checksum): (Lsn, u64)) -> Result<(), StoreError> {
+        let write = self.write()?;
+        {
+            let mut meta = write.open_table(META)?;
+            meta.insert("cursor", cursor.0)?;
+            meta.insert("checksum", checksum)?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// Writes rows without moving the cursor: a copy in progress.
+    pub(crate) fn write_rows(&self, rows: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
+        let write = self.write()?;
+        {
+            let mut table = write.open_table(ROWS)?;
+            for (key, value) in rows {
+                table.insert(&key[..], &value[..])?;
+            }
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// Rows whose encoded names lie above `after`, up to about `max_bytes`.
+    pub(crate) fn rows_after(
+        &self,
+        after: Option<&[u8]>,
+        max_bytes: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let read = self.db.begin_read()?;
+        let table = read.open_table(ROWS)?;
+        let bound = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        for row in table.range::<&[u8]>((bound, std::ops::Bound::Unbounded))? {
+            let (key, value) = row?;
+            bytes += key.value().len() + value.value().len();
+            rows.push((key.value().to_vec(), value.value().to_vec()));
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The row's value. Panics when the file cannot be read: replicated state that is not there is no state to go on
+    /// from.
+    pub(crate) fn get(&self, key: &RowKey) -> Option<Bytes> {
+        let read = || -> Result<Option<Bytes>, StoreError> {
+            let table = self.db.begin_read()?.open_table(ROWS)?;
+            Ok(table.get(&key.encode()[..])?.map(|v| Bytes::copy_from_slice(v.value())))
+        };
+        read().unwrap_or_else(|e| panic!("the local store cannot be read: {e}"))
+    }
+
+    /// Calls `each` with at most `limit` rows from `from` on and below `below`. Panics as [`Self::get`].
+    pub(crate) fn scan(&self, from: &RowKey, below: &RowKey, limit: usize, mut each: impl FnMut(RowKey, Bytes)) {
+        let mut read = || -> Result<(), StoreError> {
+            let table = self.db.begin_read()?.open_table(ROWS)?;
+            for row in table.range::<&[u8]>(&from.encode()[..]..&below.encode()[..])?.take(limit) {
+                let (key, value) = row?;
+                let key = RowKey::decode(key.value()).expect("only row names are written");
+                each(key, Bytes::copy_from_slice(value.value()));
+            }
+            Ok(())
+        };
+        read().unwrap_or_else(|e| panic!("the local store cannot be read: {e}"));
+    }
+
+    /// Length of the file.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.blocking.len().unwrap_or(0)
+    }
+}

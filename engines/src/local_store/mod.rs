@@ -1,0 +1,150 @@
+//! The local store: a deterministic function of the log (Delos, SOSP'21, section 3.2).
+//!
+//! The log is the write-ahead log, so nothing here syncs when an entry is acknowledged. [`Txn::commit`] publishes one
+//! entry in memory; a checkpoint makes many durable in one redb transaction, behind. Reads look at the open delta, the
+//! frozen ones and redb, in that order, which is also the order in which rows move.
+//!
+//! Invariants: data and cursor commit together (safety rule 8), in memory and on disk; a delta is frozen only between
+//! two entries; at most [`FROZEN_MAX`] deltas are frozen, and beyond that proposals are refused
+//! ([`LocalStore::is_behind`]).
+
+mod backend;
+mod checkpoint;
+mod database;
+mod delta;
+mod reader;
+mod row_key;
+mod txn;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use naxos_proto::ids::Lsn;
+use naxos_proto::seams::{Clock, Disk, Instant};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+pub use checkpoint::{CheckpointStats, Checkpointer, Defragmenter};
+use database::Database;
+pub use database::StoreError;
+use delta::{Delta, FrozenDelta};
+pub use reader::StoreReader;
+pub use row_key::{RowKey, TableId, tables};
+pub use txn::Txn;
+
+/// Frozen deltas that wait for the checkpoint; with more, proposals are refused.
+pub const FROZEN_MAX: usize = 2;
+/// An open delta of this many bytes is frozen at the next entry's end.
+pub const DELTA_BYTES_MAX: usize = 8 << 20;
+/// An open delta that is older than this is frozen.
+pub const DELTA_AGE_MAX: std::time::Duration = std::time::Duration::from_secs(1);
+
+pub(crate) struct Shared {
+    pub(crate) open: RwLock<Delta>,
+    pub(crate) frozen: RwLock<Vec<Arc<FrozenDelta>>>,
+    pub(crate) database: RwLock<Arc<Database>>,
+    /// Held during each entry's transaction: who holds it stands between two entries.
+    pub(crate) boundary: Mutex<()>,
+    /// Next position to apply.
+    applied: AtomicU64,
+    /// Next position to apply after a crash.
+    persisted: AtomicU64,
+    /// Running checksum of all rows committed, in order (safety rule 9).
+    checksum: AtomicU64,
+    pub(crate) opened_at: Mutex<Instant>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) freeze_wanted: Notify,
+    /// Rows in redb and their bytes, as of the last checkpoint, for quota and metrics.
+    pub(crate) file_bytes: AtomicU64,
+}
+
+/// See the module.
+pub struct LocalStore {
+    shared: Arc<Shared>,
+}
+
+impl LocalStore {
+    /// Opens or makes the store in the disk's root.
+    pub async fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let database = Database::open(&*disk).await?;
+        let (cursor, checksum) = database.cursor()?;
+        let shared = Shared {
+            open: RwLock::new(Delta::default()),
+            frozen: RwLock::new(Vec::new()),
+            file_bytes: AtomicU64::new(database.file_bytes()),
+            database: RwLock::new(Arc::new(database)),
+            boundary: Mutex::new(()),
+            applied: AtomicU64::new(cursor.0),
+            persisted: AtomicU64::new(cursor.0),
+            checksum: AtomicU64::new(checksum),
+            opened_at: Mutex::new(clock.now()),
+            clock,
+            disk,
+            freeze_wanted: Notify::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Starts the transaction of one entry.
+    pub fn begin(&mut self) -> Txn<'_> {
+        Txn::new(&self.shared)
+    }
+
+    /// The next position to apply.
+    pub fn applied(&self) -> Lsn {
+        self.shared.applied()
+    }
+
+    /// Reads from any thread.
+    pub fn reader(&self) -> StoreReader {
+        StoreReader::new(Arc::clone(&self.shared))
+    }
+
+    /// The body of the checkpoint Worker.
+    pub fn checkpointer(&self) -> Checkpointer {
+        Checkpointer::new(Arc::clone(&self.shared))
+    }
+}
+
+impl Shared {
+    pub(crate) fn applied(&self) -> Lsn {
+        Lsn(self.applied.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn persisted(&self) -> Lsn {
+        Lsn(self.persisted.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn checksum(&self) -> u64 {
+        self.checksum.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_persisted(&self, cursor: Lsn) {
+        self.persisted.store(cursor.0, Ordering::Release);
+    }
+
+    /// Publishes an entry: its rows are in the open delta already.
+    pub(crate) fn publish(&self, next: Lsn, checksum: u64) {
+        self.checksum.store(checksum, Ordering::Release);
+        self.applied.store(next.0, Ordering::Release);
+    }
+
+    /// Whether the checkpoint is so far behind that nothing more should be proposed.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.frozen.read().len() >= FROZEN_MAX && self.open.read().bytes() >= DELTA_BYTES_MAX
+    }
+
+    /// Freezes the open delta, if there is one and there is room. The caller holds `boundary`.
+    pub(crate) fn freeze(&self) -> bool {
+        let mut open = self.open.write();
+        let mut frozen = self.frozen.write();
+        if open.is_empty() || frozen.len() >= FROZEN_MAX {
+            return false;
+        }
+        let delta = std::mem::take(&mut *open);
+        frozen.push(Arc::new(FrozenDelta { delta, cursor: self.applied(), checksum: self.checksum() }));
+        *self.opened_at.lock() = self.clock.now();
+        true
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads of the local store from any thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use naxos_proto::ids::Lsn;
+
+use crate::local_store::{RowKey, Shared};
+
+/// Sees every committed row. Rows that are written once are read consistently whatever is applied meanwhile; for others
+/// a reader sees the newest value.
+#[derive(Clone)]
+pub struct StoreReader {
+    shared: Arc<Shared>,
+}
+
+impl StoreReader {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The row's value. Reads redb when no delta has the row: not on a thread that serves requests.
+    pub fn get(&self, key: &RowKey) -> Option<Bytes> {
+        if let Some(found) = self.shared.open.read().get(key) {
+            return found;
+        }
+        for delta in self.shared.frozen.read().iter().rev() {
+            if let Some(found) = delta.delta.get(key) {
+                return found;
+            }
+        }
+        let database = Arc::clone(&self.shared.database.read());
+        database.get(key)
+    }
+
+    /// At most `limit` rows from `from` on and below `below`, in order. Fewer do not mean the end; none do.
+    pub fn scan(&self, from: &RowKey, below: &RowKey, limit: usize) -> Vec<(RowKey, Bytes)> {
+        if from >= below {
+            return Vec::new();
+        }
+        // Newest first, so that the first value found for a name is the one that counts. Each layer gives one row more
+        // than the limit for every row that a newer layer deletes from it: so count those.
+        let mut layers: Vec<BTreeMap<RowKey, Option<Bytes>>> = Vec::new();
+        let take = |rows: &BTreeMap<RowKey, Option<Bytes>>| -> BTreeMap<RowKey, Option<Bytes>> {
+            rows.range(from.clone()..below.clone()).take(limit).map(|(k, v)| (k.clone(), v.clone())).collect()
+        };
+        layers.push(take(self.shared.open.read().rows()));
+        let frozen: Vec<_> = self.shared.frozen.read().iter().rev().cloned().collect();
+        layers.extend(frozen.iter().map(|d| take(d.delta.rows())));
+        let database = Arc::clone(&self.shared.database.read());
+        let mut bottom = BTreeMap::new();
+        database.scan(from, below, limit, |key, value| {
+            bottom.insert(key, Some(value));
+        });
+        layers.push(bottom);
+        // A layer that was cut at the limit says nothing about names behind its last one.
+        let horizon = layers.iter().filter(|l| l.len() >= limit).filter_map(|l| l.keys().next_back().cloned()).min();
+        let mut merged: BTreeMap<RowKey, Option<Bytes>> = BTreeMap::new();
+        for layer in layers {
+            for (key, value) in layer {
+                if horizon.as_ref().is_none_or(|h| key <= *h) {
+                    merged.entry(key).or_insert(value);
+                }
+            }
+        }
+        let rows: Vec<_> = merged.into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).take(limit).collect();
+        match (rows.is_empty(), horizon) {
+            // Everything up to the horizon was deleted: go on behind it.
+            (true, Some(mut next)) => {
+                next.key.push(0);
+                self.scan(&next, below, limit)
+            }
+            _ => rows,
+        }
+    }
+
+    /// The next position to apply.
+    pub fn applied(&self) -> Lsn {
+        self.shared.applied()
+    }
+
+    /// The position from which a restart replays.
+    pub fn persisted(&self) -> Lsn {
+        self.shared.persisted()
+    }
+
+    /// Running checksum of everything applied: equal on all replicas at equal positions.
+    pub fn checksum(&self) -> u64 {
+        self.shared.checksum()
+    }
+
+    /// Whether the checkpoint is so far behind that nothing more should be proposed.
+    pub fn is_behind(&self) -> bool {
+        self.shared.is_behind()
+    }
+
+    /// Bytes of the checkpoint's file.
+    pub fn file_bytes(&self) -> u64 {
+        self.shared.file_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Deletes rows that no reader needs any more, outside any entry: they are no part of what replicas compare. Waits
+    /// for the entry being applied, so call it with few rows at a time.
+    pub fn purge(&self, rows: impl IntoIterator<Item = RowKey>) {
+        let _boundary = self.shared.boundary.lock();
+        let mut open = self.shared.open.write();
+        for row in rows {
+            open.set(row, None);
+        }
+    }
+}

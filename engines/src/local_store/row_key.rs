@@ -1,0 +1,77 @@
+//! Names of rows: (store, table, key). The order of the names is the order on disk.
+
+use naxos_proto::ids::StoreId;
+use smallvec::SmallVec;
+
+/// A table within a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableId(pub u8);
+
+/// Tables of the engines; those of an application are numbered from [`tables::APPLICATION`] on.
+pub mod tables {
+    use super::TableId;
+
+    /// Base: engine id to switch.
+    pub const ENGINES: TableId = TableId(1);
+    /// Base: the genesis and the cluster version.
+    pub const CLUSTER: TableId = TableId(2);
+    /// ViewTracking: storage id to persisted cursor.
+    pub const VIEW: TableId = TableId(3);
+    /// Session: storage id to its open session.
+    pub const SESSIONS: TableId = TableId(4);
+    /// The application's first table.
+    pub const APPLICATION: u8 = 32;
+}
+
+/// A row's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowKey {
+    /// Whose.
+    pub store: StoreId,
+    /// Which table.
+    pub table: TableId,
+    /// Key within the table; compared as bytes.
+    pub key: SmallVec<[u8; 16]>,
+}
+
+impl RowKey {
+    /// A name.
+    pub fn new(store: StoreId, table: TableId, key: &[u8]) -> Self {
+        Self { store, table, key: SmallVec::from_slice(key) }
+    }
+
+    /// The name in redb: store u32 and table u8, big-endian, then the key.
+    pub(crate) fn encode(&self) -> SmallVec<[u8; 32]> {
+        let mut out = SmallVec::with_capacity(5 + self.key.len());
+        out.extend_from_slice(&self.store.0.to_be_bytes());
+        out.push(self.table.0);
+        out.extend_from_slice(&self.key);
+        out
+    }
+
+    /// The reverse of [`Self::encode`]; `None` for bytes that are no name.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (store, rest) = bytes.split_first_chunk::<4>()?;
+        let (table, key) = rest.split_first()?;
+        Some(Self::new(StoreId(u32::from_be_bytes(*store)), TableId(*table), key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_on_disk_as_in_memory() {
+        let names = [
+            RowKey::new(StoreId(0), TableId(1), b"b"),
+            RowKey::new(StoreId(0), TableId(2), b"a"),
+            RowKey::new(StoreId(1), TableId(0), b""),
+            RowKey::new(StoreId(256), TableId(0), b"zzzzzzzzzzzzzzzzzzzzzzzz"),
+        ];
+        for pair in names.windows(2) {
+            assert!(pair[0] < pair[1] && pair[0].encode() < pair[1].encode());
+            assert_eq!(RowKey::decode(&pair[1].encode()), Some(pair[1].clone()));
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The production stack, top to bottom: application / Batching / Session / ViewTracking / Base / shared log.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, join3};
+use naxos_client::{LogError, SharedLog};
+use naxos_proto::ids::{EngineId, Incarnation, LogId, Lsn};
+use naxos_proto::seams::Clock;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{Base, BaseConfig, Control, Genesis};
+use crate::batching::{Application, Batching, BatchingApply, Reply};
+use crate::engine::{Engine, EngineSwitch, ProposeError};
+use crate::entry::engine_ids;
+use crate::local_store::{LocalStore, StoreReader};
+use crate::reply_port::Waiter;
+use crate::session::{Session, SessionApply, SessionParts};
+use crate::view_tracking::{ViewTracking, ViewTrackingApply};
+
+/// Highest cluster version that this release supports.
+pub const CLUSTER_VERSION: u32 = 1;
+
+type Up<P> = ViewTrackingApply<SessionApply<BatchingApply<P>>>;
+
+/// What a stack is made of.
+pub struct StackConfig {
+    /// The log.
+    pub log: Arc<dyn SharedLog>,
+    /// Its id, for the genesis.
+    pub log_id: LogId,
+    /// This life of this storage.
+    pub incarnation: Incarnation,
+    /// Time for headers and waits.
+    pub clock: Arc<dyn Clock>,
+    /// See [`BaseConfig::apply_inline`].
+    pub apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// Why a stack does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// The log cannot be read.
+    #[error("the log cannot be replayed: {0}")]
+    Log(#[from] LogError),
+    /// The genesis or the session could not be proposed.
+    #[error("the log takes no entries: {0}")]
+    Propose(#[from] ProposeError),
+}
+
+/// A running stack.
+pub struct Stack<P: Application> {
+    base: Arc<Base<Up<P>>>,
+    session: Arc<Session>,
+    batching: Arc<Batching<P::Output>>,
+    reader: StoreReader,
+    switches: BTreeMap<EngineId, EngineSwitch>,
+    log_id: LogId,
+}
+
+/// An engine as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineStatus {
+    /// Its number.
+    pub id: EngineId,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Whether it can be turned off.
+    pub switchable: bool,
+}
+
+impl<P: Application> Stack<P> {
+    /// Builds the stack over `store`; nothing is played yet.
+    pub fn new(config: StackConfig, store: LocalStore, application: P) -> Arc<Self> {
+        let reader = store.reader();
+        let below_view = Arc::new(OnceLock::new());
+        let below_batching = Arc::new(OnceLock::new());
+        let switches: BTreeMap<_, _> = [engine_ids::VIEW_TRACKING, engine_ids::SESSION, engine_ids::BATCHING]
+            .map(|id| (id, EngineSwitch::default()))
+            .into();
+        let switch = |id| switches[&id].clone();
+
+        let batching = Batching::new(
+            config.incarnation,
+            switch(engine_ids::BATCHING),
+            Arc::clone(&below_batching),
+            reader.clone(),
+        );
+        let session_parts = SessionParts::new(config.incarnation, switch(engine_ids::SESSION));
+        let up = session_parts.upper(batching.upper(application), &reader);
+        let up = ViewTrackingApply::new(up, switch(engine_ids::VIEW_TRACKING), &reader, Arc::clone(&below_view));
+
+        let base_config = BaseConfig {
+            log: config.log,
+            incarnation: config.incarnation,
+            clock: Arc::clone(&config.clock),
+            switches: switches.clone(),
+            apply_inline: config.apply_inline,
+        };
+        let base = Base::new(base_config, store, up);
+        let base_engine: Arc<dyn Engine> = base.clone();
+        let view = ViewTracking::new(
+            Arc::clone(&base_engine),
+            config.incarnation.storage,
+            switch(engine_ids::VIEW_TRACKING),
+            reader.clone(),
+        );
+        let session = session_parts.lower(view, config.clock);
+        // Set once, just made.
+        let _ = below_view.set(base_engine);
+        let _ = below_batching.set(session.clone() as Arc<dyn Engine>);
+        Arc::new(Self { base, session, batching, reader, switches, log_id: config.log_id })
+    }
+
+    /// Replays the log, writes its genesis if it is new, opens this life's session. Then the stack serves. The apply
+    /// Worker ([`Self::run`]) must be running.
+    pub async fn start(&self) -> Result<Lsn, StackError> {
+        let tail = self.base.replay().await?;
+        if tail == Lsn::ZERO {
+            let genesis = Genesis {
+                log: self.log_id,
+                cluster_version: CLUSTER_VERSION,
+                engines: self.switches.keys().copied().collect(),
+            };
+            self.base.propose_control(Control::Genesis(genesis)).await?;
+        }
+        self.session.open().await?;
+        Ok(self.reader.applied())
+    }
+
+    /// The body of the apply Worker.
+    pub async fn run(&self, stop: CancellationToken) {
+        self.base.run(stop).await;
+    }
+
+    /// Background work of the engines: trimming, settling. For the control Worker.
+    pub async fn tend(&self, stop: CancellationToken) {
+        join3(self.base.tend(stop.clone()), self.session.tend(stop.clone()), stop.cancelled()).await;
+    }
+
+    /// Proposes a command. Enqueues when called.
+    pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<P::Output>>) {
+        self.batching.propose(command, waiter);
+    }
+
+    /// Checks the tail and plays to it.
+    pub fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
+        self.session.sync()
+    }
+
+    /// As [`Self::sync`] where that needs no wait.
+    pub fn sync_now(&self) -> Option<Lsn> {
+        self.session.sync_now()
+    }
+
+    /// Reads of the local store.
+    pub fn reader(&self) -> &StoreReader {
+        &self.reader
+    }
+
+    /// The position up to which the log may be trimmed.
+    pub fn trim_point(&self) -> Lsn {
+        self.base.trim_point()
+    }
+
+    /// All engines of this binary.
+    pub fn engines(&self) -> Vec<EngineStatus> {
+        let status = |(id, name): (EngineId, &'static str)| {
+            let switch = self.switches.get(&id);
+            EngineStatus { id, name, enabled: switch.is_none_or(EngineSwitch::is_on), switchable: switch.is_some() }
+        };
+        engine_ids::ALL.map(status).to_vec()
+    }
+
+    /// Turns an engine on or off by a command in the log; the position of the command.
+    pub async fn switch(&self, engine: EngineId, on: bool) -> Result<Lsn, ProposeError> {
+        if !self.switches.contains_key(&engine) {
+            return Err(ProposeError::Refused(format!("engine {engine} cannot be turned on or off")));
+        }
+        self.base.propose_control(Control::Switch(engine, on)).await
+    }
+
+    /// Fails what still waits to be proposed.
+    pub fn shut(&self) {
+        self.batching.shut();
+    }
+}

@@ -1,5 +1,14 @@
 //! What two Naxos processes must agree on.
 //!
+//! - [`ids`]: names and positions; [`chain`]: which loglet holds which range; [`tail`]
+//! - [`contracts`]: the traits that cross a process
+//! - [`completion`]: the end of a hot-path call; [`codec`]: reading and writing little-endian formats
 //! - [`seams`]: clock, entropy, network, disk and threads, real and simulated
 
+pub mod chain;
+pub mod codec;
+pub mod completion;
+pub mod contracts;
+pub mod ids;
 pub mod seams;
+pub mod tail;

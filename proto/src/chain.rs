@@ -1,0 +1,269 @@
+//! The chain: which loglet holds which range of the virtual log (Delos, OSDI'20, section 3.1).
+//!
+//! Kept in the MetaStore as one versioned value. Invariants, checked by [`Chain::check`]: segments are contiguous, all
+//! but the last have an end, ordinals rise. The chain, never the loglet, says where a segment ends (safety rule 2).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::codec::{DecodeError, Reader, put_bytes};
+use crate::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
+
+/// Version of the encoding below.
+const CHAIN_FORMAT: u8 = 1;
+/// More segments than this are a bug: trimming drops them, and each costs a reader a lookup.
+pub const SEGMENTS_MAX: usize = 65_536;
+
+/// How a loglet is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogletKind {
+    /// In the memory of one process: tests, and the first step of a bring-up.
+    Memory,
+    /// A sequencer and a quorum of storage units (Delos, section 4.2.1).
+    Native,
+}
+
+impl LogletKind {
+    fn code(self) -> u8 {
+        match self {
+            LogletKind::Memory => 1,
+            LogletKind::Native => 2,
+        }
+    }
+
+    /// The name that `naxos ctl` prints and takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogletKind::Memory => "memory",
+            LogletKind::Native => "native",
+        }
+    }
+}
+
+/// What a provider needs to open a loglet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogletParams {
+    /// Its name.
+    pub id: LogletId,
+    /// Its kind.
+    pub kind: LogletKind,
+    /// The one sequencer that it has for life (safety rule 4).
+    pub sequencer: Incarnation,
+    /// The storage units that hold its cells, ascending.
+    pub units: Vec<StorageId>,
+    /// How many of them an acknowledged append is on.
+    pub write_quorum: u16,
+}
+
+/// A range of the virtual log and the loglet that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// First position.
+    pub start: Lsn,
+    /// First position after it, once sealed.
+    pub end: Option<Lsn>,
+    /// The loglet; its offset 0 is `start`.
+    pub params: LogletParams,
+}
+
+impl Segment {
+    /// The virtual position of `offset`.
+    pub fn lsn(&self, offset: Offset) -> Lsn {
+        self.start.plus(offset.0)
+    }
+
+    /// The loglet's offset of `lsn`, which must not lie before the segment.
+    pub fn offset(&self, lsn: Lsn) -> Offset {
+        assert!(lsn >= self.start, "position {lsn} lies before its segment, which starts at {}", self.start);
+        Offset(lsn.distance_from(self.start))
+    }
+}
+
+/// All segments from the trim point on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The log.
+    pub log: LogId,
+    /// Oldest first; the last one is open.
+    pub segments: Vec<Segment>,
+}
+
+impl Chain {
+    /// The segment that takes appends.
+    pub fn active(&self) -> &Segment {
+        self.segments.last().expect("a chain has a segment")
+    }
+
+    /// The segment that holds `lsn`, unless it lies before the chain.
+    pub fn segment_of(&self, lsn: Lsn) -> Option<&Segment> {
+        let after = self.segments.partition_point(|s| s.start <= lsn);
+        after.checked_sub(1).map(|i| &self.segments[i])
+    }
+
+    /// The first position that the chain still reaches.
+    pub fn start(&self) -> Lsn {
+        self.segments.first().expect("a chain has a segment").start
+    }
+
+    /// This chain with its active segment ended at `end` and `next` after it.
+    #[must_use]
+    pub fn extended(&self, end: Lsn, next: LogletParams) -> Chain {
+        let mut chain = self.clone();
+        let last = chain.segments.last_mut().expect("a chain has a segment");
+        assert!(end >= last.start, "a segment that starts at {} cannot end at {end}", last.start);
+        assert!(next.id.ordinal > last.params.id.ordinal, "the successor's ordinal rises");
+        last.end = Some(end);
+        chain.segments.push(Segment { start: end, end: None, params: next });
+        chain
+    }
+
+    /// This chain without the sealed segments that lie wholly below `trim_point`.
+    #[must_use]
+    pub fn trimmed(&self, trim_point: Lsn) -> Chain {
+        let keep = |s: &Segment| s.end.is_none_or(|end| end > trim_point);
+        Chain { log: self.log, segments: self.segments.iter().filter(|s| keep(s)).cloned().collect() }
+    }
+
+    /// Holds the invariants of this module.
+    pub fn check(&self) -> Result<(), DecodeError> {
+        let rule = |rule| Err(DecodeError::Rule { what: "chain", rule });
+        if self.segments.is_empty() || self.segments.len() > SEGMENTS_MAX {
+            return rule("must have 1 to 65536 segments");
+        }
+        for pair in self.segments.windows(2) {
+            if pair[0].end != Some(pair[1].start) || pair[0].start > pair[1].start {
+                return rule("must be contiguous");
+            }
+            if pair[0].params.id.ordinal >= pair[1].params.id.ordinal {
+                return rule("must have rising ordinals");
+            }
+        }
+        if self.active().end.is_some() {
+            return rule("must have an open last segment");
+        }
+        Ok(())
+    }
+
+    /// The bytes that the MetaStore keeps (`docs/formats.md`).
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        out.put_u8(CHAIN_FORMAT);
+        out.put_u64_le(self.log.0);
+        out.put_u32_le(u32::try_from(self.segments.len()).expect("at most SEGMENTS_MAX segments"));
+        for s in &self.segments {
+            out.put_u64_le(s.start.0);
+            out.put_u64_le(s.end.map_or(u64::MAX, |e| e.0));
+            out.put_u64_le(s.params.id.log.0);
+            out.put_u64_le(s.params.id.ordinal);
+            out.put_u64_le(s.params.id.nonce);
+            out.put_u8(s.params.kind.code());
+            put_bytes(&mut out, &encode_params(&s.params));
+        }
+        out.freeze()
+    }
+
+    /// Reads [`Self::encode`]'s bytes and checks the invariants.
+    pub fn decode(bytes: Bytes) -> Result<Chain, DecodeError> {
+        let mut r = Reader::new(bytes, "chain");
+        r.version(CHAIN_FORMAT)?;
+        let log = LogId(r.u64()?);
+        let count = r.u32()? as usize;
+        if count > SEGMENTS_MAX {
+            return Err(r.rule("must have 1 to 65536 segments"));
+        }
+        let mut segments = Vec::with_capacity(count);
+        for _ in 0..count {
+            let start = Lsn(r.u64()?);
+            let end = Some(r.u64()?).filter(|e| *e != u64::MAX).map(Lsn);
+            let id = LogletId { log: LogId(r.u64()?), ordinal: r.u64()?, nonce: r.u64()? };
+            let kind = match r.u8()? {
+                1 => LogletKind::Memory,
+                2 => LogletKind::Native,
+                _ => return Err(r.rule("names a kind of loglet that this build does not know")),
+            };
+            let params = decode_params(id, kind, r.bytes()?)?;
+            segments.push(Segment { start, end, params });
+        }
+        r.end()?;
+        let chain = Chain { log, segments };
+        chain.check()?;
+        Ok(chain)
+    }
+}
+
+fn encode_params(p: &LogletParams) -> BytesMut {
+    let mut out = BytesMut::new();
+    out.put_u64_le(p.sequencer.storage.0);
+    out.put_u64_le(p.sequencer.boot.0);
+    out.put_u16_le(p.write_quorum);
+    out.put_u16_le(u16::try_from(p.units.len()).expect("a loglet has few units"));
+    for u in &p.units {
+        out.put_u64_le(u.0);
+    }
+    out
+}
+
+fn decode_params(id: LogletId, kind: LogletKind, bytes: Bytes) -> Result<LogletParams, DecodeError> {
+    let mut r = Reader::new(bytes, "loglet parameters");
+    let sequencer = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
+    let write_quorum = r.u16()?;
+    let units = (0..r.u16()?).map(|_| r.u64().map(StorageId)).collect::<Result<Vec<_>, _>>()?;
+    r.end()?;
+    Ok(LogletParams { id, kind, sequencer, units, write_quorum })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(ordinal: u64) -> LogletParams {
+        LogletParams {
+            id: LogletId { log: LogId(7), ordinal, nonce: 9 },
+            kind: LogletKind::Native,
+            sequencer: Incarnation { storage: StorageId(1), boot: Boot(ordinal) },
+            units: vec![StorageId(1), StorageId(2), StorageId(3)],
+            write_quorum: 2,
+        }
+    }
+
+    fn first() -> Chain {
+        Chain { log: LogId(7), segments: vec![Segment { start: Lsn(0), end: None, params: params(1) }] }
+    }
+
+    #[test]
+    fn positions_map_to_the_segment_that_holds_them() {
+        let chain = first().extended(Lsn(100), params(2)).extended(Lsn(150), params(3));
+        assert_eq!(chain.segment_of(Lsn(99)).unwrap().params.id.ordinal, 1);
+        assert_eq!(chain.segment_of(Lsn(100)).unwrap().params.id.ordinal, 2);
+        let last = chain.segment_of(Lsn(160)).unwrap();
+        assert_eq!(last.offset(Lsn(160)), Offset(10));
+        assert_eq!(last.lsn(Offset(10)), Lsn(160));
+    }
+
+    #[test]
+    fn trimming_drops_only_whole_sealed_segments() {
+        let chain = first().extended(Lsn(100), params(2)).extended(Lsn(150), params(3));
+        assert_eq!(chain.trimmed(Lsn(99)).segments.len(), 3);
+        assert_eq!(chain.trimmed(Lsn(100)).start(), Lsn(100));
+        assert_eq!(chain.trimmed(Lsn(1_000)).segments.len(), 1);
+    }
+
+    #[test]
+    fn an_empty_segment_never_owns_a_position() {
+        let chain = first().extended(Lsn(0), params(2));
+        assert_eq!(chain.segment_of(Lsn(0)).unwrap().params.id.ordinal, 2);
+        assert_eq!(chain.check(), Ok(()));
+    }
+
+    #[test]
+    fn encoding_round_trips_and_damage_is_an_error() {
+        let chain = first().extended(Lsn(100), params(2));
+        let bytes = chain.encode();
+        assert_eq!(Chain::decode(bytes.clone()).unwrap(), chain);
+        for cut in 0..bytes.len() {
+            assert!(Chain::decode(bytes.slice(..cut)).is_err());
+        }
+        let mut future = bytes.to_vec();
+        future[0] = 9;
+        assert!(matches!(Chain::decode(future.into()), Err(DecodeError::Version { found: 9, .. })));
+    }
+}

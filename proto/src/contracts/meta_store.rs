@@ -1,0 +1,54 @@
+//! The MetaStore: one versioned register, the only place of consensus (Delos, OSDI'20, section 3.2).
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use crate::ids::ChainVersion;
+
+/// The register's value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versioned {
+    /// Zero while nothing was ever put.
+    pub version: ChainVersion,
+    /// Empty at version zero.
+    pub bytes: Bytes,
+}
+
+/// What became of a put that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// The register now has this version.
+    Ok(ChainVersion),
+    /// Another version was there: its value.
+    Conflict(Versioned),
+}
+
+/// Why the register did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetaError {
+    /// Not done: no quorum, or no leader yet. Try again.
+    #[error("the metadata store is not available: {0}")]
+    Unavailable(String),
+    /// The put may or may not have happened: read the register to find out.
+    #[error("it is unknown whether the metadata store took the value: {0}")]
+    Unknown(String),
+    /// The value is over the limit.
+    #[error("a metadata value has at most {max} bytes, this one has {len}")]
+    TooLarge {
+        /// Length of the value.
+        len: usize,
+        /// Limit.
+        max: usize,
+    },
+}
+
+/// The register. Read at start and at reconfiguration, never per append.
+/// # Cancel safety
+/// A dropped put may or may not have happened.
+pub trait MetaStore: Send + Sync {
+    /// The value, through a quorum: never older than any put that was answered before the call.
+    fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>>;
+
+    /// Replaces the value if it still has version `expected`. Durable on a quorum when answered.
+    fn put(&self, expected: ChainVersion, bytes: Bytes) -> BoxFuture<'_, Result<PutOutcome, MetaError>>;
+}

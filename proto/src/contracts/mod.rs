@@ -1,0 +1,17 @@
+//! What crosses a process (DESIGN section 3): the storage unit, the sequencer, the MetaStore, snapshots, heartbeats.
+//!
+//! In one process they meet as `Arc<dyn ...>`, with no copy and no socket; across processes through gRPC adapters.
+
+mod heartbeat;
+mod meta_store;
+mod sequencer;
+mod snapshots;
+mod storage_unit;
+
+pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
+pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
+pub use sequencer::{AppendError, Sequencer};
+pub use snapshots::{Manifest, SnapshotError, Snapshots};
+pub use storage_unit::{
+    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitError, UnitParams,
+};

@@ -1,0 +1,43 @@
+//! The sequencer: gives out positions of a loglet and, for native loglets, fans appends out to the units.
+
+use crate::completion::Completion;
+use crate::contracts::Cell;
+use crate::ids::{Incarnation, LogletId, Offset};
+use crate::tail::Tail;
+
+/// Why an append was not acknowledged. Safety rule 10: done, not done, unknown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Not done: the loglet is sealed and no unit took the cells. Append to its successor.
+    #[error("the loglet is sealed; nothing was appended")]
+    Sealed,
+    /// Not done: too much is in flight, or the disk is full; the text says which. Try again later.
+    #[error("nothing was appended: {0}")]
+    Refused(String),
+    /// The cells may or may not be in the log. Never retried blindly: the session settles it.
+    #[error("it is unknown whether the append happened: {0}")]
+    Unknown(String),
+}
+
+/// One sequencer's process; serves the loglets whose parameters name its incarnation.
+pub trait Sequencer: Send + Sync {
+    /// Its own incarnation.
+    fn incarnation(&self) -> Incarnation;
+
+    /// Appends a batch at consecutive offsets. Enqueues when called: the order of calls is the order in the log.
+    /// `done` gets the first offset once a write quorum has the batch and everything before it, in order.
+    fn append(
+        &self,
+        loglet: LogletId,
+        incarnation: Incarnation,
+        batch: Vec<Cell>,
+        done: Completion<Result<Offset, AppendError>>,
+    );
+
+    /// Reserves `count` offsets for a client that writes them itself (CORFU); the first one.
+    fn grant(&self, loglet: LogletId, incarnation: Incarnation, count: u32) -> Result<Offset, AppendError>;
+
+    /// The global tail that this sequencer knows of, from memory. Alone it is no linearizable answer (safety rule 6):
+    /// the caller looks at the seal afterwards. `None`: not serving that loglet.
+    fn tail(&self, loglet: LogletId) -> Option<Tail>;
+}

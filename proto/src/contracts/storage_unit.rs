@@ -1,0 +1,209 @@
+//! The storage unit: write-once cells of many loglets (CORFU's flash unit, Delos's LogServer).
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+use crate::completion::Completion;
+use crate::ids::{Incarnation, LogletId, Offset, StorageId};
+
+/// Whether a loglet's cells on a unit may have gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Offset n is stored only if n-1 is, or if the known tail is past n-1 (Delos, section 4.2.1).
+    Contiguous,
+    /// Any order (CORFU).
+    Sparse,
+}
+
+/// How a loglet lives on a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnitParams {
+    /// Gaps or none.
+    pub shape: Shape,
+    /// The only sequencer whose stores are taken (safety rule 4).
+    pub incarnation: Incarnation,
+}
+
+/// What is stored at one offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Opaque to the unit.
+    pub payload: Bytes,
+    /// How many client commands it carries, at least 1: the committer's pacing counts commands.
+    pub commands: u32,
+}
+
+/// One store request: `cells` at `at`, `at + 1`, ...
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Into which loglet.
+    pub loglet: LogletId,
+    /// By which sequencer.
+    pub incarnation: Incarnation,
+    /// Offset of the first cell.
+    pub at: Offset,
+    /// At least one.
+    pub cells: Vec<Cell>,
+    /// The sender's known tail: everything below is on a write quorum.
+    pub known_tail: Offset,
+}
+
+/// What became of one cell of a [`Store`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellOutcome {
+    /// Durable now.
+    Written,
+    /// Was durable already, with the same bytes.
+    Same,
+    /// The offset holds other bytes, junk, or is trimmed: never overwritten.
+    Different,
+    /// The loglet is sealed: certainly not written by this call.
+    Sealed,
+    /// The cell before it is missing here (contiguous loglets): not written.
+    Gap,
+}
+
+/// What one offset holds on this unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CellState {
+    /// These bytes.
+    Present(Bytes),
+    /// Filled: the offset will never hold a value.
+    Junk,
+    /// Below the trim point.
+    Trimmed,
+    /// Not here; another unit may have it.
+    Absent,
+    /// The record is damaged; another unit may have it whole.
+    Corrupt,
+}
+
+/// A loglet's tail on one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTail {
+    /// First offset not durable here.
+    pub tail: Offset,
+    /// First offset not known to be on a write quorum.
+    pub known_tail: Offset,
+    /// Whether the seal bit is set; read after `tail` (safety rule 1).
+    pub sealed: bool,
+    /// First offset that is not trimmed.
+    pub trim_point: Offset,
+}
+
+/// An item of [`StorageUnit::follow`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// Cells from `at` on, every one below the known tail.
+    Cells {
+        /// Offset of the first.
+        at: Offset,
+        /// Junk or bytes.
+        cells: Vec<CellState>,
+    },
+    /// The known tail rose (sent when no cells carry it).
+    KnownTail(Offset),
+    /// The loglet is sealed; the last item.
+    Sealed(Offset),
+}
+
+/// Why a unit does not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// No [`StorageUnit::open`] for this loglet came here.
+    #[error("loglet {0} was never opened on this unit")]
+    NotOpen(LogletId),
+    /// Dropped, or below the floor of dropped ordinals: sealed for ever (safety rule 5).
+    #[error("loglet {0} was dropped; it stays sealed")]
+    Dropped(LogletId),
+    /// Another sequencer owns the loglet (safety rule 4).
+    #[error("loglet {loglet} belongs to sequencer {owner}, not to {asker}")]
+    WrongIncarnation {
+        /// The loglet.
+        loglet: LogletId,
+        /// Its sequencer for life.
+        owner: Incarnation,
+        /// Who asked.
+        asker: Incarnation,
+    },
+    /// The request breaks the contract.
+    #[error("bad request to a storage unit: {0}")]
+    Invalid(&'static str),
+    /// The disk is (nearly) full. Nothing was written; trimming still works and makes room.
+    #[error("the storage unit's disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it")]
+    DiskFull {
+        /// Free bytes.
+        free: u64,
+        /// Bytes that have to stay free.
+        needed: u64,
+    },
+    /// An earlier write or sync failed: the unit is read-only for good, until its process starts again.
+    #[error("the storage unit is read-only since a disk error: {0}")]
+    Poisoned(String),
+    /// Too much is queued.
+    #[error("the storage unit's queue is full; try again")]
+    Overloaded,
+    /// The unit is stopping. A store that got this may have been written: its outcome is unknown.
+    #[error("the storage unit is stopping")]
+    Stopped,
+    /// A read failed.
+    #[error("the storage unit cannot read: {0}")]
+    Read(String),
+}
+
+/// One unit. All calls may come from any thread.
+///
+/// Ordering: calls that change a loglet take effect in the order in which they are made by one caller; a seal is
+/// ordered against stores in flight (safety rule 5).
+/// # Cancel safety
+/// A dropped future may or may not have acted; every call may be repeated.
+pub trait StorageUnit: Send + Sync {
+    /// Whose data directory this is.
+    fn storage_id(&self) -> StorageId;
+
+    /// Makes the loglet exist here, durably. Repeating it with equal parameters is no error.
+    fn open(&self, loglet: LogletId, params: UnitParams) -> BoxFuture<'_, Result<(), UnitError>>;
+
+    /// Stores cells. Enqueues when called; `done` gets one outcome per cell once all of them are durable or refused,
+    /// on the committer's thread, in the order of the calls. An error other than `Poisoned` and `Stopped` means that
+    /// nothing was written; with those two the outcome is unknown.
+    fn store(&self, store: Store, done: Completion<Result<Vec<CellOutcome>, UnitError>>);
+
+    /// Reads `range`, at least one cell and then up to about `max_bytes`; stops early rather than exceed it.
+    fn read(
+        &self,
+        loglet: LogletId,
+        range: Range<Offset>,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<Vec<CellState>, UnitError>>;
+
+    /// Writes junk at `at` unless something is there: the outcome says which.
+    fn fill(
+        &self,
+        loglet: LogletId,
+        incarnation: Incarnation,
+        at: Offset,
+    ) -> BoxFuture<'_, Result<CellOutcome, UnitError>>;
+
+    /// Sets the seal bit, durably, after all stores that came before; answers the local tail behind it. Idempotent.
+    fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
+
+    /// Forgets the cells below `up_to`. Works on a full disk.
+    fn trim(&self, loglet: LogletId, up_to: Offset) -> BoxFuture<'_, Result<(), UnitError>>;
+
+    /// The local tail, from memory, without yielding.
+    fn tail(&self, loglet: LogletId) -> Result<LocalTail, UnitError>;
+
+    /// Raises the known tail where no store carries it. Not durable.
+    fn advance(&self, loglet: LogletId, known_tail: Offset);
+
+    /// Cells from `from` on as they become known to be committed, read from the cache or the disk; ends after
+    /// [`Followed::Sealed`]. Bounded: a slow follower reads from disk later.
+    fn follow(&self, loglet: LogletId, from: Offset) -> BoxStream<'static, Result<Followed, UnitError>>;
+
+    /// Frees the loglet and leaves a tombstone: its id answers [`UnitError::Dropped`] for ever.
+    fn drop_loglet(&self, loglet: LogletId) -> BoxFuture<'_, Result<(), UnitError>>;
+}

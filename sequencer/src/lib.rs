@@ -1,1 +1,9 @@
-//! Placeholder: the crate is being written.
+//! The sequencer: gives out the positions of a loglet and fans native appends out to the storage units.
+//!
+//! - [`core`]: pure rules: grants under the loglet's one incarnation, quorum counting, in-order acknowledgement
+//! - [`fanout`]: the native loglet's appends: stores to every unit, acknowledges at a write quorum
+
+pub mod core;
+pub mod fanout;
+
+pub use fanout::NativeSequencer;

@@ -10,8 +10,8 @@ mod storage_unit;
 
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
 pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
-pub use sequencer::{AppendError, Sequencer};
+pub use sequencer::{AppendError, Sequencer, SequencerDirectory};
 pub use snapshots::{Manifest, SnapshotError, Snapshots};
 pub use storage_unit::{
-    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitError, UnitParams,
+    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitDirectory, UnitError, UnitParams,
 };

@@ -1,5 +1,8 @@
 //! The sequencer: gives out positions of a loglet and, for native loglets, fans appends out to the units.
 
+use std::sync::Arc;
+
+use crate::chain::LogletParams;
 use crate::completion::Completion;
 use crate::contracts::Cell;
 use crate::ids::{Incarnation, LogletId, Offset};
@@ -24,6 +27,10 @@ pub trait Sequencer: Send + Sync {
     /// Its own incarnation.
     fn incarnation(&self) -> Incarnation;
 
+    /// Starts to serve a loglet that a chain in the MetaStore names, with this incarnation as its sequencer; refused
+    /// for any other (safety rule 4). Repeating it is no error.
+    fn serve(&self, loglet: &LogletParams) -> Result<(), AppendError>;
+
     /// Appends a batch at consecutive offsets. Enqueues when called: the order of calls is the order in the log.
     /// `done` gets the first offset once a write quorum has the batch and everything before it, in order.
     fn append(
@@ -40,4 +47,10 @@ pub trait Sequencer: Send + Sync {
     /// The global tail that this sequencer knows of, from memory. Alone it is no linearizable answer (safety rule 6):
     /// the caller looks at the seal afterwards. `None`: not serving that loglet.
     fn tail(&self, loglet: LogletId) -> Option<Tail>;
+}
+
+/// Finds the sequencer that a loglet's parameters name.
+pub trait SequencerDirectory: Send + Sync {
+    /// The sequencer of that incarnation; `None` when it is not known to live.
+    fn sequencer(&self, incarnation: Incarnation) -> Option<Arc<dyn Sequencer>>;
 }

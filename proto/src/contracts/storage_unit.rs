@@ -1,6 +1,7 @@
 //! The storage unit: write-once cells of many loglets (CORFU's flash unit, Delos's LogServer).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -194,8 +195,11 @@ pub trait StorageUnit: Send + Sync {
     /// Forgets the cells below `up_to`. Works on a full disk.
     fn trim(&self, loglet: LogletId, up_to: Offset) -> BoxFuture<'_, Result<(), UnitError>>;
 
-    /// The local tail, from memory, without yielding.
-    fn tail(&self, loglet: LogletId) -> Result<LocalTail, UnitError>;
+    /// The local tail.
+    fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
+
+    /// The local tail from memory, without yielding; `None` when the unit is not in this process.
+    fn tail_now(&self, loglet: LogletId) -> Option<Result<LocalTail, UnitError>>;
 
     /// Raises the known tail where no store carries it. Not durable.
     fn advance(&self, loglet: LogletId, known_tail: Offset);
@@ -206,4 +210,10 @@ pub trait StorageUnit: Send + Sync {
 
     /// Frees the loglet and leaves a tombstone: its id answers [`UnitError::Dropped`] for ever.
     fn drop_loglet(&self, loglet: LogletId) -> BoxFuture<'_, Result<(), UnitError>>;
+}
+
+/// Finds the units that a chain names.
+pub trait UnitDirectory: Send + Sync {
+    /// The unit with that data directory, in this process or behind a connection.
+    fn unit(&self, storage: StorageId) -> Option<Arc<dyn StorageUnit>>;
 }

@@ -1,0 +1,177 @@
+//! Keeps appends in order across a reconfiguration.
+//!
+//! While the gate is open, appends go straight to the active loglet. When one of them meets the seal, or a
+//! reconfiguration begins, the gate closes: appends queue behind those that were not done. Once a successor is
+//! installed and every append to the old loglet has been answered, the queue goes to the successor in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{AppendError, Cell};
+use naxos_proto::ids::{Lsn, Offset};
+use parking_lot::Mutex;
+
+use crate::loglet::Loglet;
+
+/// Batches that may wait for a successor; over it appends are refused.
+const WAITING_MAX: usize = 8_192;
+
+type Done = Completion<Result<Lsn, AppendError>>;
+
+/// Where appends go now.
+#[derive(Clone)]
+struct Target {
+    loglet: Arc<dyn Loglet>,
+    start: Lsn,
+}
+
+struct State {
+    target: Target,
+    closed: bool,
+    /// A thread is sending: it takes what others queue, which keeps the order of calls.
+    sending: bool,
+    /// A successor that waits for the old loglet's answers.
+    successor: Option<Target>,
+    in_flight: usize,
+    /// Met the seal, in order; older than all in `queue`.
+    returned: VecDeque<(Vec<Cell>, Done)>,
+    queue: VecDeque<(Vec<Cell>, Done)>,
+}
+
+/// See the module.
+pub(crate) struct AppendGate {
+    state: Mutex<State>,
+    /// Called when an append meets a seal.
+    on_seal: Box<dyn Fn() + Send + Sync>,
+}
+
+impl AppendGate {
+    pub(crate) fn new(loglet: Arc<dyn Loglet>, start: Lsn, on_seal: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+        let state = State {
+            target: Target { loglet, start },
+            closed: false,
+            sending: false,
+            successor: None,
+            in_flight: 0,
+            returned: VecDeque::new(),
+            queue: VecDeque::new(),
+        };
+        Arc::new(Self { state: Mutex::new(state), on_seal })
+    }
+
+    pub(crate) fn append(self: &Arc<Self>, batch: Vec<Cell>, done: Done) {
+        {
+            let mut state = self.state.lock();
+            if state.queue.len() >= WAITING_MAX {
+                drop(state);
+                done.complete(Err(AppendError::Refused("too many appends wait for the log; try again".to_owned())));
+                return;
+            }
+            state.queue.push_back((batch, done));
+        }
+        self.send();
+    }
+
+    /// Sends what is queued, unless the gate is closed or another thread sends. The loglet is called outside the lock:
+    /// it may answer from within the call.
+    fn send(self: &Arc<Self>) {
+        let mut ours = false;
+        loop {
+            let (batch, done, target) = {
+                let mut state = self.state.lock();
+                if state.sending && !ours {
+                    return;
+                }
+                if state.closed || state.queue.is_empty() {
+                    state.sending = false;
+                    return;
+                }
+                state.sending = true;
+                ours = true;
+                state.in_flight += 1;
+                let (batch, done) = state.queue.pop_front().expect("looked at above");
+                (batch, done, state.target.clone())
+            };
+            let gate = Arc::clone(self);
+            let kept = batch.clone();
+            let answered = move |outcome: Result<Offset, AppendError>| match outcome {
+                Ok(offset) => {
+                    gate.answered(None);
+                    done.complete(Ok(target.start.plus(offset.0)));
+                }
+                Err(AppendError::Sealed) => gate.answered(Some((kept, done))),
+                Err(other) => {
+                    gate.answered(None);
+                    done.complete(Err(other));
+                }
+            };
+            target.loglet.append(batch, Completion::new(answered));
+        }
+    }
+
+    fn answered(self: &Arc<Self>, not_done: Option<(Vec<Cell>, Done)>) {
+        let sealed = not_done.is_some();
+        let reopened = {
+            let mut state = self.state.lock();
+            state.in_flight -= 1;
+            state.closed |= sealed;
+            state.returned.extend(not_done);
+            state.reopen()
+        };
+        if reopened {
+            self.send();
+        } else if sealed {
+            (self.on_seal)();
+        }
+    }
+
+    /// New appends wait from here on.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// Opens again on the same loglet: the reconfiguration did not happen.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        {
+            let mut state = self.state.lock();
+            if state.successor.is_some() {
+                return;
+            }
+            state.release();
+        }
+        self.send();
+    }
+
+    /// Appends go to `loglet` once the old one has answered everything.
+    pub(crate) fn switch(self: &Arc<Self>, loglet: Arc<dyn Loglet>, start: Lsn) {
+        let reopened = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            state.successor = Some(Target { loglet, start });
+            state.reopen()
+        };
+        if reopened {
+            self.send();
+        }
+    }
+}
+
+impl State {
+    fn reopen(&mut self) -> bool {
+        if self.in_flight > 0 {
+            return false;
+        }
+        let Some(target) = self.successor.take() else { return false };
+        self.target = target;
+        self.release();
+        true
+    }
+
+    fn release(&mut self) {
+        self.closed = false;
+        while let Some(append) = self.returned.pop_back() {
+            self.queue.push_front(append);
+        }
+    }
+}

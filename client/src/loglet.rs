@@ -1,0 +1,75 @@
+//! The loglet: the log of one segment, in a static configuration (Delos, OSDI'20, section 3.4).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use naxos_proto::chain::{LogletKind, LogletParams};
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{AppendError, Cell, CellState};
+use naxos_proto::ids::{Incarnation, LogletId, Offset, StorageId};
+use naxos_proto::tail::Tail;
+
+/// Why a loglet did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogletError {
+    /// Too few units answer, or the sequencer does not; the text says which.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The units hold different tails: cells have to be copied before the tail is known.
+    #[error("sealed storage units of loglet {0} end at different offsets ({1} and {2}) and must be repaired")]
+    NeedsRepair(LogletId, Offset, Offset),
+}
+
+/// A log that one configuration holds. Positions are contiguous from 0.
+pub trait Loglet: Send + Sync {
+    /// What it was made from.
+    fn params(&self) -> &LogletParams;
+
+    /// Appends a batch; `done` gets the first offset. Order, durability and errors as for `SharedLog::append`, except
+    /// that [`AppendError::Sealed`] comes out.
+    fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>);
+
+    /// The tail; the seal is looked at after the offset (safety rule 1).
+    fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>>;
+
+    /// The same from memory, without yielding, where the whole loglet is in this process.
+    fn check_tail_now(&self) -> Option<Tail>;
+
+    /// Cells of `range`, which must lie below a checked tail: at least one, then up to about `max_bytes`.
+    fn read(&self, range: Range<Offset>, max_bytes: usize) -> BoxFuture<'_, Result<Vec<CellState>, LogletError>>;
+
+    /// Ends appends for good and finds a tail that no acknowledged append lies at or above. Idempotent, but a later
+    /// call may answer a higher tail: the chain says where the segment ends.
+    fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>>;
+
+    /// Forgets cells below `up_to`.
+    fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>>;
+
+    /// Frees the loglet on its units: its segment has left the chain.
+    fn discard(&self) -> BoxFuture<'_, Result<(), LogletError>>;
+}
+
+/// Who is alive, as far as the caller can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    /// Sequencers that may be chosen, best first.
+    pub sequencers: Vec<Incarnation>,
+    /// Units that may be chosen, ascending.
+    pub units: Vec<StorageId>,
+}
+
+/// Opens loglets of one kind and says what the next one should be. Policy; the virtual log is the mechanism.
+pub trait LogletProvider: Send + Sync {
+    /// Of which kind.
+    fn kind(&self) -> LogletKind;
+
+    /// Opens a loglet by its parameters: for appends if its sequencer lives, for reads in any case.
+    fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError>;
+
+    /// Makes the loglet exist on its units, before a chain names it.
+    fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
+
+    /// Parameters for `id` from who is alive now. Never a clone of the previous ones: they may name the dead.
+    fn propose(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError>;
+}

@@ -1,0 +1,129 @@
+//! A loglet in the memory of one process: for tests and embedding. Acknowledged at once, gone with the process.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use naxos_proto::chain::{LogletKind, LogletParams};
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{AppendError, Cell, CellState};
+use naxos_proto::ids::{LogletId, Offset};
+use naxos_proto::tail::Tail;
+use parking_lot::Mutex;
+
+use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
+
+#[derive(Default)]
+struct Contents {
+    cells: Vec<CellState>,
+    sealed: bool,
+}
+
+struct MemoryLoglet {
+    params: LogletParams,
+    contents: Mutex<Contents>,
+    /// Held while completions run, so that they come in the order of the appends.
+    order: parking_lot::ReentrantMutex<()>,
+}
+
+impl Loglet for MemoryLoglet {
+    fn params(&self) -> &LogletParams {
+        &self.params
+    }
+
+    fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
+        let _order = self.order.lock();
+        let outcome = {
+            let mut contents = self.contents.lock();
+            if contents.sealed {
+                Err(AppendError::Sealed)
+            } else {
+                let at = Offset(contents.cells.len() as u64);
+                contents.cells.extend(batch.into_iter().map(|c| CellState::Present(c.payload)));
+                Ok(at)
+            }
+        };
+        done.complete(outcome);
+    }
+
+    fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>> {
+        let tail = self.check_tail_now().expect("a memory loglet answers from memory");
+        Box::pin(std::future::ready(Ok(tail)))
+    }
+
+    fn check_tail_now(&self) -> Option<Tail> {
+        let contents = self.contents.lock();
+        let tail = Offset(contents.cells.len() as u64);
+        Some(if contents.sealed { Tail::Sealed(tail) } else { Tail::Open(tail) })
+    }
+
+    fn read(&self, range: Range<Offset>, max_bytes: usize) -> BoxFuture<'_, Result<Vec<CellState>, LogletError>> {
+        let contents = self.contents.lock();
+        let mut bytes = 0;
+        let mut cells = Vec::new();
+        for at in range.start.0..range.end.0 {
+            let at = usize::try_from(at).expect("memory holds it");
+            let cell = contents.cells.get(at).cloned().unwrap_or(CellState::Absent);
+            if let CellState::Present(payload) = &cell {
+                bytes += payload.len();
+            }
+            if !cells.is_empty() && bytes > max_bytes {
+                break;
+            }
+            cells.push(cell);
+        }
+        Box::pin(std::future::ready(Ok(cells)))
+    }
+
+    fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>> {
+        let mut contents = self.contents.lock();
+        contents.sealed = true;
+        let tail = Offset(contents.cells.len() as u64);
+        Box::pin(std::future::ready(Ok(tail)))
+    }
+
+    fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {
+        let up_to = usize::try_from(up_to.0).unwrap_or(usize::MAX);
+        self.contents.lock().cells.iter_mut().take(up_to).for_each(|c| *c = CellState::Trimmed);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn discard(&self) -> BoxFuture<'_, Result<(), LogletError>> {
+        let mut contents = self.contents.lock();
+        contents.sealed = true;
+        contents.cells.iter_mut().for_each(|c| *c = CellState::Trimmed);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Makes memory loglets and keeps them, so that several virtual logs of one process share them.
+#[derive(Default)]
+pub struct MemoryProvider {
+    loglets: Mutex<BTreeMap<LogletId, Arc<MemoryLoglet>>>,
+}
+
+impl LogletProvider for MemoryProvider {
+    fn kind(&self) -> LogletKind {
+        LogletKind::Memory
+    }
+
+    fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
+        let mut loglets = self.loglets.lock();
+        let make = || MemoryLoglet {
+            params: params.clone(),
+            contents: Mutex::default(),
+            order: parking_lot::ReentrantMutex::new(()),
+        };
+        Ok(loglets.entry(params.id).or_insert_with(|| Arc::new(make())).clone())
+    }
+
+    fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        Box::pin(async move { self.open(params).map(drop) })
+    }
+
+    fn propose(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
+        let sequencer = alive.sequencers.first().copied().unwrap_or_default();
+        Ok(LogletParams { id, kind: LogletKind::Memory, sequencer, units: Vec::new(), write_quorum: 0 })
+    }
+}

@@ -1,0 +1,208 @@
+//! The native loglet, client side (Delos, OSDI'20, section 4.2.1, with the erratum of 2025): appends through the one
+//! sequencer, tail checks, seals and reads straight at the storage units.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, join_all};
+use naxos_proto::chain::{LogletKind, LogletParams};
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{
+    AppendError, Cell, CellState, LocalTail, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitDirectory,
+    UnitError, UnitParams,
+};
+use naxos_proto::ids::{LogletId, Offset};
+use naxos_proto::tail::Tail;
+
+use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
+
+struct NativeLoglet {
+    params: LogletParams,
+    /// `None` when the sequencer of that incarnation is not known to live: reads and seals still work.
+    sequencer: Option<Arc<dyn Sequencer>>,
+    units: Vec<Arc<dyn StorageUnit>>,
+}
+
+impl NativeLoglet {
+    fn write_quorum(&self) -> usize {
+        self.params.write_quorum.into()
+    }
+
+    /// So many units that every write quorum has one of them (safety rule 3).
+    fn seal_quorum(&self) -> usize {
+        self.params.units.len() - self.write_quorum() + 1
+    }
+
+    fn unavailable(&self, what: &str, errors: &[UnitError]) -> LogletError {
+        let why = errors.first().map_or_else(|| "no unit answers".to_owned(), ToString::to_string);
+        LogletError::Unavailable(format!("too few storage units of loglet {} {what}: {why}", self.params.id))
+    }
+
+    /// Concludes a tail check from the units' answers, `None` when they do not suffice.
+    ///
+    /// Each answer's seal bit was read after its offset, so a tail is only called open if no seal came before it. The
+    /// highest tail seen must be durable on a write quorum before it is answered: else a later check could see less.
+    fn conclude(&self, tails: &[LocalTail]) -> Option<Result<Tail, LogletError>> {
+        if tails.len() < self.seal_quorum() {
+            return None;
+        }
+        let highest = tails.iter().map(|t| t.tail).max().expect("a quorum has a unit");
+        if tails.iter().any(|t| t.sealed) {
+            return Some(Ok(Tail::Sealed(highest)));
+        }
+        let durable = tails.iter().filter(|t| t.tail >= highest).count() >= self.write_quorum();
+        let known = tails.iter().any(|t| t.known_tail >= highest);
+        (durable || known).then_some(Ok(Tail::Open(highest)))
+    }
+}
+
+impl Loglet for NativeLoglet {
+    fn params(&self) -> &LogletParams {
+        &self.params
+    }
+
+    fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
+        match &self.sequencer {
+            Some(s) => s.append(self.params.id, self.params.sequencer, batch, done),
+            None => done.complete(Err(AppendError::Refused(format!(
+                "sequencer {} of loglet {} is gone; a reconfiguration is due",
+                self.params.sequencer, self.params.id
+            )))),
+        }
+    }
+
+    fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>> {
+        Box::pin(async {
+            let answers = join_all(self.units.iter().map(|u| u.tail(self.params.id))).await;
+            let (tails, errors): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+            let tails: Vec<LocalTail> = tails.into_iter().flatten().collect();
+            let errors: Vec<UnitError> = errors.into_iter().filter_map(Result::err).collect();
+            self.conclude(&tails).unwrap_or_else(|| Err(self.unavailable("answer a tail check", &errors)))
+        })
+    }
+
+    fn check_tail_now(&self) -> Option<Tail> {
+        let mut tails = Vec::with_capacity(self.units.len());
+        for unit in &self.units {
+            tails.push(unit.tail_now(self.params.id)?.ok()?);
+        }
+        self.conclude(&tails)?.ok()
+    }
+
+    fn read(&self, range: Range<Offset>, max_bytes: usize) -> BoxFuture<'_, Result<Vec<CellState>, LogletError>> {
+        Box::pin(async move {
+            let mut errors = Vec::new();
+            for unit in &self.units {
+                match unit.read(self.params.id, range.clone(), max_bytes).await {
+                    Ok(cells) if !matches!(cells.first(), None | Some(CellState::Absent | CellState::Corrupt)) => {
+                        let usable = |c: &CellState| !matches!(c, CellState::Absent | CellState::Corrupt);
+                        return Ok(cells.into_iter().take_while(usable).collect());
+                    }
+                    Ok(cells) => errors.push(UnitError::Read(format!("offset {} is {:?}", range.start, cells.first()))),
+                    Err(e) => errors.push(e),
+                }
+            }
+            Err(self.unavailable(&format!("can read offset {}", range.start), &errors))
+        })
+    }
+
+    fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>> {
+        Box::pin(async {
+            let answers = join_all(self.units.iter().map(|u| u.seal(self.params.id))).await;
+            let mut tails = Vec::new();
+            let mut errors = Vec::new();
+            for answer in answers {
+                match answer {
+                    Ok(t) => tails.push(t.tail),
+                    Err(e) => errors.push(e),
+                }
+            }
+            if tails.len() < self.seal_quorum() {
+                return Err(self.unavailable("take a seal", &errors));
+            }
+            let lowest = *tails.iter().min().expect("a quorum has a unit");
+            let highest = *tails.iter().max().expect("a quorum has a unit");
+            if lowest != highest {
+                return Err(LogletError::NeedsRepair(self.params.id, lowest, highest));
+            }
+            Ok(highest)
+        })
+    }
+
+    fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {
+        Box::pin(async move {
+            let answers = join_all(self.units.iter().map(|u| u.trim(self.params.id, up_to))).await;
+            let errors: Vec<UnitError> = answers.into_iter().filter_map(Result::err).collect();
+            if errors.is_empty() { Ok(()) } else { Err(self.unavailable("trim", &errors)) }
+        })
+    }
+
+    fn discard(&self) -> BoxFuture<'_, Result<(), LogletError>> {
+        Box::pin(async {
+            let answers = join_all(self.units.iter().map(|u| u.drop_loglet(self.params.id))).await;
+            let errors: Vec<UnitError> = answers.into_iter().filter_map(Result::err).collect();
+            if errors.is_empty() { Ok(()) } else { Err(self.unavailable("drop it", &errors)) }
+        })
+    }
+}
+
+/// Opens and proposes native loglets.
+pub struct NativeProvider {
+    sequencers: Arc<dyn SequencerDirectory>,
+    units: Arc<dyn UnitDirectory>,
+}
+
+impl NativeProvider {
+    /// Finds peers in these directories.
+    pub fn new(sequencers: Arc<dyn SequencerDirectory>, units: Arc<dyn UnitDirectory>) -> Self {
+        Self { sequencers, units }
+    }
+
+    fn units_of(&self, params: &LogletParams) -> Result<Vec<Arc<dyn StorageUnit>>, LogletError> {
+        let find = |id| {
+            self.units.unit(id).ok_or_else(|| {
+                LogletError::Unavailable(format!(
+                    "loglet {} needs storage unit {:016x}, which is not known here",
+                    params.id, id.0
+                ))
+            })
+        };
+        params.units.iter().map(|u| find(*u)).collect()
+    }
+}
+
+impl LogletProvider for NativeProvider {
+    fn kind(&self) -> LogletKind {
+        LogletKind::Native
+    }
+
+    fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
+        let sequencer = self.sequencers.sequencer(params.sequencer);
+        if let Some(sequencer) = &sequencer {
+            sequencer.serve(params).map_err(|e| LogletError::Unavailable(e.to_string()))?;
+        }
+        Ok(Arc::new(NativeLoglet { params: params.clone(), sequencer, units: self.units_of(params)? }))
+    }
+
+    fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        Box::pin(async move {
+            let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: params.sequencer };
+            let units = self.units_of(params)?;
+            for opened in join_all(units.iter().map(|u| u.open(params.id, on_unit))).await {
+                opened.map_err(|e| LogletError::Unavailable(e.to_string()))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn propose(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
+        let Some(sequencer) = alive.sequencers.first().copied() else {
+            return Err(LogletError::Unavailable("no sequencer is alive".to_owned()));
+        };
+        if alive.units.is_empty() {
+            return Err(LogletError::Unavailable("no storage unit is alive".to_owned()));
+        }
+        let majority = u16::try_from(alive.units.len() / 2 + 1).expect("a cluster has few units");
+        Ok(LogletParams { id, kind: LogletKind::Native, sequencer, units: alive.units.clone(), write_quorum: majority })
+    }
+}

@@ -1,0 +1,208 @@
+//! Twins of etcd's answers, equal on the wire: an embedded message and a `bytes` field are both length-delimited, so a
+//! `KeyValue` or `Event` that the store already holds encoded is copied once into the frame and never decoded.
+
+use bytes::{Buf, BufMut, Bytes};
+use prost::DecodeError;
+use prost::encoding::{self, DecodeContext, WireType};
+
+use super::server::etcdserverpb::ResponseHeader;
+
+/// `etcdserverpb.RangeResponse`.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct RangeResponse {
+    /// Cluster, member, revision and term.
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<ResponseHeader>,
+    /// Encoded `mvccpb.KeyValue`s.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub kvs: Vec<Bytes>,
+    /// Whether the limit cut the range short.
+    #[prost(bool, tag = "3")]
+    pub more: bool,
+    /// Keys in the range, whatever the limit.
+    #[prost(int64, tag = "4")]
+    pub count: i64,
+}
+
+/// `etcdserverpb.PutResponse`.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct PutResponse {
+    /// Cluster, member, revision and term.
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<ResponseHeader>,
+    /// Encoded `mvccpb.KeyValue` before the put.
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub prev_kv: Option<Bytes>,
+}
+
+/// `etcdserverpb.DeleteRangeResponse`.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct DeleteRangeResponse {
+    /// Cluster, member, revision and term.
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<ResponseHeader>,
+    /// Keys deleted.
+    #[prost(int64, tag = "2")]
+    pub deleted: i64,
+    /// Encoded `mvccpb.KeyValue`s before the delete.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub prev_kvs: Vec<Bytes>,
+}
+
+/// `etcdserverpb.WatchResponse`. All watchers of one range share `events`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WatchResponse {
+    /// Cluster, member, revision and term.
+    pub header: Option<ResponseHeader>,
+    /// Which watcher of the stream; -1 for all.
+    pub watch_id: i64,
+    /// The answer to a create request.
+    pub created: bool,
+    /// The watcher ended.
+    pub canceled: bool,
+    /// The compacted revision, when that is why it ended.
+    pub compact_revision: i64,
+    /// Why it ended.
+    pub cancel_reason: String,
+    /// More of the same revision follows.
+    pub fragment: bool,
+    /// `events` fields one after the other, tags and lengths included: see [`put_event`].
+    pub events: Bytes,
+}
+
+/// Tag of `WatchResponse.events`.
+const EVENTS_TAG: u32 = 11;
+
+/// Appends an encoded `mvccpb.Event` to the bytes of [`WatchResponse::events`].
+pub fn put_event(out: &mut impl BufMut, event: &[u8]) {
+    encoding::encode_key(EVENTS_TAG, WireType::LengthDelimited, out);
+    encoding::encode_varint(event.len() as u64, out);
+    out.put_slice(event);
+}
+
+/// How many bytes [`put_event`] appends for an event of `len` bytes.
+pub fn event_len(len: usize) -> usize {
+    encoding::key_len(EVENTS_TAG) + encoding::encoded_len_varint(len as u64) + len
+}
+
+impl prost::Message for WatchResponse {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        if let Some(header) = &self.header {
+            encoding::message::encode(1, header, buf);
+        }
+        if self.watch_id != 0 {
+            encoding::int64::encode(2, &self.watch_id, buf);
+        }
+        if self.created {
+            encoding::bool::encode(3, &self.created, buf);
+        }
+        if self.canceled {
+            encoding::bool::encode(4, &self.canceled, buf);
+        }
+        if self.compact_revision != 0 {
+            encoding::int64::encode(5, &self.compact_revision, buf);
+        }
+        if !self.cancel_reason.is_empty() {
+            encoding::string::encode(6, &self.cancel_reason, buf);
+        }
+        if self.fragment {
+            encoding::bool::encode(7, &self.fragment, buf);
+        }
+        buf.put_slice(&self.events);
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        // Servers send this message and never read it: unknown is all there is to know.
+        encoding::skip_field(wire_type, tag, buf, ctx)
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.header.as_ref().map_or(0, |h| encoding::message::encoded_len(1, h))
+            + if self.watch_id != 0 { encoding::int64::encoded_len(2, &self.watch_id) } else { 0 }
+            + if self.created { encoding::bool::encoded_len(3, &self.created) } else { 0 }
+            + if self.canceled { encoding::bool::encoded_len(4, &self.canceled) } else { 0 }
+            + if self.compact_revision != 0 { encoding::int64::encoded_len(5, &self.compact_revision) } else { 0 }
+            + if self.cancel_reason.is_empty() { 0 } else { encoding::string::encoded_len(6, &self.cancel_reason) }
+            + if self.fragment { encoding::bool::encoded_len(7, &self.fragment) } else { 0 }
+            + self.events.len()
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::etcd::client::{etcdserverpb as plain, mvccpb};
+
+    fn header() -> ResponseHeader {
+        ResponseHeader { cluster_id: 1, member_id: 2, revision: 3, raft_term: 4 }
+    }
+
+    fn kv(n: u8) -> mvccpb::KeyValue {
+        mvccpb::KeyValue {
+            key: Bytes::from(vec![n; 3]),
+            value: Bytes::from(vec![n; 300]),
+            version: 7,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_range_reads_back_as_the_plain_message() {
+        let kvs = vec![kv(1), kv(2)];
+        let twin = RangeResponse {
+            header: Some(header()),
+            kvs: kvs.iter().map(|k| k.encode_to_vec().into()).collect(),
+            more: true,
+            count: 9,
+        };
+        let back = plain::RangeResponse::decode(&twin.encode_to_vec()[..]).unwrap();
+        assert_eq!((back.kvs, back.more, back.count), (kvs, true, 9));
+        assert_eq!(back.header.unwrap().raft_term, 4);
+    }
+
+    #[test]
+    fn a_watch_reads_back_as_the_plain_message_and_knows_its_length() {
+        let event = mvccpb::Event { r#type: 1, kv: Some(kv(1)), prev_kv: Some(kv(2)) };
+        let encoded = event.encode_to_vec();
+        let mut events = bytes::BytesMut::new();
+        put_event(&mut events, &encoded);
+        put_event(&mut events, &encoded);
+        assert_eq!(events.len(), 2 * event_len(encoded.len()));
+        let twin = WatchResponse {
+            header: Some(header()),
+            watch_id: -1,
+            created: true,
+            canceled: true,
+            compact_revision: 5,
+            cancel_reason: "why".to_owned(),
+            fragment: true,
+            events: events.freeze(),
+        };
+        let bytes = twin.encode_to_vec();
+        assert_eq!(bytes.len(), twin.encoded_len());
+        let back = plain::WatchResponse::decode(&bytes[..]).unwrap();
+        assert_eq!(back.events, vec![event.clone(), event]);
+        assert_eq!((back.watch_id, back.compact_revision, back.cancel_reason.as_str()), (-1, 5, "why"));
+        assert!(back.created && back.canceled && back.fragment);
+    }
+
+    #[test]
+    fn previous_values_read_back_as_the_plain_message() {
+        let put = PutResponse { header: None, prev_kv: Some(kv(3).encode_to_vec().into()) };
+        assert_eq!(plain::PutResponse::decode(&put.encode_to_vec()[..]).unwrap().prev_kv, Some(kv(3)));
+        let del = DeleteRangeResponse { header: None, deleted: 1, prev_kvs: vec![kv(4).encode_to_vec().into()] };
+        assert_eq!(plain::DeleteRangeResponse::decode(&del.encode_to_vec()[..]).unwrap().prev_kvs, vec![kv(4)]);
+    }
+}

@@ -1,0 +1,297 @@
+//! Pure rules of one loglet's sequencer (Delos, OSDI'20, section 4.2.1). No lock, clock or call in here.
+//!
+//! A batch is granted the next offsets and waits for the units. It is *committed* when a write quorum has it and every
+//! batch before it is committed; only then is it acknowledged, in order (safety rule 3).
+//!
+//! A batch that every unit refused without writing leaves no trace: once all batches behind it are settled too, the
+//! offsets are given out again. A batch of which some unit may hold a copy is unknown, and the loglet is broken: its
+//! offsets are never reused, a successor takes over.
+
+use std::collections::VecDeque;
+
+use naxos_proto::contracts::{AppendError, CellOutcome, UnitError};
+use naxos_proto::ids::Offset;
+
+/// What one unit answered about one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Durable there, every cell of it.
+    Durable,
+    /// Nothing was written: the loglet is sealed there.
+    Sealed,
+    /// Nothing was written, for this reason.
+    Refused(String),
+    /// Some of it may be written.
+    Unknown(String),
+}
+
+impl Answer {
+    /// Sums up a unit's answer to a store.
+    pub fn of(result: Result<Vec<CellOutcome>, UnitError>) -> Answer {
+        let outcomes = match result {
+            Ok(outcomes) => outcomes,
+            Err(e @ (UnitError::Poisoned(_) | UnitError::Stopped)) => return Answer::Unknown(e.to_string()),
+            Err(UnitError::Dropped(_)) => return Answer::Sealed,
+            Err(e) => return Answer::Refused(e.to_string()),
+        };
+        let durable = |o: &CellOutcome| matches!(o, CellOutcome::Written | CellOutcome::Same);
+        if outcomes.iter().all(durable) {
+            Answer::Durable
+        } else if outcomes.iter().any(durable) {
+            Answer::Unknown("a unit took a part of the batch".to_owned())
+        } else if outcomes.contains(&CellOutcome::Sealed) {
+            Answer::Sealed
+        } else if outcomes.contains(&CellOutcome::Different) {
+            Answer::Unknown("a unit holds another value at a granted offset".to_owned())
+        } else {
+            Answer::Refused("the cell before it is missing".to_owned())
+        }
+    }
+}
+
+/// A batch that left the sequencer's state.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Settled<T> {
+    /// What the caller attached to the batch.
+    pub tag: T,
+    /// Its first offset, or why it was not acknowledged.
+    pub outcome: Result<Offset, AppendError>,
+}
+
+struct InFlight<T> {
+    tag: T,
+    at: Offset,
+    cells: u64,
+    answers: Vec<Option<Answer>>,
+}
+
+/// The state of one loglet.
+pub struct Grants<T> {
+    units: usize,
+    write_quorum: usize,
+    next: Offset,
+    known_tail: Offset,
+    in_flight: VecDeque<InFlight<T>>,
+    first_id: u64,
+    /// Set when a batch failed; later ones are refused until all in flight are settled, or for good.
+    failed: Option<AppendError>,
+    in_flight_max: usize,
+}
+
+impl<T> Grants<T> {
+    /// An empty loglet on `units` units; at most `in_flight_max` batches are out at a time.
+    pub fn new(units: usize, write_quorum: usize, in_flight_max: usize) -> Self {
+        assert!(write_quorum >= 1 && write_quorum <= units, "a write quorum of {write_quorum} needs as many units");
+        Self {
+            units,
+            write_quorum,
+            next: Offset::ZERO,
+            known_tail: Offset::ZERO,
+            in_flight: VecDeque::new(),
+            first_id: 0,
+            failed: None,
+            in_flight_max,
+        }
+    }
+
+    /// Everything below is on a write quorum.
+    pub fn known_tail(&self) -> Offset {
+        self.known_tail
+    }
+
+    /// Whether nothing waits for units.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Grants `cells` offsets to a batch: its number and first offset. The tag comes back when it is refused.
+    pub fn grant(&mut self, cells: u64, tag: T) -> Result<(u64, Offset), (T, AppendError)> {
+        assert!(cells > 0, "a batch has a cell");
+        if let Some(failed) = &self.failed {
+            let why = match failed {
+                AppendError::Unknown(why) => AppendError::Refused(why.clone()),
+                other => other.clone(),
+            };
+            return Err((tag, why));
+        }
+        if self.in_flight.len() >= self.in_flight_max {
+            return Err((tag, AppendError::Refused("too many appends are in flight; try again".to_owned())));
+        }
+        let at = self.next;
+        self.next = at.plus(cells);
+        self.in_flight.push_back(InFlight { tag, at, cells, answers: vec![None; self.units] });
+        Ok((self.first_id + self.in_flight.len() as u64 - 1, at))
+    }
+
+    /// Takes the answer of unit `unit` (an index) about batch `id`. Answers about settled batches are ignored: a
+    /// laggard's.
+    pub fn answer(&mut self, id: u64, unit: usize, answer: Answer) {
+        let Some(i) = id.checked_sub(self.first_id) else { return };
+        if let Some(batch) = self.in_flight.get_mut(usize::try_from(i).expect("a small window")) {
+            batch.answers[unit].get_or_insert(answer);
+        }
+    }
+
+    /// The oldest batch, once it is settled. Call until `None`.
+    pub fn settle(&mut self) -> Option<Settled<T>> {
+        let outcome = self.outcome_of(self.in_flight.front()?)?;
+        let batch = self.in_flight.pop_front().expect("looked at above");
+        self.first_id += 1;
+        match &outcome {
+            Ok(_) => self.known_tail = batch.at.plus(batch.cells),
+            Err(e) => self.fail(e.clone()),
+        }
+        if self.in_flight.is_empty() && matches!(self.failed, Some(AppendError::Refused(_))) {
+            // Nothing of the refused batches was written anywhere: their offsets are free again.
+            self.next = self.known_tail;
+            self.failed = None;
+        }
+        Some(Settled { tag: batch.tag, outcome })
+    }
+
+    fn fail(&mut self, with: AppendError) {
+        let rank = |e: &AppendError| match e {
+            AppendError::Refused(_) => 0,
+            AppendError::Sealed => 1,
+            AppendError::Unknown(_) => 2,
+        };
+        if self.failed.as_ref().is_none_or(|old| rank(old) < rank(&with)) {
+            self.failed = Some(with);
+        }
+    }
+
+    fn outcome_of(&self, batch: &InFlight<T>) -> Option<Result<Offset, AppendError>> {
+        let count = |f: fn(&Answer) -> bool| batch.answers.iter().flatten().filter(|a| f(a)).count();
+        let durable = count(|a| *a == Answer::Durable);
+        if durable >= self.write_quorum {
+            // A batch behind a failed one has no committed prefix: nobody may count on it.
+            return Some(match &self.failed {
+                None => Ok(batch.at),
+                Some(_) => Err(AppendError::Unknown("an append before it failed".to_owned())),
+            });
+        }
+        let open = batch.answers.iter().filter(|a| a.is_none()).count();
+        if durable + open >= self.write_quorum {
+            return None;
+        }
+        if durable == 0 && open == 0 && count(|a| matches!(a, Answer::Unknown(_))) == 0 {
+            let refused = batch.answers.iter().flatten().find_map(|a| match a {
+                Answer::Refused(why) => Some(why.clone()),
+                _ => None,
+            });
+            let sealed = count(|a| *a == Answer::Sealed) > 0;
+            return Some(Err(if sealed {
+                AppendError::Sealed
+            } else {
+                AppendError::Refused(refused.unwrap_or_default())
+            }));
+        }
+        let why = batch.answers.iter().flatten().find_map(|a| match a {
+            Answer::Unknown(why) | Answer::Refused(why) => Some(why.clone()),
+            _ => None,
+        });
+        Some(Err(AppendError::Unknown(why.unwrap_or_else(|| "the loglet was sealed meanwhile".to_owned()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn drain<T>(g: &mut Grants<T>) -> Vec<Settled<T>> {
+        std::iter::from_fn(|| g.settle()).collect()
+    }
+
+    #[test]
+    fn a_quorum_acknowledges_in_order() {
+        let mut g = Grants::new(3, 2, 8);
+        let (a, at_a) = g.grant(2, 'a').unwrap();
+        let (b, at_b) = g.grant(1, 'b').unwrap();
+        assert_eq!((at_a, at_b), (Offset(0), Offset(2)));
+        g.answer(b, 0, Answer::Durable);
+        g.answer(b, 1, Answer::Durable);
+        assert!(drain(&mut g).is_empty(), "b waits for a");
+        g.answer(a, 2, Answer::Durable);
+        assert!(drain(&mut g).is_empty(), "one copy is no quorum");
+        g.answer(a, 1, Answer::Durable);
+        let tags: Vec<_> = drain(&mut g).into_iter().map(|s| (s.tag, s.outcome)).collect();
+        assert_eq!(tags, [('a', Ok(Offset(0))), ('b', Ok(Offset(2)))]);
+        assert_eq!(g.known_tail(), Offset(3));
+    }
+
+    #[test]
+    fn a_refused_batch_gives_its_offsets_back_once_all_behind_it_are_settled() {
+        let mut g = Grants::new(1, 1, 8);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        let (b, _) = g.grant(1, 'b').unwrap();
+        g.answer(a, 0, Answer::Refused("full".to_owned()));
+        assert_eq!(drain(&mut g).len(), 1);
+        assert!(g.grant(1, 'c').is_err(), "b is still out");
+        g.answer(b, 0, Answer::Refused("gap".to_owned()));
+        assert_eq!(drain(&mut g).len(), 1);
+        assert_eq!(g.grant(1, 'd').unwrap().1, Offset(0));
+    }
+
+    #[test]
+    fn a_seal_that_met_no_copy_is_not_done_and_one_that_did_is_unknown() {
+        let mut g = Grants::new(3, 2, 8);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        for unit in 0..3 {
+            g.answer(a, unit, Answer::Sealed);
+        }
+        assert_eq!(g.settle().unwrap().outcome, Err(AppendError::Sealed));
+        assert!(matches!(g.grant(1, 'b'), Err((_, AppendError::Sealed))));
+
+        let mut g = Grants::new(3, 2, 8);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        g.answer(a, 0, Answer::Durable);
+        g.answer(a, 1, Answer::Sealed);
+        assert!(g.settle().is_none());
+        g.answer(a, 2, Answer::Sealed);
+        assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
+    }
+
+    #[test]
+    fn offsets_of_an_unknown_batch_are_never_reused() {
+        let mut g = Grants::new(1, 1, 8);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        g.answer(a, 0, Answer::Unknown("poisoned".to_owned()));
+        assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
+        assert!(matches!(g.grant(1, 'b'), Err((_, AppendError::Refused(_)))));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_acknowledged_below_a_quorum(answers in prop::collection::vec((0u64..6, 0usize..3, 0u8..4), 0..40)) {
+            let mut g = Grants::new(3, 2, 8);
+            for tag in 0..6u64 {
+                g.grant(1, tag).unwrap();
+            }
+            let mut durable = [[false; 3]; 6];
+            let mut answered = [[false; 3]; 6];
+            let mut acked = 0;
+            for (id, unit, kind) in answers {
+                let answer = match kind {
+                    0 | 1 => Answer::Durable,
+                    2 => Answer::Sealed,
+                    _ => Answer::Unknown(String::new()),
+                };
+                if id >= acked && !answered[id as usize][unit] {
+                    answered[id as usize][unit] = true;
+                    durable[id as usize][unit] = answer == Answer::Durable;
+                }
+                g.answer(id, unit, answer);
+                while let Some(s) = g.settle() {
+                    prop_assert_eq!(s.tag, acked, "batches settle in order");
+                    acked += 1;
+                    if s.outcome.is_ok() {
+                        prop_assert!(durable[s.tag as usize].iter().filter(|d| **d).count() >= 2);
+                        prop_assert_eq!(g.known_tail(), Offset(s.tag + 1));
+                    }
+                }
+            }
+        }
+    }
+}

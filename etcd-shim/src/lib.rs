@@ -14,5 +14,6 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod port;
+pub mod state;
 pub mod tls;
 pub mod version;

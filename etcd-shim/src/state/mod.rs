@@ -20,7 +20,7 @@ mod rebuild;
 pub(crate) mod rows;
 pub(crate) mod store;
 mod tree;
-mod txn;
+pub(crate) mod txn;
 pub(crate) mod validate;
 
 pub use command::Command;

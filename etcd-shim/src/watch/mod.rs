@@ -17,4 +17,4 @@ mod watcher;
 
 pub use hub::{Hub, HubConfig};
 pub use ring::Ring;
-pub use stream::serve;
+pub use stream::{Answers, serve};

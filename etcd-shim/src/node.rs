@@ -48,7 +48,7 @@ impl Node {
             port,
             Arc::new(|_| {
                 let (_, service) = tonic_health::server::health_reporter();
-                GrpcRoutes::default().add(service)
+                GrpcRoutes::default().add_service(service)
             }),
             Arc::new(move |_, traffic| router(state.clone(), traffic)),
             &metrics,

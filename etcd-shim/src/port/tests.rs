@@ -61,7 +61,7 @@ struct Running {
 /// Starts a port whose HTTP route `/who` answers who asked, and whose `/slow` takes a while.
 async fn start(config: PortConfig) -> Running {
     let metrics = Arc::new(Metrics::new(MetricsLevel::Basic, config.runtimes, &FeatureGates::default(), 0));
-    let grpc: GrpcFactory = Arc::new(|_| GrpcRoutes::default().add(tonic_health::server::health_reporter().1));
+    let grpc: GrpcFactory = Arc::new(|_| GrpcRoutes::default().add_service(tonic_health::server::health_reporter().1));
     let who = |axum::Extension(peer): axum::Extension<Arc<Peer>>| async move {
         format!("secure={} certificates={}", peer.secure, peer.certificates.len())
     };

@@ -43,6 +43,9 @@ pub trait Application: Send + 'static {
     /// refused command leaves no trace.
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, index: u32, command: Bytes) -> Self::Output;
 
+    /// After the last command of an entry, in its transaction: writes what belongs to the entry as a whole.
+    fn end_entry(&mut self, txn: &mut Txn<'_>);
+
     /// After the entry's commit: publishes its effects to readers and watchers.
     fn post_apply(&mut self, lsn: Lsn);
 
@@ -225,6 +228,7 @@ impl<P: Application> Applicator for BatchingApply<P> {
             let command = commands.bytes().unwrap_or_else(|e| damaged(e));
             outputs.push(self.application.apply(txn, lsn, index, command));
         }
+        self.application.end_entry(txn);
         BatchOutput { own: (from == self.shared.own).then_some(number), outputs }
     }
 

@@ -18,6 +18,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod port;
+pub mod state;
 pub mod tls;
 pub mod version;
 

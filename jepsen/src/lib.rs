@@ -1,1 +1,13 @@
-//! Placeholder: the crate is being written.
+//! Fault tests: everything that runs Naxos from outside, beside the real servers that it must equal.
+//!
+//! - [`pace`]: the one place where tests read the clock, wait and start threads.
+//! - [`differential`]: random requests to Naxos and to a real etcd
+//! - [`servers`]: etcd and the Kubernetes components, built from pinned Go modules.
+//! - [`process`]: one server process: started, watched, killed, measured.
+//! - [`machine`]: what a test needs of the machine, and what happens where it is missing.
+
+pub mod differential;
+pub mod machine;
+pub mod pace;
+pub mod process;
+pub mod servers;

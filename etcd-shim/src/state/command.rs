@@ -1,0 +1,178 @@
+//! Commands: what a request becomes in the log.
+//!
+//! Envelope, little-endian: command version u16, store id u32, principal (length u32 and bytes; empty: nobody), kind u8;
+//! then the body: etcd's own request message, or the layout given at the variant. Apply reads neither time nor
+//! principal; audit and replay will.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use naxos_proto::codec::{DecodeError, Reader, put_bytes};
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::ids::StoreId;
+use prost::Message;
+
+/// Version of the commands that this release proposes.
+const COMMAND_VERSION: u16 = 1;
+
+/// One command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// KV.Put.
+    Put(pb::PutRequest),
+    /// KV.DeleteRange.
+    DeleteRange(pb::DeleteRangeRequest),
+    /// KV.Txn.
+    Txn(pb::TxnRequest),
+    /// KV.Compact.
+    Compact(pb::CompactionRequest),
+    /// Lease.LeaseGrant; id and time-to-live are settled before it is proposed.
+    LeaseGrant(pb::LeaseGrantRequest),
+    /// Lease.LeaseRevoke.
+    LeaseRevoke(pb::LeaseRevokeRequest),
+    /// A lease ran out: body lease id i64, ordinal u64 of the loglet under which the keeper took office. Dropped when
+    /// another keeper is in office.
+    LeaseExpire {
+        /// The lease.
+        id: i64,
+        /// The keeper's term.
+        term: u64,
+    },
+    /// The keeper of leases takes office: body ordinal u64.
+    KeepLeases {
+        /// Ordinal of the loglet whose sequencer is on the keeper's node.
+        term: u64,
+    },
+    /// Maintenance.Alarm, activate or deactivate.
+    Alarm(pb::AlarmRequest),
+    /// A member tells its name and URLs.
+    Publish(pb::Member),
+}
+
+impl Command {
+    fn kind(&self) -> u8 {
+        match self {
+            Command::Put(_) => 1,
+            Command::DeleteRange(_) => 2,
+            Command::Txn(_) => 3,
+            Command::Compact(_) => 4,
+            Command::LeaseGrant(_) => 5,
+            Command::LeaseRevoke(_) => 6,
+            Command::LeaseExpire { .. } => 7,
+            Command::KeepLeases { .. } => 8,
+            Command::Alarm(_) => 9,
+            Command::Publish(_) => 10,
+        }
+    }
+
+    /// The bytes of the log, for `store`.
+    pub fn encode(&self, store: StoreId) -> Bytes {
+        let message: Option<&dyn EncodedBody> = match self {
+            Command::Put(m) => Some(m),
+            Command::DeleteRange(m) => Some(m),
+            Command::Txn(m) => Some(m),
+            Command::Compact(m) => Some(m),
+            Command::LeaseGrant(m) => Some(m),
+            Command::LeaseRevoke(m) => Some(m),
+            Command::Alarm(m) => Some(m),
+            Command::Publish(m) => Some(m),
+            Command::LeaseExpire { .. } | Command::KeepLeases { .. } => None,
+        };
+        let mut out = BytesMut::with_capacity(11 + message.map_or(16, EncodedBody::body_len));
+        out.put_u16_le(COMMAND_VERSION);
+        out.put_u32_le(store.0);
+        put_bytes(&mut out, b"");
+        out.put_u8(self.kind());
+        match (self, message) {
+            (_, Some(message)) => message.put_body(&mut out),
+            (Command::LeaseExpire { id, term }, _) => {
+                out.put_i64_le(*id);
+                out.put_u64_le(*term);
+            }
+            (Command::KeepLeases { term }, _) => out.put_u64_le(*term),
+            _ => unreachable!("every other kind is a message"),
+        }
+        out.freeze()
+    }
+
+    /// Reads [`Self::encode`]'s bytes.
+    pub fn decode(bytes: Bytes) -> Result<(StoreId, Command), DecodeError> {
+        let mut r = Reader::new(bytes, "command");
+        let version = r.u16()?;
+        if version == 0 || version > COMMAND_VERSION {
+            let (found, known) = (version.into(), COMMAND_VERSION.into());
+            return Err(DecodeError::Version { what: "command", found, known });
+        }
+        let store = StoreId(r.u32()?);
+        r.bytes()?;
+        let kind = r.u8()?;
+        let rule = r.rule("has a body that is not the message it should be");
+        let command = match kind {
+            1 => Command::Put(body(r, rule)?),
+            2 => Command::DeleteRange(body(r, rule)?),
+            3 => Command::Txn(body(r, rule)?),
+            4 => Command::Compact(body(r, rule)?),
+            5 => Command::LeaseGrant(body(r, rule)?),
+            6 => Command::LeaseRevoke(body(r, rule)?),
+            7 => Command::LeaseExpire { id: r.i64()?, term: r.u64()? },
+            8 => Command::KeepLeases { term: r.u64()? },
+            9 => Command::Alarm(body(r, rule)?),
+            10 => Command::Publish(body(r, rule)?),
+            _ => return Err(r.rule("is of a kind that this release does not know")),
+        };
+        Ok((store, command))
+    }
+}
+
+fn body<M: Message + Default>(r: Reader, rule: DecodeError) -> Result<M, DecodeError> {
+    M::decode(r.rest()).map_err(|_| rule)
+}
+
+/// The object-safe half of [`Message`].
+trait EncodedBody {
+    fn body_len(&self) -> usize;
+    fn put_body(&self, out: &mut BytesMut);
+}
+
+impl<M: Message> EncodedBody for M {
+    fn body_len(&self) -> usize {
+        self.encoded_len()
+    }
+
+    fn put_body(&self, out: &mut BytesMut) {
+        self.encode(out).expect("the buffer grows");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn commands_round_trip() {
+        let put = pb::PutRequest { key: Bytes::from_static(b"k"), value: Bytes::from_static(b"v"), ..Default::default() };
+        let member = pb::Member { id: 7, name: "default".to_owned(), ..Default::default() };
+        for command in [
+            Command::Put(put),
+            Command::LeaseExpire { id: -3, term: 4 },
+            Command::KeepLeases { term: 5 },
+            Command::Publish(member),
+        ] {
+            assert_eq!(Command::decode(command.encode(StoreId(9))).unwrap(), (StoreId(9), command));
+        }
+    }
+
+    #[test]
+    fn a_command_of_a_later_release_is_refused() {
+        let mut bytes = Command::KeepLeases { term: 1 }.encode(StoreId(0)).to_vec();
+        bytes[0] = 2;
+        assert!(matches!(Command::decode(bytes.into()), Err(DecodeError::Version { found: 2, known: 1, .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Command::decode(bytes.into());
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! HashKV: one number for a store's content at a revision, equal to etcd's.
+//!
+//! crc32c over the bucket's name and, for each row up to the revision, its bucket key and its value. Rows at or below the
+//! compacted revision count only if they are the newest of their key at the revision asked for; a deletion exactly at
+//! the compacted revision never counts.
+
+use naxos_engines::StoreReader;
+
+use super::error::EtcdError;
+use super::key_value::decode;
+use super::range::revision_to_read;
+use super::rows;
+use super::store::SharedStore;
+
+/// Rows read at a time.
+const ROWS_PER_SCAN: usize = 1_024;
+
+/// What HashKV answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HashKv {
+    pub(crate) hash: u32,
+    pub(crate) current: i64,
+    pub(crate) compacted: i64,
+    pub(crate) revision: i64,
+}
+
+/// Hashes store content at `asked` (the newest revision if zero). Reads every row: not on a thread that serves requests.
+pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) -> Result<HashKv, EtcdError> {
+    loop {
+        let (id, current, compacted) = {
+            let store = shared.0.read();
+            (store.id, store.revision, store.compacted)
+        };
+        let revision = revision_to_read(asked, current, compacted)?;
+        let mut hash = crc32c::crc32c(b"key");
+        let (mut from, below) = rows::whole(id, rows::KEY_VALUES);
+        'scan: loop {
+            let found = reader.scan(&from, &below, ROWS_PER_SCAN);
+            let Some((last, _)) = found.last() else { break };
+            from = last.clone();
+            from.key.push(0);
+            for (row, value) in found {
+                let (at, deleted) = rows::revision_of(&row);
+                if at.main > revision {
+                    break 'scan;
+                }
+                if at.main <= compacted {
+                    let key = decode(&value).key;
+                    let kept = shared.0.read().keys.get(&key).is_some_and(|e| e.keeps(at, compacted, revision));
+                    if deleted || !kept {
+                        continue;
+                    }
+                }
+                let mut bucket_key = [b't'; 18];
+                bucket_key[..8].copy_from_slice(&at.main.cast_unsigned().to_be_bytes());
+                bucket_key[8] = b'_';
+                bucket_key[9..17].copy_from_slice(&u64::from(at.sub).to_be_bytes());
+                hash = crc32c::crc32c_append(hash, if deleted { &bucket_key } else { &bucket_key[..17] });
+                hash = crc32c::crc32c_append(hash, &value);
+            }
+        }
+        // A compaction meanwhile may have dropped rows that the old one kept: then start again.
+        if shared.0.read().compacted == compacted {
+            return Ok(HashKv { hash, current, compacted, revision });
+        }
+    }
+}

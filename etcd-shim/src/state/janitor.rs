@@ -1,0 +1,87 @@
+//! Drops what compaction freed: rows that no revision from the compacted one on can reach. In small steps beside apply,
+//! so that no put waits for a compaction. What it drops is no part of what replicas compare.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_engines::StoreReader;
+use naxos_proto::seams::Clock;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::rows;
+use super::store::SharedStore;
+
+/// Rows dropped under one hold of the locks.
+const STEP_ROWS: usize = 128;
+/// Between two steps.
+const STEP_INTERVAL: Duration = Duration::from_millis(1);
+
+/// See the module.
+pub(crate) struct Janitor {
+    store: Arc<SharedStore>,
+    reader: StoreReader,
+    clock: Arc<dyn Clock>,
+    pub(crate) wake: Notify,
+    /// The revision up to which everything that may be dropped is dropped.
+    done: watch::Sender<i64>,
+}
+
+impl Janitor {
+    pub(crate) fn new(store: Arc<SharedStore>, reader: StoreReader, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { store, reader, clock, wake: Notify::new(), done: watch::Sender::new(-1) })
+    }
+
+    /// Works until `stop`.
+    pub(crate) async fn run(&self, stop: CancellationToken) {
+        // What a stop interrupted goes on first.
+        self.wake.notify_one();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.wake.notified() => {}
+            }
+            while !stop.is_cancelled() {
+                let compacted = self.store.0.read().compacted;
+                if self.step(compacted) == 0 {
+                    self.done.send_replace(compacted);
+                    break;
+                }
+                self.clock.sleep(STEP_INTERVAL).await;
+            }
+        }
+    }
+
+    /// Resolves when everything below `revision` that may be dropped is dropped.
+    pub(crate) async fn wait_for(&self, revision: i64) {
+        // The sender lives as long as this janitor.
+        let _ = self.done.subscribe().wait_for(|done| *done >= revision).await;
+    }
+
+    fn step(&self, compacted: i64) -> usize {
+        let mut dead = Vec::new();
+        {
+            let mut store = self.store.0.write();
+            let turns = store.turns.partition_point(|t| t.revision <= compacted).min(STEP_ROWS);
+            store.turns.drain(..turns);
+            while dead.len() < STEP_ROWS && store.superseded.front().is_some_and(|s| s.from <= compacted) {
+                let item = store.superseded.pop_front().expect("looked at above");
+                store.bytes -= item.bytes;
+                let gone = store.keys.update(&item.key, |entry| Arc::make_mut(entry).compact(compacted));
+                if gone == Some(true) {
+                    store.keys.remove(&item.key);
+                }
+                dead.push(rows::key_value(store.id, item.at, item.deleted));
+            }
+            if dead.is_empty() && turns > 0 {
+                return turns;
+            }
+        }
+        let count = dead.len();
+        if count > 0 {
+            self.reader.purge(dead);
+        }
+        count
+    }
+}

@@ -1,0 +1,356 @@
+//! Applies commands. A function of the log (safety rule 9): ordered maps, integers, no clock, no randomness.
+//!
+//! Each command takes the store's write lock for itself, so readers wait for one command at most. A command is checked
+//! before it writes: one that is refused leaves no trace.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use naxos_engines::batching::Application;
+use naxos_engines::{StoreReader, Txn};
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
+use naxos_proto::etcd::twins::{DeleteRangeResponse, PutResponse};
+use naxos_proto::ids::{Lsn, StoreId};
+use parking_lot::RwLock;
+use prost::Message;
+
+use super::command::Command;
+use super::effects::{Effect, Effects};
+use super::error::EtcdError;
+use super::key_entry::{Live, RevisionKey};
+use super::key_value::{Fields, decode};
+use super::range::Keys;
+use super::rows;
+use super::store::{Lease, SharedStore, Store};
+use super::txn;
+use super::validate;
+
+/// What a command yields.
+#[derive(Debug)]
+pub enum Answer {
+    /// Of Put.
+    Put(PutResponse),
+    /// Of DeleteRange.
+    DeleteRange(DeleteRangeResponse),
+    /// Of Txn.
+    Txn(pb::TxnResponse),
+    /// Of everything whose answer is a header alone.
+    Done,
+    /// Of LeaseGrant.
+    Granted(pb::LeaseGrantResponse),
+    /// Of Alarm.
+    Alarms(Vec<pb::AlarmMember>),
+}
+
+/// A command's answer and the store's revision after it, or why it was refused.
+pub type Outcome = Result<(Answer, i64), EtcdError>;
+
+/// Who is told of what was applied, after the commit.
+pub trait Listener: Send + 'static {
+    /// The effects of one entry, in order, once they can be read. Must not block.
+    fn effects(&mut self, effects: Arc<Vec<Effects>>);
+    /// A lease was granted.
+    fn lease_granted(&mut self, id: i64, ttl: i64);
+    /// A lease ended.
+    fn lease_ended(&mut self, id: i64);
+    /// A keeper took office under this term: all time-to-lives start afresh.
+    fn keeper(&mut self, term: u64);
+    /// The log below this revision may be dropped.
+    fn compacted(&mut self, revision: i64);
+}
+
+/// A note to the listener.
+enum Note {
+    Granted(i64, i64),
+    Ended(i64),
+    Keeper(u64),
+    Compacted(i64),
+}
+
+/// See the module.
+pub struct Machine<L> {
+    store: Arc<SharedStore>,
+    reader: StoreReader,
+    listener: L,
+    effects: Vec<Effects>,
+    /// Effects of the entry that was committed, until its callers have their replies.
+    to_tell: Vec<Effects>,
+    notes: Vec<Note>,
+    changed: bool,
+}
+
+impl SharedStore {
+    pub(crate) fn new(store: Store) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(store)))
+    }
+}
+
+impl<L: Listener> Machine<L> {
+    /// The machine over a store that was rebuilt from its rows.
+    pub fn new(store: Arc<SharedStore>, reader: StoreReader, listener: L) -> Self {
+        let (effects, to_tell, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { store, reader, listener, effects, to_tell, notes, changed: false }
+    }
+
+    fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
+        let shared = Arc::clone(&self.store);
+        let mut store = shared.0.write();
+        let mut writer = Writer {
+            reader: self.reader.clone(),
+            base: store.revision,
+            sub: 0,
+            effects: Vec::new(),
+            notes: &mut self.notes,
+            rows,
+            store: &mut store,
+        };
+        let answer = writer.run(command);
+        let Writer { effects, base, .. } = writer;
+        if !effects.is_empty() {
+            store.revision = base + 1;
+            self.effects.push(Effects { store: store.id, revision: store.revision, changes: effects });
+        }
+        self.changed = true;
+        answer.map(|a| (a, store.revision))
+    }
+}
+
+impl<L: Listener> Application for Machine<L> {
+    type Output = Outcome;
+
+    fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, index: u32, command: Bytes) -> Outcome {
+        let (store, command) = Command::decode(command)
+            .unwrap_or_else(|e| panic!("command {index} of the entry at {lsn} cannot be applied: {e}"));
+        assert_eq!(store, StoreId(0), "this release keeps one store");
+        self.run(txn, command)
+    }
+
+    fn end_entry(&mut self, txn: &mut Txn<'_>) {
+        if std::mem::take(&mut self.changed) {
+            let store = self.store.0.read();
+            txn.put(rows::state(store.id), store.counters().encode());
+        }
+    }
+
+    fn post_apply(&mut self, _: Lsn) {
+        self.to_tell.append(&mut self.effects);
+        for note in self.notes.drain(..) {
+            match note {
+                Note::Granted(id, ttl) => self.listener.lease_granted(id, ttl),
+                Note::Ended(id) => self.listener.lease_ended(id),
+                Note::Keeper(term) => self.listener.keeper(term),
+                Note::Compacted(revision) => self.listener.compacted(revision),
+            }
+        }
+    }
+
+    fn after_replies(&mut self) {
+        if !self.to_tell.is_empty() {
+            self.listener.effects(Arc::new(std::mem::take(&mut self.to_tell)));
+        }
+    }
+}
+
+/// One command on its way through the store.
+pub(crate) struct Writer<'a, 'b> {
+    pub(crate) store: &'a mut Store,
+    rows: &'a mut Txn<'b>,
+    pub(crate) reader: StoreReader,
+    /// The store's revision before the command.
+    base: i64,
+    sub: u32,
+    effects: Vec<Effect>,
+    notes: &'a mut Vec<Note>,
+}
+
+impl Writer<'_, '_> {
+    /// The revision that a header shows now.
+    pub(crate) fn revision(&self) -> i64 {
+        if self.sub > 0 { self.base + 1 } else { self.base }
+    }
+
+    fn header(&self) -> Option<pb::ResponseHeader> {
+        Some(pb::ResponseHeader { revision: self.revision(), ..Default::default() })
+    }
+
+    fn next(&mut self) -> RevisionKey {
+        let at = RevisionKey { main: self.base + 1, sub: self.sub };
+        self.sub += 1;
+        at
+    }
+
+    fn run(&mut self, command: Command) -> Result<Answer, EtcdError> {
+        let full = self.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Nospace as i32);
+        let corrupt = self.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Corrupt as i32);
+        match command {
+            Command::Alarm(r) => Ok(self.alarm(&r)),
+            Command::Publish(member) => {
+                self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
+                self.store.members.insert(member.id, member);
+                Ok(Answer::Done)
+            }
+            Command::KeepLeases { term } => {
+                self.store.keeper_term = term;
+                self.notes.push(Note::Keeper(term));
+                Ok(Answer::Done)
+            }
+            _ if corrupt => Err(EtcdError::Corrupt),
+            Command::Put(_) | Command::LeaseGrant(_) if full => Err(EtcdError::NoSpace),
+            Command::Txn(r) if full && validate::puts_something(&r) => Err(EtcdError::NoSpace),
+            Command::Put(r) => {
+                if r.lease != 0 && !self.store.leases.contains_key(&r.lease) {
+                    return Err(EtcdError::LeaseNotFound);
+                }
+                self.put(&r).map(Answer::Put)
+            }
+            Command::DeleteRange(r) => Ok(Answer::DeleteRange(self.delete_range(&r))),
+            Command::Txn(r) => {
+                let path = txn::Path::of(self.store, &r);
+                txn::check(self.store, &r, &path)?;
+                txn::execute(self, &r, &path).map(Answer::Txn)
+            }
+            Command::Compact(r) => self.compact(r.revision),
+            Command::LeaseGrant(r) => self.grant(&r),
+            Command::LeaseRevoke(r) => self.revoke(r.id),
+            Command::LeaseExpire { id, term } => {
+                // A keeper that slept through its successor's inauguration has no say any more.
+                if term == self.store.keeper_term { self.revoke(id) } else { Ok(Answer::Done) }
+            }
+        }
+    }
+
+    /// Puts a key; the request's lease has been checked.
+    pub(crate) fn put(&mut self, r: &pb::PutRequest) -> Result<PutResponse, EtcdError> {
+        let old = self.store.live(&r.key);
+        if (r.ignore_value || r.ignore_lease) && old.is_none() {
+            return Err(EtcdError::KeyNotFound);
+        }
+        let (create, version, old_lease) =
+            old.map_or((self.base + 1, 1, 0), |l| (l.create, l.version + 1, l.lease));
+        let prev_kv = old.map(|l| l.encoded.clone());
+        let kept = if r.ignore_value { prev_kv.as_ref().map(|p| decode(p).value) } else { None };
+        let value: &[u8] = kept.as_ref().unwrap_or(&r.value);
+        let lease = if r.ignore_lease { old_lease } else { r.lease };
+        let at = self.next();
+        let encoded = Fields { key: &r.key, create, modified: at.main, version, value, lease }.encode();
+        self.rows.put(rows::key_value(self.store.id, at, false), encoded.clone());
+        self.store.enter(&r.key, Live { at, create, version, lease, encoded: encoded.clone() });
+        if old_lease != lease {
+            self.detach(old_lease, &r.key);
+            if let Some(lease) = self.store.leases.get_mut(&lease) {
+                lease.keys.insert(Bytes::copy_from_slice(&r.key));
+            }
+        }
+        let answered = prev_kv.clone().filter(|_| r.prev_kv);
+        self.effects.push(Effect::new(own_key(self.store, &r.key), false, encoded, prev_kv));
+        Ok(PutResponse { header: self.header(), prev_kv: answered })
+    }
+
+    fn detach(&mut self, lease: i64, key: &[u8]) {
+        if let Some(lease) = self.store.leases.get_mut(&lease) {
+            lease.keys.remove(key);
+        }
+    }
+
+    /// Deletes a range, in key order.
+    pub(crate) fn delete_range(&mut self, r: &pb::DeleteRangeRequest) -> DeleteRangeResponse {
+        let mut dying = Vec::new();
+        match Keys::new(&r.key, &r.range_end) {
+            Keys::One(key) => dying.extend(self.store.live(key).map(|_| r.key.clone())),
+            Keys::Range(from, below) => self.store.keys.visit(from, below, |entry| {
+                dying.extend(entry.live.as_ref().map(|_| entry.key.clone()));
+                std::ops::ControlFlow::Continue(())
+            }),
+        }
+        let mut prev_kvs = Vec::new();
+        for key in &dying {
+            let prev = self.delete(key);
+            if r.prev_kv {
+                prev_kvs.extend(prev);
+            }
+        }
+        let deleted = i64::try_from(dying.len()).expect("memory holds fewer keys");
+        DeleteRangeResponse { header: self.header(), deleted, prev_kvs }
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Option<Bytes> {
+        let (prev, lease) = self.store.live(key).map(|l| (l.encoded.clone(), l.lease))?;
+        let at = self.next();
+        // The row holds the key alone; watchers see the revision too.
+        let row = Fields { key, ..Default::default() }.encode();
+        let told = Fields { key, modified: at.main, ..Default::default() }.encode();
+        let name = own_key(self.store, key);
+        self.store.enter_deletion(key, at, &row);
+        self.rows.put(rows::key_value(self.store.id, at, true), row);
+        self.detach(lease, key);
+        self.effects.push(Effect::new(name, true, told, Some(prev.clone())));
+        Some(prev)
+    }
+
+    fn compact(&mut self, revision: i64) -> Result<Answer, EtcdError> {
+        if revision <= self.store.compacted {
+            return Err(EtcdError::Compacted);
+        }
+        if revision > self.store.revision {
+            return Err(EtcdError::FutureRevision);
+        }
+        self.store.compacted = revision;
+        self.notes.push(Note::Compacted(revision));
+        Ok(Answer::Done)
+    }
+
+    fn grant(&mut self, r: &pb::LeaseGrantRequest) -> Result<Answer, EtcdError> {
+        if self.store.leases.contains_key(&r.id) {
+            return Err(EtcdError::LeaseExists);
+        }
+        self.store.leases.insert(r.id, Lease { ttl: r.ttl, ..Lease::default() });
+        self.rows.put(rows::lease(self.store.id, r.id), Bytes::copy_from_slice(&r.ttl.to_le_bytes()));
+        self.notes.push(Note::Granted(r.id, r.ttl));
+        Ok(Answer::Granted(pb::LeaseGrantResponse {
+            header: self.header(),
+            id: r.id,
+            ttl: r.ttl,
+            error: String::new(),
+        }))
+    }
+
+    /// Ends a lease: its keys go at one revision, in key order.
+    fn revoke(&mut self, id: i64) -> Result<Answer, EtcdError> {
+        let lease = self.store.leases.get(&id).ok_or(EtcdError::LeaseNotFound)?;
+        for key in lease.keys.clone() {
+            self.delete(&key);
+        }
+        self.store.leases.remove(&id);
+        self.rows.delete(rows::lease(self.store.id, id));
+        self.notes.push(Note::Ended(id));
+        Ok(Answer::Done)
+    }
+
+    fn alarm(&mut self, r: &pb::AlarmRequest) -> Answer {
+        let store = self.store.id;
+        let mut answered = Vec::new();
+        if r.action == AlarmAction::Activate as i32 {
+            if r.alarm != pb::AlarmType::None as i32 && self.store.alarms.insert((r.member_id, r.alarm)) {
+                self.rows.put(rows::alarm(store, r.member_id, r.alarm), Bytes::new());
+            }
+            answered.push((r.member_id, r.alarm));
+        } else if r.action == AlarmAction::Deactivate as i32 {
+            let all: Vec<_> = self.store.alarms.iter().copied().collect();
+            for (member, alarm) in all {
+                let meant = |asked: bool, any: bool| asked || any;
+                if meant(alarm == r.alarm, r.alarm == 0) && meant(member == r.member_id, r.member_id == 0) {
+                    self.store.alarms.remove(&(member, alarm));
+                    self.rows.delete(rows::alarm(store, member, alarm));
+                    answered.push((member, alarm));
+                }
+            }
+        }
+        Answer::Alarms(answered.into_iter().map(|(member_id, alarm)| pb::AlarmMember { member_id, alarm }).collect())
+    }
+}
+
+/// The index's own copy of the key: a request's would pin the batch that it came in.
+fn own_key(store: &Store, key: &[u8]) -> Bytes {
+    store.keys.get(key).map_or_else(|| Bytes::copy_from_slice(key), |e| e.key.clone())
+}

@@ -1,0 +1,30 @@
+//! The etcd state machine: multi-version key space, leases, alarms, members. A function of the log.
+//!
+//! - [`command`]: what travels in the log; [`machine`]: applies it; [`txn`]: transactions
+//! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows
+//! - [`range`]: reads, in apply and beside it; [`hash`]: HashKV; [`janitor`]: drops what compaction freed
+//! - [`history`]: past changes, read back from rows
+//! - [`effects`]: what each revision changed, for watches and whoever comes later; [`error`]: etcd's refusals
+
+pub mod command;
+pub mod effects;
+pub mod error;
+pub(crate) mod hash;
+pub(crate) mod history;
+pub(crate) mod janitor;
+mod key_entry;
+mod key_value;
+pub mod machine;
+pub(crate) mod range;
+mod rebuild;
+pub(crate) mod rows;
+pub(crate) mod store;
+mod tree;
+mod txn;
+pub(crate) mod validate;
+
+pub use command::Command;
+pub use effects::{Effect, Effects};
+pub use error::EtcdError;
+pub use machine::{Answer, Machine, Outcome};
+pub use store::{Lease, SharedStore};

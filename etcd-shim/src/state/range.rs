@@ -1,0 +1,214 @@
+//! Reads: what `RangeRequest` asks for, in apply (within a transaction) and beside it.
+//!
+//! In two steps. [`collect`] walks the index under the store's lock and takes what memory holds; [`Collected::finish`]
+//! filters, sorts and cuts, after the rows that only the local store holds have been fetched, without any lock.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use naxos_engines::StoreReader;
+use naxos_proto::etcd::server::etcdserverpb::range_request::{SortOrder, SortTarget};
+use naxos_proto::etcd::server::etcdserverpb::{RangeRequest, ResponseHeader};
+use naxos_proto::etcd::server::mvccpb::KeyValue;
+use naxos_proto::etcd::twins::RangeResponse;
+use naxos_proto::ids::StoreId;
+
+use super::error::EtcdError;
+use super::key_entry::{Found, KeyEntry, RevisionKey};
+use super::key_value::{Fields, decode};
+use super::rows;
+use super::store::Store;
+
+/// The keys that a request's `key` and `range_end` mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys<'a> {
+    /// One key.
+    One(&'a [u8]),
+    /// From the first on and below the second; to the end if `None`.
+    Range(&'a [u8], Option<&'a [u8]>),
+}
+
+impl<'a> Keys<'a> {
+    /// As etcd reads them: no end is one key, an end of one zero byte is everything from the key on.
+    pub(crate) fn new(key: &'a [u8], range_end: &'a [u8]) -> Self {
+        match range_end {
+            [] => Keys::One(key),
+            [0] => Keys::Range(key, None),
+            end => Keys::Range(key, Some(end)),
+        }
+    }
+
+    /// Whether `key` is meant.
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        match self {
+            Keys::One(one) => *one == key,
+            Keys::Range(from, below) => key >= *from && below.is_none_or(|b| key < b),
+        }
+    }
+}
+
+/// A value found, or where its row is.
+enum Piece {
+    Ready(Bytes),
+    Row(RevisionKey),
+}
+
+/// What the index answered.
+pub(crate) struct Collected {
+    store: StoreId,
+    pieces: Vec<Piece>,
+    count: usize,
+    revision: i64,
+    rows: bool,
+}
+
+/// Which revision a read sees: `asked`, or the store's when that is not positive.
+pub(crate) fn revision_to_read(asked: i64, current: i64, compacted: i64) -> Result<i64, EtcdError> {
+    if asked <= 0 {
+        Ok(current)
+    } else if asked > current {
+        Err(EtcdError::FutureRevision)
+    } else if asked < compacted {
+        Err(EtcdError::Compacted)
+    } else {
+        Ok(asked)
+    }
+}
+
+fn fetches_all(r: &RangeRequest) -> bool {
+    r.sort_order != SortOrder::None as i32
+        || r.min_mod_revision != 0
+        || r.max_mod_revision != 0
+        || r.min_create_revision != 0
+        || r.max_create_revision != 0
+}
+
+/// Walks the index. `current` is the revision that the reader's header shows: within a transaction that has written,
+/// one above the store's.
+pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<Collected, EtcdError> {
+    let at = revision_to_read(r.revision, current, store.compacted)?;
+    let mut found = Collected { store: store.id, pieces: Vec::new(), count: 0, revision: current, rows: false };
+    let strip = r.keys_only && r.sort_target != SortTarget::Value as i32;
+    match Keys::new(&r.key, &r.range_end) {
+        Keys::One(key) => {
+            if let Some(entry) = store.keys.get(key) {
+                found.take(entry, at, strip);
+            }
+            found.count = found.pieces.len();
+            if r.count_only {
+                found.pieces.clear();
+                found.rows = false;
+            }
+        }
+        Keys::Range(from, below) => {
+            found.count = store.count_at(from, below, at);
+            if !r.count_only {
+                let wanted = if fetches_all(r) || r.limit <= 0 { i64::MAX } else { r.limit.saturating_add(1) };
+                let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(found.count);
+                found.pieces.reserve(wanted);
+                if wanted > 0 {
+                    store.keys.visit(from, below, |entry| {
+                        found.take(entry, at, strip);
+                        if found.pieces.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    });
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+impl Collected {
+    fn take(&mut self, entry: &KeyEntry, at: i64, strip: bool) {
+        match entry.at(at) {
+            Some(Found::Live(live)) => self.pieces.push(Piece::Ready(if strip {
+                let fields = Fields {
+                    key: &entry.key,
+                    create: live.create,
+                    modified: live.at.main,
+                    version: live.version,
+                    value: b"",
+                    lease: live.lease,
+                };
+                fields.encode()
+            } else {
+                live.encoded.clone()
+            })),
+            Some(Found::Row(row)) => {
+                self.rows = true;
+                self.pieces.push(Piece::Row(row));
+            }
+            None => {}
+        }
+    }
+
+    /// Whether rows have to be fetched: not on a thread that serves requests.
+    pub(crate) fn needs_rows(&self) -> bool {
+        self.rows
+    }
+
+    /// Fetches rows, then filters, sorts and cuts.
+    pub(crate) fn finish(self, r: &RangeRequest, reader: &StoreReader) -> Result<RangeResponse, EtcdError> {
+        let mut kvs = Vec::with_capacity(self.pieces.len());
+        for piece in self.pieces {
+            kvs.push(match piece {
+                Piece::Ready(encoded) => encoded,
+                Piece::Row(at) => {
+                    let row = reader.get(&rows::key_value(self.store, at, false));
+                    // Compacted since the index was walked.
+                    row.ok_or(EtcdError::Compacted)?
+                }
+            });
+        }
+        let sorted = r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32;
+        if (sorted || fetches_all(r) || (r.keys_only && self.rows)) && !r.count_only {
+            kvs = filter_and_sort(kvs, r, sorted);
+        }
+        let limit = usize::try_from(r.limit).unwrap_or(0);
+        let more = limit > 0 && kvs.len() > limit;
+        if more {
+            kvs.truncate(limit);
+        }
+        if r.keys_only && (sorted || self.rows) {
+            kvs = kvs.iter().map(without_value).collect();
+        }
+        let header = ResponseHeader { revision: self.revision, ..Default::default() };
+        let count = i64::try_from(self.count).expect("memory holds fewer keys");
+        Ok(RangeResponse { header: Some(header), kvs, more, count })
+    }
+}
+
+fn without_value(encoded: &Bytes) -> Bytes {
+    let kv = decode(encoded);
+    Fields {
+        key: &kv.key,
+        create: kv.create_revision,
+        modified: kv.mod_revision,
+        version: kv.version,
+        value: b"",
+        lease: kv.lease,
+    }
+    .encode()
+}
+
+fn filter_and_sort(kvs: Vec<Bytes>, r: &RangeRequest, sorted: bool) -> Vec<Bytes> {
+    let within = |n: i64, min: i64, max: i64| (max == 0 || n <= max) && (min == 0 || n >= min);
+    let mut decoded: Vec<(KeyValue, Bytes)> = kvs.into_iter().map(|e| (decode(&e), e)).collect();
+    decoded.retain(|(kv, _)| {
+        within(kv.mod_revision, r.min_mod_revision, r.max_mod_revision)
+            && within(kv.create_revision, r.min_create_revision, r.max_create_revision)
+    });
+    if sorted {
+        decoded.sort_by(|(a, _), (b, _)| {
+            let order = match SortTarget::try_from(r.sort_target).unwrap_or(SortTarget::Key) {
+                SortTarget::Key => a.key.cmp(&b.key),
+                SortTarget::Version => a.version.cmp(&b.version),
+                SortTarget::Create => a.create_revision.cmp(&b.create_revision),
+                SortTarget::Mod => a.mod_revision.cmp(&b.mod_revision),
+                SortTarget::Value => a.value.cmp(&b.value),
+            };
+            if r.sort_order == SortOrder::Descend as i32 { order.reverse() } else { order }
+        });
+    }
+    decoded.into_iter().map(|(_, e)| e).collect()
+}

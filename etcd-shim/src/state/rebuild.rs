@@ -1,0 +1,78 @@
+//! Builds a store's index from its rows, at the start: one scan in the order of revisions.
+
+use std::sync::Arc;
+
+use naxos_engines::{RowKey, StoreReader, TableId};
+use naxos_proto::etcd::server::etcdserverpb::Member;
+use naxos_proto::ids::StoreId;
+use prost::Message;
+
+use super::key_entry::Live;
+use super::key_value::decode;
+use super::rows::{self, Counters};
+use super::store::{Lease, SharedStore, Store};
+
+/// Rows read at a time.
+const ROWS_PER_SCAN: usize = 4_096;
+
+fn each_row(reader: &StoreReader, store: StoreId, table: TableId, mut each: impl FnMut(RowKey, bytes::Bytes)) {
+    let (mut from, below) = rows::whole(store, table);
+    loop {
+        let found = reader.scan(&from, &below, ROWS_PER_SCAN);
+        let Some((last, _)) = found.last() else { return };
+        from = last.clone();
+        from.key.push(0);
+        found.into_iter().for_each(|(key, value)| each(key, value));
+    }
+}
+
+/// A `u64` at the head of a row's name.
+fn number(row: &RowKey) -> u64 {
+    u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 8 bytes"))
+}
+
+impl SharedStore {
+    /// Reads store `id` as of the local store's cursor.
+    pub fn rebuild(id: StoreId, reader: &StoreReader) -> Arc<SharedStore> {
+        let mut store = Store::new(id);
+        each_row(reader, id, rows::LEASES, |row, value| {
+            let ttl = i64::from_le_bytes(value[..].try_into().expect("a lease row has 8 bytes"));
+            store.leases.insert(number(&row).cast_signed(), Lease { ttl, ..Lease::default() });
+        });
+        each_row(reader, id, rows::ALARMS, |row, _| {
+            let alarm = i32::from_be_bytes(row.key[8..12].try_into().expect("an alarm row's name has 12 bytes"));
+            store.alarms.insert((number(&row), alarm));
+        });
+        each_row(reader, id, rows::MEMBERS, |row, value| {
+            let member = Member::decode(value).expect("the store's members are what it encoded");
+            store.members.insert(number(&row), member);
+        });
+        each_row(reader, id, rows::KEY_VALUES, |row, encoded| {
+            let (at, deleted) = rows::revision_of(&row);
+            let kv = decode(&encoded);
+            if deleted {
+                store.enter_deletion(&kv.key, at, &encoded);
+            } else {
+                let (create, version, lease) = (kv.create_revision, kv.version, kv.lease);
+                store.enter(&kv.key, Live { at, create, version, lease, encoded });
+            }
+        });
+        if let Some(row) = reader.get(&rows::state(id)) {
+            let counters = Counters::decode(row).expect("the store's counters are what it encoded");
+            store.revision = counters.revision;
+            store.compacted = counters.compacted;
+            store.keeper_term = counters.keeper_term;
+        }
+        let mut attached = Vec::new();
+        store.keys.visit(b"", None, |entry| {
+            attached.extend(entry.live.as_ref().filter(|l| l.lease != 0).map(|l| (l.lease, entry.key.clone())));
+            std::ops::ControlFlow::Continue(())
+        });
+        for (lease, key) in attached {
+            if let Some(lease) = store.leases.get_mut(&lease) {
+                lease.keys.insert(key);
+            }
+        }
+        SharedStore::new(store)
+    }
+}

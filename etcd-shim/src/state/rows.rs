@@ -1,0 +1,111 @@
+//! The rows of a store in the local store.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | 32 key values | main revision u64, sub revision u32 (big-endian), and `t` for a deletion | encoded `KeyValue` |
+//! | 33 leases | id u64, big-endian | granted time-to-live i64 |
+//! | 34 state | `state` | revision i64, compacted revision i64, keeper's term u64 (little-endian) |
+//! | 35 alarms | member id u64, alarm i32 (big-endian) | |
+//! | 36 members | id u64, big-endian | encoded `Member` |
+
+use bytes::{BufMut, Bytes, BytesMut};
+use naxos_engines::local_store::tables;
+use naxos_engines::{RowKey, TableId};
+use naxos_proto::codec::{DecodeError, Reader};
+use naxos_proto::ids::StoreId;
+
+use super::key_entry::RevisionKey;
+
+pub(crate) const KEY_VALUES: TableId = TableId(tables::APPLICATION);
+pub(crate) const LEASES: TableId = TableId(tables::APPLICATION + 1);
+const STATE: TableId = TableId(tables::APPLICATION + 2);
+pub(crate) const ALARMS: TableId = TableId(tables::APPLICATION + 3);
+pub(crate) const MEMBERS: TableId = TableId(tables::APPLICATION + 4);
+
+/// What a row costs beside its value, towards the quota: its name, and what memory knows of it.
+pub(crate) const ROW_OVERHEAD: i64 = 64;
+
+/// The row of a value or a deletion.
+pub(crate) fn key_value(store: StoreId, at: RevisionKey, deleted: bool) -> RowKey {
+    let mut key = [b't'; 13];
+    key[..8].copy_from_slice(&at.main.cast_unsigned().to_be_bytes());
+    key[8..12].copy_from_slice(&at.sub.to_be_bytes());
+    RowKey::new(store, KEY_VALUES, if deleted { &key } else { &key[..12] })
+}
+
+/// The revision that names a row, and whether it is a deletion. Panics on a name that [`key_value`] did not make.
+pub(crate) fn revision_of(row: &RowKey) -> (RevisionKey, bool) {
+    let main = u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 12 bytes"));
+    let sub = u32::from_be_bytes(row.key[8..12].try_into().expect("a row name has 12 bytes"));
+    (RevisionKey { main: main.cast_signed(), sub }, row.key.len() > 12)
+}
+
+/// The first name of a table, and the first one behind it.
+pub(crate) fn whole(store: StoreId, table: TableId) -> (RowKey, RowKey) {
+    (RowKey::new(store, table, &[]), RowKey::new(store, TableId(table.0 + 1), &[]))
+}
+
+pub(crate) fn lease(store: StoreId, id: i64) -> RowKey {
+    RowKey::new(store, LEASES, &id.cast_unsigned().to_be_bytes())
+}
+
+pub(crate) fn alarm(store: StoreId, member: u64, alarm: i32) -> RowKey {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&member.to_be_bytes());
+    key[8..].copy_from_slice(&alarm.to_be_bytes());
+    RowKey::new(store, ALARMS, &key)
+}
+
+pub(crate) fn member(store: StoreId, id: u64) -> RowKey {
+    RowKey::new(store, MEMBERS, &id.to_be_bytes())
+}
+
+pub(crate) fn state(store: StoreId) -> RowKey {
+    RowKey::new(store, STATE, b"state")
+}
+
+/// The counters of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) revision: i64,
+    pub(crate) compacted: i64,
+    pub(crate) keeper_term: u64,
+}
+
+impl Counters {
+    pub(crate) fn encode(self) -> Bytes {
+        let mut out = BytesMut::with_capacity(24);
+        out.put_i64_le(self.revision);
+        out.put_i64_le(self.compacted);
+        out.put_u64_le(self.keeper_term);
+        out.freeze()
+    }
+
+    pub(crate) fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes, "state row");
+        let counters = Self { revision: r.i64()?, compacted: r.i64()?, keeper_term: r.u64()? };
+        r.end()?;
+        Ok(counters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn revisions_name_rows_in_their_order() {
+        let at = |main, sub| RevisionKey { main, sub };
+        let names = [
+            key_value(StoreId(0), at(2, 0), false),
+            key_value(StoreId(0), at(2, 1), true),
+            key_value(StoreId(0), at(2, 2), false),
+            key_value(StoreId(0), at(300, 0), true),
+        ];
+        assert!(names.is_sorted());
+        assert_eq!(revision_of(&names[1]), (at(2, 1), true));
+        assert_eq!(revision_of(&names[3]), (at(300, 0), true));
+        let (from, below) = whole(StoreId(0), KEY_VALUES);
+        assert!(names.iter().all(|n| from <= *n && *n < below));
+    }
+}

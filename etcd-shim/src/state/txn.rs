@@ -1,0 +1,186 @@
+//! Transactions: compares against the state before, operations in order, all at one revision.
+//!
+//! Compares of nested transactions are settled first, too: the path through all branches is known before anything is
+//! written, and the operations on it are checked before any of them acts.
+
+use std::ops::ControlFlow;
+
+use naxos_engines::StoreReader;
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
+use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
+use naxos_proto::etcd::server::etcdserverpb::response_op::Response;
+
+use super::error::EtcdError;
+use super::key_entry::Live;
+use super::key_value::decode;
+use super::machine::Writer;
+use super::range::{Keys, collect};
+use super::store::Store;
+
+/// The branch taken by a transaction and by those nested in it, in the order of the operations.
+pub(crate) struct Path {
+    succeeded: bool,
+    nested: Vec<Path>,
+}
+
+impl Path {
+    fn branch<'a>(&self, r: &'a pb::TxnRequest) -> &'a [pb::RequestOp] {
+        if self.succeeded { &r.success } else { &r.failure }
+    }
+
+    /// Evaluates all compares.
+    pub(crate) fn of(store: &Store, r: &pb::TxnRequest) -> Path {
+        let mut path = Path { succeeded: r.compare.iter().all(|c| holds(store, c)), nested: Vec::new() };
+        for op in path.branch(r) {
+            if let Some(Request::RequestTxn(t)) = &op.request {
+                let nested = Path::of(store, t);
+                path.nested.push(nested);
+            }
+        }
+        path
+    }
+}
+
+fn holds(store: &Store, c: &pb::Compare) -> bool {
+    let keys = Keys::new(&c.key, &c.range_end);
+    let mut any = false;
+    let mut all = true;
+    let mut each = |live: &Live| {
+        any = true;
+        all &= compare(c, Some(live));
+        all
+    };
+    match keys {
+        Keys::One(key) => {
+            if let Some(live) = store.live(key) {
+                each(live);
+            }
+        }
+        Keys::Range(from, below) => store.keys.visit(from, below, |entry| match &entry.live {
+            Some(live) if !each(live) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }),
+    }
+    if any {
+        return all;
+    }
+    // There is no way to say "no value": such a compare never holds.
+    c.target != CompareTarget::Value as i32 && compare(c, None)
+}
+
+fn compare(c: &pb::Compare, live: Option<&Live>) -> bool {
+    let of = |number: fn(&Live) -> i64| live.map_or(0, number);
+    let order = match (CompareTarget::try_from(c.target), &c.target_union) {
+        (Ok(CompareTarget::Value), union) => {
+            let wanted: &[u8] = if let Some(TargetUnion::Value(v)) = union { v } else { b"" };
+            let value = live.map(|l| decode(&l.encoded).value).unwrap_or_default();
+            value[..].cmp(wanted)
+        }
+        (Ok(CompareTarget::Create), union) => {
+            of(|l| l.create).cmp(&if let Some(TargetUnion::CreateRevision(n)) = union { *n } else { 0 })
+        }
+        (Ok(CompareTarget::Mod), union) => {
+            of(|l| l.at.main).cmp(&if let Some(TargetUnion::ModRevision(n)) = union { *n } else { 0 })
+        }
+        (Ok(CompareTarget::Version), union) => {
+            of(|l| l.version).cmp(&if let Some(TargetUnion::Version(n)) = union { *n } else { 0 })
+        }
+        (Ok(CompareTarget::Lease), union) => {
+            of(|l| l.lease).cmp(&if let Some(TargetUnion::Lease(n)) = union { *n } else { 0 })
+        }
+        (Err(_), _) => std::cmp::Ordering::Equal,
+    };
+    match CompareResult::try_from(c.result) {
+        Ok(CompareResult::Equal) => order.is_eq(),
+        Ok(CompareResult::NotEqual) => order.is_ne(),
+        Ok(CompareResult::Greater) => order.is_gt(),
+        Ok(CompareResult::Less) => order.is_lt(),
+        Err(_) => true,
+    }
+}
+
+/// Checks the operations on the path.
+pub(crate) fn check(store: &Store, r: &pb::TxnRequest, path: &Path) -> Result<(), EtcdError> {
+    let mut nested = path.nested.iter();
+    for op in path.branch(r) {
+        match &op.request {
+            Some(Request::RequestRange(r)) if r.revision > store.revision => return Err(EtcdError::FutureRevision),
+            Some(Request::RequestRange(r)) if r.revision != 0 && r.revision < store.compacted => {
+                return Err(EtcdError::Compacted);
+            }
+            Some(Request::RequestPut(r)) => check_put(store, r)?,
+            Some(Request::RequestTxn(t)) => check(store, t, nested.next().expect("made with the path"))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_put(store: &Store, r: &pb::PutRequest) -> Result<(), EtcdError> {
+    if (r.ignore_value || r.ignore_lease) && store.live(&r.key).is_none() {
+        return Err(EtcdError::KeyNotFound);
+    }
+    if r.lease != 0 && !store.leases.contains_key(&r.lease) {
+        return Err(EtcdError::LeaseNotFound);
+    }
+    Ok(())
+}
+
+/// Carries out the operations on the path. They have been checked.
+pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &pb::TxnRequest, path: &Path) -> Result<pb::TxnResponse, EtcdError> {
+    let mut nested = path.nested.iter();
+    let mut responses = Vec::with_capacity(path.branch(r).len());
+    for op in path.branch(r) {
+        let response = match &op.request {
+            Some(Request::RequestRange(r)) => {
+                let reader = writer.reader.clone();
+                Some(Response::ResponseRange(read(writer, r, &reader)?))
+            }
+            Some(Request::RequestPut(r)) => Some(Response::ResponsePut(writer.put(r)?)),
+            Some(Request::RequestDeleteRange(r)) => Some(Response::ResponseDeleteRange(writer.delete_range(r))),
+            Some(Request::RequestTxn(t)) => {
+                let path = nested.next().expect("made with the path");
+                let mut response = execute(writer, t, path)?;
+                // A nested answer carries an empty header.
+                response.header = Some(pb::ResponseHeader::default());
+                Some(Response::ResponseTxn(response))
+            }
+            None => None,
+        };
+        responses.push(pb::ResponseOp { response });
+    }
+    let header = pb::ResponseHeader { revision: writer.revision(), ..Default::default() };
+    Ok(pb::TxnResponse { header: Some(header), succeeded: path.succeeded, responses })
+}
+
+fn read(
+    writer: &Writer<'_, '_>,
+    r: &pb::RangeRequest,
+    reader: &StoreReader,
+) -> Result<naxos_proto::etcd::twins::RangeResponse, EtcdError> {
+    collect(writer.store, r, writer.revision())?.finish(r, reader)
+}
+
+/// A transaction that only reads, beside apply. Reads what memory holds; `Err(None)`: rows are needed, do it elsewhere.
+pub(crate) fn execute_reads(
+    store: &Store,
+    r: &pb::TxnRequest,
+    reader: &StoreReader,
+    may_read_rows: bool,
+) -> Result<pb::TxnResponse, Option<EtcdError>> {
+    let path = Path::of(store, r);
+    check(store, r, &path)?;
+    let mut responses = Vec::new();
+    for op in path.branch(r) {
+        let Some(Request::RequestRange(range)) = &op.request else { continue };
+        let found = collect(store, range, store.revision)?;
+        if found.needs_rows() && !may_read_rows {
+            return Err(None);
+        }
+        let response = Some(Response::ResponseRange(found.finish(range, reader)?));
+        responses.push(pb::ResponseOp { response });
+    }
+    let header = pb::ResponseHeader { revision: store.revision, ..Default::default() };
+    Ok(pb::TxnResponse { header: Some(header), succeeded: path.succeeded, responses })
+}

@@ -1,0 +1,57 @@
+//! Seeded choices.
+
+/// A splitmix64 generator: the same seed gives the same run on every machine and release.
+#[derive(Debug, Clone)]
+pub struct Dice {
+    state: u64,
+}
+
+impl Dice {
+    /// Dice that fall the same for the same seed.
+    pub fn new(seed: u64) -> Self {
+        Dice { state: seed }
+    }
+
+    /// The seed that `NAXOS_SEED` names, else one that the time of day gives.
+    ///
+    /// # Panics
+    /// If the variable is no number.
+    #[expect(clippy::disallowed_methods, reason = "a fresh seed per run; it is printed and can be replayed")]
+    pub fn seed_of_this_run() -> u64 {
+        match std::env::var("NAXOS_SEED") {
+            Ok(text) => text.parse().expect("NAXOS_SEED is a number"),
+            Err(_) => std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |since| since.as_micros() as u64),
+        }
+    }
+
+    /// Any number.
+    pub fn roll(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number in `0..limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.roll() % limit.max(1)
+    }
+
+    /// A number in `0..limit`, as revisions and limits are.
+    pub fn below_signed(&mut self, limit: i64) -> i64 {
+        self.below(limit.max(1).unsigned_abs()) as i64
+    }
+
+    /// True `percent` times in a hundred.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of the items.
+    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len() as u64) as usize]
+    }
+}

@@ -1,0 +1,25 @@
+//! What can be asked of a server in one call.
+
+use naxos_proto::etcd::client::etcdserverpb as pb;
+
+/// One request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    Range(pb::RangeRequest),
+    Put(pb::PutRequest),
+    DeleteRange(pb::DeleteRangeRequest),
+    Txn(pb::TxnRequest),
+    Compact(pb::CompactionRequest),
+    LeaseGrant(pb::LeaseGrantRequest),
+    /// Grants a lease that would soon expire, or whose id the server picks, and revokes it at once.
+    LeaseGrantBriefly(pb::LeaseGrantRequest),
+    LeaseRevoke(pb::LeaseRevokeRequest),
+    LeaseTimeToLive(pb::LeaseTimeToLiveRequest),
+    LeaseLeases,
+    LeaseKeepAlive(pb::LeaseKeepAliveRequest),
+    HashKv(pb::HashKvRequest),
+    Status,
+    MemberList,
+    /// For this member's own id.
+    Alarm(pb::alarm_request::AlarmAction, pb::AlarmType),
+}

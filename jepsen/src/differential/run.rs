@@ -1,0 +1,218 @@
+//! The loop: the same requests to both servers, in the same order.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Write as _;
+
+use anyhow::{Context, bail};
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use pb::request_op::Request as Op;
+
+use super::answer::Answer;
+use super::dice::Dice;
+use super::generate::{self, Known};
+use super::peer::Peer;
+use super::request::Request;
+use super::watches::{Marks, Pair};
+
+/// Streams that are open at a time.
+const STREAMS: usize = 3;
+/// A stream is closed and another opened after so many watchers.
+const WATCHERS_PER_STREAM_MAX: usize = 14;
+/// Requests that a message about a difference shows before it.
+const SHOWN_BEFORE: usize = 12;
+/// Longest text of one request or answer in a message.
+const SHOWN_BYTES_MAX: usize = 6_000;
+
+/// What a run has done.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Summary {
+    pub requests: u64,
+    /// Requests that both servers refused.
+    pub refused: u64,
+    pub watchers: u64,
+    pub checkpoints: u64,
+    pub revision: i64,
+}
+
+/// Two servers that have been asked the same so far.
+#[derive(Debug)]
+pub struct Run {
+    pub(super) reference: Peer,
+    pub(super) subject: Peer,
+    pub(super) known: Known,
+    pairs: Vec<Pair>,
+    recent: VecDeque<String>,
+    summary: Summary,
+}
+
+/// Asks `requests` random requests, then plays every scenario.
+///
+/// # Errors
+/// The first difference, with what led to it.
+pub async fn compare(reference: &str, subject: &str, seed: u64, requests: u64) -> anyhow::Result<Summary> {
+    let mut run = Run::new(reference, subject).await?;
+    let mut dice = Dice::new(seed);
+    let replay = format!("replay with NAXOS_SEED={seed} NAXOS_REQUESTS={requests}");
+    while run.summary.requests < requests {
+        run.step(&mut dice).await.with_context(|| format!("request {}; {replay}", run.summary.requests))?;
+    }
+    run.play().await.with_context(|| format!("scenarios; {replay}"))?;
+    run.summary.revision = run.known.revision;
+    Ok(run.summary)
+}
+
+impl Run {
+    /// Connects to two fresh servers.
+    ///
+    /// # Errors
+    /// If one cannot be reached.
+    pub async fn new(reference: &str, subject: &str) -> anyhow::Result<Self> {
+        Ok(Run {
+            reference: Peer::connect("reference", reference).await?,
+            subject: Peer::connect("subject", subject).await?,
+            known: Known { revision: 1, compacted: 0 },
+            pairs: Vec::new(),
+            recent: VecDeque::new(),
+            summary: Summary::default(),
+        })
+    }
+
+    async fn step(&mut self, dice: &mut Dice) -> anyhow::Result<()> {
+        match dice.below(100) {
+            0 | 1 => return self.watch(dice).await,
+            2 if dice.chance(60) => {
+                let index = dice.below(STREAMS as u64) as usize;
+                let Some(pair) = self.pairs.get_mut(index) else { return Ok(()) };
+                if dice.chance(10) {
+                    pair.send_nonsense().await?;
+                }
+                return pair.cancel(dice.roll()).await;
+            }
+            _ => {}
+        }
+        let request = generate::request(dice, self.known);
+        if matches!(request, Request::Compact(_)) {
+            // A watcher that still reads history must not meet the compaction: which of them is first is open.
+            self.checkpoint().await?;
+        }
+        self.ask(&request).await?;
+        Ok(())
+    }
+
+    /// Asks both, and returns the answer if they agree.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub async fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
+        let (theirs, ours) = tokio::join!(self.reference.answer(request), self.subject.answer(request));
+        self.summary.requests += 1;
+        if theirs != ours || unreachable(&theirs) {
+            let recent: Vec<_> = self.recent.iter().map(String::as_str).collect();
+            bail!(
+                "before it:\n{}\n\nrequest:   {}\nreference: {}\nsubject:   {}",
+                recent.join("\n"),
+                shown(request),
+                shown(&theirs),
+                shown(&ours)
+            );
+        }
+        self.summary.refused += u64::from(matches!(theirs, Answer::Refused { .. }));
+        if let Some(revision) = theirs.revision().filter(|revision| *revision > 0) {
+            self.known.revision = revision;
+        }
+        if let (Request::Compact(asked), Answer::Compact(_)) = (request, &theirs) {
+            self.known.compacted = asked.revision;
+        }
+        self.recent.push_back(format!("  {}", shown(request)));
+        if self.recent.len() > SHOWN_BEFORE {
+            self.recent.pop_front();
+        }
+        Ok(theirs)
+    }
+
+    async fn watch(&mut self, dice: &mut Dice) -> anyhow::Result<()> {
+        let index = dice.below(STREAMS as u64) as usize;
+        if self.pairs.get(index).is_some_and(|pair| pair.created() >= WATCHERS_PER_STREAM_MAX) {
+            self.checkpoint().await?;
+            self.pairs.remove(index);
+        }
+        if index >= self.pairs.len() {
+            self.pairs.push(Pair::open(&self.reference, &self.subject).await?);
+        }
+        let index = index.min(self.pairs.len() - 1);
+        let create = watcher(dice, self.known);
+        self.summary.watchers += 1;
+        self.pairs[index].create(create, self.known.compacted).await?;
+        if dice.chance(20) { self.checkpoint().await } else { Ok(()) }
+    }
+
+    /// Writes into every watched range, waits until every watcher has seen it, and compares all events.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub async fn checkpoint(&mut self) -> anyhow::Result<()> {
+        let keys: BTreeSet<(Vec<u8>, bool)> = self.pairs.iter().flat_map(Pair::mark_keys).collect();
+        let all: BTreeSet<_> = keys.iter().map(|(key, _)| key.clone()).collect();
+        let deleted: BTreeSet<_> = keys.into_iter().filter(|(_, by_delete)| *by_delete).map(|(key, _)| key).collect();
+        let put = |key: &Vec<u8>| Op::RequestPut(pb::PutRequest { key: key.clone().into(), ..Default::default() });
+        let delete = |key: &Vec<u8>| {
+            Op::RequestDeleteRange(pb::DeleteRangeRequest { key: key.clone().into(), ..Default::default() })
+        };
+        let mut marks = Marks { put: self.known.revision, delete: self.known.revision, deleted };
+        if !all.is_empty() {
+            self.ask(&all_of(all.iter().map(put).collect())).await?;
+            marks.put = self.known.revision;
+        }
+        if !marks.deleted.is_empty() {
+            self.ask(&all_of(marks.deleted.iter().map(delete).collect())).await?;
+            marks.delete = self.known.revision;
+        }
+        self.summary.checkpoints += 1;
+        for pair in &mut self.pairs {
+            pair.settle(&marks).await?;
+            pair.progress(self.known.revision).await?;
+        }
+        Ok(())
+    }
+
+    /// The streams that are open.
+    pub(super) fn pairs(&mut self) -> &mut Vec<Pair> {
+        &mut self.pairs
+    }
+}
+
+/// A transaction that does all of it.
+fn all_of(ops: Vec<Op>) -> Request {
+    let success = ops.into_iter().map(|op| pb::RequestOp { request: Some(op) }).collect();
+    Request::Txn(pb::TxnRequest { success, ..Default::default() })
+}
+
+/// A watcher with any of its fields.
+fn watcher(dice: &mut Dice, known: Known) -> pb::WatchCreateRequest {
+    let key = generate::key(dice);
+    pb::WatchCreateRequest {
+        range_end: generate::range_end(dice, &key).into(),
+        key: key.into(),
+        start_revision: if dice.chance(35) { 0 } else { generate::revision(dice, known) },
+        progress_notify: dice.chance(30),
+        filters: (0..2).filter(|_| dice.chance(15)).collect(),
+        prev_kv: dice.chance(50),
+        watch_id: if dice.chance(80) { 0 } else { dice.below_signed(6) },
+        fragment: dice.chance(30),
+    }
+}
+
+/// A server that is gone is a difference, even if both are.
+fn unreachable(answer: &Answer) -> bool {
+    matches!(answer, Answer::Refused { code: tonic::Code::Unavailable, .. })
+}
+
+fn shown(what: &impl std::fmt::Debug) -> String {
+    let mut text = String::new();
+    write!(text, "{what:?}").expect("a string takes everything");
+    if text.len() > SHOWN_BYTES_MAX {
+        text.truncate(SHOWN_BYTES_MAX);
+        text.push_str("...");
+    }
+    text
+}

@@ -1,0 +1,157 @@
+//! What chance alone would not find, or what takes its time: expiry, the quota's alarm, fragments, timed progress.
+
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use pb::AlarmType;
+use pb::alarm_request::AlarmAction;
+use pb::request_op::Request as Op;
+
+use super::answer::Answer;
+use super::request::Request;
+use super::run::Run;
+use super::watches::Pair;
+use crate::pace;
+
+/// A lease of the least lifetime has ended after this long on any machine.
+const EXPIRY_LIMIT: Duration = Duration::from_secs(30);
+/// Three of these exceed what fits into one answer.
+const LARGE_VALUE_BYTES: usize = 900_000;
+
+impl Run {
+    /// Plays every scenario on what the random requests have left.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(super) async fn play(&mut self) -> anyhow::Result<()> {
+        self.checkpoint().await?;
+        self.timed_progress().await?;
+        self.pairs().clear();
+        self.every_hash().await?;
+        self.an_expired_lease_takes_its_keys_along().await?;
+        self.the_alarm_lets_only_reads_and_deletes_through().await?;
+        self.large_events_come_in_fragments().await?;
+        self.everything_as_of_now().await
+    }
+
+    async fn timed_progress(&mut self) -> anyhow::Result<()> {
+        let revision = self.known.revision;
+        for pair in self.pairs() {
+            pair.notified(revision).await?;
+        }
+        Ok(())
+    }
+
+    async fn every_hash(&mut self) -> anyhow::Result<()> {
+        let (first, last) = (self.known.compacted - 1, self.known.revision + 1);
+        for revision in (first..=last).step_by(7).chain(last - 3..=last) {
+            self.ask(&Request::HashKv(pb::HashKvRequest { revision })).await?;
+        }
+        Ok(())
+    }
+
+    async fn an_expired_lease_takes_its_keys_along(&mut self) -> anyhow::Result<()> {
+        let id = 1_234_567;
+        let mut pair = Pair::open(&self.reference, &self.subject).await?;
+        let create =
+            pb::WatchCreateRequest { key: "leased/".into(), range_end: "leased0".into(), ..Default::default() };
+        pair.create(pb::WatchCreateRequest { prev_kv: true, ..create.clone() }, self.known.compacted).await?;
+        self.ask(&Request::LeaseGrant(pb::LeaseGrantRequest { ttl: 2, id })).await?;
+        let keys = ["leased/b", "leased/a", "leased/c"];
+        let puts = keys.map(|key| {
+            let put = pb::PutRequest { key: key.into(), lease: id, ..Default::default() };
+            pb::RequestOp { request: Some(Op::RequestPut(put)) }
+        });
+        self.ask(&Request::Txn(pb::TxnRequest { success: puts.to_vec(), ..Default::default() })).await?;
+        let range =
+            Request::Range(pb::RangeRequest { key: create.key, range_end: create.range_end, ..Default::default() });
+        let end = pace::now() + EXPIRY_LIMIT;
+        loop {
+            let (theirs, ours) = (self.reference.answer(&range).await, self.subject.answer(&range).await);
+            match (&theirs, &ours) {
+                (Answer::Range(theirs), Answer::Range(ours)) if theirs.kvs.is_empty() && ours.kvs.is_empty() => break,
+                _ if pace::now() > end => bail!("the lease does not end:\nreference: {theirs:?}\nsubject: {ours:?}"),
+                _ => pace::pause(Duration::from_millis(100)).await,
+            }
+        }
+        self.ask(&range).await?;
+        self.pairs().push(pair);
+        self.checkpoint().await?;
+        self.pairs().clear();
+        self.ask(&Request::LeaseTimeToLive(pb::LeaseTimeToLiveRequest { id, keys: true })).await?;
+        Ok(())
+    }
+
+    async fn the_alarm_lets_only_reads_and_deletes_through(&mut self) -> anyhow::Result<()> {
+        let put = pb::PutRequest { key: "full".into(), value: "x".into(), ..Default::default() };
+        let delete = pb::DeleteRangeRequest { key: "full".into(), ..Default::default() };
+        let putting = Op::RequestPut(put.clone());
+        let deleting = Op::RequestDeleteRange(delete.clone());
+        let txn = |op| {
+            let success = vec![pb::RequestOp { request: Some(op) }];
+            Request::Txn(pb::TxnRequest { success, ..Default::default() })
+        };
+        let nested = Op::RequestTxn(pb::TxnRequest {
+            failure: vec![pb::RequestOp { request: Some(putting.clone()) }],
+            ..Default::default()
+        });
+        self.ask(&Request::Put(put.clone())).await?;
+        let requests = [
+            Request::Alarm(AlarmAction::Activate, AlarmType::Nospace),
+            Request::Alarm(AlarmAction::Get, AlarmType::None),
+            Request::Alarm(AlarmAction::Get, AlarmType::Corrupt),
+            Request::Put(put.clone()),
+            Request::Put(pb::PutRequest::default()),
+            txn(putting),
+            txn(nested),
+            txn(deleting),
+            Request::LeaseGrant(pb::LeaseGrantRequest { ttl: 5_000, id: 4_321 }),
+            Request::Range(pb::RangeRequest { key: "full".into(), ..Default::default() }),
+            Request::DeleteRange(delete),
+            Request::Compact(pb::CompactionRequest { revision: self.known.revision, physical: true }),
+            Request::Alarm(AlarmAction::Deactivate, AlarmType::Nospace),
+            Request::Alarm(AlarmAction::Deactivate, AlarmType::Nospace),
+            Request::Alarm(AlarmAction::Get, AlarmType::None),
+            Request::Put(put),
+        ];
+        for request in &requests {
+            self.ask(request).await?;
+        }
+        Ok(())
+    }
+
+    async fn large_events_come_in_fragments(&mut self) -> anyhow::Result<()> {
+        let start_revision = self.known.revision + 1;
+        for number in 0..6_u8 {
+            let value = vec![b'a' + number; LARGE_VALUE_BYTES].into();
+            let key = format!("large/{number}").into();
+            self.ask(&Request::Put(pb::PutRequest { key, value, ..Default::default() })).await?;
+        }
+        let mut pair = Pair::open(&self.reference, &self.subject).await?;
+        let create = pb::WatchCreateRequest {
+            key: "large/".into(),
+            range_end: "large0".into(),
+            start_revision,
+            prev_kv: true,
+            fragment: true,
+            ..Default::default()
+        };
+        pair.create(create.clone(), self.known.compacted).await?;
+        pair.create(pb::WatchCreateRequest { fragment: false, ..create }, self.known.compacted).await?;
+        self.pairs().push(pair);
+        self.checkpoint().await?;
+        let (theirs, ours) = self.pairs()[0].fragments();
+        self.pairs().clear();
+        ensure!(theirs > 0 && ours > 0, "fragments: reference {theirs}, subject {ours}");
+        Ok(())
+    }
+
+    async fn everything_as_of_now(&mut self) -> anyhow::Result<()> {
+        let (key, range_end) = (vec![0].into(), vec![0].into());
+        self.ask(&Request::Range(pb::RangeRequest { key, range_end, ..Default::default() })).await?;
+        self.ask(&Request::LeaseLeases).await?;
+        self.ask(&Request::Status).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! One watch stream to one server: what was asked is sent, what comes is kept by watcher.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use naxos_proto::etcd::client::mvccpb::Event;
+use parking_lot::Mutex;
+use pb::watch_request::RequestUnion;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::peer::Peer;
+
+/// Requests on their way to the server.
+const REQUESTS_WAITING_MAX: usize = 64;
+
+/// The answer to a create request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Creation {
+    pub id: i64,
+    pub revision: i64,
+    /// The server did not accept it, for this reason.
+    pub refused: Option<String>,
+}
+
+/// The end of a watcher.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cancellation {
+    pub compact_revision: i64,
+    pub reason: String,
+}
+
+/// What one watcher has seen.
+#[derive(Debug, Clone)]
+pub struct Watcher {
+    pub creation: Creation,
+    pub events: Vec<Event>,
+    pub canceled: Option<Cancellation>,
+    /// Revisions of its progress notifications.
+    pub notified: Vec<i64>,
+    /// Answers that said that more of the same follows.
+    pub fragments: usize,
+    newest_revision: i64,
+    in_fragments: bool,
+}
+
+/// What a stream has brought so far.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// In the order of their creation, refused ones too.
+    pub watchers: Vec<Watcher>,
+    /// Revisions of the answers to progress requests.
+    pub progress: Vec<i64>,
+    /// Guarantees of a watch that did not hold, and the end of the stream.
+    pub broken: Vec<String>,
+    by_id: BTreeMap<i64, usize>,
+}
+
+/// An open stream; dropping it closes it.
+#[derive(Debug)]
+pub struct WatchStream {
+    requests: mpsc::Sender<pb::WatchRequest>,
+    seen: Arc<Mutex<Seen>>,
+    reader: JoinHandle<()>,
+}
+
+impl WatchStream {
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// If the server refuses it.
+    pub async fn open(peer: &Peer) -> anyhow::Result<Self> {
+        let (requests, waiting) = mpsc::channel(REQUESTS_WAITING_MAX);
+        let mut answers = peer.watch_client().watch(ReceiverStream::new(waiting)).await.context("watch")?.into_inner();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let kept = Arc::clone(&seen);
+        let reader = tokio::spawn(async move {
+            loop {
+                match answers.message().await {
+                    Ok(Some(answer)) => kept.lock().keep(answer),
+                    Ok(None) => break kept.lock().broken.push("the stream ended".to_owned()),
+                    Err(status) => break kept.lock().broken.push(format!("the stream ended: {status}")),
+                }
+            }
+        });
+        Ok(WatchStream { requests, seen, reader })
+    }
+
+    /// Sends one request.
+    ///
+    /// # Errors
+    /// If the stream is closed.
+    pub async fn send(&self, request: Option<RequestUnion>) -> anyhow::Result<()> {
+        self.requests.send(pb::WatchRequest { request_union: request }).await.context("the watch stream is closed")
+    }
+
+    /// Looks at what it has brought.
+    pub fn look<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.seen.lock())
+    }
+}
+
+impl Drop for WatchStream {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Seen {
+    fn keep(&mut self, answer: pb::WatchResponse) {
+        let revision = answer.header.as_ref().map_or(0, |header| header.revision);
+        if answer.created {
+            return self.keep_creation(answer, revision);
+        }
+        if answer.watch_id == -1 && !answer.canceled {
+            if !answer.events.is_empty() {
+                self.broken.push("an answer to a progress request has events".to_owned());
+            }
+            return self.keep_progress(revision);
+        }
+        let Some(&index) = self.by_id.get(&answer.watch_id) else {
+            return self.broken.push(format!("no such watcher: {answer:?}"));
+        };
+        if answer.canceled {
+            self.by_id.remove(&answer.watch_id);
+        }
+        let watcher = &mut self.watchers[index];
+        if let Err(broken) = watcher.keep(answer, revision) {
+            self.broken.push(broken);
+        }
+    }
+
+    fn keep_creation(&mut self, answer: pb::WatchResponse, revision: i64) {
+        if !answer.canceled {
+            self.by_id.insert(answer.watch_id, self.watchers.len());
+        }
+        let refused = answer.canceled.then_some(answer.cancel_reason);
+        self.watchers.push(Watcher {
+            creation: Creation { id: answer.watch_id, revision, refused },
+            events: Vec::new(),
+            canceled: None,
+            notified: Vec::new(),
+            fragments: 0,
+            newest_revision: 0,
+            in_fragments: false,
+        });
+    }
+
+    fn keep_progress(&mut self, revision: i64) {
+        self.progress.push(revision);
+        for &index in self.by_id.values() {
+            // Nothing up to this revision may come any more.
+            let watcher = &mut self.watchers[index];
+            watcher.newest_revision = watcher.newest_revision.max(revision);
+        }
+    }
+}
+
+impl Watcher {
+    /// The revision of the newest event, 0 if there is none since the last comparison.
+    pub fn newest_event(&self) -> i64 {
+        self.events.last().map_or(0, at)
+    }
+
+    fn keep(&mut self, answer: pb::WatchResponse, revision: i64) -> Result<(), String> {
+        if answer.canceled {
+            let (compact_revision, reason) = (answer.compact_revision, answer.cancel_reason);
+            self.canceled = Some(Cancellation { compact_revision, reason });
+            return Ok(());
+        }
+        let (Some(first), Some(last)) = (answer.events.first().map(at), answer.events.last().map(at)) else {
+            self.notified.push(revision);
+            self.newest_revision = self.newest_revision.max(revision);
+            return Ok(());
+        };
+        let sorted = answer.events.is_sorted_by_key(at);
+        let whole = first > self.newest_revision || (self.in_fragments && first == self.newest_revision);
+        self.in_fragments = answer.fragment;
+        self.fragments += usize::from(answer.fragment);
+        let newest = std::mem::replace(&mut self.newest_revision, last);
+        self.events.extend(answer.events);
+        if sorted && whole && revision >= last {
+            return Ok(());
+        }
+        Err(format!("events of {first}..={last} under header {revision} after {newest}, sorted: {sorted}"))
+    }
+}
+
+/// The revision of an event.
+fn at(event: &Event) -> i64 {
+    event.kv.as_ref().map_or(0, |kv| kv.mod_revision)
+}

@@ -1,0 +1,274 @@
+//! Watch streams in pairs, one to each server, compared event by event.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use pb::watch_create_request::FilterType;
+use pb::watch_request::RequestUnion;
+
+use super::peer::Peer;
+use super::watch_stream::{Creation, Seen, WatchStream};
+use crate::pace;
+
+/// How long a server may take to answer or to deliver an event.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(15);
+/// How often it is looked whether it has.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// A progress request is dropped while a watcher lags: it is repeated after this long.
+const PROGRESS_AGAIN: Duration = Duration::from_millis(150);
+
+/// What was asked for, and what is known of its fate.
+#[derive(Debug)]
+struct Asked {
+    create: pb::WatchCreateRequest,
+    creation: Creation,
+    fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Refused,
+    Watching,
+    /// It asked for history that was compacted: both servers must cancel it.
+    Lost,
+    /// It was cancelled: how many events came before that is open.
+    Cancelled,
+    Settled,
+}
+
+/// The same watchers on both servers.
+#[derive(Debug)]
+pub struct Pair {
+    reference: WatchStream,
+    subject: WatchStream,
+    asked: Vec<Asked>,
+}
+
+/// The writes that show that a watcher is up to date: every watched key was put at `put`, and the keys of `deleted`
+/// deleted at `delete`.
+#[derive(Debug, Default)]
+pub struct Marks {
+    pub put: i64,
+    pub delete: i64,
+    pub deleted: BTreeSet<Vec<u8>>,
+}
+
+impl Pair {
+    /// Opens one stream to each server.
+    ///
+    /// # Errors
+    /// If a server refuses it.
+    pub async fn open(reference: &Peer, subject: &Peer) -> anyhow::Result<Self> {
+        let (reference, subject) = (WatchStream::open(reference).await?, WatchStream::open(subject).await?);
+        Ok(Pair { reference, subject, asked: Vec::new() })
+    }
+
+    /// Watchers that still watch.
+    pub fn watching(&self) -> usize {
+        self.asked.iter().filter(|asked| asked.fate == Fate::Watching).count()
+    }
+
+    /// Everything created so far.
+    pub fn created(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Creates a watcher on both and waits for both answers.
+    ///
+    /// # Errors
+    /// If they differ.
+    pub async fn create(&mut self, create: pb::WatchCreateRequest, compacted: i64) -> anyhow::Result<()> {
+        let number = self.asked.len();
+        self.send(Some(RequestUnion::CreateRequest(create.clone()))).await?;
+        self.both(|seen| seen.watchers.len() > number, &format!("an answer to {create:?}")).await?;
+        let of = |seen: &mut Seen| seen.watchers[number].creation.clone();
+        let (theirs, ours) = (self.reference.look(of), self.subject.look(of));
+        ensure!(theirs == ours, "{create:?}\nreference: {theirs:?}\nsubject:   {ours:?}");
+        let fate = match create.start_revision {
+            _ if theirs.refused.is_some() => Fate::Refused,
+            1.. if create.start_revision < compacted => Fate::Lost,
+            _ => Fate::Watching,
+        };
+        self.asked.push(Asked { create, creation: theirs, fate });
+        Ok(())
+    }
+
+    /// Cancels the watcher that was created as `number` (modulo their number), and waits for both answers.
+    ///
+    /// # Errors
+    /// If they differ.
+    pub async fn cancel(&mut self, number: u64) -> anyhow::Result<()> {
+        let live: Vec<usize> = (0..self.asked.len()).filter(|&i| self.asked[i].fate == Fate::Watching).collect();
+        let Some(&index) = live.get(number as usize % live.len().max(1)) else { return Ok(()) };
+        self.asked[index].fate = Fate::Cancelled;
+        let id = self.asked[index].creation.id;
+        self.send(Some(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: id }))).await?;
+        self.both(|seen| seen.watchers[index].canceled.is_some(), "the end of a cancelled watcher").await
+    }
+
+    /// Sends what a server must ignore: a cancel of an unknown watcher, and a request that asks for nothing.
+    ///
+    /// # Errors
+    /// If a stream is closed.
+    pub async fn send_nonsense(&mut self) -> anyhow::Result<()> {
+        self.send(Some(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 7_777 }))).await?;
+        self.send(None).await
+    }
+
+    /// Keys to write so that every watcher has something to see; those that only a delete shows are true.
+    pub fn mark_keys(&self) -> Vec<(Vec<u8>, bool)> {
+        let watching = self.asked.iter().filter(|asked| asked.fate == Fate::Watching);
+        watching.map(|asked| (first_key(&asked.create), filters(&asked.create, FilterType::Noput))).collect()
+    }
+
+    /// Waits until every watcher has seen the marks, and compares all events.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub async fn settle(&mut self, marks: &Marks) -> anyhow::Result<()> {
+        for index in 0..self.asked.len() {
+            let asked = &self.asked[index];
+            match asked.fate {
+                Fate::Refused | Fate::Settled => continue,
+                Fate::Watching => {
+                    let last = last_event(&asked.create, marks);
+                    let what = format!("the event of revision {last:?} for {:?}", asked.create);
+                    self.both(|seen| last.is_none_or(|last| seen.watchers[index].newest_event() >= last), &what)
+                        .await?;
+                }
+                Fate::Lost | Fate::Cancelled => {
+                    let what = format!("the end of {:?}", asked.create);
+                    self.both(|seen| seen.watchers[index].canceled.is_some(), &what).await?;
+                }
+            }
+            self.compare(index)?;
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, index: usize) -> anyhow::Result<()> {
+        let take = |seen: &mut Seen| {
+            let watcher = &mut seen.watchers[index];
+            (std::mem::take(&mut watcher.events), watcher.canceled.clone())
+        };
+        let (theirs, ours) = (self.reference.look(take), self.subject.look(take));
+        let asked = &mut self.asked[index];
+        ensure!(
+            theirs.1 == ours.1,
+            "{:?}\nreference ended: {:?}\nsubject ended:   {:?}",
+            asked.create,
+            theirs.1,
+            ours.1
+        );
+        // What was on its way when a watcher was cancelled may be missing at the end.
+        let compared = match asked.fate {
+            Fate::Cancelled => theirs.0.len().min(ours.0.len()),
+            _ => theirs.0.len().max(ours.0.len()),
+        };
+        for number in 0..compared {
+            let (their, our) = (theirs.0.get(number), ours.0.get(number));
+            ensure!(their == our, "{:?}\nevent {number}\nreference: {their:?}\nsubject:   {our:?}", asked.create);
+        }
+        if asked.fate != Fate::Watching {
+            asked.fate = Fate::Settled;
+        }
+        Ok(())
+    }
+
+    /// Asks both how far they are; both must be at `revision`. Asks nothing while a watcher waits for the future, for
+    /// then neither may answer.
+    ///
+    /// # Errors
+    /// If one does not answer, or names another revision.
+    pub async fn progress(&mut self, revision: i64) -> anyhow::Result<()> {
+        let watching = || self.asked.iter().filter(|asked| asked.fate == Fate::Watching);
+        if watching().count() == 0 || watching().any(|asked| asked.create.start_revision > revision) {
+            return Ok(());
+        }
+        let end = pace::now() + DELIVERY_LIMIT;
+        loop {
+            self.send(Some(RequestUnion::ProgressRequest(pb::WatchProgressRequest {}))).await?;
+            let again = pace::now() + PROGRESS_AGAIN;
+            while pace::now() < again {
+                let last = |seen: &mut Seen| seen.progress.last().copied();
+                let (theirs, ours) = (self.reference.look(last), self.subject.look(last));
+                if theirs == Some(revision) && ours == Some(revision) {
+                    return Ok(());
+                }
+                pace::pause(LOOK_AGAIN).await;
+                if pace::now() > end {
+                    bail!("progress at {revision}: reference {theirs:?}, subject {ours:?}");
+                }
+            }
+        }
+    }
+
+    /// Watchers that asked for progress notifications have got one, on both.
+    ///
+    /// # Errors
+    /// If one has not.
+    pub async fn notified(&mut self, revision: i64) -> anyhow::Result<()> {
+        for index in 0..self.asked.len() {
+            let asked = &self.asked[index];
+            if asked.fate != Fate::Watching || !asked.create.progress_notify || asked.create.start_revision > revision {
+                continue;
+            }
+            let what = format!("a progress notification at {revision} for {:?}", asked.create);
+            self.both(|seen| seen.watchers[index].notified.contains(&revision), &what).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers that were sent in fragments, on the reference and on the subject.
+    pub fn fragments(&self) -> (usize, usize) {
+        let count = |seen: &mut Seen| seen.watchers.iter().map(|watcher| watcher.fragments).sum();
+        (self.reference.look(count), self.subject.look(count))
+    }
+
+    async fn send(&self, request: Option<RequestUnion>) -> anyhow::Result<()> {
+        self.reference.send(request.clone()).await?;
+        self.subject.send(request).await
+    }
+
+    /// Waits until the condition holds on both.
+    async fn both(&self, holds: impl Fn(&Seen) -> bool, what: &str) -> anyhow::Result<()> {
+        let end = pace::now() + DELIVERY_LIMIT;
+        loop {
+            let look = |seen: &mut Seen| (holds(seen), seen.broken.first().cloned());
+            let (theirs, ours) = (self.reference.look(look), self.subject.look(look));
+            for (name, broken) in [("reference", &theirs.1), ("subject", &ours.1)] {
+                ensure!(broken.is_none(), "the watch stream of the {name}: {broken:?}");
+            }
+            if theirs.0 && ours.0 {
+                return Ok(());
+            }
+            if pace::now() > end {
+                bail!("{what}: reference {}, subject {}", came(theirs.0), came(ours.0));
+            }
+            pace::pause(LOOK_AGAIN).await;
+        }
+    }
+}
+
+fn came(there: bool) -> &'static str {
+    if there { "came" } else { "did not come" }
+}
+
+fn filters(create: &pb::WatchCreateRequest, filter: FilterType) -> bool {
+    create.filters.contains(&(filter as i32))
+}
+
+/// The first key that a watcher can see.
+fn first_key(create: &pb::WatchCreateRequest) -> Vec<u8> {
+    if create.key.is_empty() { vec![0] } else { create.key.to_vec() }
+}
+
+/// The revision of the last mark that the watcher must see.
+fn last_event(create: &pb::WatchCreateRequest, marks: &Marks) -> Option<i64> {
+    let deleted = marks.deleted.contains(&first_key(create)) && !filters(create, FilterType::Nodelete);
+    let put = !filters(create, FilterType::Noput);
+    let last = [(deleted, marks.delete), (put, marks.put)].into_iter().find(|(shown, _)| *shown)?.1;
+    (last >= create.start_revision).then_some(last)
+}

@@ -1,0 +1,78 @@
+//! What a test needs of the machine that it runs on.
+//!
+//! Where something is missing a test says `skipped: needs ...` and passes; where `CI` is set it fails,
+//! so that a green run there has run everything.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The Go release that the pinned servers need.
+const GO_MINOR_LEAST: u32 = 26;
+
+/// True if the test may use Go; else the reason is printed.
+///
+/// # Panics
+/// Where `CI` is set and Go is missing.
+pub fn has_go() -> bool {
+    go_minor().is_some_and(|minor| minor >= GO_MINOR_LEAST) || skipped("Go 1.26")
+}
+
+/// True if the test runs as root; else the reason is printed.
+///
+/// # Panics
+/// Where `CI` is set and the user is not root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root() || skipped("root")
+}
+
+fn skipped(need: &str) -> bool {
+    assert!(std::env::var_os("CI").is_none(), "needs {need}, and CI is set: nothing may be skipped");
+    println!("skipped: needs {need}");
+    false
+}
+
+fn go_minor() -> Option<u32> {
+    let answer = Command::new("go").args(["env", "GOVERSION"]).output().ok()?;
+    let text = String::from_utf8(answer.stdout).ok()?;
+    text.trim().strip_prefix("go1.")?.split(['.', 'r', 'b', '-', ' ']).next()?.parse().ok()
+}
+
+/// Cargo's target folder that the running executable was built into.
+///
+/// # Panics
+/// If the executable lies in no such folder and none is configured.
+pub fn target_folder() -> PathBuf {
+    let executable = std::env::current_exe().expect("the running executable has a path");
+    let tagged = executable.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    if let Some(folder) = tagged {
+        return folder.to_owned();
+    }
+    if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
+        return folder.into();
+    }
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").join("target")
+}
+
+/// Held by a test that needs the whole machine: the others wait, in whatever process they run.
+#[derive(Debug)]
+pub struct WholeMachine {
+    _lock: File,
+}
+
+impl WholeMachine {
+    /// Waits until no other heavy test runs.
+    ///
+    /// # Panics
+    /// If the lock file cannot be made.
+    pub fn take() -> Self {
+        WholeMachine { _lock: locked(&target_folder().join("heavy-test.lock")) }
+    }
+}
+
+/// The file, locked until it is dropped.
+pub(crate) fn locked(path: &Path) -> File {
+    let file = File::create(path).unwrap_or_else(|e| panic!("lock file {}: {e}", path.display()));
+    file.lock().unwrap_or_else(|e| panic!("lock {}: {e}", path.display()));
+    file
+}

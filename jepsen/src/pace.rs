@@ -1,0 +1,56 @@
+//! Time, waiting and threads of the test harness.
+//!
+//! Tests of real processes live in real time. All of it passes through here, so that the bans of
+//! `clippy.toml` keep their meaning everywhere else.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at that nothing announces.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The monotonic clock.
+#[expect(clippy::disallowed_methods, reason = "the harness times real processes; this is its only clock")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Blocks the calling thread.
+#[expect(clippy::disallowed_methods, reason = "the harness waits for real processes in real time")]
+pub fn sleep(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+/// Suspends the calling task.
+#[expect(clippy::disallowed_methods, reason = "the harness waits for real processes in real time")]
+pub async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// The future's value, or `None` if it takes longer than `limit`.
+#[expect(clippy::disallowed_methods, reason = "deadlines of the harness are in real time")]
+pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Starts a named thread.
+///
+/// # Panics
+/// When the system has no thread left.
+pub fn thread<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
+}
+
+/// Looks at `condition` until it gives a value; `None` after `limit`.
+pub fn wait_for<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = now() + limit;
+    loop {
+        if let Some(value) = condition() {
+            return Some(value);
+        }
+        if now() >= end {
+            return None;
+        }
+        sleep(LOOK_AGAIN);
+    }
+}

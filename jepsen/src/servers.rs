@@ -1,0 +1,100 @@
+//! The real servers: etcd and the Kubernetes components, built from the Go modules below `servers/`.
+//!
+//! They are built once into `<target>/servers/<hash of the module>/`, under a file lock, so that tests that run in
+//! parallel wait for one build. Go's own cache makes a second build a matter of seconds.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::machine;
+
+/// A program that the tests run beside Naxos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    Etcd,
+    Etcdctl,
+    /// Prints the descriptors of etcd's public API.
+    EtcdDescriptors,
+    KubeApiserver,
+    KubeControllerManager,
+    Kubectl,
+    Kubeadm,
+}
+
+impl Server {
+    /// The program's file, built if it was not; `None` (and the reason printed) where there is no Go.
+    ///
+    /// # Panics
+    /// If the build fails, or if Go is missing where `CI` is set.
+    pub fn executable(self) -> Option<PathBuf> {
+        if !machine::has_go() {
+            return None;
+        }
+        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(self.module());
+        let folder = machine::target_folder().join("servers").join(module_hash(&module));
+        fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        let executable = folder.join(self.name());
+        let _lock = machine::locked(&folder.join("build.lock"));
+        if !executable.is_file() {
+            build(&module, self.package(), &executable);
+        }
+        Some(executable)
+    }
+
+    /// The name that the program goes by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Server::Etcd => "etcd",
+            Server::Etcdctl => "etcdctl",
+            Server::EtcdDescriptors => "etcd-descriptors",
+            Server::KubeApiserver => "kube-apiserver",
+            Server::KubeControllerManager => "kube-controller-manager",
+            Server::Kubectl => "kubectl",
+            Server::Kubeadm => "kubeadm",
+        }
+    }
+
+    fn module(self) -> &'static str {
+        match self {
+            Server::Etcd | Server::Etcdctl | Server::EtcdDescriptors => "etcd",
+            Server::KubeApiserver | Server::KubeControllerManager | Server::Kubectl | Server::Kubeadm => "kubernetes",
+        }
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Server::Etcd => "go.etcd.io/etcd/server/v3",
+            Server::Etcdctl => "go.etcd.io/etcd/etcdctl/v3",
+            Server::EtcdDescriptors => "./descriptors",
+            Server::KubeApiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
+            Server::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
+            Server::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
+            Server::Kubeadm => "k8s.io/kubernetes/cmd/kubeadm",
+        }
+    }
+}
+
+/// Builds into a file beside the final one and renames it, so that an interrupted build leaves nothing that looks whole.
+fn build(module: &Path, package: &str, executable: &Path) {
+    let half = executable.with_extension("half");
+    let done = Command::new("go")
+        .args(["build", "-ldflags", "-s -w", "-o"])
+        .arg(&half)
+        .arg(package)
+        .current_dir(module)
+        .output()
+        .expect("go was found a moment ago");
+    assert!(done.status.success(), "go build {package}: {}", String::from_utf8_lossy(&done.stderr));
+    fs::rename(&half, executable).unwrap_or_else(|e| panic!("{}: {e}", executable.display()));
+}
+
+/// Changes with the pinned versions and with the module's own sources.
+fn module_hash(module: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    for file in ["go.sum", "go.mod", "descriptors/main.go"] {
+        fs::read(module.join(file)).unwrap_or_default().hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
+}

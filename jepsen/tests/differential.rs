@@ -1,0 +1,37 @@
+//! The same random requests to Naxos and to a real etcd: the answers must be equal.
+#![cfg(test)]
+
+use std::path::Path;
+
+use naxos_jepsen::differential::dice::Dice;
+use naxos_jepsen::differential::run::{Summary, compare};
+use naxos_jepsen::process::EtcdServer;
+use naxos_jepsen::servers::Server;
+
+/// Timed progress often enough for a test to see it.
+const FLAGS: [&str; 1] = ["--watch-progress-notify-interval=1s"];
+/// Enough that every kind of request meets every other.
+const DRIVER_REQUESTS: u64 = 2_000;
+
+fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
+    let seed = Dice::seed_of_this_run();
+    println!("NAXOS_SEED={seed}");
+    let (reference, subject) = (EtcdServer::start(reference, &FLAGS), EtcdServer::start(subject, &FLAGS));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    match runtime.block_on(compare(reference.client_url(), subject.client_url(), seed, requests)) {
+        Ok(summary) => {
+            println!("{summary:?}");
+            summary
+        }
+        Err(difference) => panic!("{difference:?}\n\nlog of the subject:\n{}", subject.log().tail()),
+    }
+}
+
+/// A difference here is the driver's fault: it asks for something that etcd leaves open.
+#[test]
+fn the_driver_finds_etcd_equal_to_itself() {
+    let Some(etcd) = Server::Etcd.executable() else { return };
+    let requests = std::env::var("NAXOS_REQUESTS").map_or(DRIVER_REQUESTS, |text| text.parse().expect("a number"));
+    let summary = compared(&etcd, &etcd, requests);
+    assert!(summary.requests >= DRIVER_REQUESTS && summary.watchers > 10 && summary.refused > 50, "{summary:?}");
+}

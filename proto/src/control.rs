@@ -3,6 +3,7 @@
 /// As generated: the modules are named after the package.
 #[expect(missing_docs, reason = "generated code")]
 #[expect(clippy::all, reason = "generated code")]
+#[expect(clippy::allow_attributes, reason = "generated code")]
 pub mod generated {
     include!(concat!(env!("OUT_DIR"), "/naxos/naxos.rs"));
 }

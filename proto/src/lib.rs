@@ -3,7 +3,8 @@
 //! - [`ids`]: names and positions; [`chain`]: which loglet holds which range; [`tail`]
 //! - [`contracts`]: the traits that cross a process
 //! - [`completion`]: the end of a hot-path call; [`codec`]: reading and writing little-endian formats
-//! - [`seams`]: clock, entropy, network, disk and threads, real and simulated
+//! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: what every implementation
+//!   of a contract must do (feature `sim`)
 
 pub mod chain;
 pub mod codec;
@@ -11,4 +12,6 @@ pub mod completion;
 pub mod contracts;
 pub mod ids;
 pub mod seams;
+#[cfg(feature = "sim")]
+pub mod suite;
 pub mod tail;

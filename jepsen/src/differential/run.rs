@@ -137,7 +137,7 @@ impl Run {
             self.pairs.remove(index);
         }
         if index >= self.pairs.len() {
-            self.pairs.push(Pair::open(&self.reference, &self.subject).await?);
+            self.pairs.push(Pair::open(&self.reference, &self.subject));
         }
         let index = index.min(self.pairs.len() - 1);
         let create = watcher(dice, self.known);

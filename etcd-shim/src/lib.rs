@@ -1,19 +1,25 @@
 //! The `naxos` binary: etcd's API, flags and behaviour in front of the engine stack.
 //!
-//! - [`cli`]: the program's entry, signals, `naxos ctl`
+//! - [`cli`]: the program's entry, signals and end; [`ctl`]: `naxos ctl`
 //! - [`config`]: flags, environment, configuration file
 //! - [`http`]: health, version and metrics over HTTP
 //! - [`logging`]: the log in etcd's form
 //! - [`metrics`]: metrics under etcd's names
+//! - [`node`]: everything between the flags and the ports
 //! - [`port`]: connections and the way of a request
-//! - [`tls`]: certificates
+//! - [`tls`], certificates
 //! - [`version`]: the etcd that this is compatible with
 
+pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod node;
 pub mod port;
 pub mod state;
 pub mod tls;
 pub mod version;
+
+pub use cli::run;

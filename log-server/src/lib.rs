@@ -1,1 +1,23 @@
-//! Placeholder: the crate is being written.
+//! The storage unit and the MetaStore replica of one data directory.
+//!
+//! - [`LogServer`]: opens a data directory and runs what lives on it; [`LogServerConfig`], [`OpenError`]
+//! - [`Unit`]: the [`StorageUnit`](naxos_proto::contracts::StorageUnit): write-once cells of many loglets
+//! - [`disk`]: the production file calls
+//! - `unit`: pure rules; `journal`: bytes on disk; `commit`: the one writer; `serve`: readers; `meta`: the register
+//! - `data_dir`: format version, lock, foreign directories
+
+mod commit;
+mod config;
+mod data_dir;
+pub mod disk;
+mod journal;
+mod open_error;
+mod serve;
+mod server;
+mod unit;
+
+pub use config::{LogServerConfig, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SyncObserver};
+pub use data_dir::FORMAT_VERSION;
+pub use open_error::OpenError;
+pub use serve::{DiskUsage, Unit};
+pub use server::LogServer;

@@ -2,6 +2,7 @@
 //!
 //! - [`ids`]: names and positions; [`chain`]: which loglet holds which range; [`tail`]
 //! - [`contracts`]: the traits that cross a process
+//! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd, and the twins of its answers
 //! - [`completion`]: the end of a hot-path call; [`codec`]: reading and writing little-endian formats
 //! - [`seams`]: clock, entropy, network, disk and threads, real and simulated
@@ -10,6 +11,7 @@ pub mod chain;
 pub mod codec;
 pub mod completion;
 pub mod contracts;
+pub mod control;
 pub mod etcd;
 pub mod ids;
 pub mod seams;

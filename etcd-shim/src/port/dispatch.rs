@@ -58,7 +58,7 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
         }
         request.extensions_mut().insert(self.peer.clone());
         let router = if self.traffic == Traffic::Metrics { &self.services.metrics } else { &self.services.http };
-        Answer::Http(router.clone().call(request))
+        Answer::Http(Box::new(router.clone().call(request)))
     }
 }
 
@@ -72,8 +72,8 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
 pub(super) enum Answer {
     /// Of a generated service.
     Grpc(GrpcFuture),
-    /// Of axum.
-    Http(RouteFuture<Infallible>),
+    /// Of axum; boxed, so that the task of a gRPC call stays small.
+    Http(Box<RouteFuture<Infallible>>),
 }
 
 impl Future for Answer {

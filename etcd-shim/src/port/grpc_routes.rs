@@ -25,8 +25,8 @@ pub struct GrpcRoutes {
 }
 
 impl GrpcRoutes {
-    /// Adds a generated service: `routes.add(KvServer::new(kv))`.
-    pub fn add<S>(mut self, service: S) -> GrpcRoutes
+    /// Adds a generated service: `routes.add_service(KvServer::new(kv))`.
+    pub fn add_service<S>(mut self, service: S) -> GrpcRoutes
     where
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = GrpcFuture>
             + NamedService

@@ -3,12 +3,14 @@
 //! - [`command`]: what travels in the log; [`machine`]: applies it; [`txn`]: transactions
 //! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows
 //! - [`range`]: reads, in apply and beside it; [`hash`]: HashKV; [`janitor`]: drops what compaction freed
+//! - [`history`]: past changes, read back from rows
 //! - [`effects`]: what each revision changed, for watches and whoever comes later; [`error`]: etcd's refusals
 
 pub mod command;
 pub mod effects;
 pub mod error;
 pub(crate) mod hash;
+pub(crate) mod history;
 pub(crate) mod janitor;
 mod key_entry;
 mod key_value;
@@ -18,7 +20,7 @@ mod rebuild;
 pub(crate) mod rows;
 pub(crate) mod store;
 mod tree;
-mod txn;
+pub(crate) mod txn;
 pub(crate) mod validate;
 
 pub use command::Command;

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::error::TlsError;
 
 /// The certificates of a file, at least one.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = std::fs::read(path).map_err(|e| TlsError::read(path, &e))?;
     let bad = |found: String| TlsError::Content { path: path.to_owned(), expected: "PEM blocks CERTIFICATE", found };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
@@ -22,7 +22,7 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The private key of a file.
-pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = std::fs::read(path).map_err(|e| TlsError::read(path, &e))?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|e| TlsError::Content {
         path: path.to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
 }
 
 /// The authorities of a file.
-pub(super) fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|e| TlsError::Content {

@@ -10,6 +10,7 @@ mod reloading;
 mod server;
 
 pub use error::{TlsError, os_text};
+pub(crate) use files::{authorities, certificates, private_key};
 pub use server::server_config;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A certificate that follows its files.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -70,14 +70,14 @@ impl fmt::Debug for ReloadingCertificate {
     }
 }
 
-fn stamp(path: &PathBuf) -> Stamp {
+fn stamp(path: &Path) -> Stamp {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
-fn load(cert: &PathBuf, key: &PathBuf, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let chain = files::certificates(cert)?;
     let pair = CertifiedKey::from_der(chain, files::private_key(key)?, provider);
-    pair.map_err(|e| TlsError::Mismatch { cert: cert.clone(), key: key.clone(), reason: e.to_string() })
+    pair.map_err(|e| TlsError::Mismatch { cert: cert.to_owned(), key: key.to_owned(), reason: e.to_string() })
 }

@@ -4,6 +4,7 @@
 /// The server's side: services and messages, four answers replaced by their twins.
 #[expect(missing_docs, reason = "generated code")]
 #[expect(clippy::all, reason = "generated code")]
+#[expect(clippy::allow_attributes, reason = "generated code")]
 pub mod server {
     include!(concat!(env!("OUT_DIR"), "/server/etcd.rs"));
 }

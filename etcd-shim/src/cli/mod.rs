@@ -1,0 +1,14 @@
+//! The program: its words, its signals, its end.
+//!
+//! Exit codes are etcd's: 0 after a signal, 1 when the start or the node fails, 2 when the command line does not read.
+
+mod environment;
+mod exit;
+mod readiness;
+mod run;
+mod seams;
+mod signals;
+
+pub use run::run;
+#[cfg(test)]
+pub(crate) use seams::NoDisk;

@@ -1,0 +1,149 @@
+//! From `main` to its end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use naxos_proto::seams::{BootClock, ThreadWorker};
+
+use super::environment::{Given, raise_descriptor_limit};
+use super::signals::Signals;
+use super::{exit, readiness, seams};
+use crate::config::{self, Loaded, LogConfig, Note, ServerConfig, Stop};
+use crate::logging::{Log, LogError};
+use crate::node::Node;
+
+/// Runs the program: a server, or `ctl`.
+pub fn run() -> ExitCode {
+    let given = Given::read();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a current-thread runtime needs only an epoll descriptor");
+    if given.words.first().is_some_and(|w| w == "ctl") {
+        let words = std::env::args_os().skip(2);
+        let words = ["naxos ctl".into()].into_iter().chain(words).collect();
+        return runtime.block_on(crate::ctl::run(words, &BootClock));
+    }
+    let program = config::program(&given.argv0);
+    let loaded = config::load(program, &given.words, &given.variables);
+    if let Err(stop) = &loaded
+        && let Some(code) = exit::without_log(stop, &given.argv0)
+    {
+        return code;
+    }
+    raise_descriptor_limit();
+    runtime.block_on(logged(loaded, &given))
+}
+
+/// With the log running: the refusal, or the server.
+async fn logged(loaded: Result<Loaded, Stop>, given: &Given) -> ExitCode {
+    let chosen = loaded.as_ref().map(|l| l.config.log.clone()).unwrap_or_default();
+    let (log, opened) = match install(&chosen) {
+        Ok(log) => (log, None),
+        Err(error) => match install(&LogConfig::default()) {
+            Ok(log) => (log, Some(error)),
+            Err(_) => return ExitCode::FAILURE,
+        },
+    };
+    let code = match (loaded, opened) {
+        (Err(stop), _) => refuse(stop, given),
+        (Ok(loaded), Some(error)) => refuse(Stop::Invalid { error: error.to_string(), notes: loaded.notes }, given),
+        (Ok(loaded), None) => serve(loaded, given).await,
+    };
+    log.finish().await;
+    code
+}
+
+fn install(config: &LogConfig) -> Result<Log, LogError> {
+    Log::install(config, Arc::new(BootClock), &ThreadWorker)
+}
+
+/// Says what was noted and under which command line the program runs.
+fn introduce(notes: &[Note], given: &Given) {
+    notes.iter().for_each(Note::log);
+    tracing::info!(args = ?given.command_line(), "Running: ");
+}
+
+/// Logs why the configuration is refused.
+fn refuse(stop: Stop, given: &Given) -> ExitCode {
+    match stop {
+        Stop::Conflict { variable, notes } => {
+            notes.iter().for_each(Note::log);
+            tracing::error!(
+                fatal = true,
+                "environment-variable" = variable,
+                "conflicting environment variable is shadowed by corresponding command-line flag (either unset \
+                 environment variable or disable flag)"
+            );
+        }
+        Stop::Invalid { error, notes } => {
+            introduce(&notes, given);
+            tracing::warn!(error, "failed to verify flags");
+        }
+        Stop::Usage(_) | Stop::Help | Stop::Version => {}
+    }
+    ExitCode::FAILURE
+}
+
+/// The life of a server.
+async fn serve(loaded: Loaded, given: &Given) -> ExitCode {
+    introduce(&loaded.notes, given);
+    let config = loaded.config;
+    let started = start(config.clone());
+    let mut signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(fatal = true, %error, "signals cannot be caught");
+            return ExitCode::FAILURE;
+        }
+    };
+    let node = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            tracing::info!(signal, "received signal; shutting down");
+            return ExitCode::SUCCESS;
+        }
+        node = started => node,
+    };
+    let node = match node {
+        Ok(node) => node,
+        Err(error) => {
+            tracing::error!(fatal = true, error, "failed to start");
+            return ExitCode::FAILURE;
+        }
+    };
+    tell_systemd(given);
+    let end = tokio::select! {
+        biased;
+        signal = signals.next() => Ok(signal),
+        reason = node.ended() => Err(reason),
+    };
+    match end {
+        Ok(signal) => tracing::info!(signal, "received signal; shutting down"),
+        Err(ref error) => tracing::error!(fatal = true, error, "the node ended"),
+    }
+    tokio::select! {
+        biased;
+        () = node.stop() => {}
+        signal = signals.next() => {
+            tracing::warn!(signal, "received a second signal; ending at once");
+            return ExitCode::FAILURE;
+        }
+    }
+    tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closed etcd server");
+    if end.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn start(config: ServerConfig) -> Result<Node, String> {
+    let seams = seams::production(&config.data_dir)
+        .map_err(|e| format!("--data-dir {}: {}", config.data_dir.display(), crate::tls::os_text(&e)))?;
+    Node::start(config, seams).await.map_err(|e| e.to_string())
+}
+
+fn tell_systemd(given: &Given) {
+    match readiness::notify(given.variables.get("NOTIFY_SOCKET").map(String::as_str)) {
+        Ok(true) => tracing::info!("successfully notified init daemon"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "failed to notify systemd for readiness"),
+    }
+}

@@ -1,0 +1,122 @@
+//! The arguments of `naxos ctl`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::parse_duration;
+
+/// Look at a running Naxos server and command it.
+#[derive(Debug, Parser)]
+#[command(name = "naxos ctl", version = crate::version::NAXOS, disable_help_subcommand = true, after_help = "\
+Examples:
+  naxos ctl status
+  naxos ctl chain --endpoints=https://10.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
+  naxos ctl reconfigure
+  naxos ctl engines disable batching
+
+For keys, leases, alarms and the like use etcdctl: a Naxos server is an etcd server.")]
+pub(super) struct Arguments {
+    /// How to reach the server.
+    #[command(flatten)]
+    pub(super) connection: Connection,
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// etcdctl's flags and variables.
+#[derive(Args, Debug)]
+pub(super) struct Connection {
+    /// Client URLs or host:port, with commas between them.
+    #[arg(long, global = true, env = "ETCDCTL_ENDPOINTS", default_value = "127.0.0.1:2379", value_delimiter = ',')]
+    pub(super) endpoints: Vec<String>,
+    /// Authorities (PEM) that sign the server's certificate.
+    #[arg(long, global = true, env = "ETCDCTL_CACERT", value_name = "FILE")]
+    pub(super) cacert: Option<PathBuf>,
+    /// Certificate (PEM) to show to the server.
+    #[arg(long, global = true, env = "ETCDCTL_CERT", value_name = "FILE")]
+    pub(super) cert: Option<PathBuf>,
+    /// Private key (PEM) of --cert.
+    #[arg(long, global = true, env = "ETCDCTL_KEY", value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// Do not check the server's certificate. For tests only.
+    #[arg(long, global = true, env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY")]
+    pub(super) insecure_skip_tls_verify: bool,
+    /// Give up after this long.
+    #[arg(long, global = true, env = "ETCDCTL_COMMAND_TIMEOUT", default_value = "5s", value_parser = duration)]
+    pub(super) command_timeout: Duration,
+}
+
+impl Connection {
+    /// The endpoints as URLs: without a scheme it is http, or https when there are certificates, as in etcdctl.
+    pub(super) fn endpoints(&self) -> Vec<String> {
+        let tls = self.cacert.is_some() || self.cert.is_some() || self.insecure_skip_tls_verify;
+        let scheme = if tls { "https" } else { "http" };
+        let with_scheme = |e: &String| if e.contains("://") { e.clone() } else { format!("{scheme}://{e}") };
+        self.endpoints.iter().map(with_scheme).collect()
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show the state of a server: log, store, disk, problems.
+    Status,
+    /// Show the chain of loglets behind the log.
+    Chain,
+    /// Seal the active loglet and continue on a new one, while clients go on.
+    Reconfigure {
+        /// Kind of the new loglet: native or memory. Default: that of the active one.
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// Show the engines of the stack, or switch one by a command in the log.
+    Engines {
+        /// Which one, and how.
+        #[command(subcommand)]
+        switch: Option<Switch>,
+    },
+}
+
+impl Command {
+    /// Whether it changes anything: then only the first endpoint is asked.
+    pub(super) fn changes(&self) -> bool {
+        matches!(self, Command::Reconfigure { .. } | Command::Engines { switch: Some(_) })
+    }
+}
+
+/// A change of an engine.
+#[derive(Debug, Subcommand)]
+pub(super) enum Switch {
+    /// Switch an engine on.
+    Enable {
+        /// Its name, as `naxos ctl engines` prints it.
+        name: String,
+    },
+    /// Switch an engine off.
+    Disable {
+        /// Its name, as `naxos ctl engines` prints it.
+        name: String,
+    },
+}
+
+impl Switch {
+    /// Name and new state.
+    pub(super) fn parts(&self) -> (&str, bool) {
+        match self {
+            Switch::Enable { name } => (name, true),
+            Switch::Disable { name } => (name, false),
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let nanos = parse_duration(text).map_err(|e| e.to_string())?;
+    u64::try_from(nanos)
+        .ok()
+        .filter(|n| *n > 0)
+        .map(Duration::from_nanos)
+        .ok_or_else(|| "expected more than 0s".to_owned())
+}

@@ -1,0 +1,36 @@
+//! A connection to one endpoint.
+
+use std::io;
+use std::sync::Arc;
+
+use hyper_util::rt::TokioIo;
+use naxos_proto::control::control_client::ControlClient;
+use naxos_proto::seams::{BoxConnection, Net, SocketNet};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint};
+
+use super::CtlError;
+use super::trust::Trust;
+use crate::config::Url;
+
+/// A client of `endpoint`, which connects with its first call.
+pub(super) fn connect(endpoint: &str, trust: &Trust) -> Result<ControlClient<Channel>, CtlError> {
+    let url = Url::parse(endpoint).map_err(|e| CtlError::Arguments(format!("--endpoints: {e}")))?;
+    let tls = url.is_secure().then(|| trust.tls.clone());
+    let connector = tower::service_fn(move |_| {
+        let (url, tls) = (url.clone(), tls.clone());
+        async move { open(&url, tls).await.map(TokioIo::new) }
+    });
+    // The address is the connector's matter; this one only becomes the requests' authority.
+    let channel = Endpoint::from_static("http://naxos.invalid").connect_with_connector_lazy(connector);
+    Ok(ControlClient::new(channel))
+}
+
+async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> io::Result<BoxConnection> {
+    let stream = SocketNet.connect(&url.address()).await?;
+    let Some(tls) = tls else { return Ok(stream) };
+    let name = ServerName::try_from(url.host_name().to_owned()).map_err(io::Error::other)?;
+    Ok(Box::new(TlsConnector::from(tls).connect(name, stream).await?))
+}

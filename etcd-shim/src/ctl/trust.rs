@@ -1,0 +1,86 @@
+//! TLS of the client's side.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::CtlError;
+use super::arguments::Connection;
+use crate::tls::{authorities, certificates, private_key};
+
+/// Whom to believe and what to show.
+pub(super) struct Trust {
+    /// For https endpoints.
+    pub(super) tls: Arc<ClientConfig>,
+}
+
+impl Trust {
+    /// Reads the files of the flags.
+    pub(super) fn read(connection: &Connection) -> Result<Trust, CtlError> {
+        let fail = |e: &dyn std::fmt::Display| CtlError::Arguments(e.to_string());
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|e| fail(&e))?;
+        let builder = match &connection.cacert {
+            _ if connection.insecure_skip_tls_verify => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnyone(provider)))
+            }
+            Some(file) => builder.with_root_certificates(authorities(file).map_err(|e| fail(&e))?),
+            None => builder.with_root_certificates(RootCertStore::empty()),
+        };
+        let mut tls = match (&connection.cert, &connection.key) {
+            (Some(cert), Some(key)) => {
+                let chain = certificates(cert).map_err(|e| fail(&e))?;
+                let key = private_key(key).map_err(|e| fail(&e))?;
+                builder.with_client_auth_cert(chain, key).map_err(|e| fail(&e))?
+            }
+            (None, None) => builder.with_no_client_auth(),
+            _ => return Err(CtlError::Arguments("--cert and --key come together, one of them is missing".to_owned())),
+        };
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Trust { tls: Arc::new(tls) })
+    }
+}
+
+/// `--insecure-skip-tls-verify`.
+#[derive(Debug)]
+struct BelieveAnyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for BelieveAnyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,167 @@
+//! What every service builds on: propose a command, read at the tail, answer in etcd's words.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use naxos_client::VirtualLog;
+use naxos_engines::batching::Reply;
+use naxos_engines::reply_port::{ReplyPort, Waiter};
+use naxos_engines::stack::Stack;
+use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
+use naxos_log_server::Unit;
+use naxos_proto::contracts::StorageUnit;
+use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
+use naxos_proto::ids::StoreId;
+use naxos_proto::seams::{Clock, Entropy, Instant};
+use tonic::Status;
+
+use super::cold_reader::ColdReader;
+use super::lease_keeper::LeaseKeeper;
+use super::listener::NodeListener;
+use crate::config::ServerConfig;
+use crate::metrics::Metrics;
+use crate::state::janitor::Janitor;
+use crate::state::{Answer, Command, EtcdError, Machine, Outcome, SharedStore};
+
+/// A runtime's port for outcomes of commands.
+pub(crate) type Port = ReplyPort<Reply<Outcome>>;
+
+/// The store that etcd's clients see.
+const STORE: StoreId = StoreId(0);
+/// etcd's default quota.
+const QUOTA_BYTES: i64 = 2 << 30;
+/// What a request costs beside its bytes, towards `--max-request-bytes`: etcd's own envelope.
+const ENVELOPE_BYTES: usize = 16;
+
+/// See the module.
+pub(crate) struct Backend {
+    pub(crate) config: ServerConfig,
+    pub(crate) cluster_id: u64,
+    pub(crate) member_id: u64,
+    pub(crate) stack: Arc<Stack<Machine<NodeListener>>>,
+    pub(crate) store: Arc<SharedStore>,
+    pub(crate) reader: StoreReader,
+    pub(crate) cold: ColdReader,
+    pub(crate) keeper: Arc<LeaseKeeper>,
+    pub(crate) janitor: Arc<Janitor>,
+    pub(crate) log: Arc<VirtualLog>,
+    pub(crate) unit: Arc<Unit>,
+    pub(crate) defragmenter: Defragmenter,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) boot: u64,
+    pub(crate) started: Instant,
+    pub(crate) slow_watchers: Arc<AtomicUsize>,
+    /// Watchers of each hub, by its own count.
+    pub(crate) hubs: parking_lot::Mutex<Vec<std::sync::Weak<crate::watch::Hub>>>,
+}
+
+impl Backend {
+    /// A header at `revision`.
+    pub(crate) fn header(&self, revision: i64) -> ResponseHeader {
+        use naxos_client::SharedLog;
+        ResponseHeader {
+            cluster_id: self.cluster_id,
+            member_id: self.member_id,
+            revision,
+            raft_term: self.log.ordinal(),
+        }
+    }
+
+    /// A header at the store's revision.
+    pub(crate) fn header_now(&self) -> ResponseHeader {
+        self.header(self.store.0.read().revision)
+    }
+
+    /// Puts ids and term into a header that apply has made.
+    pub(crate) fn complete(&self, header: &mut Option<ResponseHeader>) {
+        let revision = header.as_ref().map_or(0, |h| h.revision);
+        *header = Some(self.header(revision));
+    }
+
+    /// The quota in bytes; none when negative.
+    pub(crate) fn quota(&self) -> Option<i64> {
+        match self.config.limits.quota_backend_bytes {
+            0 => Some(QUOTA_BYTES),
+            n if n < 0 => None,
+            n => Some(n),
+        }
+    }
+
+    /// Checks a request's size.
+    pub(crate) fn check_size(&self, bytes: usize) -> Result<(), EtcdError> {
+        if bytes + ENVELOPE_BYTES > self.config.limits.max_request_bytes {
+            return Err(EtcdError::RequestTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Checks that a request of `bytes` fits the quota; raises the alarm when it does not.
+    pub(crate) async fn check_quota(&self, port: &Arc<Port>, bytes: usize) -> Result<(), Status> {
+        let Some(quota) = self.quota() else { return Ok(()) };
+        let used = self.store.0.read().bytes;
+        if used + i64::try_from(bytes).unwrap_or(i64::MAX) <= quota {
+            return Ok(());
+        }
+        let nospace = pb::AlarmType::Nospace as i32;
+        if !self.store.0.read().alarms.contains(&(self.member_id, nospace)) {
+            let action = pb::alarm_request::AlarmAction::Activate as i32;
+            let request = pb::AlarmRequest { action, member_id: self.member_id, alarm: nospace };
+            tracing::warn!(quota_bytes = quota, used_bytes = used, "the quota is used up; raising alarm NOSPACE");
+            self.propose(port, Command::Alarm(request)).await?;
+        }
+        Err(EtcdError::NoSpace.into())
+    }
+
+    /// Proposes a command and waits for its outcome.
+    /// # Cancel safety
+    /// The command may still be done.
+    pub(crate) async fn propose(&self, port: &Arc<Port>, command: Command) -> Result<(Answer, i64), Status> {
+        let (waiter, reply) = Waiter::new(port);
+        self.stack.propose(command.encode(STORE), waiter);
+        match reply.await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(refused))) => Err(refused.into()),
+            Ok(Err(failed)) => Err(self.failed(&failed)),
+            Err(_) => Err(EtcdError::Stopped.into()),
+        }
+    }
+
+    fn failed(&self, error: &ProposeError) -> Status {
+        self.metrics.server.proposals_failed.inc();
+        match error {
+            ProposeError::Refused(why) if why == "too many requests" => EtcdError::TooManyRequests.into(),
+            ProposeError::Refused(why) => Status::resource_exhausted(format!("etcdserver: {why}")),
+            ProposeError::Stopped => EtcdError::Stopped.into(),
+            ProposeError::Unknown(why) => {
+                tracing::warn!(error = %why, "the outcome of a proposal is unknown");
+                EtcdError::Timeout.into()
+            }
+        }
+    }
+
+    /// Waits until everything that was acknowledged before now is applied here.
+    pub(crate) async fn linearize(&self) -> Result<(), Status> {
+        if self.stack.sync_now().is_some() {
+            return Ok(());
+        }
+        match self.stack.sync().await {
+            Ok(_) => Ok(()),
+            Err(e) => {
+                tracing::warn!(error = %e, "a linearizable read found no tail");
+                Err(EtcdError::NoLeader.into())
+            }
+        }
+    }
+
+    /// Why no writes are taken, if so.
+    pub(crate) fn write_problem(&self) -> Option<String> {
+        self.unit.write_problem()
+    }
+
+    /// Whose data directory this is.
+    pub(crate) fn storage_id(&self) -> u64 {
+        self.unit.storage_id().0
+    }
+}

@@ -1,0 +1,62 @@
+//! The Worker for reads that may touch the local store's file: history, old revisions, hashes. No RPC runtime waits on
+//! a disk.
+
+use naxos_engines::StoreReader;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Reads that may wait; over it callers wait for a place.
+const READS_MAX: usize = 1_024;
+
+type Job = Box<dyn FnOnce(&StoreReader) + Send>;
+
+/// Hands reads to the Worker.
+#[derive(Clone)]
+pub struct ColdReader(mpsc::Sender<Job>);
+
+/// The Worker stopped.
+#[derive(Debug)]
+pub struct ReaderStopped;
+
+impl ColdReader {
+    /// The handle, and what the Worker runs.
+    pub(crate) fn new() -> (Self, ColdReads) {
+        let (tx, rx) = mpsc::channel(READS_MAX);
+        (Self(tx), ColdReads(rx))
+    }
+
+    /// Runs `read` on the Worker.
+    /// # Cancel safety
+    /// The read may still run; its result is dropped.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&StoreReader) -> T + Send + 'static,
+    ) -> Result<T, ReaderStopped> {
+        let (tx, result) = oneshot::channel();
+        // Who asked may have left.
+        let job: Job = Box::new(move |reader| drop(tx.send(read(reader))));
+        self.0.send(job).await.map_err(|_| ReaderStopped)?;
+        result.await.map_err(|_| ReaderStopped)
+    }
+}
+
+/// The Worker's end.
+pub(crate) struct ColdReads(mpsc::Receiver<Job>);
+
+impl ColdReads {
+    /// Reads until `stop`.
+    pub(crate) async fn run(mut self, reader: StoreReader, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                job = self.0.recv() => match job {
+                    Some(job) => job(&reader),
+                    None => return,
+                },
+            }
+            // In the simulator others run on the same thread.
+            tokio::task::yield_now().await;
+        }
+    }
+}

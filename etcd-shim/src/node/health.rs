@@ -1,0 +1,55 @@
+//! What the HTTP checks ask.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use naxos_proto::etcd::server::etcdserverpb::AlarmType;
+
+use super::backend::Backend;
+use crate::http::{AlarmKind, ServerHealth};
+use crate::version;
+
+/// See the module.
+pub(crate) struct NodeHealth(pub(crate) Arc<Backend>);
+
+impl ServerHealth for NodeHealth {
+    fn serializable_read(&self) -> BoxFuture<'_, Result<(), String>> {
+        let _ = self.0.store.0.read().revision;
+        Box::pin(async { Ok(()) })
+    }
+
+    fn linearizable_read(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async {
+            // A node that reads but cannot write is not ready: its writes belong elsewhere.
+            match self.0.write_problem() {
+                Some(problem) => Err(problem),
+                None => self.0.linearize().await.map_err(|e| e.message().to_owned()),
+            }
+        })
+    }
+
+    fn alarms(&self) -> Vec<(u64, AlarmKind)> {
+        let kind = |alarm: i32| match AlarmType::try_from(alarm) {
+            Ok(AlarmType::Nospace) => Some(AlarmKind::NoSpace),
+            Ok(AlarmType::Corrupt) => Some(AlarmKind::Corrupt),
+            _ => None,
+        };
+        self.0.store.0.read().alarms.iter().filter_map(|(m, a)| Some((*m, kind(*a)?))).collect()
+    }
+
+    fn has_leader(&self) -> bool {
+        true
+    }
+
+    fn is_learner(&self) -> bool {
+        false
+    }
+
+    fn cluster_version(&self) -> Option<String> {
+        Some(version::ETCD_CLUSTER.to_owned())
+    }
+
+    fn storage_version(&self) -> Option<String> {
+        Some(version::ETCD_STORAGE.to_owned())
+    }
+}

@@ -1,0 +1,144 @@
+//! `etcdserverpb.KV`.
+
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::etcd::twins::{DeleteRangeResponse, PutResponse, RangeResponse};
+use prost::Message;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Desk;
+use crate::metrics::Method;
+use crate::state::range::collect;
+use crate::state::txn::execute_reads;
+use crate::state::{Answer, Command, EtcdError, validate};
+
+/// The service of one runtime.
+pub(crate) struct KvService(pub(crate) Desk);
+
+impl KvService {
+    async fn do_range(&self, r: pb::RangeRequest) -> Result<RangeResponse, Status> {
+        validate::range(&r)?;
+        let backend = &self.0.backend;
+        if !r.serializable {
+            backend.linearize().await?;
+        }
+        backend.metrics.mvcc.range.inc();
+        let found = {
+            let store = backend.store.0.read();
+            collect(&store, &r, store.revision)?
+        };
+        let mut answer = if found.needs_rows() {
+            let read = move |reader: &naxos_engines::StoreReader| found.finish(&r, reader);
+            backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)??
+        } else {
+            found.finish(&r, &backend.reader)?
+        };
+        backend.complete(&mut answer.header);
+        Ok(answer)
+    }
+
+    async fn do_put(&self, r: pb::PutRequest) -> Result<PutResponse, Status> {
+        validate::put(&r)?;
+        let backend = &self.0.backend;
+        let bytes = r.encoded_len();
+        backend.check_size(bytes)?;
+        backend.check_quota(&self.0.port, bytes).await?;
+        backend.metrics.mvcc.put.inc();
+        match backend.propose(&self.0.port, Command::Put(r)).await? {
+            (Answer::Put(mut answer), _) => {
+                backend.complete(&mut answer.header);
+                Ok(answer)
+            }
+            other => Err(unexpected(&other.0)),
+        }
+    }
+
+    async fn do_delete(&self, r: pb::DeleteRangeRequest) -> Result<DeleteRangeResponse, Status> {
+        validate::delete_range(&r)?;
+        let backend = &self.0.backend;
+        backend.check_size(r.encoded_len())?;
+        backend.metrics.mvcc.delete.inc();
+        match backend.propose(&self.0.port, Command::DeleteRange(r)).await? {
+            (Answer::DeleteRange(mut answer), _) => {
+                backend.complete(&mut answer.header);
+                Ok(answer)
+            }
+            other => Err(unexpected(&other.0)),
+        }
+    }
+
+    async fn do_txn(&self, r: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
+        validate::txn(&r, self.0.backend.config.limits.max_txn_ops)?;
+        let backend = &self.0.backend;
+        backend.metrics.mvcc.txn.inc();
+        let mut answer = if validate::reads_only(&r) {
+            self.read_txn(r).await?
+        } else {
+            let bytes = r.encoded_len();
+            backend.check_size(bytes)?;
+            if validate::puts_something(&r) {
+                backend.check_quota(&self.0.port, bytes).await?;
+            }
+            match backend.propose(&self.0.port, Command::Txn(r)).await? {
+                (Answer::Txn(answer), _) => answer,
+                other => return Err(unexpected(&other.0)),
+            }
+        };
+        backend.complete(&mut answer.header);
+        Ok(answer)
+    }
+
+    async fn read_txn(&self, r: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
+        let backend = &self.0.backend;
+        if !validate::is_serializable(&r) {
+            backend.linearize().await?;
+        }
+        let from_memory = execute_reads(&backend.store.0.read(), &r, &backend.reader, false);
+        match from_memory {
+            Ok(answer) => Ok(answer),
+            Err(Some(refused)) => Err(refused.into()),
+            Err(None) => {
+                let store = std::sync::Arc::clone(&backend.store);
+                let read = move |reader: &naxos_engines::StoreReader| execute_reads(&store.0.read(), &r, reader, true);
+                let answer = backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)?;
+                answer.map_err(|e| e.unwrap_or(EtcdError::Compacted).into())
+            }
+        }
+    }
+
+    async fn do_compact(&self, r: pb::CompactionRequest) -> Result<pb::CompactionResponse, Status> {
+        let backend = &self.0.backend;
+        let (revision, physical) = (r.revision, r.physical);
+        let (_, now) = backend.propose(&self.0.port, Command::Compact(r)).await?;
+        if physical {
+            backend.janitor.wait_for(revision).await;
+        }
+        Ok(pb::CompactionResponse { header: Some(backend.header(now)) })
+    }
+}
+
+fn unexpected(answer: &Answer) -> Status {
+    Status::internal(format!("apply answered another request: {answer:?}"))
+}
+
+#[async_trait]
+impl pb::kv_server::Kv for KvService {
+    async fn range(&self, r: Request<pb::RangeRequest>) -> Result<Response<RangeResponse>, Status> {
+        self.0.unary(Method::Range, self.do_range(r.into_inner())).await
+    }
+
+    async fn put(&self, r: Request<pb::PutRequest>) -> Result<Response<PutResponse>, Status> {
+        self.0.unary(Method::Put, self.do_put(r.into_inner())).await
+    }
+
+    async fn delete_range(&self, r: Request<pb::DeleteRangeRequest>) -> Result<Response<DeleteRangeResponse>, Status> {
+        self.0.unary(Method::DeleteRange, self.do_delete(r.into_inner())).await
+    }
+
+    async fn txn(&self, r: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
+        self.0.unary(Method::Txn, self.do_txn(r.into_inner())).await
+    }
+
+    async fn compact(&self, r: Request<pb::CompactionRequest>) -> Result<Response<pb::CompactionResponse>, Status> {
+        self.0.unary(Method::Compact, self.do_compact(r.into_inner())).await
+    }
+}

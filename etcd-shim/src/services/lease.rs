@@ -1,0 +1,163 @@
+//! `etcdserverpb.Lease`.
+
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming, async_trait};
+
+use super::Desk;
+use crate::metrics::Method;
+use crate::state::{Answer, Command, EtcdError};
+
+/// Longest time-to-live that etcd grants, in seconds.
+const TTL_MAX: i64 = 9_000_000_000;
+/// Keep-alive answers that may wait for the client to read.
+const ANSWERS_MAX: usize = 16;
+
+/// The service of one runtime.
+#[derive(Clone)]
+pub(crate) struct LeaseService(pub(crate) Desk);
+
+impl LeaseService {
+    /// Shortest time-to-live: three halves of the election time-out, in whole seconds.
+    fn ttl_min(&self) -> i64 {
+        let millis = self.0.backend.config.election_timeout.as_millis() * 3 / 2;
+        i64::try_from(millis.div_ceil(1_000)).unwrap_or(i64::MAX)
+    }
+
+    async fn do_grant(&self, mut r: pb::LeaseGrantRequest) -> Result<pb::LeaseGrantResponse, Status> {
+        let backend = &self.0.backend;
+        if r.ttl > TTL_MAX {
+            return Err(EtcdError::LeaseTtlTooLarge.into());
+        }
+        r.ttl = r.ttl.max(self.ttl_min());
+        while r.id == 0 {
+            r.id = (backend.entropy.u64() >> 1).cast_signed();
+        }
+        backend.check_quota(&self.0.port, 0).await?;
+        let (answer, _) = backend.propose(&self.0.port, Command::LeaseGrant(r)).await?;
+        let Answer::Granted(mut answer) = answer else {
+            return Err(Status::internal(format!("apply answered another request: {answer:?}")));
+        };
+        backend.metrics.lease.granted.inc();
+        backend.complete(&mut answer.header);
+        Ok(answer)
+    }
+
+    async fn do_revoke(&self, r: pb::LeaseRevokeRequest) -> Result<pb::LeaseRevokeResponse, Status> {
+        let backend = &self.0.backend;
+        let (_, revision) = backend.propose(&self.0.port, Command::LeaseRevoke(r)).await?;
+        backend.metrics.lease.revoked.inc();
+        Ok(pb::LeaseRevokeResponse { header: Some(backend.header(revision)) })
+    }
+
+    async fn keep_alive(&self, id: i64) -> Result<pb::LeaseKeepAliveResponse, Status> {
+        let backend = &self.0.backend;
+        let header = Some(backend.header_now());
+        // A tail check that began after the request: whoever revoked the lease before is seen here.
+        backend.linearize().await?;
+        let ttl = backend.keeper.renew(id).unwrap_or(0);
+        if ttl > 0 {
+            backend.metrics.lease.renewed.inc();
+        }
+        Ok(pb::LeaseKeepAliveResponse { header, id, ttl })
+    }
+
+    async fn do_time_to_live(&self, r: pb::LeaseTimeToLiveRequest) -> Result<pb::LeaseTimeToLiveResponse, Status> {
+        let backend = &self.0.backend;
+        backend.linearize().await?;
+        let known = backend.keeper.time_to_live(r.id);
+        let store = backend.store.0.read();
+        let header = Some(backend.header(store.revision));
+        let (Some((ttl, granted_ttl)), Some(lease)) = (known, store.leases.get(&r.id)) else {
+            return Ok(pb::LeaseTimeToLiveResponse { header, id: r.id, ttl: -1, granted_ttl: 0, keys: Vec::new() });
+        };
+        let keys = if r.keys { lease.keys.iter().cloned().collect() } else { Vec::new() };
+        Ok(pb::LeaseTimeToLiveResponse { header, id: r.id, ttl, granted_ttl, keys })
+    }
+
+    async fn do_leases(&self) -> Result<pb::LeaseLeasesResponse, Status> {
+        let backend = &self.0.backend;
+        backend.linearize().await?;
+        let leases = backend.keeper.by_deadline().into_iter().map(|id| pb::LeaseStatus { id }).collect();
+        Ok(pb::LeaseLeasesResponse { header: Some(backend.header_now()), leases })
+    }
+
+    async fn keep_alive_always(
+        self,
+        mut requests: Streaming<pb::LeaseKeepAliveRequest>,
+        answers: mpsc::Sender<Result<pb::LeaseKeepAliveResponse, Status>>,
+    ) -> Code {
+        loop {
+            let request = tokio::select! {
+                biased;
+                () = self.0.stop.cancelled() => {
+                    // A client that does not read will find the connection closed.
+                    let _ = answers.try_send(Err(EtcdError::Stopped.into()));
+                    return Code::Unavailable;
+                }
+                () = answers.closed() => return Code::Canceled,
+                request = requests.next() => request,
+            };
+            let Some(Ok(request)) = request else { return Code::Ok };
+            let answer = self.keep_alive(request.id).await;
+            let failed = answer.as_ref().err().map(Status::code);
+            if answers.send(answer).await.is_err() {
+                return Code::Canceled;
+            }
+            if let Some(code) = failed {
+                return code;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl pb::lease_server::Lease for LeaseService {
+    type LeaseKeepAliveStream = ReceiverStream<Result<pb::LeaseKeepAliveResponse, Status>>;
+
+    async fn lease_grant(
+        &self,
+        r: Request<pb::LeaseGrantRequest>,
+    ) -> Result<Response<pb::LeaseGrantResponse>, Status> {
+        self.0.unary(Method::LeaseGrant, self.do_grant(r.into_inner())).await
+    }
+
+    async fn lease_revoke(
+        &self,
+        r: Request<pb::LeaseRevokeRequest>,
+    ) -> Result<Response<pb::LeaseRevokeResponse>, Status> {
+        self.0.unary(Method::LeaseRevoke, self.do_revoke(r.into_inner())).await
+    }
+
+    async fn lease_keep_alive(
+        &self,
+        r: Request<Streaming<pb::LeaseKeepAliveRequest>>,
+    ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
+        let counters = self.0.backend.metrics.rpc(Method::LeaseKeepAlive);
+        counters.started();
+        let (tx, answers) = mpsc::channel(ANSWERS_MAX);
+        let service = self.clone();
+        tokio::spawn(async move {
+            let metrics = std::sync::Arc::clone(&service.0.backend.metrics);
+            let code = service.keep_alive_always(r.into_inner(), tx).await;
+            metrics.rpc(Method::LeaseKeepAlive).handled(code);
+        });
+        Ok(Response::new(ReceiverStream::new(answers)))
+    }
+
+    async fn lease_time_to_live(
+        &self,
+        r: Request<pb::LeaseTimeToLiveRequest>,
+    ) -> Result<Response<pb::LeaseTimeToLiveResponse>, Status> {
+        self.0.unary(Method::LeaseTimeToLive, self.do_time_to_live(r.into_inner())).await
+    }
+
+    async fn lease_leases(
+        &self,
+        _: Request<pb::LeaseLeasesRequest>,
+    ) -> Result<Response<pb::LeaseLeasesResponse>, Status> {
+        self.0.unary(Method::LeaseLeases, self.do_leases()).await
+    }
+}

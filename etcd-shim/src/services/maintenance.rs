@@ -1,0 +1,131 @@
+//! `etcdserverpb.Maintenance`.
+
+use naxos_client::SharedLog;
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Desk;
+use crate::metrics::Method;
+use crate::state::hash::hash_kv;
+use crate::state::{Answer, Command, EtcdError};
+use crate::version;
+
+/// The service of one runtime.
+pub(crate) struct MaintenanceService(pub(crate) Desk);
+
+impl MaintenanceService {
+    async fn do_alarm(&self, r: pb::AlarmRequest) -> Result<pb::AlarmResponse, Status> {
+        let backend = &self.0.backend;
+        let alarms = if r.action == AlarmAction::Get as i32 {
+            let wanted = |m: u64, a: i32| (r.member_id == 0 || r.member_id == m) && (r.alarm == 0 || r.alarm == a);
+            let store = backend.store.0.read();
+            let all = store.alarms.iter().filter(|(m, a)| wanted(*m, *a));
+            all.map(|(member_id, alarm)| pb::AlarmMember { member_id: *member_id, alarm: *alarm }).collect()
+        } else {
+            match backend.propose(&self.0.port, Command::Alarm(r)).await? {
+                (Answer::Alarms(alarms), _) => alarms,
+                other => return Err(Status::internal(format!("apply answered another request: {other:?}"))),
+            }
+        };
+        Ok(pb::AlarmResponse { header: Some(backend.header_now()), alarms })
+    }
+
+    async fn do_status(&self) -> Result<pb::StatusResponse, Status> {
+        let backend = &self.0.backend;
+        let store = backend.store.0.read();
+        let alarm = |(member, alarm): &(u64, i32)| {
+            let name = pb::AlarmType::try_from(*alarm).map_or("UNKNOWN", |a| a.as_str_name());
+            format!("memberID:{member} alarm:{name} ")
+        };
+        let applied = backend.reader.applied().0;
+        Ok(pb::StatusResponse {
+            header: Some(backend.header(store.revision)),
+            version: version::ETCD.to_owned(),
+            db_size: i64::try_from(backend.reader.file_bytes()).unwrap_or(i64::MAX),
+            leader: backend.member_id,
+            raft_index: backend.log.check_tail_now().map_or(applied, |t| t.0),
+            raft_term: backend.log.ordinal(),
+            raft_applied_index: applied,
+            errors: store.alarms.iter().map(alarm).collect(),
+            db_size_in_use: store.bytes,
+            is_learner: false,
+            storage_version: version::ETCD_STORAGE.to_owned(),
+            db_size_quota: backend.quota().unwrap_or(0),
+            downgrade_info: Some(pb::DowngradeInfo::default()),
+        })
+    }
+
+    async fn do_defragment(&self) -> Result<pb::DefragmentResponse, Status> {
+        let backend = &self.0.backend;
+        backend.metrics.disk.defrag_inflight.set(1);
+        let began = backend.clock.now();
+        let done = backend.defragmenter.defragment().await;
+        backend.metrics.disk.defrag_inflight.set(0);
+        backend.metrics.disk.backend_defrag.observe(backend.clock.now().since(began).as_secs_f64());
+        done.map_err(|e| Status::unknown(format!("naxos: cannot defragment: {e}")))?;
+        Ok(pb::DefragmentResponse { header: None })
+    }
+
+    async fn do_hash_kv(&self, r: pb::HashKvRequest) -> Result<pb::HashKvResponse, Status> {
+        let backend = &self.0.backend;
+        let store = std::sync::Arc::clone(&backend.store);
+        let hashed = backend.cold.run(move |reader| hash_kv(&store, reader, r.revision)).await;
+        let found = hashed.map_err(|_| EtcdError::Stopped)??;
+        Ok(pb::HashKvResponse {
+            header: Some(backend.header(found.current)),
+            hash: found.hash,
+            compact_revision: found.compacted,
+            hash_revision: found.revision,
+        })
+    }
+}
+
+fn not_built<T>(what: &str) -> Result<T, Status> {
+    Err(Status::unimplemented(format!("naxos: {what} is not built yet")))
+}
+
+#[async_trait]
+impl pb::maintenance_server::Maintenance for MaintenanceService {
+    type SnapshotStream = ReceiverStream<Result<pb::SnapshotResponse, Status>>;
+
+    async fn alarm(&self, r: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
+        self.0.unary(Method::Alarm, self.do_alarm(r.into_inner())).await
+    }
+
+    async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        self.0.unary(Method::Status, self.do_status()).await
+    }
+
+    async fn defragment(
+        &self,
+        _: Request<pb::DefragmentRequest>,
+    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+        self.0.unary(Method::Defragment, self.do_defragment()).await
+    }
+
+    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+        let backend = &self.0.backend;
+        let hash = u32::try_from(backend.reader.checksum() & u64::from(u32::MAX)).expect("masked to 32 bits");
+        let answer = pb::HashResponse { header: Some(backend.header_now()), hash };
+        self.0.unary(Method::Hash, async { Ok(answer) }).await
+    }
+
+    async fn hash_kv(&self, r: Request<pb::HashKvRequest>) -> Result<Response<pb::HashKvResponse>, Status> {
+        self.0.unary(Method::HashKv, self.do_hash_kv(r.into_inner())).await
+    }
+
+    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        not_built("Snapshot")
+    }
+
+    async fn move_leader(&self, _: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        // There is nobody else to lead.
+        self.0.unary(Method::MoveLeader, async { Err(EtcdError::BadLeaderTransferee.into()) }).await
+    }
+
+    async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {
+        not_built("Downgrade")
+    }
+}

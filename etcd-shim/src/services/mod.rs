@@ -1,0 +1,57 @@
+//! etcd's gRPC services, one file each, and `naxos ctl`'s own.
+
+pub(crate) mod cluster;
+pub(crate) mod control;
+pub(crate) mod kv;
+pub(crate) mod lease;
+pub(crate) mod maintenance;
+pub(crate) mod watch;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Response, Status};
+
+use crate::metrics::Method;
+use crate::node::backend::{Backend, Port};
+use crate::watch::Hub;
+
+/// What the services of one RPC runtime share.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) backend: Arc<Backend>,
+    pub(crate) port: Arc<Port>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Desk {
+    /// Runs a unary call and counts it; warns when it is slow.
+    pub(crate) async fn unary<T>(
+        &self,
+        method: Method,
+        call: impl Future<Output = Result<T, Status>>,
+    ) -> Result<Response<T>, Status> {
+        let counters = self.backend.metrics.rpc(method);
+        counters.started();
+        let began = self.backend.clock.now();
+        let result = call.await;
+        let took = self.backend.clock.now().since(began);
+        if counters.wants_time() {
+            counters.took(took);
+        }
+        let slow = self.backend.config.warning_unary_request_duration;
+        if !slow.is_zero() && took > slow {
+            let labels = method.labels();
+            tracing::warn!(
+                took = ?took,
+                response_type = %format!("/{}/{}", labels.0, labels.1),
+                code = result.as_ref().err().map_or(Code::Ok as i32, |e| e.code() as i32),
+                "request stats"
+            );
+        }
+        counters.handled(result.as_ref().err().map_or(Code::Ok, Status::code));
+        result.map(Response::new)
+    }
+}

@@ -1,0 +1,32 @@
+//! `etcdserverpb.Watch`.
+
+use std::sync::Arc;
+
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use tonic::{Code, Request, Response, Status, Streaming, async_trait};
+
+use super::Desk;
+use crate::metrics::Method;
+use crate::watch;
+
+/// The service of one runtime.
+pub(crate) struct WatchService(pub(crate) Desk);
+
+#[async_trait]
+impl pb::watch_server::Watch for WatchService {
+    type WatchStream = watch::Answers;
+
+    async fn watch(&self, r: Request<Streaming<pb::WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
+        let backend = &self.0.backend;
+        backend.metrics.rpc(Method::Watch).started();
+        backend.metrics.mvcc.watch_streams.inc();
+        let metrics = Arc::clone(&backend.metrics);
+        let ended = move || {
+            metrics.mvcc.watch_streams.dec();
+            metrics.rpc(Method::Watch).handled(Code::Ok);
+        };
+        let header = backend.header(0);
+        let answers = watch::serve(Arc::clone(&self.0.hub), header, r.into_inner(), self.0.stop.clone(), ended);
+        Ok(Response::new(answers))
+    }
+}

@@ -1,0 +1,99 @@
+//! The store's history as events, read from rows: for watchers that are behind.
+
+use naxos_engines::StoreReader;
+
+use super::effects::Effect;
+use super::key_entry::{Found, RevisionKey};
+use super::key_value::{Fields, decode};
+use super::rows;
+use super::store::SharedStore;
+
+/// What a look into history brought.
+pub(crate) enum Past {
+    /// Wanted changes with their revisions, in order, and the revision to go on from.
+    Effects(Vec<(i64, Effect)>, i64),
+    /// There is no revision at or above the one asked for yet: the one to wait for.
+    End(i64),
+    /// The revision asked for is compacted, up to this one.
+    Compacted(i64),
+}
+
+/// Reads whole revisions from `from` on, about `rows_max` rows. Reads the local store: not on a thread that serves
+/// requests.
+pub(crate) fn read_history(
+    shared: &SharedStore,
+    reader: &StoreReader,
+    from: i64,
+    rows_max: usize,
+    prev_kv: bool,
+    wants: impl Fn(&[u8], bool) -> bool,
+) -> Past {
+    let (id, current, compacted) = {
+        let store = shared.0.read();
+        (store.id, store.revision, store.compacted)
+    };
+    if from < compacted {
+        return Past::Compacted(compacted);
+    }
+    if from > current {
+        return Past::End(from);
+    }
+    let row = |main: i64| rows::key_value(id, RevisionKey { main, sub: 0 }, false);
+    let below = row(current + 1);
+    let mut found = reader.scan(&row(from), &below, rows_max);
+    let Some((last, _)) = found.last() else { return checked(shared, from, Vec::new(), current + 1) };
+    let last = rows::revision_of(last).0.main;
+    let first = rows::revision_of(&found[0].0).0.main;
+    // A scan may end within a revision: leave that one to the next look, or read all of it.
+    if first < last {
+        found.retain(|(name, _)| rows::revision_of(name).0.main < last);
+    } else {
+        found.clear();
+        let mut at = row(last);
+        loop {
+            let more = reader.scan(&at, &row(last + 1), rows_max);
+            let Some((name, _)) = more.last() else { break };
+            at = name.clone();
+            at.key.push(0);
+            found.extend(more);
+        }
+    }
+    let next = if first < last { last } else { last + 1 };
+    let mut effects = Vec::new();
+    for (name, encoded) in found {
+        let (at, deleted) = rows::revision_of(&name);
+        let key = decode(&encoded).key;
+        if !wants(&key, deleted) {
+            continue;
+        }
+        let prev = if prev_kv { value_before(shared, reader, &key, at.main) } else { None };
+        let told = if deleted {
+            Fields { key: &key, modified: at.main, ..Default::default() }.encode()
+        } else {
+            encoded
+        };
+        effects.push((at.main, Effect::new(key, deleted, told, prev)));
+    }
+    checked(shared, from, effects, next)
+}
+
+/// A compaction meanwhile may have dropped rows from under the scan.
+fn checked(shared: &SharedStore, from: i64, effects: Vec<(i64, Effect)>, next: i64) -> Past {
+    let compacted = shared.0.read().compacted;
+    if from < compacted { Past::Compacted(compacted) } else { Past::Effects(effects, next) }
+}
+
+/// The key's value just before `revision`, unless it is compacted away.
+fn value_before(shared: &SharedStore, reader: &StoreReader, key: &[u8], revision: i64) -> Option<bytes::Bytes> {
+    let row = {
+        let store = shared.0.read();
+        if revision - 1 < store.compacted {
+            return None;
+        }
+        match store.keys.get(key)?.at(revision - 1)? {
+            Found::Live(live) => return Some(live.encoded.clone()),
+            Found::Row(at) => rows::key_value(store.id, at, false),
+        }
+    };
+    reader.get(&row)
+}

@@ -1,0 +1,119 @@
+//! Reading history for watchers that are behind.
+//!
+//! Rows are named by revision, so history is one scan; it runs on the cold reader's Worker, a bounded piece at a time
+//! and one piece per watcher in turn, with a pause that leaves most of a core to everybody else. A piece ends between
+//! two revisions. When a watcher's next revision is one that the hub has not seen yet, it is live again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_engines::StoreReader;
+use naxos_proto::etcd::twins::WatchResponse;
+
+use super::hub::{Hub, State, WatcherId};
+use super::watcher::{Packet, PacketBuilder, Selection};
+use crate::state::SharedStore;
+use crate::state::history::{Past, read_history};
+
+/// Rows read for one watcher at a time.
+const PIECE_ROWS: usize = 512;
+/// Bytes of events gathered before a piece ends.
+const PIECE_BYTES: usize = 256 << 10;
+/// Between two rounds.
+const ROUND_PAUSE: Duration = Duration::from_millis(2);
+/// Between two looks at a stream that is full.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
+
+/// What a look into history brought.
+enum Piece {
+    /// Events, if any matched, and the revision to go on from.
+    Read(Option<Packet>, i64),
+    /// The next revision is compacted; up to here.
+    Compacted(i64),
+}
+
+impl Hub {
+    pub(super) async fn catch_up_always(&self) {
+        loop {
+            self.fell_behind.notified().await;
+            loop {
+                let ids: Vec<WatcherId> = self.state.lock().behind.iter().copied().collect();
+                if ids.is_empty() {
+                    break;
+                }
+                let mut moved = false;
+                for id in ids {
+                    moved |= self.catch_up(id).await;
+                }
+                self.config.clock.sleep(if moved { ROUND_PAUSE } else { FULL_PAUSE }).await;
+            }
+        }
+    }
+
+    /// One piece for one watcher; whether it got on.
+    async fn catch_up(&self, id: WatcherId) -> bool {
+        let Some((selection, next)) = self.begin_reading(id) else { return false };
+        let store = Arc::clone(&self.config.store);
+        let read = move |reader: &StoreReader| read_piece(&store, reader, &selection, next);
+        let Ok(piece) = self.config.cold.run(read).await else { return false };
+        let mut state = self.state.lock();
+        self.finish_reading(&mut state, id, piece)
+    }
+
+    fn begin_reading(&self, id: WatcherId) -> Option<(Selection, i64)> {
+        let mut state = self.state.lock();
+        let watcher = state.watchers.get_mut(&id)?;
+        // Reading for a stream that cannot take it would only fill memory.
+        (watcher.outlet.capacity() > 0).then(|| (watcher.selection.clone(), watcher.next))
+    }
+
+    fn finish_reading(&self, state: &mut State, id: WatcherId, piece: Piece) -> bool {
+        let current = self.config.store.0.read().revision;
+        let Some(watcher) = state.watchers.get_mut(&id) else { return true };
+        match piece {
+            Piece::Read(packet, next) => {
+                if let Some(packet) = packet
+                    && !watcher.send(&packet, current.max(packet.last), self.config.fragment_bytes)
+                {
+                    return false;
+                }
+                let moved = next > watcher.next;
+                watcher.next = watcher.next.max(next);
+                if watcher.next > state.seen {
+                    self.go_live(state, id);
+                }
+                moved
+            }
+            Piece::Compacted(compact_revision) => {
+                let answer = WatchResponse { canceled: true, compact_revision, ..watcher.answer(0) };
+                if watcher.outlet.try_send(Ok(answer)).is_err() {
+                    return false;
+                }
+                self.remove(state, id);
+                true
+            }
+        }
+    }
+}
+
+fn read_piece(store: &SharedStore, reader: &StoreReader, selection: &Selection, from: i64) -> Piece {
+    let mut builder = PacketBuilder::default();
+    let mut next = from;
+    loop {
+        let wants = |key: &[u8], deleted: bool| selection.range.contains(key) && selection.wants(deleted);
+        match read_history(store, reader, next, PIECE_ROWS, selection.prev_kv, wants) {
+            Past::Compacted(revision) => return Piece::Compacted(revision),
+            Past::End(revision) => return Piece::Read(builder.finish(), revision),
+            Past::Effects(effects, after) => {
+                for (revision, effect) in &effects {
+                    builder.add(*revision, effect, selection.prev_kv);
+                }
+                next = after;
+                // An empty look is no reason to stop: the wanted keys may be rare.
+                if !builder.is_empty() && builder.bytes() >= PIECE_BYTES || next - from >= PIECE_ROWS as i64 {
+                    return Piece::Read(builder.finish(), next);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! One gRPC Watch stream: its requests, and the answers that are not events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use naxos_proto::etcd::server::etcdserverpb::watch_create_request::FilterType;
+use naxos_proto::etcd::server::etcdserverpb::watch_request::RequestUnion;
+use naxos_proto::etcd::server::etcdserverpb::{ResponseHeader, WatchCreateRequest, WatchRequest};
+use naxos_proto::etcd::twins::WatchResponse;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+
+use super::hub::{Hub, WatcherId};
+use super::ranges::KeyRange;
+use super::watcher::{Selection, Watcher};
+use crate::state::EtcdError;
+
+/// Answers that may wait for the client to read; then its watchers read history.
+const ANSWERS_MAX: usize = 128;
+
+/// The answers of a stream.
+pub type Answers = ReceiverStream<Result<WatchResponse, Status>>;
+
+/// Serves the requests of `inbound` by `hub` until the client ends the stream or `stop`. `header` has everything but the
+/// revision.
+pub fn serve(
+    hub: Arc<Hub>,
+    header: ResponseHeader,
+    inbound: Streaming<WatchRequest>,
+    stop: CancellationToken,
+    ended: impl FnOnce() + Send + 'static,
+) -> Answers {
+    let (outlet, answers) = mpsc::channel(ANSWERS_MAX);
+    let id = hub.new_stream();
+    let stream = Stream { hub, id, header, outlet, watchers: BTreeMap::new(), next_id: 0 };
+    tokio::spawn(async move {
+        stream.run(inbound, stop).await;
+        ended();
+    });
+    ReceiverStream::new(answers)
+}
+
+struct Stream {
+    hub: Arc<Hub>,
+    id: u64,
+    header: ResponseHeader,
+    outlet: mpsc::Sender<Result<WatchResponse, Status>>,
+    watchers: BTreeMap<i64, WatcherId>,
+    next_id: i64,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut state = self.hub.state.lock();
+        for watcher in self.watchers.values() {
+            self.hub.remove(&mut state, *watcher);
+        }
+    }
+}
+
+impl Stream {
+    async fn run(mut self, mut inbound: Streaming<WatchRequest>, stop: CancellationToken) {
+        loop {
+            let request = tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    // A client that does not read will find the connection closed.
+                    let _ = self.outlet.try_send(Err(EtcdError::Stopped.into()));
+                    return;
+                }
+                () = self.outlet.closed() => return,
+                request = inbound.next() => request,
+            };
+            let Some(Ok(request)) = request else { return };
+            let answered = match request.request_union {
+                Some(RequestUnion::CreateRequest(r)) => self.create(r).await,
+                Some(RequestUnion::CancelRequest(r)) => self.cancel(r.watch_id).await,
+                Some(RequestUnion::ProgressRequest(_)) => self.progress(),
+                None => Some(()),
+            };
+            if answered.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn refusal(&self, reason: &str) -> WatchResponse {
+        let revision = self.hub.config.store.0.read().revision;
+        WatchResponse {
+            header: Some(ResponseHeader { revision, ..self.header }),
+            watch_id: -1,
+            created: true,
+            canceled: true,
+            cancel_reason: reason.to_owned(),
+            ..WatchResponse::default()
+        }
+    }
+
+    fn taken_id(&self, asked: i64) -> bool {
+        asked != 0 && self.watchers.contains_key(&asked)
+    }
+
+    /// `None` when the client is gone.
+    async fn create(&mut self, r: WatchCreateRequest) -> Option<()> {
+        let refused = if r.start_revision < 0 {
+            Some(EtcdError::Compacted.text())
+        } else if !r.range_end.is_empty() && r.range_end[..] != [0] && r.range_end <= r.key {
+            Some("mvcc: watcher range is empty")
+        } else if self.taken_id(r.watch_id) {
+            Some("mvcc: duplicate watch ID provided on the WatchStream")
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            return self.outlet.send(Ok(self.refusal(reason))).await.ok();
+        }
+        let permit = self.outlet.clone().reserve_owned().await.ok()?;
+        let id = self.choose_id(r.watch_id);
+        // The revision, the answer and the subscription go together: no event falls between.
+        let mut state = self.hub.state.lock();
+        let revision = self.hub.config.store.0.read().revision;
+        let start = if r.start_revision == 0 { revision + 1 } else { r.start_revision };
+        let watcher = Watcher {
+            id,
+            stream: self.id,
+            selection: selection(&r),
+            fragment: r.fragment,
+            progress_notify: r.progress_notify,
+            busy: false,
+            start: r.start_revision,
+            next: start,
+            outlet: self.outlet.clone(),
+            header: self.header,
+        };
+        let created = WatchResponse { created: true, ..watcher.answer(revision) };
+        permit.send(Ok(created));
+        let number = self.hub.add(&mut state, watcher);
+        self.watchers.insert(id, number);
+        Some(())
+    }
+
+    fn choose_id(&mut self, asked: i64) -> i64 {
+        if asked != 0 {
+            return asked;
+        }
+        while self.watchers.contains_key(&self.next_id) {
+            self.next_id += 1;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    async fn cancel(&mut self, id: i64) -> Option<()> {
+        let Some(number) = self.watchers.remove(&id) else { return Some(()) };
+        let known = {
+            let mut state = self.hub.state.lock();
+            let known = state.watchers.contains_key(&number);
+            self.hub.remove(&mut state, number);
+            known
+        };
+        if !known {
+            // Compaction ended it before.
+            return Some(());
+        }
+        let revision = self.hub.config.store.0.read().revision;
+        let answer = WatchResponse {
+            header: Some(ResponseHeader { revision, ..self.header }),
+            watch_id: id,
+            canceled: true,
+            ..WatchResponse::default()
+        };
+        self.outlet.send(Ok(answer)).await.ok()
+    }
+
+    fn progress(&self) -> Option<()> {
+        let mut state = self.hub.state.lock();
+        if let Some(answer) = self.hub.progress_of(&mut state, self.id) {
+            // A full stream has news on its way; the client asks again.
+            let _ = self.outlet.try_send(Ok(answer));
+        }
+        Some(())
+    }
+}
+
+fn selection(r: &WatchCreateRequest) -> Selection {
+    // No key is the first one; no end is the key alone, and an end of one zero byte is everything from the key on.
+    let from = if r.key.is_empty() { Bytes::from_static(b"\0") } else { Bytes::copy_from_slice(&r.key) };
+    let below = match &r.range_end[..] {
+        [] => {
+            let mut next = from.to_vec();
+            next.push(0);
+            Some(Bytes::from(next))
+        }
+        [0] => None,
+        end => Some(Bytes::copy_from_slice(end)),
+    };
+    let filtered = |filter: FilterType| r.filters.contains(&(filter as i32));
+    Selection {
+        range: KeyRange { from, below },
+        no_put: filtered(FilterType::Noput),
+        no_delete: filtered(FilterType::Nodelete),
+        prev_kv: r.prev_kv,
+    }
+}

@@ -1,0 +1,152 @@
+//! The program as scripts and operators see it: exit codes, streams, the ready line, signals.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+/// The program with nothing but PATH in its environment, in a directory of its own.
+fn program(dir: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_naxos"));
+    command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn output(words: &[&str], variables: &[(&str, &str)]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    program(dir.path()).args(words).envs(variables.iter().copied()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_version_is_printed_for_those_who_look_for_that_of_etcd() {
+    let done = output(&["--version"], &[]);
+    let out = text(&done.stdout);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!((done.status.code(), lines[0]), (Some(0), "etcd Version: 3.6.16"));
+    assert!(lines[1].starts_with("Naxos Version: "));
+}
+
+#[test]
+fn exit_codes_and_streams_are_those_of_etcd() {
+    let done = output(&["--help"], &[]);
+    assert!(text(&done.stdout).contains("--listen-client-urls") && text(&done.stderr).starts_with("Usage:"));
+    assert_eq!(done.status.code(), Some(0));
+
+    let done = output(&["--bogus"], &[]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).starts_with("flag provided but not defined: -bogus\nUsage:"));
+
+    for (words, variables, level, part) in [
+        (&["--heartbeat-interval=0"][..], &[][..], "warn", "--heartbeat-interval must be >0 (set to 0ms)"),
+        (&["--name=a"], &[("ETCD_NAME", "b")], "fatal", "ETCD_NAME"),
+        (&["--log-outputs=/nope/log"], &[], "warn", "expected a file that can be appended to: /nope/log"),
+        (
+            &[
+                "--listen-client-urls=https://127.0.0.1:0",
+                "--advertise-client-urls=https://a:1",
+                "--cert-file=/nope",
+                "--key-file=/nope",
+            ],
+            &[],
+            "fatal",
+            "open /nope: no such file or directory",
+        ),
+    ] {
+        let done = output(words, variables);
+        assert_eq!(done.status.code(), Some(1), "{words:?}");
+        let err = text(&done.stderr);
+        let lines: Vec<serde_json::Value> = err.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let last = lines.last().unwrap();
+        assert_eq!(last["level"], level, "{err}");
+        assert!(last.to_string().contains(part), "{err}");
+    }
+}
+
+struct Server {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    seen: Vec<serde_json::Value>,
+}
+
+impl Server {
+    fn start(dir: &std::path::Path, words: &[&str]) -> Server {
+        let mut child = program(dir).args(words).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Server { child, log, seen: Vec::new() }
+    }
+
+    /// Reads the log up to a line with this message. Every line must be JSON.
+    fn wait_for(&mut self, message: &str) -> serde_json::Value {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "{message} never came: {:?}", self.seen);
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            self.seen.push(line.clone());
+            if line["msg"] == message {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_says_when_it_is_ready_serves_at_once_and_ends_by_a_signal() {
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let dir = tempfile::tempdir().unwrap();
+        let words = [
+            "--listen-client-urls=http://127.0.0.1:0",
+            "--advertise-client-urls=http://127.0.0.1:1",
+            "--listen-peer-urls=http://127.0.0.1:0",
+        ];
+        let mut server = Server::start(dir.path(), &words);
+        let serving = server.wait_for("serving client traffic insecurely; this is strongly discouraged!");
+        server.wait_for("ready to serve client requests");
+        let mut client = TcpStream::connect(serving["address"].as_str().unwrap()).unwrap();
+        client.write_all(b"GET /version HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("\"etcdserver\":\"3.6.16\""), "{answer}");
+        server.signal(signal);
+        server.wait_for("received signal; shutting down");
+        server.wait_for("closed etcd server");
+        assert_eq!(server.child.wait().unwrap().code(), Some(0));
+        assert!(server.seen.iter().all(|l| l["level"] != "error" && l["level"] != "fatal"), "{:?}", server.seen);
+    }
+}
+
+#[test]
+fn under_the_name_etcd_the_data_directory_has_the_name_that_etcd_gives_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("etcd");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_naxos"), &link).unwrap();
+    let done = Command::new(link)
+        .current_dir(dir.path())
+        .env_clear()
+        .arg("--heartbeat-interval=100")
+        .arg("--name=x y")
+        .arg("--log-outputs=stderr")
+        .arg("--listen-client-urls=unix://nowhere/at/all")
+        .arg("--advertise-client-urls=http://a:1")
+        .output()
+        .unwrap();
+    let err = text(&done.stderr);
+    assert!(err.contains("\"data-dir\":\"x y.etcd\""), "{err}");
+    assert_eq!(done.status.code(), Some(1), "{err}");
+}

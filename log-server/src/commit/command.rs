@@ -1,0 +1,79 @@
+//! [`Command`]: one call that changes a unit, and its completion.
+
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{CellOutcome, LocalTail, Store, UnitError, UnitParams};
+use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset};
+
+use crate::journal::RECORD_OVERHEAD_BYTES;
+use crate::unit::RaftChange;
+
+/// The end of a call that answers `T`.
+pub(crate) type Done<T> = Completion<Result<T, UnitError>>;
+
+/// A call that changes a unit.
+pub(crate) enum Command {
+    Store(Store, Done<Vec<CellOutcome>>),
+    Fill(LogletId, Incarnation, Offset, Done<CellOutcome>),
+    Open(LogletId, UnitParams, Done<()>),
+    Seal(LogletId, Done<LocalTail>),
+    Trim(LogletId, Offset, Done<()>),
+    Drop(LogletId, Done<()>),
+    Floor(LogId, u64, Done<()>),
+    Raft(Vec<RaftChange>, Done<()>),
+}
+
+/// What a command costs: counted by the queue's bounds and by the estimate of a batch's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Client commands, at least one.
+    pub(crate) commands: u64,
+    /// An upper bound of the bytes on disk, the batch's own header aside.
+    pub(crate) bytes: u64,
+}
+
+/// The cost of `records` records with `body_bytes` bytes of bodies.
+fn cost(commands: u64, records: usize, body_bytes: usize) -> Cost {
+    Cost { commands: commands.max(1), bytes: (records * RECORD_OVERHEAD_BYTES + body_bytes) as u64 }
+}
+
+/// The cost of a store.
+pub(crate) fn store_cost(store: &Store) -> Cost {
+    let commands = store.cells.iter().map(|c| u64::from(c.commands)).sum();
+    cost(commands, store.cells.len(), store.cells.iter().map(|c| c.payload.len()).sum())
+}
+
+impl Command {
+    pub(crate) fn cost(&self) -> Cost {
+        match self {
+            Command::Store(store, _) => store_cost(store),
+            Command::Raft(changes, _) => {
+                let bytes = changes.iter().map(|c| match c {
+                    RaftChange::Vote(b) | RaftChange::Entry(_, b) => b.len(),
+                    RaftChange::Purge(_, b) | RaftChange::Snapshot(b) => b.len(),
+                    RaftChange::Truncate(_) => 0,
+                });
+                cost(1, changes.len(), bytes.sum())
+            }
+            _ => cost(1, 1, 1),
+        }
+    }
+
+    /// Whether it is metadata, which is taken where stores are refused for want of room.
+    pub(crate) fn is_metadata(&self) -> bool {
+        !matches!(self, Command::Store(..) | Command::Fill(..))
+    }
+
+    /// Ends it without having done it.
+    pub(crate) fn refuse(self, error: UnitError) {
+        match self {
+            Command::Store(_, done) => done.complete(Err(error)),
+            Command::Fill(.., done) => done.complete(Err(error)),
+            Command::Seal(_, done) => done.complete(Err(error)),
+            Command::Open(_, _, done) | Command::Trim(_, _, done) | Command::Floor(_, _, done) => {
+                done.complete(Err(error));
+            }
+            Command::Drop(_, done) => done.complete(Err(error)),
+            Command::Raft(_, done) => done.complete(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! [`Committer`]: takes what is queued, writes it once, syncs once, completes all.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+
+use naxos_proto::contracts::UnitError;
+use naxos_proto::seams::Clock;
+use tokio_util::sync::CancellationToken;
+
+use crate::commit::draft_batch::DraftBatch;
+use crate::commit::pacing::Pacing;
+use crate::commit::rooms::Rooms;
+use crate::commit::{Command, Queue};
+use crate::config::SyncObserver;
+use crate::journal::{Journal, Room, SegmentFiles, SegmentNumber, Spares, batch_bytes_bound, checkpoint_bytes};
+use crate::serve::{Roster, Status};
+use crate::unit::Catalog;
+
+/// At the end of each segment this much, or a sixteenth of it, is left to metadata.
+const METADATA_HEADROOM_BYTES_MAX: u64 = 1 << 20;
+
+/// What a batch may still write.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    /// Why stores are refused.
+    pub(crate) stores: Option<UnitError>,
+    /// Why metadata is refused.
+    pub(crate) metadata: Option<UnitError>,
+    /// Whether the batch begins a segment.
+    pub(crate) rolled: bool,
+}
+
+/// The one writer of the journal.
+pub(crate) struct Committer {
+    pub(crate) catalog: Catalog,
+    pub(crate) journal: Journal,
+    pub(crate) files: Arc<SegmentFiles>,
+    pub(crate) spares: Arc<Spares>,
+    /// Live cells per used segment.
+    pub(crate) live: BTreeMap<SegmentNumber, u64>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rooms: Rooms,
+    pub(crate) pacing: Pacing,
+    pub(crate) batch_bytes_max: u64,
+    pub(crate) cache_bytes_max: usize,
+    pub(crate) segment_bytes: u64,
+    pub(crate) on_sync: Option<SyncObserver>,
+    /// Stops the Worker that makes spares, once nobody takes any.
+    pub(crate) spares_stop: CancellationToken,
+}
+
+/// At the end of the committer, however it comes, callers get an answer and followers an end.
+struct LastWords {
+    queue: Arc<Queue>,
+    roster: Arc<Roster>,
+    spares_stop: CancellationToken,
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.queue.close(UnitError::Stopped);
+        for command in self.queue.drain() {
+            command.refuse(UnitError::Stopped);
+        }
+        self.spares_stop.cancel();
+        self.roster.stop();
+    }
+}
+
+impl Committer {
+    /// The Worker's body: ends once `stop` is cancelled and what was queued is done.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let _last_words =
+            LastWords { queue: self.queue.clone(), roster: self.roster.clone(), spares_stop: self.spares_stop.clone() };
+        let mut stopped = pin!(stop.cancelled());
+        let mut commands = Vec::new();
+        loop {
+            let more = tokio::select! {
+                biased;
+                () = &mut stopped => {
+                    self.queue.close(UnitError::Stopped);
+                    self.queue.wait().await
+                }
+                more = self.queue.wait() => more,
+            };
+            if !more {
+                break;
+            }
+            let wait = self.pacing.wait(self.clock.now(), self.queue.waiting());
+            if !wait.is_zero() {
+                self.clock.pause(wait).await;
+            }
+            self.queue.take(self.batch_bytes_max, &mut commands);
+            if let Err(text) = self.commit(&mut commands).await {
+                tracing::error!(error = text, "the storage unit is read-only from now on");
+                self.serve_reads_only(text, &stop).await;
+                break;
+            }
+        }
+    }
+
+    /// After a disk error: everything queued is refused; readers and followers go on until the process stops.
+    async fn serve_reads_only(&self, text: String, stop: &CancellationToken) {
+        let poisoned = UnitError::Poisoned(text);
+        self.queue.close(poisoned.clone());
+        for command in self.queue.drain() {
+            command.refuse(poisoned.clone());
+        }
+        self.spares_stop.cancel();
+        stop.cancelled().await;
+    }
+
+    /// One batch. The error is a failed write or sync; everyone has been answered.
+    async fn commit(&mut self, commands: &mut Vec<Command>) -> Result<(), String> {
+        let verdicts = match self.make_room(commands).await {
+            Ok(verdicts) => verdicts,
+            Err(text) => {
+                self.status.poison(&text);
+                let poisoned = UnitError::Poisoned(text.clone());
+                commands.drain(..).for_each(|c| c.refuse(poisoned.clone()));
+                return Err(text);
+            }
+        };
+        let mut batch = DraftBatch::default();
+        if verdicts.rolled {
+            batch.drafts.push(Journal::checkpoint(&self.catalog));
+        }
+        for command in commands.drain(..) {
+            self.decide(command, &verdicts, &mut batch).await;
+        }
+        let outcome = if batch.drafts.is_empty() { Ok(()) } else { self.write(&mut batch).await };
+        if let Err(text) = &outcome {
+            self.status.poison(text);
+        }
+        let failed = outcome.as_ref().err().map(|text| UnitError::Poisoned(text.clone()));
+        for staged in batch.staged {
+            staged.complete(failed.as_ref());
+        }
+        outcome
+    }
+
+    /// Writes and syncs the batch, then publishes it.
+    async fn write(&mut self, batch: &mut DraftBatch) -> Result<(), String> {
+        let started = self.clock.now();
+        self.pacing.started(started);
+        self.status.sync_started(started);
+        let places = self.journal.write(&batch.drafts).await.map_err(|e| format!("writing the journal: {e}"))?;
+        let sync = self.clock.now();
+        self.journal.sync().await.map_err(|e| format!("syncing the journal: {e}"))?;
+        self.status.sync_ended();
+        if let Some(observe) = &self.on_sync {
+            observe(self.clock.now().since(sync));
+        }
+        self.publish(batch, &places);
+        Ok(())
+    }
+
+    /// Sees to it that the batch fits the current segment, by a new one if need be, or says what is refused.
+    async fn make_room(&mut self, commands: &[Command]) -> Result<Verdicts, String> {
+        let mut verdicts = Verdicts::default();
+        let (mut all, mut metadata, mut store_bytes) = (0, 0, 0);
+        for command in commands {
+            let bytes = command.cost().bytes;
+            all += bytes;
+            *(if command.is_metadata() { &mut metadata } else { &mut store_bytes }) += bytes;
+        }
+        if store_bytes > 0 {
+            verdicts.stores = self.rooms.refusal(store_bytes).await;
+            let headroom = (self.journal.segment_bytes() / 16).min(METADATA_HEADROOM_BYTES_MAX);
+            if verdicts.stores.is_none() {
+                if self.journal.room() >= batch_bytes_bound(all) + headroom {
+                    return Ok(verdicts);
+                }
+                match self.roll(all, true).await? {
+                    None => return Ok(Verdicts { rolled: true, ..verdicts }),
+                    Some(refusal) => verdicts.stores = Some(refusal),
+                }
+            }
+        }
+        if metadata == 0 || self.journal.room() >= batch_bytes_bound(metadata) {
+            return Ok(verdicts);
+        }
+        verdicts.metadata = self.roll(metadata, false).await?;
+        verdicts.rolled = verdicts.metadata.is_none();
+        Ok(verdicts)
+    }
+
+    /// Goes on in the spare segment. For stores only if another spare can be made after it: the last one is for
+    /// metadata, so that trimming works on a full disk.
+    async fn roll(&mut self, bytes: u64, for_stores: bool) -> Result<Option<UnitError>, String> {
+        let spare = match self.spares.take().await {
+            Ok(spare) => spare,
+            Err(Room::Failed(text)) => return Err(text),
+            Err(room) => return Ok(Some(room.refusal())),
+        };
+        if for_stores && !self.spares.has_freed() {
+            let needed = self.spares.needed_bytes();
+            if let Some(free) = self.rooms.free_bytes().await.filter(|free| *free < needed) {
+                self.spares.put_back(spare);
+                return Ok(Some(UnitError::DiskFull { free, needed }));
+            }
+        }
+        let checkpoint = checkpoint_bytes(&self.catalog);
+        if batch_bytes_bound(bytes + 2 * checkpoint) > spare.len - crate::journal::BLOCK_BYTES {
+            return Err(format!("a checkpoint of {checkpoint} bytes does not fit a segment of {} bytes", spare.len));
+        }
+        self.journal.roll(spare);
+        self.live.insert(self.journal.segment(), 0);
+        Ok(None)
+    }
+}

@@ -1,0 +1,192 @@
+//! What each command does: the pure rules asked, the records drafted, the answer staged.
+
+use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Store, UnitError, UnitParams};
+use naxos_proto::ids::{Incarnation, LogletId, Offset};
+
+use crate::commit::Command;
+use crate::commit::committer::{Committer, Verdicts};
+use crate::commit::draft_batch::{DraftBatch, Staged};
+use crate::journal::{Draft, Kind, change_draft, checkpoint_bytes};
+use crate::serve::Planned;
+use crate::unit::{Change, RaftChange, Verdict};
+
+/// What a cell is compared with: bytes, or junk.
+type Body<'a> = Option<&'a [u8]>;
+
+impl Committer {
+    /// Asks the rules about `command` and stages its answer.
+    pub(crate) async fn decide(&mut self, command: Command, verdicts: &Verdicts, batch: &mut DraftBatch) {
+        let refusal = if command.is_metadata() { &verdicts.metadata } else { &verdicts.stores };
+        if let Some(refusal) = refusal {
+            // Staged like all others, so that answers keep their order.
+            return batch.staged.push(refused(command, refusal.clone()));
+        }
+        let staged = match command {
+            Command::Store(store, done) => Staged::Cells(done, self.store(store, batch).await),
+            Command::Fill(id, asker, at, done) => Staged::Cell(done, self.fill(id, asker, at, batch).await),
+            Command::Open(id, params, done) => Staged::Unit(done, self.open(id, params, batch)),
+            Command::Seal(id, done) => Staged::Tail(done, self.seal(id, batch)),
+            Command::Trim(id, up_to, done) => Staged::Unit(done, self.trim(id, up_to, batch)),
+            Command::Drop(id, done) => {
+                if !self.catalog.is_dropped(id) {
+                    self.change(Change::Drop(id), batch);
+                    batch.drops = true;
+                }
+                Staged::Unit(done, Ok(()))
+            }
+            Command::Floor(log, ordinal, done) => {
+                self.change(Change::Floor(log, ordinal), batch);
+                batch.drops = true;
+                Staged::Unit(done, Ok(()))
+            }
+            Command::Raft(changes, done) => Staged::Unit(done, self.raft(changes, batch)),
+        };
+        batch.staged.push(staged);
+    }
+
+    fn change(&mut self, change: Change, batch: &mut DraftBatch) {
+        batch.drafts.push(change_draft(&change));
+        self.catalog.apply(&change);
+    }
+
+    async fn store(&mut self, store: Store, batch: &mut DraftBatch) -> Result<Vec<CellOutcome>, UnitError> {
+        let Store { loglet: id, incarnation, at: first, cells, known_tail } = store;
+        let loglet = self.catalog.loglet(id)?;
+        loglet.check_incarnation(id, incarnation)?;
+        loglet.raise_known_tail(known_tail);
+        if let Ok(published) = self.roster.get(id) {
+            loglet.raise_known_tail(published.local().known_tail);
+        }
+        let known_tail = loglet.known_tail;
+        batch.touched.insert(id);
+        let mut outcomes = Vec::with_capacity(cells.len());
+        let mut held = Vec::new();
+        batch.drafts.reserve(cells.len());
+        for (i, cell) in cells.into_iter().enumerate() {
+            let at = first.plus(i as u64);
+            outcomes.push(match loglet.verdict(at) {
+                Verdict::Free => {
+                    loglet.write(at);
+                    let Cell { payload: body, commands } = cell;
+                    let kind = Kind::Cell;
+                    batch.drafts.push(Draft { kind, loglet: id, offset: at, incarnation, known_tail, commands, body });
+                    CellOutcome::Written
+                }
+                Verdict::Held => {
+                    held.push((i, at, cell.payload));
+                    CellOutcome::Different
+                }
+                Verdict::Trimmed => CellOutcome::Different,
+                Verdict::Sealed => CellOutcome::Sealed,
+                Verdict::Gap => CellOutcome::Gap,
+            });
+        }
+        for (i, at, payload) in held {
+            outcomes[i] = self.compare(id, at, Some(&payload), batch).await;
+        }
+        Ok(outcomes)
+    }
+
+    async fn fill(
+        &mut self,
+        id: LogletId,
+        incarnation: Incarnation,
+        at: Offset,
+        batch: &mut DraftBatch,
+    ) -> Result<CellOutcome, UnitError> {
+        let loglet = self.catalog.loglet(id)?;
+        loglet.check_incarnation(id, incarnation)?;
+        batch.touched.insert(id);
+        Ok(match loglet.verdict(at) {
+            Verdict::Free => {
+                loglet.write(at);
+                let known_tail = loglet.known_tail;
+                let junk = Draft::new(Kind::Junk, bytes::Bytes::new());
+                batch.drafts.push(Draft { loglet: id, offset: at, incarnation, known_tail, ..junk });
+                CellOutcome::Written
+            }
+            Verdict::Held => self.compare(id, at, None, batch).await,
+            Verdict::Trimmed => CellOutcome::Different,
+            Verdict::Sealed => CellOutcome::Sealed,
+            Verdict::Gap => CellOutcome::Gap,
+        })
+    }
+
+    /// `Same` or `Different`. A damaged cell is `Different`: what cannot be read is never overwritten.
+    async fn compare(&self, id: LogletId, at: Offset, body: Body<'_>, batch: &DraftBatch) -> CellOutcome {
+        let drafted = batch.drafts.iter().rev().find(|d| d.kind.is_cell() && d.loglet == id && d.offset == at);
+        let same = if let Some(draft) = drafted {
+            body == (draft.kind == Kind::Cell).then_some(&draft.body[..])
+        } else {
+            match self.roster.get(id).ok().and_then(|p| p.held(at)) {
+                Some(Planned::Ready(CellState::Present(held))) => body == Some(&held[..]),
+                Some(Planned::Ready(CellState::Junk)) => body.is_none(),
+                Some(Planned::OnDisk(place)) => match self.files.read(&[place]).await.as_deref() {
+                    Ok([Some(held)]) => body == Some(&held[..]),
+                    _ => false,
+                },
+                _ => false,
+            }
+        };
+        if same { CellOutcome::Same } else { CellOutcome::Different }
+    }
+
+    fn open(&mut self, id: LogletId, params: UnitParams, batch: &mut DraftBatch) -> Result<(), UnitError> {
+        if self.catalog.check_open(id, params)? {
+            self.check_checkpoint(0)?;
+            self.change(Change::Open(id, params), batch);
+            batch.touched.insert(id);
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, id: LogletId, batch: &mut DraftBatch) -> Result<LocalTail, UnitError> {
+        if !self.catalog.loglet(id)?.sealed {
+            self.change(Change::Seal(id), batch);
+            batch.touched.insert(id);
+        }
+        let mut local = self.catalog.loglet(id)?.local();
+        if let Ok(published) = self.roster.get(id) {
+            local.known_tail = local.known_tail.max(published.local().known_tail);
+        }
+        Ok(local)
+    }
+
+    fn trim(&mut self, id: LogletId, up_to: Offset, batch: &mut DraftBatch) -> Result<(), UnitError> {
+        if up_to > self.catalog.loglet(id)?.trim_point {
+            self.change(Change::Trim(id, up_to), batch);
+            batch.touched.insert(id);
+        }
+        Ok(())
+    }
+
+    fn raft(&mut self, changes: Vec<RaftChange>, batch: &mut DraftBatch) -> Result<(), UnitError> {
+        let grows = changes.iter().map(|c| match c {
+            RaftChange::Entry(_, b) | RaftChange::Snapshot(b) => b.len() as u64,
+            _ => 0,
+        });
+        self.check_checkpoint(grows.sum())?;
+        for change in changes {
+            self.change(Change::Raft(change), batch);
+        }
+        Ok(())
+    }
+
+    /// A checkpoint that does not fit a segment beside a batch would end the unit: refused while it is still small.
+    fn check_checkpoint(&self, grows_by: u64) -> Result<(), UnitError> {
+        let fits = checkpoint_bytes(&self.catalog) + grows_by <= self.segment_bytes / 4;
+        if fits { Ok(()) } else { Err(UnitError::Invalid("the unit's metadata has outgrown a quarter of a segment")) }
+    }
+}
+
+fn refused(command: Command, error: UnitError) -> Staged {
+    match command {
+        Command::Store(_, done) => Staged::Cells(done, Err(error)),
+        Command::Fill(.., done) => Staged::Cell(done, Err(error)),
+        Command::Seal(_, done) => Staged::Tail(done, Err(error)),
+        Command::Open(_, _, done) | Command::Trim(_, _, done) | Command::Floor(_, _, done) => {
+            Staged::Unit(done, Err(error))
+        }
+        Command::Drop(_, done) | Command::Raft(_, done) => Staged::Unit(done, Err(error)),
+    }
+}

@@ -1,0 +1,21 @@
+//! The committer: the one writer of the journal.
+//!
+//! Calls push [`Command`]s on the [`Queue`]; the [`Committer`], a Worker of its own, takes everything queued, asks the
+//! pure rules, writes one batch, syncs once, publishes what is durable and completes all of them in order on its
+//! thread. Invariants: nothing is visible to readers before it is durable; completions run in the order of the calls;
+//! after a failed write or sync nothing is ever written again.
+
+mod command;
+mod committer;
+mod decide;
+mod draft_batch;
+mod pacing;
+mod publish;
+mod queue;
+mod rooms;
+
+pub(crate) use command::{Command, store_cost};
+pub(crate) use committer::Committer;
+pub(crate) use pacing::Pacing;
+pub(crate) use queue::Queue;
+pub(crate) use rooms::Rooms;

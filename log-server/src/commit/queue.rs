@@ -1,0 +1,148 @@
+//! [`Queue`]: what waits for the committer.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use naxos_proto::contracts::UnitError;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::commit::Command;
+
+/// Metadata is taken while at most this many commands wait beyond the bound for stores: a seal must get through.
+const METADATA_EXTRA: u64 = 4_096;
+
+#[derive(Default)]
+struct State {
+    commands: VecDeque<Command>,
+    bytes: u64,
+    /// The committer waits for a wake-up; pushing wakes it only then.
+    asleep: bool,
+    /// Set once; everything is refused with it.
+    closed: Option<UnitError>,
+}
+
+/// A bounded queue with one reader.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    wake: Notify,
+    /// Client commands that wait; changed under the lock, read without it.
+    waiting: AtomicU64,
+    commands_max: u64,
+    bytes_max: u64,
+}
+
+impl Queue {
+    pub(crate) fn new(commands_max: u64, bytes_max: u64) -> Self {
+        Self { state: Mutex::default(), wake: Notify::new(), waiting: AtomicU64::new(0), commands_max, bytes_max }
+    }
+
+    /// Client commands that the committer has not taken yet.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Enqueues `command`, or ends it at once.
+    pub(crate) fn push(&self, command: Command) {
+        let cost = command.cost();
+        let mut state = self.state.lock();
+        let waiting = self.waiting();
+        let extra = if command.is_metadata() { METADATA_EXTRA } else { 0 };
+        let over = waiting + cost.commands > self.commands_max + extra && waiting > 0;
+        let heavy = state.bytes + cost.bytes > self.bytes_max && state.bytes > 0 && !command.is_metadata();
+        let refusal = state.closed.clone().or_else(|| (over || heavy).then_some(UnitError::Overloaded));
+        if let Some(error) = refusal {
+            drop(state);
+            return command.refuse(error);
+        }
+        state.commands.push_back(command);
+        state.bytes += cost.bytes;
+        self.waiting.store(waiting + cost.commands, Ordering::Relaxed);
+        if std::mem::take(&mut state.asleep) {
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits until something is queued; false once the queue is closed and empty. One caller at a time.
+    pub(crate) async fn wait(&self) -> bool {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if !state.commands.is_empty() {
+                    return true;
+                }
+                if state.closed.is_some() {
+                    return false;
+                }
+                state.asleep = true;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Takes commands in order, up to `bytes_max` bytes but at least one.
+    pub(crate) fn take(&self, bytes_max: u64, into: &mut Vec<Command>) {
+        let mut state = self.state.lock();
+        let (mut commands, mut bytes) = (0, 0);
+        while let Some(cost) = state.commands.front().map(Command::cost) {
+            if bytes + cost.bytes > bytes_max && bytes > 0 {
+                break;
+            }
+            bytes += cost.bytes;
+            commands += cost.commands;
+            into.extend(state.commands.pop_front());
+        }
+        state.bytes -= bytes;
+        self.waiting.store(self.waiting() - commands, Ordering::Relaxed);
+    }
+
+    /// Refuses everything from now on with `error`; what is queued stays. The first call counts.
+    pub(crate) fn close(&self, error: UnitError) {
+        self.state.lock().closed.get_or_insert(error);
+        self.wake.notify_one();
+    }
+
+    /// What is queued, for a committer that does not go on.
+    pub(crate) fn drain(&self) -> Vec<Command> {
+        let mut all = Vec::new();
+        self.take(u64::MAX, &mut all);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::completion::Completion;
+    use naxos_proto::ids::{LogletId, Offset};
+
+    use super::*;
+
+    fn trim() -> Command {
+        Command::Trim(LogletId::default(), Offset(1), Completion::new(|_| ()))
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_a_taken_one_takes_again() {
+        let queue = Queue::new(2, 1_000);
+        let store = || {
+            let (done, outcome) = Completion::channel();
+            let command = Command::Fill(LogletId::default(), Default::default(), Offset(0), done);
+            queue.push(command);
+            outcome
+        };
+        let (_a, _b, c) = (store(), store(), store());
+        assert_eq!(c.await, Some(Err(UnitError::Overloaded)));
+        queue.push(trim());
+        assert_eq!(queue.waiting(), 3, "metadata still gets through");
+        let mut taken = Vec::new();
+        queue.take(1_000, &mut taken);
+        assert_eq!((taken.len(), queue.waiting()), (3, 0));
+        queue.push(trim());
+        assert!(queue.wait().await);
+        queue.close(UnitError::Stopped);
+        assert!(queue.wait().await, "what is queued is still done");
+        assert_eq!(queue.drain().len(), 1);
+        assert!(!queue.wait().await);
+    }
+}

@@ -1,0 +1,49 @@
+//! [`Rooms`]: whether the disk has room for more cells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_proto::contracts::UnitError;
+use naxos_proto::seams::{Clock, Disk, Instant};
+
+/// The free space is asked for after this many bytes of cells ...
+const CHECK_BYTES: u64 = 1 << 20;
+/// ... or after this long, and at each store while it is short.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// The reserve: while less is free, stores are refused, so that checkpoints of the local store, which let the log be
+/// trimmed, still fit.
+pub(crate) struct Rooms {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    reserve_bytes: u64,
+    checked: Option<Instant>,
+    unchecked_bytes: u64,
+    full: bool,
+}
+
+impl Rooms {
+    pub(crate) fn new(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, reserve_bytes: u64) -> Self {
+        Self { disk, clock, reserve_bytes, checked: None, unchecked_bytes: 0, full: false }
+    }
+
+    /// Whether stores of `bytes` bytes are refused.
+    pub(crate) async fn refusal(&mut self, bytes: u64) -> Option<UnitError> {
+        let now = self.clock.now();
+        self.unchecked_bytes = self.unchecked_bytes.saturating_add(bytes);
+        let fresh = self.checked.is_some_and(|at| now.since(at) < CHECK_EVERY) && self.unchecked_bytes < CHECK_BYTES;
+        if fresh && !self.full {
+            return None;
+        }
+        // A disk that does not tell its free space is found out by the write.
+        let free = self.free_bytes().await?;
+        (self.checked, self.unchecked_bytes) = (Some(now), 0);
+        self.full = free < self.reserve_bytes;
+        self.full.then_some(UnitError::DiskFull { free, needed: self.reserve_bytes })
+    }
+
+    /// Free bytes now, if the disk tells.
+    pub(crate) async fn free_bytes(&self) -> Option<u64> {
+        self.disk.free_bytes().await.ok()
+    }
+}

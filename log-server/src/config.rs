@@ -1,0 +1,77 @@
+//! [`LogServerConfig`]: the knobs of a log server, with their defaults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_proto::ids::LogId;
+
+use crate::open_error::OpenError;
+
+/// Below this a checkpoint would not fit a segment beside a batch.
+pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+/// Above this a position in a segment would not fit the index.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+/// Called with the time that each sync took.
+pub type SyncObserver = Arc<dyn Fn(Duration) + Send + Sync>;
+
+/// How a log server works.
+#[derive(Clone)]
+pub struct LogServerConfig {
+    /// Length of a new journal segment: a multiple of 4096, 64 KiB to 1 GiB.
+    pub segment_bytes: u64,
+    /// A sync starts at the earliest this long after the last one started, unless only one command waits.
+    pub pace: Duration,
+    /// At most this many client commands wait in the queue.
+    pub queue_commands_max: u64,
+    /// At most this many bytes of cells wait in the queue.
+    pub queue_bytes_max: u64,
+    /// At most this many bytes of cells are written by one sync.
+    pub batch_bytes_max: u64,
+    /// Recent cells kept in memory, in bytes.
+    pub cache_bytes_max: usize,
+    /// Bytes that stay free on the disk for checkpoints of the local store: with less, stores are refused.
+    pub reserve_bytes: u64,
+    /// Reads that wait for the cold reader.
+    pub cold_reads_max: usize,
+    /// The log to format a new data directory for; `None` draws one.
+    pub log: Option<LogId>,
+    /// Hears of each sync of the journal.
+    pub on_sync: Option<SyncObserver>,
+}
+
+impl Default for LogServerConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            pace: Duration::from_micros(250),
+            queue_commands_max: 65_536,
+            queue_bytes_max: 64 << 20,
+            batch_bytes_max: 8 << 20,
+            cache_bytes_max: 32 << 20,
+            reserve_bytes: 64 << 20,
+            cold_reads_max: 256,
+            log: None,
+            on_sync: None,
+        }
+    }
+}
+
+impl LogServerConfig {
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
+        let range = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
+        if !range.contains(&self.segment_bytes) || !self.segment_bytes.is_multiple_of(4_096) {
+            let expected = "a multiple of 4096 from 64 KiB to 1 GiB";
+            return Err(OpenError::Config { field: "segment_bytes", expected });
+        }
+        if self.queue_commands_max == 0 || self.queue_bytes_max == 0 || self.batch_bytes_max == 0 {
+            return Err(OpenError::Config { field: "queue and batch bounds", expected: "above zero" });
+        }
+        Ok(())
+    }
+
+    /// The largest store: a quarter of a segment, so that a checkpoint and a batch always fit one.
+    pub(crate) fn store_bytes_max(&self) -> u64 {
+        self.batch_bytes_max.min(self.segment_bytes / 4)
+    }
+}

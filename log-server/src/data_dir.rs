@@ -1,0 +1,202 @@
+//! The data directory: whose it is, of which format, and that only one process uses it.
+//!
+//! `lock` (advisory lock), `format` (what the directory is), `journal/` (the segments). Other components keep their own
+//! files beside these. Formatting: `format.tmp`, then the journal's first segment, then the rename to `format`. So a
+//! directory with `format` always has a journal, and one without it is new, half formatted (it has `format.tmp`) or
+//! somebody else's, which is refused before anything in it is touched.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use naxos_proto::ids::{LogId, StorageId};
+use naxos_proto::seams::{Disk, Entropy, OpenMode};
+use serde::{Deserialize, Serialize};
+
+use crate::journal::{JOURNAL_DIR, create_first_segment};
+use crate::open_error::OpenError;
+
+/// Version of the data directory's format.
+pub const FORMAT_VERSION: u64 = 1;
+const MAGIC: &str = "naxos data directory";
+const FORMAT_FILE: &str = "format";
+const FORMAT_TMP: &str = "format.tmp";
+const LOCK_FILE: &str = "lock";
+/// What a fresh ext4 file system has at its root.
+const LOST_AND_FOUND: &str = "lost+found";
+/// A format file is far smaller.
+const FORMAT_BYTES_MAX: u64 = 4_096;
+
+/// The JSON of the file `format`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct FormatFile {
+    magic: String,
+    version: u64,
+    /// Hexadecimal.
+    storage_id: String,
+    /// Hexadecimal.
+    log_id: String,
+    /// crc32 of `version`, `storage_id` and `log_id`, joined by spaces.
+    crc32: u32,
+}
+
+impl FormatFile {
+    fn new(storage: StorageId, log: LogId) -> Self {
+        let mut file = Self {
+            magic: MAGIC.to_owned(),
+            version: FORMAT_VERSION,
+            storage_id: format!("{:016x}", storage.0),
+            log_id: format!("{:016x}", log.0),
+            crc32: 0,
+        };
+        file.crc32 = file.crc();
+        file
+    }
+
+    fn crc(&self) -> u32 {
+        crc32fast::hash(format!("{} {} {}", self.version, self.storage_id, self.log_id).as_bytes())
+    }
+}
+
+/// Whose data directory it is. Dropping it gives up the lock.
+pub(crate) struct DataDir {
+    pub(crate) storage: StorageId,
+    pub(crate) log: LogId,
+    pub(crate) lock: Box<dyn Send + Sync>,
+}
+
+fn parse(bytes: &[u8]) -> Result<(StorageId, LogId), OpenError> {
+    let value: serde_json::Value =
+        serde_json::from_slice(bytes).map_err(|e| OpenError::Format(format!("expected JSON: {e}")))?;
+    if value["magic"] != MAGIC {
+        return Err(OpenError::Format(format!("expected \"magic\": {MAGIC:?}, found {}", value["magic"])));
+    }
+    // The version is looked at before the other fields: a newer one may have others.
+    match value["version"].as_u64() {
+        Some(FORMAT_VERSION) => {}
+        Some(found) => return Err(OpenError::Version { found, known: FORMAT_VERSION }),
+        None => return Err(OpenError::Format("expected a number as \"version\"".to_owned())),
+    }
+    let file: FormatFile = serde_json::from_value(value).map_err(|e| OpenError::Format(e.to_string()))?;
+    if file.crc32 != file.crc() {
+        return Err(OpenError::Format(format!("expected \"crc32\": {}, found {}", file.crc(), file.crc32)));
+    }
+    let id = |text: &str, field| {
+        u64::from_str_radix(text, 16)
+            .map_err(|_| OpenError::Format(format!("expected hexadecimal digits as {field:?}")))
+    };
+    Ok((StorageId(id(&file.storage_id, "storage_id")?), LogId(id(&file.log_id, "log_id")?)))
+}
+
+/// What the names in a directory say; refuses what is not ours without touching it.
+fn judge(names: &[String]) -> Result<bool, OpenError> {
+    let has = |name: &str| names.iter().any(|n| n == name);
+    if has(FORMAT_FILE) {
+        return Ok(true);
+    }
+    if has("member") {
+        return Err(OpenError::Etcd);
+    }
+    let half_formatted = has(FORMAT_TMP);
+    let ours = |n: &String| {
+        [LOCK_FILE, LOST_AND_FOUND, FORMAT_TMP].contains(&n.as_str()) || (half_formatted && n == JOURNAL_DIR)
+    };
+    match names.iter().find(|n| !ours(n)) {
+        Some(found) => Err(OpenError::Foreign { found: found.clone() }),
+        None => Ok(false),
+    }
+}
+
+async fn read_format(disk: &dyn Disk) -> Result<(StorageId, LogId), OpenError> {
+    let io = |e| OpenError::io(FORMAT_FILE, e);
+    let file = disk.open(FORMAT_FILE, OpenMode::Existing).await.map_err(io)?;
+    let len = file.len().await.map_err(io)?;
+    if len > FORMAT_BYTES_MAX {
+        return Err(OpenError::Format(format!("expected at most {FORMAT_BYTES_MAX} bytes, found {len}")));
+    }
+    parse(&file.read_at(0, usize::try_from(len).expect("it is short")).await.map_err(io)?)
+}
+
+async fn format(
+    disk: &Arc<dyn Disk>,
+    entropy: &dyn Entropy,
+    log: Option<LogId>,
+    segment_bytes: u64,
+) -> Result<(StorageId, LogId), OpenError> {
+    let io = |e| OpenError::io(FORMAT_TMP, e);
+    let (storage, log) = (StorageId(entropy.id()), log.unwrap_or_else(|| LogId(entropy.id())));
+    let mut json = serde_json::to_vec_pretty(&FormatFile::new(storage, log)).expect("plain fields are JSON");
+    json.push(b'\n');
+    let file = disk.open(FORMAT_TMP, OpenMode::Create).await.map_err(io)?;
+    file.set_len(0).await.map_err(io)?;
+    file.write_at(0, &[Bytes::from(json)]).await.map_err(io)?;
+    file.sync().await.map_err(io)?;
+    disk.sync_dir("").await.map_err(io)?;
+    let io = |e| OpenError::io(JOURNAL_DIR, e);
+    disk.create_dir(JOURNAL_DIR).await.map_err(io)?;
+    disk.sync_dir("").await.map_err(io)?;
+    for leftover in disk.list(JOURNAL_DIR).await.map_err(io)? {
+        disk.remove(&format!("{JOURNAL_DIR}/{leftover}")).await.map_err(io)?;
+    }
+    create_first_segment(disk, storage, segment_bytes).await.map_err(io)?;
+    let io = |e| OpenError::io(FORMAT_FILE, e);
+    disk.rename(FORMAT_TMP, FORMAT_FILE).await.map_err(io)?;
+    disk.sync_dir("").await.map_err(io)?;
+    Ok((storage, log))
+}
+
+/// Opens the data directory, formatting it if it is empty. `wanted`: the log to format it for.
+pub(crate) async fn open_data_dir(
+    disk: &Arc<dyn Disk>,
+    entropy: &dyn Entropy,
+    wanted: Option<LogId>,
+    segment_bytes: u64,
+) -> Result<DataDir, OpenError> {
+    let list = || async { disk.list("").await.map_err(|e| OpenError::io("the data directory", e)) };
+    // Judged before the lock is taken, because taking it makes a file; and again behind it, because the process that
+    // held it may have formatted the directory.
+    if judge(&list().await?)? {
+        read_format(disk.as_ref()).await?;
+    }
+    let lock = disk.lock(LOCK_FILE).await.map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => OpenError::Locked { file: LOCK_FILE.to_owned() },
+        _ => OpenError::io(LOCK_FILE, e),
+    })?;
+    let (storage, log) = if judge(&list().await?)? {
+        read_format(disk.as_ref()).await?
+    } else {
+        format(disk, entropy, wanted, segment_bytes).await?
+    };
+    Ok(DataDir { storage, log, lock })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    #[test]
+    fn only_empty_half_formatted_and_own_directories_are_taken() {
+        assert!(!judge(&names(&[])).unwrap());
+        assert!(!judge(&names(&["lock", "lost+found"])).unwrap());
+        assert!(!judge(&names(&["format.tmp", "journal", "lock"])).unwrap());
+        assert!(judge(&names(&["format", "journal", "lock", "store.redb"])).unwrap());
+        assert!(matches!(judge(&names(&["member"])), Err(OpenError::Etcd)));
+        assert!(matches!(judge(&names(&["journal", "lock"])), Err(OpenError::Foreign { .. })));
+        assert!(matches!(judge(&names(&["photos"])), Err(OpenError::Foreign { found }) if found == "photos"));
+    }
+
+    #[test]
+    fn a_damaged_or_newer_format_file_says_what_was_expected() {
+        let good = FormatFile::new(StorageId(1), LogId(2));
+        let bytes = |f: &FormatFile| serde_json::to_vec(f).unwrap();
+        assert_eq!(parse(&bytes(&good)).unwrap(), (StorageId(1), LogId(2)));
+        let newer = FormatFile { version: 9, ..good.clone() };
+        assert!(matches!(parse(&bytes(&newer)), Err(OpenError::Version { found: 9, known: 1 })));
+        let other = FormatFile { storage_id: "0000000000000009".to_owned(), ..good };
+        assert!(parse(&bytes(&other)).unwrap_err().to_string().contains("crc32"));
+        assert!(parse(b"\x00\x01").unwrap_err().to_string().contains("expected JSON"));
+    }
+}

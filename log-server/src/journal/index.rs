@@ -1,0 +1,150 @@
+//! [`Index`]: where a loglet's cells lie on disk.
+
+use std::collections::VecDeque;
+
+use naxos_proto::ids::Offset;
+
+use crate::journal::SegmentNumber;
+
+/// What a record at a [`Place`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlaceKind {
+    /// A cell.
+    Cell,
+    /// Junk: no body to read.
+    Junk,
+    /// A cell or junk whose record is damaged.
+    Corrupt,
+}
+
+/// Where one record lies: 16 bytes per cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) segment: SegmentNumber,
+    /// Byte of the record's header in the segment.
+    pub(crate) at: u32,
+    /// Length of the record's body.
+    pub(crate) body_len: u32,
+    pub(crate) kind: PlaceKind,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    first: u64,
+    places: VecDeque<Place>,
+}
+
+impl Run {
+    fn end(&self) -> u64 {
+        self.first + self.places.len() as u64
+    }
+}
+
+/// The places of one loglet's cells, as runs of consecutive offsets; a contiguous loglet has one.
+///
+/// Invariant: runs are ascending, not empty, disjoint and not adjacent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    runs: VecDeque<Run>,
+}
+
+impl Index {
+    /// Notes that `at` lies at `place`; the place that it had before, if any.
+    pub(crate) fn insert(&mut self, at: Offset, place: Place) -> Option<Place> {
+        let at = at.0;
+        let after = self.runs.partition_point(|r| r.first <= at);
+        if let Some(run) = after.checked_sub(1).map(|i| &mut self.runs[i]) {
+            if at < run.end() {
+                let slot = usize::try_from(at - run.first).expect("a run fits memory");
+                return Some(std::mem::replace(&mut run.places[slot], place));
+            }
+            if at == run.end() {
+                run.places.push_back(place);
+                self.join(after - 1);
+                return None;
+            }
+        }
+        match self.runs.get_mut(after) {
+            Some(run) if run.first == at + 1 => {
+                run.first = at;
+                run.places.push_front(place);
+            }
+            _ => self.runs.insert(after, Run { first: at, places: VecDeque::from([place]) }),
+        }
+        None
+    }
+
+    /// Joins run `i` with the one behind it when they meet.
+    fn join(&mut self, i: usize) {
+        if self.runs.get(i + 1).is_some_and(|next| next.first == self.runs[i].end()) {
+            let mut next = self.runs.remove(i + 1).expect("it was just there");
+            self.runs[i].places.append(&mut next.places);
+        }
+    }
+
+    /// Where `at` lies.
+    pub(crate) fn get(&self, at: Offset) -> Option<Place> {
+        let after = self.runs.partition_point(|r| r.first <= at.0);
+        let run = &self.runs[after.checked_sub(1)?];
+        run.places.get(usize::try_from(at.0 - run.first).ok()?).copied()
+    }
+
+    /// Takes out everything below `up_to` and hands each place to `freed`.
+    pub(crate) fn trim(&mut self, up_to: Offset, mut freed: impl FnMut(Place)) {
+        while let Some(run) = self.runs.front_mut() {
+            while run.first < up_to.0
+                && let Some(place) = run.places.pop_front()
+            {
+                run.first += 1;
+                freed(place);
+            }
+            if !run.places.is_empty() {
+                return;
+            }
+            self.runs.pop_front();
+        }
+    }
+
+    /// All offsets and places, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Offset, Place)> {
+        self.runs.iter().flat_map(|r| r.places.iter().enumerate().map(|(i, p)| (Offset(r.first + i as u64), *p)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn place(at: u32) -> Place {
+        Place { segment: SegmentNumber(1), at, body_len: 0, kind: PlaceKind::Cell }
+    }
+
+    proptest! {
+        #[test]
+        fn it_answers_as_a_plain_map_does(steps in prop::collection::vec((0_u64..40, 0_u8..8), 0..80)) {
+            let mut index = Index::default();
+            let mut plain = BTreeMap::new();
+            for (n, (at, what)) in steps.into_iter().enumerate() {
+                if what == 0 {
+                    let mut freed = 0;
+                    index.trim(Offset(at), |_| freed += 1);
+                    let kept = plain.split_off(&at);
+                    prop_assert_eq!(freed, plain.len());
+                    plain = kept;
+                } else {
+                    let place = place(u32::try_from(n).unwrap());
+                    prop_assert_eq!(index.insert(Offset(at), place), plain.insert(at, place));
+                }
+                let all: Vec<_> = index.iter().map(|(at, p)| (at.0, p)).collect();
+                prop_assert_eq!(&all, &plain.iter().map(|(at, p)| (*at, *p)).collect::<Vec<_>>());
+                for at in 0..41 {
+                    prop_assert_eq!(index.get(Offset(at)), plain.get(&at).copied());
+                }
+            }
+        }
+    }
+}

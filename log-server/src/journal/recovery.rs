@@ -1,0 +1,289 @@
+//! Recovery: from the files of the journal to the unit's state.
+//!
+//! Metadata counts only from the newest checkpoint on; cells count wherever they lie. Damage to a cell is noted at its
+//! offset and answers `Corrupt`; damage to metadata that still counts refuses the start.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use naxos_proto::ids::{LogletId, Offset, StorageId};
+use naxos_proto::seams::{Disk, File, OpenMode};
+
+use crate::journal::change_record::change_of;
+use crate::journal::checkpoint::decode_checkpoint;
+use crate::journal::record::{Draft, Kind, Seed};
+use crate::journal::scan::{Damage, Scan, scan_segment};
+use crate::journal::segment_header::{BadHeader, SegmentHeader};
+use crate::journal::spare::{Spare, zero_range};
+use crate::journal::writer::Current;
+use crate::journal::{BLOCK_BYTES, Index, JOURNAL_DIR, Place, PlaceKind, SegmentFiles, SegmentNumber, segment_path};
+use crate::open_error::OpenError;
+use crate::unit::Catalog;
+
+/// The unit's state as the journal tells it.
+pub(crate) struct Recovered {
+    pub(crate) catalog: Catalog,
+    pub(crate) indexes: BTreeMap<LogletId, Index>,
+    /// The segment to go on in.
+    pub(crate) current: Current,
+    /// Sequence of the next batch.
+    pub(crate) sequence: u64,
+    /// Live cells per used segment.
+    pub(crate) live: BTreeMap<SegmentNumber, u64>,
+    /// A zeroed segment behind the current one.
+    pub(crate) spare: Option<Spare>,
+    /// Segments that hold nothing and have to be zeroed again or removed.
+    pub(crate) unused: Vec<SegmentNumber>,
+    /// Above every number in use.
+    pub(crate) next_number: SegmentNumber,
+    /// Damaged cells that were found.
+    pub(crate) corrupt_cells: usize,
+}
+
+struct Segment {
+    number: SegmentNumber,
+    file: Arc<dyn File>,
+    bytes: u64,
+    header: Option<(SegmentHeader, u32)>,
+}
+
+fn damaged(number: SegmentNumber, at: u64, expected: &'static str) -> OpenError {
+    OpenError::Damaged { file: segment_path(number), at, expected }
+}
+
+/// The header of a segment: `None` when its first write was torn or never begun, which only the last one may be.
+async fn read_header(
+    number: SegmentNumber,
+    storage: StorageId,
+    file: &Arc<dyn File>,
+    len: u64,
+) -> Result<Option<(SegmentHeader, u32)>, OpenError> {
+    let block = file.read_at(0, usize::try_from(len.min(BLOCK_BYTES)).expect("a block fits memory")).await;
+    let block = block.map_err(|e| OpenError::io(segment_path(number), e))?;
+    match SegmentHeader::decode(&block) {
+        Err(BadHeader::Version(found)) => {
+            Err(OpenError::SegmentVersion { file: segment_path(number), found, known: 1 })
+        }
+        Err(BadHeader::Zero | BadHeader::Damaged) => Ok(None),
+        Ok((header, _)) if header.number != number => {
+            Err(damaged(number, 16, "the segment number that the file is named after"))
+        }
+        Ok((header, _)) if header.storage != storage => {
+            Err(damaged(number, 24, "the storage id of this data directory"))
+        }
+        Ok((header, _)) if header.segment_bytes != len => {
+            Err(damaged(number, len.min(header.segment_bytes), "as many bytes as its header says"))
+        }
+        Ok(header) => Ok(Some(header)),
+    }
+}
+
+async fn list_segments(disk: &dyn Disk, storage: StorageId) -> Result<Vec<Segment>, OpenError> {
+    let names = disk.list(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
+    let mut segments = Vec::new();
+    for number in names.iter().filter_map(|n| SegmentNumber::from_name(n)) {
+        let path = segment_path(number);
+        let opened = disk.open(&path, OpenMode::Existing).await;
+        let file = opened.map_err(|e| OpenError::io(path.clone(), e))?;
+        let bytes = file.len().await.map_err(|e| OpenError::io(path, e))?;
+        let header = read_header(number, storage, &file, bytes).await?;
+        segments.push(Segment { number, file, bytes, header });
+    }
+    Ok(segments)
+}
+
+async fn read_all(segment: &Segment) -> Result<Bytes, OpenError> {
+    let len = usize::try_from(segment.bytes).map_err(|_| damaged(segment.number, 0, "a file that fits memory"))?;
+    let read = segment.file.read_at(0, len).await;
+    read.map_err(|e: io::Error| OpenError::io(segment_path(segment.number), e))
+}
+
+/// Reads the journal and makes it ready to go on: the torn tail is cut, zeroed and synced.
+pub(crate) async fn recover(
+    disk: &Arc<dyn Disk>,
+    storage: StorageId,
+    files: &SegmentFiles,
+) -> Result<Recovered, OpenError> {
+    let segments = list_segments(disk.as_ref(), storage).await?;
+    let (used, unused) = split_used(segments, storage).await?;
+    let next_number = used.iter().chain(&unused).map(|s| s.number).max().map_or(SegmentNumber::FIRST, |n| n.next());
+    let mut fold = Fold::default();
+    let mut last = None;
+    for (i, segment) in used.iter().enumerate() {
+        let is_last = i + 1 == used.len();
+        let (_, crc) = segment.header.expect("used segments have a header");
+        let header = segment.header.expect("used segments have a header").0;
+        let bytes = read_all(segment).await?;
+        let seed = Seed::new(storage, segment.number);
+        let scan = scan_segment(seed, &bytes, crc, header.first_sequence, is_last)
+            .map_err(|Damage { at, expected }| damaged(segment.number, at, expected))?;
+        check_sequence(&used, i, &scan)?;
+        fold.segment(segment.number, &scan, is_last)?;
+        files.insert(segment.number, segment.file.clone());
+        last = Some((segment, scan));
+    }
+    let Some((segment, scan)) = last else {
+        return Err(OpenError::Damaged {
+            file: JOURNAL_DIR.to_owned(),
+            at: 0,
+            expected: "at least one segment with a whole header and checkpoint",
+        });
+    };
+    if scan.dirty_end > scan.end {
+        let zeroed = zero_range(&segment.file, scan.end..scan.dirty_end).await;
+        zeroed.map_err(|e| OpenError::io(segment_path(segment.number), e))?;
+    }
+    let current = Current {
+        number: segment.number,
+        file: segment.file.clone(),
+        len: segment.bytes,
+        at: scan.end,
+        chain: scan.chain,
+        header: None,
+    };
+    let (spare, unused) = choose_spare(unused, segment.number, segment.bytes).await?;
+    Ok(fold.finish(current, scan.sequence, spare, unused, next_number))
+}
+
+/// Parts the segments into those with a whole first batch and those behind them that were never begun.
+async fn split_used(segments: Vec<Segment>, storage: StorageId) -> Result<(Vec<Segment>, Vec<Segment>), OpenError> {
+    let mut used = segments;
+    let mut unused = Vec::new();
+    while let Some(last) = used.last() {
+        let begun = match last.header {
+            None => false,
+            Some((header, crc)) => {
+                let seed = Seed::new(storage, last.number);
+                let bytes = read_all(last).await?;
+                // Damage behind the first batch is reported by the real scan.
+                let scan = scan_segment(seed, &bytes, crc, header.first_sequence, true);
+                scan.map_or(true, |s| !s.batches.is_empty())
+            }
+        };
+        if begun {
+            break;
+        }
+        unused.extend(used.pop());
+    }
+    unused.reverse();
+    match used.iter().find(|s| s.header.is_none()) {
+        Some(bad) => Err(damaged(bad.number, 0, "the header of a segment that is in use")),
+        None => Ok((used, unused)),
+    }
+}
+
+/// A batch that vanished from the end of a segment shows in the first sequence of the next one.
+fn check_sequence(used: &[Segment], i: usize, scan: &Scan) -> Result<(), OpenError> {
+    let Some(next) = used.get(i + 1).filter(|n| n.number == used[i].number.next()) else { return Ok(()) };
+    let first = next.header.expect("used segments have a header").0.first_sequence;
+    if first == scan.sequence {
+        return Ok(());
+    }
+    Err(damaged(used[i].number, scan.end, "the batches up to the first one of the next segment"))
+}
+
+async fn choose_spare(
+    unused: Vec<Segment>,
+    current: SegmentNumber,
+    segment_bytes: u64,
+) -> Result<(Option<Spare>, Vec<SegmentNumber>), OpenError> {
+    let mut spare = None;
+    let mut dirty = Vec::new();
+    for segment in unused {
+        let clean = spare.is_none() && segment.number > current && segment.bytes == segment_bytes;
+        if clean && read_all(&segment).await?.iter().all(|b| *b == 0) {
+            spare = Some(Spare { number: segment.number, file: segment.file, len: segment.bytes });
+        } else {
+            dirty.push(segment.number);
+        }
+    }
+    Ok((spare, dirty))
+}
+
+/// Folds segments, oldest first, into the unit's state.
+#[derive(Default)]
+struct Fold {
+    catalog: Catalog,
+    indexes: BTreeMap<LogletId, Index>,
+    used: Vec<SegmentNumber>,
+}
+
+impl Fold {
+    fn segment(&mut self, number: SegmentNumber, scan: &Scan, is_last: bool) -> Result<(), OpenError> {
+        self.used.push(number);
+        for (i, batch) in scan.batches.iter().enumerate() {
+            let has_checkpoint = batch.records.first().is_some_and(|(_, d)| d.kind == Kind::Checkpoint);
+            let lost = batch.metadata_lost || (i == 0 && !has_checkpoint);
+            // Metadata of older segments is repeated by the newest checkpoint.
+            if lost && is_last {
+                return Err(damaged(number, batch.at, "whole metadata records in this batch"));
+            }
+            for (at, draft) in &batch.records {
+                self.record(number, *at, draft)?;
+            }
+            for (id, offset) in &batch.corrupt {
+                self.cell(*id, *offset, Place { segment: number, at: 0, body_len: 0, kind: PlaceKind::Corrupt });
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, number: SegmentNumber, at: u64, draft: &Draft) -> Result<(), OpenError> {
+        match draft.kind {
+            Kind::Checkpoint => {
+                self.catalog = decode_checkpoint(draft.body.clone()).map_err(|source| OpenError::Checkpoint {
+                    file: segment_path(number),
+                    at,
+                    source,
+                })?;
+            }
+            Kind::Cell | Kind::Junk => {
+                let kind = if draft.kind == Kind::Cell { PlaceKind::Cell } else { PlaceKind::Junk };
+                let at = u32::try_from(at).map_err(|_| damaged(number, at, "a record below 4 GiB"))?;
+                let body_len = u32::try_from(draft.body.len()).expect("it was a u32 on disk");
+                self.cell(draft.loglet, draft.offset, Place { segment: number, at, body_len, kind });
+                if let Some(loglet) = self.catalog.loglets.get_mut(&draft.loglet) {
+                    loglet.raise_known_tail(draft.known_tail);
+                }
+            }
+            _ => match change_of(draft) {
+                Some(change) => self.catalog.apply(&change),
+                None => return Err(damaged(number, at, "a metadata record that this build understands")),
+            },
+        }
+        Ok(())
+    }
+
+    fn cell(&mut self, id: LogletId, at: Offset, place: Place) {
+        self.indexes.entry(id).or_default().insert(at, place);
+        if let Some(loglet) = self.catalog.loglets.get_mut(&id) {
+            loglet.tail = loglet.tail.max(at.next());
+        }
+    }
+
+    fn finish(
+        mut self,
+        current: Current,
+        sequence: u64,
+        spare: Option<Spare>,
+        unused: Vec<SegmentNumber>,
+        next_number: SegmentNumber,
+    ) -> Recovered {
+        let mut live: BTreeMap<SegmentNumber, u64> = self.used.iter().map(|n| (*n, 0)).collect();
+        let mut corrupt_cells = 0;
+        self.indexes.retain(|id, _| self.catalog.loglets.contains_key(id));
+        for (id, loglet) in &mut self.catalog.loglets {
+            let index = self.indexes.entry(*id).or_default();
+            index.trim(loglet.trim_point, |_| ());
+            for (at, place) in index.iter() {
+                loglet.written.insert(at);
+                *live.entry(place.segment).or_default() += 1;
+                corrupt_cells += usize::from(place.kind == PlaceKind::Corrupt);
+            }
+        }
+        let Fold { catalog, indexes, .. } = self;
+        Recovered { catalog, indexes, current, sequence, live, spare, unused, next_number, corrupt_cells }
+    }
+}

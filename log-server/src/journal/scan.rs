@@ -1,0 +1,162 @@
+//! Reads one segment: which batches it holds, where they end, what is damaged.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use naxos_proto::ids::{LogletId, Offset};
+
+use crate::journal::BLOCK_BYTES;
+use crate::journal::batch::Directory;
+use crate::journal::record::{Draft, HEADER_BYTES, Kind, Record, Seed, claimed_bytes, decode_record};
+
+/// Damage that must not be guessed about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// Byte in the segment.
+    pub(crate) at: u64,
+    /// What had to be there.
+    pub(crate) expected: &'static str,
+}
+
+/// One batch.
+#[derive(Debug)]
+pub(crate) struct ScannedBatch {
+    /// Byte in the segment.
+    pub(crate) at: u64,
+    /// Whole records with their byte in the segment.
+    pub(crate) records: Vec<(u64, Draft)>,
+    /// Cells and junk whose records are damaged.
+    pub(crate) corrupt: Vec<(LogletId, Offset)>,
+    /// Whether a metadata record is damaged.
+    pub(crate) metadata_lost: bool,
+}
+
+/// One segment.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) batches: Vec<ScannedBatch>,
+    /// Where the next batch goes.
+    pub(crate) end: u64,
+    /// One past the last byte behind `end` that is not zero; at most `end` when all are.
+    pub(crate) dirty_end: u64,
+    /// crc that the next record is chained to.
+    pub(crate) chain: u32,
+    /// Sequence of the next batch.
+    pub(crate) sequence: u64,
+}
+
+struct Head {
+    directory: Directory,
+    crc: u32,
+    prev_crc: u32,
+    bytes: usize,
+}
+
+fn batch_head(seed: Seed, bytes: &Bytes, at: u64) -> Option<Head> {
+    let from = usize::try_from(at).ok()?;
+    let record = decode_record(seed, &bytes.slice(from.min(bytes.len())..))?;
+    let Record { draft, crc, prev_crc } = record;
+    if draft.kind != Kind::Batch {
+        return None;
+    }
+    let head_bytes = draft.bytes();
+    let directory = Directory::decode(draft.body)?;
+    let fits = directory.batch_bytes <= (bytes.len() as u64).saturating_sub(at);
+    fits.then_some(Head { directory, crc, prev_crc, bytes: head_bytes })
+}
+
+/// Whether a batch that was begun after batch `sequence` was synced lies at or behind `from`.
+fn later_batch_exists(seed: Seed, bytes: &Bytes, from: u64, sequence: u64) -> bool {
+    (from..bytes.len() as u64)
+        .step_by(usize::try_from(BLOCK_BYTES).expect("a block is small"))
+        .any(|at| batch_head(seed, bytes, at).is_some_and(|h| h.directory.last_synced >= sequence))
+}
+
+/// Reads the records of the batch at `at`; the crc of the last one if none is damaged.
+fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch, Option<u32>) {
+    let batch_end = at + head.directory.batch_bytes;
+    let mut missing: BTreeSet<(Kind, LogletId, Offset)> = BTreeSet::new();
+    let mut expected = 0_u64;
+    for e in &head.directory.entries {
+        expected += u64::from(e.count);
+        // A directory whose crc holds counts no more records than its batch has room for.
+        let room = head.directory.batch_bytes / HEADER_BYTES as u64;
+        let count = u64::from(e.count).min(room);
+        missing.extend((0..count).map(|i| (e.kind, e.loglet, e.first.plus(i))));
+    }
+    let mut batch = ScannedBatch { at, records: Vec::new(), corrupt: Vec::new(), metadata_lost: false };
+    let mut chain = Some(head.crc);
+    let mut pos = at + head.bytes as u64;
+    let mut seen = 0_u64;
+    while seen < expected && pos < batch_end {
+        let from = usize::try_from(pos).expect("a segment fits memory");
+        let rest = bytes.slice(from..usize::try_from(batch_end).expect("a segment fits memory"));
+        seen += 1;
+        match decode_record(seed, &rest) {
+            Some(record) if chain.is_none_or(|c| c == record.prev_crc) => {
+                chain = Some(record.crc);
+                missing.remove(&(record.draft.kind, record.draft.loglet, record.draft.offset));
+                let next = pos + record.draft.bytes() as u64;
+                batch.records.push((pos, record.draft));
+                pos = next;
+            }
+            _ => {
+                // The claimed length may be damaged too: then what is found there does not decode, and all that is
+                // left of this batch is lost.
+                chain = None;
+                let Some(claimed) = claimed_bytes(&rest) else { break };
+                pos += claimed as u64;
+            }
+        }
+    }
+    batch.metadata_lost = missing.iter().any(|(kind, ..)| !kind.is_cell());
+    batch.corrupt = missing.iter().filter(|(kind, ..)| kind.is_cell()).map(|(_, id, at)| (*id, *at)).collect();
+    let whole = seen == expected && missing.is_empty() && batch.records.len() as u64 == expected;
+    (batch, chain.filter(|_| whole))
+}
+
+/// Reads the batches of a segment whose header has crc `chain` and names `sequence` as its first batch.
+///
+/// `is_last`: no later segment was ever written, so an unfinished batch at the end is a torn write.
+pub(crate) fn scan_segment(
+    seed: Seed,
+    bytes: &Bytes,
+    chain: u32,
+    sequence: u64,
+    is_last: bool,
+) -> Result<Scan, Damage> {
+    let mut scan = Scan { batches: Vec::new(), end: BLOCK_BYTES, dirty_end: 0, chain, sequence };
+    // Unknown behind a damaged batch.
+    let mut expected_chain = Some(chain);
+    loop {
+        let at = scan.end;
+        let fits = |h: &Head| {
+            h.directory.sequence == scan.sequence
+                && h.directory.last_synced + 1 == h.directory.sequence
+                && expected_chain.is_none_or(|c| c == h.prev_crc)
+        };
+        let Some(head) = batch_head(seed, bytes, at).filter(fits) else {
+            if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {
+                return Err(Damage { at, expected: "the header of a batch that was synced" });
+            }
+            break;
+        };
+        let (batch, last_crc) = read_batch(seed, bytes, at, &head);
+        let next = at + head.directory.batch_bytes;
+        if last_crc.is_none() && is_last && !later_batch_exists(seed, bytes, next, scan.sequence) {
+            break;
+        }
+        scan.batches.push(batch);
+        scan.end = next;
+        scan.sequence += 1;
+        expected_chain = last_crc;
+        scan.chain = last_crc.unwrap_or_default();
+    }
+    let tail = &bytes[usize::try_from(scan.end).map_or(bytes.len(), |e| e.min(bytes.len()))..];
+    let dirty = tail.iter().rposition(|b| *b != 0).map_or(0, |i| i as u64 + 1);
+    scan.dirty_end = if dirty == 0 { 0 } else { scan.end + dirty };
+    if !is_last && dirty != 0 {
+        return Err(Damage { at: scan.end, expected: "zeros behind the last batch, or a whole batch" });
+    }
+    Ok(scan)
+}

@@ -1,0 +1,280 @@
+//! Spare segments: the next one is zeroed ahead by a Worker of its own, so that commits do not wait for it.
+//!
+//! A spare is made under another name, filled with zeros and synced step by step, renamed, and its directory synced:
+//! a file `*.seg` without a header is therefore all zeros or was hit by a torn first write. Freed segments are renamed
+//! to that other name first, durably, so that no half-zeroed file ever carries a live segment's name.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use naxos_proto::contracts::UnitError;
+use naxos_proto::seams::{Clock, Disk, File, OpenMode};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::{JOURNAL_DIR, SegmentFiles, SegmentNumber, segment_path};
+
+/// The name of a spare while it is made.
+const SPARE_PATH: &str = "journal/spare.tmp";
+/// Zeros are written and synced in steps of this size, so that the committer's syncs do not wait behind them.
+const ZERO_STEP_BYTES: u64 = 1 << 20;
+/// The pause between two steps while nobody waits for the spare.
+const ZERO_STEP_PAUSE: Duration = Duration::from_millis(2);
+/// How often a full disk is looked at again.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
+/// Freed segments that wait to become the next spare; more are removed.
+const FREED_KEPT_MAX: usize = 1;
+static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+
+/// A segment of zeros under its final name.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    pub(crate) number: SegmentNumber,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) len: u64,
+}
+
+/// Whether there is room for another segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// A spare is ready or will be.
+    Enough,
+    /// The disk has `free` bytes, a spare and the reserve need `needed`.
+    Full { free: u64, needed: u64 },
+    /// The disk failed.
+    Failed(String),
+}
+
+impl Room {
+    /// The error of a store that needs another segment.
+    pub(crate) fn refusal(self) -> UnitError {
+        match self {
+            Room::Enough => UnitError::Overloaded,
+            Room::Full { free, needed } => UnitError::DiskFull { free, needed },
+            Room::Failed(text) => UnitError::Poisoned(text),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    ready: Option<Spare>,
+    freed: Vec<SegmentNumber>,
+    next: SegmentNumber,
+    room: Room,
+    hurry: bool,
+}
+
+/// The meeting point of the committer, who takes spares and frees segments, and the Worker that makes spares.
+pub(crate) struct Spares {
+    state: Mutex<State>,
+    work: Notify,
+    made: Notify,
+    segment_bytes: u64,
+    reserve_bytes: u64,
+}
+
+impl Spares {
+    pub(crate) fn new(
+        segment_bytes: u64,
+        reserve_bytes: u64,
+        ready: Option<Spare>,
+        freed: Vec<SegmentNumber>,
+        next: SegmentNumber,
+    ) -> Self {
+        let state = State { ready, freed, next, room: Room::Enough, hurry: false };
+        Self { state: Mutex::new(state), work: Notify::new(), made: Notify::new(), segment_bytes, reserve_bytes }
+    }
+
+    /// Hands back a segment in which nothing is live.
+    pub(crate) fn free(&self, number: SegmentNumber) {
+        let mut state = self.state.lock();
+        state.freed.push(number);
+        if matches!(state.room, Room::Full { .. }) {
+            state.room = Room::Enough;
+        }
+        self.work.notify_one();
+    }
+
+    /// The spare, once it is ready; or why there will be none for now.
+    pub(crate) async fn take(&self) -> Result<Spare, Room> {
+        loop {
+            let made = self.made.notified();
+            {
+                let mut state = self.state.lock();
+                if let Some(spare) = state.ready.take() {
+                    self.work.notify_one();
+                    return Ok(spare);
+                }
+                if state.room != Room::Enough {
+                    return Err(state.room.clone());
+                }
+                state.hurry = true;
+            }
+            made.await;
+        }
+    }
+
+    /// Hands back a spare that was taken and not used.
+    pub(crate) fn put_back(&self, spare: Spare) {
+        self.state.lock().ready = Some(spare);
+    }
+
+    /// Bytes that have to be free for another spare.
+    pub(crate) fn needed_bytes(&self) -> u64 {
+        self.segment_bytes + self.reserve_bytes
+    }
+
+    /// Whether a segment waits to be zeroed again: then the next spare needs no room.
+    pub(crate) fn has_freed(&self) -> bool {
+        !self.state.lock().freed.is_empty()
+    }
+
+    fn hurried(&self) -> bool {
+        self.state.lock().hurry
+    }
+
+    /// The Worker's body: keeps one spare ready and removes freed segments beyond that.
+    pub(crate) async fn run(
+        &self,
+        disk: Arc<dyn Disk>,
+        files: Arc<SegmentFiles>,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) {
+        while !stop.is_cancelled() {
+            let outcome = self.step(disk.as_ref(), &files, clock.as_ref(), &stop).await;
+            let again = match outcome {
+                Ok(again) => again,
+                Err(e) => {
+                    self.failed(disk.as_ref(), e).await;
+                    false
+                }
+            };
+            if !again {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = self.work.notified() => {}
+                    () = clock.sleep(ROOM_RETRY) => {}
+                }
+            }
+        }
+        self.state.lock().room = Room::Failed("the unit is stopping".to_owned());
+        self.made.notify_waiters();
+    }
+
+    /// One piece of work; false when there is none.
+    async fn step(
+        &self,
+        disk: &dyn Disk,
+        files: &SegmentFiles,
+        clock: &dyn Clock,
+        stop: &CancellationToken,
+    ) -> io::Result<bool> {
+        let (have, freed, number) = {
+            let mut state = self.state.lock();
+            if matches!(state.room, Room::Failed(_)) {
+                return Ok(false);
+            }
+            let have = state.ready.is_some();
+            let takes = !have || state.freed.len() > FREED_KEPT_MAX;
+            (have, if takes { state.freed.pop() } else { None }, state.next)
+        };
+        if have {
+            let Some(freed) = freed else { return Ok(false) };
+            files.forget(freed);
+            disk.remove(&segment_path(freed)).await?;
+            return Ok(true);
+        }
+        if freed.is_none() {
+            let (free, needed) = (disk.free_bytes().await?, self.needed_bytes());
+            if free < needed {
+                self.report(Room::Full { free, needed });
+                return Ok(false);
+            }
+        }
+        if let Some(freed) = freed {
+            files.forget(freed);
+        }
+        let go_on = async || {
+            if !self.hurried() {
+                clock.sleep(ZERO_STEP_PAUSE).await;
+            }
+            !stop.is_cancelled()
+        };
+        let spare = match prepare_segment(disk, freed, number, self.segment_bytes, go_on).await {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            spare => spare?,
+        };
+        let mut state = self.state.lock();
+        state.next = number.next();
+        state.ready = Some(spare);
+        state.room = Room::Enough;
+        state.hurry = false;
+        self.made.notify_waiters();
+        Ok(true)
+    }
+
+    fn report(&self, room: Room) {
+        self.state.lock().room = room;
+        self.made.notify_waiters();
+    }
+
+    async fn failed(&self, disk: &dyn Disk, error: io::Error) {
+        if error.kind() != io::ErrorKind::StorageFull && error.kind() != io::ErrorKind::QuotaExceeded {
+            return self.report(Room::Failed(format!("making a journal segment: {error}")));
+        }
+        // What was written of the spare is given back; a leftover would only be overwritten by the next attempt.
+        let _ = disk.remove(SPARE_PATH).await;
+        let free = disk.free_bytes().await.unwrap_or(0);
+        self.report(Room::Full { free, needed: self.needed_bytes() });
+    }
+}
+
+/// Writes zeros over `range` and syncs.
+pub(crate) async fn zero_range(file: &Arc<dyn File>, range: Range<u64>) -> io::Result<()> {
+    let mut at = range.start;
+    while at < range.end {
+        let step = (range.end - at).min(ZERO_STEP_BYTES);
+        let zeros = Bytes::from_static(&ZEROS[..usize::try_from(step).expect("a step fits memory")]);
+        file.write_at(at, &[zeros]).await?;
+        at += step;
+    }
+    file.sync().await
+}
+
+/// Makes segment `number` of zeros out of `freed` or of nothing. `go_on` is asked between two steps; `Interrupted` when
+/// it says no.
+pub(crate) async fn prepare_segment(
+    disk: &dyn Disk,
+    freed: Option<SegmentNumber>,
+    number: SegmentNumber,
+    segment_bytes: u64,
+    go_on: impl AsyncFn() -> bool,
+) -> io::Result<Spare> {
+    if let Some(freed) = freed {
+        disk.rename(&segment_path(freed), SPARE_PATH).await?;
+        disk.sync_dir(JOURNAL_DIR).await?;
+    }
+    let file = disk.open(SPARE_PATH, OpenMode::Create).await?;
+    let mut at = 0;
+    while at < segment_bytes {
+        let end = (at + ZERO_STEP_BYTES).min(segment_bytes);
+        zero_range(&file, at..end).await?;
+        at = end;
+        if at < segment_bytes && !go_on().await {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+    }
+    file.set_len(segment_bytes).await?;
+    file.sync().await?;
+    let path = segment_path(number);
+    disk.rename(SPARE_PATH, &path).await?;
+    disk.sync_dir(JOURNAL_DIR).await?;
+    Ok(Spare { number, file, len: segment_bytes })
+}

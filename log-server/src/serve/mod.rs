@@ -1,0 +1,25 @@
+//! The serving side of a unit: what calls from any thread see and do.
+//!
+//! - [`Unit`]: the `StorageUnit`; changes go to the committer's queue, tails come from memory
+//! - [`Roster`] and [`Published`]: the durable state of each loglet, its index and its recent cells, as the committer
+//!   published them
+//! - [`ColdReader`]: the Worker that reads cells from disk
+//! - `follow`: the stream of committed cells
+//!
+//! Invariant: everything visible here is durable, but for the known tail, which is news from the sequencer.
+
+mod cold_reader;
+mod follow;
+mod published;
+mod recent;
+mod roster;
+mod status;
+mod unit;
+
+pub(crate) use cold_reader::{ColdReader, ColdReads};
+pub(crate) use published::{Planned, Published};
+pub(crate) use recent::CACHED_CELL_BYTES;
+pub(crate) use roster::Roster;
+pub use status::DiskUsage;
+pub(crate) use status::Status;
+pub use unit::Unit;

@@ -1,0 +1,180 @@
+//! [`Published`]: the durable state of one loglet, for readers.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use naxos_proto::contracts::{CellState, LocalTail};
+use naxos_proto::ids::{LogletId, Offset};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::journal::{Index, Place, PlaceKind};
+use crate::serve::recent::Recent;
+use crate::unit::Loglet;
+
+/// A cell to be answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Planned {
+    /// Known from memory.
+    Ready(CellState),
+    /// To be read.
+    OnDisk(Place),
+}
+
+/// What a read will answer.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Offset of the first cell.
+    pub(crate) at: Offset,
+    pub(crate) cells: Vec<Planned>,
+}
+
+struct State {
+    local: LocalTail,
+    index: Index,
+    recent: Recent,
+    dropped: bool,
+}
+
+/// One loglet as readers see it.
+pub(crate) struct Published {
+    id: LogletId,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+impl Published {
+    pub(crate) fn new(id: LogletId, loglet: &Loglet, index: Index) -> Self {
+        let state = State { local: loglet.local(), index, recent: Recent::default(), dropped: false };
+        Self { id, state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Its name.
+    pub(crate) fn id(&self) -> LogletId {
+        self.id
+    }
+
+    /// What a tail check sees.
+    pub(crate) fn local(&self) -> LocalTail {
+        self.state.lock().local
+    }
+
+    /// Whether it was dropped since the caller found it.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.state.lock().dropped
+    }
+
+    /// Completes at the next change after this call.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Wakes followers.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Raises the known tail and wakes followers.
+    pub(crate) fn advance(&self, known_tail: Offset) {
+        {
+            let local = &mut self.state.lock().local;
+            if known_tail <= local.known_tail {
+                return;
+            }
+            local.known_tail = known_tail;
+        }
+        self.wake();
+    }
+
+    /// Notes cells that are durable now. Readers see them from [`Self::publish`] on, when the tail covers them.
+    pub(crate) fn add(&self, cells: impl Iterator<Item = (Offset, Place, Option<Bytes>)>) {
+        let mut state = self.state.lock();
+        for (at, place, body) in cells {
+            state.index.insert(at, place);
+            state.recent.push(at, body);
+        }
+    }
+
+    /// Publishes tail, seal and trim point; hands over the places that the trim point freed.
+    pub(crate) fn publish(&self, loglet: &Loglet, mut freed: impl FnMut(Place)) {
+        {
+            let mut state = self.state.lock();
+            let known_tail = state.local.known_tail.max(loglet.known_tail);
+            let trimmed = loglet.trim_point > state.local.trim_point;
+            state.local = LocalTail { known_tail, ..loglet.local() };
+            if trimmed {
+                state.index.trim(loglet.trim_point, &mut freed);
+                state.recent.trim(loglet.trim_point);
+            }
+        }
+        self.wake();
+    }
+
+    /// The loglet is gone; hands over all its places.
+    pub(crate) fn drop_all(&self, freed: impl FnMut(Place)) {
+        {
+            let mut state = self.state.lock();
+            state.dropped = true;
+            state.index.trim(Offset(u64::MAX), freed);
+            state.recent.shrink(0);
+        }
+        self.wake();
+    }
+
+    /// Bytes of cached cells.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        self.state.lock().recent.bytes()
+    }
+
+    /// Forgets cached cells until at most `bytes` are in use.
+    pub(crate) fn shrink_cache(&self, bytes: usize) {
+        self.state.lock().recent.shrink(bytes);
+    }
+
+    /// What is held at `at`, for the comparison of a repeated store.
+    pub(crate) fn held(&self, at: Offset) -> Option<Planned> {
+        let state = self.state.lock();
+        let cached = state.recent.get(at).map(Planned::Ready);
+        cached.or_else(|| state.index.get(at).map(planned))
+    }
+
+    /// Plans a read of `range` clamped to the tail: at least one cell, then up to about `bytes_max` and `cells_max`.
+    pub(crate) fn plan(&self, range: Range<Offset>, bytes_max: usize, cells_max: usize) -> Plan {
+        let state = self.state.lock();
+        let local = state.local;
+        let mut plan = Plan { at: range.start, cells: Vec::new() };
+        let mut bytes = 0_usize;
+        let mut at = range.start;
+        while at < range.end && plan.cells.len() < cells_max {
+            let cell = if at < local.trim_point {
+                Planned::Ready(CellState::Trimmed)
+            } else if at >= local.tail {
+                Planned::Ready(CellState::Absent)
+            } else {
+                let cached = state.recent.get(at).map(Planned::Ready);
+                let placed = || state.index.get(at).map(planned);
+                cached.or_else(placed).unwrap_or(Planned::Ready(CellState::Absent))
+            };
+            bytes = bytes.saturating_add(match &cell {
+                Planned::Ready(CellState::Present(b)) => b.len(),
+                Planned::OnDisk(place) => place.body_len as usize,
+                Planned::Ready(_) => 0,
+            });
+            if bytes > bytes_max && !plan.cells.is_empty() {
+                break;
+            }
+            plan.cells.push(cell);
+            at = at.next();
+        }
+        plan
+    }
+}
+
+fn planned(place: Place) -> Planned {
+    match place.kind {
+        PlaceKind::Cell => Planned::OnDisk(place),
+        PlaceKind::Junk => Planned::Ready(CellState::Junk),
+        PlaceKind::Corrupt => Planned::Ready(CellState::Corrupt),
+    }
+}

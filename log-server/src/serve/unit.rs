@@ -1,0 +1,164 @@
+//! [`Unit`]: the storage unit of one data directory.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt};
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, UnitError, UnitParams};
+use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
+use naxos_proto::seams::Clock;
+
+use crate::commit::{Command, Queue, store_cost};
+use crate::serve::cold_reader::Patience;
+use crate::serve::follow::follow;
+use crate::serve::{ColdReads, DiskUsage, Roster, Status};
+use crate::unit::RaftChange;
+
+/// A read answers at most this many cells.
+const READ_CELLS_MAX: usize = 65_536;
+
+/// One storage unit. Cheap calls from any thread; whatever changes something goes to the committer.
+pub struct Unit {
+    pub(crate) storage: StorageId,
+    pub(crate) boot: Boot,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) cold: ColdReads,
+    pub(crate) status: Arc<Status>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store_bytes_max: u64,
+}
+
+impl Unit {
+    /// Which start of this data directory's process this is.
+    pub fn boot(&self) -> Boot {
+        self.boot
+    }
+
+    /// Client commands that the committer has not taken yet. Zero inside a completion means that nobody waits for the
+    /// committer's thread.
+    pub fn queued(&self) -> u64 {
+        self.queue.waiting()
+    }
+
+    /// Age of the write and sync under way: a hanging disk shows here.
+    pub fn oldest_sync_age(&self) -> Option<Duration> {
+        self.status.oldest_sync_age(self.clock.now())
+    }
+
+    /// Why the unit is read-only, if it is.
+    pub fn poisoned(&self) -> Option<String> {
+        self.status.poisoned()
+    }
+
+    /// What the journal takes on disk.
+    pub fn disk_usage(&self) -> DiskUsage {
+        self.status.usage()
+    }
+
+    /// Folds tombstones: ids of `log` with an ordinal below `ordinal` answer `Dropped` for ever. The caller answers for
+    /// it that no chain names a lower ordinal.
+    pub fn raise_floor(&self, log: LogId, ordinal: u64) -> BoxFuture<'_, Result<(), UnitError>> {
+        self.call(|done| Command::Floor(log, ordinal, done))
+    }
+
+    /// Makes changes of the MetaStore's raft log durable, in the order of the calls.
+    pub(crate) fn raft(&self, changes: Vec<RaftChange>, done: Completion<Result<(), UnitError>>) {
+        let command = Command::Raft(changes, done);
+        if command.cost().bytes > self.store_bytes_max {
+            return command.refuse(UnitError::Invalid("raft entries are larger than a batch"));
+        }
+        self.queue.push(command);
+    }
+
+    /// Enqueues at once; the future only waits.
+    fn call<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Completion<Result<T, UnitError>>) -> Command,
+    ) -> BoxFuture<'static, Result<T, UnitError>> {
+        let (done, outcome) = Completion::channel();
+        self.queue.push(command(done));
+        outcome.map(|outcome| outcome.unwrap_or(Err(UnitError::Stopped))).boxed()
+    }
+}
+
+impl StorageUnit for Unit {
+    fn storage_id(&self) -> StorageId {
+        self.storage
+    }
+
+    fn open(&self, loglet: LogletId, params: UnitParams) -> BoxFuture<'_, Result<(), UnitError>> {
+        self.call(|done| Command::Open(loglet, params, done))
+    }
+
+    fn store(&self, store: Store, done: Completion<Result<Vec<CellOutcome>, UnitError>>) {
+        if store.cells.is_empty() {
+            return done.complete(Err(UnitError::Invalid("a store has at least one cell")));
+        }
+        if store_cost(&store).bytes > self.store_bytes_max {
+            return done.complete(Err(UnitError::Invalid("a store is larger than a batch")));
+        }
+        if store.at.checked_add(store.cells.len() as u64).is_none() {
+            return done.complete(Err(UnitError::Invalid("a store ends beyond the last offset")));
+        }
+        self.queue.push(Command::Store(store, done));
+    }
+
+    fn read(
+        &self,
+        loglet: LogletId,
+        range: Range<Offset>,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<Vec<CellState>, UnitError>> {
+        Box::pin(async move {
+            let loglet = self.roster.get(loglet)?;
+            let plan = loglet.plan(range, max_bytes, READ_CELLS_MAX);
+            self.cold.read(&loglet, plan, Patience::None).await
+        })
+    }
+
+    fn fill(
+        &self,
+        loglet: LogletId,
+        incarnation: Incarnation,
+        at: Offset,
+    ) -> BoxFuture<'_, Result<CellOutcome, UnitError>> {
+        if at.checked_add(1).is_none() {
+            return Box::pin(async { Err(UnitError::Invalid("a fill lies beyond the last offset")) });
+        }
+        self.call(|done| Command::Fill(loglet, incarnation, at, done))
+    }
+
+    fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>> {
+        self.call(|done| Command::Seal(loglet, done))
+    }
+
+    fn trim(&self, loglet: LogletId, up_to: Offset) -> BoxFuture<'_, Result<(), UnitError>> {
+        self.call(|done| Command::Trim(loglet, up_to, done))
+    }
+
+    fn tail(&self, loglet: LogletId) -> Result<LocalTail, UnitError> {
+        Ok(self.roster.get(loglet)?.local())
+    }
+
+    fn advance(&self, loglet: LogletId, known_tail: Offset) {
+        if let Ok(loglet) = self.roster.get(loglet) {
+            loglet.advance(known_tail);
+        }
+    }
+
+    fn follow(&self, loglet: LogletId, from: Offset) -> BoxStream<'static, Result<Followed, UnitError>> {
+        match self.roster.get(loglet) {
+            Ok(loglet) => follow(loglet, self.roster.clone(), self.cold.clone(), from),
+            Err(e) => stream::iter([Err(e)]).boxed(),
+        }
+    }
+
+    fn drop_loglet(&self, loglet: LogletId) -> BoxFuture<'_, Result<(), UnitError>> {
+        self.call(|done| Command::Drop(loglet, done))
+    }
+}

@@ -1,0 +1,173 @@
+//! [`LogServer`]: one data directory's storage unit and MetaStore replica, with their Workers.
+
+use std::sync::Arc;
+
+use naxos_proto::ids::{Boot, LogId, StorageId};
+use naxos_proto::seams::{Seams, WorkerHandle, start};
+use tokio_util::sync::CancellationToken;
+
+use crate::commit::{Committer, Pacing, Queue, Rooms};
+use crate::config::LogServerConfig;
+use crate::data_dir::{DataDir, open_data_dir};
+use crate::journal::{Journal, Recovered, SegmentFiles, Spares, change_draft, recover};
+use crate::open_error::OpenError;
+use crate::serve::{ColdReader, Roster, Status, Unit};
+use crate::unit::{Change, RaftLog};
+
+/// A running log server.
+pub struct LogServer {
+    unit: Arc<Unit>,
+    log: LogId,
+    stop: CancellationToken,
+    workers: Vec<WorkerHandle>,
+    raft: RaftLog,
+    /// Held until everything has stopped.
+    lock: Box<dyn Send + Sync>,
+}
+
+impl LogServer {
+    /// Opens the data directory of `seams.disk`, formatting it if it is empty, and starts the Workers. The boot count
+    /// has risen durably when this returns.
+    ///
+    /// Cancelling `stop` stops the server as [`Self::shutdown`] does; a Worker that panics cancels it.
+    /// # Cancel safety
+    /// Dropped halfway it leaves a directory that opens.
+    pub async fn open(seams: Seams, config: LogServerConfig, stop: CancellationToken) -> Result<LogServer, OpenError> {
+        config.check()?;
+        let disk = seams.disk.clone();
+        let DataDir { storage, log, lock } =
+            open_data_dir(&disk, seams.entropy.as_ref(), config.log, config.segment_bytes).await?;
+        let files = Arc::new(SegmentFiles::new(disk.clone(), storage));
+        let recovered = recover(&disk, storage, &files).await?;
+        let raft = recovered.catalog.raft.clone();
+        let corrupt_cells = recovered.corrupt_cells;
+        let (unit, workers) = start_unit(&seams, &config, &stop, storage, files, recovered).await?;
+        if corrupt_cells > 0 {
+            tracing::warn!(corrupt_cells, "the journal has damaged records; their cells answer Corrupt");
+        }
+        Ok(LogServer { unit, log, stop, workers, raft, lock })
+    }
+
+    /// The storage unit.
+    pub fn unit(&self) -> &Arc<Unit> {
+        &self.unit
+    }
+
+    /// Whose data directory this is.
+    pub fn storage_id(&self) -> StorageId {
+        self.unit.storage
+    }
+
+    /// Which start of its process this is.
+    pub fn boot(&self) -> Boot {
+        self.unit.boot
+    }
+
+    /// The log that the directory was formatted for.
+    pub fn log(&self) -> LogId {
+        self.log
+    }
+
+    /// The MetaStore replica's state, as the journal told it.
+    pub(crate) fn raft(&self) -> &RaftLog {
+        &self.raft
+    }
+
+    /// Does what is queued, ends the Workers and gives up the lock. The error is the text of a Worker's panic.
+    /// # Cancel safety
+    /// Dropped halfway the Workers still stop.
+    pub async fn shutdown(self) -> Result<(), String> {
+        self.stop.cancel();
+        let mut outcome = Ok(());
+        for worker in self.workers {
+            let end = worker.join().await;
+            outcome = outcome.and(end);
+        }
+        drop(self.lock);
+        outcome
+    }
+}
+
+async fn start_unit(
+    seams: &Seams,
+    config: &LogServerConfig,
+    stop: &CancellationToken,
+    storage: StorageId,
+    files: Arc<SegmentFiles>,
+    recovered: Recovered,
+) -> Result<(Arc<Unit>, Vec<WorkerHandle>), OpenError> {
+    let Recovered { mut catalog, indexes, current, sequence, live, spare, unused, next_number, .. } = recovered;
+    let boot = Boot(catalog.boot.0 + 1);
+    let segment_bytes = config.segment_bytes;
+    let spares = Arc::new(Spares::new(segment_bytes, config.reserve_bytes, spare, unused, next_number));
+    let spares_stop = CancellationToken::new();
+    let mut workers = Vec::new();
+    workers.push(start(seams.worker.as_ref(), "journal-zero", stop.clone(), {
+        let (spares, stop) = (spares.clone(), spares_stop.clone());
+        let (disk, files, clock) = (seams.disk.clone(), files.clone(), seams.clock.clone());
+        move |_| async move { spares.run(disk, files, clock, stop).await }
+    }));
+    let mut journal = Journal::new(storage, files.clone(), current, sequence);
+    let mut live = live;
+    let outcome = write_boot(&mut journal, &mut catalog, &spares, &mut live, boot).await;
+    if let Err(e) = outcome {
+        spares_stop.cancel();
+        for worker in workers {
+            // The first error is the one to report.
+            let _ = worker.join().await;
+        }
+        return Err(e);
+    }
+
+    let queue = Arc::new(Queue::new(config.queue_commands_max, config.queue_bytes_max));
+    let roster = Arc::new(Roster::new(&catalog, indexes));
+    let status = Arc::new(Status::default());
+    let (cold_reader, cold) = ColdReader::new(files.clone(), config.cold_reads_max);
+    let mut committer = Committer {
+        catalog,
+        journal,
+        files,
+        spares,
+        live,
+        queue: queue.clone(),
+        roster: roster.clone(),
+        status: status.clone(),
+        clock: seams.clock.clone(),
+        rooms: Rooms::new(seams.disk.clone(), seams.clock.clone(), config.reserve_bytes),
+        pacing: Pacing::new(config.pace),
+        batch_bytes_max: config.store_bytes_max(),
+        cache_bytes_max: config.cache_bytes_max,
+        segment_bytes,
+        on_sync: config.on_sync.clone(),
+        spares_stop,
+    };
+    committer.free_segments();
+    workers.push(start(seams.worker.as_ref(), "commit", stop.clone(), |stop| committer.run(stop)));
+    workers.push(start(seams.worker.as_ref(), "cold-read", stop.clone(), |stop| cold_reader.run(stop)));
+    let store_bytes_max = config.store_bytes_max();
+    let clock = seams.clock.clone();
+    Ok((Arc::new(Unit { storage, boot, queue, roster, cold, status, clock, store_bytes_max }), workers))
+}
+
+/// Raises the boot count durably. The sync also makes durable what recovery found in the page cache only.
+async fn write_boot(
+    journal: &mut Journal,
+    catalog: &mut crate::unit::Catalog,
+    spares: &Spares,
+    live: &mut std::collections::BTreeMap<crate::journal::SegmentNumber, u64>,
+    boot: Boot,
+) -> Result<(), OpenError> {
+    let change = Change::Boot(boot);
+    let mut drafts = Vec::new();
+    if journal.room() < crate::journal::batch_bytes_bound(1_024) {
+        let spare = spares.take().await.map_err(|room| OpenError::Unit(room.refusal()))?;
+        journal.sync().await.map_err(|e| OpenError::io("journal", e))?;
+        journal.roll(spare);
+        live.insert(journal.segment(), 0);
+        drafts.push(Journal::checkpoint(catalog));
+    }
+    drafts.push(change_draft(&change));
+    catalog.apply(&change);
+    journal.write(&drafts).await.map_err(|e| OpenError::io("journal", e))?;
+    journal.sync().await.map_err(|e| OpenError::io("journal", e))
+}

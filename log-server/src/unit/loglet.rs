@@ -1,0 +1,234 @@
+//! [`Loglet`]: the state of one loglet on one unit, and what may become of a store at an offset.
+
+use naxos_proto::contracts::{LocalTail, Shape, UnitError, UnitParams};
+use naxos_proto::ids::{Incarnation, LogletId, Offset};
+
+use crate::unit::OffsetSet;
+
+/// What the rules say about a store at one offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing is there: write it.
+    Free,
+    /// Something is there: the bytes decide between `Same` and `Different`.
+    Held,
+    /// Below the trim point: nobody can say any more what was there.
+    Trimmed,
+    /// The loglet is sealed.
+    Sealed,
+    /// The cell before it is neither here nor known to be committed elsewhere.
+    Gap,
+}
+
+/// One loglet on one unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Loglet {
+    /// How it lives here, for life.
+    pub(crate) params: UnitParams,
+    /// One past the highest offset that was ever written or trimmed here.
+    pub(crate) tail: Offset,
+    /// Everything below is on a write quorum.
+    pub(crate) known_tail: Offset,
+    /// No store is taken any more.
+    pub(crate) sealed: bool,
+    /// Everything below is forgotten.
+    pub(crate) trim_point: Offset,
+    /// What is held at or above the trim point.
+    pub(crate) written: OffsetSet,
+}
+
+impl Loglet {
+    /// A loglet that holds nothing.
+    pub(crate) fn new(params: UnitParams) -> Self {
+        Self {
+            params,
+            tail: Offset::ZERO,
+            known_tail: Offset::ZERO,
+            sealed: false,
+            trim_point: Offset::ZERO,
+            written: OffsetSet::default(),
+        }
+    }
+
+    /// What a tail check sees.
+    pub(crate) fn local(&self) -> LocalTail {
+        LocalTail { tail: self.tail, known_tail: self.known_tail, sealed: self.sealed, trim_point: self.trim_point }
+    }
+
+    /// Safety rule 4: one incarnation for life.
+    pub(crate) fn check_incarnation(&self, id: LogletId, asker: Incarnation) -> Result<(), UnitError> {
+        let owner = self.params.incarnation;
+        if owner == asker { Ok(()) } else { Err(UnitError::WrongIncarnation { loglet: id, owner, asker }) }
+    }
+
+    /// What may become of a store at `at`. The seal is looked at first: a sealed loglet takes nothing.
+    pub(crate) fn verdict(&self, at: Offset) -> Verdict {
+        if self.sealed {
+            return Verdict::Sealed;
+        }
+        if at < self.trim_point {
+            return Verdict::Trimmed;
+        }
+        if self.written.contains(at) {
+            return Verdict::Held;
+        }
+        let reach = self.tail.max(self.known_tail);
+        match self.params.shape {
+            Shape::Contiguous if at > reach => Verdict::Gap,
+            _ => Verdict::Free,
+        }
+    }
+
+    /// Notes a cell or junk at `at`, for which [`Self::verdict`] said `Free`; also replays a record.
+    pub(crate) fn write(&mut self, at: Offset) {
+        if at >= self.trim_point {
+            self.written.insert(at);
+        }
+        self.tail = self.tail.max(at.next());
+    }
+
+    /// Raises the known tail; true when it rose.
+    pub(crate) fn raise_known_tail(&mut self, known_tail: Offset) -> bool {
+        let rises = known_tail > self.known_tail;
+        self.known_tail = self.known_tail.max(known_tail);
+        rises
+    }
+
+    /// Forgets what is below `up_to`. Only what is committed is trimmed, so the tails are at least there.
+    pub(crate) fn trim(&mut self, up_to: Offset) {
+        self.trim_point = self.trim_point.max(up_to);
+        self.tail = self.tail.max(self.trim_point);
+        self.known_tail = self.known_tail.max(self.trim_point);
+        self.written.remove_below(self.trim_point);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::{Boot, StorageId};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OWNER: Incarnation = Incarnation { storage: StorageId(1), boot: Boot(2) };
+
+    fn loglet(shape: Shape) -> Loglet {
+        Loglet::new(UnitParams { shape, incarnation: OWNER })
+    }
+
+    fn id() -> LogletId {
+        LogletId { ordinal: 1, ..LogletId::default() }
+    }
+
+    #[test]
+    fn verdicts() {
+        let mut l = loglet(Shape::Contiguous);
+        for n in 0..4 {
+            assert_eq!(l.verdict(Offset(n)), Verdict::Free);
+            l.write(Offset(n));
+        }
+        l.trim(Offset(2));
+        // (offset, verdict while open)
+        let table = [(0, Verdict::Trimmed), (1, Verdict::Trimmed), (2, Verdict::Held), (3, Verdict::Held)];
+        let table = table.into_iter().chain([(4, Verdict::Free), (5, Verdict::Gap), (900, Verdict::Gap)]);
+        for (at, verdict) in table {
+            assert_eq!(l.verdict(Offset(at)), verdict, "at {at}");
+            let sealed = Loglet { sealed: true, ..l.clone() };
+            assert_eq!(sealed.verdict(Offset(at)), Verdict::Sealed, "sealed, at {at}");
+        }
+    }
+
+    #[test]
+    fn a_known_tail_past_the_gap_lets_a_laggard_skip() {
+        let mut l = loglet(Shape::Contiguous);
+        assert_eq!(l.verdict(Offset(7)), Verdict::Gap);
+        assert!(l.raise_known_tail(Offset(7)));
+        assert_eq!(l.verdict(Offset(7)), Verdict::Free);
+        assert_eq!(l.verdict(Offset(8)), Verdict::Gap);
+        l.write(Offset(7));
+        assert_eq!(l.tail, Offset(8));
+        // What was skipped may still be repaired: it is committed elsewhere.
+        assert_eq!(l.verdict(Offset(3)), Verdict::Free);
+        assert!(!l.raise_known_tail(Offset(5)));
+        assert_eq!(l.known_tail, Offset(7));
+    }
+
+    #[test]
+    fn a_sparse_loglet_takes_any_order() {
+        let mut l = loglet(Shape::Sparse);
+        assert_eq!(l.verdict(Offset(900)), Verdict::Free);
+        l.write(Offset(900));
+        assert_eq!(l.verdict(Offset(900)), Verdict::Held);
+        assert_eq!(l.verdict(Offset(3)), Verdict::Free);
+        assert_eq!(l.tail, Offset(901));
+    }
+
+    #[test]
+    fn rule_4_another_incarnation_is_refused() {
+        let l = loglet(Shape::Contiguous);
+        assert_eq!(l.check_incarnation(id(), OWNER), Ok(()));
+        let asker = Incarnation { boot: Boot(3), ..OWNER };
+        let refused = UnitError::WrongIncarnation { loglet: id(), owner: OWNER, asker };
+        assert_eq!(l.check_incarnation(id(), asker), Err(refused));
+    }
+
+    #[test]
+    fn trimming_past_the_tail_raises_the_tails() {
+        let mut l = loglet(Shape::Contiguous);
+        l.write(Offset(0));
+        l.trim(Offset(9));
+        assert_eq!((l.tail, l.known_tail, l.trim_point), (Offset(9), Offset(9), Offset(9)));
+        l.trim(Offset(4));
+        assert_eq!(l.trim_point, Offset(9));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Store(u64),
+        Known(u64),
+        Trim(u64),
+        Seal,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            8 => (0_u64..24).prop_map(Step::Store),
+            2 => (0_u64..24).prop_map(Step::Known),
+            1 => (0_u64..24).prop_map(Step::Trim),
+            1 => Just(Step::Seal),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn invariants_hold_under_any_steps(contiguous: bool, steps in prop::collection::vec(step(), 0..60)) {
+            let mut l = loglet(if contiguous { Shape::Contiguous } else { Shape::Sparse });
+            let mut ever = std::collections::BTreeSet::new();
+            for step in steps {
+                let before = l.clone();
+                match step {
+                    Step::Store(at) => {
+                        let verdict = l.verdict(Offset(at));
+                        if verdict == Verdict::Free {
+                            l.write(Offset(at));
+                            prop_assert!(ever.insert(at), "offset {} was written twice", at);
+                        }
+                        prop_assert!(!(before.sealed && verdict != Verdict::Sealed));
+                    }
+                    Step::Known(to) => drop(l.raise_known_tail(Offset(to))),
+                    Step::Trim(to) => l.trim(Offset(to)),
+                    Step::Seal => l.sealed = true,
+                }
+                prop_assert!(l.tail >= before.tail && l.known_tail >= before.known_tail);
+                prop_assert!(l.trim_point >= before.trim_point && l.trim_point <= l.tail);
+                prop_assert!(l.sealed || !before.sealed);
+                if contiguous {
+                    for n in l.trim_point.0..l.tail.0 {
+                        let n = Offset(n);
+                        prop_assert!(l.written.contains(n) || n < l.known_tail, "an unexplained gap at {}", n);
+                    }
+                }
+            }
+        }
+    }
+}

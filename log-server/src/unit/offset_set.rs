@@ -1,0 +1,101 @@
+//! [`OffsetSet`]: which offsets hold something, as half-open ranges.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use naxos_proto::ids::Offset;
+
+/// A set of offsets. A contiguous loglet without gaps is one range, whatever its length.
+///
+/// Invariant: ranges are not empty, disjoint and not adjacent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OffsetSet {
+    ranges: BTreeMap<u64, u64>,
+}
+
+impl OffsetSet {
+    /// Adds one offset; false when it was there.
+    pub(crate) fn insert(&mut self, at: Offset) -> bool {
+        if self.contains(at) {
+            return false;
+        }
+        let next = at.next().0;
+        let end = self.ranges.remove(&next).unwrap_or(next);
+        if let Some((_, before)) = self.ranges.range_mut(..at.0).next_back()
+            && *before == at.0
+        {
+            // The common case: the last range grows.
+            *before = end;
+        } else {
+            self.ranges.insert(at.0, end);
+        }
+        true
+    }
+
+    /// Whether `at` is in the set.
+    pub(crate) fn contains(&self, at: Offset) -> bool {
+        self.ranges.range(..=at.0).next_back().is_some_and(|(_, &end)| at.0 < end)
+    }
+
+    /// Forgets everything below `up_to`.
+    pub(crate) fn remove_below(&mut self, up_to: Offset) {
+        while let Some((&start, &end)) = self.ranges.first_key_value() {
+            if start >= up_to.0 {
+                return;
+            }
+            self.ranges.remove(&start);
+            if end > up_to.0 {
+                self.ranges.insert(up_to.0, end);
+                return;
+            }
+        }
+    }
+
+    /// The ranges, ascending.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<Offset>> {
+        self.ranges.iter().map(|(&start, &end)| Offset(start)..Offset(end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_contiguous_loglet_is_one_range() {
+        let mut set = OffsetSet::default();
+        for n in 0..1_000 {
+            assert!(set.insert(Offset(n)));
+        }
+        assert!(!set.insert(Offset(500)));
+        assert_eq!(set.ranges().collect::<Vec<_>>(), [Offset(0)..Offset(1_000)]);
+        set.remove_below(Offset(10));
+        assert_eq!(set.ranges().collect::<Vec<_>>(), [Offset(10)..Offset(1_000)]);
+    }
+
+    proptest! {
+        #[test]
+        fn it_answers_as_a_plain_set_does(steps in prop::collection::vec((0_u64..40, 0_u8..8), 0..80)) {
+            let mut set = OffsetSet::default();
+            let mut plain = BTreeSet::new();
+            for (at, what) in steps {
+                if what == 0 {
+                    set.remove_below(Offset(at));
+                    plain.retain(|n| *n >= at);
+                } else {
+                    prop_assert_eq!(set.insert(Offset(at)), plain.insert(at));
+                }
+                for n in 0..41 {
+                    prop_assert_eq!(set.contains(Offset(n)), plain.contains(&n));
+                }
+                let ranges: Vec<_> = set.ranges().collect();
+                prop_assert!(ranges.iter().all(|r| r.start < r.end));
+                prop_assert!(ranges.windows(2).all(|w| w[0].end < w[1].start));
+            }
+        }
+    }
+}

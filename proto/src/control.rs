@@ -1,0 +1,11 @@
+//! The service behind `naxos ctl`: messages, client and server, generated from `proto/naxos/control.proto`.
+
+/// As generated: the modules are named after the package.
+#[expect(missing_docs, reason = "generated code")]
+#[expect(clippy::all, reason = "generated code")]
+#[expect(clippy::allow_attributes, reason = "generated code")]
+pub mod generated {
+    include!(concat!(env!("OUT_DIR"), "/naxos/naxos.rs"));
+}
+
+pub use generated::naxos::control::v1::*;

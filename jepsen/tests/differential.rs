@@ -23,7 +23,10 @@ fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
             println!("{summary:?}");
             summary
         }
-        Err(difference) => panic!("{difference:?}\n\nlog of the subject:\n{}", subject.log().tail()),
+        Err(difference) => {
+            let died = [reference.log().matching("panic"), subject.log().matching("panic")].concat().join("\n");
+            panic!("{difference:?}\n\nlog of the subject:\n{}\n{died}", subject.log().tail())
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub fn request(dice: &mut Dice, known: Known) -> Request {
         0..280 => Request::Range(range(dice, known)),
         280..580 => Request::Put(put(dice)),
         580..660 => Request::DeleteRange(delete_range(dice)),
-        660..870 => Request::Txn(transactions::txn(dice, known, 0)),
+        660..870 => Request::Txn(transactions::any(dice, known)),
         870..880 => Request::Compact(compaction(dice, known)),
         880..910 => Request::LeaseGrant(grant(dice)),
         910..918 => Request::LeaseGrantBriefly(brief_grant(dice)),
@@ -75,7 +75,7 @@ pub fn request(dice: &mut Dice, known: Known) -> Request {
 
 /// A key; now and then the empty one, which no request may name.
 pub fn key(dice: &mut Dice) -> Vec<u8> {
-    if dice.chance(2) { Vec::new() } else { dice.pick(&KEYS).to_vec() }
+    if dice.below(1000) < 5 { Vec::new() } else { dice.pick(&KEYS).to_vec() }
 }
 
 /// The end of a range: none, to the end of the key space, a prefix, or any key, before the first too.
@@ -160,7 +160,7 @@ pub fn put(dice: &mut Dice) -> pb::PutRequest {
 pub fn value(dice: &mut Dice) -> Vec<u8> {
     match dice.below(12) {
         0 => Vec::new(),
-        1 => vec![0xff; dice.below(2_000) as usize],
+        1 => vec![0xff; dice.below(50) as usize],
         number => format!("v{number}").into_bytes(),
     }
 }

@@ -109,11 +109,11 @@ impl Run {
         if theirs != ours || unreachable(&theirs) {
             let recent: Vec<_> = self.recent.iter().map(String::as_str).collect();
             bail!(
-                "before it:\n{}\n\nrequest:   {}\nreference: {}\nsubject:   {}",
-                recent.join("\n"),
+                "request:   {}\nreference: {}\nsubject:   {}\nbefore it:\n{}",
                 shown(request),
                 shown(&theirs),
-                shown(&ours)
+                shown(&ours),
+                recent.join("\n"),
             );
         }
         self.summary.refused += u64::from(matches!(theirs, Answer::Refused { .. }));
@@ -137,7 +137,7 @@ impl Run {
             self.pairs.remove(index);
         }
         if index >= self.pairs.len() {
-            self.pairs.push(Pair::open(&self.reference, &self.subject).await?);
+            self.pairs.push(Pair::open(&self.reference, &self.subject));
         }
         let index = index.min(self.pairs.len() - 1);
         let create = watcher(dice, self.known);

@@ -293,15 +293,16 @@ mod tests {
         fn check(&self) {
             fn walk<T: Item>(node: &Node<T>, root: bool) -> (usize, usize) {
                 assert!(root || !node.is_empty());
-                assert_eq!(node.weight(), match node {
-                    Node::Leaf(items) => items.iter().map(Item::weight).sum::<usize>(),
-                    Node::Inner(children) => children.iter().map(|c| walk(&c.node, false).0).sum(),
-                });
+                assert_eq!(
+                    node.weight(),
+                    match node {
+                        Node::Leaf(items) => items.iter().map(Item::weight).sum::<usize>(),
+                        Node::Inner(children) => children.iter().map(|c| walk(&c.node, false).0).sum(),
+                    }
+                );
                 match node {
                     Node::Leaf(items) => (node.weight(), items.len()),
-                    Node::Inner(children) => {
-                        (node.weight(), children.iter().map(|c| walk(&c.node, false).1).sum())
-                    }
+                    Node::Inner(children) => (node.weight(), children.iter().map(|c| walk(&c.node, false).1).sum()),
                 }
             }
             assert_eq!(walk(&self.root, true), (self.weight, self.len));

@@ -207,7 +207,7 @@ impl Spares {
             }
             !stop.is_cancelled()
         };
-        let spare = match prepare_segment(disk, freed, number, self.segment_bytes, go_on).await {
+        let spare = match prepare_segment(disk, freed, number, self.segment_bytes, ZERO_STEP_BYTES, go_on).await {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(false),
             spare => spare?,
         };
@@ -248,13 +248,14 @@ pub(crate) async fn zero_range(file: &Arc<dyn File>, range: Range<u64>) -> io::R
     file.sync().await
 }
 
-/// Makes segment `number` of zeros out of `freed` or of nothing. `go_on` is asked between two steps; `Interrupted` when
-/// it says no.
+/// Makes segment `number` of zeros out of `freed` or of nothing, with a sync after each step. `go_on` is asked between
+/// two steps; `Interrupted` when it says no.
 pub(crate) async fn prepare_segment(
     disk: &dyn Disk,
     freed: Option<SegmentNumber>,
     number: SegmentNumber,
     segment_bytes: u64,
+    step_bytes: u64,
     go_on: impl AsyncFn() -> bool,
 ) -> io::Result<Spare> {
     if let Some(freed) = freed {
@@ -264,7 +265,7 @@ pub(crate) async fn prepare_segment(
     let file = disk.open(SPARE_PATH, OpenMode::Create).await?;
     let mut at = 0;
     while at < segment_bytes {
-        let end = (at + ZERO_STEP_BYTES).min(segment_bytes);
+        let end = (at + step_bytes).min(segment_bytes);
         zero_range(&file, at..end).await?;
         at = end;
         if at < segment_bytes && !go_on().await {

@@ -29,3 +29,9 @@ fn etcdctl_prints_against_one_etcd_what_it_prints_against_another() {
     let (Some(etcd), Some(etcdctl)) = (Server::Etcd.executable(), Server::Etcdctl.executable()) else { return };
     prints_the_same(&etcdctl, &etcd, &etcd);
 }
+
+#[test]
+fn etcdctl_prints_against_naxos_what_it_prints_against_etcd() {
+    let (Some(etcd), Some(etcdctl)) = (Server::Etcd.executable(), Server::Etcdctl.executable()) else { return };
+    prints_the_same(&etcdctl, &etcd, Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")));
+}

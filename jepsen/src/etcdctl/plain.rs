@@ -52,8 +52,8 @@ impl Plain {
     /// Gives a number its name.
     pub fn call(&mut self, number: u64, name: &'static str) {
         self.names.insert(0, (number.to_string(), name));
-        self.names.insert(0, (format!("{number:016x}"), name));
         self.names.insert(0, (format!("{number:x}"), name));
+        self.names.insert(0, (format!("{number:016x}"), name));
     }
 
     /// With names for numbers only.

@@ -2,11 +2,13 @@
 //!
 //! - [`pace`]: the one place where tests read the clock, wait and start threads.
 //! - [`differential`]: random requests to Naxos and to a real etcd
+//! - [`etcdctl`]: the command line client, and what it prints
 //! - [`servers`]: etcd and the Kubernetes components, built from pinned Go modules.
 //! - [`process`]: one server process: started, watched, killed, measured.
 //! - [`machine`]: what a test needs of the machine, and what happens where it is missing.
 
 pub mod differential;
+pub mod etcdctl;
 pub mod machine;
 pub mod pace;
 pub mod process;

@@ -10,8 +10,14 @@ use naxos_jepsen::servers::Server;
 
 /// Timed progress often enough for a test to see it.
 const FLAGS: [&str; 1] = ["--watch-progress-notify-interval=1s"];
+/// What one run asks of Naxos and of etcd.
+const REQUESTS: u64 = 20_000;
 /// Enough that every kind of request meets every other.
 const DRIVER_REQUESTS: u64 = 2_000;
+
+fn requests(default: u64) -> u64 {
+    std::env::var("NAXOS_REQUESTS").map_or(default, |text| text.parse().expect("NAXOS_REQUESTS is a number"))
+}
 
 fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
     let seed = Dice::seed_of_this_run();
@@ -34,7 +40,14 @@ fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
 #[test]
 fn the_driver_finds_etcd_equal_to_itself() {
     let Some(etcd) = Server::Etcd.executable() else { return };
-    let requests = std::env::var("NAXOS_REQUESTS").map_or(DRIVER_REQUESTS, |text| text.parse().expect("a number"));
-    let summary = compared(&etcd, &etcd, requests);
+    let summary = compared(&etcd, &etcd, requests(DRIVER_REQUESTS));
     assert!(summary.requests >= DRIVER_REQUESTS && summary.watchers > 10 && summary.refused > 50, "{summary:?}");
+}
+
+#[test]
+fn naxos_answers_what_etcd_answers() {
+    let Some(etcd) = Server::Etcd.executable() else { return };
+    let naxos = Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node"));
+    let summary = compared(&etcd, naxos, requests(REQUESTS));
+    assert!(summary.watchers > 10 && summary.refused > 50, "{summary:?}");
 }

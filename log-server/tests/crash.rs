@@ -134,7 +134,7 @@ async fn work(server: &LogServer, model: &Shared, random: &SeededEntropy, steps:
 
 /// Checks one loglet and takes what is there as durable from now on.
 async fn check(unit: &Unit, id: LogletId, known: &mut Known, context: &str) {
-    let local = match unit.tail(id) {
+    let local = match unit.tail(id).await {
         Ok(local) => local,
         Err(UnitError::Dropped(_)) => {
             assert!(known.drop_asked, "{context}: {id} is dropped, nobody asked for it");

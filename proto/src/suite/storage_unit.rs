@@ -70,7 +70,7 @@ impl<'a> Case<'a> {
     }
 
     fn tail(&self) -> LocalTail {
-        self.unit.tail(self.id).expect("the loglet is open")
+        self.unit.tail_now(self.id).expect("the unit is here").expect("the loglet is open")
     }
 }
 
@@ -95,7 +95,7 @@ pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
 async fn a_loglet_exists_after_open(unit: &dyn StorageUnit, clock: &dyn Clock) {
     let missing = id(1);
     let not_open = UnitError::NotOpen(missing);
-    assert_eq!(unit.tail(missing), Err(not_open.clone()));
+    assert_eq!(unit.tail(missing).await, Err(not_open.clone()));
     assert_eq!(unit.seal(missing).await, Err(not_open.clone()));
     assert_eq!(unit.trim(missing, Offset(1)).await, Err(not_open.clone()));
     assert_eq!(unit.read(missing, Offset(0)..Offset(1), 1).await, Err(not_open.clone()));
@@ -199,7 +199,7 @@ async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dy
     assert_eq!(unit.drop_loglet(case.id).await, Ok(()));
     assert_eq!(unit.drop_loglet(case.id).await, Ok(()), "dropping again is no error");
     let dropped = UnitError::Dropped(case.id);
-    assert_eq!(unit.tail(case.id), Err(dropped.clone()));
+    assert_eq!(unit.tail(case.id).await, Err(dropped.clone()));
     assert_eq!(case.send(case.request(1, &["b"], 1)).await, Err(dropped.clone()));
     assert_eq!(unit.read(case.id, Offset(0)..Offset(1), 1).await, Err(dropped.clone()));
     let open = unit.open(case.id, UnitParams { shape: Shape::Contiguous, incarnation: OWNER }).await;
@@ -209,7 +209,7 @@ async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dy
     // An id that was never opened here can be dropped too: the loser of a race may still be asked to open.
     let never = LogletId { nonce: 1, ..case.id };
     assert_eq!(unit.drop_loglet(never).await, Ok(()));
-    assert_eq!(unit.tail(never), Err(UnitError::Dropped(never)));
+    assert_eq!(unit.tail(never).await, Err(UnitError::Dropped(never)));
 }
 
 async fn trimming_forgets(unit: &dyn StorageUnit, clock: &dyn Clock) {

@@ -19,6 +19,7 @@ mod upkeep;
 use std::sync::Arc;
 
 use naxos_log_server::LogServer;
+use naxos_log_server::meta::MetaReplica;
 use naxos_proto::seams::{Address, WorkerHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,7 @@ pub struct Node {
     /// Cancelled by a Worker that panics.
     failed: CancellationToken,
     workers: Vec<WorkerHandle>,
+    meta: Arc<MetaReplica>,
     log_server: LogServer,
     backend: Arc<backend::Backend>,
 }
@@ -65,6 +67,9 @@ impl Node {
             if let Err(panic) = worker.join().await {
                 tracing::error!(panic, "a worker of the node panicked");
             }
+        }
+        if let Err(panic) = self.meta.shutdown().await {
+            tracing::error!(panic, "the metadata store's worker panicked");
         }
         if let Err(panic) = self.log_server.shutdown().await {
             tracing::error!(panic, "a worker of the storage unit panicked");

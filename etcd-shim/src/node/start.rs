@@ -10,6 +10,7 @@ use naxos_engines::LocalStore;
 use naxos_engines::local_store::StoreError;
 use naxos_engines::reply_port::ReplyPort;
 use naxos_engines::stack::{Stack, StackConfig, StackError};
+use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
 use naxos_log_server::{LogServer, LogServerConfig, OpenError};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::etcd::server::etcdserverpb as pb;
@@ -96,11 +97,11 @@ impl Node {
         let cluster_id = ids::cluster_id(&config.cluster.members, &config.cluster.token);
         let member_id = ids::member_id(&config.advertise_peer_urls, &config.cluster.token);
         let log_id = LogId(cluster_id);
-        let (log_server, log) = open_log(&seams, unit, log_id, &metrics, &running).await?;
+        let (log_server, meta, log) = open_log(&seams, unit, log_id, &metrics, &running).await?;
         let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
 
         let parts = Parts { config, seams, runtimes, serving, running, metrics, cluster_id, member_id, incarnation };
-        parts.start(bound, log_server, log, log_id).await
+        parts.start(bound, log_server, meta, log, log_id).await
     }
 }
 
@@ -111,13 +112,15 @@ async fn open_log(
     log: LogId,
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
-) -> Result<(LogServer, Arc<VirtualLog>), StartError> {
+) -> Result<(LogServer, Arc<MetaReplica>, Arc<VirtualLog>), StartError> {
     let observed = Arc::clone(metrics);
     let on_sync: naxos_log_server::SyncObserver =
         Arc::new(move |took: Duration| observed.disk.wal_fsync.observe(took.as_secs_f64()));
     let unit = LogServerConfig { log: Some(log), on_sync: Some(on_sync), ..unit };
     let log_server = LogServer::open(seams.clone(), unit, stop.child_token()).await?;
     let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
+    let meta_config = MetaConfig::alone(incarnation.storage);
+    let meta = MetaReplica::start(&log_server, seams, meta_config, Arc::new(NoPeers), stop.child_token()).await?;
     let peers = Arc::new(Peers::default());
     peers.set_unit(log_server.unit().clone());
     peers.set_sequencer(Arc::new(NativeSequencer::new(incarnation, peers.clone())));
@@ -125,14 +128,14 @@ async fn open_log(
     let config = VirtualLogConfig { log, kind: LogletKind::Native, takeover_after: TAKEOVER_AFTER };
     let log = VirtualLog::open(
         config,
-        Arc::new(naxos_client::MemoryMetaStore::default()),
+        meta.clone(),
         vec![Arc::new(NativeProvider::new(peers.clone(), peers)), Arc::new(MemoryProvider::default())],
         Box::new(alive),
         Arc::clone(&seams.clock),
         Arc::clone(&seams.entropy),
     )
     .await?;
-    Ok((log_server, log))
+    Ok((log_server, meta, log))
 }
 
 /// What the later steps of a start share.
@@ -153,6 +156,7 @@ impl Parts {
         self,
         bound: BoundPort,
         log_server: LogServer,
+        meta: Arc<MetaReplica>,
         log: Arc<VirtualLog>,
         log_id: LogId,
     ) -> Result<Node, StartError> {
@@ -238,6 +242,7 @@ impl Parts {
             failed: self.running.clone(),
             running: self.running,
             workers,
+            meta,
             log_server,
             backend,
         })

@@ -197,11 +197,6 @@ impl<T: Item> Tree<T> {
         self.weight
     }
 
-    /// Number of items.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// The item of `key`.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&T> {
         let mut node = &self.root;

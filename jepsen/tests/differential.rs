@@ -5,7 +5,7 @@ use std::path::Path;
 
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::differential::run::{Summary, compare};
-use naxos_jepsen::process::EtcdServer;
+use naxos_jepsen::etcd_server::EtcdServer;
 use naxos_jepsen::servers::Server;
 
 /// Timed progress often enough for a test to see it.

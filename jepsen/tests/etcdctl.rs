@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use naxos_jepsen::etcd_server::EtcdServer;
 use naxos_jepsen::etcdctl::Session;
-use naxos_jepsen::process::EtcdServer;
 use naxos_jepsen::servers::Server;
 
 fn prints_the_same(etcdctl: &Path, reference: &Path, subject: &Path) {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::etcd_server::EtcdServer;
 use crate::pace;
-use crate::process::{EtcdServer, Process, output};
+use crate::process::{Process, output};
 use plain::Plain;
 
 /// How long a watch may take to print what has happened already.

@@ -46,7 +46,7 @@ impl Run {
     async fn every_hash(&mut self) -> anyhow::Result<()> {
         let (first, last) = (self.known.compacted - 1, self.known.revision + 1);
         for revision in (first..=last).step_by(7).chain(last - 3..=last) {
-            self.ask(&Request::HashKv(pb::HashKvRequest { revision })).await?;
+            self.hash(revision).await?;
         }
         Ok(())
     }

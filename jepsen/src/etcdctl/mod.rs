@@ -201,7 +201,6 @@ impl Session {
             "member list -w json",
             "member list -w fields",
             "version",
-            "user list",
         ] {
             self.types(line);
         }

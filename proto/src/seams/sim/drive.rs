@@ -80,8 +80,9 @@ impl State {
         }
     }
 
+    /// A removed file takes no room, also while a crash may still bring it back.
     fn used(&self) -> u64 {
-        self.images.values().map(|i| i.len() as u64).sum()
+        self.names.visible().filter_map(|i| self.images.get(&i)).map(|i| i.len() as u64).sum()
     }
 
     pub(crate) fn free(&self) -> u64 {

@@ -61,12 +61,14 @@ pub struct PreciseTimer {
 
 impl PreciseTimer {
     /// A timer on the calling thread's runtime.
+    #[expect(
+        deprecated,
+        reason = "what replaces it is unsafe, for types whose descriptor changes; an OwnedFd's never does"
+    )]
     pub fn new() -> io::Result<Self> {
-        let timer = rustix::time::timerfd_create(
-            TimerfdClockId::Monotonic,
-            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
-        )?;
-        Ok(Self { timer: AsyncFd::register(timer)? })
+        let timer =
+            rustix::time::timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        Ok(Self { timer: AsyncFd::new(timer)? })
     }
 
     /// Returns at `at`, or at once when that is past.

@@ -65,11 +65,7 @@ pub(super) struct Committer {
 
 impl Committer {
     /// Starts it; each lane completes its calls from its own receiver.
-    pub(super) fn start(
-        folder: &Path,
-        pace: Duration,
-        lanes: usize,
-    ) -> Result<(Self, Vec<mpsc::Receiver<Durable>>)> {
+    pub(super) fn start(folder: &Path, pace: Duration, lanes: usize) -> Result<(Self, Vec<mpsc::Receiver<Durable>>)> {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let file = File::create(folder.join("journal"))?;
         let zeros = vec![0; 1 << 20];

@@ -78,7 +78,14 @@ impl Floor {
 }
 
 fn key_value(key: Bytes, value: Bytes) -> mvccpb::KeyValue {
-    mvccpb::KeyValue { key, value, create_revision: 1_000, mod_revision: 1_000_000, version: 1_000, ..Default::default() }
+    mvccpb::KeyValue {
+        key,
+        value,
+        create_revision: 1_000,
+        mod_revision: 1_000_000,
+        version: 1_000,
+        ..Default::default()
+    }
 }
 
 fn header() -> Option<pb::ResponseHeader> {
@@ -88,11 +95,8 @@ fn header() -> Option<pb::ResponseHeader> {
 #[tonic::async_trait]
 impl Kv for Floor {
     async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<twins::RangeResponse>, Status> {
-        let kvs = if request.get_ref().range_end.is_empty() {
-            self.answers[..1].to_vec()
-        } else {
-            self.answers.to_vec()
-        };
+        let kvs =
+            if request.get_ref().range_end.is_empty() { self.answers[..1].to_vec() } else { self.answers.to_vec() };
         let count = kvs.len() as i64;
         Ok(Response::new(twins::RangeResponse { header: header(), kvs, more: false, count }))
     }

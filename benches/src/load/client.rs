@@ -25,7 +25,9 @@ pub struct Task {
     pub values: Values,
     /// Read at this revision; 0 is the current one.
     pub revision: i64,
-    /// How many answers must have the exact keys and count: false for the floor servers, whose answers are canned.
+    /// Keys below the prefix behind the dense ones, which counts include.
+    pub extra_keys: u64,
+    /// Whether answers must have the exact keys and count: false for the floor servers, whose answers are canned.
     pub checked: bool,
 }
 
@@ -121,7 +123,7 @@ impl Client {
     async fn page(&mut self) -> Result<Done, Status> {
         let keys = &self.task.keys;
         let first = self.random.below(keys.count.div_ceil(ANSWER_KEYS)) * ANSWER_KEYS;
-        let left = keys.count - first;
+        let left = keys.count - first + self.task.extra_keys;
         let request = pb::RangeRequest {
             key: keys.key(first),
             range_end: keys.end(),

@@ -127,8 +127,10 @@ async fn part(
         tasks.push(tokio::task::spawn_local(watch(watcher, plan.task.clone(), window, Rc::clone(&tally))));
     }
     let share = clients.len() as f64 / plan.shape.clients.max(1) as f64;
-    let schedule =
-        plan.rate.filter(|_| !clients.is_empty()).map(|rate| Rc::new(Schedule::new(window.load, window.end, rate * share)));
+    let schedule = plan
+        .rate
+        .filter(|_| !clients.is_empty())
+        .map(|rate| Rc::new(Schedule::new(window.load, window.end, rate * share)));
     for client in clients {
         let tally = Rc::clone(&tally);
         tasks.push(match &schedule {

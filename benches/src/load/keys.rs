@@ -45,7 +45,7 @@ impl Values {
     /// Values of `bytes` bytes, of which the stamp takes eight.
     pub fn new(bytes: usize) -> Self {
         let mut random = Random::new(0x5eed);
-        let filler: Vec<u8> = (STAMP_BYTES..bytes.max(STAMP_BYTES)).map(|_| random.next().to_le_bytes()[0]).collect();
+        let filler: Vec<u8> = (STAMP_BYTES..bytes.max(STAMP_BYTES)).map(|_| random.draw().to_le_bytes()[0]).collect();
         Self { epoch: pace::now(), filler: Bytes::from(filler) }
     }
 
@@ -81,7 +81,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
@@ -90,7 +90,7 @@ impl Random {
 
     /// A number below `end`, or 0 if that is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
+        self.draw() % end.max(1)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A run of the generator with the server's CPU time and memory beside it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde::Serialize;
 
@@ -7,6 +9,7 @@ use super::generator::{Plan, Running};
 use super::tally::Tally;
 use super::work::{Shape, Work};
 use crate::pace;
+use crate::servers::machine::Busy;
 use crate::servers::proc_stat::ProcStat;
 
 /// What one run gave. Latencies are in microseconds; for [`Work::Watch`] they are the age of events on delivery and
@@ -35,6 +38,8 @@ pub struct Measured {
     pub max_us: u64,
     /// The server's CPU time per operation in microseconds, where its process is known.
     pub cpu_us: Option<f64>,
+    /// Cores kept busy by neither the server nor the generator: other work on the machine, which spoils figures.
+    pub other_cores: f64,
     /// The server's resident memory at the end.
     pub rss_bytes: Option<u64>,
     /// Puts a second of the writers of [`Work::Watch`].
@@ -53,26 +58,25 @@ pub fn measure(plan: Plan, server: Option<&ProcStat>) -> Result<Measured> {
     let running = Running::start(plan)?;
     let window = running.window();
     pace::sleep(window.start.saturating_duration_since(pace::now()));
-    let cpu_before = server.map(ProcStat::cpu).transpose()?;
+    let before = Busy::read(server)?;
     pace::sleep(window.end.saturating_duration_since(pace::now()));
-    let cpu_after = server.map(ProcStat::cpu).transpose()?;
+    let after = Busy::read(server)?;
     let rss_bytes = server.map(ProcStat::resident_bytes).transpose()?;
     let tally = running.join()?;
-    let cpu = cpu_before.zip(cpu_after).map(|(before, after)| after.saturating_sub(before));
-    let seconds = (window.end - window.start).as_secs_f64();
-    Ok(summary(&tally, work, shape, rate, seconds, cpu, rss_bytes))
+    let used = Used { server: before.server_until(&after), others: before.others_until(&after), rss_bytes };
+    Ok(summary(&tally, (work, shape, rate), window.end - window.start, &used))
 }
 
-fn summary(
-    tally: &Tally,
-    work: Work,
-    shape: Shape,
-    rate: Option<f64>,
-    seconds: f64,
-    cpu: Option<std::time::Duration>,
+/// What the window cost.
+struct Used {
+    server: Option<Duration>,
+    others: Duration,
     rss_bytes: Option<u64>,
-) -> Measured {
+}
+
+fn summary(tally: &Tally, (work, shape, rate): (Work, Shape, Option<f64>), window: Duration, used: &Used) -> Measured {
     let watch = work == Work::Watch;
+    let seconds = window.as_secs_f64();
     let operations = if watch { tally.events } else { tally.calls.len() };
     let latencies = if watch { &tally.deliveries } else { &tally.calls };
     Measured {
@@ -86,8 +90,9 @@ fn summary(
         p99_us: latencies.value_at_quantile(0.99),
         p999_us: latencies.value_at_quantile(0.999),
         max_us: latencies.max(),
-        cpu_us: cpu.filter(|_| operations > 0).map(|cpu| cpu.as_secs_f64() * 1e6 / operations as f64),
-        rss_bytes,
+        cpu_us: used.server.filter(|_| operations > 0).map(|cpu| cpu.as_secs_f64() * 1e6 / operations as f64),
+        other_cores: used.others.as_secs_f64() / seconds,
+        rss_bytes: used.rss_bytes,
         puts_per_second: watch.then(|| tally.calls.len() as f64 / seconds),
         conflicts: tally.conflicts,
         errors: tally.errors,

@@ -99,7 +99,7 @@ pub fn run(args: Args) -> Result<bool> {
     let shape = args.shape();
     ensure!(shape.clients > 0 && shape.connections > 0, "--clients and --connections must be above 0");
     let plan = Plan {
-        task: Task { work: args.work, keys, values, revision: args.revision, checked: !args.no_preload },
+        task: Task { work: args.work, keys, values, revision: args.revision, extra_keys: 0, checked: !args.no_preload },
         endpoints: args.endpoint,
         shape,
         rate: args.rate,

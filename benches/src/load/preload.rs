@@ -55,13 +55,7 @@ pub async fn put_all(endpoint: &Endpoint, keys: &Keys, values: &Values) -> Resul
     Ok(())
 }
 
-async fn put_lane(
-    connection: &Connection,
-    endpoint: &Endpoint,
-    keys: &Keys,
-    values: &Values,
-    lane: u64,
-) -> Result<()> {
+async fn put_lane(connection: &Connection, endpoint: &Endpoint, keys: &Keys, values: &Values, lane: u64) -> Result<()> {
     let mut kv = KvClient::with_origin(connection.clone(), endpoint.origin());
     let per_txn = (TXN_BYTES_MAX / (values.value().len() + 64)).clamp(1, PUTS_PER_TXN as usize);
     let mut first = lane * per_txn as u64;

@@ -62,12 +62,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Watches every key of `keys` from `start_revision` (0: from now on) and waits until the server says so.
-    pub async fn open(
-        connection: &Connection,
-        endpoint: &Endpoint,
-        keys: &Keys,
-        start_revision: i64,
-    ) -> Result<Self> {
+    pub async fn open(connection: &Connection, endpoint: &Endpoint, keys: &Keys, start_revision: i64) -> Result<Self> {
         let mut raw = tonic::client::Grpc::with_origin(connection.clone(), endpoint.origin());
         raw.ready().await.context("the connection closed")?;
         let create = pb::WatchCreateRequest {

@@ -22,7 +22,18 @@ pub fn write_json<T: Serialize>(file: Option<&Path>, value: &T) -> Result<()> {
 /// One line per run, each under its label.
 pub fn measured_table(rows: &[(&str, &Measured)]) -> Table {
     let mut table = Table::new(&[
-        "server", "work", "clients", "ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "CPU us/op", "RSS MiB", "errors",
+        "server",
+        "work",
+        "clients",
+        "ops/s",
+        "p50 us",
+        "p99 us",
+        "p99.9 us",
+        "max us",
+        "CPU us/op",
+        "RSS MiB",
+        "other cores",
+        "errors",
     ]);
     for (label, run) in rows {
         let loop_kind = run.rate.map_or(String::new(), |rate| format!(", open loop {rate:.0}/s"));
@@ -39,6 +50,7 @@ pub fn measured_table(rows: &[(&str, &Measured)]) -> Table {
             run.max_us.to_string(),
             run.cpu_us.map_or("-".to_owned(), |cpu| format!("{cpu:.1}")),
             run.rss_bytes.map_or("-".to_owned(), mebibytes),
+            format!("{:.2}", run.other_cores),
             match &run.first_error {
                 None => "0".to_owned(),
                 Some(first) => format!("{}: {first}", run.errors),
@@ -46,6 +58,17 @@ pub fn measured_table(rows: &[(&str, &Measured)]) -> Table {
         ]);
     }
     table
+}
+
+/// The middle one, or the mean of the middle two; not a number if there is none.
+pub fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    match figures.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => figures[middle],
+        _ => f64::midpoint(figures[middle - 1], figures[middle]),
+    }
 }
 
 /// Bytes as whole MiB.
@@ -57,4 +80,15 @@ fn clients(run: &Measured) -> String {
     let shape = run.shape;
     let watchers = if shape.watchers > 0 { format!(", {} watchers", shape.watchers) } else { String::new() };
     format!("{} over {}{watchers}", shape.clients, shape.connections)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_one() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod candidate;
 pub mod etcd_build;
+pub mod machine;
 pub mod proc_stat;
 pub mod program;
 pub mod running;

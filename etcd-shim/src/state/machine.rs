@@ -242,7 +242,9 @@ impl Writer<'_, '_> {
             }
         }
         let answered = prev_kv.clone().filter(|_| r.prev_kv);
-        self.effects.push(Effect::new(own_key(self.store, &r.key), false, encoded, prev_kv));
+        // A key that began at this revision had nothing before, whatever else the transaction did to it.
+        let before = if create == at.main { None } else { self.before_command(&r.key).unwrap_or(prev_kv) };
+        self.effects.push(Effect::new(own_key(self.store, &r.key), false, encoded, before));
         Ok(PutResponse { header: self.header(), prev_kv: answered })
     }
 
@@ -283,8 +285,17 @@ impl Writer<'_, '_> {
         self.store.enter_deletion(key, at, &row);
         self.rows.put(rows::key_value(self.store.id, at, true), row);
         self.detach(lease, key);
-        self.effects.push(Effect::new(name, true, told, Some(prev.clone())));
+        let before = self.before_command(key).unwrap_or_else(|| Some(prev.clone()));
+        self.effects.push(Effect::new(name, true, told, before));
         Some(prev)
+    }
+
+    /// What watchers see as the value before: that of the revision before. `None`: the command has not touched the key.
+    fn before_command(&self, key: &[u8]) -> Option<Option<Bytes>> {
+        if self.sub <= 1 {
+            return None;
+        }
+        self.effects.iter().find(|e| e.key == key).map(|e| e.prev_kv.clone())
     }
 
     fn compact(&mut self, revision: i64) -> Result<Answer, EtcdError> {

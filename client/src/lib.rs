@@ -7,11 +7,13 @@
 mod append_gate;
 pub mod loglet;
 pub mod loglets;
+mod memory_meta;
 mod reconfigure;
 pub mod shared_log;
 mod virtual_log;
 
 pub use loglet::{Liveness, Loglet, LogletError, LogletProvider};
+pub use memory_meta::MemoryMetaStore;
 pub use reconfigure::{ReconfigureError, Reconfigured};
 pub use shared_log::{LogError, Record, SharedLog};
 pub use virtual_log::{VirtualLog, VirtualLogConfig};

@@ -18,8 +18,10 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod port;
+mod services;
 pub mod state;
 pub mod tls;
 pub mod version;
+pub mod watch;
 
 pub use cli::run;

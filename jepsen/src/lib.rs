@@ -2,11 +2,18 @@
 //!
 //! - [`pace`]: the one place where tests read the clock, wait and start threads.
 //! - [`differential`]: random requests to Naxos and to a real etcd
+//! - [`etcdctl`]: the command line client, and what it prints
 //! - [`servers`]: etcd and the Kubernetes components, built from pinned Go modules.
-//! - [`process`]: one server process: started, watched, killed, measured.
+//! - [`process`]: one process: started, watched, killed, measured; [`etcd_server`]: one that speaks etcd's API
+//! - [`kill_loop`]: writers and `kill -9`, until something is lost
+//! - [`kubernetes`]: a control plane as kubeadm sets it up, its work, and the kills under it
 //! - [`machine`]: what a test needs of the machine, and what happens where it is missing.
 
 pub mod differential;
+pub mod etcd_server;
+pub mod etcdctl;
+pub mod kill_loop;
+pub mod kubernetes;
 pub mod machine;
 pub mod pace;
 pub mod process;

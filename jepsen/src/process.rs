@@ -1,9 +1,8 @@
 //! One server process, as an operator sees it: command line, log lines, signals, CPU and memory.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::pace;
 
-/// How long a server may take until it serves.
-const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-/// The words that etcd logs once it serves.
-const SERVES: &str = "ready to serve client requests";
 
 /// Everything that a process has written to stdout and stderr, line by line.
 #[derive(Debug, Default)]
@@ -44,13 +39,18 @@ impl Log {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
+    /// How many lines there are.
+    pub fn length(&self) -> usize {
+        self.lines.lock().len()
+    }
+
     fn push(&self, line: String) {
         self.lines.lock().push(line);
         self.grown.notify_all();
     }
 
     /// True as soon as a line at or after `from` contains `words`.
-    fn wait_for(&self, from: usize, words: &str, limit: Duration) -> bool {
+    pub fn wait_for(&self, from: usize, words: &str, limit: Duration) -> bool {
         let end = pace::now() + limit;
         let mut lines = self.lines.lock();
         loop {
@@ -180,149 +180,41 @@ fn drain(name: &str, output: impl Read + Send + 'static, log: Arc<Log>) {
     });
 }
 
-/// An etcd-compatible server on free loopback ports; its data outlives a kill, not the value.
-#[derive(Debug)]
-pub struct EtcdServer {
-    executable: PathBuf,
-    arguments: Vec<OsString>,
-    client_url: String,
-    data: PathBuf,
-    _folder: Option<tempfile::TempDir>,
-    log: Arc<Log>,
-    process: Option<Process>,
+/// How a program ended, and what it printed.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    pub success: bool,
+    pub stdout: String,
+    pub stderr: String,
 }
 
-impl EtcdServer {
-    /// Starts the program on a fresh data directory and waits until it serves.
-    ///
-    /// # Panics
-    /// If it does not serve.
-    pub fn start(executable: &Path, extra: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let data = folder.path().join("data");
-        let mut server = Self::prepare(executable, &data, extra);
-        server._folder = Some(folder);
-        server.start_again();
-        server
-    }
-
-    /// The same on a given data directory, not started yet.
-    pub fn prepare(executable: &Path, data: &Path, extra: &[&str]) -> Self {
-        let [client, peer] = free_ports();
-        let client_url = format!("http://127.0.0.1:{client}");
-        let peer_url = format!("http://127.0.0.1:{peer}");
-        let mut arguments: Vec<OsString> = vec!["--name=n0".into(), "--data-dir".into(), data.into()];
-        arguments.extend([
-            format!("--listen-client-urls={client_url}").into(),
-            format!("--advertise-client-urls={client_url}").into(),
-            format!("--listen-peer-urls={peer_url}").into(),
-            format!("--initial-advertise-peer-urls={peer_url}").into(),
-            format!("--initial-cluster=n0={peer_url}").into(),
-        ]);
-        arguments.extend(extra.iter().map(OsString::from));
-        EtcdServer {
-            executable: executable.to_owned(),
-            arguments,
-            client_url,
-            data: data.to_owned(),
-            _folder: None,
-            log: Arc::new(Log::default()),
-            process: None,
-        }
-    }
-
-    /// `http://127.0.0.1:port`.
-    pub fn client_url(&self) -> &str {
-        &self.client_url
-    }
-
-    /// The data directory.
-    pub fn data(&self) -> &Path {
-        &self.data
-    }
-
-    /// Everything that all its processes have logged.
-    pub fn log(&self) -> &Log {
-        &self.log
-    }
-
-    /// The running process.
-    ///
-    /// # Panics
-    /// Between a kill and the next start.
-    pub fn process(&self) -> &Process {
-        self.process.as_ref().expect("the server runs")
-    }
-
-    /// `kill -9`.
-    pub fn kill(&mut self) {
-        self.process = None;
-    }
-
-    /// SIGTERM, and the exit status.
-    ///
-    /// # Panics
-    /// If it does not run, or does not end.
-    pub fn terminate(&mut self) -> ExitStatus {
-        self.process.take().expect("the server runs").terminate()
-    }
-
-    /// The same command line again; returns when it serves.
-    ///
-    /// # Panics
-    /// If it does not serve.
-    pub fn start_again(&mut self) {
-        if let Err(reason) = self.try_start() {
-            panic!("{reason}");
-        }
-    }
-
-    /// The same, but a server that does not serve is an answer.
-    ///
-    /// # Errors
-    /// The end of its log.
-    pub fn try_start(&mut self) -> Result<(), String> {
-        let from = self.log.lines.lock().len();
-        let mut command = Command::new(&self.executable);
-        command.args(&self.arguments);
-        let mut process = Process::start_with_log("etcd server", &mut command, Arc::clone(&self.log));
-        let end = pace::now() + START_LIMIT;
-        while !self.log.wait_for(from, SERVES, Duration::from_millis(100)) {
-            if let Some(status) = process.wait(Duration::ZERO) {
-                return Err(format!("{} ended: {status}\n{}", self.executable.display(), self.log.tail()));
-            }
-            if pace::now() >= end {
-                return Err(format!("{} does not serve:\n{}", self.executable.display(), self.log.tail()));
-            }
-        }
-        self.process = Some(process);
-        Ok(())
-    }
-}
-
-/// Ports that nothing listened on a moment ago.
+/// Runs a command to its end; `input` goes to stdin.
 ///
 /// # Panics
-/// If the machine has none.
-pub fn free_ports<const N: usize>() -> [u16; N] {
-    // All are held until all are known, so that they differ.
-    let held = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    held.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
+/// If it cannot be started.
+pub fn finish(mut command: Command, input: &str) -> Ended {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let input = input.to_owned();
+    // A program that ends without reading breaks the pipe, which its exit status tells better.
+    let writer = pace::thread("stdin", move || stdin.write_all(input.as_bytes()).is_ok());
+    let done = child.wait_with_output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let _ = writer.join();
+    Ended {
+        success: done.status.success(),
+        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
 }
 
 /// Runs a program to its end and returns stdout; `input` goes to stdin.
 ///
 /// # Errors
-/// Stderr, if it fails.
+/// Everything it printed, if it fails.
 pub fn output(program: &Path, arguments: &[impl AsRef<OsStr>], input: &str) -> Result<String, String> {
-    use std::io::Write;
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
-    let written = child.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
-    let done = child.wait_with_output().map_err(|e| e.to_string())?;
-    if done.status.success() && written.is_ok() {
-        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
-    }
-    Err(format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)))
+    command.args(arguments);
+    let ended = finish(command, input);
+    if ended.success { Ok(ended.stdout) } else { Err(ended.stdout + &ended.stderr) }
 }

@@ -5,13 +5,19 @@ use std::path::Path;
 
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::differential::run::{Summary, compare};
-use naxos_jepsen::process::EtcdServer;
+use naxos_jepsen::etcd_server::EtcdServer;
 use naxos_jepsen::servers::Server;
 
 /// Timed progress often enough for a test to see it.
 const FLAGS: [&str; 1] = ["--watch-progress-notify-interval=1s"];
+/// What one run asks of Naxos and of etcd.
+const REQUESTS: u64 = 20_000;
 /// Enough that every kind of request meets every other.
 const DRIVER_REQUESTS: u64 = 2_000;
+
+fn requests(default: u64) -> u64 {
+    std::env::var("NAXOS_REQUESTS").map_or(default, |text| text.parse().expect("NAXOS_REQUESTS is a number"))
+}
 
 fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
     let seed = Dice::seed_of_this_run();
@@ -23,7 +29,10 @@ fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
             println!("{summary:?}");
             summary
         }
-        Err(difference) => panic!("{difference:?}\n\nlog of the subject:\n{}", subject.log().tail()),
+        Err(difference) => {
+            let died = [reference.log().matching("panic"), subject.log().matching("panic")].concat().join("\n");
+            panic!("{difference:?}\n\nlog of the subject:\n{}\n{died}", subject.log().tail())
+        }
     }
 }
 
@@ -31,7 +40,14 @@ fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
 #[test]
 fn the_driver_finds_etcd_equal_to_itself() {
     let Some(etcd) = Server::Etcd.executable() else { return };
-    let requests = std::env::var("NAXOS_REQUESTS").map_or(DRIVER_REQUESTS, |text| text.parse().expect("a number"));
-    let summary = compared(&etcd, &etcd, requests);
+    let summary = compared(&etcd, &etcd, requests(DRIVER_REQUESTS));
     assert!(summary.requests >= DRIVER_REQUESTS && summary.watchers > 10 && summary.refused > 50, "{summary:?}");
+}
+
+#[test]
+fn naxos_answers_what_etcd_answers() {
+    let Some(etcd) = Server::Etcd.executable() else { return };
+    let naxos = Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node"));
+    let summary = compared(&etcd, naxos, requests(REQUESTS));
+    assert!(summary.watchers > 10 && summary.refused > 50, "{summary:?}");
 }

@@ -3,7 +3,8 @@
 //! - [`LogServer`]: opens a data directory and runs what lives on it; [`LogServerConfig`], [`OpenError`]
 //! - [`Unit`]: the [`StorageUnit`](naxos_proto::contracts::StorageUnit): write-once cells of many loglets
 //! - [`disk`]: the production file calls
-//! - `unit`: pure rules; `journal`: bytes on disk; `commit`: the one writer; `serve`: readers; `meta`: the register
+//! - `unit`: pure rules; `journal`: bytes on disk; `commit`: the one writer; `serve`: readers
+//! - [`meta`]: the MetaStore replica
 //! - `data_dir`: format version, lock, foreign directories
 
 mod commit;
@@ -11,6 +12,7 @@ mod config;
 mod data_dir;
 pub mod disk;
 mod journal;
+pub mod meta;
 mod open_error;
 mod serve;
 mod server;

@@ -5,7 +5,8 @@
 //! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd, and the twins of its answers
 //! - [`completion`]: the end of a hot-path call; [`codec`]: reading and writing little-endian formats
-//! - [`seams`]: clock, entropy, network, disk and threads, real and simulated
+//! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: what every implementation
+//!   of a contract must do (feature `sim`)
 
 pub mod chain;
 pub mod codec;
@@ -15,4 +16,6 @@ pub mod control;
 pub mod etcd;
 pub mod ids;
 pub mod seams;
+#[cfg(feature = "sim")]
+pub mod suite;
 pub mod tail;

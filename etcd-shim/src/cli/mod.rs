@@ -10,5 +10,3 @@ mod seams;
 mod signals;
 
 pub use run::run;
-#[cfg(test)]
-pub(crate) use seams::NoDisk;

@@ -9,7 +9,6 @@ use naxos_engines::reply_port::{ReplyPort, Waiter};
 use naxos_engines::stack::Stack;
 use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
 use naxos_log_server::Unit;
-use naxos_proto::contracts::StorageUnit;
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::StoreId;
 use naxos_proto::seams::{Clock, Entropy, Instant};
@@ -158,10 +157,5 @@ impl Backend {
     /// Why no writes are taken, if so.
     pub(crate) fn write_problem(&self) -> Option<String> {
         self.unit.write_problem()
-    }
-
-    /// Whose data directory this is.
-    pub(crate) fn storage_id(&self) -> u64 {
-        self.unit.storage_id().0
     }
 }

@@ -27,7 +27,7 @@ fn seams() -> Seams {
         clock: Arc::new(BootClock),
         entropy: Arc::new(OsEntropy),
         net: Arc::new(SocketNet),
-        disk: Arc::new(crate::cli::NoDisk),
+        disk: Arc::new(naxos_log_server::disk::RealDisk::new(std::env::temp_dir().join("naxos-port-tests")).unwrap()),
         worker: Arc::new(ThreadWorker),
     }
 }

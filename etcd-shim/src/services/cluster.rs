@@ -26,10 +26,7 @@ impl ClusterService {
 
 #[async_trait]
 impl pb::cluster_server::Cluster for ClusterService {
-    async fn member_list(
-        &self,
-        r: Request<pb::MemberListRequest>,
-    ) -> Result<Response<pb::MemberListResponse>, Status> {
+    async fn member_list(&self, r: Request<pb::MemberListRequest>) -> Result<Response<pb::MemberListResponse>, Status> {
         self.0.unary(Method::MemberList, self.do_list(r.into_inner())).await
     }
 

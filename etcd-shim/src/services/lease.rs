@@ -97,14 +97,14 @@ impl LeaseService {
                     let _ = answers.try_send(Err(EtcdError::Stopped.into()));
                     return Code::Unavailable;
                 }
-                () = answers.closed() => return Code::Canceled,
+                () = answers.closed() => return Code::Cancelled,
                 request = requests.next() => request,
             };
             let Some(Ok(request)) = request else { return Code::Ok };
             let answer = self.keep_alive(request.id).await;
             let failed = answer.as_ref().err().map(Status::code);
             if answers.send(answer).await.is_err() {
-                return Code::Canceled;
+                return Code::Cancelled;
             }
             if let Some(code) = failed {
                 return code;
@@ -117,10 +117,7 @@ impl LeaseService {
 impl pb::lease_server::Lease for LeaseService {
     type LeaseKeepAliveStream = ReceiverStream<Result<pb::LeaseKeepAliveResponse, Status>>;
 
-    async fn lease_grant(
-        &self,
-        r: Request<pb::LeaseGrantRequest>,
-    ) -> Result<Response<pb::LeaseGrantResponse>, Status> {
+    async fn lease_grant(&self, r: Request<pb::LeaseGrantRequest>) -> Result<Response<pb::LeaseGrantResponse>, Status> {
         self.0.unary(Method::LeaseGrant, self.do_grant(r.into_inner())).await
     }
 

@@ -98,10 +98,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         self.0.unary(Method::Status, self.do_status()).await
     }
 
-    async fn defragment(
-        &self,
-        _: Request<pb::DefragmentRequest>,
-    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+    async fn defragment(&self, _: Request<pb::DefragmentRequest>) -> Result<Response<pb::DefragmentResponse>, Status> {
         self.0.unary(Method::Defragment, self.do_defragment()).await
     }
 

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn commands_round_trip() {
-        let put = pb::PutRequest { key: Bytes::from_static(b"k"), value: Bytes::from_static(b"v"), ..Default::default() };
+        let put =
+            pb::PutRequest { key: Bytes::from_static(b"k"), value: Bytes::from_static(b"v"), ..Default::default() };
         let member = pb::Member { id: 7, name: "default".to_owned(), ..Default::default() };
         for command in [
             Command::Put(put),

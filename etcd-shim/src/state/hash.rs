@@ -31,7 +31,8 @@ pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) ->
             let store = shared.0.read();
             (store.id, store.revision, store.compacted)
         };
-        let revision = revision_to_read(asked, current, compacted)?;
+        // A negative revision is before all rows: etcd hashes none then.
+        let revision = if asked < 0 { asked } else { revision_to_read(asked, current, compacted)? };
         let mut hash = crc32c::crc32c(b"key");
         let (mut from, below) = rows::whole(id, rows::KEY_VALUES);
         'scan: loop {

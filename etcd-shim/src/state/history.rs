@@ -67,11 +67,8 @@ pub(crate) fn read_history(
             continue;
         }
         let prev = if prev_kv { value_before(shared, reader, &key, at.main) } else { None };
-        let told = if deleted {
-            Fields { key: &key, modified: at.main, ..Default::default() }.encode()
-        } else {
-            encoded
-        };
+        let told =
+            if deleted { Fields { key: &key, modified: at.main, ..Default::default() }.encode() } else { encoded };
         effects.push((at.main, Effect::new(key, deleted, told, prev)));
     }
     checked(shared, from, effects, next)

@@ -141,8 +141,7 @@ impl KeyEntry {
         if let Some(newest) = self.history.at(revision) {
             let live_covers = self.live.as_ref().is_some_and(|l| l.at.main <= revision);
             let dead = live_covers || (newest.deleted && newest.at.main < revision);
-            let keep_from =
-                if dead { RevisionKey { main: newest.at.main, sub: newest.at.sub + 1 } } else { newest.at };
+            let keep_from = if dead { RevisionKey { main: newest.at.main, sub: newest.at.sub + 1 } } else { newest.at };
             self.history.forget_before(keep_from);
         }
         self.live.is_none() && self.history.is_empty()

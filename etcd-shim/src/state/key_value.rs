@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::etcd::server::mvccpb::KeyValue;
 use prost::Message;
-use prost::encoding::{encode_key, encode_varint, encoded_len_varint, WireType};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 /// The fields of a key-value pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

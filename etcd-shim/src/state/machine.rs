@@ -226,8 +226,7 @@ impl Writer<'_, '_> {
         if (r.ignore_value || r.ignore_lease) && old.is_none() {
             return Err(EtcdError::KeyNotFound);
         }
-        let (create, version, old_lease) =
-            old.map_or((self.base + 1, 1, 0), |l| (l.create, l.version + 1, l.lease));
+        let (create, version, old_lease) = old.map_or((self.base + 1, 1, 0), |l| (l.create, l.version + 1, l.lease));
         let prev_kv = old.map(|l| l.encoded.clone());
         let kept = if r.ignore_value { prev_kv.as_ref().map(|p| decode(p).value) } else { None };
         let value: &[u8] = kept.as_ref().unwrap_or(&r.value);

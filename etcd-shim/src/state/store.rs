@@ -147,12 +147,8 @@ impl Store {
         }
         let since = self.turns.partition_point(|t| t.revision <= revision);
         let inside = |key: &[u8]| key >= from && below.is_none_or(|b| key < b);
-        let gained: isize = self
-            .turns
-            .range(since..)
-            .filter(|t| inside(&t.key))
-            .map(|t| if t.created { 1 } else { -1 })
-            .sum();
+        let gained: isize =
+            self.turns.range(since..).filter(|t| inside(&t.key)).map(|t| if t.created { 1 } else { -1 }).sum();
         now.checked_add_signed(-gained).expect("a count is never negative")
     }
 }

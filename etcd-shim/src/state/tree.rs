@@ -197,11 +197,6 @@ impl<T: Item> Tree<T> {
         self.weight
     }
 
-    /// Number of items.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// The item of `key`.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&T> {
         let mut node = &self.root;
@@ -293,15 +288,16 @@ mod tests {
         fn check(&self) {
             fn walk<T: Item>(node: &Node<T>, root: bool) -> (usize, usize) {
                 assert!(root || !node.is_empty());
-                assert_eq!(node.weight(), match node {
-                    Node::Leaf(items) => items.iter().map(Item::weight).sum::<usize>(),
-                    Node::Inner(children) => children.iter().map(|c| walk(&c.node, false).0).sum(),
-                });
+                assert_eq!(
+                    node.weight(),
+                    match node {
+                        Node::Leaf(items) => items.iter().map(Item::weight).sum::<usize>(),
+                        Node::Inner(children) => children.iter().map(|c| walk(&c.node, false).0).sum(),
+                    }
+                );
                 match node {
                     Node::Leaf(items) => (node.weight(), items.len()),
-                    Node::Inner(children) => {
-                        (node.weight(), children.iter().map(|c| walk(&c.node, false).1).sum())
-                    }
+                    Node::Inner(children) => (node.weight(), children.iter().map(|c| walk(&c.node, false).1).sum()),
                 }
             }
             assert_eq!(walk(&self.root, true), (self.weight, self.len));

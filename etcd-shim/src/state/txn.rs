@@ -128,7 +128,11 @@ fn check_put(store: &Store, r: &pb::PutRequest) -> Result<(), EtcdError> {
 }
 
 /// Carries out the operations on the path. They have been checked.
-pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &pb::TxnRequest, path: &Path) -> Result<pb::TxnResponse, EtcdError> {
+pub(crate) fn execute(
+    writer: &mut Writer<'_, '_>,
+    r: &pb::TxnRequest,
+    path: &Path,
+) -> Result<pb::TxnResponse, EtcdError> {
     let mut nested = path.nested.iter();
     let mut responses = Vec::with_capacity(path.branch(r).len());
     for op in path.branch(r) {

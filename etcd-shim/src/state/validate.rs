@@ -74,10 +74,10 @@ struct Writes<'a> {
 
 impl<'a> Writes<'a> {
     fn deletes(&self, key: &[u8]) -> bool {
-        // As etcd's intervals overlap: an empty end is the key alone, and an end below the key still covers the key.
+        // As etcd's intervals overlap: an empty end is the key alone, any other end is taken literally.
         self.deletes.iter().any(|(from, end)| match *end {
             [] => *from == key,
-            end => *from <= key && (key < end || *from == key),
+            end => *from <= key && key < end,
         })
     }
 

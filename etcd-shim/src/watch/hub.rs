@@ -244,7 +244,9 @@ impl Hub {
 /// Events of a packet from revision `next` on.
 fn rest_of(selection: &Selection, packet: &Packet, next: i64, entry: &[Effects]) -> Option<Packet> {
     let mut rest = PacketBuilder::default();
-    for effects in entry.iter().filter(|e| e.revision >= next && e.revision >= packet.first && e.revision <= packet.last) {
+    for effects in
+        entry.iter().filter(|e| e.revision >= next && e.revision >= packet.first && e.revision <= packet.last)
+    {
         for effect in &effects.changes {
             if selection.range.contains(&effect.key) && selection.wants(effect.deleted) {
                 rest.add(effects.revision, effect, selection.prev_kv);

@@ -1,5 +1,7 @@
 //! One of the two servers that are asked the same.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use pb::cluster_client::ClusterClient;
@@ -15,7 +17,10 @@ use super::answer::{
     plain_txn,
 };
 use super::request::Request;
+use crate::pace;
 
+/// A server that takes longer is gone.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Answers may hold many large values.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
@@ -64,7 +69,13 @@ impl Peer {
 
     /// Asks, and reduces the answer to what must be equal.
     pub async fn answer(&mut self, request: &Request) -> Answer {
-        self.ask(request).await.unwrap_or_else(Answer::from)
+        let Some(answer) = pace::within(ANSWER_LIMIT, self.ask(request)).await else {
+            return Answer::Refused {
+                code: tonic::Code::Unavailable,
+                message: format!("no answer in {ANSWER_LIMIT:?}"),
+            };
+        };
+        answer.unwrap_or_else(Answer::from)
     }
 
     async fn ask(&mut self, request: &Request) -> Result<Answer, Status> {

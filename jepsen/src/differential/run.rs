@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use naxos_proto::etcd::client::etcdserverpb as pb;
@@ -13,6 +14,7 @@ use super::generate::{self, Known};
 use super::peer::Peer;
 use super::request::Request;
 use super::watches::{Marks, Pair};
+use crate::pace;
 
 /// Streams that are open at a time.
 const STREAMS: usize = 3;
@@ -20,6 +22,9 @@ const STREAMS: usize = 3;
 const WATCHERS_PER_STREAM_MAX: usize = 14;
 /// Requests that a message about a difference shows before it.
 const SHOWN_BEFORE: usize = 12;
+/// How long a compaction may go on behind its answer, and how often it is looked whether it has ended.
+const COMPACTION_LIMIT: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Longest text of one request or answer in a message.
 const SHOWN_BYTES_MAX: usize = 6_000;
 
@@ -104,16 +109,16 @@ impl Run {
     /// # Errors
     /// If they do not.
     pub async fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
-        let (theirs, ours) = tokio::join!(self.reference.answer(request), self.subject.answer(request));
+        let (theirs, ours) = self.both(request).await;
         self.summary.requests += 1;
         if theirs != ours || unreachable(&theirs) {
             let recent: Vec<_> = self.recent.iter().map(String::as_str).collect();
             bail!(
-                "before it:\n{}\n\nrequest:   {}\nreference: {}\nsubject:   {}",
-                recent.join("\n"),
+                "request:   {}\nreference: {}\nsubject:   {}\nbefore it:\n{}",
                 shown(request),
                 shown(&theirs),
-                shown(&ours)
+                shown(&ours),
+                recent.join("\n"),
             );
         }
         self.summary.refused += u64::from(matches!(theirs, Answer::Refused { .. }));
@@ -130,6 +135,19 @@ impl Run {
         Ok(theirs)
     }
 
+    /// Both answers. A hash is of what a compaction has left, which goes on behind its answer: it is asked for until
+    /// the servers are equally far.
+    async fn both(&mut self, request: &Request) -> (Answer, Answer) {
+        let end = pace::now() + COMPACTION_LIMIT;
+        loop {
+            let (theirs, ours) = tokio::join!(self.reference.answer(request), self.subject.answer(request));
+            if theirs == ours || !matches!(request, Request::HashKv(_)) || pace::now() > end {
+                return (theirs, ours);
+            }
+            pace::pause(LOOK_AGAIN).await;
+        }
+    }
+
     async fn watch(&mut self, dice: &mut Dice) -> anyhow::Result<()> {
         let index = dice.below(STREAMS as u64) as usize;
         if self.pairs.get(index).is_some_and(|pair| pair.created() >= WATCHERS_PER_STREAM_MAX) {
@@ -137,7 +155,7 @@ impl Run {
             self.pairs.remove(index);
         }
         if index >= self.pairs.len() {
-            self.pairs.push(Pair::open(&self.reference, &self.subject).await?);
+            self.pairs.push(Pair::open(&self.reference, &self.subject));
         }
         let index = index.min(self.pairs.len() - 1);
         let create = watcher(dice, self.known);

@@ -53,7 +53,7 @@ impl Run {
 
     async fn an_expired_lease_takes_its_keys_along(&mut self) -> anyhow::Result<()> {
         let id = 1_234_567;
-        let mut pair = Pair::open(&self.reference, &self.subject).await?;
+        let mut pair = Pair::open(&self.reference, &self.subject);
         let create =
             pb::WatchCreateRequest { key: "leased/".into(), range_end: "leased0".into(), ..Default::default() };
         pair.create(pb::WatchCreateRequest { prev_kv: true, ..create.clone() }, self.known.compacted).await?;
@@ -128,7 +128,7 @@ impl Run {
             let key = format!("large/{number}").into();
             self.ask(&Request::Put(pb::PutRequest { key, value, ..Default::default() })).await?;
         }
-        let mut pair = Pair::open(&self.reference, &self.subject).await?;
+        let mut pair = Pair::open(&self.reference, &self.subject);
         let create = pb::WatchCreateRequest {
             key: "large/".into(),
             range_end: "large0".into(),

@@ -12,13 +12,28 @@ const DEPTH_MAX: u32 = 3;
 /// One more than etcd accepts.
 const TOO_MANY_OPS: usize = 129;
 
+/// What the operations of one transaction are drawn from. A put that keeps the old value or lease of a key which the
+/// same transaction has deleted ends etcd 3.6.16 with a panic: no transaction has both kinds.
+#[derive(Clone, Copy)]
+struct Kinds {
+    known: Known,
+    deletes: bool,
+}
+
+/// Any transaction.
+pub fn any(dice: &mut Dice, known: Known) -> pb::TxnRequest {
+    let kinds = Kinds { known, deletes: dice.chance(70) };
+    txn(dice, kinds, 0)
+}
+
 /// A transaction inside `depth` others.
-pub fn txn(dice: &mut Dice, known: Known, depth: u32) -> pb::TxnRequest {
+fn txn(dice: &mut Dice, kinds: Kinds, depth: u32) -> pb::TxnRequest {
+    let known = kinds.known;
     let compares = dice.below(3);
     let mut txn = pb::TxnRequest {
         compare: (0..compares).map(|_| compare(dice, known)).collect(),
-        success: branch(dice, known, depth),
-        failure: branch(dice, known, depth),
+        success: branch(dice, kinds, depth),
+        failure: branch(dice, kinds, depth),
     };
     if dice.chance(1) {
         let op = pb::RequestOp { request: Some(Op::RequestRange(range(dice, known))) };
@@ -28,19 +43,23 @@ pub fn txn(dice: &mut Dice, known: Known, depth: u32) -> pb::TxnRequest {
     txn
 }
 
-fn branch(dice: &mut Dice, known: Known, depth: u32) -> Vec<pb::RequestOp> {
+fn branch(dice: &mut Dice, kinds: Kinds, depth: u32) -> Vec<pb::RequestOp> {
     let ops = dice.below(4);
-    (0..ops).map(|_| pb::RequestOp { request: op(dice, known, depth) }).collect()
+    (0..ops).map(|_| pb::RequestOp { request: op(dice, kinds, depth) }).collect()
 }
 
-fn op(dice: &mut Dice, known: Known, depth: u32) -> Option<Op> {
+fn op(dice: &mut Dice, kinds: Kinds, depth: u32) -> Option<Op> {
     Some(match dice.below(100) {
-        0 => return None,
-        1..35 => Op::RequestRange(historic_seldom(dice, known)),
-        35..70 => Op::RequestPut(put(dice)),
-        70..88 => Op::RequestDeleteRange(delete_range(dice)),
-        _ if depth < DEPTH_MAX => Op::RequestTxn(txn(dice, known, depth + 1)),
-        _ => Op::RequestPut(put(dice)),
+        0 if dice.chance(30) => return None,
+        0..35 => Op::RequestRange(historic_seldom(dice, kinds.known)),
+        70..88 if kinds.deletes => Op::RequestDeleteRange(delete_range(dice)),
+        88.. if depth < DEPTH_MAX => Op::RequestTxn(txn(dice, kinds, depth + 1)),
+        _ => {
+            let mut put = put(dice);
+            put.ignore_value &= !kinds.deletes;
+            put.ignore_lease &= !kinds.deletes;
+            Op::RequestPut(put)
+        }
     })
 }
 

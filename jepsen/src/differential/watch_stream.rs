@@ -68,16 +68,17 @@ pub struct WatchStream {
 }
 
 impl WatchStream {
-    /// Opens a stream.
-    ///
-    /// # Errors
-    /// If the server refuses it.
-    pub async fn open(peer: &Peer) -> anyhow::Result<Self> {
+    /// Opens a stream. A server may answer only once there is something to say, so nothing is waited for.
+    pub fn open(peer: &Peer) -> Self {
         let (requests, waiting) = mpsc::channel(REQUESTS_WAITING_MAX);
-        let mut answers = peer.watch_client().watch(ReceiverStream::new(waiting)).await.context("watch")?.into_inner();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let kept = Arc::clone(&seen);
+        let mut client = peer.watch_client();
         let reader = tokio::spawn(async move {
+            let mut answers = match client.watch(ReceiverStream::new(waiting)).await {
+                Ok(answers) => answers.into_inner(),
+                Err(status) => return kept.lock().broken.push(format!("refused: {status}")),
+            };
             loop {
                 match answers.message().await {
                     Ok(Some(answer)) => kept.lock().keep(answer),
@@ -86,7 +87,7 @@ impl WatchStream {
                 }
             }
         });
-        Ok(WatchStream { requests, seen, reader })
+        WatchStream { requests, seen, reader }
     }
 
     /// Sends one request.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use pb::watch_create_request::FilterType;
 use pb::watch_request::RequestUnion;
@@ -44,6 +44,9 @@ pub struct Pair {
     reference: WatchStream,
     subject: WatchStream,
     asked: Vec<Asked>,
+    /// One of the watchers was lost to a compaction. etcd keeps its id and, until the client cancels it, answers no
+    /// progress request on its stream: a quirk that nobody needs, so the driver does not look there.
+    lost_one: bool,
 }
 
 /// The writes that show that a watcher is up to date: every watched key was put at `put`, and the keys of `deleted`
@@ -57,12 +60,9 @@ pub struct Marks {
 
 impl Pair {
     /// Opens one stream to each server.
-    ///
-    /// # Errors
-    /// If a server refuses it.
-    pub async fn open(reference: &Peer, subject: &Peer) -> anyhow::Result<Self> {
-        let (reference, subject) = (WatchStream::open(reference).await?, WatchStream::open(subject).await?);
-        Ok(Pair { reference, subject, asked: Vec::new() })
+    pub fn open(reference: &Peer, subject: &Peer) -> Self {
+        let (reference, subject) = (WatchStream::open(reference), WatchStream::open(subject));
+        Pair { reference, subject, asked: Vec::new(), lost_one: false }
     }
 
     /// Watchers that still watch.
@@ -79,8 +79,11 @@ impl Pair {
     ///
     /// # Errors
     /// If they differ.
-    pub async fn create(&mut self, create: pb::WatchCreateRequest, compacted: i64) -> anyhow::Result<()> {
+    pub async fn create(&mut self, mut create: pb::WatchCreateRequest, compacted: i64) -> anyhow::Result<()> {
         let number = self.asked.len();
+        if self.lost_one {
+            create.watch_id = 0;
+        }
         self.send(Some(RequestUnion::CreateRequest(create.clone()))).await?;
         self.both(|seen| seen.watchers.len() > number, &format!("an answer to {create:?}")).await?;
         let of = |seen: &mut Seen| seen.watchers[number].creation.clone();
@@ -91,6 +94,7 @@ impl Pair {
             1.. if create.start_revision < compacted => Fate::Lost,
             _ => Fate::Watching,
         };
+        self.lost_one |= fate == Fate::Lost;
         self.asked.push(Asked { create, creation: theirs, fate });
         Ok(())
     }
@@ -184,7 +188,7 @@ impl Pair {
     /// If one does not answer, or names another revision.
     pub async fn progress(&mut self, revision: i64) -> anyhow::Result<()> {
         let watching = || self.asked.iter().filter(|asked| asked.fate == Fate::Watching);
-        if watching().count() == 0 || watching().any(|asked| asked.create.start_revision > revision) {
+        if self.lost_one || watching().count() == 0 || watching().any(|asked| asked.create.start_revision > revision) {
             return Ok(());
         }
         let end = pace::now() + DELIVERY_LIMIT;
@@ -228,6 +232,8 @@ impl Pair {
     }
 
     async fn send(&self, request: Option<RequestUnion>) -> anyhow::Result<()> {
+        self.reference.look(whole).context("reference")?;
+        self.subject.look(whole).context("subject")?;
         self.reference.send(request.clone()).await?;
         self.subject.send(request).await
     }
@@ -236,20 +242,24 @@ impl Pair {
     async fn both(&self, holds: impl Fn(&Seen) -> bool, what: &str) -> anyhow::Result<()> {
         let end = pace::now() + DELIVERY_LIMIT;
         loop {
-            let look = |seen: &mut Seen| (holds(seen), seen.broken.first().cloned());
-            let (theirs, ours) = (self.reference.look(look), self.subject.look(look));
-            for (name, broken) in [("reference", &theirs.1), ("subject", &ours.1)] {
-                ensure!(broken.is_none(), "the watch stream of the {name}: {broken:?}");
-            }
-            if theirs.0 && ours.0 {
+            let look = |seen: &mut Seen| whole(seen).map(|()| holds(seen));
+            let theirs = self.reference.look(look).context("reference")?;
+            let ours = self.subject.look(look).context("subject")?;
+            if theirs && ours {
                 return Ok(());
             }
             if pace::now() > end {
-                bail!("{what}: reference {}, subject {}", came(theirs.0), came(ours.0));
+                bail!("{what}: reference {}, subject {}", came(theirs), came(ours));
             }
             pace::pause(LOOK_AGAIN).await;
         }
     }
+}
+
+/// No guarantee is broken, and the stream has not ended.
+fn whole(seen: &mut Seen) -> anyhow::Result<()> {
+    ensure!(seen.broken.is_empty(), "the watch stream: {}", seen.broken.join("; "));
+    Ok(())
 }
 
 fn came(there: bool) -> &'static str {
@@ -265,9 +275,19 @@ fn first_key(create: &pb::WatchCreateRequest) -> Vec<u8> {
     if create.key.is_empty() { vec![0] } else { create.key.to_vec() }
 }
 
+fn in_range(create: &pb::WatchCreateRequest, key: &[u8]) -> bool {
+    let first = first_key(create);
+    match create.range_end.as_ref() {
+        [] => key == first,
+        [0] => *key >= *first,
+        end => *key >= *first && key < end,
+    }
+}
+
 /// The revision of the last mark that the watcher must see.
 fn last_event(create: &pb::WatchCreateRequest, marks: &Marks) -> Option<i64> {
-    let deleted = marks.deleted.contains(&first_key(create)) && !filters(create, FilterType::Nodelete);
+    // The delete of another watcher's key may be the last that this one sees.
+    let deleted = marks.deleted.iter().any(|key| in_range(create, key)) && !filters(create, FilterType::Nodelete);
     let put = !filters(create, FilterType::Noput);
     let last = [(deleted, marks.delete), (put, marks.put)].into_iter().find(|(shown, _)| *shown)?.1;
     (last >= create.start_revision).then_some(last)

@@ -120,7 +120,8 @@ pub(crate) async fn create_first_segment(
     storage: StorageId,
     segment_bytes: u64,
 ) -> io::Result<()> {
-    let spare = prepare_segment(disk.as_ref(), None, SegmentNumber::FIRST, segment_bytes, async || true).await?;
+    let spare =
+        prepare_segment(disk.as_ref(), None, SegmentNumber::FIRST, segment_bytes, segment_bytes, async || true).await?;
     let files = Arc::new(SegmentFiles::new(disk.clone(), storage));
     let mut journal = Journal::new(storage, files, Current::fresh(spare, storage, 1), 1);
     journal.write(&[Journal::checkpoint(&Catalog::default())]).await?;

@@ -55,6 +55,11 @@ impl Unit {
         self.status.poisoned()
     }
 
+    /// Why the unit takes no stores now, if it does not: read-only since a disk error, or the disk is full.
+    pub fn write_problem(&self) -> Option<String> {
+        self.status.poisoned().map(|why| format!("the storage unit is read-only since a disk error: {why}"))
+    }
+
     /// What the journal takes on disk.
     pub fn disk_usage(&self) -> DiskUsage {
         self.status.usage()
@@ -141,8 +146,12 @@ impl StorageUnit for Unit {
         self.call(|done| Command::Trim(loglet, up_to, done))
     }
 
-    fn tail(&self, loglet: LogletId) -> Result<LocalTail, UnitError> {
-        Ok(self.roster.get(loglet)?.local())
+    fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>> {
+        Box::pin(std::future::ready(self.roster.get(loglet).map(|l| l.local())))
+    }
+
+    fn tail_now(&self, loglet: LogletId) -> Option<Result<LocalTail, UnitError>> {
+        Some(self.roster.get(loglet).map(|l| l.local()))
     }
 
     fn advance(&self, loglet: LogletId, known_tail: Offset) {

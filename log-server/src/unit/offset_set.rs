@@ -1,7 +1,6 @@
 //! [`OffsetSet`]: which offsets hold something, as half-open ranges.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use naxos_proto::ids::Offset;
 
@@ -52,7 +51,8 @@ impl OffsetSet {
     }
 
     /// The ranges, ascending.
-    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<Offset>> {
+    #[cfg(test)]
+    fn ranges(&self) -> impl Iterator<Item = std::ops::Range<Offset>> {
         self.ranges.iter().map(|(&start, &end)| Offset(start)..Offset(end))
     }
 }

@@ -1,0 +1,44 @@
+//! Metrics that are read off the node when somebody asks for them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use naxos_client::SharedLog;
+
+use super::backend::Backend;
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Sets the node's gauges before each scrape.
+pub(super) fn install(backend: &Arc<Backend>) {
+    backend.metrics.set_server_id(backend.member_id);
+    backend.metrics.server.has_leader.set(1);
+    backend.metrics.server.is_leader.set(1);
+    backend.metrics.server.quota_backend_bytes.set(backend.quota().unwrap_or(0));
+    let node = Arc::downgrade(backend);
+    backend.metrics.before_scrape(Box::new(move |_| {
+        if let Some(node) = node.upgrade() {
+            refresh(&node);
+        }
+    }));
+}
+
+fn refresh(node: &Backend) {
+    let metrics = &node.metrics;
+    let applied = node.reader.applied().0;
+    let tail = node.log.check_tail_now().map_or(applied, |t| t.0);
+    metrics.server.proposals_committed.set(signed(tail));
+    metrics.server.proposals_applied.set(signed(applied));
+    metrics.server.proposals_pending.set(signed(node.unit.queued()));
+    metrics.mvcc.db_total_size.set(signed(node.reader.file_bytes()));
+    metrics.mvcc.slow_watchers.set(signed(node.slow_watchers.load(Ordering::Relaxed) as u64));
+    let watchers = node.hubs.lock().iter().filter_map(std::sync::Weak::upgrade).map(|h| h.watchers()).sum::<usize>();
+    metrics.mvcc.watchers.set(signed(watchers as u64));
+    let store = node.store.0.read();
+    metrics.mvcc.db_total_size_in_use.set(store.bytes);
+    metrics.mvcc.keys.set(signed(store.keys.weight() as u64));
+    metrics.mvcc.current_revision.set(store.revision);
+    metrics.mvcc.compact_revision.set(store.compacted);
+}

@@ -1,0 +1,79 @@
+//! A node: everything between the flags and the ports. The only place that wires roles together.
+//!
+//! - [`start`]: opens the parts in their order; [`peers`]: who plays which role in this process
+//! - [`backend`]: what services build on; [`listener`]: tells the parts what was applied
+//! - [`lease_keeper`], [`upkeep`]: what happens by the clock; [`cold_reader`]: reads that may wait for a disk
+//! - [`ids`], [`health`], [`gauges`]: who it is and how it is
+
+pub(crate) mod backend;
+pub(crate) mod cold_reader;
+mod gauges;
+mod health;
+mod ids;
+mod lease_keeper;
+mod listener;
+mod peers;
+mod start;
+mod upkeep;
+
+use std::sync::Arc;
+
+use naxos_log_server::LogServer;
+use naxos_log_server::meta::MetaReplica;
+use naxos_proto::seams::{Address, WorkerHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::port::Port;
+pub use start::StartError;
+
+/// A running node.
+pub struct Node {
+    port: Port,
+    /// Ends the streams, then the connections.
+    serving: CancellationToken,
+    /// Ends the Workers of the stack, once nothing is served.
+    running: CancellationToken,
+    /// Cancelled by a Worker that panics.
+    failed: CancellationToken,
+    workers: Vec<WorkerHandle>,
+    meta: Arc<MetaReplica>,
+    log_server: LogServer,
+    backend: Arc<backend::Backend>,
+}
+
+impl Node {
+    /// The addresses really bound, in the order of the configuration's listeners.
+    pub fn bound_addresses(&self) -> &[Address] {
+        self.port.bound_addresses()
+    }
+
+    /// Waits until the node cannot go on, and says why. Never ends otherwise.
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn ended(&self) -> String {
+        self.failed.cancelled().await;
+        "a worker of the node failed; the log says why".to_owned()
+    }
+
+    /// Lets requests in flight finish, writes a last checkpoint and ends.
+    /// # Cancel safety
+    /// The node ends all the same.
+    pub async fn stop(self) {
+        self.serving.cancel();
+        self.port.drain().await;
+        self.backend.stack.shut();
+        self.running.cancel();
+        for worker in self.workers {
+            if let Err(panic) = worker.join().await {
+                tracing::error!(panic, "a worker of the node panicked");
+            }
+        }
+        if let Err(panic) = self.meta.shutdown().await {
+            tracing::error!(panic, "the metadata store's worker panicked");
+        }
+        if let Err(panic) = self.log_server.shutdown().await {
+            tracing::error!(panic, "a worker of the storage unit panicked");
+        }
+        tracing::info!("closed etcd server");
+    }
+}

@@ -1,0 +1,115 @@
+//! What a node does by the clock, on its control Worker: the engines' background work, seals without a successor,
+//! leases that run out, compaction by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use naxos_client::SharedLog;
+use naxos_engines::reply_port::ReplyPort;
+use naxos_proto::etcd::server::etcdserverpb::CompactionRequest;
+use naxos_proto::seams::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::backend::{Backend, Port};
+use super::lease_keeper::TICK;
+use crate::config::AutoCompaction;
+use crate::state::Command;
+
+/// Between two compactions that keep a number of revisions.
+const REVISIONS_INTERVAL: Duration = Duration::from_secs(300);
+/// Longest time between two compactions that keep a period.
+const PERIOD_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// A period is cut into this many samples of the revision.
+const SAMPLES: u32 = 10;
+
+/// Runs until `stop`.
+pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
+    let port = ReplyPort::new();
+    let work = async {
+        tokio::join!(
+            Arc::clone(&port).dispatch(stop.clone()),
+            backend.stack.tend(stop.clone()),
+            backend.log.tend(stop.clone()),
+            backend.janitor.run(stop.clone()),
+            keep_leases(&backend, &port),
+            compact(&backend, &port),
+        );
+    };
+    tokio::select! {
+        biased;
+        () = work => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Takes office as keeper of leases under the active loglet.
+pub(super) async fn take_office(backend: &Backend, port: &Arc<Port>) -> Result<(), Status> {
+    let term = backend.log.ordinal();
+    backend.propose(port, Command::KeepLeases { term }).await.map(drop)
+}
+
+async fn keep_leases(backend: &Backend, port: &Arc<Port>) {
+    loop {
+        backend.clock.sleep(TICK).await;
+        if backend.log.ordinal() != backend.keeper.term()
+            && let Err(e) = take_office(backend, port).await
+        {
+            tracing::warn!(error = e.message(), "the keeper of leases could not take office");
+            continue;
+        }
+        let (term, expired) = backend.keeper.tick();
+        let expire = |id: i64| backend.propose(port, Command::LeaseExpire { id, term });
+        for ended in join_all(expired.into_iter().map(expire)).await {
+            match ended {
+                Ok(_) => {
+                    backend.metrics.lease.expired.inc();
+                }
+                // It was revoked meanwhile, or will be proposed again.
+                Err(e) => tracing::debug!(error = e.message(), "a lease's expiry was not done"),
+            }
+        }
+    }
+}
+
+async fn compact(backend: &Backend, port: &Arc<Port>) {
+    match backend.config.auto_compaction {
+        AutoCompaction::Off => std::future::pending().await,
+        AutoCompaction::Revisions(kept) => loop {
+            backend.clock.sleep(REVISIONS_INTERVAL).await;
+            let revision = backend.store.0.read().revision - kept;
+            propose_compaction(backend, port, revision).await;
+        },
+        AutoCompaction::Periodic(period) => {
+            let interval = period.min(PERIOD_INTERVAL_MAX);
+            let step = interval / SAMPLES;
+            // Revisions by when they were current, oldest first.
+            let mut samples: Vec<(Instant, i64)> = Vec::new();
+            let mut last = backend.clock.now();
+            loop {
+                samples.push((backend.clock.now(), backend.store.0.read().revision));
+                backend.clock.sleep(step).await;
+                let now = backend.clock.now();
+                let old = samples.partition_point(|(at, _)| now.since(*at) >= period);
+                if old > 0 && now.since(last) >= interval {
+                    let revision = samples[old - 1].1;
+                    samples.drain(..old);
+                    last = now;
+                    propose_compaction(backend, port, revision).await;
+                }
+            }
+        }
+    }
+}
+
+async fn propose_compaction(backend: &Backend, port: &Arc<Port>, revision: i64) {
+    if revision <= backend.store.0.read().compacted.max(0) {
+        return;
+    }
+    let request = CompactionRequest { revision, physical: false };
+    match backend.propose(port, Command::Compact(request)).await {
+        Ok(_) => tracing::info!(revision, "completed auto compaction"),
+        Err(e) => tracing::warn!(revision, error = e.message(), "failed auto compaction"),
+    }
+}

@@ -1,0 +1,172 @@
+//! `naxos.control.v1.Control`: what `naxos ctl` asks.
+
+use naxos_client::SharedLog;
+use naxos_engines::stack::EngineStatus;
+use naxos_proto::chain::{self, LogletKind};
+use naxos_proto::control as pb;
+use naxos_proto::ids::EngineId;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Desk;
+use crate::version;
+
+/// The service of one runtime.
+pub(crate) struct ControlService(pub(crate) Desk);
+
+fn segment(s: &chain::Segment) -> pb::Segment {
+    pb::Segment {
+        loglet_id: s.params.id.ordinal,
+        kind: s.params.kind.name().to_owned(),
+        start: s.start.0,
+        end: s.end.map(|e| e.0),
+        units: s.params.units.iter().map(|u| u.0).collect(),
+        write_quorum: s.params.write_quorum.into(),
+        sequencer_node: s.params.sequencer.storage.0,
+        sequencer_boot: s.params.sequencer.boot.0,
+    }
+}
+
+fn about(engine: EngineId) -> &'static str {
+    use naxos_engines::engine_ids::{BASE, BATCHING, SESSION, VIEW_TRACKING};
+    match engine {
+        BASE => "plays the log into the local store",
+        VIEW_TRACKING => "finds how far the log may be trimmed",
+        SESSION => "makes proposals happen at most once",
+        BATCHING => "puts many commands into one entry",
+        _ => "",
+    }
+}
+
+fn engine(status: &EngineStatus) -> pb::Engine {
+    let state = match (status.switchable, status.enabled) {
+        (false, _) => pb::EngineState::Always,
+        (true, true) => pb::EngineState::On,
+        (true, false) => pb::EngineState::Off,
+    };
+    pb::Engine {
+        id: status.id.0.into(),
+        name: status.name.to_owned(),
+        state: state.into(),
+        since: 0,
+        about: about(status.id).to_owned(),
+    }
+}
+
+impl ControlService {
+    fn kind(&self, name: &str) -> Result<Option<LogletKind>, Status> {
+        match name {
+            "" => Ok(None),
+            "native" => Ok(Some(LogletKind::Native)),
+            // A node's log must outlive its process.
+            other => Err(Status::invalid_argument(format!("unknown kind of loglet {other:?}: expected \"native\""))),
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let backend = &self.0.backend;
+        let mut problems: Vec<String> = backend.write_problem().into_iter().collect();
+        if !backend.store.0.read().alarms.is_empty() {
+            problems.push("an alarm is on: see `etcdctl alarm list`".to_owned());
+        }
+        if backend.reader.is_behind() {
+            problems.push("checkpoints cannot keep up with writes".to_owned());
+        }
+        problems
+    }
+}
+
+#[async_trait]
+impl pb::control_server::Control for ControlService {
+    async fn chain(&self, _: Request<pb::ChainRequest>) -> Result<Response<pb::ChainResponse>, Status> {
+        let backend = &self.0.backend;
+        let (version, chain) = backend.log.chain();
+        Ok(Response::new(pb::ChainResponse {
+            log_id: chain.log.0,
+            version: version.0,
+            trim_point: backend.stack.trim_point().0,
+            tail: backend.log.check_tail_now().unwrap_or(backend.reader.applied()).0,
+            segments: chain.segments.iter().map(segment).collect(),
+        }))
+    }
+
+    async fn reconfigure(
+        &self,
+        r: Request<pb::ReconfigureRequest>,
+    ) -> Result<Response<pb::ReconfigureResponse>, Status> {
+        let kind = self.kind(&r.into_inner().kind)?;
+        let log = std::sync::Arc::clone(&self.0.backend.log);
+        // In a task of its own: a client that leaves must not leave the change half done.
+        let done = tokio::spawn(async move { log.reconfigure(kind).await });
+        let done = done.await.map_err(|e| Status::internal(e.to_string()))?;
+        let done = done.map_err(|e| Status::unavailable(format!("the log was not reconfigured: {e}")))?;
+        let segments = &done.chain.segments;
+        Ok(Response::new(pb::ReconfigureResponse {
+            sealed: segments.len().checked_sub(2).map(|i| segment(&segments[i])),
+            active: Some(segment(done.chain.active())),
+            version: done.version.0,
+            pause_us: u64::try_from(done.pause.as_micros()).unwrap_or(u64::MAX),
+        }))
+    }
+
+    async fn engines(&self, _: Request<pb::EnginesRequest>) -> Result<Response<pb::EnginesResponse>, Status> {
+        let engines = self.0.backend.stack.engines().iter().map(engine).collect();
+        Ok(Response::new(pb::EnginesResponse { engines }))
+    }
+
+    async fn set_engine(&self, r: Request<pb::SetEngineRequest>) -> Result<Response<pb::SetEngineResponse>, Status> {
+        let r = r.into_inner();
+        let stack = &self.0.backend.stack;
+        let find = || stack.engines().into_iter().find(|e| e.name == r.name);
+        let known = find().ok_or_else(|| {
+            let names: Vec<_> = stack.engines().iter().map(|e| e.name).collect();
+            Status::not_found(format!("no engine {:?}: expected one of {}", r.name, names.join(", ")))
+        })?;
+        let since = stack.switch(known.id, r.on).await.map_err(|e| Status::failed_precondition(e.to_string()))?;
+        let now = find().expect("engines do not vanish");
+        Ok(Response::new(pb::SetEngineResponse { engine: Some(pb::Engine { since: since.0, ..engine(&now) }) }))
+    }
+
+    async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        let backend = &self.0.backend;
+        let (version, chain) = backend.log.chain();
+        let uptime = backend.clock.now().since(backend.started);
+        let usage = backend.unit.disk_usage();
+        let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
+        let store = {
+            let store = backend.store.0.read();
+            pb::StoreStatus {
+                revision: unsigned(store.revision),
+                compact_revision: unsigned(store.compacted),
+                keys: store.keys.weight() as u64,
+                leases: store.leases.len() as u64,
+                watchers: self.0.hub.watchers() as u64,
+                checkpoint: backend.reader.persisted().0,
+            }
+        };
+        Ok(Response::new(pb::StatusResponse {
+            naxos_version: version::NAXOS.to_owned(),
+            etcd_version: version::ETCD.to_owned(),
+            cluster_id: backend.cluster_id,
+            member_id: backend.member_id,
+            name: backend.config.name.clone(),
+            boot: backend.boot,
+            uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+            log: Some(pb::LogStatus {
+                trim_point: backend.stack.trim_point().0,
+                applied: backend.reader.applied().0,
+                tail: backend.log.check_tail_now().unwrap_or(backend.reader.applied()).0,
+                chain_version: version.0,
+                active_kind: chain.active().params.kind.name().to_owned(),
+            }),
+            store: Some(store),
+            disk: Some(pb::DiskStatus {
+                journal_bytes: usage.bytes,
+                checkpoint_bytes: backend.reader.file_bytes(),
+                free_bytes: 0,
+                reserve_bytes: 0,
+                state: if backend.write_problem().is_some() { "poisoned" } else { "writable" }.to_owned(),
+            }),
+            problems: self.problems(),
+        }))
+    }
+}

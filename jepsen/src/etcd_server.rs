@@ -1,0 +1,159 @@
+//! A server that speaks etcd's API: real or not, started by etcd's flags, killed, started again.
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::pace;
+use crate::process::{Log, Process};
+
+/// How long a server may take until it serves.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// The words that etcd logs once it serves.
+const SERVES: &str = "ready to serve client requests";
+
+/// An etcd-compatible server on free loopback ports; its data outlives a kill, not the value.
+#[derive(Debug)]
+pub struct EtcdServer {
+    executable: PathBuf,
+    arguments: Vec<OsString>,
+    client_url: String,
+    data: PathBuf,
+    _folder: Option<tempfile::TempDir>,
+    log: Arc<Log>,
+    process: Option<Process>,
+}
+
+impl EtcdServer {
+    /// Starts the program on a fresh data directory and waits until it serves.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    pub fn start(executable: &Path, extra: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let data = folder.path().join("data");
+        let mut server = Self::prepare(executable, &data, extra);
+        server._folder = Some(folder);
+        server.start_again();
+        server
+    }
+
+    /// The same on a given data directory, not started yet.
+    pub fn prepare(executable: &Path, data: &Path, extra: &[&str]) -> Self {
+        let [client, peer] = free_ports();
+        let client_url = format!("http://127.0.0.1:{client}");
+        let peer_url = format!("http://127.0.0.1:{peer}");
+        let mut arguments: Vec<OsString> = vec!["--name=n0".into(), "--data-dir".into(), data.into()];
+        arguments.extend([
+            format!("--listen-client-urls={client_url}").into(),
+            format!("--advertise-client-urls={client_url}").into(),
+            format!("--listen-peer-urls={peer_url}").into(),
+            format!("--initial-advertise-peer-urls={peer_url}").into(),
+            format!("--initial-cluster=n0={peer_url}").into(),
+        ]);
+        arguments.extend(extra.iter().map(OsString::from));
+        EtcdServer {
+            executable: executable.to_owned(),
+            arguments,
+            client_url,
+            data: data.to_owned(),
+            _folder: None,
+            log: Arc::new(Log::default()),
+            process: None,
+        }
+    }
+
+    /// A command line that somebody else wrote, run in `folder`; not started yet.
+    pub fn from_command_line(executable: &Path, arguments: &[String], folder: &Path) -> Self {
+        EtcdServer {
+            executable: executable.to_owned(),
+            arguments: arguments.iter().map(OsString::from).collect(),
+            client_url: String::new(),
+            data: folder.to_owned(),
+            _folder: None,
+            log: Arc::new(Log::default()),
+            process: None,
+        }
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn client_url(&self) -> &str {
+        &self.client_url
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Everything that all its processes have logged.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The running process.
+    ///
+    /// # Panics
+    /// Between a kill and the next start.
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("the server runs")
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// SIGTERM, and the exit status.
+    ///
+    /// # Panics
+    /// If it does not run, or does not end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.process.take().expect("the server runs").terminate()
+    }
+
+    /// The same command line again; returns when it serves.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    pub fn start_again(&mut self) {
+        if let Err(reason) = self.try_start() {
+            panic!("{reason}");
+        }
+    }
+
+    /// The same, but a server that does not serve is an answer.
+    ///
+    /// # Errors
+    /// The end of its log.
+    pub fn try_start(&mut self) -> Result<(), String> {
+        let from = self.log.length();
+        let mut command = Command::new(&self.executable);
+        command.args(&self.arguments);
+        let mut process = Process::start_with_log("etcd server", &mut command, Arc::clone(&self.log));
+        let end = pace::now() + START_LIMIT;
+        while !self.log.wait_for(from, SERVES, Duration::from_millis(100)) {
+            if let Some(status) = process.wait(Duration::ZERO) {
+                return Err(format!("{} ended: {status}\n{}", self.executable.display(), self.log.tail()));
+            }
+            if pace::now() >= end {
+                return Err(format!("{} does not serve:\n{}", self.executable.display(), self.log.tail()));
+            }
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+}
+
+/// Ports that nothing listened on a moment ago.
+///
+/// # Panics
+/// If the machine has none.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    // All are held until all are known, so that they differ.
+    let held = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    held.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
+}

@@ -1,0 +1,78 @@
+//! Writers, `kill -9` at a random moment, start, check; again and again.
+//!
+//! - [`writers`]: put as fast as the server answers, and remember what it answered
+//! - [`ledger`]: everything that was acknowledged, and the check against a restarted server
+//! - [`full_disk`]: the same when there is no room left
+
+pub mod full_disk;
+pub mod ledger;
+pub mod writers;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::differential::dice::Dice;
+use crate::etcd_server::EtcdServer;
+use crate::pace;
+use ledger::Ledger;
+
+/// Writes of a round go on for at most this long.
+const ROUND_MILLIS_MAX: u64 = 400;
+/// Progress is printed after so many rounds.
+const ROUNDS_PER_LINE: u32 = 25;
+
+/// What a loop does.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub program: PathBuf,
+    pub data: PathBuf,
+    pub rounds: u32,
+    pub writers: u32,
+    pub seed: u64,
+}
+
+/// Runs the loop and prints how it goes.
+///
+/// # Errors
+/// The first acknowledged write that is lost, or revision that went back or was used twice.
+pub fn run(plan: &Plan) -> anyhow::Result<()> {
+    println!("{} rounds, {} writers, --seed {}", plan.rounds, plan.writers, plan.seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut dice = Dice::new(plan.seed);
+    let mut ledger = Ledger::default();
+    let mut server = EtcdServer::prepare(&plan.program, &plan.data, &[]);
+    let mut slowest_start = Duration::ZERO;
+    let mut resident_bytes = 0;
+    server.start_again();
+    for round in 1..=plan.rounds {
+        runtime.block_on(round_of_writes(&mut server, plan, &mut ledger, &mut dice))?;
+        let began = pace::now();
+        server.try_start().map_err(anyhow::Error::msg).with_context(|| format!("start after kill {round}"))?;
+        slowest_start = slowest_start.max(began.elapsed());
+        resident_bytes = server.process().resident_bytes().max(resident_bytes);
+        let checked = runtime.block_on(ledger.check(server.client_url(), &mut dice));
+        checked.with_context(|| format!("after kill {round}; replay with --seed {}", plan.seed))?;
+        if round % ROUNDS_PER_LINE == 0 || round == plan.rounds {
+            println!("round {round}: {ledger}, slowest start {slowest_start:?}, memory {} MiB", resident_bytes >> 20);
+        }
+    }
+    println!("no acknowledged write lost, no revision went back, none was used twice");
+    Ok(())
+}
+
+async fn round_of_writes(
+    server: &mut EtcdServer,
+    plan: &Plan,
+    ledger: &mut Ledger,
+    dice: &mut Dice,
+) -> anyhow::Result<()> {
+    let tasks = writers::start(server.client_url(), plan.writers, ledger).await?;
+    pace::pause(Duration::from_millis(dice.below(ROUND_MILLIS_MAX))).await;
+    server.kill();
+    for task in tasks {
+        ledger.enter(task.await?)?;
+    }
+    Ok(())
+}

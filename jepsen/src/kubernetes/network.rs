@@ -1,0 +1,53 @@
+//! A network namespace of the test's own, so that etcd's and Kubernetes' fixed ports are free.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::process::Command;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::process::finish;
+
+/// The address of the one node. kubeadm refuses a loopback address.
+pub const NODE_ADDRESS: &str = "10.77.0.10";
+
+/// Exists until it is dropped.
+#[derive(Debug)]
+pub struct Network {
+    name: String,
+}
+
+impl Network {
+    /// Makes a namespace and moves the calling thread into it, with every thread and process that it starts.
+    ///
+    /// # Panics
+    /// Without root.
+    pub fn enter() -> Self {
+        let name = format!("naxos-{}", std::process::id());
+        ip(&format!("netns add {name}"));
+        let network = Network { name };
+        let path = format!("/run/netns/{}", network.name);
+        let file = File::open(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+            .unwrap_or_else(|e| panic!("enter {path}: {e}"));
+        ip("link set lo up");
+        ip(&format!("addr add {NODE_ADDRESS}/32 dev lo"));
+        ip("route add default dev lo");
+        network
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let mut command = Command::new("ip");
+        command.args(["netns", "del", &self.name]);
+        finish(command, "");
+    }
+}
+
+fn ip(arguments: &str) {
+    let mut command = Command::new("ip");
+    command.args(arguments.split(' '));
+    let ended = finish(command, "");
+    assert!(ended.success, "ip {arguments}: {}", ended.stderr);
+}

@@ -1,0 +1,142 @@
+//! The control plane that kubeadm describes: certificates, manifests, and the components started from them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::kubectl::Kubectl;
+use super::network::NODE_ADDRESS;
+use crate::etcd_server::EtcdServer;
+use crate::pace;
+use crate::process::{Process, finish};
+use crate::servers::Server;
+
+/// The version that the pinned Kubernetes module has.
+const KUBERNETES_VERSION: &str = "v1.36.3";
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// What kubeadm has written into a folder.
+#[derive(Debug)]
+pub struct Plane {
+    folder: PathBuf,
+    kubeadm: PathBuf,
+}
+
+impl Plane {
+    /// Certificates, kubeconfigs and manifests, all made by kubeadm; `None` where there is no Go.
+    ///
+    /// # Panics
+    /// If kubeadm fails.
+    pub fn from_kubeadm(folder: &Path) -> Option<Self> {
+        let plane = Plane { folder: folder.to_owned(), kubeadm: Server::Kubeadm.executable()? };
+        fs::write(plane.path("kubeadm.yaml"), plane.configuration()).expect("a file");
+        fs::create_dir(plane.path("manifests")).expect("a folder");
+        plane.phase("certs all");
+        let here = folder.display();
+        plane.phase(&format!("kubeconfig super-admin --kubeconfig-dir {here}"));
+        plane.phase(&format!("kubeconfig controller-manager --kubeconfig-dir {here}"));
+        plane.phase("etcd local --dry-run");
+        plane.phase("control-plane apiserver --dry-run");
+        Some(plane)
+    }
+
+    /// The etcd manifest's command, run by the given program under the name `etcd`; not started yet.
+    pub fn etcd(&self, program: &Path) -> EtcdServer {
+        let executable = self.path("etcd");
+        symlink(program, &executable).expect("a link");
+        EtcdServer::from_command_line(&executable, &self.command("etcd"), &self.folder)
+    }
+
+    /// kube-apiserver by its manifest; `None` where there is no Go.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub fn kube_apiserver(&self, kubectl: &Kubectl) -> Option<Process> {
+        let mut command = Command::new(Server::KubeApiserver.executable()?);
+        command.args(self.command("kube-apiserver"));
+        let process = Process::start("kube-apiserver", command);
+        let ready = pace::wait_for(START_LIMIT, || kubectl.run("get --raw /readyz").success.then_some(()));
+        assert!(ready.is_some(), "kube-apiserver does not become ready:\n{}", process.log().tail());
+        Some(process)
+    }
+
+    /// kube-controller-manager with the rights that kubeadm gives it; `None` where there is no Go.
+    pub fn kube_controller_manager(&self) -> Option<Process> {
+        let mut command = Command::new(Server::KubeControllerManager.executable()?);
+        command.args(["--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=true"]);
+        command.args(["--kube-api-qps=500", "--kube-api-burst=1000", "--concurrent-namespace-syncs=20"]);
+        command.arg(format!("--kubeconfig={}", self.path("controller-manager.conf").display()));
+        command.arg(format!("--service-account-private-key-file={}", self.path("pki/sa.key").display()));
+        command.arg(format!("--root-ca-file={}", self.path("pki/ca.crt").display()));
+        Some(Process::start("kube-controller-manager", command))
+    }
+
+    /// A client with all rights; `None` where there is no Go.
+    pub fn kubectl(&self) -> Option<Kubectl> {
+        Some(Kubectl::new(&Server::Kubectl.executable()?, &self.path("super-admin.conf"), &self.folder))
+    }
+
+    /// Every key in the store, read over mTLS with kube-apiserver's own client certificate; `None` where there is no Go.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub fn keys(&self) -> Option<Vec<String>> {
+        let mut command = Command::new(Server::Etcdctl.executable()?);
+        command.arg("--endpoints=https://127.0.0.1:2379");
+        command.arg(format!("--cacert={}", self.path("pki/etcd/ca.crt").display()));
+        command.arg(format!("--cert={}", self.path("pki/apiserver-etcd-client.crt").display()));
+        command.arg(format!("--key={}", self.path("pki/apiserver-etcd-client.key").display()));
+        command.args(["get", "/", "--prefix", "--keys-only"]);
+        let ended = finish(command, "");
+        assert!(ended.success, "etcdctl: {}", ended.stderr);
+        Some(ended.stdout.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn configuration(&self) -> String {
+        let here = self.folder.display();
+        format!(
+            "apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint:
+  advertiseAddress: {NODE_ADDRESS}
+  bindPort: 6443
+nodeRegistration:
+  name: n0
+  criSocket: unix:///run/none.sock
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: {KUBERNETES_VERSION}
+certificatesDir: {here}/pki
+etcd:
+  local:
+    dataDir: {here}/etcd-data
+"
+        )
+    }
+
+    fn phase(&self, words: &str) {
+        let mut command = Command::new(&self.kubeadm);
+        command.args(["init", "phase"]).args(words.split(' '));
+        command.arg("--config").arg(self.path("kubeadm.yaml"));
+        command.env("KUBEADM_INIT_DRYRUN_DIR", self.path("manifests"));
+        let ended = finish(command, "");
+        assert!(ended.success, "kubeadm init phase {words}: {}{}", ended.stdout, ended.stderr);
+    }
+
+    /// The arguments of the manifest's container, as they stand.
+    fn command(&self, name: &str) -> Vec<String> {
+        let manifest = self.path("manifests").join(format!("{name}.yaml"));
+        let text = fs::read_to_string(&manifest).unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));
+        let lines = text.lines().skip_while(|line| line.trim() != "- command:").skip(1);
+        let items: Vec<_> = lines.map_while(|line| line.strip_prefix("    - ")).map(str::to_owned).collect();
+        assert_eq!(items.first().map(String::as_str), Some(name), "the command in {}", manifest.display());
+        items[1..].to_vec()
+    }
+}

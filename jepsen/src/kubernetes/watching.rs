@@ -1,0 +1,79 @@
+//! A kubectl watch that must never end, and must miss nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::kubectl::{Kubectl, named, printed};
+use crate::pace;
+use crate::process::Process;
+
+const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
+
+/// A running `kubectl get --watch`.
+#[derive(Debug)]
+pub struct Watching {
+    process: Process,
+    what: String,
+}
+
+/// One event of a watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub kind: String,
+    pub name: String,
+    pub resource_version: u64,
+}
+
+impl Watching {
+    /// Starts watching `what`, such as `configmaps -n work`, from its present state on.
+    pub fn start(kubectl: &Kubectl, what: &str) -> Self {
+        let process = kubectl.start(&format!("get {what} --watch --output-watch-events -o json"));
+        Watching { process, what: what.to_owned() }
+    }
+
+    /// All events so far.
+    pub fn events(&self) -> Vec<Seen> {
+        let text = self.process.log().lines().join("\n");
+        let events = printed(&text);
+        let seen = events.iter().map(|event| {
+            let object = named(&event["object"]);
+            let kind = event["type"].as_str().unwrap_or_default().to_owned();
+            Seen { kind, name: object.name, resource_version: object.resource_version }
+        });
+        seen.collect()
+    }
+
+    /// The watch still runs, its versions only grow, no object was added twice, and each of `versions` was seen.
+    ///
+    /// # Panics
+    /// If one of that does not hold.
+    pub fn missed_nothing(&mut self, versions: &BTreeSet<u64>) {
+        let complete = pace::wait_for(DELIVERY_LIMIT, || {
+            let seen: BTreeSet<u64> = self.events().iter().map(|event| event.resource_version).collect();
+            versions.is_subset(&seen).then_some(())
+        });
+        let events = self.events();
+        let seen: BTreeSet<u64> = events.iter().map(|event| event.resource_version).collect();
+        let missed: Vec<_> = versions.difference(&seen).collect();
+        assert!(complete.is_some(), "the watch of {} missed the versions {missed:?}", self.what);
+        assert!(
+            self.process.wait(Duration::ZERO).is_none(),
+            "the watch of {} ended: {}",
+            self.what,
+            self.process.log().tail()
+        );
+        let mut present = BTreeSet::new();
+        for pair in events.windows(2) {
+            let sorted = pair[0].resource_version < pair[1].resource_version;
+            assert!(sorted, "the watch of {} went back: {pair:?}", self.what);
+        }
+        for event in &events {
+            let expected = match event.kind.as_str() {
+                "ADDED" => present.insert(event.name.clone()),
+                "DELETED" => present.remove(&event.name),
+                _ => present.contains(&event.name),
+            };
+            assert!(expected, "the watch of {} has a gap before {event:?}", self.what);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A cluster as kubeadm makes it, with its etcd command line run unchanged, killed ten times under work.
+#![cfg(test)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use naxos_jepsen::kubernetes::nemesis::Nemesis;
+use naxos_jepsen::kubernetes::network::Network;
+use naxos_jepsen::kubernetes::plane::Plane;
+use naxos_jepsen::kubernetes::probe;
+use naxos_jepsen::kubernetes::watching::Watching;
+use naxos_jepsen::kubernetes::work::{
+    WIDGETS, change_config_maps, come_and_go, create_widgets, delete_namespaces, deploy, page_widgets, prepare,
+};
+use naxos_jepsen::machine::{self, WholeMachine};
+use naxos_jepsen::pace;
+use naxos_jepsen::servers::Server;
+
+const KILLS: u32 = 10;
+const SERVICE_BETWEEN_KILLS: Duration = Duration::from_secs(3);
+const WIDGET_COUNT: usize = 1_000;
+const PAGE: usize = 100;
+const PODS: usize = 50;
+/// What kube-apiserver logs when it has lost the history and every watch starts anew.
+const HISTORY_LOST: &str = "Terminating all watchers from cacher";
+const PROBES: &str = "127.0.0.1:2381";
+
+/// Nothing where Go or root is missing.
+fn survives_ten_kills(program: &Path) -> Option<()> {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let _network = Network::enter();
+    let plane = Plane::from_kubeadm(folder.path())?;
+    let mut etcd = plane.etcd(program);
+    etcd.start_again();
+    for path in ["/livez", "/readyz"] {
+        let (code, body) = probe::get(PROBES, path).expect("the probe's port answers");
+        assert_eq!((code, body.trim()), (200, "ok"), "{path}");
+    }
+    let kubectl = plane.kubectl()?;
+    let apiserver = plane.kube_apiserver(&kubectl)?;
+    let _controllers = plane.kube_controller_manager()?;
+    prepare(&kubectl, &["work", "batch"]);
+    let mut maps_watched =
+        Watching::start(&kubectl, "configmaps -n work --field-selector=metadata.name!=kube-root-ca.crt");
+    let mut widgets_watched = Watching::start(&kubectl, &format!("{WIDGETS} -n batch"));
+
+    let nemesis = Nemesis::start(etcd, KILLS, SERVICE_BETWEEN_KILLS);
+    let own = kubectl.clone();
+    let creating = pace::thread("widgets", move || create_widgets(&own, "batch", WIDGET_COUNT));
+    let own = kubectl.clone();
+    let deploying = pace::thread("deployment", move || {
+        deploy(&own, "work", PODS);
+        come_and_go(&own, "passing");
+    });
+    let maps = change_config_maps(&kubectl, "work", 20, || nemesis.is_done());
+    let etcd = nemesis.join();
+    let widgets = creating.join().expect("the widgets were created");
+    deploying.join().expect("the deployment was made, and a namespace came and went");
+
+    maps.is_what_is_there(&kubectl, "configmaps -n work");
+    widgets.is_what_is_there(&kubectl, &format!("{WIDGETS} -n batch"));
+    assert_eq!(page_widgets(&kubectl, "batch", PAGE), vec![PAGE; WIDGET_COUNT / PAGE]);
+    maps_watched.missed_nothing(&maps.versions);
+    widgets_watched.missed_nothing(&widgets.versions);
+
+    delete_namespaces(&kubectl, &["work", "batch"]);
+    let keys = plane.keys()?;
+    let left: Vec<_> =
+        keys.iter().filter(|key| ["work", "batch", "passing"].iter().any(|gone| names(key, gone))).collect();
+    assert!(left.is_empty() && keys.len() > 10, "of deleted namespaces there is left: {left:?}");
+    assert_eq!(probe::get(PROBES, "/readyz").expect("the probe's port answers").0, 200);
+    assert_eq!(apiserver.log().matching(HISTORY_LOST), Vec::<String>::new(), "{}", etcd.log().tail());
+    Some(())
+}
+
+/// The key belongs to the namespace, or is it.
+fn names(key: &str, namespace: &str) -> bool {
+    // Events of the namespace object itself live in the namespace `default`.
+    key.split('/').any(|part| part == namespace)
+}
+
+/// Root, and the machine to itself; `None` where it may not run.
+fn machine_for_it() -> Option<WholeMachine> {
+    (machine::has_go() && machine::is_root()).then(WholeMachine::take)
+}
+
+#[test]
+fn a_kubeadm_cluster_on_naxos_survives_ten_kills() {
+    let Some(_machine) = machine_for_it() else { return };
+    survives_ten_kills(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")));
+}
+
+/// With `NAXOS_PROVE=1`: a failure here is the test's own.
+#[test]
+fn a_kubeadm_cluster_on_etcd_survives_ten_kills() {
+    if std::env::var_os("NAXOS_PROVE").is_none() {
+        return println!("skipped: proves the test itself, with NAXOS_PROVE=1");
+    }
+    let Some(_machine) = machine_for_it() else { return };
+    let Some(etcd) = Server::Etcd.executable() else { return };
+    survives_ten_kills(&etcd);
+}

@@ -1,0 +1,22 @@
+//! The MetaStore replica: one versioned register on openraft, the only place of consensus (Delos, OSDI'20, section 3.2).
+//!
+//! - [`MetaReplica`]: the replica, a [`MetaStore`](naxos_proto::contracts::MetaStore); runs on one control Worker
+//! - `log_store`: openraft's log and vote as raft records of the unit's journal; entries also in memory
+//! - `register`: the state machine; rebuilt at start from the last snapshot in the journal and the entries behind it
+//! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes
+//!
+//! Invariants: a vote or entry is durable before openraft hears that it is; the register changes by committed entries
+//! only; a read is answered behind a quorum's word that this replica still leads.
+
+mod config;
+mod log_store;
+mod peers;
+mod register;
+mod replica;
+mod request;
+mod seeded_runtime;
+mod types;
+
+pub use config::MetaConfig;
+pub use peers::{MetaPeers, NoPeers, PeerError};
+pub use replica::MetaReplica;

@@ -1,0 +1,166 @@
+//! [`Register`]: the state machine, one versioned value.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use openraft::storage::{RaftStateMachine, Snapshot, SnapshotMeta};
+use openraft::{EmptyNode, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, StoredMembership};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::meta::log_store::{from_json, to_json, write_raft};
+use crate::meta::types::{Answer, Entry, LogId, Put, StorageError, TypeConfig, Value};
+use crate::open_error::OpenError;
+use crate::serve::Unit;
+use crate::unit::{RaftChange, RaftLog};
+
+type Membership = StoredMembership<u64, EmptyNode>;
+type Meta = SnapshotMeta<u64, EmptyNode>;
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    value: Value,
+    applied: Option<LogId>,
+    membership: Membership,
+}
+
+/// A snapshot as the journal holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Saved {
+    meta: Meta,
+    value: Value,
+}
+
+/// Clones share the register.
+#[derive(Clone)]
+pub(crate) struct Register {
+    unit: Arc<Unit>,
+    state: Arc<Mutex<State>>,
+    saved: Arc<Mutex<Option<Saved>>>,
+}
+
+impl Value {
+    /// Compare-and-swap.
+    fn put(&mut self, put: Put) -> Answer {
+        if put.expected != self.version {
+            return Answer::Conflict(self.clone());
+        }
+        *self = Value { version: self.version + 1, bytes: put.bytes };
+        Answer::Ok(self.version)
+    }
+}
+
+impl Register {
+    /// The register as of the journal's last snapshot; openraft applies the entries behind it again.
+    pub(crate) fn new(unit: Arc<Unit>, log: &RaftLog) -> Result<Self, OpenError> {
+        let saved: Option<Saved> = log.snapshot.as_deref().map(from_json).transpose()?;
+        let state = saved.as_ref().map(Saved::state).unwrap_or_default();
+        Ok(Self { unit, state: Arc::new(Mutex::new(state)), saved: Arc::new(Mutex::new(saved)) })
+    }
+
+    /// The value that is applied here.
+    pub(crate) fn value(&self) -> Value {
+        self.state.lock().value.clone()
+    }
+
+    async fn save(&self, saved: Saved) -> Result<(), StorageError> {
+        let written = write_raft(&self.unit, RaftChange::Snapshot(to_json(&saved))).await;
+        written.map_err(|e| StorageIOError::write_snapshot(Some(saved.meta.signature()), &e))?;
+        *self.saved.lock() = Some(saved);
+        Ok(())
+    }
+}
+
+impl Saved {
+    fn state(&self) -> State {
+        State {
+            value: self.value.clone(),
+            applied: self.meta.last_log_id,
+            membership: self.meta.last_membership.clone(),
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot<TypeConfig> {
+        let data = Cursor::new(to_json(&self.value).to_vec());
+        Snapshot { meta: self.meta.clone(), snapshot: Box::new(data) }
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Register {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
+        let State { value, applied, membership } = self.state.lock().clone();
+        let snapshot_id = applied.map_or_else(|| "empty".to_owned(), |id| format!("{}-{}", id.leader_id, id.index));
+        let meta = Meta { last_log_id: applied, last_membership: membership, snapshot_id };
+        let saved = Saved { meta, value };
+        let snapshot = saved.snapshot();
+        self.save(saved).await?;
+        Ok(snapshot)
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for Register {
+    type SnapshotBuilder = Register;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), StorageError> {
+        let state = self.state.lock();
+        Ok((state.applied, state.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Answer>, StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut state = self.state.lock();
+        let mut answers = Vec::new();
+        for entry in entries {
+            state.applied = Some(entry.log_id);
+            answers.push(match entry.payload {
+                EntryPayload::Blank => Answer::None,
+                EntryPayload::Normal(put) => state.value.put(put),
+                EntryPayload::Membership(membership) => {
+                    state.membership = StoredMembership::new(Some(entry.log_id), membership);
+                    Answer::None
+                }
+            });
+        }
+        Ok(answers)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
+        self.clone()
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+        Ok(Box::default())
+    }
+
+    async fn install_snapshot(&mut self, meta: &Meta, snapshot: Box<Cursor<Vec<u8>>>) -> Result<(), StorageError> {
+        let value: Result<Value, _> = serde_json::from_slice(snapshot.get_ref());
+        let value = value.map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
+        let saved = Saved { meta: meta.clone(), value };
+        let state = saved.state();
+        self.save(saved).await?;
+        *self.state.lock() = state;
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
+        Ok(self.saved.lock().as_ref().map(Saved::snapshot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_put_needs_the_version_that_is_there() {
+        let mut value = Value::default();
+        let put = |expected, text: &str| Put { expected, bytes: text.as_bytes().to_vec() };
+        assert_eq!(value.put(put(0, "a")), Answer::Ok(1));
+        assert_eq!(value.put(put(0, "b")), Answer::Conflict(value.clone()));
+        assert_eq!(value.put(put(1, "c")), Answer::Ok(2));
+        assert_eq!(value.bytes, b"c");
+    }
+}

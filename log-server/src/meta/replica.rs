@@ -1,0 +1,242 @@
+//! [`MetaReplica`]: one replica of the register.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use naxos_proto::contracts::{MetaError, MetaStore, PutOutcome, Versioned};
+use naxos_proto::ids::{ChainVersion, StorageId};
+use naxos_proto::seams::{Clock, Seams, WorkerHandle, start};
+use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
+use openraft::{EmptyNode, SnapshotPolicy};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::LogServer;
+use crate::meta::log_store::{LogStore, to_json};
+use crate::meta::peers::Networks;
+use crate::meta::register::Register;
+use crate::meta::request::{CallError, Request};
+use crate::meta::seeded_runtime::seed_thread;
+use crate::meta::types::{Put, Raft, Value};
+use crate::meta::{MetaConfig, MetaPeers, PeerError};
+use crate::open_error::OpenError;
+
+/// Between two attempts to find the leader.
+const RETRY: Duration = Duration::from_millis(10);
+/// Applied entries that are kept behind a snapshot for replicas that lag a little.
+const ENTRIES_KEPT: u64 = 4;
+
+/// One replica. Calls may come from any thread and runtime.
+pub struct MetaReplica {
+    storage: StorageId,
+    raft: Raft,
+    register: Register,
+    peers: Arc<dyn MetaPeers>,
+    clock: Arc<dyn Clock>,
+    config: MetaConfig,
+    stop: CancellationToken,
+    worker: Mutex<Option<WorkerHandle>>,
+}
+
+fn raft_config(config: &MetaConfig) -> Result<openraft::Config, OpenError> {
+    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    let raft = openraft::Config {
+        cluster_name: "naxos-meta".to_owned(),
+        heartbeat_interval: millis(config.heartbeat),
+        election_timeout_min: millis(config.election_min),
+        election_timeout_max: millis(config.election_max),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_entries),
+        max_in_snapshot_log_to_keep: ENTRIES_KEPT,
+        ..openraft::Config::default()
+    };
+    let expected = "such that heartbeat < election_min < election_max, in whole milliseconds";
+    raft.validate().map_err(|_| OpenError::Config { field: "the metadata store's time-outs", expected })
+}
+
+/// What the control Worker does: it owns the runtime on which openraft's tasks live.
+async fn run(
+    seed: u64,
+    storage: StorageId,
+    config: openraft::Config,
+    voters: Vec<StorageId>,
+    stores: (LogStore, Register, Networks),
+    ready: oneshot::Sender<Result<Raft, OpenError>>,
+    stop: CancellationToken,
+) {
+    seed_thread(seed);
+    let (log, register, networks) = stores;
+    let meta = |e: &dyn std::fmt::Display| OpenError::Meta(e.to_string());
+    let raft = match Raft::new(storage.0, Arc::new(config), networks, log, register).await {
+        Ok(raft) => raft,
+        Err(e) => return drop(ready.send(Err(meta(&e)))),
+    };
+    let begun = async {
+        // A register that was ever initialised knows its voters; all of the first ones may say so, with equal lists.
+        if !voters.is_empty() && !raft.is_initialized().await.map_err(|e| meta(&e))? {
+            let members: BTreeMap<u64, EmptyNode> = voters.iter().map(|id| (id.0, EmptyNode {})).collect();
+            raft.initialize(members).await.map_err(|e| meta(&e))?;
+        }
+        Ok(raft.clone())
+    };
+    // A starter that left drops the replica, and with it the token's last holder; the Worker ends by `stop`.
+    let _ = ready.send(begun.await);
+    stop.cancelled().await;
+    if let Err(e) = raft.shutdown().await {
+        tracing::warn!(error = %e, "the metadata store's task ended badly");
+    }
+}
+
+impl MetaReplica {
+    /// Starts the replica that lives in `server`'s journal, on a Worker of its own. At most one per server.
+    ///
+    /// On the first start of all it begins with `config.voters`; later the register itself knows them.
+    /// # Cancel safety
+    /// Dropped halfway, cancel `stop`.
+    pub async fn start(
+        server: &LogServer,
+        seams: &Seams,
+        config: MetaConfig,
+        peers: Arc<dyn MetaPeers>,
+        stop: CancellationToken,
+    ) -> Result<Arc<MetaReplica>, OpenError> {
+        let unit = server.unit().clone();
+        let storage = server.storage_id();
+        let log = LogStore::new(unit.clone(), server.raft())?;
+        let register = Register::new(unit, server.raft())?;
+        let raft_config = raft_config(&config)?;
+        let (ready, started) = oneshot::channel();
+        let seed = seams.entropy.u64();
+        let voters = config.voters.clone();
+        let stores = (log, register.clone(), Networks(peers.clone()));
+        let worker = start(seams.worker.as_ref(), "meta", stop.clone(), move |stop| {
+            run(seed, storage, raft_config, voters, stores, ready, stop)
+        });
+        let raft = started.await.map_err(|_| OpenError::Meta("its worker ended at once".to_owned()))??;
+        let clock = seams.clock.clone();
+        let worker = Mutex::new(Some(worker));
+        Ok(Arc::new(MetaReplica { storage, raft, register, peers, clock, config, stop, worker }))
+    }
+
+    /// Answers a request that came through another replica's [`MetaPeers`].
+    pub async fn serve(&self, request: Bytes) -> Result<Bytes, PeerError> {
+        let request = serde_json::from_slice(&request)
+            .map_err(|e| PeerError::Unreachable(self.storage, format!("the request does not decode: {e}")))?;
+        Ok(match request {
+            Request::Append(rpc) => to_json(&self.raft.append_entries(rpc).await),
+            Request::Vote(rpc) => to_json(&self.raft.vote(rpc).await),
+            Request::Snapshot(rpc) => to_json(&self.raft.install_snapshot(rpc).await),
+            Request::Get => to_json(&self.get_here().await),
+            Request::Put(put) => to_json(&self.put_here(put).await),
+        })
+    }
+
+    /// The leader that this replica knows of.
+    pub fn leader(&self) -> Option<StorageId> {
+        self.raft.metrics().borrow().current_leader.map(StorageId)
+    }
+
+    /// Ends the replica and its Worker; the error is the text of a panic.
+    pub async fn shutdown(&self) -> Result<(), String> {
+        self.stop.cancel();
+        let worker = self.worker.lock().take();
+        match worker {
+            Some(worker) => worker.join().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn get_here(&self) -> Result<Value, CallError> {
+        match self.raft.ensure_linearizable().await {
+            Ok(_) => Ok(self.register.value()),
+            Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
+                Err(CallError::NotLeader(to.leader_id))
+            }
+            Err(e) => Err(CallError::Unavailable(e.to_string())),
+        }
+    }
+
+    async fn put_here(&self, put: Put) -> Result<crate::meta::types::Answer, CallError> {
+        match self.raft.client_write(put).await {
+            Ok(answer) => Ok(answer.data),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Err(CallError::NotLeader(to.leader_id)),
+            Err(RaftError::APIError(e)) => Err(CallError::Unavailable(e.to_string())),
+            Err(RaftError::Fatal(e)) => Err(CallError::Unknown(e.to_string())),
+        }
+    }
+
+    /// Carries out one attempt at the leader, here or there.
+    async fn at_leader<T: serde::de::DeserializeOwned>(
+        &self,
+        here: impl Future<Output = Result<T, CallError>>,
+        request: impl FnOnce() -> Request,
+    ) -> Result<T, CallError> {
+        let leader = match here.await {
+            Err(CallError::NotLeader(Some(leader))) if leader != self.storage.0 => leader,
+            outcome => return outcome,
+        };
+        let answer = self.peers.call(StorageId(leader), to_json(&request())).await.map_err(|e| match e {
+            PeerError::Unreachable(..) => CallError::NotLeader(None),
+            PeerError::Unknown(..) => CallError::Unknown(e.to_string()),
+        })?;
+        serde_json::from_slice::<Result<T, CallError>>(&answer)
+            .unwrap_or_else(|e| Err(CallError::Unknown(format!("the leader's answer does not decode: {e}"))))
+    }
+
+    /// Runs `attempts` until the deadline, then answers `late`.
+    async fn within<T>(
+        &self,
+        attempts: impl Future<Output = Result<T, MetaError>>,
+        late: impl FnOnce(String) -> MetaError,
+    ) -> Result<T, MetaError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(late("the replica is stopping".to_owned())),
+            outcome = attempts => outcome,
+            () = self.clock.sleep(self.config.deadline) => {
+                Err(late(format!("no answer within {} ms", self.config.deadline.as_millis())))
+            }
+        }
+    }
+}
+
+impl MetaStore for MetaReplica {
+    fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>> {
+        let attempts = async {
+            loop {
+                match self.at_leader(self.get_here(), || Request::Get).await {
+                    Ok(value) => return Ok(value.into()),
+                    // A read may be repeated, whatever became of it.
+                    Err(_) => self.clock.sleep(RETRY).await,
+                }
+            }
+        };
+        Box::pin(self.within(attempts, MetaError::Unavailable))
+    }
+
+    fn put(&self, expected: ChainVersion, bytes: Bytes) -> BoxFuture<'_, Result<PutOutcome, MetaError>> {
+        let max = self.config.value_bytes_max;
+        if bytes.len() > max {
+            return Box::pin(async move { Err(MetaError::TooLarge { len: bytes.len(), max }) });
+        }
+        let put = Put { expected: expected.0, bytes: bytes.to_vec() };
+        let attempts = async move {
+            loop {
+                match self.at_leader(self.put_here(put.clone()), || Request::Put(put.clone())).await {
+                    Ok(answer) => {
+                        let unknown = || MetaError::Unknown("the answer is of another entry".to_owned());
+                        return answer.outcome().ok_or_else(unknown);
+                    }
+                    Err(CallError::NotLeader(_)) => self.clock.sleep(RETRY).await,
+                    Err(CallError::Unavailable(text)) => return Err(MetaError::Unavailable(text)),
+                    Err(CallError::Unknown(text)) => return Err(MetaError::Unknown(text)),
+                }
+            }
+        };
+        Box::pin(self.within(attempts, MetaError::Unknown))
+    }
+}

@@ -1,0 +1,67 @@
+//! [`Fault`]: an I/O error that a disk is told to make.
+
+use std::io;
+
+/// EIO.
+const EIO: i32 = 5;
+
+/// From the `from`-th matching call on (counted from 1 when the fault is set), calls fail with EIO.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Writes to files whose path contains `path`.
+    Write {
+        /// Part of a path; empty matches all.
+        path: String,
+        /// The first one that fails.
+        from: u64,
+    },
+    /// Syncs of files whose path contains `path`. What was dirty stays dirty, and may or may not survive a crash.
+    Sync {
+        /// Part of a path; empty matches all.
+        path: String,
+        /// The first one that fails.
+        from: u64,
+    },
+    /// Reads of files whose path contains `path`.
+    Read {
+        /// Part of a path; empty matches all.
+        path: String,
+        /// The first one that fails.
+        from: u64,
+    },
+}
+
+/// What a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Write,
+    Sync,
+    Read,
+}
+
+/// A fault and how many matching calls it has seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Armed {
+    fault: Fault,
+    seen: u64,
+}
+
+impl Armed {
+    pub(crate) fn new(fault: Fault) -> Self {
+        Self { fault, seen: 0 }
+    }
+
+    /// The error that a call gets.
+    pub(crate) fn strike(&mut self, act: Act, path: &str) -> io::Result<()> {
+        let (kind, part, from) = match &self.fault {
+            Fault::Write { path, from } => (Act::Write, path, *from),
+            Fault::Sync { path, from } => (Act::Sync, path, *from),
+            Fault::Read { path, from } => (Act::Read, path, *from),
+        };
+        if kind != act || !path.contains(part.as_str()) {
+            return Ok(());
+        }
+        self.seen += 1;
+        if self.seen >= from { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,172 @@
+//! [`Image`]: one file, as programs see it and as it is on the platter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use crate::seams::sim::entropy::Generator;
+
+/// What a disk writes as one piece, or tears.
+const SECTOR_BYTES: usize = 512;
+
+/// The content that a sync in flight will make durable.
+#[derive(Debug)]
+pub(crate) struct Syncing {
+    sectors: BTreeMap<usize, Vec<u8>>,
+    len: usize,
+}
+
+/// A file. `cache` is what reads see; `durable` is what a power cut leaves for sure.
+#[derive(Debug, Default)]
+pub(crate) struct Image {
+    cache: Vec<u8>,
+    durable: Vec<u8>,
+    /// Sectors of `cache` that are not durable.
+    dirty: BTreeSet<usize>,
+    /// Sectors of a sync that has begun and not ended: they may survive or not, too.
+    in_flight: BTreeSet<usize>,
+}
+
+fn sector(content: &[u8], n: usize) -> Vec<u8> {
+    let mut out = vec![0; SECTOR_BYTES];
+    let from = (n * SECTOR_BYTES).min(content.len());
+    let to = (from + SECTOR_BYTES).min(content.len());
+    out[..to - from].copy_from_slice(&content[from..to]);
+    out
+}
+
+/// Puts `bytes` at sector `n`, as far as `content` reaches.
+fn put(content: &mut [u8], n: usize, bytes: &[u8]) {
+    let from = (n * SECTOR_BYTES).min(content.len());
+    let to = (from + bytes.len()).min(content.len());
+    content[from..to].copy_from_slice(&bytes[..to - from]);
+}
+
+impl Image {
+    pub(crate) fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        let from = usize::try_from(at).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        let found = from.checked_add(out.len()).and_then(|to| self.cache.get(from..to));
+        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    pub(crate) fn write(&mut self, at: u64, data: &[u8]) {
+        let from = usize::try_from(at).expect("a simulated file fits memory");
+        let to = from + data.len();
+        if to > self.cache.len() {
+            self.cache.resize(to, 0);
+        }
+        self.cache[from..to].copy_from_slice(data);
+        self.dirty.extend(from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES));
+    }
+
+    pub(crate) fn set_len(&mut self, len: u64) {
+        let len = usize::try_from(len).expect("a simulated file fits memory");
+        if len < self.cache.len() {
+            // What was cut is zero, should the file grow again.
+            self.dirty.extend(len / SECTOR_BYTES..self.cache.len().div_ceil(SECTOR_BYTES));
+        }
+        self.cache.resize(len, 0);
+    }
+
+    /// A sync begins: what is dirty now is what it makes durable.
+    pub(crate) fn begin_sync(&mut self) -> Syncing {
+        let dirty = std::mem::take(&mut self.dirty);
+        self.in_flight.extend(&dirty);
+        let sectors = dirty.into_iter().map(|n| (n, sector(&self.cache, n))).collect();
+        Syncing { sectors, len: self.cache.len() }
+    }
+
+    /// The sync ended well.
+    pub(crate) fn end_sync(&mut self, syncing: &Syncing) {
+        self.durable.resize(syncing.len, 0);
+        for (n, bytes) in &syncing.sectors {
+            put(&mut self.durable, *n, bytes);
+            self.in_flight.remove(n);
+        }
+    }
+
+    /// The sync failed: nobody knows what is on the platter.
+    pub(crate) fn fail_sync(&mut self, syncing: &Syncing) {
+        self.dirty.extend(syncing.sectors.keys());
+    }
+
+    /// Power is cut: each sector that is not durable is kept, torn or lost; the length is the old or the new one.
+    pub(crate) fn crash(&mut self, random: &mut Generator) {
+        let unsure: BTreeSet<usize> = self.dirty.union(&self.in_flight).copied().collect();
+        if self.cache.len() != self.durable.len() && random.below(2) == 0 {
+            self.durable.resize(self.cache.len(), 0);
+        }
+        for n in unsure {
+            let new = sector(&self.cache, n);
+            match random.below(3) {
+                0 => {}
+                1 => put(&mut self.durable, n, &new),
+                _ => {
+                    let torn = usize::try_from(random.below(SECTOR_BYTES as u64)).expect("a sector is small");
+                    put(&mut self.durable, n, &new[..torn]);
+                }
+            }
+        }
+        self.cache = self.durable.clone();
+        self.dirty.clear();
+        self.in_flight.clear();
+    }
+
+    /// What programs see, to be damaged by a test; the damage is durable.
+    pub(crate) fn damage(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        change(&mut self.cache);
+        self.durable.clone_from(&self.cache);
+        self.dirty.clear();
+    }
+
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.cache
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_synced_stays_and_the_rest_is_anyones_guess() {
+        let (mut kept, mut lost, mut torn) = (0, 0, 0);
+        for seed in 0..300 {
+            let mut image = Image::default();
+            image.write(0, &[1; 512]);
+            let syncing = image.begin_sync();
+            image.end_sync(&syncing);
+            image.write(512, &[2; 512]);
+            image.crash(&mut Generator::new(seed));
+            assert_eq!(image.content()[..512], [1; 512]);
+            match &image.content()[512..] {
+                [] => lost += 1,
+                rest if rest.iter().all(|b| *b == 2) => kept += 1,
+                rest if rest.iter().all(|b| *b == 0) => lost += 1,
+                _ => torn += 1,
+            }
+        }
+        assert!(kept > 20 && lost > 20 && torn > 20, "{kept} {lost} {torn}");
+    }
+
+    #[test]
+    fn a_sync_covers_what_was_dirty_when_it_began() {
+        let mut image = Image::default();
+        image.write(0, &[1; 512]);
+        let syncing = image.begin_sync();
+        image.write(0, &[9; 512]);
+        image.end_sync(&syncing);
+        let mut seen = BTreeSet::new();
+        for seed in 0..50 {
+            let mut copy = Image { cache: image.cache.clone(), durable: image.durable.clone(), ..Image::default() };
+            copy.dirty.clone_from(&image.dirty);
+            copy.crash(&mut Generator::new(seed));
+            seen.insert(copy.content()[0]);
+        }
+        assert_eq!(seen, BTreeSet::from([1, 9]));
+    }
+}

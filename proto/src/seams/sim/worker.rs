@@ -1,0 +1,21 @@
+//! [`TaskWorker`]: Workers as tasks of the current runtime.
+
+use crate::seams::worker::guarded;
+use crate::seams::{Body, Worker, WorkerHandle};
+use tokio_util::sync::CancellationToken;
+
+/// Starts each body by `tokio::task::spawn_local`: needs a `LocalSet`, as turmoil's hosts have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TaskWorker;
+
+impl Worker for TaskWorker {
+    fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle {
+        let (tx, handle) = WorkerHandle::new(name);
+        tokio::task::spawn_local(async move {
+            let end = guarded(stop, body).await;
+            // The receiver is gone when nobody joins: then nobody wants to know.
+            let _ = tx.send(end);
+        });
+        handle
+    }
+}

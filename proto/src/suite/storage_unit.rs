@@ -1,0 +1,322 @@
+//! The suite of [`StorageUnit`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use parking_lot::Mutex;
+
+use crate::completion::Completion;
+use crate::contracts::{
+    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitError, UnitParams,
+};
+use crate::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
+use crate::seams::Clock;
+
+const OWNER: Incarnation = Incarnation { storage: StorageId(77), boot: Boot(3) };
+/// A stream that is silent for this long has nothing to say.
+const SILENCE: Duration = Duration::from_millis(50);
+
+fn id(ordinal: u64) -> LogletId {
+    LogletId { log: LogId(9), ordinal, nonce: ordinal * 1_000 }
+}
+
+fn cell(text: &str) -> Cell {
+    Cell { payload: Bytes::copy_from_slice(text.as_bytes()), commands: 1 }
+}
+
+fn present(text: &str) -> CellState {
+    CellState::Present(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// A unit and one loglet on it.
+struct Case<'a> {
+    unit: &'a dyn StorageUnit,
+    clock: &'a dyn Clock,
+    id: LogletId,
+}
+
+impl<'a> Case<'a> {
+    async fn open(unit: &'a dyn StorageUnit, clock: &'a dyn Clock, ordinal: u64, shape: Shape) -> Case<'a> {
+        let case = Case { unit, clock, id: id(ordinal) };
+        let opened = unit.open(case.id, UnitParams { shape, incarnation: OWNER }).await;
+        assert_eq!(opened, Ok(()));
+        case
+    }
+
+    fn request(&self, at: u64, texts: &[&str], known_tail: u64) -> Store {
+        Store {
+            loglet: self.id,
+            incarnation: OWNER,
+            at: Offset(at),
+            cells: texts.iter().map(|t| cell(t)).collect(),
+            known_tail: Offset(known_tail),
+        }
+    }
+
+    async fn send(&self, store: Store) -> Result<Vec<CellOutcome>, UnitError> {
+        let (done, outcome) = Completion::channel();
+        self.unit.store(store, done);
+        outcome.await.expect("a store is answered")
+    }
+
+    async fn store(&self, at: u64, texts: &[&str], known_tail: u64) -> Vec<CellOutcome> {
+        self.send(self.request(at, texts, known_tail)).await.expect("the unit takes the store")
+    }
+
+    async fn read(&self, from: u64, to: u64) -> Vec<CellState> {
+        self.unit.read(self.id, Offset(from)..Offset(to), usize::MAX).await.expect("the unit reads")
+    }
+
+    fn tail(&self) -> LocalTail {
+        self.unit.tail_now(self.id).expect("the unit is here").expect("the loglet is open")
+    }
+}
+
+/// Runs all cases on a fresh unit.
+pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    a_loglet_exists_after_open(unit, clock).await;
+    rule_4_one_incarnation_for_life(unit, clock).await;
+    cells_are_written_once(unit, clock).await;
+    contiguous_loglets_have_no_unknown_gaps(unit, clock).await;
+    sparse_loglets_take_any_order(unit, clock).await;
+    junk_fills_what_is_empty(unit, clock).await;
+    rule_5_a_seal_is_ordered_against_stores_in_flight(unit, clock).await;
+    rule_5_a_dropped_loglet_stays_sealed(unit, clock).await;
+    trimming_forgets(unit, clock).await;
+    answers_come_in_the_order_of_the_calls(unit, clock).await;
+    reads_stop_early_but_answer_a_cell(unit, clock).await;
+    a_follower_sees_what_is_committed_in_order(unit, clock).await;
+    a_follower_of_a_trimmed_range_jumps(unit, clock).await;
+    bad_requests_are_refused(unit, clock).await;
+}
+
+async fn a_loglet_exists_after_open(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let missing = id(1);
+    let not_open = UnitError::NotOpen(missing);
+    assert_eq!(unit.tail(missing).await, Err(not_open.clone()));
+    assert_eq!(unit.seal(missing).await, Err(not_open.clone()));
+    assert_eq!(unit.trim(missing, Offset(1)).await, Err(not_open.clone()));
+    assert_eq!(unit.read(missing, Offset(0)..Offset(1), 1).await, Err(not_open.clone()));
+    let mut followed = unit.follow(missing, Offset(0));
+    assert_eq!(followed.next().await, Some(Err(not_open.clone())));
+    assert_eq!(followed.next().await, None);
+    let case = Case { unit, clock, id: missing };
+    assert_eq!(case.send(case.request(0, &["a"], 0)).await, Err(not_open));
+    let case = Case::open(unit, clock, 1, Shape::Contiguous).await;
+    let zero = Offset(0);
+    assert_eq!(case.tail(), LocalTail { tail: zero, known_tail: zero, sealed: false, trim_point: zero });
+    let again = unit.open(case.id, UnitParams { shape: Shape::Contiguous, incarnation: OWNER }).await;
+    assert_eq!(again, Ok(()), "opening again with equal parameters is no error");
+    let other = unit.open(case.id, UnitParams { shape: Shape::Sparse, incarnation: OWNER }).await;
+    assert!(matches!(other, Err(UnitError::Invalid(_))), "a loglet has one shape: {other:?}");
+}
+
+async fn rule_4_one_incarnation_for_life(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 2, Shape::Contiguous).await;
+    let asker = Incarnation { boot: Boot(4), ..OWNER };
+    let refused = UnitError::WrongIncarnation { loglet: case.id, owner: OWNER, asker };
+    let store = Store { incarnation: asker, ..case.request(0, &["a"], 0) };
+    assert_eq!(case.send(store).await, Err(refused.clone()));
+    assert_eq!(unit.fill(case.id, asker, Offset(0)).await, Err(refused.clone()));
+    let open = unit.open(case.id, UnitParams { shape: Shape::Contiguous, incarnation: asker }).await;
+    assert_eq!(open, Err(refused));
+    assert_eq!(case.tail().tail, Offset(0));
+}
+
+async fn cells_are_written_once(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    use CellOutcome::{Different, Same, Written};
+    let case = Case::open(unit, clock, 3, Shape::Contiguous).await;
+    assert_eq!(case.store(0, &["a", "b"], 0).await, [Written, Written]);
+    assert_eq!(case.store(0, &["a", "x", "c"], 0).await, [Same, Different, Written]);
+    assert_eq!(case.store(2, &["c"], 0).await, [Same]);
+    assert_eq!(case.read(0, 4).await, [present("a"), present("b"), present("c"), CellState::Absent]);
+    assert_eq!(case.tail().tail, Offset(3));
+    // Two equal stores that race: both are told the truth.
+    let (one, two) = futures::join!(case.store(3, &["d"], 0), case.store(3, &["d"], 0));
+    assert_eq!((one, two), (vec![Written], vec![Same]));
+}
+
+async fn contiguous_loglets_have_no_unknown_gaps(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    use CellOutcome::{Gap, Written};
+    let case = Case::open(unit, clock, 4, Shape::Contiguous).await;
+    assert_eq!(case.store(1, &["b", "c"], 0).await, [Gap, Gap]);
+    assert_eq!(case.store(5, &["f"], 5).await, [Written], "what is below the known tail may be skipped");
+    assert_eq!(case.store(7, &["h"], 5).await, [Gap]);
+    let absent = CellState::Absent;
+    assert_eq!(case.read(4, 7).await, [absent.clone(), present("f"), absent]);
+    assert_eq!((case.tail().tail, case.tail().known_tail), (Offset(6), Offset(5)));
+    assert_eq!(case.store(4, &["e"], 5).await, [Written], "and be repaired later");
+    assert_eq!(case.read(4, 6).await, [present("e"), present("f")]);
+    unit.advance(case.id, Offset(9));
+    assert_eq!(case.store(9, &["j"], 0).await, [Written], "`advance` counts as well");
+}
+
+async fn sparse_loglets_take_any_order(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 5, Shape::Sparse).await;
+    assert_eq!(case.store(8, &["i"], 0).await, [CellOutcome::Written]);
+    assert_eq!(case.store(2, &["c"], 0).await, [CellOutcome::Written]);
+    assert_eq!(case.store(8, &["i"], 0).await, [CellOutcome::Same]);
+    assert_eq!(case.read(2, 4).await, [present("c"), CellState::Absent]);
+    assert_eq!(case.read(8, 9).await, [present("i")]);
+    assert_eq!(case.tail().tail, Offset(9));
+}
+
+async fn junk_fills_what_is_empty(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 6, Shape::Contiguous).await;
+    case.store(0, &["a"], 0).await;
+    assert_eq!(unit.fill(case.id, OWNER, Offset(1)).await, Ok(CellOutcome::Written));
+    assert_eq!(unit.fill(case.id, OWNER, Offset(1)).await, Ok(CellOutcome::Same));
+    assert_eq!(unit.fill(case.id, OWNER, Offset(0)).await, Ok(CellOutcome::Different));
+    assert_eq!(unit.fill(case.id, OWNER, Offset(9)).await, Ok(CellOutcome::Gap));
+    assert_eq!(case.store(1, &["b"], 0).await, [CellOutcome::Different], "junk is for ever");
+    assert_eq!(case.read(0, 2).await, [present("a"), CellState::Junk]);
+}
+
+async fn rule_5_a_seal_is_ordered_against_stores_in_flight(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 7, Shape::Contiguous).await;
+    let (before, in_flight) = Completion::channel();
+    unit.store(case.request(0, &["a", "b"], 0), before);
+    let sealing = unit.seal(case.id);
+    let (after, late) = Completion::channel();
+    unit.store(case.request(2, &["c"], 2), after);
+    assert_eq!(in_flight.await, Some(Ok(vec![CellOutcome::Written; 2])));
+    let sealed = sealing.await.expect("the unit seals");
+    assert_eq!((sealed.tail, sealed.sealed), (Offset(2), true));
+    assert_eq!(late.await, Some(Ok(vec![CellOutcome::Sealed])));
+    assert_eq!(unit.seal(case.id).await.map(|t| t.tail), Ok(Offset(2)), "sealing again is no error");
+    assert_eq!(case.store(0, &["a"], 0).await, [CellOutcome::Sealed]);
+    assert_eq!(unit.fill(case.id, OWNER, Offset(2)).await, Ok(CellOutcome::Sealed));
+    assert_eq!(case.read(0, 3).await, [present("a"), present("b"), CellState::Absent]);
+    assert!(case.tail().sealed);
+}
+
+async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 8, Shape::Contiguous).await;
+    case.store(0, &["a"], 1).await;
+    let mut followed = unit.follow(case.id, Offset(1));
+    assert_eq!(unit.drop_loglet(case.id).await, Ok(()));
+    assert_eq!(unit.drop_loglet(case.id).await, Ok(()), "dropping again is no error");
+    let dropped = UnitError::Dropped(case.id);
+    assert_eq!(unit.tail(case.id).await, Err(dropped.clone()));
+    assert_eq!(case.send(case.request(1, &["b"], 1)).await, Err(dropped.clone()));
+    assert_eq!(unit.read(case.id, Offset(0)..Offset(1), 1).await, Err(dropped.clone()));
+    let open = unit.open(case.id, UnitParams { shape: Shape::Contiguous, incarnation: OWNER }).await;
+    assert_eq!(open, Err(dropped.clone()));
+    let ends = async { while followed.next().await.is_some_and(|item| item != Err(dropped.clone())) {} };
+    ends.await;
+    // An id that was never opened here can be dropped too: the loser of a race may still be asked to open.
+    let never = LogletId { nonce: 1, ..case.id };
+    assert_eq!(unit.drop_loglet(never).await, Ok(()));
+    assert_eq!(unit.tail(never).await, Err(UnitError::Dropped(never)));
+}
+
+async fn trimming_forgets(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 10, Shape::Contiguous).await;
+    case.store(0, &["a", "b", "c", "d"], 4).await;
+    assert_eq!(unit.trim(case.id, Offset(2)).await, Ok(()));
+    let trimmed = CellState::Trimmed;
+    assert_eq!(case.read(0, 4).await, [trimmed.clone(), trimmed, present("c"), present("d")]);
+    assert_eq!(unit.trim(case.id, Offset(1)).await, Ok(()));
+    assert_eq!(case.tail().trim_point, Offset(2), "a trim point never falls");
+    assert_eq!(case.store(1, &["b"], 4).await, [CellOutcome::Different]);
+    assert_eq!(unit.seal(case.id).await.map(|t| t.trim_point), Ok(Offset(2)));
+    assert_eq!(unit.trim(case.id, Offset(4)).await, Ok(()), "a sealed loglet is trimmed, too");
+    assert_eq!(case.tail().trim_point, Offset(4));
+}
+
+async fn answers_come_in_the_order_of_the_calls(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    const STORES: u64 = 50;
+    let case = Case::open(unit, clock, 11, Shape::Contiguous).await;
+    let answered = Arc::new(Mutex::new(Vec::new()));
+    for n in 0..STORES {
+        let answered = answered.clone();
+        let note = move |outcome: Result<Vec<CellOutcome>, UnitError>| {
+            assert_eq!(outcome, Ok(vec![CellOutcome::Written]));
+            answered.lock().push(n);
+        };
+        unit.store(case.request(n, &["x"], n), Completion::new(note));
+    }
+    let last = case.store(STORES, &["y"], STORES).await;
+    assert_eq!(last, [CellOutcome::Written]);
+    assert_eq!(*answered.lock(), (0..STORES).collect::<Vec<_>>());
+}
+
+async fn reads_stop_early_but_answer_a_cell(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 12, Shape::Contiguous).await;
+    let long = "x".repeat(1_000);
+    case.store(0, &[&long, &long, &long], 0).await;
+    for (max, cells) in [(0, 1), (999, 1), (1_000, 1), (2_500, 2), (3_000, 3), (usize::MAX, 3)] {
+        let read = unit.read(case.id, Offset(0)..Offset(3), max).await.expect("the unit reads");
+        assert_eq!(read, vec![present(&long); cells], "at most {max} bytes");
+    }
+    assert_eq!(case.read(2, 2).await, []);
+}
+
+/// The next item, which must come.
+async fn next(stream: &mut futures::stream::BoxStream<'static, Result<Followed, UnitError>>) -> Followed {
+    stream.next().await.expect("the stream goes on").expect("without an error")
+}
+
+async fn a_follower_sees_what_is_committed_in_order(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 13, Shape::Contiguous).await;
+    case.store(0, &["a", "b"], 1).await;
+    let mut followed = unit.follow(case.id, Offset(0));
+    assert_eq!(next(&mut followed).await, Followed::Cells { at: Offset(0), cells: vec![present("a")] });
+    let silent = tokio_silence(case.clock, &mut followed).await;
+    assert_eq!(silent, None, "a cell that is not known to be committed is not sent");
+    unit.advance(case.id, Offset(2));
+    assert_eq!(next(&mut followed).await, Followed::Cells { at: Offset(1), cells: vec![present("b")] });
+    unit.advance(case.id, Offset(4));
+    assert_eq!(next(&mut followed).await, Followed::KnownTail(Offset(4)), "it comes alone where no cell carries it");
+    assert_eq!(case.store(4, &["e"], 5).await, [CellOutcome::Written]);
+    let absent = CellState::Absent;
+    let (mut at, mut cells) = (Offset(2), Vec::new());
+    while cells.len() < 3 {
+        match next(&mut followed).await {
+            Followed::Cells { at: from, cells: some } => {
+                assert_eq!(from, at);
+                at = at.plus(some.len() as u64);
+                cells.extend(some);
+            }
+            Followed::KnownTail(tail) => assert!(tail <= Offset(5)),
+            sealed @ Followed::Sealed(_) => panic!("{sealed:?}"),
+        }
+    }
+    assert_eq!(cells, [absent.clone(), absent, present("e")]);
+    unit.seal(case.id).await.expect("the unit seals");
+    assert_eq!(next(&mut followed).await, Followed::Sealed(Offset(5)));
+    assert_eq!(followed.next().await, None);
+}
+
+/// The next item, or `None` after a while of silence.
+async fn tokio_silence(
+    clock: &dyn Clock,
+    stream: &mut futures::stream::BoxStream<'static, Result<Followed, UnitError>>,
+) -> Option<Option<Result<Followed, UnitError>>> {
+    tokio::select! {
+        biased;
+        item = stream.next() => Some(item),
+        () = clock.sleep(SILENCE) => None,
+    }
+}
+
+async fn a_follower_of_a_trimmed_range_jumps(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 14, Shape::Contiguous).await;
+    case.store(0, &["a", "b", "c"], 3).await;
+    unit.trim(case.id, Offset(2)).await.expect("the unit trims");
+    let mut followed = unit.follow(case.id, Offset(0));
+    assert_eq!(next(&mut followed).await, Followed::Cells { at: Offset(0), cells: vec![CellState::Trimmed] });
+    assert_eq!(next(&mut followed).await, Followed::Cells { at: Offset(2), cells: vec![present("c")] });
+}
+
+async fn bad_requests_are_refused(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 15, Shape::Contiguous).await;
+    let refused = case.send(case.request(0, &[], 0)).await;
+    assert!(matches!(refused, Err(UnitError::Invalid(_))), "a store without cells: {refused:?}");
+    let refused = case.send(case.request(u64::MAX, &["a", "b"], 0)).await;
+    assert!(matches!(refused, Err(UnitError::Invalid(_))), "a store past the last offset: {refused:?}");
+    let refused = unit.fill(case.id, OWNER, Offset(u64::MAX)).await;
+    assert!(matches!(refused, Err(UnitError::Invalid(_))), "a fill at the last offset: {refused:?}");
+}

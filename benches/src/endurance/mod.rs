@@ -1,22 +1,7 @@
-//! The long runs.
-pub mod soak {
-    #[derive(Debug, clap::Args)]
-    pub struct Args {}
-    pub fn run(_: &Args) -> anyhow::Result<bool> {
-        Ok(true)
-    }
-}
-pub mod disturb {
-    #[derive(Debug, clap::Args)]
-    pub struct Args {}
-    pub fn run(_: Args) -> anyhow::Result<bool> {
-        Ok(true)
-    }
-}
-pub mod million {
-    #[derive(Debug, clap::Args)]
-    pub struct Args {}
-    pub fn run(_: &Args) -> anyhow::Result<bool> {
-        Ok(true)
-    }
-}
+//! The long runs: what a server is like after an hour, beside its own housekeeping, and with a million keys.
+
+pub mod disturb;
+mod disturbance;
+mod flatness;
+pub mod million;
+pub mod soak;

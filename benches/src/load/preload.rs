@@ -17,7 +17,11 @@ const PUTS_PER_TXN: u64 = 100;
 /// Bytes of values in one transaction; etcd's own limit is 1.5 MiB (`--max-request-bytes`).
 const TXN_BYTES_MAX: usize = 1 << 20;
 
-/// A number of keys that a full count may be asked for without the caller noticing.
+/// Keys are put in an order of their own, as a store has them that was used for a while: neighbours by key are no
+/// neighbours by revision. The step is a prime.
+const SCATTER: u64 = 7919;
+
+/// How long a server may take to count them.
 const COUNT_LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// Puts every key of `keys`, unless they are all there; gives the revision after it.
@@ -61,7 +65,8 @@ async fn put_lane(connection: &Connection, endpoint: &Endpoint, keys: &Keys, val
     let mut first = lane * per_txn as u64;
     while first < keys.count {
         let put = |n| {
-            let put = pb::PutRequest { key: keys.key(n), value: values.value(), ..Default::default() };
+            let put =
+                pb::PutRequest { key: keys.key(scattered(n, keys.count)), value: values.value(), ..Default::default() };
             pb::RequestOp { request: Some(pb::request_op::Request::RequestPut(put)) }
         };
         let success = (first..keys.count.min(first + per_txn as u64)).map(put).collect();
@@ -69,4 +74,23 @@ async fn put_lane(connection: &Connection, endpoint: &Endpoint, keys: &Keys, val
         first += LANES * per_txn as u64;
     }
     Ok(())
+}
+
+/// A permutation of the numbers below `count`.
+fn scattered(n: u64, count: u64) -> u64 {
+    if count.is_multiple_of(SCATTER) { n } else { n * SCATTER % count }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_put_once() {
+        for count in [1, 2, 1000, SCATTER, 3 * SCATTER] {
+            let mut numbers: Vec<_> = (0..count).map(|n| scattered(n, count)).collect();
+            numbers.sort_unstable();
+            assert!(numbers.into_iter().eq(0..count), "{count}");
+        }
+    }
 }

@@ -76,7 +76,8 @@ fn parse(bytes: &[u8]) -> Result<(StorageId, LogId), OpenError> {
         Some(found) => return Err(OpenError::Version { found, known: FORMAT_VERSION }),
         None => return Err(OpenError::Format("expected a number as \"version\"".to_owned())),
     }
-    let file: FormatFile = serde_json::from_value(value).map_err(|e| OpenError::Format(e.to_string()))?;
+    let file: FormatFile = serde_json::from_value(value)
+        .map_err(|e| OpenError::Format(format!("expected the fields of format version {FORMAT_VERSION}: {e}")))?;
     if file.crc32 != file.crc() {
         return Err(OpenError::Format(format!("expected \"crc32\": {}, found {}", file.crc(), file.crc32)));
     }

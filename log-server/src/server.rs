@@ -160,7 +160,7 @@ async fn write_boot(
     let change = Change::Boot(boot);
     let mut drafts = Vec::new();
     if journal.room() < crate::journal::batch_bytes_bound(1_024) {
-        let spare = spares.take().await.map_err(|room| OpenError::Unit(room.refusal()))?;
+        let spare = spares.take(crate::journal::For::Metadata).await.map_err(|room| OpenError::Unit(room.refusal()))?;
         journal.sync().await.map_err(|e| OpenError::io("journal", e))?;
         journal.roll(spare);
         live.insert(journal.segment(), 0);

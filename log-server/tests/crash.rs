@@ -66,10 +66,8 @@ async fn step(unit: &Arc<Unit>, model: &Shared, id: LogletId, random: &SeededEnt
         }
         2..=4 => {
             let up_to = known.trim_acked + random.u64() % (known.next - known.trim_acked + 1);
-            let mut asked = model.lock();
-            let k = asked.loglets.get_mut(&id).unwrap();
-            k.trim_asked = k.trim_asked.max(up_to);
-            drop(asked);
+            let ask = |k: &mut Known| k.trim_asked = k.trim_asked.max(up_to);
+            ask(model.lock().loglets.get_mut(&id).unwrap());
             if unit.trim(id, Offset(up_to)).await.is_ok() {
                 model.lock().loglets.get_mut(&id).unwrap().trim_acked = up_to.max(known.trim_acked);
             }

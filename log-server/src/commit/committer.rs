@@ -13,7 +13,7 @@ use crate::commit::pacing::Pacing;
 use crate::commit::rooms::Rooms;
 use crate::commit::{Command, Queue};
 use crate::config::SyncObserver;
-use crate::journal::{Journal, Room, SegmentFiles, SegmentNumber, Spares, batch_bytes_bound, checkpoint_bytes};
+use crate::journal::{For, Journal, Room, SegmentFiles, SegmentNumber, Spares, batch_bytes_bound, checkpoint_bytes};
 use crate::serve::{Roster, Status};
 use crate::unit::Catalog;
 
@@ -175,7 +175,7 @@ impl Committer {
                 if self.journal.room() >= batch_bytes_bound(all) + headroom {
                     return Ok(verdicts);
                 }
-                match self.roll(all, true).await? {
+                match self.roll(all, For::Stores).await? {
                     None => return Ok(Verdicts { rolled: true, ..verdicts }),
                     Some(refusal) => verdicts.stores = Some(refusal),
                 }
@@ -184,20 +184,20 @@ impl Committer {
         if metadata == 0 || self.journal.room() >= batch_bytes_bound(metadata) {
             return Ok(verdicts);
         }
-        verdicts.metadata = self.roll(metadata, false).await?;
+        verdicts.metadata = self.roll(metadata, For::Metadata).await?;
         verdicts.rolled = verdicts.metadata.is_none();
         Ok(verdicts)
     }
 
     /// Goes on in the spare segment. For stores only if another spare can be made after it: the last one is for
     /// metadata, so that trimming works on a full disk.
-    async fn roll(&mut self, bytes: u64, for_stores: bool) -> Result<Option<UnitError>, String> {
-        let spare = match self.spares.take().await {
+    async fn roll(&mut self, bytes: u64, taker: For) -> Result<Option<UnitError>, String> {
+        let spare = match self.spares.take(taker).await {
             Ok(spare) => spare,
             Err(Room::Failed(text)) => return Err(text),
             Err(room) => return Ok(Some(room.refusal())),
         };
-        if for_stores && !self.spares.has_freed() {
+        if taker == For::Stores && !self.spares.has_freed() {
             let needed = self.spares.needed_bytes();
             if let Some(free) = self.rooms.free_bytes().await.filter(|free| *free < needed) {
                 self.spares.put_back(spare);

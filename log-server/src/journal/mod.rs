@@ -35,7 +35,7 @@ pub(crate) use index::{Index, Place, PlaceKind};
 pub(crate) use record::{Draft, Kind};
 pub(crate) use recovery::{Recovered, recover};
 pub(crate) use segment_header::{SegmentNumber, segment_path};
-pub(crate) use spare::{Room, Spares};
+pub(crate) use spare::{For, Room, Spares};
 pub(crate) use writer::{Journal, create_first_segment};
 
 /// Batches start on multiples of this: no synced page is ever written again.

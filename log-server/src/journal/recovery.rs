@@ -14,7 +14,7 @@ use naxos_proto::seams::{Disk, File, OpenMode};
 use crate::journal::change_record::change_of;
 use crate::journal::checkpoint::decode_checkpoint;
 use crate::journal::record::{Draft, Kind, Seed};
-use crate::journal::scan::{Damage, Scan, scan_segment};
+use crate::journal::scan::{Damage, Scan, scan_segment, second_batch_exists};
 use crate::journal::segment_header::{BadHeader, SegmentHeader};
 use crate::journal::spare::{Spare, zero_range};
 use crate::journal::writer::Current;
@@ -152,11 +152,15 @@ async fn split_used(segments: Vec<Segment>, storage: StorageId) -> Result<(Vec<S
     let mut used = segments;
     let mut unused = Vec::new();
     while let Some(last) = used.last() {
+        let seed = Seed::new(storage, last.number);
+        let bytes = read_all(last).await?;
         let begun = match last.header {
+            // A torn first write and nothing else leaves no second batch: then the header was there and is damaged.
+            None if second_batch_exists(seed, &bytes) => {
+                return Err(damaged(last.number, 0, "the header of a segment that is in use"));
+            }
             None => false,
             Some((header, crc)) => {
-                let seed = Seed::new(storage, last.number);
-                let bytes = read_all(last).await?;
                 // Damage behind the first batch is reported by the real scan.
                 let scan = scan_segment(seed, &bytes, crc, header.first_sequence, true);
                 scan.map_or(true, |s| !s.batches.is_empty())

@@ -72,6 +72,11 @@ fn later_batch_exists(seed: Seed, bytes: &Bytes, from: u64, sequence: u64) -> bo
         .any(|at| batch_head(seed, bytes, at).is_some_and(|h| h.directory.last_synced >= sequence))
 }
 
+/// Whether a batch behind the first one lies in a segment: it was in use, whatever its header says.
+pub(crate) fn second_batch_exists(seed: Seed, bytes: &Bytes) -> bool {
+    later_batch_exists(seed, bytes, 2 * BLOCK_BYTES, 0)
+}
+
 /// Reads the records of the batch at `at`; the crc of the last one if none is damaged.
 fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch, Option<u32>) {
     let batch_end = at + head.directory.batch_bytes;

@@ -67,6 +67,17 @@ struct State {
     next: SegmentNumber,
     room: Room,
     hurry: bool,
+    /// Metadata waits: the spare may use the reserve.
+    urgent: bool,
+}
+
+/// For whom a spare is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// Cells: the reserve stays free.
+    Stores,
+    /// Trims, seals, drops and the like, which make room: the reserve may be used.
+    Metadata,
 }
 
 /// The meeting point of the committer, who takes spares and frees segments, and the Worker that makes spares.
@@ -86,7 +97,7 @@ impl Spares {
         freed: Vec<SegmentNumber>,
         next: SegmentNumber,
     ) -> Self {
-        let state = State { ready, freed, next, room: Room::Enough, hurry: false };
+        let state = State { ready, freed, next, room: Room::Enough, hurry: false, urgent: false };
         Self { state: Mutex::new(state), work: Notify::new(), made: Notify::new(), segment_bytes, reserve_bytes }
     }
 
@@ -101,7 +112,7 @@ impl Spares {
     }
 
     /// The spare, once it is ready; or why there will be none for now.
-    pub(crate) async fn take(&self) -> Result<Spare, Room> {
+    pub(crate) async fn take(&self, taker: For) -> Result<Spare, Room> {
         loop {
             let made = self.made.notified();
             {
@@ -109,6 +120,13 @@ impl Spares {
                 if let Some(spare) = state.ready.take() {
                     self.work.notify_one();
                     return Ok(spare);
+                }
+                if taker == For::Metadata && !state.urgent {
+                    state.urgent = true;
+                    if matches!(state.room, Room::Full { .. }) {
+                        state.room = Room::Enough;
+                        self.work.notify_one();
+                    }
                 }
                 if state.room != Room::Enough {
                     return Err(state.room.clone());
@@ -176,13 +194,16 @@ impl Spares {
         clock: &dyn Clock,
         stop: &CancellationToken,
     ) -> io::Result<bool> {
+        // On a full disk room is worth more than the time to make a file.
+        let short = disk.free_bytes().await? < self.needed_bytes();
+        let kept_max = if short { 0 } else { FREED_KEPT_MAX };
         let (have, freed, number) = {
             let mut state = self.state.lock();
             if matches!(state.room, Room::Failed(_)) {
                 return Ok(false);
             }
             let have = state.ready.is_some();
-            let takes = !have || state.freed.len() > FREED_KEPT_MAX;
+            let takes = !have || state.freed.len() > kept_max;
             (have, if takes { state.freed.pop() } else { None }, state.next)
         };
         if have {
@@ -192,7 +213,9 @@ impl Spares {
             return Ok(true);
         }
         if freed.is_none() {
-            let (free, needed) = (disk.free_bytes().await?, self.needed_bytes());
+            let urgent = self.state.lock().urgent;
+            let needed = if urgent { self.segment_bytes } else { self.needed_bytes() };
+            let free = disk.free_bytes().await?;
             if free < needed {
                 self.report(Room::Full { free, needed });
                 return Ok(false);
@@ -215,13 +238,15 @@ impl Spares {
         state.next = number.next();
         state.ready = Some(spare);
         state.room = Room::Enough;
-        state.hurry = false;
+        (state.hurry, state.urgent) = (false, false);
         self.made.notify_waiters();
         Ok(true)
     }
 
     fn report(&self, room: Room) {
-        self.state.lock().room = room;
+        let mut state = self.state.lock();
+        (state.room, state.urgent) = (room, false);
+        drop(state);
         self.made.notify_waiters();
     }
 

@@ -65,7 +65,7 @@ impl ColdReads {
         plan: Plan,
         patience: Patience,
     ) -> Result<Vec<CellState>, UnitError> {
-        let places: Vec<Place> = plan.cells.iter().filter_map(|c| place_of(c)).collect();
+        let places: Vec<Place> = plan.cells.iter().filter_map(place_of).collect();
         let bodies = if places.is_empty() { Ok(Vec::new()) } else { self.fetch(places, patience).await? };
         let bodies = match bodies {
             Ok(bodies) => bodies,

@@ -48,6 +48,7 @@ pub trait Disk: Send + Sync {
 }
 
 /// An open file.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks, and the length costs a call")]
 pub trait File: Send + Sync + Debug {
     /// Writes all of `bufs`, one after the other, from byte `at` on (one vectored write). Extends the file if needed.
     fn write_at<'a>(&'a self, at: u64, bufs: &'a [Bytes]) -> BoxFuture<'a, io::Result<()>>;

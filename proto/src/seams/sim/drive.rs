@@ -68,7 +68,8 @@ impl State {
 
     pub(crate) fn strike(&mut self, act: Act, path: &str) -> io::Result<()> {
         // All faults count, also behind one that strikes.
-        self.faults.iter_mut().map(|f| f.strike(act, path)).fold(Ok(()), |a, b| a.and(b))
+        let struck: Vec<_> = self.faults.iter_mut().map(|f| f.strike(act, path)).collect();
+        struck.into_iter().collect()
     }
 
     /// Frees files that have lost their last name for good. Unlike a real file system it does not wait for open
@@ -80,8 +81,9 @@ impl State {
         }
     }
 
+    /// A removed file takes no room, also while a crash may still bring it back.
     fn used(&self) -> u64 {
-        self.images.values().map(|i| i.len() as u64).sum()
+        self.names.visible().filter_map(|i| self.images.get(&i)).map(|i| i.len() as u64).sum()
     }
 
     pub(crate) fn free(&self) -> u64 {

@@ -155,6 +155,11 @@ impl Names {
         std::mem::take(&mut self.shrunk)
     }
 
+    /// The files that programs see.
+    pub(crate) fn visible(&self) -> impl Iterator<Item = Inode> {
+        self.cache.files.values().copied()
+    }
+
     /// All paths of files.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.cache.files.keys().cloned().collect()

@@ -1,0 +1,52 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{compare, endurance, floor, load};
+
+/// Load generator for etcd endpoints, and Naxos side by side with etcd.
+///
+/// Every table is Markdown on standard output; --json FILE writes the same as JSON. Latencies are in microseconds,
+/// CPU is the server's own (user and system, all threads).
+#[derive(Debug, Parser)]
+#[command(name = "naxos-benches", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Load(load::Args),
+    Compare(compare::Args),
+    Soak(endurance::soak::Args),
+    Disturb(endurance::disturb::Args),
+    Million(endurance::million::Args),
+    #[command(hide = true)]
+    ServeNothing(floor::NothingArgs),
+    #[command(hide = true)]
+    ServeDurable(floor::DurableArgs),
+}
+
+/// Runs the command; exit code 1 says that it failed, or that a limit is not held.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Load(args) => load::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Soak(args) => endurance::soak::run(&args),
+        Command::Disturb(args) => endurance::disturb::run(args),
+        Command::Million(args) => endurance::million::run(&args),
+        Command::ServeNothing(args) => floor::serve_nothing(&args),
+        Command::ServeDurable(args) => floor::serve_durable(&args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("naxos-benches: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `naxos-benches compare`: the same work against Naxos, a real etcd and two floors, interleaved in one run.
+
+mod limits;
+mod prepare;
+mod rounds;
+mod rows;
+mod table;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use crate::report;
+use crate::servers::{Candidate, Programs};
+use limits::Verdict;
+use rounds::RowResult;
+
+/// Naxos beside a real etcd, a server that only makes calls durable and one that does nothing: the same work, in
+/// interleaved rounds, medians.
+///
+/// Each row of work starts all servers on empty data directories of one file system. Exit code 1 says that Naxos
+/// misses a limit, or that a call failed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    programs: Programs,
+    /// Which servers.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos,etcd,durable,nothing")]
+    servers: Vec<Candidate>,
+    /// Which rows, by name [default: all; an unknown name prints them].
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<String>,
+    /// Rounds of every row; medians are taken over them [default: 3, with --quick 1].
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Length of a measured window [default: 5s, with --quick 2s].
+    #[arg(long, value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// Load before each window [default: 1s].
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    warm_up: Duration,
+    /// Keys that pages are taken from [default: 1000000, with --quick 50000].
+    #[arg(long)]
+    page_keys: Option<u64>,
+    /// Size of a value in bytes.
+    #[arg(long, default_value_t = 256)]
+    value_bytes: usize,
+    /// A short run to see that all works: one round, short windows, few keys to page.
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures to this file as JSON too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// How the rows are run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Settings {
+    pub servers: Vec<Candidate>,
+    pub rounds: usize,
+    pub duration: Duration,
+    pub warm_up: Duration,
+    pub page_keys: u64,
+    pub value_bytes: usize,
+    pub generator_threads: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    settings: Settings,
+    rows: Vec<RowResult>,
+    verdicts: Vec<Verdict>,
+}
+
+/// Runs the comparison; false if a limit is missed or a call failed.
+pub fn run(args: Args) -> Result<bool> {
+    let settings = args.settings();
+    ensure!(settings.rounds > 0 && settings.page_keys > 0, "--rounds and --page-keys must be above 0");
+    let groups = rows::chosen(&args.rows, settings.page_keys)?;
+    let programs = args.programs.resolve(&settings.servers)?;
+    let mut results = Vec::new();
+    for group in &groups {
+        results.extend(rounds::run(&programs, &settings, group)?);
+    }
+    let verdicts = limits::judge(&results);
+    print!("{}", table::figures(&results));
+    if !verdicts.is_empty() {
+        print!("\n{}", table::verdicts(&verdicts));
+    }
+    let failed = results.iter().any(|row| row.servers.iter().any(|server| server.median.errors > 0));
+    let missed = verdicts.iter().any(|verdict| !verdict.held);
+    report::write_json(args.json.as_deref(), &Report { settings, rows: results, verdicts })?;
+    Ok(!failed && !missed)
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        let (rounds, seconds, page_keys) = if self.quick { (1, 2, 50_000) } else { (3, 5, 1_000_000) };
+        Settings {
+            servers: self.servers.clone(),
+            rounds: self.rounds.unwrap_or(rounds),
+            duration: self.duration.unwrap_or(Duration::from_secs(seconds)),
+            warm_up: self.warm_up,
+            page_keys: self.page_keys.unwrap_or(page_keys),
+            value_bytes: self.value_bytes,
+            generator_threads: crate::load::cores(),
+        }
+    }
+}

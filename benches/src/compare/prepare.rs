@@ -1,0 +1,49 @@
+//! Puts the keys of a row there, and for rows that page a past to read at.
+
+use anyhow::Result;
+use bytes::Bytes;
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use pb::kv_client::KvClient;
+
+use crate::load::connection::{Connection, Endpoint};
+use crate::load::keys::{Keys, Values};
+use crate::load::preload::{count, put_all};
+use crate::pace;
+
+/// One in so many keys is created, and one deleted, after the revision that rows read at which read the past.
+const CHURN: u64 = 1000;
+
+/// One in so many keys is overwritten after it.
+const OVERWRITTEN: u64 = 10;
+
+/// What is there to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prepared {
+    /// Before the last creations, deletions and overwrites.
+    pub old_revision: i64,
+    /// Keys behind the dense ones, as many at the old revision as now, but others.
+    pub extra: u64,
+}
+
+/// Puts `keys` there, with others behind them that come and go.
+pub(super) fn prepare(endpoint: &Endpoint, keys: &Keys, values: &Values) -> Result<Prepared> {
+    let extra = keys.count / CHURN;
+    let behind = |letter| Keys { prefix: format!("{}{letter}", keys.prefix), count: extra };
+    let (leaving, coming) = (behind("x"), behind("y"));
+    pace::runtime()?.block_on(async {
+        put_all(endpoint, keys, values).await?;
+        put_all(endpoint, &leaving, values).await?;
+        let (_, old_revision) = count(endpoint, keys).await?;
+        delete(endpoint, &leaving).await?;
+        put_all(endpoint, &coming, values).await?;
+        put_all(endpoint, &Keys { count: keys.count / OVERWRITTEN, ..keys.clone() }, values).await?;
+        Ok(Prepared { old_revision, extra })
+    })
+}
+
+async fn delete(endpoint: &Endpoint, keys: &Keys) -> Result<()> {
+    let mut kv = KvClient::with_origin(Connection::open(endpoint).await?, endpoint.origin());
+    let (key, range_end) = (Bytes::from(keys.prefix.clone()), keys.end());
+    kv.delete_range(pb::DeleteRangeRequest { key, range_end, ..Default::default() }).await?;
+    Ok(())
+}

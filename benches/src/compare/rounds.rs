@@ -1,0 +1,162 @@
+//! Runs a group's rows in interleaved rounds and takes medians.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::Settings;
+use super::prepare::{self, Prepared};
+use super::rows::{Group, Row};
+use crate::load::client::Task;
+use crate::load::generator::Plan;
+use crate::load::keys::{Keys, Values};
+use crate::load::measure::{Measured, measure};
+use crate::servers::{Candidate, Programs, Server};
+
+/// What all servers gave for one row.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct RowResult {
+    pub row: Row,
+    pub servers: Vec<ServerResult>,
+}
+
+/// What one server gave.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct ServerResult {
+    pub candidate: Candidate,
+    pub median: Median,
+    pub rounds: Vec<Measured>,
+}
+
+/// Medians over the rounds, each figure by itself; latencies and CPU time per operation in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(super) struct Median {
+    pub per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    pub cpu_us: f64,
+    /// Cores that neither the server nor the generator kept busy: other work on the machine, which spoils figures.
+    pub other_cores: f64,
+    /// Failed operations of all rounds.
+    pub errors: u64,
+}
+
+impl RowResult {
+    /// The medians of `candidate`, if it has run the row.
+    pub(super) fn median_of(&self, candidate: Candidate) -> Option<&Median> {
+        self.servers.iter().find(|server| server.candidate == candidate).map(|server| &server.median)
+    }
+}
+
+/// Starts the servers that can run the group, and runs its rows on them.
+pub(super) fn run(programs: &Programs, settings: &Settings, group: &Group) -> Result<Vec<RowResult>> {
+    let keys = Keys { prefix: "compare/".to_owned(), count: group.keys };
+    let values = Values::new(settings.value_bytes);
+    let mut servers = Vec::new();
+    for &candidate in &settings.servers {
+        if group.rows.iter().any(|row| row.runs_on(candidate)) {
+            eprintln!("{}: starting {candidate}", group.rows[0].name);
+            let server = Server::start(programs, candidate)?;
+            let prepared = if candidate.stores() && group.rows.iter().any(|row| row.work.reads()) {
+                eprintln!("{}: putting {} keys into {candidate}", group.rows[0].name, keys.count);
+                Some(prepare::prepare(server.endpoint(), &keys, &values).with_context(|| candidate.to_string())?)
+            } else {
+                None
+            };
+            servers.push((server, prepared));
+        }
+    }
+    let rows = group.rows.iter().map(|row| run_row(settings, row, &keys, &values, &servers));
+    rows.collect()
+}
+
+fn run_row(
+    settings: &Settings,
+    row: &Row,
+    keys: &Keys,
+    values: &Values,
+    servers: &[(Server, Option<Prepared>)],
+) -> Result<RowResult> {
+    let mut taken: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
+    for round in 0..settings.rounds {
+        // Another server begins each round: none has always the same one before it.
+        for turn in 0..servers.len() {
+            let at = (round + turn) % servers.len();
+            let (server, prepared) = &servers[at];
+            let plan = plan(settings, row, keys, values, server, *prepared);
+            let measured = measure(plan, Some(&server.stat()?)).with_context(|| server.candidate().to_string())?;
+            eprintln!(
+                "{} round {}: {} {:.0}/s, p50 {} us",
+                row.name,
+                round + 1,
+                server.candidate(),
+                measured.per_second,
+                measured.p50_us
+            );
+            taken[at].push(measured);
+        }
+    }
+    let servers = servers.iter().zip(taken).map(|((server, _), rounds)| ServerResult {
+        candidate: server.candidate(),
+        median: median(&rounds),
+        rounds,
+    });
+    Ok(RowResult { row: row.clone(), servers: servers.collect() })
+}
+
+fn plan(
+    settings: &Settings,
+    row: &Row,
+    keys: &Keys,
+    values: &Values,
+    server: &Server,
+    prepared: Option<Prepared>,
+) -> Plan {
+    let revision = prepared.filter(|_| row.old_revision).map_or(0, |prepared| prepared.old_revision);
+    Plan {
+        endpoints: vec![server.endpoint().clone()],
+        task: Task {
+            work: row.work,
+            keys: keys.clone(),
+            values: values.clone(),
+            revision,
+            extra_keys: prepared.map_or(0, |prepared| prepared.extra),
+            checked: server.candidate().stores(),
+        },
+        shape: row.shape,
+        rate: None,
+        warm_up: settings.warm_up,
+        duration: settings.duration,
+        threads: settings.generator_threads,
+    }
+}
+
+fn median(rounds: &[Measured]) -> Median {
+    let of = |figure: fn(&Measured) -> f64| {
+        let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
+        crate::report::median(&mut figures)
+    };
+    Median {
+        per_second: of(|run| run.per_second),
+        p50_us: of(|run| run.p50_us as f64),
+        p99_us: of(|run| run.p99_us as f64),
+        p999_us: of(|run| run.p999_us as f64),
+        cpu_us: of(|run| run.cpu_us.unwrap_or(f64::NAN)),
+        other_cores: of(|run| run.other_cores),
+        errors: rounds.iter().map(|run| run.errors).sum(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::limits::Limits;
+    use super::*;
+    use crate::load::work::{Shape, Work};
+
+    /// A row with these limits and medians.
+    pub(in super::super) fn row_result(limits: Limits, medians: &[(Candidate, Median)]) -> RowResult {
+        let row = Row { name: "row", work: Work::Put, shape: Shape::of(64), old_revision: false, limits };
+        let server = |&(candidate, median)| ServerResult { candidate, median, rounds: Vec::new() };
+        RowResult { row, servers: medians.iter().map(server).collect() }
+    }
+}

@@ -1,0 +1,104 @@
+//! The rows of the comparison, and the limits that Naxos has to hold.
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use super::limits::Limits;
+use crate::load::work::{Shape, Work};
+use crate::load::{WATCHERS, WRITERS};
+use crate::servers::Candidate;
+
+/// Keys that a row is spread over, unless it pages.
+const KEYS: u64 = 10_000;
+
+/// Clients of the rows that page: etcd counts the whole range for each call.
+const PAGERS: usize = 8;
+
+/// One kind of work by one number of clients.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Row {
+    pub name: &'static str,
+    pub work: Work,
+    pub shape: Shape,
+    /// Reads at a revision before the last changes.
+    pub old_revision: bool,
+    pub limits: Limits,
+}
+
+impl Row {
+    /// Whether `candidate` can do it: the floors hold no keys to page, and only what commits has events.
+    pub(super) fn runs_on(&self, candidate: Candidate) -> bool {
+        match self.work {
+            Work::Page => candidate.stores(),
+            Work::Watch => candidate != Candidate::Nothing,
+            Work::Put | Work::Get | Work::Update | Work::List => true,
+        }
+    }
+}
+
+/// Rows that run on the same servers, one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub keys: u64,
+    pub rows: Vec<Row>,
+}
+
+/// The rows named, in the table's order; all if none is.
+pub(super) fn chosen(names: &[String], page_keys: u64) -> Result<Vec<Group>> {
+    let mut groups = all(page_keys);
+    let known: Vec<&str> = groups.iter().flat_map(|group| &group.rows).map(|row| row.name).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no row {unknown:?}; the rows are {}", known.join(","));
+    }
+    if !names.is_empty() {
+        for group in &mut groups {
+            group.rows.retain(|row| names.iter().any(|name| name == row.name));
+        }
+        groups.retain(|group| !group.rows.is_empty());
+    }
+    Ok(groups)
+}
+
+fn all(page_keys: u64) -> Vec<Group> {
+    let single = [
+        row("put-1", Work::Put, Shape::of(1), Limits { p50_max: Some(0.95), ..Limits::cpu(0.5) }),
+        row("put-64", Work::Put, Shape::of(64), Limits::both(2.2, 0.36)),
+        row("put-256", Work::Put, Shape::of(256), Limits::both(1.8, 0.45)),
+        row("update-64", Work::Update, Shape::of(64), Limits::both(2.5, 0.3)),
+        row("get-64", Work::Get, Shape::of(64), Limits::both(1.9, 0.36)),
+        row("list-64", Work::List, Shape::of(64), Limits::both(3.3, 0.12)),
+        row(
+            "watch-100",
+            Work::Watch,
+            Shape { clients: WRITERS, connections: 8, watchers: WATCHERS },
+            Limits::both(2.0, 0.33),
+        ),
+    ];
+    let page = row("page", Work::Page, Shape::of(PAGERS), Limits { throughput_min: Some(50.0), ..Limits::default() });
+    let old = Row { name: "page-old", old_revision: true, ..page.clone() };
+    let single = single.into_iter().map(|row| Group { keys: KEYS, rows: vec![row] });
+    single.chain([Group { keys: page_keys, rows: vec![page, old] }]).collect()
+}
+
+fn row(name: &'static str, work: Work, shape: Shape, limits: Limits) -> Row {
+    Row { name, work, shape, old_revision: false, limits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_row_is_refused_with_the_known_ones() {
+        let error = chosen(&["put-2".to_owned()], 10).unwrap_err().to_string();
+        assert!(error.contains("put-1,put-64") && error.contains("page-old"), "{error}");
+    }
+
+    #[test]
+    fn rows_keep_their_order_and_groups() {
+        let names = ["page-old", "put-1"].map(str::to_owned);
+        let groups = chosen(&names, 10).unwrap();
+        let rows: Vec<_> = groups.iter().map(|group| (group.keys, group.rows[0].name)).collect();
+        assert_eq!(rows, [(KEYS, "put-1"), (10, "page-old")]);
+    }
+}

@@ -1,0 +1,265 @@
+//! `naxos-benches disturb`: the p99 of puts beside compaction, Defragment and a watcher that catches up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use super::disturbance::{Deeds, Disturbance, disturb};
+use crate::load::client::Task;
+use crate::load::generator::{Plan, Running};
+use crate::load::keys::{Keys, Values};
+use crate::load::measure::measure;
+use crate::load::work::{Shape, Work};
+use crate::pace;
+use crate::report::markdown::Table;
+use crate::report::{median, write_json};
+use crate::servers::{Candidate, Programs, Server};
+
+/// Puts at half the closed-loop rate (open loop), with and without compaction, Defragment, or a watcher that
+/// catches up.
+///
+/// Windows with and without alternate, on all servers in turn; medians over the windows. Exit code 1 says that
+/// Naxos misses a limit, or that a put failed there.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    programs: Programs,
+    /// Which servers.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos,etcd")]
+    servers: Vec<Candidate>,
+    /// Which disturbances, one after the other; compaction takes from catch-up what it reads, so it comes later.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "catch-up,compaction,defragment")]
+    kinds: Vec<Disturbance>,
+    /// Windows of each sort.
+    #[arg(long, default_value_t = 5)]
+    windows: usize,
+    /// Length of a window.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    window: Duration,
+    /// Revisions that the watcher is behind.
+    #[arg(long, default_value_t = 500_000)]
+    backlog: i64,
+    /// Clients of the puts.
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// Puts a second, instead of half of what the closed loop gives.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Write the figures to this file as JSON too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Length of the closed-loop run that finds the rate.
+const CALIBRATION: Duration = Duration::from_secs(5);
+
+/// Load before a window is measured.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// One window's puts; latencies in microseconds.
+#[derive(Debug, Serialize)]
+struct Window {
+    p50_us: f64,
+    p99_us: f64,
+    errors: u64,
+    deeds: Option<Deeds>,
+}
+
+/// One disturbance on one server.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    server: Candidate,
+    kind: Disturbance,
+    rate: f64,
+    quiet: Vec<Window>,
+    disturbed: Vec<Window>,
+}
+
+struct Subject {
+    server: Server,
+    rate: f64,
+    task: Task,
+}
+
+/// Runs it; false if Naxos misses a limit.
+pub fn run(args: Args) -> Result<bool> {
+    ensure!(args.windows > 0, "--windows must be above 0");
+    ensure!(args.servers.iter().all(|server| server.stores()), "a floor server keeps nothing: naxos and etcd only");
+    let programs = args.programs.clone().resolve(&args.servers)?;
+    let subjects: Vec<Subject> =
+        args.servers.iter().map(|&server| args.subject(&programs, server)).collect::<Result<_>>()?;
+    let mut outcomes = Vec::new();
+    for &kind in &args.kinds {
+        outcomes.extend(args.run_kind(kind, &subjects)?);
+    }
+    print(&outcomes);
+    write_json(args.json.as_deref(), &outcomes)?;
+    Ok(outcomes.iter().filter(|outcome| outcome.server == Candidate::Naxos).all(Outcome::held))
+}
+
+impl Args {
+    /// A server with its rate found.
+    fn subject(&self, programs: &Programs, candidate: Candidate) -> Result<Subject> {
+        let server = Server::start(programs, candidate)?;
+        let task = Task {
+            work: Work::Put,
+            keys: Keys { prefix: "disturb/".to_owned(), count: 10_000 },
+            values: Values::new(256),
+            revision: 0,
+            extra_keys: 0,
+            checked: true,
+        };
+        let mut subject = Subject { server, rate: 0.0, task };
+        let closed = measure(self.plan(&subject, None, CALIBRATION), None)?;
+        ensure!(closed.operations > 0, "{candidate} answers no put: {}", closed.first_error.unwrap_or_default());
+        subject.rate = self.rate.unwrap_or(closed.per_second / 2.0);
+        eprintln!("{candidate}: closed loop {:.0}/s, open loop {:.0}/s", closed.per_second, subject.rate);
+        Ok(subject)
+    }
+
+    fn plan(&self, subject: &Subject, rate: Option<f64>, duration: Duration) -> Plan {
+        Plan {
+            endpoints: vec![subject.server.endpoint().clone()],
+            task: subject.task.clone(),
+            shape: Shape::of(self.clients),
+            rate,
+            warm_up: WARM_UP,
+            duration,
+            threads: crate::load::cores(),
+        }
+    }
+
+    fn run_kind(&self, kind: Disturbance, subjects: &[Subject]) -> Result<Vec<Outcome>> {
+        let outcome = |subject: &Subject| Outcome {
+            server: subject.server.candidate(),
+            kind,
+            rate: subject.rate,
+            quiet: Vec::new(),
+            disturbed: Vec::new(),
+        };
+        let mut outcomes: Vec<Outcome> = subjects.iter().map(outcome).collect();
+        if kind == Disturbance::CatchUp {
+            for subject in subjects {
+                self.fall_behind(subject)?;
+            }
+        }
+        for window in 0..self.windows {
+            for (subject, outcome) in subjects.iter().zip(&mut outcomes) {
+                outcome.quiet.push(self.window(subject, None)?);
+                outcome.disturbed.push(self.window(subject, Some(kind))?);
+                let (quiet, disturbed) = (&outcome.quiet[window], &outcome.disturbed[window]);
+                eprintln!(
+                    "{kind} window {}: {} p99 {:.0} us, disturbed {:.0} us",
+                    window + 1,
+                    outcome.server,
+                    quiet.p99_us,
+                    disturbed.p99_us
+                );
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Makes history until there is as much as the watcher is behind.
+    fn fall_behind(&self, subject: &Subject) -> Result<()> {
+        let runtime = pace::runtime()?;
+        while runtime.block_on(subject.server.revision())? <= self.backlog {
+            eprintln!("{}: making history", subject.server.candidate());
+            measure(self.plan(subject, None, CALIBRATION), None)?;
+        }
+        Ok(())
+    }
+
+    fn window(&self, subject: &Subject, kind: Option<Disturbance>) -> Result<Window> {
+        let running = Running::start(self.plan(subject, Some(subject.rate), self.window))?;
+        let times = running.window();
+        let deeds = kind.map(|kind| {
+            pace::sleep(times.start.saturating_duration_since(pace::now()));
+            let disturbing = disturb(kind, &subject.server, &subject.task.keys, self.backlog, times.end);
+            pace::runtime()?.block_on(disturbing).with_context(|| format!("{kind} on {}", subject.server.candidate()))
+        });
+        let tally = running.join()?;
+        Ok(Window {
+            p50_us: tally.calls.value_at_quantile(0.5) as f64,
+            p99_us: tally.calls.value_at_quantile(0.99) as f64,
+            errors: tally.errors,
+            deeds: deeds.transpose()?,
+        })
+    }
+}
+
+impl Outcome {
+    fn median_of(windows: &[Window], of: fn(&Window) -> f64) -> f64 {
+        median(&mut windows.iter().map(of).collect::<Vec<_>>())
+    }
+
+    fn p99_ratio(&self) -> f64 {
+        let p99 = |windows| Self::median_of(windows, |window| window.p99_us);
+        p99(&self.disturbed) / p99(&self.quiet)
+    }
+
+    fn errors(&self) -> u64 {
+        self.quiet.iter().chain(&self.disturbed).map(|window| window.errors).sum()
+    }
+
+    fn held(&self) -> bool {
+        self.p99_ratio() <= self.kind.p99_ratio_max() && self.errors() == 0
+    }
+
+    /// How often the deed was done in all windows, and its median time in seconds.
+    fn deeds(&self) -> (u32, f64) {
+        let deeds = self.disturbed.iter().filter_map(|window| window.deeds.as_ref());
+        let (mut finished, mut seconds) = (0, Vec::new());
+        for deed in deeds {
+            finished += deed.finished;
+            seconds.extend(&deed.seconds);
+        }
+        (finished, median(&mut seconds))
+    }
+}
+
+fn print(outcomes: &[Outcome]) {
+    let mut table = Table::new(&[
+        "disturbance",
+        "server",
+        "puts/s",
+        "quiet p50 us",
+        "quiet p99 us",
+        "disturbed p50 us",
+        "disturbed p99 us",
+        "p99 ratio",
+        "limit",
+        "verdict",
+        "times done",
+        "median s",
+        "errors",
+    ]);
+    for outcome in outcomes {
+        let figure = |windows, of| format!("{:.0}", Outcome::median_of(windows, of));
+        let (finished, seconds) = outcome.deeds();
+        let judged = outcome.server == Candidate::Naxos;
+        table.row(vec![
+            outcome.kind.to_string(),
+            outcome.server.to_string(),
+            format!("{:.0}", outcome.rate),
+            figure(&outcome.quiet, |window| window.p50_us),
+            figure(&outcome.quiet, |window| window.p99_us),
+            figure(&outcome.disturbed, |window| window.p50_us),
+            figure(&outcome.disturbed, |window| window.p99_us),
+            format!("{:.2} x", outcome.p99_ratio()),
+            if judged { format!("<= {} x", outcome.kind.p99_ratio_max()) } else { "-".to_owned() },
+            match (judged, outcome.held()) {
+                (false, _) => "-",
+                (true, true) => "pass",
+                (true, false) => "FAIL",
+            }
+            .to_owned(),
+            finished.to_string(),
+            format!("{seconds:.2}"),
+            outcome.errors().to_string(),
+        ]);
+    }
+    print!("{table}");
+}

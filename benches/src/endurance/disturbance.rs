@@ -1,0 +1,100 @@
+//! What goes on beside the puts of a disturbed window, over and over until the window ends.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::load::connection::Connection;
+use crate::load::keys::Keys;
+use crate::load::watcher::Watcher;
+use crate::pace;
+use crate::servers::Server;
+
+/// Time between two compactions, or two defragmentations.
+const REST: Duration = Duration::from_secs(1);
+
+/// A kind of disturbance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Disturbance {
+    /// A watcher some revisions behind catches up; then the next one.
+    CatchUp,
+    /// Compaction to the current revision, waited for.
+    Compaction,
+    /// Defragment.
+    Defragment,
+}
+
+impl Disturbance {
+    /// How much longer the p99 of puts may become.
+    pub(super) fn p99_ratio_max(self) -> f64 {
+        match self {
+            Disturbance::CatchUp => 1.25,
+            Disturbance::Compaction | Disturbance::Defragment => 2.0,
+        }
+    }
+}
+
+impl fmt::Display for Disturbance {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Disturbance::CatchUp => "catch-up",
+            Disturbance::Compaction => "compaction",
+            Disturbance::Defragment => "defragment",
+        })
+    }
+}
+
+/// What was done in one window.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Deeds {
+    /// How often it was done to the end.
+    pub finished: u32,
+    /// How long each took, in seconds.
+    pub seconds: Vec<f64>,
+    /// Events that catching up took in, unfinished ones too.
+    pub events: u64,
+}
+
+/// Disturbs `server` until `end`; what is under way then is left (catching up) or waited for (the rest).
+pub(super) async fn disturb(kind: Disturbance, server: &Server, keys: &Keys, backlog: i64, end: Instant) -> Result<Deeds> {
+    let mut deeds = Deeds::default();
+    while pace::now() < end {
+        let begun = pace::now();
+        match kind {
+            Disturbance::CatchUp => {
+                if !catch_up(server, keys, backlog, end, &mut deeds.events).await? {
+                    break;
+                }
+            }
+            Disturbance::Compaction => server.compact(server.revision().await?).await?,
+            Disturbance::Defragment => server.defragment().await?,
+        }
+        deeds.finished += 1;
+        deeds.seconds.push(begun.elapsed().as_secs_f64());
+        if kind != Disturbance::CatchUp {
+            pace::pause(REST.min(end.saturating_duration_since(pace::now()))).await;
+        }
+    }
+    Ok(deeds)
+}
+
+/// One watcher from `backlog` revisions ago up to what is current now; false if the end came first.
+async fn catch_up(server: &Server, keys: &Keys, backlog: i64, end: Instant, events: &mut u64) -> Result<bool> {
+    let current = server.revision().await?;
+    let connection = Connection::open(server.endpoint()).await?;
+    let mut watcher = Watcher::open(&connection, server.endpoint(), keys, current - backlog).await?;
+    let reading = async {
+        loop {
+            let got = watcher.next().await?;
+            *events += got.count();
+            if got.last_revision() >= current {
+                return anyhow::Ok(());
+            }
+        }
+    };
+    pace::within(end.saturating_duration_since(pace::now()), reading).await.transpose().map(|read| read.is_some())
+}

@@ -1,0 +1,45 @@
+//! Whether a series of samples has stopped growing.
+
+use serde::Serialize;
+
+/// The late part may be so much above the early one.
+const GROWTH_MAX: f64 = 1.10;
+
+/// Growth that is noise, in bytes: one arena, one segment.
+const NOISE_BYTES: u64 = 64 << 20;
+
+/// A saw-tooth's peaks in the second and in the last quarter of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Flatness {
+    /// Highest sample of the second quarter, in bytes.
+    pub early_bytes: u64,
+    /// Highest sample of the last quarter, in bytes.
+    pub late_bytes: u64,
+    /// Whether the late one is about the early one, or below.
+    pub flat: bool,
+}
+
+/// Judges samples taken at even times; `None` if there are fewer than four.
+pub(super) fn judge(samples: &[u64]) -> Option<Flatness> {
+    let quarter = samples.len() / 4;
+    let early = *samples.get(quarter..2 * quarter)?.iter().max()?;
+    let late = *samples.get(samples.len() - quarter..)?.iter().max()?;
+    let flat = late as f64 <= early as f64 * GROWTH_MAX || late <= early + NOISE_BYTES;
+    Some(Flatness { early_bytes: early, late_bytes: late, flat })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_saw_tooth_is_flat_and_a_ramp_is_not() {
+        let tooth: Vec<u64> = (0..40).map(|n| (500 + 50 * (n % 5)) * MIB).collect();
+        let ramp: Vec<u64> = (0..40).map(|n| (500 + 50 * n) * MIB).collect();
+        assert!(judge(&tooth).unwrap().flat);
+        assert!(!judge(&ramp).unwrap().flat);
+        assert_eq!(judge(&[1, 2, 3]), None);
+    }
+}

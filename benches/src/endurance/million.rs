@@ -1,0 +1,171 @@
+//! `naxos-benches million`: memory and restart time with a million keys.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use crate::load::keys::{Keys, Values};
+use crate::load::preload::{count, put_all};
+use crate::pace;
+use crate::report::markdown::Table;
+use crate::report::{mebibytes, write_json};
+use crate::servers::{Candidate, Programs, Server};
+
+/// What Naxos's resident memory may be with a million keys of 1 KiB.
+const RESIDENT_BYTES_MAX: u64 = 1_500_000_000;
+
+/// How long Naxos may take from exec to serving.
+const RESTART_MAX: Duration = Duration::from_secs(5);
+
+/// Time for a server to do what it puts off, before its memory is read.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// One in so many keys is overwritten before `kill -9`, so that it meets a log to replay.
+const OVERWRITTEN: u64 = 50;
+
+/// Load a million keys of 1 KiB; resident memory, and the time from exec to the first linearizable get after SIGTERM
+/// and after kill -9.
+///
+/// The files are in the page cache: this is a restart, not a reboot. Exit code 1 says that Naxos misses a limit.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    programs: Programs,
+    /// Which servers, one after the other.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos,etcd")]
+    servers: Vec<Candidate>,
+    /// How many keys.
+    #[arg(long, default_value_t = 1_000_000)]
+    keys: u64,
+    /// Size of a value in bytes.
+    #[arg(long, default_value_t = 1024)]
+    value_bytes: usize,
+    /// Write the figures to this file as JSON too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Outcome {
+    server: Candidate,
+    keys: u64,
+    load_seconds: f64,
+    data_bytes: u64,
+    loaded_resident_bytes: u64,
+    stop_seconds: f64,
+    after_sigterm_seconds: f64,
+    after_sigterm_resident_bytes: u64,
+    after_kill_seconds: f64,
+    after_kill_resident_bytes: u64,
+}
+
+/// Runs it; false if Naxos misses a limit.
+pub fn run(args: &Args) -> Result<bool> {
+    ensure!(args.servers.iter().all(|server| server.stores()), "a floor server keeps nothing: naxos and etcd only");
+    let programs = args.programs.clone().resolve(&args.servers)?;
+    let mut outcomes = Vec::new();
+    for &candidate in &args.servers {
+        outcomes.push(run_one(args, &programs, candidate).with_context(|| candidate.to_string())?);
+    }
+    print(&outcomes);
+    write_json(args.json.as_deref(), &outcomes)?;
+    Ok(outcomes.iter().filter(|outcome| outcome.server == Candidate::Naxos).all(Outcome::held))
+}
+
+fn run_one(args: &Args, programs: &Programs, candidate: Candidate) -> Result<Outcome> {
+    let keys = Keys { prefix: "million/".to_owned(), count: args.keys };
+    let values = Values::new(args.value_bytes);
+    let runtime = pace::runtime()?;
+    let mut server = Server::start(programs, candidate)?;
+    let begun = pace::now();
+    eprintln!("{candidate}: putting {} keys of {} bytes", args.keys, args.value_bytes);
+    runtime.block_on(put_all(server.endpoint(), &keys, &values))?;
+    let load_seconds = begun.elapsed().as_secs_f64();
+    pace::sleep(SETTLE);
+    let (data_bytes, loaded_resident_bytes) = (server.data_bytes()?, server.stat()?.resident_bytes()?);
+
+    let (stop, status) = server.terminate()?;
+    ensure!(status.success(), "SIGTERM ended it with {status}");
+    let after_sigterm = server.restart()?;
+    let after_sigterm_resident_bytes = all_there(&server, &keys)?;
+    eprintln!("{candidate}: stopped in {stop:?}, serves again after {after_sigterm:?}");
+
+    let again = Keys { count: args.keys / OVERWRITTEN, ..keys.clone() };
+    runtime.block_on(put_all(server.endpoint(), &again, &values))?;
+    server.kill();
+    let after_kill = server.restart()?;
+    let after_kill_resident_bytes = all_there(&server, &keys)?;
+    eprintln!("{candidate}: killed, serves again after {after_kill:?}");
+    Ok(Outcome {
+        server: candidate,
+        keys: args.keys,
+        load_seconds,
+        data_bytes,
+        loaded_resident_bytes,
+        stop_seconds: stop.as_secs_f64(),
+        after_sigterm_seconds: after_sigterm.as_secs_f64(),
+        after_sigterm_resident_bytes,
+        after_kill_seconds: after_kill.as_secs_f64(),
+        after_kill_resident_bytes,
+    })
+}
+
+/// Checks that no key is missing; the resident memory once the server has settled.
+fn all_there(server: &Server, keys: &Keys) -> Result<u64> {
+    let (found, _) = pace::runtime()?.block_on(count(server.endpoint(), keys))?;
+    ensure!(found == keys.count, "{} keys were put, {found} are there after the restart", keys.count);
+    pace::sleep(SETTLE);
+    server.stat()?.resident_bytes()
+}
+
+impl Outcome {
+    fn resident_bytes_max(&self) -> u64 {
+        self.loaded_resident_bytes.max(self.after_sigterm_resident_bytes).max(self.after_kill_resident_bytes)
+    }
+
+    fn held(&self) -> bool {
+        let restart = self.after_sigterm_seconds.max(self.after_kill_seconds);
+        self.resident_bytes_max() <= RESIDENT_BYTES_MAX && restart < RESTART_MAX.as_secs_f64()
+    }
+}
+
+fn print(outcomes: &[Outcome]) {
+    let mut table = Table::new(&[
+        "server",
+        "keys",
+        "load s",
+        "data MiB",
+        "RSS MiB loaded",
+        "stop s",
+        "serves after SIGTERM s",
+        "RSS MiB",
+        "serves after kill -9 s",
+        "RSS MiB",
+        "verdict",
+    ]);
+    for outcome in outcomes {
+        let seconds = |seconds: f64| format!("{seconds:.2}");
+        table.row(vec![
+            outcome.server.to_string(),
+            outcome.keys.to_string(),
+            seconds(outcome.load_seconds),
+            mebibytes(outcome.data_bytes),
+            mebibytes(outcome.loaded_resident_bytes),
+            seconds(outcome.stop_seconds),
+            seconds(outcome.after_sigterm_seconds),
+            mebibytes(outcome.after_sigterm_resident_bytes),
+            seconds(outcome.after_kill_seconds),
+            mebibytes(outcome.after_kill_resident_bytes),
+            match (outcome.server, outcome.held()) {
+                (Candidate::Naxos, true) => "pass",
+                (Candidate::Naxos, false) => "FAIL",
+                _ => "-",
+            }
+            .to_owned(),
+        ]);
+    }
+    println!("{table}");
+    println!("Limits for naxos: RSS <= {} MiB, serves in < {RESTART_MAX:?}.", mebibytes(RESIDENT_BYTES_MAX));
+}

@@ -1,0 +1,7 @@
+//! The long runs: what a server is like after an hour, beside its own housekeeping, and with a million keys.
+
+pub mod disturb;
+mod disturbance;
+mod flatness;
+pub mod million;
+pub mod soak;

@@ -1,0 +1,53 @@
+//! What a server cannot be cheaper than: one that does nothing, and one that only makes each call durable.
+//!
+//! Both are tonic on one current-thread runtime per core. Their answers are canned: they keep no keys.
+
+mod committer;
+mod lanes;
+mod service;
+mod watches;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::load::cores;
+use committer::Committer;
+use service::Floor;
+
+/// The server that does nothing.
+#[derive(Debug, clap::Args)]
+pub struct NothingArgs {
+    /// Where to listen.
+    #[arg(long)]
+    listen: SocketAddr,
+}
+
+/// The server that only makes each put and Txn durable.
+#[derive(Debug, clap::Args)]
+pub struct DurableArgs {
+    /// Where to listen.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// Folder of its one file.
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// A sync begins at the earliest this long after the last one began.
+    #[arg(long, default_value = "250us", value_parser = humantime::parse_duration)]
+    pace: Duration,
+}
+
+/// Serves until killed.
+pub fn serve_nothing(args: &NothingArgs) -> Result<bool> {
+    let floors = (0..cores()).map(|_| Floor::nothing()).collect();
+    lanes::serve(args.listen, floors)
+}
+
+/// Serves until killed.
+pub fn serve_durable(args: &DurableArgs) -> Result<bool> {
+    let (committer, inboxes) = Committer::start(&args.data_dir, args.pace, cores())?;
+    let floors = inboxes.into_iter().enumerate().map(|(lane, inbox)| Floor::durable(committer.lane(lane), inbox));
+    lanes::serve(args.listen, floors.collect())
+}

@@ -1,0 +1,148 @@
+//! One client: makes the calls of its [`Work`], one at a time.
+
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use naxos_proto::etcd::twins;
+use pb::kv_client::KvClient;
+use tonic::Status;
+use tonic::codegen::http::uri::PathAndQuery;
+
+use super::connection::{Connection, Endpoint};
+use super::keys::{Keys, Random, Values};
+use super::work::{ANSWER_KEYS, Work};
+
+/// Where the generated client calls Range; here its keys and values stay encoded, which spares the generator 500
+/// decodings an answer.
+const RANGE_PATH: PathAndQuery = PathAndQuery::from_static("/etcdserverpb.KV/Range");
+
+/// What every client of a run shares.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// What to do.
+    pub work: Work,
+    /// Which keys.
+    pub keys: Keys,
+    /// Which values.
+    pub values: Values,
+    /// Read at this revision; 0 is the current one.
+    pub revision: i64,
+    /// Keys below the prefix behind the dense ones, which counts include.
+    pub extra_keys: u64,
+    /// Whether answers must have the exact keys and count: false for the floor servers, whose answers are canned.
+    pub checked: bool,
+}
+
+/// How a call ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// As asked.
+    Ok,
+    /// The Txn met another revision.
+    Conflict,
+}
+
+/// A caller with one call under way.
+#[derive(Debug)]
+pub struct Client {
+    kv: KvClient<Connection>,
+    raw: tonic::client::Grpc<Connection>,
+    task: Task,
+    random: Random,
+}
+
+impl Client {
+    /// The client with the number `seed` of its run.
+    pub fn new(connection: &Connection, endpoint: &Endpoint, task: Task, seed: u64) -> Self {
+        Self {
+            kv: KvClient::with_origin(connection.clone(), endpoint.origin()),
+            raw: tonic::client::Grpc::with_origin(connection.clone(), endpoint.origin()),
+            task,
+            random: Random::new(seed),
+        }
+    }
+
+    /// One operation; an answer of the wrong shape is an error too.
+    pub async fn call(&mut self) -> Result<Done, Status> {
+        match self.task.work {
+            Work::Put | Work::Watch => self.put().await,
+            Work::Get => self.get().await,
+            Work::Update => self.update().await,
+            Work::List => self.list().await,
+            Work::Page => self.page().await,
+        }
+    }
+
+    async fn put(&mut self) -> Result<Done, Status> {
+        let key = self.task.keys.key(self.random.below(self.task.keys.count));
+        self.kv.put(pb::PutRequest { key, value: self.task.values.value(), ..Default::default() }).await?;
+        Ok(Done::Ok)
+    }
+
+    async fn get(&mut self) -> Result<Done, Status> {
+        let key = self.task.keys.key(self.random.below(self.task.keys.count));
+        let revision = self.task.revision;
+        let found = self.kv.range(pb::RangeRequest { key, revision, ..Default::default() }).await?.into_inner();
+        expect(found.kvs.len() == 1, "a get found no key")
+    }
+
+    async fn update(&mut self) -> Result<Done, Status> {
+        let key = self.task.keys.key(self.random.below(self.task.keys.count));
+        let get = pb::RangeRequest { key: key.clone(), ..Default::default() };
+        let found = self.kv.range(get.clone()).await?.into_inner();
+        let revision = found.kvs.first().map_or(0, |kv| kv.mod_revision);
+        let put = pb::PutRequest { key: key.clone(), value: self.task.values.value(), ..Default::default() };
+        let same = pb::Compare {
+            result: pb::compare::CompareResult::Equal as i32,
+            target: pb::compare::CompareTarget::Mod as i32,
+            key,
+            target_union: Some(pb::compare::TargetUnion::ModRevision(revision)),
+            ..Default::default()
+        };
+        let txn = pb::TxnRequest {
+            compare: vec![same],
+            success: vec![pb::RequestOp { request: Some(pb::request_op::Request::RequestPut(put)) }],
+            failure: vec![pb::RequestOp { request: Some(pb::request_op::Request::RequestRange(get)) }],
+        };
+        let answer = self.kv.txn(txn).await?.into_inner();
+        Ok(if answer.succeeded { Done::Ok } else { Done::Conflict })
+    }
+
+    async fn list(&mut self) -> Result<Done, Status> {
+        let keys = &self.task.keys;
+        let wanted = ANSWER_KEYS.min(keys.count);
+        let first = self.random.below(keys.count - wanted + 1);
+        let request = pb::RangeRequest {
+            key: keys.key(first),
+            range_end: if first + wanted < keys.count { keys.key(first + wanted) } else { keys.end() },
+            revision: self.task.revision,
+            ..Default::default()
+        };
+        let found = self.range(request).await?;
+        expect(found.kvs.len() as u64 == wanted || !self.task.checked, "a list has too few keys or too many")
+    }
+
+    async fn page(&mut self) -> Result<Done, Status> {
+        let keys = &self.task.keys;
+        let first = self.random.below(keys.count.div_ceil(ANSWER_KEYS)) * ANSWER_KEYS;
+        let left = keys.count - first + self.task.extra_keys;
+        let request = pb::RangeRequest {
+            key: keys.key(first),
+            range_end: keys.end(),
+            limit: ANSWER_KEYS.cast_signed(),
+            revision: self.task.revision,
+            ..Default::default()
+        };
+        let found = self.range(request).await?;
+        let whole = found.kvs.len() as u64 == left.min(ANSWER_KEYS) && found.count == left.cast_signed();
+        expect(whole || !self.task.checked, "a page has the wrong number of keys or the wrong count")
+    }
+
+    async fn range(&mut self, request: pb::RangeRequest) -> Result<twins::RangeResponse, Status> {
+        self.raw.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let codec = tonic_prost::ProstCodec::<pb::RangeRequest, twins::RangeResponse>::default();
+        Ok(self.raw.unary(tonic::Request::new(request), RANGE_PATH, codec).await?.into_inner())
+    }
+}
+
+fn expect(right: bool, words: &str) -> Result<Done, Status> {
+    if right { Ok(Done::Ok) } else { Err(Status::data_loss(words)) }
+}

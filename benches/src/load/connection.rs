@@ -1,0 +1,93 @@
+//! One HTTP/2 connection, as a service for the generated clients.
+//!
+//! tonic's own `Channel` puts a buffer, time-outs and reconnection before the connection. The generator shares the
+//! machine with the server, so it does without them: a broken connection is an error in the report.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use anyhow::{Context as _, Result};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tonic::body::Body;
+
+/// A plain-text gRPC endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    address: String,
+    origin: Uri,
+}
+
+impl Endpoint {
+    /// What `with_origin` of a generated client takes.
+    pub fn origin(&self) -> Uri {
+        self.origin.clone()
+    }
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "expected http://HOST:PORT";
+        let address = match text.split_once("://") {
+            None => text,
+            Some(("http", address)) => address,
+            Some(_) => return Err(format!("the generator speaks plain http only: {expected}")),
+        };
+        let address = address.trim_end_matches('/').to_owned();
+        let origin: Uri = format!("http://{address}").parse().map_err(|error| format!("{expected}: {error}"))?;
+        match origin.port_u16() {
+            Some(_) => Ok(Self { address, origin }),
+            None => Err(expected.to_owned()),
+        }
+    }
+}
+
+/// A connection; clones share it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    requests: SendRequest<Body>,
+}
+
+impl Connection {
+    /// Connects; the connection lives on the calling thread's runtime.
+    pub async fn open(endpoint: &Endpoint) -> Result<Self> {
+        let stream = TcpStream::connect(&endpoint.address).await.with_context(|| endpoint.address.clone())?;
+        stream.set_nodelay(true)?;
+        let (requests, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.context("HTTP/2 handshake")?;
+        tokio::spawn(connection);
+        Ok(Self { requests })
+    }
+}
+
+impl tower::Service<Request<Body>> for Connection {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.requests.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.requests.send_request(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_needs_a_port_and_plain_http() {
+        assert!("http://127.0.0.1:2379".parse::<Endpoint>().is_ok());
+        assert!("127.0.0.1:2379/".parse::<Endpoint>().is_ok());
+        assert!("https://127.0.0.1:2379".parse::<Endpoint>().is_err());
+        assert!("http://127.0.0.1".parse::<Endpoint>().is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! A run of the generator with the server's CPU time and memory beside it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::generator::{Plan, Running};
+use super::tally::Tally;
+use super::work::{Shape, Work};
+use crate::pace;
+use crate::servers::machine::Busy;
+use crate::servers::proc_stat::ProcStat;
+
+/// What one run gave. Latencies are in microseconds; for [`Work::Watch`] they are the age of events on delivery and
+/// the operations are the events.
+#[derive(Debug, Clone, Serialize)]
+pub struct Measured {
+    /// What was done.
+    pub work: Work,
+    /// By how many.
+    pub shape: Shape,
+    /// The open loop's rate; absent in the closed loop.
+    pub rate: Option<f64>,
+    /// Length of the window.
+    pub seconds: f64,
+    /// Operations that did not fail.
+    pub operations: u64,
+    /// Operations a second.
+    pub per_second: f64,
+    /// Median latency.
+    pub p50_us: u64,
+    /// 99th percentile.
+    pub p99_us: u64,
+    /// 99.9th percentile.
+    pub p999_us: u64,
+    /// The longest.
+    pub max_us: u64,
+    /// The server's CPU time per operation in microseconds, where its process is known.
+    pub cpu_us: Option<f64>,
+    /// Cores kept busy by neither the server nor the generator: other work on the machine, which spoils figures.
+    pub other_cores: f64,
+    /// The server's resident memory at the end.
+    pub rss_bytes: Option<u64>,
+    /// Puts a second of the writers of [`Work::Watch`].
+    pub puts_per_second: Option<f64>,
+    /// Txns that met another revision.
+    pub conflicts: u64,
+    /// Failed operations.
+    pub errors: u64,
+    /// The first failure.
+    pub first_error: Option<String>,
+}
+
+/// Runs `plan`; `server` is the process whose CPU time counts.
+pub fn measure(plan: Plan, server: Option<&ProcStat>) -> Result<Measured> {
+    let (work, shape, rate) = (plan.task.work, plan.shape, plan.rate);
+    let running = Running::start(plan)?;
+    let window = running.window();
+    pace::sleep(window.start.saturating_duration_since(pace::now()));
+    let before = Busy::read(server)?;
+    pace::sleep(window.end.saturating_duration_since(pace::now()));
+    let after = Busy::read(server)?;
+    let rss_bytes = server.map(ProcStat::resident_bytes).transpose()?;
+    let tally = running.join()?;
+    let used = Used { server: before.server_until(&after), others: before.others_until(&after), rss_bytes };
+    Ok(summary(&tally, (work, shape, rate), window.end - window.start, &used))
+}
+
+/// What the window cost.
+struct Used {
+    server: Option<Duration>,
+    others: Duration,
+    rss_bytes: Option<u64>,
+}
+
+fn summary(tally: &Tally, (work, shape, rate): (Work, Shape, Option<f64>), window: Duration, used: &Used) -> Measured {
+    let watch = work == Work::Watch;
+    let seconds = window.as_secs_f64();
+    let operations = if watch { tally.events } else { tally.calls.len() };
+    let latencies = if watch { &tally.deliveries } else { &tally.calls };
+    Measured {
+        work,
+        shape,
+        rate,
+        seconds,
+        operations,
+        per_second: operations as f64 / seconds,
+        p50_us: latencies.value_at_quantile(0.5),
+        p99_us: latencies.value_at_quantile(0.99),
+        p999_us: latencies.value_at_quantile(0.999),
+        max_us: latencies.max(),
+        cpu_us: used.server.filter(|_| operations > 0).map(|cpu| cpu.as_secs_f64() * 1e6 / operations as f64),
+        other_cores: used.others.as_secs_f64() / seconds,
+        rss_bytes: used.rss_bytes,
+        puts_per_second: watch.then(|| tally.calls.len() as f64 / seconds),
+        conflicts: tally.conflicts,
+        errors: tally.errors,
+        first_error: tally.first_error.clone(),
+    }
+}

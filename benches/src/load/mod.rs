@@ -1,0 +1,130 @@
+//! The load generator: `naxos-benches load`.
+
+pub mod client;
+pub mod connection;
+pub mod generator;
+pub mod keys;
+pub mod measure;
+pub mod preload;
+pub mod schedule;
+pub mod tally;
+pub mod watcher;
+pub mod work;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::report;
+use crate::servers::proc_stat::ProcStat;
+use client::Task;
+use connection::Endpoint;
+use generator::Plan;
+use keys::{Keys, Values};
+use work::{Shape, Work};
+
+/// Watchers of a watch work, unless told.
+pub const WATCHERS: usize = 100;
+
+/// Writers of a watch work, unless told.
+pub const WRITERS: usize = 16;
+
+/// Drive an etcd endpoint and print throughput, latencies and the server's CPU time per operation.
+///
+/// Closed loop: each client calls again as soon as it has its answer. Open loop (--rate): calls begin at fixed times
+/// whatever the server does, and latency counts from the intended time.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the server listens (plain http); repeat it or separate with commas for a cluster.
+    #[arg(long, default_value = "http://127.0.0.1:2379", value_delimiter = ',')]
+    endpoint: Vec<Endpoint>,
+    /// What the clients do.
+    #[arg(long, value_enum, default_value = "put")]
+    work: Work,
+    /// Clients, one call each under way; for watch the writers [default: 64; for watch 16].
+    #[arg(long)]
+    clients: Option<usize>,
+    /// Connections that they share [default: 1 for 1 client, 8 up to 64, then 16].
+    #[arg(long)]
+    connections: Option<usize>,
+    /// Watchers of a watch work.
+    #[arg(long, default_value_t = WATCHERS)]
+    watchers: usize,
+    /// Keys that the work is spread over; put there before it if it reads them.
+    #[arg(long, default_value_t = 10_000)]
+    keys: u64,
+    /// What the keys begin with.
+    #[arg(long, default_value = "naxos-benches/")]
+    prefix: String,
+    /// Size of a value in bytes.
+    #[arg(long, default_value_t = 256)]
+    value_bytes: usize,
+    /// Length of the measured window.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Load before it.
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
+    warm_up: Duration,
+    /// Calls a second of all clients: the open loop.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Read at this revision instead of the current one.
+    #[arg(long, default_value_t = 0)]
+    revision: i64,
+    /// Do not put the keys there first, and do not check how many an answer has.
+    #[arg(long)]
+    no_preload: bool,
+    /// Threads of the generator [default: one for each core].
+    #[arg(long)]
+    threads: Option<usize>,
+    /// The server's process, for its CPU time and memory.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Write the figures to this file as JSON too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Runs one work against one endpoint; false if a call failed.
+pub fn run(args: Args) -> Result<bool> {
+    ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
+    ensure!(args.keys > 0, "--keys must be above 0");
+    let keys = Keys { prefix: args.prefix.clone(), count: args.keys };
+    let values = Values::new(args.value_bytes);
+    if args.work.reads() && !args.no_preload {
+        eprintln!("preloading {} keys", keys.count);
+        preload::preload(&args.endpoint[0], &keys, &values)?;
+    }
+    let shape = args.shape();
+    ensure!(shape.clients > 0 && shape.connections > 0, "--clients and --connections must be above 0");
+    let plan = Plan {
+        task: Task { work: args.work, keys, values, revision: args.revision, extra_keys: 0, checked: !args.no_preload },
+        endpoints: args.endpoint,
+        shape,
+        rate: args.rate,
+        warm_up: args.warm_up,
+        duration: args.duration,
+        threads: args.threads.unwrap_or_else(cores),
+    };
+    let server = args.pid.map(ProcStat::of).transpose()?;
+    let measured = measure::measure(plan, server.as_ref())?;
+    print!("{}", report::measured_table(&[("", &measured)]));
+    report::write_json(args.json.as_deref(), &measured)?;
+    Ok(measured.errors == 0)
+}
+
+impl Args {
+    fn shape(&self) -> Shape {
+        let watch = self.work == Work::Watch;
+        let clients = self.clients.unwrap_or(if watch { WRITERS } else { 64 });
+        let connections = if watch { 8 } else { work::usual_connections(clients) };
+        let watchers = if watch { self.watchers } else { 0 };
+        Shape { clients, connections: self.connections.unwrap_or(connections), watchers }
+    }
+}
+
+/// Cores of this machine: the generator's threads, and a floor server's runtimes.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

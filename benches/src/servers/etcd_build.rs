@@ -1,0 +1,33 @@
+//! A real etcd from its Go module, whose version `jepsen/servers/etcd/go.mod` pins.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The module that etcd's binary is the root of.
+const PACKAGE: &str = "go.etcd.io/etcd/server/v3";
+
+/// Builds etcd into `<target>/servers/etcd`; a second build is Go's cache answering in a second.
+pub fn build() -> Result<PathBuf> {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jepsen/servers/etcd");
+    ensure!(module.is_dir(), "{}: no such folder; give --etcd PATH", module.display());
+    let executable = target_folder()?.join("servers").join("etcd");
+    eprintln!("building etcd into {}", executable.display());
+    let built = Command::new("go")
+        .args(["build", "-ldflags", "-s -w", "-o"])
+        .arg(&executable)
+        .arg(PACKAGE)
+        .current_dir(&module)
+        .output()
+        .context("go, to build etcd; without it give --etcd PATH")?;
+    ensure!(built.status.success(), "go build {PACKAGE}: {}", String::from_utf8_lossy(&built.stderr));
+    Ok(executable)
+}
+
+/// Cargo's target folder: this program lies in one of its profiles.
+pub fn target_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("this program's own path")?;
+    let profile = program.parent().and_then(Path::parent).context("a program outside a target folder")?;
+    Ok(profile.to_path_buf())
+}

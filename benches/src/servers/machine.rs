@@ -1,0 +1,53 @@
+//! How busy the machine is with work that is not ours.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::proc_stat::ProcStat;
+
+/// In `/proc/stat`'s first line, the times that are not busy: idle and iowait (proc(5)).
+const IDLE_AND_IOWAIT: std::ops::RangeInclusive<usize> = 3..=4;
+
+/// Guest times are counted in user time already: only the first eight fields count.
+const TIMES: usize = 8;
+
+/// CPU time that the whole machine, a server and this program have used so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Busy {
+    machine: Duration,
+    server: Option<Duration>,
+    own: Duration,
+}
+
+impl Busy {
+    /// Reads all three.
+    pub fn read(server: Option<&ProcStat>) -> Result<Self> {
+        Ok(Self {
+            machine: machine()?,
+            server: server.map(ProcStat::cpu).transpose()?,
+            own: ProcStat::of(std::process::id())?.cpu()?,
+        })
+    }
+
+    /// The server's CPU time from `self` to `later`.
+    pub fn server_until(&self, later: &Self) -> Option<Duration> {
+        Some(later.server?.saturating_sub(self.server?))
+    }
+
+    /// CPU time from `self` to `later` that neither the server nor this program used.
+    pub fn others_until(&self, later: &Self) -> Duration {
+        let machine = later.machine.saturating_sub(self.machine);
+        let server = self.server_until(later).unwrap_or_default();
+        machine.saturating_sub(server).saturating_sub(later.own.saturating_sub(self.own))
+    }
+}
+
+fn machine() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat").context("/proc/stat")?;
+    let line = stat.lines().next().unwrap_or_default();
+    let busy = line.split_whitespace().skip(1).take(TIMES).enumerate().filter(|(at, _)| !IDLE_AND_IOWAIT.contains(at));
+    let ticks: u64 = busy.map(|(_, ticks)| ticks.parse::<u64>()).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+}

@@ -1,0 +1,186 @@
+//! A server of one node under measurement. Its data outlives a stop, not the value.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use pb::kv_client::KvClient;
+use pb::maintenance_client::MaintenanceClient;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::candidate::Candidate;
+use super::proc_stat::ProcStat;
+use super::program::{CommandLine, Programs};
+use crate::load::connection::{Connection, Endpoint};
+use crate::pace;
+
+/// How long a server may take to serve.
+const SERVE_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long it may take to end after SIGTERM.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a starting server is asked whether it serves.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How long one such question may take.
+const ASK_LIMIT: Duration = Duration::from_secs(1);
+
+/// Bytes of a server's log that a message about its failure shows.
+const LOG_TAIL_BYTES: usize = 2000;
+
+/// A running server; dropping it kills it and removes its data.
+#[derive(Debug)]
+pub struct Server {
+    candidate: Candidate,
+    command: CommandLine,
+    endpoint: Endpoint,
+    folder: TempDir,
+    child: Child,
+}
+
+impl Server {
+    /// Starts `candidate` on an empty data directory and waits until it serves.
+    pub fn start(programs: &Programs, candidate: Candidate) -> Result<Self> {
+        let parent = programs.data_folder()?;
+        fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
+        let folder = tempfile::Builder::new().prefix(&format!("bench-{candidate}-")).tempdir_in(&parent)?;
+        let command = programs.command_line(candidate, folder.path())?;
+        let endpoint = command.address.parse().map_err(anyhow::Error::msg)?;
+        let child = spawn(&command, folder.path())?;
+        let mut server = Self { candidate, command, endpoint, folder, child };
+        server.wait_until_it_serves()?;
+        Ok(server)
+    }
+
+    /// What it is.
+    pub fn candidate(&self) -> Candidate {
+        self.candidate
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Its process.
+    pub fn stat(&self) -> Result<ProcStat> {
+        ProcStat::of(self.child.id())
+    }
+
+    /// Bytes of all files in its data directory, as allocated.
+    pub fn data_bytes(&self) -> Result<u64> {
+        allocated_bytes(self.folder.path())
+    }
+
+    /// SIGTERM; how long it took to end, and how it ended.
+    pub fn terminate(&mut self) -> Result<(Duration, ExitStatus)> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
+        let begun = pace::now();
+        kill_process(id, Signal::TERM).with_context(|| format!("signal {}", self.candidate))?;
+        while begun.elapsed() < STOP_LIMIT {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok((begun.elapsed(), status));
+            }
+            pace::sleep(ASK_AGAIN);
+        }
+        bail!("{} does not end after SIGTERM: {}", self.candidate, self.log_tail())
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        // Both calls fail only if it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again on its data; the time from exec to the first answered linearizable get.
+    pub fn restart(&mut self) -> Result<Duration> {
+        let begun = pace::now();
+        self.child = spawn(&self.command, self.folder.path())?;
+        self.wait_until_it_serves()?;
+        Ok(begun.elapsed())
+    }
+
+    /// Compacts everything below `revision` and waits until it is dropped.
+    pub async fn compact(&self, revision: i64) -> Result<()> {
+        let connection = Connection::open(&self.endpoint).await?;
+        let mut kv = KvClient::with_origin(connection, self.endpoint.origin());
+        kv.compact(pb::CompactionRequest { revision, physical: true }).await.context("compact")?;
+        Ok(())
+    }
+
+    /// Defragments its store.
+    pub async fn defragment(&self) -> Result<()> {
+        let connection = Connection::open(&self.endpoint).await?;
+        let mut maintenance = MaintenanceClient::with_origin(connection, self.endpoint.origin());
+        maintenance.defragment(pb::DefragmentRequest {}).await.context("defragment")?;
+        Ok(())
+    }
+
+    /// The current revision.
+    pub async fn revision(&self) -> Result<i64> {
+        let connection = Connection::open(&self.endpoint).await?;
+        let mut kv = KvClient::with_origin(connection, self.endpoint.origin());
+        let answer = kv.range(probe()).await.context("get")?.into_inner();
+        Ok(answer.header.context("an answer without a header")?.revision)
+    }
+
+    fn wait_until_it_serves(&mut self) -> Result<()> {
+        let runtime = pace::runtime()?;
+        let deadline: Instant = pace::now() + SERVE_LIMIT;
+        while pace::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended at its start ({status}): {}", self.candidate, self.log_tail());
+            }
+            if runtime.block_on(pace::within(ASK_LIMIT, self.revision())).is_some_and(|answer| answer.is_ok()) {
+                return Ok(());
+            }
+            pace::sleep(ASK_AGAIN);
+        }
+        bail!("{} does not serve after {SERVE_LIMIT:?}: {}", self.candidate, self.log_tail())
+    }
+
+    fn log_tail(&self) -> String {
+        let text = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&text[text.len().saturating_sub(LOG_TAIL_BYTES)..]).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A linearizable get of a key that need not be there.
+fn probe() -> pb::RangeRequest {
+    pb::RangeRequest { key: bytes::Bytes::from_static(b"naxos-benches"), ..Default::default() }
+}
+
+fn spawn(command: &CommandLine, folder: &Path) -> Result<Child> {
+    let log = File::options().create(true).append(true).open(folder.join("log"))?;
+    Command::new(&command.executable)
+        .args(&command.arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .with_context(|| command.executable.display().to_string())
+}
+
+fn allocated_bytes(folder: &Path) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // Files come and go under a running server.
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += if metadata.is_dir() { allocated_bytes(&entry.path()).unwrap_or(0) } else { metadata.blocks() * 512 };
+    }
+    Ok(bytes)
+}

@@ -62,11 +62,13 @@ pub(crate) fn read_history(
     let mut effects = Vec::new();
     for (name, encoded) in found {
         let (at, deleted) = rows::revision_of(&name);
-        let key = decode(&encoded).key;
+        let kv = decode(&encoded);
+        let created = !deleted && kv.create_revision == kv.mod_revision;
+        let key = kv.key;
         if !wants(&key, deleted) {
             continue;
         }
-        let prev = if prev_kv { value_before(shared, reader, &key, at.main) } else { None };
+        let prev = if prev_kv && !created { value_before(shared, reader, &key, at.main) } else { None };
         let told =
             if deleted { Fields { key: &key, modified: at.main, ..Default::default() }.encode() } else { encoded };
         effects.push((at.main, Effect::new(key, deleted, told, prev)));

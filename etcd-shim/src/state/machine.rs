@@ -228,6 +228,7 @@ impl Writer<'_, '_> {
         }
         let (create, version, old_lease) = old.map_or((self.base + 1, 1, 0), |l| (l.create, l.version + 1, l.lease));
         let prev_kv = old.map(|l| l.encoded.clone());
+        let touched = old.is_some_and(|l| l.at.main > self.base);
         let kept = if r.ignore_value { prev_kv.as_ref().map(|p| decode(p).value) } else { None };
         let value: &[u8] = kept.as_ref().unwrap_or(&r.value);
         let lease = if r.ignore_lease { old_lease } else { r.lease };
@@ -242,7 +243,13 @@ impl Writer<'_, '_> {
             }
         }
         let answered = prev_kv.clone().filter(|_| r.prev_kv);
-        self.effects.push(Effect::new(own_key(self.store, &r.key), false, encoded, prev_kv));
+        // A key that began at this revision had nothing before, whatever else the transaction did to it.
+        let before = match (create == at.main, touched) {
+            (true, _) => None,
+            (false, true) => self.before_command(&r.key),
+            (false, false) => prev_kv,
+        };
+        self.effects.push(Effect::new(own_key(self.store, &r.key), false, encoded, before));
         Ok(PutResponse { header: self.header(), prev_kv: answered })
     }
 
@@ -274,7 +281,8 @@ impl Writer<'_, '_> {
     }
 
     fn delete(&mut self, key: &[u8]) -> Option<Bytes> {
-        let (prev, lease) = self.store.live(key).map(|l| (l.encoded.clone(), l.lease))?;
+        let (prev, lease, touched) =
+            self.store.live(key).map(|l| (l.encoded.clone(), l.lease, l.at.main > self.base))?;
         let at = self.next();
         // The row holds the key alone; watchers see the revision too.
         let row = Fields { key, ..Default::default() }.encode();
@@ -283,8 +291,14 @@ impl Writer<'_, '_> {
         self.store.enter_deletion(key, at, &row);
         self.rows.put(rows::key_value(self.store.id, at, true), row);
         self.detach(lease, key);
-        self.effects.push(Effect::new(name, true, told, Some(prev.clone())));
+        let before = if touched { self.before_command(key) } else { Some(prev.clone()) };
+        self.effects.push(Effect::new(name, true, told, before));
         Some(prev)
+    }
+
+    /// The value before the command of a key that the command has touched: what watchers see as the one before.
+    fn before_command(&self, key: &[u8]) -> Option<Bytes> {
+        self.effects.iter().find(|e| e.key == key)?.prev_kv.clone()
     }
 
     fn compact(&mut self, revision: i64) -> Result<Answer, EtcdError> {

@@ -1,0 +1,119 @@
+//! The virtual log over memory loglets: order, reconfiguration under appends, reads across segments, trimming.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use naxos_client::loglets::MemoryProvider;
+use naxos_client::{Liveness, LogError, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
+use naxos_proto::chain::LogletKind;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{AppendError, Cell, MetaStore};
+use naxos_proto::ids::{Incarnation, LogId, Lsn};
+use naxos_proto::seams::{BootClock, OsEntropy};
+
+async fn open(meta: &Arc<MemoryMetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
+    let config = VirtualLogConfig { log: LogId(7), kind: LogletKind::Memory, takeover_after: Duration::from_millis(20) };
+    let alive = || Liveness { sequencers: vec![Incarnation::default()], units: Vec::new() };
+    let meta: Arc<dyn MetaStore> = meta.clone();
+    VirtualLog::open(config, meta, vec![loglets.clone()], Box::new(alive), Arc::new(BootClock), Arc::new(OsEntropy))
+        .await
+        .expect("memory opens")
+}
+
+fn cell(n: u64) -> Cell {
+    Cell { payload: Bytes::copy_from_slice(&n.to_be_bytes()), commands: 1 }
+}
+
+async fn append(log: &VirtualLog, n: u64) -> Result<Lsn, AppendError> {
+    let (done, outcome) = Completion::channel();
+    log.append(vec![cell(n)], done);
+    outcome.await.expect("memory answers")
+}
+
+async fn everything(log: &VirtualLog) -> Vec<u64> {
+    let tail = log.check_tail().await.unwrap();
+    let mut at = Lsn::ZERO;
+    let mut found = Vec::new();
+    while at < tail {
+        let (records, next) = log.read(at, tail, 64).await.unwrap();
+        found.extend(records.iter().map(|r| u64::from_be_bytes(r.payload[..].try_into().unwrap())));
+        at = next;
+    }
+    found
+}
+
+#[tokio::test]
+async fn appends_keep_their_order_across_reconfigurations() {
+    let log = open(&Arc::default(), &Arc::default()).await;
+    let changing = tokio::spawn({
+        let log = log.clone();
+        async move {
+            for _ in 0..20 {
+                log.reconfigure(None).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let mut outcomes = Vec::new();
+    for n in 0..500 {
+        let (done, outcome) = Completion::channel();
+        log.append(vec![cell(n)], done);
+        outcomes.push(outcome);
+        if n % 10 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    changing.await.unwrap();
+    let mut last = None;
+    for outcome in outcomes {
+        let lsn = outcome.await.expect("answered").expect("appended");
+        assert!(last.is_none_or(|l| l < lsn), "acknowledgements come in order");
+        last = Some(lsn);
+    }
+    assert_eq!(everything(&log).await, (0..500).collect::<Vec<_>>());
+    assert_eq!(log.ordinal(), 21);
+}
+
+#[tokio::test]
+async fn a_second_start_ends_the_segment_of_the_first_and_reads_it() {
+    let (meta, loglets) = (Arc::default(), Arc::default());
+    let first = open(&meta, &loglets).await;
+    assert_eq!(append(&first, 1).await, Ok(Lsn(0)));
+    let second = open(&meta, &loglets).await;
+    assert_eq!(append(&second, 2).await, Ok(Lsn(1)));
+    assert_eq!(everything(&second).await, [1, 2]);
+    assert_eq!(second.chain().1.segments.len(), 2);
+}
+
+#[tokio::test]
+async fn an_append_that_meets_a_seal_goes_to_the_successor_that_another_made() {
+    let (meta, loglets) = (Arc::default(), Arc::default());
+    let first = open(&meta, &loglets).await;
+    let second = open(&meta, &loglets).await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let tending = tokio::spawn({
+        let (first, stop) = (first.clone(), stop.clone());
+        async move { first.tend(stop).await }
+    });
+    // The first one's loglet is sealed, and it does not know.
+    assert_eq!(append(&first, 1).await, Ok(Lsn(0)));
+    assert_eq!(append(&second, 2).await, Ok(Lsn(1)));
+    assert_eq!(first.check_tail().await, Ok(Lsn(2)), "never the tail of a sealed loglet");
+    stop.cancel();
+    tending.await.unwrap();
+}
+
+#[tokio::test]
+async fn trimming_drops_segments_and_reads_below_say_so() {
+    let log = open(&Arc::default(), &Arc::default()).await;
+    for n in 0..4 {
+        append(&log, n).await.unwrap();
+        log.reconfigure(None).await.unwrap();
+    }
+    log.trim(Lsn(2)).await.unwrap();
+    assert_eq!(log.chain().1.start(), Lsn(2));
+    assert!(matches!(log.read(Lsn(1), Lsn(4), 64).await, Err(LogError::Trimmed(_))));
+    let (records, next) = log.read(Lsn(2), Lsn(4), 1).await.unwrap();
+    assert_eq!((records.len(), next), (1, Lsn(3)));
+}

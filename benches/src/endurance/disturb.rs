@@ -257,7 +257,7 @@ fn print(outcomes: &[Outcome]) {
             }
             .to_owned(),
             finished.to_string(),
-            format!("{seconds:.2}"),
+            if finished > 0 { format!("{seconds:.2}") } else { "-".to_owned() },
             outcome.errors().to_string(),
         ]);
     }

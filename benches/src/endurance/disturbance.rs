@@ -60,7 +60,13 @@ pub(super) struct Deeds {
 }
 
 /// Disturbs `server` until `end`; what is under way then is left (catching up) or waited for (the rest).
-pub(super) async fn disturb(kind: Disturbance, server: &Server, keys: &Keys, backlog: i64, end: Instant) -> Result<Deeds> {
+pub(super) async fn disturb(
+    kind: Disturbance,
+    server: &Server,
+    keys: &Keys,
+    backlog: i64,
+    end: Instant,
+) -> Result<Deeds> {
     let mut deeds = Deeds::default();
     while pace::now() < end {
         let begun = pace::now();

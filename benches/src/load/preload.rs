@@ -21,6 +21,15 @@ const TXN_BYTES_MAX: usize = 1 << 20;
 /// neighbours by revision. The step is a prime.
 const SCATTER: u64 = 7919;
 
+/// etcd's answer when it is behind; it has done nothing.
+const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
+
+/// Time before a transaction that met it is made again.
+const REST: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// How long one transaction may meet it.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// How long a server may take to count them.
 const COUNT_LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 
@@ -70,10 +79,23 @@ async fn put_lane(connection: &Connection, endpoint: &Endpoint, keys: &Keys, val
             pb::RequestOp { request: Some(pb::request_op::Request::RequestPut(put)) }
         };
         let success = (first..keys.count.min(first + per_txn as u64)).map(put).collect();
-        kv.txn(pb::TxnRequest { success, ..Default::default() }).await.context("preloading keys")?;
+        put_txn(&mut kv, pb::TxnRequest { success, ..Default::default() }).await?;
         first += LANES * per_txn as u64;
     }
     Ok(())
+}
+
+/// One transaction of puts, made again while the server asks for patience.
+async fn put_txn(kv: &mut KvClient<Connection>, txn: pb::TxnRequest) -> Result<()> {
+    let begun = pace::now();
+    loop {
+        match kv.txn(txn.clone()).await {
+            Err(status) if status.message() == TOO_MANY_REQUESTS && begun.elapsed() < PATIENCE => {
+                pace::pause(REST).await;
+            }
+            answer => return answer.map(drop).context("preloading keys"),
+        }
+    }
 }
 
 /// A permutation of the numbers below `count`.

@@ -1,0 +1,35 @@
+//! Appending to the journal without a disk: encoding, checksums, index and the hand-over to the committer. The unit
+//! lives on a memory file system, where a sync costs nothing, and is not paced.
+
+mod unit_rig;
+
+use std::path::Path;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use naxos_log_server::LogServerConfig;
+use unit_rig::Rig;
+
+/// Where Linux mounts memory.
+const MEMORY: &str = "/dev/shm";
+
+fn journal_append(criterion: &mut Criterion) {
+    if !Path::new(MEMORY).is_dir() {
+        println!("journal_append skipped: needs {MEMORY}");
+        return;
+    }
+    let config = LogServerConfig { pace: Duration::ZERO, reserve_bytes: 0, ..LogServerConfig::default() };
+    let mut rig = Rig::new(Path::new(MEMORY), config);
+    let mut group = criterion.benchmark_group("journal_append");
+    for cells in [1, 64, 1024] {
+        group.throughput(Throughput::Elements(cells));
+        group.bench_function(BenchmarkId::new("cells", cells), |bencher| {
+            bencher.iter_custom(|rounds| rig.time(rounds, 1, cells));
+        });
+    }
+    group.finish();
+    rig.close();
+}
+
+criterion_group!(benches, journal_append);
+criterion_main!(benches);

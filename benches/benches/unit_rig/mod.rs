@@ -1,0 +1,107 @@
+//! A storage unit with one open loglet, on a folder of the bench's choice.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use naxos_benches::pace;
+use naxos_log_server::disk::RealDisk;
+use naxos_log_server::{LogServer, LogServerConfig, Unit};
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{Cell, CellOutcome, Shape, StorageUnit, Store, UnitError, UnitParams};
+use naxos_proto::ids::{Incarnation, LogletId, Offset};
+use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a cell: a put of 256 bytes with its envelope.
+const CELL_BYTES: usize = 320;
+
+/// Stores between two trims, so that the journal's segments are recycled and the disk does not fill.
+const TRIM_EVERY: u64 = 20_000;
+
+/// What became of a store; `None` if the committer is gone.
+type Outcome = Pin<Box<dyn Future<Output = Option<Result<Vec<CellOutcome>, UnitError>>>>>;
+
+/// See the module.
+pub(crate) struct Rig {
+    runtime: Runtime,
+    unit: Arc<Unit>,
+    server: LogServer,
+    loglet: LogletId,
+    incarnation: Incarnation,
+    payload: Bytes,
+    next: u64,
+    trimmed: u64,
+    _folder: TempDir,
+}
+
+impl Rig {
+    /// A unit below `parent`.
+    pub(crate) fn new(parent: &Path, config: LogServerConfig) -> Self {
+        let folder = tempfile::Builder::new().prefix("bench-unit-").tempdir_in(parent).expect("a folder");
+        let seams = Seams {
+            clock: Arc::new(BootClock),
+            entropy: Arc::new(OsEntropy),
+            net: Arc::new(SocketNet),
+            disk: Arc::new(RealDisk::new(folder.path().join("data")).expect("a data directory")),
+            worker: Arc::new(ThreadWorker),
+        };
+        let runtime = pace::runtime().expect("a runtime");
+        let server = runtime.block_on(LogServer::open(seams, config, CancellationToken::new())).expect("a log server");
+        let unit = Arc::clone(server.unit());
+        let incarnation = Incarnation { storage: server.storage_id(), boot: server.boot() };
+        let loglet = LogletId { log: server.log(), ordinal: 1, nonce: 1 };
+        runtime
+            .block_on(unit.open(loglet, UnitParams { shape: Shape::Contiguous, incarnation }))
+            .expect("an open loglet");
+        let payload = Bytes::from(vec![7; CELL_BYTES]);
+        Self { runtime, unit, server, loglet, incarnation, payload, next: 0, trimmed: 0, _folder: folder }
+    }
+
+    /// The time of `rounds` rounds, each of `stores` stores under way at once with `cells` cells each.
+    pub(crate) fn time(&mut self, rounds: u64, stores: u64, cells: u64) -> Duration {
+        let mut spent = Duration::ZERO;
+        for _ in 0..rounds {
+            let begun = pace::now();
+            let waiting: Vec<_> = (0..stores).map(|_| self.enqueue(cells)).collect();
+            self.runtime.block_on(async {
+                for outcome in waiting {
+                    let cells = outcome.await.expect("the committer runs").expect("the store is taken");
+                    assert!(cells.iter().all(|cell| *cell == CellOutcome::Written), "{cells:?}");
+                }
+            });
+            spent += begun.elapsed();
+            self.trim();
+        }
+        spent
+    }
+
+    fn enqueue(&mut self, cells: u64) -> Outcome {
+        let (done, outcome) = Completion::channel();
+        let at = Offset(self.next);
+        self.next += cells;
+        let cells = (0..cells).map(|_| Cell { payload: self.payload.clone(), commands: 1 }).collect();
+        let (loglet, incarnation) = (self.loglet, self.incarnation);
+        self.unit.store(Store { loglet, incarnation, at, cells, known_tail: at }, done);
+        Box::pin(outcome)
+    }
+
+    fn trim(&mut self) {
+        if self.next - self.trimmed >= TRIM_EVERY {
+            self.trimmed = self.next;
+            self.unit.advance(self.loglet, Offset(self.next));
+            self.runtime.block_on(self.unit.trim(self.loglet, Offset(self.next))).expect("the loglet is trimmed");
+        }
+    }
+
+    /// Stops the unit.
+    pub(crate) fn close(self) {
+        let Self { runtime, unit, server, .. } = self;
+        drop(unit);
+        runtime.block_on(server.shutdown()).expect("the log server stops");
+    }
+}

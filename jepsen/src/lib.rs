@@ -7,6 +7,7 @@
 //! - [`process`]: one process: started, watched, killed, measured; [`etcd_server`]: one that speaks etcd's API
 //! - [`kill_loop`]: writers and `kill -9`, until something is lost
 //! - [`kubernetes`]: a control plane as kubeadm sets it up, its work, and the kills under it
+//! - [`simulator`]: a whole node in one thread, decided by a seed
 //! - [`machine`]: what a test needs of the machine, and what happens where it is missing.
 
 pub mod differential;
@@ -18,3 +19,4 @@ pub mod machine;
 pub mod pace;
 pub mod process;
 pub mod servers;
+pub mod simulator;

@@ -1,0 +1,33 @@
+//! Runs one seed of the simulator in a fresh process and prints its summary; ends with 1 when something does not hold.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use naxos_jepsen::simulator::run::run;
+
+/// One node, its clients and its crashes, decided by a seed.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What decides everything.
+    seed: u64,
+    /// Writes the trace to this file.
+    #[arg(long)]
+    trace: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = run(arguments.seed);
+    if let Some(path) = &arguments.trace
+        && let Err(error) = std::fs::write(path, outcome.trace.text())
+    {
+        eprintln!("{}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    println!("seed={} {outcome}", arguments.seed);
+    for broken in &outcome.broken {
+        eprintln!("seed={}: {broken}", arguments.seed);
+    }
+    if outcome.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,222 @@
+//! [`Caller`]: one client of the node, over any channel.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use naxos_proto::etcd::client::mvccpb::{Event, KeyValue, event::EventType};
+use pb::compare::{CompareResult, CompareTarget, TargetUnion};
+use pb::kv_client::KvClient;
+use pb::maintenance_client::MaintenanceClient;
+use pb::request_op::Request;
+use pb::response_op::Response;
+use pb::watch_client::WatchClient;
+use pb::watch_request::RequestUnion;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+
+use super::record::{Answer, Asked, Change, Operation};
+use crate::pace;
+
+/// A call that takes longer has an unknown outcome. Under turmoil this is simulated time.
+const CALL_MAX: Duration = Duration::from_millis(700);
+/// Before the first and behind the last of all keys.
+const ALL: (&[u8], &[u8]) = (b"\0", b"\0");
+/// Where the copies of swapped keys are.
+const MIRROR: &str = "mirror/";
+
+/// The copy that a swap writes along with `key`.
+pub fn mirror(key: &str) -> String {
+    format!("{MIRROR}{key}")
+}
+
+/// An open watch of all keys; dropping it closes it.
+pub struct Watching {
+    answers: Streaming<pb::WatchResponse>,
+    _requests: mpsc::Sender<pb::WatchRequest>,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Caller {
+    channel: Channel,
+}
+
+/// Whether an error leaves open what has happened. All others are answers that this workload must never get.
+pub fn is_unknown(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled | Code::Internal)
+}
+
+fn broken(what: &str) -> Status {
+    Status::data_loss(format!("the answer has no {what}"))
+}
+
+fn text(bytes: &Bytes) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn found(kvs: &[KeyValue]) -> Option<(i64, String)> {
+    kvs.first().map(|kv| (kv.mod_revision, text(&kv.value)))
+}
+
+fn change(event: Event) -> Result<Change, Status> {
+    let removed = event.r#type == i32::from(EventType::Delete);
+    let kv = event.kv.ok_or_else(|| broken("key in an event"))?;
+    Ok(Change {
+        revision: kv.mod_revision,
+        key: text(&kv.key),
+        value: (!removed).then(|| text(&kv.value)),
+        created: kv.create_revision,
+        version: kv.version,
+    })
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    pace::within(CALL_MAX, call).await.unwrap_or_else(|| Err(Status::deadline_exceeded("the client waits no longer")))
+}
+
+fn put(key: &str, value: &str) -> pb::PutRequest {
+    pb::PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..Default::default() }
+}
+
+fn get(key: &str) -> pb::RangeRequest {
+    pb::RangeRequest { key: key.to_owned().into(), ..Default::default() }
+}
+
+fn swap(key: &str, value: &str, expected: i64) -> pb::TxnRequest {
+    let op = |request| pb::RequestOp { request: Some(request) };
+    pb::TxnRequest {
+        compare: vec![pb::Compare {
+            result: CompareResult::Equal.into(),
+            target: CompareTarget::Mod.into(),
+            key: key.to_owned().into(),
+            range_end: Bytes::new(),
+            target_union: Some(TargetUnion::ModRevision(expected)),
+        }],
+        success: vec![op(Request::RequestPut(put(key, value))), op(Request::RequestPut(put(&mirror(key), value)))],
+        failure: vec![op(Request::RequestRange(get(key)))],
+    }
+}
+
+impl Caller {
+    /// A client on this channel.
+    pub fn new(channel: Channel) -> Self {
+        Caller { channel }
+    }
+
+    fn kv(&self) -> KvClient<Channel> {
+        KvClient::new(self.channel.clone())
+    }
+
+    /// Does what `operation` asks.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn call(&self, operation: &Operation) -> Result<Answer, Status> {
+        let (key, value) = (&operation.key, &operation.value);
+        in_time(async {
+            match &operation.asked {
+                Asked::Get => self.get(key).await,
+                Asked::Put => {
+                    let answer = self.kv().put(put(key, value)).await?.into_inner();
+                    let header = answer.header.ok_or_else(|| broken("header"))?;
+                    Ok(Answer { revision: header.revision, written: true, found: None })
+                }
+                Asked::Delete => {
+                    let request = pb::DeleteRangeRequest { key: key.clone().into(), ..Default::default() };
+                    let answer = self.kv().delete_range(request).await?.into_inner();
+                    let header = answer.header.ok_or_else(|| broken("header"))?;
+                    Ok(Answer { revision: header.revision, written: answer.deleted == 1, found: None })
+                }
+                Asked::Swap { expected } => self.swap(key, value, *expected).await,
+            }
+        })
+        .await
+    }
+
+    async fn get(&self, key: &str) -> Result<Answer, Status> {
+        let answer = self.kv().range(get(key)).await?.into_inner();
+        let header = answer.header.ok_or_else(|| broken("header"))?;
+        Ok(Answer { revision: header.revision, written: false, found: found(&answer.kvs) })
+    }
+
+    async fn swap(&self, key: &str, value: &str, expected: i64) -> Result<Answer, Status> {
+        let answer = self.kv().txn(swap(key, value, expected)).await?.into_inner();
+        let header = answer.header.ok_or_else(|| broken("header"))?;
+        let found = match answer.responses.first().and_then(|r| r.response.as_ref()) {
+            Some(Response::ResponseRange(range)) => found(&range.kvs),
+            _ => None,
+        };
+        Ok(Answer { revision: header.revision, written: answer.succeeded, found })
+    }
+
+    /// The newest revision, by a linearizable read.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn revision(&self) -> Result<i64, Status> {
+        in_time(async { Ok(self.get("none").await?.revision) }).await
+    }
+
+    /// All keys: revision of the answer, and each as its last change.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn all(&self) -> Result<(i64, Vec<Change>), Status> {
+        let (key, range_end) = (Bytes::from_static(ALL.0), Bytes::from_static(ALL.1));
+        let request = pb::RangeRequest { key, range_end, ..Default::default() };
+        in_time(async {
+            let answer = self.kv().range(request).await?.into_inner();
+            let header = answer.header.ok_or_else(|| broken("header"))?;
+            let event = |kv| Event { r#type: EventType::Put.into(), kv: Some(kv), prev_kv: None };
+            let state = answer.kvs.into_iter().map(event).map(change).collect::<Result<_, _>>()?;
+            Ok((header.revision, state))
+        })
+        .await
+    }
+
+    /// The checksum of the store.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn checksum(&self) -> Result<u32, Status> {
+        let mut maintenance = MaintenanceClient::new(self.channel.clone());
+        in_time(async { Ok(maintenance.hash(pb::HashRequest {}).await?.into_inner().hash) }).await
+    }
+
+    /// Opens a watch of all keys from a revision on.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn watch(&self, from: i64) -> Result<Watching, Status> {
+        let create = pb::WatchCreateRequest {
+            key: Bytes::from_static(ALL.0),
+            range_end: Bytes::from_static(ALL.1),
+            start_revision: from,
+            ..Default::default()
+        };
+        let (requests, waiting) = mpsc::channel(1);
+        let request = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
+        requests.try_send(request).map_err(|_| Status::internal("a new queue has room"))?;
+        let mut client = WatchClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
+        let answers = in_time(async { Ok(client.watch(ReceiverStream::new(waiting)).await?.into_inner()) }).await?;
+        Ok(Watching { answers, _requests: requests })
+    }
+}
+
+impl Watching {
+    /// The next changes.
+    ///
+    /// # Errors
+    /// The end of the stream; `DataLoss` when the server cancels the watch.
+    pub async fn next(&mut self) -> Result<Vec<Change>, Status> {
+        let answer = self.answers.message().await?.ok_or_else(|| Status::unavailable("the stream has ended"))?;
+        if answer.canceled {
+            let reason = format!("the watch is cancelled: {} {}", answer.compact_revision, answer.cancel_reason);
+            return Err(Status::data_loss(reason));
+        }
+        answer.events.into_iter().map(change).collect()
+    }
+}

@@ -1,0 +1,175 @@
+//! What must hold of a finished run: every operation against the complete history.
+//!
+//! Revisions order everything, so that linearizability is a matter of looking up: an acknowledged write is in the
+//! history at its revision, a read shows the state at its revision, and no revision is older than what any client knew
+//! when the call began (checked by [`super::record::Record::answer`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::calls::mirror;
+use super::record::{Answer, Asked, Change, Operation, Record};
+
+/// The history, looked at in several ways.
+struct Ledger<'a> {
+    by_key: BTreeMap<&'a str, Vec<&'a Change>>,
+    /// Where each value was written: key and revision.
+    by_value: BTreeMap<&'a str, Vec<(&'a str, i64)>>,
+    /// Removals that no acknowledged operation explains.
+    removals: BTreeSet<(&'a str, i64)>,
+    broken: Vec<String>,
+}
+
+/// Everything that does not hold.
+pub fn violations(record: &Record) -> Vec<String> {
+    let mut ledger = Ledger::new(&record.audited);
+    ledger.check_history(&record.audited);
+    for operation in &record.operations {
+        match &operation.answer {
+            Some(answer) => ledger.check_answered(operation, answer),
+            None => ledger.check_unknown(operation),
+        }
+    }
+    ledger.check_explained(&record.operations);
+    let mut broken = record.broken.clone();
+    broken.append(&mut ledger.broken);
+    broken
+}
+
+impl<'a> Ledger<'a> {
+    fn new(history: &'a [Change]) -> Self {
+        let (mut by_key, mut by_value) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
+        let mut removals = BTreeSet::new();
+        for change in history {
+            by_key.entry(change.key.as_str()).or_default().push(change);
+            match &change.value {
+                Some(value) => by_value.entry(value.as_str()).or_default().push((change.key.as_str(), change.revision)),
+                None => drop(removals.insert((change.key.as_str(), change.revision))),
+            }
+        }
+        Ledger { by_key, by_value, removals, broken: Vec::new() }
+    }
+
+    /// The last change of a key up to a revision; `None` when there is no key then.
+    fn at(&self, key: &str, revision: i64) -> Option<&'a Change> {
+        let changes = self.by_key.get(key)?;
+        let before = changes.partition_point(|c| c.revision <= revision);
+        changes[..before].last().copied().filter(|c| c.value.is_some())
+    }
+
+    /// Revisions follow each other without a gap and are used by one write each; versions count.
+    fn check_history(&mut self, history: &[Change]) {
+        let mut last = 1;
+        for change in history {
+            if change.revision != last && change.revision != last + 1 {
+                self.broken.push(format!("the history jumps from revision {last} to {change:?}"));
+            }
+            last = change.revision;
+            let before = self.at(&change.key, change.revision - 1);
+            let due = match (&change.value, before) {
+                (Some(_), Some(before)) => (before.created, before.version + 1),
+                (Some(_), None) => (change.revision, 1),
+                (None, Some(_)) => (0, 0),
+                (None, None) => {
+                    self.broken.push(format!("a key that is not there is removed: {change:?}"));
+                    continue;
+                }
+            };
+            if (change.created, change.version) != due {
+                self.broken.push(format!("creation and version are to be {due:?}: {change:?}"));
+            }
+        }
+        for (key, changes) in &self.by_key {
+            if changes.windows(2).any(|pair| pair[0].revision >= pair[1].revision) {
+                self.broken.push(format!("a revision is used twice for {key}"));
+            }
+        }
+    }
+
+    /// The keys that a write of this operation changes.
+    fn keys(operation: &Operation) -> Vec<String> {
+        match operation.asked {
+            Asked::Swap { .. } => vec![operation.key.clone(), mirror(&operation.key)],
+            _ => vec![operation.key.clone()],
+        }
+    }
+
+    /// Whether the value was written to just these keys at just this revision.
+    fn written_at(&self, operation: &Operation, revision: i64) -> bool {
+        let keys = Self::keys(operation);
+        let due: Vec<(&str, i64)> = keys.iter().map(|key| (key.as_str(), revision)).collect();
+        self.by_value.get(operation.value.as_str()).is_some_and(|places| *places == due)
+    }
+
+    fn check_answered(&mut self, operation: &Operation, answer: &Answer) {
+        let (key, revision) = (operation.key.as_str(), answer.revision);
+        let state = |at: Option<&Change>| at.map(|c| (c.revision, c.value.clone().unwrap_or_default()));
+        let is_read_right = || state(self.at(key, revision)) == answer.found;
+        let holds = match (&operation.asked, answer.written) {
+            (Asked::Get, _) => is_read_right(),
+            (Asked::Put, _) => self.written_at(operation, revision),
+            (Asked::Delete, true) => {
+                let removal = self.by_key.get(key).into_iter().flatten();
+                removal.into_iter().any(|c| c.revision == revision && c.value.is_none())
+            }
+            (Asked::Delete, false) => self.at(key, revision).is_none(),
+            (Asked::Swap { expected }, true) => {
+                let before = self.at(key, revision - 1).map_or(0, |c| c.revision);
+                before == *expected && self.written_at(operation, revision)
+            }
+            (Asked::Swap { expected }, false) => {
+                is_read_right() && self.at(key, revision).map_or(0, |c| c.revision) != *expected
+            }
+        };
+        if !holds {
+            let now = self.at(key, revision);
+            self.broken.push(format!("acknowledged and not so: {operation:?}; the history has {now:?} there"));
+        }
+        if operation.asked == Asked::Delete && answer.written {
+            let explained = self.removals.iter().find(|(k, r)| *k == key && *r == revision).copied();
+            if let Some(explained) = explained {
+                self.removals.remove(&explained);
+            }
+        }
+    }
+
+    /// A write whose outcome is unknown happened once or not at all, wholly, and after it was asked.
+    fn check_unknown(&mut self, operation: &Operation) {
+        let Some((_, revision)) = self.by_value.get(operation.value.as_str()).and_then(|p| p.first()).copied() else {
+            return;
+        };
+        if !self.written_at(operation, revision) || revision <= operation.floor {
+            let places = &self.by_value[operation.value.as_str()];
+            self.broken.push(format!("an unknown write is there as {places:?}: {operation:?}"));
+        }
+        if let Asked::Swap { expected } = operation.asked {
+            let before = self.at(&operation.key, revision - 1).map_or(0, |c| c.revision);
+            if before != expected {
+                self.broken.push(format!("a swap was done over revision {before}: {operation:?}"));
+            }
+        }
+    }
+
+    /// Nothing is in the history that nobody asked for.
+    fn check_explained(&mut self, operations: &[Operation]) {
+        let asked: BTreeSet<&str> = operations
+            .iter()
+            .filter(|o| matches!(o.asked, Asked::Put | Asked::Swap { .. }))
+            .map(|o| o.value.as_str())
+            .collect();
+        for (value, places) in &self.by_value {
+            if !asked.contains(value) {
+                self.broken.push(format!("nobody wrote what is at {places:?}"));
+            }
+        }
+        let mut unknown = BTreeMap::<&str, usize>::new();
+        for operation in operations.iter().filter(|o| o.asked == Asked::Delete && o.answer.is_none()) {
+            *unknown.entry(operation.key.as_str()).or_default() += 1;
+        }
+        for (key, revision) in &self.removals {
+            match unknown.get_mut(key).filter(|left| **left > 0) {
+                Some(left) => *left -= 1,
+                None => self.broken.push(format!("nobody removed {key} at revision {revision}")),
+            }
+        }
+    }
+}

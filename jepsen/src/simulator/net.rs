@@ -1,0 +1,74 @@
+//! turmoil's network behind the Net seam and under tonic's channels.
+
+use std::io;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use hyper_util::rt::TokioIo;
+use naxos_proto::seams::{Accepted, Address, BoxConnection, Listener, Net, PeerAddress};
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// Connecting to a crashed host hangs until it is back: a dead line is a must.
+const CONNECT_MAX: Duration = Duration::from_millis(200);
+/// turmoil's partitions lose segments for good: only a ping finds out that a connection is dead.
+const PING_INTERVAL: Duration = Duration::from_millis(200);
+/// How long a ping may take.
+const PING_MAX: Duration = Duration::from_millis(300);
+
+/// The network of the current turmoil host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TurmoilNet;
+
+struct Accept(turmoil::net::TcpListener);
+
+impl Listener for Accept {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>> {
+        Box::pin(async {
+            let (stream, peer) = self.0.accept().await?;
+            Ok((Accepted::Other(Box::new(stream)), PeerAddress::Tcp(peer)))
+        })
+    }
+
+    fn local(&self) -> Address {
+        Address::Tcp(self.0.local_addr().map(|a| a.to_string()).unwrap_or_default())
+    }
+}
+
+/// The host and port of a TCP address that turmoil knows.
+fn tcp(address: &Address) -> io::Result<&str> {
+    match address {
+        // turmoil panics over an address of the other family.
+        Address::Tcp(text) if !text.starts_with('[') => Ok(text),
+        _ => Err(io::ErrorKind::AddrNotAvailable.into()),
+    }
+}
+
+impl Net for TurmoilNet {
+    fn listen<'a>(&'a self, at: &'a Address) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let listener = turmoil::net::TcpListener::bind(tcp(at)?).await?;
+            Ok(Box::new(Accept(listener)) as Box<dyn Listener>)
+        })
+    }
+
+    fn connect<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, io::Result<BoxConnection>> {
+        Box::pin(async move {
+            let stream = turmoil::net::TcpStream::connect(tcp(to)?).await?;
+            Ok(Box::new(stream) as BoxConnection)
+        })
+    }
+}
+
+/// A channel of a turmoil client to a host, connected when it is used.
+pub fn channel(host: &'static str, port: u16) -> Channel {
+    let connector = tower::service_fn(move |_: Uri| async move {
+        let stream = turmoil::net::TcpStream::connect((host, port)).await?;
+        io::Result::Ok(TokioIo::new(stream))
+    });
+    Endpoint::from_static("http://node")
+        .connect_timeout(CONNECT_MAX)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_MAX)
+        .keep_alive_while_idle(true)
+        .connect_with_connector_lazy(connector)
+}

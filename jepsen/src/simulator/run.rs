@@ -1,0 +1,139 @@
+//! One seed: the simulation is built, driven to its end and checked.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use futures::future::join_all;
+use turmoil::{Builder, Sim};
+
+use super::calls::Caller;
+use super::fault::{CLIENT, Faults, NODE};
+use super::host::{EPOCH, Host, PORT};
+use super::net::{TurmoilNet, channel};
+use super::record::Shared;
+use super::trace::Trace;
+use super::workload::Client;
+use super::{audit, check};
+use crate::differential::dice::Dice;
+
+/// Clients ask and faults strike for so long, in simulated time.
+const BUSY: Duration = Duration::from_secs(4);
+/// A run that has not ended by then hangs.
+const END_MAX: Duration = Duration::from_secs(20);
+/// Between two readings of the whole history.
+const AUDIT_PAUSE: Duration = Duration::from_millis(150);
+
+/// What came of a seed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// All that happened.
+    pub trace: Trace,
+    /// What must not be; empty when all is well.
+    pub broken: Vec<String>,
+    /// One line for people.
+    pub summary: String,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "trace={:016x} {}", self.trace.hash(), self.summary)
+    }
+}
+
+/// Runs a seed. Once per process: see the module's invariant.
+pub fn run(seed: u64) -> Outcome {
+    let (trace, record) = (Trace::default(), Shared::default());
+    let host = Host::new(seed);
+    let heard = trace.clone();
+    host.drive.set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {line}")))));
+    let mut sim = build(seed);
+    let node = host.clone();
+    sim.host(NODE, move || {
+        let node = node.clone();
+        async move { Ok(node.run(Arc::new(TurmoilNet)).await?) }
+    });
+    sim.client(CLIENT, clients(seed, record.clone(), trace.clone()));
+    let mut faults = Faults::new(host.clone(), trace.clone(), seed, BUSY);
+    let end = drive(&mut sim, &mut faults, &trace);
+    let elapsed = sim.elapsed();
+    // Destructors run outside of the simulation: what they do is no part of the run.
+    host.drive.set_trace(None);
+    host.drive.crash();
+    drop(sim);
+
+    let record = record.borrow();
+    let mut broken = check::violations(&record);
+    broken.extend(end.err());
+    let (acknowledged, unknown) = record.outcomes();
+    let summary = format!(
+        "lines={} acknowledged={acknowledged} writes={} unknown={unknown} boots={} crashes={} freezes={} stops={} \
+         partitions={} audits={} revisions={} simulated={}ms",
+        trace.count(),
+        record.writes(),
+        host.boots(),
+        faults.crashes,
+        faults.freezes,
+        faults.stops,
+        faults.cuts,
+        record.audits,
+        record.floor,
+        elapsed.as_millis(),
+    );
+    Outcome { trace, broken, summary }
+}
+
+fn build<'a>(seed: u64) -> Sim<'a> {
+    Builder::new()
+        .rng_seed(seed)
+        .epoch(UNIX_EPOCH + EPOCH)
+        .enable_random_order()
+        .tick_duration(Duration::from_millis(1))
+        .min_message_latency(Duration::from_millis(1))
+        .max_message_latency(Duration::from_millis(3))
+        .simulation_duration(END_MAX * 2)
+        .tcp_capacity(4096)
+        .build()
+}
+
+fn drive(sim: &mut Sim<'_>, faults: &mut Faults, trace: &Trace) -> Result<(), String> {
+    loop {
+        match sim.step() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => return Err(format!("at {:?}: {error}", sim.elapsed())),
+        }
+        trace.set_between(sim.elapsed());
+        if sim.elapsed() > END_MAX {
+            return Err("the run does not end: clients wait for a node that does not serve".to_owned());
+        }
+        faults.step(sim);
+    }
+}
+
+/// Everything on the client's host: some clients, a watch, and readings of the history; then the last reading.
+async fn clients(seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
+    let caller = || Caller::new(channel(NODE, PORT));
+    let number = 2 + Dice::new(seed).below(5);
+    let is_over = Rc::new(Cell::new(false));
+    let work = (0..number).map(|name| {
+        Client::new(name, caller(), &record, &trace, seed)
+            .run(|| turmoil::sim_elapsed().is_some_and(|elapsed| elapsed < BUSY))
+    });
+    let follow = audit::follow(caller(), record.clone(), trace.clone());
+    let audits = audit::repeat(caller(), record.clone(), trace.clone(), AUDIT_PAUSE);
+    let all = async {
+        join_all(work).await;
+        is_over.set(true);
+    };
+    tokio::select! {
+        biased;
+        () = all => {}
+        () = follow => {}
+        () = audits => {}
+    }
+    audit::finish(&caller(), &record, &trace).await;
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! [`Client`]: a client that asks random things of a few keys, one after the other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::audit::note;
+use super::calls::Caller;
+use super::record::{Answer, Asked, Shared};
+use super::trace::Trace;
+use crate::differential::dice::Dice;
+use crate::pace;
+
+/// Few keys, so that clients meet on them.
+const KEYS: u64 = 8;
+/// Bytes by which a value may be padded.
+const PADDING_MAX: u64 = 600;
+/// Between two tries of a client that heard nothing.
+const RETRY: Duration = Duration::from_millis(30);
+
+/// See the module.
+pub struct Client {
+    name: u64,
+    caller: Caller,
+    record: Shared,
+    trace: Trace,
+    dice: Dice,
+    sent: u64,
+    /// Revisions of the last changes, as this client knows them.
+    known: BTreeMap<String, i64>,
+}
+
+impl Client {
+    /// A client; names differ within a run, and give values that differ.
+    pub fn new(name: u64, caller: Caller, record: &Shared, trace: &Trace, seed: u64) -> Self {
+        let dice = Dice::new(seed.wrapping_mul(31).wrapping_add(name));
+        let (record, trace) = (record.clone(), trace.clone());
+        Client { name, caller, record, trace, dice, sent: 0, known: BTreeMap::new() }
+    }
+
+    fn draw(&mut self) -> (Asked, String, String) {
+        let key = format!("k{}", self.dice.below(KEYS));
+        let expected = self.known.get(&key).copied().unwrap_or(0);
+        let asked = match self.dice.below(10) {
+            0..2 => Asked::Get,
+            2..6 => Asked::Put,
+            6 => Asked::Delete,
+            _ => Asked::Swap { expected },
+        };
+        self.sent += 1;
+        let padding = usize::try_from(self.dice.below(PADDING_MAX)).expect("a small number");
+        let value = format!("{}-{}:{}", self.name, self.sent, "x".repeat(padding));
+        (asked, key, value)
+    }
+
+    /// Asks one thing and waits for its outcome.
+    pub async fn step(&mut self) {
+        let (asked, key, value) = self.draw();
+        let label = format!("client {} {} {asked:?} {key}", self.name, self.sent);
+        self.trace.line(&format!("{label} +{}", value.len()));
+        let number = self.record.borrow_mut().send(asked.clone(), &key, value);
+        let operation = self.record.borrow().operations[number].clone();
+        match self.caller.call(&operation).await {
+            Ok(answer) => {
+                self.trace.line(&format!("{label} = {} {}", answer.revision, answer.written));
+                self.learn(&asked, key, &answer);
+                self.record.borrow_mut().answer(number, answer);
+            }
+            Err(status) => {
+                self.trace.line(&format!("{label} ? {:?}", status.code()));
+                note(&self.record, &status);
+                pace::pause(RETRY).await;
+            }
+        }
+    }
+
+    fn learn(&mut self, asked: &Asked, key: String, answer: &Answer) {
+        let revision = match (asked, answer.written) {
+            (Asked::Delete, _) => 0,
+            (_, true) => answer.revision,
+            (_, false) => answer.found.as_ref().map_or(0, |(revision, _)| *revision),
+        };
+        self.known.insert(key, revision);
+    }
+
+    /// Asks until it is time to end, with random pauses.
+    pub async fn run(mut self, go_on: impl Fn() -> bool) {
+        while go_on() {
+            self.step().await;
+            if self.dice.chance(20) {
+                let pause = Duration::from_millis(self.dice.below(10));
+                pace::pause(pause).await;
+            }
+        }
+    }
+}

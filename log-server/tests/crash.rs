@@ -215,7 +215,7 @@ fn live(
 }
 
 #[test]
-fn a_crash_at_every_sync_keeps_what_was_acknowledged() {
+fn rule_3_a_crash_at_every_sync_keeps_what_was_acknowledged() {
     const STEPS: usize = 40;
     let mut k = 1;
     loop {

@@ -14,7 +14,7 @@ use naxos_proto::seams::{Disk, File, OpenMode};
 use crate::journal::change_record::change_of;
 use crate::journal::checkpoint::decode_checkpoint;
 use crate::journal::record::{Draft, Kind, Seed};
-use crate::journal::scan::{Damage, Scan, scan_segment, second_batch_exists};
+use crate::journal::scan::{Damage, Scan, dirty_end, scan_segment, second_batch_exists};
 use crate::journal::segment_header::{BadHeader, SegmentHeader};
 use crate::journal::spare::{Spare, zero_range};
 use crate::journal::writer::Current;
@@ -47,6 +47,8 @@ struct Segment {
     file: Arc<dyn File>,
     bytes: u64,
     header: Option<(SegmentHeader, u32)>,
+    /// The whole file, once it was read and for as long as somebody may ask again.
+    content: Option<Bytes>,
 }
 
 fn damaged(number: SegmentNumber, at: u64, expected: &'static str) -> OpenError {
@@ -89,12 +91,15 @@ async fn list_segments(disk: &dyn Disk, storage: StorageId) -> Result<Vec<Segmen
         let file = opened.map_err(|e| OpenError::io(path.clone(), e))?;
         let bytes = file.len().await.map_err(|e| OpenError::io(path, e))?;
         let header = read_header(number, storage, &file, bytes).await?;
-        segments.push(Segment { number, file, bytes, header });
+        segments.push(Segment { number, file, bytes, header, content: None });
     }
     Ok(segments)
 }
 
 async fn read_all(segment: &Segment) -> Result<Bytes, OpenError> {
+    if let Some(content) = &segment.content {
+        return Ok(content.clone());
+    }
     let len = usize::try_from(segment.bytes).map_err(|_| damaged(segment.number, 0, "a file that fits memory"))?;
     let read = segment.file.read_at(0, len).await;
     read.map_err(|e: io::Error| OpenError::io(segment_path(segment.number), e))
@@ -151,9 +156,10 @@ pub(crate) async fn recover(
 async fn split_used(segments: Vec<Segment>, storage: StorageId) -> Result<(Vec<Segment>, Vec<Segment>), OpenError> {
     let mut used = segments;
     let mut unused = Vec::new();
-    while let Some(last) = used.last() {
+    while let Some(last) = used.last_mut() {
         let seed = Seed::new(storage, last.number);
         let bytes = read_all(last).await?;
+        last.content = Some(bytes.clone());
         let begun = match last.header {
             // A torn first write and nothing else leaves no second batch: then the header was there and is damaged.
             None if second_batch_exists(seed, &bytes) => {
@@ -197,7 +203,7 @@ async fn choose_spare(
     let mut dirty = Vec::new();
     for segment in unused {
         let clean = spare.is_none() && segment.number > current && segment.bytes == segment_bytes;
-        if clean && read_all(&segment).await?.iter().all(|b| *b == 0) {
+        if clean && dirty_end(&read_all(&segment).await?, 0) == 0 {
             spare = Some(Spare { number: segment.number, file: segment.file, len: segment.bytes });
         } else {
             dirty.push(segment.number);

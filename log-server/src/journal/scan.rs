@@ -120,6 +120,23 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
     (batch, chain.filter(|_| whole))
 }
 
+/// One past the last byte at or behind `from` that is not zero; zero when all are. Block by block, because comparing
+/// memory is fast and looking at bytes is not.
+pub(crate) fn dirty_end(bytes: &[u8], from: usize) -> u64 {
+    const BLOCK: usize = BLOCK_BYTES as usize;
+    const ZEROS: [u8; BLOCK] = [0; BLOCK];
+    let mut end = bytes.len();
+    while end > from {
+        let start = end.saturating_sub(BLOCK).max(from);
+        if bytes[start..end] != ZEROS[..end - start] {
+            let last = bytes[start..end].iter().rposition(|b| *b != 0);
+            return last.map_or(0, |i| (start + i + 1) as u64);
+        }
+        end = start;
+    }
+    0
+}
+
 /// Reads the batches of a segment whose header has crc `chain` and names `sequence` as its first batch.
 ///
 /// `is_last`: no later segment was ever written, so an unfinished batch at the end is a torn write.
@@ -157,10 +174,9 @@ pub(crate) fn scan_segment(
         expected_chain = last_crc;
         scan.chain = last_crc.unwrap_or_default();
     }
-    let tail = &bytes[usize::try_from(scan.end).map_or(bytes.len(), |e| e.min(bytes.len()))..];
-    let dirty = tail.iter().rposition(|b| *b != 0).map_or(0, |i| i as u64 + 1);
-    scan.dirty_end = if dirty == 0 { 0 } else { scan.end + dirty };
-    if !is_last && dirty != 0 {
+    let tail = usize::try_from(scan.end).map_or(bytes.len(), |e| e.min(bytes.len()));
+    scan.dirty_end = dirty_end(bytes, tail);
+    if !is_last && scan.dirty_end > scan.end {
         return Err(Damage { at: scan.end, expected: "zeros behind the last batch, or a whole batch" });
     }
     Ok(scan)

@@ -1,0 +1,102 @@
+//! What a durable store costs at the unit, without RPC: closed loop, 1 and 64 clients, 256-byte cells.
+//!
+//! `cargo run --release -p naxos-log-server --example commit_floor [directory]`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use naxos_log_server::disk::RealDisk;
+use naxos_log_server::{LogServer, LogServerConfig, Unit};
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{Cell, Shape, StorageUnit, Store, UnitParams};
+use naxos_proto::ids::{Incarnation, LogletId, Offset};
+use naxos_proto::seams::{BootClock, Clock, Instant, OsEntropy, Seams, SocketNet, ThreadWorker};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+const SECONDS: u64 = 3;
+const CELL_BYTES: usize = 256;
+
+struct Load {
+    unit: Arc<Unit>,
+    loglet: LogletId,
+    incarnation: Incarnation,
+    next: AtomicU64,
+    times: Mutex<Vec<Duration>>,
+    until: Instant,
+    /// Keeps the order of offsets and the order of calls the same.
+    order: Mutex<()>,
+    payload: Bytes,
+}
+
+/// One client: its next store is sent from the completion of the one before.
+fn send(load: Arc<Load>) {
+    let start = BootClock.now();
+    let again = load.clone();
+    let done = Completion::new(move |outcome: Result<_, _>| {
+        outcome.expect("the unit stores");
+        let now = BootClock.now();
+        again.times.lock().push(now.since(start));
+        if now < again.until {
+            send(again);
+        }
+    });
+    let _order = load.order.lock();
+    let at = load.next.fetch_add(1, Ordering::Relaxed);
+    let cells = vec![Cell { payload: load.payload.clone(), commands: 1 }];
+    let (loglet, incarnation) = (load.loglet, load.incarnation);
+    load.unit.store(Store { loglet, incarnation, at: Offset(at), cells, known_tail: Offset(at) }, done);
+}
+
+fn cpu() -> Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).expect("nanoseconds of a second"))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let own = tempfile::tempdir().expect("a temporary directory");
+    let root = std::env::args().nth(1).map_or_else(|| own.path().join("data"), PathBuf::from);
+    let seams = Seams {
+        clock: Arc::new(BootClock),
+        entropy: Arc::new(OsEntropy),
+        net: Arc::new(SocketNet),
+        disk: Arc::new(RealDisk::new(root).expect("the directory can be made")),
+        worker: Arc::new(ThreadWorker),
+    };
+    let config = LogServerConfig::default();
+    let start = BootClock.now();
+    let server = LogServer::open(seams, config, CancellationToken::new()).await.expect("the log server opens");
+    println!("open: {:?}", BootClock.now().since(start));
+    let incarnation = Incarnation { storage: server.storage_id(), boot: server.boot() };
+    for (ordinal, clients) in [(1, 1), (2, 64)] {
+        let loglet = LogletId { log: server.log(), ordinal, nonce: server.boot().0 };
+        let unit = server.unit().clone();
+        unit.open(loglet, UnitParams { shape: Shape::Contiguous, incarnation }).await.expect("the unit opens a loglet");
+        BootClock.sleep(Duration::from_secs(1)).await;
+        let load = Arc::new(Load {
+            unit: unit.clone(),
+            loglet,
+            incarnation,
+            next: AtomicU64::new(0),
+            times: Mutex::default(),
+            until: BootClock.now().after(Duration::from_secs(SECONDS)),
+            order: Mutex::new(()),
+            payload: Bytes::from(vec![7; CELL_BYTES]),
+        });
+        let before = cpu();
+        (0..clients).for_each(|_| send(load.clone()));
+        BootClock.sleep(Duration::from_millis(SECONDS * 1_000 + 200)).await;
+        let used = cpu() - before;
+        let mut times = std::mem::take(&mut *load.times.lock());
+        times.sort();
+        let at = |permille: usize| times[times.len() * permille / 1_000];
+        let (n, per) = (times.len() as u64, used / u32::try_from(times.len()).expect("a short run"));
+        println!("{clients} clients: {}/s, p50 {:?}, p99 {:?}, CPU {per:?} a store", n / SECONDS, at(500), at(990));
+        unit.trim(loglet, Offset(n)).await.expect("the unit trims");
+    }
+    server.shutdown().await.expect("no worker panicked");
+}

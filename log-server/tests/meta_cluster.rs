@@ -1,0 +1,118 @@
+//! Three replicas of the register in one simulation, joined by calls that can be cut.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use naxos_log_server::LogServer;
+use naxos_log_server::meta::{MetaConfig, MetaPeers, MetaReplica, PeerError};
+use naxos_proto::contracts::{MetaError, MetaStore, PutOutcome};
+use naxos_proto::ids::{ChainVersion, StorageId};
+use naxos_proto::seams::Clock;
+use naxos_proto::seams::sim::{Drive, SimClock};
+use naxos_proto::suite;
+use parking_lot::Mutex;
+use support::{sim_seams, simulate, small};
+use tokio_util::sync::CancellationToken;
+
+/// Who is reachable.
+#[derive(Clone, Default)]
+struct Switch(Arc<Mutex<BTreeMap<StorageId, Arc<MetaReplica>>>>);
+
+impl MetaPeers for Switch {
+    fn call(&self, to: StorageId, request: Bytes) -> BoxFuture<'_, Result<Bytes, PeerError>> {
+        let replica = self.0.lock().get(&to).cloned();
+        Box::pin(async move {
+            let away = || PeerError::Unreachable(to, "cut off".to_owned());
+            replica.ok_or_else(away)?.serve(request).await
+        })
+    }
+}
+
+struct Node {
+    server: LogServer,
+    meta: Arc<MetaReplica>,
+}
+
+async fn start(drive: &Drive, seed: u64, voters: &[StorageId], switch: &Switch) -> Node {
+    let seams = sim_seams(drive, seed);
+    let server = LogServer::open(seams.clone(), small(), CancellationToken::new()).await.unwrap();
+    let config = MetaConfig { voters: voters.to_vec(), ..MetaConfig::alone(server.storage_id()) };
+    let peers = Arc::new(switch.clone());
+    let meta = MetaReplica::start(&server, &seams, config, peers, CancellationToken::new()).await.unwrap();
+    switch.0.lock().insert(server.storage_id(), meta.clone());
+    Node { server, meta }
+}
+
+async fn stop(node: Node) {
+    node.meta.shutdown().await.unwrap();
+    node.server.shutdown().await.unwrap();
+}
+
+async fn cluster(drives: &[Drive], switch: &Switch) -> Vec<Node> {
+    let mut voters = Vec::new();
+    for (i, drive) in drives.iter().enumerate() {
+        let server = LogServer::open(sim_seams(drive, 10 + i as u64), small(), CancellationToken::new()).await.unwrap();
+        voters.push(server.storage_id());
+        server.shutdown().await.unwrap();
+    }
+    let mut nodes = Vec::new();
+    for (i, drive) in drives.iter().enumerate() {
+        nodes.push(start(drive, 10 + i as u64, &voters, switch).await);
+    }
+    nodes
+}
+
+#[test]
+fn three_replicas_conform_and_survive_the_leader() {
+    let drives: Vec<_> = (0..3).map(Drive::new).collect();
+    simulate(async {
+        let switch = Switch::default();
+        let mut nodes = cluster(&drives, &switch).await;
+        // Followers pass reads and puts on to the leader.
+        suite::meta_store(nodes[1].meta.as_ref()).await;
+        let value = nodes[2].meta.get().await.unwrap();
+        assert_eq!(nodes[0].meta.get().await, Ok(value.clone()));
+
+        let leader = nodes[0].meta.leader().unwrap();
+        let at = nodes.iter().position(|n| n.server.storage_id() == leader).unwrap();
+        switch.0.lock().remove(&leader);
+        stop(nodes.remove(at)).await;
+        assert_eq!(nodes[0].meta.get().await, Ok(value), "two of three go on");
+        let put = nodes[1].meta.put(ChainVersion(40), Bytes::from_static(b"after")).await;
+        assert_eq!(put, Ok(PutOutcome::Ok(ChainVersion(41))));
+
+        // One of three is no quorum: it neither reads nor writes.
+        let gone = nodes.remove(0);
+        switch.0.lock().remove(&gone.server.storage_id());
+        stop(gone).await;
+        assert!(matches!(nodes[0].meta.get().await, Err(MetaError::Unavailable(_))));
+        let put = nodes[0].meta.put(ChainVersion(41), Bytes::from_static(b"alone")).await;
+        assert!(matches!(put, Err(MetaError::Unknown(_))), "{put:?}");
+
+        // All come back; the put of the lonely one happened or not, nothing else did.
+        for (i, drive) in drives.iter().enumerate() {
+            let here = nodes[0].server.storage_id();
+            if !drive_is(drive, here) {
+                nodes.push(start(drive, 20 + i as u64, &[], &switch).await);
+            }
+        }
+        let clock = SimClock::new(Duration::ZERO);
+        clock.sleep(Duration::from_secs(2)).await;
+        let found = nodes[2].meta.get().await.unwrap();
+        assert!(found.version.0 == 41 && found.bytes == "after" || found.version.0 == 42 && found.bytes == "alone");
+        for node in nodes {
+            stop(node).await;
+        }
+    });
+}
+
+/// Whether the directory on `drive` is that of `storage`.
+fn drive_is(drive: &Drive, storage: StorageId) -> bool {
+    let format = drive.content("format").unwrap();
+    String::from_utf8(format).unwrap().contains(&format!("{:016x}", storage.0))
+}

@@ -13,7 +13,8 @@ use naxos_proto::ids::{Incarnation, LogId, Lsn};
 use naxos_proto::seams::{BootClock, OsEntropy};
 
 async fn open(meta: &Arc<MemoryMetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
-    let config = VirtualLogConfig { log: LogId(7), kind: LogletKind::Memory, takeover_after: Duration::from_millis(20) };
+    let config =
+        VirtualLogConfig { log: LogId(7), kind: LogletKind::Memory, takeover_after: Duration::from_millis(20) };
     let alive = || Liveness { sequencers: vec![Incarnation::default()], units: Vec::new() };
     let meta: Arc<dyn MetaStore> = meta.clone();
     VirtualLog::open(config, meta, vec![loglets.clone()], Box::new(alive), Arc::new(BootClock), Arc::new(OsEntropy))

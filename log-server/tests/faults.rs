@@ -27,7 +27,7 @@ fn a_full_disk_refuses_stores_and_trimming_makes_room() {
         let unit = server.unit();
         unit.open(id(1), params()).await.unwrap();
         for round in 0..5 {
-            let mut at = unit.tail(id(1)).unwrap().tail.0;
+            let mut at = unit.tail(id(1)).await.unwrap().tail.0;
             let refused = loop {
                 match store(unit, request(id(1), at, &[payload(at, 5_000)], at)).await {
                     Ok(outcomes) => assert_eq!(outcomes, [CellOutcome::Written]),
@@ -38,7 +38,7 @@ fn a_full_disk_refuses_stores_and_trimming_makes_room() {
             };
             assert!(matches!(refused, UnitError::DiskFull { .. }), "{refused}");
             assert!(refused.to_string().contains("trim or enlarge"));
-            assert_eq!(unit.tail(id(1)).unwrap().tail, Offset(at), "nothing of a refused store is there");
+            assert_eq!(unit.tail(id(1)).await.unwrap().tail, Offset(at), "nothing of a refused store is there");
             let read = unit.read(id(1), Offset(at - 1)..Offset(at), usize::MAX).await.unwrap();
             assert_eq!(read, [CellState::Present(payload(at - 1, 5_000))]);
             // Metadata goes on, for a long time.
@@ -106,12 +106,12 @@ fn poisoned_by(fault: Fault, text: &str) {
         assert!(matches!(unit.trim(id(1), Offset(1)).await, Err(UnitError::Poisoned(_))));
         assert!(unit.poisoned().is_some_and(|t| t.contains(text)));
         // Reads serve, and see nothing that may not be durable.
-        assert_eq!(unit.tail(id(1)).unwrap().tail, Offset(1));
+        assert_eq!(unit.tail(id(1)).await.unwrap().tail, Offset(1));
         let read = unit.read(id(1), Offset(0)..Offset(2), usize::MAX).await.unwrap();
         assert_eq!(read, [CellState::Present(payload(0, 10)), CellState::Absent]);
         server.shutdown().await.unwrap();
         let server = open(&drive).await.unwrap();
-        assert!(server.unit().tail(id(1)).unwrap().tail >= Offset(1));
+        assert!(server.unit().tail(id(1)).await.unwrap().tail >= Offset(1));
         assert_eq!(server.unit().poisoned(), None);
         server.shutdown().await.unwrap();
     });
@@ -154,7 +154,7 @@ fn rule_12_a_full_queue_answers_overloaded() {
         let unit = server.unit();
         unit.open(id(1), params()).await.unwrap();
         for (len, taken) in [(10, 10), (1_000, 3)] {
-            let first = unit.tail(id(1)).unwrap().tail.0;
+            let first = unit.tail(id(1)).await.unwrap().tail.0;
             let outcomes: Vec<_> = (first..first + 20)
                 .map(|at| {
                     let (done, outcome) = Completion::channel();

@@ -48,9 +48,9 @@ fn filled() -> (Drive, BTreeMap<(LogletId, u64), Bytes>) {
 
 async fn check(unit: &Arc<Unit>, written: &BTreeMap<(LogletId, u64), Bytes>, context: &str) -> usize {
     let mut corrupt = 0;
-    assert!(unit.tail(id(1)).unwrap().sealed, "{context}: the seal is gone");
-    assert_eq!(unit.tail(id(2)), Err(UnitError::Dropped(id(2))), "{context}");
-    assert_eq!(unit.tail(id(3)).unwrap().trim_point, Offset(CELLS / 2), "{context}");
+    assert!(unit.tail(id(1)).await.unwrap().sealed, "{context}: the seal is gone");
+    assert_eq!(unit.tail(id(2)).await, Err(UnitError::Dropped(id(2))), "{context}");
+    assert_eq!(unit.tail(id(3)).await.unwrap().trim_point, Offset(CELLS / 2), "{context}");
     for ((loglet, at), bytes) in written {
         let cell = unit.read(*loglet, Offset(*at)..Offset(at + 1), usize::MAX).await.unwrap();
         match &cell[..] {

@@ -42,9 +42,9 @@ async fn unit_work(server: &LogServer) {
 
 async fn check_unit(server: &LogServer) {
     let unit = server.unit();
-    assert_eq!(unit.tail(id(1)), Err(UnitError::Dropped(id(1))), "below the floor");
-    assert_eq!(unit.tail(id(4)), Err(UnitError::Dropped(id(4))));
-    let local = unit.tail(id(2)).unwrap();
+    assert_eq!(unit.tail(id(1)).await, Err(UnitError::Dropped(id(1))), "below the floor");
+    assert_eq!(unit.tail(id(4)).await, Err(UnitError::Dropped(id(4))));
+    let local = unit.tail(id(2)).await.unwrap();
     assert!(local.sealed);
     assert_eq!((local.trim_point, local.tail), (Offset(3), Offset(CELLS + 1)));
     let cells = unit.read(id(2), Offset(2)..Offset(CELLS + 1), usize::MAX).await.unwrap();

@@ -1,8 +1,6 @@
 //! One seed: the simulation is built, driven to its end and checked.
 
-use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -117,20 +115,15 @@ fn drive(sim: &mut Sim<'_>, faults: &mut Faults, trace: &Trace) -> Result<(), St
 async fn clients(seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
     let caller = || Caller::new(channel(NODE, PORT));
     let number = 2 + Dice::new(seed).below(5);
-    let is_over = Rc::new(Cell::new(false));
     let work = (0..number).map(|name| {
         Client::new(name, caller(), &record, &trace, seed)
             .run(|| turmoil::sim_elapsed().is_some_and(|elapsed| elapsed < BUSY))
     });
     let follow = audit::follow(caller(), record.clone(), trace.clone());
     let audits = audit::repeat(caller(), record.clone(), trace.clone(), AUDIT_PAUSE);
-    let all = async {
-        join_all(work).await;
-        is_over.set(true);
-    };
     tokio::select! {
         biased;
-        () = all => {}
+        _ = join_all(work) => {}
         () = follow => {}
         () = audits => {}
     }

@@ -9,8 +9,6 @@
 //! Invariant: the same seed in a fresh process gives the same trace, byte for byte. Two runs in one process do not:
 //! tokio counts its task ids on, and a crash drops tasks by their ids.
 
-#![expect(unexpected_cfgs, reason = "cargo does not know the names of other crates' cfgs")]
-
 #[cfg(not(tokio_unstable))]
 compile_error!(
     "the simulator needs `--cfg tokio_unstable` for a seeded wake order: an environment variable RUSTFLAGS \

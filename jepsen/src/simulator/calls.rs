@@ -46,7 +46,10 @@ pub struct Caller {
 
 /// Whether an error leaves open what has happened. All others are answers that this workload must never get.
 pub fn is_unknown(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled | Code::Internal)
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled | Code::Internal
+    )
 }
 
 fn broken(what: &str) -> Status {

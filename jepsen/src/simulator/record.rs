@@ -95,7 +95,8 @@ impl Record {
         let operation = &mut self.operations[number];
         let least = operation.floor + i64::from(answer.written);
         if answer.revision < least {
-            self.broken.push(format!("revision {} is answered, at least {least} is due: {operation:?}", answer.revision));
+            self.broken
+                .push(format!("revision {} is answered, at least {least} is due: {operation:?}", answer.revision));
         }
         self.floor = self.floor.max(answer.revision);
         operation.answer = Some(answer);

@@ -1,8 +1,8 @@
 //! HashKV: one number for a store's content at a revision, equal to etcd's.
 //!
 //! crc32c over the bucket's name and, for each row up to the revision, its bucket key and its value. Rows at or below the
-//! compacted revision count only if they are the newest of their key at the revision asked for; a deletion exactly at
-//! the compacted revision never counts.
+//! compacted revision count only if they are the newest of their key at the revision asked for (if no key exists then: at
+//! the compacted one); a deletion exactly at the compacted revision never counts.
 
 use naxos_engines::StoreReader;
 
@@ -27,12 +27,15 @@ pub(crate) struct HashKv {
 /// Hashes store content at `asked` (the newest revision if zero). Reads every row: not on a thread that serves requests.
 pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) -> Result<HashKv, EtcdError> {
     loop {
-        let (id, current, compacted) = {
+        let (id, current, compacted, revision, kept_at) = {
             let store = shared.0.read();
-            (store.id, store.revision, store.compacted)
+            let (current, compacted) = (store.revision, store.compacted);
+            // A negative revision is before all rows: etcd hashes none then.
+            let revision = if asked < 0 { asked } else { revision_to_read(asked, current, compacted)? };
+            // Where no key exists at the revision, etcd counts all that the compaction has left.
+            let kept_at = if store.count_at(b"", None, revision) > 0 { revision } else { compacted };
+            (store.id, current, compacted, revision, kept_at)
         };
-        // A negative revision is before all rows: etcd hashes none then.
-        let revision = if asked < 0 { asked } else { revision_to_read(asked, current, compacted)? };
         let mut hash = crc32c::crc32c(b"key");
         let (mut from, below) = rows::whole(id, rows::KEY_VALUES);
         'scan: loop {
@@ -47,7 +50,7 @@ pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) ->
                 }
                 if at.main <= compacted {
                     let key = decode(&value).key;
-                    let kept = shared.0.read().keys.get(&key).is_some_and(|e| e.keeps(at, compacted, revision));
+                    let kept = shared.0.read().keys.get(&key).is_some_and(|e| e.keeps(at, compacted, kept_at));
                     if deleted || !kept {
                         continue;
                     }

@@ -142,9 +142,7 @@ impl Store {
     /// Keys in the range at `revision`: today's count corrected by what was created and deleted since.
     pub(crate) fn count_at(&self, from: &[u8], below: Option<&[u8]>, revision: i64) -> usize {
         let now = self.keys.weight_of(from, below);
-        if revision >= self.revision {
-            return now;
-        }
+        // Also within a transaction that has written: its own turns are above the store's revision.
         let since = self.turns.partition_point(|t| t.revision <= revision);
         let inside = |key: &[u8]| key >= from && below.is_none_or(|b| key < b);
         let gained: isize =

@@ -219,7 +219,7 @@ impl Run {
 }
 
 /// A transaction that does all of it.
-fn all_of(ops: Vec<Op>) -> Request {
+pub(super) fn all_of(ops: Vec<Op>) -> Request {
     let success = ops.into_iter().map(|op| pb::RequestOp { request: Some(op) }).collect();
     Request::Txn(pb::TxnRequest { success, ..Default::default() })
 }
@@ -227,12 +227,15 @@ fn all_of(ops: Vec<Op>) -> Request {
 /// A watcher with any of its fields.
 fn watcher(dice: &mut Dice, known: Known) -> pb::WatchCreateRequest {
     let key = generate::key(dice);
+    let filters: Vec<i32> = (0..2).filter(|_| dice.chance(15)).collect();
+    // One that sees nothing cannot show that it has read its history before the next compaction.
+    let from_now = filters.len() == 2 || dice.chance(35);
     pb::WatchCreateRequest {
         range_end: generate::range_end(dice, &key).into(),
         key: key.into(),
-        start_revision: if dice.chance(35) { 0 } else { generate::revision(dice, known) },
+        start_revision: if from_now { 0 } else { generate::revision(dice, known) },
         progress_notify: dice.chance(30),
-        filters: (0..2).filter(|_| dice.chance(15)).collect(),
+        filters,
         prev_kv: dice.chance(50),
         watch_id: if dice.chance(80) { 0 } else { dice.below_signed(6) },
         fragment: dice.chance(30),

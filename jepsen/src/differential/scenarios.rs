@@ -10,7 +10,7 @@ use pb::request_op::Request as Op;
 
 use super::answer::Answer;
 use super::request::Request;
-use super::run::Run;
+use super::run::{Run, all_of};
 use super::watches::Pair;
 use crate::pace;
 
@@ -32,6 +32,8 @@ impl Run {
         self.an_expired_lease_takes_its_keys_along().await?;
         self.the_alarm_lets_only_reads_and_deletes_through().await?;
         self.large_events_come_in_fragments().await?;
+        self.a_transaction_reads_the_past_after_it_has_written().await?;
+        self.the_hash_of_nothing().await?;
         self.everything_as_of_now().await
     }
 
@@ -145,6 +147,30 @@ impl Run {
         self.pairs().clear();
         ensure!(theirs > 0 && ours > 0, "fragments: reference {theirs}, subject {ours}");
         Ok(())
+    }
+
+    async fn a_transaction_reads_the_past_after_it_has_written(&mut self) -> anyhow::Result<()> {
+        let put = |key: &'static str| Op::RequestPut(pb::PutRequest { key: key.into(), ..Default::default() });
+        let delete = |key: &'static str| {
+            Op::RequestDeleteRange(pb::DeleteRangeRequest { key: key.into(), ..Default::default() })
+        };
+        self.ask(&all_of(vec![put("past/1"), put("past/2"), put("past/3")])).await?;
+        for write in [put("past/0"), delete("past/1"), delete("past/3"), put("past/1")] {
+            let past = |limit, count_only| {
+                let (key, range_end) = ("past/".into(), "past0".into());
+                let revision = self.known.revision;
+                Op::RequestRange(pb::RangeRequest { key, range_end, revision, limit, count_only, ..Default::default() })
+            };
+            let txn = all_of(vec![past(0, false), write, past(0, false), past(2, false), past(0, true)]);
+            self.ask(&txn).await?;
+        }
+        Ok(())
+    }
+
+    async fn the_hash_of_nothing(&mut self) -> anyhow::Result<()> {
+        let (key, range_end) = (vec![0].into(), vec![0].into());
+        self.ask(&Request::DeleteRange(pb::DeleteRangeRequest { key, range_end, ..Default::default() })).await?;
+        self.hash(0).await
     }
 
     async fn everything_as_of_now(&mut self) -> anyhow::Result<()> {

@@ -132,7 +132,9 @@ impl Shared {
 
     /// Whether the checkpoint is so far behind that nothing more should be proposed.
     pub(crate) fn is_behind(&self) -> bool {
-        self.frozen.read().len() >= FROZEN_MAX && self.open.read().bytes() >= DELTA_BYTES_MAX
+        // One lock at a time: freezing takes them in the other order.
+        let frozen = self.frozen.read().len();
+        frozen >= FROZEN_MAX && self.open.read().bytes() >= DELTA_BYTES_MAX
     }
 
     /// Freezes the open delta, if there is one and there is room. The caller holds `boundary`.

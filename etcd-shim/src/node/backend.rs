@@ -1,7 +1,7 @@
 //! What every service builds on: propose a command, read at the tail, answer in etcd's words.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use naxos_client::VirtualLog;
 use naxos_engines::batching::Reply;
@@ -11,7 +11,7 @@ use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
 use naxos_log_server::Unit;
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::StoreId;
-use naxos_proto::seams::{Clock, Entropy, Instant};
+use naxos_proto::seams::{Clock, Disk, Entropy, Instant};
 use tonic::Status;
 
 use super::cold_reader::ColdReader;
@@ -49,6 +49,12 @@ pub(crate) struct Backend {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// For its free space alone.
+    pub(crate) disk: Arc<dyn Disk>,
+    /// Free bytes of the disk, as last asked; `u64::MAX` while unknown.
+    pub(crate) free_bytes: AtomicU64,
+    /// Below this many free bytes appends are refused.
+    pub(crate) reserve_bytes: u64,
     pub(crate) boot: u64,
     pub(crate) started: Instant,
     pub(crate) slow_watchers: Arc<AtomicUsize>,
@@ -156,6 +162,10 @@ impl Backend {
 
     /// Why no writes are taken, if so.
     pub(crate) fn write_problem(&self) -> Option<String> {
-        self.unit.write_problem()
+        self.unit.write_problem().or_else(|| {
+            let (free, needed) = (self.free_bytes.load(Ordering::Relaxed), self.reserve_bytes);
+            (free < needed)
+                .then(|| format!("the disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it"))
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Starts a node, part by part: ports bound, storage unit, register, log, store, stack, then services.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
@@ -97,10 +97,22 @@ impl Node {
         let cluster_id = ids::cluster_id(&config.cluster.members, &config.cluster.token);
         let member_id = ids::member_id(&config.advertise_peer_urls, &config.cluster.token);
         let log_id = LogId(cluster_id);
+        let reserve_bytes = unit.reserve_bytes;
         let (log_server, meta, log) = open_log(&seams, unit, log_id, &metrics, &running).await?;
         let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
 
-        let parts = Parts { config, seams, runtimes, serving, running, metrics, cluster_id, member_id, incarnation };
+        let parts = Parts {
+            config,
+            seams,
+            runtimes,
+            serving,
+            running,
+            metrics,
+            cluster_id,
+            member_id,
+            incarnation,
+            reserve_bytes,
+        };
         parts.start(bound, log_server, meta, log, log_id).await
     }
 }
@@ -149,6 +161,7 @@ struct Parts {
     cluster_id: u64,
     member_id: u64,
     incarnation: Incarnation,
+    reserve_bytes: u64,
 }
 
 impl Parts {
@@ -222,6 +235,9 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&self.seams.entropy),
+            disk: Arc::clone(&self.seams.disk),
+            free_bytes: AtomicU64::new(u64::MAX),
+            reserve_bytes: self.reserve_bytes,
             boot: self.incarnation.boot.0,
             started: clock.now(),
             slow_watchers: Arc::new(AtomicUsize::new(0)),

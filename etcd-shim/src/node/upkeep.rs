@@ -2,6 +2,7 @@
 //! leases that run out, compaction by itself.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -21,6 +22,8 @@ use crate::state::Command;
 const REVISIONS_INTERVAL: Duration = Duration::from_secs(300);
 /// Longest time between two compactions that keep a period.
 const PERIOD_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// Between two looks at the disk's free space.
+const DISK_INTERVAL: Duration = Duration::from_secs(1);
 /// A period is cut into this many samples of the revision.
 const SAMPLES: u32 = 10;
 
@@ -35,6 +38,7 @@ pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
             backend.janitor.run(stop.clone()),
             keep_leases(&backend, &port),
             compact(&backend, &port),
+            watch_disk(&backend),
         );
     };
     tokio::select! {
@@ -70,6 +74,16 @@ async fn keep_leases(backend: &Backend, port: &Arc<Port>) {
                 Err(e) => tracing::debug!(error = e.message(), "a lease's expiry was not done"),
             }
         }
+    }
+}
+
+/// Asks for the disk's free space, so that checks and `naxos ctl status` know it without a write.
+async fn watch_disk(backend: &Backend) {
+    loop {
+        // A disk that does not tell is found out by writes.
+        let free = backend.disk.free_bytes().await.unwrap_or(u64::MAX);
+        backend.free_bytes.store(free, Ordering::Relaxed);
+        backend.clock.sleep(DISK_INTERVAL).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! `naxos.control.v1.Control`: what `naxos ctl` asks.
 
+use std::sync::atomic::Ordering;
+
 use naxos_client::SharedLog;
 use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
@@ -162,9 +164,14 @@ impl pb::control_server::Control for ControlService {
             disk: Some(pb::DiskStatus {
                 journal_bytes: usage.bytes,
                 checkpoint_bytes: backend.reader.file_bytes(),
-                free_bytes: 0,
-                reserve_bytes: 0,
-                state: if backend.write_problem().is_some() { "poisoned" } else { "writable" }.to_owned(),
+                free_bytes: backend.free_bytes.load(Ordering::Relaxed),
+                reserve_bytes: backend.reserve_bytes,
+                state: match (backend.unit.poisoned(), backend.write_problem()) {
+                    (Some(_), _) => "poisoned",
+                    (None, Some(_)) => "full",
+                    (None, None) => "writable",
+                }
+                .to_owned(),
             }),
             problems: self.problems(),
         }))

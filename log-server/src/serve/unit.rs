@@ -55,7 +55,7 @@ impl Unit {
         self.status.poisoned()
     }
 
-    /// Why the unit takes no stores now, if it does not: read-only since a disk error, or the disk is full.
+    /// Why the unit takes no stores until its process starts again, if so: it is read-only since a disk error.
     pub fn write_problem(&self) -> Option<String> {
         self.status.poisoned().map(|why| format!("the storage unit is read-only since a disk error: {why}"))
     }

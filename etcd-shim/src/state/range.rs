@@ -37,6 +37,14 @@ impl<'a> Keys<'a> {
             end => Keys::Range(key, Some(end)),
         }
     }
+
+    /// Whether `key` is meant.
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        match self {
+            Keys::One(one) => *one == key,
+            Keys::Range(from, below) => key >= *from && below.is_none_or(|b| key < b),
+        }
+    }
 }
 
 /// A value found, or where its row is.

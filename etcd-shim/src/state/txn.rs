@@ -100,8 +100,19 @@ fn compare(c: &pb::Compare, live: Option<&Live>) -> bool {
     }
 }
 
-/// Checks the operations on the path.
+/// Checks the operations on the path, so that none of them is refused once the first has acted.
 pub(crate) fn check(store: &Store, r: &pb::TxnRequest, path: &Path) -> Result<(), EtcdError> {
+    check_after(store, r, path, &mut Vec::new())
+}
+
+/// `deleted`: what earlier operations delete. A delete up to the end of the key space passes the rule against writing a
+/// key twice, so a later put may meet a key that is gone (etcd 3.6.16 ends by a panic then).
+fn check_after<'a>(
+    store: &Store,
+    r: &'a pb::TxnRequest,
+    path: &Path,
+    deleted: &mut Vec<Keys<'a>>,
+) -> Result<(), EtcdError> {
     let mut nested = path.nested.iter();
     for op in path.branch(r) {
         match &op.request {
@@ -109,16 +120,20 @@ pub(crate) fn check(store: &Store, r: &pb::TxnRequest, path: &Path) -> Result<()
             Some(Request::RequestRange(r)) if r.revision != 0 && r.revision < store.compacted => {
                 return Err(EtcdError::Compacted);
             }
-            Some(Request::RequestPut(r)) => check_put(store, r)?,
-            Some(Request::RequestTxn(t)) => check(store, t, nested.next().expect("made with the path"))?,
+            Some(Request::RequestPut(r)) => check_put(store, r, deleted)?,
+            Some(Request::RequestDeleteRange(r)) => deleted.push(Keys::new(&r.key, &r.range_end)),
+            Some(Request::RequestTxn(t)) => {
+                check_after(store, t, nested.next().expect("made with the path"), deleted)?;
+            }
             _ => {}
         }
     }
     Ok(())
 }
 
-fn check_put(store: &Store, r: &pb::PutRequest) -> Result<(), EtcdError> {
-    if (r.ignore_value || r.ignore_lease) && store.live(&r.key).is_none() {
+fn check_put(store: &Store, r: &pb::PutRequest, deleted: &[Keys<'_>]) -> Result<(), EtcdError> {
+    let gone = || store.live(&r.key).is_none() || deleted.iter().any(|d| d.contains(&r.key));
+    if (r.ignore_value || r.ignore_lease) && gone() {
         return Err(EtcdError::KeyNotFound);
     }
     if r.lease != 0 && !store.leases.contains_key(&r.lease) {
@@ -187,4 +202,30 @@ pub(crate) fn execute_reads(
     }
     let header = pb::ResponseHeader { revision: store.revision, ..Default::default() };
     Ok(pb::TxnResponse { header: Some(header), succeeded: path.succeeded, responses })
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::StoreId;
+
+    use super::*;
+    use crate::state::key_entry::RevisionKey;
+
+    #[test]
+    fn a_put_that_keeps_a_value_deleted_before_it_is_refused_before_anything_acts() {
+        let mut store = Store::new(StoreId(0));
+        let at = RevisionKey { main: 2, sub: 0 };
+        store.enter(b"k", Live { at, create: 2, version: 1, lease: 0, encoded: bytes::Bytes::new() });
+        let op = |request| pb::RequestOp { request: Some(request) };
+        let delete = pb::DeleteRangeRequest { key: "a".into(), range_end: "\0".into(), prev_kv: false };
+        let put = pb::PutRequest { key: "k".into(), ignore_value: true, ..Default::default() };
+        let delete = op(Request::RequestDeleteRange(delete));
+        let put = op(Request::RequestPut(put));
+        let checked = |success: Vec<pb::RequestOp>| {
+            let r = pb::TxnRequest { success, ..Default::default() };
+            check(&store, &r, &Path::of(&store, &r))
+        };
+        assert_eq!(checked(vec![put.clone(), delete.clone()]), Ok(()));
+        assert_eq!(checked(vec![delete, put]), Err(EtcdError::KeyNotFound));
+    }
 }

@@ -93,6 +93,9 @@ fn run_row(
                 measured.per_second,
                 measured.p50_us
             );
+            if let Some(first) = &measured.first_error {
+                eprintln!("{} round {}: {} errors, the first: {first}", row.name, round + 1, measured.errors);
+            }
             taken[at].push(measured);
         }
     }

@@ -112,7 +112,8 @@ impl Client {
         let first = self.random.below(keys.count - wanted + 1);
         let request = pb::RangeRequest {
             key: keys.key(first),
-            range_end: if first + wanted < keys.count { keys.key(first + wanted) } else { keys.end() },
+            // Not the prefix's end: other keys may lie behind the dense ones.
+            range_end: keys.key(first + wanted),
             revision: self.task.revision,
             ..Default::default()
         };

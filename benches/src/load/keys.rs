@@ -105,6 +105,14 @@ mod tests {
     }
 
     #[test]
+    fn the_key_past_the_last_ends_the_dense_ones_before_the_keys_behind_them() {
+        let keys = Keys { prefix: "p/".to_owned(), count: 100 };
+        let behind = Keys { prefix: "p/x".to_owned(), count: 1 };
+        assert!(keys.key(99) < keys.key(keys.count) && keys.key(keys.count) < behind.key(0));
+        assert!(behind.key(0) < keys.end());
+    }
+
+    #[test]
     fn a_value_has_its_size_and_knows_its_age() {
         let values = Values::new(256);
         let value = values.value();

@@ -76,6 +76,15 @@ impl StoreReader {
         }
     }
 
+    /// Calls `each` with every row from `from` on and below `below`, in order, in one pass over the checkpoint. Only
+    /// before anything is applied: there is nothing else to look at then.
+    pub fn stream(&self, from: &RowKey, below: &RowKey, each: impl FnMut(RowKey, Bytes)) {
+        let fresh = self.shared.open.read().is_empty();
+        assert!(fresh, "rows are streamed before anything is applied");
+        let database = Arc::clone(&self.shared.database.read());
+        database.scan(from, below, usize::MAX, each);
+    }
+
     /// The next position to apply.
     pub fn applied(&self) -> Lsn {
         self.shared.applied()

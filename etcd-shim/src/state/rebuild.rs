@@ -12,18 +12,9 @@ use super::key_value::decode;
 use super::rows::{self, Counters};
 use super::store::{Lease, SharedStore, Store};
 
-/// Rows read at a time.
-const ROWS_PER_SCAN: usize = 4_096;
-
-fn each_row(reader: &StoreReader, store: StoreId, table: TableId, mut each: impl FnMut(RowKey, bytes::Bytes)) {
-    let (mut from, below) = rows::whole(store, table);
-    loop {
-        let found = reader.scan(&from, &below, ROWS_PER_SCAN);
-        let Some((last, _)) = found.last() else { return };
-        from = last.clone();
-        from.key.push(0);
-        found.into_iter().for_each(|(key, value)| each(key, value));
-    }
+fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, bytes::Bytes)) {
+    let (from, below) = rows::whole(store, table);
+    reader.stream(&from, &below, each);
 }
 
 /// A `u64` at the head of a row's name.

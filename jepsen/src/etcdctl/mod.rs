@@ -64,7 +64,8 @@ impl Session {
         let process = Process::start("etcdctl-watch", command);
         let printed = pace::wait_for(WATCH_LIMIT, || Some(process.log().lines()).filter(|all| all.len() >= lines));
         let printed = printed.unwrap_or_else(|| panic!("{line} prints {:?}, not {lines} lines", process.log().lines()));
-        let plain = self.plain.text(&printed.join("\n"));
+        // What comes behind them may or may not have come yet.
+        let plain = self.plain.text(&printed[..lines].join("\n"));
         self.transcript.push(format!("$ etcdctl {line}\n{plain}"));
     }
 
@@ -178,7 +179,8 @@ impl Session {
         self.types("compaction 9999");
         self.types("compaction 12 --physical");
         self.types("get history --rev 5");
-        self.watches("watch history --rev 3", 1);
+        // The reason, and that it is over.
+        self.watches("watch history --rev 3", 2);
     }
 
     fn maintenance(&mut self) {

@@ -7,7 +7,9 @@
 //! - [`metrics`]: metrics under etcd's names
 //! - [`node`]: everything between the flags and the ports
 //! - [`port`]: connections and the way of a request
-//! - [`tls`], certificates
+//! - `services`: etcd's gRPC services; [`watch`]: the hubs behind Watch
+//! - [`state`]: the state machine: keys, revisions, transactions, leases
+//! - [`tls`], with its certificates
 //! - [`version`]: the etcd that this is compatible with
 
 pub mod cli;

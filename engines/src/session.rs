@@ -302,18 +302,12 @@ fn row(storage: StorageId) -> RowKey {
 fn load(reader: &StoreReader) -> BTreeMap<StorageId, SessionState> {
     let mut sessions = BTreeMap::new();
     let end = RowKey::new(StoreId(0), crate::local_store::TableId(tables::SESSIONS.0 + 1), &[]);
-    let mut from = row(StorageId(0));
-    loop {
-        let rows = reader.scan(&from, &end, 1_024);
-        let Some((last, _)) = rows.last() else { return sessions };
-        from = last.clone();
-        from.key.push(0);
-        for (key, value) in rows {
-            let storage = <[u8; 8]>::try_from(&key.key[..]).expect("session rows are named by storage ids");
-            let state = SessionState::decode(value).unwrap_or_else(|e| panic!("a session row is damaged: {e}"));
-            sessions.insert(StorageId(u64::from_be_bytes(storage)), state);
-        }
-    }
+    reader.stream(&row(StorageId(0)), &end, |key, value| {
+        let storage = <[u8; 8]>::try_from(&key.key[..]).expect("session rows are named by storage ids");
+        let state = SessionState::decode(value).unwrap_or_else(|e| panic!("a session row is damaged: {e}"));
+        sessions.insert(StorageId(u64::from_be_bytes(storage)), state);
+    });
+    sessions
 }
 
 /// The upper half.

@@ -84,21 +84,14 @@ pub struct ViewTrackingApply<A> {
 impl<A> ViewTrackingApply<A> {
     /// Under `up`; `below` is set once the stack is built.
     pub fn new(up: A, switch: EngineSwitch, reader: &StoreReader, below: Arc<OnceLock<Arc<dyn Engine>>>) -> Self {
-        let row = |storage: u64| RowKey::new(StoreId(0), tables::VIEW, &storage.to_be_bytes());
         let mut view = BTreeMap::new();
+        let from = RowKey::new(StoreId(0), tables::VIEW, &[]);
         let end = RowKey::new(StoreId(0), tables::SESSIONS, &[]);
-        let mut from = row(0);
-        loop {
-            let rows = reader.scan(&from, &end, 1_024);
-            let Some((last, _)) = rows.last() else { break };
-            from = last.clone();
-            from.key.push(0);
-            for (key, value) in rows {
-                let (storage, cursor) = (<[u8; 8]>::try_from(&key.key[..]), <[u8; 8]>::try_from(&value[..]));
-                let (Ok(storage), Ok(cursor)) = (storage, cursor) else { panic!("a row of the view is damaged") };
-                view.insert(StorageId(u64::from_be_bytes(storage)), Lsn(u64::from_be_bytes(cursor)));
-            }
-        }
+        reader.stream(&from, &end, |key, value| {
+            let (storage, cursor) = (<[u8; 8]>::try_from(&key.key[..]), <[u8; 8]>::try_from(&value[..]));
+            let (Ok(storage), Ok(cursor)) = (storage, cursor) else { panic!("a row of the view is damaged") };
+            view.insert(StorageId(u64::from_be_bytes(storage)), Lsn(u64::from_be_bytes(cursor)));
+        });
         Self { up, switch, view, below }
     }
 }

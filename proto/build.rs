@@ -16,6 +16,7 @@ fn main() -> Result<()> {
 
     let server = subfolder(&out, "server")?;
     let mut config = tonic_prost_build::configure().build_client(false).bytes(".").out_dir(&server);
+    config = config.codec_path("crate::etcd::codec::FittingCodec");
     for twin in TWINS {
         config = config.extern_path(format!(".etcdserverpb.{twin}"), format!("crate::etcd::twins::{twin}"));
     }

@@ -1,8 +1,9 @@
 //! Batching: many commands in one entry, one local store transaction for all of them (Delos, SOSP'21, section 4.G).
 //!
-//! Adaptive, so that it costs nothing when idle: a handler that finds fewer than [`IN_FLIGHT_MAX`] batches on the way
-//! encodes and enqueues at once, on its own thread; later commands gather until a batch comes back. Switched off, every
-//! command is an entry of its own.
+//! Adaptive, so that it costs next to nothing when idle: with no batch on the way, the commands of the handlers that are
+//! ready now set out together ([`crate::reply_port`]). A second batch sets out as soon as it is as large as the one on
+//! the way: a sync and an apply cost the same for few commands as for many, and equal batches share them best. Later
+//! commands gather until a batch comes back. Switched off, every command is an entry of its own.
 //!
 //! Header, little-endian: version u8 = 1, storage id u64, boot u64, batch number u64, command count u32. Payload: for each
 //! command its length u32 and its bytes.
@@ -63,6 +64,24 @@ struct Gathered<O> {
     next: u64,
 }
 
+impl<O> Gathered<O> {
+    /// Whether what waits makes a batch that may set out.
+    fn may_go(&self) -> bool {
+        let enough = match self.in_flight.len() {
+            0 => 1,
+            IN_FLIGHT_MAX.. => return false,
+            _ => self.in_flight.values().map(Vec::len).min().unwrap_or(1),
+        };
+        self.waiting.len() >= enough || self.waiting_bytes >= BATCH_BYTES_MAX
+    }
+}
+
+/// Commands that set out together.
+struct Batch {
+    number: u64,
+    commands: Vec<Bytes>,
+}
+
 /// Both halves share this.
 pub struct Batching<O> {
     own: Incarnation,
@@ -91,9 +110,9 @@ fn decode_header(bytes: Bytes) -> Result<(Incarnation, u64, u32), DecodeError> {
     Ok(found)
 }
 
-fn encode_payload(commands: &[(Bytes, impl Sized)]) -> Bytes {
-    let mut out = BytesMut::with_capacity(commands.iter().map(|(c, _)| 4 + c.len()).sum());
-    for (command, _) in commands {
+fn encode_payload(commands: &[Bytes]) -> Bytes {
+    let mut out = BytesMut::with_capacity(commands.iter().map(|c| 4 + c.len()).sum());
+    for command in commands {
         naxos_proto::codec::put_bytes(&mut out, command);
     }
     out.freeze()
@@ -106,9 +125,10 @@ impl<O: Send + 'static> Batching<O> {
         Arc::new(Self { own, switch, below, gathered: Mutex::new(gathered), reader })
     }
 
-    /// Proposes a command; the waiter gets its output. Enqueues when called.
-    pub fn propose(self: &Arc<Self>, command: Bytes, waiter: Waiter<Reply<O>>) {
-        let batch = {
+    /// Proposes a command; the waiter gets its output. It sets out when the waiter's port flushes, or with a batch that
+    /// goes before.
+    pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<O>>) {
+        let port = {
             let mut gathered = self.gathered.lock();
             let full = gathered.waiting.len() >= WAITING_COMMANDS_MAX
                 || gathered.waiting_bytes + command.len() > WAITING_BYTES_MAX;
@@ -117,18 +137,19 @@ impl<O: Send + 'static> Batching<O> {
                 deliver_all([(waiter, Err(ProposeError::Refused("too many requests".to_owned())))]);
                 return;
             }
+            let port = Arc::clone(&waiter.port);
             gathered.waiting_bytes += command.len();
             gathered.waiting.push((command, waiter));
-            self.take(&mut gathered)
+            gathered.may_go().then_some(port)
         };
-        if let Some(batch) = batch {
-            self.send(batch);
+        if let Some(port) = port {
+            port.ask_for_flush();
         }
     }
 
     /// The next batch, if one may go.
-    fn take(&self, gathered: &mut Gathered<O>) -> Option<(u64, usize, Bytes)> {
-        if gathered.waiting.is_empty() || gathered.in_flight.len() >= IN_FLIGHT_MAX {
+    fn take(&self, gathered: &mut Gathered<O>) -> Option<Batch> {
+        if !gathered.may_go() {
             return None;
         }
         let commands_max = if self.switch.is_on() { BATCH_COMMANDS_MAX } else { 1 };
@@ -141,21 +162,19 @@ impl<O: Send + 'static> Batching<O> {
             bytes += command.len();
             count += 1;
         }
-        let commands: Vec<_> = gathered.waiting.drain(..count).collect();
         gathered.waiting_bytes -= bytes;
-        let payload = encode_payload(&commands);
         gathered.next += 1;
-        let number = gathered.next;
-        gathered.in_flight.insert(number, commands.into_iter().map(|(_, w)| w).collect());
-        Some((number, count, payload))
+        let (commands, waiters) = gathered.waiting.drain(..count).unzip();
+        gathered.in_flight.insert(gathered.next, waiters);
+        Some(Batch { number: gathered.next, commands })
     }
 
-    fn send(self: &Arc<Self>, (number, count, payload): (u64, usize, Bytes)) {
-        let mut entry = Entry::new(payload);
-        entry.set_header(engine_ids::BATCHING, encode_header(self.own, number, count));
+    fn send(self: &Arc<Self>, Batch { number, commands }: Batch) {
+        let mut entry = Entry::new(encode_payload(&commands));
+        entry.set_header(engine_ids::BATCHING, encode_header(self.own, number, commands.len()));
         let this = Arc::clone(self);
         let failed = Completion::new(move |e| this.failed(number, e));
-        let commands = u32::try_from(count).expect("at most BATCH_COMMANDS_MAX");
+        let commands = u32::try_from(commands.len()).expect("at most BATCH_COMMANDS_MAX");
         let below = self.below.get().expect("the stack is built before anything is proposed");
         below.propose(Proposal { entry, commands, failed });
     }
@@ -163,15 +182,15 @@ impl<O: Send + 'static> Batching<O> {
     fn failed(self: &Arc<Self>, number: u64, error: ProposeError) {
         let waiters = self.settled(number).unwrap_or_default();
         deliver_all(waiters.into_iter().map(|w| (w, Err(error.clone()))));
-        self.go_on();
+        self.flush();
     }
 
     fn settled(&self, number: u64) -> Option<Vec<Waiter<Reply<O>>>> {
         self.gathered.lock().in_flight.remove(&number)
     }
 
-    /// Sends what gathered meanwhile.
-    fn go_on(self: &Arc<Self>) {
+    /// Sends what has gathered and may go.
+    pub fn flush(self: &Arc<Self>) {
         loop {
             let batch = self.take(&mut self.gathered.lock());
             match batch {
@@ -237,7 +256,7 @@ impl<P: Application> Applicator for BatchingApply<P> {
         if let Some(waiters) = output.own.and_then(|number| self.shared.settled(number)) {
             assert_eq!(waiters.len(), output.outputs.len(), "every command of a batch has a waiter");
             deliver_all(waiters.into_iter().zip(output.outputs.into_iter().map(Ok)));
-            self.shared.go_on();
+            self.shared.flush();
         }
         self.application.after_replies();
     }

@@ -1,7 +1,10 @@
-//! Hands the outputs of a batch back to a runtime with one wake-up.
+//! A runtime's way to the stack and back: what its handlers proposed leaves together, and the outputs of a batch come
+//! back with one wake-up.
 //!
 //! Waking a task of another thread's runtime costs a system call. So apply puts all outputs of a batch that belong to
-//! one runtime into that runtime's port and wakes its one dispatcher, which wakes the waiting handlers locally.
+//! one runtime into that runtime's port and wakes its one dispatcher, which wakes the waiting handlers locally. The
+//! other way, a handler only asks its dispatcher to flush: that runs behind the handlers that are ready now, so what
+//! arrived on the runtime's connections together sets out as one batch.
 //! Bound: a port holds at most one output per handler that waits, and handlers are bounded by the batching queue.
 
 use std::sync::Arc;
@@ -28,8 +31,13 @@ impl<T: Send + 'static> ReplyPort<T> {
         self.wake.notify_one();
     }
 
-    /// Gives replies to their handlers until `stop`; run it as a task of the port's runtime.
-    pub async fn dispatch(self: Arc<Self>, stop: CancellationToken) {
+    /// Asks for a flush behind the tasks that are ready now.
+    pub(crate) fn ask_for_flush(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Gives replies to their handlers and calls `flush` after, until `stop`; run it as a task of the port's runtime.
+    pub async fn dispatch(self: Arc<Self>, flush: impl Fn(), stop: CancellationToken) {
         let mut batch = Vec::new();
         loop {
             tokio::select! {
@@ -42,6 +50,7 @@ impl<T: Send + 'static> ReplyPort<T> {
                 // A handler whose client left no longer waits.
                 let _ = waiter.send(reply);
             }
+            flush();
         }
     }
 }

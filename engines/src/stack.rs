@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, join3};
+use futures::future::join3;
 use naxos_client::{LogError, SharedLog};
 use naxos_proto::ids::{EngineId, Incarnation, LogId, Lsn};
 use naxos_proto::seams::Clock;
@@ -15,6 +15,7 @@ use crate::batching::{Application, Batching, BatchingApply, Reply};
 use crate::engine::{Engine, EngineSwitch, ProposeError};
 use crate::entry::engine_ids;
 use crate::local_store::{LocalStore, StoreReader};
+use crate::read_gate::ReadGate;
 use crate::reply_port::Waiter;
 use crate::session::{Session, SessionApply, SessionParts};
 use crate::view_tracking::{ViewTracking, ViewTrackingApply};
@@ -141,19 +142,19 @@ impl<P: Application> Stack<P> {
         join3(self.base.tend(stop.clone()), self.session.tend(stop.clone()), stop.cancelled()).await;
     }
 
-    /// Proposes a command. Enqueues when called.
+    /// Proposes a command. It sets out when the waiter's port flushes.
     pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<P::Output>>) {
         self.batching.propose(command, waiter);
     }
 
-    /// Checks the tail and plays to it.
-    pub fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
-        self.session.sync()
+    /// Sends what was proposed: for the ports' dispatchers.
+    pub fn flush(&self) {
+        self.batching.flush();
     }
 
-    /// As [`Self::sync`] where that needs no wait.
-    pub fn sync_now(&self) -> Option<Lsn> {
-        self.session.sync_now()
+    /// A gate for the linearizable reads of one runtime.
+    pub fn read_gate(&self) -> Arc<ReadGate> {
+        ReadGate::new(self.session.clone())
     }
 
     /// Reads of the local store.

@@ -88,7 +88,8 @@ impl World {
         tokio::spawn(async move { applied.run(a).await });
         tokio::spawn(async move { tended.tend(b).await });
         tokio::spawn(async move { checkpointer.run(c, |_| {}).await.unwrap() });
-        tokio::spawn(port.clone().dispatch(stop.clone()));
+        let flushed = stack.clone();
+        tokio::spawn(port.clone().dispatch(move || flushed.flush(), stop.clone()));
         stack.start().await.unwrap();
         Node { stack, port, stop, log }
     }
@@ -110,7 +111,7 @@ async fn every_command_gets_its_own_output() {
     let mut sorted = replies.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, (1..=1_000).collect::<Vec<_>>());
-    assert!(node.stack.sync_now().is_some());
+    assert!(node.stack.read_gate().sync().now_or_never().is_some());
 }
 
 #[tokio::test]

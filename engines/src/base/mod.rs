@@ -65,7 +65,14 @@ impl<A: Applicator> Base<A> {
         let reader = store.reader();
         header::load_switches(&reader, &config.switches);
         Arc::new(Self {
-            player: Player::new(Arc::clone(&config.log), store, up, config.switches, config.apply_inline),
+            player: Player::new(
+                Arc::clone(&config.log),
+                store,
+                up,
+                config.switches,
+                config.apply_inline,
+                Arc::clone(&config.clock),
+            ),
             log: config.log,
             incarnation: config.incarnation,
             clock: config.clock,
@@ -124,7 +131,7 @@ impl<A: Applicator> Base<A> {
         self.log.append(vec![Cell { payload: entry.encode(), commands: 1 }], done);
         let unknown = || crate::ProposeError::Unknown("the log dropped the append".to_owned());
         let lsn = appended.await.ok_or_else(unknown)??;
-        self.player.deliver(lsn, entry);
+        self.player.ask_for(lsn.next());
         self.player.wait_for(lsn.next()).await;
         Ok(lsn)
     }
@@ -136,9 +143,11 @@ impl<A: Applicator> Engine for Base<A> {
         entry.set_header(engine_ids::BASE, self.header(Control::None).encode());
         let cell = Cell { payload: entry.encode(), commands };
         let player = Arc::clone(&self.player);
+        player.own_sets_out();
         let done = Completion::new(move |outcome| match outcome {
             Ok(lsn) => player.deliver(lsn, entry),
             Err(e) => {
+                player.own_failed();
                 let e: naxos_proto::contracts::AppendError = e;
                 failed.complete(e.into());
             }
@@ -149,8 +158,11 @@ impl<A: Applicator> Engine for Base<A> {
     fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
         Box::pin(async {
             let tail = self.log.check_tail().await?;
-            self.player.ask_for(tail);
-            self.player.wait_for(tail).await;
+            self.player.wait_for_own(tail).await;
+            if self.reader.applied() < tail {
+                self.player.ask_for(tail);
+                self.player.wait_for(tail).await;
+            }
             Ok(self.reader.applied())
         })
     }

@@ -1,16 +1,18 @@
 //! Applies entries in the order of the log.
 //!
 //! Entries arrive in an inbox, by position. Whoever has the apply lock takes the next ones out of it; a thread that
-//! does not get the lock leaves its entry to the one that has it, which looks again after it let go. So no entry waits
-//! without somebody to apply it, and apply is single-threaded.
+//! delivers and does not get the lock leaves its entry to the one that has it, which looks again after it let go. So no
+//! entry waits without somebody to apply it, and apply is single-threaded. Only the apply Worker waits for the lock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use naxos_client::{LogError, SharedLog};
 use naxos_proto::ids::{EngineId, Lsn};
-use parking_lot::Mutex;
+use naxos_proto::seams::Clock;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +23,8 @@ use crate::local_store::{LocalStore, StoreReader};
 
 /// Bytes read from the log at once while replaying.
 const READ_BYTES: usize = 4 << 20;
+/// While an append of this process is on its way, it is waited for this long before the log is read for it.
+const OWN_WAIT: Duration = Duration::from_millis(1);
 
 struct ApplyState<A> {
     store: LocalStore,
@@ -33,7 +37,10 @@ pub(super) struct Player<A: Applicator> {
     reader: StoreReader,
     switches: BTreeMap<EngineId, EngineSwitch>,
     apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
+    clock: Arc<dyn Clock>,
     inbox: Mutex<BTreeMap<Lsn, Entry>>,
+    /// Appends of this process whose outcome is not known yet.
+    own_on_the_way: AtomicU64,
     apply: Mutex<ApplyState<A>>,
     /// Somebody wants the store to reach this position.
     wanted: AtomicU64,
@@ -48,12 +55,15 @@ impl<A: Applicator> Player<A> {
         up: A,
         switches: BTreeMap<EngineId, EngineSwitch>,
         apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
+        clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         Arc::new(Self {
             log,
             reader: store.reader(),
             switches,
             apply_inline,
+            clock,
+            own_on_the_way: AtomicU64::new(0),
             inbox: Mutex::new(BTreeMap::new()),
             apply: Mutex::new(ApplyState { store, up }),
             wanted: AtomicU64::new(0),
@@ -62,11 +72,22 @@ impl<A: Applicator> Player<A> {
         })
     }
 
+    /// An append of this process sets out: [`Self::deliver`] or [`Self::own_failed`] follows.
+    pub(super) fn own_sets_out(&self) {
+        self.own_on_the_way.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// An append of this process failed.
+    pub(super) fn own_failed(&self) {
+        self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Takes an own entry that is durable at `lsn`.
     pub(super) fn deliver(&self, lsn: Lsn, entry: Entry) {
         self.inbox.lock().insert(lsn, entry);
+        self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
         if lsn <= self.reader.applied() && (self.apply_inline)() {
-            self.pump();
+            self.pump(|| self.apply.try_lock());
         } else {
             self.ask_for(lsn.next());
         }
@@ -93,11 +114,23 @@ impl<A: Applicator> Player<A> {
         let _ = reached.await;
     }
 
-    /// Applies what the inbox has next, unless another thread does.
-    fn pump(&self) {
+    /// Waits a moment for `lsn` if an append of this process is on its way, which will bring it without a read of the
+    /// log.
+    pub(super) async fn wait_for_own(&self, lsn: Lsn) {
+        if self.own_on_the_way.load(Ordering::Acquire) > 0 {
+            tokio::select! {
+                biased;
+                () = self.wait_for(lsn) => {}
+                () = self.clock.sleep(OWN_WAIT) => {}
+            }
+        }
+    }
+
+    /// Applies what the inbox has next, unless `lock` gives up because another thread does.
+    fn pump<'a>(&'a self, lock: impl Fn() -> Option<MutexGuard<'a, ApplyState<A>>>) {
         loop {
             {
-                let Some(mut state) = self.apply.try_lock() else { return };
+                let Some(mut state) = lock() else { return };
                 while let Some((lsn, entry)) = self.next_entry() {
                     self.apply_one(&mut state, lsn, &entry);
                 }
@@ -156,24 +189,18 @@ impl<A: Applicator> Player<A> {
     /// Plays up to `lsn`, reading from the log what the inbox does not have.
     pub(super) async fn play_to(&self, lsn: Lsn) -> Result<(), LogError> {
         loop {
-            self.pump();
+            self.pump(|| Some(self.apply.lock()));
+            self.wait_for_own(lsn).await;
             let applied = self.reader.applied();
             if applied >= lsn {
                 return Ok(());
             }
             let upper = self.inbox.lock().first_key_value().map_or(lsn, |(first, _)| lsn.min(*first));
             if upper <= applied {
-                // Another thread is applying it right now.
-                tokio::task::yield_now().await;
                 continue;
             }
             let (records, next) = self.log.read(applied, upper, READ_BYTES).await?;
-            let mut state = loop {
-                match self.apply.try_lock() {
-                    Some(state) => break state,
-                    None => std::hint::spin_loop(),
-                }
-            };
+            let mut state = self.apply.lock();
             for record in records {
                 if record.lsn < self.reader.applied() {
                     continue;

@@ -115,7 +115,7 @@ impl Checkpointer {
                 copy.settle().await;
                 written?;
             }
-            self.shared.frozen.write().remove(0);
+            self.shared.drop_frozen();
             self.shared.set_persisted(frozen.cursor);
             self.shared.file_bytes.store(database.file_bytes(), Ordering::Relaxed);
             self.persisted_moved.notify_one();

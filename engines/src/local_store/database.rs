@@ -1,11 +1,12 @@
 //! The redb file: all rows, and the cursor and checksum that belong to them, in one transaction each time.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use naxos_proto::ids::Lsn;
 use naxos_proto::seams::{BlockingFile, Disk, File, OpenMode};
-use redb::{ReadableDatabase, TableDefinition};
+use redb::{CursorError, ReadableDatabase, TableDefinition};
 
 use crate::local_store::backend::Backend;
 use crate::local_store::delta::FrozenDelta;
@@ -19,6 +20,8 @@ const FILE_NEW: &str = "store.redb.new";
 const CACHE_BYTES: usize = 32 << 20;
 /// Version of the tables below.
 const STORE_FORMAT: u64 = 1;
+
+type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -43,6 +46,37 @@ pub enum StoreError {
         /// In the file.
         found: u64,
     },
+}
+
+/// Writes changes in ascending order. Behind each row written alone, further ones go through the gap after it as long as
+/// they fit there: that is the rule, as most rows are new and named by rising revisions, and costs a third of separate
+/// inserts.
+fn write_changes<'d>(
+    table: &mut Rows<'_>,
+    changes: impl IntoIterator<Item = (&'d RowKey, &'d Option<Bytes>)>,
+) -> Result<(), StoreError> {
+    let mut changes = changes.into_iter().peekable();
+    while let Some((key, value)) = changes.next() {
+        let Some(value) = value else {
+            table.remove(&key.encode()[..])?;
+            continue;
+        };
+        let name = key.encode();
+        table.insert(&name[..], &value[..])?;
+        if !matches!(changes.peek(), Some((_, Some(_)))) {
+            continue;
+        }
+        let mut gap = table.upper_bound_mut(Bound::Included(&name[..]))?;
+        while let Some((key, Some(value))) = changes.peek() {
+            match gap.insert_before(&key.encode()[..], &value[..]) {
+                Ok(()) => changes.next(),
+                Err(CursorError::UnorderedKey) => break,
+                Err(e) => return Err(e.into()),
+            };
+        }
+        gap.close()?;
+    }
+    Ok(())
 }
 
 impl<E: Into<redb::Error>> From<E> for StoreError {
@@ -143,12 +177,7 @@ impl Database {
         let write = self.write()?;
         {
             let mut rows = write.open_table(ROWS)?;
-            for (key, value) in frozen.delta.rows() {
-                match value {
-                    Some(value) => rows.insert(&key.encode()[..], &value[..])?,
-                    None => rows.remove(&key.encode()[..])?,
-                };
-            }
+            write_changes(&mut rows, frozen.delta.rows())?;
             let mut meta = write.open_table(META)?;
             meta.insert("cursor", frozen.cursor.0)?;
             meta.insert("checksum", frozen.checksum)?;
@@ -190,10 +219,10 @@ impl Database {
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
         let read = self.db.begin_read()?;
         let table = read.open_table(ROWS)?;
-        let bound = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let bound = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rows = Vec::new();
         let mut bytes = 0;
-        for row in table.range::<&[u8]>((bound, std::ops::Bound::Unbounded))? {
+        for row in table.range::<&[u8]>((bound, Bound::Unbounded))? {
             let (key, value) = row?;
             bytes += key.value().len() + value.value().len();
             rows.push((key.value().to_vec(), value.value().to_vec()));

@@ -118,5 +118,7 @@ impl StoreReader {
         for row in rows {
             open.set(row, None);
         }
+        drop(open);
+        self.shared.note_open_bytes();
     }
 }

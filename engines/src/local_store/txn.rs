@@ -75,7 +75,7 @@ impl<'a> Txn<'a> {
         assert!(next > self.shared.applied(), "the cursor only moves forward: {} to {next}", self.shared.applied());
         self.committed = true;
         self.shared.publish(next, self.checksum.clone().finalize().into());
-        let full = self.shared.open.read().bytes() >= DELTA_BYTES_MAX;
+        let full = self.shared.note_open_bytes() >= DELTA_BYTES_MAX;
         let old = || self.shared.clock.now().since(*self.shared.opened_at.lock()) >= DELTA_AGE_MAX;
         if (full || old()) && self.shared.freeze() {
             self.shared.freeze_wanted.notify_one();

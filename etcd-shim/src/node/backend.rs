@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use naxos_client::VirtualLog;
 use naxos_engines::batching::Reply;
+use naxos_engines::read_gate::ReadGate;
 use naxos_engines::reply_port::{ReplyPort, Waiter};
 use naxos_engines::stack::Stack;
 use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
@@ -38,6 +39,8 @@ pub(crate) struct Backend {
     pub(crate) cluster_id: u64,
     pub(crate) member_id: u64,
     pub(crate) stack: Arc<Stack<Machine<NodeListener>>>,
+    /// For the linearizable reads of those that have no runtime's own.
+    pub(crate) gate: Arc<ReadGate>,
     pub(crate) store: Arc<SharedStore>,
     pub(crate) reader: StoreReader,
     pub(crate) cold: ColdReader,
@@ -76,7 +79,7 @@ impl Backend {
 
     /// A header at the store's revision.
     pub(crate) fn header_now(&self) -> ResponseHeader {
-        self.header(self.store.0.read().revision)
+        self.header(self.store.read().revision)
     }
 
     /// Puts ids and term into a header that apply has made.
@@ -105,12 +108,12 @@ impl Backend {
     /// Checks that a request of `bytes` fits the quota; raises the alarm when it does not.
     pub(crate) async fn check_quota(&self, port: &Arc<Port>, bytes: usize) -> Result<(), Status> {
         let Some(quota) = self.quota() else { return Ok(()) };
-        let used = self.store.0.read().bytes;
+        let used = self.store.used_bytes();
         if used + i64::try_from(bytes).unwrap_or(i64::MAX) <= quota {
             return Ok(());
         }
         let nospace = pb::AlarmType::Nospace as i32;
-        if !self.store.0.read().alarms.contains(&(self.member_id, nospace)) {
+        if !self.store.read().alarms.contains(&(self.member_id, nospace)) {
             let action = pb::alarm_request::AlarmAction::Activate as i32;
             let request = pb::AlarmRequest { action, member_id: self.member_id, alarm: nospace };
             tracing::warn!(quota_bytes = quota, used_bytes = used, "the quota is used up; raising alarm NOSPACE");
@@ -147,11 +150,8 @@ impl Backend {
     }
 
     /// Waits until everything that was acknowledged before now is applied here.
-    pub(crate) async fn linearize(&self) -> Result<(), Status> {
-        if self.stack.sync_now().is_some() {
-            return Ok(());
-        }
-        match self.stack.sync().await {
+    pub(crate) async fn linearize(&self, gate: &ReadGate) -> Result<(), Status> {
+        match gate.sync().await {
             Ok(_) => Ok(()),
             Err(e) => {
                 tracing::warn!(error = %e, "a linearizable read found no tail");

@@ -36,7 +36,7 @@ fn refresh(node: &Backend) {
     metrics.mvcc.slow_watchers.set(signed(node.slow_watchers.load(Ordering::Relaxed) as u64));
     let watchers = node.hubs.lock().iter().filter_map(std::sync::Weak::upgrade).map(|h| h.watchers()).sum::<usize>();
     metrics.mvcc.watchers.set(signed(watchers as u64));
-    let store = node.store.0.read();
+    let store = node.store.read();
     metrics.mvcc.db_total_size_in_use.set(store.bytes);
     metrics.mvcc.keys.set(signed(store.keys.weight() as u64));
     metrics.mvcc.current_revision.set(store.revision);

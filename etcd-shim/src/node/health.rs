@@ -14,7 +14,7 @@ pub(crate) struct NodeHealth(pub(crate) Arc<Backend>);
 
 impl ServerHealth for NodeHealth {
     fn serializable_read(&self) -> BoxFuture<'_, Result<(), String>> {
-        let _ = self.0.store.0.read().revision;
+        let _ = self.0.store.read().revision;
         Box::pin(async { Ok(()) })
     }
 
@@ -23,7 +23,7 @@ impl ServerHealth for NodeHealth {
             // A node that reads but cannot write is not ready: its writes belong elsewhere.
             match self.0.write_problem() {
                 Some(problem) => Err(problem),
-                None => self.0.linearize().await.map_err(|e| e.message().to_owned()),
+                None => self.0.linearize(&self.0.gate).await.map_err(|e| e.message().to_owned()),
             }
         })
     }
@@ -34,7 +34,7 @@ impl ServerHealth for NodeHealth {
             Ok(AlarmType::Corrupt) => Some(AlarmKind::Corrupt),
             _ => None,
         };
-        self.0.store.0.read().alarms.iter().filter_map(|(m, a)| Some((*m, kind(*a)?))).collect()
+        self.0.store.read().alarms.iter().filter_map(|(m, a)| Some((*m, kind(*a)?))).collect()
     }
 
     fn has_leader(&self) -> bool {

@@ -177,10 +177,10 @@ impl Parts {
         let local_store = LocalStore::open(disk, Arc::clone(&clock)).await?;
         let reader = local_store.reader();
         let store = SharedStore::rebuild(StoreId(0), &reader);
-        let revision = store.0.read().revision;
+        let revision = store.read().revision;
         let rings: Vec<_> = (0..self.runtimes).map(|_| Ring::new(revision)).collect();
         let keeper = LeaseKeeper::new(Arc::clone(&clock));
-        for (id, lease) in &store.0.read().leases {
+        for (id, lease) in &store.read().leases {
             keeper.granted(*id, lease.ttl);
         }
         let janitor = Janitor::new(Arc::clone(&store), reader.clone(), Arc::clone(&clock));
@@ -221,6 +221,7 @@ impl Parts {
 
         stack.start().await?;
         let backend = Arc::new(Backend {
+            gate: stack.read_gate(),
             cluster_id: self.cluster_id,
             member_id: self.member_id,
             stack,
@@ -268,7 +269,7 @@ impl Parts {
 /// Writes what the log must have before clients are served: this member's name and URLs, and who keeps the leases.
 async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<(), StartError> {
     let port = ReplyPort::new();
-    let dispatch = Arc::clone(&port).dispatch(stop.child_token());
+    let dispatch = Arc::clone(&port).dispatch(|| backend.stack.flush(), stop.child_token());
     let urls = |urls: &[crate::config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
     let config = &backend.config;
     let member = pb::Member {
@@ -279,7 +280,7 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
         is_learner: false,
     };
     let work = async {
-        let known = backend.store.0.read().members.get(&member.id) == Some(&member);
+        let known = backend.store.read().members.get(&member.id) == Some(&member);
         if !known {
             backend.propose(&port, Command::Publish(member)).await?;
         }
@@ -311,7 +312,10 @@ fn serve(
     let (backend, stop) = (Arc::clone(backend), serving.clone());
     let grpc = move |runtime: usize| {
         let port = ReplyPort::new();
-        tokio::spawn(Arc::clone(&port).dispatch(stop.child_token()));
+        let stack = Arc::clone(&backend.stack);
+        tokio::spawn(Arc::clone(&port).dispatch(move || stack.flush(), stop.child_token()));
+        let gate = backend.stack.read_gate();
+        tokio::spawn(Arc::clone(&gate).serve(stop.child_token()));
         let hub = Hub::new(HubConfig {
             ring: Arc::clone(&rings[runtime]),
             store: Arc::clone(&backend.store),
@@ -323,7 +327,7 @@ fn serve(
         });
         backend.hubs.lock().push(Arc::downgrade(&hub));
         tokio::spawn(Arc::clone(&hub).run(stop.child_token()));
-        let desk = Desk { backend: Arc::clone(&backend), port, hub, stop: stop.clone() };
+        let desk = Desk { backend: Arc::clone(&backend), port, gate, hub, stop: stop.clone() };
         routes(desk)
     };
     let http = move |_, traffic| router(Arc::clone(&http), traffic);

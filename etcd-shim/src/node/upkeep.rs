@@ -32,7 +32,8 @@ pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
     let port = ReplyPort::new();
     let work = async {
         tokio::join!(
-            Arc::clone(&port).dispatch(stop.clone()),
+            Arc::clone(&port).dispatch(|| backend.stack.flush(), stop.clone()),
+            Arc::clone(&backend.gate).serve(stop.clone()),
             backend.stack.tend(stop.clone()),
             backend.log.tend(stop.clone()),
             backend.janitor.run(stop.clone()),
@@ -92,7 +93,7 @@ async fn compact(backend: &Backend, port: &Arc<Port>) {
         AutoCompaction::Off => std::future::pending().await,
         AutoCompaction::Revisions(kept) => loop {
             backend.clock.sleep(REVISIONS_INTERVAL).await;
-            let revision = backend.store.0.read().revision - kept;
+            let revision = backend.store.read().revision - kept;
             propose_compaction(backend, port, revision).await;
         },
         AutoCompaction::Periodic(period) => {
@@ -102,7 +103,7 @@ async fn compact(backend: &Backend, port: &Arc<Port>) {
             let mut samples: Vec<(Instant, i64)> = Vec::new();
             let mut last = backend.clock.now();
             loop {
-                samples.push((backend.clock.now(), backend.store.0.read().revision));
+                samples.push((backend.clock.now(), backend.store.read().revision));
                 backend.clock.sleep(step).await;
                 let now = backend.clock.now();
                 let old = samples.partition_point(|(at, _)| now.since(*at) >= period);
@@ -118,7 +119,7 @@ async fn compact(backend: &Backend, port: &Arc<Port>) {
 }
 
 async fn propose_compaction(backend: &Backend, port: &Arc<Port>, revision: i64) {
-    if revision <= backend.store.0.read().compacted.max(0) {
+    if revision <= backend.store.read().compacted.max(0) {
         return;
     }
     let request = CompactionRequest { revision, physical: false };

@@ -17,9 +17,9 @@ impl ClusterService {
     async fn do_list(&self, r: pb::MemberListRequest) -> Result<pb::MemberListResponse, Status> {
         let backend = &self.0.backend;
         if r.linearizable {
-            backend.linearize().await?;
+            self.0.linearize().await?;
         }
-        let members = backend.store.0.read().members.values().cloned().collect();
+        let members = backend.store.read().members.values().cloned().collect();
         Ok(pb::MemberListResponse { header: Some(backend.header(0)), members })
     }
 }

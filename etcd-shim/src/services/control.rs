@@ -67,7 +67,7 @@ impl ControlService {
     fn problems(&self) -> Vec<String> {
         let backend = &self.0.backend;
         let mut problems: Vec<String> = backend.write_problem().into_iter().collect();
-        if !backend.store.0.read().alarms.is_empty() {
+        if !backend.store.read().alarms.is_empty() {
             problems.push("an alarm is on: see `etcdctl alarm list`".to_owned());
         }
         if backend.reader.is_behind() {
@@ -135,7 +135,7 @@ impl pb::control_server::Control for ControlService {
         let usage = backend.unit.disk_usage();
         let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
         let store = {
-            let store = backend.store.0.read();
+            let store = backend.store.read();
             pb::StoreStatus {
                 revision: unsigned(store.revision),
                 compact_revision: unsigned(store.compacted),

@@ -19,11 +19,11 @@ impl KvService {
         validate::range(&r)?;
         let backend = &self.0.backend;
         if !r.serializable {
-            backend.linearize().await?;
+            self.0.linearize().await?;
         }
         backend.metrics.mvcc.range.inc();
         let found = {
-            let store = backend.store.0.read();
+            let store = backend.store.read();
             collect(&store, &r, store.revision)?
         };
         let mut answer = if found.needs_rows() {
@@ -90,15 +90,15 @@ impl KvService {
     async fn read_txn(&self, r: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
         let backend = &self.0.backend;
         if !validate::is_serializable(&r) {
-            backend.linearize().await?;
+            self.0.linearize().await?;
         }
-        let from_memory = execute_reads(&backend.store.0.read(), &r, &backend.reader, false);
+        let from_memory = execute_reads(&backend.store.read(), &r, &backend.reader, false);
         match from_memory {
             Ok(answer) => Ok(answer),
             Err(Some(refused)) => Err(refused.into()),
             Err(None) => {
                 let store = std::sync::Arc::clone(&backend.store);
-                let read = move |reader: &naxos_engines::StoreReader| execute_reads(&store.0.read(), &r, reader, true);
+                let read = move |reader: &naxos_engines::StoreReader| execute_reads(&store.read(), &r, reader, true);
                 let answer = backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)?;
                 answer.map_err(|e| e.unwrap_or(EtcdError::Compacted).into())
             }

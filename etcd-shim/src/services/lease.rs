@@ -56,7 +56,7 @@ impl LeaseService {
         let backend = &self.0.backend;
         let header = Some(backend.header_now());
         // A tail check that began after the request: whoever revoked the lease before is seen here.
-        backend.linearize().await?;
+        self.0.linearize().await?;
         let ttl = backend.keeper.renew(id).unwrap_or(0);
         if ttl > 0 {
             backend.metrics.lease.renewed.inc();
@@ -66,9 +66,9 @@ impl LeaseService {
 
     async fn do_time_to_live(&self, r: pb::LeaseTimeToLiveRequest) -> Result<pb::LeaseTimeToLiveResponse, Status> {
         let backend = &self.0.backend;
-        backend.linearize().await?;
+        self.0.linearize().await?;
         let known = backend.keeper.time_to_live(r.id);
-        let store = backend.store.0.read();
+        let store = backend.store.read();
         let header = Some(backend.header(store.revision));
         let (Some((ttl, granted_ttl)), Some(lease)) = (known, store.leases.get(&r.id)) else {
             return Ok(pb::LeaseTimeToLiveResponse { header, id: r.id, ttl: -1, granted_ttl: 0, keys: Vec::new() });
@@ -79,7 +79,7 @@ impl LeaseService {
 
     async fn do_leases(&self) -> Result<pb::LeaseLeasesResponse, Status> {
         let backend = &self.0.backend;
-        backend.linearize().await?;
+        self.0.linearize().await?;
         let leases = backend.keeper.by_deadline().into_iter().map(|id| pb::LeaseStatus { id }).collect();
         Ok(pb::LeaseLeasesResponse { header: Some(backend.header_now()), leases })
     }

@@ -20,7 +20,7 @@ impl MaintenanceService {
         let backend = &self.0.backend;
         let alarms = if r.action == AlarmAction::Get as i32 {
             let wanted = |m: u64, a: i32| (r.member_id == 0 || r.member_id == m) && (r.alarm == 0 || r.alarm == a);
-            let store = backend.store.0.read();
+            let store = backend.store.read();
             let all = store.alarms.iter().filter(|(m, a)| wanted(*m, *a));
             all.map(|(member_id, alarm)| pb::AlarmMember { member_id: *member_id, alarm: *alarm }).collect()
         } else {
@@ -34,7 +34,7 @@ impl MaintenanceService {
 
     async fn do_status(&self) -> Result<pb::StatusResponse, Status> {
         let backend = &self.0.backend;
-        let store = backend.store.0.read();
+        let store = backend.store.read();
         let alarm = |(member, alarm): &(u64, i32)| {
             let name = pb::AlarmType::try_from(*alarm).map_or("UNKNOWN", |a| a.as_str_name());
             format!("memberID:{member} alarm:{name} ")

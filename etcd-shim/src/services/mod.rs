@@ -10,6 +10,7 @@ pub(crate) mod watch;
 use std::future::Future;
 use std::sync::Arc;
 
+use naxos_engines::read_gate::ReadGate;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Response, Status};
 
@@ -22,11 +23,17 @@ use crate::watch::Hub;
 pub(crate) struct Desk {
     pub(crate) backend: Arc<Backend>,
     pub(crate) port: Arc<Port>,
+    pub(crate) gate: Arc<ReadGate>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) stop: CancellationToken,
 }
 
 impl Desk {
+    /// Waits until everything that was acknowledged before now is applied here.
+    pub(crate) async fn linearize(&self) -> Result<(), Status> {
+        self.backend.linearize(&self.gate).await
+    }
+
     /// Runs a unary call and counts it; warns when it is slow.
     pub(crate) async fn unary<T>(
         &self,

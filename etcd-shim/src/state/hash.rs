@@ -28,7 +28,7 @@ pub(crate) struct HashKv {
 pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) -> Result<HashKv, EtcdError> {
     loop {
         let (id, current, compacted, revision, kept_at) = {
-            let store = shared.0.read();
+            let store = shared.read();
             let (current, compacted) = (store.revision, store.compacted);
             // A negative revision is before all rows: etcd hashes none then.
             let revision = if asked < 0 { asked } else { revision_to_read(asked, current, compacted)? };
@@ -50,7 +50,7 @@ pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) ->
                 }
                 if at.main <= compacted {
                     let key = decode(&value).key;
-                    let kept = shared.0.read().keys.get(&key).is_some_and(|e| e.keeps(at, compacted, kept_at));
+                    let kept = shared.read().keys.get(&key).is_some_and(|e| e.keeps(at, compacted, kept_at));
                     if deleted || !kept {
                         continue;
                     }
@@ -64,7 +64,7 @@ pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) ->
             }
         }
         // A compaction meanwhile may have dropped rows that the old one kept: then start again.
-        if shared.0.read().compacted == compacted {
+        if shared.read().compacted == compacted {
             return Ok(HashKv { hash, current, compacted, revision });
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn read_history(
     wants: impl Fn(&[u8], bool) -> bool,
 ) -> Past {
     let (id, current, compacted) = {
-        let store = shared.0.read();
+        let store = shared.read();
         (store.id, store.revision, store.compacted)
     };
     if from < compacted {
@@ -78,14 +78,14 @@ pub(crate) fn read_history(
 
 /// A compaction meanwhile may have dropped rows from under the scan.
 fn checked(shared: &SharedStore, from: i64, effects: Vec<(i64, Effect)>, next: i64) -> Past {
-    let compacted = shared.0.read().compacted;
+    let compacted = shared.read().compacted;
     if from < compacted { Past::Compacted(compacted) } else { Past::Effects(effects, next) }
 }
 
 /// The key's value just before `revision`, unless it is compacted away.
 fn value_before(shared: &SharedStore, reader: &StoreReader, key: &[u8], revision: i64) -> Option<bytes::Bytes> {
     let row = {
-        let store = shared.0.read();
+        let store = shared.read();
         if revision - 1 < store.compacted {
             return None;
         }

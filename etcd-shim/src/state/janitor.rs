@@ -43,7 +43,7 @@ impl Janitor {
                 () = self.wake.notified() => {}
             }
             while !stop.is_cancelled() {
-                let compacted = self.store.0.read().compacted;
+                let compacted = self.store.read().compacted;
                 if self.step(compacted) == 0 {
                     self.done.send_replace(compacted);
                     break;
@@ -62,7 +62,7 @@ impl Janitor {
     fn step(&self, compacted: i64) -> usize {
         let mut dead = Vec::new();
         {
-            let mut store = self.store.0.write();
+            let mut store = self.store.write();
             let turns = store.turns.partition_point(|t| t.revision <= compacted).min(STEP_ROWS);
             store.turns.drain(..turns);
             while dead.len() < STEP_ROWS && store.superseded.front().is_some_and(|s| s.from <= compacted) {
@@ -74,6 +74,7 @@ impl Janitor {
                 }
                 dead.push(rows::key_value(store.id, item.at, item.deleted));
             }
+            self.store.note_used_bytes(&store);
             if dead.is_empty() && turns > 0 {
                 return turns;
             }

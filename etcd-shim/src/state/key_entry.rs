@@ -52,6 +52,10 @@ impl History {
         self.recent.push(past);
     }
 
+    fn extend(&mut self, past: Option<Past>) {
+        past.into_iter().for_each(|past| self.push(past));
+    }
+
     /// The newest event at or before `revision`.
     fn at(&self, revision: i64) -> Option<Past> {
         let newest_in = |events: &[Past]| {
@@ -120,19 +124,19 @@ impl KeyEntry {
         }
     }
 
-    /// Sets a new value; the one before becomes history.
-    pub(crate) fn put(&mut self, live: Live) {
-        if let Some(old) = self.live.replace(live) {
-            self.history.push(Past { at: old.at, deleted: false });
-        }
+    /// Sets a new value; the one before, which becomes history.
+    pub(crate) fn put(&mut self, live: Live) -> Option<Live> {
+        let old = self.live.replace(live);
+        self.history.extend(old.as_ref().map(|old| Past { at: old.at, deleted: false }));
+        old
     }
 
-    /// Deletes the key at `at`.
-    pub(crate) fn delete(&mut self, at: RevisionKey) {
-        if let Some(old) = self.live.take() {
-            self.history.push(Past { at: old.at, deleted: false });
-        }
+    /// Deletes the key at `at`; the value that it had.
+    pub(crate) fn delete(&mut self, at: RevisionKey) -> Option<Live> {
+        let old = self.live.take();
+        self.history.extend(old.as_ref().map(|old| Past { at: old.at, deleted: false }));
         self.history.push(Past { at, deleted: true });
+        old
     }
 
     /// Forgets what compaction at `revision` drops: all before the newest event at or before `revision`, and that one
@@ -201,7 +205,11 @@ mod tests {
         for revision in 2..=200 {
             let mut e = KeyEntry::new(Bytes::from_static(b"k"));
             for main in 1..=100 {
-                if main % 5 == 0 { e.delete(RevisionKey { main, sub: 0 }) } else { e.put(live(main)) }
+                if main % 5 == 0 {
+                    e.delete(RevisionKey { main, sub: 0 })
+                } else {
+                    e.put(live(main))
+                };
             }
             let before: Vec<_> = (revision..=200).map(|r| row(&e, r)).collect();
             let gone = e.compact(revision);

@@ -12,7 +12,6 @@ use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
 use naxos_proto::etcd::twins::{DeleteRangeResponse, PutResponse};
 use naxos_proto::ids::{Lsn, StoreId};
-use parking_lot::RwLock;
 use prost::Message;
 
 use super::command::Command;
@@ -22,7 +21,7 @@ use super::key_entry::{Live, RevisionKey};
 use super::key_value::{Fields, decode};
 use super::range::Keys;
 use super::rows;
-use super::store::{Lease, SharedStore, Store};
+use super::store::{Entered, Lease, SharedStore, Store};
 use super::txn;
 use super::validate;
 
@@ -80,12 +79,6 @@ pub struct Machine<L> {
     changed: bool,
 }
 
-impl SharedStore {
-    pub(crate) fn new(store: Store) -> Arc<Self> {
-        Arc::new(Self(RwLock::new(store)))
-    }
-}
-
 impl<L: Listener> Machine<L> {
     /// The machine over a store that was rebuilt from its rows.
     pub fn new(store: Arc<SharedStore>, reader: StoreReader, listener: L) -> Self {
@@ -95,9 +88,9 @@ impl<L: Listener> Machine<L> {
 
     fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
         let shared = Arc::clone(&self.store);
-        let mut store = shared.0.write();
+        let mut store = shared.write();
         let mut writer = Writer {
-            reader: self.reader.clone(),
+            reader: &self.reader,
             base: store.revision,
             sub: 0,
             effects: Vec::new(),
@@ -128,7 +121,8 @@ impl<L: Listener> Application for Machine<L> {
 
     fn end_entry(&mut self, txn: &mut Txn<'_>) {
         if std::mem::take(&mut self.changed) {
-            let store = self.store.0.read();
+            let store = self.store.read();
+            self.store.note_used_bytes(&store);
             txn.put(rows::state(store.id), store.counters().encode());
         }
     }
@@ -156,7 +150,7 @@ impl<L: Listener> Application for Machine<L> {
 pub(crate) struct Writer<'a, 'b> {
     pub(crate) store: &'a mut Store,
     rows: &'a mut Txn<'b>,
-    pub(crate) reader: StoreReader,
+    pub(crate) reader: &'a StoreReader,
     /// The store's revision before the command.
     base: i64,
     sub: u32,
@@ -172,12 +166,6 @@ impl Writer<'_, '_> {
 
     fn header(&self) -> Option<pb::ResponseHeader> {
         Some(pb::ResponseHeader { revision: self.revision(), ..Default::default() })
-    }
-
-    fn next(&mut self) -> RevisionKey {
-        let at = RevisionKey { main: self.base + 1, sub: self.sub };
-        self.sub += 1;
-        at
     }
 
     fn run(&mut self, command: Command) -> Result<Answer, EtcdError> {
@@ -222,34 +210,37 @@ impl Writer<'_, '_> {
 
     /// Puts a key; the request's lease has been checked.
     pub(crate) fn put(&mut self, r: &pb::PutRequest) -> Result<PutResponse, EtcdError> {
-        let old = self.store.live(&r.key);
-        if (r.ignore_value || r.ignore_lease) && old.is_none() {
-            return Err(EtcdError::KeyNotFound);
-        }
-        let (create, version, old_lease) = old.map_or((self.base + 1, 1, 0), |l| (l.create, l.version + 1, l.lease));
-        let prev_kv = old.map(|l| l.encoded.clone());
-        let touched = old.is_some_and(|l| l.at.main > self.base);
-        let kept = if r.ignore_value { prev_kv.as_ref().map(|p| decode(p).value) } else { None };
-        let value: &[u8] = kept.as_ref().unwrap_or(&r.value);
-        let lease = if r.ignore_lease { old_lease } else { r.lease };
-        let at = self.next();
-        let encoded = Fields { key: &r.key, create, modified: at.main, version, value, lease }.encode();
-        self.rows.put(rows::key_value(self.store.id, at, false), encoded.clone());
-        self.store.enter(&r.key, Live { at, create, version, lease, encoded: encoded.clone() });
-        if old_lease != lease {
-            self.detach(old_lease, &r.key);
-            if let Some(lease) = self.store.leases.get_mut(&lease) {
-                lease.keys.insert(Bytes::copy_from_slice(&r.key));
+        let (base, at) = (self.base, RevisionKey { main: self.base + 1, sub: self.sub });
+        let Entered { key, new, old } = self.store.put(&r.key, |old| {
+            if (r.ignore_value || r.ignore_lease) && old.is_none() {
+                return Err(EtcdError::KeyNotFound);
+            }
+            let (create, version, old_lease) = old.map_or((at.main, 1, 0), |l| (l.create, l.version + 1, l.lease));
+            let kept = old.filter(|_| r.ignore_value).map(|l| decode(&l.encoded).value);
+            let value: &[u8] = kept.as_ref().unwrap_or(&r.value);
+            let lease = if r.ignore_lease { old_lease } else { r.lease };
+            let encoded = Fields { key: &r.key, create, modified: at.main, version, value, lease }.encode();
+            Ok(Live { at, create, version, lease, encoded })
+        })?;
+        self.sub += 1;
+        self.rows.put(rows::key_value(self.store.id, at, false), new.encoded.clone());
+        let old_lease = old.as_ref().map_or(0, |l| l.lease);
+        if old_lease != new.lease {
+            self.detach(old_lease, &key);
+            if let Some(lease) = self.store.leases.get_mut(&new.lease) {
+                lease.keys.insert(key.clone());
             }
         }
+        let touched = old.as_ref().is_some_and(|l| l.at.main > base);
+        let prev_kv = old.map(|l| l.encoded);
         let answered = prev_kv.clone().filter(|_| r.prev_kv);
         // A key that began at this revision had nothing before, whatever else the transaction did to it.
-        let before = match (create == at.main, touched) {
+        let before = match (new.create == at.main, touched) {
             (true, _) => None,
-            (false, true) => self.before_command(&r.key),
+            (false, true) => self.before_command(&key),
             (false, false) => prev_kv,
         };
-        self.effects.push(Effect::new(own_key(self.store, &r.key), false, encoded, before));
+        self.effects.push(Effect::new(key, false, new.encoded, before));
         Ok(PutResponse { header: self.header(), prev_kv: answered })
     }
 
@@ -281,19 +272,18 @@ impl Writer<'_, '_> {
     }
 
     fn delete(&mut self, key: &[u8]) -> Option<Bytes> {
-        let (prev, lease, touched) =
-            self.store.live(key).map(|l| (l.encoded.clone(), l.lease, l.at.main > self.base))?;
-        let at = self.next();
+        let at = RevisionKey { main: self.base + 1, sub: self.sub };
         // The row holds the key alone; watchers see the revision too.
         let row = Fields { key, ..Default::default() }.encode();
-        let told = Fields { key, modified: at.main, ..Default::default() }.encode();
-        let name = own_key(self.store, key);
-        self.store.enter_deletion(key, at, &row);
+        let (key, old) = self.store.delete(key, at, &row)?;
+        self.sub += 1;
+        let told = Fields { key: &key, modified: at.main, ..Default::default() }.encode();
         self.rows.put(rows::key_value(self.store.id, at, true), row);
-        self.detach(lease, key);
-        let before = if touched { self.before_command(key) } else { Some(prev.clone()) };
-        self.effects.push(Effect::new(name, true, told, before));
-        Some(prev)
+        self.detach(old.lease, &key);
+        let touched = old.at.main > self.base;
+        let before = if touched { self.before_command(&key) } else { Some(old.encoded.clone()) };
+        self.effects.push(Effect::new(key, true, told, before));
+        Some(old.encoded)
     }
 
     /// The value before the command of a key that the command has touched: what watchers see as the one before.
@@ -361,9 +351,4 @@ impl Writer<'_, '_> {
         }
         Answer::Alarms(answered.into_iter().map(|(member_id, alarm)| pb::AlarmMember { member_id, alarm }).collect())
     }
-}
-
-/// The index's own copy of the key: a request's would pin the batch that it came in.
-fn own_key(store: &Store, key: &[u8]) -> Bytes {
-    store.keys.get(key).map_or_else(|| Bytes::copy_from_slice(key), |e| e.key.clone())
 }

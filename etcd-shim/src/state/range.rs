@@ -47,19 +47,15 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// A value found, or where its row is.
-enum Piece {
-    Ready(Bytes),
-    Row(RevisionKey),
-}
-
 /// What the index answered.
 pub(crate) struct Collected {
     store: StoreId,
-    pieces: Vec<Piece>,
+    /// Encoded pairs; empty where a row has to be fetched.
+    kvs: Vec<Bytes>,
+    /// Where in `kvs` which row belongs.
+    rows: Vec<(usize, RevisionKey)>,
     count: usize,
     revision: i64,
-    rows: bool,
 }
 
 /// Which revision a read sees: `asked`, or the store's when that is not positive.
@@ -87,17 +83,17 @@ fn fetches_all(r: &RangeRequest) -> bool {
 /// one above the store's.
 pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<Collected, EtcdError> {
     let at = revision_to_read(r.revision, current, store.compacted)?;
-    let mut found = Collected { store: store.id, pieces: Vec::new(), count: 0, revision: current, rows: false };
+    let mut found = Collected { store: store.id, kvs: Vec::new(), rows: Vec::new(), count: 0, revision: current };
     let strip = r.keys_only && r.sort_target != SortTarget::Value as i32;
     match Keys::new(&r.key, &r.range_end) {
         Keys::One(key) => {
             if let Some(entry) = store.keys.get(key) {
                 found.take(entry, at, strip);
             }
-            found.count = found.pieces.len();
+            found.count = found.kvs.len();
             if r.count_only {
-                found.pieces.clear();
-                found.rows = false;
+                found.kvs.clear();
+                found.rows.clear();
             }
         }
         Keys::Range(from, below) => {
@@ -105,11 +101,11 @@ pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<C
             if !r.count_only {
                 let wanted = if fetches_all(r) || r.limit <= 0 { i64::MAX } else { r.limit.saturating_add(1) };
                 let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(found.count);
-                found.pieces.reserve(wanted);
+                found.kvs.reserve(wanted);
                 if wanted > 0 {
                     store.keys.visit(from, below, |entry| {
                         found.take(entry, at, strip);
-                        if found.pieces.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                        if found.kvs.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                     });
                 }
             }
@@ -121,7 +117,7 @@ pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<C
 impl Collected {
     fn take(&mut self, entry: &KeyEntry, at: i64, strip: bool) {
         match entry.at(at) {
-            Some(Found::Live(live)) => self.pieces.push(Piece::Ready(if strip {
+            Some(Found::Live(live)) => self.kvs.push(if strip {
                 let fields = Fields {
                     key: &entry.key,
                     create: live.create,
@@ -133,10 +129,10 @@ impl Collected {
                 fields.encode()
             } else {
                 live.encoded.clone()
-            })),
+            }),
             Some(Found::Row(row)) => {
-                self.rows = true;
-                self.pieces.push(Piece::Row(row));
+                self.rows.push((self.kvs.len(), row));
+                self.kvs.push(Bytes::new());
             }
             None => {}
         }
@@ -144,24 +140,20 @@ impl Collected {
 
     /// Whether rows have to be fetched: not on a thread that serves requests.
     pub(crate) fn needs_rows(&self) -> bool {
-        self.rows
+        !self.rows.is_empty()
     }
 
     /// Fetches rows, then filters, sorts and cuts.
     pub(crate) fn finish(self, r: &RangeRequest, reader: &StoreReader) -> Result<RangeResponse, EtcdError> {
-        let mut kvs = Vec::with_capacity(self.pieces.len());
-        for piece in self.pieces {
-            kvs.push(match piece {
-                Piece::Ready(encoded) => encoded,
-                Piece::Row(at) => {
-                    let row = reader.get(&rows::key_value(self.store, at, false));
-                    // Compacted since the index was walked.
-                    row.ok_or(EtcdError::Compacted)?
-                }
-            });
+        let mut kvs = self.kvs;
+        for (at, row) in &self.rows {
+            // Gone if it was compacted since the index was walked.
+            let fetched = reader.get(&rows::key_value(self.store, *row, false));
+            kvs[*at] = fetched.ok_or(EtcdError::Compacted)?;
         }
+        let from_rows = !self.rows.is_empty();
         let sorted = r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32;
-        if (sorted || fetches_all(r) || (r.keys_only && self.rows)) && !r.count_only {
+        if (sorted || fetches_all(r) || (r.keys_only && from_rows)) && !r.count_only {
             kvs = filter_and_sort(kvs, r, sorted);
         }
         let limit = usize::try_from(r.limit).unwrap_or(0);
@@ -169,7 +161,7 @@ impl Collected {
         if more {
             kvs.truncate(limit);
         }
-        if r.keys_only && (sorted || self.rows) {
+        if r.keys_only && (sorted || from_rows) {
             kvs = kvs.iter().map(without_value).collect();
         }
         let header = ResponseHeader { revision: self.revision, ..Default::default() };

@@ -41,11 +41,13 @@ impl SharedStore {
         each_row(reader, id, rows::KEY_VALUES, |row, encoded| {
             let (at, deleted) = rows::revision_of(&row);
             let kv = decode(&encoded);
-            if deleted {
-                store.enter_deletion(&kv.key, at, &encoded);
-            } else {
+            if !deleted {
                 let (create, version, lease) = (kv.create_revision, kv.version, kv.lease);
-                store.enter(&kv.key, Live { at, create, version, lease, encoded });
+                let put = store.put(&kv.key, |_| Ok(Live { at, create, version, lease, encoded }));
+                put.unwrap_or_else(|never: std::convert::Infallible| match never {});
+            } else if store.delete(&kv.key, at, &encoded).is_none() {
+                // Compaction has dropped what it deleted; itself it goes with the next one.
+                store.deletion_row(kv.key, at, &encoded);
             }
         });
         if let Some(row) = reader.get(&rows::state(id)) {

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::key_entry::{KeyEntry, Live, RevisionKey};
 use super::rows::{Counters, ROW_OVERHEAD};
@@ -45,6 +46,14 @@ pub(crate) struct Turn {
     pub(crate) created: bool,
 }
 
+/// What a put left.
+pub(crate) struct Entered {
+    /// The index's own copy of the key: a request's would pin the batch that it came in.
+    pub(crate) key: Bytes,
+    pub(crate) new: Live,
+    pub(crate) old: Option<Live>,
+}
+
 /// See the module.
 pub(crate) struct Store {
     pub(crate) id: StoreId,
@@ -65,7 +74,36 @@ pub(crate) struct Store {
 }
 
 /// A store that apply writes and requests read.
-pub struct SharedStore(pub(crate) RwLock<Store>);
+pub struct SharedStore {
+    store: RwLock<Store>,
+    /// [`Store::bytes`] as of the last entry: each put looks at it, and need not wait for apply to do so.
+    used_bytes: AtomicI64,
+}
+
+impl SharedStore {
+    pub(crate) fn new(store: Store) -> Arc<Self> {
+        let used_bytes = AtomicI64::new(store.bytes);
+        Arc::new(Self { store: RwLock::new(store), used_bytes })
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read()
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write()
+    }
+
+    /// Bytes used, for the quota.
+    pub(crate) fn used_bytes(&self) -> i64 {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of the bytes used, after a change.
+    pub(crate) fn note_used_bytes(&self, store: &Store) {
+        self.used_bytes.store(store.bytes, Ordering::Relaxed);
+    }
+}
 
 impl Store {
     pub(crate) fn new(id: StoreId) -> Self {
@@ -93,50 +131,64 @@ impl Store {
         self.keys.get(key)?.live.as_ref()
     }
 
-    /// Enters a new value into the index.
-    pub(crate) fn enter(&mut self, key: &[u8], live: Live) {
-        let at = live.at;
-        self.bytes += row_bytes(&live.encoded);
-        let old = self.keys.get(key).map(|e| (e.key.clone(), e.live.as_ref().map(|l| (l.at, row_bytes(&l.encoded)))));
-        let key = match old {
-            Some((key, before)) => {
-                self.keys.update(&key, |entry| Arc::make_mut(entry).put(live));
-                if let Some((old, bytes)) = before {
-                    let key = key.clone();
-                    self.superseded.push_back(Superseded { from: at.main, key, at: old, deleted: false, bytes });
-                    return;
-                }
-                key
-            }
+    /// Puts a key whose new value `make` derives from the one before, in one search of the index. A refusal of `make`
+    /// leaves no trace.
+    pub(crate) fn put<E>(
+        &mut self,
+        key: &[u8],
+        make: impl FnOnce(Option<&Live>) -> Result<Live, E>,
+    ) -> Result<Entered, E> {
+        let mut make = Some(make);
+        let mut made = |old: Option<&Live>| make.take().expect("a key is found or it is not")(old);
+        let known = self.keys.update(key, |entry| {
+            let new = made(entry.live.as_ref())?;
+            let entry = Arc::make_mut(entry);
+            let old = entry.put(new.clone());
+            Ok(Entered { key: entry.key.clone(), new, old })
+        });
+        let entered = match known {
+            Some(entered) => entered?,
             None => {
+                let new = made(None)?;
                 let mut entry = KeyEntry::new(Bytes::copy_from_slice(key));
+                entry.put(new.clone());
                 let key = entry.key.clone();
-                entry.put(live);
                 self.keys.insert(Arc::new(entry));
-                key
+                Entered { key, new, old: None }
             }
         };
-        self.turns.push_back(Turn { revision: at.main, key, created: true });
+        let Entered { key, new, old } = &entered;
+        self.bytes += row_bytes(&new.encoded);
+        match old {
+            Some(old) => self.supersede(new.at.main, key, old),
+            None => self.turns.push_back(Turn { revision: new.at.main, key: key.clone(), created: true }),
+        }
+        Ok(entered)
     }
 
-    /// Enters a deletion of a live key into the index; `encoded` is its row.
-    pub(crate) fn enter_deletion(&mut self, key: &[u8], at: RevisionKey, encoded: &Bytes) {
-        let bytes = row_bytes(encoded);
-        self.bytes += bytes;
-        let deleted = self.keys.update(key, |entry| {
+    /// Deletes a key if it is live; `row` is the deletion's own. The index's copy of the key, and the value it had.
+    pub(crate) fn delete(&mut self, key: &[u8], at: RevisionKey, row: &Bytes) -> Option<(Bytes, Live)> {
+        let (key, old) = self.keys.update(key, |entry| {
+            entry.live.as_ref()?;
             let entry = Arc::make_mut(entry);
-            let old = entry.live.as_ref().map(|l| (l.at, row_bytes(&l.encoded)));
-            entry.delete(at);
-            (entry.key.clone(), old)
-        });
-        let Some((key, old)) = deleted else { return };
-        if let Some((old, bytes)) = old {
-            let key = key.clone();
-            self.superseded.push_back(Superseded { from: at.main, key, at: old, deleted: false, bytes });
-            self.turns.push_back(Turn { revision: at.main, key: key_of(&self.superseded), created: false });
-        }
-        // The deletion itself is kept while its own revision is readable.
+            Some((entry.key.clone(), entry.delete(at)?))
+        })??;
+        self.supersede(at.main, &key, &old);
+        self.turns.push_back(Turn { revision: at.main, key: key.clone(), created: false });
+        self.deletion_row(key.clone(), at, row);
+        Some((key, old))
+    }
+
+    /// Counts a deletion's row, which is kept while its own revision is readable.
+    pub(crate) fn deletion_row(&mut self, key: Bytes, at: RevisionKey, row: &Bytes) {
+        let bytes = row_bytes(row);
+        self.bytes += bytes;
         self.superseded.push_back(Superseded { from: at.main + 1, key, at, deleted: true, bytes });
+    }
+
+    fn supersede(&mut self, from: i64, key: &Bytes, old: &Live) {
+        let (key, bytes) = (key.clone(), row_bytes(&old.encoded));
+        self.superseded.push_back(Superseded { from, key, at: old.at, deleted: false, bytes });
     }
 
     /// Keys in the range at `revision`: today's count corrected by what was created and deleted since.
@@ -149,10 +201,6 @@ impl Store {
             self.turns.range(since..).filter(|t| inside(&t.key)).map(|t| if t.created { 1 } else { -1 }).sum();
         now.checked_add_signed(-gained).expect("a count is never negative")
     }
-}
-
-fn key_of(superseded: &VecDeque<Superseded>) -> Bytes {
-    superseded.back().expect("just pushed").key.clone()
 }
 
 /// What a row counts towards the quota.

@@ -151,32 +151,29 @@ impl<T: Item> Node<T> {
         }
     }
 
+    /// `from` and `below` are `None` where the node is known to lie inside: then no key is compared.
     fn visit<'a>(
         &'a self,
-        from: &[u8],
+        from: Option<&[u8]>,
         below: Option<&[u8]>,
         each: &mut impl FnMut(&'a T) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match self {
             Node::Leaf(items) => {
-                let start = items.partition_point(|i| &i.key()[..] < from);
-                for item in &items[start..] {
-                    if below.is_some_and(|b| &item.key()[..] >= b) {
-                        return ControlFlow::Break(());
-                    }
-                    each(item)?;
-                }
+                let start = from.map_or(0, |from| items.partition_point(|i| &i.key()[..] < from));
+                let end = below.map_or(items.len(), |below| items.partition_point(|i| &i.key()[..] < below));
+                items.get(start..end).into_iter().flatten().try_for_each(each)
             }
             Node::Inner(children) => {
-                for child in &children[Self::child_of(children, from)..] {
-                    if below.is_some_and(|b| &child.first[..] >= b) {
-                        return ControlFlow::Break(());
-                    }
-                    child.node.visit(from, below, each)?;
+                let start = from.map_or(0, |from| Self::child_of(children, from));
+                let end = below.map_or(children.len(), |below| children.partition_point(|c| &c.first[..] < below));
+                for at in start..end {
+                    let (from, below) = (from.filter(|_| at == start), below.filter(|_| at + 1 == end));
+                    children[at].node.visit(from, below, each)?;
                 }
+                ControlFlow::Continue(())
             }
         }
-        ControlFlow::Continue(())
     }
 
     fn weight_below(&self, key: &[u8]) -> usize {
@@ -253,7 +250,7 @@ impl<T: Item> Tree<T> {
         mut each: impl FnMut(&'a T) -> ControlFlow<()>,
     ) {
         // A break only says that the visit is over.
-        let _ = self.root.visit(from, below, &mut each);
+        let _ = self.root.visit(Some(from), below, &mut each);
     }
 
     /// Sum of the weights of the items from `from` on and below `below`, in O(log n).

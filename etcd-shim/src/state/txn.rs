@@ -153,8 +153,8 @@ pub(crate) fn execute(
     for op in path.branch(r) {
         let response = match &op.request {
             Some(Request::RequestRange(r)) => {
-                let reader = writer.reader.clone();
-                Some(Response::ResponseRange(read(writer, r, &reader)?))
+                let found = collect(writer.store, r, writer.revision())?;
+                Some(Response::ResponseRange(found.finish(r, writer.reader)?))
             }
             Some(Request::RequestPut(r)) => Some(Response::ResponsePut(writer.put(r)?)),
             Some(Request::RequestDeleteRange(r)) => Some(Response::ResponseDeleteRange(writer.delete_range(r))),
@@ -171,14 +171,6 @@ pub(crate) fn execute(
     }
     let header = pb::ResponseHeader { revision: writer.revision(), ..Default::default() };
     Ok(pb::TxnResponse { header: Some(header), succeeded: path.succeeded, responses })
-}
-
-fn read(
-    writer: &Writer<'_, '_>,
-    r: &pb::RangeRequest,
-    reader: &StoreReader,
-) -> Result<naxos_proto::etcd::twins::RangeResponse, EtcdError> {
-    collect(writer.store, r, writer.revision())?.finish(r, reader)
 }
 
 /// A transaction that only reads, beside apply. Reads what memory holds; `Err(None)`: rows are needed, do it elsewhere.
@@ -215,7 +207,8 @@ mod tests {
     fn a_put_that_keeps_a_value_deleted_before_it_is_refused_before_anything_acts() {
         let mut store = Store::new(StoreId(0));
         let at = RevisionKey { main: 2, sub: 0 };
-        store.enter(b"k", Live { at, create: 2, version: 1, lease: 0, encoded: bytes::Bytes::new() });
+        let live = Live { at, create: 2, version: 1, lease: 0, encoded: bytes::Bytes::new() };
+        assert!(store.put(b"k", |_| Ok::<_, ()>(live)).is_ok());
         let op = |request| pb::RequestOp { request: Some(request) };
         let delete = pb::DeleteRangeRequest { key: "a".into(), range_end: "\0".into(), prev_kv: false };
         let put = pb::PutRequest { key: "k".into(), ignore_value: true, ..Default::default() };

@@ -68,7 +68,7 @@ impl Hub {
     }
 
     fn finish_reading(&self, state: &mut State, id: WatcherId, piece: Piece) -> bool {
-        let current = self.config.store.0.read().revision;
+        let current = self.config.store.read().revision;
         let Some(watcher) = state.watchers.get_mut(&id) else { return true };
         match piece {
             Piece::Read(packet, next) => {

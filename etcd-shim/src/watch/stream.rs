@@ -89,7 +89,7 @@ impl Stream {
     }
 
     fn refusal(&self, reason: &str) -> WatchResponse {
-        let revision = self.hub.config.store.0.read().revision;
+        let revision = self.hub.config.store.read().revision;
         WatchResponse {
             header: Some(ResponseHeader { revision, ..self.header }),
             watch_id: -1,
@@ -122,7 +122,7 @@ impl Stream {
         let id = self.choose_id(r.watch_id);
         // The revision, the answer and the subscription go together: no event falls between.
         let mut state = self.hub.state.lock();
-        let revision = self.hub.config.store.0.read().revision;
+        let revision = self.hub.config.store.read().revision;
         let start = if r.start_revision == 0 { revision + 1 } else { r.start_revision };
         let watcher = Watcher {
             id,
@@ -167,7 +167,7 @@ impl Stream {
             // Compaction ended it before.
             return Some(());
         }
-        let revision = self.hub.config.store.0.read().revision;
+        let revision = self.hub.config.store.read().revision;
         let answer = WatchResponse {
             header: Some(ResponseHeader { revision, ..self.header }),
             watch_id: id,

@@ -16,4 +16,5 @@ pub mod client {
     include!(concat!(env!("OUT_DIR"), "/client/etcd.rs"));
 }
 
+pub mod codec;
 pub mod twins;

@@ -1,0 +1,66 @@
+//! Linearizable reads of one runtime: one check of the log's tail in flight, whoever comes meanwhile waits for the next
+//! (DESIGN, section 4, Reads). A read that had to wait is woken within its runtime, and the check itself costs one
+//! wake-up between threads, however many reads share it.
+//! Bound: one place per handler that waits.
+
+use std::sync::Arc;
+
+use naxos_client::LogError;
+use naxos_proto::ids::Lsn;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+
+/// See the module.
+pub struct ReadGate {
+    engine: Arc<dyn Engine>,
+    waiting: Mutex<Vec<oneshot::Sender<Result<Lsn, LogError>>>>,
+    wake: Notify,
+}
+
+impl ReadGate {
+    /// A gate whose [`Self::serve`] has still to be run on its runtime.
+    pub fn new(engine: Arc<dyn Engine>) -> Arc<Self> {
+        Arc::new(Self { engine, waiting: Mutex::new(Vec::new()), wake: Notify::new() })
+    }
+
+    /// Waits until everything that was acknowledged before the call is applied here.
+    /// # Cancel safety
+    /// Nothing is lost when dropped.
+    pub async fn sync(&self) -> Result<Lsn, LogError> {
+        if let Some(lsn) = self.engine.sync_now() {
+            return Ok(lsn);
+        }
+        let (tx, done) = oneshot::channel();
+        self.waiting.lock().push(tx);
+        self.wake.notify_one();
+        done.await.unwrap_or_else(|_| Err(LogError::Unavailable("the node is stopping".to_owned())))
+    }
+
+    /// Checks the tail for those who wait, until `stop`.
+    pub async fn serve(self: Arc<Self>, stop: CancellationToken) {
+        let checks = async {
+            loop {
+                self.wake.notified().await;
+                // Who is in this list came before the check begins, which is what makes its answer good for them.
+                let served = std::mem::take(&mut *self.waiting.lock());
+                let outcome = match self.engine.sync_now() {
+                    Some(lsn) => Ok(lsn),
+                    None => self.engine.sync().await,
+                };
+                for waiter in served {
+                    // A handler whose client left no longer waits.
+                    let _ = waiter.send(outcome.clone());
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = checks => {}
+        }
+        self.waiting.lock().clear();
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::{Liveness, MemoryMetaStore, VirtualLog, VirtualLogConfig};
 use naxos_engines::batching::{Application, Reply};

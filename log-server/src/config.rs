@@ -44,7 +44,7 @@ impl Default for LogServerConfig {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
-            pace: Duration::from_micros(250),
+            pace: Duration::from_micros(400),
             queue_commands_max: 65_536,
             queue_bytes_max: 64 << 20,
             batch_bytes_max: 8 << 20,

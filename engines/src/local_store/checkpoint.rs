@@ -16,6 +16,10 @@ use crate::local_store::{DELTA_AGE_MAX, Shared};
 
 /// Bytes copied between two looks at due checkpoints.
 const COPY_SLICE_BYTES: usize = 1 << 20;
+/// Slices between two that are synced at once.
+const COPY_SLICES_PER_SYNC: u64 = 16;
+/// Between two slices: a copy is in no hurry, a client's request on the same cores is.
+const COPY_PAUSE: Duration = Duration::from_millis(5);
 /// Defragment requests that may wait.
 const REQUESTS_MAX: usize = 4;
 
@@ -107,11 +111,11 @@ impl Checkpointer {
             let Some(frozen) = self.shared.frozen.read().first().cloned() else { return Ok(()) };
             let began = self.shared.clock.now();
             let database = Arc::clone(&self.shared.database.read());
-            let written = database.write_delta(&frozen);
+            let written = database.write_delta(&frozen, &*self.shared.clock).await;
             database.settle().await;
             written?;
             if let Some(copy) = copy {
-                let written = copy.write_delta(&frozen);
+                let written = copy.write_delta(&frozen, &*self.shared.clock).await;
                 copy.settle().await;
                 written?;
             }
@@ -126,16 +130,19 @@ impl Checkpointer {
     async fn copy(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         let copy = Database::create(&*self.shared.disk).await?;
         let mut after: Option<Vec<u8>> = None;
+        let mut slices: u64 = 0;
         loop {
             let database = Arc::clone(&self.shared.database.read());
             let rows = database.rows_after(after.as_deref(), COPY_SLICE_BYTES)?;
             database.settle().await;
             let Some((last, _)) = rows.last() else { break };
             after = Some(last.clone());
-            let written = copy.write_rows(&rows);
+            slices += 1;
+            let written = copy.write_rows(&rows, slices % COPY_SLICES_PER_SYNC == 0);
             copy.settle().await;
             written?;
             self.write_due(Some(&copy), observe).await?;
+            self.shared.clock.sleep(COPY_PAUSE).await;
         }
         // A last delta takes the cursor along; nothing may come between it and the swap but this Worker.
         let cursor = self.shared.database.read().cursor()?;

@@ -1,12 +1,14 @@
 //! The redb file: all rows, and the cursor and checksum that belong to them, in one transaction each time.
 
+use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use naxos_proto::ids::Lsn;
-use naxos_proto::seams::{BlockingFile, Disk, File, OpenMode};
-use redb::{CursorError, ReadableDatabase, TableDefinition};
+use naxos_proto::seams::{BlockingFile, Clock, Disk, File, OpenMode};
+use redb::{CursorError, Durability, ReadableDatabase, TableDefinition};
 
 use crate::local_store::backend::Backend;
 use crate::local_store::delta::FrozenDelta;
@@ -18,6 +20,10 @@ const FILE: &str = "store.redb";
 const FILE_NEW: &str = "store.redb.new";
 /// redb's own cache; its default is 1 GiB.
 const CACHE_BYTES: usize = 32 << 20;
+/// Rows written at a stretch: about half a millisecond, less than a scheduler's slice.
+const SLICE_ROWS: usize = 512;
+/// Between two stretches. Who waits for a core meanwhile is a client's request.
+const SLICE_PAUSE: Duration = Duration::from_millis(1);
 /// Version of the tables below.
 const STORE_FORMAT: u64 = 1;
 
@@ -48,35 +54,43 @@ pub enum StoreError {
     },
 }
 
-/// Writes changes in ascending order. Behind each row written alone, further ones go through the gap after it as long as
-/// they fit there: that is the rule, as most rows are new and named by rising revisions, and costs a third of separate
-/// inserts.
-fn write_changes<'d>(
+type Change<'d> = (&'d RowKey, &'d Option<Bytes>);
+
+/// Writes at most `max` changes in ascending order; false when there are no more. Behind each row written alone, further
+/// ones go through the gap after it as long as they fit there: that is the rule, as most rows are new and named by
+/// rising revisions, and costs a third of separate inserts.
+fn write_some<'d>(
     table: &mut Rows<'_>,
-    changes: impl IntoIterator<Item = (&'d RowKey, &'d Option<Bytes>)>,
-) -> Result<(), StoreError> {
-    let mut changes = changes.into_iter().peekable();
-    while let Some((key, value)) = changes.next() {
+    changes: &mut Peekable<impl Iterator<Item = Change<'d>>>,
+    max: usize,
+) -> Result<bool, StoreError> {
+    let mut written = 0;
+    while written < max {
+        let Some((key, value)) = changes.next() else { return Ok(false) };
+        written += 1;
+        let name = key.encode();
         let Some(value) = value else {
-            table.remove(&key.encode()[..])?;
+            table.remove(&name[..])?;
             continue;
         };
-        let name = key.encode();
         table.insert(&name[..], &value[..])?;
         if !matches!(changes.peek(), Some((_, Some(_)))) {
             continue;
         }
         let mut gap = table.upper_bound_mut(Bound::Included(&name[..]))?;
-        while let Some((key, Some(value))) = changes.peek() {
+        while written < max
+            && let Some((key, Some(value))) = changes.peek()
+        {
             match gap.insert_before(&key.encode()[..], &value[..]) {
                 Ok(()) => changes.next(),
                 Err(CursorError::UnorderedKey) => break,
                 Err(e) => return Err(e.into()),
             };
+            written += 1;
         }
         gap.close()?;
     }
-    Ok(())
+    Ok(true)
 }
 
 impl<E: Into<redb::Error>> From<E> for StoreError {
@@ -172,12 +186,14 @@ impl Database {
         Ok((Lsn(self.meta("cursor")?.unwrap_or(0)), self.meta("checksum")?.unwrap_or(0)))
     }
 
-    /// Writes a delta with its cursor, as one.
-    pub(crate) fn write_delta(&self, frozen: &FrozenDelta) -> Result<(), StoreError> {
+    /// Writes a delta with its cursor, as one, in slices between which other threads get the core.
+    pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, clock: &dyn Clock) -> Result<(), StoreError> {
         let write = self.write()?;
         {
-            let mut rows = write.open_table(ROWS)?;
-            write_changes(&mut rows, frozen.delta.rows())?;
+            let mut changes = frozen.delta.rows().iter().peekable();
+            while write_some(&mut write.open_table(ROWS)?, &mut changes, SLICE_ROWS)? {
+                clock.sleep(SLICE_PAUSE).await;
+            }
             let mut meta = write.open_table(META)?;
             meta.insert("cursor", frozen.cursor.0)?;
             meta.insert("checksum", frozen.checksum)?;
@@ -198,9 +214,13 @@ impl Database {
         Ok(())
     }
 
-    /// Writes rows without moving the cursor: a copy in progress.
-    pub(crate) fn write_rows(&self, rows: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
-        let write = self.write()?;
+    /// Writes rows without moving the cursor: a copy in progress, which nobody reads before [`Self::write_cursor`].
+    /// Syncing is left to the backend's steps, but for a commit that lets redb use freed pages again.
+    pub(crate) fn write_rows(&self, rows: &[(Vec<u8>, Vec<u8>)], durable: bool) -> Result<(), StoreError> {
+        let mut write = self.write()?;
+        if !durable {
+            write.set_durability(Durability::None)?;
+        }
         {
             let mut table = write.open_table(ROWS)?;
             for (key, value) in rows {

@@ -7,7 +7,13 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use naxos_proto::ids::Lsn;
 
+use crate::local_store::delta::Delta;
 use crate::local_store::{RowKey, Shared};
+
+/// The first name in the range that a delta changes.
+fn first_in(delta: &Delta, from: &RowKey, below: &RowKey) -> Option<RowKey> {
+    delta.rows().range(from.clone()..below.clone()).next().map(|(name, _)| name.clone())
+}
 
 /// Sees every committed row. Rows that are written once are read consistently whatever is applied meanwhile; for others
 /// a reader sees the newest value.
@@ -40,6 +46,24 @@ impl StoreReader {
         if from >= below {
             return Vec::new();
         }
+        // Rows move from the open delta over the frozen ones to the checkpoint: looked at in this order, none is missed.
+        let first_open = first_in(&self.shared.open.read(), from, below);
+        let frozen: Vec<_> = self.shared.frozen.read().iter().rev().cloned().collect();
+        let first_frozen = frozen.iter().filter_map(|d| first_in(&d.delta, from, below)).min();
+        let mut bottom = Vec::new();
+        let database = Arc::clone(&self.shared.database.read());
+        database.scan(from, below, limit, |key, value| bottom.push((key, value)));
+        let first_above = first_open.into_iter().chain(first_frozen).min();
+        match (bottom.last(), first_above) {
+            (_, None) => bottom,
+            // The rule for a reader of history: what it reads has long been written.
+            (Some((last, _)), Some(above)) if *last < above => bottom,
+            _ => self.merged(from, below, limit),
+        }
+    }
+
+    /// As [`Self::scan`], over all layers.
+    fn merged(&self, from: &RowKey, below: &RowKey, limit: usize) -> Vec<(RowKey, Bytes)> {
         // Newest first, so that the first value found for a name is the one that counts. Each layer gives one row more
         // than the limit for every row that a newer layer deletes from it: so count those.
         let mut layers: Vec<BTreeMap<RowKey, Option<Bytes>>> = Vec::new();
@@ -70,7 +94,7 @@ impl StoreReader {
             // Everything up to the horizon was deleted: go on behind it.
             (true, Some(mut next)) => {
                 next.key.push(0);
-                self.scan(&next, below, limit)
+                self.merged(&next, below, limit)
             }
             _ => rows,
         }

@@ -204,6 +204,7 @@ fn limits(s: &Settings) -> Result<Limits, String> {
     Ok(Limits {
         quota_backend_bytes: s.int("quota-backend-bytes"),
         max_txn_ops: size("max-txn-ops")?,
+        resident_bytes: usize::try_from(s.uint("naxos-resident-bytes")).unwrap_or(usize::MAX),
         max_request_bytes: size("max-request-bytes")?,
         max_concurrent_streams: u32::try_from(s.uint("max-concurrent-streams")).unwrap_or(u32::MAX),
     })

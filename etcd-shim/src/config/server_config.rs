@@ -61,6 +61,8 @@ pub struct Limits {
     pub max_request_bytes: usize,
     /// Streams of one HTTP/2 connection.
     pub max_concurrent_streams: u32,
+    /// Bytes of values kept in memory.
+    pub resident_bytes: usize,
 }
 
 /// Pings on HTTP/2 connections.

@@ -29,6 +29,12 @@ pub(super) const MEMBER: &[Flag] = &[
         "0",
         "Size of the store above which writes are refused (alarm NOSPACE). 0 means 2 GiB, below 0 no limit.",
     ),
+    used(
+        "naxos-resident-bytes",
+        Uint,
+        "805306368",
+        "Most bytes of values held in memory; what exceeds them is read back from the data directory. Not in etcd.",
+    ),
     used("max-txn-ops", Uint, "128", "Most operations in one transaction."),
     used("max-request-bytes", Uint, "1572864", "Largest request in bytes."),
     used("max-concurrent-streams", Uint32, "4294967295", "Most streams open at once on one HTTP/2 connection."),

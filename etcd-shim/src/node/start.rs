@@ -176,7 +176,7 @@ impl Parts {
         let Seams { clock, worker, disk, .. } = self.seams.clone();
         let local_store = LocalStore::open(disk, Arc::clone(&clock)).await?;
         let reader = local_store.reader();
-        let store = SharedStore::rebuild(StoreId(0), &reader);
+        let store = SharedStore::rebuild(StoreId(0), &reader, self.config.limits.resident_bytes);
         let revision = store.read().revision;
         let rings: Vec<_> = (0..self.runtimes).map(|_| Ring::new(revision)).collect();
         let keeper = LeaseKeeper::new(Arc::clone(&clock));

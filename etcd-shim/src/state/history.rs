@@ -3,7 +3,7 @@
 use naxos_engines::StoreReader;
 
 use super::effects::Effect;
-use super::key_entry::{Found, RevisionKey};
+use super::key_entry::{Found, Live, RevisionKey, Value};
 use super::key_value::{Fields, decode};
 use super::rows;
 use super::store::SharedStore;
@@ -90,7 +90,8 @@ fn value_before(shared: &SharedStore, reader: &StoreReader, key: &[u8], revision
             return None;
         }
         match store.keys.get(key)?.at(revision - 1)? {
-            Found::Live(live) => return Some(live.encoded.clone()),
+            Found::Live(Live { value: Value::Resident(encoded), .. }) => return Some(encoded.clone()),
+            Found::Live(live) => rows::key_value(store.id, live.at, false),
             Found::Row(at) => rows::key_value(store.id, at, false),
         }
     };

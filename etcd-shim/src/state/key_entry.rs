@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use naxos_engines::StoreReader;
+use naxos_proto::ids::StoreId;
 
+use super::rows;
 use super::tree::Item;
 
 /// Past revisions kept beside the key before they are sealed into a shared chunk.
@@ -25,6 +28,15 @@ pub(crate) struct Past {
     pub(crate) deleted: bool,
 }
 
+/// Where the encoded `KeyValue` of a key that exists is.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// In memory.
+    Resident(Bytes),
+    /// In the local store alone; so many bytes.
+    Row(usize),
+}
+
 /// The newest value of a key that exists.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
@@ -32,8 +44,36 @@ pub(crate) struct Live {
     pub(crate) create: i64,
     pub(crate) version: i64,
     pub(crate) lease: i64,
-    /// The encoded `KeyValue`.
-    pub(crate) encoded: Bytes,
+    pub(crate) value: Value,
+}
+
+impl Live {
+    /// The encoded `KeyValue`, if memory has it.
+    pub(crate) fn resident(&self) -> Option<&Bytes> {
+        match &self.value {
+            Value::Resident(encoded) => Some(encoded),
+            Value::Row(_) => None,
+        }
+    }
+
+    /// The encoded `KeyValue`, read from `store`'s rows if need be: not on a thread that serves requests.
+    pub(crate) fn encoded(&self, store: StoreId, reader: &StoreReader) -> Bytes {
+        match &self.value {
+            Value::Resident(encoded) => encoded.clone(),
+            Value::Row(_) => {
+                let row = reader.get(&rows::key_value(store, self.at, false));
+                row.unwrap_or_else(|| panic!("the value of revision {:?} has no row", self.at))
+            }
+        }
+    }
+
+    /// Bytes of the encoded `KeyValue`.
+    pub(crate) fn encoded_len(&self) -> usize {
+        match &self.value {
+            Value::Resident(encoded) => encoded.len(),
+            Value::Row(len) => *len,
+        }
+    }
 }
 
 /// Past events, oldest first. Cloning costs at most [`RECENT_MAX`] copies, however long the history is.
@@ -178,7 +218,7 @@ mod tests {
     use super::*;
 
     fn live(main: i64) -> Live {
-        Live { at: RevisionKey { main, sub: 0 }, create: main, version: 1, lease: 0, encoded: Bytes::new() }
+        Live { at: RevisionKey { main, sub: 0 }, create: main, version: 1, lease: 0, value: Value::Row(0) }
     }
 
     fn row(entry: &KeyEntry, revision: i64) -> Option<i64> {

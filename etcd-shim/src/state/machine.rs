@@ -17,7 +17,7 @@ use prost::Message;
 use super::command::Command;
 use super::effects::{Effect, Effects};
 use super::error::EtcdError;
-use super::key_entry::{Live, RevisionKey};
+use super::key_entry::{Live, RevisionKey, Value};
 use super::key_value::{Fields, decode};
 use super::range::Keys;
 use super::rows;
@@ -194,7 +194,7 @@ impl Writer<'_, '_> {
             }
             Command::DeleteRange(r) => Ok(Answer::DeleteRange(self.delete_range(&r))),
             Command::Txn(r) => {
-                let path = txn::Path::of(self.store, &r);
+                let path = txn::Path::of(self.store, &r, Some(self.reader)).expect("there is a reader");
                 txn::check(self.store, &r, &path)?;
                 txn::execute(self, &r, &path).map(Answer::Txn)
             }
@@ -211,19 +211,23 @@ impl Writer<'_, '_> {
     /// Puts a key; the request's lease has been checked.
     pub(crate) fn put(&mut self, r: &pb::PutRequest) -> Result<PutResponse, EtcdError> {
         let (base, at) = (self.base, RevisionKey { main: self.base + 1, sub: self.sub });
+        let (id, reader) = (self.store.id, self.reader);
+        let mut prev_kv = None;
         let Entered { key, new, old } = self.store.put(&r.key, |old| {
             if (r.ignore_value || r.ignore_lease) && old.is_none() {
                 return Err(EtcdError::KeyNotFound);
             }
             let (create, version, old_lease) = old.map_or((at.main, 1, 0), |l| (l.create, l.version + 1, l.lease));
-            let kept = old.filter(|_| r.ignore_value).map(|l| decode(&l.encoded).value);
+            prev_kv = old.map(|l| l.encoded(id, reader));
+            let kept = prev_kv.as_ref().filter(|_| r.ignore_value).map(|p| decode(p).value);
             let value: &[u8] = kept.as_ref().unwrap_or(&r.value);
             let lease = if r.ignore_lease { old_lease } else { r.lease };
             let encoded = Fields { key: &r.key, create, modified: at.main, version, value, lease }.encode();
-            Ok(Live { at, create, version, lease, encoded })
+            Ok(Live { at, create, version, lease, value: Value::Resident(encoded) })
         })?;
         self.sub += 1;
-        self.rows.put(rows::key_value(self.store.id, at, false), new.encoded.clone());
+        let encoded = new.encoded(id, reader);
+        self.rows.put(rows::key_value(id, at, false), encoded.clone());
         let old_lease = old.as_ref().map_or(0, |l| l.lease);
         if old_lease != new.lease {
             self.detach(old_lease, &key);
@@ -232,7 +236,6 @@ impl Writer<'_, '_> {
             }
         }
         let touched = old.as_ref().is_some_and(|l| l.at.main > base);
-        let prev_kv = old.map(|l| l.encoded);
         let answered = prev_kv.clone().filter(|_| r.prev_kv);
         // A key that began at this revision had nothing before, whatever else the transaction did to it.
         let before = match (new.create == at.main, touched) {
@@ -240,7 +243,7 @@ impl Writer<'_, '_> {
             (false, true) => self.before_command(&key),
             (false, false) => prev_kv,
         };
-        self.effects.push(Effect::new(key, false, new.encoded, before));
+        self.effects.push(Effect::new(key, false, encoded, before));
         Ok(PutResponse { header: self.header(), prev_kv: answered })
     }
 
@@ -280,10 +283,11 @@ impl Writer<'_, '_> {
         let told = Fields { key: &key, modified: at.main, ..Default::default() }.encode();
         self.rows.put(rows::key_value(self.store.id, at, true), row);
         self.detach(old.lease, &key);
+        let prev_kv = old.encoded(self.store.id, self.reader);
         let touched = old.at.main > self.base;
-        let before = if touched { self.before_command(&key) } else { Some(old.encoded.clone()) };
+        let before = if touched { self.before_command(&key) } else { Some(prev_kv.clone()) };
         self.effects.push(Effect::new(key, true, told, before));
-        Some(old.encoded)
+        Some(prev_kv)
     }
 
     /// The value before the command of a key that the command has touched: what watchers see as the one before.

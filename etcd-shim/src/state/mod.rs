@@ -1,7 +1,8 @@
 //! The etcd state machine: multi-version key space, leases, alarms, members. A function of the log.
 //!
 //! - [`command`]: what travels in the log; [`machine`]: applies it; [`txn`]: transactions
-//! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows
+//! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows;
+//!   [`residents`]: which values memory holds
 //! - [`range`]: reads, in apply and beside it; [`hash`]: HashKV; [`janitor`]: drops what compaction freed
 //! - [`history`]: past changes, read back from rows
 //! - [`effects`]: what each revision changed, for watches and whoever comes later; [`error`]: etcd's refusals
@@ -9,6 +10,7 @@
 pub mod command;
 pub mod effects;
 pub mod error;
+mod guide;
 pub(crate) mod hash;
 pub(crate) mod history;
 pub(crate) mod janitor;
@@ -17,6 +19,7 @@ mod key_value;
 pub mod machine;
 pub(crate) mod range;
 mod rebuild;
+mod residents;
 pub(crate) mod rows;
 pub(crate) mod store;
 mod tree;

@@ -117,7 +117,7 @@ pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<C
 impl Collected {
     fn take(&mut self, entry: &KeyEntry, at: i64, strip: bool) {
         match entry.at(at) {
-            Some(Found::Live(live)) => self.kvs.push(if strip {
+            Some(Found::Live(live)) if strip => {
                 let fields = Fields {
                     key: &entry.key,
                     create: live.create,
@@ -126,16 +126,20 @@ impl Collected {
                     value: b"",
                     lease: live.lease,
                 };
-                fields.encode()
-            } else {
-                live.encoded.clone()
-            }),
-            Some(Found::Row(row)) => {
-                self.rows.push((self.kvs.len(), row));
-                self.kvs.push(Bytes::new());
+                self.kvs.push(fields.encode());
             }
+            Some(Found::Live(live)) => match live.resident() {
+                Some(encoded) => self.kvs.push(encoded.clone()),
+                None => self.take_row(live.at),
+            },
+            Some(Found::Row(row)) => self.take_row(row),
             None => {}
         }
+    }
+
+    fn take_row(&mut self, row: RevisionKey) {
+        self.rows.push((self.kvs.len(), row));
+        self.kvs.push(Bytes::new());
     }
 
     /// Whether rows have to be fetched: not on a thread that serves requests.

@@ -7,7 +7,7 @@ use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
 use prost::Message;
 
-use super::key_entry::Live;
+use super::key_entry::{Live, Value};
 use super::key_value::decode;
 use super::rows::{self, Counters};
 use super::store::{Lease, SharedStore, Store};
@@ -23,9 +23,9 @@ fn number(row: &RowKey) -> u64 {
 }
 
 impl SharedStore {
-    /// Reads store `id` as of the local store's cursor.
-    pub fn rebuild(id: StoreId, reader: &StoreReader) -> Arc<SharedStore> {
-        let mut store = Store::new(id);
+    /// Reads store `id` as of the local store's cursor; at most `resident_bytes_max` bytes of values are kept in memory.
+    pub fn rebuild(id: StoreId, reader: &StoreReader, resident_bytes_max: usize) -> Arc<SharedStore> {
+        let mut store = Store::new(id, resident_bytes_max);
         each_row(reader, id, rows::LEASES, |row, value| {
             let ttl = i64::from_le_bytes(value[..].try_into().expect("a lease row has 8 bytes"));
             store.leases.insert(number(&row).cast_signed(), Lease { ttl, ..Lease::default() });
@@ -43,7 +43,8 @@ impl SharedStore {
             let kv = decode(&encoded);
             if !deleted {
                 let (create, version, lease) = (kv.create_revision, kv.version, kv.lease);
-                let put = store.put(&kv.key, |_| Ok(Live { at, create, version, lease, encoded }));
+                let put =
+                    store.put(&kv.key, |_| Ok(Live { at, create, version, lease, value: Value::Resident(encoded) }));
                 put.unwrap_or_else(|never: std::convert::Infallible| match never {});
             } else if store.delete(&kv.key, at, &encoded).is_none() {
                 // Compaction has dropped what it deleted; itself it goes with the next one.

@@ -14,6 +14,7 @@ use naxos_proto::ids::StoreId;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::key_entry::{KeyEntry, Live, RevisionKey};
+use super::residents::Residents;
 use super::rows::{Counters, ROW_OVERHEAD};
 use super::tree::Tree;
 
@@ -70,6 +71,7 @@ pub(crate) struct Store {
     pub(crate) members: BTreeMap<u64, Member>,
     /// Bytes of all rows, dropped ones excluded: what the quota counts.
     pub(crate) bytes: i64,
+    resident: Residents,
     pub(crate) keeper_term: u64,
 }
 
@@ -106,7 +108,8 @@ impl SharedStore {
 }
 
 impl Store {
-    pub(crate) fn new(id: StoreId) -> Self {
+    /// An empty store that keeps at most `resident_bytes_max` bytes of values in memory.
+    pub(crate) fn new(id: StoreId, resident_bytes_max: usize) -> Self {
         Self {
             id,
             revision: 1,
@@ -118,6 +121,7 @@ impl Store {
             alarms: BTreeSet::new(),
             members: BTreeMap::new(),
             bytes: 0,
+            resident: Residents::new(resident_bytes_max),
             keeper_term: 0,
         }
     }
@@ -158,11 +162,16 @@ impl Store {
             }
         };
         let Entered { key, new, old } = &entered;
-        self.bytes += row_bytes(&new.encoded);
+        self.bytes += row_bytes(new.encoded_len());
+        self.resident.entered(new);
         match old {
-            Some(old) => self.supersede(new.at.main, key, old),
+            Some(old) => {
+                self.resident.left(old);
+                self.supersede(new.at.main, key, old);
+            }
             None => self.turns.push_back(Turn { revision: new.at.main, key: key.clone(), created: true }),
         }
+        self.resident.keep_within(&mut self.keys);
         Ok(entered)
     }
 
@@ -173,6 +182,7 @@ impl Store {
             let entry = Arc::make_mut(entry);
             Some((entry.key.clone(), entry.delete(at)?))
         })??;
+        self.resident.left(&old);
         self.supersede(at.main, &key, &old);
         self.turns.push_back(Turn { revision: at.main, key: key.clone(), created: false });
         self.deletion_row(key.clone(), at, row);
@@ -181,13 +191,13 @@ impl Store {
 
     /// Counts a deletion's row, which is kept while its own revision is readable.
     pub(crate) fn deletion_row(&mut self, key: Bytes, at: RevisionKey, row: &Bytes) {
-        let bytes = row_bytes(row);
+        let bytes = row_bytes(row.len());
         self.bytes += bytes;
         self.superseded.push_back(Superseded { from: at.main + 1, key, at, deleted: true, bytes });
     }
 
     fn supersede(&mut self, from: i64, key: &Bytes, old: &Live) {
-        let (key, bytes) = (key.clone(), row_bytes(&old.encoded));
+        let (key, bytes) = (key.clone(), row_bytes(old.encoded_len()));
         self.superseded.push_back(Superseded { from, key, at: old.at, deleted: false, bytes });
     }
 
@@ -204,6 +214,6 @@ impl Store {
 }
 
 /// What a row counts towards the quota.
-pub(crate) fn row_bytes(encoded: &Bytes) -> i64 {
-    ROW_OVERHEAD + i64::try_from(encoded.len()).expect("a value is far below 8 EiB")
+fn row_bytes(encoded_len: usize) -> i64 {
+    ROW_OVERHEAD + i64::try_from(encoded_len).expect("a value is far below 8 EiB")
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::guide::Guide;
+
 /// Items in a leaf.
 const LEAF_MAX: usize = 16;
 /// Children of an inner node.
@@ -32,10 +34,20 @@ struct Child<T> {
     node: Arc<Node<T>>,
 }
 
+/// Each with the guide to its keys; an inner node's guide leaves the first child out, whose `first` need not share
+/// anything with the others.
 #[derive(Clone)]
 enum Node<T> {
-    Leaf(Vec<T>),
-    Inner(Vec<Child<T>>),
+    Leaf(Guide, Vec<T>),
+    Inner(Guide, Vec<Child<T>>),
+}
+
+fn guide_items<T: Item>(items: &[T]) -> Guide {
+    Guide::new(items.len(), |at| items[at].key())
+}
+
+fn guide_children<T>(children: &[Child<T>]) -> Guide {
+    Guide::new(children.len().saturating_sub(1), |at| &children[at + 1].first)
 }
 
 /// See the module.
@@ -48,39 +60,52 @@ pub(crate) struct Tree<T> {
 
 impl<T: Item> Default for Tree<T> {
     fn default() -> Self {
-        Self { root: Arc::new(Node::Leaf(Vec::new())), weight: 0, len: 0 }
+        Self { root: Arc::new(Node::Leaf(Guide::default(), Vec::new())), weight: 0, len: 0 }
     }
 }
 
 impl<T: Item> Node<T> {
-    fn child_of(children: &[Child<T>], key: &[u8]) -> usize {
-        children.partition_point(|c| &c.first[..] <= key).saturating_sub(1)
+    /// The child whose keys `key` is among.
+    fn child_of(guide: &Guide, children: &[Child<T>], key: &[u8]) -> usize {
+        let Some(any) = children.get(1) else { return 0 };
+        let range = guide.narrow(key, &any.first);
+        range.start + children[1..][range].partition_point(|c| &c.first[..] <= key)
+    }
+
+    /// Where `key` is among `items`, or where it belongs.
+    fn place_of(guide: &Guide, items: &[T], key: &[u8]) -> Result<usize, usize> {
+        let Some(any) = items.first() else { return Err(0) };
+        let range = guide.narrow(key, any.key());
+        let (start, found) = (range.start, items[range].binary_search_by(|i| i.key()[..].cmp(key)));
+        found.map(|at| start + at).map_err(|at| start + at)
     }
 
     fn weight(&self) -> usize {
         match self {
-            Node::Leaf(items) => items.iter().map(Item::weight).sum(),
-            Node::Inner(children) => children.iter().map(|c| c.weight).sum(),
+            Node::Leaf(_, items) => items.iter().map(Item::weight).sum(),
+            Node::Inner(_, children) => children.iter().map(|c| c.weight).sum(),
         }
     }
 
     fn is_empty(&self) -> bool {
         match self {
-            Node::Leaf(items) => items.is_empty(),
-            Node::Inner(children) => children.is_empty(),
+            Node::Leaf(_, items) => items.is_empty(),
+            Node::Inner(_, children) => children.is_empty(),
         }
     }
 
     /// The right half, when the node is too full.
     fn split(&mut self) -> Option<Child<T>> {
         let (first, right) = match self {
-            Node::Leaf(items) if items.len() > LEAF_MAX => {
+            Node::Leaf(guide, items) if items.len() > LEAF_MAX => {
                 let right = items.split_off(items.len() / 2);
-                (right[0].key().clone(), Node::Leaf(right))
+                *guide = guide_items(items);
+                (right[0].key().clone(), Node::Leaf(guide_items(&right), right))
             }
-            Node::Inner(children) if children.len() > INNER_MAX => {
+            Node::Inner(guide, children) if children.len() > INNER_MAX => {
                 let right = children.split_off(children.len() / 2);
-                (right[0].first.clone(), Node::Inner(right))
+                *guide = guide_children(children);
+                (right[0].first.clone(), Node::Inner(guide_children(&right), right))
             }
             _ => return None,
         };
@@ -90,15 +115,19 @@ impl<T: Item> Node<T> {
     /// Inserts or replaces; the replaced item.
     fn insert(node: &mut Arc<Self>, item: T) -> Option<T> {
         match Arc::make_mut(node) {
-            Node::Leaf(items) => match items.binary_search_by(|i| i.key().cmp(item.key())) {
+            Node::Leaf(guide, items) => match Self::place_of(guide, items, item.key()) {
                 Ok(at) => Some(std::mem::replace(&mut items[at], item)),
                 Err(at) => {
+                    let guided = items.first().is_some_and(|any| guide.insert(at, item.key(), any.key()));
                     items.insert(at, item);
+                    if !guided {
+                        *guide = guide_items(items);
+                    }
                     None
                 }
             },
-            Node::Inner(children) => {
-                let at = Self::child_of(children, item.key());
+            Node::Inner(guide, children) => {
+                let at = Self::child_of(guide, children, item.key());
                 let child = &mut children[at];
                 let gained = item.weight();
                 let old = Self::insert(&mut child.node, item);
@@ -106,6 +135,7 @@ impl<T: Item> Node<T> {
                 if let Some(right) = Arc::make_mut(&mut child.node).split() {
                     child.weight -= right.weight;
                     children.insert(at + 1, right);
+                    *guide = guide_children(children);
                 }
                 old
             }
@@ -116,14 +146,14 @@ impl<T: Item> Node<T> {
     fn update<R>(node: &mut Arc<Self>, key: &[u8], change: impl FnOnce(&mut T) -> R) -> Option<(R, isize)> {
         let signed = |weight: usize| isize::try_from(weight).expect("weights are small");
         match Arc::make_mut(node) {
-            Node::Leaf(items) => {
-                let at = items.binary_search_by(|i| i.key()[..].cmp(key)).ok()?;
+            Node::Leaf(guide, items) => {
+                let at = Self::place_of(guide, items, key).ok()?;
                 let before = signed(items[at].weight());
                 let result = change(&mut items[at]);
                 Some((result, signed(items[at].weight()) - before))
             }
-            Node::Inner(children) => {
-                let at = Self::child_of(children, key);
+            Node::Inner(guide, children) => {
+                let at = Self::child_of(guide, children, key);
                 let child = children.get_mut(at)?;
                 let (result, gained) = Self::update(&mut child.node, key, change)?;
                 child.weight = child.weight.checked_add_signed(gained).expect("a weight is a sum");
@@ -134,17 +164,19 @@ impl<T: Item> Node<T> {
 
     fn remove(node: &mut Arc<Self>, key: &[u8]) -> Option<T> {
         match Arc::make_mut(node) {
-            Node::Leaf(items) => {
-                let at = items.binary_search_by(|i| i.key()[..].cmp(key)).ok()?;
+            Node::Leaf(guide, items) => {
+                let at = Self::place_of(guide, items, key).ok()?;
+                guide.remove(at);
                 Some(items.remove(at))
             }
-            Node::Inner(children) => {
-                let at = Self::child_of(children, key);
+            Node::Inner(guide, children) => {
+                let at = Self::child_of(guide, children, key);
                 let child = children.get_mut(at)?;
                 let old = Self::remove(&mut child.node, key)?;
                 child.weight -= old.weight();
                 if child.node.is_empty() {
                     children.remove(at);
+                    *guide = guide_children(children);
                 }
                 Some(old)
             }
@@ -159,16 +191,17 @@ impl<T: Item> Node<T> {
         each: &mut impl FnMut(&'a T) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match self {
-            Node::Leaf(items) => {
-                let start = from.map_or(0, |from| items.partition_point(|i| &i.key()[..] < from));
-                let end = below.map_or(items.len(), |below| items.partition_point(|i| &i.key()[..] < below));
+            Node::Leaf(guide, items) => {
+                let place = |key: &[u8]| Self::place_of(guide, items, key).unwrap_or_else(|at| at);
+                let (start, end) = (from.map_or(0, place), below.map_or(items.len(), place));
                 items.get(start..end).into_iter().flatten().try_for_each(each)
             }
-            Node::Inner(children) => {
-                let start = from.map_or(0, |from| Self::child_of(children, from));
-                let end = below.map_or(children.len(), |below| children.partition_point(|c| &c.first[..] < below));
-                for at in start..end {
-                    let (from, below) = (from.filter(|_| at == start), below.filter(|_| at + 1 == end));
+            Node::Inner(guide, children) => {
+                let child = |key: &[u8]| Self::child_of(guide, children, key);
+                // The last child may begin at `below`: then it gives nothing.
+                let (start, last) = (from.map_or(0, child), below.map_or(children.len().saturating_sub(1), child));
+                for at in start..children.len().min(last + 1) {
+                    let (from, below) = (from.filter(|_| at == start), below.filter(|_| at == last));
                     children[at].node.visit(from, below, each)?;
                 }
                 ControlFlow::Continue(())
@@ -178,9 +211,12 @@ impl<T: Item> Node<T> {
 
     fn weight_below(&self, key: &[u8]) -> usize {
         match self {
-            Node::Leaf(items) => items.iter().take_while(|i| &i.key()[..] < key).map(Item::weight).sum(),
-            Node::Inner(children) => {
-                let at = Self::child_of(children, key);
+            Node::Leaf(guide, items) => {
+                let end = Self::place_of(guide, items, key).unwrap_or_else(|at| at);
+                items[..end].iter().map(Item::weight).sum()
+            }
+            Node::Inner(guide, children) => {
+                let at = Self::child_of(guide, children, key);
                 let before: usize = children[..at].iter().map(|c| c.weight).sum();
                 before + children.get(at).map_or(0, |c| c.node.weight_below(key))
             }
@@ -199,8 +235,8 @@ impl<T: Item> Tree<T> {
         let mut node = &self.root;
         loop {
             match &**node {
-                Node::Leaf(items) => return items.binary_search_by(|i| i.key()[..].cmp(key)).ok().map(|at| &items[at]),
-                Node::Inner(children) => node = &children.get(Node::child_of(children, key))?.node,
+                Node::Leaf(guide, items) => return Node::place_of(guide, items, key).ok().map(|at| &items[at]),
+                Node::Inner(guide, children) => node = &children.get(Node::child_of(guide, children, key))?.node,
             }
         }
     }
@@ -213,7 +249,8 @@ impl<T: Item> Tree<T> {
         self.len += usize::from(old.is_none());
         if let Some(right) = Arc::make_mut(&mut self.root).split() {
             let left = Child { first: Bytes::new(), weight: self.weight - right.weight, node: Arc::clone(&self.root) };
-            self.root = Arc::new(Node::Inner(vec![left, right]));
+            let children = vec![left, right];
+            self.root = Arc::new(Node::Inner(guide_children(&children), children));
         }
         old
     }
@@ -233,8 +270,8 @@ impl<T: Item> Tree<T> {
         self.len -= 1;
         loop {
             let only = match &*self.root {
-                Node::Inner(children) if children.len() == 1 => Arc::clone(&children[0].node),
-                Node::Inner(children) if children.is_empty() => Arc::new(Node::Leaf(Vec::new())),
+                Node::Inner(_, children) if children.len() == 1 => Arc::clone(&children[0].node),
+                Node::Inner(_, children) if children.is_empty() => Arc::new(Node::Leaf(Guide::default(), Vec::new())),
                 _ => break,
             };
             self.root = only;
@@ -288,13 +325,13 @@ mod tests {
                 assert_eq!(
                     node.weight(),
                     match node {
-                        Node::Leaf(items) => items.iter().map(Item::weight).sum::<usize>(),
-                        Node::Inner(children) => children.iter().map(|c| walk(&c.node, false).0).sum(),
+                        Node::Leaf(_, items) => items.iter().map(Item::weight).sum::<usize>(),
+                        Node::Inner(_, children) => children.iter().map(|c| walk(&c.node, false).0).sum(),
                     }
                 );
                 match node {
-                    Node::Leaf(items) => (node.weight(), items.len()),
-                    Node::Inner(children) => (node.weight(), children.iter().map(|c| walk(&c.node, false).1).sum()),
+                    Node::Leaf(_, items) => (node.weight(), items.len()),
+                    Node::Inner(_, children) => (node.weight(), children.iter().map(|c| walk(&c.node, false).1).sum()),
                 }
             }
             assert_eq!(walk(&self.root, true), (self.weight, self.len));

@@ -29,27 +29,35 @@ impl Path {
         if self.succeeded { &r.success } else { &r.failure }
     }
 
-    /// Evaluates all compares.
-    pub(crate) fn of(store: &Store, r: &pb::TxnRequest) -> Path {
-        let mut path = Path { succeeded: r.compare.iter().all(|c| holds(store, c)), nested: Vec::new() };
+    /// Evaluates all compares. `None`: a value is needed that is a row, and there is no reader to fetch it.
+    pub(crate) fn of(store: &Store, r: &pb::TxnRequest, rows: Option<&StoreReader>) -> Option<Path> {
+        let mut succeeded = true;
+        for compare in &r.compare {
+            if !holds(store, compare, rows)? {
+                succeeded = false;
+                break;
+            }
+        }
+        let mut path = Path { succeeded, nested: Vec::new() };
         for op in path.branch(r) {
             if let Some(Request::RequestTxn(t)) = &op.request {
-                let nested = Path::of(store, t);
+                let nested = Path::of(store, t, rows)?;
                 path.nested.push(nested);
             }
         }
-        path
+        Some(path)
     }
 }
 
-fn holds(store: &Store, c: &pb::Compare) -> bool {
+fn holds(store: &Store, c: &pb::Compare, rows: Option<&StoreReader>) -> Option<bool> {
     let keys = Keys::new(&c.key, &c.range_end);
     let mut any = false;
-    let mut all = true;
+    let mut all = Some(true);
+    // Answers whether to go on.
     let mut each = |live: &Live| {
         any = true;
-        all &= compare(c, Some(live));
-        all
+        all = compare_live(store, c, live, rows);
+        all == Some(true)
     };
     match keys {
         Keys::One(key) => {
@@ -66,16 +74,27 @@ fn holds(store: &Store, c: &pb::Compare) -> bool {
         return all;
     }
     // There is no way to say "no value": such a compare never holds.
-    c.target != CompareTarget::Value as i32 && compare(c, None)
+    Some(c.target != CompareTarget::Value as i32 && compare(c, None, b""))
 }
 
-fn compare(c: &pb::Compare, live: Option<&Live>) -> bool {
+fn compare_live(store: &Store, c: &pb::Compare, live: &Live, rows: Option<&StoreReader>) -> Option<bool> {
+    if c.target != CompareTarget::Value as i32 {
+        return Some(compare(c, Some(live), b""));
+    }
+    let encoded = match live.resident() {
+        Some(encoded) => encoded.clone(),
+        None => live.encoded(store.id, rows?),
+    };
+    Some(compare(c, Some(live), &decode(&encoded).value))
+}
+
+/// `value`: the key's, where that is what is compared.
+fn compare(c: &pb::Compare, live: Option<&Live>, value: &[u8]) -> bool {
     let of = |number: fn(&Live) -> i64| live.map_or(0, number);
     let order = match (CompareTarget::try_from(c.target), &c.target_union) {
         (Ok(CompareTarget::Value), union) => {
             let wanted: &[u8] = if let Some(TargetUnion::Value(v)) = union { v } else { b"" };
-            let value = live.map(|l| decode(&l.encoded).value).unwrap_or_default();
-            value[..].cmp(wanted)
+            value.cmp(wanted)
         }
         (Ok(CompareTarget::Create), union) => {
             of(|l| l.create).cmp(&if let Some(TargetUnion::CreateRevision(n)) = union { *n } else { 0 })
@@ -180,7 +199,7 @@ pub(crate) fn execute_reads(
     reader: &StoreReader,
     may_read_rows: bool,
 ) -> Result<pb::TxnResponse, Option<EtcdError>> {
-    let path = Path::of(store, r);
+    let path = Path::of(store, r, may_read_rows.then_some(reader)).ok_or(None)?;
     check(store, r, &path)?;
     let mut responses = Vec::new();
     for op in path.branch(r) {
@@ -201,13 +220,13 @@ mod tests {
     use naxos_proto::ids::StoreId;
 
     use super::*;
-    use crate::state::key_entry::RevisionKey;
+    use crate::state::key_entry::{RevisionKey, Value};
 
     #[test]
     fn a_put_that_keeps_a_value_deleted_before_it_is_refused_before_anything_acts() {
-        let mut store = Store::new(StoreId(0));
+        let mut store = Store::new(StoreId(0), usize::MAX);
         let at = RevisionKey { main: 2, sub: 0 };
-        let live = Live { at, create: 2, version: 1, lease: 0, encoded: bytes::Bytes::new() };
+        let live = Live { at, create: 2, version: 1, lease: 0, value: Value::Resident(bytes::Bytes::new()) };
         assert!(store.put(b"k", |_| Ok::<_, ()>(live)).is_ok());
         let op = |request| pb::RequestOp { request: Some(request) };
         let delete = pb::DeleteRangeRequest { key: "a".into(), range_end: "\0".into(), prev_kv: false };
@@ -216,7 +235,7 @@ mod tests {
         let put = op(Request::RequestPut(put));
         let checked = |success: Vec<pb::RequestOp>| {
             let r = pb::TxnRequest { success, ..Default::default() };
-            check(&store, &r, &Path::of(&store, &r))
+            check(&store, &r, &Path::of(&store, &r, None).expect("nothing is compared"))
         };
         assert_eq!(checked(vec![put.clone(), delete.clone()]), Ok(()));
         assert_eq!(checked(vec![delete, put]), Err(EtcdError::KeyNotFound));

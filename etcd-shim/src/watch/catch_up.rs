@@ -20,7 +20,7 @@ const PIECE_ROWS: usize = 512;
 /// Bytes of events gathered before a piece ends.
 const PIECE_BYTES: usize = 256 << 10;
 /// Between two rounds.
-const ROUND_PAUSE: Duration = Duration::from_millis(2);
+const ROUND_PAUSE: Duration = Duration::from_millis(5);
 /// Between two looks at a stream that is full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 

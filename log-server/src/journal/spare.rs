@@ -23,7 +23,7 @@ const SPARE_PATH: &str = "journal/spare.tmp";
 /// Zeros are written and synced in steps of this size, so that the committer's syncs do not wait behind them.
 const ZERO_STEP_BYTES: u64 = 1 << 20;
 /// The pause between two steps while nobody waits for the spare.
-const ZERO_STEP_PAUSE: Duration = Duration::from_millis(2);
+const ZERO_STEP_PAUSE: Duration = Duration::from_millis(10);
 /// How often a full disk is looked at again.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 /// Freed segments that wait to become the next spare; more are removed.

@@ -1,0 +1,110 @@
+//! Keeps the values in memory within a bound. What exceeds it is left to the local store, where every value is a row:
+//! reads fetch it on the cold reader's Worker, apply fetches it when it overwrites or compares.
+//!
+//! Which values go is decided by a hand that sweeps over the keys (the clock of a page cache without its reference bits):
+//! nothing has to be kept in order for it. Residence is no part of what replicas compare.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::key_entry::{KeyEntry, Live, Value};
+use super::tree::Tree;
+
+/// Keys looked at in one step; apply takes at most one step per put.
+const STEP_KEYS: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Residents {
+    bytes: usize,
+    bytes_max: usize,
+    /// Where the hand stands.
+    hand: Bytes,
+}
+
+impl Residents {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes: 0, bytes_max, hand: Bytes::new() }
+    }
+
+    /// A value came.
+    pub(super) fn entered(&mut self, live: &Live) {
+        self.bytes += live.resident().map_or(0, Bytes::len);
+    }
+
+    /// A value was replaced or deleted.
+    pub(super) fn left(&mut self, live: &Live) {
+        self.bytes -= live.resident().map_or(0, Bytes::len);
+    }
+
+    /// Takes one step of the hand if memory holds too much.
+    pub(super) fn keep_within(&mut self, keys: &mut Tree<Arc<KeyEntry>>) {
+        if self.bytes <= self.bytes_max {
+            return;
+        }
+        let mut seen = 0;
+        let mut going = Vec::new();
+        let mut next = None;
+        keys.visit(&self.hand, None, |entry| {
+            if seen == STEP_KEYS {
+                next = Some(entry.key.clone());
+                return ControlFlow::Break(());
+            }
+            seen += 1;
+            if entry.live.as_ref().is_some_and(|l| l.resident().is_some()) {
+                going.push(entry.key.clone());
+            }
+            ControlFlow::Continue(())
+        });
+        self.hand = next.unwrap_or_default();
+        for key in going {
+            let freed = keys.update(&key, |entry| {
+                let live = Arc::make_mut(entry).live.as_mut()?;
+                let freed = live.encoded_len();
+                live.value = Value::Row(freed);
+                Some(freed)
+            });
+            self.bytes -= freed.flatten().unwrap_or(0);
+            if self.bytes <= self.bytes_max {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::StoreId;
+
+    use crate::state::key_entry::{Live, RevisionKey, Value};
+    use crate::state::store::Store;
+
+    #[test]
+    fn memory_keeps_within_its_bound_whatever_is_put_and_deleted() {
+        let mut store = Store::new(StoreId(0), 10_000);
+        let put = |store: &mut Store, key: &str, main: i64| {
+            let value = Value::Resident(vec![0; 100].into());
+            let live = Live { at: RevisionKey { main, sub: 0 }, create: main, version: 1, lease: 0, value };
+            assert!(store.put(key.as_bytes(), |_| Ok::<_, ()>(live)).is_ok());
+        };
+        let resident = |store: &Store| {
+            let mut bytes = 0;
+            store.keys.visit(b"", None, |entry| {
+                bytes += entry.live.as_ref().and_then(Live::resident).map_or(0, bytes::Bytes::len);
+                std::ops::ControlFlow::Continue(())
+            });
+            bytes
+        };
+        for main in 0..1_000 {
+            put(&mut store, &format!("key {:03}", main * 7 % 300), main);
+            if main % 5 == 0 {
+                let key = format!("key {:03}", main * 3 % 300);
+                store.delete(key.as_bytes(), RevisionKey { main, sub: 1 }, &bytes::Bytes::new());
+            }
+            assert!(resident(&store) <= 10_000, "at revision {main}");
+        }
+        assert!(resident(&store) > 5_000, "and it is made use of");
+    }
+}

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, Error, RootCertStore};
 
 use super::CtlError;
 use super::arguments::Connection;
-use crate::tls::{authorities, certificates, private_key};
+use crate::tls::{authorities, certificates, private_key, signatures_by};
 
 /// Whom to believe and what to show.
 pub(super) struct Trust {
@@ -27,7 +27,7 @@ impl Trust {
             .map_err(|e| fail(&e))?;
         let builder = match &connection.cacert {
             _ if connection.insecure_skip_tls_verify => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnyone(provider)))
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnyone { provider }))
             }
             Some(file) => builder.with_root_certificates(authorities(file).map_err(|e| fail(&e))?),
             None => builder.with_root_certificates(RootCertStore::empty()),
@@ -48,7 +48,9 @@ impl Trust {
 
 /// `--insecure-skip-tls-verify`.
 #[derive(Debug)]
-struct BelieveAnyone(Arc<CryptoProvider>);
+struct BelieveAnyone {
+    provider: Arc<CryptoProvider>,
+}
 
 impl ServerCertVerifier for BelieveAnyone {
     fn verify_server_cert(
@@ -62,25 +64,5 @@ impl ServerCertVerifier for BelieveAnyone {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    signatures_by!(provider);
 }

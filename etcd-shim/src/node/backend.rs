@@ -15,6 +15,7 @@ use naxos_proto::seams::{Clock, Disk, Entropy, Instant};
 use tonic::Status;
 
 use super::cold_reader::ColdReader;
+use super::deadlines::Deadlines;
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
 use crate::config::ServerConfig;
@@ -48,6 +49,7 @@ pub(crate) struct Backend {
     pub(crate) defragmenter: Defragmenter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deadlines: Deadlines,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// For its free space alone.
     pub(crate) disk: Arc<dyn Disk>,
@@ -125,12 +127,19 @@ impl Backend {
     pub(crate) async fn propose(&self, port: &Arc<Port>, command: Command) -> Result<(Answer, i64), Status> {
         let (waiter, reply) = Waiter::new(port);
         self.stack.propose(command.encode(STORE), waiter);
-        match reply.await {
+        let Some(reply) = self.deadlines.within(reply).await else { return Err(self.timed_out()) };
+        match reply {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(refused))) => Err(refused.into()),
             Ok(Err(failed)) => Err(self.failed(&failed)),
             Err(_) => Err(EtcdError::Stopped.into()),
         }
+    }
+
+    /// The log does not answer. The command may still be done.
+    fn timed_out(&self) -> Status {
+        self.metrics.server.proposals_failed.inc();
+        EtcdError::Timeout.into()
     }
 
     fn failed(&self, error: &ProposeError) -> Status {
@@ -151,9 +160,10 @@ impl Backend {
         if self.stack.sync_now().is_some() {
             return Ok(());
         }
-        match self.stack.sync().await {
-            Ok(_) => Ok(()),
-            Err(e) => {
+        match self.deadlines.within(self.stack.sync()).await {
+            Some(Ok(_)) => Ok(()),
+            None => Err(EtcdError::Timeout.into()),
+            Some(Err(e)) => {
                 tracing::warn!(error = %e, "a linearizable read found no tail");
                 Err(EtcdError::NoLeader.into())
             }

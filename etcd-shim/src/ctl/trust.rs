@@ -9,7 +9,7 @@ use rustls::{ClientConfig, Error, RootCertStore};
 
 use super::CtlError;
 use super::arguments::Connection;
-use crate::tls::{authorities, certificates, private_key, signatures_by};
+use crate::tls::{TlsError, authorities, certificates, private_key, signatures_by};
 
 /// Whom to believe and what to show.
 pub(super) struct Trust {
@@ -35,8 +35,10 @@ impl Trust {
         let mut tls = match (&connection.cert, &connection.key) {
             (Some(cert), Some(key)) => {
                 let chain = certificates(cert).map_err(|e| fail(&e))?;
-                let key = private_key(key).map_err(|e| fail(&e))?;
-                builder.with_client_auth_cert(chain, key).map_err(|e| fail(&e))?
+                let pair = builder.with_client_auth_cert(chain, private_key(key).map_err(|e| fail(&e))?);
+                pair.map_err(|e| {
+                    fail(&TlsError::Mismatch { cert: cert.clone(), key: key.clone(), reason: e.to_string() })
+                })?
             }
             (None, None) => builder.with_no_client_auth(),
             _ => return Err(CtlError::Arguments("--cert and --key come together, one of them is missing".to_owned())),

@@ -70,6 +70,10 @@ pub trait LogletProvider: Send + Sync {
     /// Makes the loglet exist on its units, before a chain names it.
     fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
 
+    /// Tells the units of `gone`, which has left the chain, that no chain names a loglet of its log with an ordinal below
+    /// `ordinal`: they forget what they hold of such, and take none any more.
+    fn raise_floor<'a>(&'a self, gone: &'a LogletParams, ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>>;
+
     /// Parameters for `id` from who is alive now. Never a clone of the previous ones: they may name the dead.
     fn propose(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError>;
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
-use naxos_proto::chain::{Chain, LogletKind};
+use naxos_proto::chain::{Chain, LogletKind, Segment};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, CellState, MetaStore};
-use naxos_proto::ids::{ChainVersion, LogId, LogletId, Lsn};
+use naxos_proto::ids::{ChainVersion, LogId, LogletId, Lsn, StorageId};
 use naxos_proto::seams::{Clock, Entropy};
 use naxos_proto::tail::Tail;
 use parking_lot::Mutex;
@@ -191,6 +191,26 @@ impl VirtualLog {
                 let loglet = open_loglet(&self.providers, segment.params.kind, |p| p.open(&segment.params))?;
                 loglet.discard().await.map_err(unavailable)?;
             }
+            self.raise_floors(&active.chain.segments[..gone]).await?;
+        }
+        Ok(())
+    }
+
+    /// Folds the tombstones of the segments that have left the chain, and whatever else their units hold of loglets that
+    /// no chain names any more: orphans of lost races, and loglets whose discarding was cut short. A loser has the
+    /// ordinal of its winner, so the floor stays below the lowest one that the chain names (safety rule 5).
+    async fn raise_floors(&self, gone: &[Segment]) -> Result<(), LogError> {
+        let active = self.active.load_full();
+        let mut told: Vec<&[StorageId]> = Vec::new();
+        for params in gone.iter().map(|s| &s.params) {
+            let named = active.chain.segments.iter().map(|s| s.params.id).filter(|id| id.log == params.id.log);
+            let Some(lowest) = named.map(|id| id.ordinal).min() else { continue };
+            if told.contains(&&params.units[..]) {
+                continue;
+            }
+            let Some(provider) = self.providers.get(&params.kind) else { continue };
+            provider.raise_floor(params, lowest).await.map_err(unavailable)?;
+            told.push(&params.units);
         }
         Ok(())
     }

@@ -1,16 +1,10 @@
 //! The program as scripts and operators see it: exit codes, streams, the ready line, signals.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+mod support;
 
-/// The program with nothing but PATH in its environment, in a directory of its own.
-fn program(dir: &std::path::Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_naxos"));
-    command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
+use std::process::{Command, Output};
+
+use support::{ANYWHERE, Server, get, program};
 
 fn output(words: &[&str], variables: &[(&str, &str)]) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -66,62 +60,14 @@ fn exit_codes_and_streams_are_those_of_etcd() {
     }
 }
 
-struct Server {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    seen: Vec<serde_json::Value>,
-}
-
-impl Server {
-    fn start(dir: &std::path::Path, words: &[&str]) -> Server {
-        let mut child = program(dir).args(words).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        Server { child, log, seen: Vec::new() }
-    }
-
-    /// Reads the log up to a line with this message. Every line must be JSON.
-    fn wait_for(&mut self, message: &str) -> serde_json::Value {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "{message} never came: {:?}", self.seen);
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            self.seen.push(line.clone());
-            if line["msg"] == message {
-                return line;
-            }
-        }
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended already when the test went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_server_says_when_it_is_ready_serves_at_once_and_ends_by_a_signal() {
     for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
         let dir = tempfile::tempdir().unwrap();
-        let words = [
-            "--listen-client-urls=http://127.0.0.1:0",
-            "--advertise-client-urls=http://127.0.0.1:1",
-            "--listen-peer-urls=http://127.0.0.1:0",
-        ];
-        let mut server = Server::start(dir.path(), &words);
+        let mut server = Server::start(dir.path(), &ANYWHERE);
         let serving = server.wait_for("serving client traffic insecurely; this is strongly discouraged!");
         server.wait_for("ready to serve client requests");
-        let mut client = TcpStream::connect(serving["address"].as_str().unwrap()).unwrap();
-        client.write_all(b"GET /version HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
+        let answer = get(serving["address"].as_str().unwrap(), "/version");
         assert!(answer.contains("\"etcdserver\":\"3.6.16\""), "{answer}");
         server.signal(signal);
         server.wait_for("received signal; shutting down");

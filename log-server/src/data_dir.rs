@@ -152,7 +152,10 @@ pub(crate) async fn open_data_dir(
     wanted: Option<LogId>,
     segment_bytes: u64,
 ) -> Result<DataDir, OpenError> {
-    let list = || async { disk.list("").await.map_err(|e| OpenError::io("the data directory", e)) };
+    let list = || async { disk.list("").await.map_err(OpenError::Unusable) };
+    if disk.list("").await.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        disk.create_dir("").await.map_err(OpenError::Unusable)?;
+    }
     // Judged before the lock is taken, because taking it makes a file; and again behind it, because the process that
     // held it may have formatted the directory.
     if judge(&list().await?)? {
@@ -160,6 +163,7 @@ pub(crate) async fn open_data_dir(
     }
     let lock = disk.lock(LOCK_FILE).await.map_err(|e| match e.kind() {
         std::io::ErrorKind::WouldBlock => OpenError::Locked { file: LOCK_FILE.to_owned() },
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => OpenError::Unusable(e),
         _ => OpenError::io(LOCK_FILE, e),
     })?;
     let (storage, log) = if judge(&list().await?)? {

@@ -22,4 +22,4 @@ pub use config::{LogServerConfig, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SyncObse
 pub use data_dir::FORMAT_VERSION;
 pub use open_error::OpenError;
 pub use serve::{DiskUsage, Unit};
-pub use server::LogServer;
+pub use server::{FoundJournal, LogServer};

@@ -7,6 +7,9 @@ use naxos_proto::codec::DecodeError;
 /// Why a log server does not start. The data directory is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// It cannot be made, listed or written.
+    #[error("the data directory cannot be used ({0}): expected a directory that this process may read and write")]
+    Unusable(io::Error),
     /// Another process uses it.
     #[error(
         "the data directory is in use by another process (it holds the lock on {file:?}): stop it, or choose another data directory"

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use naxos_proto::ids::{Boot, LogId, StorageId};
+use naxos_proto::ids::{Boot, LogId, Offset, StorageId};
 use naxos_proto::seams::{Seams, WorkerHandle, start};
 use tokio_util::sync::CancellationToken;
 
@@ -25,20 +25,52 @@ pub struct LogServer {
     lock: Box<dyn Send + Sync>,
 }
 
-impl LogServer {
-    /// Opens the data directory of `seams.disk`, formatting it if it is empty, and starts the Workers. The boot count
-    /// has risen durably when this returns.
-    ///
-    /// Cancelling `stop` stops the server as [`Self::shutdown`] does; a Worker that panics cancels it.
+/// A data directory that was read and found good: locked, formatted if it was empty, a torn tail cut, and otherwise as it
+/// was. What else lies in the directory can be looked at before [`Self::start`] writes the first record.
+pub struct FoundJournal {
+    seams: Seams,
+    config: LogServerConfig,
+    storage: StorageId,
+    log: LogId,
+    files: Arc<SegmentFiles>,
+    recovered: Recovered,
+    lock: Box<dyn Send + Sync>,
+}
+
+impl FoundJournal {
+    /// Reads the data directory of `seams.disk`.
     /// # Cancel safety
     /// Dropped halfway it leaves a directory that opens.
-    pub async fn open(seams: Seams, config: LogServerConfig, stop: CancellationToken) -> Result<LogServer, OpenError> {
+    pub async fn read(seams: Seams, config: LogServerConfig) -> Result<FoundJournal, OpenError> {
         config.check()?;
         let disk = seams.disk.clone();
         let DataDir { storage, log, lock } =
             open_data_dir(&disk, seams.entropy.as_ref(), config.log, config.segment_bytes).await?;
         let files = Arc::new(SegmentFiles::new(disk.clone(), storage));
         let recovered = recover(&disk, storage, &files).await?;
+        Ok(FoundJournal { seams, config, storage, log, files, recovered, lock })
+    }
+
+    /// Whose data directory this is.
+    pub fn storage_id(&self) -> StorageId {
+        self.storage
+    }
+
+    /// Whether cells were ever forgotten here: then the log alone no longer tells everything.
+    pub fn was_trimmed(&self) -> bool {
+        let catalog = &self.recovered.catalog;
+        !catalog.dropped.is_empty()
+            || !catalog.floors.is_empty()
+            || catalog.loglets.values().any(|l| l.trim_point > Offset::ZERO)
+    }
+
+    /// Starts the Workers. The boot count has risen durably when this returns.
+    ///
+    /// Cancelling `stop` stops the server as [`LogServer::shutdown`] does; a Worker that panics cancels it.
+    /// # Cancel safety
+    /// Dropped halfway it leaves a directory that opens.
+    pub async fn start(self, stop: CancellationToken) -> Result<LogServer, OpenError> {
+        let FoundJournal { seams, config, storage, log, files, recovered, lock } = self;
         let raft = recovered.catalog.raft.clone();
         let corrupt_cells = recovered.corrupt_cells;
         let (unit, workers) = start_unit(&seams, &config, &stop, storage, files, recovered).await?;
@@ -46,6 +78,15 @@ impl LogServer {
             tracing::warn!(corrupt_cells, "the journal has damaged records; their cells answer Corrupt");
         }
         Ok(LogServer { unit, log, stop, workers, raft, lock })
+    }
+}
+
+impl LogServer {
+    /// Opens the data directory of `seams.disk`: [`FoundJournal::read`] and [`FoundJournal::start`] in one.
+    /// # Cancel safety
+    /// Dropped halfway it leaves a directory that opens.
+    pub async fn open(seams: Seams, config: LogServerConfig, stop: CancellationToken) -> Result<LogServer, OpenError> {
+        FoundJournal::read(seams, config).await?.start(stop).await
     }
 
     /// The storage unit.

@@ -122,6 +122,11 @@ impl LogletProvider for MemoryProvider {
         Box::pin(async move { self.open(params).map(drop) })
     }
 
+    fn raise_floor<'a>(&'a self, _: &'a LogletParams, _: u64) -> BoxFuture<'a, Result<(), LogletError>> {
+        // There are no units, and what was discarded holds nothing.
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn propose(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
         let sequencer = alive.sequencers.first().copied().unwrap_or_default();
         Ok(LogletParams { id, kind: LogletKind::Memory, sequencer, units: Vec::new(), write_quorum: 0 })

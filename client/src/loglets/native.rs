@@ -195,6 +195,16 @@ impl LogletProvider for NativeProvider {
         })
     }
 
+    fn raise_floor<'a>(&'a self, gone: &'a LogletParams, ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>> {
+        Box::pin(async move {
+            let units = self.units_of(gone)?;
+            for raised in join_all(units.iter().map(|u| u.raise_floor(gone.id.log, ordinal))).await {
+                raised.map_err(|e| LogletError::Unavailable(e.to_string()))?;
+            }
+            Ok(())
+        })
+    }
+
     fn propose(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
         let Some(sequencer) = alive.sequencers.first().copied() else {
             return Err(LogletError::Unavailable("no sequencer is alive".to_owned()));

@@ -85,6 +85,12 @@ impl<A: Applicator> Base<A> {
     /// Plays everything that is durable now. At the start, before anything is served.
     pub async fn replay(&self) -> Result<Lsn, LogError> {
         let tail = self.log.check_tail().await?;
+        let applied = self.reader.applied();
+        if applied > tail {
+            let why =
+                format!("the local store has applied up to {applied}, so its file and the journal are not a pair");
+            return Err(LogError::Lost(tail, why));
+        }
         self.player.play_to(tail).await?;
         Ok(tail)
     }

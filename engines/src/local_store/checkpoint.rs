@@ -128,7 +128,8 @@ impl Checkpointer {
     }
 
     async fn copy(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
-        let copy = Database::create(&*self.shared.disk).await?;
+        let owner = self.shared.database.read().owner()?;
+        let copy = Database::create(&*self.shared.disk, owner).await?;
         let mut after: Option<Vec<u8>> = None;
         let mut slices: u64 = 0;
         loop {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use naxos_proto::ids::Lsn;
+use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{BlockingFile, Clock, Disk, File, OpenMode};
 use redb::{CursorError, Durability, ReadableDatabase, TableDefinition};
 
@@ -15,17 +15,17 @@ use crate::local_store::delta::FrozenDelta;
 use crate::local_store::row_key::RowKey;
 
 /// Name of the file in the data directory.
-const FILE: &str = "store.redb";
+pub(crate) const FILE: &str = "store.redb";
 /// A file under this name was never finished: creating is not crash-safe, renaming is.
 const FILE_NEW: &str = "store.redb.new";
 /// redb's own cache; its default is 1 GiB.
-const CACHE_BYTES: usize = 32 << 20;
+pub(crate) const CACHE_BYTES: usize = 32 << 20;
 /// Rows written at a stretch: about half a millisecond, less than a scheduler's slice.
 const SLICE_ROWS: usize = 512;
 /// Between two stretches. Who waits for a core meanwhile is a client's request.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
 /// Version of the tables below.
-const STORE_FORMAT: u64 = 1;
+pub(crate) const STORE_FORMAT: u64 = 1;
 
 type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
 
@@ -47,10 +47,37 @@ pub enum StoreError {
     #[error("{FILE}: {0}")]
     Redb(Box<redb::Error>),
     /// A format of another version.
-    #[error("{FILE} has format version {found}, this build reads version {STORE_FORMAT}")]
+    #[error(
+        "{FILE} has format version {found}, this build reads version {STORE_FORMAT}: start the release that wrote it"
+    )]
     Version {
         /// In the file.
         found: u64,
+    },
+    /// The file is not what was written.
+    #[error("{FILE} is damaged: expected {expected}, found {found}; restore the data directory from a backup")]
+    Damaged {
+        /// What had to be there.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// The file is gone, and the log alone does not tell what was in it.
+    #[error(
+        "{FILE} is missing, and the log was trimmed behind it: expected the file that belongs to this journal; restore \
+         the data directory from a backup"
+    )]
+    Missing,
+    /// The file belongs to another data directory.
+    #[error(
+        "{FILE} belongs to storage {found:016x}, expected {expected:016x}, whose journal this is: put back the file of \
+         this data directory"
+    )]
+    Foreign {
+        /// In the file.
+        found: u64,
+        /// Of this data directory.
+        expected: u64,
     },
 }
 
@@ -101,34 +128,22 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 
 /// See the module.
 pub(crate) struct Database {
-    db: redb::Database,
-    blocking: Arc<dyn BlockingFile>,
-    file: Arc<dyn File>,
+    pub(crate) db: redb::Database,
+    pub(crate) blocking: Arc<dyn BlockingFile>,
+    pub(crate) file: Arc<dyn File>,
 }
 
-async fn open_file(disk: &dyn Disk, name: &'static str, mode: OpenMode) -> Result<Arc<dyn File>, StoreError> {
+pub(crate) async fn open_file(
+    disk: &dyn Disk,
+    name: &'static str,
+    mode: OpenMode,
+) -> Result<Arc<dyn File>, StoreError> {
     disk.open(name, mode).await.map_err(|error| StoreError::Io { file: name, error })
 }
 
 impl Database {
-    /// Opens the file, or makes it under another name and renames it.
-    pub(crate) async fn open(disk: &dyn Disk) -> Result<Self, StoreError> {
-        let names = disk.list("").await.map_err(|error| StoreError::Io { file: FILE, error })?;
-        if !names.iter().any(|n| n == FILE) {
-            let made = Self::create(disk).await?;
-            drop(made);
-            Self::publish(disk).await?;
-        }
-        let opened = Self::open_as(disk, FILE, OpenMode::Existing).await?;
-        let found = opened.meta("format")?.unwrap_or(0);
-        if found != STORE_FORMAT {
-            return Err(StoreError::Version { found });
-        }
-        Ok(opened)
-    }
-
-    /// An empty database under the name of an unfinished one.
-    pub(crate) async fn create(disk: &dyn Disk) -> Result<Self, StoreError> {
+    /// An empty database of `owner`, under the name of an unfinished one.
+    pub(crate) async fn create(disk: &dyn Disk, owner: Option<StorageId>) -> Result<Self, StoreError> {
         let io = |error| StoreError::Io { file: FILE_NEW, error };
         let names = disk.list("").await.map_err(io)?;
         if names.iter().any(|n| n == FILE_NEW) {
@@ -136,7 +151,13 @@ impl Database {
         }
         let made = Self::open_as(disk, FILE_NEW, OpenMode::CreateNew).await?;
         let write = made.write()?;
-        write.open_table(META)?.insert("format", STORE_FORMAT)?;
+        {
+            let mut meta = write.open_table(META)?;
+            meta.insert("format", STORE_FORMAT)?;
+            if let Some(owner) = owner {
+                meta.insert("storage", owner.0)?;
+            }
+        }
         write.open_table(ROWS)?;
         write.commit()?;
         made.settle().await;
@@ -159,6 +180,11 @@ impl Database {
         Ok(Self { db, blocking, file })
     }
 
+    /// Whose store it is; none for a file from before this was noted.
+    pub(crate) fn owner(&self) -> Result<Option<StorageId>, StoreError> {
+        Ok(self.meta("storage")?.map(StorageId))
+    }
+
     /// Waits for the time that synchronous calls owe: look at their results only after it.
     pub(crate) async fn settle(&self) {
         self.file.settle().await;
@@ -171,7 +197,7 @@ impl Database {
         Ok(write)
     }
 
-    fn meta(&self, name: &str) -> Result<Option<u64>, StoreError> {
+    pub(crate) fn meta(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let read = self.db.begin_read()?;
         let table = match read.open_table(META) {
             Ok(table) => table,

@@ -12,6 +12,8 @@ mod backend;
 mod checkpoint;
 mod database;
 mod delta;
+mod held;
+mod opening;
 mod reader;
 mod row_key;
 mod txn;
@@ -28,6 +30,7 @@ pub use checkpoint::{CheckpointStats, Checkpointer, Defragmenter};
 use database::Database;
 pub use database::StoreError;
 use delta::{Delta, FrozenDelta};
+pub use opening::{StoreExpected, catches_panics};
 pub use reader::StoreReader;
 pub use row_key::{RowKey, TableId, tables};
 pub use txn::Txn;
@@ -69,9 +72,23 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// Opens or makes the store in the disk's root.
+    /// Opens or makes the store in the disk's root, whoever wrote it.
     pub async fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let database = Database::open(&*disk).await?;
+        let database = opening::open(&*disk, None).await?;
+        Self::over(database, disk, clock)
+    }
+
+    /// The same, of a data directory that tells what to expect. A refused file is as it was.
+    pub async fn open_expected(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        expected: StoreExpected,
+    ) -> Result<Self, StoreError> {
+        let database = opening::open(&*disk, Some(expected)).await?;
+        Self::over(database, disk, clock)
+    }
+
+    fn over(database: Database, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let (cursor, checksum) = database.cursor()?;
         let shared = Shared {
             open: RwLock::new(Delta::default()),

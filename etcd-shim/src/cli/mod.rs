@@ -4,6 +4,7 @@
 
 mod environment;
 mod exit;
+mod panics;
 mod readiness;
 mod run;
 mod seams;

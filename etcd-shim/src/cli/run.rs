@@ -6,11 +6,12 @@ use std::sync::Arc;
 use naxos_proto::seams::{BootClock, ThreadWorker};
 
 use super::environment::{Given, raise_descriptor_limit};
+use super::panics::log_panics;
 use super::signals::Signals;
 use super::{exit, readiness, seams};
 use crate::config::{self, Loaded, LogConfig, Note, ServerConfig, Stop};
 use crate::logging::{Log, LogError};
-use crate::node::Node;
+use crate::node::{Node, StartError};
 
 /// Runs the program: a server, or `ctl`.
 pub fn run() -> ExitCode {
@@ -45,6 +46,7 @@ async fn logged(loaded: Result<Loaded, Stop>, given: &Given) -> ExitCode {
             Err(_) => return ExitCode::FAILURE,
         },
     };
+    log_panics();
     let code = match (loaded, opened) {
         (Err(stop), _) => refuse(stop, given),
         (Ok(loaded), Some(error)) => refuse(Stop::Invalid { error: error.to_string(), notes: loaded.notes }, given),
@@ -135,9 +137,12 @@ async fn serve(loaded: Loaded, given: &Given) -> ExitCode {
 }
 
 async fn start(config: ServerConfig) -> Result<Node, String> {
-    let seams = seams::production(&config.data_dir)
-        .map_err(|e| format!("--data-dir {}: {}", config.data_dir.display(), crate::tls::os_text(&e)))?;
-    Node::start(config, seams).await.map_err(|e| e.to_string())
+    let seams = seams::production(&config.data_dir);
+    let data_dir = config.data_dir.display().to_string();
+    Node::start(config, seams).await.map_err(|e| match e {
+        StartError::LogServer(_) | StartError::Store(_) | StartError::Stack(_) => format!("--data-dir {data_dir}: {e}"),
+        other => other.to_string(),
+    })
 }
 
 fn tell_systemd(given: &Given) {

@@ -1,6 +1,5 @@
 //! The production seams.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,12 +7,12 @@ use naxos_log_server::disk::RealDisk;
 use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker};
 
 /// Clock, generator, sockets, threads, and the files below `data_dir`.
-pub(super) fn production(data_dir: &Path) -> io::Result<Seams> {
-    Ok(Seams {
+pub(super) fn production(data_dir: &Path) -> Seams {
+    Seams {
         clock: Arc::new(BootClock),
         entropy: Arc::new(OsEntropy),
         net: Arc::new(SocketNet),
-        disk: Arc::new(RealDisk::new(data_dir)?),
+        disk: Arc::new(RealDisk::at(data_dir)),
         worker: Arc::new(ThreadWorker),
-    })
+    }
 }

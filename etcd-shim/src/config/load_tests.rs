@@ -74,10 +74,10 @@ fn the_flags_of_kubeadms_manifest_are_understood() {
     assert!(
         c.client_tls.client_cert_auth && c.peer_tls.client_cert_auth && c.feature_gates.enabled("InitialCorruptCheck")
     );
-    assert_eq!(
-        (c.watch_progress_notify_interval, c.ignored),
-        (Duration::from_secs(5), vec!["snapshot-count".to_owned()])
-    );
+    assert_eq!(c.watch_progress_notify_interval, Duration::from_secs(5));
+    let peer = ["listen-peer-urls", "peer-cert-file", "peer-client-cert-auth", "peer-key-file", "peer-trusted-ca-file"];
+    let without_effect: Vec<&str> = ["feature-gates"].into_iter().chain(peer).chain(["snapshot-count"]).collect();
+    assert_eq!(c.ignored, without_effect);
     let old = good(&["--experimental-initial-corrupt-check=true", "--experimental-watch-progress-notify-interval=5s"]);
     assert!(old.feature_gates.enabled("InitialCorruptCheck"));
     assert_eq!(old.watch_progress_notify_interval, Duration::from_secs(5));
@@ -205,6 +205,89 @@ fn flags_without_effect_are_listed() {
         "--vv",
     ]);
     assert_eq!(c.ignored, ["backend-batch-limit", "pre-vote", "snapshot-catchup-entries", "snapshot-count", "vv"]);
+}
+
+#[test]
+fn every_flag_without_effect_says_so_at_the_start_and_in_the_help() {
+    let help = help();
+    for flag in table::flags().filter(|f| f.kind != Kind::Dropped) {
+        let why = match flag.handling {
+            Handling::Ignored(why) => why,
+            Handling::Gate(_) => table_member::GATED,
+            _ => continue,
+        };
+        if let Handling::Ignored(_) = flag.handling {
+            assert!(help.contains(&format!("--{} '{}' (ignored)\n    No effect: {why}.", flag.name, flag.default)));
+        }
+        let value = match flag.name {
+            // Each of these comes with another one.
+            "peer-cert-file"
+            | "peer-key-file"
+            | "peer-client-cert-file"
+            | "peer-client-key-file"
+            | "client-cert-file"
+            | "client-key-file" => continue,
+            "feature-gates" => "CompactHashCheck=true",
+            "experimental-enable-lease-checkpoint-persist" => "false",
+            "initial-cluster-token" => "x",
+            _ => flag.default,
+        };
+        let loaded =
+            try_load(&[&format!("--{}={value}", flag.name)], &[]).unwrap_or_else(|e| panic!("{}: {e}", flag.name));
+        assert!(loaded.notes.contains(&Note::Ignored { flag: flag.name, why }), "--{}", flag.name);
+        assert!(loaded.config.ignored.iter().any(|n| n == flag.name));
+    }
+    // By its old name and by its variable as well.
+    let old =
+        try_load(&["--experimental-warning-apply-duration=1s"], &[("ETCD_GRPC_KEEPALIVE_MIN_TIME", "7s")]).unwrap();
+    assert_eq!(old.config.ignored, ["grpc-keepalive-min-time", "warning-apply-duration"]);
+}
+
+#[test]
+fn flags_that_are_used_are_read_outside_of_the_configuration() {
+    // What nothing reads must be in the table as ignored: this list is kept by hand against the code.
+    let used: Vec<&str> = table::flags().filter(|f| f.handling == Handling::Used).map(|f| f.name).collect();
+    let known = [
+        "name",
+        "data-dir",
+        "listen-client-urls",
+        "listen-client-http-urls",
+        "quota-backend-bytes",
+        "max-txn-ops",
+        "max-request-bytes",
+        "max-concurrent-streams",
+        "grpc-keepalive-interval",
+        "grpc-keepalive-timeout",
+        "election-timeout",
+        "advertise-client-urls",
+        "initial-advertise-peer-urls",
+        "initial-cluster",
+        "initial-cluster-state",
+        "initial-cluster-token",
+        "auto-compaction-mode",
+        "auto-compaction-retention",
+        "cert-file",
+        "key-file",
+        "trusted-ca-file",
+        "client-cert-auth",
+        "client-cert-allowed-hostname",
+        "cipher-suites",
+        "tls-min-version",
+        "tls-max-version",
+        "cors",
+        "host-whitelist",
+        "metrics",
+        "listen-metrics-urls",
+        "logger",
+        "log-level",
+        "log-format",
+        "log-outputs",
+        "warning-unary-request-duration",
+        "watch-progress-notify-interval",
+        "config-file",
+        "version",
+    ];
+    assert_eq!(used, known);
 }
 
 #[test]

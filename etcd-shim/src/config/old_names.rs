@@ -6,6 +6,7 @@ use super::flag::Handling;
 use super::note::Note;
 use super::settings::Settings;
 use super::table;
+use super::table_member::GATED;
 use super::value::parse_value;
 
 /// Moves the values of old names to the new ones and reads the feature gates.
@@ -68,6 +69,10 @@ pub(super) fn refuse_not_built(settings: &Settings, notes: &mut Vec<Note>) -> Re
             }
             Handling::Ignored(why) => {
                 notes.push(Note::Ignored { flag: flag.name, why });
+                ignored.push(flag.name.to_owned());
+            }
+            Handling::Gate(_) => {
+                notes.push(Note::Ignored { flag: flag.name, why: GATED });
                 ignored.push(flag.name.to_owned());
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! Flags about the cluster that a member belongs to.
 
 use super::flag::{Flag, Kind::*, ignored, not_built, used};
+use super::table_member::ALONE;
 
 const DISCOVERY: &str = "finding the other members through a discovery service";
 const WITH_DISCOVERY: &str = "it belongs to discovery, which is not there yet";
@@ -32,7 +33,7 @@ pub(super) const CLUSTERING: &[Flag] = &[
         "Whether the first start makes a cluster (new) or joins one (existing).",
     ),
     used("initial-cluster-token", Text, "etcd-cluster", "A text that sets clusters apart which have equal URLs."),
-    used("strict-reconfig-check", Bool, "true", "Refuse a change of members that would cost the quorum."),
+    ignored("strict-reconfig-check", Bool, "true", ALONE),
     used(
         "auto-compaction-mode",
         Text,

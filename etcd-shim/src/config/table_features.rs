@@ -1,8 +1,10 @@
 //! Flags about watching the server, its log, its single features, and the names that etcd 3.6 calls deprecated.
 
 use super::flag::{Flag, Kind::*, gate, ignored, not_built, renamed, used};
+use super::table_member::ALONE;
 
 const WITH_TRACING: &str = "it belongs to distributed tracing, which is not there yet";
+const COMPACTION_PACE: &str = "what a compaction drops is dropped at a pace of its own";
 const GONE: &str = "etcd dropped it long ago";
 
 /// The group "Monitoring".
@@ -41,7 +43,7 @@ pub(super) const LOGGING: &[Flag] = &[
         "log rotation is not there yet",
     ),
     used("warning-unary-request-duration", Duration, "0s", "A request that takes longer is logged. Default: 300ms."),
-    used("warning-apply-duration", Duration, "100ms", "An entry whose application takes longer is logged."),
+    ignored("warning-apply-duration", Duration, "100ms", "slow entries are not logged yet"),
 ];
 
 /// The group "Features".
@@ -52,21 +54,11 @@ pub(super) const FEATURES: &[Flag] = &[
         "0s",
         "Time between progress notifications on idle watches. Default: 10m.",
     ),
-    used("compaction-batch-limit", Int, "0", "Most revisions dropped in one step of a compaction. Default: 1000."),
-    used("compaction-sleep-interval", Duration, "0s", "Pause between two steps of a compaction. Default: 10ms."),
-    used("corrupt-check-time", Duration, "0s", "Time between two comparisons of the members' data; 0 for none."),
-    used(
-        "compact-hash-check-time",
-        Duration,
-        "1m0s",
-        "Time between two comparisons of the members' hashes at compacted revisions.",
-    ),
-    used(
-        "unsafe-no-fsync",
-        Bool,
-        "false",
-        "UNSAFE: answer before data is on disk. A power failure then loses acknowledged writes.",
-    ),
+    ignored("compaction-batch-limit", Int, "0", COMPACTION_PACE),
+    ignored("compaction-sleep-interval", Duration, "0s", COMPACTION_PACE),
+    ignored("corrupt-check-time", Duration, "0s", ALONE),
+    ignored("compact-hash-check-time", Duration, "1m0s", ALONE),
+    ignored("unsafe-no-fsync", Bool, "false", "every answer waits until its data is on disk"),
 ];
 
 /// The group "Old names".

@@ -3,6 +3,10 @@
 use super::flag::{Flag, Kind::*, ignored, not_built, used};
 
 const RAFT_TUNING: &str = "Naxos keeps its own log; there is no Raft log of data to tune";
+/// Why flags about other members do nothing.
+pub(super) const ALONE: &str = "a member is alone so far: it neither listens to others nor calls them";
+/// Why gates do nothing.
+pub(super) const GATED: &str = "none of the gated features is there yet; metrics show the gates";
 const BBOLT_TUNING: &str = "Naxos does not keep its data in bbolt";
 
 /// The group "Member".
@@ -22,7 +26,7 @@ pub(super) const MEMBER: &[Flag] = &[
         "Where to serve clients: http, https, unix or unixs URLs. gRPC and HTTP share each of them.",
     ),
     used("listen-client-http-urls", Urls, "", "Where to serve HTTP only; the client URLs then serve gRPC only."),
-    used("listen-peer-urls", Urls, "http://localhost:2380", "Where to serve the other members."),
+    ignored("listen-peer-urls", Urls, "http://localhost:2380", ALONE),
     used(
         "quota-backend-bytes",
         Int,
@@ -38,7 +42,7 @@ pub(super) const MEMBER: &[Flag] = &[
     used("max-txn-ops", Uint, "128", "Most operations in one transaction."),
     used("max-request-bytes", Uint, "1572864", "Largest request in bytes."),
     used("max-concurrent-streams", Uint32, "4294967295", "Most streams open at once on one HTTP/2 connection."),
-    used("grpc-keepalive-min-time", Duration, "5s", "Shortest time between two pings of a client."),
+    ignored("grpc-keepalive-min-time", Duration, "5s", "clients may ping as often as they like"),
     used(
         "grpc-keepalive-interval",
         Duration,
@@ -51,14 +55,14 @@ pub(super) const MEMBER: &[Flag] = &[
         "20s",
         "Time to wait for the answer to such a ping before the connection is closed; 0 for none.",
     ),
-    used("heartbeat-interval", Uint, "100", "Milliseconds between two heartbeats of the members."),
+    ignored("heartbeat-interval", Uint, "100", ALONE),
     used(
         "election-timeout",
         Uint,
         "1000",
-        "Milliseconds without a heartbeat before another member takes over; at least 5 heartbeats, at most 50000.",
+        "Milliseconds, 5 heartbeats to 50000: a lease lives at least 3/2 of it, a request at most 5 s and twice of it.",
     ),
-    used("feature-gates", Gates, "", "Features to switch, as Name=true or Name=false with commas between them."),
+    ignored("feature-gates", Gates, "", GATED),
     not_built("socket-reuse-port", Bool, "false", "SO_REUSEPORT on listeners"),
     ignored("socket-reuse-address", Bool, "false", "listeners always may bind an address in TIME_WAIT"),
     ignored("enable-grpc-gateway", Bool, "true", "the JSON gateway is not there yet"),

@@ -1,6 +1,9 @@
 //! Flags about TLS and about users.
 
 use super::flag::{Flag, Kind::*, ignored, not_built, used};
+use super::table_member::ALONE;
+
+const NO_USERS: &str = "there are no users and roles yet";
 
 /// The group "Security".
 pub(super) const SECURITY: &[Flag] = &[
@@ -14,34 +17,19 @@ pub(super) const SECURITY: &[Flag] = &[
     ),
     used("client-cert-auth", Bool, "false", "Refuse clients without a certificate that --trusted-ca-file signed."),
     used("client-cert-allowed-hostname", List, "", "Host names, one of which a client's certificate must hold."),
-    used(
-        "client-cert-file",
-        Text,
-        "",
-        "Certificate for connections that this member opens to itself and others. Default: --cert-file.",
-    ),
-    used("client-key-file", Text, "", "Private key of --client-cert-file."),
+    ignored("client-cert-file", Text, "", ALONE),
+    ignored("client-key-file", Text, "", ALONE),
     not_built("client-crl-file", Text, "", "a revocation list for client certificates"),
     not_built("auto-tls", Bool, "false", "TLS with certificates that the server makes itself"),
-    used("peer-cert-file", Text, "", "Certificate chain (PEM) shown to other members."),
-    used("peer-key-file", Text, "", "Private key (PEM) of --peer-cert-file."),
-    used("peer-trusted-ca-file", Text, "", "Certificate authorities (PEM) that sign the members' certificates."),
-    used(
-        "peer-client-cert-auth",
-        Bool,
-        "false",
-        "Refuse members without a certificate that --peer-trusted-ca-file signed.",
-    ),
-    used("peer-client-cert-file", Text, "", "Certificate for connections to other members. Default: --peer-cert-file."),
-    used("peer-client-key-file", Text, "", "Private key of --peer-client-cert-file."),
-    used("peer-cert-allowed-cn", List, "", "Common names, one of which a member's certificate must hold."),
-    used("peer-cert-allowed-hostname", List, "", "Host names, one of which a member's certificate must hold."),
-    used(
-        "peer-skip-client-san-verification",
-        Bool,
-        "false",
-        "Do not compare a member's address with the names in its certificate.",
-    ),
+    ignored("peer-cert-file", Text, "", ALONE),
+    ignored("peer-key-file", Text, "", ALONE),
+    ignored("peer-trusted-ca-file", Text, "", ALONE),
+    ignored("peer-client-cert-auth", Bool, "false", ALONE),
+    ignored("peer-client-cert-file", Text, "", ALONE),
+    ignored("peer-client-key-file", Text, "", ALONE),
+    ignored("peer-cert-allowed-cn", List, "", ALONE),
+    ignored("peer-cert-allowed-hostname", List, "", ALONE),
+    ignored("peer-skip-client-san-verification", Bool, "false", ALONE),
     not_built("peer-crl-file", Text, "", "a revocation list for the members' certificates"),
     not_built("peer-auto-tls", Bool, "false", "TLS with certificates that the server makes itself"),
     ignored("self-signed-cert-validity", Uint, "1", "the server makes no certificates yet"),
@@ -54,7 +42,7 @@ pub(super) const SECURITY: &[Flag] = &[
 
 /// The group "Auth".
 pub(super) const AUTH: &[Flag] = &[
-    used("auth-token", Text, "simple", "Kind of token for logged-in users: simple (jwt is not there yet)."),
-    used("bcrypt-cost", Uint, "10", "Work that one hash of a password takes, 4 to 31."),
-    used("auth-token-ttl", Uint, "300", "Seconds that a simple token lives."),
+    ignored("auth-token", Text, "simple", NO_USERS),
+    ignored("bcrypt-cost", Uint, "10", NO_USERS),
+    ignored("auth-token-ttl", Uint, "300", NO_USERS),
 ];

@@ -68,7 +68,7 @@ pub(super) enum Command {
     Chain,
     /// Seal the active loglet and continue on a new one, while clients go on.
     Reconfigure {
-        /// Kind of the new loglet: native or memory. Default: that of the active one.
+        /// Kind of the new loglet: native. Default: that of the active one.
         #[arg(long)]
         kind: Option<String>,
     },

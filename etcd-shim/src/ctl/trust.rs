@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, Error, RootCertStore};
 
 use super::CtlError;
 use super::arguments::Connection;
-use crate::tls::{authorities, certificates, private_key};
+use crate::tls::{TlsError, authorities, certificates, private_key, signatures_by};
 
 /// Whom to believe and what to show.
 pub(super) struct Trust {
@@ -27,7 +27,7 @@ impl Trust {
             .map_err(|e| fail(&e))?;
         let builder = match &connection.cacert {
             _ if connection.insecure_skip_tls_verify => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnyone(provider)))
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnyone { provider }))
             }
             Some(file) => builder.with_root_certificates(authorities(file).map_err(|e| fail(&e))?),
             None => builder.with_root_certificates(RootCertStore::empty()),
@@ -35,8 +35,10 @@ impl Trust {
         let mut tls = match (&connection.cert, &connection.key) {
             (Some(cert), Some(key)) => {
                 let chain = certificates(cert).map_err(|e| fail(&e))?;
-                let key = private_key(key).map_err(|e| fail(&e))?;
-                builder.with_client_auth_cert(chain, key).map_err(|e| fail(&e))?
+                let pair = builder.with_client_auth_cert(chain, private_key(key).map_err(|e| fail(&e))?);
+                pair.map_err(|e| {
+                    fail(&TlsError::Mismatch { cert: cert.clone(), key: key.clone(), reason: e.to_string() })
+                })?
             }
             (None, None) => builder.with_no_client_auth(),
             _ => return Err(CtlError::Arguments("--cert and --key come together, one of them is missing".to_owned())),
@@ -48,7 +50,9 @@ impl Trust {
 
 /// `--insecure-skip-tls-verify`.
 #[derive(Debug)]
-struct BelieveAnyone(Arc<CryptoProvider>);
+struct BelieveAnyone {
+    provider: Arc<CryptoProvider>,
+}
 
 impl ServerCertVerifier for BelieveAnyone {
     fn verify_server_cert(
@@ -62,25 +66,5 @@ impl ServerCertVerifier for BelieveAnyone {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    signatures_by!(provider);
 }

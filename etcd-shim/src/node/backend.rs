@@ -1,7 +1,7 @@
 //! What every service builds on: propose a command, read at the tail, answer in etcd's words.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use naxos_client::VirtualLog;
 use naxos_engines::batching::Reply;
@@ -16,6 +16,7 @@ use naxos_proto::seams::{Clock, Disk, Entropy, Instant};
 use tonic::Status;
 
 use super::cold_reader::ColdReader;
+use super::deadlines::Deadlines;
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
 use crate::config::ServerConfig;
@@ -32,6 +33,11 @@ const STORE: StoreId = StoreId(0);
 const QUOTA_BYTES: i64 = 2 << 30;
 /// What a request costs beside its bytes, towards `--max-request-bytes`: etcd's own envelope.
 const ENVELOPE_BYTES: usize = 16;
+
+/// The answer to a write that cannot be done, or may not have been.
+fn read_only(why: &str) -> Status {
+    Status::unavailable(format!("etcdserver: no write can be done: {why}"))
+}
 
 /// See the module.
 pub(crate) struct Backend {
@@ -51,11 +57,14 @@ pub(crate) struct Backend {
     pub(crate) defragmenter: Defragmenter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deadlines: Deadlines,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// For its free space alone.
     pub(crate) disk: Arc<dyn Disk>,
     /// Free bytes of the disk, as last asked; `u64::MAX` while unknown.
     pub(crate) free_bytes: AtomicU64,
+    /// Why no write can be done any more in this life of the process; set once.
+    pub(crate) read_only: OnceLock<String>,
     /// Below this many free bytes appends are refused.
     pub(crate) reserve_bytes: u64,
     pub(crate) boot: u64,
@@ -126,14 +135,24 @@ impl Backend {
     /// # Cancel safety
     /// The command may still be done.
     pub(crate) async fn propose(&self, port: &Arc<Port>, command: Command) -> Result<(Answer, i64), Status> {
+        if let Some(why) = self.read_only.get() {
+            return Err(read_only(why));
+        }
         let (waiter, reply) = Waiter::new(port);
         self.stack.propose(command.encode(STORE), waiter);
-        match reply.await {
+        let Some(reply) = self.deadlines.within(reply).await else { return Err(self.timed_out()) };
+        match reply {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(refused))) => Err(refused.into()),
             Ok(Err(failed)) => Err(self.failed(&failed)),
             Err(_) => Err(EtcdError::Stopped.into()),
         }
+    }
+
+    /// The log does not answer. The command may still be done.
+    fn timed_out(&self) -> Status {
+        self.metrics.server.proposals_failed.inc();
+        EtcdError::Timeout.into()
     }
 
     fn failed(&self, error: &ProposeError) -> Status {
@@ -144,6 +163,10 @@ impl Backend {
             ProposeError::Stopped => EtcdError::Stopped.into(),
             ProposeError::Unknown(why) => {
                 tracing::warn!(error = %why, "the outcome of a proposal is unknown");
+                if let Some(why) = self.unit.write_problem() {
+                    // For good: who comes later need not wait to be told.
+                    return read_only(self.read_only.get_or_init(|| why));
+                }
                 EtcdError::Timeout.into()
             }
         }
@@ -151,9 +174,10 @@ impl Backend {
 
     /// Waits until everything that was acknowledged before now is applied here.
     pub(crate) async fn linearize(&self, gate: &ReadGate) -> Result<(), Status> {
-        match gate.sync().await {
-            Ok(_) => Ok(()),
-            Err(e) => {
+        match self.deadlines.within(gate.sync()).await {
+            Some(Ok(_)) => Ok(()),
+            None => Err(EtcdError::Timeout.into()),
+            Some(Err(e)) => {
                 tracing::warn!(error = %e, "a linearizable read found no tail");
                 Err(EtcdError::NoLeader.into())
             }

@@ -2,11 +2,13 @@
 //!
 //! - [`start`]: opens the parts in their order; [`peers`]: who plays which role in this process
 //! - [`backend`]: what services build on; [`listener`]: tells the parts what was applied
-//! - [`lease_keeper`], [`upkeep`]: what happens by the clock; [`cold_reader`]: reads that may wait for a disk
+//! - [`lease_keeper`], [`upkeep`]: what happens by the clock; [`cold_reader`]: reads that may wait for a disk;
+//!   [`deadlines`]: requests that wait too long
 //! - [`ids`], [`health`], [`gauges`]: who it is and how it is
 
 pub(crate) mod backend;
 pub(crate) mod cold_reader;
+pub(crate) mod deadlines;
 mod gauges;
 mod health;
 mod ids;

@@ -1,17 +1,17 @@
 //! Starts a node, part by part: ports bound, storage unit, register, log, store, stack, then services.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, ReconfigureError, VirtualLog, VirtualLogConfig};
 use naxos_engines::LocalStore;
-use naxos_engines::local_store::StoreError;
+use naxos_engines::local_store::{StoreError, StoreExpected};
 use naxos_engines::reply_port::ReplyPort;
 use naxos_engines::stack::{Stack, StackConfig, StackError};
 use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
-use naxos_log_server::{LogServer, LogServerConfig, OpenError};
+use naxos_log_server::{FoundJournal, LogServer, LogServerConfig, OpenError};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::ids::{Incarnation, LogId, StoreId};
@@ -23,12 +23,13 @@ use tokio_util::sync::CancellationToken;
 use super::Node;
 use super::backend::Backend;
 use super::cold_reader::ColdReader;
+use super::deadlines::Deadlines;
 use super::health::NodeHealth;
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
 use super::peers::Peers;
 use super::{gauges, ids, upkeep};
-use crate::config::ServerConfig;
+use crate::config::{ClusterState, ServerConfig};
 use crate::http::{HttpState, router};
 use crate::metrics::Metrics;
 use crate::port::{BoundPort, GrpcRoutes, PortConfig, PortError};
@@ -65,6 +66,12 @@ pub enum StartError {
     /// The stack does not start.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// Joining is not there yet.
+    #[error(
+        "--initial-cluster-state=existing: joining a cluster is not built yet, expected new for a data directory that \
+         holds nothing"
+    )]
+    Join,
     /// A first command was not done.
     #[error("the node cannot announce itself: {0}")]
     Announce(String),
@@ -98,7 +105,12 @@ impl Node {
         let member_id = ids::member_id(&config.advertise_peer_urls, &config.cluster.token);
         let log_id = LogId(cluster_id);
         let reserve_bytes = unit.reserve_bytes;
-        let (log_server, meta, log) = open_log(&seams, unit, log_id, &metrics, &running).await?;
+        refuse_to_join(&config, &seams).await?;
+        let found = find_journal(&seams, unit, log_id, &metrics).await?;
+        let expected = StoreExpected { storage: found.storage_id(), required: found.was_trimmed() };
+        let (disk, clock) = (Arc::clone(&seams.disk), Arc::clone(&seams.clock));
+        let local_store = LocalStore::open_expected(disk, clock, expected).await?;
+        let (log_server, meta, log) = open_log(&seams, found, log_id, &running).await?;
         let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
 
         let parts = Parts {
@@ -113,23 +125,42 @@ impl Node {
             incarnation,
             reserve_bytes,
         };
-        parts.start(bound, log_server, meta, log, log_id).await
+        parts.start(bound, local_store, log_server, meta, log, log_id).await
     }
+}
+
+/// A member that shall join others must not begin a cluster of its own instead.
+async fn refuse_to_join(config: &ServerConfig, seams: &Seams) -> Result<(), StartError> {
+    let empty = seams.disk.list("").await.is_ok_and(|names| names.is_empty());
+    let missing = seams.disk.list("").await.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+    match config.cluster.state {
+        ClusterState::Existing if empty || missing => Err(StartError::Join),
+        _ => Ok(()),
+    }
+}
+
+/// The data directory, read and found good; nothing is written yet.
+async fn find_journal(
+    seams: &Seams,
+    unit: LogServerConfig,
+    log: LogId,
+    metrics: &Arc<Metrics>,
+) -> Result<FoundJournal, OpenError> {
+    let observed = Arc::clone(metrics);
+    let on_sync: naxos_log_server::SyncObserver =
+        Arc::new(move |took: Duration| observed.disk.wal_fsync.observe(took.as_secs_f64()));
+    let unit = LogServerConfig { log: Some(log), on_sync: Some(on_sync), ..unit };
+    FoundJournal::read(seams.clone(), unit).await
 }
 
 /// The storage unit, the register and the log over both.
 async fn open_log(
     seams: &Seams,
-    unit: LogServerConfig,
+    found: FoundJournal,
     log: LogId,
-    metrics: &Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<(LogServer, Arc<MetaReplica>, Arc<VirtualLog>), StartError> {
-    let observed = Arc::clone(metrics);
-    let on_sync: naxos_log_server::SyncObserver =
-        Arc::new(move |took: Duration| observed.disk.wal_fsync.observe(took.as_secs_f64()));
-    let unit = LogServerConfig { log: Some(log), on_sync: Some(on_sync), ..unit };
-    let log_server = LogServer::open(seams.clone(), unit, stop.child_token()).await?;
+    let log_server = found.start(stop.child_token()).await?;
     let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
     let meta_config = MetaConfig::alone(incarnation.storage);
     let meta = MetaReplica::start(&log_server, seams, meta_config, Arc::new(NoPeers), stop.child_token()).await?;
@@ -168,13 +199,13 @@ impl Parts {
     async fn start(
         self,
         bound: BoundPort,
+        local_store: LocalStore,
         log_server: LogServer,
         meta: Arc<MetaReplica>,
         log: Arc<VirtualLog>,
         log_id: LogId,
     ) -> Result<Node, StartError> {
-        let Seams { clock, worker, disk, .. } = self.seams.clone();
-        let local_store = LocalStore::open(disk, Arc::clone(&clock)).await?;
+        let Seams { clock, worker, .. } = self.seams.clone();
         let reader = local_store.reader();
         let store = SharedStore::rebuild(StoreId(0), &reader, self.config.limits.resident_bytes);
         let revision = store.read().revision;
@@ -235,9 +266,11 @@ impl Parts {
             defragmenter,
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&clock),
+            deadlines: Deadlines::new(self.config.election_timeout),
             entropy: Arc::clone(&self.seams.entropy),
             disk: Arc::clone(&self.seams.disk),
             free_bytes: AtomicU64::new(u64::MAX),
+            read_only: OnceLock::new(),
             reserve_bytes: self.reserve_bytes,
             boot: self.incarnation.boot.0,
             started: clock.now(),

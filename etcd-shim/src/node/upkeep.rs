@@ -40,6 +40,7 @@ pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
             keep_leases(&backend, &port),
             compact(&backend, &port),
             watch_disk(&backend),
+            backend.deadlines.run(&*backend.clock),
         );
     };
     tokio::select! {

@@ -18,6 +18,7 @@ mod dispatch;
 mod error;
 mod grpc_routes;
 mod handoff;
+mod message_limit;
 mod peer;
 #[expect(clippy::module_inception, reason = "the type of this name lives here")]
 mod port;
@@ -27,6 +28,7 @@ mod socket;
 pub use config::{ListenerConfig, PortConfig, Traffic};
 pub use error::PortError;
 pub use grpc_routes::{GrpcFuture, GrpcRoutes};
+pub(crate) use message_limit::in_words_of_grpc_go;
 pub use peer::Peer;
 pub use port::{BoundPort, GrpcFactory, HttpFactory, Port};
 

@@ -8,6 +8,7 @@ use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 
 use super::Desk;
 use crate::metrics::Method;
+use crate::port::in_words_of_grpc_go;
 use crate::state::{Answer, Command, EtcdError};
 
 /// Longest time-to-live that etcd grants, in seconds.
@@ -100,7 +101,17 @@ impl LeaseService {
                 () = answers.closed() => return Code::Cancelled,
                 request = requests.next() => request,
             };
-            let Some(Ok(request)) = request else { return Code::Ok };
+            let request = match request {
+                Some(Ok(request)) => request,
+                Some(Err(broken)) => {
+                    let broken = in_words_of_grpc_go(broken);
+                    let code = broken.code();
+                    // Who broke it off does not wait for the answer.
+                    let _ = answers.try_send(Err(broken));
+                    return code;
+                }
+                None => return Code::Ok,
+            };
             let answer = self.keep_alive(request.id).await;
             let failed = answer.as_ref().err().map(Status::code);
             if answers.send(answer).await.is_err() {

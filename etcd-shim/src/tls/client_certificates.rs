@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CertificateError, DistinguishedName, Error};
 
 use super::error::TlsError;
 use super::files;
+use super::signatures::signatures_by;
 
 /// The verifier for `authority` and the allowed host names.
 pub(super) fn verifier(
@@ -21,17 +21,18 @@ pub(super) fn verifier(
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let roots = Arc::new(files::authorities(authority)?);
-    let inner =
-        WebPkiClientVerifier::builder_with_provider(roots, provider).build().map_err(|e| TlsError::Content {
+    let inner = WebPkiClientVerifier::builder_with_provider(roots, provider.clone()).build().map_err(|e| {
+        TlsError::Content {
             path: authority.to_owned(),
             expected: "X.509 certificates of authorities",
             found: e.to_string(),
-        })?;
+        }
+    })?;
     if allowed.is_empty() {
         return Ok(inner);
     }
     let names = allowed.iter().map(|n| ServerName::try_from(n.clone()).map_err(|_| TlsError::HostName(n.clone())));
-    Ok(Arc::new(AllowedNames { inner, names: names.collect::<Result<_, _>>()? }))
+    Ok(Arc::new(AllowedNames { inner, names: names.collect::<Result<_, _>>()?, provider }))
 }
 
 /// Adds the check of names to rustls's own.
@@ -39,6 +40,7 @@ pub(super) fn verifier(
 struct AllowedNames {
     inner: Arc<dyn ClientCertVerifier>,
     names: Vec<ServerName<'static>>,
+    provider: Arc<CryptoProvider>,
 }
 
 impl ClientCertVerifier for AllowedNames {
@@ -60,25 +62,5 @@ impl ClientCertVerifier for AllowedNames {
         Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
+    signatures_by!(provider);
 }

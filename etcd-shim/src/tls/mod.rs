@@ -8,10 +8,12 @@ mod error;
 mod files;
 mod reloading;
 mod server;
+mod signatures;
 
 pub use error::{TlsError, os_text};
 pub(crate) use files::{authorities, certificates, private_key};
 pub use server::server_config;
+pub(crate) use signatures::signatures_by;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -17,6 +17,7 @@ use tonic::{Status, Streaming};
 use super::hub::{Hub, WatcherId};
 use super::ranges::KeyRange;
 use super::watcher::{Selection, Watcher};
+use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
 
 /// Answers that may wait for the client to read; then its watchers read history.
@@ -75,7 +76,15 @@ impl Stream {
                 () = self.outlet.closed() => return,
                 request = inbound.next() => request,
             };
-            let Some(Ok(request)) = request else { return };
+            let request = match request {
+                Some(Ok(request)) => request,
+                Some(Err(broken)) => {
+                    // Who broke it off does not wait for the answer.
+                    let _ = self.outlet.try_send(Err(in_words_of_grpc_go(broken)));
+                    return;
+                }
+                None => return,
+            };
             let answered = match request.request_union {
                 Some(RequestUnion::CreateRequest(r)) => self.create(r).await,
                 Some(RequestUnion::CancelRequest(r)) => self.cancel(r.watch_id).await,

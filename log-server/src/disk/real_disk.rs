@@ -25,9 +25,14 @@ pub struct RealDisk {
 impl RealDisk {
     /// The directory `root`, made with mode 0700 if it is missing.
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
-        let root = root.into();
-        fs::DirBuilder::new().recursive(true).mode(DIR_MODE).create(&root)?;
-        Ok(Self { root })
+        let disk = Self::at(root);
+        fs::DirBuilder::new().recursive(true).mode(DIR_MODE).create(&disk.root)?;
+        Ok(disk)
+    }
+
+    /// The directory `root`, which `create_dir("")` makes if it is missing.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
     }
 
     /// The directory.

@@ -65,12 +65,6 @@ impl Unit {
         self.status.usage()
     }
 
-    /// Folds tombstones: ids of `log` with an ordinal below `ordinal` answer `Dropped` for ever. The caller answers for
-    /// it that no chain names a lower ordinal.
-    pub fn raise_floor(&self, log: LogId, ordinal: u64) -> BoxFuture<'_, Result<(), UnitError>> {
-        self.call(|done| Command::Floor(log, ordinal, done))
-    }
-
     /// Makes changes of the MetaStore's raft log durable, in the order of the calls.
     pub(crate) fn raft(&self, changes: Vec<RaftChange>, done: Completion<Result<(), UnitError>>) {
         let command = Command::Raft(changes, done);
@@ -169,5 +163,9 @@ impl StorageUnit for Unit {
 
     fn drop_loglet(&self, loglet: LogletId) -> BoxFuture<'_, Result<(), UnitError>> {
         self.call(|done| Command::Drop(loglet, done))
+    }
+
+    fn raise_floor(&self, log: LogId, ordinal: u64) -> BoxFuture<'_, Result<(), UnitError>> {
+        self.call(|done| Command::Floor(log, ordinal, done))
     }
 }

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 use crate::completion::Completion;
-use crate::ids::{Incarnation, LogletId, Offset, StorageId};
+use crate::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 
 /// Whether a loglet's cells on a unit may have gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +210,10 @@ pub trait StorageUnit: Send + Sync {
 
     /// Frees the loglet and leaves a tombstone: its id answers [`UnitError::Dropped`] for ever.
     fn drop_loglet(&self, loglet: LogletId) -> BoxFuture<'_, Result<(), UnitError>>;
+
+    /// Folds tombstones: ids of `log` with an ordinal below `ordinal` answer [`UnitError::Dropped`] for ever, whether they
+    /// were opened here or not. A floor never falls. The caller answers for it that no chain names a lower ordinal.
+    fn raise_floor(&self, log: LogId, ordinal: u64) -> BoxFuture<'_, Result<(), UnitError>>;
 }
 
 /// Finds the units that a chain names.

@@ -84,6 +84,7 @@ pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
     junk_fills_what_is_empty(unit, clock).await;
     rule_5_a_seal_is_ordered_against_stores_in_flight(unit, clock).await;
     rule_5_a_dropped_loglet_stays_sealed(unit, clock).await;
+    rule_5_a_floor_seals_what_lies_below_it(unit).await;
     trimming_forgets(unit, clock).await;
     answers_come_in_the_order_of_the_calls(unit, clock).await;
     reads_stop_early_but_answer_a_cell(unit, clock).await;
@@ -210,6 +211,27 @@ async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dy
     let never = LogletId { nonce: 1, ..case.id };
     assert_eq!(unit.drop_loglet(never).await, Ok(()));
     assert_eq!(unit.tail(never).await, Err(UnitError::Dropped(never)));
+}
+
+async fn rule_5_a_floor_seals_what_lies_below_it(unit: &dyn StorageUnit) {
+    let params = UnitParams { shape: Shape::Contiguous, incarnation: OWNER };
+    let id = |log, ordinal, nonce| LogletId { log: LogId(log), ordinal, nonce };
+    let (old, orphan, lowest) = (id(10, 3, 1), id(10, 5, 2), id(10, 5, 1));
+    for opened in [old, orphan, lowest, id(11, 3, 1)] {
+        assert_eq!(unit.open(opened, params).await, Ok(()));
+    }
+    assert_eq!(unit.drop_loglet(id(10, 4, 9)).await, Ok(()));
+    for floor in [5, 2] {
+        assert_eq!(unit.raise_floor(LogId(10), floor).await, Ok(()), "a floor never falls");
+        // Those that were opened, dropped, or never heard of.
+        for below in [old, id(10, 4, 9), id(10, 4, 1), id(10, 0, 0)] {
+            assert_eq!(unit.tail(below).await, Err(UnitError::Dropped(below)));
+            assert_eq!(unit.open(below, params).await, Err(UnitError::Dropped(below)));
+        }
+        for above in [orphan, lowest, id(11, 3, 1)] {
+            assert_eq!(unit.tail(above).await.map(|t| t.sealed), Ok(false), "{above} is not below the floor");
+        }
+    }
 }
 
 async fn trimming_forgets(unit: &dyn StorageUnit, clock: &dyn Clock) {

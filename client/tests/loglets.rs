@@ -1,0 +1,169 @@
+//! The suite of loglets, run by every kind of them.
+
+mod suite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_client::loglets::{MemoryProvider, NativeProvider};
+use naxos_client::{Liveness, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
+use naxos_log_server::{LogServer, LogServerConfig};
+use naxos_proto::chain::LogletKind;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{
+    Cell, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitDirectory, UnitError, UnitParams,
+};
+use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, StorageId};
+use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
+use naxos_proto::seams::{Seams, SocketNet};
+use naxos_sequencer::NativeSequencer;
+use suite::Subject;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone)]
+struct Units(Vec<Arc<dyn StorageUnit>>);
+
+impl UnitDirectory for Units {
+    fn unit(&self, storage: StorageId) -> Option<Arc<dyn StorageUnit>> {
+        self.0.iter().find(|u| u.storage_id() == storage).cloned()
+    }
+}
+
+struct OneSequencer(Arc<NativeSequencer>);
+
+impl SequencerDirectory for OneSequencer {
+    fn sequencer(&self, incarnation: Incarnation) -> Option<Arc<dyn Sequencer>> {
+        (self.0.incarnation() == incarnation).then(|| self.0.clone() as Arc<dyn Sequencer>)
+    }
+}
+
+async fn server(seed: u64) -> LogServer {
+    let seams = Seams {
+        clock: Arc::new(SimClock::new(Duration::from_secs(1_700_000_000))),
+        entropy: Arc::new(SeededEntropy::new(seed)),
+        net: Arc::new(SocketNet),
+        disk: Drive::new(seed).mount(),
+        worker: Arc::new(TaskWorker),
+    };
+    let config = LogServerConfig { segment_bytes: 64 << 10, reserve_bytes: 0, ..LogServerConfig::default() };
+    LogServer::open(seams, config, CancellationToken::new()).await.unwrap()
+}
+
+fn simulate(body: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, body);
+}
+
+/// Units and a sequencer over them, in one process.
+struct Rig {
+    servers: Vec<LogServer>,
+    units: Units,
+    provider: Arc<NativeProvider>,
+    alive: Liveness,
+}
+
+impl Rig {
+    async fn new(count: u64) -> Rig {
+        let mut servers = Vec::new();
+        for seed in 1..=count {
+            servers.push(server(seed).await);
+        }
+        let units = Units(servers.iter().map(|s| s.unit().clone() as Arc<dyn StorageUnit>).collect());
+        let incarnation = Incarnation { storage: StorageId(5), boot: Boot(2) };
+        let sequencer = Arc::new(NativeSequencer::new(incarnation, Arc::new(units.clone())));
+        let provider = NativeProvider::new(Arc::new(OneSequencer(sequencer)), Arc::new(units.clone()));
+        let mut storages: Vec<StorageId> = units.0.iter().map(|u| u.storage_id()).collect();
+        storages.sort();
+        let alive = Liveness { sequencers: vec![incarnation], units: storages };
+        Rig { servers, units, provider: Arc::new(provider), alive }
+    }
+
+    async fn stop(self) {
+        for server in self.servers {
+            server.shutdown().await.unwrap();
+        }
+    }
+}
+
+fn native(count: u64) {
+    simulate(async {
+        let rig = Rig::new(count).await;
+        let subject = Subject { provider: rig.provider.clone(), alive: rig.alive.clone() };
+        suite::loglet(&subject).await;
+        // The floor that the last case raised is on every unit.
+        let below = LogletId { log: LogId(7), ordinal: 8, nonce: 0 };
+        for unit in &rig.units.0 {
+            assert_eq!(unit.tail(below).await, Err(UnitError::Dropped(below)));
+        }
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn the_memory_loglet_passes_the_suite() {
+    let sequencers = vec![Incarnation { storage: StorageId(5), boot: Boot(2) }];
+    let alive = Liveness { sequencers, units: vec![StorageId(1)] };
+    simulate(suite::loglet(&Subject { provider: Arc::new(MemoryProvider::default()), alive }));
+}
+
+#[test]
+fn the_native_loglet_on_one_unit_passes_the_suite() {
+    native(1);
+}
+
+#[test]
+fn the_native_loglet_on_three_units_passes_the_suite() {
+    native(3);
+}
+
+#[test]
+fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
+    simulate(async {
+        let rig = Rig::new(1).await;
+        let unit = &rig.units.0[0];
+        let params = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
+        let id = |ordinal, nonce| LogletId { log: LogId(7), ordinal, nonce };
+        // Losers of races: of an ordinal that will be trimmed, of the lowest that stays, and of one above.
+        let orphans = [id(2, 1), id(4, 1), id(5, 1)];
+        for orphan in orphans {
+            unit.open(orphan, params).await.unwrap();
+        }
+        let config =
+            VirtualLogConfig { log: LogId(7), kind: LogletKind::Native, takeover_after: Duration::from_millis(20) };
+        let alive = rig.alive.clone();
+        let log = VirtualLog::open(
+            config,
+            Arc::new(MemoryMetaStore::default()),
+            vec![rig.provider.clone()],
+            Box::new(move || alive.clone()),
+            Arc::new(SimClock::new(Duration::ZERO)),
+            Arc::new(SeededEntropy::new(9)),
+        )
+        .await
+        .unwrap();
+        let append = async || {
+            let (done, outcome) = Completion::channel();
+            log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            outcome.await.unwrap().unwrap()
+        };
+        for lsn in 0..5 {
+            assert_eq!(append().await, Lsn(lsn));
+            log.reconfigure(None).await.unwrap();
+        }
+        // Ordinals 1 to 5 hold one entry each, 6 is open: a trim up to 3 leaves 4 as the lowest.
+        log.trim(Lsn(3)).await.unwrap();
+        let named: Vec<LogletId> = log.chain().1.segments.iter().map(|s| s.params.id).collect();
+        assert_eq!(named.iter().map(|i| i.ordinal).collect::<Vec<_>>(), [4, 5, 6]);
+        for below in [orphans[0], id(1, 9), id(3, 0)] {
+            assert_eq!(unit.tail(below).await, Err(UnitError::Dropped(below)));
+        }
+        for above in named.iter().chain(&orphans[1..]) {
+            assert!(unit.tail(*above).await.is_ok(), "{above} is not below the floor");
+        }
+        assert_eq!(append().await, Lsn(5));
+        // An entry in the middle of a segment moves no floor.
+        log.trim(Lsn(3)).await.unwrap();
+        assert!(unit.tail(orphans[1]).await.is_ok());
+        rig.stop().await;
+    });
+}

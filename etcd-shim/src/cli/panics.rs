@@ -1,0 +1,23 @@
+//! A panic as a line of the log: readers of the log expect JSON from the first line to the last.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::PanicHookInfo;
+
+use naxos_engines::local_store::catches_panics;
+
+/// From here on panics go to the log.
+pub(super) fn log_panics() {
+    std::panic::set_hook(Box::new(log));
+}
+
+fn log(info: &PanicHookInfo<'_>) {
+    if catches_panics() {
+        return;
+    }
+    let text = info.payload_as_str().unwrap_or("a payload that is no text");
+    let location = info.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current().name().unwrap_or_default().to_owned();
+    let trace = Backtrace::capture();
+    let trace = if trace.status() == BacktraceStatus::Captured { trace.to_string() } else { String::new() };
+    tracing::error!(thread, location, text, trace, "panicked: this is a bug, please report it");
+}

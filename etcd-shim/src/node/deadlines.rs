@@ -1,0 +1,89 @@
+//! When a request that waits for the log is given up: after etcd's time, 5 s and twice the election time-out.
+//!
+//! A timer per request would cost more than the rest of its wait. So one task ticks, and only who waits at a tick looks
+//! at its own deadline; whoever is answered between two ticks has paid for one entry in a list.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use naxos_proto::seams::Clock;
+use tokio::sync::Notify;
+
+/// Between two looks at what waits.
+const TICK: Duration = Duration::from_millis(250);
+/// etcd's time for a request beside the two elections that may come between.
+const REQUEST_MAX: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(crate) struct Deadlines {
+    ticked: Notify,
+    ticks: AtomicU64,
+    /// A request that has seen as many ticks is given up.
+    ticks_max: u64,
+}
+
+impl Deadlines {
+    /// For nodes with this election time-out.
+    pub(crate) fn new(election_timeout: Duration) -> Self {
+        let limit = REQUEST_MAX + 2 * election_timeout;
+        // The first tick may come at once, so one more.
+        let ticks_max = u64::try_from(limit.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX - 1) + 1;
+        Self { ticked: Notify::new(), ticks: AtomicU64::new(0), ticks_max }
+    }
+
+    /// Ticks. Without it nothing is ever given up.
+    pub(crate) async fn run(&self, clock: &dyn Clock) {
+        loop {
+            clock.sleep(TICK).await;
+            self.ticks.fetch_add(1, Ordering::Relaxed);
+            self.ticked.notify_waiters();
+        }
+    }
+
+    /// What `work` answers, or none in time.
+    /// # Cancel safety
+    /// That of `work`; it is dropped when its time is over.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        let end = self.ticks.load(Ordering::Relaxed).saturating_add(self.ticks_max);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                () = self.ticked.notified() => {
+                    if self.ticks.load(Ordering::Relaxed) >= end {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::seams::sim::SimClock;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_hangs_is_given_up_after_etcds_time_and_what_answers_is_not() {
+        let clock = SimClock::new(Duration::ZERO);
+        let deadlines = Deadlines::new(Duration::from_secs(1));
+        let began = clock.now();
+        let slow = async {
+            clock.sleep(Duration::from_millis(6_900)).await;
+            7
+        };
+        tokio::select! {
+            () = deadlines.run(&clock) => {}
+            done = futures::future::join(deadlines.within(slow), deadlines.within(std::future::pending::<()>())) => {
+                assert_eq!(done, (Some(7), None));
+            }
+        }
+        let took = clock.now().since(began);
+        assert!((Duration::from_secs(7)..Duration::from_millis(7_500)).contains(&took), "{took:?}");
+    }
+}

@@ -1,0 +1,202 @@
+//! The program in a process of its own, and what its data directory holds.
+#![expect(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
+use naxos_proto::seams::{BootClock, Clock, ThreadWorker, start};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+/// Bad input must be refused within this time.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(20);
+/// A server must say what it is waited for within this time.
+const LINE_LIMIT: Duration = Duration::from_secs(60);
+/// Lines that wait for the test.
+const LINES_MAX: usize = 65_536;
+
+/// Free ports on every start; the name of a client URL is never used.
+pub const ANYWHERE: [&str; 3] = [
+    "--listen-client-urls=http://127.0.0.1:0",
+    "--advertise-client-urls=http://127.0.0.1:1",
+    "--listen-peer-urls=http://127.0.0.1:0",
+];
+
+/// The program with nothing but PATH in its environment, in a directory of its own.
+pub fn program(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_naxos"));
+    command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub err: String,
+}
+
+/// Runs the program in `dir` to its end, which must come soon and without a panic.
+pub fn run(dir: &Path, words: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut child = program(dir).args(words).envs(variables.iter().copied()).spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let (tx, rx) = sync_channel(1);
+    let read = async move {
+        let mut text = Vec::new();
+        stderr.read_to_end(&mut text).unwrap();
+        // The test may have given up.
+        let _ = tx.send(String::from_utf8_lossy(&text).into_owned());
+    };
+    drop(start(&ThreadWorker, "stderr", CancellationToken::new(), |_| read));
+    let received = rx.recv_timeout(REFUSAL_LIMIT);
+    // It has ended already when the test goes well.
+    let _ = child.kill();
+    let code = child.wait().unwrap().code();
+    let err = received.unwrap_or_else(|_| panic!("{words:?} {variables:?} does not end"));
+    assert!(!err.contains("panicked"), "{words:?} {variables:?}: {err}");
+    Ended { code, err }
+}
+
+/// The names of all files below `dir`, with their lengths and checksums.
+pub fn contents(dir: &Path) -> BTreeMap<PathBuf, (u64, u32)> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(dir).unwrap().to_owned();
+            if path.is_dir() {
+                found.insert(name, (0, 0));
+                folders.push(path);
+            } else {
+                let bytes = std::fs::read(&path).unwrap();
+                found.insert(name, (bytes.len() as u64, crc32c::crc32c(&bytes)));
+            }
+        }
+    }
+    found
+}
+
+/// A running server.
+pub struct Server {
+    pub child: Child,
+    lines: Receiver<serde_json::Value>,
+    pub seen: Vec<serde_json::Value>,
+}
+
+impl Server {
+    /// Starts it; its lines must be JSON.
+    pub fn start(dir: &Path, words: &[&str]) -> Server {
+        let mut child = program(dir).args(words).spawn().unwrap();
+        let lines = read_lines(child.stderr.take().unwrap());
+        Server { child, lines, seen: Vec::new() }
+    }
+
+    /// Starts it on free ports and waits until it serves; the address of its client port comes with it.
+    pub fn serving(dir: &Path, more: &[&str]) -> (Server, String) {
+        let words: Vec<&str> = ANYWHERE.iter().chain(more).copied().collect();
+        let mut server = Server::start(dir, &words);
+        let line = server.wait_for("serving client traffic insecurely; this is strongly discouraged!");
+        server.wait_for("ready to serve client requests");
+        let address = line["address"].as_str().unwrap().to_owned();
+        (server, address)
+    }
+
+    /// Reads the log up to a line with this message.
+    pub fn wait_for(&mut self, message: &str) -> serde_json::Value {
+        let deadline = BootClock.now().after(LINE_LIMIT);
+        loop {
+            let left = deadline.since(BootClock.now());
+            let line = self.lines.recv_timeout(left);
+            let line = line.unwrap_or_else(|_| panic!("{message} never came: {:?}", self.seen));
+            self.seen.push(line.clone());
+            if line["msg"] == message {
+                return line;
+            }
+        }
+    }
+
+    /// Why it ended before it served; none when it serves.
+    pub fn refusal(&mut self) -> Option<String> {
+        let deadline = BootClock.now().after(LINE_LIMIT);
+        loop {
+            match self.lines.recv_timeout(deadline.since(BootClock.now())) {
+                Ok(line) if line["msg"] == "ready to serve client requests" => return None,
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("neither refused nor serving: {:?}", self.seen),
+            }
+        }
+        assert_eq!(self.child.wait().unwrap().code(), Some(1), "{:?}", self.seen);
+        Some(self.log())
+    }
+
+    /// Everything it has written so far.
+    pub fn log(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().map(|l| format!("{l}\n")).collect()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGTERM, and its exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
+        self.wait_for("closed etcd server");
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A thread that reads to the end, so that the program never waits for the test. It ends with the program.
+fn read_lines(stderr: ChildStderr) -> Receiver<serde_json::Value> {
+    let (tx, lines) = sync_channel(LINES_MAX);
+    let body = async move {
+        for line in BufReader::new(stderr).lines() {
+            let line = line.unwrap();
+            let line = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line}: {e}"));
+            if tx.send(line).is_err() {
+                return;
+            }
+        }
+    };
+    drop(start(&ThreadWorker, "stderr", CancellationToken::new(), |_| body));
+    lines
+}
+
+/// A client of the server at `address`, with its own idea of how long a message may be.
+pub fn kv(address: &str) -> KvClient<Channel> {
+    let endpoint = Endpoint::new(format!("http://{address}")).unwrap();
+    KvClient::new(endpoint.connect_lazy()).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
+}
+
+/// Runs `body` on this thread.
+pub fn block_on<T>(body: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body)
+}
+
+/// The answer of the server at `address` to a GET, headers and all.
+pub fn get(address: &str, path: &str) -> String {
+    let mut io = std::net::TcpStream::connect(address).unwrap();
+    io.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).unwrap();
+    answer
+}

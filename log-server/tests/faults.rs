@@ -57,6 +57,42 @@ fn a_full_disk_refuses_stores_and_trimming_makes_room() {
 }
 
 #[test]
+fn metadata_without_room_for_a_segment_is_refused_and_the_committer_does_not_spin() {
+    const STEPS: u32 = 100_000;
+    let drive = Drive::new(1);
+    simulate(async {
+        let server = open(&drive).await.unwrap();
+        let unit = server.unit();
+        unit.open(id(1), params()).await.unwrap();
+        unit.open(id(2), params()).await.unwrap();
+        store(unit, request(id(2), 0, &[payload(0, 10)], 0)).await.unwrap();
+        // The first segment is live for good, one spare is ready, and nothing can be made after it.
+        sim_seams(&drive, 1).clock.sleep(Duration::from_secs(3)).await;
+        drive.set_capacity(Some(drive.used()));
+        let spin = || async {
+            for _ in 0..STEPS {
+                tokio::task::yield_now().await;
+            }
+        };
+        let mut at = 1;
+        let refused = loop {
+            assert!(at < 10_000, "the disk never fills");
+            let trimmed = tokio::select! {
+                biased;
+                trimmed = unit.trim(id(1), Offset(at)) => trimmed,
+                () = spin() => panic!("the committer spins"),
+            };
+            match trimmed {
+                Ok(()) => at += 1,
+                Err(refused) => break refused,
+            }
+        };
+        assert!(matches!(refused, UnitError::DiskFull { .. }), "{refused}");
+        server.shutdown().await.unwrap();
+    });
+}
+
+#[test]
 fn the_journal_does_not_grow_with_age() {
     let drive = Drive::new(1);
     simulate(async {

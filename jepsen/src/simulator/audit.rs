@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tonic::Status;
 
-use super::calls::{Caller, is_unknown};
+use super::calls::{Caller, Missed, is_refused, is_unknown};
 use super::record::{Change, Record, Shared};
-use super::trace::{Trace, fnv};
+use super::trace::{Trace, fnv, simulated_now};
 use crate::pace;
 
 /// How long one reading may take.
@@ -18,45 +18,53 @@ const RETRY: Duration = Duration::from_millis(50);
 pub async fn follow(caller: Caller, record: Shared, trace: Trace) {
     loop {
         let from = record.borrow().watched.last().map_or(1, |last| last.revision) + 1;
-        let status = follow_once(&caller, &record, &trace, from).await;
-        trace.line(&format!("watch from {from} ended {:?}", status.code()));
-        note(&record, &status);
+        match follow_once(&caller, &record, &trace, from).await {
+            Missed::Compacted(compacted) => {
+                trace.line(&format!("watch from {from} is behind compaction {compacted}"));
+                record.borrow_mut().skip_compacted(from, compacted);
+            }
+            Missed::Other(status) => {
+                trace.line(&format!("watch from {from} ended {:?}", status.code()));
+                note(&record, &status);
+            }
+        }
         pace::pause(RETRY).await;
     }
 }
 
-async fn follow_once(caller: &Caller, record: &Shared, trace: &Trace, from: i64) -> Status {
+async fn follow_once(caller: &Caller, record: &Shared, trace: &Trace, from: i64) -> Missed {
     let mut watching = match caller.watch(from).await {
         Ok(watching) => watching,
-        Err(status) => return status,
+        Err(status) => return status.into(),
     };
     loop {
         match watching.next().await {
             Ok(changes) => {
                 let revisions = changes.first().zip(changes.last()).map(|(a, b)| (a.revision, b.revision));
                 trace.line(&format!("watch {revisions:?}"));
-                record.borrow_mut().watch(changes);
+                record.borrow_mut().watch(changes, simulated_now());
             }
-            Err(status) => return status,
+            Err(missed) => return missed,
         }
     }
 }
 
 /// An answer that the workload must never get.
 pub(super) fn note(record: &Shared, status: &Status) {
-    if !is_unknown(status) {
+    let excused = is_refused(status) && record.borrow().disk_fails;
+    if !is_unknown(status) && !excused {
         record.borrow_mut().broken.push(format!("an answer that cannot be: {status:?}"));
     }
 }
 
 /// Reads the history from its start, once; false when the node was not there to the end.
 pub async fn read(caller: &Caller, record: &Shared, trace: &Trace) -> bool {
-    let reading = pace::within(READING_MAX, history(caller)).await;
+    let reading = pace::within(READING_MAX, history(caller, record)).await;
     match reading.unwrap_or_else(|| Err(Status::deadline_exceeded("a reading of the history"))) {
-        Ok(changes) => {
+        Ok((from, changes)) => {
             let hash = fnv(format!("{changes:?}").as_bytes());
-            trace.line(&format!("audit {} changes {hash:016x}", changes.len()));
-            record.borrow_mut().audit(changes);
+            trace.line(&format!("audit from {from}: {} changes {hash:016x}", changes.len()));
+            record.borrow_mut().audit(from, changes);
             true
         }
         Err(status) => {
@@ -67,13 +75,28 @@ pub async fn read(caller: &Caller, record: &Shared, trace: &Trace) -> bool {
     }
 }
 
-async fn history(caller: &Caller) -> Result<Vec<Change>, Status> {
+/// All changes that are not compacted, and the first revision that may be among them.
+async fn history(caller: &Caller, record: &Shared) -> Result<(i64, Vec<Change>), Status> {
     let newest = caller.revision().await?;
+    let mut from = record.borrow().compaction_done + 1;
+    loop {
+        match changes_from(caller, from, newest).await {
+            Ok(changes) => return Ok((from, changes)),
+            Err(Missed::Compacted(compacted)) if compacted >= from => from = compacted + 1,
+            Err(Missed::Compacted(compacted)) => {
+                return Err(Status::data_loss(format!("a watch from {from} is behind compaction {compacted}")));
+            }
+            Err(Missed::Other(status)) => return Err(status),
+        }
+    }
+}
+
+async fn changes_from(caller: &Caller, from: i64, newest: i64) -> Result<Vec<Change>, Missed> {
     let mut changes: Vec<Change> = Vec::new();
-    if newest == 1 {
+    if newest == 1 || newest < from {
         return Ok(changes);
     }
-    let mut watching = caller.watch(1).await?;
+    let mut watching = caller.watch(from).await?;
     while changes.last().is_none_or(|last| last.revision < newest) {
         changes.extend(watching.next().await?);
     }

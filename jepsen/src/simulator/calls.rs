@@ -41,7 +41,22 @@ pub struct Watching {
 /// See the module.
 #[derive(Clone)]
 pub struct Caller {
-    channel: Channel,
+    pub(super) channel: Channel,
+}
+
+/// Why a watch does not go on.
+#[derive(Debug)]
+pub enum Missed {
+    /// The server has compacted up to this revision.
+    Compacted(i64),
+    /// Anything else.
+    Other(Status),
+}
+
+impl From<Status> for Missed {
+    fn from(status: Status) -> Self {
+        Missed::Other(status)
+    }
 }
 
 /// Whether an error leaves open what has happened. All others are answers that this workload must never get.
@@ -52,7 +67,12 @@ pub fn is_unknown(status: &Status) -> bool {
     )
 }
 
-fn broken(what: &str) -> Status {
+/// Whether an error says that nothing was done, for the time being.
+pub fn is_refused(status: &Status) -> bool {
+    status.code() == Code::ResourceExhausted
+}
+
+pub(super) fn broken(what: &str) -> Status {
     Status::data_loss(format!("the answer has no {what}"))
 }
 
@@ -76,7 +96,7 @@ fn change(event: Event) -> Result<Change, Status> {
     })
 }
 
-async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+pub(super) async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     pace::within(CALL_MAX, call).await.unwrap_or_else(|| Err(Status::deadline_exceeded("the client waits no longer")))
 }
 
@@ -121,9 +141,11 @@ impl Caller {
         let (key, value) = (&operation.key, &operation.value);
         in_time(async {
             match &operation.asked {
-                Asked::Get => self.get(key).await,
+                Asked::Get => self.get(get(key)).await,
+                Asked::GetAt { revision } => self.get(pb::RangeRequest { revision: *revision, ..get(key) }).await,
                 Asked::Put => {
-                    let answer = self.kv().put(put(key, value)).await?.into_inner();
+                    let request = pb::PutRequest { lease: operation.lease, ..put(key, value) };
+                    let answer = self.kv().put(request).await?.into_inner();
                     let header = answer.header.ok_or_else(|| broken("header"))?;
                     Ok(Answer { revision: header.revision, written: true, found: None })
                 }
@@ -139,8 +161,8 @@ impl Caller {
         .await
     }
 
-    async fn get(&self, key: &str) -> Result<Answer, Status> {
-        let answer = self.kv().range(get(key)).await?.into_inner();
+    async fn get(&self, request: pb::RangeRequest) -> Result<Answer, Status> {
+        let answer = self.kv().range(request).await?.into_inner();
         let header = answer.header.ok_or_else(|| broken("header"))?;
         Ok(Answer { revision: header.revision, written: false, found: found(&answer.kvs) })
     }
@@ -160,7 +182,7 @@ impl Caller {
     /// # Errors
     /// What the server or the connection says.
     pub async fn revision(&self) -> Result<i64, Status> {
-        in_time(async { Ok(self.get("none").await?.revision) }).await
+        in_time(async { Ok(self.get(get("none")).await?.revision) }).await
     }
 
     /// All keys: revision of the answer, and each as its last change.
@@ -214,12 +236,14 @@ impl Watching {
     ///
     /// # Errors
     /// The end of the stream; `DataLoss` when the server cancels the watch.
-    pub async fn next(&mut self) -> Result<Vec<Change>, Status> {
+    pub async fn next(&mut self) -> Result<Vec<Change>, Missed> {
         let answer = self.answers.message().await?.ok_or_else(|| Status::unavailable("the stream has ended"))?;
-        if answer.canceled {
-            let reason = format!("the watch is cancelled: {} {}", answer.compact_revision, answer.cancel_reason);
-            return Err(Status::data_loss(reason));
+        if answer.canceled && answer.compact_revision > 0 {
+            return Err(Missed::Compacted(answer.compact_revision));
         }
-        answer.events.into_iter().map(change).collect()
+        if answer.canceled {
+            return Err(Status::data_loss(format!("the watch is cancelled: {}", answer.cancel_reason)).into());
+        }
+        Ok(answer.events.into_iter().map(change).collect::<Result<_, _>>()?)
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::mirror;
+use super::leases::lease_of;
 use super::record::{Answer, Asked, Change, Operation, Record};
 
 /// The history, looked at in several ways.
@@ -29,6 +30,7 @@ pub fn violations(record: &Record) -> Vec<String> {
             None => ledger.check_unknown(operation),
         }
     }
+    ledger.check_leases(&record.audited);
     ledger.check_explained(&record.operations);
     let mut broken = record.broken.clone();
     broken.append(&mut ledger.broken);
@@ -106,6 +108,9 @@ impl<'a> Ledger<'a> {
         let is_read_right = || state(self.at(key, revision)) == answer.found;
         let holds = match (&operation.asked, answer.written) {
             (Asked::Get, _) => is_read_right(),
+            (Asked::GetAt { revision }, _) => {
+                state(self.at(key, *revision)) == answer.found && *revision >= operation.compacted
+            }
             (Asked::Put, _) => self.written_at(operation, revision),
             (Asked::Delete, true) => {
                 let removal = self.by_key.get(key).into_iter().flatten();
@@ -137,6 +142,9 @@ impl<'a> Ledger<'a> {
         let Some((_, revision)) = self.by_value.get(operation.value.as_str()).and_then(|p| p.first()).copied() else {
             return;
         };
+        if operation.refused {
+            self.broken.push(format!("refused and done at revision {revision}: {operation:?}"));
+        }
         if !self.written_at(operation, revision) || revision <= operation.floor {
             let places = &self.by_value[operation.value.as_str()];
             self.broken.push(format!("an unknown write is there as {places:?}: {operation:?}"));
@@ -147,6 +155,21 @@ impl<'a> Ledger<'a> {
                 self.broken.push(format!("a swap was done over revision {before}: {operation:?}"));
             }
         }
+    }
+
+    /// A lease ends once: all its keys go at one revision, and none comes after it.
+    fn check_leases(&mut self, history: &[Change]) {
+        let mut ends = BTreeMap::<i64, i64>::new();
+        for change in history {
+            let Some(lease) = lease_of(&change.key) else { continue };
+            match (&change.value, ends.get(&lease)) {
+                (None, None) => drop(ends.insert(lease, change.revision)),
+                (None, Some(end)) if *end == change.revision => {}
+                (_, None) => {}
+                (_, Some(end)) => self.broken.push(format!("lease {lease} ended at revision {end}, then {change:?}")),
+            }
+        }
+        self.removals.retain(|(key, _)| lease_of(key).is_none());
     }
 
     /// Nothing is in the history that nobody asked for.
@@ -162,7 +185,7 @@ impl<'a> Ledger<'a> {
             }
         }
         let mut unknown = BTreeMap::<&str, usize>::new();
-        for operation in operations.iter().filter(|o| o.asked == Asked::Delete && o.answer.is_none()) {
+        for operation in operations.iter().filter(|o| o.asked == Asked::Delete && o.answer.is_none() && !o.refused) {
             *unknown.entry(operation.key.as_str()).or_default() += 1;
         }
         for (key, revision) in &self.removals {

@@ -6,6 +6,7 @@ use naxos_proto::seams::sim::Latency;
 use turmoil::Sim;
 
 use super::host::Host;
+use super::record::Shared;
 use super::trace::Trace;
 use crate::differential::dice::Dice;
 
@@ -15,6 +16,8 @@ pub const NODE: &str = "node";
 pub const CLIENT: &str = "client";
 /// Between two faults.
 const QUIET_MILLIS: (u64, u64) = (80, 700);
+/// The same in quiet runs, in which leases end.
+const QUIET_MILLIS_LONG: (u64, u64) = (300, 2_500);
 /// A node stays down for.
 const DOWN_MILLIS: (u64, u64) = (1, 150);
 /// A partition lasts for.
@@ -23,12 +26,23 @@ const CUT_MILLIS: (u64, u64) = (20, 500);
 const FREEZE_SYNCS: u64 = 60;
 /// The same, from the start of a node on: recovery meets it.
 const FREEZE_SYNCS_AT_START: u64 = 25;
+/// A host that is suspended sleeps for so long: longer than the gap that the keeper of leases notices, shorter than
+/// [`super::tenant::END_MAX`] allows for.
+const SUSPENDED_MILLIS: (u64, u64) = (1_500, 4_000);
+/// The wall time is set forward or back by at most a day.
+const STEP_NANOS_MAX: i64 = 86_400_000_000_000;
 /// No run has so many syncs.
-const NEVER: u64 = u64::MAX / 2;
+pub(super) const NEVER: u64 = u64::MAX / 2;
 
-enum Phase {
+pub(super) enum Phase {
     /// The node runs until the next fault.
     Up { until: Duration },
+    /// The disk fails at a call to come.
+    Armed { until: Duration, in_store: bool },
+    /// The disk fails.
+    Sick { until: Duration, in_store: bool },
+    /// The disk is full.
+    Full { until: Duration },
     /// The network is cut.
     Cut { until: Duration },
     /// The node was told to end.
@@ -39,14 +53,23 @@ enum Phase {
 
 /// See the module.
 pub struct Faults {
-    host: Host,
-    trace: Trace,
-    dice: Dice,
-    phase: Phase,
+    pub(super) host: Host,
+    pub(super) trace: Trace,
+    pub(super) record: Shared,
+    pub(super) dice: Dice,
+    pub(super) phase: Phase,
     life: u64,
+    quiet: (u64, u64),
+    /// When the node was gone.
+    gone: Duration,
+    /// Calls of the disk that had failed when the last fault was set.
+    pub(super) struck: u64,
+    /// Capacity of a full disk, and what of it the others leave to the node.
+    pub(super) room: u64,
+    pub(super) room_left: u64,
     /// No faults from here on.
     calm: Duration,
-    is_calm: bool,
+    pub(super) is_calm: bool,
     is_cut: bool,
     /// Crashes of the node.
     pub crashes: u64,
@@ -56,20 +79,35 @@ pub struct Faults {
     pub stops: u64,
     /// Partitions that no crash followed.
     pub cuts: u64,
+    /// Clocks that leapt.
+    pub leaps: u64,
+    /// Disks that failed a call.
+    pub disk_errors: u64,
+    /// Disks that were full.
+    pub full_disks: u64,
+    /// Nodes that ended because their store's disk failed.
+    pub self_ended: u64,
 }
 
 impl Faults {
     /// The faults of a seed, up to `calm`.
-    pub fn new(host: Host, trace: Trace, seed: u64, calm: Duration) -> Self {
+    pub fn new(host: Host, record: Shared, trace: Trace, seed: u64, calm: Duration) -> Self {
         let mut dice = Dice::new(seed ^ 0xfa17);
-        let until = millis(&mut dice, QUIET_MILLIS);
+        let quiet = if dice.chance(25) { QUIET_MILLIS_LONG } else { QUIET_MILLIS };
+        let until = millis(&mut dice, quiet);
         let (phase, life) = (Phase::Up { until }, host.drive.life());
         let mut faults = Faults {
             host,
             trace,
+            record,
             dice,
             phase,
             life,
+            quiet,
+            gone: Duration::ZERO,
+            struck: 0,
+            room: 0,
+            room_left: 0,
             calm,
             is_calm: false,
             is_cut: false,
@@ -77,6 +115,10 @@ impl Faults {
             freezes: 0,
             stops: 0,
             cuts: 0,
+            leaps: 0,
+            disk_errors: 0,
+            full_disks: 0,
+            self_ended: 0,
         };
         faults.draw_latency();
         // The very first start may be cut short too.
@@ -90,6 +132,7 @@ impl Faults {
         if now >= self.calm && !self.is_calm {
             self.is_calm = true;
             self.host.drive.freeze_at_sync(NEVER);
+            self.heal(now);
         }
         if self.host.drive.life() != self.life {
             self.freezes += 1;
@@ -97,11 +140,19 @@ impl Faults {
             return;
         }
         match self.phase {
-            Phase::Up { until } if now >= until && !self.is_calm => self.strike(sim, now),
             Phase::Cut { until } if now >= until => {
                 self.repair(sim);
-                self.phase = Phase::Up { until: now + millis(&mut self.dice, QUIET_MILLIS) };
+                self.go_on(now);
             }
+            Phase::Up { .. } | Phase::Armed { .. } | Phase::Sick { .. } | Phase::Full { .. }
+                if !sim.is_host_running(NODE) =>
+            {
+                self.trace.line("the node has ended by itself");
+                self.self_ended += 1;
+                self.go_down(now);
+            }
+            Phase::Up { until } if now >= until && !self.is_calm => self.strike(sim, now),
+            Phase::Armed { .. } | Phase::Sick { .. } | Phase::Full { .. } => self.step_disk(sim, now),
             Phase::Stopping if !sim.is_host_running(NODE) => self.go_down(now),
             Phase::Down { until } if now >= until => self.bounce(sim, now),
             _ => {}
@@ -109,7 +160,7 @@ impl Faults {
     }
 
     fn strike(&mut self, sim: &mut Sim<'_>, now: Duration) {
-        match self.dice.below(10) {
+        match self.dice.below(15) {
             0..3 => {
                 self.host.drive.crash();
                 self.crash(sim, now, "kill");
@@ -124,7 +175,7 @@ impl Faults {
                 let syncs = 1 + self.dice.below(FREEZE_SYNCS);
                 self.trace.line(&format!("fault freeze in {syncs} syncs"));
                 self.host.drive.freeze_at_sync(syncs);
-                self.phase = Phase::Up { until: now + millis(&mut self.dice, QUIET_MILLIS) };
+                self.go_on(now);
             }
             8 => {
                 self.trace.line("fault partition");
@@ -132,17 +183,42 @@ impl Faults {
                 self.cut(sim);
                 self.phase = Phase::Cut { until: now + millis(&mut self.dice, CUT_MILLIS) };
             }
-            _ => {
-                self.trace.line("fault stop");
-                self.stops += 1;
-                self.host.stop();
-                self.phase = Phase::Stopping;
-            }
+            9 => self.stop(),
+            10 => self.leap(now),
+            11..14 => self.fail_disk(now),
+            _ => self.fill_disk(now),
         }
     }
 
+    pub(super) fn stop(&mut self) {
+        self.trace.line("fault stop");
+        self.stops += 1;
+        self.host.stop();
+        self.phase = Phase::Stopping;
+    }
+
+    /// The host is suspended, or its wall time is set.
+    fn leap(&mut self, now: Duration) {
+        self.leaps += 1;
+        let (by, step) = (millis(&mut self.dice, SUSPENDED_MILLIS), self.dice.below_signed(2 * STEP_NANOS_MAX));
+        if let Some(clock) = self.host.clock() {
+            if self.dice.chance(50) {
+                self.trace.line(&format!("fault suspend for {by:?}"));
+                clock.suspend(by);
+            } else {
+                self.trace.line(&format!("fault wall time by {}", step - STEP_NANOS_MAX));
+                clock.step_wall_nanos(step - STEP_NANOS_MAX);
+            }
+        }
+        self.go_on(now);
+    }
+
+    pub(super) fn go_on(&mut self, now: Duration) {
+        self.phase = Phase::Up { until: now + millis(&mut self.dice, self.quiet) };
+    }
+
     /// The drive is frozen already: else destructors would sync.
-    fn crash(&mut self, sim: &mut Sim<'_>, now: Duration, why: &str) {
+    pub(super) fn crash(&mut self, sim: &mut Sim<'_>, now: Duration, why: &str) {
         self.trace.line(&format!("fault crash: {why}"));
         self.crashes += 1;
         self.life = self.host.drive.life();
@@ -150,17 +226,21 @@ impl Faults {
         self.go_down(now);
     }
 
-    fn go_down(&mut self, now: Duration) {
+    pub(super) fn go_down(&mut self, now: Duration) {
+        self.gone = now;
+        self.record.borrow_mut().sick = None;
         self.phase = Phase::Down { until: now + millis(&mut self.dice, DOWN_MILLIS) };
     }
 
     fn bounce(&mut self, sim: &mut Sim<'_>, now: Duration) {
         self.repair(sim);
+        self.renew_disk();
+        self.record.borrow_mut().leases.restarted(self.gone, now);
         self.draw_latency();
         self.perhaps_freeze_soon();
         self.trace.line("bounce");
         sim.bounce(NODE);
-        self.phase = Phase::Up { until: now + millis(&mut self.dice, QUIET_MILLIS) };
+        self.go_on(now);
     }
 
     fn perhaps_freeze_soon(&mut self) {
@@ -191,6 +271,6 @@ impl Faults {
     }
 }
 
-fn millis(dice: &mut Dice, (least, most): (u64, u64)) -> Duration {
+pub(super) fn millis(dice: &mut Dice, (least, most): (u64, u64)) -> Duration {
     Duration::from_millis(least + dice.below(most - least))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use naxos::config::{Program, ServerConfig, load};
@@ -10,20 +10,34 @@ use naxos::node::Node;
 use naxos_log_server::LogServerConfig;
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{Net, Seams};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use super::trace::simulated_now;
+use crate::differential::dice::Dice;
 
 /// Wall time at the start of a run.
 pub const EPOCH: Duration = Duration::from_secs(1_700_000_000);
+/// A node's wall time is off by at most so much: eleven days.
+const SKEW_NANOS_MAX: i64 = 1_000_000_000_000_000;
+/// Its clock is fast or slow by at most 1%.
+const DRIFT_PPM_MAX: u64 = 10_000;
 /// The node's port.
 pub const PORT: u16 = 2379;
 /// Its flags. Pings, because a partition in the simulator never heals the connections that it cut.
-const FLAGS: [&str; 5] = [
+/// The election time-out decides on the shortest lease, which is 1 s with this one.
+const FLAGS: [&str; 7] = [
     "--name=node",
     "--listen-client-urls=http://0.0.0.0:2379",
     "--advertise-client-urls=http://node:2379",
     "--grpc-keepalive-interval=500ms",
     "--grpc-keepalive-timeout=500ms",
+    "--heartbeat-interval=50",
+    "--election-timeout=500",
 ];
+
+/// With less room than this, writes are refused.
+pub const RESERVE_BYTES: u64 = 512 << 10;
 
 /// What outlives a node. Clones share it.
 #[derive(Clone, Debug)]
@@ -32,18 +46,38 @@ pub struct Host {
     pub drive: Drive,
     seed: u64,
     boots: Arc<AtomicU64>,
-    stop: Arc<Notify>,
+    /// Of the node that was started last.
+    stop: Arc<Mutex<Arc<Notify>>>,
+    may_fail: Arc<AtomicBool>,
+    clock: Arc<Mutex<Option<SimClock>>>,
 }
 
 impl Host {
     /// A host with an empty disk.
     pub fn new(seed: u64) -> Self {
-        Host { drive: Drive::new(seed), seed, boots: Arc::default(), stop: Arc::default() }
+        Host {
+            drive: Drive::new(seed),
+            seed,
+            boots: Arc::default(),
+            stop: Arc::default(),
+            may_fail: Arc::default(),
+            clock: Arc::default(),
+        }
+    }
+
+    /// Whether the node may refuse to start or end by itself from now on: its disk fails.
+    pub fn set_may_fail(&self, may: bool) {
+        self.may_fail.store(may, Relaxed);
+    }
+
+    /// The clock of the node that was started last.
+    pub fn clock(&self) -> Option<SimClock> {
+        self.clock.lock().clone()
     }
 
     /// As SIGTERM: the running node drains and ends.
     pub fn stop(&self) {
-        self.stop.notify_one();
+        self.stop.lock().notify_one();
     }
 
     /// How often a node was started.
@@ -57,7 +91,8 @@ impl Host {
     /// # Errors
     /// If it does not start, or ends by itself.
     pub async fn run(self, net: Arc<dyn Net>) -> Result<(), String> {
-        let life = self.drive.life();
+        let (life, stop) = (self.drive.life(), Arc::new(Notify::new()));
+        *self.stop.lock() = Arc::clone(&stop);
         let seams = self.seams(net);
         let node = match Node::start_with(config(), seams, 1, unit()).await {
             Ok(node) => node,
@@ -65,8 +100,13 @@ impl Host {
         };
         tokio::select! {
             biased;
-            reason = node.ended() => self.fail(life, reason).await,
-            () = self.stop.notified() => {
+            reason = node.ended() => {
+                if self.drive.life() == life {
+                    node.stop().await;
+                }
+                self.fail(life, reason).await
+            }
+            () = stop.notified() => {
                 node.stop().await;
                 Ok(())
             }
@@ -75,15 +115,21 @@ impl Host {
 
     async fn fail(&self, life: u64, reason: String) -> Result<(), String> {
         if self.drive.life() == life {
-            return Err(reason);
+            return if self.may_fail.load(Relaxed) { Ok(()) } else { Err(reason) };
         }
         std::future::pending().await
     }
 
     fn seams(&self, net: Arc<dyn Net>) -> Seams {
         let boot = self.boots.fetch_add(1, Relaxed);
+        let mut dice = Dice::new(self.seed ^ 0xc10c);
+        let skew = dice.below_signed(2 * SKEW_NANOS_MAX) - SKEW_NANOS_MAX;
+        let drift = dice.below(2 * DRIFT_PPM_MAX + 1);
+        let drift = i32::try_from(drift).expect("a small number") - i32::try_from(DRIFT_PPM_MAX).expect("too");
+        let clock = SimClock::new(EPOCH + simulated_now()).with_skew_nanos(skew).with_drift_ppm(drift);
+        *self.clock.lock() = Some(clock.clone());
         Seams {
-            clock: Arc::new(SimClock::new(EPOCH + turmoil::sim_elapsed().unwrap_or_default())),
+            clock: Arc::new(clock),
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_mul(1_000_003).wrapping_add(boot))),
             net,
             disk: self.drive.mount(),
@@ -102,7 +148,7 @@ fn unit() -> LogServerConfig {
     LogServerConfig {
         segment_bytes: 256 << 10,
         cache_bytes_max: 32 << 10,
-        reserve_bytes: 0,
+        reserve_bytes: RESERVE_BYTES,
         ..LogServerConfig::default()
     }
 }

@@ -1,8 +1,10 @@
 //! The simulator: one whole node, its client and its crashes in one thread, decided by a seed.
 //!
-//! - [`run`]: one seed from start to end; [`fault`]: what goes wrong, and when
+//! - [`run`]: one seed from start to end; [`fault`], [`disk_fault`]: what goes wrong, and when
 //! - [`host`]: the node under simulated seams; [`net`], [`pipes`]: two simulated networks
-//! - [`workload`], [`calls`]: what clients ask; [`record`]: what they asked and heard
+//! - [`workload`], [`tenant`], [`chores`], [`doctor`]: clients that write, that live on leases, that compact and
+//!   reconfigure, and that look at a node with a failing disk; [`calls`], [`calls_upkeep`]: what they ask
+//! - [`record`], [`leases`]: what they asked and heard
 //! - [`audit`]: reads everything that ever happened; [`check`]: what must hold of it
 //! - [`trace`]: one line per call of the disk and of the clients
 //!
@@ -17,12 +19,18 @@ compile_error!(
 
 pub mod audit;
 pub mod calls;
+pub mod calls_upkeep;
 pub mod check;
+pub mod chores;
+pub mod disk_fault;
+pub mod doctor;
 pub mod fault;
 pub mod host;
+pub mod leases;
 pub mod net;
 pub mod pipes;
 pub mod record;
 pub mod run;
+pub mod tenant;
 pub mod trace;
 pub mod workload;

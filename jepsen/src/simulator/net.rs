@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use naxos_proto::seams::{Accepted, Address, BoxConnection, Listener, Net, PeerAddress};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// Connecting to a crashed host hangs until it is back: a dead line is a must.
@@ -57,6 +58,21 @@ impl Net for TurmoilNet {
             Ok(Box::new(stream) as BoxConnection)
         })
     }
+}
+
+/// The status that a GET of `path` is answered with.
+///
+/// # Errors
+/// Of the connection; `InvalidData` when the answer is no HTTP.
+pub async fn http_status(host: &'static str, port: u16, path: &str) -> io::Result<u16> {
+    let mut stream = turmoil::net::TcpStream::connect((host, port)).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let line = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
+    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is no status line")))
 }
 
 /// A channel of a turmoil client to a host, connected when it is used.

@@ -4,25 +4,30 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use turmoil::{Builder, Sim};
 
 use super::calls::Caller;
+use super::chores::Caretaker;
 use super::fault::{CLIENT, Faults, NODE};
 use super::host::{EPOCH, Host, PORT};
 use super::net::{TurmoilNet, channel};
 use super::record::Shared;
+use super::tenant::{Tenant, move_out};
 use super::trace::Trace;
 use super::workload::Client;
-use super::{audit, check};
+use super::{audit, check, doctor};
 use crate::differential::dice::Dice;
 
 /// Clients ask and faults strike for so long, in simulated time.
 const BUSY: Duration = Duration::from_secs(4);
 /// A run that has not ended by then hangs.
-const END_MAX: Duration = Duration::from_secs(20);
+const END_MAX: Duration = Duration::from_secs(25);
 /// Between two readings of the whole history.
 const AUDIT_PAUSE: Duration = Duration::from_millis(150);
+
+/// Names of tenants begin here.
+const TENANTS: u64 = 10;
 
 /// What came of a seed.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ pub fn run(seed: u64) -> Outcome {
         async move { Ok(node.run(Arc::new(TurmoilNet)).await?) }
     });
     sim.client(CLIENT, clients(seed, record.clone(), trace.clone()));
-    let mut faults = Faults::new(host.clone(), trace.clone(), seed, BUSY);
+    let mut faults = Faults::new(host.clone(), record.clone(), trace.clone(), seed, BUSY);
     let end = drive(&mut sim, &mut faults, &trace);
     let elapsed = sim.elapsed();
     // Destructors run outside of the simulation: what they do is no part of the run.
@@ -63,12 +68,14 @@ pub fn run(seed: u64) -> Outcome {
     drop(sim);
 
     let record = record.borrow();
-    let mut broken = check::violations(&record);
+    let mut broken: Vec<String> = check::violations(&record);
     broken.extend(end.err());
+    let broken = broken.into_iter().map(|what| shortened(&what)).collect();
     let (acknowledged, unknown) = record.outcomes();
     let summary = format!(
         "lines={} acknowledged={acknowledged} writes={} unknown={unknown} boots={} crashes={} freezes={} stops={} \
-         partitions={} audits={} revisions={} simulated={}ms",
+         partitions={} leaps={} disk_errors={} full_disks={} self_ended={} examined={} chores={} compacted={} leases_ended={} \
+         audits={} revisions={} simulated={}ms",
         trace.count(),
         record.writes(),
         host.boots(),
@@ -76,11 +83,30 @@ pub fn run(seed: u64) -> Outcome {
         faults.freezes,
         faults.stops,
         faults.cuts,
+        faults.leaps,
+        faults.disk_errors,
+        faults.full_disks,
+        faults.self_ended,
+        record.examined,
+        record.chores,
+        record.compaction_done,
+        record.leases.ended,
         record.audits,
         record.floor,
         elapsed.as_millis(),
     );
     Outcome { trace, broken, summary }
+}
+
+/// Without the padding of values.
+fn shortened(what: &str) -> String {
+    let mut short = String::with_capacity(what.len());
+    for c in what.chars() {
+        if c != 'x' || !short.ends_with('x') {
+            short.push(c);
+        }
+    }
+    short
 }
 
 fn build<'a>(seed: u64) -> Sim<'a> {
@@ -111,22 +137,28 @@ fn drive(sim: &mut Sim<'_>, faults: &mut Faults, trace: &Trace) -> Result<(), St
     }
 }
 
-/// Everything on the client's host: some clients, a watch, and readings of the history; then the last reading.
+/// Everything on the client's host: clients of all kinds, a watch, and readings of the history; then the end of all
+/// leases and the last reading.
 async fn clients(seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
     let caller = || Caller::new(channel(NODE, PORT));
-    let number = 2 + Dice::new(seed).below(5);
-    let work = (0..number).map(|name| {
-        Client::new(name, caller(), &record, &trace, seed)
-            .run(|| turmoil::sim_elapsed().is_some_and(|elapsed| elapsed < BUSY))
-    });
+    let mut dice = Dice::new(seed);
+    let (writers, tenants) = (2 + dice.below(4), 1 + dice.below(3));
+    let busy = || turmoil::sim_elapsed().is_some_and(|elapsed| elapsed < BUSY);
+    let work = (0..writers).map(|name| Client::new(name, caller(), &record, &trace, seed).run(busy));
+    let live = (0..tenants).map(|n| Tenant::new(TENANTS + n, caller(), &record, &trace, seed).run(busy));
     let follow = audit::follow(caller(), record.clone(), trace.clone());
     let audits = audit::repeat(caller(), record.clone(), trace.clone(), AUDIT_PAUSE);
+    let chores = Caretaker::new(caller(), &record, &trace, seed).run();
+    let examine = doctor::run(caller(), record.clone(), trace.clone());
     tokio::select! {
         biased;
-        _ = join_all(work) => {}
+        _ = join(join_all(work), join_all(live)) => {}
         () = follow => {}
         () = audits => {}
+        () = chores => {}
+        () = examine => {}
     }
+    move_out(&caller(), &record, &trace).await;
     audit::finish(&caller(), &record, &trace).await;
     Ok(())
 }

@@ -54,6 +54,11 @@ impl Trace {
     }
 }
 
+/// Simulated time; zero outside of a simulation.
+pub fn simulated_now() -> Duration {
+    turmoil::sim_elapsed().unwrap_or_default()
+}
+
 /// FNV-1a.
 pub fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tonic::{Code, Status};
+
 use super::audit::note;
-use super::calls::Caller;
+use super::calls::{Caller, is_refused};
 use super::record::{Answer, Asked, Shared};
 use super::trace::Trace;
 use crate::differential::dice::Dice;
@@ -14,6 +16,8 @@ use crate::pace;
 const KEYS: u64 = 8;
 /// Bytes by which a value may be padded.
 const PADDING_MAX: u64 = 600;
+/// How many revisions a read of the past goes back, at most.
+const PAST_MAX: i64 = 120;
 /// Between two tries of a client that heard nothing.
 const RETRY: Duration = Duration::from_millis(30);
 
@@ -40,11 +44,15 @@ impl Client {
     fn draw(&mut self) -> (Asked, String, String) {
         let key = format!("k{}", self.dice.below(KEYS));
         let expected = self.known.get(&key).copied().unwrap_or(0);
-        let asked = match self.dice.below(10) {
+        let asked = match self.dice.below(11) {
             0..2 => Asked::Get,
             2..6 => Asked::Put,
             6 => Asked::Delete,
-            _ => Asked::Swap { expected },
+            7..10 => Asked::Swap { expected },
+            _ => {
+                let newest = self.record.borrow().floor;
+                Asked::GetAt { revision: (newest - self.dice.below_signed(PAST_MAX)).max(1) }
+            }
         };
         self.sent += 1;
         let padding = usize::try_from(self.dice.below(PADDING_MAX)).expect("a small number");
@@ -67,13 +75,29 @@ impl Client {
             }
             Err(status) => {
                 self.trace.line(&format!("{label} ? {:?}", status.code()));
-                note(&self.record, &status);
+                self.refused(number, &status);
                 pace::pause(RETRY).await;
             }
         }
     }
 
+    /// Takes an error. That a revision is compacted is right if somebody asked for that.
+    fn refused(&mut self, number: usize, status: &Status) {
+        let asked = self.record.borrow().operations[number].asked.clone();
+        let compacted = self.record.borrow().compaction_asked;
+        match asked {
+            Asked::GetAt { revision } if status.code() == Code::OutOfRange && revision < compacted => {}
+            _ => note(&self.record, status),
+        }
+        if is_refused(status) {
+            self.record.borrow_mut().refuse(number);
+        }
+    }
+
     fn learn(&mut self, asked: &Asked, key: String, answer: &Answer) {
+        if matches!(asked, Asked::GetAt { .. }) {
+            return;
+        }
         let revision = match (asked, answer.written) {
             (Asked::Delete, _) => 0,
             (_, true) => answer.revision,

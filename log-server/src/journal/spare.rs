@@ -113,6 +113,8 @@ impl Spares {
 
     /// The spare, once it is ready; or why there will be none for now.
     pub(crate) async fn take(&self, taker: For) -> Result<Spare, Room> {
+        // Asked for once: on a disk without room for a segment the answer stays the same.
+        let mut asks_urgently = taker == For::Metadata;
         loop {
             let made = self.made.notified();
             {
@@ -121,7 +123,7 @@ impl Spares {
                     self.work.notify_one();
                     return Ok(spare);
                 }
-                if taker == For::Metadata && !state.urgent {
+                if std::mem::take(&mut asks_urgently) && !state.urgent {
                     state.urgent = true;
                     if matches!(state.room, Room::Full { .. }) {
                         state.room = Room::Enough;
@@ -217,6 +219,10 @@ impl Spares {
             let needed = if urgent { self.segment_bytes } else { self.needed_bytes() };
             let free = disk.free_bytes().await?;
             if free < needed {
+                if self.state.lock().urgent != urgent {
+                    // Somebody wants it for metadata by now: less room will do.
+                    return Ok(true);
+                }
                 self.report(Room::Full { free, needed });
                 return Ok(false);
             }

@@ -1,5 +1,7 @@
 //! [`SimClock`]: a host's clock under tokio's (paused) time, wrong in a chosen way.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -9,20 +11,31 @@ use crate::seams::{Clock, Instant, WallTime};
 /// Parts per million in one.
 const MILLION: i128 = 1_000_000;
 
-/// Time of the tokio runtime that it is made in. Under paused time every wait has a grain of 1 ms.
+/// Time of the tokio runtime that it is made in. Under paused time every wait has a grain of 1 ms. Clones are one clock.
 #[derive(Clone, Debug)]
 pub struct SimClock {
     base: tokio::time::Instant,
     epoch_nanos: u64,
     skew_nanos: i64,
     drift_ppm: i32,
+    /// What the host has slept through, so far.
+    suspended_nanos: Arc<AtomicU64>,
+    /// What its wall time was set forward by, or back, so far.
+    stepped_nanos: Arc<AtomicI64>,
 }
 
 impl SimClock {
     /// A clock whose wall time is `epoch` now, and which is right.
     pub fn new(epoch: Duration) -> Self {
         let epoch_nanos = u64::try_from(epoch.as_nanos()).expect("an epoch of our age");
-        Self { base: tokio::time::Instant::now(), epoch_nanos, skew_nanos: 0, drift_ppm: 0 }
+        Self {
+            base: tokio::time::Instant::now(),
+            epoch_nanos,
+            skew_nanos: 0,
+            drift_ppm: 0,
+            suspended_nanos: Arc::default(),
+            stepped_nanos: Arc::default(),
+        }
     }
 
     /// Its wall time is off by this much.
@@ -38,10 +51,22 @@ impl SimClock {
         Self { drift_ppm, ..self }
     }
 
+    /// The host is suspended and woken: both times leap, waits that have begun do not notice.
+    pub fn suspend(&self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).expect("a sleep of our age");
+        self.suspended_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// An administrator sets the wall time, forward or back.
+    pub fn step_wall_nanos(&self, by: i64) {
+        self.stepped_nanos.fetch_add(by, Ordering::Relaxed);
+    }
+
     fn nanos(&self) -> u64 {
         let true_nanos = i128::try_from(self.base.elapsed().as_nanos()).expect("a run of our age");
         let own = true_nanos * (MILLION + i128::from(self.drift_ppm)) / MILLION;
-        u64::try_from(own).expect("a run of our age")
+        let own = u64::try_from(own).expect("a run of our age");
+        own.saturating_add(self.suspended_nanos.load(Ordering::Relaxed))
     }
 }
 
@@ -51,7 +76,8 @@ impl Clock for SimClock {
     }
 
     fn wall(&self) -> WallTime {
-        WallTime(self.epoch_nanos.saturating_add(self.nanos()).saturating_add_signed(self.skew_nanos))
+        let off = self.skew_nanos.saturating_add(self.stepped_nanos.load(Ordering::Relaxed));
+        WallTime(self.epoch_nanos.saturating_add(self.nanos()).saturating_add_signed(off))
     }
 
     fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
@@ -65,5 +91,31 @@ impl Clock for SimClock {
 
     fn pause(&self, by: Duration) -> BoxFuture<'static, ()> {
         self.sleep(by)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_suspended_host_finds_both_times_ahead_and_a_set_clock_only_the_wall() {
+        let clock = SimClock::new(Duration::from_secs(100));
+        let same = clock.clone();
+        clock.suspend(Duration::from_secs(7));
+        assert_eq!(same.now().0, 7_000_000_000);
+        assert_eq!(same.wall().0, 107_000_000_000);
+        clock.step_wall_nanos(-50_000_000_000);
+        assert_eq!(same.now().0, 7_000_000_000);
+        assert_eq!(same.wall().0, 57_000_000_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fast_clock_waits_shorter() {
+        let clock = SimClock::new(Duration::ZERO).with_drift_ppm(1_000_000);
+        let began = tokio::time::Instant::now();
+        clock.sleep(Duration::from_secs(2)).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
+        assert_eq!(clock.now().0, 2_000_000_000);
     }
 }

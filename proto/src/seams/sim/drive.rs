@@ -45,6 +45,7 @@ pub(crate) struct State {
     syncs: u64,
     freeze_at: Option<u64>,
     faults: Vec<Armed>,
+    struck: u64,
     capacity: Option<u64>,
     pub(crate) latency: Latency,
     /// What synchronous calls owe.
@@ -69,7 +70,9 @@ impl State {
     pub(crate) fn strike(&mut self, act: Act, path: &str) -> io::Result<()> {
         // All faults count, also behind one that strikes.
         let struck: Vec<_> = self.faults.iter_mut().map(|f| f.strike(act, path)).collect();
-        struck.into_iter().collect()
+        let outcome: io::Result<()> = struck.into_iter().collect();
+        self.struck += u64::from(outcome.is_err());
+        outcome
     }
 
     /// Frees files that have lost their last name for good. Unlike a real file system it does not wait for open
@@ -143,6 +146,7 @@ impl Drive {
             syncs: 0,
             freeze_at: None,
             faults: Vec::new(),
+            struck: 0,
             capacity: None,
             latency: Latency::default(),
             owed: Duration::ZERO,
@@ -181,6 +185,16 @@ impl Drive {
     /// Sets a fault beside those that are set.
     pub fn set_fault(&self, fault: Fault) {
         self.0.lock().faults.push(Armed::new(fault));
+    }
+
+    /// How many calls got an error from a fault so far.
+    pub fn struck(&self) -> u64 {
+        self.0.lock().struck
+    }
+
+    /// Sum of the files' lengths.
+    pub fn used(&self) -> u64 {
+        self.0.lock().used()
     }
 
     /// Takes all faults away.

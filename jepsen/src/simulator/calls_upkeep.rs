@@ -1,0 +1,107 @@
+//! What a [`Caller`] asks beside reads and writes: leases, compaction, defragmentation, reconfiguration.
+
+use naxos_proto::control as ctl;
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use pb::kv_client::KvClient;
+use pb::lease_client::LeaseClient;
+use pb::maintenance_client::MaintenanceClient;
+use tokio_stream::once;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use super::calls::{Caller, broken, in_time};
+
+impl Caller {
+    fn lease(&self) -> LeaseClient<Channel> {
+        LeaseClient::new(self.channel.clone())
+    }
+
+    /// Grants a lease; the time-to-live that it got, in seconds.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn grant(&self, id: i64, ttl: i64) -> Result<i64, Status> {
+        in_time(async { Ok(self.lease().lease_grant(pb::LeaseGrantRequest { ttl, id }).await?.into_inner().ttl) }).await
+    }
+
+    /// Keeps a lease alive; its time-to-live, 0 when it is gone.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn keep_alive(&self, id: i64) -> Result<i64, Status> {
+        in_time(async {
+            let asked = once(pb::LeaseKeepAliveRequest { id });
+            let mut answers = self.lease().lease_keep_alive(asked).await?.into_inner();
+            let answer = answers.message().await?.ok_or_else(|| Status::unavailable("the stream has ended"))?;
+            Ok(answer.ttl)
+        })
+        .await
+    }
+
+    /// Revokes a lease.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn revoke(&self, id: i64) -> Result<(), Status> {
+        in_time(async { self.lease().lease_revoke(pb::LeaseRevokeRequest { id }).await.map(drop) }).await
+    }
+
+    /// Seconds that a lease has left (-1: it is gone), and those that it was granted.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn time_to_live(&self, id: i64) -> Result<(i64, i64), Status> {
+        in_time(async {
+            let asked = pb::LeaseTimeToLiveRequest { id, keys: true };
+            let answer = self.lease().lease_time_to_live(asked).await?.into_inner();
+            Ok((answer.ttl, answer.granted_ttl))
+        })
+        .await
+    }
+
+    /// All leases that live.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn leases(&self) -> Result<Vec<i64>, Status> {
+        in_time(async {
+            let answer = self.lease().lease_leases(pb::LeaseLeasesRequest {}).await?.into_inner();
+            Ok(answer.leases.into_iter().map(|l| l.id).collect())
+        })
+        .await
+    }
+
+    /// Compacts up to a revision; waits until it is dropped if `physical`.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn compact(&self, revision: i64, physical: bool) -> Result<(), Status> {
+        in_time(async {
+            let asked = pb::CompactionRequest { revision, physical };
+            KvClient::new(self.channel.clone()).compact(asked).await.map(drop)
+        })
+        .await
+    }
+
+    /// Copies the store.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn defragment(&self) -> Result<(), Status> {
+        let mut maintenance = MaintenanceClient::new(self.channel.clone());
+        in_time(async { maintenance.defragment(pb::DefragmentRequest {}).await.map(drop) }).await
+    }
+
+    /// Goes on in a new loglet, as `naxos ctl reconfigure` does; its number.
+    ///
+    /// # Errors
+    /// What the server or the connection says.
+    pub async fn reconfigure(&self) -> Result<u64, Status> {
+        let mut control = ctl::control_client::ControlClient::new(self.channel.clone());
+        in_time(async {
+            let answer = control.reconfigure(ctl::ReconfigureRequest::default()).await?.into_inner();
+            Ok(answer.active.ok_or_else(|| broken("active segment"))?.loglet_id)
+        })
+        .await
+    }
+}

@@ -1,0 +1,74 @@
+//! [`Caretaker`]: a client that compacts, defragments and reconfigures while others read and write.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+use super::audit::note;
+use super::calls::Caller;
+use super::record::Shared;
+use super::trace::Trace;
+use crate::differential::dice::Dice;
+use crate::pace;
+
+/// Between two chores.
+const PAUSE_MILLIS: (u64, u64) = (20, 350);
+/// A compaction leaves up to so many revisions that it could drop.
+const LEFT_MAX: i64 = 30;
+
+/// See the module.
+pub struct Caretaker {
+    caller: Caller,
+    record: Shared,
+    trace: Trace,
+    dice: Dice,
+}
+
+impl Caretaker {
+    /// The one caretaker of a run.
+    pub fn new(caller: Caller, record: &Shared, trace: &Trace, seed: u64) -> Self {
+        Caretaker { caller, record: record.clone(), trace: trace.clone(), dice: Dice::new(seed ^ 0xca5e) }
+    }
+
+    /// Does chores until dropped.
+    pub async fn run(mut self) {
+        loop {
+            let pause = PAUSE_MILLIS.0 + self.dice.below(PAUSE_MILLIS.1);
+            pace::pause(Duration::from_millis(pause)).await;
+            let (what, outcome) = match self.dice.below(10) {
+                0..5 => ("compact", self.compact().await),
+                5..8 => ("reconfigure", self.caller.reconfigure().await.map(drop)),
+                _ => ("defragment", self.caller.defragment().await),
+            };
+            self.trace.line(&format!("{what}: {:?}", outcome.as_ref().map_err(Status::code)));
+            match outcome {
+                Ok(()) => self.record.borrow_mut().chores += 1,
+                Err(status) => note(&self.record, &status),
+            }
+        }
+    }
+
+    /// Only what a reading of the history has seen is compacted: so the whole history stays known.
+    async fn compact(&mut self) -> Result<(), Status> {
+        let (read, asked) = {
+            let record = self.record.borrow();
+            (record.audited.last().map_or(0, |last| last.revision), record.compaction_asked)
+        };
+        let revision = read - self.dice.below_signed(LEFT_MAX);
+        if revision <= asked {
+            return Ok(());
+        }
+        self.record.borrow_mut().compaction_asked = revision;
+        self.trace.line(&format!("compact to {revision}"));
+        match self.caller.compact(revision, self.dice.chance(30)).await {
+            Ok(()) => {
+                self.record.borrow_mut().compaction_done = revision;
+                Ok(())
+            }
+            Err(status) if status.code() == Code::OutOfRange => {
+                Err(Status::data_loss(format!("revision {revision} cannot be compacted: {}", status.message())))
+            }
+            Err(status) => Err(status),
+        }
+    }
+}

@@ -175,3 +175,40 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use naxos_proto::chain::{LogletKind, LogletParams};
+    use naxos_proto::ids::{Incarnation, LogletId};
+
+    use super::*;
+    use crate::loglet::LogletProvider;
+    use crate::loglets::MemoryProvider;
+
+    #[tokio::test]
+    async fn rule_12_a_log_without_successor_lets_a_bounded_number_of_appends_wait() {
+        let params = LogletParams {
+            id: LogletId::default(),
+            kind: LogletKind::Memory,
+            sequencer: Incarnation::default(),
+            units: Vec::new(),
+            write_quorum: 0,
+        };
+        let loglet = MemoryProvider::default().open(&params).expect("memory opens");
+        let gate = AppendGate::new(loglet, Lsn::ZERO, Box::new(|| ()));
+        gate.close();
+        let append = || {
+            let (done, outcome) = Completion::channel();
+            gate.append(Vec::new(), done);
+            outcome
+        };
+        let waiting: Vec<_> = (0..WAITING_MAX).map(|_| append()).collect();
+        assert!(matches!(append().now_or_never(), Some(Some(Err(AppendError::Refused(_))))));
+        gate.abandon();
+        for outcome in waiting {
+            assert_eq!(outcome.await, Some(Ok(Lsn::ZERO)));
+        }
+        assert!(matches!(append().await, Some(Ok(_))), "an open gate takes appends again");
+    }
+}

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use naxos_client::loglets::MemoryProvider;
-use naxos_client::{Liveness, LogError, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
-use naxos_proto::chain::LogletKind;
+use naxos_client::{Liveness, LogError, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
+use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, MetaStore};
-use naxos_proto::ids::{Incarnation, LogId, Lsn};
+use naxos_proto::ids::{ChainVersion, Incarnation, LogId, LogletId, Lsn};
 use naxos_proto::seams::{BootClock, OsEntropy};
 
 async fn open(meta: &Arc<MemoryMetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
@@ -117,4 +117,42 @@ async fn trimming_drops_segments_and_reads_below_say_so() {
     assert!(matches!(log.read(Lsn(1), Lsn(4), 64).await, Err(LogError::Trimmed(_))));
     let (records, next) = log.read(Lsn(2), Lsn(4), 1).await.unwrap();
     assert_eq!((records.len(), next), (1, Lsn(3)));
+}
+
+#[tokio::test]
+async fn rule_1_the_tail_of_a_sealed_loglet_is_never_the_tail_of_the_log() {
+    let (meta, loglets) = (Arc::default(), Arc::default());
+    let first = open(&meta, &loglets).await;
+    assert_eq!(append(&first, 1).await, Ok(Lsn(0)));
+    assert_eq!(first.check_tail_now(), Some(Lsn(1)));
+    let second = open(&meta, &loglets).await;
+    assert_eq!(append(&second, 2).await, Ok(Lsn(1)));
+    // Nobody tells the first one of the successor.
+    assert_eq!(first.check_tail_now(), None);
+    assert!(matches!(first.check_tail().await, Err(LogError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn rule_2_what_a_loglet_holds_past_the_end_of_its_segment_is_invisible() {
+    let (meta, loglets) = (Arc::<MemoryMetaStore>::default(), Arc::<MemoryProvider>::default());
+    let params = |ordinal| LogletParams {
+        id: LogletId { log: LogId(7), ordinal, nonce: ordinal },
+        kind: LogletKind::Memory,
+        sequencer: Incarnation::default(),
+        units: Vec::new(),
+        write_quorum: 0,
+    };
+    // The first segment was ended at 2; cells 2 and 3 became durable all the same.
+    for (ordinal, cells) in [(1, [10, 11, 66, 67].as_slice()), (2, [12, 13].as_slice())] {
+        let loglet = loglets.open(&params(ordinal)).unwrap();
+        loglet.append(cells.iter().map(|n| cell(*n)).collect(), Completion::new(|_| ()));
+    }
+    let segments = vec![
+        Segment { start: Lsn(0), end: Some(Lsn(2)), params: params(1) },
+        Segment { start: Lsn(2), end: None, params: params(2) },
+    ];
+    meta.put(ChainVersion(0), Chain { log: LogId(7), segments }.encode()).await.unwrap();
+    let log = open(&meta, &loglets).await;
+    assert_eq!(append(&log, 14).await, Ok(Lsn(4)));
+    assert_eq!(everything(&log).await, [10, 11, 12, 13, 14]);
 }

@@ -127,3 +127,62 @@ impl<A: Applicator> Applicator for ViewTrackingApply<A> {
         self.up.post_apply(lsn, output);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::seams::BootClock;
+    use naxos_proto::seams::sim::Drive;
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::local_store::LocalStore;
+
+    /// Remembers the last trim point.
+    #[derive(Default)]
+    struct Bottom(Mutex<Option<Lsn>>);
+
+    impl Engine for Bottom {
+        fn propose(&self, _: Proposal) {}
+
+        fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn sync_now(&self) -> Option<Lsn> {
+            None
+        }
+
+        fn set_trim_point(&self, lsn: Lsn) {
+            *self.0.lock() = Some(lsn);
+        }
+    }
+
+    struct Top;
+
+    impl Applicator for Top {
+        type Output = ();
+
+        fn apply(&mut self, _: &mut Txn<'_>, _: Lsn, _: &Entry) {}
+
+        fn post_apply(&mut self, _: Lsn, (): ()) {}
+    }
+
+    #[tokio::test]
+    async fn rule_7_the_slowest_server_of_the_view_decides_how_far_the_log_is_trimmed() {
+        let mut store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("it opens");
+        let (switch, bottom, below) = (EngineSwitch::default(), Arc::new(Bottom::default()), Arc::new(OnceLock::new()));
+        switch.turn(true);
+        assert!(below.set(bottom.clone() as Arc<dyn Engine>).is_ok());
+        let mut view = ViewTrackingApply::new(Top, switch, &store.reader(), below);
+        let told = [(1, 40, 40), (2, 10, 10), (1, 90, 10), (2, 70, 70), (2, 60, 70)];
+        for (at, (storage, persisted, least)) in (0..).zip(told) {
+            let mut entry = Entry::default();
+            entry.set_header(engine_ids::VIEW_TRACKING, encode(StorageId(storage), Lsn(persisted)));
+            let mut txn = store.begin();
+            let output = view.apply(&mut txn, Lsn(at), &entry);
+            txn.commit(Lsn(at + 1));
+            view.post_apply(Lsn(at), output);
+            assert_eq!(*bottom.0.lock(), Some(Lsn(least)), "after entry {at}");
+        }
+    }
+}

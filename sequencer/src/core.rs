@@ -262,6 +262,17 @@ mod tests {
         assert!(matches!(g.grant(1, 'b'), Err((_, AppendError::Refused(_)))));
     }
 
+    #[test]
+    fn rule_12_a_bounded_number_of_batches_is_out() {
+        let mut g = Grants::new(1, 1, 2);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        g.grant(1, 'b').unwrap();
+        assert!(matches!(g.grant(1, 'c'), Err(('c', AppendError::Refused(_)))));
+        g.answer(a, 0, Answer::Durable);
+        assert_eq!(drain(&mut g).len(), 1);
+        assert_eq!(g.grant(1, 'd').unwrap().1, Offset(2), "a refused batch took no offset");
+    }
+
     proptest! {
         #[test]
         fn nothing_is_acknowledged_below_a_quorum(answers in prop::collection::vec((0u64..6, 0usize..3, 0u8..4), 0..40)) {

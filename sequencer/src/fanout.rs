@@ -182,3 +182,34 @@ impl Sequencer for NativeSequencer {
         Some(Tail::Open(known_tail))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::{Boot, StorageId};
+
+    use super::*;
+
+    struct NoUnits;
+
+    impl UnitDirectory for NoUnits {
+        fn unit(&self, _: StorageId) -> Option<Arc<dyn StorageUnit>> {
+            None
+        }
+    }
+
+    #[test]
+    fn rule_4_a_sequencer_serves_and_appends_for_its_own_incarnation_alone() {
+        let own = Incarnation { storage: StorageId(1), boot: Boot(2) };
+        let earlier = Incarnation { boot: Boot(1), ..own };
+        let sequencer = NativeSequencer::new(own, Arc::new(NoUnits));
+        let id = LogletId::default();
+        let params =
+            |sequencer| LogletParams { id, kind: LogletKind::Native, sequencer, units: Vec::new(), write_quorum: 1 };
+        assert!(matches!(sequencer.serve(&params(earlier)), Err(AppendError::Refused(_))));
+        assert_eq!(sequencer.tail(id), None);
+        let other = sequencer.fanout(id, earlier).err().expect("refused").to_string();
+        assert!(other.contains("belongs to sequencer"), "{other}");
+        let unserved = sequencer.fanout(id, own).err().expect("refused").to_string();
+        assert!(unserved.contains("does not serve"), "{unserved}");
+    }
+}

@@ -216,3 +216,58 @@ impl LogletProvider for NativeProvider {
         Ok(LogletParams { id, kind: LogletKind::Native, sequencer, units: alive.units.clone(), write_quorum: majority })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::{Incarnation, StorageId};
+
+    use super::*;
+
+    /// A loglet of so many units, of which an append is on `write_quorum`.
+    fn loglet(units: u64, write_quorum: u16) -> NativeLoglet {
+        let units = (1..=units).map(StorageId).collect();
+        let (id, sequencer) = (LogletId::default(), Incarnation::default());
+        let params = LogletParams { id, kind: LogletKind::Native, sequencer, units, write_quorum };
+        NativeLoglet { params, sequencer: None, units: Vec::new() }
+    }
+
+    fn at(tail: u64, known_tail: u64) -> LocalTail {
+        LocalTail { tail: Offset(tail), known_tail: Offset(known_tail), sealed: false, trim_point: Offset::ZERO }
+    }
+
+    fn sealed(tail: u64) -> LocalTail {
+        LocalTail { sealed: true, ..at(tail, 0) }
+    }
+
+    #[test]
+    fn rule_1_one_seal_bit_is_enough_to_call_the_tail_sealed() {
+        let three = loglet(3, 2);
+        assert_eq!(three.conclude(&[at(7, 7), at(7, 7), at(7, 7)]), Some(Ok(Tail::Open(Offset(7)))));
+        assert_eq!(three.conclude(&[at(7, 7), at(7, 7), sealed(5)]), Some(Ok(Tail::Sealed(Offset(7)))));
+        assert_eq!(loglet(1, 1).conclude(&[sealed(5)]), Some(Ok(Tail::Sealed(Offset(5)))));
+    }
+
+    #[test]
+    fn rule_3_every_seal_quorum_meets_every_write_quorum() {
+        for units in 1..=7_u16 {
+            for write_quorum in units / 2 + 1..=units {
+                let seal_quorum = loglet(units.into(), write_quorum).seal_quorum();
+                assert!(seal_quorum + usize::from(write_quorum) > units.into(), "{units} units, {write_quorum}");
+                assert!(seal_quorum <= units.into());
+            }
+        }
+    }
+
+    #[test]
+    fn rule_6_a_tail_is_answered_once_no_later_check_can_see_less() {
+        let three = loglet(3, 2);
+        assert_eq!(three.conclude(&[at(7, 7)]), None, "one of three is no quorum");
+        assert_eq!(three.conclude(&[at(7, 3), at(5, 3)]), None, "7 is on one unit, as far as one can see");
+        assert_eq!(
+            three.conclude(&[at(7, 3), at(5, 7)]),
+            Some(Ok(Tail::Open(Offset(7)))),
+            "somebody knows it is on two"
+        );
+        assert_eq!(three.conclude(&[at(7, 3), at(7, 3)]), Some(Ok(Tail::Open(Offset(7)))));
+    }
+}

@@ -11,8 +11,8 @@ use turmoil::Sim;
 use super::fault::{Faults, NEVER, Phase, millis};
 use super::host::RESERVE_BYTES;
 
-/// Files of the journal.
-const JOURNAL: &str = ".seg";
+/// Files of the journal: a handle keeps the name that it was opened under, so segments are among the spares too.
+const JOURNAL: &str = "journal/";
 /// The file of the local store.
 const STORE: &str = "store.redb";
 /// The call that fails is at most the so-manieth.
@@ -107,7 +107,8 @@ impl Faults {
     /// A node with a failed disk is ended, in one way or another.
     fn end_sick(&mut self, sim: &mut Sim<'_>, now: Duration) {
         self.record.borrow_mut().sick = None;
-        if self.dice.chance(50) {
+        // After a mere end of the process the next one finds what the failed sync left in the page cache.
+        if self.dice.chance(70) {
             self.stop();
         } else {
             self.host.drive.crash();

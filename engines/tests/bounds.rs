@@ -1,0 +1,99 @@
+//! Safety rule 12: what may wait is bounded, and over the bound the caller gets a clear error.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use naxos_client::LogError;
+use naxos_engines::batching::{Batching, Reply};
+use naxos_engines::local_store::DELTA_BYTES_MAX;
+use naxos_engines::reply_port::{ReplyPort, Waiter};
+use naxos_engines::{Engine, EngineSwitch, LocalStore, Proposal, ProposeError, RowKey, StoreReader, TableId};
+use naxos_proto::ids::{Incarnation, Lsn, StoreId};
+use naxos_proto::seams::BootClock;
+use naxos_proto::seams::sim::Drive;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// A log that never answers.
+#[derive(Default)]
+struct Silent(Mutex<Vec<Proposal>>);
+
+impl Engine for Silent {
+    fn propose(&self, proposal: Proposal) {
+        self.0.lock().push(proposal);
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn sync_now(&self) -> Option<Lsn> {
+        None
+    }
+
+    fn set_trim_point(&self, _: Lsn) {}
+}
+
+async fn store() -> LocalStore {
+    LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.unwrap()
+}
+
+/// Proposes a command to a stack whose log is silent, so often; how often it was refused.
+async fn refusals(reader: StoreReader, command: &'static [u8], times: usize) -> usize {
+    let below = Arc::new(OnceLock::new());
+    let silent = Arc::new(Silent::default());
+    assert!(below.set(silent.clone() as Arc<dyn Engine>).is_ok());
+    let batching = Batching::<u64>::new(Incarnation::default(), EngineSwitch::default(), below, reader);
+    let port: Arc<ReplyPort<Reply<u64>>> = ReplyPort::new();
+    let stop = CancellationToken::new();
+    tokio::spawn(port.clone().dispatch(stop.clone()));
+    let mut replies = Vec::new();
+    for _ in 0..times {
+        let (waiter, reply) = Waiter::new(&port);
+        batching.propose(Bytes::from_static(command), waiter);
+        replies.push(reply);
+    }
+    batching.shut();
+    // Those in flight stay unanswered: the log is silent.
+    let in_flight = silent.0.lock().len();
+    let mut refused = 0;
+    for reply in replies.into_iter().skip(in_flight) {
+        match reply.await.unwrap() {
+            Err(ProposeError::Refused(why)) => {
+                assert_eq!(why, "too many requests");
+                refused += 1;
+            }
+            other => assert_eq!(other, Err(ProposeError::Stopped)),
+        }
+    }
+    stop.cancel();
+    refused
+}
+
+#[tokio::test]
+async fn rule_12_commands_that_wait_are_bounded_by_number_and_by_bytes() {
+    static LARGE: [u8; 1 << 20] = [0; 1 << 20];
+    let reader = store().await.reader();
+    // Two are in flight, 16,384 wait.
+    assert_eq!(refusals(reader.clone(), b"x", 16_384 + 2 + 5).await, 5);
+    // Two are in flight, 64 MiB wait.
+    assert_eq!(refusals(reader, &LARGE, 64 + 2 + 3).await, 3);
+}
+
+#[tokio::test]
+async fn rule_12_what_the_checkpoint_has_not_written_is_bounded() {
+    let mut store = store().await;
+    let reader = store.reader();
+    let value = Bytes::from(vec![1; DELTA_BYTES_MAX / 2]);
+    let mut entries = 0;
+    while !reader.is_behind() {
+        let mut txn = store.begin();
+        txn.put(RowKey::new(StoreId(0), TableId(40), &[entries]), value.clone());
+        entries += 1;
+        txn.commit(Lsn(entries.into()));
+        assert!(entries < 10, "nobody writes checkpoints, and proposals go on");
+    }
+    assert!(entries >= 4, "a delta or two may wait, not {entries} entries");
+    assert_eq!(refusals(reader, b"x", 4).await, 4, "nothing is in flight, nothing waits");
+}

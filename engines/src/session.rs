@@ -304,7 +304,8 @@ fn load(reader: &StoreReader) -> BTreeMap<StorageId, SessionState> {
     let end = RowKey::new(StoreId(0), crate::local_store::TableId(tables::SESSIONS.0 + 1), &[]);
     reader.stream(&row(StorageId(0)), &end, |key, value| {
         let storage = <[u8; 8]>::try_from(&key.key[..]).expect("session rows are named by storage ids");
-        let state = SessionState::decode(value).unwrap_or_else(|e| panic!("a session row is damaged: {e}"));
+        let state = SessionState::decode(Bytes::copy_from_slice(value))
+            .unwrap_or_else(|e| panic!("a session row is damaged: {e}"));
         sessions.insert(StorageId(u64::from_be_bytes(storage)), state);
     });
     sessions

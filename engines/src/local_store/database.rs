@@ -290,13 +290,13 @@ impl Database {
     }
 
     /// Calls `each` with at most `limit` rows from `from` on and below `below`. Panics as [`Self::get`].
-    pub(crate) fn scan(&self, from: &RowKey, below: &RowKey, limit: usize, mut each: impl FnMut(RowKey, Bytes)) {
+    pub(crate) fn scan(&self, from: &RowKey, below: &RowKey, limit: usize, mut each: impl FnMut(RowKey, &[u8])) {
         let mut read = || -> Result<(), StoreError> {
             let table = self.db.begin_read()?.open_table(ROWS)?;
             for row in table.range::<&[u8]>(&from.encode()[..]..&below.encode()[..])?.take(limit) {
                 let (key, value) = row?;
                 let key = RowKey::decode(key.value()).expect("only row names are written");
-                each(key, Bytes::copy_from_slice(value.value()));
+                each(key, value.value());
             }
             Ok(())
         };

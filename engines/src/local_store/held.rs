@@ -119,8 +119,8 @@ impl BlockingFile for HeldFile {
 
 #[cfg(test)]
 mod tests {
+    use naxos_proto::seams::OpenMode;
     use naxos_proto::seams::sim::Drive;
-    use naxos_proto::seams::{Disk, OpenMode};
 
     use super::*;
 

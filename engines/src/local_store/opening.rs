@@ -19,7 +19,13 @@ pub struct StoreExpected {
     pub storage: StorageId,
     /// Whether there must be a file: the log no longer tells everything.
     pub required: bool,
+    /// Whether every page is looked at, however large the file is.
+    pub verify: bool,
 }
+
+/// A file up to this size is read as a whole before it is used, which takes a fraction of a second. A larger one only
+/// when asked for: reading it twice would double the time of a start.
+const VERIFIED_BYTES_MAX: u64 = 256 << 20;
 
 /// Opens the file, or makes it under another name and renames it.
 pub(crate) async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Database, StoreError> {
@@ -32,19 +38,21 @@ pub(crate) async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Re
         drop(made);
         Database::publish(disk).await?;
     }
-    open_existing(disk, expected.map(|e| e.storage)).await
+    open_existing(disk, expected).await
 }
 
-async fn open_existing(disk: &dyn Disk, storage: Option<StorageId>) -> Result<Database, StoreError> {
+async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Database, StoreError> {
     let file = open_file(disk, FILE, OpenMode::Existing).await?;
     let io = |error| StoreError::Io { file: FILE, error };
-    if file.len().await.map_err(io)? == 0 {
+    let len = file.len().await.map_err(io)?;
+    if len == 0 {
         return Err(StoreError::Damaged { expected: "a database", found: "an empty file".to_owned() });
     }
     let blocking = file.blocking();
     let held = HeldFile::new(Arc::clone(&blocking));
     let backend = Backend::new(held.clone());
-    let checked = caught(|| whole(backend));
+    let verify = len <= VERIFIED_BYTES_MAX || expected.is_some_and(|e| e.verify);
+    let checked = caught(|| whole(backend, verify));
     file.settle().await;
     let db = checked?;
     let opened = Database { db, blocking, file };
@@ -52,7 +60,7 @@ async fn open_existing(disk: &dyn Disk, storage: Option<StorageId>) -> Result<Da
     if found != STORE_FORMAT {
         return Err(StoreError::Version { found });
     }
-    if let (Some(found), Some(expected)) = (opened.owner()?, storage)
+    if let (Some(found), Some(expected)) = (opened.owner()?, expected.map(|e| e.storage))
         && found != expected
     {
         return Err(StoreError::Foreign { found: found.0, expected: expected.0 });
@@ -84,12 +92,14 @@ fn damaged(found: String) -> StoreError {
     StoreError::Damaged { expected: "a redb database whose checksums hold", found }
 }
 
-/// The database of a file, every page of which has the checksum that it was written with.
-fn whole(backend: Backend) -> Result<redb::Database, StoreError> {
+/// The database of a file; if `verify`, every page of it has the checksum that it was written with.
+fn whole(backend: Backend, verify: bool) -> Result<redb::Database, StoreError> {
     let opened = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend);
     let mut db = opened.map_err(|e| damaged(e.to_string()))?;
     // An older commit that redb falls back to would do, as the log has the rest; but after a commit in two phases, and
     // ours are all that, there is none.
-    db.check_integrity().map_err(|e| damaged(e.to_string()))?;
+    if verify {
+        db.check_integrity().map_err(|e| damaged(e.to_string()))?;
+    }
     Ok(db)
 }

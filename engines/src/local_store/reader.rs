@@ -52,7 +52,7 @@ impl StoreReader {
         let first_frozen = frozen.iter().filter_map(|d| first_in(&d.delta, from, below)).min();
         let mut bottom = Vec::new();
         let database = Arc::clone(&self.shared.database.read());
-        database.scan(from, below, limit, |key, value| bottom.push((key, value)));
+        database.scan(from, below, limit, |key, value| bottom.push((key, Bytes::copy_from_slice(value))));
         let first_above = first_open.into_iter().chain(first_frozen).min();
         match (bottom.last(), first_above) {
             (_, None) => bottom,
@@ -76,7 +76,7 @@ impl StoreReader {
         let database = Arc::clone(&self.shared.database.read());
         let mut bottom = BTreeMap::new();
         database.scan(from, below, limit, |key, value| {
-            bottom.insert(key, Some(value));
+            bottom.insert(key, Some(Bytes::copy_from_slice(value)));
         });
         layers.push(bottom);
         // A layer that was cut at the limit says nothing about names behind its last one.
@@ -102,7 +102,7 @@ impl StoreReader {
 
     /// Calls `each` with every row from `from` on and below `below`, in order, in one pass over the checkpoint. Only
     /// before anything is applied: there is nothing else to look at then.
-    pub fn stream(&self, from: &RowKey, below: &RowKey, each: impl FnMut(RowKey, Bytes)) {
+    pub fn stream(&self, from: &RowKey, below: &RowKey, each: impl FnMut(RowKey, &[u8])) {
         let fresh = self.shared.open.read().is_empty();
         assert!(fresh, "rows are streamed before anything is applied");
         let database = Arc::clone(&self.shared.database.read());

@@ -67,6 +67,11 @@ impl Live {
         }
     }
 
+    /// Bytes of it in memory.
+    pub(crate) fn resident_len(&self) -> usize {
+        self.resident().map_or(0, Bytes::len)
+    }
+
     /// Bytes of the encoded `KeyValue`.
     pub(crate) fn encoded_len(&self) -> usize {
         match &self.value {

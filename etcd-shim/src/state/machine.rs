@@ -212,8 +212,8 @@ impl Writer<'_, '_> {
     pub(crate) fn put(&mut self, r: &pb::PutRequest) -> Result<PutResponse, EtcdError> {
         let (base, at) = (self.base, RevisionKey { main: self.base + 1, sub: self.sub });
         let (id, reader) = (self.store.id, self.reader);
-        let mut prev_kv = None;
-        let Entered { key, new, old } = self.store.put(&r.key, |old| {
+        let (mut prev_kv, mut new) = (None, (Bytes::new(), 0, 0));
+        let Entered { key, old } = self.store.put(&r.key, |old| {
             if (r.ignore_value || r.ignore_lease) && old.is_none() {
                 return Err(EtcdError::KeyNotFound);
             }
@@ -223,22 +223,23 @@ impl Writer<'_, '_> {
             let value: &[u8] = kept.as_ref().unwrap_or(&r.value);
             let lease = if r.ignore_lease { old_lease } else { r.lease };
             let encoded = Fields { key: &r.key, create, modified: at.main, version, value, lease }.encode();
+            new = (encoded.clone(), create, lease);
             Ok(Live { at, create, version, lease, value: Value::Resident(encoded) })
         })?;
+        let (encoded, create, lease) = new;
         self.sub += 1;
-        let encoded = new.encoded(id, reader);
         self.rows.put(rows::key_value(id, at, false), encoded.clone());
         let old_lease = old.as_ref().map_or(0, |l| l.lease);
-        if old_lease != new.lease {
+        if old_lease != lease {
             self.detach(old_lease, &key);
-            if let Some(lease) = self.store.leases.get_mut(&new.lease) {
+            if let Some(lease) = self.store.leases.get_mut(&lease) {
                 lease.keys.insert(key.clone());
             }
         }
         let touched = old.as_ref().is_some_and(|l| l.at.main > base);
         let answered = prev_kv.clone().filter(|_| r.prev_kv);
         // A key that began at this revision had nothing before, whatever else the transaction did to it.
-        let before = match (new.create == at.main, touched) {
+        let before = match (create == at.main, touched) {
             (true, _) => None,
             (false, true) => self.before_command(&key),
             (false, false) => prev_kv,

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use naxos_engines::{RowKey, StoreReader, TableId};
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
 use prost::Message;
 
 use super::key_entry::{Live, Value};
-use super::key_value::decode;
+use super::key_value::Fields;
 use super::rows::{self, Counters};
 use super::store::{Lease, SharedStore, Store};
 
-fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, bytes::Bytes)) {
+fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, &[u8])) {
     let (from, below) = rows::whole(store, table);
     reader.stream(&from, &below, each);
 }
@@ -40,15 +41,18 @@ impl SharedStore {
         });
         each_row(reader, id, rows::KEY_VALUES, |row, encoded| {
             let (at, deleted) = rows::revision_of(&row);
-            let kv = decode(&encoded);
+            let Fields { key, create, version, lease, .. } = Fields::of(encoded);
             if !deleted {
-                let (create, version, lease) = (kv.create_revision, kv.version, kv.lease);
-                let put =
-                    store.put(&kv.key, |_| Ok(Live { at, create, version, lease, value: Value::Resident(encoded) }));
-                put.unwrap_or_else(|never: std::convert::Infallible| match never {});
-            } else if store.delete(&kv.key, at, &encoded).is_none() {
+                // What memory has no room for is not even copied.
+                let value = match store.has_room(encoded.len()) {
+                    true => Value::Resident(Bytes::copy_from_slice(encoded)),
+                    false => Value::Row(encoded.len()),
+                };
+                let put = store.put(key, |_| Ok(Live { at, create, version, lease, value }));
+                put.map(drop).unwrap_or_else(|never: std::convert::Infallible| match never {});
+            } else if store.delete(key, at, encoded).is_none() {
                 // Compaction has dropped what it deleted; itself it goes with the next one.
-                store.deletion_row(kv.key, at, &encoded);
+                store.deletion_row(Bytes::copy_from_slice(key), at, encoded);
             }
         });
         if let Some(row) = reader.get(&rows::state(id)) {

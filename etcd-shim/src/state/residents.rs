@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::key_entry::{KeyEntry, Live, Value};
+use super::key_entry::{KeyEntry, Value};
 use super::tree::Tree;
 
 /// Keys looked at in one step; apply takes at most one step per put.
@@ -29,14 +29,19 @@ impl Residents {
         Self { bytes: 0, bytes_max, hand: Bytes::new() }
     }
 
-    /// A value came.
-    pub(super) fn entered(&mut self, live: &Live) {
-        self.bytes += live.resident().map_or(0, Bytes::len);
+    /// Whether `bytes` more would be within the bound.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) <= self.bytes_max
     }
 
-    /// A value was replaced or deleted.
-    pub(super) fn left(&mut self, live: &Live) {
-        self.bytes -= live.resident().map_or(0, Bytes::len);
+    /// A value with so many bytes in memory came.
+    pub(super) fn entered(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
+    /// A value with so many bytes in memory was replaced or deleted.
+    pub(super) fn left(&mut self, bytes: usize) {
+        self.bytes -= bytes;
     }
 
     /// Takes one step of the hand if memory holds too much.
@@ -92,7 +97,7 @@ mod tests {
         let resident = |store: &Store| {
             let mut bytes = 0;
             store.keys.visit(b"", None, |entry| {
-                bytes += entry.live.as_ref().and_then(Live::resident).map_or(0, bytes::Bytes::len);
+                bytes += entry.live.as_ref().map_or(0, Live::resident_len);
                 std::ops::ControlFlow::Continue(())
             });
             bytes
@@ -101,7 +106,7 @@ mod tests {
             put(&mut store, &format!("key {:03}", main * 7 % 300), main);
             if main % 5 == 0 {
                 let key = format!("key {:03}", main * 3 % 300);
-                store.delete(key.as_bytes(), RevisionKey { main, sub: 1 }, &bytes::Bytes::new());
+                store.delete(key.as_bytes(), RevisionKey { main, sub: 1 }, b"");
             }
             assert!(resident(&store) <= 10_000, "at revision {main}");
         }

@@ -51,7 +51,7 @@ pub(crate) struct Turn {
 pub(crate) struct Entered {
     /// The index's own copy of the key: a request's would pin the batch that it came in.
     pub(crate) key: Bytes,
-    pub(crate) new: Live,
+    /// The value before.
     pub(crate) old: Option<Live>,
 }
 
@@ -146,43 +146,51 @@ impl Store {
         let mut made = |old: Option<&Live>| make.take().expect("a key is found or it is not")(old);
         let known = self.keys.update(key, |entry| {
             let new = made(entry.live.as_ref())?;
+            let (at, len) = (new.at, new.resident_len());
+            let row = row_bytes(new.encoded_len());
             let entry = Arc::make_mut(entry);
-            let old = entry.put(new.clone());
-            Ok(Entered { key: entry.key.clone(), new, old })
+            let old = entry.put(new);
+            Ok((entry.key.clone(), at, len, row, old))
         });
-        let entered = match known {
+        let (key, at, resident_len, row, old) = match known {
             Some(entered) => entered?,
             None => {
                 let new = made(None)?;
+                let (at, len) = (new.at, new.resident_len());
+                let row = row_bytes(new.encoded_len());
                 let mut entry = KeyEntry::new(Bytes::copy_from_slice(key));
-                entry.put(new.clone());
+                entry.put(new);
                 let key = entry.key.clone();
                 self.keys.insert(Arc::new(entry));
-                Entered { key, new, old: None }
+                (key, at, len, row, None)
             }
         };
-        let Entered { key, new, old } = &entered;
-        self.bytes += row_bytes(new.encoded_len());
-        self.resident.entered(new);
-        match old {
+        self.bytes += row;
+        self.resident.entered(resident_len);
+        match &old {
             Some(old) => {
-                self.resident.left(old);
-                self.supersede(new.at.main, key, old);
+                self.resident.left(old.resident_len());
+                self.supersede(at.main, &key, old);
             }
-            None => self.turns.push_back(Turn { revision: new.at.main, key: key.clone(), created: true }),
+            None => self.turns.push_back(Turn { revision: at.main, key: key.clone(), created: true }),
         }
         self.resident.keep_within(&mut self.keys);
-        Ok(entered)
+        Ok(Entered { key, old })
+    }
+
+    /// Whether memory has room for a value of `len` bytes.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.resident.has_room(len)
     }
 
     /// Deletes a key if it is live; `row` is the deletion's own. The index's copy of the key, and the value it had.
-    pub(crate) fn delete(&mut self, key: &[u8], at: RevisionKey, row: &Bytes) -> Option<(Bytes, Live)> {
+    pub(crate) fn delete(&mut self, key: &[u8], at: RevisionKey, row: &[u8]) -> Option<(Bytes, Live)> {
         let (key, old) = self.keys.update(key, |entry| {
             entry.live.as_ref()?;
             let entry = Arc::make_mut(entry);
             Some((entry.key.clone(), entry.delete(at)?))
         })??;
-        self.resident.left(&old);
+        self.resident.left(old.resident_len());
         self.supersede(at.main, &key, &old);
         self.turns.push_back(Turn { revision: at.main, key: key.clone(), created: false });
         self.deletion_row(key.clone(), at, row);
@@ -190,7 +198,7 @@ impl Store {
     }
 
     /// Counts a deletion's row, which is kept while its own revision is readable.
-    pub(crate) fn deletion_row(&mut self, key: Bytes, at: RevisionKey, row: &Bytes) {
+    pub(crate) fn deletion_row(&mut self, key: Bytes, at: RevisionKey, row: &[u8]) {
         let bytes = row_bytes(row.len());
         self.bytes += bytes;
         self.superseded.push_back(Superseded { from: at.main + 1, key, at, deleted: true, bytes });

@@ -1,0 +1,135 @@
+//! The local store's file, damaged: refused by name and left as it was, or every row as it was written.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use naxos_engines::local_store::{StoreError, StoreExpected};
+use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
+use naxos_proto::ids::{Lsn, StorageId, StoreId};
+use naxos_proto::seams::Entropy;
+use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
+use tokio_util::sync::CancellationToken;
+
+const OWNER: StorageId = StorageId(42);
+const ROWS: u32 = 2_000;
+const FILE: &str = "store.redb";
+
+fn run<T>(body: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(body)
+}
+
+async fn open(drive: &Drive, storage: StorageId, required: bool) -> Result<LocalStore, StoreError> {
+    let clock = Arc::new(SimClock::new(Duration::ZERO));
+    LocalStore::open_expected(drive.mount(), clock, StoreExpected { storage, required }).await
+}
+
+fn key(n: u32) -> RowKey {
+    RowKey::new(StoreId(0), TableId(40), &n.to_be_bytes())
+}
+
+fn value(n: u32) -> Bytes {
+    (0..200_u32).map(|i| (n.wrapping_mul(31).wrapping_add(i * i) >> 2) as u8).collect::<Vec<_>>().into()
+}
+
+/// A file with rows of three checkpoints, closed well.
+fn filled() -> Drive {
+    let drive = Drive::new(1);
+    run(async {
+        for part in 0..3 {
+            let mut store = open(&drive, OWNER, part > 0).await.unwrap();
+            let mut txn = store.begin();
+            (ROWS / 3 * part..ROWS / 3 * (part + 1)).for_each(|n| txn.put(key(n), value(n)));
+            txn.commit(Lsn(u64::from(part) + 1));
+            let stopped = CancellationToken::new();
+            stopped.cancel();
+            store.checkpointer().run(stopped, |_| ()).await.unwrap();
+        }
+    });
+    drive
+}
+
+fn bytes(drive: &Drive) -> Vec<u8> {
+    let mut found = Vec::new();
+    drive.damage(FILE, |content| found.clone_from(content));
+    found
+}
+
+fn check(reader: &StoreReader, context: &str) {
+    assert_eq!(reader.applied(), Lsn(3), "{context}");
+    for n in 0..ROWS / 3 * 3 {
+        assert_eq!(reader.get(&key(n)), Some(value(n)), "{context}: row {n}");
+    }
+}
+
+/// Whether the damaged file is refused.
+fn refused(drive: &Drive, context: &str) -> bool {
+    let before = bytes(drive);
+    match run(open(drive, OWNER, true)) {
+        Ok(store) => {
+            check(&store.reader(), context);
+            false
+        }
+        Err(e) => {
+            let text = e.to_string();
+            assert!(
+                text.contains(FILE) && (text.contains("expected") || text.contains("reads version")),
+                "{context}: {text}"
+            );
+            assert_eq!(bytes(drive), before, "{context}: {text}");
+            true
+        }
+    }
+}
+
+#[test]
+fn flipped_bits_are_refused_or_harmless() {
+    let drive = filled();
+    let used = bytes(&drive).iter().rposition(|b| *b != 0).unwrap();
+    let random = SeededEntropy::new(5);
+    let mut refusals = 0;
+    for round in 0..400 {
+        let copy = drive.copy(round);
+        let within = if round % 4 == 0 { 512 } else { used };
+        let (at, bit) = (random.u64() as usize % within, random.u64() % 8);
+        copy.damage(FILE, |content| content[at] ^= 1 << bit);
+        refusals += u32::from(refused(&copy, &format!("round {round}: bit {bit} of byte {at}")));
+    }
+    assert!(refusals > 100, "{refusals}");
+}
+
+#[test]
+fn truncated_and_random_files_are_refused() {
+    let drive = filled();
+    let len = bytes(&drive).len();
+    let random = SeededEntropy::new(6);
+    for round in 0..40 {
+        let copy = drive.copy(round);
+        let kept = random.u64() as usize % (len / 2);
+        copy.damage(FILE, |content| content.truncate(kept));
+        assert!(refused(&copy, &format!("{kept} bytes of {len} are left")));
+        copy.damage(FILE, |content| *content = (0..kept).map(|_| random.u64() as u8).collect());
+        assert!(refused(&copy, &format!("{kept} random bytes")));
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_of_another_directory_is_refused() {
+    let drive = filled();
+    let foreign = run(open(&drive, StorageId(43), true)).err().unwrap().to_string();
+    assert!(foreign.contains("000000000000002a") && foreign.contains("expected 000000000000002b"), "{foreign}");
+    let empty = Drive::new(2);
+    let missing = run(open(&empty, OWNER, true)).err().unwrap();
+    assert!(matches!(missing, StoreError::Missing), "{missing}");
+    assert!(empty.paths().is_empty(), "nothing is made in its place");
+    run(open(&empty, OWNER, false)).unwrap();
+}
+
+#[test]
+fn a_file_from_before_owners_were_noted_opens() {
+    let drive = Drive::new(1);
+    let clock = Arc::new(SimClock::new(Duration::ZERO));
+    drop(run(LocalStore::open(drive.mount(), clock)).unwrap());
+    run(open(&drive, OWNER, true)).unwrap();
+}

@@ -236,6 +236,14 @@ fn broken_http2_ends_its_own_connection_only() {
     assert_eq!(server.terminate(), Some(0));
 }
 
+/// Transactions in transactions, deeper than anyone needs.
+fn nested(depth: u32) -> pb::TxnRequest {
+    (0..depth).fold(pb::TxnRequest::default(), |inner, _| {
+        let op = pb::RequestOp { request: Some(pb::request_op::Request::RequestTxn(inner)) };
+        pb::TxnRequest { success: vec![op], ..Default::default() }
+    })
+}
+
 #[test]
 fn extreme_values_are_answered_and_nothing_panics() {
     let dir = tempfile::tempdir().unwrap();
@@ -292,13 +300,7 @@ fn extreme_values_are_answered_and_nothing_panics() {
                 ask("etcdserverpb.Watch/Watch", pb::WatchRequest { request_union: Some(union) }.encode_to_vec()).await;
             }
         }
-        // Transactions in transactions, deeper than anyone needs.
-        let mut txn = pb::TxnRequest::default();
-        for _ in 0..300 {
-            let op = pb::RequestOp { request: Some(pb::request_op::Request::RequestTxn(txn)) };
-            txn = pb::TxnRequest { success: vec![op], ..Default::default() };
-        }
-        ask("etcdserverpb.KV/Txn", txn.encode_to_vec()).await;
+        ask("etcdserverpb.KV/Txn", nested(300).encode_to_vec()).await;
         let disarm = pb::AlarmRequest { action: 2, member_id: 0, alarm: 1 };
         ask("etcdserverpb.Maintenance/Alarm", disarm.encode_to_vec()).await;
         serves(&mut server, &address).await;

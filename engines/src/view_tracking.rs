@@ -88,7 +88,7 @@ impl<A> ViewTrackingApply<A> {
         let from = RowKey::new(StoreId(0), tables::VIEW, &[]);
         let end = RowKey::new(StoreId(0), tables::SESSIONS, &[]);
         reader.stream(&from, &end, |key, value| {
-            let (storage, cursor) = (<[u8; 8]>::try_from(&key.key[..]), <[u8; 8]>::try_from(&value[..]));
+            let (storage, cursor) = (<[u8; 8]>::try_from(&key.key[..]), <[u8; 8]>::try_from(value));
             let (Ok(storage), Ok(cursor)) = (storage, cursor) else { panic!("a row of the view is damaged") };
             view.insert(StorageId(u64::from_be_bytes(storage)), Lsn(u64::from_be_bytes(cursor)));
         });

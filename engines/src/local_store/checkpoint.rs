@@ -139,7 +139,7 @@ impl Checkpointer {
             let Some((last, _)) = rows.last() else { break };
             after = Some(last.clone());
             slices += 1;
-            let written = copy.write_rows(&rows, slices % COPY_SLICES_PER_SYNC == 0);
+            let written = copy.write_rows(&rows, slices.is_multiple_of(COPY_SLICES_PER_SYNC));
             copy.settle().await;
             written?;
             self.write_due(Some(&copy), observe).await?;

@@ -116,9 +116,10 @@ mod tests {
                 key: key.clone().into(), create_revision: n[0], mod_revision: n[1], version: n[2],
                 value: value.clone().into(), lease: n[3],
             };
-            prop_assert_eq!(fields.encode(), plain.encode_to_vec());
-            prop_assert_eq!(decode(&fields.encode()), plain);
-            prop_assert_eq!(Fields::of(&fields.encode()), fields);
+            let encoded = fields.encode();
+            prop_assert_eq!(&encoded, &plain.encode_to_vec());
+            prop_assert_eq!(Fields::of(&encoded), fields);
+            prop_assert_eq!(decode(&encoded), plain);
         }
     }
 }

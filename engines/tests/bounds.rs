@@ -47,11 +47,12 @@ async fn refusals(reader: StoreReader, command: &'static [u8], times: usize) -> 
     let batching = Batching::<u64>::new(Incarnation::default(), EngineSwitch::default(), below, reader);
     let port: Arc<ReplyPort<Reply<u64>>> = ReplyPort::new();
     let stop = CancellationToken::new();
-    tokio::spawn(port.clone().dispatch(stop.clone()));
+    tokio::spawn(port.clone().dispatch(|| {}, stop.clone()));
     let mut replies = Vec::new();
     for _ in 0..times {
         let (waiter, reply) = Waiter::new(&port);
         batching.propose(Bytes::from_static(command), waiter);
+        batching.flush();
         replies.push(reply);
     }
     batching.shut();

@@ -53,7 +53,8 @@ impl Node {
         let store = LocalStore::open(Drive::new(seed).mount(), Arc::new(BootClock)).await.unwrap();
         let reader = store.reader();
         let told = Arc::default();
-        let machine = Machine::new(SharedStore::rebuild(StoreId(0), &reader), reader.clone(), Ear(Arc::clone(&told)));
+        let machine =
+            Machine::new(SharedStore::rebuild(StoreId(0), &reader, usize::MAX), reader.clone(), Ear(Arc::clone(&told)));
         Node { store, reader, machine, told, next: 0 }
     }
 

@@ -200,9 +200,9 @@ impl<T: Item> Node<T> {
                 let child = |key: &[u8]| Self::child_of(guide, children, key);
                 // The last child may begin at `below`: then it gives nothing.
                 let (start, last) = (from.map_or(0, child), below.map_or(children.len().saturating_sub(1), child));
-                for at in start..children.len().min(last + 1) {
+                for (at, child) in children.iter().enumerate().take(last + 1).skip(start) {
                     let (from, below) = (from.filter(|_| at == start), below.filter(|_| at == last));
-                    children[at].node.visit(from, below, each)?;
+                    child.node.visit(from, below, each)?;
                 }
                 ControlFlow::Continue(())
             }

@@ -285,7 +285,7 @@ impl Parts {
         }));
         announce(&backend, &self.running).await?;
         gauges::install(&backend);
-        let port = serve(bound, &backend, rings, &self.serving, &self.metrics);
+        let port = serve(bound, &backend, rings, (&self.serving, &self.running), &self.metrics);
         tracing::info!("ready to serve client requests");
         Ok(Node {
             port,
@@ -331,7 +331,7 @@ fn serve(
     bound: BoundPort,
     backend: &Arc<Backend>,
     rings: Vec<Arc<Ring>>,
-    serving: &CancellationToken,
+    (serving, running): (&CancellationToken, &CancellationToken),
     metrics: &Metrics,
 ) -> crate::port::Port {
     let health = Arc::new(NodeHealth(Arc::clone(backend)));
@@ -343,13 +343,14 @@ fn serve(
         Arc::clone(&backend.clock),
         command_line,
     ));
-    let (backend, stop) = (Arc::clone(backend), serving.clone());
+    let (backend, stop, running) = (Arc::clone(backend), serving.clone(), running.clone());
     let grpc = move |runtime: usize| {
         let port = ReplyPort::new();
         let stack = Arc::clone(&backend.stack);
-        tokio::spawn(Arc::clone(&port).dispatch(move || stack.flush(), stop.child_token()));
+        // These serve the requests in flight while the port drains.
+        tokio::spawn(Arc::clone(&port).dispatch(move || stack.flush(), running.child_token()));
         let gate = backend.stack.read_gate();
-        tokio::spawn(Arc::clone(&gate).serve(stop.child_token()));
+        tokio::spawn(Arc::clone(&gate).serve(running.child_token()));
         let hub = Hub::new(HubConfig {
             ring: Arc::clone(&rings[runtime]),
             store: Arc::clone(&backend.store),

@@ -9,60 +9,33 @@
 //! Header, little-endian: version u8 = 1, kind u8 (0 proposal, 1 open), storage id u64, boot u64, sequence u64, floor
 //! u64. Row: boot u64, floor u64, then the applied sequence numbers at or above the floor.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod header;
+mod state;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
 use futures::future::BoxFuture;
 use naxos_client::LogError;
-use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::completion::Completion;
-use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId, StoreId};
+use naxos_proto::ids::{Incarnation, Lsn, StorageId};
 use naxos_proto::seams::Clock;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use header::Header;
+use state::{SessionState, Verdict, load, row};
+
 use crate::engine::{Applicator, Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::{Entry, engine_ids};
-use crate::local_store::{RowKey, StoreReader, Txn, tables};
+use crate::local_store::{StoreReader, Txn};
 
-const HEADER_FORMAT: u8 = 1;
 /// Attempts to settle a proposal of unknown outcome before its client is told so.
 const SETTLE_ATTEMPTS: u32 = 5;
 /// Between two attempts.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
-    open: bool,
-    session: Incarnation,
-    sequence: u64,
-    floor: u64,
-}
-
-impl Header {
-    fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(34);
-        out.put_u8(HEADER_FORMAT);
-        out.put_u8(self.open.into());
-        for n in [self.session.storage.0, self.session.boot.0, self.sequence, self.floor] {
-            out.put_u64_le(n);
-        }
-        out.freeze()
-    }
-
-    fn decode(bytes: Bytes) -> Result<Header, DecodeError> {
-        let mut r = Reader::new(bytes, "session header");
-        r.version(HEADER_FORMAT)?;
-        let open = r.u8()? == 1;
-        let session = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
-        let header = Header { open, session, sequence: r.u64()?, floor: r.u64()? };
-        r.end()?;
-        Ok(header)
-    }
-}
 
 struct Outstanding {
     entry: Entry,
@@ -245,72 +218,6 @@ impl Engine for Session {
     }
 }
 
-/// What the store knows of one storage's session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct SessionState {
-    boot: Boot,
-    floor: u64,
-    applied: BTreeSet<u64>,
-}
-
-/// What became of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Apply,
-    Duplicate,
-    Closed,
-}
-
-impl SessionState {
-    fn admit(&mut self, header: &Header) -> Verdict {
-        if self.boot != header.session.boot {
-            return Verdict::Closed;
-        }
-        if header.sequence < self.floor || self.applied.contains(&header.sequence) {
-            return Verdict::Duplicate;
-        }
-        self.applied.insert(header.sequence);
-        if header.floor > self.floor {
-            self.floor = header.floor;
-            self.applied = self.applied.split_off(&header.floor);
-        }
-        Verdict::Apply
-    }
-
-    fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(16 + 8 * self.applied.len());
-        out.put_u64_le(self.boot.0);
-        out.put_u64_le(self.floor);
-        self.applied.iter().for_each(|s| out.put_u64_le(*s));
-        out.freeze()
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        let mut r = Reader::new(bytes, "session row");
-        let mut state = Self { boot: Boot(r.u64()?), floor: r.u64()?, applied: BTreeSet::new() };
-        while r.left() > 0 {
-            state.applied.insert(r.u64()?);
-        }
-        Ok(state)
-    }
-}
-
-fn row(storage: StorageId) -> RowKey {
-    RowKey::new(StoreId(0), tables::SESSIONS, &storage.0.to_be_bytes())
-}
-
-fn load(reader: &StoreReader) -> BTreeMap<StorageId, SessionState> {
-    let mut sessions = BTreeMap::new();
-    let end = RowKey::new(StoreId(0), crate::local_store::TableId(tables::SESSIONS.0 + 1), &[]);
-    reader.stream(&row(StorageId(0)), &end, |key, value| {
-        let storage = <[u8; 8]>::try_from(&key.key[..]).expect("session rows are named by storage ids");
-        let state = SessionState::decode(Bytes::copy_from_slice(value))
-            .unwrap_or_else(|e| panic!("a session row is damaged: {e}"));
-        sessions.insert(StorageId(u64::from_be_bytes(storage)), state);
-    });
-    sessions
-}
-
 /// The upper half.
 pub struct SessionApply<A> {
     up: A,
@@ -342,7 +249,7 @@ impl<A: Applicator> Applicator for SessionApply<A> {
         if header.open {
             let state = self.sessions.entry(storage).or_default();
             if header.session.boot > state.boot {
-                *state = SessionState { boot: header.session.boot, ..SessionState::default() };
+                *state = SessionState::opened(header.session.boot);
                 txn.put(row(storage), state.encode());
             }
             return SessionOutput { own, opened: true, verdict: Verdict::Apply, up: None };
@@ -384,45 +291,3 @@ impl<A: Applicator> Applicator for SessionApply<A> {
 
 /// For upper halves that send on from `post_apply`: the engine below them, once the stack is built.
 pub type Below = Arc<OnceLock<Arc<dyn Engine>>>;
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn header(boot: u64, sequence: u64, floor: u64) -> Header {
-        let session = Incarnation { storage: StorageId(1), boot: Boot(boot) };
-        Header { open: false, session, sequence, floor }
-    }
-
-    #[test]
-    fn a_number_is_applied_once_and_an_old_life_never() {
-        let mut state = SessionState { boot: Boot(2), ..Default::default() };
-        assert_eq!(state.admit(&header(2, 1, 1)), Verdict::Apply);
-        assert_eq!(state.admit(&header(2, 1, 1)), Verdict::Duplicate);
-        assert_eq!(state.admit(&header(1, 2, 1)), Verdict::Closed);
-        assert_eq!(state.admit(&header(2, 3, 2)), Verdict::Apply);
-        assert_eq!(state.admit(&header(2, 2, 2)), Verdict::Apply, "order is not asked for");
-        assert_eq!(state.admit(&header(2, 1, 1)), Verdict::Duplicate, "below the floor");
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_is_repeated_is_applied_at_most_once(order in prop::collection::vec(1u64..20, 0..80)) {
-            let mut state = SessionState { boot: Boot(1), ..Default::default() };
-            let mut applied = BTreeSet::new();
-            let mut floor = 1;
-            for sequence in order {
-                // The proposer's floor: everything below was seen applied.
-                while applied.contains(&floor) {
-                    floor += 1;
-                }
-                let verdict = state.admit(&header(1, sequence, floor));
-                prop_assert_eq!(verdict == Verdict::Apply, applied.insert(sequence));
-                prop_assert_eq!(SessionState::decode(state.encode()).unwrap(), state.clone());
-                prop_assert!(state.applied.len() <= 20);
-            }
-        }
-    }
-}

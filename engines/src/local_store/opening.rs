@@ -19,12 +19,10 @@ pub struct StoreExpected {
     pub storage: StorageId,
     /// Whether there must be a file: the log no longer tells everything.
     pub required: bool,
-    /// Whether every page is looked at, however large the file is.
-    pub verify: bool,
 }
 
-/// A file up to this size is read as a whole before it is used, which takes a fraction of a second. A larger one only
-/// when asked for: reading it twice would double the time of a start.
+/// A file up to this size is read as a whole before it is used, which takes a fraction of a second. A larger one is not:
+/// a start has to be quick whatever the size, and the index is built from every row anyway.
 const VERIFIED_BYTES_MAX: u64 = 256 << 20;
 
 /// Opens the file, or makes it under another name and renames it.
@@ -51,7 +49,7 @@ async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Resu
     let blocking = file.blocking();
     let held = HeldFile::new(Arc::clone(&blocking));
     let backend = Backend::new(held.clone());
-    let verify = len <= VERIFIED_BYTES_MAX || expected.is_some_and(|e| e.verify);
+    let verify = len <= VERIFIED_BYTES_MAX;
     let checked = caught(|| whole(backend, verify));
     file.settle().await;
     let db = checked?;

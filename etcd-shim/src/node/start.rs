@@ -107,8 +107,7 @@ impl Node {
         let reserve_bytes = unit.reserve_bytes;
         refuse_to_join(&config, &seams).await?;
         let found = find_journal(&seams, unit, log_id, &metrics).await?;
-        let verify = config.feature_gates.enabled("InitialCorruptCheck");
-        let expected = StoreExpected { storage: found.storage_id(), required: found.was_trimmed(), verify };
+        let expected = StoreExpected { storage: found.storage_id(), required: found.was_trimmed() };
         let (disk, clock) = (Arc::clone(&seams.disk), Arc::clone(&seams.clock));
         let local_store = LocalStore::open_expected(disk, clock, expected).await?;
         let (log_server, meta, log) = open_log(&seams, found, log_id, &running).await?;

@@ -149,7 +149,8 @@ async fn start_unit(
     Ok((Arc::new(Unit { storage, boot, queue, roster, cold, status, clock, store_bytes_max }), workers))
 }
 
-/// Raises the boot count durably. The sync also makes durable what recovery found in the page cache only.
+/// Raises the boot count durably. What recovery found may be in the page cache only, left by a process that ended
+/// before its sync: it is made durable first, because the batch written here says that everything before it is.
 async fn write_boot(
     journal: &mut Journal,
     catalog: &mut crate::unit::Catalog,
@@ -157,11 +158,11 @@ async fn write_boot(
     live: &mut std::collections::BTreeMap<crate::journal::SegmentNumber, u64>,
     boot: Boot,
 ) -> Result<(), OpenError> {
+    journal.sync().await.map_err(|e| OpenError::io("journal", e))?;
     let change = Change::Boot(boot);
     let mut drafts = Vec::new();
     if journal.room() < crate::journal::batch_bytes_bound(1_024) {
         let spare = spares.take(crate::journal::For::Metadata).await.map_err(|room| OpenError::Unit(room.refusal()))?;
-        journal.sync().await.map_err(|e| OpenError::io("journal", e))?;
         journal.roll(spare);
         live.insert(journal.segment(), 0);
         drafts.push(Journal::checkpoint(catalog));

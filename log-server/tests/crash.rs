@@ -12,9 +12,9 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{CellOutcome, CellState, LocalTail, StorageUnit, UnitError};
 use naxos_proto::ids::{Boot, LogletId, Offset};
 use naxos_proto::seams::Entropy;
-use naxos_proto::seams::sim::{Drive, SeededEntropy};
+use naxos_proto::seams::sim::{Drive, Fault, SeededEntropy};
 use parking_lot::Mutex;
-use support::{id, open, params, payload, request, simulate_until_frozen};
+use support::{id, open, params, payload, request, simulate_until_frozen, store};
 
 /// What the test knows of one loglet: what it asked for, and what was acknowledged.
 #[derive(Clone, Debug, Default)]
@@ -247,5 +247,37 @@ fn many_crashes_of_one_directory_keep_what_was_acknowledged() {
         }
         let context = format!("seed {seed}, at the end");
         assert!(!live(&drive, &model, &random, 0, None, &context));
+    }
+}
+
+/// What a process left in the page cache, whose end came before its sync, is durable before the next one says so.
+#[test]
+fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_opens() {
+    for seed in 0..200 {
+        let drive = Drive::new(seed);
+        let first = simulate_until_frozen(async {
+            let server = open(&drive).await.unwrap();
+            let unit = server.unit();
+            unit.open(id(1), params()).await.unwrap();
+            store(unit, request(id(1), 0, &[payload(0, 10)], 0)).await.unwrap();
+            drive.set_fault(Fault::Sync { path: "0001.seg".to_owned(), from: 1 });
+            let unknown = store(unit, request(id(1), 1, &[payload(1, 3_000)], 1)).await;
+            assert!(matches!(unknown, Err(UnitError::Poisoned(_))), "{unknown:?}");
+            server.shutdown().await.unwrap();
+        });
+        assert!(first.is_some());
+        drive.clear_faults();
+        drive.freeze_at_sync(1 + seed % 3);
+        let started = simulate_until_frozen(async { open(&drive).await.map(drop) });
+        drive.crash();
+        let checked = simulate_until_frozen(async {
+            let server = open(&drive).await.unwrap_or_else(|e| panic!("survivors {seed}, start {started:?}: {e}"));
+            let read = server.unit().read(id(1), Offset(0)..Offset(2), usize::MAX).await.unwrap();
+            assert_eq!(read[0], CellState::Present(payload(0, 10)), "survivors {seed}");
+            let whole_or_not = [CellState::Present(payload(1, 3_000)), CellState::Absent];
+            assert!(whole_or_not.contains(&read[1]), "survivors {seed}: half there");
+            server.shutdown().await.unwrap();
+        });
+        assert!(checked.is_some(), "survivors {seed}");
     }
 }

@@ -237,7 +237,7 @@ fn rule_3_a_crash_at_every_sync_keeps_what_was_acknowledged() {
 
 #[test]
 fn many_crashes_of_one_directory_keep_what_was_acknowledged() {
-    for seed in 0..60 {
+    for seed in 0..600 {
         let (drive, model) = (Drive::new(seed), Shared::default());
         let random = SeededEntropy::new(seed + 7_000);
         for life in 0..12 {

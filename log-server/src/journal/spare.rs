@@ -90,14 +90,8 @@ pub(crate) struct Spares {
 }
 
 impl Spares {
-    pub(crate) fn new(
-        segment_bytes: u64,
-        reserve_bytes: u64,
-        ready: Option<Spare>,
-        freed: Vec<SegmentNumber>,
-        next: SegmentNumber,
-    ) -> Self {
-        let state = State { ready, freed, next, room: Room::Enough, hurry: false, urgent: false };
+    pub(crate) fn new(segment_bytes: u64, reserve_bytes: u64, ready: Option<Spare>, next: SegmentNumber) -> Self {
+        let state = State { ready, freed: Vec::new(), next, room: Room::Enough, hurry: false, urgent: false };
         Self { state: Mutex::new(state), work: Notify::new(), made: Notify::new(), segment_bytes, reserve_bytes }
     }
 

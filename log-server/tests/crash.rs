@@ -14,7 +14,7 @@ use naxos_proto::ids::{Boot, LogletId, Offset};
 use naxos_proto::seams::Entropy;
 use naxos_proto::seams::sim::{Drive, Fault, SeededEntropy};
 use parking_lot::Mutex;
-use support::{id, open, params, payload, request, simulate_until_frozen, store};
+use support::{id, open, params, payload, request, simulate, simulate_until_frozen, store};
 
 /// What the test knows of one loglet: what it asked for, and what was acknowledged.
 #[derive(Clone, Debug, Default)]
@@ -279,5 +279,31 @@ fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_open
             server.shutdown().await.unwrap();
         });
         assert!(checked.is_some(), "survivors {seed}");
+    }
+}
+
+/// The name `format` says that the directory has a journal. A process that ended before that name was durable leaves it
+/// to the next one, which acknowledges nothing before.
+#[test]
+fn a_directory_that_was_opened_once_is_not_formatted_again() {
+    for k in 1..=12 {
+        for seed in 0..8 {
+            let drive = Drive::new(seed);
+            drive.set_fault(Fault::Sync { path: String::new(), from: k });
+            let formatted = simulate(async { open(&drive).await.map(drop) });
+            drive.clear_faults();
+            let start = |is_power_cut: bool| {
+                simulate(async {
+                    let server = open(&drive).await.unwrap();
+                    if is_power_cut {
+                        drive.crash();
+                    }
+                    (server.storage_id(), server.boot())
+                })
+            };
+            let (opened, reopened) = (start(true), start(false));
+            let context = format!("sync {k} failed, survivors {seed}: {formatted:?}, {opened:?}, {reopened:?}");
+            assert!(opened.0 == reopened.0 && opened.1 < reopened.1, "{context}");
+        }
     }
 }

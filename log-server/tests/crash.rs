@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use naxos_log_server::{LogServer, Unit};
@@ -12,9 +13,9 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{CellOutcome, CellState, LocalTail, StorageUnit, UnitError};
 use naxos_proto::ids::{Boot, LogletId, Offset};
 use naxos_proto::seams::Entropy;
-use naxos_proto::seams::sim::{Drive, Fault, SeededEntropy};
+use naxos_proto::seams::sim::{Drive, Fault, Latency, SeededEntropy};
 use parking_lot::Mutex;
-use support::{id, open, params, payload, request, simulate, simulate_until_frozen, store};
+use support::{id, open, params, payload, request, simulate, simulate_for, simulate_until_frozen, store};
 
 /// What the test knows of one loglet: what it asked for, and what was acknowledged.
 #[derive(Clone, Debug, Default)]
@@ -237,7 +238,7 @@ fn rule_3_a_crash_at_every_sync_keeps_what_was_acknowledged() {
 
 #[test]
 fn many_crashes_of_one_directory_keep_what_was_acknowledged() {
-    for seed in 0..600 {
+    for seed in 0..400 {
         let (drive, model) = (Drive::new(seed), Shared::default());
         let random = SeededEntropy::new(seed + 7_000);
         for life in 0..12 {
@@ -279,6 +280,34 @@ fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_open
             server.shutdown().await.unwrap();
         });
         assert!(checked.is_some(), "survivors {seed}");
+    }
+}
+
+/// Processes that are killed at any moment, between a change and its sync too, and power that is cut now and then.
+#[test]
+fn many_kills_and_power_cuts_of_one_directory_keep_what_was_acknowledged() {
+    for seed in 0..200 {
+        let (drive, model) = (Drive::new(seed), Shared::default());
+        let random = SeededEntropy::new(seed + 9_000);
+        let call = Duration::from_millis(1);
+        drive.set_latency(Latency { write: call, sync: 2 * call, ..Latency::default() });
+        for life in 0..16 {
+            let context = format!("seed {seed}, life {life}");
+            // Half of the processes live through their start alone, or not even that.
+            let most = if random.u64().is_multiple_of(2) { 30 } else { 400 };
+            let lifetime = call * u32::try_from(1 + random.u64() % most).unwrap();
+            let _killed = simulate_for(lifetime, async {
+                let server = open(&drive).await.unwrap_or_else(|e| panic!("{context}: {e}"));
+                check_all(&server, &model, &context).await;
+                work(&server, &model, &random, 80).await;
+                server.shutdown().await.unwrap();
+            });
+            if random.u64().is_multiple_of(2) {
+                drive.crash();
+            }
+        }
+        drive.set_latency(Latency::default());
+        assert!(!live(&drive, &model, &random, 0, None, &format!("seed {seed}, at the end")));
     }
 }
 

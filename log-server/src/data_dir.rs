@@ -167,6 +167,8 @@ pub(crate) async fn open_data_dir(
         _ => OpenError::io(LOCK_FILE, e),
     })?;
     let (storage, log) = if judge(&list().await?)? {
+        // Whoever made this name may have ended before it was durable; without it the journal counts for nothing.
+        disk.sync_dir("").await.map_err(|e| OpenError::io(FORMAT_FILE, e))?;
         read_format(disk.as_ref()).await?
     } else {
         format(disk, entropy, wanted, segment_bytes).await?

@@ -137,10 +137,10 @@ async fn start_unit(
     files: Arc<SegmentFiles>,
     recovered: Recovered,
 ) -> Result<(Arc<Unit>, Vec<WorkerHandle>), OpenError> {
-    let Recovered { mut catalog, indexes, current, sequence, live, spare, unused, next_number, .. } = recovered;
+    let Recovered { mut catalog, indexes, current, sequence, live, spare, next_number, .. } = recovered;
     let boot = Boot(catalog.boot.0 + 1);
     let segment_bytes = config.segment_bytes;
-    let spares = Arc::new(Spares::new(segment_bytes, config.reserve_bytes, spare, unused, next_number));
+    let spares = Arc::new(Spares::new(segment_bytes, config.reserve_bytes, spare, next_number));
     let spares_stop = CancellationToken::new();
     let mut workers = Vec::new();
     workers.push(start(seams.worker.as_ref(), "journal-zero", stop.clone(), {
@@ -190,7 +190,7 @@ async fn start_unit(
     Ok((Arc::new(Unit { storage, boot, queue, roster, cold, status, clock, store_bytes_max }), workers))
 }
 
-/// Raises the boot count durably. The sync also makes durable what recovery found in the page cache only.
+/// Raises the boot count durably. Recovery has made durable what it found: the batch written here says so.
 async fn write_boot(
     journal: &mut Journal,
     catalog: &mut crate::unit::Catalog,
@@ -202,7 +202,6 @@ async fn write_boot(
     let mut drafts = Vec::new();
     if journal.room() < crate::journal::batch_bytes_bound(1_024) {
         let spare = spares.take(crate::journal::For::Metadata).await.map_err(|room| OpenError::Unit(room.refusal()))?;
-        journal.sync().await.map_err(|e| OpenError::io("journal", e))?;
         journal.roll(spare);
         live.insert(journal.segment(), 0);
         drafts.push(Journal::checkpoint(catalog));

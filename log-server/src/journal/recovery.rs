@@ -14,9 +14,10 @@ use naxos_proto::seams::{Disk, File, OpenMode};
 use crate::journal::change_record::change_of;
 use crate::journal::checkpoint::decode_checkpoint;
 use crate::journal::record::{Draft, Kind, Seed};
-use crate::journal::scan::{Damage, Scan, dirty_end, scan_segment, second_batch_exists};
+use crate::journal::scan::{Damage, Scan, scan_segment, second_batch_exists};
 use crate::journal::segment_header::{BadHeader, SegmentHeader};
-use crate::journal::spare::{Spare, zero_range};
+use crate::journal::settle::settle;
+use crate::journal::spare::Spare;
 use crate::journal::writer::Current;
 use crate::journal::{BLOCK_BYTES, Index, JOURNAL_DIR, Place, PlaceKind, SegmentFiles, SegmentNumber, segment_path};
 use crate::open_error::OpenError;
@@ -34,18 +35,16 @@ pub(crate) struct Recovered {
     pub(crate) live: BTreeMap<SegmentNumber, u64>,
     /// A zeroed segment behind the current one.
     pub(crate) spare: Option<Spare>,
-    /// Segments that hold nothing and have to be zeroed again or removed.
-    pub(crate) unused: Vec<SegmentNumber>,
     /// Above every number in use.
     pub(crate) next_number: SegmentNumber,
     /// Damaged cells that were found.
     pub(crate) corrupt_cells: usize,
 }
 
-struct Segment {
-    number: SegmentNumber,
-    file: Arc<dyn File>,
-    bytes: u64,
+pub(super) struct Segment {
+    pub(super) number: SegmentNumber,
+    pub(super) file: Arc<dyn File>,
+    pub(super) bytes: u64,
     header: Option<(SegmentHeader, u32)>,
     /// The whole file, once it was read and for as long as somebody may ask again.
     content: Option<Bytes>,
@@ -96,7 +95,7 @@ async fn list_segments(disk: &dyn Disk, storage: StorageId) -> Result<Vec<Segmen
     Ok(segments)
 }
 
-async fn read_all(segment: &Segment) -> Result<Bytes, OpenError> {
+pub(super) async fn read_all(segment: &Segment) -> Result<Bytes, OpenError> {
     if let Some(content) = &segment.content {
         return Ok(content.clone());
     }
@@ -105,7 +104,8 @@ async fn read_all(segment: &Segment) -> Result<Bytes, OpenError> {
     read.map_err(|e: io::Error| OpenError::io(segment_path(segment.number), e))
 }
 
-/// Reads the journal and makes it ready to go on: the torn tail is cut, zeroed and synced.
+/// Reads the journal and makes it ready to go on: the torn tail is cut, and what was found is durable ([`settle`]).
+/// A directory that is refused is left as it was.
 pub(crate) async fn recover(
     disk: &Arc<dyn Disk>,
     storage: StorageId,
@@ -136,10 +136,7 @@ pub(crate) async fn recover(
             expected: "at least one segment with a whole header and checkpoint",
         });
     };
-    if scan.dirty_end > scan.end {
-        let zeroed = zero_range(&segment.file, scan.end..scan.dirty_end).await;
-        zeroed.map_err(|e| OpenError::io(segment_path(segment.number), e))?;
-    }
+    let spare = settle(disk.as_ref(), segment, scan.end..scan.dirty_end, unused).await?;
     let current = Current {
         number: segment.number,
         file: segment.file.clone(),
@@ -148,8 +145,7 @@ pub(crate) async fn recover(
         chain: scan.chain,
         header: None,
     };
-    let (spare, unused) = choose_spare(unused, segment.number, segment.bytes).await?;
-    Ok(fold.finish(current, scan.sequence, spare, unused, next_number))
+    Ok(fold.finish(current, scan.sequence, spare, next_number))
 }
 
 /// Parts the segments into those with a whole first batch and those behind them that were never begun.
@@ -192,24 +188,6 @@ fn check_sequence(used: &[Segment], i: usize, scan: &Scan) -> Result<(), OpenErr
         return Ok(());
     }
     Err(damaged(used[i].number, scan.end, "the batches up to the first one of the next segment"))
-}
-
-async fn choose_spare(
-    unused: Vec<Segment>,
-    current: SegmentNumber,
-    segment_bytes: u64,
-) -> Result<(Option<Spare>, Vec<SegmentNumber>), OpenError> {
-    let mut spare = None;
-    let mut dirty = Vec::new();
-    for segment in unused {
-        let clean = spare.is_none() && segment.number > current && segment.bytes == segment_bytes;
-        if clean && dirty_end(&read_all(&segment).await?, 0) == 0 {
-            spare = Some(Spare { number: segment.number, file: segment.file, len: segment.bytes });
-        } else {
-            dirty.push(segment.number);
-        }
-    }
-    Ok((spare, dirty))
 }
 
 /// Folds segments, oldest first, into the unit's state.
@@ -278,7 +256,6 @@ impl Fold {
         current: Current,
         sequence: u64,
         spare: Option<Spare>,
-        unused: Vec<SegmentNumber>,
         next_number: SegmentNumber,
     ) -> Recovered {
         let mut live: BTreeMap<SegmentNumber, u64> = self.used.iter().map(|n| (*n, 0)).collect();
@@ -294,6 +271,10 @@ impl Fold {
             }
         }
         let Fold { catalog, indexes, .. } = self;
-        Recovered { catalog, indexes, current, sequence, live, spare, unused, next_number, corrupt_cells }
+        Recovered { catalog, indexes, current, sequence, live, spare, next_number, corrupt_cells }
     }
 }
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;

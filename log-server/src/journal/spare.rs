@@ -4,6 +4,7 @@
 //! a file `*.seg` without a header is therefore all zeros or was hit by a torn first write. Freed segments are renamed
 //! to that other name first, durably, so that no half-zeroed file ever carries a live segment's name.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -62,7 +63,8 @@ impl Room {
 
 #[derive(Debug)]
 struct State {
-    ready: Option<Spare>,
+    /// In the order of their numbers. One, or two when one was put back after the next was begun.
+    ready: VecDeque<Spare>,
     freed: Vec<SegmentNumber>,
     next: SegmentNumber,
     room: Room,
@@ -90,14 +92,9 @@ pub(crate) struct Spares {
 }
 
 impl Spares {
-    pub(crate) fn new(
-        segment_bytes: u64,
-        reserve_bytes: u64,
-        ready: Option<Spare>,
-        freed: Vec<SegmentNumber>,
-        next: SegmentNumber,
-    ) -> Self {
-        let state = State { ready, freed, next, room: Room::Enough, hurry: false, urgent: false };
+    pub(crate) fn new(segment_bytes: u64, reserve_bytes: u64, ready: Option<Spare>, next: SegmentNumber) -> Self {
+        let ready = ready.into_iter().collect();
+        let state = State { ready, freed: Vec::new(), next, room: Room::Enough, hurry: false, urgent: false };
         Self { state: Mutex::new(state), work: Notify::new(), made: Notify::new(), segment_bytes, reserve_bytes }
     }
 
@@ -119,7 +116,7 @@ impl Spares {
             let made = self.made.notified();
             {
                 let mut state = self.state.lock();
-                if let Some(spare) = state.ready.take() {
+                if let Some(spare) = state.ready.pop_front() {
                     self.work.notify_one();
                     return Ok(spare);
                 }
@@ -139,9 +136,10 @@ impl Spares {
         }
     }
 
-    /// Hands back a spare that was taken and not used.
+    /// Hands back a spare that was taken and not used. It is the next one to take, also if another was made meanwhile:
+    /// a file of zeros below a segment in use looks like damage.
     pub(crate) fn put_back(&self, spare: Spare) {
-        self.state.lock().ready = Some(spare);
+        self.state.lock().ready.push_front(spare);
     }
 
     /// Bytes that have to be free for another spare.
@@ -204,7 +202,7 @@ impl Spares {
             if matches!(state.room, Room::Failed(_)) {
                 return Ok(false);
             }
-            let have = state.ready.is_some();
+            let have = !state.ready.is_empty();
             let takes = !have || state.freed.len() > kept_max;
             (have, if takes { state.freed.pop() } else { None }, state.next)
         };
@@ -242,7 +240,7 @@ impl Spares {
         };
         let mut state = self.state.lock();
         state.next = number.next();
-        state.ready = Some(spare);
+        state.ready.push_back(spare);
         state.room = Room::Enough;
         (state.hurry, state.urgent) = (false, false);
         self.made.notify_waiters();
@@ -310,3 +308,7 @@ pub(crate) async fn prepare_segment(
     disk.sync_dir(JOURNAL_DIR).await?;
     Ok(Spare { number, file, len: segment_bytes })
 }
+
+#[cfg(test)]
+#[path = "spare_tests.rs"]
+mod tests;

@@ -26,12 +26,17 @@ pub fn simulate<T>(body: impl Future<Output = T>) -> T {
 
 /// As [`simulate`]; `None` when `body` hangs, as it does on a crashed disk.
 pub fn simulate_until_frozen<T>(body: impl Future<Output = T>) -> Option<T> {
+    simulate_for(Duration::from_secs(100), body)
+}
+
+/// As [`simulate`]; `None` when `body` was killed after `lifetime`.
+pub fn simulate_for<T>(lifetime: Duration, body: impl Future<Output = T>) -> Option<T> {
     simulate(async {
         let clock = SimClock::new(Duration::ZERO);
         tokio::select! {
             biased;
             done = body => Some(done),
-            () = naxos_proto::seams::Clock::sleep(&clock, Duration::from_secs(100)) => None,
+            () = naxos_proto::seams::Clock::sleep(&clock, lifetime) => None,
         }
     })
 }

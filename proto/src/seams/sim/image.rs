@@ -72,11 +72,11 @@ impl Image {
         self.cache.resize(len, 0);
     }
 
-    /// A sync begins: what is dirty now is what it makes durable.
+    /// A sync begins: it makes durable what is dirty now, and what an earlier one, whose caller may be gone, has not
+    /// ended with.
     pub(crate) fn begin_sync(&mut self) -> Syncing {
-        let dirty = std::mem::take(&mut self.dirty);
-        self.in_flight.extend(&dirty);
-        let sectors = dirty.into_iter().map(|n| (n, sector(&self.cache, n))).collect();
+        self.in_flight.append(&mut self.dirty);
+        let sectors = self.in_flight.iter().map(|n| (*n, sector(&self.cache, *n))).collect();
         Syncing { sectors, len: self.cache.len() }
     }
 
@@ -151,6 +151,19 @@ mod tests {
             }
         }
         assert!(kept > 20 && lost > 20 && torn > 20, "{kept} {lost} {torn}");
+    }
+
+    #[test]
+    fn a_sync_covers_what_an_abandoned_one_had_begun_with() {
+        for seed in 0..20 {
+            let mut image = Image::default();
+            image.write(0, &[1; 512]);
+            let _abandoned = image.begin_sync();
+            let syncing = image.begin_sync();
+            image.end_sync(&syncing);
+            image.crash(&mut Generator::new(seed));
+            assert_eq!(image.content(), [1; 512]);
+        }
     }
 
     #[test]

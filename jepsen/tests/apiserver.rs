@@ -26,7 +26,7 @@ fn serves_kube_apiserver(program: &Path) -> Option<()> {
     let ready = pace::wait_for(START_LIMIT, || kubectl.run("get --raw /readyz").success.then_some(()));
     assert!(ready.is_some(), "kube-apiserver does not become ready:\n{}", _apiserver.log().tail());
 
-    let mut watched = Watching::start(&kubectl, "configmaps -n default");
+    let mut watched = Watching::running(&kubectl, "default", "configmaps -n default");
     let mut versions = BTreeSet::new();
     for number in 0..CONFIG_MAPS {
         for line in [

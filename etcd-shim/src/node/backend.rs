@@ -34,7 +34,7 @@ const QUOTA_BYTES: i64 = 2 << 30;
 /// What a request costs beside its bytes, towards `--max-request-bytes`: etcd's own envelope.
 const ENVELOPE_BYTES: usize = 16;
 
-/// The answer to a write that cannot be done, or may not have been.
+/// The answer to a write that cannot be done.
 fn read_only(why: &str) -> Status {
     Status::unavailable(format!("etcdserver: no write can be done: {why}"))
 }
@@ -165,7 +165,8 @@ impl Backend {
                 tracing::warn!(error = %why, "the outcome of a proposal is unknown");
                 if let Some(why) = self.unit.write_problem() {
                     // For good: who comes later need not wait to be told.
-                    return read_only(self.read_only.get_or_init(|| why));
+                    let why = self.read_only.get_or_init(|| why);
+                    return read_only(&format!("{why}; whether this one was done is unknown"));
                 }
                 EtcdError::Timeout.into()
             }

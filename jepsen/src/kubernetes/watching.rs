@@ -31,6 +31,20 @@ impl Watching {
         Watching { process, what: what.to_owned() }
     }
 
+    /// The same of config maps, once the watch runs: what is changed from then on is an event of it, and does not come
+    /// as a part of its first list.
+    ///
+    /// # Panics
+    /// If the watch does not begin.
+    pub fn running(kubectl: &Kubectl, namespace: &str, what: &str) -> Self {
+        let made = kubectl.run(&format!("create configmap before-the-watch -n {namespace}"));
+        assert!(made.success, "{}", made.stderr);
+        let watching = Self::start(kubectl, what);
+        let runs = || watching.events().iter().any(|e| e.name == "before-the-watch").then_some(());
+        assert!(pace::wait_for(DELIVERY_LIMIT, runs).is_some(), "the watch of {what} does not begin");
+        watching
+    }
+
     /// All events so far.
     pub fn events(&self) -> Vec<Seen> {
         let text = self.process.log().lines().join("\n");

@@ -40,8 +40,8 @@ fn survives_ten_kills(program: &Path) -> Option<()> {
     let apiserver = plane.kube_apiserver(&kubectl)?;
     let _controllers = plane.kube_controller_manager()?;
     prepare(&kubectl, &["work", "batch"]);
-    let mut maps_watched =
-        Watching::start(&kubectl, "configmaps -n work --field-selector=metadata.name!=kube-root-ca.crt");
+    let maps = "configmaps -n work --field-selector=metadata.name!=kube-root-ca.crt";
+    let mut maps_watched = Watching::running(&kubectl, "work", maps);
     let mut widgets_watched = Watching::start(&kubectl, &format!("{WIDGETS} -n batch"));
 
     let nemesis = Nemesis::start(etcd, KILLS, SERVICE_BETWEEN_KILLS);

@@ -9,6 +9,9 @@ use crate::process::Process;
 
 const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
 
+/// The config map that tells that a watch runs: named like those that a namespace brings.
+const BEFORE: &str = "kube-before-the-watch";
+
 /// A running `kubectl get --watch`.
 #[derive(Debug)]
 pub struct Watching {
@@ -37,10 +40,10 @@ impl Watching {
     /// # Panics
     /// If the watch does not begin.
     pub fn running(kubectl: &Kubectl, namespace: &str, what: &str) -> Self {
-        let made = kubectl.run(&format!("create configmap before-the-watch -n {namespace}"));
+        let made = kubectl.run(&format!("create configmap {BEFORE} -n {namespace}"));
         assert!(made.success, "{}", made.stderr);
         let watching = Self::start(kubectl, what);
-        let runs = || watching.events().iter().any(|e| e.name == "before-the-watch").then_some(());
+        let runs = || watching.events().iter().any(|e| e.name == BEFORE).then_some(());
         assert!(pace::wait_for(DELIVERY_LIMIT, runs).is_some(), "the watch of {what} does not begin");
         watching
     }

@@ -37,13 +37,36 @@ impl Rooms {
         }
         // A disk that does not tell its free space is found out by the write.
         let free = self.free_bytes().await?;
-        (self.checked, self.unchecked_bytes) = (Some(now), 0);
-        self.full = free < self.reserve_bytes;
         self.full.then_some(UnitError::DiskFull { free, needed: self.reserve_bytes })
     }
 
-    /// Free bytes now, if the disk tells.
-    pub(crate) async fn free_bytes(&self) -> Option<u64> {
-        self.disk.free_bytes().await.ok()
+    /// Free bytes now, if the disk tells. What it says counts for [`Self::refusal`] too.
+    pub(crate) async fn free_bytes(&mut self) -> Option<u64> {
+        let free = self.disk.free_bytes().await.ok()?;
+        (self.checked, self.unchecked_bytes) = (Some(self.clock.now()), 0);
+        self.full = free < self.reserve_bytes;
+        Some(free)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::seams::sim::{Drive, SimClock};
+
+    use super::*;
+
+    /// A store was refused for want of a segment; then one was begun for metadata, and stores went on in it.
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_was_seen_full_while_rolling_is_full_for_the_next_store() {
+        let drive = Drive::new(1);
+        let mut rooms = Rooms::new(drive.mount(), Arc::new(SimClock::new(Duration::ZERO)), 1_000);
+        drive.set_capacity(Some(1_000));
+        assert_eq!(rooms.refusal(10).await, None);
+        drive.set_capacity(Some(999));
+        assert_eq!(rooms.refusal(10).await, None, "the free space is not asked for at each store");
+        assert_eq!(rooms.free_bytes().await, Some(999));
+        assert_eq!(rooms.refusal(10).await, Some(UnitError::DiskFull { free: 999, needed: 1_000 }));
+        drive.set_capacity(None);
+        assert_eq!(rooms.refusal(10).await, None);
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use naxos_proto::seams::sim::Fault;
 use turmoil::Sim;
 
+use super::doctor::FULL;
 use super::fault::{Faults, NEVER, Phase, millis};
 use super::host::RESERVE_BYTES;
 
@@ -51,7 +52,7 @@ impl Faults {
         self.room_left = room;
         self.room = self.host.drive.used() + room;
         self.host.drive.set_capacity(Some(self.room));
-        self.sicken(now + FILLING, "disk is full");
+        self.sicken(now + FILLING, FULL);
         self.phase = Phase::Full { until: now + FILLING + millis(&mut self.dice, SICK_MILLIS) };
     }
 

@@ -5,7 +5,8 @@
 //! - [`local_store`]: memory in front, a lagging redb checkpoint behind; data and cursor move as one
 //! - [`base`]: plays the log; [`view_tracking`]: finds the safe trim point; [`session`]: at most once;
 //!   [`batching`]: many commands in one entry
-//! - [`reply_port`]: one wake-up per batch and runtime; [`read_gate`]: one tail check for many reads; [`stack`]: the production stack in one place
+//! - [`reply_port`]: one wake-up per batch and runtime; [`read_gate`]: one tail check for many reads; [`stack`]: the
+//!   production stack in one place
 
 pub mod base;
 pub mod batching;

@@ -1,5 +1,8 @@
 //! `etcdserverpb.KV`.
 
+use std::sync::Arc;
+
+use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::twins::{DeleteRangeResponse, PutResponse, RangeResponse};
 use prost::Message;
@@ -27,10 +30,11 @@ impl KvService {
             collect(&store, &r, store.revision)?
         };
         let mut answer = if found.needs_rows() {
-            let read = move |reader: &naxos_engines::StoreReader| found.finish(&r, reader);
+            let store = Arc::clone(&backend.store);
+            let read = move |reader: &StoreReader| found.finish_beside(&store, &r, reader);
             backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)??
         } else {
-            found.finish(&r, &backend.reader)?
+            found.finish(&r, &backend.reader).expect("memory has all of it")
         };
         backend.complete(&mut answer.header);
         Ok(answer)
@@ -97,8 +101,8 @@ impl KvService {
             Ok(answer) => Ok(answer),
             Err(Some(refused)) => Err(refused.into()),
             Err(None) => {
-                let store = std::sync::Arc::clone(&backend.store);
-                let read = move |reader: &naxos_engines::StoreReader| execute_reads(&store.read(), &r, reader, true);
+                let store = Arc::clone(&backend.store);
+                let read = move |reader: &StoreReader| execute_reads(&store.read(), &r, reader, true);
                 let answer = backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)?;
                 answer.map_err(|e| e.unwrap_or(EtcdError::Compacted).into())
             }

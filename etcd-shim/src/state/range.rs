@@ -1,7 +1,8 @@
 //! Reads: what `RangeRequest` asks for, in apply (within a transaction) and beside it.
 //!
 //! In two steps. [`collect`] walks the index under the store's lock and takes what memory holds; [`Collected::finish`]
-//! filters, sorts and cuts, after the rows that only the local store holds have been fetched, without any lock.
+//! filters, sorts and cuts, after the rows that only the local store holds have been fetched. Who lets go of the lock in
+//! between may find rows compacted away, and collects anew: [`Collected::finish_beside`].
 
 use std::ops::ControlFlow;
 
@@ -17,7 +18,7 @@ use super::error::EtcdError;
 use super::key_entry::{Found, KeyEntry, RevisionKey};
 use super::key_value::{Fields, decode};
 use super::rows;
-use super::store::Store;
+use super::store::{SharedStore, Store};
 
 /// The keys that a request's `key` and `range_end` mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(crate) struct Collected {
     rows: Vec<(usize, RevisionKey)>,
     count: usize,
     revision: i64,
+    /// The store's compacted revision: rows are there for as long as it stays.
+    compacted: i64,
 }
 
 /// Which revision a read sees: `asked`, or the store's when that is not positive.
@@ -83,7 +86,8 @@ fn fetches_all(r: &RangeRequest) -> bool {
 /// one above the store's.
 pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<Collected, EtcdError> {
     let at = revision_to_read(r.revision, current, store.compacted)?;
-    let mut found = Collected { store: store.id, kvs: Vec::new(), rows: Vec::new(), count: 0, revision: current };
+    let (kvs, rows, compacted) = (Vec::new(), Vec::new(), store.compacted);
+    let mut found = Collected { store: store.id, kvs, rows, count: 0, revision: current, compacted };
     let strip = r.keys_only && r.sort_target != SortTarget::Value as i32;
     match Keys::new(&r.key, &r.range_end) {
         Keys::One(key) => {
@@ -147,13 +151,30 @@ impl Collected {
         !self.rows.is_empty()
     }
 
-    /// Fetches rows, then filters, sorts and cuts.
-    pub(crate) fn finish(self, r: &RangeRequest, reader: &StoreReader) -> Result<RangeResponse, EtcdError> {
+    /// As [`Self::finish`], beside apply: the index is walked anew for as long as compactions drop rows in between.
+    pub(crate) fn finish_beside(
+        mut self,
+        shared: &SharedStore,
+        r: &RangeRequest,
+        reader: &StoreReader,
+    ) -> Result<RangeResponse, EtcdError> {
+        loop {
+            let (compacted, rows) = (self.compacted, self.rows.len());
+            if let Some(answer) = self.finish(r, reader) {
+                return Ok(answer);
+            }
+            let store = shared.read();
+            assert!(store.compacted > compacted, "one of {rows} rows is missing, and nothing was compacted");
+            self = collect(&store, r, store.revision)?;
+        }
+    }
+
+    /// Fetches rows, then filters, sorts and cuts. `None`: a row is gone; the store was compacted since the index was
+    /// walked, so this does not happen to who holds the store all the while.
+    pub(crate) fn finish(self, r: &RangeRequest, reader: &StoreReader) -> Option<RangeResponse> {
         let mut kvs = self.kvs;
         for (at, row) in &self.rows {
-            // Gone if it was compacted since the index was walked.
-            let fetched = reader.get(&rows::key_value(self.store, *row, false));
-            kvs[*at] = fetched.ok_or(EtcdError::Compacted)?;
+            kvs[*at] = reader.get(&rows::key_value(self.store, *row, false))?;
         }
         let from_rows = !self.rows.is_empty();
         let sorted = r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32;
@@ -170,7 +191,7 @@ impl Collected {
         }
         let header = ResponseHeader { revision: self.revision, ..Default::default() };
         let count = i64::try_from(self.count).expect("memory holds fewer keys");
-        Ok(RangeResponse { header: Some(header), kvs, more, count })
+        Some(RangeResponse { header: Some(header), kvs, more, count })
     }
 }
 
@@ -207,4 +228,54 @@ fn filter_and_sort(kvs: Vec<Bytes>, r: &RangeRequest, sorted: bool) -> Vec<Bytes
         });
     }
     decoded.into_iter().map(|(_, e)| e).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use naxos_engines::LocalStore;
+    use naxos_proto::ids::Lsn;
+    use naxos_proto::seams::BootClock;
+    use naxos_proto::seams::sim::Drive;
+
+    use super::*;
+    use crate::state::key_entry::{Live, Value};
+
+    /// Puts the one key at `main`; its value is in the local store alone.
+    fn put(local: &mut LocalStore, shared: &SharedStore, main: i64, value: &[u8]) {
+        let fields = Fields { key: b"k", create: 2, modified: main, version: main - 1, value, lease: 0 };
+        let at = RevisionKey { main, sub: 0 };
+        let mut txn = local.begin();
+        txn.put(rows::key_value(StoreId(0), at, false), fields.encode());
+        txn.commit(Lsn(main.cast_unsigned()));
+        let live = Live { at, create: 2, version: main - 1, lease: 0, value: Value::Row(value.len()) };
+        let mut store = shared.write();
+        store.put(b"k", |_| Ok::<_, ()>(live)).expect("nothing is refused");
+        store.revision = main;
+    }
+
+    #[tokio::test]
+    async fn a_read_of_the_present_whose_row_is_compacted_away_meanwhile_reads_anew() {
+        let mut local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+        let reader = local.reader();
+        let shared = SharedStore::rebuild(StoreId(0), &reader, 0);
+        put(&mut local, &shared, 2, b"old");
+        let walk = |r: &RangeRequest| {
+            let store = shared.read();
+            collect(&store, r, store.revision).expect("the revision is there")
+        };
+        let present = RangeRequest { key: "k".into(), ..Default::default() };
+        let past = RangeRequest { revision: 2, ..present.clone() };
+        let (found, found_past) = (walk(&present), walk(&past));
+
+        put(&mut local, &shared, 3, b"new");
+        shared.write().compacted = 3;
+        reader.purge([rows::key_value(StoreId(0), RevisionKey { main: 2, sub: 0 }, false)]);
+
+        let answer = found.finish_beside(&shared, &present, &reader).expect("the present is never compacted");
+        assert_eq!(decode(&answer.kvs[0]).value, &b"new"[..]);
+        assert_eq!(answer.header.expect("every answer has a header").revision, 3);
+        assert_eq!(found_past.finish_beside(&shared, &past, &reader).map(|_| ()), Err(EtcdError::Compacted));
+    }
 }

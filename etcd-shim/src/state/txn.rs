@@ -18,6 +18,9 @@ use super::machine::Writer;
 use super::range::{Keys, collect};
 use super::store::Store;
 
+/// Why no row is missing: rows go after a compaction, and whoever executes a transaction holds the store.
+const HELD: &str = "nothing is compacted while the store is held";
+
 /// The branch taken by a transaction and by those nested in it, in the order of the operations.
 pub(crate) struct Path {
     succeeded: bool,
@@ -173,7 +176,7 @@ pub(crate) fn execute(
         let response = match &op.request {
             Some(Request::RequestRange(r)) => {
                 let found = collect(writer.store, r, writer.revision())?;
-                Some(Response::ResponseRange(found.finish(r, writer.reader)?))
+                Some(Response::ResponseRange(found.finish(r, writer.reader).expect(HELD)))
             }
             Some(Request::RequestPut(r)) => Some(Response::ResponsePut(writer.put(r)?)),
             Some(Request::RequestDeleteRange(r)) => Some(Response::ResponseDeleteRange(writer.delete_range(r))),
@@ -208,7 +211,7 @@ pub(crate) fn execute_reads(
         if found.needs_rows() && !may_read_rows {
             return Err(None);
         }
-        let response = Some(Response::ResponseRange(found.finish(range, reader)?));
+        let response = Some(Response::ResponseRange(found.finish(range, reader).expect(HELD)));
         responses.push(pb::ResponseOp { response });
     }
     let header = pb::ResponseHeader { revision: store.revision, ..Default::default() };

@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 
 use crate::pace::{self, PreciseTimer};
 
-/// How long the pacer sleeps when every client is busy.
-const LOOK_AGAIN: Duration = Duration::from_micros(500);
+/// Between two looks of the pacer. Calls begin together that many microseconds late at most, which their latency counts:
+/// waking for each of them by itself took the generator half of a machine that the server needs too.
+const GRAIN: Duration = Duration::from_micros(500);
 
 /// The intended times of one thread's calls, in order; each is given out once.
 #[derive(Debug)]
@@ -60,8 +61,8 @@ impl Schedule {
             if now >= self.end {
                 return Ok(());
             }
-            let next = self.waiting.borrow().front().map_or(now + LOOK_AGAIN, |(at, _)| *at);
-            timer.wait_until(next.min(self.end)).await?;
+            let next = self.waiting.borrow().front().map_or(now, |(at, _)| *at);
+            timer.wait_until(next.max(now + GRAIN).min(self.end)).await?;
         }
     }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use naxos_engines::reply_port::ReplyPort;
 use naxos_proto::control::control_server::ControlServer;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use tokio_util::sync::CancellationToken;
 
+use super::backend;
 use super::backend::Backend;
+use super::deadlines::Deadlines;
 use super::health::NodeHealth;
 use crate::http::{HttpState, router};
 use crate::port::{BoundPort, GrpcRoutes, Port};
@@ -37,10 +38,13 @@ pub(super) fn serve(
     let metrics = Arc::clone(&backend.metrics);
     let (backend, stop, running) = (Arc::clone(backend), serving.clone(), running.clone());
     let grpc = move |runtime: usize| {
-        let port = ReplyPort::new();
-        let stack = Arc::clone(&backend.stack);
+        let deadlines = Arc::new(Deadlines::new(backend.config.election_timeout));
+        let port = backend::Port::new(Arc::clone(&deadlines));
+        let (stack, clock) = (Arc::clone(&backend.stack), Arc::clone(&backend.clock));
         // These serve the requests in flight while the port drains.
-        tokio::spawn(Arc::clone(&port).dispatch(move || stack.flush(), running.child_token()));
+        let ticks = async move { deadlines.run(&*clock).await };
+        tokio::spawn(running.child_token().run_until_cancelled_owned(ticks));
+        tokio::spawn(Arc::clone(&port.replies).dispatch(move || stack.flush(), running.child_token()));
         let gate = backend.stack.read_gate();
         tokio::spawn(Arc::clone(&gate).serve(running.child_token()));
         let hub = Hub::new(HubConfig {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, ReconfigureError, VirtualLog, VirtualLogConfig};
 use naxos_engines::local_store::{CheckpointStats, Checkpointer, Defragmenter, StoreError, StoreExpected};
-use naxos_engines::reply_port::ReplyPort;
 use naxos_engines::stack::{Stack, StackConfig, StackError};
 use naxos_engines::{LocalStore, StoreReader};
 use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
@@ -21,7 +20,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
-use super::backend::Backend;
+use super::backend::{Backend, Port};
 use super::cold_reader::{ColdReader, ColdReads};
 use super::deadlines::Deadlines;
 use super::lease_keeper::LeaseKeeper;
@@ -293,7 +292,7 @@ impl Parts {
             metrics: self.metrics,
             started: clock.now(),
             clock,
-            deadlines: Deadlines::new(self.config.election_timeout),
+            deadlines: Arc::new(Deadlines::new(self.config.election_timeout)),
             entropy,
             disk,
             free_bytes: AtomicU64::new(u64::MAX),
@@ -340,8 +339,8 @@ impl Rebuilt {
 
 /// Writes what the log must have before clients are served: this member's name and URLs, and who keeps the leases.
 async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<(), StartError> {
-    let port = ReplyPort::new();
-    let dispatch = Arc::clone(&port).dispatch(|| backend.stack.flush(), stop.child_token());
+    let port = Port::new(Arc::clone(&backend.deadlines));
+    let dispatch = Arc::clone(&port.replies).dispatch(|| backend.stack.flush(), stop.child_token());
     let urls = |urls: &[crate::config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
     let config = &backend.config;
     let member = pb::Member {

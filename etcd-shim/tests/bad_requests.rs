@@ -244,65 +244,87 @@ fn nested(depth: u32) -> pb::TxnRequest {
     })
 }
 
+/// Where numbers end, and where they mean something else.
+const EDGES: [i64; 8] = [i64::MIN, i64::MIN + 1, -1, 0, 1, 2, i64::MAX - 1, i64::MAX];
+/// The key of the extreme requests.
+const KEY: Bytes = Bytes::from_static(b"a");
+
+/// A method and the message to send.
+type Ask = (&'static str, Vec<u8>);
+
+/// `n` wherever a Range takes a number, by itself and in a Txn.
+fn ranges(n: i64) -> impl Iterator<Item = Ask> {
+    let range = pb::RangeRequest { key: KEY, range_end: Bytes::from_static(&[0]), ..Default::default() };
+    let ranges = [
+        pb::RangeRequest { revision: n, ..range.clone() },
+        pb::RangeRequest { limit: n, ..range.clone() },
+        pb::RangeRequest { min_mod_revision: n, max_create_revision: n, ..range.clone() },
+        pb::RangeRequest { sort_order: n as i32, sort_target: n as i32, ..range },
+    ];
+    ranges.into_iter().flat_map(|range| {
+        let alone = ("etcdserverpb.KV/Range", range.encode_to_vec());
+        let op = pb::RequestOp { request: Some(pb::request_op::Request::RequestRange(range)) };
+        let txn = pb::TxnRequest { success: vec![op], ..Default::default() };
+        [alone, ("etcdserverpb.KV/Txn", txn.encode_to_vec())]
+    })
+}
+
+/// Comparisons of every target, known or not, with `n`.
+fn compares(n: i64) -> impl Iterator<Item = Ask> {
+    [0, 1, 2, 3, 4, n as i32].into_iter().map(move |target| {
+        let target_union = Some(pb::compare::TargetUnion::ModRevision(n));
+        let compare = pb::Compare { key: KEY, target, result: n as i32, target_union, ..Default::default() };
+        ("etcdserverpb.KV/Txn", pb::TxnRequest { compare: vec![compare], ..Default::default() }.encode_to_vec())
+    })
+}
+
+/// What is asked of the lease `n`.
+fn leases(n: i64) -> impl Iterator<Item = Ask> {
+    let grant = |ttl| ("etcdserverpb.Lease/LeaseGrant", pb::LeaseGrantRequest { id: n, ttl }.encode_to_vec());
+    EDGES.map(grant).into_iter().chain([
+        ("etcdserverpb.Lease/LeaseTimeToLive", pb::LeaseTimeToLiveRequest { id: n, keys: true }.encode_to_vec()),
+        ("etcdserverpb.Lease/LeaseKeepAlive", pb::LeaseKeepAliveRequest { id: n }.encode_to_vec()),
+        ("etcdserverpb.Lease/LeaseRevoke", pb::LeaseRevokeRequest { id: n }.encode_to_vec()),
+    ])
+}
+
+/// What is asked of the store as a whole.
+fn maintenance(n: i64) -> [Ask; 3] {
+    let alarm = pb::AlarmRequest { action: n as i32, member_id: n as u64, alarm: n as i32 };
+    [
+        ("etcdserverpb.KV/Compact", pb::CompactionRequest { revision: n, physical: true }.encode_to_vec()),
+        ("etcdserverpb.Maintenance/HashKV", pb::HashKvRequest { revision: n }.encode_to_vec()),
+        ("etcdserverpb.Maintenance/Alarm", alarm.encode_to_vec()),
+    ]
+}
+
+/// Watches with the id `n`.
+fn watches(n: i64) -> impl Iterator<Item = Ask> {
+    EDGES.into_iter().map(move |start_revision| {
+        let create = pb::WatchCreateRequest { key: KEY, start_revision, watch_id: n, ..Default::default() };
+        let request_union = Some(pb::watch_request::RequestUnion::CreateRequest(create));
+        ("etcdserverpb.Watch/Watch", pb::WatchRequest { request_union }.encode_to_vec())
+    })
+}
+
+fn extremes(n: i64) -> impl Iterator<Item = Ask> {
+    let put = pb::PutRequest { key: KEY, lease: n, ..Default::default() };
+    let put = ("etcdserverpb.KV/Put", put.encode_to_vec());
+    ranges(n).chain([put]).chain(compares(n)).chain(leases(n)).chain(maintenance(n)).chain(watches(n))
+}
+
 #[test]
 fn extreme_values_are_answered_and_nothing_panics() {
     let dir = tempfile::tempdir().unwrap();
     let (mut server, address) = Server::serving(dir.path(), &[]);
-    const EDGES: [i64; 8] = [i64::MIN, i64::MIN + 1, -1, 0, 1, 2, i64::MAX - 1, i64::MAX];
     block_on(async {
         let mut sender = connect(&address).await;
-        let mut ask = async |method: &str, message: Vec<u8>| {
-            assert!(call(&mut sender, method, framed(&message)).await.is_some(), "{method}: {message:?}");
-        };
-        for n in EDGES {
-            let (key, end): (Bytes, Bytes) = ("a".into(), vec![0].into());
-            let range = pb::RangeRequest { key: key.clone(), range_end: end.clone(), ..Default::default() };
-            for range in [
-                pb::RangeRequest { revision: n, ..range.clone() },
-                pb::RangeRequest { limit: n, ..range.clone() },
-                pb::RangeRequest { min_mod_revision: n, max_create_revision: n, ..range.clone() },
-                pb::RangeRequest { sort_order: n as i32, sort_target: n as i32, ..range.clone() },
-            ] {
-                ask("etcdserverpb.KV/Range", range.encode_to_vec()).await;
-                let op = pb::RequestOp { request: Some(pb::request_op::Request::RequestRange(range)) };
-                let txn = pb::TxnRequest { success: vec![op], ..Default::default() };
-                ask("etcdserverpb.KV/Txn", txn.encode_to_vec()).await;
-            }
-            let put = pb::PutRequest { key: key.clone(), lease: n, ..Default::default() };
-            ask("etcdserverpb.KV/Put", put.encode_to_vec()).await;
-            for target in [0, 1, 2, 3, 4, n as i32] {
-                let union = Some(pb::compare::TargetUnion::ModRevision(n));
-                let compare = pb::Compare {
-                    key: key.clone(),
-                    target,
-                    result: n as i32,
-                    target_union: union,
-                    ..Default::default()
-                };
-                let txn = pb::TxnRequest { compare: vec![compare], ..Default::default() };
-                ask("etcdserverpb.KV/Txn", txn.encode_to_vec()).await;
-            }
-            for (id, ttl) in EDGES.map(|m| (n, m)) {
-                ask("etcdserverpb.Lease/LeaseGrant", pb::LeaseGrantRequest { id, ttl }.encode_to_vec()).await;
-            }
-            ask("etcdserverpb.Lease/LeaseTimeToLive", pb::LeaseTimeToLiveRequest { id: n, keys: true }.encode_to_vec())
-                .await;
-            ask("etcdserverpb.Lease/LeaseKeepAlive", pb::LeaseKeepAliveRequest { id: n }.encode_to_vec()).await;
-            ask("etcdserverpb.Lease/LeaseRevoke", pb::LeaseRevokeRequest { id: n }.encode_to_vec()).await;
-            ask("etcdserverpb.KV/Compact", pb::CompactionRequest { revision: n, physical: true }.encode_to_vec()).await;
-            ask("etcdserverpb.Maintenance/HashKV", pb::HashKvRequest { revision: n }.encode_to_vec()).await;
-            let alarm = pb::AlarmRequest { action: n as i32, member_id: n as u64, alarm: n as i32 };
-            ask("etcdserverpb.Maintenance/Alarm", alarm.encode_to_vec()).await;
-            for start_revision in EDGES {
-                let create =
-                    pb::WatchCreateRequest { key: key.clone(), start_revision, watch_id: n, ..Default::default() };
-                let union = pb::watch_request::RequestUnion::CreateRequest(create);
-                ask("etcdserverpb.Watch/Watch", pb::WatchRequest { request_union: Some(union) }.encode_to_vec()).await;
-            }
-        }
-        ask("etcdserverpb.KV/Txn", nested(300).encode_to_vec()).await;
+        let deep = ("etcdserverpb.KV/Txn", nested(300).encode_to_vec());
         let disarm = pb::AlarmRequest { action: 2, member_id: 0, alarm: 1 };
-        ask("etcdserverpb.Maintenance/Alarm", disarm.encode_to_vec()).await;
+        let disarm = ("etcdserverpb.Maintenance/Alarm", disarm.encode_to_vec());
+        for (method, message) in EDGES.into_iter().flat_map(extremes).chain([deep, disarm]) {
+            assert!(call(&mut sender, method, framed(&message)).await.is_some(), "{method}: {message:?}");
+        }
         serves(&mut server, &address).await;
     });
     // What was written is played again.

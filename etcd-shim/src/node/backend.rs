@@ -24,8 +24,18 @@ use crate::metrics::Metrics;
 use crate::state::janitor::Janitor;
 use crate::state::{Answer, Command, EtcdError, Machine, Outcome, SharedStore};
 
-/// A runtime's port for outcomes of commands.
-pub(crate) type Port = ReplyPort<Reply<Outcome>>;
+/// Where the requests of one runtime wait for the outcomes of their commands, and for how long.
+pub(crate) struct Port {
+    pub(crate) replies: Arc<ReplyPort<Reply<Outcome>>>,
+    pub(crate) deadlines: Arc<Deadlines>,
+}
+
+impl Port {
+    /// A port whose replies have still to be dispatched, and its deadlines ticked.
+    pub(crate) fn new(deadlines: Arc<Deadlines>) -> Arc<Self> {
+        Arc::new(Self { replies: ReplyPort::new(), deadlines })
+    }
+}
 
 /// The store that etcd's clients see.
 const STORE: StoreId = StoreId(0);
@@ -57,7 +67,8 @@ pub(crate) struct Backend {
     pub(crate) defragmenter: Defragmenter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) deadlines: Deadlines,
+    /// For those that have no runtime's own; they tick on the control Worker.
+    pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// For its free space alone.
     pub(crate) disk: Arc<dyn Disk>,
@@ -138,9 +149,9 @@ impl Backend {
         if let Some(why) = self.read_only.get() {
             return Err(read_only(why));
         }
-        let (waiter, reply) = Waiter::new(port);
+        let (waiter, reply) = Waiter::new(&port.replies);
         self.stack.propose(command.encode(STORE), waiter);
-        let Some(reply) = self.deadlines.within(reply).await else { return Err(self.timed_out()) };
+        let Some(reply) = port.deadlines.within(reply).await else { return Err(self.timed_out()) };
         match reply {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(refused))) => Err(refused.into()),
@@ -174,8 +185,8 @@ impl Backend {
     }
 
     /// Waits until everything that was acknowledged before now is applied here.
-    pub(crate) async fn linearize(&self, gate: &ReadGate) -> Result<(), Status> {
-        match self.deadlines.within(gate.sync()).await {
+    pub(crate) async fn linearize(&self, gate: &ReadGate, deadlines: &Deadlines) -> Result<(), Status> {
+        match deadlines.within(gate.sync()).await {
             Some(Ok(_)) => Ok(()),
             None => Err(EtcdError::Timeout.into()),
             Some(Err(e)) => {

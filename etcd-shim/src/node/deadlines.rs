@@ -1,7 +1,8 @@
 //! When a request that waits for the log is given up: after etcd's time, 5 s and twice the election time-out.
 //!
 //! A timer per request would cost more than the rest of its wait. So one task ticks, and only who waits at a tick looks
-//! at its own deadline; whoever is answered between two ticks has paid for one entry in a list.
+//! at its own deadline; whoever is answered between two ticks has paid for one entry in a list. Each RPC runtime has a
+//! list and a task of its own: a shared one would be a lock between cores in the way of every request.
 
 use std::future::Future;
 use std::pin::pin;

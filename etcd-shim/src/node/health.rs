@@ -23,7 +23,7 @@ impl ServerHealth for NodeHealth {
             // A node that reads but cannot write is not ready: its writes belong elsewhere.
             match self.0.write_problem() {
                 Some(problem) => Err(problem),
-                None => self.0.linearize(&self.0.gate).await.map_err(|e| e.message().to_owned()),
+                None => self.0.linearize(&self.0.gate, &self.0.deadlines).await.map_err(|e| e.message().to_owned()),
             }
         })
     }

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, ReconfigureError, VirtualLog, VirtualLogConfig};
-use naxos_engines::LocalStore;
-use naxos_engines::local_store::{StoreError, StoreExpected};
-use naxos_engines::reply_port::ReplyPort;
+use naxos_engines::local_store::{CheckpointStats, Checkpointer, Defragmenter, StoreError, StoreExpected};
 use naxos_engines::stack::{Stack, StackConfig, StackError};
+use naxos_engines::{LocalStore, StoreReader};
 use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
-use naxos_log_server::{FoundJournal, LogServer, LogServerConfig, OpenError};
+use naxos_log_server::{FoundJournal, LogServer, LogServerConfig, OpenError, Unit};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::ids::{Incarnation, LogId, StoreId};
@@ -21,29 +20,26 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
-use super::backend::Backend;
-use super::cold_reader::ColdReader;
+use super::backend::{Backend, Port};
+use super::cold_reader::{ColdReader, ColdReads};
 use super::deadlines::Deadlines;
-use super::health::NodeHealth;
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
 use super::peers::Peers;
+use super::serve::serve;
 use super::{gauges, ids, upkeep};
 use crate::config::{ClusterState, ServerConfig};
-use crate::http::{HttpState, router};
 use crate::metrics::Metrics;
-use crate::port::{BoundPort, GrpcRoutes, PortConfig, PortError};
-use crate::services::Desk;
-use crate::services::{cluster, control, kv, lease, maintenance, watch as watch_service};
+use crate::port::{BoundPort, PortConfig, PortError};
 use crate::state::janitor::Janitor;
 use crate::state::{Command, Machine, SharedStore};
 use crate::tls::TlsError;
-use crate::watch::{Hub, HubConfig, Ring};
+use crate::watch::Ring;
 
-/// What a gRPC message may have beside the largest request.
-const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
 /// A seal without a successor is followed up after this long.
 const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
+
+type NodeStack = Stack<Machine<NodeListener>>;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -122,10 +118,11 @@ impl Node {
             metrics,
             cluster_id,
             member_id,
+            log_id,
             incarnation,
             reserve_bytes,
         };
-        parts.start(bound, local_store, log_server, meta, log, log_id).await
+        parts.start(bound, local_store, log_server, meta, log).await
     }
 }
 
@@ -191,6 +188,7 @@ struct Parts {
     metrics: Arc<Metrics>,
     cluster_id: u64,
     member_id: u64,
+    log_id: LogId,
     incarnation: Incarnation,
     reserve_bytes: u64,
 }
@@ -203,55 +201,82 @@ impl Parts {
         log_server: LogServer,
         meta: Arc<MetaReplica>,
         log: Arc<VirtualLog>,
-        log_id: LogId,
     ) -> Result<Node, StartError> {
-        let Seams { clock, worker, .. } = self.seams.clone();
-        let reader = local_store.reader();
-        let store = SharedStore::rebuild(StoreId(0), &reader, self.config.limits.resident_bytes);
-        let revision = store.read().revision;
-        let rings: Vec<_> = (0..self.runtimes).map(|_| Ring::new(revision)).collect();
-        let keeper = LeaseKeeper::new(Arc::clone(&clock));
-        for (id, lease) in &store.read().leases {
-            keeper.granted(*id, lease.ttl);
-        }
-        let janitor = Janitor::new(Arc::clone(&store), reader.clone(), Arc::clone(&clock));
-        let listener =
-            NodeListener { rings: rings.clone(), keeper: Arc::clone(&keeper), janitor: Arc::clone(&janitor) };
+        let rebuilt = Rebuilt::new(&self, &local_store);
+        let rings = rebuilt.rings.clone();
         let checkpointer = local_store.checkpointer();
         let defragmenter = checkpointer.defragmenter();
         let unit = Arc::clone(log_server.unit());
-        let stack_config = StackConfig {
-            log: log.clone(),
-            log_id,
-            incarnation: self.incarnation,
-            clock: Arc::clone(&clock),
-            apply_inline: {
-                let unit = Arc::clone(&unit);
-                Box::new(move || unit.queued() == 0)
-            },
-        };
-        let machine = Machine::new(Arc::clone(&store), reader.clone(), listener);
-        let stack = Stack::new(stack_config, local_store, machine);
+        let stack = self.build_stack(&log, &unit, local_store, rebuilt.machine());
         let (cold, cold_reads) = ColdReader::new();
-
-        let mut workers: Vec<WorkerHandle> = Vec::new();
-        let stop = &self.running;
-        let (applied, metrics, cold_reader) = (Arc::clone(&stack), Arc::clone(&self.metrics), reader.clone());
-        workers.push(start(&*worker, "apply", stop.clone(), |stop| async move { applied.run(stop).await }));
-        workers.push(start(&*worker, "cold-store", stop.clone(), |stop| cold_reads.run(cold_reader, stop)));
-        let failed = stop.clone();
-        workers.push(start(&*worker, "checkpoint", stop.clone(), |stop| async move {
-            let observe = |stats: naxos_engines::local_store::CheckpointStats| {
-                metrics.disk.backend_commit.observe(stats.took.as_secs_f64());
-            };
-            if let Err(e) = checkpointer.run(stop, observe).await {
-                tracing::error!(error = %e, "the checkpoint cannot be written; the node stops");
-                failed.cancel();
-            }
-        }));
-
+        let mut workers = self.start_workers(&stack, cold_reads, rebuilt.reader.clone(), checkpointer);
         stack.start().await?;
-        let backend = Arc::new(Backend {
+        let (serving, running, worker) = (self.serving.clone(), self.running.clone(), Arc::clone(&self.seams.worker));
+        let backend = self.into_backend(rebuilt, stack, cold, log, unit, defragmenter);
+        workers.push(start(&*worker, "control", running.clone(), {
+            let backend = Arc::clone(&backend);
+            |stop| upkeep::run(backend, stop)
+        }));
+        announce(&backend, &running).await?;
+        gauges::install(&backend);
+        let port = serve(bound, &backend, rings, (&serving, &running));
+        tracing::info!("ready to serve client requests");
+        Ok(Node { port, serving, failed: running.clone(), running, workers, meta, log_server, backend })
+    }
+
+    fn build_stack(
+        &self,
+        log: &Arc<VirtualLog>,
+        unit: &Arc<Unit>,
+        local_store: LocalStore,
+        machine: Machine<NodeListener>,
+    ) -> Arc<NodeStack> {
+        let unit = Arc::clone(unit);
+        let config = StackConfig {
+            log: log.clone(),
+            log_id: self.log_id,
+            incarnation: self.incarnation,
+            clock: Arc::clone(&self.seams.clock),
+            apply_inline: Box::new(move || unit.queued() == 0),
+        };
+        Stack::new(config, local_store, machine)
+    }
+
+    /// The Workers under the stack: they run before it starts.
+    fn start_workers(
+        &self,
+        stack: &Arc<NodeStack>,
+        cold_reads: ColdReads,
+        reader: StoreReader,
+        checkpointer: Checkpointer,
+    ) -> Vec<WorkerHandle> {
+        let (worker, stop) = (&*self.seams.worker, &self.running);
+        let (applied, metrics, failed) = (Arc::clone(stack), Arc::clone(&self.metrics), stop.clone());
+        vec![
+            start(worker, "apply", stop.clone(), |stop| async move { applied.run(stop).await }),
+            start(worker, "cold-store", stop.clone(), |stop| cold_reads.run(reader, stop)),
+            start(worker, "checkpoint", stop.clone(), |stop| async move {
+                let observe = |stats: CheckpointStats| metrics.disk.backend_commit.observe(stats.took.as_secs_f64());
+                if let Err(e) = checkpointer.run(stop, observe).await {
+                    tracing::error!(error = %e, "the checkpoint cannot be written; the node stops");
+                    failed.cancel();
+                }
+            }),
+        ]
+    }
+
+    fn into_backend(
+        self,
+        rebuilt: Rebuilt,
+        stack: Arc<NodeStack>,
+        cold: ColdReader,
+        log: Arc<VirtualLog>,
+        unit: Arc<Unit>,
+        defragmenter: Defragmenter,
+    ) -> Arc<Backend> {
+        let Rebuilt { reader, store, keeper, janitor, .. } = rebuilt;
+        let Seams { clock, entropy, disk, .. } = self.seams;
+        Arc::new(Backend {
             gate: stack.read_gate(),
             cluster_id: self.cluster_id,
             member_id: self.member_id,
@@ -264,45 +289,58 @@ impl Parts {
             log,
             unit,
             defragmenter,
-            metrics: Arc::clone(&self.metrics),
-            clock: Arc::clone(&clock),
-            deadlines: Deadlines::new(self.config.election_timeout),
-            entropy: Arc::clone(&self.seams.entropy),
-            disk: Arc::clone(&self.seams.disk),
+            metrics: self.metrics,
+            started: clock.now(),
+            clock,
+            deadlines: Arc::new(Deadlines::new(self.config.election_timeout)),
+            entropy,
+            disk,
             free_bytes: AtomicU64::new(u64::MAX),
             read_only: OnceLock::new(),
             reserve_bytes: self.reserve_bytes,
             boot: self.incarnation.boot.0,
-            started: clock.now(),
             slow_watchers: Arc::new(AtomicUsize::new(0)),
             hubs: Mutex::new(Vec::new()),
             config: self.config,
-        });
-        workers.push(start(&*worker, "control", stop.clone(), {
-            let backend = Arc::clone(&backend);
-            |stop| upkeep::run(backend, stop)
-        }));
-        announce(&backend, &self.running).await?;
-        gauges::install(&backend);
-        let port = serve(bound, &backend, rings, (&self.serving, &self.running), &self.metrics);
-        tracing::info!("ready to serve client requests");
-        Ok(Node {
-            port,
-            serving: self.serving,
-            failed: self.running.clone(),
-            running: self.running,
-            workers,
-            meta,
-            log_server,
-            backend,
         })
+    }
+}
+
+/// What is in memory of the local store's rows, and who is told of its changes.
+struct Rebuilt {
+    reader: StoreReader,
+    store: Arc<SharedStore>,
+    rings: Vec<Arc<Ring>>,
+    keeper: Arc<LeaseKeeper>,
+    janitor: Arc<Janitor>,
+}
+
+impl Rebuilt {
+    fn new(parts: &Parts, local_store: &LocalStore) -> Self {
+        let clock = &parts.seams.clock;
+        let reader = local_store.reader();
+        let store = SharedStore::rebuild(StoreId(0), &reader, parts.config.limits.resident_bytes);
+        let revision = store.read().revision;
+        let rings = (0..parts.runtimes).map(|_| Ring::new(revision)).collect();
+        let keeper = LeaseKeeper::new(Arc::clone(clock));
+        for (id, lease) in &store.read().leases {
+            keeper.granted(*id, lease.ttl);
+        }
+        let janitor = Janitor::new(Arc::clone(&store), reader.clone(), Arc::clone(clock));
+        Self { reader, store, rings, keeper, janitor }
+    }
+
+    fn machine(&self) -> Machine<NodeListener> {
+        let (rings, keeper, janitor) = (self.rings.clone(), Arc::clone(&self.keeper), Arc::clone(&self.janitor));
+        let listener = NodeListener { rings, keeper, janitor };
+        Machine::new(Arc::clone(&self.store), self.reader.clone(), listener)
     }
 }
 
 /// Writes what the log must have before clients are served: this member's name and URLs, and who keeps the leases.
 async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<(), StartError> {
-    let port = ReplyPort::new();
-    let dispatch = Arc::clone(&port).dispatch(|| backend.stack.flush(), stop.child_token());
+    let port = Port::new(Arc::clone(&backend.deadlines));
+    let dispatch = Arc::clone(&port.replies).dispatch(|| backend.stack.flush(), stop.child_token());
     let urls = |urls: &[crate::config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
     let config = &backend.config;
     let member = pb::Member {
@@ -324,68 +362,4 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
         done = work => done.map_err(|e| StartError::Announce(e.message().to_owned())),
         () = dispatch => Err(StartError::Announce("the node is stopping".to_owned())),
     }
-}
-
-fn serve(
-    bound: BoundPort,
-    backend: &Arc<Backend>,
-    rings: Vec<Arc<Ring>>,
-    (serving, running): (&CancellationToken, &CancellationToken),
-    metrics: &Metrics,
-) -> crate::port::Port {
-    let health = Arc::new(NodeHealth(Arc::clone(backend)));
-    let command_line = std::env::args().collect();
-    let http = Arc::new(HttpState::new(
-        &backend.config,
-        health,
-        Arc::clone(&backend.metrics),
-        Arc::clone(&backend.clock),
-        command_line,
-    ));
-    let (backend, stop, running) = (Arc::clone(backend), serving.clone(), running.clone());
-    let grpc = move |runtime: usize| {
-        let port = ReplyPort::new();
-        let stack = Arc::clone(&backend.stack);
-        // These serve the requests in flight while the port drains.
-        tokio::spawn(Arc::clone(&port).dispatch(move || stack.flush(), running.child_token()));
-        let gate = backend.stack.read_gate();
-        tokio::spawn(Arc::clone(&gate).serve(running.child_token()));
-        let hub = Hub::new(HubConfig {
-            ring: Arc::clone(&rings[runtime]),
-            store: Arc::clone(&backend.store),
-            cold: backend.cold.clone(),
-            clock: Arc::clone(&backend.clock),
-            progress_interval: backend.config.watch_progress_notify_interval,
-            fragment_bytes: backend.config.limits.max_request_bytes + GRPC_OVERHEAD_BYTES,
-            slow_watchers: Arc::clone(&backend.slow_watchers),
-        });
-        backend.hubs.lock().push(Arc::downgrade(&hub));
-        tokio::spawn(Arc::clone(&hub).run(stop.child_token()));
-        let desk = Desk { backend: Arc::clone(&backend), port, gate, hub, stop: stop.clone() };
-        routes(desk)
-    };
-    let http = move |_, traffic| router(Arc::clone(&http), traffic);
-    bound.serve(Arc::new(grpc), Arc::new(http), metrics)
-}
-
-/// The services of one runtime, the most used first.
-fn routes(desk: Desk) -> GrpcRoutes {
-    let bytes_max = desk.backend.config.limits.max_request_bytes + GRPC_OVERHEAD_BYTES;
-    macro_rules! service {
-        ($server:path, $service:expr) => {
-            <$server>::new($service).max_decoding_message_size(bytes_max).max_encoding_message_size(usize::MAX)
-        };
-    }
-    let (_, health) = tonic_health::server::health_reporter();
-    GrpcRoutes::default()
-        .add_service(service!(pb::kv_server::KvServer<_>, kv::KvService(desk.clone())))
-        .add_service(service!(pb::watch_server::WatchServer<_>, watch_service::WatchService(desk.clone())))
-        .add_service(service!(pb::lease_server::LeaseServer<_>, lease::LeaseService(desk.clone())))
-        .add_service(service!(
-            pb::maintenance_server::MaintenanceServer<_>,
-            maintenance::MaintenanceService(desk.clone())
-        ))
-        .add_service(service!(pb::cluster_server::ClusterServer<_>, cluster::ClusterService(desk.clone())))
-        .add_service(health)
-        .add_service(naxos_proto::control::control_server::ControlServer::new(control::ControlService(desk)))
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use naxos_client::SharedLog;
-use naxos_engines::reply_port::ReplyPort;
 use naxos_proto::etcd::server::etcdserverpb::CompactionRequest;
 use naxos_proto::seams::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,10 +28,10 @@ const SAMPLES: u32 = 10;
 
 /// Runs until `stop`.
 pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
-    let port = ReplyPort::new();
+    let port = Port::new(Arc::clone(&backend.deadlines));
     let work = async {
         tokio::join!(
-            Arc::clone(&port).dispatch(|| backend.stack.flush(), stop.clone()),
+            Arc::clone(&port.replies).dispatch(|| backend.stack.flush(), stop.clone()),
             Arc::clone(&backend.gate).serve(stop.clone()),
             backend.stack.tend(stop.clone()),
             backend.log.tend(stop.clone()),

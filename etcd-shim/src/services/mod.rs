@@ -31,7 +31,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// Waits until everything that was acknowledged before now is applied here.
     pub(crate) async fn linearize(&self) -> Result<(), Status> {
-        self.backend.linearize(&self.gate).await
+        self.backend.linearize(&self.gate, &self.port.deadlines).await
     }
 
     /// Runs a unary call and counts it; warns when it is slow.

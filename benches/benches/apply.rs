@@ -1,0 +1,217 @@
+//! Applying an entry of 64 commands in the state machine: decoding, the index, the rows of the local store's open delta
+//! and the answers. Without the log, and without checkpoints: a store is replaced before one would be wanted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use naxos::state::machine::{Answer, Listener, Machine, Outcome};
+use naxos::state::{Command, Effects, SharedStore};
+use naxos_benches::load::keys::{Keys, Random, Values};
+use naxos_benches::pace;
+use naxos_engines::LocalStore;
+use naxos_engines::batching::Application;
+use naxos_engines::local_store::{DELTA_BYTES_MAX, FROZEN_MAX};
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::etcd::server::etcdserverpb::{compare, request_op::Request};
+use naxos_proto::ids::{Lsn, StoreId};
+use naxos_proto::seams::BootClock;
+use naxos_proto::seams::sim::Drive;
+
+/// The server's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Commands of an entry.
+const COMMANDS: u64 = 64;
+
+/// Keys that a store has from its beginning.
+const KEYS: u64 = 160 * COMMANDS;
+
+/// Bytes of a value.
+const VALUE_BYTES: usize = 256;
+
+/// Bytes that a command adds to the delta, at most.
+const ROW_BYTES_MAX: usize = 2 * VALUE_BYTES;
+
+/// Commands in a store's life: what they leave fits into the deltas that it holds without a checkpoint.
+const LIFE: u64 = (FROZEN_MAX * DELTA_BYTES_MAX / ROW_BYTES_MAX) as u64;
+
+#[derive(Clone, Copy)]
+enum Work {
+    NewKeys,
+    Overwrites,
+    /// A Txn that puts a key if its revision is the one read before: how kube-apiserver updates.
+    Updates,
+    Deletes,
+}
+
+/// There are no watches and no leases.
+struct Deaf;
+
+impl Listener for Deaf {
+    fn effects(&mut self, _: Arc<Vec<Effects>>) {}
+
+    fn lease_granted(&mut self, _: i64, _: i64) {}
+
+    fn lease_ended(&mut self, _: i64) {}
+
+    fn keeper(&mut self, _: u64) {}
+
+    fn compacted(&mut self, _: i64) {}
+}
+
+/// A state machine over a store on a simulated disk.
+struct Rig {
+    store: LocalStore,
+    machine: Machine<Deaf>,
+    keys: Keys,
+    values: Values,
+    random: Random,
+    /// The revision of each of the first keys.
+    revisions: Vec<i64>,
+    /// The next key that is new.
+    unused: u64,
+    entries: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let opened = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock));
+        let store = pace::runtime().expect("a runtime").block_on(opened).expect("a store");
+        let reader = store.reader();
+        let machine = Machine::new(SharedStore::rebuild(StoreId(0), &reader, usize::MAX), reader, Deaf);
+        let keys = Keys { prefix: "bench/".to_owned(), count: KEYS };
+        let (values, random) = (Values::new(VALUE_BYTES), Random::new(1));
+        let mut rig = Self { store, machine, keys, values, random, revisions: Vec::new(), unused: 0, entries: 0 };
+        while rig.unused < KEYS {
+            let puts: Vec<_> = rig.take_unused().map(|n| rig.put(n)).collect();
+            let outcomes = rig.apply(&puts);
+            rig.revisions.extend(outcomes.iter().map(|outcome| done(outcome).1));
+        }
+        rig
+    }
+
+    /// The time of `rounds` entries of `work`, what prepares them left out.
+    fn time(&mut self, rounds: u64, work: Work) -> Duration {
+        let mut spent = Duration::ZERO;
+        for _ in 0..rounds {
+            if self.entries * COMMANDS >= LIFE {
+                *self = Self::new();
+            }
+            let touched = self.choose(work);
+            let commands: Vec<_> = touched.iter().map(|n| self.command(work, *n)).collect();
+            let begun = pace::now();
+            let outcomes = self.apply(&commands);
+            spent += begun.elapsed();
+            for (n, outcome) in touched.iter().zip(&outcomes) {
+                let (answer, revision) = done(outcome);
+                assert!(!matches!(answer, Answer::Txn(r) if !r.succeeded), "nobody else has changed the key");
+                if let Some(known) = self.revisions.get_mut(*n as usize) {
+                    *known = *revision;
+                }
+            }
+        }
+        spent
+    }
+
+    /// The keys of the next entry, each once.
+    fn choose(&mut self, work: Work) -> Vec<u64> {
+        match work {
+            Work::NewKeys => self.take_unused().collect(),
+            Work::Overwrites | Work::Updates => {
+                // The distance keeps them apart, and the first one moves them about.
+                let first = self.random.below(KEYS);
+                (0..COMMANDS).map(|n| (first + n * (KEYS / COMMANDS)) % KEYS).collect()
+            }
+            Work::Deletes => {
+                let ours: Vec<_> = self.take_unused().collect();
+                let puts: Vec<_> = ours.iter().map(|n| self.put(*n)).collect();
+                self.apply(&puts);
+                ours
+            }
+        }
+    }
+
+    fn take_unused(&mut self) -> std::ops::Range<u64> {
+        let first = self.unused;
+        self.unused += COMMANDS;
+        first..self.unused
+    }
+
+    fn command(&self, work: Work, n: u64) -> Bytes {
+        match work {
+            Work::NewKeys | Work::Overwrites => self.put(n),
+            Work::Updates => self.update(n),
+            Work::Deletes => {
+                let delete = pb::DeleteRangeRequest { key: self.keys.key(n), ..Default::default() };
+                Command::DeleteRange(delete).encode(StoreId(0))
+            }
+        }
+    }
+
+    fn put_request(&self, n: u64) -> pb::PutRequest {
+        pb::PutRequest { key: self.keys.key(n), value: self.values.value(), ..Default::default() }
+    }
+
+    fn put(&self, n: u64) -> Bytes {
+        Command::Put(self.put_request(n)).encode(StoreId(0))
+    }
+
+    fn update(&self, n: u64) -> Bytes {
+        let same = pb::Compare {
+            result: compare::CompareResult::Equal as i32,
+            target: compare::CompareTarget::Mod as i32,
+            key: self.keys.key(n),
+            target_union: Some(compare::TargetUnion::ModRevision(self.revisions[n as usize])),
+            ..Default::default()
+        };
+        let get = pb::RangeRequest { key: self.keys.key(n), ..Default::default() };
+        let op = |request| vec![pb::RequestOp { request: Some(request) }];
+        let txn = pb::TxnRequest {
+            compare: vec![same],
+            success: op(Request::RequestPut(self.put_request(n))),
+            failure: op(Request::RequestRange(get)),
+        };
+        Command::Txn(txn).encode(StoreId(0))
+    }
+
+    /// Applies one entry, as the stack does.
+    fn apply(&mut self, commands: &[Bytes]) -> Vec<Outcome> {
+        let lsn = Lsn(self.entries);
+        self.entries += 1;
+        let mut txn = self.store.begin();
+        let outcomes = (0..)
+            .zip(commands)
+            .map(|(index, command)| self.machine.apply(&mut txn, lsn, index, command.clone()))
+            .collect();
+        self.machine.end_entry(&mut txn);
+        txn.commit(lsn.next());
+        self.machine.post_apply(lsn);
+        self.machine.after_replies();
+        outcomes
+    }
+}
+
+fn done(outcome: &Outcome) -> &(Answer, i64) {
+    outcome.as_ref().expect("the command is done")
+}
+
+fn apply(criterion: &mut Criterion) {
+    let mut rig = Rig::new();
+    let mut group = criterion.benchmark_group("apply");
+    group.throughput(Throughput::Elements(COMMANDS));
+    for (name, work) in [
+        ("puts of new keys", Work::NewKeys),
+        ("puts over old keys", Work::Overwrites),
+        ("updates by txn", Work::Updates),
+        ("deletes", Work::Deletes),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter_custom(|rounds| rig.time(rounds, work)));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, apply);
+criterion_main!(benches);

@@ -1,0 +1,88 @@
+//! What a node serves: HTTP, and etcd's services on each RPC runtime, with what a runtime has for itself.
+
+use std::sync::Arc;
+
+use naxos_proto::control::control_server::ControlServer;
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use tokio_util::sync::CancellationToken;
+
+use super::backend;
+use super::backend::Backend;
+use super::deadlines::Deadlines;
+use super::health::NodeHealth;
+use crate::http::{HttpState, router};
+use crate::port::{BoundPort, GrpcRoutes, Port};
+use crate::services::Desk;
+use crate::services::{cluster, control, kv, lease, maintenance, watch as watch_service};
+use crate::watch::{Hub, HubConfig, Ring};
+
+/// What a gRPC message may have beside the largest request.
+const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
+
+/// Serves until `serving` ends; requests in flight go on until `running` does.
+pub(super) fn serve(
+    bound: BoundPort,
+    backend: &Arc<Backend>,
+    rings: Vec<Arc<Ring>>,
+    (serving, running): (&CancellationToken, &CancellationToken),
+) -> Port {
+    let health = Arc::new(NodeHealth(Arc::clone(backend)));
+    let command_line = std::env::args().collect();
+    let http = Arc::new(HttpState::new(
+        &backend.config,
+        health,
+        Arc::clone(&backend.metrics),
+        Arc::clone(&backend.clock),
+        command_line,
+    ));
+    let metrics = Arc::clone(&backend.metrics);
+    let (backend, stop, running) = (Arc::clone(backend), serving.clone(), running.clone());
+    let grpc = move |runtime: usize| {
+        let deadlines = Arc::new(Deadlines::new(backend.config.election_timeout));
+        let port = backend::Port::new(Arc::clone(&deadlines));
+        let (stack, clock) = (Arc::clone(&backend.stack), Arc::clone(&backend.clock));
+        // These serve the requests in flight while the port drains.
+        let ticks = async move { deadlines.run(&*clock).await };
+        tokio::spawn(running.child_token().run_until_cancelled_owned(ticks));
+        tokio::spawn(Arc::clone(&port.replies).dispatch(move || stack.flush(), running.child_token()));
+        let gate = backend.stack.read_gate();
+        tokio::spawn(Arc::clone(&gate).serve(running.child_token()));
+        let hub = Hub::new(HubConfig {
+            ring: Arc::clone(&rings[runtime]),
+            store: Arc::clone(&backend.store),
+            cold: backend.cold.clone(),
+            clock: Arc::clone(&backend.clock),
+            progress_interval: backend.config.watch_progress_notify_interval,
+            fragment_bytes: backend.config.limits.max_request_bytes + GRPC_OVERHEAD_BYTES,
+            slow_watchers: Arc::clone(&backend.slow_watchers),
+        });
+        backend.hubs.lock().push(Arc::downgrade(&hub));
+        tokio::spawn(Arc::clone(&hub).run(stop.child_token()));
+        let desk = Desk { backend: Arc::clone(&backend), port, gate, hub, stop: stop.clone() };
+        routes(desk)
+    };
+    let http = move |_, traffic| router(Arc::clone(&http), traffic);
+    bound.serve(Arc::new(grpc), Arc::new(http), &metrics)
+}
+
+/// The services of one runtime, the most used first.
+fn routes(desk: Desk) -> GrpcRoutes {
+    let bytes_max = desk.backend.config.limits.max_request_bytes + GRPC_OVERHEAD_BYTES;
+    macro_rules! service {
+        ($server:path, $service:expr) => {
+            <$server>::new($service).max_decoding_message_size(bytes_max).max_encoding_message_size(usize::MAX)
+        };
+    }
+    let (_, health) = tonic_health::server::health_reporter();
+    GrpcRoutes::default()
+        .add_service(service!(pb::kv_server::KvServer<_>, kv::KvService(desk.clone())))
+        .add_service(service!(pb::watch_server::WatchServer<_>, watch_service::WatchService(desk.clone())))
+        .add_service(service!(pb::lease_server::LeaseServer<_>, lease::LeaseService(desk.clone())))
+        .add_service(service!(
+            pb::maintenance_server::MaintenanceServer<_>,
+            maintenance::MaintenanceService(desk.clone())
+        ))
+        .add_service(service!(pb::cluster_server::ClusterServer<_>, cluster::ClusterService(desk.clone())))
+        .add_service(health)
+        .add_service(ControlServer::new(control::ControlService(desk)))
+}

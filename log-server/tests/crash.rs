@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use naxos_log_server::{LogServer, Unit};
+use naxos_log_server::{LogServer, OpenError, Unit};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{CellOutcome, CellState, LocalTail, StorageUnit, UnitError};
 use naxos_proto::ids::{Boot, LogletId, Offset};
@@ -283,25 +283,33 @@ fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_open
     }
 }
 
-/// Processes that are killed at any moment, between a change and its sync too, and power that is cut now and then.
-#[test]
-fn many_kills_and_power_cuts_of_one_directory_keep_what_was_acknowledged() {
-    for seed in 0..200 {
+/// Processes that are killed at any moment, between a change and its sync too, and power that is cut now and then; if
+/// `syncs_fail`, some also lose a sync.
+fn many_lives(seeds: u64, salt: u64, syncs_fail: bool) {
+    for seed in 0..seeds {
         let (drive, model) = (Drive::new(seed), Shared::default());
-        let random = SeededEntropy::new(seed + 9_000);
+        let random = SeededEntropy::new(seed + salt);
         let call = Duration::from_millis(1);
         drive.set_latency(Latency { write: call, sync: 2 * call, ..Latency::default() });
         for life in 0..16 {
             let context = format!("seed {seed}, life {life}");
+            let fails = syncs_fail && random.u64().is_multiple_of(2);
+            if fails {
+                drive.set_fault(Fault::Sync { path: "journal".to_owned(), from: 1 + random.u64() % 30 });
+            }
             // Half of the processes live through their start alone, or not even that.
             let most = if random.u64().is_multiple_of(2) { 30 } else { 400 };
             let lifetime = call * u32::try_from(1 + random.u64() % most).unwrap();
             let _killed = simulate_for(lifetime, async {
-                let server = open(&drive).await.unwrap_or_else(|e| panic!("{context}: {e}"));
+                let server = match open(&drive).await {
+                    Err(OpenError::Io { .. } | OpenError::Unit(_)) if fails => return,
+                    opened => opened.unwrap_or_else(|e| panic!("{context}: {e}")),
+                };
                 check_all(&server, &model, &context).await;
                 work(&server, &model, &random, 80).await;
                 server.shutdown().await.unwrap();
             });
+            drive.clear_faults();
             if random.u64().is_multiple_of(2) {
                 drive.crash();
             }
@@ -309,6 +317,16 @@ fn many_kills_and_power_cuts_of_one_directory_keep_what_was_acknowledged() {
         drive.set_latency(Latency::default());
         assert!(!live(&drive, &model, &random, 0, None, &format!("seed {seed}, at the end")));
     }
+}
+
+#[test]
+fn many_kills_and_power_cuts_of_one_directory_keep_what_was_acknowledged() {
+    many_lives(200, 9_000, false);
+}
+
+#[test]
+fn many_kills_power_cuts_and_failed_syncs_of_one_directory_keep_what_was_acknowledged() {
+    many_lives(200, 11_000, true);
 }
 
 /// The name `format` says that the directory has a journal. A process that ended before that name was durable leaves it

@@ -63,6 +63,8 @@ async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Resu
     {
         return Err(StoreError::Foreign { found: found.0, expected: expected.0 });
     }
+    // Among the changes is the header, whole: if a sync of it has failed in an earlier life, what was read here, and lets
+    // the log be trimmed, is on the disk only from now on. All else that a commit names was synced before its header.
     let released = held.release();
     opened.settle().await;
     released.map_err(io)?;

@@ -12,9 +12,9 @@
 //! Invariants: one batch is one write and one sync, and a batch is begun only after the one before was synced. Hence a
 //! batch that a valid later one follows was durable: what is wrong with it is damage; what is wrong with the last one
 //! is a torn write, and it is cut (a rotted last batch cannot be told from a torn one). The cut tail is zeroed, a
-//! segment that was never begun is removed, and all that was found is synced before the next batch is written
-//! ([settle]). So behind a segment that was begun none lies that was not, but for spares. A segment's file is freed only
-//! when no live cell is in it and a newer segment has a synced checkpoint.
+//! segment that was never begun is removed, the last batch is written again, and all that is synced before the next
+//! batch is written ([settle]). So behind a segment that was begun none lies that was not, but for spares. A segment's
+//! file is freed only when no live cell is in it and a newer segment has a synced checkpoint.
 
 mod batch;
 mod change_record;
@@ -40,7 +40,7 @@ pub(crate) use segment_header::{SegmentNumber, segment_path};
 pub(crate) use spare::{For, Room, Spares};
 pub(crate) use writer::{Journal, create_first_segment};
 
-/// Batches start on multiples of this: no synced page is ever written again.
+/// Batches start on multiples of this: no synced page is ever written again, but by a start with the same bytes.
 pub(crate) const BLOCK_BYTES: u64 = 4_096;
 /// The directory of the segments.
 pub(crate) const JOURNAL_DIR: &str = "journal";

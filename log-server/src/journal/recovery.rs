@@ -47,7 +47,7 @@ pub(super) struct Segment {
     pub(super) bytes: u64,
     header: Option<(SegmentHeader, u32)>,
     /// The whole file, once it was read and for as long as somebody may ask again.
-    content: Option<Bytes>,
+    pub(super) content: Option<Bytes>,
 }
 
 fn damaged(number: SegmentNumber, at: u64, expected: &'static str) -> OpenError {
@@ -136,7 +136,7 @@ pub(crate) async fn recover(
             expected: "at least one segment with a whole header and checkpoint",
         });
     };
-    let spare = settle(disk.as_ref(), segment, scan.end..scan.dirty_end, unused).await?;
+    let spare = settle(disk.as_ref(), segment, &scan, unused).await?;
     let current = Current {
         number: segment.number,
         file: segment.file.clone(),

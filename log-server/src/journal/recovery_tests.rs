@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use naxos_proto::ids::Boot;
-use naxos_proto::seams::sim::Drive;
+use naxos_proto::seams::sim::{Drive, Fault};
 
 use super::*;
 use crate::journal::spare::prepare_segment;
@@ -29,12 +29,16 @@ impl Life {
 
     /// Writes a batch of several sectors, and does not sync it.
     async fn write(&mut self, begins_segment: bool) {
+        self.write_with(begins_segment, 3_000).await;
+    }
+
+    async fn write_with(&mut self, begins_segment: bool, cell_bytes: usize) {
         let change = Change::Boot(Boot(self.catalog.boot.0 + 1));
         let mut drafts = Vec::new();
         if begins_segment {
             drafts.push(Journal::checkpoint(&self.catalog));
         }
-        drafts.extend([change_draft(&change), Draft::new(Kind::Cell, vec![1; 3_000].into())]);
+        drafts.extend([change_draft(&change), Draft::new(Kind::Cell, vec![1; cell_bytes].into())]);
         self.catalog.apply(&change);
         self.journal.write(&drafts).await.unwrap();
     }
@@ -134,6 +138,38 @@ async fn a_spare_whose_name_was_not_synced_is_durable_before_it_is_used() {
         drive.crash();
         assert_eq!(Life::recover(&drive).await.unwrap().catalog.boot, Boot(1), "survivors {seed}");
     }
+}
+
+/// The zeros over a torn batch are in the page cache alone when their sync failed: the next process sees nothing to cut.
+#[tokio::test]
+async fn what_is_left_of_a_torn_batch_does_not_come_back_when_the_sync_of_its_cut_failed() {
+    let mut torn = 0;
+    for seed in 0..50 {
+        let drive = Drive::new(seed);
+        let mut life = new_journal(&drive).await;
+        life.write_and_sync().await;
+        life.write_with(false, 20_000).await;
+        drive.crash();
+        let content = drive.content(&segment_path(SegmentNumber::FIRST)).unwrap();
+        drive.set_fault(Fault::Sync { path: ".seg".to_owned(), from: 1 });
+        let failed = Life::recover(&drive).await.err();
+        assert!(matches!(failed, Some(OpenError::Io { .. })), "survivors {seed}: {failed:?}");
+        torn += usize::from(drive.content(&segment_path(SegmentNumber::FIRST)).unwrap() != content);
+        drive.clear_faults();
+
+        let mut life = Life::recover(&drive).await.unwrap();
+        life.write_and_sync().await;
+        let spare = life.make_spare(2).await;
+        life.journal.roll(spare);
+        life.write(true).await;
+        life.journal.sync().await.unwrap();
+        let boot = life.catalog.boot;
+        drive.crash();
+        let life = Life::recover(&drive).await.unwrap_or_else(|e| panic!("survivors {seed}: {e}"));
+        assert_eq!(life.catalog.boot, boot, "survivors {seed}");
+        assert!(!drive.paths().iter().any(|p| p.ends_with("cut")), "survivors {seed}: {:?}", drive.paths());
+    }
+    assert!(torn > 25, "{torn} batches were torn");
 }
 
 /// A freed segment is zeroed only after it has lost its name for good, also when another process does it.

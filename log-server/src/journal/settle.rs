@@ -1,28 +1,34 @@
 //! The end of recovery: makes the files say for good what recovery found in them.
 //!
 //! Recovery reads the page cache, and not all of that need be on the disk: a process may have ended between a change
-//! and its sync. Nor is everything that lies there part of the journal: the first write of a segment may be torn. The
-//! batch that is written next names all before it as synced, so both end here, before that batch.
+//! and its sync, or in a sync that failed. After the latter Linux takes the pages for clean, and no sync writes them
+//! until somebody has written to them. Nor is everything that lies there part of the journal: the first write of a
+//! segment may be torn. The batch that is written next names all before it as synced, so all this ends here, before that
+//! batch.
 
+use std::io;
 use std::ops::Range;
 
-use naxos_proto::seams::Disk;
+use naxos_proto::seams::{Disk, OpenMode};
 
 use crate::journal::recovery::{Segment, read_all};
-use crate::journal::scan::dirty_end;
+use crate::journal::scan::{Scan, dirty_end};
 use crate::journal::spare::{Spare, zero_range};
 use crate::journal::{JOURNAL_DIR, segment_path};
 use crate::open_error::OpenError;
 
-/// Cuts the bytes `torn` off the segment `last`, removes the segments in `unused`, which were never begun, but for one
-/// that is a spare, and makes all that and everything that was found durable. The spare.
+/// Its presence says that the last segment has a torn tail, or had one that is being cut.
+const CUT_PATH: &str = "journal/cut";
+
+/// Cuts the bytes behind the batches in `scan` off the segment `last`, removes the segments in `unused`, which were never
+/// begun, but for one that is a spare, and makes all that and everything that was found durable. The spare.
 ///
 /// A segment that was never begun has to be gone before a batch is written: left there until somebody needs its room,
 /// it lies below the next one that is begun, where it looks like a segment whose header or first batch is damaged.
 pub(super) async fn settle(
     disk: &dyn Disk,
     last: &Segment,
-    torn: Range<u64>,
+    scan: &Scan,
     unused: Vec<Segment>,
 ) -> Result<Option<Spare>, OpenError> {
     let mut spare = None;
@@ -37,8 +43,43 @@ pub(super) async fn settle(
     }
     // Also for the names that the process before gave: of the spare above, and of the segment that it freed last.
     disk.sync_dir(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
-    // Only the last segment can have bytes that are not synced: it was begun after the one before was synced. An empty
-    // range is synced too.
-    zero_range(&last.file, torn).await.map_err(|e| OpenError::io(segment_path(last.number), e))?;
+    let torn = mark_torn_tail(disk, last, scan).await?;
+    let written = make_durable(last, scan, torn.clone().unwrap_or(scan.end..scan.end)).await;
+    written.map_err(|e| OpenError::io(segment_path(last.number), e))?;
+    if torn.is_some() {
+        // A mark that comes back with a power cut costs the zeros again.
+        disk.remove(CUT_PATH).await.map_err(|e| OpenError::io(CUT_PATH, e))?;
+    }
     Ok(spare)
+}
+
+/// What has to be zeroed, if anything, once a mark says so durably. When the sync of the zeros fails, they are in the
+/// page cache and the remains on the disk: nobody sees any more what there is to cut, and where the mark is found, all
+/// behind the last batch is.
+async fn mark_torn_tail(disk: &dyn Disk, last: &Segment, scan: &Scan) -> Result<Option<Range<u64>>, OpenError> {
+    let io = |e| OpenError::io(CUT_PATH, e);
+    match disk.open(CUT_PATH, OpenMode::Existing).await {
+        Ok(_) => return Ok(Some(scan.end..last.bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(io(e)),
+    }
+    if scan.dirty_end <= scan.end {
+        return Ok(None);
+    }
+    disk.open(CUT_PATH, OpenMode::CreateNew).await.map_err(io)?;
+    disk.sync_dir(JOURNAL_DIR).await.map_err(io)?;
+    Ok(Some(scan.end..scan.dirty_end))
+}
+
+/// Writes the last batch again, and zeros over `torn`, and syncs.
+///
+/// Of the batches only that one can be on no disk: a batch is begun after the one before was synced, a segment after the
+/// last batch of the one before. The header of a segment is written with its first batch.
+async fn make_durable(last: &Segment, scan: &Scan, torn: Range<u64>) -> io::Result<()> {
+    let batch = scan.batches.last().expect("a segment in use has a batch");
+    let from = if scan.batches.len() == 1 { 0 } else { batch.at };
+    let index = |at: u64| usize::try_from(at).expect("a segment fits memory");
+    let content = last.content.as_ref().expect("the last segment was read as a whole");
+    last.file.write_at(from, &[content.slice(index(from)..index(scan.end))]).await?;
+    zero_range(&last.file, torn).await
 }

@@ -15,7 +15,8 @@ pub enum Fault {
         /// The first one that fails.
         from: u64,
     },
-    /// Syncs of files whose path contains `path`. What was dirty stays dirty, and may or may not survive a crash.
+    /// Syncs of files whose path contains `path`. As on Linux, what was dirty is still read, counts as clean, and may or
+    /// may not survive a crash: a later sync makes it durable only if it was written again.
     Sync {
         /// Part of a path; empty matches all.
         path: String,

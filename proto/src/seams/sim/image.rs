@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 
 use crate::seams::sim::entropy::Generator;
 
@@ -24,6 +25,9 @@ pub(crate) struct Image {
     dirty: BTreeSet<usize>,
     /// Sectors of a sync that has begun and not ended: they may survive or not, too.
     in_flight: BTreeSet<usize>,
+    /// Sectors that a failed sync left: not durable, and no later sync writes them, unless they are written again.
+    /// Linux marks pages clean also when their write-back fails.
+    forsaken: BTreeSet<usize>,
 }
 
 fn sector(content: &[u8], n: usize) -> Vec<u8> {
@@ -60,14 +64,19 @@ impl Image {
             self.cache.resize(to, 0);
         }
         self.cache[from..to].copy_from_slice(data);
-        self.dirty.extend(from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES));
+        self.soil(from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES));
+    }
+
+    fn soil(&mut self, sectors: Range<usize>) {
+        self.forsaken.retain(|n| !sectors.contains(n));
+        self.dirty.extend(sectors);
     }
 
     pub(crate) fn set_len(&mut self, len: u64) {
         let len = usize::try_from(len).expect("a simulated file fits memory");
         if len < self.cache.len() {
             // What was cut is zero, should the file grow again.
-            self.dirty.extend(len / SECTOR_BYTES..self.cache.len().div_ceil(SECTOR_BYTES));
+            self.soil(len / SECTOR_BYTES..self.cache.len().div_ceil(SECTOR_BYTES));
         }
         self.cache.resize(len, 0);
     }
@@ -89,14 +98,20 @@ impl Image {
         }
     }
 
-    /// The sync failed: nobody knows what is on the platter.
+    /// The sync failed: nobody knows what is on the platter, and the next one will not bring it there.
     pub(crate) fn fail_sync(&mut self, syncing: &Syncing) {
-        self.dirty.extend(syncing.sectors.keys());
+        for n in syncing.sectors.keys() {
+            self.in_flight.remove(n);
+            if !self.dirty.contains(n) {
+                self.forsaken.insert(*n);
+            }
+        }
     }
 
     /// Power is cut: each sector that is not durable is kept, torn or lost; the length is the old or the new one.
     pub(crate) fn crash(&mut self, random: &mut Generator) {
-        let unsure: BTreeSet<usize> = self.dirty.union(&self.in_flight).copied().collect();
+        let unsure: BTreeSet<usize> =
+            [&self.dirty, &self.in_flight, &self.forsaken].into_iter().flatten().copied().collect();
         if self.cache.len() != self.durable.len() && random.below(2) == 0 {
             self.durable.resize(self.cache.len(), 0);
         }
@@ -114,6 +129,7 @@ impl Image {
         self.cache = self.durable.clone();
         self.dirty.clear();
         self.in_flight.clear();
+        self.forsaken.clear();
     }
 
     /// What programs see, to be damaged by a test; the damage is durable.
@@ -121,6 +137,7 @@ impl Image {
         change(&mut self.cache);
         self.durable.clone_from(&self.cache);
         self.dirty.clear();
+        self.forsaken.clear();
     }
 
     pub(crate) fn content(&self) -> &[u8] {
@@ -163,6 +180,30 @@ mod tests {
             image.end_sync(&syncing);
             image.crash(&mut Generator::new(seed));
             assert_eq!(image.content(), [1; 512]);
+        }
+    }
+
+    #[test]
+    fn what_a_failed_sync_left_is_read_and_not_durable_until_it_is_written_again() {
+        for is_written_again in [false, true] {
+            let mut survived = 0;
+            for seed in 0..50 {
+                let mut image = Image::default();
+                image.write(0, &[1; 1024]);
+                let failed = image.begin_sync();
+                image.fail_sync(&failed);
+                image.write(512, &[1; 512]);
+                if is_written_again {
+                    image.write(0, &[1; 512]);
+                }
+                let syncing = image.begin_sync();
+                image.end_sync(&syncing);
+                assert_eq!(image.content(), [1; 1024]);
+                image.crash(&mut Generator::new(seed));
+                assert_eq!(image.content()[512..], [1; 512]);
+                survived += usize::from(image.content()[..512] == [1; 512]);
+            }
+            assert!(if is_written_again { survived == 50 } else { (5..45).contains(&survived) }, "{survived}");
         }
     }
 

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::pace::{self, PreciseTimer};
 
-/// Between two looks of the pacer. Calls begin together that many microseconds late at most, which their latency counts:
-/// waking for each of them by itself took the generator half of a machine that the server needs too.
+/// Shortest time between two looks of the pacer: calls that fall between begin together, and their latency counts the
+/// wait. A wake-up for each of them took the generator half of a machine that the server needs too.
 const GRAIN: Duration = Duration::from_micros(500);
 
 /// The intended times of one thread's calls, in order; each is given out once.

@@ -196,6 +196,13 @@ impl Backend {
         }
     }
 
+    /// Asks the disk for its free space.
+    pub(crate) async fn look_at_disk(&self) {
+        // A disk that does not tell is found out by writes.
+        let free = self.disk.free_bytes().await.unwrap_or(u64::MAX);
+        self.free_bytes.store(free, Ordering::Relaxed);
+    }
+
     /// Why no writes are taken, if so.
     pub(crate) fn write_problem(&self) -> Option<String> {
         self.unit.write_problem().or_else(|| {

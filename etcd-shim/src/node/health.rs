@@ -21,6 +21,7 @@ impl ServerHealth for NodeHealth {
     fn linearizable_read(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async {
             // A node that reads but cannot write is not ready: its writes belong elsewhere.
+            self.0.look_at_disk().await;
             match self.0.write_problem() {
                 Some(problem) => Err(problem),
                 None => self.0.linearize(&self.0.gate, &self.0.deadlines).await.map_err(|e| e.message().to_owned()),

@@ -2,7 +2,6 @@
 //! leases that run out, compaction by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -78,12 +77,10 @@ async fn keep_leases(backend: &Backend, port: &Arc<Port>) {
     }
 }
 
-/// Asks for the disk's free space, so that checks and `naxos ctl status` know it without a write.
+/// Asks for the disk's free space, so that `naxos ctl status` knows it without a write.
 async fn watch_disk(backend: &Backend) {
     loop {
-        // A disk that does not tell is found out by writes.
-        let free = backend.disk.free_bytes().await.unwrap_or(u64::MAX);
-        backend.free_bytes.store(free, Ordering::Relaxed);
+        backend.look_at_disk().await;
         backend.clock.sleep(DISK_INTERVAL).await;
     }
 }

@@ -47,8 +47,7 @@ pub(super) async fn settle(
     let written = make_durable(last, scan, torn.clone().unwrap_or(scan.end..scan.end)).await;
     written.map_err(|e| OpenError::io(segment_path(last.number), e))?;
     if torn.is_some() {
-        // A mark that comes back with a power cut costs the zeros again.
-        disk.remove(CUT_PATH).await.map_err(|e| OpenError::io(CUT_PATH, e))?;
+        unmark(disk).await.map_err(|e| OpenError::io(CUT_PATH, e))?;
     }
     Ok(spare)
 }
@@ -66,9 +65,21 @@ async fn mark_torn_tail(disk: &dyn Disk, last: &Segment, scan: &Scan) -> Result<
     if scan.dirty_end <= scan.end {
         return Ok(None);
     }
-    disk.open(CUT_PATH, OpenMode::CreateNew).await.map_err(io)?;
-    disk.sync_dir(JOURNAL_DIR).await.map_err(io)?;
+    match disk.open(CUT_PATH, OpenMode::CreateNew).await {
+        Ok(_) => disk.sync_dir(JOURNAL_DIR).await.map_err(io)?,
+        // No room for it: that is no reason not to start, and the mark only matters if the sync fails too.
+        Err(e) if e.kind() == io::ErrorKind::StorageFull => {}
+        Err(e) => return Err(io(e)),
+    }
     Ok(Some(scan.end..scan.dirty_end))
+}
+
+/// Takes the mark away. One that comes back with a power cut costs the zeros again.
+async fn unmark(disk: &dyn Disk) -> io::Result<()> {
+    match disk.remove(CUT_PATH).await {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Writes the last batch again, and zeros over `torn`, and syncs.

@@ -38,6 +38,8 @@ fn a_full_disk_refuses_stores_and_trimming_makes_room() {
             };
             assert!(matches!(refused, UnitError::DiskFull { .. }), "{refused}");
             assert!(refused.to_string().contains("trim or enlarge"));
+            let UnitError::DiskFull { needed, .. } = refused else { unreachable!("matched above") };
+            assert_eq!(unit.wanted_free_bytes(), needed, "who asks without a store is told the same");
             assert_eq!(unit.tail(id(1)).await.unwrap().tail, Offset(at), "nothing of a refused store is there");
             let read = unit.read(id(1), Offset(at - 1)..Offset(at), usize::MAX).await.unwrap();
             assert_eq!(read, [CellState::Present(payload(at - 1, 5_000))]);
@@ -51,6 +53,7 @@ fn a_full_disk_refuses_stores_and_trimming_makes_room() {
             seams.clock.sleep(Duration::from_secs(3)).await;
             let again = store(unit, request(id(1), at, &[payload(at, 5_000)], at)).await;
             assert_eq!(again, Ok(vec![CellOutcome::Written]), "trimming made room, round {round}");
+            assert_eq!(unit.wanted_free_bytes(), 0);
         }
         server.shutdown().await.unwrap();
     });

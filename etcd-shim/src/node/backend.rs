@@ -206,7 +206,8 @@ impl Backend {
     /// Why no writes are taken, if so.
     pub(crate) fn write_problem(&self) -> Option<String> {
         self.unit.write_problem().or_else(|| {
-            let (free, needed) = (self.free_bytes.load(Ordering::Relaxed), self.reserve_bytes);
+            let free = self.free_bytes.load(Ordering::Relaxed);
+            let needed = self.reserve_bytes.max(self.unit.wanted_free_bytes());
             (free < needed)
                 .then(|| format!("the disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it"))
         })

@@ -35,7 +35,7 @@ struct KillLoop {
     /// Repeats the kills of an earlier run.
     #[arg(long)]
     seed: Option<u64>,
-    /// Fill this small file system instead of killing.
+    /// Fill this small file system (at least 256 MiB) instead of killing.
     #[arg(long, value_name = "FOLDER")]
     full_disk: Option<PathBuf>,
 }

@@ -125,6 +125,9 @@ impl Committer {
                 return Err(text);
             }
         };
+        if let Some(UnitError::DiskFull { needed, .. }) = verdicts.stores {
+            self.status.stores_want(needed);
+        }
         let mut batch = DraftBatch::default();
         if verdicts.rolled {
             batch.drafts.push(Journal::checkpoint(&self.catalog));

@@ -43,6 +43,9 @@ impl Committer {
     /// Cells go loglet by loglet, under one lock each. One that was trimmed or dropped within its own batch is left out.
     fn add_cells(&mut self, batch: &mut DraftBatch, places: &[Place]) {
         let drafts = &mut batch.drafts;
+        if drafts.iter().any(|d| d.kind.is_cell()) {
+            self.status.stores_go();
+        }
         let mut from = 0;
         while from < drafts.len() {
             let id = drafts[from].loglet;
@@ -90,6 +93,9 @@ impl Committer {
             }
             keep
         });
+        if before != self.live.len() {
+            self.status.stores_go();
+        }
         if before != self.live.len() || self.status.usage().segments != before as u64 {
             let segments = self.live.len() as u64;
             self.status.set_usage(DiskUsage { segments, bytes: segments * self.journal.segment_bytes() });

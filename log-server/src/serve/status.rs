@@ -23,6 +23,8 @@ pub(crate) struct Status {
     sync_started: AtomicU64,
     segments: AtomicU64,
     bytes: AtomicU64,
+    /// Free bytes that the last store was refused for want of; zero if it was taken.
+    wanted: AtomicU64,
 }
 
 impl Status {
@@ -50,6 +52,21 @@ impl Status {
     /// Why the unit is read-only.
     pub(crate) fn poisoned(&self) -> Option<String> {
         self.poisoned.lock().clone()
+    }
+
+    /// A store was refused: so many bytes have to be free before one is taken.
+    pub(crate) fn stores_want(&self, free: u64) {
+        self.wanted.store(free, Ordering::Relaxed);
+    }
+
+    /// A store was taken, or there is room for one again.
+    pub(crate) fn stores_go(&self) {
+        self.wanted.store(0, Ordering::Relaxed);
+    }
+
+    /// Free bytes without which stores are refused, as far as that is known from the last one.
+    pub(crate) fn wanted(&self) -> u64 {
+        self.wanted.load(Ordering::Relaxed)
     }
 
     /// Notes what the journal takes.

@@ -60,6 +60,11 @@ impl Unit {
         self.status.poisoned().map(|why| format!("the storage unit is read-only since a disk error: {why}"))
     }
 
+    /// Free bytes that the disk lacked when the last store was refused; zero if it was taken, or room was made since.
+    pub fn wanted_free_bytes(&self) -> u64 {
+        self.status.wanted()
+    }
+
     /// What the journal takes on disk.
     pub fn disk_usage(&self) -> DiskUsage {
         self.status.usage()

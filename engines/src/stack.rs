@@ -179,7 +179,14 @@ impl<P: Application> Stack<P> {
     /// Turns an engine on or off by a command in the log; the position of the command.
     pub async fn switch(&self, engine: EngineId, on: bool) -> Result<Lsn, ProposeError> {
         if !self.switches.contains_key(&engine) {
-            return Err(ProposeError::Refused(format!("engine {engine} cannot be turned on or off")));
+            let name =
+                |id: EngineId| engine_ids::ALL.iter().find(|(known, _)| *known == id).map_or("?", |(_, name)| *name);
+            let switchable: Vec<_> = self.switches.keys().map(|id| name(*id)).collect();
+            return Err(ProposeError::Refused(format!(
+                "engine {} cannot be turned on or off, expected one of {}",
+                name(engine),
+                switchable.join(", ")
+            )));
         }
         self.base.propose_control(Control::Switch(engine, on)).await
     }

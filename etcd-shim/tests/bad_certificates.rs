@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 
 use rcgen::{CertificateParams, KeyPair};
-use support::{contents, run};
+use support::{Server, contents, run};
 
 /// A certificate that signs itself, in `<name>.crt`, and its key in `<name>.key`.
 fn issue(dir: &Path, name: &str) {
@@ -120,4 +120,16 @@ fn naxos_ctl_names_a_bad_file_too() {
         assert_ne!(ended.code, Some(0), "{words:?}");
         assert!(ended.err.contains(expected), "{words:?}: {}", ended.err);
     }
+}
+
+/// etcd's words: somebody may believe that the port is secured.
+#[test]
+fn certificates_beside_a_plain_url_are_named_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = ["--cert-file=c.pem", "--key-file=k.pem", "--trusted-ca-file=ca.pem", "--client-cert-auth"];
+    let (mut server, _) = Server::serving(dir.path(), &words);
+    let log = server.log();
+    assert!(log.contains("scheme is http or unix while key and cert files are present"), "{log}");
+    assert!(log.contains("scheme is http or unix while --client-cert-auth is enabled"), "{log}");
+    assert_eq!(server.terminate(), Some(0));
 }

@@ -154,6 +154,7 @@ fn a_configuration_file_that_does_not_fit_is_named_with_the_key() {
     for (name, text, expected) in [
         ("broken.yml", &b"name: [a"[..], &["broken.yml", "YAML"][..]),
         ("tabs.yml", b"name: a\n\t- b: {", &["tabs.yml"]),
+        ("twice.yml", b"name: a\nname: b\n", &["twice.yml", "expected each key once"]),
         ("list.yml", b"- a\n- b\n", &["list.yml", "expected a map"]),
         ("bytes.yml", b"\xff\xfe\x00\x01", &["bytes.yml"]),
         ("number.yml", b"max-txn-ops: many\n", &["number.yml", "max-txn-ops", "expected a whole number"]),

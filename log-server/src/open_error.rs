@@ -21,7 +21,7 @@ pub enum OpenError {
     /// A real etcd's data.
     #[error(
         "the data directory belongs to etcd (it has a \"member\" directory), expected an empty one or one of Naxos: \
-         choose another data directory; data moves over by `etcdctl snapshot save` from etcd, or by copying keys"
+         choose another data directory; data moves over key by key, by a client of both"
     )]
     Etcd,
     /// Somebody else's files.
@@ -60,10 +60,7 @@ pub enum OpenError {
         known: u32,
     },
     /// Damage that recovery does not guess about.
-    #[error(
-        "{file} is damaged at byte {at}: expected {expected}; restore the directory from a backup, or remove it and \
-         join again as a new member"
-    )]
+    #[error("{file} is damaged at byte {at}: expected {expected}; restore the directory from a backup")]
     Damaged {
         /// The file.
         file: String,

@@ -121,6 +121,33 @@ fn a_rotted_sector_is_corrupt_cells_or_a_refusal() {
     }
 }
 
+/// A batch that was written as a whole has no sector that ends in zeros, so its damage is not taken for a torn write.
+#[test]
+fn a_flipped_bit_in_the_last_batch_is_not_a_torn_write() {
+    let drive = Drive::new(5);
+    let body = Bytes::from(vec![0xa5; 3_000]);
+    simulate(async {
+        let server = open(&drive).await.unwrap();
+        server.unit().open(id(1), params()).await.unwrap();
+        store(server.unit(), request(id(1), 0, std::slice::from_ref(&body), 0)).await.unwrap();
+        server.shutdown().await.unwrap();
+    });
+    let is_body = |content: &[u8]| content.windows(body.len()).position(|w| w == body);
+    let (path, at) =
+        drive.paths().into_iter().find_map(|p| Some((p.clone(), is_body(&drive.content(&p)?)?))).expect("it is stored");
+    for flipped in (at..at + body.len()).step_by(61) {
+        let copy = drive.copy(flipped as u64);
+        copy.damage(&path, |content| content[flipped] ^= 4);
+        let cells = simulate(async {
+            let server = open(&copy).await.unwrap();
+            let cells = server.unit().read(id(1), Offset(0)..Offset(1), usize::MAX).await.unwrap();
+            server.shutdown().await.unwrap();
+            cells
+        });
+        assert_eq!(cells, [CellState::Corrupt], "byte {flipped}");
+    }
+}
+
 #[test]
 fn a_truncated_segment_is_refused_by_name() {
     let (drive, written) = filled();

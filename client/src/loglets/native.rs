@@ -23,6 +23,15 @@ struct NativeLoglet {
     units: Vec<Arc<dyn StorageUnit>>,
 }
 
+/// Why a unit's answer is no entry.
+fn unreadable(at: Offset, cell: Option<&CellState>) -> UnitError {
+    let why = match cell {
+        Some(CellState::Corrupt) => "is damaged: expected a record whose checksum holds; the unit's log names its file",
+        _ => "was never written there",
+    };
+    UnitError::Read(format!("offset {at} {why}"))
+}
+
 impl NativeLoglet {
     fn write_quorum(&self) -> usize {
         self.params.write_quorum.into()
@@ -98,7 +107,7 @@ impl Loglet for NativeLoglet {
                         let usable = |c: &CellState| !matches!(c, CellState::Absent | CellState::Corrupt);
                         return Ok(cells.into_iter().take_while(usable).collect());
                     }
-                    Ok(cells) => errors.push(UnitError::Read(format!("offset {} is {:?}", range.start, cells.first()))),
+                    Ok(cells) => errors.push(unreadable(range.start, cells.first())),
                     Err(e) => errors.push(e),
                 }
             }

@@ -37,6 +37,8 @@ pub(super) fn assemble(
     let cluster = cluster(s, &name, &advertise_peer_urls)?;
     check_timing(s)?;
     let tls = tls_options(s, notes)?;
+    let client_tls = client_tls(s)?;
+    note_plain_urls(s, &client_tls, notes);
     if !BCRYPT_COST.contains(&s.uint("bcrypt-cost")) {
         return Err(format!(
             "--bcrypt-cost: expected {} to {}, found {}",
@@ -78,7 +80,7 @@ pub(super) fn assemble(
         warning_apply_duration: time(s, "warning-apply-duration"),
         corrupt_check_time: time(s, "corrupt-check-time"),
         compact_hash_check_time: time(s, "compact-hash-check-time"),
-        client_tls: client_tls(s)?,
+        client_tls,
         peer_tls: peer_tls(s)?,
         tls,
         cors: s.set_of("cors"),
@@ -250,6 +252,20 @@ fn client_tls(s: &Settings) -> Result<TlsFiles, String> {
         skip_client_san_verification: false,
     };
     paired("", files)
+}
+
+/// Somebody may believe that these URLs are secured.
+fn note_plain_urls(s: &Settings, tls: &TlsFiles, notes: &mut Vec<Note>) {
+    for name in ["listen-client-urls", "listen-client-http-urls"] {
+        for url in s.urls(name).iter().filter(|u| !u.is_secure()) {
+            if !tls.is_empty() {
+                notes.push(Note::CertificateUnused(url.to_string()));
+            }
+            if tls.client_cert_auth {
+                notes.push(Note::ClientAuthUnused(url.to_string()));
+            }
+        }
+    }
 }
 
 fn peer_tls(s: &Settings) -> Result<TlsFiles, String> {

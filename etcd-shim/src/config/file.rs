@@ -17,7 +17,8 @@ pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, Strin
     if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
         return Ok(settings);
     }
-    let document: Yaml = serde_saphyr::from_str(text).map_err(|e| format!("error converting YAML to JSON: {e}"))?;
+    let document: Yaml = serde_saphyr::from_str(text)
+        .map_err(|e| format!("error converting YAML to JSON: {}", without_hint(&e.to_string())))?;
     let Yaml::Object(top) = document else {
         return Err("error unmarshaling JSON: expected a map from the names of flags to their values".to_owned());
     };
@@ -36,6 +37,11 @@ pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, Strin
         }
     }
     Ok(settings)
+}
+
+/// Without the library's advice to whoever calls it.
+fn without_hint(error: &str) -> String {
+    error.replace(", set DuplicateKeyPolicy in Options if acceptable", "; expected each key once")
 }
 
 /// One of the two tables for certificates.

@@ -41,6 +41,10 @@ pub enum Note {
     DefaultDataDir(String),
     /// A cipher suite that is not safe enough to be built in.
     CipherSuiteLeftOut(String),
+    /// A certificate is there, and this URL is plain text.
+    CertificateUnused(String),
+    /// Certificates of clients are demanded, and this URL is plain text.
+    ClientAuthUnused(String),
 }
 
 impl Note {
@@ -83,6 +87,14 @@ impl Note {
             Note::DefaultDataDir(dir) => {
                 tracing::warn!("data-dir" = dir, "'data-dir' was empty; using default");
             }
+            Note::CertificateUnused(url) => tracing::warn!(
+                "client-url" = url,
+                "scheme is http or unix while key and cert files are present; ignoring key and cert files"
+            ),
+            Note::ClientAuthUnused(url) => tracing::warn!(
+                "client-url" = url,
+                "scheme is http or unix while --client-cert-auth is enabled; ignoring client cert auth for this URL"
+            ),
             Note::CipherSuiteLeftOut(suite) => {
                 tracing::warn!("cipher-suite" = suite, "cipher suite is not offered: no forward secrecy or no AEAD");
             }

@@ -65,7 +65,7 @@ pub(super) fn refuse_not_built(settings: &Settings, notes: &mut Vec<Note>) -> Re
             Handling::NotBuilt(what)
                 if parse_value(flag, settings.text_of(flag)) != parse_value(flag, flag.default) =>
             {
-                return Err(format!("--{} is not built yet: Naxos has no {what} so far", flag.name));
+                return Err(format!("--{} is not built yet: {what}", flag.name));
             }
             Handling::Ignored(why) => {
                 notes.push(Note::Ignored { flag: flag.name, why });

@@ -29,7 +29,8 @@ pub(super) fn connect(endpoint: &str, trust: &Trust) -> Result<ControlClient<Cha
 }
 
 async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> io::Result<BoxConnection> {
-    let stream = SocketNet.connect(&url.address()).await?;
+    let stream = SocketNet.connect(&url.address()).await;
+    let stream = stream.map_err(|e| io::Error::new(e.kind(), format!("{url}: {e}; is a server running there?")))?;
     let Some(tls) = tls else { return Ok(stream) };
     let name = ServerName::try_from(url.host_name().to_owned()).map_err(io::Error::other)?;
     Ok(Box::new(TlsConnector::from(tls).connect(name, stream).await?))

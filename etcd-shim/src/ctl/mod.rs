@@ -52,6 +52,10 @@ impl From<tonic::Status> for CtlError {
 fn hint(status: &tonic::Status) -> &'static str {
     match status.code() {
         tonic::Code::Unimplemented => " (a real etcd has no such service)",
+        // What is left of a connection that the server has closed at once.
+        tonic::Code::Cancelled => {
+            " (the server closed the connection; if it demands certificates, give --cert and --key)"
+        }
         _ => "",
     }
 }

@@ -65,6 +65,8 @@ impl Drop for Stream {
 
 impl Stream {
     async fn run(mut self, mut inbound: Streaming<WatchRequest>, stop: CancellationToken) {
+        // A client that has said all that it wants goes on to listen.
+        let mut asks = true;
         loop {
             let request = tokio::select! {
                 biased;
@@ -74,7 +76,7 @@ impl Stream {
                     return;
                 }
                 () = self.outlet.closed() => return,
-                request = inbound.next() => request,
+                request = inbound.next(), if asks => request,
             };
             let request = match request {
                 Some(Ok(request)) => request,
@@ -83,7 +85,10 @@ impl Stream {
                     let _ = self.outlet.try_send(Err(in_words_of_grpc_go(broken)));
                     return;
                 }
-                None => return,
+                None => {
+                    asks = false;
+                    continue;
+                }
             };
             let answered = match request.request_union {
                 Some(RequestUnion::CreateRequest(r)) => self.create(r).await,

@@ -82,7 +82,14 @@ async fn read_header(
 }
 
 async fn list_segments(disk: &dyn Disk, storage: StorageId) -> Result<Vec<Segment>, OpenError> {
-    let names = disk.list(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
+    let names = disk.list(JOURNAL_DIR).await.map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => OpenError::Damaged {
+            file: JOURNAL_DIR.to_owned(),
+            at: 0,
+            expected: "the folder of the journal's segments, which is missing",
+        },
+        _ => OpenError::io(JOURNAL_DIR, e),
+    })?;
     let mut segments = Vec::new();
     for number in names.iter().filter_map(|n| SegmentNumber::from_name(n)) {
         let path = segment_path(number);
@@ -212,6 +219,13 @@ impl Fold {
                 self.record(number, *at, draft)?;
             }
             for (id, offset) in &batch.corrupt {
+                tracing::error!(
+                    file = segment_path(number),
+                    batch_at = batch.at,
+                    loglet = %id,
+                    %offset,
+                    "a cell of the journal is damaged: expected a record whose checksum holds"
+                );
                 self.cell(*id, *offset, Place { segment: number, at: 0, body_len: 0, kind: PlaceKind::Corrupt });
             }
         }

@@ -9,6 +9,9 @@ use crate::journal::BLOCK_BYTES;
 use crate::journal::batch::Directory;
 use crate::journal::record::{Draft, HEADER_BYTES, Kind, Record, Seed, claimed_bytes, decode_record};
 
+/// What a disk writes as one piece.
+const SECTOR_BYTES: usize = 512;
+
 /// Damage that must not be guessed about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Damage {
@@ -29,6 +32,8 @@ pub(crate) struct ScannedBatch {
     pub(crate) corrupt: Vec<(LogletId, Offset)>,
     /// Whether a metadata record is damaged.
     pub(crate) metadata_lost: bool,
+    /// Where its records end, if their lengths lead there.
+    records_end: Option<u64>,
 }
 
 /// One segment.
@@ -89,7 +94,8 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
         let count = u64::from(e.count).min(room);
         missing.extend((0..count).map(|i| (e.kind, e.loglet, e.first.plus(i))));
     }
-    let mut batch = ScannedBatch { at, records: Vec::new(), corrupt: Vec::new(), metadata_lost: false };
+    let (records, corrupt) = (Vec::new(), Vec::new());
+    let mut batch = ScannedBatch { at, records, corrupt, metadata_lost: false, records_end: None };
     let mut chain = Some(head.crc);
     let mut pos = at + head.bytes as u64;
     let mut seen = 0_u64;
@@ -116,8 +122,20 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
     }
     batch.metadata_lost = missing.iter().any(|(kind, ..)| !kind.is_cell());
     batch.corrupt = missing.iter().filter(|(kind, ..)| kind.is_cell()).map(|(_, id, at)| (*id, *at)).collect();
+    batch.records_end = (seen == expected && pos <= batch_end).then_some(pos);
     let whole = seen == expected && missing.is_empty() && batch.records.len() as u64 == expected;
     (batch, chain.filter(|_| whole))
+}
+
+/// Whether the write of a damaged batch may have been torn: then it was never acknowledged.
+///
+/// A disk writes a sector as a whole or, at worst, its first part, and before the write there were zeros: so the last
+/// byte of some sector, or the last one of the records in it, is zero. A batch that was written as a whole and has such a
+/// byte by itself is taken for torn too: that cannot be told.
+fn may_be_torn(bytes: &Bytes, batch: &ScannedBatch) -> bool {
+    let Some(end) = batch.records_end else { return true };
+    let index = |at: u64| usize::try_from(at).expect("a segment fits memory");
+    (batch.at..end).step_by(SECTOR_BYTES).any(|from| bytes[index(end.min(from + SECTOR_BYTES as u64)) - 1] == 0)
 }
 
 /// One past the last byte at or behind `from` that is not zero; zero when all are. Block by block, because comparing
@@ -165,7 +183,8 @@ pub(crate) fn scan_segment(
         };
         let (batch, last_crc) = read_batch(seed, bytes, at, &head);
         let next = at + head.directory.batch_bytes;
-        if last_crc.is_none() && is_last && !later_batch_exists(seed, bytes, next, scan.sequence) {
+        let is_newest = || is_last && !later_batch_exists(seed, bytes, next, scan.sequence);
+        if last_crc.is_none() && is_newest() && may_be_torn(bytes, &batch) {
             break;
         }
         scan.batches.push(batch);

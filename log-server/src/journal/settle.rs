@@ -65,6 +65,12 @@ async fn mark_torn_tail(disk: &dyn Disk, last: &Segment, scan: &Scan) -> Result<
     if scan.dirty_end <= scan.end {
         return Ok(None);
     }
+    tracing::warn!(
+        file = segment_path(last.number),
+        at = scan.end,
+        bytes = scan.dirty_end - scan.end,
+        "the last write of the journal is not whole: it was never acknowledged, and is cut off"
+    );
     match disk.open(CUT_PATH, OpenMode::CreateNew).await {
         Ok(_) => disk.sync_dir(JOURNAL_DIR).await.map_err(io)?,
         // No room for it: that is no reason not to start, and the mark only matters if the sync fails too.

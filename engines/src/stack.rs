@@ -179,13 +179,12 @@ impl<P: Application> Stack<P> {
     /// Turns an engine on or off by a command in the log; the position of the command.
     pub async fn switch(&self, engine: EngineId, on: bool) -> Result<Lsn, ProposeError> {
         if !self.switches.contains_key(&engine) {
-            let name =
-                |id: EngineId| engine_ids::ALL.iter().find(|(known, _)| *known == id).map_or("?", |(_, name)| *name);
-            let switchable: Vec<_> = self.switches.keys().map(|id| name(*id)).collect();
+            let engines = self.engines();
+            let name = engines.iter().find(|e| e.id == engine).map_or("?", |e| e.name);
+            let switchable: Vec<_> = engines.iter().filter(|e| e.switchable).map(|e| e.name).collect();
+            let expected = switchable.join(", ");
             return Err(ProposeError::Refused(format!(
-                "engine {} cannot be turned on or off, expected one of {}",
-                name(engine),
-                switchable.join(", ")
+                "engine {name} cannot be turned on or off, expected one of {expected}"
             )));
         }
         self.base.propose_control(Control::Switch(engine, on)).await

@@ -64,8 +64,16 @@ fn values_out_of_range_name_the_flag_and_the_range() {
         (&["--heartbeat-interval=0"], 1, &["--heartbeat-interval must be >0"]),
         (&["--election-timeout=50001"], 1, &["--election-timeout[50001ms]", "less than 50000ms"]),
         (&["--election-timeout=400"], 1, &["--election-timeout[400ms]", "5 times as --heartbeat-interval"]),
-        (&["--auto-compaction-mode=never"], 1, &["unknown auto-compaction-mode \"never\""]),
-        (&["--auto-compaction-retention=soon"], 1, &["CompactionRetention", "\"soon\""]),
+        (
+            &["--auto-compaction-mode=never"],
+            1,
+            &["unknown auto-compaction-mode \"never\", expected periodic or revision"],
+        ),
+        (
+            &["--auto-compaction-retention=soon"],
+            1,
+            &["CompactionRetention", "\"soon\"", "--auto-compaction-retention: expected"],
+        ),
         (&["--log-level=loud"], 1, &["loud"]),
         (&["--log-format=xml"], 1, &["unknown log format: xml", "json, console"]),
         (&["--log-outputs=/nowhere/log"], 1, &["/nowhere/log", "expected a file that can be appended to"]),

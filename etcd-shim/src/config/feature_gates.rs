@@ -51,7 +51,10 @@ impl FeatureGates {
     /// Sets one switch.
     pub fn switch(&mut self, name: &str, on: bool) -> Result<(), String> {
         let known = GATES.iter().find(|(n, ..)| *n == name);
-        let (name, stage, _) = known.ok_or_else(|| format!("unrecognized feature gate: {name}"))?;
+        let (name, stage, _) = known.ok_or_else(|| {
+            let names: Vec<_> = GATES.iter().map(|(n, ..)| *n).collect();
+            format!("unrecognized feature gate: {name}, expected one of {}", names.join(", "))
+        })?;
         self.set.insert(name, on);
         if name.starts_with("All") {
             for (other, ..) in GATES.iter().filter(|(n, s, _)| s == stage && !n.starts_with("All")) {
@@ -80,7 +83,8 @@ mod tests {
         assert!(!gates.enabled("CompactHashCheck"));
         let all = FeatureGates::parse("CompactHashCheck=false,AllAlpha=true").unwrap();
         assert!(all.enabled("LeaseCheckpoint") && !all.enabled("CompactHashCheck"));
-        assert_eq!(FeatureGates::parse("Foo=true").unwrap_err(), "unrecognized feature gate: Foo");
+        let unknown = FeatureGates::parse("Foo=true").unwrap_err();
+        assert!(unknown.starts_with("unrecognized feature gate: Foo, expected one of "), "{unknown}");
         assert_eq!(FeatureGates::parse("LeaseCheckpoint").unwrap_err(), "missing bool value for LeaseCheckpoint");
         assert_eq!(
             FeatureGates::parse("LeaseCheckpoint=1x").unwrap_err(),

@@ -49,8 +49,8 @@ impl LogConfig {
     ) -> Result<LogConfig, String> {
         match logger {
             "zap" => {}
-            "capnslog" => return Err("--logger=capnslog is removed in v3.5".to_owned()),
-            _ => return Err(format!("unknown logger option {logger:?}")),
+            "capnslog" => return Err("--logger=capnslog is removed in v3.5, expected zap".to_owned()),
+            _ => return Err(format!("unknown logger option {logger:?}, expected zap")),
         }
         let level = match level {
             "debug" => tracing::Level::DEBUG,

@@ -133,9 +133,22 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
 /// byte of some sector, or the last one of the records in it, is zero. A batch that was written as a whole and has such a
 /// byte by itself is taken for torn too: that cannot be told.
 fn may_be_torn(bytes: &Bytes, batch: &ScannedBatch) -> bool {
-    let Some(end) = batch.records_end else { return true };
+    batch.records_end.is_none_or(|end| a_sector_ends_in_zero(bytes, batch.at, end))
+}
+
+/// The same of a batch whose directory is damaged: not if a whole record lies behind it, as far as the sectors up to that
+/// one's end tell.
+fn directory_may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
+    let from = |at: u64| bytes.slice(usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()))..);
+    let Some(claimed) = claimed_bytes(&from(at)) else { return true };
+    let next = at + claimed as u64;
+    let Some(behind) = decode_record(seed, &from(next)) else { return true };
+    a_sector_ends_in_zero(bytes, at, next + behind.draft.bytes() as u64)
+}
+
+fn a_sector_ends_in_zero(bytes: &Bytes, from: u64, end: u64) -> bool {
     let index = |at: u64| usize::try_from(at).expect("a segment fits memory");
-    (batch.at..end).step_by(SECTOR_BYTES).any(|from| bytes[index(end.min(from + SECTOR_BYTES as u64)) - 1] == 0)
+    (from..end).step_by(SECTOR_BYTES).any(|from| bytes[index(end.min(from + SECTOR_BYTES as u64)) - 1] == 0)
 }
 
 /// One past the last byte at or behind `from` that is not zero; zero when all are. Block by block, because comparing
@@ -178,6 +191,9 @@ pub(crate) fn scan_segment(
         let Some(head) = batch_head(seed, bytes, at).filter(fits) else {
             if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {
                 return Err(Damage { at, expected: "the header of a batch that was synced" });
+            }
+            if is_last && !directory_may_be_torn(seed, bytes, at) {
+                return Err(Damage { at, expected: "the directory of the batch whose records follow" });
             }
             break;
         };

@@ -38,7 +38,7 @@ fn filled() -> (Drive, BTreeMap<(LogletId, u64), Bytes>) {
         unit.seal(id(1)).await.unwrap();
         unit.drop_loglet(id(2)).await.unwrap();
         unit.trim(id(3), Offset(CELLS / 2)).await.unwrap();
-        // A rotted last batch cannot be told from a torn one, so the last one holds nothing that counts.
+        // Not every rotted last batch can be told from a torn one, so the last one holds nothing that counts.
         unit.open(id(9), params()).await.unwrap();
         server.shutdown().await.unwrap();
     });

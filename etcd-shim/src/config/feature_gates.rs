@@ -83,8 +83,12 @@ mod tests {
         assert!(!gates.enabled("CompactHashCheck"));
         let all = FeatureGates::parse("CompactHashCheck=false,AllAlpha=true").unwrap();
         assert!(all.enabled("LeaseCheckpoint") && !all.enabled("CompactHashCheck"));
-        let unknown = FeatureGates::parse("Foo=true").unwrap_err();
-        assert!(unknown.starts_with("unrecognized feature gate: Foo, expected one of "), "{unknown}");
+        assert_eq!(
+            FeatureGates::parse("Foo=true").unwrap_err(),
+            "unrecognized feature gate: Foo, expected one of AllAlpha, AllBeta, CompactHashCheck, InitialCorruptCheck, \
+             LeaseCheckpoint, LeaseCheckpointPersist, SetMemberLocalAddr, StopGRPCServiceOnDefrag, \
+             TxnModeWriteWithSharedBuffer"
+        );
         assert_eq!(FeatureGates::parse("LeaseCheckpoint").unwrap_err(), "missing bool value for LeaseCheckpoint");
         assert_eq!(
             FeatureGates::parse("LeaseCheckpoint=1x").unwrap_err(),

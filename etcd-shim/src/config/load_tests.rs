@@ -110,6 +110,10 @@ fn values_that_do_not_fit_are_refused_in_the_words_of_etcd() {
         ),
         (&["--auto-compaction-mode=x"], "unknown auto-compaction-mode \"x\", expected periodic or revision"),
         (&["--auto-compaction-mode="], "undefined auto-compaction-mode"),
+        (
+            &["--auto-compaction-retention=x"],
+            "error parsing CompactionRetention: time: invalid duration \"x\" (--auto-compaction-retention: expected a number, or a duration such as 1h30m)",
+        ),
         (&["--log-format=foo"], "unknown log format: foo, supported values json, console"),
         (&["--logger=foo"], "unknown logger option \"foo\", expected zap"),
         (&["--logger=capnslog"], "--logger=capnslog is removed in v3.5, expected zap"),

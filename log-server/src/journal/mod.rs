@@ -11,9 +11,9 @@
 //!
 //! Invariants: one batch is one write and one sync, and a batch is begun only after the one before was synced. Hence a
 //! batch that a valid later one follows was durable: what is wrong with it is damage; what is wrong with the last one
-//! is a torn write, and it is cut (a rotted last batch cannot be told from a torn one). The cut tail is zeroed, a
-//! segment that was never begun is removed, the last batch is written again, and all that is synced before the next
-//! batch is written ([settle]). So behind a segment that was begun none lies that was not, but for spares. A segment's
+//! is a torn write, and it is cut, unless its sectors tell that it was written as a whole ([scan]). The cut tail is
+//! zeroed, a segment that was never begun is removed, the last batch is written again, and all that is synced before
+//! the next batch is written ([settle]). So behind a segment that was begun none lies that was not, but for spares. A segment's
 //! file is freed only when no live cell is in it and a newer segment has a synced checkpoint.
 
 mod batch;

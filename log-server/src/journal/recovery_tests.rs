@@ -48,6 +48,13 @@ impl Life {
         self.journal.sync().await.unwrap();
     }
 
+    /// Goes on in `spare`, with a durable first batch.
+    async fn begin_in(&mut self, spare: Spare) {
+        self.journal.roll(spare);
+        self.write(true).await;
+        self.journal.sync().await.unwrap();
+    }
+
     async fn make_spare(&self, number: u32) -> Spare {
         let number = SegmentNumber(number);
         prepare_segment(self.disk.as_ref(), None, number, SEGMENT_BYTES, SEGMENT_BYTES, async || true).await.unwrap()
@@ -87,9 +94,7 @@ async fn a_segment_whose_first_write_was_torn_does_not_stay_below_the_next_one()
         }
         life.write_and_sync().await;
         let spare = life.spare.take().unwrap();
-        life.journal.roll(spare);
-        life.write(true).await;
-        life.journal.sync().await.unwrap();
+        life.begin_in(spare).await;
         let boot = life.catalog.boot;
         drive.crash();
 
@@ -107,9 +112,7 @@ async fn a_segment_between_two_others_that_lost_its_first_batch_is_refused() {
         let mut life = new_journal(&drive).await;
         for number in 2..=3 {
             let spare = life.make_spare(number).await;
-            life.journal.roll(spare);
-            life.write(true).await;
-            life.journal.sync().await.unwrap();
+            life.begin_in(spare).await;
         }
         drive.damage(&segment_path(SegmentNumber(2)), |content| content[hit] ^= 1);
         let refused = Life::recover(&drive).await.err();
@@ -132,9 +135,7 @@ async fn a_spare_whose_name_was_not_synced_is_durable_before_it_is_used() {
 
         let mut life = Life::recover(&drive).await.unwrap();
         let spare = life.spare.take().unwrap();
-        life.journal.roll(spare);
-        life.write(true).await;
-        life.journal.sync().await.unwrap();
+        life.begin_in(spare).await;
         drive.crash();
         assert_eq!(Life::recover(&drive).await.unwrap().catalog.boot, Boot(1), "survivors {seed}");
     }
@@ -160,9 +161,7 @@ async fn what_is_left_of_a_torn_batch_does_not_come_back_when_the_sync_of_its_cu
         let mut life = Life::recover(&drive).await.unwrap();
         life.write_and_sync().await;
         let spare = life.make_spare(2).await;
-        life.journal.roll(spare);
-        life.write(true).await;
-        life.journal.sync().await.unwrap();
+        life.begin_in(spare).await;
         let boot = life.catalog.boot;
         drive.crash();
         let life = Life::recover(&drive).await.unwrap_or_else(|e| panic!("survivors {seed}: {e}"));
@@ -179,9 +178,7 @@ async fn a_freed_segment_whose_new_name_was_not_synced_is_not_zeroed_under_its_o
         let drive = Drive::new(seed);
         let mut life = new_journal(&drive).await;
         let spare = life.make_spare(2).await;
-        life.journal.roll(spare);
-        life.write(true).await;
-        life.journal.sync().await.unwrap();
+        life.begin_in(spare).await;
         life.disk.rename(&segment_path(SegmentNumber::FIRST), "journal/spare.tmp").await.unwrap();
 
         let life = Life::recover(&drive).await.unwrap();

@@ -170,7 +170,7 @@ pub(crate) fn dirty_end(bytes: &[u8], from: usize) -> u64 {
 
 /// Reads the batches of a segment whose header has crc `chain` and names `sequence` as its first batch.
 ///
-/// `is_last`: no later segment was ever written, so an unfinished batch at the end is a torn write.
+/// `is_last`: no later segment was ever written, so an unfinished batch at the end may be a torn write.
 pub(crate) fn scan_segment(
     seed: Seed,
     bytes: &Bytes,

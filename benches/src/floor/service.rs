@@ -98,7 +98,7 @@ impl Kv for Floor {
         let kvs =
             if request.get_ref().range_end.is_empty() { self.answers[..1].to_vec() } else { self.answers.to_vec() };
         let count = kvs.len() as i64;
-        Ok(Response::new(twins::RangeResponse { header: header(), kvs, more: false, count }))
+        Ok(Response::new(twins::RangeResponse { header: header(), kvs, count, ..Default::default() }))
     }
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<twins::PutResponse>, Status> {

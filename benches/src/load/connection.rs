@@ -1,7 +1,8 @@
 //! One HTTP/2 connection, as a service for the generated clients.
 //!
 //! tonic's own `Channel` puts a buffer, time-outs and reconnection before the connection. The generator shares the
-//! machine with the server, so it does without them: a broken connection is an error in the report.
+//! machine with the server, so it does without them: a broken connection is an error in the report. Requests that are ready
+//! together leave in one write, as from grpc-go.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use naxos_proto::etcd::gather::Gather;
 use tokio::net::TcpStream;
 use tonic::body::Body;
 
@@ -58,8 +60,9 @@ impl Connection {
     pub async fn open(endpoint: &Endpoint) -> Result<Self> {
         let stream = TcpStream::connect(&endpoint.address).await.with_context(|| endpoint.address.clone())?;
         stream.set_nodelay(true)?;
-        let (requests, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.context("HTTP/2 handshake")?;
+        let (requests, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(Gather::new(stream)))
+            .await
+            .context("HTTP/2 handshake")?;
         tokio::spawn(connection);
         Ok(Self { requests })
     }

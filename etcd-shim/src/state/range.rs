@@ -6,12 +6,12 @@
 
 use std::ops::ControlFlow;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb::range_request::{SortOrder, SortTarget};
 use naxos_proto::etcd::server::etcdserverpb::{RangeRequest, ResponseHeader};
 use naxos_proto::etcd::server::mvccpb::KeyValue;
-use naxos_proto::etcd::twins::RangeResponse;
+use naxos_proto::etcd::twins::{RangeResponse, kv_len, put_kv};
 use naxos_proto::ids::StoreId;
 
 use super::error::EtcdError;
@@ -48,10 +48,17 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// Pairs are copied under the store's lock up to this many bytes. Sharing a buffer writes to its count, now and when the
+/// answer has gone: in a list that many clients ask for, two cache lines a pair that the cores take from each other.
+/// Beyond the bound apply would wait longer than the sharing costs.
+const FRAMED_BYTES_MAX: usize = 256 << 10;
+
 /// What the index answered.
 pub(crate) struct Collected {
     store: StoreId,
-    /// Encoded pairs; empty where a row has to be fetched.
+    /// The first pairs, as they go into the answer, if they go there as they are.
+    framed: BytesMut,
+    /// Encoded pairs behind those; empty where a row has to be fetched.
     kvs: Vec<Bytes>,
     /// Where in `kvs` which row belongs.
     rows: Vec<(usize, RevisionKey)>,
@@ -82,36 +89,50 @@ fn fetches_all(r: &RangeRequest) -> bool {
         || r.max_create_revision != 0
 }
 
+/// Whether the pairs are put in an order other than the index's.
+fn sorts(r: &RangeRequest) -> bool {
+    r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32
+}
+
+/// How many pairs of a range are looked at to answer.
+fn wanted(r: &RangeRequest) -> usize {
+    let limit = usize::try_from(r.limit).unwrap_or(0);
+    match limit {
+        _ if fetches_all(r) => usize::MAX,
+        0 => usize::MAX,
+        // As etcd does: one more than it gives is put in order.
+        limit if sorts(r) => limit.saturating_add(1),
+        limit => limit,
+    }
+}
+
 /// Walks the index. `current` is the revision that the reader's header shows: within a transaction that has written,
 /// one above the store's.
 pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<Collected, EtcdError> {
     let at = revision_to_read(r.revision, current, store.compacted)?;
-    let (kvs, rows, compacted) = (Vec::new(), Vec::new(), store.compacted);
-    let mut found = Collected { store: store.id, kvs, rows, count: 0, revision: current, compacted };
+    let (framed, kvs, rows, compacted) = (BytesMut::new(), Vec::new(), Vec::new(), store.compacted);
+    let mut found = Collected { store: store.id, framed, kvs, rows, count: 0, revision: current, compacted };
     let strip = r.keys_only && r.sort_target != SortTarget::Value as i32;
+    let may_frame = !fetches_all(r) && !sorts(r);
     match Keys::new(&r.key, &r.range_end) {
         Keys::One(key) => {
             if let Some(entry) = store.keys.get(key) {
-                found.take(entry, at, strip);
-            }
-            found.count = found.kvs.len();
-            if r.count_only {
-                found.kvs.clear();
-                found.rows.clear();
+                found.count = usize::from(entry.at(at).is_some());
+                if !r.count_only {
+                    found.take(entry, at, strip, usize::from(may_frame));
+                }
             }
         }
         Keys::Range(from, below) => {
             found.count = store.count_at(from, below, at);
-            if !r.count_only {
-                let wanted = if fetches_all(r) || r.limit <= 0 { i64::MAX } else { r.limit.saturating_add(1) };
-                let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(found.count);
-                found.kvs.reserve(wanted);
-                if wanted > 0 {
-                    store.keys.visit(from, below, |entry| {
-                        found.take(entry, at, strip);
-                        if found.kvs.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-                    });
-                }
+            let mut left = if r.count_only { 0 } else { wanted(r).min(found.count) };
+            if left > 0 {
+                store.keys.visit(from, below, |entry| {
+                    if found.take(entry, at, strip, if may_frame { left } else { 0 }) {
+                        left -= 1;
+                    }
+                    if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                });
             }
         }
     }
@@ -119,7 +140,8 @@ pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<C
 }
 
 impl Collected {
-    fn take(&mut self, entry: &KeyEntry, at: i64, strip: bool) {
+    /// Takes what `entry` is at a revision; whether it is anything. `framed`: how many pairs may still be framed.
+    fn take(&mut self, entry: &KeyEntry, at: i64, strip: bool, framed: usize) -> bool {
         match entry.at(at) {
             Some(Found::Live(live)) if strip => {
                 let fields = Fields {
@@ -130,15 +152,30 @@ impl Collected {
                     value: b"",
                     lease: live.lease,
                 };
-                self.kvs.push(fields.encode());
+                self.take_pair(&fields.encode(), framed);
             }
             Some(Found::Live(live)) => match live.resident() {
-                Some(encoded) => self.kvs.push(encoded.clone()),
+                Some(encoded) => self.take_pair(encoded, framed),
                 None => self.take_row(live.at),
             },
             Some(Found::Row(row)) => self.take_row(row),
-            None => {}
+            None => return false,
         }
+        true
+    }
+
+    fn take_pair(&mut self, encoded: &Bytes, framed: usize) {
+        let len = kv_len(encoded.len());
+        if framed == 0 || !self.kvs.is_empty() || self.framed.len() + len > FRAMED_BYTES_MAX {
+            self.kvs.push(encoded.clone());
+            return;
+        }
+        if self.framed.capacity() == 0 {
+            // Room for all if those that follow are like the first, an eighth longer at most.
+            let more = (framed - 1).saturating_mul(len + len / 8).min(FRAMED_BYTES_MAX);
+            self.framed.reserve(len + more);
+        }
+        put_kv(&mut self.framed, encoded);
     }
 
     fn take_row(&mut self, row: RevisionKey) {
@@ -176,22 +213,21 @@ impl Collected {
         for (at, row) in &self.rows {
             kvs[*at] = reader.get(&rows::key_value(self.store, *row, false))?;
         }
-        let from_rows = !self.rows.is_empty();
-        let sorted = r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32;
-        if (sorted || fetches_all(r) || (r.keys_only && from_rows)) && !r.count_only {
-            kvs = filter_and_sort(kvs, r, sorted);
-        }
         let limit = usize::try_from(r.limit).unwrap_or(0);
-        let more = limit > 0 && kvs.len() > limit;
-        if more {
-            kvs.truncate(limit);
+        let mut more = limit > 0 && self.count > limit && !r.count_only;
+        if sorts(r) || fetches_all(r) {
+            kvs = filter_and_sort(kvs, r);
+            more = limit > 0 && kvs.len() > limit;
+            if more {
+                kvs.truncate(limit);
+            }
         }
-        if r.keys_only && (sorted || from_rows) {
+        if r.keys_only && (sorts(r) || !self.rows.is_empty()) {
             kvs = kvs.iter().map(without_value).collect();
         }
         let header = ResponseHeader { revision: self.revision, ..Default::default() };
         let count = i64::try_from(self.count).expect("memory holds fewer keys");
-        Some(RangeResponse { header: Some(header), kvs, more, count })
+        Some(RangeResponse { header: Some(header), framed: self.framed.freeze(), kvs, more, count })
     }
 }
 
@@ -208,14 +244,14 @@ fn without_value(encoded: &Bytes) -> Bytes {
     .encode()
 }
 
-fn filter_and_sort(kvs: Vec<Bytes>, r: &RangeRequest, sorted: bool) -> Vec<Bytes> {
+fn filter_and_sort(kvs: Vec<Bytes>, r: &RangeRequest) -> Vec<Bytes> {
     let within = |n: i64, min: i64, max: i64| (max == 0 || n <= max) && (min == 0 || n >= min);
     let mut decoded: Vec<(KeyValue, Bytes)> = kvs.into_iter().map(|e| (decode(&e), e)).collect();
     decoded.retain(|(kv, _)| {
         within(kv.mod_revision, r.min_mod_revision, r.max_mod_revision)
             && within(kv.create_revision, r.min_create_revision, r.max_create_revision)
     });
-    if sorted {
+    if sorts(r) {
         decoded.sort_by(|(a, _), (b, _)| {
             let order = match SortTarget::try_from(r.sort_target).unwrap_or(SortTarget::Key) {
                 SortTarget::Key => a.key.cmp(&b.key),

@@ -17,4 +17,5 @@ pub mod client {
 }
 
 pub mod codec;
+pub mod gather;
 pub mod twins;

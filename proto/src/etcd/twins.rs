@@ -8,20 +8,88 @@ use prost::encoding::{self, DecodeContext, WireType};
 use super::server::etcdserverpb::ResponseHeader;
 
 /// `etcdserverpb.RangeResponse`.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeResponse {
     /// Cluster, member, revision and term.
-    #[prost(message, optional, tag = "1")]
     pub header: Option<ResponseHeader>,
-    /// Encoded `mvccpb.KeyValue`s.
-    #[prost(bytes = "bytes", repeated, tag = "2")]
+    /// The first pairs: `kvs` fields one after the other, tags and lengths included: see [`put_kv`].
+    pub framed: Bytes,
+    /// The pairs behind those: encoded `mvccpb.KeyValue`s.
     pub kvs: Vec<Bytes>,
     /// Whether the limit cut the range short.
-    #[prost(bool, tag = "3")]
     pub more: bool,
     /// Keys in the range, whatever the limit.
-    #[prost(int64, tag = "4")]
     pub count: i64,
+}
+
+/// Tag of `RangeResponse.kvs`.
+const KVS_TAG: u32 = 2;
+
+/// Appends an encoded `mvccpb.KeyValue` to the bytes of [`RangeResponse::framed`].
+pub fn put_kv(out: &mut impl BufMut, kv: &[u8]) {
+    put_message(KVS_TAG, out, kv);
+}
+
+/// How many bytes [`put_kv`] appends for a pair of `len` bytes.
+pub fn kv_len(len: usize) -> usize {
+    message_len(KVS_TAG, len)
+}
+
+fn put_message(tag: u32, out: &mut impl BufMut, encoded: &[u8]) {
+    encoding::encode_key(tag, WireType::LengthDelimited, out);
+    encoding::encode_varint(encoded.len() as u64, out);
+    out.put_slice(encoded);
+}
+
+fn message_len(tag: u32, len: usize) -> usize {
+    encoding::key_len(tag) + encoding::encoded_len_varint(len as u64) + len
+}
+
+impl prost::Message for RangeResponse {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        if let Some(header) = &self.header {
+            encoding::message::encode(1, header, buf);
+        }
+        buf.put_slice(&self.framed);
+        for kv in &self.kvs {
+            put_kv(buf, kv);
+        }
+        if self.more {
+            encoding::bool::encode(3, &self.more, buf);
+        }
+        if self.count != 0 {
+            encoding::int64::encode(4, &self.count, buf);
+        }
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        // Pairs that are read are never framed: the load generator counts them.
+        match tag {
+            1 => encoding::message::merge(wire_type, self.header.get_or_insert_default(), buf, ctx),
+            2 => encoding::bytes::merge_repeated(wire_type, &mut self.kvs, buf, ctx),
+            3 => encoding::bool::merge(wire_type, &mut self.more, buf, ctx),
+            4 => encoding::int64::merge(wire_type, &mut self.count, buf, ctx),
+            _ => encoding::skip_field(wire_type, tag, buf, ctx),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.header.as_ref().map_or(0, |h| encoding::message::encoded_len(1, h))
+            + self.framed.len()
+            + self.kvs.iter().map(|kv| kv_len(kv.len())).sum::<usize>()
+            + if self.more { encoding::bool::encoded_len(3, &self.more) } else { 0 }
+            + if self.count != 0 { encoding::int64::encoded_len(4, &self.count) } else { 0 }
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
 }
 
 /// `etcdserverpb.PutResponse`.
@@ -75,14 +143,12 @@ const EVENTS_TAG: u32 = 11;
 
 /// Appends an encoded `mvccpb.Event` to the bytes of [`WatchResponse::events`].
 pub fn put_event(out: &mut impl BufMut, event: &[u8]) {
-    encoding::encode_key(EVENTS_TAG, WireType::LengthDelimited, out);
-    encoding::encode_varint(event.len() as u64, out);
-    out.put_slice(event);
+    put_message(EVENTS_TAG, out, event);
 }
 
 /// How many bytes [`put_event`] appends for an event of `len` bytes.
 pub fn event_len(len: usize) -> usize {
-    encoding::key_len(EVENTS_TAG) + encoding::encoded_len_varint(len as u64) + len
+    message_len(EVENTS_TAG, len)
 }
 
 impl prost::Message for WatchResponse {
@@ -159,17 +225,25 @@ mod tests {
     }
 
     #[test]
-    fn a_range_reads_back_as_the_plain_message() {
-        let kvs = vec![kv(1), kv(2)];
+    fn a_range_reads_back_as_the_plain_message_and_knows_its_length() {
+        let kvs = vec![kv(1), kv(2), kv(3)];
+        let mut framed = bytes::BytesMut::new();
+        put_kv(&mut framed, &kvs[0].encode_to_vec());
+        assert_eq!(framed.len(), kv_len(kvs[0].encoded_len()));
         let twin = RangeResponse {
             header: Some(header()),
-            kvs: kvs.iter().map(|k| k.encode_to_vec().into()).collect(),
+            framed: framed.freeze(),
+            kvs: kvs[1..].iter().map(|k| k.encode_to_vec().into()).collect(),
             more: true,
             count: 9,
         };
-        let back = plain::RangeResponse::decode(&twin.encode_to_vec()[..]).unwrap();
+        let bytes = twin.encode_to_vec();
+        assert_eq!(bytes.len(), twin.encoded_len());
+        let back = plain::RangeResponse::decode(&bytes[..]).unwrap();
         assert_eq!((back.kvs, back.more, back.count), (kvs, true, 9));
         assert_eq!(back.header.unwrap().raft_term, 4);
+        let read = RangeResponse::decode(&bytes[..]).unwrap();
+        assert_eq!((read.encode_to_vec(), read.kvs.len()), (bytes, 3));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! machine with the server, so it does without them: a broken connection is an error in the report. Requests that are ready
 //! together leave in one write, as from grpc-go.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,7 +13,7 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use naxos_proto::etcd::gather::Gather;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tonic::body::Body;
 
@@ -60,9 +61,9 @@ impl Connection {
     pub async fn open(endpoint: &Endpoint) -> Result<Self> {
         let stream = TcpStream::connect(&endpoint.address).await.with_context(|| endpoint.address.clone())?;
         stream.set_nodelay(true)?;
-        let (requests, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(Gather::new(stream)))
-            .await
-            .context("HTTP/2 handshake")?;
+        let stream = TokioIo::new(OneSlice(stream));
+        let (requests, connection) =
+            http2::handshake(TokioExecutor::new(), stream).await.context("HTTP/2 handshake")?;
         tokio::spawn(connection);
         Ok(Self { requests })
     }
@@ -79,6 +80,29 @@ impl tower::Service<Request<Body>> for Connection {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         Box::pin(self.requests.send_request(request))
+    }
+}
+
+/// A socket that takes one slice at once. To one that takes several, h2 writes each request of 256 bytes or more by itself.
+struct OneSlice(TcpStream);
+
+impl AsyncRead for OneSlice {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for OneSlice {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use naxos_proto::etcd::gather::Gather;
+use naxos_proto::etcd::gather::gather;
 use naxos_proto::seams::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -137,13 +137,14 @@ where
 {
     let remote = peer.address_text();
     let dispatch = Dispatch { services: shared.services.clone(), traffic: listener.traffic, peer: Arc::new(peer) };
-    let mut connection = std::pin::pin!(shared.http.serve_connection(TokioIo::new(Gather::new(io)), dispatch));
+    let (io, outlet) = gather(io);
+    let mut connection = std::pin::pin!(shared.http.serve_connection(TokioIo::new(io), dispatch));
     let end = tokio::select! {
         biased;
-        end = connection.as_mut() => end,
+        end = outlet.drive(connection.as_mut()) => end,
         () = shared.closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            outlet.drive(connection).await
         }
     };
     if let Err(error) = end {

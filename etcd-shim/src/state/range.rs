@@ -5,6 +5,7 @@
 //! between may find rows compacted away, and collects anew: [`Collected::finish_beside`].
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use naxos_engines::StoreReader;
@@ -106,6 +107,21 @@ fn wanted(r: &RangeRequest) -> usize {
     }
 }
 
+/// Entries that are fetched from memory together.
+const AHEAD: usize = 16;
+
+/// A walk over the index.
+struct Walk {
+    /// The revision that is read.
+    at: i64,
+    /// Whether pairs leave without their values.
+    strip: bool,
+    /// Whether pairs may be framed: they go into the answer as they are.
+    frames: bool,
+    /// How many pairs are still wanted.
+    left: usize,
+}
+
 /// Walks the index. `current` is the revision that the reader's header shows: within a transaction that has written,
 /// one above the store's.
 pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<Collected, EtcdError> {
@@ -113,37 +129,62 @@ pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<C
     let (framed, kvs, rows, compacted) = (BytesMut::new(), Vec::new(), Vec::new(), store.compacted);
     let mut found = Collected { store: store.id, framed, kvs, rows, count: 0, revision: current, compacted };
     let strip = r.keys_only && r.sort_target != SortTarget::Value as i32;
-    let may_frame = !fetches_all(r) && !sorts(r);
+    let mut walk = Walk { at, strip, frames: !fetches_all(r) && !sorts(r), left: 0 };
     match Keys::new(&r.key, &r.range_end) {
         Keys::One(key) => {
-            if let Some(entry) = store.keys.get(key) {
-                found.count = usize::from(entry.at(at).is_some());
-                if !r.count_only {
-                    found.take(entry, at, strip, usize::from(may_frame));
-                }
-            }
+            let entry = store.keys.get(key).filter(|entry| entry.at(at).is_some());
+            found.count = usize::from(entry.is_some());
+            walk.left = if r.count_only { 0 } else { found.count };
+            found.take_all(entry.as_slice(), &mut walk);
         }
         Keys::Range(from, below) => {
             found.count = store.count_at(from, below, at);
-            let mut left = if r.count_only { 0 } else { wanted(r).min(found.count) };
-            if left > 0 {
+            walk.left = if r.count_only { 0 } else { wanted(r).min(found.count) };
+            if walk.left > 0 {
+                let mut ahead = Vec::with_capacity(AHEAD);
                 store.keys.visit(from, below, |entry| {
-                    if found.take(entry, at, strip, if may_frame { left } else { 0 }) {
-                        left -= 1;
+                    ahead.push(entry);
+                    if ahead.len() == AHEAD {
+                        fetch(&ahead);
+                        found.take_all(&ahead, &mut walk);
+                        ahead.clear();
                     }
-                    if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    if walk.left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 });
+                fetch(&ahead);
+                found.take_all(&ahead, &mut walk);
             }
         }
     }
     Ok(found)
 }
 
+/// Looks at the values of entries, so that the cache misses of all of them are under way at once: copying one after the
+/// other waits for each.
+fn fetch(entries: &[&Arc<KeyEntry>]) {
+    const LINE_BYTES: usize = 64;
+    let values = entries.iter().filter_map(|entry| entry.live.as_ref()?.resident());
+    let seen = values.flat_map(|v| v.iter().step_by(LINE_BYTES)).fold(0, |seen, byte| seen ^ byte);
+    std::hint::black_box(seen);
+}
+
 impl Collected {
-    /// Takes what `entry` is at a revision; whether it is anything. `framed`: how many pairs may still be framed.
-    fn take(&mut self, entry: &KeyEntry, at: i64, strip: bool, framed: usize) -> bool {
-        match entry.at(at) {
-            Some(Found::Live(live)) if strip => {
+    /// Takes what entries are at a revision, until enough are taken.
+    fn take_all(&mut self, entries: &[&Arc<KeyEntry>], walk: &mut Walk) {
+        for entry in entries {
+            if walk.left == 0 {
+                return;
+            }
+            if self.take(entry, walk) {
+                walk.left -= 1;
+            }
+        }
+    }
+
+    /// Takes what `entry` is at a revision; whether it is anything.
+    fn take(&mut self, entry: &KeyEntry, walk: &Walk) -> bool {
+        match entry.at(walk.at) {
+            Some(Found::Live(live)) if walk.strip => {
                 let fields = Fields {
                     key: &entry.key,
                     create: live.create,
@@ -152,10 +193,10 @@ impl Collected {
                     value: b"",
                     lease: live.lease,
                 };
-                self.take_pair(&fields.encode(), framed);
+                self.take_pair(&fields.encode(), walk);
             }
             Some(Found::Live(live)) => match live.resident() {
-                Some(encoded) => self.take_pair(encoded, framed),
+                Some(encoded) => self.take_pair(encoded, walk),
                 None => self.take_row(live.at),
             },
             Some(Found::Row(row)) => self.take_row(row),
@@ -164,15 +205,18 @@ impl Collected {
         true
     }
 
-    fn take_pair(&mut self, encoded: &Bytes, framed: usize) {
+    fn take_pair(&mut self, encoded: &Bytes, walk: &Walk) {
         let len = kv_len(encoded.len());
-        if framed == 0 || !self.kvs.is_empty() || self.framed.len() + len > FRAMED_BYTES_MAX {
+        if !walk.frames || !self.kvs.is_empty() || self.framed.len() + len > FRAMED_BYTES_MAX {
+            if self.kvs.is_empty() {
+                self.kvs.reserve(walk.left);
+            }
             self.kvs.push(encoded.clone());
             return;
         }
         if self.framed.capacity() == 0 {
             // Room for all if those that follow are like the first, an eighth longer at most.
-            let more = (framed - 1).saturating_mul(len + len / 8).min(FRAMED_BYTES_MAX);
+            let more = (walk.left - 1).saturating_mul(len + len / 8).min(FRAMED_BYTES_MAX);
             self.framed.reserve(len + more);
         }
         put_kv(&mut self.framed, encoded);
@@ -268,8 +312,6 @@ fn filter_and_sort(kvs: Vec<Bytes>, r: &RangeRequest) -> Vec<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use naxos_engines::LocalStore;
     use naxos_proto::ids::Lsn;
     use naxos_proto::seams::BootClock;

@@ -1,103 +1,163 @@
-//! Gathers the small writes of a connection into large ones.
+//! Gathers what a connection writes while it is polled, and writes it once.
 //!
-//! h2 puts frames one behind the other into a buffer and writes that as a whole, but hands a payload of 256 bytes or more to
-//! a socket that takes several slices at once as a write of its own: eight answers of 300 bytes are then eight system calls
-//! of some 6 us each. To a socket that takes one slice it copies payloads of up to 1 KiB. [`Gather`] says that it is one,
-//! and joins what h2 then writes apart, a frame's head and its large payload.
+//! h2 flushes its socket again and again on its way through what its streams have to send: after a payload of 256 bytes or
+//! more, and every 16 KiB. Eight answers of 300 bytes are then eight system calls of some 6 us each, a list of 150 KiB is
+//! ten. Here a flush waits until the connection has nothing more to do: [`Outlet::drive`] polls it and writes what it left.
 
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Writes below this many bytes wait for the next one or the flush.
-const SMALL_BYTES: usize = 4 << 10;
-/// So many bytes wait at most.
-const PENDING_BYTES_MAX: usize = 16 << 10;
+/// So many bytes wait for the end of a poll; what exceeds them is written together with them.
+const PENDING_BYTES_MAX: usize = 64 << 10;
+/// A larger buffer is given back once it is empty: most connections are idle most of the time.
+const PENDING_BYTES_KEPT: usize = 16 << 10;
 
-/// A byte stream; see the module. Nothing waits longer than until the next flush.
+/// `stream` for a connection to read from and write to, and the outlet to drive that connection with.
+pub fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
+    let shared = Arc::new(Mutex::new(Shared { stream, pending: BytesMut::new(), failed: None }));
+    (Gather(Arc::clone(&shared)), Outlet(shared))
+}
+
+/// What the connection reads from and writes to.
 #[derive(Debug)]
-pub struct Gather<S> {
-    inner: S,
+pub struct Gather<S>(Arc<Mutex<Shared<S>>>);
+
+/// Writes what the connection left. The lock is never contended: the connection is polled from here.
+#[derive(Debug)]
+pub struct Outlet<S>(Arc<Mutex<Shared<S>>>);
+
+#[derive(Debug)]
+struct Shared<S> {
+    stream: S,
     pending: BytesMut,
+    /// Why the outlet could not write: the connection learns it at its next write or flush.
+    failed: Option<io::Error>,
 }
 
-impl<S> Gather<S> {
-    /// Gathers what is written to `inner`; what is read from it passes.
-    pub fn new(inner: S) -> Self {
-        Self { inner, pending: BytesMut::new() }
+impl<S: AsyncWrite + Unpin> Shared<S> {
+    fn check(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
     }
-}
 
-impl<S: AsyncWrite + Unpin> Gather<S> {
-    fn poll_write_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes the pending bytes and `behind`; how many of `behind` were written.
+    fn poll_write_with(&mut self, cx: &mut Context<'_>, behind: &[u8]) -> Poll<io::Result<usize>> {
         while !self.pending.is_empty() {
-            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.pending))?;
+            let both = [IoSlice::new(&self.pending), IoSlice::new(behind)];
+            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &both))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.pending.advance(written);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        if bytes.len() < SMALL_BYTES && this.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
-            this.pending.extend_from_slice(bytes);
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        while !this.pending.is_empty() {
-            let both = [IoSlice::new(&this.pending), IoSlice::new(bytes)];
-            let written = ready!(Pin::new(&mut this.inner).poll_write_vectored(cx, &both))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            let waited = self.pending.len();
+            self.pending.advance(written.min(waited));
+            if self.pending.is_empty() && self.pending.capacity() > PENDING_BYTES_KEPT {
+                self.pending = BytesMut::new();
             }
-            let waited = this.pending.len();
-            this.pending.advance(written.min(waited));
             if written > waited {
                 return Poll::Ready(Ok(written - waited));
             }
         }
-        Pin::new(&mut this.inner).poll_write(cx, bytes)
+        match behind {
+            [] => Poll::Ready(Ok(0)),
+            behind => Pin::new(&mut self.stream).poll_write(cx, behind),
+        }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_write_pending(cx))?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_with(cx, &[]))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Outlet<S> {
+    /// Polls `connection`, which writes to this outlet's [`Gather`], to its end, and writes what it leaves each time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the connection may be driven anew.
+    pub async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
+        let mut ended = None;
+        poll_fn(|cx| {
+            if ended.is_none()
+                && let Poll::Ready(end) = connection.as_mut().poll(cx)
+            {
+                ended = Some(end);
+            }
+            let shared = &mut *self.0.lock();
+            match shared.poll_flush_all(cx) {
+                Poll::Ready(Err(error)) if ended.is_none() => {
+                    shared.pending.clear();
+                    shared.failed = Some(error);
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                // Whoever ended has nothing to learn from a failed write.
+                Poll::Ready(_) => ended.take().map_or(Poll::Pending, Poll::Ready),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let shared = &mut *self.0.lock();
+        shared.check()?;
+        if shared.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
+            shared.pending.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        shared.poll_write_with(cx, bytes)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_write_pending(cx))?;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+    /// Only hands over: the outlet flushes.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.lock().check())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shared = &mut *self.0.lock();
+        shared.check()?;
+        ready!(shared.poll_write_with(cx, &[]))?;
+        Pin::new(&mut shared.stream).poll_shutdown(cx)
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Gather<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, into)
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.lock().stream).poll_read(cx, into)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
-    /// Takes at most `at_once` bytes a write, then has none to give once; keeps what each write took.
+    /// Takes at most `at_once` bytes a write and is busy before each; keeps what each write took. Fails when `broken`.
+    #[derive(Default)]
     struct Narrow {
         at_once: usize,
         ready: bool,
+        broken: bool,
         writes: Vec<Vec<u8>>,
     }
 
     impl AsyncWrite for Narrow {
         fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            if self.broken {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
             self.ready = !self.ready;
             if !self.ready {
                 cx.waker().wake_by_ref();
@@ -126,50 +186,72 @@ mod tests {
         }
     }
 
-    async fn written(at_once: usize, pieces: &[usize], flush_each: bool) -> Vec<Vec<u8>> {
-        let mut gather = Gather::new(Narrow { at_once, ready: false, writes: Vec::new() });
-        let mut next = 0_u8;
-        let mut all = Vec::new();
-        for len in pieces {
-            let piece: Vec<u8> = (0..*len)
-                .map(|_| {
-                    next = next.wrapping_add(1);
-                    next
-                })
-                .collect();
-            gather.write_all(&piece).await.unwrap();
-            all.extend(piece);
-            if flush_each {
+    fn piece(len: usize, first: usize) -> Vec<u8> {
+        (first..first + len).map(|at| (at % 251) as u8).collect()
+    }
+
+    /// What a connection's writes become that writes and flushes `pieces`, and rests after every `rests`th.
+    async fn written(at_once: usize, pieces: &[usize], rests: usize) -> Vec<Vec<u8>> {
+        let (mut gather, outlet) = gather(Narrow { at_once, ..Default::default() });
+        let connection = pin!(async {
+            let mut at = 0;
+            for (n, len) in pieces.iter().enumerate() {
+                gather.write_all(&piece(*len, at)).await.unwrap();
                 gather.flush().await.unwrap();
+                at += len;
+                if n % rests == rests - 1 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            at
+        });
+        let len = outlet.drive(connection).await;
+        let writes = std::mem::take(&mut outlet.0.lock().stream.writes);
+        assert_eq!(writes.concat(), piece(len, 0), "at most {at_once} bytes a write");
+        writes
+    }
+
+    #[tokio::test]
+    async fn every_byte_leaves_once_and_in_order_whatever_a_write_takes() {
+        let pieces = [1, 4095, 9, 4096, 300, 170_000, 4000, 9, 16_384, 9, 16_384, 9, 16_384, 9, 16_384, 9];
+        for at_once in [1, 7, 4095, 5000, 65_536, 100_000] {
+            for rests in [1, 2, 5, 100] {
+                written(at_once, &pieces, rests).await;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_flushed_in_one_poll_leaves_in_one_write() {
+        assert_eq!(written(1 << 20, &[300; 8], 8).await.len(), 1);
+        assert_eq!(written(1 << 20, &[300; 8], 4).await.len(), 2);
+        let list: Vec<usize> = [9, 16_384].repeat(8);
+        assert_eq!(written(1 << 20, &list, list.len()).await.len(), 2, "64 KiB at a time, and the payload behind them");
+    }
+
+    #[tokio::test]
+    async fn a_connection_learns_that_its_bytes_could_not_be_written() {
+        let (mut gather, outlet) = gather(Narrow { broken: true, ..Default::default() });
+        let connection = pin!(async {
+            gather.write_all(b"lost").await.unwrap();
+            gather.flush().await.unwrap();
+            tokio::task::yield_now().await;
+            gather.flush().await.unwrap_err().kind()
+        });
+        assert_eq!(outlet.drive(connection).await, io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_writes_first_and_reads_pass() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let (mut gather, _outlet) = gather(near);
+        far.write_all(b"question").await.unwrap();
+        let mut question = [0; 8];
+        gather.read_exact(&mut question).await.unwrap();
+        gather.write_all(b"answer").await.unwrap();
         gather.shutdown().await.unwrap();
-        assert_eq!(gather.inner.writes.concat(), all, "at most {at_once} bytes a write");
-        gather.inner.writes
-    }
-
-    #[tokio::test]
-    async fn every_byte_arrives_once_and_in_order_whatever_a_write_takes() {
-        let pieces = [1, 4095, 9, 4096, 300, 70_000, 4000, 4000, 4000, 4000, 4000, 9];
-        for at_once in [1, 7, 4095, 4096, 5000, 16_384, 100_000] {
-            for flush_each in [false, true] {
-                written(at_once, &pieces, flush_each).await;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn small_pieces_leave_with_what_follows_or_with_the_flush() {
-        assert_eq!(written(1 << 20, &[300, 300, 300], false).await.len(), 1);
-        assert_eq!(written(1 << 20, &[9, 16_384, 9], false).await.len(), 2, "a head goes with its payload");
-        assert_eq!(written(1 << 20, &[300, 300], true).await.len(), 2);
-    }
-
-    #[tokio::test]
-    async fn reads_pass() {
-        let mut gather = Gather::new(&b"abc"[..]);
-        let mut read = String::new();
-        gather.read_to_string(&mut read).await.unwrap();
-        assert_eq!(read, "abc");
+        let mut answer = String::new();
+        far.read_to_string(&mut answer).await.unwrap();
+        assert_eq!((&question, &answer[..]), (b"question", "answer"));
     }
 }

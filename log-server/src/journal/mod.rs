@@ -11,7 +11,7 @@
 //!
 //! Invariants: one batch is one write and one sync, and a batch is begun only after the one before was synced. Hence a
 //! batch that a valid later one follows was durable: what is wrong with it is damage; what is wrong with the last one
-//! is a torn write, and it is cut, unless its sectors tell that it was written as a whole ([scan]). The cut tail is
+//! is a torn write, and it is cut, unless it shows that it was written as a whole ([torn]). The cut tail is
 //! zeroed, a segment that was never begun is removed, the last batch is written again, and all that is synced before
 //! the next batch is written ([settle]). So behind a segment that was begun none lies that was not, but for spares. A segment's
 //! file is freed only when no live cell is in it and a newer segment has a synced checkpoint.
@@ -27,6 +27,7 @@ mod scan;
 mod segment_header;
 mod settle;
 mod spare;
+mod torn;
 mod writer;
 
 pub(crate) use batch::{RECORD_OVERHEAD_BYTES, batch_bytes_bound};

@@ -165,7 +165,11 @@ pub(crate) fn encode_header(seed: Seed, prev_crc: u32, draft: &Draft) -> ([u8; H
 
 /// The record at the start of `bytes`; `None` unless it is whole and its crc holds. Never panics.
 pub(crate) fn decode_record(seed: Seed, bytes: &Bytes) -> Option<Record> {
-    let header = bytes.get(..HEADER_BYTES)?;
+    let (header, _) = bytes.split_first_chunk()?;
+    decode(seed, header, &bytes.slice(HEADER_BYTES..))
+}
+
+fn decode(seed: Seed, header: &[u8; HEADER_BYTES], behind: &Bytes) -> Option<Record> {
     if header[..4] != MAGIC || header[4] != VERSION || header[6..8] != [0, 0] {
         return None;
     }
@@ -175,10 +179,10 @@ pub(crate) fn decode_record(seed: Seed, bytes: &Bytes) -> Option<Record> {
     let prev_crc = fields.get_u32_le();
     let body_len = fields.get_u32_le() as usize;
     let commands = fields.get_u32_le();
-    if body_len > bytes.len() - HEADER_BYTES {
+    if body_len > behind.len() {
         return None;
     }
-    let body = bytes.slice(HEADER_BYTES..HEADER_BYTES + body_len);
+    let body = behind.slice(..body_len);
     if crc_of(seed, header, &body) != crc {
         return None;
     }
@@ -190,6 +194,18 @@ pub(crate) fn decode_record(seed: Seed, bytes: &Bytes) -> Option<Record> {
     let known_tail = Offset(fields.get_u64_le());
     let draft = Draft { kind, loglet, offset, incarnation, known_tail, commands, body };
     Some(Record { draft, crc, prev_crc })
+}
+
+/// The bit of its header that must be the other way round for the record at the start of `bytes` to decode, if there is
+/// one; bits count from the lowest one of each byte.
+pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
+    let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    let behind = bytes.slice(HEADER_BYTES..);
+    (0..HEADER_BYTES * 8).find(|bit| {
+        let mut header = *header;
+        header[bit / 8] ^= 1 << (bit % 8);
+        decode(seed, &header, &behind).is_some()
+    })
 }
 
 /// The length on disk that the header at the start of `bytes` claims, whether or not it is whole: where to look for
@@ -231,7 +247,9 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.to_vec();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode_record(seed, &bad.into()).is_none(), "bit {bit}");
+            let bad = bad.into();
+            assert!(decode_record(seed, &bad).is_none(), "bit {bit}");
+            assert_eq!(wrong_header_bit(seed, &bad), (bit < HEADER_BYTES * 8).then_some(bit));
         }
         for cut in 0..bytes.len() {
             assert!(decode_record(seed, &bytes.slice(..cut)).is_none());

@@ -14,9 +14,9 @@ use naxos_proto::seams::{Disk, File, OpenMode};
 use crate::journal::change_record::change_of;
 use crate::journal::checkpoint::decode_checkpoint;
 use crate::journal::record::{Draft, Kind, Seed};
-use crate::journal::scan::{Damage, Scan, scan_segment, second_batch_exists};
+use crate::journal::scan::{Damage, Scan, Tail, scan_segment, second_batch_exists};
 use crate::journal::segment_header::{BadHeader, SegmentHeader};
-use crate::journal::settle::settle;
+use crate::journal::settle::{is_being_cut, settle};
 use crate::journal::spare::Spare;
 use crate::journal::writer::Current;
 use crate::journal::{BLOCK_BYTES, Index, JOURNAL_DIR, Place, PlaceKind, SegmentFiles, SegmentNumber, segment_path};
@@ -119,7 +119,9 @@ pub(crate) async fn recover(
     files: &SegmentFiles,
 ) -> Result<Recovered, OpenError> {
     let segments = list_segments(disk.as_ref(), storage).await?;
-    let (used, unused) = split_used(segments, storage).await?;
+    let is_marked = is_being_cut(disk.as_ref()).await?;
+    let open_tail = if is_marked { Tail::BeingCut } else { Tail::Unfinished };
+    let (used, unused) = split_used(segments, storage, open_tail).await?;
     let next_number = used.iter().chain(&unused).map(|s| s.number).max().map_or(SegmentNumber::FIRST, |n| n.next());
     let mut fold = Fold::default();
     let mut last = None;
@@ -129,7 +131,8 @@ pub(crate) async fn recover(
         let header = segment.header.expect("used segments have a header").0;
         let bytes = read_all(segment).await?;
         let seed = Seed::new(storage, segment.number);
-        let scan = scan_segment(seed, &bytes, crc, header.first_sequence, is_last)
+        let tail = if is_last { open_tail } else { Tail::Zeros };
+        let scan = scan_segment(seed, &bytes, crc, header.first_sequence, tail)
             .map_err(|Damage { at, expected }| damaged(segment.number, at, expected))?;
         check_sequence(&used, i, &scan)?;
         fold.segment(segment.number, &scan, is_last)?;
@@ -143,7 +146,7 @@ pub(crate) async fn recover(
             expected: "at least one segment with a whole header and checkpoint",
         });
     };
-    let spare = settle(disk.as_ref(), segment, &scan, unused).await?;
+    let spare = settle(disk.as_ref(), segment, &scan, unused, is_marked).await?;
     let current = Current {
         number: segment.number,
         file: segment.file.clone(),
@@ -156,7 +159,11 @@ pub(crate) async fn recover(
 }
 
 /// Parts the segments into those with a whole first batch and those behind them that were never begun.
-async fn split_used(segments: Vec<Segment>, storage: StorageId) -> Result<(Vec<Segment>, Vec<Segment>), OpenError> {
+async fn split_used(
+    segments: Vec<Segment>,
+    storage: StorageId,
+    tail: Tail,
+) -> Result<(Vec<Segment>, Vec<Segment>), OpenError> {
     let mut used = segments;
     let mut unused = Vec::new();
     while let Some(last) = used.last_mut() {
@@ -171,7 +178,7 @@ async fn split_used(segments: Vec<Segment>, storage: StorageId) -> Result<(Vec<S
             None => false,
             Some((header, crc)) => {
                 // Damage behind the first batch is reported by the real scan.
-                let scan = scan_segment(seed, &bytes, crc, header.first_sequence, true);
+                let scan = scan_segment(seed, &bytes, crc, header.first_sequence, tail);
                 scan.map_or(true, |s| !s.batches.is_empty())
             }
         };

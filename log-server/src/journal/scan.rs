@@ -8,9 +8,7 @@ use naxos_proto::ids::{LogletId, Offset};
 use crate::journal::BLOCK_BYTES;
 use crate::journal::batch::Directory;
 use crate::journal::record::{Draft, HEADER_BYTES, Kind, Record, Seed, claimed_bytes, decode_record};
-
-/// What a disk writes as one piece.
-const SECTOR_BYTES: usize = 512;
+use crate::journal::torn::may_be_torn;
 
 /// Damage that must not be guessed about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +30,8 @@ pub(crate) struct ScannedBatch {
     pub(crate) corrupt: Vec<(LogletId, Offset)>,
     /// Whether a metadata record is damaged.
     pub(crate) metadata_lost: bool,
-    /// Where its records end, if their lengths lead there.
-    records_end: Option<u64>,
+    /// Byte of its first damaged record in the segment.
+    first_damaged: Option<u64>,
 }
 
 /// One segment.
@@ -48,6 +46,17 @@ pub(crate) struct Scan {
     pub(crate) chain: u32,
     /// Sequence of the next batch.
     pub(crate) sequence: u64,
+}
+
+/// What may lie behind the last whole batch of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// Nothing: a later segment was begun.
+    Zeros,
+    /// A batch that was being written.
+    Unfinished,
+    /// A torn batch that was being cut: some of its bytes are zeros.
+    BeingCut,
 }
 
 struct Head {
@@ -95,7 +104,7 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
         missing.extend((0..count).map(|i| (e.kind, e.loglet, e.first.plus(i))));
     }
     let (records, corrupt) = (Vec::new(), Vec::new());
-    let mut batch = ScannedBatch { at, records, corrupt, metadata_lost: false, records_end: None };
+    let mut batch = ScannedBatch { at, records, corrupt, metadata_lost: false, first_damaged: None };
     let mut chain = Some(head.crc);
     let mut pos = at + head.bytes as u64;
     let mut seen = 0_u64;
@@ -115,6 +124,7 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
                 // The claimed length may be damaged too: then what is found there does not decode, and all that is
                 // left of this batch is lost.
                 chain = None;
+                batch.first_damaged.get_or_insert(pos);
                 let Some(claimed) = claimed_bytes(&rest) else { break };
                 pos += claimed as u64;
             }
@@ -122,33 +132,8 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
     }
     batch.metadata_lost = missing.iter().any(|(kind, ..)| !kind.is_cell());
     batch.corrupt = missing.iter().filter(|(kind, ..)| kind.is_cell()).map(|(_, id, at)| (*id, *at)).collect();
-    batch.records_end = (seen == expected && pos <= batch_end).then_some(pos);
     let whole = seen == expected && missing.is_empty() && batch.records.len() as u64 == expected;
     (batch, chain.filter(|_| whole))
-}
-
-/// Whether the write of a damaged batch may have been torn: then it was never acknowledged.
-///
-/// A disk writes a sector as a whole or, at worst, its first part, and before the write there were zeros: so the last
-/// byte of some sector, or the last one of the records in it, is zero. A batch that was written as a whole and has such a
-/// byte by itself is taken for torn too: that cannot be told.
-fn may_be_torn(bytes: &Bytes, batch: &ScannedBatch) -> bool {
-    batch.records_end.is_none_or(|end| a_sector_ends_in_zero(bytes, batch.at, end))
-}
-
-/// The same of a batch whose directory is damaged: not if a whole record lies behind it, as far as the sectors up to that
-/// one's end tell.
-fn directory_may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
-    let from = |at: u64| bytes.slice(usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()))..);
-    let Some(claimed) = claimed_bytes(&from(at)) else { return true };
-    let next = at + claimed as u64;
-    let Some(behind) = decode_record(seed, &from(next)) else { return true };
-    a_sector_ends_in_zero(bytes, at, next + behind.draft.bytes() as u64)
-}
-
-fn a_sector_ends_in_zero(bytes: &Bytes, from: u64, end: u64) -> bool {
-    let index = |at: u64| usize::try_from(at).expect("a segment fits memory");
-    (from..end).step_by(SECTOR_BYTES).any(|from| bytes[index(end.min(from + SECTOR_BYTES as u64)) - 1] == 0)
 }
 
 /// One past the last byte at or behind `from` that is not zero; zero when all are. Block by block, because comparing
@@ -169,15 +154,7 @@ pub(crate) fn dirty_end(bytes: &[u8], from: usize) -> u64 {
 }
 
 /// Reads the batches of a segment whose header has crc `chain` and names `sequence` as its first batch.
-///
-/// `is_last`: no later segment was ever written, so an unfinished batch at the end may be a torn write.
-pub(crate) fn scan_segment(
-    seed: Seed,
-    bytes: &Bytes,
-    chain: u32,
-    sequence: u64,
-    is_last: bool,
-) -> Result<Scan, Damage> {
+pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64, tail: Tail) -> Result<Scan, Damage> {
     let mut scan = Scan { batches: Vec::new(), end: BLOCK_BYTES, dirty_end: 0, chain, sequence };
     // Unknown behind a damaged batch.
     let mut expected_chain = Some(chain);
@@ -192,15 +169,19 @@ pub(crate) fn scan_segment(
             if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {
                 return Err(Damage { at, expected: "the header of a batch that was synced" });
             }
-            if is_last && !directory_may_be_torn(seed, bytes, at) {
-                return Err(Damage { at, expected: "the directory of the batch whose records follow" });
+            if tail == Tail::Unfinished && !may_be_torn(seed, bytes, at) {
+                return Err(Damage { at, expected: "the directory of a batch, which was written as a whole" });
             }
             break;
         };
         let (batch, last_crc) = read_batch(seed, bytes, at, &head);
         let next = at + head.directory.batch_bytes;
-        let is_newest = || is_last && !later_batch_exists(seed, bytes, next, scan.sequence);
-        if last_crc.is_none() && is_newest() && may_be_torn(bytes, &batch) {
+        let is_newest = || tail != Tail::Zeros && !later_batch_exists(seed, bytes, next, scan.sequence);
+        // The position of the first damaged record is right, so under a torn write its own bytes show that.
+        let is_torn = |first_damaged: Option<u64>| {
+            tail == Tail::BeingCut || first_damaged.is_none_or(|at| may_be_torn(seed, bytes, at))
+        };
+        if last_crc.is_none() && is_newest() && is_torn(batch.first_damaged) {
             break;
         }
         scan.batches.push(batch);
@@ -209,9 +190,9 @@ pub(crate) fn scan_segment(
         expected_chain = last_crc;
         scan.chain = last_crc.unwrap_or_default();
     }
-    let tail = usize::try_from(scan.end).map_or(bytes.len(), |e| e.min(bytes.len()));
-    scan.dirty_end = dirty_end(bytes, tail);
-    if !is_last && scan.dirty_end > scan.end {
+    let end = usize::try_from(scan.end).map_or(bytes.len(), |e| e.min(bytes.len()));
+    scan.dirty_end = dirty_end(bytes, end);
+    if tail == Tail::Zeros && scan.dirty_end > scan.end {
         return Err(Damage { at: scan.end, expected: "zeros behind the last batch, or a whole batch" });
     }
     Ok(scan)

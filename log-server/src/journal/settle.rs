@@ -20,8 +20,18 @@ use crate::open_error::OpenError;
 /// Its presence says that the last segment has a torn tail, or had one that is being cut.
 const CUT_PATH: &str = "journal/cut";
 
+/// Whether a cut of the last segment's torn tail was begun and is not known to be durable.
+pub(super) async fn is_being_cut(disk: &dyn Disk) -> Result<bool, OpenError> {
+    match disk.open(CUT_PATH, OpenMode::Existing).await {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(OpenError::io(CUT_PATH, e)),
+    }
+}
+
 /// Cuts the bytes behind the batches in `scan` off the segment `last`, removes the segments in `unused`, which were never
-/// begun, but for one that is a spare, and makes all that and everything that was found durable. The spare.
+/// begun, but for one that is a spare, and makes all that and everything that was found durable. `is_marked`: as
+/// [`is_being_cut`] said. The spare.
 ///
 /// A segment that was never begun has to be gone before a batch is written: left there until somebody needs its room,
 /// it lies below the next one that is begun, where it looks like a segment whose header or first batch is damaged.
@@ -30,6 +40,7 @@ pub(super) async fn settle(
     last: &Segment,
     scan: &Scan,
     unused: Vec<Segment>,
+    is_marked: bool,
 ) -> Result<Option<Spare>, OpenError> {
     let mut spare = None;
     for segment in unused {
@@ -43,7 +54,7 @@ pub(super) async fn settle(
     }
     // Also for the names that the process before gave: of the spare above, and of the segment that it freed last.
     disk.sync_dir(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
-    let torn = mark_torn_tail(disk, last, scan).await?;
+    let torn = mark_torn_tail(disk, last, scan, is_marked).await?;
     let written = make_durable(last, scan, torn.clone().unwrap_or(scan.end..scan.end)).await;
     written.map_err(|e| OpenError::io(segment_path(last.number), e))?;
     if torn.is_some() {
@@ -55,13 +66,16 @@ pub(super) async fn settle(
 /// What has to be zeroed, if anything, once a mark says so durably. When the sync of the zeros fails, they are in the
 /// page cache and the remains on the disk: nobody sees any more what there is to cut, and where the mark is found, all
 /// behind the last batch is.
-async fn mark_torn_tail(disk: &dyn Disk, last: &Segment, scan: &Scan) -> Result<Option<Range<u64>>, OpenError> {
-    let io = |e| OpenError::io(CUT_PATH, e);
-    match disk.open(CUT_PATH, OpenMode::Existing).await {
-        Ok(_) => return Ok(Some(scan.end..last.bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(io(e)),
+async fn mark_torn_tail(
+    disk: &dyn Disk,
+    last: &Segment,
+    scan: &Scan,
+    is_marked: bool,
+) -> Result<Option<Range<u64>>, OpenError> {
+    if is_marked {
+        return Ok(Some(scan.end..last.bytes));
     }
+    let io = |e| OpenError::io(CUT_PATH, e);
     if scan.dirty_end <= scan.end {
         return Ok(None);
     }

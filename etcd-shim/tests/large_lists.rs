@@ -1,0 +1,62 @@
+//! Lists of every way that an answer takes: framed under the store's lock, past that bound, from rows of the local store,
+//! in several pieces of the connection.
+
+mod support;
+
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use support::{Server, block_on, kv};
+
+const KEYS: i64 = 600;
+
+fn key(n: i64) -> Vec<u8> {
+    format!("key {n:04}").into_bytes()
+}
+
+/// No two are alike, in length and in content.
+fn value(n: i64, bytes: usize) -> Vec<u8> {
+    (0..bytes + usize::try_from(n).unwrap()).map(|at| (at % 251) as u8 ^ n as u8).collect()
+}
+
+async fn check(address: &str, bytes: usize) {
+    let mut kv = kv(address).max_decoding_message_size(usize::MAX);
+    for n in 0..KEYS {
+        let put = pb::PutRequest { key: key(n).into(), value: value(n, bytes).into(), ..Default::default() };
+        kv.put(put).await.unwrap();
+    }
+    for limit in [0, 1, 50, KEYS - 1, KEYS, KEYS + 1] {
+        for count in [1, 40, KEYS] {
+            let request =
+                pb::RangeRequest { key: key(0).into(), range_end: key(count).into(), limit, ..Default::default() };
+            let context = format!("values of {bytes} bytes, limit {limit}, {count} keys");
+            let answer = kv.range(request).await.unwrap().into_inner();
+            let given = if limit == 0 { count } else { limit.min(count) };
+            assert_eq!((answer.count, answer.more), (count, given < count), "{context}");
+            assert_eq!(answer.kvs.len() as i64, given, "{context}");
+            for (n, pair) in (0..).zip(&answer.kvs) {
+                assert!(pair.key == key(n) && pair.value == value(n, bytes), "{context}: pair {n}");
+            }
+            assert!(answer.header.is_some_and(|h| h.revision > KEYS && h.member_id != 0), "{context}");
+        }
+    }
+}
+
+#[test]
+fn lists_of_any_size_hold_every_pair_once_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, address) = Server::serving(dir.path(), &[]);
+    // The first two fit the frame, the last one exceeds it.
+    block_on(async {
+        for bytes in [0, 200, 1_000] {
+            check(&address, bytes).await;
+        }
+    });
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn lists_mix_values_in_memory_with_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, address) = Server::serving(dir.path(), &["--naxos-resident-bytes=100000"]);
+    block_on(check(&address, 200));
+    assert_eq!(server.terminate(), Some(0));
+}

@@ -1,6 +1,7 @@
 //! Encoding the answer of a Range over 500 keys of 256 bytes: from keys and values that the store holds encoded (what
 //! the server does), and from plain messages (what it is spared).
 
+use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use naxos_benches::load::keys::{Keys, Values};
 use naxos_benches::load::work::ANSWER_KEYS;
@@ -28,6 +29,13 @@ fn range_encoding(criterion: &mut Criterion) {
         kvs: kvs.iter().map(|kv| kv.encode_to_vec().into()).collect(),
         more: true,
         count,
+        ..Default::default()
+    };
+    // What the server does with short answers: framed under the store's lock, then copied into the message.
+    let framed_first = || {
+        let mut framed = BytesMut::with_capacity(twin.encoded_len());
+        twin.kvs.iter().for_each(|kv| twins::put_kv(&mut framed, kv));
+        twins::RangeResponse { header: twin.header, framed: framed.freeze(), more: true, count, ..Default::default() }
     };
     let plain = plain::RangeResponse { kvs, more: true, count, ..Default::default() };
 
@@ -35,6 +43,7 @@ fn range_encoding(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(ANSWER_KEYS));
     group.bench_function("held encoded", |bencher| bencher.iter(|| twin.encode_to_vec()));
     group.bench_function("held encoded, shared first", |bencher| bencher.iter(|| twin.clone().encode_to_vec()));
+    group.bench_function("held encoded, framed first", |bencher| bencher.iter(|| framed_first().encode_to_vec()));
     group.bench_function("plain messages", |bencher| bencher.iter(|| plain.encode_to_vec()));
     group.finish();
 }

@@ -144,11 +144,12 @@ mod tests {
 
     use super::*;
 
-    /// Takes at most `at_once` bytes a write and is busy before each; keeps what each write took. Fails when `broken`.
+    /// Takes at most `at_once` bytes a write, which it keeps, and if `pauses` has no room before each. Fails when `broken`.
     #[derive(Default)]
     struct Narrow {
         at_once: usize,
-        ready: bool,
+        pauses: bool,
+        paused: bool,
         broken: bool,
         writes: Vec<Vec<u8>>,
     }
@@ -158,8 +159,8 @@ mod tests {
             if self.broken {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
-            self.ready = !self.ready;
-            if !self.ready {
+            self.paused = self.pauses && !self.paused;
+            if self.paused {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -191,8 +192,8 @@ mod tests {
     }
 
     /// What a connection's writes become that writes and flushes `pieces`, and rests after every `rests`th.
-    async fn written(at_once: usize, pieces: &[usize], rests: usize) -> Vec<Vec<u8>> {
-        let (mut gather, outlet) = gather(Narrow { at_once, ..Default::default() });
+    async fn written(narrow: Narrow, pieces: &[usize], rests: usize) -> Vec<Vec<u8>> {
+        let (mut gather, outlet) = gather(narrow);
         let connection = pin!(async {
             let mut at = 0;
             for (n, len) in pieces.iter().enumerate() {
@@ -207,7 +208,7 @@ mod tests {
         });
         let len = outlet.drive(connection).await;
         let writes = std::mem::take(&mut outlet.0.lock().stream.writes);
-        assert_eq!(writes.concat(), piece(len, 0), "at most {at_once} bytes a write");
+        assert_eq!(writes.concat(), piece(len, 0), "a rest after every {rests}th");
         writes
     }
 
@@ -216,17 +217,19 @@ mod tests {
         let pieces = [1, 4095, 9, 4096, 300, 170_000, 4000, 9, 16_384, 9, 16_384, 9, 16_384, 9, 16_384, 9];
         for at_once in [7, 4095, 5000, 65_536, 100_000] {
             for rests in [1, 2, 5, 100] {
-                written(at_once, &pieces, rests).await;
+                let writes = written(Narrow { at_once, pauses: true, ..Default::default() }, &pieces, rests).await;
+                assert!(writes.iter().all(|w| w.len() <= at_once));
             }
         }
     }
 
     #[tokio::test]
     async fn what_is_flushed_in_one_poll_leaves_in_one_write() {
-        assert_eq!(written(1 << 20, &[300; 8], 8).await.len(), 1);
-        assert_eq!(written(1 << 20, &[300; 8], 4).await.len(), 2);
+        let wide = || Narrow { at_once: 1 << 20, ..Default::default() };
+        assert_eq!(written(wide(), &[300; 8], 8).await.len(), 1);
+        assert_eq!(written(wide(), &[300; 8], 4).await.len(), 2);
         let list: Vec<usize> = [9, 16_384].repeat(8);
-        assert_eq!(written(1 << 20, &list, list.len()).await.len(), 2, "64 KiB at a time, and the payload behind them");
+        assert_eq!(written(wide(), &list, list.len()).await.len(), 2, "64 KiB at a time, and the payload behind them");
     }
 
     #[tokio::test]

@@ -76,31 +76,25 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Outlet<S> {
-    /// Polls `connection`, which writes to this outlet's [`Gather`], to its end, and writes what it leaves each time.
+    /// Polls `connection`, which writes to this outlet's [`Gather`], to its end, and writes what it leaves each time. What
+    /// it leaves at its end is written as far as the stream takes it at once: who wants to wait for that shuts the stream
+    /// down first, as hyper does unless the other side is gone.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: the connection may be driven anew.
     pub async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
-        let mut ended = None;
         poll_fn(|cx| {
-            if ended.is_none()
-                && let Poll::Ready(end) = connection.as_mut().poll(cx)
-            {
-                ended = Some(end);
-            }
+            let polled = connection.as_mut().poll(cx);
             let shared = &mut *self.0.lock();
-            match shared.poll_flush_all(cx) {
-                Poll::Ready(Err(error)) if ended.is_none() => {
-                    shared.pending.clear();
-                    shared.failed = Some(error);
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                // Whoever ended has nothing to learn from a failed write.
-                Poll::Ready(_) => ended.take().map_or(Poll::Pending, Poll::Ready),
-                Poll::Pending => Poll::Pending,
+            if let Poll::Ready(Err(error)) = shared.poll_flush_all(cx)
+                && polled.is_pending()
+            {
+                shared.pending.clear();
+                shared.failed = Some(error);
+                cx.waker().wake_by_ref();
             }
+            polled
         })
         .await
     }
@@ -204,6 +198,7 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
             }
+            gather.shutdown().await.unwrap();
             at
         });
         let len = outlet.drive(connection).await;
@@ -230,6 +225,14 @@ mod tests {
         assert_eq!(written(wide(), &[300; 8], 4).await.len(), 2);
         let list: Vec<usize> = [9, 16_384].repeat(8);
         assert_eq!(written(wide(), &list, list.len()).await.len(), 2, "64 KiB at a time, and the payload behind them");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_connection_waits_for_nobody() {
+        let (mut gather, outlet) = gather(Narrow { at_once: 100, pauses: true, paused: true, ..Default::default() });
+        let connection = pin!(async { gather.write_all(&piece(300, 0)).await.unwrap() });
+        outlet.drive(connection).await;
+        assert_eq!(outlet.0.lock().stream.writes.concat(), piece(100, 0), "what the stream took at once");
     }
 
     #[tokio::test]

@@ -141,34 +141,41 @@ pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<C
             found.count = store.count_at(from, below, at);
             walk.left = if r.count_only { 0 } else { wanted(r).min(found.count) };
             if walk.left > 0 {
-                let mut ahead = Vec::with_capacity(AHEAD);
+                let mut ahead = Vec::with_capacity(AHEAD.min(walk.left));
                 store.keys.visit(from, below, |entry| {
                     ahead.push(entry);
-                    if ahead.len() == AHEAD {
-                        fetch(&ahead);
-                        found.take_all(&ahead, &mut walk);
-                        ahead.clear();
+                    if ahead.len() >= AHEAD.min(walk.left) {
+                        found.take_ahead(&mut ahead, &mut walk);
                     }
                     if walk.left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 });
-                fetch(&ahead);
-                found.take_all(&ahead, &mut walk);
+                found.take_ahead(&mut ahead, &mut walk);
             }
         }
     }
     Ok(found)
 }
 
-/// Looks at the values of entries, so that the cache misses of all of them are under way at once: copying one after the
-/// other waits for each.
+/// Looks at the beginnings of the entries' values, so that the cache misses of all of them are under way at once: copying
+/// one after the other waits for each.
 fn fetch(entries: &[&Arc<KeyEntry>]) {
     const LINE_BYTES: usize = 64;
+    const LINES_MAX: usize = 16;
     let values = entries.iter().filter_map(|entry| entry.live.as_ref()?.resident());
-    let seen = values.flat_map(|v| v.iter().step_by(LINE_BYTES)).fold(0, |seen, byte| seen ^ byte);
+    let seen = values.flat_map(|v| v.iter().step_by(LINE_BYTES).take(LINES_MAX)).fold(0, |seen, byte| seen ^ byte);
     std::hint::black_box(seen);
 }
 
 impl Collected {
+    /// Empties `ahead` as [`Self::take_all`]; values that will be copied are fetched together first.
+    fn take_ahead(&mut self, ahead: &mut Vec<&Arc<KeyEntry>>, walk: &mut Walk) {
+        if walk.frames && !walk.strip && self.kvs.is_empty() {
+            fetch(ahead);
+        }
+        self.take_all(ahead, walk);
+        ahead.clear();
+    }
+
     /// Takes what entries are at a revision, until enough are taken.
     fn take_all(&mut self, entries: &[&Arc<KeyEntry>], walk: &mut Walk) {
         for entry in entries {

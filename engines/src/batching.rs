@@ -16,6 +16,7 @@ use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::completion::Completion;
 use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Applicator, Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::{Entry, engine_ids};
@@ -30,7 +31,7 @@ const IN_FLIGHT_MAX: usize = 2;
 const BATCH_COMMANDS_MAX: usize = 4_096;
 /// Bytes in one entry, unless one command alone is larger.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-/// Commands that may wait; over it callers are refused.
+/// Commands that may wait, for batches to come back or for the checkpoint; over it callers are refused.
 const WAITING_COMMANDS_MAX: usize = 16_384;
 /// Bytes that may wait.
 const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -132,7 +133,7 @@ impl<O: Send + 'static> Batching<O> {
             let mut gathered = self.gathered.lock();
             let full = gathered.waiting.len() >= WAITING_COMMANDS_MAX
                 || gathered.waiting_bytes + command.len() > WAITING_BYTES_MAX;
-            if full || self.reader.is_behind() {
+            if full {
                 drop(gathered);
                 deliver_all([(waiter, Err(ProposeError::Refused("too many requests".to_owned())))]);
                 return;
@@ -140,16 +141,32 @@ impl<O: Send + 'static> Batching<O> {
             let port = Arc::clone(&waiter.port);
             gathered.waiting_bytes += command.len();
             gathered.waiting.push((command, waiter));
-            gathered.may_go().then_some(port)
+            self.may_go(&gathered).then_some(port)
         };
         if let Some(port) = port {
             port.ask_for_flush();
         }
     }
 
+    /// Whether a batch may set out: not while the checkpoint is behind, until [`Self::tend`] hears that it has moved.
+    fn may_go(&self, gathered: &Gathered<O>) -> bool {
+        gathered.may_go() && !self.reader.is_behind()
+    }
+
+    /// Lets commands go on that have waited for the checkpoint, until `stop`.
+    pub async fn tend(self: &Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.reader.checkpoint_moved() => self.flush(),
+            }
+        }
+    }
+
     /// The next batch, if one may go.
     fn take(&self, gathered: &mut Gathered<O>) -> Option<Batch> {
-        if !gathered.may_go() {
+        if !self.may_go(gathered) {
             return None;
         }
         let commands_max = if self.switch.is_on() { BATCH_COMMANDS_MAX } else { 1 };

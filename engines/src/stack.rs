@@ -139,7 +139,7 @@ impl<P: Application> Stack<P> {
 
     /// Background work of the engines: trimming, settling. For the control Worker.
     pub async fn tend(&self, stop: CancellationToken) {
-        join3(self.base.tend(stop.clone()), self.session.tend(stop.clone()), stop.cancelled()).await;
+        join3(self.base.tend(stop.clone()), self.session.tend(stop.clone()), self.batching.tend(stop)).await;
     }
 
     /// Proposes a command. It sets out when the waiter's port flushes.

@@ -82,19 +82,49 @@ async fn rule_12_commands_that_wait_are_bounded_by_number_and_by_bytes() {
     assert_eq!(refusals(reader, &LARGE, 64 + 2 + 3).await, 3);
 }
 
-#[tokio::test]
-async fn rule_12_what_the_checkpoint_has_not_written_is_bounded() {
-    let mut store = store().await;
-    let reader = store.reader();
+/// Entries until the store is behind its checkpoint.
+fn fill(store: &mut LocalStore) -> u8 {
     let value = Bytes::from(vec![1; DELTA_BYTES_MAX / 2]);
     let mut entries = 0;
-    while !reader.is_behind() {
+    while !store.reader().is_behind() {
         let mut txn = store.begin();
         txn.put(RowKey::new(StoreId(0), TableId(40), &[entries]), value.clone());
         entries += 1;
         txn.commit(Lsn(entries.into()));
         assert!(entries < 10, "nobody writes checkpoints, and proposals go on");
     }
+    entries
+}
+
+#[tokio::test]
+async fn rule_12_what_the_checkpoint_has_not_written_is_bounded() {
+    let mut store = store().await;
+    let entries = fill(&mut store);
     assert!(entries >= 4, "a delta or two may wait, not {entries} entries");
-    assert_eq!(refusals(reader, b"x", 4).await, 4, "nothing is in flight, nothing waits");
+    assert_eq!(refusals(store.reader(), b"x", 16_384 + 5).await, 5, "nothing is in flight, all that fits waits");
+}
+
+#[tokio::test]
+async fn what_waits_for_the_checkpoint_goes_on_when_that_has_moved() {
+    let mut store = store().await;
+    fill(&mut store);
+    let (below, silent) = (Arc::new(OnceLock::new()), Arc::new(Silent::default()));
+    assert!(below.set(silent.clone() as Arc<dyn Engine>).is_ok());
+    let batching = Batching::<u64>::new(Incarnation::default(), EngineSwitch::default(), below, store.reader());
+    let port: Arc<ReplyPort<Reply<u64>>> = ReplyPort::new();
+    batching.propose(Bytes::from_static(b"x"), Waiter::new(&port).0);
+    batching.flush();
+    assert!(silent.0.lock().is_empty(), "the store is behind");
+
+    let stop = CancellationToken::new();
+    let checkpoints = store.checkpointer().run(stop.clone(), |_| ());
+    let tending = batching.tend(stop.clone());
+    let gone = async {
+        while silent.0.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let (written, (), ()) = tokio::join!(checkpoints, tending, gone);
+    written.unwrap();
 }

@@ -332,3 +332,35 @@ fn files_of_different_times_are_no_pair() {
     let err = start("data");
     assert!(err.contains("--data-dir data: ") && err.contains("trimmed up to"), "{err}");
 }
+
+/// Where the last value written lies in the journal of `data`: its file, and its first byte.
+fn last_value(data: &Path) -> (std::path::PathBuf, u64) {
+    let last = value(KEYS[0] + KEYS[1] - 1);
+    let found = fs::read_dir(data.join("journal")).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        let content = fs::read(&path).unwrap();
+        let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        let at = content[..used].windows(last.len()).position(|w| w[0] == last[0] && w == last)?;
+        Some((path, at as u64))
+    });
+    found.expect("the journal has it")
+}
+
+#[test]
+fn a_bit_that_rotted_in_the_last_batch_is_refused_untouched_and_hides_nothing_once_it_is_right() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let (path, at) = last_value(&dir.path().join("data"));
+    let batch = at - at % 4_096;
+    // Magic, length and body of its directory; magic, length, offset and body of its record.
+    for byte in [batch, batch + 16, batch + 100, batch + 148, batch + 164, batch + 198, at - 9, at, at + 999] {
+        let (name, context) = (format!("rotted-{byte}"), format!("byte {byte} of a batch at {batch}, value at {at}"));
+        copy(dir.path(), &name);
+        let rotted = dir.path().join(&name).join("journal").join(path.file_name().unwrap());
+        flip(&rotted, byte, 3);
+        // A checkpoint that came between the last put and the kill has the value, too.
+        refused_or_serves(dir.path(), &name, &context);
+        flip(&rotted, byte, 3);
+        serves_all(dir.path(), &name, &context);
+    }
+}

@@ -20,6 +20,7 @@ mod unit;
 
 pub use config::{LogServerConfig, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SyncObserver};
 pub use data_dir::FORMAT_VERSION;
+pub use journal::DamagedCell;
 pub use open_error::OpenError;
 pub use serve::{DiskUsage, Unit};
 pub use server::{FoundJournal, LogServer};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use naxos_proto::ids::{Boot, LogId, Offset, StorageId};
 use naxos_proto::seams::{Seams, WorkerHandle, start};
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::commit::{Committer, Pacing, Queue, Rooms};
 use crate::config::LogServerConfig;
 use crate::data_dir::{DataDir, open_data_dir};
-use crate::journal::{Journal, Recovered, SegmentFiles, Spares, change_draft, recover};
+use crate::journal::{DamagedCell, Journal, Recovered, SegmentFiles, Spares, change_draft, recover};
 use crate::open_error::OpenError;
 use crate::serve::{ColdReader, Roster, Status, Unit};
 use crate::unit::{Change, RaftLog};
@@ -64,6 +65,16 @@ impl FoundJournal {
             || catalog.loglets.values().any(|l| l.trim_point > Offset::ZERO)
     }
 
+    /// The cells that answer `Corrupt`.
+    pub fn damaged_cells(&self) -> &[DamagedCell] {
+        &self.recovered.damaged
+    }
+
+    /// The MetaStore's value as far as this replica knows it, committed or not; empty if it has none.
+    pub fn meta_value(&self) -> Result<Bytes, OpenError> {
+        crate::meta::last_value(&self.recovered.catalog.raft)
+    }
+
     /// Starts the Workers. The boot count has risen durably when this returns.
     ///
     /// Cancelling `stop` stops the server as [`LogServer::shutdown`] does; a Worker that panics cancels it.
@@ -72,10 +83,10 @@ impl FoundJournal {
     pub async fn start(self, stop: CancellationToken) -> Result<LogServer, OpenError> {
         let FoundJournal { seams, config, storage, log, files, recovered, lock } = self;
         let raft = recovered.catalog.raft.clone();
-        let corrupt_cells = recovered.corrupt_cells;
+        let damaged_cells = recovered.damaged.len();
         let (unit, workers) = start_unit(&seams, &config, &stop, storage, files, recovered).await?;
-        if corrupt_cells > 0 {
-            tracing::warn!(corrupt_cells, "the journal has damaged records; their cells answer Corrupt");
+        if damaged_cells > 0 {
+            tracing::warn!(damaged_cells, "the journal has damaged records; their cells answer Corrupt");
         }
         Ok(LogServer { unit, log, stop, workers, raft, lock })
     }

@@ -121,16 +121,18 @@ fn a_rotted_sector_is_corrupt_cells_or_a_refusal() {
     }
 }
 
-/// A record contradicts a torn write if no sector of it ends in zeros, wherever it is hit; any does if one bit of its header
-/// is hit.
+/// A record contradicts a torn write if no sector of it ends in zeros; any does if one bit of it is hit that zeros in place
+/// of its end would not have turned.
 #[test]
 fn a_flipped_bit_in_the_last_batch_is_not_a_torn_write() {
-    for body in [vec![0xa5; 3_000], vec![0xa5; 40], [vec![0xa5; 700], vec![0; 600], vec![0xa5; 700]].concat()] {
+    let kubernetes = [vec![0xa5; 300], vec![0x1a, 0, 0x22, 0]].concat();
+    let with_zeros = [vec![0xa5; 700], vec![0; 600], vec![0xa5; 700]].concat();
+    for body in [vec![0xa5; 3_000], vec![0xa5; 40], kubernetes, with_zeros] {
         flip_in_the_last_batch(&Bytes::from(body));
     }
 }
 
-/// Stores a cell with `body` and flips bits of its batch: in every byte before the body, and in the body if no zeros are in it.
+/// Stores a cell with `body` and flips bits of its batch.
 fn flip_in_the_last_batch(body: &Bytes) {
     let drive = Drive::new(5);
     simulate(async {
@@ -143,7 +145,7 @@ fn flip_in_the_last_batch(body: &Bytes) {
     let (path, at) =
         drive.paths().into_iter().find_map(|p| Some((p.clone(), is_body(&drive.content(&p)?)?))).expect("it is stored");
     let batch = at - at % 4_096;
-    let in_body = (0..body.len()).step_by(13).filter(|_| !body.contains(&0)).map(|n| at + n);
+    let in_body = (0..body.len()).step_by(if body.len() < 500 { 1 } else { 13 }).map(|n| at + n);
     for flipped in (batch..at).chain(in_body) {
         for bit in [0, 2, 7] {
             let copy = drive.copy(flipped as u64);
@@ -160,8 +162,21 @@ fn flip_in_the_last_batch(body: &Bytes) {
                     assert!(refused.to_string().contains("expected"), "bit {bit} of byte {flipped}: {refused}")
                 }
             }
+            healed(&copy, &path, flipped, bit, body);
         }
     }
+}
+
+/// The bit was wrong in one reading only: what was written behind the damage meanwhile does not stand in the way.
+fn healed(drive: &Drive, path: &str, byte: usize, bit: u8, body: &Bytes) {
+    drive.damage(path, |content| content[byte] ^= 1 << bit);
+    let cells = simulate(async {
+        let server = open(drive).await.unwrap_or_else(|e| panic!("bit {bit} of byte {byte} is right again: {e}"));
+        let cells = server.unit().read(id(1), Offset(0)..Offset(1), usize::MAX).await.unwrap();
+        server.shutdown().await.unwrap();
+        cells
+    });
+    assert_eq!(cells, [CellState::Present(body.clone())], "bit {bit} of byte {byte}");
 }
 
 #[test]

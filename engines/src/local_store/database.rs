@@ -68,6 +68,14 @@ pub enum StoreError {
          the data directory from a backup"
     )]
     Missing,
+    /// The file lacks what the log cannot tell any more.
+    #[error("{FILE} has applied the log up to {cursor}, expected beyond {at}, where it is damaged")]
+    Lost {
+        /// The damaged position.
+        at: Lsn,
+        /// Next position to apply.
+        cursor: Lsn,
+    },
     /// The file belongs to another data directory.
     #[error(
         "{FILE} belongs to storage {found:016x}, expected {expected:016x}, whose journal this is: put back the file of \

@@ -5,8 +5,7 @@
 //! frozen ones and redb, in that order, which is also the order in which rows move.
 //!
 //! Invariants: data and cursor commit together (safety rule 8), in memory and on disk; a delta is frozen only between
-//! two entries; at most [`FROZEN_MAX`] deltas are frozen, and beyond that proposals are refused
-//! ([`LocalStore::is_behind`]).
+//! two entries; at most [`FROZEN_MAX`] deltas are frozen, and beyond that proposals wait ([`StoreReader::is_behind`]).
 
 mod backend;
 mod checkpoint;
@@ -35,7 +34,7 @@ pub use reader::StoreReader;
 pub use row_key::{RowKey, TableId, tables};
 pub use txn::Txn;
 
-/// Frozen deltas that wait for the checkpoint; with more, proposals are refused.
+/// Frozen deltas that wait for the checkpoint; with more, proposals wait too.
 pub const FROZEN_MAX: usize = 2;
 /// An open delta of this many bytes is frozen at the next entry's end.
 pub const DELTA_BYTES_MAX: usize = 8 << 20;
@@ -58,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) freeze_wanted: Notify,
+    /// A frozen delta was dropped: who waits because the store was behind may go on.
+    pub(crate) moved: Notify,
     /// Bytes of the open delta and number of frozen ones, as of the last entry or checkpoint: proposers look at them
     /// without the locks that apply takes for every row.
     open_bytes: AtomicUsize,
@@ -103,6 +104,7 @@ impl LocalStore {
             clock,
             disk,
             freeze_wanted: Notify::new(),
+            moved: Notify::new(),
             open_bytes: AtomicUsize::new(0),
             frozen_count: AtomicUsize::new(0),
         };
@@ -171,6 +173,8 @@ impl Shared {
         let mut frozen = self.frozen.write();
         frozen.remove(0);
         self.frozen_count.store(frozen.len(), Ordering::Relaxed);
+        drop(frozen);
+        self.moved.notify_one();
     }
 
     /// Freezes the open delta, if there is one and there is room. The caller holds `boundary`.

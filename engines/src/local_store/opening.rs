@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use naxos_proto::ids::StorageId;
+use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{Disk, OpenMode};
 
 use crate::local_store::backend::Backend;
@@ -19,6 +19,8 @@ pub struct StoreExpected {
     pub storage: StorageId,
     /// Whether there must be a file: the log no longer tells everything.
     pub required: bool,
+    /// The highest position of the log that nobody has any more: the file must have applied it.
+    pub lost: Option<Lsn>,
 }
 
 /// A file up to this size is read as a whole before it is used, which takes a fraction of a second. A larger one is not:
@@ -62,6 +64,10 @@ async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Resu
         && found != expected
     {
         return Err(StoreError::Foreign { found: found.0, expected: expected.0 });
+    }
+    let (cursor, _) = opened.cursor()?;
+    if let Some(at) = expected.and_then(|e| e.lost).filter(|at| *at >= cursor) {
+        return Err(StoreError::Lost { at, cursor });
     }
     // Among the changes is the header, whole: if a sync of it has failed in an earlier life, what was read here, and lets
     // the log be trimmed, is on the disk only from now on. All else that a commit names was synced before its header.

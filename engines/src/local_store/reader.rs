@@ -129,6 +129,15 @@ impl StoreReader {
         self.shared.is_behind()
     }
 
+    /// Waits until the checkpoint has moved since the last call. For one waiter.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn checkpoint_moved(&self) {
+        self.shared.moved.notified().await;
+    }
+
     /// Bytes of the checkpoint's file.
     pub fn file_bytes(&self) -> u64 {
         self.shared.file_bytes.load(Ordering::Relaxed)

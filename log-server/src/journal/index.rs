@@ -21,7 +21,7 @@ pub(crate) enum PlaceKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) segment: SegmentNumber,
-    /// Byte of the record's header in the segment.
+    /// Byte of the record's header in the segment; of its batch if it is damaged.
     pub(crate) at: u32,
     /// Length of the record's body.
     pub(crate) body_len: u32,

@@ -36,6 +36,7 @@ pub(crate) use checkpoint::checkpoint_bytes;
 pub(crate) use files::SegmentFiles;
 pub(crate) use index::{Index, Place, PlaceKind};
 pub(crate) use record::{Draft, Kind};
+pub use recovery::DamagedCell;
 pub(crate) use recovery::{Recovered, recover};
 pub(crate) use segment_header::{SegmentNumber, segment_path};
 pub(crate) use spare::{For, Room, Spares};

@@ -25,6 +25,8 @@ pub(crate) const HEADER_BYTES: usize = 80;
 const MAGIC: [u8; 4] = *b"NXRC";
 const VERSION: u8 = 1;
 const CRC_AT: usize = 8;
+/// A longer body is not searched for a wrong bit: among so many one would fit any crc too often.
+const SEARCHED_BYTES_MAX: usize = 64 << 10;
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,6 +210,26 @@ pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     })
 }
 
+/// The same of its body, if that is at most [`SEARCHED_BYTES_MAX`] long; bits count on from the header's.
+///
+/// A crc is linear: what one wrong bit does to it depends on the bit's place alone, and is stepped through from the last
+/// bit to the first.
+pub(crate) fn wrong_body_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
+    const POLYNOMIAL: u32 = 0xedb8_8320;
+    let (header, behind) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    let body = behind.get(..claimed_bytes(bytes)? - HEADER_BYTES).filter(|b| b.len() <= SEARCHED_BYTES_MAX)?;
+    let stored = u32::from_le_bytes(header[CRC_AT..CRC_AT + 4].try_into().expect("four bytes"));
+    let wrong = crc_of(seed, header, body) ^ stored;
+    let mut effect = 1;
+    let from_the_end = (1..=body.len() * 8).find(|_| {
+        effect = (effect >> 1) ^ if effect & 1 == 1 { POLYNOMIAL } else { 0 };
+        effect == wrong
+    })?;
+    // Within a byte the crc takes the lowest bit first.
+    let bytes_from_the_end = from_the_end.div_ceil(8);
+    Some((HEADER_BYTES + body.len() - bytes_from_the_end) * 8 + (bytes_from_the_end * 8 - from_the_end))
+}
+
 /// The length on disk that the header at the start of `bytes` claims, whether or not it is whole: where to look for
 /// the next record behind a damaged one.
 pub(crate) fn claimed_bytes(bytes: &[u8]) -> Option<usize> {
@@ -249,7 +271,9 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             let bad = bad.into();
             assert!(decode_record(seed, &bad).is_none(), "bit {bit}");
-            assert_eq!(wrong_header_bit(seed, &bad), (bit < HEADER_BYTES * 8).then_some(bit));
+            let (in_header, in_body) = (wrong_header_bit(seed, &bad), wrong_body_bit(seed, &bad));
+            assert_eq!(in_header, (bit < HEADER_BYTES * 8).then_some(bit));
+            assert!(bit < HEADER_BYTES * 8 || in_body == Some(bit), "bit {bit}: {in_body:?}");
         }
         for cut in 0..bytes.len() {
             assert!(decode_record(seed, &bytes.slice(..cut)).is_none());

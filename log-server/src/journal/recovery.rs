@@ -38,7 +38,26 @@ pub(crate) struct Recovered {
     /// Above every number in use.
     pub(crate) next_number: SegmentNumber,
     /// Damaged cells that were found.
-    pub(crate) corrupt_cells: usize,
+    pub(crate) damaged: Vec<DamagedCell>,
+}
+
+/// A cell that is not trimmed and whose record is damaged: it answers `Corrupt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedCell {
+    /// Its loglet.
+    pub loglet: LogletId,
+    /// Its offset.
+    pub offset: Offset,
+    segment: SegmentNumber,
+    /// Byte of its batch in the segment.
+    batch_at: u64,
+}
+
+impl DamagedCell {
+    /// What a node that cannot do without the cell ends with.
+    pub fn refusal(&self) -> OpenError {
+        damaged(self.segment, self.batch_at, "a batch whose records are whole, since no other copy of its cells exists")
+    }
 }
 
 pub(super) struct Segment {
@@ -225,6 +244,7 @@ impl Fold {
             for (at, draft) in &batch.records {
                 self.record(number, *at, draft)?;
             }
+            let at = u32::try_from(batch.at).map_err(|_| damaged(number, batch.at, "a batch below 4 GiB"))?;
             for (id, offset) in &batch.corrupt {
                 tracing::error!(
                     file = segment_path(number),
@@ -233,7 +253,7 @@ impl Fold {
                     %offset,
                     "a cell of the journal is damaged: expected a record whose checksum holds"
                 );
-                self.cell(*id, *offset, Place { segment: number, at: 0, body_len: 0, kind: PlaceKind::Corrupt });
+                self.cell(*id, *offset, Place { segment: number, at, body_len: 0, kind: PlaceKind::Corrupt });
             }
         }
         Ok(())
@@ -280,7 +300,7 @@ impl Fold {
         next_number: SegmentNumber,
     ) -> Recovered {
         let mut live: BTreeMap<SegmentNumber, u64> = self.used.iter().map(|n| (*n, 0)).collect();
-        let mut corrupt_cells = 0;
+        let mut damaged = Vec::new();
         self.indexes.retain(|id, _| self.catalog.loglets.contains_key(id));
         for (id, loglet) in &mut self.catalog.loglets {
             let index = self.indexes.entry(*id).or_default();
@@ -288,11 +308,14 @@ impl Fold {
             for (at, place) in index.iter() {
                 loglet.written.insert(at);
                 *live.entry(place.segment).or_default() += 1;
-                corrupt_cells += usize::from(place.kind == PlaceKind::Corrupt);
+                if place.kind == PlaceKind::Corrupt {
+                    let (segment, batch_at) = (place.segment, place.at.into());
+                    damaged.push(DamagedCell { loglet: *id, offset: at, segment, batch_at });
+                }
             }
         }
         let Fold { catalog, indexes, .. } = self;
-        Recovered { catalog, indexes, current, sequence, live, spare, next_number, corrupt_cells }
+        Recovered { catalog, indexes, current, sequence, live, spare, next_number, damaged }
     }
 }
 

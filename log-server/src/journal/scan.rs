@@ -10,6 +10,9 @@ use crate::journal::batch::Directory;
 use crate::journal::record::{Draft, HEADER_BYTES, Kind, Record, Seed, claimed_bytes, decode_record};
 use crate::journal::torn::may_be_torn;
 
+/// What a batch behind one whose last record is damaged is chained to.
+const UNKNOWN_CHAIN: u32 = 0;
+
 /// Damage that must not be guessed about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Damage {
@@ -163,7 +166,8 @@ pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64,
         let fits = |h: &Head| {
             h.directory.sequence == scan.sequence
                 && h.directory.last_synced + 1 == h.directory.sequence
-                && expected_chain.is_none_or(|c| c == h.prev_crc)
+                // The damage may have been in the reading: then the record before is whole now.
+                && (h.prev_crc == UNKNOWN_CHAIN || expected_chain.is_none_or(|c| c == h.prev_crc))
         };
         let Some(head) = batch_head(seed, bytes, at).filter(fits) else {
             if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {
@@ -188,7 +192,7 @@ pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64,
         scan.end = next;
         scan.sequence += 1;
         expected_chain = last_crc;
-        scan.chain = last_crc.unwrap_or_default();
+        scan.chain = last_crc.unwrap_or(UNKNOWN_CHAIN);
     }
     let end = usize::try_from(scan.end).map_or(bytes.len(), |e| e.min(bytes.len()));
     scan.dirty_end = dirty_end(bytes, end);

@@ -83,7 +83,7 @@ async fn mark_torn_tail(
         file = segment_path(last.number),
         at = scan.end,
         bytes = scan.dirty_end - scan.end,
-        "the last write of the journal is not whole: it was never acknowledged, and is cut off"
+        "the last write of the journal is not whole: it is taken for one that was never acknowledged, and is cut off"
     );
     match disk.open(CUT_PATH, OpenMode::CreateNew).await {
         Ok(_) => disk.sync_dir(JOURNAL_DIR).await.map_err(io)?,

@@ -4,11 +4,11 @@
 //! write some sector that the record touches ends in zeros, from a byte of the record on; and what no zeros follow in its
 //! sector is as it was written, a header with its length too. A record that contradicts that is damaged. One that does
 //! not may still be: it looks torn only because it has such a zero by itself, or because a damaged length leads into
-//! zeros. A header that is right but for one bit tells the latter, if zeros in place of its end would not be the same.
+//! zeros. A record that is right but for one bit tells, if zeros in place of its end would not be the same.
 
 use bytes::Bytes;
 
-use crate::journal::record::{HEADER_BYTES, Seed, claimed_bytes, wrong_header_bit};
+use crate::journal::record::{HEADER_BYTES, Seed, claimed_bytes, wrong_body_bit, wrong_header_bit};
 
 /// What a disk writes as one piece.
 const SECTOR_BYTES: usize = 512;
@@ -29,10 +29,12 @@ pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
     !contradicts && !has_flipped_bit(seed, bytes, at)
 }
 
-/// Whether one bit of the header of the record at `at` is the wrong way round, and is no zero that others follow up to the
-/// end of the sector.
+/// Whether one bit of the record at `at` is the wrong way round, and is no zero that others follow up to the end of the
+/// sector.
 fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize) -> bool {
-    wrong_header_bit(seed, &bytes.slice(at..)).is_some_and(|bit| {
+    let record = bytes.slice(at..);
+    let wrong = wrong_header_bit(seed, &record).or_else(|| wrong_body_bit(seed, &record));
+    wrong.is_some_and(|bit| {
         let byte = at + bit / 8;
         bytes[byte] & (1 << (bit % 8)) != 0 || !may_lack_its_end(bytes, byte, byte + 1)
     })

@@ -19,4 +19,5 @@ mod types;
 
 pub use config::MetaConfig;
 pub use peers::{MetaPeers, NoPeers, PeerError};
+pub(crate) use register::last_value;
 pub use replica::MetaReplica;

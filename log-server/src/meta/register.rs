@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use openraft::storage::{RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::{EmptyNode, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, StoredMembership};
 use parking_lot::Mutex;
@@ -48,6 +49,21 @@ impl Value {
         *self = Value { version: self.version + 1, bytes: put.bytes };
         Answer::Ok(self.version)
     }
+}
+
+/// The value behind the last entry of `log`, or of its snapshot, whether or not it is committed.
+pub(crate) fn last_value(log: &RaftLog) -> Result<Bytes, OpenError> {
+    let saved: Option<Saved> = log.snapshot.as_deref().map(from_json).transpose()?;
+    let State { mut value, applied, .. } = saved.as_ref().map(Saved::state).unwrap_or_default();
+    for bytes in log.entries.values() {
+        let entry: Entry = from_json(bytes)?;
+        if applied.is_none_or(|applied| entry.log_id > applied)
+            && let EntryPayload::Normal(put) = entry.payload
+        {
+            value.put(put);
+        }
+    }
+    Ok(value.bytes.into())
 }
 
 impl Register {

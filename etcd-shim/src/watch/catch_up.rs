@@ -16,11 +16,11 @@ use crate::state::SharedStore;
 use crate::state::history::{Past, read_history};
 
 /// Rows read for one watcher at a time.
-const PIECE_ROWS: usize = 256;
+const PIECE_ROWS: usize = 128;
 /// Bytes of events gathered before a piece ends.
 const PIECE_BYTES: usize = 256 << 10;
 /// Between two rounds.
-const ROUND_PAUSE: Duration = Duration::from_millis(3);
+const ROUND_PAUSE: Duration = Duration::from_millis(2);
 /// Between two looks at a stream that is full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 

@@ -39,12 +39,16 @@ async fn store() -> LocalStore {
     LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.unwrap()
 }
 
+/// Batching over a log that is silent.
+fn over_silence(reader: StoreReader) -> (Arc<Batching<u64>>, Arc<Silent>) {
+    let (below, silent) = (Arc::new(OnceLock::new()), Arc::new(Silent::default()));
+    assert!(below.set(silent.clone() as Arc<dyn Engine>).is_ok());
+    (Batching::new(Incarnation::default(), EngineSwitch::default(), below, reader), silent)
+}
+
 /// Proposes a command to a stack whose log is silent, so often; how often it was refused.
 async fn refusals(reader: StoreReader, command: &'static [u8], times: usize) -> usize {
-    let below = Arc::new(OnceLock::new());
-    let silent = Arc::new(Silent::default());
-    assert!(below.set(silent.clone() as Arc<dyn Engine>).is_ok());
-    let batching = Batching::<u64>::new(Incarnation::default(), EngineSwitch::default(), below, reader);
+    let (batching, silent) = over_silence(reader);
     let port: Arc<ReplyPort<Reply<u64>>> = ReplyPort::new();
     let stop = CancellationToken::new();
     tokio::spawn(port.clone().dispatch(|| {}, stop.clone()));
@@ -108,9 +112,7 @@ async fn rule_12_what_the_checkpoint_has_not_written_is_bounded() {
 async fn what_waits_for_the_checkpoint_goes_on_when_that_has_moved() {
     let mut store = store().await;
     fill(&mut store);
-    let (below, silent) = (Arc::new(OnceLock::new()), Arc::new(Silent::default()));
-    assert!(below.set(silent.clone() as Arc<dyn Engine>).is_ok());
-    let batching = Batching::<u64>::new(Incarnation::default(), EngineSwitch::default(), below, store.reader());
+    let (batching, silent) = over_silence(store.reader());
     let port: Arc<ReplyPort<Reply<u64>>> = ReplyPort::new();
     batching.propose(Bytes::from_static(b"x"), Waiter::new(&port).0);
     batching.flush();

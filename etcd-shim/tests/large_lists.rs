@@ -18,7 +18,7 @@ fn value(n: i64, bytes: usize) -> Vec<u8> {
 }
 
 async fn check(address: &str, bytes: usize) {
-    let mut kv = kv(address).max_decoding_message_size(usize::MAX);
+    let mut kv = kv(address);
     for n in 0..KEYS {
         let put = pb::PutRequest { key: key(n).into(), value: value(n, bytes).into(), ..Default::default() };
         kv.put(put).await.unwrap();

@@ -67,7 +67,7 @@ impl FoundJournal {
 
     /// The cells that answer `Corrupt`.
     pub fn damaged_cells(&self) -> &[DamagedCell] {
-        &self.recovered.damaged
+        &self.recovered.damaged_cells
     }
 
     /// The MetaStore's value as far as this replica knows it, committed or not; empty if it has none.
@@ -83,7 +83,7 @@ impl FoundJournal {
     pub async fn start(self, stop: CancellationToken) -> Result<LogServer, OpenError> {
         let FoundJournal { seams, config, storage, log, files, recovered, lock } = self;
         let raft = recovered.catalog.raft.clone();
-        let damaged_cells = recovered.damaged.len();
+        let damaged_cells = recovered.damaged_cells.len();
         let (unit, workers) = start_unit(&seams, &config, &stop, storage, files, recovered).await?;
         if damaged_cells > 0 {
             tracing::warn!(damaged_cells, "the journal has damaged records; their cells answer Corrupt");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::local_store::database::{Database, StoreError};
@@ -50,23 +50,17 @@ pub struct Checkpointer {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
     defragmenter: Defragmenter,
-    persisted_moved: Arc<Notify>,
 }
 
 impl Checkpointer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let (tx, requests) = mpsc::channel(REQUESTS_MAX);
-        Self { shared, requests, defragmenter: Defragmenter(tx), persisted_moved: Arc::new(Notify::new()) }
+        Self { shared, requests, defragmenter: Defragmenter(tx) }
     }
 
     /// To ask for defragmentations.
     pub fn defragmenter(&self) -> Defragmenter {
         self.defragmenter.clone()
-    }
-
-    /// Notified when the persisted cursor has moved: the log may be trimmed.
-    pub fn persisted_moved(&self) -> Arc<Notify> {
-        Arc::clone(&self.persisted_moved)
     }
 
     /// Writes checkpoints until `stop`, then a last one. An error ends it: the caller stops the node, since nothing can
@@ -122,7 +116,6 @@ impl Checkpointer {
             self.shared.drop_frozen();
             self.shared.set_persisted(frozen.cursor);
             self.shared.file_bytes.store(database.file_bytes(), Ordering::Relaxed);
-            self.persisted_moved.notify_one();
             observe(CheckpointStats { took: self.shared.clock.now().since(began), rows: frozen.delta.rows().len() });
         }
     }

@@ -95,16 +95,23 @@ fn sorts(r: &RangeRequest) -> bool {
     r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32
 }
 
+/// Whether pairs go into the answer as the index gives them.
+fn is_as_indexed(r: &RangeRequest) -> bool {
+    !fetches_all(r) && !sorts(r)
+}
+
+/// The most pairs that the answer may hold.
+fn limit(r: &RangeRequest) -> usize {
+    usize::try_from(r.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX)
+}
+
 /// How many pairs of a range are looked at to answer.
 fn wanted(r: &RangeRequest) -> usize {
-    let limit = usize::try_from(r.limit).unwrap_or(0);
-    match limit {
-        _ if fetches_all(r) => usize::MAX,
-        0 => usize::MAX,
-        // As etcd does: one more than it gives is put in order.
-        limit if sorts(r) => limit.saturating_add(1),
-        limit => limit,
+    if fetches_all(r) {
+        return usize::MAX;
     }
+    // As etcd does: one more than it gives is put in order.
+    limit(r).saturating_add(usize::from(sorts(r)))
 }
 
 /// Entries that are fetched from memory together.
@@ -129,7 +136,7 @@ pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<C
     let (framed, kvs, rows, compacted) = (BytesMut::new(), Vec::new(), Vec::new(), store.compacted);
     let mut found = Collected { store: store.id, framed, kvs, rows, count: 0, revision: current, compacted };
     let strip = r.keys_only && r.sort_target != SortTarget::Value as i32;
-    let mut walk = Walk { at, strip, frames: !fetches_all(r) && !sorts(r), left: 0 };
+    let mut walk = Walk { at, strip, frames: is_as_indexed(r), left: 0 };
     match Keys::new(&r.key, &r.range_end) {
         Keys::One(key) => {
             let entry = store.keys.get(key).filter(|entry| entry.at(at).is_some());
@@ -264,15 +271,14 @@ impl Collected {
         for (at, row) in &self.rows {
             kvs[*at] = reader.get(&rows::key_value(self.store, *row, false))?;
         }
-        let limit = usize::try_from(r.limit).unwrap_or(0);
-        let mut more = limit > 0 && self.count > limit && !r.count_only;
-        if sorts(r) || fetches_all(r) {
+        let more = if is_as_indexed(r) {
+            self.count > limit(r) && !r.count_only
+        } else {
             kvs = filter_and_sort(kvs, r);
-            more = limit > 0 && kvs.len() > limit;
-            if more {
-                kvs.truncate(limit);
-            }
-        }
+            let more = kvs.len() > limit(r);
+            kvs.truncate(limit(r));
+            more
+        };
         if r.keys_only && (sorts(r) || !self.rows.is_empty()) {
             kvs = kvs.iter().map(without_value).collect();
         }
@@ -283,16 +289,7 @@ impl Collected {
 }
 
 fn without_value(encoded: &Bytes) -> Bytes {
-    let kv = decode(encoded);
-    Fields {
-        key: &kv.key,
-        create: kv.create_revision,
-        modified: kv.mod_revision,
-        version: kv.version,
-        value: b"",
-        lease: kv.lease,
-    }
-    .encode()
+    Fields { value: b"", ..Fields::of(encoded) }.encode()
 }
 
 fn filter_and_sort(kvs: Vec<Bytes>, r: &RangeRequest) -> Vec<Bytes> {

@@ -13,8 +13,8 @@
 //! batch that a valid later one follows was durable: what is wrong with it is damage; what is wrong with the last one
 //! is a torn write, and it is cut, unless it shows that it was written as a whole ([torn]). The cut tail is
 //! zeroed, a segment that was never begun is removed, the last batch is written again, and all that is synced before
-//! the next batch is written ([settle]). So behind a segment that was begun none lies that was not, but for spares. A segment's
-//! file is freed only when no live cell is in it and a newer segment has a synced checkpoint.
+//! the next batch is written ([settle]). So behind a segment that was begun none lies that was not, but for spares. A
+//! segment's file is freed only when no live cell is in it and a newer segment has a synced checkpoint.
 
 mod batch;
 mod change_record;

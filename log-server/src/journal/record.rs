@@ -167,11 +167,11 @@ pub(crate) fn encode_header(seed: Seed, prev_crc: u32, draft: &Draft) -> ([u8; H
 
 /// The record at the start of `bytes`; `None` unless it is whole and its crc holds. Never panics.
 pub(crate) fn decode_record(seed: Seed, bytes: &Bytes) -> Option<Record> {
-    let (header, _) = bytes.split_first_chunk()?;
-    decode(seed, header, &bytes.slice(HEADER_BYTES..))
+    decode(seed, bytes.first_chunk()?, bytes)
 }
 
-fn decode(seed: Seed, header: &[u8; HEADER_BYTES], behind: &Bytes) -> Option<Record> {
+/// As [`decode_record`], with `header` in place of that in `bytes`.
+fn decode(seed: Seed, header: &[u8; HEADER_BYTES], bytes: &Bytes) -> Option<Record> {
     if header[..4] != MAGIC || header[4] != VERSION || header[6..8] != [0, 0] {
         return None;
     }
@@ -181,10 +181,10 @@ fn decode(seed: Seed, header: &[u8; HEADER_BYTES], behind: &Bytes) -> Option<Rec
     let prev_crc = fields.get_u32_le();
     let body_len = fields.get_u32_le() as usize;
     let commands = fields.get_u32_le();
-    if body_len > behind.len() {
+    if body_len > bytes.len() - HEADER_BYTES {
         return None;
     }
-    let body = behind.slice(..body_len);
+    let body = bytes.slice(HEADER_BYTES..HEADER_BYTES + body_len);
     if crc_of(seed, header, &body) != crc {
         return None;
     }
@@ -201,12 +201,11 @@ fn decode(seed: Seed, header: &[u8; HEADER_BYTES], behind: &Bytes) -> Option<Rec
 /// The bit of its header that must be the other way round for the record at the start of `bytes` to decode, if there is
 /// one; bits count from the lowest one of each byte.
 pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
-    let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-    let behind = bytes.slice(HEADER_BYTES..);
+    let header: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
     (0..HEADER_BYTES * 8).find(|bit| {
         let mut header = *header;
         header[bit / 8] ^= 1 << (bit % 8);
-        decode(seed, &header, &behind).is_some()
+        decode(seed, &header, bytes).is_some()
     })
 }
 

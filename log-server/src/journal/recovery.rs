@@ -16,7 +16,7 @@ use crate::journal::checkpoint::decode_checkpoint;
 use crate::journal::record::{Draft, Kind, Seed};
 use crate::journal::scan::{Damage, Scan, Tail, scan_segment, second_batch_exists};
 use crate::journal::segment_header::{BadHeader, SegmentHeader};
-use crate::journal::settle::{is_being_cut, settle};
+use crate::journal::settle::{open_tail, settle};
 use crate::journal::spare::Spare;
 use crate::journal::writer::Current;
 use crate::journal::{BLOCK_BYTES, Index, JOURNAL_DIR, Place, PlaceKind, SegmentFiles, SegmentNumber, segment_path};
@@ -38,7 +38,7 @@ pub(crate) struct Recovered {
     /// Above every number in use.
     pub(crate) next_number: SegmentNumber,
     /// Damaged cells that were found.
-    pub(crate) damaged: Vec<DamagedCell>,
+    pub(crate) damaged_cells: Vec<DamagedCell>,
 }
 
 /// A cell that is not trimmed and whose record is damaged: it answers `Corrupt`.
@@ -138,19 +138,17 @@ pub(crate) async fn recover(
     files: &SegmentFiles,
 ) -> Result<Recovered, OpenError> {
     let segments = list_segments(disk.as_ref(), storage).await?;
-    let is_marked = is_being_cut(disk.as_ref()).await?;
-    let open_tail = if is_marked { Tail::BeingCut } else { Tail::Unfinished };
-    let (used, unused) = split_used(segments, storage, open_tail).await?;
+    let last_tail = open_tail(disk.as_ref()).await?;
+    let (used, unused) = split_used(segments, storage, last_tail).await?;
     let next_number = used.iter().chain(&unused).map(|s| s.number).max().map_or(SegmentNumber::FIRST, |n| n.next());
     let mut fold = Fold::default();
     let mut last = None;
     for (i, segment) in used.iter().enumerate() {
         let is_last = i + 1 == used.len();
-        let (_, crc) = segment.header.expect("used segments have a header");
-        let header = segment.header.expect("used segments have a header").0;
+        let (header, crc) = segment.header.expect("used segments have a header");
         let bytes = read_all(segment).await?;
         let seed = Seed::new(storage, segment.number);
-        let tail = if is_last { open_tail } else { Tail::Zeros };
+        let tail = if is_last { last_tail } else { Tail::Zeros };
         let scan = scan_segment(seed, &bytes, crc, header.first_sequence, tail)
             .map_err(|Damage { at, expected }| damaged(segment.number, at, expected))?;
         check_sequence(&used, i, &scan)?;
@@ -165,7 +163,7 @@ pub(crate) async fn recover(
             expected: "at least one segment with a whole header and checkpoint",
         });
     };
-    let spare = settle(disk.as_ref(), segment, &scan, unused, is_marked).await?;
+    let spare = settle(disk.as_ref(), segment, &scan, unused, last_tail).await?;
     let current = Current {
         number: segment.number,
         file: segment.file.clone(),
@@ -244,8 +242,8 @@ impl Fold {
             for (at, draft) in &batch.records {
                 self.record(number, *at, draft)?;
             }
-            let at = u32::try_from(batch.at).map_err(|_| damaged(number, batch.at, "a batch below 4 GiB"))?;
             for (id, offset) in &batch.corrupt {
+                let at = u32::try_from(batch.at).map_err(|_| damaged(number, batch.at, "a batch below 4 GiB"))?;
                 tracing::error!(
                     file = segment_path(number),
                     batch_at = batch.at,
@@ -300,7 +298,7 @@ impl Fold {
         next_number: SegmentNumber,
     ) -> Recovered {
         let mut live: BTreeMap<SegmentNumber, u64> = self.used.iter().map(|n| (*n, 0)).collect();
-        let mut damaged = Vec::new();
+        let mut damaged_cells = Vec::new();
         self.indexes.retain(|id, _| self.catalog.loglets.contains_key(id));
         for (id, loglet) in &mut self.catalog.loglets {
             let index = self.indexes.entry(*id).or_default();
@@ -310,12 +308,12 @@ impl Fold {
                 *live.entry(place.segment).or_default() += 1;
                 if place.kind == PlaceKind::Corrupt {
                     let (segment, batch_at) = (place.segment, place.at.into());
-                    damaged.push(DamagedCell { loglet: *id, offset: at, segment, batch_at });
+                    damaged_cells.push(DamagedCell { loglet: *id, offset: at, segment, batch_at });
                 }
             }
         }
         let Fold { catalog, indexes, .. } = self;
-        Recovered { catalog, indexes, current, sequence, live, spare, next_number, damaged }
+        Recovered { catalog, indexes, current, sequence, live, spare, next_number, damaged_cells }
     }
 }
 

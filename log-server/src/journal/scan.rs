@@ -169,11 +169,13 @@ pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64,
                 // The damage may have been in the reading: then the record before is whole now.
                 && (h.prev_crc == UNKNOWN_CHAIN || expected_chain.is_none_or(|c| c == h.prev_crc))
         };
+        // The position of the first damaged record is right, so under a torn write its own bytes show that.
+        let is_torn = |first_damaged: u64| tail == Tail::BeingCut || may_be_torn(seed, bytes, first_damaged);
         let Some(head) = batch_head(seed, bytes, at).filter(fits) else {
             if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {
                 return Err(Damage { at, expected: "the header of a batch that was synced" });
             }
-            if tail == Tail::Unfinished && !may_be_torn(seed, bytes, at) {
+            if tail != Tail::Zeros && !is_torn(at) {
                 return Err(Damage { at, expected: "the directory of a batch, which was written as a whole" });
             }
             break;
@@ -181,11 +183,7 @@ pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64,
         let (batch, last_crc) = read_batch(seed, bytes, at, &head);
         let next = at + head.directory.batch_bytes;
         let is_newest = || tail != Tail::Zeros && !later_batch_exists(seed, bytes, next, scan.sequence);
-        // The position of the first damaged record is right, so under a torn write its own bytes show that.
-        let is_torn = |first_damaged: Option<u64>| {
-            tail == Tail::BeingCut || first_damaged.is_none_or(|at| may_be_torn(seed, bytes, at))
-        };
-        if last_crc.is_none() && is_newest() && is_torn(batch.first_damaged) {
+        if last_crc.is_none() && is_newest() && batch.first_damaged.is_none_or(is_torn) {
             break;
         }
         scan.batches.push(batch);

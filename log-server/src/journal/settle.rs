@@ -12,7 +12,7 @@ use std::ops::Range;
 use naxos_proto::seams::{Disk, OpenMode};
 
 use crate::journal::recovery::{Segment, read_all};
-use crate::journal::scan::{Scan, dirty_end};
+use crate::journal::scan::{Scan, Tail, dirty_end};
 use crate::journal::spare::{Spare, zero_range};
 use crate::journal::{JOURNAL_DIR, segment_path};
 use crate::open_error::OpenError;
@@ -20,18 +20,19 @@ use crate::open_error::OpenError;
 /// Its presence says that the last segment has a torn tail, or had one that is being cut.
 const CUT_PATH: &str = "journal/cut";
 
-/// Whether a cut of the last segment's torn tail was begun and is not known to be durable.
-pub(super) async fn is_being_cut(disk: &dyn Disk) -> Result<bool, OpenError> {
+/// What may lie behind the last batch of the last segment.
+pub(super) async fn open_tail(disk: &dyn Disk) -> Result<Tail, OpenError> {
     match disk.open(CUT_PATH, OpenMode::Existing).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        // A cut was begun and is not known to be durable.
+        Ok(_) => Ok(Tail::BeingCut),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Tail::Unfinished),
         Err(e) => Err(OpenError::io(CUT_PATH, e)),
     }
 }
 
 /// Cuts the bytes behind the batches in `scan` off the segment `last`, removes the segments in `unused`, which were never
-/// begun, but for one that is a spare, and makes all that and everything that was found durable. `is_marked`: as
-/// [`is_being_cut`] said. The spare.
+/// begun, but for one that is a spare, and makes all that and everything that was found durable. `tail`: as [`open_tail`]
+/// said. The spare.
 ///
 /// A segment that was never begun has to be gone before a batch is written: left there until somebody needs its room,
 /// it lies below the next one that is begun, where it looks like a segment whose header or first batch is damaged.
@@ -40,7 +41,7 @@ pub(super) async fn settle(
     last: &Segment,
     scan: &Scan,
     unused: Vec<Segment>,
-    is_marked: bool,
+    tail: Tail,
 ) -> Result<Option<Spare>, OpenError> {
     let mut spare = None;
     for segment in unused {
@@ -54,7 +55,7 @@ pub(super) async fn settle(
     }
     // Also for the names that the process before gave: of the spare above, and of the segment that it freed last.
     disk.sync_dir(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
-    let torn = mark_torn_tail(disk, last, scan, is_marked).await?;
+    let torn = mark_torn_tail(disk, last, scan, tail).await?;
     let written = make_durable(last, scan, torn.clone().unwrap_or(scan.end..scan.end)).await;
     written.map_err(|e| OpenError::io(segment_path(last.number), e))?;
     if torn.is_some() {
@@ -70,9 +71,9 @@ async fn mark_torn_tail(
     disk: &dyn Disk,
     last: &Segment,
     scan: &Scan,
-    is_marked: bool,
+    tail: Tail,
 ) -> Result<Option<Range<u64>>, OpenError> {
-    if is_marked {
+    if tail == Tail::BeingCut {
         return Ok(Some(scan.end..last.bytes));
     }
     let io = |e| OpenError::io(CUT_PATH, e);

@@ -20,13 +20,12 @@ pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
     let record = bytes.slice(at..);
     // A start on a full disk zeroes a torn batch without a mark: zeros may then have replaced a sector's start, too.
     let is_zeroed = record.first().is_none_or(|byte| *byte == 0);
-    let contradicts = if is_zeroed || record.len() < HEADER_BYTES || may_lack_its_end(bytes, at, at + HEADER_BYTES) {
-        false
-    } else {
+    let lacks_header = is_zeroed || record.len() < HEADER_BYTES || may_lack_its_end(bytes, at, at + HEADER_BYTES);
+    let lacks_body = || {
         let claimed = claimed_bytes(&record).filter(|claimed| *claimed <= record.len());
-        claimed.is_none_or(|claimed| !may_lack_its_end(bytes, at, at + claimed))
+        claimed.is_some_and(|claimed| may_lack_its_end(bytes, at, at + claimed))
     };
-    !contradicts && !has_flipped_bit(seed, bytes, at)
+    (lacks_header || lacks_body()) && !has_flipped_bit(seed, bytes, at)
 }
 
 /// Whether one bit of the record at `at` is the wrong way round, and is no zero that others follow up to the end of the

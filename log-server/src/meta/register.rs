@@ -53,8 +53,7 @@ impl Value {
 
 /// The value behind the last entry of `log`, or of its snapshot, whether or not it is committed.
 pub(crate) fn last_value(log: &RaftLog) -> Result<Bytes, OpenError> {
-    let saved: Option<Saved> = log.snapshot.as_deref().map(from_json).transpose()?;
-    let State { mut value, applied, .. } = saved.as_ref().map(Saved::state).unwrap_or_default();
+    let State { mut value, applied, .. } = Saved::of(log)?.as_ref().map(Saved::state).unwrap_or_default();
     for bytes in log.entries.values() {
         let entry: Entry = from_json(bytes)?;
         if applied.is_none_or(|applied| entry.log_id > applied)
@@ -69,7 +68,7 @@ pub(crate) fn last_value(log: &RaftLog) -> Result<Bytes, OpenError> {
 impl Register {
     /// The register as of the journal's last snapshot; openraft applies the entries behind it again.
     pub(crate) fn new(unit: Arc<Unit>, log: &RaftLog) -> Result<Self, OpenError> {
-        let saved: Option<Saved> = log.snapshot.as_deref().map(from_json).transpose()?;
+        let saved = Saved::of(log)?;
         let state = saved.as_ref().map(Saved::state).unwrap_or_default();
         Ok(Self { unit, state: Arc::new(Mutex::new(state)), saved: Arc::new(Mutex::new(saved)) })
     }
@@ -88,6 +87,11 @@ impl Register {
 }
 
 impl Saved {
+    /// The snapshot of `log`, if it has one.
+    fn of(log: &RaftLog) -> Result<Option<Self>, OpenError> {
+        log.snapshot.as_deref().map(from_json).transpose()
+    }
+
     fn state(&self) -> State {
         State {
             value: self.value.clone(),

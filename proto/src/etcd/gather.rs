@@ -4,7 +4,7 @@
 //! more, and every 16 KiB. Eight answers of 300 bytes are then eight system calls of some 6 us each, a list of 150 KiB is
 //! ten. Here a flush waits until the connection has nothing more to do: [`Outlet::drive`] polls it and writes what it left.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;

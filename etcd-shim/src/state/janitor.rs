@@ -63,10 +63,13 @@ impl Janitor {
         let mut dead = Vec::new();
         {
             let mut store = self.store.write();
-            let turns = store.turns.partition_point(|t| t.revision <= compacted).min(STEP_ROWS);
-            store.turns.drain(..turns);
-            while dead.len() < STEP_ROWS && store.superseded.front().is_some_and(|s| s.from <= compacted) {
-                let item = store.superseded.pop_front().expect("looked at above");
+            let mut turns = 0;
+            while turns < STEP_ROWS && store.turns.pop_front_if(|t| t.revision <= compacted).is_some() {
+                turns += 1;
+            }
+            while dead.len() < STEP_ROWS
+                && let Some(item) = store.superseded.pop_front_if(|s| s.from <= compacted)
+            {
                 store.bytes -= item.bytes;
                 let gone = store.keys.update(&item.key, |entry| Arc::make_mut(entry).compact(compacted));
                 if gone == Some(true) {

@@ -2,11 +2,12 @@
 //!
 //! - [`command`]: what travels in the log; [`machine`]: applies it; [`txn`]: transactions
 //! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows;
-//!   [`residents`]: which values memory holds
+//!   [`residents`]: which values memory holds; [`chunked_queue`]: what compaction will free, in order
 //! - [`range`]: reads, in apply and beside it; [`hash`]: HashKV; [`janitor`]: drops what compaction freed
 //! - [`history`]: past changes, read back from rows
 //! - [`effects`]: what each revision changed, for watches and whoever comes later; [`error`]: etcd's refusals
 
+mod chunked_queue;
 pub mod command;
 pub mod effects;
 pub mod error;

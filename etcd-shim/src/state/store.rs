@@ -4,7 +4,7 @@
 //! the tree (O(1)) for what takes longer. Everything in it is durable: an entry is applied after the log has it
 //! (safety rule 11).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -13,6 +13,7 @@ use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::chunked_queue::ChunkedQueue;
 use super::key_entry::{KeyEntry, Live, RevisionKey};
 use super::residents::Residents;
 use super::rows::{Counters, ROW_OVERHEAD};
@@ -63,9 +64,9 @@ pub(crate) struct Store {
     pub(crate) compacted: i64,
     pub(crate) keys: Tree<Arc<KeyEntry>>,
     /// In order of `from`.
-    pub(crate) superseded: VecDeque<Superseded>,
+    pub(super) superseded: ChunkedQueue<Superseded>,
     /// Since the compacted revision, in order.
-    pub(crate) turns: VecDeque<Turn>,
+    pub(super) turns: ChunkedQueue<Turn>,
     pub(crate) leases: BTreeMap<i64, Lease>,
     pub(crate) alarms: BTreeSet<(u64, i32)>,
     pub(crate) members: BTreeMap<u64, Member>,
@@ -115,8 +116,8 @@ impl Store {
             revision: 1,
             compacted: -1,
             keys: Tree::default(),
-            superseded: VecDeque::new(),
-            turns: VecDeque::new(),
+            superseded: ChunkedQueue::default(),
+            turns: ChunkedQueue::default(),
             leases: BTreeMap::new(),
             alarms: BTreeSet::new(),
             members: BTreeMap::new(),
@@ -213,10 +214,9 @@ impl Store {
     pub(crate) fn count_at(&self, from: &[u8], below: Option<&[u8]>, revision: i64) -> usize {
         let now = self.keys.weight_of(from, below);
         // Also within a transaction that has written: its own turns are above the store's revision.
-        let since = self.turns.partition_point(|t| t.revision <= revision);
+        let since = self.turns.behind(|t| t.revision <= revision);
         let inside = |key: &[u8]| key >= from && below.is_none_or(|b| key < b);
-        let gained: isize =
-            self.turns.range(since..).filter(|t| inside(&t.key)).map(|t| if t.created { 1 } else { -1 }).sum();
+        let gained: isize = since.filter(|t| inside(&t.key)).map(|t| if t.created { 1 } else { -1 }).sum();
         now.checked_add_signed(-gained).expect("a count is never negative")
     }
 }

@@ -79,11 +79,10 @@ pub fn run(args: &Args) -> Result<bool> {
 fn run_one(args: &Args, programs: &Programs, candidate: Candidate) -> Result<Outcome> {
     let keys = Keys { prefix: "million/".to_owned(), count: args.keys };
     let values = Values::new(args.value_bytes);
-    let runtime = pace::runtime()?;
     let mut server = Server::start(programs, candidate)?;
     let begun = pace::now();
     eprintln!("{candidate}: putting {} keys of {} bytes", args.keys, args.value_bytes);
-    runtime.block_on(put_all(server.endpoint(), &keys, &values))?;
+    pace::runtime()?.block_on(put_all(server.endpoint(), &keys, &values))?;
     let load_seconds = begun.elapsed().as_secs_f64();
     pace::sleep(SETTLE);
     let (data_bytes, loaded_resident_bytes) = (server.data_bytes()?, server.stat()?.resident_bytes()?);
@@ -97,7 +96,7 @@ fn run_one(args: &Args, programs: &Programs, candidate: Candidate) -> Result<Out
     eprintln!("{candidate}: stopped in {stop:?}, serves again after {after_sigterm:?}");
 
     let again = Keys { count: args.keys / OVERWRITTEN, ..keys.clone() };
-    runtime.block_on(put_all(server.endpoint(), &again, &values))?;
+    pace::runtime()?.block_on(put_all(server.endpoint(), &again, &values))?;
     server.kill();
     let after_kill = server.restart()?;
     let after_kill_resident_bytes = all_there(&server, &keys)?;

@@ -22,6 +22,9 @@ use crate::pace;
 /// How long a call may still take after the window's end; then it counts as failed.
 const LAST_CALLS: Duration = Duration::from_secs(60);
 
+/// How long a client of a closed loop rests after a failed call.
+const AFTER_FAILURE: Duration = Duration::from_millis(10);
+
 /// How long connecting and opening the watches may take.
 const READY: Duration = Duration::from_secs(30);
 
@@ -171,10 +174,16 @@ async fn closed_loop(mut client: Client, window: Window, tally: Rc<RefCell<Tally
     while begun < window.end {
         let answer = client.call().await;
         let ended = pace::now();
+        let has_failed = answer.is_err();
         if ended >= window.start && ended < window.end {
             note(&tally, begun, ended, answer);
         }
         begun = ended;
+        if has_failed {
+            // A broken connection fails at once: without a pause nothing else would run on this thread.
+            pace::pause(AFTER_FAILURE).await;
+            begun = pace::now();
+        }
     }
 }
 

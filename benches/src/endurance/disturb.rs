@@ -73,6 +73,7 @@ struct Outcome {
     server: Candidate,
     kind: Disturbance,
     rate: f64,
+    window_seconds: f64,
     quiet: Vec<Window>,
     disturbed: Vec<Window>,
 }
@@ -136,6 +137,7 @@ impl Args {
             server: subject.server.candidate(),
             kind,
             rate: subject.rate,
+            window_seconds: self.window.as_secs_f64(),
             quiet: Vec::new(),
             disturbed: Vec::new(),
         };
@@ -191,7 +193,7 @@ impl Args {
 }
 
 impl Outcome {
-    fn median_of(windows: &[Window], of: fn(&Window) -> f64) -> f64 {
+    fn median_of(windows: &[Window], of: impl Fn(&Window) -> f64) -> f64 {
         median(&mut windows.iter().map(of).collect::<Vec<_>>())
     }
 
@@ -204,8 +206,16 @@ impl Outcome {
         self.quiet.iter().chain(&self.disturbed).map(|window| window.errors).sum()
     }
 
+    /// Events that the watcher took in a second, if that is what disturbed.
+    fn events_per_second(&self) -> Option<f64> {
+        let events = |window: &Window| window.deeds.as_ref().map_or(0.0, |deeds| deeds.events as f64);
+        (self.kind == Disturbance::CatchUp).then(|| Self::median_of(&self.disturbed, events) / self.window_seconds)
+    }
+
+    /// A watcher that is slower than the writers never catches up.
     fn held(&self) -> bool {
-        self.p99_ratio() <= self.kind.p99_ratio_max() && self.errors() == 0
+        let gains = self.events_per_second().is_none_or(|events| events > self.rate);
+        gains && self.p99_ratio() <= self.kind.p99_ratio_max() && self.errors() == 0
     }
 
     /// How often the deed was done in all windows, and its median time in seconds.
@@ -234,10 +244,11 @@ fn print(outcomes: &[Outcome]) {
         "verdict",
         "times done",
         "median s",
+        "events/s",
         "errors",
     ]);
     for outcome in outcomes {
-        let figure = |windows, of| format!("{:.0}", Outcome::median_of(windows, of));
+        let figure = |windows, of: fn(&Window) -> f64| format!("{:.0}", Outcome::median_of(windows, of));
         let (finished, seconds) = outcome.deeds();
         let judged = outcome.server == Candidate::Naxos;
         table.row(vec![
@@ -258,6 +269,7 @@ fn print(outcomes: &[Outcome]) {
             .to_owned(),
             finished.to_string(),
             if finished > 0 { format!("{seconds:.2}") } else { "-".to_owned() },
+            outcome.events_per_second().map_or_else(|| "-".to_owned(), |events| format!("{events:.0}")),
             outcome.errors().to_string(),
         ]);
     }

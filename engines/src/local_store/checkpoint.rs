@@ -19,7 +19,7 @@ const COPY_SLICE_BYTES: usize = 1 << 20;
 /// Slices between two that are synced at once.
 const COPY_SLICES_PER_SYNC: u64 = 16;
 /// Between two slices: a copy is in no hurry, a client's request on the same cores is.
-const COPY_PAUSE: Duration = Duration::from_millis(5);
+const COPY_PAUSE: Duration = Duration::from_millis(2);
 /// Defragment requests that may wait.
 const REQUESTS_MAX: usize = 4;
 

@@ -13,7 +13,7 @@ use super::rows;
 use super::store::SharedStore;
 
 /// Rows dropped under one hold of the locks.
-const STEP_ROWS: usize = 128;
+const STEP_ROWS: usize = 256;
 /// Between two steps.
 const STEP_INTERVAL: Duration = Duration::from_millis(1);
 

@@ -16,9 +16,7 @@ use crate::state::SharedStore;
 use crate::state::history::{Past, read_history};
 
 /// Rows read for one watcher at a time.
-const PIECE_ROWS: usize = 128;
-/// Bytes of events gathered before a piece ends.
-const PIECE_BYTES: usize = 256 << 10;
+const PIECE_ROWS: usize = 192;
 /// Between two rounds.
 const ROUND_PAUSE: Duration = Duration::from_millis(2);
 /// Between two looks at a stream that is full.
@@ -77,12 +75,11 @@ impl Hub {
                 {
                     return false;
                 }
-                let moved = next > watcher.next;
-                watcher.next = watcher.next.max(next);
-                if watcher.next > state.seen {
+                watcher.next = next;
+                if next > state.seen {
                     self.go_live(state, id);
                 }
-                moved
+                true
             }
             Piece::Compacted(compact_revision) => {
                 let answer = WatchResponse { canceled: true, compact_revision, ..watcher.answer(0) };
@@ -97,23 +94,16 @@ impl Hub {
 }
 
 fn read_piece(store: &SharedStore, reader: &StoreReader, selection: &Selection, from: i64) -> Piece {
-    let mut builder = PacketBuilder::default();
-    let mut next = from;
-    loop {
-        let wants = |key: &[u8], deleted: bool| selection.range.contains(key) && selection.wants(deleted);
-        match read_history(store, reader, next, PIECE_ROWS, selection.prev_kv, wants) {
-            Past::Compacted(revision) => return Piece::Compacted(revision),
-            Past::End(revision) => return Piece::Read(builder.finish(), revision),
-            Past::Effects(effects, after) => {
-                for (revision, effect) in &effects {
-                    builder.add(*revision, effect, selection.prev_kv);
-                }
-                next = after;
-                // An empty look is no reason to stop: the wanted keys may be rare.
-                if !builder.is_empty() && builder.bytes() >= PIECE_BYTES || next - from >= PIECE_ROWS as i64 {
-                    return Piece::Read(builder.finish(), next);
-                }
+    let wants = |key: &[u8], deleted: bool| selection.range.contains(key) && selection.wants(deleted);
+    match read_history(store, reader, from, PIECE_ROWS, selection.prev_kv, wants) {
+        Past::Compacted(revision) => Piece::Compacted(revision),
+        Past::End(revision) => Piece::Read(None, revision),
+        Past::Effects(effects, next) => {
+            let mut builder = PacketBuilder::default();
+            for (revision, effect) in &effects {
+                builder.add(*revision, effect, selection.prev_kv);
             }
+            Piece::Read(builder.finish(), next)
         }
     }
 }

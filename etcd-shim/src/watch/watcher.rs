@@ -70,10 +70,6 @@ impl PacketBuilder {
         self.last
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.starts.is_empty()
-    }
-
     /// The packet, if it has an event.
     pub(super) fn finish(self) -> Option<Packet> {
         let Self { first, last, events, starts } = self;

@@ -107,3 +107,116 @@ fn read_piece(store: &SharedStore, reader: &StoreReader, selection: &Selection, 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures::future::BoxFuture;
+    use naxos_engines::LocalStore;
+    use naxos_proto::etcd::server::etcdserverpb::ResponseHeader;
+    use naxos_proto::ids::{Lsn, StoreId};
+    use naxos_proto::seams::sim::Drive;
+    use naxos_proto::seams::{BootClock, Clock, Instant, WallTime};
+    use parking_lot::Mutex;
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::node::cold_reader::ColdReader;
+    use crate::state::key_entry::RevisionKey;
+    use crate::state::key_value::Fields;
+    use crate::state::rows;
+    use crate::watch::hub::HubConfig;
+    use crate::watch::ranges::KeyRange;
+    use crate::watch::ring::Ring;
+    use crate::watch::watcher::Watcher;
+
+    /// Notes how long it was asked to sleep, and does not.
+    #[derive(Default)]
+    struct Rests(Mutex<Vec<Duration>>);
+
+    impl Clock for Rests {
+        fn now(&self) -> Instant {
+            Instant(0)
+        }
+
+        fn wall(&self) -> WallTime {
+            WallTime(0)
+        }
+
+        fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+            self.0.lock().push(at.since(Instant(0)));
+            Box::pin(tokio::task::yield_now())
+        }
+
+        fn pause(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(tokio::task::yield_now())
+        }
+    }
+
+    /// Revisions 2 to `last`, each a put of the key "k".
+    async fn history(last: i64) -> (LocalStore, Arc<SharedStore>) {
+        let mut local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+        let store = SharedStore::rebuild(StoreId(0), &local.reader(), usize::MAX);
+        let mut txn = local.begin();
+        for main in 2..=last {
+            let fields = Fields { key: b"k", create: 2, modified: main, version: main - 1, value: b"v", lease: 0 };
+            txn.put(rows::key_value(StoreId(0), RevisionKey { main, sub: 0 }, false), fields.encode());
+        }
+        txn.commit(Lsn(1));
+        store.write().revision = last;
+        (local, store)
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_gets_on_rests_for_no_full_stream() {
+        const REVISIONS: i64 = 10 * PIECE_ROWS as i64;
+        let (local, store) = history(REVISIONS + 1).await;
+        let (cold, reads) = ColdReader::new();
+        let rests = Arc::new(Rests::default());
+        let hub = Hub::new(HubConfig {
+            ring: Ring::new(REVISIONS + 1),
+            store,
+            cold,
+            clock: rests.clone(),
+            progress_interval: Duration::from_secs(600),
+            fragment_bytes: usize::MAX,
+            slow_watchers: Arc::new(AtomicUsize::new(0)),
+        });
+        let (outlet, mut answers) = mpsc::channel(128);
+        let range = KeyRange { from: "k".into(), below: None };
+        let watcher = Watcher {
+            id: 0,
+            stream: 1,
+            selection: Selection { range, prev_kv: false, no_put: false, no_delete: false },
+            fragment: false,
+            progress_notify: false,
+            busy: false,
+            start: 2,
+            next: 2,
+            outlet,
+            header: ResponseHeader::default(),
+        };
+        hub.add(&mut hub.state.lock(), watcher);
+
+        let all = async {
+            while hub.state.lock().behind.len() == 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = all => {}
+            () = hub.catch_up_always() => {}
+            () = reads.run(local.reader(), CancellationToken::new()) => {}
+        }
+        let mut pieces = 0;
+        while let Ok(answer) = answers.try_recv() {
+            assert!(!answer.expect("an answer").events.is_empty());
+            pieces += 1;
+        }
+        let rests = rests.0.lock();
+        assert!((10..=12).contains(&pieces), "{pieces} pieces");
+        assert!(rests.len() >= 9 && rests.iter().all(|rest| *rest == ROUND_PAUSE), "{rests:?}");
+    }
+}

@@ -22,7 +22,7 @@ fn run<T>(body: impl Future<Output = T>) -> T {
 
 async fn open(drive: &Drive, storage: StorageId, required: bool) -> Result<LocalStore, StoreError> {
     let clock = Arc::new(SimClock::new(Duration::ZERO));
-    LocalStore::open_expected(drive.mount(), clock, StoreExpected { storage, required, lost: None }).await
+    LocalStore::open_expected(drive.mount(), clock, StoreExpected { storage, required, lost: None, extent: None }).await
 }
 
 fn key(n: u32) -> RowKey {

@@ -320,9 +320,10 @@ fn files_of_different_times_are_no_pair() {
     fs::rename(file("old"), dir.path().join("older")).unwrap();
     fs::copy(file("data"), file("old")).unwrap();
     let start = |data: &str| {
-        let words = words(data);
+        let (words, before) = (words(data), contents(&dir.path().join(data)));
         let ended = run(dir.path(), &words.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
         assert_eq!(ended.code, Some(1), "{}", ended.err);
+        assert_eq!(contents(&dir.path().join(data)), before, "{}", ended.err);
         ended.err
     };
     let err = start("old");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_proto::ids::{Boot, LogId, Offset, StorageId};
+use naxos_proto::ids::{Boot, LogId, LogletId, Offset, StorageId};
 use naxos_proto::seams::{Seams, WorkerHandle, start};
 use tokio_util::sync::CancellationToken;
 
@@ -26,8 +26,7 @@ pub struct LogServer {
     lock: Box<dyn Send + Sync>,
 }
 
-/// A data directory that was read and found good: locked, formatted if it was empty, a torn tail cut, and otherwise as it
-/// was. What else lies in the directory can be looked at before [`Self::start`] writes the first record.
+/// A data directory that was read and found good: locked, formatted if it was empty, and otherwise as it was. What else lies in the directory can be looked at before [`Self::start`] writes the first record.
 pub struct FoundJournal {
     seams: Seams,
     config: LogServerConfig,
@@ -55,6 +54,17 @@ impl FoundJournal {
     /// Whose data directory this is.
     pub fn storage_id(&self) -> StorageId {
         self.storage
+    }
+
+    /// The log that the directory was formatted for.
+    pub fn log(&self) -> LogId {
+        self.log
+    }
+
+    /// Where the cells of a loglet begin and end here; both zero if it has none.
+    pub fn extent(&self, loglet: LogletId) -> (Offset, Offset) {
+        let found = self.recovered.catalog.loglets.get(&loglet);
+        found.map_or((Offset::ZERO, Offset::ZERO), |l| (l.trim_point, l.tail))
     }
 
     /// Whether cells were ever forgotten here: then the log alone no longer tells everything.
@@ -148,7 +158,8 @@ async fn start_unit(
     files: Arc<SegmentFiles>,
     recovered: Recovered,
 ) -> Result<(Arc<Unit>, Vec<WorkerHandle>), OpenError> {
-    let Recovered { mut catalog, indexes, current, sequence, live, spare, next_number, .. } = recovered;
+    let Recovered { mut catalog, indexes, current, sequence, live, unsettled, next_number, .. } = recovered;
+    let spare = unsettled.settle(seams.disk.as_ref()).await?;
     let boot = Boot(catalog.boot.0 + 1);
     let segment_bytes = config.segment_bytes;
     let spares = Arc::new(Spares::new(segment_bytes, config.reserve_bytes, spare, next_number));

@@ -76,6 +76,28 @@ pub enum StoreError {
         /// Next position to apply.
         cursor: Lsn,
     },
+    /// The file has applied what the log does not have.
+    #[error(
+        "{FILE} has applied the log up to {cursor}, expected at most {end}, where the journal ends: the journal has lost \
+         its end, or is older than the file, and the two are not a pair"
+    )]
+    Ahead {
+        /// Where the log ends.
+        end: Lsn,
+        /// Next position to apply.
+        cursor: Lsn,
+    },
+    /// The file lacks what the log has forgotten.
+    #[error(
+        "{FILE} has applied the log up to {cursor}, expected {begin} or more, since the log is trimmed up to there: the file \
+         is older than the journal, and the two are not a pair"
+    )]
+    Behind {
+        /// Where the log begins.
+        begin: Lsn,
+        /// Next position to apply.
+        cursor: Lsn,
+    },
     /// The file belongs to another data directory.
     #[error(
         "{FILE} belongs to storage {found:016x}, expected {expected:016x}, whose journal this is: put back the file of \

@@ -21,6 +21,8 @@ pub struct StoreExpected {
     pub required: bool,
     /// The highest position of the log that nobody has any more: the file must have applied it.
     pub lost: Option<Lsn>,
+    /// Where the log begins and ends, if that is known: the file has applied up to there or a position between.
+    pub extent: Option<(Lsn, Lsn)>,
 }
 
 /// A file up to this size is read as a whole before it is used, which takes a fraction of a second. A larger one is not:
@@ -68,6 +70,11 @@ async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Resu
     let (cursor, _) = opened.cursor()?;
     if let Some(at) = expected.and_then(|e| e.lost).filter(|at| *at >= cursor) {
         return Err(StoreError::Lost { at, cursor });
+    }
+    match expected.and_then(|e| e.extent) {
+        Some((_, end)) if cursor > end => return Err(StoreError::Ahead { end, cursor }),
+        Some((begin, _)) if cursor < begin => return Err(StoreError::Behind { begin, cursor }),
+        _ => {}
     }
     // Among the changes is the header, whole: if a sync of it has failed in an earlier life, what was read here, and lets
     // the log be trimmed, is on the disk only from now on. All else that a commit names was synced before its header.

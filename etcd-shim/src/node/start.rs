@@ -11,7 +11,7 @@ use naxos_engines::stack::{Stack, StackConfig, StackError};
 use naxos_engines::{LocalStore, StoreReader};
 use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
 use naxos_log_server::{DamagedCell, FoundJournal, LogServer, LogServerConfig, OpenError, Unit};
-use naxos_proto::chain::{Chain, LogletKind};
+use naxos_proto::chain::{Chain, LogletKind, Segment};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::ids::{Incarnation, LogId, Lsn, StoreId};
 use naxos_proto::seams::{Seams, WorkerHandle, start};
@@ -97,29 +97,23 @@ impl Node {
         let metrics = Arc::new(Metrics::new(config.metrics, runtimes, &config.feature_gates, seams.clock.wall().0));
         metrics.set_cluster_version("3.6");
 
-        let cluster_id = ids::cluster_id(&config.cluster.members, &config.cluster.token);
-        let member_id = ids::member_id(&config.advertise_peer_urls, &config.cluster.token);
-        let log_id = LogId(cluster_id);
+        let wanted = LogId(ids::cluster_id(&config.cluster.members, &config.cluster.token));
         let reserve_bytes = unit.reserve_bytes;
         refuse_to_join(&config, &seams).await?;
-        let found = find_journal(&seams, unit, log_id, &metrics).await?;
+        let found = find_journal(&seams, unit, wanted, &metrics).await?;
+        let log_id = found.log();
+        if log_id != wanted {
+            tracing::info!(
+                "cluster-id" = %log_id,
+                "the data directory holds a cluster already: --initial-cluster, --initial-cluster-token and \
+                 --initial-advertise-peer-urls are those that it was begun with"
+            );
+        }
         let local_store = open_store(&seams, &found).await?;
         let (log_server, meta, log) = open_log(&seams, found, log_id, &running).await?;
         let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
 
-        let parts = Parts {
-            config,
-            seams,
-            runtimes,
-            serving,
-            running,
-            metrics,
-            cluster_id,
-            member_id,
-            log_id,
-            incarnation,
-            reserve_bytes,
-        };
+        let parts = Parts { config, seams, runtimes, serving, running, metrics, log_id, incarnation, reserve_bytes };
         parts.start(bound, local_store, log_server, meta, log).await
     }
 }
@@ -149,11 +143,15 @@ async fn find_journal(
 }
 
 /// The local store that belongs to a journal. Nothing is written where the journal has a damaged cell that the store has not
-/// applied and no other unit holds: it cannot be replayed.
+/// applied and no other unit holds, which cannot be replayed, or has lost its end.
 async fn open_store(seams: &Seams, found: &FoundJournal) -> Result<LocalStore, StartError> {
     let lost = last_lost_cell(found)?;
-    let expected =
-        StoreExpected { storage: found.storage_id(), required: found.was_trimmed(), lost: lost.map(|(lsn, _)| lsn) };
+    let expected = StoreExpected {
+        storage: found.storage_id(),
+        required: found.was_trimmed(),
+        lost: lost.map(|(lsn, _)| lsn),
+        extent: extent_of_log(found)?,
+    };
     let opened = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await;
     opened.map_err(|e| match (e, lost) {
         (StoreError::Lost { .. }, Some((_, cell))) => cell.refusal().into(),
@@ -161,12 +159,30 @@ async fn open_store(seams: &Seams, found: &FoundJournal) -> Result<LocalStore, S
     })
 }
 
+/// The chain as this unit knows it; `None` before there is one.
+fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
+    let value = found.meta_value()?;
+    let decode = |value| Chain::decode(value).map_err(|e| OpenError::Meta(e.to_string()));
+    (!value.is_empty()).then_some(value).map(decode).transpose()
+}
+
+/// Where the log begins and ends, if this unit alone holds it.
+fn extent_of_log(found: &FoundJournal) -> Result<Option<(Lsn, Lsn)>, OpenError> {
+    let Some(chain) = chain_of(found)? else { return Ok(None) };
+    let here = |s: &&Segment| s.params.kind == LogletKind::Native && s.params.units == [found.storage_id()];
+    let ends = (chain.segments.first().filter(here), chain.segments.last().filter(here));
+    let (Some(first), Some(last)) = ends else { return Ok(None) };
+    let (trim_point, _) = found.extent(first.params.id);
+    let (_, tail) = found.extent(last.params.id);
+    Ok(Some((first.lsn(trim_point), last.end.unwrap_or_else(|| last.lsn(tail)))))
+}
+
 /// The damaged cell of the highest position of which this unit has the only copy.
 fn last_lost_cell(found: &FoundJournal) -> Result<Option<(Lsn, &DamagedCell)>, OpenError> {
     if found.damaged_cells().is_empty() {
         return Ok(None);
     }
-    let chain = Chain::decode(found.meta_value()?).map_err(|e| OpenError::Meta(e.to_string()))?;
+    let Some(chain) = chain_of(found)? else { return Ok(None) };
     let position = |cell: &DamagedCell| {
         let segment = chain.segments.iter().find(|s| s.params.id == cell.loglet)?;
         let (lsn, alone) = (segment.lsn(cell.offset), segment.params.units == [found.storage_id()]);
@@ -211,8 +227,6 @@ struct Parts {
     serving: CancellationToken,
     running: CancellationToken,
     metrics: Arc<Metrics>,
-    cluster_id: u64,
-    member_id: u64,
     log_id: LogId,
     incarnation: Incarnation,
     reserve_bytes: u64,
@@ -300,11 +314,15 @@ impl Parts {
         defragmenter: Defragmenter,
     ) -> Arc<Backend> {
         let Rebuilt { reader, store, keeper, janitor, .. } = rebuilt;
+        // As in etcd the flags name the member once, when the cluster is begun. So far it is the only one.
+        let known = store.read().members.keys().next().copied();
+        let member_id =
+            known.unwrap_or_else(|| ids::member_id(&self.config.advertise_peer_urls, &self.config.cluster.token));
         let Seams { clock, entropy, disk, .. } = self.seams;
         Arc::new(Backend {
             gate: stack.read_gate(),
-            cluster_id: self.cluster_id,
-            member_id: self.member_id,
+            cluster_id: self.log_id.0,
+            member_id,
             stack,
             store,
             reader,
@@ -368,16 +386,16 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
     let dispatch = Arc::clone(&port.replies).dispatch(|| backend.stack.flush(), stop.child_token());
     let urls = |urls: &[crate::config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
     let config = &backend.config;
+    let known = backend.store.read().members.get(&backend.member_id).cloned();
     let member = pb::Member {
         id: backend.member_id,
         name: config.name.clone(),
-        peer_ur_ls: urls(&config.advertise_peer_urls),
+        peer_ur_ls: known.as_ref().map_or_else(|| urls(&config.advertise_peer_urls), |m| m.peer_ur_ls.clone()),
         client_ur_ls: urls(&config.advertise_client_urls),
         is_learner: false,
     };
     let work = async {
-        let known = backend.store.read().members.get(&member.id) == Some(&member);
-        if !known {
+        if known.as_ref() != Some(&member) {
             backend.propose(&port, Command::Publish(member)).await?;
         }
         upkeep::take_office(backend, &port).await

@@ -71,7 +71,8 @@ impl Shared {
 /// hyper's settings.
 fn http(config: &PortConfig) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HTTP1_HEADERS_MAX);
+    // Who has said all may still wait for the answer.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HTTP1_HEADERS_MAX).half_close(true);
     let mut http2 = builder.http2();
     http2
         .timer(TokioTimer::new())

@@ -25,8 +25,6 @@ pub(crate) const HEADER_BYTES: usize = 80;
 const MAGIC: [u8; 4] = *b"NXRC";
 const VERSION: u8 = 1;
 const CRC_AT: usize = 8;
-/// A longer body is not searched for a wrong bit: among so many one would fit any crc too often.
-const SEARCHED_BYTES_MAX: usize = 64 << 10;
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,14 +207,14 @@ pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     })
 }
 
-/// The same of its body, if that is at most [`SEARCHED_BYTES_MAX`] long; bits count on from the header's.
+/// The same of its body; bits count on from the header's. Each bit of a body fits any crc by chance in one of 2^32 cases.
 ///
 /// A crc is linear: what one wrong bit does to it depends on the bit's place alone, and is stepped through from the last
 /// bit to the first.
 pub(crate) fn wrong_body_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     const POLYNOMIAL: u32 = 0xedb8_8320;
     let (header, behind) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-    let body = behind.get(..claimed_bytes(bytes)? - HEADER_BYTES).filter(|b| b.len() <= SEARCHED_BYTES_MAX)?;
+    let body = behind.get(..claimed_bytes(bytes)? - HEADER_BYTES)?;
     let stored = u32::from_le_bytes(header[CRC_AT..CRC_AT + 4].try_into().expect("four bytes"));
     let wrong = crc_of(seed, header, body) ^ stored;
     let mut effect = 1;

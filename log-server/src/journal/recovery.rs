@@ -16,8 +16,7 @@ use crate::journal::checkpoint::decode_checkpoint;
 use crate::journal::record::{Draft, Kind, Seed};
 use crate::journal::scan::{Damage, Scan, Tail, scan_segment, second_batch_exists};
 use crate::journal::segment_header::{BadHeader, SegmentHeader};
-use crate::journal::settle::{open_tail, settle};
-use crate::journal::spare::Spare;
+use crate::journal::settle::{Unsettled, open_tail};
 use crate::journal::writer::Current;
 use crate::journal::{BLOCK_BYTES, Index, JOURNAL_DIR, Place, PlaceKind, SegmentFiles, SegmentNumber, segment_path};
 use crate::open_error::OpenError;
@@ -33,8 +32,8 @@ pub(crate) struct Recovered {
     pub(crate) sequence: u64,
     /// Live cells per used segment.
     pub(crate) live: BTreeMap<SegmentNumber, u64>,
-    /// A zeroed segment behind the current one.
-    pub(crate) spare: Option<Spare>,
+    /// What the files have yet to be told of it.
+    pub(crate) unsettled: Unsettled,
     /// Above every number in use.
     pub(crate) next_number: SegmentNumber,
     /// Damaged cells that were found.
@@ -130,8 +129,7 @@ pub(super) async fn read_all(segment: &Segment) -> Result<Bytes, OpenError> {
     read.map_err(|e: io::Error| OpenError::io(segment_path(segment.number), e))
 }
 
-/// Reads the journal and makes it ready to go on: the torn tail is cut, and what was found is durable ([`settle`]).
-/// A directory that is refused is left as it was.
+/// Reads the journal. Nothing is written before [`Unsettled::settle`].
 pub(crate) async fn recover(
     disk: &Arc<dyn Disk>,
     storage: StorageId,
@@ -139,7 +137,7 @@ pub(crate) async fn recover(
 ) -> Result<Recovered, OpenError> {
     let segments = list_segments(disk.as_ref(), storage).await?;
     let last_tail = open_tail(disk.as_ref()).await?;
-    let (used, unused) = split_used(segments, storage, last_tail).await?;
+    let (mut used, unused) = split_used(segments, storage, last_tail).await?;
     let next_number = used.iter().chain(&unused).map(|s| s.number).max().map_or(SegmentNumber::FIRST, |n| n.next());
     let mut fold = Fold::default();
     let mut last = None;
@@ -154,16 +152,15 @@ pub(crate) async fn recover(
         check_sequence(&used, i, &scan)?;
         fold.segment(segment.number, &scan, is_last)?;
         files.insert(segment.number, segment.file.clone());
-        last = Some((segment, scan));
+        last = Some(scan);
     }
-    let Some((segment, scan)) = last else {
+    let (Some(segment), Some(scan)) = (used.pop(), last) else {
         return Err(OpenError::Damaged {
             file: JOURNAL_DIR.to_owned(),
             at: 0,
             expected: "at least one segment with a whole header and checkpoint",
         });
     };
-    let spare = settle(disk.as_ref(), segment, &scan, unused, last_tail).await?;
     let current = Current {
         number: segment.number,
         file: segment.file.clone(),
@@ -172,7 +169,8 @@ pub(crate) async fn recover(
         chain: scan.chain,
         header: None,
     };
-    Ok(fold.finish(current, scan.sequence, spare, next_number))
+    let unsettled = Unsettled { last: segment, scan, unused, tail: last_tail };
+    Ok(fold.finish(current, unsettled, next_number))
 }
 
 /// Parts the segments into those with a whole first batch and those behind them that were never begun.
@@ -187,20 +185,28 @@ async fn split_used(
         let seed = Seed::new(storage, last.number);
         let bytes = read_all(last).await?;
         last.content = Some(bytes.clone());
-        let begun = match last.header {
-            // A torn first write and nothing else leaves no second batch: then the header was there and is damaged.
-            None if second_batch_exists(seed, &bytes) => {
-                return Err(damaged(last.number, 0, "the header of a segment that is in use"));
-            }
-            None => false,
-            Some((header, crc)) => {
-                // Damage behind the first batch is reported by the real scan.
-                let scan = scan_segment(seed, &bytes, crc, header.first_sequence, tail);
-                scan.map_or(true, |s| !s.batches.is_empty())
-            }
+        let is_begun = |(header, crc): (SegmentHeader, u32)| {
+            // Damage behind the first batch is reported by the real scan.
+            let scan = scan_segment(seed, &bytes, crc, header.first_sequence, tail);
+            scan.map_or(true, |s| !s.batches.is_empty())
         };
-        if begun {
-            break;
+        match last.header {
+            Some(header) if is_begun(header) => break,
+            Some(_) => {}
+            None => {
+                let Some(block) = bytes.get(..BLOCK_BYTES as usize) else {
+                    return Err(damaged(last.number, last.bytes, "a segment, which is whole before it has this name"));
+                };
+                let (number, segment_bytes) = (last.number, last.bytes);
+                let written = SegmentHeader { number, storage, first_sequence: 0, segment_bytes };
+                // A torn first write leaves nothing else: no other bytes, no second batch, no header but for one bit.
+                let is_used = !written.may_have_been_torn_to(block)
+                    || second_batch_exists(seed, &bytes)
+                    || SegmentHeader::but_for_one_bit(block).is_some_and(is_begun);
+                if is_used {
+                    return Err(damaged(last.number, 0, "the header of a segment that is in use"));
+                }
+            }
         }
         unused.extend(used.pop());
     }
@@ -290,13 +296,8 @@ impl Fold {
         }
     }
 
-    fn finish(
-        mut self,
-        current: Current,
-        sequence: u64,
-        spare: Option<Spare>,
-        next_number: SegmentNumber,
-    ) -> Recovered {
+    fn finish(mut self, current: Current, unsettled: Unsettled, next_number: SegmentNumber) -> Recovered {
+        let sequence = unsettled.scan.sequence;
         let mut live: BTreeMap<SegmentNumber, u64> = self.used.iter().map(|n| (*n, 0)).collect();
         let mut damaged_cells = Vec::new();
         self.indexes.retain(|id, _| self.catalog.loglets.contains_key(id));
@@ -313,7 +314,7 @@ impl Fold {
             }
         }
         let Fold { catalog, indexes, .. } = self;
-        Recovered { catalog, indexes, current, sequence, live, spare, next_number, damaged_cells }
+        Recovered { catalog, indexes, current, sequence, live, unsettled, next_number, damaged_cells }
     }
 }
 

@@ -4,7 +4,7 @@ use naxos_proto::ids::Boot;
 use naxos_proto::seams::sim::{Drive, Fault};
 
 use super::*;
-use crate::journal::spare::prepare_segment;
+use crate::journal::spare::{Spare, prepare_segment};
 use crate::journal::{Journal, change_draft, create_first_segment};
 use crate::unit::Change;
 
@@ -23,7 +23,8 @@ impl Life {
     async fn recover(drive: &Drive) -> Result<Life, OpenError> {
         let disk = drive.mount();
         let files = Arc::new(SegmentFiles::new(disk.clone(), STORAGE));
-        let Recovered { catalog, current, sequence, spare, .. } = recover(&disk, STORAGE, &files).await?;
+        let Recovered { catalog, current, sequence, unsettled, .. } = recover(&disk, STORAGE, &files).await?;
+        let spare = unsettled.settle(disk.as_ref()).await?;
         Ok(Life { disk, journal: Journal::new(STORAGE, files, current, sequence), catalog, spare })
     }
 

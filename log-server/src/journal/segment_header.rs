@@ -109,6 +109,25 @@ impl SegmentHeader {
         let header = Self { number, storage, first_sequence, segment_bytes };
         Ok((header, crc))
     }
+
+    /// The header that `block` begins with but for one bit, if there is one.
+    pub(crate) fn but_for_one_bit(block: &[u8]) -> Option<(Self, u32)> {
+        let found: &[u8; SEGMENT_HEADER_BYTES] = block.first_chunk()?;
+        (0..SEGMENT_HEADER_BYTES * 8).find_map(|bit| {
+            let mut other = *found;
+            other[bit / 8] ^= 1 << (bit % 8);
+            Self::decode(&other).ok()
+        })
+    }
+
+    /// Whether a torn write of a header like this one, `first_sequence` aside, may have left `block`, the first one of a
+    /// segment: its first part, and zeros.
+    pub(crate) fn may_have_been_torn_to(&self, block: &[u8]) -> bool {
+        let (whole, _) = self.encode();
+        let is_known = |at: usize| !(12..16).contains(&at) && !(32..40).contains(&at);
+        let end = block.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        end <= SEGMENT_HEADER_BYTES && (0..end).all(|at| !is_known(at) || block[at] == whole[at])
+    }
 }
 
 fn crc_of(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> u32 {

@@ -30,13 +30,30 @@ pub(super) async fn open_tail(disk: &dyn Disk) -> Result<Tail, OpenError> {
     }
 }
 
-/// Cuts the bytes behind the batches in `scan` off the segment `last`, removes the segments in `unused`, which were never
-/// begun, but for one that is a spare, and makes all that and everything that was found durable. `tail`: as [`open_tail`]
-/// said. The spare.
-///
-/// A segment that was never begun has to be gone before a batch is written: left there until somebody needs its room,
-/// it lies below the next one that is begun, where it looks like a segment whose header or first batch is damaged.
-pub(super) async fn settle(
+/// What recovery found and the files do not say for good yet.
+pub(crate) struct Unsettled {
+    /// The segment to go on in.
+    pub(super) last: Segment,
+    pub(super) scan: Scan,
+    /// Segments behind it, which were never begun.
+    pub(super) unused: Vec<Segment>,
+    /// As [`open_tail`] said.
+    pub(super) tail: Tail,
+}
+
+impl Unsettled {
+    /// Cuts the bytes behind the last batch, removes the unused segments but for one that is a spare, and makes all that and
+    /// everything that was found durable. The spare.
+    ///
+    /// A segment that was never begun has to be gone before a batch is written: left there until somebody needs its room,
+    /// it lies below the next one that is begun, where it looks like a segment whose header or first batch is damaged.
+    pub(crate) async fn settle(self, disk: &dyn Disk) -> Result<Option<Spare>, OpenError> {
+        let Unsettled { last, scan, unused, tail } = self;
+        settle(disk, &last, &scan, unused, tail).await
+    }
+}
+
+async fn settle(
     disk: &dyn Disk,
     last: &Segment,
     scan: &Scan,

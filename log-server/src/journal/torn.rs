@@ -12,6 +12,10 @@ use crate::journal::record::{HEADER_BYTES, Seed, claimed_bytes, wrong_body_bit, 
 
 /// What a disk writes as one piece.
 const SECTOR_BYTES: usize = 512;
+/// In a longer record a bit that fits the crc by chance is no wonder: one case in 8,192 and up.
+const LONG_RECORD_BYTES: usize = 64 << 10;
+/// Zeros at the end of a long record that are none of its own, as a rule.
+const ZEROS_MIN: usize = 16;
 
 /// Whether a torn write may have left the record at `at`, which does not decode, in a segment's `bytes`: then it was never
 /// acknowledged.
@@ -32,11 +36,20 @@ pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
 /// sector.
 fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize) -> bool {
     let record = bytes.slice(at..);
-    let wrong = wrong_header_bit(seed, &record).or_else(|| wrong_body_bit(seed, &record));
+    let in_body = || wrong_body_bit(seed, &record).filter(|_| !lacks_all_that_follows(bytes, at));
+    let wrong = wrong_header_bit(seed, &record).or_else(in_body);
     wrong.is_some_and(|bit| {
         let byte = at + bit / 8;
         bytes[byte] & (1 << (bit % 8)) != 0 || !may_lack_its_end(bytes, byte, byte + 1)
     })
+}
+
+/// Whether the record at `at` is long and ends in zeros as one does that a killed process wrote the first pages of. Among
+/// the bits of a long record one fits its crc by chance too often to tell, and a kill is no rare event.
+fn lacks_all_that_follows(bytes: &Bytes, at: usize) -> bool {
+    let end = at + claimed_bytes(&bytes[at..]).unwrap_or(0).min(bytes.len() - at);
+    let last_sector = (end - end % SECTOR_BYTES).max(at);
+    end - at > LONG_RECORD_BYTES && bytes[last_sector.min(end - ZEROS_MIN)..end].iter().all(|byte| *byte == 0)
 }
 
 /// Whether some sector of the bytes from `from` to `end` may lack its end from one of these bytes on.

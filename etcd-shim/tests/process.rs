@@ -2,9 +2,14 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Output};
 
-use support::{ANYWHERE, Server, get, program};
+use naxos_proto::etcd::client::etcdserverpb::MemberListRequest;
+use naxos_proto::etcd::client::etcdserverpb::cluster_client::ClusterClient;
+use support::{ANYWHERE, Server, block_on, get, program};
+use tonic::transport::Endpoint;
 
 fn output(words: &[&str], variables: &[(&str, &str)]) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -95,4 +100,46 @@ fn under_the_name_etcd_the_data_directory_has_the_name_that_etcd_gives_it() {
     let err = text(&done.stderr);
     assert!(err.contains("\"data-dir\":\"x y.etcd\""), "{err}");
     assert_eq!(done.status.code(), Some(1), "{err}");
+}
+
+/// As in etcd, which has its ids in its write-ahead log.
+#[test]
+fn flags_that_begin_a_cluster_have_no_say_over_one_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let members = |address: &str| {
+        let endpoint = Endpoint::new(format!("http://{address}")).unwrap();
+        block_on(async {
+            let mut cluster = ClusterClient::new(endpoint.connect_lazy());
+            cluster.member_list(MemberListRequest::default()).await.unwrap().into_inner()
+        })
+    };
+    let (server, address) = Server::serving(dir.path(), &[]);
+    let begun = members(&address);
+    assert_eq!(server.terminate(), Some(0));
+    let other = [
+        "--initial-advertise-peer-urls=http://10.9.8.7:2380",
+        "--initial-cluster=default=http://10.9.8.7:2380",
+        "--initial-cluster-token=another",
+    ];
+    let (server, address) = Server::serving(dir.path(), &other);
+    let found = members(&address);
+    assert_eq!(found.header.unwrap().cluster_id, begun.header.unwrap().cluster_id);
+    assert_eq!(found.header.unwrap().member_id, begun.header.unwrap().member_id);
+    assert_eq!((found.members.len(), &found.members[0].peer_ur_ls), (1, &begun.members[0].peer_ur_ls));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_client_that_has_said_all_gets_its_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, address) = Server::serving(dir.path(), &[]);
+    for n in 0..100 {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(b"GET /version HTTP/1.1\r\nHost: naxos\r\nConnection: close\r\n\r\n").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("\"etcdserver\":\"3.6.16\""), "request {n}: {answer:?}");
+    }
+    assert_eq!(server.terminate(), Some(0));
 }

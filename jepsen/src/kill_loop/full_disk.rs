@@ -60,6 +60,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
         let address = server.client_url().trim_start_matches("http://");
         let (code, body) = probe::get(address, "/readyz")?;
         ensure!(code != 200, "/readyz says {code} {body} while every write is refused");
+        server.kill();
+        server.try_start().map_err(anyhow::Error::msg).context("start on a full disk")?;
+        runtime.block_on(ledger.check(server.client_url(), &mut dice)).context("reads after a start on a full disk")?;
         drop(filler);
         server.kill();
         server.try_start().map_err(anyhow::Error::msg).context("start once there is room")?;

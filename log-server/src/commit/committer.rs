@@ -183,6 +183,11 @@ impl Committer {
                     Some(refusal) => verdicts.stores = Some(refusal),
                 }
             }
+            let fits = self.journal.room() >= batch_bytes_bound(all);
+            if verdicts.stores.is_some() && fits && self.rooms.admits_at_start(store_bytes) {
+                verdicts.stores = None;
+                return Ok(verdicts);
+            }
         }
         if metadata == 0 || self.journal.room() >= batch_bytes_bound(metadata) {
             return Ok(verdicts);

@@ -44,7 +44,7 @@ fn filled() -> Drive {
             txn.commit(Lsn(u64::from(part) + 1));
             let stopped = CancellationToken::new();
             stopped.cancel();
-            store.checkpointer().run(stopped, |_| ()).await.unwrap();
+            store.checkpointer(0).run(stopped, |_| ()).await.unwrap();
         }
     });
     drive

@@ -126,9 +126,9 @@ impl LocalStore {
         StoreReader::new(Arc::clone(&self.shared))
     }
 
-    /// The body of the checkpoint Worker.
-    pub fn checkpointer(&self) -> Checkpointer {
-        Checkpointer::new(Arc::clone(&self.shared))
+    /// The body of the checkpoint Worker, which leaves `reserve_bytes` of the disk free when it copies the file.
+    pub fn checkpointer(&self, reserve_bytes: u64) -> Checkpointer {
+        Checkpointer::new(Arc::clone(&self.shared), reserve_bytes)
     }
 }
 

@@ -36,7 +36,8 @@ pub(crate) async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Re
         }
         let made = Database::create(disk, expected.map(|e| e.storage)).await?;
         drop(made);
-        Database::publish(disk).await?;
+        Database::give_name(disk).await?;
+        Database::sync_name(disk).await?;
     }
     open_existing(disk, expected).await
 }

@@ -229,7 +229,7 @@ impl Parts {
     ) -> Result<Node, StartError> {
         let rebuilt = Rebuilt::new(&self, &local_store);
         let rings = rebuilt.rings.clone();
-        let checkpointer = local_store.checkpointer();
+        let checkpointer = local_store.checkpointer(self.reserve_bytes);
         let defragmenter = checkpointer.defragmenter();
         let unit = Arc::clone(log_server.unit());
         let stack = self.build_stack(&log, &unit, local_store, rebuilt.machine());

@@ -24,6 +24,8 @@ const COPY_SLICE_BYTES: usize = 1 << 20;
 const COPY_SLICES_PER_SYNC: u64 = 16;
 /// Between two slices: a copy is in no hurry, a client's request on the same cores is.
 const COPY_PAUSE: Duration = Duration::from_millis(2);
+/// Free bytes without which no checkpoint is begun, beside two times its rows: for the pages above those of the rows.
+const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
 /// Defragment requests that may wait.
 const REQUESTS_MAX: usize = 4;
 
@@ -116,10 +118,10 @@ impl Checkpointer {
         self.write_due(&observe).await
     }
 
-    /// Freezes what is old enough and writes all that is frozen.
+    /// Freezes what is old enough and writes all that is frozen and has room.
     async fn write_due(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         self.freeze();
-        while let Some(frozen) = self.first_frozen() {
+        while let Some(frozen) = self.first_frozen().await {
             self.write_first(&frozen, observe).await?;
         }
         Ok(())
@@ -128,7 +130,7 @@ impl Checkpointer {
     /// The same, to `copy` too.
     async fn write_due_twice(&self, copy: &Database, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
         self.freeze();
-        while let Some(frozen) = self.first_frozen() {
+        while let Some(frozen) = self.first_frozen().await {
             self.write_first(&frozen, observe).await?;
             let written = copy.write_delta(&frozen, &*self.shared.clock).await;
             copy.settle().await;
@@ -144,8 +146,18 @@ impl Checkpointer {
         self.shared.freeze();
     }
 
-    fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
-        self.shared.frozen.read().first().cloned()
+    /// The oldest frozen delta, if there is one and the disk has room for it. Without room it waits for the next look:
+    /// redb would refuse all use after a write that found none, and the node had to stop.
+    async fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
+        let frozen = self.shared.frozen.read().first().cloned()?;
+        let needed = CHECKPOINT_BYTES_MIN.saturating_add(2 * frozen.delta.bytes() as u64);
+        // A disk that does not tell is found out by the write.
+        let free = self.shared.disk.free_bytes().await.unwrap_or(u64::MAX);
+        if free < needed {
+            tracing::warn!(free, needed, "the disk has no room for a checkpoint, which waits");
+            return None;
+        }
+        Some(frozen)
     }
 
     async fn write_first(&self, frozen: &FrozenDelta, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {

@@ -73,15 +73,26 @@ pub struct EngineStatus {
     pub switchable: bool,
 }
 
+fn switches() -> BTreeMap<EngineId, EngineSwitch> {
+    let ids = [engine_ids::VIEW_TRACKING, engine_ids::SESSION, engine_ids::BATCHING];
+    ids.map(|id| (id, EngineSwitch::default())).into()
+}
+
+/// Reads the rows that [`Stack::new`] reads, and panics as that does when one is damaged: for
+/// [`FoundStore::load`](crate::local_store::FoundStore::load).
+pub fn read_rows(reader: &StoreReader) {
+    crate::base::load_switches(reader, &switches());
+    crate::session::read_rows(reader);
+    crate::view_tracking::load(reader);
+}
+
 impl<P: Application> Stack<P> {
     /// Builds the stack over `store`; nothing is played yet.
     pub fn new(config: StackConfig, store: LocalStore, application: P) -> Arc<Self> {
         let reader = store.reader();
         let below_view = Arc::new(OnceLock::new());
         let below_batching = Arc::new(OnceLock::new());
-        let switches: BTreeMap<_, _> = [engine_ids::VIEW_TRACKING, engine_ids::SESSION, engine_ids::BATCHING]
-            .map(|id| (id, EngineSwitch::default()))
-            .into();
+        let switches = switches();
         let switch = |id| switches[&id].clone();
 
         let batching = Batching::new(

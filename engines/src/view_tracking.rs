@@ -84,16 +84,21 @@ pub struct ViewTrackingApply<A> {
 impl<A> ViewTrackingApply<A> {
     /// Under `up`; `below` is set once the stack is built.
     pub fn new(up: A, switch: EngineSwitch, reader: &StoreReader, below: Arc<OnceLock<Arc<dyn Engine>>>) -> Self {
-        let mut view = BTreeMap::new();
-        let from = RowKey::new(StoreId(0), tables::VIEW, &[]);
-        let end = RowKey::new(StoreId(0), tables::SESSIONS, &[]);
-        reader.stream(&from, &end, |key, value| {
-            let (storage, cursor) = (<[u8; 8]>::try_from(&key.key[..]), <[u8; 8]>::try_from(value));
-            let (Ok(storage), Ok(cursor)) = (storage, cursor) else { panic!("a row of the view is damaged") };
-            view.insert(StorageId(u64::from_be_bytes(storage)), Lsn(u64::from_be_bytes(cursor)));
-        });
-        Self { up, switch, view, below }
+        Self { up, switch, view: load(reader), below }
     }
+}
+
+/// The view as of the local store's cursor. Panics when a row is damaged.
+pub(crate) fn load(reader: &StoreReader) -> BTreeMap<StorageId, Lsn> {
+    let mut view = BTreeMap::new();
+    let from = RowKey::new(StoreId(0), tables::VIEW, &[]);
+    let end = RowKey::new(StoreId(0), tables::SESSIONS, &[]);
+    reader.stream(&from, &end, |key, value| {
+        let (storage, cursor) = (<[u8; 8]>::try_from(&key.key[..]), <[u8; 8]>::try_from(value));
+        let (Ok(storage), Ok(cursor)) = (storage, cursor) else { panic!("a row of the view is damaged") };
+        view.insert(StorageId(u64::from_be_bytes(storage)), Lsn(u64::from_be_bytes(cursor)));
+    });
+    view
 }
 
 impl<A: Applicator> Applicator for ViewTrackingApply<A> {

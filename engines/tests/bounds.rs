@@ -119,7 +119,7 @@ async fn what_waits_for_the_checkpoint_goes_on_when_that_has_moved() {
     assert!(silent.0.lock().is_empty(), "the store is behind");
 
     let stop = CancellationToken::new();
-    let checkpoints = store.checkpointer().run(stop.clone(), |_| ());
+    let checkpoints = store.checkpointer(0).run(stop.clone(), |_| ());
     let tending = batching.tend(stop.clone());
     let gone = async {
         while silent.0.lock().is_empty() {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use naxos_engines::local_store::{StoreError, StoreExpected};
+use naxos_engines::local_store::{FoundStore, StoreError, StoreExpected, VERIFIED_BYTES_MAX};
 use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_proto::ids::{Lsn, StorageId, StoreId};
-use naxos_proto::seams::Entropy;
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
+use naxos_proto::seams::{Entropy, OpenMode};
 use tokio_util::sync::CancellationToken;
 
 const OWNER: StorageId = StorageId(42);
@@ -22,11 +22,25 @@ fn run<T>(body: impl Future<Output = T>) -> T {
 
 async fn open(drive: &Drive, storage: StorageId, required: bool) -> Result<LocalStore, StoreError> {
     let clock = Arc::new(SimClock::new(Duration::ZERO));
-    LocalStore::open_expected(drive.mount(), clock, StoreExpected { storage, required, lost: None, extent: None }).await
+    let expected =
+        StoreExpected { storage, required, lost: None, extent: None, verified_bytes_max: VERIFIED_BYTES_MAX };
+    LocalStore::open_expected(drive.mount(), clock, expected).await?.accept().await
+}
+
+/// As a file that is too large to be verified.
+async fn find_unverified(drive: &Drive) -> Result<FoundStore, StoreError> {
+    let clock = Arc::new(SimClock::new(Duration::ZERO));
+    let expected = StoreExpected { storage: OWNER, required: true, lost: None, extent: None, verified_bytes_max: 0 };
+    LocalStore::open_expected(drive.mount(), clock, expected).await
 }
 
 fn key(n: u32) -> RowKey {
     RowKey::new(StoreId(0), TableId(40), &n.to_be_bytes())
+}
+
+/// Behind all rows of the store.
+fn row_behind() -> RowKey {
+    RowKey::new(StoreId(0), TableId(255), &[])
 }
 
 fn value(n: u32) -> Bytes {
@@ -44,7 +58,7 @@ fn filled() -> Drive {
             txn.commit(Lsn(u64::from(part) + 1));
             let stopped = CancellationToken::new();
             stopped.cancel();
-            store.checkpointer().run(stopped, |_| ()).await.unwrap();
+            store.checkpointer(0).run(stopped, |_| ()).await.unwrap();
         }
     });
     drive
@@ -97,6 +111,56 @@ fn flipped_bits_are_refused_or_harmless() {
         refusals += u32::from(refused(&copy, &format!("round {round}: bit {bit} of byte {at}")));
     }
     assert!(refusals > 100, "{refusals}");
+}
+
+/// A start panicked inside redb, and named no file.
+#[test]
+fn flipped_bits_of_a_file_that_is_not_verified_are_refused_or_not_noticed() {
+    let drive = filled();
+    let used = bytes(&drive).iter().rposition(|b| *b != 0).unwrap();
+    let random = SeededEntropy::new(7);
+    let mut refusals = 0;
+    for round in 0..2_000 {
+        let copy = drive.copy(round);
+        // Pages begin with what redb trusts: kinds, counts and offsets.
+        let at = match round % 4 {
+            0 => random.u64() as usize % 512,
+            1 => random.u64() as usize % used,
+            _ => (random.u64() as usize % used / 4_096 * 4_096 + random.u64() as usize % 64).min(used),
+        };
+        let bit = random.u64() % 8;
+        copy.damage(FILE, |content| content[at] ^= 1 << bit);
+        let before = bytes(&copy);
+        let loaded = run(find_unverified(&copy)).and_then(|found| {
+            found.load(|reader| {
+                let mut rows = 0;
+                reader.stream(&RowKey::new(StoreId(0), TableId(0), &[]), &row_behind(), |_, _| rows += 1);
+                rows
+            })
+        });
+        let context = format!("round {round}: bit {bit} of byte {at}");
+        if let Err(e) = loaded {
+            let text = e.to_string();
+            let says = text.contains("expected") || text.contains("reads version");
+            assert!(text.contains(FILE) && says, "{context}: {text}");
+            refusals += 1;
+        }
+        assert_eq!(bytes(&copy), before, "{context}: nothing is written before the rows are accepted");
+    }
+    assert!(refusals > 200, "{refusals}");
+}
+
+#[test]
+fn an_unfinished_copy_is_removed_by_a_start_that_accepts_the_file() {
+    let drive = filled();
+    let unfinished = "store.redb.new";
+    run(async { drive.mount().open(unfinished, OpenMode::CreateNew).await.map(drop) }).unwrap();
+    let files = |drive: &Drive| drive.paths().iter().filter(|p| *p == unfinished).count();
+    assert!(run(open(&drive, StorageId(43), true)).is_err());
+    drop(run(find_unverified(&drive)).unwrap());
+    assert_eq!(files(&drive), 1, "a refused start removes nothing");
+    run(open(&drive, OWNER, true)).unwrap();
+    assert_eq!(files(&drive), 0);
 }
 
 #[test]

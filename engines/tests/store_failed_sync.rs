@@ -52,7 +52,7 @@ async fn apply(store: &mut LocalStore, count: u64) -> Result<(), StoreError> {
         txn.commit(Lsn(entry + 1));
         let stopped = CancellationToken::new();
         stopped.cancel();
-        store.checkpointer().run(stopped, |_| ()).await?;
+        store.checkpointer(0).run(stopped, |_| ()).await?;
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ fn switch_row(engine: EngineId) -> RowKey {
 }
 
 /// Reads the switches that the store remembers.
-pub(super) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, EngineSwitch>) {
+pub(crate) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, EngineSwitch>) {
     for (engine, switch) in switches {
         switch.turn(reader.get(&switch_row(*engine)).is_some_and(|v| v.first() == Some(&1)));
     }

@@ -23,6 +23,7 @@ use naxos_proto::seams::Clock;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use header::load_switches;
 pub use header::{Control, Genesis, Header};
 use player::Player;
 
@@ -63,7 +64,7 @@ impl<A: Applicator> Base<A> {
     /// A base that has played nothing yet.
     pub fn new(config: BaseConfig, store: LocalStore, up: A) -> Arc<Self> {
         let reader = store.reader();
-        header::load_switches(&reader, &config.switches);
+        load_switches(&reader, &config.switches);
         Arc::new(Self {
             player: Player::new(
                 Arc::clone(&config.log),

@@ -3,6 +3,9 @@
 //!
 //! A copy goes slice by slice; between two slices due checkpoints are written, to the old file and to the new one.
 //! Rows behind the copy's position come again with a later slice, those before it are right already.
+//!
+//! A copy that fails is removed, and the node goes on with the file that it has. It is not begun, and given up, where it
+//! would take the room that checkpoints and the log need.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +14,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::local_store::database::{Database, StoreError};
+use crate::local_store::database::{Database, FILE, StoreError};
+use crate::local_store::delta::FrozenDelta;
 use crate::local_store::{DELTA_AGE_MAX, Shared};
 
 /// Bytes copied between two looks at due checkpoints.
@@ -20,8 +24,25 @@ const COPY_SLICE_BYTES: usize = 1 << 20;
 const COPY_SLICES_PER_SYNC: u64 = 16;
 /// Between two slices: a copy is in no hurry, a client's request on the same cores is.
 const COPY_PAUSE: Duration = Duration::from_millis(2);
+/// Free bytes without which no checkpoint is begun, beside two times its rows: for the pages above those of the rows.
+const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
 /// Defragment requests that may wait.
 const REQUESTS_MAX: usize = 4;
+
+/// Why there is no copy. The node goes on with the file that it has.
+#[derive(Debug, thiserror::Error)]
+enum CopyError {
+    #[error(
+        "the disk has no room for a copy of {FILE}: {free} bytes are free, {needed} are needed, {reserve} of them to stay \
+         free for the log and checkpoints"
+    )]
+    NoRoom { free: u64, needed: u64, reserve: u64 },
+    #[error("the copy of {FILE} failed: {0}")]
+    Failed(#[from] StoreError),
+}
+
+/// The outer error is that of the file in use: the node cannot go on.
+type Copied<T> = Result<Result<T, CopyError>, StoreError>;
 
 /// Told after each checkpoint, for metrics.
 #[derive(Clone, Copy, Debug)]
@@ -50,12 +71,14 @@ pub struct Checkpointer {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
     defragmenter: Defragmenter,
+    reserve_bytes: u64,
 }
 
 impl Checkpointer {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    /// A copy leaves `reserve_bytes` of the disk free.
+    pub(crate) fn new(shared: Arc<Shared>, reserve_bytes: u64) -> Self {
         let (tx, requests) = mpsc::channel(REQUESTS_MAX);
-        Self { shared, requests, defragmenter: Defragmenter(tx) }
+        Self { shared, requests, defragmenter: Defragmenter(tx), reserve_bytes }
     }
 
     /// To ask for defragmentations.
@@ -85,66 +108,152 @@ impl Checkpointer {
                 }
             };
             let Some(request) = wanted else { break };
-            self.write_due(None, &observe).await?;
+            self.write_due(&observe).await?;
             if let Some(answer) = request {
-                let done = self.copy(&observe).await.map_err(|e| e.to_string());
+                let done = self.copy(&observe).await?.map_err(|e| e.to_string());
                 // Who asked may have left.
                 let _ = answer.send(done);
             }
         }
-        self.write_due(None, &observe).await
+        self.write_due(&observe).await
     }
 
-    /// Freezes what is old enough and writes all that is frozen, to `copy` too.
-    async fn write_due(&self, copy: Option<&Database>, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
-        {
-            let _boundary = self.shared.boundary.lock();
-            self.shared.freeze();
+    /// Freezes what is old enough and writes all that is frozen and has room.
+    async fn write_due(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
+        self.freeze();
+        while let Some(frozen) = self.first_frozen().await {
+            self.write_first(&frozen, observe).await?;
         }
-        loop {
-            let Some(frozen) = self.shared.frozen.read().first().cloned() else { return Ok(()) };
-            let began = self.shared.clock.now();
-            let database = Arc::clone(&self.shared.database.read());
-            let written = database.write_delta(&frozen, &*self.shared.clock).await;
-            database.settle().await;
-            written?;
-            if let Some(copy) = copy {
-                let written = copy.write_delta(&frozen, &*self.shared.clock).await;
-                copy.settle().await;
-                written?;
-            }
-            self.shared.drop_frozen();
-            self.shared.set_persisted(frozen.cursor);
-            self.shared.file_bytes.store(database.file_bytes(), Ordering::Relaxed);
-            observe(CheckpointStats { took: self.shared.clock.now().since(began), rows: frozen.delta.rows().len() });
-        }
+        Ok(())
     }
 
-    async fn copy(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
-        let owner = self.shared.database.read().owner()?;
-        let copy = Database::create(&*self.shared.disk, owner).await?;
-        let mut after: Option<Vec<u8>> = None;
-        let mut slices: u64 = 0;
-        loop {
-            let database = Arc::clone(&self.shared.database.read());
-            let rows = database.rows_after(after.as_deref(), COPY_SLICE_BYTES)?;
-            database.settle().await;
-            let Some((last, _)) = rows.last() else { break };
-            after = Some(last.clone());
-            slices += 1;
-            let written = copy.write_rows(&rows, slices.is_multiple_of(COPY_SLICES_PER_SYNC));
+    /// The same, to `copy` too.
+    async fn write_due_twice(&self, copy: &Database, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
+        self.freeze();
+        while let Some(frozen) = self.first_frozen().await {
+            self.write_first(&frozen, observe).await?;
+            let written = copy.write_delta(&frozen, &*self.shared.clock).await;
             copy.settle().await;
-            written?;
-            self.write_due(Some(&copy), observe).await?;
+            if let Err(e) = written {
+                return Ok(Err(e.into()));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn freeze(&self) {
+        let _boundary = self.shared.boundary.lock();
+        self.shared.freeze();
+    }
+
+    /// The oldest frozen delta, if there is one and the disk has room for it. Without room it waits for the next look:
+    /// redb would refuse all use after a write that found none, and the node had to stop.
+    async fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
+        let frozen = self.shared.frozen.read().first().cloned()?;
+        let needed = CHECKPOINT_BYTES_MIN.saturating_add(2 * frozen.delta.bytes() as u64);
+        // A disk that does not tell is found out by the write.
+        let free = self.shared.disk.free_bytes().await.unwrap_or(u64::MAX);
+        if free < needed {
+            tracing::warn!(free, needed, "the disk has no room for a checkpoint, which waits");
+            return None;
+        }
+        Some(frozen)
+    }
+
+    async fn write_first(&self, frozen: &FrozenDelta, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
+        let began = self.shared.clock.now();
+        let database = Arc::clone(&self.shared.database.read());
+        let written = database.write_delta(frozen, &*self.shared.clock).await;
+        database.settle().await;
+        written?;
+        self.shared.drop_frozen();
+        self.shared.set_persisted(frozen.cursor);
+        self.shared.file_bytes.store(database.file_bytes(), Ordering::Relaxed);
+        observe(CheckpointStats { took: self.shared.clock.now().since(began), rows: frozen.delta.rows().len() });
+        Ok(())
+    }
+
+    /// Puts a copy in the file's place, or leaves none.
+    async fn copy(&self, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
+        let disk = &*self.shared.disk;
+        let copied = match self.write_copy(observe).await? {
+            Ok(copy) => Database::give_name(disk).await.map(|()| copy).map_err(CopyError::from),
+            Err(e) => Err(e),
+        };
+        let copy = match copied {
+            Ok(copy) => copy,
+            Err(e) => {
+                // What cannot be removed now is removed by the next copy or start.
+                if let Err(error) = Database::remove_unfinished(disk).await {
+                    tracing::warn!(%error, "an unfinished copy of the local store's file stays");
+                }
+                return Ok(Err(e));
+            }
+        };
+        // The old file has lost its name: nothing may be written to it any more.
+        Database::sync_name(disk).await?;
+        self.shared.file_bytes.store(copy.file_bytes(), Ordering::Relaxed);
+        *self.shared.database.write() = Arc::new(copy);
+        Ok(Ok(()))
+    }
+
+    /// A whole copy, which has no name yet.
+    async fn write_copy(&self, observe: &impl Fn(CheckpointStats)) -> Copied<Database> {
+        // Freed pages are not copied: a copy is hardly ever larger than the file.
+        let file_bytes = self.shared.database.read().file_bytes();
+        if let Err(e) = self.check_room(file_bytes).await {
+            return Ok(Err(e));
+        }
+        let copy = match self.begin_copy().await {
+            Ok(copy) => copy,
+            Err(e) => return Ok(Err(e.into())),
+        };
+        let mut after: Option<Vec<u8>> = None;
+        for slice in 1_u64.. {
+            let durable = slice.is_multiple_of(COPY_SLICES_PER_SYNC);
+            match self.copy_slice(&copy, &mut after, durable).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(e) => return Ok(Err(e)),
+            }
+            if let Err(e) = self.write_due_twice(&copy, observe).await? {
+                return Ok(Err(e));
+            }
             self.shared.clock.sleep(COPY_PAUSE).await;
         }
         // A last delta takes the cursor along; nothing may come between it and the swap but this Worker.
-        let cursor = self.shared.database.read().cursor()?;
-        copy.write_cursor(cursor)?;
+        let cursor = self.shared.database.read().cursor();
+        let written = cursor.and_then(|cursor| copy.write_cursor(cursor));
         copy.settle().await;
-        Database::publish(&*self.shared.disk).await?;
-        self.shared.file_bytes.store(copy.file_bytes(), Ordering::Relaxed);
-        *self.shared.database.write() = Arc::new(copy);
-        Ok(())
+        Ok(written.map(|()| copy).map_err(CopyError::from))
+    }
+
+    async fn begin_copy(&self) -> Result<Database, StoreError> {
+        let owner = self.shared.database.read().owner()?;
+        Database::create(&*self.shared.disk, owner).await
+    }
+
+    /// Copies the rows behind `after`, about a MiB; false when there are none.
+    async fn copy_slice(&self, copy: &Database, after: &mut Option<Vec<u8>>, durable: bool) -> Result<bool, CopyError> {
+        let database = Arc::clone(&self.shared.database.read());
+        let rows = database.rows_after(after.as_deref(), COPY_SLICE_BYTES);
+        database.settle().await;
+        let rows = rows?;
+        let Some((last, _)) = rows.last() else { return Ok(false) };
+        *after = Some(last.clone());
+        // The log grows meanwhile, and so may whatever else is on the disk.
+        self.check_room(0).await?;
+        let written = copy.write_rows(&rows, durable);
+        copy.settle().await;
+        written?;
+        Ok(true)
+    }
+
+    /// Whether `bytes` may be written and the reserve is left.
+    async fn check_room(&self, bytes: u64) -> Result<(), CopyError> {
+        let (needed, reserve) = (bytes + self.reserve_bytes, self.reserve_bytes);
+        // A disk that does not tell is found out by the writes.
+        let free = self.shared.disk.free_bytes().await.unwrap_or(u64::MAX);
+        if free < needed { Err(CopyError::NoRoom { free, needed, reserve }) } else { Ok(()) }
     }
 }

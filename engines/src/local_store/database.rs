@@ -174,11 +174,7 @@ pub(crate) async fn open_file(
 impl Database {
     /// An empty database of `owner`, under the name of an unfinished one.
     pub(crate) async fn create(disk: &dyn Disk, owner: Option<StorageId>) -> Result<Self, StoreError> {
-        let io = |error| StoreError::Io { file: FILE_NEW, error };
-        let names = disk.list("").await.map_err(io)?;
-        if names.iter().any(|n| n == FILE_NEW) {
-            disk.remove(FILE_NEW).await.map_err(io)?;
-        }
+        Self::remove_unfinished(disk).await?;
         let made = Self::open_as(disk, FILE_NEW, OpenMode::CreateNew).await?;
         let write = made.write()?;
         {
@@ -194,11 +190,24 @@ impl Database {
         Ok(made)
     }
 
-    /// Gives the unfinished file its name. An open handle goes on to work.
-    pub(crate) async fn publish(disk: &dyn Disk) -> Result<(), StoreError> {
-        let io = |error| StoreError::Io { file: FILE, error };
-        disk.rename(FILE_NEW, FILE).await.map_err(io)?;
-        disk.sync_dir("").await.map_err(io)
+    /// Removes the unfinished file, if there is one.
+    pub(crate) async fn remove_unfinished(disk: &dyn Disk) -> Result<(), StoreError> {
+        let io = |error| StoreError::Io { file: FILE_NEW, error };
+        let names = disk.list("").await.map_err(io)?;
+        if names.iter().any(|n| n == FILE_NEW) {
+            disk.remove(FILE_NEW).await.map_err(io)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the unfinished file its name, not durably yet. An open handle goes on to work.
+    pub(crate) async fn give_name(disk: &dyn Disk) -> Result<(), StoreError> {
+        disk.rename(FILE_NEW, FILE).await.map_err(|error| StoreError::Io { file: FILE_NEW, error })
+    }
+
+    /// Makes the name durable.
+    pub(crate) async fn sync_name(disk: &dyn Disk) -> Result<(), StoreError> {
+        disk.sync_dir("").await.map_err(|error| StoreError::Io { file: FILE, error })
     }
 
     async fn open_as(disk: &dyn Disk, name: &'static str, mode: OpenMode) -> Result<Self, StoreError> {

@@ -22,15 +22,17 @@ enum Change {
 #[derive(Debug)]
 pub(crate) struct HeldFile {
     file: Arc<dyn BlockingFile>,
+    /// Of the file while it is not changed: asking for it at each read costs a call.
+    file_len: u64,
     /// Once false, every call goes straight to the file.
     holding: AtomicBool,
     changes: Mutex<Vec<Change>>,
 }
 
 impl HeldFile {
-    /// Holds back changes of `file` until [`Self::release`].
-    pub(crate) fn new(file: Arc<dyn BlockingFile>) -> Arc<Self> {
-        Arc::new(Self { file, holding: AtomicBool::new(true), changes: Mutex::default() })
+    /// Holds back changes of `file`, which has `file_len` bytes, until [`Self::release`].
+    pub(crate) fn new(file: Arc<dyn BlockingFile>, file_len: u64) -> Arc<Self> {
+        Arc::new(Self { file, file_len, holding: AtomicBool::new(true), changes: Mutex::default() })
     }
 
     /// Makes the changes so far, and from now on each at once.
@@ -72,7 +74,7 @@ impl BlockingFile for HeldFile {
         if at + out.len() as u64 > self.len()? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let in_file = usize::try_from(self.file.len()?.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
+        let in_file = usize::try_from(self.file_len.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
         self.file.read_at(at, &mut out[..in_file])?;
         out[in_file..].fill(0);
         for change in self.changes.lock().iter() {
@@ -105,7 +107,10 @@ impl BlockingFile for HeldFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        let mut len = self.file.len()?;
+        if !self.holding.load(Ordering::Acquire) {
+            return self.file.len();
+        }
+        let mut len = self.file_len;
         for change in self.changes.lock().iter() {
             match change {
                 Change::Write(at, data) => len = len.max(at + data.len() as u64),
@@ -129,7 +134,7 @@ mod tests {
         let disk = Drive::new(1).mount();
         let file = disk.open("f", OpenMode::Create).await.unwrap().blocking();
         file.write_at(0, b"abcdef").unwrap();
-        let held = HeldFile::new(Arc::clone(&file));
+        let held = HeldFile::new(Arc::clone(&file), 6);
         held.write_at(4, b"XYZ").unwrap();
         held.set_len(9).unwrap();
         held.sync().unwrap();

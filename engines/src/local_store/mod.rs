@@ -29,7 +29,7 @@ pub use checkpoint::{CheckpointStats, Checkpointer, Defragmenter};
 use database::Database;
 pub use database::StoreError;
 use delta::{Delta, FrozenDelta};
-pub use opening::{StoreExpected, catches_panics};
+pub use opening::{FoundStore, StoreExpected, VERIFIED_BYTES_MAX, catches_panics};
 pub use reader::StoreReader;
 pub use row_key::{RowKey, TableId, tables};
 pub use txn::Txn;
@@ -75,18 +75,17 @@ pub struct LocalStore {
 impl LocalStore {
     /// Opens or makes the store in the disk's root, whoever wrote it.
     pub async fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let database = opening::open(&*disk, None).await?;
-        Self::over(database, disk, clock)
+        FoundStore::open(disk, clock, None).await?.accept().await
     }
 
-    /// The same, of a data directory that tells what to expect. A refused file is as it was.
+    /// The same, of a data directory that tells what to expect. A file that is refused, here or by who loads its rows
+    /// before [`FoundStore::accept`], is as it was.
     pub async fn open_expected(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         expected: StoreExpected,
-    ) -> Result<Self, StoreError> {
-        let database = opening::open(&*disk, Some(expected)).await?;
-        Self::over(database, disk, clock)
+    ) -> Result<FoundStore, StoreError> {
+        FoundStore::open(disk, clock, Some(expected)).await
     }
 
     fn over(database: Database, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
@@ -126,9 +125,9 @@ impl LocalStore {
         StoreReader::new(Arc::clone(&self.shared))
     }
 
-    /// The body of the checkpoint Worker.
-    pub fn checkpointer(&self) -> Checkpointer {
-        Checkpointer::new(Arc::clone(&self.shared))
+    /// The body of the checkpoint Worker, which leaves `reserve_bytes` of the disk free when it copies the file.
+    pub fn checkpointer(&self, reserve_bytes: u64) -> Checkpointer {
+        Checkpointer::new(Arc::clone(&self.shared), reserve_bytes)
     }
 }
 

@@ -2,15 +2,18 @@
 //! Nothing is written before all that is known.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use naxos_proto::ids::{Lsn, StorageId};
-use naxos_proto::seams::{Disk, OpenMode};
+use naxos_proto::seams::{Clock, Disk, OpenMode};
 
+use crate::local_store::LocalStore;
 use crate::local_store::backend::Backend;
 use crate::local_store::database::{CACHE_BYTES, Database, FILE, STORE_FORMAT, StoreError, open_file};
 use crate::local_store::held::HeldFile;
+use crate::local_store::reader::StoreReader;
 
 /// What a data directory knows of its local store before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +26,65 @@ pub struct StoreExpected {
     pub lost: Option<Lsn>,
     /// Where the log begins and ends, if that is known: the file has applied up to there or a position between.
     pub extent: Option<(Lsn, Lsn)>,
+    /// See [`VERIFIED_BYTES_MAX`].
+    pub verified_bytes_max: u64,
 }
 
 /// A file up to this size is read as a whole before it is used, which takes a fraction of a second. A larger one is not:
 /// a start has to be quick whatever the size, and the index is built from every row anyway.
-const VERIFIED_BYTES_MAX: u64 = 256 << 20;
+pub const VERIFIED_BYTES_MAX: u64 = 256 << 20;
+
+/// A store that was opened and not written to yet: what redb changed while it opened the file is held back.
+pub struct FoundStore {
+    /// Taken when accepted.
+    store: Option<LocalStore>,
+    held: Arc<HeldFile>,
+}
+
+impl FoundStore {
+    /// Opens the file, or makes one; see [`LocalStore::open_expected`].
+    pub(crate) async fn open(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        expected: Option<StoreExpected>,
+    ) -> Result<Self, StoreError> {
+        let (database, held) = open(&*disk, expected).await?;
+        Ok(Self { store: Some(LocalStore::over(database, disk, clock)?), held })
+    }
+
+    /// What `look` makes of the rows. Nobody may have verified the file, and a row that is not what was written makes redb
+    /// or `look` panic: that is an error here.
+    pub fn load<T>(&self, look: impl FnOnce(&StoreReader) -> T) -> Result<T, StoreError> {
+        let store = self.store.as_ref().expect("taken only by who consumes this");
+        let reader = store.reader();
+        caught("rows as they were written", || Ok(look(&reader)))
+    }
+
+    /// Writes what was held back, and removes what an unfinished copy has left. The store goes on from here.
+    pub async fn accept(mut self) -> Result<LocalStore, StoreError> {
+        // Among the changes is the header, whole: if a sync of it has failed in an earlier life, what was read here, and
+        // lets the log be trimmed, is on the disk only from now on. All else that a commit names was synced before its
+        // header.
+        let released = self.held.release();
+        let store = self.store.take().expect("taken only here");
+        let database = Arc::clone(&store.shared.database.read());
+        database.settle().await;
+        released.map_err(|error| StoreError::Io { file: FILE, error })?;
+        Database::remove_unfinished(&*store.shared.disk).await?;
+        Ok(store)
+    }
+}
+
+impl Drop for FoundStore {
+    fn drop(&mut self) {
+        // Not closed: redb begins a transaction to close a file, which panics where that is damaged, twice in a row even.
+        // A start that refuses its store ends the process.
+        std::mem::forget(self.store.take());
+    }
+}
 
 /// Opens the file, or makes it under another name and renames it.
-pub(crate) async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Database, StoreError> {
+async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<(Database, Arc<HeldFile>), StoreError> {
     let names = disk.list("").await.map_err(|error| StoreError::Io { file: FILE, error })?;
     if !names.iter().any(|n| n == FILE) {
         if expected.is_some_and(|e| e.required) {
@@ -38,26 +92,37 @@ pub(crate) async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Re
         }
         let made = Database::create(disk, expected.map(|e| e.storage)).await?;
         drop(made);
-        Database::publish(disk).await?;
+        Database::give_name(disk).await?;
+        Database::sync_name(disk).await?;
     }
     open_existing(disk, expected).await
 }
 
-async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Database, StoreError> {
+async fn open_existing(
+    disk: &dyn Disk,
+    expected: Option<StoreExpected>,
+) -> Result<(Database, Arc<HeldFile>), StoreError> {
     let file = open_file(disk, FILE, OpenMode::Existing).await?;
-    let io = |error| StoreError::Io { file: FILE, error };
-    let len = file.len().await.map_err(io)?;
+    let len = file.len().await.map_err(|error| StoreError::Io { file: FILE, error })?;
     if len == 0 {
         return Err(StoreError::Damaged { expected: "a database", found: "an empty file".to_owned() });
     }
     let blocking = file.blocking();
-    let held = HeldFile::new(Arc::clone(&blocking));
-    let backend = Backend::new(held.clone());
-    let verify = len <= VERIFIED_BYTES_MAX;
-    let checked = caught(|| whole(backend, verify));
+    let held = HeldFile::new(Arc::clone(&blocking), len);
+    let verify = len <= expected.map_or(VERIFIED_BYTES_MAX, |e| e.verified_bytes_max);
+    let checked = caught(WHOLE, || {
+        let db = whole(Backend::new(held.clone()), verify)?;
+        // As in `FoundStore::drop`.
+        let opened = ManuallyDrop::new(Database { db, blocking, file: Arc::clone(&file) });
+        check(&opened, expected)?;
+        Ok(ManuallyDrop::into_inner(opened))
+    });
     file.settle().await;
-    let db = checked?;
-    let opened = Database { db, blocking, file };
+    Ok((checked?, held))
+}
+
+/// That the file is one of this release and of this data directory, and has what the log has lost.
+fn check(opened: &Database, expected: Option<StoreExpected>) -> Result<(), StoreError> {
     let found = opened.meta("format")?.unwrap_or(0);
     if found != STORE_FORMAT {
         return Err(StoreError::Version { found });
@@ -72,16 +137,10 @@ async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Resu
         return Err(StoreError::Lost { at, cursor });
     }
     match expected.and_then(|e| e.extent) {
-        Some((_, end)) if cursor > end => return Err(StoreError::Ahead { end, cursor }),
-        Some((begin, _)) if cursor < begin => return Err(StoreError::Behind { begin, cursor }),
-        _ => {}
+        Some((_, end)) if cursor > end => Err(StoreError::Ahead { end, cursor }),
+        Some((begin, _)) if cursor < begin => Err(StoreError::Behind { begin, cursor }),
+        _ => Ok(()),
     }
-    // Among the changes is the header, whole: if a sync of it has failed in an earlier life, what was read here, and lets
-    // the log be trimmed, is on the disk only from now on. All else that a commit names was synced before its header.
-    let released = held.release();
-    opened.settle().await;
-    released.map_err(io)?;
-    Ok(opened)
 }
 
 thread_local! {
@@ -93,16 +152,22 @@ pub fn catches_panics() -> bool {
     CAUGHT.get()
 }
 
-/// redb trusts a few fields that no checksum covers, and panics when they contradict the rest.
-fn caught<T>(look: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+/// redb trusts fields that no checksum covers or that nobody has checked, and panics when they contradict the rest.
+fn caught<T>(expected: &'static str, look: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     CAUGHT.set(true);
     let looked = catch_unwind(AssertUnwindSafe(look));
     CAUGHT.set(false);
-    looked.unwrap_or_else(|_| Err(damaged("fields that contradict one another".to_owned())))
+    looked.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let found = format!("fields that contradict one another ({})", text.unwrap_or("no text"));
+        Err(StoreError::Damaged { expected, found })
+    })
 }
 
+const WHOLE: &str = "a redb database whose checksums hold";
+
 fn damaged(found: String) -> StoreError {
-    StoreError::Damaged { expected: "a redb database whose checksums hold", found }
+    StoreError::Damaged { expected: WHOLE, found }
 }
 
 /// The database of a file; if `verify`, every page of it has the checksum that it was written with.

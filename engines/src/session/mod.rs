@@ -289,5 +289,10 @@ impl<A: Applicator> Applicator for SessionApply<A> {
     }
 }
 
+/// Reads the sessions' rows, and panics when one is damaged.
+pub(crate) fn read_rows(reader: &StoreReader) {
+    load(reader);
+}
+
 /// For upper halves that send on from `post_apply`: the engine below them, once the stack is built.
 pub type Below = Arc<OnceLock<Arc<dyn Engine>>>;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, ReconfigureError, VirtualLog, VirtualLogConfig};
-use naxos_engines::local_store::{CheckpointStats, Checkpointer, Defragmenter, StoreError, StoreExpected};
+use naxos_engines::local_store::{CheckpointStats, Checkpointer, Defragmenter, StoreError};
 use naxos_engines::stack::{Stack, StackConfig, StackError};
 use naxos_engines::{LocalStore, StoreReader};
 use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
-use naxos_log_server::{DamagedCell, FoundJournal, LogServer, LogServerConfig, OpenError, Unit};
-use naxos_proto::chain::{Chain, LogletKind, Segment};
+use naxos_log_server::{FoundJournal, LogServer, LogServerConfig, OpenError, Unit};
+use naxos_proto::chain::LogletKind;
 use naxos_proto::etcd::server::etcdserverpb as pb;
-use naxos_proto::ids::{Incarnation, LogId, Lsn, StoreId};
+use naxos_proto::ids::{Incarnation, LogId};
 use naxos_proto::seams::{Seams, WorkerHandle, start};
 use naxos_sequencer::NativeSequencer;
 use parking_lot::Mutex;
@@ -25,6 +25,7 @@ use super::cold_reader::{ColdReader, ColdReads};
 use super::deadlines::Deadlines;
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
+use super::open_store::open_store;
 use super::peers::Peers;
 use super::serve::serve;
 use super::{gauges, ids, upkeep};
@@ -109,12 +110,12 @@ impl Node {
                  --initial-advertise-peer-urls are those that it was begun with"
             );
         }
-        let local_store = open_store(&seams, &found).await?;
+        let (local_store, store) = open_store(&seams, &found, config.limits.resident_bytes).await?;
         let (log_server, meta, log) = open_log(&seams, found, log_id, &running).await?;
         let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
 
         let parts = Parts { config, seams, runtimes, serving, running, metrics, log_id, incarnation, reserve_bytes };
-        parts.start(bound, local_store, log_server, meta, log).await
+        parts.start(bound, (local_store, store), log_server, meta, log).await
     }
 }
 
@@ -140,55 +141,6 @@ async fn find_journal(
         Arc::new(move |took: Duration| observed.disk.wal_fsync.observe(took.as_secs_f64()));
     let unit = LogServerConfig { log: Some(log), on_sync: Some(on_sync), ..unit };
     FoundJournal::read(seams.clone(), unit).await
-}
-
-/// The local store that belongs to a journal. Nothing is written where the journal has a damaged cell that the store has not
-/// applied and no other unit holds, which cannot be replayed, or has lost its end.
-async fn open_store(seams: &Seams, found: &FoundJournal) -> Result<LocalStore, StartError> {
-    let lost = last_lost_cell(found)?;
-    let expected = StoreExpected {
-        storage: found.storage_id(),
-        required: found.was_trimmed(),
-        lost: lost.map(|(lsn, _)| lsn),
-        extent: extent_of_log(found)?,
-    };
-    let opened = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await;
-    opened.map_err(|e| match (e, lost) {
-        (StoreError::Lost { .. }, Some((_, cell))) => cell.refusal().into(),
-        (e, _) => e.into(),
-    })
-}
-
-/// The chain as this unit knows it; `None` before there is one.
-fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
-    let value = found.meta_value()?;
-    let decode = |value| Chain::decode(value).map_err(|e| OpenError::Meta(e.to_string()));
-    (!value.is_empty()).then_some(value).map(decode).transpose()
-}
-
-/// Where the log begins and ends, if this unit alone holds it.
-fn extent_of_log(found: &FoundJournal) -> Result<Option<(Lsn, Lsn)>, OpenError> {
-    let Some(chain) = chain_of(found)? else { return Ok(None) };
-    let here = |s: &&Segment| s.params.kind == LogletKind::Native && s.params.units == [found.storage_id()];
-    let ends = (chain.segments.first().filter(here), chain.segments.last().filter(here));
-    let (Some(first), Some(last)) = ends else { return Ok(None) };
-    let (trim_point, _) = found.extent(first.params.id);
-    let (_, tail) = found.extent(last.params.id);
-    Ok(Some((first.lsn(trim_point), last.end.unwrap_or_else(|| last.lsn(tail)))))
-}
-
-/// The damaged cell of the highest position of which this unit has the only copy.
-fn last_lost_cell(found: &FoundJournal) -> Result<Option<(Lsn, &DamagedCell)>, OpenError> {
-    if found.damaged_cells().is_empty() {
-        return Ok(None);
-    }
-    let Some(chain) = chain_of(found)? else { return Ok(None) };
-    let position = |cell: &DamagedCell| {
-        let segment = chain.segments.iter().find(|s| s.params.id == cell.loglet)?;
-        let (lsn, alone) = (segment.lsn(cell.offset), segment.params.units == [found.storage_id()]);
-        (alone && segment.end.is_none_or(|end| lsn < end)).then_some(lsn)
-    };
-    Ok(found.damaged_cells().iter().filter_map(|cell| Some((position(cell)?, cell))).max_by_key(|(lsn, _)| *lsn))
 }
 
 /// The storage unit, the register and the log over both.
@@ -236,14 +188,14 @@ impl Parts {
     async fn start(
         self,
         bound: BoundPort,
-        local_store: LocalStore,
+        (local_store, store): (LocalStore, Arc<SharedStore>),
         log_server: LogServer,
         meta: Arc<MetaReplica>,
         log: Arc<VirtualLog>,
     ) -> Result<Node, StartError> {
-        let rebuilt = Rebuilt::new(&self, &local_store);
+        let rebuilt = Rebuilt::new(&self, &local_store, store);
         let rings = rebuilt.rings.clone();
-        let checkpointer = local_store.checkpointer();
+        let checkpointer = local_store.checkpointer(self.reserve_bytes);
         let defragmenter = checkpointer.defragmenter();
         let unit = Arc::clone(log_server.unit());
         let stack = self.build_stack(&log, &unit, local_store, rebuilt.machine());
@@ -359,10 +311,9 @@ struct Rebuilt {
 }
 
 impl Rebuilt {
-    fn new(parts: &Parts, local_store: &LocalStore) -> Self {
+    fn new(parts: &Parts, local_store: &LocalStore, store: Arc<SharedStore>) -> Self {
         let clock = &parts.seams.clock;
         let reader = local_store.reader();
-        let store = SharedStore::rebuild(StoreId(0), &reader, parts.config.limits.resident_bytes);
         let revision = store.read().revision;
         let rings = (0..parts.runtimes).map(|_| Ring::new(revision)).collect();
         let keeper = LeaseKeeper::new(Arc::clone(clock));

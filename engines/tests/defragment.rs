@@ -1,0 +1,153 @@
+//! Defragment: a copy that has no room, or fails, leaves nothing behind, and the store goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use naxos_engines::local_store::StoreError;
+use naxos_engines::{LocalStore, RowKey, TableId};
+use naxos_proto::ids::{Lsn, StoreId};
+use naxos_proto::seams::Clock;
+use naxos_proto::seams::sim::{Drive, Fault, SimClock};
+use tokio_util::sync::CancellationToken;
+
+const COPY: &str = "store.redb.new";
+const RESERVE_BYTES: u64 = 1 << 20;
+/// Rows of an entry; a copy takes several slices.
+const ROWS: u32 = 5_000;
+
+fn key(entry: u64, n: u32) -> RowKey {
+    RowKey::new(StoreId(0), TableId(40), &[&entry.to_be_bytes()[..], &n.to_be_bytes()].concat())
+}
+
+async fn open(drive: &Drive) -> LocalStore {
+    LocalStore::open(drive.mount(), Arc::new(SimClock::new(Duration::ZERO))).await.unwrap()
+}
+
+fn apply(store: &mut LocalStore) {
+    let entry = store.applied().0;
+    let mut txn = store.begin();
+    (0..ROWS).for_each(|n| txn.put(key(entry, n), Bytes::from(vec![entry as u8; 1_000])));
+    txn.commit(Lsn(entry + 1));
+}
+
+fn check(store: &LocalStore, entries: u64, context: &str) {
+    assert_eq!(store.applied(), Lsn(entries), "{context}");
+    for (entry, n) in (0..entries).flat_map(|e| (0..ROWS).step_by(7).map(move |n| (e, n))) {
+        let found = store.reader().get(&key(entry, n));
+        assert!(found.is_some_and(|v| v[..] == vec![entry as u8; 1_000]), "{context}: row {n} of entry {entry}");
+    }
+}
+
+async fn write(store: &LocalStore) {
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    store.checkpointer(0).run(stopped, |_| ()).await.unwrap();
+}
+
+async fn filled(drive: &Drive) -> LocalStore {
+    let mut store = open(drive).await;
+    for _ in 0..2 {
+        apply(&mut store);
+        write(&store).await;
+    }
+    store
+}
+
+/// What Defragment answers, and how the checkpoint Worker ends. `meddle` runs once the copy is there.
+async fn defragment(
+    drive: &Drive,
+    store: &mut LocalStore,
+    reserve_bytes: u64,
+    meddle: impl FnOnce(&mut LocalStore),
+) -> (Result<(), String>, Result<(), StoreError>) {
+    let stop = CancellationToken::new();
+    let checkpointer = store.checkpointer(reserve_bytes);
+    let defragmenter = checkpointer.defragmenter();
+    let clock = SimClock::new(Duration::ZERO);
+    let worker = checkpointer.run(stop.clone(), |_| ());
+    let asks = async {
+        let (done, ()) = tokio::join!(defragmenter.defragment(), async {
+            for _ in 0..20 {
+                clock.sleep(Duration::from_millis(1)).await;
+                if has_copy(drive) {
+                    return meddle(store);
+                }
+            }
+        });
+        stop.cancel();
+        done
+    };
+    let (ended, done) = tokio::join!(worker, asks);
+    (done, ended)
+}
+
+fn has_copy(drive: &Drive) -> bool {
+    drive.paths().iter().any(|p| p == COPY)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_without_room_is_refused_before_it_is_begun() {
+    let drive = Drive::new(1);
+    let mut store = filled(&drive).await;
+    let file = store.reader().file_bytes();
+    let free = file + RESERVE_BYTES - 1;
+    drive.set_capacity(Some(drive.used() + free));
+    let (done, ended) = defragment(&drive, &mut store, RESERVE_BYTES, |_| panic!("a copy was begun")).await;
+    let text = done.unwrap_err();
+    let needed = format!("{free} bytes are free, {} are needed", free + 1);
+    assert!(text.contains("store.redb") && text.contains(&needed), "{text}");
+    ended.unwrap();
+    check(&store, 2, "after a refusal");
+    drive.set_capacity(None);
+    defragment(&drive, &mut store, RESERVE_BYTES, apply).await.0.unwrap();
+    drop(store);
+    check(&open(&drive).await, 3, "after a copy");
+}
+
+/// The copy filled the disk to the last byte and stayed there: no later start had room for its first write.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_runs_out_of_room_is_removed() {
+    for (left, reserve) in [(0, 0), (0, RESERVE_BYTES), (RESERVE_BYTES - 1, RESERVE_BYTES)] {
+        let context = format!("{left} bytes are left during the copy, {reserve} are to stay free");
+        let drive = Drive::new(2);
+        let mut store = filled(&drive).await;
+        let fill = |_: &mut LocalStore| drive.set_capacity(Some(drive.used() + left));
+        let (done, ended) = defragment(&drive, &mut store, reserve, fill).await;
+        let text = done.unwrap_err();
+        assert!(text.contains(if reserve > 0 { "are needed" } else { "no storage space" }), "{context}: {text}");
+        assert!(!has_copy(&drive), "{context}");
+        ended.unwrap_or_else(|e| panic!("{context}: {e}"));
+        apply(&mut store);
+        drive.set_capacity(None);
+        write(&store).await;
+        drop(store);
+        check(&open(&drive).await, 3, &context);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_cannot_be_written_is_removed_and_the_store_goes_on() {
+    let mut failures = 0;
+    for from in (1..12).chain([20, 40]) {
+        for sync in [false, true] {
+            let context = format!("call {from} fails, of syncs: {sync}");
+            let drive = Drive::new(3);
+            let mut store = filled(&drive).await;
+            let path = COPY.to_owned();
+            drive.set_fault(if sync { Fault::Sync { path, from } } else { Fault::Write { path, from } });
+            let (done, ended) = defragment(&drive, &mut store, 0, apply).await;
+            ended.unwrap_or_else(|e| panic!("{context}: {e}"));
+            assert!(!has_copy(&drive), "{context}");
+            if let Err(text) = done {
+                assert!(text.contains("the copy of store.redb failed"), "{context}: {text}");
+                failures += 1;
+            }
+            drive.clear_faults();
+            let applied = store.applied().0;
+            drop(store);
+            check(&open(&drive).await, applied, &context);
+        }
+    }
+    assert!(failures > 12, "{failures}");
+}

@@ -1,0 +1,73 @@
+//! Opens the local store that belongs to a journal, and loads it.
+
+use std::sync::Arc;
+
+use naxos_engines::LocalStore;
+use naxos_engines::local_store::{StoreError, StoreExpected, VERIFIED_BYTES_MAX};
+use naxos_engines::stack::read_rows;
+use naxos_log_server::{DamagedCell, FoundJournal, OpenError};
+use naxos_proto::chain::{Chain, LogletKind, Segment};
+use naxos_proto::ids::{Lsn, StoreId};
+use naxos_proto::seams::Seams;
+
+use super::start::StartError;
+use crate::state::SharedStore;
+
+/// The store and what is in memory of its rows. Nothing is written where a row cannot be read, or where the journal has a
+/// damaged cell that the store has not applied and no other unit holds, which cannot be replayed, or has lost its end.
+pub(super) async fn open_store(
+    seams: &Seams,
+    journal: &FoundJournal,
+    resident_bytes_max: usize,
+) -> Result<(LocalStore, Arc<SharedStore>), StartError> {
+    let lost = last_lost_cell(journal)?;
+    let expected = StoreExpected {
+        storage: journal.storage_id(),
+        required: journal.was_trimmed(),
+        lost: lost.map(|(lsn, _)| lsn),
+        extent: extent_of_log(journal)?,
+        verified_bytes_max: VERIFIED_BYTES_MAX,
+    };
+    let opened = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await;
+    let found = opened.map_err(|e| match (e, lost) {
+        (StoreError::Lost { .. }, Some((_, cell))) => StartError::from(cell.refusal()),
+        (e, _) => e.into(),
+    })?;
+    let store = found.load(|reader| {
+        read_rows(reader);
+        SharedStore::rebuild(StoreId(0), reader, resident_bytes_max)
+    })?;
+    Ok((found.accept().await?, store))
+}
+
+/// The chain as this unit knows it; `None` before there is one.
+fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
+    let value = found.meta_value()?;
+    let decode = |value| Chain::decode(value).map_err(|e| OpenError::Meta(e.to_string()));
+    (!value.is_empty()).then_some(value).map(decode).transpose()
+}
+
+/// Where the log begins and ends, if this unit alone holds it.
+fn extent_of_log(found: &FoundJournal) -> Result<Option<(Lsn, Lsn)>, OpenError> {
+    let Some(chain) = chain_of(found)? else { return Ok(None) };
+    let here = |s: &&Segment| s.params.kind == LogletKind::Native && s.params.units == [found.storage_id()];
+    let ends = (chain.segments.first().filter(here), chain.segments.last().filter(here));
+    let (Some(first), Some(last)) = ends else { return Ok(None) };
+    let (trim_point, _) = found.extent(first.params.id);
+    let (_, tail) = found.extent(last.params.id);
+    Ok(Some((first.lsn(trim_point), last.end.unwrap_or_else(|| last.lsn(tail)))))
+}
+
+/// The damaged cell of the highest position of which this unit has the only copy.
+fn last_lost_cell(found: &FoundJournal) -> Result<Option<(Lsn, &DamagedCell)>, OpenError> {
+    if found.damaged_cells().is_empty() {
+        return Ok(None);
+    }
+    let Some(chain) = chain_of(found)? else { return Ok(None) };
+    let position = |cell: &DamagedCell| {
+        let segment = chain.segments.iter().find(|s| s.params.id == cell.loglet)?;
+        let (lsn, alone) = (segment.lsn(cell.offset), segment.params.units == [found.storage_id()]);
+        (alone && segment.end.is_none_or(|end| lsn < end)).then_some(lsn)
+    };
+    Ok(found.damaged_cells().iter().filter_map(|cell| Some((position(cell)?, cell))).max_by_key(|(lsn, _)| *lsn))
+}

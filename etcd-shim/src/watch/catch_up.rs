@@ -16,7 +16,7 @@ use crate::state::SharedStore;
 use crate::state::history::{Past, read_history};
 
 /// Rows read for one watcher at a time.
-const PIECE_ROWS: usize = 192;
+const PIECE_ROWS: usize = 128;
 /// Between two rounds.
 const ROUND_PAUSE: Duration = Duration::from_millis(2);
 /// Between two looks at a stream that is full.

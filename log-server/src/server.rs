@@ -26,7 +26,8 @@ pub struct LogServer {
     lock: Box<dyn Send + Sync>,
 }
 
-/// A data directory that was read and found good: locked, formatted if it was empty, and otherwise as it was. What else lies in the directory can be looked at before [`Self::start`] writes the first record.
+/// A data directory that was read and found good: locked, formatted if it was empty, and otherwise as it was. What else
+/// lies in the directory can be looked at before [`Self::start`] writes to it.
 pub struct FoundJournal {
     seams: Seams,
     config: LogServerConfig,

@@ -49,36 +49,26 @@ impl Unsettled {
     /// it lies below the next one that is begun, where it looks like a segment whose header or first batch is damaged.
     pub(crate) async fn settle(self, disk: &dyn Disk) -> Result<Option<Spare>, OpenError> {
         let Unsettled { last, scan, unused, tail } = self;
-        settle(disk, &last, &scan, unused, tail).await
-    }
-}
-
-async fn settle(
-    disk: &dyn Disk,
-    last: &Segment,
-    scan: &Scan,
-    unused: Vec<Segment>,
-    tail: Tail,
-) -> Result<Option<Spare>, OpenError> {
-    let mut spare = None;
-    for segment in unused {
-        let fits = spare.is_none() && segment.bytes == last.bytes;
-        if fits && dirty_end(&read_all(&segment).await?, 0) == 0 {
-            spare = Some(Spare { number: segment.number, file: segment.file, len: segment.bytes });
-        } else {
-            let path = segment_path(segment.number);
-            disk.remove(&path).await.map_err(|e| OpenError::io(path, e))?;
+        let mut spare = None;
+        for segment in unused {
+            let fits = spare.is_none() && segment.bytes == last.bytes;
+            if fits && dirty_end(&read_all(&segment).await?, 0) == 0 {
+                spare = Some(Spare { number: segment.number, file: segment.file, len: segment.bytes });
+            } else {
+                let path = segment_path(segment.number);
+                disk.remove(&path).await.map_err(|e| OpenError::io(path, e))?;
+            }
         }
+        // Also for the names that the process before gave: of the spare above, and of the segment that it freed last.
+        disk.sync_dir(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
+        let torn = mark_torn_tail(disk, &last, &scan, tail).await?;
+        let written = make_durable(&last, &scan, torn.clone().unwrap_or(scan.end..scan.end)).await;
+        written.map_err(|e| OpenError::io(segment_path(last.number), e))?;
+        if torn.is_some() {
+            unmark(disk).await.map_err(|e| OpenError::io(CUT_PATH, e))?;
+        }
+        Ok(spare)
     }
-    // Also for the names that the process before gave: of the spare above, and of the segment that it freed last.
-    disk.sync_dir(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
-    let torn = mark_torn_tail(disk, last, scan, tail).await?;
-    let written = make_durable(last, scan, torn.clone().unwrap_or(scan.end..scan.end)).await;
-    written.map_err(|e| OpenError::io(segment_path(last.number), e))?;
-    if torn.is_some() {
-        unmark(disk).await.map_err(|e| OpenError::io(CUT_PATH, e))?;
-    }
-    Ok(spare)
 }
 
 /// What has to be zeroed, if anything, once a mark says so durably. When the sync of the zeros fails, they are in the

@@ -233,6 +233,9 @@ async fn a_second_process_on_a_real_directory_is_refused() {
     let server = open().await.unwrap();
     let second = open().await.err().unwrap();
     assert!(second.to_string().contains("in use by another process"), "{second}");
+    std::fs::remove_file(dir.path().join("lock")).unwrap();
+    let third = open().await.err().expect("the directory is locked, whatever becomes of the file");
+    assert!(third.to_string().contains("in use by another process"), "{third}");
     server.shutdown().await.unwrap();
     open().await.unwrap().shutdown().await.unwrap();
 }

@@ -3,7 +3,8 @@
 //! The keeper is the sequencer's node. It takes office by an entry in the log that names the active loglet; expiries it
 //! proposes carry that name, and apply drops those of any other: a keeper that slept wakes powerless. It acknowledges a
 //! keep-alive after a tail check that began later, extends every lease by a gap in its own ticks, and starts all
-//! time-to-lives afresh on taking office, as etcd does when its leader changes.
+//! time-to-lives afresh on taking office, as etcd does when its leader changes. A lease whose expiry was proposed may be
+//! gone already: a keep-alive waits for what the log says of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use naxos_proto::seams::{Clock, Instant};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// Between two looks at what has expired.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -25,6 +27,14 @@ pub(crate) const EXPIRIES_PER_TICK: usize = 250;
 struct Deadline {
     ttl: i64,
     at: Instant,
+    /// When its expiry was proposed under this term.
+    proposed: Option<Instant>,
+}
+
+impl Deadline {
+    fn from(now: Instant, ttl: i64) -> Self {
+        Self { ttl, at: now.after(seconds(ttl)), proposed: None }
+    }
 }
 
 struct State {
@@ -37,6 +47,8 @@ struct State {
 pub(crate) struct LeaseKeeper {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Told when a lease ended and when a keeper took office.
+    decided: Notify,
 }
 
 fn seconds(ttl: i64) -> Duration {
@@ -46,26 +58,29 @@ fn seconds(ttl: i64) -> Duration {
 impl LeaseKeeper {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let state = State { term: 0, deadlines: BTreeMap::new(), last_tick: clock.now() };
-        Arc::new(Self { clock, state: Mutex::new(state) })
+        Arc::new(Self { clock, state: Mutex::new(state), decided: Notify::new() })
     }
 
     /// A lease was granted, or is found in the store at the start.
     pub(crate) fn granted(&self, id: i64, ttl: i64) {
-        let at = self.clock.now().after(seconds(ttl));
-        self.state.lock().deadlines.insert(id, Deadline { ttl, at });
+        let deadline = Deadline::from(self.clock.now(), ttl);
+        self.state.lock().deadlines.insert(id, deadline);
     }
 
     /// A lease ended.
     pub(crate) fn ended(&self, id: i64) {
         self.state.lock().deadlines.remove(&id);
+        self.decided.notify_waiters();
     }
 
-    /// The keeper of `term` took office.
+    /// The keeper of `term` took office: what others proposed ends nothing any more.
     pub(crate) fn took_office(&self, term: u64) {
         let now = self.clock.now();
         let mut state = self.state.lock();
         state.term = term;
-        state.deadlines.values_mut().for_each(|d| d.at = now.after(seconds(d.ttl)));
+        state.deadlines.values_mut().for_each(|d| *d = Deadline::from(now, d.ttl));
+        drop(state);
+        self.decided.notify_waiters();
     }
 
     /// The term of the last keeper that took office.
@@ -73,13 +88,24 @@ impl LeaseKeeper {
         self.state.lock().term
     }
 
-    /// Starts a lease's time-to-live afresh; the time-to-live, unless the lease is gone.
-    pub(crate) fn renew(&self, id: i64) -> Option<i64> {
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        let deadline = state.deadlines.get_mut(&id)?;
-        deadline.at = now.after(seconds(deadline.ttl));
-        Some(deadline.ttl)
+    /// Starts a lease's time-to-live afresh; the time-to-live, unless the lease is gone. Waits while its expiry is on its
+    /// way through the log.
+    /// # Cancel safety
+    /// Cancel safe: nothing is renewed before it answers.
+    pub(crate) async fn renew(&self, id: i64) -> Option<i64> {
+        loop {
+            let decided = self.decided.notified();
+            {
+                let now = self.clock.now();
+                let mut state = self.state.lock();
+                let deadline = state.deadlines.get_mut(&id)?;
+                if deadline.proposed.is_none() {
+                    *deadline = Deadline::from(now, deadline.ttl);
+                    return Some(deadline.ttl);
+                }
+            }
+            decided.await;
+        }
     }
 
     /// Seconds that a lease has left and those that it was granted.
@@ -108,11 +134,71 @@ impl LeaseKeeper {
         }
         let mut out = Vec::new();
         for (id, deadline) in &mut state.deadlines {
-            if deadline.at <= now && out.len() < EXPIRIES_PER_TICK {
-                deadline.at = now.after(PROPOSE_AGAIN);
+            let is_due = deadline.at <= now && deadline.proposed.is_none_or(|at| now.since(at) >= PROPOSE_AGAIN);
+            if is_due && out.len() < EXPIRIES_PER_TICK {
+                deadline.proposed = Some(now);
                 out.push(*id);
             }
         }
         (state.term, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use naxos_proto::seams::sim::SimClock;
+
+    use super::*;
+
+    /// A keeper of a lease of two seconds, whose expiry it has proposed.
+    async fn proposed() -> (SimClock, Arc<LeaseKeeper>) {
+        let clock = SimClock::new(Duration::ZERO);
+        let keeper = LeaseKeeper::new(Arc::new(clock.clone()));
+        keeper.took_office(1);
+        keeper.granted(7, 2);
+        for _ in 0..8 {
+            assert_eq!(keeper.tick(), (1, vec![]));
+            clock.sleep(TICK).await;
+        }
+        assert_eq!(keeper.tick(), (1, vec![7]));
+        (clock, keeper)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_whose_expiry_is_on_its_way_is_renewed_by_nobody() {
+        let (_, keeper) = proposed().await;
+        let mut renewal = std::pin::pin!(keeper.renew(7));
+        assert_eq!(renewal.as_mut().now_or_never(), None);
+        keeper.granted(8, 2);
+        keeper.ended(8);
+        assert_eq!(renewal.as_mut().now_or_never(), None, "another lease ended");
+        keeper.ended(7);
+        assert_eq!(renewal.now_or_never(), Some(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_expiry_that_a_new_keeper_made_void_ends_no_wait_in_vain() {
+        let (_, keeper) = proposed().await;
+        let mut renewal = std::pin::pin!(keeper.renew(7));
+        assert_eq!(renewal.as_mut().now_or_never(), None);
+        keeper.took_office(2);
+        assert_eq!(renewal.now_or_never(), Some(Some(2)));
+        assert_eq!(keeper.tick(), (2, vec![]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_expiry_that_did_not_get_through_is_proposed_again() {
+        let (clock, keeper) = proposed().await;
+        let mut waited = Duration::ZERO;
+        loop {
+            clock.sleep(TICK).await;
+            waited += TICK;
+            if keeper.tick().1 == [7] {
+                break;
+            }
+        }
+        assert_eq!(waited, PROPOSE_AGAIN);
+        assert_eq!(keeper.time_to_live(7), Some((0, 2)));
     }
 }

@@ -58,7 +58,8 @@ impl LeaseService {
         let header = Some(backend.header_now());
         // A tail check that began after the request: whoever revoked the lease before is seen here.
         self.0.linearize().await?;
-        let ttl = backend.keeper.renew(id).unwrap_or(0);
+        let renewed = self.0.port.deadlines.within(backend.keeper.renew(id)).await;
+        let ttl = renewed.ok_or(EtcdError::Timeout)?.unwrap_or(0);
         if ttl > 0 {
             backend.metrics.lease.renewed.inc();
         }
@@ -112,7 +113,11 @@ impl LeaseService {
                 }
                 None => return Code::Ok,
             };
-            let answer = self.keep_alive(request.id).await;
+            let answer = tokio::select! {
+                biased;
+                () = self.0.stop.cancelled() => Err(EtcdError::Stopped.into()),
+                answer = self.keep_alive(request.id) => answer,
+            };
             let failed = answer.as_ref().err().map(Status::code);
             if answers.send(answer).await.is_err() {
                 return Code::Cancelled;

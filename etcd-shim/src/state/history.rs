@@ -18,15 +18,14 @@ pub(crate) enum Past {
     Compacted(i64),
 }
 
-/// Reads whole revisions from `from` on, about `rows_max` rows. Reads the local store: not on a thread that serves
-/// requests.
+/// Reads whole revisions from `from` on, about `rows_max` rows. `wants` tells of a key and of whether it was deleted if the
+/// change is wanted, and if with the value before it. Reads the local store: not on a thread that serves requests.
 pub(crate) fn read_history(
     shared: &SharedStore,
     reader: &StoreReader,
     from: i64,
     rows_max: usize,
-    prev_kv: bool,
-    wants: impl Fn(&[u8], bool) -> bool,
+    mut wants: impl FnMut(&[u8], bool) -> Option<bool>,
 ) -> Past {
     let (id, current, compacted) = {
         let store = shared.read();
@@ -65,9 +64,7 @@ pub(crate) fn read_history(
         let kv = decode(&encoded);
         let created = !deleted && kv.create_revision == kv.mod_revision;
         let key = kv.key;
-        if !wants(&key, deleted) {
-            continue;
-        }
+        let Some(prev_kv) = wants(&key, deleted) else { continue };
         let prev = if prev_kv && !created { value_before(shared, reader, &key, at.main) } else { None };
         let told =
             if deleted { Fields { key: &key, modified: at.main, ..Default::default() }.encode() } else { encoded };

@@ -1,9 +1,12 @@
 //! Reading history for watchers that are behind.
 //!
-//! Rows are named by revision, so history is one scan; it runs on the cold reader's Worker, a bounded piece at a time
-//! and one piece per watcher in turn, with a pause that leaves most of a core to everybody else. A piece ends between
-//! two revisions. When a watcher's next revision is one that the hub has not seen yet, it is live again.
+//! Rows are named by revision, so history is one scan; it runs on the cold reader's Worker, a bounded piece at a time,
+//! with a pause that leaves most of a core to everybody else. A piece ends between two revisions, and all watchers whose
+//! next revision lies in it get what they want of it. So that they meet, most pieces are those of the last one; so that
+//! one that lacks little need not wait for it, the others are those of the first one. When a watcher's next revision is
+//! one that the hub has not seen yet, it is live again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,22 +14,36 @@ use naxos_engines::StoreReader;
 use naxos_proto::etcd::twins::WatchResponse;
 
 use super::hub::{Hub, State, WatcherId};
+use super::ranges::Ranges;
 use super::watcher::{Packet, PacketBuilder, Selection};
 use crate::state::SharedStore;
 use crate::state::history::{Past, read_history};
 
-/// Rows read for one watcher at a time.
+/// Rows read at a time.
 const PIECE_ROWS: usize = 128;
-/// Between two rounds.
-const ROUND_PAUSE: Duration = Duration::from_millis(2);
-/// Between two looks at a stream that is full.
+/// Of so many pieces the last watcher's are all but one.
+const FIRST_EVERY: usize = 4;
+/// Between two pieces.
+const PIECE_PAUSE: Duration = Duration::from_millis(2);
+/// Between two looks at streams that are full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
+
+/// What a watcher wants of a piece: its selection, from a revision on.
+type Wish = (Selection, i64);
+
+/// A piece of history to read, and for whom.
+struct Reading {
+    from: i64,
+    wishes: Vec<Wish>,
+    /// Watchers with the number of their wish.
+    readers: Vec<(WatcherId, usize)>,
+}
 
 /// What a look into history brought.
 enum Piece {
-    /// Events, if any matched, and the revision to go on from.
-    Read(Option<Packet>, i64),
-    /// The next revision is compacted; up to here.
+    /// For each wish its events, if any, and the revision to go on from.
+    Read(Vec<Option<Packet>>, i64),
+    /// Compacted up to here.
     Compacted(i64),
 }
 
@@ -34,56 +51,52 @@ impl Hub {
     pub(super) async fn catch_up_always(&self) {
         loop {
             self.fell_behind.notified().await;
-            loop {
-                let ids: Vec<WatcherId> = self.state.lock().behind.iter().copied().collect();
-                if ids.is_empty() {
-                    break;
-                }
-                let mut moved = false;
-                for id in ids {
-                    moved |= self.catch_up(id).await;
-                }
-                self.config.clock.sleep(if moved { ROUND_PAUSE } else { FULL_PAUSE }).await;
+            let mut turns = (0..FIRST_EVERY).cycle();
+            while !self.state.lock().behind.is_empty() {
+                let moved = self.catch_up(turns.next() == Some(FIRST_EVERY - 1)).await;
+                self.config.clock.sleep(if moved { PIECE_PAUSE } else { FULL_PAUSE }).await;
             }
         }
     }
 
-    /// One piece for one watcher; whether it got on.
-    async fn catch_up(&self, id: WatcherId) -> bool {
-        let Some((selection, next)) = self.begin_reading(id) else { return false };
+    /// One piece, that of the first watcher or of the last; whether anybody got on.
+    async fn catch_up(&self, of_first: bool) -> bool {
+        let Some(reading) = self.state.lock().next_reading(of_first) else { return false };
         let store = Arc::clone(&self.config.store);
-        let read = move |reader: &StoreReader| read_piece(&store, reader, &selection, next);
+        let Reading { from, wishes, readers } = reading;
+        let read = move |reader: &StoreReader| read_piece(&store, reader, &wishes, from);
         let Ok(piece) = self.config.cold.run(read).await else { return false };
-        let mut state = self.state.lock();
-        self.finish_reading(&mut state, id, piece)
-    }
-
-    fn begin_reading(&self, id: WatcherId) -> Option<(Selection, i64)> {
-        let mut state = self.state.lock();
-        let watcher = state.watchers.get_mut(&id)?;
-        // Reading for a stream that cannot take it would only fill memory.
-        (watcher.outlet.capacity() > 0).then(|| (watcher.selection.clone(), watcher.next))
-    }
-
-    fn finish_reading(&self, state: &mut State, id: WatcherId, piece: Piece) -> bool {
         let current = self.config.store.read().revision;
+        let mut state = self.state.lock();
+        let mut moved = false;
+        for (id, wish) in readers {
+            moved |= self.advance(&mut state, id, &piece, wish, current);
+        }
+        moved
+    }
+
+    /// Gives a watcher its part of a piece, read when the store was at revision `current`; whether it got on.
+    fn advance(&self, state: &mut State, id: WatcherId, piece: &Piece, wish: usize, current: i64) -> bool {
         let Some(watcher) = state.watchers.get_mut(&id) else { return true };
         match piece {
-            Piece::Read(packet, next) => {
-                if let Some(packet) = packet
-                    && !watcher.send(&packet, current.max(packet.last), self.config.fragment_bytes)
+            // The piece ended before what it wants.
+            Piece::Read(_, next) if *next < watcher.next => false,
+            Piece::Read(packets, next) => {
+                if let Some(packet) = &packets[wish]
+                    && !watcher.send(packet, current.max(packet.last), self.config.fragment_bytes)
                 {
                     return false;
                 }
-                watcher.next = next;
-                if next > state.seen {
+                watcher.next = *next;
+                if *next > state.seen {
                     self.go_live(state, id);
                 }
                 true
             }
-            Piece::Compacted(compact_revision) => {
-                let answer = WatchResponse { canceled: true, compact_revision, ..watcher.answer(0) };
-                if watcher.outlet.try_send(Ok(answer)).is_err() {
+            Piece::Compacted(revision) if *revision <= watcher.next => false,
+            Piece::Compacted(revision) => {
+                let answer = WatchResponse { canceled: true, compact_revision: *revision, ..watcher.answer(0) };
+                if watcher.outlet.try_send(Ok(answer.into())).is_err() {
                     return false;
                 }
                 self.remove(state, id);
@@ -93,17 +106,61 @@ impl Hub {
     }
 }
 
-fn read_piece(store: &SharedStore, reader: &StoreReader, selection: &Selection, from: i64) -> Piece {
-    let wants = |key: &[u8], deleted: bool| selection.range.contains(key) && selection.wants(deleted);
-    match read_history(store, reader, from, PIECE_ROWS, selection.prev_kv, wants) {
-        Past::Compacted(revision) => Piece::Compacted(revision),
-        Past::End(revision) => Piece::Read(None, revision),
-        Past::Effects(effects, next) => {
-            let mut builder = PacketBuilder::default();
-            for (revision, effect) in &effects {
-                builder.add(*revision, effect, selection.prev_kv);
+impl State {
+    /// The piece that the first watcher or the last one needs next, of those that can take it: reading for a stream that
+    /// cannot would only fill memory.
+    fn next_reading(&self, of_first: bool) -> Option<Reading> {
+        let ready = || {
+            let watchers = self.behind.iter().map(|id| (*id, &self.watchers[id]));
+            watchers.filter(|(_, watcher)| watcher.outlet.capacity() > 0)
+        };
+        let nexts = ready().map(|(_, watcher)| watcher.next);
+        let from = if of_first { nexts.max()? } else { nexts.min()? };
+        // A revision has a row at least.
+        let reached = from..from.saturating_add_unsigned(PIECE_ROWS as u64);
+        let mut numbers: BTreeMap<Wish, usize> = BTreeMap::new();
+        let mut readers = Vec::new();
+        for (id, watcher) in ready().filter(|(_, watcher)| reached.contains(&watcher.next)) {
+            let count = numbers.len();
+            readers.push((id, *numbers.entry((watcher.selection.clone(), watcher.next)).or_insert(count)));
+        }
+        let mut wishes: Vec<(usize, Wish)> = numbers.into_iter().map(|(wish, number)| (number, wish)).collect();
+        wishes.sort_unstable_by_key(|(number, _)| *number);
+        Some(Reading { from, wishes: wishes.into_iter().map(|(_, wish)| wish).collect(), readers })
+    }
+}
+
+fn read_piece(store: &SharedStore, reader: &StoreReader, wishes: &[Wish], from: i64) -> Piece {
+    let mut ranges = Ranges::default();
+    for (number, (selection, _)) in (0..).zip(wishes) {
+        ranges.insert(selection.range.clone(), number);
+    }
+    let mut told = |key: &[u8], deleted: bool, each: &mut dyn FnMut(usize, &Wish)| {
+        ranges.find(key, |number| {
+            let number = usize::try_from(number).expect("the index of a wish");
+            if wishes[number].0.wants(deleted) {
+                each(number, &wishes[number]);
             }
-            Piece::Read(builder.finish(), next)
+        });
+    };
+    let past = read_history(store, reader, from, PIECE_ROWS, |key, deleted| {
+        let mut wanted = None;
+        told(key, deleted, &mut |_, (selection, _)| wanted = Some(wanted.unwrap_or(false) || selection.prev_kv));
+        wanted
+    });
+    match past {
+        Past::Compacted(revision) => Piece::Compacted(revision),
+        Past::End(revision) => Piece::Read(wishes.iter().map(|_| None).collect(), revision),
+        Past::Effects(effects, next) => {
+            let mut builders: Vec<PacketBuilder> = wishes.iter().map(|_| PacketBuilder::default()).collect();
+            for (revision, effect) in &effects {
+                told(&effect.key, effect.deleted, &mut |number, (selection, from)| {
+                    if revision >= from {
+                        builders[number].add(*revision, effect, selection.prev_kv);
+                    }
+                });
+            }
+            Piece::Read(builders.into_iter().map(PacketBuilder::finish).collect(), next)
         }
     }
 }
@@ -114,12 +171,14 @@ mod tests {
 
     use futures::future::BoxFuture;
     use naxos_engines::LocalStore;
+    use naxos_proto::etcd::client::etcdserverpb as plain;
     use naxos_proto::etcd::server::etcdserverpb::ResponseHeader;
     use naxos_proto::ids::{Lsn, StoreId};
     use naxos_proto::seams::sim::Drive;
     use naxos_proto::seams::{BootClock, Clock, Instant, WallTime};
     use parking_lot::Mutex;
-    use tokio::sync::mpsc;
+    use prost::Message;
+    use tokio_stream::StreamExt;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -127,6 +186,7 @@ mod tests {
     use crate::state::key_entry::RevisionKey;
     use crate::state::key_value::Fields;
     use crate::state::rows;
+    use crate::watch::answers::{Answers, answers};
     use crate::watch::hub::HubConfig;
     use crate::watch::ranges::KeyRange;
     use crate::watch::ring::Ring;
@@ -155,13 +215,15 @@ mod tests {
         }
     }
 
-    /// Revisions 2 to `last`, each a put of the key "k".
+    /// Revisions 2 to `last`, puts of the keys "k0" to "k3" in turn.
     async fn history(last: i64) -> (LocalStore, Arc<SharedStore>) {
         let mut local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
         let store = SharedStore::rebuild(StoreId(0), &local.reader(), usize::MAX);
         let mut txn = local.begin();
         for main in 2..=last {
-            let fields = Fields { key: b"k", create: 2, modified: main, version: main - 1, value: b"v", lease: 0 };
+            let key = format!("k{}", main % 4);
+            let fields =
+                Fields { key: key.as_bytes(), create: 2, modified: main, version: main - 1, value: b"v", lease: 0 };
             txn.put(rows::key_value(StoreId(0), RevisionKey { main, sub: 0 }, false), fields.encode());
         }
         txn.commit(Lsn(1));
@@ -169,23 +231,8 @@ mod tests {
         (local, store)
     }
 
-    #[tokio::test]
-    async fn a_watcher_that_gets_on_rests_for_no_full_stream() {
-        const REVISIONS: i64 = 10 * PIECE_ROWS as i64;
-        let (local, store) = history(REVISIONS + 1).await;
-        let (cold, reads) = ColdReader::new();
-        let rests = Arc::new(Rests::default());
-        let hub = Hub::new(HubConfig {
-            ring: Ring::new(REVISIONS + 1),
-            store,
-            cold,
-            clock: rests.clone(),
-            progress_interval: Duration::from_secs(600),
-            fragment_bytes: usize::MAX,
-            slow_watchers: Arc::new(AtomicUsize::new(0)),
-        });
-        let (outlet, mut answers) = mpsc::channel(128);
-        let range = KeyRange { from: "k".into(), below: None };
+    fn watcher(range: KeyRange, next: i64) -> (Watcher, Answers) {
+        let (outlet, answers) = answers();
         let watcher = Watcher {
             id: 0,
             stream: 1,
@@ -193,15 +240,35 @@ mod tests {
             fragment: false,
             progress_notify: false,
             busy: false,
-            start: 2,
-            next: 2,
+            start: next,
+            next,
             outlet,
             header: ResponseHeader::default(),
         };
-        hub.add(&mut hub.state.lock(), watcher);
+        (watcher, answers)
+    }
 
+    /// Lets watchers catch up with revisions up to `last`: the answers of each, and the rests between two pieces.
+    async fn caught_up(last: i64, watchers: Vec<(Watcher, Answers)>) -> (Vec<Vec<WatchResponse>>, Vec<Duration>) {
+        let (local, store) = history(last).await;
+        let (cold, reads) = ColdReader::new();
+        let rests = Arc::new(Rests::default());
+        let hub = Hub::new(HubConfig {
+            ring: Ring::new(last),
+            store,
+            cold,
+            clock: rests.clone(),
+            progress_interval: Duration::from_secs(600),
+            fragment_bytes: usize::MAX,
+            slow_watchers: Arc::new(AtomicUsize::new(0)),
+        });
+        let mut outlets = Vec::new();
+        for (watcher, answers) in watchers {
+            hub.add(&mut hub.state.lock(), watcher);
+            outlets.push(answers);
+        }
         let all = async {
-            while hub.state.lock().behind.len() == 1 {
+            while !hub.state.lock().behind.is_empty() {
                 tokio::task::yield_now().await;
             }
         };
@@ -210,13 +277,42 @@ mod tests {
             () = hub.catch_up_always() => {}
             () = reads.run(local.reader(), CancellationToken::new()) => {}
         }
-        let mut pieces = 0;
-        while let Ok(answer) = answers.try_recv() {
-            assert!(!answer.expect("an answer").events.is_empty());
-            pieces += 1;
+        drop(hub);
+        let mut told = Vec::new();
+        for answers in outlets {
+            told.push(answers.map(|answer| answer.expect("an answer")).collect().await);
         }
-        let rests = rests.0.lock();
-        assert!((10..=12).contains(&pieces), "{pieces} pieces");
-        assert!(rests.len() >= 9 && rests.iter().all(|rest| *rest == ROUND_PAUSE), "{rests:?}");
+        let rests = std::mem::take(&mut *rests.0.lock());
+        (told, rests)
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_gets_on_rests_for_no_full_stream() {
+        let all = KeyRange { from: "k".into(), below: None };
+        let (told, rests) = caught_up(10 * PIECE_ROWS as i64 + 1, vec![watcher(all, 2)]).await;
+        assert!(told[0].iter().all(|answer| !answer.events.is_empty()));
+        assert!((10..=12).contains(&told[0].len()), "{} pieces", told[0].len());
+        assert!(rests.len() >= 9 && rests.iter().all(|rest| *rest == PIECE_PAUSE), "{rests:?}");
+    }
+
+    #[tokio::test]
+    async fn watchers_that_are_behind_read_history_together_and_each_gets_what_it_wants() {
+        const PIECES: i64 = 20;
+        let last = PIECES * PIECE_ROWS as i64 + 1;
+        let key = |watcher: i64| watcher % 4;
+        let starts: Vec<i64> = (0..100).map(|i| 2 + i * i * last / 11_000).collect();
+        let of_key =
+            |i: i64| KeyRange { from: format!("k{}", key(i)).into(), below: Some(format!("k{}~", key(i)).into()) };
+        let watchers = (0..).zip(&starts).map(|(i, start)| watcher(of_key(i), *start)).collect();
+        let (told, rests) = caught_up(last, watchers).await;
+        for (i, (start, answers)) in (0..).zip(starts.iter().zip(told)) {
+            let events = answers
+                .iter()
+                .flat_map(|answer| plain::WatchResponse::decode(&answer.events[..]).expect("events").events);
+            let revisions: Vec<i64> = events.map(|event| event.kv.expect("a key").mod_revision).collect();
+            let wanted: Vec<i64> = (*start..=last).filter(|revision| revision % 4 == key(i)).collect();
+            assert_eq!(revisions, wanted, "watcher {i} from {start}");
+        }
+        assert!(rests.len() < 3 * PIECES as usize, "{} pieces for {PIECES} pieces of history", rests.len());
     }
 }

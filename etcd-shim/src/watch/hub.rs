@@ -96,7 +96,7 @@ impl Hub {
             for (id, watcher) in watchers.iter_mut().filter(|(_, w)| w.progress_notify) {
                 if !std::mem::take(&mut watcher.busy) && !behind.contains(id) && *seen >= watcher.start {
                     // A full stream has news on its way: it needs no progress.
-                    let _ = watcher.outlet.try_send(Ok(watcher.answer(*seen)));
+                    let _ = watcher.outlet.try_send(Ok(watcher.answer(*seen).into()));
                 }
             }
         }

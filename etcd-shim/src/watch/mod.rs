@@ -8,6 +8,7 @@
 //! Invariant: `next` is the lowest revision that a watcher has not been sent; a live watcher's `next` is above all
 //! revisions that the hub has taken out of the ring, so nothing is sent twice and nothing falls between.
 
+mod answers;
 mod catch_up;
 mod hub;
 mod ranges;
@@ -15,6 +16,7 @@ mod ring;
 mod stream;
 mod watcher;
 
+pub use answers::Answers;
 pub use hub::{Hub, HubConfig};
 pub use ring::Ring;
-pub use stream::{Answers, serve};
+pub use stream::serve;

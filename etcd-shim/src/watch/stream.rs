@@ -8,23 +8,16 @@ use naxos_proto::etcd::server::etcdserverpb::watch_create_request::FilterType;
 use naxos_proto::etcd::server::etcdserverpb::watch_request::RequestUnion;
 use naxos_proto::etcd::server::etcdserverpb::{ResponseHeader, WatchCreateRequest, WatchRequest};
 use naxos_proto::etcd::twins::WatchResponse;
-use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
+use super::answers::{Answers, Outlet, answers};
 use super::hub::{Hub, WatcherId};
 use super::ranges::KeyRange;
 use super::watcher::{Selection, Watcher};
 use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
-
-/// Answers that may wait for the client to read; then its watchers read history.
-const ANSWERS_MAX: usize = 128;
-
-/// The answers of a stream.
-pub type Answers = ReceiverStream<Result<WatchResponse, Status>>;
 
 /// Serves the requests of `inbound` by `hub` until the client ends the stream or `stop`. `header` has everything but the
 /// revision.
@@ -35,21 +28,21 @@ pub fn serve(
     stop: CancellationToken,
     ended: impl FnOnce() + Send + 'static,
 ) -> Answers {
-    let (outlet, answers) = mpsc::channel(ANSWERS_MAX);
+    let (outlet, answers) = answers();
     let id = hub.new_stream();
     let stream = Stream { hub, id, header, outlet, watchers: BTreeMap::new(), next_id: 0 };
     tokio::spawn(async move {
         stream.run(inbound, stop).await;
         ended();
     });
-    ReceiverStream::new(answers)
+    answers
 }
 
 struct Stream {
     hub: Arc<Hub>,
     id: u64,
     header: ResponseHeader,
-    outlet: mpsc::Sender<Result<WatchResponse, Status>>,
+    outlet: Outlet,
     watchers: BTreeMap<i64, WatcherId>,
     next_id: i64,
 }
@@ -130,7 +123,7 @@ impl Stream {
             None
         };
         if let Some(reason) = refused {
-            return self.outlet.send(Ok(self.refusal(reason))).await.ok();
+            return self.outlet.send(Ok(self.refusal(reason).into())).await.ok();
         }
         let permit = self.outlet.clone().reserve_owned().await.ok()?;
         let id = self.choose_id(r.watch_id);
@@ -151,7 +144,7 @@ impl Stream {
             header: self.header,
         };
         let created = WatchResponse { created: true, ..watcher.answer(revision) };
-        permit.send(Ok(created));
+        permit.send(Ok(created.into()));
         let number = self.hub.add(&mut state, watcher);
         self.watchers.insert(id, number);
         Some(())
@@ -188,14 +181,14 @@ impl Stream {
             canceled: true,
             ..WatchResponse::default()
         };
-        self.outlet.send(Ok(answer)).await.ok()
+        self.outlet.send(Ok(answer.into())).await.ok()
     }
 
     fn progress(&self) -> Option<()> {
         let mut state = self.hub.state.lock();
         if let Some(answer) = self.hub.progress_of(&mut state, self.id) {
             // A full stream has news on its way; the client asks again.
-            let _ = self.outlet.try_send(Ok(answer));
+            let _ = self.outlet.try_send(Ok(answer.into()));
         }
         Some(())
     }

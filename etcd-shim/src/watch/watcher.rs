@@ -5,14 +5,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use naxos_proto::etcd::server::etcdserverpb::ResponseHeader;
 use naxos_proto::etcd::twins::{WatchResponse, event_len, put_event};
-use tokio::sync::mpsc;
-use tonic::Status;
 
+use super::answers::{Answer, Outlet};
 use super::ranges::KeyRange;
 use crate::state::Effect;
-
-/// Where a stream's answers go.
-pub(super) type Outlet = mpsc::Sender<Result<WatchResponse, Status>>;
 
 /// What makes two watchers get the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,37 +103,12 @@ impl Watcher {
 
     /// Sends a packet whose header shows `revision`. `false`: the stream is full, nothing was sent.
     pub(super) fn send(&mut self, packet: &Packet, revision: i64, fragment_bytes: usize) -> bool {
-        let pieces = self.pieces(packet, revision, fragment_bytes);
-        let Ok(permits) = self.outlet.try_reserve_many(pieces.len()) else { return false };
-        for (permit, piece) in permits.zip(pieces) {
-            permit.send(Ok(piece));
-        }
+        let Ok(permit) = self.outlet.try_reserve() else { return false };
+        let message = WatchResponse { events: packet.events.clone(), ..self.answer(revision) };
+        let fragment_bytes = if self.fragment { fragment_bytes } else { usize::MAX };
+        permit.send(Ok(Answer::in_fragments(message, &packet.starts, fragment_bytes)));
         self.busy = true;
         self.next = packet.last + 1;
         true
-    }
-
-    fn pieces(&self, packet: &Packet, revision: i64, fragment_bytes: usize) -> Vec<WatchResponse> {
-        let whole = WatchResponse { events: packet.events.clone(), ..self.answer(revision) };
-        if !self.fragment || packet.events.len() < fragment_bytes || packet.starts.len() < 2 {
-            return vec![whole];
-        }
-        let mut pieces = Vec::new();
-        let mut from = 0;
-        for (i, start) in packet.starts.iter().enumerate() {
-            let end = packet.starts.get(i + 1).copied().unwrap_or(packet.events.len());
-            if end - from >= fragment_bytes && *start > from {
-                pieces.push((from, *start));
-                from = *start;
-            }
-        }
-        pieces.push((from, packet.events.len()));
-        let last = pieces.len() - 1;
-        let piece = |(i, (from, to)): (usize, (usize, usize))| WatchResponse {
-            events: packet.events.slice(from..to),
-            fragment: i < last,
-            ..self.answer(revision)
-        };
-        pieces.into_iter().enumerate().map(piece).collect()
     }
 }

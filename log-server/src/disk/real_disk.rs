@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use naxos_proto::seams::{Disk, File, OpenMode};
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
 use crate::disk::real_file::RealFile;
 
@@ -96,10 +97,16 @@ impl Disk for RealDisk {
 
     fn lock<'a>(&'a self, path: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Send + Sync>>> {
         Box::pin(async move {
-            let file = open_file(&self.path(path)?, OpenMode::Create)?;
+            let path = self.path(path)?;
+            let file = open_file(&path, OpenMode::Create)?;
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-            // The lock lives as long as the descriptor.
-            Ok(Box::new(file) as Box<dyn Send + Sync>)
+            // Who removes the file does not let anybody else in: the directory is locked too, where the file system can.
+            let directory = fs::File::open(path.parent().unwrap_or(&self.root))?;
+            if rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+                return Err(Errno::WOULDBLOCK.into());
+            }
+            // The locks live as long as the descriptors.
+            Ok(Box::new((file, directory)) as Box<dyn Send + Sync>)
         })
     }
 

@@ -4,7 +4,8 @@
 //! write some sector that the record touches ends in zeros, from a byte of the record on; and what no zeros follow in its
 //! sector is as it was written, a header with its length too. A record that contradicts that is damaged. One that does
 //! not may still be: it looks torn only because it has such a zero by itself, or because a damaged length leads into
-//! zeros. A record that is right but for one bit tells, if zeros in place of its end would not be the same.
+//! zeros. A record that is right but for one bit tells, if zeros in place of its end would not be the same; and also if
+//! they would be, but in place of one byte: of a sector's 512 bytes a write would have to be torn at just this one.
 
 use bytes::Bytes;
 
@@ -32,15 +33,15 @@ pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
     (lacks_header || lacks_body()) && !has_flipped_bit(seed, bytes, at)
 }
 
-/// Whether one bit of the record at `at` is the wrong way round, and is no zero that others follow up to the end of the
-/// sector.
+/// Whether one bit of the record at `at` is the wrong way round, and not because its sector lacks two bytes or more.
 fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize) -> bool {
     let record = bytes.slice(at..);
     let in_body = || wrong_body_bit(seed, &record).filter(|_| !lacks_all_that_follows(bytes, at));
     let wrong = wrong_header_bit(seed, &record).or_else(in_body);
     wrong.is_some_and(|bit| {
         let byte = at + bit / 8;
-        bytes[byte] & (1 << (bit % 8)) != 0 || !may_lack_its_end(bytes, byte, byte + 1)
+        let may_lack_more = || byte.is_multiple_of(SECTOR_BYTES) || bytes[byte - 1] == 0;
+        bytes[byte] & (1 << (bit % 8)) != 0 || !may_lack_its_end(bytes, byte, byte + 1) || !may_lack_more()
     })
 }
 

@@ -24,8 +24,6 @@ const COPY_SLICE_BYTES: usize = 1 << 20;
 const COPY_SLICES_PER_SYNC: u64 = 16;
 /// Between two slices: a copy is in no hurry, a client's request on the same cores is.
 const COPY_PAUSE: Duration = Duration::from_millis(2);
-/// Free bytes without which no checkpoint is begun, beside two times its rows: for the pages above those of the rows.
-const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
 /// Defragment requests that may wait.
 const REQUESTS_MAX: usize = 4;
 
@@ -150,7 +148,7 @@ impl Checkpointer {
     /// redb would refuse all use after a write that found none, and the node had to stop.
     async fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
         let frozen = self.shared.frozen.read().first().cloned()?;
-        let needed = CHECKPOINT_BYTES_MIN.saturating_add(2 * frozen.delta.bytes() as u64);
+        let needed = frozen.delta.checkpoint_bytes(0, self.shared.file_bytes.load(Ordering::Relaxed));
         // A disk that does not tell is found out by the write.
         let free = self.shared.disk.free_bytes().await.unwrap_or(u64::MAX);
         if free < needed {

@@ -10,11 +10,18 @@ use crate::local_store::RowKey;
 /// What a row costs beside its key and value: map node, lengths.
 const ROW_OVERHEAD: usize = 64;
 
+/// Bytes that a checkpoint takes beside its rows': for the pages above those of the rows.
+const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
+/// Bytes that it may take for a deleted row: redb writes the page that the row was in anew, and perhaps those above.
+const DELETED_BYTES: u64 = 8 << 10;
+
 /// An ordered set of changes.
 #[derive(Default)]
 pub(crate) struct Delta {
     rows: BTreeMap<RowKey, Option<Bytes>>,
     bytes: usize,
+    /// Rows that it deletes.
+    deleted: usize,
 }
 
 impl Delta {
@@ -28,8 +35,10 @@ impl Delta {
         let key_len = key.key.len();
         let cost = |v: &Option<Bytes>| ROW_OVERHEAD + key_len + v.as_ref().map_or(0, Bytes::len);
         self.bytes += cost(&value);
+        self.deleted += usize::from(value.is_none());
         let old = self.rows.insert(key, value);
         self.bytes -= old.as_ref().map_or(0, cost);
+        self.deleted -= usize::from(old == Some(None));
         old
     }
 
@@ -42,6 +51,7 @@ impl Delta {
             None => {
                 if let Some(value) = self.rows.remove(&key) {
                     self.bytes -= ROW_OVERHEAD + key.key.len() + value.as_ref().map_or(0, Bytes::len);
+                    self.deleted -= usize::from(value.is_none());
                 }
             }
         }
@@ -53,6 +63,14 @@ impl Delta {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of the disk that its checkpoint may take, and that of `more` deleted rows with it, in a file of `file_bytes`.
+    /// Rows are put one behind the other, as a rule, and share pages; those that are deleted lie anywhere.
+    pub(crate) fn checkpoint_bytes(&self, more: usize, file_bytes: u64) -> u64 {
+        let deleted = (self.deleted + more) as u64;
+        let pages = deleted.saturating_mul(DELETED_BYTES).min(file_bytes);
+        CHECKPOINT_BYTES_MIN.saturating_add(2 * self.bytes as u64).saturating_add(pages)
     }
 
     pub(crate) fn rows(&self) -> &BTreeMap<RowKey, Option<Bytes>> {

@@ -143,8 +143,20 @@ impl StoreReader {
         self.shared.file_bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether `rows` rows may be purged now: not while the checkpoint is behind, nor if the disk has less than twice the
+    /// room that a checkpoint with them may take, which is then asked for without them.
+    pub async fn may_purge(&self, rows: usize) -> bool {
+        let needed = self.shared.open.read().checkpoint_bytes(rows, self.file_bytes()).saturating_mul(2);
+        // A disk that does not tell is found out by the write.
+        let has_room = self.shared.disk.free_bytes().await.unwrap_or(u64::MAX) >= needed;
+        if !has_room {
+            self.shared.freeze_wanted.notify_one();
+        }
+        has_room && !self.is_behind()
+    }
+
     /// Deletes rows that no reader needs any more, outside any entry: they are no part of what replicas compare. Waits
-    /// for the entry being applied, so call it with few rows at a time.
+    /// for the entry being applied, so call it with few rows at a time, and see [`Self::may_purge`].
     pub fn purge(&self, rows: impl IntoIterator<Item = RowKey>) {
         let _boundary = self.shared.boundary.lock();
         let mut open = self.shared.open.write();

@@ -16,6 +16,8 @@ use super::store::SharedStore;
 const STEP_ROWS: usize = 256;
 /// Between two steps.
 const STEP_INTERVAL: Duration = Duration::from_millis(1);
+/// Between two looks at a checkpoint that is behind, or a disk without room.
+const WAIT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// See the module.
 pub(crate) struct Janitor {
@@ -43,6 +45,10 @@ impl Janitor {
                 () = self.wake.notified() => {}
             }
             while !stop.is_cancelled() {
+                if !self.reader.may_purge(STEP_ROWS).await {
+                    self.clock.sleep(WAIT_INTERVAL).await;
+                    continue;
+                }
                 let compacted = self.store.read().compacted;
                 if self.step(compacted) == 0 {
                     self.done.send_replace(compacted);

@@ -183,8 +183,9 @@ impl Committer {
                     Some(refusal) => verdicts.stores = Some(refusal),
                 }
             }
-            let fits = self.journal.room() >= batch_bytes_bound(all);
-            if verdicts.stores.is_some() && fits && self.rooms.admits_at_start(store_bytes) {
+            let bound = batch_bytes_bound(all);
+            let fits = self.journal.room() >= bound;
+            if verdicts.stores.is_some() && fits && self.rooms.admits_at_start(bound) {
                 verdicts.stores = None;
                 return Ok(verdicts);
             }

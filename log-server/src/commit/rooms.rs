@@ -11,9 +11,9 @@ const CHECK_BYTES: u64 = 1 << 20;
 /// ... or after this long, and at each store while it is short.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Stores of this part of the reserve are let in after a start whatever room there is, as long as the segment takes them: a
-/// node that is started on a full disk writes a few records before it serves reads.
-const START_SHARE: u64 = 1_024;
+/// Batches of this part of the reserve are let in after a start whatever room there is, as long as the segment takes them:
+/// a node that is started on a full disk writes a few records before it serves reads.
+const START_SHARE: u64 = 512;
 
 /// The reserve: while less is free, stores are refused, so that checkpoints of the local store, which let the log be
 /// trimmed, still fit.
@@ -24,7 +24,7 @@ pub(crate) struct Rooms {
     checked: Option<Instant>,
     unchecked_bytes: u64,
     full: bool,
-    /// Bytes of stores that are still let in on a full disk.
+    /// Bytes of batches that are still let in on a full disk.
     start_bytes: u64,
 }
 
@@ -47,7 +47,7 @@ impl Rooms {
         self.full.then_some(UnitError::DiskFull { free, needed: self.reserve_bytes })
     }
 
-    /// Whether stores of `bytes` bytes, refused for want of room, are let in all the same: a start's, as a rule.
+    /// Whether a batch of `bytes` bytes, refused for want of room, is let in all the same: a start's, as a rule.
     pub(crate) fn admits_at_start(&mut self, bytes: u64) -> bool {
         let left = self.start_bytes.checked_sub(bytes);
         self.start_bytes = left.unwrap_or(self.start_bytes);
@@ -88,8 +88,8 @@ mod tests {
     async fn on_a_full_disk_a_start_is_let_in_and_no_more() {
         let drive = Drive::new(1);
         drive.set_capacity(Some(0));
-        let mut rooms = Rooms::new(drive.mount(), Arc::new(SimClock::new(Duration::ZERO)), 64 << 10);
-        assert_eq!(rooms.refusal(40).await, Some(UnitError::DiskFull { free: 0, needed: 64 << 10 }));
+        let mut rooms = Rooms::new(drive.mount(), Arc::new(SimClock::new(Duration::ZERO)), 32 << 10);
+        assert_eq!(rooms.refusal(40).await, Some(UnitError::DiskFull { free: 0, needed: 32 << 10 }));
         let admitted = [40, 40, 24, 1].map(|bytes| rooms.admits_at_start(bytes));
         assert_eq!(admitted, [true, false, true, false], "64 bytes in all");
     }

@@ -96,7 +96,10 @@ impl Note {
                 "scheme is http or unix while --client-cert-auth is enabled; ignoring client cert auth for this URL"
             ),
             Note::CipherSuiteLeftOut(suite) => {
-                tracing::warn!("cipher-suite" = suite, "cipher suite is not offered: no forward secrecy or no AEAD");
+                tracing::warn!(
+                    "cipher-suite" = suite,
+                    "cipher suite is not offered: of TLS 1.3 all always are, of others those with forward secrecy and AEAD"
+                );
             }
         }
     }

@@ -36,9 +36,7 @@ impl Trust {
             (Some(cert), Some(key)) => {
                 let chain = certificates(cert).map_err(|e| fail(&e))?;
                 let pair = builder.with_client_auth_cert(chain, private_key(key).map_err(|e| fail(&e))?);
-                pair.map_err(|e| {
-                    fail(&TlsError::Mismatch { cert: cert.clone(), key: key.clone(), reason: e.to_string() })
-                })?
+                pair.map_err(|e| fail(&TlsError::of_pair(cert, key, &e)))?
             }
             (None, None) => builder.with_no_client_auth(),
             _ => return Err(CtlError::Arguments("--cert and --key come together, one of them is missing".to_owned())),

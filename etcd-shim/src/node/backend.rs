@@ -149,6 +149,12 @@ impl Backend {
         if let Some(why) = self.read_only.get() {
             return Err(read_only(why));
         }
+        // Nothing is proposed before the checkpoint has got on, and on a full disk it does not.
+        if self.reader.is_behind()
+            && let Some(why) = self.write_problem()
+        {
+            return Err(self.failed(&ProposeError::Refused(why)));
+        }
         let (waiter, reply) = Waiter::new(&port.replies);
         self.stack.propose(command.encode(STORE), waiter);
         let Some(reply) = port.deadlines.within(reply).await else { return Err(self.timed_out()) };

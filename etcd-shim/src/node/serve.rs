@@ -13,7 +13,7 @@ use super::health::NodeHealth;
 use crate::http::{HttpState, router};
 use crate::port::{BoundPort, GrpcRoutes, Port};
 use crate::services::Desk;
-use crate::services::{cluster, control, kv, lease, maintenance, watch as watch_service};
+use crate::services::{auth, cluster, control, kv, lease, maintenance, watch as watch_service};
 use crate::watch::{Hub, HubConfig, Ring};
 
 /// What a gRPC message may have beside the largest request.
@@ -83,6 +83,7 @@ fn routes(desk: Desk) -> GrpcRoutes {
             maintenance::MaintenanceService(desk.clone())
         ))
         .add_service(service!(pb::cluster_server::ClusterServer<_>, cluster::ClusterService(desk.clone())))
+        .add_service(service!(pb::auth_server::AuthServer<_>, auth::AuthService(desk.clone())))
         .add_service(health)
         .add_service(ControlServer::new(control::ControlService(desk)))
 }

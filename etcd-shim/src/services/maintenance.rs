@@ -19,9 +19,9 @@ impl MaintenanceService {
     async fn do_alarm(&self, r: pb::AlarmRequest) -> Result<pb::AlarmResponse, Status> {
         let backend = &self.0.backend;
         let alarms = if r.action == AlarmAction::Get as i32 {
-            let wanted = |m: u64, a: i32| (r.member_id == 0 || r.member_id == m) && (r.alarm == 0 || r.alarm == a);
+            // Of whichever member, as in etcd.
             let store = backend.store.read();
-            let all = store.alarms.iter().filter(|(m, a)| wanted(*m, *a));
+            let all = store.alarms.iter().filter(|(_, alarm)| r.alarm == 0 || r.alarm == *alarm);
             all.map(|(member_id, alarm)| pb::AlarmMember { member_id: *member_id, alarm: *alarm }).collect()
         } else {
             match backend.propose(&self.0.port, Command::Alarm(r)).await? {
@@ -35,9 +35,12 @@ impl MaintenanceService {
     async fn do_status(&self) -> Result<pb::StatusResponse, Status> {
         let backend = &self.0.backend;
         let store = backend.store.read();
+        // As protobuf's text format: what is zero is left out, what has no name is its number.
         let alarm = |(member, alarm): &(u64, i32)| {
-            let name = pb::AlarmType::try_from(*alarm).map_or("UNKNOWN", |a| a.as_str_name());
-            format!("memberID:{member} alarm:{name} ")
+            let member = if *member == 0 { String::new() } else { format!("memberID:{member} ") };
+            let name =
+                pb::AlarmType::try_from(*alarm).map_or_else(|_| alarm.to_string(), |a| a.as_str_name().to_owned());
+            format!("{member}alarm:{name} ")
         };
         let applied = backend.reader.applied().0;
         Ok(pb::StatusResponse {
@@ -117,9 +120,15 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         not_built("Snapshot")
     }
 
-    async fn move_leader(&self, _: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {
-        // There is nobody else to lead.
-        self.0.unary(Method::MoveLeader, async { Err(EtcdError::BadLeaderTransferee.into()) }).await
+    async fn move_leader(&self, r: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        let backend = &self.0.backend;
+        let is_leader = r.into_inner().target_id == backend.member_id;
+        let moved = async {
+            // There is nobody else to lead.
+            let header = is_leader.then(|| backend.header_now()).ok_or(EtcdError::BadLeaderTransferee)?;
+            Ok(pb::MoveLeaderResponse { header: Some(header) })
+        };
+        self.0.unary(Method::MoveLeader, moved).await
     }
 
     async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {

@@ -1,5 +1,6 @@
 //! etcd's gRPC services, one file each, and `naxos ctl`'s own.
 
+pub(crate) mod auth;
 pub(crate) mod cluster;
 pub(crate) mod control;
 pub(crate) mod kv;

@@ -1,6 +1,6 @@
 //! The store's history as events, read from rows: for watchers that are behind.
 
-use naxos_engines::StoreReader;
+use naxos_engines::{RowKey, StoreReader};
 
 use super::effects::Effect;
 use super::key_entry::{Found, Live, RevisionKey, Value};
@@ -43,21 +43,26 @@ pub(crate) fn read_history(
     let Some((last, _)) = found.last() else { return checked(shared, from, Vec::new(), current + 1) };
     let last = rows::revision_of(last).0.main;
     let first = rows::revision_of(&found[0].0).0.main;
-    // A scan may end within a revision: leave that one to the next look, or read all of it.
-    if first < last {
+    // A scan may end within a revision: leave that one to the next look, or read the rest of it.
+    let next = if found.len() >= rows_max && first < last {
         found.retain(|(name, _)| rows::revision_of(name).0.main < last);
+        last
     } else {
-        found.clear();
-        let mut at = row(last);
+        let behind = |name: &RowKey| {
+            let mut next = name.clone();
+            next.key.push(0);
+            next
+        };
         loop {
-            let more = reader.scan(&at, &row(last + 1), rows_max);
-            let Some((name, _)) = more.last() else { break };
-            at = name.clone();
-            at.key.push(0);
+            let (at, _) = found.last().expect("there was a row");
+            let more = reader.scan(&behind(at), &row(last + 1), rows_max);
+            if more.is_empty() {
+                break;
+            }
             found.extend(more);
         }
-    }
-    let next = if first < last { last } else { last + 1 };
+        last + 1
+    };
     let mut effects = Vec::new();
     for (name, encoded) in found {
         let (at, deleted) = rows::revision_of(&name);

@@ -337,23 +337,21 @@ impl Writer<'_, '_> {
 
     fn alarm(&mut self, r: &pb::AlarmRequest) -> Answer {
         let store = self.store.id;
-        let mut answered = Vec::new();
-        if r.action == AlarmAction::Activate as i32 {
-            if r.alarm != pb::AlarmType::None as i32 && self.store.alarms.insert((r.member_id, r.alarm)) {
-                self.rows.put(rows::alarm(store, r.member_id, r.alarm), Bytes::new());
+        let (alarm, row) = ((r.member_id, r.alarm), rows::alarm(store, r.member_id, r.alarm));
+        let is_meant = if r.action == AlarmAction::Activate as i32 {
+            let is_one = r.alarm != pb::AlarmType::None as i32;
+            if is_one && self.store.alarms.insert(alarm) {
+                self.rows.put(row, Bytes::new());
             }
-            answered.push((r.member_id, r.alarm));
-        } else if r.action == AlarmAction::Deactivate as i32 {
-            let all: Vec<_> = self.store.alarms.iter().copied().collect();
-            for (member, alarm) in all {
-                let meant = |asked: bool, any: bool| asked || any;
-                if meant(alarm == r.alarm, r.alarm == 0) && meant(member == r.member_id, r.member_id == 0) {
-                    self.store.alarms.remove(&(member, alarm));
-                    self.rows.delete(rows::alarm(store, member, alarm));
-                    answered.push((member, alarm));
-                }
+            is_one
+        } else {
+            let was_on = r.action == AlarmAction::Deactivate as i32 && self.store.alarms.remove(&alarm);
+            if was_on {
+                self.rows.delete(row);
             }
-        }
-        Answer::Alarms(answered.into_iter().map(|(member_id, alarm)| pb::AlarmMember { member_id, alarm }).collect())
+            was_on
+        };
+        let answered = is_meant.then_some(pb::AlarmMember { member_id: r.member_id, alarm: r.alarm });
+        Answer::Alarms(answered.into_iter().collect())
     }
 }

@@ -35,6 +35,17 @@ pub enum TlsError {
         /// What rustls says.
         reason: String,
     },
+    /// A certificate or a key of a kind that is not known.
+    #[error("{cert} with {key} cannot be used: expected an X.509 v3 certificate and an RSA, ECDSA (P-256 or P-384) or \
+        Ed25519 key ({reason})", key = key.display(), cert = cert.display())]
+    Unusable {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What rustls says.
+        reason: String,
+    },
     /// Client certificates are demanded, and nothing says who may sign them.
     #[error("--client-cert-auth needs --trusted-ca-file: expected a file with the authorities of client certificates")]
     NoAuthority,
@@ -52,6 +63,15 @@ pub enum TlsError {
 impl TlsError {
     pub(super) fn read(path: &Path, error: &io::Error) -> TlsError {
         TlsError::Read { path: path.to_owned(), reason: os_text(error) }
+    }
+
+    /// Why a certificate and a key, each read from its file, are no pair to serve or ask with.
+    pub fn of_pair(cert: &Path, key: &Path, error: &rustls::Error) -> TlsError {
+        let (cert, key, reason) = (cert.to_owned(), key.to_owned(), error.to_string());
+        match error {
+            rustls::Error::InconsistentKeys(_) => TlsError::Mismatch { cert, key, reason },
+            _ => TlsError::Unusable { cert, key, reason },
+        }
     }
 }
 

@@ -79,5 +79,5 @@ fn stamp(path: &Path) -> Stamp {
 fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let chain = files::certificates(cert)?;
     let pair = CertifiedKey::from_der(chain, files::private_key(key)?, provider);
-    pair.map_err(|e| TlsError::Mismatch { cert: cert.to_owned(), key: key.to_owned(), reason: e.to_string() })
+    pair.map_err(|e| TlsError::of_pair(cert, key, &e))
 }

@@ -291,8 +291,15 @@ mod tests {
         let all = KeyRange { from: "k".into(), below: None };
         let (told, rests) = caught_up(10 * PIECE_ROWS as i64 + 1, vec![watcher(all, 2)]).await;
         assert!(told[0].iter().all(|answer| !answer.events.is_empty()));
-        assert!((10..=12).contains(&told[0].len()), "{} pieces", told[0].len());
+        assert!((10..=11).contains(&told[0].len()), "{} pieces", told[0].len());
         assert!(rests.len() >= 9 && rests.iter().all(|rest| *rest == PIECE_PAUSE), "{rests:?}");
+    }
+
+    #[tokio::test]
+    async fn what_fits_one_piece_is_one_answer_as_in_etcd() {
+        let all = KeyRange { from: "k".into(), below: None };
+        let (told, _) = caught_up(4, vec![watcher(all, 2)]).await;
+        assert_eq!(told[0].len(), 1);
     }
 
     #[tokio::test]

@@ -164,16 +164,8 @@ impl Stream {
 
     async fn cancel(&mut self, id: i64) -> Option<()> {
         let Some(number) = self.watchers.remove(&id) else { return Some(()) };
-        let known = {
-            let mut state = self.hub.state.lock();
-            let known = state.watchers.contains_key(&number);
-            self.hub.remove(&mut state, number);
-            known
-        };
-        if !known {
-            // Compaction ended it before.
-            return Some(());
-        }
+        // Compaction may have ended it before: it is cancelled all the same.
+        self.hub.remove(&mut self.hub.state.lock(), number);
         let revision = self.hub.config.store.read().revision;
         let answer = WatchResponse {
             header: Some(ResponseHeader { revision, ..self.header }),

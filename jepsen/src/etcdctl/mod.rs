@@ -122,6 +122,8 @@ impl Session {
             "get a --rev 2",
             "get a --rev 99",
             "get a --consistency=s",
+            "get a --user=root:secret",
+            "auth status",
             "get nothing",
             "del nothing",
             "del b --prev-kv",
@@ -174,6 +176,7 @@ impl Session {
         // Three lines an event, and with the former value five.
         self.watches("watch history --rev 2", 6 * 3 - 1);
         self.watches("watch history --rev 2 --prev-kv", 3);
+        self.watches("watch history --rev 2 -w json", 1);
         self.types("compaction 10");
         self.types("compaction 10");
         self.types("compaction 9999");

@@ -37,7 +37,8 @@ impl SegmentNumber {
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         let digits = name.strip_suffix(".seg").filter(|d| d.len() == 16)?;
         let number = u64::from_str_radix(digits, 16).ok()?;
-        let number = Self(u32::try_from(number).ok()?);
+        // The higher half is never reached: a file with such a name is somebody else's.
+        let number = Self(u32::try_from(number).ok().filter(|number| *number <= u32::MAX / 2)?);
         (number.to_string() == name).then_some(number)
     }
 }
@@ -149,6 +150,7 @@ mod tests {
         for bad in ["1f.seg", "000000000000001F.seg", "spare.tmp", "+00000000000001f.seg", "ffffffffffffffff.seg"] {
             assert_eq!(SegmentNumber::from_name(bad), None, "{bad}");
         }
+        assert_eq!(SegmentNumber::from_name("00000000ffffffff.seg"), None, "no number comes after it");
     }
 
     #[test]

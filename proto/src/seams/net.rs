@@ -80,6 +80,10 @@ pub trait Net: Send + Sync {
     fn connect<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, io::Result<BoxConnection>>;
 }
 
+/// Connections that may wait to be accepted, as far as the system lets them: all nodes of a cluster come at once when a
+/// server is back.
+const BACKLOG: i32 = 4_096;
+
 /// Real sockets.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SocketNet;
@@ -118,7 +122,11 @@ impl Net for SocketNet {
     fn listen<'a>(&'a self, at: &'a Address) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
             Ok(match at {
-                Address::Tcp(a) => Box::new(TcpAccept(tokio::net::TcpListener::bind(a).await?)) as Box<dyn Listener>,
+                Address::Tcp(a) => {
+                    let listener = tokio::net::TcpListener::bind(a).await?;
+                    rustix::net::listen(&listener, BACKLOG)?;
+                    Box::new(TcpAccept(listener)) as Box<dyn Listener>
+                }
                 Address::Unix(p) => Box::new(UnixAccept(tokio::net::UnixListener::bind(p)?, p.clone())),
             })
         })

@@ -1,5 +1,6 @@
 //! The store's history as events, read from rows: for watchers that are behind.
 
+use bytes::Bytes;
 use naxos_engines::{RowKey, StoreReader};
 
 use super::effects::Effect;
@@ -7,6 +8,9 @@ use super::key_entry::{Found, Live, RevisionKey, Value};
 use super::key_value::{Fields, decode};
 use super::rows;
 use super::store::SharedStore;
+
+/// Rows looked for at a time.
+const SCAN_ROWS: usize = 1_024;
 
 /// What a look into history brought.
 pub(crate) enum Past {
@@ -38,30 +42,22 @@ pub(crate) fn read_history(
         return Past::End(from);
     }
     let row = |main: i64| rows::key_value(id, RevisionKey { main, sub: 0 }, false);
-    let below = row(current + 1);
-    let mut found = reader.scan(&row(from), &below, rows_max);
-    let Some((last, _)) = found.last() else { return checked(shared, from, Vec::new(), current + 1) };
-    let last = rows::revision_of(last).0.main;
-    let first = rows::revision_of(&found[0].0).0.main;
-    // A scan may end within a revision: leave that one to the next look, or read the rest of it.
-    let next = if found.len() >= rows_max && first < last {
-        found.retain(|(name, _)| rows::revision_of(name).0.main < last);
-        last
-    } else {
-        let behind = |name: &RowKey| {
-            let mut next = name.clone();
-            next.key.push(0);
-            next
-        };
-        loop {
-            let (at, _) = found.last().expect("there was a row");
-            let more = reader.scan(&behind(at), &row(last + 1), rows_max);
-            if more.is_empty() {
-                break;
+    let mut found = Vec::new();
+    let is_all = read_on(reader, &mut found, row(from), &row(current + 1), rows_max);
+    let revision = |(name, _): &(RowKey, Bytes)| rows::revision_of(name).0.main;
+    let next = match (found.first().map(revision), found.last().map(revision)) {
+        (Some(first), Some(last)) if !is_all => {
+            // It may have ended within a revision: leave that one to the next look, or read the rest of it.
+            if first < last {
+                found.retain(|row| revision(row) < last);
+                last
+            } else {
+                let at = found.last().expect("there is one").0.clone();
+                read_on(reader, &mut found, behind(at), &row(last + 1), usize::MAX);
+                last + 1
             }
-            found.extend(more);
         }
-        last + 1
+        _ => current + 1,
     };
     let mut effects = Vec::new();
     for (name, encoded) in found {
@@ -78,6 +74,24 @@ pub(crate) fn read_history(
     checked(shared, from, effects, next)
 }
 
+/// Adds rows from `at` on and below `below` until there are `max`; whether these are all.
+fn read_on(reader: &StoreReader, found: &mut Vec<(RowKey, Bytes)>, mut at: RowKey, below: &RowKey, max: usize) -> bool {
+    // A scan that brings fewer rows than asked for may have ended where the checkpoint does.
+    while found.len() < max {
+        let more = reader.scan(&at, below, (max - found.len()).min(SCAN_ROWS));
+        let Some((last, _)) = more.last() else { return true };
+        at = behind(last.clone());
+        found.extend(more);
+    }
+    false
+}
+
+/// The name behind `name`.
+fn behind(mut name: RowKey) -> RowKey {
+    name.key.push(0);
+    name
+}
+
 /// A compaction meanwhile may have dropped rows from under the scan.
 fn checked(shared: &SharedStore, from: i64, effects: Vec<(i64, Effect)>, next: i64) -> Past {
     let compacted = shared.read().compacted;
@@ -85,7 +99,7 @@ fn checked(shared: &SharedStore, from: i64, effects: Vec<(i64, Effect)>, next: i
 }
 
 /// The key's value just before `revision`, unless it is compacted away.
-fn value_before(shared: &SharedStore, reader: &StoreReader, key: &[u8], revision: i64) -> Option<bytes::Bytes> {
+fn value_before(shared: &SharedStore, reader: &StoreReader, key: &[u8], revision: i64) -> Option<Bytes> {
     let row = {
         let store = shared.read();
         if revision - 1 < store.compacted {

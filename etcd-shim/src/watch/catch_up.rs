@@ -215,18 +215,25 @@ mod tests {
         }
     }
 
-    /// Revisions 2 to `last`, puts of the keys "k0" to "k3" in turn.
+    /// Revisions 2 to `last`, puts of the keys "k0" to "k3" in turn; the first half is checkpointed.
     async fn history(last: i64) -> (LocalStore, Arc<SharedStore>) {
         let mut local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
         let store = SharedStore::rebuild(StoreId(0), &local.reader(), usize::MAX);
-        let mut txn = local.begin();
-        for main in 2..=last {
-            let key = format!("k{}", main % 4);
-            let fields =
-                Fields { key: key.as_bytes(), create: 2, modified: main, version: main - 1, value: b"v", lease: 0 };
-            txn.put(rows::key_value(StoreId(0), RevisionKey { main, sub: 0 }, false), fields.encode());
+        for (lsn, revisions) in [(1, 2..=last / 2), (2, last / 2 + 1..=last)] {
+            let mut txn = local.begin();
+            for main in revisions {
+                let key = format!("k{}", main % 4);
+                let fields =
+                    Fields { key: key.as_bytes(), create: 2, modified: main, version: main - 1, value: b"v", lease: 0 };
+                txn.put(rows::key_value(StoreId(0), RevisionKey { main, sub: 0 }, false), fields.encode());
+            }
+            txn.commit(Lsn(lsn));
+            if lsn == 1 {
+                let stopped = CancellationToken::new();
+                stopped.cancel();
+                local.checkpointer(0).run(stopped, |_| ()).await.expect("a checkpoint");
+            }
         }
-        txn.commit(Lsn(1));
         store.write().revision = last;
         (local, store)
     }

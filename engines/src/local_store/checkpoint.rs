@@ -149,8 +149,7 @@ impl Checkpointer {
     async fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
         let frozen = self.shared.frozen.read().first().cloned()?;
         let needed = frozen.delta.checkpoint_bytes(0, self.shared.file_bytes.load(Ordering::Relaxed));
-        // A disk that does not tell is found out by the write.
-        let free = self.shared.disk.free_bytes().await.unwrap_or(u64::MAX);
+        let free = self.shared.free_bytes().await;
         if free < needed {
             tracing::warn!(free, needed, "the disk has no room for a checkpoint, which waits");
             return None;
@@ -250,8 +249,7 @@ impl Checkpointer {
     /// Whether `bytes` may be written and the reserve is left.
     async fn check_room(&self, bytes: u64) -> Result<(), CopyError> {
         let (needed, reserve) = (bytes + self.reserve_bytes, self.reserve_bytes);
-        // A disk that does not tell is found out by the writes.
-        let free = self.shared.disk.free_bytes().await.unwrap_or(u64::MAX);
+        let free = self.shared.free_bytes().await;
         if free < needed { Err(CopyError::NoRoom { free, needed, reserve }) } else { Ok(()) }
     }
 }

@@ -160,6 +160,11 @@ impl Shared {
             && self.open_bytes.load(Ordering::Relaxed) >= DELTA_BYTES_MAX
     }
 
+    /// Free bytes of the disk. One that does not tell is found out by the write.
+    pub(crate) async fn free_bytes(&self) -> u64 {
+        self.disk.free_bytes().await.unwrap_or(u64::MAX)
+    }
+
     /// Takes note of the open delta's size. The caller holds `boundary`.
     pub(crate) fn note_open_bytes(&self) -> usize {
         let bytes = self.open.read().bytes();

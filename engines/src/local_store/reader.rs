@@ -147,8 +147,7 @@ impl StoreReader {
     /// room that a checkpoint with them may take, which is then asked for without them.
     pub async fn may_purge(&self, rows: usize) -> bool {
         let needed = self.shared.open.read().checkpoint_bytes(rows, self.file_bytes()).saturating_mul(2);
-        // A disk that does not tell is found out by the write.
-        let has_room = self.shared.disk.free_bytes().await.unwrap_or(u64::MAX) >= needed;
+        let has_room = self.shared.free_bytes().await >= needed;
         if !has_room {
             self.shared.freeze_wanted.notify_one();
         }

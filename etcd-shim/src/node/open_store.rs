@@ -20,12 +20,13 @@ pub(super) async fn open_store(
     journal: &FoundJournal,
     resident_bytes_max: usize,
 ) -> Result<(LocalStore, Arc<SharedStore>), StartError> {
-    let lost = last_lost_cell(journal)?;
+    let chain = chain_of(journal)?;
+    let lost = chain.as_ref().and_then(|chain| last_lost_cell(journal, chain));
     let expected = StoreExpected {
         storage: journal.storage_id(),
         required: journal.was_trimmed(),
         lost: lost.map(|(lsn, _)| lsn),
-        extent: extent_of_log(journal)?,
+        extent: chain.as_ref().and_then(|chain| extent_of_log(journal, chain)),
         verified_bytes_max: VERIFIED_BYTES_MAX,
     };
     let opened = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await;
@@ -48,26 +49,20 @@ fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
 }
 
 /// Where the log begins and ends, if this unit alone holds it.
-fn extent_of_log(found: &FoundJournal) -> Result<Option<(Lsn, Lsn)>, OpenError> {
-    let Some(chain) = chain_of(found)? else { return Ok(None) };
+fn extent_of_log(found: &FoundJournal, chain: &Chain) -> Option<(Lsn, Lsn)> {
     let here = |s: &&Segment| s.params.kind == LogletKind::Native && s.params.units == [found.storage_id()];
-    let ends = (chain.segments.first().filter(here), chain.segments.last().filter(here));
-    let (Some(first), Some(last)) = ends else { return Ok(None) };
+    let (first, last) = (chain.segments.first().filter(here)?, chain.segments.last().filter(here)?);
     let (trim_point, _) = found.extent(first.params.id);
     let (_, tail) = found.extent(last.params.id);
-    Ok(Some((first.lsn(trim_point), last.end.unwrap_or_else(|| last.lsn(tail)))))
+    Some((first.lsn(trim_point), last.end.unwrap_or_else(|| last.lsn(tail))))
 }
 
 /// The damaged cell of the highest position of which this unit has the only copy.
-fn last_lost_cell(found: &FoundJournal) -> Result<Option<(Lsn, &DamagedCell)>, OpenError> {
-    if found.damaged_cells().is_empty() {
-        return Ok(None);
-    }
-    let Some(chain) = chain_of(found)? else { return Ok(None) };
+fn last_lost_cell<'a>(found: &'a FoundJournal, chain: &Chain) -> Option<(Lsn, &'a DamagedCell)> {
     let position = |cell: &DamagedCell| {
         let segment = chain.segments.iter().find(|s| s.params.id == cell.loglet)?;
         let (lsn, alone) = (segment.lsn(cell.offset), segment.params.units == [found.storage_id()]);
         (alone && segment.end.is_none_or(|end| lsn < end)).then_some(lsn)
     };
-    Ok(found.damaged_cells().iter().filter_map(|cell| Some((position(cell)?, cell))).max_by_key(|(lsn, _)| *lsn))
+    found.damaged_cells().iter().filter_map(|cell| Some((position(cell)?, cell))).max_by_key(|(lsn, _)| *lsn)
 }

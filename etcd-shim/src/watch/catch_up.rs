@@ -119,14 +119,16 @@ impl State {
         // A revision has a row at least.
         let reached = from..from.saturating_add_unsigned(PIECE_ROWS as u64);
         let mut numbers: BTreeMap<Wish, usize> = BTreeMap::new();
-        let mut readers = Vec::new();
+        let (mut wishes, mut readers) = (Vec::new(), Vec::new());
         for (id, watcher) in ready().filter(|(_, watcher)| reached.contains(&watcher.next)) {
-            let count = numbers.len();
-            readers.push((id, *numbers.entry((watcher.selection.clone(), watcher.next)).or_insert(count)));
+            let wish = (watcher.selection.clone(), watcher.next);
+            let number = *numbers.entry(wish.clone()).or_insert(wishes.len());
+            if number == wishes.len() {
+                wishes.push(wish);
+            }
+            readers.push((id, number));
         }
-        let mut wishes: Vec<(usize, Wish)> = numbers.into_iter().map(|(wish, number)| (number, wish)).collect();
-        wishes.sort_unstable_by_key(|(number, _)| *number);
-        Some(Reading { from, wishes: wishes.into_iter().map(|(_, wish)| wish).collect(), readers })
+        Some(Reading { from, wishes, readers })
     }
 }
 

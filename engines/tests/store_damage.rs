@@ -8,8 +8,9 @@ use bytes::Bytes;
 use naxos_engines::local_store::{FoundStore, StoreError, StoreExpected, VERIFIED_BYTES_MAX};
 use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_proto::ids::{Lsn, StorageId, StoreId};
-use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
+use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{Entropy, OpenMode};
+use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 const OWNER: StorageId = StorageId(42);
@@ -32,6 +33,14 @@ async fn find_unverified(drive: &Drive) -> Result<FoundStore, StoreError> {
     let clock = Arc::new(SimClock::new(Duration::ZERO));
     let expected = StoreExpected { storage: OWNER, required: true, lost: None, extent: None, verified_bytes_max: 0 };
     LocalStore::open_expected(drive.mount(), clock, expected).await
+}
+
+/// Reads a file that is not verified as a start does.
+async fn read_all_ahead(drive: &Drive) -> Result<(), StoreError> {
+    let found = find_unverified(drive).await?;
+    let mut rows = found.rows_ahead(&TaskWorker, &RowKey::new(StoreId(0), TableId(0), &[]), &row_behind());
+    while !rows.next().await?.is_empty() {}
+    Ok(())
 }
 
 fn key(n: u32) -> RowKey {
@@ -131,13 +140,7 @@ fn flipped_bits_of_a_file_that_is_not_verified_are_refused_or_not_noticed() {
         let bit = random.u64() % 8;
         copy.damage(FILE, |content| content[at] ^= 1 << bit);
         let before = bytes(&copy);
-        let loaded = run(find_unverified(&copy)).and_then(|found| {
-            found.load(|reader| {
-                let mut rows = 0;
-                reader.stream(&RowKey::new(StoreId(0), TableId(0), &[]), &row_behind(), |_, _| rows += 1);
-                rows
-            })
-        });
+        let loaded = run(LocalSet::new().run_until(read_all_ahead(&copy)));
         let context = format!("round {round}: bit {bit} of byte {at}");
         if let Err(e) = loaded {
             let text = e.to_string();

@@ -7,6 +7,7 @@
 //! A copy that fails is removed, and the node goes on with the file that it has. It is not begun, and given up, where it
 //! would take the room that checkpoints and the log need.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -233,9 +234,11 @@ impl Checkpointer {
     /// Copies the rows behind `after`, about a MiB; false when there are none.
     async fn copy_slice(&self, copy: &Database, after: &mut Option<Vec<u8>>, durable: bool) -> Result<bool, CopyError> {
         let database = Arc::clone(&self.shared.database.read());
-        let rows = database.rows_after(after.as_deref(), COPY_SLICE_BYTES);
+        let range = (after.as_deref().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let mut rows = Vec::new();
+        let read = database.first_rows(range, COPY_SLICE_BYTES, |k, v| rows.push((k.to_vec(), v.to_vec())));
         database.settle().await;
-        let rows = rows?;
+        read?;
         let Some((last, _)) = rows.last() else { return Ok(false) };
         *after = Some(last.clone());
         // The log grows meanwhile, and so may whatever else is on the disk.

@@ -156,6 +156,18 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
     }
 }
 
+impl StoreError {
+    /// What redb says of a file that it could read: that is damaged.
+    pub(crate) fn or_damaged(self, expected: &'static str) -> Self {
+        match self {
+            StoreError::Redb(e) if !matches!(*e, redb::Error::Io(_)) => {
+                StoreError::Damaged { expected, found: e.to_string() }
+            }
+            e => e,
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct Database {
     pub(crate) db: redb::Database,
@@ -296,26 +308,25 @@ impl Database {
         Ok(())
     }
 
-    /// Rows whose encoded names lie above `after`, up to about `max_bytes`.
-    pub(crate) fn rows_after(
+    /// Calls `each` with the first rows whose encoded names lie in the range, up to about `max_bytes`.
+    pub(crate) fn first_rows(
         &self,
-        after: Option<&[u8]>,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
         max_bytes: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        mut each: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), StoreError> {
         let read = self.db.begin_read()?;
         let table = read.open_table(ROWS)?;
-        let bound = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rows = Vec::new();
         let mut bytes = 0;
-        for row in table.range::<&[u8]>((bound, Bound::Unbounded))? {
+        for row in table.range::<&[u8]>(range)? {
             let (key, value) = row?;
             bytes += key.value().len() + value.value().len();
-            rows.push((key.value().to_vec(), value.value().to_vec()));
+            each(key.value(), value.value());
             if bytes >= max_bytes {
                 break;
             }
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// The row's value. Panics when the file cannot be read: replicated state that is not there is no state to go on

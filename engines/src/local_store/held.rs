@@ -120,6 +120,10 @@ impl BlockingFile for HeldFile {
         }
         Ok(len)
     }
+
+    fn will_read(&self, at: u64, len: u64) {
+        self.file.will_read(at, len);
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod held;
 mod opening;
 mod reader;
 mod row_key;
+mod rows_ahead;
 mod txn;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use delta::{Delta, FrozenDelta};
 pub use opening::{FoundStore, StoreExpected, VERIFIED_BYTES_MAX, catches_panics};
 pub use reader::StoreReader;
 pub use row_key::{RowKey, TableId, tables};
+pub use rows_ahead::{Row, RowsAhead};
 pub use txn::Txn;
 
 /// Frozen deltas that wait for the checkpoint; with more, proposals wait too.

@@ -7,13 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use naxos_proto::ids::{Lsn, StorageId};
-use naxos_proto::seams::{Clock, Disk, OpenMode};
+use naxos_proto::seams::{Clock, Disk, OpenMode, Worker};
 
 use crate::local_store::LocalStore;
 use crate::local_store::backend::Backend;
 use crate::local_store::database::{CACHE_BYTES, Database, FILE, STORE_FORMAT, StoreError, open_file};
 use crate::local_store::held::HeldFile;
 use crate::local_store::reader::StoreReader;
+use crate::local_store::row_key::RowKey;
+use crate::local_store::rows_ahead::RowsAhead;
 
 /// What a data directory knows of its local store before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +59,14 @@ impl FoundStore {
     pub fn load<T>(&self, look: impl FnOnce(&StoreReader) -> T) -> Result<T, StoreError> {
         let store = self.store.as_ref().expect("taken only by who consumes this");
         let reader = store.reader();
-        caught("rows as they were written", || Ok(look(&reader)))
+        caught(ROWS, || Ok(look(&reader)))
+    }
+
+    /// The rows from `from` on and below `below`, which `worker` reads while what came first is made use of.
+    pub fn rows_ahead(&self, worker: &dyn Worker, from: &RowKey, below: &RowKey) -> RowsAhead {
+        let store = self.store.as_ref().expect("taken only by who consumes this");
+        let database = Arc::clone(&store.shared.database.read());
+        RowsAhead::start(worker, database, from, below)
     }
 
     /// Writes what was held back, and removes what an unfinished copy has left. The store goes on from here.
@@ -143,6 +152,9 @@ fn check(opened: &Database, expected: Option<StoreExpected>) -> Result<(), Store
     }
 }
 
+/// What is expected of rows that nobody may have verified.
+pub(crate) const ROWS: &str = "rows as they were written";
+
 thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
@@ -153,7 +165,7 @@ pub fn catches_panics() -> bool {
 }
 
 /// redb trusts fields that no checksum covers or that nobody has checked, and panics when they contradict the rest.
-fn caught<T>(expected: &'static str, look: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(crate) fn caught<T>(expected: &'static str, look: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     CAUGHT.set(true);
     let looked = catch_unwind(AssertUnwindSafe(look));
     CAUGHT.set(false);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use naxos_engines::LocalStore;
-use naxos_engines::local_store::{StoreError, StoreExpected, VERIFIED_BYTES_MAX};
+use naxos_engines::local_store::{FoundStore, StoreError, StoreExpected, VERIFIED_BYTES_MAX};
 use naxos_engines::stack::read_rows;
 use naxos_log_server::{DamagedCell, FoundJournal, OpenError};
 use naxos_proto::chain::{Chain, LogletKind, Segment};
@@ -11,7 +11,7 @@ use naxos_proto::ids::{Lsn, StoreId};
 use naxos_proto::seams::Seams;
 
 use super::start::StartError;
-use crate::state::SharedStore;
+use crate::state::{Rebuild, SharedStore};
 
 /// The store and what is in memory of its rows. Nothing is written where a row cannot be read, or where the journal has a
 /// damaged cell that the store has not applied and no other unit holds, which cannot be replayed, or has lost its end.
@@ -34,11 +34,23 @@ pub(super) async fn open_store(
         (StoreError::Lost { .. }, Some((_, cell))) => StartError::from(cell.refusal()),
         (e, _) => e.into(),
     })?;
-    let store = found.load(|reader| {
-        read_rows(reader);
-        SharedStore::rebuild(StoreId(0), reader, resident_bytes_max)
-    })?;
+    let store = load(seams, &found, resident_bytes_max).await?;
     Ok((found.accept().await?, store))
+}
+
+/// What is in memory of the rows: a Worker reads them while this thread builds.
+async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> Result<Arc<SharedStore>, StoreError> {
+    found.load(read_rows)?;
+    let mut rebuild = Rebuild::new(StoreId(0), resident_bytes_max);
+    let (from, below) = rebuild.wanted();
+    let mut rows = found.rows_ahead(&*seams.worker, &from, &below);
+    loop {
+        let batch = rows.next().await?;
+        if batch.is_empty() {
+            return found.load(|reader| rebuild.finish(reader));
+        }
+        found.load(|_| batch.into_iter().for_each(|(row, encoded)| rebuild.take(&row, encoded)))?;
+    }
 }
 
 /// The chain as this unit knows it; `None` before there is one.

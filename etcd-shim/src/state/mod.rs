@@ -31,4 +31,5 @@ pub use command::Command;
 pub use effects::{Effect, Effects};
 pub use error::EtcdError;
 pub use machine::{Answer, Machine, Outcome};
+pub use rebuild::Rebuild;
 pub use store::{Lease, SharedStore};

@@ -7,6 +7,7 @@ use naxos_engines::{RowKey, StoreReader, TableId};
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
 use prost::Message;
+use smallvec::SmallVec;
 
 use super::key_entry::{Live, Value};
 use super::key_value::Fields;
@@ -23,10 +24,46 @@ fn number(row: &RowKey) -> u64 {
     u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 8 bytes"))
 }
 
-impl SharedStore {
-    /// Reads store `id` as of the local store's cursor; at most `resident_bytes_max` bytes of values are kept in memory.
-    pub fn rebuild(id: StoreId, reader: &StoreReader, resident_bytes_max: usize) -> Arc<SharedStore> {
-        let mut store = Store::new(id, resident_bytes_max);
+/// A store whose key-value rows are being taken in. Panics, in each of its steps, on a row that the store did not write.
+pub struct Rebuild {
+    store: Store,
+}
+
+impl Rebuild {
+    /// Begins with store `id`; at most `resident_bytes_max` bytes of values are kept in memory.
+    pub fn new(id: StoreId, resident_bytes_max: usize) -> Self {
+        Self { store: Store::new(id, resident_bytes_max) }
+    }
+
+    /// The names of the rows to be taken in: from the first one on, below the second.
+    pub fn wanted(&self) -> (RowKey, RowKey) {
+        rows::whole(self.store.id, rows::KEY_VALUES)
+    }
+
+    /// Takes in a row; each is behind the one before.
+    pub fn take(&mut self, row: &RowKey, encoded: Bytes) {
+        let store = &mut self.store;
+        let (at, deleted) = rows::revision_of(row);
+        let Fields { key, create, version, lease, .. } = Fields::of(&encoded);
+        // The value is moved, not shared: a count of who shares it would cost memory with every key.
+        let key: SmallVec<[u8; 256]> = SmallVec::from_slice(key);
+        if !deleted {
+            let value = match store.has_room(encoded.len()) {
+                true => Value::Resident(encoded),
+                false => Value::Row(encoded.len()),
+            };
+            let put = store.put(&key, |_| Ok(Live { at, create, version, lease, value }));
+            put.map(drop).unwrap_or_else(|never: std::convert::Infallible| match never {});
+        } else if store.delete(&key, at, &encoded).is_none() {
+            // Compaction has dropped what it deleted; itself it goes with the next one.
+            store.deletion_row(Bytes::copy_from_slice(&key), at, &encoded);
+        }
+    }
+
+    /// The store, with all that its other rows tell as of the local store's cursor.
+    pub fn finish(self, reader: &StoreReader) -> Arc<SharedStore> {
+        let mut store = self.store;
+        let id = store.id;
         each_row(reader, id, rows::LEASES, |row, value| {
             let ttl = i64::from_le_bytes(value[..].try_into().expect("a lease row has 8 bytes"));
             store.leases.insert(number(&row).cast_signed(), Lease { ttl, ..Lease::default() });
@@ -38,22 +75,6 @@ impl SharedStore {
         each_row(reader, id, rows::MEMBERS, |row, value| {
             let member = Member::decode(value).expect("the store's members are what it encoded");
             store.members.insert(number(&row), member);
-        });
-        each_row(reader, id, rows::KEY_VALUES, |row, encoded| {
-            let (at, deleted) = rows::revision_of(&row);
-            let Fields { key, create, version, lease, .. } = Fields::of(encoded);
-            if !deleted {
-                // What memory has no room for is not even copied.
-                let value = match store.has_room(encoded.len()) {
-                    true => Value::Resident(Bytes::copy_from_slice(encoded)),
-                    false => Value::Row(encoded.len()),
-                };
-                let put = store.put(key, |_| Ok(Live { at, create, version, lease, value }));
-                put.map(drop).unwrap_or_else(|never: std::convert::Infallible| match never {});
-            } else if store.delete(key, at, encoded).is_none() {
-                // Compaction has dropped what it deleted; itself it goes with the next one.
-                store.deletion_row(Bytes::copy_from_slice(key), at, encoded);
-            }
         });
         if let Some(row) = reader.get(&rows::state(id)) {
             let counters = Counters::decode(row).expect("the store's counters are what it encoded");
@@ -72,5 +93,15 @@ impl SharedStore {
             }
         }
         SharedStore::new(store)
+    }
+}
+
+impl SharedStore {
+    /// Reads store `id` as of the local store's cursor; at most `resident_bytes_max` bytes of values are kept in memory.
+    pub fn rebuild(id: StoreId, reader: &StoreReader, resident_bytes_max: usize) -> Arc<SharedStore> {
+        let mut rebuild = Rebuild::new(id, resident_bytes_max);
+        let (from, below) = rebuild.wanted();
+        reader.stream(&from, &below, |row, encoded| rebuild.take(&row, Bytes::copy_from_slice(encoded)));
+        rebuild.finish(reader)
     }
 }

@@ -143,29 +143,26 @@ impl Store {
         key: &[u8],
         make: impl FnOnce(Option<&Live>) -> Result<Live, E>,
     ) -> Result<Entered, E> {
-        let mut make = Some(make);
-        let mut made = |old: Option<&Live>| make.take().expect("a key is found or it is not")(old);
-        let known = self.keys.update(key, |entry| {
-            let new = made(entry.live.as_ref())?;
-            let (at, len) = (new.at, new.resident_len());
-            let row = row_bytes(new.encoded_len());
-            let entry = Arc::make_mut(entry);
-            let old = entry.put(new);
-            Ok((entry.key.clone(), at, len, row, old))
-        });
-        let (key, at, resident_len, row, old) = match known {
-            Some(entered) => entered?,
-            None => {
-                let new = made(None)?;
-                let (at, len) = (new.at, new.resident_len());
-                let row = row_bytes(new.encoded_len());
-                let mut entry = KeyEntry::new(Bytes::copy_from_slice(key));
-                entry.put(new);
-                let key = entry.key.clone();
-                self.keys.insert(Arc::new(entry));
-                (key, at, len, row, None)
-            }
-        };
+        let (key, at, resident_len, row, old) = self.keys.upsert(key, |known| {
+            let new = match make(known.as_ref().and_then(|entry| entry.live.as_ref())) {
+                Ok(new) => new,
+                Err(refused) => return (Err(refused), None),
+            };
+            let (at, len, row) = (new.at, new.resident_len(), row_bytes(new.encoded_len()));
+            let (key, old, entry) = match known {
+                Some(entry) => {
+                    let entry = Arc::make_mut(entry);
+                    let old = entry.put(new);
+                    (entry.key.clone(), old, None)
+                }
+                None => {
+                    let mut entry = KeyEntry::new(Bytes::copy_from_slice(key));
+                    entry.put(new);
+                    (entry.key.clone(), None, Some(Arc::new(entry)))
+                }
+            };
+            (Ok((key, at, len, row, old)), entry)
+        })?;
         self.bytes += row;
         self.resident.entered(resident_len);
         match &old {

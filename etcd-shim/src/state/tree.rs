@@ -55,12 +55,11 @@ fn guide_children<T>(children: &[Child<T>]) -> Guide {
 pub(crate) struct Tree<T> {
     root: Arc<Node<T>>,
     weight: usize,
-    len: usize,
 }
 
 impl<T: Item> Default for Tree<T> {
     fn default() -> Self {
-        Self { root: Arc::new(Node::Leaf(Guide::default(), Vec::new())), weight: 0, len: 0 }
+        Self { root: Arc::new(Node::Leaf(Guide::default(), Vec::new())), weight: 0 }
     }
 }
 
@@ -94,70 +93,68 @@ impl<T: Item> Node<T> {
         }
     }
 
-    /// The right half, when the node is too full.
-    fn split(&mut self) -> Option<Child<T>> {
+    /// The right half.
+    fn split(&mut self) -> Child<T> {
         let (first, right) = match self {
-            Node::Leaf(guide, items) if items.len() > LEAF_MAX => {
+            Node::Leaf(guide, items) => {
                 let right = items.split_off(items.len() / 2);
                 *guide = guide_items(items);
                 (right[0].key().clone(), Node::Leaf(guide_items(&right), right))
             }
-            Node::Inner(guide, children) if children.len() > INNER_MAX => {
+            Node::Inner(guide, children) => {
                 let right = children.split_off(children.len() / 2);
                 *guide = guide_children(children);
                 (right[0].first.clone(), Node::Inner(guide_children(&right), right))
             }
-            _ => return None,
         };
-        Some(Child { first, weight: right.weight(), node: Arc::new(right) })
+        Child { first, weight: right.weight(), node: Arc::new(right) }
     }
 
-    /// Inserts or replaces; the replaced item.
-    fn insert(node: &mut Arc<Self>, item: T) -> Option<T> {
+    fn is_too_full(&self) -> bool {
+        match self {
+            Node::Leaf(_, items) => items.len() > LEAF_MAX,
+            Node::Inner(_, children) => children.len() > INNER_MAX,
+        }
+    }
+
+    /// Changes the item of `key` in place, or puts in what `change` makes when there is none; how the weight changed.
+    fn upsert<R>(
+        node: &mut Arc<Self>,
+        key: &[u8],
+        change: impl FnOnce(Option<&mut T>) -> (R, Option<T>),
+    ) -> (R, isize) {
+        let signed = |weight: usize| isize::try_from(weight).expect("weights are small");
         match Arc::make_mut(node) {
-            Node::Leaf(guide, items) => match Self::place_of(guide, items, item.key()) {
-                Ok(at) => Some(std::mem::replace(&mut items[at], item)),
+            Node::Leaf(guide, items) => match Self::place_of(guide, items, key) {
+                Ok(at) => {
+                    let before = signed(items[at].weight());
+                    let (result, _) = change(Some(&mut items[at]));
+                    (result, signed(items[at].weight()) - before)
+                }
                 Err(at) => {
+                    let (result, new) = change(None);
+                    let Some(item) = new else { return (result, 0) };
+                    let gained = signed(item.weight());
                     let guided = items.first().is_some_and(|any| guide.insert(at, item.key(), any.key()));
                     items.insert(at, item);
                     if !guided {
                         *guide = guide_items(items);
                     }
-                    None
+                    (result, gained)
                 }
             },
             Node::Inner(guide, children) => {
-                let at = Self::child_of(guide, children, item.key());
+                let at = Self::child_of(guide, children, key);
                 let child = &mut children[at];
-                let gained = item.weight();
-                let old = Self::insert(&mut child.node, item);
-                child.weight = child.weight + gained - old.as_ref().map_or(0, Item::weight);
-                if let Some(right) = Arc::make_mut(&mut child.node).split() {
+                let (result, gained) = Self::upsert(&mut child.node, key, change);
+                child.weight = child.weight.checked_add_signed(gained).expect("a weight is a sum");
+                if child.node.is_too_full() {
+                    let right = Arc::make_mut(&mut child.node).split();
                     child.weight -= right.weight;
                     children.insert(at + 1, right);
                     *guide = guide_children(children);
                 }
-                old
-            }
-        }
-    }
-
-    /// Changes the item of `key` in place; how its weight changed.
-    fn update<R>(node: &mut Arc<Self>, key: &[u8], change: impl FnOnce(&mut T) -> R) -> Option<(R, isize)> {
-        let signed = |weight: usize| isize::try_from(weight).expect("weights are small");
-        match Arc::make_mut(node) {
-            Node::Leaf(guide, items) => {
-                let at = Self::place_of(guide, items, key).ok()?;
-                let before = signed(items[at].weight());
-                let result = change(&mut items[at]);
-                Some((result, signed(items[at].weight()) - before))
-            }
-            Node::Inner(guide, children) => {
-                let at = Self::child_of(guide, children, key);
-                let child = children.get_mut(at)?;
-                let (result, gained) = Self::update(&mut child.node, key, change)?;
-                child.weight = child.weight.checked_add_signed(gained).expect("a weight is a sum");
-                Some((result, gained))
+                (result, gained)
             }
         }
     }
@@ -241,25 +238,22 @@ impl<T: Item> Tree<T> {
         }
     }
 
-    /// Inserts or replaces; the replaced item.
-    pub(crate) fn insert(&mut self, item: T) -> Option<T> {
-        let gained = item.weight();
-        let old = Node::insert(&mut self.root, item);
-        self.weight = self.weight + gained - old.as_ref().map_or(0, Item::weight);
-        self.len += usize::from(old.is_none());
-        if let Some(right) = Arc::make_mut(&mut self.root).split() {
+    /// Changes the item of `key` in place, which must keep its key, or puts in what `change` makes when there is none.
+    pub(crate) fn upsert<R>(&mut self, key: &[u8], change: impl FnOnce(Option<&mut T>) -> (R, Option<T>)) -> R {
+        let (result, gained) = Node::upsert(&mut self.root, key, change);
+        self.weight = self.weight.checked_add_signed(gained).expect("a weight is a sum");
+        if self.root.is_too_full() {
+            let right = Arc::make_mut(&mut self.root).split();
             let left = Child { first: Bytes::new(), weight: self.weight - right.weight, node: Arc::clone(&self.root) };
             let children = vec![left, right];
             self.root = Arc::new(Node::Inner(guide_children(&children), children));
         }
-        old
+        result
     }
 
     /// Changes the item of `key` in place, if there is one; its key must stay the same.
     pub(crate) fn update<R>(&mut self, key: &[u8], change: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let (result, gained) = Node::update(&mut self.root, key, change)?;
-        self.weight = self.weight.checked_add_signed(gained).expect("a weight is a sum");
-        Some(result)
+        self.upsert(key, |item| (item.map(change), None))
     }
 
     /// Removes the item of `key`.
@@ -267,7 +261,6 @@ impl<T: Item> Tree<T> {
         self.get(key)?;
         let old = Node::remove(&mut self.root, key)?;
         self.weight -= old.weight();
-        self.len -= 1;
         loop {
             let only = match &*self.root {
                 Node::Inner(_, children) if children.len() == 1 => Arc::clone(&children[0].node),
@@ -320,21 +313,16 @@ mod tests {
 
     impl<T: Item> Tree<T> {
         fn check(&self) {
-            fn walk<T: Item>(node: &Node<T>, root: bool) -> (usize, usize) {
-                assert!(root || !node.is_empty());
-                assert_eq!(
-                    node.weight(),
-                    match node {
-                        Node::Leaf(_, items) => items.iter().map(Item::weight).sum::<usize>(),
-                        Node::Inner(_, children) => children.iter().map(|c| walk(&c.node, false).0).sum(),
-                    }
-                );
-                match node {
-                    Node::Leaf(_, items) => (node.weight(), items.len()),
-                    Node::Inner(_, children) => (node.weight(), children.iter().map(|c| walk(&c.node, false).1).sum()),
-                }
+            fn walk<T: Item>(node: &Node<T>, root: bool) -> usize {
+                assert!((root || !node.is_empty()) && !node.is_too_full());
+                let weight = match node {
+                    Node::Leaf(_, items) => items.iter().map(Item::weight).sum(),
+                    Node::Inner(_, children) => children.iter().map(|c| walk(&c.node, false)).sum(),
+                };
+                assert_eq!(node.weight(), weight);
+                weight
             }
-            assert_eq!(walk(&self.root, true), (self.weight, self.len));
+            assert_eq!(walk(&self.root, true), self.weight);
             let mut last: Option<Bytes> = None;
             self.visit(b"", None, |i| {
                 assert!(last.as_ref().is_none_or(|l| l < i.key()));
@@ -353,12 +341,17 @@ mod tests {
         #[test]
         fn it_agrees_with_a_map(ops in prop::collection::vec((any::<bool>(), 0u16..600, 0usize..2), 0..1500),
                                 from in 0u16..600, below in 0u16..600) {
-            let mut tree = Tree::default();
+            let mut tree = Tree::<Pair>::default();
             let mut map = BTreeMap::new();
             let mut old = (tree.clone(), map.clone());
             for (i, (insert, k, w)) in ops.into_iter().enumerate() {
                 if insert {
-                    prop_assert_eq!(tree.insert(Pair(key(k), w)).map(|p| p.1), map.insert(key(k), w));
+                    let old = tree.upsert(&key(k), |pair| match pair {
+                        Some(pair) => (Some(std::mem::replace(&mut pair.1, w)), None),
+                        None => (None, Some(Pair(key(k), w))),
+                    });
+                    prop_assert_eq!(old, map.insert(key(k), w));
+                    prop_assert_eq!(tree.update(&key(k + 1), |pair| pair.1), map.get(&key(k + 1)).copied());
                 } else {
                     prop_assert_eq!(tree.remove(&key(k)).map(|p| p.1), map.remove(&key(k)));
                 }

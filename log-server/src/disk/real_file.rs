@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use naxos_proto::seams::{BlockingFile, File};
+use rustix::fs::Advice;
 
 /// Linux takes at most this many buffers in one vectored write (IOV_MAX).
 const BUFFERS_PER_WRITE_MAX: usize = 1_024;
+/// Linux reads ahead at most a window of the device's at each call; this is the smallest usual one.
+const READ_AHEAD_BYTES: NonZeroU64 = NonZeroU64::new(128 << 10).expect("it is not zero");
 
 /// An open file; clones share it.
 #[derive(Clone, Debug)]
@@ -100,5 +104,12 @@ impl BlockingFile for RealFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn will_read(&self, at: u64, len: u64) {
+        for piece in (at..at.saturating_add(len)).step_by(READ_AHEAD_BYTES.get() as usize) {
+            // A file system that does not take the hint reads when it is asked.
+            let _ = rustix::fs::fadvise(&*self.0, piece, Some(READ_AHEAD_BYTES), Advice::WillNeed);
+        }
     }
 }

@@ -79,6 +79,9 @@ pub trait BlockingFile: Send + Sync + Debug {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// As [`File::len`].
     fn len(&self) -> io::Result<u64>;
+    /// Says that `len` bytes from byte `at` on will be read soon, so that the disk may fetch them in large pieces: a
+    /// hint, without which nothing but time is lost. Returns before they are there.
+    fn will_read(&self, _at: u64, _len: u64) {}
     /// Whether the file has no bytes.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)

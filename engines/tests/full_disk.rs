@@ -1,14 +1,15 @@
 //! A disk that others have filled: checkpoints wait for room, reads go on.
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use naxos_engines::{LocalStore, RowKey, TableId};
+use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_proto::ids::{Lsn, StoreId};
 use naxos_proto::seams::Clock;
-use naxos_proto::seams::sim::{Drive, SimClock};
+use naxos_proto::seams::sim::{Drive, Fault, SimClock};
 use tokio_util::sync::CancellationToken;
 
 fn key(entry: u64) -> RowKey {
@@ -106,4 +107,89 @@ async fn checkpoints_wait_while_the_disk_is_full() {
     let store = open().await.unwrap();
     assert_eq!(store.applied(), Lsn(6), "the rest is in the log");
     assert!((0..6).all(|entry| store.reader().get(&key(entry)).is_some()));
+}
+
+/// Of the rows 0 to 299 with ones, and behind that, in a second entry, 200 to 499 with twos.
+fn check(reader: &StoreReader, context: &str) {
+    let second = reader.applied() == Lsn(500);
+    assert!(second || reader.applied() == Lsn(300), "{context}: applied {}", reader.applied());
+    for row in 0..500 {
+        let written = if second && row >= 200 { Some(2) } else { (row < 300).then_some(1) };
+        let expected = written.map(|value| Bytes::from(vec![value; 1 << 10]));
+        assert_eq!(reader.get(&key(row)), expected, "{context}: row {row}");
+    }
+}
+
+/// How it goes on with a checkpoint that waits.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    Room,
+    Stop,
+    PowerCut,
+    /// There is room, and power is cut at the so-manieth sync.
+    RoomAndPowerCut(u64),
+}
+
+/// redb refused all use after the write that found no room, and the node ended.
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
+    let clock = SimClock::new(Duration::ZERO);
+    let mut cursors_after_cuts = [0, 0];
+    for k in 1_u64.. {
+        let mut struck = 0;
+        for then in [Then::Room, Then::Stop, Then::PowerCut, Then::RoomAndPowerCut(1), Then::RoomAndPowerCut(2)] {
+            let context = format!("no room from write {k} on, then {then:?}");
+            let drive = Drive::new(k);
+            let open = || LocalStore::open(drive.mount(), Arc::new(SimClock::new(Duration::ZERO)));
+            let mut store = open().await.unwrap();
+            let reader = store.reader();
+            let stop = CancellationToken::new();
+            let mut worker = pin!(store.checkpointer(0).run(stop.clone(), |_| ()));
+            let events = async {
+                fill(&mut store, 0..300, 1);
+                clock.sleep(Duration::from_secs(3)).await;
+                drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: k });
+                fill(&mut store, 200..500, 2);
+                clock.sleep(Duration::from_secs(3)).await;
+                struck = drive.struck();
+                let persisted = if struck > 0 { Lsn(300) } else { Lsn(500) };
+                assert_eq!(reader.persisted(), persisted, "{context}");
+                check(&reader, &context);
+                match then {
+                    Then::Stop | Then::PowerCut => return,
+                    Then::Room => {}
+                    Then::RoomAndPowerCut(sync) => drive.freeze_at_sync(sync),
+                }
+                drive.clear_faults();
+                clock.sleep(Duration::from_secs(3)).await;
+            };
+            tokio::select! {
+                biased;
+                ended = &mut worker => panic!("{context}: the node ends: {ended:?}"),
+                () = events => {}
+            }
+            match then {
+                Then::Room | Then::Stop => {
+                    stop.cancel();
+                    worker.await.unwrap();
+                    drop((store, reader));
+                }
+                Then::PowerCut | Then::RoomAndPowerCut(_) => drive.crash(),
+            }
+            drive.clear_faults();
+            let found = open().await.unwrap_or_else(|e| panic!("{context}: {e}")).reader();
+            check(&found, &context);
+            match then {
+                _ if struck == 0 => {}
+                Then::Room => assert_eq!(found.applied(), Lsn(500), "{context}"),
+                Then::Stop | Then::PowerCut => assert_eq!(found.applied(), Lsn(300), "{context}"),
+                Then::RoomAndPowerCut(_) => cursors_after_cuts[usize::from(found.applied() == Lsn(500))] += 1,
+            }
+        }
+        if struck == 0 {
+            assert!(k > 50, "{k} writes");
+            break;
+        }
+    }
+    assert!(cursors_after_cuts[0] > 20 && cursors_after_cuts[1] > 20, "{cursors_after_cuts:?}");
 }

@@ -7,7 +7,6 @@
 //! A copy that fails is removed, and the node goes on with the file that it has. It is not begun, and given up, where it
 //! would take the room that checkpoints and the log need.
 
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -36,6 +35,8 @@ enum CopyError {
          free for the log and checkpoints"
     )]
     NoRoom { free: u64, needed: u64, reserve: u64 },
+    #[error("the disk was filled while {FILE} was being copied: a checkpoint waits for room")]
+    Filled,
     #[error("the copy of {FILE} failed: {0}")]
     Failed(#[from] StoreError),
 }
@@ -121,7 +122,9 @@ impl Checkpointer {
     async fn write_due(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         self.freeze();
         while let Some(frozen) = self.first_frozen().await {
-            self.write_first(&frozen, observe).await?;
+            if !self.write_first(&frozen, observe).await? {
+                break;
+            }
         }
         Ok(())
     }
@@ -130,7 +133,10 @@ impl Checkpointer {
     async fn write_due_twice(&self, copy: &Database, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
         self.freeze();
         while let Some(frozen) = self.first_frozen().await {
-            self.write_first(&frozen, observe).await?;
+            if !self.write_first(&frozen, observe).await? {
+                // The cursor of what waits would come into the copy without its rows.
+                return Ok(Err(CopyError::Filled));
+            }
             let written = copy.write_delta(&frozen, &*self.shared.clock).await;
             copy.settle().await;
             if let Err(e) = written {
@@ -145,8 +151,7 @@ impl Checkpointer {
         self.shared.freeze();
     }
 
-    /// The oldest frozen delta, if there is one and the disk has room for it. Without room it waits for the next look:
-    /// redb would refuse all use after a write that found none, and the node had to stop.
+    /// The oldest frozen delta, if there is one and the disk has room for it. Without room it waits for the next look.
     async fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
         let frozen = self.shared.frozen.read().first().cloned()?;
         let needed = frozen.delta.checkpoint_bytes(0, self.shared.file_bytes.load(Ordering::Relaxed));
@@ -158,17 +163,25 @@ impl Checkpointer {
         Some(frozen)
     }
 
-    async fn write_first(&self, frozen: &FrozenDelta, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
+    /// Writes the oldest frozen delta; false if others have taken the room for it meanwhile. Then it is written for who
+    /// reads, but not durable, and the next call goes on with it.
+    async fn write_first(&self, frozen: &FrozenDelta, observe: &impl Fn(CheckpointStats)) -> Result<bool, StoreError> {
         let began = self.shared.clock.now();
         let database = Arc::clone(&self.shared.database.read());
-        let written = database.write_delta(frozen, &*self.shared.clock).await;
-        database.settle().await;
-        written?;
+        if !database.held.is_holding() {
+            let written = database.write_delta(frozen, &*self.shared.clock).await;
+            database.settle().await;
+            written?;
+        }
+        if !database.release().await? {
+            tracing::warn!("the disk was filled during a checkpoint, which waits");
+            return Ok(false);
+        }
         self.shared.drop_frozen();
         self.shared.set_persisted(frozen.cursor);
         self.shared.file_bytes.store(database.file_bytes(), Ordering::Relaxed);
         observe(CheckpointStats { took: self.shared.clock.now().since(began), rows: frozen.delta.rows().len() });
-        Ok(())
+        Ok(true)
     }
 
     /// Puts a copy in the file's place, or leaves none.
@@ -191,6 +204,7 @@ impl Checkpointer {
         // The old file has lost its name: nothing may be written to it any more.
         Database::sync_name(disk).await?;
         self.shared.file_bytes.store(copy.file_bytes(), Ordering::Relaxed);
+        copy.held.wait_for_room();
         *self.shared.database.write() = Arc::new(copy);
         Ok(Ok(()))
     }
@@ -234,11 +248,9 @@ impl Checkpointer {
     /// Copies the rows behind `after`, about a MiB; false when there are none.
     async fn copy_slice(&self, copy: &Database, after: &mut Option<Vec<u8>>, durable: bool) -> Result<bool, CopyError> {
         let database = Arc::clone(&self.shared.database.read());
-        let range = (after.as_deref().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let mut rows = Vec::new();
-        let read = database.first_rows(range, COPY_SLICE_BYTES, |k, v| rows.push((k.to_vec(), v.to_vec())));
+        let rows = database.rows_after(after.as_deref(), COPY_SLICE_BYTES);
         database.settle().await;
-        read?;
+        let rows = rows?;
         let Some((last, _)) = rows.last() else { return Ok(false) };
         *after = Some(last.clone());
         // The log grows meanwhile, and so may whatever else is on the disk.

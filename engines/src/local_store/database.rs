@@ -1,5 +1,6 @@
 //! The redb file: all rows, and the cursor and checksum that belong to them, in one transaction each time.
 
+use std::io::ErrorKind;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use redb::{CursorError, Durability, ReadableDatabase, TableDefinition};
 
 use crate::local_store::backend::Backend;
 use crate::local_store::delta::FrozenDelta;
+use crate::local_store::held::HeldFile;
 use crate::local_store::row_key::RowKey;
 
 /// Name of the file in the data directory.
@@ -26,6 +28,9 @@ const SLICE_ROWS: usize = 512;
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
 /// Version of the tables below.
 pub(crate) const STORE_FORMAT: u64 = 1;
+
+/// Keeps what it reads from as it was at its beginning.
+pub(crate) type Walk = redb::Range<'static, &'static [u8], &'static [u8]>;
 
 type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
 
@@ -157,12 +162,11 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 }
 
 impl StoreError {
-    /// What redb says of a file that it could read: that is damaged.
+    /// What redb says of a file that the disk could read: that is damaged.
     pub(crate) fn or_damaged(self, expected: &'static str) -> Self {
+        let by_disk = |e: &redb::Error| matches!(e, redb::Error::Io(e) if e.kind() != ErrorKind::UnexpectedEof);
         match self {
-            StoreError::Redb(e) if !matches!(*e, redb::Error::Io(_)) => {
-                StoreError::Damaged { expected, found: e.to_string() }
-            }
+            StoreError::Redb(e) if !by_disk(&e) => StoreError::Damaged { expected, found: e.to_string() },
             e => e,
         }
     }
@@ -171,7 +175,8 @@ impl StoreError {
 /// See the module.
 pub(crate) struct Database {
     pub(crate) db: redb::Database,
-    pub(crate) blocking: Arc<dyn BlockingFile>,
+    /// What redb reads and writes through.
+    pub(crate) held: Arc<HeldFile>,
     pub(crate) file: Arc<dyn File>,
 }
 
@@ -224,11 +229,11 @@ impl Database {
 
     async fn open_as(disk: &dyn Disk, name: &'static str, mode: OpenMode) -> Result<Self, StoreError> {
         let file = open_file(disk, name, mode).await?;
-        let blocking = file.blocking();
-        let backend = Backend::new(Arc::clone(&blocking));
+        let held = HeldFile::open(file.blocking());
+        let backend = Backend::new(held.clone());
         let db = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
         file.settle().await;
-        Ok(Self { db, blocking, file })
+        Ok(Self { db, held, file })
     }
 
     /// Whose store it is; none for a file from before this was noted.
@@ -239,6 +244,13 @@ impl Database {
     /// Waits for the time that synchronous calls owe: look at their results only after it.
     pub(crate) async fn settle(&self) {
         self.file.settle().await;
+    }
+
+    /// Makes the changes that wait; false if the disk has no room for all of them.
+    pub(crate) async fn release(&self) -> Result<bool, StoreError> {
+        let released = self.held.release();
+        self.settle().await;
+        released.map_err(|error| StoreError::Io { file: FILE, error })
     }
 
     fn write(&self) -> Result<redb::WriteTransaction, StoreError> {
@@ -308,25 +320,32 @@ impl Database {
         Ok(())
     }
 
-    /// Calls `each` with the first rows whose encoded names lie in the range, up to about `max_bytes`.
-    pub(crate) fn first_rows(
+    /// All rows from `from` on and below `below`, in one walk.
+    pub(crate) fn walk(&self, from: &RowKey, below: &RowKey) -> Result<Walk, StoreError> {
+        let table = self.db.begin_read()?.open_table(ROWS)?;
+        Ok(table.range::<&[u8]>(&from.encode()[..]..&below.encode()[..])?)
+    }
+
+    /// Rows whose encoded names lie above `after`, up to about `max_bytes`.
+    pub(crate) fn rows_after(
         &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
+        after: Option<&[u8]>,
         max_bytes: usize,
-        mut each: impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
         let read = self.db.begin_read()?;
         let table = read.open_table(ROWS)?;
+        let bound = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rows = Vec::new();
         let mut bytes = 0;
-        for row in table.range::<&[u8]>(range)? {
+        for row in table.range::<&[u8]>((bound, Bound::Unbounded))? {
             let (key, value) = row?;
             bytes += key.value().len() + value.value().len();
-            each(key.value(), value.value());
+            rows.push((key.value().to_vec(), value.value().to_vec()));
             if bytes >= max_bytes {
                 break;
             }
         }
-        Ok(())
+        Ok(rows)
     }
 
     /// The row's value. Panics when the file cannot be read: replicated state that is not there is no state to go on
@@ -355,6 +374,6 @@ impl Database {
 
     /// Length of the file.
     pub(crate) fn file_bytes(&self) -> u64 {
-        self.blocking.len().unwrap_or(0)
+        self.held.len().unwrap_or(0)
     }
 }

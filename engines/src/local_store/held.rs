@@ -1,9 +1,14 @@
-//! A file whose changes wait in memory until somebody says that they are good.
+//! A file whose changes wait in memory: until somebody says that they are good, or until the disk has room for them.
 //!
 //! redb writes to a file as soon as it opens it, before anyone can tell whether the file is whole. A store that is
 //! refused must be as it was; so the first calls go through here, and reach the file in their order, syncs included,
 //! once it has been looked at. What waits is a few pages.
+//!
+//! And redb refuses all use of a file, reads too, after one write that failed. Where others take the disk's last bytes
+//! while a checkpoint is being written, what has no room waits, and all behind it; the checkpoint is durable when it
+//! has been made. What waits is one checkpoint.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,42 +23,101 @@ enum Change {
     Sync,
 }
 
+impl Change {
+    fn make(&self, file: &dyn BlockingFile) -> io::Result<()> {
+        match self {
+            Change::Write(at, data) => file.write_at(*at, data),
+            Change::Length(len) => file.set_len(*len),
+            Change::Sync => file.sync(),
+        }
+    }
+
+    /// Whether the change failed for lack of room alone, and may be tried again. A sync never is.
+    fn waits_for_room(&self, error: &io::Error) -> bool {
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        is_full && !matches!(self, Change::Sync)
+    }
+}
+
+/// What waits, in order.
+#[derive(Debug, Default)]
+struct Changes {
+    waiting: VecDeque<Change>,
+    /// Of the file as it is.
+    file_len: u64,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct HeldFile {
     file: Arc<dyn BlockingFile>,
-    /// Of the file while it is not changed: asking for it at each read costs a call.
-    file_len: u64,
-    /// Once false, every call goes straight to the file.
+    /// While false, every call goes straight to the file.
     holding: AtomicBool,
-    changes: Mutex<Vec<Change>>,
+    /// Whether a change for which the disk has no room waits for it.
+    waits_for_room: AtomicBool,
+    changes: Mutex<Changes>,
 }
 
 impl HeldFile {
     /// Holds back changes of `file`, which has `file_len` bytes, until [`Self::release`].
     pub(crate) fn new(file: Arc<dyn BlockingFile>, file_len: u64) -> Arc<Self> {
-        Arc::new(Self { file, file_len, holding: AtomicBool::new(true), changes: Mutex::default() })
+        let changes = Mutex::new(Changes { file_len, ..Changes::default() });
+        Arc::new(Self { file, holding: AtomicBool::new(true), waits_for_room: AtomicBool::new(false), changes })
     }
 
-    /// Makes the changes so far, and from now on each at once.
-    pub(crate) fn release(&self) -> io::Result<()> {
-        for change in self.changes.lock().drain(..) {
-            match change {
-                Change::Write(at, data) => self.file.write_at(at, &data)?,
-                Change::Length(len) => self.file.set_len(len)?,
-                Change::Sync => self.file.sync()?,
+    /// Makes each change of `file` at once.
+    pub(crate) fn open(file: Arc<dyn BlockingFile>) -> Arc<Self> {
+        let (holding, waits_for_room) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { file, holding, waits_for_room, changes: Mutex::default() })
+    }
+
+    /// From now on, changes for which the disk has no room are held back, until a [`Self::release`] finds some.
+    pub(crate) fn wait_for_room(&self) {
+        self.waits_for_room.store(true, Ordering::Release);
+    }
+
+    /// Whether changes wait.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.holding.load(Ordering::Acquire)
+    }
+
+    /// Makes the changes so far, and from now on each at once; false if the disk has no room for all of them.
+    pub(crate) fn release(&self) -> io::Result<bool> {
+        // Locked all the time: a reader finds a change in the file or here.
+        let mut changes = self.changes.lock();
+        while let Some(change) = changes.waiting.front() {
+            match change.make(&*self.file) {
+                Ok(()) => drop(changes.waiting.pop_front()),
+                Err(e) if change.waits_for_room(&e) => {
+                    changes.file_len = self.file.len()?;
+                    return Ok(false);
+                }
+                Err(e) => return Err(e),
             }
         }
         self.holding.store(false, Ordering::Release);
-        Ok(())
+        Ok(true)
     }
 
-    fn hold(&self, change: Change) -> Option<Change> {
-        if !self.holding.load(Ordering::Acquire) {
-            return Some(change);
+    fn change(&self, change: impl FnOnce() -> Change, make: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.is_holding() {
+            let mut changes = self.changes.lock();
+            if self.is_holding() {
+                changes.waiting.push_back(change());
+                return Ok(());
+            }
         }
-        self.changes.lock().push(change);
-        None
+        let made = make();
+        let Err(error) = &made else { return made };
+        let change = change();
+        if !self.waits_for_room.load(Ordering::Acquire) || !change.waits_for_room(error) {
+            return made;
+        }
+        let mut changes = self.changes.lock();
+        changes.file_len = self.file.len()?;
+        changes.waiting.push_back(change);
+        self.holding.store(true, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -66,18 +130,23 @@ fn overlay(out: &mut [u8], at: u64, begin: u64, data: &[u8]) {
     }
 }
 
-impl BlockingFile for HeldFile {
-    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
-        if !self.holding.load(Ordering::Acquire) {
-            return self.file.read_at(at, out);
-        }
-        if at + out.len() as u64 > self.len()? {
+impl Changes {
+    fn len(&self) -> u64 {
+        self.waiting.iter().fold(self.file_len, |len, change| match change {
+            Change::Write(at, data) => len.max(at + data.len() as u64),
+            Change::Length(set) => *set,
+            Change::Sync => len,
+        })
+    }
+
+    fn read_at(&self, file: &dyn BlockingFile, at: u64, out: &mut [u8]) -> io::Result<()> {
+        if at + out.len() as u64 > self.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let in_file = usize::try_from(self.file_len.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
-        self.file.read_at(at, &mut out[..in_file])?;
+        file.read_at(at, &mut out[..in_file])?;
         out[in_file..].fill(0);
-        for change in self.changes.lock().iter() {
+        for change in &self.waiting {
             match change {
                 Change::Write(begin, data) => overlay(out, at, *begin, data),
                 Change::Length(len) => {
@@ -89,36 +158,40 @@ impl BlockingFile for HeldFile {
         }
         Ok(())
     }
+}
+
+impl BlockingFile for HeldFile {
+    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        if self.is_holding() {
+            let changes = self.changes.lock();
+            // Unless they have been released meanwhile.
+            if self.is_holding() {
+                return changes.read_at(&*self.file, at, out);
+            }
+        }
+        self.file.read_at(at, out)
+    }
 
     fn write_at(&self, at: u64, data: &[u8]) -> io::Result<()> {
-        if !self.holding.load(Ordering::Acquire) {
-            return self.file.write_at(at, data);
-        }
-        self.hold(Change::Write(at, data.to_vec()));
-        Ok(())
+        self.change(|| Change::Write(at, data.to_vec()), || self.file.write_at(at, data))
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.hold(Change::Sync).map_or(Ok(()), |_| self.file.sync())
+        self.change(|| Change::Sync, || self.file.sync())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.hold(Change::Length(len)).map_or(Ok(()), |_| self.file.set_len(len))
+        self.change(|| Change::Length(len), || self.file.set_len(len))
     }
 
     fn len(&self) -> io::Result<u64> {
-        if !self.holding.load(Ordering::Acquire) {
-            return self.file.len();
-        }
-        let mut len = self.file_len;
-        for change in self.changes.lock().iter() {
-            match change {
-                Change::Write(at, data) => len = len.max(at + data.len() as u64),
-                Change::Length(set) => len = *set,
-                Change::Sync => {}
+        if self.is_holding() {
+            let changes = self.changes.lock();
+            if self.is_holding() {
+                return Ok(changes.len());
             }
         }
-        Ok(len)
+        self.file.len()
     }
 
     fn will_read(&self, at: u64, len: u64) {
@@ -152,7 +225,7 @@ mod tests {
         held.set_len(6).unwrap();
         assert_eq!((held.len().unwrap(), read(&*held, 3, 3).unwrap()), (6, b"dX\0".to_vec()));
         assert_eq!(read(&*file, 0, 6).unwrap(), b"abcdef", "nothing has reached the file");
-        held.release().unwrap();
+        assert!(held.release().unwrap());
         assert_eq!(read(&*file, 0, 6).unwrap(), b"abcdX\0");
         held.write_at(0, b"!").unwrap();
         assert_eq!(read(&*file, 0, 1).unwrap(), b"!");

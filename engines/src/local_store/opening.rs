@@ -40,7 +40,6 @@ pub const VERIFIED_BYTES_MAX: u64 = 256 << 20;
 pub struct FoundStore {
     /// Taken when accepted.
     store: Option<LocalStore>,
-    held: Arc<HeldFile>,
 }
 
 impl FoundStore {
@@ -50,8 +49,8 @@ impl FoundStore {
         clock: Arc<dyn Clock>,
         expected: Option<StoreExpected>,
     ) -> Result<Self, StoreError> {
-        let (database, held) = open(&*disk, expected).await?;
-        Ok(Self { store: Some(LocalStore::over(database, disk, clock)?), held })
+        let database = open(&*disk, expected).await?;
+        Ok(Self { store: Some(LocalStore::over(database, disk, clock)?) })
     }
 
     /// What `look` makes of the rows. Nobody may have verified the file, and a row that is not what was written makes redb
@@ -59,11 +58,11 @@ impl FoundStore {
     pub fn load<T>(&self, look: impl FnOnce(&StoreReader) -> T) -> Result<T, StoreError> {
         let store = self.store.as_ref().expect("taken only by who consumes this");
         let reader = store.reader();
-        caught(ROWS, || Ok(look(&reader)))
+        caught(ROWS_WRITTEN, || Ok(look(&reader)))
     }
 
     /// The rows from `from` on and below `below`, which `worker` reads while what came first is made use of.
-    pub fn rows_ahead(&self, worker: &dyn Worker, from: &RowKey, below: &RowKey) -> RowsAhead {
+    pub fn rows_ahead(&self, worker: &dyn Worker, from: RowKey, below: RowKey) -> RowsAhead {
         let store = self.store.as_ref().expect("taken only by who consumes this");
         let database = Arc::clone(&store.shared.database.read());
         RowsAhead::start(worker, database, from, below)
@@ -74,11 +73,12 @@ impl FoundStore {
         // Among the changes is the header, whole: if a sync of it has failed in an earlier life, what was read here, and
         // lets the log be trimmed, is on the disk only from now on. All else that a commit names was synced before its
         // header.
-        let released = self.held.release();
         let store = self.store.take().expect("taken only here");
         let database = Arc::clone(&store.shared.database.read());
-        database.settle().await;
-        released.map_err(|error| StoreError::Io { file: FILE, error })?;
+        if !database.release().await? {
+            return Err(StoreError::Io { file: FILE, error: std::io::ErrorKind::StorageFull.into() });
+        }
+        database.held.wait_for_room();
         Database::remove_unfinished(&*store.shared.disk).await?;
         Ok(store)
     }
@@ -93,7 +93,7 @@ impl Drop for FoundStore {
 }
 
 /// Opens the file, or makes it under another name and renames it.
-async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<(Database, Arc<HeldFile>), StoreError> {
+async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Database, StoreError> {
     let names = disk.list("").await.map_err(|error| StoreError::Io { file: FILE, error })?;
     if !names.iter().any(|n| n == FILE) {
         if expected.is_some_and(|e| e.required) {
@@ -107,27 +107,23 @@ async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<(Datab
     open_existing(disk, expected).await
 }
 
-async fn open_existing(
-    disk: &dyn Disk,
-    expected: Option<StoreExpected>,
-) -> Result<(Database, Arc<HeldFile>), StoreError> {
+async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Database, StoreError> {
     let file = open_file(disk, FILE, OpenMode::Existing).await?;
     let len = file.len().await.map_err(|error| StoreError::Io { file: FILE, error })?;
     if len == 0 {
         return Err(StoreError::Damaged { expected: "a database", found: "an empty file".to_owned() });
     }
-    let blocking = file.blocking();
-    let held = HeldFile::new(Arc::clone(&blocking), len);
+    let held = HeldFile::new(file.blocking(), len);
     let verify = len <= expected.map_or(VERIFIED_BYTES_MAX, |e| e.verified_bytes_max);
     let checked = caught(WHOLE, || {
         let db = whole(Backend::new(held.clone()), verify)?;
         // As in `FoundStore::drop`.
-        let opened = ManuallyDrop::new(Database { db, blocking, file: Arc::clone(&file) });
+        let opened = ManuallyDrop::new(Database { db, held, file: Arc::clone(&file) });
         check(&opened, expected)?;
         Ok(ManuallyDrop::into_inner(opened))
     });
     file.settle().await;
-    Ok((checked?, held))
+    checked
 }
 
 /// That the file is one of this release and of this data directory, and has what the log has lost.
@@ -153,7 +149,7 @@ fn check(opened: &Database, expected: Option<StoreExpected>) -> Result<(), Store
 }
 
 /// What is expected of rows that nobody may have verified.
-pub(crate) const ROWS: &str = "rows as they were written";
+pub(crate) const ROWS_WRITTEN: &str = "rows as they were written";
 
 thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };

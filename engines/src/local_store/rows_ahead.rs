@@ -1,15 +1,14 @@
 //! Reads rows on a Worker, ahead of who takes them: a start has one core that reads and copies, and one that builds.
 
-use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_proto::seams::{Worker, start};
+use naxos_proto::seams::{BlockingFile, Worker, start};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::local_store::database::{Database, StoreError};
-use crate::local_store::opening::{ROWS, caught};
+use crate::local_store::database::{Database, StoreError, Walk};
+use crate::local_store::opening::{ROWS_WRITTEN, caught};
 use crate::local_store::row_key::RowKey;
 
 /// Rows handed over at once.
@@ -17,8 +16,10 @@ const BATCH_BYTES: usize = 256 << 10;
 /// Batches that wait to be taken.
 const BATCHES_MAX: usize = 4;
 /// Of the file, from its beginning on, asked for with each batch: redb reads page by page, which a disk that has nothing
-/// in memory answers at a hundredth of its rate. Far more than a batch takes, so that soon all pages are there.
+/// in memory answers at a hundredth of its rate. Far more than a batch takes, so that soon the pages are there first.
 const AHEAD_BYTES: u64 = 4 << 20;
+/// What may be asked for beyond twice the rows read: as much of the file as they take, if half of it is free pages.
+const AHEAD_BYTES_MAX: u64 = 512 << 20;
 
 /// A row's name and its value, which lies in memory of its own.
 pub type Row = (RowKey, Bytes);
@@ -31,29 +32,30 @@ pub struct RowsAhead {
 
 impl RowsAhead {
     /// Begins to read the rows from `from` on and below `below`.
-    pub(crate) fn start(worker: &dyn Worker, database: Arc<Database>, from: &RowKey, below: &RowKey) -> Self {
+    pub(crate) fn start(worker: &dyn Worker, database: Arc<Database>, from: RowKey, below: RowKey) -> Self {
         let (tx, batches) = mpsc::channel(BATCHES_MAX);
-        let (mut from, below) = (Bound::Included(from.encode()), below.encode());
-        let file_bytes = database.file_bytes();
         // Nobody stops it: it ends with the rows, or when nobody takes them any more.
         let read = move |_: CancellationToken| async move {
+            let mut rows = Rows { walk: None, last: None, bytes: 0 };
             let mut asked_for = 0;
             loop {
-                if asked_for < file_bytes {
-                    database.blocking.will_read(asked_for, AHEAD_BYTES);
+                if asked_for < database.file_bytes().min(2 * rows.bytes + AHEAD_BYTES_MAX) {
+                    database.held.will_read(asked_for, AHEAD_BYTES);
                     asked_for += AHEAD_BYTES;
                 }
-                let range = (from.as_ref().map(|name| &name[..]), Bound::Excluded(&below[..]));
-                let batch = caught(ROWS, || read_batch(&database, range));
+                let batch = caught(ROWS_WRITTEN, || {
+                    let begin = || database.walk(&from, &below);
+                    rows.batch(begin).map_err(|e| e.or_damaged(ROWS_WRITTEN))
+                });
                 database.settle().await;
-                let last = batch.as_ref().ok().and_then(|rows| rows.last());
-                let next = last.map(|(name, _)| Bound::Excluded(name.encode()));
-                if tx.send(batch).await.is_err() {
+                if batch.as_ref().map_or(true, Vec::is_empty) {
+                    // Who is told that this was all is the only one to have the file.
+                    drop((rows, database));
+                    let _ = tx.send(batch).await;
                     return;
                 }
-                match next {
-                    Some(next) => from = next,
-                    None => return,
+                if tx.send(batch).await.is_err() {
+                    return;
                 }
             }
         };
@@ -61,7 +63,7 @@ impl RowsAhead {
         Self { batches }
     }
 
-    /// The next rows; none behind the last ones.
+    /// The next rows, in ascending order of their names; none behind the last ones.
     ///
     /// # Cancel safety
     ///
@@ -71,21 +73,43 @@ impl RowsAhead {
     }
 }
 
-/// The first rows of the range, about [`BATCH_BYTES`] of them.
-fn read_batch(database: &Database, range: (Bound<&[u8]>, Bound<&[u8]>)) -> Result<Vec<Row>, StoreError> {
-    let mut rows: Vec<Row> = Vec::new();
-    let take = |name: &[u8], value: &[u8]| {
-        let name = RowKey::decode(name).expect("only row names are written");
-        rows.push((name, Bytes::copy_from_slice(value)));
-    };
-    database.first_rows(range, BATCH_BYTES, take).map_err(|e| e.or_damaged(ROWS))?;
-    // A search in names that are out of order may find what came before, again and again.
-    let within = |(name, _): &Row| RangeBounds::<[u8]>::contains(&range, &name.encode()[..]);
-    let ends_within = rows.first().is_none_or(within) && rows.last().is_none_or(within);
-    if ends_within && rows.is_sorted_by(|(a, _), (b, _)| a < b) {
-        return Ok(rows);
+/// Rows that are being read, in one walk: a search for where the last batch has ended may end elsewhere in a tree that is
+/// damaged.
+struct Rows {
+    /// Begun with the first batch.
+    walk: Option<Walk>,
+    /// The last name read.
+    last: Option<RowKey>,
+    /// Bytes of all values read.
+    bytes: u64,
+}
+
+impl Rows {
+    /// The next rows, about [`BATCH_BYTES`] of them.
+    fn batch(&mut self, begin: impl FnOnce() -> Result<Walk, StoreError>) -> Result<Vec<Row>, StoreError> {
+        let walk = match &mut self.walk {
+            Some(walk) => walk,
+            none => none.insert(begin()?),
+        };
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES
+            && let Some(row) = walk.next().transpose()?
+        {
+            let (name, value) = (row.0.value(), row.1.value());
+            let name = RowKey::decode(name).expect("only row names are written");
+            // A walk through a damaged tree may lead back, again and again.
+            if self.last.as_ref().is_some_and(|last| *last >= name) {
+                let found = "names of rows out of order".to_owned();
+                return Err(StoreError::Damaged { expected: ROWS_WRITTEN, found });
+            }
+            self.last = Some(name.clone());
+            bytes += value.len();
+            rows.push((name, Bytes::copy_from_slice(value)));
+        }
+        self.bytes += bytes as u64;
+        Ok(rows)
     }
-    Err(StoreError::Damaged { expected: ROWS, found: "names of rows out of order".to_owned() })
 }
 
 #[cfg(test)]
@@ -99,7 +123,7 @@ mod tests {
     use super::*;
     use crate::local_store::{FoundStore, LocalStore, TableId};
 
-    const ROWS: u32 = 500;
+    const COUNT: u32 = 500;
 
     fn row(n: u32) -> Row {
         (RowKey::new(StoreId(0), TableId(40), &n.to_be_bytes()), vec![n as u8; 20_000 + n as usize].into())
@@ -109,7 +133,7 @@ mod tests {
         let (drive, clock) = (Drive::new(1), Arc::new(SimClock::new(Duration::ZERO)));
         let mut store = LocalStore::open(drive.mount(), Arc::clone(&clock) as _).await.unwrap();
         let mut txn = store.begin();
-        (0..ROWS).map(row).for_each(|(name, value)| txn.put(name, value));
+        (0..COUNT).map(row).for_each(|(name, value)| txn.put(name, value));
         txn.commit(Lsn(1));
         let stopped = CancellationToken::new();
         stopped.cancel();
@@ -121,7 +145,7 @@ mod tests {
     async fn every_row_of_the_range_comes_once_and_in_order_in_batches_of_a_bound() {
         let read = async {
             let found = filled().await;
-            let mut ahead = found.rows_ahead(&TaskWorker, &row(3).0, &row(ROWS - 3).0);
+            let mut ahead = found.rows_ahead(&TaskWorker, row(3).0, row(COUNT - 3).0);
             let mut rows = Vec::new();
             loop {
                 let batch = ahead.next().await.unwrap();
@@ -134,7 +158,7 @@ mod tests {
             }
         };
         let rows = LocalSet::new().run_until(read).await;
-        assert!(rows == (3..ROWS - 3).map(row).collect::<Vec<_>>(), "{} rows", rows.len());
+        assert!(rows == (3..COUNT - 3).map(row).collect::<Vec<_>>(), "{} rows", rows.len());
     }
 
     #[tokio::test]
@@ -142,7 +166,7 @@ mod tests {
         let local = LocalSet::new();
         let dropped = async {
             let found = filled().await;
-            drop(found.rows_ahead(&TaskWorker, &row(0).0, &row(ROWS).0));
+            drop(found.rows_ahead(&TaskWorker, row(0).0, row(COUNT).0));
         };
         local.run_until(dropped).await;
         // Ends when all tasks have.

@@ -43,7 +43,7 @@ async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> R
     found.load(read_rows)?;
     let mut rebuild = Rebuild::new(StoreId(0), resident_bytes_max);
     let (from, below) = rebuild.wanted();
-    let mut rows = found.rows_ahead(&*seams.worker, &from, &below);
+    let mut rows = found.rows_ahead(&*seams.worker, from, below);
     loop {
         let batch = rows.next().await?;
         if batch.is_empty() {

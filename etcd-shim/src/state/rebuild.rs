@@ -97,7 +97,7 @@ impl Rebuild {
 }
 
 impl SharedStore {
-    /// Reads store `id` as of the local store's cursor; at most `resident_bytes_max` bytes of values are kept in memory.
+    /// All of [`Rebuild`] on one thread, for who has few rows, such as a test.
     pub fn rebuild(id: StoreId, reader: &StoreReader, resident_bytes_max: usize) -> Arc<SharedStore> {
         let mut rebuild = Rebuild::new(id, resident_bytes_max);
         let (from, below) = rebuild.wanted();

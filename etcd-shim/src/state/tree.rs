@@ -134,6 +134,7 @@ impl<T: Item> Node<T> {
                 Err(at) => {
                     let (result, new) = change(None);
                     let Some(item) = new else { return (result, 0) };
+                    debug_assert_eq!(item.key(), key);
                     let gained = signed(item.weight());
                     let guided = items.first().is_some_and(|any| guide.insert(at, item.key(), any.key()));
                     items.insert(at, item);
@@ -238,7 +239,8 @@ impl<T: Item> Tree<T> {
         }
     }
 
-    /// Changes the item of `key` in place, which must keep its key, or puts in what `change` makes when there is none.
+    /// Changes the item of `key` in place, which must keep its key, or puts in what `change` makes, with that key, when
+    /// there is none.
     pub(crate) fn upsert<R>(&mut self, key: &[u8], change: impl FnOnce(Option<&mut T>) -> (R, Option<T>)) -> R {
         let (result, gained) = Node::upsert(&mut self.root, key, change);
         self.weight = self.weight.checked_add_signed(gained).expect("a weight is a sum");

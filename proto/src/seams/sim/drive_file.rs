@@ -81,6 +81,7 @@ impl MountedFile {
     fn do_set_len(&self, len: u64) -> io::Result<()> {
         self.now(|state, path| {
             state.trace(|| format!("set_len {path} {len}"));
+            state.strike(Act::Length, path)?;
             state.check_growth(self.inode, len)?;
             self.image(state)?.set_len(len);
             Ok(())

@@ -2,20 +2,20 @@
 
 use std::io;
 
-/// EIO.
 const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
 
-/// From the `from`-th matching call on (counted from 1 when the fault is set), calls fail with EIO.
+/// From the `from`-th matching call on (counted from 1 when the fault is set), calls fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Writes to files whose path contains `path`.
+    /// Writes to files whose path contains `path`: EIO.
     Write {
         /// Part of a path; empty matches all.
         path: String,
         /// The first one that fails.
         from: u64,
     },
-    /// Syncs of files whose path contains `path`. As on Linux, what was dirty is still read, counts as clean, and may or
+    /// Syncs of files whose path contains `path`: EIO. As on Linux, what was dirty is still read, counts as clean, and may or
     /// may not survive a crash: a later sync makes it durable only if it was written again.
     Sync {
         /// Part of a path; empty matches all.
@@ -23,8 +23,15 @@ pub enum Fault {
         /// The first one that fails.
         from: u64,
     },
-    /// Reads of files whose path contains `path`.
+    /// Reads of files whose path contains `path`: EIO.
     Read {
+        /// Part of a path; empty matches all.
+        path: String,
+        /// The first one that fails.
+        from: u64,
+    },
+    /// Writes and changes of length, as the disk is full: ENOSPC.
+    Full {
         /// Part of a path; empty matches all.
         path: String,
         /// The first one that fails.
@@ -36,6 +43,7 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Write,
+    Length,
     Sync,
     Read,
 }
@@ -54,15 +62,16 @@ impl Armed {
 
     /// The error that a call gets.
     pub(crate) fn strike(&mut self, act: Act, path: &str) -> io::Result<()> {
-        let (kind, part, from) = match &self.fault {
-            Fault::Write { path, from } => (Act::Write, path, *from),
-            Fault::Sync { path, from } => (Act::Sync, path, *from),
-            Fault::Read { path, from } => (Act::Read, path, *from),
+        let (matches, part, from, error) = match &self.fault {
+            Fault::Write { path, from } => (act == Act::Write, path, *from, EIO),
+            Fault::Sync { path, from } => (act == Act::Sync, path, *from, EIO),
+            Fault::Read { path, from } => (act == Act::Read, path, *from, EIO),
+            Fault::Full { path, from } => (matches!(act, Act::Write | Act::Length), path, *from, ENOSPC),
         };
-        if kind != act || !path.contains(part.as_str()) {
+        if !matches || !path.contains(part.as_str()) {
             return Ok(());
         }
         self.seen += 1;
-        if self.seen >= from { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
+        if self.seen >= from { Err(io::Error::from_raw_os_error(error)) } else { Ok(()) }
     }
 }

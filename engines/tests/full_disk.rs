@@ -193,3 +193,76 @@ async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
     }
     assert!(cursors_after_cuts[0] > 20 && cursors_after_cuts[1] > 20, "{cursors_after_cuts:?}");
 }
+
+/// A copy has the cursor of the file that it is made of: with a checkpoint that waits for room, that is ahead of its rows.
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
+    const ROWS: u64 = 4_000;
+    let clock = SimClock::new(Duration::ZERO);
+    let entry = |store: &mut LocalStore, rows: Range<u64>, value| {
+        let next = Lsn(store.applied().0 + 1);
+        let mut txn = store.begin();
+        rows.for_each(|row| txn.put(key(row), Bytes::from(vec![value; 1 << 10])));
+        txn.commit(next);
+    };
+    let check = |reader: &StoreReader, context: &str| {
+        let changed = reader.applied().0;
+        for row in 0..ROWS {
+            let value = if row < 300 { changed } else { 1 };
+            assert_eq!(reader.get(&key(row)), Some(vec![value as u8; 1 << 10].into()), "{context}: row {row}");
+        }
+    };
+    let (mut copied, mut filled) = (0, 0);
+    for k in (1..).step_by(37) {
+        let context = format!("no room from write {k} on");
+        let drive = Drive::new(k);
+        let open = || LocalStore::open(drive.mount(), Arc::new(SimClock::new(Duration::ZERO)));
+        let mut store = open().await.unwrap();
+        let reader = store.reader();
+        let stop = CancellationToken::new();
+        let checkpointer = store.checkpointer(0);
+        let defragmenter = checkpointer.defragmenter();
+        let mut worker = pin!(checkpointer.run(stop.clone(), |_| ()));
+        let mut struck = 0;
+        let events = async {
+            entry(&mut store, 0..ROWS, 1);
+            clock.sleep(Duration::from_secs(3)).await;
+            drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: k });
+            let changes = async {
+                // Behind what is copied by now.
+                clock.sleep(Duration::from_millis(4)).await;
+                entry(&mut store, 0..300, 2);
+            };
+            let (done, ()) = tokio::join!(defragmenter.defragment(), changes);
+            match done {
+                Ok(()) => copied += 1,
+                Err(e) if e.contains("was filled") => filled += 1,
+                Err(e) => assert!(e.contains("failed: store.redb"), "{context}: {e}"),
+            }
+            check(&reader, &context);
+            struck = drive.struck();
+            drive.clear_faults();
+            defragmenter.defragment().await.unwrap();
+            // The copy that is used now waits for room as well.
+            drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: 3 });
+            entry(&mut store, 0..300, 3);
+            clock.sleep(Duration::from_secs(3)).await;
+            assert_eq!(reader.persisted(), Lsn(2), "{context}");
+            check(&reader, &context);
+        };
+        tokio::select! {
+            biased;
+            ended = &mut worker => panic!("{context}: the node ends: {ended:?}"),
+            () = events => {}
+        }
+        drive.crash();
+        drive.clear_faults();
+        let found = open().await.unwrap_or_else(|e| panic!("{context}: {e}")).reader();
+        assert_eq!(found.applied(), Lsn(2), "{context}");
+        check(&found, &context);
+        if struck == 0 {
+            break;
+        }
+    }
+    assert!(copied == 1 && filled > 1, "{copied} copied, {filled} given up for a checkpoint");
+}

@@ -8,7 +8,7 @@
 //! would take the room that checkpoints and the log need.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -72,13 +72,15 @@ pub struct Checkpointer {
     requests: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
     defragmenter: Defragmenter,
     reserve_bytes: u64,
+    /// Whether the log says already that a checkpoint waits for room.
+    told: AtomicBool,
 }
 
 impl Checkpointer {
     /// A copy leaves `reserve_bytes` of the disk free.
     pub(crate) fn new(shared: Arc<Shared>, reserve_bytes: u64) -> Self {
         let (tx, requests) = mpsc::channel(REQUESTS_MAX);
-        Self { shared, requests, defragmenter: Defragmenter(tx), reserve_bytes }
+        Self { shared, requests, defragmenter: Defragmenter(tx), reserve_bytes, told: AtomicBool::new(false) }
     }
 
     /// To ask for defragmentations.
@@ -151,13 +153,19 @@ impl Checkpointer {
         self.shared.freeze();
     }
 
-    /// The oldest frozen delta, if there is one and the disk has room for it. Without room it waits for the next look.
+    /// The oldest frozen delta, if there is one and the disk has room for it. Without room it waits for the next look;
+    /// what has been written of it already only tries again.
     async fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
         let frozen = self.shared.frozen.read().first().cloned()?;
+        if self.shared.database.read().held.is_holding() {
+            return Some(frozen);
+        }
         let needed = frozen.delta.checkpoint_bytes(0, self.shared.file_bytes.load(Ordering::Relaxed));
         let free = self.shared.free_bytes().await;
         if free < needed {
-            tracing::warn!(free, needed, "the disk has no room for a checkpoint, which waits");
+            if !self.told.swap(true, Ordering::Relaxed) {
+                tracing::warn!(free, needed, "the disk has no room for a checkpoint, which waits");
+            }
             return None;
         }
         Some(frozen)
@@ -174,8 +182,13 @@ impl Checkpointer {
             written?;
         }
         if !database.release().await? {
-            tracing::warn!("the disk was filled during a checkpoint, which waits");
+            if !self.told.swap(true, Ordering::Relaxed) {
+                tracing::warn!("the disk was filled during a checkpoint, which waits");
+            }
             return Ok(false);
+        }
+        if self.told.swap(false, Ordering::Relaxed) {
+            tracing::info!("the disk has room for checkpoints again");
         }
         self.shared.drop_frozen();
         self.shared.set_persisted(frozen.cursor);

@@ -32,6 +32,15 @@ impl Change {
         }
     }
 
+    /// The length of a file of `len` bytes behind the change.
+    fn len_behind(&self, len: u64) -> u64 {
+        match self {
+            Change::Write(at, data) => len.max(at + data.len() as u64),
+            Change::Length(set) => *set,
+            Change::Sync => len,
+        }
+    }
+
     /// Whether the change failed for lack of room alone, and may be tried again. A sync never is.
     fn waits_for_room(&self, error: &io::Error) -> bool {
         let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
@@ -87,13 +96,12 @@ impl HeldFile {
         let mut changes = self.changes.lock();
         while let Some(change) = changes.waiting.front() {
             match change.make(&*self.file) {
-                Ok(()) => drop(changes.waiting.pop_front()),
-                Err(e) if change.waits_for_room(&e) => {
-                    changes.file_len = self.file.len()?;
-                    return Ok(false);
-                }
+                Ok(()) => {}
+                Err(e) if change.waits_for_room(&e) => return Ok(false),
                 Err(e) => return Err(e),
             }
+            changes.file_len = change.len_behind(changes.file_len);
+            changes.waiting.pop_front();
         }
         self.holding.store(false, Ordering::Release);
         Ok(true)
@@ -132,11 +140,7 @@ fn overlay(out: &mut [u8], at: u64, begin: u64, data: &[u8]) {
 
 impl Changes {
     fn len(&self) -> u64 {
-        self.waiting.iter().fold(self.file_len, |len, change| match change {
-            Change::Write(at, data) => len.max(at + data.len() as u64),
-            Change::Length(set) => *set,
-            Change::Sync => len,
-        })
+        self.waiting.iter().fold(self.file_len, |len, change| change.len_behind(len))
     }
 
     fn read_at(&self, file: &dyn BlockingFile, at: u64, out: &mut [u8]) -> io::Result<()> {
@@ -144,7 +148,9 @@ impl Changes {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let in_file = usize::try_from(self.file_len.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
-        file.read_at(at, &mut out[..in_file])?;
+        if in_file > 0 {
+            file.read_at(at, &mut out[..in_file])?;
+        }
         out[in_file..].fill(0);
         for change in &self.waiting {
             match change {
@@ -202,9 +208,47 @@ impl BlockingFile for HeldFile {
 #[cfg(test)]
 mod tests {
     use naxos_proto::seams::OpenMode;
-    use naxos_proto::seams::sim::Drive;
+    use naxos_proto::seams::sim::{Drive, Fault};
 
     use super::*;
+
+    fn read(file: &dyn BlockingFile, at: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut out = vec![1; len];
+        file.read_at(at, &mut out).map(|()| out)
+    }
+
+    /// A reader sees them wherever the release has got to, also where that has failed for good.
+    #[tokio::test]
+    async fn changes_without_room_are_seen_at_once_and_made_in_order_when_there_is_some() {
+        let drive = Drive::new(1);
+        let disk = drive.mount();
+        let file = disk.open("f", OpenMode::Create).await.unwrap().blocking();
+        let held = HeldFile::open(Arc::clone(&file));
+        held.write_at(0, b"abc").unwrap();
+        let full = |from| drive.set_fault(Fault::Full { path: "f".to_owned(), from });
+        full(1);
+        assert!(held.write_at(0, b"X").is_err(), "nobody has said that it may wait");
+        held.wait_for_room();
+        held.write_at(3, b"def").unwrap();
+        held.set_len(8).unwrap();
+        held.sync().unwrap();
+        held.write_at(1, b"B").unwrap();
+        held.write_at(8, b"!").unwrap();
+        held.sync().unwrap();
+        for (faults, in_file) in [(1, &b"abc"[..]), (3, b"abcdef\0\0"), (2, b"aBcdef\0\0")] {
+            drive.clear_faults();
+            full(faults);
+            assert!(!held.release().unwrap() && held.is_holding());
+            assert_eq!(read(&*file, 0, in_file.len()).unwrap(), in_file);
+            assert_eq!((held.len().unwrap(), read(&*held, 0, 9).unwrap()), (9, b"aBcdef\0\0!".to_vec()));
+            assert_eq!(read(&*held, 7, 2).unwrap(), b"\0!");
+            assert_eq!(read(&*held, 8, 1).unwrap(), b"!");
+        }
+        drive.clear_faults();
+        drive.set_fault(Fault::Sync { path: "f".to_owned(), from: 1 });
+        assert!(held.release().is_err(), "a sync that failed is not tried again");
+        assert_eq!((held.len().unwrap(), read(&*held, 0, 9).unwrap()), (9, b"aBcdef\0\0!".to_vec()));
+    }
 
     #[tokio::test]
     async fn changes_are_seen_at_once_and_made_when_released() {
@@ -215,10 +259,6 @@ mod tests {
         held.write_at(4, b"XYZ").unwrap();
         held.set_len(9).unwrap();
         held.sync().unwrap();
-        let read = |f: &dyn BlockingFile, at, len| {
-            let mut out = vec![1; len];
-            f.read_at(at, &mut out).map(|()| out)
-        };
         assert_eq!(read(&*held, 1, 8).unwrap(), b"bcdXYZ\0\0");
         assert!(read(&*held, 1, 9).is_err());
         held.set_len(5).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{BlockingFile, Clock, Disk, File, OpenMode};
-use redb::{CursorError, Durability, ReadableDatabase, TableDefinition};
+use redb::{CursorError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
 use crate::local_store::backend::Backend;
 use crate::local_store::delta::FrozenDelta;
@@ -320,10 +320,10 @@ impl Database {
         Ok(())
     }
 
-    /// All rows from `from` on and below `below`, in one walk.
-    pub(crate) fn walk(&self, from: &RowKey, below: &RowKey) -> Result<Walk, StoreError> {
+    /// A walk over all rows, and how many there are.
+    pub(crate) fn walk(&self) -> Result<(Walk, u64), StoreError> {
         let table = self.db.begin_read()?.open_table(ROWS)?;
-        Ok(table.range::<&[u8]>(&from.encode()[..]..&below.encode()[..])?)
+        Ok((table.range::<&[u8]>(..)?, table.len()?))
     }
 
     /// Rows whose encoded names lie above `after`, up to about `max_bytes`.

@@ -36,7 +36,7 @@ impl RowsAhead {
         let (tx, batches) = mpsc::channel(BATCHES_MAX);
         // Nobody stops it: it ends with the rows, or when nobody takes them any more.
         let read = move |_: CancellationToken| async move {
-            let mut rows = Rows { walk: None, last: None, bytes: 0 };
+            let mut rows = Rows::default();
             let mut asked_for = 0;
             loop {
                 if asked_for < database.file_bytes().min(2 * rows.bytes + AHEAD_BYTES_MAX) {
@@ -44,8 +44,8 @@ impl RowsAhead {
                     asked_for += AHEAD_BYTES;
                 }
                 let batch = caught(ROWS_WRITTEN, || {
-                    let begin = || database.walk(&from, &below);
-                    rows.batch(begin).map_err(|e| e.or_damaged(ROWS_WRITTEN))
+                    let wanted = |name: &RowKey| (&from..&below).contains(&name);
+                    rows.batch(|| database.walk(), wanted).map_err(|e| e.or_damaged(ROWS_WRITTEN))
                 });
                 database.settle().await;
                 if batch.as_ref().map_or(true, Vec::is_empty) {
@@ -73,39 +73,53 @@ impl RowsAhead {
     }
 }
 
-/// Rows that are being read, in one walk: a search for where the last batch has ended may end elsewhere in a tree that is
-/// damaged.
+/// Rows that are being read, in one walk over all that there are. A search, for where a range or a batch begins or ends,
+/// may end elsewhere in a tree that is damaged; a walk that leaves rows out is found by their number.
+#[derive(Default)]
 struct Rows {
-    /// Begun with the first batch.
-    walk: Option<Walk>,
-    /// The last name read.
+    /// Begun with the first batch; with the number of rows that it should come to.
+    walk: Option<(Walk, u64)>,
+    /// The last name that it has come to.
     last: Option<RowKey>,
-    /// Bytes of all values read.
+    /// Rows that it has come to.
+    seen: u64,
+    /// Bytes of all values handed over.
     bytes: u64,
 }
 
 impl Rows {
-    /// The next rows, about [`BATCH_BYTES`] of them.
-    fn batch(&mut self, begin: impl FnOnce() -> Result<Walk, StoreError>) -> Result<Vec<Row>, StoreError> {
-        let walk = match &mut self.walk {
+    /// The next rows that are wanted, about [`BATCH_BYTES`] of them; none at the end.
+    fn batch(
+        &mut self,
+        begin: impl FnOnce() -> Result<(Walk, u64), StoreError>,
+        wanted: impl Fn(&RowKey) -> bool,
+    ) -> Result<Vec<Row>, StoreError> {
+        let (walk, count) = match &mut self.walk {
             Some(walk) => walk,
             none => none.insert(begin()?),
         };
+        let damaged = |found| StoreError::Damaged { expected: ROWS_WRITTEN, found };
         let mut rows = Vec::new();
         let mut bytes = 0;
-        while bytes < BATCH_BYTES
-            && let Some(row) = walk.next().transpose()?
-        {
+        while bytes < BATCH_BYTES {
+            let Some(row) = walk.next().transpose()? else {
+                if self.seen != *count {
+                    return Err(damaged(format!("{} rows of {count}", self.seen)));
+                }
+                break;
+            };
             let (name, value) = (row.0.value(), row.1.value());
             let name = RowKey::decode(name).expect("only row names are written");
             // A walk through a damaged tree may lead back, again and again.
             if self.last.as_ref().is_some_and(|last| *last >= name) {
-                let found = "names of rows out of order".to_owned();
-                return Err(StoreError::Damaged { expected: ROWS_WRITTEN, found });
+                return Err(damaged("names of rows out of order".to_owned()));
             }
-            self.last = Some(name.clone());
-            bytes += value.len();
-            rows.push((name, Bytes::copy_from_slice(value)));
+            if wanted(&name) {
+                bytes += value.len();
+                rows.push((name.clone(), Bytes::copy_from_slice(value)));
+            }
+            self.last = Some(name);
+            self.seen += 1;
         }
         self.bytes += bytes as u64;
         Ok(rows)

@@ -131,6 +131,7 @@ impl<P: Application> Stack<P> {
     /// Worker ([`Self::run`]) must be running.
     pub async fn start(&self) -> Result<Lsn, StackError> {
         let tail = self.base.replay().await?;
+        self.reader.note_replayed();
         if tail == Lsn::ZERO {
             let genesis = Genesis {
                 log: self.log_id,

@@ -108,6 +108,26 @@ async fn rule_12_what_the_checkpoint_has_not_written_is_bounded() {
     assert_eq!(refusals(store.reader(), b"x", 16_384 + 5).await, 5, "nothing is in flight, all that fits waits");
 }
 
+/// A node that had much to replay on a full disk could not announce itself, and did not start.
+#[tokio::test]
+async fn what_was_replayed_lets_a_start_propose_a_little() {
+    let mut store = store().await;
+    let mut entries = fill(&mut store);
+    let reader = store.reader();
+    reader.note_replayed();
+    assert!(!reader.is_behind(), "{entries} entries were replayed");
+    let mut apply = |bytes: usize| {
+        entries += 1;
+        let mut txn = store.begin();
+        txn.put(RowKey::new(StoreId(0), TableId(40), &[entries]), vec![1; bytes].into());
+        txn.commit(Lsn(entries.into()));
+    };
+    apply(128 << 10);
+    assert!(!reader.is_behind());
+    apply(1 << 20);
+    assert!(reader.is_behind(), "a little only");
+}
+
 #[tokio::test]
 async fn what_waits_for_the_checkpoint_goes_on_when_that_has_moved() {
     let mut store = store().await;

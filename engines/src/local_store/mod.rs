@@ -40,6 +40,9 @@ pub use txn::Txn;
 pub const FROZEN_MAX: usize = 2;
 /// An open delta of this many bytes is frozen at the next entry's end.
 pub const DELTA_BYTES_MAX: usize = 8 << 20;
+/// What may be applied on top of what was replayed, however much that was: a node that starts has to announce itself, on a
+/// full disk too, where no checkpoint takes anything away.
+const START_BYTES_MAX: usize = 1 << 20;
 /// An open delta that is older than this is frozen.
 pub const DELTA_AGE_MAX: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -65,6 +68,9 @@ pub(crate) struct Shared {
     /// without the locks that apply takes for every row.
     open_bytes: AtomicUsize,
     frozen_count: AtomicUsize,
+    /// With so many bytes in the open delta proposals wait, if no more deltas may be frozen: [`DELTA_BYTES_MAX`], or more
+    /// while the open delta is one that was replayed.
+    open_bytes_max: AtomicUsize,
     /// Rows in redb and their bytes, as of the last checkpoint, for quota and metrics.
     pub(crate) file_bytes: AtomicU64,
 }
@@ -108,6 +114,7 @@ impl LocalStore {
             moved: Notify::new(),
             open_bytes: AtomicUsize::new(0),
             frozen_count: AtomicUsize::new(0),
+            open_bytes_max: AtomicUsize::new(DELTA_BYTES_MAX),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -159,7 +166,14 @@ impl Shared {
     /// Whether the checkpoint is so far behind that nothing more should be proposed.
     pub(crate) fn is_behind(&self) -> bool {
         self.frozen_count.load(Ordering::Relaxed) >= FROZEN_MAX
-            && self.open_bytes.load(Ordering::Relaxed) >= DELTA_BYTES_MAX
+            && self.open_bytes.load(Ordering::Relaxed) >= self.open_bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// The log has been replayed: see [`START_BYTES_MAX`].
+    pub(crate) fn note_replayed(&self) {
+        let _boundary = self.boundary.lock();
+        let admitted = self.note_open_bytes() + START_BYTES_MAX;
+        self.open_bytes_max.store(admitted.max(DELTA_BYTES_MAX), Ordering::Relaxed);
     }
 
     /// Free bytes of the disk. One that does not tell is found out by the write.
@@ -194,6 +208,7 @@ impl Shared {
         frozen.push(Arc::new(FrozenDelta { delta, cursor: self.applied(), checksum: self.checksum() }));
         self.frozen_count.store(frozen.len(), Ordering::Relaxed);
         self.open_bytes.store(0, Ordering::Relaxed);
+        self.open_bytes_max.store(DELTA_BYTES_MAX, Ordering::Relaxed);
         *self.opened_at.lock() = self.clock.now();
         true
     }

@@ -129,6 +129,11 @@ impl StoreReader {
         self.shared.is_behind()
     }
 
+    /// Says that the log has been replayed: what that has left to the checkpoint keeps nobody from proposing a little.
+    pub fn note_replayed(&self) {
+        self.shared.note_replayed();
+    }
+
     /// Waits until the checkpoint has moved since the last call. For one waiter.
     ///
     /// # Cancel safety

@@ -23,13 +23,16 @@ fn apply(store: &mut LocalStore) {
     txn.commit(Lsn(entry + 1));
 }
 
-/// Rows of 1 KiB, each as `value`.
+/// Rows of 1 KiB, each as `value`; the entry's position is that of the last one.
 fn fill(store: &mut LocalStore, rows: Range<u64>, value: u8) {
+    fill_at(store, Lsn(rows.end - 1), rows, value);
+}
+
+/// The same in the entry at `position`.
+fn fill_at(store: &mut LocalStore, position: Lsn, rows: Range<u64>, value: u8) {
     let mut txn = store.begin();
-    for row in rows.clone() {
-        txn.put(key(row), Bytes::from(vec![value; 1 << 10]));
-    }
-    txn.commit(Lsn(rows.end));
+    rows.for_each(|row| txn.put(key(row), Bytes::from(vec![value; 1 << 10])));
+    txn.commit(Lsn(position.0 + 1));
 }
 
 /// A deleted row is small, and costs a page: compaction on a nearly full disk ended the node.
@@ -199,12 +202,6 @@ async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
 async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
     const ROWS: u64 = 4_000;
     let clock = SimClock::new(Duration::ZERO);
-    let entry = |store: &mut LocalStore, rows: Range<u64>, value| {
-        let next = Lsn(store.applied().0 + 1);
-        let mut txn = store.begin();
-        rows.for_each(|row| txn.put(key(row), Bytes::from(vec![value; 1 << 10])));
-        txn.commit(next);
-    };
     let check = |reader: &StoreReader, context: &str| {
         let changed = reader.applied().0;
         for row in 0..ROWS {
@@ -225,13 +222,13 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
         let mut worker = pin!(checkpointer.run(stop.clone(), |_| ()));
         let mut struck = 0;
         let events = async {
-            entry(&mut store, 0..ROWS, 1);
+            fill_at(&mut store, Lsn(0), 0..ROWS, 1);
             clock.sleep(Duration::from_secs(3)).await;
             drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: k });
             let changes = async {
                 // Behind what is copied by now.
                 clock.sleep(Duration::from_millis(4)).await;
-                entry(&mut store, 0..300, 2);
+                fill_at(&mut store, Lsn(1), 0..300, 2);
             };
             let (done, ()) = tokio::join!(defragmenter.defragment(), changes);
             match done {
@@ -245,7 +242,7 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
             defragmenter.defragment().await.unwrap();
             // The copy that is used now waits for room as well.
             drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: 3 });
-            entry(&mut store, 0..300, 3);
+            fill_at(&mut store, Lsn(2), 0..300, 3);
             clock.sleep(Duration::from_secs(3)).await;
             assert_eq!(reader.persisted(), Lsn(2), "{context}");
             check(&reader, &context);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use naxos_proto::seams::BlockingFile;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 #[derive(Debug)]
 enum Change {
@@ -90,6 +90,12 @@ impl HeldFile {
         self.holding.load(Ordering::Acquire)
     }
 
+    /// The changes that wait, while there are any.
+    fn held(&self) -> Option<MutexGuard<'_, Changes>> {
+        // Looked at again under the lock: they may be released meanwhile.
+        self.is_holding().then(|| self.changes.lock()).filter(|_| self.is_holding())
+    }
+
     /// Makes the changes so far, and from now on each at once; false if the disk has no room for all of them.
     pub(crate) fn release(&self) -> io::Result<bool> {
         // Locked all the time: a reader finds a change in the file or here.
@@ -108,12 +114,9 @@ impl HeldFile {
     }
 
     fn change(&self, change: impl FnOnce() -> Change, make: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        if self.is_holding() {
-            let mut changes = self.changes.lock();
-            if self.is_holding() {
-                changes.waiting.push_back(change());
-                return Ok(());
-            }
+        if let Some(mut changes) = self.held() {
+            changes.waiting.push_back(change());
+            return Ok(());
         }
         let made = make();
         let Err(error) = &made else { return made };
@@ -168,14 +171,10 @@ impl Changes {
 
 impl BlockingFile for HeldFile {
     fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
-        if self.is_holding() {
-            let changes = self.changes.lock();
-            // Unless they have been released meanwhile.
-            if self.is_holding() {
-                return changes.read_at(&*self.file, at, out);
-            }
+        match self.held() {
+            Some(changes) => changes.read_at(&*self.file, at, out),
+            None => self.file.read_at(at, out),
         }
-        self.file.read_at(at, out)
     }
 
     fn write_at(&self, at: u64, data: &[u8]) -> io::Result<()> {
@@ -191,13 +190,10 @@ impl BlockingFile for HeldFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        if self.is_holding() {
-            let changes = self.changes.lock();
-            if self.is_holding() {
-                return Ok(changes.len());
-            }
+        match self.held() {
+            Some(changes) => Ok(changes.len()),
+            None => self.file.len(),
         }
-        self.file.len()
     }
 
     fn will_read(&self, at: u64, len: u64) {

@@ -122,10 +122,10 @@ impl State {
         let (mut wishes, mut readers) = (Vec::new(), Vec::new());
         for (id, watcher) in ready().filter(|(_, watcher)| reached.contains(&watcher.next)) {
             let wish = (watcher.selection.clone(), watcher.next);
-            let number = *numbers.entry(wish.clone()).or_insert(wishes.len());
-            if number == wishes.len() {
-                wishes.push(wish);
-            }
+            let number = *numbers.entry(wish).or_insert_with_key(|wish| {
+                wishes.push(wish.clone());
+                wishes.len() - 1
+            });
             readers.push((id, number));
         }
         Some(Reading { from, wishes, readers })

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use naxos_proto::seams::BlockingFile;
+use naxos_proto::seams::{BlockingFile, is_full};
 use parking_lot::{Mutex, MutexGuard};
 
 #[derive(Debug)]
@@ -43,8 +43,7 @@ impl Change {
 
     /// Whether the change failed for lack of room alone, and may be tried again. A sync never is.
     fn waits_for_room(&self, error: &io::Error) -> bool {
-        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        is_full && !matches!(self, Change::Sync)
+        is_full(error) && !matches!(self, Change::Sync)
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use naxos_proto::contracts::UnitError;
-use naxos_proto::seams::{Clock, Disk, File, OpenMode};
+use naxos_proto::seams::{Clock, Disk, File, OpenMode, is_full};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -255,7 +255,7 @@ impl Spares {
     }
 
     async fn failed(&self, disk: &dyn Disk, error: io::Error) {
-        if error.kind() != io::ErrorKind::StorageFull && error.kind() != io::ErrorKind::QuotaExceeded {
+        if !is_full(&error) {
             return self.report(Room::Failed(format!("making a journal segment: {error}")));
         }
         // What was written of the spare is given back; a leftover would only be overwritten by the next attempt.

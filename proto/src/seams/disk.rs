@@ -47,6 +47,11 @@ pub trait Disk: Send + Sync {
     fn free_bytes(&self) -> BoxFuture<'_, io::Result<u64>>;
 }
 
+/// Whether a call failed for lack of room alone, of the disk or of a quota: with room it may be tried again.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// An open file.
 #[expect(clippy::len_without_is_empty, reason = "nobody asks, and the length costs a call")]
 pub trait File: Send + Sync + Debug {

@@ -13,7 +13,7 @@ pub mod sim;
 mod worker;
 
 pub use clock::{BootClock, Clock, Instant, WallTime};
-pub use disk::{BlockingFile, Disk, File, OpenMode};
+pub use disk::{BlockingFile, Disk, File, OpenMode, is_full};
 pub use entropy::{Entropy, OsEntropy};
 pub use net::{Accepted, Address, BoxConnection, Connection, Listener, Net, PeerAddress, SocketNet};
 pub use worker::{Body, ThreadWorker, Worker, WorkerHandle, start};

@@ -138,11 +138,13 @@ enum Then {
 async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
     let clock = SimClock::new(Duration::ZERO);
     let mut cursors_after_cuts = [0, 0];
+    let thens = [Then::Room, Then::Stop, Then::PowerCut, Then::RoomAndPowerCut(1), Then::RoomAndPowerCut(2)];
     for k in 1_u64.. {
         let mut struck = 0;
-        for then in [Then::Room, Then::Stop, Then::PowerCut, Then::RoomAndPowerCut(1), Then::RoomAndPowerCut(2)] {
-            let context = format!("no room from write {k} on, then {then:?}");
-            let drive = Drive::new(k);
+        // What a power cut leaves differs from seed to seed.
+        for (seed, then) in (0..10).flat_map(|seed| thens.map(|then| (seed, then))) {
+            let context = format!("seed {seed}, no room from write {k} on, then {then:?}");
+            let drive = Drive::new(seed);
             let open = || LocalStore::open(drive.mount(), Arc::new(SimClock::new(Duration::ZERO)));
             let mut store = open().await.unwrap();
             let reader = store.reader();
@@ -190,7 +192,7 @@ async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
             }
         }
         if struck == 0 {
-            assert!(k > 50, "{k} writes");
+            assert!(k > 5, "{k} writes");
             break;
         }
     }
@@ -210,7 +212,7 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
         }
     };
     let (mut copied, mut filled) = (0, 0);
-    for k in (1..).step_by(37) {
+    for k in 1_u64.. {
         let context = format!("no room from write {k} on");
         let drive = Drive::new(k);
         let open = || LocalStore::open(drive.mount(), Arc::new(SimClock::new(Duration::ZERO)));
@@ -261,5 +263,5 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
             break;
         }
     }
-    assert!(copied == 1 && filled > 1, "{copied} copied, {filled} given up for a checkpoint");
+    assert!(copied > 0 && filled > 1, "{copied} copied, {filled} given up for a checkpoint");
 }

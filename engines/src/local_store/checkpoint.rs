@@ -19,11 +19,11 @@ use crate::local_store::delta::FrozenDelta;
 use crate::local_store::{DELTA_AGE_MAX, Shared};
 
 /// Bytes copied between two looks at due checkpoints.
-const COPY_SLICE_BYTES: usize = 1 << 20;
+const COPY_SLICE_BYTES: usize = 256 << 10;
 /// Slices between two that are synced at once.
-const COPY_SLICES_PER_SYNC: u64 = 16;
+const COPY_SLICES_PER_SYNC: u64 = 32;
 /// Between two slices: a copy is in no hurry, a client's request on the same cores is.
-const COPY_PAUSE: Duration = Duration::from_millis(2);
+const COPY_PAUSE: Duration = Duration::from_millis(1);
 /// Defragment requests that may wait.
 const REQUESTS_MAX: usize = 4;
 
@@ -133,16 +133,18 @@ impl Checkpointer {
 
     /// The same, to `copy` too.
     async fn write_due_twice(&self, copy: &Database, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
-        self.freeze();
+        // A checkpoint after every slice would make the copy three times as long.
+        if self.shared.is_old() {
+            self.freeze();
+        }
         while let Some(frozen) = self.first_frozen().await {
             if !self.write_first(&frozen, observe).await? {
                 // The cursor of what waits would come into the copy without its rows.
                 return Ok(Err(CopyError::Filled));
             }
-            let written = copy.write_delta(&frozen, &*self.shared.clock).await;
-            copy.settle().await;
-            if let Err(e) = written {
-                return Ok(Err(e.into()));
+            let written = copy.write_delta(&frozen, self.shared.pace()).await;
+            if let Err(e) = self.finish(copy, written).await {
+                return Ok(Err(e));
             }
         }
         Ok(Ok(()))
@@ -177,11 +179,11 @@ impl Checkpointer {
         let began = self.shared.clock.now();
         let database = Arc::clone(&self.shared.database.read());
         if !database.held.is_holding() {
-            let written = database.write_delta(frozen, &*self.shared.clock).await;
+            let written = database.write_delta(frozen, self.shared.pace()).await;
             database.settle().await;
             written?;
         }
-        if !database.release().await? {
+        if !database.release(self.shared.pace()).await? {
             if !self.told.swap(true, Ordering::Relaxed) {
                 tracing::warn!("the disk was filled during a checkpoint, which waits");
             }
@@ -217,7 +219,6 @@ impl Checkpointer {
         // The old file has lost its name: nothing may be written to it any more.
         Database::sync_name(disk).await?;
         self.shared.file_bytes.store(copy.file_bytes(), Ordering::Relaxed);
-        copy.held.wait_for_room();
         *self.shared.database.write() = Arc::new(copy);
         Ok(Ok(()))
     }
@@ -249,8 +250,14 @@ impl Checkpointer {
         // A last delta takes the cursor along; nothing may come between it and the swap but this Worker.
         let cursor = self.shared.database.read().cursor();
         let written = cursor.and_then(|cursor| copy.write_cursor(cursor));
+        Ok(self.finish(&copy, written).await.map(|()| copy))
+    }
+
+    /// Makes what a transaction of the copy has `written` durable.
+    async fn finish(&self, copy: &Database, written: Result<(), StoreError>) -> Result<(), CopyError> {
         copy.settle().await;
-        Ok(written.map(|()| copy).map_err(CopyError::from))
+        written?;
+        if copy.release(self.shared.pace()).await? { Ok(()) } else { Err(StoreError::no_room().into()) }
     }
 
     async fn begin_copy(&self) -> Result<Database, StoreError> {
@@ -258,7 +265,7 @@ impl Checkpointer {
         Database::create(&*self.shared.disk, owner).await
     }
 
-    /// Copies the rows behind `after`, about a MiB; false when there are none.
+    /// Copies the rows behind `after`, one slice; false when there are none.
     async fn copy_slice(&self, copy: &Database, after: &mut Option<Vec<u8>>, durable: bool) -> Result<bool, CopyError> {
         let database = Arc::clone(&self.shared.database.read());
         let rows = database.rows_after(after.as_deref(), COPY_SLICE_BYTES);
@@ -269,8 +276,7 @@ impl Checkpointer {
         // The log grows meanwhile, and so may whatever else is on the disk.
         self.check_room(0).await?;
         let written = copy.write_rows(&rows, durable);
-        copy.settle().await;
-        written?;
+        self.finish(copy, written).await?;
         Ok(true)
     }
 

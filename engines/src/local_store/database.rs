@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +12,10 @@ use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{BlockingFile, Clock, Disk, File, OpenMode};
 use redb::{CursorError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
+use crate::local_store::FROZEN_MAX;
 use crate::local_store::backend::Backend;
 use crate::local_store::delta::FrozenDelta;
-use crate::local_store::held::HeldFile;
+use crate::local_store::held::{HeldFile, Left};
 use crate::local_store::row_key::RowKey;
 
 /// Name of the file in the data directory.
@@ -21,11 +23,13 @@ pub(crate) const FILE: &str = "store.redb";
 /// A file under this name was never finished: creating is not crash-safe, renaming is.
 const FILE_NEW: &str = "store.redb.new";
 /// redb's own cache; its default is 1 GiB.
-pub(crate) const CACHE_BYTES: usize = 32 << 20;
+pub(crate) const CACHE_BYTES: usize = 16 << 20;
 /// Rows written at a stretch: about half a millisecond, less than a scheduler's slice.
 const SLICE_ROWS: usize = 512;
 /// Between two stretches. Who waits for a core meanwhile is a client's request.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
+/// Between two pieces of what a transaction has written: the journal's syncs go first.
+const PIECE_PAUSE: Duration = Duration::from_millis(2);
 /// Version of the tables below.
 pub(crate) const STORE_FORMAT: u64 = 1;
 
@@ -116,34 +120,62 @@ pub enum StoreError {
     },
 }
 
-type Change<'d> = (&'d RowKey, &'d Option<Bytes>);
+/// A row and its new value.
+trait Change {
+    /// As redb has it.
+    fn name(&self) -> impl AsRef<[u8]>;
+    /// None for a deleted one.
+    fn value(&self) -> Option<&[u8]>;
+}
+
+impl Change for (&RowKey, &Option<Bytes>) {
+    fn name(&self) -> impl AsRef<[u8]> {
+        self.0.encode()
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        self.1.as_deref()
+    }
+}
+
+impl Change for &(Vec<u8>, Vec<u8>) {
+    fn name(&self) -> impl AsRef<[u8]> {
+        &self.0
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        Some(&self.1)
+    }
+}
 
 /// Writes at most `max` changes in ascending order; false when there are no more. Behind each row written alone, further
 /// ones go through the gap after it as long as they fit there: that is the rule, as most rows are new and named by
 /// rising revisions, and costs a third of separate inserts.
-fn write_some<'d>(
+fn write_some<C: Change>(
     table: &mut Rows<'_>,
-    changes: &mut Peekable<impl Iterator<Item = Change<'d>>>,
+    changes: &mut Peekable<impl Iterator<Item = C>>,
     max: usize,
 ) -> Result<bool, StoreError> {
     let mut written = 0;
     while written < max {
-        let Some((key, value)) = changes.next() else { return Ok(false) };
+        let Some(change) = changes.next() else { return Ok(false) };
         written += 1;
-        let name = key.encode();
-        let Some(value) = value else {
-            table.remove(&name[..])?;
+        let name = change.name();
+        let Some(value) = change.value() else {
+            table.remove(name.as_ref())?;
             continue;
         };
-        table.insert(&name[..], &value[..])?;
-        if !matches!(changes.peek(), Some((_, Some(_)))) {
+        table.insert(name.as_ref(), value)?;
+        if changes.peek().is_none_or(|next| next.value().is_none()) {
             continue;
         }
-        let mut gap = table.upper_bound_mut(Bound::Included(&name[..]))?;
+        let mut gap = table.upper_bound_mut(Bound::Included(name.as_ref()))?;
         while written < max
-            && let Some((key, Some(value))) = changes.peek()
+            && let Some(next) = changes.peek()
+            && let Some(value) = next.value()
         {
-            match gap.insert_before(&key.encode()[..], &value[..]) {
+            let inserted = gap.insert_before(next.name().as_ref(), value);
+            match inserted {
                 Ok(()) => changes.next(),
                 Err(CursorError::UnorderedKey) => break,
                 Err(e) => return Err(e.into()),
@@ -162,12 +194,33 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 }
 
 impl StoreError {
+    pub(crate) fn no_room() -> Self {
+        StoreError::Io { file: FILE, error: ErrorKind::StorageFull.into() }
+    }
+
     /// What redb says of a file that the disk could read: that is damaged.
     pub(crate) fn or_damaged(self, expected: &'static str) -> Self {
         let by_disk = |e: &redb::Error| matches!(e, redb::Error::Io(e) if e.kind() != ErrorKind::UnexpectedEof);
         match self {
             StoreError::Redb(e) if !by_disk(&e) => StoreError::Damaged { expected, found: e.to_string() },
             e => e,
+        }
+    }
+}
+
+/// How a checkpoint leaves the cores and the device to others.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    /// Deltas that are not durable.
+    pub(crate) frozen: &'a AtomicUsize,
+}
+
+impl Pace<'_> {
+    /// Rests, unless another delta waits already: behind that one, proposals would.
+    async fn rest(&self, pause: Duration) {
+        if self.frozen.load(Ordering::Relaxed) < FROZEN_MAX {
+            self.clock.sleep(pause).await;
         }
     }
 }
@@ -192,7 +245,10 @@ impl Database {
     /// An empty database of `owner`, under the name of an unfinished one.
     pub(crate) async fn create(disk: &dyn Disk, owner: Option<StorageId>) -> Result<Self, StoreError> {
         Self::remove_unfinished(disk).await?;
-        let made = Self::open_as(disk, FILE_NEW, OpenMode::CreateNew).await?;
+        let file = open_file(disk, FILE_NEW, OpenMode::CreateNew).await?;
+        let held = HeldFile::new(file.blocking(), 0);
+        let db = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(Backend(held.clone()))?;
+        let made = Self { db, held, file };
         let write = made.write()?;
         {
             let mut meta = write.open_table(META)?;
@@ -203,7 +259,7 @@ impl Database {
         }
         write.open_table(ROWS)?;
         write.commit()?;
-        made.settle().await;
+        made.release_now().await?;
         Ok(made)
     }
 
@@ -227,15 +283,6 @@ impl Database {
         disk.sync_dir("").await.map_err(|error| StoreError::Io { file: FILE, error })
     }
 
-    async fn open_as(disk: &dyn Disk, name: &'static str, mode: OpenMode) -> Result<Self, StoreError> {
-        let file = open_file(disk, name, mode).await?;
-        let held = HeldFile::open(file.blocking());
-        let backend = Backend::new(held.clone());
-        let db = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
-        file.settle().await;
-        Ok(Self { db, held, file })
-    }
-
     /// Whose store it is; none for a file from before this was noted.
     pub(crate) fn owner(&self) -> Result<Option<StorageId>, StoreError> {
         Ok(self.meta("storage")?.map(StorageId))
@@ -246,14 +293,42 @@ impl Database {
         self.file.settle().await;
     }
 
-    /// Makes the changes that wait; false if the disk has no room for all of them.
-    pub(crate) async fn release(&self) -> Result<bool, StoreError> {
-        let released = self.held.release();
+    /// Makes what the last transaction has written durable, a piece at a time; false if the disk has no room for all of it.
+    /// Then the rest waits for the next call.
+    pub(crate) async fn release(&self, pace: Pace<'_>) -> Result<bool, StoreError> {
+        loop {
+            match self.release_some().await? {
+                Left::Nothing => break,
+                Left::More => pace.rest(PIECE_PAUSE).await,
+                Left::NoRoom => return Ok(false),
+            }
+        }
+        self.held.let_go();
+        Ok(true)
+    }
+
+    /// Makes the little durable that was written while the file was opened or made.
+    pub(crate) async fn release_now(&self) -> Result<(), StoreError> {
+        loop {
+            match self.release_some().await? {
+                Left::Nothing => break,
+                Left::More => {}
+                Left::NoRoom => return Err(StoreError::no_room()),
+            }
+        }
+        self.held.let_go();
+        Ok(())
+    }
+
+    async fn release_some(&self) -> Result<Left, StoreError> {
+        let released = self.held.release_some();
         self.settle().await;
         released.map_err(|error| StoreError::Io { file: FILE, error })
     }
 
+    /// Begins a transaction. What it writes waits for [`Self::release`].
     fn write(&self) -> Result<redb::WriteTransaction, StoreError> {
+        self.held.hold().map_err(|error| StoreError::Io { file: FILE, error })?;
         let mut write = self.db.begin_write()?;
         // Without it, reopening after a kill walks the whole file.
         write.set_quick_repair(true);
@@ -275,13 +350,17 @@ impl Database {
         Ok((Lsn(self.meta("cursor")?.unwrap_or(0)), self.meta("checksum")?.unwrap_or(0)))
     }
 
-    /// Writes a delta with its cursor, as one, in slices between which other threads get the core.
-    pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, clock: &dyn Clock) -> Result<(), StoreError> {
+    /// Writes a delta with its cursor, as one, in slices between which other threads get the core. Of what redb does not
+    /// keep to itself until the end, no more than a slice's waits.
+    pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, pace: Pace<'_>) -> Result<(), StoreError> {
         let write = self.write()?;
         {
             let mut changes = frozen.delta.rows().iter().peekable();
             while write_some(&mut write.open_table(ROWS)?, &mut changes, SLICE_ROWS)? {
-                clock.sleep(SLICE_PAUSE).await;
+                pace.rest(SLICE_PAUSE).await;
+                while self.held.has_piece() && self.release_some().await? == Left::More {
+                    pace.rest(PIECE_PAUSE).await;
+                }
             }
             let mut meta = write.open_table(META)?;
             meta.insert("cursor", frozen.cursor.0)?;
@@ -304,17 +383,15 @@ impl Database {
     }
 
     /// Writes rows without moving the cursor: a copy in progress, which nobody reads before [`Self::write_cursor`].
-    /// Syncing is left to the backend's steps, but for a commit that lets redb use freed pages again.
+    /// A commit that is not durable stays in redb's buffer as far as that goes; one that is lets redb use freed pages again.
     pub(crate) fn write_rows(&self, rows: &[(Vec<u8>, Vec<u8>)], durable: bool) -> Result<(), StoreError> {
         let mut write = self.write()?;
         if !durable {
             write.set_durability(Durability::None)?;
         }
         {
-            let mut table = write.open_table(ROWS)?;
-            for (key, value) in rows {
-                table.insert(&key[..], &value[..])?;
-            }
+            let mut rows = rows.iter().peekable();
+            write_some(&mut write.open_table(ROWS)?, &mut rows, usize::MAX)?;
         }
         write.commit()?;
         Ok(())

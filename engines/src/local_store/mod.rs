@@ -17,6 +17,7 @@ mod reader;
 mod row_key;
 mod rows_ahead;
 mod txn;
+mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -27,8 +28,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 pub use checkpoint::{CheckpointStats, Checkpointer, Defragmenter};
-use database::Database;
 pub use database::StoreError;
+use database::{Database, Pace};
 use delta::{Delta, FrozenDelta};
 pub use opening::{FoundStore, StoreExpected, VERIFIED_BYTES_MAX, catches_panics};
 pub use reader::StoreReader;
@@ -58,7 +59,7 @@ pub(crate) struct Shared {
     persisted: AtomicU64,
     /// Running checksum of all rows committed, in order (safety rule 9).
     checksum: AtomicU64,
-    pub(crate) opened_at: Mutex<Instant>,
+    opened_at: Mutex<Instant>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) freeze_wanted: Notify,
@@ -186,6 +187,15 @@ impl Shared {
         let bytes = self.open.read().bytes();
         self.open_bytes.store(bytes, Ordering::Relaxed);
         bytes
+    }
+
+    pub(crate) fn pace(&self) -> Pace<'_> {
+        Pace { clock: &*self.clock, frozen: &self.frozen_count }
+    }
+
+    /// Whether the open delta is to be frozen for its age.
+    pub(crate) fn is_old(&self) -> bool {
+        self.clock.now().since(*self.opened_at.lock()) >= DELTA_AGE_MAX
     }
 
     /// Drops the oldest frozen delta, which is durable.

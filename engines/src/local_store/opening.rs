@@ -75,10 +75,7 @@ impl FoundStore {
         // header.
         let store = self.store.take().expect("taken only here");
         let database = Arc::clone(&store.shared.database.read());
-        if !database.release().await? {
-            return Err(StoreError::Io { file: FILE, error: std::io::ErrorKind::StorageFull.into() });
-        }
-        database.held.wait_for_room();
+        database.release_now().await?;
         Database::remove_unfinished(&*store.shared.disk).await?;
         Ok(store)
     }
@@ -116,7 +113,7 @@ async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Resu
     let held = HeldFile::new(file.blocking(), len);
     let verify = len <= expected.map_or(VERIFIED_BYTES_MAX, |e| e.verified_bytes_max);
     let checked = caught(WHOLE, || {
-        let db = whole(Backend::new(held.clone()), verify)?;
+        let db = whole(Backend(held.clone()), verify)?;
         // As in `FoundStore::drop`.
         let opened = ManuallyDrop::new(Database { db, held, file: Arc::clone(&file) });
         check(&opened, expected)?;

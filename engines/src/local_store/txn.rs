@@ -4,7 +4,7 @@ use bytes::Bytes;
 use naxos_proto::ids::Lsn;
 use parking_lot::MutexGuard;
 
-use crate::local_store::{DELTA_AGE_MAX, DELTA_BYTES_MAX, RowKey, Shared, StoreReader};
+use crate::local_store::{DELTA_BYTES_MAX, RowKey, Shared, StoreReader};
 
 /// A point to roll back to within a [`Txn`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +76,7 @@ impl<'a> Txn<'a> {
         self.committed = true;
         self.shared.publish(next, self.checksum.clone().finalize().into());
         let full = self.shared.note_open_bytes() >= DELTA_BYTES_MAX;
-        let old = || self.shared.clock.now().since(*self.shared.opened_at.lock()) >= DELTA_AGE_MAX;
-        if (full || old()) && self.shared.freeze() {
+        if (full || self.shared.is_old()) && self.shared.freeze() {
             self.shared.freeze_wanted.notify_one();
         }
     }

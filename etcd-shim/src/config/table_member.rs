@@ -36,7 +36,7 @@ pub(super) const MEMBER: &[Flag] = &[
     used(
         "naxos-resident-bytes",
         Uint,
-        "771751936",
+        "738197504",
         "Most bytes of values held in memory; what exceeds them is read back from the data directory. Not in etcd.",
     ),
     used("max-txn-ops", Uint, "128", "Most operations in one transaction."),

@@ -9,7 +9,7 @@
 use std::io;
 use std::ops::Range;
 
-use naxos_proto::seams::{Disk, OpenMode};
+use naxos_proto::seams::{Disk, OpenMode, is_full};
 
 use crate::journal::recovery::{Segment, read_all};
 use crate::journal::scan::{Scan, Tail, dirty_end};
@@ -96,7 +96,7 @@ async fn mark_torn_tail(
     match disk.open(CUT_PATH, OpenMode::CreateNew).await {
         Ok(_) => disk.sync_dir(JOURNAL_DIR).await.map_err(io)?,
         // No room for it: that is no reason not to start, and the mark only matters if the sync fails too.
-        Err(e) if e.kind() == io::ErrorKind::StorageFull => {}
+        Err(e) if is_full(&e) => {}
         Err(e) => return Err(io(e)),
     }
     Ok(Some(scan.end..scan.dirty_end))

@@ -1,0 +1,148 @@
+//! Writes that have not reached their file: what they leave of one another.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Bytes by their position. No two pieces overlap, none is empty.
+#[derive(Debug, Default)]
+pub(crate) struct Writes {
+    pieces: BTreeMap<u64, Vec<u8>>,
+    /// Of all pieces.
+    bytes: usize,
+}
+
+fn end_of(at: u64, data: &[u8]) -> u64 {
+    at + data.len() as u64
+}
+
+/// How far `position` lies behind `base`.
+fn offset(position: u64, base: u64) -> usize {
+    usize::try_from(position - base).expect("within a buffer")
+}
+
+impl Writes {
+    /// Adds a write, which replaces what it covers of earlier ones.
+    pub(crate) fn add(&mut self, at: u64, data: &[u8]) {
+        let end = end_of(at, data);
+        while let Some((begin, mut earlier)) = self.pop_before(end) {
+            let earlier_end = end_of(begin, &earlier);
+            if earlier_end > end {
+                self.push(end, earlier.split_off(offset(end, begin)));
+            }
+            if begin < at {
+                earlier.truncate(offset(at.min(earlier_end), begin));
+                self.push(begin, earlier);
+                break;
+            }
+        }
+        self.push(at, data.to_vec());
+    }
+
+    /// Takes out the last piece that begins before `end`.
+    fn pop_before(&mut self, end: u64) -> Option<(u64, Vec<u8>)> {
+        let at = *self.pieces.range(..end).next_back()?.0;
+        let piece = self.pieces.remove(&at)?;
+        self.bytes -= piece.len();
+        Some((at, piece))
+    }
+
+    fn push(&mut self, at: u64, piece: Vec<u8>) {
+        if !piece.is_empty() {
+            self.bytes += piece.len();
+            self.pieces.insert(at, piece);
+        }
+    }
+
+    /// How many they are.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The position behind the last one.
+    pub(crate) fn end(&self) -> u64 {
+        self.pieces.last_key_value().map_or(0, |(at, piece)| end_of(*at, piece))
+    }
+
+    /// Puts over `out`, which begins at byte `at`, what was written there.
+    pub(crate) fn overlay(&self, at: u64, out: &mut [u8]) {
+        let below = end_of(at, out);
+        for (&begin, piece) in self.pieces.range(..below).rev() {
+            let (from, to) = (at.max(begin), below.min(end_of(begin, piece)));
+            if from >= to {
+                break;
+            }
+            out[offset(from, at)..offset(to, at)].copy_from_slice(&piece[offset(from, begin)..offset(to, begin)]);
+        }
+    }
+
+    /// The first piece with those that follow without a gap, as one of at most `max` bytes, or of one piece.
+    pub(crate) fn first_run(&self, max: usize) -> Option<(u64, Cow<'_, [u8]>)> {
+        let mut pieces = self.pieces.iter();
+        let (&at, first) = pieces.next()?;
+        let mut run = Cow::Borrowed(&first[..]);
+        for (&next, piece) in pieces {
+            if next != end_of(at, &run) || run.len() + piece.len() > max {
+                break;
+            }
+            run.to_mut().extend_from_slice(piece);
+        }
+        Some((at, run))
+    }
+
+    /// Forgets the pieces that lie before `end`.
+    pub(crate) fn forget_before(&mut self, end: u64) {
+        while let Some(first) = self.pieces.first_entry().filter(|first| *first.key() < end) {
+            self.bytes -= first.remove().len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// As if each had been made in a file at once, and again when the runs are made one by one.
+        #[test]
+        fn what_is_left_is_what_a_file_would_have(
+            made in prop::collection::vec((0_u64..60, prop::collection::vec(1_u8.., 0..20)), 1..20),
+            max in 1_usize..40,
+            (at, len) in (0_u64..90, 0_usize..30),
+        ) {
+            let (mut writes, mut file) = (Writes::default(), vec![0; 80]);
+            for (at, data) in &made {
+                writes.add(*at, data);
+                file[*at as usize..][..data.len()].copy_from_slice(data);
+            }
+            let written = file.iter().filter(|byte| **byte != 0).count();
+            prop_assert_eq!(writes.bytes(), written);
+            prop_assert_eq!(writes.end() as usize, file.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+            let mut out = vec![0; len];
+            writes.overlay(at, &mut out);
+            let expected: Vec<u8> = (0..len).map(|i| file.get(at as usize + i).copied().unwrap_or(0)).collect();
+            prop_assert_eq!(out, expected);
+            let mut released = vec![0; 80];
+            while let Some((at, run)) = writes.first_run(max) {
+                let end = at + run.len() as u64;
+                released[at as usize..end as usize].copy_from_slice(&run);
+                writes.forget_before(end);
+            }
+            prop_assert_eq!(released, file);
+            prop_assert_eq!(writes.bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn neighbours_make_one_run_up_to_its_length() {
+        let mut writes = Writes::default();
+        for (at, byte) in [(12, 4), (4, 2), (0, 1), (8, 3), (20, 5)] {
+            writes.add(at, &[byte; 4]);
+        }
+        assert_eq!(writes.first_run(12), Some((0, Cow::Owned(vec![1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]))));
+        assert_eq!(writes.first_run(3), Some((0, Cow::Borrowed(&[1; 4][..]))));
+        writes.forget_before(12);
+        assert_eq!(writes.first_run(12), Some((12, Cow::Borrowed(&[4; 4][..]))));
+    }
+}

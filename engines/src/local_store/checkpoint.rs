@@ -47,7 +47,7 @@ type Copied<T> = Result<Result<T, CopyError>, StoreError>;
 /// Told after each checkpoint, for metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckpointStats {
-    /// How long the transaction took, its syncs included.
+    /// How long the transaction took, its syncs and the rests between them included.
     pub took: Duration,
     /// Rows changed.
     pub rows: usize,
@@ -72,6 +72,8 @@ pub struct Checkpointer {
     requests: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
     defragmenter: Defragmenter,
     reserve_bytes: u64,
+    /// Whether the oldest frozen delta is committed in memory, and waits for room.
+    committed: AtomicBool,
     /// Whether the log says already that a checkpoint waits for room.
     told: AtomicBool,
 }
@@ -80,7 +82,14 @@ impl Checkpointer {
     /// A copy leaves `reserve_bytes` of the disk free.
     pub(crate) fn new(shared: Arc<Shared>, reserve_bytes: u64) -> Self {
         let (tx, requests) = mpsc::channel(REQUESTS_MAX);
-        Self { shared, requests, defragmenter: Defragmenter(tx), reserve_bytes, told: AtomicBool::new(false) }
+        Self {
+            shared,
+            requests,
+            defragmenter: Defragmenter(tx),
+            reserve_bytes,
+            committed: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+        }
     }
 
     /// To ask for defragmentations.
@@ -159,7 +168,7 @@ impl Checkpointer {
     /// what has been written of it already only tries again.
     async fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
         let frozen = self.shared.frozen.read().first().cloned()?;
-        if self.shared.database.read().held.is_holding() {
+        if self.committed.load(Ordering::Relaxed) {
             return Some(frozen);
         }
         let needed = frozen.delta.checkpoint_bytes(0, self.shared.file_bytes.load(Ordering::Relaxed));
@@ -178,10 +187,11 @@ impl Checkpointer {
     async fn write_first(&self, frozen: &FrozenDelta, observe: &impl Fn(CheckpointStats)) -> Result<bool, StoreError> {
         let began = self.shared.clock.now();
         let database = Arc::clone(&self.shared.database.read());
-        if !database.held.is_holding() {
+        if !self.committed.load(Ordering::Relaxed) {
             let written = database.write_delta(frozen, self.shared.pace()).await;
             database.settle().await;
             written?;
+            self.committed.store(true, Ordering::Relaxed);
         }
         if !database.release(self.shared.pace()).await? {
             if !self.told.swap(true, Ordering::Relaxed) {
@@ -192,6 +202,7 @@ impl Checkpointer {
         if self.told.swap(false, Ordering::Relaxed) {
             tracing::info!("the disk has room for checkpoints again");
         }
+        self.committed.store(false, Ordering::Relaxed);
         self.shared.drop_frozen();
         self.shared.set_persisted(frozen.cursor);
         self.shared.file_bytes.store(database.file_bytes(), Ordering::Relaxed);

@@ -298,26 +298,23 @@ impl Database {
     pub(crate) async fn release(&self, pace: Pace<'_>) -> Result<bool, StoreError> {
         loop {
             match self.release_some().await? {
-                Left::Nothing => break,
+                Left::Nothing if self.held.let_go() => return Ok(true),
+                Left::Nothing => {}
                 Left::More => pace.rest(PIECE_PAUSE).await,
                 Left::NoRoom => return Ok(false),
             }
         }
-        self.held.let_go();
-        Ok(true)
     }
 
     /// Makes the little durable that was written while the file was opened or made.
     pub(crate) async fn release_now(&self) -> Result<(), StoreError> {
         loop {
             match self.release_some().await? {
-                Left::Nothing => break,
-                Left::More => {}
+                Left::Nothing if self.held.let_go() => return Ok(()),
+                Left::Nothing | Left::More => {}
                 Left::NoRoom => return Err(StoreError::no_room()),
             }
         }
-        self.held.let_go();
-        Ok(())
     }
 
     async fn release_some(&self) -> Result<Left, StoreError> {

@@ -142,7 +142,7 @@ impl Checkpointer {
 
     /// The same, to `copy` too.
     async fn write_due_twice(&self, copy: &Database, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
-        // A checkpoint after every slice would make the copy three times as long.
+        // Each costs syncs of both files: not one after every slice.
         if self.shared.is_old() {
             self.freeze();
         }
@@ -193,7 +193,7 @@ impl Checkpointer {
             written?;
             self.committed.store(true, Ordering::Relaxed);
         }
-        if !database.release(self.shared.pace()).await? {
+        if !database.release(Some(self.shared.pace())).await? {
             if !self.told.swap(true, Ordering::Relaxed) {
                 tracing::warn!("the disk was filled during a checkpoint, which waits");
             }
@@ -268,7 +268,7 @@ impl Checkpointer {
     async fn finish(&self, copy: &Database, written: Result<(), StoreError>) -> Result<(), CopyError> {
         copy.settle().await;
         written?;
-        if copy.release(self.shared.pace()).await? { Ok(()) } else { Err(StoreError::no_room().into()) }
+        Ok(copy.release_all(Some(self.shared.pace())).await?)
     }
 
     async fn begin_copy(&self) -> Result<Database, StoreError> {

@@ -194,10 +194,6 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 }
 
 impl StoreError {
-    pub(crate) fn no_room() -> Self {
-        StoreError::Io { file: FILE, error: ErrorKind::StorageFull.into() }
-    }
-
     /// What redb says of a file that the disk could read: that is damaged.
     pub(crate) fn or_damaged(self, expected: &'static str) -> Self {
         let by_disk = |e: &redb::Error| matches!(e, redb::Error::Io(e) if e.kind() != ErrorKind::UnexpectedEof);
@@ -259,7 +255,7 @@ impl Database {
         }
         write.open_table(ROWS)?;
         write.commit()?;
-        made.release_now().await?;
+        made.release_all(None).await?;
         Ok(made)
     }
 
@@ -293,28 +289,24 @@ impl Database {
         self.file.settle().await;
     }
 
-    /// Makes what the last transaction has written durable, a piece at a time; false if the disk has no room for all of it.
-    /// Then the rest waits for the next call.
-    pub(crate) async fn release(&self, pace: Pace<'_>) -> Result<bool, StoreError> {
+    /// Makes what the last transaction has written durable, or what was written while the file was opened, a piece at a
+    /// time, with rests between them if there is a pace; false if the disk has no room for all of it. Then what is left
+    /// waits for the next call.
+    pub(crate) async fn release(&self, pace: Option<Pace<'_>>) -> Result<bool, StoreError> {
         loop {
-            match self.release_some().await? {
-                Left::Nothing if self.held.let_go() => return Ok(true),
-                Left::Nothing => {}
-                Left::More => pace.rest(PIECE_PAUSE).await,
-                Left::NoRoom => return Ok(false),
+            match (self.release_some().await?, pace) {
+                (Left::Nothing, _) if self.held.let_go() => return Ok(true),
+                (Left::More, Some(pace)) => pace.rest(PIECE_PAUSE).await,
+                (Left::Nothing, _) | (Left::More, None) => {}
+                (Left::NoRoom, _) => return Ok(false),
             }
         }
     }
 
-    /// Makes the little durable that was written while the file was opened or made.
-    pub(crate) async fn release_now(&self) -> Result<(), StoreError> {
-        loop {
-            match self.release_some().await? {
-                Left::Nothing if self.held.let_go() => return Ok(()),
-                Left::Nothing | Left::More => {}
-                Left::NoRoom => return Err(StoreError::no_room()),
-            }
-        }
+    /// The same, where a lack of room is an error.
+    pub(crate) async fn release_all(&self, pace: Option<Pace<'_>>) -> Result<(), StoreError> {
+        let no_room = || StoreError::Io { file: FILE, error: ErrorKind::StorageFull.into() };
+        if self.release(pace).await? { Ok(()) } else { Err(no_room()) }
     }
 
     async fn release_some(&self) -> Result<Left, StoreError> {

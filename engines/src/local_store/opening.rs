@@ -75,7 +75,7 @@ impl FoundStore {
         // header.
         let store = self.store.take().expect("taken only here");
         let database = Arc::clone(&store.shared.database.read());
-        database.release_now().await?;
+        database.release_all(None).await?;
         Database::remove_unfinished(&*store.shared.disk).await?;
         Ok(store)
     }

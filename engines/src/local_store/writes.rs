@@ -5,11 +5,7 @@ use std::collections::BTreeMap;
 
 /// Bytes by their position. No two pieces overlap, none is empty.
 #[derive(Debug, Default)]
-pub(crate) struct Writes {
-    pieces: BTreeMap<u64, Vec<u8>>,
-    /// Of all pieces.
-    bytes: usize,
-}
+pub(crate) struct Writes(BTreeMap<u64, Vec<u8>>);
 
 fn end_of(at: u64, data: &[u8]) -> u64 {
     at + data.len() as u64
@@ -40,33 +36,30 @@ impl Writes {
 
     /// Takes out the last piece that begins before `end`.
     fn pop_before(&mut self, end: u64) -> Option<(u64, Vec<u8>)> {
-        let at = *self.pieces.range(..end).next_back()?.0;
-        let piece = self.pieces.remove(&at)?;
-        self.bytes -= piece.len();
-        Some((at, piece))
+        let at = *self.0.range(..end).next_back()?.0;
+        self.0.remove_entry(&at)
     }
 
     fn push(&mut self, at: u64, piece: Vec<u8>) {
         if !piece.is_empty() {
-            self.bytes += piece.len();
-            self.pieces.insert(at, piece);
+            self.0.insert(at, piece);
         }
     }
 
     /// How many they are.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.0.values().map(Vec::len).sum()
     }
 
     /// The position behind the last one.
     pub(crate) fn end(&self) -> u64 {
-        self.pieces.last_key_value().map_or(0, |(at, piece)| end_of(*at, piece))
+        self.0.last_key_value().map_or(0, |(at, piece)| end_of(*at, piece))
     }
 
     /// Puts over `out`, which begins at byte `at`, what was written there.
     pub(crate) fn overlay(&self, at: u64, out: &mut [u8]) {
         let below = end_of(at, out);
-        for (&begin, piece) in self.pieces.range(..below).rev() {
+        for (&begin, piece) in self.0.range(..below).rev() {
             let (from, to) = (at.max(begin), below.min(end_of(begin, piece)));
             if from >= to {
                 break;
@@ -77,7 +70,7 @@ impl Writes {
 
     /// The first piece with those that follow without a gap, as one of at most `max` bytes, or of one piece.
     pub(crate) fn first_run(&self, max: usize) -> Option<(u64, Cow<'_, [u8]>)> {
-        let mut pieces = self.pieces.iter();
+        let mut pieces = self.0.iter();
         let (&at, first) = pieces.next()?;
         let mut run = Cow::Borrowed(&first[..]);
         for (&next, piece) in pieces {
@@ -91,8 +84,8 @@ impl Writes {
 
     /// Forgets the pieces that lie before `end`.
     pub(crate) fn forget_before(&mut self, end: u64) {
-        while let Some(first) = self.pieces.first_entry().filter(|first| *first.key() < end) {
-            self.bytes -= first.remove().len();
+        while let Some(first) = self.0.first_entry().filter(|first| *first.key() < end) {
+            first.remove();
         }
     }
 }

@@ -4,15 +4,14 @@ use std::io::ErrorKind;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use naxos_proto::ids::{Lsn, StorageId};
-use naxos_proto::seams::{BlockingFile, Clock, Disk, File, OpenMode};
+use naxos_proto::seams::{BlockingFile, Disk, File, OpenMode};
 use redb::{CursorError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
-use crate::local_store::FROZEN_MAX;
+use crate::local_store::Pace;
 use crate::local_store::backend::Backend;
 use crate::local_store::delta::FrozenDelta;
 use crate::local_store::held::{HeldFile, Left};
@@ -204,23 +203,6 @@ impl StoreError {
     }
 }
 
-/// How a checkpoint leaves the cores and the device to others.
-#[derive(Clone, Copy)]
-pub(crate) struct Pace<'a> {
-    pub(crate) clock: &'a dyn Clock,
-    /// Deltas that are not durable.
-    pub(crate) frozen: &'a AtomicUsize,
-}
-
-impl Pace<'_> {
-    /// Rests, unless another delta waits already: behind that one, proposals would.
-    async fn rest(&self, pause: Duration) {
-        if self.frozen.load(Ordering::Relaxed) < FROZEN_MAX {
-            self.clock.sleep(pause).await;
-        }
-    }
-}
-
 /// See the module.
 pub(crate) struct Database {
     pub(crate) db: redb::Database,
@@ -339,7 +321,7 @@ impl Database {
         Ok((Lsn(self.meta("cursor")?.unwrap_or(0)), self.meta("checksum")?.unwrap_or(0)))
     }
 
-    /// Writes a delta with its cursor, as one, in slices between which other threads get the core, unless another delta waits.
+    /// Writes a delta with its cursor, as one, in slices between which other threads get the core.
     /// Of what redb does not keep to itself until the end, no more than a slice's waits.
     pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, pace: Pace<'_>) -> Result<(), StoreError> {
         let write = self.write()?;

@@ -21,6 +21,7 @@ mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use naxos_proto::ids::Lsn;
 use naxos_proto::seams::{Clock, Disk, Instant};
@@ -28,8 +29,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 pub use checkpoint::{CheckpointStats, Checkpointer, Defragmenter};
+use database::Database;
 pub use database::StoreError;
-use database::{Database, Pace};
 use delta::{Delta, FrozenDelta};
 pub use opening::{FoundStore, StoreExpected, VERIFIED_BYTES_MAX, catches_panics};
 pub use reader::StoreReader;
@@ -45,7 +46,7 @@ pub const DELTA_BYTES_MAX: usize = 8 << 20;
 /// full disk too, where no checkpoint takes anything away.
 const START_BYTES_MAX: usize = 1 << 20;
 /// An open delta that is older than this is frozen.
-pub const DELTA_AGE_MAX: std::time::Duration = std::time::Duration::from_secs(1);
+pub const DELTA_AGE_MAX: Duration = Duration::from_secs(1);
 
 pub(crate) struct Shared {
     pub(crate) open: RwLock<Delta>,
@@ -164,10 +165,20 @@ impl Shared {
         self.applied.store(next.0, Ordering::Release);
     }
 
+    /// Whether as many deltas wait as may.
+    pub(crate) fn frozen_is_full(&self) -> bool {
+        self.frozen_count.load(Ordering::Relaxed) >= FROZEN_MAX
+    }
+
     /// Whether the checkpoint is so far behind that nothing more should be proposed.
     pub(crate) fn is_behind(&self) -> bool {
-        self.frozen_count.load(Ordering::Relaxed) >= FROZEN_MAX
-            && self.open_bytes.load(Ordering::Relaxed) >= self.open_bytes_max.load(Ordering::Relaxed)
+        self.frozen_is_full() && self.open_bytes.load(Ordering::Relaxed) >= self.open_bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// Whether it soon will be.
+    fn is_late(&self) -> bool {
+        self.frozen_is_full()
+            && self.open_bytes.load(Ordering::Relaxed) >= self.open_bytes_max.load(Ordering::Relaxed) / 2
     }
 
     /// The log has been replayed: see [`START_BYTES_MAX`].
@@ -182,15 +193,23 @@ impl Shared {
         self.disk.free_bytes().await.unwrap_or(u64::MAX)
     }
 
+    /// Takes note of what has come into the open delta, and freezes it if it is full or old. The caller holds `boundary`.
+    pub(crate) fn note_changes(&self) {
+        let full = self.note_open_bytes() >= DELTA_BYTES_MAX;
+        if (full || self.is_old()) && self.freeze() {
+            self.freeze_wanted.notify_one();
+        }
+    }
+
     /// Takes note of the open delta's size. The caller holds `boundary`.
-    pub(crate) fn note_open_bytes(&self) -> usize {
+    fn note_open_bytes(&self) -> usize {
         let bytes = self.open.read().bytes();
         self.open_bytes.store(bytes, Ordering::Relaxed);
         bytes
     }
 
     pub(crate) fn pace(&self) -> Pace<'_> {
-        Pace { clock: &*self.clock, frozen: &self.frozen_count }
+        Pace(self)
     }
 
     /// Whether the open delta is to be frozen for its age.
@@ -221,5 +240,18 @@ impl Shared {
         self.open_bytes_max.store(DELTA_BYTES_MAX, Ordering::Relaxed);
         *self.opened_at.lock() = self.clock.now();
         true
+    }
+}
+
+/// How a checkpoint leaves the cores and the device to others.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace<'a>(&'a Shared);
+
+impl Pace<'_> {
+    /// Rests, unless proposals would soon wait for the checkpoint.
+    pub(crate) async fn rest(&self, pause: Duration) {
+        if !self.0.is_late() {
+            self.0.clock.sleep(pause).await;
+        }
     }
 }

@@ -148,15 +148,16 @@ impl StoreReader {
         self.shared.file_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether `rows` rows may be purged now: not while the checkpoint is behind, nor if the disk has less than twice the
-    /// room that a checkpoint with them may take, which is then asked for without them.
+    /// Whether `rows` rows may be purged now: not while as many deltas wait as may, so that what is purged hurries no
+    /// checkpoint; nor if the disk has less than twice the room that a checkpoint with them may take, which is then asked
+    /// for without them.
     pub async fn may_purge(&self, rows: usize) -> bool {
         let needed = self.shared.open.read().checkpoint_bytes(rows, self.file_bytes()).saturating_mul(2);
         let has_room = self.shared.free_bytes().await >= needed;
         if !has_room {
             self.shared.freeze_wanted.notify_one();
         }
-        has_room && !self.is_behind()
+        has_room && !self.shared.frozen_is_full()
     }
 
     /// Deletes rows that no reader needs any more, outside any entry: they are no part of what replicas compare. Waits
@@ -168,6 +169,6 @@ impl StoreReader {
             open.set(row, None);
         }
         drop(open);
-        self.shared.note_open_bytes();
+        self.shared.note_changes();
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use naxos_proto::ids::Lsn;
 use parking_lot::MutexGuard;
 
-use crate::local_store::{DELTA_BYTES_MAX, RowKey, Shared, StoreReader};
+use crate::local_store::{RowKey, Shared, StoreReader};
 
 /// A point to roll back to within a [`Txn`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +75,7 @@ impl<'a> Txn<'a> {
         assert!(next > self.shared.applied(), "the cursor only moves forward: {} to {next}", self.shared.applied());
         self.committed = true;
         self.shared.publish(next, self.checksum.clone().finalize().into());
-        let full = self.shared.note_open_bytes() >= DELTA_BYTES_MAX;
-        if (full || self.shared.is_old()) && self.shared.freeze() {
-            self.shared.freeze_wanted.notify_one();
-        }
+        self.shared.note_changes();
     }
 }
 

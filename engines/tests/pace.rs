@@ -7,6 +7,7 @@ use bytes::Bytes;
 use naxos_engines::local_store::DELTA_BYTES_MAX;
 use naxos_engines::{LocalStore, RowKey, TableId};
 use naxos_proto::ids::{Lsn, StoreId};
+use naxos_proto::seams::Clock;
 use naxos_proto::seams::sim::{Drive, SimClock};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -45,32 +46,55 @@ async fn took_beside(open_bytes: usize) -> Duration {
         })
         .await
         .unwrap();
-    let first = took.lock()[0];
-    first
+    took.into_inner()[0]
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_rests_until_proposals_would_soon_wait_for_it() {
-    // Sixteen slices and sixteen pieces at least.
-    assert!(
-        took_beside(1 << 20).await >= Duration::from_millis(16 + 32),
-        "another delta waits, and the open one is small"
-    );
+    let rested = took_beside(1 << 20).await;
+    assert!(rested >= Duration::from_millis(70), "{rested:?} for 16 slices and 30 pieces");
     assert_eq!(took_beside(DELTA_BYTES_MAX / 2).await, Duration::ZERO);
 }
 
-#[tokio::test]
-async fn what_is_purged_leaves_a_delta_to_entries() {
-    let mut store = store().await;
+/// Purges rows from `next` on until no more may be; how many those were.
+async fn purge_all(store: &LocalStore, next: u64) -> u64 {
     let reader = store.reader();
     let mut purged = 0;
     while reader.may_purge(256).await {
-        reader.purge((purged..purged + 256).map(key));
+        reader.purge((next + purged..next + purged + 256).map(key));
         purged += 256;
         assert!(purged < 1 << 20, "nobody writes checkpoints, and rows are purged");
     }
-    assert!(purged > 100_000, "{purged} rows are two deltas");
-    assert!(!reader.is_behind());
-    apply(&mut store, DELTA_BYTES_MAX / 2);
-    assert!(!reader.is_behind(), "entries have a delta of their own");
+    purged
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_purged_leaves_a_delta_to_entries_and_keeps_up_with_them() {
+    let mut store = store().await;
+    let purged = purge_all(&store, 0).await;
+    assert!(purged > 200_000, "{purged} rows are two deltas");
+    assert!(!store.reader().is_behind());
+    apply(&mut store, DELTA_BYTES_MAX / 4);
+    assert_eq!(purge_all(&store, purged).await, 2 * (DELTA_BYTES_MAX as u64 >> 12));
+    assert!(!store.reader().is_behind(), "the delta is for entries first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_just_frozen_is_written_alone() {
+    let mut store = store().await;
+    let clock = SimClock::new(Duration::ZERO);
+    let stop = CancellationToken::new();
+    let rows = Mutex::new(Vec::new());
+    let checkpoints = store.checkpointer(0).run(stop.clone(), |stats| rows.lock().push(stats.rows));
+    let entries = async {
+        apply(&mut store, DELTA_BYTES_MAX);
+        apply(&mut store, 1 << 10);
+        clock.sleep(Duration::from_millis(500)).await;
+        assert_eq!(rows.lock().len(), 1, "the small delta is neither full nor old");
+        clock.sleep(Duration::from_secs(1)).await;
+        assert_eq!(rows.lock()[1], 1);
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(checkpoints, entries);
+    ended.unwrap();
 }

@@ -44,6 +44,16 @@ enum CopyError {
 /// The outer error is that of the file in use: the node cannot go on.
 type Copied<T> = Result<Result<T, CopyError>, StoreError>;
 
+/// Why the Worker goes on.
+enum Wake {
+    /// A delta was frozen.
+    Write,
+    /// The open delta should be.
+    Freeze,
+    /// Defragment.
+    Copy(oneshot::Sender<Result<(), String>>),
+}
+
 /// Told after each checkpoint, for metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckpointStats {
@@ -101,37 +111,38 @@ impl Checkpointer {
     /// be trimmed any more.
     pub async fn run(mut self, stop: CancellationToken, observe: impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         loop {
-            let wanted = {
-                let shared = Arc::clone(&self.shared);
-                let wait = async move {
-                    let tick = shared.clock.sleep(DELTA_AGE_MAX);
-                    tokio::select! {
-                        biased;
-                        () = shared.freeze_wanted.notified() => {}
-                        () = tick => {}
-                    }
-                };
+            let wake = {
+                let shared = &*self.shared;
                 tokio::select! {
                     biased;
-                    () = stop.cancelled() => None,
-                    request = self.requests.recv() => Some(request),
-                    () = wait => Some(None),
+                    () = stop.cancelled() => break,
+                    Some(answer) = self.requests.recv() => Wake::Copy(answer),
+                    () = shared.frozen_some.notified() => Wake::Write,
+                    () = shared.freeze_wanted.notified() => Wake::Freeze,
+                    () = shared.clock.sleep(DELTA_AGE_MAX) => Wake::Freeze,
                 }
             };
-            let Some(request) = wanted else { break };
-            self.write_due(&observe).await?;
-            if let Some(answer) = request {
-                let done = self.copy(&observe).await?.map_err(|e| e.to_string());
-                // Who asked may have left.
-                let _ = answer.send(done);
+            match wake {
+                Wake::Write => self.write_frozen(&observe).await?,
+                Wake::Freeze => self.write_all(&observe).await?,
+                Wake::Copy(answer) => {
+                    self.write_all(&observe).await?;
+                    let done = self.copy(&observe).await?.map_err(|e| e.to_string());
+                    // Who asked may have left.
+                    let _ = answer.send(done);
+                }
             }
         }
-        self.write_due(&observe).await
+        self.write_all(&observe).await
     }
 
-    /// Freezes what is old enough and writes all that is frozen and has room.
-    async fn write_due(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
+    async fn write_all(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         self.freeze();
+        self.write_frozen(observe).await
+    }
+
+    /// Writes all that is frozen and has room.
+    async fn write_frozen(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         while let Some(frozen) = self.first_frozen().await {
             if !self.write_first(&frozen, observe).await? {
                 break;
@@ -140,7 +151,7 @@ impl Checkpointer {
         Ok(())
     }
 
-    /// The same, to `copy` too.
+    /// The same, to `copy` too, and of the open delta if it is old.
     async fn write_due_twice(&self, copy: &Database, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
         // Each costs syncs of both files: not one after every slice.
         if self.shared.is_old() {

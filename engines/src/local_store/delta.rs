@@ -14,6 +14,8 @@ const ROW_OVERHEAD: usize = 64;
 const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
 /// Bytes that it may take for a deleted row: redb writes the page that the row was in anew, and perhaps those above.
 const DELETED_BYTES: u64 = 8 << 10;
+/// Rows that may be deleted for each that is written: as many as entries supersede, and some to catch up.
+const DELETED_PER_WRITTEN: usize = 2;
 
 /// An ordered set of changes.
 #[derive(Default)]
@@ -71,6 +73,11 @@ impl Delta {
         let deleted = (self.deleted + more) as u64;
         let pages = deleted.saturating_mul(DELETED_BYTES).min(file_bytes);
         CHECKPOINT_BYTES_MIN.saturating_add(2 * self.bytes as u64).saturating_add(pages)
+    }
+
+    /// Whether `more` deleted rows would leave it made by writes mostly.
+    pub(crate) fn takes_deleted(&self, more: usize) -> bool {
+        self.deleted + more <= DELETED_PER_WRITTEN * (self.rows.len() - self.deleted)
     }
 
     pub(crate) fn rows(&self) -> &BTreeMap<RowKey, Option<Bytes>> {

@@ -8,6 +8,7 @@
 //! two entries; at most [`FROZEN_MAX`] deltas are frozen, and beyond that proposals wait ([`StoreReader::is_behind`]).
 
 mod backend;
+mod backlog;
 mod checkpoint;
 mod database;
 mod delta;
@@ -20,7 +21,7 @@ mod txn;
 mod writes;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use naxos_proto::ids::Lsn;
@@ -28,6 +29,7 @@ use naxos_proto::seams::{Clock, Disk, Instant};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+use backlog::{Backlog, Pace};
 pub use checkpoint::{CheckpointStats, Checkpointer, Defragmenter};
 use database::Database;
 pub use database::StoreError;
@@ -40,11 +42,8 @@ pub use txn::Txn;
 
 /// Frozen deltas that wait for the checkpoint; with more, proposals wait too.
 pub const FROZEN_MAX: usize = 2;
-/// An open delta of this many bytes is frozen at the next entry's end.
+/// An open delta of this many bytes is frozen at the end of the entry or the purge.
 pub const DELTA_BYTES_MAX: usize = 8 << 20;
-/// What may be applied on top of what was replayed, however much that was: a node that starts has to announce itself, on a
-/// full disk too, where no checkpoint takes anything away.
-const START_BYTES_MAX: usize = 1 << 20;
 /// An open delta that is older than this is frozen.
 pub const DELTA_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -63,16 +62,13 @@ pub(crate) struct Shared {
     opened_at: Mutex<Instant>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
+    /// A delta was frozen.
+    pub(crate) frozen_some: Notify,
+    /// Whatever its size and age, the open delta should be frozen.
     pub(crate) freeze_wanted: Notify,
     /// A frozen delta was dropped: who waits because the store was behind may go on.
     pub(crate) moved: Notify,
-    /// Bytes of the open delta and number of frozen ones, as of the last entry or checkpoint: proposers look at them
-    /// without the locks that apply takes for every row.
-    open_bytes: AtomicUsize,
-    frozen_count: AtomicUsize,
-    /// With so many bytes in the open delta proposals wait, if no more deltas may be frozen: [`DELTA_BYTES_MAX`], or more
-    /// while the open delta is one that was replayed.
-    open_bytes_max: AtomicUsize,
+    pub(crate) backlog: Backlog,
     /// Rows in redb and their bytes, as of the last checkpoint, for quota and metrics.
     pub(crate) file_bytes: AtomicU64,
 }
@@ -112,11 +108,10 @@ impl LocalStore {
             opened_at: Mutex::new(clock.now()),
             clock,
             disk,
+            frozen_some: Notify::new(),
             freeze_wanted: Notify::new(),
             moved: Notify::new(),
-            open_bytes: AtomicUsize::new(0),
-            frozen_count: AtomicUsize::new(0),
-            open_bytes_max: AtomicUsize::new(DELTA_BYTES_MAX),
+            backlog: Backlog::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -165,27 +160,11 @@ impl Shared {
         self.applied.store(next.0, Ordering::Release);
     }
 
-    /// Whether as many deltas wait as may.
-    pub(crate) fn frozen_is_full(&self) -> bool {
-        self.frozen_count.load(Ordering::Relaxed) >= FROZEN_MAX
-    }
-
-    /// Whether the checkpoint is so far behind that nothing more should be proposed.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.frozen_is_full() && self.open_bytes.load(Ordering::Relaxed) >= self.open_bytes_max.load(Ordering::Relaxed)
-    }
-
-    /// Whether it soon will be.
-    fn is_late(&self) -> bool {
-        self.frozen_is_full()
-            && self.open_bytes.load(Ordering::Relaxed) >= self.open_bytes_max.load(Ordering::Relaxed) / 2
-    }
-
-    /// The log has been replayed: see [`START_BYTES_MAX`].
+    /// The log has been replayed.
     pub(crate) fn note_replayed(&self) {
         let _boundary = self.boundary.lock();
-        let admitted = self.note_open_bytes() + START_BYTES_MAX;
-        self.open_bytes_max.store(admitted.max(DELTA_BYTES_MAX), Ordering::Relaxed);
+        self.note_open_bytes();
+        self.backlog.note_replayed();
     }
 
     /// Free bytes of the disk. One that does not tell is found out by the write.
@@ -193,23 +172,23 @@ impl Shared {
         self.disk.free_bytes().await.unwrap_or(u64::MAX)
     }
 
-    /// Takes note of what has come into the open delta, and freezes it if it is full or old. The caller holds `boundary`.
-    pub(crate) fn note_changes(&self) {
+    /// Freezes the open delta if it is full or old. The caller holds `boundary`.
+    pub(crate) fn freeze_if_due(&self) {
         let full = self.note_open_bytes() >= DELTA_BYTES_MAX;
         if (full || self.is_old()) && self.freeze() {
-            self.freeze_wanted.notify_one();
+            self.frozen_some.notify_one();
         }
     }
 
-    /// Takes note of the open delta's size. The caller holds `boundary`.
+    /// The caller holds `boundary`.
     fn note_open_bytes(&self) -> usize {
         let bytes = self.open.read().bytes();
-        self.open_bytes.store(bytes, Ordering::Relaxed);
+        self.backlog.set_open_bytes(bytes);
         bytes
     }
 
     pub(crate) fn pace(&self) -> Pace<'_> {
-        Pace(self)
+        Pace { clock: &*self.clock, backlog: &self.backlog }
     }
 
     /// Whether the open delta is to be frozen for its age.
@@ -221,7 +200,7 @@ impl Shared {
     pub(crate) fn drop_frozen(&self) {
         let mut frozen = self.frozen.write();
         frozen.remove(0);
-        self.frozen_count.store(frozen.len(), Ordering::Relaxed);
+        self.backlog.set_frozen(frozen.len());
         drop(frozen);
         self.moved.notify_one();
     }
@@ -235,23 +214,8 @@ impl Shared {
         }
         let delta = std::mem::take(&mut *open);
         frozen.push(Arc::new(FrozenDelta { delta, cursor: self.applied(), checksum: self.checksum() }));
-        self.frozen_count.store(frozen.len(), Ordering::Relaxed);
-        self.open_bytes.store(0, Ordering::Relaxed);
-        self.open_bytes_max.store(DELTA_BYTES_MAX, Ordering::Relaxed);
+        self.backlog.note_freeze(frozen.len());
         *self.opened_at.lock() = self.clock.now();
         true
-    }
-}
-
-/// How a checkpoint leaves the cores and the device to others.
-#[derive(Clone, Copy)]
-pub(crate) struct Pace<'a>(&'a Shared);
-
-impl Pace<'_> {
-    /// Rests, unless proposals would soon wait for the checkpoint.
-    pub(crate) async fn rest(&self, pause: Duration) {
-        if !self.0.is_late() {
-            self.0.clock.sleep(pause).await;
-        }
     }
 }

@@ -126,7 +126,7 @@ impl StoreReader {
 
     /// Whether the checkpoint is so far behind that nothing more should be proposed.
     pub fn is_behind(&self) -> bool {
-        self.shared.is_behind()
+        self.shared.backlog.is_behind()
     }
 
     /// Says that the log has been replayed: what that has left to the checkpoint keeps nobody from proposing a little.
@@ -148,20 +148,24 @@ impl StoreReader {
         self.shared.file_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether `rows` rows may be purged now: not while as many deltas wait as may, so that what is purged hurries no
-    /// checkpoint; nor if the disk has less than twice the room that a checkpoint with them may take, which is then asked
-    /// for without them.
+    /// Whether `rows` rows may be purged now. While as many deltas wait as may, only about as fast as entries write rows:
+    /// more would make clients wait for the checkpoint, less would let the history of a busy store grow. And not if the
+    /// disk has less than twice the room that a checkpoint with them may take, which is then asked for without them.
     pub async fn may_purge(&self, rows: usize) -> bool {
-        let needed = self.shared.open.read().checkpoint_bytes(rows, self.file_bytes()).saturating_mul(2);
+        let (needed, takes) = {
+            let open = self.shared.open.read();
+            (open.checkpoint_bytes(rows, self.file_bytes()).saturating_mul(2), open.takes_deleted(rows))
+        };
         let has_room = self.shared.free_bytes().await >= needed;
         if !has_room {
             self.shared.freeze_wanted.notify_one();
         }
-        has_room && !self.shared.frozen_is_full()
+        has_room && !self.is_behind() && (takes || !self.shared.backlog.is_full())
     }
 
     /// Deletes rows that no reader needs any more, outside any entry: they are no part of what replicas compare. Waits
-    /// for the entry being applied, so call it with few rows at a time, and see [`Self::may_purge`].
+    /// for the entry being applied, so call it with few rows at a time, and see [`Self::may_purge`]. As an entry does, it
+    /// freezes the open delta when that is full.
     pub fn purge(&self, rows: impl IntoIterator<Item = RowKey>) {
         let _boundary = self.shared.boundary.lock();
         let mut open = self.shared.open.write();
@@ -169,6 +173,6 @@ impl StoreReader {
             open.set(row, None);
         }
         drop(open);
-        self.shared.note_changes();
+        self.shared.freeze_if_due();
     }
 }

@@ -75,7 +75,7 @@ impl<'a> Txn<'a> {
         assert!(next > self.shared.applied(), "the cursor only moves forward: {} to {next}", self.shared.applied());
         self.committed = true;
         self.shared.publish(next, self.checksum.clone().finalize().into());
-        self.shared.note_changes();
+        self.shared.freeze_if_due();
     }
 }
 

@@ -16,7 +16,7 @@ use super::store::SharedStore;
 const STEP_ROWS: usize = 256;
 /// Between two steps.
 const STEP_INTERVAL: Duration = Duration::from_millis(1);
-/// Between two looks at a checkpoint that is behind, or a disk without room.
+/// Between two looks at a checkpoint that has too much to write, or a disk without room.
 const WAIT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// See the module.

@@ -1,0 +1,90 @@
+//! How far the checkpoint is behind, as of the last change: who proposes, purges or writes checkpoints looks at it without
+//! the locks that apply takes for every row.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use naxos_proto::seams::Clock;
+
+use crate::local_store::{DELTA_BYTES_MAX, FROZEN_MAX};
+
+/// What may be applied on top of what was replayed, however much that was: a node that starts has to announce itself, on a
+/// full disk too, where no checkpoint takes anything away.
+const START_BYTES_MAX: usize = 1 << 20;
+
+/// See the module.
+pub(crate) struct Backlog {
+    frozen: AtomicUsize,
+    open_bytes: AtomicUsize,
+    /// With so many bytes in the open delta proposals wait, if no more deltas may be frozen: [`DELTA_BYTES_MAX`], or more
+    /// while the open delta is one that was replayed.
+    open_bytes_max: AtomicUsize,
+}
+
+impl Backlog {
+    pub(crate) fn new() -> Self {
+        Self {
+            frozen: AtomicUsize::new(0),
+            open_bytes: AtomicUsize::new(0),
+            open_bytes_max: AtomicUsize::new(DELTA_BYTES_MAX),
+        }
+    }
+
+    pub(crate) fn set_open_bytes(&self, bytes: usize) {
+        self.open_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The open delta is what was replayed: see [`START_BYTES_MAX`].
+    pub(crate) fn note_replayed(&self) {
+        let admitted = self.open_bytes.load(Ordering::Relaxed) + START_BYTES_MAX;
+        self.open_bytes_max.store(admitted.max(DELTA_BYTES_MAX), Ordering::Relaxed);
+    }
+
+    /// The open delta was frozen, and there are so many now.
+    pub(crate) fn note_freeze(&self, frozen: usize) {
+        self.open_bytes.store(0, Ordering::Relaxed);
+        self.open_bytes_max.store(DELTA_BYTES_MAX, Ordering::Relaxed);
+        // Last: who sees it sees an empty open delta.
+        self.frozen.store(frozen, Ordering::Release);
+    }
+
+    pub(crate) fn set_frozen(&self, frozen: usize) {
+        self.frozen.store(frozen, Ordering::Release);
+    }
+
+    /// Whether as many deltas wait as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.frozen.load(Ordering::Acquire) >= FROZEN_MAX
+    }
+
+    /// Whether nothing more should be proposed.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_filled(1)
+    }
+
+    /// Whether proposals will wait soon.
+    fn is_late(&self) -> bool {
+        self.is_filled(2)
+    }
+
+    /// Whether no more deltas may be frozen, and the open one has a `part`-th of what it may have.
+    fn is_filled(&self, part: usize) -> bool {
+        self.is_full() && self.open_bytes.load(Ordering::Relaxed) >= self.open_bytes_max.load(Ordering::Relaxed) / part
+    }
+}
+
+/// How a checkpoint leaves the cores and the device to others.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) backlog: &'a Backlog,
+}
+
+impl Pace<'_> {
+    /// Rests, unless proposals would soon wait for the checkpoint.
+    pub(crate) async fn rest(&self, pause: Duration) {
+        if !self.backlog.is_late() {
+            self.clock.sleep(pause).await;
+        }
+    }
+}

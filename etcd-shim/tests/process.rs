@@ -2,9 +2,10 @@
 
 mod support;
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use naxos_proto::etcd::client::etcdserverpb::MemberListRequest;
 use naxos_proto::etcd::client::etcdserverpb::cluster_client::ClusterClient;
@@ -79,6 +80,24 @@ fn a_server_says_when_it_is_ready_serves_at_once_and_ends_by_a_signal() {
         server.wait_for("closed etcd server");
         assert_eq!(server.child.wait().unwrap().code(), Some(0));
         assert!(server.seen.iter().all(|l| l["level"] != "error" && l["level"] != "fatal"), "{:?}", server.seen);
+    }
+}
+
+#[test]
+fn a_limit_of_open_files_that_is_too_low_ends_the_start_before_anything_is_written() {
+    // With fewer the system does not load the program.
+    for limit in (4..40).chain([149, 150]) {
+        let dir = tempfile::tempdir().unwrap();
+        let program = program(dir.path());
+        let lower = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &lower]).arg(program.get_program()).args(ANYWHERE);
+        shell.current_dir(dir.path()).stdin(Stdio::null());
+        let done = shell.output().unwrap();
+        let err = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{limit}: {err}");
+        assert!(err.contains("file descriptor limit") && !err.contains("panicked"), "{limit}: {err}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{limit}");
     }
 }
 

@@ -11,15 +11,32 @@ use super::signals::Signals;
 use super::{exit, readiness, seams};
 use crate::config::{self, Loaded, LogConfig, Note, ServerConfig, Stop};
 use crate::logging::{Log, LogError};
+use crate::metrics::descriptor_limit;
 use crate::node::{Node, StartError};
+use crate::port::DESCRIPTORS_RESERVED;
+
+/// File descriptors without which there is no log that could say so.
+const LOG_DESCRIPTORS: u64 = 32;
 
 /// Runs the program: a server, or `ctl`.
 pub fn run() -> ExitCode {
     let given = Given::read();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a current-thread runtime needs only an epoll descriptor");
+    raise_descriptor_limit();
+    let limit = descriptor_limit();
+    if limit < LOG_DESCRIPTORS {
+        eprintln!(
+            "{}: file descriptor limit {limit}, expected more than {DESCRIPTORS_RESERVED}: see `ulimit -n`",
+            given.argv0
+        );
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{}: expected file descriptors for a runtime: {error}", given.argv0);
+            return ExitCode::FAILURE;
+        }
+    };
     if given.words.first().is_some_and(|w| w == "ctl") {
         let words = std::env::args_os().skip(2);
         let words = ["naxos ctl".into()].into_iter().chain(words).collect();
@@ -32,7 +49,6 @@ pub fn run() -> ExitCode {
     {
         return code;
     }
-    raise_descriptor_limit();
     runtime.block_on(logged(loaded, &given))
 }
 
@@ -90,6 +106,16 @@ fn refuse(stop: Stop, given: &Given) -> ExitCode {
 /// The life of a server.
 async fn serve(loaded: Loaded, given: &Given) -> ExitCode {
     introduce(&loaded.notes, given);
+    let limit = descriptor_limit();
+    if limit <= DESCRIPTORS_RESERVED {
+        tracing::error!(
+            fatal = true,
+            limit,
+            "recommended-limit" = DESCRIPTORS_RESERVED,
+            "file descriptor limit of etcd process is too low; please set higher"
+        );
+        return ExitCode::FAILURE;
+    }
     let config = loaded.config;
     let started = start(config.clone());
     let mut signals = match Signals::catch() {

@@ -11,7 +11,7 @@ use crate::tls::{TlsError, server_config};
 /// Connections at once, whatever the system would allow: each may hold some 100 KiB.
 const CONNECTIONS_MAX: usize = 65_536;
 /// File descriptors kept for files and for connections that the node itself opens, as many as etcd keeps.
-const DESCRIPTORS_RESERVED: u64 = 150;
+pub(crate) const DESCRIPTORS_RESERVED: u64 = 150;
 
 /// What an address serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

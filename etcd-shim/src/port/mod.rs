@@ -25,6 +25,7 @@ mod port;
 mod runtime;
 mod socket;
 
+pub(crate) use config::DESCRIPTORS_RESERVED;
 pub use config::{ListenerConfig, PortConfig, Traffic};
 pub use error::PortError;
 pub use grpc_routes::{GrpcFuture, GrpcRoutes};

@@ -15,7 +15,7 @@ pub type Body = Box<dyn FnOnce(CancellationToken) -> Pin<Box<dyn Future<Output =
 /// Starts bodies.
 pub trait Worker: Send + Sync {
     /// Starts `body` under `name` (at most 15 bytes are kept by Linux). The body ends by draining once `stop` is
-    /// cancelled; if it panics, `stop` is cancelled for all who share it.
+    /// cancelled; if it panics or cannot begin, `stop` is cancelled for all who share it.
     fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle;
 }
 
@@ -32,7 +32,7 @@ impl WorkerHandle {
         (tx, WorkerHandle { name: name.to_owned(), done })
     }
 
-    /// Waits for the body's end; the error is the text of its panic.
+    /// Waits for the body's end; the error is the text of its panic, or why it could not begin.
     pub async fn join(self) -> Result<(), String> {
         self.done.await.unwrap_or_else(|_| Err(format!("worker {} vanished", self.name)))
     }
@@ -77,12 +77,16 @@ impl Worker for ThreadWorker {
     fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle {
         let (tx, handle) = WorkerHandle::new(name);
         let run = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a current-thread runtime needs only an epoll descriptor");
-            let local = tokio::task::LocalSet::new();
-            let end = runtime.block_on(local.run_until(guarded(stop, body)));
+            let end = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    let local = tokio::task::LocalSet::new();
+                    runtime.block_on(local.run_until(guarded(stop, body)))
+                }
+                Err(error) => {
+                    stop.cancel();
+                    Err(format!("its runtime needs file descriptors: {error}"))
+                }
+            };
             // The receiver is gone when nobody joins: then nobody wants to know.
             let _ = tx.send(end);
         };

@@ -77,6 +77,11 @@ async fn what_is_purged_leaves_a_delta_to_entries_and_keeps_up_with_them() {
     apply(&mut store, DELTA_BYTES_MAX / 4);
     assert_eq!(purge_all(&store, purged).await, 2 * (DELTA_BYTES_MAX as u64 >> 12));
     assert!(!store.reader().is_behind(), "the delta is for entries first");
+    // A row may be large: no delta has many of them.
+    let mut txn = store.begin();
+    txn.put(key(1 << 40), Bytes::from(vec![1; 1 << 20]));
+    txn.commit(Lsn(2));
+    assert_eq!(purge_all(&store, 1 << 50).await, 256);
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,9 +75,9 @@ impl Delta {
         CHECKPOINT_BYTES_MIN.saturating_add(2 * self.bytes as u64).saturating_add(pages)
     }
 
-    /// Whether `more` deleted rows would leave it made by writes mostly.
-    pub(crate) fn takes_deleted(&self, more: usize) -> bool {
-        self.deleted + more <= DELETED_PER_WRITTEN * (self.rows.len() - self.deleted)
+    /// Whether it has fewer deleted rows than go with those that are written.
+    pub(crate) fn takes_deleted(&self) -> bool {
+        self.deleted < DELETED_PER_WRITTEN * (self.rows.len() - self.deleted)
     }
 
     pub(crate) fn rows(&self) -> &BTreeMap<RowKey, Option<Bytes>> {

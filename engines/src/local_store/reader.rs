@@ -154,7 +154,7 @@ impl StoreReader {
     pub async fn may_purge(&self, rows: usize) -> bool {
         let (needed, takes) = {
             let open = self.shared.open.read();
-            (open.checkpoint_bytes(rows, self.file_bytes()).saturating_mul(2), open.takes_deleted(rows))
+            (open.checkpoint_bytes(rows, self.file_bytes()).saturating_mul(2), open.takes_deleted())
         };
         let has_room = self.shared.free_bytes().await >= needed;
         if !has_room {

@@ -56,7 +56,11 @@ impl Node {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn ended(&self) -> String {
-        self.failed.cancelled().await;
+        tokio::select! {
+            () = self.failed.cancelled() => {}
+            // Before `stop` only a Worker of the port does that.
+            () = self.serving.cancelled() => {}
+        }
         "a worker of the node failed; the log says why".to_owned()
     }
 
@@ -69,15 +73,15 @@ impl Node {
         self.backend.stack.shut();
         self.running.cancel();
         for worker in self.workers {
-            if let Err(panic) = worker.join().await {
-                tracing::error!(panic, "a worker of the node panicked");
+            if let Err(error) = worker.join().await {
+                tracing::error!(error, "a worker of the node failed");
             }
         }
-        if let Err(panic) = self.meta.shutdown().await {
-            tracing::error!(panic, "the metadata store's worker panicked");
+        if let Err(error) = self.meta.shutdown().await {
+            tracing::error!(error, "the metadata store's worker failed");
         }
-        if let Err(panic) = self.log_server.shutdown().await {
-            tracing::error!(panic, "a worker of the storage unit panicked");
+        if let Err(error) = self.log_server.shutdown().await {
+            tracing::error!(error, "a worker of the storage unit failed");
         }
         tracing::info!("closed etcd server");
     }

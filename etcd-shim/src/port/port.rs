@@ -120,8 +120,8 @@ impl Port {
     pub async fn drain(self) {
         self.stop.cancel();
         for worker in self.workers {
-            if let Err(panic) = worker.join().await {
-                tracing::error!(panic, "a worker of the port panicked");
+            if let Err(error) = worker.join().await {
+                tracing::error!(error, "a worker of the port failed");
             }
         }
     }

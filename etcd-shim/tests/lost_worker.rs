@@ -10,7 +10,7 @@ use naxos::config::{Program, load};
 use naxos::node::Node;
 use naxos_log_server::LogServerConfig;
 use naxos_log_server::disk::RealDisk;
-use naxos_proto::seams::{Body, BootClock, OsEntropy, Seams, SocketNet, ThreadWorker, Worker, WorkerHandle};
+use naxos_proto::seams::{Body, BootClock, Clock, OsEntropy, Seams, SocketNet, ThreadWorker, Worker, WorkerHandle};
 use support::block_on;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,11 @@ fn a_node_ends_when_a_thread_is_lost() {
                 node.stop().await;
             }
         };
-        block_on(async { tokio::time::timeout(LIMIT, life).await })
-            .unwrap_or_else(|_| panic!("it goes on without {lost}"));
+        block_on(async {
+            tokio::select! {
+                () = life => {}
+                () = BootClock.sleep(LIMIT) => panic!("it goes on without {lost}"),
+            }
+        });
     }
 }

@@ -1,7 +1,8 @@
 //! A node: everything between the flags and the ports. The only place that wires roles together.
 //!
 //! - [`start`]: opens the parts in their order; [`open_store`]: the local store, loaded; [`peers`]: who plays which role in
-//!   this process; [`serve`]: puts the services on the port
+//!   this process; [`serve`]: puts the services on the port;
+//!   [`stops`]: what ends together
 //! - [`backend`]: what services build on; [`listener`]: tells the parts what was applied
 //! - [`lease_keeper`], [`upkeep`]: what happens by the clock; [`cold_reader`]: reads that may wait for a disk;
 //!   [`deadlines`]: requests that wait too long
@@ -19,6 +20,7 @@ mod open_store;
 mod peers;
 mod serve;
 mod start;
+mod stops;
 mod upkeep;
 
 use std::sync::Arc;
@@ -26,20 +28,15 @@ use std::sync::Arc;
 use naxos_log_server::LogServer;
 use naxos_log_server::meta::MetaReplica;
 use naxos_proto::seams::{Address, WorkerHandle};
-use tokio_util::sync::CancellationToken;
 
+use self::stops::Stops;
 use crate::port::Port;
 pub use start::StartError;
 
 /// A running node.
 pub struct Node {
     port: Port,
-    /// Ends the streams, then the connections.
-    serving: CancellationToken,
-    /// Ends the Workers of the stack, once nothing is served.
-    running: CancellationToken,
-    /// Cancelled by a Worker that panics.
-    failed: CancellationToken,
+    stops: Stops,
     workers: Vec<WorkerHandle>,
     meta: Arc<MetaReplica>,
     log_server: LogServer,
@@ -56,11 +53,7 @@ impl Node {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn ended(&self) -> String {
-        tokio::select! {
-            () = self.failed.cancelled() => {}
-            // Before `stop` only a Worker of the port does that.
-            () = self.serving.cancelled() => {}
-        }
+        self.stops.failed().await;
         "a worker of the node failed; the log says why".to_owned()
     }
 
@@ -68,10 +61,10 @@ impl Node {
     /// # Cancel safety
     /// The node ends all the same.
     pub async fn stop(self) {
-        self.serving.cancel();
+        self.stops.serving.cancel();
         self.port.drain().await;
         self.backend.stack.shut();
-        self.running.cancel();
+        self.stops.running.cancel();
         for worker in self.workers {
             if let Err(error) = worker.join().await {
                 tracing::error!(error, "a worker of the node failed");

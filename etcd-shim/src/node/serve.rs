@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use naxos_proto::control::control_server::ControlServer;
 use naxos_proto::etcd::server::etcdserverpb as pb;
-use tokio_util::sync::CancellationToken;
 
 use super::backend;
 use super::backend::Backend;
 use super::deadlines::Deadlines;
 use super::health::NodeHealth;
+use super::stops::Stops;
 use crate::http::{HttpState, router};
 use crate::port::{BoundPort, GrpcRoutes, Port};
 use crate::services::Desk;
@@ -19,13 +19,8 @@ use crate::watch::{Hub, HubConfig, Ring};
 /// What a gRPC message may have beside the largest request.
 const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
 
-/// Serves until `serving` ends; requests in flight go on until `running` does.
-pub(super) fn serve(
-    bound: BoundPort,
-    backend: &Arc<Backend>,
-    rings: Vec<Arc<Ring>>,
-    (serving, running): (&CancellationToken, &CancellationToken),
-) -> Port {
+/// Serves until `stops.serving`; requests in flight go on until `stops.running`.
+pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Ring>>, stops: &Stops) -> Port {
     let health = Arc::new(NodeHealth(Arc::clone(backend)));
     let command_line = std::env::args().collect();
     let http = Arc::new(HttpState::new(
@@ -36,7 +31,7 @@ pub(super) fn serve(
         command_line,
     ));
     let metrics = Arc::clone(&backend.metrics);
-    let (backend, stop, running) = (Arc::clone(backend), serving.clone(), running.clone());
+    let (backend, stop, running) = (Arc::clone(backend), stops.serving.clone(), stops.running.clone());
     let grpc = move |runtime: usize| {
         let deadlines = Arc::new(Deadlines::new(backend.config.election_timeout));
         let port = backend::Port::new(Arc::clone(&deadlines));

@@ -28,6 +28,7 @@ use super::listener::NodeListener;
 use super::open_store::open_store;
 use super::peers::Peers;
 use super::serve::serve;
+use super::stops::Stops;
 use super::{gauges, ids, upkeep};
 use crate::config::{ClusterState, ServerConfig};
 use crate::metrics::Metrics;
@@ -72,6 +73,9 @@ pub enum StartError {
     /// A first command was not done.
     #[error("the node cannot announce itself: {0}")]
     Announce(String),
+    /// A thread panicked, or could not begin.
+    #[error("a thread of the node has ended; the log says why")]
+    Lost,
 }
 
 impl Node {
@@ -92,9 +96,23 @@ impl Node {
         runtimes: usize,
         unit: LogServerConfig,
     ) -> Result<Node, StartError> {
-        let (serving, running) = (CancellationToken::new(), CancellationToken::new());
+        let stops = Stops::new();
+        tokio::select! {
+            biased;
+            started = Self::bring_up(config, seams, runtimes, unit, stops.clone()) => started,
+            () = stops.failed() => Err(StartError::Lost),
+        }
+    }
+
+    async fn bring_up(
+        config: ServerConfig,
+        seams: Seams,
+        runtimes: usize,
+        unit: LogServerConfig,
+        stops: Stops,
+    ) -> Result<Node, StartError> {
         let port_config = PortConfig::from_server(&config, runtimes)?;
-        let bound = BoundPort::bind(seams.clone(), port_config, serving.clone()).await?;
+        let bound = BoundPort::bind(seams.clone(), port_config, stops.serving.clone()).await?;
         let metrics = Arc::new(Metrics::new(config.metrics, runtimes, &config.feature_gates, seams.clock.wall().0));
         metrics.set_cluster_version("3.6");
 
@@ -111,10 +129,10 @@ impl Node {
             );
         }
         let (local_store, store) = open_store(&seams, &found, config.limits.resident_bytes).await?;
-        let (log_server, meta, log) = open_log(&seams, found, log_id, &running).await?;
+        let (log_server, meta, log) = open_log(&seams, found, log_id, &stops).await?;
         let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
 
-        let parts = Parts { config, seams, runtimes, serving, running, metrics, log_id, incarnation, reserve_bytes };
+        let parts = Parts { config, seams, runtimes, stops, metrics, log_id, incarnation, reserve_bytes };
         parts.start(bound, (local_store, store), log_server, meta, log).await
     }
 }
@@ -148,12 +166,12 @@ async fn open_log(
     seams: &Seams,
     found: FoundJournal,
     log: LogId,
-    stop: &CancellationToken,
+    stops: &Stops,
 ) -> Result<(LogServer, Arc<MetaReplica>, Arc<VirtualLog>), StartError> {
-    let log_server = found.start(stop.child_token()).await?;
+    let log_server = found.start(stops.unit.clone()).await?;
     let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
     let meta_config = MetaConfig::alone(incarnation.storage);
-    let meta = MetaReplica::start(&log_server, seams, meta_config, Arc::new(NoPeers), stop.child_token()).await?;
+    let meta = MetaReplica::start(&log_server, seams, meta_config, Arc::new(NoPeers), stops.meta.clone()).await?;
     let peers = Arc::new(Peers::default());
     peers.set_unit(log_server.unit().clone());
     peers.set_sequencer(Arc::new(NativeSequencer::new(incarnation, peers.clone())));
@@ -176,8 +194,7 @@ struct Parts {
     config: ServerConfig,
     seams: Seams,
     runtimes: usize,
-    serving: CancellationToken,
-    running: CancellationToken,
+    stops: Stops,
     metrics: Arc<Metrics>,
     log_id: LogId,
     incarnation: Incarnation,
@@ -202,17 +219,17 @@ impl Parts {
         let (cold, cold_reads) = ColdReader::new();
         let mut workers = self.start_workers(&stack, cold_reads, rebuilt.reader.clone(), checkpointer);
         stack.start().await?;
-        let (serving, running, worker) = (self.serving.clone(), self.running.clone(), Arc::clone(&self.seams.worker));
+        let (stops, worker) = (self.stops.clone(), Arc::clone(&self.seams.worker));
         let backend = self.into_backend(rebuilt, stack, cold, log, unit, defragmenter);
-        workers.push(start(&*worker, "control", running.clone(), {
+        workers.push(start(&*worker, "control", stops.running.clone(), {
             let backend = Arc::clone(&backend);
             |stop| upkeep::run(backend, stop)
         }));
-        announce(&backend, &running).await?;
+        announce(&backend, &stops.running).await?;
         gauges::install(&backend);
-        let port = serve(bound, &backend, rings, (&serving, &running));
+        let port = serve(bound, &backend, rings, &stops);
         tracing::info!("ready to serve client requests");
-        Ok(Node { port, serving, failed: running.clone(), running, workers, meta, log_server, backend })
+        Ok(Node { port, stops, workers, meta, log_server, backend })
     }
 
     fn build_stack(
@@ -241,7 +258,7 @@ impl Parts {
         reader: StoreReader,
         checkpointer: Checkpointer,
     ) -> Vec<WorkerHandle> {
-        let (worker, stop) = (&*self.seams.worker, &self.running);
+        let (worker, stop) = (&*self.seams.worker, &self.stops.running);
         let (applied, metrics, failed) = (Arc::clone(stack), Arc::clone(&self.metrics), stop.clone());
         vec![
             start(worker, "apply", stop.clone(), |stop| async move { applied.run(stop).await }),

@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,14 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use naxos::config::{Program, load};
 use naxos::node::Node;
-use naxos_log_server::LogServerConfig;
 use naxos_log_server::disk::RealDisk;
 use naxos_proto::etcd::client::etcdserverpb::{PutRequest, RangeRequest};
-use naxos_proto::seams::{
-    Address, BlockingFile, BootClock, Clock, Disk, File, OpenMode, OsEntropy, Seams, SocketNet, ThreadWorker,
-};
+use naxos_proto::seams::{Address, BlockingFile, BootClock, Clock, Disk, File, OpenMode, ThreadWorker};
 use support::{block_on, get, kv};
 use tokio::sync::watch;
 use tonic::{Code, Status};
@@ -137,17 +132,8 @@ impl File for MoodyFile {
 }
 
 async fn start(dir: &Path, moody: &Moody) -> (Node, String) {
-    let words: Vec<String> = support::ANYWHERE.iter().map(ToString::to_string).collect();
-    let config = load(Program::Naxos, &words, &BTreeMap::new()).unwrap().config;
-    let seams = Seams {
-        clock: Arc::new(BootClock),
-        entropy: Arc::new(OsEntropy),
-        net: Arc::new(SocketNet),
-        disk: Arc::new(MoodyDisk(RealDisk::at(dir), moody.clone())),
-        worker: Arc::new(ThreadWorker),
-    };
-    let unit = LogServerConfig { segment_bytes: 1 << 20, reserve_bytes: 0, ..LogServerConfig::default() };
-    let node = Node::start_with(config, seams, 1, unit).await.unwrap();
+    let disk = MoodyDisk(RealDisk::at(dir), moody.clone());
+    let node = support::start_node(Arc::new(disk), Arc::new(ThreadWorker), 1).await.unwrap();
     let Address::Tcp(address) = &node.bound_addresses()[0] else { panic!("a TCP address") };
     let address = address.clone();
     (node, address)

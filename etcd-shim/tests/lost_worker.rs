@@ -2,16 +2,12 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos::config::{Program, load};
-use naxos::node::Node;
-use naxos_log_server::LogServerConfig;
 use naxos_log_server::disk::RealDisk;
-use naxos_proto::seams::{Body, BootClock, Clock, OsEntropy, Seams, SocketNet, ThreadWorker, Worker, WorkerHandle};
-use support::block_on;
+use naxos_proto::seams::{Body, BootClock, Clock, ThreadWorker, Worker, WorkerHandle};
+use support::{block_on, start_node};
 use tokio_util::sync::CancellationToken;
 
 /// What the end of a node may take.
@@ -44,19 +40,10 @@ fn a_node_ends_when_a_thread_is_lost() {
         "meta",
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let words: Vec<String> = support::ANYWHERE.iter().map(ToString::to_string).collect();
-        let config = load(Program::Naxos, &words, &BTreeMap::new()).unwrap().config;
-        let seams = Seams {
-            clock: Arc::new(BootClock),
-            entropy: Arc::new(OsEntropy),
-            net: Arc::new(SocketNet),
-            disk: Arc::new(RealDisk::at(dir.path())),
-            worker: Arc::new(Losing(lost)),
-        };
-        let unit = LogServerConfig { segment_bytes: 1 << 20, reserve_bytes: 0, ..LogServerConfig::default() };
+        let (disk, worker) = (Arc::new(RealDisk::at(dir.path())), Arc::new(Losing(lost)));
         let life = async {
             // It may end before it serves.
-            if let Ok(node) = Node::start_with(config, seams, 2, unit).await {
+            if let Ok(node) = start_node(disk, worker, 2).await {
                 node.ended().await;
                 node.stop().await;
             }

@@ -321,8 +321,8 @@ impl Database {
         Ok((Lsn(self.meta("cursor")?.unwrap_or(0)), self.meta("checksum")?.unwrap_or(0)))
     }
 
-    /// Writes a delta with its cursor, as one, in slices between which other threads get the core.
-    /// Of what redb does not keep to itself until the end, no more than a slice's waits.
+    /// Writes a delta with its cursor, as one, in slices between which other threads get the core. Of what redb does not
+    /// keep to itself until the end, no more than a slice's waits.
     pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, pace: Pace<'_>) -> Result<(), StoreError> {
         let write = self.write()?;
         {

@@ -2,21 +2,15 @@
 
 use std::fmt::Write;
 
-/// Files that etcd's own metric counts as limit and use.
-fn descriptors() -> (u64, u64) {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    let open = std::fs::read_dir("/proc/self/fd").map(|d| d.count() as u64).unwrap_or(0);
-    (limit, open)
-}
-
 /// The soft limit of open files.
 pub(crate) fn descriptor_limit() -> u64 {
-    descriptors().0
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Appends `process_*` and `os_fd_*`. Where there is no /proc, what it would say is left out.
 pub(super) fn write(out: &mut String, start_seconds: f64) {
-    let (limit, open) = descriptors();
+    let limit = descriptor_limit();
+    let open = std::fs::read_dir("/proc/self/fd").map(|d| d.count() as u64).unwrap_or(0);
     let mut row = |name: &str, kind: &str, help: &str, value: f64| {
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     };

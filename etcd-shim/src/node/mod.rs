@@ -1,8 +1,7 @@
 //! A node: everything between the flags and the ports. The only place that wires roles together.
 //!
 //! - [`start`]: opens the parts in their order; [`open_store`]: the local store, loaded; [`peers`]: who plays which role in
-//!   this process; [`serve`]: puts the services on the port;
-//!   [`stops`]: what ends together
+//!   this process; [`serve`]: puts the services on the port; [`stops`]: what ends together
 //! - [`backend`]: what services build on; [`listener`]: tells the parts what was applied
 //! - [`lease_keeper`], [`upkeep`]: what happens by the clock; [`cold_reader`]: reads that may wait for a disk;
 //!   [`deadlines`]: requests that wait too long

@@ -6,11 +6,15 @@ use std::future::Future;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use naxos::config::{Program, load};
+use naxos::node::{Node, StartError};
+use naxos_log_server::LogServerConfig;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
-use naxos_proto::seams::{BootClock, Clock, ThreadWorker, start};
+use naxos_proto::seams::{BootClock, Clock, Disk, OsEntropy, Seams, SocketNet, ThreadWorker, Worker, start};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
@@ -34,6 +38,16 @@ pub fn program(dir: &Path) -> Command {
     command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// A node in this process, with small segments.
+pub async fn start_node(disk: Arc<dyn Disk>, worker: Arc<dyn Worker>, runtimes: usize) -> Result<Node, StartError> {
+    let words: Vec<String> = ANYWHERE.iter().map(ToString::to_string).collect();
+    let config = load(Program::Naxos, &words, &BTreeMap::new()).unwrap().config;
+    let (clock, entropy, net) = (Arc::new(BootClock), Arc::new(OsEntropy), Arc::new(SocketNet));
+    let seams = Seams { clock, entropy, net, disk, worker };
+    let unit = LogServerConfig { segment_bytes: 1 << 20, reserve_bytes: 0, ..LogServerConfig::default() };
+    Node::start_with(config, seams, runtimes, unit).await
 }
 
 /// How a run ended.

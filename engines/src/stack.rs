@@ -71,6 +71,8 @@ pub struct EngineStatus {
     pub enabled: bool,
     /// Whether it can be turned off.
     pub switchable: bool,
+    /// The position of the command that turned it on or off; 0 for the genesis.
+    pub since: Lsn,
 }
 
 fn switches() -> BTreeMap<EngineId, EngineSwitch> {
@@ -183,7 +185,13 @@ impl<P: Application> Stack<P> {
     pub fn engines(&self) -> Vec<EngineStatus> {
         let status = |(id, name): (EngineId, &'static str)| {
             let switch = self.switches.get(&id);
-            EngineStatus { id, name, enabled: switch.is_none_or(EngineSwitch::is_on), switchable: switch.is_some() }
+            EngineStatus {
+                id,
+                name,
+                enabled: switch.is_none_or(EngineSwitch::is_on),
+                switchable: switch.is_some(),
+                since: switch.map_or(Lsn::ZERO, EngineSwitch::since),
+            }
         };
         engine_ids::ALL.map(status).to_vec()
     }

@@ -176,7 +176,7 @@ mod tests {
     async fn rule_7_the_slowest_server_of_the_view_decides_how_far_the_log_is_trimmed() {
         let mut store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("it opens");
         let (switch, bottom, below) = (EngineSwitch::default(), Arc::new(Bottom::default()), Arc::new(OnceLock::new()));
-        switch.turn(true);
+        switch.turn(true, Lsn::ZERO);
         assert!(below.set(bottom.clone() as Arc<dyn Engine>).is_ok());
         let mut view = ViewTrackingApply::new(Top, switch, &store.reader(), below);
         let told = [(1, 40, 40), (2, 10, 10), (1, 90, 10), (2, 70, 70), (2, 60, 70)];

@@ -154,16 +154,20 @@ async fn the_log_is_trimmed_behind_the_checkpoint_and_never_before_it() {
 async fn an_engine_is_switched_by_the_log_and_stays_so() {
     let world = World::new(4);
     let node = world.start(1).await;
-    let on = |node: &Node| node.stack.engines().iter().find(|e| e.id == engine_ids::BATCHING).unwrap().enabled;
+    let batching = |node: &Node| node.stack.engines().into_iter().find(|e| e.id == engine_ids::BATCHING).unwrap();
+    let on = |node: &Node| batching(node).enabled;
     assert!(on(&node));
-    node.stack.switch(engine_ids::BATCHING, false).await.unwrap();
+    assert_eq!(batching(&node).since, Lsn::ZERO, "since the genesis");
+    let off_at = node.stack.switch(engine_ids::BATCHING, false).await.unwrap();
     assert!(!on(&node));
+    assert!(node.stack.switch(engine_ids::BATCHING, false).await.unwrap() > off_at);
+    assert_eq!(batching(&node).since, off_at, "it was off already");
     assert_eq!(node.propose().await, 1, "every command is an entry of its own now");
     assert!(node.stack.switch(engine_ids::BASE, false).await.is_err());
     world.drive.crash();
     node.stop.cancel();
     let node = world.start(2).await;
-    assert!(!on(&node));
+    assert_eq!((on(&node), batching(&node).since), (false, off_at));
     node.stack.switch(engine_ids::BATCHING, true).await.unwrap();
     assert_eq!(node.propose().await, 2);
 }

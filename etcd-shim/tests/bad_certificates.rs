@@ -133,3 +133,22 @@ fn certificates_beside_a_plain_url_are_named_in_the_log() {
     assert!(log.contains("scheme is http or unix while --client-cert-auth is enabled"), "{log}");
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn files_for_members_are_read_though_no_member_connects_yet() {
+    let dir = prepared();
+    let peers = "--listen-peer-urls=https://127.0.0.1:1";
+    for (words, expected) in [
+        (&[peers][..], "cannot listen on TLS for 127.0.0.1:1: KeyFile and CertFile are not presented"),
+        (&["--peer-cert-file=none", "--peer-key-file=a.key"], "open none: no such file or directory"),
+        (&[peers, "--peer-cert-file=b.crt", "--peer-key-file=a.key"], "a.key is not the private key"),
+        (
+            &["--peer-cert-file=a.crt", "--peer-key-file=a.key", "--peer-trusted-ca-file=text"],
+            "text: expected PEM blocks CERTIFICATE, found none",
+        ),
+    ] {
+        let own = ["--cert-file=a.crt", "--key-file=a.key"];
+        let words: Vec<&str> = own.iter().chain(words).copied().collect();
+        refused(dir.path(), &words, &[expected]);
+    }
+}

@@ -49,6 +49,8 @@ fn values_that_do_not_read_name_the_flag_and_what_was_expected() {
         (&["--grpc-keepalive-interval=5"], USAGE, &["\"5\"", "-grpc-keepalive-interval", "expected a duration"]),
         (&["--watch-progress-notify-interval=5 s"], USAGE, &["-watch-progress-notify-interval", "expected a duration"]),
         (&["--initial-cluster-state=old"], USAGE, &["\"old\"", "-initial-cluster-state", "expected new or existing"]),
+        (&["--v2-deprecation=foo"], USAGE, &["\"foo\"", "-v2-deprecation", "expected any of write-only, "]),
+        (&["--v2-deprecation=gone,"], USAGE, &["\"gone,\"", "-v2-deprecation", "expected any of write-only, "]),
         (&["--feature-gates=Nope=true"], USAGE, &["-feature-gates", "Nope"]),
         (&["--feature-gates=LeaseCheckpoint"], USAGE, &["-feature-gates", "missing bool value"]),
         (&["--cors=:"], USAGE, &["-cors"]),

@@ -1,4 +1,4 @@
-//! A node that has lost one of its threads does not live on without it.
+//! A node that has lost one of its threads, or was given none, does not live on without it.
 
 mod support;
 
@@ -13,14 +13,28 @@ use tokio_util::sync::CancellationToken;
 /// What the end of a node may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Gives real threads, but that of one name panics.
 #[derive(Clone, Copy, Debug)]
-struct Losing(&'static str);
+enum Loss {
+    Panics,
+    CannotBegin,
+}
+
+/// Gives real threads, but that of one name is lost.
+#[derive(Clone, Copy, Debug)]
+struct Losing(&'static str, Loss);
 
 impl Worker for Losing {
     fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle {
-        let lost: Body = Box::new(|_| Box::pin(async { panic!("on purpose") }));
-        ThreadWorker.start(name, stop, if name == self.0 { lost } else { body })
+        match self.1 {
+            _ if name != self.0 => ThreadWorker.start(name, stop, body),
+            Loss::Panics => ThreadWorker.start(name, stop, Box::new(|_| Box::pin(async { panic!("on purpose") }))),
+            Loss::CannotBegin => {
+                stop.cancel();
+                let (ended, handle) = WorkerHandle::new(name);
+                ended.send(Err("on purpose".to_owned())).unwrap();
+                handle
+            }
+        }
     }
 }
 
@@ -38,21 +52,28 @@ fn a_node_ends_when_a_thread_is_lost() {
         "commit",
         "journal-zero",
         "meta",
+        "rows-ahead",
     ] {
-        let dir = tempfile::tempdir().unwrap();
-        let (disk, worker) = (Arc::new(RealDisk::at(dir.path())), Arc::new(Losing(lost)));
-        let life = async {
-            // It may end before it serves.
-            if let Ok(node) = start_node(disk, worker, 2).await {
-                node.ended().await;
-                node.stop().await;
-            }
-        };
-        block_on(async {
-            tokio::select! {
-                () = life => {}
-                () = BootClock.sleep(LIMIT) => panic!("it goes on without {lost}"),
-            }
-        });
+        for loss in [Loss::Panics, Loss::CannotBegin] {
+            ends_without(lost, loss);
+        }
     }
+}
+
+fn ends_without(lost: &'static str, loss: Loss) {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, worker) = (Arc::new(RealDisk::at(dir.path())), Arc::new(Losing(lost, loss)));
+    let life = async {
+        // It may end before it serves.
+        if let Ok(node) = start_node(disk, worker, 2).await {
+            node.ended().await;
+            node.stop().await;
+        }
+    };
+    block_on(async {
+        tokio::select! {
+            () = life => {}
+            () = BootClock.sleep(LIMIT) => panic!("it goes on without {lost}: {loss:?}"),
+        }
+    });
 }

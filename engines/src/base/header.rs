@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};
-use naxos_proto::ids::{Boot, EngineId, Incarnation, LogId, StorageId, StoreId};
+use naxos_proto::ids::{Boot, EngineId, Incarnation, LogId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::WallTime;
 
 use crate::engine::EngineSwitch;
@@ -104,17 +104,39 @@ fn switch_row(engine: EngineId) -> RowKey {
     RowKey::new(StoreId(0), tables::ENGINES, &engine.0.to_be_bytes())
 }
 
-/// Reads the switches that the store remembers.
+/// The value of an engine's row.
+fn switch_value(on: bool, since: Lsn) -> Bytes {
+    let mut out = BytesMut::with_capacity(9);
+    out.put_u8(on.into());
+    out.put_u64_le(since.0);
+    out.freeze()
+}
+
+/// Reads [`switch_value`]'s bytes, or the one byte of earlier builds, which kept no position.
+fn read_switch(value: Bytes) -> Result<(bool, Lsn), DecodeError> {
+    let positioned = value.len() > 1;
+    let mut r = Reader::new(value, "engine's row");
+    let state = (r.u8()? != 0, if positioned { Lsn(r.u64()?) } else { Lsn::ZERO });
+    r.end()?;
+    Ok(state)
+}
+
+/// Reads the switches that the store remembers. Panics on a row that cannot be read.
 pub(crate) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, EngineSwitch>) {
     for (engine, switch) in switches {
-        switch.turn(reader.get(&switch_row(*engine)).is_some_and(|v| v.first() == Some(&1)));
+        let row = reader.get(&switch_row(*engine));
+        let state = row.map(|v| read_switch(v).unwrap_or_else(|e| panic!("the row of engine {engine}: {e}")));
+        let (on, since) = state.unwrap_or_default();
+        switch.turn(on, since);
     }
 }
 
-/// Applies a control entry: the switches to turn once it is committed. Panics on an engine that this binary lacks: it
-/// must not go on past that position.
+/// Applies the control entry at `lsn`: the switches to turn once it is committed. An engine that is in that state already
+/// keeps the position at which it came to it. Panics on an engine that this binary lacks: it must not go on past that
+/// position.
 pub(super) fn apply_control(
     txn: &mut Txn<'_>,
+    lsn: Lsn,
     control: &Control,
     known: &BTreeMap<EngineId, EngineSwitch>,
 ) -> Vec<(EngineSwitch, bool)> {
@@ -123,8 +145,10 @@ pub(super) fn apply_control(
         let switch = known.get(&engine).unwrap_or_else(|| {
             panic!("the log enables engine {engine}, which this release does not have: install one that has it")
         });
-        txn.put(switch_row(engine), Bytes::copy_from_slice(&[on.into()]));
-        turned.push((switch.clone(), on));
+        if switch.is_on() != on {
+            txn.put(switch_row(engine), switch_value(on, lsn));
+            turned.push((switch.clone(), on));
+        }
     };
     match control {
         Control::None => {}
@@ -143,6 +167,17 @@ pub(super) fn apply_control(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_engines_round_trip_and_those_of_one_byte_read_too() {
+        for state in [(true, Lsn(0)), (false, Lsn(u64::MAX))] {
+            assert_eq!(read_switch(switch_value(state.0, state.1)).unwrap(), state);
+        }
+        assert_eq!(read_switch(Bytes::from_static(&[1])).unwrap(), (true, Lsn::ZERO));
+        for bad in [&[][..], &[1, 0], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+            assert!(read_switch(Bytes::from_static(bad)).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn headers_round_trip() {

@@ -169,9 +169,9 @@ impl<A: Applicator> Player<A> {
             txn.commit(lsn.next());
             up.post_apply(lsn, output);
         } else {
-            let turned = apply_control(&mut txn, &header.control, &self.switches);
+            let turned = apply_control(&mut txn, lsn, &header.control, &self.switches);
             txn.commit(lsn.next());
-            turned.iter().for_each(|(switch, on)| switch.turn(*on));
+            turned.iter().for_each(|(switch, on)| switch.turn(*on, lsn));
         }
         self.tell_waiters(lsn.next());
     }

@@ -62,6 +62,9 @@ pub enum StoreError {
         /// In the file.
         found: u64,
     },
+    /// The Worker that reads rows has ended before it came to the last one.
+    #[error("{FILE}: the thread that reads it has ended; the log says why")]
+    Unread,
     /// The file is not what was written.
     #[error("{FILE} is damaged: expected {expected}, found {found}; restore the data directory from a backup")]
     Damaged {

@@ -69,7 +69,7 @@ impl RowsAhead {
     ///
     /// Cancel safe.
     pub async fn next(&mut self) -> Result<Vec<Row>, StoreError> {
-        self.batches.recv().await.expect("the Worker says when the rows end, and is not asked again")
+        self.batches.recv().await.unwrap_or(Err(StoreError::Unread))
     }
 }
 

@@ -13,21 +13,19 @@ const BAD_COMMAND_LINE: u8 = 2;
 pub(super) fn without_log(stop: &Stop, program: &str) -> Option<ExitCode> {
     match stop {
         Stop::Usage(error) => {
-            eprint!("{error}\n{}", usage(program));
+            print(std::io::stderr(), &format!("{error}\n{}", usage(program)));
             Some(ExitCode::from(BAD_COMMAND_LINE))
         }
         Stop::Help => {
-            eprint!("{}", usage(program));
-            print(&help());
+            print(std::io::stderr(), &usage(program));
+            print(std::io::stdout(), &help());
             Some(ExitCode::SUCCESS)
         }
         Stop::Version => {
             let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-            print(&format!(
-                "etcd Version: {}\nNaxos Version: {}\nOS/Arch: {os}/{arch}\n",
-                version::ETCD,
-                version::NAXOS
-            ));
+            let versions = (version::ETCD, version::NAXOS);
+            let text = format!("etcd Version: {}\nNaxos Version: {}\nOS/Arch: {os}/{arch}\n", versions.0, versions.1);
+            print(std::io::stdout(), &text);
             Some(ExitCode::SUCCESS)
         }
         Stop::Invalid { .. } | Stop::Conflict { .. } => None,
@@ -35,6 +33,6 @@ pub(super) fn without_log(stop: &Stop, program: &str) -> Option<ExitCode> {
 }
 
 /// As `print!`, but a reader that went away (`naxos --help | head`) is no panic.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+fn print(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
 }

@@ -59,7 +59,10 @@ async fn logged(loaded: Result<Loaded, Stop>, given: &Given) -> ExitCode {
         Ok(log) => (log, None),
         Err(error) => match install(&LogConfig::default()) {
             Ok(log) => (log, Some(error)),
-            Err(_) => return ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("{}: {error}", given.argv0);
+                return ExitCode::FAILURE;
+            }
         },
     };
     log_panics();

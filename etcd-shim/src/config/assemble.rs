@@ -16,6 +16,8 @@ use super::{log_config::LogConfig, old_names, tls_options};
 
 /// The longest election time-out in milliseconds.
 const ELECTION_MS_MAX: u64 = 50_000;
+/// The name of a member that was given none.
+const DEFAULT_NAME: &str = "default";
 /// Bounds of bcrypt's cost.
 const BCRYPT_COST: std::ops::RangeInclusive<u64> = 4..=31;
 
@@ -47,7 +49,7 @@ pub(super) fn assemble(
             s.uint("bcrypt-cost")
         ));
     }
-    if name == "default" {
+    if name == DEFAULT_NAME {
         notes.push(Note::DefaultName(name.clone()));
     }
     Ok(ServerConfig {
@@ -161,6 +163,12 @@ fn check_timing(s: &Settings) -> Result<(), String> {
             "--election-timeout[{election}ms] is too long, and should be set less than {ELECTION_MS_MAX}ms"
         ));
     }
+    if s.int("corrupt-check-time") < 0 {
+        return Err(format!(
+            "--corrupt-check-time: expected 0s (never) or more, found {}",
+            super::go_duration::format_duration(s.int("corrupt-check-time"))
+        ));
+    }
     if s.int("compact-hash-check-time") <= 0 {
         return Err(format!(
             "--compact-hash-check-time must be >0 (set to {})",
@@ -173,14 +181,16 @@ fn check_timing(s: &Settings) -> Result<(), String> {
 /// The members, this one among them, alone for now.
 fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig, String> {
     let text = s.text("initial-cluster");
-    let by_name = |n: &str| advertised.iter().map(|u| format!("{n}={u}")).collect::<Vec<_>>().join(",");
-    let members = match text.as_str() {
-        "" => parse_members(&by_name(if name.is_empty() { "default" } else { name }))?,
-        given => parse_members(given)?,
+    let members = if text.is_empty() {
+        // As in etcd, which puts in what is advertised only for who has a name.
+        let named = name != DEFAULT_NAME;
+        let urls = if named { advertised } else { &Settings::default().urls("initial-advertise-peer-urls") };
+        let name = if name.is_empty() { DEFAULT_NAME } else { name };
+        parse_members(&urls.iter().map(|u| format!("{name}={u}")).collect::<Vec<_>>().join(","))?
+    } else {
+        parse_members(&text)?
     };
-    if !(text.is_empty() && name.is_empty()) {
-        check_self(name, advertised, &members)?;
-    }
+    check_self(name, advertised, &members)?;
     check_distinct(&members)?;
     if members.len() > 1 {
         let names: Vec<&str> = members.keys().map(String::as_str).collect();
@@ -208,7 +218,10 @@ fn limits(s: &Settings) -> Result<Limits, String> {
         max_txn_ops: size("max-txn-ops")?,
         resident_bytes: usize::try_from(s.uint("naxos-resident-bytes")).unwrap_or(usize::MAX),
         max_request_bytes: size("max-request-bytes")?,
-        max_concurrent_streams: u32::try_from(s.uint("max-concurrent-streams")).unwrap_or(u32::MAX),
+        max_concurrent_streams: u32::try_from(s.uint("max-concurrent-streams"))
+            .ok()
+            .filter(|n| *n > 0)
+            .unwrap_or(u32::MAX),
     })
 }
 

@@ -25,6 +25,8 @@ pub enum Kind {
     List,
     /// One of these texts.
     Choice(&'static [&'static str]),
+    /// Any of these texts with commas between them, or none.
+    Choices(&'static [&'static str]),
     /// `Name=bool` pairs with commas between them.
     Gates,
     /// A flag that etcd dropped long ago and still accepts, with or without a value.

@@ -42,6 +42,9 @@ fn without_flags_it_is_one_node_on_2379() {
         loaded.notes,
         [Note::SinglePort, Note::DefaultName("default".to_owned()), Note::DefaultDataDir("default.naxos".to_owned()),]
     );
+    assert_eq!(good(&["--max-concurrent-streams=0"]).limits.max_concurrent_streams, u32::MAX, "no limit, as in etcd");
+    let named = good(&["--name=a", "--initial-advertise-peer-urls=http://127.0.0.1:1"]);
+    assert_eq!(join(&named.cluster.members["a"]), "http://127.0.0.1:1");
     let etcd = load(program("/usr/local/bin/etcd"), &["--name=a b".to_owned()], &BTreeMap::new()).unwrap().config;
     assert_eq!(etcd.data_dir.to_str(), Some("a b.etcd"));
     assert_eq!(program("etcd-3"), Program::Naxos);
@@ -152,6 +155,12 @@ fn values_that_do_not_fit_are_refused_in_the_words_of_etcd() {
             &["--name=a", "--initial-cluster=b=http://localhost:2380"],
             "couldn't find local name \"a\" in the initial cluster configuration",
         ),
+        (&["--name="], "couldn't find local name \"\" in the initial cluster configuration"),
+        (
+            &["--initial-advertise-peer-urls=http://127.0.0.1:1"],
+            "--initial-cluster has default=http://localhost:2380 but --initial-advertise-peer-urls has http://127.0.0.1:1: expected the same URLs for this member",
+        ),
+        (&["--corrupt-check-time=-1s"], "--corrupt-check-time: expected 0s (never) or more, found -1s"),
         (
             &["--discovery-fallback=proxy"],
             "v2 proxy is deprecated, and --discovery-fallback can't be configured as \"proxy\"",

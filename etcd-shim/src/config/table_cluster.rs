@@ -48,7 +48,12 @@ pub(super) const CLUSTERING: &[Flag] = &[
     ),
     not_built("force-new-cluster", Bool, "false", "making a cluster of one from a member of a larger one"),
     ignored("pre-vote", Bool, "true", "a member that was cut off never disturbs the others"),
-    ignored("v2-deprecation", List, "", "there is no v2 store"),
+    ignored(
+        "v2-deprecation",
+        Choices(&["write-only", "write-only-skip-check", "write-only-drop-data", "gone"]),
+        "",
+        "there is no v2 store",
+    ),
     ignored("max-learners", Int, "1", "there are no learners yet"),
     ignored("downgrade-check-time", Duration, "5s", "there are no downgrades yet"),
     not_built("discovery", Text, "", DISCOVERY),

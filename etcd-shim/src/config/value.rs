@@ -25,7 +25,7 @@ pub(super) enum Value {
     Urls(Vec<Url>),
     /// `Set`, `Origins`.
     Set(BTreeSet<String>),
-    /// `List`.
+    /// `List`, `Choices`.
     List(Vec<String>),
     /// `Gates`.
     Gates(FeatureGates),
@@ -68,6 +68,11 @@ pub(super) fn parse_value(flag: &Flag, text: &str) -> Result<Value, String> {
         Kind::List if text.is_empty() => Ok(Value::List(Vec::new())),
         Kind::List => Ok(Value::List(text.split(',').map(str::to_owned).collect())),
         Kind::Choice(choices) if choices.contains(&text) => Ok(Value::Text(text.to_owned())),
+        Kind::Choices(_) if text.is_empty() => Ok(Value::List(Vec::new())),
+        Kind::Choices(choices) => match text.split(',').find(|t| !choices.contains(t)) {
+            None => Ok(Value::List(text.split(',').map(str::to_owned).collect())),
+            Some(_) => Err(format!("invalid value (expected any of {})", choices.join(", "))),
+        },
         Kind::Choice(choices) => Err(format!("invalid value (expected {})", choices.join(" or "))),
         Kind::Gates => FeatureGates::parse(text).map(Value::Gates),
         Kind::Dropped => Ok(Value::Nothing),

@@ -33,5 +33,12 @@ async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> io::Result<BoxConnec
     let stream = stream.map_err(|e| io::Error::new(e.kind(), format!("{url}: {e}; is a server running there?")))?;
     let Some(tls) = tls else { return Ok(stream) };
     let name = ServerName::try_from(url.host_name().to_owned()).map_err(io::Error::other)?;
-    Ok(Box::new(TlsConnector::from(tls).connect(name, stream).await?))
+    let secured = TlsConnector::from(tls).connect(name, stream).await;
+    let secured = secured.map_err(|e| match e.get_ref().and_then(|e| e.downcast_ref()) {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            io::Error::new(e.kind(), format!("{url}: {e}; if the server speaks no TLS there, give it as http://"))
+        }
+        _ => e,
+    });
+    Ok(Box::new(secured?))
 }

@@ -13,6 +13,7 @@ mod trust;
 mod units;
 
 use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ enum CtlError {
     /// The server said no.
     #[error("{}{}", .0.message(), hint(.0))]
     Refused(Box<tonic::Status>),
+    /// The answer cannot be written.
+    #[error("writing the answer: {0}")]
+    Output(io::Error),
     /// No answer.
     #[error("no answer from {endpoint} within {}", humantime::format_duration(*.limit))]
     Late {
@@ -55,6 +59,9 @@ fn hint(status: &tonic::Status) -> &'static str {
         // What is left of a connection that the server has closed at once.
         tonic::Code::Cancelled => {
             " (the server closed the connection; if it demands certificates, give --cert and --key)"
+        }
+        _ if status.message().contains("h2 protocol error") => {
+            " (what listens there speaks no gRPC without TLS: if it demands TLS, give its --endpoints as https://)"
         }
         _ => "",
     }
@@ -85,9 +92,6 @@ async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlErro
     let endpoints = arguments.connection.endpoints();
     let asked = if arguments.command.changes() { 1 } else { endpoints.len() };
     for endpoint in &endpoints[..asked] {
-        if asked > 1 {
-            println!("{endpoint}");
-        }
         let client = client::connect(endpoint, &trust)?;
         let limit = arguments.connection.command_timeout;
         let text = tokio::select! {
@@ -95,9 +99,18 @@ async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlErro
             text = ask(client, &arguments.command) => text?,
             () = clock.sleep(limit) => return Err(CtlError::Late { endpoint: endpoint.clone(), limit }),
         };
-        println!("{text}");
+        let heading = if asked > 1 { format!("{endpoint}\n") } else { String::new() };
+        print(&format!("{heading}{text}\n"))?;
     }
     Ok(())
+}
+
+/// As `print!`, but a reader that went away (`naxos ctl status | head`) is no error.
+fn print(text: &str) -> Result<(), CtlError> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CtlError::Output(error)),
+        _ => Ok(()),
+    }
 }
 
 async fn ask(mut client: ControlClient<Channel>, command: &Command) -> Result<String, CtlError> {

@@ -35,6 +35,9 @@ pub enum LogError {
         /// What the system says.
         error: io::Error,
     },
+    /// There is no thread to write lines.
+    #[error("expected a thread for the log, and the system gives none: see `ulimit -u` and the container's pids limit")]
+    Thread,
 }
 
 /// The running log.
@@ -53,6 +56,9 @@ impl Log {
         let stop = CancellationToken::new();
         let writer = Writer { queue, outputs, dropped: dropped.clone(), clock: clock.clone(), format: config.format };
         let worker = start(worker, "log", stop.clone(), |stop| writer.run(stop));
+        if stop.is_cancelled() {
+            return Err(LogError::Thread);
+        }
         let layer = LogLayer { lines, dropped, clock: clock.clone(), format: config.format };
         Ok((Log { worker, stop, clock }, layer))
     }

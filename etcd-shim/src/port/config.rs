@@ -64,6 +64,7 @@ impl PortConfig {
             true => Some(server_config(&config.client_tls, &config.tls)?),
             false => None,
         };
+        check_peers(config)?;
         let descriptors = descriptor_limit().saturating_sub(DESCRIPTORS_RESERVED);
         Ok(PortConfig {
             listeners,
@@ -73,6 +74,16 @@ impl PortConfig {
             keepalive: config.keepalive,
             connections_max: usize::try_from(descriptors).unwrap_or(CONNECTIONS_MAX).clamp(1, CONNECTIONS_MAX),
         })
+    }
+}
+
+/// No member connects yet, but a file that is missing or does not fit is better found now than on the day that one does.
+fn check_peers(config: &ServerConfig) -> Result<(), TlsError> {
+    let (files, secure) = (&config.peer_tls, config.listen_peer_urls.iter().find(|u| u.is_secure()));
+    match secure {
+        Some(url) if files.is_empty() => Err(TlsError::NoPeerCertificate(url.address().to_string())),
+        None if files.is_empty() => Ok(()),
+        _ => server_config(files, &config.tls).map(drop).map_err(|e| TlsError::Peers(Box::new(e))),
     }
 }
 

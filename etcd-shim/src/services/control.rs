@@ -49,7 +49,7 @@ fn engine(status: &EngineStatus) -> pb::Engine {
         id: status.id.0.into(),
         name: status.name.to_owned(),
         state: state.into(),
-        since: 0,
+        since: status.since.0,
         about: about(status.id).to_owned(),
     }
 }
@@ -123,9 +123,9 @@ impl pb::control_server::Control for ControlService {
             let names: Vec<_> = stack.engines().iter().map(|e| e.name).collect();
             Status::not_found(format!("no engine {:?}: expected one of {}", r.name, names.join(", ")))
         })?;
-        let since = stack.switch(known.id, r.on).await.map_err(|e| Status::failed_precondition(e.to_string()))?;
+        stack.switch(known.id, r.on).await.map_err(|e| Status::failed_precondition(e.to_string()))?;
         let now = find().expect("engines do not vanish");
-        Ok(Response::new(pb::SetEngineResponse { engine: Some(pb::Engine { since: since.0, ..engine(&now) }) }))
+        Ok(Response::new(pb::SetEngineResponse { engine: Some(engine(&now)) }))
     }
 
     async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {

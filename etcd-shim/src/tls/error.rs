@@ -52,6 +52,14 @@ pub enum TlsError {
     /// The certificate flags are incomplete.
     #[error("TLS key/cert (--cert-file, --key-file) must be provided for URLs with HTTPS scheme")]
     NoCertificate,
+    /// Members are to use TLS, without certificates.
+    #[error(
+        "cannot listen on TLS for {0}: KeyFile and CertFile are not presented (expected --peer-cert-file and --peer-key-file)"
+    )]
+    NoPeerCertificate(String),
+    /// The files for members.
+    #[error("TLS among members (--peer-cert-file and its like): {0}")]
+    Peers(Box<TlsError>),
     /// An entry of `--client-cert-allowed-hostname` is no host name.
     #[error("--client-cert-allowed-hostname: expected host names, found {0:?}")]
     HostName(String),

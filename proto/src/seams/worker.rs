@@ -76,6 +76,7 @@ pub struct ThreadWorker;
 impl Worker for ThreadWorker {
     fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle {
         let (tx, handle) = WorkerHandle::new(name);
+        let (siblings, own_name) = (stop.clone(), name.to_owned());
         let run = move || {
             let end = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => {
@@ -83,16 +84,30 @@ impl Worker for ThreadWorker {
                     runtime.block_on(local.run_until(guarded(stop, body)))
                 }
                 Err(error) => {
-                    stop.cancel();
-                    Err(format!("its runtime needs file descriptors: {error}"))
+                    Err(cannot_begin(&stop, &own_name, format!("its runtime needs file descriptors: {error}")))
                 }
             };
             // The receiver is gone when nobody joins: then nobody wants to know.
             let _ = tx.send(end);
         };
-        std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("the operating system gives us a thread");
-        handle
+        match std::thread::Builder::new().name(name.to_owned()).spawn(run) {
+            Ok(_) => handle,
+            Err(error) => {
+                let text =
+                    format!("the system gives no thread: {error}; see `ulimit -u` and the container's pids limit");
+                let (tx, handle) = WorkerHandle::new(name);
+                let _ = tx.send(Err(cannot_begin(&siblings, name, text)));
+                handle
+            }
+        }
     }
+}
+
+/// Says why the body of the Worker `name` cannot begin, and ends what needs it.
+fn cannot_begin(stop: &CancellationToken, name: &str, error: String) -> String {
+    tracing::error!(thread = name, error, "a thread cannot begin");
+    stop.cancel();
+    error
 }
 
 #[cfg(test)]

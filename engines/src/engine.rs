@@ -2,7 +2,7 @@
 //! below. Every engine implements both, in two halves that share its soft state.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 use naxos_client::LogError;
@@ -78,28 +78,25 @@ pub trait Applicator: Send + 'static {
 
 /// Whether an engine is enabled. Only apply turns it, at the position after the command (section 4, Engines).
 #[derive(Clone, Debug, Default)]
-pub struct EngineSwitch(Arc<SwitchState>);
-
-#[derive(Debug, Default)]
-struct SwitchState {
-    on: AtomicBool,
-    since: AtomicU64,
-}
+pub struct EngineSwitch(
+    /// Twice the position, and one for on: both change together.
+    Arc<AtomicU64>,
+);
 
 impl EngineSwitch {
     /// Whether the engine acts.
     pub fn is_on(&self) -> bool {
-        self.0.on.load(Ordering::Acquire)
+        self.state().0
     }
 
-    /// The position of the command that led to this state; 0 for the genesis.
-    pub fn since(&self) -> Lsn {
-        Lsn(self.0.since.load(Ordering::Acquire))
+    /// Whether it acts, and the position of the command that led to it; 0 for the genesis.
+    pub fn state(&self) -> (bool, Lsn) {
+        let state = self.0.load(Ordering::Acquire);
+        (state & 1 == 1, Lsn(state >> 1))
     }
 
     /// For Base, in apply.
     pub(crate) fn turn(&self, on: bool, since: Lsn) {
-        self.0.since.store(since.0, Ordering::Release);
-        self.0.on.store(on, Ordering::Release);
+        self.0.store(since.0 << 1 | u64::from(on), Ordering::Release);
     }
 }

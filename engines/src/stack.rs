@@ -185,13 +185,8 @@ impl<P: Application> Stack<P> {
     pub fn engines(&self) -> Vec<EngineStatus> {
         let status = |(id, name): (EngineId, &'static str)| {
             let switch = self.switches.get(&id);
-            EngineStatus {
-                id,
-                name,
-                enabled: switch.is_none_or(EngineSwitch::is_on),
-                switchable: switch.is_some(),
-                since: switch.map_or(Lsn::ZERO, EngineSwitch::since),
-            }
+            let (enabled, since) = switch.map_or((true, Lsn::ZERO), EngineSwitch::state);
+            EngineStatus { id, name, enabled, switchable: switch.is_some(), since }
         };
         engine_ids::ALL.map(status).to_vec()
     }

@@ -151,4 +151,7 @@ fn files_for_members_are_read_though_no_member_connects_yet() {
         let words: Vec<&str> = own.iter().chain(words).copied().collect();
         refused(dir.path(), &words, &[expected]);
     }
+    let lenient = ["--peer-cert-file=a.crt", "--peer-key-file=a.key", "--peer-client-cert-auth"];
+    let (server, _) = Server::serving(dir.path(), &lenient);
+    assert_eq!(server.terminate(), Some(0), "etcd asks for no authority either");
 }

@@ -86,6 +86,12 @@ fn values_out_of_range_name_the_flag_and_the_range() {
         (&["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2"], 1, &["TLS"]),
         (&["--cipher-suites=ROT13"], 1, &["ROT13"]),
         (&["--initial-cluster=default"], 1, &["default"]),
+        (&["--name="], 1, &["couldn't find local name \"\" in the initial cluster configuration"]),
+        (
+            &["--initial-advertise-peer-urls=http://127.0.0.1:1"],
+            1,
+            &["--initial-cluster has default=http://localhost:2380 but", "expected the same URLs for this member"],
+        ),
         (&["--initial-cluster=other=http://localhost:2380"], 1, &["couldn't find local name \"default\""]),
         (
             &["--initial-cluster=default=http://localhost:2380,b=http://b:1"],

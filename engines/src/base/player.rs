@@ -170,8 +170,9 @@ impl<A: Applicator> Player<A> {
             up.post_apply(lsn, output);
         } else {
             let turned = apply_control(&mut txn, lsn, &header.control, &self.switches);
-            txn.commit(lsn.next());
+            // Before the position is seen to be applied: who waits for it looks at the switches then.
             turned.iter().for_each(|(switch, on)| switch.turn(*on, lsn));
+            txn.commit(lsn.next());
         }
         self.tell_waiters(lsn.next());
     }

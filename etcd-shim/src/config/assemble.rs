@@ -190,7 +190,7 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig
     } else {
         parse_members(&text)?
     };
-    check_self(name, advertised, &members)?;
+    let refusal = check_self(name, advertised, &members).err();
     check_distinct(&members)?;
     if members.len() > 1 {
         let names: Vec<&str> = members.keys().map(String::as_str).collect();
@@ -202,7 +202,7 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig
     }
     let state = if s.text("initial-cluster-state") == "existing" { ClusterState::Existing } else { ClusterState::New };
     let token = s.text("initial-cluster-token");
-    Ok(ClusterConfig { members, state, token, strict_reconfig_check: s.bool("strict-reconfig-check") })
+    Ok(ClusterConfig { members, refusal, state, token, strict_reconfig_check: s.bool("strict-reconfig-check") })
 }
 
 fn limits(s: &Settings) -> Result<Limits, String> {

@@ -101,6 +101,8 @@ fn assign(settings: &mut Settings, key: &str, flag: &str, value: &Yaml) -> Resul
     if text.is_empty() && flag.kind != Kind::Text {
         return Ok(());
     }
+    // In etcd's file it is any text, which counts for nothing there either.
+    let text = if matches!(flag.kind, Kind::Choices(_)) { String::new() } else { text };
     settings.set(flag, &text).map_err(|e| format!("invalid value {text:?} for {key}: {e}"))
 }
 

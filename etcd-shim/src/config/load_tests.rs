@@ -151,15 +151,6 @@ fn values_that_do_not_fit_are_refused_in_the_words_of_etcd() {
             &["--listen-client-http-urls=http://localhost:2379"],
             "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url http://localhost:2379",
         ),
-        (
-            &["--name=a", "--initial-cluster=b=http://localhost:2380"],
-            "couldn't find local name \"a\" in the initial cluster configuration",
-        ),
-        (&["--name="], "couldn't find local name \"\" in the initial cluster configuration"),
-        (
-            &["--initial-advertise-peer-urls=http://127.0.0.1:1"],
-            "--initial-cluster has default=http://localhost:2380 but --initial-advertise-peer-urls has http://127.0.0.1:1: expected the same URLs for this member",
-        ),
         (&["--corrupt-check-time=-1s"], "--corrupt-check-time: expected 0s (never) or more, found -1s"),
         (
             &["--discovery-fallback=proxy"],
@@ -377,6 +368,7 @@ unknown-key: 1
     assert!(loaded.notes.contains(&Note::KeyUnknown("unknown-key".to_owned())));
     assert_eq!(file("").unwrap().config.name, "default");
     assert_eq!(file("# nothing\n").unwrap().config.name, "default");
+    assert_eq!(file("v2-deprecation: not-yet\n").unwrap().config.ignored, ["v2-deprecation"]);
 }
 
 #[test]
@@ -409,4 +401,22 @@ fn every_default_parses_and_no_name_stands_twice() {
             assert_eq!(table::find(new).map(|f| f.kind), Some(flag.kind), "{}", flag.name);
         }
     }
+}
+
+#[test]
+fn who_is_not_in_the_initial_cluster_can_begin_none() {
+    for (words, refusal) in [
+        (
+            &["--name=a", "--initial-cluster=b=http://localhost:2380"][..],
+            "couldn't find local name \"a\" in the initial cluster configuration",
+        ),
+        (&["--name="], "couldn't find local name \"\" in the initial cluster configuration"),
+        (
+            &["--initial-advertise-peer-urls=http://127.0.0.1:1"],
+            "--initial-cluster has default=http://localhost:2380 but --initial-advertise-peer-urls has http://127.0.0.1:1: expected the same URLs for this member",
+        ),
+    ] {
+        assert_eq!(good(words).cluster.refusal.as_deref(), Some(refusal), "{words:?}");
+    }
+    assert_eq!(good(&["--name=a", "--initial-advertise-peer-urls=http://127.0.0.1:1"]).cluster.refusal, None);
 }

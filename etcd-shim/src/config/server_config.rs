@@ -42,6 +42,8 @@ pub enum MetricsLevel {
 pub struct ClusterConfig {
     /// Members by name, with their peer URLs; at least this member.
     pub members: BTreeMap<String, Vec<Url>>,
+    /// Why no cluster can be begun with these flags.
+    pub refusal: Option<String>,
     /// New or existing.
     pub state: ClusterState,
     /// Sets clusters apart that have equal URLs.

@@ -41,7 +41,12 @@ pub(super) const MEMBER: &[Flag] = &[
     ),
     used("max-txn-ops", Uint, "128", "Most operations in one transaction."),
     used("max-request-bytes", Uint, "1572864", "Largest request in bytes."),
-    used("max-concurrent-streams", Uint32, "4294967295", "Most streams open at once on one HTTP/2 connection."),
+    used(
+        "max-concurrent-streams",
+        Uint32,
+        "4294967295",
+        "Most streams open at once on one HTTP/2 connection; 0 for no limit.",
+    ),
     ignored("grpc-keepalive-min-time", Duration, "5s", "clients may ping as often as they like"),
     used(
         "grpc-keepalive-interval",

@@ -15,17 +15,18 @@ use super::CtlError;
 use super::trust::Trust;
 use crate::config::Url;
 
-/// A client of `endpoint`, which connects with its first call.
-pub(super) fn connect(endpoint: &str, trust: &Trust) -> Result<ControlClient<Channel>, CtlError> {
+/// A client of `endpoint`, which connects with its first call, and whether it does so with TLS.
+pub(super) fn connect(endpoint: &str, trust: &Trust) -> Result<(ControlClient<Channel>, bool), CtlError> {
     let url = Url::parse(endpoint).map_err(|e| CtlError::Arguments(format!("--endpoints: {e}")))?;
-    let tls = url.is_secure().then(|| trust.tls.clone());
+    let secure = url.is_secure();
+    let tls = secure.then(|| trust.tls.clone());
     let connector = tower::service_fn(move |_| {
         let (url, tls) = (url.clone(), tls.clone());
         async move { open(&url, tls).await.map(TokioIo::new) }
     });
     // The address is the connector's matter; this one only becomes the requests' authority.
     let channel = Endpoint::from_static("http://naxos.invalid").connect_with_connector_lazy(connector);
-    Ok(ControlClient::new(channel))
+    Ok((ControlClient::new(channel), secure))
 }
 
 async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> io::Result<BoxConnection> {

@@ -32,8 +32,13 @@ enum CtlError {
     #[error("{0}")]
     Arguments(String),
     /// The server said no.
-    #[error("{}{}", .0.message(), hint(.0))]
-    Refused(Box<tonic::Status>),
+    #[error("{}{}", .status.message(), hint(.status, *.secure))]
+    Refused {
+        /// Its words.
+        status: Box<tonic::Status>,
+        /// Whether it was asked with TLS.
+        secure: bool,
+    },
     /// The answer cannot be written.
     #[error("writing the answer: {0}")]
     Output(io::Error),
@@ -47,21 +52,15 @@ enum CtlError {
     },
 }
 
-impl From<tonic::Status> for CtlError {
-    fn from(status: tonic::Status) -> CtlError {
-        CtlError::Refused(Box::new(status))
-    }
-}
-
-fn hint(status: &tonic::Status) -> &'static str {
+fn hint(status: &tonic::Status, secure: bool) -> &'static str {
     match status.code() {
         tonic::Code::Unimplemented => " (a real etcd has no such service)",
         // What is left of a connection that the server has closed at once.
         tonic::Code::Cancelled => {
             " (the server closed the connection; if it demands certificates, give --cert and --key)"
         }
-        _ if status.message().contains("h2 protocol error") => {
-            " (what listens there speaks no gRPC without TLS: if it demands TLS, give its --endpoints as https://)"
+        _ if !secure && status.message().contains("h2 protocol error") => {
+            " (if the server demands TLS, give --endpoints as https://)"
         }
         _ => "",
     }
@@ -80,7 +79,8 @@ pub async fn run(words: Vec<OsString>, clock: &dyn Clock) -> ExitCode {
     match answers(&arguments, clock).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error}");
+            // Nobody may listen there either.
+            let _ = writeln!(io::stderr(), "Error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -92,15 +92,19 @@ async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlErro
     let endpoints = arguments.connection.endpoints();
     let asked = if arguments.command.changes() { 1 } else { endpoints.len() };
     for endpoint in &endpoints[..asked] {
-        let client = client::connect(endpoint, &trust)?;
+        if asked > 1 {
+            print(&format!("{endpoint}\n"))?;
+        }
+        let (client, secure) = client::connect(endpoint, &trust)?;
         let limit = arguments.connection.command_timeout;
         let text = tokio::select! {
             biased;
-            text = ask(client, &arguments.command) => text?,
+            text = ask(client, &arguments.command) => {
+                text.map_err(|status| CtlError::Refused { status: Box::new(status), secure })?
+            }
             () = clock.sleep(limit) => return Err(CtlError::Late { endpoint: endpoint.clone(), limit }),
         };
-        let heading = if asked > 1 { format!("{endpoint}\n") } else { String::new() };
-        print(&format!("{heading}{text}\n"))?;
+        print(&format!("{text}\n"))?;
     }
     Ok(())
 }
@@ -113,7 +117,7 @@ fn print(text: &str) -> Result<(), CtlError> {
     }
 }
 
-async fn ask(mut client: ControlClient<Channel>, command: &Command) -> Result<String, CtlError> {
+async fn ask(mut client: ControlClient<Channel>, command: &Command) -> Result<String, tonic::Status> {
     Ok(match command {
         Command::Chain => chain::chain(&client.chain(ChainRequest {}).await?.into_inner()),
         Command::Reconfigure { kind } => {

@@ -64,6 +64,9 @@ pub enum StartError {
     /// The stack does not start.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// The flags describe no cluster that can be begun.
+    #[error("{0}")]
+    Begin(String),
     /// Joining is not there yet.
     #[error(
         "--initial-cluster-state=existing: joining a cluster is not built yet, expected new for a data directory that \
@@ -111,6 +114,7 @@ impl Node {
         unit: LogServerConfig,
         stops: Stops,
     ) -> Result<Node, StartError> {
+        refuse_to_begin(&config, &seams).await?;
         let port_config = PortConfig::from_server(&config, runtimes)?;
         let bound = BoundPort::bind(seams.clone(), port_config, stops.serving.clone()).await?;
         let metrics = Arc::new(Metrics::new(config.metrics, runtimes, &config.feature_gates, seams.clock.wall().0));
@@ -118,7 +122,6 @@ impl Node {
 
         let wanted = LogId(ids::cluster_id(&config.cluster.members, &config.cluster.token));
         let reserve_bytes = unit.reserve_bytes;
-        refuse_to_join(&config, &seams).await?;
         let found = find_journal(&seams, unit, wanted, &metrics).await?;
         let log_id = found.log();
         if log_id != wanted {
@@ -137,13 +140,18 @@ impl Node {
     }
 }
 
-/// A member that shall join others must not begin a cluster of its own instead.
-async fn refuse_to_join(config: &ServerConfig, seams: &Seams) -> Result<(), StartError> {
-    let empty = seams.disk.list("").await.is_ok_and(|names| names.is_empty());
-    let missing = seams.disk.list("").await.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
-    match config.cluster.state {
-        ClusterState::Existing if empty || missing => Err(StartError::Join),
-        _ => Ok(()),
+/// Flags that do not describe a cluster that can be begun end the start where there is none yet; so does one that is to be
+/// joined, which must not be begun instead.
+async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), StartError> {
+    let begun = match seams.disk.list("").await {
+        Ok(names) => !names.is_empty(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    };
+    match (&config.cluster.state, &config.cluster.refusal) {
+        _ if begun => Ok(()),
+        (_, Some(refusal)) => Err(StartError::Begin(refusal.clone())),
+        (ClusterState::Existing, None) => Err(StartError::Join),
+        (ClusterState::New, None) => Ok(()),
     }
 }
 

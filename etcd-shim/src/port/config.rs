@@ -6,7 +6,7 @@ use naxos_proto::seams::Address;
 
 use crate::config::{Keepalive, ServerConfig, Url};
 use crate::metrics::descriptor_limit;
-use crate::tls::{TlsError, server_config};
+use crate::tls::{TlsError, check_files, server_config};
 
 /// Connections at once, whatever the system would allow: each may hold some 100 KiB.
 const CONNECTIONS_MAX: usize = 65_536;
@@ -82,8 +82,7 @@ fn check_peers(config: &ServerConfig) -> Result<(), TlsError> {
     let (files, secure) = (&config.peer_tls, config.listen_peer_urls.iter().find(|u| u.is_secure()));
     match secure {
         Some(url) if files.is_empty() => Err(TlsError::NoPeerCertificate(url.address().to_string())),
-        None if files.is_empty() => Ok(()),
-        _ => server_config(files, &config.tls).map(drop).map_err(|e| TlsError::Peers(Box::new(e))),
+        _ => check_files(files).map_err(|e| TlsError::Peers(Box::new(e))),
     }
 }
 

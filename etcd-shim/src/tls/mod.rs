@@ -12,6 +12,7 @@ mod signatures;
 
 pub use error::{TlsError, os_text};
 pub(crate) use files::{authorities, certificates, private_key};
+pub(crate) use server::check_files;
 pub use server::server_config;
 pub(crate) use signatures::signatures_by;
 

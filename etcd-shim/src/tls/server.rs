@@ -43,6 +43,17 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
     Ok(Arc::new(config))
 }
 
+/// Reads the files of a side that nobody speaks to yet, as far as they are named.
+pub(crate) fn check_files(files: &TlsFiles) -> Result<(), TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    for pair in [(&files.cert, &files.key), (&files.client_cert, &files.client_key)] {
+        if let (Some(cert), Some(key)) = pair {
+            ReloadingCertificate::new(cert.clone(), key.clone(), provider.clone())?;
+        }
+    }
+    files.trusted_ca.as_deref().map_or(Ok(()), |authorities| super::authorities(authorities).map(drop))
+}
+
 /// All suites of TLS 1.3, and of TLS 1.2 those that were asked for, in that order.
 fn suites(options: &TlsOptions) -> Vec<SupportedCipherSuite> {
     let all = ring::default_provider().cipher_suites;

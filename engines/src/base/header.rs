@@ -131,23 +131,17 @@ pub(crate) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, 
     }
 }
 
-/// Applies the control entry at `lsn`: the switches to turn once it is committed. An engine that is in that state already
-/// keeps the position at which it came to it. Panics on an engine that this binary lacks: it must not go on past that
-/// position.
-pub(super) fn apply_control(
-    txn: &mut Txn<'_>,
-    lsn: Lsn,
-    control: &Control,
-    known: &BTreeMap<EngineId, EngineSwitch>,
-) -> Vec<(EngineSwitch, bool)> {
-    let mut turned = Vec::new();
-    let mut turn = |txn: &mut Txn<'_>, engine: EngineId, on: bool| {
+/// Applies the control entry at `lsn`. Switches turn before the commit: who waits for the position looks at them then. An
+/// engine that is in that state already keeps the position at which it came to it. Panics on an engine that this binary
+/// lacks: it must not go on past that position.
+pub(super) fn apply_control(txn: &mut Txn<'_>, lsn: Lsn, control: &Control, known: &BTreeMap<EngineId, EngineSwitch>) {
+    let turn = |txn: &mut Txn<'_>, engine: EngineId, on: bool| {
         let switch = known.get(&engine).unwrap_or_else(|| {
             panic!("the log enables engine {engine}, which this release does not have: install one that has it")
         });
         if switch.is_on() != on {
             txn.put(switch_row(engine), switch_value(on, lsn));
-            turned.push((switch.clone(), on));
+            switch.turn(on, lsn);
         }
     };
     match control {
@@ -161,7 +155,6 @@ pub(super) fn apply_control(
         }
         Control::Switch(engine, on) => turn(txn, *engine, *on),
     }
-    turned
 }
 
 #[cfg(test)]

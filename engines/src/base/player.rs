@@ -169,9 +169,7 @@ impl<A: Applicator> Player<A> {
             txn.commit(lsn.next());
             up.post_apply(lsn, output);
         } else {
-            let turned = apply_control(&mut txn, lsn, &header.control, &self.switches);
-            // Before the position is seen to be applied: who waits for it looks at the switches then.
-            turned.iter().for_each(|(switch, on)| switch.turn(*on, lsn));
+            apply_control(&mut txn, lsn, &header.control, &self.switches);
             txn.commit(lsn.next());
         }
         self.tell_waiters(lsn.next());

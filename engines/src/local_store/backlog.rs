@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use naxos_proto::seams::Clock;
+use naxos_proto::seams::{Clock, Instant};
 
 use crate::local_store::{DELTA_BYTES_MAX, FROZEN_MAX};
 
@@ -74,17 +74,23 @@ impl Backlog {
 }
 
 /// How a checkpoint leaves the cores and the device to others.
-#[derive(Clone, Copy)]
 pub(crate) struct Pace<'a> {
-    pub(crate) clock: &'a dyn Clock,
-    pub(crate) backlog: &'a Backlog,
+    clock: &'a dyn Clock,
+    backlog: &'a Backlog,
+    /// When the stretch of work under way began.
+    began: Instant,
 }
 
-impl Pace<'_> {
-    /// Rests, unless proposals would soon wait for the checkpoint.
-    pub(crate) async fn rest(&self, pause: Duration) {
+impl<'a> Pace<'a> {
+    pub(crate) fn new(clock: &'a dyn Clock, backlog: &'a Backlog) -> Self {
+        Self { clock, backlog, began: clock.now() }
+    }
+
+    /// Rests after a stretch of work, unless proposals would soon wait for the checkpoint.
+    pub(crate) async fn rest(&mut self, pause: Duration) {
         if !self.backlog.is_late() {
-            self.clock.sleep(pause).await;
+            self.clock.rest(self.began, pause).await;
         }
+        self.began = self.clock.now();
     }
 }

@@ -22,7 +22,7 @@ use crate::local_store::{DELTA_AGE_MAX, Shared};
 const COPY_SLICE_BYTES: usize = 256 << 10;
 /// Slices between two that are synced at once.
 const COPY_SLICES_PER_SYNC: u64 = 32;
-/// Between two slices: a copy is in no hurry, a client's request on the same cores is.
+/// Between two slices, at least: a copy is in no hurry, a client's request on the same cores is.
 const COPY_PAUSE: Duration = Duration::from_millis(1);
 /// Defragment requests that may wait.
 const REQUESTS_MAX: usize = 4;
@@ -258,16 +258,17 @@ impl Checkpointer {
         };
         let mut after: Option<Vec<u8>> = None;
         for slice in 1_u64.. {
+            let began = self.shared.clock.now();
             let durable = slice.is_multiple_of(COPY_SLICES_PER_SYNC);
             match self.copy_slice(&copy, &mut after, durable).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(e) => return Ok(Err(e)),
             }
+            self.shared.clock.rest(began, COPY_PAUSE).await;
             if let Err(e) = self.write_due_twice(&copy, observe).await? {
                 return Ok(Err(e));
             }
-            self.shared.clock.sleep(COPY_PAUSE).await;
         }
         // A last delta takes the cursor along; nothing may come between it and the swap but this Worker.
         let cursor = self.shared.database.read().cursor();

@@ -277,9 +277,9 @@ impl Database {
     /// Makes what the last transaction has written durable, or what was written while the file was opened, a piece at a
     /// time, with rests between them if there is a pace; false if the disk has no room for all of it. Then what is left
     /// waits for the next call.
-    pub(crate) async fn release(&self, pace: Option<Pace<'_>>) -> Result<bool, StoreError> {
+    pub(crate) async fn release(&self, mut pace: Option<Pace<'_>>) -> Result<bool, StoreError> {
         loop {
-            match (self.release_some().await?, pace) {
+            match (self.release_some().await?, &mut pace) {
                 (Left::Nothing, _) if self.held.let_go() => return Ok(true),
                 (Left::More, Some(pace)) => pace.rest(PIECE_PAUSE).await,
                 (Left::Nothing, _) | (Left::More, None) => {}
@@ -326,7 +326,7 @@ impl Database {
 
     /// Writes a delta with its cursor, as one, in slices between which other threads get the core. Of what redb does not
     /// keep to itself until the end, no more than a slice's waits.
-    pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, pace: Pace<'_>) -> Result<(), StoreError> {
+    pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, mut pace: Pace<'_>) -> Result<(), StoreError> {
         let write = self.write()?;
         {
             let mut changes = frozen.delta.rows().iter().peekable();

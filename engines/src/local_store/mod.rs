@@ -188,7 +188,7 @@ impl Shared {
     }
 
     pub(crate) fn pace(&self) -> Pace<'_> {
-        Pace { clock: &*self.clock, backlog: &self.backlog }
+        Pace::new(&*self.clock, &self.backlog)
     }
 
     /// Whether the open delta is to be frozen for its age.

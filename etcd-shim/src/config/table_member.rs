@@ -36,7 +36,7 @@ pub(super) const MEMBER: &[Flag] = &[
     used(
         "naxos-resident-bytes",
         Uint,
-        "738197504",
+        "704643072",
         "Most bytes of values held in memory; what exceeds them is read back from the data directory. Not in etcd.",
     ),
     used("max-txn-ops", Uint, "128", "Most operations in one transaction."),

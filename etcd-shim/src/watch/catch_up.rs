@@ -14,6 +14,7 @@ use naxos_engines::StoreReader;
 use naxos_proto::etcd::twins::WatchResponse;
 
 use super::hub::{Hub, State, WatcherId};
+use super::pace::Pace;
 use super::ranges::Ranges;
 use super::watcher::{Packet, PacketBuilder, Selection};
 use crate::state::SharedStore;
@@ -23,8 +24,6 @@ use crate::state::history::{Past, read_history};
 const PIECE_ROWS: usize = 128;
 /// Of so many pieces the last watcher's are all but one.
 const FIRST_EVERY: usize = 4;
-/// Between two pieces.
-const PIECE_PAUSE: Duration = Duration::from_millis(2);
 /// Between two looks at streams that are full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
@@ -51,10 +50,17 @@ impl Hub {
     pub(super) async fn catch_up_always(&self) {
         loop {
             self.fell_behind.notified().await;
+            let clock = &*self.config.clock;
             let mut turns = (0..FIRST_EVERY).cycle();
+            let mut pace = Pace::new(clock.now(), self.config.store.read().revision);
             while !self.state.lock().behind.is_empty() {
-                let moved = self.catch_up(turns.next() == Some(FIRST_EVERY - 1)).await;
-                self.config.clock.sleep(if moved { PIECE_PAUSE } else { FULL_PAUSE }).await;
+                let began = clock.now();
+                pace.look(began, self.config.store.read().revision);
+                if self.catch_up(turns.next() == Some(FIRST_EVERY - 1)).await {
+                    pace.rest(clock, began, PIECE_ROWS).await;
+                } else {
+                    clock.sleep(FULL_PAUSE).await;
+                }
             }
         }
     }
@@ -194,13 +200,13 @@ mod tests {
     use crate::watch::ring::Ring;
     use crate::watch::watcher::Watcher;
 
-    /// Notes how long it was asked to sleep, and does not.
+    /// Notes how long it was asked to sleep: then so much time has passed.
     #[derive(Default)]
     struct Rests(Mutex<Vec<Duration>>);
 
     impl Clock for Rests {
         fn now(&self) -> Instant {
-            Instant(0)
+            Instant(0).after(self.0.lock().iter().sum())
         }
 
         fn wall(&self) -> WallTime {
@@ -208,7 +214,8 @@ mod tests {
         }
 
         fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
-            self.0.lock().push(at.since(Instant(0)));
+            let rest = at.since(self.now());
+            self.0.lock().push(rest);
             Box::pin(tokio::task::yield_now())
         }
 
@@ -301,7 +308,7 @@ mod tests {
         let (told, rests) = caught_up(10 * PIECE_ROWS as i64 + 1, vec![watcher(all, 2)]).await;
         assert!(told[0].iter().all(|answer| !answer.events.is_empty()));
         assert!((10..=11).contains(&told[0].len()), "{} pieces", told[0].len());
-        assert!(rests.len() >= 9 && rests.iter().all(|rest| *rest == PIECE_PAUSE), "{rests:?}");
+        assert!(rests.len() >= 9 && rests.iter().all(|rest| *rest < FULL_PAUSE), "{rests:?}");
     }
 
     #[tokio::test]

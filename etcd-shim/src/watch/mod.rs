@@ -11,6 +11,7 @@
 mod answers;
 mod catch_up;
 mod hub;
+mod pace;
 mod ranges;
 mod ring;
 mod stream;

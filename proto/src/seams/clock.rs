@@ -20,6 +20,11 @@ impl Instant {
     }
 }
 
+/// How many times as long as it worked background work rests.
+const REST_TIMES: u32 = 2;
+/// The longest rest, unless a longer one is asked for: one stretch that the device held up is no reason to stand still.
+const REST_MAX: Duration = Duration::from_millis(20);
+
 /// Wall time in nanoseconds since the Unix epoch: only for headers, logs and certificates, never for a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
@@ -35,6 +40,13 @@ pub trait Clock: Send + Sync {
     /// Completes `by` from now, with a grain of 1 ms. Cancel safe.
     fn sleep(&self, by: Duration) -> BoxFuture<'static, ()> {
         self.sleep_until(self.now().after(by))
+    }
+    /// What background work does after each stretch: leaves the cores and the device to requests, for `pause` at least, and
+    /// longer if the stretch, which began at `began`, took long. Then it had to wait for them itself, and so have requests.
+    /// Cancel safe.
+    fn rest(&self, began: Instant, pause: Duration) -> BoxFuture<'static, ()> {
+        let worked = self.now().since(began);
+        self.sleep((worked * REST_TIMES).clamp(pause, REST_MAX.max(pause)))
     }
     /// A wait finer than a millisecond, for a Worker that does nothing else meanwhile: production blocks the Worker's
     /// thread. Used by the committer's pacing.

@@ -127,6 +127,31 @@ async fn a_copy_that_runs_out_of_room_is_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_ends_a_copy() {
+    let drive = Drive::new(4);
+    let store = filled(&drive).await;
+    let clock = SimClock::new(Duration::ZERO);
+    let stop = CancellationToken::new();
+    let checkpointer = store.checkpointer(0);
+    let defragmenter = checkpointer.defragmenter();
+    let stops = async {
+        for _ in 0..100 {
+            clock.sleep(Duration::from_millis(1)).await;
+            if has_copy(&drive) {
+                return stop.cancel();
+            }
+        }
+        panic!("no copy was begun");
+    };
+    let (ended, done, ()) = tokio::join!(checkpointer.run(stop.clone(), |_| ()), defragmenter.defragment(), stops);
+    ended.unwrap();
+    assert_eq!(done.unwrap_err(), "the node is stopping");
+    assert!(!has_copy(&drive));
+    drop(store);
+    check(&open(&drive).await, 2, "after a stop");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_copy_that_cannot_be_written_is_removed_and_the_store_goes_on() {
     let mut failures = 0;
     for from in (1..12).chain([16, 20]) {

@@ -104,6 +104,17 @@ fn values_out_of_range_name_the_flag_and_the_range() {
     ]);
 }
 
+/// A file system of its own has `lost+found`; a start that ended early leaves `lock`.
+#[test]
+fn a_cluster_that_cannot_be_begun_is_refused_in_a_directory_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("a.etcd/lost+found")).unwrap();
+    std::fs::write(dir.path().join("a.etcd/lock"), "").unwrap();
+    let name = "couldn't find local name \"a\"";
+    refused(dir.path(), &["--name=a", "--initial-cluster=b=http://localhost:2380"], &[], 1, &[name]);
+    refused(dir.path(), &["--name=a", "--initial-cluster-state=existing"], &[], 1, &["expected new"]);
+}
+
 #[test]
 fn urls_that_cannot_be_served_name_the_url_and_what_was_expected() {
     let bad = |url: &'static str| -> Vec<String> {

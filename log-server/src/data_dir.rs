@@ -107,6 +107,11 @@ fn judge(names: &[String]) -> Result<bool, OpenError> {
     }
 }
 
+/// Whether a directory with these names holds data already. What is not ours counts too: who opens it refuses it.
+pub fn is_begun(names: &[String]) -> bool {
+    judge(names).unwrap_or(true)
+}
+
 async fn read_format(disk: &dyn Disk) -> Result<(StorageId, LogId), OpenError> {
     let io = |e| OpenError::io(FORMAT_FILE, e);
     let file = disk.open(FORMAT_FILE, OpenMode::Existing).await.map_err(io)?;

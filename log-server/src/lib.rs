@@ -19,7 +19,7 @@ mod server;
 mod unit;
 
 pub use config::{LogServerConfig, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SyncObserver};
-pub use data_dir::FORMAT_VERSION;
+pub use data_dir::{FORMAT_VERSION, is_begun};
 pub use journal::DamagedCell;
 pub use open_error::OpenError;
 pub use serve::{DiskUsage, Unit};

@@ -1,10 +1,10 @@
 //! How far the checkpoint is behind, as of the last change: who proposes, purges or writes checkpoints looks at it without
 //! the locks that apply takes for every row.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use naxos_proto::seams::{Clock, Instant};
+use naxos_proto::seams::{Clock, Instant, rest_after};
 
 use crate::local_store::{DELTA_BYTES_MAX, FROZEN_MAX};
 
@@ -19,6 +19,8 @@ pub(crate) struct Backlog {
     /// With so many bytes in the open delta proposals wait, if no more deltas may be frozen: [`DELTA_BYTES_MAX`], or more
     /// while the open delta is one that was replayed.
     open_bytes_max: AtomicUsize,
+    /// Nobody is served any more whom a checkpoint could hold up.
+    stopping: AtomicBool,
 }
 
 impl Backlog {
@@ -27,6 +29,7 @@ impl Backlog {
             frozen: AtomicUsize::new(0),
             open_bytes: AtomicUsize::new(0),
             open_bytes_max: AtomicUsize::new(DELTA_BYTES_MAX),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -62,9 +65,14 @@ impl Backlog {
         self.is_filled(1)
     }
 
-    /// Whether proposals will wait soon.
+    /// While the node stops nothing rests.
+    pub(crate) fn set_stopping(&self, stopping: bool) {
+        self.stopping.store(stopping, Ordering::Relaxed);
+    }
+
+    /// Whether proposals, or a stop, will wait soon.
     fn is_late(&self) -> bool {
-        self.is_filled(2)
+        self.is_filled(2) || self.stopping.load(Ordering::Relaxed)
     }
 
     /// Whether no more deltas may be frozen, and the open one has a `part`-th of what it may have.
@@ -86,10 +94,10 @@ impl<'a> Pace<'a> {
         Self { clock, backlog, began: clock.now() }
     }
 
-    /// Rests after a stretch of work, unless proposals would soon wait for the checkpoint.
+    /// Rests after a stretch of work for `pause` at least, unless proposals, or a stop, would soon wait for the checkpoint.
     pub(crate) async fn rest(&mut self, pause: Duration) {
         if !self.backlog.is_late() {
-            self.clock.rest(self.began, pause).await;
+            self.clock.sleep(rest_after(self.clock.now().since(self.began)).max(pause)).await;
         }
         self.began = self.clock.now();
     }

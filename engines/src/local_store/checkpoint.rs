@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::local_store::backlog::Pace;
 use crate::local_store::database::{Database, FILE, StoreError};
 use crate::local_store::delta::FrozenDelta;
 use crate::local_store::{DELTA_AGE_MAX, Shared};
@@ -37,6 +38,8 @@ enum CopyError {
     NoRoom { free: u64, needed: u64, reserve: u64 },
     #[error("the disk was filled while {FILE} was being copied: a checkpoint waits for room")]
     Filled,
+    #[error("the node is stopping")]
+    Stopping,
     #[error("the copy of {FILE} failed: {0}")]
     Failed(#[from] StoreError),
 }
@@ -110,6 +113,7 @@ impl Checkpointer {
     /// Writes checkpoints until `stop`, then a last one. An error ends it: the caller stops the node, since nothing can
     /// be trimmed any more.
     pub async fn run(mut self, stop: CancellationToken, observe: impl Fn(CheckpointStats)) -> Result<(), StoreError> {
+        self.shared.backlog.set_stopping(false);
         loop {
             let wake = {
                 let shared = &*self.shared;
@@ -127,12 +131,13 @@ impl Checkpointer {
                 Wake::Freeze => self.write_all(&observe).await?,
                 Wake::Copy(answer) => {
                     self.write_all(&observe).await?;
-                    let done = self.copy(&observe).await?.map_err(|e| e.to_string());
+                    let done = self.copy(&stop, &observe).await?.map_err(|e| e.to_string());
                     // Who asked may have left.
                     let _ = answer.send(done);
                 }
             }
         }
+        self.shared.backlog.set_stopping(true);
         self.write_all(&observe).await
     }
 
@@ -162,8 +167,9 @@ impl Checkpointer {
                 // The cursor of what waits would come into the copy without its rows.
                 return Ok(Err(CopyError::Filled));
             }
-            let written = copy.write_delta(&frozen, self.shared.pace()).await;
-            if let Err(e) = self.finish(copy, written).await {
+            let mut pace = self.shared.pace();
+            let written = copy.write_delta(&frozen, &mut pace).await;
+            if let Err(e) = self.finish(copy, written, &mut pace).await {
                 return Ok(Err(e));
             }
         }
@@ -198,13 +204,14 @@ impl Checkpointer {
     async fn write_first(&self, frozen: &FrozenDelta, observe: &impl Fn(CheckpointStats)) -> Result<bool, StoreError> {
         let began = self.shared.clock.now();
         let database = Arc::clone(&self.shared.database.read());
+        let mut pace = self.shared.pace();
         if !self.committed.load(Ordering::Relaxed) {
-            let written = database.write_delta(frozen, self.shared.pace()).await;
+            let written = database.write_delta(frozen, &mut pace).await;
             database.settle().await;
             written?;
             self.committed.store(true, Ordering::Relaxed);
         }
-        if !database.release(Some(self.shared.pace())).await? {
+        if !database.release(Some(&mut pace)).await? {
             if !self.told.swap(true, Ordering::Relaxed) {
                 tracing::warn!("the disk was filled during a checkpoint, which waits");
             }
@@ -222,9 +229,9 @@ impl Checkpointer {
     }
 
     /// Puts a copy in the file's place, or leaves none.
-    async fn copy(&self, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
+    async fn copy(&self, stop: &CancellationToken, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
         let disk = &*self.shared.disk;
-        let copied = match self.write_copy(observe).await? {
+        let copied = match self.write_copy(stop, observe).await? {
             Ok(copy) => Database::give_name(disk).await.map(|()| copy).map_err(CopyError::from),
             Err(e) => Err(e),
         };
@@ -246,7 +253,7 @@ impl Checkpointer {
     }
 
     /// A whole copy, which has no name yet.
-    async fn write_copy(&self, observe: &impl Fn(CheckpointStats)) -> Copied<Database> {
+    async fn write_copy(&self, stop: &CancellationToken, observe: &impl Fn(CheckpointStats)) -> Copied<Database> {
         // Freed pages are not copied: a copy is hardly ever larger than the file.
         let file_bytes = self.shared.database.read().file_bytes();
         if let Err(e) = self.check_room(file_bytes).await {
@@ -258,14 +265,17 @@ impl Checkpointer {
         };
         let mut after: Option<Vec<u8>> = None;
         for slice in 1_u64.. {
-            let began = self.shared.clock.now();
+            if stop.is_cancelled() {
+                return Ok(Err(CopyError::Stopping));
+            }
+            let mut pace = self.shared.pace();
             let durable = slice.is_multiple_of(COPY_SLICES_PER_SYNC);
-            match self.copy_slice(&copy, &mut after, durable).await {
+            match self.copy_slice(&copy, &mut after, durable, &mut pace).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(e) => return Ok(Err(e)),
             }
-            self.shared.clock.rest(began, COPY_PAUSE).await;
+            pace.rest(COPY_PAUSE).await;
             if let Err(e) = self.write_due_twice(&copy, observe).await? {
                 return Ok(Err(e));
             }
@@ -273,14 +283,19 @@ impl Checkpointer {
         // A last delta takes the cursor along; nothing may come between it and the swap but this Worker.
         let cursor = self.shared.database.read().cursor();
         let written = cursor.and_then(|cursor| copy.write_cursor(cursor));
-        Ok(self.finish(&copy, written).await.map(|()| copy))
+        Ok(self.finish(&copy, written, &mut self.shared.pace()).await.map(|()| copy))
     }
 
     /// Makes what a transaction of the copy has `written` durable.
-    async fn finish(&self, copy: &Database, written: Result<(), StoreError>) -> Result<(), CopyError> {
+    async fn finish(
+        &self,
+        copy: &Database,
+        written: Result<(), StoreError>,
+        pace: &mut Pace<'_>,
+    ) -> Result<(), CopyError> {
         copy.settle().await;
         written?;
-        Ok(copy.release_all(Some(self.shared.pace())).await?)
+        Ok(copy.release_all(Some(pace)).await?)
     }
 
     async fn begin_copy(&self) -> Result<Database, StoreError> {
@@ -289,7 +304,13 @@ impl Checkpointer {
     }
 
     /// Copies the rows behind `after`, one slice; false when there are none.
-    async fn copy_slice(&self, copy: &Database, after: &mut Option<Vec<u8>>, durable: bool) -> Result<bool, CopyError> {
+    async fn copy_slice(
+        &self,
+        copy: &Database,
+        after: &mut Option<Vec<u8>>,
+        durable: bool,
+        pace: &mut Pace<'_>,
+    ) -> Result<bool, CopyError> {
         let database = Arc::clone(&self.shared.database.read());
         let rows = database.rows_after(after.as_deref(), COPY_SLICE_BYTES);
         database.settle().await;
@@ -299,7 +320,7 @@ impl Checkpointer {
         // The log grows meanwhile, and so may whatever else is on the disk.
         self.check_room(0).await?;
         let written = copy.write_rows(&rows, durable);
-        self.finish(copy, written).await?;
+        self.finish(copy, written, pace).await?;
         Ok(true)
     }
 

@@ -25,9 +25,9 @@ const FILE_NEW: &str = "store.redb.new";
 pub(crate) const CACHE_BYTES: usize = 16 << 20;
 /// Rows written at a stretch: about half a millisecond, less than a scheduler's slice.
 const SLICE_ROWS: usize = 512;
-/// Between two stretches. Who waits for a core meanwhile is a client's request.
+/// Between two stretches, at least. Who waits for a core meanwhile is a client's request.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
-/// Between two pieces of what a transaction has written: the journal's syncs go first.
+/// Between two pieces of what a transaction has written, at least: the journal's syncs go first.
 const PIECE_PAUSE: Duration = Duration::from_millis(2);
 /// Version of the tables below.
 pub(crate) const STORE_FORMAT: u64 = 1;
@@ -277,9 +277,9 @@ impl Database {
     /// Makes what the last transaction has written durable, or what was written while the file was opened, a piece at a
     /// time, with rests between them if there is a pace; false if the disk has no room for all of it. Then what is left
     /// waits for the next call.
-    pub(crate) async fn release(&self, mut pace: Option<Pace<'_>>) -> Result<bool, StoreError> {
+    pub(crate) async fn release(&self, mut pace: Option<&mut Pace<'_>>) -> Result<bool, StoreError> {
         loop {
-            match (self.release_some().await?, &mut pace) {
+            match (self.release_some().await?, pace.as_deref_mut()) {
                 (Left::Nothing, _) if self.held.let_go() => return Ok(true),
                 (Left::More, Some(pace)) => pace.rest(PIECE_PAUSE).await,
                 (Left::Nothing, _) | (Left::More, None) => {}
@@ -289,7 +289,7 @@ impl Database {
     }
 
     /// The same, where a lack of room is an error.
-    pub(crate) async fn release_all(&self, pace: Option<Pace<'_>>) -> Result<(), StoreError> {
+    pub(crate) async fn release_all(&self, pace: Option<&mut Pace<'_>>) -> Result<(), StoreError> {
         let no_room = || StoreError::Io { file: FILE, error: ErrorKind::StorageFull.into() };
         if self.release(pace).await? { Ok(()) } else { Err(no_room()) }
     }
@@ -326,7 +326,7 @@ impl Database {
 
     /// Writes a delta with its cursor, as one, in slices between which other threads get the core. Of what redb does not
     /// keep to itself until the end, no more than a slice's waits.
-    pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, mut pace: Pace<'_>) -> Result<(), StoreError> {
+    pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, pace: &mut Pace<'_>) -> Result<(), StoreError> {
         let write = self.write()?;
         {
             let mut changes = frozen.delta.rows().iter().peekable();

@@ -144,7 +144,7 @@ impl Node {
 /// joined, which must not be begun instead.
 async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), StartError> {
     let begun = match seams.disk.list("").await {
-        Ok(names) => !names.is_empty(),
+        Ok(names) => naxos_log_server::is_begun(&names),
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     };
     match (&config.cluster.state, &config.cluster.refusal) {

@@ -1,10 +1,10 @@
 //! Reading history for watchers that are behind.
 //!
 //! Rows are named by revision, so history is one scan; it runs on the cold reader's Worker, a bounded piece at a time,
-//! with a pause that leaves most of a core to everybody else. A piece ends between two revisions, and all watchers whose
-//! next revision lies in it get what they want of it. So that they meet, most pieces are those of the last one; so that
-//! one that lacks little need not wait for it, the others are those of the first one. When a watcher's next revision is
-//! one that the hub has not seen yet, it is live again.
+//! at a [`Pace`] that leaves most of a core to everybody else. A piece ends between two revisions, and all watchers whose
+//! next revision lies in it get what they want of it. So that they meet, every other piece is that of the last one; so
+//! that one that lacks little need not wait for it, the others are those of the first one. When a watcher's next revision
+//! is one that the hub has not seen yet, it is live again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use naxos_engines::StoreReader;
 use naxos_proto::etcd::twins::WatchResponse;
 
 use super::hub::{Hub, State, WatcherId};
-use super::pace::Pace;
+use super::pace::{Pace, Read};
 use super::ranges::Ranges;
 use super::watcher::{Packet, PacketBuilder, Selection};
 use crate::state::SharedStore;
@@ -22,8 +22,6 @@ use crate::state::history::{Past, read_history};
 
 /// Rows read at a time.
 const PIECE_ROWS: usize = 128;
-/// Of so many pieces the last watcher's are all but one.
-const FIRST_EVERY: usize = 4;
 /// Between two looks at streams that are full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
@@ -33,6 +31,8 @@ type Wish = (Selection, i64);
 /// A piece of history to read, and for whom.
 struct Reading {
     from: i64,
+    /// How many there are: the first watcher's and the last one's, or one that has both.
+    places: u32,
     wishes: Vec<Wish>,
     /// Watchers with the number of their wish.
     readers: Vec<(WatcherId, usize)>,
@@ -51,34 +51,37 @@ impl Hub {
         loop {
             self.fell_behind.notified().await;
             let clock = &*self.config.clock;
-            let mut turns = (0..FIRST_EVERY).cycle();
             let mut pace = Pace::new(clock.now(), self.config.store.read().revision);
+            let mut of_first = false;
             while !self.state.lock().behind.is_empty() {
                 let began = clock.now();
                 pace.look(began, self.config.store.read().revision);
-                if self.catch_up(turns.next() == Some(FIRST_EVERY - 1)).await {
-                    pace.rest(clock, began, PIECE_ROWS).await;
-                } else {
-                    clock.sleep(FULL_PAUSE).await;
+                match self.catch_up(of_first).await {
+                    Some(read) => pace.rest(clock, began, &read).await,
+                    None => clock.sleep(FULL_PAUSE).await,
                 }
+                of_first = !of_first;
             }
         }
     }
 
-    /// One piece, that of the first watcher or of the last; whether anybody got on.
-    async fn catch_up(&self, of_first: bool) -> bool {
-        let Some(reading) = self.state.lock().next_reading(of_first) else { return false };
+    /// One piece, that of the first watcher or of the last; none if nobody got on.
+    async fn catch_up(&self, of_first: bool) -> Option<Read> {
+        let Reading { from, places, wishes, readers } = self.state.lock().next_reading(of_first)?;
         let store = Arc::clone(&self.config.store);
-        let Reading { from, wishes, readers } = reading;
         let read = move |reader: &StoreReader| read_piece(&store, reader, &wishes, from);
-        let Ok(piece) = self.config.cold.run(read).await else { return false };
+        let piece = self.config.cold.run(read).await.ok()?;
         let current = self.config.store.read().revision;
         let mut state = self.state.lock();
         let mut moved = false;
         for (id, wish) in readers {
             moved |= self.advance(&mut state, id, &piece, wish, current);
         }
-        moved
+        let revisions = match &piece {
+            Piece::Read(_, next) => next.abs_diff(from).max(1),
+            Piece::Compacted(_) => 1,
+        };
+        moved.then_some(Read { rows: PIECE_ROWS, revisions, places })
     }
 
     /// Gives a watcher its part of a piece, read when the store was at revision `current`; whether it got on.
@@ -121,9 +124,15 @@ impl State {
             watchers.filter(|(_, watcher)| watcher.outlet.capacity() > 0)
         };
         let nexts = ready().map(|(_, watcher)| watcher.next);
-        let from = if of_first { nexts.max()? } else { nexts.min()? };
+        let (last, first) = nexts.fold(None, |found, next| {
+            let (last, first) = found.unwrap_or((next, next));
+            Some((next.min(last), next.max(first)))
+        })?;
+        let from = if of_first { first } else { last };
         // A revision has a row at least.
-        let reached = from..from.saturating_add_unsigned(PIECE_ROWS as u64);
+        let reached_from = |from: i64| from..from.saturating_add_unsigned(PIECE_ROWS as u64);
+        let reached = reached_from(from);
+        let places = if reached_from(last).contains(&first) { 1 } else { 2 };
         let mut numbers: BTreeMap<Wish, usize> = BTreeMap::new();
         let (mut wishes, mut readers) = (Vec::new(), Vec::new());
         for (id, watcher) in ready().filter(|(_, watcher)| reached.contains(&watcher.next)) {
@@ -134,7 +143,7 @@ impl State {
             });
             readers.push((id, number));
         }
-        Some(Reading { from, wishes, readers })
+        Some(Reading { from, places, wishes, readers })
     }
 }
 

@@ -20,11 +20,6 @@ impl Instant {
     }
 }
 
-/// How many times as long as it worked background work rests.
-const REST_TIMES: u32 = 2;
-/// The longest rest, unless a longer one is asked for: one stretch that the device held up is no reason to stand still.
-const REST_MAX: Duration = Duration::from_millis(20);
-
 /// Wall time in nanoseconds since the Unix epoch: only for headers, logs and certificates, never for a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
@@ -41,16 +36,20 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, by: Duration) -> BoxFuture<'static, ()> {
         self.sleep_until(self.now().after(by))
     }
-    /// What background work does after each stretch: leaves the cores and the device to requests, for `pause` at least, and
-    /// longer if the stretch, which began at `began`, took long. Then it had to wait for them itself, and so have requests.
-    /// Cancel safe.
-    fn rest(&self, began: Instant, pause: Duration) -> BoxFuture<'static, ()> {
-        let worked = self.now().since(began);
-        self.sleep((worked * REST_TIMES).clamp(pause, REST_MAX.max(pause)))
-    }
     /// A wait finer than a millisecond, for a Worker that does nothing else meanwhile: production blocks the Worker's
     /// thread. Used by the committer's pacing.
     fn pause(&self, by: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// How many times as long as it worked background work rests.
+const REST_TIMES: u32 = 2;
+/// The longest such rest: one stretch that the device held up is no reason to stand still.
+const REST_MAX: Duration = Duration::from_millis(20);
+
+/// How long work in the background leaves the cores and the device to requests after a stretch of so long: where a stretch
+/// takes long it had to wait for them itself, and so have requests.
+pub fn rest_after(worked: Duration) -> Duration {
+    worked.saturating_mul(REST_TIMES).min(REST_MAX)
 }
 
 /// The production clock.
@@ -93,6 +92,15 @@ mod tests {
         let t = Instant(5);
         assert_eq!(t.since(Instant(7)), Duration::ZERO);
         assert_eq!(t.after(Duration::from_nanos(3)).since(t), Duration::from_nanos(3));
+    }
+
+    #[test]
+    fn background_work_rests_longer_than_it_worked_but_not_for_ever() {
+        let milliseconds = Duration::from_millis;
+        for (worked, rest) in [(0, 0), (3, 6), (10, 20), (1_000, 20)] {
+            assert_eq!(rest_after(milliseconds(worked)), milliseconds(rest), "after {worked} ms");
+        }
+        assert_eq!(rest_after(Duration::MAX), milliseconds(20));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod net;
 pub mod sim;
 mod worker;
 
-pub use clock::{BootClock, Clock, Instant, WallTime};
+pub use clock::{BootClock, Clock, Instant, WallTime, rest_after};
 pub use disk::{BlockingFile, Disk, File, OpenMode, is_full};
 pub use entropy::{Entropy, OsEntropy};
 pub use net::{Accepted, Address, BoxConnection, Connection, Listener, Net, PeerAddress, SocketNet};

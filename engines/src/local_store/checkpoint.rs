@@ -5,7 +5,7 @@
 //! Rows behind the copy's position come again with a later slice, those before it are right already.
 //!
 //! A copy that fails is removed, and the node goes on with the file that it has. It is not begun, and given up, where it
-//! would take the room that checkpoints and the log need.
+//! would take the room that checkpoints and the log need, and where the node stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,7 +113,22 @@ impl Checkpointer {
     /// Writes checkpoints until `stop`, then a last one. An error ends it: the caller stops the node, since nothing can
     /// be trimmed any more.
     pub async fn run(mut self, stop: CancellationToken, observe: impl Fn(CheckpointStats)) -> Result<(), StoreError> {
-        self.shared.backlog.set_stopping(false);
+        let shared = Arc::clone(&self.shared);
+        shared.backlog.set_stopping(false);
+        // What is being written then hurries, too.
+        let hurry = async {
+            stop.cancelled().await;
+            shared.backlog.set_stopping(true);
+            Ok(())
+        };
+        tokio::try_join!(hurry, self.write_until(&stop, &observe)).map(|_| ())
+    }
+
+    async fn write_until(
+        &mut self,
+        stop: &CancellationToken,
+        observe: &impl Fn(CheckpointStats),
+    ) -> Result<(), StoreError> {
         loop {
             let wake = {
                 let shared = &*self.shared;
@@ -127,18 +142,17 @@ impl Checkpointer {
                 }
             };
             match wake {
-                Wake::Write => self.write_frozen(&observe).await?,
-                Wake::Freeze => self.write_all(&observe).await?,
+                Wake::Write => self.write_frozen(observe).await?,
+                Wake::Freeze => self.write_all(observe).await?,
                 Wake::Copy(answer) => {
-                    self.write_all(&observe).await?;
-                    let done = self.copy(&stop, &observe).await?.map_err(|e| e.to_string());
+                    self.write_all(observe).await?;
+                    let done = self.copy(stop, observe).await?.map_err(|e| e.to_string());
                     // Who asked may have left.
                     let _ = answer.send(done);
                 }
             }
         }
-        self.shared.backlog.set_stopping(true);
-        self.write_all(&observe).await
+        self.write_all(observe).await
     }
 
     async fn write_all(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {

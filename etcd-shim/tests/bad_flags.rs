@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use support::{contents, run};
+use support::{contents, ended, program, run};
 
 /// The command line does not read; any other refusal is 1. As in etcd.
 const USAGE: i32 = 2;
@@ -80,7 +82,6 @@ fn values_out_of_range_name_the_flag_and_the_range() {
         (&["--log-format=xml"], 1, &["unknown log format: xml", "json, console"]),
         (&["--log-outputs=/nowhere/log"], 1, &["/nowhere/log", "expected a file that can be appended to"]),
         (&["--logger=glog"], 1, &["unknown logger option \"glog\""]),
-        (&["--bcrypt-cost=3"], 1, &["--bcrypt-cost: expected 4 to 31, found 3"]),
         (&["--auth-token=paper"], 1, &["auth: invalid auth options \"paper\", expected simple"]),
         (&["--tls-min-version=TLS1.0"], 1, &["unexpected TLS version \"TLS1.0\"", "TLS1.2, TLS1.3"]),
         (&["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2"], 1, &["TLS"]),
@@ -171,6 +172,19 @@ fn variables_that_do_not_fit_are_named() {
         (&["--name=a"], "ETCD_NAME", "b", &["ETCD_NAME", "conflicting environment variable"]),
     ] {
         refused(dir.path(), words, &[(variable, value)], 1, texts);
+    }
+}
+
+#[test]
+fn words_and_variables_that_are_no_text_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let no_text = |text: &str| OsString::from_vec([text.as_bytes(), b"\xff"].concat());
+    for (words, value) in [(vec![no_text("--data-dir=a")], "a".into()), (Vec::new(), no_text("a"))] {
+        let ended = ended(program(dir.path()).args(&words).env("ETCD_DATA_DIR", &value));
+        assert_eq!(ended.code, Some(USAGE), "{}", ended.err);
+        assert!(ended.err.contains("expected flags and variables in UTF-8, found \""), "{}", ended.err);
+        assert!(ended.err.contains("a\\xFF"), "{}", ended.err);
+        assert!(contents(dir.path()).is_empty());
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the program is given by the system.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
-/// The command line and the environment as texts; bytes that are no UTF-8 are replaced, and then mean nothing.
+/// The command line and the environment as texts.
 pub(super) struct Given {
     /// The name the program was started by.
     pub(super) argv0: String,
@@ -10,19 +11,32 @@ pub(super) struct Given {
     pub(super) words: Vec<String>,
     /// The environment.
     pub(super) variables: BTreeMap<String, String>,
+    /// The first word, or variable of etcd's, that is no text: another one must not take its place.
+    pub(super) no_text: Option<String>,
 }
 
 impl Given {
     /// Reads both.
     pub(super) fn read() -> Given {
-        let mut words = std::env::args_os().map(|w| w.to_string_lossy().into_owned());
-        let argv0 = words.next().unwrap_or_else(|| "naxos".to_owned());
-        let text = |t: std::ffi::OsString| t.to_string_lossy().into_owned();
-        Given {
-            argv0,
-            words: words.collect(),
-            variables: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect(),
-        }
+        let mut no_text = None;
+        let mut text = |text: OsString, counts: bool| {
+            text.into_string().unwrap_or_else(|bytes| {
+                if counts {
+                    no_text.get_or_insert_with(|| format!("{bytes:?}"));
+                }
+                bytes.to_string_lossy().into_owned()
+            })
+        };
+        let mut words = std::env::args_os();
+        let argv0 = words.next().map_or_else(|| "naxos".to_owned(), |name| text(name, false));
+        let words = words.map(|word| text(word, true)).collect();
+        let variable = |(name, value): (OsString, OsString)| {
+            let name = text(name, false);
+            let value = text(value, name.starts_with("ETCD_"));
+            (name, value)
+        };
+        let variables = std::env::vars_os().map(variable).collect();
+        Given { argv0, words, variables, no_text }
     }
 
     /// The whole command line.

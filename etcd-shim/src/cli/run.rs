@@ -43,7 +43,10 @@ pub fn run() -> ExitCode {
         return runtime.block_on(crate::ctl::run(words, &BootClock));
     }
     let program = config::program(&given.argv0);
-    let loaded = config::load(program, &given.words, &given.variables);
+    let loaded = match &given.no_text {
+        None => config::load(program, &given.words, &given.variables),
+        Some(found) => Err(Stop::Usage(format!("expected flags and variables in UTF-8, found {found}"))),
+    };
     if let Err(stop) = &loaded
         && let Some(code) = exit::without_log(stop, &given.argv0)
     {

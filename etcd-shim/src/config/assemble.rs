@@ -18,8 +18,10 @@ use super::{log_config::LogConfig, old_names, tls_options};
 const ELECTION_MS_MAX: u64 = 50_000;
 /// The name of a member that was given none.
 const DEFAULT_NAME: &str = "default";
-/// Bounds of bcrypt's cost.
-const BCRYPT_COST: std::ops::RangeInclusive<u64> = 4..=31;
+/// Costs that bcrypt knows.
+const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=31;
+/// What stands for any other, as in etcd.
+const BCRYPT_COST: u32 = 10;
 
 /// Makes the configuration or says what does not fit.
 pub(super) fn assemble(
@@ -41,14 +43,6 @@ pub(super) fn assemble(
     let tls = tls_options(s, notes)?;
     let client_tls = client_tls(s)?;
     note_plain_urls(s, &client_tls, notes);
-    if !BCRYPT_COST.contains(&s.uint("bcrypt-cost")) {
-        return Err(format!(
-            "--bcrypt-cost: expected {} to {}, found {}",
-            BCRYPT_COST.start(),
-            BCRYPT_COST.end(),
-            s.uint("bcrypt-cost")
-        ));
-    }
     if name == DEFAULT_NAME {
         notes.push(Note::DefaultName(name.clone()));
     }
@@ -89,7 +83,7 @@ pub(super) fn assemble(
         host_whitelist: s.set_of("host-whitelist"),
         auth: AuthConfig {
             token: auth_token(s)?,
-            bcrypt_cost: u32::try_from(s.uint("bcrypt-cost")).unwrap_or(u32::MAX),
+            bcrypt_cost: bcrypt_cost(s),
             token_ttl: Duration::from_secs(s.uint("auth-token-ttl")),
         },
         feature_gates,
@@ -250,6 +244,10 @@ fn data_dir(s: &Settings, program: Program, name: &str, notes: &mut Vec<Note>) -
 
 fn path(s: &Settings, name: &str) -> Option<PathBuf> {
     Some(s.text(name)).filter(|t| !t.is_empty()).map(PathBuf::from)
+}
+
+fn bcrypt_cost(s: &Settings) -> u32 {
+    u32::try_from(s.uint("bcrypt-cost")).ok().filter(|cost| BCRYPT_COSTS.contains(cost)).unwrap_or(BCRYPT_COST)
 }
 
 fn client_tls(s: &Settings) -> Result<TlsFiles, String> {

@@ -1,7 +1,7 @@
 //! `--config-file`: YAML whose keys are the names of the flags, with two tables for certificates, as etcd's.
 //!
-//! When there is a file, nothing else counts. Durations are nanoseconds, as in etcd, or Go's texts. Keys that mean
-//! nothing are a warning: etcd is silent about them.
+//! When there is a file, nothing else counts. Keys may be in any case. Durations are nanoseconds, as in etcd, or Go's texts.
+//! Keys that mean nothing are a warning: etcd is silent about them.
 
 use serde_json::Value as Yaml;
 
@@ -19,10 +19,13 @@ pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, Strin
     }
     let document: Yaml = serde_saphyr::from_str(text)
         .map_err(|e| format!("error converting YAML to JSON: {}", without_hint(&e.to_string())))?;
-    let Yaml::Object(top) = document else {
-        return Err("error unmarshaling JSON: expected a map from the names of flags to their values".to_owned());
+    let top = match document {
+        Yaml::Object(top) => top,
+        Yaml::Null => return Ok(settings),
+        _ => return Err("error unmarshaling JSON: expected a map from the names of flags to their values".to_owned()),
     };
-    for (key, value) in &top {
+    for (written, value) in &top {
+        let key = &written.to_lowercase();
         match key.as_str() {
             "client-transport-security" => security(&mut settings, key, "", value, notes)?,
             "peer-transport-security" => security(&mut settings, key, "peer-", value, notes)?,
@@ -33,7 +36,7 @@ pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, Strin
             _ if table::find(key).is_some_and(|f| !matches!(f.name, "config-file" | "version")) => {
                 assign(&mut settings, key, key, value)?;
             }
-            _ => notes.push(Note::KeyUnknown(key.clone())),
+            _ => notes.push(Note::KeyUnknown(written.clone())),
         }
     }
     Ok(settings)
@@ -81,7 +84,7 @@ fn table_of(
         return if value.is_null() { Ok(()) } else { Err(format!("invalid {key}: expected a map")) };
     };
     for (name, value) in inner {
-        match flag(name).filter(|f| table::find(f).is_some()) {
+        match flag(&name.to_lowercase()).filter(|f| table::find(f).is_some()) {
             Some(flag) => assign(settings, &format!("{key}.{name}"), &flag, value)?,
             None => notes.push(Note::KeyUnknown(format!("{key}.{name}"))),
         }
@@ -108,10 +111,10 @@ fn assign(settings: &mut Settings, key: &str, flag: &str, value: &Yaml) -> Resul
 
 fn text_of(flag: &Flag, value: &Yaml) -> Option<String> {
     match (flag.kind, value) {
-        (Kind::Duration, Yaml::Number(n)) => n.as_i64().map(duration_text),
+        (Kind::Duration, Yaml::Number(n)) => whole(n)?.parse().ok().map(duration_text),
         (Kind::Bool, Yaml::Bool(b)) => Some(b.to_string()),
         (Kind::Bool, _) | (_, Yaml::Bool(_)) => None,
-        (Kind::Uint | Kind::Uint32 | Kind::Int, Yaml::Number(n)) => Some(n.to_string()),
+        (Kind::Uint | Kind::Uint32 | Kind::Int, Yaml::Number(n)) => whole(n),
         (Kind::Uint | Kind::Uint32 | Kind::Int, _) => None,
         // `auto-compaction-retention: 5` reads as a number, yet is a text.
         (Kind::Text, Yaml::Number(n)) => Some(n.to_string()),
@@ -120,6 +123,14 @@ fn text_of(flag: &Flag, value: &Yaml) -> Option<String> {
         }
         (_, Yaml::String(s)) => Some(s.clone()),
         _ => None,
+    }
+}
+
+/// A whole number, which may be written with a point or an exponent.
+fn whole(number: &serde_json::Number) -> Option<String> {
+    match number.as_f64() {
+        Some(n) if number.is_f64() => (n.fract() == 0.0).then(|| n.to_string()),
+        _ => Some(number.to_string()),
     }
 }
 

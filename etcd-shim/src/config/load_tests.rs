@@ -207,6 +207,7 @@ fn flags_without_effect_are_listed() {
         "--experimental-snapshot-catchup-entries=9",
         "--vv",
     ]);
+    assert_eq!(good(&["--bcrypt-cost=99"]).auth.bcrypt_cost, 10, "as in etcd");
     assert_eq!(c.ignored, ["backend-batch-limit", "pre-vote", "snapshot-catchup-entries", "snapshot-count", "vv"]);
 }
 
@@ -368,7 +369,17 @@ unknown-key: 1
     assert!(loaded.notes.contains(&Note::KeyUnknown("unknown-key".to_owned())));
     assert_eq!(file("").unwrap().config.name, "default");
     assert_eq!(file("# nothing\n").unwrap().config.name, "default");
+    assert_eq!(file("---\n").unwrap().config.name, "default");
     assert_eq!(file("v2-deprecation: not-yet\n").unwrap().config.ignored, ["v2-deprecation"]);
+}
+
+#[test]
+fn a_file_may_have_keys_in_any_case_and_whole_numbers_with_an_exponent() {
+    let text = "Name: file\nHeartbeat-Interval: 1e2\nquota-backend-bytes: 8e9\nclient-transport-security: {Cert-File: a, KEY-FILE: b}\n";
+    let c = file(text).unwrap().config;
+    assert_eq!((c.name.as_str(), c.heartbeat), ("file", Duration::from_millis(100)));
+    assert_eq!(c.limits.quota_backend_bytes, 8_000_000_000);
+    assert_eq!(c.client_tls.cert, Some("a".into()));
 }
 
 #[test]
@@ -379,6 +390,10 @@ fn a_bad_file_is_refused_with_what_was_expected() {
         (
             "heartbeat-interval: abc\n",
             "FILE: invalid value \"abc\" for heartbeat-interval: expected a whole number, 0 or more",
+        ),
+        (
+            "heartbeat-interval: 1.5\n",
+            "FILE: invalid value 1.5 for heartbeat-interval: expected a whole number, 0 or more",
         ),
         ("heartbeat-interval: -1\n", "FILE: invalid value \"-1\" for heartbeat-interval: parse error"),
         ("pre-vote: 1\n", "FILE: invalid value 1 for pre-vote: expected true or false"),

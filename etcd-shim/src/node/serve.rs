@@ -22,7 +22,7 @@ const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
 /// Serves until `stops.serving`; requests in flight go on until `stops.running`.
 pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Ring>>, stops: &Stops) -> Port {
     let health = Arc::new(NodeHealth(Arc::clone(backend)));
-    let command_line = std::env::args().collect();
+    let command_line = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let http = Arc::new(HttpState::new(
         &backend.config,
         health,

@@ -1,4 +1,6 @@
-//! Which client certificates are let in: signed by an authority and, when names are given, made for one of them.
+//! Which client certificates are let in: signed by an authority, or trusted themselves, and, when names are given, made for
+//! one of them. As in Go an authority counts only while its own certificate is valid, and a certificate that is in the file
+//! of authorities needs no other to sign it; rustls knows neither.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,44 +10,110 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use rustls::{CertificateError, DistinguishedName, Error};
+use rustls::{CertificateError, DistinguishedName, Error, RootCertStore};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 use super::error::TlsError;
 use super::files;
 use super::signatures::signatures_by;
 
-/// The verifier for `authority` and the allowed host names.
+/// The verifier for `authorities` and the allowed host names.
 pub(super) fn verifier(
-    authority: &Path,
+    authorities: &Path,
     allowed: &[String],
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let roots = Arc::new(files::authorities(authority)?);
-    let inner = WebPkiClientVerifier::builder_with_provider(roots, provider.clone()).build().map_err(|e| {
-        TlsError::Content {
-            path: authority.to_owned(),
-            expected: "X.509 certificates of authorities",
-            found: e.to_string(),
-        }
-    })?;
-    if allowed.is_empty() {
-        return Ok(inner);
-    }
+    let bad = |found: String| TlsError::Content {
+        path: authorities.to_owned(),
+        expected: "X.509 certificates of authorities",
+        found,
+    };
+    let trusted: Vec<Trusted> = files::certificates(authorities)?
+        .into_iter()
+        .map(Trusted::read)
+        .collect::<Result<_, _>>()
+        .map_err(|e| bad(e.to_string()))?;
+    let all = signed_by(&trusted, |_| true, &provider).map_err(|e| bad(e.to_string()))?;
     let names = allowed.iter().map(|n| ServerName::try_from(n.clone()).map_err(|_| TlsError::HostName(n.clone())));
-    Ok(Arc::new(AllowedNames { inner, names: names.collect::<Result<_, _>>()?, provider }))
+    Ok(Arc::new(Clients { all, trusted, names: names.collect::<Result<_, _>>()?, provider }))
 }
 
-/// Adds the check of names to rustls's own.
+/// rustls's own check, by some of the authorities.
+fn signed_by(
+    authorities: &[Trusted],
+    counts: impl Fn(&Trusted) -> bool,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities.iter().filter(|authority| counts(authority)) {
+        roots.add(authority.certificate.clone())?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    Ok(builder.build().map_err(|e| Error::General(e.to_string()))?)
+}
+
+/// A certificate of the file of authorities.
 #[derive(Debug)]
-struct AllowedNames {
-    inner: Arc<dyn ClientCertVerifier>,
+struct Trusted {
+    certificate: CertificateDer<'static>,
+    /// Seconds since 1970 between which it is valid, both included.
+    valid: (i64, i64),
+    /// Whether it may be a client's own.
+    is_for_clients: bool,
+}
+
+impl Trusted {
+    fn read(certificate: CertificateDer<'static>) -> Result<Self, x509_parser::error::X509Error> {
+        let (_, parsed) = X509Certificate::from_der(&certificate).map_err(|e| match e {
+            x509_parser::nom::Err::Error(e) | x509_parser::nom::Err::Failure(e) => e,
+            x509_parser::nom::Err::Incomplete(_) => x509_parser::error::X509Error::InvalidCertificate,
+        })?;
+        let dates = parsed.validity();
+        let valid = (dates.not_before.timestamp(), dates.not_after.timestamp());
+        let is_for_clients =
+            parsed.extended_key_usage()?.is_none_or(|usage| usage.value.any || usage.value.client_auth);
+        Ok(Self { certificate, valid, is_for_clients })
+    }
+
+    fn is_valid(&self, now: UnixTime) -> bool {
+        i64::try_from(now.as_secs()).is_ok_and(|now| (self.valid.0..=self.valid.1).contains(&now))
+    }
+}
+
+/// Adds to rustls's own check what it lacks.
+#[derive(Debug)]
+struct Clients {
+    /// rustls's own check, by all of them.
+    all: Arc<dyn ClientCertVerifier>,
+    trusted: Vec<Trusted>,
+    /// Host names, one of which must be there; empty for any.
     names: Vec<ServerName<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ClientCertVerifier for AllowedNames {
+impl Clients {
+    /// Whether an authority that is valid now has signed it.
+    fn verify_signed(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        self.all.verify_client_cert(end_entity, intermediates, now)?;
+        if self.trusted.iter().all(|trusted| trusted.is_valid(now)) {
+            return Ok(());
+        }
+        signed_by(&self.trusted, |trusted| trusted.is_valid(now), &self.provider)
+            .and_then(|valid| valid.verify_client_cert(end_entity, intermediates, now))
+            .map(drop)
+            .map_err(|_| Error::InvalidCertificate(CertificateError::Expired))
+    }
+}
+
+impl ClientCertVerifier for Clients {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
+        self.all.root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -54,10 +122,18 @@ impl ClientCertVerifier for AllowedNames {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
+        let own = |trusted: &&Trusted| trusted.certificate == *end_entity && trusted.is_for_clients;
+        match self.trusted.iter().find(own) {
+            Some(trusted) if trusted.is_valid(now) => {}
+            Some(_) => return Err(Error::InvalidCertificate(CertificateError::Expired)),
+            None => self.verify_signed(end_entity, intermediates, now)?,
+        }
+        if self.names.is_empty() {
+            return Ok(ClientCertVerified::assertion());
+        }
         let parsed = ParsedCertificate::try_from(end_entity)?;
         if self.names.iter().any(|name| verify_server_name(&parsed, name).is_ok()) {
-            return Ok(verified);
+            return Ok(ClientCertVerified::assertion());
         }
         Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
     }

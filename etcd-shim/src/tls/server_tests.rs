@@ -50,6 +50,45 @@ async fn a_client_without_a_good_certificate_is_refused_when_one_is_demanded() {
 }
 
 #[tokio::test]
+async fn an_authority_vouches_for_clients_only_while_it_is_valid_itself() {
+    let (authority, ended) = (Authority::new(), Authority::valid_until(2020));
+    authority.issue("server", &["localhost"]);
+    authority.issue("client", &["localhost"]);
+    ended.issue("client", &["localhost"]);
+    let both = [&ended, &authority].map(|a| std::fs::read_to_string(a.path("ca.crt")).unwrap()).concat();
+    std::fs::write(authority.path("both.crt"), both).unwrap();
+    // Its client trusts the other one's server.
+    let trusts = |files: &Authority| std::fs::copy(authority.path("ca.crt"), files.path("ca.crt")).unwrap();
+    let mut files = authority.server("server", true);
+    files.trusted_ca = Some(ended.path("old.crt"));
+    std::fs::copy(ended.path("ca.crt"), ended.path("old.crt")).unwrap();
+    trusts(&ended);
+    let by_ended = server_config(&files, &options()).unwrap();
+    let refused = handshake(by_ended, ended.client(Some("client"), &["h2"])).await.unwrap_err();
+    assert!(refused.contains("Expired"), "{refused}");
+    files.trusted_ca = Some(authority.path("both.crt"));
+    let by_both = server_config(&files, &options()).unwrap();
+    let refused = handshake(by_both.clone(), ended.client(Some("client"), &["h2"])).await.unwrap_err();
+    assert!(refused.contains("Expired"), "{refused}");
+    assert!(handshake(by_both, authority.client(Some("client"), &["h2"])).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_is_trusted_itself_needs_no_other() {
+    let authority = Authority::new();
+    authority.issue("server", &["localhost"]);
+    authority.issue("client", &["localhost"]);
+    authority.issue("other", &["localhost"]);
+    let mut files = authority.server("server", true);
+    files.trusted_ca = Some(authority.path("client.crt"));
+    let by_client = server_config(&files, &options()).unwrap();
+    assert!(handshake(by_client.clone(), authority.client(Some("client"), &["h2"])).await.is_ok());
+    assert!(handshake(by_client, authority.client(Some("other"), &["h2"])).await.is_err());
+    let by_authority = server_config(&authority.server("server", true), &options()).unwrap();
+    assert!(handshake(by_authority, authority.client(Some("ca"), &["h2"])).await.is_ok());
+}
+
+#[tokio::test]
 async fn the_chosen_suite_of_tls_12_is_the_only_one() {
     let authority = Authority::new();
     authority.issue("server", &["localhost"]);

@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, Extend
 
 use crate::config::{TlsFiles, TlsOptions, TlsVersion};
 
-/// An authority, with its certificate in `ca.crt`.
+/// An authority, with its certificate in `ca.crt` and its key in `ca.key`.
 pub(crate) struct Authority {
     pub(crate) dir: tempfile::TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -14,12 +14,19 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> Authority {
+        Authority::valid_until(4000)
+    }
+
+    /// Valid until that year begins.
+    pub(crate) fn valid_until(year: i32) -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "test authority");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ca.crt"), issuer.pem()).unwrap();
+        std::fs::write(dir.path().join("ca.key"), issuer.key().serialize_pem()).unwrap();
         Authority { dir, issuer }
     }
 

@@ -59,7 +59,12 @@ pub struct Ended {
 
 /// Runs the program in `dir` to its end, which must come soon and without a panic.
 pub fn run(dir: &Path, words: &[&str], variables: &[(&str, &str)]) -> Ended {
-    let mut child = program(dir).args(words).envs(variables.iter().copied()).spawn().unwrap();
+    ended(program(dir).args(words).envs(variables.iter().copied()))
+}
+
+/// The end of that command, which must come soon and without a panic.
+pub fn ended(command: &mut Command) -> Ended {
+    let mut child = command.spawn().unwrap();
     let mut stderr = child.stderr.take().unwrap();
     let (tx, rx) = sync_channel(1);
     let read = async move {
@@ -73,8 +78,8 @@ pub fn run(dir: &Path, words: &[&str], variables: &[(&str, &str)]) -> Ended {
     // It has ended already when the test goes well.
     let _ = child.kill();
     let code = child.wait().unwrap().code();
-    let err = received.unwrap_or_else(|_| panic!("{words:?} {variables:?} does not end"));
-    assert!(!err.contains("panicked"), "{words:?} {variables:?}: {err}");
+    let err = received.unwrap_or_else(|_| panic!("{command:?} does not end"));
+    assert!(!err.contains("panicked"), "{command:?}: {err}");
     Ended { code, err }
 }
 

@@ -50,7 +50,7 @@ fn signed_by(
         roots.add(authority.certificate.clone())?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    Ok(builder.build().map_err(|e| Error::General(e.to_string()))?)
+    builder.build().map_err(|e| Error::General(e.to_string()))
 }
 
 /// A certificate of the file of authorities.

@@ -19,20 +19,20 @@ impl Given {
     /// Reads both.
     pub(super) fn read() -> Given {
         let mut no_text = None;
-        let mut text = |text: OsString, counts: bool| {
+        let mut text = |text: OsString, place: Option<&str>| {
             text.into_string().unwrap_or_else(|bytes| {
-                if counts {
-                    no_text.get_or_insert_with(|| format!("{bytes:?}"));
+                if let Some(place) = place {
+                    no_text.get_or_insert_with(|| format!("{place}{bytes:?}"));
                 }
                 bytes.to_string_lossy().into_owned()
             })
         };
         let mut words = std::env::args_os();
-        let argv0 = words.next().map_or_else(|| "naxos".to_owned(), |name| text(name, false));
-        let words = words.map(|word| text(word, true)).collect();
+        let argv0 = words.next().map_or_else(|| "naxos".to_owned(), |name| text(name, None));
+        let words = words.map(|word| text(word, Some(""))).collect();
         let variable = |(name, value): (OsString, OsString)| {
-            let name = text(name, false);
-            let value = text(value, name.starts_with("ETCD_"));
+            let name = text(name, None);
+            let value = text(value, name.starts_with("ETCD_").then(|| format!("{name}=")).as_deref());
             (name, value)
         };
         let variables = std::env::vars_os().map(variable).collect();

@@ -1,6 +1,6 @@
 //! Which client certificates are let in: signed by an authority, or trusted themselves, and, when names are given, made for
-//! one of them. As in Go an authority counts only while its own certificate is valid, and a certificate that is in the file
-//! of authorities needs no other to sign it; rustls knows neither.
+//! one of them. As in Go an authority counts only while its own certificate is valid and if that says that it may sign, and a
+//! certificate that is in the file of authorities needs no other to sign it; rustls knows none of it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, DistinguishedName, Error, RootCertStore};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
+use x509_parser::prelude::{FromDer, X509Version};
 
 use super::error::TlsError;
 use super::files;
@@ -61,6 +61,8 @@ struct Trusted {
     valid: (i64, i64),
     /// Whether it may be a client's own.
     is_for_clients: bool,
+    /// Whether it may sign those of clients.
+    signs: bool,
 }
 
 impl Trusted {
@@ -73,7 +75,10 @@ impl Trusted {
         let valid = (dates.not_before.timestamp(), dates.not_after.timestamp());
         let is_for_clients =
             parsed.extended_key_usage()?.is_none_or(|usage| usage.value.any || usage.value.client_auth);
-        Ok(Self { certificate, valid, is_for_clients })
+        let is_authority = parsed.version() != X509Version::V3 || parsed.is_ca();
+        let has_key_for_it = parsed.key_usage()?.is_none_or(|usage| usage.value.key_cert_sign());
+        let signs = is_for_clients && is_authority && has_key_for_it;
+        Ok(Self { certificate, valid, is_for_clients, signs })
     }
 
     fn is_valid(&self, now: UnixTime) -> bool {
@@ -100,14 +105,20 @@ impl Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        self.all.verify_client_cert(end_entity, intermediates, now)?;
-        if self.trusted.iter().all(|trusted| trusted.is_valid(now)) {
-            return Ok(());
+        let counts = |trusted: &Trusted| trusted.signs && trusted.is_valid(now);
+        if self.trusted.iter().all(counts) {
+            return self.all.verify_client_cert(end_entity, intermediates, now).map(drop);
         }
-        signed_by(&self.trusted, |trusted| trusted.is_valid(now), &self.provider)
-            .and_then(|valid| valid.verify_client_cert(end_entity, intermediates, now))
-            .map(drop)
-            .map_err(|_| Error::InvalidCertificate(CertificateError::Expired))
+        let by = |counts: &dyn Fn(&Trusted) -> bool| {
+            signed_by(&self.trusted, counts, &self.provider)
+                .map_err(|_| Error::InvalidCertificate(CertificateError::UnknownIssuer))?
+                .verify_client_cert(end_entity, intermediates, now)
+                .map(drop)
+        };
+        by(&counts).map_err(|error| match by(&|trusted| trusted.signs) {
+            Ok(()) => Error::InvalidCertificate(CertificateError::Expired),
+            Err(_) => error,
+        })
     }
 }
 

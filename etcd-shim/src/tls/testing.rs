@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
 
 use crate::config::{TlsFiles, TlsOptions, TlsVersion};
 
@@ -36,11 +38,18 @@ impl Authority {
 
     /// Writes `<name>.crt` and `<name>.key`, made for these host names, for servers and clients.
     pub(crate) fn issue(&self, name: &str, hosts: &[&str]) {
-        let mut params = CertificateParams::new(hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue_by(&self.issuer, name, hosts);
+    }
+
+    /// The same, but signed by one that it has issued, which must not sign.
+    pub(crate) fn issue_by_issued(&self, issued: &str, name: &str, hosts: &[&str]) {
+        let key = std::fs::read_to_string(self.path(&format!("{issued}.key"))).unwrap();
+        self.issue_by(&Issuer::new(params(issued, &[]), KeyPair::from_pem(&key).unwrap()), name, hosts);
+    }
+
+    fn issue_by(&self, issuer: &Issuer<'_, KeyPair>, name: &str, hosts: &[&str]) {
         let key = KeyPair::generate().unwrap();
-        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let cert = params(name, hosts).signed_by(&key, issuer).unwrap();
         write_new(&self.path(&format!("{name}.crt")), &cert.pem());
         write_new(&self.path(&format!("{name}.key")), &key.serialize_pem());
     }
@@ -76,6 +85,13 @@ impl Authority {
         config.alpn_protocols = alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
         std::sync::Arc::new(config)
     }
+}
+
+fn params(name: &str, hosts: &[&str]) -> CertificateParams {
+    let mut params = CertificateParams::new(hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params
 }
 
 /// A new file under the old name, as rotation does it.

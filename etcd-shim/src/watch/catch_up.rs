@@ -37,6 +37,14 @@ struct Reading {
     readers: Vec<(WatcherId, usize)>,
 }
 
+/// What reading a piece did for its readers.
+struct Progress {
+    /// How many revisions they got on.
+    revisions: u64,
+    /// Whether some of them are behind still.
+    is_behind: bool,
+}
+
 /// What a look into history brought.
 enum Piece {
     /// For each wish its events, if any, and the revision to go on from.
@@ -70,27 +78,31 @@ impl Hub {
             Some(reading) => self.read(reading).await,
             None => None,
         };
-        let revisions = last.into_iter().chain(first).min()?;
-        let pieces = usize::from(last.is_some()) + usize::from(first.is_some());
-        Some(Read { rows: pieces * PIECE_ROWS, revisions })
+        let pieces: Vec<Progress> = last.into_iter().chain(first).collect();
+        // Who is there, by the few revisions that were left, has to gain on nobody.
+        let is_there = pieces.iter().all(|piece| !piece.is_behind);
+        let counts = pieces.iter().filter(|piece| is_there || piece.is_behind);
+        let revisions = counts.map(|piece| piece.revisions).min()?;
+        Some(Read { rows: pieces.len() * PIECE_ROWS, revisions })
     }
 
-    /// How many revisions the readers of a piece got on, if any did.
-    async fn read(&self, Reading { from, wishes, readers }: Reading) -> Option<u64> {
+    /// Reads a piece; none if no reader got on.
+    async fn read(&self, Reading { from, wishes, readers }: Reading) -> Option<Progress> {
         let store = Arc::clone(&self.config.store);
         let read = move |reader: &StoreReader| read_piece(&store, reader, &wishes, from);
         let piece = self.config.cold.run(read).await.ok()?;
         let current = self.config.store.read().revision;
         let mut state = self.state.lock();
         let mut moved = false;
-        for (id, wish) in readers {
-            moved |= self.advance(&mut state, id, &piece, wish, current);
+        for (id, wish) in &readers {
+            moved |= self.advance(&mut state, *id, &piece, *wish, current);
         }
+        let is_behind = readers.iter().any(|(id, _)| state.behind.contains(id));
         let revisions = match &piece {
             Piece::Read(_, next) => next.abs_diff(from).max(1),
             Piece::Compacted(_) => 1,
         };
-        moved.then_some(revisions)
+        moved.then_some(Progress { revisions, is_behind })
     }
 
     /// Gives a watcher its part of a piece, read when the store was at revision `current`; whether it got on.

@@ -76,10 +76,10 @@ pub trait Applicator: Send + 'static {
     fn post_apply(&mut self, lsn: Lsn, output: Self::Output);
 }
 
-/// Whether an engine is enabled. Only apply turns it, at the position after the command (section 4, Engines).
+/// Whether an engine is enabled. Only apply turns it, at the position after the command (`docs/design.md`, section 4, Base).
 #[derive(Clone, Debug, Default)]
 pub struct EngineSwitch(
-    /// Twice the position, and one for on: both change together.
+    /// `position << 1 | on`, so that one atomic load sees both.
     Arc<AtomicU64>,
 );
 

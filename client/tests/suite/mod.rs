@@ -1,4 +1,4 @@
-//! What every loglet must do, by its callers' view (DESIGN section 3). Panics name what broke.
+//! What every loglet must do, by its callers' view (`docs/design.md`, section 3). Panics name what broke.
 #![expect(unreachable_pub, reason = "a module of a test binary")]
 
 use std::sync::Arc;

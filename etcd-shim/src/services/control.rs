@@ -140,6 +140,8 @@ impl pb::control_server::Control for ControlService {
         let uptime = backend.clock.now().since(backend.started);
         let usage = backend.unit.disk_usage();
         let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
+        // Counted before the store is locked: the hub's lock comes first (`docs/design.md`, section 6).
+        let watchers = self.0.hub.watchers() as u64;
         let store = {
             let store = backend.store.read();
             pb::StoreStatus {
@@ -147,7 +149,7 @@ impl pb::control_server::Control for ControlService {
                 compact_revision: unsigned(store.compacted),
                 keys: store.keys.weight() as u64,
                 leases: store.leases.len() as u64,
-                watchers: self.0.hub.watchers() as u64,
+                watchers,
                 checkpoint: backend.reader.persisted().0,
             }
         };
@@ -157,7 +159,7 @@ impl pb::control_server::Control for ControlService {
             cluster_id: backend.cluster_id,
             member_id: backend.member_id,
             name: backend.config.name.clone(),
-            boot: backend.boot,
+            boot: backend.incarnation.boot.0,
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
             log: Some(pb::LogStatus {
                 trim_point: backend.stack.trim_point().0,

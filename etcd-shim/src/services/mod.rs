@@ -15,15 +15,15 @@ use naxos_engines::read_gate::ReadGate;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Response, Status};
 
+use crate::backend::{Backend, PendingRequests};
 use crate::metrics::Method;
-use crate::node::backend::{Backend, Port};
 use crate::watch::Hub;
 
 /// What the services of one RPC runtime share.
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) backend: Arc<Backend>,
-    pub(crate) port: Arc<Port>,
+    pub(crate) pending: Arc<PendingRequests>,
     pub(crate) gate: Arc<ReadGate>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) stop: CancellationToken,
@@ -32,7 +32,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// Waits until everything that was acknowledged before now is applied here.
     pub(crate) async fn linearize(&self) -> Result<(), Status> {
-        self.backend.linearize(&self.gate, &self.port.deadlines).await
+        self.backend.linearize(&self.gate, &self.pending.deadlines).await
     }
 
     /// Runs a unary call and counts it; warns when it is slow.

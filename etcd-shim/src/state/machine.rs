@@ -17,9 +17,12 @@ use prost::Message;
 use super::command::Command;
 use super::effects::{Effect, Effects};
 use super::error::EtcdError;
+use super::keeper::Keeper;
 use super::key_entry::{Live, RevisionKey, Value};
 use super::key_value::{Fields, decode};
+use super::needed_rows::fetch_for;
 use super::range::Keys;
+use super::row_source::ApplyRows;
 use super::rows;
 use super::store::{Entered, Lease, SharedStore, Store};
 use super::txn;
@@ -53,17 +56,20 @@ pub trait Listener: Send + 'static {
     fn lease_granted(&mut self, id: i64, ttl: i64);
     /// A lease ended.
     fn lease_ended(&mut self, id: i64);
-    /// A keeper took office under this term: all time-to-lives start afresh.
-    fn keeper(&mut self, term: u64);
+    /// This keeper took office: all time-to-lives start afresh.
+    fn keeper(&mut self, keeper: Keeper);
     /// The log below this revision may be dropped.
     fn compacted(&mut self, revision: i64);
 }
+
+/// Why no value is missing under the lock.
+const FETCHED: &str = "the values that a command needs were fetched before it";
 
 /// A note to the listener.
 enum Note {
     Granted(i64, i64),
     Ended(i64),
-    Keeper(u64),
+    Keeper(Keeper),
     Compacted(i64),
 }
 
@@ -88,9 +94,11 @@ impl<L: Listener> Machine<L> {
 
     fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
         let shared = Arc::clone(&self.store);
+        // No other thread changes the key space, so these are the rows that the command will need.
+        let fetched = ApplyRows { fetched: fetch_for(&shared, &self.reader, &command), reader: &self.reader };
         let mut store = shared.write();
         let mut writer = Writer {
-            reader: &self.reader,
+            fetched,
             base: store.revision,
             sub: 0,
             effects: Vec::new(),
@@ -104,6 +112,7 @@ impl<L: Listener> Machine<L> {
             store.revision = base + 1;
             self.effects.push(Effects { store: store.id, revision: store.revision, changes: effects });
         }
+        store.keep_within();
         self.changed = true;
         answer.map(|a| (a, store.revision))
     }
@@ -133,7 +142,7 @@ impl<L: Listener> Application for Machine<L> {
             match note {
                 Note::Granted(id, ttl) => self.listener.lease_granted(id, ttl),
                 Note::Ended(id) => self.listener.lease_ended(id),
-                Note::Keeper(term) => self.listener.keeper(term),
+                Note::Keeper(keeper) => self.listener.keeper(keeper),
                 Note::Compacted(revision) => self.listener.compacted(revision),
             }
         }
@@ -150,7 +159,8 @@ impl<L: Listener> Application for Machine<L> {
 pub(crate) struct Writer<'a, 'b> {
     pub(crate) store: &'a mut Store,
     rows: &'a mut Txn<'b>,
-    pub(crate) reader: &'a StoreReader,
+    /// The rows that the command needs.
+    pub(crate) fetched: ApplyRows<'a>,
     /// The store's revision before the command.
     base: i64,
     sub: u32,
@@ -173,14 +183,12 @@ impl Writer<'_, '_> {
         let corrupt = self.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Corrupt as i32);
         match command {
             Command::Alarm(r) => Ok(self.alarm(&r)),
-            Command::Publish(member) => {
-                self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
-                self.store.members.insert(member.id, member);
-                Ok(Answer::Done)
-            }
-            Command::KeepLeases { term } => {
-                self.store.keeper_term = term;
-                self.notes.push(Note::Keeper(term));
+            Command::Publish(member) => self.publish(member),
+            Command::KeepLeases(keeper) => {
+                if keeper.succeeds(&self.store.keeper) {
+                    self.store.keeper = keeper;
+                    self.notes.push(Note::Keeper(keeper));
+                }
                 Ok(Answer::Done)
             }
             _ if corrupt => Err(EtcdError::Corrupt),
@@ -194,16 +202,16 @@ impl Writer<'_, '_> {
             }
             Command::DeleteRange(r) => Ok(Answer::DeleteRange(self.delete_range(&r))),
             Command::Txn(r) => {
-                let path = txn::Path::of(self.store, &r, Some(self.reader)).expect("there is a reader");
+                let path = txn::Path::of(self.store, &r, &self.fetched).expect(FETCHED);
                 txn::check(self.store, &r, &path)?;
                 txn::execute(self, &r, &path).map(Answer::Txn)
             }
             Command::Compact(r) => self.compact(r.revision),
             Command::LeaseGrant(r) => self.grant(&r),
             Command::LeaseRevoke(r) => self.revoke(r.id),
-            Command::LeaseExpire { id, term } => {
+            Command::LeaseExpire { id, office } => {
                 // A keeper that slept through its successor's inauguration has no say any more.
-                if term == self.store.keeper_term { self.revoke(id) } else { Ok(Answer::Done) }
+                if office == self.store.keeper.loglet { self.revoke(id) } else { Ok(Answer::Done) }
             }
         }
     }
@@ -211,14 +219,14 @@ impl Writer<'_, '_> {
     /// Puts a key; the request's lease has been checked.
     pub(crate) fn put(&mut self, r: &pb::PutRequest) -> Result<PutResponse, EtcdError> {
         let (base, at) = (self.base, RevisionKey { main: self.base + 1, sub: self.sub });
-        let (id, reader) = (self.store.id, self.reader);
+        let (id, fetched) = (self.store.id, &self.fetched);
         let (mut prev_kv, mut new) = (None, (Bytes::new(), 0, 0));
         let Entered { key, old } = self.store.put(&r.key, |old| {
             if (r.ignore_value || r.ignore_lease) && old.is_none() {
                 return Err(EtcdError::KeyNotFound);
             }
             let (create, version, old_lease) = old.map_or((at.main, 1, 0), |l| (l.create, l.version + 1, l.lease));
-            prev_kv = old.map(|l| l.encoded(id, reader));
+            prev_kv = old.map(|l| l.encoded(id, fetched).expect(FETCHED));
             let kept = prev_kv.as_ref().filter(|_| r.ignore_value).map(|p| decode(p).value);
             let value: &[u8] = kept.as_ref().unwrap_or(&r.value);
             let lease = if r.ignore_lease { old_lease } else { r.lease };
@@ -284,7 +292,7 @@ impl Writer<'_, '_> {
         let told = Fields { key: &key, modified: at.main, ..Default::default() }.encode();
         self.rows.put(rows::key_value(self.store.id, at, true), row);
         self.detach(old.lease, &key);
-        let prev_kv = old.encoded(self.store.id, self.reader);
+        let prev_kv = old.encoded(self.store.id, &self.fetched).expect(FETCHED);
         let touched = old.at.main > self.base;
         let before = if touched { self.before_command(&key) } else { Some(prev_kv.clone()) };
         self.effects.push(Effect::new(key, true, told, before));
@@ -332,6 +340,20 @@ impl Writer<'_, '_> {
         self.store.leases.remove(&id);
         self.rows.delete(rows::lease(self.store.id, id));
         self.notes.push(Note::Ended(id));
+        Ok(Answer::Done)
+    }
+
+    /// Takes note of a member's name and client URLs.
+    fn publish(&mut self, told: pb::Member) -> Result<Answer, EtcdError> {
+        let member = match self.store.members.get(&told.id) {
+            // Whether it is a learner and where its peers reach it is changed by the calls that are made for it.
+            Some(known) => pb::Member { name: told.name, client_ur_ls: told.client_ur_ls, ..known.clone() },
+            None if self.store.members.is_empty() => told,
+            // It was removed while this was on its way.
+            None => return Err(EtcdError::MemberNotFound),
+        };
+        self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
+        self.store.members.insert(member.id, member);
         Ok(Answer::Done)
     }
 

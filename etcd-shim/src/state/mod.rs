@@ -4,10 +4,13 @@
 //! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows;
 //!   [`residents`]: which values memory holds; [`chunked_queue`]: what compaction will free, in order
 //! - [`range`]: reads, in apply and beside it; [`hash`]: HashKV; [`janitor`]: drops what compaction freed
-//! - [`history`]: past changes, read back from rows
+//! - [`row_source`], [`needed_rows`]: values that only the disk has, read before the lock is taken
+//! - [`keeper`]: which node says when leases end; [`history`]: past changes, read back from rows
+//! - [`cold_reader`]: the Worker for reads that may have to wait for the disk
 //! - [`effects`]: what each revision changed, for watches and whoever comes later; [`error`]: etcd's refusals
 
 mod chunked_queue;
+pub(crate) mod cold_reader;
 pub mod command;
 pub mod effects;
 pub mod error;
@@ -15,12 +18,15 @@ mod guide;
 pub(crate) mod hash;
 pub(crate) mod history;
 pub(crate) mod janitor;
+mod keeper;
 pub(crate) mod key_entry;
 pub(crate) mod key_value;
 pub mod machine;
+mod needed_rows;
 pub(crate) mod range;
 mod rebuild;
 mod residents;
+mod row_source;
 pub(crate) mod rows;
 pub(crate) mod store;
 mod tree;
@@ -30,6 +36,8 @@ pub(crate) mod validate;
 pub use command::Command;
 pub use effects::{Effect, Effects};
 pub use error::EtcdError;
+pub use keeper::Keeper;
 pub use machine::{Answer, Machine, Outcome};
 pub use rebuild::Rebuild;
+pub(crate) use row_source::Fetched;
 pub use store::{Lease, SharedStore};

@@ -18,7 +18,7 @@ use naxos_proto::ids::StoreId;
 use super::error::EtcdError;
 use super::key_entry::{Found, KeyEntry, RevisionKey};
 use super::key_value::{Fields, decode};
-use super::rows;
+use super::row_source::RowSource;
 use super::store::{SharedStore, Store};
 
 /// The keys that a request's `key` and `range_end` mean.
@@ -246,6 +246,11 @@ impl Collected {
         !self.rows.is_empty()
     }
 
+    /// Asks `source` for each row that [`Self::finish`] will want.
+    pub(crate) fn look_at_rows(&self, source: &dyn RowSource) {
+        self.rows.iter().for_each(|(_, row)| drop(source.row(self.store, *row)));
+    }
+
     /// As [`Self::finish`], beside apply: the index is walked anew for as long as compactions drop rows in between.
     pub(crate) fn finish_beside(
         mut self,
@@ -266,10 +271,10 @@ impl Collected {
 
     /// Fetches rows, then filters, sorts and cuts. `None`: a row is gone; the store was compacted since the index was
     /// walked, so this does not happen to who holds the store all the while.
-    pub(crate) fn finish(self, r: &RangeRequest, reader: &StoreReader) -> Option<RangeResponse> {
+    pub(crate) fn finish(self, r: &RangeRequest, source: &dyn RowSource) -> Option<RangeResponse> {
         let mut kvs = self.kvs;
         for (at, row) in &self.rows {
-            kvs[*at] = reader.get(&rows::key_value(self.store, *row, false))?;
+            kvs[*at] = source.row(self.store, *row)?;
         }
         let more = if is_as_indexed(r) {
             self.count > limit(r) && !r.count_only
@@ -323,6 +328,7 @@ mod tests {
 
     use super::*;
     use crate::state::key_entry::{Live, Value};
+    use crate::state::rows;
 
     /// Puts the one key at `main`; its value is in the local store alone.
     fn put(local: &mut LocalStore, shared: &SharedStore, main: i64, value: &[u8]) {

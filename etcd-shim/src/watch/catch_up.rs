@@ -224,7 +224,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::node::cold_reader::ColdReader;
+    use crate::state::cold_reader::ColdReader;
     use crate::state::key_entry::RevisionKey;
     use crate::state::key_value::Fields;
     use crate::state::rows;

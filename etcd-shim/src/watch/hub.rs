@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::ranges::{GroupId, Ranges};
 use super::ring::Ring;
 use super::watcher::{Packet, PacketBuilder, Selection, Watcher};
-use crate::node::cold_reader::ColdReader;
+use crate::state::cold_reader::ColdReader;
 use crate::state::{Effects, SharedStore};
 
 /// A packet of about this many bytes is closed at the end of its revision.

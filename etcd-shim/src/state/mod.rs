@@ -4,9 +4,10 @@
 //! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows;
 //!   [`residents`]: which values memory holds; [`chunked_queue`]: what compaction will free, in order
 //! - [`range`]: reads, in apply and beside it; [`hash`]: HashKV; [`janitor`]: drops what compaction freed
-//! - [`history`]: past changes, read back from rows
+//! - [`history`]: past changes, read back from rows; [`changes`]: those of a range, found by the index
 //! - [`effects`]: what each revision changed, for watches and whoever comes later; [`error`]: etcd's refusals
 
+pub(crate) mod changes;
 mod chunked_queue;
 pub mod command;
 pub mod effects;

@@ -11,11 +11,12 @@ use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTar
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 use naxos_proto::etcd::server::etcdserverpb::response_op::Response;
 
+use super::collect::collect;
 use super::error::EtcdError;
 use super::key_entry::Live;
 use super::key_value::decode;
 use super::machine::Writer;
-use super::range::{Keys, collect};
+use super::range::Keys;
 use super::store::Store;
 
 /// Why no row is missing: rows go after a compaction, and whoever executes a transaction holds the store.

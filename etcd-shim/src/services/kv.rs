@@ -10,7 +10,8 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
 use crate::metrics::Method;
-use crate::state::range::collect;
+use crate::port::{in_pieces, too_large_to_send};
+use crate::state::collect::Collecting;
 use crate::state::txn::{execute_reads, execute_reads_beside};
 use crate::state::{Answer, Command, EtcdError, Fetched, validate};
 
@@ -25,11 +26,18 @@ impl KvService {
             self.0.linearize().await?;
         }
         backend.metrics.mvcc.range.inc();
-        let found = {
-            let store = backend.store.read();
-            collect(&store, &r, store.revision)?
-        };
-        let mut answer = if found.needs_rows() {
+        let mut collecting = Collecting::begin(&backend.store.read(), &r)?;
+        while !collecting.is_done() {
+            // Others of this runtime get their turn.
+            tokio::task::yield_now().await;
+            collecting.step();
+        }
+        let found = collecting.finish();
+        if let Some((bytes, mut rest)) = found.too_large() {
+            backend.complete(&mut rest.header);
+            return Err(too_large_to_send(bytes + rest.encoded_len()));
+        }
+        let mut answer = if found.is_work(&r) {
             let store = Arc::clone(&backend.store);
             let read = move |reader: &StoreReader| found.finish_beside(&store, &r, reader);
             backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)??
@@ -126,7 +134,7 @@ fn unexpected(answer: &Answer) -> Status {
 #[async_trait]
 impl pb::kv_server::Kv for KvService {
     async fn range(&self, r: Request<pb::RangeRequest>) -> Result<Response<RangeResponse>, Status> {
-        self.0.unary(Method::Range, self.do_range(r.into_inner())).await
+        self.0.unary(Method::Range, self.do_range(r.into_inner())).await.map(in_pieces)
     }
 
     async fn put(&self, r: Request<pb::PutRequest>) -> Result<Response<PutResponse>, Status> {

@@ -105,6 +105,14 @@ impl History {
         })
     }
 
+    /// The events from `revision` on, oldest first.
+    fn since(&self, revision: i64) -> impl Iterator<Item = Past> {
+        let chunks = self.sealed.as_deref().map_or(&[][..], Vec::as_slice);
+        let first = chunks.partition_point(|c| c.last().is_some_and(|p| p.at.main < revision));
+        let sealed = chunks[first..].iter().flat_map(|chunk| chunk.iter());
+        sealed.chain(&self.recent).copied().skip_while(move |p| p.at.main < revision)
+    }
+
     /// Forgets events before `at`.
     fn forget_before(&mut self, at: RevisionKey) {
         if let Some(chunks) = &mut self.sealed {
@@ -158,6 +166,12 @@ impl KeyEntry {
             Some(live) if live.at.main <= revision => Some(Found::Live(live)),
             _ => self.history.at(revision).filter(|p| !p.deleted).map(|p| Found::Row(p.at)),
         }
+    }
+
+    /// The changes of the key from `revision` on that its history holds, oldest first. The last one, which set the newest
+    /// value, is not among them: that is `live`.
+    pub(crate) fn past_since(&self, revision: i64) -> impl Iterator<Item = Past> {
+        self.history.since(revision)
     }
 
     /// Sets a new value; the one before, which becomes history.
@@ -234,6 +248,25 @@ mod tests {
         let seen: Vec<_> = (1..=10).map(|r| row(&e, r)).collect();
         let n = None;
         assert_eq!(seen, [n, Some(2), Some(2), Some(2), Some(5), Some(5), n, n, Some(9), Some(9)]);
+    }
+
+    #[test]
+    fn the_changes_since_a_revision_are_found_in_order() {
+        let mut e = KeyEntry::new(Bytes::from_static(b"k"));
+        for main in 1..=100 {
+            if main % 5 == 0 {
+                e.delete(RevisionKey { main, sub: 0 })
+            } else {
+                e.put(live(main))
+            };
+        }
+        for revision in 0..=102 {
+            let found: Vec<(i64, bool)> = e.past_since(revision).map(|p| (p.at.main, p.deleted)).collect();
+            let wanted: Vec<(i64, bool)> = (revision.max(1)..=100).map(|main| (main, main % 5 == 0)).collect();
+            assert_eq!(found, wanted, "since {revision}");
+        }
+        e.compact(60);
+        assert!(e.past_since(60).map(|p| p.at.main).eq(60..=100), "compaction leaves what is readable");
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! - [`command`]: what travels in the log; [`machine`]: applies it; [`txn`]: transactions
 //! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows;
 //!   [`residents`]: which values memory holds; [`chunked_queue`]: what compaction will free, in order
-//! - [`range`]: reads, in apply and beside it; [`hash`]: HashKV; [`janitor`]: drops what compaction freed
+//! - [`range`]: reads, in apply and beside it; [`collect`]: their walk over the index, in steps; [`hash`]: HashKV;
+//!   [`janitor`]: drops what compaction freed
 //! - [`row_source`], [`needed_rows`]: values that only the disk has, read before the lock is taken
-//! - [`keeper`]: which node says when leases end; [`history`]: past changes, read back from rows
-//! - [`cold_reader`]: the Worker for reads that may have to wait for the disk
+//! - [`keeper`]: which node says when leases end; [`cold_reader`]: the Worker for reads that may have to wait for the disk
+//! - [`history`]: past changes, read back from rows; [`changes`]: those of a range, found by the index
 //! - [`effects`]: what each revision changed, for watches and whoever comes later; [`error`]: etcd's refusals
 
+pub(crate) mod changes;
 mod chunked_queue;
 pub(crate) mod cold_reader;
+pub(crate) mod collect;
 pub mod command;
 pub mod effects;
 pub mod error;

@@ -6,9 +6,10 @@ use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 
+use super::collect::collect;
 use super::command::Command;
 use super::key_entry::Live;
-use super::range::{Keys, collect};
+use super::range::Keys;
 use super::row_source::{Fetched, Lookup, RowSource, fetch};
 use super::store::{SharedStore, Store};
 use super::txn::Path;

@@ -11,12 +11,13 @@ use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTar
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 use naxos_proto::etcd::server::etcdserverpb::response_op::Response;
 
+use super::collect::collect;
 use super::error::EtcdError;
 use super::key_entry::Live;
 use super::key_value::decode;
 use super::machine::Writer;
 use super::needed_rows::fetch_for_reads;
-use super::range::{Keys, collect};
+use super::range::Keys;
 use super::row_source::{Fetched, RowSource};
 use super::store::{SharedStore, Store};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use naxos_log_server::{LogServer, LogServerConfig, OpenError};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, CellState, StorageUnit, UnitError};
+use naxos_proto::contracts::{CellOutcome, CellState, StorageUnit, Stored, UnitError};
 use naxos_proto::ids::{Boot, Offset};
 use naxos_proto::seams::OpenMode;
 use naxos_proto::seams::sim::{Drive, Fault};
@@ -128,7 +128,7 @@ fn poisoned_by(fault: Fault, text: &str) {
         let answers = Arc::new(Mutex::new(Vec::new()));
         for at in 1..4 {
             let answers = answers.clone();
-            let note = move |outcome: Result<_, UnitError>| answers.lock().push(outcome);
+            let note = move |outcome: Result<Stored, UnitError>| answers.lock().push(outcome);
             unit.store(request(id(1), at, &[payload(at, 10)], at), Completion::new(note));
         }
         let sealed = unit.seal(id(1)).await;

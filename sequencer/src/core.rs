@@ -9,40 +9,42 @@
 
 use std::collections::VecDeque;
 
-use naxos_proto::contracts::{AppendError, CellOutcome, UnitError};
+use naxos_proto::contracts::{AppendError, CellOutcome, Stored, UnitError};
 use naxos_proto::ids::Offset;
 
 /// What one unit answered about one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Durable there, every cell of it.
+    /// Durable there, every cell of it, and the unit counts toward the write quorum.
     Durable,
-    /// Nothing was written: the loglet is sealed there.
+    /// Nothing was written and the unit holds none of it: the loglet is sealed there.
     Sealed,
     /// Nothing was written, for this reason.
     Refused(String),
-    /// Some of it may be written.
+    /// The unit holds some or all of it, and does not count toward the write quorum; or nobody knows.
     Unknown(String),
 }
 
 impl Answer {
     /// Sums up a unit's answer to a store.
-    pub fn of(result: Result<Vec<CellOutcome>, UnitError>) -> Answer {
-        let outcomes = match result {
-            Ok(outcomes) => outcomes,
+    pub fn of(result: Result<Stored, UnitError>) -> Answer {
+        let stored = match result {
+            Ok(stored) => stored,
             Err(e @ (UnitError::Poisoned(_) | UnitError::Stopped)) => return Answer::Unknown(e.to_string()),
             Err(UnitError::Dropped(_)) => return Answer::Sealed,
             Err(e) => return Answer::Refused(e.to_string()),
         };
-        let durable = |o: &CellOutcome| matches!(o, CellOutcome::Written | CellOutcome::Same);
-        if outcomes.iter().all(durable) {
+        let held = |cell: &CellOutcome| matches!(cell, CellOutcome::Written | CellOutcome::Same);
+        if stored.acknowledges() {
             Answer::Durable
-        } else if outcomes.iter().any(durable) {
+        } else if stored.cells.iter().all(held) {
+            Answer::Unknown("the loglet was sealed, and a unit holds the batch".to_owned())
+        } else if stored.cells.iter().any(held) {
             Answer::Unknown("a unit took a part of the batch".to_owned())
-        } else if outcomes.contains(&CellOutcome::Sealed) {
-            Answer::Sealed
-        } else if outcomes.contains(&CellOutcome::Different) {
+        } else if stored.cells.contains(&CellOutcome::Different) {
             Answer::Unknown("a unit holds another value at a granted offset".to_owned())
+        } else if stored.cells.contains(&CellOutcome::Sealed) {
+            Answer::Sealed
         } else {
             Answer::Refused("the cell before it is missing".to_owned())
         }
@@ -250,6 +252,34 @@ mod tests {
         g.answer(a, 1, Answer::Sealed);
         assert!(g.settle().is_none());
         g.answer(a, 2, Answer::Sealed);
+        assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
+    }
+
+    /// The answer to a store of one cell in a loglet that is sealed or not.
+    fn answered(cell: CellOutcome, sealed: bool) -> Answer {
+        Answer::of(Ok(Stored { cells: vec![cell], sealed }))
+    }
+
+    #[test]
+    fn rule_3_what_a_sealed_unit_holds_already_is_no_acknowledgement() {
+        assert_eq!(answered(CellOutcome::Same, false), Answer::Durable);
+        assert_eq!(answered(CellOutcome::Written, true), Answer::Durable, "it was written before the seal");
+        let mut g = Grants::new(3, 2, 8);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        g.answer(a, 0, answered(CellOutcome::Written, false));
+        g.answer(a, 1, answered(CellOutcome::Same, true));
+        assert!(g.settle().is_none(), "one copy is no quorum");
+        g.answer(a, 2, answered(CellOutcome::Sealed, true));
+        assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
+        assert_eq!(g.known_tail(), Offset(0), "nor does it raise the known tail");
+    }
+
+    #[test]
+    fn rule_10_a_batch_that_a_sealed_unit_holds_is_not_sent_to_the_successor() {
+        let mut g = Grants::new(1, 1, 8);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        // The answer to the first store was lost, the loglet was sealed, and the store was sent again.
+        g.answer(a, 0, answered(CellOutcome::Same, true));
         assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
     }
 

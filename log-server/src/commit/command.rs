@@ -1,7 +1,7 @@
 //! [`Command`]: one call that changes a unit, and its completion.
 
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, LocalTail, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{CellOutcome, LocalTail, Store, Stored, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset};
 
 use crate::journal::RECORD_OVERHEAD_BYTES;
@@ -12,7 +12,7 @@ pub(crate) type Done<T> = Completion<Result<T, UnitError>>;
 
 /// A call that changes a unit.
 pub(crate) enum Command {
-    Store(Store, Done<Vec<CellOutcome>>),
+    Store(Store, Done<Stored>),
     Fill(LogletId, Incarnation, Offset, Done<CellOutcome>),
     Open(LogletId, UnitParams, Done<()>),
     Seal(LogletId, Done<LocalTail>),

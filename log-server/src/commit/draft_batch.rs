@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use naxos_proto::contracts::{CellOutcome, LocalTail, UnitError};
+use naxos_proto::contracts::{CellOutcome, LocalTail, Stored, UnitError};
 use naxos_proto::ids::LogletId;
 
 use crate::commit::command::Done;
@@ -10,7 +10,7 @@ use crate::journal::Draft;
 
 /// An answer that waits for the sync.
 pub(crate) enum Staged {
-    Cells(Done<Vec<CellOutcome>>, Result<Vec<CellOutcome>, UnitError>),
+    Cells(Done<Stored>, Result<Stored, UnitError>),
     Cell(Done<CellOutcome>, Result<CellOutcome, UnitError>),
     Tail(Done<LocalTail>, Result<LocalTail, UnitError>),
     Unit(Done<()>, Result<(), UnitError>),

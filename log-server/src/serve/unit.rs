@@ -8,7 +8,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{
+    CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, Stored, UnitError, UnitParams,
+};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use naxos_proto::seams::Clock;
 
@@ -99,7 +101,7 @@ impl StorageUnit for Unit {
         self.call(|done| Command::Open(loglet, params, done))
     }
 
-    fn store(&self, store: Store, done: Completion<Result<Vec<CellOutcome>, UnitError>>) {
+    fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>) {
         if store.cells.is_empty() {
             return done.complete(Err(UnitError::Invalid("a store has at least one cell")));
         }

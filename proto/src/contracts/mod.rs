@@ -13,5 +13,5 @@ pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
 pub use sequencer::{AppendError, Sequencer, SequencerDirectory};
 pub use snapshots::{Manifest, SnapshotError, Snapshots};
 pub use storage_unit::{
-    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitDirectory, UnitError, UnitParams,
+    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, Stored, UnitDirectory, UnitError, UnitParams,
 };

@@ -4,8 +4,9 @@ use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Store, Sto
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 
 use crate::commit::Command;
-use crate::commit::committer::{Committer, Verdicts};
+use crate::commit::committer::Committer;
 use crate::commit::draft_batch::{DraftBatch, Staged};
+use crate::commit::verdicts::Verdicts;
 use crate::journal::{Draft, Kind, change_draft, checkpoint_bytes};
 use crate::serve::Planned;
 use crate::unit::{Change, RaftChange, Verdict};
@@ -16,8 +17,7 @@ type Body<'a> = Option<&'a [u8]>;
 impl Committer {
     /// Asks the rules about `command` and stages its answer.
     pub(crate) async fn decide(&mut self, command: Command, verdicts: &Verdicts, batch: &mut DraftBatch) {
-        let refusal = if command.is_metadata() { &verdicts.metadata } else { &verdicts.stores };
-        if let Some(refusal) = refusal {
+        if let Some(refusal) = verdicts.refusal(&command) {
             // Staged like all others, so that answers keep their order.
             return batch.staged.push(refused(command, refusal.clone()));
         }

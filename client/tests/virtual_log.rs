@@ -1,5 +1,7 @@
 //! The virtual log over memory loglets: order, reconfiguration under appends, reads across segments, trimming.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

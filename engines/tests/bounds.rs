@@ -1,5 +1,7 @@
 //! Safety rule 12: what may wait is bounded, and over the bound the caller gets a clear error.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
+
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;

@@ -23,6 +23,8 @@ use crate::local_store::{LocalStore, StoreReader};
 
 /// Bytes read from the log at once while replaying.
 const READ_BYTES: usize = 4 << 20;
+/// Time between two attempts to read the log when it cannot be read.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// While an append of this process is on its way, it is waited for this long before the log is read for it.
 const OWN_WAIT: Duration = Duration::from_millis(1);
 
@@ -221,6 +223,17 @@ impl<A: Applicator> Player<A> {
         }
     }
 
+    /// Plays up to what is wanted. A read of the log that fails is tried again until it succeeds: those that wait for the
+    /// position have asked once and will not ask again.
+    async fn play_to_wanted(&self) {
+        loop {
+            let wanted = Lsn(self.wanted.load(Ordering::Acquire));
+            let Err(e) = self.play_to(wanted).await else { return };
+            tracing::error!(error = %e, wanted = wanted.0, "the log cannot be played; trying again");
+            self.clock.sleep(RETRY_INTERVAL).await;
+        }
+    }
+
     /// The apply Worker.
     pub(super) async fn run(&self, stop: CancellationToken) {
         loop {
@@ -229,10 +242,7 @@ impl<A: Applicator> Player<A> {
                 () = stop.cancelled() => return,
                 () = self.wake.notified() => {}
             }
-            let wanted = Lsn(self.wanted.load(Ordering::Acquire));
-            if let Err(e) = self.play_to(wanted).await {
-                tracing::error!(error = %e, wanted = wanted.0, "the log cannot be played");
-            }
+            stop.run_until_cancelled(self.play_to_wanted()).await;
         }
     }
 }

@@ -30,7 +30,7 @@ const SLICE_PAUSE: Duration = Duration::from_millis(1);
 /// Between two pieces of what a transaction has written, at least: the journal's syncs go first.
 const PIECE_PAUSE: Duration = Duration::from_millis(2);
 /// Version of the tables below.
-pub(crate) const STORE_FORMAT: u64 = 1;
+pub(crate) const STORE_FORMAT: u64 = 2;
 
 /// Keeps what it reads from as it was at its beginning.
 pub(crate) type Walk = redb::Range<'static, &'static [u8], &'static [u8]>;

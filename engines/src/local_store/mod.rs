@@ -10,6 +10,7 @@
 mod backend;
 mod backlog;
 mod checkpoint;
+mod checksum;
 mod database;
 mod delta;
 mod held;

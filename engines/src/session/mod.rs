@@ -6,11 +6,16 @@
 //! proposed again under the same number until it is seen applied: that settles an append whose outcome is unknown
 //! (safety rule 10). Headers carry the settled floor, which bounds the state by the window in flight.
 //!
+//! The switch decides only whether new proposals get a header. An entry that carries one is always checked and recorded:
+//! one that was proposed while the engine was on, and sent again after it was turned off, would else be applied twice.
+//!
 //! Header, little-endian: version u8 = 1, kind u8 (0 proposal, 1 open), storage id u64, boot u64, sequence u64, floor
 //! u64. Row: boot u64, floor u64, then the applied sequence numbers at or above the floor.
 
 mod header;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -32,15 +37,17 @@ use crate::engine::{Applicator, Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::{Entry, engine_ids};
 use crate::local_store::{StoreReader, Txn};
 
-/// Attempts to settle a proposal of unknown outcome before its client is told so.
+/// How often a proposal of unknown outcome is looked at again before its client is told that the outcome is unknown.
 const SETTLE_ATTEMPTS: u32 = 5;
-/// Between two attempts.
+/// Time between two attempts.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 
 struct Outstanding {
     entry: Entry,
     commands: u32,
     failed: Completion<ProposeError>,
+    /// How often it was tried to settle this proposal.
+    attempts: u32,
 }
 
 #[derive(Default)]
@@ -87,7 +94,7 @@ impl SessionParts {
 
     /// The upper half, under `up`, with the sessions that the store remembers.
     pub fn upper<A>(&self, up: A, reader: &StoreReader) -> SessionApply<A> {
-        SessionApply { up, switch: self.switch.clone(), shared: Arc::clone(&self.shared), sessions: load(reader) }
+        SessionApply { up, shared: Arc::clone(&self.shared), sessions: load(reader) }
     }
 
     /// The lower half.
@@ -133,33 +140,51 @@ impl Session {
 
     /// Settles proposals of unknown outcome, until `stop`.
     pub async fn tend(&self, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = self.shared.unknown_added.notified() => {}
+        let work = async {
+            loop {
+                self.shared.unknown_added.notified().await;
+                self.settle_unknown().await;
             }
-            for attempt in 1..=SETTLE_ATTEMPTS {
-                let unknown = std::mem::take(&mut self.shared.window.lock().unknown);
-                if unknown.is_empty() {
-                    break;
-                }
-                // After this, an append that made it into the log below the tail is applied and no longer outstanding.
-                let synced = self.below.sync().await;
-                for sequence in unknown {
-                    match &synced {
-                        Ok(_) if attempt < SETTLE_ATTEMPTS => self.send(sequence, true),
-                        Ok(_) => self.shared.give_up(sequence, "the log does not take it"),
-                        Err(e) if attempt < SETTLE_ATTEMPTS => {
-                            tracing::warn!(error = %e, sequence, "a proposal's outcome is unknown; trying again");
-                            self.shared.window.lock().unknown.push(sequence);
-                        }
-                        Err(e) => self.shared.give_up(sequence, &e.to_string()),
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    /// Returns once no proposal's outcome is unknown. Each proposal has attempts of its own: one that has just become
+    /// unknown is not given up because an older one used the attempts up.
+    async fn settle_unknown(&self) {
+        loop {
+            let unknown = std::mem::take(&mut self.shared.window.lock().unknown);
+            if unknown.is_empty() {
+                return;
+            }
+            // After this, an append that made it into the log below the tail is applied and no longer outstanding.
+            let synced = self.below.sync().await;
+            for sequence in unknown {
+                let is_last = match self.shared.window.lock().count_attempt(sequence) {
+                    None => continue,
+                    Some(attempts) => attempts >= SETTLE_ATTEMPTS,
+                };
+                match &synced {
+                    Ok(_) if is_last => self.shared.give_up(sequence, "the log does not take it"),
+                    Ok(_) => self.send(sequence, true),
+                    Err(e) if is_last => self.shared.give_up(sequence, &e.to_string()),
+                    Err(e) => {
+                        tracing::warn!(error = %e, sequence, "a proposal's outcome is unknown; trying again");
+                        self.shared.window.lock().unknown.push(sequence);
                     }
                 }
-                self.clock.sleep(SETTLE_INTERVAL).await;
             }
+            self.clock.sleep(SETTLE_INTERVAL).await;
         }
+    }
+}
+
+impl Window {
+    /// Counts one more attempt to settle a proposal. `None`: it is settled already.
+    fn count_attempt(&mut self, sequence: u64) -> Option<u32> {
+        let found = self.outstanding.get_mut(&sequence)?;
+        found.attempts += 1;
+        Some(found.attempts)
     }
 }
 
@@ -199,7 +224,7 @@ impl Engine for Session {
             let mut window = self.shared.window.lock();
             window.next += 1;
             let sequence = window.next;
-            window.outstanding.insert(sequence, Outstanding { entry, commands, failed });
+            window.outstanding.insert(sequence, Outstanding { entry, commands, failed, attempts: 0 });
             sequence
         };
         self.send(sequence, false);
@@ -221,7 +246,6 @@ impl Engine for Session {
 /// The upper half.
 pub struct SessionApply<A> {
     up: A,
-    switch: EngineSwitch,
     shared: Arc<Shared>,
     sessions: BTreeMap<StorageId, SessionState>,
 }
@@ -254,15 +278,10 @@ impl<A: Applicator> Applicator for SessionApply<A> {
             }
             return SessionOutput { own, opened: true, verdict: Verdict::Apply, up: None };
         }
-        let verdict = if self.switch.is_on() {
-            let verdict = self.sessions.get_mut(&storage).map_or(Verdict::Closed, |s| s.admit(&header));
-            if verdict == Verdict::Apply {
-                txn.put(row(storage), self.sessions[&storage].encode());
-            }
-            verdict
-        } else {
-            Verdict::Apply
-        };
+        let verdict = self.sessions.get_mut(&storage).map_or(Verdict::Closed, |s| s.admit(&header));
+        if verdict == Verdict::Apply {
+            txn.put(row(storage), self.sessions[&storage].encode());
+        }
         let up = (verdict == Verdict::Apply).then(|| self.up.apply(txn, lsn, entry));
         SessionOutput { own, opened: false, verdict, up }
     }

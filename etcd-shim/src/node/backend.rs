@@ -12,7 +12,7 @@ use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
 use naxos_log_server::Unit;
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::StoreId;
-use naxos_proto::seams::{Clock, Disk, Entropy, Instant};
+use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
 use tonic::Status;
 
 use super::cold_reader::ColdReader;
@@ -70,6 +70,8 @@ pub(crate) struct Backend {
     /// For those that have no runtime's own; they tick on the control Worker.
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Where tasks are spawned: a panic in one of them ends the node.
+    pub(crate) tasks: Tasks,
     /// For its free space alone.
     pub(crate) disk: Arc<dyn Disk>,
     /// Free bytes of the disk, as last asked; `u64::MAX` while unknown.

@@ -36,12 +36,12 @@ pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Rin
         let deadlines = Arc::new(Deadlines::new(backend.config.election_timeout));
         let port = backend::Port::new(Arc::clone(&deadlines));
         let (stack, clock) = (Arc::clone(&backend.stack), Arc::clone(&backend.clock));
-        // These serve the requests in flight while the port drains.
-        let ticks = async move { deadlines.run(&*clock).await };
-        tokio::spawn(running.child_token().run_until_cancelled_owned(ticks));
-        tokio::spawn(Arc::clone(&port.replies).dispatch(move || stack.flush(), running.child_token()));
+        let tasks = &backend.tasks;
+        // These three serve the requests in flight while the port drains.
+        tasks.start_until_stop("deadlines", async move { deadlines.run(&*clock).await });
+        tasks.start("replies", Arc::clone(&port.replies).dispatch(move || stack.flush(), running.child_token()));
         let gate = backend.stack.read_gate();
-        tokio::spawn(Arc::clone(&gate).serve(running.child_token()));
+        tasks.start("read-gate", Arc::clone(&gate).serve(running.child_token()));
         let hub = Hub::new(HubConfig {
             ring: Arc::clone(&rings[runtime]),
             store: Arc::clone(&backend.store),
@@ -52,7 +52,7 @@ pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Rin
             slow_watchers: Arc::clone(&backend.slow_watchers),
         });
         backend.hubs.lock().push(Arc::downgrade(&hub));
-        tokio::spawn(Arc::clone(&hub).run(stop.child_token()));
+        tasks.start("watch-hub", Arc::clone(&hub).run(stop.child_token()));
         let desk = Desk { backend: Arc::clone(&backend), port, gate, hub, stop: stop.clone() };
         routes(desk)
     };

@@ -14,7 +14,7 @@ use naxos_log_server::{FoundJournal, LogServer, LogServerConfig, OpenError, Unit
 use naxos_proto::chain::LogletKind;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::ids::{Incarnation, LogId};
-use naxos_proto::seams::{Seams, WorkerHandle, start};
+use naxos_proto::seams::{Seams, Tasks, WorkerHandle, start};
 use naxos_sequencer::NativeSequencer;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -295,7 +295,7 @@ impl Parts {
         let known = store.read().members.keys().next().copied();
         let member_id =
             known.unwrap_or_else(|| ids::member_id(&self.config.advertise_peer_urls, &self.config.cluster.token));
-        let Seams { clock, entropy, disk, .. } = self.seams;
+        let Seams { clock, entropy, disk, worker, .. } = self.seams;
         Arc::new(Backend {
             gate: stack.read_gate(),
             cluster_id: self.log_id.0,
@@ -314,6 +314,7 @@ impl Parts {
             clock,
             deadlines: Arc::new(Deadlines::new(self.config.election_timeout)),
             entropy,
+            tasks: Tasks::new(worker, self.stops.running),
             disk,
             free_bytes: AtomicU64::new(u64::MAX),
             read_only: OnceLock::new(),

@@ -7,9 +7,11 @@ use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
 use naxos_proto::ids::EngineId;
+use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
+use crate::state::EtcdError;
 use crate::version;
 
 /// The service of one runtime.
@@ -97,9 +99,13 @@ impl pb::control_server::Control for ControlService {
     ) -> Result<Response<pb::ReconfigureResponse>, Status> {
         let kind = self.kind(&r.into_inner().kind)?;
         let log = std::sync::Arc::clone(&self.0.backend.log);
-        // In a task of its own: a client that leaves must not leave the change half done.
-        let done = tokio::spawn(async move { log.reconfigure(kind).await });
-        let done = done.await.map_err(|e| Status::internal(e.to_string()))?;
+        let (changed, done) = oneshot::channel();
+        // In a task of its own, so that a client that leaves does not leave the change half done.
+        self.0.backend.tasks.start("reconfigure", async move {
+            // The receiver is gone when the client has left.
+            let _ = changed.send(log.reconfigure(kind).await);
+        });
+        let done = done.await.map_err(|_| Status::from(EtcdError::Stopped))?;
         let done = done.map_err(|e| Status::unavailable(format!("the log was not reconfigured: {e}")))?;
         let segments = &done.chain.segments;
         Ok(Response::new(pb::ReconfigureResponse {

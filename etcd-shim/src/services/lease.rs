@@ -152,7 +152,7 @@ impl pb::lease_server::Lease for LeaseService {
         counters.started();
         let (tx, answers) = mpsc::channel(ANSWERS_MAX);
         let service = self.clone();
-        tokio::spawn(async move {
+        self.0.backend.tasks.start("keep-alive", async move {
             let metrics = std::sync::Arc::clone(&service.0.backend.metrics);
             let code = service.keep_alive_always(r.into_inner(), tx).await;
             metrics.rpc(Method::LeaseKeepAlive).handled(code);

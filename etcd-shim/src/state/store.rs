@@ -31,12 +31,11 @@ pub struct Lease {
 /// A row that compaction may drop.
 #[derive(Clone, Debug)]
 pub(crate) struct Superseded {
-    /// Droppable once this revision is compacted.
+    /// Compacting this revision, or a later one, makes the row droppable.
     pub(crate) from: i64,
     pub(crate) key: Bytes,
     pub(crate) at: RevisionKey,
-    pub(crate) deleted: bool,
-    /// What dropping it gives back.
+    /// Bytes that dropping it gives back to the quota.
     pub(crate) bytes: i64,
 }
 
@@ -63,8 +62,11 @@ pub(crate) struct Store {
     /// -1 until the first compaction.
     pub(crate) compacted: i64,
     pub(crate) keys: Tree<Arc<KeyEntry>>,
-    /// In order of `from`.
+    /// Values that a later put or delete replaced, in order of `from`.
     pub(super) superseded: ChunkedQueue<Superseded>,
+    /// Deletions, in order of `from`. They have a queue of their own because a deletion is readable for one revision longer
+    /// than the value that it deleted: in one queue it would hold back the values that were deleted together with it.
+    pub(super) tombstones: ChunkedQueue<Superseded>,
     /// Since the compacted revision, in order.
     pub(super) turns: ChunkedQueue<Turn>,
     pub(crate) leases: BTreeMap<i64, Lease>,
@@ -117,6 +119,7 @@ impl Store {
             compacted: -1,
             keys: Tree::default(),
             superseded: ChunkedQueue::default(),
+            tombstones: ChunkedQueue::default(),
             turns: ChunkedQueue::default(),
             leases: BTreeMap::new(),
             alarms: BTreeSet::new(),
@@ -199,12 +202,19 @@ impl Store {
     pub(crate) fn deletion_row(&mut self, key: Bytes, at: RevisionKey, row: &[u8]) {
         let bytes = row_bytes(row.len());
         self.bytes += bytes;
-        self.superseded.push_back(Superseded { from: at.main + 1, key, at, deleted: true, bytes });
+        self.tombstones.push_back(Superseded { from: at.main + 1, key, at, bytes });
     }
 
     fn supersede(&mut self, from: i64, key: &Bytes, old: &Live) {
         let (key, bytes) = (key.clone(), row_bytes(old.encoded_len()));
-        self.superseded.push_back(Superseded { from, key, at: old.at, deleted: false, bytes });
+        self.superseded.push_back(Superseded { from, key, at: old.at, bytes });
+    }
+
+    /// Takes the next row that compaction of `compacted` lets go, and whether it is a deletion. Values come first: a
+    /// deletion that went before the value would let the key rise again at the next start.
+    pub(super) fn pop_dead(&mut self, compacted: i64) -> Option<(Superseded, bool)> {
+        let value = self.superseded.pop_front_if(|s| s.from <= compacted).map(|s| (s, false));
+        value.or_else(|| self.tombstones.pop_front_if(|s| s.from <= compacted).map(|s| (s, true)))
     }
 
     /// Keys in the range at `revision`: today's count corrected by what was created and deleted since.

@@ -36,7 +36,7 @@ fn cell(n: u64) -> Cell {
 async fn append(log: &VirtualLog, n: u64) -> Result<Lsn, AppendError> {
     let (done, outcome) = Completion::channel();
     log.append(vec![cell(n)], done);
-    outcome.await.expect("memory answers")
+    outcome.await
 }
 
 async fn everything(log: &VirtualLog) -> Vec<u64> {
@@ -75,7 +75,7 @@ async fn appends_keep_their_order_across_reconfigurations() {
     changing.await.unwrap();
     let mut last = None;
     for outcome in outcomes {
-        let lsn = outcome.await.expect("answered").expect("appended");
+        let lsn = outcome.await.expect("appended");
         assert!(last.is_none_or(|l| l < lsn), "acknowledgements come in order");
         last = Some(lsn);
     }

@@ -203,9 +203,9 @@ fn rule_12_a_full_queue_answers_overloaded() {
                 .collect();
             assert_eq!(unit.queued(), taken, "commands of {len} bytes");
             let outcomes = futures::future::join_all(outcomes).await;
-            let written = outcomes.iter().filter(|o| matches!(o, Some(Ok(_)))).count() as u64;
+            let written = outcomes.iter().filter(|o| o.is_ok()).count() as u64;
             assert_eq!(written, taken);
-            assert!(outcomes[written as usize..].iter().all(|o| *o == Some(Err(UnitError::Overloaded))));
+            assert!(outcomes[written as usize..].iter().all(|o| *o == Err(UnitError::Overloaded)));
         }
         assert_eq!(unit.queued(), 0);
         server.shutdown().await.unwrap();

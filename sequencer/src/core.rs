@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use naxos_proto::contracts::{AppendError, CellOutcome, Stored, UnitError};
+use naxos_proto::contracts::{AppendError, CellOutcome, Refusal, Stored, UnitError};
 use naxos_proto::ids::Offset;
 
 /// What one unit answered about one batch.
@@ -20,7 +20,7 @@ pub enum Answer {
     /// Nothing was written and the unit holds none of it: the loglet is sealed there.
     Sealed,
     /// Nothing was written, for this reason.
-    Refused(String),
+    Refused(Refusal),
     /// The unit holds some or all of it, and does not count toward the write quorum; or nobody knows.
     Unknown(String),
 }
@@ -30,9 +30,9 @@ impl Answer {
     pub fn of(result: Result<Stored, UnitError>) -> Answer {
         let stored = match result {
             Ok(stored) => stored,
-            Err(e @ (UnitError::Poisoned(_) | UnitError::Stopped)) => return Answer::Unknown(e.to_string()),
+            Err(e) if e.is_unknown() => return Answer::Unknown(e.to_string()),
             Err(UnitError::Dropped(_)) => return Answer::Sealed,
-            Err(e) => return Answer::Refused(e.to_string()),
+            Err(e) => return Answer::Refused(e.into()),
         };
         let held = |cell: &CellOutcome| matches!(cell, CellOutcome::Written | CellOutcome::Same);
         if stored.acknowledges() {
@@ -46,7 +46,7 @@ impl Answer {
         } else if stored.cells.contains(&CellOutcome::Sealed) {
             Answer::Sealed
         } else {
-            Answer::Refused("the cell before it is missing".to_owned())
+            Answer::Refused(Refusal::EarlierFailed("the cell before it is missing".to_owned()))
         }
     }
 }
@@ -111,13 +111,13 @@ impl<T> Grants<T> {
         assert!(cells > 0, "a batch has a cell");
         if let Some(failed) = &self.failed {
             let why = match failed {
-                AppendError::Unknown(why) => AppendError::Refused(why.clone()),
+                AppendError::Unknown(why) => Refusal::EarlierFailed(why.clone()).into(),
                 other => other.clone(),
             };
             return Err((tag, why));
         }
         if self.in_flight.len() >= self.in_flight_max {
-            return Err((tag, AppendError::Refused("too many appends are in flight; try again".to_owned())));
+            return Err((tag, Refusal::Overloaded.into()));
         }
         let at = self.next;
         self.next = at.plus(cells);
@@ -177,19 +177,18 @@ impl<T> Grants<T> {
             return None;
         }
         if durable == 0 && open == 0 && count(|a| matches!(a, Answer::Unknown(_))) == 0 {
-            let refused = batch.answers.iter().flatten().find_map(|a| match a {
-                Answer::Refused(why) => Some(why.clone()),
+            if count(|a| *a == Answer::Sealed) > 0 {
+                return Some(Err(AppendError::Sealed));
+            }
+            let refusal = batch.answers.iter().flatten().find_map(|a| match a {
+                Answer::Refused(refusal) => Some(refusal.clone()),
                 _ => None,
             });
-            let sealed = count(|a| *a == Answer::Sealed) > 0;
-            return Some(Err(if sealed {
-                AppendError::Sealed
-            } else {
-                AppendError::Refused(refused.unwrap_or_default())
-            }));
+            return Some(Err(refusal.expect("each unit refused it").into()));
         }
         let why = batch.answers.iter().flatten().find_map(|a| match a {
-            Answer::Unknown(why) | Answer::Refused(why) => Some(why.clone()),
+            Answer::Unknown(why) => Some(why.clone()),
+            Answer::Refused(refusal) => Some(refusal.to_string()),
             _ => None,
         });
         Some(Err(AppendError::Unknown(why.unwrap_or_else(|| "the loglet was sealed meanwhile".to_owned()))))
@@ -228,10 +227,11 @@ mod tests {
         let mut g = Grants::new(1, 1, 8);
         let (a, _) = g.grant(1, 'a').unwrap();
         let (b, _) = g.grant(1, 'b').unwrap();
-        g.answer(a, 0, Answer::Refused("full".to_owned()));
-        assert_eq!(drain(&mut g).len(), 1);
+        g.answer(a, 0, Answer::Refused(Refusal::DiskFull { free: 1, needed: 2 }));
+        let refused = AppendError::Refused(Refusal::DiskFull { free: 1, needed: 2 });
+        assert_eq!(drain(&mut g).pop().unwrap().outcome, Err(refused), "the caller is told what the unit said");
         assert!(g.grant(1, 'c').is_err(), "b is still out");
-        g.answer(b, 0, Answer::Refused("gap".to_owned()));
+        g.answer(b, 0, Answer::Refused(Refusal::EarlierFailed(String::new())));
         assert_eq!(drain(&mut g).len(), 1);
         assert_eq!(g.grant(1, 'd').unwrap().1, Offset(0));
     }

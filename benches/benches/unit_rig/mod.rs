@@ -24,7 +24,7 @@ const CELL_BYTES: usize = 320;
 const TRIM_EVERY: u64 = 20_000;
 
 /// What became of a store; `None` if the committer is gone.
-type Outcome = Pin<Box<dyn Future<Output = Option<Result<Stored, UnitError>>>>>;
+type Outcome = Pin<Box<dyn Future<Output = Result<Stored, UnitError>>>>;
 
 /// See the module.
 pub(crate) struct Rig {
@@ -70,7 +70,7 @@ impl Rig {
             let waiting: Vec<_> = (0..stores).map(|_| self.enqueue(cells)).collect();
             self.runtime.block_on(async {
                 for outcome in waiting {
-                    let stored = outcome.await.expect("the committer runs").expect("the store is taken");
+                    let stored = outcome.await.expect("the store is taken");
                     assert!(stored.cells.iter().all(|cell| *cell == CellOutcome::Written), "{stored:?}");
                 }
             });

@@ -55,9 +55,7 @@ impl Command {
     pub(crate) fn cost(&self) -> Cost {
         match self {
             Command::Store(store, _) => store_cost(store),
-            Command::Raft(changes, _) => {
-                Cost { commands: 1, bytes: changes.iter().map(raft_change_bytes).sum() }
-            }
+            Command::Raft(changes, _) => Cost { commands: 1, bytes: changes.iter().map(raft_change_bytes).sum() },
             _ => cost(1, 1, 1),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 
+use naxos_proto::completion::ThreadLoad;
 use naxos_proto::contracts::UnitError;
 use naxos_proto::seams::Clock;
 use tokio_util::sync::CancellationToken;
@@ -134,7 +135,8 @@ impl Committer {
         }
         let failed = outcome.as_ref().err().map(|text| UnitError::Poisoned(text.clone()));
         for staged in batch.staged {
-            staged.complete(failed.as_ref());
+            let load = if self.queue.waiting() == 0 { ThreadLoad::Idle } else { ThreadLoad::Busy };
+            staged.complete(failed.as_ref(), load);
         }
         outcome
     }

@@ -54,7 +54,7 @@ impl RaftWriter {
         loop {
             let (done, outcome) = Completion::channel();
             self.unit.raft(batch.clone(), done);
-            let refusal = match outcome.await.unwrap_or(Err(UnitError::Stopped)) {
+            let refusal = match outcome.await {
                 Err(refusal @ (UnitError::DiskFull { .. } | UnitError::Overloaded)) => refusal,
                 outcome => {
                     *self.refusal.lock() = None;

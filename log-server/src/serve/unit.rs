@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use naxos_proto::completion::Completion;
@@ -41,8 +40,7 @@ impl Unit {
         self.boot
     }
 
-    /// Client commands that the committer has not taken yet. Zero inside a completion means that nobody waits for the
-    /// committer's thread.
+    /// Client commands that the committer has not taken yet.
     pub fn queued(&self) -> u64 {
         self.queue.waiting()
     }
@@ -88,7 +86,7 @@ impl Unit {
     ) -> BoxFuture<'static, Result<T, UnitError>> {
         let (done, outcome) = Completion::channel();
         self.queue.push(command(done));
-        outcome.map(|outcome| outcome.unwrap_or(Err(UnitError::Stopped))).boxed()
+        outcome
     }
 }
 

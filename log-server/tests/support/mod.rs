@@ -100,7 +100,7 @@ pub fn request(loglet: LogletId, at: u64, payloads: &[Bytes], known_tail: u64) -
 pub async fn store(unit: &Unit, store: Store) -> Result<Vec<CellOutcome>, UnitError> {
     let (done, outcome) = Completion::channel();
     unit.store(store, done);
-    outcome.await.unwrap_or(Err(UnitError::Stopped)).map(|stored| stored.cells)
+    outcome.await.map(|stored| stored.cells)
 }
 
 /// `len` bytes that depend on `n`.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-use crate::completion::Completion;
+use crate::completion::{Completion, Unknown};
 use crate::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 
 /// Whether a loglet's cells on a unit may have gaps.
@@ -174,9 +174,25 @@ pub enum UnitError {
     /// The unit is stopping. A store that got this may have been written: its outcome is unknown.
     #[error("the storage unit is stopping")]
     Stopped,
+    /// The call was lost before the unit answered: whether it was done is unknown.
+    #[error("the storage unit did not answer; it is unknown whether it did what it was asked")]
+    Unanswered,
     /// A read failed.
     #[error("the storage unit cannot read: {0}")]
     Read(String),
+}
+
+impl UnitError {
+    /// Whether a change that got this may have been made all the same. With any other error nothing was changed.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, UnitError::Poisoned(_) | UnitError::Stopped | UnitError::Unanswered)
+    }
+}
+
+impl Unknown for UnitError {
+    fn unknown() -> Self {
+        UnitError::Unanswered
+    }
 }
 
 /// One unit. All calls may come from any thread.
@@ -193,8 +209,8 @@ pub trait StorageUnit: Send + Sync {
     fn open(&self, loglet: LogletId, params: UnitParams) -> BoxFuture<'_, Result<(), UnitError>>;
 
     /// Stores cells. Enqueues when called; `done` gets the outcome once all cells are durable or refused, on the
-    /// committer's thread, in the order of the calls. An error other than `Poisoned` and `Stopped` means that
-    /// nothing was written; with those two the outcome is unknown.
+    /// committer's thread, in the order of the calls. Whether an error leaves the outcome open is said by
+    /// [`UnitError::is_unknown`].
     fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>);
 
     /// Reads `range`, at least one cell and then up to about `max_bytes`; stops early rather than exceed it.

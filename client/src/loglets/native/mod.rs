@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, join_all};
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    AppendError, Cell, CellState, LocalTail, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitDirectory,
+    AppendError, Cell, CellState, LocalTail, Refusal, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitDirectory,
     UnitError, UnitParams,
 };
 use naxos_proto::ids::{LogletId, Offset};
@@ -76,10 +76,7 @@ impl Loglet for NativeLoglet {
     fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
         match &self.sequencer {
             Some(s) => s.append(self.params.id, self.params.sequencer, batch, done),
-            None => done.complete(Err(AppendError::Refused(format!(
-                "sequencer {} of loglet {} is gone; a reconfiguration is due",
-                self.params.sequencer, self.params.id
-            )))),
+            None => done.complete(Err(Refusal::NoSequencer(self.params.sequencer).into())),
         }
     }
 
@@ -190,9 +187,6 @@ impl LogletProvider for NativeProvider {
 
     fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
         let sequencer = self.sequencers.sequencer(params.sequencer);
-        if let Some(sequencer) = &sequencer {
-            sequencer.serve(params).map_err(|e| LogletError::Unavailable(e.to_string()))?;
-        }
         Ok(Arc::new(NativeLoglet { params: params.clone(), sequencer, units: self.units_of(params)? }))
     }
 
@@ -204,6 +198,16 @@ impl LogletProvider for NativeProvider {
                 opened.map_err(|e| LogletError::Unavailable(e.to_string()))?;
             }
             Ok(())
+        })
+    }
+
+    fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        Box::pin(async move {
+            match self.sequencers.sequencer(params.sequencer) {
+                Some(sequencer) => sequencer.serve(params).await.map_err(|e| LogletError::NotServed(params.id, e)),
+                // It may have died meanwhile, or be another node's: appends say so, and a reconfiguration follows.
+                None => Ok(()),
+            }
         })
     }
 

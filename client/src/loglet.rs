@@ -6,16 +6,19 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, CellState};
+use naxos_proto::contracts::{AppendError, Cell, CellState, Refusal};
 use naxos_proto::ids::{Incarnation, LogletId, Offset, StorageId};
 use naxos_proto::tail::Tail;
 
 /// Why a loglet did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogletError {
-    /// Too few units answer, or the sequencer does not; the text says which.
+    /// Too few units answer; the text says why.
     #[error("{0}")]
     Unavailable(String),
+    /// The sequencer does not serve the loglet.
+    #[error("loglet {0} takes no appends: {1}")]
+    NotServed(LogletId, Refusal),
     /// The units hold different tails: cells have to be copied before the tail is known.
     #[error("sealed storage units of loglet {0} end at different offsets ({1} and {2}) and must be repaired")]
     NeedsRepair(LogletId, Offset, Offset),
@@ -64,11 +67,15 @@ pub trait LogletProvider: Send + Sync {
     /// Of which kind.
     fn kind(&self) -> LogletKind;
 
-    /// Opens a loglet by its parameters: for appends if its sequencer lives, for reads in any case.
+    /// Opens a loglet by its parameters, for reading, sealing and appending. That changes nothing anywhere: appends are
+    /// refused until its sequencer serves it.
     fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError>;
 
     /// Makes the loglet exist on its units, before a chain names it.
     fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
+
+    /// Makes the loglet's sequencer serve it, once a chain that names the loglet is installed. Repeating it is no error.
+    fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
 
     /// Tells the units of `gone`, which has left the chain, that no chain names a loglet of its log with an ordinal below
     /// `ordinal`: they forget what they hold of such, and take none any more.

@@ -114,7 +114,9 @@ pub(crate) async fn start(
         }
     };
     let version = install(meta, version, &chain).await?;
-    let loglet = provider(providers, kind)?.open(&chain.active().params)?;
+    let params = &chain.active().params;
+    maker.serve(params).await?;
+    let loglet = maker.open(params)?;
     Ok(Active { version, chain, loglet })
 }
 
@@ -173,7 +175,7 @@ impl VirtualLog {
             Err(ReconfigureError::Lost(_)) => return self.adopt(closed_at).await,
             Err(other) => return Err(other),
         };
-        self.activate(version, chain.clone())?;
+        self.activate(version, chain.clone()).await?;
         Ok((version, chain, closed_at))
     }
 
@@ -184,13 +186,15 @@ impl VirtualLog {
     ) -> Result<(ChainVersion, Chain, naxos_proto::seams::Instant), ReconfigureError> {
         let (version, chain) = fetch(&self.config, &*self.meta).await?;
         let chain = chain.ok_or(ReconfigureError::Lost(version))?;
-        self.activate(version, chain.clone())?;
+        self.activate(version, chain.clone()).await?;
         Ok((version, chain, closed_at))
     }
 
-    fn activate(&self, version: ChainVersion, chain: Chain) -> Result<(), ReconfigureError> {
+    async fn activate(&self, version: ChainVersion, chain: Chain) -> Result<(), ReconfigureError> {
         let segment = chain.active().clone();
-        let loglet = provider(&self.providers, segment.params.kind)?.open(&segment.params)?;
+        let provider = provider(&self.providers, segment.params.kind)?;
+        provider.serve(&segment.params).await?;
+        let loglet = provider.open(&segment.params)?;
         self.active.store(Arc::new(Active { version, chain, loglet: Arc::clone(&loglet) }));
         self.gate.switch(loglet, segment.start);
         Ok(())
@@ -223,7 +227,7 @@ impl VirtualLog {
             if version > seen
                 && let Some(chain) = chain
             {
-                return self.activate(version, chain);
+                return self.activate(version, chain).await;
             }
         }
         self.reconfigure(None).await.map(drop)

@@ -255,14 +255,14 @@ impl SharedLog for VirtualLog {
 
     fn trim(&self, up_to: Lsn) -> BoxFuture<'_, Result<(), LogError>> {
         Box::pin(async move {
-            self.trim_chain(up_to).await?;
+            // The cells first: that makes room on a full disk, and the metadata store may need room to take a chain.
             let active = self.active.load_full();
             for segment in active.chain.segments.iter().filter(|s| s.start < up_to) {
                 let (loglet, start, end) = self.loglet_of(&active, segment.start)?;
                 let up_to = end.map_or(up_to, |end| end.min(up_to));
                 loglet.trim(naxos_proto::ids::Offset(up_to.distance_from(start))).await.map_err(unavailable)?;
             }
-            Ok(())
+            self.trim_chain(up_to).await
         })
     }
 

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
-use naxos_client::{Liveness, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
+use naxos_client::{Liveness, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
 use naxos_log_server::{LogServer, LogServerConfig};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    Cell, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitDirectory, UnitError, UnitParams,
+    Cell, Refusal, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitDirectory, UnitError, UnitParams,
 };
-use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, StorageId};
+use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{Seams, SocketNet};
+use naxos_proto::tail::Tail;
 use naxos_sequencer::NativeSequencer;
 use suite::Subject;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +118,27 @@ fn the_native_loglet_on_three_units_passes_the_suite() {
 }
 
 #[test]
+fn opening_a_loglet_for_reading_makes_no_sequencer_serve_it() {
+    simulate(async {
+        let rig = Rig::new(1).await;
+        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+        let params = rig.provider.propose(id, &rig.alive).unwrap();
+        rig.provider.prepare(&params).await.unwrap();
+        let loglet = rig.provider.open(&params).unwrap();
+        assert_eq!(loglet.check_tail().await, Ok(Tail::Open(Offset(0))));
+        let append = async || {
+            let (done, outcome) = Completion::channel();
+            loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            outcome.await
+        };
+        assert_eq!(append().await, Err(Refusal::NotServed(id).into()));
+        rig.provider.serve(&params).await.unwrap();
+        assert_eq!(append().await, Ok(Offset(0)));
+        rig.stop().await;
+    });
+}
+
+#[test]
 fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
     simulate(async {
         let rig = Rig::new(1).await;
@@ -144,7 +166,7 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
         let append = async || {
             let (done, outcome) = Completion::channel();
             log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
-            outcome.await.unwrap().unwrap()
+            outcome.await.unwrap()
         };
         for lsn in 0..5 {
             assert_eq!(append().await, Lsn(lsn));

@@ -3,22 +3,27 @@
 #![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::{Liveness, LogError, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
 use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, MetaStore};
+use naxos_proto::contracts::{AppendError, Cell, MetaError, MetaStore, PutOutcome, Versioned};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, LogletId, Lsn};
 use naxos_proto::seams::{BootClock, OsEntropy};
 
 async fn open(meta: &Arc<MemoryMetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
+    open_on(meta.clone(), loglets).await
+}
+
+async fn open_on(meta: Arc<dyn MetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
     let config =
         VirtualLogConfig { log: LogId(7), kind: LogletKind::Memory, takeover_after: Duration::from_millis(20) };
     let alive = || Liveness { sequencers: vec![Incarnation::default()], units: Vec::new() };
-    let meta: Arc<dyn MetaStore> = meta.clone();
     VirtualLog::open(config, meta, vec![loglets.clone()], Box::new(alive), Arc::new(BootClock), Arc::new(OsEntropy))
         .await
         .expect("memory opens")
@@ -31,7 +36,7 @@ fn cell(n: u64) -> Cell {
 async fn append(log: &VirtualLog, n: u64) -> Result<Lsn, AppendError> {
     let (done, outcome) = Completion::channel();
     log.append(vec![cell(n)], done);
-    outcome.await.expect("memory answers")
+    outcome.await
 }
 
 async fn everything(log: &VirtualLog) -> Vec<u64> {
@@ -70,7 +75,7 @@ async fn appends_keep_their_order_across_reconfigurations() {
     changing.await.unwrap();
     let mut last = None;
     for outcome in outcomes {
-        let lsn = outcome.await.expect("answered").expect("appended");
+        let lsn = outcome.await.expect("appended");
         assert!(last.is_none_or(|l| l < lsn), "acknowledgements come in order");
         last = Some(lsn);
     }
@@ -119,6 +124,43 @@ async fn trimming_drops_segments_and_reads_below_say_so() {
     assert!(matches!(log.read(Lsn(1), Lsn(4), 64).await, Err(LogError::Trimmed(_))));
     let (records, next) = log.read(Lsn(2), Lsn(4), 1).await.unwrap();
     assert_eq!((records.len(), next), (1, Lsn(3)));
+}
+
+/// A register that answers, and takes nothing while it is full.
+#[derive(Default)]
+struct FullMetaStore {
+    register: MemoryMetaStore,
+    full: AtomicBool,
+}
+
+impl MetaStore for FullMetaStore {
+    fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>> {
+        self.register.get()
+    }
+
+    fn put(&self, expected: ChainVersion, bytes: Bytes) -> BoxFuture<'_, Result<PutOutcome, MetaError>> {
+        if self.full.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(MetaError::Unavailable("the disk is full".to_owned())) });
+        }
+        self.register.put(expected, bytes)
+    }
+}
+
+#[tokio::test]
+async fn trimming_makes_room_although_the_metadata_store_has_none() {
+    let meta = Arc::new(FullMetaStore::default());
+    let log = open_on(meta.clone(), &Arc::default()).await;
+    for n in 0..4 {
+        append(&log, n).await.unwrap();
+        log.reconfigure(None).await.unwrap();
+    }
+    meta.full.store(true, Ordering::Relaxed);
+    assert!(log.trim(Lsn(3)).await.is_err(), "the chain still names the segments");
+    assert!(matches!(log.read(Lsn(2), Lsn(4), 64).await, Err(LogError::Trimmed(_))), "their cells are gone");
+    assert!(log.read(Lsn(3), Lsn(4), 64).await.is_ok());
+    meta.full.store(false, Ordering::Relaxed);
+    log.trim(Lsn(3)).await.unwrap();
+    assert_eq!(log.chain().1.start(), Lsn(3));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::completion::Completion;
+use naxos_proto::contracts::Refusal;
 use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -135,7 +136,7 @@ impl<O: Send + 'static> Batching<O> {
                 || gathered.waiting_bytes + command.len() > WAITING_BYTES_MAX;
             if full {
                 drop(gathered);
-                deliver_all([(waiter, Err(ProposeError::Refused("too many requests".to_owned())))]);
+                deliver_all([(waiter, Err(ProposeError::Refused(Refusal::Overloaded)))]);
                 return;
             }
             let port = Arc::clone(&waiter.port);
@@ -190,10 +191,15 @@ impl<O: Send + 'static> Batching<O> {
         let mut entry = Entry::new(encode_payload(&commands));
         entry.set_header(engine_ids::BATCHING, encode_header(self.own, number, commands.len()));
         let this = Arc::clone(self);
-        let failed = Completion::new(move |e| this.failed(number, e));
+        let settled = Completion::new(move |outcome| {
+            // The waiters of a batch that was applied got their outputs from the upper half.
+            if let Err(e) = outcome {
+                this.failed(number, e);
+            }
+        });
         let commands = u32::try_from(commands.len()).expect("at most BATCH_COMMANDS_MAX");
         let below = self.below.get().expect("the stack is built before anything is proposed");
-        below.propose(Proposal { entry, commands, failed });
+        below.propose(Proposal { entry, commands, settled });
     }
 
     fn failed(self: &Arc<Self>, number: u64, error: ProposeError) {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 use naxos_client::LogError;
-use naxos_proto::completion::Completion;
-use naxos_proto::contracts::AppendError;
+use naxos_proto::completion::{Completion, Unknown};
+use naxos_proto::contracts::{AppendError, Refusal};
 use naxos_proto::ids::Lsn;
 
 use crate::entry::Entry;
@@ -16,9 +16,17 @@ use crate::local_store::Txn;
 /// Why a proposal was not applied here. Safety rule 10: done, not done, unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
-    /// Not done: a queue is full or the log refuses; the text says which. Try again later.
-    #[error("{0}")]
-    Refused(String),
+    /// Not done, for this reason.
+    #[error("nothing was appended: {0}")]
+    Refused(Refusal),
+    /// Not done: this engine is always on.
+    #[error("engine {engine} cannot be turned on or off, expected one of {switchable}")]
+    NotSwitchable {
+        /// Its name.
+        engine: &'static str,
+        /// The names of those that can be.
+        switchable: String,
+    },
     /// Not done, and never will be: the node stops.
     #[error("the node is stopping")]
     Stopped,
@@ -30,9 +38,17 @@ pub enum ProposeError {
 impl From<AppendError> for ProposeError {
     fn from(e: AppendError) -> Self {
         match e {
-            AppendError::Sealed | AppendError::Refused(_) => ProposeError::Refused(e.to_string()),
+            // The shared log goes on in the next segment; where it cannot, nothing was appended.
+            AppendError::Sealed => ProposeError::Refused(Refusal::NoSuccessor),
+            AppendError::Refused(refusal) => ProposeError::Refused(refusal),
             AppendError::Unknown(why) => ProposeError::Unknown(why),
         }
+    }
+}
+
+impl Unknown for ProposeError {
+    fn unknown() -> Self {
+        ProposeError::Unknown("the proposal was lost on its way".to_owned())
     }
 }
 
@@ -43,9 +59,10 @@ pub struct Proposal {
     pub entry: Entry,
     /// Client commands in it, at least 1.
     pub commands: u32,
-    /// Called if the entry is not applied here; dropped once it is. The proposer learns of success, and the output, in
-    /// its own `post_apply`: no future has to be polled on the way up (`docs/adr/0001`).
-    pub failed: Completion<ProposeError>,
+    /// Called once the entry is applied here, after the last `post_apply`, with its position; or with the reason why it
+    /// is not. Dropped, it says that the outcome is unknown. The proposer gets the output in its own `post_apply`: no
+    /// future has to be polled on the way up (`docs/adr/0001`).
+    pub settled: Completion<Result<Lsn, ProposeError>>,
 }
 
 /// The way down.

@@ -35,8 +35,6 @@ pub struct StackConfig {
     pub incarnation: Incarnation,
     /// Time for headers and waits.
     pub clock: Arc<dyn Clock>,
-    /// See [`BaseConfig::apply_inline`].
-    pub apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Why a stack does not start.
@@ -112,7 +110,6 @@ impl<P: Application> Stack<P> {
             incarnation: config.incarnation,
             clock: Arc::clone(&config.clock),
             switches: switches.clone(),
-            apply_inline: config.apply_inline,
         };
         let base = Base::new(base_config, store, up);
         let base_engine: Arc<dyn Engine> = base.clone();
@@ -197,10 +194,7 @@ impl<P: Application> Stack<P> {
             let engines = self.engines();
             let name = engines.iter().find(|e| e.id == engine).map_or("?", |e| e.name);
             let switchable: Vec<_> = engines.iter().filter(|e| e.switchable).map(|e| e.name).collect();
-            let expected = switchable.join(", ");
-            return Err(ProposeError::Refused(format!(
-                "engine {name} cannot be turned on or off, expected one of {expected}"
-            )));
+            return Err(ProposeError::NotSwitchable { engine: name, switchable: switchable.join(", ") });
         }
         self.base.propose_control(Control::Switch(engine, on)).await
     }

@@ -79,8 +79,7 @@ impl World {
         let store = LocalStore::open(self.drive.mount(), clock.clone()).await.unwrap();
         let count = store.reader().get(&row()).map_or(0, |v| u64::from_be_bytes(v[..].try_into().unwrap()));
         let checkpointer = store.checkpointer(0);
-        let config =
-            StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock, apply_inline: Box::new(|| true) };
+        let config = StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock };
         let stack = Stack::new(config, store, Counter { count });
         let stop = CancellationToken::new();
         let port = ReplyPort::new();

@@ -122,6 +122,11 @@ impl LogletProvider for MemoryProvider {
         Box::pin(async move { self.open(params).map(drop) })
     }
 
+    fn serve<'a>(&'a self, _: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        // It has no sequencer.
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn raise_floor<'a>(&'a self, _: &'a LogletParams, _: u64) -> BoxFuture<'a, Result<(), LogletError>> {
         // There are no units, and what was discarded holds nothing.
         Box::pin(std::future::ready(Ok(())))

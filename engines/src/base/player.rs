@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use naxos_client::{LogError, SharedLog};
+use naxos_proto::completion::{Completion, ThreadLoad};
 use naxos_proto::ids::{EngineId, Lsn};
 use naxos_proto::seams::Clock;
 use parking_lot::{Mutex, MutexGuard};
@@ -17,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::header::{Control, Header, apply_control};
-use crate::engine::{Applicator, EngineSwitch};
+use crate::engine::{Applicator, EngineSwitch, ProposeError};
 use crate::entry::{Entry, engine_ids};
 use crate::local_store::{LocalStore, StoreReader};
 
@@ -27,6 +28,12 @@ const READ_BYTES: usize = 4 << 20;
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// While an append of this process is on its way, it is waited for this long before the log is read for it.
 const OWN_WAIT: Duration = Duration::from_millis(1);
+
+/// An entry that this process appended, and who waits until it is applied.
+pub(super) struct Own {
+    pub(super) entry: Entry,
+    pub(super) settled: Completion<Result<Lsn, ProposeError>>,
+}
 
 struct ApplyState<A> {
     store: LocalStore,
@@ -38,9 +45,8 @@ pub(super) struct Player<A: Applicator> {
     log: Arc<dyn SharedLog>,
     reader: StoreReader,
     switches: BTreeMap<EngineId, EngineSwitch>,
-    apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
     clock: Arc<dyn Clock>,
-    inbox: Mutex<BTreeMap<Lsn, Entry>>,
+    inbox: Mutex<BTreeMap<Lsn, Own>>,
     /// Appends of this process whose outcome is not known yet.
     own_on_the_way: AtomicU64,
     apply: Mutex<ApplyState<A>>,
@@ -56,14 +62,12 @@ impl<A: Applicator> Player<A> {
         store: LocalStore,
         up: A,
         switches: BTreeMap<EngineId, EngineSwitch>,
-        apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         Arc::new(Self {
             log,
             reader: store.reader(),
             switches,
-            apply_inline,
             clock,
             own_on_the_way: AtomicU64::new(0),
             inbox: Mutex::new(BTreeMap::new()),
@@ -84,11 +88,11 @@ impl<A: Applicator> Player<A> {
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Takes an own entry that is durable at `lsn`.
-    pub(super) fn deliver(&self, lsn: Lsn, entry: Entry) {
-        self.inbox.lock().insert(lsn, entry);
+    /// Takes an own entry that is durable at `lsn`. It is applied right here if nothing else waits for this thread.
+    pub(super) fn deliver(&self, lsn: Lsn, own: Own, load: ThreadLoad) {
+        self.inbox.lock().insert(lsn, own);
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
-        if lsn <= self.reader.applied() && (self.apply_inline)() {
+        if lsn <= self.reader.applied() && load == ThreadLoad::Idle {
             self.pump(|| self.apply.try_lock());
         } else {
             self.ask_for(lsn.next());
@@ -133,32 +137,27 @@ impl<A: Applicator> Player<A> {
         loop {
             {
                 let Some(mut state) = lock() else { return };
-                while let Some((lsn, entry)) = self.next_entry() {
-                    self.apply_one(&mut state, lsn, &entry);
+                while let Some((lsn, own)) = self.next_own() {
+                    // Below the cursor: it was read from the log and applied before its append was acknowledged.
+                    if lsn == self.reader.applied() {
+                        self.apply_one(&mut state, lsn, &own.entry);
+                    }
+                    own.settled.complete(Ok(lsn));
                 }
             }
             // Somebody may have put the next entry in after we looked and failed to get the lock.
             let applied = self.reader.applied();
-            if !self.inbox.lock().contains_key(&applied) {
+            if self.inbox.lock().first_key_value().is_none_or(|(first, _)| *first > applied) {
                 return;
             }
         }
     }
 
-    fn next_entry(&self) -> Option<(Lsn, Entry)> {
+    /// The first entry of the inbox, if everything before it is applied.
+    fn next_own(&self) -> Option<(Lsn, Own)> {
         let mut inbox = self.inbox.lock();
-        loop {
-            let first = inbox.first_entry()?;
-            let applied = self.reader.applied();
-            if *first.key() > applied {
-                return None;
-            }
-            let found = first.remove_entry();
-            if found.0 == applied {
-                return Some(found);
-            }
-            // Applied already, from the log.
-        }
+        let first = inbox.first_entry()?;
+        (*first.key() <= self.reader.applied()).then(|| first.remove_entry())
     }
 
     fn apply_one(&self, state: &mut ApplyState<A>, lsn: Lsn, entry: &Entry) {

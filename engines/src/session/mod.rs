@@ -45,7 +45,7 @@ const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 struct Outstanding {
     entry: Entry,
     commands: u32,
-    failed: Completion<ProposeError>,
+    settled: Completion<Result<Lsn, ProposeError>>,
     /// How often it was tried to settle this proposal.
     attempts: u32,
 }
@@ -63,7 +63,6 @@ struct Shared {
     session: Incarnation,
     window: Mutex<Window>,
     unknown_added: Notify,
-    opened: Notify,
 }
 
 /// The lower half.
@@ -83,12 +82,7 @@ pub struct SessionParts {
 impl SessionParts {
     /// For this life of this storage.
     pub fn new(session: Incarnation, switch: EngineSwitch) -> Self {
-        let shared = Shared {
-            session,
-            window: Mutex::new(Window::default()),
-            unknown_added: Notify::new(),
-            opened: Notify::new(),
-        };
+        let shared = Shared { session, window: Mutex::new(Window::default()), unknown_added: Notify::new() };
         Self { shared: Arc::new(shared), switch }
     }
 
@@ -106,21 +100,12 @@ impl SessionParts {
 impl Session {
     /// Opens this life's session: from here on, no entry of an earlier life takes effect. Before anything is served.
     pub async fn open(&self) -> Result<(), ProposeError> {
-        let opened = self.shared.opened.notified();
         let header = Header { open: true, session: self.shared.session, sequence: 0, floor: 0 };
         let mut entry = Entry::default();
         entry.set_header(engine_ids::SESSION, header.encode());
-        let (failed, failure) = Completion::channel();
-        self.below.propose(Proposal { entry, commands: 1, failed });
-        tokio::select! {
-            biased;
-            () = opened => Ok(()),
-            failure = failure => match failure {
-                Some(e) => Err(e),
-                // Dropped once applied: the notification is on its way.
-                None => Ok(()),
-            },
-        }
+        let (settled, outcome) = Completion::channel();
+        self.below.propose(Proposal { entry, commands: 1, settled });
+        outcome.await.map(drop)
     }
 
     fn send(&self, sequence: u64, again: bool) {
@@ -134,8 +119,13 @@ impl Session {
             (entry, found.commands)
         };
         let shared = Arc::clone(&self.shared);
-        let failed = Completion::new(move |e| shared.failed(sequence, e, again));
-        self.below.propose(Proposal { entry, commands, failed });
+        let settled = Completion::new(move |outcome| {
+            // An entry that was applied is settled by the upper half.
+            if let Err(e) = outcome {
+                shared.failed(sequence, e, again);
+            }
+        });
+        self.below.propose(Proposal { entry, commands, settled });
     }
 
     /// Settles proposals of unknown outcome, until `stop`.
@@ -195,7 +185,7 @@ impl Shared {
             ProposeError::Refused(_) | ProposeError::Stopped if !again => {
                 let found = self.window.lock().outstanding.remove(&sequence);
                 if let Some(found) = found {
-                    found.failed.complete(error);
+                    found.settled.complete(Err(error));
                 }
             }
             _ => {
@@ -208,7 +198,7 @@ impl Shared {
     fn give_up(&self, sequence: u64, why: &str) {
         let found = self.window.lock().outstanding.remove(&sequence);
         if let Some(found) = found {
-            found.failed.complete(ProposeError::Unknown(why.to_owned()));
+            found.settled.complete(Err(ProposeError::Unknown(why.to_owned())));
         }
     }
 }
@@ -219,12 +209,12 @@ impl Engine for Session {
             self.below.propose(proposal);
             return;
         }
-        let Proposal { entry, commands, failed } = proposal;
+        let Proposal { entry, commands, settled } = proposal;
         let sequence = {
             let mut window = self.shared.window.lock();
             window.next += 1;
             let sequence = window.next;
-            window.outstanding.insert(sequence, Outstanding { entry, commands, failed, attempts: 0 });
+            window.outstanding.insert(sequence, Outstanding { entry, commands, settled, attempts: 0 });
             sequence
         };
         self.send(sequence, false);
@@ -287,23 +277,19 @@ impl<A: Applicator> Applicator for SessionApply<A> {
     }
 
     fn post_apply(&mut self, lsn: Lsn, output: Self::Output) {
-        if output.opened {
-            if output.own.is_some() {
-                self.shared.opened.notify_one();
+        let proposed = match output.own {
+            Some(sequence) if output.verdict != Verdict::Duplicate && !output.opened => {
+                self.shared.window.lock().outstanding.remove(&sequence)
             }
-            return;
-        }
-        if let Some(sequence) = output.own
-            && output.verdict != Verdict::Duplicate
-        {
-            let settled = self.shared.window.lock().outstanding.remove(&sequence);
-            if let (Some(settled), Verdict::Closed) = (settled, output.verdict) {
-                // A later life of this storage has opened its session: this one is over.
-                settled.failed.complete(ProposeError::Stopped);
-            }
-        }
+            _ => None,
+        };
         if let Some(up) = output.up {
             self.up.post_apply(lsn, up);
+        }
+        if let Some(proposed) = proposed {
+            // Closed: a later life of this storage has opened its session, and this one is over.
+            let closed = output.verdict == Verdict::Closed;
+            proposed.settled.complete(if closed { Err(ProposeError::Stopped) } else { Ok(lsn) });
         }
     }
 }

@@ -9,6 +9,7 @@ use naxos_engines::reply_port::Waiter;
 use naxos_engines::stack::Stack;
 use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
 use naxos_log_server::Unit;
+use naxos_proto::contracts::{Refusal, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::{Incarnation, LogletId, StoreId};
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
@@ -152,9 +153,9 @@ impl Backend {
         }
         // Nothing is proposed before the checkpoint has got on, and on a full disk it does not.
         if self.reader.is_behind()
-            && let Some(why) = self.write_problem()
+            && let Some(refusal) = self.write_refusal()
         {
-            return Err(self.failed(&ProposeError::Refused(why)));
+            return Err(self.failed(&ProposeError::Refused(refusal)));
         }
         let (waiter, reply) = Waiter::new(&pending.replies);
         self.stack.propose(command.encode(STORE), waiter);
@@ -176,8 +177,19 @@ impl Backend {
     fn failed(&self, error: &ProposeError) -> Status {
         self.metrics.server.proposals_failed.inc();
         match error {
-            ProposeError::Refused(why) if why == "too many requests" => EtcdError::TooManyRequests.into(),
-            ProposeError::Refused(why) => Status::resource_exhausted(format!("etcdserver: {why}")),
+            ProposeError::Refused(Refusal::Overloaded) => EtcdError::TooManyRequests.into(),
+            ProposeError::Refused(
+                Refusal::NoSequencer(_)
+                | Refusal::NotServed(_)
+                | Refusal::OtherSequencer { .. }
+                | Refusal::UnknownUnit(_)
+                | Refusal::NoSuccessor,
+            ) => EtcdError::NoLeader.into(),
+            // etcd has no error for these: its disk is full without a word, or it ends.
+            ProposeError::Refused(
+                Refusal::DiskFull { .. } | Refusal::EarlierFailed(_) | Refusal::Unit(_) | Refusal::Unsupported(_),
+            )
+            | ProposeError::NotSwitchable { .. } => Status::resource_exhausted(format!("etcdserver: {error}")),
             ProposeError::Stopped => EtcdError::Stopped.into(),
             ProposeError::Unknown(why) => {
                 tracing::warn!(error = %why, "the outcome of a proposal is unknown");
@@ -211,12 +223,17 @@ impl Backend {
     }
 
     /// Why no writes are taken, if so.
+    pub(crate) fn write_refusal(&self) -> Option<Refusal> {
+        if let Some(why) = self.unit.poisoned() {
+            return Some(UnitError::Poisoned(why).into());
+        }
+        let free = self.free_bytes.load(Ordering::Relaxed);
+        let needed = self.reserve_bytes.max(self.unit.wanted_free_bytes());
+        (free < needed).then_some(Refusal::DiskFull { free, needed })
+    }
+
+    /// The same in words.
     pub(crate) fn write_problem(&self) -> Option<String> {
-        self.unit.write_problem().or_else(|| {
-            let free = self.free_bytes.load(Ordering::Relaxed);
-            let needed = self.reserve_bytes.max(self.unit.wanted_free_bytes());
-            (free < needed)
-                .then(|| format!("the disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it"))
-        })
+        self.write_refusal().map(|refusal| refusal.to_string())
     }
 }

@@ -218,7 +218,7 @@ impl Parts {
         let checkpointer = local_store.checkpointer(self.reserve_bytes);
         let defragmenter = checkpointer.defragmenter();
         let unit = Arc::clone(log_server.unit());
-        let stack = self.build_stack(&log, &unit, local_store, rebuilt.machine());
+        let stack = self.build_stack(&log, local_store, rebuilt.machine());
         let (cold, cold_reads) = ColdReader::new();
         let mut workers = self.start_workers(&stack, cold_reads, rebuilt.reader.clone(), checkpointer);
         stack.start().await?;
@@ -238,17 +238,14 @@ impl Parts {
     fn build_stack(
         &self,
         log: &Arc<VirtualLog>,
-        unit: &Arc<Unit>,
         local_store: LocalStore,
         machine: Machine<NodeListener>,
     ) -> Arc<NodeStack> {
-        let unit = Arc::clone(unit);
         let config = StackConfig {
             log: log.clone(),
             log_id: self.log_id,
             incarnation: self.incarnation,
             clock: Arc::clone(&self.seams.clock),
-            apply_inline: Box::new(move || unit.queued() == 0),
         };
         Stack::new(config, local_store, machine)
     }

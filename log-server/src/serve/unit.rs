@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{
+    CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, Stored, UnitError, UnitParams,
+};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use naxos_proto::seams::Clock;
 
@@ -39,8 +40,7 @@ impl Unit {
         self.boot
     }
 
-    /// Client commands that the committer has not taken yet. Zero inside a completion means that nobody waits for the
-    /// committer's thread.
+    /// Client commands that the committer has not taken yet.
     pub fn queued(&self) -> u64 {
         self.queue.waiting()
     }
@@ -86,7 +86,7 @@ impl Unit {
     ) -> BoxFuture<'static, Result<T, UnitError>> {
         let (done, outcome) = Completion::channel();
         self.queue.push(command(done));
-        outcome.map(|outcome| outcome.unwrap_or(Err(UnitError::Stopped))).boxed()
+        outcome
     }
 }
 
@@ -99,7 +99,7 @@ impl StorageUnit for Unit {
         self.call(|done| Command::Open(loglet, params, done))
     }
 
-    fn store(&self, store: Store, done: Completion<Result<Vec<CellOutcome>, UnitError>>) {
+    fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>) {
         if store.cells.is_empty() {
             return done.complete(Err(UnitError::Invalid("a store has at least one cell")));
         }

@@ -96,11 +96,11 @@ pub fn request(loglet: LogletId, at: u64, payloads: &[Bytes], known_tail: u64) -
     Store { loglet, incarnation: OWNER, at: Offset(at), cells, known_tail: Offset(known_tail) }
 }
 
-/// Stores and waits.
+/// Stores and waits for the outcome of each cell.
 pub async fn store(unit: &Unit, store: Store) -> Result<Vec<CellOutcome>, UnitError> {
     let (done, outcome) = Completion::channel();
     unit.store(store, done);
-    outcome.await.unwrap_or(Err(UnitError::Stopped))
+    outcome.await.map(|stored| stored.cells)
 }
 
 /// `len` bytes that depend on `n`.

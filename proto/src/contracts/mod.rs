@@ -4,14 +4,17 @@
 
 mod heartbeat;
 mod meta_store;
+mod refusal;
 mod sequencer;
 mod snapshots;
 mod storage_unit;
 
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
 pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
+pub use refusal::Refusal;
 pub use sequencer::{AppendError, Sequencer, SequencerDirectory};
 pub use snapshots::{Manifest, SnapshotError, Snapshots};
 pub use storage_unit::{
-    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitDirectory, UnitError, UnitParams,
+    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, Stored, UnitDirectory, UnitError,
+    UnitParams,
 };

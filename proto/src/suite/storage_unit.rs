@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::completion::Completion;
 use crate::contracts::{
-    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitError, UnitParams,
+    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, Stored, UnitError, UnitParams,
 };
 use crate::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use crate::seams::Clock;
@@ -55,14 +55,14 @@ impl<'a> Case<'a> {
         }
     }
 
-    async fn send(&self, store: Store) -> Result<Vec<CellOutcome>, UnitError> {
+    async fn send(&self, store: Store) -> Result<Stored, UnitError> {
         let (done, outcome) = Completion::channel();
         self.unit.store(store, done);
-        outcome.await.expect("a store is answered")
+        outcome.await
     }
 
     async fn store(&self, at: u64, texts: &[&str], known_tail: u64) -> Vec<CellOutcome> {
-        self.send(self.request(at, texts, known_tail)).await.expect("the unit takes the store")
+        self.send(self.request(at, texts, known_tail)).await.expect("the unit takes the store").cells
     }
 
     async fn read(&self, from: u64, to: u64) -> Vec<CellState> {
@@ -83,6 +83,7 @@ pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
     sparse_loglets_take_any_order(unit, clock).await;
     junk_fills_what_is_empty(unit, clock).await;
     rule_5_a_seal_is_ordered_against_stores_in_flight(unit, clock).await;
+    rule_10_sealed_means_certainly_not_stored(unit, clock).await;
     rule_5_a_dropped_loglet_stays_sealed(unit, clock).await;
     rule_5_a_floor_seals_what_lies_below_it(unit).await;
     trimming_forgets(unit, clock).await;
@@ -182,15 +183,40 @@ async fn rule_5_a_seal_is_ordered_against_stores_in_flight(unit: &dyn StorageUni
     let sealing = unit.seal(case.id);
     let (after, late) = Completion::channel();
     unit.store(case.request(2, &["c"], 2), after);
-    assert_eq!(in_flight.await, Some(Ok(vec![CellOutcome::Written; 2])));
+    let in_flight = in_flight.await.expect("the store was taken");
+    assert_eq!(in_flight.cells, [CellOutcome::Written; 2]);
     let sealed = sealing.await.expect("the unit seals");
     assert_eq!((sealed.tail, sealed.sealed), (Offset(2), true));
-    assert_eq!(late.await, Some(Ok(vec![CellOutcome::Sealed])));
+    assert_eq!(late.await, Ok(Stored { cells: vec![CellOutcome::Sealed], sealed: true }));
     assert_eq!(unit.seal(case.id).await.map(|t| t.tail), Ok(Offset(2)), "sealing again is no error");
-    assert_eq!(case.store(0, &["a"], 0).await, [CellOutcome::Sealed]);
     assert_eq!(unit.fill(case.id, OWNER, Offset(2)).await, Ok(CellOutcome::Sealed));
     assert_eq!(case.read(0, 3).await, [present("a"), present("b"), CellState::Absent]);
     assert!(case.tail().sealed);
+}
+
+/// A sequencer whose store was done and whose answer was lost sends it again. Told `Sealed` it would append the cells to
+/// the successor too, and one entry would be in two segments.
+async fn rule_10_sealed_means_certainly_not_stored(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    use CellOutcome::{Different, Same, Sealed};
+    let case = Case::open(unit, clock, 16, Shape::Contiguous).await;
+    let before = case.send(case.request(0, &["a", "b", "c"], 1)).await.expect("the store is taken");
+    assert!(!before.sealed && before.acknowledges(), "{before:?}");
+    let again = case.send(case.request(2, &["c"], 1)).await.expect("the store is taken");
+    assert!(!again.sealed && again.acknowledges(), "held on an unsealed unit is as good as written: {again:?}");
+    unit.trim(case.id, Offset(1)).await.expect("the unit trims");
+    unit.seal(case.id).await.expect("the unit seals");
+    for (at, texts, cells) in [
+        (2, &["c"][..], &[Same][..]),
+        (0, &["a", "b"], &[Same, Same]),
+        (2, &["c", "d"], &[Same, Sealed]),
+        (1, &["x"], &[Different]),
+        (3, &["d"], &[Sealed]),
+    ] {
+        let stored = case.send(case.request(at, texts, 1)).await.expect("the store is answered");
+        assert_eq!(stored, Stored { cells: cells.to_vec(), sealed: true }, "{texts:?} at {at}");
+        assert!(!stored.acknowledges(), "no answer of a sealed unit counts toward a write quorum: {stored:?}");
+    }
+    assert_eq!(case.tail().tail, Offset(3));
 }
 
 async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dyn Clock) {
@@ -242,7 +268,7 @@ async fn trimming_forgets(unit: &dyn StorageUnit, clock: &dyn Clock) {
     assert_eq!(case.read(0, 4).await, [trimmed.clone(), trimmed, present("c"), present("d")]);
     assert_eq!(unit.trim(case.id, Offset(1)).await, Ok(()));
     assert_eq!(case.tail().trim_point, Offset(2), "a trim point never falls");
-    assert_eq!(case.store(1, &["b"], 4).await, [CellOutcome::Different]);
+    assert_eq!(case.store(1, &["b"], 4).await, [CellOutcome::Same], "what was trimmed was committed");
     assert_eq!(unit.seal(case.id).await.map(|t| t.trim_point), Ok(Offset(2)));
     assert_eq!(unit.trim(case.id, Offset(4)).await, Ok(()), "a sealed loglet is trimmed, too");
     assert_eq!(case.tail().trim_point, Offset(4));
@@ -254,8 +280,8 @@ async fn answers_come_in_the_order_of_the_calls(unit: &dyn StorageUnit, clock: &
     let answered = Arc::new(Mutex::new(Vec::new()));
     for n in 0..STORES {
         let answered = answered.clone();
-        let note = move |outcome: Result<Vec<CellOutcome>, UnitError>| {
-            assert_eq!(outcome, Ok(vec![CellOutcome::Written]));
+        let note = move |outcome: Result<Stored, UnitError>| {
+            assert_eq!(outcome, Ok(Stored { cells: vec![CellOutcome::Written], sealed: false }));
             answered.lock().push(n);
         };
         unit.store(case.request(n, &["x"], n), Completion::new(note));

@@ -6,6 +6,8 @@ use naxos_proto::ids::Boot;
 use naxos_proto::seams::BootClock;
 use naxos_proto::seams::sim::Drive;
 
+use super::header::Header;
+use super::lower::SETTLE_ATTEMPTS;
 use super::*;
 use crate::local_store::LocalStore;
 
@@ -29,7 +31,7 @@ fn incarnation() -> Incarnation {
 
 fn entry(header: Header) -> Entry {
     let mut entry = Entry::default();
-    entry.set_header(engine_ids::SESSION, header.encode());
+    entry.set_header(INFO.id, header.encode());
     entry
 }
 
@@ -70,6 +72,10 @@ struct Forgetful {
 }
 
 impl Engine for Forgetful {
+    fn below(&self) -> Option<&dyn Engine> {
+        None
+    }
+
     fn propose(&self, proposal: Proposal) {
         self.proposed.fetch_add(1, Ordering::Relaxed);
         drop(proposal);

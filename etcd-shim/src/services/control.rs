@@ -6,7 +6,6 @@ use naxos_client::SharedLog;
 use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
-use naxos_proto::ids::EngineId;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -30,17 +29,6 @@ fn segment(s: &chain::Segment) -> pb::Segment {
     }
 }
 
-fn about(engine: EngineId) -> &'static str {
-    use naxos_engines::engine_ids::{BASE, BATCHING, SESSION, VIEW_TRACKING};
-    match engine {
-        BASE => "plays the log into the local store",
-        VIEW_TRACKING => "finds how far the log may be trimmed",
-        SESSION => "makes proposals happen at most once",
-        BATCHING => "puts many commands into one entry",
-        _ => "",
-    }
-}
-
 fn engine(status: &EngineStatus) -> pb::Engine {
     let state = match (status.switchable, status.enabled) {
         (false, _) => pb::EngineState::Always,
@@ -52,7 +40,7 @@ fn engine(status: &EngineStatus) -> pb::Engine {
         name: status.name.to_owned(),
         state: state.into(),
         since: status.since.0,
-        about: about(status.id).to_owned(),
+        about: status.summary.to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`LeaseKeeper`]: the clock that says when leases end
 //! - [`NodeListener`]: tells watches, leases and the janitor what was applied
 
+#[expect(clippy::module_inception, reason = "one type per file, named after it")]
 mod backend;
 mod deadlines;
 mod lease_keeper;

@@ -7,18 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use naxos_proto::ids::StoreId;
 
+use super::revision_key::RevisionKey;
 use super::row_source::RowSource;
 use super::tree::Item;
 
 /// Past revisions kept beside the key before they are sealed into a shared chunk.
 const RECENT_MAX: usize = 32;
-
-/// A place in a store's history: etcd's main and sub revision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RevisionKey {
-    pub(crate) main: i64,
-    pub(crate) sub: u32,
-}
 
 /// A past event of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,10 @@ use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 
 use super::collect::collect;
 use super::command::Command;
+use super::fetched_rows::{Fetched, Lookup, fetch};
 use super::key_entry::Live;
-use super::range::Keys;
-use super::row_source::{Fetched, Lookup, RowSource, fetch};
+use super::keys::Keys;
+use super::row_source::RowSource;
 use super::store::{SharedStore, Store};
 use super::txn::Path;
 

@@ -110,7 +110,8 @@ mod tests {
     use bytes::Bytes;
     use naxos_proto::ids::StoreId;
 
-    use crate::state::key_entry::{Live, RevisionKey, Value};
+    use crate::state::key_entry::{Live, Value};
+    use crate::state::revision_key::RevisionKey;
     use crate::state::store::Store;
 
     #[test]

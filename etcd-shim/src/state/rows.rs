@@ -15,7 +15,7 @@ use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::ids::StoreId;
 
 use super::keeper::{KEEPER_BYTES, Keeper};
-use super::key_entry::RevisionKey;
+use super::revision_key::RevisionKey;
 
 pub(crate) const KEY_VALUES: TableId = TableId(tables::APPLICATION);
 pub(crate) const LEASES: TableId = TableId(tables::APPLICATION + 1);

@@ -15,8 +15,9 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::chunked_queue::ChunkedQueue;
 use super::keeper::Keeper;
-use super::key_entry::{KeyEntry, Live, RevisionKey};
+use super::key_entry::{KeyEntry, Live};
 use super::residents::Residents;
+use super::revision_key::RevisionKey;
 use super::rows::{Counters, ROW_OVERHEAD};
 use super::tree::Tree;
 

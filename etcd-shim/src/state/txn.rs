@@ -13,13 +13,14 @@ use naxos_proto::etcd::server::etcdserverpb::response_op::Response;
 
 use super::collect::collect;
 use super::error::EtcdError;
+use super::fetched_rows::Fetched;
 use super::key_entry::Live;
 use super::key_value::decode;
-use super::machine::Writer;
+use super::keys::Keys;
 use super::needed_rows::fetch_for_reads;
-use super::range::Keys;
-use super::row_source::{Fetched, RowSource};
+use super::row_source::RowSource;
 use super::store::{SharedStore, Store};
+use super::writer::Writer;
 
 /// Why no row is missing: apply fetched them, and rows go only after a compaction, which is another command.
 const HELD: &str = "the rows of a command were fetched before it";
@@ -253,7 +254,8 @@ mod tests {
     use naxos_proto::ids::StoreId;
 
     use super::*;
-    use crate::state::key_entry::{RevisionKey, Value};
+    use crate::state::key_entry::Value;
+    use crate::state::revision_key::RevisionKey;
 
     #[test]
     fn a_put_that_keeps_a_value_deleted_before_it_is_refused_before_anything_acts() {

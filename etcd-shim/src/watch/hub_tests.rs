@@ -11,8 +11,9 @@ use tokio_stream::StreamExt;
 
 use super::*;
 use crate::state::Effect;
-use crate::state::key_entry::{Live, RevisionKey, Value};
+use crate::state::key_entry::{Live, Value};
 use crate::state::key_value::Fields;
+use crate::state::revision_key::RevisionKey;
 use crate::state::rows;
 use crate::watch::answers::{ANSWERS_MAX, Answers, Outlet, answers};
 use crate::watch::ranges::KeyRange;

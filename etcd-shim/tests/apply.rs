@@ -232,7 +232,7 @@ async fn a_member_that_publishes_itself_changes_its_name_and_client_urls_alone()
     node.apply(&[Command::Publish(member(1, "learner", true))]);
     node.apply(&[Command::Publish(member(1, "voter", false))]);
     let expected = pb::Member { peer_ur_ls: vec!["http://learner:2380".to_owned()], ..member(1, "voter", true) };
-    assert_eq!(rows(&node), [expected.clone()]);
+    assert_eq!(rows(&node), std::slice::from_ref(&expected));
     let answer = node.apply(&[Command::Publish(member(2, "removed", false))]);
     assert!(answer[0].contains("MemberNotFound"), "{answer:?}");
     assert_eq!(rows(&node), [expected]);

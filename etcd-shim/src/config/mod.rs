@@ -13,6 +13,7 @@ mod error;
 mod feature_gates;
 mod file;
 mod flag;
+mod go_bool;
 mod go_duration;
 mod go_number;
 mod help;

@@ -12,6 +12,7 @@ mod open_store;
 mod peers;
 mod serve;
 mod start;
+mod start_error;
 mod stops;
 mod upkeep;
 
@@ -24,7 +25,7 @@ use naxos_proto::seams::{Address, WorkerHandle};
 use self::stops::Stops;
 use crate::backend::Backend;
 use crate::port::Port;
-pub use start::StartError;
+pub use start_error::StartError;
 
 /// A running node.
 pub struct Node {

@@ -10,7 +10,7 @@ use naxos_proto::chain::{Chain, LogletKind, Segment};
 use naxos_proto::ids::{Lsn, StoreId};
 use naxos_proto::seams::Seams;
 
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::state::{Rebuild, SharedStore};
 
 /// The store and what is in memory of its rows. Nothing is written where a row cannot be read, or where the journal has a

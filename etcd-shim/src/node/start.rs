@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
-use naxos_client::{Liveness, ReconfigureError, VirtualLog, VirtualLogConfig};
-use naxos_engines::local_store::{CheckpointStats, Checkpointer, Defragmenter, StoreError};
-use naxos_engines::stack::{Stack, StackConfig, StackError};
+use naxos_client::{Liveness, VirtualLog, VirtualLogConfig};
+use naxos_engines::local_store::{CheckpointStats, Checkpointer, Defragmenter};
+use naxos_engines::stack::{Stack, StackConfig};
 use naxos_engines::{LocalStore, StoreReader};
 use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
 use naxos_log_server::{FoundJournal, LogServer, LogServerConfig, OpenError, Unit};
@@ -23,60 +23,22 @@ use super::Node;
 use super::open_store::open_store;
 use super::peers::Peers;
 use super::serve::serve;
+use super::start_error::StartError;
 use super::stops::Stops;
 use super::{gauges, ids, upkeep};
 use crate::backend::{Backend, Deadlines, LeaseKeeper, NodeListener, PendingRequests};
 use crate::config::{ClusterState, ServerConfig};
 use crate::metrics::Metrics;
-use crate::port::{BoundPort, PortConfig, PortError};
+use crate::port::{BoundPort, PortConfig};
 use crate::state::cold_reader::{ColdReader, ColdReads};
 use crate::state::janitor::Janitor;
 use crate::state::{Command, Machine, SharedStore};
-use crate::tls::TlsError;
 use crate::watch::Ring;
 
 /// A seal without a successor is followed up after this long.
 const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
 
 type NodeStack = Stack<Machine<NodeListener>>;
-
-/// Why a node does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The ports do not open.
-    #[error(transparent)]
-    Port(#[from] PortError),
-    /// The certificates are of no use.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The data directory does not open.
-    #[error(transparent)]
-    LogServer(#[from] OpenError),
-    /// The chain cannot be read or changed.
-    #[error("the log cannot be opened: {0}")]
-    Log(#[from] ReconfigureError),
-    /// The local store does not open.
-    #[error("the local store cannot be opened: {0}")]
-    Store(#[from] StoreError),
-    /// The stack does not start.
-    #[error(transparent)]
-    Stack(#[from] StackError),
-    /// The flags describe no cluster that can be begun.
-    #[error("{0}")]
-    Begin(String),
-    /// Joining is not there yet.
-    #[error(
-        "--initial-cluster-state=existing: joining a cluster is not built yet, expected new for a data directory that \
-         holds nothing"
-    )]
-    Join,
-    /// A first command was not done.
-    #[error("the node cannot announce itself: {0}")]
-    Announce(String),
-    /// A thread panicked, or could not begin.
-    #[error("a thread of the node has ended; the log says why")]
-    Lost,
-}
 
 impl Node {
     /// Starts a node and returns when it serves.

@@ -12,7 +12,8 @@ use super::Desk;
 use crate::metrics::Method;
 use crate::port::{in_pieces, too_large_to_send};
 use crate::state::collect::Collecting;
-use crate::state::txn::{execute_reads, execute_reads_beside};
+use crate::state::read_txn::execute_reads_beside;
+use crate::state::txn::execute_reads;
 use crate::state::{Answer, Command, EtcdError, Fetched, validate};
 
 /// The service of one runtime.

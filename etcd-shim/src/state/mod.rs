@@ -1,6 +1,6 @@
 //! The etcd state machine: multi-version key space, leases, alarms, members. A function of the log.
 //!
-//! - [`command`]: what travels in the log; [`machine`]: applies it, by way of a [`writer`]; [`txn`]: transactions
+//! - [`command`]: what travels in the log; [`machine`]: applies it, by way of a [`writer`]; [`txn`], [`read_txn`]: transactions
 //! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows;
 //!   [`residents`]: which values memory holds; [`chunked_queue`]: what compaction will free, in order
 //! - [`range`]: reads, in apply and beside it; [`collect`]: their walk over the index, in steps; [`hash`]: HashKV;
@@ -31,6 +31,7 @@ pub mod machine;
 mod needed_rows;
 pub(crate) mod range;
 mod range_request;
+pub(crate) mod read_txn;
 mod rebuild;
 mod residents;
 pub(crate) mod revision_key;

@@ -5,7 +5,6 @@
 
 use std::ops::ControlFlow;
 
-use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
@@ -17,9 +16,8 @@ use super::fetched_rows::Fetched;
 use super::key_entry::Live;
 use super::key_value::decode;
 use super::keys::Keys;
-use super::needed_rows::fetch_for_reads;
 use super::row_source::RowSource;
-use super::store::{SharedStore, Store};
+use super::store::Store;
 use super::writer::Writer;
 
 /// Why no row is missing: apply fetched them, and rows go only after a compaction, which is another command.
@@ -230,23 +228,6 @@ pub(crate) fn execute_reads(
     }
     let header = pb::ResponseHeader { revision: store.revision, ..Default::default() };
     Ok(pb::TxnResponse { header: Some(header), succeeded: path.succeeded, responses })
-}
-
-/// As [`execute_reads`], with rows fetched first: not on a thread that serves requests. Starts anew for as long as writes
-/// or compactions change which rows are needed in between.
-pub(crate) fn execute_reads_beside(
-    shared: &SharedStore,
-    r: &pb::TxnRequest,
-    reader: &StoreReader,
-) -> Result<pb::TxnResponse, EtcdError> {
-    loop {
-        let fetched = fetch_for_reads(shared, reader, r);
-        match execute_reads(&shared.read(), r, &fetched) {
-            Ok(answer) => return Ok(answer),
-            Err(Some(refused)) => return Err(refused),
-            Err(None) => {}
-        }
-    }
 }
 
 #[cfg(test)]

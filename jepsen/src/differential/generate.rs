@@ -12,7 +12,7 @@ use super::transactions;
 const VALUE_TOO_LARGE: usize = 1_572_864;
 
 /// The next request.
-pub fn request(dice: &mut Dice, known: Known) -> Request {
+pub(super) fn request(dice: &mut Dice, known: Known) -> Request {
     match dice.below(1000) {
         0..280 => Request::Range(range(dice, known)),
         280..580 => Request::Put(put(dice)),

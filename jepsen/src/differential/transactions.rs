@@ -21,7 +21,7 @@ struct Kinds {
 }
 
 /// Any transaction.
-pub fn any(dice: &mut Dice, known: Known) -> pb::TxnRequest {
+pub(super) fn any(dice: &mut Dice, known: Known) -> pb::TxnRequest {
     let kinds = Kinds { known, deletes: dice.chance(70) };
     txn(dice, kinds, 0)
 }

@@ -25,18 +25,18 @@ pub struct Written {
 }
 
 /// The key that a writer puts as its `number`th.
-pub fn key(writer: u32, number: u64) -> Vec<u8> {
+pub(super) fn key(writer: u32, number: u64) -> Vec<u8> {
     format!("writer/{writer:03}/{:03}", number % KEYS_PER_WRITER).into_bytes()
 }
 
 /// The value that belongs to it.
-pub fn value(number: u64) -> Vec<u8> {
+pub(super) fn value(number: u64) -> Vec<u8> {
     let mut value = format!("{number:020} ").into_bytes();
     value.resize(value.len() + PADDING_BYTES, b'.');
     value
 }
 
 /// The number in a value.
-pub fn number(value: &[u8]) -> Option<u64> {
+pub(super) fn number(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value.get(..20)?).ok()?.parse().ok()
 }

@@ -1,6 +1,7 @@
 //! What two Naxos processes must agree on.
 //!
-//! - [`ids`]: names and positions; [`chain`]: which loglet holds which range; [`tail`]
+//! - [`ids`]: names and positions; [`chain`]: which loglet holds which range; [`native_params`]: how a native loglet is made;
+//!   [`tail`]
 //! - [`contracts`]: the traits that cross a process
 //! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd, and the twins of its answers
@@ -15,6 +16,7 @@ pub mod contracts;
 pub mod control;
 pub mod etcd;
 pub mod ids;
+pub mod native_params;
 pub mod seams;
 #[cfg(feature = "sim")]
 pub mod suite;

@@ -6,6 +6,7 @@
 //! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd, and the twins of its answers
 //! - [`completion`]: the end of a hot-path call; [`codec`]: reading and writing little-endian formats
+//! - [`splitmix`]: a seeded generator
 //! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: what every implementation
 //!   of a contract must do (feature `sim`)
 
@@ -18,6 +19,7 @@ pub mod etcd;
 pub mod ids;
 pub mod native_params;
 pub mod seams;
+pub mod splitmix;
 #[cfg(feature = "sim")]
 pub mod suite;
 pub mod tail;

@@ -165,7 +165,10 @@ impl Chain {
     /// Reads [`Self::encode`]'s bytes and checks the invariants.
     pub fn decode(bytes: Bytes) -> Result<Chain, DecodeError> {
         let mut r = Reader::new(bytes, "chain");
-        r.version(CHAIN_FORMAT)?;
+        let found = r.version(CHAIN_FORMAT)?;
+        if found < CHAIN_FORMAT {
+            return Err(DecodeError::Version { what: "chain", found: found.into(), known: CHAIN_FORMAT.into() });
+        }
         let log = LogId(r.u64()?);
         let count = r.u32()? as usize;
         if count > SEGMENTS_MAX {

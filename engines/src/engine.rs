@@ -1,8 +1,8 @@
 //! The two contracts of an engine (Delos, SOSP'21, figure 2): [`Engine`] to the layer above, [`Applicator`] to the layer
 //! below. Every engine implements both, in two halves that share its soft state.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use naxos_client::LogError;
@@ -65,21 +65,36 @@ pub struct Proposal {
     pub settled: Completion<Result<Lsn, ProposeError>>,
 }
 
-/// The way down.
+/// The way down. Each engine but the lowest says which engine is below it, and writes only the calls that it cares about:
+/// the others go to the engine below.
 pub trait Engine: Send + Sync {
+    /// The engine below. `None`: this is the lowest one, which answers every call itself.
+    fn below(&self) -> Option<&dyn Engine>;
+
     /// Enqueues when called: calls from one thread reach the log in their order.
     fn propose(&self, proposal: Proposal);
 
     /// Checks the tail and plays to it; the position that the local store then reflects.
     /// # Cancel safety: nothing is lost when dropped.
-    fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>>;
+    fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
+        self.below().expect(LOWEST).sync()
+    }
 
     /// The same without yielding, when the tail is known in memory and applied already.
-    fn sync_now(&self) -> Option<Lsn>;
+    fn sync_now(&self) -> Option<Lsn> {
+        self.below().expect(LOWEST).sync_now()
+    }
 
     /// Allows the log to be trimmed up to `lsn`. An engine with an opinion passes on the lower of its own and this.
-    fn set_trim_point(&self, lsn: Lsn);
+    fn set_trim_point(&self, lsn: Lsn) {
+        self.below().expect(LOWEST).set_trim_point(lsn);
+    }
 }
+
+const LOWEST: &str = "the lowest engine answers every call itself";
+
+/// The engine below, for a half that is made before it: set once, when the stack is built.
+pub type Below = Arc<OnceLock<Arc<dyn Engine>>>;
 
 /// The way up. Apply is a function of the log (safety rule 9): no await, no clock, no randomness.
 pub trait Applicator: Send + 'static {
@@ -93,10 +108,10 @@ pub trait Applicator: Send + 'static {
     fn post_apply(&mut self, lsn: Lsn, output: Self::Output);
 }
 
-/// Whether an engine is enabled. Only apply turns it, at the position after the command (section 4, Engines).
+/// Whether an engine is enabled. Only apply turns it, at the position after the command (`docs/design.md`, section 4, Base).
 #[derive(Clone, Debug, Default)]
 pub struct EngineSwitch(
-    /// Twice the position, and one for on: both change together.
+    /// `position << 1 | on`, so that one atomic load sees both.
     Arc<AtomicU64>,
 );
 

@@ -10,15 +10,15 @@ use naxos_proto::ids::{EngineId, Incarnation, LogId, Lsn};
 use naxos_proto::seams::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{Base, BaseConfig, Control, Genesis};
-use crate::batching::{Application, Batching, BatchingApply, Reply};
+use crate::base::{self, Base, BaseConfig, Control, Genesis};
+use crate::batching::{self, Application, Batching, BatchingApply, Reply};
 use crate::engine::{Engine, EngineSwitch, ProposeError};
-use crate::entry::engine_ids;
+use crate::engine_info::EngineInfo;
 use crate::local_store::{LocalStore, StoreReader};
 use crate::read_gate::ReadGate;
 use crate::reply_port::Waiter;
-use crate::session::{Session, SessionApply, SessionParts};
-use crate::view_tracking::{ViewTracking, ViewTrackingApply};
+use crate::session::{self, Session, SessionApply, SessionParts};
+use crate::view_tracking::{self, ViewTracking, ViewTrackingApply};
 
 /// Highest cluster version that this release supports.
 pub const CLUSTER_VERSION: u32 = 1;
@@ -65,6 +65,8 @@ pub struct EngineStatus {
     pub id: EngineId,
     /// Its name.
     pub name: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
     /// Whether it is enabled.
     pub enabled: bool,
     /// Whether it can be turned off.
@@ -73,17 +75,18 @@ pub struct EngineStatus {
     pub since: Lsn,
 }
 
+/// The engines of this binary, from the lowest up: a new one adds its line here, and its place in [`Stack::new`].
+pub const ENGINES: [EngineInfo; 4] = [base::INFO, view_tracking::INFO, session::INFO, batching::INFO];
+
 fn switches() -> BTreeMap<EngineId, EngineSwitch> {
-    let ids = [engine_ids::VIEW_TRACKING, engine_ids::SESSION, engine_ids::BATCHING];
-    ids.map(|id| (id, EngineSwitch::default())).into()
+    ENGINES.iter().filter(|e| e.is_switchable).map(|e| (e.id, EngineSwitch::default())).collect()
 }
 
 /// Reads the rows that [`Stack::new`] reads, and panics as that does when one is damaged: for
 /// [`FoundStore::load`](crate::local_store::FoundStore::load).
 pub fn read_rows(reader: &StoreReader) {
-    crate::base::load_switches(reader, &switches());
-    crate::session::read_rows(reader);
-    crate::view_tracking::load(reader);
+    base::load_switches(reader, &switches());
+    ENGINES.iter().for_each(|engine| (engine.read_rows)(reader));
 }
 
 impl<P: Application> Stack<P> {
@@ -95,15 +98,11 @@ impl<P: Application> Stack<P> {
         let switches = switches();
         let switch = |id| switches[&id].clone();
 
-        let batching = Batching::new(
-            config.incarnation,
-            switch(engine_ids::BATCHING),
-            Arc::clone(&below_batching),
-            reader.clone(),
-        );
-        let session_parts = SessionParts::new(config.incarnation, switch(engine_ids::SESSION));
-        let up = session_parts.upper(batching.upper(application), &reader);
-        let up = ViewTrackingApply::new(up, switch(engine_ids::VIEW_TRACKING), &reader, Arc::clone(&below_view));
+        let batching =
+            Batching::new(config.incarnation, switch(batching::INFO.id), Arc::clone(&below_batching), reader.clone());
+        let session_parts = SessionParts::new(config.incarnation, switch(session::INFO.id));
+        let up = session_parts.upper(BatchingApply::new(application, Arc::clone(&batching)), &reader);
+        let up = ViewTrackingApply::new(up, switch(view_tracking::INFO.id), &reader, Arc::clone(&below_view));
 
         let base_config = BaseConfig {
             log: config.log,
@@ -116,7 +115,7 @@ impl<P: Application> Stack<P> {
         let view = ViewTracking::new(
             Arc::clone(&base_engine),
             config.incarnation.storage,
-            switch(engine_ids::VIEW_TRACKING),
+            switch(view_tracking::INFO.id),
             reader.clone(),
         );
         let session = session_parts.lower(view, config.clock);
@@ -180,12 +179,19 @@ impl<P: Application> Stack<P> {
 
     /// All engines of this binary.
     pub fn engines(&self) -> Vec<EngineStatus> {
-        let status = |(id, name): (EngineId, &'static str)| {
-            let switch = self.switches.get(&id);
+        let status = |engine: EngineInfo| {
+            let switch = self.switches.get(&engine.id);
             let (enabled, since) = switch.map_or((true, Lsn::ZERO), EngineSwitch::state);
-            EngineStatus { id, name, enabled, switchable: switch.is_some(), since }
+            EngineStatus {
+                id: engine.id,
+                name: engine.name,
+                summary: engine.summary,
+                enabled,
+                switchable: engine.is_switchable,
+                since,
+            }
         };
-        engine_ids::ALL.map(status).to_vec()
+        ENGINES.map(status).to_vec()
     }
 
     /// Turns an engine on or off by a command in the log; the position of the command.

@@ -23,6 +23,10 @@ use tokio_util::sync::CancellationToken;
 struct Silent(Mutex<Vec<Proposal>>);
 
 impl Engine for Silent {
+    fn below(&self) -> Option<&dyn Engine> {
+        None
+    }
+
     fn propose(&self, proposal: Proposal) {
         self.0.lock().push(proposal);
     }

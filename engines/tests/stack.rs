@@ -12,7 +12,7 @@ use naxos_client::{Liveness, MemoryMetaStore, VirtualLog, VirtualLogConfig, Virt
 use naxos_engines::batching::{Application, Reply};
 use naxos_engines::reply_port::{ReplyPort, Waiter};
 use naxos_engines::stack::{Stack, StackConfig};
-use naxos_engines::{LocalStore, RowKey, TableId, Txn, engine_ids};
+use naxos_engines::{LocalStore, RowKey, TableId, Txn, base, batching};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::sim::Drive;
@@ -186,24 +186,24 @@ async fn the_log_is_trimmed_behind_the_checkpoint_and_never_before_it() {
 async fn an_engine_is_switched_by_the_log_and_stays_so() {
     let world = World::new(4);
     let node = world.start(1).await;
-    let batching = |node: &Node| node.stack.engines().into_iter().find(|e| e.id == engine_ids::BATCHING).unwrap();
-    let on = |node: &Node| batching(node).enabled;
+    let of_batching = |node: &Node| node.stack.engines().into_iter().find(|e| e.id == batching::INFO.id).unwrap();
+    let on = |node: &Node| of_batching(node).enabled;
     assert!(on(&node));
-    assert_eq!(batching(&node).since, Lsn::ZERO, "since the genesis");
-    let off_at = node.stack.switch(engine_ids::BATCHING, false).await.unwrap();
+    assert_eq!(of_batching(&node).since, Lsn::ZERO, "since the genesis");
+    let off_at = node.stack.switch(batching::INFO.id, false).await.unwrap();
     assert!(!on(&node));
-    assert!(node.stack.switch(engine_ids::BATCHING, false).await.unwrap() > off_at);
-    assert_eq!(batching(&node).since, off_at, "it was off already");
+    assert!(node.stack.switch(batching::INFO.id, false).await.unwrap() > off_at);
+    assert_eq!(of_batching(&node).since, off_at, "it was off already");
     // The row is read back then, not made again from the log.
     while node.stack.reader().persisted() <= off_at {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(node.propose().await, 1, "every command is an entry of its own now");
-    assert!(node.stack.switch(engine_ids::BASE, false).await.is_err());
+    assert!(node.stack.switch(base::INFO.id, false).await.is_err());
     world.drive.crash();
     node.stop.cancel();
     let node = world.start(2).await;
-    assert_eq!((on(&node), batching(&node).since), (false, off_at));
-    node.stack.switch(engine_ids::BATCHING, true).await.unwrap();
+    assert_eq!((on(&node), of_batching(&node).since), (false, off_at));
+    node.stack.switch(batching::INFO.id, true).await.unwrap();
     assert_eq!(node.propose().await, 2);
 }

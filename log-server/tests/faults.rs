@@ -268,10 +268,10 @@ fn a_directory_of_a_newer_release_is_refused_untouched() {
     simulate(async { open(&drive).await.unwrap().shutdown().await.unwrap() });
     let before: Vec<_> = drive.paths().iter().map(|p| drive.content(p)).collect();
     let newer =
-        String::from_utf8(drive.content("format").unwrap()).unwrap().replace("\"version\": 1", "\"version\": 7");
+        String::from_utf8(drive.content("format").unwrap()).unwrap().replace("\"version\": 2", "\"version\": 7");
     drive.damage("format", |content| *content = newer.into_bytes());
     let refused = simulate(async { open(&drive).await.err().unwrap().to_string() });
-    assert!(refused.contains("version 7") && refused.contains("up to 1"), "{refused}");
+    assert!(refused.contains("version 7") && refused.contains("reads version 2"), "{refused}");
     let after: Vec<_> = drive.paths().iter().map(|p| drive.content(p)).collect();
     assert_eq!(before[1..], after[1..], "untouched but for the damaged version");
 }

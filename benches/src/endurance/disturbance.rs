@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::lists;
 use crate::load::connection::Connection;
 use crate::load::keys::Keys;
 use crate::load::watcher::Watcher;
@@ -26,14 +27,17 @@ pub(super) enum Disturbance {
     Compaction,
     /// Defragment.
     Defragment,
+    /// Four clients list 160 MB each, again and again.
+    Lists,
 }
 
 impl Disturbance {
-    /// How much longer the p99 of puts may become.
-    pub(super) fn p99_ratio_max(self) -> f64 {
+    /// How many times as long the p99 of puts may become. None where it may be as long as etcd's in the same run.
+    pub(super) fn p99_ratio_max(self) -> Option<f64> {
         match self {
-            Disturbance::CatchUp => 1.25,
-            Disturbance::Compaction | Disturbance::Defragment => 2.0,
+            Disturbance::CatchUp => Some(1.25),
+            Disturbance::Compaction | Disturbance::Defragment => Some(2.0),
+            Disturbance::Lists => None,
         }
     }
 }
@@ -44,6 +48,7 @@ impl fmt::Display for Disturbance {
             Disturbance::CatchUp => "catch-up",
             Disturbance::Compaction => "compaction",
             Disturbance::Defragment => "defragment",
+            Disturbance::Lists => "lists",
         })
     }
 }
@@ -59,7 +64,7 @@ pub(super) struct Deeds {
     pub events: u64,
 }
 
-/// Disturbs `server` until `end`; what is under way then is left (catching up) or waited for (the rest).
+/// Disturbs `server` until `end`; what is under way then is left (catching up, lists) or waited for (the rest).
 pub(super) async fn disturb(
     kind: Disturbance,
     server: &Server,
@@ -67,6 +72,9 @@ pub(super) async fn disturb(
     backlog: i64,
     end: Instant,
 ) -> Result<Deeds> {
+    if kind == Disturbance::Lists {
+        return lists::list_until(server.endpoint(), end).await;
+    }
     let mut deeds = Deeds::default();
     while pace::now() < end {
         let begun = pace::now();
@@ -78,6 +86,7 @@ pub(super) async fn disturb(
             }
             Disturbance::Compaction => server.compact(server.revision().await?).await?,
             Disturbance::Defragment => server.defragment().await?,
+            Disturbance::Lists => unreachable!("done above"),
         }
         deeds.finished += 1;
         deeds.seconds.push(begun.elapsed().as_secs_f64());

@@ -3,5 +3,6 @@
 pub mod disturb;
 mod disturbance;
 mod flatness;
+mod lists;
 pub mod million;
 pub mod soak;

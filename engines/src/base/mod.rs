@@ -30,8 +30,17 @@ pub use header::{Control, Genesis, Header};
 use player::{Own, Player};
 
 use crate::engine::{Applicator, Engine, EngineSwitch, Proposal};
-use crate::entry::engine_ids;
+use crate::engine_info::EngineInfo;
 use crate::local_store::{LocalStore, StoreReader};
+
+/// This engine. Its rows are the switches of the others, which the stack reads.
+pub const INFO: EngineInfo = EngineInfo {
+    id: EngineId(1),
+    name: "base",
+    summary: "plays the log into the local store",
+    is_switchable: false,
+    read_rows: |_| (),
+};
 
 /// Trims are spaced by this much.
 const TRIM_INTERVAL: Duration = Duration::from_millis(500);
@@ -126,7 +135,7 @@ impl<A: Applicator> Base<A> {
     /// Proposes a control entry: it is applied by Base alone. Resolves once it is applied here.
     pub async fn propose_control(&self, control: Control) -> Result<Lsn, crate::ProposeError> {
         let mut entry = crate::Entry::default();
-        entry.set_header(engine_ids::BASE, self.header(control).encode());
+        entry.set_header(INFO.id, self.header(control).encode());
         let (done, appended) = Completion::channel();
         self.log.append(vec![Cell { payload: entry.encode(), commands: 1 }], done);
         let lsn = appended.await?;
@@ -137,9 +146,13 @@ impl<A: Applicator> Base<A> {
 }
 
 impl<A: Applicator> Engine for Base<A> {
+    fn below(&self) -> Option<&dyn Engine> {
+        None
+    }
+
     fn propose(&self, proposal: Proposal) {
         let Proposal { mut entry, commands, settled } = proposal;
-        entry.set_header(engine_ids::BASE, self.header(Control::None).encode());
+        entry.set_header(INFO.id, self.header(Control::None).encode());
         let cell = Cell { payload: entry.encode(), commands };
         let player = Arc::clone(&self.player);
         player.own_sets_out();

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::feed::Feed;
 use super::header::{Control, Header, apply_control};
 use crate::engine::{Applicator, EngineSwitch, ProposeError};
-use crate::entry::{Entry, engine_ids};
+use crate::entry::Entry;
 use crate::local_store::{LocalStore, StoreReader};
 
 /// Bytes read from the log at once while replaying.
@@ -168,7 +168,7 @@ impl<A: Applicator> Player<A> {
     }
 
     fn apply_one(&self, state: &mut ApplyState<A>, lsn: Lsn, entry: &Entry) {
-        let header = entry.header(engine_ids::BASE).cloned().unwrap_or_default();
+        let header = entry.header(super::INFO.id).cloned().unwrap_or_default();
         let header = Header::decode(header).unwrap_or_else(|e| panic!("the entry at {lsn} cannot be applied: {e}"));
         let ApplyState { store, up } = state;
         let mut txn = store.begin();

@@ -27,6 +27,12 @@ impl StoreReader {
         Self { shared }
     }
 
+    /// Whether a delta has the row, so that [`Self::get`] reads no disk. It may be frozen and written any time after.
+    pub fn has_in_memory(&self, key: &RowKey) -> bool {
+        self.shared.open.read().get(key).is_some()
+            || self.shared.frozen.read().iter().any(|frozen| frozen.delta.get(key).is_some())
+    }
+
     /// The row's value. Reads redb when no delta has the row: not on a thread that serves requests.
     pub fn get(&self, key: &RowKey) -> Option<Bytes> {
         if let Some(found) = self.shared.open.read().get(key) {

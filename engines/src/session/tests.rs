@@ -1,13 +1,23 @@
 //! Both halves over an engine that answers what the test says.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use naxos_proto::ids::Boot;
+use futures::future::BoxFuture;
+use naxos_client::LogError;
+use naxos_proto::completion::Completion;
+use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId};
 use naxos_proto::seams::BootClock;
 use naxos_proto::seams::sim::Drive;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
+use super::header::Header;
+use super::lower::SETTLE_ATTEMPTS;
 use super::*;
-use crate::local_store::LocalStore;
+use crate::engine::{Applicator, Engine, EngineSwitch, Proposal, ProposeError};
+use crate::entry::Entry;
+use crate::local_store::{LocalStore, Txn};
 
 /// Counts what reaches it.
 #[derive(Default)]
@@ -29,7 +39,7 @@ fn incarnation() -> Incarnation {
 
 fn entry(header: Header) -> Entry {
     let mut entry = Entry::default();
-    entry.set_header(engine_ids::SESSION, header.encode());
+    entry.set_header(INFO.id, header.encode());
     entry
 }
 
@@ -70,6 +80,10 @@ struct Forgetful {
 }
 
 impl Engine for Forgetful {
+    fn below(&self) -> Option<&dyn Engine> {
+        None
+    }
+
     fn propose(&self, proposal: Proposal) {
         self.proposed.fetch_add(1, Ordering::Relaxed);
         drop(proposal);

@@ -33,6 +33,8 @@ mod url;
 mod value;
 
 #[cfg(test)]
+mod file_tests;
+#[cfg(test)]
 mod load_tests;
 
 pub use compaction::AutoCompaction;

@@ -13,7 +13,7 @@ use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
 use naxos_log_server::{FoundJournal, LogServer, LogServerConfig, OpenError, Unit};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::etcd::server::etcdserverpb as pb;
-use naxos_proto::ids::{Incarnation, LogId};
+use naxos_proto::ids::{Incarnation, LogId, MemberId};
 use naxos_proto::seams::{Seams, Tasks, WorkerHandle, start};
 use naxos_sequencer::NativeSequencer;
 use parking_lot::Mutex;
@@ -21,19 +21,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
-use super::backend::{Backend, Port};
-use super::cold_reader::{ColdReader, ColdReads};
-use super::deadlines::Deadlines;
-use super::lease_keeper::LeaseKeeper;
-use super::listener::NodeListener;
 use super::open_store::open_store;
 use super::peers::Peers;
 use super::serve::serve;
 use super::stops::Stops;
 use super::{gauges, ids, upkeep};
+use crate::backend::{Backend, Deadlines, LeaseKeeper, NodeListener, PendingRequests};
 use crate::config::{ClusterState, ServerConfig};
 use crate::metrics::Metrics;
 use crate::port::{BoundPort, PortConfig, PortError};
+use crate::state::cold_reader::{ColdReader, ColdReads};
 use crate::state::janitor::Janitor;
 use crate::state::{Command, Machine, SharedStore};
 use crate::tls::TlsError;
@@ -122,9 +119,11 @@ impl Node {
         metrics.set_cluster_version("3.6");
 
         let wanted = LogId(ids::cluster_id(&config.cluster.members, &config.cluster.token));
+        let seat = MemberId(ids::member_id(&config.advertise_peer_urls, &config.cluster.token));
         let reserve_bytes = unit.reserve_bytes;
-        let found = find_journal(&seams, unit, wanted, &metrics).await?;
-        let log_id = found.log();
+        let unit = LogServerConfig { log: Some(wanted), member: Some(seat), ..unit };
+        let found = find_journal(&seams, unit, &metrics).await?;
+        let (log_id, member) = (found.log(), found.member());
         if log_id != wanted {
             tracing::info!(
                 "cluster-id" = %log_id,
@@ -136,7 +135,7 @@ impl Node {
         let (log_server, meta, log) = open_log(&seams, found, log_id, &stops).await?;
         let incarnation = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
 
-        let parts = Parts { config, seams, runtimes, stops, metrics, log_id, incarnation, reserve_bytes };
+        let parts = Parts { config, seams, runtimes, stops, metrics, log_id, member, incarnation, reserve_bytes };
         parts.start(bound, (local_store, store), log_server, meta, log).await
     }
 }
@@ -157,16 +156,11 @@ async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), Sta
 }
 
 /// The data directory, read and found good; nothing is written yet.
-async fn find_journal(
-    seams: &Seams,
-    unit: LogServerConfig,
-    log: LogId,
-    metrics: &Arc<Metrics>,
-) -> Result<FoundJournal, OpenError> {
+async fn find_journal(seams: &Seams, unit: LogServerConfig, metrics: &Arc<Metrics>) -> Result<FoundJournal, OpenError> {
     let observed = Arc::clone(metrics);
     let on_sync: naxos_log_server::SyncObserver =
         Arc::new(move |took: Duration| observed.disk.wal_fsync.observe(took.as_secs_f64()));
-    let unit = LogServerConfig { log: Some(log), on_sync: Some(on_sync), ..unit };
+    let unit = LogServerConfig { on_sync: Some(on_sync), ..unit };
     FoundJournal::read(seams.clone(), unit).await
 }
 
@@ -206,6 +200,7 @@ struct Parts {
     stops: Stops,
     metrics: Arc<Metrics>,
     log_id: LogId,
+    member: MemberId,
     incarnation: Incarnation,
     reserve_bytes: u64,
 }
@@ -289,15 +284,11 @@ impl Parts {
         defragmenter: Defragmenter,
     ) -> Arc<Backend> {
         let Rebuilt { reader, store, keeper, janitor, .. } = rebuilt;
-        // As in etcd the flags name the member once, when the cluster is begun. So far it is the only one.
-        let known = store.read().members.keys().next().copied();
-        let member_id =
-            known.unwrap_or_else(|| ids::member_id(&self.config.advertise_peer_urls, &self.config.cluster.token));
         let Seams { clock, entropy, disk, worker, .. } = self.seams;
         Arc::new(Backend {
             gate: stack.read_gate(),
             cluster_id: self.log_id.0,
-            member_id,
+            member_id: self.member.0,
             stack,
             store,
             reader,
@@ -317,7 +308,7 @@ impl Parts {
             free_bytes: AtomicU64::new(u64::MAX),
             read_only: OnceLock::new(),
             reserve_bytes: self.reserve_bytes,
-            boot: self.incarnation.boot.0,
+            incarnation: self.incarnation,
             slow_watchers: Arc::new(AtomicUsize::new(0)),
             hubs: Mutex::new(Vec::new()),
             config: self.config,
@@ -340,7 +331,7 @@ impl Rebuilt {
         let reader = local_store.reader();
         let revision = store.read().revision;
         let rings = (0..parts.runtimes).map(|_| Ring::new(revision)).collect();
-        let keeper = LeaseKeeper::new(Arc::clone(clock));
+        let keeper = LeaseKeeper::new(Arc::clone(clock), parts.incarnation.storage, store.read().keeper);
         for (id, lease) in &store.read().leases {
             keeper.granted(*id, lease.ttl);
         }
@@ -357,8 +348,8 @@ impl Rebuilt {
 
 /// Writes what the log must have before clients are served: this member's name and URLs, and who keeps the leases.
 async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<(), StartError> {
-    let port = Port::new(Arc::clone(&backend.deadlines));
-    let dispatch = Arc::clone(&port.replies).dispatch(|| backend.stack.flush(), stop.child_token());
+    let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
+    let dispatch = Arc::clone(&pending.replies).dispatch(|| backend.stack.flush(), stop.child_token());
     let urls = |urls: &[crate::config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
     let config = &backend.config;
     let known = backend.store.read().members.get(&backend.member_id).cloned();
@@ -371,9 +362,9 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
     };
     let work = async {
         if known.as_ref() != Some(&member) {
-            backend.propose(&port, Command::Publish(member)).await?;
+            backend.propose(&pending, Command::Publish(member)).await?;
         }
-        upkeep::take_office(backend, &port).await
+        upkeep::take_office(backend, &pending).await
     };
     tokio::select! {
         biased;

@@ -16,6 +16,7 @@ use tower::Service;
 
 use super::config::Traffic;
 use super::grpc_routes::{GrpcFuture, GrpcRoutes};
+use super::long_answer::unpacked;
 use super::message_limit::translated;
 use super::peer::Peer;
 
@@ -82,7 +83,7 @@ impl Future for Answer {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Answer::Grpc(future) => future.as_mut().poll(cx).map_ok(|r| translated(r).map(Either::Left)),
+            Answer::Grpc(future) => future.as_mut().poll(cx).map_ok(|r| unpacked(translated(r)).map(Either::Left)),
             Answer::Http(future) => Pin::new(future).poll(cx).map_ok(|r| r.map(Either::Right)),
         }
     }

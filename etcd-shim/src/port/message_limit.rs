@@ -1,9 +1,16 @@
-//! A message over the receive limit gets the code and the words of grpc-go, which clients of etcd match: tonic answers
-//! OUT_OF_RANGE with a text of its own.
+//! Messages that are too large, in the code and the words of grpc-go, which clients of etcd match: tonic answers OUT_OF_RANGE
+//! with a text of its own.
 
 use http::Response;
 use tonic::body::Body;
 use tonic::{Code, Status};
+
+use crate::state::collect::ANSWER_BYTES_MAX;
+
+/// The answer instead of one of `bytes` bytes.
+pub(crate) fn too_large_to_send(bytes: usize) -> Status {
+    Status::resource_exhausted(format!("grpc: trying to send message larger than max ({bytes} vs. {ANSWER_BYTES_MAX})"))
+}
 
 /// How tonic's text begins, goes on between the two lengths, and ends.
 const TONIC: [&str; 3] = ["Error, decoded message length too large: found ", " bytes, the limit is: ", " bytes"];

@@ -18,6 +18,7 @@ mod dispatch;
 mod error;
 mod grpc_routes;
 mod handoff;
+mod long_answer;
 mod message_limit;
 mod peer;
 #[expect(clippy::module_inception, reason = "the type of this name lives here")]
@@ -29,7 +30,8 @@ pub(crate) use config::DESCRIPTORS_RESERVED;
 pub use config::{ListenerConfig, PortConfig, Traffic};
 pub use error::PortError;
 pub use grpc_routes::{GrpcFuture, GrpcRoutes};
-pub(crate) use message_limit::in_words_of_grpc_go;
+pub(crate) use long_answer::in_pieces;
+pub(crate) use message_limit::{in_words_of_grpc_go, too_large_to_send};
 pub use peer::Peer;
 pub use port::{BoundPort, GrpcFactory, HttpFactory, Port};
 

@@ -6,7 +6,6 @@ use naxos_client::SharedLog;
 use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
-use naxos_proto::ids::EngineId;
 use naxos_proto::native_params::NativeParams;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
@@ -37,17 +36,6 @@ fn segment(s: &chain::Segment) -> pb::Segment {
     }
 }
 
-fn about(engine: EngineId) -> &'static str {
-    use naxos_engines::engine_ids::{BASE, BATCHING, SESSION, VIEW_TRACKING};
-    match engine {
-        BASE => "plays the log into the local store",
-        VIEW_TRACKING => "finds how far the log may be trimmed",
-        SESSION => "makes proposals happen at most once",
-        BATCHING => "puts many commands into one entry",
-        _ => "",
-    }
-}
-
 fn engine(status: &EngineStatus) -> pb::Engine {
     let state = match (status.switchable, status.enabled) {
         (false, _) => pb::EngineState::Always,
@@ -59,7 +47,7 @@ fn engine(status: &EngineStatus) -> pb::Engine {
         name: status.name.to_owned(),
         state: state.into(),
         since: status.since.0,
-        about: about(status.id).to_owned(),
+        about: status.summary.to_owned(),
     }
 }
 
@@ -147,6 +135,8 @@ impl pb::control_server::Control for ControlService {
         let uptime = backend.clock.now().since(backend.started);
         let usage = backend.unit.disk_usage();
         let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
+        // Counted before the store is locked: the hub's lock comes first (`docs/design.md`, section 6).
+        let watchers = self.0.hub.watchers() as u64;
         let store = {
             let store = backend.store.read();
             pb::StoreStatus {
@@ -154,7 +144,7 @@ impl pb::control_server::Control for ControlService {
                 compact_revision: unsigned(store.compacted),
                 keys: store.keys.weight() as u64,
                 leases: store.leases.len() as u64,
-                watchers: self.0.hub.watchers() as u64,
+                watchers,
                 checkpoint: backend.reader.persisted().0,
             }
         };
@@ -164,7 +154,7 @@ impl pb::control_server::Control for ControlService {
             cluster_id: backend.cluster_id,
             member_id: backend.member_id,
             name: backend.config.name.clone(),
-            boot: backend.boot,
+            boot: backend.incarnation.boot.0,
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
             log: Some(pb::LogStatus {
                 trim_point: backend.stack.trim_point().0,

@@ -10,9 +10,10 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
 use crate::metrics::Method;
-use crate::state::range::collect;
-use crate::state::txn::execute_reads;
-use crate::state::{Answer, Command, EtcdError, validate};
+use crate::port::{in_pieces, too_large_to_send};
+use crate::state::collect::Collecting;
+use crate::state::txn::{execute_reads, execute_reads_beside};
+use crate::state::{Answer, Command, EtcdError, Fetched, validate};
 
 /// The service of one runtime.
 pub(crate) struct KvService(pub(crate) Desk);
@@ -25,11 +26,18 @@ impl KvService {
             self.0.linearize().await?;
         }
         backend.metrics.mvcc.range.inc();
-        let found = {
-            let store = backend.store.read();
-            collect(&store, &r, store.revision)?
-        };
-        let mut answer = if found.needs_rows() {
+        let mut collecting = Collecting::begin(&backend.store.read(), &r)?;
+        while !collecting.is_done() {
+            // Others of this runtime get their turn.
+            tokio::task::yield_now().await;
+            collecting.step();
+        }
+        let found = collecting.finish();
+        if let Some((bytes, mut rest)) = found.too_large() {
+            backend.complete(&mut rest.header);
+            return Err(too_large_to_send(bytes + rest.encoded_len()));
+        }
+        let mut answer = if found.is_work(&r) {
             let store = Arc::clone(&backend.store);
             let read = move |reader: &StoreReader| found.finish_beside(&store, &r, reader);
             backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)??
@@ -45,9 +53,9 @@ impl KvService {
         let backend = &self.0.backend;
         let bytes = r.encoded_len();
         backend.check_size(bytes)?;
-        backend.check_quota(&self.0.port, bytes).await?;
+        backend.check_quota(&self.0.pending, bytes).await?;
         backend.metrics.mvcc.put.inc();
-        match backend.propose(&self.0.port, Command::Put(r)).await? {
+        match backend.propose(&self.0.pending, Command::Put(r)).await? {
             (Answer::Put(mut answer), _) => {
                 backend.complete(&mut answer.header);
                 Ok(answer)
@@ -61,7 +69,7 @@ impl KvService {
         let backend = &self.0.backend;
         backend.check_size(r.encoded_len())?;
         backend.metrics.mvcc.delete.inc();
-        match backend.propose(&self.0.port, Command::DeleteRange(r)).await? {
+        match backend.propose(&self.0.pending, Command::DeleteRange(r)).await? {
             (Answer::DeleteRange(mut answer), _) => {
                 backend.complete(&mut answer.header);
                 Ok(answer)
@@ -80,9 +88,9 @@ impl KvService {
             let bytes = r.encoded_len();
             backend.check_size(bytes)?;
             if validate::puts_something(&r) {
-                backend.check_quota(&self.0.port, bytes).await?;
+                backend.check_quota(&self.0.pending, bytes).await?;
             }
-            match backend.propose(&self.0.port, Command::Txn(r)).await? {
+            match backend.propose(&self.0.pending, Command::Txn(r)).await? {
                 (Answer::Txn(answer), _) => answer,
                 other => return Err(unexpected(&other.0)),
             }
@@ -96,15 +104,14 @@ impl KvService {
         if !validate::is_serializable(&r) {
             self.0.linearize().await?;
         }
-        let from_memory = execute_reads(&backend.store.read(), &r, &backend.reader, false);
+        let from_memory = execute_reads(&backend.store.read(), &r, &Fetched::default());
         match from_memory {
             Ok(answer) => Ok(answer),
             Err(Some(refused)) => Err(refused.into()),
             Err(None) => {
                 let store = Arc::clone(&backend.store);
-                let read = move |reader: &StoreReader| execute_reads(&store.read(), &r, reader, true);
-                let answer = backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)?;
-                answer.map_err(|e| e.unwrap_or(EtcdError::Compacted).into())
+                let read = move |reader: &StoreReader| execute_reads_beside(&store, &r, reader);
+                Ok(backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)??)
             }
         }
     }
@@ -112,7 +119,7 @@ impl KvService {
     async fn do_compact(&self, r: pb::CompactionRequest) -> Result<pb::CompactionResponse, Status> {
         let backend = &self.0.backend;
         let (revision, physical) = (r.revision, r.physical);
-        let (_, now) = backend.propose(&self.0.port, Command::Compact(r)).await?;
+        let (_, now) = backend.propose(&self.0.pending, Command::Compact(r)).await?;
         if physical {
             backend.janitor.wait_for(revision).await;
         }
@@ -127,7 +134,7 @@ fn unexpected(answer: &Answer) -> Status {
 #[async_trait]
 impl pb::kv_server::Kv for KvService {
     async fn range(&self, r: Request<pb::RangeRequest>) -> Result<Response<RangeResponse>, Status> {
-        self.0.unary(Method::Range, self.do_range(r.into_inner())).await
+        self.0.unary(Method::Range, self.do_range(r.into_inner())).await.map(in_pieces)
     }
 
     async fn put(&self, r: Request<pb::PutRequest>) -> Result<Response<PutResponse>, Status> {

@@ -12,18 +12,21 @@ use std::future::Future;
 use std::sync::Arc;
 
 use naxos_engines::read_gate::ReadGate;
+use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Response, Status};
 
+use crate::backend::{Backend, PendingRequests};
 use crate::metrics::Method;
-use crate::node::backend::{Backend, Port};
+use crate::port::too_large_to_send;
+use crate::state::collect::ANSWER_BYTES_MAX;
 use crate::watch::Hub;
 
 /// What the services of one RPC runtime share.
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) backend: Arc<Backend>,
-    pub(crate) port: Arc<Port>,
+    pub(crate) pending: Arc<PendingRequests>,
     pub(crate) gate: Arc<ReadGate>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) stop: CancellationToken,
@@ -32,11 +35,11 @@ pub(crate) struct Desk {
 impl Desk {
     /// Waits until everything that was acknowledged before now is applied here.
     pub(crate) async fn linearize(&self) -> Result<(), Status> {
-        self.backend.linearize(&self.gate, &self.port.deadlines).await
+        self.backend.linearize(&self.gate, &self.pending.deadlines).await
     }
 
-    /// Runs a unary call and counts it; warns when it is slow.
-    pub(crate) async fn unary<T>(
+    /// Runs a unary call and counts it; warns when it is slow. An answer that is too large to send is an error.
+    pub(crate) async fn unary<T: Message>(
         &self,
         method: Method,
         call: impl Future<Output = Result<T, Status>>,
@@ -44,7 +47,10 @@ impl Desk {
         let counters = self.backend.metrics.rpc(method);
         counters.started();
         let began = self.backend.clock.now();
-        let result = call.await;
+        let result = call.await.and_then(|answer| match answer.encoded_len() {
+            bytes if bytes > ANSWER_BYTES_MAX => Err(too_large_to_send(bytes)),
+            _ => Ok(answer),
+        });
         let took = self.backend.clock.now().since(began);
         if counters.wants_time() {
             counters.took(took);

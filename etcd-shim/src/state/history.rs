@@ -1,20 +1,24 @@
-//! The store's history as events, read from rows: for watchers that are behind.
+//! The store's history as events, for watchers that are behind. There are two ways to it:
+//!
+//! - [`read_history`] reads all rows from a revision on, in the order of their revisions.
+//! - [`super::changes::find_changes`] asks the index which revisions changed the keys of a range, and reads those rows alone.
 
 use bytes::Bytes;
 use naxos_engines::{RowKey, StoreReader};
 
 use super::effects::Effect;
-use super::key_entry::{Found, Live, RevisionKey, Value};
-use super::key_value::{Fields, decode};
+use super::key_entry::{Found, Live, Value};
+use super::key_value::Fields;
+use super::revision_key::RevisionKey;
 use super::rows;
 use super::store::SharedStore;
 
-/// Rows looked for at a time.
+/// Rows that are asked of the local store at a time.
 const SCAN_ROWS: usize = 1_024;
 
-/// What a look into history brought.
+/// What a look into history found.
 pub(crate) enum Past {
-    /// Wanted changes with their revisions, in order, and the revision to go on from.
+    /// The wanted changes with their revisions, in order, and the revision to go on from.
     Effects(Vec<(i64, Effect)>, i64),
     /// There is no revision at or above the one asked for yet: the one to wait for.
     End(i64),
@@ -22,8 +26,9 @@ pub(crate) enum Past {
     Compacted(i64),
 }
 
-/// Reads whole revisions from `from` on, about `rows_max` rows. `wants` tells of a key and of whether it was deleted if the
-/// change is wanted, and if with the value before it. Reads the local store: not on a thread that serves requests.
+/// Reads whole revisions from `from` on, about `rows_max` rows. `wants` tells whether the change of a key is wanted, which
+/// may be a deletion: `Some` if so, and whether with the value before the change. Reads the local store: not on a thread
+/// that serves requests.
 pub(crate) fn read_history(
     shared: &SharedStore,
     reader: &StoreReader,
@@ -47,13 +52,13 @@ pub(crate) fn read_history(
     let revision = |(name, _): &(RowKey, Bytes)| rows::revision_of(name).0.main;
     let next = match (found.first().map(revision), found.last().map(revision)) {
         (Some(first), Some(last)) if !is_all => {
-            // It may have ended within a revision: leave that one to the next look, or read the rest of it.
+            // The rows may end within a revision: leave that one to the next look, or read the rest of it.
             if first < last {
                 found.retain(|row| revision(row) < last);
                 last
             } else {
                 let at = found.last().expect("there is one").0.clone();
-                read_on(reader, &mut found, behind(at), &row(last + 1), usize::MAX);
+                read_on(reader, &mut found, after(at), &row(last + 1), usize::MAX);
                 last + 1
             }
         }
@@ -62,38 +67,57 @@ pub(crate) fn read_history(
     let mut effects = Vec::new();
     for (name, encoded) in found {
         let (at, deleted) = rows::revision_of(&name);
-        let kv = decode(&encoded);
-        let created = !deleted && kv.create_revision == kv.mod_revision;
-        let key = kv.key;
-        let Some(prev_kv) = wants(&key, deleted) else { continue };
-        let prev = if prev_kv && !created { value_before(shared, reader, &key, at.main) } else { None };
-        let told =
-            if deleted { Fields { key: &key, modified: at.main, ..Default::default() }.encode() } else { encoded };
-        effects.push((at.main, Effect::new(key, deleted, told, prev)));
+        // A row is decoded only if somebody wants it: most rows are outside of all ranges.
+        let key = Fields::of(&encoded).key;
+        if let Some(prev_kv) = wants(key, deleted) {
+            let key = encoded.slice_ref(key);
+            let encoded = Some(encoded).filter(|_| !deleted);
+            effects.push((at.main, effect(shared, reader, at, key, encoded, prev_kv)));
+        }
     }
     checked(shared, from, effects, next)
 }
 
-/// Adds rows from `at` on and below `below` until there are `max`; whether these are all.
+/// The change of a key at a revision: to the encoded pair, or its deletion if there is none. `prev_kv` tells whether the
+/// value before the change belongs to it.
+pub(super) fn effect(
+    shared: &SharedStore,
+    reader: &StoreReader,
+    at: RevisionKey,
+    key: Bytes,
+    encoded: Option<Bytes>,
+    prev_kv: bool,
+) -> Effect {
+    let created = encoded.as_ref().is_some_and(|pair| {
+        let fields = Fields::of(pair);
+        fields.create == fields.modified
+    });
+    let prev = if prev_kv && !created { value_before(shared, reader, &key, at.main) } else { None };
+    let deleted = encoded.is_none();
+    let kv = encoded.unwrap_or_else(|| Fields { key: &key, modified: at.main, ..Default::default() }.encode());
+    Effect::new(key, deleted, kv, prev)
+}
+
+/// Adds rows from `at` on and below `below` until there are `max`. Returns whether these are all.
 fn read_on(reader: &StoreReader, found: &mut Vec<(RowKey, Bytes)>, mut at: RowKey, below: &RowKey, max: usize) -> bool {
     // A scan that brings fewer rows than asked for may have ended where the checkpoint does.
     while found.len() < max {
         let more = reader.scan(&at, below, (max - found.len()).min(SCAN_ROWS));
         let Some((last, _)) = more.last() else { return true };
-        at = behind(last.clone());
+        at = after(last.clone());
         found.extend(more);
     }
     false
 }
 
-/// The name behind `name`.
-fn behind(mut name: RowKey) -> RowKey {
+/// The first name after `name`.
+fn after(mut name: RowKey) -> RowKey {
     name.key.push(0);
     name
 }
 
-/// A compaction meanwhile may have dropped rows from under the scan.
-fn checked(shared: &SharedStore, from: i64, effects: Vec<(i64, Effect)>, next: i64) -> Past {
+/// The effects, unless a compaction meanwhile may have dropped rows from under the look.
+pub(super) fn checked(shared: &SharedStore, from: i64, effects: Vec<(i64, Effect)>, next: i64) -> Past {
     let compacted = shared.read().compacted;
     if from < compacted { Past::Compacted(compacted) } else { Past::Effects(effects, next) }
 }

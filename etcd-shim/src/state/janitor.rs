@@ -104,7 +104,8 @@ mod tests {
     use naxos_proto::seams::sim::Drive;
 
     use super::*;
-    use crate::state::key_entry::{Live, RevisionKey, Value};
+    use crate::state::key_entry::{Live, Value};
+    use crate::state::revision_key::RevisionKey;
     use crate::state::store::Store;
 
     #[tokio::test]

@@ -5,21 +5,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_engines::StoreReader;
 use naxos_proto::ids::StoreId;
 
-use super::rows;
+use super::revision_key::RevisionKey;
+use super::row_source::RowSource;
 use super::tree::Item;
 
 /// Past revisions kept beside the key before they are sealed into a shared chunk.
 const RECENT_MAX: usize = 32;
-
-/// A place in a store's history: etcd's main and sub revision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RevisionKey {
-    pub(crate) main: i64,
-    pub(crate) sub: u32,
-}
 
 /// A past event of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,20 +49,12 @@ impl Live {
         }
     }
 
-    /// The encoded `KeyValue`, read from `store`'s rows if need be: not on a thread that serves requests.
-    pub(crate) fn encoded(&self, store: StoreId, reader: &StoreReader) -> Bytes {
+    /// The encoded `KeyValue`, out of `rows` if memory does not have it. `None`: `rows` lacks it.
+    pub(crate) fn encoded(&self, store: StoreId, rows: &dyn RowSource) -> Option<Bytes> {
         match &self.value {
-            Value::Resident(encoded) => encoded.clone(),
-            Value::Row(_) => {
-                let row = reader.get(&rows::key_value(store, self.at, false));
-                row.unwrap_or_else(|| panic!("the value of revision {:?} has no row", self.at))
-            }
+            Value::Resident(encoded) => Some(encoded.clone()),
+            Value::Row(_) => rows.row(store, self.at),
         }
-    }
-
-    /// Bytes of it in memory.
-    pub(crate) fn resident_len(&self) -> usize {
-        self.resident().map_or(0, Bytes::len)
     }
 
     /// Bytes of the encoded `KeyValue`.
@@ -112,6 +97,14 @@ impl History {
             let after = chunks.partition_point(|c| c[0].at.main <= revision);
             newest_in(chunks.get(after.checked_sub(1)?)?)
         })
+    }
+
+    /// The events from `revision` on, oldest first.
+    fn since(&self, revision: i64) -> impl Iterator<Item = Past> {
+        let chunks = self.sealed.as_deref().map_or(&[][..], Vec::as_slice);
+        let first = chunks.partition_point(|c| c.last().is_some_and(|p| p.at.main < revision));
+        let sealed = chunks[first..].iter().flat_map(|chunk| chunk.iter());
+        sealed.chain(&self.recent).copied().skip_while(move |p| p.at.main < revision)
     }
 
     /// Forgets events before `at`.
@@ -167,6 +160,12 @@ impl KeyEntry {
             Some(live) if live.at.main <= revision => Some(Found::Live(live)),
             _ => self.history.at(revision).filter(|p| !p.deleted).map(|p| Found::Row(p.at)),
         }
+    }
+
+    /// The changes of the key from `revision` on that its history holds, oldest first. The last one, which set the newest
+    /// value, is not among them: that is `live`.
+    pub(crate) fn past_since(&self, revision: i64) -> impl Iterator<Item = Past> {
+        self.history.since(revision)
     }
 
     /// Sets a new value; the one before, which becomes history.
@@ -243,6 +242,25 @@ mod tests {
         let seen: Vec<_> = (1..=10).map(|r| row(&e, r)).collect();
         let n = None;
         assert_eq!(seen, [n, Some(2), Some(2), Some(2), Some(5), Some(5), n, n, Some(9), Some(9)]);
+    }
+
+    #[test]
+    fn the_changes_since_a_revision_are_found_in_order() {
+        let mut e = KeyEntry::new(Bytes::from_static(b"k"));
+        for main in 1..=100 {
+            if main % 5 == 0 {
+                e.delete(RevisionKey { main, sub: 0 })
+            } else {
+                e.put(live(main))
+            };
+        }
+        for revision in 0..=102 {
+            let found: Vec<(i64, bool)> = e.past_since(revision).map(|p| (p.at.main, p.deleted)).collect();
+            let wanted: Vec<(i64, bool)> = (revision.max(1)..=100).map(|main| (main, main % 5 == 0)).collect();
+            assert_eq!(found, wanted, "since {revision}");
+        }
+        e.compact(60);
+        assert!(e.past_since(60).map(|p| p.at.main).eq(60..=100), "compaction leaves what is readable");
     }
 
     #[test]

@@ -14,8 +14,10 @@ use naxos_proto::ids::StoreId;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::chunked_queue::ChunkedQueue;
-use super::key_entry::{KeyEntry, Live, RevisionKey};
+use super::keeper::Keeper;
+use super::key_entry::{KeyEntry, Live};
 use super::residents::Residents;
+use super::revision_key::RevisionKey;
 use super::rows::{Counters, ROW_OVERHEAD};
 use super::tree::Tree;
 
@@ -75,7 +77,8 @@ pub(crate) struct Store {
     /// Bytes of all rows, dropped ones excluded: what the quota counts.
     pub(crate) bytes: i64,
     resident: Residents,
-    pub(crate) keeper_term: u64,
+    /// The keeper of leases in office.
+    pub(crate) keeper: Keeper,
 }
 
 /// A store that apply writes and requests read.
@@ -126,12 +129,12 @@ impl Store {
             members: BTreeMap::new(),
             bytes: 0,
             resident: Residents::new(resident_bytes_max),
-            keeper_term: 0,
+            keeper: Keeper::default(),
         }
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        Counters { revision: self.revision, compacted: self.compacted, keeper_term: self.keeper_term }
+        Counters { revision: self.revision, compacted: self.compacted, keeper: self.keeper }
     }
 
     /// The newest value of `key`.
@@ -146,12 +149,12 @@ impl Store {
         key: &[u8],
         make: impl FnOnce(Option<&Live>) -> Result<Live, E>,
     ) -> Result<Entered, E> {
-        let (key, at, resident_len, row, old) = self.keys.upsert(key, |known| {
+        let (key, at, resident, row, old) = self.keys.upsert(key, |known| {
             let new = match make(known.as_ref().and_then(|entry| entry.live.as_ref())) {
                 Ok(new) => new,
                 Err(refused) => return (Err(refused), None),
             };
-            let (at, len, row) = (new.at, new.resident_len(), row_bytes(new.encoded_len()));
+            let (at, resident, row) = (new.at, new.resident().map(Bytes::len), row_bytes(new.encoded_len()));
             let (key, old, entry) = match known {
                 Some(entry) => {
                     let entry = Arc::make_mut(entry);
@@ -164,19 +167,28 @@ impl Store {
                     (entry.key.clone(), None, Some(Arc::new(entry)))
                 }
             };
-            (Ok((key, at, len, row, old)), entry)
+            (Ok((key, at, resident, row, old)), entry)
         })?;
         self.bytes += row;
-        self.resident.entered(resident_len);
+        self.resident.entered(resident);
         match &old {
             Some(old) => {
-                self.resident.left(old.resident_len());
+                self.resident.left(old);
                 self.supersede(at.main, &key, old);
             }
             None => self.turns.push_back(Turn { revision: at.main, key: key.clone(), created: true }),
         }
-        self.resident.keep_within(&mut self.keys);
         Ok(Entered { key, old })
+    }
+
+    /// Lets values go to the local store alone while memory holds too many bytes of them. Between two commands only.
+    pub(crate) fn keep_within(&mut self) {
+        self.resident.keep_within(&mut self.keys);
+    }
+
+    /// Whether memory holds the newest value of every key.
+    pub(crate) fn is_all_resident(&self) -> bool {
+        self.resident.has_all()
     }
 
     /// Whether memory has room for a value of `len` bytes.
@@ -191,7 +203,7 @@ impl Store {
             let entry = Arc::make_mut(entry);
             Some((entry.key.clone(), entry.delete(at)?))
         })??;
-        self.resident.left(old.resident_len());
+        self.resident.left(&old);
         self.supersede(at.main, &key, &old);
         self.turns.push_back(Turn { revision: at.main, key: key.clone(), created: false });
         self.deletion_row(key.clone(), at, row);

@@ -1,4 +1,4 @@
-//! The answers of a stream that wait for its client to read.
+//! The answers of a Watch stream, from the hub to the client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,16 +9,17 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::Status;
 
-/// Answers that may wait; then the watchers of the stream read history.
-const ANSWERS_MAX: usize = 128;
+/// Answers of a stream that may wait for its client to read. When as many wait, the stream's watchers fall behind.
+pub(super) const ANSWERS_MAX: usize = 128;
 
-/// Where the answers of a stream go.
+/// Where the hub puts the answers of a stream.
 pub(super) type Outlet = mpsc::Sender<Result<Answer, Status>>;
 
-/// An answer, which may leave as several messages: all of them have room or none.
+/// An answer. It may leave as several messages, its fragments, and takes one place in the stream all the same: so either
+/// all of them have room or none.
 pub(super) struct Answer {
     message: WatchResponse,
-    /// Where the events of each message but the last one end.
+    /// Where the events of each fragment but the last one end.
     cuts: Vec<usize>,
 }
 
@@ -29,8 +30,8 @@ impl From<WatchResponse> for Answer {
 }
 
 impl Answer {
-    /// An answer with `events`, of which each begins at one of `starts`, in messages of `fragment_bytes` where its events
-    /// allow: as etcd, a message ends before the event that would exceed them.
+    /// An answer in fragments. Its events begin at `starts`. As in etcd, a fragment ends before the event that would make it
+    /// `fragment_bytes` long or longer; a single event may be larger.
     pub(super) fn in_fragments(message: WatchResponse, starts: &[usize], fragment_bytes: usize) -> Self {
         let mut cuts = Vec::new();
         if message.events.len() >= fragment_bytes {
@@ -47,28 +48,30 @@ impl Answer {
     }
 }
 
-/// A channel of answers: where they go, and what the client gets.
+/// A channel of answers: where the hub puts them, and what the client gets.
 pub(super) fn answers() -> (Outlet, Answers) {
     let (outlet, waiting) = mpsc::channel(ANSWERS_MAX);
     (outlet, Answers { waiting, leaving: None })
 }
 
-/// The answers of a stream.
+/// The messages of a stream, for tonic to send.
 pub struct Answers {
     waiting: mpsc::Receiver<Result<Answer, Status>>,
+    /// The answer of which some fragments have left and others have not.
     leaving: Option<Leaving>,
 }
 
-/// An answer of which some messages have left.
+/// An answer that leaves in fragments.
 struct Leaving {
     answer: Answer,
-    /// Messages that have left, and where their events end.
+    /// How many fragments have left.
     left: usize,
+    /// Where the events of the last one end.
     from: usize,
 }
 
 impl Leaving {
-    /// The next message, and whether more follow.
+    /// The next fragment, and whether more follow.
     fn next(&mut self) -> (WatchResponse, bool) {
         let Answer { message, cuts } = &self.answer;
         let cut = cuts.get(self.left).copied();
@@ -104,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// What leaves of events of these lengths.
+    /// The messages in which events of these lengths leave: their lengths, and whether another fragment follows.
     async fn left(lens: &[usize], fragment_bytes: usize) -> Vec<(usize, bool)> {
         let starts: Vec<usize> = lens.iter().scan(0, |at, len| Some(std::mem::replace(at, *at + len))).collect();
         let events = (0..lens.iter().sum()).map(|i| i as u8).collect::<Bytes>();
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_leaves_in_messages_that_end_before_the_event_that_would_be_too_much() {
+    async fn a_fragment_ends_before_the_event_that_would_be_too_much() {
         assert_eq!(left(&[3, 3, 3], 10).await, [(9, false)]);
         assert_eq!(left(&[3, 3, 3, 3], 10).await, [(9, true), (3, false)]);
         assert_eq!(left(&[20, 3, 20], 10).await, [(20, true), (3, true), (20, false)]);
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_of_more_messages_than_may_wait_as_answers_leaves_as_any_other() {
+    async fn an_answer_may_have_more_fragments_than_answers_may_wait() {
         let messages = left(&[10; 3 * ANSWERS_MAX], 10).await;
         assert_eq!(messages.len(), 3 * ANSWERS_MAX);
         assert_eq!(messages.iter().filter(|(_, more)| *more).count(), 3 * ANSWERS_MAX - 1);

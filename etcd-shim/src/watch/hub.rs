@@ -11,48 +11,49 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::packet::{Packet, PacketBuilder};
 use super::ranges::{GroupId, Ranges};
 use super::ring::Ring;
-use super::watcher::{Packet, PacketBuilder, Selection, Watcher};
-use crate::node::cold_reader::ColdReader;
+use super::watcher::{Selection, Watcher, Way};
+use crate::state::cold_reader::ColdReader;
 use crate::state::{Effects, SharedStore};
 
-/// A packet of about this many bytes is closed at the end of its revision.
-pub(super) const PACKET_BYTES: usize = 1 << 20;
-
-/// Number of a watcher in its hub.
+/// The number of a watcher in its hub.
 pub(super) type WatcherId = u64;
 
 /// What a hub needs.
 pub struct HubConfig {
-    /// Effects come from here.
+    /// Apply puts the effects of each entry in here.
     pub ring: Arc<Ring>,
-    /// For history.
+    /// The store whose history is read.
     pub store: Arc<SharedStore>,
-    /// Reads history.
+    /// Reads history on a thread of its own.
     pub cold: ColdReader,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Between two progress notifications.
+    /// The time between two progress notifications.
     pub progress_interval: Duration,
-    /// A fragment's size: the largest request and a gRPC message's overhead.
+    /// The size of a fragment: the largest request and the overhead of a gRPC message.
     pub fragment_bytes: usize,
-    /// Watchers that read history, for metrics.
+    /// How many watchers read history, for the metrics.
     pub slow_watchers: Arc<AtomicUsize>,
 }
 
+/// A hub's watchers.
 #[derive(Default)]
 pub(super) struct State {
-    /// The newest revision taken out of the ring.
+    /// The newest revision taken out of the ring: live watchers have been shown all up to it.
     pub(super) seen: i64,
     pub(super) watchers: BTreeMap<WatcherId, Watcher>,
     next_watcher: WatcherId,
     next_stream: u64,
+    /// The group of the live watchers with a selection.
     groups: BTreeMap<Selection, GroupId>,
     members: BTreeMap<GroupId, (Selection, BTreeSet<WatcherId>)>,
     next_group: GroupId,
+    /// The ranges of all groups.
     ranges: Ranges,
-    /// Watchers that read history.
+    /// The watchers that read history.
     pub(super) behind: BTreeSet<WatcherId>,
 }
 
@@ -95,52 +96,46 @@ impl Hub {
             let State { watchers, behind, seen, .. } = &mut *state;
             for (id, watcher) in watchers.iter_mut().filter(|(_, w)| w.progress_notify) {
                 if !std::mem::take(&mut watcher.busy) && !behind.contains(id) && *seen >= watcher.start {
-                    // A full stream has news on its way: it needs no progress.
+                    // A full stream has answers on its way to the client: it needs no progress.
                     let _ = watcher.outlet.try_send(Ok(watcher.answer(*seen).into()));
                 }
             }
         }
     }
 
-    /// Sends what the ring has.
+    /// Sends what the ring has to the live watchers.
     pub(super) fn drain(&self, state: &mut State) {
         let taken = self.config.ring.take();
         if taken.overflowed {
+            // Revisions after `seen` are missing from the ring: all live watchers look them up.
             let live: Vec<_> = state.watchers.keys().copied().filter(|id| !state.behind.contains(id)).collect();
             for id in live {
-                self.fall_behind(state, id);
+                self.fall_behind(state, id, state.seen + 1);
             }
-        }
-        for entry in &taken.entries {
-            if !taken.overflowed {
+        } else {
+            for entry in &taken.entries {
                 self.deliver(state, entry);
             }
         }
         state.seen = state.seen.max(taken.newest);
     }
 
+    /// Sends the events of an entry to the live watchers.
     fn deliver(&self, state: &mut State, entry: &[Effects]) {
-        let mut packets: BTreeMap<GroupId, Vec<PacketBuilder>> = BTreeMap::new();
+        let mut built: BTreeMap<GroupId, PacketBuilder> = BTreeMap::new();
         for effects in entry {
             for effect in &effects.changes {
                 let State { ranges, members, .. } = state;
                 ranges.find(&effect.key, |group| {
                     let selection = &members[&group].0;
-                    if !selection.wants(effect.deleted) {
-                        return;
+                    if selection.wants(effect.deleted) {
+                        built.entry(group).or_default().add(effects.revision, effect, selection.prev_kv);
                     }
-                    let built = packets.entry(group).or_default();
-                    let full = |b: &PacketBuilder| b.bytes() >= PACKET_BYTES && b.last() < effects.revision;
-                    if built.last().is_none_or(full) {
-                        built.push(PacketBuilder::default());
-                    }
-                    let builder = built.last_mut().expect("just made sure");
-                    builder.add(effects.revision, effect, selection.prev_kv);
                 });
             }
         }
-        for (group, built) in packets {
-            let packets: Vec<Packet> = built.into_iter().filter_map(PacketBuilder::finish).collect();
+        for (group, builder) in built {
+            let packets = builder.finish();
             let ids: Vec<_> = state.members[&group].1.iter().copied().collect();
             for id in ids {
                 self.deliver_to(state, id, &packets, entry);
@@ -156,20 +151,23 @@ impl Hub {
             } else if packet.last < watcher.next {
                 true
             } else {
-                // It asked for a revision in the middle: this one gets its own encoding.
+                // Its next revision lies within the packet, so it gets an encoding of its own.
                 let rest = rest_of(&watcher.selection, packet, watcher.next, entry);
-                rest.is_none_or(|rest| watcher.send(&rest, rest.last, self.config.fragment_bytes))
+                rest.iter().all(|rest| watcher.send(rest, rest.last, self.config.fragment_bytes))
             };
             if !sent {
-                self.fall_behind(state, id);
+                // It has been shown everything before this packet.
+                self.fall_behind(state, id, packet.first);
                 return;
             }
         }
     }
 
-    /// Turns a live watcher to reading history.
-    pub(super) fn fall_behind(&self, state: &mut State, id: WatcherId) {
-        let Some(watcher) = state.watchers.get(&id) else { return };
+    /// Turns a live watcher to reading history. `unseen` is the first revision that it has not been shown.
+    pub(super) fn fall_behind(&self, state: &mut State, id: WatcherId, unseen: i64) {
+        let Some(watcher) = state.watchers.get_mut(&id) else { return };
+        watcher.next = watcher.next.max(unseen);
+        watcher.way = Way::Index;
         let selection = watcher.selection.clone();
         state.leave_group(&selection, id);
         if state.behind.insert(id) {
@@ -188,31 +186,31 @@ impl Hub {
         }
     }
 
-    /// A number for a new stream.
+    /// Returns a number for a new stream.
     pub(super) fn new_stream(&self) -> u64 {
         let mut state = self.state.lock();
         state.next_stream += 1;
         state.next_stream
     }
 
-    /// Takes a watcher in. Its `next` may lie in the past.
+    /// Takes a watcher in: live, or behind if its `next` lies in the past.
     pub(super) fn add(&self, state: &mut State, watcher: Watcher) -> WatcherId {
         if state.watchers.is_empty() {
             state.seen = self.config.ring.set_active(true);
         }
         state.next_watcher += 1;
         let id = state.next_watcher;
-        let live = watcher.next > state.seen;
+        let next = watcher.next;
         state.watchers.insert(id, watcher);
-        if live {
+        if next > state.seen {
             self.go_live(state, id);
         } else {
-            self.fall_behind(state, id);
+            self.fall_behind(state, id, next);
         }
         id
     }
 
-    /// Lets a watcher go.
+    /// Removes a watcher.
     pub(super) fn remove(&self, state: &mut State, id: WatcherId) {
         let Some(watcher) = state.watchers.remove(&id) else { return };
         state.leave_group(&watcher.selection, id);
@@ -224,8 +222,8 @@ impl Hub {
         }
     }
 
-    /// The answer to a manual progress request on `stream`; none while one of its watchers is not up to date, or if it
-    /// has none.
+    /// The answer to a manual progress request on `stream`. There is none while one of the stream's watchers is not up to
+    /// date, or if it has no watchers.
     pub(super) fn progress_of(&self, state: &mut State, stream: u64) -> Option<WatchResponse> {
         self.drain(state);
         let mut own = state.watchers.iter().filter(|(_, w)| w.stream == stream).peekable();
@@ -235,18 +233,17 @@ impl Hub {
         own.all(|(id, w)| !state.behind.contains(id) && state.seen >= w.start).then_some(answer)
     }
 
-    /// Watchers of this hub.
+    /// How many watchers this hub has.
     pub fn watchers(&self) -> usize {
         self.state.lock().watchers.len()
     }
 }
 
-/// Events of a packet from revision `next` on.
-fn rest_of(selection: &Selection, packet: &Packet, next: i64, entry: &[Effects]) -> Option<Packet> {
+/// The events of a packet from revision `next` on.
+fn rest_of(selection: &Selection, packet: &Packet, next: i64, entry: &[Effects]) -> Vec<Packet> {
     let mut rest = PacketBuilder::default();
-    for effects in
-        entry.iter().filter(|e| e.revision >= next && e.revision >= packet.first && e.revision <= packet.last)
-    {
+    let revisions = next.max(packet.first)..=packet.last;
+    for effects in entry.iter().filter(|effects| revisions.contains(&effects.revision)) {
         for effect in &effects.changes {
             if selection.range.contains(&effect.key) && selection.wants(effect.deleted) {
                 rest.add(effects.revision, effect, selection.prev_kv);
@@ -282,3 +279,7 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

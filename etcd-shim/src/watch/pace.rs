@@ -1,37 +1,51 @@
-//! How fast a hub reads history for watchers that are behind: faster than it grows, so that each of them gets there, and
-//! hardly faster than that, so that those who make it grow do not notice.
+//! How fast a hub reads history for watchers that are behind.
+//!
+//! - Where nobody else waits for the cores, as fast as it can: the rate doubles every [`WINDOW`].
+//! - Where somebody does, the rate falls to what is needed: faster than history grows, so that each watcher gets there, and
+//!   hardly faster than that, so that those who make it grow do not notice.
 
 use std::time::Duration;
 
 use naxos_proto::seams::{Clock, Instant, rest_after};
 
-/// After a piece, at least.
+/// The shortest rest after a piece while somebody waits for the cores.
 const REST_MIN: Duration = Duration::from_millis(2);
 /// Revisions read for each one that is written meanwhile.
 const GAIN: f64 = 1.5;
 /// The same where the cores are so busy that reading rests for longer.
 const GAIN_MIN: f64 = 1.25;
-/// Rows read in a second where less is written, unless the cores are busy.
+/// Rows read in a second while somebody waits for the cores and less is written.
 const ROWS_PER_SECOND: f64 = 20_000.0;
-/// How long what was written counts: the rate follows its changes within about this time.
+/// As good as no limit.
+const ROWS_PER_SECOND_MAX: f64 = 10_000_000.0;
+/// For how long what was written counts: the rate follows its changes within about this time.
 const MEMORY: Duration = Duration::from_millis(500);
+/// The time over which it is measured whether somebody waits for the cores.
+const WINDOW: Duration = Duration::from_millis(20);
+/// Somebody waits for the cores when a thread did for more than this part of the time.
+const WAITING_MAX: f64 = 0.1;
 
 /// What was read in one go.
 pub(super) struct Read {
     /// About how many rows.
     pub(super) rows: usize,
-    /// How many revisions whoever got on least got on.
+    /// By how many revisions the watcher got on that got on least.
     pub(super) revisions: u64,
 }
 
 /// See the module.
 pub(super) struct Pace {
     began: Instant,
-    /// The last look at the store, and its revision then.
+    /// When the store's revision was looked at last, and what it was.
     looked: Instant,
     revision: i64,
-    /// Revisions a second.
+    /// Revisions written in a second.
     written: f64,
+    /// When it was last measured whether somebody waits for the cores, and how long somebody had waited until then.
+    measured: Instant,
+    waited: Option<Duration>,
+    /// Rows that may be read in a second.
+    rows_per_second: f64,
     /// When the next piece is due, by [`GAIN`].
     due: Instant,
     /// The same by [`GAIN_MIN`].
@@ -40,11 +54,21 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(now: Instant, revision: i64) -> Self {
-        Self { began: now, looked: now, revision, written: 0.0, due: now, latest: now }
+        Self {
+            began: now,
+            looked: now,
+            revision,
+            written: 0.0,
+            measured: now,
+            waited: None,
+            rows_per_second: ROWS_PER_SECOND,
+            due: now,
+            latest: now,
+        }
     }
 
-    /// Notes the store's revision.
-    pub(super) fn look(&mut self, now: Instant, revision: i64) {
+    /// Notes the store's revision, and for how long somebody has waited for the cores so far, where that is known.
+    pub(super) fn look(&mut self, now: Instant, revision: i64, waited: impl FnOnce() -> Option<Duration>) {
         let passed = now.since(self.looked);
         if !passed.is_zero() {
             // A plain average at first.
@@ -54,6 +78,23 @@ impl Pace {
             self.written += fresh * (grown - self.written);
             (self.looked, self.revision) = (now, revision);
         }
+        let window = now.since(self.measured);
+        if window >= WINDOW || self.waited.is_none() {
+            self.measure(window, waited());
+            self.measured = now;
+        }
+    }
+
+    /// Raises the rate if nobody waited for the cores in a window, and lowers it if somebody did or if it is not known.
+    fn measure(&mut self, window: Duration, waited: Option<Duration>) {
+        let both = waited.zip(self.waited).filter(|_| !window.is_zero());
+        let is_free = both.map(|(now, before)| now.saturating_sub(before).div_duration_f64(window) <= WAITING_MAX);
+        self.rows_per_second = match is_free {
+            Some(true) => (self.rows_per_second * 2.0).min(ROWS_PER_SECOND_MAX),
+            Some(false) => (self.rows_per_second / 4.0).max(ROWS_PER_SECOND),
+            None => ROWS_PER_SECOND,
+        };
+        self.waited = waited;
     }
 
     /// How long reading this and the rest after it may take where history is to be read `gain` times as fast as it grows.
@@ -63,14 +104,22 @@ impl Pace {
 
     /// Rests after `read`, the reading of which began at `began`.
     pub(super) async fn rest(&mut self, clock: &dyn Clock, began: Instant, read: &Read) {
-        let of_rows = Duration::from_secs_f64(read.rows as f64 / ROWS_PER_SECOND);
+        let of_rows = Duration::from_secs_f64(read.rows as f64 / self.rows_per_second);
         // A turn that took longer than it should makes the next one shorter, but no debt and no credit grows.
         let next = |due: Instant, turn| due.min(began).after(turn).max(began);
         self.due = next(self.due, self.turn(read, GAIN).min(of_rows));
         self.latest = next(self.latest, self.turn(read, GAIN_MIN));
         let now = clock.now();
+        let rest = self.due.since(now);
+        if self.rows_per_second > ROWS_PER_SECOND {
+            match rest.is_zero() {
+                true => tokio::task::yield_now().await,
+                false => clock.sleep(rest).await,
+            }
+            return;
+        }
         let longer = rest_after(now.since(began)).min(self.latest.since(now));
-        clock.sleep(self.due.since(now).max(longer).max(REST_MIN)).await;
+        clock.sleep(rest.max(longer).max(REST_MIN)).await;
     }
 }
 
@@ -82,8 +131,8 @@ mod tests {
 
     const ROWS: usize = 128;
 
-    /// Revisions read in five seconds, in pieces that take `piece` each, beside so many written a second, each of `rows`; at
-    /// each of so many places.
+    /// The revisions read in five seconds in pieces that take `piece` each, at each of so many places, while so many
+    /// revisions of `rows` rows are written in a second.
     async fn read_beside(piece: Duration, written_per_second: u64, rows: u64, places: u32) -> u64 {
         let clock = SimClock::new(Duration::ZERO);
         let revision = || i64::try_from(clock.now().0 / 1_000_000 * written_per_second / 1_000).expect("few revisions");
@@ -92,7 +141,7 @@ mod tests {
         let mut pieces = 0;
         while clock.now() < Instant(5_000_000_000) {
             let began = clock.now();
-            pace.look(began, revision());
+            pace.look(began, revision(), || None);
             clock.sleep(piece * places).await;
             pace.rest(&clock, began, &Read { rows: ROWS * places as usize, revisions }).await;
             pieces += 1;
@@ -101,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_gains_on_who_writes_and_takes_no_more() {
+    async fn reading_gains_on_writing_and_is_hardly_faster() {
         let piece = Duration::from_millis(1);
         let beside_none = read_beside(piece, 0, 1, 1).await;
         assert!((95_000..=105_000).contains(&beside_none), "{beside_none} in 5 s with nothing written");
@@ -114,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_long_for_a_piece_rests_long_but_still_gains() {
+    async fn after_a_piece_that_took_long_the_rest_is_long_but_reading_still_gains() {
         let piece = Duration::from_millis(4);
         let beside_few = read_beside(piece, 1_000, 1, 1).await;
         assert_eq!(beside_few, 5_000_u64.div_ceil(4 + 8) * ROWS as u64);
@@ -122,5 +171,29 @@ mod tests {
         assert!((82_000..=88_000).contains(&beside_many), "{beside_many} in 5 s with 70,000 written");
         let at_two_places = read_beside(piece, 8_000, 1, 2).await;
         assert!((47_000..=51_000).contains(&at_two_places), "{at_two_places} in 5 s with 40,000 written");
+    }
+
+    /// The pieces read in a second, each of which takes a millisecond, where a thread waits for the cores for this part of
+    /// the time.
+    async fn read_where_waited(part: f64) -> u32 {
+        let clock = SimClock::new(Duration::ZERO);
+        let mut pace = Pace::new(clock.now(), 1);
+        let mut pieces = 0;
+        while clock.now() < Instant(1_000_000_000) {
+            let began = clock.now();
+            pace.look(began, 1, || Some(Duration::from_nanos(began.0).mul_f64(part)));
+            clock.sleep(Duration::from_millis(1)).await;
+            pace.rest(&clock, began, &Read { rows: ROWS, revisions: ROWS as u64 }).await;
+            pieces += 1;
+        }
+        pieces
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reading_rests_only_where_somebody_waits_for_the_cores() {
+        let free = read_where_waited(0.0).await;
+        assert!(free > 900, "{free} pieces in 1,000 ms where nobody waits");
+        let busy = read_where_waited(0.5).await;
+        assert!((150..170).contains(&busy), "{busy} pieces where somebody waits: {ROWS_PER_SECOND} rows a second");
     }
 }

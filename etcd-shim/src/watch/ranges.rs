@@ -1,16 +1,17 @@
-//! Which groups of watchers watch a key: an interval tree in a sorted array.
+//! Finds the groups of watchers that watch a key: an interval tree in a sorted array.
 //!
-//! Ranges change seldom and keys are looked up often, so the array is sorted again, lazily, after a change. Each
-//! position also holds the highest end in its subtree of the implicit balanced tree.
+//! Ranges change seldom and keys are looked up often. So the array is built anew by the first lookup after a change. It is
+//! read as a balanced tree: the middle of a slice is the root of what lies to its left and right. Each position also holds
+//! the highest end of all ranges in its subtree, so that a lookup skips subtrees that end before the key.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-/// Number of a group.
+/// The number of a group of watchers.
 pub(super) type GroupId = u64;
 
-/// A range of keys: from `from` on and below `below`, to the end if `None`.
+/// The keys from `from` on and below `below`; without a `below`, to the end of all keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KeyRange {
     pub(super) from: Bytes,
@@ -23,7 +24,7 @@ impl KeyRange {
     }
 }
 
-/// `None` is above every end.
+/// The later of two ends. `None` is later than every other.
 fn later<'a>(a: Option<&'a Bytes>, b: Option<&'a Bytes>) -> Option<&'a Bytes> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.max(b)),
@@ -34,7 +35,7 @@ fn later<'a>(a: Option<&'a Bytes>, b: Option<&'a Bytes>) -> Option<&'a Bytes> {
 struct Slot {
     range: KeyRange,
     group: GroupId,
-    /// Highest end in this position's subtree.
+    /// The highest end in this position's subtree.
     last_end: Option<Bytes>,
 }
 
@@ -43,6 +44,7 @@ struct Slot {
 pub(super) struct Ranges {
     ranges: BTreeMap<(KeyRange, GroupId), ()>,
     sorted: Vec<Slot>,
+    /// Whether `ranges` changed since `sorted` was built.
     stale: bool,
 }
 
@@ -57,7 +59,7 @@ impl Ranges {
         self.stale = true;
     }
 
-    /// Calls `each` with every group whose range has `key`.
+    /// Calls `each` with every group whose range contains `key`.
     pub(super) fn find(&mut self, key: &[u8], mut each: impl FnMut(GroupId)) {
         if std::mem::take(&mut self.stale) {
             let slot = |(range, group): &(KeyRange, GroupId)| Slot {
@@ -113,7 +115,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_finds_what_a_scan_finds(ranges in prop::collection::vec((0u8..40, prop::option::of(0u8..40)), 0..60), removed in 0usize..60) {
+        fn it_finds_the_groups_that_comparing_with_every_range_finds(ranges in prop::collection::vec((0u8..40, prop::option::of(0u8..40)), 0..60), removed in 0usize..60) {
             let mut tree = Ranges::default();
             let mut all = Vec::new();
             for (group, (from, below)) in ranges.into_iter().enumerate() {

@@ -14,11 +14,11 @@ const ENTRIES_MAX: usize = 1_024;
 #[derive(Default)]
 struct State {
     entries: VecDeque<Arc<Vec<Effects>>>,
-    /// The newest revision put in, kept or not.
+    /// The newest revision that apply has put in, whether the ring kept it or not.
     newest: i64,
-    /// Entries were dropped since the hub looked.
+    /// Whether entries were dropped since the hub last took everything out.
     overflowed: bool,
-    /// The hub has watchers; without any, nothing is kept.
+    /// Whether the hub has watchers. Without any, nothing is kept.
     active: bool,
 }
 
@@ -26,22 +26,31 @@ struct State {
 pub struct Ring {
     state: Mutex<State>,
     wake: Notify,
+    entries_max: usize,
 }
 
-/// What the hub takes out.
+/// What the hub takes out of a ring.
 pub(super) struct Taken {
     pub(super) entries: VecDeque<Arc<Vec<Effects>>>,
+    /// The newest revision that apply has put in so far.
     pub(super) newest: i64,
+    /// Whether entries are missing before the ones taken.
     pub(super) overflowed: bool,
 }
 
 impl Ring {
     /// A ring that starts after `revision`.
     pub fn new(revision: i64) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State { newest: revision, ..State::default() }), wake: Notify::new() })
+        Self::with_room_for(ENTRIES_MAX, revision)
     }
 
-    /// Puts an entry's effects in; for apply.
+    /// As [`Ring::new`], with room for `entries_max` entries.
+    pub(super) fn with_room_for(entries_max: usize, revision: i64) -> Arc<Self> {
+        let state = Mutex::new(State { newest: revision, ..State::default() });
+        Arc::new(Self { state, wake: Notify::new(), entries_max })
+    }
+
+    /// Puts the effects of an entry in. Called by apply; never waits for the hub.
     pub fn put(&self, effects: &Arc<Vec<Effects>>) {
         let Some(last) = effects.last() else { return };
         {
@@ -50,7 +59,7 @@ impl Ring {
             if !state.active {
                 return;
             }
-            if state.entries.len() >= ENTRIES_MAX {
+            if state.entries.len() >= self.entries_max {
                 state.entries.clear();
                 state.overflowed = true;
             }
@@ -69,7 +78,7 @@ impl Ring {
         }
     }
 
-    /// Turns keeping on or off; the newest revision put in so far.
+    /// Turns keeping on or off. Returns the newest revision put in so far.
     pub(super) fn set_active(&self, active: bool) -> i64 {
         let mut state = self.state.lock();
         state.active = active;

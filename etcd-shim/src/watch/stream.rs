@@ -16,12 +16,12 @@ use tonic::Streaming;
 use super::answers::{Answers, Outlet, answers};
 use super::hub::{Hub, WatcherId};
 use super::ranges::KeyRange;
-use super::watcher::{Selection, Watcher};
+use super::watcher::{Selection, Watcher, Way};
 use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
 
-/// Serves the requests of `inbound` by `hub`, in a task of `tasks`, until the client ends the stream or `stop`. `header` has
-/// everything but the revision.
+/// Serves the requests of `inbound`, in a task of `tasks`, until the client ends the stream or `stop` is cancelled; `ended` is
+/// called then. The returned stream is what the client gets. `header` is the header of all answers but for the revision.
 pub fn serve(
     tasks: &Tasks,
     hub: Arc<Hub>,
@@ -45,7 +45,9 @@ struct Stream {
     id: u64,
     header: ResponseHeader,
     outlet: Outlet,
+    /// The watchers by their ids on this stream.
     watchers: BTreeMap<i64, WatcherId>,
+    /// The id to try first for a watcher whose client leaves the choice to the server.
     next_id: i64,
 }
 
@@ -60,13 +62,13 @@ impl Drop for Stream {
 
 impl Stream {
     async fn run(mut self, mut inbound: Streaming<WatchRequest>, stop: CancellationToken) {
-        // A client that has said all that it wants goes on to listen.
+        // A client that ends its side of the stream may go on to listen.
         let mut asks = true;
         loop {
             let request = tokio::select! {
                 biased;
                 () = stop.cancelled() => {
-                    // A client that does not read will find the connection closed.
+                    // If the stream is full, the client finds the connection closed.
                     let _ = self.outlet.try_send(Err(EtcdError::Stopped.into()));
                     return;
                 }
@@ -76,7 +78,7 @@ impl Stream {
             let request = match request {
                 Some(Ok(request)) => request,
                 Some(Err(broken)) => {
-                    // Who broke it off does not wait for the answer.
+                    // A client that reset the stream does not read the answer.
                     let _ = self.outlet.try_send(Err(in_words_of_grpc_go(broken)));
                     return;
                 }
@@ -97,6 +99,7 @@ impl Stream {
         }
     }
 
+    /// The answer to a create request that is refused.
     fn refusal(&self, reason: &str) -> WatchResponse {
         let revision = self.hub.config.store.read().revision;
         WatchResponse {
@@ -113,7 +116,7 @@ impl Stream {
         asked != 0 && self.watchers.contains_key(&asked)
     }
 
-    /// `None` when the client is gone.
+    /// Creates a watcher. Returns `None` when the client is gone.
     async fn create(&mut self, r: WatchCreateRequest) -> Option<()> {
         let refused = if r.start_revision < 0 {
             Some(EtcdError::Compacted.text())
@@ -129,7 +132,7 @@ impl Stream {
         }
         let permit = self.outlet.clone().reserve_owned().await.ok()?;
         let id = self.choose_id(r.watch_id);
-        // The revision, the answer and the subscription go together: no event falls between.
+        // The hub stays locked from the look at the revision to the end: no event falls in between.
         let mut state = self.hub.state.lock();
         let revision = self.hub.config.store.read().revision;
         let start = if r.start_revision == 0 { revision + 1 } else { r.start_revision };
@@ -142,6 +145,7 @@ impl Stream {
             busy: false,
             start: r.start_revision,
             next: start,
+            way: Way::Index,
             outlet: self.outlet.clone(),
             header: self.header,
         };
@@ -152,6 +156,7 @@ impl Stream {
         Some(())
     }
 
+    /// The id that the client asked for; one that is free if it is 0.
     fn choose_id(&mut self, asked: i64) -> i64 {
         if asked != 0 {
             return asked;
@@ -166,7 +171,7 @@ impl Stream {
 
     async fn cancel(&mut self, id: i64) -> Option<()> {
         let Some(number) = self.watchers.remove(&id) else { return Some(()) };
-        // Compaction may have ended it before: it is cancelled all the same.
+        // If a compaction has ended it already, the client gets a second answer, as in etcd.
         self.hub.remove(&mut self.hub.state.lock(), number);
         let revision = self.hub.config.store.read().revision;
         let answer = WatchResponse {
@@ -181,7 +186,7 @@ impl Stream {
     fn progress(&self) -> Option<()> {
         let mut state = self.hub.state.lock();
         if let Some(answer) = self.hub.progress_of(&mut state, self.id) {
-            // A full stream has news on its way; the client asks again.
+            // A full stream has answers on its way; the client asks again.
             let _ = self.outlet.try_send(Ok(answer.into()));
         }
         Some(())
@@ -189,7 +194,7 @@ impl Stream {
 }
 
 fn selection(r: &WatchCreateRequest) -> Selection {
-    // No key is the first one; no end is the key alone, and an end of one zero byte is everything from the key on.
+    // An empty key is the first key. An empty end means the key alone, and one of a zero byte everything from the key on.
     let from = if r.key.is_empty() { Bytes::from_static(b"\0") } else { Bytes::copy_from_slice(&r.key) };
     let below = match &r.range_end[..] {
         [] => {

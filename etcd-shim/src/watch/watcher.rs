@@ -1,16 +1,13 @@
-//! One watcher, and what watchers of the same kind share.
+//! One watcher.
 
-use std::sync::Arc;
-
-use bytes::{Bytes, BytesMut};
 use naxos_proto::etcd::server::etcdserverpb::ResponseHeader;
-use naxos_proto::etcd::twins::{WatchResponse, event_len, put_event};
+use naxos_proto::etcd::twins::WatchResponse;
 
 use super::answers::{Answer, Outlet};
+use super::packet::Packet;
 use super::ranges::KeyRange;
-use crate::state::Effect;
 
-/// What makes two watchers get the same bytes.
+/// Which events a watcher wants, and how. Watchers with equal selections get the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Selection {
     pub(super) range: KeyRange,
@@ -26,68 +23,36 @@ impl Selection {
     }
 }
 
-/// Events of whole revisions, ready for the wire.
-#[derive(Clone, Debug)]
-pub(super) struct Packet {
-    /// Revision of the first event and of the last one.
-    pub(super) first: i64,
-    pub(super) last: i64,
-    /// Framed events, and where each begins.
-    pub(super) events: Bytes,
-    pub(super) starts: Arc<Vec<usize>>,
-}
-
-/// Builds a [`Packet`].
-#[derive(Default)]
-pub(super) struct PacketBuilder {
-    first: i64,
-    last: i64,
-    events: BytesMut,
-    starts: Vec<usize>,
-}
-
-impl PacketBuilder {
-    pub(super) fn add(&mut self, revision: i64, effect: &Effect, prev_kv: bool) {
-        if self.starts.is_empty() {
-            self.first = revision;
-        }
-        self.last = revision;
-        let event = effect.event(prev_kv);
-        self.starts.push(self.events.len());
-        self.events.reserve(event_len(event.len()));
-        put_event(&mut self.events, event);
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.events.len()
-    }
-
-    pub(super) fn last(&self) -> i64 {
-        self.last
-    }
-
-    /// The packet, if it has an event.
-    pub(super) fn finish(self) -> Option<Packet> {
-        let Self { first, last, events, starts } = self;
-        (!starts.is_empty()).then(|| Packet { first, last, events: events.freeze(), starts: Arc::new(starts) })
-    }
+/// How a watcher that is behind gets its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The index tells which revisions hold events for it.
+    Index,
+    /// All rows are read: its range holds so many keys, or they changed so often, that asking the index costs more.
+    Scan,
 }
 
 /// One watcher.
 pub(super) struct Watcher {
-    /// On its stream.
+    /// Its id on its stream.
     pub(super) id: i64,
+    /// The number of its stream in the hub.
     pub(super) stream: u64,
     pub(super) selection: Selection,
+    /// Whether its client takes answers in fragments.
     pub(super) fragment: bool,
     pub(super) progress_notify: bool,
-    /// Something was sent since the last tick.
+    /// Whether something was sent since the last progress notification was due.
     pub(super) busy: bool,
-    /// The first revision that it asked for: no progress before it.
+    /// The revision that its client asked to start from: no progress is reported before it.
     pub(super) start: i64,
-    /// The lowest revision not sent yet.
+    /// No event below this revision is missing: they were sent, or it did not want them.
     pub(super) next: i64,
+    /// Counts only while it is behind.
+    pub(super) way: Way,
+    /// Where the answers of its stream go.
     pub(super) outlet: Outlet,
+    /// The header of its answers; the revision is filled in for each.
     pub(super) header: ResponseHeader,
 }
 
@@ -101,7 +66,7 @@ impl Watcher {
         }
     }
 
-    /// Sends a packet whose header shows `revision`. `false`: the stream is full, nothing was sent.
+    /// Sends a packet in an answer whose header shows `revision`. Returns false, and sends nothing, if the stream is full.
     pub(super) fn send(&mut self, packet: &Packet, revision: i64, fragment_bytes: usize) -> bool {
         let Ok(permit) = self.outlet.try_reserve() else { return false };
         let message = WatchResponse { events: packet.events.clone(), ..self.answer(revision) };

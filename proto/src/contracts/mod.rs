@@ -1,4 +1,4 @@
-//! What crosses a process (DESIGN section 3): the storage unit, the sequencer, the MetaStore, snapshots, heartbeats.
+//! What crosses a process (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore, snapshots, heartbeats.
 //!
 //! In one process they meet as `Arc<dyn ...>`, with no copy and no socket; across processes through gRPC adapters.
 

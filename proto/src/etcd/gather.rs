@@ -1,8 +1,13 @@
-//! Gathers what a connection writes while it is polled, and writes it once.
+//! Gathers what a connection writes while it is polled, and writes it once; and ends the connection's turn when it has
+//! written much.
 //!
 //! h2 flushes its socket again and again on its way through what its streams have to send: after a payload of 256 bytes or
 //! more, and every 16 KiB. Eight answers of 300 bytes are then eight system calls of some 6 us each, a list of 150 KiB is
 //! ten. Here a flush waits until the connection has nothing more to do: [`Outlet::drive`] polls it and writes what it left.
+//!
+//! A connection with a long answer has more to do for as long as its client takes it: megabytes, which are encrypted and
+//! handed to the kernel while everybody else on that thread waits. So after [`TURN_BYTES_MAX`] its writes wait until all
+//! other tasks of the runtime had their turn and the runtime has looked at its sockets.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -14,14 +19,23 @@ use bytes::{Buf, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::turn::Turn;
+
 /// So many bytes wait for the end of a poll; what exceeds them is written together with them.
 const PENDING_BYTES_MAX: usize = 64 << 10;
+/// A connection writes about so many bytes in its turn: encrypted, that takes half a millisecond.
+const TURN_BYTES_MAX: usize = 512 << 10;
 /// A larger buffer is given back once it is empty: most connections are idle most of the time.
 const PENDING_BYTES_KEPT: usize = 16 << 10;
 
 /// `stream` for a connection to read from and write to, and the outlet to drive that connection with.
 pub fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
-    let shared = Arc::new(Mutex::new(Shared { stream, pending: BytesMut::new(), failed: None }));
+    let shared = Arc::new(Mutex::new(Shared {
+        stream,
+        pending: BytesMut::new(),
+        failed: None,
+        turn: Turn::new(TURN_BYTES_MAX),
+    }));
     (Gather(Arc::clone(&shared)), Outlet(shared))
 }
 
@@ -29,7 +43,7 @@ pub fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
 #[derive(Debug)]
 pub struct Gather<S>(Arc<Mutex<Shared<S>>>);
 
-/// Writes what the connection left. The lock is never contended: the connection is polled from here.
+/// Writes what the connection left. The lock is never contended, as the connection is polled from here.
 #[derive(Debug)]
 pub struct Outlet<S>(Arc<Mutex<Shared<S>>>);
 
@@ -39,6 +53,8 @@ struct Shared<S> {
     pending: BytesMut,
     /// Why the outlet could not write: the connection learns it at its next write or flush.
     failed: Option<io::Error>,
+    /// How much the connection may still write in its turn.
+    turn: Turn,
 }
 
 impl<S: AsyncWrite + Unpin> Shared<S> {
@@ -46,7 +62,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Writes the pending bytes and `behind`; how many of `behind` were written.
+    /// Writes the pending bytes and then `behind`. Returns how many bytes of `behind` were written.
     fn poll_write_with(&mut self, cx: &mut Context<'_>, behind: &[u8]) -> Poll<io::Result<usize>> {
         while !self.pending.is_empty() {
             let both = [IoSlice::new(&self.pending), IoSlice::new(behind)];
@@ -77,16 +93,18 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
 
 impl<S: AsyncWrite + Unpin> Outlet<S> {
     /// Polls `connection`, which writes to this outlet's [`Gather`], to its end, and writes what it leaves each time. What
-    /// it leaves at its end is written as far as the stream takes it at once: who wants to wait for that shuts the stream
-    /// down first, as hyper does unless the other side is gone.
+    /// it leaves at its end is written as far as the stream takes it at once. A connection that wants all of it written
+    /// shuts the stream down first, as hyper does unless the other side is gone.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: the connection may be driven anew.
     pub async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
         poll_fn(|cx| {
+            self.0.lock().turn.begin(cx);
             let polled = connection.as_mut().poll(cx);
             let shared = &mut *self.0.lock();
+            shared.turn.end(cx);
             if let Poll::Ready(Err(error)) = shared.poll_flush_all(cx)
                 && polled.is_pending()
             {
@@ -104,11 +122,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let shared = &mut *self.0.lock();
         shared.check()?;
-        if shared.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
-            shared.pending.extend_from_slice(bytes);
-            return Poll::Ready(Ok(bytes.len()));
+        if shared.turn.is_over() {
+            // The turn's end wakes the connection.
+            return Poll::Pending;
         }
-        shared.poll_write_with(cx, bytes)
+        let written = if shared.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
+            shared.pending.extend_from_slice(bytes);
+            bytes.len()
+        } else {
+            ready!(shared.poll_write_with(cx, bytes))?
+        };
+        shared.turn.spend(written);
+        Poll::Ready(Ok(written))
     }
 
     /// Only hands over: the outlet flushes.
@@ -132,13 +157,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gather<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::pin::pin;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
-    /// Takes at most `at_once` bytes a write, which it keeps, and if `pauses` has no room before each. Fails when `broken`.
+    /// A stream that takes at most `at_once` bytes with each write and keeps them. If it `pauses`, it has no room before each
+    /// write. Its writes fail when it is `broken`.
     #[derive(Default)]
     struct Narrow {
         at_once: usize,
@@ -185,7 +212,7 @@ mod tests {
         (first..first + len).map(|at| (at % 251) as u8).collect()
     }
 
-    /// What a connection's writes become that writes and flushes `pieces`, and rests after every `rests`th.
+    /// The writes that reach the stream when a connection writes and flushes `pieces`, and rests after every `rests`th.
     async fn written(narrow: Narrow, pieces: &[usize], rests: usize) -> Vec<Vec<u8>> {
         let (mut gather, outlet) = gather(narrow);
         let connection = pin!(async {
@@ -225,6 +252,39 @@ mod tests {
         assert_eq!(written(wide(), &[300; 8], 4).await.len(), 2);
         let list: Vec<usize> = [9, 16_384].repeat(8);
         assert_eq!(written(wide(), &list, list.len()).await.len(), 2, "64 KiB at a time, and the payload behind them");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_always_has_more_to_write_leaves_others_their_turn() {
+        const OTHERS: usize = 3;
+        let (mut gather, outlet) = gather(Narrow { at_once: 1 << 20, ..Default::default() });
+        let (turns, done) = (Cell::new(0), Cell::new(false));
+        let connection = pin!(async {
+            for at in 0..10 * TURN_BYTES_MAX / (16 << 10) {
+                gather.write_all(&piece(16 << 10, at)).await.unwrap();
+                gather.flush().await.unwrap();
+            }
+            done.set(true);
+        });
+        // Tasks that are always ready: each of them must run between two turns.
+        let other = async |ran: &Cell<usize>| {
+            while !done.get() {
+                ran.set(ran.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let ran: [Cell<usize>; OTHERS] = Default::default();
+        let driven = async {
+            let mut driven = pin!(outlet.drive(connection));
+            poll_fn(|cx| {
+                turns.set(turns.get() + 1);
+                driven.as_mut().poll(cx)
+            })
+            .await;
+        };
+        tokio::join!(driven, other(&ran[0]), other(&ran[1]), other(&ran[2]));
+        assert!(turns.get() >= 10, "{} turns", turns.get());
+        assert!(ran.iter().all(|ran| ran.get() >= 9), "{ran:?}");
     }
 
     #[tokio::test]

@@ -18,4 +18,6 @@ pub mod client {
 
 pub mod codec;
 pub mod gather;
+pub mod pieces;
+mod turn;
 pub mod twins;

@@ -35,6 +35,12 @@ pub fn kv_len(len: usize) -> usize {
     message_len(KVS_TAG, len)
 }
 
+/// Appends what [`put_kv`] puts before a pair of `len` bytes.
+pub fn put_kv_head(out: &mut impl BufMut, len: usize) {
+    encoding::encode_key(KVS_TAG, WireType::LengthDelimited, out);
+    encoding::encode_varint(len as u64, out);
+}
+
 fn put_message(tag: u32, out: &mut impl BufMut, encoded: &[u8]) {
     encoding::encode_key(tag, WireType::LengthDelimited, out);
     encoding::encode_varint(encoded.len() as u64, out);

@@ -39,6 +39,11 @@ pub trait Clock: Send + Sync {
     /// A wait finer than a millisecond, for a Worker that does nothing else meanwhile: production blocks the Worker's
     /// thread. Used by the committer's pacing.
     fn pause(&self, by: Duration) -> BoxFuture<'static, ()>;
+    /// The time so far in which some thread of the machine could have run but waited for a core. None where that is not
+    /// known.
+    fn core_wait(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// How many times as long as it worked background work rests.
@@ -81,6 +86,17 @@ impl Clock for BootClock {
         std::thread::sleep(by);
         Box::pin(std::future::ready(()))
     }
+
+    fn core_wait(&self) -> Option<Duration> {
+        core_wait_in(&std::fs::read_to_string("/proc/pressure/cpu").ok()?)
+    }
+}
+
+/// The total of the line `some` in what the kernel tells of the pressure on the cores.
+fn core_wait_in(pressure: &str) -> Option<Duration> {
+    let some = pressure.lines().find(|line| line.starts_with("some "))?;
+    let micros = some.split_ascii_whitespace().find_map(|word| word.strip_prefix("total="))?;
+    micros.parse().ok().map(Duration::from_micros)
 }
 
 #[cfg(test)]
@@ -101,6 +117,15 @@ mod tests {
             assert_eq!(rest_after(milliseconds(worked)), milliseconds(rest), "after {worked} ms");
         }
         assert_eq!(rest_after(Duration::MAX), milliseconds(20));
+    }
+
+    #[test]
+    fn the_pressure_on_the_cores_is_read_as_the_kernel_writes_it() {
+        let text =
+            "some avg10=7.32 avg60=5.34 avg300=4.00 total=31474221\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+        assert_eq!(core_wait_in(text), Some(Duration::from_micros(31_474_221)));
+        assert_eq!(core_wait_in("full avg10=0.00 total=0\n"), None);
+        assert_eq!(core_wait_in(""), None);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::lease_keeper::LeaseKeeper;
-use crate::state::Effects;
 use crate::state::janitor::Janitor;
 use crate::state::machine::Listener;
+use crate::state::{Effects, Keeper};
 use crate::watch::Ring;
 
 /// See the module.
@@ -28,8 +28,8 @@ impl Listener for NodeListener {
         self.keeper.ended(id);
     }
 
-    fn keeper(&mut self, term: u64) {
-        self.keeper.took_office(term);
+    fn keeper(&mut self, keeper: Keeper) {
+        self.keeper.took_office(keeper);
     }
 
     fn compacted(&mut self, _: i64) {

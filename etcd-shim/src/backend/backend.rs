@@ -1,42 +1,30 @@
-//! What every service builds on: propose a command, read at the tail, answer in etcd's words.
+//! [`Backend`]: proposes commands, reads at the log's tail, answers in etcd's words.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use naxos_client::VirtualLog;
-use naxos_engines::batching::Reply;
 use naxos_engines::read_gate::ReadGate;
-use naxos_engines::reply_port::{ReplyPort, Waiter};
+use naxos_engines::reply_port::Waiter;
 use naxos_engines::stack::Stack;
 use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
 use naxos_log_server::Unit;
 use naxos_proto::contracts::{Refusal, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
-use naxos_proto::ids::StoreId;
+use naxos_proto::ids::{Incarnation, LogletId, StoreId};
+use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
 use tonic::Status;
 
-use super::cold_reader::ColdReader;
 use super::deadlines::Deadlines;
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
+use super::pending_requests::PendingRequests;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
+use crate::state::cold_reader::ColdReader;
 use crate::state::janitor::Janitor;
-use crate::state::{Answer, Command, EtcdError, Machine, Outcome, SharedStore};
-
-/// Where the requests of one runtime wait for the outcomes of their commands, and for how long.
-pub(crate) struct Port {
-    pub(crate) replies: Arc<ReplyPort<Reply<Outcome>>>,
-    pub(crate) deadlines: Arc<Deadlines>,
-}
-
-impl Port {
-    /// A port whose replies have still to be dispatched, and its deadlines ticked.
-    pub(crate) fn new(deadlines: Arc<Deadlines>) -> Arc<Self> {
-        Arc::new(Self { replies: ReplyPort::new(), deadlines })
-    }
-}
+use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
 
 /// The store that etcd's clients see.
 const STORE: StoreId = StoreId(0);
@@ -81,7 +69,8 @@ pub(crate) struct Backend {
     pub(crate) read_only: OnceLock<String>,
     /// Below this many free bytes appends are refused.
     pub(crate) reserve_bytes: u64,
-    pub(crate) boot: u64,
+    /// This life of this data directory.
+    pub(crate) incarnation: Incarnation,
     pub(crate) started: Instant,
     pub(crate) slow_watchers: Arc<AtomicUsize>,
     /// Watchers of each hub, by its own count.
@@ -89,6 +78,14 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
+    /// The active loglet, if its sequencer is this process: then this node keeps the leases.
+    pub(crate) fn sequenced_loglet(&self) -> Option<LogletId> {
+        let (_, chain) = self.log.chain();
+        let params = &chain.active().params;
+        let is_ours = NativeParams::decode(params).is_ok_and(|native| native.sequencer == self.incarnation);
+        is_ours.then_some(params.id)
+    }
+
     /// A header at `revision`.
     pub(crate) fn header(&self, revision: i64) -> ResponseHeader {
         use naxos_client::SharedLog;
@@ -129,7 +126,7 @@ impl Backend {
     }
 
     /// Checks that a request of `bytes` fits the quota; raises the alarm when it does not.
-    pub(crate) async fn check_quota(&self, port: &Arc<Port>, bytes: usize) -> Result<(), Status> {
+    pub(crate) async fn check_quota(&self, pending: &Arc<PendingRequests>, bytes: usize) -> Result<(), Status> {
         let Some(quota) = self.quota() else { return Ok(()) };
         let used = self.store.used_bytes();
         if used + i64::try_from(bytes).unwrap_or(i64::MAX) <= quota {
@@ -140,7 +137,7 @@ impl Backend {
             let action = pb::alarm_request::AlarmAction::Activate as i32;
             let request = pb::AlarmRequest { action, member_id: self.member_id, alarm: nospace };
             tracing::warn!(quota_bytes = quota, used_bytes = used, "the quota is used up; raising alarm NOSPACE");
-            self.propose(port, Command::Alarm(request)).await?;
+            self.propose(pending, Command::Alarm(request)).await?;
         }
         Err(EtcdError::NoSpace.into())
     }
@@ -148,7 +145,11 @@ impl Backend {
     /// Proposes a command and waits for its outcome.
     /// # Cancel safety
     /// The command may still be done.
-    pub(crate) async fn propose(&self, port: &Arc<Port>, command: Command) -> Result<(Answer, i64), Status> {
+    pub(crate) async fn propose(
+        &self,
+        pending: &Arc<PendingRequests>,
+        command: Command,
+    ) -> Result<(Answer, i64), Status> {
         if let Some(why) = self.read_only.get() {
             return Err(read_only(why));
         }
@@ -158,9 +159,9 @@ impl Backend {
         {
             return Err(self.failed(&ProposeError::Refused(refusal)));
         }
-        let (waiter, reply) = Waiter::new(&port.replies);
+        let (waiter, reply) = Waiter::new(&pending.replies);
         self.stack.propose(command.encode(STORE), waiter);
-        let Some(reply) = port.deadlines.within(reply).await else { return Err(self.timed_out()) };
+        let Some(reply) = pending.deadlines.within(reply).await else { return Err(self.timed_out()) };
         match reply {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(refused))) => Err(refused.into()),

@@ -10,9 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use naxos_proto::ids::{LogletId, StorageId};
 use naxos_proto::seams::{Clock, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::state::Keeper;
 
 /// Between two looks at what has expired.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -27,7 +30,7 @@ pub(crate) const EXPIRIES_PER_TICK: usize = 250;
 struct Deadline {
     ttl: i64,
     at: Instant,
-    /// When its expiry was proposed under this term.
+    /// When its expiry was proposed by the keeper in office.
     proposed: Option<Instant>,
 }
 
@@ -38,7 +41,8 @@ impl Deadline {
 }
 
 struct State {
-    term: u64,
+    /// The keeper in office, which may be another node.
+    keeper: Keeper,
     deadlines: BTreeMap<i64, Deadline>,
     last_tick: Instant,
 }
@@ -46,6 +50,8 @@ struct State {
 /// See the module.
 pub(crate) struct LeaseKeeper {
     clock: Arc<dyn Clock>,
+    /// This node's data directory.
+    own: StorageId,
     state: Mutex<State>,
     /// Told when a lease ended and when a keeper took office.
     decided: Notify,
@@ -56,9 +62,10 @@ fn seconds(ttl: i64) -> Duration {
 }
 
 impl LeaseKeeper {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let state = State { term: 0, deadlines: BTreeMap::new(), last_tick: clock.now() };
-        Arc::new(Self { clock, state: Mutex::new(state), decided: Notify::new() })
+    /// The clock of the node with data directory `own`; `keeper` is in office, as the store remembers it.
+    pub(crate) fn new(clock: Arc<dyn Clock>, own: StorageId, keeper: Keeper) -> Arc<Self> {
+        let state = State { keeper, deadlines: BTreeMap::new(), last_tick: clock.now() };
+        Arc::new(Self { clock, own, state: Mutex::new(state), decided: Notify::new() })
     }
 
     /// A lease was granted, or is found in the store at the start.
@@ -73,19 +80,19 @@ impl LeaseKeeper {
         self.decided.notify_waiters();
     }
 
-    /// The keeper of `term` took office: what others proposed ends nothing any more.
-    pub(crate) fn took_office(&self, term: u64) {
+    /// `keeper` took office: expiries that others proposed end no lease any more.
+    pub(crate) fn took_office(&self, keeper: Keeper) {
         let now = self.clock.now();
         let mut state = self.state.lock();
-        state.term = term;
+        state.keeper = keeper;
         state.deadlines.values_mut().for_each(|d| *d = Deadline::from(now, d.ttl));
         drop(state);
         self.decided.notify_waiters();
     }
 
-    /// The term of the last keeper that took office.
-    pub(crate) fn term(&self) -> u64 {
-        self.state.lock().term
+    /// The loglet under which this node is in office; `None` while another node is.
+    pub(crate) fn office(&self) -> Option<LogletId> {
+        self.state.lock().office(self.own)
     }
 
     /// Starts a lease's time-to-live afresh; the time-to-live, unless the lease is gone. Waits while its expiry is on its
@@ -122,8 +129,9 @@ impl LeaseKeeper {
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// The leases that have run out, to be ended under the term.
-    pub(crate) fn tick(&self) -> (u64, Vec<i64>) {
+    /// The leases that have run out, and the loglet under which this node may end them; `None` while another node is the
+    /// keeper. Call it every [`TICK`] on every node, so that a gap is noticed.
+    pub(crate) fn tick(&self) -> Option<(LogletId, Vec<i64>)> {
         let now = self.clock.now();
         let mut state = self.state.lock();
         let since = now.since(state.last_tick);
@@ -132,6 +140,7 @@ impl LeaseKeeper {
             // This process stood still: its clients could not renew meanwhile.
             state.deadlines.values_mut().for_each(|d| d.at = d.at.after(since));
         }
+        let office = state.office(self.own)?;
         let mut out = Vec::new();
         for (id, deadline) in &mut state.deadlines {
             let is_due = deadline.at <= now && deadline.proposed.is_none_or(|at| now.since(at) >= PROPOSE_AGAIN);
@@ -140,28 +149,41 @@ impl LeaseKeeper {
                 out.push(*id);
             }
         }
-        (state.term, out)
+        Some((office, out))
+    }
+}
+
+impl State {
+    fn office(&self, own: StorageId) -> Option<LogletId> {
+        (self.keeper.storage == own).then_some(self.keeper.loglet)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use naxos_proto::ids::LogId;
     use naxos_proto::seams::sim::SimClock;
 
     use super::*;
 
+    const OWN: StorageId = StorageId(1);
+
+    fn office(ordinal: u64, storage: StorageId) -> Keeper {
+        Keeper { loglet: LogletId { log: LogId(7), ordinal, nonce: 9 }, storage }
+    }
+
     /// A keeper of a lease of two seconds, whose expiry it has proposed.
     async fn proposed() -> (SimClock, Arc<LeaseKeeper>) {
         let clock = SimClock::new(Duration::ZERO);
-        let keeper = LeaseKeeper::new(Arc::new(clock.clone()));
-        keeper.took_office(1);
+        let keeper = LeaseKeeper::new(Arc::new(clock.clone()), OWN, Keeper::default());
+        keeper.took_office(office(1, OWN));
         keeper.granted(7, 2);
         for _ in 0..8 {
-            assert_eq!(keeper.tick(), (1, vec![]));
+            assert_eq!(keeper.tick(), Some((office(1, OWN).loglet, vec![])));
             clock.sleep(TICK).await;
         }
-        assert_eq!(keeper.tick(), (1, vec![7]));
+        assert_eq!(keeper.tick(), Some((office(1, OWN).loglet, vec![7])));
         (clock, keeper)
     }
 
@@ -182,9 +204,17 @@ mod tests {
         let (_, keeper) = proposed().await;
         let mut renewal = std::pin::pin!(keeper.renew(7));
         assert_eq!(renewal.as_mut().now_or_never(), None);
-        keeper.took_office(2);
+        keeper.took_office(office(2, OWN));
         assert_eq!(renewal.now_or_never(), Some(Some(2)));
-        assert_eq!(keeper.tick(), (2, vec![]));
+        assert_eq!(keeper.tick(), Some((office(2, OWN).loglet, vec![])));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_not_the_keeper_ends_no_lease() {
+        let (clock, keeper) = proposed().await;
+        keeper.took_office(office(2, StorageId(2)));
+        clock.sleep(Duration::from_secs(60)).await;
+        assert_eq!((keeper.tick(), keeper.office()), (None, None));
     }
 
     #[tokio::test(start_paused = true)]
@@ -194,7 +224,7 @@ mod tests {
         loop {
             clock.sleep(TICK).await;
             waited += TICK;
-            if keeper.tick().1 == [7] {
+            if keeper.tick().is_some_and(|(_, expired)| expired == [7]) {
                 break;
             }
         }

@@ -1,0 +1,77 @@
+//! The turn of a connection among the tasks of its runtime: how much it may write before everybody else had a turn.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+
+use futures::task::AtomicWaker;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Turn {
+    bytes_max: usize,
+    /// Bytes written in this turn.
+    written: usize,
+    /// Set while the connection waits for its next turn.
+    rest: Option<Arc<Rest>>,
+}
+
+/// A wait for the next turn.
+#[derive(Debug, Default)]
+struct Rest {
+    is_over: AtomicBool,
+    /// The task of the connection.
+    task: AtomicWaker,
+}
+
+impl Wake for Rest {
+    fn wake(self: Arc<Self>) {
+        self.is_over.store(true, Ordering::Release);
+        self.task.wake();
+    }
+}
+
+impl Turn {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, written: 0, rest: None }
+    }
+
+    /// Begins a turn, unless the connection still waits for one: it may have been woken by something else.
+    pub(super) fn begin(&mut self, cx: &Context<'_>) {
+        if let Some(rest) = &self.rest {
+            // Register first, so that the end of the rest is not missed.
+            rest.task.register(cx.waker());
+            if !rest.is_over.load(Ordering::Acquire) {
+                return;
+            }
+            self.rest = None;
+        }
+        self.written = 0;
+    }
+
+    /// Whether the connection has to wait for its next turn.
+    pub(super) fn is_over(&self) -> bool {
+        self.written >= self.bytes_max
+    }
+
+    /// Takes note of bytes written.
+    pub(super) fn spend(&mut self, bytes: usize) {
+        self.written = self.written.saturating_add(bytes);
+    }
+
+    /// Ends a poll of the connection. If its turn is over, it is woken when the runtime has run all other tasks that are
+    /// ready and has looked at its sockets: that is what tokio does with a task that yields.
+    pub(super) fn end(&mut self, cx: &Context<'_>) {
+        if !self.is_over() || self.rest.is_some() {
+            return;
+        }
+        let rest = Arc::new(Rest::default());
+        rest.task.register(cx.waker());
+        let waker = Waker::from(Arc::clone(&rest));
+        // The first poll asks the runtime to wake the rest; the future is of no use after that.
+        let asked = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
+        debug_assert!(asked.is_pending());
+        self.rest = Some(rest);
+    }
+}

@@ -179,9 +179,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use futures::FutureExt;
     use naxos_proto::chain::{LogletKind, LogletParams};
-    use naxos_proto::ids::{Incarnation, LogletId};
+    use naxos_proto::ids::LogletId;
 
     use super::*;
     use crate::loglet::LogletProvider;
@@ -189,13 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn rule_12_a_log_without_successor_lets_a_bounded_number_of_appends_wait() {
-        let params = LogletParams {
-            id: LogletId::default(),
-            kind: LogletKind::Memory,
-            sequencer: Incarnation::default(),
-            units: Vec::new(),
-            write_quorum: 0,
-        };
+        let params = LogletParams { id: LogletId::default(), kind: LogletKind::MEMORY, bytes: Bytes::new() };
         let loglet = MemoryProvider::default().open(&params).expect("memory opens");
         let gate = AppendGate::new(loglet, Lsn::ZERO, Box::new(|| ()));
         gate.close();

@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use naxos_proto::chain::{LogletKind, LogletParams};
+use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::{Completion, ThreadLoad};
-use naxos_proto::contracts::{AppendError, Cell, Refusal, Sequencer, StorageUnit, Store, UnitDirectory};
+use naxos_proto::contracts::{AppendError, Cell, Purpose, Refusal, Sequencer, StorageUnit, Store, UnitDirectory};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
+use naxos_proto::native_params::NativeParams;
 use naxos_proto::tail::Tail;
 use parking_lot::{Mutex, RwLock};
 
@@ -66,7 +67,8 @@ impl Fanout {
         for (unit, target) in self.units.iter().enumerate() {
             let last = unit + 1 == self.units.len();
             let cells = if last { cells.take() } else { cells.clone() }.expect("taken by the last unit only");
-            let store = Store { loglet: self.loglet, incarnation: self.incarnation, at, cells, known_tail };
+            let purpose = Purpose::Append { known_tail };
+            let store = Store { loglet: self.loglet, incarnation: self.incarnation, at, cells, purpose };
             let this = Arc::clone(self);
             let answered = move |result, load| this.answered(id, unit, Answer::of(result), load);
             target.store(store, Completion::on_thread(answered));
@@ -129,16 +131,16 @@ impl NativeSequencer {
     }
 
     fn serve_now(&self, loglet: &LogletParams) -> Result<(), Refusal> {
-        if loglet.kind != LogletKind::Native {
+        let Ok(native) = NativeParams::decode(loglet) else {
             return Err(Refusal::Unsupported("this sequencer serves native loglets alone"));
-        }
-        if loglet.sequencer != self.incarnation {
-            let (loglet, owner) = (loglet.id, loglet.sequencer);
+        };
+        if native.sequencer != self.incarnation {
+            let (loglet, owner) = (loglet.id, native.sequencer);
             return Err(Refusal::OtherSequencer { loglet, owner, asked: self.incarnation });
         }
         let find = |id| self.units.unit(id).ok_or(Refusal::UnknownUnit(id));
-        let units = loglet.units.iter().map(|u| find(*u)).collect::<Result<Vec<_>, _>>()?;
-        let write_quorum = loglet.write_quorum.into();
+        let units = native.units.iter().map(|u| find(*u)).collect::<Result<Vec<_>, _>>()?;
+        let write_quorum = native.write_quorum.into();
         let make = || Fanout {
             loglet: loglet.id,
             incarnation: self.incarnation,
@@ -203,8 +205,7 @@ mod tests {
         let earlier = Incarnation { boot: Boot(1), ..own };
         let sequencer = NativeSequencer::new(own, Arc::new(NoUnits));
         let id = LogletId::default();
-        let params =
-            |sequencer| LogletParams { id, kind: LogletKind::Native, sequencer, units: Vec::new(), write_quorum: 1 };
+        let params = |sequencer| NativeParams { sequencer, units: vec![StorageId(1)], write_quorum: 1 }.encode(id);
         let other = Refusal::OtherSequencer { loglet: id, owner: earlier, asked: own };
         assert_eq!(sequencer.serve_now(&params(earlier)), Err(other.clone()));
         assert_eq!(sequencer.tail(id).now_or_never(), Some(None));

@@ -10,7 +10,7 @@ use naxos_benches::pace;
 use naxos_log_server::disk::RealDisk;
 use naxos_log_server::{LogServer, LogServerConfig, Unit};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{Cell, CellOutcome, Shape, StorageUnit, Store, Stored, UnitError, UnitParams};
+use naxos_proto::contracts::{Cell, CellOutcome, Purpose, Shape, StorageUnit, Store, Stored, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker};
 use tempfile::TempDir;
@@ -86,7 +86,8 @@ impl Rig {
         self.next += cells;
         let cells = (0..cells).map(|_| Cell { payload: self.payload.clone(), commands: 1 }).collect();
         let (loglet, incarnation) = (self.loglet, self.incarnation);
-        self.unit.store(Store { loglet, incarnation, at, cells, known_tail: at }, done);
+        let purpose = Purpose::Append { known_tail: at };
+        self.unit.store(Store { loglet, incarnation, at, cells, purpose }, done);
         Box::pin(outcome)
     }
 

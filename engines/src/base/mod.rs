@@ -1,12 +1,13 @@
 //! Base: plays the log into the local store, syncs and trims (Delos, SOSP'21, section 3.1).
 //!
 //! - [`header`]: who proposed an entry and when, genesis, engine switches
-//! - [`player`]: applies entries in order, on whatever thread has the next one
+//! - [`player`]: applies entries in order, on whatever thread has the next one; [`feed`]: what others append
 //!
 //! An entry of this process is applied from memory as soon as it is durable: by the thread that learns that it is, if
-//! nothing else waits for that thread, and otherwise by the apply Worker. The log is read only for what others appended
-//! and at the start.
+//! nothing else waits for that thread, and otherwise by the apply Worker. The log is read for what others appended, and
+//! at the start.
 
+mod feed;
 mod header;
 mod player;
 
@@ -93,6 +94,7 @@ impl<A: Applicator> Base<A> {
             return Err(LogError::Lost(tail, why));
         }
         self.player.play_to(tail).await?;
+        self.player.follow();
         Ok(tail)
     }
 

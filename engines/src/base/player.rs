@@ -3,13 +3,16 @@
 //! Entries arrive in an inbox, by position. Whoever has the apply lock takes the next ones out of it; a thread that
 //! delivers and does not get the lock leaves its entry to the one that has it, which looks again after it let go. So no
 //! entry waits without somebody to apply it, and apply is single-threaded. Only the apply Worker waits for the lock.
+//!
+//! The apply Worker also follows the log, which brings the entries of other processes ([`super::feed`]). That own entries
+//! come from memory is a shortcut on top: without it they would come by the log as well.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use naxos_client::{LogError, SharedLog};
+use naxos_client::{LogError, Record, SharedLog};
 use naxos_proto::completion::{Completion, ThreadLoad};
 use naxos_proto::ids::{EngineId, Lsn};
 use naxos_proto::seams::Clock;
@@ -17,6 +20,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::feed::Feed;
 use super::header::{Control, Header, apply_control};
 use crate::engine::{Applicator, EngineSwitch, ProposeError};
 use crate::entry::Entry;
@@ -52,6 +56,8 @@ pub(super) struct Player<A: Applicator> {
     apply: Mutex<ApplyState<A>>,
     /// Somebody wants the store to reach this position.
     wanted: AtomicU64,
+    /// Whether the apply Worker follows the log. Not while it is replayed, which would read it twice.
+    follows: AtomicBool,
     wake: Notify,
     waiters: Mutex<Vec<(Lsn, oneshot::Sender<()>)>>,
 }
@@ -73,6 +79,7 @@ impl<A: Applicator> Player<A> {
             inbox: Mutex::new(BTreeMap::new()),
             apply: Mutex::new(ApplyState { store, up }),
             wanted: AtomicU64::new(0),
+            follows: AtomicBool::new(false),
             wake: Notify::new(),
             waiters: Mutex::new(Vec::new()),
         })
@@ -200,18 +207,23 @@ impl<A: Applicator> Player<A> {
                 continue;
             }
             let (records, next) = self.log.read(applied, upper, READ_BYTES).await?;
-            let mut state = self.apply.lock();
-            for record in records {
-                if record.lsn < self.reader.applied() {
-                    continue;
-                }
-                let entry = Entry::decode(record.payload)
-                    .unwrap_or_else(|e| panic!("the entry at {} cannot be read: {e}", record.lsn));
-                self.skip_to(&mut state, record.lsn);
-                self.apply_one(&mut state, record.lsn, &entry);
-            }
-            self.skip_to(&mut state, next);
+            self.apply_records(records, next);
         }
+    }
+
+    /// Applies entries of the log up to `next`, but for those that are applied already.
+    fn apply_records(&self, records: Vec<Record>, next: Lsn) {
+        let mut state = self.apply.lock();
+        for record in records {
+            if record.lsn < self.reader.applied() {
+                continue;
+            }
+            let entry = Entry::decode(record.payload)
+                .unwrap_or_else(|e| panic!("the entry at {} cannot be read: {e}", record.lsn));
+            self.skip_to(&mut state, record.lsn);
+            self.apply_one(&mut state, record.lsn, &entry);
+        }
+        self.skip_to(&mut state, next);
     }
 
     /// Moves the cursor over junk.
@@ -233,15 +245,26 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// The apply Worker.
+    /// The log is replayed: from now on the apply Worker follows it.
+    pub(super) fn follow(&self) {
+        self.follows.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// The apply Worker: plays up to what is wanted, and applies what others append as it comes.
     pub(super) async fn run(&self, stop: CancellationToken) {
+        let mut feed = Feed::new(Arc::clone(&self.log), Arc::clone(&self.clock), self.reader.clone());
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = self.wake.notified() => {}
+                () = self.wake.notified() => drop(stop.run_until_cancelled(self.play_to_wanted()).await),
+                (records, next) = feed.next(), if self.follows.load(Ordering::Acquire) => {
+                    self.apply_records(records, next);
+                    // Own entries behind those may have come meanwhile.
+                    self.pump(|| Some(self.apply.lock()));
+                }
             }
-            stop.run_until_cancelled(self.play_to_wanted()).await;
         }
     }
 }

@@ -12,6 +12,7 @@ use naxos_log_server::Unit;
 use naxos_proto::contracts::{Refusal, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::{Incarnation, LogletId, StoreId};
+use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
 use tonic::Status;
 
@@ -81,7 +82,8 @@ impl Backend {
     pub(crate) fn sequenced_loglet(&self) -> Option<LogletId> {
         let (_, chain) = self.log.chain();
         let params = &chain.active().params;
-        (params.sequencer == self.incarnation).then_some(params.id)
+        let is_ours = NativeParams::decode(params).is_ok_and(|native| native.sequencer == self.incarnation);
+        is_ours.then_some(params.id)
     }
 
     /// A header at `revision`.

@@ -6,8 +6,10 @@ use naxos_engines::LocalStore;
 use naxos_engines::local_store::{FoundStore, StoreError, StoreExpected, VERIFIED_BYTES_MAX};
 use naxos_engines::stack::read_rows;
 use naxos_log_server::{DamagedCell, FoundJournal, OpenError};
-use naxos_proto::chain::{Chain, LogletKind, Segment};
+use naxos_proto::chain::{Chain, Segment};
+use naxos_proto::ids::StorageId;
 use naxos_proto::ids::{Lsn, StoreId};
+use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Seams;
 
 use super::start_error::StartError;
@@ -62,7 +64,7 @@ fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
 
 /// Where the log begins and ends, if this unit alone holds it.
 fn extent_of_log(found: &FoundJournal, chain: &Chain) -> Option<(Lsn, Lsn)> {
-    let here = |s: &&Segment| s.params.kind == LogletKind::Native && s.params.units == [found.storage_id()];
+    let here = |s: &&Segment| is_alone(s, found.storage_id());
     let (first, last) = (chain.segments.first().filter(here)?, chain.segments.last().filter(here)?);
     let (trim_point, _) = found.extent(first.params.id);
     let (_, tail) = found.extent(last.params.id);
@@ -73,8 +75,13 @@ fn extent_of_log(found: &FoundJournal, chain: &Chain) -> Option<(Lsn, Lsn)> {
 fn last_lost_cell<'a>(found: &'a FoundJournal, chain: &Chain) -> Option<(Lsn, &'a DamagedCell)> {
     let position = |cell: &DamagedCell| {
         let segment = chain.segments.iter().find(|s| s.params.id == cell.loglet)?;
-        let (lsn, alone) = (segment.lsn(cell.offset), segment.params.units == [found.storage_id()]);
+        let (lsn, alone) = (segment.lsn(cell.offset), is_alone(segment, found.storage_id()));
         (alone && segment.end.is_none_or(|end| lsn < end)).then_some(lsn)
     };
     found.damaged_cells().iter().filter_map(|cell| Some((position(cell)?, cell))).max_by_key(|(lsn, _)| *lsn)
+}
+
+/// Whether `storage` is the only storage unit of the segment.
+fn is_alone(segment: &Segment, storage: StorageId) -> bool {
+    NativeParams::decode(&segment.params).is_ok_and(|native| native.units == [storage])
 }

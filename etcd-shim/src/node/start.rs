@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
-use naxos_client::{Liveness, VirtualLog, VirtualLogConfig};
+use naxos_client::{Liveness, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::local_store::{CheckpointStats, Checkpointer, Defragmenter};
 use naxos_engines::stack::{Stack, StackConfig};
 use naxos_engines::{LocalStore, StoreReader};
@@ -17,6 +17,7 @@ use naxos_proto::ids::{Incarnation, LogId, MemberId};
 use naxos_proto::seams::{Seams, Tasks, WorkerHandle, start};
 use naxos_sequencer::NativeSequencer;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
@@ -139,17 +140,17 @@ async fn open_log(
     let peers = Arc::new(Peers::default());
     peers.set_unit(log_server.unit().clone());
     peers.set_sequencer(Arc::new(NativeSequencer::new(incarnation, peers.clone())));
-    let alive = move || Liveness { sequencers: vec![incarnation], units: vec![incarnation.storage] };
-    let config = VirtualLogConfig { log, kind: LogletKind::Native, takeover_after: TAKEOVER_AFTER };
-    let log = VirtualLog::open(
-        config,
-        meta.clone(),
-        vec![Arc::new(NativeProvider::new(peers.clone(), peers)), Arc::new(MemoryProvider::default())],
-        Box::new(alive),
-        Arc::clone(&seams.clock),
-        Arc::clone(&seams.entropy),
-    )
-    .await?;
+    // This node is its own and only peer, and always alive: nobody changes the value.
+    let alive = watch::Sender::new(Liveness { sequencers: vec![incarnation], units: vec![incarnation.storage] });
+    let parts = VirtualLogParts {
+        config: VirtualLogConfig { log, kind: LogletKind::NATIVE, takeover_after: TAKEOVER_AFTER },
+        meta: meta.clone(),
+        providers: vec![Arc::new(NativeProvider::new(peers.clone(), peers)), Arc::new(MemoryProvider::default())],
+        alive: alive.subscribe(),
+        clock: Arc::clone(&seams.clock),
+        entropy: Arc::clone(&seams.entropy),
+    };
+    let log = VirtualLog::start(parts).await?;
     Ok((log_server, meta, log))
 }
 

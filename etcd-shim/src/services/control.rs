@@ -6,6 +6,7 @@ use naxos_client::SharedLog;
 use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
+use naxos_proto::native_params::NativeParams;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -17,15 +18,21 @@ use crate::version;
 pub(crate) struct ControlService(pub(crate) Desk);
 
 fn segment(s: &chain::Segment) -> pb::Segment {
-    pb::Segment {
+    let segment = pb::Segment {
         loglet_id: s.params.id.ordinal,
-        kind: s.params.kind.name().to_owned(),
+        kind: s.params.kind.to_string(),
         start: s.start.0,
         end: s.end.map(|e| e.0),
-        units: s.params.units.iter().map(|u| u.0).collect(),
-        write_quorum: s.params.write_quorum.into(),
-        sequencer_node: s.params.sequencer.storage.0,
-        sequencer_boot: s.params.sequencer.boot.0,
+        ..pb::Segment::default()
+    };
+    // Of a kind that this build does not know, its units and sequencer cannot be told.
+    let Ok(native) = NativeParams::decode(&s.params) else { return segment };
+    pb::Segment {
+        units: native.units.iter().map(|u| u.0).collect(),
+        write_quorum: native.write_quorum.into(),
+        sequencer_node: native.sequencer.storage.0,
+        sequencer_boot: native.sequencer.boot.0,
+        ..segment
     }
 }
 
@@ -48,7 +55,7 @@ impl ControlService {
     fn kind(&self, name: &str) -> Result<Option<LogletKind>, Status> {
         match name {
             "" => Ok(None),
-            "native" => Ok(Some(LogletKind::Native)),
+            "native" => Ok(Some(LogletKind::NATIVE)),
             // A node's log must outlive its process.
             other => Err(Status::invalid_argument(format!("unknown kind of loglet {other:?}: expected \"native\""))),
         }
@@ -154,7 +161,7 @@ impl pb::control_server::Control for ControlService {
                 applied: backend.reader.applied().0,
                 tail: backend.log.check_tail_now().unwrap_or(backend.reader.applied()).0,
                 chain_version: version.0,
-                active_kind: chain.active().params.kind.name().to_owned(),
+                active_kind: chain.active().params.kind.to_string(),
             }),
             store: Some(store),
             disk: Some(pb::DiskStatus {

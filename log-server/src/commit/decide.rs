@@ -1,6 +1,6 @@
 //! What each command does: the pure rules asked, the records drafted, the answer staged.
 
-use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Store, Stored, UnitError, UnitParams};
+use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Purpose, Store, Stored, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 
 use crate::commit::Command;
@@ -50,10 +50,12 @@ impl Committer {
     }
 
     async fn store(&mut self, store: Store, batch: &mut DraftBatch) -> Result<Stored, UnitError> {
-        let Store { loglet: id, incarnation, at: first, cells, known_tail } = store;
+        let Store { loglet: id, incarnation, at: first, cells, purpose } = store;
         let loglet = self.catalog.loglet(id)?;
         loglet.check_incarnation(id, incarnation)?;
-        loglet.raise_known_tail(known_tail);
+        if let Purpose::Append { known_tail } = purpose {
+            loglet.raise_known_tail(known_tail);
+        }
         if let Ok(published) = self.roster.get(id) {
             loglet.raise_known_tail(published.local().known_tail);
         }
@@ -66,7 +68,11 @@ impl Committer {
         batch.drafts.reserve(cells.len());
         for (i, cell) in cells.into_iter().enumerate() {
             let at = first.plus(i as u64);
-            outcomes.push(match loglet.verdict(at) {
+            let verdict = match purpose {
+                Purpose::Append { .. } => loglet.verdict(at),
+                Purpose::Repair => loglet.repair_verdict(at),
+            };
+            outcomes.push(match verdict {
                 Verdict::Free => {
                     loglet.write(at);
                     let Cell { payload: body, commands } = cell;

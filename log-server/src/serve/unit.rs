@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, Stored, UnitError, UnitParams,
+    CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, StorageUnit, Store, Stored, TailReaches, UnitError,
+    UnitParams,
 };
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use naxos_proto::seams::Clock;
@@ -151,6 +152,32 @@ impl StorageUnit for Unit {
 
     fn tail_now(&self, loglet: LogletId) -> Option<Result<LocalTail, UnitError>> {
         Some(self.roster.get(loglet).map(|l| l.local()))
+    }
+
+    fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>> {
+        Box::pin(async move {
+            let published = self.roster.get(loglet)?;
+            loop {
+                // Registered before the state is looked at, so that no change falls between.
+                let changed = published.changed();
+                if self.roster.is_stopped() {
+                    return Err(UnitError::Stopped);
+                }
+                if published.is_dropped() {
+                    return Err(UnitError::Dropped(loglet));
+                }
+                let local = published.local();
+                if until.is_met_by(&local) {
+                    return Ok(local);
+                }
+                changed.await;
+            }
+        })
+    }
+
+    fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>> {
+        let held = self.roster.get(loglet).map(|published| published.held_in(range, HELD_RANGES_MAX));
+        Box::pin(std::future::ready(held))
     }
 
     fn advance(&self, loglet: LogletId, known_tail: Offset) {

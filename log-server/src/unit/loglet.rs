@@ -61,17 +61,22 @@ impl Loglet {
         if owner == asker { Ok(()) } else { Err(UnitError::WrongIncarnation { loglet: id, owner, asker }) }
     }
 
-    /// What may become of a store at `at`. The seal is looked at last: a sealed loglet takes nothing, but `Sealed` means
-    /// that the cell is certainly not here, so that it can be appended to the successor.
+    /// What may become of an append at `at`. The seal is looked at after what is held: a sealed loglet takes nothing, but
+    /// `Sealed` means that the cell is certainly not here, so that it can be appended to the successor.
     pub(crate) fn verdict(&self, at: Offset) -> Verdict {
+        match self.repair_verdict(at) {
+            Verdict::Free | Verdict::Gap if self.sealed => Verdict::Sealed,
+            verdict => verdict,
+        }
+    }
+
+    /// What may become of a repair at `at`: the same, but for the seal.
+    pub(crate) fn repair_verdict(&self, at: Offset) -> Verdict {
         if at < self.trim_point {
             return Verdict::Trimmed;
         }
         if self.written.contains(at) {
             return Verdict::Held;
-        }
-        if self.sealed {
-            return Verdict::Sealed;
         }
         let reach = self.tail.max(self.known_tail);
         match self.params.shape {
@@ -139,6 +144,17 @@ mod tests {
             let expected = if held { verdict } else { Verdict::Sealed };
             assert_eq!(sealed.verdict(Offset(at)), expected, "sealed, at {at}");
         }
+    }
+
+    #[test]
+    fn a_repair_passes_the_seal_and_no_gap() {
+        let mut l = loglet(Shape::Contiguous);
+        l.write(Offset(0));
+        l.sealed = true;
+        assert_eq!(l.verdict(Offset(1)), Verdict::Sealed);
+        assert_eq!(l.repair_verdict(Offset(0)), Verdict::Held);
+        assert_eq!(l.repair_verdict(Offset(1)), Verdict::Free);
+        assert_eq!(l.repair_verdict(Offset(2)), Verdict::Gap);
     }
 
     #[test]

@@ -15,6 +15,6 @@ pub use refusal::Refusal;
 pub use sequencer::{AppendError, Sequencer, SequencerDirectory};
 pub use snapshots::{Manifest, SnapshotError, Snapshots};
 pub use storage_unit::{
-    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, Stored, UnitDirectory, UnitError,
-    UnitParams,
+    Cell, CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, Purpose, Shape, StorageUnit, Store, Stored,
+    TailReaches, UnitDirectory, UnitError, UnitParams,
 };

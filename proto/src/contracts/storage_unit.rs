@@ -37,19 +37,33 @@ pub struct Cell {
     pub commands: u32,
 }
 
+/// On whose behalf cells are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The loglet's sequencer appends.
+    Append {
+        /// The sequencer's known tail: everything below is on a write quorum.
+        known_tail: Offset,
+    },
+    /// Somebody copies cells of a sealed loglet to this unit: taken although the loglet is sealed. A contiguous loglet
+    /// takes no gap from it either. It carries no known tail, for the one who copies has computed only what the *next*
+    /// chain may say.
+    Repair,
+}
+
 /// One store request: `cells` at `at`, `at + 1`, ...
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// Into which loglet.
+    /// The loglet that they belong to.
     pub loglet: LogletId,
-    /// By which sequencer.
+    /// The loglet's sequencer for life, also in a repair.
     pub incarnation: Incarnation,
     /// Offset of the first cell.
     pub at: Offset,
     /// At least one.
     pub cells: Vec<Cell>,
-    /// The sender's known tail: everything below is on a write quorum.
-    pub known_tail: Offset,
+    /// On whose behalf.
+    pub purpose: Purpose,
 }
 
 /// What became of one cell of a [`Store`].
@@ -118,6 +132,29 @@ pub struct LocalTail {
     /// First offset that is not trimmed.
     pub trim_point: Offset,
 }
+
+/// What a caller of [`StorageUnit::wait_tail`] waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailReaches {
+    /// The local tail is at or above this offset.
+    Local(Offset),
+    /// The known tail is at or above this offset.
+    Known(Offset),
+}
+
+impl TailReaches {
+    /// Whether `tail` is what the caller waits for: the offset is reached, or the loglet is sealed.
+    pub fn is_met_by(self, tail: &LocalTail) -> bool {
+        tail.sealed
+            || match self {
+                TailReaches::Local(offset) => tail.tail >= offset,
+                TailReaches::Known(offset) => tail.known_tail >= offset,
+            }
+    }
+}
+
+/// At most so many ranges are in one answer of [`StorageUnit::held`].
+pub const HELD_RANGES_MAX: usize = 4_096;
 
 /// An item of [`StorageUnit::follow`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,6 +278,14 @@ pub trait StorageUnit: Send + Sync {
 
     /// The local tail from memory, without yielding; `None` when the unit is not in this process.
     fn tail_now(&self, loglet: LogletId) -> Option<Result<LocalTail, UnitError>>;
+
+    /// Resolves once the tail reaches what is asked for, or the loglet is sealed: the tail then, as one value.
+    fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
+
+    /// Which offsets of `range` this unit holds and can read, junk included: ascending ranges that do not touch, at most
+    /// [`HELD_RANGES_MAX`] of them. After that many the caller goes on from the end of the last one. The local tail does
+    /// not tell this: below it a cell may be missing, trimmed or damaged.
+    fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>>;
 
     /// Raises the known tail where no store carries it. Not durable.
     fn advance(&self, loglet: LogletId, known_tail: Offset);

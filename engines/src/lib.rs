@@ -11,7 +11,6 @@
 pub mod base;
 pub mod batching;
 pub mod engine;
-mod engine_info;
 pub mod entry;
 pub mod local_store;
 pub mod read_gate;
@@ -20,7 +19,6 @@ pub mod session;
 pub mod stack;
 pub mod view_tracking;
 
-pub use engine::{Applicator, Below, Engine, EngineSwitch, Proposal, ProposeError};
-pub use engine_info::EngineInfo;
+pub use engine::{Applicator, Below, Engine, EngineInfo, EngineSwitch, Proposal, ProposeError};
 pub use entry::Entry;
 pub use local_store::{LocalStore, RowKey, StoreReader, TableId, Txn};

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{self, Base, BaseConfig, Control, Genesis};
 use crate::batching::{self, Application, Batching, BatchingApply, Reply};
+use crate::engine::EngineInfo;
 use crate::engine::{Engine, EngineSwitch, ProposeError};
-use crate::engine_info::EngineInfo;
 use crate::local_store::{LocalStore, StoreReader};
 use crate::read_gate::ReadGate;
 use crate::reply_port::Waiter;

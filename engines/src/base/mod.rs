@@ -29,8 +29,8 @@ pub(crate) use header::load_switches;
 pub use header::{Control, Genesis, Header};
 use player::{Own, Player};
 
+use crate::engine::EngineInfo;
 use crate::engine::{Applicator, Engine, EngineSwitch, Proposal};
-use crate::engine_info::EngineInfo;
 use crate::local_store::{LocalStore, StoreReader};
 
 /// This engine. Its rows are the switches of the others, which the stack reads.

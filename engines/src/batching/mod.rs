@@ -17,7 +17,7 @@ mod upper;
 
 use naxos_proto::ids::EngineId;
 
-use crate::engine_info::EngineInfo;
+use crate::engine::EngineInfo;
 
 pub use application::{Application, Reply};
 pub use lower::Batching;

@@ -4,7 +4,7 @@
 //! length of the value u32 (little-endian), key, value. The lengths stand first, so that no two different lists of changes
 //! give the same bytes.
 
-use crate::local_store::RowKey;
+use crate::local_store::row_key::RowKey;
 
 const DELETE: u8 = 0;
 const PUT: u8 = 1;

@@ -11,10 +11,9 @@ use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{BlockingFile, Disk, File, OpenMode};
 use redb::{CursorError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
-use crate::local_store::backend::Backend;
 use crate::local_store::backlog::Pace;
 use crate::local_store::delta::FrozenDelta;
-use crate::local_store::held::{HeldFile, Left};
+use crate::local_store::paced_file::{Backend, HeldFile, Left};
 use crate::local_store::row_key::RowKey;
 
 /// Name of the file in the data directory.

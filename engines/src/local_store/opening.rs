@@ -7,14 +7,13 @@ use std::sync::Arc;
 use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{Clock, Disk, OpenMode, Worker};
 
-use crate::local_store::LocalStore;
-use crate::local_store::backend::Backend;
 use crate::local_store::damage::{ROWS_WRITTEN, caught};
 use crate::local_store::database::{CACHE_BYTES, Database, FILE, STORE_FORMAT, StoreError, open_file};
-use crate::local_store::held::HeldFile;
+use crate::local_store::paced_file::{Backend, HeldFile};
 use crate::local_store::reader::StoreReader;
 use crate::local_store::row_key::RowKey;
 use crate::local_store::rows_ahead::RowsAhead;
+use crate::local_store::store::LocalStore;
 
 /// What a data directory knows of its local store before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +38,23 @@ pub const VERIFIED_BYTES_MAX: u64 = 256 << 20;
 pub struct FoundStore {
     /// Taken when accepted.
     store: Option<LocalStore>,
+}
+
+impl LocalStore {
+    /// Opens or makes the store in the disk's root, whoever wrote it.
+    pub async fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        FoundStore::open(disk, clock, None).await?.accept().await
+    }
+
+    /// The same, of a data directory that tells what to expect. A file that is refused, here or by who loads its rows
+    /// before [`FoundStore::accept`], is as it was.
+    pub async fn open_expected(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        expected: StoreExpected,
+    ) -> Result<FoundStore, StoreError> {
+        FoundStore::open(disk, clock, Some(expected)).await
+    }
 }
 
 impl FoundStore {

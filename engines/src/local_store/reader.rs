@@ -8,7 +8,8 @@ use bytes::Bytes;
 use naxos_proto::ids::Lsn;
 
 use crate::local_store::delta::Delta;
-use crate::local_store::{RowKey, Shared};
+use crate::local_store::row_key::RowKey;
+use crate::local_store::shared::Shared;
 
 /// The first name in the range that a delta changes.
 fn first_in(delta: &Delta, from: &RowKey, below: &RowKey) -> Option<RowKey> {

@@ -5,7 +5,9 @@ use naxos_proto::ids::Lsn;
 use parking_lot::MutexGuard;
 
 use crate::local_store::checksum::RunningChecksum;
-use crate::local_store::{RowKey, Shared, StoreReader};
+use crate::local_store::reader::StoreReader;
+use crate::local_store::row_key::RowKey;
+use crate::local_store::shared::Shared;
 
 /// A point to roll back to within a [`Txn`].
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ mod window;
 
 use naxos_proto::ids::EngineId;
 
-use crate::engine_info::EngineInfo;
+use crate::engine::EngineInfo;
 
 pub use lower::Session;
 pub use parts::SessionParts;

@@ -15,7 +15,7 @@ mod view;
 
 use naxos_proto::ids::EngineId;
 
-use crate::engine_info::EngineInfo;
+use crate::engine::EngineInfo;
 
 pub use lower::ViewTracking;
 pub use upper::ViewTrackingApply;

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use naxos_proto::seams::{BlockingFile, is_full};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::local_store::writes::Writes;
+use super::writes::Writes;
 
 /// Bytes written between two syncs: so much may lie before a sync of the journal. A page of redb's may be larger, if it is
 /// one value's.

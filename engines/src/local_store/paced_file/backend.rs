@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use naxos_proto::seams::BlockingFile;
 
-use crate::local_store::held::HeldFile;
+use super::held_file::HeldFile;
 
 /// See the module.
 #[derive(Debug)]

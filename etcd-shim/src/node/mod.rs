@@ -1,18 +1,14 @@
 //! A node: everything between the flags and the ports. The only place that wires roles together.
 //!
-//! - [`start`]: opens the parts in their order; [`open_store`]: the local store, loaded; [`peers`]: who plays which role in
-//!   this process; [`serve`]: puts the services on the port; [`stops`]: what ends together
+//! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: what ends together
 //! - [`upkeep`]: what happens by the clock
 //! - [`ids`], [`health`], [`gauges`]: who it is and how it is
 
 mod gauges;
 mod health;
 mod ids;
-mod open_store;
-mod peers;
 mod serve;
 mod start;
-mod start_error;
 mod stops;
 mod upkeep;
 
@@ -25,7 +21,7 @@ use naxos_proto::seams::{Address, WorkerHandle};
 use self::stops::Stops;
 use crate::backend::Backend;
 use crate::port::Port;
-pub use start_error::StartError;
+pub use start::StartError;
 
 /// A running node.
 pub struct Node {

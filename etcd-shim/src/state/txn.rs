@@ -10,6 +10,7 @@ use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 use naxos_proto::etcd::server::etcdserverpb::response_op::Response;
+use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::collect::collect;
 use super::error::EtcdError;
@@ -29,12 +30,12 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    fn branch<'a>(&self, r: &'a pb::TxnRequest) -> &'a [pb::RequestOp] {
+    fn branch<'a>(&self, r: &'a TxnRequest) -> &'a [pb::RequestOp] {
         if self.succeeded { &r.success } else { &r.failure }
     }
 
     /// Evaluates all compares. `None`: a value is needed that is a row, and there is no reader to fetch it.
-    pub(crate) fn of(store: &Store, r: &pb::TxnRequest, rows: Option<&StoreReader>) -> Option<Path> {
+    pub(crate) fn of(store: &Store, r: &TxnRequest, rows: Option<&StoreReader>) -> Option<Path> {
         let mut succeeded = true;
         for compare in &r.compare {
             if !holds(store, compare, rows)? {
@@ -124,7 +125,7 @@ fn compare(c: &pb::Compare, live: Option<&Live>, value: &[u8]) -> bool {
 }
 
 /// Checks the operations on the path, so that none of them is refused once the first has acted.
-pub(crate) fn check(store: &Store, r: &pb::TxnRequest, path: &Path) -> Result<(), EtcdError> {
+pub(crate) fn check(store: &Store, r: &TxnRequest, path: &Path) -> Result<(), EtcdError> {
     check_after(store, r, path, &mut Vec::new())
 }
 
@@ -132,7 +133,7 @@ pub(crate) fn check(store: &Store, r: &pb::TxnRequest, path: &Path) -> Result<()
 /// key twice, so a later put may meet a key that is gone (etcd 3.6.16 ends by a panic then).
 fn check_after<'a>(
     store: &Store,
-    r: &'a pb::TxnRequest,
+    r: &'a TxnRequest,
     path: &Path,
     deleted: &mut Vec<Keys<'a>>,
 ) -> Result<(), EtcdError> {
@@ -166,11 +167,7 @@ fn check_put(store: &Store, r: &pb::PutRequest, deleted: &[Keys<'_>]) -> Result<
 }
 
 /// Carries out the operations on the path. They have been checked.
-pub(crate) fn execute(
-    writer: &mut Writer<'_, '_>,
-    r: &pb::TxnRequest,
-    path: &Path,
-) -> Result<pb::TxnResponse, EtcdError> {
+pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) -> Result<pb::TxnResponse, EtcdError> {
     let mut nested = path.nested.iter();
     let mut responses = Vec::with_capacity(path.branch(r).len());
     for op in path.branch(r) {
@@ -199,7 +196,7 @@ pub(crate) fn execute(
 /// A transaction that only reads, beside apply. Reads what memory holds; `Err(None)`: rows are needed, do it elsewhere.
 pub(crate) fn execute_reads(
     store: &Store,
-    r: &pb::TxnRequest,
+    r: &TxnRequest,
     reader: &StoreReader,
     may_read_rows: bool,
 ) -> Result<pb::TxnResponse, Option<EtcdError>> {
@@ -238,7 +235,7 @@ mod tests {
         let delete = op(Request::RequestDeleteRange(delete));
         let put = op(Request::RequestPut(put));
         let checked = |success: Vec<pb::RequestOp>| {
-            let r = pb::TxnRequest { success, ..Default::default() };
+            let r = TxnRequest { success, ..Default::default() };
             check(&store, &r, &Path::of(&store, &r, None).expect("nothing is compared"))
         };
         assert_eq!(checked(vec![put.clone(), delete.clone()]), Ok(()));

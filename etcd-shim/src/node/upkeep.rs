@@ -63,16 +63,20 @@ async fn keep_leases(backend: &Backend, port: &Arc<Port>) {
             tracing::warn!(error = e.message(), "the keeper of leases could not take office");
             continue;
         }
-        let (term, expired) = backend.keeper.tick();
-        let expire = |id: i64| backend.propose(port, Command::LeaseExpire { id, term });
-        for ended in join_all(expired.into_iter().map(expire)).await {
-            match ended {
-                Ok(_) => {
-                    backend.metrics.lease.expired.inc();
-                }
-                // It was revoked meanwhile, or will be proposed again.
-                Err(e) => tracing::debug!(error = e.message(), "a lease's expiry was not done"),
+        backend.keeper.end_expired(|term, expired| end_leases(backend, port, term, expired)).await;
+    }
+}
+
+/// Proposes the end of leases, and waits until they are gone or will be proposed again.
+async fn end_leases(backend: &Backend, port: &Arc<Port>, term: u64, expired: Vec<i64>) {
+    let expire = |id: i64| backend.propose(port, Command::LeaseExpire { id, term });
+    for ended in join_all(expired.into_iter().map(expire)).await {
+        match ended {
+            Ok(_) => {
+                backend.metrics.lease.expired.inc();
             }
+            // It was revoked meanwhile, or will be proposed again.
+            Err(e) => tracing::debug!(error = e.message(), "a lease's expiry was not done"),
         }
     }
 }

@@ -20,6 +20,7 @@ fn main() -> Result<()> {
     for twin in TWINS {
         config = config.extern_path(format!(".etcdserverpb.{twin}"), format!("crate::etcd::twins::{twin}"));
     }
+    config = config.extern_path(".etcdserverpb.TxnRequest", "crate::etcd::txn_request::TxnRequest");
     config.include_file("etcd.rs").compile_fds(files.clone())?;
 
     let client = subfolder(&out, "client")?;

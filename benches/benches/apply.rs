@@ -16,6 +16,7 @@ use naxos_engines::batching::Application;
 use naxos_engines::local_store::{DELTA_BYTES_MAX, FROZEN_MAX};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::{compare, request_op::Request};
+use naxos_proto::etcd::txn_request::TxnRequest;
 use naxos_proto::ids::{Lsn, StoreId};
 use naxos_proto::seams::BootClock;
 use naxos_proto::seams::sim::Drive;
@@ -170,10 +171,11 @@ impl Rig {
         };
         let get = pb::RangeRequest { key: self.keys.key(n), ..Default::default() };
         let op = |request| vec![pb::RequestOp { request: Some(request) }];
-        let txn = pb::TxnRequest {
+        let txn = TxnRequest {
             compare: vec![same],
             success: op(Request::RequestPut(self.put_request(n))),
             failure: op(Request::RequestRange(get)),
+            ..TxnRequest::default()
         };
         Command::Txn(txn).encode(StoreId(0))
     }

@@ -10,6 +10,7 @@ use naxos_engines::batching::Application;
 use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
+use naxos_proto::etcd::txn_request::TxnRequest;
 use naxos_proto::ids::{LogId, LogletId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::sim::Drive;
 use naxos_proto::seams::{BootClock, Clock};
@@ -167,9 +168,9 @@ fn transaction() -> impl Strategy<Value = Command> {
     let op = prop_oneof![2 => range, 1 => put].prop_map(|request| pb::RequestOp { request: Some(request) });
     let branch = || prop::collection::vec(op.clone(), 0..3);
     (prop::collection::vec(compare, 0..3), branch(), branch()).prop_map(|(compare, success, failure)| {
-        let nested = pb::TxnRequest { compare: compare.clone(), success: success.clone(), failure: Vec::new() };
+        let nested = TxnRequest { compare: compare.clone(), success: success.clone(), ..Default::default() };
         let nested = pb::RequestOp { request: Some(Request::RequestTxn(nested)) };
-        Command::Txn(pb::TxnRequest { compare, success: [success, vec![nested]].concat(), failure })
+        Command::Txn(TxnRequest { compare, success: [success, vec![nested]].concat(), failure, ..Default::default() })
     })
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use naxos_proto::etcd::client::mvccpb;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::twins;
+use naxos_proto::etcd::txn_request::TxnRequest;
 use parking_lot::Mutex;
 use pb::kv_server::Kv;
 use pb::watch_server::Watch;
@@ -109,7 +110,7 @@ impl Kv for Floor {
         Ok(Response::new(twins::PutResponse { header: header(), prev_kv: None }))
     }
 
-    async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
+    async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
         let mut responses = Vec::new();
         for op in request.into_inner().success {
             if let Some(pb::request_op::Request::RequestPut(put)) = op.request {

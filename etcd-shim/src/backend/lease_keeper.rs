@@ -1,30 +1,30 @@
 //! When leases end: the keeper's clock, none of which is replicated.
 //!
-//! The keeper is the sequencer's node. It takes office by an entry in the log that names the active loglet; expiries it
-//! proposes carry that name, and apply drops those of any other: a keeper that slept wakes powerless. It acknowledges a
-//! keep-alive after a tail check that began later, extends every lease by a gap in its own ticks, and starts all
-//! time-to-lives afresh on taking office, as etcd does when its leader changes. A lease whose expiry was proposed may be
-//! gone already: a keep-alive waits for what the log says of it.
+//! The keeper is the sequencer's node. It takes office by an entry in the log that names the active loglet. The expiries that
+//! it proposes carry that name, and apply drops those that carry another: a keeper that slept can do no harm when it wakes.
+//! It acknowledges a keep-alive after a tail check that began after the request. It extends every lease by a gap in its own
+//! ticks, and starts all time-to-lives afresh on taking office, as etcd does when its leader changes. A lease whose expiry was
+//! proposed may be gone already: a keep-alive waits for what the log says of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use naxos_proto::ids::{LogletId, StorageId};
-use naxos_proto::seams::{Clock, Instant};
+use naxos_proto::seams::{Clock, Instant, rest_after};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::state::Keeper;
 
-/// Between two looks at what has expired.
+/// Time between two looks at what has expired.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 /// A tick that comes later than this is a gap.
 const GAP: Duration = Duration::from_secs(1);
 /// An expiry that was proposed is not proposed again for this long.
 const PROPOSE_AGAIN: Duration = Duration::from_secs(3);
-/// Leases ended per tick: a thousand a second, as etcd.
-pub(crate) const EXPIRIES_PER_TICK: usize = 250;
+/// Expiries that are proposed together: enough for one batch of the log, few enough for requests to come in between.
+const EXPIRIES_AT_ONCE: usize = 250;
 
 #[derive(Clone, Copy)]
 struct Deadline {
@@ -129,9 +129,25 @@ impl LeaseKeeper {
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// The leases that have run out, and the loglet under which this node may end them; `None` while another node is the
-    /// keeper. Call it every [`TICK`] on every node, so that a gap is noticed.
-    pub(crate) fn tick(&self) -> Option<(LogletId, Vec<i64>)> {
+    /// Ends the leases that have run out, if this node is the keeper: `expire` proposes that, under the loglet that it is
+    /// given. Where many end together, it rests in between, so that requests hardly notice. Call it every [`TICK`] on every
+    /// node, so that a gap is noticed.
+    pub(crate) async fn end_expired<F: Future<Output = ()>>(&self, expire: impl Fn(LogletId, Vec<i64>) -> F) {
+        loop {
+            let began = self.clock.now();
+            let Some((office, expired)) = self.tick() else { return };
+            let may_be_more = expired.len() == EXPIRIES_AT_ONCE;
+            expire(office, expired).await;
+            if !may_be_more {
+                return;
+            }
+            self.clock.sleep(rest_after(self.clock.now().since(began))).await;
+        }
+    }
+
+    /// Some leases that have run out, and the loglet under which this node may end them; `None` while another node is the
+    /// keeper.
+    fn tick(&self) -> Option<(LogletId, Vec<i64>)> {
         let now = self.clock.now();
         let mut state = self.state.lock();
         let since = now.since(state.last_tick);
@@ -144,7 +160,7 @@ impl LeaseKeeper {
         let mut out = Vec::new();
         for (id, deadline) in &mut state.deadlines {
             let is_due = deadline.at <= now && deadline.proposed.is_none_or(|at| now.since(at) >= PROPOSE_AGAIN);
-            if is_due && out.len() < EXPIRIES_PER_TICK {
+            if is_due && out.len() < EXPIRIES_AT_ONCE {
                 deadline.proposed = Some(now);
                 out.push(*id);
             }
@@ -215,6 +231,32 @@ mod tests {
         keeper.took_office(office(2, StorageId(2)));
         clock.sleep(Duration::from_secs(60)).await;
         assert_eq!((keeper.tick(), keeper.office()), (None, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_leases_that_end_together_are_gone_soon() {
+        const LEASES: i64 = 20_000;
+        let clock = SimClock::new(Duration::ZERO);
+        let keeper = LeaseKeeper::new(Arc::new(clock.clone()), OWN, office(1, OWN));
+        (1..=LEASES).for_each(|id| keeper.granted(id, 2));
+        clock.sleep(seconds(2)).await;
+        keeper.tick();
+        let began = clock.now();
+        let expire = |_, expired: Vec<i64>| {
+            let (clock, keeper) = (clock.clone(), Arc::clone(&keeper));
+            async move {
+                assert!(expired.len() <= EXPIRIES_AT_ONCE);
+                clock.sleep(Duration::from_millis(5)).await;
+                expired.into_iter().for_each(|id| keeper.ended(id));
+            }
+        };
+        // As the node does, which looks for expired leases each tick.
+        while !keeper.by_deadline().is_empty() {
+            clock.sleep(TICK).await;
+            keeper.end_expired(&expire).await;
+        }
+        let took = clock.now().since(began);
+        assert!(took < Duration::from_secs(5), "{LEASES} leases took {took:?}");
     }
 
     #[tokio::test(start_paused = true)]

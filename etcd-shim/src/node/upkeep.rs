@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use naxos_proto::contracts::StorageUnit;
 use naxos_proto::etcd::server::etcdserverpb::CompactionRequest;
+use naxos_proto::ids::LogletId;
 use naxos_proto::seams::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -65,16 +66,20 @@ async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
             tracing::warn!(error = e.message(), "the keeper of leases could not take office");
             continue;
         }
-        let Some((office, expired)) = backend.keeper.tick() else { continue };
-        let expire = |id: i64| backend.propose(pending, Command::LeaseExpire { id, office });
-        for ended in join_all(expired.into_iter().map(expire)).await {
-            match ended {
-                Ok(_) => {
-                    backend.metrics.lease.expired.inc();
-                }
-                // It was revoked meanwhile, or will be proposed again.
-                Err(e) => tracing::debug!(error = e.message(), "a lease's expiry was not done"),
+        backend.keeper.end_expired(|office, expired| end_leases(backend, pending, office, expired)).await;
+    }
+}
+
+/// Proposes the end of leases, and waits until they are gone or will be proposed again.
+async fn end_leases(backend: &Backend, pending: &Arc<PendingRequests>, office: LogletId, expired: Vec<i64>) {
+    let expire = |id: i64| backend.propose(pending, Command::LeaseExpire { id, office });
+    for ended in join_all(expired.into_iter().map(expire)).await {
+        match ended {
+            Ok(_) => {
+                backend.metrics.lease.expired.inc();
             }
+            // It was revoked meanwhile, or will be proposed again.
+            Err(e) => tracing::debug!(error = e.message(), "a lease's expiry was not done"),
         }
     }
 }

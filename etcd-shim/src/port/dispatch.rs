@@ -12,13 +12,16 @@ use http::header::CONTENT_TYPE;
 use http::{Request, Response, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
+use naxos_proto::seams::Clock;
 use tower::Service;
 
+use super::call_check::{check, is_for_grpc};
 use super::config::Traffic;
 use super::grpc_routes::{GrpcFuture, GrpcRoutes};
 use super::long_answer::unpacked;
 use super::message_limit::translated;
 use super::peer::Peer;
+use super::timed::{Deadline, within};
 
 /// The services of one runtime.
 pub(super) struct Services {
@@ -28,6 +31,8 @@ pub(super) struct Services {
     pub(super) http: Router,
     /// HTTP on metrics URLs.
     pub(super) metrics: Router,
+    /// For calls that have a time-out of their own.
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// hyper's service for one connection.
@@ -53,10 +58,18 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
             Traffic::Http | Traffic::Metrics => false,
         };
         if grpc {
+            let timeout = match check(&request) {
+                Ok(timeout) => timeout,
+                Err(refusal) => return Answer::Refused(Some(refusal)),
+            };
             if !self.peer.certificates.is_empty() {
                 request.extensions_mut().insert(self.peer.clone());
             }
-            return Answer::Grpc(self.services.grpc.call(request));
+            let call = self.services.grpc.call(request);
+            return Answer::Grpc(match timeout {
+                Some(timeout) => within(call, Deadline::new(&self.services.clock, timeout)),
+                None => call,
+            });
         }
         request.extensions_mut().insert(self.peer.clone());
         let router = if self.traffic == Traffic::Metrics { &self.services.metrics } else { &self.services.http };
@@ -67,13 +80,15 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
 /// gRPC is HTTP/2 with its own content type.
 fn is_grpc(request: &Request<Incoming>) -> bool {
     let kind = request.headers().get(CONTENT_TYPE);
-    request.version() == Version::HTTP_2 && kind.is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"))
+    request.version() == Version::HTTP_2 && kind.is_some_and(|kind| is_for_grpc(kind.as_bytes()))
 }
 
 /// The answer on its way.
 pub(super) enum Answer {
     /// Of a generated service.
     Grpc(GrpcFuture),
+    /// Of a call that no service gets to see; none once it was given.
+    Refused(Option<Box<Response<tonic::body::Body>>>),
     /// Of axum; boxed, so that the task of a gRPC call stays small.
     Http(Box<RouteFuture<Infallible>>),
 }
@@ -84,6 +99,10 @@ impl Future for Answer {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Answer::Grpc(future) => future.as_mut().poll(cx).map_ok(|r| unpacked(translated(r)).map(Either::Left)),
+            Answer::Refused(answer) => {
+                let answer = answer.take().expect("an answer is not polled after it was given");
+                Poll::Ready(Ok(answer.map(Either::Left)))
+            }
             Answer::Http(future) => Pin::new(future).poll(cx).map_ok(|r| r.map(Either::Right)),
         }
     }

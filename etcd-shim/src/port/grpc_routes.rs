@@ -13,6 +13,8 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
+use crate::metrics::Method;
+
 /// What the services that tonic generates answer.
 pub type GrpcFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
@@ -21,7 +23,15 @@ type Handler = Box<dyn Fn(Request<Incoming>) -> GrpcFuture + Send + Sync>;
 /// The services of one runtime. The most used ones go in first.
 #[derive(Default)]
 pub struct GrpcRoutes {
-    services: Vec<(&'static str, Handler)>,
+    services: Vec<Route>,
+}
+
+/// One service.
+struct Route {
+    name: &'static str,
+    /// The names of its methods, as far as they are counted: a service whose methods are not has none.
+    methods: Vec<&'static str>,
+    handler: Handler,
 }
 
 impl GrpcRoutes {
@@ -36,23 +46,26 @@ impl GrpcRoutes {
             + 'static,
     {
         let handler = move |request: Request<Incoming>| service.clone().call(request);
-        self.services.push((S::NAME, Box::new(handler)));
+        let labels = Method::ALL.iter().map(|method| method.labels());
+        let methods = labels.filter(|(service, ..)| *service == S::NAME).map(|(_, method, _)| method).collect();
+        self.services.push(Route { name: S::NAME, methods, handler: Box::new(handler) });
         self
     }
 
-    /// Starts a call.
+    /// Starts a call. What is called and does not exist is answered in the words of grpc-go; tonic gives no text.
     pub(super) fn call(&self, request: Request<Incoming>) -> GrpcFuture {
         let path = request.uri().path();
-        let service = path.strip_prefix('/').and_then(|p| p.split_once('/')).map(|(service, _)| service);
-        match service.and_then(|name| self.services.iter().find(|(n, _)| *n == name)) {
-            Some((_, handler)) => handler(request),
-            None => {
-                let status = tonic::Status::unimplemented(match service {
-                    Some(name) => format!("unknown service {name}"),
-                    None => format!("malformed method name: {path:?}"),
-                });
-                Box::pin(std::future::ready(Ok(status.into_http())))
-            }
+        let Some((service, method)) = path.strip_prefix('/').unwrap_or(path).rsplit_once('/') else {
+            return unimplemented(format!("malformed method name: {path:?}"));
+        };
+        match self.services.iter().find(|route| route.name == service) {
+            Some(route) if route.methods.is_empty() || route.methods.contains(&method) => (route.handler)(request),
+            Some(_) => unimplemented(format!("unknown method {method} for service {service}")),
+            None => unimplemented(format!("unknown service {service}")),
         }
     }
+}
+
+fn unimplemented(text: String) -> GrpcFuture {
+    Box::pin(std::future::ready(Ok(tonic::Status::unimplemented(text).into_http())))
 }

@@ -12,6 +12,7 @@
 
 mod accept;
 mod bind;
+mod call_check;
 mod config;
 mod connection;
 mod dispatch;
@@ -25,6 +26,7 @@ mod peer;
 mod port;
 mod runtime;
 mod socket;
+mod timed;
 
 pub(crate) use config::DESCRIPTORS_RESERVED;
 pub use config::{ListenerConfig, PortConfig, Traffic};

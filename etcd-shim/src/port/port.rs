@@ -78,6 +78,7 @@ impl BoundPort {
                     grpc: grpc(index),
                     http: http(index, Traffic::All),
                     metrics: http(index, Traffic::Metrics),
+                    clock: clock.clone(),
                 };
                 let shared = Arc::new(Shared::new(&config, services, counts, clock.clone()));
                 runtime::run(handoffs, shared, clock, stop).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::twins::{DeleteRangeResponse, PutResponse, RangeResponse};
+use naxos_proto::etcd::txn_request::TxnRequest;
 use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -79,7 +80,7 @@ impl KvService {
         }
     }
 
-    async fn do_txn(&self, r: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
+    async fn do_txn(&self, r: TxnRequest) -> Result<pb::TxnResponse, Status> {
         validate::txn(&r, self.0.backend.config.limits.max_txn_ops)?;
         let backend = &self.0.backend;
         backend.metrics.mvcc.txn.inc();
@@ -100,7 +101,7 @@ impl KvService {
         Ok(answer)
     }
 
-    async fn read_txn(&self, r: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
+    async fn read_txn(&self, r: TxnRequest) -> Result<pb::TxnResponse, Status> {
         let backend = &self.0.backend;
         if !validate::is_serializable(&r) {
             self.0.linearize().await?;
@@ -146,7 +147,7 @@ impl pb::kv_server::Kv for KvService {
         self.0.unary(Method::DeleteRange, self.do_delete(r.into_inner())).await
     }
 
-    async fn txn(&self, r: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
+    async fn txn(&self, r: Request<TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
         self.0.unary(Method::Txn, self.do_txn(r.into_inner())).await
     }
 

@@ -7,6 +7,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::etcd::txn_request::TxnRequest;
 use naxos_proto::ids::{LogletId, StoreId};
 use prost::Message;
 
@@ -23,7 +24,7 @@ pub enum Command {
     /// KV.DeleteRange.
     DeleteRange(pb::DeleteRangeRequest),
     /// KV.Txn.
-    Txn(pb::TxnRequest),
+    Txn(TxnRequest),
     /// KV.Compact.
     Compact(pb::CompactionRequest),
     /// Lease.LeaseGrant; id and time-to-live are settled before it is proposed.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
+use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::collect::collect;
 use super::command::Command;
@@ -38,12 +39,12 @@ pub(crate) fn fetch_for(shared: &SharedStore, reader: &StoreReader, command: &Co
 }
 
 /// Fetches what a transaction that only reads will need.
-pub(crate) fn fetch_for_reads(shared: &SharedStore, reader: &StoreReader, r: &pb::TxnRequest) -> Fetched {
+pub(crate) fn fetch_for_reads(shared: &SharedStore, reader: &StoreReader, r: &TxnRequest) -> Fetched {
     fetch(shared, reader, |store, rows| look_at_txn(store, r, rows))
 }
 
 /// Whether a transaction, or one nested in it, reads an old revision.
-fn reads_past(r: &pb::TxnRequest) -> bool {
+fn reads_past(r: &TxnRequest) -> bool {
     r.success.iter().chain(&r.failure).any(|op| match &op.request {
         Some(Request::RequestRange(r)) => r.revision > 0,
         Some(Request::RequestTxn(t)) => reads_past(t),
@@ -68,13 +69,13 @@ fn look_at_range(store: &Store, key: &[u8], range_end: &[u8], rows: &Lookup<'_>)
 }
 
 /// The compares decide which branches are taken; only what those need is looked for.
-fn look_at_txn(store: &Store, r: &pb::TxnRequest, rows: &Lookup<'_>) {
+fn look_at_txn(store: &Store, r: &TxnRequest, rows: &Lookup<'_>) {
     if let Some(path) = Path::of(store, r, rows) {
         look_along(store, r, &path, rows);
     }
 }
 
-fn look_along(store: &Store, r: &pb::TxnRequest, path: &Path, rows: &Lookup<'_>) {
+fn look_along(store: &Store, r: &TxnRequest, path: &Path, rows: &Lookup<'_>) {
     let mut nested = path.nested();
     for op in path.branch(r) {
         match &op.request {

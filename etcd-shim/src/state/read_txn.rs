@@ -2,6 +2,7 @@
 
 use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::error::EtcdError;
 use super::needed_rows::fetch_for_reads;
@@ -12,7 +13,7 @@ use super::txn::execute_reads;
 /// or compactions change which rows are needed in between.
 pub(crate) fn execute_reads_beside(
     shared: &SharedStore,
-    r: &pb::TxnRequest,
+    r: &TxnRequest,
     reader: &StoreReader,
 ) -> Result<pb::TxnResponse, EtcdError> {
     loop {

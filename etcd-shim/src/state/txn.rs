@@ -9,6 +9,7 @@ use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 use naxos_proto::etcd::server::etcdserverpb::response_op::Response;
+use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::collect::collect;
 use super::error::EtcdError;
@@ -31,7 +32,7 @@ pub(crate) struct Path {
 
 impl Path {
     /// The operations of the branch that is taken.
-    pub(super) fn branch<'a>(&self, r: &'a pb::TxnRequest) -> &'a [pb::RequestOp] {
+    pub(super) fn branch<'a>(&self, r: &'a TxnRequest) -> &'a [pb::RequestOp] {
         if self.succeeded { &r.success } else { &r.failure }
     }
 
@@ -41,7 +42,7 @@ impl Path {
     }
 
     /// Evaluates all compares. `None`: `rows` lacks a value that decides.
-    pub(crate) fn of(store: &Store, r: &pb::TxnRequest, rows: &dyn RowSource) -> Option<Path> {
+    pub(crate) fn of(store: &Store, r: &TxnRequest, rows: &dyn RowSource) -> Option<Path> {
         let mut succeeded = Some(true);
         for compare in &r.compare {
             match holds(store, compare, rows) {
@@ -139,7 +140,7 @@ fn compare(c: &pb::Compare, live: Option<&Live>, value: &[u8]) -> bool {
 }
 
 /// Checks the operations on the path, so that none of them is refused once the first has acted.
-pub(crate) fn check(store: &Store, r: &pb::TxnRequest, path: &Path) -> Result<(), EtcdError> {
+pub(crate) fn check(store: &Store, r: &TxnRequest, path: &Path) -> Result<(), EtcdError> {
     check_after(store, r, path, &mut Vec::new())
 }
 
@@ -147,7 +148,7 @@ pub(crate) fn check(store: &Store, r: &pb::TxnRequest, path: &Path) -> Result<()
 /// key twice, so a later put may meet a key that is gone (etcd 3.6.16 ends by a panic then).
 fn check_after<'a>(
     store: &Store,
-    r: &'a pb::TxnRequest,
+    r: &'a TxnRequest,
     path: &Path,
     deleted: &mut Vec<Keys<'a>>,
 ) -> Result<(), EtcdError> {
@@ -181,11 +182,7 @@ fn check_put(store: &Store, r: &pb::PutRequest, deleted: &[Keys<'_>]) -> Result<
 }
 
 /// Carries out the operations on the path. They have been checked.
-pub(crate) fn execute(
-    writer: &mut Writer<'_, '_>,
-    r: &pb::TxnRequest,
-    path: &Path,
-) -> Result<pb::TxnResponse, EtcdError> {
+pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) -> Result<pb::TxnResponse, EtcdError> {
     let mut nested = path.nested.iter();
     let mut responses = Vec::with_capacity(path.branch(r).len());
     for op in path.branch(r) {
@@ -214,7 +211,7 @@ pub(crate) fn execute(
 /// A transaction that only reads, beside apply. `Err(None)`: `rows` lacks a value.
 pub(crate) fn execute_reads(
     store: &Store,
-    r: &pb::TxnRequest,
+    r: &TxnRequest,
     rows: &Fetched,
 ) -> Result<pb::TxnResponse, Option<EtcdError>> {
     let path = Path::of(store, r, rows).ok_or(None)?;
@@ -250,7 +247,7 @@ mod tests {
         let delete = op(Request::RequestDeleteRange(delete));
         let put = op(Request::RequestPut(put));
         let checked = |success: Vec<pb::RequestOp>| {
-            let r = pb::TxnRequest { success, ..Default::default() };
+            let r = TxnRequest { success, ..Default::default() };
             check(&store, &r, &Path::of(&store, &r, &Fetched::default()).expect("nothing is compared"))
         };
         assert_eq!(checked(vec![put.clone(), delete.clone()]), Ok(()));

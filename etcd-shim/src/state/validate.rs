@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use naxos_proto::etcd::server::etcdserverpb::range_request::{SortOrder, SortTarget};
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
-use naxos_proto::etcd::server::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest};
+use naxos_proto::etcd::server::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, RequestOp};
+use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::error::EtcdError;
 
@@ -48,6 +49,9 @@ pub(crate) fn txn(r: &TxnRequest, ops_max: usize) -> Result<(), EtcdError> {
 }
 
 fn operations(r: &TxnRequest, ops_max: usize) -> Result<(), EtcdError> {
+    if r.is_too_deep {
+        return Err(EtcdError::TooManyOps);
+    }
     let count = r.compare.len().max(r.success.len()).max(r.failure.len());
     let left = ops_max.checked_sub(count).ok_or(EtcdError::TooManyOps)?;
     if r.compare.iter().any(|c| c.key.is_empty()) {
@@ -187,6 +191,8 @@ mod tests {
         assert_eq!(check(many(129)), Err(EtcdError::TooManyOps));
         assert_eq!(check(vec![nested(many(127), vec![])]), Ok(()));
         assert_eq!(check(vec![nested(many(128), vec![])]), Err(EtcdError::TooManyOps));
+        let too_deep = TxnRequest { is_too_deep: true, ..Default::default() };
+        assert_eq!(txn(&too_deep, usize::MAX), Err(EtcdError::TooManyOps));
         assert_eq!(check(vec![RequestOp { request: None }]), Err(EtcdError::KeyNotFound));
     }
 }

@@ -219,3 +219,39 @@ pub fn get(address: &str, path: &str) -> String {
     io.read_to_string(&mut answer).unwrap();
     answer
 }
+
+/// What a call of gRPC got, in the terms of HTTP.
+pub struct RawAnswer {
+    pub http: u16,
+    pub code: tonic::Code,
+    pub text: String,
+    pub body: Vec<u8>,
+}
+
+/// Makes a call whose message is `message` on a connection of its own, with more headers than it must have. The method of
+/// HTTP and the content type are given, as they may be wrong.
+pub async fn raw_call(
+    address: &str,
+    (method, kind): (&str, &str),
+    path: &str,
+    headers: &[(&str, &str)],
+    message: &[u8],
+) -> RawAnswer {
+    let io = tokio::net::TcpStream::connect(address).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let io = hyper_util::rt::TokioIo::new(io);
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    let mut frame = vec![0];
+    frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    frame.extend(message);
+    let request = http::Request::builder().method(method).uri(format!("http://localhost{path}"));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = request.header("content-type", kind).header("te", "trailers");
+    let answer =
+        sender.send_request(request.body(http_body_util::Full::new(bytes::Bytes::from(frame))).unwrap()).await.unwrap();
+    let (http, status) = (answer.status().as_u16(), tonic::Status::from_header_map(answer.headers()));
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+    let status = status.or_else(|| body.trailers().and_then(tonic::Status::from_header_map)).expect("a status");
+    RawAnswer { http, code: status.code(), text: status.message().to_owned(), body: body.to_bytes().to_vec() }
+}

@@ -21,3 +21,4 @@ pub mod gather;
 pub mod pieces;
 mod turn;
 pub mod twins;
+pub mod txn_request;

@@ -268,3 +268,7 @@ impl<A: Applicator> Player<A> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "player_tests.rs"]
+mod tests;

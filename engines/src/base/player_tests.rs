@@ -1,0 +1,80 @@
+//! The player over a log whose reads fail for a while.
+
+use std::sync::atomic::AtomicU32;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, pending};
+use naxos_proto::contracts::{AppendError, Cell};
+use naxos_proto::seams::BootClock;
+use naxos_proto::seams::sim::Drive;
+
+use super::*;
+use crate::local_store::Txn;
+
+/// One entry of another process, which the first reads do not get.
+struct FailingLog {
+    failures_left: AtomicU32,
+}
+
+impl SharedLog for FailingLog {
+    fn append(&self, _: Vec<Cell>, _: Completion<Result<Lsn, AppendError>>) {}
+
+    fn check_tail(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
+        Box::pin(std::future::ready(Ok(Lsn(1))))
+    }
+
+    fn check_tail_now(&self) -> Option<Lsn> {
+        None
+    }
+
+    fn read(&self, from: Lsn, _: Lsn, _: usize) -> BoxFuture<'_, Result<(Vec<Record>, Lsn), LogError>> {
+        let fails = self.failures_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
+        let record = Record { lsn: from, payload: Entry::new(Bytes::from_static(b"x")).encode() };
+        let answer = if fails {
+            Err(LogError::Unavailable("on purpose".to_owned()))
+        } else {
+            Ok((vec![record], from.next()))
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn follow(self: Arc<Self>, _: Lsn) -> BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>> {
+        pending().boxed()
+    }
+
+    fn trim(&self, _: Lsn) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn ordinal(&self) -> u64 {
+        1
+    }
+}
+
+struct Top;
+
+impl Applicator for Top {
+    type Output = ();
+
+    fn apply(&mut self, _: &mut Txn<'_>, _: Lsn, _: &Entry) {}
+
+    fn post_apply(&mut self, _: Lsn, (): ()) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_position_gets_it_although_reads_of_the_log_fail_for_a_while() {
+    let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+    let log = Arc::new(FailingLog { failures_left: AtomicU32::new(3) });
+    let player = Player::new(log.clone(), store, Top, BTreeMap::new(), Arc::new(BootClock));
+    let stop = CancellationToken::new();
+    let waits = async {
+        player.ask_for(Lsn(1));
+        player.wait_for(Lsn(1)).await;
+        stop.cancel();
+    };
+    tokio::join!(player.run(stop.clone()), waits);
+    assert_eq!(log.failures_left.load(Ordering::Relaxed), 0);
+    assert_eq!(player.reader.applied(), Lsn(1));
+}

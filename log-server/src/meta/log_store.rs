@@ -6,11 +6,11 @@ use std::io;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 
+use crate::meta::codec::{decode, encode};
 use crate::meta::raft_writer::RaftWriter;
 use crate::meta::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 use crate::open_error::OpenError;
@@ -30,25 +30,16 @@ pub(crate) struct LogStore {
     state: Arc<Mutex<State>>,
 }
 
-/// JSON of openraft's own types, which know it; the bytes are rare and small.
-pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Bytes {
-    serde_json::to_vec(value).expect("plain values are JSON").into()
-}
-
-pub(crate) fn from_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, OpenError> {
-    serde_json::from_slice(bytes).map_err(|e| OpenError::Meta(e.to_string()))
-}
-
 impl LogStore {
     /// The log that the journal told.
     pub(crate) fn new(writer: RaftWriter, log: &RaftLog) -> Result<Self, OpenError> {
         let mut state = State {
-            vote: log.vote.as_deref().map(from_json).transpose()?,
-            purged: log.purged.as_deref().map(from_json).transpose()?,
+            vote: log.vote.as_deref().map(decode).transpose()?,
+            purged: log.purged.as_deref().map(decode).transpose()?,
             entries: BTreeMap::new(),
         };
         for (index, bytes) in &log.entries {
-            state.entries.insert(*index, from_json(bytes)?);
+            state.entries.insert(*index, decode(bytes)?);
         }
         Ok(Self { writer, state: Arc::new(Mutex::new(state)) })
     }
@@ -81,7 +72,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        self.write(RaftChange::Vote(to_json(vote))).await.map_err(|e| StorageIOError::write_vote(&e))?;
+        self.write(RaftChange::Vote(encode(vote))).await.map_err(|e| StorageIOError::write_vote(&e))?;
         self.state.lock().vote = Some(*vote);
         Ok(())
     }
@@ -99,7 +90,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         {
             let mut state = self.state.lock();
             for entry in entries {
-                changes.push(RaftChange::Entry(entry.log_id.index, to_json(&entry)));
+                changes.push(RaftChange::Entry(entry.log_id.index, encode(&entry)));
                 state.entries.insert(entry.log_id.index, entry);
             }
         }
@@ -120,7 +111,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             state.entries.retain(|index, _| *index > log_id.index);
             state.purged = Some(log_id);
         }
-        let written = self.write(RaftChange::Purge(log_id.index, to_json(&log_id))).await;
+        let written = self.write(RaftChange::Purge(log_id.index, encode(&log_id))).await;
         Ok(written.map_err(|e| StorageIOError::write_logs(&e))?)
     }
 }

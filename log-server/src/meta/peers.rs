@@ -14,7 +14,7 @@ use openraft::raft::{
 use openraft::{AnyError, EmptyNode};
 use serde::de::DeserializeOwned;
 
-use crate::meta::log_store::to_json;
+use crate::meta::codec::{decode, encode};
 use crate::meta::request::Request;
 use crate::meta::types::TypeConfig;
 
@@ -73,11 +73,11 @@ impl Network {
         T: DeserializeOwned,
         E: std::error::Error + DeserializeOwned,
     {
-        let answer = self.peers.call(StorageId(self.target), to_json(&request)).await.map_err(|e| match e {
+        let answer = self.peers.call(StorageId(self.target), encode(&request)).await.map_err(|e| match e {
             PeerError::Unreachable(..) => RPCError::Unreachable(Unreachable::new(&e)),
             PeerError::Unknown(..) => RPCError::Network(NetworkError::new(&e)),
         })?;
-        let answer: Result<Result<T, RaftError<u64, E>>, _> = serde_json::from_slice(&answer);
+        let answer = decode::<Result<T, RaftError<u64, E>>>(&answer);
         let answer = answer.map_err(|e| RPCError::Network(NetworkError::from(AnyError::new(&e))))?;
         answer.map_err(|e| RPCError::RemoteError(RemoteError::new(self.target, e)))
     }

@@ -9,7 +9,7 @@ use openraft::{EmptyNode, EntryPayload, OptionalSend, RaftSnapshotBuilder, Stora
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::meta::log_store::{from_json, to_json};
+use crate::meta::codec::{decode, encode};
 use crate::meta::raft_writer::RaftWriter;
 use crate::meta::types::{Answer, Entry, LogId, Put, StorageError, TypeConfig, Value};
 use crate::open_error::OpenError;
@@ -55,7 +55,7 @@ impl Value {
 pub(crate) fn last_value(log: &RaftLog) -> Result<Bytes, OpenError> {
     let State { mut value, applied, .. } = Saved::of(log)?.as_ref().map(Saved::state).unwrap_or_default();
     for bytes in log.entries.values() {
-        let entry: Entry = from_json(bytes)?;
+        let entry: Entry = decode(bytes)?;
         if applied.is_none_or(|applied| entry.log_id > applied)
             && let EntryPayload::Normal(put) = entry.payload
         {
@@ -79,7 +79,7 @@ impl Register {
     }
 
     async fn save(&self, saved: Saved) -> Result<(), StorageError> {
-        let written = self.writer.write(vec![RaftChange::Snapshot(to_json(&saved))]).await;
+        let written = self.writer.write(vec![RaftChange::Snapshot(encode(&saved))]).await;
         written.map_err(|e| StorageIOError::write_snapshot(Some(saved.meta.signature()), &e))?;
         *self.saved.lock() = Some(saved);
         Ok(())
@@ -89,7 +89,7 @@ impl Register {
 impl Saved {
     /// The snapshot of `log`, if it has one.
     fn of(log: &RaftLog) -> Result<Option<Self>, OpenError> {
-        log.snapshot.as_deref().map(from_json).transpose()
+        Ok(log.snapshot.as_deref().map(decode).transpose()?)
     }
 
     fn state(&self) -> State {
@@ -101,7 +101,7 @@ impl Saved {
     }
 
     fn snapshot(&self) -> Snapshot<TypeConfig> {
-        let data = Cursor::new(to_json(&self.value).to_vec());
+        let data = Cursor::new(encode(&self.value).to_vec());
         Snapshot { meta: self.meta.clone(), snapshot: Box::new(data) }
     }
 }
@@ -156,7 +156,7 @@ impl RaftStateMachine<TypeConfig> for Register {
     }
 
     async fn install_snapshot(&mut self, meta: &Meta, snapshot: Box<Cursor<Vec<u8>>>) -> Result<(), StorageError> {
-        let value: Result<Value, _> = serde_json::from_slice(snapshot.get_ref());
+        let value = decode::<Value>(snapshot.get_ref());
         let value = value.map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
         let saved = Saved { meta: meta.clone(), value };
         let state = saved.state();

@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::LogServer;
-use crate::meta::log_store::{LogStore, to_json};
+use crate::meta::codec::{decode, encode};
+use crate::meta::log_store::LogStore;
 use crate::meta::peers::Networks;
 use crate::meta::raft_writer::RaftWriter;
 use crate::meta::register::Register;
@@ -127,14 +128,14 @@ impl MetaReplica {
 
     /// Answers a request that came through another replica's [`MetaPeers`].
     pub async fn serve(&self, request: Bytes) -> Result<Bytes, PeerError> {
-        let request = serde_json::from_slice(&request)
+        let request = decode(&request)
             .map_err(|e| PeerError::Unreachable(self.storage, format!("the request does not decode: {e}")))?;
         Ok(match request {
-            Request::Append(rpc) => to_json(&self.raft.append_entries(rpc).await),
-            Request::Vote(rpc) => to_json(&self.raft.vote(rpc).await),
-            Request::Snapshot(rpc) => to_json(&self.raft.install_snapshot(rpc).await),
-            Request::Get => to_json(&self.get_here().await),
-            Request::Put(put) => to_json(&self.put_here(put).await),
+            Request::Append(rpc) => encode(&self.raft.append_entries(rpc).await),
+            Request::Vote(rpc) => encode(&self.raft.vote(rpc).await),
+            Request::Snapshot(rpc) => encode(&self.raft.install_snapshot(rpc).await),
+            Request::Get => encode(&self.get_here().await),
+            Request::Put(put) => encode(&self.put_here(put).await),
         })
     }
 
@@ -192,11 +193,11 @@ impl MetaReplica {
             Err(CallError::NotLeader(Some(leader))) if leader != self.storage.0 => leader,
             outcome => return outcome,
         };
-        let answer = self.peers.call(StorageId(leader), to_json(&request())).await.map_err(|e| match e {
+        let answer = self.peers.call(StorageId(leader), encode(&request())).await.map_err(|e| match e {
             PeerError::Unreachable(..) => CallError::NotLeader(None),
             PeerError::Unknown(..) => CallError::Unknown(e.to_string()),
         })?;
-        serde_json::from_slice::<Result<T, CallError>>(&answer)
+        decode::<Result<T, CallError>>(&answer)
             .unwrap_or_else(|e| Err(CallError::Unknown(format!("the leader's answer does not decode: {e}"))))
     }
 

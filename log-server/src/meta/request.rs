@@ -1,4 +1,4 @@
-//! [`Request`]: what one replica asks another, as JSON in both directions.
+//! [`Request`]: what one replica asks another, as CBOR in both directions.
 
 use openraft::raft::{AppendEntriesRequest, InstallSnapshotRequest, VoteRequest};
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use naxos::state::machine::{Answer, Listener, Machine, Outcome};
+use naxos::state::machine::{Listener, Machine};
+use naxos::state::{Answer, Keeper, Outcome};
 use naxos::state::{Command, Effects, SharedStore};
 use naxos_benches::load::keys::{Keys, Random, Values};
 use naxos_benches::pace;
@@ -58,7 +59,7 @@ impl Listener for Deaf {
 
     fn lease_ended(&mut self, _: i64) {}
 
-    fn keeper(&mut self, _: u64) {}
+    fn keeper(&mut self, _: Keeper) {}
 
     fn compacted(&mut self, _: i64) {}
 }

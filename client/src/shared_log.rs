@@ -1,7 +1,10 @@
 //! The shared log: what engines see of everything below them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell};
 use naxos_proto::ids::Lsn;
@@ -9,9 +12,9 @@ use naxos_proto::ids::Lsn;
 /// One position that holds a value. Junk positions are skipped by readers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where.
+    /// Its position.
     pub lsn: Lsn,
-    /// What.
+    /// What was appended.
     pub payload: Bytes,
 }
 
@@ -47,7 +50,13 @@ pub trait SharedLog: Send + Sync {
     /// `max_bytes`. Also answers the position to go on from.
     fn read(&self, from: Lsn, below: Lsn, max_bytes: usize) -> BoxFuture<'_, Result<(Vec<Record>, Lsn), LogError>>;
 
-    /// Forgets everything below `up_to`; may keep more than it has to.
+    /// Records from `from` on as they become known to be committed, across segments; each item also says from where the
+    /// next one goes on, which passes over positions without a record. Never a record beyond the end that the chain gives
+    /// its segment. Bounded: a slow follower reads later what it has not taken. An error ends the stream; follow again
+    /// from where it stood.
+    fn follow(self: Arc<Self>, from: Lsn) -> BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>;
+
+    /// Forgets everything below `up_to`; may keep more than it has to. Does what it can, also where it returns an error.
     fn trim(&self, up_to: Lsn) -> BoxFuture<'_, Result<(), LogError>>;
 
     /// Ordinal of the active loglet; rises with every reconfiguration.

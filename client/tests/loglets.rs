@@ -1,31 +1,38 @@
 //! The suite of loglets, run by every kind of them.
 
-mod suite;
-
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
-use naxos_client::{Liveness, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
+use naxos_client::suite::{self, LogletSubject};
+use naxos_client::{
+    Liveness, Loglet, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig, VirtualLogParts,
+};
 use naxos_log_server::{LogServer, LogServerConfig};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    Cell, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitDirectory, UnitError, UnitParams,
+    Cell, CellState, Purpose, Refusal, Sequencer, SequencerDirectory, Shape, StorageUnit, Store, UnitDirectory,
+    UnitError, UnitParams,
 };
-use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, StorageId};
+use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{Seams, SocketNet};
+use naxos_proto::tail::Tail;
 use naxos_sequencer::NativeSequencer;
-use suite::Subject;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+/// Storage units, and whether they are away: then nobody finds them.
 #[derive(Clone)]
-struct Units(Vec<Arc<dyn StorageUnit>>);
+struct Units(Vec<Arc<dyn StorageUnit>>, Arc<AtomicBool>);
 
 impl UnitDirectory for Units {
     fn unit(&self, storage: StorageId) -> Option<Arc<dyn StorageUnit>> {
-        self.0.iter().find(|u| u.storage_id() == storage).cloned()
+        let away = self.1.load(Ordering::Relaxed);
+        self.0.iter().find(|u| u.storage_id() == storage && !away).cloned()
     }
 }
 
@@ -68,7 +75,7 @@ impl Rig {
         for seed in 1..=count {
             servers.push(server(seed).await);
         }
-        let units = Units(servers.iter().map(|s| s.unit().clone() as Arc<dyn StorageUnit>).collect());
+        let units = Units(servers.iter().map(|s| s.unit().clone() as Arc<dyn StorageUnit>).collect(), Arc::default());
         let incarnation = Incarnation { storage: StorageId(5), boot: Boot(2) };
         let sequencer = Arc::new(NativeSequencer::new(incarnation, Arc::new(units.clone())));
         let provider = NativeProvider::new(Arc::new(OneSequencer(sequencer)), Arc::new(units.clone()));
@@ -88,7 +95,8 @@ impl Rig {
 fn native(count: u64) {
     simulate(async {
         let rig = Rig::new(count).await;
-        let subject = Subject { provider: rig.provider.clone(), alive: rig.alive.clone() };
+        let units = rig.units.0.len();
+        let subject = LogletSubject { provider: rig.provider.clone(), alive: rig.alive.clone(), units };
         suite::loglet(&subject).await;
         // The floor that the last case raised is on every unit.
         let below = LogletId { log: LogId(7), ordinal: 8, nonce: 0 };
@@ -103,7 +111,7 @@ fn native(count: u64) {
 fn the_memory_loglet_passes_the_suite() {
     let sequencers = vec![Incarnation { storage: StorageId(5), boot: Boot(2) }];
     let alive = Liveness { sequencers, units: vec![StorageId(1)] };
-    simulate(suite::loglet(&Subject { provider: Arc::new(MemoryProvider::default()), alive }));
+    simulate(suite::loglet(&LogletSubject { provider: Arc::new(MemoryProvider::default()), alive, units: 0 }));
 }
 
 #[test]
@@ -114,6 +122,125 @@ fn the_native_loglet_on_one_unit_passes_the_suite() {
 #[test]
 fn the_native_loglet_on_three_units_passes_the_suite() {
     native(3);
+}
+
+#[test]
+fn opening_a_loglet_for_reading_makes_no_sequencer_serve_it() {
+    simulate(async {
+        let rig = Rig::new(1).await;
+        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+        let params = rig.provider.choose_params(id, &rig.alive).unwrap();
+        rig.provider.prepare(&params).await.unwrap();
+        let loglet = rig.provider.open(&params).unwrap();
+        assert_eq!(loglet.check_tail().await, Ok(Tail::Open(Offset(0))));
+        let append = async || {
+            let (done, outcome) = Completion::channel();
+            loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            outcome.await
+        };
+        assert_eq!(append().await, Err(Refusal::NotServed(id).into()));
+        rig.provider.serve(&params).await.unwrap();
+        assert_eq!(append().await, Ok(Offset(0)));
+        rig.stop().await;
+    });
+}
+
+/// A native loglet that is served, and its id.
+async fn served(rig: &Rig) -> (LogletId, Arc<dyn Loglet>) {
+    let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+    let params = rig.provider.choose_params(id, &rig.alive).unwrap();
+    rig.provider.prepare(&params).await.unwrap();
+    rig.provider.serve(&params).await.unwrap();
+    (id, rig.provider.open(&params).unwrap())
+}
+
+/// Stores a cell on one unit alone, as a sequencer does that dies on the way.
+async fn store_on(rig: &Rig, unit: usize, loglet: LogletId, at: u64) {
+    let (done, stored) = Completion::channel();
+    let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];
+    let purpose = Purpose::Append { known_tail: Offset(0) };
+    let incarnation = rig.alive.sequencers[0];
+    rig.units.0[unit].store(Store { loglet, incarnation, at: Offset(at), cells, purpose }, done);
+    assert!(stored.await.is_ok_and(|s| s.acknowledges()));
+}
+
+#[test]
+fn a_seal_repairs_what_is_on_one_unit_alone() {
+    simulate(async {
+        let rig = Rig::new(3).await;
+        let (id, loglet) = served(&rig).await;
+        for at in 0..3 {
+            store_on(&rig, 0, id, at).await;
+        }
+        store_on(&rig, 1, id, 0).await;
+        let end = loglet.seal().await.unwrap();
+        // The quorum of the seal may have left one unit out.
+        let mut tails = Vec::new();
+        for unit in &rig.units.0 {
+            tails.push(unit.tail(id).await.unwrap().tail);
+        }
+        assert!(tails.iter().filter(|tail| **tail >= end).count() >= 2, "{tails:?} behind a seal at {end}");
+        let read = loglet.read(Offset(0)..end, usize::MAX).await.unwrap();
+        let present = |at: u64| CellState::Present(format!("cell {at}").into());
+        assert_eq!(read, (0..end.0).map(present).collect::<Vec<_>>());
+        assert_eq!(end, Offset(3), "all units answered, and one had three cells");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn rule_6_a_tail_check_waits_until_its_tail_is_on_a_write_quorum_or_the_loglet_is_sealed() {
+    simulate(async {
+        let rig = Rig::new(3).await;
+        let (id, loglet) = served(&rig).await;
+        store_on(&rig, 0, id, 0).await;
+        let mut check = loglet.check_tail();
+        assert_eq!((&mut check).now_or_never(), None, "the cell is on one of three units");
+        store_on(&rig, 1, id, 0).await;
+        assert_eq!(check.await, Ok(Tail::Open(Offset(1))));
+        store_on(&rig, 2, id, 0).await;
+        store_on(&rig, 2, id, 1).await;
+        let mut check = loglet.check_tail();
+        assert_eq!((&mut check).now_or_never(), None);
+        rig.units.0[0].seal(id).await.unwrap();
+        assert_eq!(check.await, Ok(Tail::Sealed(Offset(2))));
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn what_a_trim_could_not_discard_stays_on_a_list_and_is_tried_again() {
+    simulate(async {
+        let rig = Rig::new(1).await;
+        let takeover_after = Duration::from_millis(20);
+        let log = VirtualLog::start(VirtualLogParts {
+            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after },
+            meta: Arc::new(MemoryMetaStore::default()),
+            providers: vec![rig.provider.clone()],
+            alive: watch::Sender::new(rig.alive.clone()).subscribe(),
+            clock: Arc::new(SimClock::new(Duration::ZERO)),
+            entropy: Arc::new(SeededEntropy::new(9)),
+        })
+        .await
+        .unwrap();
+        for _ in 0..3 {
+            let (done, outcome) = Completion::channel();
+            log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            outcome.await.unwrap();
+            log.reconfigure(None).await.unwrap();
+        }
+        let ordinals = |log: &VirtualLog| log.left_to_discard().iter().map(|id| id.ordinal).collect::<Vec<_>>();
+        rig.units.1.store(true, Ordering::Relaxed);
+        assert!(log.trim(Lsn(2)).await.is_err(), "the unit is away");
+        assert_eq!(log.chain().1.start(), Lsn(2), "the chain was trimmed all the same");
+        assert_eq!(ordinals(&log), [1, 2]);
+        rig.units.1.store(false, Ordering::Relaxed);
+        log.trim(Lsn(2)).await.unwrap();
+        assert_eq!(ordinals(&log), [0_u64; 0]);
+        let gone = LogletId { log: LogId(7), ordinal: 2, nonce: 0 };
+        assert_eq!(rig.units.0[0].tail(gone).await, Err(UnitError::Dropped(gone)));
+        rig.stop().await;
+    });
 }
 
 #[test]
@@ -128,23 +255,20 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
         for orphan in orphans {
             unit.open(orphan, params).await.unwrap();
         }
-        let config =
-            VirtualLogConfig { log: LogId(7), kind: LogletKind::Native, takeover_after: Duration::from_millis(20) };
-        let alive = rig.alive.clone();
-        let log = VirtualLog::open(
-            config,
-            Arc::new(MemoryMetaStore::default()),
-            vec![rig.provider.clone()],
-            Box::new(move || alive.clone()),
-            Arc::new(SimClock::new(Duration::ZERO)),
-            Arc::new(SeededEntropy::new(9)),
-        )
-        .await
-        .unwrap();
+        let takeover_after = Duration::from_millis(20);
+        let parts = VirtualLogParts {
+            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after },
+            meta: Arc::new(MemoryMetaStore::default()),
+            providers: vec![rig.provider.clone()],
+            alive: watch::Sender::new(rig.alive.clone()).subscribe(),
+            clock: Arc::new(SimClock::new(Duration::ZERO)),
+            entropy: Arc::new(SeededEntropy::new(9)),
+        };
+        let log = VirtualLog::start(parts).await.unwrap();
         let append = async || {
             let (done, outcome) = Completion::channel();
             log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
-            outcome.await.unwrap().unwrap()
+            outcome.await.unwrap()
         };
         for lsn in 0..5 {
             assert_eq!(append().await, Lsn(lsn));

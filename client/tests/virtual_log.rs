@@ -1,25 +1,46 @@
 //! The virtual log over memory loglets: order, reconfiguration under appends, reads across segments, trimming.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use naxos_client::loglets::MemoryProvider;
-use naxos_client::{Liveness, LogError, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig};
+use naxos_client::{
+    Liveness, LogError, LogletProvider, MemoryMetaStore, ReconfigureError, Record, SharedLog, VirtualLog,
+    VirtualLogConfig, VirtualLogParts,
+};
 use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, MetaStore};
+use naxos_proto::contracts::{AppendError, Cell, MetaError, MetaStore, PutOutcome, Versioned};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, LogletId, Lsn};
 use naxos_proto::seams::{BootClock, OsEntropy};
+use parking_lot::Mutex;
+use tokio::sync::watch;
 
 async fn open(meta: &Arc<MemoryMetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
-    let config =
-        VirtualLogConfig { log: LogId(7), kind: LogletKind::Memory, takeover_after: Duration::from_millis(20) };
-    let alive = || Liveness { sequencers: vec![Incarnation::default()], units: Vec::new() };
-    let meta: Arc<dyn MetaStore> = meta.clone();
-    VirtualLog::open(config, meta, vec![loglets.clone()], Box::new(alive), Arc::new(BootClock), Arc::new(OsEntropy))
-        .await
-        .expect("memory opens")
+    open_on(meta.clone(), loglets).await
+}
+
+async fn open_on(meta: Arc<dyn MetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
+    VirtualLog::start(parts(meta, loglets)).await.expect("memory opens")
+}
+
+fn parts(meta: Arc<dyn MetaStore>, loglets: &Arc<MemoryProvider>) -> VirtualLogParts {
+    let takeover_after = Duration::from_millis(20);
+    VirtualLogParts {
+        config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
+        meta,
+        providers: vec![loglets.clone()],
+        alive: watch::Sender::new(Liveness { sequencers: vec![Incarnation::default()], units: Vec::new() }).subscribe(),
+        clock: Arc::new(BootClock),
+        entropy: Arc::new(OsEntropy),
+    }
 }
 
 fn cell(n: u64) -> Cell {
@@ -29,7 +50,7 @@ fn cell(n: u64) -> Cell {
 async fn append(log: &VirtualLog, n: u64) -> Result<Lsn, AppendError> {
     let (done, outcome) = Completion::channel();
     log.append(vec![cell(n)], done);
-    outcome.await.expect("memory answers")
+    outcome.await
 }
 
 async fn everything(log: &VirtualLog) -> Vec<u64> {
@@ -68,7 +89,7 @@ async fn appends_keep_their_order_across_reconfigurations() {
     changing.await.unwrap();
     let mut last = None;
     for outcome in outcomes {
-        let lsn = outcome.await.expect("answered").expect("appended");
+        let lsn = outcome.await.expect("appended");
         assert!(last.is_none_or(|l| l < lsn), "acknowledgements come in order");
         last = Some(lsn);
     }
@@ -119,6 +140,43 @@ async fn trimming_drops_segments_and_reads_below_say_so() {
     assert_eq!((records.len(), next), (1, Lsn(3)));
 }
 
+/// A register that answers, and takes nothing while it is full.
+#[derive(Default)]
+struct FullMetaStore {
+    register: MemoryMetaStore,
+    full: AtomicBool,
+}
+
+impl MetaStore for FullMetaStore {
+    fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>> {
+        self.register.get()
+    }
+
+    fn put(&self, expected: ChainVersion, bytes: Bytes) -> BoxFuture<'_, Result<PutOutcome, MetaError>> {
+        if self.full.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(MetaError::Unavailable("the disk is full".to_owned())) });
+        }
+        self.register.put(expected, bytes)
+    }
+}
+
+#[tokio::test]
+async fn trimming_makes_room_although_the_metadata_store_has_none() {
+    let meta = Arc::new(FullMetaStore::default());
+    let log = open_on(meta.clone(), &Arc::default()).await;
+    for n in 0..4 {
+        append(&log, n).await.unwrap();
+        log.reconfigure(None).await.unwrap();
+    }
+    meta.full.store(true, Ordering::Relaxed);
+    assert!(log.trim(Lsn(3)).await.is_err(), "the chain still names the segments");
+    assert!(matches!(log.read(Lsn(2), Lsn(4), 64).await, Err(LogError::Trimmed(_))), "their cells are gone");
+    assert!(log.read(Lsn(3), Lsn(4), 64).await.is_ok());
+    meta.full.store(false, Ordering::Relaxed);
+    log.trim(Lsn(3)).await.unwrap();
+    assert_eq!(log.chain().1.start(), Lsn(3));
+}
+
 #[tokio::test]
 async fn rule_1_the_tail_of_a_sealed_loglet_is_never_the_tail_of_the_log() {
     let (meta, loglets) = (Arc::default(), Arc::default());
@@ -137,10 +195,8 @@ async fn rule_2_what_a_loglet_holds_past_the_end_of_its_segment_is_invisible() {
     let (meta, loglets) = (Arc::<MemoryMetaStore>::default(), Arc::<MemoryProvider>::default());
     let params = |ordinal| LogletParams {
         id: LogletId { log: LogId(7), ordinal, nonce: ordinal },
-        kind: LogletKind::Memory,
-        sequencer: Incarnation::default(),
-        units: Vec::new(),
-        write_quorum: 0,
+        kind: LogletKind::MEMORY,
+        bytes: Bytes::new(),
     };
     // The first segment was ended at 2; cells 2 and 3 became durable all the same.
     for (ordinal, cells) in [(1, [10, 11, 66, 67].as_slice()), (2, [12, 13].as_slice())] {
@@ -155,4 +211,119 @@ async fn rule_2_what_a_loglet_holds_past_the_end_of_its_segment_is_invisible() {
     let log = open(&meta, &loglets).await;
     assert_eq!(append(&log, 14).await, Ok(Lsn(4)));
     assert_eq!(everything(&log).await, [10, 11, 12, 13, 14]);
+    let seen = take_until(&mut Arc::clone(&log).follow(Lsn::ZERO), Lsn(5)).await;
+    assert_eq!(
+        seen,
+        [10, 11, 12, 13, 14].into_iter().enumerate().map(|(at, n)| (Lsn(at as u64), n)).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn opening_learns_the_chain_and_reconfigures_nothing() {
+    let (meta, loglets) = (Arc::<MemoryMetaStore>::default(), Arc::default());
+    let nothing = VirtualLog::open(parts(meta.clone(), &loglets)).await;
+    assert!(matches!(nothing, Err(ReconfigureError::NoChain)));
+    let first = open(&meta, &loglets).await;
+    assert_eq!(append(&first, 1).await, Ok(Lsn(0)));
+    let reader = VirtualLog::open(parts(meta.clone(), &loglets)).await.unwrap();
+    assert_eq!(reader.chain(), first.chain());
+    assert_eq!(everything(&reader).await, [1]);
+    assert_eq!(append(&first, 2).await, Ok(Lsn(1)), "nobody sealed its loglet");
+    reader.take_office().await.unwrap();
+    assert_eq!(reader.chain().1.segments.len(), 2);
+    assert_eq!(append(&reader, 3).await, Ok(Lsn(2)));
+}
+
+/// A register in which something happens between a caller's get and its next put.
+#[derive(Default)]
+struct Interrupted {
+    register: MemoryMetaStore,
+    before_put: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl MetaStore for Interrupted {
+    fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>> {
+        self.register.get()
+    }
+
+    fn put(&self, expected: ChainVersion, bytes: Bytes) -> BoxFuture<'_, Result<PutOutcome, MetaError>> {
+        let before = self.before_put.lock().take();
+        Box::pin(async move {
+            if let Some(before) = before {
+                before.await;
+            }
+            self.register.put(expected, bytes).await
+        })
+    }
+}
+
+/// Two logs on one register, with three segments of one entry each and an open one.
+async fn two_logs(meta: &Arc<Interrupted>) -> (Arc<VirtualLog>, Arc<VirtualLog>) {
+    let loglets = Arc::default();
+    let one = open_on(meta.clone(), &loglets).await;
+    for n in 0..3 {
+        append(&one, n).await.unwrap();
+        one.reconfigure(None).await.unwrap();
+    }
+    let other = VirtualLog::open(parts(meta.clone(), &loglets)).await.unwrap();
+    (one, other)
+}
+
+#[tokio::test]
+async fn losing_a_race_to_a_trim_is_not_losing_a_reconfiguration() {
+    let meta = Arc::new(Interrupted::default());
+    let (one, other) = two_logs(&meta).await;
+    *meta.before_put.lock() = Some(Box::pin(async move { other.trim(Lsn(2)).await.unwrap() }));
+    let done = one.reconfigure(None).await.unwrap();
+    assert_eq!(done.chain.start(), Lsn(2), "the trim holds");
+    assert_eq!(done.chain.active().params.id.ordinal, 5, "and so does the change");
+    assert_eq!(append(&one, 3).await, Ok(Lsn(3)));
+}
+
+#[tokio::test]
+async fn a_trim_that_meets_a_reconfiguration_trims_the_new_chain() {
+    let meta = Arc::new(Interrupted::default());
+    let (one, other) = two_logs(&meta).await;
+    *meta.before_put.lock() = Some(Box::pin(async move { drop(other.reconfigure(None).await.unwrap()) }));
+    one.trim(Lsn(2)).await.unwrap();
+    let (_, chain) = one.chain();
+    assert_eq!((chain.start(), chain.active().params.id.ordinal), (Lsn(2), 5));
+    assert_eq!(append(&one, 3).await, Ok(Lsn(3)), "appends go to the new loglet");
+}
+
+/// Takes from `followed` until it stands at `until`.
+async fn take_until(
+    followed: &mut BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>,
+    until: Lsn,
+) -> Vec<(Lsn, u64)> {
+    let (mut at, mut seen) = (Lsn::ZERO, Vec::new());
+    while at < until {
+        let (records, next) = followed.next().await.expect("the stream goes on").expect("without an error");
+        assert!(next > at, "each item goes on from a higher position");
+        at = next;
+        let number = |r: &Record| u64::from_be_bytes(r.payload[..].try_into().unwrap());
+        seen.extend(records.iter().map(|r| (r.lsn, number(r))));
+    }
+    seen
+}
+
+#[tokio::test]
+async fn a_follower_sees_every_entry_once_across_reconfigurations() {
+    let log = open(&Arc::default(), &Arc::default()).await;
+    let mut followed = Arc::clone(&log).follow(Lsn::ZERO);
+    let appending = async {
+        for n in 0..200 {
+            append(&log, n).await.unwrap();
+            if n % 20 == 0 {
+                log.reconfigure(None).await.unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (seen, ()) = futures::join!(take_until(&mut followed, Lsn(200)), appending);
+    assert_eq!(seen, (0..200).map(|n| (Lsn(n), n)).collect::<Vec<_>>());
+    log.trim(Lsn(50)).await.unwrap();
+    let mut late = Arc::clone(&log).follow(Lsn(3));
+    assert!(matches!(late.next().await, Some(Err(LogError::Trimmed(_)))));
+    assert!(late.next().await.is_none(), "an error ends the stream");
 }

@@ -11,24 +11,6 @@ use smallvec::SmallVec;
 /// Version of the layout above.
 const ENTRY_FORMAT: u8 = 1;
 
-/// Numbers of the engines: never used again for another one.
-pub mod engine_ids {
-    use naxos_proto::ids::EngineId;
-
-    /// Plays the log.
-    pub const BASE: EngineId = EngineId(1);
-    /// Finds the safe trim point.
-    pub const VIEW_TRACKING: EngineId = EngineId(2);
-    /// At most once.
-    pub const SESSION: EngineId = EngineId(3);
-    /// Many commands in one entry.
-    pub const BATCHING: EngineId = EngineId(4);
-
-    /// Every engine in this binary, with the name that `naxos ctl engines` prints and takes.
-    pub const ALL: [(EngineId, &str); 4] =
-        [(BASE, "base"), (VIEW_TRACKING, "view-tracking"), (SESSION, "session"), (BATCHING, "batching")];
-}
-
 /// One entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -97,8 +79,8 @@ mod tests {
     #[test]
     fn the_layout_is_what_formats_md_says() {
         let mut entry = Entry::new(Bytes::from_static(b"pay"));
-        entry.set_header(engine_ids::SESSION, Bytes::from_static(b"s"));
-        entry.set_header(engine_ids::BASE, Bytes::from_static(b"bb"));
+        entry.set_header(EngineId(3), Bytes::from_static(b"s"));
+        entry.set_header(EngineId(1), Bytes::from_static(b"bb"));
         assert_eq!(&entry.encode()[..], b"\x01\x02\x01\0\x02\0\0\0bb\x03\0\x01\0\0\0spay");
     }
 

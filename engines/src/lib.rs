@@ -19,6 +19,6 @@ pub mod session;
 pub mod stack;
 pub mod view_tracking;
 
-pub use engine::{Applicator, Engine, EngineSwitch, Proposal, ProposeError};
-pub use entry::{Entry, engine_ids};
+pub use engine::{Applicator, Below, Engine, EngineInfo, EngineSwitch, Proposal, ProposeError};
+pub use entry::Entry;
 pub use local_store::{LocalStore, RowKey, StoreReader, TableId, Txn};

@@ -1,5 +1,5 @@
 //! Linearizable reads of one runtime: one check of the log's tail in flight, whoever comes meanwhile waits for the next
-//! (DESIGN, section 4, Reads). A read that had to wait is woken within its runtime, and the check itself costs one
+//! (`docs/design.md`, section 4, Reads). A read that had to wait is woken within its runtime, and the check itself costs one
 //! wake-up between threads, however many reads share it.
 //! Bound: one place per handler that waits.
 

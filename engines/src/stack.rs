@@ -10,15 +10,15 @@ use naxos_proto::ids::{EngineId, Incarnation, LogId, Lsn};
 use naxos_proto::seams::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{Base, BaseConfig, Control, Genesis};
-use crate::batching::{Application, Batching, BatchingApply, Reply};
+use crate::base::{self, Base, BaseConfig, Control, Genesis};
+use crate::batching::{self, Application, Batching, BatchingApply, Reply};
+use crate::engine::EngineInfo;
 use crate::engine::{Engine, EngineSwitch, ProposeError};
-use crate::entry::engine_ids;
 use crate::local_store::{LocalStore, StoreReader};
 use crate::read_gate::ReadGate;
 use crate::reply_port::Waiter;
-use crate::session::{Session, SessionApply, SessionParts};
-use crate::view_tracking::{ViewTracking, ViewTrackingApply};
+use crate::session::{self, Session, SessionApply, SessionParts};
+use crate::view_tracking::{self, ViewTracking, ViewTrackingApply};
 
 /// Highest cluster version that this release supports.
 pub const CLUSTER_VERSION: u32 = 1;
@@ -35,8 +35,6 @@ pub struct StackConfig {
     pub incarnation: Incarnation,
     /// Time for headers and waits.
     pub clock: Arc<dyn Clock>,
-    /// See [`BaseConfig::apply_inline`].
-    pub apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Why a stack does not start.
@@ -67,6 +65,8 @@ pub struct EngineStatus {
     pub id: EngineId,
     /// Its name.
     pub name: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
     /// Whether it is enabled.
     pub enabled: bool,
     /// Whether it can be turned off.
@@ -75,17 +75,18 @@ pub struct EngineStatus {
     pub since: Lsn,
 }
 
+/// The engines of this binary, from the lowest up: a new one adds its line here, and its place in [`Stack::new`].
+pub const ENGINES: [EngineInfo; 4] = [base::INFO, view_tracking::INFO, session::INFO, batching::INFO];
+
 fn switches() -> BTreeMap<EngineId, EngineSwitch> {
-    let ids = [engine_ids::VIEW_TRACKING, engine_ids::SESSION, engine_ids::BATCHING];
-    ids.map(|id| (id, EngineSwitch::default())).into()
+    ENGINES.iter().filter(|e| e.is_switchable).map(|e| (e.id, EngineSwitch::default())).collect()
 }
 
 /// Reads the rows that [`Stack::new`] reads, and panics as that does when one is damaged: for
 /// [`FoundStore::load`](crate::local_store::FoundStore::load).
 pub fn read_rows(reader: &StoreReader) {
-    crate::base::load_switches(reader, &switches());
-    crate::session::read_rows(reader);
-    crate::view_tracking::load(reader);
+    base::load_switches(reader, &switches());
+    ENGINES.iter().for_each(|engine| (engine.read_rows)(reader));
 }
 
 impl<P: Application> Stack<P> {
@@ -97,29 +98,24 @@ impl<P: Application> Stack<P> {
         let switches = switches();
         let switch = |id| switches[&id].clone();
 
-        let batching = Batching::new(
-            config.incarnation,
-            switch(engine_ids::BATCHING),
-            Arc::clone(&below_batching),
-            reader.clone(),
-        );
-        let session_parts = SessionParts::new(config.incarnation, switch(engine_ids::SESSION));
-        let up = session_parts.upper(batching.upper(application), &reader);
-        let up = ViewTrackingApply::new(up, switch(engine_ids::VIEW_TRACKING), &reader, Arc::clone(&below_view));
+        let batching =
+            Batching::new(config.incarnation, switch(batching::INFO.id), Arc::clone(&below_batching), reader.clone());
+        let session_parts = SessionParts::new(config.incarnation, switch(session::INFO.id));
+        let up = session_parts.upper(BatchingApply::new(application, Arc::clone(&batching)), &reader);
+        let up = ViewTrackingApply::new(up, switch(view_tracking::INFO.id), &reader, Arc::clone(&below_view));
 
         let base_config = BaseConfig {
             log: config.log,
             incarnation: config.incarnation,
             clock: Arc::clone(&config.clock),
             switches: switches.clone(),
-            apply_inline: config.apply_inline,
         };
         let base = Base::new(base_config, store, up);
         let base_engine: Arc<dyn Engine> = base.clone();
         let view = ViewTracking::new(
             Arc::clone(&base_engine),
             config.incarnation.storage,
-            switch(engine_ids::VIEW_TRACKING),
+            switch(view_tracking::INFO.id),
             reader.clone(),
         );
         let session = session_parts.lower(view, config.clock);
@@ -183,12 +179,19 @@ impl<P: Application> Stack<P> {
 
     /// All engines of this binary.
     pub fn engines(&self) -> Vec<EngineStatus> {
-        let status = |(id, name): (EngineId, &'static str)| {
-            let switch = self.switches.get(&id);
+        let status = |engine: EngineInfo| {
+            let switch = self.switches.get(&engine.id);
             let (enabled, since) = switch.map_or((true, Lsn::ZERO), EngineSwitch::state);
-            EngineStatus { id, name, enabled, switchable: switch.is_some(), since }
+            EngineStatus {
+                id: engine.id,
+                name: engine.name,
+                summary: engine.summary,
+                enabled,
+                switchable: engine.is_switchable,
+                since,
+            }
         };
-        engine_ids::ALL.map(status).to_vec()
+        ENGINES.map(status).to_vec()
     }
 
     /// Turns an engine on or off by a command in the log; the position of the command.
@@ -197,10 +200,7 @@ impl<P: Application> Stack<P> {
             let engines = self.engines();
             let name = engines.iter().find(|e| e.id == engine).map_or("?", |e| e.name);
             let switchable: Vec<_> = engines.iter().filter(|e| e.switchable).map(|e| e.name).collect();
-            let expected = switchable.join(", ");
-            return Err(ProposeError::Refused(format!(
-                "engine {name} cannot be turned on or off, expected one of {expected}"
-            )));
+            return Err(ProposeError::NotSwitchable { engine: name, switchable: switchable.join(", ") });
         }
         self.base.propose_control(Control::Switch(engine, on)).await
     }

@@ -8,15 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use naxos_client::loglets::MemoryProvider;
-use naxos_client::{Liveness, MemoryMetaStore, VirtualLog, VirtualLogConfig};
+use naxos_client::{Liveness, MemoryMetaStore, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::batching::{Application, Reply};
 use naxos_engines::reply_port::{ReplyPort, Waiter};
 use naxos_engines::stack::{Stack, StackConfig};
-use naxos_engines::{LocalStore, RowKey, TableId, Txn, engine_ids};
+use naxos_engines::{LocalStore, RowKey, TableId, Txn, base, batching};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::sim::Drive;
 use naxos_proto::seams::{BootClock, OsEntropy};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Counts commands and remembers the last one.
@@ -60,27 +61,31 @@ impl World {
         Self { meta: Arc::default(), loglets: Arc::default(), drive: Drive::new(seed) }
     }
 
+    /// A node that sequences the log.
     async fn start(&self, boot: u64) -> Node {
         let incarnation = Incarnation { storage: StorageId(1), boot: Boot(boot) };
-        let config =
-            VirtualLogConfig { log: LogId(7), kind: LogletKind::Memory, takeover_after: Duration::from_millis(20) };
-        let alive = move || Liveness { sequencers: vec![incarnation], units: Vec::new() };
+        let log = VirtualLog::start(self.parts(incarnation)).await.unwrap();
+        Self::start_on(log, incarnation, &self.drive).await
+    }
+
+    fn parts(&self, incarnation: Incarnation) -> VirtualLogParts {
+        let takeover_after = Duration::from_millis(20);
+        VirtualLogParts {
+            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
+            meta: self.meta.clone(),
+            providers: vec![self.loglets.clone()],
+            alive: watch::Sender::new(Liveness { sequencers: vec![incarnation], units: Vec::new() }).subscribe(),
+            clock: Arc::new(BootClock),
+            entropy: Arc::new(OsEntropy),
+        }
+    }
+
+    async fn start_on(log: Arc<VirtualLog>, incarnation: Incarnation, drive: &Drive) -> Node {
         let clock = Arc::new(BootClock);
-        let log = VirtualLog::open(
-            config,
-            self.meta.clone(),
-            vec![self.loglets.clone()],
-            Box::new(alive),
-            clock.clone(),
-            Arc::new(OsEntropy),
-        )
-        .await
-        .unwrap();
-        let store = LocalStore::open(self.drive.mount(), clock.clone()).await.unwrap();
+        let store = LocalStore::open(drive.mount(), clock.clone()).await.unwrap();
         let count = store.reader().get(&row()).map_or(0, |v| u64::from_be_bytes(v[..].try_into().unwrap()));
         let checkpointer = store.checkpointer(0);
-        let config =
-            StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock, apply_inline: Box::new(|| true) };
+        let config = StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock };
         let stack = Stack::new(config, store, Counter { count });
         let stop = CancellationToken::new();
         let port = ReplyPort::new();
@@ -135,6 +140,33 @@ async fn a_restart_replays_from_the_persisted_cursor_and_nothing_is_applied_twic
 }
 
 #[tokio::test]
+async fn what_another_node_appends_is_applied_as_it_comes() {
+    let world = World::new(5);
+    let one = world.start(1).await;
+    let incarnation = Incarnation { storage: StorageId(2), boot: Boot(1) };
+    let log = VirtualLog::open(world.parts(incarnation)).await.unwrap();
+    let other = World::start_on(log, incarnation, &Drive::new(6)).await;
+    let reaches = async |node: &Node, count: u64| {
+        let count = Some(Bytes::copy_from_slice(&count.to_be_bytes()));
+        // Nobody asks for the tail: the entries come by themselves.
+        while node.stack.reader().get(&row()) != count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    for n in 0..50 {
+        assert_eq!(one.propose().await, 2 * n + 1);
+        tokio::time::timeout(Duration::from_secs(10), reaches(&other, 2 * n + 1)).await.expect("it is applied there");
+        assert_eq!(other.propose().await, 2 * n + 2);
+        tokio::time::timeout(Duration::from_secs(10), reaches(&one, 2 * n + 2)).await.expect("it is applied there");
+    }
+    // Both at once: each entry is applied on both sides, own ones from memory and the others from the log.
+    let both = (0..500).map(|_| futures::future::join(one.propose(), other.propose()));
+    futures::future::join_all(both).await;
+    tokio::time::timeout(Duration::from_secs(10), reaches(&one, 1_100)).await.expect("nothing is left out");
+    tokio::time::timeout(Duration::from_secs(10), reaches(&other, 1_100)).await.expect("nothing is left out");
+}
+
+#[tokio::test]
 async fn the_log_is_trimmed_behind_the_checkpoint_and_never_before_it() {
     let world = World::new(3);
     let node = world.start(1).await;
@@ -154,24 +186,24 @@ async fn the_log_is_trimmed_behind_the_checkpoint_and_never_before_it() {
 async fn an_engine_is_switched_by_the_log_and_stays_so() {
     let world = World::new(4);
     let node = world.start(1).await;
-    let batching = |node: &Node| node.stack.engines().into_iter().find(|e| e.id == engine_ids::BATCHING).unwrap();
-    let on = |node: &Node| batching(node).enabled;
+    let of_batching = |node: &Node| node.stack.engines().into_iter().find(|e| e.id == batching::INFO.id).unwrap();
+    let on = |node: &Node| of_batching(node).enabled;
     assert!(on(&node));
-    assert_eq!(batching(&node).since, Lsn::ZERO, "since the genesis");
-    let off_at = node.stack.switch(engine_ids::BATCHING, false).await.unwrap();
+    assert_eq!(of_batching(&node).since, Lsn::ZERO, "since the genesis");
+    let off_at = node.stack.switch(batching::INFO.id, false).await.unwrap();
     assert!(!on(&node));
-    assert!(node.stack.switch(engine_ids::BATCHING, false).await.unwrap() > off_at);
-    assert_eq!(batching(&node).since, off_at, "it was off already");
+    assert!(node.stack.switch(batching::INFO.id, false).await.unwrap() > off_at);
+    assert_eq!(of_batching(&node).since, off_at, "it was off already");
     // The row is read back then, not made again from the log.
     while node.stack.reader().persisted() <= off_at {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(node.propose().await, 1, "every command is an entry of its own now");
-    assert!(node.stack.switch(engine_ids::BASE, false).await.is_err());
+    assert!(node.stack.switch(base::INFO.id, false).await.is_err());
     world.drive.crash();
     node.stop.cancel();
     let node = world.start(2).await;
-    assert_eq!((on(&node), batching(&node).since), (false, off_at));
-    node.stack.switch(engine_ids::BATCHING, true).await.unwrap();
+    assert_eq!((on(&node), of_batching(&node).since), (false, off_at));
+    node.stack.switch(batching::INFO.id, true).await.unwrap();
     assert_eq!(node.propose().await, 2);
 }

@@ -12,6 +12,7 @@
 //! - [`tls`], with its certificates
 //! - [`version`]: the etcd that this is compatible with
 
+mod backend;
 pub mod cli;
 pub mod config;
 pub mod ctl;
@@ -19,6 +20,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod node;
+mod os_text;
 pub mod port;
 mod services;
 pub mod state;

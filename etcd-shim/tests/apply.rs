@@ -5,14 +5,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use naxos::state::machine::{Listener, Machine};
-use naxos::state::{Command, Effects, SharedStore};
+use naxos::state::{Answer, Command, Effects, Keeper, Outcome, SharedStore};
 use naxos_engines::batching::Application;
-use naxos_engines::{LocalStore, StoreReader};
+use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_proto::etcd::server::etcdserverpb as pb;
-use naxos_proto::ids::{Lsn, StoreId};
+use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
+use naxos_proto::etcd::txn_request::TxnRequest;
+use naxos_proto::ids::{LogId, LogletId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::sim::Drive;
 use naxos_proto::seams::{BootClock, Clock};
 use proptest::prelude::*;
+use prost::Message;
+use tokio_util::sync::CancellationToken;
 
 /// Notes what watchers are told.
 struct Ear(Arc<parking_lot::Mutex<Vec<String>>>);
@@ -30,8 +34,8 @@ impl Listener for Ear {
         self.0.lock().push(format!("lease {id} ended"));
     }
 
-    fn keeper(&mut self, term: u64) {
-        self.0.lock().push(format!("keeper {term}"));
+    fn keeper(&mut self, keeper: Keeper) {
+        self.0.lock().push(format!("keeper {}", keeper.loglet.ordinal));
     }
 
     fn compacted(&mut self, revision: i64) {
@@ -50,11 +54,16 @@ struct Node {
 
 impl Node {
     async fn new(seed: u64) -> Self {
+        Self::with_memory(seed, usize::MAX).await
+    }
+
+    /// At most `resident_bytes_max` bytes of values are kept in memory.
+    async fn with_memory(seed: u64, resident_bytes_max: usize) -> Self {
         let store = LocalStore::open(Drive::new(seed).mount(), Arc::new(BootClock)).await.unwrap();
         let reader = store.reader();
         let told = Arc::default();
-        let machine =
-            Machine::new(SharedStore::rebuild(StoreId(0), &reader, usize::MAX), reader.clone(), Ear(Arc::clone(&told)));
+        let shared = SharedStore::rebuild(StoreId(0), &reader, resident_bytes_max);
+        let machine = Machine::new(shared, reader.clone(), Ear(Arc::clone(&told)));
         Node { store, reader, machine, told, next: 0 }
     }
 
@@ -64,7 +73,7 @@ impl Node {
         self.next += 1;
         let mut txn = self.store.begin();
         let apply = |(index, command): (u32, &Command)| {
-            format!("{:?}", self.machine.apply(&mut txn, lsn, index, command.encode(StoreId(0))))
+            wire(self.machine.apply(&mut txn, lsn, index, command.encode(StoreId(0))))
         };
         let answers = (0..).zip(commands).map(apply).collect();
         self.machine.end_entry(&mut txn);
@@ -73,6 +82,27 @@ impl Node {
         self.machine.after_replies();
         answers
     }
+}
+
+/// What the client gets: pairs that are framed already and pairs that are not give the same bytes.
+fn wire(outcome: Outcome) -> String {
+    match outcome {
+        Ok((Answer::Put(answer), revision)) => format!("{revision} {:?}", answer.encode_to_vec()),
+        Ok((Answer::DeleteRange(answer), revision)) => format!("{revision} {:?}", answer.encode_to_vec()),
+        Ok((Answer::Txn(answer), revision)) => format!("{revision} {:?}", answer.encode_to_vec()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Moves all rows to the disk.
+async fn checkpoint(node: &Node) {
+    let stop = CancellationToken::new();
+    stop.cancel();
+    node.store.checkpointer(0).run(stop, |_| {}).await.unwrap();
+}
+
+fn keeper(ordinal: u64) -> Keeper {
+    Keeper { loglet: LogletId { log: LogId(7), ordinal, nonce: 1 }, storage: StorageId(1) }
 }
 
 fn key(n: u8) -> Bytes {
@@ -93,8 +123,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => delete,
         2 => (1..5_i64).prop_map(|id| Command::LeaseGrant(pb::LeaseGrantRequest { ttl: 60, id })),
         2 => (1..5_i64).prop_map(|id| Command::LeaseRevoke(pb::LeaseRevokeRequest { id })),
-        1 => (1..5_i64, 0..3_u64).prop_map(|(id, term)| Command::LeaseExpire { id, term }),
-        1 => (0..3_u64).prop_map(|term| Command::KeepLeases { term }),
+        1 => (1..5_i64, 0..3_u64).prop_map(|(id, n)| Command::LeaseExpire { id, office: keeper(n).loglet }),
+        1 => (0..3_u64).prop_map(|n| Command::KeepLeases(keeper(n))),
         1 => (0..40_i64).prop_map(|revision| Command::Compact(pb::CompactionRequest { revision, physical: false })),
     ]
 }
@@ -119,18 +149,92 @@ proptest! {
     }
 }
 
+/// A transaction that compares values, reads the past, and writes.
+fn transaction() -> impl Strategy<Value = Command> {
+    let compare = (0..12_u8, 0..12_u8, any::<bool>()).prop_map(|(from, to, is_one)| pb::Compare {
+        result: pb::compare::CompareResult::Equal as i32,
+        target: pb::compare::CompareTarget::Value as i32,
+        key: key(from),
+        range_end: if is_one { Bytes::new() } else { key(to) },
+        target_union: Some(pb::compare::TargetUnion::Value(Bytes::from_static(b"value"))),
+    });
+    let range = (0..12_u8, 0..12_u8, 0..40_i64).prop_map(|(from, to, revision)| {
+        Request::RequestRange(pb::RangeRequest { key: key(from), range_end: key(to), revision, ..Default::default() })
+    });
+    let put = (0..12_u8, any::<bool>()).prop_map(|(n, ignore_value)| {
+        let value = if ignore_value { Bytes::new() } else { Bytes::from_static(b"other value") };
+        Request::RequestPut(pb::PutRequest { key: key(n), value, ignore_value, prev_kv: true, ..Default::default() })
+    });
+    let op = prop_oneof![2 => range, 1 => put].prop_map(|request| pb::RequestOp { request: Some(request) });
+    let branch = || prop::collection::vec(op.clone(), 0..3);
+    (prop::collection::vec(compare, 0..3), branch(), branch()).prop_map(|(compare, success, failure)| {
+        let nested = TxnRequest { compare: compare.clone(), success: success.clone(), ..TxnRequest::default() };
+        let nested = pb::RequestOp { request: Some(Request::RequestTxn(nested)) };
+        Command::Txn(TxnRequest { compare, success: [success, vec![nested]].concat(), failure, is_too_deep: false })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_memory_does_not_hold_is_read_before_the_store_is_locked_and_changes_no_answer(
+        log in prop::collection::vec(prop::collection::vec(prop_oneof![command(), transaction()], 1..4), 1..40)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (mut all, mut none) =
+            (runtime.block_on(Node::with_memory(1, usize::MAX)), runtime.block_on(Node::with_memory(2, 0)));
+        for entry in &log {
+            // A read from disk under the lock fails an assertion of apply.
+            prop_assert_eq!(all.apply(entry), none.apply(entry));
+            runtime.block_on(checkpoint(&none));
+        }
+        prop_assert_eq!(all.reader.checksum(), none.reader.checksum());
+        prop_assert_eq!(&*all.told.lock(), &*none.told.lock());
+    }
+}
+
 #[tokio::test]
 async fn rule_9_an_expiry_by_a_keeper_that_is_not_in_office_does_nothing() {
     let mut node = Node::new(1).await;
     let put = pb::PutRequest { key: key(1), lease: 7, ..Default::default() };
     node.apply(&[
-        Command::KeepLeases { term: 4 },
+        Command::KeepLeases(keeper(4)),
         Command::LeaseGrant(pb::LeaseGrantRequest { ttl: 60, id: 7 }),
         Command::Put(put),
-        Command::KeepLeases { term: 5 },
+        Command::KeepLeases(keeper(5)),
     ]);
-    node.apply(&[Command::LeaseExpire { id: 7, term: 4 }]);
+    // It slept, and its own inauguration is late too.
+    node.apply(&[Command::KeepLeases(keeper(4)), Command::LeaseExpire { id: 7, office: keeper(4).loglet }]);
     assert!(!node.told.lock().contains(&"lease 7 ended".to_owned()), "its successor has begun all times afresh");
-    node.apply(&[Command::LeaseExpire { id: 7, term: 5 }]);
+    // It lost the race for the chain: its loglet has the ordinal, but not the nonce, of the keeper's.
+    let loser = LogletId { nonce: 2, ..keeper(5).loglet };
+    node.apply(&[Command::LeaseExpire { id: 7, office: loser }]);
+    assert!(!node.told.lock().contains(&"lease 7 ended".to_owned()), "that loglet was never in office");
+    node.apply(&[Command::LeaseExpire { id: 7, office: keeper(5).loglet }]);
     assert!(node.told.lock().contains(&"lease 7 ended".to_owned()));
+}
+
+#[tokio::test]
+async fn a_member_that_publishes_itself_changes_its_name_and_client_urls_alone() {
+    let mut node = Node::new(1).await;
+    let member = |id, name: &str, is_learner| pb::Member {
+        id,
+        name: name.to_owned(),
+        peer_ur_ls: vec![format!("http://{name}:2380")],
+        client_ur_ls: vec![format!("http://{name}:2379")],
+        is_learner,
+    };
+    let rows = |node: &Node| {
+        let (from, below) = (RowKey::new(StoreId(0), TableId(36), &[]), RowKey::new(StoreId(0), TableId(37), &[]));
+        let rows = node.reader.scan(&from, &below, 10);
+        rows.into_iter().map(|(_, row)| pb::Member::decode(row).unwrap()).collect::<Vec<_>>()
+    };
+    node.apply(&[Command::Publish(member(1, "learner", true))]);
+    node.apply(&[Command::Publish(member(1, "voter", false))]);
+    let expected = pb::Member { peer_ur_ls: vec!["http://learner:2380".to_owned()], ..member(1, "voter", true) };
+    assert_eq!(rows(&node), std::slice::from_ref(&expected));
+    let answer = node.apply(&[Command::Publish(member(2, "removed", false))]);
+    assert!(answer[0].contains("MemberNotFound"), "{answer:?}");
+    assert_eq!(rows(&node), [expected]);
 }

@@ -148,9 +148,18 @@ fn what_is_no_data_directory_of_naxos_is_refused_untouched() {
     refused(dir.path(), "half", &["found \"journal\", expected nothing or a file \"format\""]);
 
     for (name, format, texts) in [
-        ("newer", &br#"{"magic":"naxos data directory","version":9}"#[..], &["format version 9", "reads up to 1"][..]),
+        (
+            "newer",
+            &br#"{"magic":"naxos data directory","version":9}"#[..],
+            &["format version 9", "reads version 2"][..],
+        ),
+        (
+            "older",
+            &br#"{"magic":"naxos data directory","version":1}"#[..],
+            &["format version 1", "reads version 2"][..],
+        ),
         ("magic", br#"{"magic":"something else","version":1}"#, &["\"format\"", "expected \"magic\""]),
-        ("fields", br#"{"magic":"naxos data directory","version":1}"#, &["\"format\"", "expected the fields"]),
+        ("fields", br#"{"magic":"naxos data directory","version":2}"#, &["\"format\"", "expected the fields"]),
         ("empty", b"", &["\"format\"", "expected JSON"]),
         ("bytes", b"\0\xff\x80{", &["\"format\"", "expected JSON"]),
         ("long", &[b' '; 5_000], &["\"format\"", "expected at most 4096 bytes, found 5000"]),

@@ -2,6 +2,8 @@
 //! broken HTTP/2, extreme values, sizes over the limits. Each gets an error of its own, in etcd's words where etcd has
 //! some; the server does not panic and goes on serving.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
+
 mod support;
 
 use std::io::{Read, Write};

@@ -1,10 +1,11 @@
-//! A node that has lost one of its threads, or was given none, does not live on without it.
+//! A node that has lost one of its threads or tasks, or was given no thread, does not live on without it.
 
 mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use naxos_log_server::disk::RealDisk;
 use naxos_proto::seams::{Body, BootClock, Clock, ThreadWorker, Worker, WorkerHandle};
 use support::{block_on, start_node};
@@ -19,7 +20,7 @@ enum Loss {
     CannotBegin,
 }
 
-/// Gives real threads, but that of one name is lost.
+/// Gives real threads and tasks, but the one of this name is lost.
 #[derive(Clone, Copy, Debug)]
 struct Losing(&'static str, Loss);
 
@@ -35,6 +36,11 @@ impl Worker for Losing {
                 handle
             }
         }
+    }
+
+    fn start_task(&self, name: &'static str, stop: CancellationToken, body: BoxFuture<'static, ()>) {
+        let lost = name == self.0;
+        ThreadWorker.start_task(name, stop, if lost { Box::pin(async { panic!("on purpose") }) } else { body });
     }
 }
 
@@ -57,6 +63,13 @@ fn a_node_ends_when_a_thread_is_lost() {
         for loss in [Loss::Panics, Loss::CannotBegin] {
             ends_without(lost, loss);
         }
+    }
+}
+
+#[test]
+fn a_node_ends_when_a_task_panics() {
+    for lost in ["deadlines", "replies", "read-gate", "watch-hub"] {
+        ends_without(lost, Loss::Panics);
     }
 }
 

@@ -1,7 +1,9 @@
-//! The layers and their directions: which crate may depend on which (DESIGN section 2).
+//! The layers and their directions: which crate may depend on which (`docs/design.md`, section 2), and which module of a
+//! crate may import which.
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
@@ -41,4 +43,92 @@ fn crates_depend_only_downwards() {
         }
     }
     assert_eq!(seen, allowed().len(), "every crate of the house was looked at");
+}
+
+/// The modules of each crate from the lowest floor up. A module imports only from floors below its own.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("proto", &["ids", "codec", "completion", "tail", "chain", "etcd", "control", "contracts", "seams", "suite"]),
+    ("sequencer", &["core", "fanout"]),
+    (
+        "engines",
+        &[
+            "entry",
+            "local_store",
+            "engine",
+            "reply_port",
+            "read_gate",
+            "base",
+            "view_tracking",
+            "session",
+            "batching",
+            "stack",
+        ],
+    ),
+    (
+        "etcd-shim",
+        &[
+            "version", "os_text", "config", "logging", "metrics", "tls", "state", "port", "watch", "backend",
+            "services", "http", "node", "ctl", "cli",
+        ],
+    ),
+    (
+        "jepsen",
+        &[
+            "machine",
+            "pace",
+            "process",
+            "servers",
+            "etcd_server",
+            "etcdctl",
+            "kubernetes",
+            "differential",
+            "kill_loop",
+            "simulator",
+            "bin",
+        ],
+    ),
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+        let path = entry.expect("a folder can be read to its end").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The modules that a text names by `crate::`.
+fn imports(text: &str) -> impl Iterator<Item = &str> {
+    text.split("crate::").skip(1).filter_map(|rest| {
+        let name = rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next()?;
+        (!name.is_empty()).then_some(name)
+    })
+}
+
+#[test]
+fn modules_import_only_from_the_floors_below() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let mut wrong = Vec::new();
+    for (package, floors) in FLOORS {
+        let floor = |module: &str| floors.iter().position(|m| *m == module);
+        let folder = root.join(package).join("src");
+        for file in sources(&folder) {
+            let inside = file.strip_prefix(&folder).expect("found in it");
+            let module = inside.iter().next().expect("a file has a name").to_string_lossy();
+            let module = module.trim_end_matches(".rs");
+            if ["lib", "main"].contains(&module) {
+                continue;
+            }
+            let own = floor(module).unwrap_or_else(|| panic!("{package}: module {module} has no floor yet"));
+            let text = std::fs::read_to_string(&file).expect("a source can be read");
+            let above = imports(&text).filter(|name| floor(name).is_some_and(|floor| floor > own));
+            wrong.extend(above.map(|name| format!("{package}/src/{} imports {name}", inside.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "imports from a higher floor: {wrong:#?}");
 }

@@ -1,39 +1,67 @@
-//! The README's tour runs as it stands.
+//! Runs every command of the README's tour, in order, as a reader would type them.
 #![cfg(test)]
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use naxos_jepsen::etcd_server::free_ports;
-use naxos_jepsen::machine::WholeMachine;
+use naxos_jepsen::kubernetes::network::Network;
+use naxos_jepsen::machine::{self, WholeMachine};
 use naxos_jepsen::servers::Server;
+
+const README: &str = include_str!("../../README.md");
+const SECTION: &str = "## A tour of five minutes";
+
+/// The lines of the section's `sh` blocks.
+fn commands() -> String {
+    let begin = README.find(SECTION).expect("the README has the tour") + SECTION.len();
+    let section = README[begin..].split("\n## ").next().expect("a split has a first part");
+    let mut commands = String::new();
+    let mut is_inside = false;
+    for line in section.lines().map(str::trim) {
+        match (is_inside, line) {
+            (false, "```sh") => is_inside = true,
+            (true, "```") => is_inside = false,
+            (true, command) => commands.extend([command, "\n"]),
+            _ => {}
+        }
+    }
+    commands
+}
 
 #[test]
 fn the_tour_of_the_readme_runs() {
-    let wanted = [Server::Etcdctl, Server::KubeApiserver, Server::Kubectl];
+    let commands = commands();
+    assert!(commands.lines().count() > 20, "the tour was not found: {commands}");
+    // The tour uses the default ports: it gets a network of its own.
+    if !machine::is_root() {
+        return;
+    }
     let mut programs = Vec::new();
-    for server in wanted {
+    for server in [Server::Etcdctl, Server::KubeApiserver, Server::Kubectl] {
         let Some(executable) = server.executable() else { return };
         programs.push((server.name(), executable));
     }
-    let _alone = WholeMachine::take();
     programs.push(("naxos", env!("CARGO_BIN_EXE_naxos-jepsen-node").into()));
+    let _alone = WholeMachine::take();
+    let _network = Network::enter();
     let folder = tempfile::tempdir().expect("a folder for the programs");
     for (name, executable) in &programs {
         symlink(executable, folder.path().join(name)).expect("a link");
     }
-    let tour = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("examples/tour");
     let path = std::env::var("PATH").unwrap_or_default();
-    let [client, api] = free_ports();
     let output = Command::new("bash")
-        .arg(tour)
+        // What a command leaves running is ended with the shell.
+        .args(["-c", &format!("set -euo pipefail\ntrap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT\n{commands}")])
+        .current_dir(folder.path())
         .env("PATH", format!("{}:{path}", folder.path().display()))
-        .env("TOUR_CLIENT_PORT", client.to_string())
-        .env("TOUR_API_PORT", api.to_string())
         .output()
         .expect("bash runs");
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("# done"), "{said}\n{complained}");
+    assert!(output.status.success(), "{said}\n{complained}");
+    for expected in ["greeting\nhello", "configmap/before created", "configmap/after created"] {
+        assert!(said.contains(expected), "expected {expected:?}: {said}\n{complained}");
+    }
+    assert!(!Path::new(folder.path()).join("naxos-tour").exists(), "the last step removes the folder");
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use naxos_log_server::disk::RealDisk;
 use naxos_log_server::{LogServer, LogServerConfig, Unit};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{Cell, Shape, StorageUnit, Store, UnitParams};
+use naxos_proto::contracts::{Cell, Purpose, Shape, StorageUnit, Store, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use naxos_proto::seams::{BootClock, Clock, Instant, OsEntropy, Seams, SocketNet, ThreadWorker};
 use parking_lot::Mutex;
@@ -48,7 +48,10 @@ fn send(load: Arc<Load>) {
     let at = load.next.fetch_add(1, Ordering::Relaxed);
     let cells = vec![Cell { payload: load.payload.clone(), commands: 1 }];
     let (loglet, incarnation) = (load.loglet, load.incarnation);
-    load.unit.store(Store { loglet, incarnation, at: Offset(at), cells, known_tail: Offset(at) }, done);
+    load.unit.store(
+        Store { loglet, incarnation, at: Offset(at), cells, purpose: Purpose::Append { known_tail: Offset(at) } },
+        done,
+    );
 }
 
 fn cpu() -> Duration {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_proto::ids::LogId;
+use naxos_proto::ids::{LogId, MemberId};
 
 use crate::open_error::OpenError;
 
@@ -34,8 +34,10 @@ pub struct LogServerConfig {
     pub reserve_bytes: u64,
     /// Reads that wait for the cold reader.
     pub cold_reads_max: usize,
-    /// The log to format a new data directory for; `None` draws one.
+    /// The log to format a new data directory for; `None` draws one at random.
     pub log: Option<LogId>,
+    /// The seat to format a new data directory for: etcd's member id. `None` draws one at random.
+    pub member: Option<MemberId>,
     /// Hears of each sync of the journal.
     pub on_sync: Option<SyncObserver>,
 }
@@ -52,6 +54,7 @@ impl Default for LogServerConfig {
             reserve_bytes: 64 << 20,
             cold_reads_max: 256,
             log: None,
+            member: None,
             on_sync: None,
         }
     }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_proto::ids::{LogId, StorageId};
+use naxos_proto::ids::{LogId, MemberId, StorageId};
 use naxos_proto::seams::{Disk, Entropy, OpenMode};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::journal::{JOURNAL_DIR, create_first_segment};
 use crate::open_error::OpenError;
 
 /// Version of the data directory's format.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 const MAGIC: &str = "naxos data directory";
 const FORMAT_FILE: &str = "format";
 const FORMAT_TMP: &str = "format.tmp";
@@ -35,17 +35,31 @@ struct FormatFile {
     storage_id: String,
     /// Hexadecimal.
     log_id: String,
-    /// crc32 of `version`, `storage_id` and `log_id`, joined by spaces.
+    /// The seat in the cluster, hexadecimal.
+    member_id: String,
+    /// crc32 of `version`, `storage_id`, `log_id` and `member_id`, joined by spaces.
     crc32: u32,
 }
 
+/// Which directory it is, in which log and on which seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// Drawn at random when the directory is formatted.
+    pub(crate) storage: StorageId,
+    /// The log that the directory was formatted for.
+    pub(crate) log: LogId,
+    /// The seat that the directory was formatted for: etcd's member id.
+    pub(crate) member: MemberId,
+}
+
 impl FormatFile {
-    fn new(storage: StorageId, log: LogId) -> Self {
+    fn new(names: Names) -> Self {
         let mut file = Self {
             magic: MAGIC.to_owned(),
             version: FORMAT_VERSION,
-            storage_id: format!("{:016x}", storage.0),
-            log_id: format!("{:016x}", log.0),
+            storage_id: format!("{:016x}", names.storage.0),
+            log_id: format!("{:016x}", names.log.0),
+            member_id: format!("{:016x}", names.member.0),
             crc32: 0,
         };
         file.crc32 = file.crc();
@@ -53,18 +67,18 @@ impl FormatFile {
     }
 
     fn crc(&self) -> u32 {
-        crc32fast::hash(format!("{} {} {}", self.version, self.storage_id, self.log_id).as_bytes())
+        let Self { version, storage_id, log_id, member_id, .. } = self;
+        crc32fast::hash(format!("{version} {storage_id} {log_id} {member_id}").as_bytes())
     }
 }
 
-/// Whose data directory it is. Dropping it gives up the lock.
+/// An open data directory. Dropping it gives up the lock.
 pub(crate) struct DataDir {
-    pub(crate) storage: StorageId,
-    pub(crate) log: LogId,
+    pub(crate) names: Names,
     pub(crate) lock: Box<dyn Send + Sync>,
 }
 
-fn parse(bytes: &[u8]) -> Result<(StorageId, LogId), OpenError> {
+fn parse(bytes: &[u8]) -> Result<Names, OpenError> {
     let value: serde_json::Value =
         serde_json::from_slice(bytes).map_err(|e| OpenError::Format(format!("expected JSON: {e}")))?;
     if value["magic"] != MAGIC {
@@ -85,7 +99,11 @@ fn parse(bytes: &[u8]) -> Result<(StorageId, LogId), OpenError> {
         u64::from_str_radix(text, 16)
             .map_err(|_| OpenError::Format(format!("expected hexadecimal digits as {field:?}")))
     };
-    Ok((StorageId(id(&file.storage_id, "storage_id")?), LogId(id(&file.log_id, "log_id")?)))
+    Ok(Names {
+        storage: StorageId(id(&file.storage_id, "storage_id")?),
+        log: LogId(id(&file.log_id, "log_id")?),
+        member: MemberId(id(&file.member_id, "member_id")?),
+    })
 }
 
 /// What the names in a directory say; refuses what is not ours without touching it.
@@ -112,7 +130,7 @@ pub fn is_begun(names: &[String]) -> bool {
     judge(names).unwrap_or(true)
 }
 
-async fn read_format(disk: &dyn Disk) -> Result<(StorageId, LogId), OpenError> {
+async fn read_format(disk: &dyn Disk) -> Result<Names, OpenError> {
     let io = |e| OpenError::io(FORMAT_FILE, e);
     let file = disk.open(FORMAT_FILE, OpenMode::Existing).await.map_err(io)?;
     let len = file.len().await.map_err(io)?;
@@ -125,12 +143,16 @@ async fn read_format(disk: &dyn Disk) -> Result<(StorageId, LogId), OpenError> {
 async fn format(
     disk: &Arc<dyn Disk>,
     entropy: &dyn Entropy,
-    log: Option<LogId>,
+    wanted: Wanted,
     segment_bytes: u64,
-) -> Result<(StorageId, LogId), OpenError> {
+) -> Result<Names, OpenError> {
     let io = |e| OpenError::io(FORMAT_TMP, e);
-    let (storage, log) = (StorageId(entropy.id()), log.unwrap_or_else(|| LogId(entropy.id())));
-    let mut json = serde_json::to_vec_pretty(&FormatFile::new(storage, log)).expect("plain fields are JSON");
+    let names = Names {
+        storage: StorageId(entropy.id()),
+        log: wanted.log.unwrap_or_else(|| LogId(entropy.id())),
+        member: wanted.member.unwrap_or_else(|| MemberId(entropy.id())),
+    };
+    let mut json = serde_json::to_vec_pretty(&FormatFile::new(names)).expect("plain fields are JSON");
     json.push(b'\n');
     let file = disk.open(FORMAT_TMP, OpenMode::Create).await.map_err(io)?;
     file.set_len(0).await.map_err(io)?;
@@ -143,18 +165,25 @@ async fn format(
     for leftover in disk.list(JOURNAL_DIR).await.map_err(io)? {
         disk.remove(&format!("{JOURNAL_DIR}/{leftover}")).await.map_err(io)?;
     }
-    create_first_segment(disk, storage, segment_bytes).await.map_err(io)?;
+    create_first_segment(disk, names.storage, segment_bytes).await.map_err(io)?;
     let io = |e| OpenError::io(FORMAT_FILE, e);
     disk.rename(FORMAT_TMP, FORMAT_FILE).await.map_err(io)?;
     disk.sync_dir("").await.map_err(io)?;
-    Ok((storage, log))
+    Ok(names)
 }
 
-/// Opens the data directory, formatting it if it is empty. `wanted`: the log to format it for.
+/// What an empty directory is formatted for; what is `None` is drawn at random.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) log: Option<LogId>,
+    pub(crate) member: Option<MemberId>,
+}
+
+/// Opens the data directory, formatting it as `wanted` if it is empty.
 pub(crate) async fn open_data_dir(
     disk: &Arc<dyn Disk>,
     entropy: &dyn Entropy,
-    wanted: Option<LogId>,
+    wanted: Wanted,
     segment_bytes: u64,
 ) -> Result<DataDir, OpenError> {
     let list = || async { disk.list("").await.map_err(OpenError::Unusable) };
@@ -171,14 +200,14 @@ pub(crate) async fn open_data_dir(
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => OpenError::Unusable(e),
         _ => OpenError::io(LOCK_FILE, e),
     })?;
-    let (storage, log) = if judge(&list().await?)? {
+    let names = if judge(&list().await?)? {
         // Whoever made this name may have ended before it was durable; without it the journal counts for nothing.
         disk.sync_dir("").await.map_err(|e| OpenError::io(FORMAT_FILE, e))?;
         read_format(disk.as_ref()).await?
     } else {
         format(disk, entropy, wanted, segment_bytes).await?
     };
-    Ok(DataDir { storage, log, lock })
+    Ok(DataDir { names, lock })
 }
 
 #[cfg(test)]
@@ -202,11 +231,12 @@ mod tests {
 
     #[test]
     fn a_damaged_or_newer_format_file_says_what_was_expected() {
-        let good = FormatFile::new(StorageId(1), LogId(2));
+        let names = Names { storage: StorageId(1), log: LogId(2), member: MemberId(3) };
+        let good = FormatFile::new(names);
         let bytes = |f: &FormatFile| serde_json::to_vec(f).unwrap();
-        assert_eq!(parse(&bytes(&good)).unwrap(), (StorageId(1), LogId(2)));
+        assert_eq!(parse(&bytes(&good)).unwrap(), names);
         let newer = FormatFile { version: 9, ..good.clone() };
-        assert!(matches!(parse(&bytes(&newer)), Err(OpenError::Version { found: 9, known: 1 })));
+        assert!(matches!(parse(&bytes(&newer)), Err(OpenError::Version { found: 9, known: FORMAT_VERSION })));
         let other = FormatFile { storage_id: "0000000000000009".to_owned(), ..good };
         assert!(parse(&bytes(&other)).unwrap_err().to_string().contains("crc32"));
         assert!(parse(b"\x00\x01").unwrap_err().to_string().contains("expected JSON"));

@@ -38,19 +38,16 @@ pub enum OpenError {
     Format(String),
     /// Written by a newer release.
     #[error(
-        "the data directory has format version {found}, this build reads up to {known}: start the release that wrote \
-         it, or a newer one"
+        "the data directory has format version {found}, this build reads version {known}: start the release that wrote it"
     )]
     Version {
         /// Found.
         found: u64,
-        /// Highest that this build reads.
+        /// The one that this build reads.
         known: u64,
     },
     /// A segment of a newer release.
-    #[error(
-        "{file} has format version {found}, this build reads {known}: start the release that wrote it, or a newer one"
-    )]
+    #[error("{file} has format version {found}, this build reads version {known}: start the release that wrote it")]
     SegmentVersion {
         /// The segment.
         file: String,

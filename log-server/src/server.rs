@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_proto::ids::{Boot, LogId, LogletId, Offset, StorageId};
+use naxos_proto::ids::{Boot, LogId, LogletId, MemberId, Offset, StorageId};
 use naxos_proto::seams::{Seams, WorkerHandle, start};
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::{Committer, Pacing, Queue, Rooms};
 use crate::config::LogServerConfig;
-use crate::data_dir::{DataDir, open_data_dir};
+use crate::data_dir::{DataDir, Names, Wanted, open_data_dir};
 use crate::journal::{DamagedCell, Journal, Recovered, SegmentFiles, Spares, change_draft, recover};
 use crate::open_error::OpenError;
 use crate::serve::{ColdReader, Roster, Status, Unit};
@@ -31,8 +31,7 @@ pub struct LogServer {
 pub struct FoundJournal {
     seams: Seams,
     config: LogServerConfig,
-    storage: StorageId,
-    log: LogId,
+    names: Names,
     files: Arc<SegmentFiles>,
     recovered: Recovered,
     lock: Box<dyn Send + Sync>,
@@ -45,21 +44,27 @@ impl FoundJournal {
     pub async fn read(seams: Seams, config: LogServerConfig) -> Result<FoundJournal, OpenError> {
         config.check()?;
         let disk = seams.disk.clone();
-        let DataDir { storage, log, lock } =
-            open_data_dir(&disk, seams.entropy.as_ref(), config.log, config.segment_bytes).await?;
-        let files = Arc::new(SegmentFiles::new(disk.clone(), storage));
-        let recovered = recover(&disk, storage, &files).await?;
-        Ok(FoundJournal { seams, config, storage, log, files, recovered, lock })
+        let wanted = Wanted { log: config.log, member: config.member };
+        let DataDir { names, lock } =
+            open_data_dir(&disk, seams.entropy.as_ref(), wanted, config.segment_bytes).await?;
+        let files = Arc::new(SegmentFiles::new(disk.clone(), names.storage));
+        let recovered = recover(&disk, names.storage, &files).await?;
+        Ok(FoundJournal { seams, config, names, files, recovered, lock })
     }
 
-    /// Whose data directory this is.
+    /// The data directory's own id.
     pub fn storage_id(&self) -> StorageId {
-        self.storage
+        self.names.storage
     }
 
     /// The log that the directory was formatted for.
     pub fn log(&self) -> LogId {
-        self.log
+        self.names.log
+    }
+
+    /// The seat that the directory was formatted for: etcd's member id.
+    pub fn member(&self) -> MemberId {
+        self.names.member
     }
 
     /// Where the cells of a loglet begin and end here; both zero if it has none.
@@ -92,7 +97,7 @@ impl FoundJournal {
     /// # Cancel safety
     /// Dropped halfway it leaves a directory that opens.
     pub async fn start(self, stop: CancellationToken) -> Result<LogServer, OpenError> {
-        let FoundJournal { seams, config, storage, log, files, recovered, lock } = self;
+        let FoundJournal { seams, config, names: Names { storage, log, .. }, files, recovered, lock } = self;
         let raft = recovered.catalog.raft.clone();
         let damaged_cells = recovered.damaged_cells.len();
         let (unit, workers) = start_unit(&seams, &config, &stop, storage, files, recovered).await?;

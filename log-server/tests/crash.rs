@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use naxos_log_server::{LogServer, OpenError, Unit};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, CellState, LocalTail, StorageUnit, UnitError};
+use naxos_proto::contracts::{CellOutcome, CellState, LocalTail, StorageUnit, Stored, UnitError};
 use naxos_proto::ids::{Boot, LogletId, Offset};
 use naxos_proto::seams::Entropy;
 use naxos_proto::seams::sim::{Drive, Fault, Latency, SeededEntropy};
@@ -92,10 +92,10 @@ async fn send(unit: &Arc<Unit>, model: &Shared, id: LogletId, random: &SeededEnt
         (at, cells)
     };
     let acked = model.clone();
-    let note = move |outcome: Result<Vec<CellOutcome>, UnitError>| {
+    let note = move |outcome: Result<Stored, UnitError>| {
         let mut model = acked.lock();
         let known = model.loglets.get_mut(&id).unwrap();
-        for (i, outcome) in outcome.into_iter().flatten().enumerate() {
+        for (i, outcome) in outcome.into_iter().flat_map(|stored| stored.cells).enumerate() {
             if outcome == CellOutcome::Written {
                 known.acked.insert(at + i as u64);
             }

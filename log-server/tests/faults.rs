@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use naxos_log_server::{LogServer, LogServerConfig, OpenError};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, CellState, StorageUnit, UnitError};
+use naxos_proto::contracts::{CellOutcome, CellState, StorageUnit, Stored, UnitError};
 use naxos_proto::ids::{Boot, Offset};
 use naxos_proto::seams::OpenMode;
 use naxos_proto::seams::sim::{Drive, Fault};
@@ -128,7 +128,7 @@ fn poisoned_by(fault: Fault, text: &str) {
         let answers = Arc::new(Mutex::new(Vec::new()));
         for at in 1..4 {
             let answers = answers.clone();
-            let note = move |outcome: Result<_, UnitError>| answers.lock().push(outcome);
+            let note = move |outcome: Result<Stored, UnitError>| answers.lock().push(outcome);
             unit.store(request(id(1), at, &[payload(at, 10)], at), Completion::new(note));
         }
         let sealed = unit.seal(id(1)).await;
@@ -203,9 +203,9 @@ fn rule_12_a_full_queue_answers_overloaded() {
                 .collect();
             assert_eq!(unit.queued(), taken, "commands of {len} bytes");
             let outcomes = futures::future::join_all(outcomes).await;
-            let written = outcomes.iter().filter(|o| matches!(o, Some(Ok(_)))).count() as u64;
+            let written = outcomes.iter().filter(|o| o.is_ok()).count() as u64;
             assert_eq!(written, taken);
-            assert!(outcomes[written as usize..].iter().all(|o| *o == Some(Err(UnitError::Overloaded))));
+            assert!(outcomes[written as usize..].iter().all(|o| *o == Err(UnitError::Overloaded)));
         }
         assert_eq!(unit.queued(), 0);
         server.shutdown().await.unwrap();
@@ -268,10 +268,10 @@ fn a_directory_of_a_newer_release_is_refused_untouched() {
     simulate(async { open(&drive).await.unwrap().shutdown().await.unwrap() });
     let before: Vec<_> = drive.paths().iter().map(|p| drive.content(p)).collect();
     let newer =
-        String::from_utf8(drive.content("format").unwrap()).unwrap().replace("\"version\": 1", "\"version\": 7");
+        String::from_utf8(drive.content("format").unwrap()).unwrap().replace("\"version\": 2", "\"version\": 7");
     drive.damage("format", |content| *content = newer.into_bytes());
     let refused = simulate(async { open(&drive).await.err().unwrap().to_string() });
-    assert!(refused.contains("version 7") && refused.contains("up to 1"), "{refused}");
+    assert!(refused.contains("version 7") && refused.contains("reads version 2"), "{refused}");
     let after: Vec<_> = drive.paths().iter().map(|p| drive.content(p)).collect();
     assert_eq!(before[1..], after[1..], "untouched but for the damaged version");
 }

@@ -105,10 +105,10 @@ fn the_bytes_of_format_1_do_not_change() {
         server.shutdown().await.unwrap();
     });
     if blessing() {
-        bless(&drive, "v1");
+        bless(&drive, "v2");
     }
     for path in ["format", "journal/0000000000000001.seg"] {
-        let want = fs::read(golden("v1").join(path)).unwrap();
+        let want = fs::read(golden("v2").join(path)).unwrap();
         let have = drive.content(path).unwrap();
         let differ = want.iter().zip(&have).position(|(a, b)| a != b);
         assert!(want == have, "{path} differs from byte {differ:?} on; lengths {} and {}", want.len(), have.len());
@@ -116,8 +116,8 @@ fn the_bytes_of_format_1_do_not_change() {
 }
 
 #[tokio::test]
-async fn a_directory_of_format_1_is_read() {
-    let dir = copied("v1");
+async fn a_directory_of_format_2_is_read() {
+    let dir = copied("v2");
     let server = LogServer::open(real_seams(dir.path()), config(), CancellationToken::new()).await.unwrap();
     assert_eq!(server.boot(), Boot(2));
     assert_eq!(server.log(), id(1).log);
@@ -146,9 +146,9 @@ async fn a_register_of_format_1_is_read() {
             };
             s.spawn(work);
         });
-        bless(&drive, "v1-meta");
+        bless(&drive, "v2-meta");
     }
-    let dir = copied("v1-meta");
+    let dir = copied("v2-meta");
     let seams = real_seams(dir.path());
     let server = LogServer::open(seams.clone(), config(), CancellationToken::new()).await.unwrap();
     let meta = meta(&server, &seams).await;

@@ -3,38 +3,43 @@
 //! Kept in the MetaStore as one versioned value. Invariants, checked by [`Chain::check`]: segments are contiguous, all
 //! but the last have an end, ordinals rise. The chain, never the loglet, says where a segment ends (safety rule 2).
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::codec::{DecodeError, Reader, put_bytes};
-use crate::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
+use crate::ids::{LogId, LogletId, Lsn, Offset};
 
-/// Version of the encoding below.
-const CHAIN_FORMAT: u8 = 1;
+/// Version of the encoding below. Version 1 wrote the parameters of native loglets alone.
+const CHAIN_FORMAT: u8 = 2;
 /// More segments than this are a bug: trimming drops them, and each costs a reader a lookup.
 pub const SEGMENTS_MAX: usize = 65_536;
 
-/// How a loglet is made.
+/// A way to make a loglet; its number in the chain. A chain that names a kind which this build does not know is read all the
+/// same: only what touches that segment fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogletKind {
-    /// In the memory of one process: tests, and the first step of a bring-up.
-    Memory,
-    /// A sequencer and a quorum of storage units (Delos, section 4.2.1).
-    Native,
-}
+pub struct LogletKind(pub u8);
 
 impl LogletKind {
-    fn code(self) -> u8 {
-        match self {
-            LogletKind::Memory => 1,
-            LogletKind::Native => 2,
-        }
-    }
+    /// In the memory of one process: for tests, and for logs that live as long as their process.
+    pub const MEMORY: Self = Self(1);
+    /// A sequencer and a quorum of storage units (Delos, section 4.2.1).
+    pub const NATIVE: Self = Self(2);
 
-    /// The name that `naxos ctl` prints and takes.
-    pub fn name(self) -> &'static str {
-        match self {
-            LogletKind::Memory => "memory",
-            LogletKind::Native => "native",
+    /// All kinds that this build knows, by the names that `naxos ctl` prints and takes.
+    const NAMES: [(Self, &'static str); 2] = [(Self::MEMORY, "memory"), (Self::NATIVE, "native")];
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+}
+
+impl fmt::Display for LogletKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::NAMES.iter().find(|(kind, _)| kind == self) {
+            Some((_, name)) => f.write_str(name),
+            None => write!(f, "kind {}", self.0),
         }
     }
 }
@@ -46,12 +51,8 @@ pub struct LogletParams {
     pub id: LogletId,
     /// Its kind.
     pub kind: LogletKind,
-    /// The one sequencer that it has for life (safety rule 4).
-    pub sequencer: Incarnation,
-    /// The storage units that hold its cells, ascending.
-    pub units: Vec<StorageId>,
-    /// How many of them an acknowledged append is on.
-    pub write_quorum: u16,
+    /// What only the provider of that kind reads; of a native loglet [`NativeParams`](crate::native_params::NativeParams).
+    pub bytes: Bytes,
 }
 
 /// A range of the virtual log and the loglet that holds it.
@@ -155,8 +156,8 @@ impl Chain {
             out.put_u64_le(s.params.id.log.0);
             out.put_u64_le(s.params.id.ordinal);
             out.put_u64_le(s.params.id.nonce);
-            out.put_u8(s.params.kind.code());
-            put_bytes(&mut out, &encode_params(&s.params));
+            out.put_u8(s.params.kind.0);
+            put_bytes(&mut out, &s.params.bytes);
         }
         out.freeze()
     }
@@ -164,7 +165,10 @@ impl Chain {
     /// Reads [`Self::encode`]'s bytes and checks the invariants.
     pub fn decode(bytes: Bytes) -> Result<Chain, DecodeError> {
         let mut r = Reader::new(bytes, "chain");
-        r.version(CHAIN_FORMAT)?;
+        let found = r.version(CHAIN_FORMAT)?;
+        if found < CHAIN_FORMAT {
+            return Err(DecodeError::Version { what: "chain", found: found.into(), known: CHAIN_FORMAT.into() });
+        }
         let log = LogId(r.u64()?);
         let count = r.u32()? as usize;
         if count > SEGMENTS_MAX {
@@ -175,12 +179,7 @@ impl Chain {
             let start = Lsn(r.u64()?);
             let end = Some(r.u64()?).filter(|e| *e != u64::MAX).map(Lsn);
             let id = LogletId { log: LogId(r.u64()?), ordinal: r.u64()?, nonce: r.u64()? };
-            let kind = match r.u8()? {
-                1 => LogletKind::Memory,
-                2 => LogletKind::Native,
-                _ => return Err(r.rule("names a kind of loglet that this build does not know")),
-            };
-            let params = decode_params(id, kind, r.bytes()?)?;
+            let params = LogletParams { id, kind: LogletKind(r.u8()?), bytes: r.bytes()? };
             segments.push(Segment { start, end, params });
         }
         r.end()?;
@@ -190,39 +189,13 @@ impl Chain {
     }
 }
 
-fn encode_params(p: &LogletParams) -> BytesMut {
-    let mut out = BytesMut::new();
-    out.put_u64_le(p.sequencer.storage.0);
-    out.put_u64_le(p.sequencer.boot.0);
-    out.put_u16_le(p.write_quorum);
-    out.put_u16_le(u16::try_from(p.units.len()).expect("a loglet has few units"));
-    for u in &p.units {
-        out.put_u64_le(u.0);
-    }
-    out
-}
-
-fn decode_params(id: LogletId, kind: LogletKind, bytes: Bytes) -> Result<LogletParams, DecodeError> {
-    let mut r = Reader::new(bytes, "loglet parameters");
-    let sequencer = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
-    let write_quorum = r.u16()?;
-    let units = (0..r.u16()?).map(|_| r.u64().map(StorageId)).collect::<Result<Vec<_>, _>>()?;
-    r.end()?;
-    Ok(LogletParams { id, kind, sequencer, units, write_quorum })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn params(ordinal: u64) -> LogletParams {
-        LogletParams {
-            id: LogletId { log: LogId(7), ordinal, nonce: 9 },
-            kind: LogletKind::Native,
-            sequencer: Incarnation { storage: StorageId(1), boot: Boot(ordinal) },
-            units: vec![StorageId(1), StorageId(2), StorageId(3)],
-            write_quorum: 2,
-        }
+        let id = LogletId { log: LogId(7), ordinal, nonce: 9 };
+        LogletParams { id, kind: LogletKind::NATIVE, bytes: Bytes::copy_from_slice(&ordinal.to_le_bytes()) }
     }
 
     fn first() -> Chain {
@@ -262,8 +235,20 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(Chain::decode(bytes.slice(..cut)).is_err());
         }
-        let mut future = bytes.to_vec();
-        future[0] = 9;
-        assert!(matches!(Chain::decode(future.into()), Err(DecodeError::Version { found: 9, .. })));
+        for version in [1, 9] {
+            let mut other = bytes.to_vec();
+            other[0] = version;
+            let refused = Chain::decode(other.into()).unwrap_err();
+            assert_eq!(refused, DecodeError::Version { what: "chain", found: version.into(), known: 2 });
+        }
+    }
+
+    #[test]
+    fn a_chain_that_names_an_unknown_kind_still_reads() {
+        let strange =
+            LogletParams { kind: LogletKind(77), bytes: Bytes::from_static(b"from a later build"), ..params(2) };
+        let chain = first().extended(Lsn(100), strange);
+        assert_eq!(Chain::decode(chain.encode()).unwrap(), chain);
+        assert_eq!(chain.active().params.kind.to_string(), "kind 77");
     }
 }

@@ -16,7 +16,7 @@ pub enum DecodeError {
         left: usize,
     },
     /// A version this build does not know.
-    #[error("{what} has version {found}, this build reads up to {known}")]
+    #[error("{what} has version {found}, this build reads version {known}")]
     Version {
         /// The value being read.
         what: &'static str,

@@ -2,31 +2,77 @@
 //!
 //! `store`, `append` and `propose` take a [`Completion`] instead of returning a future: the thread that learns the
 //! outcome runs the next step at once, so that a batch costs no wake-up of a task that would only pass it on
-//! (`docs/adr/0001`). Invariant: a completion is called once or dropped; dropped means that the outcome is unknown.
+//! (`docs/adr/0001`).
+//!
+//! Invariant: the callee hears exactly once. A completion that is dropped tells it that the outcome is unknown, so that
+//! a call which was lost on the way never looks like success and never leaves its caller waiting.
 
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-/// Called with the outcome, on whatever thread learns it: the callee must be short and must not block.
-pub struct Completion<T>(Box<dyn FnOnce(T) + Send>);
+/// An outcome, or the error in one, that can say "unknown": what a dropped [`Completion`] tells.
+pub trait Unknown {
+    /// It may have been done or not.
+    fn unknown() -> Self;
+}
 
-impl<T: Send + 'static> Completion<T> {
+impl<T, E: Unknown> Unknown for Result<T, E> {
+    fn unknown() -> Self {
+        Err(E::unknown())
+    }
+}
+
+/// Whether the thread that completes a call has other work that waits for it. Only a thread that has none may take over
+/// work of the callee that takes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadLoad {
+    /// Nothing else waits for this thread.
+    Idle,
+    /// Other work waits, or nobody knows.
+    Busy,
+}
+
+/// Called with the outcome, on whatever thread learns it: the callee must be short and must not block.
+pub struct Completion<T>(Option<Box<dyn FnOnce(Option<T>, ThreadLoad) + Send>>);
+
+impl<T: Unknown + Send + 'static> Completion<T> {
     /// Wraps `f`.
     pub fn new(f: impl FnOnce(T) + Send + 'static) -> Self {
-        Self(Box::new(f))
+        Self::on_thread(move |outcome, _| f(outcome))
     }
 
-    /// Hands over the outcome.
-    pub fn complete(self, outcome: T) {
-        (self.0)(outcome);
+    /// Wraps `f`, which is also told whether the thread that calls it has other work.
+    pub fn on_thread(f: impl FnOnce(T, ThreadLoad) + Send + 'static) -> Self {
+        Self(Some(Box::new(move |outcome, load| f(outcome.unwrap_or_else(T::unknown), load))))
     }
 
-    /// A completion and the future that it resolves. `None`: dropped, the outcome is unknown.
-    pub fn channel() -> (Self, BoxFuture<'static, Option<T>>) {
+    /// A completion and the future that it resolves.
+    pub fn channel() -> (Self, BoxFuture<'static, T>) {
         let (tx, rx) = oneshot::channel();
         // A receiver that left does not care for the outcome.
         let completion = Self::new(move |outcome| drop(tx.send(outcome)));
-        (completion, Box::pin(async move { rx.await.ok() }))
+        (completion, Box::pin(async move { rx.await.unwrap_or_else(|_| T::unknown()) }))
+    }
+}
+
+impl<T> Completion<T> {
+    /// Hands over the outcome, on a thread that may have other work.
+    pub fn complete(self, outcome: T) {
+        self.complete_on(outcome, ThreadLoad::Busy);
+    }
+
+    /// Hands over the outcome; `load` is that of the calling thread.
+    pub fn complete_on(mut self, outcome: T, load: ThreadLoad) {
+        let f = self.0.take().expect("a completion is completed once");
+        f(Some(outcome), load);
+    }
+}
+
+impl<T> Drop for Completion<T> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f(None, ThreadLoad::Busy);
+        }
     }
 }
 
@@ -38,15 +84,38 @@ impl<T> std::fmt::Debug for Completion<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
     use super::*;
+    use crate::contracts::AppendError;
+    use crate::ids::Offset;
+
+    type Outcome = Result<Offset, AppendError>;
 
     #[tokio::test]
     async fn a_dropped_completion_leaves_the_outcome_unknown() {
-        let (done, outcome) = Completion::<u8>::channel();
+        let (done, outcome) = Completion::<Outcome>::channel();
         drop(done);
-        assert_eq!(outcome.await, None);
-        let (done, outcome) = Completion::channel();
-        done.complete(7);
-        assert_eq!(outcome.await, Some(7));
+        assert!(matches!(outcome.await, Err(AppendError::Unknown(_))));
+        let (done, outcome) = Completion::<Outcome>::channel();
+        done.complete(Ok(Offset(7)));
+        assert_eq!(outcome.await, Ok(Offset(7)));
+    }
+
+    #[test]
+    fn the_callee_hears_once_whether_the_completion_is_called_or_dropped() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let completion = || {
+            let heard = Arc::clone(&heard);
+            Completion::on_thread(move |outcome: Outcome, load| heard.lock().push((outcome, load)))
+        };
+        completion().complete_on(Ok(Offset(1)), ThreadLoad::Idle);
+        completion().complete(Ok(Offset(2)));
+        drop(completion());
+        let unknown = (Err(AppendError::unknown()), ThreadLoad::Busy);
+        let expected = [(Ok(Offset(1)), ThreadLoad::Idle), (Ok(Offset(2)), ThreadLoad::Busy), unknown];
+        assert_eq!(*heard.lock(), expected);
     }
 }

@@ -9,42 +9,44 @@
 
 use std::collections::VecDeque;
 
-use naxos_proto::contracts::{AppendError, CellOutcome, UnitError};
+use naxos_proto::contracts::{AppendError, CellOutcome, Refusal, Stored, UnitError};
 use naxos_proto::ids::Offset;
 
 /// What one unit answered about one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Durable there, every cell of it.
+    /// Durable there, every cell of it, and the unit counts toward the write quorum.
     Durable,
-    /// Nothing was written: the loglet is sealed there.
+    /// Nothing was written and the unit holds none of it: the loglet is sealed there.
     Sealed,
     /// Nothing was written, for this reason.
-    Refused(String),
-    /// Some of it may be written.
+    Refused(Refusal),
+    /// The unit holds some or all of it, and does not count toward the write quorum; or nobody knows.
     Unknown(String),
 }
 
 impl Answer {
     /// Sums up a unit's answer to a store.
-    pub fn of(result: Result<Vec<CellOutcome>, UnitError>) -> Answer {
-        let outcomes = match result {
-            Ok(outcomes) => outcomes,
-            Err(e @ (UnitError::Poisoned(_) | UnitError::Stopped)) => return Answer::Unknown(e.to_string()),
+    pub fn of(result: Result<Stored, UnitError>) -> Answer {
+        let stored = match result {
+            Ok(stored) => stored,
+            Err(e) if e.is_unknown() => return Answer::Unknown(e.to_string()),
             Err(UnitError::Dropped(_)) => return Answer::Sealed,
-            Err(e) => return Answer::Refused(e.to_string()),
+            Err(e) => return Answer::Refused(e.into()),
         };
-        let durable = |o: &CellOutcome| matches!(o, CellOutcome::Written | CellOutcome::Same);
-        if outcomes.iter().all(durable) {
+        let held = |cell: &CellOutcome| matches!(cell, CellOutcome::Written | CellOutcome::Same);
+        if stored.acknowledges() {
             Answer::Durable
-        } else if outcomes.iter().any(durable) {
+        } else if stored.cells.iter().all(held) {
+            Answer::Unknown("the loglet was sealed, and a unit holds the batch".to_owned())
+        } else if stored.cells.iter().any(held) {
             Answer::Unknown("a unit took a part of the batch".to_owned())
-        } else if outcomes.contains(&CellOutcome::Sealed) {
-            Answer::Sealed
-        } else if outcomes.contains(&CellOutcome::Different) {
+        } else if stored.cells.contains(&CellOutcome::Different) {
             Answer::Unknown("a unit holds another value at a granted offset".to_owned())
+        } else if stored.cells.contains(&CellOutcome::Sealed) {
+            Answer::Sealed
         } else {
-            Answer::Refused("the cell before it is missing".to_owned())
+            Answer::Refused(Refusal::EarlierFailed("the cell before it is missing".to_owned()))
         }
     }
 }
@@ -109,13 +111,13 @@ impl<T> Grants<T> {
         assert!(cells > 0, "a batch has a cell");
         if let Some(failed) = &self.failed {
             let why = match failed {
-                AppendError::Unknown(why) => AppendError::Refused(why.clone()),
+                AppendError::Unknown(why) => Refusal::EarlierFailed(why.clone()).into(),
                 other => other.clone(),
             };
             return Err((tag, why));
         }
         if self.in_flight.len() >= self.in_flight_max {
-            return Err((tag, AppendError::Refused("too many appends are in flight; try again".to_owned())));
+            return Err((tag, Refusal::Overloaded.into()));
         }
         let at = self.next;
         self.next = at.plus(cells);
@@ -175,19 +177,18 @@ impl<T> Grants<T> {
             return None;
         }
         if durable == 0 && open == 0 && count(|a| matches!(a, Answer::Unknown(_))) == 0 {
-            let refused = batch.answers.iter().flatten().find_map(|a| match a {
-                Answer::Refused(why) => Some(why.clone()),
+            if count(|a| *a == Answer::Sealed) > 0 {
+                return Some(Err(AppendError::Sealed));
+            }
+            let refusal = batch.answers.iter().flatten().find_map(|a| match a {
+                Answer::Refused(refusal) => Some(refusal.clone()),
                 _ => None,
             });
-            let sealed = count(|a| *a == Answer::Sealed) > 0;
-            return Some(Err(if sealed {
-                AppendError::Sealed
-            } else {
-                AppendError::Refused(refused.unwrap_or_default())
-            }));
+            return Some(Err(refusal.expect("each unit refused it").into()));
         }
         let why = batch.answers.iter().flatten().find_map(|a| match a {
-            Answer::Unknown(why) | Answer::Refused(why) => Some(why.clone()),
+            Answer::Unknown(why) => Some(why.clone()),
+            Answer::Refused(refusal) => Some(refusal.to_string()),
             _ => None,
         });
         Some(Err(AppendError::Unknown(why.unwrap_or_else(|| "the loglet was sealed meanwhile".to_owned()))))
@@ -226,10 +227,11 @@ mod tests {
         let mut g = Grants::new(1, 1, 8);
         let (a, _) = g.grant(1, 'a').unwrap();
         let (b, _) = g.grant(1, 'b').unwrap();
-        g.answer(a, 0, Answer::Refused("full".to_owned()));
-        assert_eq!(drain(&mut g).len(), 1);
+        g.answer(a, 0, Answer::Refused(Refusal::DiskFull { free: 1, needed: 2 }));
+        let refused = AppendError::Refused(Refusal::DiskFull { free: 1, needed: 2 });
+        assert_eq!(drain(&mut g).pop().unwrap().outcome, Err(refused), "the caller is told what the unit said");
         assert!(g.grant(1, 'c').is_err(), "b is still out");
-        g.answer(b, 0, Answer::Refused("gap".to_owned()));
+        g.answer(b, 0, Answer::Refused(Refusal::EarlierFailed(String::new())));
         assert_eq!(drain(&mut g).len(), 1);
         assert_eq!(g.grant(1, 'd').unwrap().1, Offset(0));
     }
@@ -250,6 +252,34 @@ mod tests {
         g.answer(a, 1, Answer::Sealed);
         assert!(g.settle().is_none());
         g.answer(a, 2, Answer::Sealed);
+        assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
+    }
+
+    /// The answer to a store of one cell in a loglet that is sealed or not.
+    fn answered(cell: CellOutcome, sealed: bool) -> Answer {
+        Answer::of(Ok(Stored { cells: vec![cell], sealed }))
+    }
+
+    #[test]
+    fn rule_3_what_a_sealed_unit_holds_already_is_no_acknowledgement() {
+        assert_eq!(answered(CellOutcome::Same, false), Answer::Durable);
+        assert_eq!(answered(CellOutcome::Written, true), Answer::Durable, "it was written before the seal");
+        let mut g = Grants::new(3, 2, 8);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        g.answer(a, 0, answered(CellOutcome::Written, false));
+        g.answer(a, 1, answered(CellOutcome::Same, true));
+        assert!(g.settle().is_none(), "one copy is no quorum");
+        g.answer(a, 2, answered(CellOutcome::Sealed, true));
+        assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
+        assert_eq!(g.known_tail(), Offset(0), "nor does it raise the known tail");
+    }
+
+    #[test]
+    fn rule_10_a_batch_that_a_sealed_unit_holds_is_not_sent_to_the_successor() {
+        let mut g = Grants::new(1, 1, 8);
+        let (a, _) = g.grant(1, 'a').unwrap();
+        // The answer to the first store was lost, the loglet was sealed, and the store was sent again.
+        g.answer(a, 0, answered(CellOutcome::Same, true));
         assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
     }
 

@@ -5,17 +5,19 @@
 //! rules. Completions run outside both, by whichever thread finds a settled batch first; one thread at a time, so that
 //! acknowledgements come in order. An answer that arrives inside `store` itself is left to the appender.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use naxos_proto::chain::{LogletKind, LogletParams};
-use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, Sequencer, StorageUnit, Store, UnitDirectory};
+use futures::future::BoxFuture;
+use naxos_proto::chain::LogletParams;
+use naxos_proto::completion::{Completion, ThreadLoad};
+use naxos_proto::contracts::{AppendError, Cell, Purpose, Refusal, Sequencer, StorageUnit, Store, UnitDirectory};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
+use naxos_proto::native_params::NativeParams;
 use naxos_proto::tail::Tail;
 use parking_lot::{Mutex, RwLock};
 
 use crate::core::{Answer, Grants};
+use crate::served::Served;
 
 /// Batches in flight per loglet; over it appends are refused.
 pub const IN_FLIGHT_MAX: usize = 4_096;
@@ -46,7 +48,7 @@ impl Fanout {
         if let Some((done, why)) = refused {
             done.complete(Err(why));
         }
-        self.drain();
+        self.drain(ThreadLoad::Busy);
     }
 
     fn store(self: &Arc<Self>, batch: Vec<Cell>, done: Done) -> Option<(Done, AppendError)> {
@@ -65,21 +67,24 @@ impl Fanout {
         for (unit, target) in self.units.iter().enumerate() {
             let last = unit + 1 == self.units.len();
             let cells = if last { cells.take() } else { cells.clone() }.expect("taken by the last unit only");
-            let store = Store { loglet: self.loglet, incarnation: self.incarnation, at, cells, known_tail };
+            let purpose = Purpose::Append { known_tail };
+            let store = Store { loglet: self.loglet, incarnation: self.incarnation, at, cells, purpose };
             let this = Arc::clone(self);
-            target.store(store, Completion::new(move |result| this.answered(id, unit, Answer::of(result))));
+            let answered = move |result, load| this.answered(id, unit, Answer::of(result), load);
+            target.store(store, Completion::on_thread(answered));
         }
         self.state.lock().storing -= 1;
         None
     }
 
-    fn answered(&self, id: u64, unit: usize, answer: Answer) {
+    fn answered(&self, id: u64, unit: usize, answer: Answer, load: ThreadLoad) {
         self.state.lock().grants.answer(id, unit, answer);
-        self.drain();
+        self.drain(load);
     }
 
-    /// Runs the completions of settled batches, in order, unless another thread does or an append is about to.
-    fn drain(&self) {
+    /// Runs the completions of settled batches, in order, unless another thread does or an append is about to. `load` is
+    /// the calling thread's.
+    fn drain(&self, load: ThreadLoad) {
         {
             let mut state = self.state.lock();
             if state.draining || state.storing > 0 {
@@ -100,7 +105,7 @@ impl Fanout {
                 return;
             };
             drop(state);
-            settled.tag.complete(settled.outcome);
+            settled.tag.complete_on(settled.outcome, load);
         }
     }
 }
@@ -109,22 +114,45 @@ impl Fanout {
 pub struct NativeSequencer {
     incarnation: Incarnation,
     units: Arc<dyn UnitDirectory>,
-    loglets: RwLock<BTreeMap<LogletId, Arc<Fanout>>>,
+    loglets: RwLock<Served<Fanout>>,
 }
 
 impl NativeSequencer {
     /// A sequencer that serves nothing yet.
     pub fn new(incarnation: Incarnation, units: Arc<dyn UnitDirectory>) -> Self {
-        Self { incarnation, units, loglets: RwLock::new(BTreeMap::new()) }
+        Self { incarnation, units, loglets: RwLock::new(Served::new(LOGLETS_MAX)) }
     }
 
-    fn fanout(&self, loglet: LogletId, incarnation: Incarnation) -> Result<Arc<Fanout>, AppendError> {
+    fn fanout(&self, loglet: LogletId, incarnation: Incarnation) -> Result<Arc<Fanout>, Refusal> {
         if incarnation != self.incarnation {
-            let why = format!("loglet {loglet} belongs to sequencer {incarnation}, this is {}", self.incarnation);
-            return Err(AppendError::Refused(why));
+            return Err(Refusal::OtherSequencer { loglet, owner: incarnation, asked: self.incarnation });
         }
-        let found = self.loglets.read().get(&loglet).cloned();
-        found.ok_or_else(|| AppendError::Refused(format!("the sequencer does not serve loglet {loglet} yet")))
+        self.loglets.read().get(loglet)
+    }
+
+    fn serve_now(&self, loglet: &LogletParams) -> Result<(), Refusal> {
+        let Ok(native) = NativeParams::decode(loglet) else {
+            return Err(Refusal::Unsupported("this sequencer serves native loglets alone"));
+        };
+        if native.sequencer != self.incarnation {
+            let (loglet, owner) = (loglet.id, native.sequencer);
+            return Err(Refusal::OtherSequencer { loglet, owner, asked: self.incarnation });
+        }
+        let find = |id| self.units.unit(id).ok_or(Refusal::UnknownUnit(id));
+        let units = native.units.iter().map(|u| find(*u)).collect::<Result<Vec<_>, _>>()?;
+        let write_quorum = native.write_quorum.into();
+        let make = || Fanout {
+            loglet: loglet.id,
+            incarnation: self.incarnation,
+            state: Mutex::new(State {
+                grants: Grants::new(units.len(), write_quorum, IN_FLIGHT_MAX),
+                draining: false,
+                storing: 0,
+            }),
+            units,
+            order: Mutex::new(()),
+        };
+        self.loglets.write().serve(loglet.id, make)
     }
 }
 
@@ -133,58 +161,32 @@ impl Sequencer for NativeSequencer {
         self.incarnation
     }
 
-    fn serve(&self, loglet: &LogletParams) -> Result<(), AppendError> {
-        if loglet.sequencer != self.incarnation || loglet.kind != LogletKind::Native {
-            let why = format!("loglet {} is not native or names sequencer {}", loglet.id, loglet.sequencer);
-            return Err(AppendError::Refused(why));
-        }
-        let find = |id| {
-            self.units.unit(id).ok_or_else(|| AppendError::Refused(format!("storage unit {id} is not known here")))
-        };
-        let units = loglet.units.iter().map(|u| find(*u)).collect::<Result<Vec<_>, _>>()?;
-        let mut loglets = self.loglets.write();
-        if loglets.contains_key(&loglet.id) {
-            return Ok(());
-        }
-        let state = State {
-            grants: Grants::new(units.len(), loglet.write_quorum.into(), IN_FLIGHT_MAX),
-            draining: false,
-            storing: 0,
-        };
-        let fanout = Fanout {
-            loglet: loglet.id,
-            incarnation: self.incarnation,
-            units,
-            order: Mutex::new(()),
-            state: Mutex::new(state),
-        };
-        loglets.insert(loglet.id, Arc::new(fanout));
-        while loglets.len() > LOGLETS_MAX {
-            loglets.pop_first();
-        }
-        Ok(())
+    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(std::future::ready(self.serve_now(loglet)))
     }
 
     fn append(&self, loglet: LogletId, incarnation: Incarnation, batch: Vec<Cell>, done: Done) {
         match self.fanout(loglet, incarnation) {
             Ok(fanout) => fanout.append(batch, done),
-            Err(why) => done.complete(Err(why)),
+            Err(refusal) => done.complete(Err(refusal.into())),
         }
     }
 
-    fn grant(&self, loglet: LogletId, _: Incarnation, _: u32) -> Result<Offset, AppendError> {
-        Err(AppendError::Refused(format!("loglet {loglet} is native: its sequencer writes, clients do not")))
+    fn grant(&self, _: LogletId, _: Incarnation, _: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {
+        let refusal = Refusal::Unsupported("the sequencer of a native loglet writes itself, its clients do not");
+        Box::pin(std::future::ready(Err(refusal.into())))
     }
 
-    fn tail(&self, loglet: LogletId) -> Option<Tail> {
-        let fanout = self.loglets.read().get(&loglet).cloned()?;
-        let known_tail = fanout.state.lock().grants.known_tail();
-        Some(Tail::Open(known_tail))
+    fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>> {
+        let fanout = self.loglets.read().get(loglet);
+        let tail = fanout.ok().map(|f| Tail::Open(f.state.lock().grants.known_tail()));
+        Box::pin(std::future::ready(tail))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
     use naxos_proto::ids::{Boot, StorageId};
 
     use super::*;
@@ -203,13 +205,11 @@ mod tests {
         let earlier = Incarnation { boot: Boot(1), ..own };
         let sequencer = NativeSequencer::new(own, Arc::new(NoUnits));
         let id = LogletId::default();
-        let params =
-            |sequencer| LogletParams { id, kind: LogletKind::Native, sequencer, units: Vec::new(), write_quorum: 1 };
-        assert!(matches!(sequencer.serve(&params(earlier)), Err(AppendError::Refused(_))));
-        assert_eq!(sequencer.tail(id), None);
-        let other = sequencer.fanout(id, earlier).err().expect("refused").to_string();
-        assert!(other.contains("belongs to sequencer"), "{other}");
-        let unserved = sequencer.fanout(id, own).err().expect("refused").to_string();
-        assert!(unserved.contains("does not serve"), "{unserved}");
+        let params = |sequencer| NativeParams { sequencer, units: vec![StorageId(1)], write_quorum: 1 }.encode(id);
+        let other = Refusal::OtherSequencer { loglet: id, owner: earlier, asked: own };
+        assert_eq!(sequencer.serve_now(&params(earlier)), Err(other.clone()));
+        assert_eq!(sequencer.tail(id).now_or_never(), Some(None));
+        assert_eq!(sequencer.fanout(id, earlier).err(), Some(other));
+        assert_eq!(sequencer.fanout(id, own).err(), Some(Refusal::NotServed(id)));
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! - [`core`]: pure rules: grants under the loglet's one incarnation, quorum counting, in-order acknowledgement
 //! - [`fanout`]: the native loglet's appends: stores to every unit, acknowledges at a write quorum
+//! - `served`: which loglets a process serves, each once in its life
 
 pub mod core;
 pub mod fanout;
+mod served;
 
 pub use fanout::NativeSequencer;

@@ -10,7 +10,7 @@ use naxos_benches::pace;
 use naxos_log_server::disk::RealDisk;
 use naxos_log_server::{LogServer, LogServerConfig, Unit};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{Cell, CellOutcome, Shape, StorageUnit, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{Cell, CellOutcome, Purpose, Shape, StorageUnit, Store, Stored, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker};
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ const CELL_BYTES: usize = 320;
 const TRIM_EVERY: u64 = 20_000;
 
 /// What became of a store; `None` if the committer is gone.
-type Outcome = Pin<Box<dyn Future<Output = Option<Result<Vec<CellOutcome>, UnitError>>>>>;
+type Outcome = Pin<Box<dyn Future<Output = Result<Stored, UnitError>>>>;
 
 /// See the module.
 pub(crate) struct Rig {
@@ -70,8 +70,8 @@ impl Rig {
             let waiting: Vec<_> = (0..stores).map(|_| self.enqueue(cells)).collect();
             self.runtime.block_on(async {
                 for outcome in waiting {
-                    let cells = outcome.await.expect("the committer runs").expect("the store is taken");
-                    assert!(cells.iter().all(|cell| *cell == CellOutcome::Written), "{cells:?}");
+                    let stored = outcome.await.expect("the store is taken");
+                    assert!(stored.cells.iter().all(|cell| *cell == CellOutcome::Written), "{stored:?}");
                 }
             });
             spent += begun.elapsed();
@@ -86,7 +86,8 @@ impl Rig {
         self.next += cells;
         let cells = (0..cells).map(|_| Cell { payload: self.payload.clone(), commands: 1 }).collect();
         let (loglet, incarnation) = (self.loglet, self.incarnation);
-        self.unit.store(Store { loglet, incarnation, at, cells, known_tail: at }, done);
+        let purpose = Purpose::Append { known_tail: at };
+        self.unit.store(Store { loglet, incarnation, at, cells, purpose }, done);
         Box::pin(outcome)
     }
 

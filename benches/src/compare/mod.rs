@@ -5,6 +5,7 @@ mod prepare;
 mod rounds;
 mod rows;
 mod table;
+mod verdicts;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use serde::Serialize;
 
 use crate::report;
 use crate::servers::{Candidate, Programs};
-use limits::Verdict;
 use rounds::RowResult;
+use verdicts::Verdict;
 
 /// Naxos beside a real etcd, a server that only makes calls durable and one that does nothing: the same work, in
 /// interleaved rounds, medians.
@@ -84,7 +85,7 @@ pub fn run(args: Args) -> Result<bool> {
     for group in &groups {
         results.extend(rounds::run(&programs, &settings, group)?);
     }
-    let verdicts = limits::judge(&results);
+    let verdicts = verdicts::judge(&results);
     print!("{}", table::figures(&results));
     if !verdicts.is_empty() {
         print!("\n{}", table::verdicts(&verdicts));

@@ -1,7 +1,7 @@
 //! The comparison's tables.
 
-use super::limits::Verdict;
 use super::rounds::{Median, RowResult};
+use super::verdicts::Verdict;
 use crate::report::markdown::Table;
 use crate::servers::Candidate;
 

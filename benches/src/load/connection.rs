@@ -4,6 +4,8 @@
 //! machine with the server, so it does without them: a broken connection is an error in the report. Requests that are ready
 //! together leave in one write, as from grpc-go.
 
+#![expect(clippy::disallowed_methods, reason = "a tool's task: its failure ends the run, not a node")]
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -4,15 +4,22 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, CellState};
+use naxos_proto::contracts::{AppendError, Cell, CellState, Followed};
 use naxos_proto::ids::{LogletId, Offset};
 use naxos_proto::tail::Tail;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
+
+/// One item of a follower has at most this many cells.
+const FOLLOWED_CELLS_MAX: usize = 4_096;
 
 #[derive(Default)]
 struct Contents {
@@ -23,8 +30,48 @@ struct Contents {
 struct MemoryLoglet {
     params: LogletParams,
     contents: Mutex<Contents>,
+    /// Told when cells are added, and at the seal.
+    changed: Notify,
     /// Held while completions run, so that they come in the order of the appends.
     order: parking_lot::ReentrantMutex<()>,
+}
+
+impl MemoryLoglet {
+    fn new(params: LogletParams) -> Self {
+        Self { params, contents: Mutex::default(), changed: Notify::new(), order: parking_lot::ReentrantMutex::new(()) }
+    }
+
+    async fn followed(&self, next: Offset) -> Followed {
+        loop {
+            // Registered before the contents are looked at, so that no change falls between.
+            let changed = self.changed.notified();
+            {
+                let contents = self.contents.lock();
+                let at = usize::try_from(next.0).expect("memory holds it");
+                let cells = contents.cells.get(at..).unwrap_or_default();
+                match cells.iter().position(|c| *c != CellState::Trimmed) {
+                    Some(0) => {
+                        let whole = cells.iter().take(FOLLOWED_CELLS_MAX).cloned().collect();
+                        return Followed::Cells { at: next, cells: whole };
+                    }
+                    None if cells.is_empty() => {}
+                    _ => return Followed::Cells { at: next, cells: vec![CellState::Trimmed] },
+                }
+                if contents.sealed {
+                    return Followed::Sealed(Offset(contents.cells.len() as u64));
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// The first offset at or above `from` that is not trimmed.
+    fn untrimmed(&self, from: Offset) -> Offset {
+        let contents = self.contents.lock();
+        let at = usize::try_from(from.0).expect("memory holds it");
+        let trimmed = contents.cells.iter().skip(at).take_while(|c| **c == CellState::Trimmed).count();
+        from.plus(trimmed as u64)
+    }
 }
 
 impl Loglet for MemoryLoglet {
@@ -44,6 +91,7 @@ impl Loglet for MemoryLoglet {
                 Ok(at)
             }
         };
+        self.changed.notify_waiters();
         done.complete(outcome);
     }
 
@@ -76,10 +124,29 @@ impl Loglet for MemoryLoglet {
         Box::pin(std::future::ready(Ok(cells)))
     }
 
+    fn follow(self: Arc<Self>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>> {
+        stream::unfold(Some((self, from)), |state| async move {
+            let (loglet, next) = state?;
+            let item = loglet.followed(next).await;
+            let state = match &item {
+                Followed::Cells { at, cells } => {
+                    let next = loglet.untrimmed(at.plus(cells.len() as u64));
+                    Some((loglet, next))
+                }
+                Followed::KnownTail(_) | Followed::Sealed(_) => None,
+            };
+            Some((Ok(item), state))
+        })
+        .boxed()
+    }
+
     fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>> {
-        let mut contents = self.contents.lock();
-        contents.sealed = true;
-        let tail = Offset(contents.cells.len() as u64);
+        let tail = {
+            let mut contents = self.contents.lock();
+            contents.sealed = true;
+            Offset(contents.cells.len() as u64)
+        };
+        self.changed.notify_waiters();
         Box::pin(std::future::ready(Ok(tail)))
     }
 
@@ -90,9 +157,12 @@ impl Loglet for MemoryLoglet {
     }
 
     fn discard(&self) -> BoxFuture<'_, Result<(), LogletError>> {
-        let mut contents = self.contents.lock();
-        contents.sealed = true;
-        contents.cells.iter_mut().for_each(|c| *c = CellState::Trimmed);
+        {
+            let mut contents = self.contents.lock();
+            contents.sealed = true;
+            contents.cells.iter_mut().for_each(|c| *c = CellState::Trimmed);
+        }
+        self.changed.notify_waiters();
         Box::pin(std::future::ready(Ok(())))
     }
 }
@@ -105,30 +175,29 @@ pub struct MemoryProvider {
 
 impl LogletProvider for MemoryProvider {
     fn kind(&self) -> LogletKind {
-        LogletKind::Memory
+        LogletKind::MEMORY
     }
 
     fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
         let mut loglets = self.loglets.lock();
-        let make = || MemoryLoglet {
-            params: params.clone(),
-            contents: Mutex::default(),
-            order: parking_lot::ReentrantMutex::new(()),
-        };
-        Ok(loglets.entry(params.id).or_insert_with(|| Arc::new(make())).clone())
+        Ok(loglets.entry(params.id).or_insert_with(|| Arc::new(MemoryLoglet::new(params.clone()))).clone())
     }
 
     fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
         Box::pin(async move { self.open(params).map(drop) })
     }
 
-    fn raise_floor<'a>(&'a self, _: &'a LogletParams, _: u64) -> BoxFuture<'a, Result<(), LogletError>> {
+    fn serve<'a>(&'a self, _: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        // It has no sequencer.
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn raise_floor<'a>(&'a self, _: &'a [LogletParams], _: u64) -> BoxFuture<'a, Result<(), LogletError>> {
         // There are no units, and what was discarded holds nothing.
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn propose(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
-        let sequencer = alive.sequencers.first().copied().unwrap_or_default();
-        Ok(LogletParams { id, kind: LogletKind::Memory, sequencer, units: Vec::new(), write_quorum: 0 })
+    fn choose_params(&self, id: LogletId, _: &Liveness) -> Result<LogletParams, LogletError> {
+        Ok(LogletParams { id, kind: LogletKind::MEMORY, bytes: Bytes::new() })
     }
 }

@@ -112,11 +112,10 @@ fn switch_value(on: bool, since: Lsn) -> Bytes {
     out.freeze()
 }
 
-/// Reads [`switch_value`]'s bytes, or the one byte of earlier builds, which kept no position.
+/// Reads [`switch_value`]'s bytes.
 fn read_switch(value: Bytes) -> Result<(bool, Lsn), DecodeError> {
-    let positioned = value.len() > 1;
     let mut r = Reader::new(value, "engine's row");
-    let state = (r.u8()? != 0, if positioned { Lsn(r.u64()?) } else { Lsn::ZERO });
+    let state = (r.u8()? != 0, Lsn(r.u64()?));
     r.end()?;
     Ok(state)
 }
@@ -147,10 +146,15 @@ pub(super) fn apply_control(txn: &mut Txn<'_>, lsn: Lsn, control: &Control, know
     match control {
         Control::None => {}
         Control::Genesis(genesis) => {
+            let name = RowKey::new(StoreId(0), tables::CLUSTER, b"genesis");
+            if txn.get(&name).is_some() {
+                tracing::warn!(lsn = lsn.0, "the log holds another genesis entry: it is ignored, a log begins once");
+                return;
+            }
             let mut row = BytesMut::new();
             row.put_u64_le(genesis.log.0);
             row.put_u32_le(genesis.cluster_version);
-            txn.put(RowKey::new(StoreId(0), tables::CLUSTER, b"genesis"), row.freeze());
+            txn.put(name, row.freeze());
             genesis.engines.iter().for_each(|e| turn(txn, *e, true));
         }
         Control::Switch(engine, on) => turn(txn, *engine, *on),
@@ -159,17 +163,43 @@ pub(super) fn apply_control(txn: &mut Txn<'_>, lsn: Lsn, control: &Control, know
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use naxos_proto::seams::BootClock;
+    use naxos_proto::seams::sim::Drive;
+
     use super::*;
+    use crate::local_store::LocalStore;
 
     #[test]
-    fn rows_of_engines_round_trip_and_those_of_one_byte_read_too() {
+    fn rows_of_engines_round_trip() {
         for state in [(true, Lsn(0)), (false, Lsn(u64::MAX))] {
             assert_eq!(read_switch(switch_value(state.0, state.1)).unwrap(), state);
         }
-        assert_eq!(read_switch(Bytes::from_static(&[1])).unwrap(), (true, Lsn::ZERO));
-        for bad in [&[][..], &[1, 0], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        for bad in [&[][..], &[1], &[1, 0], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
             assert!(read_switch(Bytes::from_static(bad)).is_err(), "{bad:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_second_genesis_entry_changes_nothing() {
+        let mut store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.unwrap();
+        let switch = EngineSwitch::default();
+        let known = BTreeMap::from([(EngineId(2), switch.clone())]);
+        let genesis = |log, cluster_version| {
+            Control::Genesis(Genesis { log: LogId(log), cluster_version, engines: vec![EngineId(2)] })
+        };
+        let mut apply = |at: u64, control: &Control| {
+            let mut txn = store.begin();
+            apply_control(&mut txn, Lsn(at), control, &known);
+            let row = txn.get(&RowKey::new(StoreId(0), tables::CLUSTER, b"genesis"));
+            txn.commit(Lsn(at + 1));
+            (row, switch.is_on())
+        };
+        let first = apply(0, &genesis(3, 1));
+        assert!(first.1, "the genesis turns its engines on");
+        apply(1, &Control::Switch(EngineId(2), false));
+        assert_eq!(apply(2, &genesis(4, 9)), (first.0, false));
     }
 
     #[test]

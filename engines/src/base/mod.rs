@@ -1,11 +1,13 @@
 //! Base: plays the log into the local store, syncs and trims (Delos, SOSP'21, section 3.1).
 //!
 //! - [`header`]: who proposed an entry and when, genesis, engine switches
-//! - [`player`]: applies entries in order, on whatever thread has the next one
+//! - [`player`]: applies entries in order, on whatever thread has the next one; [`feed`]: what others append
 //!
-//! An entry of this process is applied from memory as soon as it is durable; the log is read only for what others
-//! appended and at the start.
+//! An entry of this process is applied from memory as soon as it is durable: by the thread that learns that it is, if
+//! nothing else waits for that thread, and otherwise by the apply Worker. The log is read for what others appended, and
+//! at the start.
 
+mod feed;
 mod header;
 mod player;
 
@@ -17,7 +19,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use naxos_client::{LogError, SharedLog};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::Cell;
+use naxos_proto::contracts::{AppendError, Cell};
 use naxos_proto::ids::{EngineId, Incarnation, Lsn};
 use naxos_proto::seams::Clock;
 use tokio::sync::Notify;
@@ -25,11 +27,20 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use header::load_switches;
 pub use header::{Control, Genesis, Header};
-use player::Player;
+use player::{Own, Player};
 
+use crate::engine::EngineInfo;
 use crate::engine::{Applicator, Engine, EngineSwitch, Proposal};
-use crate::entry::engine_ids;
 use crate::local_store::{LocalStore, StoreReader};
+
+/// This engine. Its rows are the switches of the others, which the stack reads.
+pub const INFO: EngineInfo = EngineInfo {
+    id: EngineId(1),
+    name: "base",
+    summary: "plays the log into the local store",
+    is_switchable: false,
+    read_rows: |_| (),
+};
 
 /// Trims are spaced by this much.
 const TRIM_INTERVAL: Duration = Duration::from_millis(500);
@@ -44,9 +55,6 @@ pub struct BaseConfig {
     pub clock: Arc<dyn Clock>,
     /// The engines of this binary that can be turned on and off.
     pub switches: BTreeMap<EngineId, EngineSwitch>,
-    /// Asked on the thread that learns that an entry is durable: may it apply right there? It may when it has nothing
-    /// else to do; else the apply Worker is woken.
-    pub apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// The lower half of the bottom engine.
@@ -66,14 +74,7 @@ impl<A: Applicator> Base<A> {
         let reader = store.reader();
         load_switches(&reader, &config.switches);
         Arc::new(Self {
-            player: Player::new(
-                Arc::clone(&config.log),
-                store,
-                up,
-                config.switches,
-                config.apply_inline,
-                Arc::clone(&config.clock),
-            ),
+            player: Player::new(Arc::clone(&config.log), store, up, config.switches, Arc::clone(&config.clock)),
             log: config.log,
             incarnation: config.incarnation,
             clock: config.clock,
@@ -93,6 +94,7 @@ impl<A: Applicator> Base<A> {
             return Err(LogError::Lost(tail, why));
         }
         self.player.play_to(tail).await?;
+        self.player.follow();
         Ok(tail)
     }
 
@@ -133,11 +135,10 @@ impl<A: Applicator> Base<A> {
     /// Proposes a control entry: it is applied by Base alone. Resolves once it is applied here.
     pub async fn propose_control(&self, control: Control) -> Result<Lsn, crate::ProposeError> {
         let mut entry = crate::Entry::default();
-        entry.set_header(engine_ids::BASE, self.header(control).encode());
+        entry.set_header(INFO.id, self.header(control).encode());
         let (done, appended) = Completion::channel();
         self.log.append(vec![Cell { payload: entry.encode(), commands: 1 }], done);
-        let unknown = || crate::ProposeError::Unknown("the log dropped the append".to_owned());
-        let lsn = appended.await.ok_or_else(unknown)??;
+        let lsn = appended.await?;
         self.player.ask_for(lsn.next());
         self.player.wait_for(lsn.next()).await;
         Ok(lsn)
@@ -145,18 +146,21 @@ impl<A: Applicator> Base<A> {
 }
 
 impl<A: Applicator> Engine for Base<A> {
+    fn below(&self) -> Option<&dyn Engine> {
+        None
+    }
+
     fn propose(&self, proposal: Proposal) {
-        let Proposal { mut entry, commands, failed } = proposal;
-        entry.set_header(engine_ids::BASE, self.header(Control::None).encode());
+        let Proposal { mut entry, commands, settled } = proposal;
+        entry.set_header(INFO.id, self.header(Control::None).encode());
         let cell = Cell { payload: entry.encode(), commands };
         let player = Arc::clone(&self.player);
         player.own_sets_out();
-        let done = Completion::new(move |outcome| match outcome {
-            Ok(lsn) => player.deliver(lsn, entry),
+        let done = Completion::on_thread(move |outcome: Result<Lsn, AppendError>, load| match outcome {
+            Ok(lsn) => player.deliver(lsn, Own { entry, settled }, load),
             Err(e) => {
                 player.own_failed();
-                let e: naxos_proto::contracts::AppendError = e;
-                failed.complete(e.into());
+                settled.complete(Err(e.into()));
             }
         });
         self.log.append(vec![cell], done);

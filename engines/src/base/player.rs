@@ -3,28 +3,41 @@
 //! Entries arrive in an inbox, by position. Whoever has the apply lock takes the next ones out of it; a thread that
 //! delivers and does not get the lock leaves its entry to the one that has it, which looks again after it let go. So no
 //! entry waits without somebody to apply it, and apply is single-threaded. Only the apply Worker waits for the lock.
+//!
+//! The apply Worker also follows the log, which brings the entries of other processes ([`super::feed`]). That own entries
+//! come from memory is a shortcut on top: without it they would come by the log as well.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use naxos_client::{LogError, SharedLog};
+use naxos_client::{LogError, Record, SharedLog};
+use naxos_proto::completion::{Completion, ThreadLoad};
 use naxos_proto::ids::{EngineId, Lsn};
 use naxos_proto::seams::Clock;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::feed::Feed;
 use super::header::{Control, Header, apply_control};
-use crate::engine::{Applicator, EngineSwitch};
-use crate::entry::{Entry, engine_ids};
+use crate::engine::{Applicator, EngineSwitch, ProposeError};
+use crate::entry::Entry;
 use crate::local_store::{LocalStore, StoreReader};
 
 /// Bytes read from the log at once while replaying.
 const READ_BYTES: usize = 4 << 20;
+/// Time between two attempts to read the log when it cannot be read.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// While an append of this process is on its way, it is waited for this long before the log is read for it.
 const OWN_WAIT: Duration = Duration::from_millis(1);
+
+/// An entry that this process appended, and who waits until it is applied.
+pub(super) struct Own {
+    pub(super) entry: Entry,
+    pub(super) settled: Completion<Result<Lsn, ProposeError>>,
+}
 
 struct ApplyState<A> {
     store: LocalStore,
@@ -36,14 +49,15 @@ pub(super) struct Player<A: Applicator> {
     log: Arc<dyn SharedLog>,
     reader: StoreReader,
     switches: BTreeMap<EngineId, EngineSwitch>,
-    apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
     clock: Arc<dyn Clock>,
-    inbox: Mutex<BTreeMap<Lsn, Entry>>,
+    inbox: Mutex<BTreeMap<Lsn, Own>>,
     /// Appends of this process whose outcome is not known yet.
     own_on_the_way: AtomicU64,
     apply: Mutex<ApplyState<A>>,
     /// Somebody wants the store to reach this position.
     wanted: AtomicU64,
+    /// Whether the apply Worker follows the log. Not while it is replayed, which would read it twice.
+    follows: AtomicBool,
     wake: Notify,
     waiters: Mutex<Vec<(Lsn, oneshot::Sender<()>)>>,
 }
@@ -54,19 +68,18 @@ impl<A: Applicator> Player<A> {
         store: LocalStore,
         up: A,
         switches: BTreeMap<EngineId, EngineSwitch>,
-        apply_inline: Box<dyn Fn() -> bool + Send + Sync>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         Arc::new(Self {
             log,
             reader: store.reader(),
             switches,
-            apply_inline,
             clock,
             own_on_the_way: AtomicU64::new(0),
             inbox: Mutex::new(BTreeMap::new()),
             apply: Mutex::new(ApplyState { store, up }),
             wanted: AtomicU64::new(0),
+            follows: AtomicBool::new(false),
             wake: Notify::new(),
             waiters: Mutex::new(Vec::new()),
         })
@@ -82,11 +95,11 @@ impl<A: Applicator> Player<A> {
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Takes an own entry that is durable at `lsn`.
-    pub(super) fn deliver(&self, lsn: Lsn, entry: Entry) {
-        self.inbox.lock().insert(lsn, entry);
+    /// Takes an own entry that is durable at `lsn`. It is applied right here if nothing else waits for this thread.
+    pub(super) fn deliver(&self, lsn: Lsn, own: Own, load: ThreadLoad) {
+        self.inbox.lock().insert(lsn, own);
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
-        if lsn <= self.reader.applied() && (self.apply_inline)() {
+        if lsn <= self.reader.applied() && load == ThreadLoad::Idle {
             self.pump(|| self.apply.try_lock());
         } else {
             self.ask_for(lsn.next());
@@ -131,36 +144,31 @@ impl<A: Applicator> Player<A> {
         loop {
             {
                 let Some(mut state) = lock() else { return };
-                while let Some((lsn, entry)) = self.next_entry() {
-                    self.apply_one(&mut state, lsn, &entry);
+                while let Some((lsn, own)) = self.next_own() {
+                    // Below the cursor: it was read from the log and applied before its append was acknowledged.
+                    if lsn == self.reader.applied() {
+                        self.apply_one(&mut state, lsn, &own.entry);
+                    }
+                    own.settled.complete(Ok(lsn));
                 }
             }
             // Somebody may have put the next entry in after we looked and failed to get the lock.
             let applied = self.reader.applied();
-            if !self.inbox.lock().contains_key(&applied) {
+            if self.inbox.lock().first_key_value().is_none_or(|(first, _)| *first > applied) {
                 return;
             }
         }
     }
 
-    fn next_entry(&self) -> Option<(Lsn, Entry)> {
+    /// The first entry of the inbox, if everything before it is applied.
+    fn next_own(&self) -> Option<(Lsn, Own)> {
         let mut inbox = self.inbox.lock();
-        loop {
-            let first = inbox.first_entry()?;
-            let applied = self.reader.applied();
-            if *first.key() > applied {
-                return None;
-            }
-            let found = first.remove_entry();
-            if found.0 == applied {
-                return Some(found);
-            }
-            // Applied already, from the log.
-        }
+        let first = inbox.first_entry()?;
+        (*first.key() <= self.reader.applied()).then(|| first.remove_entry())
     }
 
     fn apply_one(&self, state: &mut ApplyState<A>, lsn: Lsn, entry: &Entry) {
-        let header = entry.header(engine_ids::BASE).cloned().unwrap_or_default();
+        let header = entry.header(super::INFO.id).cloned().unwrap_or_default();
         let header = Header::decode(header).unwrap_or_else(|e| panic!("the entry at {lsn} cannot be applied: {e}"));
         let ApplyState { store, up } = state;
         let mut txn = store.begin();
@@ -199,18 +207,23 @@ impl<A: Applicator> Player<A> {
                 continue;
             }
             let (records, next) = self.log.read(applied, upper, READ_BYTES).await?;
-            let mut state = self.apply.lock();
-            for record in records {
-                if record.lsn < self.reader.applied() {
-                    continue;
-                }
-                let entry = Entry::decode(record.payload)
-                    .unwrap_or_else(|e| panic!("the entry at {} cannot be read: {e}", record.lsn));
-                self.skip_to(&mut state, record.lsn);
-                self.apply_one(&mut state, record.lsn, &entry);
-            }
-            self.skip_to(&mut state, next);
+            self.apply_records(records, next);
         }
+    }
+
+    /// Applies entries of the log up to `next`, but for those that are applied already.
+    fn apply_records(&self, records: Vec<Record>, next: Lsn) {
+        let mut state = self.apply.lock();
+        for record in records {
+            if record.lsn < self.reader.applied() {
+                continue;
+            }
+            let entry = Entry::decode(record.payload)
+                .unwrap_or_else(|e| panic!("the entry at {} cannot be read: {e}", record.lsn));
+            self.skip_to(&mut state, record.lsn);
+            self.apply_one(&mut state, record.lsn, &entry);
+        }
+        self.skip_to(&mut state, next);
     }
 
     /// Moves the cursor over junk.
@@ -221,17 +234,36 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// The apply Worker.
+    /// Plays up to what is wanted. A read of the log that fails is tried again until it succeeds: those that wait for the
+    /// position have asked once and will not ask again.
+    async fn play_to_wanted(&self) {
+        loop {
+            let wanted = Lsn(self.wanted.load(Ordering::Acquire));
+            let Err(e) = self.play_to(wanted).await else { return };
+            tracing::error!(error = %e, wanted = wanted.0, "the log cannot be played; trying again");
+            self.clock.sleep(RETRY_INTERVAL).await;
+        }
+    }
+
+    /// The log is replayed: from now on the apply Worker follows it.
+    pub(super) fn follow(&self) {
+        self.follows.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// The apply Worker: plays up to what is wanted, and applies what others append as it comes.
     pub(super) async fn run(&self, stop: CancellationToken) {
+        let mut feed = Feed::new(Arc::clone(&self.log), Arc::clone(&self.clock), self.reader.clone());
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = self.wake.notified() => {}
-            }
-            let wanted = Lsn(self.wanted.load(Ordering::Acquire));
-            if let Err(e) = self.play_to(wanted).await {
-                tracing::error!(error = %e, wanted = wanted.0, "the log cannot be played");
+                () = self.wake.notified() => drop(stop.run_until_cancelled(self.play_to_wanted()).await),
+                (records, next) = feed.next(), if self.follows.load(Ordering::Acquire) => {
+                    self.apply_records(records, next);
+                    // Own entries behind those may have come meanwhile.
+                    self.pump(|| Some(self.apply.lock()));
+                }
             }
         }
     }

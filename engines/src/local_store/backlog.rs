@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use naxos_proto::seams::{Clock, Instant, rest_after};
 
-use crate::local_store::{DELTA_BYTES_MAX, FROZEN_MAX};
+use crate::local_store::delta::{DELTA_BYTES_MAX, FROZEN_MAX};
 
 /// What may be applied on top of what was replayed, however much that was: a node that starts has to announce itself, on a
 /// full disk too, where no checkpoint takes anything away.

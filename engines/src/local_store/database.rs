@@ -11,10 +11,9 @@ use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{BlockingFile, Disk, File, OpenMode};
 use redb::{CursorError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
-use crate::local_store::backend::Backend;
 use crate::local_store::backlog::Pace;
 use crate::local_store::delta::FrozenDelta;
-use crate::local_store::held::{HeldFile, Left};
+use crate::local_store::paced_file::{Backend, HeldFile, Left};
 use crate::local_store::row_key::RowKey;
 
 /// Name of the file in the data directory.
@@ -30,7 +29,7 @@ const SLICE_PAUSE: Duration = Duration::from_millis(1);
 /// Between two pieces of what a transaction has written, at least: the journal's syncs go first.
 const PIECE_PAUSE: Duration = Duration::from_millis(2);
 /// Version of the tables below.
-pub(crate) const STORE_FORMAT: u64 = 1;
+pub(crate) const STORE_FORMAT: u64 = 2;
 
 /// Keeps what it reads from as it was at its beginning.
 pub(crate) type Walk = redb::Range<'static, &'static [u8], &'static [u8]>;

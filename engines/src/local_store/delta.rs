@@ -1,11 +1,19 @@
 //! What apply wrote since the last freeze: rows to their new values, `None` for deleted ones.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use naxos_proto::ids::Lsn;
 
-use crate::local_store::RowKey;
+use crate::local_store::row_key::RowKey;
+
+/// Frozen deltas that wait for the checkpoint; with more, proposals wait too.
+pub const FROZEN_MAX: usize = 2;
+/// An open delta of this many bytes is frozen at the end of the entry or the purge.
+pub const DELTA_BYTES_MAX: usize = 8 << 20;
+/// An open delta that is older than this is frozen.
+pub const DELTA_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// What a row costs beside its key and value: map node, lengths.
 const ROW_OVERHEAD: usize = 64;

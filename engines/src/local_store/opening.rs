@@ -1,21 +1,19 @@
 //! Opening the local store's file: that it is there when it has to be, is whole, and belongs to this data directory.
 //! Nothing is written before all that is known.
 
-use std::cell::Cell;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{Clock, Disk, OpenMode, Worker};
 
-use crate::local_store::LocalStore;
-use crate::local_store::backend::Backend;
+use crate::local_store::damage::{ROWS_WRITTEN, caught};
 use crate::local_store::database::{CACHE_BYTES, Database, FILE, STORE_FORMAT, StoreError, open_file};
-use crate::local_store::held::HeldFile;
+use crate::local_store::paced_file::{Backend, HeldFile};
 use crate::local_store::reader::StoreReader;
 use crate::local_store::row_key::RowKey;
 use crate::local_store::rows_ahead::RowsAhead;
+use crate::local_store::store::LocalStore;
 
 /// What a data directory knows of its local store before it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +38,23 @@ pub const VERIFIED_BYTES_MAX: u64 = 256 << 20;
 pub struct FoundStore {
     /// Taken when accepted.
     store: Option<LocalStore>,
+}
+
+impl LocalStore {
+    /// Opens or makes the store in the disk's root, whoever wrote it.
+    pub async fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        FoundStore::open(disk, clock, None).await?.accept().await
+    }
+
+    /// The same, of a data directory that tells what to expect. A file that is refused, here or by who loads its rows
+    /// before [`FoundStore::accept`], is as it was.
+    pub async fn open_expected(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        expected: StoreExpected,
+    ) -> Result<FoundStore, StoreError> {
+        FoundStore::open(disk, clock, Some(expected)).await
+    }
 }
 
 impl FoundStore {
@@ -143,30 +158,6 @@ fn check(opened: &Database, expected: Option<StoreExpected>) -> Result<(), Store
         Some((begin, _)) if cursor < begin => Err(StoreError::Behind { begin, cursor }),
         _ => Ok(()),
     }
-}
-
-/// What is expected of rows that nobody may have verified.
-pub(crate) const ROWS_WRITTEN: &str = "rows as they were written";
-
-thread_local! {
-    static CAUGHT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether a panic on this thread only says that a file is damaged: it is no bug, and is reported as an error.
-pub fn catches_panics() -> bool {
-    CAUGHT.get()
-}
-
-/// redb trusts fields that no checksum covers or that nobody has checked, and panics when they contradict the rest.
-pub(crate) fn caught<T>(expected: &'static str, look: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    CAUGHT.set(true);
-    let looked = catch_unwind(AssertUnwindSafe(look));
-    CAUGHT.set(false);
-    looked.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        let found = format!("fields that contradict one another ({})", text.unwrap_or("no text"));
-        Err(StoreError::Damaged { expected, found })
-    })
 }
 
 const WHOLE: &str = "a redb database whose checksums hold";

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use naxos_proto::ids::Lsn;
 
 use crate::local_store::delta::Delta;
-use crate::local_store::{RowKey, Shared};
+use crate::local_store::row_key::RowKey;
+use crate::local_store::shared::Shared;
 
 /// The first name in the range that a delta changes.
 fn first_in(delta: &Delta, from: &RowKey, below: &RowKey) -> Option<RowKey> {
@@ -25,6 +26,12 @@ pub struct StoreReader {
 impl StoreReader {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    /// Whether a delta has the row, so that [`Self::get`] reads no disk. It may be frozen and written any time after.
+    pub fn has_in_memory(&self, key: &RowKey) -> bool {
+        self.shared.open.read().get(key).is_some()
+            || self.shared.frozen.read().iter().any(|frozen| frozen.delta.get(key).is_some())
     }
 
     /// The row's value. Reads redb when no delta has the row: not on a thread that serves requests.

@@ -7,8 +7,8 @@ use naxos_proto::seams::{BlockingFile, Worker, start};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::local_store::damage::{ROWS_WRITTEN, caught};
 use crate::local_store::database::{Database, StoreError, Walk};
-use crate::local_store::opening::{ROWS_WRITTEN, caught};
 use crate::local_store::row_key::RowKey;
 
 /// Rows handed over at once.

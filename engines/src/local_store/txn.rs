@@ -4,11 +4,18 @@ use bytes::Bytes;
 use naxos_proto::ids::Lsn;
 use parking_lot::MutexGuard;
 
-use crate::local_store::{RowKey, Shared, StoreReader};
+use crate::local_store::checksum::RunningChecksum;
+use crate::local_store::reader::StoreReader;
+use crate::local_store::row_key::RowKey;
+use crate::local_store::shared::Shared;
 
 /// A point to roll back to within a [`Txn`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(usize);
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// Length of the undo list.
+    undo: usize,
+    checksum: RunningChecksum,
+}
 
 /// Collects one entry's changes. Dropped without a commit, it leaves the store as it was.
 pub struct Txn<'a> {
@@ -16,19 +23,18 @@ pub struct Txn<'a> {
     _boundary: MutexGuard<'a, ()>,
     /// Replaced changes, oldest first.
     undo: Vec<(RowKey, Option<Option<Bytes>>)>,
-    checksum: crc32fast::Hasher,
+    checksum: RunningChecksum,
     committed: bool,
 }
 
 impl<'a> Txn<'a> {
     pub(crate) fn new(shared: &'a std::sync::Arc<Shared>) -> Self {
         let boundary = shared.boundary.lock();
-        let sum = u32::try_from(shared.checksum() & u64::from(u32::MAX)).expect("masked to 32 bits");
         Self {
             shared,
             _boundary: boundary,
             undo: Vec::new(),
-            checksum: crc32fast::Hasher::new_with_initial(sum),
+            checksum: RunningChecksum::after(shared.checksum()),
             committed: false,
         }
     }
@@ -40,14 +46,13 @@ impl<'a> Txn<'a> {
 
     /// Sets a row.
     pub fn put(&mut self, key: RowKey, value: Bytes) {
-        self.checksum.update(&key.key);
-        self.checksum.update(&value);
+        self.checksum.put(&key, &value);
         self.set(key, Some(value));
     }
 
     /// Deletes a row.
     pub fn delete(&mut self, key: RowKey) {
-        self.checksum.update(&key.key);
+        self.checksum.delete(&key);
         self.set(key, None);
     }
 
@@ -56,15 +61,20 @@ impl<'a> Txn<'a> {
         self.undo.push((key, old));
     }
 
-    /// Where to come back to.
+    /// The point to which [`Self::roll_back`] goes back.
     pub fn mark(&self) -> Mark {
-        Mark(self.undo.len())
+        Mark { undo: self.undo.len(), checksum: self.checksum.clone() }
     }
 
-    /// Undoes all changes since `mark`.
+    /// Undoes all changes since `mark`: they leave no trace in the checksum either.
     pub fn roll_back(&mut self, mark: Mark) {
+        self.checksum = mark.checksum;
+        self.undo_to(mark.undo);
+    }
+
+    fn undo_to(&mut self, len: usize) {
         let mut open = self.shared.open.write();
-        while self.undo.len() > mark.0 {
+        while self.undo.len() > len {
             let (key, old) = self.undo.pop().expect("longer than the mark");
             open.unset(key, old);
         }
@@ -74,7 +84,7 @@ impl<'a> Txn<'a> {
     pub fn commit(mut self, next: Lsn) {
         assert!(next > self.shared.applied(), "the cursor only moves forward: {} to {next}", self.shared.applied());
         self.committed = true;
-        self.shared.publish(next, self.checksum.clone().finalize().into());
+        self.shared.publish(next, self.checksum.value());
         self.shared.freeze_if_due();
     }
 }
@@ -82,7 +92,7 @@ impl<'a> Txn<'a> {
 impl Drop for Txn<'_> {
     fn drop(&mut self) {
         if !self.committed {
-            self.roll_back(Mark(0));
+            self.undo_to(0);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The command line, read as Go's `flag` package does: one or two dashes, `=value` or the next word, booleans alone.
 
 use super::error::Stop;
+use super::go_bool::parse_bool;
 use super::settings::Settings;
 use super::table;
-use super::value::parse_bool;
 
 /// The settings of a command line, and the words from the first one on that is no flag.
 pub(super) struct CommandLine {

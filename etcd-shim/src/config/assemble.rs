@@ -103,7 +103,8 @@ fn check_urls(s: &Settings, from_file: bool, notes: &mut Vec<Note>) -> Result<()
     }
     for name in ["initial-advertise-peer-urls", "advertise-client-urls"] {
         let urls = s.urls(name);
-        if let Some(empty) = urls.iter().find(|u| u.host_name().is_empty()) {
+        // The absolute path of a Unix socket stands behind an empty host.
+        if let Some(empty) = urls.iter().find(|u| !u.is_unix() && u.host_name().is_empty()) {
             return Err(format!("--{name} {:?} must be \"host:port\" (unexpected empty host ({empty}))", join(&urls)));
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::go_bool::parse_bool;
+
 /// How ripe etcd calls a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -40,7 +42,7 @@ impl FeatureGates {
             if !pair.contains('=') {
                 return Err(format!("missing bool value for {name}"));
             }
-            let on = super::value::parse_bool(value).ok_or_else(|| {
+            let on = parse_bool(value).ok_or_else(|| {
                 format!("invalid value of {name}={value}, err: strconv.ParseBool: parsing {value:?}: invalid syntax")
             })?;
             gates.switch(name, on)?;

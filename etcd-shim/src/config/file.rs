@@ -14,9 +14,6 @@ use super::value::duration_text;
 /// Reads the text of a file.
 pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, String> {
     let mut settings = Settings::default();
-    if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
-        return Ok(settings);
-    }
     let document: Yaml = serde_saphyr::from_str(text)
         .map_err(|e| format!("error converting YAML to JSON: {}", without_hint(&e.to_string())))?;
     let top = match document {
@@ -33,6 +30,9 @@ pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, Strin
             "experimental-snapshot-catch-up-entries" => {
                 assign(&mut settings, key, "experimental-snapshot-catchup-entries", value)?;
             }
+            // In etcd's own sample file it is `proxy`, which the command line refuses; from a file etcd takes any text and
+            // does nothing with it.
+            "discovery-fallback" => {}
             _ if table::find(key).is_some_and(|f| !matches!(f.name, "config-file" | "version")) => {
                 assign(&mut settings, key, key, value)?;
             }

@@ -60,6 +60,6 @@ pub fn load(program: Program, words: &[String], environment: &BTreeMap<String, S
 }
 
 fn read_file(path: &str, notes: &mut Vec<Note>) -> Result<super::settings::Settings, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("open {path}: {}", crate::tls::os_text(&e)))?;
+    let text = std::fs::read_to_string(path).map_err(|e| format!("open {path}: {}", crate::os_text::os_text(&e)))?;
     file::parse(&text, notes).map_err(|e| format!("{path}: {e}"))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 
-fn try_load(words: &[&str], variables: &[(&str, &str)]) -> Result<Loaded, Stop> {
+pub(super) fn try_load(words: &[&str], variables: &[(&str, &str)]) -> Result<Loaded, Stop> {
     let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
     let environment: BTreeMap<String, String> =
         variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -14,15 +14,6 @@ fn try_load(words: &[&str], variables: &[(&str, &str)]) -> Result<Loaded, Stop> 
 
 fn good(words: &[&str]) -> ServerConfig {
     try_load(words, &[]).unwrap_or_else(|e| panic!("{words:?}: {e}")).config
-}
-
-fn file(text: &str) -> Result<Loaded, String> {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("etcd.yml");
-    std::fs::write(&path, text).unwrap();
-    let path = path.display().to_string();
-    try_load(&["--config-file", &path, "--name=flag"], &[("ETCD_NAME", "variable")])
-        .map_err(|e| e.to_string().replace(&path, "FILE"))
 }
 
 #[test]
@@ -331,78 +322,6 @@ fn version_and_help_come_before_every_other_error() {
     for flag in table::flags().filter(|f| f.kind != Kind::Dropped) {
         assert!(help.contains(&format!("--{} ", flag.name)), "{}", flag.name);
         assert!(flag.handling != Handling::Used || !flag.help.is_empty(), "{}", flag.name);
-    }
-}
-
-#[test]
-fn a_file_wins_over_flags_and_variables() {
-    let text = "\
-name: file
-# durations are nanoseconds, or texts
-watch-progress-notify-interval: 5000000000
-grpc-keepalive-timeout: 7s
-heartbeat-interval: 50
-auto-compaction-retention: 5
-listen-client-urls: http://127.0.0.1:1
-strict-reconfig-check: false
-log-outputs: [stderr, stdout]
-cipher-suites:
-- TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
-client-transport-security:
-  cert-file: a
-  key-file: b
-  client-cert-auth: true
-  trusted-ca-file: c
-peer-transport-security:
-  allowed-cn: [x, z]
-unknown-key: 1
-";
-    let loaded = file(text).unwrap();
-    let c = loaded.config;
-    assert_eq!(c.name, "file");
-    assert_eq!(c.watch_progress_notify_interval, Duration::from_secs(5));
-    assert_eq!((c.keepalive.timeout, c.heartbeat), (Duration::from_secs(7), Duration::from_millis(50)));
-    assert_eq!(c.auto_compaction, AutoCompaction::Periodic(Duration::from_secs(5 * 3600)));
-    assert_eq!(join(&c.listen_client_urls), "http://127.0.0.1:1", "a file needs no advertised URLs");
-    assert!(!c.cluster.strict_reconfig_check && c.client_tls.client_cert_auth);
-    assert_eq!((c.log.outputs.len(), c.peer_tls.allowed_cn), (2, vec!["x".to_owned(), "z".to_owned()]));
-    assert!(loaded.notes.contains(&Note::KeyUnknown("unknown-key".to_owned())));
-    assert_eq!(file("").unwrap().config.name, "default");
-    assert_eq!(file("# nothing\n").unwrap().config.name, "default");
-    assert_eq!(file("---\n").unwrap().config.name, "default");
-    assert_eq!(file("v2-deprecation: not-yet\n").unwrap().config.ignored, ["v2-deprecation"]);
-}
-
-#[test]
-fn a_file_may_have_keys_in_any_case_and_whole_numbers_with_an_exponent() {
-    let text = "Name: file\nHeartbeat-Interval: 1e2\nquota-backend-bytes: 8e9\nclient-transport-security: {Cert-File: a, KEY-FILE: b}\n";
-    let c = file(text).unwrap().config;
-    assert_eq!((c.name.as_str(), c.heartbeat), ("file", Duration::from_millis(100)));
-    assert_eq!(c.limits.quota_backend_bytes, 8_000_000_000);
-    assert_eq!(c.client_tls.cert, Some("a".into()));
-}
-
-#[test]
-fn a_bad_file_is_refused_with_what_was_expected() {
-    for (text, error) in [
-        ("name: [", "FILE: error converting YAML to JSON: "),
-        ("- a\n- b\n", "FILE: error unmarshaling JSON: expected a map"),
-        (
-            "heartbeat-interval: abc\n",
-            "FILE: invalid value \"abc\" for heartbeat-interval: expected a whole number, 0 or more",
-        ),
-        (
-            "heartbeat-interval: 1.5\n",
-            "FILE: invalid value 1.5 for heartbeat-interval: expected a whole number, 0 or more",
-        ),
-        ("heartbeat-interval: -1\n", "FILE: invalid value \"-1\" for heartbeat-interval: parse error"),
-        ("pre-vote: 1\n", "FILE: invalid value 1 for pre-vote: expected true or false"),
-        ("client-transport-security: 5\n", "FILE: invalid client-transport-security: expected a map"),
-        ("listen-client-urls: foo\n", "FILE: invalid value \"foo\" for listen-client-urls: URL scheme must be"),
-        ("election-timeout: 100\n", "--election-timeout[100ms] should be at least"),
-    ] {
-        let found = file(text).map(|l| l.config.name).unwrap_err();
-        assert!(found.starts_with(error), "{text}: {found}");
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod feature_gates;
 mod file;
 mod flag;
+mod go_bool;
 mod go_duration;
 mod go_number;
 mod help;
@@ -32,6 +33,8 @@ pub(crate) mod tls_options;
 mod url;
 mod value;
 
+#[cfg(test)]
+mod file_tests;
 #[cfg(test)]
 mod load_tests;
 

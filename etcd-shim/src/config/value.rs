@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::feature_gates::FeatureGates;
 use super::flag::{Flag, Kind};
+use super::go_bool::parse_bool;
 use super::go_duration::{format_duration, parse_duration};
 use super::go_number::{NumberError, parse_int, parse_uint};
 use super::url::{Url, parse_urls};
@@ -31,15 +32,6 @@ pub(super) enum Value {
     Gates(FeatureGates),
     /// `Dropped`.
     Nothing,
-}
-
-/// Go's `strconv.ParseBool`.
-pub(super) fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 /// Reads `text` for `flag`. The error is what etcd says, and after it what was expected.

@@ -11,8 +11,8 @@ use http::header::{
 };
 use http::{HeaderValue, Method, StatusCode};
 
+use super::http_state::HttpState;
 use super::page::error;
-use super::routes::HttpState;
 use crate::port::Peer;
 
 /// Wraps every route.

@@ -6,8 +6,8 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
 
+use super::http_state::HttpState;
 use super::page::{error, plain, refuse_other_than_get};
-use super::routes::HttpState;
 use super::server_health::AlarmKind;
 
 /// A named check.

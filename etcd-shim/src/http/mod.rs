@@ -7,11 +7,13 @@
 mod access;
 mod checks;
 mod health;
+mod http_state;
 mod page;
 mod routes;
 mod server_health;
 
-pub use routes::{HttpState, router};
+pub use http_state::HttpState;
+pub use routes::router;
 pub use server_health::{AlarmKind, ServerHealth};
 
 #[cfg(test)]

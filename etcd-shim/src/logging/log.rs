@@ -1,7 +1,5 @@
 //! The Worker that writes lines, and its handle.
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -14,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::layer::LogLayer;
 use super::line;
+use super::log_error::LogError;
 use super::outputs::Outputs;
 use crate::config::{LogConfig, LogFormat};
 
@@ -23,22 +22,6 @@ const LINES_MAX: usize = 8192;
 const BATCH_MAX: usize = 256;
 /// How long an ending program waits for its last lines to be read.
 const FINISH_WAIT: Duration = Duration::from_secs(1);
-
-/// Why the log cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// A file of `--log-outputs` does not open.
-    #[error("--log-outputs: expected a file that can be appended to: {path}: {error}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// There is no thread to write lines.
-    #[error("expected a thread for the log, and the system gives none: see `ulimit -u` and the container's pids limit")]
-    Thread,
-}
 
 /// The running log.
 pub struct Log {

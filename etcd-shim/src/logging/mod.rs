@@ -6,7 +6,9 @@
 mod layer;
 mod line;
 mod log;
+mod log_error;
 mod outputs;
 
 pub use layer::LogLayer;
-pub use log::{Log, LogError};
+pub use log::Log;
+pub use log_error::LogError;

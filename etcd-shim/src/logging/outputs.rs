@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use super::log_error::LogError;
 use crate::config::LogOutput;
 
 /// The opened places.
@@ -10,14 +11,14 @@ pub(super) struct Outputs(Vec<Box<dyn Write + Send>>);
 
 impl Outputs {
     /// Opens every place; the error names the file.
-    pub(super) fn open(places: &[LogOutput]) -> Result<Outputs, super::LogError> {
-        let open = |place: &LogOutput| -> Result<Box<dyn Write + Send>, super::LogError> {
+    pub(super) fn open(places: &[LogOutput]) -> Result<Outputs, LogError> {
+        let open = |place: &LogOutput| -> Result<Box<dyn Write + Send>, LogError> {
             Ok(match place {
                 LogOutput::Stderr => Box::new(io::stderr()),
                 LogOutput::Stdout => Box::new(io::stdout()),
                 LogOutput::File(path) => {
                     let file = File::options().create(true).append(true).open(path);
-                    Box::new(file.map_err(|error| super::LogError::Open { path: path.clone(), error })?)
+                    Box::new(file.map_err(|error| LogError::Open { path: path.clone(), error })?)
                 }
             })
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use naxos_client::SharedLog;
 
-use super::backend::Backend;
+use crate::backend::Backend;
 
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)

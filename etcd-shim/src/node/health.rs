@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use naxos_proto::etcd::server::etcdserverpb::AlarmType;
 
-use super::backend::Backend;
+use crate::backend::Backend;
 use crate::http::{AlarmKind, ServerHealth};
 use crate::version;
 

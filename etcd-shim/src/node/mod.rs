@@ -1,22 +1,12 @@
 //! A node: everything between the flags and the ports. The only place that wires roles together.
 //!
-//! - [`start`]: opens the parts in their order; [`open_store`]: the local store, loaded; [`peers`]: who plays which role in
-//!   this process; [`serve`]: puts the services on the port; [`stops`]: what ends together
-//! - [`backend`]: what services build on; [`listener`]: tells the parts what was applied
-//! - [`lease_keeper`], [`upkeep`]: what happens by the clock; [`cold_reader`]: reads that may wait for a disk;
-//!   [`deadlines`]: requests that wait too long
+//! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: what ends together
+//! - [`upkeep`]: what happens by the clock
 //! - [`ids`], [`health`], [`gauges`]: who it is and how it is
 
-pub(crate) mod backend;
-pub(crate) mod cold_reader;
-pub(crate) mod deadlines;
 mod gauges;
 mod health;
 mod ids;
-mod lease_keeper;
-mod listener;
-mod open_store;
-mod peers;
 mod serve;
 mod start;
 mod stops;
@@ -29,6 +19,7 @@ use naxos_log_server::meta::MetaReplica;
 use naxos_proto::seams::{Address, WorkerHandle};
 
 use self::stops::Stops;
+use crate::backend::Backend;
 use crate::port::Port;
 pub use start::StartError;
 
@@ -39,7 +30,7 @@ pub struct Node {
     workers: Vec<WorkerHandle>,
     meta: Arc<MetaReplica>,
     log_server: LogServer,
-    backend: Arc<backend::Backend>,
+    backend: Arc<Backend>,
 }
 
 impl Node {

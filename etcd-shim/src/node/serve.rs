@@ -5,11 +5,9 @@ use std::sync::Arc;
 use naxos_proto::control::control_server::ControlServer;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 
-use super::backend;
-use super::backend::Backend;
-use super::deadlines::Deadlines;
 use super::health::NodeHealth;
 use super::stops::Stops;
+use crate::backend::{Backend, Deadlines, PendingRequests};
 use crate::http::{HttpState, router};
 use crate::port::{BoundPort, GrpcRoutes, Port};
 use crate::services::Desk;
@@ -34,14 +32,14 @@ pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Rin
     let (backend, stop, running) = (Arc::clone(backend), stops.serving.clone(), stops.running.clone());
     let grpc = move |runtime: usize| {
         let deadlines = Arc::new(Deadlines::new(backend.config.election_timeout));
-        let port = backend::Port::new(Arc::clone(&deadlines));
+        let pending = PendingRequests::new(Arc::clone(&deadlines));
         let (stack, clock) = (Arc::clone(&backend.stack), Arc::clone(&backend.clock));
-        // These serve the requests in flight while the port drains.
-        let ticks = async move { deadlines.run(&*clock).await };
-        tokio::spawn(running.child_token().run_until_cancelled_owned(ticks));
-        tokio::spawn(Arc::clone(&port.replies).dispatch(move || stack.flush(), running.child_token()));
+        let tasks = &backend.tasks;
+        // These three serve the requests in flight while the port drains.
+        tasks.start_until_stop("deadlines", async move { deadlines.run(&*clock).await });
+        tasks.start("replies", Arc::clone(&pending.replies).dispatch(move || stack.flush(), running.child_token()));
         let gate = backend.stack.read_gate();
-        tokio::spawn(Arc::clone(&gate).serve(running.child_token()));
+        tasks.start("read-gate", Arc::clone(&gate).serve(running.child_token()));
         let hub = Hub::new(HubConfig {
             ring: Arc::clone(&rings[runtime]),
             store: Arc::clone(&backend.store),
@@ -52,8 +50,8 @@ pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Rin
             slow_watchers: Arc::clone(&backend.slow_watchers),
         });
         backend.hubs.lock().push(Arc::downgrade(&hub));
-        tokio::spawn(Arc::clone(&hub).run(stop.child_token()));
-        let desk = Desk { backend: Arc::clone(&backend), port, gate, hub, stop: stop.clone() };
+        tasks.start("watch-hub", Arc::clone(&hub).run(stop.child_token()));
+        let desk = Desk { backend: Arc::clone(&backend), pending, gate, hub, stop: stop.clone() };
         routes(desk)
     };
     let http = move |_, traffic| router(Arc::clone(&http), traffic);

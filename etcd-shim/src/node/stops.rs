@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// One token for each group of Workers. Before [`super::Node::stop`] only a Worker that fails cancels one.
+/// One token for each group of Workers. Before the node is told to stop, only a Worker that fails cancels one.
 #[derive(Clone, Debug)]
 pub(super) struct Stops {
     /// Ends the streams, then the connections.

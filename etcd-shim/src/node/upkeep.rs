@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use naxos_client::SharedLog;
+use naxos_proto::contracts::StorageUnit;
 use naxos_proto::etcd::server::etcdserverpb::CompactionRequest;
+use naxos_proto::ids::LogletId;
 use naxos_proto::seams::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::backend::{Backend, Port};
-use super::lease_keeper::TICK;
+use crate::backend::{Backend, PendingRequests, TICK};
 use crate::config::AutoCompaction;
-use crate::state::Command;
+use crate::state::{Command, Keeper};
 
 /// Between two compactions that keep a number of revisions.
 const REVISIONS_INTERVAL: Duration = Duration::from_secs(300);
@@ -27,16 +27,16 @@ const SAMPLES: u32 = 10;
 
 /// Runs until `stop`.
 pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
-    let port = Port::new(Arc::clone(&backend.deadlines));
+    let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
     let work = async {
         tokio::join!(
-            Arc::clone(&port.replies).dispatch(|| backend.stack.flush(), stop.clone()),
+            Arc::clone(&pending.replies).dispatch(|| backend.stack.flush(), stop.clone()),
             Arc::clone(&backend.gate).serve(stop.clone()),
             backend.stack.tend(stop.clone()),
             backend.log.tend(stop.clone()),
             backend.janitor.run(stop.clone()),
-            keep_leases(&backend, &port),
-            compact(&backend, &port),
+            keep_leases(&backend, &pending),
+            compact(&backend, &pending),
             watch_disk(&backend),
             backend.deadlines.run(&*backend.clock),
         );
@@ -48,28 +48,31 @@ pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
     }
 }
 
-/// Takes office as keeper of leases under the active loglet.
-pub(super) async fn take_office(backend: &Backend, port: &Arc<Port>) -> Result<(), Status> {
-    let term = backend.log.ordinal();
-    backend.propose(port, Command::KeepLeases { term }).await.map(drop)
+/// Takes office as keeper of leases if the active loglet's sequencer is this process and another keeper, or none, is in
+/// office.
+pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests>) -> Result<(), Status> {
+    let Some(loglet) = backend.sequenced_loglet() else { return Ok(()) };
+    if backend.keeper.office() == Some(loglet) {
+        return Ok(());
+    }
+    let keeper = Keeper { loglet, storage: backend.unit.storage_id() };
+    backend.propose(pending, Command::KeepLeases(keeper)).await.map(drop)
 }
 
-async fn keep_leases(backend: &Backend, port: &Arc<Port>) {
+async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
     loop {
         backend.clock.sleep(TICK).await;
-        if backend.log.ordinal() != backend.keeper.term()
-            && let Err(e) = take_office(backend, port).await
-        {
+        if let Err(e) = take_office(backend, pending).await {
             tracing::warn!(error = e.message(), "the keeper of leases could not take office");
             continue;
         }
-        backend.keeper.end_expired(|term, expired| end_leases(backend, port, term, expired)).await;
+        backend.keeper.end_expired(|office, expired| end_leases(backend, pending, office, expired)).await;
     }
 }
 
 /// Proposes the end of leases, and waits until they are gone or will be proposed again.
-async fn end_leases(backend: &Backend, port: &Arc<Port>, term: u64, expired: Vec<i64>) {
-    let expire = |id: i64| backend.propose(port, Command::LeaseExpire { id, term });
+async fn end_leases(backend: &Backend, pending: &Arc<PendingRequests>, office: LogletId, expired: Vec<i64>) {
+    let expire = |id: i64| backend.propose(pending, Command::LeaseExpire { id, office });
     for ended in join_all(expired.into_iter().map(expire)).await {
         match ended {
             Ok(_) => {
@@ -89,13 +92,13 @@ async fn watch_disk(backend: &Backend) {
     }
 }
 
-async fn compact(backend: &Backend, port: &Arc<Port>) {
+async fn compact(backend: &Backend, pending: &Arc<PendingRequests>) {
     match backend.config.auto_compaction {
         AutoCompaction::Off => std::future::pending().await,
         AutoCompaction::Revisions(kept) => loop {
             backend.clock.sleep(REVISIONS_INTERVAL).await;
             let revision = backend.store.read().revision - kept;
-            propose_compaction(backend, port, revision).await;
+            propose_compaction(backend, pending, revision).await;
         },
         AutoCompaction::Periodic(period) => {
             let interval = period.min(PERIOD_INTERVAL_MAX);
@@ -112,19 +115,23 @@ async fn compact(backend: &Backend, port: &Arc<Port>) {
                     let revision = samples[old - 1].1;
                     samples.drain(..old);
                     last = now;
-                    propose_compaction(backend, port, revision).await;
+                    propose_compaction(backend, pending, revision).await;
                 }
             }
         }
     }
 }
 
-async fn propose_compaction(backend: &Backend, port: &Arc<Port>, revision: i64) {
+/// Proposes a compaction that the flags ask for. As in etcd one node alone does: the keeper of leases.
+async fn propose_compaction(backend: &Backend, pending: &Arc<PendingRequests>, revision: i64) {
+    if backend.keeper.office().is_none() {
+        return;
+    }
     if revision <= backend.store.read().compacted.max(0) {
         return;
     }
     let request = CompactionRequest { revision, physical: false };
-    match backend.propose(port, Command::Compact(request)).await {
+    match backend.propose(pending, Command::Compact(request)).await {
         Ok(_) => tracing::info!(revision, "completed auto compaction"),
         Err(e) => tracing::warn!(revision, error = e.message(), "failed auto compaction"),
     }

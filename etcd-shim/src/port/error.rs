@@ -4,7 +4,7 @@ use std::io;
 
 use naxos_proto::seams::Address;
 
-use crate::tls::os_text;
+use crate::os_text::os_text;
 
 /// Opening the ports failed.
 #[derive(Debug, thiserror::Error)]

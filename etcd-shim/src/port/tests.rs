@@ -1,5 +1,7 @@
 //! One port: plain text and TLS, HTTP/1 and HTTP/2, gRPC and the rest.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

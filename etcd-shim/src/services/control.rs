@@ -6,36 +6,33 @@ use naxos_client::SharedLog;
 use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
-use naxos_proto::ids::EngineId;
+use naxos_proto::native_params::NativeParams;
+use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
+use crate::state::EtcdError;
 use crate::version;
 
 /// The service of one runtime.
 pub(crate) struct ControlService(pub(crate) Desk);
 
 fn segment(s: &chain::Segment) -> pb::Segment {
-    pb::Segment {
+    let segment = pb::Segment {
         loglet_id: s.params.id.ordinal,
-        kind: s.params.kind.name().to_owned(),
+        kind: s.params.kind.to_string(),
         start: s.start.0,
         end: s.end.map(|e| e.0),
-        units: s.params.units.iter().map(|u| u.0).collect(),
-        write_quorum: s.params.write_quorum.into(),
-        sequencer_node: s.params.sequencer.storage.0,
-        sequencer_boot: s.params.sequencer.boot.0,
-    }
-}
-
-fn about(engine: EngineId) -> &'static str {
-    use naxos_engines::engine_ids::{BASE, BATCHING, SESSION, VIEW_TRACKING};
-    match engine {
-        BASE => "plays the log into the local store",
-        VIEW_TRACKING => "finds how far the log may be trimmed",
-        SESSION => "makes proposals happen at most once",
-        BATCHING => "puts many commands into one entry",
-        _ => "",
+        ..pb::Segment::default()
+    };
+    // Of a kind that this build does not know, its units and sequencer cannot be told.
+    let Ok(native) = NativeParams::decode(&s.params) else { return segment };
+    pb::Segment {
+        units: native.units.iter().map(|u| u.0).collect(),
+        write_quorum: native.write_quorum.into(),
+        sequencer_node: native.sequencer.storage.0,
+        sequencer_boot: native.sequencer.boot.0,
+        ..segment
     }
 }
 
@@ -50,7 +47,7 @@ fn engine(status: &EngineStatus) -> pb::Engine {
         name: status.name.to_owned(),
         state: state.into(),
         since: status.since.0,
-        about: about(status.id).to_owned(),
+        about: status.summary.to_owned(),
     }
 }
 
@@ -58,7 +55,7 @@ impl ControlService {
     fn kind(&self, name: &str) -> Result<Option<LogletKind>, Status> {
         match name {
             "" => Ok(None),
-            "native" => Ok(Some(LogletKind::Native)),
+            "native" => Ok(Some(LogletKind::NATIVE)),
             // A node's log must outlive its process.
             other => Err(Status::invalid_argument(format!("unknown kind of loglet {other:?}: expected \"native\""))),
         }
@@ -97,9 +94,13 @@ impl pb::control_server::Control for ControlService {
     ) -> Result<Response<pb::ReconfigureResponse>, Status> {
         let kind = self.kind(&r.into_inner().kind)?;
         let log = std::sync::Arc::clone(&self.0.backend.log);
-        // In a task of its own: a client that leaves must not leave the change half done.
-        let done = tokio::spawn(async move { log.reconfigure(kind).await });
-        let done = done.await.map_err(|e| Status::internal(e.to_string()))?;
+        let (changed, done) = oneshot::channel();
+        // In a task of its own, so that a client that leaves does not leave the change half done.
+        self.0.backend.tasks.start("reconfigure", async move {
+            // The receiver is gone when the client has left.
+            let _ = changed.send(log.reconfigure(kind).await);
+        });
+        let done = done.await.map_err(|_| Status::from(EtcdError::Stopped))?;
         let done = done.map_err(|e| Status::unavailable(format!("the log was not reconfigured: {e}")))?;
         let segments = &done.chain.segments;
         Ok(Response::new(pb::ReconfigureResponse {
@@ -134,6 +135,8 @@ impl pb::control_server::Control for ControlService {
         let uptime = backend.clock.now().since(backend.started);
         let usage = backend.unit.disk_usage();
         let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
+        // Counted before the store is locked: the hub's lock comes first (`docs/design.md`, section 6).
+        let watchers = self.0.hub.watchers() as u64;
         let store = {
             let store = backend.store.read();
             pb::StoreStatus {
@@ -141,7 +144,7 @@ impl pb::control_server::Control for ControlService {
                 compact_revision: unsigned(store.compacted),
                 keys: store.keys.weight() as u64,
                 leases: store.leases.len() as u64,
-                watchers: self.0.hub.watchers() as u64,
+                watchers,
                 checkpoint: backend.reader.persisted().0,
             }
         };
@@ -151,14 +154,14 @@ impl pb::control_server::Control for ControlService {
             cluster_id: backend.cluster_id,
             member_id: backend.member_id,
             name: backend.config.name.clone(),
-            boot: backend.boot,
+            boot: backend.incarnation.boot.0,
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
             log: Some(pb::LogStatus {
                 trim_point: backend.stack.trim_point().0,
                 applied: backend.reader.applied().0,
                 tail: backend.log.check_tail_now().unwrap_or(backend.reader.applied()).0,
                 chain_version: version.0,
-                active_kind: chain.active().params.kind.name().to_owned(),
+                active_kind: chain.active().params.kind.to_string(),
             }),
             store: Some(store),
             disk: Some(pb::DiskStatus {

@@ -13,8 +13,9 @@ use super::Desk;
 use crate::metrics::Method;
 use crate::port::{in_pieces, too_large_to_send};
 use crate::state::collect::Collecting;
+use crate::state::read_txn::execute_reads_beside;
 use crate::state::txn::execute_reads;
-use crate::state::{Answer, Command, EtcdError, validate};
+use crate::state::{Answer, Command, EtcdError, Fetched, validate};
 
 /// The service of one runtime.
 pub(crate) struct KvService(pub(crate) Desk);
@@ -54,9 +55,9 @@ impl KvService {
         let backend = &self.0.backend;
         let bytes = r.encoded_len();
         backend.check_size(bytes)?;
-        backend.check_quota(&self.0.port, bytes).await?;
+        backend.check_quota(&self.0.pending, bytes).await?;
         backend.metrics.mvcc.put.inc();
-        match backend.propose(&self.0.port, Command::Put(r)).await? {
+        match backend.propose(&self.0.pending, Command::Put(r)).await? {
             (Answer::Put(mut answer), _) => {
                 backend.complete(&mut answer.header);
                 Ok(answer)
@@ -70,7 +71,7 @@ impl KvService {
         let backend = &self.0.backend;
         backend.check_size(r.encoded_len())?;
         backend.metrics.mvcc.delete.inc();
-        match backend.propose(&self.0.port, Command::DeleteRange(r)).await? {
+        match backend.propose(&self.0.pending, Command::DeleteRange(r)).await? {
             (Answer::DeleteRange(mut answer), _) => {
                 backend.complete(&mut answer.header);
                 Ok(answer)
@@ -89,9 +90,9 @@ impl KvService {
             let bytes = r.encoded_len();
             backend.check_size(bytes)?;
             if validate::puts_something(&r) {
-                backend.check_quota(&self.0.port, bytes).await?;
+                backend.check_quota(&self.0.pending, bytes).await?;
             }
-            match backend.propose(&self.0.port, Command::Txn(r)).await? {
+            match backend.propose(&self.0.pending, Command::Txn(r)).await? {
                 (Answer::Txn(answer), _) => answer,
                 other => return Err(unexpected(&other.0)),
             }
@@ -105,15 +106,14 @@ impl KvService {
         if !validate::is_serializable(&r) {
             self.0.linearize().await?;
         }
-        let from_memory = execute_reads(&backend.store.read(), &r, &backend.reader, false);
+        let from_memory = execute_reads(&backend.store.read(), &r, &Fetched::default());
         match from_memory {
             Ok(answer) => Ok(answer),
             Err(Some(refused)) => Err(refused.into()),
             Err(None) => {
                 let store = Arc::clone(&backend.store);
-                let read = move |reader: &StoreReader| execute_reads(&store.read(), &r, reader, true);
-                let answer = backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)?;
-                answer.map_err(|e| e.unwrap_or(EtcdError::Compacted).into())
+                let read = move |reader: &StoreReader| execute_reads_beside(&store, &r, reader);
+                Ok(backend.cold.run(read).await.map_err(|_| EtcdError::Stopped)??)
             }
         }
     }
@@ -121,7 +121,7 @@ impl KvService {
     async fn do_compact(&self, r: pb::CompactionRequest) -> Result<pb::CompactionResponse, Status> {
         let backend = &self.0.backend;
         let (revision, physical) = (r.revision, r.physical);
-        let (_, now) = backend.propose(&self.0.port, Command::Compact(r)).await?;
+        let (_, now) = backend.propose(&self.0.pending, Command::Compact(r)).await?;
         if physical {
             backend.janitor.wait_for(revision).await;
         }

@@ -36,8 +36,8 @@ impl LeaseService {
         while r.id == 0 {
             r.id = (backend.entropy.u64() >> 1).cast_signed();
         }
-        backend.check_quota(&self.0.port, 0).await?;
-        let (answer, _) = backend.propose(&self.0.port, Command::LeaseGrant(r)).await?;
+        backend.check_quota(&self.0.pending, 0).await?;
+        let (answer, _) = backend.propose(&self.0.pending, Command::LeaseGrant(r)).await?;
         let Answer::Granted(mut answer) = answer else {
             return Err(Status::internal(format!("apply answered another request: {answer:?}")));
         };
@@ -48,7 +48,7 @@ impl LeaseService {
 
     async fn do_revoke(&self, r: pb::LeaseRevokeRequest) -> Result<pb::LeaseRevokeResponse, Status> {
         let backend = &self.0.backend;
-        let (_, revision) = backend.propose(&self.0.port, Command::LeaseRevoke(r)).await?;
+        let (_, revision) = backend.propose(&self.0.pending, Command::LeaseRevoke(r)).await?;
         backend.metrics.lease.revoked.inc();
         Ok(pb::LeaseRevokeResponse { header: Some(backend.header(revision)) })
     }
@@ -58,7 +58,7 @@ impl LeaseService {
         let header = Some(backend.header_now());
         // A tail check that began after the request: whoever revoked the lease before is seen here.
         self.0.linearize().await?;
-        let renewed = self.0.port.deadlines.within(backend.keeper.renew(id)).await;
+        let renewed = self.0.pending.deadlines.within(backend.keeper.renew(id)).await;
         let ttl = renewed.ok_or(EtcdError::Timeout)?.unwrap_or(0);
         if ttl > 0 {
             backend.metrics.lease.renewed.inc();
@@ -152,7 +152,7 @@ impl pb::lease_server::Lease for LeaseService {
         counters.started();
         let (tx, answers) = mpsc::channel(ANSWERS_MAX);
         let service = self.clone();
-        tokio::spawn(async move {
+        self.0.backend.tasks.start("keep-alive", async move {
             let metrics = std::sync::Arc::clone(&service.0.backend.metrics);
             let code = service.keep_alive_always(r.into_inner(), tx).await;
             metrics.rpc(Method::LeaseKeepAlive).handled(code);

@@ -24,7 +24,7 @@ impl MaintenanceService {
             let all = store.alarms.iter().filter(|(_, alarm)| r.alarm == 0 || r.alarm == *alarm);
             all.map(|(member_id, alarm)| pb::AlarmMember { member_id: *member_id, alarm: *alarm }).collect()
         } else {
-            match backend.propose(&self.0.port, Command::Alarm(r)).await? {
+            match backend.propose(&self.0.pending, Command::Alarm(r)).await? {
                 (Answer::Alarms(alarms), _) => alarms,
                 other => return Err(Status::internal(format!("apply answered another request: {other:?}"))),
             }

@@ -16,8 +16,8 @@ use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Response, Status};
 
+use crate::backend::{Backend, PendingRequests};
 use crate::metrics::Method;
-use crate::node::backend::{Backend, Port};
 use crate::port::too_large_to_send;
 use crate::state::collect::ANSWER_BYTES_MAX;
 use crate::watch::Hub;
@@ -26,7 +26,7 @@ use crate::watch::Hub;
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) backend: Arc<Backend>,
-    pub(crate) port: Arc<Port>,
+    pub(crate) pending: Arc<PendingRequests>,
     pub(crate) gate: Arc<ReadGate>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) stop: CancellationToken,
@@ -35,7 +35,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// Waits until everything that was acknowledged before now is applied here.
     pub(crate) async fn linearize(&self) -> Result<(), Status> {
-        self.backend.linearize(&self.gate, &self.port.deadlines).await
+        self.backend.linearize(&self.gate, &self.pending.deadlines).await
     }
 
     /// Runs a unary call and counts it; warns when it is slow. An answer that is too large to send is an error.

@@ -26,7 +26,8 @@ impl pb::watch_server::Watch for WatchService {
             metrics.rpc(Method::Watch).handled(Code::Ok);
         };
         let header = backend.header(0);
-        let answers = watch::serve(Arc::clone(&self.0.hub), header, r.into_inner(), self.0.stop.clone(), ended);
+        let (hub, stop) = (Arc::clone(&self.0.hub), self.0.stop.clone());
+        let answers = watch::serve(&backend.tasks, hub, header, r.into_inner(), stop, ended);
         Ok(Response::new(answers))
     }
 }

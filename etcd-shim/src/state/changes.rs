@@ -7,7 +7,8 @@ use bytes::Bytes;
 use naxos_engines::StoreReader;
 
 use super::history::{Past, checked, effect};
-use super::key_entry::{KeyEntry, RevisionKey};
+use super::key_entry::KeyEntry;
+use super::revision_key::RevisionKey;
 use super::rows;
 use super::store::{SharedStore, Store};
 

@@ -14,9 +14,11 @@ use naxos_proto::etcd::twins::{kv_len, put_kv};
 use naxos_proto::ids::StoreId;
 
 use super::error::EtcdError;
-use super::key_entry::{Found, KeyEntry, RevisionKey};
+use super::key_entry::{Found, KeyEntry};
 use super::key_value::Fields;
-use super::range::{Keys, is_as_indexed, revision_to_read, wanted};
+use super::keys::Keys;
+use super::range_request::{is_as_indexed, revision_to_read, wanted};
+use super::revision_key::RevisionKey;
 use super::store::Store;
 use super::tree::Tree;
 

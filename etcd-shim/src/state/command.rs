@@ -8,11 +8,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::txn_request::TxnRequest;
-use naxos_proto::ids::StoreId;
+use naxos_proto::ids::{LogletId, StoreId};
 use prost::Message;
 
+use super::keeper::{KEEPER_BYTES, Keeper, put_loglet, take_loglet};
+
 /// Version of the commands that this release proposes.
-const COMMAND_VERSION: u16 = 1;
+const COMMAND_VERSION: u16 = 2;
 
 /// One command.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,22 +31,21 @@ pub enum Command {
     LeaseGrant(pb::LeaseGrantRequest),
     /// Lease.LeaseRevoke.
     LeaseRevoke(pb::LeaseRevokeRequest),
-    /// A lease ran out: body lease id i64, ordinal u64 of the loglet under which the keeper took office. Dropped when
-    /// another keeper is in office.
+    /// A lease ran out: body lease id i64, then the id of the loglet under which the proposing keeper took office. Apply
+    /// drops it when another keeper is in office.
     LeaseExpire {
         /// The lease.
         id: i64,
-        /// The keeper's term.
-        term: u64,
+        /// The loglet under which the keeper took office.
+        office: LogletId,
     },
-    /// The keeper of leases takes office: body ordinal u64.
-    KeepLeases {
-        /// Ordinal of the loglet whose sequencer is on the keeper's node.
-        term: u64,
-    },
+    /// The keeper of leases takes office: body loglet id and storage id u64. Apply drops it unless the loglet's ordinal is
+    /// higher than that of the keeper in office.
+    KeepLeases(Keeper),
     /// Maintenance.Alarm, activate or deactivate.
     Alarm(pb::AlarmRequest),
-    /// A member tells its name and URLs.
+    /// A member tells its name and client URLs. The first one founds the member list; later ones change no other field and
+    /// no member that is not in the list.
     Publish(pb::Member),
 }
 
@@ -58,7 +59,7 @@ impl Command {
             Command::LeaseGrant(_) => 5,
             Command::LeaseRevoke(_) => 6,
             Command::LeaseExpire { .. } => 7,
-            Command::KeepLeases { .. } => 8,
+            Command::KeepLeases(_) => 8,
             Command::Alarm(_) => 9,
             Command::Publish(_) => 10,
         }
@@ -75,20 +76,20 @@ impl Command {
             Command::LeaseRevoke(m) => Some(m),
             Command::Alarm(m) => Some(m),
             Command::Publish(m) => Some(m),
-            Command::LeaseExpire { .. } | Command::KeepLeases { .. } => None,
+            Command::LeaseExpire { .. } | Command::KeepLeases(_) => None,
         };
-        let mut out = BytesMut::with_capacity(11 + message.map_or(16, EncodedBody::body_len));
+        let mut out = BytesMut::with_capacity(11 + message.map_or(KEEPER_BYTES, EncodedBody::body_len));
         out.put_u16_le(COMMAND_VERSION);
         out.put_u32_le(store.0);
         put_bytes(&mut out, b"");
         out.put_u8(self.kind());
         match (self, message) {
             (_, Some(message)) => message.put_body(&mut out),
-            (Command::LeaseExpire { id, term }, _) => {
+            (Command::LeaseExpire { id, office }, _) => {
                 out.put_i64_le(*id);
-                out.put_u64_le(*term);
+                put_loglet(&mut out, *office);
             }
-            (Command::KeepLeases { term }, _) => out.put_u64_le(*term),
+            (Command::KeepLeases(keeper), _) => keeper.put(&mut out),
             _ => unreachable!("every other kind is a message"),
         }
         out.freeze()
@@ -98,7 +99,7 @@ impl Command {
     pub fn decode(bytes: Bytes) -> Result<(StoreId, Command), DecodeError> {
         let mut r = Reader::new(bytes, "command");
         let version = r.u16()?;
-        if version == 0 || version > COMMAND_VERSION {
+        if version != COMMAND_VERSION {
             let (found, known) = (version.into(), COMMAND_VERSION.into());
             return Err(DecodeError::Version { what: "command", found, known });
         }
@@ -113,8 +114,8 @@ impl Command {
             4 => Command::Compact(body(r, rule)?),
             5 => Command::LeaseGrant(body(r, rule)?),
             6 => Command::LeaseRevoke(body(r, rule)?),
-            7 => Command::LeaseExpire { id: r.i64()?, term: r.u64()? },
-            8 => Command::KeepLeases { term: r.u64()? },
+            7 => Command::LeaseExpire { id: r.i64()?, office: take_loglet(&mut r)? },
+            8 => Command::KeepLeases(Keeper::take(&mut r)?),
             9 => Command::Alarm(body(r, rule)?),
             10 => Command::Publish(body(r, rule)?),
             _ => return Err(r.rule("is of a kind that this release does not know")),
@@ -145,9 +146,14 @@ impl<M: Message> EncodedBody for M {
 
 #[cfg(test)]
 mod tests {
+    use naxos_proto::ids::{LogId, StorageId};
     use proptest::prelude::*;
 
     use super::*;
+
+    fn keeper(ordinal: u64) -> Keeper {
+        Keeper { loglet: LogletId { log: LogId(7), ordinal, nonce: 9 }, storage: StorageId(1) }
+    }
 
     #[test]
     fn commands_round_trip() {
@@ -156,8 +162,8 @@ mod tests {
         let member = pb::Member { id: 7, name: "default".to_owned(), ..Default::default() };
         for command in [
             Command::Put(put),
-            Command::LeaseExpire { id: -3, term: 4 },
-            Command::KeepLeases { term: 5 },
+            Command::LeaseExpire { id: -3, office: keeper(4).loglet },
+            Command::KeepLeases(keeper(5)),
             Command::Publish(member),
         ] {
             assert_eq!(Command::decode(command.encode(StoreId(9))).unwrap(), (StoreId(9), command));
@@ -165,10 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn a_command_of_a_later_release_is_refused() {
-        let mut bytes = Command::KeepLeases { term: 1 }.encode(StoreId(0)).to_vec();
-        bytes[0] = 2;
-        assert!(matches!(Command::decode(bytes.into()), Err(DecodeError::Version { found: 2, known: 1, .. })));
+    fn a_command_of_another_version_is_refused() {
+        for version in [0, 1, 3] {
+            let mut bytes = Command::KeepLeases(keeper(1)).encode(StoreId(0)).to_vec();
+            bytes[0] = version;
+            let refused = Command::decode(bytes.into());
+            let expected = DecodeError::Version { what: "command", found: version.into(), known: 2 };
+            assert_eq!(refused, Err(expected));
+        }
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use naxos_engines::StoreReader;
 
 use super::error::EtcdError;
 use super::key_value::decode;
-use super::range::revision_to_read;
+use super::range_request::revision_to_read;
 use super::rows;
 use super::store::SharedStore;
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use naxos_engines::{RowKey, StoreReader};
 
 use super::effects::Effect;
-use super::key_entry::{Found, Live, RevisionKey, Value};
+use super::key_entry::{Found, Live, Value};
 use super::key_value::Fields;
+use super::revision_key::RevisionKey;
 use super::rows;
 use super::store::SharedStore;
 

@@ -74,14 +74,14 @@ impl Janitor {
                 turns += 1;
             }
             while dead.len() < STEP_ROWS
-                && let Some(item) = store.superseded.pop_front_if(|s| s.from <= compacted)
+                && let Some((item, is_deletion)) = store.pop_dead(compacted)
             {
                 store.bytes -= item.bytes;
                 let gone = store.keys.update(&item.key, |entry| Arc::make_mut(entry).compact(compacted));
                 if gone == Some(true) {
                     store.keys.remove(&item.key);
                 }
-                dead.push(rows::key_value(store.id, item.at, item.deleted));
+                dead.push(rows::key_value(store.id, item.at, is_deletion));
             }
             self.store.note_used_bytes(&store);
             if dead.is_empty() && turns > 0 {
@@ -93,5 +93,47 @@ impl Janitor {
             self.reader.purge(dead);
         }
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_engines::LocalStore;
+    use naxos_proto::ids::{Lsn, StoreId};
+    use naxos_proto::seams::BootClock;
+    use naxos_proto::seams::sim::Drive;
+
+    use super::*;
+    use crate::state::key_entry::{Live, Value};
+    use crate::state::revision_key::RevisionKey;
+    use crate::state::store::Store;
+
+    #[tokio::test]
+    async fn compacting_at_the_revision_of_a_delete_of_several_keys_drops_all_their_values() {
+        let mut local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+        let reader = local.reader();
+        let mut store = Store::new(StoreId(0), usize::MAX);
+        let mut txn = local.begin();
+        for (sub, key) in (0..).zip([b"a", b"b", b"c"]) {
+            let (put, delete) = (RevisionKey { main: 2, sub }, RevisionKey { main: 3, sub });
+            let value = Value::Resident(vec![0; 1_000].into());
+            let live = Live { at: put, create: 2, version: 1, lease: 0, value };
+            assert!(store.put(key, |_| Ok::<_, ()>(live)).is_ok());
+            store.delete(key, delete, b"");
+            txn.put(rows::key_value(StoreId(0), put, false), vec![0; 1_000].into());
+            txn.put(rows::key_value(StoreId(0), delete, true), bytes::Bytes::new());
+        }
+        txn.commit(Lsn(1));
+        store.revision = 3;
+        let janitor = Janitor::new(SharedStore::new(store), reader.clone(), Arc::new(BootClock));
+        let left = |compacted| {
+            while janitor.step(compacted) > 0 {}
+            let (from, below) = rows::whole(StoreId(0), rows::KEY_VALUES);
+            reader.scan(&from, &below, 100).iter().map(|(row, _)| rows::revision_of(row)).collect::<Vec<_>>()
+        };
+        let deletions: Vec<_> = (0..3).map(|sub| (RevisionKey { main: 3, sub }, true)).collect();
+        assert_eq!(left(3), deletions, "a watcher may still ask for revision 3");
+        assert_eq!(left(4), []);
+        assert_eq!(janitor.store.read().bytes, 0);
     }
 }

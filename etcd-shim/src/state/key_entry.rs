@@ -5,21 +5,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_engines::StoreReader;
 use naxos_proto::ids::StoreId;
 
-use super::rows;
+use super::revision_key::RevisionKey;
+use super::row_source::RowSource;
 use super::tree::Item;
 
 /// Past revisions kept beside the key before they are sealed into a shared chunk.
 const RECENT_MAX: usize = 32;
-
-/// A place in a store's history: etcd's main and sub revision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RevisionKey {
-    pub(crate) main: i64,
-    pub(crate) sub: u32,
-}
 
 /// A past event of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,20 +49,12 @@ impl Live {
         }
     }
 
-    /// The encoded `KeyValue`, read from `store`'s rows if need be: not on a thread that serves requests.
-    pub(crate) fn encoded(&self, store: StoreId, reader: &StoreReader) -> Bytes {
+    /// The encoded `KeyValue`, out of `rows` if memory does not have it. `None`: `rows` lacks it.
+    pub(crate) fn encoded(&self, store: StoreId, rows: &dyn RowSource) -> Option<Bytes> {
         match &self.value {
-            Value::Resident(encoded) => encoded.clone(),
-            Value::Row(_) => {
-                let row = reader.get(&rows::key_value(store, self.at, false));
-                row.unwrap_or_else(|| panic!("the value of revision {:?} has no row", self.at))
-            }
+            Value::Resident(encoded) => Some(encoded.clone()),
+            Value::Row(_) => rows.row(store, self.at),
         }
-    }
-
-    /// Bytes of it in memory.
-    pub(crate) fn resident_len(&self) -> usize {
-        self.resident().map_or(0, Bytes::len)
     }
 
     /// Bytes of the encoded `KeyValue`.

@@ -9,41 +9,18 @@ use bytes::Bytes;
 use naxos_engines::batching::Application;
 use naxos_engines::{StoreReader, Txn};
 use naxos_proto::etcd::server::etcdserverpb as pb;
-use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
-use naxos_proto::etcd::twins::{DeleteRangeResponse, PutResponse};
 use naxos_proto::ids::{Lsn, StoreId};
-use prost::Message;
 
+use super::answer::{Answer, Outcome};
 use super::command::Command;
-use super::effects::{Effect, Effects};
+use super::effects::Effects;
 use super::error::EtcdError;
-use super::key_entry::{Live, RevisionKey, Value};
-use super::key_value::{Fields, decode};
-use super::range::Keys;
-use super::rows;
-use super::store::{Entered, Lease, SharedStore, Store};
-use super::txn;
-use super::validate;
-
-/// What a command yields.
-#[derive(Debug)]
-pub enum Answer {
-    /// Of Put.
-    Put(PutResponse),
-    /// Of DeleteRange.
-    DeleteRange(DeleteRangeResponse),
-    /// Of Txn.
-    Txn(pb::TxnResponse),
-    /// Of everything whose answer is a header alone.
-    Done,
-    /// Of LeaseGrant.
-    Granted(pb::LeaseGrantResponse),
-    /// Of Alarm.
-    Alarms(Vec<pb::AlarmMember>),
-}
-
-/// A command's answer and the store's revision after it, or why it was refused.
-pub type Outcome = Result<(Answer, i64), EtcdError>;
+use super::fetched_rows::ApplyRows;
+use super::keeper::Keeper;
+use super::needed_rows::fetch_for;
+use super::store::SharedStore;
+use super::writer::{FETCHED, Note, Writer};
+use super::{rows, txn, validate};
 
 /// Who is told of what was applied, after the commit.
 pub trait Listener: Send + 'static {
@@ -53,18 +30,10 @@ pub trait Listener: Send + 'static {
     fn lease_granted(&mut self, id: i64, ttl: i64);
     /// A lease ended.
     fn lease_ended(&mut self, id: i64);
-    /// A keeper took office under this term: all time-to-lives start afresh.
-    fn keeper(&mut self, term: u64);
+    /// This keeper took office: all time-to-lives start afresh.
+    fn keeper(&mut self, keeper: Keeper);
     /// The log below this revision may be dropped.
     fn compacted(&mut self, revision: i64);
-}
-
-/// A note to the listener.
-enum Note {
-    Granted(i64, i64),
-    Ended(i64),
-    Keeper(u64),
-    Compacted(i64),
 }
 
 /// See the module.
@@ -88,22 +57,15 @@ impl<L: Listener> Machine<L> {
 
     fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
         let shared = Arc::clone(&self.store);
+        // No other thread changes the key space, so these are the rows that the command will need.
+        let fetched = ApplyRows { fetched: fetch_for(&shared, &self.reader, &command), reader: &self.reader };
         let mut store = shared.write();
-        let mut writer = Writer {
-            reader: &self.reader,
-            base: store.revision,
-            sub: 0,
-            effects: Vec::new(),
-            notes: &mut self.notes,
-            rows,
-            store: &mut store,
-        };
-        let answer = writer.run(command);
-        let Writer { effects, base, .. } = writer;
-        if !effects.is_empty() {
-            store.revision = base + 1;
-            self.effects.push(Effects { store: store.id, revision: store.revision, changes: effects });
+        let mut writer = Writer::new(&mut store, rows, fetched, &mut self.notes);
+        let answer = carry_out(&mut writer, command);
+        if let Some(effects) = writer.finish() {
+            self.effects.push(effects);
         }
+        store.keep_within();
         self.changed = true;
         answer.map(|a| (a, store.revision))
     }
@@ -133,7 +95,7 @@ impl<L: Listener> Application for Machine<L> {
             match note {
                 Note::Granted(id, ttl) => self.listener.lease_granted(id, ttl),
                 Note::Ended(id) => self.listener.lease_ended(id),
-                Note::Keeper(term) => self.listener.keeper(term),
+                Note::Keeper(keeper) => self.listener.keeper(keeper),
                 Note::Compacted(revision) => self.listener.compacted(revision),
             }
         }
@@ -146,212 +108,38 @@ impl<L: Listener> Application for Machine<L> {
     }
 }
 
-/// One command on its way through the store.
-pub(crate) struct Writer<'a, 'b> {
-    pub(crate) store: &'a mut Store,
-    rows: &'a mut Txn<'b>,
-    pub(crate) reader: &'a StoreReader,
-    /// The store's revision before the command.
-    base: i64,
-    sub: u32,
-    effects: Vec<Effect>,
-    notes: &'a mut Vec<Note>,
-}
-
-impl Writer<'_, '_> {
-    /// The revision that a header shows now.
-    pub(crate) fn revision(&self) -> i64 {
-        if self.sub > 0 { self.base + 1 } else { self.base }
-    }
-
-    fn header(&self) -> Option<pb::ResponseHeader> {
-        Some(pb::ResponseHeader { revision: self.revision(), ..Default::default() })
-    }
-
-    fn run(&mut self, command: Command) -> Result<Answer, EtcdError> {
-        let full = self.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Nospace as i32);
-        let corrupt = self.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Corrupt as i32);
-        match command {
-            Command::Alarm(r) => Ok(self.alarm(&r)),
-            Command::Publish(member) => {
-                self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
-                self.store.members.insert(member.id, member);
-                Ok(Answer::Done)
-            }
-            Command::KeepLeases { term } => {
-                self.store.keeper_term = term;
-                self.notes.push(Note::Keeper(term));
-                Ok(Answer::Done)
-            }
-            _ if corrupt => Err(EtcdError::Corrupt),
-            Command::Put(_) | Command::LeaseGrant(_) if full => Err(EtcdError::NoSpace),
-            Command::Txn(r) if full && validate::puts_something(&r) => Err(EtcdError::NoSpace),
-            Command::Put(r) => {
-                if r.lease != 0 && !self.store.leases.contains_key(&r.lease) {
-                    return Err(EtcdError::LeaseNotFound);
-                }
-                self.put(&r).map(Answer::Put)
-            }
-            Command::DeleteRange(r) => Ok(Answer::DeleteRange(self.delete_range(&r))),
-            Command::Txn(r) => {
-                let path = txn::Path::of(self.store, &r, Some(self.reader)).expect("there is a reader");
-                txn::check(self.store, &r, &path)?;
-                txn::execute(self, &r, &path).map(Answer::Txn)
-            }
-            Command::Compact(r) => self.compact(r.revision),
-            Command::LeaseGrant(r) => self.grant(&r),
-            Command::LeaseRevoke(r) => self.revoke(r.id),
-            Command::LeaseExpire { id, term } => {
-                // A keeper that slept through its successor's inauguration has no say any more.
-                if term == self.store.keeper_term { self.revoke(id) } else { Ok(Answer::Done) }
-            }
+/// Carries out a command, or refuses it before it has written anything.
+fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, EtcdError> {
+    let full = writer.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Nospace as i32);
+    let corrupt = writer.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Corrupt as i32);
+    match command {
+        Command::Alarm(r) => Ok(writer.alarm(&r)),
+        Command::Publish(member) => writer.publish(member),
+        Command::KeepLeases(keeper) => {
+            writer.keep_leases(keeper);
+            Ok(Answer::Done)
         }
-    }
-
-    /// Puts a key; the request's lease has been checked.
-    pub(crate) fn put(&mut self, r: &pb::PutRequest) -> Result<PutResponse, EtcdError> {
-        let (base, at) = (self.base, RevisionKey { main: self.base + 1, sub: self.sub });
-        let (id, reader) = (self.store.id, self.reader);
-        let (mut prev_kv, mut new) = (None, (Bytes::new(), 0, 0));
-        let Entered { key, old } = self.store.put(&r.key, |old| {
-            if (r.ignore_value || r.ignore_lease) && old.is_none() {
-                return Err(EtcdError::KeyNotFound);
+        _ if corrupt => Err(EtcdError::Corrupt),
+        Command::Put(_) | Command::LeaseGrant(_) if full => Err(EtcdError::NoSpace),
+        Command::Txn(r) if full && validate::puts_something(&r) => Err(EtcdError::NoSpace),
+        Command::Put(r) => {
+            if r.lease != 0 && !writer.store.leases.contains_key(&r.lease) {
+                return Err(EtcdError::LeaseNotFound);
             }
-            let (create, version, old_lease) = old.map_or((at.main, 1, 0), |l| (l.create, l.version + 1, l.lease));
-            prev_kv = old.map(|l| l.encoded(id, reader));
-            let kept = prev_kv.as_ref().filter(|_| r.ignore_value).map(|p| decode(p).value);
-            let value: &[u8] = kept.as_ref().unwrap_or(&r.value);
-            let lease = if r.ignore_lease { old_lease } else { r.lease };
-            let encoded = Fields { key: &r.key, create, modified: at.main, version, value, lease }.encode();
-            new = (encoded.clone(), create, lease);
-            Ok(Live { at, create, version, lease, value: Value::Resident(encoded) })
-        })?;
-        let (encoded, create, lease) = new;
-        self.sub += 1;
-        self.rows.put(rows::key_value(id, at, false), encoded.clone());
-        let old_lease = old.as_ref().map_or(0, |l| l.lease);
-        if old_lease != lease {
-            self.detach(old_lease, &key);
-            if let Some(lease) = self.store.leases.get_mut(&lease) {
-                lease.keys.insert(key.clone());
-            }
+            writer.put(&r).map(Answer::Put)
         }
-        let touched = old.as_ref().is_some_and(|l| l.at.main > base);
-        let answered = prev_kv.clone().filter(|_| r.prev_kv);
-        // A key that began at this revision had nothing before, whatever else the transaction did to it.
-        let before = match (create == at.main, touched) {
-            (true, _) => None,
-            (false, true) => self.before_command(&key),
-            (false, false) => prev_kv,
-        };
-        self.effects.push(Effect::new(key, false, encoded, before));
-        Ok(PutResponse { header: self.header(), prev_kv: answered })
-    }
-
-    fn detach(&mut self, lease: i64, key: &[u8]) {
-        if let Some(lease) = self.store.leases.get_mut(&lease) {
-            lease.keys.remove(key);
+        Command::DeleteRange(r) => Ok(Answer::DeleteRange(writer.delete_range(&r))),
+        Command::Txn(r) => {
+            let path = txn::Path::of(writer.store, &r, &writer.fetched).expect(FETCHED);
+            txn::check(writer.store, &r, &path)?;
+            txn::execute(writer, &r, &path).map(Answer::Txn)
         }
-    }
-
-    /// Deletes a range, in key order.
-    pub(crate) fn delete_range(&mut self, r: &pb::DeleteRangeRequest) -> DeleteRangeResponse {
-        let mut dying = Vec::new();
-        match Keys::new(&r.key, &r.range_end) {
-            Keys::One(key) => dying.extend(self.store.live(key).map(|_| r.key.clone())),
-            Keys::Range(from, below) => self.store.keys.visit(from, below, |entry| {
-                dying.extend(entry.live.as_ref().map(|_| entry.key.clone()));
-                std::ops::ControlFlow::Continue(())
-            }),
+        Command::Compact(r) => writer.compact(r.revision),
+        Command::LeaseGrant(r) => writer.grant(&r),
+        Command::LeaseRevoke(r) => writer.revoke(r.id),
+        Command::LeaseExpire { id, office } => {
+            // A keeper that slept through its successor's inauguration has no say any more.
+            if office == writer.store.keeper.loglet { writer.revoke(id) } else { Ok(Answer::Done) }
         }
-        let mut prev_kvs = Vec::new();
-        for key in &dying {
-            let prev = self.delete(key);
-            if r.prev_kv {
-                prev_kvs.extend(prev);
-            }
-        }
-        let deleted = i64::try_from(dying.len()).expect("memory holds fewer keys");
-        DeleteRangeResponse { header: self.header(), deleted, prev_kvs }
-    }
-
-    fn delete(&mut self, key: &[u8]) -> Option<Bytes> {
-        let at = RevisionKey { main: self.base + 1, sub: self.sub };
-        // The row holds the key alone; watchers see the revision too.
-        let row = Fields { key, ..Default::default() }.encode();
-        let (key, old) = self.store.delete(key, at, &row)?;
-        self.sub += 1;
-        let told = Fields { key: &key, modified: at.main, ..Default::default() }.encode();
-        self.rows.put(rows::key_value(self.store.id, at, true), row);
-        self.detach(old.lease, &key);
-        let prev_kv = old.encoded(self.store.id, self.reader);
-        let touched = old.at.main > self.base;
-        let before = if touched { self.before_command(&key) } else { Some(prev_kv.clone()) };
-        self.effects.push(Effect::new(key, true, told, before));
-        Some(prev_kv)
-    }
-
-    /// The value before the command of a key that the command has touched: what watchers see as the one before.
-    fn before_command(&self, key: &[u8]) -> Option<Bytes> {
-        self.effects.iter().find(|e| e.key == key)?.prev_kv.clone()
-    }
-
-    fn compact(&mut self, revision: i64) -> Result<Answer, EtcdError> {
-        if revision <= self.store.compacted {
-            return Err(EtcdError::Compacted);
-        }
-        if revision > self.store.revision {
-            return Err(EtcdError::FutureRevision);
-        }
-        self.store.compacted = revision;
-        self.notes.push(Note::Compacted(revision));
-        Ok(Answer::Done)
-    }
-
-    fn grant(&mut self, r: &pb::LeaseGrantRequest) -> Result<Answer, EtcdError> {
-        if self.store.leases.contains_key(&r.id) {
-            return Err(EtcdError::LeaseExists);
-        }
-        self.store.leases.insert(r.id, Lease { ttl: r.ttl, ..Lease::default() });
-        self.rows.put(rows::lease(self.store.id, r.id), Bytes::copy_from_slice(&r.ttl.to_le_bytes()));
-        self.notes.push(Note::Granted(r.id, r.ttl));
-        Ok(Answer::Granted(pb::LeaseGrantResponse {
-            header: self.header(),
-            id: r.id,
-            ttl: r.ttl,
-            error: String::new(),
-        }))
-    }
-
-    /// Ends a lease: its keys go at one revision, in key order.
-    fn revoke(&mut self, id: i64) -> Result<Answer, EtcdError> {
-        let lease = self.store.leases.get(&id).ok_or(EtcdError::LeaseNotFound)?;
-        for key in lease.keys.clone() {
-            self.delete(&key);
-        }
-        self.store.leases.remove(&id);
-        self.rows.delete(rows::lease(self.store.id, id));
-        self.notes.push(Note::Ended(id));
-        Ok(Answer::Done)
-    }
-
-    fn alarm(&mut self, r: &pb::AlarmRequest) -> Answer {
-        let store = self.store.id;
-        let (alarm, row) = ((r.member_id, r.alarm), rows::alarm(store, r.member_id, r.alarm));
-        let is_meant = if r.action == AlarmAction::Activate as i32 {
-            let is_one = r.alarm != pb::AlarmType::None as i32;
-            if is_one && self.store.alarms.insert(alarm) {
-                self.rows.put(row, Bytes::new());
-            }
-            is_one
-        } else {
-            let was_on = r.action == AlarmAction::Deactivate as i32 && self.store.alarms.remove(&alarm);
-            if was_on {
-                self.rows.delete(row);
-            }
-            was_on
-        };
-        let answered = is_meant.then_some(pb::AlarmMember { member_id: r.member_id, alarm: r.alarm });
-        Answer::Alarms(answered.into_iter().collect())
     }
 }

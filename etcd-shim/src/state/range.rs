@@ -14,89 +14,22 @@ use naxos_proto::etcd::twins::RangeResponse;
 use super::collect::{ANSWER_BYTES_MAX, Collected, Collecting};
 use super::error::EtcdError;
 use super::key_value::{Fields, decode};
-use super::rows;
+use super::range_request::{is_as_indexed, limit, sorts};
+use super::row_source::RowSource;
 use super::store::SharedStore;
-
-/// The keys that a request's `key` and `range_end` mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keys<'a> {
-    /// One key.
-    One(&'a [u8]),
-    /// From the first on and below the second; to the end if `None`.
-    Range(&'a [u8], Option<&'a [u8]>),
-}
-
-impl<'a> Keys<'a> {
-    /// As etcd reads them: no end is one key, an end of one zero byte is everything from the key on.
-    pub(crate) fn new(key: &'a [u8], range_end: &'a [u8]) -> Self {
-        match range_end {
-            [] => Keys::One(key),
-            [0] => Keys::Range(key, None),
-            end => Keys::Range(key, Some(end)),
-        }
-    }
-
-    /// Whether `key` is meant.
-    pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        match self {
-            Keys::One(one) => *one == key,
-            Keys::Range(from, below) => key >= *from && below.is_none_or(|b| key < b),
-        }
-    }
-}
 
 /// So many pairs are filtered and sorted on a thread that serves requests.
 const FINISH_PAIRS_MAX: usize = 2_048;
-
-/// Which revision a read sees: `asked`, or the store's when that is not positive.
-pub(crate) fn revision_to_read(asked: i64, current: i64, compacted: i64) -> Result<i64, EtcdError> {
-    if asked <= 0 {
-        Ok(current)
-    } else if asked > current {
-        Err(EtcdError::FutureRevision)
-    } else if asked < compacted {
-        Err(EtcdError::Compacted)
-    } else {
-        Ok(asked)
-    }
-}
-
-fn fetches_all(r: &RangeRequest) -> bool {
-    r.sort_order != SortOrder::None as i32
-        || r.min_mod_revision != 0
-        || r.max_mod_revision != 0
-        || r.min_create_revision != 0
-        || r.max_create_revision != 0
-}
-
-/// Whether the pairs are put in an order other than the index's.
-fn sorts(r: &RangeRequest) -> bool {
-    r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32
-}
-
-/// Whether pairs go into the answer as the index gives them.
-pub(super) fn is_as_indexed(r: &RangeRequest) -> bool {
-    !fetches_all(r) && !sorts(r)
-}
-
-/// The most pairs that the answer may hold.
-fn limit(r: &RangeRequest) -> usize {
-    usize::try_from(r.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX)
-}
-
-/// How many pairs of a range are looked at to answer.
-pub(super) fn wanted(r: &RangeRequest) -> usize {
-    if fetches_all(r) {
-        return usize::MAX;
-    }
-    // As etcd does: one more than it gives is put in order.
-    limit(r).saturating_add(usize::from(sorts(r)))
-}
 
 impl Collected {
     /// Whether rows have to be fetched: not on a thread that serves requests.
     pub(crate) fn needs_rows(&self) -> bool {
         !self.rows.is_empty()
+    }
+
+    /// Asks `source` for each row that [`Self::finish`] will want.
+    pub(crate) fn look_at_rows(&self, source: &dyn RowSource) {
+        self.rows.iter().for_each(|(_, row)| drop(source.row(self.store, *row)));
     }
 
     /// Whether [`Self::finish`] takes long: then it is not for a thread that serves requests either.
@@ -142,13 +75,12 @@ impl Collected {
         }
     }
 
-    /// Fetches rows, then filters, sorts and cuts. Returns none if a row is gone: the store was compacted since the index was
-    /// walked. That does not happen to a caller that holds the store's lock all the while.
-    pub(crate) fn finish(self, r: &RangeRequest, reader: &StoreReader) -> Option<RangeResponse> {
+    /// Fetches rows, then filters, sorts and cuts. Returns none if `source` lacks a row.
+    pub(crate) fn finish(self, r: &RangeRequest, source: &dyn RowSource) -> Option<RangeResponse> {
         let count = self.counted();
         let mut kvs = self.kvs;
         for (at, row) in &self.rows {
-            kvs[*at] = reader.get(&rows::key_value(self.store, *row, false))?;
+            kvs[*at] = source.row(self.store, *row)?;
         }
         let more = if is_as_indexed(r) {
             self.count > limit(r) && !r.count_only
@@ -203,7 +135,9 @@ mod tests {
 
     use super::*;
     use crate::state::collect::collect;
-    use crate::state::key_entry::{Live, RevisionKey, Value};
+    use crate::state::key_entry::{Live, Value};
+    use crate::state::revision_key::RevisionKey;
+    use crate::state::rows;
 
     /// Puts the one key at `main`; its value is in the local store alone.
     fn put(local: &mut LocalStore, shared: &SharedStore, main: i64, value: &[u8]) {

@@ -54,6 +54,7 @@ impl Rebuild {
             };
             let put = store.put(&key, |_| Ok(Live { at, create, version, lease, value }));
             put.map(drop).unwrap_or_else(|never: std::convert::Infallible| match never {});
+            store.keep_within();
         } else if store.delete(&key, at, &encoded).is_none() {
             // Compaction has dropped what it deleted; itself it goes with the next one.
             store.deletion_row(Bytes::copy_from_slice(&key), at, &encoded);
@@ -80,7 +81,7 @@ impl Rebuild {
             let counters = Counters::decode(row).expect("the store's counters are what it encoded");
             store.revision = counters.revision;
             store.compacted = counters.compacted;
-            store.keeper_term = counters.keeper_term;
+            store.keeper = counters.keeper;
         }
         let mut attached = Vec::new();
         store.keys.visit(b"", None, |entry| {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::key_entry::{KeyEntry, Value};
+use super::key_entry::{KeyEntry, Live, Value};
 use super::tree::Tree;
 
-/// Keys looked at in one step; apply takes at most one step per put.
+/// Keys looked at in one step; there is at most one step for each put.
 const STEP_KEYS: usize = 64;
 
 /// See the module.
@@ -20,13 +20,17 @@ const STEP_KEYS: usize = 64;
 pub(super) struct Residents {
     bytes: usize,
     bytes_max: usize,
+    /// Newest values that are in the local store alone.
+    rows: usize,
+    /// Puts since the last [`Self::keep_within`].
+    puts: usize,
     /// Where the hand stands.
     hand: Bytes,
 }
 
 impl Residents {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes: 0, bytes_max, hand: Bytes::new() }
+        Self { bytes: 0, bytes_max, rows: 0, puts: 0, hand: Bytes::new() }
     }
 
     /// Whether `bytes` more would be within the bound.
@@ -34,21 +38,40 @@ impl Residents {
         self.bytes.saturating_add(bytes) <= self.bytes_max
     }
 
-    /// A value with so many bytes in memory came.
-    pub(super) fn entered(&mut self, bytes: usize) {
-        self.bytes += bytes;
+    /// Whether memory holds the newest value of every key.
+    pub(super) fn has_all(&self) -> bool {
+        self.rows == 0
     }
 
-    /// A value with so many bytes in memory was replaced or deleted.
-    pub(super) fn left(&mut self, bytes: usize) {
-        self.bytes -= bytes;
-    }
-
-    /// Takes one step of the hand if memory holds too much.
-    pub(super) fn keep_within(&mut self, keys: &mut Tree<Arc<KeyEntry>>) {
-        if self.bytes <= self.bytes_max {
-            return;
+    /// A key got a new value. `resident`: its bytes if memory holds it.
+    pub(super) fn entered(&mut self, resident: Option<usize>) {
+        self.puts += 1;
+        match resident {
+            Some(bytes) => self.bytes += bytes,
+            None => self.rows += 1,
         }
+    }
+
+    /// A value was replaced or deleted.
+    pub(super) fn left(&mut self, old: &Live) {
+        match old.resident() {
+            Some(encoded) => self.bytes -= encoded.len(),
+            None => self.rows -= 1,
+        }
+    }
+
+    /// Takes a step of the hand for each put, for as long as memory holds too much. Between two commands only: a command
+    /// reads values that it found in memory at its beginning.
+    pub(super) fn keep_within(&mut self, keys: &mut Tree<Arc<KeyEntry>>) {
+        for _ in 0..std::mem::take(&mut self.puts) {
+            if self.bytes <= self.bytes_max {
+                return;
+            }
+            self.step(keys);
+        }
+    }
+
+    fn step(&mut self, keys: &mut Tree<Arc<KeyEntry>>) {
         let mut seen = 0;
         let mut going = Vec::new();
         let mut next = None;
@@ -71,7 +94,10 @@ impl Residents {
                 live.value = Value::Row(freed);
                 Some(freed)
             });
-            self.bytes -= freed.flatten().unwrap_or(0);
+            if let Some(freed) = freed.flatten() {
+                self.bytes -= freed;
+                self.rows += 1;
+            }
             if self.bytes <= self.bytes_max {
                 return;
             }
@@ -81,9 +107,11 @@ impl Residents {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use naxos_proto::ids::StoreId;
 
-    use crate::state::key_entry::{Live, RevisionKey, Value};
+    use crate::state::key_entry::{Live, Value};
+    use crate::state::revision_key::RevisionKey;
     use crate::state::store::Store;
 
     #[test]
@@ -97,7 +125,7 @@ mod tests {
         let resident = |store: &Store| {
             let mut bytes = 0;
             store.keys.visit(b"", None, |entry| {
-                bytes += entry.live.as_ref().map_or(0, Live::resident_len);
+                bytes += entry.live.as_ref().and_then(Live::resident).map_or(0, Bytes::len);
                 std::ops::ControlFlow::Continue(())
             });
             bytes
@@ -108,6 +136,7 @@ mod tests {
                 let key = format!("key {:03}", main * 3 % 300);
                 store.delete(key.as_bytes(), RevisionKey { main, sub: 1 }, b"");
             }
+            store.keep_within();
             assert!(resident(&store) <= 10_000, "at revision {main}");
         }
         assert!(resident(&store) > 5_000, "and it is made use of");

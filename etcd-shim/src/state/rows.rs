@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 32 key values | main revision u64, sub revision u32 (big-endian), and `t` for a deletion | encoded `KeyValue` |
 //! | 33 leases | id u64, big-endian | granted time-to-live i64 |
-//! | 34 state | `state` | revision i64, compacted revision i64, keeper's term u64 (little-endian) |
+//! | 34 state | `state` | revision i64, compacted revision i64, keeper of leases: loglet id, storage id u64 (little-endian) |
 //! | 35 alarms | member id u64, alarm i32 (big-endian) | |
 //! | 36 members | id u64, big-endian | encoded `Member` |
 
@@ -14,7 +14,8 @@ use naxos_engines::{RowKey, TableId};
 use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::ids::StoreId;
 
-use super::key_entry::RevisionKey;
+use super::keeper::{KEEPER_BYTES, Keeper};
+use super::revision_key::RevisionKey;
 
 pub(crate) const KEY_VALUES: TableId = TableId(tables::APPLICATION);
 pub(crate) const LEASES: TableId = TableId(tables::APPLICATION + 1);
@@ -69,21 +70,21 @@ pub(crate) fn state(store: StoreId) -> RowKey {
 pub(crate) struct Counters {
     pub(crate) revision: i64,
     pub(crate) compacted: i64,
-    pub(crate) keeper_term: u64,
+    pub(crate) keeper: Keeper,
 }
 
 impl Counters {
     pub(crate) fn encode(self) -> Bytes {
-        let mut out = BytesMut::with_capacity(24);
+        let mut out = BytesMut::with_capacity(16 + KEEPER_BYTES);
         out.put_i64_le(self.revision);
         out.put_i64_le(self.compacted);
-        out.put_u64_le(self.keeper_term);
+        self.keeper.put(&mut out);
         out.freeze()
     }
 
     pub(crate) fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes, "state row");
-        let counters = Self { revision: r.i64()?, compacted: r.i64()?, keeper_term: r.u64()? };
+        let counters = Self { revision: r.i64()?, compacted: r.i64()?, keeper: Keeper::take(&mut r)? };
         r.end()?;
         Ok(counters)
     }

@@ -14,8 +14,10 @@ use naxos_proto::ids::StoreId;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::chunked_queue::ChunkedQueue;
-use super::key_entry::{KeyEntry, Live, RevisionKey};
+use super::keeper::Keeper;
+use super::key_entry::{KeyEntry, Live};
 use super::residents::Residents;
+use super::revision_key::RevisionKey;
 use super::rows::{Counters, ROW_OVERHEAD};
 use super::tree::Tree;
 
@@ -31,12 +33,11 @@ pub struct Lease {
 /// A row that compaction may drop.
 #[derive(Clone, Debug)]
 pub(crate) struct Superseded {
-    /// Droppable once this revision is compacted.
+    /// Compacting this revision, or a later one, makes the row droppable.
     pub(crate) from: i64,
     pub(crate) key: Bytes,
     pub(crate) at: RevisionKey,
-    pub(crate) deleted: bool,
-    /// What dropping it gives back.
+    /// Bytes that dropping it gives back to the quota.
     pub(crate) bytes: i64,
 }
 
@@ -63,8 +64,11 @@ pub(crate) struct Store {
     /// -1 until the first compaction.
     pub(crate) compacted: i64,
     pub(crate) keys: Tree<Arc<KeyEntry>>,
-    /// In order of `from`.
+    /// Values that a later put or delete replaced, in order of `from`.
     pub(super) superseded: ChunkedQueue<Superseded>,
+    /// Deletions, in order of `from`. They have a queue of their own because a deletion is readable for one revision longer
+    /// than the value that it deleted: in one queue it would hold back the values that were deleted together with it.
+    pub(super) tombstones: ChunkedQueue<Superseded>,
     /// Since the compacted revision, in order.
     pub(super) turns: ChunkedQueue<Turn>,
     pub(crate) leases: BTreeMap<i64, Lease>,
@@ -73,7 +77,8 @@ pub(crate) struct Store {
     /// Bytes of all rows, dropped ones excluded: what the quota counts.
     pub(crate) bytes: i64,
     resident: Residents,
-    pub(crate) keeper_term: u64,
+    /// The keeper of leases in office.
+    pub(crate) keeper: Keeper,
 }
 
 /// A store that apply writes and requests read.
@@ -117,18 +122,19 @@ impl Store {
             compacted: -1,
             keys: Tree::default(),
             superseded: ChunkedQueue::default(),
+            tombstones: ChunkedQueue::default(),
             turns: ChunkedQueue::default(),
             leases: BTreeMap::new(),
             alarms: BTreeSet::new(),
             members: BTreeMap::new(),
             bytes: 0,
             resident: Residents::new(resident_bytes_max),
-            keeper_term: 0,
+            keeper: Keeper::default(),
         }
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        Counters { revision: self.revision, compacted: self.compacted, keeper_term: self.keeper_term }
+        Counters { revision: self.revision, compacted: self.compacted, keeper: self.keeper }
     }
 
     /// The newest value of `key`.
@@ -143,12 +149,12 @@ impl Store {
         key: &[u8],
         make: impl FnOnce(Option<&Live>) -> Result<Live, E>,
     ) -> Result<Entered, E> {
-        let (key, at, resident_len, row, old) = self.keys.upsert(key, |known| {
+        let (key, at, resident, row, old) = self.keys.upsert(key, |known| {
             let new = match make(known.as_ref().and_then(|entry| entry.live.as_ref())) {
                 Ok(new) => new,
                 Err(refused) => return (Err(refused), None),
             };
-            let (at, len, row) = (new.at, new.resident_len(), row_bytes(new.encoded_len()));
+            let (at, resident, row) = (new.at, new.resident().map(Bytes::len), row_bytes(new.encoded_len()));
             let (key, old, entry) = match known {
                 Some(entry) => {
                     let entry = Arc::make_mut(entry);
@@ -161,19 +167,28 @@ impl Store {
                     (entry.key.clone(), None, Some(Arc::new(entry)))
                 }
             };
-            (Ok((key, at, len, row, old)), entry)
+            (Ok((key, at, resident, row, old)), entry)
         })?;
         self.bytes += row;
-        self.resident.entered(resident_len);
+        self.resident.entered(resident);
         match &old {
             Some(old) => {
-                self.resident.left(old.resident_len());
+                self.resident.left(old);
                 self.supersede(at.main, &key, old);
             }
             None => self.turns.push_back(Turn { revision: at.main, key: key.clone(), created: true }),
         }
-        self.resident.keep_within(&mut self.keys);
         Ok(Entered { key, old })
+    }
+
+    /// Lets values go to the local store alone while memory holds too many bytes of them. Between two commands only.
+    pub(crate) fn keep_within(&mut self) {
+        self.resident.keep_within(&mut self.keys);
+    }
+
+    /// Whether memory holds the newest value of every key.
+    pub(crate) fn is_all_resident(&self) -> bool {
+        self.resident.has_all()
     }
 
     /// Whether memory has room for a value of `len` bytes.
@@ -188,7 +203,7 @@ impl Store {
             let entry = Arc::make_mut(entry);
             Some((entry.key.clone(), entry.delete(at)?))
         })??;
-        self.resident.left(old.resident_len());
+        self.resident.left(&old);
         self.supersede(at.main, &key, &old);
         self.turns.push_back(Turn { revision: at.main, key: key.clone(), created: false });
         self.deletion_row(key.clone(), at, row);
@@ -199,12 +214,19 @@ impl Store {
     pub(crate) fn deletion_row(&mut self, key: Bytes, at: RevisionKey, row: &[u8]) {
         let bytes = row_bytes(row.len());
         self.bytes += bytes;
-        self.superseded.push_back(Superseded { from: at.main + 1, key, at, deleted: true, bytes });
+        self.tombstones.push_back(Superseded { from: at.main + 1, key, at, bytes });
     }
 
     fn supersede(&mut self, from: i64, key: &Bytes, old: &Live) {
         let (key, bytes) = (key.clone(), row_bytes(old.encoded_len()));
-        self.superseded.push_back(Superseded { from, key, at: old.at, deleted: false, bytes });
+        self.superseded.push_back(Superseded { from, key, at: old.at, bytes });
+    }
+
+    /// Takes the next row that compaction of `compacted` lets go, and whether it is a deletion. Values come first: a
+    /// deletion that went before the value would let the key rise again at the next start.
+    pub(super) fn pop_dead(&mut self, compacted: i64) -> Option<(Superseded, bool)> {
+        let value = self.superseded.pop_front_if(|s| s.from <= compacted).map(|s| (s, false));
+        value.or_else(|| self.tombstones.pop_front_if(|s| s.from <= compacted).map(|s| (s, true)))
     }
 
     /// Keys in the range at `revision`: today's count corrected by what was created and deleted since.

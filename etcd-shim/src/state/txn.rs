@@ -5,7 +5,6 @@
 
 use std::ops::ControlFlow;
 
-use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
@@ -14,14 +13,16 @@ use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::collect::collect;
 use super::error::EtcdError;
+use super::fetched_rows::Fetched;
 use super::key_entry::Live;
 use super::key_value::decode;
-use super::machine::Writer;
-use super::range::Keys;
+use super::keys::Keys;
+use super::row_source::RowSource;
 use super::store::Store;
+use super::writer::Writer;
 
-/// Why no row is missing: rows go after a compaction, and whoever executes a transaction holds the store.
-const HELD: &str = "nothing is compacted while the store is held";
+/// Why no row is missing: apply fetched them, and rows go only after a compaction, which is another command.
+const HELD: &str = "the rows of a command were fetched before it";
 
 /// The branch taken by a transaction and by those nested in it, in the order of the operations.
 pub(crate) struct Path {
@@ -30,19 +31,31 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    fn branch<'a>(&self, r: &'a TxnRequest) -> &'a [pb::RequestOp] {
+    /// The operations of the branch that is taken.
+    pub(super) fn branch<'a>(&self, r: &'a TxnRequest) -> &'a [pb::RequestOp] {
         if self.succeeded { &r.success } else { &r.failure }
     }
 
-    /// Evaluates all compares. `None`: a value is needed that is a row, and there is no reader to fetch it.
-    pub(crate) fn of(store: &Store, r: &TxnRequest, rows: Option<&StoreReader>) -> Option<Path> {
-        let mut succeeded = true;
+    /// The paths of the nested transactions on the branch, in their order.
+    pub(super) fn nested(&self) -> impl Iterator<Item = &Path> {
+        self.nested.iter()
+    }
+
+    /// Evaluates all compares. `None`: `rows` lacks a value that decides.
+    pub(crate) fn of(store: &Store, r: &TxnRequest, rows: &dyn RowSource) -> Option<Path> {
+        let mut succeeded = Some(true);
         for compare in &r.compare {
-            if !holds(store, compare, rows)? {
-                succeeded = false;
-                break;
+            match holds(store, compare, rows) {
+                Some(true) => {}
+                Some(false) => {
+                    succeeded = Some(false);
+                    break;
+                }
+                // Go on, so that all values that are missing are asked for at once.
+                None => succeeded = None,
             }
         }
+        let succeeded = succeeded?;
         let mut path = Path { succeeded, nested: Vec::new() };
         for op in path.branch(r) {
             if let Some(Request::RequestTxn(t)) = &op.request {
@@ -54,15 +67,20 @@ impl Path {
     }
 }
 
-fn holds(store: &Store, c: &pb::Compare, rows: Option<&StoreReader>) -> Option<bool> {
+/// Whether a compare holds for all keys that it names. `None`: `rows` lacks a value that decides.
+fn holds(store: &Store, c: &pb::Compare, rows: &dyn RowSource) -> Option<bool> {
     let keys = Keys::new(&c.key, &c.range_end);
     let mut any = false;
     let mut all = Some(true);
     // Answers whether to go on.
     let mut each = |live: &Live| {
         any = true;
-        all = compare_live(store, c, live, rows);
-        all == Some(true)
+        match compare_live(store, c, live, rows) {
+            Some(true) => {}
+            Some(false) => all = Some(false),
+            None => all = None,
+        }
+        all != Some(false)
     };
     match keys {
         Keys::One(key) => {
@@ -82,14 +100,11 @@ fn holds(store: &Store, c: &pb::Compare, rows: Option<&StoreReader>) -> Option<b
     Some(c.target != CompareTarget::Value as i32 && compare(c, None, b""))
 }
 
-fn compare_live(store: &Store, c: &pb::Compare, live: &Live, rows: Option<&StoreReader>) -> Option<bool> {
+fn compare_live(store: &Store, c: &pb::Compare, live: &Live, rows: &dyn RowSource) -> Option<bool> {
     if c.target != CompareTarget::Value as i32 {
         return Some(compare(c, Some(live), b""));
     }
-    let encoded = match live.resident() {
-        Some(encoded) => encoded.clone(),
-        None => live.encoded(store.id, rows?),
-    };
+    let encoded = live.encoded(store.id, rows)?;
     Some(compare(c, Some(live), &decode(&encoded).value))
 }
 
@@ -174,7 +189,7 @@ pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) 
         let response = match &op.request {
             Some(Request::RequestRange(r)) => {
                 let found = collect(writer.store, r, writer.revision())?;
-                Some(Response::ResponseRange(found.finish(r, writer.reader).expect(HELD)))
+                Some(Response::ResponseRange(found.finish(r, &writer.fetched).expect(HELD)))
             }
             Some(Request::RequestPut(r)) => Some(Response::ResponsePut(writer.put(r)?)),
             Some(Request::RequestDeleteRange(r)) => Some(Response::ResponseDeleteRange(writer.delete_range(r))),
@@ -193,23 +208,19 @@ pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) 
     Ok(pb::TxnResponse { header: Some(header), succeeded: path.succeeded, responses })
 }
 
-/// A transaction that only reads, beside apply. Reads what memory holds; `Err(None)`: rows are needed, do it elsewhere.
+/// A transaction that only reads, beside apply. `Err(None)`: `rows` lacks a value.
 pub(crate) fn execute_reads(
     store: &Store,
     r: &TxnRequest,
-    reader: &StoreReader,
-    may_read_rows: bool,
+    rows: &Fetched,
 ) -> Result<pb::TxnResponse, Option<EtcdError>> {
-    let path = Path::of(store, r, may_read_rows.then_some(reader)).ok_or(None)?;
+    let path = Path::of(store, r, rows).ok_or(None)?;
     check(store, r, &path)?;
     let mut responses = Vec::new();
     for op in path.branch(r) {
         let Some(Request::RequestRange(range)) = &op.request else { continue };
         let found = collect(store, range, store.revision)?;
-        if found.needs_rows() && !may_read_rows {
-            return Err(None);
-        }
-        let response = Some(Response::ResponseRange(found.finish(range, reader).expect(HELD)));
+        let response = Some(Response::ResponseRange(found.finish(range, rows).ok_or(None)?));
         responses.push(pb::ResponseOp { response });
     }
     let header = pb::ResponseHeader { revision: store.revision, ..Default::default() };
@@ -221,7 +232,8 @@ mod tests {
     use naxos_proto::ids::StoreId;
 
     use super::*;
-    use crate::state::key_entry::{RevisionKey, Value};
+    use crate::state::key_entry::Value;
+    use crate::state::revision_key::RevisionKey;
 
     #[test]
     fn a_put_that_keeps_a_value_deleted_before_it_is_refused_before_anything_acts() {
@@ -236,7 +248,7 @@ mod tests {
         let put = op(Request::RequestPut(put));
         let checked = |success: Vec<pb::RequestOp>| {
             let r = TxnRequest { success, ..Default::default() };
-            check(&store, &r, &Path::of(&store, &r, None).expect("nothing is compared"))
+            check(&store, &r, &Path::of(&store, &r, &Fetched::default()).expect("nothing is compared"))
         };
         assert_eq!(checked(vec![put.clone(), delete.clone()]), Ok(()));
         assert_eq!(checked(vec![delete, put]), Err(EtcdError::KeyNotFound));

@@ -12,6 +12,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, DistinguishedName, Error, RootCertStore};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Version};
 
 use super::error::TlsError;
@@ -122,6 +123,19 @@ impl Clients {
     }
 }
 
+/// Whether a wildcard of the certificate stands for `name` by Go's rule: `*` is the whole first label and stands for exactly
+/// one. rustls asks for two more labels behind it, so that `*.example` is none there.
+fn is_covered_by_wildcard(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    let ServerName::DnsName(wanted) = name else { return false };
+    let Some((first, rest)) = wanted.as_ref().split_once('.') else { return false };
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
+    let Ok(Some(alternatives)) = parsed.subject_alternative_name() else { return false };
+    alternatives.value.general_names.iter().any(|alternative| {
+        let GeneralName::DNSName(pattern) = alternative else { return false };
+        !first.is_empty() && pattern.strip_prefix("*.").is_some_and(|behind| behind.eq_ignore_ascii_case(rest))
+    })
+}
+
 impl ClientCertVerifier for Clients {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.all.root_hint_subjects()
@@ -143,7 +157,10 @@ impl ClientCertVerifier for Clients {
             return Ok(ClientCertVerified::assertion());
         }
         let parsed = ParsedCertificate::try_from(end_entity)?;
-        if self.names.iter().any(|name| verify_server_name(&parsed, name).is_ok()) {
+        let is_named = |name: &ServerName<'_>| {
+            verify_server_name(&parsed, name).is_ok() || is_covered_by_wildcard(end_entity, name)
+        };
+        if self.names.iter().any(is_named) {
             return Ok(ClientCertVerified::assertion());
         }
         Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))

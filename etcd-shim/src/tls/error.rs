@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::os_text::os_text;
+
 /// A start with TLS fails.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -81,12 +83,4 @@ impl TlsError {
             _ => TlsError::Unusable { cert, key, reason },
         }
     }
-}
-
-/// An error of the system as Go writes it: `no such file or directory`.
-pub fn os_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split_once(" (os error").map_or(text.as_str(), |(t, _)| t);
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }

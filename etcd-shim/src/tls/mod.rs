@@ -10,7 +10,7 @@ mod reloading;
 mod server;
 mod signatures;
 
-pub use error::{TlsError, os_text};
+pub use error::TlsError;
 pub(crate) use files::{authorities, certificates, private_key};
 pub(crate) use server::check_files;
 pub use server::server_config;

@@ -92,6 +92,25 @@ async fn a_client_certificate_that_is_trusted_itself_needs_no_other() {
 }
 
 #[tokio::test]
+async fn a_wildcard_of_a_client_certificate_stands_for_one_label() {
+    let authority = Authority::new();
+    authority.issue("server", &["localhost"]);
+    for (name, alternative, is_good) in [
+        ("short", "*.example", true),
+        ("long", "*.good.example", false),
+        ("other", "*.invalid", false),
+        ("inside", "g*.example", false),
+    ] {
+        authority.issue(name, &[alternative]);
+        let mut files = authority.server("server", true);
+        files.allowed_hostname = vec!["good.example".to_owned()];
+        let config = server_config(&files, &options()).unwrap();
+        let made = handshake(config, authority.client(Some(name), &["h2"])).await;
+        assert_eq!(made.is_ok(), is_good, "{alternative}: {made:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_chosen_suite_of_tls_12_is_the_only_one() {
     let authority = Authority::new();
     authority.issue("server", &["localhost"]);

@@ -15,10 +15,11 @@ use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::node::cold_reader::ColdReader;
 use crate::state::SharedStore;
-use crate::state::key_entry::{Live, RevisionKey, Value};
+use crate::state::cold_reader::ColdReader;
+use crate::state::key_entry::{Live, Value};
 use crate::state::key_value::Fields;
+use crate::state::revision_key::RevisionKey;
 use crate::state::rows;
 use crate::watch::answers::{Answers, answers};
 use crate::watch::hub::HubConfig;

@@ -15,7 +15,7 @@ use super::packet::{Packet, PacketBuilder};
 use super::ranges::{GroupId, Ranges};
 use super::ring::Ring;
 use super::watcher::{Selection, Watcher, Way};
-use crate::node::cold_reader::ColdReader;
+use crate::state::cold_reader::ColdReader;
 use crate::state::{Effects, SharedStore};
 
 /// The number of a watcher in its hub.

@@ -11,8 +11,9 @@ use tokio_stream::StreamExt;
 
 use super::*;
 use crate::state::Effect;
-use crate::state::key_entry::{Live, RevisionKey, Value};
+use crate::state::key_entry::{Live, Value};
 use crate::state::key_value::Fields;
+use crate::state::revision_key::RevisionKey;
 use crate::state::rows;
 use crate::watch::answers::{ANSWERS_MAX, Answers, Outlet, answers};
 use crate::watch::ranges::KeyRange;
@@ -26,7 +27,7 @@ struct Rig {
     store: Arc<SharedStore>,
     ring: Arc<Ring>,
     hub: Arc<Hub>,
-    reads: Option<crate::node::cold_reader::ColdReads>,
+    reads: Option<crate::state::cold_reader::ColdReads>,
 }
 
 impl Rig {

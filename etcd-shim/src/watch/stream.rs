@@ -8,6 +8,7 @@ use naxos_proto::etcd::server::etcdserverpb::watch_create_request::FilterType;
 use naxos_proto::etcd::server::etcdserverpb::watch_request::RequestUnion;
 use naxos_proto::etcd::server::etcdserverpb::{ResponseHeader, WatchCreateRequest, WatchRequest};
 use naxos_proto::etcd::twins::WatchResponse;
+use naxos_proto::seams::Tasks;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
@@ -19,9 +20,10 @@ use super::watcher::{Selection, Watcher, Way};
 use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
 
-/// Serves the requests of `inbound` until the client ends the stream or `stop` is cancelled; `ended` is called then. The
-/// returned stream is what the client gets. `header` is the header of all answers but for the revision.
+/// Serves the requests of `inbound`, in a task of `tasks`, until the client ends the stream or `stop` is cancelled; `ended` is
+/// called then. The returned stream is what the client gets. `header` is the header of all answers but for the revision.
 pub fn serve(
+    tasks: &Tasks,
     hub: Arc<Hub>,
     header: ResponseHeader,
     inbound: Streaming<WatchRequest>,
@@ -31,7 +33,7 @@ pub fn serve(
     let (outlet, answers) = answers();
     let id = hub.new_stream();
     let stream = Stream { hub, id, header, outlet, watchers: BTreeMap::new(), next_id: 0 };
-    tokio::spawn(async move {
+    tasks.start("watch-stream", async move {
         stream.run(inbound, stop).await;
         ended();
     });

@@ -1,15 +1,17 @@
 //! Seeded choices.
 
-/// A splitmix64 generator: the same seed gives the same run on every machine and release.
+use naxos_proto::splitmix::SplitMix64;
+
+/// The same seed gives the same run on every machine and in every release.
 #[derive(Debug, Clone)]
 pub struct Dice {
-    state: u64,
+    generator: SplitMix64,
 }
 
 impl Dice {
     /// Dice that fall the same for the same seed.
     pub fn new(seed: u64) -> Self {
-        Dice { state: seed }
+        Dice { generator: SplitMix64::new(seed) }
     }
 
     /// The seed that `NAXOS_SEED` names, else one that the time of day gives.
@@ -28,11 +30,7 @@ impl Dice {
 
     /// Any number.
     pub fn roll(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.generator.draw()
     }
 
     /// A number in `0..limit`.

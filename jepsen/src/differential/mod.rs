@@ -12,6 +12,7 @@
 pub mod answer;
 pub mod dice;
 pub mod generate;
+mod parts;
 pub mod peer;
 pub mod request;
 pub mod run;

@@ -10,7 +10,8 @@ use pb::request_op::Request as Op;
 
 use super::answer::Answer;
 use super::dice::Dice;
-use super::generate::{self, Known};
+use super::generate;
+use super::parts::{self, Known};
 use super::peer::Peer;
 use super::request::Request;
 use super::watches::{Marks, Pair};
@@ -226,14 +227,14 @@ pub(super) fn all_of(ops: Vec<Op>) -> Request {
 
 /// A watcher with any of its fields.
 fn watcher(dice: &mut Dice, known: Known) -> pb::WatchCreateRequest {
-    let key = generate::key(dice);
+    let key = parts::key(dice);
     let filters: Vec<i32> = (0..2).filter(|_| dice.chance(15)).collect();
     // One that sees nothing cannot show that it has read its history before the next compaction.
     let from_now = filters.len() == 2 || dice.chance(35);
     pb::WatchCreateRequest {
-        range_end: generate::range_end(dice, &key).into(),
+        range_end: parts::range_end(dice, &key).into(),
         key: key.into(),
-        start_revision: if from_now { 0 } else { generate::revision(dice, known) },
+        start_revision: if from_now { 0 } else { parts::revision(dice, known) },
         progress_notify: dice.chance(30),
         filters,
         prev_kv: dice.chance(50),

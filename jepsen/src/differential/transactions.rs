@@ -5,7 +5,7 @@ use pb::compare::TargetUnion;
 use pb::request_op::Request as Op;
 
 use super::dice::Dice;
-use super::generate::{Known, delete_range, key, lease_id, put, range, range_end, value};
+use super::parts::{Known, delete_range, key, lease_id, put, range, range_end, value};
 
 /// Transactions in transactions in transactions.
 const DEPTH_MAX: u32 = 3;
@@ -21,7 +21,7 @@ struct Kinds {
 }
 
 /// Any transaction.
-pub fn any(dice: &mut Dice, known: Known) -> pb::TxnRequest {
+pub(super) fn any(dice: &mut Dice, known: Known) -> pb::TxnRequest {
     let kinds = Kinds { known, deletes: dice.chance(70) };
     txn(dice, kinds, 0)
 }

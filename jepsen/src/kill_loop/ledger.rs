@@ -8,7 +8,7 @@ use naxos_proto::etcd::client::etcdserverpb::RangeRequest;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use tonic::transport::{Channel, Endpoint};
 
-use super::writers::{self, Acknowledged, Written};
+use super::writes::{self, Acknowledged, Written};
 use crate::differential::dice::Dice;
 
 /// Acknowledged writes that are read at their own revision after each restart.
@@ -56,7 +56,7 @@ impl Ledger {
         for write in written.acknowledged {
             let other = self.acknowledged.insert(write.revision, write);
             ensure!(other.is_none(), "revision {} acknowledged twice: {other:?}, {write:?}", write.revision);
-            self.newest.insert(writers::key(write.writer, write.number), write);
+            self.newest.insert(writes::key(write.writer, write.number), write);
             self.revision = self.revision.max(write.revision);
         }
         Ok(())
@@ -77,7 +77,7 @@ impl Ledger {
         let there: BTreeMap<&[u8], (u64, i64)> = answer
             .kvs
             .iter()
-            .map(|kv| (&kv.key[..], (writers::number(&kv.value).unwrap_or(u64::MAX), kv.mod_revision)))
+            .map(|kv| (&kv.key[..], (writes::number(&kv.value).unwrap_or(u64::MAX), kv.mod_revision)))
             .collect();
         for (key, write) in &self.newest {
             let name = String::from_utf8_lossy(key);
@@ -90,7 +90,7 @@ impl Ledger {
         for (key, (number, at)) in &there {
             let name = String::from_utf8_lossy(key);
             let owner = self.acknowledged.get(at);
-            let own = owner.is_none_or(|owner| owner.number == *number && writers::key(owner.writer, *number) == *key);
+            let own = owner.is_none_or(|owner| owner.number == *number && writes::key(owner.writer, *number) == *key);
             ensure!(own, "{name}: {number} at revision {at}, which was acknowledged as {owner:?}");
         }
         self.read_back(&mut client, dice).await
@@ -101,10 +101,10 @@ impl Ledger {
         for _ in 0..READ_BACK {
             let from = dice.below_signed(self.revision + 1);
             let Some((_, write)) = self.acknowledged.range(from..).next() else { continue };
-            let key = writers::key(write.writer, write.number);
+            let key = writes::key(write.writer, write.number);
             let range = RangeRequest { key: key.into(), revision: write.revision, ..RangeRequest::default() };
             let answer = client.range(range).await.with_context(|| format!("read back {write:?}"))?.into_inner();
-            let found = answer.kvs.first().and_then(|kv| writers::number(&kv.value));
+            let found = answer.kvs.first().and_then(|kv| writes::number(&kv.value));
             ensure!(found == Some(write.number), "at revision {} there is {found:?}, not {write:?}", write.revision);
         }
         Ok(())

@@ -7,6 +7,7 @@
 pub mod full_disk;
 pub mod ledger;
 pub mod writers;
+mod writes;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,52 +1,14 @@
 //! Clients that put their own keys, one after the other, each value larger than the one before.
 
+#![expect(clippy::disallowed_methods, reason = "a tool's task: its failure ends the run, not a node")]
+
 use naxos_proto::etcd::client::etcdserverpb::PutRequest;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
 use super::ledger::Ledger;
-
-/// Keys of one writer.
-const KEYS_PER_WRITER: u64 = 40;
-/// Bytes that make a value as large as those of the benchmarks.
-const PADDING_BYTES: usize = 240;
-
-/// A put that the server acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Acknowledged {
-    pub writer: u32,
-    pub number: u64,
-    pub revision: i64,
-}
-
-/// What one writer has done.
-#[derive(Debug, Default)]
-pub struct Written {
-    pub writer: u32,
-    pub acknowledged: Vec<Acknowledged>,
-    /// The number after the last one that was sent.
-    pub next: u64,
-    /// Why it ended.
-    pub refused: String,
-}
-
-/// The key that a writer puts as its `number`th.
-pub fn key(writer: u32, number: u64) -> Vec<u8> {
-    format!("writer/{writer:03}/{:03}", number % KEYS_PER_WRITER).into_bytes()
-}
-
-/// The value that belongs to it.
-pub fn value(number: u64) -> Vec<u8> {
-    let mut value = format!("{number:020} ").into_bytes();
-    value.resize(value.len() + PADDING_BYTES, b'.');
-    value
-}
-
-/// The number in a value.
-pub fn number(value: &[u8]) -> Option<u64> {
-    std::str::from_utf8(value.get(..20)?).ok()?.parse().ok()
-}
+use super::writes::{Acknowledged, Written, key, value};
 
 /// Starts the writers, each on a connection of its own; each ends with its first error.
 ///

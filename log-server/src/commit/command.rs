@@ -1,7 +1,7 @@
 //! [`Command`]: one call that changes a unit, and its completion.
 
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, LocalTail, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{CellOutcome, LocalTail, Store, Stored, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset};
 
 use crate::journal::RECORD_OVERHEAD_BYTES;
@@ -12,7 +12,7 @@ pub(crate) type Done<T> = Completion<Result<T, UnitError>>;
 
 /// A call that changes a unit.
 pub(crate) enum Command {
-    Store(Store, Done<Vec<CellOutcome>>),
+    Store(Store, Done<Stored>),
     Fill(LogletId, Incarnation, Offset, Done<CellOutcome>),
     Open(LogletId, UnitParams, Done<()>),
     Seal(LogletId, Done<LocalTail>),
@@ -42,18 +42,20 @@ pub(crate) fn store_cost(store: &Store) -> Cost {
     cost(commands, store.cells.len(), store.cells.iter().map(|c| c.payload.len()).sum())
 }
 
+/// An upper bound of what a change of the raft log takes on disk.
+pub(crate) fn raft_change_bytes(change: &RaftChange) -> u64 {
+    let body = match change {
+        RaftChange::Vote(b) | RaftChange::Entry(_, b) | RaftChange::Purge(_, b) | RaftChange::Snapshot(b) => b.len(),
+        RaftChange::Truncate(_) => 0,
+    };
+    (RECORD_OVERHEAD_BYTES + body) as u64
+}
+
 impl Command {
     pub(crate) fn cost(&self) -> Cost {
         match self {
             Command::Store(store, _) => store_cost(store),
-            Command::Raft(changes, _) => {
-                let bytes = changes.iter().map(|c| match c {
-                    RaftChange::Vote(b) | RaftChange::Entry(_, b) => b.len(),
-                    RaftChange::Purge(_, b) | RaftChange::Snapshot(b) => b.len(),
-                    RaftChange::Truncate(_) => 0,
-                });
-                cost(1, changes.len(), bytes.sum())
-            }
+            Command::Raft(changes, _) => Cost { commands: 1, bytes: changes.iter().map(raft_change_bytes).sum() },
             _ => cost(1, 1, 1),
         }
     }
@@ -61,6 +63,11 @@ impl Command {
     /// Whether it is metadata, which is taken where stores are refused for want of room.
     pub(crate) fn is_metadata(&self) -> bool {
         !matches!(self, Command::Store(..) | Command::Fill(..))
+    }
+
+    /// Whether it belongs to the MetaStore's raft log, which is the last to be refused for want of room.
+    pub(crate) fn is_raft(&self) -> bool {
+        matches!(self, Command::Raft(..))
     }
 
     /// Ends it without having done it.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 
+use naxos_proto::completion::ThreadLoad;
 use naxos_proto::contracts::UnitError;
 use naxos_proto::seams::Clock;
 use tokio_util::sync::CancellationToken;
@@ -11,25 +12,18 @@ use tokio_util::sync::CancellationToken;
 use crate::commit::draft_batch::DraftBatch;
 use crate::commit::pacing::Pacing;
 use crate::commit::rooms::Rooms;
+use crate::commit::verdicts::{Needs, Verdicts};
 use crate::commit::{Command, Queue};
 use crate::config::SyncObserver;
 use crate::journal::{For, Journal, Room, SegmentFiles, SegmentNumber, Spares, batch_bytes_bound, checkpoint_bytes};
 use crate::serve::{Roster, Status};
 use crate::unit::Catalog;
 
-/// At the end of each segment this much, or a sixteenth of it, is left to metadata.
+/// At the end of each segment this much, or an eighth of it, is left to metadata.
 const METADATA_HEADROOM_BYTES_MAX: u64 = 1 << 20;
-
-/// What a batch may still write.
-#[derive(Debug, Default)]
-pub(crate) struct Verdicts {
-    /// Why stores are refused.
-    pub(crate) stores: Option<UnitError>,
-    /// Why metadata is refused.
-    pub(crate) metadata: Option<UnitError>,
-    /// Whether the batch begins a segment.
-    pub(crate) rolled: bool,
-}
+/// Of that this much, or a sixteenth of the segment, is left to the MetaStore's raft log while there is no room for another
+/// segment.
+const RAFT_HEADROOM_BYTES_MAX: u64 = 256 << 10;
 
 /// The one writer of the journal.
 pub(crate) struct Committer {
@@ -141,7 +135,8 @@ impl Committer {
         }
         let failed = outcome.as_ref().err().map(|text| UnitError::Poisoned(text.clone()));
         for staged in batch.staged {
-            staged.complete(failed.as_ref());
+            let load = if self.queue.waiting() == 0 { ThreadLoad::Idle } else { ThreadLoad::Busy };
+            staged.complete(failed.as_ref(), load);
         }
         outcome
     }
@@ -163,38 +158,45 @@ impl Committer {
     }
 
     /// Sees to it that the batch fits the current segment, by a new one if need be, or says what is refused.
+    ///
+    /// Where no other segment can be had, the end of the current one is kept for those who cannot do without: stores leave
+    /// room to metadata, which makes room by trimming, and all leave room to the MetaStore's raft log, whose replica has to
+    /// wait as long as it is refused.
     async fn make_room(&mut self, commands: &[Command]) -> Result<Verdicts, String> {
+        let needs = Needs::of(commands);
+        let segment_bytes = self.journal.segment_bytes();
+        let for_metadata = (segment_bytes / 8).min(METADATA_HEADROOM_BYTES_MAX);
+        let for_raft = (segment_bytes / 16).min(RAFT_HEADROOM_BYTES_MAX);
         let mut verdicts = Verdicts::default();
-        let (mut all, mut metadata, mut store_bytes) = (0, 0, 0);
-        for command in commands {
-            let bytes = command.cost().bytes;
-            all += bytes;
-            *(if command.is_metadata() { &mut metadata } else { &mut store_bytes }) += bytes;
-        }
-        if store_bytes > 0 {
-            verdicts.stores = self.rooms.refusal(store_bytes).await;
-            let headroom = (self.journal.segment_bytes() / 16).min(METADATA_HEADROOM_BYTES_MAX);
+        if needs.stores > 0 {
+            let bound = batch_bytes_bound(needs.all());
+            verdicts.stores = self.rooms.refusal(needs.stores).await;
             if verdicts.stores.is_none() {
-                if self.journal.room() >= batch_bytes_bound(all) + headroom {
+                if self.journal.room() >= bound + for_metadata {
                     return Ok(verdicts);
                 }
-                match self.roll(all, For::Stores).await? {
+                match self.roll(needs.all(), For::Stores).await? {
                     None => return Ok(Verdicts { rolled: true, ..verdicts }),
                     Some(refusal) => verdicts.stores = Some(refusal),
                 }
             }
-            let bound = batch_bytes_bound(all);
-            let fits = self.journal.room() >= bound;
+            let fits = self.journal.room() >= bound + for_raft;
             if verdicts.stores.is_some() && fits && self.rooms.admits_at_start(bound) {
                 verdicts.stores = None;
                 return Ok(verdicts);
             }
         }
-        if metadata == 0 || self.journal.room() >= batch_bytes_bound(metadata) {
+        let needs = Needs { stores: 0, ..needs };
+        if needs.all() == 0 || self.journal.room() >= batch_bytes_bound(needs.all()) + for_raft {
             return Ok(verdicts);
         }
-        verdicts.metadata = self.roll(metadata, For::Metadata).await?;
-        verdicts.rolled = verdicts.metadata.is_none();
+        let Some(refusal) = self.roll(needs.all(), For::Metadata).await? else {
+            return Ok(Verdicts { rolled: true, ..verdicts });
+        };
+        if needs.raft > 0 && self.journal.room() < batch_bytes_bound(needs.raft) {
+            verdicts.raft = Some(refusal.clone());
+        }
+        verdicts.metadata = Some(refusal);
         Ok(verdicts)
     }
 

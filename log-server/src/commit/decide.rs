@@ -1,11 +1,12 @@
 //! What each command does: the pure rules asked, the records drafted, the answer staged.
 
-use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Purpose, Store, Stored, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 
 use crate::commit::Command;
-use crate::commit::committer::{Committer, Verdicts};
+use crate::commit::committer::Committer;
 use crate::commit::draft_batch::{DraftBatch, Staged};
+use crate::commit::verdicts::Verdicts;
 use crate::journal::{Draft, Kind, change_draft, checkpoint_bytes};
 use crate::serve::Planned;
 use crate::unit::{Change, RaftChange, Verdict};
@@ -16,8 +17,7 @@ type Body<'a> = Option<&'a [u8]>;
 impl Committer {
     /// Asks the rules about `command` and stages its answer.
     pub(crate) async fn decide(&mut self, command: Command, verdicts: &Verdicts, batch: &mut DraftBatch) {
-        let refusal = if command.is_metadata() { &verdicts.metadata } else { &verdicts.stores };
-        if let Some(refusal) = refusal {
+        if let Some(refusal) = verdicts.refusal(&command) {
             // Staged like all others, so that answers keep their order.
             return batch.staged.push(refused(command, refusal.clone()));
         }
@@ -49,22 +49,30 @@ impl Committer {
         self.catalog.apply(&change);
     }
 
-    async fn store(&mut self, store: Store, batch: &mut DraftBatch) -> Result<Vec<CellOutcome>, UnitError> {
-        let Store { loglet: id, incarnation, at: first, cells, known_tail } = store;
+    async fn store(&mut self, store: Store, batch: &mut DraftBatch) -> Result<Stored, UnitError> {
+        let Store { loglet: id, incarnation, at: first, cells, purpose } = store;
         let loglet = self.catalog.loglet(id)?;
         loglet.check_incarnation(id, incarnation)?;
-        loglet.raise_known_tail(known_tail);
+        if let Purpose::Append { known_tail } = purpose {
+            loglet.raise_known_tail(known_tail);
+        }
         if let Ok(published) = self.roster.get(id) {
             loglet.raise_known_tail(published.local().known_tail);
         }
         let known_tail = loglet.known_tail;
+        // The committer is the one thread that stores and seals, so the bit is as new here as after the last cell.
+        let sealed = loglet.sealed;
         batch.touched.insert(id);
         let mut outcomes = Vec::with_capacity(cells.len());
         let mut held = Vec::new();
         batch.drafts.reserve(cells.len());
         for (i, cell) in cells.into_iter().enumerate() {
             let at = first.plus(i as u64);
-            outcomes.push(match loglet.verdict(at) {
+            let verdict = match purpose {
+                Purpose::Append { .. } => loglet.verdict(at),
+                Purpose::Repair => loglet.repair_verdict(at),
+            };
+            outcomes.push(match verdict {
                 Verdict::Free => {
                     loglet.write(at);
                     let Cell { payload: body, commands } = cell;
@@ -76,7 +84,7 @@ impl Committer {
                     held.push((i, at, cell.payload));
                     CellOutcome::Different
                 }
-                Verdict::Trimmed => CellOutcome::Different,
+                Verdict::Trimmed => CellOutcome::Same,
                 Verdict::Sealed => CellOutcome::Sealed,
                 Verdict::Gap => CellOutcome::Gap,
             });
@@ -84,7 +92,7 @@ impl Committer {
         for (i, at, payload) in held {
             outcomes[i] = self.compare(id, at, Some(&payload), batch).await;
         }
-        Ok(outcomes)
+        Ok(Stored { cells: outcomes, sealed })
     }
 
     async fn fill(

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use naxos_proto::contracts::{CellOutcome, LocalTail, UnitError};
+use naxos_proto::completion::ThreadLoad;
+use naxos_proto::contracts::{CellOutcome, LocalTail, Stored, UnitError};
 use naxos_proto::ids::LogletId;
 
 use crate::commit::command::Done;
@@ -10,28 +11,28 @@ use crate::journal::Draft;
 
 /// An answer that waits for the sync.
 pub(crate) enum Staged {
-    Cells(Done<Vec<CellOutcome>>, Result<Vec<CellOutcome>, UnitError>),
+    Cells(Done<Stored>, Result<Stored, UnitError>),
     Cell(Done<CellOutcome>, Result<CellOutcome, UnitError>),
     Tail(Done<LocalTail>, Result<LocalTail, UnitError>),
     Unit(Done<()>, Result<(), UnitError>),
 }
 
-fn end<T: Send + 'static>(done: Done<T>, outcome: Result<T, UnitError>, failed: Option<&UnitError>) {
+fn end<T>(done: Done<T>, outcome: Result<T, UnitError>, failed: Option<&UnitError>, load: ThreadLoad) {
     match failed {
         // A refusal stays one: nothing was written for it.
-        Some(error) if outcome.is_ok() => done.complete(Err(error.clone())),
-        _ => done.complete(outcome),
+        Some(error) if outcome.is_ok() => done.complete_on(Err(error.clone()), load),
+        _ => done.complete_on(outcome, load),
     }
 }
 
 impl Staged {
-    /// Answers; `failed` takes the place of every outcome that waited for the sync.
-    pub(crate) fn complete(self, failed: Option<&UnitError>) {
+    /// Answers; `failed` takes the place of every outcome that waited for the sync. `load` is the committer's.
+    pub(crate) fn complete(self, failed: Option<&UnitError>, load: ThreadLoad) {
         match self {
-            Staged::Cells(done, outcome) => end(done, outcome, failed),
-            Staged::Cell(done, outcome) => end(done, outcome, failed),
-            Staged::Tail(done, outcome) => end(done, outcome, failed),
-            Staged::Unit(done, outcome) => end(done, outcome, failed),
+            Staged::Cells(done, outcome) => end(done, outcome, failed, load),
+            Staged::Cell(done, outcome) => end(done, outcome, failed, load),
+            Staged::Tail(done, outcome) => end(done, outcome, failed, load),
+            Staged::Unit(done, outcome) => end(done, outcome, failed, load),
         }
     }
 }

@@ -13,8 +13,9 @@ mod pacing;
 mod publish;
 mod queue;
 mod rooms;
+mod verdicts;
 
-pub(crate) use command::{Command, store_cost};
+pub(crate) use command::{Command, raft_change_bytes, store_cost};
 pub(crate) use committer::Committer;
 pub(crate) use pacing::Pacing;
 pub(crate) use queue::Queue;

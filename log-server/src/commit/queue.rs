@@ -132,7 +132,7 @@ mod tests {
             outcome
         };
         let (_a, _b, c) = (store(), store(), store());
-        assert_eq!(c.await, Some(Err(UnitError::Overloaded)));
+        assert_eq!(c.await, Err(UnitError::Overloaded));
         queue.push(trim());
         assert_eq!(queue.waiting(), 3, "metadata still gets through");
         let mut taken = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,9 +71,13 @@ impl Disk for RealDisk {
 
     fn list<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<Vec<String>>> {
         Box::pin(async move {
-            let mut names = fs::read_dir(self.path(dir)?)?
-                .map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned()))
-                .collect::<io::Result<Vec<_>>>()?;
+            let mut names = Vec::new();
+            for entry in fs::read_dir(self.path(dir)?)? {
+                let entry = entry?;
+                if !entry.file_type()?.is_socket() {
+                    names.push(entry.file_name().to_string_lossy().into_owned());
+                }
+            }
             names.sort();
             Ok(names)
         })

@@ -1,6 +1,7 @@
 //! [`Index`]: where a loglet's cells lie on disk.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use naxos_proto::ids::Offset;
 
@@ -89,6 +90,28 @@ impl Index {
         run.places.get(usize::try_from(at.0 - run.first).ok()?).copied()
     }
 
+    /// The offsets of `range` whose records are whole, as ascending ranges that do not touch; at most `ranges_max` of them.
+    pub(crate) fn readable(&self, range: Range<Offset>, ranges_max: usize) -> Vec<Range<Offset>> {
+        let mut found: Vec<Range<Offset>> = Vec::new();
+        let runs = self.runs.iter().skip(self.runs.partition_point(|r| r.end() <= range.start.0));
+        for run in runs.take_while(|r| r.first < range.end.0) {
+            let from = range.start.0.max(run.first);
+            for n in from..range.end.0.min(run.end()) {
+                let slot = usize::try_from(n - run.first).expect("a run fits memory");
+                if run.places[slot].kind == PlaceKind::Corrupt {
+                    continue;
+                }
+                let full = found.len() == ranges_max;
+                match found.last_mut() {
+                    Some(last) if last.end.0 == n => last.end = last.end.next(),
+                    _ if full => return found,
+                    _ => found.push(Offset(n)..Offset(n + 1)),
+                }
+            }
+        }
+        found
+    }
+
     /// Takes out everything below `up_to` and hands each place to `freed`.
     pub(crate) fn trim(&mut self, up_to: Offset, mut freed: impl FnMut(Place)) {
         while let Some(run) = self.runs.front_mut() {
@@ -121,6 +144,23 @@ mod tests {
 
     fn place(at: u32) -> Place {
         Place { segment: SegmentNumber(1), at, body_len: 0, kind: PlaceKind::Cell }
+    }
+
+    #[test]
+    fn damaged_cells_and_gaps_are_not_readable() {
+        let mut index = Index::default();
+        for n in [1, 2, 3, 5, 6, 9] {
+            index.insert(Offset(n), place(0));
+        }
+        index.insert(Offset(6), Place { kind: PlaceKind::Corrupt, ..place(0) });
+        let readable = |from, to, max| {
+            let ranges = index.readable(Offset(from)..Offset(to), max);
+            ranges.into_iter().map(|r| (r.start.0, r.end.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(readable(0, 20, 9), [(1, 4), (5, 6), (9, 10)]);
+        assert_eq!(readable(2, 9, 9), [(2, 4), (5, 6)]);
+        assert_eq!(readable(0, 20, 2), [(1, 4), (5, 6)], "the caller goes on from the end of the last one");
+        assert_eq!(readable(6, 9, 9), []);
     }
 
     proptest! {

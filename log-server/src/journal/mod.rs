@@ -20,6 +20,7 @@ mod batch;
 mod change_record;
 mod checkpoint;
 mod files;
+mod found_segment;
 mod index;
 mod record;
 mod recovery;

@@ -4,18 +4,17 @@
 //! offset and answers `Corrupt`; damage to metadata that still counts refuses the start.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use naxos_proto::ids::{LogletId, Offset, StorageId};
-use naxos_proto::seams::{Disk, File, OpenMode};
+use naxos_proto::seams::Disk;
 
 use crate::journal::change_record::change_of;
 use crate::journal::checkpoint::decode_checkpoint;
+use crate::journal::found_segment::{FoundSegment, damaged, list_segments, read_all};
 use crate::journal::record::{Draft, Kind, Seed};
 use crate::journal::scan::{Damage, Scan, Tail, scan_segment, second_batch_exists};
-use crate::journal::segment_header::{BadHeader, SegmentHeader};
+use crate::journal::segment_header::SegmentHeader;
 use crate::journal::settle::{Unsettled, open_tail};
 use crate::journal::writer::Current;
 use crate::journal::{BLOCK_BYTES, Index, JOURNAL_DIR, Place, PlaceKind, SegmentFiles, SegmentNumber, segment_path};
@@ -57,76 +56,6 @@ impl DamagedCell {
     pub fn refusal(&self) -> OpenError {
         damaged(self.segment, self.batch_at, "a batch whose records are whole, since no other copy of its cells exists")
     }
-}
-
-pub(super) struct Segment {
-    pub(super) number: SegmentNumber,
-    pub(super) file: Arc<dyn File>,
-    pub(super) bytes: u64,
-    header: Option<(SegmentHeader, u32)>,
-    /// The whole file, once it was read and for as long as somebody may ask again.
-    pub(super) content: Option<Bytes>,
-}
-
-fn damaged(number: SegmentNumber, at: u64, expected: &'static str) -> OpenError {
-    OpenError::Damaged { file: segment_path(number), at, expected }
-}
-
-/// The header of a segment: `None` when its first write was torn or never begun, which only the last one may be.
-async fn read_header(
-    number: SegmentNumber,
-    storage: StorageId,
-    file: &Arc<dyn File>,
-    len: u64,
-) -> Result<Option<(SegmentHeader, u32)>, OpenError> {
-    let block = file.read_at(0, usize::try_from(len.min(BLOCK_BYTES)).expect("a block fits memory")).await;
-    let block = block.map_err(|e| OpenError::io(segment_path(number), e))?;
-    match SegmentHeader::decode(&block) {
-        Err(BadHeader::Version(found)) => {
-            Err(OpenError::SegmentVersion { file: segment_path(number), found, known: 1 })
-        }
-        Err(BadHeader::Zero | BadHeader::Damaged) => Ok(None),
-        Ok((header, _)) if header.number != number => {
-            Err(damaged(number, 16, "the segment number that the file is named after"))
-        }
-        Ok((header, _)) if header.storage != storage => {
-            Err(damaged(number, 24, "the storage id of this data directory"))
-        }
-        Ok((header, _)) if header.segment_bytes != len => {
-            Err(damaged(number, len.min(header.segment_bytes), "as many bytes as its header says"))
-        }
-        Ok(header) => Ok(Some(header)),
-    }
-}
-
-async fn list_segments(disk: &dyn Disk, storage: StorageId) -> Result<Vec<Segment>, OpenError> {
-    let names = disk.list(JOURNAL_DIR).await.map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => OpenError::Damaged {
-            file: JOURNAL_DIR.to_owned(),
-            at: 0,
-            expected: "the folder of the journal's segments, which is missing",
-        },
-        _ => OpenError::io(JOURNAL_DIR, e),
-    })?;
-    let mut segments = Vec::new();
-    for number in names.iter().filter_map(|n| SegmentNumber::from_name(n)) {
-        let path = segment_path(number);
-        let opened = disk.open(&path, OpenMode::Existing).await;
-        let file = opened.map_err(|e| OpenError::io(path.clone(), e))?;
-        let bytes = file.len().await.map_err(|e| OpenError::io(path, e))?;
-        let header = read_header(number, storage, &file, bytes).await?;
-        segments.push(Segment { number, file, bytes, header, content: None });
-    }
-    Ok(segments)
-}
-
-pub(super) async fn read_all(segment: &Segment) -> Result<Bytes, OpenError> {
-    if let Some(content) = &segment.content {
-        return Ok(content.clone());
-    }
-    let len = usize::try_from(segment.bytes).map_err(|_| damaged(segment.number, 0, "a file that fits memory"))?;
-    let read = segment.file.read_at(0, len).await;
-    read.map_err(|e: io::Error| OpenError::io(segment_path(segment.number), e))
 }
 
 /// Reads the journal. Nothing is written before [`Unsettled::settle`].
@@ -175,10 +104,10 @@ pub(crate) async fn recover(
 
 /// Parts the segments into those with a whole first batch and those behind them that were never begun.
 async fn split_used(
-    segments: Vec<Segment>,
+    segments: Vec<FoundSegment>,
     storage: StorageId,
     tail: Tail,
-) -> Result<(Vec<Segment>, Vec<Segment>), OpenError> {
+) -> Result<(Vec<FoundSegment>, Vec<FoundSegment>), OpenError> {
     let mut used = segments;
     let mut unused = Vec::new();
     while let Some(last) = used.last_mut() {
@@ -218,7 +147,7 @@ async fn split_used(
 }
 
 /// A batch that vanished from the end of a segment shows in the first sequence of the next one.
-fn check_sequence(used: &[Segment], i: usize, scan: &Scan) -> Result<(), OpenError> {
+fn check_sequence(used: &[FoundSegment], i: usize, scan: &Scan) -> Result<(), OpenError> {
     let Some(next) = used.get(i + 1).filter(|n| n.number == used[i].number.next()) else { return Ok(()) };
     let first = next.header.expect("used segments have a header").0.first_sequence;
     if first == scan.sequence {

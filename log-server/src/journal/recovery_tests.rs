@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use naxos_proto::ids::Boot;
 use naxos_proto::seams::sim::{Drive, Fault};
+use naxos_proto::seams::{File, OpenMode};
 
 use super::*;
 use crate::journal::spare::{Spare, prepare_segment};

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use naxos_proto::seams::{Disk, OpenMode, is_full};
 
-use crate::journal::recovery::{Segment, read_all};
+use crate::journal::found_segment::{FoundSegment, read_all};
 use crate::journal::scan::{Scan, Tail, dirty_end};
 use crate::journal::spare::{Spare, zero_range};
 use crate::journal::{JOURNAL_DIR, segment_path};
@@ -33,10 +33,10 @@ pub(super) async fn open_tail(disk: &dyn Disk) -> Result<Tail, OpenError> {
 /// What recovery found and the files do not say for good yet.
 pub(crate) struct Unsettled {
     /// The segment to go on in.
-    pub(super) last: Segment,
+    pub(super) last: FoundSegment,
     pub(super) scan: Scan,
     /// Segments behind it, which were never begun.
-    pub(super) unused: Vec<Segment>,
+    pub(super) unused: Vec<FoundSegment>,
     /// As [`open_tail`] said.
     pub(super) tail: Tail,
 }
@@ -76,7 +76,7 @@ impl Unsettled {
 /// behind the last batch is.
 async fn mark_torn_tail(
     disk: &dyn Disk,
-    last: &Segment,
+    last: &FoundSegment,
     scan: &Scan,
     tail: Tail,
 ) -> Result<Option<Range<u64>>, OpenError> {
@@ -114,7 +114,7 @@ async fn unmark(disk: &dyn Disk) -> io::Result<()> {
 ///
 /// Of the batches only that one can be on no disk: a batch is begun after the one before was synced, a segment after the
 /// last batch of the one before. The header of a segment is written with its first batch.
-async fn make_durable(last: &Segment, scan: &Scan, torn: Range<u64>) -> io::Result<()> {
+async fn make_durable(last: &FoundSegment, scan: &Scan, torn: Range<u64>) -> io::Result<()> {
     let batch = scan.batches.last().expect("a segment in use has a batch");
     let from = if scan.batches.len() == 1 { 0 } else { batch.at };
     let index = |at: u64| usize::try_from(at).expect("a segment fits memory");

@@ -1,4 +1,4 @@
-//! [`LogStore`]: openraft's log and vote, durable in the unit's journal.
+//! [`LogStore`]: openraft's log and vote, durable in the unit's journal, and in memory for reading.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -7,15 +7,13 @@ use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_proto::completion::Completion;
-use naxos_proto::contracts::UnitError;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 
+use crate::meta::raft_writer::RaftWriter;
 use crate::meta::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 use crate::open_error::OpenError;
-use crate::serve::Unit;
 use crate::unit::{RaftChange, RaftLog};
 
 #[derive(Debug, Default)]
@@ -28,7 +26,7 @@ struct State {
 /// Clones share the log.
 #[derive(Clone)]
 pub(crate) struct LogStore {
-    unit: Arc<Unit>,
+    writer: RaftWriter,
     state: Arc<Mutex<State>>,
 }
 
@@ -43,7 +41,7 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<
 
 impl LogStore {
     /// The log that the journal told.
-    pub(crate) fn new(unit: Arc<Unit>, log: &RaftLog) -> Result<Self, OpenError> {
+    pub(crate) fn new(writer: RaftWriter, log: &RaftLog) -> Result<Self, OpenError> {
         let mut state = State {
             vote: log.vote.as_deref().map(from_json).transpose()?,
             purged: log.purged.as_deref().map(from_json).transpose()?,
@@ -52,19 +50,12 @@ impl LogStore {
         for (index, bytes) in &log.entries {
             state.entries.insert(*index, from_json(bytes)?);
         }
-        Ok(Self { unit, state: Arc::new(Mutex::new(state)) })
+        Ok(Self { writer, state: Arc::new(Mutex::new(state)) })
     }
 
     async fn write(&self, change: RaftChange) -> io::Result<()> {
-        write_raft(&self.unit, change).await
+        self.writer.write(vec![change]).await
     }
-}
-
-/// Makes one change durable.
-pub(crate) async fn write_raft(unit: &Unit, change: RaftChange) -> io::Result<()> {
-    let (done, outcome) = Completion::channel();
-    unit.raft(vec![change], done);
-    outcome.await.unwrap_or(Err(UnitError::Stopped)).map_err(io::Error::other)
 }
 
 impl RaftLogReader<TypeConfig> for LogStore {
@@ -112,8 +103,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 state.entries.insert(entry.log_id.index, entry);
             }
         }
-        let done = move |outcome: Result<(), UnitError>| callback.log_io_completed(outcome.map_err(io::Error::other));
-        self.unit.raft(changes, Completion::new(done));
+        // openraft does nothing else before it hears of this write, so waiting here holds up no more than the write does.
+        callback.log_io_completed(self.writer.write(changes).await);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`MetaReplica`]: the replica, a [`MetaStore`](naxos_proto::contracts::MetaStore); runs on one control Worker
 //! - `log_store`: openraft's log and vote as raft records of the unit's journal; entries also in memory
+//! - `raft_writer`: writes those records; on a full disk it waits for room, because openraft would stop for good
 //! - `register`: the state machine; rebuilt at start from the last snapshot in the journal and the entries behind it
 //! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes
 //!
@@ -11,6 +12,7 @@
 mod config;
 mod log_store;
 mod peers;
+mod raft_writer;
 mod register;
 mod replica;
 mod request;

@@ -9,10 +9,10 @@ use openraft::{EmptyNode, EntryPayload, OptionalSend, RaftSnapshotBuilder, Stora
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::meta::log_store::{from_json, to_json, write_raft};
+use crate::meta::log_store::{from_json, to_json};
+use crate::meta::raft_writer::RaftWriter;
 use crate::meta::types::{Answer, Entry, LogId, Put, StorageError, TypeConfig, Value};
 use crate::open_error::OpenError;
-use crate::serve::Unit;
 use crate::unit::{RaftChange, RaftLog};
 
 type Membership = StoredMembership<u64, EmptyNode>;
@@ -35,7 +35,7 @@ struct Saved {
 /// Clones share the register.
 #[derive(Clone)]
 pub(crate) struct Register {
-    unit: Arc<Unit>,
+    writer: RaftWriter,
     state: Arc<Mutex<State>>,
     saved: Arc<Mutex<Option<Saved>>>,
 }
@@ -67,10 +67,10 @@ pub(crate) fn last_value(log: &RaftLog) -> Result<Bytes, OpenError> {
 
 impl Register {
     /// The register as of the journal's last snapshot; openraft applies the entries behind it again.
-    pub(crate) fn new(unit: Arc<Unit>, log: &RaftLog) -> Result<Self, OpenError> {
+    pub(crate) fn new(writer: RaftWriter, log: &RaftLog) -> Result<Self, OpenError> {
         let saved = Saved::of(log)?;
         let state = saved.as_ref().map(Saved::state).unwrap_or_default();
-        Ok(Self { unit, state: Arc::new(Mutex::new(state)), saved: Arc::new(Mutex::new(saved)) })
+        Ok(Self { writer, state: Arc::new(Mutex::new(state)), saved: Arc::new(Mutex::new(saved)) })
     }
 
     /// The value that is applied here.
@@ -79,7 +79,7 @@ impl Register {
     }
 
     async fn save(&self, saved: Saved) -> Result<(), StorageError> {
-        let written = write_raft(&self.unit, RaftChange::Snapshot(to_json(&saved))).await;
+        let written = self.writer.write(vec![RaftChange::Snapshot(to_json(&saved))]).await;
         written.map_err(|e| StorageIOError::write_snapshot(Some(saved.meta.signature()), &e))?;
         *self.saved.lock() = Some(saved);
         Ok(())

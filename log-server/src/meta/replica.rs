@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::LogServer;
 use crate::meta::log_store::{LogStore, to_json};
 use crate::meta::peers::Networks;
+use crate::meta::raft_writer::RaftWriter;
 use crate::meta::register::Register;
 use crate::meta::request::{CallError, Request};
 use crate::meta::seeded_runtime::seed_thread;
@@ -36,6 +37,7 @@ pub struct MetaReplica {
     storage: StorageId,
     raft: Raft,
     register: Register,
+    writer: RaftWriter,
     peers: Arc<dyn MetaPeers>,
     clock: Arc<dyn Clock>,
     config: MetaConfig,
@@ -106,8 +108,9 @@ impl MetaReplica {
     ) -> Result<Arc<MetaReplica>, OpenError> {
         let unit = server.unit().clone();
         let storage = server.storage_id();
-        let log = LogStore::new(unit.clone(), server.raft())?;
-        let register = Register::new(unit, server.raft())?;
+        let writer = RaftWriter::new(unit, seams.clock.clone(), stop.clone());
+        let log = LogStore::new(writer.clone(), server.raft())?;
+        let register = Register::new(writer.clone(), server.raft())?;
         let raft_config = raft_config(&config)?;
         let (ready, started) = oneshot::channel();
         let seed = seams.entropy.u64();
@@ -119,7 +122,7 @@ impl MetaReplica {
         let raft = started.await.map_err(|_| OpenError::Meta("its worker ended at once".to_owned()))??;
         let clock = seams.clock.clone();
         let worker = Mutex::new(Some(worker));
-        Ok(Arc::new(MetaReplica { storage, raft, register, peers, clock, config, stop, worker }))
+        Ok(Arc::new(MetaReplica { storage, raft, register, writer, peers, clock, config, stop, worker }))
     }
 
     /// Answers a request that came through another replica's [`MetaPeers`].
@@ -150,7 +153,16 @@ impl MetaReplica {
         }
     }
 
+    /// Refuses a call that would wait for this replica's disk: while a record waits for room, openraft does nothing else.
+    fn check_room(&self) -> Result<(), CallError> {
+        match self.writer.refusal() {
+            Some(refusal) => Err(CallError::Unavailable(refusal.to_string())),
+            None => Ok(()),
+        }
+    }
+
     async fn get_here(&self) -> Result<Value, CallError> {
+        self.check_room()?;
         match self.raft.ensure_linearizable().await {
             Ok(_) => Ok(self.register.value()),
             Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
@@ -161,6 +173,7 @@ impl MetaReplica {
     }
 
     async fn put_here(&self, put: Put) -> Result<crate::meta::types::Answer, CallError> {
+        self.check_room()?;
         match self.raft.client_write(put).await {
             Ok(answer) => Ok(answer.data),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Err(CallError::NotLeader(to.leader_id)),
@@ -210,6 +223,9 @@ impl MetaStore for MetaReplica {
             loop {
                 match self.at_leader(self.get_here(), || Request::Get).await {
                     Ok(value) => return Ok(value.into()),
+                    Err(CallError::Unavailable(text)) if self.writer.refusal().is_some() => {
+                        return Err(MetaError::Unavailable(text));
+                    }
                     // A read may be repeated, whatever became of it.
                     Err(_) => self.clock.sleep(RETRY).await,
                 }

@@ -7,18 +7,19 @@ use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
+use naxos_proto::splitmix::SplitMix64;
 use openraft::{AsyncRuntime, OptionalSend, TokioRuntime};
 
 thread_local! {
-    static STATE: Cell<u64> = const { Cell::new(0) };
+    static GENERATOR: Cell<SplitMix64> = const { Cell::new(SplitMix64::new(0)) };
 }
 
 /// Seeds the generator of this thread.
 pub(crate) fn seed_thread(seed: u64) {
-    STATE.set(seed);
+    GENERATOR.set(SplitMix64::new(seed));
 }
 
-/// SplitMix64 over the thread's state.
+/// The thread's generator.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SeededRng;
 
@@ -28,11 +29,10 @@ impl rand::RngCore for SeededRng {
     }
 
     fn next_u64(&mut self) -> u64 {
-        let state = STATE.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        STATE.set(state);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        let mut generator = GENERATOR.get();
+        let drawn = generator.draw();
+        GENERATOR.set(generator);
+        drawn
     }
 
     fn fill_bytes(&mut self, out: &mut [u8]) {

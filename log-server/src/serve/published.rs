@@ -139,6 +139,11 @@ impl Published {
         cached.or_else(|| state.index.get(at).map(planned))
     }
 
+    /// The offsets of `range` that can be read here, as ascending ranges; at most `ranges_max` of them.
+    pub(crate) fn held_in(&self, range: Range<Offset>, ranges_max: usize) -> Vec<Range<Offset>> {
+        self.state.lock().index.readable(range, ranges_max)
+    }
+
     /// Plans a read of `range` clamped to the tail: at least one cell, then up to about `bytes_max` and `cells_max`.
     pub(crate) fn plan(&self, range: Range<Offset>, bytes_max: usize, cells_max: usize) -> Plan {
         let state = self.state.lock();

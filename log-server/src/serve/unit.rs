@@ -4,11 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{
+    CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, StorageUnit, Store, Stored, TailReaches, UnitError,
+    UnitParams,
+};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use naxos_proto::seams::Clock;
 
@@ -39,8 +41,7 @@ impl Unit {
         self.boot
     }
 
-    /// Client commands that the committer has not taken yet. Zero inside a completion means that nobody waits for the
-    /// committer's thread.
+    /// Client commands that the committer has not taken yet.
     pub fn queued(&self) -> u64 {
         self.queue.waiting()
     }
@@ -86,7 +87,7 @@ impl Unit {
     ) -> BoxFuture<'static, Result<T, UnitError>> {
         let (done, outcome) = Completion::channel();
         self.queue.push(command(done));
-        outcome.map(|outcome| outcome.unwrap_or(Err(UnitError::Stopped))).boxed()
+        outcome
     }
 }
 
@@ -99,7 +100,7 @@ impl StorageUnit for Unit {
         self.call(|done| Command::Open(loglet, params, done))
     }
 
-    fn store(&self, store: Store, done: Completion<Result<Vec<CellOutcome>, UnitError>>) {
+    fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>) {
         if store.cells.is_empty() {
             return done.complete(Err(UnitError::Invalid("a store has at least one cell")));
         }
@@ -151,6 +152,32 @@ impl StorageUnit for Unit {
 
     fn tail_now(&self, loglet: LogletId) -> Option<Result<LocalTail, UnitError>> {
         Some(self.roster.get(loglet).map(|l| l.local()))
+    }
+
+    fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>> {
+        Box::pin(async move {
+            let published = self.roster.get(loglet)?;
+            loop {
+                // Registered before the state is looked at, so that no change falls between.
+                let changed = published.changed();
+                if self.roster.is_stopped() {
+                    return Err(UnitError::Stopped);
+                }
+                if published.is_dropped() {
+                    return Err(UnitError::Dropped(loglet));
+                }
+                let local = published.local();
+                if until.is_met_by(&local) {
+                    return Ok(local);
+                }
+                changed.await;
+            }
+        })
+    }
+
+    fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>> {
+        let held = self.roster.get(loglet).map(|published| published.held_in(range, HELD_RANGES_MAX));
+        Box::pin(std::future::ready(held))
     }
 
     fn advance(&self, loglet: LogletId, known_tail: Offset) {

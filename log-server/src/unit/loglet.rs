@@ -12,9 +12,9 @@ pub(crate) enum Verdict {
     Free,
     /// Something is there: the bytes decide between `Same` and `Different`.
     Held,
-    /// Below the trim point: nobody can say any more what was there.
+    /// Below the trim point: the cell was committed, and is forgotten.
     Trimmed,
-    /// The loglet is sealed.
+    /// The loglet is sealed, and nothing is there.
     Sealed,
     /// The cell before it is neither here nor known to be committed elsewhere.
     Gap,
@@ -61,11 +61,17 @@ impl Loglet {
         if owner == asker { Ok(()) } else { Err(UnitError::WrongIncarnation { loglet: id, owner, asker }) }
     }
 
-    /// What may become of a store at `at`. The seal is looked at first: a sealed loglet takes nothing.
+    /// What may become of an append at `at`. The seal is looked at after what is held: a sealed loglet takes nothing, but
+    /// `Sealed` means that the cell is certainly not here, so that it can be appended to the successor.
     pub(crate) fn verdict(&self, at: Offset) -> Verdict {
-        if self.sealed {
-            return Verdict::Sealed;
+        match self.repair_verdict(at) {
+            Verdict::Free | Verdict::Gap if self.sealed => Verdict::Sealed,
+            verdict => verdict,
         }
+    }
+
+    /// What may become of a repair at `at`: the same, but for the seal.
+    pub(crate) fn repair_verdict(&self, at: Offset) -> Verdict {
         if at < self.trim_point {
             return Verdict::Trimmed;
         }
@@ -134,8 +140,21 @@ mod tests {
         for (at, verdict) in table {
             assert_eq!(l.verdict(Offset(at)), verdict, "at {at}");
             let sealed = Loglet { sealed: true, ..l.clone() };
-            assert_eq!(sealed.verdict(Offset(at)), Verdict::Sealed, "sealed, at {at}");
+            let held = matches!(verdict, Verdict::Trimmed | Verdict::Held);
+            let expected = if held { verdict } else { Verdict::Sealed };
+            assert_eq!(sealed.verdict(Offset(at)), expected, "sealed, at {at}");
         }
+    }
+
+    #[test]
+    fn a_repair_passes_the_seal_and_no_gap() {
+        let mut l = loglet(Shape::Contiguous);
+        l.write(Offset(0));
+        l.sealed = true;
+        assert_eq!(l.verdict(Offset(1)), Verdict::Sealed);
+        assert_eq!(l.repair_verdict(Offset(0)), Verdict::Held);
+        assert_eq!(l.repair_verdict(Offset(1)), Verdict::Free);
+        assert_eq!(l.repair_verdict(Offset(2)), Verdict::Gap);
     }
 
     #[test]
@@ -213,7 +232,9 @@ mod tests {
                             l.write(Offset(at));
                             prop_assert!(ever.insert(at), "offset {} was written twice", at);
                         }
-                        prop_assert!(!(before.sealed && verdict != Verdict::Sealed));
+                        prop_assert!(!(before.sealed && verdict == Verdict::Free));
+                        let held = before.written.contains(Offset(at)) || Offset(at) < before.trim_point;
+                        prop_assert!(!(held && verdict == Verdict::Sealed), "offset {} is held", at);
                     }
                     Step::Known(to) => drop(l.raise_known_tail(Offset(to))),
                     Step::Trim(to) => l.trim(Offset(to)),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use naxos_log_server::disk::RealDisk;
 use naxos_log_server::{LogServer, LogServerConfig, OpenError, Unit};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{Cell, CellOutcome, Shape, StorageUnit, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{Cell, CellOutcome, Purpose, Shape, StorageUnit, Store, UnitError, UnitParams};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker};
@@ -93,14 +93,15 @@ pub fn params() -> UnitParams {
 pub fn request(loglet: LogletId, at: u64, payloads: &[Bytes], known_tail: u64) -> Store {
     let cell = |payload: &Bytes| Cell { payload: payload.clone(), commands: 1 };
     let cells = payloads.iter().map(cell).collect();
-    Store { loglet, incarnation: OWNER, at: Offset(at), cells, known_tail: Offset(known_tail) }
+    let purpose = Purpose::Append { known_tail: Offset(known_tail) };
+    Store { loglet, incarnation: OWNER, at: Offset(at), cells, purpose }
 }
 
-/// Stores and waits.
+/// Stores and waits for the outcome of each cell.
 pub async fn store(unit: &Unit, store: Store) -> Result<Vec<CellOutcome>, UnitError> {
     let (done, outcome) = Completion::channel();
     unit.store(store, done);
-    outcome.await.unwrap_or(Err(UnitError::Stopped))
+    outcome.await.map(|stored| stored.cells)
 }
 
 /// `len` bytes that depend on `n`.

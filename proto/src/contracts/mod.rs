@@ -1,17 +1,20 @@
-//! What crosses a process (DESIGN section 3): the storage unit, the sequencer, the MetaStore, snapshots, heartbeats.
+//! What crosses a process (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore, snapshots, heartbeats.
 //!
 //! In one process they meet as `Arc<dyn ...>`, with no copy and no socket; across processes through gRPC adapters.
 
 mod heartbeat;
 mod meta_store;
+mod refusal;
 mod sequencer;
 mod snapshots;
 mod storage_unit;
 
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
 pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
+pub use refusal::Refusal;
 pub use sequencer::{AppendError, Sequencer, SequencerDirectory};
 pub use snapshots::{Manifest, SnapshotError, Snapshots};
 pub use storage_unit::{
-    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitDirectory, UnitError, UnitParams,
+    Cell, CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, Purpose, Shape, StorageUnit, Store, Stored,
+    TailReaches, UnitDirectory, UnitError, UnitParams,
 };

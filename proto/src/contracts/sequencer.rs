@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use crate::chain::LogletParams;
-use crate::completion::Completion;
-use crate::contracts::Cell;
+use crate::completion::{Completion, Unknown};
+use crate::contracts::{Cell, Refusal};
 use crate::ids::{Incarnation, LogletId, Offset};
 use crate::tail::Tail;
 
@@ -14,22 +16,30 @@ pub enum AppendError {
     /// Not done: the loglet is sealed and no unit took the cells. Append to its successor.
     #[error("the loglet is sealed; nothing was appended")]
     Sealed,
-    /// Not done: too much is in flight, or the disk is full; the text says which. Try again later.
+    /// Not done, for this reason.
     #[error("nothing was appended: {0}")]
-    Refused(String),
+    Refused(#[from] Refusal),
     /// The cells may or may not be in the log. Never retried blindly: the session settles it.
     #[error("it is unknown whether the append happened: {0}")]
     Unknown(String),
 }
 
+impl Unknown for AppendError {
+    fn unknown() -> Self {
+        AppendError::Unknown("the append was lost on its way".to_owned())
+    }
+}
+
 /// One sequencer's process; serves the loglets whose parameters name its incarnation.
+/// # Cancel safety
+/// A dropped future may or may not have acted; every call may be repeated.
 pub trait Sequencer: Send + Sync {
     /// Its own incarnation.
     fn incarnation(&self) -> Incarnation;
 
     /// Starts to serve a loglet that a chain in the MetaStore names, with this incarnation as its sequencer; refused
     /// for any other (safety rule 4). Repeating it is no error.
-    fn serve(&self, loglet: &LogletParams) -> Result<(), AppendError>;
+    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>>;
 
     /// Appends a batch at consecutive offsets. Enqueues when called: the order of calls is the order in the log.
     /// `done` gets the first offset once a write quorum has the batch and everything before it, in order.
@@ -41,12 +51,18 @@ pub trait Sequencer: Send + Sync {
         done: Completion<Result<Offset, AppendError>>,
     );
 
-    /// Reserves `count` offsets for a client that writes them itself (CORFU); the first one.
-    fn grant(&self, loglet: LogletId, incarnation: Incarnation, count: u32) -> Result<Offset, AppendError>;
+    /// Reserves `count` offsets for a client that writes them itself (CORFU); the first one. A dropped future may have
+    /// reserved them: they are never given out again.
+    fn grant(
+        &self,
+        loglet: LogletId,
+        incarnation: Incarnation,
+        count: u32,
+    ) -> BoxFuture<'_, Result<Offset, AppendError>>;
 
-    /// The global tail that this sequencer knows of, from memory. Alone it is no linearizable answer (safety rule 6):
-    /// the caller looks at the seal afterwards. `None`: not serving that loglet.
-    fn tail(&self, loglet: LogletId) -> Option<Tail>;
+    /// The global tail that this sequencer knows of. Alone it is no linearizable answer (safety rule 6): the caller
+    /// looks at the seal afterwards. `None`: not serving that loglet.
+    fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>>;
 }
 
 /// Finds the sequencer that a loglet's parameters name.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-use crate::completion::Completion;
+use crate::completion::{Completion, Unknown};
 use crate::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 
 /// Whether a loglet's cells on a unit may have gaps.
@@ -37,19 +37,33 @@ pub struct Cell {
     pub commands: u32,
 }
 
+/// On whose behalf cells are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The loglet's sequencer appends.
+    Append {
+        /// The sequencer's known tail: everything below is on a write quorum.
+        known_tail: Offset,
+    },
+    /// Somebody copies cells of a sealed loglet to this unit: taken although the loglet is sealed. A contiguous loglet
+    /// takes no gap from it either. It carries no known tail, for the one who copies has computed only what the *next*
+    /// chain may say.
+    Repair,
+}
+
 /// One store request: `cells` at `at`, `at + 1`, ...
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// Into which loglet.
+    /// The loglet that they belong to.
     pub loglet: LogletId,
-    /// By which sequencer.
+    /// The loglet's sequencer for life, also in a repair.
     pub incarnation: Incarnation,
     /// Offset of the first cell.
     pub at: Offset,
     /// At least one.
     pub cells: Vec<Cell>,
-    /// The sender's known tail: everything below is on a write quorum.
-    pub known_tail: Offset,
+    /// On whose behalf.
+    pub purpose: Purpose,
 }
 
 /// What became of one cell of a [`Store`].
@@ -57,14 +71,38 @@ pub struct Store {
 pub enum CellOutcome {
     /// Durable now.
     Written,
-    /// Was durable already, with the same bytes.
+    /// The unit held this cell already, with the same bytes, or the offset lies below the trim point: then the cell was
+    /// committed, and it is forgotten. Answered whether or not the loglet is sealed.
     Same,
-    /// The offset holds other bytes, junk, or is trimmed: never overwritten.
+    /// The offset holds other bytes or junk: never overwritten.
     Different,
-    /// The loglet is sealed: certainly not written by this call.
+    /// The loglet is sealed and the unit does not hold the cell: it was certainly not stored.
     Sealed,
     /// The cell before it is missing here (contiguous loglets): not written.
     Gap,
+}
+
+/// What became of a [`Store`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// One outcome for each cell, in their order.
+    pub cells: Vec<CellOutcome>,
+    /// The loglet's seal bit, read after the store (safety rule 1).
+    pub sealed: bool,
+}
+
+impl Stored {
+    /// Whether the unit counts toward the write quorum of every cell.
+    ///
+    /// A cell that a sealed unit calls [`CellOutcome::Same`] does not count: the seal's repair may have put it there,
+    /// after the unit told another driver of the seal a lower tail. That driver may end the segment below the cell.
+    pub fn acknowledges(&self) -> bool {
+        self.cells.iter().all(|cell| match cell {
+            CellOutcome::Written => true,
+            CellOutcome::Same => !self.sealed,
+            CellOutcome::Different | CellOutcome::Sealed | CellOutcome::Gap => false,
+        })
+    }
 }
 
 /// What one offset holds on this unit.
@@ -94,6 +132,29 @@ pub struct LocalTail {
     /// First offset that is not trimmed.
     pub trim_point: Offset,
 }
+
+/// What a caller of [`StorageUnit::wait_tail`] waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailReaches {
+    /// The local tail is at or above this offset.
+    Local(Offset),
+    /// The known tail is at or above this offset.
+    Known(Offset),
+}
+
+impl TailReaches {
+    /// Whether `tail` is what the caller waits for: the offset is reached, or the loglet is sealed.
+    pub fn is_met_by(self, tail: &LocalTail) -> bool {
+        tail.sealed
+            || match self {
+                TailReaches::Local(offset) => tail.tail >= offset,
+                TailReaches::Known(offset) => tail.known_tail >= offset,
+            }
+    }
+}
+
+/// At most so many ranges are in one answer of [`StorageUnit::held`].
+pub const HELD_RANGES_MAX: usize = 4_096;
 
 /// An item of [`StorageUnit::follow`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,9 +211,25 @@ pub enum UnitError {
     /// The unit is stopping. A store that got this may have been written: its outcome is unknown.
     #[error("the storage unit is stopping")]
     Stopped,
+    /// The call was lost before the unit answered: whether it was done is unknown.
+    #[error("the storage unit did not answer; it is unknown whether it did what it was asked")]
+    Unanswered,
     /// A read failed.
     #[error("the storage unit cannot read: {0}")]
     Read(String),
+}
+
+impl UnitError {
+    /// Whether a change that got this may have been made all the same. With any other error nothing was changed.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, UnitError::Poisoned(_) | UnitError::Stopped | UnitError::Unanswered)
+    }
+}
+
+impl Unknown for UnitError {
+    fn unknown() -> Self {
+        UnitError::Unanswered
+    }
 }
 
 /// One unit. All calls may come from any thread.
@@ -168,10 +245,10 @@ pub trait StorageUnit: Send + Sync {
     /// Makes the loglet exist here, durably. Repeating it with equal parameters is no error.
     fn open(&self, loglet: LogletId, params: UnitParams) -> BoxFuture<'_, Result<(), UnitError>>;
 
-    /// Stores cells. Enqueues when called; `done` gets one outcome per cell once all of them are durable or refused,
-    /// on the committer's thread, in the order of the calls. An error other than `Poisoned` and `Stopped` means that
-    /// nothing was written; with those two the outcome is unknown.
-    fn store(&self, store: Store, done: Completion<Result<Vec<CellOutcome>, UnitError>>);
+    /// Stores cells. Enqueues when called; `done` gets the outcome once all cells are durable or refused, on the
+    /// committer's thread, in the order of the calls. Whether an error leaves the outcome open is said by
+    /// [`UnitError::is_unknown`].
+    fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>);
 
     /// Reads `range`, at least one cell and then up to about `max_bytes`; stops early rather than exceed it.
     fn read(
@@ -181,7 +258,8 @@ pub trait StorageUnit: Send + Sync {
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<Vec<CellState>, UnitError>>;
 
-    /// Writes junk at `at` unless something is there: the outcome says which.
+    /// Writes junk at `at` unless something is there: the outcome says which. An offset below the trim point answers
+    /// `Different`: nobody can say any more whether it held a value.
     fn fill(
         &self,
         loglet: LogletId,
@@ -200,6 +278,14 @@ pub trait StorageUnit: Send + Sync {
 
     /// The local tail from memory, without yielding; `None` when the unit is not in this process.
     fn tail_now(&self, loglet: LogletId) -> Option<Result<LocalTail, UnitError>>;
+
+    /// Resolves once the tail reaches what is asked for, or the loglet is sealed: the tail then, as one value.
+    fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
+
+    /// Which offsets of `range` this unit holds and can read, junk included: ascending ranges that do not touch, at most
+    /// [`HELD_RANGES_MAX`] of them. After that many the caller goes on from the end of the last one. The local tail does
+    /// not tell this: below it a cell may be missing, trimmed or damaged.
+    fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>>;
 
     /// Raises the known tail where no store carries it. Not durable.
     fn advance(&self, loglet: LogletId, known_tail: Offset);

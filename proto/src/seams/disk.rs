@@ -30,7 +30,8 @@ pub enum OpenMode {
 pub trait Disk: Send + Sync {
     /// Opens a file for reading and writing.
     fn open<'a>(&'a self, path: &'a str, mode: OpenMode) -> BoxFuture<'a, io::Result<Arc<dyn File>>>;
-    /// Names in `dir` (files and directories, without their path), ascending. `""` is the root.
+    /// Names in `dir` (files and directories, without their path), ascending. `""` is the root. Sockets are left out: they
+    /// hold no data, and a server may be told to listen in its own data directory.
     fn list<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<Vec<String>>>;
     /// Makes `dir` and its parents; no error when it exists.
     fn create_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>>;

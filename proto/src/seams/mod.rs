@@ -10,12 +10,14 @@ mod entropy;
 mod net;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod tasks;
 mod worker;
 
 pub use clock::{BootClock, Clock, Instant, WallTime, rest_after};
 pub use disk::{BlockingFile, Disk, File, OpenMode, is_full};
 pub use entropy::{Entropy, OsEntropy};
 pub use net::{Accepted, Address, BoxConnection, Connection, Listener, Net, PeerAddress, SocketNet};
+pub use tasks::Tasks;
 pub use worker::{Body, ThreadWorker, Worker, WorkerHandle, start};
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -89,7 +89,35 @@ const BACKLOG: i32 = 4_096;
 pub struct SocketNet;
 
 struct TcpAccept(tokio::net::TcpListener);
-struct UnixAccept(tokio::net::UnixListener, PathBuf);
+struct UnixAccept {
+    listener: tokio::net::UnixListener,
+    path: PathBuf,
+    /// Device and inode of the socket's file; `None` if the system did not tell.
+    file: Option<(u64, u64)>,
+}
+
+/// Device and inode of the file at `path`.
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path).ok().map(|m| (m.dev(), m.ino()))
+}
+
+impl UnixAccept {
+    fn bind(path: &Path) -> io::Result<Self> {
+        let listener = tokio::net::UnixListener::bind(path)?;
+        Ok(Self { listener, path: path.to_owned(), file: file_id(path) })
+    }
+}
+
+/// Removes the socket's file, unless another process listens under that name by now.
+impl Drop for UnixAccept {
+    fn drop(&mut self) {
+        if self.file.is_some() && file_id(&self.path) == self.file {
+            // If it stays, the next server that listens there removes it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
 
 impl Listener for TcpAccept {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>> {
@@ -108,13 +136,13 @@ impl Listener for TcpAccept {
 impl Listener for UnixAccept {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>> {
         Box::pin(async {
-            let (stream, _) = self.0.accept().await?;
+            let (stream, _) = self.listener.accept().await?;
             Ok((Accepted::Unix(stream.into_std()?), PeerAddress::Unix))
         })
     }
 
     fn local(&self) -> Address {
-        Address::Unix(self.1.clone())
+        Address::Unix(self.path.clone())
     }
 }
 
@@ -127,7 +155,7 @@ impl Net for SocketNet {
                     rustix::net::listen(&listener, BACKLOG)?;
                     Box::new(TcpAccept(listener)) as Box<dyn Listener>
                 }
-                Address::Unix(p) => Box::new(UnixAccept(tokio::net::UnixListener::bind(p)?, p.clone())),
+                Address::Unix(p) => Box::new(UnixAccept::bind(p)?),
             })
         })
     }

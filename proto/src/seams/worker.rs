@@ -1,11 +1,15 @@
-//! Threads. A Worker runs one async body: a named thread with a runtime of its own in production, a task in the
+//! Threads and tasks. A Worker runs one async body: a named thread with a runtime of its own in production, a task in the
 //! simulator. The factory is `Send`, the future that it makes need not be.
+//!
+//! Invariant: no thread and no task is lost silently. A body that panics cancels its `stop`, which all that depend on it
+//! share, so the node ends instead of living on without a part.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +21,18 @@ pub trait Worker: Send + Sync {
     /// Starts `body` under `name` (at most 15 bytes are kept by Linux). The body ends by draining once `stop` is
     /// cancelled; if it panics or cannot begin, `stop` is cancelled for all who share it.
     fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle;
+
+    /// Runs `body` as a task of the caller's runtime. The task ends by itself; if it panics, the panic is logged under
+    /// `name` and `stop` is cancelled for all that share it.
+    #[expect(clippy::disallowed_methods, reason = "the one place where tasks are spawned")]
+    fn start_task(&self, name: &'static str, stop: CancellationToken, body: BoxFuture<'static, ()>) {
+        tokio::spawn(async move {
+            if let Err(payload) = AssertUnwindSafe(body).catch_unwind().await {
+                tracing::error!(task = name, panic = panic_text(payload.as_ref()), "a task panicked; the node ends");
+                stop.cancel();
+            }
+        });
+    }
 }
 
 /// The running body.
@@ -121,5 +137,13 @@ mod tests {
         let bad = start(&ThreadWorker, "bad", stop, |_| async { panic!("on purpose") });
         assert_eq!(bad.join().await, Err("on purpose".to_owned()));
         assert_eq!(sibling.join().await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_stops_what_shares_its_token() {
+        let stop = CancellationToken::new();
+        ThreadWorker.start_task("good", stop.clone(), Box::pin(async {}));
+        ThreadWorker.start_task("bad", stop.clone(), Box::pin(async { panic!("on purpose") }));
+        stop.cancelled().await;
     }
 }

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use crate::completion::Completion;
 use crate::contracts::{
-    Cell, CellOutcome, CellState, Followed, LocalTail, Shape, StorageUnit, Store, UnitError, UnitParams,
+    Cell, CellOutcome, CellState, Followed, LocalTail, Purpose, Shape, StorageUnit, Store, Stored, TailReaches,
+    UnitError, UnitParams,
 };
 use crate::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use crate::seams::Clock;
@@ -51,18 +52,18 @@ impl<'a> Case<'a> {
             incarnation: OWNER,
             at: Offset(at),
             cells: texts.iter().map(|t| cell(t)).collect(),
-            known_tail: Offset(known_tail),
+            purpose: Purpose::Append { known_tail: Offset(known_tail) },
         }
     }
 
-    async fn send(&self, store: Store) -> Result<Vec<CellOutcome>, UnitError> {
+    async fn send(&self, store: Store) -> Result<Stored, UnitError> {
         let (done, outcome) = Completion::channel();
         self.unit.store(store, done);
-        outcome.await.expect("a store is answered")
+        outcome.await
     }
 
     async fn store(&self, at: u64, texts: &[&str], known_tail: u64) -> Vec<CellOutcome> {
-        self.send(self.request(at, texts, known_tail)).await.expect("the unit takes the store")
+        self.send(self.request(at, texts, known_tail)).await.expect("the unit takes the store").cells
     }
 
     async fn read(&self, from: u64, to: u64) -> Vec<CellState> {
@@ -83,6 +84,7 @@ pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
     sparse_loglets_take_any_order(unit, clock).await;
     junk_fills_what_is_empty(unit, clock).await;
     rule_5_a_seal_is_ordered_against_stores_in_flight(unit, clock).await;
+    rule_10_sealed_means_certainly_not_stored(unit, clock).await;
     rule_5_a_dropped_loglet_stays_sealed(unit, clock).await;
     rule_5_a_floor_seals_what_lies_below_it(unit).await;
     trimming_forgets(unit, clock).await;
@@ -90,6 +92,9 @@ pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
     reads_stop_early_but_answer_a_cell(unit, clock).await;
     a_follower_sees_what_is_committed_in_order(unit, clock).await;
     a_follower_of_a_trimmed_range_jumps(unit, clock).await;
+    a_repair_passes_the_seal_and_leaves_no_gap(unit, clock).await;
+    a_unit_tells_which_offsets_it_holds(unit, clock).await;
+    a_tail_is_waited_for(unit, clock).await;
     bad_requests_are_refused(unit, clock).await;
 }
 
@@ -182,15 +187,40 @@ async fn rule_5_a_seal_is_ordered_against_stores_in_flight(unit: &dyn StorageUni
     let sealing = unit.seal(case.id);
     let (after, late) = Completion::channel();
     unit.store(case.request(2, &["c"], 2), after);
-    assert_eq!(in_flight.await, Some(Ok(vec![CellOutcome::Written; 2])));
+    let in_flight = in_flight.await.expect("the store was taken");
+    assert_eq!(in_flight.cells, [CellOutcome::Written; 2]);
     let sealed = sealing.await.expect("the unit seals");
     assert_eq!((sealed.tail, sealed.sealed), (Offset(2), true));
-    assert_eq!(late.await, Some(Ok(vec![CellOutcome::Sealed])));
+    assert_eq!(late.await, Ok(Stored { cells: vec![CellOutcome::Sealed], sealed: true }));
     assert_eq!(unit.seal(case.id).await.map(|t| t.tail), Ok(Offset(2)), "sealing again is no error");
-    assert_eq!(case.store(0, &["a"], 0).await, [CellOutcome::Sealed]);
     assert_eq!(unit.fill(case.id, OWNER, Offset(2)).await, Ok(CellOutcome::Sealed));
     assert_eq!(case.read(0, 3).await, [present("a"), present("b"), CellState::Absent]);
     assert!(case.tail().sealed);
+}
+
+/// A sequencer whose store was done and whose answer was lost sends it again. Told `Sealed` it would append the cells to
+/// the successor too, and one entry would be in two segments.
+async fn rule_10_sealed_means_certainly_not_stored(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    use CellOutcome::{Different, Same, Sealed};
+    let case = Case::open(unit, clock, 16, Shape::Contiguous).await;
+    let before = case.send(case.request(0, &["a", "b", "c"], 1)).await.expect("the store is taken");
+    assert!(!before.sealed && before.acknowledges(), "{before:?}");
+    let again = case.send(case.request(2, &["c"], 1)).await.expect("the store is taken");
+    assert!(!again.sealed && again.acknowledges(), "held on an unsealed unit is as good as written: {again:?}");
+    unit.trim(case.id, Offset(1)).await.expect("the unit trims");
+    unit.seal(case.id).await.expect("the unit seals");
+    for (at, texts, cells) in [
+        (2, &["c"][..], &[Same][..]),
+        (0, &["a", "b"], &[Same, Same]),
+        (2, &["c", "d"], &[Same, Sealed]),
+        (1, &["x"], &[Different]),
+        (3, &["d"], &[Sealed]),
+    ] {
+        let stored = case.send(case.request(at, texts, 1)).await.expect("the store is answered");
+        assert_eq!(stored, Stored { cells: cells.to_vec(), sealed: true }, "{texts:?} at {at}");
+        assert!(!stored.acknowledges(), "no answer of a sealed unit counts toward a write quorum: {stored:?}");
+    }
+    assert_eq!(case.tail().tail, Offset(3));
 }
 
 async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dyn Clock) {
@@ -242,7 +272,7 @@ async fn trimming_forgets(unit: &dyn StorageUnit, clock: &dyn Clock) {
     assert_eq!(case.read(0, 4).await, [trimmed.clone(), trimmed, present("c"), present("d")]);
     assert_eq!(unit.trim(case.id, Offset(1)).await, Ok(()));
     assert_eq!(case.tail().trim_point, Offset(2), "a trim point never falls");
-    assert_eq!(case.store(1, &["b"], 4).await, [CellOutcome::Different]);
+    assert_eq!(case.store(1, &["b"], 4).await, [CellOutcome::Same], "what was trimmed was committed");
     assert_eq!(unit.seal(case.id).await.map(|t| t.trim_point), Ok(Offset(2)));
     assert_eq!(unit.trim(case.id, Offset(4)).await, Ok(()), "a sealed loglet is trimmed, too");
     assert_eq!(case.tail().trim_point, Offset(4));
@@ -254,8 +284,8 @@ async fn answers_come_in_the_order_of_the_calls(unit: &dyn StorageUnit, clock: &
     let answered = Arc::new(Mutex::new(Vec::new()));
     for n in 0..STORES {
         let answered = answered.clone();
-        let note = move |outcome: Result<Vec<CellOutcome>, UnitError>| {
-            assert_eq!(outcome, Ok(vec![CellOutcome::Written]));
+        let note = move |outcome: Result<Stored, UnitError>| {
+            assert_eq!(outcome, Ok(Stored { cells: vec![CellOutcome::Written], sealed: false }));
             answered.lock().push(n);
         };
         unit.store(case.request(n, &["x"], n), Completion::new(note));
@@ -331,6 +361,77 @@ async fn a_follower_of_a_trimmed_range_jumps(unit: &dyn StorageUnit, clock: &dyn
     let mut followed = unit.follow(case.id, Offset(0));
     assert_eq!(next(&mut followed).await, Followed::Cells { at: Offset(0), cells: vec![CellState::Trimmed] });
     assert_eq!(next(&mut followed).await, Followed::Cells { at: Offset(2), cells: vec![present("c")] });
+}
+
+async fn a_repair_passes_the_seal_and_leaves_no_gap(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    use CellOutcome::{Different, Gap, Same, Written};
+    let case = Case::open(unit, clock, 17, Shape::Contiguous).await;
+    case.store(0, &["a"], 1).await;
+    unit.seal(case.id).await.expect("the unit seals");
+    let repair = async |at, texts: &[&str]| {
+        let stored = case.send(Store { purpose: Purpose::Repair, ..case.request(at, texts, 0) }).await;
+        let stored = stored.expect("the unit takes the repair");
+        assert!(stored.sealed, "the answer tells that the loglet is sealed");
+        stored.cells
+    };
+    assert_eq!(repair(2, &["c"]).await, [Gap]);
+    assert_eq!(repair(0, &["a", "b", "c"]).await, [Same, Written, Written]);
+    assert_eq!(repair(1, &["x"]).await, [Different], "a cell is written once");
+    let tail = case.tail();
+    assert_eq!(
+        (tail.tail, tail.known_tail, tail.sealed),
+        (Offset(3), Offset(1), true),
+        "a repair raises no known tail"
+    );
+    assert_eq!(unit.seal(case.id).await.map(|t| t.tail), Ok(Offset(3)), "the seal's tail is the repaired one");
+    assert_eq!(case.read(0, 3).await, [present("a"), present("b"), present("c")]);
+    let asker = Incarnation { boot: Boot(4), ..OWNER };
+    let other = Store { incarnation: asker, purpose: Purpose::Repair, ..case.request(3, &["d"], 0) };
+    assert!(matches!(case.send(other).await, Err(UnitError::WrongIncarnation { .. })));
+}
+
+async fn a_unit_tells_which_offsets_it_holds(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 18, Shape::Sparse).await;
+    let held = async |from, to| {
+        let ranges = unit.held(case.id, Offset(from)..Offset(to)).await.expect("the unit knows");
+        ranges.into_iter().map(|r| r.start.0..r.end.0).collect::<Vec<_>>()
+    };
+    assert_eq!(held(0, 100).await, []);
+    case.store(1, &["b", "c"], 0).await;
+    case.store(5, &["f"], 0).await;
+    unit.fill(case.id, OWNER, Offset(6)).await.expect("the unit fills");
+    assert_eq!(held(0, 100).await, [1..3, 5..7], "junk is held, too");
+    assert_eq!(held(2, 6).await, [2..3, 5..6]);
+    assert_eq!(held(3, 5).await, []);
+    unit.trim(case.id, Offset(2)).await.expect("the unit trims");
+    assert_eq!(held(0, 100).await, [2..3, 5..7], "what is trimmed is not");
+    assert_eq!(unit.held(id(999), Offset(0)..Offset(9)).await, Err(UnitError::NotOpen(id(999))));
+}
+
+async fn a_tail_is_waited_for(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 19, Shape::Contiguous).await;
+    case.store(0, &["a", "b"], 1).await;
+    let now = unit.wait_tail(case.id, TailReaches::Local(Offset(2))).await;
+    assert_eq!(now, Ok(case.tail()), "it is there already");
+    let local = unit.wait_tail(case.id, TailReaches::Local(Offset(3)));
+    let known = unit.wait_tail(case.id, TailReaches::Known(Offset(3)));
+    let work = async {
+        clock.sleep(SILENCE).await;
+        assert_eq!(case.store(2, &["c"], 2).await, [CellOutcome::Written]);
+        clock.sleep(SILENCE).await;
+        unit.advance(case.id, Offset(3));
+    };
+    let (local, known, ()) = futures::join!(local, known, work);
+    let (local, known) = (local.expect("it is reached"), known.expect("it is reached"));
+    assert_eq!((local.tail, local.known_tail), (Offset(3), Offset(2)));
+    assert_eq!((known.tail, known.known_tail), (Offset(3), Offset(3)));
+    let never = unit.wait_tail(case.id, TailReaches::Local(Offset(9)));
+    let (sealed, seal) = futures::join!(never, unit.seal(case.id));
+    assert!(sealed.is_ok_and(|t| t.sealed && t.tail == Offset(3)), "the seal ends the wait");
+    assert!(seal.is_ok());
+    let known = unit.wait_tail(case.id, TailReaches::Known(Offset(9)));
+    assert!(known.await.is_ok_and(|t| t.sealed));
+    assert_eq!(unit.wait_tail(id(999), TailReaches::Local(Offset(0))).await, Err(UnitError::NotOpen(id(999))));
 }
 
 async fn bad_requests_are_refused(unit: &dyn StorageUnit, clock: &dyn Clock) {

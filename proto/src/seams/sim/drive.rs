@@ -1,128 +1,11 @@
 //! [`Drive`]: a simulated disk, kept by the test, which outlives the hosts that mount it.
 
-use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use crate::seams::Disk;
 use crate::seams::sim::drive_disk::MountedDisk;
-use crate::seams::sim::entropy::Generator;
-use crate::seams::sim::fault::{Act, Armed, Fault};
-use crate::seams::sim::image::Image;
-use crate::seams::sim::names::{Inode, Names};
-
-/// Hears of each call and each crash, one line each.
-pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// How long calls take. Under tokio's paused time the grain is 1 ms; zero does not yield.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Latency {
-    /// A read.
-    pub read: Duration,
-    /// A write.
-    pub write: Duration,
-    /// A sync of a file or directory.
-    pub sync: Duration,
-}
-
-/// What a disk that nobody bounded says is free.
-const FREE_UNBOUNDED: u64 = 1 << 50;
-
-pub(crate) struct State {
-    /// Raised by each crash: handles of an earlier life are dead.
-    pub(crate) life: u64,
-    /// Raised by each mount.
-    pub(crate) mounts: u64,
-    pub(crate) names: Names,
-    pub(crate) images: BTreeMap<Inode, Image>,
-    next_inode: u64,
-    random: Generator,
-    /// Path to (life, mount) of the holder.
-    pub(crate) locks: BTreeMap<String, (u64, u64)>,
-    syncs: u64,
-    freeze_at: Option<u64>,
-    faults: Vec<Armed>,
-    struck: u64,
-    capacity: Option<u64>,
-    pub(crate) latency: Latency,
-    /// What synchronous calls owe.
-    pub(crate) owed: Duration,
-    trace: Option<Trace>,
-}
-
-impl State {
-    pub(crate) fn trace(&self, line: impl FnOnce() -> String) {
-        if let Some(trace) = &self.trace {
-            trace(&line());
-        }
-    }
-
-    pub(crate) fn create(&mut self) -> Inode {
-        let inode = Inode(self.next_inode);
-        self.next_inode += 1;
-        self.images.insert(inode, Image::default());
-        inode
-    }
-
-    pub(crate) fn strike(&mut self, act: Act, path: &str) -> io::Result<()> {
-        // All faults count, also behind one that strikes.
-        let struck: Vec<_> = self.faults.iter_mut().map(|f| f.strike(act, path)).collect();
-        let outcome: io::Result<()> = struck.into_iter().collect();
-        self.struck += u64::from(outcome.is_err());
-        outcome
-    }
-
-    /// Frees files that have lost their last name for good. Unlike a real file system it does not wait for open
-    /// handles: their calls answer `NotFound`.
-    pub(crate) fn collect(&mut self) {
-        if self.names.take_shrunk() {
-            let reachable = self.names.reachable();
-            self.images.retain(|inode, _| reachable.contains(inode));
-        }
-    }
-
-    /// A removed file takes no room, also while a crash may still bring it back.
-    fn used(&self) -> u64 {
-        self.names.visible().filter_map(|i| self.images.get(&i)).map(|i| i.len() as u64).sum()
-    }
-
-    pub(crate) fn free(&self) -> u64 {
-        self.capacity.map_or(FREE_UNBOUNDED, |c| c.saturating_sub(self.used()))
-    }
-
-    /// Whether a file may grow to `len`.
-    pub(crate) fn check_growth(&self, inode: Inode, len: u64) -> io::Result<()> {
-        let have = self.images.get(&inode).map_or(0, |i| i.len() as u64);
-        if len.saturating_sub(have) > self.free() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
-
-    /// A sync begins; false when the drive froze at it.
-    pub(crate) fn count_sync(&mut self) -> bool {
-        self.syncs += 1;
-        if self.freeze_at.is_some_and(|k| self.syncs >= k) {
-            self.crash();
-            return false;
-        }
-        true
-    }
-
-    pub(crate) fn crash(&mut self) {
-        self.life += 1;
-        self.freeze_at = None;
-        self.owed = Duration::ZERO;
-        let live = self.names.crash(&mut self.random);
-        // Files without a name are gone; inodes are visited in order, so the seed decides.
-        self.images.retain(|inode, _| live.contains(inode));
-        for image in self.images.values_mut() {
-            image.crash(&mut self.random);
-        }
-        self.locks.clear();
-        self.trace(|| format!("crash life={}", self.life));
-    }
-}
+use crate::seams::sim::drive_state::{Latency, SharedState, Trace};
+use crate::seams::sim::fault::{Armed, Fault};
 
 /// A simulated disk. Clones share it.
 ///
@@ -130,35 +13,19 @@ impl State {
 /// operations a random prefix. Handles of the life before are dead: their asynchronous calls never return, their
 /// synchronous ones answer an error. Crash the drive before its host, or destructors sync.
 #[derive(Clone)]
-pub struct Drive(pub(crate) Arc<Mutex<State>>);
+pub struct Drive(SharedState);
 
 impl Drive {
     /// An empty disk; the seed decides what survives its crashes.
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            life: 0,
-            mounts: 0,
-            names: Names::default(),
-            images: BTreeMap::new(),
-            next_inode: 1,
-            random: Generator::new(seed),
-            locks: BTreeMap::new(),
-            syncs: 0,
-            freeze_at: None,
-            faults: Vec::new(),
-            struck: 0,
-            capacity: None,
-            latency: Latency::default(),
-            owed: Duration::ZERO,
-            trace: None,
-        })))
+        Self(SharedState::new(seed))
     }
 
     /// A handle for one host.
     pub fn mount(&self) -> Arc<dyn Disk> {
         let mut state = self.0.lock();
         state.mounts += 1;
-        Arc::new(MountedDisk { drive: self.clone(), life: state.life, mount: state.mounts })
+        Arc::new(MountedDisk { drive: self.0.clone(), life: state.life, mount: state.mounts })
     }
 
     /// Power is cut.

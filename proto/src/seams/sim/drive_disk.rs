@@ -1,40 +1,21 @@
-//! [`MountedDisk`]: a [`Drive`] as one host sees it.
+//! [`MountedDisk`]: a simulated disk as one host sees it.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use parking_lot::MutexGuard;
 
-use crate::seams::sim::Drive;
-use crate::seams::sim::drive::State;
 use crate::seams::sim::drive_file::MountedFile;
+use crate::seams::sim::drive_state::{SharedState, State};
 use crate::seams::sim::fault::Act;
 use crate::seams::{Disk, File, OpenMode};
 
 /// A handle for one host in one life of the drive.
 pub(crate) struct MountedDisk {
-    pub(crate) drive: Drive,
+    pub(crate) drive: SharedState,
     pub(crate) life: u64,
     pub(crate) mount: u64,
-}
-
-/// The drive's state, unless the drive has crashed since `life`.
-pub(crate) fn alive(drive: &Drive, life: u64) -> Option<MutexGuard<'_, State>> {
-    let state = drive.0.lock();
-    (state.life == life).then_some(state)
-}
-
-/// Takes `time`; never returns when the drive has crashed before its end.
-pub(crate) async fn take(drive: &Drive, life: u64, time: Duration) {
-    if !time.is_zero() {
-        #[expect(clippy::disallowed_methods, reason = "the simulated disk is part of the world, not of a host")]
-        tokio::time::sleep(time).await;
-    }
-    if alive(drive, life).is_none() {
-        std::future::pending::<()>().await;
-    }
 }
 
 impl MountedDisk {
@@ -43,7 +24,7 @@ impl MountedDisk {
         time: impl FnOnce(&State) -> Duration,
         step: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> Option<(io::Result<T>, Duration)> {
-        let mut state = alive(&self.drive, self.life)?;
+        let mut state = self.drive.alive(self.life)?;
         let outcome = step(&mut state);
         state.collect();
         let time = time(&state);
@@ -57,20 +38,20 @@ impl MountedDisk {
         step: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
         let Some((outcome, time)) = self.now(time, step) else { return std::future::pending().await };
-        take(&self.drive, self.life, time).await;
+        self.drive.take(self.life, time).await;
         outcome
     }
 }
 
 struct LockGuard {
-    drive: Drive,
+    drive: SharedState,
     path: String,
     holder: (u64, u64),
 }
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
-        let mut state = self.drive.0.lock();
+        let mut state = self.drive.lock();
         if state.locks.get(&self.path) == Some(&self.holder) {
             state.locks.remove(&self.path);
         }

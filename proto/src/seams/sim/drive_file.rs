@@ -1,4 +1,4 @@
-//! [`MountedFile`]: one open file of a [`Drive`].
+//! [`MountedFile`]: one open file of a simulated disk.
 
 use std::fmt;
 use std::io;
@@ -8,9 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use crate::seams::sim::Drive;
-use crate::seams::sim::drive::State;
-use crate::seams::sim::drive_disk::{alive, take};
+use crate::seams::sim::drive_state::{Latency, SharedState, State};
 use crate::seams::sim::fault::Act;
 use crate::seams::sim::image::{Image, Syncing};
 use crate::seams::sim::names::Inode;
@@ -19,7 +17,7 @@ use crate::seams::{BlockingFile, File};
 /// An open file; dead after a crash.
 #[derive(Clone)]
 pub(crate) struct MountedFile {
-    pub(crate) drive: Drive,
+    pub(crate) drive: SharedState,
     pub(crate) life: u64,
     pub(crate) inode: Inode,
     pub(crate) path: Arc<str>,
@@ -37,18 +35,18 @@ fn dead() -> io::Error {
 
 impl MountedFile {
     fn now<T>(&self, step: impl FnOnce(&mut State, &str) -> io::Result<T>) -> io::Result<T> {
-        let mut state = alive(&self.drive, self.life).ok_or_else(dead)?;
+        let mut state = self.drive.alive(self.life).ok_or_else(dead)?;
         step(&mut state, &self.path)
     }
 
     /// As `now`; never returns on a dead drive, takes `time` on a living one.
     async fn later<T>(&self, time: Duration, outcome: io::Result<T>) -> io::Result<T> {
-        take(&self.drive, self.life, time).await;
+        self.drive.take(self.life, time).await;
         outcome
     }
 
-    fn latency(&self) -> crate::seams::sim::Latency {
-        self.drive.0.lock().latency
+    fn latency(&self) -> Latency {
+        self.drive.lock().latency
     }
 
     fn image<'a>(&self, state: &'a mut State) -> io::Result<&'a mut Image> {
@@ -163,8 +161,8 @@ impl File for MountedFile {
 
     fn settle(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let owed = alive(&self.drive, self.life).map(|mut s| std::mem::take(&mut s.owed));
-            take(&self.drive, self.life, owed.unwrap_or_default()).await;
+            let owed = self.drive.alive(self.life).map(|mut s| std::mem::take(&mut s.owed));
+            self.drive.take(self.life, owed.unwrap_or_default()).await;
         })
     }
 }
@@ -172,7 +170,7 @@ impl File for MountedFile {
 impl MountedFile {
     /// A synchronous call takes no time now; [`File::settle`] takes it later.
     fn owe(&self, time: impl FnOnce(&State) -> Duration) {
-        if let Some(mut state) = alive(&self.drive, self.life) {
+        if let Some(mut state) = self.drive.alive(self.life) {
             let time = time(&state);
             state.owed += time;
         }

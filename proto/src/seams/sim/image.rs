@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 
-use crate::seams::sim::entropy::Generator;
+use crate::splitmix::SplitMix64;
 
 /// What a disk writes as one piece, or tears.
 const SECTOR_BYTES: usize = 512;
@@ -109,7 +109,7 @@ impl Image {
     }
 
     /// Power is cut: each sector that is not durable is kept, torn or lost; the length is the old or the new one.
-    pub(crate) fn crash(&mut self, random: &mut Generator) {
+    pub(crate) fn crash(&mut self, random: &mut SplitMix64) {
         let unsure: BTreeSet<usize> =
             [&self.dirty, &self.in_flight, &self.forsaken].into_iter().flatten().copied().collect();
         if self.cache.len() != self.durable.len() && random.below(2) == 0 {
@@ -158,7 +158,7 @@ mod tests {
             let syncing = image.begin_sync();
             image.end_sync(&syncing);
             image.write(512, &[2; 512]);
-            image.crash(&mut Generator::new(seed));
+            image.crash(&mut SplitMix64::new(seed));
             assert_eq!(image.content()[..512], [1; 512]);
             match &image.content()[512..] {
                 [] => lost += 1,
@@ -178,7 +178,7 @@ mod tests {
             let _abandoned = image.begin_sync();
             let syncing = image.begin_sync();
             image.end_sync(&syncing);
-            image.crash(&mut Generator::new(seed));
+            image.crash(&mut SplitMix64::new(seed));
             assert_eq!(image.content(), [1; 512]);
         }
     }
@@ -199,7 +199,7 @@ mod tests {
                 let syncing = image.begin_sync();
                 image.end_sync(&syncing);
                 assert_eq!(image.content(), [1; 1024]);
-                image.crash(&mut Generator::new(seed));
+                image.crash(&mut SplitMix64::new(seed));
                 assert_eq!(image.content()[512..], [1; 512]);
                 survived += usize::from(image.content()[..512] == [1; 512]);
             }
@@ -218,7 +218,7 @@ mod tests {
         for seed in 0..50 {
             let mut copy = Image { cache: image.cache.clone(), durable: image.durable.clone(), ..Image::default() };
             copy.dirty.clone_from(&image.dirty);
-            copy.crash(&mut Generator::new(seed));
+            copy.crash(&mut SplitMix64::new(seed));
             seen.insert(copy.content()[0]);
         }
         assert_eq!(seen, BTreeSet::from([1, 9]));

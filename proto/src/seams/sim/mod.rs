@@ -9,6 +9,7 @@ mod clock;
 mod drive;
 mod drive_disk;
 mod drive_file;
+mod drive_state;
 mod entropy;
 mod fault;
 mod image;
@@ -16,7 +17,8 @@ mod names;
 mod worker;
 
 pub use clock::SimClock;
-pub use drive::{Drive, Latency, Trace};
+pub use drive::Drive;
+pub use drive_state::{Latency, Trace};
 pub use entropy::SeededEntropy;
 pub use fault::Fault;
 pub use worker::TaskWorker;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use crate::seams::sim::entropy::Generator;
+use crate::splitmix::SplitMix64;
 
 /// A file without its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,7 +130,7 @@ impl Names {
     }
 
     /// Power is cut; the files that still have a name.
-    pub(crate) fn crash(&mut self, random: &mut Generator) -> BTreeSet<Inode> {
+    pub(crate) fn crash(&mut self, random: &mut SplitMix64) -> BTreeSet<Inode> {
         let kept = random.below(self.pending.len() as u64 + 1);
         let kept = usize::try_from(kept).expect("steps fit memory");
         for step in self.pending.drain(..).take(kept).collect::<Vec<_>>() {

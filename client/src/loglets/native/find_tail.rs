@@ -1,0 +1,127 @@
+//! A tail check: asks the units, never the sequencer alone (safety rule 6).
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use naxos_proto::contracts::{LocalTail, TailReaches, UnitError};
+use naxos_proto::tail::Tail;
+
+use super::NativeLoglet;
+use super::quorums::Quorums;
+use crate::loglet::LogletError;
+
+/// Concludes a tail check from the units' answers; `None` when they do not suffice.
+///
+/// Each unit read its seal bit after its tail, so the loglet is only called open if no seal came before the tail. One
+/// answer with the seal bit is enough to call it sealed. The highest tail that was seen has to be durable on a write
+/// quorum before it is answered, or a later check could see less.
+fn conclude(quorums: Quorums, tails: &[LocalTail]) -> Option<Tail> {
+    if tails.len() < quorums.seal() {
+        return None;
+    }
+    let highest = tails.iter().map(|t| t.tail).max().expect("a quorum has a unit");
+    if tails.iter().any(|t| t.sealed) {
+        return Some(Tail::Sealed(highest));
+    }
+    if tails.len() < quorums.tail() {
+        return None;
+    }
+    let durable = tails.iter().filter(|t| t.tail >= highest).count() >= quorums.write();
+    let known = tails.iter().any(|t| t.known_tail >= highest);
+    (durable || known).then_some(Tail::Open(highest))
+}
+
+type Answer<'a> = BoxFuture<'a, (usize, Result<LocalTail, UnitError>)>;
+
+impl NativeLoglet {
+    /// Asks all units, and concludes as soon as enough have answered. Where the highest tail is not on a write quorum yet,
+    /// it waits until the units behind have it, or one says that the loglet is sealed.
+    pub(super) async fn find_tail(&self) -> Result<Tail, LogletError> {
+        let (id, quorums) = (self.params.id, self.quorums());
+        let mut answers: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();
+        for (unit, target) in self.units.iter().enumerate() {
+            answers.push(Box::pin(async move { (unit, target.tail(id).await) }));
+        }
+        let mut tails: Vec<Option<LocalTail>> = vec![None; self.units.len()];
+        let mut awaited = vec![false; self.units.len()];
+        let mut errors = Vec::new();
+        while let Some((unit, answer)) = answers.next().await {
+            match answer {
+                Ok(tail) => tails[unit] = Some(tail),
+                Err(e) => errors.push(e),
+            }
+            let known: Vec<LocalTail> = tails.iter().flatten().copied().collect();
+            if let Some(tail) = conclude(quorums, &known) {
+                return Ok(tail);
+            }
+            if known.len() < quorums.tail() {
+                continue;
+            }
+            let highest = known.iter().map(|t| t.tail).max().expect("a quorum has a unit");
+            for (unit, target) in self.units.iter().enumerate() {
+                let behind = tails[unit].is_some_and(|t| t.tail < highest);
+                if behind && !std::mem::replace(&mut awaited[unit], true) {
+                    let until = TailReaches::Local(highest);
+                    answers.push(Box::pin(async move { (unit, target.wait_tail(id, until).await) }));
+                }
+            }
+        }
+        Err(self.unavailable("answer a tail check", &errors))
+    }
+
+    /// The same from memory, where all units are in this process.
+    pub(super) fn find_tail_now(&self) -> Option<Tail> {
+        let mut tails = Vec::with_capacity(self.units.len());
+        for unit in &self.units {
+            tails.push(unit.tail_now(self.params.id)?.ok()?);
+        }
+        conclude(self.quorums(), &tails)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::Offset;
+
+    use super::*;
+
+    fn at(tail: u64, known_tail: u64) -> LocalTail {
+        LocalTail { tail: Offset(tail), known_tail: Offset(known_tail), sealed: false, trim_point: Offset::ZERO }
+    }
+
+    fn sealed(tail: u64) -> LocalTail {
+        LocalTail { sealed: true, ..at(tail, 0) }
+    }
+
+    fn open(tail: u64) -> Option<Tail> {
+        Some(Tail::Open(Offset(tail)))
+    }
+
+    #[test]
+    fn rule_1_one_seal_bit_is_enough_to_call_the_tail_sealed() {
+        let three = Quorums::new(3, 2);
+        assert_eq!(conclude(three, &[at(7, 7), at(7, 7), at(7, 7)]), open(7));
+        assert_eq!(conclude(three, &[at(7, 7), at(7, 7), sealed(5)]), Some(Tail::Sealed(Offset(7))));
+        assert_eq!(conclude(Quorums::new(1, 1), &[sealed(5)]), Some(Tail::Sealed(Offset(5))));
+    }
+
+    #[test]
+    fn rule_3_a_tail_check_that_a_seal_may_have_missed_concludes_nothing() {
+        // Two of four units are sealed, which seals the loglet. The other two do not know.
+        let four = Quorums::new(4, 3);
+        assert_eq!(conclude(four, &[at(7, 7), at(7, 7)]), None);
+        assert_eq!(conclude(four, &[at(7, 7), at(7, 7), at(7, 7)]), open(7));
+        assert_eq!(conclude(four, &[at(7, 7), sealed(7)]), Some(Tail::Sealed(Offset(7))));
+        let two = Quorums::new(2, 2);
+        assert_eq!(conclude(two, &[at(7, 7)]), None, "the other unit alone may have been sealed");
+    }
+
+    #[test]
+    fn rule_6_a_tail_is_answered_once_no_later_check_can_see_less() {
+        let three = Quorums::new(3, 2);
+        assert_eq!(conclude(three, &[at(7, 7)]), None, "one of three is no quorum");
+        assert_eq!(conclude(three, &[at(7, 3), at(5, 3)]), None, "7 is on one unit, as far as one can see");
+        assert_eq!(conclude(three, &[at(7, 3), at(5, 7)]), open(7), "somebody knows it is on two");
+        assert_eq!(conclude(three, &[at(7, 3), at(7, 3)]), open(7));
+    }
+}

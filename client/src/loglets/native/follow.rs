@@ -1,0 +1,105 @@
+//! Following: the stream of the nearest unit; what that unit lacks is read from the others.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use naxos_proto::contracts::{CellState, Followed, StorageUnit, UnitError};
+use naxos_proto::ids::Offset;
+
+use super::NativeLoglet;
+use super::read::is_known;
+use crate::loglet::LogletError;
+
+/// What the nearest unit lacks is read in pieces of about this many bytes.
+const GAP_BYTES: usize = 1 << 20;
+
+type UnitStream = BoxStream<'static, Result<Followed, UnitError>>;
+
+/// Where a follower stands.
+struct Follower {
+    loglet: Arc<NativeLoglet>,
+    next: Offset,
+    /// The units to follow, nearest first, and which one is followed now.
+    units: Vec<Arc<dyn StorageUnit>>,
+    unit: usize,
+    stream: Option<UnitStream>,
+    /// Cells before this offset are committed, and the unit that is followed lacks some of them from `next` on.
+    gap_end: Offset,
+    /// Why units could not be followed since the last item.
+    errors: Vec<UnitError>,
+    ended: bool,
+}
+
+/// See `Loglet::follow`.
+pub(super) fn follow(loglet: Arc<NativeLoglet>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>> {
+    let units = loglet.nearest_first().into_iter().cloned().collect();
+    let follower = Follower {
+        loglet,
+        next: from,
+        units,
+        unit: 0,
+        stream: None,
+        gap_end: Offset::ZERO,
+        errors: Vec::new(),
+        ended: false,
+    };
+    stream::unfold(follower, |mut follower| async move {
+        if follower.ended {
+            return None;
+        }
+        let item = follower.item().await;
+        follower.ended = matches!(item, Err(_) | Ok(Followed::Sealed(_)));
+        Some((item, follower))
+    })
+    .boxed()
+}
+
+impl Follower {
+    async fn item(&mut self) -> Result<Followed, LogletError> {
+        loop {
+            if self.next < self.gap_end {
+                let cells = self.loglet.read_cells(self.next..self.gap_end, GAP_BYTES).await?;
+                return Ok(self.cells(self.next, cells));
+            }
+            let Some(unit) = self.units.get(self.unit) else {
+                return Err(self.loglet.unavailable("can be followed", &self.errors));
+            };
+            let id = self.loglet.params.id;
+            let stream = self.stream.get_or_insert_with(|| unit.follow(id, self.next));
+            match stream.next().await {
+                Some(Ok(Followed::Cells { at, mut cells })) => {
+                    let known = cells.iter().take_while(|c| is_known(c)).count();
+                    if known < cells.len() {
+                        // The others are asked for the rest, and the unit is followed from there on.
+                        self.gap_end = at.plus(cells.len() as u64);
+                        self.stream = None;
+                        cells.truncate(known);
+                    }
+                    if !cells.is_empty() {
+                        return Ok(self.cells(at, cells));
+                    }
+                    self.next = at;
+                }
+                Some(Ok(item)) => {
+                    self.errors.clear();
+                    return Ok(item);
+                }
+                Some(Err(e)) => self.give_up_unit(e),
+                None => self.give_up_unit(UnitError::Unanswered),
+            }
+        }
+    }
+
+    fn cells(&mut self, at: Offset, cells: Vec<CellState>) -> Followed {
+        self.errors.clear();
+        self.next = at.plus(cells.len() as u64);
+        Followed::Cells { at, cells }
+    }
+
+    fn give_up_unit(&mut self, why: UnitError) {
+        self.errors.push(why);
+        self.stream = None;
+        self.unit += 1;
+    }
+}

@@ -1,0 +1,98 @@
+//! The native loglet, client side (Delos, OSDI'20, section 4.2.1, with the erratum of 2025): appends through the one
+//! sequencer, tail checks, seals and reads straight at the storage units.
+//!
+//! One procedure per file: `append`, `find_tail`, `read`, `follow`, `seal` with its `repair`, and `trim`, which also
+//! discards. `quorums` says how many units have to answer; `provider` opens and makes native loglets.
+
+mod append;
+mod find_tail;
+mod follow;
+mod provider;
+mod quorums;
+mod read;
+mod repair;
+mod seal;
+mod trim;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use naxos_proto::chain::LogletParams;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{AppendError, Cell, CellState, Followed, Sequencer, StorageUnit, UnitError};
+use naxos_proto::ids::Offset;
+use naxos_proto::native_params::NativeParams;
+use naxos_proto::tail::Tail;
+
+pub use self::provider::NativeProvider;
+use self::quorums::Quorums;
+use crate::loglet::{Loglet, LogletError};
+
+/// One native loglet.
+struct NativeLoglet {
+    params: LogletParams,
+    native: NativeParams,
+    /// `None` when the sequencer of that incarnation is not known to live: reads and seals still work.
+    sequencer: Option<Arc<dyn Sequencer>>,
+    /// In the order of `native.units`.
+    units: Vec<Arc<dyn StorageUnit>>,
+}
+
+impl NativeLoglet {
+    fn quorums(&self) -> Quorums {
+        Quorums::new(self.native.units.len(), self.native.write_quorum.into())
+    }
+
+    /// The error of a call that too few units answered well; `what` says what they should have done.
+    fn unavailable(&self, what: &str, errors: &[UnitError]) -> LogletError {
+        let why = errors.first().map_or_else(|| "no unit answers".to_owned(), ToString::to_string);
+        LogletError::Unavailable(format!("too few storage units of loglet {} {what}: {why}", self.params.id))
+    }
+
+    /// The units, the one of this process first: it answers without a message.
+    fn nearest_first(&self) -> Vec<&Arc<dyn StorageUnit>> {
+        let (mut near, far): (Vec<_>, Vec<_>) = self.units.iter().partition(|u| u.tail_now(self.params.id).is_some());
+        near.extend(far);
+        near
+    }
+}
+
+impl Loglet for NativeLoglet {
+    fn params(&self) -> &LogletParams {
+        &self.params
+    }
+
+    fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
+        self.append_batch(batch, done);
+    }
+
+    fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>> {
+        Box::pin(self.find_tail())
+    }
+
+    fn check_tail_now(&self) -> Option<Tail> {
+        self.find_tail_now()
+    }
+
+    fn read(&self, range: Range<Offset>, max_bytes: usize) -> BoxFuture<'_, Result<Vec<CellState>, LogletError>> {
+        Box::pin(self.read_cells(range, max_bytes))
+    }
+
+    fn follow(self: Arc<Self>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>> {
+        follow::follow(self, from)
+    }
+
+    fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>> {
+        Box::pin(self.seal_units())
+    }
+
+    fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {
+        Box::pin(self.trim_units(up_to))
+    }
+
+    fn discard(&self) -> BoxFuture<'_, Result<(), LogletError>> {
+        Box::pin(self.drop_from_units())
+    }
+}

@@ -1,0 +1,73 @@
+//! [`Quorums`]: how many storage units have to answer before something may be concluded.
+
+/// The quorums of one native loglet.
+///
+/// A loglet has `units` storage units, and an acknowledged append is durable on `write` of them. Everything else is
+/// derived from these two numbers, so that two quorums that have to share a unit always do (safety rule 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quorums {
+    units: usize,
+    write: usize,
+}
+
+impl Quorums {
+    /// The quorums of a loglet of `units` units whose appends are on `write` of them.
+    pub(super) fn new(units: usize, write: usize) -> Self {
+        Self { units, write }
+    }
+
+    /// Units that hold an entry before it is acknowledged.
+    pub(super) fn write(self) -> usize {
+        self.write
+    }
+
+    /// Units that have to be sealed before the loglet is: so many that every write quorum has one of them. Then no
+    /// append is acknowledged any more, and one of the sealed units has every entry that was.
+    pub(super) fn seal(self) -> usize {
+        self.units - self.write + 1
+    }
+
+    /// Units that have to answer a tail check. They have to meet every write quorum, so that the check sees every
+    /// acknowledged entry, and every seal quorum, so that it cannot call a loglet open that was sealed before it began.
+    /// With an even number of units a seal quorum alone does not suffice: of 4 units with a write quorum of 3, two may
+    /// answer a tail check and the other two a seal.
+    pub(super) fn tail(self) -> usize {
+        self.write.max(self.seal())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All sets of `count` units out of `units`, as bit masks.
+    fn sets(units: usize, count: usize) -> impl Iterator<Item = u32> {
+        (0..1_u32 << units).filter(move |set| set.count_ones() as usize == count)
+    }
+
+    fn always_meet(units: usize, one: usize, other: usize) -> bool {
+        sets(units, one).all(|a| sets(units, other).all(|b| a & b != 0))
+    }
+
+    #[test]
+    fn rule_3_every_tail_quorum_meets_every_write_quorum_and_every_seal_quorum() {
+        for units in 1..=7 {
+            for write in 1..=units {
+                let quorums = Quorums::new(units, write);
+                let why = format!("{units} units with a write quorum of {write}: {quorums:?}");
+                assert!(quorums.tail() <= units && quorums.seal() <= units, "{why}");
+                assert!(always_meet(units, quorums.seal(), quorums.write()), "{why}");
+                assert!(always_meet(units, quorums.tail(), quorums.write()), "{why}");
+                assert!(always_meet(units, quorums.tail(), quorums.seal()), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_quorum_is_larger_than_it_has_to_be() {
+        for (units, write, seal, tail) in [(1, 1, 1, 1), (2, 2, 1, 2), (3, 2, 2, 2), (4, 3, 2, 3), (5, 3, 3, 3)] {
+            let quorums = Quorums::new(units, write);
+            assert_eq!((quorums.seal(), quorums.tail()), (seal, tail), "{units} units");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Reads: of the nearest unit that has the cells. What is read is known to be committed, so one copy is enough.
+
+use std::ops::Range;
+
+use naxos_proto::contracts::{CellState, UnitError};
+use naxos_proto::ids::Offset;
+
+use super::NativeLoglet;
+use crate::loglet::LogletError;
+
+/// Whether a unit's answer says what the cell is. `Absent` and `Corrupt` only say that another unit has to be asked.
+pub(super) fn is_known(cell: &CellState) -> bool {
+    !matches!(cell, CellState::Absent | CellState::Corrupt)
+}
+
+/// Why a unit's answer is no entry.
+fn unreadable(at: Offset, cell: Option<&CellState>) -> UnitError {
+    let why = match cell {
+        Some(CellState::Corrupt) => "is damaged: expected a record whose checksum holds; the unit's log names its file",
+        _ => "was never written there",
+    };
+    UnitError::Read(format!("offset {at} {why}"))
+}
+
+impl NativeLoglet {
+    pub(super) async fn read_cells(
+        &self,
+        range: Range<Offset>,
+        max_bytes: usize,
+    ) -> Result<Vec<CellState>, LogletError> {
+        let mut errors = Vec::new();
+        for unit in self.nearest_first() {
+            match unit.read(self.params.id, range.clone(), max_bytes).await {
+                Ok(cells) if cells.first().is_some_and(is_known) => {
+                    return Ok(cells.into_iter().take_while(is_known).collect());
+                }
+                Ok(cells) => errors.push(unreadable(range.start, cells.first())),
+                Err(e) => errors.push(e),
+            }
+        }
+        Err(self.unavailable(&format!("can read offset {}", range.start), &errors))
+    }
+}

@@ -1,0 +1,84 @@
+//! Repair: after a seal, copies what some sealed units hold to those that are behind.
+//!
+//! 1. The end is the highest tail of a seal quorum: an acknowledged append is on a write quorum, which the seal quorum
+//!    meets, so it lies below.
+//! 2. Before the end may be installed, what lies below it has to be on every unit that answered. Otherwise the death of one
+//!    unit could lose an entry that the chain counts.
+//! 3. What was appended and not acknowledged may be kept in this way. That is no harm: its outcome was unknown.
+//! 4. Another driver, with answers of other units, may find another end. The one whose chain is installed is right.
+
+use std::ops::Range;
+
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Purpose, Store};
+use naxos_proto::ids::Offset;
+
+use super::NativeLoglet;
+use crate::loglet::LogletError;
+
+/// Cells are copied in pieces of about this many bytes.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A unit that answered a seal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SealedUnit {
+    /// Its place in the list of units.
+    pub(super) unit: usize,
+    /// Its tail behind the seal.
+    pub(super) tail: LocalTail,
+}
+
+impl NativeLoglet {
+    /// Copies to each of `sealed` what it lacks below their highest tail; that tail.
+    pub(super) async fn repair(&self, sealed: &[SealedUnit]) -> Result<Offset, LogletError> {
+        let end = sealed.iter().map(|s| s.tail.tail).max().expect("a quorum has a unit");
+        let trim_point = sealed.iter().map(|s| s.tail.trim_point).max().expect("a quorum has a unit");
+        for behind in sealed.iter().filter(|s| s.tail.tail < end) {
+            let mut from = behind.tail.tail;
+            if from < trim_point {
+                // What another unit has trimmed was committed and is needed no more.
+                let trimmed = self.units[behind.unit].trim(self.params.id, trim_point).await;
+                trimmed.map_err(|e| self.unavailable("trim in a repair", &[e]))?;
+                from = trim_point;
+            }
+            self.copy_to(behind.unit, from..end).await?;
+        }
+        Ok(end)
+    }
+
+    async fn copy_to(&self, unit: usize, range: Range<Offset>) -> Result<(), LogletError> {
+        let mut from = range.start;
+        while from < range.end {
+            let cells = self.read_cells(from..range.end, PIECE_BYTES).await?;
+            let count = cells.len() as u64;
+            let copies = cells.into_iter().map(|cell| match cell {
+                CellState::Present(payload) => Ok(Cell { payload, commands: 1 }),
+                other => Err(self.not_repairable(unit, from, &format!("expected cells, found {other:?}"))),
+            });
+            let store = Store {
+                loglet: self.params.id,
+                incarnation: self.native.sequencer,
+                at: from,
+                cells: copies.collect::<Result<Vec<_>, _>>()?,
+                purpose: Purpose::Repair,
+            };
+            let (done, stored) = Completion::channel();
+            self.units[unit].store(store, done);
+            let stored = stored.await.map_err(|e| self.unavailable("take a repair", &[e]))?;
+            // Other bytes at an offset that a sequencer gives out once are damage.
+            if !stored.cells.iter().all(|c| matches!(c, CellOutcome::Written | CellOutcome::Same)) {
+                return Err(self.not_repairable(unit, from, &format!("the unit answers {:?}", stored.cells)));
+            }
+            from = from.plus(count);
+        }
+        Ok(())
+    }
+
+    fn not_repairable(&self, unit: usize, at: Offset, why: &str) -> LogletError {
+        let storage = self.native.units[unit].0;
+        LogletError::Unavailable(format!(
+            "storage unit {storage:016x} of loglet {} cannot be repaired from offset {at} on: {why}",
+            self.params.id
+        ))
+    }
+}

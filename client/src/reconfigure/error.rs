@@ -1,0 +1,35 @@
+//! [`ReconfigureError`]: why a chain was not read or changed.
+
+use naxos_proto::chain::LogletKind;
+use naxos_proto::codec::DecodeError;
+use naxos_proto::contracts::MetaError;
+
+use crate::loglet::LogletError;
+
+/// Why the chain was not read or changed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReconfigureError {
+    /// The register did not answer.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// The register holds something that is no chain for this build.
+    #[error("the metadata store holds no chain that this build reads: {0}")]
+    Chain(#[from] DecodeError),
+    /// The register is empty: the log was not founded yet.
+    #[error("the metadata store holds no chain yet")]
+    NoChain,
+    /// A loglet did not answer.
+    #[error(transparent)]
+    Loglet(#[from] LogletError),
+    /// The register belongs to another log.
+    #[error("the metadata store belongs to log {found:016x}, this node to log {expected:016x}")]
+    OtherLog {
+        /// In the register.
+        found: u64,
+        /// In this node's configuration.
+        expected: u64,
+    },
+    /// This process has no provider for a kind of loglet.
+    #[error("this node has no loglets of kind {0}")]
+    Kind(LogletKind),
+}

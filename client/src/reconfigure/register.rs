@@ -1,0 +1,76 @@
+//! [`ChainRegister`]: the chain in the MetaStore.
+
+use std::sync::Arc;
+
+use naxos_proto::chain::Chain;
+use naxos_proto::contracts::{MetaError, MetaStore, PutOutcome, Versioned};
+use naxos_proto::ids::{ChainVersion, LogId};
+
+use crate::reconfigure::ReconfigureError;
+
+/// A chain and its version in the register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VersionedChain {
+    pub(crate) version: ChainVersion,
+    pub(crate) chain: Chain,
+}
+
+/// What became of an install.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Installed {
+    /// The register holds the chain that was installed.
+    Ours(VersionedChain),
+    /// Somebody else changed the register before, to this; it may still be to the chain that the edit was computed from.
+    Theirs(VersionedChain),
+}
+
+/// The register, and the log whose chain it must hold.
+#[derive(Clone)]
+pub(crate) struct ChainRegister {
+    meta: Arc<dyn MetaStore>,
+    log: LogId,
+}
+
+impl ChainRegister {
+    pub(crate) fn new(meta: Arc<dyn MetaStore>, log: LogId) -> Self {
+        Self { meta, log }
+    }
+
+    fn decode(&self, value: Versioned) -> Result<Option<VersionedChain>, ReconfigureError> {
+        if value.version == ChainVersion(0) {
+            return Ok(None);
+        }
+        let chain = Chain::decode(value.bytes)?;
+        if chain.log != self.log {
+            return Err(ReconfigureError::OtherLog { found: chain.log.0, expected: self.log.0 });
+        }
+        Ok(Some(VersionedChain { version: value.version, chain }))
+    }
+
+    /// The chain, through a quorum; `None` if there was never one.
+    pub(crate) async fn find(&self) -> Result<Option<VersionedChain>, ReconfigureError> {
+        self.decode(self.meta.get().await?)
+    }
+
+    /// As [`Self::find`]; an empty register is an error.
+    pub(crate) async fn get(&self) -> Result<VersionedChain, ReconfigureError> {
+        self.find().await?.ok_or(ReconfigureError::NoChain)
+    }
+
+    /// Writes `chain` if the register still has version `expected`. When the register cannot say whether it took the chain,
+    /// it is read again.
+    pub(crate) async fn install(&self, expected: ChainVersion, chain: Chain) -> Result<Installed, ReconfigureError> {
+        chain.check()?;
+        let now = match self.meta.put(expected, chain.encode()).await {
+            Ok(PutOutcome::Ok(version)) => return Ok(Installed::Ours(VersionedChain { version, chain })),
+            Ok(PutOutcome::Conflict(now)) => self.decode(now)?.ok_or(ReconfigureError::NoChain)?,
+            Err(MetaError::Unknown(why)) => {
+                tracing::warn!(why, "the metadata store does not know whether it took a chain; reading it");
+                self.get().await?
+            }
+            Err(refused) => return Err(refused.into()),
+        };
+        // Ids of loglets are drawn anew for each edit, so an equal chain is this edit's.
+        Ok(if now.chain == chain { Installed::Ours(now) } else { Installed::Theirs(now) })
+    }
+}

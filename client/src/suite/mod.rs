@@ -1,0 +1,5 @@
+//! What every implementation of a contract of this crate must do.
+
+mod loglet;
+
+pub use loglet::{LogletSubject, loglet};

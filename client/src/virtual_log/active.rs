@@ -1,0 +1,72 @@
+//! [`Active`]: the chain as this process knows it, and the loglet that takes appends.
+
+use std::sync::Arc;
+
+use naxos_proto::chain::{Chain, Segment};
+use naxos_proto::ids::{ChainVersion, Lsn};
+
+use super::VirtualLog;
+use crate::loglet::Loglet;
+use crate::reconfigure::{ReconfigureError, VersionedChain};
+use crate::shared_log::LogError;
+
+/// Loglets of sealed segments that are kept open for reading.
+const OPEN_LOGLETS_MAX: usize = 64;
+
+/// See the module.
+pub(super) struct Active {
+    pub(super) version: ChainVersion,
+    pub(super) chain: Chain,
+    /// Of the chain's last segment.
+    pub(super) loglet: Arc<dyn Loglet>,
+}
+
+impl Active {
+    /// The first position of the segment that takes appends.
+    pub(super) fn start(&self) -> Lsn {
+        self.chain.active().start
+    }
+
+    /// The segment that holds `lsn`.
+    pub(super) fn segment_of(&self, lsn: Lsn) -> Result<&Segment, LogError> {
+        self.chain.segment_of(lsn).ok_or(LogError::Trimmed(self.chain.start()))
+    }
+}
+
+impl VirtualLog {
+    /// Goes over to `found`, and sends appends to its last segment. The loglet is served first: the chain names it now.
+    pub(super) async fn activate(&self, found: VersionedChain) -> Result<(), ReconfigureError> {
+        let VersionedChain { version, chain } = found;
+        let segment = chain.active().clone();
+        self.providers.of(segment.params.kind)?.serve(&segment.params).await?;
+        let loglet = self.providers.open(&segment.params)?;
+        self.set_active(Active { version, chain, loglet: Arc::clone(&loglet) });
+        self.gate.switch(loglet, segment.start);
+        Ok(())
+    }
+
+    /// Publishes `active` to readers, and wakes those who wait for another chain.
+    pub(super) fn set_active(&self, active: Active) {
+        let version = active.version;
+        self.active.store(Arc::new(active));
+        self.version.send_replace(version);
+    }
+
+    /// The loglet of a segment of `active`, open for reading.
+    pub(super) fn loglet_of(&self, active: &Active, segment: &Segment) -> Result<Arc<dyn Loglet>, LogError> {
+        let id = segment.params.id;
+        if id == active.loglet.params().id {
+            return Ok(Arc::clone(&active.loglet));
+        }
+        let mut open = self.sealed_loglets.lock();
+        if let Some(found) = open.get(&id) {
+            return Ok(Arc::clone(found));
+        }
+        let loglet = self.providers.open(&segment.params).map_err(super::unavailable)?;
+        if open.len() >= OPEN_LOGLETS_MAX {
+            open.pop_first();
+        }
+        open.insert(id, Arc::clone(&loglet));
+        Ok(loglet)
+    }
+}

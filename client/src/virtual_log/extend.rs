@@ -1,0 +1,80 @@
+//! A reconfiguration: ends the active segment and begins another one, live (Delos, OSDI'20, section 3.2).
+
+use naxos_proto::chain::{Chain, LogletKind, LogletParams};
+use naxos_proto::ids::{LogletId, Lsn};
+use naxos_proto::seams::Instant;
+
+use super::{Reconfigured, VirtualLog};
+use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
+
+impl VirtualLog {
+    /// Ends the active segment and begins another one of kind `kind` (the same kind if `None`), live. Appends wait
+    /// meanwhile and go on in order; nobody sees an error.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: run it in a task of its own.
+    pub async fn reconfigure(&self, kind: Option<LogletKind>) -> Result<Reconfigured, ReconfigureError> {
+        let _one = self.reconfiguring.lock().await;
+        let began = self.clock.now();
+        match self.extend(kind).await {
+            Ok((now, closed_at)) => {
+                let pause = self.clock.now().since(closed_at);
+                let micros = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+                let active = now.chain.active();
+                tracing::info!(
+                    ordinal = active.params.id.ordinal,
+                    segment_start = active.start.0,
+                    kind = %active.params.kind,
+                    pause_us = micros(pause),
+                    took_us = micros(self.clock.now().since(began)),
+                    "reconfigured the log"
+                );
+                Ok(Reconfigured { version: now.version, chain: now.chain, pause })
+            }
+            Err(e) => {
+                // The old loglet may be sealed already: then the gate closes again by itself at the next append.
+                self.gate.abandon();
+                Err(e)
+            }
+        }
+    }
+
+    async fn extend(&self, kind: Option<LogletKind>) -> Result<(VersionedChain, Instant), ReconfigureError> {
+        let found = self.register.get().await?;
+        let old = found.chain.active().clone();
+        let kind = kind.unwrap_or(old.params.kind);
+        let id = LogletId { log: self.config.log, ordinal: old.params.id.ordinal + 1, nonce: self.entropy.id() };
+        let provider = self.providers.of(kind)?;
+        let alive = self.alive.borrow().clone();
+        let params = provider.choose_params(id, &alive)?;
+        // The successor is made before the seal, so that appends wait for one sync less.
+        provider.prepare(&params).await?;
+        self.gate.close();
+        let closed_at = self.clock.now();
+        let end = old.lsn(self.providers.open(&old.params)?.seal().await?);
+        let now = self.install_successor(found, old.params.id, end, params).await?;
+        self.activate(now.clone()).await?;
+        Ok((now, closed_at))
+    }
+
+    /// Installs `params` as the successor of loglet `old`, which ends at `end`, or finds the successor that somebody else
+    /// installed. A change of the chain that leaves `old` the last segment, which is a trim, does not lose the race: the
+    /// edit is made again on the trimmed chain.
+    async fn install_successor(
+        &self,
+        found: VersionedChain,
+        old: LogletId,
+        end: Lsn,
+        params: LogletParams,
+    ) -> Result<VersionedChain, ReconfigureError> {
+        let mut base = found;
+        loop {
+            let extended: Chain = base.chain.extended(end, params.clone());
+            match self.register.install(base.version, extended).await? {
+                Installed::Ours(now) => return Ok(now),
+                Installed::Theirs(now) if now.chain.active().params.id == old => base = now,
+                Installed::Theirs(now) => return Ok(now),
+            }
+        }
+    }
+}

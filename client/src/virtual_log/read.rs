@@ -1,0 +1,47 @@
+//! Reads of a range of positions, clamped to the chain.
+
+use naxos_proto::contracts::CellState;
+use naxos_proto::ids::Lsn;
+
+use super::{VirtualLog, unavailable};
+use crate::shared_log::{LogError, Record};
+
+/// The records in `cells`, the first of which is at `from`, and the position after the last one. Junk holds no record.
+pub(super) fn records_of(from: Lsn, cells: Vec<CellState>) -> Result<(Vec<Record>, Lsn), LogError> {
+    let mut records = Vec::with_capacity(cells.len());
+    let mut at = from;
+    for cell in cells {
+        match cell {
+            CellState::Present(payload) => records.push(Record { lsn: at, payload }),
+            CellState::Junk => {}
+            CellState::Trimmed => return Err(LogError::Trimmed(at.next())),
+            CellState::Absent | CellState::Corrupt => return Err(LogError::Lost(at, format!("{cell:?}"))),
+        }
+        at = at.next();
+    }
+    Ok((records, at))
+}
+
+impl VirtualLog {
+    pub(super) async fn read_some(
+        &self,
+        from: Lsn,
+        below: Lsn,
+        max_bytes: usize,
+    ) -> Result<(Vec<Record>, Lsn), LogError> {
+        if from >= below {
+            return Ok((Vec::new(), from));
+        }
+        let active = self.active.load_full();
+        let segment = active.segment_of(from)?;
+        let loglet = self.loglet_of(&active, segment)?;
+        // Safety rule 2: the chain, not the loglet, says where the segment ends.
+        let below = segment.end.map_or(below, |end| end.min(below));
+        let range = segment.offset(from)..segment.offset(below);
+        let cells = loglet.read(range, max_bytes).await.map_err(unavailable)?;
+        if cells.is_empty() {
+            return Err(LogError::Lost(from, "no storage unit answers with it".to_owned()));
+        }
+        records_of(from, cells)
+    }
+}

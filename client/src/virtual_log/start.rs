@@ -1,0 +1,96 @@
+//! Opening, founding, taking office: how a process begins with a log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use naxos_proto::chain::{Chain, Segment};
+use naxos_proto::ids::{ChainVersion, LogletId, Lsn};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use super::{Active, Reconfigured, VirtualLog, VirtualLogParts};
+use crate::append_gate::AppendGate;
+use crate::reconfigure::{ChainRegister, Installed, Providers, ReconfigureError, VersionedChain};
+
+impl VirtualLog {
+    /// Learns the chain from the register. Nothing is changed, here or elsewhere: no loglet is sealed, and no sequencer
+    /// begins to serve. [`ReconfigureError::NoChain`] if the log was never founded.
+    /// # Cancel safety: nothing is lost when dropped.
+    pub async fn open(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
+        let found = ChainRegister::new(Arc::clone(&parts.meta), parts.config.log).get().await?;
+        Self::with_chain(parts, found)
+    }
+
+    /// Makes the first chain, of one loglet whose sequencer and units are chosen from those alive, and opens it. If
+    /// somebody else has founded the log meanwhile, theirs is opened.
+    /// # Cancel safety
+    /// A dropped call may or may not have founded the log.
+    pub async fn found(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
+        let register = ChainRegister::new(Arc::clone(&parts.meta), parts.config.log);
+        let log = parts.config.log;
+        let id = LogletId { log, ordinal: 1, nonce: parts.entropy.id() };
+        let providers = Providers::new(parts.providers.clone());
+        let provider = providers.of(parts.config.kind)?;
+        let alive = parts.alive.borrow().clone();
+        let params = provider.choose_params(id, &alive)?;
+        provider.prepare(&params).await?;
+        let chain = Chain { log, segments: vec![Segment { start: Lsn::ZERO, end: None, params: params.clone() }] };
+        match register.install(ChainVersion(0), chain).await? {
+            Installed::Ours(found) => {
+                provider.serve(&params).await?;
+                Self::with_chain(parts, found)
+            }
+            Installed::Theirs(found) => Self::with_chain(parts, found),
+        }
+    }
+
+    /// Opens the log, or founds it, and takes office: the start of a process that is to sequence the log.
+    /// # Cancel safety
+    /// Not cancel safe, as [`Self::reconfigure`] is not.
+    pub async fn start(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
+        match Self::open(parts.clone()).await {
+            Ok(log) => {
+                log.take_office().await?;
+                Ok(log)
+            }
+            Err(ReconfigureError::NoChain) => Self::found(parts).await,
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Ends the active segment and begins one whose sequencer is the best of those alive: a loglet has one incarnation of
+    /// its sequencer for life, so a process that is to sequence has to begin a loglet of its own (safety rule 4).
+    /// # Cancel safety
+    /// Not cancel safe: run it in a task of its own.
+    pub async fn take_office(&self) -> Result<Reconfigured, ReconfigureError> {
+        self.reconfigure(None).await
+    }
+
+    fn with_chain(parts: VirtualLogParts, found: VersionedChain) -> Result<Arc<VirtualLog>, ReconfigureError> {
+        let VirtualLogParts { config, meta, providers, alive, clock, entropy } = parts;
+        let VersionedChain { version, chain } = found;
+        let providers = Providers::new(providers);
+        let loglet = providers.open(&chain.active().params)?;
+        let active = Active { version, chain, loglet: Arc::clone(&loglet) };
+        let seal_met = Arc::new(Notify::new());
+        let notify = Arc::clone(&seal_met);
+        // One permit is kept: a seal that is met before anyone waits is not forgotten.
+        let gate = AppendGate::new(loglet, active.start(), Box::new(move || notify.notify_one()));
+        Ok(Arc::new(VirtualLog {
+            register: ChainRegister::new(meta, config.log),
+            config,
+            providers,
+            alive,
+            clock,
+            entropy,
+            active: ArcSwap::from_pointee(active),
+            version: watch::Sender::new(version),
+            gate,
+            reconfiguring: tokio::sync::Mutex::new(()),
+            seal_met,
+            sealed_loglets: Mutex::new(BTreeMap::new()),
+            gone: Mutex::new(Vec::new()),
+        }))
+    }
+}

@@ -1,0 +1,34 @@
+//! The header and the payload of a batch.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use naxos_proto::codec::{DecodeError, Reader, put_bytes};
+use naxos_proto::ids::{Boot, Incarnation, StorageId};
+
+const HEADER_FORMAT: u8 = 1;
+
+pub(super) fn encode_header(own: Incarnation, number: u64, count: usize) -> Bytes {
+    let mut out = BytesMut::with_capacity(29);
+    out.put_u8(HEADER_FORMAT);
+    out.put_u64_le(own.storage.0);
+    out.put_u64_le(own.boot.0);
+    out.put_u64_le(number);
+    out.put_u32_le(u32::try_from(count).expect("at most BATCH_COMMANDS_MAX"));
+    out.freeze()
+}
+
+pub(super) fn decode_header(bytes: Bytes) -> Result<(Incarnation, u64, u32), DecodeError> {
+    let mut r = Reader::new(bytes, "batching header");
+    r.version(HEADER_FORMAT)?;
+    let own = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
+    let found = (own, r.u64()?, r.u32()?);
+    r.end()?;
+    Ok(found)
+}
+
+pub(super) fn encode_payload(commands: &[Bytes]) -> Bytes {
+    let mut out = BytesMut::with_capacity(commands.iter().map(|c| 4 + c.len()).sum());
+    for command in commands {
+        put_bytes(&mut out, command);
+    }
+    out.freeze()
+}

@@ -1,0 +1,177 @@
+//! The lower half: gathers commands into batches, and keeps the callers that wait for their outputs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::Refusal;
+use naxos_proto::ids::Incarnation;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::INFO;
+use super::application::Reply;
+use super::header::{encode_header, encode_payload};
+use crate::engine::{Below, EngineSwitch, Proposal, ProposeError};
+use crate::entry::Entry;
+use crate::local_store::StoreReader;
+use crate::reply_port::{Waiter, deliver_all};
+
+/// Batches on their way before commands gather.
+const IN_FLIGHT_MAX: usize = 2;
+/// Commands in one entry.
+const BATCH_COMMANDS_MAX: usize = 4_096;
+/// Bytes in one entry, unless one command alone is larger.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Commands that may wait, for batches to come back or for the checkpoint; over it callers are refused.
+const WAITING_COMMANDS_MAX: usize = 16_384;
+/// Bytes that may wait.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+
+struct Gathered<O> {
+    waiting: Vec<(Bytes, Waiter<Reply<O>>)>,
+    waiting_bytes: usize,
+    in_flight: BTreeMap<u64, Vec<Waiter<Reply<O>>>>,
+    next: u64,
+}
+
+impl<O> Gathered<O> {
+    /// Whether what waits makes a batch that may set out.
+    fn may_go(&self) -> bool {
+        let enough = match self.in_flight.len() {
+            0 => 1,
+            IN_FLIGHT_MAX.. => return false,
+            _ => self.in_flight.values().map(Vec::len).min().unwrap_or(1),
+        };
+        self.waiting.len() >= enough || self.waiting_bytes >= BATCH_BYTES_MAX
+    }
+}
+
+/// Commands that set out together.
+struct Batch {
+    number: u64,
+    commands: Vec<Bytes>,
+}
+
+/// See the module. The upper half shares it.
+pub struct Batching<O> {
+    pub(super) own: Incarnation,
+    switch: EngineSwitch,
+    below: Below,
+    gathered: Mutex<Gathered<O>>,
+    reader: StoreReader,
+}
+
+impl<O: Send + 'static> Batching<O> {
+    /// For this life of this storage; `below` is set once the stack is built.
+    pub fn new(own: Incarnation, switch: EngineSwitch, below: Below, reader: StoreReader) -> Arc<Self> {
+        let gathered = Gathered { waiting: Vec::new(), waiting_bytes: 0, in_flight: BTreeMap::new(), next: 0 };
+        Arc::new(Self { own, switch, below, gathered: Mutex::new(gathered), reader })
+    }
+
+    /// Proposes a command; the waiter gets its output. It sets out when the waiter's port flushes, or with a batch that
+    /// goes before.
+    pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<O>>) {
+        let port = {
+            let mut gathered = self.gathered.lock();
+            let full = gathered.waiting.len() >= WAITING_COMMANDS_MAX
+                || gathered.waiting_bytes + command.len() > WAITING_BYTES_MAX;
+            if full {
+                drop(gathered);
+                deliver_all([(waiter, Err(ProposeError::Refused(Refusal::Overloaded)))]);
+                return;
+            }
+            let port = Arc::clone(&waiter.port);
+            gathered.waiting_bytes += command.len();
+            gathered.waiting.push((command, waiter));
+            self.may_go(&gathered).then_some(port)
+        };
+        if let Some(port) = port {
+            port.ask_for_flush();
+        }
+    }
+
+    /// Whether a batch may set out: not while the checkpoint is behind, until [`Self::tend`] hears that it has moved.
+    fn may_go(&self, gathered: &Gathered<O>) -> bool {
+        gathered.may_go() && !self.reader.is_behind()
+    }
+
+    /// Lets commands go on that have waited for the checkpoint, until `stop`.
+    pub async fn tend(self: &Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.reader.checkpoint_moved() => self.flush(),
+            }
+        }
+    }
+
+    /// The next batch, if one may go.
+    fn take(&self, gathered: &mut Gathered<O>) -> Option<Batch> {
+        if !self.may_go(gathered) {
+            return None;
+        }
+        let commands_max = if self.switch.is_on() { BATCH_COMMANDS_MAX } else { 1 };
+        let mut bytes = 0;
+        let mut count = 0;
+        for (command, _) in gathered.waiting.iter().take(commands_max) {
+            if count > 0 && bytes + command.len() > BATCH_BYTES_MAX {
+                break;
+            }
+            bytes += command.len();
+            count += 1;
+        }
+        gathered.waiting_bytes -= bytes;
+        gathered.next += 1;
+        let (commands, waiters) = gathered.waiting.drain(..count).unzip();
+        gathered.in_flight.insert(gathered.next, waiters);
+        Some(Batch { number: gathered.next, commands })
+    }
+
+    fn send(self: &Arc<Self>, Batch { number, commands }: Batch) {
+        let mut entry = Entry::new(encode_payload(&commands));
+        entry.set_header(INFO.id, encode_header(self.own, number, commands.len()));
+        let this = Arc::clone(self);
+        let settled = Completion::new(move |outcome| {
+            // The waiters of a batch that was applied got their outputs from the upper half.
+            if let Err(e) = outcome {
+                this.failed(number, e);
+            }
+        });
+        let commands = u32::try_from(commands.len()).expect("at most BATCH_COMMANDS_MAX");
+        let below = self.below.get().expect("the stack is built before anything is proposed");
+        below.propose(Proposal { entry, commands, settled });
+    }
+
+    fn failed(self: &Arc<Self>, number: u64, error: ProposeError) {
+        let waiters = self.settled(number).unwrap_or_default();
+        deliver_all(waiters.into_iter().map(|w| (w, Err(error.clone()))));
+        self.flush();
+    }
+
+    pub(super) fn settled(&self, number: u64) -> Option<Vec<Waiter<Reply<O>>>> {
+        self.gathered.lock().in_flight.remove(&number)
+    }
+
+    /// Sends what has gathered and may go.
+    pub fn flush(self: &Arc<Self>) {
+        loop {
+            let batch = self.take(&mut self.gathered.lock());
+            match batch {
+                Some(batch) => self.send(batch),
+                None => return,
+            }
+        }
+    }
+
+    /// Fails whatever still waits: the node stops.
+    pub fn shut(&self) {
+        let mut gathered = self.gathered.lock();
+        let waiting = std::mem::take(&mut gathered.waiting);
+        gathered.waiting_bytes = 0;
+        drop(gathered);
+        deliver_all(waiting.into_iter().map(|(_, w)| (w, Err(ProposeError::Stopped))));
+    }
+}

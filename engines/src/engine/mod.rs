@@ -1,0 +1,20 @@
+//! The two contracts of an engine (Delos, SOSP'21, figure 2): [`Engine`] to the layer above, [`Applicator`] to the layer
+//! below. Every engine implements both, in two halves that share its soft state.
+//!
+//! - [`Engine`], [`Applicator`]: the contracts; [`Proposal`], [`ProposeError`]: what goes down and what comes of it
+//! - [`EngineInfo`]: what a binary knows of an engine; [`EngineSwitch`]: whether it is enabled
+
+mod applicator;
+#[expect(clippy::module_inception, reason = "the contract of this name lives here")]
+mod engine;
+mod info;
+mod proposal;
+mod propose_error;
+mod switch;
+
+pub use applicator::Applicator;
+pub use engine::{Below, Engine};
+pub use info::EngineInfo;
+pub use proposal::Proposal;
+pub use propose_error::ProposeError;
+pub use switch::EngineSwitch;

@@ -1,0 +1,43 @@
+//! [`ProposeError`]: why a proposal was not applied.
+
+use naxos_proto::completion::Unknown;
+use naxos_proto::contracts::{AppendError, Refusal};
+
+/// Why a proposal was not applied here. Safety rule 10: done, not done, unknown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Not done, for this reason.
+    #[error("nothing was appended: {0}")]
+    Refused(Refusal),
+    /// Not done: this engine is always on.
+    #[error("engine {engine} cannot be turned on or off, expected one of {switchable}")]
+    NotSwitchable {
+        /// Its name.
+        engine: &'static str,
+        /// The names of those that can be.
+        switchable: String,
+    },
+    /// Not done, and never will be: the node stops.
+    #[error("the node is stopping")]
+    Stopped,
+    /// It may have been done.
+    #[error("it is unknown whether the proposal was done: {0}")]
+    Unknown(String),
+}
+
+impl From<AppendError> for ProposeError {
+    fn from(e: AppendError) -> Self {
+        match e {
+            // The shared log goes on in the next segment; where it cannot, nothing was appended.
+            AppendError::Sealed => ProposeError::Refused(Refusal::NoSuccessor),
+            AppendError::Refused(refusal) => ProposeError::Refused(refusal),
+            AppendError::Unknown(why) => ProposeError::Unknown(why),
+        }
+    }
+}
+
+impl Unknown for ProposeError {
+    fn unknown() -> Self {
+        ProposeError::Unknown("the proposal was lost on its way".to_owned())
+    }
+}

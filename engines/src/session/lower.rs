@@ -1,0 +1,121 @@
+//! The lower half: numbers proposals, and settles those of unknown outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_proto::completion::Completion;
+use naxos_proto::seams::Clock;
+use tokio_util::sync::CancellationToken;
+
+use super::INFO;
+use super::header::Header;
+use super::window::{Outstanding, Shared};
+use crate::engine::{Engine, EngineSwitch, Proposal, ProposeError};
+use crate::entry::Entry;
+
+/// How often a proposal of unknown outcome is looked at again before its client is told that the outcome is unknown.
+pub(super) const SETTLE_ATTEMPTS: u32 = 5;
+/// Time between two attempts.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// See the module.
+pub struct Session {
+    pub(super) below: Arc<dyn Engine>,
+    pub(super) switch: EngineSwitch,
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Session {
+    /// Opens this life's session: from here on, no entry of an earlier life takes effect. Before anything is served.
+    pub async fn open(&self) -> Result<(), ProposeError> {
+        let header = Header { open: true, session: self.shared.session, sequence: 0, floor: 0 };
+        let mut entry = Entry::default();
+        entry.set_header(INFO.id, header.encode());
+        let (settled, outcome) = Completion::channel();
+        self.below.propose(Proposal { entry, commands: 1, settled });
+        outcome.await.map(drop)
+    }
+
+    fn send(&self, sequence: u64, again: bool) {
+        let (entry, commands) = {
+            let window = self.shared.window.lock();
+            let Some(found) = window.outstanding.get(&sequence) else { return };
+            let floor = *window.outstanding.keys().next().expect("it has the one found");
+            let mut entry = found.entry.clone();
+            let header = Header { open: false, session: self.shared.session, sequence, floor };
+            entry.set_header(INFO.id, header.encode());
+            (entry, found.commands)
+        };
+        let shared = Arc::clone(&self.shared);
+        let settled = Completion::new(move |outcome| {
+            // An entry that was applied is settled by the upper half.
+            if let Err(e) = outcome {
+                shared.failed(sequence, e, again);
+            }
+        });
+        self.below.propose(Proposal { entry, commands, settled });
+    }
+
+    /// Settles proposals of unknown outcome, until `stop`.
+    pub async fn tend(&self, stop: CancellationToken) {
+        let work = async {
+            loop {
+                self.shared.unknown_added.notified().await;
+                self.settle_unknown().await;
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    /// Returns once no proposal's outcome is unknown. Each proposal has attempts of its own: one that has just become
+    /// unknown is not given up because an older one used the attempts up.
+    async fn settle_unknown(&self) {
+        loop {
+            let unknown = std::mem::take(&mut self.shared.window.lock().unknown);
+            if unknown.is_empty() {
+                return;
+            }
+            // After this, an append that made it into the log below the tail is applied and no longer outstanding.
+            let synced = self.below.sync().await;
+            for sequence in unknown {
+                let is_last = match self.shared.window.lock().count_attempt(sequence) {
+                    None => continue,
+                    Some(attempts) => attempts >= SETTLE_ATTEMPTS,
+                };
+                match &synced {
+                    Ok(_) if is_last => self.shared.give_up(sequence, "the log does not take it"),
+                    Ok(_) => self.send(sequence, true),
+                    Err(e) if is_last => self.shared.give_up(sequence, &e.to_string()),
+                    Err(e) => {
+                        tracing::warn!(error = %e, sequence, "a proposal's outcome is unknown; trying again");
+                        self.shared.window.lock().unknown.push(sequence);
+                    }
+                }
+            }
+            self.clock.sleep(SETTLE_INTERVAL).await;
+        }
+    }
+}
+
+impl Engine for Session {
+    fn below(&self) -> Option<&dyn Engine> {
+        Some(&*self.below)
+    }
+
+    fn propose(&self, proposal: Proposal) {
+        if !self.switch.is_on() {
+            self.below.propose(proposal);
+            return;
+        }
+        let Proposal { entry, commands, settled } = proposal;
+        let sequence = {
+            let mut window = self.shared.window.lock();
+            window.next += 1;
+            let sequence = window.next;
+            window.outstanding.insert(sequence, Outstanding { entry, commands, settled, attempts: 0 });
+            sequence
+        };
+        self.send(sequence, false);
+    }
+}

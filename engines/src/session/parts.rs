@@ -1,0 +1,39 @@
+//! Makes the two halves of the engine.
+
+use std::sync::Arc;
+
+use naxos_proto::ids::Incarnation;
+use naxos_proto::seams::Clock;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::lower::Session;
+use super::state::load;
+use super::upper::SessionApply;
+use super::window::{Shared, Window};
+use crate::engine::{Engine, EngineSwitch};
+use crate::local_store::StoreReader;
+
+/// Makes the two halves; the lower one comes once `below` exists.
+pub struct SessionParts {
+    shared: Arc<Shared>,
+    switch: EngineSwitch,
+}
+
+impl SessionParts {
+    /// For this life of this storage.
+    pub fn new(session: Incarnation, switch: EngineSwitch) -> Self {
+        let shared = Shared { session, window: Mutex::new(Window::default()), unknown_added: Notify::new() };
+        Self { shared: Arc::new(shared), switch }
+    }
+
+    /// The upper half, under `up`, with the sessions that the store remembers.
+    pub fn upper<A>(&self, up: A, reader: &StoreReader) -> SessionApply<A> {
+        SessionApply { up, shared: Arc::clone(&self.shared), sessions: load(reader) }
+    }
+
+    /// The lower half.
+    pub fn lower(self, below: Arc<dyn Engine>, clock: Arc<dyn Clock>) -> Arc<Session> {
+        Arc::new(Session { below, switch: self.switch, shared: self.shared, clock })
+    }
+}

@@ -1,0 +1,38 @@
+//! The lower half: adds the header.
+
+use std::sync::Arc;
+
+use naxos_proto::ids::StorageId;
+
+use super::INFO;
+use super::header::encode;
+use crate::engine::{Engine, EngineSwitch, Proposal};
+use crate::local_store::StoreReader;
+
+/// See the module.
+pub struct ViewTracking {
+    below: Arc<dyn Engine>,
+    storage: StorageId,
+    switch: EngineSwitch,
+    reader: StoreReader,
+}
+
+impl ViewTracking {
+    /// Over `below`; tells the cursor of `storage`.
+    pub fn new(below: Arc<dyn Engine>, storage: StorageId, switch: EngineSwitch, reader: StoreReader) -> Arc<Self> {
+        Arc::new(Self { below, storage, switch, reader })
+    }
+}
+
+impl Engine for ViewTracking {
+    fn below(&self) -> Option<&dyn Engine> {
+        Some(&*self.below)
+    }
+
+    fn propose(&self, mut proposal: Proposal) {
+        if self.switch.is_on() {
+            proposal.entry.set_header(INFO.id, encode(self.storage, self.reader.persisted()));
+        }
+        self.below.propose(proposal);
+    }
+}

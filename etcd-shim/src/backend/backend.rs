@@ -1,0 +1,241 @@
+//! [`Backend`]: proposes commands, reads at the log's tail, answers in etcd's words.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use naxos_client::VirtualLog;
+use naxos_engines::read_gate::ReadGate;
+use naxos_engines::reply_port::Waiter;
+use naxos_engines::stack::Stack;
+use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
+use naxos_log_server::Unit;
+use naxos_proto::contracts::{Refusal, UnitError};
+use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
+use naxos_proto::ids::{Incarnation, LogletId, StoreId};
+use naxos_proto::native_params::NativeParams;
+use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
+use tonic::Status;
+
+use super::deadlines::Deadlines;
+use super::lease_keeper::LeaseKeeper;
+use super::listener::NodeListener;
+use super::pending_requests::PendingRequests;
+use crate::config::ServerConfig;
+use crate::metrics::Metrics;
+use crate::state::cold_reader::ColdReader;
+use crate::state::janitor::Janitor;
+use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
+
+/// The store that etcd's clients see.
+const STORE: StoreId = StoreId(0);
+/// etcd's default quota.
+const QUOTA_BYTES: i64 = 2 << 30;
+/// What a request costs beside its bytes, towards `--max-request-bytes`: etcd's own envelope.
+const ENVELOPE_BYTES: usize = 16;
+
+/// The answer to a write that cannot be done.
+fn read_only(why: &str) -> Status {
+    Status::unavailable(format!("etcdserver: no write can be done: {why}"))
+}
+
+/// See the module.
+pub(crate) struct Backend {
+    pub(crate) config: ServerConfig,
+    pub(crate) cluster_id: u64,
+    pub(crate) member_id: u64,
+    pub(crate) stack: Arc<Stack<Machine<NodeListener>>>,
+    /// For the linearizable reads of those that have no runtime's own.
+    pub(crate) gate: Arc<ReadGate>,
+    pub(crate) store: Arc<SharedStore>,
+    pub(crate) reader: StoreReader,
+    pub(crate) cold: ColdReader,
+    pub(crate) keeper: Arc<LeaseKeeper>,
+    pub(crate) janitor: Arc<Janitor>,
+    pub(crate) log: Arc<VirtualLog>,
+    pub(crate) unit: Arc<Unit>,
+    pub(crate) defragmenter: Defragmenter,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// For those that have no runtime's own; they tick on the control Worker.
+    pub(crate) deadlines: Arc<Deadlines>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Where tasks are spawned: a panic in one of them ends the node.
+    pub(crate) tasks: Tasks,
+    /// For its free space alone.
+    pub(crate) disk: Arc<dyn Disk>,
+    /// Free bytes of the disk, as last asked; `u64::MAX` while unknown.
+    pub(crate) free_bytes: AtomicU64,
+    /// Why no write can be done any more in this life of the process; set once.
+    pub(crate) read_only: OnceLock<String>,
+    /// Below this many free bytes appends are refused.
+    pub(crate) reserve_bytes: u64,
+    /// This life of this data directory.
+    pub(crate) incarnation: Incarnation,
+    pub(crate) started: Instant,
+    pub(crate) slow_watchers: Arc<AtomicUsize>,
+    /// Watchers of each hub, by its own count.
+    pub(crate) hubs: parking_lot::Mutex<Vec<std::sync::Weak<crate::watch::Hub>>>,
+}
+
+impl Backend {
+    /// The active loglet, if its sequencer is this process: then this node keeps the leases.
+    pub(crate) fn sequenced_loglet(&self) -> Option<LogletId> {
+        let (_, chain) = self.log.chain();
+        let params = &chain.active().params;
+        let is_ours = NativeParams::decode(params).is_ok_and(|native| native.sequencer == self.incarnation);
+        is_ours.then_some(params.id)
+    }
+
+    /// A header at `revision`.
+    pub(crate) fn header(&self, revision: i64) -> ResponseHeader {
+        use naxos_client::SharedLog;
+        ResponseHeader {
+            cluster_id: self.cluster_id,
+            member_id: self.member_id,
+            revision,
+            raft_term: self.log.ordinal(),
+        }
+    }
+
+    /// A header at the store's revision.
+    pub(crate) fn header_now(&self) -> ResponseHeader {
+        self.header(self.store.read().revision)
+    }
+
+    /// Puts ids and term into a header that apply has made.
+    pub(crate) fn complete(&self, header: &mut Option<ResponseHeader>) {
+        let revision = header.as_ref().map_or(0, |h| h.revision);
+        *header = Some(self.header(revision));
+    }
+
+    /// The quota in bytes; none when negative.
+    pub(crate) fn quota(&self) -> Option<i64> {
+        match self.config.limits.quota_backend_bytes {
+            0 => Some(QUOTA_BYTES),
+            n if n < 0 => None,
+            n => Some(n),
+        }
+    }
+
+    /// Checks a request's size.
+    pub(crate) fn check_size(&self, bytes: usize) -> Result<(), EtcdError> {
+        if bytes + ENVELOPE_BYTES > self.config.limits.max_request_bytes {
+            return Err(EtcdError::RequestTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Checks that a request of `bytes` fits the quota; raises the alarm when it does not.
+    pub(crate) async fn check_quota(&self, pending: &Arc<PendingRequests>, bytes: usize) -> Result<(), Status> {
+        let Some(quota) = self.quota() else { return Ok(()) };
+        let used = self.store.used_bytes();
+        if used + i64::try_from(bytes).unwrap_or(i64::MAX) <= quota {
+            return Ok(());
+        }
+        let nospace = pb::AlarmType::Nospace as i32;
+        if !self.store.read().alarms.contains(&(self.member_id, nospace)) {
+            let action = pb::alarm_request::AlarmAction::Activate as i32;
+            let request = pb::AlarmRequest { action, member_id: self.member_id, alarm: nospace };
+            tracing::warn!(quota_bytes = quota, used_bytes = used, "the quota is used up; raising alarm NOSPACE");
+            self.propose(pending, Command::Alarm(request)).await?;
+        }
+        Err(EtcdError::NoSpace.into())
+    }
+
+    /// Proposes a command and waits for its outcome.
+    /// # Cancel safety
+    /// The command may still be done.
+    pub(crate) async fn propose(
+        &self,
+        pending: &Arc<PendingRequests>,
+        command: Command,
+    ) -> Result<(Answer, i64), Status> {
+        if let Some(why) = self.read_only.get() {
+            return Err(read_only(why));
+        }
+        // Nothing is proposed before the checkpoint has got on, and on a full disk it does not.
+        if self.reader.is_behind()
+            && let Some(refusal) = self.write_refusal()
+        {
+            return Err(self.failed(&ProposeError::Refused(refusal)));
+        }
+        let (waiter, reply) = Waiter::new(&pending.replies);
+        self.stack.propose(command.encode(STORE), waiter);
+        let Some(reply) = pending.deadlines.within(reply).await else { return Err(self.timed_out()) };
+        match reply {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(refused))) => Err(refused.into()),
+            Ok(Err(failed)) => Err(self.failed(&failed)),
+            Err(_) => Err(EtcdError::Stopped.into()),
+        }
+    }
+
+    /// The log does not answer. The command may still be done.
+    fn timed_out(&self) -> Status {
+        self.metrics.server.proposals_failed.inc();
+        EtcdError::Timeout.into()
+    }
+
+    fn failed(&self, error: &ProposeError) -> Status {
+        self.metrics.server.proposals_failed.inc();
+        match error {
+            ProposeError::Refused(Refusal::Overloaded) => EtcdError::TooManyRequests.into(),
+            ProposeError::Refused(
+                Refusal::NoSequencer(_)
+                | Refusal::NotServed(_)
+                | Refusal::OtherSequencer { .. }
+                | Refusal::UnknownUnit(_)
+                | Refusal::NoSuccessor,
+            ) => EtcdError::NoLeader.into(),
+            // etcd has no error for these: its disk is full without a word, or it ends.
+            ProposeError::Refused(
+                Refusal::DiskFull { .. } | Refusal::EarlierFailed(_) | Refusal::Unit(_) | Refusal::Unsupported(_),
+            )
+            | ProposeError::NotSwitchable { .. } => Status::resource_exhausted(format!("etcdserver: {error}")),
+            ProposeError::Stopped => EtcdError::Stopped.into(),
+            ProposeError::Unknown(why) => {
+                tracing::warn!(error = %why, "the outcome of a proposal is unknown");
+                if let Some(why) = self.unit.write_problem() {
+                    // For good: who comes later need not wait to be told.
+                    let why = self.read_only.get_or_init(|| why);
+                    return read_only(&format!("{why}; whether this one was done is unknown"));
+                }
+                EtcdError::Timeout.into()
+            }
+        }
+    }
+
+    /// Waits until everything that was acknowledged before now is applied here.
+    pub(crate) async fn linearize(&self, gate: &ReadGate, deadlines: &Deadlines) -> Result<(), Status> {
+        match deadlines.within(gate.sync()).await {
+            Some(Ok(_)) => Ok(()),
+            None => Err(EtcdError::Timeout.into()),
+            Some(Err(e)) => {
+                tracing::warn!(error = %e, "a linearizable read found no tail");
+                Err(EtcdError::NoLeader.into())
+            }
+        }
+    }
+
+    /// Asks the disk for its free space.
+    pub(crate) async fn look_at_disk(&self) {
+        // A disk that does not tell is found out by writes.
+        let free = self.disk.free_bytes().await.unwrap_or(u64::MAX);
+        self.free_bytes.store(free, Ordering::Relaxed);
+    }
+
+    /// Why no writes are taken, if so.
+    pub(crate) fn write_refusal(&self) -> Option<Refusal> {
+        if let Some(why) = self.unit.poisoned() {
+            return Some(UnitError::Poisoned(why).into());
+        }
+        let free = self.free_bytes.load(Ordering::Relaxed);
+        let needed = self.reserve_bytes.max(self.unit.wanted_free_bytes());
+        (free < needed).then_some(Refusal::DiskFull { free, needed })
+    }
+
+    /// The same in words.
+    pub(crate) fn write_problem(&self) -> Option<String> {
+        self.write_refusal().map(|refusal| refusal.to_string())
+    }
+}

@@ -1,0 +1,276 @@
+//! When leases end: the keeper's clock, none of which is replicated.
+//!
+//! The keeper is the sequencer's node. It takes office by an entry in the log that names the active loglet. The expiries that
+//! it proposes carry that name, and apply drops those that carry another: a keeper that slept can do no harm when it wakes.
+//! It acknowledges a keep-alive after a tail check that began after the request. It extends every lease by a gap in its own
+//! ticks, and starts all time-to-lives afresh on taking office, as etcd does when its leader changes. A lease whose expiry was
+//! proposed may be gone already: a keep-alive waits for what the log says of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_proto::ids::{LogletId, StorageId};
+use naxos_proto::seams::{Clock, Instant, rest_after};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::state::Keeper;
+
+/// Time between two looks at what has expired.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+/// A tick that comes later than this is a gap.
+const GAP: Duration = Duration::from_secs(1);
+/// An expiry that was proposed is not proposed again for this long.
+const PROPOSE_AGAIN: Duration = Duration::from_secs(3);
+/// Expiries that are proposed together: enough for one batch of the log, few enough for requests to come in between.
+const EXPIRIES_AT_ONCE: usize = 250;
+
+#[derive(Clone, Copy)]
+struct Deadline {
+    ttl: i64,
+    at: Instant,
+    /// When its expiry was proposed by the keeper in office.
+    proposed: Option<Instant>,
+}
+
+impl Deadline {
+    fn from(now: Instant, ttl: i64) -> Self {
+        Self { ttl, at: now.after(seconds(ttl)), proposed: None }
+    }
+}
+
+struct State {
+    /// The keeper in office, which may be another node.
+    keeper: Keeper,
+    deadlines: BTreeMap<i64, Deadline>,
+    last_tick: Instant,
+}
+
+/// See the module.
+pub(crate) struct LeaseKeeper {
+    clock: Arc<dyn Clock>,
+    /// This node's data directory.
+    own: StorageId,
+    state: Mutex<State>,
+    /// Told when a lease ended and when a keeper took office.
+    decided: Notify,
+}
+
+fn seconds(ttl: i64) -> Duration {
+    Duration::from_secs(u64::try_from(ttl).unwrap_or(0))
+}
+
+impl LeaseKeeper {
+    /// The clock of the node with data directory `own`; `keeper` is in office, as the store remembers it.
+    pub(crate) fn new(clock: Arc<dyn Clock>, own: StorageId, keeper: Keeper) -> Arc<Self> {
+        let state = State { keeper, deadlines: BTreeMap::new(), last_tick: clock.now() };
+        Arc::new(Self { clock, own, state: Mutex::new(state), decided: Notify::new() })
+    }
+
+    /// A lease was granted, or is found in the store at the start.
+    pub(crate) fn granted(&self, id: i64, ttl: i64) {
+        let deadline = Deadline::from(self.clock.now(), ttl);
+        self.state.lock().deadlines.insert(id, deadline);
+    }
+
+    /// A lease ended.
+    pub(crate) fn ended(&self, id: i64) {
+        self.state.lock().deadlines.remove(&id);
+        self.decided.notify_waiters();
+    }
+
+    /// `keeper` took office: expiries that others proposed end no lease any more.
+    pub(crate) fn took_office(&self, keeper: Keeper) {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        state.keeper = keeper;
+        state.deadlines.values_mut().for_each(|d| *d = Deadline::from(now, d.ttl));
+        drop(state);
+        self.decided.notify_waiters();
+    }
+
+    /// The loglet under which this node is in office; `None` while another node is.
+    pub(crate) fn office(&self) -> Option<LogletId> {
+        self.state.lock().office(self.own)
+    }
+
+    /// Starts a lease's time-to-live afresh; the time-to-live, unless the lease is gone. Waits while its expiry is on its
+    /// way through the log.
+    /// # Cancel safety
+    /// Cancel safe: nothing is renewed before it answers.
+    pub(crate) async fn renew(&self, id: i64) -> Option<i64> {
+        loop {
+            let decided = self.decided.notified();
+            {
+                let now = self.clock.now();
+                let mut state = self.state.lock();
+                let deadline = state.deadlines.get_mut(&id)?;
+                if deadline.proposed.is_none() {
+                    *deadline = Deadline::from(now, deadline.ttl);
+                    return Some(deadline.ttl);
+                }
+            }
+            decided.await;
+        }
+    }
+
+    /// Seconds that a lease has left and those that it was granted.
+    pub(crate) fn time_to_live(&self, id: i64) -> Option<(i64, i64)> {
+        let now = self.clock.now();
+        let deadline = *self.state.lock().deadlines.get(&id)?;
+        Some((i64::try_from(deadline.at.since(now).as_secs()).unwrap_or(i64::MAX), deadline.ttl))
+    }
+
+    /// All leases, by when they end.
+    pub(crate) fn by_deadline(&self) -> Vec<i64> {
+        let mut all: Vec<_> = self.state.lock().deadlines.iter().map(|(id, d)| (d.at, *id)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Ends the leases that have run out: `expire` proposes that, under the loglet that it is given. Where many end together,
+    /// it rests in between, so that requests hardly notice. Call it every [`TICK`] on every node, so that a gap is noticed.
+    pub(crate) async fn end_expired<F: Future<Output = ()>>(&self, expire: impl Fn(LogletId, Vec<i64>) -> F) {
+        loop {
+            let began = self.clock.now();
+            let Some((office, expired)) = self.tick() else { return };
+            let may_be_more = expired.len() == EXPIRIES_AT_ONCE;
+            expire(office, expired).await;
+            if !may_be_more {
+                return;
+            }
+            self.clock.sleep(rest_after(self.clock.now().since(began))).await;
+        }
+    }
+
+    /// Some leases that have run out, and the loglet under which this node may end them; `None` while another node is the
+    /// keeper.
+    fn tick(&self) -> Option<(LogletId, Vec<i64>)> {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let since = now.since(state.last_tick);
+        state.last_tick = now;
+        if since > GAP {
+            // This process stood still: its clients could not renew meanwhile.
+            state.deadlines.values_mut().for_each(|d| d.at = d.at.after(since));
+        }
+        let office = state.office(self.own)?;
+        let mut out = Vec::new();
+        for (id, deadline) in &mut state.deadlines {
+            let is_due = deadline.at <= now && deadline.proposed.is_none_or(|at| now.since(at) >= PROPOSE_AGAIN);
+            if is_due && out.len() < EXPIRIES_AT_ONCE {
+                deadline.proposed = Some(now);
+                out.push(*id);
+            }
+        }
+        Some((office, out))
+    }
+}
+
+impl State {
+    fn office(&self, own: StorageId) -> Option<LogletId> {
+        (self.keeper.storage == own).then_some(self.keeper.loglet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use naxos_proto::ids::LogId;
+    use naxos_proto::seams::sim::SimClock;
+
+    use super::*;
+
+    const OWN: StorageId = StorageId(1);
+
+    fn office(ordinal: u64, storage: StorageId) -> Keeper {
+        Keeper { loglet: LogletId { log: LogId(7), ordinal, nonce: 9 }, storage }
+    }
+
+    /// A keeper of a lease of two seconds, whose expiry it has proposed.
+    async fn proposed() -> (SimClock, Arc<LeaseKeeper>) {
+        let clock = SimClock::new(Duration::ZERO);
+        let keeper = LeaseKeeper::new(Arc::new(clock.clone()), OWN, Keeper::default());
+        keeper.took_office(office(1, OWN));
+        keeper.granted(7, 2);
+        for _ in 0..8 {
+            assert_eq!(keeper.tick(), Some((office(1, OWN).loglet, vec![])));
+            clock.sleep(TICK).await;
+        }
+        assert_eq!(keeper.tick(), Some((office(1, OWN).loglet, vec![7])));
+        (clock, keeper)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_whose_expiry_is_on_its_way_is_renewed_by_nobody() {
+        let (_, keeper) = proposed().await;
+        let mut renewal = std::pin::pin!(keeper.renew(7));
+        assert_eq!(renewal.as_mut().now_or_never(), None);
+        keeper.granted(8, 2);
+        keeper.ended(8);
+        assert_eq!(renewal.as_mut().now_or_never(), None, "another lease ended");
+        keeper.ended(7);
+        assert_eq!(renewal.now_or_never(), Some(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_expiry_that_a_new_keeper_made_void_ends_no_wait_in_vain() {
+        let (_, keeper) = proposed().await;
+        let mut renewal = std::pin::pin!(keeper.renew(7));
+        assert_eq!(renewal.as_mut().now_or_never(), None);
+        keeper.took_office(office(2, OWN));
+        assert_eq!(renewal.now_or_never(), Some(Some(2)));
+        assert_eq!(keeper.tick(), Some((office(2, OWN).loglet, vec![])));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_not_the_keeper_ends_no_lease() {
+        let (clock, keeper) = proposed().await;
+        keeper.took_office(office(2, StorageId(2)));
+        clock.sleep(Duration::from_secs(60)).await;
+        assert_eq!((keeper.tick(), keeper.office()), (None, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_leases_that_end_together_are_gone_soon() {
+        const LEASES: i64 = 20_000;
+        let clock = SimClock::new(Duration::ZERO);
+        let keeper = LeaseKeeper::new(Arc::new(clock.clone()), OWN, Keeper::default());
+        keeper.took_office(office(1, OWN));
+        (1..=LEASES).for_each(|id| keeper.granted(id, 2));
+        clock.sleep(seconds(2)).await;
+        keeper.tick();
+        let began = clock.now();
+        let expire = |_, expired: Vec<i64>| {
+            let (clock, keeper) = (clock.clone(), Arc::clone(&keeper));
+            async move {
+                assert!(expired.len() <= EXPIRIES_AT_ONCE);
+                clock.sleep(Duration::from_millis(5)).await;
+                expired.into_iter().for_each(|id| keeper.ended(id));
+            }
+        };
+        // As the node does, which looks for expired leases each tick.
+        while !keeper.by_deadline().is_empty() {
+            clock.sleep(TICK).await;
+            keeper.end_expired(&expire).await;
+        }
+        let took = clock.now().since(began);
+        assert!(took < Duration::from_secs(5), "{LEASES} leases took {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_expiry_that_did_not_get_through_is_proposed_again() {
+        let (clock, keeper) = proposed().await;
+        let mut waited = Duration::ZERO;
+        loop {
+            clock.sleep(TICK).await;
+            waited += TICK;
+            if keeper.tick().is_some_and(|(_, expired)| expired == [7]) {
+                break;
+            }
+        }
+        assert_eq!(waited, PROPOSE_AGAIN);
+        assert_eq!(keeper.time_to_live(7), Some((0, 2)));
+    }
+}

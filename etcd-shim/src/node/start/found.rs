@@ -1,0 +1,87 @@
+//! The first step: [`Found`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_engines::LocalStore;
+use naxos_log_server::{FoundJournal, LogServerConfig, OpenError};
+use naxos_proto::ids::{LogId, MemberId};
+use naxos_proto::seams::Seams;
+
+use super::context::Context;
+use super::open_store::open_store;
+use super::start_error::StartError;
+use crate::config::{ClusterState, ServerConfig};
+use crate::metrics::Metrics;
+use crate::node::ids;
+use crate::node::stops::Stops;
+use crate::port::{BoundPort, PortConfig};
+use crate::state::SharedStore;
+
+/// The ports are bound, and the data directory was read and found good. A directory that has data is as it was until the
+/// local store is opened, which is the last part of this step.
+pub(super) struct Found {
+    pub(super) context: Context,
+    pub(super) bound: BoundPort,
+    pub(super) journal: FoundJournal,
+    pub(super) local_store: LocalStore,
+    /// What is in memory of the local store's rows.
+    pub(super) store: Arc<SharedStore>,
+}
+
+impl Found {
+    /// Binds the ports and looks at the data directory.
+    pub(super) async fn look(
+        config: ServerConfig,
+        seams: Seams,
+        runtimes: usize,
+        unit: LogServerConfig,
+        stops: Stops,
+    ) -> Result<Found, StartError> {
+        refuse_to_begin(&config, &seams).await?;
+        let port_config = PortConfig::from_server(&config, runtimes)?;
+        let bound = BoundPort::bind(seams.clone(), port_config, stops.serving.clone()).await?;
+        let metrics = Arc::new(Metrics::new(config.metrics, runtimes, &config.feature_gates, seams.clock.wall().0));
+        metrics.set_cluster_version("3.6");
+
+        let wanted = LogId(ids::cluster_id(&config.cluster.members, &config.cluster.token));
+        let seat = MemberId(ids::member_id(&config.advertise_peer_urls, &config.cluster.token));
+        let reserve_bytes = unit.reserve_bytes;
+        let unit = LogServerConfig { log: Some(wanted), member: Some(seat), ..unit };
+        let journal = find_journal(&seams, unit, &metrics).await?;
+        if journal.log() != wanted {
+            tracing::info!(
+                "cluster-id" = %journal.log(),
+                "the data directory holds a cluster already: --initial-cluster, --initial-cluster-token and \
+                 --initial-advertise-peer-urls are those that it was begun with"
+            );
+        }
+        let (local_store, store) = open_store(&seams, &journal, config.limits.resident_bytes).await?;
+        let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes };
+        Ok(Found { context, bound, journal, local_store, store })
+    }
+}
+
+/// Flags that do not describe a cluster that can be begun end the start where there is none yet; so does one that is to be
+/// joined, which must not be begun instead.
+async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), StartError> {
+    let begun = match seams.disk.list("").await {
+        Ok(names) => naxos_log_server::is_begun(&names),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    };
+    match (&config.cluster.state, &config.cluster.refusal) {
+        _ if begun => Ok(()),
+        (_, Some(refusal)) => Err(StartError::Begin(refusal.clone())),
+        (ClusterState::Existing, None) => Err(StartError::Join),
+        (ClusterState::New, None) => Ok(()),
+    }
+}
+
+/// The data directory, read and found good; nothing is written yet.
+async fn find_journal(seams: &Seams, unit: LogServerConfig, metrics: &Arc<Metrics>) -> Result<FoundJournal, OpenError> {
+    let observed = Arc::clone(metrics);
+    let on_sync: naxos_log_server::SyncObserver =
+        Arc::new(move |took: Duration| observed.disk.wal_fsync.observe(took.as_secs_f64()));
+    let unit = LogServerConfig { on_sync: Some(on_sync), ..unit };
+    FoundJournal::read(seams.clone(), unit).await
+}

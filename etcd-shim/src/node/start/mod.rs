@@ -1,0 +1,60 @@
+//! Starts a node in four steps. Each step is a type that holds what the node has by then, and its method takes the next.
+//!
+//! 1. [`Found`](found::Found): the ports are bound, the data directory is read and found good, the local store is loaded
+//! 2. [`Opened`](opened::Opened): storage unit and MetaStore replica run, the log is reconfigured for this life
+//! 3. [`Stacked`](stacked::Stacked): the engine stack runs, the log is replayed
+//! 4. [`Node`]: the node is announced in the log, and serves
+
+mod context;
+mod found;
+mod open_store;
+mod opened;
+mod peers;
+mod rebuilt;
+mod serving;
+mod stacked;
+mod start_error;
+
+use std::sync::Arc;
+
+use naxos_log_server::LogServerConfig;
+use naxos_proto::seams::Seams;
+
+use self::found::Found;
+use super::Node;
+use super::stops::Stops;
+use crate::config::ServerConfig;
+
+pub use start_error::StartError;
+
+impl Node {
+    /// Starts a node and returns when it serves.
+    /// # Cancel safety
+    /// Dropping the future closes what was opened.
+    pub async fn start(config: ServerConfig, seams: Seams) -> Result<Node, StartError> {
+        let runtimes = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::start_with(config, seams, runtimes, LogServerConfig::default()).await
+    }
+
+    /// As [`Node::start`], with the number of RPC runtimes and the storage unit's settings given.
+    /// # Cancel safety
+    /// Dropping the future closes what was opened.
+    pub async fn start_with(
+        config: ServerConfig,
+        seams: Seams,
+        runtimes: usize,
+        unit: LogServerConfig,
+    ) -> Result<Node, StartError> {
+        let stops = Stops::new();
+        let worker = Arc::clone(&seams.worker);
+        let steps = async {
+            let found = Found::look(config, seams, runtimes, unit, stops.clone()).await?;
+            found.open().await?.stack().await?.serve(&*worker).await
+        };
+        tokio::select! {
+            biased;
+            started = steps => started,
+            () = stops.failed() => Err(StartError::Lost),
+        }
+    }
+}

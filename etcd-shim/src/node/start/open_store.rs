@@ -1,0 +1,87 @@
+//! Opens the local store that belongs to a journal, and loads it.
+
+use std::sync::Arc;
+
+use naxos_engines::LocalStore;
+use naxos_engines::local_store::{FoundStore, StoreError, StoreExpected, VERIFIED_BYTES_MAX};
+use naxos_engines::stack::read_rows;
+use naxos_log_server::{DamagedCell, FoundJournal, OpenError};
+use naxos_proto::chain::{Chain, Segment};
+use naxos_proto::ids::StorageId;
+use naxos_proto::ids::{Lsn, StoreId};
+use naxos_proto::native_params::NativeParams;
+use naxos_proto::seams::Seams;
+
+use super::start_error::StartError;
+use crate::state::{Rebuild, SharedStore};
+
+/// The store and what is in memory of its rows. Nothing is written where a row cannot be read, or where the journal has a
+/// damaged cell that the store has not applied and no other unit holds, which cannot be replayed, or has lost its end.
+pub(super) async fn open_store(
+    seams: &Seams,
+    journal: &FoundJournal,
+    resident_bytes_max: usize,
+) -> Result<(LocalStore, Arc<SharedStore>), StartError> {
+    let chain = chain_of(journal)?;
+    let lost = chain.as_ref().and_then(|chain| last_lost_cell(journal, chain));
+    let expected = StoreExpected {
+        storage: journal.storage_id(),
+        required: journal.was_trimmed(),
+        lost: lost.map(|(lsn, _)| lsn),
+        extent: chain.as_ref().and_then(|chain| extent_of_log(journal, chain)),
+        verified_bytes_max: VERIFIED_BYTES_MAX,
+    };
+    let opened = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await;
+    let found = opened.map_err(|e| match (e, lost) {
+        (StoreError::Lost { .. }, Some((_, cell))) => StartError::from(cell.refusal()),
+        (e, _) => e.into(),
+    })?;
+    let store = load(seams, &found, resident_bytes_max).await?;
+    Ok((found.accept().await?, store))
+}
+
+/// What is in memory of the rows: a Worker reads them while this thread builds.
+async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> Result<Arc<SharedStore>, StoreError> {
+    found.load(read_rows)?;
+    let mut rebuild = Rebuild::new(StoreId(0), resident_bytes_max);
+    let (from, below) = rebuild.wanted();
+    let mut rows = found.rows_ahead(&*seams.worker, from, below);
+    loop {
+        let batch = rows.next().await?;
+        if batch.is_empty() {
+            return found.load(|reader| rebuild.finish(reader));
+        }
+        found.load(|_| batch.into_iter().for_each(|(row, encoded)| rebuild.take(&row, encoded)))?;
+    }
+}
+
+/// The chain as this unit knows it; `None` before there is one.
+fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
+    let value = found.meta_value()?;
+    let decode = |value| Chain::decode(value).map_err(|e| OpenError::Meta(e.to_string()));
+    (!value.is_empty()).then_some(value).map(decode).transpose()
+}
+
+/// Where the log begins and ends, if this unit alone holds it.
+fn extent_of_log(found: &FoundJournal, chain: &Chain) -> Option<(Lsn, Lsn)> {
+    let here = |s: &&Segment| is_alone(s, found.storage_id());
+    let (first, last) = (chain.segments.first().filter(here)?, chain.segments.last().filter(here)?);
+    let (trim_point, _) = found.extent(first.params.id);
+    let (_, tail) = found.extent(last.params.id);
+    Some((first.lsn(trim_point), last.end.unwrap_or_else(|| last.lsn(tail))))
+}
+
+/// The damaged cell of the highest position of which this unit has the only copy.
+fn last_lost_cell<'a>(found: &'a FoundJournal, chain: &Chain) -> Option<(Lsn, &'a DamagedCell)> {
+    let position = |cell: &DamagedCell| {
+        let segment = chain.segments.iter().find(|s| s.params.id == cell.loglet)?;
+        let (lsn, alone) = (segment.lsn(cell.offset), is_alone(segment, found.storage_id()));
+        (alone && segment.end.is_none_or(|end| lsn < end)).then_some(lsn)
+    };
+    found.damaged_cells().iter().filter_map(|cell| Some((position(cell)?, cell))).max_by_key(|(lsn, _)| *lsn)
+}
+
+/// Whether `storage` is the only storage unit of the segment.
+fn is_alone(segment: &Segment, storage: StorageId) -> bool {
+    NativeParams::decode(&segment.params).is_ok_and(|native| native.units == [storage])
+}

@@ -1,0 +1,57 @@
+//! The last step: the node serves.
+
+use std::sync::Arc;
+
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::seams::{Worker, start};
+use tokio_util::sync::CancellationToken;
+
+use super::stacked::Stacked;
+use super::start_error::StartError;
+use crate::backend::{Backend, PendingRequests};
+use crate::node::serve::serve;
+use crate::node::{Node, gauges, upkeep};
+use crate::state::Command;
+
+impl Stacked {
+    /// Announces the node in the log, then lets clients in.
+    pub(super) async fn serve(self, worker: &dyn Worker) -> Result<Node, StartError> {
+        let Stacked { bound, stops, mut workers, rings, backend, log_server, meta } = self;
+        workers.push(start(worker, "control", stops.running.clone(), {
+            let backend = Arc::clone(&backend);
+            |stop| upkeep::run(backend, stop)
+        }));
+        announce(&backend, &stops.running).await?;
+        gauges::install(&backend);
+        let port = serve(bound, &backend, rings, &stops);
+        tracing::info!("ready to serve client requests");
+        Ok(Node { port, stops, workers, meta, log_server, backend })
+    }
+}
+
+/// Writes what the log must have before clients are served: this member's name and URLs, and who keeps the leases.
+async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<(), StartError> {
+    let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
+    let dispatch = Arc::clone(&pending.replies).dispatch(|| backend.stack.flush(), stop.child_token());
+    let urls = |urls: &[crate::config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let config = &backend.config;
+    let known = backend.store.read().members.get(&backend.member_id).cloned();
+    let member = pb::Member {
+        id: backend.member_id,
+        name: config.name.clone(),
+        peer_ur_ls: known.as_ref().map_or_else(|| urls(&config.advertise_peer_urls), |m| m.peer_ur_ls.clone()),
+        client_ur_ls: urls(&config.advertise_client_urls),
+        is_learner: false,
+    };
+    let work = async {
+        if known.as_ref() != Some(&member) {
+            backend.propose(&pending, Command::Publish(member)).await?;
+        }
+        upkeep::take_office(backend, &pending).await
+    };
+    tokio::select! {
+        biased;
+        done = work => done.map_err(|e| StartError::Announce(e.message().to_owned())),
+        () = dispatch => Err(StartError::Announce("the node is stopping".to_owned())),
+    }
+}

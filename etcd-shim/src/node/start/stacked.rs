@@ -1,0 +1,105 @@
+//! The third step: [`Stacked`].
+
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
+
+use naxos_engines::StoreReader;
+use naxos_engines::local_store::{CheckpointStats, Checkpointer};
+use naxos_engines::stack::{Stack, StackConfig};
+use naxos_log_server::LogServer;
+use naxos_log_server::meta::MetaReplica;
+use naxos_proto::seams::{Tasks, WorkerHandle, start};
+use parking_lot::Mutex;
+
+use super::context::Context;
+use super::opened::Opened;
+use super::rebuilt::Rebuilt;
+use super::start_error::StartError;
+use crate::backend::{Backend, Deadlines, NodeListener};
+use crate::node::stops::Stops;
+use crate::port::BoundPort;
+use crate::state::Machine;
+use crate::state::cold_reader::{ColdReader, ColdReads};
+use crate::watch::Ring;
+
+type NodeStack = Stack<Machine<NodeListener>>;
+
+/// The engine stack runs: the log is replayed up to its tail, and this life's session is open.
+pub(super) struct Stacked {
+    pub(super) bound: BoundPort,
+    pub(super) stops: Stops,
+    pub(super) workers: Vec<WorkerHandle>,
+    pub(super) rings: Vec<Arc<Ring>>,
+    pub(super) backend: Arc<Backend>,
+    pub(super) log_server: LogServer,
+    pub(super) meta: Arc<MetaReplica>,
+}
+
+impl Opened {
+    /// Builds the stack over the local store and replays the log.
+    pub(super) async fn stack(self) -> Result<Stacked, StartError> {
+        let Opened { context, bound, local_store, store, log_server, meta, log, log_id, member, incarnation } = self;
+        let rebuilt = Rebuilt::new(&context, incarnation.storage, &local_store, store);
+        let checkpointer = local_store.checkpointer(context.reserve_bytes);
+        let defragmenter = checkpointer.defragmenter();
+        let config = StackConfig { log: log.clone(), log_id, incarnation, clock: Arc::clone(&context.seams.clock) };
+        let stack = Stack::new(config, local_store, rebuilt.machine());
+        let (cold, cold_reads) = ColdReader::new();
+        let workers = start_workers(&context, &stack, cold_reads, rebuilt.reader.clone(), checkpointer);
+        stack.start().await?;
+        let Context { config, seams, stops, metrics, reserve_bytes, .. } = context;
+        let Rebuilt { reader, store, rings, keeper, janitor } = rebuilt;
+        let backend = Arc::new(Backend {
+            gate: stack.read_gate(),
+            cluster_id: log_id.0,
+            member_id: member.0,
+            stack,
+            store,
+            reader,
+            cold,
+            keeper,
+            janitor,
+            log,
+            unit: Arc::clone(log_server.unit()),
+            defragmenter,
+            metrics,
+            started: seams.clock.now(),
+            clock: seams.clock,
+            deadlines: Arc::new(Deadlines::new(config.election_timeout)),
+            entropy: seams.entropy,
+            tasks: Tasks::new(seams.worker, stops.running.clone()),
+            disk: seams.disk,
+            free_bytes: AtomicU64::new(u64::MAX),
+            read_only: OnceLock::new(),
+            reserve_bytes,
+            incarnation,
+            slow_watchers: Arc::new(AtomicUsize::new(0)),
+            hubs: Mutex::new(Vec::new()),
+            config,
+        });
+        Ok(Stacked { bound, stops, workers, rings, backend, log_server, meta })
+    }
+}
+
+/// The Workers under the stack: they run before it starts.
+fn start_workers(
+    context: &Context,
+    stack: &Arc<NodeStack>,
+    cold_reads: ColdReads,
+    reader: StoreReader,
+    checkpointer: Checkpointer,
+) -> Vec<WorkerHandle> {
+    let (worker, stop) = (&*context.seams.worker, &context.stops.running);
+    let (applied, metrics, failed) = (Arc::clone(stack), Arc::clone(&context.metrics), stop.clone());
+    vec![
+        start(worker, "apply", stop.clone(), |stop| async move { applied.run(stop).await }),
+        start(worker, "cold-store", stop.clone(), |stop| cold_reads.run(reader, stop)),
+        start(worker, "checkpoint", stop.clone(), |stop| async move {
+            let observe = |stats: CheckpointStats| metrics.disk.backend_commit.observe(stats.took.as_secs_f64());
+            if let Err(e) = checkpointer.run(stop, observe).await {
+                tracing::error!(error = %e, "the checkpoint cannot be written; the node stops");
+                failed.cancel();
+            }
+        }),
+    ]
+}

@@ -1,0 +1,86 @@
+//! Rows of the local store, which may have to be read from disk.
+//!
+//! Nobody reads a disk while the key space is locked, because apply and every request wait for that lock. So whoever needs
+//! rows works in rounds: look under the lock which rows are missing ([`Lookup`]), fetch them without it ([`fetch`]), and
+//! do the work under the lock with what was fetched.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use naxos_engines::StoreReader;
+use naxos_proto::ids::StoreId;
+
+use super::revision_key::RevisionKey;
+use super::row_source::RowSource;
+use super::rows;
+use super::store::{SharedStore, Store};
+
+/// Reads the disk if need be: not under the lock of the key space, and not on a thread that serves requests.
+impl RowSource for StoreReader {
+    fn row(&self, store: StoreId, at: RevisionKey) -> Option<Bytes> {
+        self.get(&rows::key_value(store, at, false))
+    }
+}
+
+/// Rows that were fetched before the work that needs them.
+#[derive(Debug, Default)]
+pub(crate) struct Fetched(BTreeMap<RevisionKey, Bytes>);
+
+impl RowSource for Fetched {
+    fn row(&self, _: StoreId, at: RevisionKey) -> Option<Bytes> {
+        self.0.get(&at).cloned()
+    }
+}
+
+/// Fetched rows, and a note of those that are missing.
+pub(crate) struct Lookup<'a> {
+    fetched: &'a Fetched,
+    missing: RefCell<Vec<RevisionKey>>,
+}
+
+impl RowSource for Lookup<'_> {
+    fn row(&self, store: StoreId, at: RevisionKey) -> Option<Bytes> {
+        let found = self.fetched.row(store, at);
+        if found.is_none() {
+            self.missing.borrow_mut().push(at);
+        }
+        found
+    }
+}
+
+/// Fetches the rows that `look` asks for, round by round, until it misses none. The lock is held only while `look` runs.
+/// Also ends when the rows that it misses are gone: they were compacted away meanwhile.
+pub(crate) fn fetch(shared: &SharedStore, reader: &StoreReader, look: impl Fn(&Store, &Lookup<'_>)) -> Fetched {
+    let mut fetched = Fetched::default();
+    loop {
+        let (id, missing) = {
+            let store = shared.read();
+            let lookup = Lookup { fetched: &fetched, missing: RefCell::default() };
+            look(&store, &lookup);
+            (store.id, lookup.missing.into_inner())
+        };
+        let before = fetched.0.len();
+        fetched.0.extend(missing.into_iter().filter_map(|at| Some((at, reader.row(id, at)?))));
+        if fetched.0.len() == before {
+            return fetched;
+        }
+    }
+}
+
+/// What apply reads under the lock of the key space: rows that were fetched before, and rows so new that they are in
+/// memory still, such as those that the command itself has written.
+pub(crate) struct ApplyRows<'a> {
+    pub(crate) fetched: Fetched,
+    pub(crate) reader: &'a StoreReader,
+}
+
+impl RowSource for ApplyRows<'_> {
+    fn row(&self, store: StoreId, at: RevisionKey) -> Option<Bytes> {
+        self.fetched.row(store, at).or_else(|| {
+            let row = rows::key_value(store, at, false);
+            debug_assert!(self.reader.has_in_memory(&row), "{at:?} would be read from disk under the lock");
+            self.reader.get(&row)
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! The keeper of leases: the one node whose clock says when leases end.
+
+use bytes::{BufMut, BytesMut};
+use naxos_proto::codec::{DecodeError, Reader};
+use naxos_proto::ids::{LogId, LogletId, StorageId};
+
+/// The keeper in office. Only a keeper under a loglet of a higher ordinal takes over: a node that slept, and proposes its
+/// inauguration late, does not come back into office.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeper {
+    /// The loglet whose sequencer runs on the keeper's node. It names the term of office: expiries carry it.
+    pub loglet: LogletId,
+    /// The data directory of the keeper's node.
+    pub storage: StorageId,
+}
+
+/// Length of an encoded keeper in bytes.
+pub(super) const KEEPER_BYTES: usize = 32;
+
+impl Keeper {
+    /// Whether this keeper takes over from `incumbent`.
+    pub(crate) fn succeeds(&self, incumbent: &Keeper) -> bool {
+        self.loglet.ordinal > incumbent.loglet.ordinal
+    }
+
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        put_loglet(out, self.loglet);
+        out.put_u64_le(self.storage.0);
+    }
+
+    pub(super) fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { loglet: take_loglet(r)?, storage: StorageId(r.u64()?) })
+    }
+}
+
+/// Writes a loglet's id: log, ordinal, nonce, each u64, little-endian.
+pub(super) fn put_loglet(out: &mut BytesMut, id: LogletId) {
+    for n in [id.log.0, id.ordinal, id.nonce] {
+        out.put_u64_le(n);
+    }
+}
+
+/// Reads [`put_loglet`]'s bytes.
+pub(super) fn take_loglet(r: &mut Reader) -> Result<LogletId, DecodeError> {
+    Ok(LogletId { log: LogId(r.u64()?), ordinal: r.u64()?, nonce: r.u64()? })
+}

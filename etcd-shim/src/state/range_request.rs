@@ -1,0 +1,52 @@
+//! What the fields of a `RangeRequest` mean.
+
+use naxos_proto::etcd::server::etcdserverpb::RangeRequest;
+use naxos_proto::etcd::server::etcdserverpb::range_request::{SortOrder, SortTarget};
+
+use super::error::EtcdError;
+
+/// Which revision a read sees: `asked`, or the store's when that is not positive.
+pub(crate) fn revision_to_read(asked: i64, current: i64, compacted: i64) -> Result<i64, EtcdError> {
+    if asked <= 0 {
+        Ok(current)
+    } else if asked > current {
+        Err(EtcdError::FutureRevision)
+    } else if asked < compacted {
+        Err(EtcdError::Compacted)
+    } else {
+        Ok(asked)
+    }
+}
+
+/// Whether all pairs of the range have to be looked at, whatever the limit.
+pub(super) fn fetches_all(r: &RangeRequest) -> bool {
+    r.sort_order != SortOrder::None as i32
+        || r.min_mod_revision != 0
+        || r.max_mod_revision != 0
+        || r.min_create_revision != 0
+        || r.max_create_revision != 0
+}
+
+/// Whether the pairs are put in an order other than the index's.
+pub(super) fn sorts(r: &RangeRequest) -> bool {
+    r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32
+}
+
+/// Whether pairs go into the answer as the index gives them.
+pub(super) fn is_as_indexed(r: &RangeRequest) -> bool {
+    !fetches_all(r) && !sorts(r)
+}
+
+/// The most pairs that the answer may hold.
+pub(super) fn limit(r: &RangeRequest) -> usize {
+    usize::try_from(r.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX)
+}
+
+/// How many pairs of a range are looked at to answer.
+pub(super) fn wanted(r: &RangeRequest) -> usize {
+    if fetches_all(r) {
+        return usize::MAX;
+    }
+    // As etcd does: one more than it gives is put in order.
+    limit(r).saturating_add(usize::from(sorts(r)))
+}

@@ -1,0 +1,113 @@
+//! [`RaftWriter`]: makes changes of a replica's raft log durable in the unit's journal.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::UnitError;
+use naxos_proto::seams::Clock;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::commit::raft_change_bytes;
+use crate::serve::Unit;
+use crate::unit::RaftChange;
+
+/// Between two attempts of a write that was refused for want of room.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Writes raft records, and waits for room where there is none.
+///
+/// openraft takes a failed write for a broken disk and stops for good. A refusal for want of room is none: nothing was
+/// written, and there may be room again. So the write is tried again until it is taken, and openraft sees a slow disk.
+/// Clones share the state.
+#[derive(Clone)]
+pub(crate) struct RaftWriter {
+    unit: Arc<Unit>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    /// Why the write under way waits.
+    refusal: Arc<Mutex<Option<UnitError>>>,
+}
+
+impl RaftWriter {
+    /// A writer that gives up waiting when `stop` is cancelled.
+    pub(crate) fn new(unit: Arc<Unit>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
+        Self { unit, clock, stop, refusal: Arc::default() }
+    }
+
+    /// Why the replica makes no progress, if a write of it waits for room.
+    pub(crate) fn refusal(&self) -> Option<UnitError> {
+        self.refusal.lock().clone()
+    }
+
+    /// Makes `changes` durable, in their order. They may come in several batches; a crash keeps a first part of them.
+    pub(crate) async fn write(&self, changes: Vec<RaftChange>) -> io::Result<()> {
+        for batch in batches(changes, self.unit.store_bytes_max) {
+            self.write_batch(batch).await.map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    async fn write_batch(&self, batch: Vec<RaftChange>) -> Result<(), UnitError> {
+        loop {
+            let (done, outcome) = Completion::channel();
+            self.unit.raft(batch.clone(), done);
+            let refusal = match outcome.await {
+                Err(refusal @ (UnitError::DiskFull { .. } | UnitError::Overloaded)) => refusal,
+                outcome => {
+                    *self.refusal.lock() = None;
+                    return outcome;
+                }
+            };
+            if self.refusal.lock().replace(refusal.clone()).is_none() {
+                tracing::warn!(error = %refusal, "the metadata store waits until the storage unit takes its record");
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(UnitError::Stopped),
+                () = self.clock.sleep(RETRY) => {}
+            }
+        }
+    }
+}
+
+/// Cuts `changes` into batches of at most `bytes_max` bytes; a change that is longer makes a batch of its own.
+fn batches(changes: Vec<RaftChange>, bytes_max: u64) -> Vec<Vec<RaftChange>> {
+    let mut all: Vec<Vec<RaftChange>> = Vec::new();
+    let mut room = 0;
+    for change in changes {
+        let bytes = raft_change_bytes(&change);
+        match all.last_mut() {
+            Some(last) if bytes <= room => {
+                room -= bytes;
+                last.push(change);
+            }
+            _ => {
+                room = bytes_max.saturating_sub(bytes);
+                all.push(vec![change]);
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn changes_are_cut_into_batches_that_the_unit_takes() {
+        let entry = |index| RaftChange::Entry(index, Bytes::from(vec![0; 100]));
+        let bytes = raft_change_bytes(&entry(1));
+        let changes: Vec<_> = (1..=5).map(entry).collect();
+        let lengths = |bytes_max| batches(changes.clone(), bytes_max).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(2 * bytes), [2, 2, 1]);
+        assert_eq!(lengths(5 * bytes), [5]);
+        assert_eq!(lengths(1), [1; 5], "one that is too long goes alone, and the unit refuses it");
+        assert_eq!(batches(changes.clone(), 3 * bytes).concat(), changes);
+    }
+}

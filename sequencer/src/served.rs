@@ -1,0 +1,64 @@
+//! [`Served`]: the loglets that a sequencer's process serves, each once in the life of the process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use naxos_proto::contracts::Refusal;
+use naxos_proto::ids::LogletId;
+
+/// Loglets by their ids, at most `max` of them. The one with the lowest id is let go to make place, and is never served
+/// again: it would begin at offset 0 and give out offsets a second time.
+#[derive(Debug)]
+pub(crate) struct Served<T> {
+    max: usize,
+    loglets: BTreeMap<LogletId, Arc<T>>,
+    /// The highest id that was let go.
+    let_go: Option<LogletId>,
+}
+
+impl<T> Served<T> {
+    /// Serves nothing yet.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, loglets: BTreeMap::new(), let_go: None }
+    }
+
+    /// The state of a loglet that is served.
+    pub(crate) fn get(&self, id: LogletId) -> Result<Arc<T>, Refusal> {
+        self.loglets.get(&id).cloned().ok_or(Refusal::NotServed(id))
+    }
+
+    /// Serves `id` with the state that `make` makes, unless it is served already.
+    pub(crate) fn serve(&mut self, id: LogletId, make: impl FnOnce() -> T) -> Result<(), Refusal> {
+        if self.loglets.contains_key(&id) {
+            return Ok(());
+        }
+        if self.let_go.is_some_and(|highest| id <= highest) {
+            return Err(Refusal::NotServed(id));
+        }
+        self.loglets.insert(id, Arc::new(make()));
+        while self.loglets.len() > self.max {
+            self.let_go = self.loglets.pop_first().map(|(id, _)| id);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_4_a_loglet_that_was_let_go_is_never_served_again() {
+        let id = |ordinal| LogletId { ordinal, ..LogletId::default() };
+        let mut served = Served::new(2);
+        assert_eq!(served.get(id(1)), Err(Refusal::NotServed(id(1))));
+        assert_eq!(served.serve(id(1), || 'a'), Ok(()));
+        assert_eq!(served.serve(id(2), || 'b'), Ok(()));
+        assert_eq!(served.serve(id(1), || 'x'), Ok(()), "it is served already");
+        assert_eq!(served.get(id(1)).as_deref(), Ok(&'a'));
+        assert_eq!(served.serve(id(3), || 'c'), Ok(()));
+        assert_eq!(served.serve(id(1), || 'x'), Err(Refusal::NotServed(id(1))), "it gave out offsets before");
+        assert_eq!(served.get(id(1)), Err(Refusal::NotServed(id(1))));
+        assert_eq!(served.get(id(2)).as_deref(), Ok(&'b'));
+    }
+}

@@ -32,11 +32,8 @@ impl SharedLog for FailingLog {
     fn read(&self, from: Lsn, _: Lsn, _: usize) -> BoxFuture<'_, Result<(Vec<Record>, Lsn), LogError>> {
         let fails = self.failures_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
         let record = Record { lsn: from, payload: Entry::new(Bytes::from_static(b"x")).encode() };
-        let answer = if fails {
-            Err(LogError::Unavailable("on purpose".to_owned()))
-        } else {
-            Ok((vec![record], from.next()))
-        };
+        let answer =
+            if fails { Err(LogError::Unavailable("on purpose".to_owned())) } else { Ok((vec![record], from.next())) };
         Box::pin(std::future::ready(answer))
     }
 

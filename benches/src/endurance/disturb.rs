@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use super::disturbance::{Deeds, Disturbance, disturb};
+use super::deeds::Deeds;
+use super::disturbance::{Disturbance, disturb};
 use super::lists;
 use crate::load::client::Task;
 use crate::load::generator::{Plan, Running};

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::deeds::Deeds;
 use super::lists;
 use crate::load::connection::Connection;
 use crate::load::keys::Keys;
@@ -51,17 +52,6 @@ impl fmt::Display for Disturbance {
             Disturbance::Lists => "lists",
         })
     }
-}
-
-/// What was done in one window.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Deeds {
-    /// How often it was done to the end.
-    pub finished: u32,
-    /// How long each took, in seconds.
-    pub seconds: Vec<f64>,
-    /// Events that catching up took in, unfinished ones too.
-    pub events: u64,
 }
 
 /// Disturbs `server` until `end`; what is under way then is left (catching up, lists) or waited for (the rest).

@@ -11,7 +11,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
-use super::disturbance::Deeds;
+use super::deeds::Deeds;
 use crate::load::connection::{Connection, Endpoint};
 use crate::load::keys::{Keys, Values};
 use crate::load::preload::preload;

@@ -1,5 +1,6 @@
 //! The long runs: what a server is like after an hour, beside its own housekeeping, and with a million keys.
 
+mod deeds;
 pub mod disturb;
 mod disturbance;
 mod flatness;

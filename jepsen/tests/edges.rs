@@ -132,3 +132,19 @@ fn modules_import_only_from_the_floors_below() {
     }
     assert!(wrong.is_empty(), "imports from a higher floor: {wrong:#?}");
 }
+
+/// Who embeds the log or the engines compiles neither etcd's API, nor gRPC, nor the simulator.
+#[test]
+fn the_engines_need_no_grpc_and_no_simulator() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["tree", "--package=naxos-engines", "--edges=normal,build", "--prefix=none", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo answers");
+    let tree = String::from_utf8_lossy(&output.stdout);
+    assert!(tree.contains("naxos-client"), "{tree}\n{}", String::from_utf8_lossy(&output.stderr));
+    for unwanted in ["tonic", "prost", "protox", "hyper", "turmoil"] {
+        assert!(!tree.lines().any(|line| line.starts_with(unwanted)), "{unwanted} is needed: {tree}");
+    }
+}

@@ -14,7 +14,9 @@ pub mod chain;
 pub mod codec;
 pub mod completion;
 pub mod contracts;
+#[cfg(feature = "etcd")]
 pub mod control;
+#[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod ids;
 pub mod native_params;

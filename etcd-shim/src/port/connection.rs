@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use naxos_proto::etcd::gather::gather;
 use naxos_proto::seams::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::{ListenerConfig, PortConfig};
 use super::dispatch::{Dispatch, Services};
+use super::gather::gather;
 use super::handoff::Handoff;
 use super::peer::Peer;
 use super::socket::Socket;

@@ -17,6 +17,7 @@ mod config;
 mod connection;
 mod dispatch;
 mod error;
+mod gather;
 mod grpc_routes;
 mod handoff;
 mod long_answer;
@@ -27,6 +28,7 @@ mod port;
 mod runtime;
 mod socket;
 mod timed;
+mod turn;
 
 pub(crate) use config::DESCRIPTORS_RESERVED;
 pub use config::{ListenerConfig, PortConfig, Traffic};

@@ -17,8 +17,6 @@ pub mod client {
 }
 
 pub mod codec;
-pub mod gather;
 pub mod pieces;
-mod turn;
 pub mod twins;
 pub mod txn_request;

@@ -46,17 +46,6 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// How many times as long as it worked background work rests.
-const REST_TIMES: u32 = 2;
-/// The longest such rest: one stretch that the device held up is no reason to stand still.
-const REST_MAX: Duration = Duration::from_millis(20);
-
-/// How long work in the background leaves the cores and the device to requests after a stretch of so long: where a stretch
-/// takes long it had to wait for them itself, and so have requests.
-pub fn rest_after(worked: Duration) -> Duration {
-    worked.saturating_mul(REST_TIMES).min(REST_MAX)
-}
-
 /// The production clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BootClock;
@@ -108,15 +97,6 @@ mod tests {
         let t = Instant(5);
         assert_eq!(t.since(Instant(7)), Duration::ZERO);
         assert_eq!(t.after(Duration::from_nanos(3)).since(t), Duration::from_nanos(3));
-    }
-
-    #[test]
-    fn background_work_rests_longer_than_it_worked_but_not_for_ever() {
-        let milliseconds = Duration::from_millis;
-        for (worked, rest) in [(0, 0), (3, 6), (10, 20), (1_000, 20)] {
-            assert_eq!(rest_after(milliseconds(worked)), milliseconds(rest), "after {worked} ms");
-        }
-        assert_eq!(rest_after(Duration::MAX), milliseconds(20));
     }
 
     #[test]

@@ -8,15 +8,17 @@ mod clock;
 mod disk;
 mod entropy;
 mod net;
+mod rest;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod tasks;
 mod worker;
 
-pub use clock::{BootClock, Clock, Instant, WallTime, rest_after};
+pub use clock::{BootClock, Clock, Instant, WallTime};
 pub use disk::{BlockingFile, Disk, File, OpenMode, is_full};
 pub use entropy::{Entropy, OsEntropy};
 pub use net::{Accepted, Address, BoxConnection, Connection, Listener, Net, PeerAddress, SocketNet};
+pub use rest::rest_after;
 pub use tasks::Tasks;
 pub use worker::{Body, ThreadWorker, Worker, WorkerHandle, start};
 

@@ -29,7 +29,7 @@ const TURN_BYTES_MAX: usize = 512 << 10;
 const PENDING_BYTES_KEPT: usize = 16 << 10;
 
 /// `stream` for a connection to read from and write to, and the outlet to drive that connection with.
-pub fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
+pub(super) fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
     let shared = Arc::new(Mutex::new(Shared {
         stream,
         pending: BytesMut::new(),
@@ -41,11 +41,11 @@ pub fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
 
 /// What the connection reads from and writes to.
 #[derive(Debug)]
-pub struct Gather<S>(Arc<Mutex<Shared<S>>>);
+pub(super) struct Gather<S>(Arc<Mutex<Shared<S>>>);
 
 /// Writes what the connection left. The lock is never contended, as the connection is polled from here.
 #[derive(Debug)]
-pub struct Outlet<S>(Arc<Mutex<Shared<S>>>);
+pub(super) struct Outlet<S>(Arc<Mutex<Shared<S>>>);
 
 #[derive(Debug)]
 struct Shared<S> {
@@ -99,7 +99,7 @@ impl<S: AsyncWrite + Unpin> Outlet<S> {
     /// # Cancel safety
     ///
     /// Cancel safe: the connection may be driven anew.
-    pub async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
+    pub(super) async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
         poll_fn(|cx| {
             self.0.lock().turn.begin(cx);
             let polled = connection.as_mut().poll(cx);

@@ -1,0 +1,29 @@
+//! The pace of background work: how long it rests, so that requests hardly notice it.
+
+use std::time::Duration;
+
+/// How many times as long as it worked background work rests.
+const REST_TIMES: u32 = 2;
+/// The longest such rest: one stretch that the device held up is no reason to stand still.
+const REST_MAX: Duration = Duration::from_millis(20);
+
+/// How long background work should sleep after working for `worked`: twice as long, so that it uses a third of a core at
+/// most and leaves the cores and the device to requests. Where they are busy, the work itself takes longer, and so the
+/// rest does too.
+pub fn rest_after(worked: Duration) -> Duration {
+    worked.saturating_mul(REST_TIMES).min(REST_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn background_work_rests_longer_than_it_worked_but_not_for_ever() {
+        let milliseconds = Duration::from_millis;
+        for (worked, rest) in [(0, 0), (3, 6), (10, 20), (1_000, 20)] {
+            assert_eq!(rest_after(milliseconds(worked)), milliseconds(rest), "after {worked} ms");
+        }
+        assert_eq!(rest_after(Duration::MAX), milliseconds(20));
+    }
+}

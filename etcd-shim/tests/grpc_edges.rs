@@ -58,6 +58,6 @@ fn calls_outside_the_rules_get_the_answers_of_grpc_go() {
         assert!(created.created && !created.canceled);
     });
     let answer = get(&address, "//health");
-    assert!(answer.starts_with("HTTP/1.1 301 ") && answer.to_lowercase().contains("location: /health\r\n"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 307 ") && answer.to_lowercase().contains("location: /health\r\n"), "{answer}");
     assert_eq!(server.terminate(), Some(0));
 }

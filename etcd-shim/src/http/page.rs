@@ -43,13 +43,13 @@ pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
     };
     let mut response = match method {
         Method::GET => {
-            let link = format!("<a href=\"{}\">Moved Permanently</a>.\n\n", escaped(&place));
-            page(StatusCode::MOVED_PERMANENTLY, HTML, link)
+            let link = format!("<a href=\"{}\">Temporary Redirect</a>.\n\n", escaped(&place));
+            page(StatusCode::TEMPORARY_REDIRECT, HTML, link)
         }
-        Method::HEAD => page(StatusCode::MOVED_PERMANENTLY, HTML, Body::empty()),
+        Method::HEAD => page(StatusCode::TEMPORARY_REDIRECT, HTML, Body::empty()),
         _ => {
             let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+            *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
             response
         }
     };
@@ -123,14 +123,14 @@ mod tests {
     async fn an_unclean_path_leads_to_the_clean_one() {
         let uri = |text: &str| text.parse::<Uri>().expect("a path");
         let answer = not_found(Method::GET, uri("//health?a=1&b='2'")).await;
-        assert_eq!(answer.status(), StatusCode::MOVED_PERMANENTLY);
+        assert_eq!(answer.status(), StatusCode::TEMPORARY_REDIRECT);
         assert_eq!(answer.headers()[LOCATION], "/health?a=1&b='2'");
         let body = axum::body::to_bytes(answer.into_body(), 1_000).await.expect("a body");
-        assert_eq!(body, "<a href=\"/health?a=1&amp;b=&#39;2&#39;\">Moved Permanently</a>.\n\n");
+        assert_eq!(body, "<a href=\"/health?a=1&amp;b=&#39;2&#39;\">Temporary Redirect</a>.\n\n");
         let answer = not_found(Method::POST, uri("/./health")).await;
         assert_eq!(
             (answer.status(), answer.headers().contains_key(CONTENT_TYPE)),
-            (StatusCode::MOVED_PERMANENTLY, false)
+            (StatusCode::TEMPORARY_REDIRECT, false)
         );
         assert_eq!(not_found(Method::GET, uri("/nothing")).await.status(), StatusCode::NOT_FOUND);
     }

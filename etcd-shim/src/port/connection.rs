@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::{ListenerConfig, PortConfig};
 use super::dispatch::{Dispatch, Services};
+use super::empty_frames::WithoutEmptyFrames;
 use super::gather::gather;
 use super::handoff::Handoff;
 use super::peer::Peer;
@@ -138,7 +139,7 @@ where
 {
     let remote = peer.address_text();
     let dispatch = Dispatch { services: shared.services.clone(), traffic: listener.traffic, peer: Arc::new(peer) };
-    let (io, outlet) = gather(io);
+    let (io, outlet) = gather(WithoutEmptyFrames::new(io));
     let mut connection = std::pin::pin!(shared.http.serve_connection(TokioIo::new(io), dispatch));
     let end = tokio::select! {
         biased;

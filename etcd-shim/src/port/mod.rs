@@ -16,6 +16,7 @@ mod call_check;
 mod config;
 mod connection;
 mod dispatch;
+mod empty_frames;
 mod error;
 mod gather;
 mod grpc_routes;

@@ -6,6 +6,8 @@
 //! - [`VirtualLog`]: a chain of loglets in the MetaStore, reconfigured live (Delos, OSDI'20)
 //! - `reconfigure`: reading and changing the chain in the MetaStore; `append_gate`: the order of appends meanwhile
 
+#![warn(missing_docs)]
+
 mod append_gate;
 pub mod loglet;
 pub mod loglets;

@@ -8,6 +8,8 @@
 //! - [`reply_port`]: one wake-up per batch and runtime; [`read_gate`]: one tail check for many reads; [`stack`]: the
 //!   production stack in one place
 
+#![warn(missing_docs)]
+
 pub mod base;
 pub mod batching;
 pub mod engine;

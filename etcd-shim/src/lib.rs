@@ -12,6 +12,8 @@
 //! - [`tls`], with its certificates
 //! - [`version`]: the etcd that this is compatible with
 
+#![warn(missing_docs)]
+
 mod backend;
 pub mod cli;
 pub mod config;

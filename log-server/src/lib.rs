@@ -7,6 +7,8 @@
 //! - [`meta`]: the MetaStore replica
 //! - `data_dir`: format version, lock, foreign directories
 
+#![warn(missing_docs)]
+
 mod commit;
 mod config;
 mod data_dir;

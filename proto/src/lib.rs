@@ -10,6 +10,8 @@
 //! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: what every implementation
 //!   of a contract must do (feature `sim`)
 
+#![warn(missing_docs)]
+
 pub mod chain;
 pub mod codec;
 pub mod completion;

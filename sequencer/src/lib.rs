@@ -4,6 +4,8 @@
 //! - [`fanout`]: the native loglet's appends: stores to every unit, acknowledges at a write quorum
 //! - `served`: which loglets a process serves, each once in its life
 
+#![warn(missing_docs)]
+
 pub mod core;
 pub mod fanout;
 mod served;

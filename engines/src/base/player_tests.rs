@@ -7,8 +7,9 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, pending};
 use naxos_proto::contracts::{AppendError, Cell};
-use naxos_proto::seams::BootClock;
+use naxos_proto::ids::Incarnation;
 use naxos_proto::seams::sim::Drive;
+use naxos_proto::seams::{BootClock, WallTime};
 
 use super::*;
 use crate::local_store::Txn;
@@ -31,7 +32,10 @@ impl SharedLog for FailingLog {
 
     fn read(&self, from: Lsn, _: Lsn, _: usize) -> BoxFuture<'_, Result<(Vec<Record>, Lsn), LogError>> {
         let fails = self.failures_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
-        let record = Record { lsn: from, payload: Entry::new(Bytes::from_static(b"x")).encode() };
+        let mut entry = Entry::new(Bytes::from_static(b"x"));
+        let header = Header { proposer: Incarnation::default(), wall: WallTime(0), control: Control::None };
+        entry.set_header(crate::base::INFO.id, header.encode());
+        let record = Record { lsn: from, payload: entry.encode() };
         let answer =
             if fails { Err(LogError::Unavailable("on purpose".to_owned())) } else { Ok((vec![record], from.next())) };
         Box::pin(std::future::ready(answer))

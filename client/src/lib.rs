@@ -1,7 +1,7 @@
 //! The shared log as a library.
 //!
 //! - [`shared_log`]: the contract that engines build on
-//! - [`loglet`]: the contract of one segment's log; [`loglets`]: memory and native; [`suite`]: what each loglet must do
+//! - [`loglet`]: the contract of one segment's log; [`loglets`]: memory and native; `suite`: what each loglet must do
 //!   (feature `sim`)
 //! - [`VirtualLog`]: a chain of loglets in the MetaStore, reconfigured live (Delos, OSDI'20)
 //! - `reconfigure`: reading and changing the chain in the MetaStore; `append_gate`: the order of appends meanwhile

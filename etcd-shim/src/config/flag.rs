@@ -60,7 +60,7 @@ pub struct Flag {
     pub default: &'static str,
     /// What Naxos does with it.
     pub handling: Handling,
-    /// One line for `--help`; empty if the flag is not shown there with a text of its own.
+    /// One line for `--help`; empty where the line comes from `handling`.
     pub help: &'static str,
 }
 

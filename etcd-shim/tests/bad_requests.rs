@@ -189,7 +189,7 @@ fn broken_frames_are_errors_of_their_own_call() {
                 with(0, 2_097_153, b""),
             ] {
                 if body.is_empty() && method.ends_with("Watch") {
-                    continue; // It goes on.
+                    continue; // Without a message, a watch does not end.
                 }
                 let status = call(&mut sender, method, body.clone()).await;
                 let code = status.as_ref().map(tonic::Status::code);

@@ -45,7 +45,7 @@ pub(super) struct Shared {
     services: Arc<Services>,
     counts: Arc<ByteCounts>,
     clock: Arc<dyn Clock>,
-    /// Cancelled when each connection shall end after its requests have ended.
+    /// Cancelled when the port closes: each connection then ends after its requests have ended.
     pub(super) closing: CancellationToken,
 }
 

@@ -192,8 +192,8 @@ impl State {
         (!ready.is_empty()).then(|| Reading::of(ready.into_iter()))
     }
 
-    /// The next pieces for the last and for the first watcher, each with the revision at which it begins; only one if
-    /// both need the same piece.
+    /// The next pieces for the watcher that is furthest behind and for the one that is least behind, each with the
+    /// revision at which it begins; only one piece if both watchers need the same.
     fn next_scans(&self) -> Option<((i64, Reading), Option<(i64, Reading)>)> {
         let ready = self.ready(Way::Scan);
         let nexts = || ready.iter().map(|(_, watcher)| watcher.next);

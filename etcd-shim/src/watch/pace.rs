@@ -30,7 +30,7 @@ const WAITING_MAX: f64 = 0.1;
 pub(super) struct Read {
     /// About how many rows.
     pub(super) rows: usize,
-    /// By how many revisions the watcher got on that got on least.
+    /// The number of revisions by which the slowest of the watchers advanced.
     pub(super) revisions: u64,
 }
 

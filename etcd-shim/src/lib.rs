@@ -3,14 +3,14 @@
 //! - [`cli`]: the program's entry, signals and end; [`ctl`]: `naxos ctl`
 //! - [`config`]: flags, environment, configuration file
 //! - [`http`]: health, version and metrics over HTTP
-//! - [`logging`]: the log in etcd's form
+//! - [`logging`]: the log of the program, in the form of etcd's
 //! - [`metrics`]: metrics under etcd's names
 //! - [`node`]: everything between the flags and the ports
-//! - [`port`]: connections and the way of a request
-//! - `services`: etcd's gRPC services; [`watch`]: the hubs behind Watch
+//! - [`port`]: connections, and how a request reaches its service
+//! - `services`: etcd's gRPC services; [`watch`]: the hubs that Watch uses
 //! - [`state`]: the state machine: keys, revisions, transactions, leases
-//! - [`tls`], with its certificates
-//! - [`version`]: the etcd that this is compatible with
+//! - [`tls`]: TLS and its certificates
+//! - [`version`]: the version of etcd with which this server is compatible
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! The `naxos` program; under the name `etcd` it is the same one.
+//! The `naxos` program. It is the same program under the name `etcd`.
 
 use std::process::ExitCode;
 

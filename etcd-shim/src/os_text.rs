@@ -1,4 +1,4 @@
-//! Errors of the system in the words of Go, which etcd's users know.
+//! The system's errors in Go's words, which users of etcd know.
 
 use std::io;
 

@@ -1,10 +1,10 @@
-//! Versions: the etcd that this server is compatible with, and its own.
+//! Versions: that of the etcd with which this server is compatible, and the server's own.
 
-/// The etcd whose API and behaviour this server has. Clients switch features on by it.
+/// The etcd whose API and behaviour this server has. Clients enable features according to it.
 pub const ETCD: &str = "3.6.16";
-/// The cluster version that a cluster of this server agrees on.
+/// The cluster version that this server shows.
 pub const ETCD_CLUSTER: &str = "3.6.0";
-/// The storage version shown to clients.
+/// The storage version that this server shows.
 pub const ETCD_STORAGE: &str = "3.6.0";
-/// Naxos itself.
+/// The version of Naxos.
 pub const NAXOS: &str = env!("CARGO_PKG_VERSION");

@@ -1,5 +1,5 @@
-//! Safety rule 9: apply is a function of the log. Two nodes that apply the same commands, at other times and with other
-//! hash seeds, have the same rows, give the same answers and tell their watchers the same.
+//! Safety rule 9: apply is a function of the log. Two nodes that apply the same commands, at different times and with
+//! different hash seeds, have the same rows, give the same answers and tell their watchers the same.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 
-/// Notes what watchers are told.
+/// Records what watchers are told.
 struct Ear(Arc<parking_lot::Mutex<Vec<String>>>);
 
 impl Listener for Ear {
@@ -43,7 +43,7 @@ impl Listener for Ear {
     }
 }
 
-/// A node's state, its answers and what its watchers were told.
+/// The state of a node, and what its watchers were told.
 struct Node {
     store: LocalStore,
     reader: StoreReader,
@@ -57,7 +57,7 @@ impl Node {
         Self::with_memory(seed, usize::MAX).await
     }
 
-    /// At most `resident_bytes_max` bytes of values are kept in memory.
+    /// A node that keeps at most `resident_bytes_max` bytes of values in memory.
     async fn with_memory(seed: u64, resident_bytes_max: usize) -> Self {
         let store = LocalStore::open(Drive::new(seed).mount(), Arc::new(BootClock)).await.unwrap();
         let reader = store.reader();
@@ -67,7 +67,7 @@ impl Node {
         Node { store, reader, machine, told, next: 0 }
     }
 
-    /// Applies one entry; its answers.
+    /// Applies one entry. Returns the answers of its commands.
     fn apply(&mut self, commands: &[Command]) -> Vec<String> {
         let lsn = Lsn(self.next);
         self.next += 1;
@@ -84,7 +84,7 @@ impl Node {
     }
 }
 
-/// What the client gets: pairs that are framed already and pairs that are not give the same bytes.
+/// The bytes that the client gets. They are the same whether or not pairs were already framed.
 fn wire(outcome: Outcome) -> String {
     match outcome {
         Ok((Answer::Put(answer), revision)) => format!("{revision} {:?}", answer.encode_to_vec()),
@@ -139,7 +139,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (mut one, mut other) = (runtime.block_on(Node::new(1)), runtime.block_on(Node::new(2)));
         let answers: Vec<_> = log.iter().map(|entry| one.apply(entry)).collect();
-        // Later: a clock in apply would tell another time.
+        // Wait until the clock shows another time, so that a clock in apply would be noticed.
         let begun = BootClock.now();
         while BootClock.now() == begun {}
         let again: Vec<_> = log.iter().map(|entry| other.apply(entry)).collect();
@@ -185,7 +185,7 @@ proptest! {
         let (mut all, mut none) =
             (runtime.block_on(Node::with_memory(1, usize::MAX)), runtime.block_on(Node::with_memory(2, 0)));
         for entry in &log {
-            // A read from disk under the lock fails an assertion of apply.
+            // If apply reads from disk under the lock, an assertion in it fails.
             prop_assert_eq!(all.apply(entry), none.apply(entry));
             runtime.block_on(checkpoint(&none));
         }
@@ -204,10 +204,10 @@ async fn rule_9_an_expiry_by_a_keeper_that_is_not_in_office_does_nothing() {
         Command::Put(put),
         Command::KeepLeases(keeper(5)),
     ]);
-    // It slept, and its own inauguration is late too.
+    // This keeper slept, and its command to take office also comes late.
     node.apply(&[Command::KeepLeases(keeper(4)), Command::LeaseExpire { id: 7, office: keeper(4).loglet }]);
     assert!(!node.told.lock().contains(&"lease 7 ended".to_owned()), "its successor has begun all times afresh");
-    // It lost the race for the chain: its loglet has the ordinal, but not the nonce, of the keeper's.
+    // A node that lost the race for the chain: its loglet has the ordinal of the keeper's loglet, but another nonce.
     let loser = LogletId { nonce: 2, ..keeper(5).loglet };
     node.apply(&[Command::LeaseExpire { id: 7, office: loser }]);
     assert!(!node.told.lock().contains(&"lease 7 ended".to_owned()), "that loglet was never in office");

@@ -1,4 +1,4 @@
-//! Certificates, keys and authorities that are not what they should be: the start ends and names the file and what was
+//! Certificates, keys and authorities that are wrong: the start fails, and the error names the file and what was
 //! expected in it.
 
 mod support;
@@ -8,7 +8,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, KeyPair};
 use support::{Server, contents, run};
 
-/// A certificate that signs itself, in `<name>.crt`, and its key in `<name>.key`.
+/// Writes a certificate that signs itself to `<name>.crt`, and its key to `<name>.key`.
 fn issue(dir: &Path, name: &str) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
@@ -122,7 +122,7 @@ fn naxos_ctl_names_a_bad_file_too() {
     }
 }
 
-/// etcd's words: somebody may believe that the port is secured.
+/// These are etcd's words. The operator may believe that the port is secured.
 #[test]
 fn certificates_beside_a_plain_url_are_named_in_the_log() {
     let dir = tempfile::tempdir().unwrap();

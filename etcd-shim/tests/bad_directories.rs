@@ -1,6 +1,6 @@
-//! Data directories that are not what they should be: somebody else's, in use, damaged. A start is refused with a
-//! sentence that names the file and what was expected, and the directory stays as it was; or it serves all that was
-//! acknowledged.
+//! Data directories that belong to something else, are in use, or are damaged. Either the start is refused with a
+//! sentence that names the file and what was expected, and the directory is left as it was; or the node serves
+//! everything that was acknowledged.
 
 mod support;
 
@@ -12,18 +12,18 @@ use naxos_proto::etcd::client::etcdserverpb::{PutRequest, RangeRequest};
 use naxos_proto::seams::{BootClock, Clock};
 use support::{ANYWHERE, Server, block_on, contents, kv, run};
 
-/// Keys written before the checkpoint that the tests wait for, and after it.
+/// How many keys are written before the checkpoint that the tests wait for, and how many after it.
 const KEYS: [u32; 2] = [400, 40];
-/// Checkpoints come every second, trims follow.
+/// Checkpoints are made every second; trims follow them.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1_300);
-/// Bits flipped, one at a time, in each file.
+/// How many bits are flipped in each file, one at a time.
 const FLIPS: u64 = 12;
 
 fn words(data: &str) -> Vec<String> {
     ANYWHERE.iter().map(ToString::to_string).chain([format!("--data-dir={data}")]).collect()
 }
 
-/// A start on `data` in `dir` is refused with these texts. What a refusal may not touch is everything.
+/// Checks that a start on `data` in `dir` is refused with these texts and changes nothing.
 fn refused(dir: &Path, data: &str, texts: &[&str]) {
     let before = contents(dir);
     let words = words(data);
@@ -45,7 +45,7 @@ fn pause(by: Duration) {
     block_on(async { BootClock.sleep(by).await });
 }
 
-/// A data directory that served `KEYS`, was trimmed behind a checkpoint and killed.
+/// Makes a data directory that served `KEYS`, was trimmed after a checkpoint, and was killed.
 fn filled(dir: &Path) {
     let data = format!("--data-dir={}", dir.join("data").display());
     let (mut server, address) = Server::serving(dir, &[&data]);
@@ -72,7 +72,7 @@ fn filled(dir: &Path) {
     server.child.kill().unwrap();
 }
 
-/// Everything that was acknowledged is served from `data`.
+/// Checks that everything that was acknowledged is served from `data`.
 fn serves_all(dir: &Path, data: &str, context: &str) {
     let data = format!("--data-dir={data}");
     let words: Vec<&str> = ANYWHERE.iter().copied().chain([data.as_str()]).collect();
@@ -90,7 +90,8 @@ fn serves_all(dir: &Path, data: &str, context: &str) {
     assert_eq!(server.terminate(), Some(0), "{context}");
 }
 
-/// Whether a start is refused, with what was expected and everything as it was; else all is served.
+/// Checks that a start is refused with what was expected and changes nothing, or else that everything is served.
+/// Returns whether it was refused.
 fn refused_or_serves(dir: &Path, data: &str, context: &str) -> bool {
     let before = contents(&dir.join(data));
     let words = words(data);
@@ -106,7 +107,7 @@ fn refused_or_serves(dir: &Path, data: &str, context: &str) -> bool {
     true
 }
 
-/// A copy of `data` under another name, zeros left out.
+/// Copies `data` to another name; blocks of zeros take no space in the copy.
 fn copy(dir: &Path, to: &str) {
     let done = std::process::Command::new("cp").args(["-r", "--sparse=always", "data", to]).current_dir(dir).status();
     assert!(done.unwrap().success());
@@ -192,7 +193,8 @@ fn a_second_process_on_one_directory_is_refused_and_the_first_serves_on() {
         block_on(async { kv(&address).put(request).await.unwrap() });
     };
     put();
-    // The journal is what the first one works on: only names and what the second one might write are compared.
+    // The first server is working on the journal, so the whole directory cannot be compared. Check the exit code and
+    // the texts.
     let words = words("data");
     let ended = run(dir.path(), &words.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     assert_eq!(ended.code, Some(1), "{}", ended.err);
@@ -212,7 +214,7 @@ fn a_damaged_local_store_is_refused_by_name() {
     filled(dir.path());
     let whole = fs::read(store("data")).unwrap();
     let damaged = &["store.redb is damaged: expected", "restore the data directory from a backup"];
-    // The last page may be one that nothing uses.
+    // The last page may be unused: without it, the start may be refused or serve everything.
     for (len, free) in [(0, false), (100, false), (4_096, false), (whole.len() / 2, false), (whole.len() - 4_096, true)]
     {
         copy(dir.path(), "cut");
@@ -235,7 +237,7 @@ fn a_damaged_local_store_is_refused_by_name() {
     refused(dir.path(), "bad", &["store.redb: "]);
     fs::remove_dir(store("bad")).unwrap();
 
-    // Another node's, whole.
+    // The store of another node, undamaged.
     let other = tempfile::tempdir().unwrap();
     filled(other.path());
     fs::copy(other.path().join("data/store.redb"), store("bad")).unwrap();
@@ -257,7 +259,7 @@ fn a_flipped_bit_is_refused_by_name_or_harmless() {
             if path.is_dir() {
                 path = fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).min().unwrap();
             }
-            // The header and what is in use, not the zeros behind it.
+            // Flip bits in the header and in the used part, not in the zeros after it.
             let used = fs::read(&path).unwrap().iter().rposition(|b| *b != 0).unwrap() as u64;
             let at = if round < 4 { round * 8 } else { used / (FLIPS - 3) * (round - 3) + round * 13 };
             flip(&path, at.min(used), round % 8);
@@ -296,7 +298,7 @@ fn a_damaged_journal_is_refused_by_name() {
     refused(dir.path(), "bad", &["journal"]);
     fs::remove_dir_all(dir.path().join("bad")).unwrap();
 
-    // Another node's, whole.
+    // The journal of another node, undamaged.
     let other = tempfile::tempdir().unwrap();
     filled(other.path());
     copy(dir.path(), "swapped");
@@ -325,7 +327,7 @@ fn files_of_different_times_are_no_pair() {
     pause(CHECKPOINT_WAIT);
     assert_eq!(server.terminate(), Some(0));
     let file = |data: &str| dir.path().join(data).join("store.redb");
-    // The older journal with the newer store: what was acknowledged in between is in neither.
+    // The older journal with the newer store: neither has what was acknowledged in between.
     fs::rename(file("old"), dir.path().join("older")).unwrap();
     fs::copy(file("data"), file("old")).unwrap();
     let start = |data: &str| {
@@ -343,7 +345,7 @@ fn files_of_different_times_are_no_pair() {
     assert!(err.contains("--data-dir data: ") && err.contains("trimmed up to"), "{err}");
 }
 
-/// Where the last value written lies in the journal of `data`: its file, and its first byte.
+/// The file and the first byte of the last value in the journal of `data`.
 fn last_value(data: &Path) -> (std::path::PathBuf, u64) {
     let last = value(KEYS[0] + KEYS[1] - 1);
     let found = fs::read_dir(data.join("journal")).unwrap().find_map(|entry| {
@@ -362,13 +364,13 @@ fn a_bit_that_rotted_in_the_last_batch_is_refused_untouched_and_hides_nothing_on
     filled(dir.path());
     let (path, at) = last_value(&dir.path().join("data"));
     let batch = at - at % 4_096;
-    // Magic, length and body of its directory; magic, length, offset and body of its record.
+    // In the batch's directory: magic, length and body. In the record of the value: magic, length, offset and body.
     for byte in [batch, batch + 16, batch + 100, batch + 148, batch + 164, batch + 198, at - 9, at, at + 999] {
         let (name, context) = (format!("rotted-{byte}"), format!("byte {byte} of a batch at {batch}, value at {at}"));
         copy(dir.path(), &name);
         let rotted = dir.path().join(&name).join("journal").join(path.file_name().unwrap());
         flip(&rotted, byte, 3);
-        // A checkpoint that came between the last put and the kill has the value, too.
+        // It may serve everything: a checkpoint between the last put and the kill also has the value.
         refused_or_serves(dir.path(), &name, &context);
         flip(&rotted, byte, 3);
         serves_all(dir.path(), &name, &context);

@@ -1,5 +1,5 @@
 //! A whole node on a disk that fails or hangs: what was acknowledged is served, writes get a clear error in time, and
-//! the next life of the process has everything that was acknowledged.
+//! the process that starts next has everything that was acknowledged.
 
 mod support;
 
@@ -19,14 +19,14 @@ use support::{block_on, get, kv};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
-/// What a write may take on a disk that fails.
+/// The longest time that a write may take on a failing disk.
 const QUICK: Duration = Duration::from_secs(2);
 
-/// How syncs of the journal go.
+/// How syncs of the journal behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mood {
     Well,
-    /// Fails once so many syncs have passed, and from then on.
+    /// All syncs fail after this many have passed.
     FailAfter(u64),
     Hang,
 }
@@ -44,7 +44,7 @@ impl Moody {
 
     async fn sync(&self) -> io::Result<()> {
         let mut mood = self.mood.subscribe();
-        // The sender is this one's own.
+        // This cannot fail: `self` owns the sender.
         let mood = *mood.wait_for(|m| *m != Mood::Hang).await.unwrap();
         let passed = self.syncs.fetch_add(1, Ordering::Relaxed);
         match mood {
@@ -54,7 +54,7 @@ impl Moody {
     }
 }
 
-/// A directory whose journal's files have a mood.
+/// A directory in which the syncs of the journal's files follow a mood.
 struct MoodyDisk(RealDisk, Moody);
 
 #[derive(Debug)]
@@ -159,7 +159,8 @@ async fn ask(address: &str, path: &'static str) -> String {
     rx.await.unwrap()
 }
 
-/// The n-th sync from now on fails, for several n: in the first write, between writes, behind a checkpoint's trim.
+/// The n-th sync from now on fails, for several n: during the first write, between writes, and after the trim that
+/// follows a checkpoint.
 #[test]
 fn after_a_failed_sync_reads_serve_writes_say_why_and_a_restart_has_all_that_was_acknowledged() {
     for n in [0, 1, 7] {
@@ -193,7 +194,7 @@ fn after_a_failed_sync_reads_serve_writes_say_why_and_a_restart_has_all_that_was
                 assert!(took < QUICK, "a write took {took:?}");
             }
             assert!(refusals >= 12, "{refusals}");
-            // A node alone knows its log's tail from memory: its reads are linearizable still.
+            // A single node knows the tail of its log from memory, so its reads are still linearizable.
             assert_eq!(keys(&address, false).await, acknowledged);
             assert_eq!(keys(&address, true).await, acknowledged);
             let ready = ask(&address, "/readyz").await;
@@ -207,7 +208,8 @@ fn after_a_failed_sync_reads_serve_writes_say_why_and_a_restart_has_all_that_was
             let (node, address) = start(dir.path(), &moody).await;
             let found = keys(&address, false).await;
             assert!(acknowledged.iter().all(|k| found.contains(k)), "{acknowledged:?} {found:?}");
-            // The first write that was refused was on its way when the sync failed; all later ones never went.
+            // The first refused write was on its way when the sync failed, so it may be there; later ones were never
+            // sent.
             assert!(found.len() <= acknowledged.len() + 1, "{acknowledged:?} {found:?}");
             put(&address, 99).await.unwrap();
             assert!(ask(&address, "/readyz").await.starts_with("HTTP/1.1 200"));
@@ -241,7 +243,7 @@ fn a_disk_that_hangs_times_requests_out_as_etcd_does_and_reads_serve() {
             let status = outcome.unwrap_err();
             assert_eq!((status.code(), status.message()), (Code::Unavailable, "etcdserver: request timed out"));
         }
-        // 5 s and twice the election time-out of 1 s, and the grain of the clock that ends waits.
+        // 5 s, twice the election time-out of 1 s, and the interval of the ticks that end waits.
         assert!((Duration::from_secs(7)..Duration::from_secs(8)).contains(&took), "{took:?}");
         assert!(reads > 50, "{reads}");
         moody.mood.send_replace(Mood::Well);

@@ -1,5 +1,5 @@
-//! Flags, variables, files and URLs that do not fit: each ends the start with a sentence that names what is wrong and
-//! what was expected, before anything is written.
+//! Flags, variables, files and URLs that are wrong. Each of them ends the start, before anything is written, with a
+//! sentence that names what is wrong and what was expected.
 
 mod support;
 
@@ -9,16 +9,16 @@ use std::path::Path;
 
 use support::{contents, ended, program, run};
 
-/// The command line does not read; any other refusal is 1. As in etcd.
+/// The exit code when the command line cannot be read, as in etcd. All other refusals have the exit code 1.
 const USAGE: i32 = 2;
 
-/// Runs with these words and variables; the end must have this code, these texts, and leave the directory as it was.
+/// Runs with these words and variables. Checks the exit code and the texts, and that the directory is left as it was.
 fn refused(dir: &Path, words: &[&str], variables: &[(&str, &str)], code: i32, texts: &[&str]) {
     let before = contents(dir);
     let ended = run(dir, words, variables);
     let context = format!("{words:?} {variables:?}: {}", ended.err);
     assert_eq!(ended.code, Some(code), "{context}");
-    // Lines of the log are JSON, which escapes quotes.
+    // The lines of the log are JSON, in which quotes are escaped.
     let plain = ended.err.replace("\\\"", "\"");
     for text in texts {
         assert!(plain.contains(text), "{text:?} is not in {context}");
@@ -105,7 +105,8 @@ fn values_out_of_range_name_the_flag_and_the_range() {
     ]);
 }
 
-/// A file system of its own has `lost+found`; a start that ended early leaves `lock`.
+/// The directory has what does not count as a cluster: the `lost+found` of a file system, and the `lock` of a start
+/// that ended early.
 #[test]
 fn a_cluster_that_cannot_be_begun_is_refused_in_a_directory_without_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -132,7 +133,7 @@ fn urls_that_cannot_be_served_name_the_url_and_what_was_expected() {
         ("http://127.0.0.1:99999", 1, "99999"),
         ("http://example.invalid:2379", 1, "expected IP in URL for binding (http://example.invalid:2379)"),
         ("https://127.0.0.1:2379", 1, "TLS key/cert (--cert-file, --key-file) must be provided for client url"),
-        // An address of a documentation network (RFC 5737): nobody has it.
+        // An address from a range for documentation (RFC 5737): no machine has it.
         ("http://192.0.2.1:2379", 1, "192.0.2.1:2379"),
         ("unix://no/such/folder:1", 1, "no/such/folder"),
     ] {
@@ -219,7 +220,7 @@ fn a_configuration_file_that_does_not_fit_is_named_with_the_key() {
 #[test]
 fn a_flag_given_twice_and_an_unknown_key_are_no_reason_to_refuse() {
     let dir = tempfile::tempdir().unwrap();
-    // The last one wins, as in etcd: the first is good, the second is refused for its value.
+    // The last value counts, as in etcd: the first one is good, the last one is refused.
     refused(dir.path(), &["--max-txn-ops=5", "--max-txn-ops=0"], &[], 1, &["--max-txn-ops: expected 1"]);
     std::fs::write(dir.path().join("unknown.yml"), "no-such-flag: 1\nmax-txn-ops: 0\n").unwrap();
     let texts = ["unrecognized key in the configuration file", "no-such-flag", "--max-txn-ops: expected 1"];

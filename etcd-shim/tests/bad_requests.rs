@@ -1,6 +1,6 @@
-//! Requests that are not what they should be, against a running server: random bytes as messages, broken frames,
-//! broken HTTP/2, extreme values, sizes over the limits. Each gets an error of its own, in etcd's words where etcd has
-//! some; the server does not panic and goes on serving.
+//! Wrong requests to a running server: random bytes as messages, broken frames, broken HTTP/2, extreme values, sizes
+//! above the limits. Each gets an error of its own, in etcd's words where etcd has some. The server does not panic, and
+//! goes on serving.
 
 #![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
 
@@ -21,7 +21,7 @@ use prost::Message;
 use support::{Server, block_on, get, kv};
 use tonic::Code;
 
-/// No answer takes longer.
+/// No answer may take longer than this.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const METHODS: [&str; 24] = [
     "etcdserverpb.KV/Range",
@@ -60,7 +60,7 @@ async fn connect(address: &str) -> Sender {
     sender
 }
 
-/// The status of a call whose body is `body`, as it stands; none when the stream or the connection was broken off.
+/// The status of a call whose body is exactly `body`; `None` if the stream or the connection was broken off.
 async fn call(sender: &mut Sender, method: &str, body: Vec<u8>) -> Option<tonic::Status> {
     let request = http::Request::post(format!("http://localhost/{method}"))
         .header("content-type", "application/grpc")
@@ -89,8 +89,8 @@ fn framed(message: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The body of a call that makes its method answer to the end: a watch goes on when its client has said all, and a frame
-/// that is none ends it.
+/// The body of a call that ends by itself. A watch goes on after its client has closed its side, so a frame that is not
+/// valid is added to end it.
 fn said_all(method: &str, message: &[u8]) -> Vec<u8> {
     let mut body = framed(message);
     if method.ends_with("Watch") {
@@ -103,7 +103,7 @@ fn random(entropy: &SeededEntropy, below: u64) -> Vec<u8> {
     (0..entropy.u64() % below).map(|_| entropy.u64() as u8).collect()
 }
 
-/// It serves, and did not panic.
+/// Checks that the server serves and did not panic.
 async fn serves(server: &mut Server, address: &str) {
     let mut kv = kv(address);
     let put = pb::PutRequest { key: "alive".into(), value: "yes".into(), ..pb::PutRequest::default() };
@@ -128,7 +128,7 @@ fn random_bytes_as_messages_are_answered_and_nothing_panics() {
                 let message = match round % 3 {
                     0 => random(&entropy, 200),
                     1 => {
-                        // Tags of the first fields, so that more of it decodes.
+                        // Use the tags of the first fields, so that more of the message can be decoded.
                         let fields = (0..entropy.u64() % 8).flat_map(|_| {
                             let (tag, len) = ((entropy.u64() % 12 + 1) << 3, entropy.u64() % 4);
                             let wire = [0, 2][(entropy.u64() % 2) as usize];
@@ -148,7 +148,8 @@ fn random_bytes_as_messages_are_answered_and_nothing_panics() {
                         message
                     }
                 };
-                // An id of a watch or a lease may be random; a switched engine would change what is tested.
+                // Watches and leases may get random ids, but an engine must not be switched: that would change what is
+                // tested.
                 if method.ends_with("SetEngine") && String::from_utf8_lossy(&message).contains("on") {
                     continue;
                 }
@@ -188,11 +189,11 @@ fn broken_frames_are_errors_of_their_own_call() {
                 with(0, 2_097_153, b""),
             ] {
                 if body.is_empty() && method.ends_with("Watch") {
-                    continue; // It goes on.
+                    continue; // Without a message, a watch does not end.
                 }
                 let status = call(&mut sender, method, body.clone()).await;
                 let code = status.as_ref().map(tonic::Status::code);
-                // A stream may end without a message; every other call without one is an error.
+                // A stream may end without a message. Every other call without a message is an error.
                 let streams = method.ends_with("Watch") || method.ends_with("KeepAlive");
                 let fine = code.is_some_and(|c| c != Code::Ok || (streams && body.len() < 5));
                 assert!(fine, "{method} {:?}: {status:?}", &body[..body.len().min(9)]);
@@ -227,7 +228,7 @@ fn broken_http2_ends_its_own_connection_only() {
         };
         for _ in 0..entropy.u64() % 20 {
             if round % 3 == 1 {
-                // A frame that reads as one: length, type, flags, stream.
+                // Make a frame that can be read: length, type, flags, stream.
                 let body = random(&entropy, 40);
                 bytes.extend([0, 0, body.len() as u8, (entropy.u64() % 11) as u8, entropy.u64() as u8, 0, 0, 0]);
                 bytes.push((entropy.u64() % 6) as u8);
@@ -236,7 +237,7 @@ fn broken_http2_ends_its_own_connection_only() {
                 bytes.extend(random(&entropy, 60));
             }
         }
-        // The server may have closed already.
+        // The server may have closed the connection already.
         let _ = io.write_all(&bytes);
         let _ = io.shutdown(std::net::Shutdown::Write);
         let mut rest = Vec::new();
@@ -251,7 +252,7 @@ fn broken_http2_ends_its_own_connection_only() {
     assert_eq!(server.terminate(), Some(0));
 }
 
-/// Transactions in transactions, deeper than anyone needs.
+/// Transactions nested to this depth.
 fn nested(depth: u32) -> pb::TxnRequest {
     (0..depth).fold(pb::TxnRequest::default(), |inner, _| {
         let op = pb::RequestOp { request: Some(pb::request_op::Request::RequestTxn(inner)) };
@@ -259,15 +260,15 @@ fn nested(depth: u32) -> pb::TxnRequest {
     })
 }
 
-/// Where numbers end, and where they mean something else.
+/// Values at which numbers end or get a special meaning.
 const EDGES: [i64; 8] = [i64::MIN, i64::MIN + 1, -1, 0, 1, 2, i64::MAX - 1, i64::MAX];
 /// The key of the extreme requests.
 const KEY: Bytes = Bytes::from_static(b"a");
 
-/// A method and the message to send.
+/// A method, and the message to send to it.
 type Ask = (&'static str, Vec<u8>);
 
-/// `n` wherever a Range takes a number, by itself and in a Txn.
+/// Range requests, alone and in a Txn, with `n` in each field that is a number.
 fn ranges(n: i64) -> impl Iterator<Item = Ask> {
     let range = pb::RangeRequest { key: KEY, range_end: Bytes::from_static(&[0]), ..Default::default() };
     let ranges = [
@@ -284,7 +285,7 @@ fn ranges(n: i64) -> impl Iterator<Item = Ask> {
     })
 }
 
-/// Comparisons of every target, known or not, with `n`.
+/// Compares of every target, known or not, with `n`.
 fn compares(n: i64) -> impl Iterator<Item = Ask> {
     [0, 1, 2, 3, 4, n as i32].into_iter().map(move |target| {
         let target_union = Some(pb::compare::TargetUnion::ModRevision(n));
@@ -293,7 +294,7 @@ fn compares(n: i64) -> impl Iterator<Item = Ask> {
     })
 }
 
-/// What is asked of the lease `n`.
+/// Requests about the lease `n`.
 fn leases(n: i64) -> impl Iterator<Item = Ask> {
     let grant = |ttl| ("etcdserverpb.Lease/LeaseGrant", pb::LeaseGrantRequest { id: n, ttl }.encode_to_vec());
     EDGES.map(grant).into_iter().chain([
@@ -303,7 +304,7 @@ fn leases(n: i64) -> impl Iterator<Item = Ask> {
     ])
 }
 
-/// What is asked of the store as a whole.
+/// Requests about the store as a whole.
 fn maintenance(n: i64) -> [Ask; 3] {
     let alarm = pb::AlarmRequest { action: n as i32, member_id: n as u64, alarm: n as i32 };
     [
@@ -313,7 +314,7 @@ fn maintenance(n: i64) -> [Ask; 3] {
     ]
 }
 
-/// Watches with the id `n`.
+/// Watch requests with the id `n`.
 fn watches(n: i64) -> impl Iterator<Item = Ask> {
     EDGES.into_iter().map(move |start_revision| {
         let create = pb::WatchCreateRequest { key: KEY, start_revision, watch_id: n, ..Default::default() };
@@ -335,7 +336,7 @@ fn extreme_values_are_answered_and_nothing_panics() {
     block_on(async {
         let mut sender = connect(&address).await;
         let deep = ("etcdserverpb.KV/Txn", nested(300).encode_to_vec());
-        // One that is on refuses writes.
+        // An alarm that is on refuses writes, so disarm all of them.
         let disarm = EDGES.map(|n| pb::AlarmRequest { action: 2, member_id: n as u64, alarm: 1 });
         let disarm = disarm.map(|r| ("etcdserverpb.Maintenance/Alarm", r.encode_to_vec()));
         for (method, message) in EDGES.into_iter().flat_map(extremes).chain([deep]).chain(disarm) {
@@ -343,7 +344,7 @@ fn extreme_values_are_answered_and_nothing_panics() {
         }
         serves(&mut server, &address).await;
     });
-    // What was written is played again.
+    // The log is replayed at the next start.
     assert_eq!(server.terminate(), Some(0));
     let (mut server, address) = Server::serving(dir.path(), &[]);
     block_on(serves(&mut server, &address));
@@ -371,7 +372,7 @@ fn sizes_over_the_limits_get_the_codes_and_words_of_etcd() {
         let many = pb::TxnRequest { failure: (0..4).map(|_| op(1)).collect(), ..Default::default() };
         let text = "etcdserver: too many operations in txn request";
         assert_eq!(said(kv.txn(many).await.unwrap_err()), (Code::InvalidArgument, text.to_owned()));
-        // The receive limit is the request limit and 512 KiB for the rest.
+        // The limit of a received message is the limit of a request plus 512 KiB.
         let large = put(700_000);
         let text = format!("grpc: received message larger than max ({} vs. 624288)", large.encoded_len());
         assert_eq!(said(kv.put(large).await.unwrap_err()), (Code::ResourceExhausted, text));

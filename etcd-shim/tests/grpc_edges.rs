@@ -1,4 +1,4 @@
-//! Calls that gRPC does not allow, or that nobody serves, are answered as grpc-go answers them.
+//! Calls that gRPC does not allow, or that no service has, are answered as grpc-go answers them.
 
 mod support;
 
@@ -48,7 +48,7 @@ fn calls_outside_the_rules_get_the_answers_of_grpc_go() {
         let text = "invalid gRPC request content-type \"application/grpc-web\"";
         assert_eq!(of(&call(("POST", web), path, None).await), (415, Code::InvalidArgument, text));
 
-        // A watch whose time is over ends with that status, though its answer has begun.
+        // A watch whose time-out has passed ends with that status, even after its answer has begun.
         let create = pb::WatchCreateRequest { key: "k".into(), ..Default::default() };
         let create = pb::WatchRequest { request_union: Some(pb::watch_request::RequestUnion::CreateRequest(create)) };
         let headers = [("grpc-timeout", "200m")];

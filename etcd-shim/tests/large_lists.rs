@@ -1,5 +1,5 @@
-//! Lists of every way that an answer takes: framed under the store's lock, past that bound, collected in several steps, from
-//! rows of the local store, in pieces, with pairs that are cut to pieces.
+//! Lists that take each of the ways an answer can take: framed under the store's lock, larger than that allows,
+//! collected in several steps, read from rows of the local store, and sent in pieces that cut pairs.
 
 mod support;
 
@@ -12,7 +12,7 @@ fn key(n: i64) -> Vec<u8> {
     format!("key {n:04}").into_bytes()
 }
 
-/// The value of a key: no two are alike, in length and in content.
+/// The value of a key. No two keys have values of equal length or content.
 fn value(n: i64, bytes: usize) -> Vec<u8> {
     (0..bytes + usize::try_from(n).unwrap()).map(|at| (at % 251) as u8 ^ n as u8).collect()
 }
@@ -44,7 +44,8 @@ async fn check(address: &str, bytes: usize) {
 fn lists_of_any_size_hold_every_pair_once_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let (server, address) = Server::serving(dir.path(), &[]);
-    // Without a limit, the first list fits the frame; the last ones leave in pieces, which cut pairs of the very last one.
+    // The first list without a limit fits into the frame. The last lists are sent in pieces, and the very last one in
+    // pieces that cut pairs.
     block_on(async {
         for bytes in [0, 200, 1_000, 20_000] {
             check(&address, bytes).await;

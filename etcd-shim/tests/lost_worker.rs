@@ -1,4 +1,4 @@
-//! A node that has lost one of its threads or tasks, or was given no thread, does not live on without it.
+//! A node that lost one of its threads or tasks, or could not start one, ends: it does not run without it.
 
 mod support;
 
@@ -11,7 +11,7 @@ use naxos_proto::seams::{Body, BootClock, Clock, ThreadWorker, Worker, WorkerHan
 use support::{block_on, start_node};
 use tokio_util::sync::CancellationToken;
 
-/// What the end of a node may take.
+/// The longest time that a node may take to end.
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ enum Loss {
     CannotBegin,
 }
 
-/// Gives real threads and tasks, but the one of this name is lost.
+/// Starts real threads and tasks, but loses the one with this name.
 #[derive(Clone, Copy, Debug)]
 struct Losing(&'static str, Loss);
 
@@ -77,7 +77,7 @@ fn ends_without(lost: &'static str, loss: Loss) {
     let dir = tempfile::tempdir().unwrap();
     let (disk, worker) = (Arc::new(RealDisk::at(dir.path())), Arc::new(Losing(lost, loss)));
     let life = async {
-        // It may end before it serves.
+        // The node may end before it serves.
         if let Ok(node) = start_node(disk, worker, 2).await {
             node.ended().await;
             node.stop().await;

@@ -1,4 +1,4 @@
-//! Transactions within transactions, as deep as etcd takes them and deeper.
+//! Nested transactions, as deep as etcd takes them and deeper.
 
 mod support;
 
@@ -8,17 +8,18 @@ use prost::Message;
 use support::{Server, block_on, kv, raw_call};
 use tonic::Code;
 
-/// etcd's default of `--max-txn-ops`: each transaction but an empty one takes one of them.
+/// etcd's default of `--max-txn-ops`. Each transaction that is not empty counts one against it.
 const DEPTH_MAX: usize = 128;
 
-/// A put of "k" within so many transactions, each within the next. Made without recursion: it may be very deep.
+/// The bytes of a put of "k" within `levels` nested transactions. Built without recursion, because there may be very
+/// many levels.
 fn nested(levels: usize, value: &str) -> Vec<u8> {
     let put = pb::PutRequest { key: "k".into(), value: value.to_owned().into(), ..Default::default() };
     let put = pb::RequestOp { request: Some(Request::RequestPut(put)) };
     let innermost = pb::TxnRequest { success: vec![put], ..Default::default() }.encode_to_vec();
     let (mut heads, mut len) = (vec![innermost.clone()], innermost.len());
     for _ in 1..levels {
-        // `RequestOp.request_txn`, then `TxnRequest.success`.
+        // The fields `RequestOp.request_txn` and `TxnRequest.success`.
         for tag in [0x22, 0x12] {
             let mut head = vec![tag];
             prost::encoding::encode_varint(len as u64, &mut head);
@@ -56,7 +57,7 @@ fn transactions_nest_as_deep_as_in_etcd() {
         }
     });
     assert_eq!(server.terminate(), Some(0));
-    // The log is played again.
+    // The log is replayed at this start.
     let (server, address) = Server::serving(dir.path(), &["--max-txn-ops=1000"]);
     block_on(async {
         assert_eq!(value(&address).await, format!("at level {DEPTH_MAX}").as_bytes());

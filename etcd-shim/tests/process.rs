@@ -1,4 +1,4 @@
-//! The program as scripts and operators see it: exit codes, streams, the ready line, signals.
+//! The program as scripts and operators see it: exit codes, output streams, the line that says ready, signals.
 
 mod support;
 
@@ -85,7 +85,7 @@ fn a_server_says_when_it_is_ready_serves_at_once_and_ends_by_a_signal() {
 
 #[test]
 fn a_limit_of_open_files_that_is_too_low_ends_the_start_before_anything_is_written() {
-    // With fewer the system may not load the program.
+    // With fewer file descriptors, the system may be unable to load the program.
     for limit in (8..40).chain([149, 150]) {
         let dir = tempfile::tempdir().unwrap();
         let program = program(dir.path());
@@ -121,7 +121,7 @@ fn under_the_name_etcd_the_data_directory_has_the_name_that_etcd_gives_it() {
     assert_eq!(done.status.code(), Some(1), "{err}");
 }
 
-/// As in etcd, which has its ids in its write-ahead log.
+/// As in etcd, which keeps its ids in its write-ahead log.
 #[test]
 fn flags_that_begin_a_cluster_have_no_say_over_one_that_is_there() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The life of a Watch stream, over a real connection.
+//! A Watch stream from its start to its end, over a real connection.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::{Server, block_on, kv};
 use tonic::transport::Endpoint;
 
-/// No event takes longer.
+/// No event may take longer than this.
 const EVENT_LIMIT: Duration = Duration::from_secs(10);
 
 #[test]

@@ -1,4 +1,4 @@
-//! [`Backend`]: proposes commands, reads at the log's tail, answers in etcd's words.
+//! [`Backend`]: proposes commands, reads at the log's tail, answers with etcd's errors.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -30,10 +30,10 @@ use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
 const STORE: StoreId = StoreId(0);
 /// etcd's default quota.
 const QUOTA_BYTES: i64 = 2 << 30;
-/// What a request costs beside its bytes, towards `--max-request-bytes`: etcd's own envelope.
+/// Bytes that a request counts in addition to its own, towards `--max-request-bytes`: the size of etcd's envelope.
 const ENVELOPE_BYTES: usize = 16;
 
-/// The answer to a write that cannot be done.
+/// The answer to a write when no write can be done.
 fn read_only(why: &str) -> Status {
     Status::unavailable(format!("etcdserver: no write can be done: {why}"))
 }
@@ -44,7 +44,7 @@ pub(crate) struct Backend {
     pub(crate) cluster_id: u64,
     pub(crate) member_id: u64,
     pub(crate) stack: Arc<Stack<Machine<NodeListener>>>,
-    /// For the linearizable reads of those that have no runtime's own.
+    /// For linearizable reads of callers that do not run on an RPC runtime; each RPC runtime has a gate of its own.
     pub(crate) gate: Arc<ReadGate>,
     pub(crate) store: Arc<SharedStore>,
     pub(crate) reader: StoreReader,
@@ -56,29 +56,29 @@ pub(crate) struct Backend {
     pub(crate) defragmenter: Defragmenter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// For those that have no runtime's own; they tick on the control Worker.
+    /// For callers that do not run on an RPC runtime; each RPC runtime has its own. These tick on the control Worker.
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// Where tasks are spawned: a panic in one of them ends the node.
+    /// Spawns tasks: a panic in one of them ends the node.
     pub(crate) tasks: Tasks,
-    /// For its free space alone.
+    /// Used only to ask for the free space.
     pub(crate) disk: Arc<dyn Disk>,
-    /// Free bytes of the disk, as last asked; `u64::MAX` while unknown.
+    /// Free bytes of the disk at the last look; `u64::MAX` while unknown.
     pub(crate) free_bytes: AtomicU64,
-    /// Why no write can be done any more in this life of the process; set once.
+    /// Why this process cannot do any write any more. Set once.
     pub(crate) read_only: OnceLock<String>,
-    /// Below this many free bytes appends are refused.
+    /// Appends are refused when fewer bytes than this are free.
     pub(crate) reserve_bytes: u64,
-    /// This life of this data directory.
+    /// The data directory, and the boot of this process in it.
     pub(crate) incarnation: Incarnation,
     pub(crate) started: Instant,
     pub(crate) slow_watchers: Arc<AtomicUsize>,
-    /// Watchers of each hub, by its own count.
+    /// The watch hubs; each counts its own watchers.
     pub(crate) hubs: parking_lot::Mutex<Vec<std::sync::Weak<crate::watch::Hub>>>,
 }
 
 impl Backend {
-    /// The active loglet, if its sequencer is this process: then this node keeps the leases.
+    /// The active loglet, if its sequencer is this process. If so, this node keeps the leases.
     pub(crate) fn sequenced_loglet(&self) -> Option<LogletId> {
         let (_, chain) = self.log.chain();
         let params = &chain.active().params;
@@ -86,7 +86,7 @@ impl Backend {
         is_ours.then_some(params.id)
     }
 
-    /// A header at `revision`.
+    /// An answer's header that shows `revision`.
     pub(crate) fn header(&self, revision: i64) -> ResponseHeader {
         use naxos_client::SharedLog;
         ResponseHeader {
@@ -97,18 +97,18 @@ impl Backend {
         }
     }
 
-    /// A header at the store's revision.
+    /// An answer's header that shows the store's revision.
     pub(crate) fn header_now(&self) -> ResponseHeader {
         self.header(self.store.read().revision)
     }
 
-    /// Puts ids and term into a header that apply has made.
+    /// Adds the ids and the term to a header that apply has made.
     pub(crate) fn complete(&self, header: &mut Option<ResponseHeader>) {
         let revision = header.as_ref().map_or(0, |h| h.revision);
         *header = Some(self.header(revision));
     }
 
-    /// The quota in bytes; none when negative.
+    /// The quota in bytes; `None` (no quota) when the flag is negative.
     pub(crate) fn quota(&self) -> Option<i64> {
         match self.config.limits.quota_backend_bytes {
             0 => Some(QUOTA_BYTES),
@@ -117,7 +117,7 @@ impl Backend {
         }
     }
 
-    /// Checks a request's size.
+    /// Refuses a request that is larger than `--max-request-bytes`.
     pub(crate) fn check_size(&self, bytes: usize) -> Result<(), EtcdError> {
         if bytes + ENVELOPE_BYTES > self.config.limits.max_request_bytes {
             return Err(EtcdError::RequestTooLarge);
@@ -125,7 +125,7 @@ impl Backend {
         Ok(())
     }
 
-    /// Checks that a request of `bytes` fits the quota; raises the alarm when it does not.
+    /// Refuses a request of `bytes` bytes if it does not fit into the quota, and then raises the alarm.
     pub(crate) async fn check_quota(&self, pending: &Arc<PendingRequests>, bytes: usize) -> Result<(), Status> {
         let Some(quota) = self.quota() else { return Ok(()) };
         let used = self.store.used_bytes();
@@ -153,7 +153,7 @@ impl Backend {
         if let Some(why) = self.read_only.get() {
             return Err(read_only(why));
         }
-        // Nothing is proposed before the checkpoint has got on, and on a full disk it does not.
+        // While the checkpoint is behind, nothing is proposed; on a full disk it stays behind, so refuse at once.
         if self.reader.is_behind()
             && let Some(refusal) = self.write_refusal()
         {
@@ -170,7 +170,7 @@ impl Backend {
         }
     }
 
-    /// The log does not answer. The command may still be done.
+    /// The error for a log that does not answer. The command may still be done.
     fn timed_out(&self) -> Status {
         self.metrics.server.proposals_failed.inc();
         EtcdError::Timeout.into()
@@ -187,7 +187,7 @@ impl Backend {
                 | Refusal::UnknownUnit(_)
                 | Refusal::NoSuccessor,
             ) => EtcdError::NoLeader.into(),
-            // etcd has no error for these: its disk is full without a word, or it ends.
+            // etcd has no errors for these: when its disk is full it fails without saying so, or ends.
             ProposeError::Refused(
                 Refusal::DiskFull { .. } | Refusal::EarlierFailed(_) | Refusal::Unit(_) | Refusal::Unsupported(_),
             )
@@ -196,7 +196,7 @@ impl Backend {
             ProposeError::Unknown(why) => {
                 tracing::warn!(error = %why, "the outcome of a proposal is unknown");
                 if let Some(why) = self.unit.write_problem() {
-                    // For good: who comes later need not wait to be told.
+                    // This is permanent: later writes are refused at once.
                     let why = self.read_only.get_or_init(|| why);
                     return read_only(&format!("{why}; whether this one was done is unknown"));
                 }
@@ -205,7 +205,7 @@ impl Backend {
         }
     }
 
-    /// Waits until everything that was acknowledged before now is applied here.
+    /// Waits until everything that was acknowledged before the call is applied on this node.
     pub(crate) async fn linearize(&self, gate: &ReadGate, deadlines: &Deadlines) -> Result<(), Status> {
         match deadlines.within(gate.sync()).await {
             Some(Ok(_)) => Ok(()),
@@ -219,12 +219,12 @@ impl Backend {
 
     /// Asks the disk for its free space.
     pub(crate) async fn look_at_disk(&self) {
-        // A disk that does not tell is found out by writes.
+        // If the disk does not tell its free space, a full disk shows when a write fails.
         let free = self.disk.free_bytes().await.unwrap_or(u64::MAX);
         self.free_bytes.store(free, Ordering::Relaxed);
     }
 
-    /// Why no writes are taken, if so.
+    /// Why writes are refused now; `None` if they are taken.
     pub(crate) fn write_refusal(&self) -> Option<Refusal> {
         if let Some(why) = self.unit.poisoned() {
             return Some(UnitError::Poisoned(why).into());
@@ -234,7 +234,7 @@ impl Backend {
         (free < needed).then_some(Refusal::DiskFull { free, needed })
     }
 
-    /// The same in words.
+    /// As [`Self::write_refusal`], in words.
     pub(crate) fn write_problem(&self) -> Option<String> {
         self.write_refusal().map(|refusal| refusal.to_string())
     }

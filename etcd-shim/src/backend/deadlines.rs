@@ -1,8 +1,9 @@
-//! When a request that waits for the log is given up: after etcd's time, 5 s and twice the election time-out.
+//! Gives up a request that waits for the log after etcd's time: 5 s and twice the election time-out.
 //!
-//! A timer per request would cost more than the rest of its wait. So one task ticks, and only who waits at a tick looks
-//! at its own deadline; whoever is answered between two ticks has paid for one entry in a list. Each RPC runtime has a
-//! list and a task of its own: a shared one would be a lock between cores in the way of every request.
+//! A timer per request would cost more than the rest of its wait. So one task ticks, and each request that waits at a
+//! tick looks at its own deadline; a request that is answered between two ticks only pays for an entry in a list. Each
+//! RPC runtime has a list and a task of its own, because a shared list would need a lock that every request on every
+//! core takes.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,29 +13,29 @@ use std::time::Duration;
 use naxos_proto::seams::Clock;
 use tokio::sync::Notify;
 
-/// Between two looks at what waits.
+/// The time between two ticks.
 const TICK: Duration = Duration::from_millis(250);
-/// etcd's time for a request beside the two elections that may come between.
+/// etcd's time for a request, without the two elections that may happen during it.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(crate) struct Deadlines {
     ticked: Notify,
     ticks: AtomicU64,
-    /// A request that has seen as many ticks is given up.
+    /// A request that has seen this many ticks is given up.
     ticks_max: u64,
 }
 
 impl Deadlines {
-    /// For nodes with this election time-out.
+    /// Deadlines for nodes with this election time-out.
     pub(crate) fn new(election_timeout: Duration) -> Self {
         let limit = REQUEST_MAX + 2 * election_timeout;
-        // The first tick may come at once, so one more.
+        // The first tick may come at once, so add one.
         let ticks_max = u64::try_from(limit.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX - 1) + 1;
         Self { ticked: Notify::new(), ticks: AtomicU64::new(0), ticks_max }
     }
 
-    /// Ticks. Without it nothing is ever given up.
+    /// Ticks for ever. If it does not run, no request is ever given up.
     pub(crate) async fn run(&self, clock: &dyn Clock) {
         loop {
             clock.sleep(TICK).await;
@@ -43,9 +44,9 @@ impl Deadlines {
         }
     }
 
-    /// What `work` answers, or none in time.
+    /// Returns the result of `work`; `None` if it did not come in time.
     /// # Cancel safety
-    /// That of `work`; it is dropped when its time is over.
+    /// As cancel safe as `work`, which is dropped when its time is over.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         let end = self.ticks.load(Ordering::Relaxed).saturating_add(self.ticks_max);

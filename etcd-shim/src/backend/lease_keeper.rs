@@ -1,10 +1,12 @@
-//! When leases end: the keeper's clock, none of which is replicated.
+//! When leases end. The keeper's clock decides; deadlines are not replicated.
 //!
-//! The keeper is the sequencer's node. It takes office by an entry in the log that names the active loglet. The expiries that
-//! it proposes carry that name, and apply drops those that carry another: a keeper that slept can do no harm when it wakes.
-//! It acknowledges a keep-alive after a tail check that began after the request. It extends every lease by a gap in its own
-//! ticks, and starts all time-to-lives afresh on taking office, as etcd does when its leader changes. A lease whose expiry was
-//! proposed may be gone already: a keep-alive waits for what the log says of it.
+//! - The keeper is the node of the sequencer. It takes office by an entry in the log that names the active loglet.
+//! - The commands by which it ends leases carry that name. Apply drops those that carry another name, so a keeper that
+//!   slept can do no harm when it wakes.
+//! - It acknowledges a keep-alive only after a tail check that began after the request.
+//! - When its own ticks had a gap, it extends every lease by that gap. When it takes office, all leases get their full
+//!   time-to-live again, as in etcd when the leader changes.
+//! - A lease whose end was proposed may be gone already: a keep-alive waits until the log has decided.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,20 +19,21 @@ use tokio::sync::Notify;
 
 use crate::state::Keeper;
 
-/// Time between two looks at what has expired.
+/// The time between two looks for leases that have run out.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
-/// A tick that comes later than this is a gap.
+/// When a tick comes later than this, the process is taken to have stood still.
 const GAP: Duration = Duration::from_secs(1);
-/// An expiry that was proposed is not proposed again for this long.
+/// For this long, the end of a lease is not proposed again.
 const PROPOSE_AGAIN: Duration = Duration::from_secs(3);
-/// Expiries that are proposed together: enough for one batch of the log, few enough for requests to come in between.
+/// How many leases' ends are proposed together: enough for one batch of the log, but few enough for requests to come in
+/// between.
 const EXPIRIES_AT_ONCE: usize = 250;
 
 #[derive(Clone, Copy)]
 struct Deadline {
     ttl: i64,
     at: Instant,
-    /// When its expiry was proposed by the keeper in office.
+    /// When the keeper in office proposed to end the lease.
     proposed: Option<Instant>,
 }
 
@@ -41,7 +44,7 @@ impl Deadline {
 }
 
 struct State {
-    /// The keeper in office, which may be another node.
+    /// The keeper in office. It may be another node.
     keeper: Keeper,
     deadlines: BTreeMap<i64, Deadline>,
     last_tick: Instant,
@@ -53,7 +56,7 @@ pub(crate) struct LeaseKeeper {
     /// This node's data directory.
     own: StorageId,
     state: Mutex<State>,
-    /// Told when a lease ended and when a keeper took office.
+    /// Notified when a lease has ended and when a keeper has taken office.
     decided: Notify,
 }
 
@@ -62,25 +65,25 @@ fn seconds(ttl: i64) -> Duration {
 }
 
 impl LeaseKeeper {
-    /// The clock of the node with data directory `own`; `keeper` is in office, as the store remembers it.
+    /// The deadlines on the node with data directory `own`. `keeper` is the keeper in office according to the store.
     pub(crate) fn new(clock: Arc<dyn Clock>, own: StorageId, keeper: Keeper) -> Arc<Self> {
         let state = State { keeper, deadlines: BTreeMap::new(), last_tick: clock.now() };
         Arc::new(Self { clock, own, state: Mutex::new(state), decided: Notify::new() })
     }
 
-    /// A lease was granted, or is found in the store at the start.
+    /// Takes note of a lease that was granted, or that was found in the store when the node started.
     pub(crate) fn granted(&self, id: i64, ttl: i64) {
         let deadline = Deadline::from(self.clock.now(), ttl);
         self.state.lock().deadlines.insert(id, deadline);
     }
 
-    /// A lease ended.
+    /// Takes note that a lease has ended.
     pub(crate) fn ended(&self, id: i64) {
         self.state.lock().deadlines.remove(&id);
         self.decided.notify_waiters();
     }
 
-    /// `keeper` took office: expiries that others proposed end no lease any more.
+    /// Takes note that `keeper` took office. What earlier keepers proposed ends no lease any more.
     pub(crate) fn took_office(&self, keeper: Keeper) {
         let now = self.clock.now();
         let mut state = self.state.lock();
@@ -95,8 +98,8 @@ impl LeaseKeeper {
         self.state.lock().office(self.own)
     }
 
-    /// Starts a lease's time-to-live afresh; the time-to-live, unless the lease is gone. Waits while its expiry is on its
-    /// way through the log.
+    /// Gives a lease its full time-to-live again. Returns the time-to-live; `None` if the lease is gone. Waits while a
+    /// command that ends the lease is on its way through the log.
     /// # Cancel safety
     /// Cancel safe: nothing is renewed before it answers.
     pub(crate) async fn renew(&self, id: i64) -> Option<i64> {
@@ -115,23 +118,23 @@ impl LeaseKeeper {
         }
     }
 
-    /// Seconds that a lease has left and those that it was granted.
+    /// The seconds that a lease has left, and the seconds that it was granted.
     pub(crate) fn time_to_live(&self, id: i64) -> Option<(i64, i64)> {
         let now = self.clock.now();
         let deadline = *self.state.lock().deadlines.get(&id)?;
         Some((i64::try_from(deadline.at.since(now).as_secs()).unwrap_or(i64::MAX), deadline.ttl))
     }
 
-    /// All leases, by when they end.
+    /// All leases, in the order in which they end.
     pub(crate) fn by_deadline(&self) -> Vec<i64> {
         let mut all: Vec<_> = self.state.lock().deadlines.iter().map(|(id, d)| (d.at, *id)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Ends the leases that have run out, if this node is the keeper: `expire` proposes that, under the loglet that it is
-    /// given. Where many end together, it rests in between, so that requests hardly notice. Call it every [`TICK`] on every
-    /// node, so that a gap is noticed.
+    /// If this node is the keeper, ends the leases that have run out: `expire` gets the loglet of its office and the
+    /// leases, and proposes to end them. When many leases end together, it rests between groups of them, so that
+    /// requests are hardly disturbed. Call it every [`TICK`] on every node, so that a gap is noticed.
     pub(crate) async fn end_expired<F: Future<Output = ()>>(&self, expire: impl Fn(LogletId, Vec<i64>) -> F) {
         loop {
             let began = self.clock.now();
@@ -145,15 +148,15 @@ impl LeaseKeeper {
         }
     }
 
-    /// Some leases that have run out, and the loglet under which this node may end them; `None` while another node is the
-    /// keeper.
+    /// Some leases that have run out, with the loglet under which this node may end them. `None` while another node is
+    /// the keeper.
     fn tick(&self) -> Option<(LogletId, Vec<i64>)> {
         let now = self.clock.now();
         let mut state = self.state.lock();
         let since = now.since(state.last_tick);
         state.last_tick = now;
         if since > GAP {
-            // This process stood still: its clients could not renew meanwhile.
+            // This process stood still, so clients could not renew their leases during that time.
             state.deadlines.values_mut().for_each(|d| d.at = d.at.after(since));
         }
         let office = state.office(self.own)?;
@@ -189,7 +192,7 @@ mod tests {
         Keeper { loglet: LogletId { log: LogId(7), ordinal, nonce: 9 }, storage }
     }
 
-    /// A keeper of a lease of two seconds, whose expiry it has proposed.
+    /// A keeper of one lease of two seconds. The keeper has proposed to end it.
     async fn proposed() -> (SimClock, Arc<LeaseKeeper>) {
         let clock = SimClock::new(Duration::ZERO);
         let keeper = LeaseKeeper::new(Arc::new(clock.clone()), OWN, Keeper::default());
@@ -250,7 +253,7 @@ mod tests {
                 expired.into_iter().for_each(|id| keeper.ended(id));
             }
         };
-        // As the node does, which looks for expired leases each tick.
+        // Look for expired leases at each tick, as the node does.
         while !keeper.by_deadline().is_empty() {
             clock.sleep(TICK).await;
             keeper.end_expired(&expire).await;

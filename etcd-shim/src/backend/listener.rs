@@ -1,4 +1,4 @@
-//! Tells the node's parts what was applied.
+//! [`NodeListener`]: tells the parts of the node what was applied.
 
 use std::sync::Arc;
 

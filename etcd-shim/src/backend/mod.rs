@@ -1,9 +1,10 @@
-//! What every service builds on, one for each node. Nothing in here knows of a service or of how a node starts.
+//! The parts that every service uses. A node has one of each. Nothing in here depends on a service or on how a node
+//! starts.
 //!
-//! - [`Backend`]: proposes a command, reads at the log's tail, answers in etcd's words
+//! - [`Backend`]: proposes commands, reads at the log's tail, answers with etcd's errors
 //! - [`PendingRequests`], [`Deadlines`]: where the requests of one runtime wait, and for how long
-//! - [`LeaseKeeper`]: the clock that says when leases end
-//! - [`NodeListener`]: tells watches, leases and the janitor what was applied
+//! - [`LeaseKeeper`]: the clock that decides when leases end
+//! - [`NodeListener`]: tells the watches, the lease keeper and the janitor what was applied
 
 #[expect(clippy::module_inception, reason = "one type per file, named after it")]
 mod backend;

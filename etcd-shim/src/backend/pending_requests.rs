@@ -10,14 +10,14 @@ use crate::state::Outcome;
 
 /// See the module.
 pub(crate) struct PendingRequests {
-    /// The outcomes come back here.
+    /// Where the outcomes arrive.
     pub(crate) replies: Arc<ReplyPort<Reply<Outcome>>>,
-    /// When a request is given up.
+    /// Gives up requests that wait for too long.
     pub(crate) deadlines: Arc<Deadlines>,
 }
 
 impl PendingRequests {
-    /// A place to wait whose replies have still to be dispatched, and its deadlines ticked.
+    /// The caller still has to run the dispatch of the replies, and the ticks of the deadlines.
     pub(crate) fn new(deadlines: Arc<Deadlines>) -> Arc<Self> {
         Arc::new(Self { replies: ReplyPort::new(), deadlines })
     }

@@ -1,22 +1,23 @@
-//! What the program is given by the system.
+//! What the system gives to the program: the command line, the environment, the limit of open files.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// The command line and the environment as texts.
+/// The command line and the environment, as texts.
 pub(super) struct Given {
-    /// The name the program was started by.
+    /// The name by which the program was started.
     pub(super) argv0: String,
     /// The words after it.
     pub(super) words: Vec<String>,
-    /// The environment.
+    /// The variables of the environment.
     pub(super) variables: BTreeMap<String, String>,
-    /// The first word, or variable of etcd's, that is no text: another one must not take its place.
+    /// The first word, or the first `ETCD_*` variable, that is not valid text. The program refuses it: with characters
+    /// replaced it would mean something else.
     pub(super) no_text: Option<String>,
 }
 
 impl Given {
-    /// Reads both.
+    /// Reads the command line and the environment.
     pub(super) fn read() -> Given {
         let mut no_text = None;
         let mut text = |text: OsString, place: Option<&str>| {
@@ -39,18 +40,18 @@ impl Given {
         Given { argv0, words, variables, no_text }
     }
 
-    /// The whole command line.
+    /// The whole command line, starting with the program's name.
     pub(super) fn command_line(&self) -> Vec<&str> {
         [self.argv0.as_str()].into_iter().chain(self.words.iter().map(String::as_str)).collect()
     }
 }
 
-/// Raises the limit of open files as far as the system lets us, as Go programs do: each client is one.
+/// Raises the limit of open files as far as the system allows, as Go programs do: each client needs one.
 pub(super) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        // Where it is refused, the old limit does.
+        // If the system refuses, the old limit stays.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
 }

@@ -1,4 +1,4 @@
-//! Ends before the start: help, versions, bad flags.
+//! Ends before a start: help, versions, wrong flags.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use crate::config::{Stop, help, usage};
 use crate::version;
 
-/// The command line does not read.
+/// The exit code for a command line that cannot be read.
 const BAD_COMMAND_LINE: u8 = 2;
 
-/// What there is to print for a stop that needs no log; None when it needs one.
+/// Prints the text of a stop that needs no log, and returns the exit code. `None` if the stop needs the log.
 pub(super) fn without_log(stop: &Stop, program: &str) -> Option<ExitCode> {
     match stop {
         Stop::Usage(error) => {
@@ -32,7 +32,7 @@ pub(super) fn without_log(stop: &Stop, program: &str) -> Option<ExitCode> {
     }
 }
 
-/// As `print!`, but a reader that went away (`naxos --help | head`) is no panic.
+/// Prints like `print!`, but does not panic if the reader has gone (`naxos --help | head`).
 fn print(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
 }

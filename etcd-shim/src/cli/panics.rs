@@ -1,11 +1,11 @@
-//! A panic as a line of the log: readers of the log expect JSON from the first line to the last.
+//! Writes a panic as a line of the log, because readers of the log expect JSON in every line.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
 
 use naxos_engines::local_store::catches_panics;
 
-/// From here on panics go to the log.
+/// From now on, panics are written to the log.
 pub(super) fn log_panics() {
     std::panic::set_hook(Box::new(log));
 }

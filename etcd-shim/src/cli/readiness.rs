@@ -1,10 +1,10 @@
-//! Telling systemd that the server is ready (sd_notify(3)).
+//! Tells systemd that the server is ready (sd_notify(3)).
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Sends `READY=1` to the socket in `NOTIFY_SOCKET`; false when there is none.
+/// Sends `READY=1` to the socket in `NOTIFY_SOCKET`. Returns false if there is none.
 pub(super) fn notify(socket: Option<&str>) -> io::Result<bool> {
     let Some(name) = socket.filter(|n| !n.is_empty()) else { return Ok(false) };
     let address = match name.strip_prefix('@') {

@@ -1,4 +1,4 @@
-//! From `main` to its end.
+//! [`run`]: the program from `main` to its end.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::metrics::descriptor_limit;
 use crate::node::{Node, StartError};
 use crate::port::DESCRIPTORS_RESERVED;
 
-/// File descriptors without which there is no log that could say so.
+/// With fewer file descriptors than this, there cannot even be a log to report it.
 const LOG_DESCRIPTORS: u64 = 32;
 
 /// Runs the program: a server, or `ctl`.
@@ -55,7 +55,7 @@ pub fn run() -> ExitCode {
     runtime.block_on(logged(loaded, &given))
 }
 
-/// With the log running: the refusal, or the server.
+/// What happens once the log is running: the refusal is logged, or the server runs.
 async fn logged(loaded: Result<Loaded, Stop>, given: &Given) -> ExitCode {
     let chosen = loaded.as_ref().map(|l| l.config.log.clone()).unwrap_or_default();
     let (log, opened) = match install(&chosen) {
@@ -82,7 +82,7 @@ fn install(config: &LogConfig) -> Result<Log, LogError> {
     Log::install(config, Arc::new(BootClock), &ThreadWorker)
 }
 
-/// Says what was noted and under which command line the program runs.
+/// Logs the notes, and the command line of the program.
 fn introduce(notes: &[Note], given: &Given) {
     notes.iter().for_each(Note::log);
     tracing::info!(args = ?given.command_line(), "Running: ");
@@ -109,7 +109,7 @@ fn refuse(stop: Stop, given: &Given) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The life of a server.
+/// Runs a server from its start to its end.
 async fn serve(loaded: Loaded, given: &Given) -> ExitCode {
     introduce(&loaded.notes, given);
     let limit = descriptor_limit();

@@ -1,4 +1,4 @@
-//! The production seams.
+//! The seams of production: the real clock, network and disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use naxos_log_server::disk::RealDisk;
 use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker};
 
-/// Clock, generator, sockets, threads, and the files below `data_dir`.
+/// Clock, random generator, sockets, threads, and the files below `data_dir`.
 pub(super) fn production(data_dir: &Path) -> Seams {
     Seams {
         clock: Arc::new(BootClock),

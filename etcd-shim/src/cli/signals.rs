@@ -1,22 +1,22 @@
-//! SIGTERM and SIGINT.
+//! [`Signals`]: SIGTERM and SIGINT.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Both signals, caught from its making on.
+/// Catches both signals from the moment it is made.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Catches them.
+    /// Starts to catch the signals.
     pub(super) fn catch() -> io::Result<Signals> {
         Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// The next one, by Go's name.
+    /// Waits for the next signal and returns Go's name of it.
     /// # Cancel safety
     /// Nothing is lost.
     pub(super) async fn next(&mut self) -> &'static str {

@@ -1,15 +1,16 @@
-//! The command line, read as Go's `flag` package does: one or two dashes, `=value` or the next word, booleans alone.
+//! Reads the command line as Go's `flag` package does: one or two dashes, `=value` or the next word as the value, and
+//! no value for booleans.
 
 use super::error::Stop;
 use super::go_bool::parse_bool;
 use super::settings::Settings;
 use super::table;
 
-/// The settings of a command line, and the words from the first one on that is no flag.
+/// The settings of a command line, and the words after them.
 pub(super) struct CommandLine {
-    /// What the flags say.
+    /// The settings that the flags gave.
     pub(super) settings: Settings,
-    /// Words that are no flags.
+    /// The words from the first one on that is not a flag.
     pub(super) rest: Vec<String>,
 }
 

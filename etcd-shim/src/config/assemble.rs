@@ -1,4 +1,4 @@
-//! From settings to [`ServerConfig`]: conversions and the checks of etcd's `Validate`, in its order.
+//! Makes a [`ServerConfig`] from settings: conversions, and the checks of etcd's `Validate` in etcd's order.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use super::{log_config::LogConfig, old_names, tls_options};
 
 /// The longest election time-out in milliseconds.
 const ELECTION_MS_MAX: u64 = 50_000;
-/// The name of a member that was given none.
+/// The name of a member when no name was given.
 const DEFAULT_NAME: &str = "default";
-/// Costs that bcrypt knows.
+/// The costs that bcrypt accepts.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=31;
-/// What stands for any other, as in etcd.
+/// The cost used instead of one outside that range, as in etcd.
 const BCRYPT_COST: u32 = 10;
 
-/// Makes the configuration or says what does not fit.
+/// Makes the configuration. The error says what is wrong with the settings.
 pub(super) fn assemble(
     mut settings: Settings,
     program: Program,
@@ -103,7 +103,7 @@ fn check_urls(s: &Settings, from_file: bool, notes: &mut Vec<Note>) -> Result<()
     }
     for name in ["initial-advertise-peer-urls", "advertise-client-urls"] {
         let urls = s.urls(name);
-        // The absolute path of a Unix socket stands behind an empty host.
+        // The URL of a Unix socket with an absolute path has an empty host, and is correct.
         if let Some(empty) = urls.iter().find(|u| !u.is_unix() && u.host_name().is_empty()) {
             return Err(format!("--{name} {:?} must be \"host:port\" (unexpected empty host ({empty}))", join(&urls)));
         }
@@ -122,7 +122,7 @@ fn check_urls(s: &Settings, from_file: bool, notes: &mut Vec<Note>) -> Result<()
     check_certificates(s)
 }
 
-/// TLS needs a certificate.
+/// Checks that a certificate is given if TLS is used.
 fn check_certificates(s: &Settings) -> Result<(), String> {
     if !s.text("cert-file").is_empty() && !s.text("key-file").is_empty() {
         return Ok(());
@@ -173,11 +173,11 @@ fn check_timing(s: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The members, this one among them, alone for now.
+/// The members. This member is one of them; it is the only one for now.
 fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig, String> {
     let text = s.text("initial-cluster");
     let members = if text.is_empty() {
-        // As in etcd, which puts in what is advertised only for who has a name.
+        // etcd uses the advertised URLs here only if the member was given a name.
         let named = name != DEFAULT_NAME;
         let urls = if named { advertised } else { &Settings::default().urls("initial-advertise-peer-urls") };
         let name = if name.is_empty() { DEFAULT_NAME } else { name };
@@ -266,7 +266,7 @@ fn client_tls(s: &Settings) -> Result<TlsFiles, String> {
     paired("", files)
 }
 
-/// Somebody may believe that these URLs are secured.
+/// Notes plain-text URLs beside certificates: the operator may believe that these URLs are secured.
 fn note_plain_urls(s: &Settings, tls: &TlsFiles, notes: &mut Vec<Note>) {
     for name in ["listen-client-urls", "listen-client-http-urls"] {
         for url in s.urls(name).iter().filter(|u| !u.is_secure()) {
@@ -300,7 +300,7 @@ fn peer_tls(s: &Settings) -> Result<TlsFiles, String> {
     paired("peer-", files)
 }
 
-/// A certificate and its key come together.
+/// Checks that a certificate and its key are given together.
 fn paired(prefix: &str, files: TlsFiles) -> Result<TlsFiles, String> {
     for (cert, key, what) in [(&files.cert, &files.key, ""), (&files.client_cert, &files.client_key, "client-")] {
         if cert.is_some() != key.is_some() {

@@ -1,10 +1,10 @@
-//! `--initial-cluster`: the members by name.
+//! `--initial-cluster`: the members and their names.
 
 use std::collections::BTreeMap;
 
 use super::url::{Url, join};
 
-/// Reads `name=url` pairs with commas between them; a name may stand several times. Names may hold spaces and `=` not.
+/// Reads `name=url` pairs separated by commas. A name may occur several times. It may contain spaces, but not `=`.
 pub(super) fn parse_members(text: &str) -> Result<BTreeMap<String, Vec<Url>>, String> {
     let mut members: BTreeMap<String, Vec<Url>> = BTreeMap::new();
     for pair in text.split(',').map(str::trim) {
@@ -20,7 +20,8 @@ pub(super) fn parse_members(text: &str) -> Result<BTreeMap<String, Vec<Url>>, St
     Ok(members)
 }
 
-/// The check of etcd's bootstrap: this member is in the cluster, with the peer URLs that it advertises.
+/// A check that etcd makes when it creates a cluster: this member is in the cluster, with the peer URLs that it
+/// advertises.
 pub(super) fn check_self(name: &str, advertised: &[Url], members: &BTreeMap<String, Vec<Url>>) -> Result<(), String> {
     let Some(own) = members.get(name) else {
         return Err(format!("couldn't find local name {name:?} in the initial cluster configuration"));
@@ -36,7 +37,7 @@ pub(super) fn check_self(name: &str, advertised: &[Url], members: &BTreeMap<Stri
     ))
 }
 
-/// No two members may share a URL: requests would reach the wrong one.
+/// No two members may have the same URL: requests would reach the wrong member.
 pub(super) fn check_distinct(members: &BTreeMap<String, Vec<Url>>) -> Result<(), String> {
     let mut seen = BTreeMap::new();
     for (name, url) in members.iter().flat_map(|(name, urls)| urls.iter().map(move |u| (name, u))) {
@@ -49,7 +50,7 @@ pub(super) fn check_distinct(members: &BTreeMap<String, Vec<Url>>) -> Result<(),
     Ok(())
 }
 
-/// `localhost` and `127.0.0.1` are one address.
+/// The URLs as texts in which `localhost` and `127.0.0.1` are the same.
 fn same(urls: &[Url]) -> Vec<String> {
     let mut texts: Vec<String> = urls.iter().map(|u| u.to_string().replace("://localhost:", "://127.0.0.1:")).collect();
     texts.sort();

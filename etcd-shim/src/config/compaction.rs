@@ -1,22 +1,23 @@
-//! `--auto-compaction-*`: history that the server drops by itself.
+//! `--auto-compaction-*`: which history the server drops automatically.
 
 use std::time::Duration;
 
 use super::go_duration::parse_duration;
 
-/// What to keep.
+/// Which history to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoCompaction {
-    /// Everything.
+    /// All history.
     Off,
-    /// What is younger than this.
+    /// History that is younger than this.
     Periodic(Duration),
     /// This many revisions.
     Revisions(i64),
 }
 
 impl AutoCompaction {
-    /// Reads mode and retention; the errors are etcd's. A bare number is hours or revisions.
+    /// Reads mode and retention; the errors are etcd's. A number without a unit means hours or revisions, depending on
+    /// the mode.
     pub(super) fn parse(mode: &str, retention: &str) -> Result<AutoCompaction, String> {
         let number = retention.parse::<i64>().ok().filter(|n| *n >= 0);
         match mode {
@@ -34,7 +35,7 @@ impl AutoCompaction {
                 })
             }
             "revision" => {
-                // A duration's nanoseconds count as revisions: strange, yet so it is in etcd.
+                // The nanoseconds of a duration count as revisions. This is strange, but etcd does so.
                 let revisions = number.map_or_else(|| Self::duration(retention), Ok)?;
                 Ok(if revisions > 0 { AutoCompaction::Revisions(revisions) } else { AutoCompaction::Off })
             }

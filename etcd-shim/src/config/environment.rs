@@ -1,4 +1,5 @@
-//! `ETCD_*` variables: each flag has one. A flag and its variable together are refused; unknown ones are a warning.
+//! `ETCD_*` variables: each flag has one. A flag and its variable together are refused; an unknown variable gives a
+//! warning.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use super::note::Note;
 use super::settings::Settings;
 use super::table;
 
-/// Adds what the environment says to what the command line said.
+/// Adds the settings of the environment to those of the command line.
 pub(super) fn apply(
     settings: &mut Settings,
     environment: &BTreeMap<String, String>,

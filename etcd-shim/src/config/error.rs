@@ -1,11 +1,11 @@
-//! Why reading the configuration does not end in a start.
+//! [`Stop`]: why the program ends after reading its configuration.
 
 use super::note::Note;
 
-/// The program ends here. Which stream gets the text and which exit code the program has is etcd's choice.
+/// Why the program ends. The stream that gets the text and the exit code are the same as etcd's.
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
-    /// The command line does not read: text and usage on stderr, exit code 2.
+    /// The command line cannot be read: text and usage on stderr, exit code 2.
     #[error("{0}")]
     Usage(String),
     /// `--help`: exit code 0.
@@ -14,20 +14,20 @@ pub enum Stop {
     /// `--version`: exit code 0.
     #[error("version")]
     Version,
-    /// The values do not fit: a log line, exit code 1.
+    /// The values are not valid: a log line, exit code 1.
     #[error("{error}")]
     Invalid {
         /// What is wrong and what was expected.
         error: String,
-        /// What there was to say before.
+        /// The lines for the log that were collected before the error.
         notes: Vec<Note>,
     },
-    /// A flag and its variable are both there: a log line at level fatal, exit code 1.
+    /// A flag and its variable are both set: a log line at level fatal, exit code 1.
     #[error("conflicting environment variable {variable} is shadowed by a command line flag")]
     Conflict {
         /// The variable.
         variable: String,
-        /// What there was to say before.
+        /// The lines for the log that were collected before the error.
         notes: Vec<Note>,
     },
 }

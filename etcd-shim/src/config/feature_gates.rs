@@ -1,10 +1,10 @@
-//! `--feature-gates`: named switches, with etcd's names and defaults.
+//! `--feature-gates`: switches that have etcd's names and defaults.
 
 use std::collections::BTreeMap;
 
 use super::go_bool::parse_bool;
 
-/// How ripe etcd calls a feature.
+/// How mature etcd says a feature is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Off by default.
@@ -26,14 +26,14 @@ pub const GATES: [(&str, Stage, bool); 9] = [
     ("TxnModeWriteWithSharedBuffer", Stage::Beta, true),
 ];
 
-/// The switches as set.
+/// The switches that were set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FeatureGates {
     set: BTreeMap<&'static str, bool>,
 }
 
 impl FeatureGates {
-    /// Reads `Name=bool` pairs with commas between them. The error is etcd's.
+    /// Reads `Name=bool` pairs separated by commas. The errors are etcd's.
     pub fn parse(text: &str) -> Result<FeatureGates, String> {
         let mut gates = FeatureGates::default();
         for pair in text.split(',').filter(|p| !p.is_empty()) {
@@ -66,7 +66,7 @@ impl FeatureGates {
         Ok(())
     }
 
-    /// Whether a feature is on. Names that are no gate are off.
+    /// Whether a feature is on. A name that is not a gate counts as off.
     pub fn enabled(&self, name: &str) -> bool {
         let default = || GATES.iter().any(|(n, _, on)| *n == name && *on);
         self.set.get(name).copied().unwrap_or_else(default)

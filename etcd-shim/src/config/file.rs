@@ -1,7 +1,7 @@
-//! `--config-file`: YAML whose keys are the names of the flags, with two tables for certificates, as etcd's.
+//! `--config-file`: YAML whose keys are the names of the flags, and two tables for certificates, as in etcd's file.
 //!
-//! When there is a file, nothing else counts. Keys may be in any case. Durations are nanoseconds, as in etcd, or Go's texts.
-//! Keys that mean nothing are a warning: etcd is silent about them.
+//! If there is a file, flags and variables are ignored. Keys may be in upper or lower case. Durations are nanoseconds,
+//! as in etcd, or texts in Go's form. An unknown key gives a warning; etcd says nothing about it.
 
 use serde_json::Value as Yaml;
 
@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::table;
 use super::value::duration_text;
 
-/// Reads the text of a file.
+/// Reads the settings from the text of a file.
 pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, String> {
     let mut settings = Settings::default();
     let document: Yaml = serde_saphyr::from_str(text)
@@ -30,8 +30,8 @@ pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, Strin
             "experimental-snapshot-catch-up-entries" => {
                 assign(&mut settings, key, "experimental-snapshot-catchup-entries", value)?;
             }
-            // In etcd's own sample file it is `proxy`, which the command line refuses; from a file etcd takes any text and
-            // does nothing with it.
+            // etcd's own sample file has the value `proxy`, which the command line refuses. In a file etcd accepts any
+            // text for this key, and ignores it.
             "discovery-fallback" => {}
             _ if table::find(key).is_some_and(|f| !matches!(f.name, "config-file" | "version")) => {
                 assign(&mut settings, key, key, value)?;
@@ -42,12 +42,12 @@ pub(super) fn parse(text: &str, notes: &mut Vec<Note>) -> Result<Settings, Strin
     Ok(settings)
 }
 
-/// Without the library's advice to whoever calls it.
+/// The error without the advice that the library gives to its callers.
 fn without_hint(error: &str) -> String {
     error.replace(", set DuplicateKeyPolicy in Options if acceptable", "; expected each key once")
 }
 
-/// One of the two tables for certificates.
+/// Reads one of the two tables for certificates.
 fn security(
     settings: &mut Settings,
     key: &str,
@@ -92,7 +92,7 @@ fn table_of(
     Ok(())
 }
 
-/// Gives the value of a key to a flag.
+/// Sets a flag to the value of a key.
 fn assign(settings: &mut Settings, key: &str, flag: &str, value: &Yaml) -> Result<(), String> {
     let flag = table::find(flag).unwrap_or_else(|| panic!("--{flag} is not in the table of flags"));
     if value.is_null() {
@@ -100,11 +100,11 @@ fn assign(settings: &mut Settings, key: &str, flag: &str, value: &Yaml) -> Resul
     }
     let text =
         text_of(flag, value).ok_or_else(|| format!("invalid value {value} for {key}: expected {}", wanted(flag)))?;
-    // The empty text leaves the default, as in etcd's file.
+    // An empty text means the default, as in etcd's file.
     if text.is_empty() && flag.kind != Kind::Text {
         return Ok(());
     }
-    // In etcd's file it is any text, which counts for nothing there either.
+    // In a file, etcd accepts any text for such a flag and ignores it.
     let text = if matches!(flag.kind, Kind::Choices(_)) { String::new() } else { text };
     settings.set(flag, &text).map_err(|e| format!("invalid value {text:?} for {key}: {e}"))
 }
@@ -116,7 +116,7 @@ fn text_of(flag: &Flag, value: &Yaml) -> Option<String> {
         (Kind::Bool, _) | (_, Yaml::Bool(_)) => None,
         (Kind::Uint | Kind::Uint32 | Kind::Int, Yaml::Number(n)) => whole(n),
         (Kind::Uint | Kind::Uint32 | Kind::Int, _) => None,
-        // `auto-compaction-retention: 5` reads as a number, yet is a text.
+        // YAML reads `auto-compaction-retention: 5` as a number, but the flag is a text.
         (Kind::Text, Yaml::Number(n)) => Some(n.to_string()),
         (Kind::Set | Kind::List | Kind::Urls, Yaml::Array(items)) => {
             items.iter().map(|i| i.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>().map(|v| v.join(","))
@@ -126,7 +126,7 @@ fn text_of(flag: &Flag, value: &Yaml) -> Option<String> {
     }
 }
 
-/// A whole number, which may be written with a point or an exponent.
+/// A whole number. It may be written with a decimal point or an exponent.
 fn whole(number: &serde_json::Number) -> Option<String> {
     match number.as_f64() {
         Some(n) if number.is_f64() => (n.fract() == 0.0).then(|| n.to_string()),

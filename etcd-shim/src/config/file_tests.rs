@@ -1,4 +1,4 @@
-//! What a real etcd 3.6.16 was seen to do with the same configuration files.
+//! These results were observed with a real etcd 3.6.16 and the same configuration files.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ fn a_bad_file_is_refused_with_what_was_expected() {
     }
 }
 
-/// The settings of `etcd.conf.yml.sample`, which comes with etcd and which many files were made from.
+/// The settings of `etcd.conf.yml.sample`, which comes with etcd and from which many files were made.
 const ETCD_SAMPLE: &str = r#"
 name: 'default'
 data-dir:

@@ -1,11 +1,11 @@
-//! One command line flag: its name, how its value reads and what Naxos does with it.
+//! One command line flag: its name, how its value is read, and what Naxos does with it.
 
-/// How a flag's text becomes a value. Texts are Go's: `flag` and `strconv` decide what parses.
+/// How the text of a flag is read. Go's `flag` and `strconv` define which texts are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Any text.
     Text,
-    /// Go's `strconv.ParseBool`; alone it means true.
+    /// Go's `strconv.ParseBool`. The flag without a value means true.
     Bool,
     /// An unsigned number of 64 bits.
     Uint,
@@ -15,19 +15,19 @@ pub enum Kind {
     Int,
     /// Go's `time.ParseDuration`.
     Duration,
-    /// URLs with commas between them; the empty text keeps the default.
+    /// URLs separated by commas. The empty text keeps the default.
     Urls,
     /// `*` or URLs.
     Origins,
-    /// Texts with commas between them, order and repetition without meaning.
+    /// Texts separated by commas. Order and repetition have no meaning.
     Set,
-    /// Texts with commas between them.
+    /// Texts separated by commas.
     List,
     /// One of these texts.
     Choice(&'static [&'static str]),
-    /// Any of these texts with commas between them, or none.
+    /// Any number of these texts, separated by commas.
     Choices(&'static [&'static str]),
-    /// `Name=bool` pairs with commas between them.
+    /// `Name=bool` pairs separated by commas.
     Gates,
     /// A flag that etcd dropped long ago and still accepts, with or without a value.
     Dropped,
@@ -38,38 +38,39 @@ pub enum Kind {
 pub enum Handling {
     /// It takes effect.
     Used,
-    /// Accepted, without effect; the text says why there is nothing to tune.
+    /// It is accepted and has no effect. The text says why there is nothing to tune.
     Ignored(&'static str),
-    /// Any value but the default ends the start; the text names what is not there yet.
+    /// Any value but the default ends the start. The text names the missing feature.
     NotBuilt(&'static str),
-    /// An old name of another flag.
+    /// It is an old name of another flag.
     Renamed(&'static str),
-    /// An old boolean for a feature gate.
+    /// It is an old boolean flag for a feature gate.
     Gate(&'static str),
 }
 
-/// A row of the table that parses, explains and reads the environment and the configuration file.
+/// A row of the table of flags. The command line, `--help`, the environment and the configuration file all use the
+/// table.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag {
-    /// Without dashes in front.
+    /// The name without dashes in front.
     pub name: &'static str,
-    /// How its value reads.
+    /// How the value is read.
     pub kind: Kind,
     /// The default, as text.
     pub default: &'static str,
     /// What Naxos does with it.
     pub handling: Handling,
-    /// One line for `--help`.
+    /// One line for `--help`; empty where the line comes from `handling`.
     pub help: &'static str,
 }
 
 impl Flag {
-    /// The environment variable of the same meaning.
+    /// The name of the environment variable with the same meaning.
     pub fn variable(&self) -> String {
         format!("ETCD_{}", self.name.to_uppercase().replace('-', "_"))
     }
 
-    /// Whether `--name` without a value is complete.
+    /// Whether `--name` may stand without a value.
     pub fn is_bool(&self) -> bool {
         matches!(self.kind, Kind::Bool | Kind::Dropped)
     }
@@ -85,17 +86,17 @@ pub(super) const fn ignored(name: &'static str, kind: Kind, default: &'static st
     Flag { name, kind, default, handling: Handling::Ignored(why), help: "" }
 }
 
-/// A flag whose feature is not there yet.
+/// A flag whose feature is not built yet.
 pub(super) const fn not_built(name: &'static str, kind: Kind, default: &'static str, what: &'static str) -> Flag {
     Flag { name, kind, default, handling: Handling::NotBuilt(what), help: "" }
 }
 
-/// An old name.
+/// An old name of another flag.
 pub(super) const fn renamed(name: &'static str, kind: Kind, default: &'static str, to: &'static str) -> Flag {
     Flag { name, kind, default, handling: Handling::Renamed(to), help: "" }
 }
 
-/// An old boolean for a feature gate.
+/// An old boolean flag for a feature gate.
 pub(super) const fn gate(name: &'static str, default: &'static str, feature: &'static str) -> Flag {
     Flag { name, kind: Kind::Bool, default, handling: Handling::Gate(feature), help: "" }
 }

@@ -1,9 +1,10 @@
-//! Durations as Go's `time.ParseDuration` reads and `Duration.String` writes them. Nanoseconds, signed, 64 bits.
+//! Durations in the form that Go's `time.ParseDuration` reads and `Duration.String` writes: signed nanoseconds, 64
+//! bits.
 
-/// The text is no duration, in Go's words.
+/// The text is not a duration. The messages are Go's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// Not the form of a duration.
+    /// The text does not have the form of a duration.
     #[error("time: invalid duration {0:?}")]
     Syntax(String),
     /// A number without a unit.
@@ -12,7 +13,7 @@ pub enum DurationError {
     /// A unit that Go does not know.
     #[error("time: unknown unit {unit:?} in duration {text:?}")]
     UnknownUnit {
-        /// What stands for the unit.
+        /// The text in the place of the unit.
         unit: String,
         /// The whole text.
         text: String,
@@ -93,9 +94,9 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// `whole.fraction` times `size`; digits of the fraction below a nanosecond are cut.
+/// `whole.fraction` times `size`. Digits of the fraction below a nanosecond are dropped.
 fn part(whole: &str, fraction: &str, size: i128) -> Option<i128> {
-    // More digits than 64 bits hold are an overflow, whatever the unit.
+    // A number that does not fit into 64 bits is an overflow, for every unit.
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let mut sum = whole.checked_mul(size)?;
     let mut scale = size;

@@ -1,10 +1,10 @@
-//! Numbers as Go's `strconv` reads them with base 0: `0x`, `0o`, `0b` and a leading `0` choose the base, single
+//! Numbers as Go's `strconv` reads them with base 0: `0x`, `0o`, `0b` and a leading `0` choose the base; single
 //! underscores may stand between digits.
 
-/// Why a text is no number; the texts are Go's.
+/// Why a text is not a number. The messages are Go's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NumberError {
-    /// Not the form of a number.
+    /// The text does not have the form of a number.
     #[error("parse error")]
     Syntax,
     /// Too large or too small.
@@ -32,7 +32,7 @@ pub(super) fn parse_int(text: &str) -> Result<i64, NumberError> {
     i64::try_from(if negative { -value } else { value }).map_err(|_| NumberError::Range)
 }
 
-/// The base and the digits without underscores.
+/// Returns the base, and the digits without underscores.
 fn split_base(text: &str) -> Result<(u32, String), NumberError> {
     let lower = text.to_ascii_lowercase();
     let (base, digits) = match lower.as_bytes() {
@@ -42,7 +42,7 @@ fn split_base(text: &str) -> Result<(u32, String), NumberError> {
         [b'0', _, ..] => (8, &lower[1..]),
         _ => return plain_digits(&lower).map(|d| (10, d)),
     };
-    // After a prefix one underscore may come first: 0x_ff.
+    // After a prefix, one underscore may come before the digits: 0x_ff.
     plain_digits(digits.strip_prefix('_').unwrap_or(digits)).map(|d| (base, d))
 }
 

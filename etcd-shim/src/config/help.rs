@@ -1,11 +1,11 @@
-//! `--help`, from the tables.
+//! The text of `--help`, made from the tables of flags.
 
 use std::fmt::Write;
 
 use super::flag::{Flag, Handling, Kind};
 use super::table::GROUPS;
 
-/// The short text under an error of the command line.
+/// The short text that follows an error of the command line.
 pub fn usage(program: &str) -> String {
     format!(
         "Usage:\n
@@ -22,7 +22,7 @@ pub fn usage(program: &str) -> String {
     )
 }
 
-/// The long text.
+/// The full text of `--help`.
 pub fn help() -> String {
     let mut text = String::from(
         "\nNaxos is an etcd v3 server on a durable shared log: what works with etcd works with it.\n\n\

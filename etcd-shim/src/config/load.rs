@@ -1,5 +1,5 @@
-//! Command line, environment and file in etcd's order: a file wins over everything, a flag and its variable together
-//! are refused.
+//! Combines command line, environment and file by etcd's rules: a file replaces everything else; a flag together with
+//! its variable is refused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,16 +10,16 @@ use super::note::Note;
 use super::server_config::{Program, ServerConfig};
 use super::{argv, environment, file, old_names};
 
-/// What a start works with.
+/// The result of reading the configuration.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The configuration.
     pub config: ServerConfig,
-    /// Lines for the log.
+    /// Lines to write to the log when it has started.
     pub notes: Vec<Note>,
 }
 
-/// The program's kind from the name it was started by.
+/// Which program this is, according to the file name by which it was started.
 pub fn program(argv0: &str) -> Program {
     match Path::new(argv0).file_name().and_then(|n| n.to_str()) {
         Some("etcd") => Program::Etcd,

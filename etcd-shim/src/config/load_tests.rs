@@ -1,4 +1,4 @@
-//! What a real etcd 3.6.16 was seen to do with the same words, variables and files.
+//! These results were observed with a real etcd 3.6.16 and the same words, variables and files.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -215,7 +215,7 @@ fn every_flag_without_effect_says_so_at_the_start_and_in_the_help() {
             assert!(help.contains(&format!("--{} '{}' (ignored)\n    No effect: {why}.", flag.name, flag.default)));
         }
         let value = match flag.name {
-            // Each of these comes with another one.
+            // Each of these flags needs another one beside it.
             "peer-cert-file"
             | "peer-key-file"
             | "peer-client-cert-file"
@@ -232,7 +232,7 @@ fn every_flag_without_effect_says_so_at_the_start_and_in_the_help() {
         assert!(loaded.notes.contains(&Note::Ignored { flag: flag.name, why }), "--{}", flag.name);
         assert!(loaded.config.ignored.iter().any(|n| n == flag.name));
     }
-    // By its old name and by its variable as well.
+    // Also by an old name and by a variable.
     let old =
         try_load(&["--experimental-warning-apply-duration=1s"], &[("ETCD_GRPC_KEEPALIVE_MIN_TIME", "7s")]).unwrap();
     assert_eq!(old.config.ignored, ["grpc-keepalive-min-time", "warning-apply-duration"]);
@@ -240,7 +240,7 @@ fn every_flag_without_effect_says_so_at_the_start_and_in_the_help() {
 
 #[test]
 fn flags_that_are_used_are_read_outside_of_the_configuration() {
-    // What nothing reads must be in the table as ignored: this list is kept by hand against the code.
+    // A flag that no code reads must be marked as ignored in the table. This list is compared with the code by hand.
     let used: Vec<&str> = table::flags().filter(|f| f.handling == Handling::Used).map(|f| f.name).collect();
     let known = [
         "name",

@@ -1,8 +1,8 @@
-//! Where the log goes and how it looks.
+//! Where the log is written, and in which form.
 
 use std::path::PathBuf;
 
-/// Form of a line.
+/// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object.
@@ -11,25 +11,25 @@ pub enum LogFormat {
     Console,
 }
 
-/// A place for lines.
+/// A place to which lines are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogOutput {
     /// Standard error.
     Stderr,
     /// Standard output.
     Stdout,
-    /// A file, appended to.
+    /// A file. Lines are appended.
     File(PathBuf),
 }
 
-/// The log.
+/// The settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// Least level.
+    /// The lowest level that is logged.
     pub level: tracing::Level,
-    /// Form of a line.
+    /// The form of a line.
     pub format: LogFormat,
-    /// Places, each once.
+    /// The places to write to, each of them once.
     pub outputs: Vec<LogOutput>,
 }
 

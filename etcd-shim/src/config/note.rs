@@ -1,23 +1,23 @@
-//! What reading the configuration has to say. The log starts only once the configuration is known, so the lines are
-//! kept as values.
+//! [`Note`]: a line for the log that comes up while the configuration is read. The log starts only when the
+//! configuration is known, so these lines are kept as values.
 
 /// One line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A variable took effect.
+    /// The value of a variable is used.
     VariableUsed {
         /// The variable.
         name: String,
         /// Its value.
         value: String,
     },
-    /// A variable begins with `ETCD_` and is no flag.
+    /// A variable begins with `ETCD_` but belongs to no flag.
     VariableUnknown(String),
-    /// `ETCD_VERSION` is reserved.
+    /// `ETCD_VERSION` is set; this name is reserved.
     VersionVariable(String),
     /// The configuration file was read.
     FileLoaded(String),
-    /// A key of the configuration file that is no flag.
+    /// A key of the configuration file that is not a flag.
     KeyUnknown(String),
     /// An old name was used.
     Deprecated {
@@ -30,25 +30,25 @@ pub enum Note {
     Ignored {
         /// The flag.
         flag: &'static str,
-        /// Why.
+        /// Why it has no effect.
         why: &'static str,
     },
-    /// HTTP and gRPC share a port.
+    /// HTTP and gRPC use the same port.
     SinglePort,
     /// `--name` was not given.
     DefaultName(String),
     /// `--data-dir` was not given.
     DefaultDataDir(String),
-    /// A cipher suite that is not safe enough to be built in.
+    /// A cipher suite is left out because it is not safe enough to be built in.
     CipherSuiteLeftOut(String),
-    /// A certificate is there, and this URL is plain text.
+    /// There is a certificate, but this URL is plain text.
     CertificateUnused(String),
-    /// Certificates of clients are demanded, and this URL is plain text.
+    /// Clients must show certificates, but this URL is plain text.
     ClientAuthUnused(String),
 }
 
 impl Note {
-    /// Writes the line.
+    /// Writes the line to the log.
     pub fn log(&self) {
         match self {
             Note::VariableUsed { name, value } => {

@@ -1,4 +1,4 @@
-//! Deprecated names, flags without effect and flags whose feature is not there yet.
+//! Deprecated names, flags without effect, and flags whose feature is not built yet.
 
 use super::error::Stop;
 use super::feature_gates::FeatureGates;
@@ -51,13 +51,13 @@ pub(super) fn resolve(settings: &mut Settings, notes: &mut Vec<Note>) -> Result<
 
 fn both(old: &str, new: &str) -> String {
     if new == "warning-unary-request-duration" {
-        // etcd has a sentence of its own for this pair.
+        // etcd has a message of its own for this pair.
         return format!("both --{old} and --{new} flags are set. Use only --{new}");
     }
     format!("cannot set --{old} and --{new} at the same time, please use --{new} only")
 }
 
-/// Refuses flags whose feature is not there yet; answers the names of those without effect.
+/// Refuses flags whose feature is not built yet. Returns the names of the flags without effect.
 pub(super) fn refuse_not_built(settings: &Settings, notes: &mut Vec<Note>) -> Result<Vec<String>, String> {
     let mut ignored = Vec::new();
     for flag in settings.explicit() {
@@ -84,7 +84,7 @@ pub(super) fn refuse_not_built(settings: &Settings, notes: &mut Vec<Note>) -> Re
     Ok(ignored)
 }
 
-/// Subcommands of etcd that are programs of their own.
+/// Refuses the subcommands of etcd that are programs of their own.
 pub(super) fn refuse_subcommand(word: Option<&String>) -> Result<(), Stop> {
     match word.map(String::as_str) {
         Some(word @ ("gateway" | "grpc-proxy")) => Err(Stop::Invalid {

@@ -1,4 +1,4 @@
-//! What a node is told at its start, as types.
+//! The configuration of a node, as types.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::log_config::LogConfig;
 use super::tls_files::{TlsFiles, TlsOptions};
 use super::url::Url;
 
-/// Under which name the program runs.
+/// The name under which the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// Any file name but `etcd`.
@@ -19,143 +19,143 @@ pub enum Program {
     Etcd,
 }
 
-/// Whether the first start makes a cluster or joins one.
+/// Whether the first start creates a cluster or joins one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterState {
-    /// It makes one.
+    /// It creates a cluster.
     New,
-    /// It joins one.
+    /// It joins a cluster.
     Existing,
 }
 
-/// How much `/metrics` tells.
+/// How detailed `/metrics` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsLevel {
-    /// Counters and gauges, histograms of the disk.
+    /// Counters and gauges, and histograms of the disk.
     Basic,
-    /// A histogram of every RPC besides.
+    /// In addition a histogram of every RPC.
     Extensive,
 }
 
-/// The cluster as the flags describe it. Counts at the first start only.
+/// The cluster as the flags describe it. It is used at the first start only.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
-    /// Members by name, with their peer URLs; at least this member.
+    /// The members' peer URLs, by member name; this member is always one of them.
     pub members: BTreeMap<String, Vec<Url>>,
-    /// Why no cluster can be begun with these flags.
+    /// Why these flags cannot create a cluster; `None` if they can.
     pub refusal: Option<String>,
-    /// New or existing.
+    /// Whether to create a cluster or to join one.
     pub state: ClusterState,
-    /// Sets clusters apart that have equal URLs.
+    /// Keeps clusters apart whose URLs are equal.
     pub token: String,
-    /// Refuse a change of members that would cost the quorum.
+    /// Whether to refuse a change of members that would cost the quorum.
     pub strict_reconfig_check: bool,
 }
 
-/// Sizes and numbers above which requests are refused.
+/// Limits above which requests are refused, and the limit of memory for values.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes; 0 means etcd's default of 2 GiB, below 0 no limit.
+    /// The quota in bytes. 0 means etcd's default of 2 GiB; a negative value means no limit.
     pub quota_backend_bytes: i64,
-    /// Operations in one transaction.
+    /// The most operations in one transaction.
     pub max_txn_ops: usize,
-    /// Bytes of one request.
+    /// The most bytes in one request.
     pub max_request_bytes: usize,
-    /// Streams of one HTTP/2 connection.
+    /// The most streams on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
-    /// Bytes of values kept in memory.
+    /// The most bytes of values kept in memory.
     pub resident_bytes: usize,
 }
 
 /// Pings on HTTP/2 connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Keepalive {
-    /// Shortest time between two pings of a client.
+    /// The shortest time that a client must leave between two pings.
     pub min_time: Duration,
-    /// Time between two pings of the server; none when zero.
+    /// The time between two pings of the server; zero means no pings.
     pub interval: Duration,
-    /// Time to wait for the answer; no pings when zero.
+    /// How long to wait for the answer to a ping; zero means no pings.
     pub timeout: Duration,
 }
 
-/// Users and their tokens.
+/// Settings of users and their tokens.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
-    /// Kind of token.
+    /// The kind of token.
     pub token: String,
-    /// bcrypt's cost.
+    /// The cost for bcrypt.
     pub bcrypt_cost: u32,
-    /// Life of a simple token.
+    /// How long a simple token is valid.
     pub token_ttl: Duration,
 }
 
-/// Everything.
+/// The whole configuration of a node.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Under which name the program runs.
+    /// The name under which the program runs.
     pub program: Program,
     /// This member's name.
     pub name: String,
-    /// Where all data is.
+    /// The directory of all data.
     pub data_dir: PathBuf,
-    /// Where clients are served; never empty.
+    /// URLs on which clients are served; never empty.
     pub listen_client_urls: Vec<Url>,
-    /// Where HTTP alone is served; when not empty, the client URLs serve gRPC alone.
+    /// URLs on which only HTTP is served. If there are any, the client URLs serve only gRPC.
     pub listen_client_http_urls: Vec<Url>,
-    /// Where metrics and health are served besides.
+    /// Further URLs on which metrics and health are served.
     pub listen_metrics_urls: Vec<Url>,
-    /// Where members are served.
+    /// URLs on which other members are served.
     pub listen_peer_urls: Vec<Url>,
-    /// The client URLs for others.
+    /// The client URLs that are announced to others.
     pub advertise_client_urls: Vec<Url>,
-    /// The peer URLs for others.
+    /// The peer URLs that are announced to others.
     pub advertise_peer_urls: Vec<Url>,
     /// The cluster at the first start.
     pub cluster: ClusterConfig,
-    /// Limits of requests.
+    /// The limits of requests.
     pub limits: Limits,
-    /// Pings.
+    /// The settings of pings.
     pub keepalive: Keepalive,
-    /// Milliseconds between heartbeats.
+    /// The time between heartbeats.
     pub heartbeat: Duration,
-    /// Time without heartbeat before another member takes over.
+    /// The time without a heartbeat after which another member takes over.
     pub election_timeout: Duration,
-    /// Compaction by the server itself.
+    /// Automatic compaction.
     pub auto_compaction: AutoCompaction,
-    /// Revisions dropped in one step of a compaction.
+    /// How many revisions one step of a compaction drops.
     pub compaction_batch_limit: usize,
-    /// Pause between two steps.
+    /// The pause between two steps of a compaction.
     pub compaction_sleep_interval: Duration,
-    /// Time between progress notifications.
+    /// The time between two progress notifications of a watch.
     pub watch_progress_notify_interval: Duration,
-    /// Requests above this are logged.
+    /// Requests that take longer than this are logged.
     pub warning_unary_request_duration: Duration,
-    /// Entries above this are logged.
+    /// Log entries whose application takes longer than this are logged.
     pub warning_apply_duration: Duration,
-    /// Time between comparisons of the members' data; none when zero.
+    /// The time between two comparisons of the members' data; zero means no comparisons.
     pub corrupt_check_time: Duration,
-    /// Time between comparisons of hashes at compacted revisions.
+    /// The time between two comparisons of hashes at compacted revisions.
     pub compact_hash_check_time: Duration,
-    /// Certificates for clients.
+    /// The certificate files for connections with clients.
     pub client_tls: TlsFiles,
-    /// Certificates for members.
+    /// The certificate files for connections among members.
     pub peer_tls: TlsFiles,
-    /// Versions and cipher suites.
+    /// TLS versions and cipher suites.
     pub tls: TlsOptions,
-    /// Origins that browsers may call from; `*` for all.
+    /// The origins from which browsers may call; `*` means all.
     pub cors: BTreeSet<String>,
-    /// Host names that plain HTTP requests may ask for; `*` for all.
+    /// The host names that plain HTTP requests may ask for; `*` means all.
     pub host_whitelist: BTreeSet<String>,
-    /// Users.
+    /// Settings of users.
     pub auth: AuthConfig,
-    /// Switches.
+    /// The feature gates.
     pub feature_gates: FeatureGates,
-    /// Detail of `/metrics`.
+    /// How detailed `/metrics` is.
     pub metrics: MetricsLevel,
-    /// The log.
+    /// The settings of the log.
     pub log: LogConfig,
-    /// UNSAFE: answer before data is on disk.
+    /// UNSAFE: requests are answered before their data is on disk.
     pub unsafe_no_fsync: bool,
-    /// Flags that were set and have no effect.
+    /// The flags that were set but have no effect.
     pub ignored: Vec<String>,
 }

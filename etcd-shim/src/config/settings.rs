@@ -1,5 +1,5 @@
-//! The raw settings: for each flag the text that some source gave it. Sources (command line, environment, file) only
-//! differ in how they fill this.
+//! The settings as texts: for each flag the text that a source gave it. The sources (command line, environment, file)
+//! differ only in how they fill this.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,15 @@ use super::flag::{Flag, Kind};
 use super::table;
 use super::value::{Value, parse_value};
 
-/// Texts by flag. Absent means the default.
+/// The text of each flag that was set. A flag that is absent has its default.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     texts: BTreeMap<&'static str, String>,
 }
 
 impl Settings {
-    /// Sets a flag once its text has parsed; a later setting replaces an earlier one, feature gates add up.
+    /// Sets a flag if its text is valid. A later setting replaces an earlier one; feature gates are added to the
+    /// earlier ones.
     pub(super) fn set(&mut self, flag: &'static Flag, text: &str) -> Result<(), String> {
         parse_value(flag, text)?;
         let text = match self.texts.get(flag.name) {
@@ -25,22 +26,22 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether some source set the flag.
+    /// Whether a source has set the flag.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.texts.contains_key(name)
     }
 
-    /// The flags that were set, by name.
+    /// The flags that were set, ordered by name.
     pub(super) fn explicit(&self) -> impl Iterator<Item = &'static Flag> {
         self.texts.keys().filter_map(|name| table::find(name))
     }
 
-    /// Drops a setting: the default counts again.
+    /// Removes a setting, so that the flag has its default again.
     pub(super) fn forget(&mut self, name: &str) {
         self.texts.remove(name);
     }
 
-    /// The text of a flag, its default when it was not set.
+    /// The text of a flag; its default if it was not set.
     pub(super) fn text_of(&self, flag: &'static Flag) -> &str {
         self.texts.get(flag.name).map_or(flag.default, String::as_str)
     }
@@ -51,7 +52,7 @@ impl Settings {
         parse_value(flag, self.text_of(flag)).unwrap_or_else(|e| panic!("--{name}: {e}"))
     }
 
-    /// A text flag.
+    /// The value of a text flag.
     pub(super) fn text(&self, name: &str) -> String {
         match self.value(name) {
             Value::Text(v) => v,
@@ -59,7 +60,7 @@ impl Settings {
         }
     }
 
-    /// A boolean flag.
+    /// The value of a boolean flag.
     pub(super) fn bool(&self, name: &str) -> bool {
         match self.value(name) {
             Value::Bool(v) => v,
@@ -67,7 +68,7 @@ impl Settings {
         }
     }
 
-    /// An unsigned number.
+    /// The value of a flag that is an unsigned number.
     pub(super) fn uint(&self, name: &str) -> u64 {
         match self.value(name) {
             Value::Uint(v) => v,
@@ -75,7 +76,7 @@ impl Settings {
         }
     }
 
-    /// A signed number, or a duration's nanoseconds.
+    /// The value of a flag that is a signed number, or the nanoseconds of a duration.
     pub(super) fn int(&self, name: &str) -> i64 {
         match self.value(name) {
             Value::Int(v) | Value::Duration(v) => v,
@@ -83,7 +84,7 @@ impl Settings {
         }
     }
 
-    /// URLs.
+    /// The URLs of a flag.
     pub(super) fn urls(&self, name: &str) -> Vec<super::url::Url> {
         match self.value(name) {
             Value::Urls(v) => v,
@@ -91,7 +92,7 @@ impl Settings {
         }
     }
 
-    /// Texts without order.
+    /// The texts of a flag whose order has no meaning.
     pub(super) fn set_of(&self, name: &str) -> std::collections::BTreeSet<String> {
         match self.value(name) {
             Value::Set(v) => v,
@@ -99,7 +100,7 @@ impl Settings {
         }
     }
 
-    /// Texts in order.
+    /// The texts of a flag, in order.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
         match self.value(name) {
             Value::List(v) => v,
@@ -107,7 +108,7 @@ impl Settings {
         }
     }
 
-    /// Feature gates.
+    /// The feature gates of a flag.
     pub(super) fn gates(&self, name: &str) -> super::feature_gates::FeatureGates {
         match self.value(name) {
             Value::Gates(v) => v,

@@ -1,5 +1,5 @@
-//! The flags of etcd 3.6, in the groups of its help. Parsing, environment, configuration file and help all read these
-//! tables; a test compares the names with a real etcd's list.
+//! The flags of etcd 3.6, in the groups of etcd's help. Command line, environment, configuration file and help all use
+//! these tables. A test compares the names with the list of a real etcd.
 
 use super::flag::Flag;
 use super::{table_cluster, table_features, table_member, table_security};

@@ -1,4 +1,4 @@
-//! Flags about watching the server, its log, its single features, and the names that etcd 3.6 calls deprecated.
+//! Flags for observing the server, for its log and its features, and the names that etcd 3.6 calls deprecated.
 
 use super::flag::{Flag, Kind::*, gate, ignored, not_built, renamed, used};
 use super::table_member::ALONE;

@@ -3,9 +3,9 @@
 use super::flag::{Flag, Kind::*, ignored, not_built, used};
 
 const RAFT_TUNING: &str = "Naxos keeps its own log; there is no Raft log of data to tune";
-/// Why flags about other members do nothing.
+/// Why flags about other members have no effect.
 pub(super) const ALONE: &str = "a member is alone so far: it neither listens to others nor calls them";
-/// Why gates do nothing.
+/// Why feature gates have no effect.
 pub(super) const GATED: &str = "none of the gated features is there yet; metrics show the gates";
 const BBOLT_TUNING: &str = "Naxos does not keep its data in bbolt";
 

@@ -2,26 +2,26 @@
 
 use std::path::PathBuf;
 
-/// Files for one side: clients or members.
+/// The files for one side: clients or members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Certificate chain.
+    /// The certificate chain.
     pub cert: Option<PathBuf>,
-    /// Its private key.
+    /// The private key of `cert`.
     pub key: Option<PathBuf>,
-    /// Authorities for the other side's certificates.
+    /// The authorities that sign the other side's certificates.
     pub trusted_ca: Option<PathBuf>,
-    /// Demand a certificate.
+    /// Whether the other side must show a certificate.
     pub client_cert_auth: bool,
-    /// Certificate for own connections; `cert` when absent.
+    /// The certificate for connections that this node opens; `cert` if absent.
     pub client_cert: Option<PathBuf>,
-    /// Its private key.
+    /// The private key of `client_cert`.
     pub client_key: Option<PathBuf>,
-    /// Common names, one of which must be there; empty for any.
+    /// The certificate must have one of these common names; empty means any.
     pub allowed_cn: Vec<String>,
-    /// Host names, one of which must be there; empty for any.
+    /// The certificate must have one of these host names; empty means any.
     pub allowed_hostname: Vec<String>,
-    /// Do not compare addresses with names.
+    /// Whether to skip the comparison of addresses with the certificate's names.
     pub skip_client_san_verification: bool,
 }
 
@@ -42,7 +42,7 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    /// Reads etcd's text; the empty one means none.
+    /// Reads etcd's text for a version; the empty text means none.
     pub(super) fn parse(text: &str) -> Result<Option<TlsVersion>, String> {
         match text {
             "" => Ok(None),
@@ -53,13 +53,13 @@ impl TlsVersion {
     }
 }
 
-/// Versions and cipher suites, for clients and members alike.
+/// TLS versions and cipher suites, for clients and members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// Lowest version.
+    /// The lowest version.
     pub min: TlsVersion,
-    /// Highest version.
+    /// The highest version.
     pub max: TlsVersion,
-    /// Names of suites for TLS 1.2 that are safe enough to be built in; empty for all of them.
+    /// The names of the suites for TLS 1.2 to use, out of those that are built in; empty means all of them.
     pub cipher_suites: Vec<String>,
 }

@@ -1,9 +1,9 @@
-//! TLS versions and cipher suites from the flags.
+//! Reads TLS versions and cipher suites from the flags.
 
 use super::note::Note;
 use super::tls_files::{TlsOptions, TlsVersion};
 
-/// Suites for TLS 1.2 that are built in, by Go's names (which are IANA's).
+/// The suites for TLS 1.2 that are built in, by Go's names (which are IANA's).
 pub(crate) const SUITES: [&str; 6] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
@@ -13,8 +13,8 @@ pub(crate) const SUITES: [&str; 6] = [
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
 ];
 
-/// Suites that Go knows and that are not built in: no forward secrecy, or no authenticated cipher. Those for TLS 1.3
-/// cannot be chosen, neither there nor here.
+/// Suites that Go knows and that are not built in, because they have no forward secrecy or no authenticated cipher. The
+/// suites for TLS 1.3 cannot be chosen, neither in Go nor here.
 const OTHERS: [&str; 17] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
@@ -47,7 +47,7 @@ pub(super) fn parse(min: &str, max: &str, suites: &[String], notes: &mut Vec<Not
     }
     let mut chosen = Vec::new();
     for suite in suites {
-        // Go's old names for the two ChaCha suites end earlier.
+        // Go's old names for the two ChaCha suites lack the ending.
         let full = format!("{suite}_SHA256");
         if let Some(known) = SUITES.iter().find(|s| **s == suite || (suite.ends_with("POLY1305") && **s == full)) {
             chosen.push((*known).to_owned());

@@ -1,10 +1,10 @@
-//! The URLs that etcd's flags hold: a scheme and an address, nothing else.
+//! The URLs of etcd's flags: a scheme and an address, and nothing else.
 
 use std::fmt;
 
 use naxos_proto::seams::Address;
 
-/// How to speak at an address.
+/// The protocol at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scheme {
     /// Plain text over TCP.
@@ -20,16 +20,16 @@ pub enum Scheme {
 /// A listening or advertised URL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Url {
-    /// How to speak.
+    /// The protocol.
     pub scheme: Scheme,
-    /// `host:port`, or for Unix sockets what stands before the path.
+    /// `host:port`; for Unix sockets the part before the path.
     pub host: String,
-    /// Only for Unix sockets: the rest of the file's name.
+    /// For Unix sockets only: the rest of the file's name.
     pub path: String,
 }
 
 impl Url {
-    /// Reads one URL. The error says what is wrong, in etcd's words.
+    /// Reads one URL. The errors are etcd's.
     pub fn parse(text: &str) -> Result<Url, String> {
         let text = text.trim();
         let bad_scheme = || format!("URL scheme must be http, https, unix, or unixs: {text}");
@@ -60,7 +60,7 @@ impl Url {
         matches!(self.scheme, Scheme::Unix | Scheme::Unixs)
     }
 
-    /// Whether TLS is spoken there.
+    /// Whether the URL uses TLS.
     pub fn is_secure(&self) -> bool {
         matches!(self.scheme, Scheme::Https | Scheme::Unixs)
     }
@@ -70,7 +70,7 @@ impl Url {
         split_host_port(&self.host).map_or(self.host.as_str(), |(host, _)| host)
     }
 
-    /// Where to listen or connect.
+    /// The address to listen on or to connect to.
     pub fn address(&self) -> Address {
         if self.is_unix() {
             Address::Unix(format!("{}{}", self.host, self.path).into())
@@ -79,7 +79,7 @@ impl Url {
         }
     }
 
-    /// The error of a URL that nobody can bind to: names must not be looked up, but for `localhost`.
+    /// Refuses a URL that cannot be bound to: host names are not looked up, except for `localhost`.
     pub(super) fn check_bind(&self) -> Result<(), String> {
         if self.is_unix() || self.host_name() == "localhost" || is_ip(self.host_name()) {
             return Ok(());
@@ -100,7 +100,7 @@ impl fmt::Display for Url {
     }
 }
 
-/// Reads URLs with commas between them; sorted and each once, as etcd keeps them.
+/// Reads URLs separated by commas. They are sorted and each of them is kept once, as in etcd.
 pub(super) fn parse_urls(text: &str) -> Result<Vec<Url>, String> {
     let mut urls = text.split(',').map(Url::parse).collect::<Result<Vec<_>, _>>()?;
     urls.sort_by_key(ToString::to_string);
@@ -108,7 +108,7 @@ pub(super) fn parse_urls(text: &str) -> Result<Vec<Url>, String> {
     Ok(urls)
 }
 
-/// Several URLs, with commas between them.
+/// The URLs as one text, separated by commas.
 pub fn join(urls: &[Url]) -> String {
     urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
@@ -118,7 +118,7 @@ fn is_ip(host: &str) -> bool {
     host.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// `host:port` or `[v6]:port`.
+/// Splits `host:port` or `[v6]:port`.
 fn split_host_port(text: &str) -> Option<(&str, &str)> {
     let (host, port) = text.rsplit_once(':')?;
     let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));

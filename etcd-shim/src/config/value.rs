@@ -1,4 +1,4 @@
-//! From a flag's text to its value.
+//! Reads the value of a flag from its text.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::go_duration::{format_duration, parse_duration};
 use super::go_number::{NumberError, parse_int, parse_uint};
 use super::url::{Url, parse_urls};
 
-/// A flag's value; which one is decided by its [`Kind`].
+/// The value of a flag. Its [`Kind`] decides the variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     /// `Text`, `Choice`.
@@ -20,7 +20,7 @@ pub(super) enum Value {
     Uint(u64),
     /// `Int`.
     Int(i64),
-    /// Nanoseconds.
+    /// `Duration`, in nanoseconds.
     Duration(i64),
     /// `Urls`.
     Urls(Vec<Url>),
@@ -34,7 +34,7 @@ pub(super) enum Value {
     Nothing,
 }
 
-/// Reads `text` for `flag`. The error is what etcd says, and after it what was expected.
+/// Reads the text of a flag. The error is etcd's, followed by what was expected.
 pub(super) fn parse_value(flag: &Flag, text: &str) -> Result<Value, String> {
     let number = |e: NumberError, expected: &str| format!("{e} (expected {expected})");
     match flag.kind {
@@ -82,7 +82,7 @@ fn parse_uint32(text: &str) -> Result<Value, String> {
     }
 }
 
-/// A value of nanoseconds as a flag's text: the configuration file may hold plain numbers for durations.
+/// The text of a duration given in nanoseconds: the configuration file may have plain numbers for durations.
 pub(super) fn duration_text(nanos: i64) -> String {
     format_duration(nanos)
 }

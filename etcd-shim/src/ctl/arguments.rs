@@ -50,7 +50,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// The endpoints as URLs: without a scheme it is http, or https when there are certificates, as in etcdctl.
+    /// The endpoints as URLs. As in etcdctl, one without a scheme becomes https if there are certificates, otherwise
+    /// http.
     pub(super) fn endpoints(&self) -> Vec<String> {
         let tls = self.cacert.is_some() || self.cert.is_some() || self.insecure_skip_tls_verify;
         let scheme = if tls { "https" } else { "http" };
@@ -81,7 +82,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether it changes anything: then only the first endpoint is asked.
+    /// Whether the command changes anything. If so, only the first endpoint is asked.
     pub(super) fn changes(&self) -> bool {
         matches!(self, Command::Reconfigure { .. } | Command::Engines { switch: Some(_) })
     }
@@ -103,7 +104,7 @@ pub(super) enum Switch {
 }
 
 impl Switch {
-    /// Name and new state.
+    /// The engine's name, and whether to switch it on.
     pub(super) fn parts(&self) -> (&str, bool) {
         match self {
             Switch::Enable { name } => (name, true),

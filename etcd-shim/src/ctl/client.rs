@@ -1,4 +1,4 @@
-//! A connection to one endpoint.
+//! Connects to one endpoint.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::CtlError;
 use super::trust::Trust;
 use crate::config::Url;
 
-/// A client of `endpoint`, which connects with its first call, and whether it does so with TLS.
+/// A client of `endpoint`, and whether it uses TLS. The connection is opened at the first call.
 pub(super) fn connect(endpoint: &str, trust: &Trust) -> Result<(ControlClient<Channel>, bool), CtlError> {
     let url = Url::parse(endpoint).map_err(|e| CtlError::Arguments(format!("--endpoints: {e}")))?;
     let secure = url.is_secure();
@@ -24,7 +24,7 @@ pub(super) fn connect(endpoint: &str, trust: &Trust) -> Result<(ControlClient<Ch
         let (url, tls) = (url.clone(), tls.clone());
         async move { open(&url, tls).await.map(TokioIo::new) }
     });
-    // The address is the connector's matter; this one only becomes the requests' authority.
+    // The connector knows the real address; this one is only used as the authority of requests.
     let channel = Endpoint::from_static("http://naxos.invalid").connect_with_connector_lazy(connector);
     Ok((ControlClient::new(channel), secure))
 }

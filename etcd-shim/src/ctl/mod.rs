@@ -1,7 +1,7 @@
-//! `naxos ctl`: looks at a running server and commands it, in words and tables for people.
+//! `naxos ctl`: shows the state of a running server and changes it. Its answers are sentences and tables for people.
 //!
-//! It speaks the service `naxos.control.v1.Control` on the client URLs, with etcdctl's flags and `ETCDCTL_*` variables
-//! for endpoints and certificates.
+//! It calls the service `naxos.control.v1.Control` on the client URLs. Endpoints and certificates are given by
+//! etcdctl's flags and `ETCDCTL_*` variables.
 
 mod arguments;
 mod chain;
@@ -28,26 +28,26 @@ use arguments::{Arguments, Command};
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CtlError {
-    /// The connection's arguments do not fit.
+    /// The arguments for the connection are wrong.
     #[error("{0}")]
     Arguments(String),
-    /// The server said no.
+    /// The server refused.
     #[error("{}{}", .status.message(), hint(.status, *.secure))]
     Refused {
-        /// Its words.
+        /// The server's answer.
         status: Box<tonic::Status>,
-        /// Whether it was asked with TLS.
+        /// Whether the connection used TLS.
         secure: bool,
     },
     /// The answer cannot be written.
     #[error("writing the answer: {0}")]
     Output(io::Error),
-    /// No answer.
+    /// The server did not answer in time.
     #[error("no answer from {endpoint} within {}", humantime::format_duration(*.limit))]
     Late {
-        /// Who was asked.
+        /// The endpoint that was asked.
         endpoint: String,
-        /// How long.
+        /// How long the command waited.
         limit: Duration,
     },
 }
@@ -55,7 +55,7 @@ enum CtlError {
 fn hint(status: &tonic::Status, secure: bool) -> &'static str {
     match status.code() {
         tonic::Code::Unimplemented => " (a real etcd has no such service)",
-        // What is left of a connection that the server has closed at once.
+        // This is the error if the server closed the connection at once.
         tonic::Code::Cancelled => {
             " (the server closed the connection; if it demands certificates, give --cert and --key)"
         }
@@ -66,12 +66,12 @@ fn hint(status: &tonic::Status, secure: bool) -> &'static str {
     }
 }
 
-/// Runs `naxos ctl` with these words (the program's name first) and prints the answer.
+/// Runs `naxos ctl` with these words, of which the first is the program's name, and prints the answer.
 pub async fn run(words: Vec<OsString>, clock: &dyn Clock) -> ExitCode {
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Printing fails only when nobody listens.
+            // Printing fails only if nobody reads the output.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
         }
@@ -79,14 +79,14 @@ pub async fn run(words: Vec<OsString>, clock: &dyn Clock) -> ExitCode {
     match answers(&arguments, clock).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody may listen there either.
+            // Here, too, there may be no reader.
             let _ = writeln!(io::stderr(), "Error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Asks each endpoint (a change only the first) and prints.
+/// Asks all endpoints, or only the first one if the command changes something, and prints the answers.
 async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlError> {
     let trust = trust::Trust::read(&arguments.connection)?;
     let endpoints = arguments.connection.endpoints();
@@ -109,7 +109,7 @@ async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlErro
     Ok(())
 }
 
-/// As `print!`, but a reader that went away (`naxos ctl status | head`) is no error.
+/// Prints like `print!`, but it is not an error if the reader has gone (`naxos ctl status | head`).
 fn print(text: &str) -> Result<(), CtlError> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CtlError::Output(error)),

@@ -7,7 +7,7 @@ use naxos_proto::control::{DiskStatus, LogStatus, StatusResponse, StoreStatus};
 use super::table::section;
 use super::units::{bytes, grouped};
 
-/// The state of a node in sections; problems first.
+/// The state of a node in sections. Problems come first.
 pub(super) fn status(answer: &StatusResponse) -> String {
     let state = match answer.problems.as_slice() {
         [] => "healthy".to_owned(),

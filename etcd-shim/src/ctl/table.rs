@@ -1,6 +1,6 @@
-//! Columns for people.
+//! Text in columns, for people.
 
-/// Lines with columns as wide as their widest cell; numbers stand to the right.
+/// Lines whose columns are as wide as their widest cell. Numbers are aligned to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         rows.iter().map(|r| r[column].chars().count()).chain([head[column].chars().count()]).max().unwrap_or(0)
@@ -19,7 +19,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     [head].into_iter().chain(body).collect::<Vec<_>>().join("\n")
 }
 
-/// Names and values in two columns, under a headline.
+/// Names and values in two columns under a headline.
 pub(super) fn section(title: &str, rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines = rows.iter().map(|(name, value)| format!("  {name:<width$}  {value}"));

@@ -1,4 +1,4 @@
-//! TLS of the client's side.
+//! TLS on the client's side.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use super::CtlError;
 use super::arguments::Connection;
 use crate::tls::{TlsError, authorities, certificates, private_key, signatures_by};
 
-/// Whom to believe and what to show.
+/// Which servers to trust, and which certificate to show.
 pub(super) struct Trust {
-    /// For https endpoints.
+    /// The TLS settings for https endpoints.
     pub(super) tls: Arc<ClientConfig>,
 }
 
 impl Trust {
-    /// Reads the files of the flags.
+    /// Reads the files that the flags name.
     pub(super) fn read(connection: &Connection) -> Result<Trust, CtlError> {
         let fail = |e: &dyn std::fmt::Display| CtlError::Arguments(e.to_string());
         let provider = Arc::new(ring::default_provider());
@@ -46,7 +46,7 @@ impl Trust {
     }
 }
 
-/// `--insecure-skip-tls-verify`.
+/// The verifier for `--insecure-skip-tls-verify`: it accepts every server.
 #[derive(Debug)]
 struct BelieveAnyone {
     provider: Arc<CryptoProvider>,

@@ -1,11 +1,11 @@
-//! Numbers as people read them.
+//! Numbers in a form that people read.
 
-/// `1 file`, `2 files`.
+/// A count with its noun: `1 file`, `2 files`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
 }
 
-/// `12,345,678`.
+/// A number with separators: `12,345,678`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -18,7 +18,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// `1.5 MiB`.
+/// A number of bytes: `1.5 MiB`.
 pub(super) fn bytes(number: u64) -> String {
     let mut value = number as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
@@ -30,7 +30,7 @@ pub(super) fn bytes(number: u64) -> String {
     format!("{value:.1} TiB")
 }
 
-/// `1.234 ms`.
+/// A time in microseconds: `1.234 ms`.
 pub(super) fn micros(number: u64) -> String {
     format!("{}.{:03} ms", grouped(number / 1000), number % 1000)
 }

@@ -1,5 +1,5 @@
-//! What etcd puts in front of every HTTP request on a client URL: the check of the Host header against DNS rebinding
-//! (CVE-2018-5702) and the headers that let pages of other origins call.
+//! What etcd checks for every HTTP request on a client URL: it compares the Host header, against DNS rebinding
+//! (CVE-2018-5702), and sets the headers that allow pages of other origins to call.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::http_state::HttpState;
 use super::page::error;
 use crate::port::Peer;
 
-/// Wraps every route.
+/// Runs before every route.
 pub(super) async fn control(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
     let secure = request.extensions().get::<Arc<Peer>>().is_some_and(|p| p.secure);
     let host = host_name(&request);
@@ -48,7 +48,7 @@ fn allowed_origin(state: &HttpState, request: &Request) -> Option<HeaderValue> {
     origin.to_str().is_ok_and(|o| state.cors.contains(o)).then(|| origin.clone())
 }
 
-/// The host that was asked for, without its port.
+/// The host that the request asks for, without its port.
 fn host_name(request: &Request) -> String {
     let header = || request.headers().get(HOST).and_then(|h| h.to_str().ok());
     let host = request.uri().authority().map(|a| a.as_str()).or_else(header).unwrap_or_default();

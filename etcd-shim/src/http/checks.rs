@@ -1,4 +1,5 @@
-//! `/livez` and `/readyz`: named checks, each with a path of its own, `?verbose` and `?exclude=`.
+//! `/livez` and `/readyz`: named checks. Each check also has a path of its own; `?verbose` and `?exclude=` are
+//! supported.
 
 use std::sync::Arc;
 
@@ -13,35 +14,35 @@ use super::server_health::AlarmKind;
 /// A named check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    /// No alarm CORRUPT.
+    /// No alarm CORRUPT is on.
     DataCorruption,
     /// The local store answers.
     SerializableRead,
     /// The log answers.
     LinearizableRead,
-    /// This member votes.
+    /// This member may vote.
     NonLearner,
 }
 
-/// A path and its checks.
+/// One of the two paths, and its checks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
     /// `livez` or `readyz`.
     pub(super) kind: &'static str,
-    /// In the order of the answer (etcd's changes from start to start).
+    /// The checks in the order of the answer. (etcd's order changes from start to start.)
     pub(super) checks: &'static [Check],
 }
 
-/// Restarting would help when this fails.
+/// If one of these checks fails, a restart may help.
 pub(super) const LIVEZ: Probe = Probe { kind: "livez", checks: &[Check::SerializableRead] };
-/// Requests should go elsewhere while this fails.
+/// While one of these checks fails, requests should go to another node.
 pub(super) const READYZ: Probe = Probe {
     kind: "readyz",
     checks: &[Check::DataCorruption, Check::SerializableRead, Check::LinearizableRead, Check::NonLearner],
 };
 
 impl Check {
-    /// Its name in paths and answers.
+    /// The name of the check in paths and answers.
     pub(super) fn name(self) -> &'static str {
         match self {
             Check::DataCorruption => "data_corruption",
@@ -65,7 +66,7 @@ impl Check {
     }
 }
 
-/// Answers a probe: all its checks, or the one of a sub-path.
+/// Answers a probe with all its checks, or with the one check that the path names.
 pub(super) async fn probe(
     probe: Probe,
     only: Option<Check>,

@@ -1,4 +1,4 @@
-//! `/health`: one answer for load balancers, alarms included.
+//! `/health`: one answer for load balancers. Alarms count, too.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use super::http_state::HttpState;
 use super::page::{TEXT, error, page, refuse_other_than_get};
 
-/// The handler.
+/// Answers `/health`.
 pub(super) async fn health(
     State(state): State<Arc<HttpState>>,
     method: Method,
@@ -31,9 +31,9 @@ pub(super) async fn health(
     error(StatusCode::SERVICE_UNAVAILABLE, &body)
 }
 
-/// The first reason there is: an alarm, no leader, a read that fails.
+/// The first reason why the node is unhealthy: an alarm, no leader, or a read that fails.
 async fn unhealthy(state: &HttpState, query: &[(String, String)]) -> Option<String> {
-    // Go looks at the first value only.
+    // Like Go, use the first value only.
     let serializable = query.iter().find(|(k, _)| k == "serializable").is_some_and(|(_, v)| v == "true");
     let excluded = |name: &str| query.iter().any(|(k, v)| k == "exclude" && v == name);
     let server = state.server.as_ref();

@@ -1,4 +1,4 @@
-//! [`HttpState`]: what the routes share.
+//! [`HttpState`]: what all routes use.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,29 +10,29 @@ use super::server_health::ServerHealth;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 
-/// A request may take this long and two election time-outs, as in etcd.
+/// A request may take this long plus two election time-outs, as in etcd.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 
-/// What the routes share.
+/// What all routes use.
 pub struct HttpState {
     /// The node.
     pub server: Arc<dyn ServerHealth>,
-    /// Its metrics.
+    /// The metrics of the node.
     pub metrics: Arc<Metrics>,
-    /// For deadlines.
+    /// Measures deadlines.
     pub clock: Arc<dyn Clock>,
-    /// The deadline of a read.
+    /// How long a read may take.
     pub read_max: Duration,
-    /// Origins that browsers may call from; `*` for all.
+    /// The origins from which browsers may call; `*` means all.
     pub cors: BTreeSet<String>,
-    /// Host names that plain requests may ask for; `*` for all.
+    /// The host names that plain-text requests may ask for; `*` means all.
     pub host_whitelist: BTreeSet<String>,
     /// The program's command line, for `/debug/vars`.
     pub command_line: Vec<String>,
 }
 
 impl HttpState {
-    /// The state for a server's flags.
+    /// The state for a server with this configuration.
     pub fn new(
         config: &ServerConfig,
         server: Arc<dyn ServerHealth>,
@@ -51,7 +51,7 @@ impl HttpState {
         }
     }
 
-    /// A read with its deadline.
+    /// Does a read within its deadline.
     pub(super) async fn read(&self, serializable: bool) -> Result<(), String> {
         let read = if serializable { self.server.serializable_read() } else { self.server.linearizable_read() };
         tokio::select! {

@@ -1,8 +1,8 @@
 //! HTTP on the client URLs and the metrics URLs, as etcd 3.6 answers it: `/health`, `/livez`, `/readyz`, `/version`,
 //! `/metrics`, `/debug/vars`.
 //!
-//! Status codes, bodies and headers are etcd's, down to Go's `404 page not found`. What the node knows comes through
-//! [`ServerHealth`].
+//! Status codes, bodies and headers are the same as etcd's, even Go's `404 page not found`. The routes ask the node
+//! through [`ServerHealth`].
 
 mod access;
 mod checks;

@@ -1,17 +1,17 @@
-//! Answers as Go's `net/http` makes them.
+//! Answers in the form of Go's `net/http`.
 
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{ALLOW, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode, Uri};
 
-/// Go's type of text.
+/// Go's content type for text.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Go's type of a page.
+/// Go's content type for a page.
 const HTML: &str = "text/html; charset=utf-8";
 
-/// An answer with this type and body.
+/// An answer with this content type and body.
 pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -19,19 +19,19 @@ pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<Body>
     response
 }
 
-/// A text that browsers must not take for anything else.
+/// An answer that is text, and that browsers must not treat as anything else.
 pub(super) fn plain(status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = page(status, TEXT, body);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-/// Go's `http.Error`: the text and a line end.
+/// Go's `http.Error`: the text and a line break.
 pub(super) fn error(status: StatusCode, text: &str) -> Response {
     plain(status, format!("{text}\n"))
 }
 
-/// Go's answer to an unknown path: it leads to the clean path, if that is another one.
+/// Go's answer to an unknown path. If the cleaned path is a different one, it redirects to that.
 pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
     let clean = clean_path(uri.path());
     if clean == uri.path() {
@@ -57,7 +57,7 @@ pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
     response
 }
 
-/// A path without empty, `.` and `..` elements, as the router of Go cleans it. A slash at its end stays.
+/// A path without empty, `.` and `..` elements, cleaned like Go's router does it. A slash at the end is kept.
 fn clean_path(path: &str) -> String {
     let mut elements: Vec<&str> = Vec::new();
     for element in path.split('/') {
@@ -71,7 +71,7 @@ fn clean_path(path: &str) -> String {
     format!("/{}{end}", elements.join("/"))
 }
 
-/// A text within HTML, as Go escapes it.
+/// A text escaped for HTML, as Go does it.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
@@ -87,7 +87,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// The answer to any method but GET, where etcd allows only that one. HEAD is refused too.
+/// The refusal of all methods but GET, for paths where etcd allows only GET. HEAD is refused, too.
 pub(super) fn refuse_other_than_get(method: &Method) -> Option<Response> {
     if method == Method::GET {
         return None;

@@ -1,4 +1,4 @@
-//! The routes.
+//! The HTTP routes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the HTTP routes ask a node.
+//! [`ServerHealth`]: what the HTTP routes ask a node.
 
 use std::fmt;
 
@@ -22,24 +22,24 @@ impl fmt::Display for AlarmKind {
     }
 }
 
-/// A node, as far as its health goes. Deadlines are the caller's.
+/// The health of a node. The caller sets deadlines.
 pub trait ServerHealth: Send + Sync + 'static {
     /// Reads one key from the local store. The error is the text of the gRPC status, as etcd prints it.
     /// # Cancel safety
     /// Dropping the future ends the read.
     fn serializable_read(&self) -> BoxFuture<'_, Result<(), String>>;
-    /// Reads one key once everything before now is applied.
+    /// Reads one key after everything that was acknowledged before the call is applied.
     /// # Cancel safety
     /// Dropping the future ends the read.
     fn linearizable_read(&self) -> BoxFuture<'_, Result<(), String>>;
-    /// The alarms that are on, with the members that raised them.
+    /// The alarms that are on, each with the id of the member that raised it.
     fn alarms(&self) -> Vec<(u64, AlarmKind)>;
-    /// Whether some member leads.
+    /// Whether there is a leader.
     fn has_leader(&self) -> bool;
-    /// Whether this member only learns.
+    /// Whether this member is a learner.
     fn is_learner(&self) -> bool;
-    /// The version that the cluster agreed on (`3.6.0`).
+    /// The version that the cluster has agreed on, such as `3.6.0`.
     fn cluster_version(&self) -> Option<String>;
-    /// The version of the stored data (`3.6.0`).
+    /// The version of the stored data, such as `3.6.0`.
     fn storage_version(&self) -> Option<String>;
 }

@@ -1,4 +1,4 @@
-//! The end of tracing that makes lines.
+//! [`LogLayer`]: the layer of tracing that makes lines from events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! One event as text.
+//! Writes one event as text.
 
 use std::fmt::Write;
 
@@ -7,10 +7,10 @@ use tracing::{Event, Level, Metadata};
 
 use crate::config::LogFormat;
 
-/// An event that carries this field set to true is of level `fatal`, which tracing does not have.
+/// tracing has no level `fatal`: an event in which this field is true is shown with that level.
 const FATAL: &str = "fatal";
 
-/// Collects an event's fields as JSON, with a comma in front of each.
+/// Collects the fields of an event as JSON, with a comma before each field.
 #[derive(Default)]
 struct Fields {
     message: String,
@@ -50,7 +50,7 @@ impl Visit for Fields {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no infinity.
+        // JSON cannot express infinity, so write it as a text.
         self.push(field, &if value.is_finite() { value.to_string() } else { quoted(&value.to_string()) });
     }
 
@@ -63,7 +63,7 @@ impl Visit for Fields {
     }
 }
 
-/// Writes `event`, which happened at `nanos` of wall time, as a line with its end.
+/// Writes `event` as a line, including its line break. `nanos` is the wall time at which it happened.
 pub(super) fn write(event: &Event<'_>, nanos: u64, format: LogFormat) -> String {
     let mut fields = Fields::default();
     event.record(&mut fields);
@@ -71,7 +71,7 @@ pub(super) fn write(event: &Event<'_>, nanos: u64, format: LogFormat) -> String 
     assemble(level, nanos, &caller(event.metadata()), &fields.message, &fields.json, format)
 }
 
-/// The line that says how many are missing.
+/// The line that tells how many lines were dropped.
 pub(super) fn dropped(count: u64, nanos: u64, format: LogFormat) -> String {
     let fields = format!(",\"count\":{count}");
     assemble("warn", nanos, "logging/log.rs:1", "log lines dropped: nobody read them in time", &fields, format)
@@ -101,7 +101,7 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-/// Folder, file and line, as zap prints them.
+/// Folder, file and line of the code, as zap prints them.
 fn caller(metadata: &Metadata<'_>) -> String {
     let file = metadata.file().unwrap_or("unknown");
     let start = file.rmatch_indices('/').nth(1).map_or(0, |(at, _)| at + 1);

@@ -1,4 +1,4 @@
-//! The Worker that writes lines, and its handle.
+//! [`Log`]: the handle of the Worker that writes lines.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,11 +16,11 @@ use super::log_error::LogError;
 use super::outputs::Outputs;
 use crate::config::{LogConfig, LogFormat};
 
-/// Lines waiting to be written; further ones are dropped.
+/// How many lines may wait to be written. Further ones are dropped.
 const LINES_MAX: usize = 8192;
-/// Lines written by one system call.
+/// The most lines that one system call writes.
 const BATCH_MAX: usize = 256;
-/// How long an ending program waits for its last lines to be read.
+/// How long the ending program waits for its last lines to be written.
 const FINISH_WAIT: Duration = Duration::from_secs(1);
 
 /// The running log.
@@ -31,7 +31,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the places and starts the Worker. Events reach the log through the layer.
+    /// Opens the outputs and starts the Worker. Events reach the log through the returned layer.
     pub fn start(config: &LogConfig, clock: Arc<dyn Clock>, worker: &dyn Worker) -> Result<(Log, LogLayer), LogError> {
         let outputs = Outputs::open(&config.outputs)?;
         let (lines, queue) = mpsc::channel(LINES_MAX);
@@ -46,21 +46,21 @@ impl Log {
         Ok((Log { worker, stop, clock }, layer))
     }
 
-    /// As [`Log::start`], with the layer installed for the whole process. Only `main` calls this.
+    /// Does what [`Log::start`] does, and installs the layer for the whole process. Only `main` calls this.
     pub fn install(config: &LogConfig, clock: Arc<dyn Clock>, worker: &dyn Worker) -> Result<Log, LogError> {
         let (log, layer) = Log::start(config, clock, worker)?;
         let level = LevelFilter::from_level(config.level);
-        // Libraries have little to say to an operator.
+        // From libraries, log only warnings and errors: the rest does not help an operator.
         let filter = Targets::new().with_target("naxos", level).with_default(level.min(LevelFilter::WARN));
         let subscriber = tracing_subscriber::registry().with(filter).with(layer);
-        // A second call in one process (a test) keeps the first log.
+        // If it is called twice in one process (in a test), the first log stays.
         let _ = tracing::subscriber::set_global_default(subscriber);
         Ok(log)
     }
 
-    /// Writes what is queued and ends; gives up after a second when nobody reads.
+    /// Writes the queued lines and ends. Gives up after a second if nobody reads them.
     /// # Cancel safety
-    /// Lines may be lost.
+    /// If the future is dropped, lines may be lost.
     pub async fn finish(self) {
         self.stop.cancel();
         let wait = self.clock.sleep(FINISH_WAIT);

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 /// Why the log cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// A file of `--log-outputs` does not open.
+    /// A file of `--log-outputs` cannot be opened.
     #[error("--log-outputs: expected a file that can be appended to: {path}: {error}")]
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// There is no thread to write lines.
+    /// The system gives no thread to write lines.
     #[error("expected a thread for the log, and the system gives none: see `ulimit -u` and the container's pids limit")]
     Thread,
 }

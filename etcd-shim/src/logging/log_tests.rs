@@ -54,7 +54,7 @@ async fn a_log_that_nobody_reads_drops_lines_counts_them_and_blocks_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    // Both ends are open, so that opening does not wait; nothing is read yet.
+    // Open both ends, so that opening does not wait. Nothing is read yet.
     let mut reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
     let (log, layer) = Log::start(&config(LogFormat::Json, &path), Arc::new(BootClock), &ThreadWorker).unwrap();
     let count = 4 * LINES_MAX;

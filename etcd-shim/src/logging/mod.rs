@@ -1,7 +1,8 @@
-//! The log: one line per event in the form of etcd's (zap), JSON or for people.
+//! The log: one line per event in the form of etcd's log (zap), as JSON or as text for people.
 //!
-//! An event becomes a line on the thread that makes it and goes into a bounded queue; a Worker of its own writes. When
-//! nobody reads the other end of a pipe, the queue fills, further lines are dropped and counted, and requests go on.
+//! The thread that emits an event makes the line and puts it into a bounded queue; a Worker of its own writes it. If
+//! nobody reads the other end of a pipe, the queue becomes full; further lines are then dropped and counted, and
+//! requests are still served.
 
 mod layer;
 mod line;

@@ -1,4 +1,4 @@
-//! Where lines go.
+//! [`Outputs`]: the places to which lines are written.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use super::log_error::LogError;
 use crate::config::LogOutput;
 
-/// The opened places.
+/// The places, opened.
 pub(super) struct Outputs(Vec<Box<dyn Write + Send>>);
 
 impl Outputs {
-    /// Opens every place; the error names the file.
+    /// Opens all places. The error names the file.
     pub(super) fn open(places: &[LogOutput]) -> Result<Outputs, LogError> {
         let open = |place: &LogOutput| -> Result<Box<dyn Write + Send>, LogError> {
             Ok(match place {
@@ -25,7 +25,7 @@ impl Outputs {
         Ok(Outputs(places.iter().map(open).collect::<Result<_, _>>()?))
     }
 
-    /// Writes to each of them. A place that fails is skipped: there is nowhere to complain.
+    /// Writes to all places. A place that fails is skipped, because there is nowhere to report that.
     pub(super) fn write(&mut self, text: &[u8]) {
         for place in &mut self.0 {
             let _ = place.write_all(text).and_then(|()| place.flush());

@@ -1,9 +1,9 @@
-//! From OpenMetrics text, as prometheus-client writes it, to Prometheus text of format 0.0.4, as etcd writes it.
+//! Converts OpenMetrics text, which prometheus-client writes, to Prometheus text of format 0.0.4, which etcd writes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Rewrites `text`. `counters` maps a counter's name in the registry to its exact name.
+/// Converts `text`. `counters` maps the name of a counter in the registry to its exact name.
 pub(super) fn to_prometheus(text: &str, counters: &BTreeMap<String, String>) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
@@ -14,7 +14,7 @@ pub(super) fn to_prometheus(text: &str, counters: &BTreeMap<String, String>) -> 
             let (name, kind) = rest.split_once(' ').unwrap_or((rest, "untyped"));
             writeln!(out, "# TYPE {} {kind}", exact(name, counters))
         } else if line.starts_with('#') || line.is_empty() {
-            // "# EOF" and "# UNIT" mean nothing in this format.
+            // "# EOF" and "# UNIT" have no meaning in this format.
             Ok(())
         } else {
             let end = line.find(['{', ' ']).unwrap_or(line.len());

@@ -1,4 +1,4 @@
-//! The metrics of a node by subject. Names, types and buckets are etcd 3.6's.
+//! The metrics of a node, grouped by subject. Names, types and buckets are those of etcd 3.6.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -11,33 +11,33 @@ use super::registry::{HistogramFamily, Labels, NamedRegistry, buckets};
 pub struct ServerMetrics {
     /// 1 while there is a leader (the sequencer is known and answers).
     pub has_leader: Gauge,
-    /// 1 while this member leads.
+    /// 1 while this member is the leader.
     pub is_leader: Gauge,
-    /// 1 for a learner.
+    /// 1 if this member is a learner.
     pub is_learner: Gauge,
-    /// Changes of leader seen.
+    /// How many changes of leader this member has seen.
     pub leader_changes_seen: Counter,
-    /// Commands committed, ever; counts on over restarts.
+    /// All commands ever committed; continues after a restart.
     pub proposals_committed: Gauge,
-    /// Commands applied, ever.
+    /// All commands ever applied.
     pub proposals_applied: Gauge,
-    /// Commands waiting for commit.
+    /// Commands that wait to be committed.
     pub proposals_pending: Gauge,
     /// Commands that failed.
     pub proposals_failed: Counter,
     /// The quota in bytes.
     pub quota_backend_bytes: Gauge,
-    /// Applications over the warning limit.
+    /// Commands whose application took longer than the warning limit.
     pub slow_apply: Counter,
-    /// Waits for a linearizable read over a second.
+    /// Linearizable reads that waited for more than a second.
     pub slow_read_indexes: Counter,
-    /// Linearizable reads that failed to get their position.
+    /// Linearizable reads that could not find the log's tail.
     pub read_indexes_failed: Counter,
     /// Heartbeats that could not be sent in time.
     pub heartbeat_send_failures: Counter,
-    /// Seconds of applying, by operation.
+    /// Seconds that applying took, by operation.
     pub apply_duration: HistogramFamily<Labels<3>>,
-    /// Seconds of a Range, by success.
+    /// Seconds that a Range took, by success.
     pub range_duration: HistogramFamily<Labels<1>>,
     pub(super) version: Family<Labels<1>, Gauge>,
     pub(super) cluster_version: Family<Labels<1>, Gauge>,
@@ -89,51 +89,51 @@ impl ServerMetrics {
 
 /// Keys, revisions, watchers.
 pub struct MvccMetrics {
-    /// Ranges answered.
+    /// Range requests that were answered.
     pub range: Counter,
-    /// Puts applied.
+    /// Puts that were applied.
     pub put: Counter,
-    /// Deletions applied, one per key.
+    /// Deletions that were applied, one per key.
     pub delete: Counter,
-    /// Transactions with a write applied.
+    /// Transactions with a write that were applied.
     pub txn: Counter,
-    /// Bytes of the database file.
+    /// The bytes of the database file.
     pub db_total_size: Gauge,
-    /// Bytes of it in use.
+    /// Bytes of the database file that are in use.
     pub db_total_size_in_use: Gauge,
-    /// Reads open on the database.
+    /// Reads that are open on the database.
     pub db_open_read_transactions: Gauge,
-    /// Keys alive.
+    /// Keys that exist.
     pub keys: Gauge,
-    /// Watch streams.
+    /// Open watch streams.
     pub watch_streams: Gauge,
     /// Watchers.
     pub watchers: Gauge,
     /// Watchers that are catching up.
     pub slow_watchers: Gauge,
-    /// Events sent.
+    /// Events that were sent.
     pub events: Counter,
-    /// Events waiting to be sent.
+    /// Events that wait to be sent.
     pub pending_events: Gauge,
-    /// Bytes put, ever.
+    /// All bytes ever put.
     pub total_put_size: Gauge,
-    /// Revision now.
+    /// The store's revision.
     pub current_revision: Gauge,
-    /// Revision of the last compaction, -1 for none.
+    /// The revision of the last compaction; -1 if there was none.
     pub compact_revision: Gauge,
-    /// Keys dropped by compactions.
+    /// Keys that compactions have dropped.
     pub compaction_keys: Counter,
-    /// Unix seconds of the last compaction.
+    /// When the last compaction happened, in Unix seconds.
     pub compaction_last: Gauge,
-    /// Milliseconds that a step of a compaction holds up others.
+    /// Milliseconds for which a step of a compaction blocks others.
     pub compaction_pause: Histogram,
-    /// Milliseconds of a compaction.
+    /// Milliseconds that a compaction took.
     pub compaction_total: Histogram,
-    /// Milliseconds that the index holds up others in a compaction.
+    /// Milliseconds for which the index blocks others during a compaction.
     pub index_compaction_pause: Histogram,
-    /// Seconds of Hash.
+    /// Seconds that a Hash took.
     pub hash_duration: Histogram,
-    /// Seconds of HashKV.
+    /// Seconds that a HashKV took.
     pub hash_rev_duration: Histogram,
 }
 
@@ -192,19 +192,19 @@ impl MvccMetrics {
     }
 }
 
-/// Journal and checkpoints.
+/// The journal and the checkpoints.
 pub struct DiskMetrics {
-    /// Seconds of a sync of the journal.
+    /// Seconds that a sync of the journal took.
     pub wal_fsync: Histogram,
-    /// Seconds of a write to the journal.
+    /// Seconds that a write to the journal took.
     pub wal_write: Histogram,
-    /// Bytes written to the journal.
+    /// Bytes that were written to the journal.
     pub wal_write_bytes: Gauge,
-    /// Seconds of a commit of the checkpoint.
+    /// Seconds that a commit of the checkpoint took.
     pub backend_commit: Histogram,
-    /// Seconds of a defragmentation.
+    /// Seconds that a defragmentation took.
     pub backend_defrag: Histogram,
-    /// Seconds of a snapshot.
+    /// Seconds that a snapshot took.
     pub backend_snapshot: Histogram,
     /// 1 while a defragmentation runs.
     pub defrag_inflight: Gauge,
@@ -241,15 +241,15 @@ impl DiskMetrics {
 
 /// Leases.
 pub struct LeaseMetrics {
-    /// Granted.
+    /// Leases that were granted.
     pub granted: Counter,
-    /// Revoked.
+    /// Leases that were revoked.
     pub revoked: Counter,
-    /// Renewed, counted by the leader.
+    /// Leases that were renewed. The leader counts them.
     pub renewed: Counter,
-    /// Expired.
+    /// Leases that have expired.
     pub expired: Counter,
-    /// Time to live asked for, in seconds.
+    /// The time-to-live that clients asked for, in seconds.
     pub ttl: Histogram,
 }
 
@@ -267,13 +267,13 @@ impl LeaseMetrics {
 
 /// `/health`, `/livez`, `/readyz`.
 pub struct HealthMetrics {
-    /// `/health` said true.
+    /// How often `/health` answered true.
     pub success: Counter,
-    /// `/health` said false.
+    /// How often `/health` answered false.
     pub failures: Counter,
-    /// The last result by check: 1 is good.
+    /// The last result of each check; 1 is good.
     pub healthcheck: Family<Labels<2>, Gauge>,
-    /// Checks by result.
+    /// The number of checks, by result.
     pub healthchecks: Family<Labels<3>, Counter>,
 }
 

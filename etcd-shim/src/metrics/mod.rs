@@ -1,7 +1,7 @@
 //! Metrics under etcd's names, types and labels, so that its dashboards and alerts work unchanged.
 //!
-//! [`Metrics`] is a value, one per node, with typed handles that hot paths bump by one atomic add; there is no global
-//! registry. Values that somebody else keeps (sizes, revisions) are set by hooks that run before each scrape.
+//! [`Metrics`] is a value, one per node; there is no global registry. Its handles are typed, and a hot path counts with
+//! one atomic add. Values that are kept elsewhere (sizes, revisions) are set by hooks that run before each scrape.
 
 mod exposition;
 mod families;
@@ -31,15 +31,15 @@ pub type Hook = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 /// All metrics of one node.
 pub struct Metrics {
-    /// Consensus, proposals, requests.
+    /// Consensus, proposals and requests.
     pub server: ServerMetrics,
-    /// Keys, revisions, watchers.
+    /// Keys, revisions and watchers.
     pub mvcc: MvccMetrics,
-    /// Journal and checkpoints.
+    /// The journal and the checkpoints.
     pub disk: DiskMetrics,
     /// Leases.
     pub lease: LeaseMetrics,
-    /// `/health`, `/livez`, `/readyz`.
+    /// `/health`, `/livez` and `/readyz`.
     pub health: HealthMetrics,
     rpc: RpcMetrics,
     network: Vec<Arc<ByteCounts>>,
@@ -49,7 +49,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics for a node with this many RPC runtimes. `start_nanos` is the wall time of the process's start.
+    /// Metrics for a node with `runtimes` RPC runtimes. `start_nanos` is the wall time at which the process started.
     pub fn new(level: MetricsLevel, runtimes: usize, gates: &FeatureGates, start_nanos: u64) -> Metrics {
         let mut registry = NamedRegistry::default();
         let metrics = Metrics {
@@ -83,13 +83,13 @@ impl Metrics {
         self.network[runtime].clone()
     }
 
-    /// Says which cluster version was agreed on (`3.6`).
+    /// Sets the cluster version that was agreed on, such as `3.6`.
     pub fn set_cluster_version(&self, version: &str) {
         self.server.cluster_version.clear();
         self.server.cluster_version.get_or_create(&[("cluster_version", version.to_owned())]).set(1);
     }
 
-    /// Says which member this is.
+    /// Sets the id of this member.
     pub fn set_server_id(&self, id: u64) {
         self.server.id.clear();
         self.server.id.get_or_create(&[("server_id", format!("{id:x}"))]).set(1);
@@ -100,7 +100,7 @@ impl Metrics {
         self.hooks.lock().push(hook);
     }
 
-    /// The text for Prometheus (format 0.0.4).
+    /// All metrics as text for Prometheus (format 0.0.4).
     pub fn encode(&self) -> String {
         for hook in self.hooks.lock().iter() {
             hook(self);

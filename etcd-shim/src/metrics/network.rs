@@ -1,10 +1,10 @@
-//! Bytes on client connections, counted where they are read and written.
+//! The bytes on client connections. They are counted where they are read and written.
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The bytes of one RPC runtime, on a cache line of their own: no other core writes it.
+/// The bytes of one RPC runtime. They have a cache line of their own, so that no other core writes to it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct ByteCounts {
@@ -24,7 +24,7 @@ impl ByteCounts {
     }
 }
 
-/// Appends both sums.
+/// Appends the two sums over all runtimes.
 pub(super) fn write(out: &mut String, runtimes: &[Arc<ByteCounts>]) {
     let sum = |of: fn(&ByteCounts) -> &AtomicU64| runtimes.iter().map(|r| of(r).load(Relaxed)).sum::<u64>();
     let rows = [("received", "received from", sum(|c| &c.received)), ("sent", "sent to", sum(|c| &c.sent))];

@@ -1,13 +1,13 @@
-//! What the operating system says about this process, read at each scrape.
+//! What the operating system knows about this process, read at each scrape.
 
 use std::fmt::Write;
 
-/// The soft limit of open files.
+/// The soft limit of open files of this process.
 pub(crate) fn descriptor_limit() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Appends `process_*` and `os_fd_*`. Where there is no /proc, what it would say is left out.
+/// Appends `process_*` and `os_fd_*`. Without a /proc, the metrics that come from there are left out.
 pub(super) fn write(out: &mut String, start_seconds: f64) {
     let limit = descriptor_limit();
     let open = std::fs::read_dir("/proc/self/fd").map(|d| d.count() as u64).unwrap_or(0);
@@ -32,7 +32,7 @@ struct Usage {
 }
 
 impl Usage {
-    /// Reads `/proc/<pid>/stat`; the fields after the program's name are numbered from 3 on.
+    /// Reads `/proc/<pid>/stat`. The fields after the program's name are numbered from 3 on.
     fn parse(stat: &str) -> Option<Usage> {
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         let field = |n: usize| fields.get(n - 3).and_then(|f| f.parse::<f64>().ok());

@@ -1,8 +1,8 @@
-//! A registry that keeps etcd's names to the letter.
+//! [`NamedRegistry`]: a registry that keeps etcd's names exactly.
 //!
-//! prometheus-client writes OpenMetrics, where every counter ends in `_total` and its header does not. etcd's counters
-//! predate that: some lack the suffix. So counters go in without it and [`super::exposition`] puts the exact name
-//! back; nothing else differs between the two formats for what is used here.
+//! prometheus-client writes OpenMetrics, in which every counter ends in `_total` while its header does not. etcd's
+//! counters are older than that rule: some lack the ending. So counters are registered without the ending, and
+//! [`super::exposition`] restores the exact name. In everything else that is used here the two formats are equal.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -16,13 +16,13 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::exposition;
 
-/// Labels whose number is small and known.
+/// A set of labels; their number is small and known at compile time.
 pub(super) type Labels<const N: usize> = [(&'static str, String); N];
 
-/// Histograms by labels.
+/// Histograms, one for each set of labels.
 pub(super) type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// The registry and the exact names of its counters.
+/// The registry, and the exact names of its counters.
 #[derive(Debug, Default)]
 pub(super) struct NamedRegistry {
     registry: Registry,
@@ -36,42 +36,42 @@ impl NamedRegistry {
         self.registry.register(base, help, metric);
     }
 
-    /// A counter.
+    /// Adds a counter.
     pub(super) fn counter(&mut self, name: &str, help: &str) -> Counter {
         let counter = Counter::<u64, AtomicU64>::default();
         self.add_counter(name, help, counter.clone());
         counter
     }
 
-    /// A gauge.
+    /// Adds a gauge.
     pub(super) fn gauge(&mut self, name: &str, help: &str) -> Gauge {
         let gauge = Gauge::default();
         self.registry.register(name, help, gauge.clone());
         gauge
     }
 
-    /// A histogram whose buckets are `start`, `start * 2`, ... `count` of them.
+    /// Adds a histogram with `count` buckets: `start`, `start * 2`, and so on.
     pub(super) fn histogram(&mut self, name: &str, help: &str, start: f64, count: u16) -> Histogram {
         let histogram = Histogram::new(buckets(start, count));
         self.registry.register(name, help, histogram.clone());
         histogram
     }
 
-    /// Counters by labels.
+    /// Adds counters, one for each set of labels.
     pub(super) fn counters<L: LabelSet>(&mut self, name: &str, help: &str) -> Family<L, Counter> {
         let family = Family::<L, Counter>::default();
         self.add_counter(name, help, family.clone());
         family
     }
 
-    /// Gauges by labels.
+    /// Adds gauges, one for each set of labels.
     pub(super) fn gauges<L: LabelSet>(&mut self, name: &str, help: &str) -> Family<L, Gauge> {
         let family = Family::<L, Gauge>::default();
         self.registry.register(name, help, family.clone());
         family
     }
 
-    /// Histograms by labels.
+    /// Adds histograms, one for each set of labels.
     pub(super) fn histograms<L: LabelSet>(
         &mut self,
         name: &str,
@@ -83,7 +83,7 @@ impl NamedRegistry {
         family
     }
 
-    /// The text of everything.
+    /// All metrics as text.
     pub(super) fn encode(&self) -> String {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
@@ -92,14 +92,14 @@ impl NamedRegistry {
     }
 }
 
-/// What may be a set of labels.
+/// A type that can be a set of labels.
 pub(super) trait LabelSet:
     EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static
 {
 }
 impl<T: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static> LabelSet for T {}
 
-/// Doubling buckets, from decimal arithmetic so that no bound prints as 0.00029999.
+/// Buckets that double. They are computed so that no bound is printed as 0.00029999.
 pub(super) fn buckets(start: f64, count: u16) -> impl Iterator<Item = f64> {
     (0..count).map(move |i| start * f64::from(1_u32 << i))
 }

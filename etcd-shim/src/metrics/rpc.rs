@@ -1,4 +1,4 @@
-//! `grpc_server_*`: counters of every RPC, looked up once at the start; a call costs a few atomic adds.
+//! `grpc_server_*`: the counters of every RPC. They are looked up once at the start, so a call costs a few atomic adds.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::registry::{Labels, NamedRegistry};
 use super::rpc_method::Method;
 use crate::config::MetricsLevel;
 
-/// gRPC's codes by number, by Go's names.
+/// Go's names of gRPC's codes, by number.
 const CODES: [&str; 17] = [
     "OK",
     "Canceled",
@@ -31,7 +31,7 @@ const CODES: [&str; 17] = [
     "Unauthenticated",
 ];
 
-/// Buckets of grpc-prometheus.
+/// The buckets of grpc-prometheus.
 const HANDLING_SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// The counters of one RPC.
@@ -45,32 +45,32 @@ pub struct RpcCounters {
 }
 
 impl RpcCounters {
-    /// A call began.
+    /// Counts the start of a call.
     pub fn started(&self) {
         self.started.inc();
     }
 
-    /// A call ended with this code.
+    /// Counts the end of a call with this code.
     pub fn handled(&self, code: Code) {
         self.handled[code as usize].inc();
     }
 
-    /// A message of a client came.
+    /// Counts a message from a client.
     pub fn message_received(&self) {
         self.received.inc();
     }
 
-    /// A message went to a client.
+    /// Counts a message to a client.
     pub fn message_sent(&self) {
         self.sent.inc();
     }
 
-    /// Whether somebody wants [`RpcCounters::took`]: reading the clock can be spared otherwise.
+    /// Whether [`RpcCounters::took`] records anything. If not, the caller need not read the clock.
     pub fn wants_time(&self) -> bool {
         self.seconds.is_some()
     }
 
-    /// A call took this long (only with `--metrics=extensive`).
+    /// Records how long a call took (only with `--metrics=extensive`).
     pub fn took(&self, time: Duration) {
         if let Some(seconds) = &self.seconds {
             seconds.observe(time.as_secs_f64());

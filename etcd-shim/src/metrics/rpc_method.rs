@@ -1,18 +1,18 @@
-//! The RPCs that etcd counts, by their own names.
+//! The RPCs that etcd counts, with their names.
 
-/// How messages flow.
+/// How many messages a call has in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RpcType {
-    /// One in, one out.
+    /// One request, one answer.
     Unary,
-    /// One in, many out.
+    /// One request, many answers.
     ServerStream,
-    /// Many in, many out.
+    /// Many requests, many answers.
     BidiStream,
 }
 
 impl RpcType {
-    /// The label's value.
+    /// The value of the label.
     pub fn label(self) -> &'static str {
         match self {
             RpcType::Unary => "unary",
@@ -31,10 +31,10 @@ macro_rules! methods {
         }
 
         impl Method {
-            /// Every RPC, in the order of their numbers.
+            /// All RPCs, in the order of their numbers.
             pub const ALL: &'static [Method] = &[$(Method::$name,)*];
 
-            /// Service, method and type.
+            /// The service, the method and the type.
             pub fn labels(self) -> (&'static str, &'static str, RpcType) {
                 match self { $(Method::$name => ($service, $method, RpcType::$kind),)* }
             }

@@ -5,8 +5,8 @@ fn metrics(level: MetricsLevel) -> Metrics {
     Metrics::new(level, 2, &FeatureGates::default(), 1_700_000_000_000_000_000)
 }
 
-/// Every line is a comment of the two known kinds or `name{labels} number`; each family has one type and its samples
-/// stand behind it.
+/// Checks that every line is a comment of one of the two known kinds or `name{labels} number`, and that each family has
+/// one type and is followed by its samples.
 fn check_format(text: &str) {
     let mut family = String::new();
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! Metrics that are read off the node when somebody asks for them.
+//! Metrics that are read from the node at each scrape.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

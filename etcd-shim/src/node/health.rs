@@ -1,4 +1,4 @@
-//! What the HTTP checks ask.
+//! [`NodeHealth`]: answers the HTTP health checks.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ impl ServerHealth for NodeHealth {
 
     fn linearizable_read(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async {
-            // A node that reads but cannot write is not ready: its writes belong elsewhere.
+            // A node that can read but not write is not ready: its clients' writes should go to another node.
             self.0.look_at_disk().await;
             match self.0.write_problem() {
                 Some(problem) => Err(problem),

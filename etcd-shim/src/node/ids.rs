@@ -1,4 +1,5 @@
-//! Member and cluster ids, by etcd's own formula: a cluster's nodes agree on them without an exchange.
+//! Member and cluster ids, by etcd's own formula: all nodes of a cluster compute the same ids without talking to each
+//! other.
 
 use std::collections::BTreeMap;
 

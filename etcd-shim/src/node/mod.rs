@@ -1,8 +1,9 @@
-//! A node: everything between the flags and the ports. The only place that wires roles together.
+//! A node: everything between the flags and the ports. This is the only place that connects the roles.
 //!
-//! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: what ends together
-//! - [`upkeep`]: what happens by the clock
-//! - [`ids`], [`health`], [`gauges`]: who it is and how it is
+//! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: which parts end
+//!   together
+//! - [`upkeep`]: the work that is done at intervals
+//! - [`ids`]: the node's ids; [`health`], [`gauges`]: the node's state for health checks and metrics
 
 mod gauges;
 mod health;
@@ -34,12 +35,13 @@ pub struct Node {
 }
 
 impl Node {
-    /// The addresses really bound, in the order of the configuration's listeners.
+    /// The addresses that were bound, in the order of the configuration's listeners. They differ from the configured
+    /// ones where the system chose the port.
     pub fn bound_addresses(&self) -> &[Address] {
         self.port.bound_addresses()
     }
 
-    /// Waits until the node cannot go on, and says why. Never ends otherwise.
+    /// Waits until the node cannot go on, and returns the reason. Waits for ever if that does not happen.
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn ended(&self) -> String {
@@ -49,7 +51,7 @@ impl Node {
 
     /// Lets requests in flight finish, writes a last checkpoint and ends.
     /// # Cancel safety
-    /// The node ends all the same.
+    /// The node ends even if the future is dropped.
     pub async fn stop(self) {
         self.stops.serving.cancel();
         self.port.drain().await;

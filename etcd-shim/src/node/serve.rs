@@ -1,4 +1,4 @@
-//! What a node serves: HTTP, and etcd's services on each RPC runtime, with what a runtime has for itself.
+//! What a node serves: HTTP, and etcd's services on each RPC runtime, together with the tasks that each runtime needs.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::services::Desk;
 use crate::services::{auth, cluster, control, kv, lease, maintenance, watch as watch_service};
 use crate::watch::{Hub, HubConfig, Ring};
 
-/// What a gRPC message may have beside the largest request.
+/// Bytes that a gRPC message may have in addition to the largest request.
 const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
 
-/// Serves until `stops.serving`; requests in flight go on until `stops.running`.
+/// Serves until `stops.serving` is cancelled. Requests in flight may go on until `stops.running` is.
 pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Ring>>, stops: &Stops) -> Port {
     let health = Arc::new(NodeHealth(Arc::clone(backend)));
     let command_line = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -35,7 +35,7 @@ pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Rin
         let pending = PendingRequests::new(Arc::clone(&deadlines));
         let (stack, clock) = (Arc::clone(&backend.stack), Arc::clone(&backend.clock));
         let tasks = &backend.tasks;
-        // These three serve the requests in flight while the port drains.
+        // These three tasks are still needed by requests in flight while the port drains.
         tasks.start_until_stop("deadlines", async move { deadlines.run(&*clock).await });
         tasks.start("replies", Arc::clone(&pending.replies).dispatch(move || stack.flush(), running.child_token()));
         let gate = backend.stack.read_gate();
@@ -58,7 +58,7 @@ pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Rin
     bound.serve(Arc::new(grpc), Arc::new(http), &metrics)
 }
 
-/// The services of one runtime, the most used first.
+/// The services of one runtime, the most used ones first.
 fn routes(desk: Desk) -> GrpcRoutes {
     let bytes_max = desk.backend.config.limits.max_request_bytes + GRPC_OVERHEAD_BYTES;
     macro_rules! service {

@@ -1,17 +1,18 @@
-//! What stops together, and in which order.
+//! [`Stops`]: which parts of a node stop together, and in which order.
 
 use tokio_util::sync::CancellationToken;
 
-/// One token for each group of Workers. Before the node is told to stop, only a Worker that fails cancels one.
+/// One token for each group of Workers. Until the node is told to stop, a token is cancelled only by a Worker that
+/// failed.
 #[derive(Clone, Debug)]
 pub(super) struct Stops {
-    /// Ends the streams, then the connections.
+    /// Ends the streams first, then the connections.
     pub(super) serving: CancellationToken,
-    /// Ends the Workers of the stack, once nothing is served, and what lies under them.
+    /// Ends the Workers of the stack and of the parts that it uses. Cancelled when nothing is served any more.
     pub(super) running: CancellationToken,
-    /// Of the metadata store.
+    /// Ends the metadata store.
     pub(super) meta: CancellationToken,
-    /// Of the storage unit.
+    /// Ends the storage unit.
     pub(super) unit: CancellationToken,
 }
 
@@ -22,7 +23,7 @@ impl Stops {
         Stops { serving: CancellationToken::new(), running, meta, unit }
     }
 
-    /// Resolves when a Worker has failed.
+    /// Waits until a Worker has failed.
     /// # Cancel safety
     /// Cancel safe.
     pub(super) async fn failed(&self) {

@@ -1,5 +1,5 @@
-//! What a node does by the clock, on its control Worker: the engines' background work, seals without a successor,
-//! leases that run out, compaction by itself.
+//! Work that a node does at intervals, on its control Worker: the engines' background work, following up a seal that
+//! has no successor, ending leases that have run out, automatic compaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::backend::{Backend, PendingRequests, TICK};
 use crate::config::AutoCompaction;
 use crate::state::{Command, Keeper};
 
-/// Between two compactions that keep a number of revisions.
+/// The time between two compactions when the flags keep a number of revisions.
 const REVISIONS_INTERVAL: Duration = Duration::from_secs(300);
-/// Longest time between two compactions that keep a period.
+/// The longest time between two compactions when the flags keep a period.
 const PERIOD_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
-/// Between two looks at the disk's free space.
+/// The time between two looks at the disk's free space.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
-/// A period is cut into this many samples of the revision.
+/// How many samples of the revision are taken in a period.
 const SAMPLES: u32 = 10;
 
 /// Runs until `stop`.
@@ -48,8 +48,8 @@ pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
     }
 }
 
-/// Takes office as keeper of leases if the active loglet's sequencer is this process and another keeper, or none, is in
-/// office.
+/// Makes this node the keeper of leases, if the active loglet's sequencer is this process and this node is not the
+/// keeper under that loglet yet.
 pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests>) -> Result<(), Status> {
     let Some(loglet) = backend.sequenced_loglet() else { return Ok(()) };
     if backend.keeper.office() == Some(loglet) {
@@ -70,7 +70,7 @@ async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
     }
 }
 
-/// Proposes the end of leases, and waits until they are gone or will be proposed again.
+/// Proposes to end leases. Waits for the outcomes: each lease is then gone, or its end will be proposed again.
 async fn end_leases(backend: &Backend, pending: &Arc<PendingRequests>, office: LogletId, expired: Vec<i64>) {
     let expire = |id: i64| backend.propose(pending, Command::LeaseExpire { id, office });
     for ended in join_all(expired.into_iter().map(expire)).await {
@@ -78,7 +78,7 @@ async fn end_leases(backend: &Backend, pending: &Arc<PendingRequests>, office: L
             Ok(_) => {
                 backend.metrics.lease.expired.inc();
             }
-            // It was revoked meanwhile, or will be proposed again.
+            // The lease was revoked in the meantime, or its end will be proposed again.
             Err(e) => tracing::debug!(error = e.message(), "a lease's expiry was not done"),
         }
     }
@@ -103,7 +103,7 @@ async fn compact(backend: &Backend, pending: &Arc<PendingRequests>) {
         AutoCompaction::Periodic(period) => {
             let interval = period.min(PERIOD_INTERVAL_MAX);
             let step = interval / SAMPLES;
-            // Revisions by when they were current, oldest first.
+            // Pairs of a time and the revision at that time, oldest first.
             let mut samples: Vec<(Instant, i64)> = Vec::new();
             let mut last = backend.clock.now();
             loop {
@@ -122,7 +122,7 @@ async fn compact(backend: &Backend, pending: &Arc<PendingRequests>) {
     }
 }
 
-/// Proposes a compaction that the flags ask for. As in etcd one node alone does: the keeper of leases.
+/// Proposes a compaction that the flags ask for. As in etcd, only one node does so: here the keeper of leases.
 async fn propose_compaction(backend: &Backend, pending: &Arc<PendingRequests>, revision: i64) {
     if backend.keeper.office().is_none() {
         return;

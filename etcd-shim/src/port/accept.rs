@@ -1,4 +1,4 @@
-//! The accept Worker: binds every address, then hands sockets to the least loaded runtime.
+//! The accept Worker: binds every address, then hands each socket to the runtime with the fewest connections.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,17 +14,17 @@ use super::config::ListenerConfig;
 use super::error::PortError;
 use super::handoff::RuntimeInlet;
 
-/// Pause after an accept that failed, for want of file descriptors mostly.
+/// Pause after an accept that failed, mostly because file descriptors ran out.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the accept Worker needs.
+/// What the accept Worker needs to run.
 pub(super) struct Acceptor {
     pub(super) seams: Seams,
     pub(super) listeners: Vec<ListenerConfig>,
     pub(super) connections_max: usize,
-    /// Answered once everything is bound.
+    /// Gets the bound addresses once everything is bound, or the error.
     pub(super) bound: oneshot::Sender<Result<Vec<Address>, PortError>>,
-    /// Comes when sockets shall be accepted.
+    /// Gets the runtimes' inlets when sockets may be accepted.
     pub(super) inlets: oneshot::Receiver<Vec<RuntimeInlet>>,
 }
 
@@ -36,7 +36,7 @@ impl Acceptor {
             match bind(self.seams.net.as_ref(), &config.address).await {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => {
-                    // Nobody waits any more: then nobody needs the ports.
+                    // If the caller does not wait any more, it does not need the ports either.
                     let _ = self.bound.send(Err(error));
                     return;
                 }
@@ -79,7 +79,7 @@ async fn accept(
             () = stop.cancelled() => return,
             next = next => next,
         };
-        // The semaphore is never closed.
+        // An error cannot happen here: the semaphore is never closed.
         let Ok(slot) = slot else { return };
         match accepted {
             Ok((socket, address)) => {

@@ -1,4 +1,4 @@
-//! Binding an address as Go does: `localhost` is 127.0.0.1, and 0.0.0.0 listens for IPv6 too where there is any.
+//! Binds addresses as Go does: `localhost` is 127.0.0.1, and 0.0.0.0 also listens for IPv6 if the system has it.
 
 use std::io;
 use std::os::unix::fs::FileTypeExt;
@@ -7,7 +7,7 @@ use naxos_proto::seams::{Address, Listener, Net};
 
 use super::error::PortError;
 
-/// Binds the first of an address's forms that works.
+/// Tries the forms of an address in turn, and binds the first one that works.
 pub(super) async fn bind(net: &dyn Net, address: &Address) -> Result<Box<dyn Listener>, PortError> {
     if let Address::Unix(path) = address {
         remove_stale(path);
@@ -26,10 +26,11 @@ pub(super) async fn bind(net: &dyn Net, address: &Address) -> Result<Box<dyn Lis
     Err(PortError::Bind { address: address.clone(), error })
 }
 
-/// A socket's file outlives a killed process; binding to it again needs its removal. Other files stay.
+/// The file of a socket remains after its process was killed, and prevents binding to the path again. Files of other
+/// kinds are not removed.
 fn remove_stale(path: &std::path::Path) {
     if std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket()) {
-        // If it cannot be removed, binding says why.
+        // If it cannot be removed, binding fails and gives the reason.
         let _ = std::fs::remove_file(path);
     }
 }

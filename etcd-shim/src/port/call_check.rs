@@ -1,5 +1,5 @@
-//! What grpc-go looks at before it calls a service: the content type, the method of HTTP, the time-out. A call that fails
-//! here is answered at once, in grpc-go's codes and words (`http2_server.go`, `operateHeaders`).
+//! What grpc-go checks before it calls a service: the content type, the HTTP method, the time-out. A call that fails a
+//! check is answered at once, with grpc-go's codes and texts (`http2_server.go`, `operateHeaders`).
 
 use std::time::Duration;
 
@@ -8,17 +8,18 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-/// The content type of gRPC. A `+` or `;` may follow, and then anything.
+/// The content type of gRPC. It may be followed by `+` or `;` and any text.
 const GRPC: &[u8] = b"application/grpc";
-/// The longest time-out that is not taken for no time-out at all.
+/// The longest time-out that counts as one; a longer one is the same as none.
 const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// Whether a content type is for gRPC, though it may be one that gRPC does not take, as `application/grpc-web` is.
+/// Whether a content type begins like that of gRPC. It may still be one that gRPC refuses, such as
+/// `application/grpc-web`.
 pub(super) fn is_for_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(GRPC)
 }
 
-/// Checks a call. Returns its time-out if it has one, or the answer that refuses it.
+/// Checks a call. Returns its time-out, if it has one; the error is the answer that refuses the call.
 pub(super) fn check<B>(request: &Request<B>) -> Result<Option<Duration>, Box<Response<Body>>> {
     let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
     if !matches!(kind.strip_prefix(GRPC), Some([] | [b'+' | b';', ..])) {
@@ -38,7 +39,7 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<Option<Duration>, Box<Res
     }
 }
 
-/// The answer to a call whose time is over.
+/// The answer to a call whose time-out has passed.
 pub(super) fn too_late() -> Status {
     Status::deadline_exceeded("context deadline exceeded")
 }
@@ -73,7 +74,7 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
         "n" => Duration::from_nanos,
         _ => return Err(format!("transport: timeout unit is not recognized: {text:?}")),
     };
-    // Eight digits at most: it fits.
+    // This cannot overflow: there are at most eight digits.
     let number =
         number.bytes().try_fold(0_u64, |n, digit| digit.is_ascii_digit().then(|| n * 10 + u64::from(digit - b'0')));
     let syntax = || format!("strconv.ParseUint: parsing {:?}: invalid syntax", &text[..text.len() - unit.len()]);

@@ -1,4 +1,4 @@
-//! What to listen on and how.
+//! Which addresses to listen on, and how to serve them.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::config::{Keepalive, ServerConfig, Url};
 use crate::metrics::descriptor_limit;
 use crate::tls::{TlsError, check_files, server_config};
 
-/// Connections at once, whatever the system would allow: each may hold some 100 KiB.
+/// The most connections at once, even if the system allows more: each may use about 100 KiB.
 const CONNECTIONS_MAX: usize = 65_536;
-/// File descriptors kept for files and for connections that the node itself opens, as many as etcd keeps.
+/// File descriptors that are reserved for files and for connections that the node itself opens; etcd reserves as many.
 pub(crate) const DESCRIPTORS_RESERVED: u64 = 150;
 
 /// What an address serves.
@@ -29,13 +29,13 @@ pub enum Traffic {
 /// One address. An http and an https URL may share it.
 #[derive(Clone, Debug)]
 pub struct ListenerConfig {
-    /// Where.
+    /// The address to listen on.
     pub address: Address,
-    /// Whether plain text is let in.
+    /// Whether plain text is accepted.
     pub plain: bool,
-    /// Whether TLS is let in.
+    /// Whether TLS is accepted.
     pub secure: bool,
-    /// What is served.
+    /// What the address serves.
     pub traffic: Traffic,
 }
 
@@ -44,15 +44,15 @@ pub struct ListenerConfig {
 pub struct PortConfig {
     /// The addresses.
     pub listeners: Vec<ListenerConfig>,
-    /// TLS, when some address speaks it.
+    /// The settings of TLS, if some address uses it.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// RPC runtimes, at least 1.
+    /// The number of RPC runtimes, at least 1.
     pub runtimes: usize,
-    /// Streams of one HTTP/2 connection.
+    /// The most streams on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
-    /// Pings.
+    /// The settings of HTTP/2 pings.
     pub keepalive: Keepalive,
-    /// Connections at once; further ones wait in the system's queue.
+    /// The most connections at once; further ones wait in the system's queue.
     pub connections_max: usize,
 }
 
@@ -77,7 +77,8 @@ impl PortConfig {
     }
 }
 
-/// No member connects yet, but a file that is missing or does not fit is better found now than on the day that one does.
+/// Checks the certificates for members. No member connects yet, but a missing or wrong file should be found now, and
+/// not on the day when one does.
 fn check_peers(config: &ServerConfig) -> Result<(), TlsError> {
     let (files, secure) = (&config.peer_tls, config.listen_peer_urls.iter().find(|u| u.is_secure()));
     match secure {

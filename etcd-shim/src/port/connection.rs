@@ -20,19 +20,20 @@ use super::peer::Peer;
 use super::socket::Socket;
 use crate::metrics::ByteCounts;
 
-/// From the accepted socket to the end of the TLS handshake.
+/// The longest time from the accepted socket to the end of the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
-/// From the start of a connection or the last answer to the end of the next HTTP/1 request's headers, as in etcd.
+/// The longest time from the start of a connection, or from the last answer, to the end of the next HTTP/1 request's
+/// headers; the same as in etcd.
 const HTTP1_HEADERS_MAX: Duration = Duration::from_secs(300);
-/// Bytes that a client may send ahead on one stream: the largest request and some.
+/// Bytes that a client may send on one stream before we have read them: the largest request and some more.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
-/// Bytes that a client may send ahead on one connection.
+/// Bytes that a client may send on one connection before we have read them.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// Bytes of one stream's answer that wait for the client.
+/// Bytes of one stream's answer that may wait for the client to read them.
 const SEND_BUFFER_BYTES: usize = 1 << 20;
-/// Bytes of one request's headers.
+/// The most bytes of one request's headers.
 const HEADERS_MAX_BYTES: u32 = 64 << 10;
-/// Streams that a client may cancel before we have looked at them: kube-apiserver cancels watches in bursts.
+/// How many streams a client may cancel before we have looked at them: kube-apiserver cancels watches in bursts.
 const PENDING_RESETS_MAX: usize = 1024;
 /// The first byte of a TLS connection (record type handshake, RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -45,12 +46,12 @@ pub(super) struct Shared {
     services: Arc<Services>,
     counts: Arc<ByteCounts>,
     clock: Arc<dyn Clock>,
-    /// Cancelled when connections shall end once their requests have.
+    /// Cancelled when the port closes: each connection then ends after its requests have ended.
     pub(super) closing: CancellationToken,
 }
 
 impl Shared {
-    /// What the connections of one runtime share.
+    /// Makes what the connections of one runtime share.
     pub(super) fn new(
         config: &PortConfig,
         services: Services,
@@ -72,7 +73,7 @@ impl Shared {
 /// hyper's settings.
 fn http(config: &PortConfig) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // Who has said all may still wait for the answer.
+    // A client that has closed its sending side may still wait for the answer.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HTTP1_HEADERS_MAX).half_close(true);
     let mut http2 = builder.http2();
     http2
@@ -126,13 +127,13 @@ pub(super) async fn serve(handoff: Handoff, shared: Arc<Shared>) {
     }
 }
 
-/// A connection whose way of speaking is settled.
+/// A connection of which it is known whether it uses TLS.
 enum Opened {
     Plain(Socket),
     Secure(Box<tokio_rustls::server::TlsStream<Socket>>),
 }
 
-/// Lets requests in until the connection ends or the port closes.
+/// Serves requests until the connection ends or the port closes.
 async fn run<I>(io: I, peer: Peer, listener: &ListenerConfig, shared: &Shared)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -154,7 +155,8 @@ where
     }
 }
 
-/// Logs a connection that never became one. Half-open ones are common (probes) and no news.
+/// Logs a connection that failed before its first request. Connections that were only opened are common (probes) and
+/// not worth a warning.
 fn rejected(peer: &Peer, error: &io::Error) {
     let remote = peer.address_text();
     if error.kind() == io::ErrorKind::UnexpectedEof {

@@ -1,4 +1,4 @@
-//! The way of one request: gRPC to its service, the rest to axum.
+//! Where a request goes: gRPC to its service, the rest to axum.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,13 +25,13 @@ use super::timed::{Deadline, within};
 
 /// The services of one runtime.
 pub(super) struct Services {
-    /// gRPC.
+    /// The gRPC services.
     pub(super) grpc: GrpcRoutes,
-    /// HTTP on client URLs.
+    /// The HTTP routes of client URLs.
     pub(super) http: Router,
-    /// HTTP on metrics URLs.
+    /// The HTTP routes of metrics URLs.
     pub(super) metrics: Router,
-    /// For calls that have a time-out of their own.
+    /// Measures the time of calls that have a time-out of their own.
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Dispatch {
     pub(super) services: Arc<Services>,
     /// What the listener serves.
     pub(super) traffic: Traffic,
-    /// The other end.
+    /// The client of the connection.
     pub(super) peer: Arc<Peer>,
 }
 
@@ -77,19 +77,19 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
     }
 }
 
-/// gRPC is HTTP/2 with its own content type.
+/// Whether a request is gRPC: HTTP/2 with the content type of gRPC.
 fn is_grpc(request: &Request<Incoming>) -> bool {
     let kind = request.headers().get(CONTENT_TYPE);
     request.version() == Version::HTTP_2 && kind.is_some_and(|kind| is_for_grpc(kind.as_bytes()))
 }
 
-/// The answer on its way.
+/// The answer to a request, as a future.
 pub(super) enum Answer {
-    /// Of a generated service.
+    /// The answer of a generated service.
     Grpc(GrpcFuture),
-    /// Of a call that no service gets to see; none once it was given.
+    /// The refusal of a call that reaches no service; `None` after it was returned.
     Refused(Option<Box<Response<tonic::body::Body>>>),
-    /// Of axum; boxed, so that the task of a gRPC call stays small.
+    /// The answer of axum. It is boxed so that the task of a gRPC call stays small.
     Http(Box<RouteFuture<Infallible>>),
 }
 

@@ -1,4 +1,4 @@
-//! Why the ports do not open.
+//! [`PortError`]: why the ports cannot be opened.
 
 use std::io;
 
@@ -12,12 +12,12 @@ pub enum PortError {
     /// An address cannot be bound.
     #[error("listen {address}: bind: {}", os_text(.error))]
     Bind {
-        /// Where.
+        /// The address.
         address: Address,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// The accept Worker ended before it had bound.
+    /// The accept Worker ended before it had bound every address.
     #[error("the accept worker ended before the ports were open")]
     Vanished,
 }

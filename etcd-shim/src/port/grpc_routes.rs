@@ -1,7 +1,7 @@
-//! From a gRPC path to the generated service.
+//! Finds the generated service for a gRPC path.
 //!
-//! tonic's own `Routes` goes through an axum router, which boxes the body of every request and answer several times
-//! and clones a boxed service. There are a dozen services: comparing their names in turn is cheaper than all that.
+//! tonic's own `Routes` uses an axum router, which boxes the body of every request and answer several times and clones
+//! a boxed service. There are only a dozen services: comparing their names one after the other is cheaper than that.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,12 +15,12 @@ use tower::Service;
 
 use crate::metrics::Method;
 
-/// What the services that tonic generates answer.
+/// The answer of the services that tonic generates.
 pub type GrpcFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 type Handler = Box<dyn Fn(Request<Incoming>) -> GrpcFuture + Send + Sync>;
 
-/// The services of one runtime. The most used ones go in first.
+/// The services of one runtime. The most used ones should be added first.
 #[derive(Default)]
 pub struct GrpcRoutes {
     services: Vec<Route>,
@@ -29,7 +29,7 @@ pub struct GrpcRoutes {
 /// One service.
 struct Route {
     name: &'static str,
-    /// The names of its methods, as far as they are counted: a service whose methods are not has none.
+    /// The names of the service's methods; empty for a service whose calls are not counted.
     methods: Vec<&'static str>,
     handler: Handler,
 }
@@ -52,7 +52,7 @@ impl GrpcRoutes {
         self
     }
 
-    /// Starts a call. What is called and does not exist is answered in the words of grpc-go; tonic gives no text.
+    /// Starts a call. An unknown service or method is answered with the text of grpc-go; tonic would give no text.
     pub(super) fn call(&self, request: Request<Incoming>) -> GrpcFuture {
         let path = request.uri().path();
         let Some((service, method)) = path.strip_prefix('/').unwrap_or(path).rsplit_once('/') else {

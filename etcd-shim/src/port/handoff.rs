@@ -1,4 +1,4 @@
-//! A socket on its way from the accept Worker to a runtime.
+//! [`Handoff`]: a socket on its way from the accept Worker to a runtime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -6,22 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use naxos_proto::seams::{Accepted, PeerAddress};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-/// Sockets waiting for one runtime.
+/// The most sockets that may wait for one runtime.
 pub(super) const HANDOFFS_MAX: usize = 256;
 
-/// An accepted socket.
+/// An accepted socket, and what is known of it.
 pub(super) struct Handoff {
-    /// Not registered with any runtime yet.
+    /// The socket. It is not registered with any runtime yet.
     pub(super) accepted: Accepted,
-    /// Who connected.
+    /// The address of the client.
     pub(super) address: naxos_proto::seams::PeerAddress,
-    /// Which of the configured listeners accepted it.
+    /// The index of the configured listener that accepted it.
     pub(super) listener: usize,
-    /// Held as long as the connection lives.
+    /// Held for as long as the connection lives.
     pub(super) hold: Hold,
 }
 
-/// What a connection counts against.
+/// Counts a connection, while it lives, against its runtime and against the limit of connections.
 pub(super) struct Hold {
     load: Arc<AtomicUsize>,
     _permit: OwnedSemaphorePermit,
@@ -33,16 +33,16 @@ impl Drop for Hold {
     }
 }
 
-/// The way to one runtime.
+/// The accept Worker's end of the queue to one runtime.
 pub(super) struct RuntimeInlet {
-    /// Its queue.
+    /// The queue.
     pub(super) queue: mpsc::Sender<Handoff>,
-    /// Its connections, those on the way included.
+    /// The number of the runtime's connections, including those on the way.
     pub(super) load: Arc<AtomicUsize>,
 }
 
 impl RuntimeInlet {
-    /// Hands a socket over, waiting for room in the queue. False when the runtime has ended.
+    /// Hands a socket over, after waiting for room in the queue. Returns false if the runtime has ended.
     pub(super) async fn send(
         &self,
         accepted: Accepted,

@@ -1,8 +1,10 @@
-//! Long answers leave in pieces.
+//! Sends long answers in pieces.
 //!
-//! tonic encodes a message in one go: of a list of 160 MB it makes one buffer of 160 MB, while everybody else on that
-//! runtime waits, and HTTP/2 takes all of it at once. So a long list leaves the service as an empty message that carries
-//! the [`Pieces`] of the real one in its extensions; here it gets the body that makes a piece when there is room for it.
+//! tonic encodes a message in one go: for a list of 160 MB it makes one buffer of 160 MB, while everything else on that
+//! runtime waits, and HTTP/2 takes all of it at once. To avoid this, a long list is sent in two steps:
+//!
+//! 1. The service returns an empty message. Its extensions carry the [`Pieces`] of the real message.
+//! 2. This module replaces the body of that answer with one that makes a piece whenever there is room for it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,14 +21,14 @@ use prost::Message;
 use tonic::body::Body;
 use tonic::{Response, Status};
 
-/// A message up to this length leaves as tonic sends it: that is cheaper.
+/// A message up to this length is sent as tonic does it, which costs less.
 const SHORT_BYTES_MAX: usize = 512 << 10;
 
-/// Where the pieces wait on their way from the service to the connection.
+/// Holds the pieces on their way from the service to the connection.
 #[derive(Clone)]
 struct Parcel(Arc<Mutex<Option<Pieces>>>);
 
-/// The answer as it is if it is short, else one that [`unpacked`] knows how to send.
+/// Returns a short answer unchanged. A long one becomes an answer that [`unpacked`] can send.
 pub(crate) fn in_pieces(answer: Response<RangeResponse>) -> Response<RangeResponse> {
     if answer.get_ref().encoded_len() <= SHORT_BYTES_MAX {
         return answer;
@@ -36,7 +38,7 @@ pub(crate) fn in_pieces(answer: Response<RangeResponse>) -> Response<RangeRespon
     Response::from_parts(metadata, RangeResponse::default(), extensions)
 }
 
-/// Gives an answer that carries pieces the body that sends them.
+/// If an answer carries pieces, gives it the body that sends them.
 pub(super) fn unpacked(mut answer: http::Response<Body>) -> http::Response<Body> {
     let Some(Parcel(pieces)) = answer.extensions_mut().remove() else { return answer };
     let Some(pieces) = pieces.lock().take() else { return answer };

@@ -1,5 +1,5 @@
-//! Messages that are too large, in the code and the words of grpc-go, which clients of etcd match: tonic answers OUT_OF_RANGE
-//! with a text of its own.
+//! Errors for messages that are too large, with the code and the text of grpc-go, because clients of etcd compare them.
+//! tonic answers OUT_OF_RANGE with a text of its own.
 
 use http::Response;
 use tonic::body::Body;
@@ -7,12 +7,12 @@ use tonic::{Code, Status};
 
 use crate::state::collect::ANSWER_BYTES_MAX;
 
-/// The answer instead of one of `bytes` bytes.
+/// The error that replaces an answer of `bytes` bytes.
 pub(crate) fn too_large_to_send(bytes: usize) -> Status {
     Status::resource_exhausted(format!("grpc: trying to send message larger than max ({bytes} vs. {ANSWER_BYTES_MAX})"))
 }
 
-/// How tonic's text begins, goes on between the two lengths, and ends.
+/// The parts of tonic's text: before, between and after the two lengths.
 const TONIC: [&str; 3] = ["Error, decoded message length too large: found ", " bytes, the limit is: ", " bytes"];
 
 /// The lengths in tonic's text.
@@ -22,7 +22,7 @@ fn lengths(status: &Status) -> Option<(usize, usize)> {
     Some((found.parse().ok()?, limit.parse().ok()?))
 }
 
-/// The status as grpc-go puts it.
+/// Translates tonic's status into grpc-go's.
 pub(crate) fn in_words_of_grpc_go(status: Status) -> Status {
     match lengths(&status).filter(|_| status.code() == Code::OutOfRange) {
         Some((found, limit)) => {
@@ -32,7 +32,7 @@ pub(crate) fn in_words_of_grpc_go(status: Status) -> Status {
     }
 }
 
-/// An answer without a body carries its status in the headers; others pass as they are.
+/// Translates the status of an answer without a body, which is in the headers. Other answers are returned unchanged.
 pub(super) fn translated(answer: Response<Body>) -> Response<Body> {
     let out_of_range = |code: &http::HeaderValue| code.as_bytes() == b"11";
     if !answer.headers().get(Status::GRPC_STATUS).is_some_and(out_of_range) {

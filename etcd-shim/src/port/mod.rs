@@ -1,14 +1,19 @@
-//! The ports: connections, TLS, HTTP/1 and HTTP/2, and the way of a request to its service.
+//! The ports: connections, TLS, HTTP/1 and HTTP/2, and how a request reaches its service.
 //!
-//! One accept Worker binds every address and hands each unregistered socket to the least loaded RPC runtime, a Worker
-//! of its own per core. There the connection stays: its TLS, its HTTP and its services run on that one thread, so a
-//! request meets no lock and no other core on its way. A work-stealing runtime costs 4 us a call more.
+//! One accept Worker binds every address and hands each socket, which no runtime has registered yet, to the RPC runtime
+//! with the fewest connections. Each RPC runtime is a Worker of its own, one per core. The connection stays there: its
+//! TLS, its HTTP and its services run on that one thread, so a request needs no lock and no other core. A work-stealing
+//! runtime would cost 4 us more per call.
 //!
-//! One address serves everything: the first byte tells TLS from plain text, the preface HTTP/2 from HTTP/1, the
-//! content type gRPC from the rest. gRPC goes straight to the generated service ([`GrpcRoutes`]), the rest to axum.
+//! One address serves everything. The first byte tells TLS from plain text, the preface tells HTTP/2 from HTTP/1, and
+//! the content type tells gRPC from the rest. gRPC goes straight to the generated service ([`GrpcRoutes`]), the rest to
+//! axum.
 //!
-//! Invariants: every wait before the first request has a deadline; connections, hand-offs and drains have bounds; a
-//! client certificate that was verified travels in the extensions of each request of its connection ([`Peer`]).
+//! Invariants:
+//!
+//! - Every wait before the first request has a deadline.
+//! - The numbers of connections and hand-offs and the time of a drain are bounded.
+//! - A verified client certificate is in the extensions of each request of its connection ([`Peer`]).
 
 mod accept;
 mod bind;

@@ -1,17 +1,17 @@
-//! Who is at the other end of a connection.
+//! [`Peer`]: the client of a connection.
 
 use naxos_proto::seams::PeerAddress;
 use rustls::pki_types::CertificateDer;
 
-/// In the extensions (as `Arc<Peer>`) of every HTTP request, and of gRPC requests whose client showed a certificate:
-/// putting it into each gRPC request would cost three allocations.
+/// The client of a connection. It is in the extensions (as `Arc<Peer>`) of every HTTP request, and of gRPC requests
+/// whose client showed a certificate: to put it into each gRPC request would cost three allocations.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// The remote address.
     pub address: PeerAddress,
     /// Whether the connection is encrypted.
     pub secure: bool,
-    /// The client's verified certificate and what it came with, its own first; empty without one.
+    /// The client's verified certificate, followed by the certificates that were sent with it. Empty if there was none.
     pub certificates: Vec<CertificateDer<'static>>,
 }
 

@@ -1,4 +1,4 @@
-//! The ports of a node and their life: bound, serving, drained.
+//! The ports of a node and the states they go through: bound, serving, drained.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -18,12 +18,13 @@ use super::handoff::{HANDOFFS_MAX, RuntimeInlet};
 use super::runtime;
 use crate::metrics::Metrics;
 
-/// Makes the gRPC services of one runtime, on its own thread. The argument is the runtime's number.
+/// Makes the gRPC services of one runtime; called on that runtime's thread. The argument is the number of the runtime.
 pub type GrpcFactory = Arc<dyn Fn(usize) -> GrpcRoutes + Send + Sync>;
-/// Makes the HTTP routes of one runtime: for [`Traffic::Metrics`] those of the metrics URLs, else those of clients.
+/// Makes the HTTP routes of one runtime: for [`Traffic::Metrics`] those of the metrics URLs, otherwise those of client
+/// URLs.
 pub type HttpFactory = Arc<dyn Fn(usize, Traffic) -> Router + Send + Sync>;
 
-/// Ports that are bound: connections queue in the system until [`BoundPort::serve`].
+/// Ports that are bound. Connections wait in the system's queue until [`BoundPort::serve`].
 pub struct BoundPort {
     seams: Seams,
     config: PortConfig,
@@ -33,7 +34,7 @@ pub struct BoundPort {
     stop: CancellationToken,
 }
 
-/// Ports that serve.
+/// Ports that are serving.
 pub struct Port {
     addresses: Vec<Address>,
     workers: Vec<WorkerHandle>,
@@ -41,9 +42,9 @@ pub struct Port {
 }
 
 impl BoundPort {
-    /// Binds every address. `stop` ends everything that comes of it.
+    /// Binds every address. `stop` ends everything that is started from here.
     /// # Cancel safety
-    /// Dropping it closes what was bound.
+    /// Dropping the future closes what was bound.
     pub async fn bind(seams: Seams, config: PortConfig, stop: CancellationToken) -> Result<BoundPort, PortError> {
         let (bound, answer) = oneshot::channel();
         let (inlets, later) = oneshot::channel();
@@ -59,12 +60,12 @@ impl BoundPort {
         Ok(BoundPort { seams, config, addresses, inlets, accept, stop })
     }
 
-    /// The addresses really bound, in the order of the configuration's listeners.
+    /// The addresses that were bound, in the order of the configuration's listeners.
     pub fn bound_addresses(&self) -> &[Address] {
         &self.addresses
     }
 
-    /// Starts the RPC runtimes and lets connections in.
+    /// Starts the RPC runtimes and begins to accept connections.
     pub fn serve(self, grpc: GrpcFactory, http: HttpFactory, metrics: &Metrics) -> Port {
         let mut workers = Vec::new();
         let mut inlets = Vec::new();
@@ -85,7 +86,7 @@ impl BoundPort {
             };
             workers.push(start(self.seams.worker.as_ref(), &format!("rpc-{index}"), self.stop.clone(), body));
         }
-        // The accept Worker may have ended by `stop`: then nothing is to be served.
+        // If `stop` has already ended the accept Worker, nothing is to be served.
         let _ = self.inlets.send(inlets);
         workers.push(self.accept);
         for (listener, address) in self.config.listeners.iter().zip(&self.addresses) {
@@ -98,7 +99,7 @@ impl BoundPort {
 impl Port {
     /// Binds and serves.
     /// # Cancel safety
-    /// Dropping it closes what was bound.
+    /// Dropping the future closes what was bound.
     pub async fn start(
         seams: Seams,
         config: PortConfig,
@@ -110,14 +111,14 @@ impl Port {
         Ok(BoundPort::bind(seams, config, stop).await?.serve(grpc, http, metrics))
     }
 
-    /// The addresses really bound, in the order of the configuration's listeners.
+    /// The addresses that were bound, in the order of the configuration's listeners.
     pub fn bound_addresses(&self) -> &[Address] {
         &self.addresses
     }
 
-    /// Closes the ports and waits until the requests in flight have ended, five seconds at most.
+    /// Closes the ports and waits, for at most five seconds, until the requests in flight have ended.
     /// # Cancel safety
-    /// The ports close all the same.
+    /// The ports close even if the future is dropped.
     pub async fn drain(self) {
         self.stop.cancel();
         for worker in self.workers {
@@ -128,7 +129,7 @@ impl Port {
     }
 }
 
-/// The lines that say what is served where, in etcd's words.
+/// Logs what is served at an address, in etcd's words.
 fn announce(traffic: Traffic, plain: bool, secure: bool, address: &Address) {
     let traffic = match traffic {
         Traffic::All => "grpc+http",

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Shared, serve};
 use super::handoff::Handoff;
 
-/// Time for requests in flight to finish when the port closes.
+/// How long requests in flight may take to finish when the port closes.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// Serves what is handed over until `stop`, then lets requests finish.
+/// Serves the connections that are handed over, until `stop`; then lets requests finish.
 pub(super) async fn run(
     mut handoffs: mpsc::Receiver<Handoff>,
     shared: Arc<Shared>,
@@ -35,7 +35,7 @@ pub(super) async fn run(
             },
         }
     }
-    // Sockets still in the queue are closed: their clients have sent nothing that was read.
+    // Sockets that are still in the queue are closed: nothing that their clients sent was read.
     drop(handoffs);
     shared.closing.cancel();
     let all_end = async {

@@ -1,4 +1,4 @@
-//! A byte stream that counts its bytes and gives back a byte that was read to look at.
+//! A byte stream that counts its bytes, and whose first byte can be looked at before it is read.
 
 use std::io;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ impl Socket {
         Socket { inner, first: None, counts }
     }
 
-    /// Waits for the first byte and keeps it for the next read. None when the other side closed.
+    /// Waits for the first byte, and keeps it for the next read. `None` if the other side closed.
     pub(super) async fn peek(&mut self) -> io::Result<Option<u8>> {
         let mut byte = [0];
         let count = self.inner.read(&mut byte).await?;

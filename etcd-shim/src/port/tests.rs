@@ -60,7 +60,7 @@ struct Running {
     at: Address,
 }
 
-/// Starts a port whose HTTP route `/who` answers who asked, and whose `/slow` takes a while.
+/// Starts a port. Its HTTP route `/who` answers with the client that asked; `/slow` takes a while.
 async fn start(config: PortConfig) -> Running {
     let metrics = Arc::new(Metrics::new(MetricsLevel::Basic, config.runtimes, &FeatureGates::default(), 0));
     let grpc: GrpcFactory = Arc::new(|_| GrpcRoutes::default().add_service(tonic_health::server::health_reporter().1));
@@ -86,7 +86,7 @@ async fn start(config: PortConfig) -> Running {
 
 use naxos_proto::seams::Clock;
 
-/// Asks over HTTP/1 or HTTP/2.
+/// Sends a request over HTTP/1 or HTTP/2.
 async fn ask(io: BoxConnection, version: Version, path: &str) -> Result<String, String> {
     let request = Request::get(path).version(version).header("host", "localhost").body(Empty::<Bytes>::new()).unwrap();
     let response = if version == Version::HTTP_2 {
@@ -156,7 +156,7 @@ async fn a_client_certificate_is_demanded_and_travels_with_the_request() {
     let running = start(config(vec![listener(any_port(), false, true, Traffic::All)], Some(tls))).await;
     let io = secure(&running.at, authority.client(Some("client"), &["h2"])).await.unwrap();
     assert_eq!(ask(io, Version::HTTP_2, "/who").await.unwrap(), "secure=true certificates=1");
-    // With TLS 1.3 the client learns of the refusal only when it reads.
+    // With TLS 1.3 the client notices the refusal only when it reads.
     let without = match secure(&running.at, authority.client(None, &["http/1.1"])).await {
         Ok(io) => ask(io, Version::HTTP_11, "/who").await,
         Err(error) => Err(error),
@@ -170,7 +170,7 @@ async fn a_client_certificate_is_demanded_and_travels_with_the_request() {
 async fn ports_can_be_split_by_what_they_serve() {
     let dir = tempfile::tempdir().unwrap();
     let socket = Address::Unix(dir.path().join("client.sock"));
-    // A socket's file that a killed process left behind is no obstacle.
+    // The file of a socket that a killed process left must not prevent binding.
     drop(std::os::unix::net::UnixListener::bind(dir.path().join("client.sock")).unwrap());
     let listeners = vec![
         listener(any_port(), true, false, Traffic::Grpc),
@@ -235,7 +235,7 @@ async fn draining_lets_requests_finish_and_closes_the_port() {
     assert_eq!(slow.await.unwrap().unwrap(), "slow");
     assert!(SocketNet.connect(&at).await.is_err());
     let mut rest = Vec::new();
-    // Closed or reset: both are an end.
+    // The connection may be closed or reset: it has ended in both cases.
     let _ = idle.read_to_end(&mut rest).await;
 }
 

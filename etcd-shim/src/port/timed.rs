@@ -1,4 +1,4 @@
-//! A call that has a time-out of its own: it is given up when its time is over, also while its answer is being sent.
+//! A call that has a time-out of its own. It is given up when its time is over, even while its answer is being sent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tonic::body::Body;
 use super::call_check::too_late;
 use super::grpc_routes::GrpcFuture;
 
-/// When a call is given up. Most calls are answered without a wait, so the clock is asked to tell only when one waits.
+/// When a call is given up. Most calls are answered without waiting, so the timer is made only when a call has to wait.
 pub(super) struct Deadline {
     clock: Arc<dyn Clock>,
     at: Instant,
@@ -53,7 +53,7 @@ pub(super) fn within(mut call: GrpcFuture, mut deadline: Deadline) -> GrpcFuture
 
 fn timed(answer: Response<Body>, deadline: Deadline) -> Response<Body> {
     if answer.headers().contains_key(Status::GRPC_STATUS) {
-        // Nothing follows.
+        // Nothing is left to send.
         return answer;
     }
     answer.map(|body| Body::new(TimedBody { body: Some(body), deadline }))
@@ -61,7 +61,7 @@ fn timed(answer: Response<Body>, deadline: Deadline) -> Response<Body> {
 
 /// A body that ends when its time is over.
 struct TimedBody {
-    /// None when it has ended.
+    /// `None` when it has ended.
     body: Option<Body>,
     deadline: Deadline,
 }

@@ -1,5 +1,5 @@
-//! `etcdserverpb.Auth`, which is off: a client with a user's name and password asks for a token first, and goes on without
-//! when it hears so. Users and roles come later.
+//! `etcdserverpb.Auth`. It is off: a client that has a user's name and password asks for a token first, and goes on
+//! without one when it gets the answer that auth is off. Users and roles come later.
 
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use tonic::{Request, Response, Status, async_trait};
@@ -8,10 +8,10 @@ use super::Desk;
 use crate::metrics::Method;
 use crate::state::EtcdError;
 
-/// etcd's before users or roles were changed.
+/// The auth revision that etcd shows before users or roles were changed.
 const FIRST_AUTH_REVISION: u64 = 1;
 
-/// The service of one runtime.
+/// The service on one RPC runtime.
 pub(crate) struct AuthService(pub(crate) Desk);
 
 fn not_built<T>(what: &str) -> Result<Response<T>, Status> {

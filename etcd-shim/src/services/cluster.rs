@@ -1,4 +1,4 @@
-//! `etcdserverpb.Cluster`. One member so far: changes of members come with the cluster.
+//! `etcdserverpb.Cluster`. There is one member so far; changes of members are not built yet.
 
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use tonic::{Request, Response, Status, async_trait};
@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status, async_trait};
 use super::Desk;
 use crate::metrics::Method;
 
-/// The service of one runtime.
+/// The service on one RPC runtime.
 pub(crate) struct ClusterService(pub(crate) Desk);
 
 fn one_member<T>(what: &str) -> Result<Response<T>, Status> {

@@ -1,4 +1,4 @@
-//! `naxos.control.v1.Control`: what `naxos ctl` asks.
+//! `naxos.control.v1.Control`: the calls of `naxos ctl`.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use super::Desk;
 use crate::state::EtcdError;
 use crate::version;
 
-/// The service of one runtime.
+/// The service on one RPC runtime.
 pub(crate) struct ControlService(pub(crate) Desk);
 
 fn segment(s: &chain::Segment) -> pb::Segment {
@@ -25,7 +25,7 @@ fn segment(s: &chain::Segment) -> pb::Segment {
         end: s.end.map(|e| e.0),
         ..pb::Segment::default()
     };
-    // Of a kind that this build does not know, its units and sequencer cannot be told.
+    // The units and the sequencer of a segment can be shown only if this build knows its kind.
     let Ok(native) = NativeParams::decode(&s.params) else { return segment };
     pb::Segment {
         units: native.units.iter().map(|u| u.0).collect(),
@@ -56,7 +56,7 @@ impl ControlService {
         match name {
             "" => Ok(None),
             "native" => Ok(Some(LogletKind::NATIVE)),
-            // A node's log must outlive its process.
+            // The log of a node must outlive its process: no other kind of loglet does.
             other => Err(Status::invalid_argument(format!("unknown kind of loglet {other:?}: expected \"native\""))),
         }
     }
@@ -95,9 +95,9 @@ impl pb::control_server::Control for ControlService {
         let kind = self.kind(&r.into_inner().kind)?;
         let log = std::sync::Arc::clone(&self.0.backend.log);
         let (changed, done) = oneshot::channel();
-        // In a task of its own, so that a client that leaves does not leave the change half done.
+        // In a task of its own, so that the change is not left half done when the client goes away.
         self.0.backend.tasks.start("reconfigure", async move {
-            // The receiver is gone when the client has left.
+            // If the client has gone, nobody receives the result.
             let _ = changed.send(log.reconfigure(kind).await);
         });
         let done = done.await.map_err(|_| Status::from(EtcdError::Stopped))?;
@@ -135,7 +135,7 @@ impl pb::control_server::Control for ControlService {
         let uptime = backend.clock.now().since(backend.started);
         let usage = backend.unit.disk_usage();
         let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
-        // Counted before the store is locked: the hub's lock comes first (`docs/design.md`, section 6).
+        // Count the watchers before the store is locked: the hub's lock comes first (`docs/design.md`, section 6).
         let watchers = self.0.hub.watchers() as u64;
         let store = {
             let store = backend.store.read();

@@ -17,7 +17,7 @@ use crate::state::read_txn::execute_reads_beside;
 use crate::state::txn::execute_reads;
 use crate::state::{Answer, Command, EtcdError, Fetched, validate};
 
-/// The service of one runtime.
+/// The service on one RPC runtime.
 pub(crate) struct KvService(pub(crate) Desk);
 
 impl KvService {
@@ -30,7 +30,7 @@ impl KvService {
         backend.metrics.mvcc.range.inc();
         let mut collecting = Collecting::begin(&backend.store.read(), &r)?;
         while !collecting.is_done() {
-            // Others of this runtime get their turn.
+            // Let other tasks of this runtime run between two steps.
             tokio::task::yield_now().await;
             collecting.step();
         }

@@ -11,17 +11,17 @@ use crate::metrics::Method;
 use crate::port::in_words_of_grpc_go;
 use crate::state::{Answer, Command, EtcdError};
 
-/// Longest time-to-live that etcd grants, in seconds.
+/// The longest time-to-live that etcd grants, in seconds.
 const TTL_MAX: i64 = 9_000_000_000;
-/// Keep-alive answers that may wait for the client to read.
+/// How many keep-alive answers may wait for the client to read them.
 const ANSWERS_MAX: usize = 16;
 
-/// The service of one runtime.
+/// The service on one RPC runtime.
 #[derive(Clone)]
 pub(crate) struct LeaseService(pub(crate) Desk);
 
 impl LeaseService {
-    /// Shortest time-to-live: three halves of the election time-out, in whole seconds.
+    /// The shortest time-to-live in whole seconds: one and a half election time-outs.
     fn ttl_min(&self) -> i64 {
         let millis = self.0.backend.config.election_timeout.as_millis() * 3 / 2;
         i64::try_from(millis.div_ceil(1_000)).unwrap_or(i64::MAX)
@@ -56,7 +56,7 @@ impl LeaseService {
     async fn keep_alive(&self, id: i64) -> Result<pb::LeaseKeepAliveResponse, Status> {
         let backend = &self.0.backend;
         let header = Some(backend.header_now());
-        // A tail check that began after the request: whoever revoked the lease before is seen here.
+        // This tail check begins after the request, so a revocation that was acknowledged before is seen here.
         self.0.linearize().await?;
         let renewed = self.0.pending.deadlines.within(backend.keeper.renew(id)).await;
         let ttl = renewed.ok_or(EtcdError::Timeout)?.unwrap_or(0);
@@ -95,7 +95,7 @@ impl LeaseService {
             let request = tokio::select! {
                 biased;
                 () = self.0.stop.cancelled() => {
-                    // A client that does not read will find the connection closed.
+                    // If a client does not read, it finds the connection closed instead.
                     let _ = answers.try_send(Err(EtcdError::Stopped.into()));
                     return Code::Unavailable;
                 }
@@ -107,7 +107,7 @@ impl LeaseService {
                 Some(Err(broken)) => {
                     let broken = in_words_of_grpc_go(broken);
                     let code = broken.code();
-                    // Who broke it off does not wait for the answer.
+                    // A client that broke the stream off does not wait for the answer.
                     let _ = answers.try_send(Err(broken));
                     return code;
                 }

@@ -12,14 +12,14 @@ use crate::state::hash::hash_kv;
 use crate::state::{Answer, Command, EtcdError};
 use crate::version;
 
-/// The service of one runtime.
+/// The service on one RPC runtime.
 pub(crate) struct MaintenanceService(pub(crate) Desk);
 
 impl MaintenanceService {
     async fn do_alarm(&self, r: pb::AlarmRequest) -> Result<pb::AlarmResponse, Status> {
         let backend = &self.0.backend;
         let alarms = if r.action == AlarmAction::Get as i32 {
-            // Of whichever member, as in etcd.
+            // The alarms of all members, as in etcd.
             let store = backend.store.read();
             let all = store.alarms.iter().filter(|(_, alarm)| r.alarm == 0 || r.alarm == *alarm);
             all.map(|(member_id, alarm)| pb::AlarmMember { member_id: *member_id, alarm: *alarm }).collect()
@@ -35,7 +35,7 @@ impl MaintenanceService {
     async fn do_status(&self) -> Result<pb::StatusResponse, Status> {
         let backend = &self.0.backend;
         let store = backend.store.read();
-        // As protobuf's text format: what is zero is left out, what has no name is its number.
+        // In protobuf's text format: a zero is left out, and an alarm without a name is shown as its number.
         let alarm = |(member, alarm): &(u64, i32)| {
             let member = if *member == 0 { String::new() } else { format!("memberID:{member} ") };
             let name =
@@ -124,7 +124,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         let backend = &self.0.backend;
         let is_leader = r.into_inner().target_id == backend.member_id;
         let moved = async {
-            // There is nobody else to lead.
+            // There is no other member that could lead.
             let header = is_leader.then(|| backend.header_now()).ok_or(EtcdError::BadLeaderTransferee)?;
             Ok(pb::MoveLeaderResponse { header: Some(header) })
         };

@@ -1,4 +1,4 @@
-//! etcd's gRPC services, one file each, and `naxos ctl`'s own.
+//! etcd's gRPC services, one per file, and the service of `naxos ctl`.
 
 pub(crate) mod auth;
 pub(crate) mod cluster;
@@ -22,7 +22,7 @@ use crate::port::too_large_to_send;
 use crate::state::collect::ANSWER_BYTES_MAX;
 use crate::watch::Hub;
 
-/// What the services of one RPC runtime share.
+/// What all services of one RPC runtime use.
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) backend: Arc<Backend>,
@@ -33,12 +33,13 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// Waits until everything that was acknowledged before now is applied here.
+    /// Waits until everything that was acknowledged before the call is applied on this node.
     pub(crate) async fn linearize(&self) -> Result<(), Status> {
         self.backend.linearize(&self.gate, &self.pending.deadlines).await
     }
 
-    /// Runs a unary call and counts it; warns when it is slow. An answer that is too large to send is an error.
+    /// Runs a unary call and counts it; logs a warning when it is slow. An answer that is too large to send becomes an
+    /// error.
     pub(crate) async fn unary<T: Message>(
         &self,
         method: Method,

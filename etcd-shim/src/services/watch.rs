@@ -9,7 +9,7 @@ use super::Desk;
 use crate::metrics::Method;
 use crate::watch;
 
-/// The service of one runtime.
+/// The service on one RPC runtime.
 pub(crate) struct WatchService(pub(crate) Desk);
 
 #[async_trait]

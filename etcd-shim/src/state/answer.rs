@@ -1,24 +1,24 @@
-//! [`Answer`]: what a command yields.
+//! [`Answer`]: the result of a command.
 
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::twins::{DeleteRangeResponse, PutResponse};
 
 use super::error::EtcdError;
 
-/// What a command yields.
+/// The result of a command.
 #[derive(Debug)]
 pub enum Answer {
-    /// Of Put.
+    /// The answer to a Put.
     Put(PutResponse),
-    /// Of DeleteRange.
+    /// The answer to a DeleteRange.
     DeleteRange(DeleteRangeResponse),
-    /// Of Txn.
+    /// The answer to a Txn.
     Txn(pb::TxnResponse),
-    /// Of everything whose answer is a header alone.
+    /// The answer to all commands whose answer is only a header.
     Done,
-    /// Of LeaseGrant.
+    /// The answer to a LeaseGrant.
     Granted(pb::LeaseGrantResponse),
-    /// Of Alarm.
+    /// The answer to an Alarm.
     Alarms(Vec<pb::AlarmMember>),
 }
 

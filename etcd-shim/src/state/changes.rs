@@ -1,5 +1,6 @@
-//! The changes of a range of keys, found by the index: each key knows the revisions that changed it. For a watcher of few
-//! keys, or of keys that seldom change, this beats reading all rows, most of which are about other keys.
+//! The changes of a range of keys, found by the index: each key knows the revisions that changed it. For a watcher of
+//! few keys, or of keys that seldom change, this is faster than reading all rows, because most rows are about other
+//! keys.
 
 use std::ops::ControlFlow;
 
@@ -12,16 +13,16 @@ use super::revision_key::RevisionKey;
 use super::rows;
 use super::store::{SharedStore, Store};
 
-/// Keys that are looked at while the store is locked once: apply waits for as long.
+/// How many keys are looked at while the store stays locked. Apply has to wait for that time.
 const KEYS_PER_LOCK: usize = 256;
 
-/// What to look for.
+/// The changes to look for.
 pub(crate) struct Wanted<'a> {
     /// The first key of the range.
     pub(crate) from_key: &'a [u8],
-    /// The first key after the range; none if the range has no end.
+    /// The first key after the range; `None` if the range has no end.
     pub(crate) below: Option<&'a [u8]>,
-    /// The first revision.
+    /// The first revision to look at.
     pub(crate) from: i64,
     /// Whether deletions are wanted.
     pub(crate) deletes: bool,
@@ -40,9 +41,9 @@ struct Change {
     encoded: Option<Bytes>,
 }
 
-/// Finds the changes of whole revisions from `wanted.from` on: about `changes_max`, or all up to the store's revision.
-/// Returns them with the number of keys looked at; none if more than `keys_max` keys would have to be. Reads the local
-/// store: not on a thread that serves requests.
+/// Finds the changes of whole revisions from `wanted.from` on: about `changes_max` of them, or all up to the store's
+/// revision. Returns them with the number of keys that were looked at; `None` if that would be more than `keys_max`.
+/// Reads the local store, so it must not run on a thread that serves requests.
 pub(crate) fn find_changes(
     shared: &SharedStore,
     reader: &StoreReader,
@@ -79,7 +80,7 @@ pub(crate) fn find_changes(
                 if row.is_none() {
                     let compacted = shared.read().compacted;
                     assert!(at.main <= compacted, "the row of {at:?} is missing, and only {compacted} is compacted");
-                    // A value that was replaced in its own revision goes when that is compacted.
+                    // A value that was replaced within its own revision is dropped when that revision is compacted.
                     continue;
                 }
                 row
@@ -95,16 +96,16 @@ pub(crate) fn find_changes(
 struct Search {
     changes: Vec<Change>,
     changes_max: usize,
-    /// When there are so many changes, those that are too many are thrown away.
+    /// When there are this many changes, the surplus is dropped.
     prune_at: usize,
     /// Changes after this revision are left to a later search.
     last: i64,
-    /// Keys looked at.
+    /// The number of keys looked at so far.
     keys: usize,
 }
 
 impl Search {
-    /// Looks at some keys from `from_key` on. Returns where to go on, unless the range ended.
+    /// Looks at some keys from `from_key` on. Returns the key to go on from; `None` at the end of the range.
     fn step(&mut self, store: &Store, from_key: &[u8], wanted: &Wanted<'_>) -> Option<Bytes> {
         let (mut seen, mut go_on) = (0, None);
         store.keys.visit(from_key, wanted.below, |entry| {
@@ -124,7 +125,8 @@ impl Search {
     fn take(&mut self, entry: &KeyEntry, wanted: &Wanted<'_>) {
         let is_wanted = |deleted: bool| if deleted { wanted.deletes } else { wanted.puts };
         let past = entry.past_since(wanted.from).filter(|past| is_wanted(past.deleted));
-        // More changes of one key than of all keys are not needed: its later ones are left to a later search.
+        // One key never needs more changes than the whole search may return: its later changes are left to a later
+        // search.
         for past in past.take(self.changes_max + 1) {
             if past.at.main > self.last {
                 return;
@@ -146,7 +148,7 @@ impl Search {
         }
     }
 
-    /// Puts the changes in order, and leaves those to a later search that are too many. The first revision stays whole.
+    /// Sorts the changes, and leaves the surplus to a later search. The first revision is always kept whole.
     fn prune(&mut self) {
         self.changes.sort_unstable_by_key(|change| change.at);
         let Some(surplus) = self.changes.get(self.changes_max) else { return };
@@ -171,10 +173,11 @@ mod tests {
     use crate::state::key_entry::{Live, Value};
     use crate::state::key_value::Fields;
 
-    /// One change: a key and whether it is put or deleted; `joins` puts it into the revision of the one before.
+    /// One change: the number of the key, whether it is put (or deleted), and whether it belongs to the revision of the
+    /// change before.
     type Deed = (u8, bool, bool);
 
-    /// A store that went through `deeds`; the values of keys with an odd number are in the local store alone.
+    /// A store to which `deeds` were applied. The values of keys with an odd number are in the local store only.
     async fn store_of(deeds: &[Deed]) -> (LocalStore, Arc<SharedStore>) {
         let mut local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
         let shared = SharedStore::rebuild(StoreId(0), &local.reader(), usize::MAX);
@@ -202,7 +205,7 @@ mod tests {
         (local, shared)
     }
 
-    /// What is told of changes: revision, event, whether it was a deletion.
+    /// What a watcher sees of the changes: revision, event, and whether it was a deletion.
     fn told(effects: Vec<(i64, crate::state::Effect)>) -> Vec<(i64, Bytes, bool)> {
         effects.into_iter().map(|(main, effect)| (main, effect.event(true).clone(), effect.deleted)).collect()
     }

@@ -1,14 +1,14 @@
-//! [`ChunkedQueue`]: a queue that never moves what it holds.
+//! [`ChunkedQueue`]: a queue that never moves its items.
 //!
-//! A `VecDeque` of a million entries copies them all when it has to grow, into memory that the kernel clears first: the put
-//! that this befalls, and all behind it, wait 100 ms.
+//! A `VecDeque` of a million items copies them all when it has to grow, into memory that the kernel has to clear first.
+//! The put that causes this, and all puts after it, wait 100 ms.
 
 use std::collections::VecDeque;
 
-/// Items of a chunk.
+/// The number of items in a chunk.
 const CHUNK_ITEMS: usize = 2_048;
 
-/// A queue in chunks of [`CHUNK_ITEMS`]; none is empty.
+/// A queue in chunks of [`CHUNK_ITEMS`]. No chunk is empty.
 #[derive(Debug)]
 pub(super) struct ChunkedQueue<T> {
     chunks: VecDeque<VecDeque<T>>,
@@ -32,7 +32,7 @@ impl<T> ChunkedQueue<T> {
         }
     }
 
-    /// Takes the first item if it is as wanted.
+    /// Takes the first item if `is_wanted` holds for it.
     pub(super) fn pop_front_if(&mut self, is_wanted: impl FnOnce(&mut T) -> bool) -> Option<T> {
         let first = self.chunks.front_mut()?;
         let item = first.pop_front_if(is_wanted)?;
@@ -42,7 +42,7 @@ impl<T> ChunkedQueue<T> {
         Some(item)
     }
 
-    /// The items behind the first ones, which are all those for which `is_before` holds.
+    /// Skips the items at the front for which `is_before` holds, and returns the others.
     pub(super) fn behind(&self, is_before: impl Fn(&T) -> bool) -> impl Iterator<Item = &T> {
         let chunk = self.chunks.partition_point(|chunk| chunk.back().is_some_and(&is_before));
         let skipped = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(&is_before));

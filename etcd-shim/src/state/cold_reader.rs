@@ -1,25 +1,25 @@
-//! The Worker for reads that may touch the local store's file: history, old revisions, hashes. No RPC runtime waits on
-//! a disk.
+//! The Worker for reads that may touch the local store's file: history, old revisions, hashes. It is there so that no
+//! RPC runtime waits for a disk.
 
 use naxos_engines::StoreReader;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// Reads that may wait; over it callers wait for a place.
+/// The most reads that may be queued; further callers wait for a place.
 const READS_MAX: usize = 1_024;
 
 type Job = Box<dyn FnOnce(&StoreReader) + Send>;
 
-/// Hands reads to the Worker.
+/// Sends reads to the Worker.
 #[derive(Clone)]
 pub struct ColdReader(mpsc::Sender<Job>);
 
-/// The Worker stopped.
+/// The Worker has stopped.
 #[derive(Debug)]
 pub struct ReaderStopped;
 
 impl ColdReader {
-    /// The handle, and what the Worker runs.
+    /// Returns the handle and the part that the Worker runs.
     pub(crate) fn new() -> (Self, ColdReads) {
         let (tx, rx) = mpsc::channel(READS_MAX);
         (Self(tx), ColdReads(rx))
@@ -27,24 +27,24 @@ impl ColdReader {
 
     /// Runs `read` on the Worker.
     /// # Cancel safety
-    /// The read may still run; its result is dropped.
+    /// The read may still run; its result is dropped then.
     pub async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&StoreReader) -> T + Send + 'static,
     ) -> Result<T, ReaderStopped> {
         let (tx, result) = oneshot::channel();
-        // Who asked may have left.
+        // The caller may have gone: then nobody takes the result.
         let job: Job = Box::new(move |reader| drop(tx.send(read(reader))));
         self.0.send(job).await.map_err(|_| ReaderStopped)?;
         result.await.map_err(|_| ReaderStopped)
     }
 }
 
-/// The Worker's end.
+/// The Worker's end of the queue.
 pub(crate) struct ColdReads(mpsc::Receiver<Job>);
 
 impl ColdReads {
-    /// Reads until `stop`.
+    /// Does the reads until `stop`.
     pub(crate) async fn run(mut self, reader: StoreReader, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -55,7 +55,7 @@ impl ColdReads {
                     None => return,
                 },
             }
-            // In the simulator others run on the same thread.
+            // In the simulator other tasks run on the same thread: let them run between two reads.
             tokio::task::yield_now().await;
         }
     }

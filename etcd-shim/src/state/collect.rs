@@ -1,8 +1,9 @@
-//! The first step of a read: walks the index and takes what memory holds.
+//! The first step of a read: walks the index and takes the values that memory holds.
 //!
-//! A long list is collected in bounded steps ([`Collecting`]), so that neither a thread that serves requests nor apply has to
-//! wait for long. The first step is made under the store's lock. If that was not all, the others go over a clone of the
-//! index, which takes O(1) to make: the list shows one revision, whatever is written meanwhile.
+//! A long list is collected in bounded steps ([`Collecting`]), so that neither a thread that serves requests nor apply
+//! has to wait for long. The first step is made under the store's lock. If keys are left after it, the other steps walk
+//! over a clone of the index, which takes O(1) to make. So the list shows one revision, whatever is written in the
+//! meantime.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -22,31 +23,33 @@ use super::revision_key::RevisionKey;
 use super::store::Store;
 use super::tree::Tree;
 
-/// Keys of the index that are looked at in one step.
+/// How many keys of the index one step looks at.
 const STEP_KEYS: usize = 1_024;
-/// Keys whose values are fetched from memory together.
+/// How many keys' values are fetched from memory together.
 const AHEAD: usize = 16;
 /// The largest message that etcd sends. A longer answer is refused; its pairs are counted, but not kept.
 pub(crate) const ANSWER_BYTES_MAX: usize = i32::MAX as usize;
-/// The first pairs are copied, up to this many bytes; the others share the store's buffers. Sharing writes to the count of
-/// each buffer, now and when the answer has been sent: in a list that many clients ask for, the cores take the cache lines
-/// of these counts from each other. Copying more would make apply wait for longer than the sharing costs.
+/// The first pairs are copied, up to this many bytes; the others share the store's buffers. Sharing a buffer writes to
+/// its reference count, now and again when the answer has been sent. When many clients ask for one list, the cores take
+/// the cache lines of these counts from each other. Copying more than this would make apply wait for longer than the
+/// sharing costs.
 const FRAMED_BYTES_MAX: usize = 256 << 10;
 
-/// What the index answered.
+/// What the walk over the index found.
 pub(crate) struct Collected {
     pub(super) store: StoreId,
-    /// The first pairs as they go into the answer, if pairs go there as they are.
+    /// The first pairs, encoded as a part of the answer; only if the pairs go into the answer unchanged.
     pub(super) framed: BytesMut,
-    /// The encoded pairs after those; empty where a row has to be fetched.
+    /// The encoded pairs after those in `framed`; an element is empty where its row has still to be fetched.
     pub(super) kvs: Vec<Bytes>,
-    /// The rows to fetch, each with its place in `kvs`.
+    /// The rows to fetch, each with its index in `kvs`.
     pub(super) rows: Vec<(usize, RevisionKey)>,
     pub(super) count: usize,
     pub(super) revision: i64,
-    /// The store's compacted revision: rows are there for as long as it stays.
+    /// The store's compacted revision. While it stays the same, no row is dropped.
     pub(super) compacted: i64,
-    /// Bytes of the pairs in the answer, if pairs go there as they are; those of old revisions are not known yet.
+    /// Bytes of the pairs in the answer, if the pairs go into it unchanged. Pairs of old revisions are not counted:
+    /// their length is not known yet.
     pub(super) bytes: usize,
 }
 
@@ -54,9 +57,9 @@ pub(crate) struct Collected {
 struct Walk {
     /// The revision that is read.
     at: i64,
-    /// Whether pairs leave without their values.
+    /// Whether the values are left out.
     strip: bool,
-    /// Whether pairs go into the answer as they are, so that they may be framed at once.
+    /// Whether the pairs go into the answer unchanged, so that they may be encoded into it at once.
     frames: bool,
     /// How many pairs are still wanted.
     left: usize,
@@ -75,7 +78,7 @@ struct Rest {
     keys: Tree<Arc<KeyEntry>>,
     /// The next key.
     from: Bytes,
-    /// The first key after the range; none if the range has no end.
+    /// The first key after the range; `None` if the range has no end.
     below: Option<Bytes>,
 }
 
@@ -107,15 +110,15 @@ impl Collecting {
         }
     }
 
-    /// What was collected, once no step is left.
+    /// What was collected. Panics if a step is left.
     pub(crate) fn finish(self) -> Collected {
         assert!(self.is_done(), "{} pairs are still to be collected", self.walk.left);
         self.found
     }
 }
 
-/// Collects in one step, with the store locked. `current` is the revision that the header of the answer shows: within a
-/// transaction that has written, one above the store's.
+/// Collects in one step, with the store locked. `current` is the revision that the header of the answer shows. Within a
+/// transaction that has written, it is one above the store's revision.
 pub(crate) fn collect(store: &Store, r: &RangeRequest, current: i64) -> Result<Collected, EtcdError> {
     let (mut found, mut walk) = Walk::new(store, r, current)?;
     let rest = walk.begin(&mut found, store, r, usize::MAX);
@@ -189,8 +192,8 @@ impl Walk {
     }
 }
 
-/// Looks at the beginnings of the entries' values, so that the cache misses of all of them are under way at once: copying
-/// one after the other waits for each.
+/// Reads the beginnings of all the entries' values, so that their cache misses run at the same time. Without this,
+/// copying the values one after the other waits for each miss.
 fn fetch(entries: &[&Arc<KeyEntry>]) {
     const LINE_BYTES: usize = 64;
     const LINES_MAX: usize = 16;
@@ -200,7 +203,8 @@ fn fetch(entries: &[&Arc<KeyEntry>]) {
 }
 
 impl Collected {
-    /// Takes what the entries in `ahead` are, and empties it. Values that will be copied are fetched together first.
+    /// Takes the pairs of the entries in `ahead`, and empties it. Values that will be copied are first fetched
+    /// together.
     fn take_ahead(&mut self, ahead: &mut Vec<&Arc<KeyEntry>>, walk: &mut Walk) {
         if walk.frames && !walk.strip && self.kvs.is_empty() {
             fetch(ahead);
@@ -209,7 +213,7 @@ impl Collected {
         ahead.clear();
     }
 
-    /// Takes what entries are at the revision that is read, until enough are taken.
+    /// Takes the entries' pairs at the revision that is read, until enough are taken.
     fn take_all(&mut self, entries: &[&Arc<KeyEntry>], walk: &mut Walk) {
         for entry in entries {
             if walk.left == 0 {
@@ -221,7 +225,7 @@ impl Collected {
         }
     }
 
-    /// Takes what an entry is at the revision that is read. Returns false if it is nothing.
+    /// Takes an entry's pair at the revision that is read. Returns false if the key does not exist at that revision.
     fn take(&mut self, entry: &KeyEntry, walk: &Walk) -> bool {
         match entry.at(walk.at) {
             Some(Found::Live(live)) if walk.strip => {
@@ -262,14 +266,14 @@ impl Collected {
             return;
         }
         if self.framed.capacity() == 0 {
-            // Room for all if those that follow are like the first, an eighth longer at most.
+            // Reserves room for all pairs, if the following ones are at most an eighth longer than the first.
             let more = (walk.left - 1).saturating_mul(len + len / 8).min(FRAMED_BYTES_MAX);
             self.framed.reserve(len + more);
         }
         put_kv(&mut self.framed, encoded);
     }
 
-    /// Whether the answer is to be refused: then nothing is kept of it.
+    /// Whether the answer is too large and has to be refused. In that case all collected pairs are dropped.
     fn is_too_large(&mut self, walk: &Walk) -> bool {
         let is_too_large = walk.frames && self.bytes > ANSWER_BYTES_MAX;
         if is_too_large && !(self.kvs.is_empty() && self.framed.is_empty()) {
@@ -317,7 +321,7 @@ mod tests {
         let mut steps = 1;
         while !collecting.is_done() {
             let taken = collecting.walk.left;
-            // Each step meets a store that was changed behind it and before it.
+            // Before each step, a key that was already visited and a key that was not are changed.
             for n in [1, keys - 1] {
                 let at = RevisionKey { main: 2 + steps, sub: n };
                 let value = Value::Resident(Bytes::from_static(b"new"));

@@ -1,8 +1,8 @@
 //! Commands: what a request becomes in the log.
 //!
-//! Envelope, little-endian: command version u16, store id u32, principal (length u32 and bytes; empty: nobody), kind u8;
-//! then the body: etcd's own request message, or the layout given at the variant. Apply reads neither time nor
-//! principal; audit and replay will.
+//! Envelope, little-endian: command version u16, store id u32, principal (length u32 and bytes; empty if there is
+//! none), kind u8. The body follows: etcd's own request message, or the layout given at the variant. Apply reads
+//! neither time nor principal; the principal is there for a later audit or replay.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
@@ -27,25 +27,25 @@ pub enum Command {
     Txn(TxnRequest),
     /// KV.Compact.
     Compact(pb::CompactionRequest),
-    /// Lease.LeaseGrant; id and time-to-live are settled before it is proposed.
+    /// Lease.LeaseGrant. Its id and time-to-live are chosen before it is proposed.
     LeaseGrant(pb::LeaseGrantRequest),
     /// Lease.LeaseRevoke.
     LeaseRevoke(pb::LeaseRevokeRequest),
-    /// A lease ran out: body lease id i64, then the id of the loglet under which the proposing keeper took office. Apply
-    /// drops it when another keeper is in office.
+    /// A lease has run out. Body: lease id i64, then the id of the loglet under which the proposing keeper took office.
+    /// Apply ignores it when another keeper is in office.
     LeaseExpire {
-        /// The lease.
+        /// The id of the lease.
         id: i64,
         /// The loglet under which the keeper took office.
         office: LogletId,
     },
-    /// The keeper of leases takes office: body loglet id and storage id u64. Apply drops it unless the loglet's ordinal is
-    /// higher than that of the keeper in office.
+    /// A node becomes the keeper of leases. Body: loglet id and storage id u64. Apply ignores it unless the loglet's
+    /// ordinal is higher than that of the keeper in office.
     KeepLeases(Keeper),
-    /// Maintenance.Alarm, activate or deactivate.
+    /// Maintenance.Alarm: activates or deactivates an alarm.
     Alarm(pb::AlarmRequest),
-    /// A member tells its name and client URLs. The first one founds the member list; later ones change no other field and
-    /// no member that is not in the list.
+    /// A member announces its name and client URLs. The first such command creates the member list. Later ones change
+    /// only these two fields, and only of members that are in the list.
     Publish(pb::Member),
 }
 
@@ -65,7 +65,7 @@ impl Command {
         }
     }
 
-    /// The bytes of the log, for `store`.
+    /// The command's bytes in the log, for `store`.
     pub fn encode(&self, store: StoreId) -> Bytes {
         let message: Option<&dyn EncodedBody> = match self {
             Command::Put(m) => Some(m),
@@ -95,7 +95,7 @@ impl Command {
         out.freeze()
     }
 
-    /// Reads [`Self::encode`]'s bytes.
+    /// Reads the bytes that [`Self::encode`] wrote.
     pub fn decode(bytes: Bytes) -> Result<(StoreId, Command), DecodeError> {
         let mut r = Reader::new(bytes, "command");
         let version = r.u16()?;

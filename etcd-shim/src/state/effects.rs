@@ -1,4 +1,5 @@
-//! What each revision changed, in order: a value that the watch hubs consume today, a mirror or a replay later.
+//! What each revision changed, in order. The watch hubs consume these values; a mirror or a replay can later do so,
+//! too.
 
 use std::sync::OnceLock;
 
@@ -11,23 +12,23 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 pub struct Effect {
     /// The key.
     pub key: Bytes,
-    /// Whether it was deleted.
+    /// Whether the key was deleted.
     pub deleted: bool,
-    /// The encoded `KeyValue` after the change; of a deletion key and revision only.
+    /// The encoded `KeyValue` after the change. For a deletion it has only the key and the revision.
     pub kv: Bytes,
-    /// The encoded `KeyValue` before it.
+    /// The encoded `KeyValue` before the change.
     pub prev_kv: Option<Bytes>,
     encoded: OnceLock<Bytes>,
     encoded_with_prev: OnceLock<Bytes>,
 }
 
 impl Effect {
-    /// A change.
+    /// A change of `key`; the fields are described at the struct.
     pub fn new(key: Bytes, deleted: bool, kv: Bytes, prev_kv: Option<Bytes>) -> Self {
         Self { key, deleted, kv, prev_kv, encoded: OnceLock::new(), encoded_with_prev: OnceLock::new() }
     }
 
-    /// The encoded `mvccpb.Event`, made once for all watchers that get it.
+    /// The encoded `mvccpb.Event`. It is encoded once for all watchers that get it.
     pub fn event(&self, with_prev: bool) -> &Bytes {
         let cell = if with_prev { &self.encoded_with_prev } else { &self.encoded };
         cell.get_or_init(|| self.encode(self.prev_kv.as_ref().filter(|_| with_prev)))
@@ -57,11 +58,11 @@ impl Effect {
 /// All changes of one revision of one store.
 #[derive(Debug)]
 pub struct Effects {
-    /// Whose.
+    /// The store that was changed.
     pub store: StoreId,
-    /// At which revision.
+    /// The revision at which it was changed.
     pub revision: i64,
-    /// In order of the sub revision; at least one.
+    /// The changes in order of their sub revision; at least one.
     pub changes: Vec<Effect>,
 }
 

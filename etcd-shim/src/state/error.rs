@@ -1,4 +1,4 @@
-//! What etcd answers when it refuses: code and text, byte for byte (clients match the text).
+//! etcd's refusals: code and text, byte for byte, because clients compare the text.
 
 use tonic::{Code, Status};
 
@@ -25,67 +25,67 @@ macro_rules! errors {
 }
 
 errors! {
-    /// No key in a request that needs one.
+    /// A request without the key that it needs.
     EmptyKey = InvalidArgument, "etcdserver: key is not provided";
     /// `ignore_value` or `ignore_lease` on a missing key, or an empty operation.
     KeyNotFound = InvalidArgument, "etcdserver: key not found";
-    /// A value beside `ignore_value`.
+    /// A value together with `ignore_value`.
     ValueProvided = InvalidArgument, "etcdserver: value is provided";
-    /// A lease beside `ignore_lease`.
+    /// A lease together with `ignore_lease`.
     LeaseProvided = InvalidArgument, "etcdserver: lease is provided";
-    /// More than `--max-txn-ops`.
+    /// More operations than `--max-txn-ops`.
     TooManyOps = InvalidArgument, "etcdserver: too many operations in txn request";
     /// One key is put twice in one branch.
     DuplicateKey = InvalidArgument, "etcdserver: duplicate key given in txn request";
-    /// `client-api-version` that is no text.
+    /// The metadata `client-api-version` is not text.
     InvalidClientApiVersion = InvalidArgument, "etcdserver: invalid client api version";
     /// An unknown sort order or target.
     InvalidSortOption = InvalidArgument, "etcdserver: invalid sort option";
     /// A revision below the compacted one.
     Compacted = OutOfRange, "etcdserver: mvcc: required revision has been compacted";
-    /// A revision above the store's.
+    /// A revision above the store's revision.
     FutureRevision = OutOfRange, "etcdserver: mvcc: required revision is a future revision";
     /// The quota is used up.
     NoSpace = ResourceExhausted, "etcdserver: mvcc: database space exceeded";
-    /// No such lease.
+    /// The lease does not exist.
     LeaseNotFound = NotFound, "etcdserver: requested lease not found";
-    /// The lease id is taken.
+    /// A lease with this id exists already.
     LeaseExists = FailedPrecondition, "etcdserver: lease already exists";
     /// A time-to-live above 9,000,000,000 s.
     LeaseTtlTooLarge = OutOfRange, "etcdserver: too large lease TTL";
-    /// Over `--max-request-bytes`.
+    /// A request larger than `--max-request-bytes`.
     RequestTooLarge = InvalidArgument, "etcdserver: request is too large";
-    /// A queue is full. etcd sends it as Unknown, by accident; clients go by the text.
+    /// A queue is full. etcd sends the code Unknown by accident; clients go by the text.
     TooManyRequests = Unknown, "etcdserver: too many requests";
-    /// A change of members that the cluster does not take now. Unknown by the same accident.
+    /// The cluster does not allow this change of members now. The code is Unknown by the same accident.
     NotEnoughStarted = Unknown, "etcdserver: re-configuration failed due to not enough started members";
-    /// Peer URLs that are none.
+    /// Peer URLs that are not valid.
     MemberBadUrls = InvalidArgument, "etcdserver: given member URLs are invalid";
-    /// No such member.
+    /// The member does not exist.
     MemberNotFound = NotFound, "etcdserver: member not found";
-    /// Promotion of a voter.
+    /// Promotion of a member that is not a learner.
     MemberNotLearner = FailedPrecondition, "etcdserver: can only promote a learner member";
-    /// Peer URLs of another member.
+    /// Peer URLs that another member has already.
     PeerUrlExists = FailedPrecondition, "etcdserver: Peer URLs already exists";
-    /// The target of a leadership transfer is none.
+    /// Leadership cannot be transferred to this member.
     BadLeaderTransferee = FailedPrecondition, "etcdserver: bad leader transferee";
-    /// Nobody leads.
+    /// The cluster has no leader.
     NoLeader = Unavailable, "etcdserver: no leader";
-    /// The node stops.
+    /// The node is stopping.
     Stopped = Unavailable, "etcdserver: server stopped";
-    /// No answer in time: the outcome is unknown.
+    /// No answer came in time: the outcome is unknown.
     Timeout = Unavailable, "etcdserver: request timed out";
-    /// Replicas differ.
+    /// The replicas differ.
     Corrupt = DataLoss, "etcdserver: corrupt cluster";
     /// A feature that the cluster has not turned on.
     NotCapable = FailedPrecondition, "etcdserver: not capable";
-    /// Auth is off.
+    /// Auth is turned off.
     AuthNotEnabled = FailedPrecondition, "etcdserver: authentication is not enabled";
-    /// A downgrade target that is no version.
+    /// A downgrade target that is not a version.
     WrongDowngradeVersion = InvalidArgument, "etcdserver: wrong downgrade target version format";
-    /// A downgrade target other than the minor version before.
+    /// A downgrade target other than the previous minor version.
     InvalidDowngradeTarget = InvalidArgument, "etcdserver: invalid downgrade target version";
-    /// Nothing to cancel.
+    /// There is no downgrade to cancel.
     NoInflightDowngrade = FailedPrecondition, "etcdserver: no inflight downgrade job";
 }
 

@@ -1,8 +1,11 @@
 //! Rows of the local store, which may have to be read from disk.
 //!
-//! Nobody reads a disk while the key space is locked, because apply and every request wait for that lock. So whoever needs
-//! rows works in rounds: look under the lock which rows are missing ([`Lookup`]), fetch them without it ([`fetch`]), and
-//! do the work under the lock with what was fetched.
+//! No thread reads a disk while the key space is locked, because apply and every request wait for that lock. So work
+//! that needs rows is done in rounds:
+//!
+//! 1. Under the lock, find out which rows are missing ([`Lookup`]).
+//! 2. Without the lock, fetch them ([`fetch`]).
+//! 3. Under the lock, do the work with the fetched rows.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,7 +19,7 @@ use super::row_source::RowSource;
 use super::rows;
 use super::store::{SharedStore, Store};
 
-/// Reads the disk if need be: not under the lock of the key space, and not on a thread that serves requests.
+/// May read the disk: not to be used under the lock of the key space, nor on a thread that serves requests.
 impl RowSource for StoreReader {
     fn row(&self, store: StoreId, at: RevisionKey) -> Option<Bytes> {
         self.get(&rows::key_value(store, at, false))
@@ -33,7 +36,7 @@ impl RowSource for Fetched {
     }
 }
 
-/// Fetched rows, and a note of those that are missing.
+/// Looks rows up among those fetched, and remembers which ones are missing.
 pub(crate) struct Lookup<'a> {
     fetched: &'a Fetched,
     missing: RefCell<Vec<RevisionKey>>,
@@ -49,8 +52,8 @@ impl RowSource for Lookup<'_> {
     }
 }
 
-/// Fetches the rows that `look` asks for, round by round, until it misses none. The lock is held only while `look` runs.
-/// Also ends when the rows that it misses are gone: they were compacted away meanwhile.
+/// Fetches the rows that `look` asks for, round by round, until none is missing. The lock is held only while `look`
+/// runs. Also ends when the missing rows no longer exist, because they were compacted away in the meantime.
 pub(crate) fn fetch(shared: &SharedStore, reader: &StoreReader, look: impl Fn(&Store, &Lookup<'_>)) -> Fetched {
     let mut fetched = Fetched::default();
     loop {
@@ -68,8 +71,8 @@ pub(crate) fn fetch(shared: &SharedStore, reader: &StoreReader, look: impl Fn(&S
     }
 }
 
-/// What apply reads under the lock of the key space: rows that were fetched before, and rows so new that they are in
-/// memory still, such as those that the command itself has written.
+/// The rows that apply reads under the lock of the key space: rows that were fetched before, and rows so new that they
+/// are still in memory, such as those that the command itself has written.
 pub(crate) struct ApplyRows<'a> {
     pub(crate) fetched: Fetched,
     pub(crate) reader: &'a StoreReader,

@@ -1,10 +1,11 @@
 //! Finds a key among the sorted keys of a tree node by comparing numbers, not bytes.
 //!
-//! Keys of one node mostly share a long prefix, and each lies in an allocation of its own: comparing with it costs a cache
-//! miss or two. So a node keeps the length of the shared prefix and, in one piece of memory, the eight bytes behind it
-//! of every key ("poor man's normalized keys": Graefe and Larson, B-tree indexes and CPU caches, ICDE 2001, section 3).
+//! The keys of one node mostly share a long prefix, and each lies in an allocation of its own: a comparison costs a
+//! cache miss or two. So a node keeps the length of the shared prefix and, in one piece of memory, the eight bytes
+//! after the prefix of every key ("poor man's normalized keys": Graefe and Larson, B-tree indexes and CPU caches, ICDE
+//! 2001, section 3).
 //!
-//! Invariants: all keys begin with the same `prefix` bytes; heads ascend, as the keys do.
+//! Invariants: all keys begin with the same `prefix` bytes; the heads ascend, because the keys do.
 
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ pub(super) struct Guide {
     heads: Vec<u64>,
 }
 
-/// Up to eight bytes as a number that sorts as they do; missing ones count as zero.
+/// Up to eight bytes as a number that has the same order as the bytes. Missing bytes count as zero.
 fn head(bytes: &[u8]) -> u64 {
     match bytes.first_chunk::<8>() {
         Some(eight) => u64::from_be_bytes(*eight),
@@ -34,7 +35,8 @@ impl Guide {
         Self { prefix, heads: (0..len).map(|at| head(&key(at)[prefix..])).collect() }
     }
 
-    /// Where `key` may be: the keys before the range lie below it, those behind it above. `any` is one of the keys.
+    /// The range of positions where `key` may be: the keys before the range are smaller than it, the keys after the
+    /// range are larger. `any` is one of the node's keys.
     pub(super) fn narrow(&self, key: &[u8], any: &[u8]) -> Range<usize> {
         let len = self.heads.len();
         match key[..key.len().min(self.prefix)].cmp(&any[..self.prefix]) {
@@ -48,8 +50,8 @@ impl Guide {
         }
     }
 
-    /// Takes in `key` at position `at`; false if it does not share the prefix: then a new guide is needed. `any` is one
-    /// of the other keys.
+    /// Adds `key` at position `at`. Returns false if the key does not share the prefix; the caller then needs a new
+    /// guide. `any` is one of the other keys.
     #[must_use]
     pub(super) fn insert(&mut self, at: usize, key: &[u8], any: &[u8]) -> bool {
         let fits = key.get(..self.prefix) == Some(&any[..self.prefix]);
@@ -59,7 +61,7 @@ impl Guide {
         fits
     }
 
-    /// Forgets the key at `at`.
+    /// Removes the key at position `at`.
     pub(super) fn remove(&mut self, at: usize) {
         self.heads.remove(at);
     }

@@ -1,8 +1,11 @@
-//! HashKV: one number for a store's content at a revision, equal to etcd's.
+//! HashKV: one number for a store's content at a revision, the same that etcd computes.
 //!
-//! crc32c over the bucket's name and, for each row up to the revision, its bucket key and its value. Rows at or below the
-//! compacted revision count only if they are the newest of their key at the revision asked for (if no key exists then: at
-//! the compacted one); a deletion exactly at the compacted revision never counts.
+//! It is the crc32c over the bucket's name and, for each row up to the revision, its bucket key and its value. Not all
+//! rows at or below the compacted revision count:
+//!
+//! - Such a row counts only if it is the newest of its key at the revision asked for. If no key exists at that
+//!   revision, it counts if it is the newest of its key at the compacted revision.
+//! - A deletion at or below the compacted revision never counts.
 
 use naxos_engines::StoreReader;
 
@@ -12,10 +15,10 @@ use super::range_request::revision_to_read;
 use super::rows;
 use super::store::SharedStore;
 
-/// Rows read at a time.
+/// How many rows one scan reads.
 const ROWS_PER_SCAN: usize = 1_024;
 
-/// What HashKV answers.
+/// The answer of HashKV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HashKv {
     pub(crate) hash: u32,
@@ -24,15 +27,16 @@ pub(crate) struct HashKv {
     pub(crate) revision: i64,
 }
 
-/// Hashes store content at `asked` (the newest revision if zero). Reads every row: not on a thread that serves requests.
+/// Hashes the store's content at revision `asked` (the newest revision if zero). Reads every row, so it must not run on
+/// a thread that serves requests.
 pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) -> Result<HashKv, EtcdError> {
     loop {
         let (id, current, compacted, revision, kept_at) = {
             let store = shared.read();
             let (current, compacted) = (store.revision, store.compacted);
-            // A negative revision is before all rows: etcd hashes none then.
+            // A negative revision is before all rows: etcd then hashes no row.
             let revision = if asked < 0 { asked } else { revision_to_read(asked, current, compacted)? };
-            // Where no key exists at the revision, etcd counts all that the compaction has left.
+            // If no key exists at the revision, etcd counts all rows that the compaction has left.
             let kept_at = if store.count_at(b"", None, revision) > 0 { revision } else { compacted };
             (store.id, current, compacted, revision, kept_at)
         };
@@ -63,7 +67,7 @@ pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) ->
                 hash = crc32c::crc32c_append(hash, &value);
             }
         }
-        // A compaction meanwhile may have dropped rows that the old one kept: then start again.
+        // A compaction in the meantime may have dropped rows that should have been counted: then start again.
         if shared.read().compacted == compacted {
             return Ok(HashKv { hash, current, compacted, revision });
         }

@@ -1,4 +1,4 @@
-//! The store's history as events, for watchers that are behind. There are two ways to it:
+//! The store's history as events, for watchers that are behind. There are two ways to read it:
 //!
 //! - [`read_history`] reads all rows from a revision on, in the order of their revisions.
 //! - [`super::changes::find_changes`] asks the index which revisions changed the keys of a range, and reads those rows alone.
@@ -13,22 +13,22 @@ use super::revision_key::RevisionKey;
 use super::rows;
 use super::store::SharedStore;
 
-/// Rows that are asked of the local store at a time.
+/// How many rows one scan asks the local store for.
 const SCAN_ROWS: usize = 1_024;
 
-/// What a look into history found.
+/// The result of a look into history.
 pub(crate) enum Past {
-    /// The wanted changes with their revisions, in order, and the revision to go on from.
+    /// The wanted changes with their revisions, in order, and the revision from which to go on.
     Effects(Vec<(i64, Effect)>, i64),
-    /// There is no revision at or above the one asked for yet: the one to wait for.
+    /// The store has not reached the revision asked for. The value is the revision to wait for.
     End(i64),
-    /// The revision asked for is compacted, up to this one.
+    /// The revision asked for is compacted. The value is the compacted revision.
     Compacted(i64),
 }
 
-/// Reads whole revisions from `from` on, about `rows_max` rows. `wants` tells whether the change of a key is wanted, which
-/// may be a deletion: `Some` if so, and whether with the value before the change. Reads the local store: not on a thread
-/// that serves requests.
+/// Reads whole revisions from `from` on, about `rows_max` rows. `wants` is asked about each change, with its key and
+/// whether it is a deletion. It returns `None` if the change is not wanted, else whether the value before the change is
+/// wanted with it. Reads the local store, so it must not run on a thread that serves requests.
 pub(crate) fn read_history(
     shared: &SharedStore,
     reader: &StoreReader,
@@ -52,7 +52,8 @@ pub(crate) fn read_history(
     let revision = |(name, _): &(RowKey, Bytes)| rows::revision_of(name).0.main;
     let next = match (found.first().map(revision), found.last().map(revision)) {
         (Some(first), Some(last)) if !is_all => {
-            // The rows may end within a revision: leave that one to the next look, or read the rest of it.
+            // The rows may end in the middle of a revision. Leave that revision to the next look; if there is no other,
+            // read the rest of it.
             if first < last {
                 found.retain(|row| revision(row) < last);
                 last
@@ -67,7 +68,7 @@ pub(crate) fn read_history(
     let mut effects = Vec::new();
     for (name, encoded) in found {
         let (at, deleted) = rows::revision_of(&name);
-        // A row is decoded only if somebody wants it: most rows are outside of all ranges.
+        // A row is decoded only if a watcher wants it: most rows are outside of all ranges.
         let key = Fields::of(&encoded).key;
         if let Some(prev_kv) = wants(key, deleted) {
             let key = encoded.slice_ref(key);
@@ -78,8 +79,8 @@ pub(crate) fn read_history(
     checked(shared, from, effects, next)
 }
 
-/// The change of a key at a revision: to the encoded pair, or its deletion if there is none. `prev_kv` tells whether the
-/// value before the change belongs to it.
+/// One change of a key: a put of the encoded pair, or a deletion if `encoded` is `None`. `prev_kv` tells whether to add
+/// the value before the change.
 pub(super) fn effect(
     shared: &SharedStore,
     reader: &StoreReader,
@@ -98,9 +99,9 @@ pub(super) fn effect(
     Effect::new(key, deleted, kv, prev)
 }
 
-/// Adds rows from `at` on and below `below` until there are `max`. Returns whether these are all.
+/// Adds rows from `at` on and below `below` until there are `max`. Returns whether all of them were read.
 fn read_on(reader: &StoreReader, found: &mut Vec<(RowKey, Bytes)>, mut at: RowKey, below: &RowKey, max: usize) -> bool {
-    // A scan that brings fewer rows than asked for may have ended where the checkpoint does.
+    // A scan that returns fewer rows than asked for need not be at the end: it also stops where the checkpoint ends.
     while found.len() < max {
         let more = reader.scan(&at, below, (max - found.len()).min(SCAN_ROWS));
         let Some((last, _)) = more.last() else { return true };
@@ -110,13 +111,13 @@ fn read_on(reader: &StoreReader, found: &mut Vec<(RowKey, Bytes)>, mut at: RowKe
     false
 }
 
-/// The first name after `name`.
+/// The smallest name that is larger than `name`.
 fn after(mut name: RowKey) -> RowKey {
     name.key.push(0);
     name
 }
 
-/// The effects, unless a compaction meanwhile may have dropped rows from under the look.
+/// Returns the effects, unless a compaction in the meantime may have dropped rows that they should have been made from.
 pub(super) fn checked(shared: &SharedStore, from: i64, effects: Vec<(i64, Effect)>, next: i64) -> Past {
     let compacted = shared.read().compacted;
     if from < compacted { Past::Compacted(compacted) } else { Past::Effects(effects, next) }

@@ -1,5 +1,6 @@
-//! Drops what compaction freed: rows that no revision from the compacted one on can reach. In small steps beside apply,
-//! so that no put waits for a compaction. What it drops is no part of what replicas compare.
+//! Drops what compaction freed: rows that no revision from the compacted one on can reach. It works in small steps
+//! beside apply, so that no put waits for a compaction. Replicas may drop rows at different times: that is not
+//! compared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::rows;
 use super::store::SharedStore;
 
-/// Rows dropped under one hold of the locks.
+/// How many rows are dropped while the locks are held once.
 const STEP_ROWS: usize = 256;
-/// Between two steps.
+/// The pause between two steps.
 const STEP_INTERVAL: Duration = Duration::from_millis(1);
-/// Between two looks at a checkpoint that has too much to write, or a disk without room.
+/// The pause before the next look when the checkpoint has too much to write, or when the disk has no room.
 const WAIT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// See the module.
@@ -25,7 +26,7 @@ pub(crate) struct Janitor {
     reader: StoreReader,
     clock: Arc<dyn Clock>,
     pub(crate) wake: Notify,
-    /// The revision up to which everything that may be dropped is dropped.
+    /// Everything that compaction up to this revision allows to drop has been dropped.
     done: watch::Sender<i64>,
 }
 
@@ -36,7 +37,7 @@ impl Janitor {
 
     /// Works until `stop`.
     pub(crate) async fn run(&self, stop: CancellationToken) {
-        // What a stop interrupted goes on first.
+        // Go on with a compaction that an earlier stop interrupted.
         self.wake.notify_one();
         loop {
             tokio::select! {
@@ -59,9 +60,9 @@ impl Janitor {
         }
     }
 
-    /// Resolves when everything below `revision` that may be dropped is dropped.
+    /// Waits until everything below `revision` that may be dropped has been dropped.
     pub(crate) async fn wait_for(&self, revision: i64) {
-        // The sender lives as long as this janitor.
+        // This cannot fail: the sender lives as long as this janitor.
         let _ = self.done.subscribe().wait_for(|done| *done >= revision).await;
     }
 

@@ -1,14 +1,15 @@
-//! The keeper of leases: the one node whose clock says when leases end.
+//! The keeper of leases: the one node whose clock decides when leases end.
 
 use bytes::{BufMut, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::ids::{LogId, LogletId, StorageId};
 
-/// The keeper in office. Only a keeper under a loglet of a higher ordinal takes over: a node that slept, and proposes its
-/// inauguration late, does not come back into office.
+/// The keeper in office. Only a keeper under a loglet with a higher ordinal takes over. So a node that slept, and whose
+/// command to take office arrives late, does not become the keeper again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keeper {
-    /// The loglet whose sequencer runs on the keeper's node. It names the term of office: expiries carry it.
+    /// The loglet whose sequencer runs on the keeper's node. It identifies the keeper's term of office: commands that
+    /// end leases carry it.
     pub loglet: LogletId,
     /// The data directory of the keeper's node.
     pub storage: StorageId,
@@ -40,7 +41,7 @@ pub(super) fn put_loglet(out: &mut BytesMut, id: LogletId) {
     }
 }
 
-/// Reads [`put_loglet`]'s bytes.
+/// Reads the bytes that [`put_loglet`] wrote.
 pub(super) fn take_loglet(r: &mut Reader) -> Result<LogletId, DecodeError> {
     Ok(LogletId { log: LogId(r.u64()?), ordinal: r.u64()?, nonce: r.u64()? })
 }

@@ -1,4 +1,4 @@
-//! All that memory knows of one key: its newest value, and at which revisions it had others.
+//! All that memory knows of one key: its newest value, and the revisions at which it had other values.
 //!
 //! Older values are rows of the local store, found by their revision.
 
@@ -11,7 +11,7 @@ use super::revision_key::RevisionKey;
 use super::row_source::RowSource;
 use super::tree::Item;
 
-/// Past revisions kept beside the key before they are sealed into a shared chunk.
+/// How many past events are kept beside the key before they are moved into a shared chunk.
 const RECENT_MAX: usize = 32;
 
 /// A past event of a key.
@@ -21,12 +21,12 @@ pub(crate) struct Past {
     pub(crate) deleted: bool,
 }
 
-/// Where the encoded `KeyValue` of a key that exists is.
+/// Where the encoded `KeyValue` of an existing key is.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     /// In memory.
     Resident(Bytes),
-    /// In the local store alone; so many bytes.
+    /// In the local store only. The number is its length in bytes.
     Row(usize),
 }
 
@@ -49,7 +49,7 @@ impl Live {
         }
     }
 
-    /// The encoded `KeyValue`, out of `rows` if memory does not have it. `None`: `rows` lacks it.
+    /// The encoded `KeyValue`; read from `rows` if memory does not have it. `None` if `rows` does not have it either.
     pub(crate) fn encoded(&self, store: StoreId, rows: &dyn RowSource) -> Option<Bytes> {
         match &self.value {
             Value::Resident(encoded) => Some(encoded.clone()),
@@ -57,7 +57,7 @@ impl Live {
         }
     }
 
-    /// Bytes of the encoded `KeyValue`.
+    /// The length of the encoded `KeyValue` in bytes.
     pub(crate) fn encoded_len(&self) -> usize {
         match &self.value {
             Value::Resident(encoded) => encoded.len(),
@@ -139,17 +139,17 @@ pub(crate) struct KeyEntry {
     history: History,
 }
 
-/// A key at a revision.
+/// The value of a key at a revision.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Found<'a> {
     /// Its newest value.
     Live(&'a Live),
-    /// An older one: a row of the store.
+    /// An older value: the row of the store that holds it.
     Row(RevisionKey),
 }
 
 impl KeyEntry {
-    /// A key that has never been.
+    /// A key that has never existed.
     pub(crate) fn new(key: Bytes) -> Self {
         Self { key, live: None, history: History::default() }
     }
@@ -162,20 +162,20 @@ impl KeyEntry {
         }
     }
 
-    /// The changes of the key from `revision` on that its history holds, oldest first. The last one, which set the newest
-    /// value, is not among them: that is `live`.
+    /// The changes from `revision` on that the key's history holds, oldest first. The change that set the newest value
+    /// is not among them: it is in `live`.
     pub(crate) fn past_since(&self, revision: i64) -> impl Iterator<Item = Past> {
         self.history.since(revision)
     }
 
-    /// Sets a new value; the one before, which becomes history.
+    /// Sets a new value. The value before becomes history and is returned.
     pub(crate) fn put(&mut self, live: Live) -> Option<Live> {
         let old = self.live.replace(live);
         self.history.extend(old.as_ref().map(|old| Past { at: old.at, deleted: false }));
         old
     }
 
-    /// Deletes the key at `at`; the value that it had.
+    /// Deletes the key at `at`. Returns the value that it had.
     pub(crate) fn delete(&mut self, at: RevisionKey) -> Option<Live> {
         let old = self.live.take();
         self.history.extend(old.as_ref().map(|old| Past { at: old.at, deleted: false }));
@@ -183,8 +183,8 @@ impl KeyEntry {
         old
     }
 
-    /// Forgets what compaction at `revision` drops: all before the newest event at or before `revision`, and that one
-    /// too if it is a deletion before `revision`. Answers whether nothing is left of the key.
+    /// Forgets the events that compaction at `revision` drops: all events before the newest one at or before
+    /// `revision`, and that one too if it is a deletion before `revision`. Returns whether nothing is left of the key.
     pub(crate) fn compact(&mut self, revision: i64) -> bool {
         if let Some(newest) = self.history.at(revision) {
             let live_covers = self.live.as_ref().is_some_and(|l| l.at.main <= revision);
@@ -195,8 +195,8 @@ impl KeyEntry {
         self.live.is_none() && self.history.is_empty()
     }
 
-    /// Whether HashKV at `revision` counts the row at `at`: newer than the compacted revision, or the value that the key
-    /// has at `revision`.
+    /// Whether HashKV at `revision` counts the row at `at`: it does if the row is newer than the compacted revision, or
+    /// is the value that the key has at `revision`.
     pub(crate) fn keeps(&self, at: RevisionKey, compacted: i64, revision: i64) -> bool {
         at.main > compacted
             || match self.at(revision) {

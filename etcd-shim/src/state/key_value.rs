@@ -1,6 +1,6 @@
-//! `mvccpb.KeyValue`, encoded once when a key is put and copied from then on.
+//! `mvccpb.KeyValue`: encoded once, when a key is put, and copied from then on.
 //!
-//! Byte for byte what etcd marshals (HashKV hashes it): fields ascending, zeros left out.
+//! The bytes are exactly those that etcd writes, because HashKV hashes them: fields ascending, zeros left out.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::etcd::server::mvccpb::KeyValue;
@@ -42,7 +42,7 @@ fn put_int(tag: u32, field: i64, out: &mut BytesMut) {
 }
 
 impl Fields<'_> {
-    /// The message's bytes, in a buffer of exactly their length.
+    /// The message's bytes, in a buffer of exactly that length.
     pub(crate) fn encode(&self) -> Bytes {
         let len = bytes_len(self.key)
             + int_len(self.create)

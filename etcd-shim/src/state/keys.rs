@@ -1,16 +1,16 @@
-//! [`Keys`]: the keys that a request means.
+//! [`Keys`]: the keys that a request names.
 
-/// The keys that a request's `key` and `range_end` mean.
+/// The keys that a request's `key` and `range_end` name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keys<'a> {
     /// One key.
     One(&'a [u8]),
-    /// From the first on and below the second; to the end if `None`.
+    /// The keys from the first one on and below the second; all further keys if that is `None`.
     Range(&'a [u8], Option<&'a [u8]>),
 }
 
 impl<'a> Keys<'a> {
-    /// As etcd reads them: no end is one key, an end of one zero byte is everything from the key on.
+    /// Reads the fields as etcd does: no end means one key; an end of one zero byte means all keys from `key` on.
     pub(crate) fn new(key: &'a [u8], range_end: &'a [u8]) -> Self {
         match range_end {
             [] => Keys::One(key),
@@ -19,7 +19,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Whether `key` is meant.
+    /// Whether `key` is one of the keys.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         match self {
             Keys::One(one) => *one == key,

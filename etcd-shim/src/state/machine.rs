@@ -1,7 +1,8 @@
-//! Applies commands. A function of the log (safety rule 9): ordered maps, integers, no clock, no randomness.
+//! Applies commands. Its result depends on the log alone (safety rule 9): ordered maps, integers, no clock, no
+//! randomness.
 //!
-//! Each command takes the store's write lock for itself, so readers wait for one command at most. A command is checked
-//! before it writes: one that is refused leaves no trace.
+//! Each command takes the store's write lock for itself, so a reader waits for one command at most. A command is
+//! checked before it writes: a refused command changes nothing.
 
 use std::sync::Arc;
 
@@ -22,17 +23,17 @@ use super::store::SharedStore;
 use super::writer::{FETCHED, Note, Writer};
 use super::{rows, txn, validate};
 
-/// Who is told of what was applied, after the commit.
+/// Is told, after the commit, what was applied.
 pub trait Listener: Send + 'static {
-    /// The effects of one entry, in order, once they can be read. Must not block.
+    /// The effects of one entry, in order. They can already be read from the store. Must not block.
     fn effects(&mut self, effects: Arc<Vec<Effects>>);
     /// A lease was granted.
     fn lease_granted(&mut self, id: i64, ttl: i64);
     /// A lease ended.
     fn lease_ended(&mut self, id: i64);
-    /// This keeper took office: all time-to-lives start afresh.
+    /// This keeper took office: all leases get their full time-to-live again.
     fn keeper(&mut self, keeper: Keeper);
-    /// The log below this revision may be dropped.
+    /// The store was compacted at this revision.
     fn compacted(&mut self, revision: i64);
 }
 
@@ -42,7 +43,7 @@ pub struct Machine<L> {
     reader: StoreReader,
     listener: L,
     effects: Vec<Effects>,
-    /// Effects of the entry that was committed, until its callers have their replies.
+    /// The effects of the committed entry; the listener gets them after the callers have got their replies.
     to_tell: Vec<Effects>,
     notes: Vec<Note>,
     changed: bool,
@@ -57,7 +58,7 @@ impl<L: Listener> Machine<L> {
 
     fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
         let shared = Arc::clone(&self.store);
-        // No other thread changes the key space, so these are the rows that the command will need.
+        // No other thread changes the key space, so the rows fetched now are those that the command will need.
         let fetched = ApplyRows { fetched: fetch_for(&shared, &self.reader, &command), reader: &self.reader };
         let mut store = shared.write();
         let mut writer = Writer::new(&mut store, rows, fetched, &mut self.notes);
@@ -138,7 +139,7 @@ fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, Et
         Command::LeaseGrant(r) => writer.grant(&r),
         Command::LeaseRevoke(r) => writer.revoke(r.id),
         Command::LeaseExpire { id, office } => {
-            // A keeper that slept through its successor's inauguration has no say any more.
+            // A keeper that was replaced while it slept may not end leases any more.
             if office == writer.store.keeper.loglet { writer.revoke(id) } else { Ok(Answer::Done) }
         }
     }

@@ -1,14 +1,16 @@
 //! The etcd state machine: multi-version key space, leases, alarms, members. A function of the log.
 //!
-//! - [`command`]: what travels in the log; [`machine`]: applies it, by way of a [`writer`]; [`txn`], [`read_txn`]: transactions
+//! - [`command`]: the commands that travel in the log; [`machine`]: applies them, with the help of a [`writer`];
+//!   [`txn`], [`read_txn`]: transactions
 //! - [`store`]: one key space in memory; [`tree`], [`key_entry`], [`key_value`]: its index; [`rows`]: its rows;
 //!   [`residents`]: which values memory holds; [`chunked_queue`]: what compaction will free, in order
 //! - [`range`]: reads, in apply and beside it; [`collect`]: their walk over the index, in steps; [`hash`]: HashKV;
-//!   [`janitor`]: drops what compaction freed
+//!   [`janitor`]: drops the rows that compaction freed
 //! - [`row_source`], [`fetched_rows`], [`needed_rows`]: values that only the disk has, read before the lock is taken
-//! - [`keeper`]: which node says when leases end; [`cold_reader`]: the Worker for reads that may have to wait for the disk
-//! - [`history`]: past changes, read back from rows; [`changes`]: those of a range, found by the index
-//! - [`effects`]: what each revision changed, for watches and whoever comes later; [`error`]: etcd's refusals
+//! - [`keeper`]: the node whose clock decides when leases end; [`cold_reader`]: the Worker for reads that may have to
+//!   wait for the disk
+//! - [`history`]: past changes, read from the rows; [`changes`]: the changes of a range of keys, found by the index
+//! - [`effects`]: what each revision changed, for the watches; [`error`]: etcd's refusals
 
 mod answer;
 pub(crate) mod changes;

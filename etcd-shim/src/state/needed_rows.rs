@@ -1,4 +1,5 @@
-//! Which rows a command will need: all values that it reads, replaces or deletes and that memory does not hold.
+//! Which rows a command will need: those of all values that it reads, replaces or deletes and that memory does not
+//! hold.
 
 use std::ops::ControlFlow;
 
@@ -16,7 +17,7 @@ use super::row_source::RowSource;
 use super::store::{SharedStore, Store};
 use super::txn::Path;
 
-/// Fetches what `command` will need, without holding the lock of the key space over a read.
+/// Fetches the rows that `command` will need. The lock of the key space is not held during a read of the disk.
 pub(crate) fn fetch_for(shared: &SharedStore, reader: &StoreReader, command: &Command) -> Fetched {
     let is_in_memory = shared.read().is_all_resident();
     match command {
@@ -38,7 +39,7 @@ pub(crate) fn fetch_for(shared: &SharedStore, reader: &StoreReader, command: &Co
     }
 }
 
-/// Fetches what a transaction that only reads will need.
+/// Fetches the rows that a transaction that only reads will need.
 pub(crate) fn fetch_for_reads(shared: &SharedStore, reader: &StoreReader, r: &TxnRequest) -> Fetched {
     fetch(shared, reader, |store, rows| look_at_txn(store, r, rows))
 }
@@ -68,7 +69,7 @@ fn look_at_range(store: &Store, key: &[u8], range_end: &[u8], rows: &Lookup<'_>)
     }
 }
 
-/// The compares decide which branches are taken; only what those need is looked for.
+/// Looks only at the branches that will be taken: the compares, which are evaluated first, decide which ones.
 fn look_at_txn(store: &Store, r: &TxnRequest, rows: &Lookup<'_>) {
     if let Some(path) = Path::of(store, r, rows) {
         look_along(store, r, &path, rows);
@@ -79,7 +80,7 @@ fn look_along(store: &Store, r: &TxnRequest, path: &Path, rows: &Lookup<'_>) {
     let mut nested = path.nested();
     for op in path.branch(r) {
         match &op.request {
-            // A range that is refused needs nothing.
+            // A range that will be refused needs no rows.
             Some(Request::RequestRange(r)) => {
                 if let Ok(found) = collect(store, r, store.revision) {
                     found.look_at_rows(rows);

@@ -1,8 +1,9 @@
-//! Reads: what `RangeRequest` asks for, in apply (within a transaction) and beside it.
+//! Reads: the answer to a `RangeRequest`, in apply (within a transaction) and beside it.
 //!
-//! In two steps. [`super::collect`] walks the index and takes what memory holds; [`Collected::finish`] filters, sorts and
-//! cuts, after the rows that only the local store holds have been fetched. A caller that lets go of the store's lock in
-//! between may find rows compacted away; then it collects anew: [`Collected::finish_beside`].
+//! A read has two steps. [`super::collect`] walks the index and takes the values that memory holds. Then the rows that
+//! only the local store holds are fetched, and [`Collected::finish`] filters, sorts and cuts. A caller that releases
+//! the store's lock in between may find that rows were compacted away; [`Collected::finish_beside`] then collects
+//! again.
 
 use bytes::Bytes;
 use naxos_engines::StoreReader;
@@ -18,27 +19,27 @@ use super::range_request::{is_as_indexed, limit, sorts};
 use super::row_source::RowSource;
 use super::store::SharedStore;
 
-/// So many pairs are filtered and sorted on a thread that serves requests.
+/// The most pairs that are filtered and sorted on a thread that serves requests.
 const FINISH_PAIRS_MAX: usize = 2_048;
 
 impl Collected {
-    /// Whether rows have to be fetched: not on a thread that serves requests.
+    /// Whether rows have to be fetched. If so, the read must not be finished on a thread that serves requests.
     pub(crate) fn needs_rows(&self) -> bool {
         !self.rows.is_empty()
     }
 
-    /// Asks `source` for each row that [`Self::finish`] will want.
+    /// Asks `source` for each row that [`Self::finish`] will need.
     pub(crate) fn look_at_rows(&self, source: &dyn RowSource) {
         self.rows.iter().for_each(|(_, row)| drop(source.row(self.store, *row)));
     }
 
-    /// Whether [`Self::finish`] takes long: then it is not for a thread that serves requests either.
+    /// Whether [`Self::finish`] takes long. If so, it must not run on a thread that serves requests.
     pub(crate) fn is_work(&self, r: &RangeRequest) -> bool {
         self.needs_rows() || (!is_as_indexed(r) && self.kvs.len() > FINISH_PAIRS_MAX)
     }
 
-    /// If the answer is too large to send: the bytes of its pairs, and the answer without them. That is known before it is
-    /// made, but for values of old revisions.
+    /// If the answer is too large to send: the bytes of its pairs, and the answer without the pairs. This is known
+    /// before the answer is built, except for values of old revisions.
     pub(crate) fn too_large(&self) -> Option<(usize, RangeResponse)> {
         let is_dropped = self.bytes > ANSWER_BYTES_MAX && self.kvs.is_empty() && self.framed.is_empty();
         let header = ResponseHeader { revision: self.revision, ..Default::default() };
@@ -50,8 +51,8 @@ impl Collected {
         i64::try_from(self.count).expect("memory holds fewer keys")
     }
 
-    /// As [`Self::finish`], without the store's lock: the index is walked anew for as long as compactions drop rows in
-    /// between.
+    /// Does what [`Self::finish`] does, without the store's lock. If a compaction has dropped needed rows in the
+    /// meantime, it walks the index again.
     pub(crate) fn finish_beside(
         mut self,
         shared: &SharedStore,
@@ -75,7 +76,7 @@ impl Collected {
         }
     }
 
-    /// Fetches rows, then filters, sorts and cuts. Returns none if `source` lacks a row.
+    /// Fetches rows, then filters, sorts and cuts. Returns `None` if `source` does not have a row.
     pub(crate) fn finish(self, r: &RangeRequest, source: &dyn RowSource) -> Option<RangeResponse> {
         let count = self.counted();
         let mut kvs = self.kvs;
@@ -139,7 +140,7 @@ mod tests {
     use crate::state::revision_key::RevisionKey;
     use crate::state::rows;
 
-    /// Puts the one key at `main`; its value is in the local store alone.
+    /// Puts the one key at revision `main`. Its value is in the local store only.
     fn put(local: &mut LocalStore, shared: &SharedStore, main: i64, value: &[u8]) {
         let fields = Fields { key: b"k", create: 2, modified: main, version: main - 1, value, lease: 0 };
         let at = RevisionKey { main, sub: 0 };

@@ -5,7 +5,7 @@ use naxos_proto::etcd::server::etcdserverpb::range_request::{SortOrder, SortTarg
 
 use super::error::EtcdError;
 
-/// Which revision a read sees: `asked`, or the store's when that is not positive.
+/// The revision that a read sees: `asked`, or the store's revision when `asked` is not positive.
 pub(crate) fn revision_to_read(asked: i64, current: i64, compacted: i64) -> Result<i64, EtcdError> {
     if asked <= 0 {
         Ok(current)
@@ -18,7 +18,7 @@ pub(crate) fn revision_to_read(asked: i64, current: i64, compacted: i64) -> Resu
     }
 }
 
-/// Whether all pairs of the range have to be looked at, whatever the limit.
+/// Whether all pairs of the range have to be looked at, regardless of the limit.
 pub(super) fn fetches_all(r: &RangeRequest) -> bool {
     r.sort_order != SortOrder::None as i32
         || r.min_mod_revision != 0
@@ -27,12 +27,12 @@ pub(super) fn fetches_all(r: &RangeRequest) -> bool {
         || r.max_create_revision != 0
 }
 
-/// Whether the pairs are put in an order other than the index's.
+/// Whether the pairs are sorted into an order other than the index's order.
 pub(super) fn sorts(r: &RangeRequest) -> bool {
     r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32
 }
 
-/// Whether pairs go into the answer as the index gives them.
+/// Whether the pairs go into the answer unchanged, as the index gives them.
 pub(super) fn is_as_indexed(r: &RangeRequest) -> bool {
     !fetches_all(r) && !sorts(r)
 }
@@ -42,11 +42,11 @@ pub(super) fn limit(r: &RangeRequest) -> usize {
     usize::try_from(r.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX)
 }
 
-/// How many pairs of a range are looked at to answer.
+/// How many pairs of a range have to be looked at for the answer.
 pub(super) fn wanted(r: &RangeRequest) -> usize {
     if fetches_all(r) {
         return usize::MAX;
     }
-    // As etcd does: one more than it gives is put in order.
+    // As etcd does: it sorts one pair more than it returns.
     limit(r).saturating_add(usize::from(sorts(r)))
 }

@@ -1,4 +1,4 @@
-//! Transactions that only read and need values which only the disk has.
+//! Transactions that only read and that need values which only the disk has.
 
 use naxos_engines::StoreReader;
 use naxos_proto::etcd::server::etcdserverpb as pb;
@@ -9,8 +9,8 @@ use super::needed_rows::fetch_for_reads;
 use super::store::SharedStore;
 use super::txn::execute_reads;
 
-/// As [`execute_reads`], with rows fetched first: not on a thread that serves requests. Starts anew for as long as writes
-/// or compactions change which rows are needed in between.
+/// Does what [`execute_reads`] does, after fetching the rows that it needs; so it must not run on a thread that serves
+/// requests. Starts again if writes or compactions have changed which rows are needed in the meantime.
 pub(crate) fn execute_reads_beside(
     shared: &SharedStore,
     r: &TxnRequest,

@@ -1,4 +1,4 @@
-//! Builds a store's index from its rows, at the start: one scan in the order of revisions.
+//! Builds a store's index from its rows when the node starts: one scan in the order of revisions.
 
 use std::sync::Arc;
 
@@ -19,33 +19,34 @@ fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnM
     reader.stream(&from, &below, each);
 }
 
-/// A `u64` at the head of a row's name.
+/// The `u64` at the beginning of a row's name.
 fn number(row: &RowKey) -> u64 {
     u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 8 bytes"))
 }
 
-/// A store whose key-value rows are being taken in. Panics, in each of its steps, on a row that the store did not write.
+/// A store that is being rebuilt from its key-value rows. Each step panics on a row that the store did not write.
 pub struct Rebuild {
     store: Store,
 }
 
 impl Rebuild {
-    /// Begins with store `id`; at most `resident_bytes_max` bytes of values are kept in memory.
+    /// Starts to rebuild store `id`; at most `resident_bytes_max` bytes of values are kept in memory.
     pub fn new(id: StoreId, resident_bytes_max: usize) -> Self {
         Self { store: Store::new(id, resident_bytes_max) }
     }
 
-    /// The names of the rows to be taken in: from the first one on, below the second.
+    /// The names of the rows to take: from the first one on, below the second.
     pub fn wanted(&self) -> (RowKey, RowKey) {
         rows::whole(self.store.id, rows::KEY_VALUES)
     }
 
-    /// Takes in a row; each is behind the one before.
+    /// Takes one row. The rows must come in the order of their names.
     pub fn take(&mut self, row: &RowKey, encoded: Bytes) {
         let store = &mut self.store;
         let (at, deleted) = rows::revision_of(row);
         let Fields { key, create, version, lease, .. } = Fields::of(&encoded);
-        // The value is moved, not shared: a count of who shares it would cost memory with every key.
+        // The key is copied, so that `encoded` can be moved into the entry. A second reference to it would cost memory
+        // for a reference count with every key.
         let key: SmallVec<[u8; 256]> = SmallVec::from_slice(key);
         if !deleted {
             let value = match store.has_room(encoded.len()) {
@@ -56,12 +57,12 @@ impl Rebuild {
             put.map(drop).unwrap_or_else(|never: std::convert::Infallible| match never {});
             store.keep_within();
         } else if store.delete(&key, at, &encoded).is_none() {
-            // Compaction has dropped what it deleted; itself it goes with the next one.
+            // The value that it deleted was dropped by a compaction. The deletion itself is dropped by the next one.
             store.deletion_row(Bytes::copy_from_slice(&key), at, &encoded);
         }
     }
 
-    /// The store, with all that its other rows tell as of the local store's cursor.
+    /// Completes the store with its other rows: leases, alarms, members, counters.
     pub fn finish(self, reader: &StoreReader) -> Arc<SharedStore> {
         let mut store = self.store;
         let id = store.id;
@@ -98,7 +99,7 @@ impl Rebuild {
 }
 
 impl SharedStore {
-    /// All of [`Rebuild`] on one thread, for who has few rows, such as a test.
+    /// Does all of [`Rebuild`] on one thread: for stores with few rows, such as those of tests.
     pub fn rebuild(id: StoreId, reader: &StoreReader, resident_bytes_max: usize) -> Arc<SharedStore> {
         let mut rebuild = Rebuild::new(id, resident_bytes_max);
         let (from, below) = rebuild.wanted();

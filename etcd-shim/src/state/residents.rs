@@ -1,8 +1,9 @@
-//! Keeps the values in memory within a bound. What exceeds it is left to the local store, where every value is a row:
-//! reads fetch it on the cold reader's Worker, apply fetches it when it overwrites or compares.
+//! Limits the bytes of values that memory holds. The values above the limit are only in the local store, where every
+//! value is a row. Reads fetch them on the cold reader's Worker; apply fetches them when it overwrites or compares.
 //!
-//! Which values go is decided by a hand that sweeps over the keys (the clock of a page cache without its reference bits):
-//! nothing has to be kept in order for it. Residence is no part of what replicas compare.
+//! A hand that moves over the keys in their order decides which values to drop from memory (the clock algorithm of page
+//! caches, without reference bits). So no order of use has to be kept. Which values memory holds may differ between
+//! replicas; it is not compared.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use super::key_entry::{KeyEntry, Live, Value};
 use super::tree::Tree;
 
-/// Keys looked at in one step; there is at most one step for each put.
+/// How many keys one step looks at. There is at most one step for each put.
 const STEP_KEYS: usize = 64;
 
 /// See the module.
@@ -20,11 +21,11 @@ const STEP_KEYS: usize = 64;
 pub(super) struct Residents {
     bytes: usize,
     bytes_max: usize,
-    /// Newest values that are in the local store alone.
+    /// The number of newest values that are in the local store only.
     rows: usize,
     /// Puts since the last [`Self::keep_within`].
     puts: usize,
-    /// Where the hand stands.
+    /// The key that the hand looks at next.
     hand: Bytes,
 }
 
@@ -33,7 +34,7 @@ impl Residents {
         Self { bytes: 0, bytes_max, rows: 0, puts: 0, hand: Bytes::new() }
     }
 
-    /// Whether `bytes` more would be within the bound.
+    /// Whether `bytes` more bytes would still be within the limit.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.bytes.saturating_add(bytes) <= self.bytes_max
     }
@@ -43,7 +44,7 @@ impl Residents {
         self.rows == 0
     }
 
-    /// A key got a new value. `resident`: its bytes if memory holds it.
+    /// A key got a new value. `resident` is the value's length in bytes if memory holds it.
     pub(super) fn entered(&mut self, resident: Option<usize>) {
         self.puts += 1;
         match resident {
@@ -60,8 +61,8 @@ impl Residents {
         }
     }
 
-    /// Takes a step of the hand for each put, for as long as memory holds too much. Between two commands only: a command
-    /// reads values that it found in memory at its beginning.
+    /// Moves the hand one step for each put, for as long as memory holds too many bytes. To be called between two
+    /// commands only: a command relies on the values that were in memory when it began.
     pub(super) fn keep_within(&mut self, keys: &mut Tree<Arc<KeyEntry>>) {
         for _ in 0..std::mem::take(&mut self.puts) {
             if self.bytes <= self.bytes_max {

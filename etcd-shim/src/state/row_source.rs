@@ -1,4 +1,4 @@
-//! [`RowSource`]: where values come from that memory does not hold.
+//! [`RowSource`]: finds values that memory does not hold.
 
 use bytes::Bytes;
 use naxos_proto::ids::StoreId;
@@ -7,6 +7,6 @@ use super::revision_key::RevisionKey;
 
 /// Finds the encoded `KeyValue` that was written at a revision.
 pub(crate) trait RowSource {
-    /// `None`: it is not here, or no longer.
+    /// The row of the change at `at`. `None` if it is not in this source, or not any more.
     fn row(&self, store: StoreId, at: RevisionKey) -> Option<Bytes>;
 }

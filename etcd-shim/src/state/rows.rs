@@ -23,10 +23,10 @@ const STATE: TableId = TableId(tables::APPLICATION + 2);
 pub(crate) const ALARMS: TableId = TableId(tables::APPLICATION + 3);
 pub(crate) const MEMBERS: TableId = TableId(tables::APPLICATION + 4);
 
-/// What a row costs beside its value, towards the quota: its name, and what memory knows of it.
+/// What a row counts towards the quota in addition to its value: its name, and the memory used for it.
 pub(crate) const ROW_OVERHEAD: i64 = 64;
 
-/// The row of a value or a deletion.
+/// The name of the row of a value or a deletion.
 pub(crate) fn key_value(store: StoreId, at: RevisionKey, deleted: bool) -> RowKey {
     let mut key = [b't'; 13];
     key[..8].copy_from_slice(&at.main.cast_unsigned().to_be_bytes());
@@ -41,7 +41,7 @@ pub(crate) fn revision_of(row: &RowKey) -> (RevisionKey, bool) {
     (RevisionKey { main: main.cast_signed(), sub }, row.key.len() > 12)
 }
 
-/// The first name of a table, and the first one behind it.
+/// The smallest name of a table, and the smallest name after the table.
 pub(crate) fn whole(store: StoreId, table: TableId) -> (RowKey, RowKey) {
     (RowKey::new(store, table, &[]), RowKey::new(store, TableId(table.0 + 1), &[]))
 }

@@ -1,8 +1,8 @@
 //! One key space in memory.
 //!
-//! Apply changes it under the write lock, one command at a time; requests read under the read lock, or take a clone of
-//! the tree (O(1)) for what takes longer. Everything in it is durable: an entry is applied after the log has it
-//! (safety rule 11).
+//! Apply changes it under the write lock, one command at a time. Requests read under the read lock; for work that takes
+//! longer they take a clone of the tree, which costs O(1). Everything in it is durable: an entry is applied only after
+//! the log has stored it (safety rule 11).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,27 +21,27 @@ use super::revision_key::RevisionKey;
 use super::rows::{Counters, ROW_OVERHEAD};
 use super::tree::Tree;
 
-/// A lease, as the log knows it. When it ends is the keeper's business.
+/// A lease, as the log knows it. The keeper of leases, not this struct, knows when it ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
     /// Granted time-to-live in seconds.
     pub ttl: i64,
-    /// Keys attached.
+    /// The keys that are attached to the lease.
     pub keys: BTreeSet<Bytes>,
 }
 
 /// A row that compaction may drop.
 #[derive(Clone, Debug)]
 pub(crate) struct Superseded {
-    /// Compacting this revision, or a later one, makes the row droppable.
+    /// The row may be dropped once the store is compacted at this revision or a later one.
     pub(crate) from: i64,
     pub(crate) key: Bytes,
     pub(crate) at: RevisionKey,
-    /// Bytes that dropping it gives back to the quota.
+    /// Bytes that the quota gets back when the row is dropped.
     pub(crate) bytes: i64,
 }
 
-/// A key began or ceased to exist.
+/// A key was created or deleted.
 #[derive(Clone, Debug)]
 pub(crate) struct Turn {
     pub(crate) revision: i64,
@@ -49,11 +49,11 @@ pub(crate) struct Turn {
     pub(crate) created: bool,
 }
 
-/// What a put left.
+/// What a put changed.
 pub(crate) struct Entered {
-    /// The index's own copy of the key: a request's would pin the batch that it came in.
+    /// The index's own copy of the key. The request's key would keep the whole batch that it came in alive.
     pub(crate) key: Bytes,
-    /// The value before.
+    /// The key's value before the put.
     pub(crate) old: Option<Live>,
 }
 
@@ -61,30 +61,31 @@ pub(crate) struct Entered {
 pub(crate) struct Store {
     pub(crate) id: StoreId,
     pub(crate) revision: i64,
-    /// -1 until the first compaction.
+    /// The compacted revision; -1 until the first compaction.
     pub(crate) compacted: i64,
     pub(crate) keys: Tree<Arc<KeyEntry>>,
     /// Values that a later put or delete replaced, in order of `from`.
     pub(super) superseded: ChunkedQueue<Superseded>,
-    /// Deletions, in order of `from`. They have a queue of their own because a deletion is readable for one revision longer
-    /// than the value that it deleted: in one queue it would hold back the values that were deleted together with it.
+    /// Deletions, in order of `from`. They have a queue of their own because a deletion stays readable for one revision
+    /// longer than the value that it deleted: in one common queue a deletion would hold back the values that were
+    /// deleted together with it.
     pub(super) tombstones: ChunkedQueue<Superseded>,
-    /// Since the compacted revision, in order.
+    /// Keys created and deleted since the compacted revision, in order.
     pub(super) turns: ChunkedQueue<Turn>,
     pub(crate) leases: BTreeMap<i64, Lease>,
     pub(crate) alarms: BTreeSet<(u64, i32)>,
     pub(crate) members: BTreeMap<u64, Member>,
-    /// Bytes of all rows, dropped ones excluded: what the quota counts.
+    /// Bytes of all rows that were not dropped: what the quota counts.
     pub(crate) bytes: i64,
     resident: Residents,
     /// The keeper of leases in office.
     pub(crate) keeper: Keeper,
 }
 
-/// A store that apply writes and requests read.
+/// A store that apply writes to and requests read from.
 pub struct SharedStore {
     store: RwLock<Store>,
-    /// [`Store::bytes`] as of the last entry: each put looks at it, and need not wait for apply to do so.
+    /// [`Store::bytes`] after the last entry. Each put looks at it, and need not wait for apply to do so.
     used_bytes: AtomicI64,
 }
 
@@ -102,12 +103,12 @@ impl SharedStore {
         self.store.write()
     }
 
-    /// Bytes used, for the quota.
+    /// Bytes that count towards the quota.
     pub(crate) fn used_bytes(&self) -> i64 {
         self.used_bytes.load(Ordering::Relaxed)
     }
 
-    /// Takes note of the bytes used, after a change.
+    /// Publishes the used bytes after a change, for [`Self::used_bytes`].
     pub(crate) fn note_used_bytes(&self, store: &Store) {
         self.used_bytes.store(store.bytes, Ordering::Relaxed);
     }
@@ -142,8 +143,8 @@ impl Store {
         self.keys.get(key)?.live.as_ref()
     }
 
-    /// Puts a key whose new value `make` derives from the one before, in one search of the index. A refusal of `make`
-    /// leaves no trace.
+    /// Puts a key in one search of the index. `make` derives the new value from the old one; if it refuses, nothing is
+    /// changed.
     pub(crate) fn put<E>(
         &mut self,
         key: &[u8],
@@ -181,7 +182,8 @@ impl Store {
         Ok(Entered { key, old })
     }
 
-    /// Lets values go to the local store alone while memory holds too many bytes of them. Between two commands only.
+    /// While memory holds too many bytes of values, drops some of them from memory; the local store has them all. To be
+    /// called between two commands only.
     pub(crate) fn keep_within(&mut self) {
         self.resident.keep_within(&mut self.keys);
     }
@@ -196,7 +198,8 @@ impl Store {
         self.resident.has_room(len)
     }
 
-    /// Deletes a key if it is live; `row` is the deletion's own. The index's copy of the key, and the value it had.
+    /// Deletes a key if it exists; `row` is the row of the deletion. Returns the index's copy of the key, and the value
+    /// that the key had.
     pub(crate) fn delete(&mut self, key: &[u8], at: RevisionKey, row: &[u8]) -> Option<(Bytes, Live)> {
         let (key, old) = self.keys.update(key, |entry| {
             entry.live.as_ref()?;
@@ -210,7 +213,7 @@ impl Store {
         Some((key, old))
     }
 
-    /// Counts a deletion's row, which is kept while its own revision is readable.
+    /// Counts the row of a deletion. The row is kept for as long as its own revision is readable.
     pub(crate) fn deletion_row(&mut self, key: Bytes, at: RevisionKey, row: &[u8]) {
         let bytes = row_bytes(row.len());
         self.bytes += bytes;
@@ -222,17 +225,18 @@ impl Store {
         self.superseded.push_back(Superseded { from, key, at: old.at, bytes });
     }
 
-    /// Takes the next row that compaction of `compacted` lets go, and whether it is a deletion. Values come first: a
-    /// deletion that went before the value would let the key rise again at the next start.
+    /// Takes the next row that compaction at `compacted` allows to drop, and whether it is a deletion. Values come
+    /// first: if a deletion were dropped before the value that it deleted, the next start would bring the deleted key
+    /// back.
     pub(super) fn pop_dead(&mut self, compacted: i64) -> Option<(Superseded, bool)> {
         let value = self.superseded.pop_front_if(|s| s.from <= compacted).map(|s| (s, false));
         value.or_else(|| self.tombstones.pop_front_if(|s| s.from <= compacted).map(|s| (s, true)))
     }
 
-    /// Keys in the range at `revision`: today's count corrected by what was created and deleted since.
+    /// The number of keys in the range at `revision`: today's count, corrected by the keys created and deleted since.
     pub(crate) fn count_at(&self, from: &[u8], below: Option<&[u8]>, revision: i64) -> usize {
         let now = self.keys.weight_of(from, below);
-        // Also within a transaction that has written: its own turns are above the store's revision.
+        // This also holds within a transaction that has written: its own changes are above the store's revision.
         let since = self.turns.behind(|t| t.revision <= revision);
         let inside = |key: &[u8]| key >= from && below.is_none_or(|b| key < b);
         let gained: isize = since.filter(|t| inside(&t.key)).map(|t| if t.created { 1 } else { -1 }).sum();
@@ -240,7 +244,7 @@ impl Store {
     }
 }
 
-/// What a row counts towards the quota.
+/// The bytes that a row counts towards the quota.
 fn row_bytes(encoded_len: usize) -> i64 {
     ROW_OVERHEAD + i64::try_from(encoded_len).expect("a value is far below 8 EiB")
 }

@@ -1,11 +1,16 @@
 //! A copy-on-write B-tree whose nodes know the weight of their subtrees.
 //!
-//! A clone is O(1) and shares all nodes; a change copies only shared nodes on its path, and none when nobody holds a
-//! clone. The weight of a range is found in O(log n): with live keys weighing 1 that is etcd's `count`. Nodes are small
-//! ([`LEAF_MAX`]): a copy touches the reference count of every item, each on a cache line of its own.
+//! A clone is O(1) and shares all nodes. A change copies only the shared nodes on its path, and no node when nobody
+//! holds a clone. The weight of a range is found in O(log n): with live keys weighing 1, that is etcd's `count`. Nodes
+//! are small ([`LEAF_MAX`]), because copying a node touches the reference count of every item, each on a cache line of
+//! its own.
 //!
-//! Invariants ([`Tree::check`]): items ascend by key; a child's `first` is a lower bound of its keys and above all keys of
-//! the child before; weights are sums; no node but the root is empty.
+//! Invariants ([`Tree::check`]):
+//!
+//! - Items ascend by key.
+//! - A child's `first` is a lower bound of its keys, and above all keys of the child before.
+//! - The weight of a node is the sum of the weights below it.
+//! - No node but the root is empty.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,11 +24,11 @@ const LEAF_MAX: usize = 16;
 /// Children of an inner node.
 const INNER_MAX: usize = 32;
 
-/// What a tree holds.
+/// An item of the tree.
 pub(crate) trait Item: Clone {
-    /// Its key.
+    /// The item's key.
     fn key(&self) -> &Bytes;
-    /// Its share of [`Tree::weight`].
+    /// What the item adds to [`Tree::weight`].
     fn weight(&self) -> usize;
 }
 
@@ -34,8 +39,8 @@ struct Child<T> {
     node: Arc<Node<T>>,
 }
 
-/// Each with the guide to its keys; an inner node's guide leaves the first child out, whose `first` need not share
-/// anything with the others.
+/// Each node has the guide to its keys. The guide of an inner node leaves out the first child, because that child's
+/// `first` need not share a prefix with the others.
 #[derive(Clone)]
 enum Node<T> {
     Leaf(Guide, Vec<T>),
@@ -64,14 +69,14 @@ impl<T: Item> Default for Tree<T> {
 }
 
 impl<T: Item> Node<T> {
-    /// The child whose keys `key` is among.
+    /// The index of the child in whose part of the keys `key` lies.
     fn child_of(guide: &Guide, children: &[Child<T>], key: &[u8]) -> usize {
         let Some(any) = children.get(1) else { return 0 };
         let range = guide.narrow(key, &any.first);
         range.start + children[1..][range].partition_point(|c| &c.first[..] <= key)
     }
 
-    /// Where `key` is among `items`, or where it belongs.
+    /// The index of `key` among `items`; `Err` has the index at which it would have to be inserted.
     fn place_of(guide: &Guide, items: &[T], key: &[u8]) -> Result<usize, usize> {
         let Some(any) = items.first() else { return Err(0) };
         let range = guide.narrow(key, any.key());
@@ -93,7 +98,7 @@ impl<T: Item> Node<T> {
         }
     }
 
-    /// The right half.
+    /// Splits off the right half of the node.
     fn split(&mut self) -> Child<T> {
         let (first, right) = match self {
             Node::Leaf(guide, items) => {
@@ -117,7 +122,8 @@ impl<T: Item> Node<T> {
         }
     }
 
-    /// Changes the item of `key` in place, or puts in what `change` makes when there is none; how the weight changed.
+    /// Changes the item of `key` in place, or inserts what `change` makes when there is no item. Returns the result of
+    /// `change` and by how much the weight changed.
     fn upsert<R>(
         node: &mut Arc<Self>,
         key: &[u8],
@@ -181,7 +187,8 @@ impl<T: Item> Node<T> {
         }
     }
 
-    /// `from` and `below` are `None` where the node is known to lie inside: then no key is compared.
+    /// `from` or `below` is `None` where the whole node is known to lie on the right side of that bound: no key is
+    /// compared with it.
     fn visit<'a>(
         &'a self,
         from: Option<&[u8]>,
@@ -196,7 +203,7 @@ impl<T: Item> Node<T> {
             }
             Node::Inner(guide, children) => {
                 let child = |key: &[u8]| Self::child_of(guide, children, key);
-                // The last child may begin at `below`: then it gives nothing.
+                // The last child may begin exactly at `below`: then it has no item in the range.
                 let (start, last) = (from.map_or(0, child), below.map_or(children.len().saturating_sub(1), child));
                 for (at, child) in children.iter().enumerate().take(last + 1).skip(start) {
                     let (from, below) = (from.filter(|_| at == start), below.filter(|_| at == last));
@@ -239,8 +246,8 @@ impl<T: Item> Tree<T> {
         }
     }
 
-    /// Changes the item of `key` in place, which must keep its key, or puts in what `change` makes, with that key, when
-    /// there is none.
+    /// Changes the item of `key` in place, or inserts what `change` makes when there is no item. The item must have the
+    /// key `key` afterwards.
     pub(crate) fn upsert<R>(&mut self, key: &[u8], change: impl FnOnce(Option<&mut T>) -> (R, Option<T>)) -> R {
         let (result, gained) = Node::upsert(&mut self.root, key, change);
         self.weight = self.weight.checked_add_signed(gained).expect("a weight is a sum");
@@ -274,14 +281,14 @@ impl<T: Item> Tree<T> {
         Some(old)
     }
 
-    /// Calls `each` with the items from `from` on and below `below` (to the end if `None`), until it breaks.
+    /// Calls `each` with the items from `from` on and below `below` (to the end if `None`), until `each` breaks.
     pub(crate) fn visit<'a>(
         &'a self,
         from: &[u8],
         below: Option<&[u8]>,
         mut each: impl FnMut(&'a T) -> ControlFlow<()>,
     ) {
-        // A break only says that the visit is over.
+        // The result only says whether `each` broke; the visit is over in both cases.
         let _ = self.root.visit(Some(from), below, &mut each);
     }
 

@@ -1,7 +1,8 @@
-//! Transactions: compares against the state before, operations in order, all at one revision.
+//! Transactions: their compares see the state before the transaction; their operations run in order, all at one
+//! revision.
 //!
-//! Compares of nested transactions are settled first, too: the path through all branches is known before anything is
-//! written, and the operations on it are checked before any of them acts.
+//! The compares of nested transactions are evaluated first, too. So the path through all branches is known before
+//! anything is written, and the operations on it are checked before the first of them changes anything.
 
 use std::ops::ControlFlow;
 
@@ -21,27 +22,28 @@ use super::row_source::RowSource;
 use super::store::Store;
 use super::writer::Writer;
 
-/// Why no row is missing: apply fetched them, and rows go only after a compaction, which is another command.
+/// Why no row can be missing: apply has fetched them, and rows are dropped only after a compaction, which is another
+/// command.
 const HELD: &str = "the rows of a command were fetched before it";
 
-/// The branch taken by a transaction and by those nested in it, in the order of the operations.
+/// The branch that a transaction takes, and the branches of its nested transactions in the order of the operations.
 pub(crate) struct Path {
     succeeded: bool,
     nested: Vec<Path>,
 }
 
 impl Path {
-    /// The operations of the branch that is taken.
+    /// The operations of the branch taken.
     pub(super) fn branch<'a>(&self, r: &'a TxnRequest) -> &'a [pb::RequestOp] {
         if self.succeeded { &r.success } else { &r.failure }
     }
 
-    /// The paths of the nested transactions on the branch, in their order.
+    /// The paths of the nested transactions on the branch, in order.
     pub(super) fn nested(&self) -> impl Iterator<Item = &Path> {
         self.nested.iter()
     }
 
-    /// Evaluates all compares. `None`: `rows` lacks a value that decides.
+    /// Evaluates all compares. `None` if `rows` lacks a value that is needed to decide.
     pub(crate) fn of(store: &Store, r: &TxnRequest, rows: &dyn RowSource) -> Option<Path> {
         let mut succeeded = Some(true);
         for compare in &r.compare {
@@ -51,7 +53,7 @@ impl Path {
                     succeeded = Some(false);
                     break;
                 }
-                // Go on, so that all values that are missing are asked for at once.
+                // Go on, so that all missing values are asked for in one round.
                 None => succeeded = None,
             }
         }
@@ -67,12 +69,12 @@ impl Path {
     }
 }
 
-/// Whether a compare holds for all keys that it names. `None`: `rows` lacks a value that decides.
+/// Whether a compare holds for all keys that it names. `None` if `rows` lacks a value that is needed to decide.
 fn holds(store: &Store, c: &pb::Compare, rows: &dyn RowSource) -> Option<bool> {
     let keys = Keys::new(&c.key, &c.range_end);
     let mut any = false;
     let mut all = Some(true);
-    // Answers whether to go on.
+    // Compares one key. Returns whether to go on.
     let mut each = |live: &Live| {
         any = true;
         match compare_live(store, c, live, rows) {
@@ -96,7 +98,7 @@ fn holds(store: &Store, c: &pb::Compare, rows: &dyn RowSource) -> Option<bool> {
     if any {
         return all;
     }
-    // There is no way to say "no value": such a compare never holds.
+    // A compare cannot ask for "no value": a compare of values with no key never holds.
     Some(c.target != CompareTarget::Value as i32 && compare(c, None, b""))
 }
 
@@ -108,7 +110,7 @@ fn compare_live(store: &Store, c: &pb::Compare, live: &Live, rows: &dyn RowSourc
     Some(compare(c, Some(live), &decode(&encoded).value))
 }
 
-/// `value`: the key's, where that is what is compared.
+/// `value` is the key's value if the compare is about values; otherwise it is not used.
 fn compare(c: &pb::Compare, live: Option<&Live>, value: &[u8]) -> bool {
     let of = |number: fn(&Live) -> i64| live.map_or(0, number);
     let order = match (CompareTarget::try_from(c.target), &c.target_union) {
@@ -139,13 +141,13 @@ fn compare(c: &pb::Compare, live: Option<&Live>, value: &[u8]) -> bool {
     }
 }
 
-/// Checks the operations on the path, so that none of them is refused once the first has acted.
+/// Checks the operations on the path, so that none of them has to be refused after the first has changed something.
 pub(crate) fn check(store: &Store, r: &TxnRequest, path: &Path) -> Result<(), EtcdError> {
     check_after(store, r, path, &mut Vec::new())
 }
 
-/// `deleted`: what earlier operations delete. A delete up to the end of the key space passes the rule against writing a
-/// key twice, so a later put may meet a key that is gone (etcd 3.6.16 ends by a panic then).
+/// `deleted` has the ranges that earlier operations delete. A delete up to the end of the key space is not caught by
+/// the rule against writing a key twice, so a later put may find that its key is gone (etcd 3.6.16 panics then).
 fn check_after<'a>(
     store: &Store,
     r: &'a TxnRequest,
@@ -181,7 +183,7 @@ fn check_put(store: &Store, r: &pb::PutRequest, deleted: &[Keys<'_>]) -> Result<
     Ok(())
 }
 
-/// Carries out the operations on the path. They have been checked.
+/// Carries out the operations on the path. They must have been checked.
 pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) -> Result<pb::TxnResponse, EtcdError> {
     let mut nested = path.nested.iter();
     let mut responses = Vec::with_capacity(path.branch(r).len());
@@ -196,7 +198,7 @@ pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) 
             Some(Request::RequestTxn(t)) => {
                 let path = nested.next().expect("made with the path");
                 let mut response = execute(writer, t, path)?;
-                // A nested answer carries an empty header.
+                // The answer of a nested transaction has an empty header.
                 response.header = Some(pb::ResponseHeader::default());
                 Some(Response::ResponseTxn(response))
             }
@@ -208,7 +210,7 @@ pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) 
     Ok(pb::TxnResponse { header: Some(header), succeeded: path.succeeded, responses })
 }
 
-/// A transaction that only reads, beside apply. `Err(None)`: `rows` lacks a value.
+/// Carries out a transaction that only reads, beside apply. `Err(None)` if `rows` lacks a value.
 pub(crate) fn execute_reads(
     store: &Store,
     r: &TxnRequest,

@@ -1,4 +1,4 @@
-//! What is checked of a request before it is proposed: rules that need no state.
+//! Checks of a request before it is proposed: the rules that do not depend on the state.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::error::EtcdError;
 
-/// Rules of a Range.
+/// Checks a Range.
 pub(crate) fn range(r: &RangeRequest) -> Result<(), EtcdError> {
     if r.key.is_empty() {
         return Err(EtcdError::EmptyKey);
@@ -20,7 +20,7 @@ pub(crate) fn range(r: &RangeRequest) -> Result<(), EtcdError> {
     Ok(())
 }
 
-/// Rules of a Put.
+/// Checks a Put.
 pub(crate) fn put(r: &PutRequest) -> Result<(), EtcdError> {
     if r.key.is_empty() {
         return Err(EtcdError::EmptyKey);
@@ -34,15 +34,16 @@ pub(crate) fn put(r: &PutRequest) -> Result<(), EtcdError> {
     Ok(())
 }
 
-/// Rules of a DeleteRange.
+/// Checks a DeleteRange.
 pub(crate) fn delete_range(r: &DeleteRangeRequest) -> Result<(), EtcdError> {
     if r.key.is_empty() { Err(EtcdError::EmptyKey) } else { Ok(()) }
 }
 
-/// Rules of a Txn with at most `ops_max` operations.
+/// Checks a Txn that may have at most `ops_max` operations.
 pub(crate) fn txn(r: &TxnRequest, ops_max: usize) -> Result<(), EtcdError> {
     operations(r, ops_max)?;
-    // Keys of both branches: only one is taken, but a client that repeats itself in either is told so.
+    // Both branches are checked. Only one of them will be taken, but a client that writes a key twice in either gets
+    // the error.
     Writes::of(&r.success)?;
     Writes::of(&r.failure)?;
     Ok(())
@@ -69,7 +70,7 @@ fn operations(r: &TxnRequest, ops_max: usize) -> Result<(), EtcdError> {
     Ok(())
 }
 
-/// Keys that a branch writes.
+/// The keys that a branch writes.
 #[derive(Default)]
 struct Writes<'a> {
     puts: BTreeSet<&'a [u8]>,
@@ -78,7 +79,7 @@ struct Writes<'a> {
 
 impl<'a> Writes<'a> {
     fn deletes(&self, key: &[u8]) -> bool {
-        // As etcd's intervals overlap: an empty end is the key alone, any other end is taken literally.
+        // etcd's rule for overlapping intervals: an empty end means the key alone; any other end is compared literally.
         self.deletes.iter().any(|(from, end)| match *end {
             [] => *from == key,
             end => *from <= key && key < end,
@@ -94,7 +95,7 @@ impl<'a> Writes<'a> {
         Ok(())
     }
 
-    /// Deletes of this level first, then nested transactions, then puts of this level.
+    /// Takes first the deletes of this level, then nested transactions, then the puts of this level.
     fn of(ops: &'a [RequestOp]) -> Result<Self, EtcdError> {
         let mut writes = Self::default();
         for op in ops {
@@ -109,7 +110,7 @@ impl<'a> Writes<'a> {
                 for key in &then.puts {
                     writes.put(key, None)?;
                 }
-                // One of the two is taken: they may put the same key.
+                // Only one of the two branches is taken, so both may put the same key.
                 for key in &or_else.puts {
                     writes.put(key, Some(&then.puts))?;
                 }
@@ -126,19 +127,20 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// Whether the transaction only reads: then it needs no entry in the log.
+/// Whether the transaction only reads. Such a transaction needs no entry in the log.
 pub(crate) fn reads_only(r: &TxnRequest) -> bool {
     r.success.iter().chain(&r.failure).all(|op| matches!(op.request, Some(Request::RequestRange(_))))
 }
 
-/// Whether all its reads may be stale.
+/// Whether all reads of the transaction may be stale.
 pub(crate) fn is_serializable(r: &TxnRequest) -> bool {
     let serializable = |op: &RequestOp| matches!(&op.request, Some(Request::RequestRange(r)) if r.serializable);
-    // etcd's rule makes a transaction without operations a stale read; a compare that decides something should not be.
+    // etcd makes a transaction without operations a stale read. We do not: its compares should decide on the newest
+    // state.
     !(r.success.is_empty() && r.failure.is_empty()) && r.success.iter().chain(&r.failure).all(serializable)
 }
 
-/// Whether it may put something: then it counts against the quota.
+/// Whether the transaction may put something. If so, it counts against the quota.
 pub(crate) fn puts_something(r: &TxnRequest) -> bool {
     r.success.iter().chain(&r.failure).any(|op| match &op.request {
         Some(Request::RequestPut(_)) => true,

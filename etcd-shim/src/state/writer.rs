@@ -19,10 +19,10 @@ use super::revision_key::RevisionKey;
 use super::rows;
 use super::store::{Entered, Lease, Store};
 
-/// Why no value is missing under the lock.
+/// Why no value can be missing while the lock is held.
 pub(super) const FETCHED: &str = "the values that a command needs were fetched before it";
 
-/// A note to the listener.
+/// Something to tell the listener after the commit.
 pub(super) enum Note {
     Granted(i64, i64),
     Ended(i64),
@@ -30,7 +30,7 @@ pub(super) enum Note {
     Compacted(i64),
 }
 
-/// One command on its way through the store.
+/// One command while it changes the store.
 pub(crate) struct Writer<'a, 'b> {
     pub(crate) store: &'a mut Store,
     rows: &'a mut Txn<'b>,
@@ -44,7 +44,7 @@ pub(crate) struct Writer<'a, 'b> {
 }
 
 impl<'a, 'b> Writer<'a, 'b> {
-    /// A command begins.
+    /// Begins a command.
     pub(super) fn new(
         store: &'a mut Store,
         rows: &'a mut Txn<'b>,
@@ -54,7 +54,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         Self { base: store.revision, sub: 0, effects: Vec::new(), notes, fetched, rows, store }
     }
 
-    /// The command ends: it took a revision if it changed something. What it changed.
+    /// Ends the command. Returns its changes; `None` if it changed nothing, and so took no revision.
     pub(super) fn finish(self) -> Option<Effects> {
         if self.effects.is_empty() {
             return None;
@@ -63,7 +63,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         Some(Effects { store: self.store.id, revision: self.store.revision, changes: self.effects })
     }
 
-    /// The revision that a header shows now.
+    /// The revision that an answer's header shows at this point of the command.
     pub(crate) fn revision(&self) -> i64 {
         if self.sub > 0 { self.base + 1 } else { self.base }
     }
@@ -72,7 +72,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         Some(pb::ResponseHeader { revision: self.revision(), ..Default::default() })
     }
 
-    /// Puts a key; the request's lease has been checked.
+    /// Puts a key. The caller has already checked the request's lease.
     pub(crate) fn put(&mut self, r: &pb::PutRequest) -> Result<PutResponse, EtcdError> {
         let (base, at) = (self.base, RevisionKey { main: self.base + 1, sub: self.sub });
         let (id, fetched) = (self.store.id, &self.fetched);
@@ -102,7 +102,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         }
         let touched = old.as_ref().is_some_and(|l| l.at.main > base);
         let answered = prev_kv.clone().filter(|_| r.prev_kv);
-        // A key that began at this revision had nothing before, whatever else the transaction did to it.
+        // A key that was created at this revision had no value before, whatever else the transaction did to it.
         let before = match (create == at.main, touched) {
             (true, _) => None,
             (false, true) => self.before_command(&key),
@@ -141,7 +141,7 @@ impl<'a, 'b> Writer<'a, 'b> {
 
     fn delete(&mut self, key: &[u8]) -> Option<Bytes> {
         let at = RevisionKey { main: self.base + 1, sub: self.sub };
-        // The row holds the key alone; watchers see the revision too.
+        // The row holds the key only; the event for watchers also has the revision.
         let row = Fields { key, ..Default::default() }.encode();
         let (key, old) = self.store.delete(key, at, &row)?;
         self.sub += 1;
@@ -155,12 +155,13 @@ impl<'a, 'b> Writer<'a, 'b> {
         Some(prev_kv)
     }
 
-    /// The value before the command of a key that the command has touched: what watchers see as the one before.
+    /// For a key that this command has already changed: its value before the command. Watchers get that as the previous
+    /// value.
     fn before_command(&self, key: &[u8]) -> Option<Bytes> {
         self.effects.iter().find(|e| e.key == key)?.prev_kv.clone()
     }
 
-    /// A keeper takes office, if it succeeds the one in office.
+    /// Puts a keeper into office, if it succeeds the present one.
     pub(super) fn keep_leases(&mut self, keeper: Keeper) {
         if keeper.succeeds(&self.store.keeper) {
             self.store.keeper = keeper;
@@ -195,7 +196,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         }))
     }
 
-    /// Ends a lease: its keys go at one revision, in key order.
+    /// Ends a lease: deletes its keys at one revision, in key order.
     pub(super) fn revoke(&mut self, id: i64) -> Result<Answer, EtcdError> {
         let lease = self.store.leases.get(&id).ok_or(EtcdError::LeaseNotFound)?;
         for key in lease.keys.clone() {
@@ -207,13 +208,13 @@ impl<'a, 'b> Writer<'a, 'b> {
         Ok(Answer::Done)
     }
 
-    /// Takes note of a member's name and client URLs.
+    /// Stores a member's name and client URLs.
     pub(super) fn publish(&mut self, told: pb::Member) -> Result<Answer, EtcdError> {
         let member = match self.store.members.get(&told.id) {
-            // Whether it is a learner and where its peers reach it is changed by the calls that are made for it.
+            // The other fields (peer URLs, learner or not) are changed only by the calls made for that.
             Some(known) => pb::Member { name: told.name, client_ur_ls: told.client_ur_ls, ..known.clone() },
             None if self.store.members.is_empty() => told,
-            // It was removed while this was on its way.
+            // The member was removed while this command was on its way.
             None => return Err(EtcdError::MemberNotFound),
         };
         self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());

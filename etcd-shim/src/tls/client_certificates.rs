@@ -1,6 +1,10 @@
-//! Which client certificates are let in: signed by an authority, or trusted themselves, and, when names are given, made for
-//! one of them. As in Go an authority counts only while its own certificate is valid and if that says that it may sign, and a
-//! certificate that is in the file of authorities needs no other to sign it; rustls knows none of it.
+//! Decides which client certificates are accepted. A certificate must be signed by an authority or be trusted itself;
+//! if host names are given, it must be made for one of them. As in Go:
+//!
+//! - An authority counts only while its own certificate is valid, and only if that certificate says that it may sign.
+//! - A certificate that is in the file of authorities needs no other certificate to sign it.
+//!
+//! rustls checks neither of these.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +23,7 @@ use super::error::TlsError;
 use super::files;
 use super::signatures::signatures_by;
 
-/// The verifier for `authorities` and the allowed host names.
+/// The verifier for the file of authorities and the allowed host names.
 pub(super) fn verifier(
     authorities: &Path,
     allowed: &[String],
@@ -40,7 +44,7 @@ pub(super) fn verifier(
     Ok(Arc::new(Clients { all, trusted, names: names.collect::<Result<_, _>>()?, provider }))
 }
 
-/// rustls's own check, by some of the authorities.
+/// rustls's own check, with those authorities for which `counts` holds.
 fn signed_by(
     authorities: &[Trusted],
     counts: impl Fn(&Trusted) -> bool,
@@ -54,15 +58,15 @@ fn signed_by(
     builder.build().map_err(|e| Error::General(e.to_string()))
 }
 
-/// A certificate of the file of authorities.
+/// A certificate in the file of authorities.
 #[derive(Debug)]
 struct Trusted {
     certificate: CertificateDer<'static>,
-    /// Seconds since 1970 between which it is valid, both included.
+    /// The first and the last second, since 1970, at which it is valid.
     valid: (i64, i64),
-    /// Whether it may be a client's own.
+    /// Whether a client may show this certificate itself.
     is_for_clients: bool,
-    /// Whether it may sign those of clients.
+    /// Whether it may sign the certificates of clients.
     signs: bool,
 }
 
@@ -87,19 +91,19 @@ impl Trusted {
     }
 }
 
-/// Adds to rustls's own check what it lacks.
+/// rustls's own check, and the checks that it lacks.
 #[derive(Debug)]
 struct Clients {
-    /// rustls's own check, by all of them.
+    /// rustls's own check, with all authorities.
     all: Arc<dyn ClientCertVerifier>,
     trusted: Vec<Trusted>,
-    /// Host names, one of which must be there; empty for any.
+    /// The certificate must be made for one of these host names; empty means any.
     names: Vec<ServerName<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
 impl Clients {
-    /// Whether an authority that is valid now has signed it.
+    /// Whether the certificate was signed by an authority that is valid now.
     fn verify_signed(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -123,8 +127,8 @@ impl Clients {
     }
 }
 
-/// Whether a wildcard of the certificate stands for `name` by Go's rule: `*` is the whole first label and stands for exactly
-/// one. rustls asks for two more labels behind it, so that `*.example` is none there.
+/// Whether a wildcard of the certificate covers `name` by Go's rule: `*` must be the whole first label and covers
+/// exactly one label. rustls wants at least two more labels after it, so it does not accept `*.example`.
 fn is_covered_by_wildcard(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
     let ServerName::DnsName(wanted) = name else { return false };
     let Some((first, rest)) = wanted.as_ref().split_once('.') else { return false };

@@ -1,11 +1,11 @@
-//! Why TLS cannot start. Each text names the file and what was expected in it.
+//! [`TlsError`]: why TLS cannot start. Each text names the file and what was expected in it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::os_text::os_text;
 
-/// A start with TLS fails.
+/// TLS cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
@@ -13,17 +13,17 @@ pub enum TlsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says, as Go puts it.
+        /// The system's error, in Go's words.
         reason: String,
     },
-    /// A file holds something else.
+    /// A file does not contain what it should.
     #[error("{path}: expected {expected}, found {found}", path = path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// What must be in it.
+        /// What should be in the file.
         expected: &'static str,
-        /// What is in it.
+        /// What is in the file.
         found: String,
     },
     /// Certificate and key do not belong together.
@@ -34,10 +34,10 @@ pub enum TlsError {
         cert: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// What rustls says.
+        /// rustls's error.
         reason: String,
     },
-    /// A certificate or a key of a kind that is not known.
+    /// The certificate or the key is of an unknown kind.
     #[error("{cert} with {key} cannot be used: expected an X.509 v3 certificate and an RSA, ECDSA (P-256 or P-384) or \
         Ed25519 key ({reason})", key = key.display(), cert = cert.display())]
     Unusable {
@@ -45,27 +45,27 @@ pub enum TlsError {
         cert: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// What rustls says.
+        /// rustls's error.
         reason: String,
     },
-    /// Client certificates are demanded, and nothing says who may sign them.
+    /// Clients must show certificates, but no flag says who may sign them.
     #[error("--client-cert-auth needs --trusted-ca-file: expected a file with the authorities of client certificates")]
     NoAuthority,
     /// The certificate flags are incomplete.
     #[error("TLS key/cert (--cert-file, --key-file) must be provided for URLs with HTTPS scheme")]
     NoCertificate,
-    /// Members are to use TLS, without certificates.
+    /// TLS is used among members, but there are no certificates for it.
     #[error(
         "cannot listen on TLS for {0}: KeyFile and CertFile are not presented (expected --peer-cert-file and --peer-key-file)"
     )]
     NoPeerCertificate(String),
-    /// The files for members.
+    /// One of the files for members is wrong.
     #[error("TLS among members (--peer-cert-file and its like): {0}")]
     Peers(Box<TlsError>),
-    /// An entry of `--client-cert-allowed-hostname` is no host name.
+    /// An entry of `--client-cert-allowed-hostname` is not a host name.
     #[error("--client-cert-allowed-hostname: expected host names, found {0:?}")]
     HostName(String),
-    /// Versions or suites that do not go together.
+    /// TLS versions and cipher suites that do not fit together.
     #[error("TLS versions and cipher suites do not fit together: {0}")]
     Options(String),
 }
@@ -75,7 +75,7 @@ impl TlsError {
         TlsError::Read { path: path.to_owned(), reason: os_text(error) }
     }
 
-    /// Why a certificate and a key, each read from its file, are no pair to serve or ask with.
+    /// The error for a certificate and a key that were read from their files but cannot be used together.
     pub fn of_pair(cert: &Path, key: &Path, error: &rustls::Error) -> TlsError {
         let (cert, key, reason) = (cert.to_owned(), key.to_owned(), error.to_string());
         match error {

@@ -1,4 +1,4 @@
-//! PEM files.
+//! Reads PEM files.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::TlsError;
 
-/// The certificates of a file, at least one.
+/// The certificates in a file; there is at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = std::fs::read(path).map_err(|e| TlsError::read(path, &e))?;
     let bad = |found: String| TlsError::Content { path: path.to_owned(), expected: "PEM blocks CERTIFICATE", found };
@@ -21,7 +21,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(chain)
 }
 
-/// The private key of a file.
+/// The private key in a file.
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = std::fs::read(path).map_err(|e| TlsError::read(path, &e))?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|e| TlsError::Content {
@@ -34,7 +34,7 @@ pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
     })
 }
 
-/// The authorities of a file.
+/// The authorities in a file.
 pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {

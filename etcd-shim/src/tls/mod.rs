@@ -1,7 +1,8 @@
 //! TLS on the client URLs: rustls with ring.
 //!
-//! Certificate and key are read again when their files change, so that rotation needs no restart; a broken pair on
-//! disk keeps the last good one in use. The authorities for client certificates are read once, as in etcd.
+//! The certificate and its key are read again when their files change, so that they can be replaced without a restart.
+//! If the new pair cannot be used, the last good one stays in use. The authorities for client certificates are read
+//! once, as in etcd.
 
 mod client_certificates;
 mod error;

@@ -1,4 +1,4 @@
-//! A certificate that follows its files.
+//! [`ReloadingCertificate`]: a certificate that is read again when its files change.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use rustls::sign::CertifiedKey;
 use super::error::TlsError;
 use super::files;
 
-/// What tells that a file was written: time, length and, for a file that was replaced, its number.
+/// Shows that a file was changed: its time, its length and its inode number, which differs if the file was replaced.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
-/// Serves the pair in two files, read again at the first handshake after either changed.
+/// Serves the pair in two files. It is read again at the first handshake after one of the files has changed.
 pub(super) struct ReloadingCertificate {
     cert: PathBuf,
     key: PathBuf,

@@ -1,4 +1,4 @@
-//! The server's side of TLS, from the flags.
+//! The server's side of TLS, configured by the flags.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::error::TlsError;
 use super::reloading::ReloadingCertificate;
 use crate::config::{TlsFiles, TlsOptions, TlsVersion};
 
-/// Sessions that a client may resume.
+/// How many sessions are kept for clients to resume.
 const SESSIONS_MAX: usize = 4096;
 
-/// Reads the files and makes the configuration of every handshake. HTTP/2 is preferred.
+/// Reads the files and makes the TLS configuration. HTTP/2 is preferred.
 pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<ServerConfig>, TlsError> {
     let (Some(cert), Some(key)) = (&files.cert, &files.key) else { return Err(TlsError::NoCertificate) };
     let provider = Arc::new(CryptoProvider { cipher_suites: suites(options), ..ring::default_provider() });
@@ -28,7 +28,7 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
         .with_protocol_versions(&versions)
         .map_err(|e| TlsError::Options(e.to_string()))?;
     let builder = match &files.trusted_ca {
-        // As in etcd, an authority alone is enough to demand certificates.
+        // As in etcd, a file of authorities is enough: clients must then show certificates.
         Some(authority) => builder.with_client_cert_verifier(client_certificates::verifier(
             authority,
             &files.allowed_hostname,
@@ -43,7 +43,7 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
     Ok(Arc::new(config))
 }
 
-/// Reads the files of a side that nobody speaks to yet, as far as they are named.
+/// Reads those files that the flags name, for a side that does not use TLS yet.
 pub(crate) fn check_files(files: &TlsFiles) -> Result<(), TlsError> {
     let provider = Arc::new(ring::default_provider());
     for pair in [(&files.cert, &files.key), (&files.client_cert, &files.client_key)] {
@@ -54,13 +54,13 @@ pub(crate) fn check_files(files: &TlsFiles) -> Result<(), TlsError> {
     files.trusted_ca.as_deref().map_or(Ok(()), |authorities| super::authorities(authorities).map(drop))
 }
 
-/// All suites of TLS 1.3, and of TLS 1.2 those that were asked for, in that order.
+/// All suites of TLS 1.3, then the suites of TLS 1.2 that the flags ask for.
 fn suites(options: &TlsOptions) -> Vec<SupportedCipherSuite> {
     let all = ring::default_provider().cipher_suites;
     if options.cipher_suites.is_empty() {
         return all;
     }
-    // rustls knows TLS 1.2's suites by IANA's names too.
+    // rustls also uses IANA's names for the suites of TLS 1.2.
     let named = |name: &String| all.iter().find(|s| format!("{:?}", s.suite()) == *name).copied();
     let chosen = options.cipher_suites.iter().filter_map(named);
     let tls13 = all.iter().filter(|s| matches!(s, SupportedCipherSuite::Tls13(_))).copied();

@@ -2,7 +2,7 @@ use super::super::testing::{Authority, options};
 use super::*;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// One handshake in memory: what the server says of it, and the certificate that the client saw.
+/// Makes one handshake in memory. Returns the certificate that the client saw, or the server's error.
 async fn handshake(server: Arc<ServerConfig>, client: Arc<rustls::ClientConfig>) -> Result<Vec<u8>, String> {
     let (a, b) = tokio::io::duplex(65536);
     let name = "localhost".try_into().unwrap();
@@ -57,7 +57,7 @@ async fn an_authority_vouches_for_clients_only_while_it_is_valid_itself() {
     ended.issue("client", &["localhost"]);
     let both = [&ended, &authority].map(|a| std::fs::read_to_string(a.path("ca.crt")).unwrap()).concat();
     std::fs::write(authority.path("both.crt"), both).unwrap();
-    // Its client trusts the other one's server.
+    // Makes a client of one authority trust the server of the other one.
     let trusts = |files: &Authority| std::fs::copy(authority.path("ca.crt"), files.path("ca.crt")).unwrap();
     let mut files = authority.server("server", true);
     files.trusted_ca = Some(ended.path("old.crt"));
@@ -117,7 +117,7 @@ async fn the_chosen_suite_of_tls_12_is_the_only_one() {
     let mut options = options();
     options.max = TlsVersion::Tls12;
     options.cipher_suites = vec!["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".to_owned()];
-    // The certificate is ECDSA: no suite is left.
+    // The certificate is ECDSA, so no suite is left.
     let config = server_config(&authority.server("server", false), &options).unwrap();
     assert!(handshake(config, authority.client(None, &["h2"])).await.is_err());
     options.cipher_suites = vec!["TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384".to_owned()];

@@ -1,7 +1,7 @@
-//! What rustls's verifiers of clients and of servers have in common: the signatures of the handshake. The traits are two,
-//! so it is a macro.
+//! The checks of a handshake's signatures, which rustls's verifiers of clients and of servers share. They are methods
+//! of two traits, hence a macro.
 
-/// The methods of a verifier that look at signatures, by the `CryptoProvider` in the field `$provider`.
+/// The methods of a verifier that check signatures, with the `CryptoProvider` in the field `$provider`.
 macro_rules! signatures_by {
     ($provider:ident) => {
         fn verify_tls12_signature(

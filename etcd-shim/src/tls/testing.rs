@@ -19,7 +19,7 @@ impl Authority {
         Authority::valid_until(4000)
     }
 
-    /// Valid until that year begins.
+    /// An authority that is valid until that year begins.
     pub(crate) fn valid_until(year: i32) -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.not_after = rcgen::date_time_ymd(year, 1, 1);
@@ -36,12 +36,12 @@ impl Authority {
         self.dir.path().join(name)
     }
 
-    /// Writes `<name>.crt` and `<name>.key`, made for these host names, for servers and clients.
+    /// Writes `<name>.crt` and `<name>.key`: a pair for these host names, for servers and clients.
     pub(crate) fn issue(&self, name: &str, hosts: &[&str]) {
         self.issue_by(&self.issuer, name, hosts);
     }
 
-    /// The same, but signed by one that it has issued, which must not sign.
+    /// Writes a pair that is signed by a certificate which this authority has issued, and which must not sign.
     pub(crate) fn issue_by_issued(&self, issued: &str, name: &str, hosts: &[&str]) {
         let key = std::fs::read_to_string(self.path(&format!("{issued}.key"))).unwrap();
         self.issue_by(&Issuer::new(params(issued, &[]), KeyPair::from_pem(&key).unwrap()), name, hosts);
@@ -54,7 +54,7 @@ impl Authority {
         write_new(&self.path(&format!("{name}.key")), &key.serialize_pem());
     }
 
-    /// A server's files; clients must show a certificate when `mutual`.
+    /// The files for a server. If `mutual`, clients must show a certificate.
     pub(crate) fn server(&self, name: &str, mutual: bool) -> TlsFiles {
         TlsFiles {
             cert: Some(self.path(&format!("{name}.crt"))),
@@ -65,7 +65,7 @@ impl Authority {
         }
     }
 
-    /// A client that trusts this authority and shows a certificate when `name` is given.
+    /// A client that trusts this authority. If `name` is given, it shows that certificate.
     pub(crate) fn client(&self, name: Option<&str>, alpn: &[&str]) -> std::sync::Arc<rustls::ClientConfig> {
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
         let roots = crate::tls::files::authorities(&self.path("ca.crt")).unwrap();
@@ -94,7 +94,7 @@ fn params(name: &str, hosts: &[&str]) -> CertificateParams {
     params
 }
 
-/// A new file under the old name, as rotation does it.
+/// Replaces a file by a new one of the same name, as a rotation of certificates does.
 fn write_new(path: &Path, text: &str) {
     let new = path.with_extension("new");
     std::fs::write(&new, text).unwrap();

@@ -9,14 +9,15 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::Status;
 
-/// Answers of a stream that may wait for its client to read. When as many wait, the stream's watchers fall behind.
+/// How many answers of a stream may wait for its client to read them. When the stream is full, its watchers fall
+/// behind.
 pub(super) const ANSWERS_MAX: usize = 128;
 
 /// Where the hub puts the answers of a stream.
 pub(super) type Outlet = mpsc::Sender<Result<Answer, Status>>;
 
-/// An answer. It may leave as several messages, its fragments, and takes one place in the stream all the same: so either
-/// all of them have room or none.
+/// An answer. It may be sent as several messages, its fragments, but takes only one place in the stream: so either all
+/// of its fragments have room or none.
 pub(super) struct Answer {
     message: WatchResponse,
     /// Where the events of each fragment but the last one end.
@@ -61,12 +62,12 @@ pub struct Answers {
     leaving: Option<Leaving>,
 }
 
-/// An answer that leaves in fragments.
+/// An answer that is being sent in fragments.
 struct Leaving {
     answer: Answer,
-    /// How many fragments have left.
+    /// How many fragments were sent.
     left: usize,
-    /// Where the events of the last one end.
+    /// Where the events of the last sent fragment end.
     from: usize,
 }
 

@@ -27,7 +27,7 @@ use super::watcher::{Watcher, Way};
 /// Time between two looks at streams that are full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
-/// Watchers that wait for history, by what they want.
+/// Watchers that wait for history, and what they want.
 #[derive(Default)]
 struct Reading {
     wishes: Vec<Wish>,
@@ -35,12 +35,12 @@ struct Reading {
     readers: Vec<(WatcherId, usize)>,
 }
 
-/// What reading did for the watchers that it was done for.
+/// What a piece of history did for its watchers.
 #[derive(Clone, Copy)]
 struct Progress {
-    /// About how many rows it cost.
+    /// About how many rows were read.
     rows: usize,
-    /// By how many revisions the watchers got on.
+    /// By how many revisions the watchers advanced.
     revisions: u64,
     /// Whether some of them are still behind.
     is_behind: bool,
@@ -64,7 +64,7 @@ impl Hub {
         }
     }
 
-    /// Reads a piece in each way. Returns what was read; none if no watcher got on.
+    /// Reads a piece in each way. Returns what was read; `None` if no watcher advanced.
     async fn catch_up(&self) -> Option<Read> {
         let lookup = self.state.lock().next_lookup();
         let looked_up = match lookup {
@@ -87,7 +87,7 @@ impl Hub {
         Some(Read { rows: pieces.iter().map(|piece| piece.rows).sum(), revisions })
     }
 
-    /// Asks the index for what watchers want. Returns none if no watcher got on.
+    /// Asks the index for the changes that watchers want. Returns `None` if no watcher advanced.
     async fn look_up(&self, reading: Reading) -> Option<Progress> {
         let store = Arc::clone(&self.config.store);
         let Reading { wishes, readers } = reading;
@@ -107,7 +107,7 @@ impl Hub {
         let current = self.config.store.read().revision;
         let mut state = self.state.lock();
         let mut progress: Option<Progress> = None;
-        // What there was no time for is looked up the next time.
+        // Wishes for which there was no time are looked up the next time.
         for (id, number) in readers.iter().filter(|(_, number)| *number < pieces.len()) {
             let (piece, from) = &pieces[*number];
             if !self.advance(&mut state, *id, piece, current) {
@@ -127,7 +127,7 @@ impl Hub {
         progress
     }
 
-    /// Reads all rows of a piece. Returns none if no watcher got on.
+    /// Reads all rows of a piece. Returns `None` if no watcher advanced.
     async fn scan(&self, (from, reading): (i64, Reading)) -> Option<Progress> {
         let store = Arc::clone(&self.config.store);
         let Reading { wishes, readers } = reading;
@@ -144,11 +144,11 @@ impl Hub {
         moved.then_some(Progress { rows: PIECE_ROWS, revisions, is_behind })
     }
 
-    /// Gives a watcher its piece, read when the store was at revision `current`. Returns whether it got on.
+    /// Gives a watcher its piece, which was read when the store was at revision `current`. Returns whether it advanced.
     fn advance(&self, state: &mut State, id: WatcherId, piece: &Piece, current: i64) -> bool {
         let Some(watcher) = state.watchers.get_mut(&id) else { return true };
         match piece {
-            // The piece ended before what it wants.
+            // The piece ended before the watcher's next revision.
             Piece::Read(_, next) if *next < watcher.next => false,
             Piece::Read(packets, next) => {
                 for (sent, packet) in packets.iter().enumerate() {
@@ -186,13 +186,14 @@ impl State {
         behind.filter(|(_, watcher)| watcher.way == way && watcher.outlet.capacity() > 0).collect()
     }
 
-    /// What watchers ask of the index, if any do.
+    /// What watchers want from the index; `None` if none of them waits for it.
     fn next_lookup(&self) -> Option<Reading> {
         let ready = self.ready(Way::Index);
         (!ready.is_empty()).then(|| Reading::of(ready.into_iter()))
     }
 
-    /// The pieces that the last watcher and the first one need next, one if it is the same, with where each begins.
+    /// The next pieces for the watcher that is furthest behind and for the one that is least behind, each with the
+    /// revision at which it begins; only one piece if both watchers need the same.
     fn next_scans(&self) -> Option<((i64, Reading), Option<(i64, Reading)>)> {
         let ready = self.ready(Way::Scan);
         let nexts = || ready.iter().map(|(_, watcher)| watcher.next);
@@ -205,7 +206,7 @@ impl State {
     }
 }
 
-/// The revisions that a piece from `from` on reaches at most: each has a row at least.
+/// The revisions that a piece from `from` on can reach at most: each revision has at least one row.
 fn reached_from(from: i64) -> Range<i64> {
     from..from.saturating_add_unsigned(PIECE_ROWS as u64)
 }

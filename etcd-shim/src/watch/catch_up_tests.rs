@@ -27,7 +27,7 @@ use crate::watch::ranges::KeyRange;
 use crate::watch::ring::Ring;
 use crate::watch::watcher::Selection;
 
-/// Notes how long it was asked to sleep: then so much time has passed.
+/// A clock that notes for how long it was asked to sleep, and then shows that this time has passed.
 #[derive(Default)]
 struct Rests(Mutex<Vec<Duration>>);
 
@@ -51,8 +51,8 @@ impl Clock for Rests {
     }
 }
 
-/// Revisions 2 to `last`, puts of the keys "k0" to "k3" in turn, but for one put of "quiet" at [`QUIET`]; the values are so
-/// large. The first half is checkpointed.
+/// Revisions 2 to `last`: puts of the keys "k0" to "k3" in turn, except for one put of "quiet" at [`QUIET`]. Each value
+/// has `value_bytes` bytes. The first half is checkpointed.
 async fn history(last: i64, value_bytes: usize) -> (LocalStore, Arc<SharedStore>) {
     let mut local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
     let store = SharedStore::rebuild(StoreId(0), &local.reader(), usize::MAX);
@@ -79,7 +79,7 @@ async fn history(last: i64, value_bytes: usize) -> (LocalStore, Arc<SharedStore>
     (local, store)
 }
 
-/// The revision of the key "quiet".
+/// The revision that puts the key "quiet".
 const QUIET: i64 = 7;
 
 /// All keys "k0" to "k3".
@@ -109,7 +109,7 @@ fn watcher(range: KeyRange, next: i64) -> (Watcher, Answers) {
     (watcher, answers)
 }
 
-/// What watchers that caught up got, and how long the hub rested in between.
+/// What watchers that caught up received, and how long the hub rested in between.
 struct CaughtUp {
     answers: Vec<Vec<WatchResponse>>,
     rests: Vec<Duration>,
@@ -125,7 +125,8 @@ impl CaughtUp {
     }
 }
 
-/// Lets watchers catch up with the history up to revision `last`, all but `but_for` of them. They begin with `way`.
+/// Lets watchers catch up with the history up to revision `last`, until only `but_for` of them are behind. They begin
+/// with `way`.
 async fn caught_up(last: i64, watchers: Vec<(Watcher, Answers)>, but_for: usize, way: Way) -> CaughtUp {
     caught_up_with(history(last, 1).await, watchers, but_for, way).await
 }
@@ -246,7 +247,8 @@ async fn a_range_whose_keys_change_all_the_time_is_read_row_by_row() {
     let (local, store) = history(2_000, 1).await;
     let wish = |range| (watcher(range, 2).0.selection, 2);
     assert!(matches!(look_up(&store, &local.reader(), &wish(one("k1"))).0, Piece::Read(..)));
-    // A thousand keys that were never changed since make it cost more to ask the index for the next 128 changes of "k1".
+    // With a thousand more keys that never change, asking the index for the next 128 changes of "k1" costs more than
+    // reading rows.
     for n in 0..1_000 {
         let at = RevisionKey { main: 1, sub: n };
         let live = Live { at, create: 1, version: 1, lease: 0, value: Value::Row(0) };

@@ -29,7 +29,7 @@ pub struct HubConfig {
     pub store: Arc<SharedStore>,
     /// Reads history on a thread of its own.
     pub cold: ColdReader,
-    /// Time.
+    /// Measures the time between notifications.
     pub clock: Arc<dyn Clock>,
     /// The time between two progress notifications.
     pub progress_interval: Duration,
@@ -65,7 +65,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub whose tasks have still to be run on its runtime.
+    /// A hub. The caller has to run it on its runtime: see [`Self::run`].
     pub fn new(config: HubConfig) -> Arc<Self> {
         Arc::new(Self { config, state: Mutex::new(State::default()), fell_behind: Notify::new() })
     }
@@ -107,7 +107,7 @@ impl Hub {
     pub(super) fn drain(&self, state: &mut State) {
         let taken = self.config.ring.take();
         if taken.overflowed {
-            // Revisions after `seen` are missing from the ring: all live watchers look them up.
+            // Revisions after `seen` are missing from the ring: all live watchers have to read them from history.
             let live: Vec<_> = state.watchers.keys().copied().filter(|id| !state.behind.contains(id)).collect();
             for id in live {
                 self.fall_behind(state, id, state.seen + 1);
@@ -163,7 +163,7 @@ impl Hub {
         }
     }
 
-    /// Turns a live watcher to reading history. `unseen` is the first revision that it has not been shown.
+    /// Makes a live watcher read history. `unseen` is the first revision that it has not been shown.
     pub(super) fn fall_behind(&self, state: &mut State, id: WatcherId, unseen: i64) {
         let Some(watcher) = state.watchers.get_mut(&id) else { return };
         watcher.next = watcher.next.max(unseen);
@@ -176,7 +176,7 @@ impl Hub {
         }
     }
 
-    /// Turns a watcher that has caught up to the live set.
+    /// Makes a watcher that has caught up live.
     pub(super) fn go_live(&self, state: &mut State, id: WatcherId) {
         let Some(watcher) = state.watchers.get(&id) else { return };
         let selection = watcher.selection.clone();
@@ -193,7 +193,7 @@ impl Hub {
         state.next_stream
     }
 
-    /// Takes a watcher in: live, or behind if its `next` lies in the past.
+    /// Adds a watcher: as live, or as behind if its `next` lies in the past.
     pub(super) fn add(&self, state: &mut State, watcher: Watcher) -> WatcherId {
         if state.watchers.is_empty() {
             state.seen = self.config.ring.set_active(true);

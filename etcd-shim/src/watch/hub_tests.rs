@@ -18,10 +18,10 @@ use crate::state::rows;
 use crate::watch::answers::{ANSWERS_MAX, Answers, Outlet, answers};
 use crate::watch::ranges::KeyRange;
 
-/// Entries that the ring has room for.
+/// The number of entries for which the ring has room.
 const RING_ENTRIES: usize = 4;
 
-/// A hub and its store, to which puts are made one revision each.
+/// A hub and its store. Each put makes one revision.
 struct Rig {
     local: LocalStore,
     store: Arc<SharedStore>,
@@ -65,7 +65,7 @@ impl Rig {
         self.ring.put(&Arc::new(vec![Effects { store: StoreId(0), revision: at.main, changes }]));
     }
 
-    /// Compacts, as far as readers of history notice it.
+    /// Compacts the store, as far as readers of history can notice it.
     fn compact(&mut self, revision: i64) {
         let mut store = self.store.write();
         store.compacted = revision;
@@ -74,7 +74,7 @@ impl Rig {
         }
     }
 
-    /// Adds a watcher of a key that begins after what is there now.
+    /// Adds a watcher of a key. It begins after the present revision.
     fn watch(&self, key: &str, no_put: bool, outlet: Outlet) -> WatcherId {
         let next = self.store.read().revision + 1;
         let range = KeyRange { from: key.to_owned().into(), below: Some(format!("{key}\0").into()) };
@@ -132,8 +132,8 @@ impl Rig {
     }
 }
 
-/// Makes 100 revisions that the hub takes out of the ring, compacts them, and then more than the ring has room for. A watcher
-/// of `key` is live before and goes back to no revision that it has been shown.
+/// Makes 100 revisions that the hub takes out of the ring, compacts them, and then makes more revisions than the ring
+/// has room for. A watcher of `key` is live before that, and does not go back to a revision that it has been shown.
 async fn overflown(key: &str, no_put: bool) -> Vec<Result<i64, i64>> {
     let mut rig = Rig::new().await;
     let (outlet, answers) = answers();

@@ -1,54 +1,55 @@
 //! How fast a hub reads history for watchers that are behind.
 //!
-//! - Where nobody else waits for the cores, as fast as it can: the rate doubles every [`WINDOW`].
-//! - Where somebody does, the rate falls to what is needed: faster than history grows, so that each watcher gets there, and
-//!   hardly faster than that, so that those who make it grow do not notice.
+//! - While no other thread waits for the cores, it reads as fast as it can: the rate doubles every [`WINDOW`].
+//! - While some thread does, the rate falls to what is needed: faster than history grows, so that each watcher catches
+//!   up in the end, but hardly faster than that, so that the clients that write are not disturbed.
 
 use std::time::Duration;
 
 use naxos_proto::seams::{Clock, Instant, rest_after};
 
-/// The shortest rest after a piece while somebody waits for the cores.
+/// The shortest rest after a piece while another thread waits for the cores.
 const REST_MIN: Duration = Duration::from_millis(2);
-/// Revisions read for each one that is written meanwhile.
+/// How many revisions to read for each one that is written in the meantime.
 const GAIN: f64 = 1.5;
-/// The same where the cores are so busy that reading rests for longer.
+/// The least value of [`GAIN`], for cores so busy that reading has to rest for longer.
 const GAIN_MIN: f64 = 1.25;
-/// Rows read in a second while somebody waits for the cores and less is written.
+/// How many rows to read in a second while another thread waits for the cores, unless more have to be read to keep up
+/// with the writes.
 const ROWS_PER_SECOND: f64 = 20_000.0;
-/// As good as no limit.
+/// So high that it is no limit.
 const ROWS_PER_SECOND_MAX: f64 = 10_000_000.0;
-/// For how long what was written counts: the rate follows its changes within about this time.
+/// How far back writes are counted: the rate follows their changes within about this time.
 const MEMORY: Duration = Duration::from_millis(500);
-/// The time over which it is measured whether somebody waits for the cores.
+/// The time over which waiting for the cores is measured.
 const WINDOW: Duration = Duration::from_millis(20);
-/// Somebody waits for the cores when a thread did for more than this part of the time.
+/// The cores count as waited for if a thread waited for more than this part of the time.
 const WAITING_MAX: f64 = 0.1;
 
 /// What was read in one go.
 pub(super) struct Read {
     /// About how many rows.
     pub(super) rows: usize,
-    /// By how many revisions the watcher got on that got on least.
+    /// The number of revisions by which the slowest of the watchers advanced.
     pub(super) revisions: u64,
 }
 
 /// See the module.
 pub(super) struct Pace {
     began: Instant,
-    /// When the store's revision was looked at last, and what it was.
+    /// When the store's revision was last looked at, and its value then.
     looked: Instant,
     revision: i64,
     /// Revisions written in a second.
     written: f64,
-    /// When it was last measured whether somebody waits for the cores, and how long somebody had waited until then.
+    /// When waiting for the cores was last measured, and for how long threads had waited in all by then.
     measured: Instant,
     waited: Option<Duration>,
     /// Rows that may be read in a second.
     rows_per_second: f64,
-    /// When the next piece is due, by [`GAIN`].
+    /// When the next piece is due if history is read [`GAIN`] times as fast as it grows.
     due: Instant,
-    /// The same by [`GAIN_MIN`].
+    /// When the next piece is due if history is read [`GAIN_MIN`] times as fast as it grows.
     latest: Instant,
 }
 
@@ -67,11 +68,11 @@ impl Pace {
         }
     }
 
-    /// Notes the store's revision, and for how long somebody has waited for the cores so far, where that is known.
+    /// Notes the store's revision, and for how long threads have waited for the cores so far, if that is known.
     pub(super) fn look(&mut self, now: Instant, revision: i64, waited: impl FnOnce() -> Option<Duration>) {
         let passed = now.since(self.looked);
         if !passed.is_zero() {
-            // A plain average at first.
+            // At first this is a plain average.
             let remembered = now.since(self.began).min(MEMORY);
             let fresh = passed.div_duration_f64(remembered).min(1.0);
             let grown = (revision - self.revision) as f64 / passed.as_secs_f64();
@@ -85,7 +86,8 @@ impl Pace {
         }
     }
 
-    /// Raises the rate if nobody waited for the cores in a window, and lowers it if somebody did or if it is not known.
+    /// Raises the rate if no thread waited for the cores in a window. Lowers it if some thread did, or if that is not
+    /// known.
     fn measure(&mut self, window: Duration, waited: Option<Duration>) {
         let both = waited.zip(self.waited).filter(|_| !window.is_zero());
         let is_free = both.map(|(now, before)| now.saturating_sub(before).div_duration_f64(window) <= WAITING_MAX);
@@ -97,7 +99,8 @@ impl Pace {
         self.waited = waited;
     }
 
-    /// How long reading this and the rest after it may take where history is to be read `gain` times as fast as it grows.
+    /// How long reading `read` and the rest after it may take, if history is to be read `gain` times as fast as it
+    /// grows.
     fn turn(&self, read: &Read, gain: f64) -> Duration {
         Duration::from_secs_f64(read.revisions as f64 / (gain * self.written).max(1.0))
     }
@@ -131,8 +134,8 @@ mod tests {
 
     const ROWS: usize = 128;
 
-    /// The revisions read in five seconds in pieces that take `piece` each, at each of so many places, while so many
-    /// revisions of `rows` rows are written in a second.
+    /// The revisions that each watcher advances in five seconds, if each turn reads one piece at each of `places`
+    /// places, a piece takes `piece`, and `written_per_second` revisions of `rows` rows are written.
     async fn read_beside(piece: Duration, written_per_second: u64, rows: u64, places: u32) -> u64 {
         let clock = SimClock::new(Duration::ZERO);
         let revision = || i64::try_from(clock.now().0 / 1_000_000 * written_per_second / 1_000).expect("few revisions");
@@ -173,8 +176,8 @@ mod tests {
         assert!((47_000..=51_000).contains(&at_two_places), "{at_two_places} in 5 s with 40,000 written");
     }
 
-    /// The pieces read in a second, each of which takes a millisecond, where a thread waits for the cores for this part of
-    /// the time.
+    /// The pieces read in a second if each takes a millisecond and a thread waits for the cores for this part of the
+    /// time.
     async fn read_where_waited(part: f64) -> u32 {
         let clock = SimClock::new(Duration::ZERO);
         let mut pace = Pace::new(clock.now(), 1);

@@ -68,7 +68,7 @@ impl PacketBuilder {
         }
     }
 
-    /// The packets; none if no event was added.
+    /// The packets; the list is empty if no event was added.
     pub(super) fn finish(mut self) -> Vec<Packet> {
         if !self.open.starts.is_empty() {
             self.packets.push(self.open.close());

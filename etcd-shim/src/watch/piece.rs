@@ -9,30 +9,30 @@ use crate::state::SharedStore;
 use crate::state::changes::{Wanted, find_changes};
 use crate::state::history::{Past, read_history};
 
-/// Rows read at a time, and changes taken from the index at a time.
+/// How many rows are read at a time, and how many changes are taken from the index at a time.
 pub(super) const PIECE_ROWS: usize = 128;
-/// Keys of the index that are looked at in one go: the cold reader's Worker is busy for some milliseconds.
+/// How many keys of the index are looked at in one go. The cold reader's Worker is busy for some milliseconds then.
 pub(super) const LOOKUP_KEYS_MAX: usize = 65_536;
-/// Keys that are looked at however few revisions that may skip.
+/// This many keys are always looked at, even if few revisions can be skipped by it.
 const LOOKUP_KEYS_MIN: usize = 64;
 /// Reading a row costs as much as looking at this many keys of the index.
 pub(super) const KEYS_PER_ROW: usize = 4;
 
-/// What a watcher wants of a piece: its selection, from a revision on.
+/// What a watcher wants of a piece: its selection, and the revision to start from.
 pub(super) type Wish = (Selection, i64);
 
-/// What a look into history brought for one wish.
+/// The result of a look into history for one wish.
 pub(super) enum Piece {
     /// The events, and the revision to go on from.
     Read(Vec<Packet>, i64),
-    /// The revision asked for is compacted, up to this one.
+    /// The revision asked for is compacted. The value is the compacted revision.
     Compacted(i64),
-    /// The index does not help: all rows are to be read.
+    /// The index does not help: all rows have to be read.
     NotByIndex,
 }
 
 impl Piece {
-    /// By how many revisions a watcher gets on that was to go on from `from`.
+    /// By how many revisions a watcher advances that was at `from`.
     pub(super) fn revisions_from(&self, from: i64) -> u64 {
         match self {
             Piece::Read(_, next) => next.abs_diff(from).max(1),
@@ -44,7 +44,7 @@ impl Piece {
 /// Asks the index for a piece. Returns it with the number of keys looked at.
 pub(super) fn look_up(store: &SharedStore, reader: &StoreReader, (selection, from): &Wish) -> (Piece, usize) {
     let current = store.read().revision;
-    // Looking at keys is worth it where it costs less than reading the rows of the revisions that it skips.
+    // Looking at keys is worth it if it costs less than reading the rows of the revisions that it skips.
     let worth = |next: i64| {
         let revisions = usize::try_from(next.saturating_sub(*from)).unwrap_or(0);
         revisions.saturating_mul(KEYS_PER_ROW).clamp(LOOKUP_KEYS_MIN, LOOKUP_KEYS_MAX)

@@ -48,7 +48,7 @@ pub(super) struct Watcher {
     pub(super) start: i64,
     /// No event below this revision is missing: they were sent, or it did not want them.
     pub(super) next: i64,
-    /// Counts only while it is behind.
+    /// Used only while the watcher is behind.
     pub(super) way: Way,
     /// Where the answers of its stream go.
     pub(super) outlet: Outlet,

@@ -1,4 +1,4 @@
-//! The program in a process of its own, and what its data directory holds.
+//! Runs the program in a process of its own, and looks at its data directory.
 #![expect(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
@@ -20,19 +20,19 @@ use tonic::transport::{Channel, Endpoint};
 
 /// Bad input must be refused within this time.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(20);
-/// A server must say what it is waited for within this time.
+/// A server must write the line that a test waits for within this time.
 const LINE_LIMIT: Duration = Duration::from_secs(60);
-/// Lines that wait for the test.
+/// How many lines may wait for the test.
 const LINES_MAX: usize = 65_536;
 
-/// Free ports on every start; the name of a client URL is never used.
+/// Listen on free ports. The advertised client URL is never used.
 pub const ANYWHERE: [&str; 3] = [
     "--listen-client-urls=http://127.0.0.1:0",
     "--advertise-client-urls=http://127.0.0.1:1",
     "--listen-peer-urls=http://127.0.0.1:0",
 ];
 
-/// The program with nothing but PATH in its environment, in a directory of its own.
+/// The program, to be run in `dir` with only PATH in its environment.
 pub fn program(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_naxos"));
     command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -57,12 +57,12 @@ pub struct Ended {
     pub err: String,
 }
 
-/// Runs the program in `dir` to its end, which must come soon and without a panic.
+/// Runs the program in `dir` to its end. Fails if that does not come soon, or if the program panics.
 pub fn run(dir: &Path, words: &[&str], variables: &[(&str, &str)]) -> Ended {
     ended(program(dir).args(words).envs(variables.iter().copied()))
 }
 
-/// The end of that command, which must come soon and without a panic.
+/// Runs this command to its end. Fails if that does not come soon, or if the program panics.
 pub fn ended(command: &mut Command) -> Ended {
     let mut child = command.spawn().unwrap();
     let mut stderr = child.stderr.take().unwrap();
@@ -70,12 +70,12 @@ pub fn ended(command: &mut Command) -> Ended {
     let read = async move {
         let mut text = Vec::new();
         stderr.read_to_end(&mut text).unwrap();
-        // The test may have given up.
+        // The test may have stopped waiting.
         let _ = tx.send(String::from_utf8_lossy(&text).into_owned());
     };
     drop(start(&ThreadWorker, "stderr", CancellationToken::new(), |_| read));
     let received = rx.recv_timeout(REFUSAL_LIMIT);
-    // It has ended already when the test goes well.
+    // If the test goes well, the program has already ended.
     let _ = child.kill();
     let code = child.wait().unwrap().code();
     let err = received.unwrap_or_else(|_| panic!("{command:?} does not end"));
@@ -111,14 +111,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it; its lines must be JSON.
+    /// Starts a server, whose lines must be JSON.
     pub fn start(dir: &Path, words: &[&str]) -> Server {
         let mut child = program(dir).args(words).spawn().unwrap();
         let lines = read_lines(child.stderr.take().unwrap());
         Server { child, lines, seen: Vec::new() }
     }
 
-    /// Starts it on free ports and waits until it serves; the address of its client port comes with it.
+    /// Starts a server on free ports and waits until it serves. Returns it with the address of its client port.
     pub fn serving(dir: &Path, more: &[&str]) -> (Server, String) {
         let words: Vec<&str> = ANYWHERE.iter().chain(more).copied().collect();
         let mut server = Server::start(dir, &words);
@@ -142,7 +142,7 @@ impl Server {
         }
     }
 
-    /// Why it ended before it served; none when it serves.
+    /// Waits until the server serves, or has ended. Returns the reason if it ended; `None` if it serves.
     pub fn refusal(&mut self) -> Option<String> {
         let deadline = BootClock.now().after(LINE_LIMIT);
         loop {
@@ -157,7 +157,7 @@ impl Server {
         Some(self.log())
     }
 
-    /// Everything it has written so far.
+    /// Everything that the server has written so far.
     pub fn log(&mut self) -> String {
         self.seen.extend(self.lines.try_iter());
         self.seen.iter().map(|l| format!("{l}\n")).collect()
@@ -168,7 +168,7 @@ impl Server {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// SIGTERM, and its exit code.
+    /// Sends SIGTERM, and returns the exit code.
     pub fn terminate(mut self) -> Option<i32> {
         self.signal(rustix::process::Signal::TERM);
         self.wait_for("closed etcd server");
@@ -178,13 +178,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has ended already when the test went well.
+        // If the test went well, the server has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A thread that reads to the end, so that the program never waits for the test. It ends with the program.
+/// A thread that reads all lines, so that the program never waits for the test. It ends with the program.
 fn read_lines(stderr: ChildStderr) -> Receiver<serde_json::Value> {
     let (tx, lines) = sync_channel(LINES_MAX);
     let body = async move {
@@ -200,7 +200,7 @@ fn read_lines(stderr: ChildStderr) -> Receiver<serde_json::Value> {
     lines
 }
 
-/// A client of the server at `address`, with its own idea of how long a message may be.
+/// A client of the server at `address`, without a limit on the length of messages.
 pub fn kv(address: &str) -> KvClient<Channel> {
     let endpoint = Endpoint::new(format!("http://{address}")).unwrap();
     KvClient::new(endpoint.connect_lazy()).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
@@ -211,7 +211,7 @@ pub fn block_on<T>(body: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body)
 }
 
-/// The answer of the server at `address` to a GET, headers and all.
+/// The answer of the server at `address` to a GET, including the headers.
 pub fn get(address: &str, path: &str) -> String {
     let mut io = std::net::TcpStream::connect(address).unwrap();
     io.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
@@ -220,7 +220,7 @@ pub fn get(address: &str, path: &str) -> String {
     answer
 }
 
-/// What a call of gRPC got, in the terms of HTTP.
+/// The answer to a gRPC call, as HTTP shows it.
 pub struct RawAnswer {
     pub http: u16,
     pub code: tonic::Code,
@@ -228,8 +228,8 @@ pub struct RawAnswer {
     pub body: Vec<u8>,
 }
 
-/// Makes a call whose message is `message` on a connection of its own, with more headers than it must have. The method of
-/// HTTP and the content type are given, as they may be wrong.
+/// Makes a call with the message `message` on a connection of its own, with `headers` in addition to the needed ones.
+/// The HTTP method and the content type are parameters, because they may be wrong.
 pub async fn raw_call(
     address: &str,
     (method, kind): (&str, &str),

@@ -1,4 +1,4 @@
-//! [`Context`]: what all steps of a start share.
+//! [`Context`]: what all steps of a start use.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::node::stops::Stops;
 pub(super) struct Context {
     pub(super) config: ServerConfig,
     pub(super) seams: Seams,
-    /// How many RPC runtimes there are.
+    /// The number of RPC runtimes.
     pub(super) runtimes: usize,
     pub(super) stops: Stops,
     pub(super) metrics: Arc<Metrics>,
-    /// Bytes that stay free on the disk for checkpoints.
+    /// Bytes of the disk that are kept free for checkpoints.
     pub(super) reserve_bytes: u64,
 }

@@ -18,14 +18,14 @@ use crate::node::stops::Stops;
 use crate::port::{BoundPort, PortConfig};
 use crate::state::SharedStore;
 
-/// The ports are bound, and the data directory was read and found good. A directory that has data is as it was until the
+/// The ports are bound, and the data directory was read and is good. A directory that has data is not changed until the
 /// local store is opened, which is the last part of this step.
 pub(super) struct Found {
     pub(super) context: Context,
     pub(super) bound: BoundPort,
     pub(super) journal: FoundJournal,
     pub(super) local_store: LocalStore,
-    /// What is in memory of the local store's rows.
+    /// The store, rebuilt in memory from the local store's rows.
     pub(super) store: Arc<SharedStore>,
 }
 
@@ -62,8 +62,8 @@ impl Found {
     }
 }
 
-/// Flags that do not describe a cluster that can be begun end the start where there is none yet; so does one that is to be
-/// joined, which must not be begun instead.
+/// If the data directory is empty, refuses flags that do not describe a new cluster, and flags that ask to join one:
+/// the start must not create a new cluster instead.
 async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), StartError> {
     let begun = match seams.disk.list("").await {
         Ok(names) => naxos_log_server::is_begun(&names),
@@ -77,7 +77,7 @@ async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), Sta
     }
 }
 
-/// The data directory, read and found good; nothing is written yet.
+/// Reads the data directory and checks that it is good. Nothing is written yet.
 async fn find_journal(seams: &Seams, unit: LogServerConfig, metrics: &Arc<Metrics>) -> Result<FoundJournal, OpenError> {
     let observed = Arc::clone(metrics);
     let on_sync: naxos_log_server::SyncObserver =

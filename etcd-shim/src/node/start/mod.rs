@@ -1,7 +1,9 @@
-//! Starts a node in four steps. Each step is a type that holds what the node has by then, and its method takes the next.
+//! Starts a node in four steps. Each step is a type that holds the parts that exist by then; its method makes the next
+//! step.
 //!
-//! 1. [`Found`](found::Found): the ports are bound, the data directory is read and found good, the local store is loaded
-//! 2. [`Opened`](opened::Opened): storage unit and MetaStore replica run, the log is reconfigured for this life
+//! 1. [`Found`](found::Found): the ports are bound, the data directory is read and found good, the local store is
+//!    loaded
+//! 2. [`Opened`](opened::Opened): storage unit and MetaStore replica run, the log is reconfigured for this boot
 //! 3. [`Stacked`](stacked::Stacked): the engine stack runs, the log is replayed
 //! 4. [`Node`]: the node is announced in the log, and serves
 
@@ -28,7 +30,7 @@ use crate::config::ServerConfig;
 pub use start_error::StartError;
 
 impl Node {
-    /// Starts a node and returns when it serves.
+    /// Starts a node. Returns when it serves.
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn start(config: ServerConfig, seams: Seams) -> Result<Node, StartError> {
@@ -36,7 +38,7 @@ impl Node {
         Self::start_with(config, seams, runtimes, LogServerConfig::default()).await
     }
 
-    /// As [`Node::start`], with the number of RPC runtimes and the storage unit's settings given.
+    /// Does what [`Node::start`] does, with a given number of RPC runtimes and given settings of the storage unit.
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn start_with(

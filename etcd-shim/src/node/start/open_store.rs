@@ -1,4 +1,4 @@
-//! Opens the local store that belongs to a journal, and loads it.
+//! Opens the local store that belongs to a journal, and loads it into memory.
 
 use std::sync::Arc;
 
@@ -15,8 +15,12 @@ use naxos_proto::seams::Seams;
 use super::start_error::StartError;
 use crate::state::{Rebuild, SharedStore};
 
-/// The store and what is in memory of its rows. Nothing is written where a row cannot be read, or where the journal has a
-/// damaged cell that the store has not applied and no other unit holds, which cannot be replayed, or has lost its end.
+/// Opens the local store and rebuilds the store in memory. It writes nothing and returns an error in these cases:
+///
+/// 1. A row cannot be read.
+/// 2. The log cannot be replayed: the journal has a damaged cell that the local store has not applied and that no other
+///    unit holds.
+/// 3. The journal has lost its end.
 pub(super) async fn open_store(
     seams: &Seams,
     journal: &FoundJournal,
@@ -40,7 +44,7 @@ pub(super) async fn open_store(
     Ok((found.accept().await?, store))
 }
 
-/// What is in memory of the rows: a Worker reads them while this thread builds.
+/// Rebuilds the store in memory: a Worker reads the rows while this thread builds the index.
 async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> Result<Arc<SharedStore>, StoreError> {
     found.load(read_rows)?;
     let mut rebuild = Rebuild::new(StoreId(0), resident_bytes_max);
@@ -55,14 +59,14 @@ async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> R
     }
 }
 
-/// The chain as this unit knows it; `None` before there is one.
+/// The chain as this unit knows it; `None` while there is none.
 fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
     let value = found.meta_value()?;
     let decode = |value| Chain::decode(value).map_err(|e| OpenError::Meta(e.to_string()));
     (!value.is_empty()).then_some(value).map(decode).transpose()
 }
 
-/// Where the log begins and ends, if this unit alone holds it.
+/// The first and the last position of the log, if this unit alone holds it.
 fn extent_of_log(found: &FoundJournal, chain: &Chain) -> Option<(Lsn, Lsn)> {
     let here = |s: &&Segment| is_alone(s, found.storage_id());
     let (first, last) = (chain.segments.first().filter(here)?, chain.segments.last().filter(here)?);
@@ -71,7 +75,7 @@ fn extent_of_log(found: &FoundJournal, chain: &Chain) -> Option<(Lsn, Lsn)> {
     Some((first.lsn(trim_point), last.end.unwrap_or_else(|| last.lsn(tail))))
 }
 
-/// The damaged cell of the highest position of which this unit has the only copy.
+/// Of the damaged cells of which this unit has the only copy, the one with the highest position.
 fn last_lost_cell<'a>(found: &'a FoundJournal, chain: &Chain) -> Option<(Lsn, &'a DamagedCell)> {
     let position = |cell: &DamagedCell| {
         let segment = chain.segments.iter().find(|s| s.params.id == cell.loglet)?;

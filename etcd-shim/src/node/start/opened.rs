@@ -20,11 +20,11 @@ use super::start_error::StartError;
 use crate::port::BoundPort;
 use crate::state::SharedStore;
 
-/// A seal without a successor is followed up after this long.
+/// How long to wait before following up a seal that has no successor.
 const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
 
-/// The storage unit and the MetaStore's replica run, and the log over them is open: this life's boot is durable, and the
-/// chain names it.
+/// The storage unit and the MetaStore's replica run, and the log over them is open. The boot of this process is
+/// durable, and the chain names it.
 pub(super) struct Opened {
     pub(super) context: Context,
     pub(super) bound: BoundPort,
@@ -39,7 +39,7 @@ pub(super) struct Opened {
 }
 
 impl Found {
-    /// Starts the storage unit and the MetaStore's replica, and reconfigures the log for this life.
+    /// Starts the storage unit and the MetaStore's replica, and reconfigures the log for this boot.
     pub(super) async fn open(self) -> Result<Opened, StartError> {
         let Found { context, bound, journal, local_store, store } = self;
         let (seams, stops) = (&context.seams, &context.stops);
@@ -51,7 +51,7 @@ impl Found {
         let peers = Arc::new(Peers::default());
         peers.set_unit(log_server.unit().clone());
         peers.set_sequencer(Arc::new(NativeSequencer::new(incarnation, peers.clone())));
-        // This node is its own and only peer, and always alive: nobody changes the value.
+        // This node is its own and only peer, and always alive: the value never changes.
         let alive = watch::Sender::new(Liveness { sequencers: vec![incarnation], units: vec![incarnation.storage] });
         let parts = VirtualLogParts {
             config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, takeover_after: TAKEOVER_AFTER },

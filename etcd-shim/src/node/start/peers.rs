@@ -1,4 +1,4 @@
-//! Who plays which role. In this process: one storage unit and one sequencer.
+//! [`Peers`]: which process has which role. So far all roles are in this process: one storage unit and one sequencer.
 
 use std::sync::{Arc, OnceLock};
 

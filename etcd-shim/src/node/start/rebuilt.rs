@@ -1,4 +1,4 @@
-//! [`Rebuilt`]: what is in memory of the local store's rows, and who is told of its changes.
+//! [`Rebuilt`]: the store in memory, rebuilt from the local store's rows, and the parts that are told of its changes.
 
 use std::sync::Arc;
 

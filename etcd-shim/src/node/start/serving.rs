@@ -14,7 +14,7 @@ use crate::node::{Node, gauges, upkeep};
 use crate::state::Command;
 
 impl Stacked {
-    /// Announces the node in the log, then lets clients in.
+    /// Announces the node in the log, then starts to serve clients.
     pub(super) async fn serve(self, worker: &dyn Worker) -> Result<Node, StartError> {
         let Stacked { bound, stops, mut workers, rings, backend, log_server, meta } = self;
         workers.push(start(worker, "control", stops.running.clone(), {
@@ -29,7 +29,8 @@ impl Stacked {
     }
 }
 
-/// Writes what the log must have before clients are served: this member's name and URLs, and who keeps the leases.
+/// Writes into the log what it must have before clients are served: this member's name and URLs, and the keeper of
+/// leases.
 async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<(), StartError> {
     let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
     let dispatch = Arc::clone(&pending.replies).dispatch(|| backend.stack.flush(), stop.child_token());

@@ -24,7 +24,7 @@ use crate::watch::Ring;
 
 type NodeStack = Stack<Machine<NodeListener>>;
 
-/// The engine stack runs: the log is replayed up to its tail, and this life's session is open.
+/// The engine stack runs: the log is replayed up to its tail, and a session of this boot is open.
 pub(super) struct Stacked {
     pub(super) bound: BoundPort,
     pub(super) stops: Stops,
@@ -81,7 +81,7 @@ impl Opened {
     }
 }
 
-/// The Workers under the stack: they run before it starts.
+/// Starts the Workers that the stack needs; they must run before it.
 fn start_workers(
     context: &Context,
     stack: &Arc<NodeStack>,

@@ -11,37 +11,37 @@ use crate::tls::TlsError;
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The ports do not open.
+    /// The ports cannot be opened.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// The certificates are of no use.
+    /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The data directory does not open.
+    /// The data directory cannot be opened.
     #[error(transparent)]
     LogServer(#[from] OpenError),
     /// The chain cannot be read or changed.
     #[error("the log cannot be opened: {0}")]
     Log(#[from] ReconfigureError),
-    /// The local store does not open.
+    /// The local store cannot be opened.
     #[error("the local store cannot be opened: {0}")]
     Store(#[from] StoreError),
-    /// The stack does not start.
+    /// The stack cannot be started.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// The flags describe no cluster that can be begun.
+    /// The flags do not describe a cluster that can be created.
     #[error("{0}")]
     Begin(String),
-    /// Joining is not there yet.
+    /// Joining a cluster is not built yet.
     #[error(
         "--initial-cluster-state=existing: joining a cluster is not built yet, expected new for a data directory that \
          holds nothing"
     )]
     Join,
-    /// A first command was not done.
+    /// The command that announces the node, or the one that makes it keeper of leases, was not done.
     #[error("the node cannot announce itself: {0}")]
     Announce(String),
-    /// A thread panicked, or could not begin.
+    /// A thread panicked, or could not be started.
     #[error("a thread of the node has ended; the log says why")]
     Lost,
 }

@@ -1,4 +1,4 @@
-//! What a durable store costs at the unit, without RPC: closed loop, 1 and 64 clients, 256-byte cells.
+//! What a durable store costs at the storage unit, without RPC. Closed loop, 1 and 64 clients, cells of 256 bytes.
 //!
 //! `cargo run --release -p naxos-log-server --example commit_floor [directory]`
 
@@ -27,12 +27,12 @@ struct Load {
     next: AtomicU64,
     times: Mutex<Vec<Duration>>,
     until: Instant,
-    /// Keeps the order of offsets and the order of calls the same.
+    /// Held while a client draws an offset and makes its call, so that calls arrive in the order of their offsets.
     order: Mutex<()>,
     payload: Bytes,
 }
 
-/// One client: its next store is sent from the completion of the one before.
+/// One client: it sends its next store when its last one completes.
 fn send(load: Arc<Load>) {
     let start = BootClock.now();
     let again = load.clone();

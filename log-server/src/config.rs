@@ -1,4 +1,4 @@
-//! [`LogServerConfig`]: the knobs of a log server, with their defaults.
+//! [`LogServerConfig`]: the settings of a log server, with their defaults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use naxos_proto::ids::{LogId, MemberId};
 
 use crate::open_error::OpenError;
 
-/// Below this a checkpoint would not fit a segment beside a batch.
+/// In a smaller segment a checkpoint would not fit beside a batch.
 pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
-/// Above this a position in a segment would not fit the index.
+/// In a larger segment a byte position would not fit the index.
 pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
-/// Called with the time that each sync took.
+/// Is called after each sync with the time that it took.
 pub type SyncObserver = Arc<dyn Fn(Duration) + Send + Sync>;
 
-/// How a log server works.
+/// The settings of a log server.
 #[derive(Clone)]
 pub struct LogServerConfig {
     /// Length of a new journal segment: a multiple of 4096, 64 KiB to 1 GiB.
     pub segment_bytes: u64,
-    /// A sync starts at the earliest this long after the last one started, unless only one command waits.
+    /// Least time from the start of one sync to the start of the next, unless only one command waits.
     pub pace: Duration,
     /// At most this many client commands wait in the queue.
     pub queue_commands_max: u64,
@@ -28,17 +28,18 @@ pub struct LogServerConfig {
     pub queue_bytes_max: u64,
     /// At most this many bytes of cells are written by one sync.
     pub batch_bytes_max: u64,
-    /// Recent cells kept in memory, in bytes.
+    /// At most this many bytes of recent cells are kept in memory.
     pub cache_bytes_max: usize,
-    /// Bytes that stay free on the disk for checkpoints of the local store: with less, stores are refused.
+    /// Bytes of the disk that are kept free for checkpoints of the local store. While fewer are free, stores are
+    /// refused.
     pub reserve_bytes: u64,
-    /// Reads that wait for the cold reader.
+    /// At most this many reads wait for the cold reader.
     pub cold_reads_max: usize,
-    /// The log to format a new data directory for; `None` draws one at random.
+    /// The id of the log, for formatting a new data directory. `None` draws one at random.
     pub log: Option<LogId>,
-    /// The seat to format a new data directory for: etcd's member id. `None` draws one at random.
+    /// The seat in the cluster (etcd's member id), for formatting a new data directory. `None` draws one at random.
     pub member: Option<MemberId>,
-    /// Hears of each sync of the journal.
+    /// Is called after each sync of the journal.
     pub on_sync: Option<SyncObserver>,
 }
 

@@ -1,9 +1,10 @@
-//! The data directory: whose it is, of which format, and that only one process uses it.
+//! The data directory: tells whether it belongs to Naxos and in which format, and lets only one process use it.
 //!
-//! `lock` (advisory lock), `format` (what the directory is), `journal/` (the segments). Other components keep their own
-//! files beside these. Formatting: `format.tmp`, then the journal's first segment, then the rename to `format`. So a
-//! directory with `format` always has a journal, and one without it is new, half formatted (it has `format.tmp`) or
-//! somebody else's, which is refused before anything in it is touched.
+//! It holds `lock` (the file of an advisory lock), `format` (what the directory is) and `journal/` (the segments).
+//! Other components keep their own files beside these. Formatting makes `format.tmp`, then the journal's first
+//! segment, then renames `format.tmp` to `format`. So a directory with `format` always has a journal. A directory
+//! without it is new, half formatted (then it has `format.tmp`) or belongs to another program; the last is refused
+//! before anything in it is changed.
 
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ const MAGIC: &str = "naxos data directory";
 const FORMAT_FILE: &str = "format";
 const FORMAT_TMP: &str = "format.tmp";
 const LOCK_FILE: &str = "lock";
-/// What a fresh ext4 file system has at its root.
+/// A directory that a new ext4 file system has at its root.
 const LOST_AND_FOUND: &str = "lost+found";
-/// A format file is far smaller.
+/// The largest format file that is read. A real one is far smaller.
 const FORMAT_BYTES_MAX: u64 = 4_096;
 
 /// The JSON of the file `format`.
@@ -31,17 +32,17 @@ const FORMAT_BYTES_MAX: u64 = 4_096;
 struct FormatFile {
     magic: String,
     version: u64,
-    /// Hexadecimal.
+    /// In hexadecimal.
     storage_id: String,
-    /// Hexadecimal.
+    /// In hexadecimal.
     log_id: String,
-    /// The seat in the cluster, hexadecimal.
+    /// The seat in the cluster, in hexadecimal.
     member_id: String,
     /// crc32 of `version`, `storage_id`, `log_id` and `member_id`, joined by spaces.
     crc32: u32,
 }
 
-/// Which directory it is, in which log and on which seat.
+/// The ids of a data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Names {
     /// Drawn at random when the directory is formatted.
@@ -106,7 +107,7 @@ fn parse(bytes: &[u8]) -> Result<Names, OpenError> {
     })
 }
 
-/// What the names in a directory say; refuses what is not ours without touching it.
+/// Tells from the names in a directory whether it is formatted. Refuses a foreign directory without touching it.
 fn judge(names: &[String]) -> Result<bool, OpenError> {
     let has = |name: &str| names.iter().any(|n| n == name);
     if has(FORMAT_FILE) {
@@ -125,7 +126,8 @@ fn judge(names: &[String]) -> Result<bool, OpenError> {
     }
 }
 
-/// Whether a directory with these names holds data already. What is not ours counts too: who opens it refuses it.
+/// Whether a directory with these names already holds data. Foreign files count as data too; opening such a directory
+/// is refused.
 pub fn is_begun(names: &[String]) -> bool {
     judge(names).unwrap_or(true)
 }
@@ -172,7 +174,7 @@ async fn format(
     Ok(names)
 }
 
-/// What an empty directory is formatted for; what is `None` is drawn at random.
+/// The ids for formatting an empty directory. A `None` is drawn at random.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) log: Option<LogId>,
@@ -190,8 +192,8 @@ pub(crate) async fn open_data_dir(
     if disk.list("").await.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         disk.create_dir("").await.map_err(OpenError::Unusable)?;
     }
-    // Judged before the lock is taken, because taking it makes a file; and again behind it, because the process that
-    // held it may have formatted the directory.
+    // The names are checked before the lock is taken, because locking makes a file. They are checked again afterwards,
+    // because the process that held the lock may have formatted the directory.
     if judge(&list().await?)? {
         read_format(disk.as_ref()).await?;
     }
@@ -201,7 +203,8 @@ pub(crate) async fn open_data_dir(
         _ => OpenError::io(LOCK_FILE, e),
     })?;
     let names = if judge(&list().await?)? {
-        // Whoever made this name may have ended before it was durable; without it the journal counts for nothing.
+        // The process that made this name may have ended before the name was durable. Without the name the journal
+        // does not count, so make it durable first.
         disk.sync_dir("").await.map_err(|e| OpenError::io(FORMAT_FILE, e))?;
         read_format(disk.as_ref()).await?
     } else {

@@ -1,7 +1,7 @@
 //! The storage unit and the MetaStore replica of one data directory.
 //!
 //! - [`LogServer`]: opens a data directory and runs what lives on it; [`LogServerConfig`], [`OpenError`]
-//! - [`Unit`]: the [`StorageUnit`](naxos_proto::contracts::StorageUnit): write-once cells of many loglets
+//! - [`Unit`]: the [`StorageUnit`](naxos_proto::contracts::StorageUnit): cells of many loglets, each written once
 //! - [`disk`]: the production file calls
 //! - `unit`: pure rules; `journal`: bytes on disk; `commit`: the one writer; `serve`: readers
 //! - [`meta`]: the MetaStore replica

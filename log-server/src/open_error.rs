@@ -1,98 +1,98 @@
-//! [`OpenError`]: why a data directory is not opened.
+//! [`OpenError`]: why a data directory cannot be opened.
 
 use std::io;
 
 use naxos_proto::codec::DecodeError;
 
-/// Why a log server does not start. The data directory is as it was.
+/// Why a log server does not start. The data directory was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It cannot be made, listed or written.
+    /// The directory cannot be created, listed or written.
     #[error("the data directory cannot be used ({0}): expected a directory that this process may read and write")]
     Unusable(io::Error),
-    /// Another process uses it.
+    /// Another process uses the directory.
     #[error(
         "the data directory is in use by another process (it holds the lock on {file:?}): stop it, or choose another data directory"
     )]
     Locked {
-        /// The lock file.
+        /// The path of the lock file.
         file: String,
     },
-    /// A real etcd's data.
+    /// The directory holds the data of a real etcd.
     #[error(
         "the data directory belongs to etcd (it has a \"member\" directory), expected an empty one or one of Naxos: \
          choose another data directory; data moves over key by key, by a client of both"
     )]
     Etcd,
-    /// Somebody else's files.
+    /// The directory holds files that do not belong to Naxos.
     #[error(
         "the data directory is not empty and not one of Naxos: found {found:?}, expected nothing or a file \"format\"; \
          choose another directory, or empty this one"
     )]
     Foreign {
-        /// A name in it.
+        /// The name of one of these files.
         found: String,
     },
     /// The file `format` is damaged.
     #[error("the file \"format\" of the data directory is damaged: {0}; restore the directory from a backup")]
     Format(String),
-    /// Written by a newer release.
+    /// The directory was written by a newer release.
     #[error(
         "the data directory has format version {found}, this build reads version {known}: start the release that wrote it"
     )]
     Version {
-        /// Found.
+        /// The version that was found.
         found: u64,
-        /// The one that this build reads.
+        /// The version that this build reads.
         known: u64,
     },
-    /// A segment of a newer release.
+    /// A segment was written by a newer release.
     #[error("{file} has format version {found}, this build reads version {known}: start the release that wrote it")]
     SegmentVersion {
-        /// The segment.
+        /// The path of the segment's file.
         file: String,
-        /// Found.
+        /// The version that was found.
         found: u32,
-        /// The one that this build reads.
+        /// The version that this build reads.
         known: u32,
     },
-    /// Damage that recovery does not guess about.
+    /// A file has damage that recovery must not guess about.
     #[error("{file} is damaged at byte {at}: expected {expected}; restore the directory from a backup")]
     Damaged {
-        /// The file.
+        /// The path of the file.
         file: String,
-        /// Byte in it.
+        /// Byte position of the damage in the file.
         at: u64,
-        /// What had to be there.
+        /// What should have been there.
         expected: &'static str,
     },
-    /// A checkpoint that is whole but not understood.
+    /// A checkpoint whose checksum matches, but whose content does not decode.
     #[error("{file} has a checkpoint at byte {at} that this build does not read: {source}")]
     Checkpoint {
-        /// The segment.
+        /// The path of the segment's file.
         file: String,
-        /// Byte in it.
+        /// Byte position of the checkpoint in the file.
         at: u64,
-        /// What is wrong.
+        /// Why it does not decode.
         source: DecodeError,
     },
     /// The MetaStore's records do not decode.
     #[error("the metadata store's state in the journal does not decode: {0}")]
     Meta(String),
-    /// A value of the configuration is out of range.
+    /// A setting is out of range.
     #[error("{field} must be {expected}")]
     Config {
-        /// The field.
+        /// The name of the setting.
         field: &'static str,
-        /// What it has to be.
+        /// The range of allowed values.
         expected: &'static str,
     },
-    /// The disk does not do what it is asked.
+    /// A call to the operating system failed.
     #[error("{file}: {source}")]
     Io {
-        /// The file or directory.
+        /// The path of the file or directory.
         file: String,
-        /// The operating system's word.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The first write of this start failed.

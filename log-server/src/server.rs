@@ -1,4 +1,4 @@
-//! [`LogServer`]: one data directory's storage unit and MetaStore replica, with their Workers.
+//! [`LogServer`]: the storage unit and the MetaStore replica of one data directory, with their Workers.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ pub struct LogServer {
     stop: CancellationToken,
     workers: Vec<WorkerHandle>,
     raft: RaftLog,
-    /// Held until everything has stopped.
+    /// The directory's lock. It is held until everything has stopped.
     lock: Box<dyn Send + Sync>,
 }
 
-/// A data directory that was read and found good: locked, formatted if it was empty, and otherwise as it was. What else
-/// lies in the directory can be looked at before [`Self::start`] writes to it.
+/// A data directory that was read and is in order. It is locked. If it was empty it was formatted; otherwise nothing
+/// in it was changed. The caller can look at the other files of the directory before [`Self::start`] writes to it.
 pub struct FoundJournal {
     seams: Seams,
     config: LogServerConfig,
@@ -40,7 +40,7 @@ pub struct FoundJournal {
 impl FoundJournal {
     /// Reads the data directory of `seams.disk`.
     /// # Cancel safety
-    /// Dropped halfway it leaves a directory that opens.
+    /// If the call is dropped halfway, the directory can still be opened.
     pub async fn read(seams: Seams, config: LogServerConfig) -> Result<FoundJournal, OpenError> {
         config.check()?;
         let disk = seams.disk.clone();
@@ -52,7 +52,7 @@ impl FoundJournal {
         Ok(FoundJournal { seams, config, names, files, recovered, lock })
     }
 
-    /// The data directory's own id.
+    /// The id of the data directory.
     pub fn storage_id(&self) -> StorageId {
         self.names.storage
     }
@@ -62,18 +62,18 @@ impl FoundJournal {
         self.names.log
     }
 
-    /// The seat that the directory was formatted for: etcd's member id.
+    /// The seat in the cluster that the directory was formatted for: etcd's member id.
     pub fn member(&self) -> MemberId {
         self.names.member
     }
 
-    /// Where the cells of a loglet begin and end here; both zero if it has none.
+    /// The offset of a loglet's first cell here, and the one after its last. Both are zero if it has none.
     pub fn extent(&self, loglet: LogletId) -> (Offset, Offset) {
         let found = self.recovered.catalog.loglets.get(&loglet);
         found.map_or((Offset::ZERO, Offset::ZERO), |l| (l.trim_point, l.tail))
     }
 
-    /// Whether cells were ever forgotten here: then the log alone no longer tells everything.
+    /// Whether this unit ever forgot cells. If it did, the log alone no longer holds the whole state.
     pub fn was_trimmed(&self) -> bool {
         let catalog = &self.recovered.catalog;
         !catalog.dropped.is_empty()
@@ -91,11 +91,11 @@ impl FoundJournal {
         crate::meta::last_value(&self.recovered.catalog.raft)
     }
 
-    /// Starts the Workers. The boot count has risen durably when this returns.
+    /// Starts the Workers. When this returns, the higher boot count is durable.
     ///
     /// Cancelling `stop` stops the server as [`LogServer::shutdown`] does; a Worker that panics cancels it.
     /// # Cancel safety
-    /// Dropped halfway it leaves a directory that opens.
+    /// If the call is dropped halfway, the directory can still be opened.
     pub async fn start(self, stop: CancellationToken) -> Result<LogServer, OpenError> {
         let FoundJournal { seams, config, names: Names { storage, log, .. }, files, recovered, lock } = self;
         let raft = recovered.catalog.raft.clone();
@@ -111,7 +111,7 @@ impl FoundJournal {
 impl LogServer {
     /// Opens the data directory of `seams.disk`: [`FoundJournal::read`] and [`FoundJournal::start`] in one.
     /// # Cancel safety
-    /// Dropped halfway it leaves a directory that opens.
+    /// If the call is dropped halfway, the directory can still be opened.
     pub async fn open(seams: Seams, config: LogServerConfig, stop: CancellationToken) -> Result<LogServer, OpenError> {
         FoundJournal::read(seams, config).await?.start(stop).await
     }
@@ -121,12 +121,12 @@ impl LogServer {
         &self.unit
     }
 
-    /// Whose data directory this is.
+    /// The id of the data directory.
     pub fn storage_id(&self) -> StorageId {
         self.unit.storage
     }
 
-    /// Which start of its process this is.
+    /// How many times a process has started on this data directory, this start included.
     pub fn boot(&self) -> Boot {
         self.unit.boot
     }
@@ -136,14 +136,14 @@ impl LogServer {
         self.log
     }
 
-    /// The MetaStore replica's state, as the journal told it.
+    /// The state of the MetaStore replica as the journal held it at the start.
     pub(crate) fn raft(&self) -> &RaftLog {
         &self.raft
     }
 
-    /// Does what is queued, ends the Workers and gives up the lock. The error is the text of a Worker's panic.
+    /// Finishes what is queued, ends the Workers and releases the lock. The error is the text of a Worker's panic.
     /// # Cancel safety
-    /// Dropped halfway the Workers still stop.
+    /// If the call is dropped halfway, the Workers still stop.
     pub async fn shutdown(self) -> Result<(), String> {
         self.stop.cancel();
         let mut outcome = Ok(());
@@ -182,7 +182,7 @@ async fn start_unit(
     if let Err(e) = outcome {
         spares_stop.cancel();
         for worker in workers {
-            // The first error is the one to report.
+            // Only the first error is reported.
             let _ = worker.join().await;
         }
         return Err(e);
@@ -218,7 +218,8 @@ async fn start_unit(
     Ok((Arc::new(Unit { storage, boot, queue, roster, cold, status, clock, store_bytes_max }), workers))
 }
 
-/// Raises the boot count durably. Recovery has made durable what it found: the batch written here says so.
+/// Raises the boot count durably. This writes a batch, and a batch states that everything before it is durable.
+/// Recovery has seen to that.
 async fn write_boot(
     journal: &mut Journal,
     catalog: &mut crate::unit::Catalog,

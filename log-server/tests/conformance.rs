@@ -1,4 +1,4 @@
-//! The contracts' suites on the real and the simulated disk.
+//! Runs the contracts' suites on the real and on the simulated disk.
 
 mod support;
 

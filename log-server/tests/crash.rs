@@ -1,5 +1,5 @@
-//! Crash images: power is cut at the k-th sync, a random part of what was not synced survives, the directory is opened
-//! again. Every acknowledged change is there, nothing is half there, and what was seen once stays.
+//! Crash images: the power is cut at the k-th sync, a random part of the unsynced bytes survives, and the directory is
+//! opened again. Then every acknowledged change is there, no change is half there, and what a reader saw once stays.
 
 mod support;
 
@@ -17,7 +17,7 @@ use naxos_proto::seams::sim::{Drive, Fault, Latency, SeededEntropy};
 use parking_lot::Mutex;
 use support::{id, open, params, payload, request, simulate, simulate_for, simulate_until_frozen, store};
 
-/// What the test knows of one loglet: what it asked for, and what was acknowledged.
+/// What the test knows about one loglet: what it asked for and what was acknowledged.
 #[derive(Clone, Debug, Default)]
 struct Known {
     open_acked: bool,
@@ -42,7 +42,7 @@ struct Model {
 
 type Shared = Arc<Mutex<Model>>;
 
-/// One piece of work on loglet `id`; most of them are not waited for.
+/// Does one piece of work on loglet `id`. Mostly it does not wait for the outcome.
 async fn step(unit: &Arc<Unit>, model: &Shared, id: LogletId, random: &SeededEntropy) {
     let note = |change: fn(&mut Known)| {
         let model = model.clone();
@@ -131,7 +131,7 @@ async fn work(server: &LogServer, model: &Shared, random: &SeededEntropy, steps:
     }
 }
 
-/// Checks one loglet and takes what is there as durable from now on.
+/// Checks one loglet. What is found there has to be durable from now on.
 async fn check(unit: &Unit, id: LogletId, known: &mut Known, context: &str) {
     let local = match unit.tail(id).await {
         Ok(local) => local,
@@ -191,7 +191,8 @@ async fn check_all(server: &LogServer, model: &Shared, context: &str) {
     *model.lock() = known;
 }
 
-/// One life: opens, checks, works. True when the drive froze before the work was done.
+/// One life of a process: it opens the directory, checks it and works. True if the drive froze before the work was
+/// done.
 fn live(
     drive: &Drive,
     model: &Shared,
@@ -251,7 +252,8 @@ fn many_crashes_of_one_directory_keep_what_was_acknowledged() {
     }
 }
 
-/// What a process left in the page cache, whose end came before its sync, is durable before the next one says so.
+/// A process ended before its sync, so its batch was in the page cache only. The next process makes that batch durable
+/// before it writes a batch which states so.
 #[test]
 fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_opens() {
     for seed in 0..200 {
@@ -283,8 +285,8 @@ fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_open
     }
 }
 
-/// Processes that are killed at any moment, between a change and its sync too, and power that is cut now and then; if
-/// `syncs_fail`, some also lose a sync.
+/// Processes are killed at any moment, even between a change and its sync, and from time to time the power is cut. If
+/// `syncs_fail`, the syncs of some processes fail too.
 fn many_lives(seeds: u64, salt: u64, syncs_fail: bool) {
     for seed in 0..seeds {
         let (drive, model) = (Drive::new(seed), Shared::default());
@@ -297,7 +299,7 @@ fn many_lives(seeds: u64, salt: u64, syncs_fail: bool) {
             if fails {
                 drive.set_fault(Fault::Sync { path: "journal".to_owned(), from: 1 + random.u64() % 30 });
             }
-            // Half of the processes live through their start alone, or not even that.
+            // Half of the processes are killed during their start or soon after it.
             let most = if random.u64().is_multiple_of(2) { 30 } else { 400 };
             let lifetime = call * u32::try_from(1 + random.u64() % most).unwrap();
             let _killed = simulate_for(lifetime, async {
@@ -329,8 +331,8 @@ fn many_kills_power_cuts_and_failed_syncs_of_one_directory_keep_what_was_acknowl
     many_lives(200, 11_000, true);
 }
 
-/// The name `format` says that the directory has a journal. A process that ended before that name was durable leaves it
-/// to the next one, which acknowledges nothing before.
+/// The name `format` tells that the directory has a journal. A process may end before that name is durable. The next
+/// process then makes it durable before it acknowledges anything.
 #[test]
 fn a_directory_that_was_opened_once_is_not_formatted_again() {
     for k in 1..=12 {

@@ -1,5 +1,5 @@
-//! Truncated and flipped files, and random ones: a clear refusal, or `Corrupt` for the cells that were hit; never other
-//! bytes, never a panic.
+//! Files that are truncated, have flipped bits or hold random bytes. The outcome must be a clear refusal to start, or
+//! `Corrupt` for the cells that were hit; never wrong bytes and never a panic.
 
 mod support;
 
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 const CELLS: u64 = 160;
 
-/// Three loglets over several segments: one sealed, one dropped, one trimmed; all closed well.
+/// Three loglets over several segments: one is sealed, one dropped and one trimmed. The server was shut down properly.
 fn filled() -> (Drive, BTreeMap<(LogletId, u64), Bytes>) {
     let drive = Drive::new(3);
     let mut written = BTreeMap::new();
@@ -38,7 +38,8 @@ fn filled() -> (Drive, BTreeMap<(LogletId, u64), Bytes>) {
         unit.seal(id(1)).await.unwrap();
         unit.drop_loglet(id(2)).await.unwrap();
         unit.trim(id(3), Offset(CELLS / 2)).await.unwrap();
-        // Not every rotted last batch can be told from a torn one, so the last one holds nothing that counts.
+        // A damaged last batch cannot always be told from a torn one. So the last batch holds nothing that this test
+        // checks.
         unit.open(id(9), params()).await.unwrap();
         server.shutdown().await.unwrap();
     });
@@ -62,7 +63,7 @@ async fn check(unit: &Arc<Unit>, written: &BTreeMap<(LogletId, u64), Bytes>, con
     corrupt
 }
 
-/// Opens `drive` and looks at everything; the number of damaged cells.
+/// Opens `drive` and reads everything. Returns the number of damaged cells.
 fn reopen(drive: &Drive, written: &BTreeMap<(LogletId, u64), Bytes>, context: &str) -> Result<usize, OpenError> {
     simulate(async {
         let server = open(drive).await?;
@@ -121,8 +122,10 @@ fn a_rotted_sector_is_corrupt_cells_or_a_refusal() {
     }
 }
 
-/// A record contradicts a torn write if no sector of it ends in zeros; any does if one bit of it is hit that zeros in place
-/// of two bytes or more of its end would not have turned. A space is a zero but for one bit.
+/// A flipped bit must not be mistaken for a torn write. It is told apart in two ways:
+/// 1. No sector of the record ends in zeros, as one would after a torn write.
+/// 2. The record is right except for one bit, and zeros in place of its last two or more bytes would not explain that
+///    bit. (A space differs from a zero byte in one bit only.)
 #[test]
 fn a_flipped_bit_in_the_last_batch_is_not_a_torn_write() {
     let kubernetes = [vec![0xa5; 300], vec![0x1a, 0, 0x22, 0]].concat();
@@ -132,7 +135,7 @@ fn a_flipped_bit_in_the_last_batch_is_not_a_torn_write() {
     }
 }
 
-/// A long record almost always has a sector that ends in a zero by itself.
+/// Some sector of a long record almost always ends in a zero byte of its own.
 #[test]
 fn a_flipped_bit_in_a_long_last_record_is_not_a_torn_write() {
     let random = SeededEntropy::new(14);
@@ -140,7 +143,7 @@ fn a_flipped_bit_in_a_long_last_record_is_not_a_torn_write() {
     noise.extend([0x1a, 0, 0x22, 0]);
     let drive = Drive::new(6);
     let body = Bytes::from(noise);
-    // Who opens it goes by what the files say.
+    // The size of an existing segment is read from its file, so the next opener may use other settings.
     let (path, at) = in_the_last_batch(&drive, 2 << 20, &body);
     for round in 0..24 {
         let flipped = at + random.u64() as usize % body.len();
@@ -148,7 +151,7 @@ fn a_flipped_bit_in_a_long_last_record_is_not_a_torn_write() {
     }
 }
 
-/// The first write of a segment makes its header.
+/// The first write of a segment includes its header.
 #[test]
 fn a_flipped_bit_in_the_header_of_the_newest_segment_is_not_a_torn_write() {
     let (drive, written) = filled();
@@ -156,7 +159,7 @@ fn a_flipped_bit_in_the_header_of_the_newest_segment_is_not_a_torn_write() {
     let newest = newest.rfind(|p| drive.content(p).unwrap().iter().any(|b| *b != 0)).unwrap();
     for bit in 0..64 * 8 {
         let copy = drive.copy(bit as u64);
-        // Its first batch alone.
+        // Only the first batch of the segment stays.
         copy.damage(&newest, |content| {
             let second = (8_192..content.len()).step_by(4_096).find(|at| &content[*at..at + 4] == b"NXRC");
             if let Some(second) = second {
@@ -172,7 +175,7 @@ fn a_flipped_bit_in_the_header_of_the_newest_segment_is_not_a_torn_write() {
     }
 }
 
-/// Stores a cell with `body` and flips bits of its batch.
+/// Stores a cell with `body`, then flips bits of its batch one at a time.
 fn flip_in_the_last_batch(body: &Bytes) {
     let drive = Drive::new(5);
     let (path, at) = in_the_last_batch(&drive, small().segment_bytes, body);
@@ -185,7 +188,7 @@ fn flip_in_the_last_batch(body: &Bytes) {
     }
 }
 
-/// Stores a cell with `body`: the file of its batch, and where in it the body lies.
+/// Stores a cell with `body`. Returns the file that holds its batch, and the position of the body in it.
 fn in_the_last_batch(drive: &Drive, segment_bytes: u64, body: &Bytes) -> (String, usize) {
     let config = LogServerConfig { segment_bytes, ..small() };
     simulate(async {
@@ -198,7 +201,8 @@ fn in_the_last_batch(drive: &Drive, segment_bytes: u64, body: &Bytes) -> (String
     drive.paths().into_iter().find_map(|p| Some((p.clone(), is_body(&drive.content(&p)?)?))).expect("it is stored")
 }
 
-/// Flips a bit of the batch that holds `body`; `in_body`: what else it holds is whole.
+/// Flips one bit in the batch that holds `body`, and checks what a start makes of it. `in_body`: the bit lies in the
+/// body.
 fn check_flip(drive: &Drive, path: &str, flipped: usize, bit: u8, in_body: bool, body: &Bytes) {
     let copy = drive.copy(flipped as u64);
     copy.damage(path, |content| content[flipped] ^= 1 << bit);
@@ -210,7 +214,7 @@ fn check_flip(drive: &Drive, path: &str, flipped: usize, bit: u8, in_body: bool,
     });
     match cells {
         Ok(cells) => assert_eq!(cells, [CellState::Corrupt], "bit {bit} of byte {flipped}"),
-        // The directory of the batch may be hit.
+        // The bit was in the directory of the batch, so the start may be refused.
         Err(refused) => {
             assert!(!in_body && refused.to_string().contains("expected"), "bit {bit} of byte {flipped}: {refused}");
         }
@@ -218,7 +222,8 @@ fn check_flip(drive: &Drive, path: &str, flipped: usize, bit: u8, in_body: bool,
     healed(&copy, path, flipped, bit, body);
 }
 
-/// The bit was wrong in one reading only: what was written behind the damage meanwhile does not stand in the way.
+/// The wrong bit was a read error and is right at the next start. What was written after the damage in between is no
+/// obstacle.
 fn healed(drive: &Drive, path: &str, byte: usize, bit: u8, body: &Bytes) {
     drive.damage(path, |content| content[byte] ^= 1 << bit);
     let cells = simulate(async {
@@ -234,13 +239,13 @@ fn healed(drive: &Drive, path: &str, byte: usize, bit: u8, body: &Bytes) {
 fn a_truncated_segment_is_refused_by_name() {
     let (drive, written) = filled();
     let random = SeededEntropy::new(13);
-    // A spare holds nothing to lose.
+    // A spare holds nothing that could be lost.
     let is_used = |path: &str| path.ends_with(".seg") && drive.content(path).unwrap().iter().any(|byte| *byte != 0);
     let mut refused = 0;
     for path in drive.paths().iter().filter(|p| is_used(p)) {
         for round in 0..8 {
             let copy = drive.copy(round);
-            // The first round leaves nothing, the second one not even a header.
+            // The first round leaves an empty file, the second one less than a header.
             let len = [0, 63].get(round as usize).copied();
             let len = len.unwrap_or_else(|| random.u64() as usize % drive.content(path).unwrap().len());
             copy.damage(path, |content| content.truncate(len));
@@ -281,7 +286,7 @@ proptest! {
                 content[at..end].copy_from_slice(&bytes[..end - at]);
             }
         });
-        // Whatever it answers, it answers.
+        // Any answer will do, as long as it does not panic.
         let _ = simulate(async { open(&drive).await.map(|_| ()) });
     }
 

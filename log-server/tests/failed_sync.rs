@@ -1,5 +1,5 @@
-//! Syncs that fail, as Linux does it: what they left is read from the page cache by the next process, and no later sync
-//! brings it to the device. Whatever a start believes and builds on survives the next power cut.
+//! Syncs that fail as they do on Linux: the next process reads the unsynced bytes from the page cache, and no later
+//! sync writes them to the device. Whatever a start relies on must survive the next power cut.
 
 mod support;
 
@@ -9,7 +9,7 @@ use naxos_proto::ids::Offset;
 use naxos_proto::seams::sim::{Drive, Fault};
 use support::{id, open, params, payload, request, simulate, store};
 
-/// Two segments' worth and more.
+/// Enough to fill more than two segments.
 const STORES: u64 = 24;
 const CELL_BYTES: usize = 5_000;
 
@@ -21,7 +21,7 @@ async fn store_cell(unit: &Unit, at: u64) -> Result<Vec<CellOutcome>, UnitError>
     store(unit, request(id(1), at, &[payload(at, CELL_BYTES)], at)).await
 }
 
-/// Every cell up to the tail is there; the tail.
+/// Checks that every cell up to the tail is there. Returns the tail.
 async fn check(unit: &Unit, context: &str) -> u64 {
     let tail = unit.tail(id(1)).await.unwrap_or_else(|e| panic!("{context}: {e}")).tail;
     for at in 0..tail.0 {
@@ -31,7 +31,7 @@ async fn check(unit: &Unit, context: &str) -> u64 {
     tail.0
 }
 
-/// A process whose `k`-th sync in the journal fails while it works; what it acknowledged.
+/// Runs a process whose `k`-th sync in the journal fails while it works. Returns how much it acknowledged.
 async fn fail_at_work(drive: &Drive, k: u64) -> u64 {
     let server = open(drive).await.unwrap();
     server.unit().open(id(1), params()).await.unwrap();

@@ -1,4 +1,4 @@
-//! A full disk, failing calls, two processes, directories of others.
+//! A full disk, failing calls, two processes on one directory, and directories of other programs.
 
 mod support;
 
@@ -43,7 +43,7 @@ fn a_full_disk_refuses_stores_and_trimming_makes_room() {
             assert_eq!(unit.tail(id(1)).await.unwrap().tail, Offset(at), "nothing of a refused store is there");
             let read = unit.read(id(1), Offset(at - 1)..Offset(at), usize::MAX).await.unwrap();
             assert_eq!(read, [CellState::Present(payload(at - 1, 5_000))]);
-            // Metadata goes on, for a long time.
+            // Metadata is still accepted, for a long time.
             for n in 0..100 {
                 unit.open(id(100 + 1_000 * round + n), params()).await.unwrap();
                 unit.drop_loglet(id(100 + 1_000 * round + n)).await.unwrap();
@@ -69,7 +69,7 @@ fn metadata_without_room_for_a_segment_is_refused_and_the_committer_does_not_spi
         unit.open(id(1), params()).await.unwrap();
         unit.open(id(2), params()).await.unwrap();
         store(unit, request(id(2), 0, &[payload(0, 10)], 0)).await.unwrap();
-        // The first segment is live for good, one spare is ready, and nothing can be made after it.
+        // The first segment stays live, one spare is ready, and no further segment can be made.
         sim_seams(&drive, 1).clock.sleep(Duration::from_secs(3)).await;
         drive.set_capacity(Some(drive.used()));
         let spin = || async {
@@ -110,7 +110,7 @@ fn the_journal_does_not_grow_with_age() {
             }
             most = most.max(drive.paths().len()).max(unit.disk_usage().segments as usize);
         }
-        // 2,000 batches of 4 KiB are 125 segments' worth.
+        // 2,000 batches of 4 KiB would fill 125 segments.
         assert!(most <= 10, "{most} files");
         server.shutdown().await.unwrap();
     });
@@ -136,7 +136,7 @@ fn poisoned_by(fault: Fault, text: &str) {
         assert!(answers.lock().iter().all(|a| matches!(a, Err(UnitError::Poisoned(_)))));
         assert_eq!(answers.lock().len(), 3);
         assert!(drive.syncs() <= syncs + 1, "a failed sync is never repeated");
-        // For good, also when the disk would work again.
+        // The unit stays read-only even when the disk works again.
         drive.clear_faults();
         for _ in 0..3 {
             let refused = store(unit, request(id(1), 1, &[payload(1, 10)], 1)).await;
@@ -144,7 +144,7 @@ fn poisoned_by(fault: Fault, text: &str) {
         }
         assert!(matches!(unit.trim(id(1), Offset(1)).await, Err(UnitError::Poisoned(_))));
         assert!(unit.poisoned().is_some_and(|t| t.contains(text)));
-        // Reads serve, and see nothing that may not be durable.
+        // Reads are still served. They see only what is durable.
         assert_eq!(unit.tail(id(1)).await.unwrap().tail, Offset(1));
         let read = unit.read(id(1), Offset(0)..Offset(2), usize::MAX).await.unwrap();
         assert_eq!(read, [CellState::Present(payload(0, 10)), CellState::Absent]);

@@ -1,5 +1,5 @@
-//! Data directories of every released format are read for ever, and the bytes of the current one do not change by
-//! accident. `NAXOS_BLESS=1` writes the golden files anew: only together with a new format version.
+//! Data directories of every released format can be read for ever, and the bytes of the current format do not change
+//! by accident. `NAXOS_BLESS=1` writes the golden files again; use it only together with a new format version.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// One record of each kind that the unit itself writes.
+/// Writes one record of each kind that the unit itself writes.
 async fn unit_work(server: &LogServer) {
     let unit = server.unit();
     for ordinal in 1..=4 {
@@ -68,7 +68,7 @@ fn bless(drive: &Drive, name: &str) {
     fs::create_dir_all(root.join("journal")).unwrap();
     for path in drive.paths() {
         let content = drive.content(&path).unwrap();
-        // Spares and the lock hold nothing.
+        // Spares and the lock file hold nothing, so they are left out.
         if content.iter().any(|b| *b != 0) {
             fs::write(root.join(path), content).unwrap();
         }
@@ -79,7 +79,7 @@ fn blessing() -> bool {
     std::env::var_os("NAXOS_BLESS").is_some()
 }
 
-/// A copy of a golden directory: opening one changes it.
+/// A copy of a golden directory. The original must not be opened, because opening changes it.
 fn copied(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("journal")).unwrap();

@@ -1,4 +1,4 @@
-//! Three replicas of the register in one simulation, joined by calls that can be cut.
+//! Three replicas of the register in one simulation. The calls between them can be cut.
 
 mod support;
 
@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use support::{sim_seams, simulate, small};
 use tokio_util::sync::CancellationToken;
 
-/// Who is reachable.
+/// The replicas that can be reached at the moment.
 #[derive(Clone, Default)]
 struct Switch(Arc<Mutex<BTreeMap<StorageId, Arc<MetaReplica>>>>);
 
@@ -86,7 +86,7 @@ fn three_replicas_conform_and_survive_the_leader() {
         let put = nodes[1].meta.put(ChainVersion(40), Bytes::from_static(b"after")).await;
         assert_eq!(put, Ok(PutOutcome::Ok(ChainVersion(41))));
 
-        // One of three is no quorum: it neither reads nor writes.
+        // One of three replicas is no quorum: it can neither read nor write.
         let gone = nodes.remove(0);
         switch.0.lock().remove(&gone.server.storage_id());
         stop(gone).await;
@@ -94,7 +94,7 @@ fn three_replicas_conform_and_survive_the_leader() {
         let put = nodes[0].meta.put(ChainVersion(41), Bytes::from_static(b"alone")).await;
         assert!(matches!(put, Err(MetaError::Unknown(_))), "{put:?}");
 
-        // All come back; the put of the lonely one happened or not, nothing else did.
+        // All come back. The put of the replica that was alone may have happened or not; nothing else has changed.
         for (i, drive) in drives.iter().enumerate() {
             let here = nodes[0].server.storage_id();
             if !drive_is(drive, here) {
@@ -111,7 +111,7 @@ fn three_replicas_conform_and_survive_the_leader() {
     });
 }
 
-/// Whether the directory on `drive` is that of `storage`.
+/// Whether `drive` holds the data directory of `storage`.
 fn drive_is(drive: &Drive, storage: StorageId) -> bool {
     let format = drive.content("format").unwrap();
     String::from_utf8(format).unwrap().contains(&format!("{:016x}", storage.0))

@@ -1,4 +1,5 @@
-//! The MetaStore's replica on a full disk: room is kept for it, and where that is used up it waits instead of ending.
+//! The MetaStore's replica on a full disk: some room is kept for it, and when that is used up the replica waits
+//! instead of ending.
 
 mod support;
 
@@ -14,7 +15,7 @@ use naxos_proto::seams::sim::Drive;
 use support::{id, open, params, payload, request, sim_seams, simulate, store};
 use tokio_util::sync::CancellationToken;
 
-/// Writes metadata until the unit takes no more.
+/// Writes metadata until the unit accepts no more.
 async fn use_up_the_room(unit: &Unit) -> UnitError {
     for at in 1..10_000 {
         if let Err(refused) = unit.trim(id(1), Offset(at)).await {
@@ -44,7 +45,7 @@ fn the_register_survives_a_full_disk() {
         store(unit, request(id(2), 0, &[payload(0, 10)], 0)).await.unwrap();
         assert!(matches!(put(&meta).await, Ok(PutOutcome::Ok(_))));
 
-        // The first segment is live for good, one spare is ready, and nothing can be made after it.
+        // The first segment stays live, one spare is ready, and no further segment can be made.
         seams.clock.sleep(Duration::from_secs(3)).await;
         drive.set_capacity(Some(drive.used()));
         let refused = use_up_the_room(unit).await;

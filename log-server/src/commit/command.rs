@@ -7,7 +7,7 @@ use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset};
 use crate::journal::RECORD_OVERHEAD_BYTES;
 use crate::unit::RaftChange;
 
-/// The end of a call that answers `T`.
+/// The completion of a call that answers `T`.
 pub(crate) type Done<T> = Completion<Result<T, UnitError>>;
 
 /// A call that changes a unit.
@@ -27,7 +27,7 @@ pub(crate) enum Command {
 pub(crate) struct Cost {
     /// Client commands, at least one.
     pub(crate) commands: u64,
-    /// An upper bound of the bytes on disk, the batch's own header aside.
+    /// An upper bound of its bytes on disk, without the batch's own header.
     pub(crate) bytes: u64,
 }
 
@@ -60,17 +60,18 @@ impl Command {
         }
     }
 
-    /// Whether it is metadata, which is taken where stores are refused for want of room.
+    /// Whether it changes metadata. Metadata is still accepted when stores are refused because the disk is short of
+    /// room.
     pub(crate) fn is_metadata(&self) -> bool {
         !matches!(self, Command::Store(..) | Command::Fill(..))
     }
 
-    /// Whether it belongs to the MetaStore's raft log, which is the last to be refused for want of room.
+    /// Whether it belongs to the MetaStore's raft log. When room runs out, such commands are refused last.
     pub(crate) fn is_raft(&self) -> bool {
         matches!(self, Command::Raft(..))
     }
 
-    /// Ends it without having done it.
+    /// Answers the command with `error`. Nothing was done for it.
     pub(crate) fn refuse(self, error: UnitError) {
         match self {
             Command::Store(_, done) => done.complete(Err(error)),

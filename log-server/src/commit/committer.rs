@@ -1,4 +1,4 @@
-//! [`Committer`]: takes what is queued, writes it once, syncs once, completes all.
+//! [`Committer`]: takes the queued commands, writes them as one batch, syncs once and completes all of them.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -19,10 +19,10 @@ use crate::journal::{For, Journal, Room, SegmentFiles, SegmentNumber, Spares, ba
 use crate::serve::{Roster, Status};
 use crate::unit::Catalog;
 
-/// At the end of each segment this much, or an eighth of it, is left to metadata.
+/// Stores leave the last eighth of each segment, but at most this many bytes, free for metadata.
 const METADATA_HEADROOM_BYTES_MAX: u64 = 1 << 20;
-/// Of that this much, or a sixteenth of the segment, is left to the MetaStore's raft log while there is no room for another
-/// segment.
+/// While there is no room for another segment, all other commands leave the last sixteenth of the current one, but at
+/// most this many bytes, free for the MetaStore's raft log.
 const RAFT_HEADROOM_BYTES_MAX: u64 = 256 << 10;
 
 /// The one writer of the journal.
@@ -31,7 +31,7 @@ pub(crate) struct Committer {
     pub(crate) journal: Journal,
     pub(crate) files: Arc<SegmentFiles>,
     pub(crate) spares: Arc<Spares>,
-    /// Live cells per used segment.
+    /// Number of live cells in each used segment.
     pub(crate) live: BTreeMap<SegmentNumber, u64>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) roster: Arc<Roster>,
@@ -43,11 +43,11 @@ pub(crate) struct Committer {
     pub(crate) cache_bytes_max: usize,
     pub(crate) segment_bytes: u64,
     pub(crate) on_sync: Option<SyncObserver>,
-    /// Stops the Worker that makes spares, once nobody takes any.
+    /// Stops the Worker that makes spares. Cancelled when the committer ends, since nobody takes a spare after that.
     pub(crate) spares_stop: CancellationToken,
 }
 
-/// At the end of the committer, however it comes, callers get an answer and followers an end.
+/// However the committer ends, dropping this answers the waiting callers and ends the followers' streams.
 struct LastWords {
     queue: Arc<Queue>,
     roster: Arc<Roster>,
@@ -66,7 +66,7 @@ impl Drop for LastWords {
 }
 
 impl Committer {
-    /// The Worker's body: ends once `stop` is cancelled and what was queued is done.
+    /// The Worker's body. It ends after `stop` was cancelled and everything in the queue was done.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let _last_words =
             LastWords { queue: self.queue.clone(), roster: self.roster.clone(), spares_stop: self.spares_stop.clone() };
@@ -97,7 +97,7 @@ impl Committer {
         }
     }
 
-    /// After a disk error: everything queued is refused; readers and followers go on until the process stops.
+    /// After a disk error: refuses everything that is queued. Readers and followers go on until the process stops.
     async fn serve_reads_only(&self, text: String, stop: &CancellationToken) {
         let poisoned = UnitError::Poisoned(text);
         self.queue.close(poisoned.clone());
@@ -108,7 +108,7 @@ impl Committer {
         stop.cancelled().await;
     }
 
-    /// One batch. The error is a failed write or sync; everyone has been answered.
+    /// Commits one batch. An error means that a write or sync failed; all callers were answered before it is returned.
     async fn commit(&mut self, commands: &mut Vec<Command>) -> Result<(), String> {
         let verdicts = match self.make_room(commands).await {
             Ok(verdicts) => verdicts,
@@ -157,11 +157,11 @@ impl Committer {
         Ok(())
     }
 
-    /// Sees to it that the batch fits the current segment, by a new one if need be, or says what is refused.
+    /// Makes room for the batch, with a new segment if necessary, and says which commands are refused.
     ///
-    /// Where no other segment can be had, the end of the current one is kept for those who cannot do without: stores leave
-    /// room to metadata, which makes room by trimming, and all leave room to the MetaStore's raft log, whose replica has to
-    /// wait as long as it is refused.
+    /// When there is no room for another segment, the end of the current one is kept for two kinds of commands. Stores
+    /// leave room for metadata, because trimming makes room again. All commands leave room for the MetaStore's raft
+    /// log, because its replica can do nothing else while its write is refused.
     async fn make_room(&mut self, commands: &[Command]) -> Result<Verdicts, String> {
         let needs = Needs::of(commands);
         let segment_bytes = self.journal.segment_bytes();
@@ -200,8 +200,8 @@ impl Committer {
         Ok(verdicts)
     }
 
-    /// Goes on in the spare segment. For stores only if another spare can be made after it: the last one is for
-    /// metadata, so that trimming works on a full disk.
+    /// Goes on in the spare segment. A store may do so only if another spare can be made afterwards: the last spare is
+    /// kept for metadata, so that trimming works on a full disk.
     async fn roll(&mut self, bytes: u64, taker: For) -> Result<Option<UnitError>, String> {
         let spare = match self.spares.take(taker).await {
             Ok(spare) => spare,

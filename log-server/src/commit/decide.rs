@@ -1,4 +1,4 @@
-//! What each command does: the pure rules asked, the records drafted, the answer staged.
+//! Decides what each command does: asks the pure rules, drafts the records and stages the answer.
 
 use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Purpose, Store, Stored, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
@@ -11,14 +11,14 @@ use crate::journal::{Draft, Kind, change_draft, checkpoint_bytes};
 use crate::serve::Planned;
 use crate::unit::{Change, RaftChange, Verdict};
 
-/// What a cell is compared with: bytes, or junk.
+/// What a cell is compared with: the bytes of a payload, or `None` for junk.
 type Body<'a> = Option<&'a [u8]>;
 
 impl Committer {
     /// Asks the rules about `command` and stages its answer.
     pub(crate) async fn decide(&mut self, command: Command, verdicts: &Verdicts, batch: &mut DraftBatch) {
         if let Some(refusal) = verdicts.refusal(&command) {
-            // Staged like all others, so that answers keep their order.
+            // The refusal is staged too, so that answers keep the order of the calls.
             return batch.staged.push(refused(command, refusal.clone()));
         }
         let staged = match command {
@@ -60,7 +60,7 @@ impl Committer {
             loglet.raise_known_tail(published.local().known_tail);
         }
         let known_tail = loglet.known_tail;
-        // The committer is the one thread that stores and seals, so the bit is as new here as after the last cell.
+        // Only this thread stores and seals, so the seal cannot have changed since the last cell was decided.
         let sealed = loglet.sealed;
         batch.touched.insert(id);
         let mut outcomes = Vec::with_capacity(cells.len());
@@ -120,7 +120,8 @@ impl Committer {
         })
     }
 
-    /// `Same` or `Different`. A damaged cell is `Different`: what cannot be read is never overwritten.
+    /// Answers `Same` or `Different`. A damaged cell is `Different`, because a cell that cannot be read is never
+    /// overwritten.
     async fn compare(&self, id: LogletId, at: Offset, body: Body<'_>, batch: &DraftBatch) -> CellOutcome {
         let drafted = batch.drafts.iter().rev().find(|d| d.kind.is_cell() && d.loglet == id && d.offset == at);
         let same = if let Some(draft) = drafted {
@@ -180,7 +181,8 @@ impl Committer {
         Ok(())
     }
 
-    /// A checkpoint that does not fit a segment beside a batch would end the unit: refused while it is still small.
+    /// Refuses a change that would make the checkpoint too large to fit a segment beside a batch. Such a checkpoint
+    /// would stop the unit for good.
     fn check_checkpoint(&self, grows_by: u64) -> Result<(), UnitError> {
         let fits = checkpoint_bytes(&self.catalog) + grows_by <= self.segment_bytes / 4;
         if fits { Ok(()) } else { Err(UnitError::Invalid("the unit's metadata has outgrown a quarter of a segment")) }

@@ -19,14 +19,15 @@ pub(crate) enum Staged {
 
 fn end<T>(done: Done<T>, outcome: Result<T, UnitError>, failed: Option<&UnitError>, load: ThreadLoad) {
     match failed {
-        // A refusal stays one: nothing was written for it.
+        // A refused command keeps its own error, because nothing was written for it.
         Some(error) if outcome.is_ok() => done.complete_on(Err(error.clone()), load),
         _ => done.complete_on(outcome, load),
     }
 }
 
 impl Staged {
-    /// Answers; `failed` takes the place of every outcome that waited for the sync. `load` is the committer's.
+    /// Sends the answer. `failed` replaces every outcome that depended on the sync. `load` is that of the committer's
+    /// thread.
     pub(crate) fn complete(self, failed: Option<&UnitError>, load: ThreadLoad) {
         match self {
             Staged::Cells(done, outcome) => end(done, outcome, failed, load),
@@ -37,7 +38,7 @@ impl Staged {
     }
 }
 
-/// One batch in the making.
+/// A batch that is being put together.
 #[derive(Default)]
 pub(crate) struct DraftBatch {
     /// What to write, in order.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use naxos_proto::seams::Instant;
 
-/// A sync costs 50 us of CPU whatever it carries, so small batches are what costs. A sync starts at the earliest `pace`
-/// after the last one started, and at once when only one command waits: then nobody is there to share it with.
+/// A sync costs 50 us of CPU whatever it carries, so many small batches are expensive. A sync therefore starts no
+/// earlier than `pace` after the last one started. It starts at once when only one command waits, because waiting
+/// would not let it share the sync with others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pacing {
     pace: Duration,
@@ -25,7 +26,7 @@ impl Pacing {
         }
     }
 
-    /// A sync starts.
+    /// Notes that a sync starts.
     pub(crate) fn started(&mut self, now: Instant) {
         self.last_start = Some(now);
     }

@@ -1,4 +1,4 @@
-//! After the sync: readers see the batch, and segments without a live cell are freed.
+//! What happens after the sync: readers see the batch, and segments without a live cell are freed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ impl Committer {
         self.free_segments();
     }
 
-    /// Cells go loglet by loglet, under one lock each. One that was trimmed or dropped within its own batch is left out.
+    /// Adds the batch's cells to their loglets, taking each loglet's lock once. A cell that the same batch trimmed or
+    /// dropped is left out.
     fn add_cells(&mut self, batch: &mut DraftBatch, places: &[Place]) {
         let drafts = &mut batch.drafts;
         if drafts.iter().any(|d| d.kind.is_cell()) {
@@ -67,7 +68,7 @@ impl Committer {
         }
     }
 
-    /// Keeps the recent cells of all loglets within the bound; the oldest loglets give first.
+    /// Keeps the recent cells of all loglets within the bound. The oldest loglets lose their cells first.
     fn bound_cache(&mut self) {
         if self.roster.cached_bytes() <= self.cache_bytes_max {
             return;
@@ -81,8 +82,8 @@ impl Committer {
         self.roster.set_cached_bytes(total);
     }
 
-    /// Hands back used segments in which nothing is live, and tells the disk usage. Their metadata is repeated by the
-    /// current segment's checkpoint, which is durable.
+    /// Hands back used segments in which nothing is live, and reports the disk usage. Their metadata is not lost: the
+    /// checkpoint of the current segment repeats it and is durable.
     pub(crate) fn free_segments(&mut self) {
         let current = self.journal.segment();
         let (spares, before) = (&self.spares, self.live.len());

@@ -1,4 +1,4 @@
-//! [`Queue`]: what waits for the committer.
+//! [`Queue`]: the commands that wait for the committer.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,16 +9,16 @@ use tokio::sync::Notify;
 
 use crate::commit::Command;
 
-/// Metadata is taken while at most this many commands wait beyond the bound for stores: a seal must get through.
+/// Beyond the bound for stores, this many more commands may wait if they change metadata: a seal must get through.
 const METADATA_EXTRA: u64 = 4_096;
 
 #[derive(Default)]
 struct State {
     commands: VecDeque<Command>,
     bytes: u64,
-    /// The committer waits for a wake-up; pushing wakes it only then.
+    /// The committer sleeps. Only then does a push wake it.
     asleep: bool,
-    /// Set once; everything is refused with it.
+    /// Once set, every push is refused with this error.
     closed: Option<UnitError>,
 }
 
@@ -26,7 +26,7 @@ struct State {
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Notify,
-    /// Client commands that wait; changed under the lock, read without it.
+    /// Number of client commands that wait. Changed under the lock, read without it.
     waiting: AtomicU64,
     commands_max: u64,
     bytes_max: u64,
@@ -42,7 +42,7 @@ impl Queue {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Enqueues `command`, or ends it at once.
+    /// Enqueues `command`, or completes it with a refusal at once.
     pub(crate) fn push(&self, command: Command) {
         let cost = command.cost();
         let mut state = self.state.lock();
@@ -81,7 +81,7 @@ impl Queue {
         }
     }
 
-    /// Takes commands in order, up to `bytes_max` bytes but at least one.
+    /// Takes commands in order: at least one, and no more than fit `bytes_max` bytes.
     pub(crate) fn take(&self, bytes_max: u64, into: &mut Vec<Command>) {
         let mut state = self.state.lock();
         let (mut commands, mut bytes) = (0, 0);
@@ -97,13 +97,13 @@ impl Queue {
         self.waiting.store(self.waiting() - commands, Ordering::Relaxed);
     }
 
-    /// Refuses everything from now on with `error`; what is queued stays. The first call counts.
+    /// From now on, refuses every push with `error`. What is queued stays. Only the first call has an effect.
     pub(crate) fn close(&self, error: UnitError) {
         self.state.lock().closed.get_or_insert(error);
         self.wake.notify_one();
     }
 
-    /// What is queued, for a committer that does not go on.
+    /// Takes everything that is queued, for a committer that stops.
     pub(crate) fn drain(&self) -> Vec<Command> {
         let mut all = Vec::new();
         self.take(u64::MAX, &mut all);

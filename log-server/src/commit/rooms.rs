@@ -6,17 +6,18 @@ use std::time::Duration;
 use naxos_proto::contracts::UnitError;
 use naxos_proto::seams::{Clock, Disk, Instant};
 
-/// The free space is asked for after this many bytes of cells ...
+/// The free space of the disk is checked again after this many bytes of cells ...
 const CHECK_BYTES: u64 = 1 << 20;
-/// ... or after this long, and at each store while it is short.
+/// ... or after this time. While the disk is short of room it is checked at each store.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Batches of this part of the reserve are let in after a start whatever room there is, as long as the segment takes them:
-/// a node that is started on a full disk writes a few records before it serves reads.
+/// A node that is started on a full disk has to write a few records before it can serve reads. Batches that together
+/// take at most `reserve / START_SHARE` bytes are therefore accepted without free space, if they fit the current
+/// segment.
 const START_SHARE: u64 = 512;
 
-/// The reserve: while less is free, stores are refused, so that checkpoints of the local store, which let the log be
-/// trimmed, still fit.
+/// Keeps the reserve: while less than that is free, stores are refused. The reserve leaves room for checkpoints of the
+/// local store, and those are what lets the log be trimmed.
 pub(crate) struct Rooms {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
@@ -24,7 +25,7 @@ pub(crate) struct Rooms {
     checked: Option<Instant>,
     unchecked_bytes: u64,
     full: bool,
-    /// Bytes of batches that are still let in on a full disk.
+    /// Bytes of batches that are still accepted on a full disk.
     start_bytes: u64,
 }
 
@@ -34,7 +35,7 @@ impl Rooms {
         Self { disk, clock, reserve_bytes, checked: None, unchecked_bytes: 0, full: false, start_bytes }
     }
 
-    /// Whether stores of `bytes` bytes are refused.
+    /// The error if stores of `bytes` bytes have to be refused.
     pub(crate) async fn refusal(&mut self, bytes: u64) -> Option<UnitError> {
         let now = self.clock.now();
         self.unchecked_bytes = self.unchecked_bytes.saturating_add(bytes);
@@ -42,19 +43,20 @@ impl Rooms {
         if fresh && !self.full {
             return None;
         }
-        // A disk that does not tell its free space is found out by the write.
+        // If the disk does not report its free space, a write will find out that it is full.
         let free = self.free_bytes().await?;
         self.full.then_some(UnitError::DiskFull { free, needed: self.reserve_bytes })
     }
 
-    /// Whether a batch of `bytes` bytes, refused for want of room, is let in all the same: a start's, as a rule.
+    /// Whether a batch of `bytes` bytes is accepted although there is no room for it. Normally these are the first
+    /// batches after a start.
     pub(crate) fn admits_at_start(&mut self, bytes: u64) -> bool {
         let left = self.start_bytes.checked_sub(bytes);
         self.start_bytes = left.unwrap_or(self.start_bytes);
         left.is_some()
     }
 
-    /// Free bytes now, if the disk tells. What it says counts for [`Self::refusal`] too.
+    /// Free bytes now, if the disk reports them. [`Self::refusal`] uses the result too.
     pub(crate) async fn free_bytes(&mut self) -> Option<u64> {
         let free = self.disk.free_bytes().await.ok()?;
         (self.checked, self.unchecked_bytes) = (Some(self.clock.now()), 0);
@@ -69,7 +71,8 @@ mod tests {
 
     use super::*;
 
-    /// A store was refused for want of a segment; then one was begun for metadata, and stores went on in it.
+    /// A store was refused because there was no room for a segment. Then metadata began one, and later stores went
+    /// into it.
     #[tokio::test(start_paused = true)]
     async fn a_disk_that_was_seen_full_while_rolling_is_full_for_the_next_store() {
         let drive = Drive::new(1);

@@ -1,17 +1,18 @@
-//! [`Verdicts`]: which commands of a batch are refused for want of room, and [`Needs`]: how much room they take.
+//! [`Verdicts`]: which commands of a batch are refused because room is short. [`Needs`]: how much room the commands
+//! take.
 
 use naxos_proto::contracts::UnitError;
 
 use crate::commit::Command;
 
-/// What a batch may still write.
+/// What a batch may still write: each field is the error for one kind of command, or `None`.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
-    /// Why stores are refused.
+    /// The error for stores.
     pub(super) stores: Option<UnitError>,
-    /// Why metadata other than raft's is refused.
+    /// The error for metadata other than the raft log.
     pub(super) metadata: Option<UnitError>,
-    /// Why changes of the MetaStore's raft log are refused.
+    /// The error for changes of the MetaStore's raft log.
     pub(super) raft: Option<UnitError>,
     /// Whether the batch begins a segment.
     pub(super) rolled: bool,
@@ -29,7 +30,7 @@ impl Verdicts {
     }
 }
 
-/// How many bytes the commands of a batch take, by who may use which room.
+/// How many bytes the commands of a batch take, for each kind of command.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Needs {
     pub(super) stores: u64,

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::disk::real_file::RealFile;
 
-/// Only the owner may look into a data directory: it holds keys and secrets of whoever uses the store.
+/// Only the owner may look into a data directory, because it holds the keys and secrets of the store's users.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
@@ -36,7 +36,7 @@ impl RealDisk {
         Self { root: root.into() }
     }
 
-    /// The directory.
+    /// The root directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -104,12 +104,13 @@ impl Disk for RealDisk {
             let path = self.path(path)?;
             let file = open_file(&path, OpenMode::Create)?;
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-            // Who removes the file does not let anybody else in: the directory is locked too, where the file system can.
+            // Removing the lock file must not let another process in, so the directory is locked too where the file
+            // system can do that.
             let directory = fs::File::open(path.parent().unwrap_or(&self.root))?;
             if rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
                 return Err(Errno::WOULDBLOCK.into());
             }
-            // The locks live as long as the descriptors.
+            // The locks are held as long as the descriptors are open.
             Ok(Box::new((file, directory)) as Box<dyn Send + Sync>)
         })
     }

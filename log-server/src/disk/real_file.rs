@@ -13,7 +13,7 @@ use rustix::fs::Advice;
 
 /// Linux takes at most this many buffers in one vectored write (IOV_MAX).
 const BUFFERS_PER_WRITE_MAX: usize = 1_024;
-/// Linux reads ahead at most a window of the device's at each call; this is the smallest usual one.
+/// One call makes Linux read ahead at most one window of the device. This is the smallest usual window.
 const READ_AHEAD_BYTES: NonZeroU64 = NonZeroU64::new(128 << 10).expect("it is not zero");
 
 /// An open file; clones share it.
@@ -108,7 +108,7 @@ impl BlockingFile for RealFile {
 
     fn will_read(&self, at: u64, len: u64) {
         for piece in (at..at.saturating_add(len)).step_by(READ_AHEAD_BYTES.get() as usize) {
-            // A file system that does not take the hint reads when it is asked.
+            // The hint may be ignored: a file system that does not support it reads the bytes when they are asked for.
             let _ = rustix::fs::fadvise(&*self.0, piece, Some(READ_AHEAD_BYTES), Advice::WillNeed);
         }
     }

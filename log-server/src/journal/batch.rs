@@ -10,8 +10,8 @@
 //! | 24 | 4 | number of entries |
 //! | 28 + 40 n | 40 | entry: kind (1), zero (3), count (4), loglet (24), first offset (8) |
 //!
-//! An entry stands for `count` consecutive records of one kind, loglet and of rising offsets. The directory tells which
-//! cells a damaged batch held, so that they answer `Corrupt` and not `Absent`.
+//! An entry stands for `count` records in a row that have the same kind and loglet and rising offsets. If a batch is
+//! damaged, its directory still tells which cells it held, so that these answer `Corrupt` and not `Absent`.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::Reader;
@@ -22,10 +22,11 @@ use crate::journal::record::{Draft, HEADER_BYTES, Kind, Seed, encode_header};
 
 const DIRECTORY_FIXED_BYTES: usize = 28;
 const ENTRY_BYTES: usize = 40;
-/// Bodies from this size on are handed to the disk as they are; copying smaller ones is cheaper than a vector entry.
+/// Bodies of at least this size are passed to the disk without a copy. Smaller ones are copied, because that costs
+/// less than one more buffer in the vectored write.
 const COPY_BYTES_MAX: usize = 16 << 10;
 
-/// Consecutive records in a batch's directory.
+/// An entry of a batch's directory: a run of consecutive records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) kind: Kind,
@@ -46,17 +47,17 @@ pub(crate) struct Directory {
 /// An encoded batch.
 #[derive(Debug)]
 pub(crate) struct Encoded {
-    /// What to write.
+    /// Total length of `bufs`, a multiple of [`BLOCK_BYTES`].
     pub(crate) bufs: Vec<Bytes>,
     /// Their length, a multiple of [`BLOCK_BYTES`].
     pub(crate) bytes: u64,
-    /// Of each record: distance from the start of the batch.
+    /// For each record its distance from the start of the batch.
     pub(crate) positions: Vec<u32>,
     /// crc of the last record.
     pub(crate) last_crc: u32,
 }
 
-/// What a record costs at most besides its body: its header and an entry of the batch's directory.
+/// What a record takes at most besides its body: its header and an entry in the batch's directory.
 pub(crate) const RECORD_OVERHEAD_BYTES: usize = HEADER_BYTES + ENTRY_BYTES;
 
 /// An upper bound of the bytes of a batch whose records and directory entries take `bytes`.
@@ -99,7 +100,7 @@ impl Directory {
         out.freeze()
     }
 
-    /// Reads a batch record's body; `None` when it is none.
+    /// Reads a batch record's body. `None` if it is not a directory.
     pub(crate) fn decode(body: Bytes) -> Option<Directory> {
         let mut r = Reader::new(body, "batch directory");
         let (sequence, last_synced, batch_bytes) = (r.u64().ok()?, r.u64().ok()?, r.u64().ok()?);
@@ -122,7 +123,7 @@ impl Directory {
     }
 }
 
-/// Encodes `drafts` as batch `sequence` behind a record with crc `prev_crc`.
+/// Encodes `drafts` as batch `sequence`, which follows a record with crc `prev_crc`.
 pub(crate) fn encode_batch(seed: Seed, prev_crc: u32, sequence: u64, drafts: &[Draft]) -> Encoded {
     let entries = entries_of(drafts);
     let directory_bytes = HEADER_BYTES + DIRECTORY_FIXED_BYTES + ENTRY_BYTES * entries.len();
@@ -154,7 +155,7 @@ pub(crate) fn encode_batch(seed: Seed, prev_crc: u32, sequence: u64, drafts: &[D
         }
         at += draft.bytes();
     }
-    // Whole blocks are written, so that the kernel need not read a page in order to change a part of it.
+    // Only whole blocks are written. Otherwise the kernel would have to read a page in order to change a part of it.
     flat.put_bytes(0, padding);
     if !flat.is_empty() {
         bufs.push(flat.freeze());

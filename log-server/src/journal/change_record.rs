@@ -1,4 +1,4 @@
-//! A [`Change`] as a record and back.
+//! Encodes a [`Change`] as a record, and decodes it.
 
 use bytes::Bytes;
 use naxos_proto::contracts::{Shape, UnitParams};
@@ -7,7 +7,7 @@ use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use crate::journal::record::{Draft, Kind};
 use crate::unit::{Change, RaftChange};
 
-/// The byte of a loglet's shape in records and checkpoints.
+/// The byte that stands for a loglet's shape in records and checkpoints.
 pub(crate) fn shape_code(shape: Shape) -> u8 {
     match shape {
         Shape::Contiguous => 1,
@@ -15,7 +15,7 @@ pub(crate) fn shape_code(shape: Shape) -> u8 {
     }
 }
 
-/// The shape of a byte.
+/// The shape that the byte `code` stands for.
 pub(crate) fn shape_of(code: u8) -> Option<Shape> {
     match code {
         1 => Some(Shape::Contiguous),
@@ -24,7 +24,7 @@ pub(crate) fn shape_of(code: u8) -> Option<Shape> {
     }
 }
 
-/// The record that says `change`.
+/// The record that encodes `change`.
 pub(crate) fn change_draft(change: &Change) -> Draft {
     let of = |kind, loglet: LogletId| Draft { loglet, ..Draft::new(kind, Bytes::new()) };
     match change {
@@ -56,7 +56,7 @@ fn raft_draft(change: &RaftChange) -> Draft {
     }
 }
 
-/// What a metadata record says; `None` for other kinds and for a body that is none.
+/// The change that a metadata record encodes. `None` for records of other kinds and for a body that does not decode.
 pub(crate) fn change_of(draft: &Draft) -> Option<Change> {
     let (id, index, body) = (draft.loglet, draft.offset.0, || draft.body.clone());
     Some(match draft.kind {

@@ -1,4 +1,5 @@
-//! The checkpoint at the head of a segment: the whole [`Catalog`], so that older metadata records are dead.
+//! The checkpoint at the head of a segment: the whole [`Catalog`], so that metadata records in older segments no
+//! longer count.
 //!
 //! Version (1), boot (8), then counted lists (count 4): loglets (id 24, shape 1, sealed 1, incarnation 16, tail 8, known
 //! tail 8, trim point 8), tombstones (id 24), floors (log 8, ordinal 8); then the raft log: vote, purged log id and

@@ -12,16 +12,16 @@ use parking_lot::Mutex;
 use crate::journal::record::{HEADER_BYTES, Seed, decode_record};
 use crate::journal::{Place, SegmentNumber, segment_path};
 
-/// Records are read together up to this many bytes ...
+/// Records that lie close together are read with one call of at most this many bytes ...
 const READ_BYTES_MAX: u64 = 1 << 20;
-/// ... and over gaps up to this long.
+/// ... which may read over gaps of at most this many bytes.
 const READ_GAP_BYTES_MAX: u64 = 16 << 10;
 
 fn record_end(place: &Place) -> u64 {
     u64::from(place.at) + HEADER_BYTES as u64 + u64::from(place.body_len)
 }
 
-/// How many of `places`, from the first one on, are read with one call.
+/// How many of `places`, counted from the first, one call reads.
 fn neighbours(places: &[Place]) -> usize {
     let first = &places[0];
     let near = |pair: &&[Place]| {
@@ -33,7 +33,7 @@ fn neighbours(places: &[Place]) -> usize {
     1 + places.windows(2).take_while(near).count()
 }
 
-/// Opens segments on first use and keeps them open until they are freed.
+/// Opens a segment when it is first used and keeps it open until it is freed.
 pub(crate) struct SegmentFiles {
     disk: Arc<dyn Disk>,
     storage: StorageId,
@@ -45,17 +45,18 @@ impl SegmentFiles {
         Self { disk, storage, open: Mutex::default() }
     }
 
-    /// Binds the records of segment `number`.
+    /// The start value of the crcs in segment `number`.
     pub(crate) fn seed(&self, number: SegmentNumber) -> Seed {
         Seed::new(self.storage, number)
     }
 
-    /// Notes an open file.
+    /// Keeps a file that is already open.
     pub(crate) fn insert(&self, number: SegmentNumber, file: Arc<dyn File>) {
         self.open.lock().insert(number, file);
     }
 
-    /// Forgets a file that is being freed; readers that hold it go on and meet a crc that fails.
+    /// Forgets the file of a segment that is being freed. Readers that still hold it can go on; they will find records
+    /// whose crc fails.
     pub(crate) fn forget(&self, number: SegmentNumber) {
         self.open.lock().remove(&number);
     }
@@ -70,7 +71,8 @@ impl SegmentFiles {
         Ok(file)
     }
 
-    /// The bodies of the records at `places`, `None` where one is damaged. Neighbours are read together.
+    /// The bodies of the records at `places`; `None` where a record is damaged. Records close together are read with
+    /// one call.
     pub(crate) async fn read(&self, places: &[Place]) -> io::Result<Vec<Option<Bytes>>> {
         let mut bodies = Vec::with_capacity(places.len());
         let mut left = places;
@@ -86,7 +88,8 @@ impl SegmentFiles {
             for place in group {
                 let from = (place.at - first.at) as usize;
                 let record = bytes.slice(from..from + HEADER_BYTES + place.body_len as usize);
-                // Copied, so that a cell that somebody keeps does not keep a megabyte with it.
+                // The body is copied, so that a caller who keeps one cell does not keep the whole megabyte of the read
+                // in memory.
                 let body = decode_record(seed, &record).map(|r| Bytes::copy_from_slice(&r.draft.body));
                 bodies.push(body);
             }

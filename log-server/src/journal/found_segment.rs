@@ -1,4 +1,4 @@
-//! [`FoundSegment`]: a file of the journal as a start finds it.
+//! [`FoundSegment`]: a segment file as a starting process finds it.
 
 use std::io;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use crate::journal::segment_header::{BadHeader, SegmentHeader};
 use crate::journal::{BLOCK_BYTES, JOURNAL_DIR, SegmentNumber, segment_path};
 use crate::open_error::OpenError;
 
-/// See the module.
+/// A segment file as a starting process finds it.
 pub(super) struct FoundSegment {
     pub(super) number: SegmentNumber,
     pub(super) file: Arc<dyn File>,
     pub(super) bytes: u64,
-    /// The header and its crc; `None` when it is torn or was never written.
+    /// The header and its crc. `None` if the header is torn or was never written.
     pub(super) header: Option<(SegmentHeader, u32)>,
-    /// The whole file, once it was read and for as long as somebody may ask again.
+    /// The whole file. Kept from the first read on, while it may be needed again.
     pub(super) content: Option<Bytes>,
 }
 
-/// The error of a segment that is not as it has to be.
+/// The error for a segment that is damaged at byte `at`.
 pub(super) fn damaged(number: SegmentNumber, at: u64, expected: &'static str) -> OpenError {
     OpenError::Damaged { file: segment_path(number), at, expected }
 }
 
-/// The header of a segment: `None` when its first write was torn or never begun, which only the last one may be.
+/// Reads a segment's header. `None` if its first write was torn or never begun; only the last segment may be so.
 async fn read_header(
     number: SegmentNumber,
     storage: StorageId,
@@ -76,7 +76,7 @@ pub(super) async fn list_segments(disk: &dyn Disk, storage: StorageId) -> Result
     Ok(segments)
 }
 
-/// The whole file.
+/// Reads the whole file, unless it was read before.
 pub(super) async fn read_all(segment: &FoundSegment) -> Result<Bytes, OpenError> {
     if let Some(content) = &segment.content {
         return Ok(content.clone());

@@ -18,11 +18,11 @@ pub(crate) enum PlaceKind {
     Corrupt,
 }
 
-/// Where one record lies: 16 bytes per cell.
+/// Where one record lies. There is one per cell, so it is kept to 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) segment: SegmentNumber,
-    /// Byte of the record's header in the segment; of its batch if it is damaged.
+    /// Byte position in the segment: of the record's header, or of its batch if the record is damaged.
     pub(crate) at: u32,
     /// Length of the record's body.
     pub(crate) body_len: u32,
@@ -41,16 +41,16 @@ impl Run {
     }
 }
 
-/// The places of one loglet's cells, as runs of consecutive offsets; a contiguous loglet has one.
+/// The places of one loglet's cells, as runs of consecutive offsets. A contiguous loglet has a single run.
 ///
-/// Invariant: runs are ascending, not empty, disjoint and not adjacent.
+/// Invariant: runs are ascending, not empty, and there is a gap between any two.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     runs: VecDeque<Run>,
 }
 
 impl Index {
-    /// Notes that `at` lies at `place`; the place that it had before, if any.
+    /// Notes that offset `at` lies at `place`. Returns the place that it had before, if any.
     pub(crate) fn insert(&mut self, at: Offset, place: Place) -> Option<Place> {
         let at = at.0;
         let after = self.runs.partition_point(|r| r.first <= at);
@@ -75,7 +75,7 @@ impl Index {
         None
     }
 
-    /// Joins run `i` with the one behind it when they meet.
+    /// Joins run `i` with the next one if there is no gap between them.
     fn join(&mut self, i: usize) {
         if self.runs.get(i + 1).is_some_and(|next| next.first == self.runs[i].end()) {
             let mut next = self.runs.remove(i + 1).expect("it was just there");
@@ -83,14 +83,15 @@ impl Index {
         }
     }
 
-    /// Where `at` lies.
+    /// The place of the cell at offset `at`.
     pub(crate) fn get(&self, at: Offset) -> Option<Place> {
         let after = self.runs.partition_point(|r| r.first <= at.0);
         let run = &self.runs[after.checked_sub(1)?];
         run.places.get(usize::try_from(at.0 - run.first).ok()?).copied()
     }
 
-    /// The offsets of `range` whose records are whole, as ascending ranges that do not touch; at most `ranges_max` of them.
+    /// The offsets of `range` whose records are not damaged, as ascending ranges that do not touch; at most
+    /// `ranges_max` ranges.
     pub(crate) fn readable(&self, range: Range<Offset>, ranges_max: usize) -> Vec<Range<Offset>> {
         let mut found: Vec<Range<Offset>> = Vec::new();
         let runs = self.runs.iter().skip(self.runs.partition_point(|r| r.end() <= range.start.0));
@@ -112,7 +113,7 @@ impl Index {
         found
     }
 
-    /// Takes out everything below `up_to` and hands each place to `freed`.
+    /// Removes everything below `up_to` and passes each removed place to `freed`.
     pub(crate) fn trim(&mut self, up_to: Offset, mut freed: impl FnMut(Place)) {
         while let Some(run) = self.runs.front_mut() {
             while run.first < up_to.0
@@ -128,7 +129,7 @@ impl Index {
         }
     }
 
-    /// All offsets and places, ascending.
+    /// All offsets with their places, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Offset, Place)> {
         self.runs.iter().flat_map(|r| r.places.iter().enumerate().map(|(i, p)| (Offset(r.first + i as u64), *p)))
     }

@@ -9,12 +9,16 @@
 //!   header repeats the crc of the record before
 //! - the first batch of a segment holds a [checkpoint] of the unit's metadata, so older segments count only for cells
 //!
-//! Invariants: one batch is one write and one sync, and a batch is begun only after the one before was synced. Hence a
-//! batch that a valid later one follows was durable: what is wrong with it is damage; what is wrong with the last one
-//! is a torn write, and it is cut, unless it shows that it was written as a whole ([torn]). The cut tail is
-//! zeroed, a segment that was never begun is removed, the last batch is written again, and all that is synced before
-//! the next batch is written ([settle]). So behind a segment that was begun none lies that was not, but for spares. A
-//! segment's file is freed only when no live cell is in it and a newer segment has a synced checkpoint.
+//! Invariant: one batch is one write and one sync, and a batch is begun only after the one before was synced. From
+//! this follows what recovery may conclude:
+//!
+//! 1. If a valid batch follows a batch, the earlier one was durable. Whatever is wrong with it is damage.
+//! 2. If something is wrong with the last batch, its write was torn, and it is cut off; unless its bytes show that it
+//!    was written as a whole ([torn]). Then it is damage too.
+//! 3. A start cleans up before the next batch is written ([settle]): it zeroes what it cuts off, removes a segment
+//!    that was never begun, writes the last batch again and syncs everything. So a segment that was never begun does
+//!    not lie before one that was; only spares lie after the current segment.
+//! 4. A segment's file is freed only when it holds no live cell and a newer segment has a synced checkpoint.
 
 mod batch;
 mod change_record;
@@ -43,7 +47,8 @@ pub(crate) use segment_header::{SegmentNumber, segment_path};
 pub(crate) use spare::{For, Room, Spares};
 pub(crate) use writer::{Journal, create_first_segment};
 
-/// Batches start on multiples of this: no synced page is ever written again, but by a start with the same bytes.
+/// Batches start at multiples of this, so that a synced page is never written again. Only a start does so, with the
+/// same bytes.
 pub(crate) const BLOCK_BYTES: u64 = 4_096;
-/// The directory of the segments.
+/// The directory that holds the segments.
 pub(crate) const JOURNAL_DIR: &str = "journal";

@@ -69,13 +69,13 @@ impl Kind {
         all.into_iter().find(|k| *k as u8 == code)
     }
 
-    /// Whether its loss loses one offset of one loglet, which another unit may hold, and nothing else.
+    /// Whether losing the record loses only one offset of one loglet, which another unit may still hold.
     pub(crate) fn is_cell(self) -> bool {
         matches!(self, Kind::Cell | Kind::Junk)
     }
 }
 
-/// A record before it has a place: the header's fields and the body.
+/// A record that has no place yet: the header's fields and the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Draft {
     pub(crate) kind: Kind,
@@ -101,13 +101,13 @@ impl Draft {
         }
     }
 
-    /// Length on disk.
+    /// The record's length on disk.
     pub(crate) fn bytes(&self) -> usize {
         HEADER_BYTES + self.body.len()
     }
 }
 
-/// The start value of the crcs in one segment: binds each record to its segment and data directory.
+/// The start value of all crcs in one segment. It binds each record to its segment and data directory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seed(u32);
 
@@ -120,7 +120,7 @@ impl Seed {
     }
 }
 
-/// A record as it was read.
+/// A record that was read from a segment.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) draft: Draft,
@@ -136,7 +136,7 @@ fn crc_of(seed: Seed, header: &[u8], body: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The header of `draft` behind a record with crc `prev_crc`, and the record's own crc.
+/// The header of `draft`, which follows a record with crc `prev_crc`, and the new record's own crc.
 pub(crate) fn encode_header(seed: Seed, prev_crc: u32, draft: &Draft) -> ([u8; HEADER_BYTES], u32) {
     let mut h = [0; HEADER_BYTES];
     let body_len = u32::try_from(draft.body.len()).expect("a record is smaller than a segment");
@@ -163,12 +163,12 @@ pub(crate) fn encode_header(seed: Seed, prev_crc: u32, draft: &Draft) -> ([u8; H
     (h, crc)
 }
 
-/// The record at the start of `bytes`; `None` unless it is whole and its crc holds. Never panics.
+/// The record at the start of `bytes`. `None` if it is cut short or its crc does not match. Never panics.
 pub(crate) fn decode_record(seed: Seed, bytes: &Bytes) -> Option<Record> {
     decode(seed, bytes.first_chunk()?, bytes)
 }
 
-/// As [`decode_record`], with `header` in place of that in `bytes`.
+/// As [`decode_record`], but with `header` in place of the header in `bytes`.
 fn decode(seed: Seed, header: &[u8; HEADER_BYTES], bytes: &Bytes) -> Option<Record> {
     if header[..4] != MAGIC || header[4] != VERSION || header[6..8] != [0, 0] {
         return None;
@@ -196,8 +196,8 @@ fn decode(seed: Seed, header: &[u8; HEADER_BYTES], bytes: &Bytes) -> Option<Reco
     Some(Record { draft, crc, prev_crc })
 }
 
-/// The bit of its header that must be the other way round for the record at the start of `bytes` to decode, if there is
-/// one; bits count from the lowest one of each byte.
+/// Looks for a single wrong bit in the header of the record at the start of `bytes`: with that bit flipped the record
+/// decodes. Bits count from the lowest bit of each byte.
 pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     let header: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
     (0..HEADER_BYTES * 8).find(|bit| {
@@ -207,10 +207,11 @@ pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     })
 }
 
-/// The same of its body; bits count on from the header's. Each bit of a body fits any crc by chance in one of 2^32 cases.
+/// The same for a single wrong bit in the body; bits count on from those of the header. A bit of a body can also fit a
+/// wrong crc by chance: one case in 2^32 for each bit.
 ///
-/// A crc is linear: what one wrong bit does to it depends on the bit's place alone, and is stepped through from the last
-/// bit to the first.
+/// A crc is linear: the effect of one wrong bit depends only on the bit's position. The loop steps through these
+/// effects from the last bit to the first.
 pub(crate) fn wrong_body_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     const POLYNOMIAL: u32 = 0xedb8_8320;
     let (header, behind) = bytes.split_first_chunk::<HEADER_BYTES>()?;
@@ -227,8 +228,8 @@ pub(crate) fn wrong_body_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     Some((HEADER_BYTES + body.len() - bytes_from_the_end) * 8 + (bytes_from_the_end * 8 - from_the_end))
 }
 
-/// The length on disk that the header at the start of `bytes` claims, whether or not it is whole: where to look for
-/// the next record behind a damaged one.
+/// The record's length on disk as the header at the start of `bytes` gives it, whether or not the header is damaged.
+/// It tells where to look for the record that follows a damaged one.
 pub(crate) fn claimed_bytes(bytes: &[u8]) -> Option<usize> {
     let header = bytes.get(..HEADER_BYTES)?;
     let body_len = u32::from_le_bytes(header[16..20].try_into().expect("four bytes")) as usize;

@@ -1,7 +1,7 @@
-//! Recovery: from the files of the journal to the unit's state.
+//! Recovery: rebuilds the unit's state from the files of the journal.
 //!
-//! Metadata counts only from the newest checkpoint on; cells count wherever they lie. Damage to a cell is noted at its
-//! offset and answers `Corrupt`; damage to metadata that still counts refuses the start.
+//! Metadata counts only from the newest checkpoint on; cells count in every segment. A damaged cell is noted at its
+//! offset and answers `Corrupt`. Damage to metadata that still counts makes the start refuse.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,44 +21,44 @@ use crate::journal::{BLOCK_BYTES, Index, JOURNAL_DIR, Place, PlaceKind, SegmentF
 use crate::open_error::OpenError;
 use crate::unit::Catalog;
 
-/// The unit's state as the journal tells it.
+/// The unit's state, as the journal tells it.
 pub(crate) struct Recovered {
     pub(crate) catalog: Catalog,
     pub(crate) indexes: BTreeMap<LogletId, Index>,
-    /// The segment to go on in.
+    /// The segment that takes the next batch.
     pub(crate) current: Current,
     /// Sequence of the next batch.
     pub(crate) sequence: u64,
-    /// Live cells per used segment.
+    /// Number of live cells in each used segment.
     pub(crate) live: BTreeMap<SegmentNumber, u64>,
-    /// What the files have yet to be told of it.
+    /// What the files do not yet hold durably of this state.
     pub(crate) unsettled: Unsettled,
-    /// Above every number in use.
+    /// The number for the next segment, above every number in use.
     pub(crate) next_number: SegmentNumber,
     /// Damaged cells that were found.
     pub(crate) damaged_cells: Vec<DamagedCell>,
 }
 
-/// A cell that is not trimmed and whose record is damaged: it answers `Corrupt`.
+/// A cell that is not trimmed and whose record is damaged. It answers `Corrupt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedCell {
-    /// Its loglet.
+    /// The loglet of the cell.
     pub loglet: LogletId,
-    /// Its offset.
+    /// The offset of the cell.
     pub offset: Offset,
     segment: SegmentNumber,
-    /// Byte of its batch in the segment.
+    /// Byte position of the cell's batch in the segment.
     batch_at: u64,
 }
 
 impl DamagedCell {
-    /// What a node that cannot do without the cell ends with.
+    /// The error with which a node ends that has no other copy of the cell.
     pub fn refusal(&self) -> OpenError {
         damaged(self.segment, self.batch_at, "a batch whose records are whole, since no other copy of its cells exists")
     }
 }
 
-/// Reads the journal. Nothing is written before [`Unsettled::settle`].
+/// Reads the journal. Nothing is written before [`Unsettled::settle`] is called.
 pub(crate) async fn recover(
     disk: &Arc<dyn Disk>,
     storage: StorageId,
@@ -102,7 +102,8 @@ pub(crate) async fn recover(
     Ok(fold.finish(current, unsettled, next_number))
 }
 
-/// Parts the segments into those with a whole first batch and those behind them that were never begun.
+/// Splits the segments into those that are in use (their first batch is whole) and those after them that were never
+/// begun.
 async fn split_used(
     segments: Vec<FoundSegment>,
     storage: StorageId,
@@ -115,7 +116,7 @@ async fn split_used(
         let bytes = read_all(last).await?;
         last.content = Some(bytes.clone());
         let is_begun = |(header, crc): (SegmentHeader, u32)| {
-            // Damage behind the first batch is reported by the real scan.
+            // Damage after the first batch is reported later, when the segment is scanned in full.
             let scan = scan_segment(seed, &bytes, crc, header.first_sequence, tail);
             scan.map_or(true, |s| !s.batches.is_empty())
         };
@@ -128,7 +129,8 @@ async fn split_used(
                 };
                 let (number, segment_bytes) = (last.number, last.bytes);
                 let written = SegmentHeader { number, storage, first_sequence: 0, segment_bytes };
-                // A torn first write leaves nothing else: no other bytes, no second batch, no header but for one bit.
+                // A torn first write leaves nothing after it: no other bytes, no second batch, and no header that is
+                // right except for one bit.
                 let is_used = !written.may_have_been_torn_to(block)
                     || second_batch_exists(seed, &bytes)
                     || SegmentHeader::but_for_one_bit(block).is_some_and(is_begun);
@@ -146,7 +148,7 @@ async fn split_used(
     }
 }
 
-/// A batch that vanished from the end of a segment shows in the first sequence of the next one.
+/// Checks that no batch vanished from the end of a segment, by the first sequence that the next segment names.
 fn check_sequence(used: &[FoundSegment], i: usize, scan: &Scan) -> Result<(), OpenError> {
     let Some(next) = used.get(i + 1).filter(|n| n.number == used[i].number.next()) else { return Ok(()) };
     let first = next.header.expect("used segments have a header").0.first_sequence;
@@ -156,7 +158,7 @@ fn check_sequence(used: &[FoundSegment], i: usize, scan: &Scan) -> Result<(), Op
     Err(damaged(used[i].number, scan.end, "the batches up to the first one of the next segment"))
 }
 
-/// Folds segments, oldest first, into the unit's state.
+/// Folds the segments, oldest first, into the unit's state.
 #[derive(Default)]
 struct Fold {
     catalog: Catalog,
@@ -170,7 +172,7 @@ impl Fold {
         for (i, batch) in scan.batches.iter().enumerate() {
             let has_checkpoint = batch.records.first().is_some_and(|(_, d)| d.kind == Kind::Checkpoint);
             let lost = batch.metadata_lost || (i == 0 && !has_checkpoint);
-            // Metadata of older segments is repeated by the newest checkpoint.
+            // Lost metadata in an older segment does not matter, because the newest checkpoint repeats it.
             if lost && is_last {
                 return Err(damaged(number, batch.at, "whole metadata records in this batch"));
             }

@@ -12,7 +12,7 @@ use crate::unit::Change;
 const STORAGE: StorageId = StorageId(7);
 const SEGMENT_BYTES: u64 = 64 << 10;
 
-/// A journal whose boot count says which batches it has.
+/// One life of a process with a journal. Its boot count tells which batches were written.
 struct Life {
     disk: Arc<dyn Disk>,
     journal: Journal,
@@ -29,7 +29,7 @@ impl Life {
         Ok(Life { disk, journal: Journal::new(STORAGE, files, current, sequence), catalog, spare })
     }
 
-    /// Writes a batch of several sectors, and does not sync it.
+    /// Writes a batch that spans several sectors, without a sync.
     async fn write(&mut self, begins_segment: bool) {
         self.write_with(begins_segment, 3_000).await;
     }
@@ -50,7 +50,7 @@ impl Life {
         self.journal.sync().await.unwrap();
     }
 
-    /// Goes on in `spare`, with a durable first batch.
+    /// Goes on in `spare`, whose first batch it writes and syncs.
     async fn begin_in(&mut self, spare: Spare) {
         self.journal.roll(spare);
         self.write(true).await;
@@ -71,8 +71,8 @@ async fn new_journal(drive: &Drive) -> Life {
     Life::recover(drive).await.unwrap()
 }
 
-/// After a torn first write the journal goes on in the segment before, and then in a spare of a higher number: here
-/// one that was ready when power was cut. The torn segment may not be found between the two.
+/// After a torn first write the journal goes on in the segment before, and later in a spare with a higher number; here
+/// in one that was ready when the power was cut. The torn segment must not be left between these two.
 #[tokio::test]
 async fn a_segment_whose_first_write_was_torn_does_not_stay_below_the_next_one() {
     let mut torn = BTreeSet::new();
@@ -106,7 +106,8 @@ async fn a_segment_whose_first_write_was_torn_does_not_stay_below_the_next_one()
     assert_eq!(torn, BTreeSet::from([Some(2), Some(3)]), "lost as a whole, and torn: the spares that were found");
 }
 
-/// As above, but damage: the batches of a segment that is gone are missed.
+/// As above, but with damage instead of a torn write: the start notices that the batches of a lost segment are
+/// missing.
 #[tokio::test]
 async fn a_segment_between_two_others_that_lost_its_first_batch_is_refused() {
     for hit in [20, BLOCK_BYTES as usize + 20] {
@@ -124,8 +125,8 @@ async fn a_segment_between_two_others_that_lost_its_first_batch_is_refused() {
     }
 }
 
-/// A process that ends between the rename of a new spare and the sync of its directory leaves a name that a power cut
-/// takes away again, with everything that the next process wrote there.
+/// A process ends between the rename of a new spare and the sync of its directory. A power cut then takes the name
+/// away, together with everything that the next process wrote to that file.
 #[tokio::test]
 async fn a_spare_whose_name_was_not_synced_is_durable_before_it_is_used() {
     for seed in 0..20 {
@@ -143,7 +144,8 @@ async fn a_spare_whose_name_was_not_synced_is_durable_before_it_is_used() {
     }
 }
 
-/// The zeros over a torn batch are in the page cache alone when their sync failed: the next process sees nothing to cut.
+/// If their sync failed, the zeros over a torn batch exist in the page cache only. The next process then sees nothing
+/// to cut off.
 #[tokio::test]
 async fn what_is_left_of_a_torn_batch_does_not_come_back_when_the_sync_of_its_cut_failed() {
     let mut torn = 0;
@@ -173,7 +175,7 @@ async fn what_is_left_of_a_torn_batch_does_not_come_back_when_the_sync_of_its_cu
     assert!(torn > 25, "{torn} batches were torn");
 }
 
-/// A freed segment is zeroed only after it has lost its name for good, also when another process does it.
+/// A freed segment is zeroed only after its old name is durably gone, even if another process does the zeroing.
 #[tokio::test]
 async fn a_freed_segment_whose_new_name_was_not_synced_is_not_zeroed_under_its_old_one() {
     for seed in 0..20 {

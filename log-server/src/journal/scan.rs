@@ -1,4 +1,4 @@
-//! Reads one segment: which batches it holds, where they end, what is damaged.
+//! Reads one segment: which batches it holds, where they end and what is damaged.
 
 use std::collections::BTreeSet;
 
@@ -10,55 +10,55 @@ use crate::journal::batch::Directory;
 use crate::journal::record::{Draft, HEADER_BYTES, Kind, Record, Seed, claimed_bytes, decode_record};
 use crate::journal::torn::may_be_torn;
 
-/// What a batch behind one whose last record is damaged is chained to.
+/// The crc to which a batch is chained when the last record of the batch before is damaged.
 const UNKNOWN_CHAIN: u32 = 0;
 
-/// Damage that must not be guessed about.
+/// Damage that recovery must not guess about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Damage {
-    /// Byte in the segment.
+    /// Byte position in the segment.
     pub(crate) at: u64,
-    /// What had to be there.
+    /// What should have been there.
     pub(crate) expected: &'static str,
 }
 
-/// One batch.
+/// One batch that the scan found.
 #[derive(Debug)]
 pub(crate) struct ScannedBatch {
-    /// Byte in the segment.
+    /// Byte position of the batch in the segment.
     pub(crate) at: u64,
-    /// Whole records with their byte in the segment.
+    /// The whole records, each with its byte position in the segment.
     pub(crate) records: Vec<(u64, Draft)>,
-    /// Cells and junk whose records are damaged.
+    /// The cells and junk whose records are damaged.
     pub(crate) corrupt: Vec<(LogletId, Offset)>,
     /// Whether a metadata record is damaged.
     pub(crate) metadata_lost: bool,
-    /// Byte of its first damaged record in the segment.
+    /// Byte position in the segment of the batch's first damaged record.
     first_damaged: Option<u64>,
 }
 
-/// One segment.
+/// The result of scanning one segment.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) batches: Vec<ScannedBatch>,
-    /// Where the next batch goes.
+    /// Byte position for the next batch.
     pub(crate) end: u64,
-    /// One past the last byte behind `end` that is not zero; at most `end` when all are.
+    /// One past the last byte after `end` that is not zero. At most `end` if all of them are zero.
     pub(crate) dirty_end: u64,
-    /// crc that the next record is chained to.
+    /// The crc that the next record is chained to.
     pub(crate) chain: u32,
     /// Sequence of the next batch.
     pub(crate) sequence: u64,
 }
 
-/// What may lie behind the last whole batch of a segment.
+/// What may lie after the last whole batch of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tail {
-    /// Nothing: a later segment was begun.
+    /// Nothing but zeros, because a later segment was begun.
     Zeros,
-    /// A batch that was being written.
+    /// A batch whose write was not finished.
     Unfinished,
-    /// A torn batch that was being cut: some of its bytes are zeros.
+    /// A torn batch that an earlier start was cutting off: some of its bytes are zeroed already.
     BeingCut,
 }
 
@@ -82,26 +82,26 @@ fn batch_head(seed: Seed, bytes: &Bytes, at: u64) -> Option<Head> {
     fits.then_some(Head { directory, crc, prev_crc, bytes: head_bytes })
 }
 
-/// Whether a batch that was begun after batch `sequence` was synced lies at or behind `from`.
+/// Whether a batch that was begun after the sync of batch `sequence` lies at or after `from`.
 fn later_batch_exists(seed: Seed, bytes: &Bytes, from: u64, sequence: u64) -> bool {
     (from..bytes.len() as u64)
         .step_by(usize::try_from(BLOCK_BYTES).expect("a block is small"))
         .any(|at| batch_head(seed, bytes, at).is_some_and(|h| h.directory.last_synced >= sequence))
 }
 
-/// Whether a batch behind the first one lies in a segment: it was in use, whatever its header says.
+/// Whether the segment holds another batch after its first. If so, the segment was in use, whatever its header says.
 pub(crate) fn second_batch_exists(seed: Seed, bytes: &Bytes) -> bool {
     later_batch_exists(seed, bytes, 2 * BLOCK_BYTES, 0)
 }
 
-/// Reads the records of the batch at `at`; the crc of the last one if none is damaged.
+/// Reads the records of the batch at `at`. Also returns the crc of the last record if none is damaged.
 fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch, Option<u32>) {
     let batch_end = at + head.directory.batch_bytes;
     let mut missing: BTreeSet<(Kind, LogletId, Offset)> = BTreeSet::new();
     let mut expected = 0_u64;
     for e in &head.directory.entries {
         expected += u64::from(e.count);
-        // A directory whose crc holds counts no more records than its batch has room for.
+        // A directory whose crc matches still cannot count more records than fit its batch.
         let room = head.directory.batch_bytes / HEADER_BYTES as u64;
         let count = u64::from(e.count).min(room);
         missing.extend((0..count).map(|i| (e.kind, e.loglet, e.first.plus(i))));
@@ -124,8 +124,8 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
                 pos = next;
             }
             _ => {
-                // The claimed length may be damaged too: then what is found there does not decode, and all that is
-                // left of this batch is lost.
+                // The claimed length may be damaged too. Then the bytes found there do not decode, and the rest of
+                // this batch is lost.
                 chain = None;
                 batch.first_damaged.get_or_insert(pos);
                 let Some(claimed) = claimed_bytes(&rest) else { break };
@@ -139,8 +139,8 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
     (batch, chain.filter(|_| whole))
 }
 
-/// One past the last byte at or behind `from` that is not zero; zero when all are. Block by block, because comparing
-/// memory is fast and looking at bytes is not.
+/// One past the last byte at or after `from` that is not zero; zero if all bytes are zero. Goes block by block,
+/// because comparing memory is much faster than looking at single bytes.
 pub(crate) fn dirty_end(bytes: &[u8], from: usize) -> u64 {
     const BLOCK: usize = BLOCK_BYTES as usize;
     const ZEROS: [u8; BLOCK] = [0; BLOCK];
@@ -156,20 +156,22 @@ pub(crate) fn dirty_end(bytes: &[u8], from: usize) -> u64 {
     0
 }
 
-/// Reads the batches of a segment whose header has crc `chain` and names `sequence` as its first batch.
+/// Reads the batches of a segment. Its header has crc `chain` and names `sequence` as the first batch.
 pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64, tail: Tail) -> Result<Scan, Damage> {
     let mut scan = Scan { batches: Vec::new(), end: BLOCK_BYTES, dirty_end: 0, chain, sequence };
-    // Unknown behind a damaged batch.
+    // `None` after a batch whose last record is damaged.
     let mut expected_chain = Some(chain);
     loop {
         let at = scan.end;
         let fits = |h: &Head| {
             h.directory.sequence == scan.sequence
                 && h.directory.last_synced + 1 == h.directory.sequence
-                // The damage may have been in the reading: then the record before is whole now.
+                // The damage may have been a read error that is gone now. So a batch chained to `UNKNOWN_CHAIN` fits
+                // even if the record before it is whole.
                 && (h.prev_crc == UNKNOWN_CHAIN || expected_chain.is_none_or(|c| c == h.prev_crc))
         };
-        // The position of the first damaged record is right, so under a torn write its own bytes show that.
+        // Records before the first damaged one are whole, so its position is known, and its own bytes can show a torn
+        // write.
         let is_torn = |first_damaged: u64| tail == Tail::BeingCut || may_be_torn(seed, bytes, first_damaged);
         let Some(head) = batch_head(seed, bytes, at).filter(fits) else {
             if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {

@@ -22,7 +22,7 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 8] = *b"NAXOSSEG";
 const VERSION: u32 = 1;
 
-/// A segment's number: rises, is never used again. Eight bytes on disk, four in the index.
+/// A segment's number. Numbers rise and are never used again. Eight bytes on disk, four in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SegmentNumber(pub(crate) u32);
 
@@ -33,11 +33,11 @@ impl SegmentNumber {
         Self(self.0.checked_add(1).expect("nobody writes four billion segments"))
     }
 
-    /// The number in a file's name; `None`: not a segment's name.
+    /// The number that a file's name gives. `None` if it is not a segment's name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         let digits = name.strip_suffix(".seg").filter(|d| d.len() == 16)?;
         let number = u64::from_str_radix(digits, 16).ok()?;
-        // The higher half is never reached: a file with such a name is somebody else's.
+        // Numbers above this are never reached, so a file with such a name is not ours.
         let number = Self(u32::try_from(number).ok().filter(|number| *number <= u32::MAX / 2)?);
         (number.to_string() == name).then_some(number)
     }
@@ -49,12 +49,12 @@ impl fmt::Display for SegmentNumber {
     }
 }
 
-/// The file of a segment.
+/// The path of a segment's file.
 pub(crate) fn segment_path(number: SegmentNumber) -> String {
     format!("{JOURNAL_DIR}/{number}")
 }
 
-/// What a segment's header says.
+/// The fields of a segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     pub(crate) number: SegmentNumber,
@@ -66,16 +66,16 @@ pub(crate) struct SegmentHeader {
 /// Why a header does not decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadHeader {
-    /// Nothing was ever written.
+    /// All bytes are zero: no header was ever written.
     Zero,
-    /// Whole, of a version that this build does not know.
+    /// The header is whole, but of a version that this build does not know.
     Version(u32),
-    /// Torn or damaged.
+    /// The header is torn or damaged.
     Damaged,
 }
 
 impl SegmentHeader {
-    /// The bytes and their crc, to which the first record is chained.
+    /// The header's bytes and their crc. The first record is chained to that crc.
     pub(crate) fn encode(&self) -> ([u8; SEGMENT_HEADER_BYTES], u32) {
         let mut out = [0; SEGMENT_HEADER_BYTES];
         out[..8].copy_from_slice(&MAGIC);
@@ -89,7 +89,7 @@ impl SegmentHeader {
         (out, crc)
     }
 
-    /// Reads [`Self::encode`]'s bytes; the crc beside it.
+    /// Decodes the bytes of [`Self::encode`]. Also returns their crc.
     pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, u32), BadHeader> {
         let bytes: &[u8; SEGMENT_HEADER_BYTES] =
             bytes.get(..SEGMENT_HEADER_BYTES).and_then(|b| b.try_into().ok()).ok_or(BadHeader::Damaged)?;
@@ -111,7 +111,7 @@ impl SegmentHeader {
         Ok((header, crc))
     }
 
-    /// The header that `block` begins with but for one bit, if there is one.
+    /// The header at the start of `block` if it is right except for one bit, with that bit corrected.
     pub(crate) fn but_for_one_bit(block: &[u8]) -> Option<(Self, u32)> {
         let found: &[u8; SEGMENT_HEADER_BYTES] = block.first_chunk()?;
         (0..SEGMENT_HEADER_BYTES * 8).find_map(|bit| {
@@ -121,8 +121,8 @@ impl SegmentHeader {
         })
     }
 
-    /// Whether a torn write of a header like this one, `first_sequence` aside, may have left `block`, the first one of a
-    /// segment: its first part, and zeros.
+    /// Whether `block`, the first of a segment, may be what a torn write of this header left: the first part of the
+    /// header, then zeros. `first_sequence` and the crc may differ.
     pub(crate) fn may_have_been_torn_to(&self, block: &[u8]) -> bool {
         let (whole, _) = self.encode();
         let is_known = |at: usize| !(12..16).contains(&at) && !(32..40).contains(&at);

@@ -1,10 +1,13 @@
-//! The end of recovery: makes the files say for good what recovery found in them.
+//! The end of recovery: makes the state that recovery found durable in the files.
 //!
-//! Recovery reads the page cache, and not all of that need be on the disk: a process may have ended between a change
-//! and its sync, or in a sync that failed. After the latter Linux takes the pages for clean, and no sync writes them
-//! until somebody has written to them. Nor is everything that lies there part of the journal: the first write of a
-//! segment may be torn. The batch that is written next names all before it as synced, so all this ends here, before that
-//! batch.
+//! Recovery reads the page cache, which may differ from the disk. Three things can be wrong:
+//!
+//! 1. A process ended between a change and its sync. The change is not on the disk yet.
+//! 2. A sync failed. Linux then treats the pages as clean, and no later sync writes them until a process has written
+//!    to them again.
+//! 3. The first write of a segment was torn. Its bytes are not part of the journal.
+//!
+//! The next batch names all batches before it as synced. So all this is put right here, before that batch is written.
 
 use std::io;
 use std::ops::Range;
@@ -17,36 +20,37 @@ use crate::journal::spare::{Spare, zero_range};
 use crate::journal::{JOURNAL_DIR, segment_path};
 use crate::open_error::OpenError;
 
-/// Its presence says that the last segment has a torn tail, or had one that is being cut.
+/// If this file exists, the last segment has a torn tail, or had one that was being cut off.
 const CUT_PATH: &str = "journal/cut";
 
-/// What may lie behind the last batch of the last segment.
+/// What may lie after the last batch of the last segment.
 pub(super) async fn open_tail(disk: &dyn Disk) -> Result<Tail, OpenError> {
     match disk.open(CUT_PATH, OpenMode::Existing).await {
-        // A cut was begun and is not known to be durable.
+        // An earlier start began to cut off a torn tail, and the result may not be durable.
         Ok(_) => Ok(Tail::BeingCut),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Tail::Unfinished),
         Err(e) => Err(OpenError::io(CUT_PATH, e)),
     }
 }
 
-/// What recovery found and the files do not say for good yet.
+/// What recovery found that the files do not hold durably yet.
 pub(crate) struct Unsettled {
-    /// The segment to go on in.
+    /// The segment that takes the next batch.
     pub(super) last: FoundSegment,
     pub(super) scan: Scan,
-    /// Segments behind it, which were never begun.
+    /// The segments after `last`, which were never begun.
     pub(super) unused: Vec<FoundSegment>,
-    /// As [`open_tail`] said.
+    /// The result of [`open_tail`].
     pub(super) tail: Tail,
 }
 
 impl Unsettled {
-    /// Cuts the bytes behind the last batch, removes the unused segments but for one that is a spare, and makes all that and
-    /// everything that was found durable. The spare.
+    /// Cuts off the bytes after the last batch, removes the unused segments except for one that serves as a spare, and
+    /// makes everything that recovery found durable. Returns that spare.
     ///
-    /// A segment that was never begun has to be gone before a batch is written: left there until somebody needs its room,
-    /// it lies below the next one that is begun, where it looks like a segment whose header or first batch is damaged.
+    /// Segments that were never begun must be gone before the next batch is written. If one stayed, a segment with a
+    /// higher number would be begun later. Then the one left behind would look like a segment whose header or first
+    /// batch is damaged.
     pub(crate) async fn settle(self, disk: &dyn Disk) -> Result<Option<Spare>, OpenError> {
         let Unsettled { last, scan, unused, tail } = self;
         let mut spare = None;
@@ -59,7 +63,8 @@ impl Unsettled {
                 disk.remove(&path).await.map_err(|e| OpenError::io(path, e))?;
             }
         }
-        // Also for the names that the process before gave: of the spare above, and of the segment that it freed last.
+        // This sync also covers two names that the process before gave: that of the spare above, and that of the last
+        // segment it freed.
         disk.sync_dir(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
         let torn = mark_torn_tail(disk, &last, &scan, tail).await?;
         let written = make_durable(&last, &scan, torn.clone().unwrap_or(scan.end..scan.end)).await;
@@ -71,9 +76,11 @@ impl Unsettled {
     }
 }
 
-/// What has to be zeroed, if anything, once a mark says so durably. When the sync of the zeros fails, they are in the
-/// page cache and the remains on the disk: nobody sees any more what there is to cut, and where the mark is found, all
-/// behind the last batch is.
+/// The range that has to be zeroed, if any. Makes the mark durable before it returns.
+///
+/// The mark is needed because the sync of the zeros can fail. Then the zeros are in the page cache and the torn bytes
+/// still on the disk, so the next start sees nothing to cut off. A start that finds the mark zeroes everything after
+/// the last batch.
 async fn mark_torn_tail(
     disk: &dyn Disk,
     last: &FoundSegment,
@@ -95,14 +102,15 @@ async fn mark_torn_tail(
     );
     match disk.open(CUT_PATH, OpenMode::CreateNew).await {
         Ok(_) => disk.sync_dir(JOURNAL_DIR).await.map_err(io)?,
-        // No room for it: that is no reason not to start, and the mark only matters if the sync fails too.
+        // No room for the mark. The start goes on without it, because the mark matters only if the sync of the zeros
+        // fails as well.
         Err(e) if is_full(&e) => {}
         Err(e) => return Err(io(e)),
     }
     Ok(Some(scan.end..scan.dirty_end))
 }
 
-/// Takes the mark away. One that comes back with a power cut costs the zeros again.
+/// Removes the mark. If a power cut brings it back, the only cost is that the zeros are written again.
 async fn unmark(disk: &dyn Disk) -> io::Result<()> {
     match disk.remove(CUT_PATH).await {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -110,10 +118,10 @@ async fn unmark(disk: &dyn Disk) -> io::Result<()> {
     }
 }
 
-/// Writes the last batch again, and zeros over `torn`, and syncs.
+/// Writes the last batch again, writes zeros over `torn`, and syncs.
 ///
-/// Of the batches only that one can be on no disk: a batch is begun after the one before was synced, a segment after the
-/// last batch of the one before. The header of a segment is written with its first batch.
+/// Only the last batch can be missing on the disk: a batch is begun after the one before was synced, and a segment
+/// after the last batch of the one before. A segment's header is written together with its first batch.
 async fn make_durable(last: &FoundSegment, scan: &Scan, torn: Range<u64>) -> io::Result<()> {
     let batch = scan.batches.last().expect("a segment in use has a batch");
     let from = if scan.batches.len() == 1 { 0 } else { batch.at };

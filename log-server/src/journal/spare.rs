@@ -1,8 +1,9 @@
-//! Spare segments: the next one is zeroed ahead by a Worker of its own, so that commits do not wait for it.
+//! Spare segments: a Worker of its own zeroes the next segment in advance, so that commits do not wait for it.
 //!
-//! A spare is made under another name, filled with zeros and synced step by step, renamed, and its directory synced:
-//! a file `*.seg` without a header is therefore all zeros or was hit by a torn first write. Freed segments are renamed
-//! to that other name first, durably, so that no half-zeroed file ever carries a live segment's name.
+//! A spare is made under another name, filled with zeros and synced step by step, and then renamed; after that its
+//! directory is synced. So a file `*.seg` without a header is either all zeros or was hit by a torn first write. A
+//! freed segment is first renamed to that other name, durably, so that no half-zeroed file ever has the name of a live
+//! segment.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,19 +20,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::journal::{JOURNAL_DIR, SegmentFiles, SegmentNumber, segment_path};
 
-/// The name of a spare while it is made.
+/// The name of a spare while it is being made.
 const SPARE_PATH: &str = "journal/spare.tmp";
-/// Zeros are written and synced in steps of this size, so that the committer's syncs do not wait behind them.
+/// Zeros are written and synced in steps of this size, so that the committer's syncs do not have to wait for them.
 const ZERO_STEP_BYTES: u64 = 1 << 20;
-/// The pause between two steps while nobody waits for the spare.
+/// The pause between two steps, unless the committer waits for the spare.
 const ZERO_STEP_PAUSE: Duration = Duration::from_millis(10);
-/// How often a full disk is looked at again.
+/// How long to wait before looking again whether a full disk has room.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
-/// Freed segments that wait to become the next spare; more are removed.
+/// How many freed segments are kept to become the next spare. Any more are removed.
 const FREED_KEPT_MAX: usize = 1;
 static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 
-/// A segment of zeros under its final name.
+/// A segment full of zeros, under its final name.
 #[derive(Debug)]
 pub(crate) struct Spare {
     pub(crate) number: SegmentNumber,
@@ -42,16 +43,16 @@ pub(crate) struct Spare {
 /// Whether there is room for another segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// A spare is ready or will be.
+    /// A spare is ready or is being made.
     Enough,
-    /// The disk has `free` bytes, a spare and the reserve need `needed`.
+    /// The disk has `free` bytes free; a spare and the reserve need `needed`.
     Full { free: u64, needed: u64 },
     /// The disk failed.
     Failed(String),
 }
 
 impl Room {
-    /// The error of a store that needs another segment.
+    /// The error for a store that needs another segment.
     pub(crate) fn refusal(self) -> UnitError {
         match self {
             Room::Enough => UnitError::Overloaded,
@@ -63,26 +64,27 @@ impl Room {
 
 #[derive(Debug)]
 struct State {
-    /// In the order of their numbers. One, or two when one was put back after the next was begun.
+    /// Spares that can be taken, in the order of their numbers. Usually one; two if one was put back after the next
+    /// was begun.
     ready: VecDeque<Spare>,
     freed: Vec<SegmentNumber>,
     next: SegmentNumber,
     room: Room,
     hurry: bool,
-    /// Metadata waits: the spare may use the reserve.
+    /// A metadata command waits for a spare, so the reserve may be used for it.
     urgent: bool,
 }
 
-/// For whom a spare is taken.
+/// What a spare is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum For {
-    /// Cells: the reserve stays free.
+    /// For cells: the reserve stays free.
     Stores,
-    /// Trims, seals, drops and the like, which make room: the reserve may be used.
+    /// For trims, seals, drops and the like, which make room: the reserve may be used.
     Metadata,
 }
 
-/// The meeting point of the committer, who takes spares and frees segments, and the Worker that makes spares.
+/// Shared by the committer, which takes spares and frees segments, and the Worker that makes spares.
 pub(crate) struct Spares {
     state: Mutex<State>,
     work: Notify,
@@ -98,7 +100,7 @@ impl Spares {
         Self { state: Mutex::new(state), work: Notify::new(), made: Notify::new(), segment_bytes, reserve_bytes }
     }
 
-    /// Hands back a segment in which nothing is live.
+    /// Hands over a segment in which nothing is live.
     pub(crate) fn free(&self, number: SegmentNumber) {
         let mut state = self.state.lock();
         state.freed.push(number);
@@ -108,9 +110,9 @@ impl Spares {
         self.work.notify_one();
     }
 
-    /// The spare, once it is ready; or why there will be none for now.
+    /// Waits for the spare and takes it. The error says why there will be none for now.
     pub(crate) async fn take(&self, taker: For) -> Result<Spare, Room> {
-        // Asked for once: on a disk without room for a segment the answer stays the same.
+        // The reserve is asked for only once: if it does not suffice, asking again would not change the answer.
         let mut asks_urgently = taker == For::Metadata;
         loop {
             let made = self.made.notified();
@@ -136,18 +138,18 @@ impl Spares {
         }
     }
 
-    /// Hands back a spare that was taken and not used. It is the next one to take, also if another was made meanwhile:
-    /// a file of zeros below a segment in use looks like damage.
+    /// Hands back a spare that was taken but not used. It is taken first, even if another was made meanwhile, because
+    /// a file of zeros below a segment in use would look like damage.
     pub(crate) fn put_back(&self, spare: Spare) {
         self.state.lock().ready.push_front(spare);
     }
 
-    /// Bytes that have to be free for another spare.
+    /// How many bytes must be free before another spare is made.
     pub(crate) fn needed_bytes(&self) -> u64 {
         self.segment_bytes + self.reserve_bytes
     }
 
-    /// Whether a segment waits to be zeroed again: then the next spare needs no room.
+    /// Whether a freed segment waits to be zeroed. If so, the next spare needs no free space.
     pub(crate) fn has_freed(&self) -> bool {
         !self.state.lock().freed.is_empty()
     }
@@ -156,7 +158,7 @@ impl Spares {
         self.state.lock().hurry
     }
 
-    /// The Worker's body: keeps one spare ready and removes freed segments beyond that.
+    /// The Worker's body: keeps one spare ready and removes freed segments that are not needed.
     pub(crate) async fn run(
         &self,
         disk: Arc<dyn Disk>,
@@ -186,7 +188,7 @@ impl Spares {
         self.made.notify_waiters();
     }
 
-    /// One piece of work; false when there is none.
+    /// Does one piece of work. Returns false if there was none.
     async fn step(
         &self,
         disk: &dyn Disk,
@@ -194,7 +196,7 @@ impl Spares {
         clock: &dyn Clock,
         stop: &CancellationToken,
     ) -> io::Result<bool> {
-        // On a full disk room is worth more than the time to make a file.
+        // On a full disk, free space is worth more than the time that a kept file saves.
         let short = disk.free_bytes().await? < self.needed_bytes();
         let kept_max = if short { 0 } else { FREED_KEPT_MAX };
         let (have, freed, number) = {
@@ -218,7 +220,7 @@ impl Spares {
             let free = disk.free_bytes().await?;
             if free < needed {
                 if self.state.lock().urgent != urgent {
-                    // Somebody wants it for metadata by now: less room will do.
+                    // In the meantime a metadata command has begun to wait: look again, with the lower bound.
                     return Ok(true);
                 }
                 self.report(Room::Full { free, needed });
@@ -258,7 +260,8 @@ impl Spares {
         if !is_full(&error) {
             return self.report(Room::Failed(format!("making a journal segment: {error}")));
         }
-        // What was written of the spare is given back; a leftover would only be overwritten by the next attempt.
+        // Gives back the space that the unfinished spare took. Ignoring an error is safe, because the next attempt
+        // would overwrite the file.
         let _ = disk.remove(SPARE_PATH).await;
         let free = disk.free_bytes().await.unwrap_or(0);
         self.report(Room::Full { free, needed: self.needed_bytes() });
@@ -277,8 +280,8 @@ pub(crate) async fn zero_range(file: &Arc<dyn File>, range: Range<u64>) -> io::R
     file.sync().await
 }
 
-/// Makes segment `number` of zeros out of `freed` or of nothing, with a sync after each step. `go_on` is asked between
-/// two steps; `Interrupted` when it says no.
+/// Makes segment `number` of zeros, out of the file of `freed` if there is one, with a sync after each step. Calls
+/// `go_on` between two steps and returns `Interrupted` if that says no.
 pub(crate) async fn prepare_segment(
     disk: &dyn Disk,
     freed: Option<SegmentNumber>,

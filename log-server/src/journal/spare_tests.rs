@@ -5,8 +5,8 @@ use super::*;
 
 const SEGMENT_BYTES: u64 = 64 << 10;
 
-/// A spare that is put back because the disk is full while the next one is being made: neither is forgotten, and the
-/// lower one comes first. A file of zeros that is left below a segment in use makes the next start refuse.
+/// A spare is put back, because the disk is full, while the next one is being made. Both must be kept, and the lower
+/// one must be taken first: a file of zeros below a segment in use makes the next start refuse.
 #[tokio::test(start_paused = true)]
 async fn a_spare_that_is_put_back_is_taken_before_the_one_made_meanwhile() {
     for is_put_back_early in [false, true] {

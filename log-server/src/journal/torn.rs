@@ -1,29 +1,36 @@
-//! Tells a record whose write was torn from one that was written as a whole and is damaged.
+//! Tells a record whose write was torn from one that was written as a whole and damaged later.
 //!
-//! A disk writes a sector as a whole or, at worst, its first part, and before the write there were zeros. So under a torn
-//! write some sector that the record touches ends in zeros, from a byte of the record on; and what no zeros follow in its
-//! sector is as it was written, a header with its length too. A record that contradicts that is damaged. One that does
-//! not may still be: it looks torn only because it has such a zero by itself, or because a damaged length leads into
-//! zeros. A record that is right but for one bit tells, if zeros in place of its end would not be the same; and also if
-//! they would be, but in place of one byte: of a sector's 512 bytes a write would have to be torn at just this one.
+//! What is known of a torn write: a disk writes each sector (512 bytes) as a whole or, at worst, only its first part,
+//! and the bytes were zero before. Hence:
+//!
+//! 1. If the write was torn, some sector that the record touches ends in zeros, and these begin inside the record. A
+//!    record without such a sector is damaged.
+//! 2. In a sector that does not end in zeros, all bytes are as they were written. If the header lies in such sectors,
+//!    its length can be trusted.
+//! 3. A record with such a sector may still be damaged and not torn: its own bytes may be zeros there, or a damaged
+//!    length may lead into zeros. So one more test follows: if flipping one single bit makes the record right, it was
+//!    damaged, unless zeros at the end of that bit's sector would explain it too.
+//! 4. Zeros that replaced exactly one byte do not count as an explanation, because a tear at just this byte of the 512
+//!    is too unlikely.
 
 use bytes::Bytes;
 
 use crate::journal::record::{HEADER_BYTES, Seed, claimed_bytes, wrong_body_bit, wrong_header_bit};
 
-/// What a disk writes as one piece.
+/// The size of the pieces that a disk writes as a whole.
 const SECTOR_BYTES: usize = 512;
-/// In a longer record a bit that fits the crc by chance is no wonder: one case in 8,192 and up.
+/// In a longer record a bit often enough fits the crc by chance: in one case of 8,192, or more often if it is longer.
 const LONG_RECORD_BYTES: usize = 64 << 10;
-/// Zeros at the end of a long record that are none of its own, as a rule.
+/// A long record that ends in this many zeros rarely has them as its own content.
 const ZEROS_MIN: usize = 16;
 
-/// Whether a torn write may have left the record at `at`, which does not decode, in a segment's `bytes`: then it was never
-/// acknowledged.
+/// Whether the record at `at` in a segment's `bytes`, which does not decode, may be what a torn write left. If so, it
+/// was never acknowledged.
 pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
     let at = usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
     let record = bytes.slice(at..);
-    // A start on a full disk zeroes a torn batch without a mark: zeros may then have replaced a sector's start, too.
+    // A start on a full disk zeroes a torn batch without making the mark first. So the start of a sector may have been
+    // replaced by zeros too.
     let is_zeroed = record.first().is_none_or(|byte| *byte == 0);
     let lacks_header = is_zeroed || record.len() < HEADER_BYTES || may_lack_its_end(bytes, at, at + HEADER_BYTES);
     let lacks_body = || {
@@ -33,7 +40,8 @@ pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
     (lacks_header || lacks_body()) && !has_flipped_bit(seed, bytes, at)
 }
 
-/// Whether one bit of the record at `at` is the wrong way round, and not because its sector lacks two bytes or more.
+/// Whether exactly one bit of the record at `at` is wrong, and zeros in place of two or more bytes at the end of its
+/// sector do not explain it.
 fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize) -> bool {
     let record = bytes.slice(at..);
     let in_body = || wrong_body_bit(seed, &record).filter(|_| !lacks_all_that_follows(bytes, at));
@@ -45,15 +53,15 @@ fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize) -> bool {
     })
 }
 
-/// Whether the record at `at` is long and ends in zeros as one does that a killed process wrote the first pages of. Among
-/// the bits of a long record one fits its crc by chance too often to tell, and a kill is no rare event.
+/// Whether the record at `at` is long and ends in zeros, as it does when a killed process wrote only its first pages.
+/// In a long record some bit fits the crc by chance too often to prove anything, and killed processes are common.
 fn lacks_all_that_follows(bytes: &Bytes, at: usize) -> bool {
     let end = at + claimed_bytes(&bytes[at..]).unwrap_or(0).min(bytes.len() - at);
     let last_sector = (end - end % SECTOR_BYTES).max(at);
     end - at > LONG_RECORD_BYTES && bytes[last_sector.min(end - ZEROS_MIN)..end].iter().all(|byte| *byte == 0)
 }
 
-/// Whether some sector of the bytes from `from` to `end` may lack its end from one of these bytes on.
+/// Whether some sector between `from` and `end` ends in zeros that begin at one of these bytes.
 fn may_lack_its_end(bytes: &[u8], from: usize, end: usize) -> bool {
     let mut sector = from - from % SECTOR_BYTES;
     while sector < end {

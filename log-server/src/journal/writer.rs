@@ -21,16 +21,16 @@ pub(crate) struct Current {
     pub(crate) number: SegmentNumber,
     pub(crate) file: Arc<dyn File>,
     pub(crate) len: u64,
-    /// Where the next batch goes.
+    /// Byte position of the next batch.
     pub(crate) at: u64,
-    /// crc that its first record is chained to.
+    /// The crc that the next batch's first record is chained to.
     pub(crate) chain: u32,
-    /// The header's block, to be written with the first batch.
+    /// The block with the header, if it is still to be written, with the first batch.
     pub(crate) header: Option<Bytes>,
 }
 
 impl Current {
-    /// A segment of zeros, to begin with batch `first_sequence`.
+    /// A segment of zeros whose first batch will be `first_sequence`.
     pub(crate) fn fresh(spare: Spare, storage: StorageId, first_sequence: u64) -> Self {
         let Spare { number, file, len } = spare;
         let (header, chain) = SegmentHeader { number, storage, first_sequence, segment_bytes: len }.encode();
@@ -59,29 +59,29 @@ impl Journal {
         self.current.number
     }
 
-    /// Bytes left in it.
+    /// Bytes left in the current segment.
     pub(crate) fn room(&self) -> u64 {
         self.current.len - self.current.at
     }
 
-    /// Length of it.
+    /// Length of the current segment in bytes.
     pub(crate) fn segment_bytes(&self) -> u64 {
         self.current.len
     }
 
-    /// Goes on in `spare`. The next batch's first draft has to be [`Self::checkpoint`]'s.
+    /// Goes on in `spare`. The first draft of the next batch must be the one that [`Self::checkpoint`] returns.
     pub(crate) fn roll(&mut self, spare: Spare) {
         assert!(spare.number > self.current.number, "segment numbers rise: {} after {}", spare.number, self.segment());
         self.current = Current::fresh(spare, self.storage, self.sequence);
         self.files.insert(self.current.number, self.current.file.clone());
     }
 
-    /// The record that begins a segment.
+    /// The record with which a segment begins.
     pub(crate) fn checkpoint(catalog: &Catalog) -> Draft {
         Draft::new(Kind::Checkpoint, encode_checkpoint(catalog))
     }
 
-    /// Writes `drafts` as one batch; where each lies. Nothing is durable before [`Self::sync`].
+    /// Writes `drafts` as one batch and returns the place of each. Nothing is durable before [`Self::sync`].
     pub(crate) async fn write(&mut self, drafts: &[Draft]) -> io::Result<Vec<Place>> {
         let seed = self.files.seed(self.current.number);
         let mut encoded = encode_batch(seed, self.current.chain, self.sequence, drafts);
@@ -108,13 +108,13 @@ impl Journal {
         Ok(drafts.iter().zip(&encoded.positions).map(place).collect())
     }
 
-    /// Makes what was written durable. Never called again after an error.
+    /// Makes everything written durable. Must not be called again after an error.
     pub(crate) async fn sync(&self) -> io::Result<()> {
         self.current.file.sync().await
     }
 }
 
-/// Makes the first segment of a new data directory: zeros, header and an empty checkpoint, synced.
+/// Makes the first segment of a new data directory: zeros, a header and an empty checkpoint. It is synced.
 pub(crate) async fn create_first_segment(
     disk: &Arc<dyn Disk>,
     storage: StorageId,

@@ -1,6 +1,8 @@
-//! Raft records and the messages between replicas as bytes: a version and CBOR of openraft's own types, which know serde.
+//! Raft records and the messages between replicas as bytes: a version byte, then the CBOR of openraft's own types,
+//! which implement serde.
 //!
-//! CBOR names fields as JSON does, so that a later build can add one, and holds bytes as bytes.
+//! CBOR keeps the names of fields, as JSON does, so a later build can add a field. Unlike JSON it stores bytes as
+//! bytes.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -11,13 +13,13 @@ use crate::open_error::OpenError;
 /// Version of the encoding. Version 1 was JSON without a version.
 const RAFT_FORMAT: u8 = 2;
 
-/// Bytes that are no raft record or message of this build.
+/// Why bytes do not decode as a raft record or message of this build.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CodecError {
-    /// Another version, or nothing at all.
+    /// They have another version, or there are no bytes at all.
     #[error("expected format version {RAFT_FORMAT}, found {}", .0.map_or_else(|| "no bytes".to_owned(), |v| v.to_string()))]
     Version(Option<u8>),
-    /// Not the value that was expected.
+    /// They are not the CBOR of the expected type.
     #[error("not the CBOR that was expected: {0}")]
     Cbor(String),
 }
@@ -28,14 +30,14 @@ impl From<CodecError> for OpenError {
     }
 }
 
-/// The bytes of `value`.
+/// Encodes `value`.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
     let mut out = vec![RAFT_FORMAT];
     ciborium::into_writer(value, &mut out).expect("plain values are CBOR, and memory takes them");
     out.into()
 }
 
-/// Reads [`encode`]'s bytes.
+/// Decodes the bytes of [`encode`].
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let Some((&RAFT_FORMAT, mut body)) = bytes.split_first() else {
         return Err(CodecError::Version(bytes.first().copied()));

@@ -1,30 +1,30 @@
-//! [`MetaConfig`]: the knobs of a MetaStore replica.
+//! [`MetaConfig`]: the settings of a MetaStore replica.
 
 use std::time::Duration;
 
 use naxos_proto::ids::StorageId;
 
-/// How a replica works. Fail-over takes `election_max` + a random time from `election_min` to `election_max`.
+/// The settings of a replica. Fail-over takes `election_max` plus a random time from `election_min` to `election_max`.
 #[derive(Clone, Debug)]
 pub struct MetaConfig {
-    /// On the first start of all: who votes. Empty on a replica that joins later.
+    /// The replicas that vote from the register's very first start on. Empty on a replica that joins later.
     pub voters: Vec<StorageId>,
-    /// Between two heartbeats of the leader; above a follower's slowest sync.
+    /// Time between two heartbeats of the leader. Must be longer than the slowest sync of a follower.
     pub heartbeat: Duration,
-    /// Least time without a leader before an election.
+    /// Shortest time without a leader before a replica starts an election.
     pub election_min: Duration,
-    /// Most time without a leader before an election; above `election_min`.
+    /// Longest time without a leader before a replica starts an election. Must be above `election_min`.
     pub election_max: Duration,
-    /// How long a call tries.
+    /// How long a call is tried before it fails.
     pub deadline: Duration,
-    /// The longest value.
+    /// Length limit of the register's value in bytes.
     pub value_bytes_max: usize,
-    /// A snapshot is made after so many entries.
+    /// A snapshot is made after this many entries.
     pub snapshot_entries: u64,
 }
 
 impl MetaConfig {
-    /// A register whose only voter is `storage`.
+    /// The settings of a register whose only voter is `storage`.
     pub fn alone(storage: StorageId) -> Self {
         Self {
             voters: vec![storage],

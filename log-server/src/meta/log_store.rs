@@ -1,4 +1,4 @@
-//! [`LogStore`]: openraft's log and vote, durable in the unit's journal, and in memory for reading.
+//! [`LogStore`]: openraft's log and vote. They are durable in the unit's journal and kept in memory for reading.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -23,7 +23,7 @@ struct State {
     purged: Option<LogId>,
 }
 
-/// Clones share the log.
+/// openraft's log and vote. Clones share them.
 #[derive(Clone)]
 pub(crate) struct LogStore {
     writer: RaftWriter,
@@ -31,7 +31,7 @@ pub(crate) struct LogStore {
 }
 
 impl LogStore {
-    /// The log that the journal told.
+    /// The log as the journal held it at the start.
     pub(crate) fn new(writer: RaftWriter, log: &RaftLog) -> Result<Self, OpenError> {
         let mut state = State {
             vote: log.vote.as_deref().map(decode).transpose()?,
@@ -94,7 +94,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 state.entries.insert(entry.log_id.index, entry);
             }
         }
-        // openraft does nothing else before it hears of this write, so waiting here holds up no more than the write does.
+        // openraft does nothing else until this write is reported, so waiting here holds up only this write.
         callback.log_io_completed(self.writer.write(changes).await);
         Ok(())
     }

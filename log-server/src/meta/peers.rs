@@ -1,4 +1,4 @@
-//! [`MetaPeers`]: how a replica reaches the others; openraft's network on top of it.
+//! [`MetaPeers`]: how a replica reaches the others. openraft's network is built on top of it.
 
 use std::sync::Arc;
 
@@ -18,27 +18,28 @@ use crate::meta::codec::{decode, encode};
 use crate::meta::request::Request;
 use crate::meta::types::TypeConfig;
 
-/// Between two attempts to reach a peer that is away; openraft's own default of 500 ms delays a fail-over.
+/// Time between two attempts to reach a peer that does not answer. openraft's default of 500 ms would delay a
+/// fail-over.
 const BACKOFF: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// Why a peer gave no answer.
+/// Why a peer did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     /// The request was certainly not carried out.
     #[error("peer {0:?} is not reachable: {1}")]
     Unreachable(StorageId, String),
-    /// It may have been.
+    /// The request may or may not have been carried out.
     #[error("no answer from peer {0:?}: {1}")]
     Unknown(StorageId, String),
 }
 
-/// Carries requests to other replicas; they answer by [`MetaReplica::serve`](crate::meta::MetaReplica::serve).
+/// Carries requests to other replicas, which answer them with [`MetaReplica::serve`](crate::meta::MetaReplica::serve).
 pub trait MetaPeers: Send + Sync {
-    /// Asks replica `to`. The implementation sets the deadline.
+    /// Sends `request` to replica `to` and returns its answer. The implementation sets the deadline.
     fn call(&self, to: StorageId, request: Bytes) -> BoxFuture<'_, Result<Bytes, PeerError>>;
 }
 
-/// A replica that is alone.
+/// The peers of a replica that is the only one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoPeers;
 
@@ -48,10 +49,10 @@ impl MetaPeers for NoPeers {
     }
 }
 
-/// Makes [`Network`]s.
+/// Makes a [`Network`] for each peer.
 pub(crate) struct Networks(pub(crate) Arc<dyn MetaPeers>);
 
-/// openraft's way to one peer.
+/// openraft's connection to one peer.
 pub(crate) struct Network {
     peers: Arc<dyn MetaPeers>,
     target: u64,

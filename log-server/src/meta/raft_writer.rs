@@ -1,4 +1,4 @@
-//! [`RaftWriter`]: makes changes of a replica's raft log durable in the unit's journal.
+//! [`RaftWriter`]: makes changes to a replica's raft log durable in the unit's journal.
 
 use std::io;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use crate::commit::raft_change_bytes;
 use crate::serve::Unit;
 use crate::unit::RaftChange;
 
-/// Between two attempts of a write that was refused for want of room.
+/// Time between two attempts of a write that was refused because the disk is full.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Writes raft records, and waits for room where there is none.
+/// Writes raft records. When the disk has no room, it waits until there is some.
 ///
-/// openraft takes a failed write for a broken disk and stops for good. A refusal for want of room is none: nothing was
-/// written, and there may be room again. So the write is tried again until it is taken, and openraft sees a slow disk.
-/// Clones share the state.
+/// openraft treats a failed write as a broken disk and stops for good. But a write that was refused for want of room
+/// is no sign of a broken disk: nothing was written, and there may be room later. So the write is repeated until it
+/// succeeds, and to openraft the disk only looks slow. Clones share the state.
 #[derive(Clone)]
 pub(crate) struct RaftWriter {
     unit: Arc<Unit>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
-    /// Why the write under way waits.
+    /// Why the current write has to wait, if it does.
     refusal: Arc<Mutex<Option<UnitError>>>,
 }
 
@@ -37,12 +37,13 @@ impl RaftWriter {
         Self { unit, clock, stop, refusal: Arc::default() }
     }
 
-    /// Why the replica makes no progress, if a write of it waits for room.
+    /// Why the replica makes no progress, if one of its writes waits for room.
     pub(crate) fn refusal(&self) -> Option<UnitError> {
         self.refusal.lock().clone()
     }
 
-    /// Makes `changes` durable, in their order. They may come in several batches; a crash keeps a first part of them.
+    /// Makes `changes` durable, in their order. They may be split over several batches; a crash then keeps the first
+    /// few of them.
     pub(crate) async fn write(&self, changes: Vec<RaftChange>) -> io::Result<()> {
         for batch in batches(changes, self.unit.store_bytes_max) {
             self.write_batch(batch).await.map_err(io::Error::other)?;
@@ -73,7 +74,7 @@ impl RaftWriter {
     }
 }
 
-/// Cuts `changes` into batches of at most `bytes_max` bytes; a change that is longer makes a batch of its own.
+/// Splits `changes` into batches of at most `bytes_max` bytes. A longer change makes a batch of its own.
 fn batches(changes: Vec<RaftChange>, bytes_max: u64) -> Vec<Vec<RaftChange>> {
     let mut all: Vec<Vec<RaftChange>> = Vec::new();
     let mut room = 0;

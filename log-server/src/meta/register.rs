@@ -1,4 +1,4 @@
-//! [`Register`]: the state machine, one versioned value.
+//! [`Register`]: the state machine, which holds one value with a version.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ struct State {
     membership: Membership,
 }
 
-/// A snapshot as the journal holds it.
+/// A snapshot as it is stored in the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Saved {
     meta: Meta,
     value: Value,
 }
 
-/// Clones share the register.
+/// The state machine. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Register {
     writer: RaftWriter,
@@ -41,7 +41,7 @@ pub(crate) struct Register {
 }
 
 impl Value {
-    /// Compare-and-swap.
+    /// Sets the value if `put` expects the current version.
     fn put(&mut self, put: Put) -> Answer {
         if put.expected != self.version {
             return Answer::Conflict(self.clone());
@@ -51,7 +51,7 @@ impl Value {
     }
 }
 
-/// The value behind the last entry of `log`, or of its snapshot, whether or not it is committed.
+/// The value after the last entry of `log`, whether or not that entry is committed. Starts from the log's snapshot.
 pub(crate) fn last_value(log: &RaftLog) -> Result<Bytes, OpenError> {
     let State { mut value, applied, .. } = Saved::of(log)?.as_ref().map(Saved::state).unwrap_or_default();
     for bytes in log.entries.values() {
@@ -66,14 +66,14 @@ pub(crate) fn last_value(log: &RaftLog) -> Result<Bytes, OpenError> {
 }
 
 impl Register {
-    /// The register as of the journal's last snapshot; openraft applies the entries behind it again.
+    /// The register at the journal's last snapshot. openraft applies the entries after it again.
     pub(crate) fn new(writer: RaftWriter, log: &RaftLog) -> Result<Self, OpenError> {
         let saved = Saved::of(log)?;
         let state = saved.as_ref().map(Saved::state).unwrap_or_default();
         Ok(Self { writer, state: Arc::new(Mutex::new(state)), saved: Arc::new(Mutex::new(saved)) })
     }
 
-    /// The value that is applied here.
+    /// The value that this replica has applied.
     pub(crate) fn value(&self) -> Value {
         self.state.lock().value.clone()
     }
@@ -87,7 +87,7 @@ impl Register {
 }
 
 impl Saved {
-    /// The snapshot of `log`, if it has one.
+    /// Decodes the snapshot of `log`, if it has one.
     fn of(log: &RaftLog) -> Result<Option<Self>, OpenError> {
         Ok(log.snapshot.as_deref().map(decode).transpose()?)
     }

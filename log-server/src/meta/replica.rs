@@ -28,12 +28,12 @@ use crate::meta::types::{Put, Raft, Value};
 use crate::meta::{MetaConfig, MetaPeers, PeerError};
 use crate::open_error::OpenError;
 
-/// Between two attempts to find the leader.
+/// Time between two attempts to find the leader.
 const RETRY: Duration = Duration::from_millis(10);
-/// Applied entries that are kept behind a snapshot for replicas that lag a little.
+/// How many applied entries before a snapshot are kept, for replicas that lag a little.
 const ENTRIES_KEPT: u64 = 4;
 
-/// One replica. Calls may come from any thread and runtime.
+/// One replica of the register. Its calls may come from any thread and runtime.
 pub struct MetaReplica {
     storage: StorageId,
     raft: Raft,
@@ -61,7 +61,7 @@ fn raft_config(config: &MetaConfig) -> Result<openraft::Config, OpenError> {
     raft.validate().map_err(|_| OpenError::Config { field: "the metadata store's time-outs", expected })
 }
 
-/// What the control Worker does: it owns the runtime on which openraft's tasks live.
+/// The body of the control Worker, which owns the runtime of openraft's tasks.
 async fn run(
     seed: u64,
     storage: StorageId,
@@ -79,14 +79,15 @@ async fn run(
         Err(e) => return drop(ready.send(Err(meta(&e)))),
     };
     let begun = async {
-        // A register that was ever initialised knows its voters; all of the first ones may say so, with equal lists.
+        // A register that was initialised once knows its voters. Each of the first voters may initialise it, as long
+        // as all of them give the same list.
         if !voters.is_empty() && !raft.is_initialized().await.map_err(|e| meta(&e))? {
             let members: BTreeMap<u64, EmptyNode> = voters.iter().map(|id| (id.0, EmptyNode {})).collect();
             raft.initialize(members).await.map_err(|e| meta(&e))?;
         }
         Ok(raft.clone())
     };
-    // A starter that left drops the replica, and with it the token's last holder; the Worker ends by `stop`.
+    // If the caller of `start` is gone, the replica is dropped here, and this Worker ends when `stop` is cancelled.
     let _ = ready.send(begun.await);
     stop.cancelled().await;
     if let Err(e) = raft.shutdown().await {
@@ -95,11 +96,12 @@ async fn run(
 }
 
 impl MetaReplica {
-    /// Starts the replica that lives in `server`'s journal, on a Worker of its own. At most one per server.
+    /// Starts the replica that lives in `server`'s journal, on a Worker of its own. A server may have at most one
+    /// replica.
     ///
-    /// On the first start of all it begins with `config.voters`; later the register itself knows them.
+    /// On the register's very first start the voters are `config.voters`. Later the register itself knows them.
     /// # Cancel safety
-    /// Dropped halfway, cancel `stop`.
+    /// If the call is dropped halfway, cancel `stop`.
     pub async fn start(
         server: &LogServer,
         seams: &Seams,
@@ -126,7 +128,7 @@ impl MetaReplica {
         Ok(Arc::new(MetaReplica { storage, raft, register, writer, peers, clock, config, stop, worker }))
     }
 
-    /// Answers a request that came through another replica's [`MetaPeers`].
+    /// Answers a request that another replica sent through its [`MetaPeers`].
     pub async fn serve(&self, request: Bytes) -> Result<Bytes, PeerError> {
         let request = decode(&request)
             .map_err(|e| PeerError::Unreachable(self.storage, format!("the request does not decode: {e}")))?;
@@ -139,12 +141,12 @@ impl MetaReplica {
         })
     }
 
-    /// The leader that this replica knows of.
+    /// The current leader, as far as this replica knows.
     pub fn leader(&self) -> Option<StorageId> {
         self.raft.metrics().borrow().current_leader.map(StorageId)
     }
 
-    /// Ends the replica and its Worker; the error is the text of a panic.
+    /// Stops the replica and its Worker. The error is the text of a panic.
     pub async fn shutdown(&self) -> Result<(), String> {
         self.stop.cancel();
         let worker = self.worker.lock().take();
@@ -154,7 +156,8 @@ impl MetaReplica {
         }
     }
 
-    /// Refuses a call that would wait for this replica's disk: while a record waits for room, openraft does nothing else.
+    /// Refuses a call that would wait for this replica's disk: while a record waits for room, openraft does nothing
+    /// else.
     fn check_room(&self) -> Result<(), CallError> {
         match self.writer.refusal() {
             Some(refusal) => Err(CallError::Unavailable(refusal.to_string())),
@@ -183,7 +186,7 @@ impl MetaReplica {
         }
     }
 
-    /// Carries out one attempt at the leader, here or there.
+    /// Makes one attempt at the leader, be it this replica or another.
     async fn at_leader<T: serde::de::DeserializeOwned>(
         &self,
         here: impl Future<Output = Result<T, CallError>>,
@@ -201,7 +204,7 @@ impl MetaReplica {
             .unwrap_or_else(|e| Err(CallError::Unknown(format!("the leader's answer does not decode: {e}"))))
     }
 
-    /// Runs `attempts` until the deadline, then answers `late`.
+    /// Runs `attempts` until the deadline or the stop of the replica, and then answers with the error of `late`.
     async fn within<T>(
         &self,
         attempts: impl Future<Output = Result<T, MetaError>>,
@@ -227,7 +230,7 @@ impl MetaStore for MetaReplica {
                     Err(CallError::Unavailable(text)) if self.writer.refusal().is_some() => {
                         return Err(MetaError::Unavailable(text));
                     }
-                    // A read may be repeated, whatever became of it.
+                    // A read changes nothing, so it may be repeated after any error.
                     Err(_) => self.clock.sleep(RETRY).await,
                 }
             }

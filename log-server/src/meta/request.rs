@@ -1,29 +1,30 @@
-//! [`Request`]: what one replica asks another, as CBOR in both directions.
+//! [`Request`]: a request from one replica to another. Requests and answers are CBOR.
 
 use openraft::raft::{AppendEntriesRequest, InstallSnapshotRequest, VoteRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::meta::types::{Put, TypeConfig};
 
-/// The answer of each is openraft's `Result` for the call; of the last two a [`CallError`] or the value.
+/// The answer to each of the first three is openraft's own `Result`. The answer to the last two is the value or a
+/// [`CallError`].
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Request {
     Append(AppendEntriesRequest<TypeConfig>),
     Vote(VoteRequest<u64>),
     Snapshot(InstallSnapshotRequest<TypeConfig>),
-    /// A read, to be answered by the leader only.
+    /// A read. Only the leader may answer it.
     Get,
-    /// A put, to be carried out by the leader only.
+    /// A put. Only the leader may carry it out.
     Put(Put),
 }
 
 /// Why a replica did not carry out a read or a put.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum CallError {
-    /// It does not lead; perhaps it knows who does.
+    /// The replica does not lead. The leader's id, if the replica knows it.
     NotLeader(Option<u64>),
-    /// Not done.
+    /// The call was not carried out.
     Unavailable(String),
-    /// Done or not.
+    /// The call may or may not have been carried out.
     Unknown(String),
 }

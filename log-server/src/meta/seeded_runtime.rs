@@ -1,7 +1,8 @@
-//! [`SeededRuntime`]: tokio's runtime for openraft, with a generator that a seed decides.
+//! [`SeededRuntime`]: tokio's runtime for openraft, with a random generator that is set by a seed.
 //!
-//! openraft's `AsyncRuntime` has no `self`, so the generator is a thread-local, seeded by the control Worker before the
-//! replica starts. It draws election time-outs, nothing else. This is the one exception to "no globals".
+//! The methods of openraft's `AsyncRuntime` have no `self`, so the generator is a thread-local. The control Worker
+//! seeds it before the replica starts. It is used for nothing but election time-outs. This is the only exception to
+//! the rule "no globals".
 
 use std::cell::Cell;
 use std::future::Future;
@@ -19,7 +20,7 @@ pub(crate) fn seed_thread(seed: u64) {
     GENERATOR.set(SplitMix64::new(seed));
 }
 
-/// The thread's generator.
+/// Draws from the thread's generator.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SeededRng;
 
@@ -47,7 +48,7 @@ impl rand::RngCore for SeededRng {
     }
 }
 
-/// tokio, but for the generator.
+/// tokio's runtime, with the seeded generator in place of its own.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SeededRuntime;
 

@@ -1,4 +1,4 @@
-//! openraft's types as this replica fills them in.
+//! The types that openraft's generic parameters stand for in this replica.
 
 use std::io::Cursor;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::meta::seeded_runtime::SeededRuntime;
 
-/// A compare-and-swap of the register.
+/// A compare-and-swap on the register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Put {
     pub(crate) expected: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Put {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What became of a [`Put`]; membership and blank entries answer `None`.
+/// The outcome of a [`Put`]. Entries for membership and blank entries answer `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
     None,
@@ -24,7 +24,7 @@ pub(crate) enum Answer {
     Conflict(Value),
 }
 
-/// The register's value.
+/// The register's value and version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Value {
     pub(crate) version: u64,
@@ -39,7 +39,7 @@ impl From<Value> for Versioned {
 }
 
 impl Answer {
-    /// The contract's form; `None` for an entry that was no put.
+    /// The outcome as the contract defines it. `None` for an entry that was not a put.
     pub(crate) fn outcome(self) -> Option<PutOutcome> {
         match self {
             Answer::None => None,

@@ -1,4 +1,4 @@
-//! [`ColdReader`]: reads cells from disk on a Worker of its own, so that no RPC runtime holds a Disk.
+//! [`ColdReader`]: reads cells from disk on a Worker of its own, so that no RPC runtime waits for the disk.
 
 use std::sync::Arc;
 
@@ -16,22 +16,22 @@ struct Job {
     reply: oneshot::Sender<Result<Vec<Option<Bytes>>, String>>,
 }
 
-/// The Worker's side.
+/// The part that runs on the Worker.
 pub(crate) struct ColdReader {
     files: Arc<SegmentFiles>,
     jobs: mpsc::Receiver<Job>,
 }
 
-/// The callers' side.
+/// The part that callers hold.
 #[derive(Clone)]
 pub(crate) struct ColdReads(mpsc::Sender<Job>);
 
-/// Whether a caller waits for a place in the queue.
+/// Whether a caller waits for a place in the queue when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// It gets `Overloaded` when there is none.
+    /// The caller does not wait and gets `Overloaded`.
     None,
-    /// It waits: a follower has nothing else to do.
+    /// The caller waits. Followers do, because they have nothing else to do.
     Waits,
 }
 
@@ -41,7 +41,7 @@ impl ColdReader {
         (Self { files, jobs }, ColdReads(tx))
     }
 
-    /// The Worker's body.
+    /// The Worker's body: reads until `stop` is cancelled.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         loop {
             let job = tokio::select! {
@@ -51,14 +51,14 @@ impl ColdReader {
             };
             let Some(job) = job else { return };
             let bodies = self.files.read(&job.places).await.map_err(|e| e.to_string());
-            // A caller that left does not care for the outcome.
+            // If the caller is gone, nobody needs the outcome.
             let _ = job.reply.send(bodies);
         }
     }
 }
 
 impl ColdReads {
-    /// Carries out a plan.
+    /// Reads the cells of `plan` that are on disk and returns all of them.
     pub(crate) async fn read(
         &self,
         loglet: &Published,
@@ -69,7 +69,7 @@ impl ColdReads {
         let bodies = if places.is_empty() { Ok(Vec::new()) } else { self.fetch(places, patience).await? };
         let bodies = match bodies {
             Ok(bodies) => bodies,
-            // The segment may have been freed meanwhile; then everything that was planned is trimmed or dropped.
+            // The segment may have been freed meanwhile. In that case all planned cells are trimmed or dropped.
             Err(text) => return trimmed_meanwhile(loglet, &plan).ok_or(UnitError::Read(text))?,
         };
         let mut bodies = bodies.into_iter();
@@ -118,7 +118,7 @@ fn trimmed_meanwhile(loglet: &Published, plan: &Plan) -> Option<Result<Vec<CellS
         return Some(Err(UnitError::Dropped(loglet.id())));
     }
     let trim_point = loglet.local().trim_point;
-    // Stopping early is allowed as long as one cell is answered.
+    // A read may stop early as long as it answers at least one cell.
     let trimmed = trim_point.distance_from(plan.at).min(plan.cells.len() as u64);
     (trimmed > 0).then(|| Ok(vec![CellState::Trimmed; usize::try_from(trimmed).expect("a plan fits memory")]))
 }

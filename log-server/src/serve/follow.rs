@@ -1,4 +1,4 @@
-//! Following a loglet: cells in order, as they become known to be committed.
+//! Following a loglet: a stream of its cells, in order, as soon as they are known to be committed.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use naxos_proto::ids::Offset;
 use crate::serve::cold_reader::Patience;
 use crate::serve::{ColdReads, Published, Roster};
 
-/// One item carries up to about this many bytes of cells ...
+/// One item of the stream carries up to about this many bytes of cells ...
 const ITEM_BYTES_MAX: usize = 1 << 20;
-/// ... and this many cells.
+/// ... and at most this many cells.
 const ITEM_CELLS_MAX: usize = 4_096;
 
-/// Where a follower stands. It holds no cells: a slow one reads from disk later.
+/// The position of one follower. It holds no cells: a slow follower reads them from disk later.
 struct Follower {
     loglet: Arc<Published>,
     roster: Arc<Roster>,
@@ -26,9 +26,9 @@ struct Follower {
 
 /// The stream of [`StorageUnit::follow`](naxos_proto::contracts::StorageUnit::follow).
 ///
-/// Cells at or above the local tail are not waited for elsewhere: a laggard unit sends the known tail and, once it has
-/// them, the cells. Below the tail a cell that is missing here is sent as `Absent`. A trimmed range is one `Trimmed`
-/// cell; the next item starts at the trim point.
+/// A cell at or above this unit's local tail is sent once the unit has it, even if other units have it already; until
+/// then a unit that lags behind sends only the known tail. A cell below the tail that is missing here is sent as
+/// `Absent`. For a trimmed range one `Trimmed` cell is sent, and the next item starts at the trim point.
 pub(crate) fn follow(
     loglet: Arc<Published>,
     roster: Arc<Roster>,
@@ -51,7 +51,7 @@ impl Follower {
         }
         let loglet = self.loglet.clone();
         loop {
-            // Registered before the state is looked at, so that no change falls between.
+            // Registered before the state is read, so that no change between the two is missed.
             let changed = loglet.changed();
             if self.roster.is_stopped() {
                 return Some(Err(UnitError::Stopped));

@@ -1,4 +1,4 @@
-//! The serving side of a unit: what calls from any thread see and do.
+//! The serving side of a unit: the calls that any thread may make.
 //!
 //! - [`Unit`]: the `StorageUnit`; changes go to the committer's queue, tails come from memory
 //! - [`Roster`] and [`Published`]: the durable state of each loglet, its index and its recent cells, as the committer
@@ -6,7 +6,8 @@
 //! - [`ColdReader`]: the Worker that reads cells from disk
 //! - `follow`: the stream of committed cells
 //!
-//! Invariant: everything visible here is durable, but for the known tail, which is news from the sequencer.
+//! Invariant: everything visible here is durable. The only exception is the known tail, which is information from the
+//! sequencer.
 
 mod cold_reader;
 mod follow;

@@ -1,4 +1,4 @@
-//! [`Published`]: the durable state of one loglet, for readers.
+//! [`Published`]: the durable state of one loglet, as readers see it.
 
 use std::ops::Range;
 
@@ -13,16 +13,16 @@ use crate::journal::{Index, Place, PlaceKind};
 use crate::serve::recent::Recent;
 use crate::unit::Loglet;
 
-/// A cell to be answered.
+/// One cell that a read will answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Planned {
-    /// Known from memory.
+    /// The state is known from memory.
     Ready(CellState),
-    /// To be read.
+    /// The cell has to be read from disk.
     OnDisk(Place),
 }
 
-/// What a read will answer.
+/// The cells that a read will answer.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// Offset of the first cell.
@@ -37,7 +37,7 @@ struct State {
     dropped: bool,
 }
 
-/// One loglet as readers see it.
+/// The durable state of one loglet, as readers see it.
 pub(crate) struct Published {
     id: LogletId,
     state: Mutex<State>,
@@ -50,17 +50,17 @@ impl Published {
         Self { id, state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// Its name.
+    /// The loglet's id.
     pub(crate) fn id(&self) -> LogletId {
         self.id
     }
 
-    /// What a tail check sees.
+    /// The state that a tail check reports.
     pub(crate) fn local(&self) -> LocalTail {
         self.state.lock().local
     }
 
-    /// Whether it was dropped since the caller found it.
+    /// Whether the loglet was dropped after the caller got hold of this object.
     pub(crate) fn is_dropped(&self) -> bool {
         self.state.lock().dropped
     }
@@ -70,7 +70,7 @@ impl Published {
         self.changed.notified()
     }
 
-    /// Wakes followers.
+    /// Wakes all followers.
     pub(crate) fn wake(&self) {
         self.changed.notify_waiters();
     }
@@ -87,7 +87,7 @@ impl Published {
         self.wake();
     }
 
-    /// Notes cells that are durable now. Readers see them from [`Self::publish`] on, when the tail covers them.
+    /// Adds cells that are durable now. Readers see them only after [`Self::publish`], when the tail covers them.
     pub(crate) fn add(&self, cells: impl Iterator<Item = (Offset, Place, Option<Bytes>)>) {
         let mut state = self.state.lock();
         for (at, place, body) in cells {
@@ -96,7 +96,7 @@ impl Published {
         }
     }
 
-    /// Publishes tail, seal and trim point; hands over the places that the trim point freed.
+    /// Publishes tail, seal and trim point. Passes each place below the new trim point to `freed`.
     pub(crate) fn publish(&self, loglet: &Loglet, mut freed: impl FnMut(Place)) {
         {
             let mut state = self.state.lock();
@@ -111,7 +111,7 @@ impl Published {
         self.wake();
     }
 
-    /// The loglet is gone; hands over all its places.
+    /// Marks the loglet as dropped. Passes all its places to `freed`.
     pub(crate) fn drop_all(&self, freed: impl FnMut(Place)) {
         {
             let mut state = self.state.lock();
@@ -122,29 +122,30 @@ impl Published {
         self.wake();
     }
 
-    /// Bytes of cached cells.
+    /// Bytes that the cached cells take.
     pub(crate) fn cached_bytes(&self) -> usize {
         self.state.lock().recent.bytes()
     }
 
-    /// Forgets cached cells until at most `bytes` are in use.
+    /// Removes old cells from the cache until they take at most `bytes`.
     pub(crate) fn shrink_cache(&self, bytes: usize) {
         self.state.lock().recent.shrink(bytes);
     }
 
-    /// What is held at `at`, for the comparison of a repeated store.
+    /// The cell at `at`, if there is one. A repeated store is compared with it.
     pub(crate) fn held(&self, at: Offset) -> Option<Planned> {
         let state = self.state.lock();
         let cached = state.recent.get(at).map(Planned::Ready);
         cached.or_else(|| state.index.get(at).map(planned))
     }
 
-    /// The offsets of `range` that can be read here, as ascending ranges; at most `ranges_max` of them.
+    /// The offsets of `range` that can be read here, as ascending ranges; at most `ranges_max` ranges.
     pub(crate) fn held_in(&self, range: Range<Offset>, ranges_max: usize) -> Vec<Range<Offset>> {
         self.state.lock().index.readable(range, ranges_max)
     }
 
-    /// Plans a read of `range` clamped to the tail: at least one cell, then up to about `bytes_max` and `cells_max`.
+    /// Plans a read of `range`, cut off at the tail: at least one cell, then up to about `bytes_max` bytes and
+    /// `cells_max` cells.
     pub(crate) fn plan(&self, range: Range<Offset>, bytes_max: usize, cells_max: usize) -> Plan {
         let state = self.state.lock();
         let local = state.local;

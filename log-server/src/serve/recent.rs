@@ -1,4 +1,4 @@
-//! [`Recent`]: a loglet's last cells, in memory.
+//! [`Recent`]: the last cells of a loglet, in memory.
 
 use std::collections::VecDeque;
 
@@ -6,16 +6,16 @@ use bytes::Bytes;
 use naxos_proto::contracts::CellState;
 use naxos_proto::ids::Offset;
 
-/// Consecutive cells up to the last one written. A gap starts it anew.
+/// Consecutive cells up to the last one written. A gap empties the cache.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     first: Offset,
-    /// `None` is junk.
+    /// `None` stands for junk.
     cells: VecDeque<Option<Bytes>>,
     bytes: usize,
 }
 
-/// What a cached cell costs besides its bytes.
+/// How many bytes a cached cell is counted for besides its payload.
 pub(crate) const CACHED_CELL_BYTES: usize = 40;
 
 fn cost(cell: &Option<Bytes>) -> usize {
@@ -23,11 +23,11 @@ fn cost(cell: &Option<Bytes>) -> usize {
 }
 
 impl Recent {
-    /// Notes what was written at `at`.
+    /// Adds the cell that was written at `at`.
     pub(crate) fn push(&mut self, at: Offset, cell: Option<Bytes>) {
         let end = self.first.plus(self.cells.len() as u64);
         if at < end {
-            // An older gap was repaired; readers find it on disk.
+            // This store repaired an older gap. Readers will find the cell on disk.
             return;
         }
         if at > end {
@@ -40,24 +40,24 @@ impl Recent {
         self.cells.push_back(cell);
     }
 
-    /// What is cached at `at`.
+    /// The cached cell at `at`.
     pub(crate) fn get(&self, at: Offset) -> Option<CellState> {
         let slot = at.0.checked_sub(self.first.0)?;
         let cell = self.cells.get(usize::try_from(slot).ok()?)?;
         Some(cell.clone().map_or(CellState::Junk, CellState::Present))
     }
 
-    /// Bytes in use.
+    /// Bytes that the cached cells take.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Forgets cells below `up_to`.
+    /// Removes the cells below `up_to`.
     pub(crate) fn trim(&mut self, up_to: Offset) {
         while self.first < up_to && self.pop() {}
     }
 
-    /// Forgets old cells until at most `bytes` are in use.
+    /// Removes old cells until the rest takes at most `bytes`.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         while self.bytes > bytes && self.pop() {}
     }

@@ -1,4 +1,4 @@
-//! [`Roster`]: the loglets of a unit, for readers.
+//! [`Roster`]: the loglets of a unit, as readers see them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::unit::Catalog;
 #[derive(Default)]
 struct State {
     loglets: BTreeMap<LogletId, Arc<Published>>,
-    /// The catalog's tombstones and floors, without its loglets.
+    /// Holds only the tombstones and floors of the committer's catalog, no loglets.
     dropped: Catalog,
     stopped: bool,
 }
 
-/// All loglets, and which ids were dropped.
+/// All loglets of the unit, and which ids were dropped.
 pub(crate) struct Roster {
     state: RwLock<State>,
-    /// At least the bytes of all cached cells.
+    /// An upper bound of the bytes that all cached cells take.
     cached_bytes: AtomicUsize,
 }
 
@@ -47,12 +47,12 @@ impl Roster {
         Err(if state.dropped.is_dropped(id) { UnitError::Dropped(id) } else { UnitError::NotOpen(id) })
     }
 
-    /// Notes a loglet that is durable now.
+    /// Adds a loglet that is durable now.
     pub(crate) fn insert(&self, published: Arc<Published>) {
         self.state.write().loglets.insert(published.id(), published);
     }
 
-    /// Takes over the tombstones of `catalog`; the loglets that are gone.
+    /// Takes over the tombstones of `catalog`. Returns the loglets that are dropped by them.
     pub(crate) fn retain(&self, catalog: &Catalog) -> Vec<Arc<Published>> {
         let mut state = self.state.write();
         state.dropped = tombstones(catalog);
@@ -60,22 +60,22 @@ impl Roster {
         gone.iter().filter_map(|id| state.loglets.remove(id)).collect()
     }
 
-    /// All loglets, oldest ordinal first.
+    /// All loglets, lowest ordinal first.
     pub(crate) fn all(&self) -> Vec<Arc<Published>> {
         self.state.read().loglets.values().cloned().collect()
     }
 
-    /// At least the bytes of all cached cells.
+    /// An upper bound of the bytes that all cached cells take.
     pub(crate) fn cached_bytes(&self) -> usize {
         self.cached_bytes.load(Ordering::Relaxed)
     }
 
-    /// Corrects [`Self::cached_bytes`]. Only the committer changes it.
+    /// Corrects [`Self::cached_bytes`]. Only the committer calls it.
     pub(crate) fn set_cached_bytes(&self, bytes: usize) {
         self.cached_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Ends all followers.
+    /// Ends the streams of all followers.
     pub(crate) fn stop(&self) {
         self.state.write().stopped = true;
         self.all().iter().for_each(|p| p.wake());

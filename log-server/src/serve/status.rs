@@ -1,4 +1,4 @@
-//! [`Status`]: what the committer tells the rest of the node about itself.
+//! [`Status`]: facts about the committer that the rest of the node may read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,45 +6,46 @@ use std::time::Duration;
 use naxos_proto::seams::Instant;
 use parking_lot::Mutex;
 
-/// What the journal takes on disk.
+/// Disk space that the journal takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskUsage {
-    /// Segments in use, the spare aside.
+    /// Number of segments in use, without the spare.
     pub segments: u64,
-    /// Their length in bytes.
+    /// Total length of these segments.
     pub bytes: u64,
 }
 
-/// Written by the committer, read by anyone.
+/// Written by the committer and read by any thread.
 #[derive(Default)]
 pub(crate) struct Status {
     poisoned: Mutex<Option<String>>,
-    /// Start of the write and sync under way, plus one; zero while there is none.
+    /// When the current write and sync started, plus one; zero while none runs.
     sync_started: AtomicU64,
     segments: AtomicU64,
     bytes: AtomicU64,
-    /// Free bytes that the last store was refused for want of; zero if it was taken.
+    /// How many bytes have to be free before the next store is taken, if the last one was refused; zero if it was
+    /// taken.
     wanted: AtomicU64,
 }
 
 impl Status {
-    /// A write and sync starts.
+    /// Notes that a write and sync starts.
     pub(crate) fn sync_started(&self, now: Instant) {
         self.sync_started.store(now.0.saturating_add(1), Ordering::Relaxed);
     }
 
-    /// It ended.
+    /// Notes that the write and sync ended.
     pub(crate) fn sync_ended(&self) {
         self.sync_started.store(0, Ordering::Relaxed);
     }
 
-    /// Age of the write and sync under way.
+    /// How long the current write and sync has been running.
     pub(crate) fn oldest_sync_age(&self, now: Instant) -> Option<Duration> {
         let started = self.sync_started.load(Ordering::Relaxed);
         started.checked_sub(1).map(|at| now.since(Instant(at)))
     }
 
-    /// The unit is read-only from now on.
+    /// Makes the unit read-only. Only the first reason is kept.
     pub(crate) fn poison(&self, text: &str) {
         self.poisoned.lock().get_or_insert_with(|| text.to_owned());
     }
@@ -54,28 +55,28 @@ impl Status {
         self.poisoned.lock().clone()
     }
 
-    /// A store was refused: so many bytes have to be free before one is taken.
+    /// Notes that a store was refused, and that `free` bytes must be free before one is taken.
     pub(crate) fn stores_want(&self, free: u64) {
         self.wanted.store(free, Ordering::Relaxed);
     }
 
-    /// A store was taken, or there is room for one again.
+    /// Notes that a store was taken, or that there is room for one again.
     pub(crate) fn stores_go(&self) {
         self.wanted.store(0, Ordering::Relaxed);
     }
 
-    /// Free bytes without which stores are refused, as far as that is known from the last one.
+    /// How many bytes have to be free before stores are taken, as far as the last store showed; zero if it was taken.
     pub(crate) fn wanted(&self) -> u64 {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Notes what the journal takes.
+    /// Notes the disk space that the journal takes.
     pub(crate) fn set_usage(&self, usage: DiskUsage) {
         self.segments.store(usage.segments, Ordering::Relaxed);
         self.bytes.store(usage.bytes, Ordering::Relaxed);
     }
 
-    /// What the journal takes.
+    /// Disk space that the journal takes.
     pub(crate) fn usage(&self) -> DiskUsage {
         DiskUsage { segments: self.segments.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
     }

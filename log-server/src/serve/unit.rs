@@ -20,10 +20,10 @@ use crate::serve::follow::follow;
 use crate::serve::{ColdReads, DiskUsage, Roster, Status};
 use crate::unit::RaftChange;
 
-/// A read answers at most this many cells.
+/// A read answers no more than this many cells.
 const READ_CELLS_MAX: usize = 65_536;
 
-/// One storage unit. Cheap calls from any thread; whatever changes something goes to the committer.
+/// One storage unit. Any thread may call it. Reads are answered here; every change goes to the committer.
 pub struct Unit {
     pub(crate) storage: StorageId,
     pub(crate) boot: Boot,
@@ -36,7 +36,7 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Which start of this data directory's process this is.
+    /// How many times a process has started on this data directory, this start included.
     pub fn boot(&self) -> Boot {
         self.boot
     }
@@ -46,7 +46,7 @@ impl Unit {
         self.queue.waiting()
     }
 
-    /// Age of the write and sync under way: a hanging disk shows here.
+    /// How long the current write and sync has been running. A hanging disk shows here.
     pub fn oldest_sync_age(&self) -> Option<Duration> {
         self.status.oldest_sync_age(self.clock.now())
     }
@@ -56,17 +56,19 @@ impl Unit {
         self.status.poisoned()
     }
 
-    /// Why the unit takes no stores until its process starts again, if so: it is read-only since a disk error.
+    /// Why the unit will take no stores until its process is restarted, if that is so: after a disk error it is
+    /// read-only.
     pub fn write_problem(&self) -> Option<String> {
         self.status.poisoned().map(|why| format!("the storage unit is read-only since a disk error: {why}"))
     }
 
-    /// Free bytes that the disk lacked when the last store was refused; zero if it was taken, or room was made since.
+    /// How many bytes had to be free for the last store, if it was refused. Zero if it was taken or room was made
+    /// since.
     pub fn wanted_free_bytes(&self) -> u64 {
         self.status.wanted()
     }
 
-    /// What the journal takes on disk.
+    /// Disk space that the journal takes.
     pub fn disk_usage(&self) -> DiskUsage {
         self.status.usage()
     }
@@ -80,7 +82,7 @@ impl Unit {
         self.queue.push(command);
     }
 
-    /// Enqueues at once; the future only waits.
+    /// Enqueues the command at once; the returned future only waits for the outcome.
     fn call<T: Send + 'static>(
         &self,
         command: impl FnOnce(Completion<Result<T, UnitError>>) -> Command,
@@ -158,7 +160,7 @@ impl StorageUnit for Unit {
         Box::pin(async move {
             let published = self.roster.get(loglet)?;
             loop {
-                // Registered before the state is looked at, so that no change falls between.
+                // Registered before the state is read, so that no change between the two is missed.
                 let changed = published.changed();
                 if self.roster.is_stopped() {
                     return Err(UnitError::Stopped);

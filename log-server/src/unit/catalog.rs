@@ -1,4 +1,4 @@
-//! [`Catalog`]: all that a unit knows besides the cells.
+//! [`Catalog`]: everything that a unit knows, except for the cells.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,23 +7,23 @@ use naxos_proto::ids::{Boot, LogId, LogletId};
 
 use crate::unit::{Change, Loglet, RaftLog};
 
-/// Loglets, tombstones, boot count and raft log. Repeated by the checkpoint at the head of each journal segment.
+/// Loglets, tombstones, boot count and raft log. The checkpoint at the head of each journal segment repeats all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Catalog {
-    /// Starts of a process on this data directory so far.
+    /// How many times a process has started on this data directory.
     pub(crate) boot: Boot,
-    /// Loglets that exist.
+    /// The loglets that exist.
     pub(crate) loglets: BTreeMap<LogletId, Loglet>,
-    /// Tombstones at or above their log's floor.
+    /// Tombstones that are not below the floor of their log.
     pub(crate) dropped: BTreeSet<LogletId>,
-    /// Per log: ordinals below this are dropped.
+    /// For each log the ordinal below which all loglets are dropped.
     pub(crate) floors: BTreeMap<LogId, u64>,
-    /// The MetaStore's.
+    /// The raft log of the MetaStore replica.
     pub(crate) raft: RaftLog,
 }
 
 impl Catalog {
-    /// Whether `id` is sealed for ever.
+    /// Whether `id` was dropped. It then stays sealed for ever.
     pub(crate) fn is_dropped(&self, id: LogletId) -> bool {
         self.dropped.contains(&id) || self.floors.get(&id.log).is_some_and(|floor| id.ordinal < *floor)
     }
@@ -36,7 +36,7 @@ impl Catalog {
         self.loglets.get_mut(&id).ok_or(UnitError::NotOpen(id))
     }
 
-    /// Whether an open must be written: false when the loglet exists with equal parameters.
+    /// Whether an open has to be written. False if the loglet exists already with equal parameters.
     pub(crate) fn check_open(&self, id: LogletId, params: UnitParams) -> Result<bool, UnitError> {
         if self.is_dropped(id) {
             return Err(UnitError::Dropped(id));
@@ -124,7 +124,7 @@ mod tests {
         c.apply(&Change::Open(id(1, 1), params(1)));
         assert_eq!(c.loglet(id(1, 1)), Err(UnitError::Dropped(id(1, 1))));
         assert_eq!(c.check_open(id(1, 1), params(1)), Err(UnitError::Dropped(id(1, 1))));
-        // The winner of the same ordinal is untouched by the loser's tombstone.
+        // The loser's tombstone does not affect the winner with the same ordinal.
         assert_eq!(c.loglet(id(1, 2)), Err(UnitError::NotOpen(id(1, 2))));
     }
 

@@ -1,38 +1,39 @@
-//! [`Change`]: one change of a unit's metadata, as a metadata record says it.
+//! [`Change`]: one change to a unit's metadata, as a metadata record holds it.
 
 use bytes::Bytes;
 use naxos_proto::contracts::UnitParams;
 use naxos_proto::ids::{Boot, LogId, LogletId, Offset};
 
-/// A change of a unit's metadata. Applying one twice equals applying it once: a checkpoint may hold it already.
+/// A change to a unit's metadata. Applying it twice has the same effect as applying it once, because a checkpoint may
+/// include it already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// A loglet exists from now on.
+    /// The loglet exists from now on.
     Open(LogletId, UnitParams),
-    /// It takes no stores any more.
+    /// The loglet takes no more stores.
     Seal(LogletId),
-    /// Its cells below the offset are forgotten.
+    /// The loglet's cells below the offset are forgotten.
     Trim(LogletId, Offset),
-    /// It is gone; its id stays sealed for ever.
+    /// The loglet is gone. Its id stays sealed for ever.
     Drop(LogletId),
-    /// All ordinals of the log below this one are dropped; tombstones below it are folded into it.
+    /// All loglets of the log with a lower ordinal are dropped. The floor replaces their tombstones.
     Floor(LogId, u64),
     /// A process started on this data directory.
     Boot(Boot),
-    /// The MetaStore's raft log.
+    /// The MetaStore's raft log changed.
     Raft(RaftChange),
 }
 
-/// A change of the MetaStore's raft log; the bytes are the replica's own (`meta`).
+/// A change to the MetaStore's raft log. The bytes have the replica's own format (see `meta`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RaftChange {
     /// The vote.
     Vote(Bytes),
-    /// An entry at an index; raft overwrites.
+    /// The entry at an index. Raft may overwrite an entry.
     Entry(u64, Bytes),
-    /// Entries from this index on are gone.
+    /// Entries from this index on are removed.
     Truncate(u64),
-    /// Entries up to and with this index are gone; the bytes are the log id of the last one.
+    /// Entries up to and including this index are removed. The bytes are the log id of the last one.
     Purge(u64, Bytes),
     /// A snapshot of the register.
     Snapshot(Bytes),

@@ -1,4 +1,4 @@
-//! [`Loglet`]: the state of one loglet on one unit, and what may become of a store at an offset.
+//! [`Loglet`]: the state of one loglet on one unit, and the rules for a store at an offset.
 
 use naxos_proto::contracts::{LocalTail, Shape, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
@@ -8,37 +8,37 @@ use crate::unit::OffsetSet;
 /// What the rules say about a store at one offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Nothing is there: write it.
+    /// Nothing is there, so the cell may be written.
     Free,
-    /// Something is there: the bytes decide between `Same` and `Different`.
+    /// Something is there. Comparing the bytes decides between `Same` and `Different`.
     Held,
-    /// Below the trim point: the cell was committed, and is forgotten.
+    /// The offset is below the trim point: the cell was committed and then forgotten.
     Trimmed,
-    /// The loglet is sealed, and nothing is there.
+    /// Nothing is there, and the loglet is sealed.
     Sealed,
-    /// The cell before it is neither here nor known to be committed elsewhere.
+    /// The cell before this one is neither here nor known to be committed elsewhere.
     Gap,
 }
 
-/// One loglet on one unit.
+/// The state of one loglet on one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Loglet {
-    /// How it lives here, for life.
+    /// The parameters that it was opened with. They never change.
     pub(crate) params: UnitParams,
-    /// One past the highest offset that was ever written or trimmed here.
+    /// One past the highest offset that was ever written or trimmed on this unit.
     pub(crate) tail: Offset,
-    /// Everything below is on a write quorum.
+    /// All cells below it are held by a write quorum.
     pub(crate) known_tail: Offset,
-    /// No store is taken any more.
+    /// Whether the loglet takes no more stores.
     pub(crate) sealed: bool,
-    /// Everything below is forgotten.
+    /// All cells below it are forgotten.
     pub(crate) trim_point: Offset,
-    /// What is held at or above the trim point.
+    /// The offsets that are held, at or above the trim point.
     pub(crate) written: OffsetSet,
 }
 
 impl Loglet {
-    /// A loglet that holds nothing.
+    /// A new loglet without cells.
     pub(crate) fn new(params: UnitParams) -> Self {
         Self {
             params,
@@ -50,19 +50,19 @@ impl Loglet {
         }
     }
 
-    /// What a tail check sees.
+    /// The state that a tail check reports.
     pub(crate) fn local(&self) -> LocalTail {
         LocalTail { tail: self.tail, known_tail: self.known_tail, sealed: self.sealed, trim_point: self.trim_point }
     }
 
-    /// Safety rule 4: one incarnation for life.
+    /// Safety rule 4: a loglet belongs to one incarnation for its whole life.
     pub(crate) fn check_incarnation(&self, id: LogletId, asker: Incarnation) -> Result<(), UnitError> {
         let owner = self.params.incarnation;
         if owner == asker { Ok(()) } else { Err(UnitError::WrongIncarnation { loglet: id, owner, asker }) }
     }
 
-    /// What may become of an append at `at`. The seal is looked at after what is held: a sealed loglet takes nothing, but
-    /// `Sealed` means that the cell is certainly not here, so that it can be appended to the successor.
+    /// What the rules say about an append at `at`. The seal is checked last. A sealed loglet takes nothing, but
+    /// `Sealed` must mean that the cell is certainly not here, so that the client can append it to the successor.
     pub(crate) fn verdict(&self, at: Offset) -> Verdict {
         match self.repair_verdict(at) {
             Verdict::Free | Verdict::Gap if self.sealed => Verdict::Sealed,
@@ -70,7 +70,7 @@ impl Loglet {
         }
     }
 
-    /// What may become of a repair at `at`: the same, but for the seal.
+    /// What the rules say about a repair at `at`. As [`Self::verdict`], but without regard to the seal.
     pub(crate) fn repair_verdict(&self, at: Offset) -> Verdict {
         if at < self.trim_point {
             return Verdict::Trimmed;
@@ -85,7 +85,7 @@ impl Loglet {
         }
     }
 
-    /// Notes a cell or junk at `at`, for which [`Self::verdict`] said `Free`; also replays a record.
+    /// Notes a cell or junk at `at`, for which [`Self::verdict`] said `Free`. Recovery calls it too, for each record.
     pub(crate) fn write(&mut self, at: Offset) {
         if at >= self.trim_point {
             self.written.insert(at);
@@ -93,14 +93,14 @@ impl Loglet {
         self.tail = self.tail.max(at.next());
     }
 
-    /// Raises the known tail; true when it rose.
+    /// Raises the known tail. Returns whether it rose.
     pub(crate) fn raise_known_tail(&mut self, known_tail: Offset) -> bool {
         let rises = known_tail > self.known_tail;
         self.known_tail = self.known_tail.max(known_tail);
         rises
     }
 
-    /// Forgets what is below `up_to`. Only what is committed is trimmed, so the tails are at least there.
+    /// Forgets what is below `up_to`. Only committed cells are trimmed, so both tails rise to `up_to` at least.
     pub(crate) fn trim(&mut self, up_to: Offset) {
         self.trim_point = self.trim_point.max(up_to);
         self.tail = self.tail.max(self.trim_point);
@@ -134,7 +134,7 @@ mod tests {
             l.write(Offset(n));
         }
         l.trim(Offset(2));
-        // (offset, verdict while open)
+        // Each pair is an offset and its verdict while the loglet is open.
         let table = [(0, Verdict::Trimmed), (1, Verdict::Trimmed), (2, Verdict::Held), (3, Verdict::Held)];
         let table = table.into_iter().chain([(4, Verdict::Free), (5, Verdict::Gap), (900, Verdict::Gap)]);
         for (at, verdict) in table {
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(l.verdict(Offset(8)), Verdict::Gap);
         l.write(Offset(7));
         assert_eq!(l.tail, Offset(8));
-        // What was skipped may still be repaired: it is committed elsewhere.
+        // The skipped offsets may still be repaired, because their cells are committed elsewhere.
         assert_eq!(l.verdict(Offset(3)), Verdict::Free);
         assert!(!l.raise_known_tail(Offset(5)));
         assert_eq!(l.known_tail, Offset(7));

@@ -1,19 +1,19 @@
-//! [`OffsetSet`]: which offsets hold something, as half-open ranges.
+//! [`OffsetSet`]: which offsets are written, as half-open ranges.
 
 use std::collections::BTreeMap;
 
 use naxos_proto::ids::Offset;
 
-/// A set of offsets. A contiguous loglet without gaps is one range, whatever its length.
+/// A set of offsets. A contiguous loglet without gaps takes a single range, whatever its length.
 ///
-/// Invariant: ranges are not empty, disjoint and not adjacent.
+/// Invariant: ranges are not empty, and there is a gap between any two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OffsetSet {
     ranges: BTreeMap<u64, u64>,
 }
 
 impl OffsetSet {
-    /// Adds one offset; false when it was there.
+    /// Adds one offset. Returns false if it was in the set already.
     pub(crate) fn insert(&mut self, at: Offset) -> bool {
         if self.contains(at) {
             return false;
@@ -23,7 +23,7 @@ impl OffsetSet {
         if let Some((_, before)) = self.ranges.range_mut(..at.0).next_back()
             && *before == at.0
         {
-            // The common case: the last range grows.
+            // The common case: the new offset extends the range before it.
             *before = end;
         } else {
             self.ranges.insert(at.0, end);
@@ -36,7 +36,7 @@ impl OffsetSet {
         self.ranges.range(..=at.0).next_back().is_some_and(|(_, &end)| at.0 < end)
     }
 
-    /// Forgets everything below `up_to`.
+    /// Removes all offsets below `up_to`.
     pub(crate) fn remove_below(&mut self, up_to: Offset) {
         while let Some((&start, &end)) = self.ranges.first_key_value() {
             if start >= up_to.0 {

@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use crate::unit::RaftChange;
 
-/// What a MetaStore replica finds again after a restart.
+/// The state that a MetaStore replica finds again after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RaftLog {
     /// The last vote.
     pub(crate) vote: Option<Bytes>,
-    /// Entries that were neither truncated nor purged.
+    /// The entries that were neither truncated nor purged, by index.
     pub(crate) entries: BTreeMap<u64, Bytes>,
-    /// Log id of the last purged entry.
+    /// The log id of the last purged entry.
     pub(crate) purged: Option<Bytes>,
     /// The last snapshot.
     pub(crate) snapshot: Option<Bytes>,

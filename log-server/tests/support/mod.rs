@@ -15,21 +15,21 @@ use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker};
 use tokio_util::sync::CancellationToken;
 
-/// The sequencer of all loglets here.
+/// The sequencer that owns all loglets of these tests.
 pub const OWNER: Incarnation = Incarnation { storage: StorageId(5), boot: Boot(1) };
 
-/// Runs `body` to its end in a fresh runtime with paused time; whatever it left behind is dropped.
+/// Runs `body` to its end in a new runtime with paused time. Tasks that it left running are dropped.
 pub fn simulate<T>(body: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, body)
 }
 
-/// As [`simulate`]; `None` when `body` hangs, as it does on a crashed disk.
+/// As [`simulate`], but `None` if `body` hangs, as it does on a crashed disk.
 pub fn simulate_until_frozen<T>(body: impl Future<Output = T>) -> Option<T> {
     simulate_for(Duration::from_secs(100), body)
 }
 
-/// As [`simulate`]; `None` when `body` was killed after `lifetime`.
+/// As [`simulate`], but `body` is killed after `lifetime`; then the result is `None`.
 pub fn simulate_for<T>(lifetime: Duration, body: impl Future<Output = T>) -> Option<T> {
     simulate(async {
         let clock = SimClock::new(Duration::ZERO);
@@ -41,7 +41,7 @@ pub fn simulate_for<T>(lifetime: Duration, body: impl Future<Output = T>) -> Opt
     })
 }
 
-/// The world of one host on `drive`.
+/// The seams of one simulated host whose disk is `drive`.
 pub fn sim_seams(drive: &Drive, seed: u64) -> Seams {
     Seams {
         clock: Arc::new(SimClock::new(Duration::from_secs(1_700_000_000))),
@@ -52,7 +52,7 @@ pub fn sim_seams(drive: &Drive, seed: u64) -> Seams {
     }
 }
 
-/// The real world, on a directory.
+/// The real seams, on a directory of the real disk.
 pub fn real_seams(root: &std::path::Path) -> Seams {
     Seams {
         clock: Arc::new(BootClock),
@@ -63,7 +63,7 @@ pub fn real_seams(root: &std::path::Path) -> Seams {
     }
 }
 
-/// Small segments and caches, so that little work reaches every path.
+/// Small segments and caches, so that a little work reaches every path of the code.
 pub fn small() -> LogServerConfig {
     LogServerConfig {
         segment_bytes: 64 << 10,
@@ -74,22 +74,22 @@ pub fn small() -> LogServerConfig {
     }
 }
 
-/// Opens what is on `drive`.
+/// Opens the data directory on `drive`.
 pub async fn open(drive: &Drive) -> Result<LogServer, OpenError> {
     LogServer::open(sim_seams(drive, 1), small(), CancellationToken::new()).await
 }
 
-/// A loglet's name.
+/// A loglet id with this ordinal.
 pub fn id(ordinal: u64) -> LogletId {
     LogletId { log: LogId(9), ordinal, nonce: ordinal }
 }
 
-/// A contiguous loglet of [`OWNER`].
+/// The parameters of a contiguous loglet that belongs to [`OWNER`].
 pub fn params() -> UnitParams {
     UnitParams { shape: Shape::Contiguous, incarnation: OWNER }
 }
 
-/// A store of one cell each.
+/// A store of consecutive cells from `at` on, one for each payload.
 pub fn request(loglet: LogletId, at: u64, payloads: &[Bytes], known_tail: u64) -> Store {
     let cell = |payload: &Bytes| Cell { payload: payload.clone(), commands: 1 };
     let cells = payloads.iter().map(cell).collect();
@@ -104,7 +104,7 @@ pub async fn store(unit: &Unit, store: Store) -> Result<Vec<CellOutcome>, UnitEr
     outcome.await.map(|stored| stored.cells)
 }
 
-/// `len` bytes that depend on `n`.
+/// `len` bytes that are different for each `n`.
 pub fn payload(n: u64, len: usize) -> Bytes {
     (0..len as u64).map(|i| (n.wrapping_mul(131).wrapping_add(i * 7) >> 1) as u8).collect::<Vec<_>>().into()
 }

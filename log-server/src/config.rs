@@ -7,7 +7,7 @@ use naxos_proto::ids::{LogId, MemberId};
 
 use crate::open_error::OpenError;
 
-/// In a smaller segment a checkpoint would not fit beside a batch.
+/// In a smaller segment a preamble would not fit beside a batch.
 pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// In a larger segment a byte position would not fit the index.
 pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
@@ -74,7 +74,7 @@ impl LogServerConfig {
         Ok(())
     }
 
-    /// The largest store: a quarter of a segment, so that a checkpoint and a batch always fit one.
+    /// The largest store: a quarter of a segment, so that a preamble and a batch always fit one.
     pub(crate) fn store_bytes_max(&self) -> u64 {
         self.batch_bytes_max.min(self.segment_bytes / 4)
     }

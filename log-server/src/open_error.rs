@@ -66,12 +66,12 @@ pub enum OpenError {
         /// What should have been there.
         expected: &'static str,
     },
-    /// A checkpoint whose checksum matches, but whose content does not decode.
-    #[error("{file} has a checkpoint at byte {at} that this build does not read: {source}")]
-    Checkpoint {
+    /// A preamble whose checksum matches, but whose content does not decode.
+    #[error("{file} has a preamble at byte {at} that this build does not read: {source}")]
+    Preamble {
         /// The path of the segment's file.
         file: String,
-        /// Byte position of the checkpoint in the file.
+        /// Byte position of the preamble in the file.
         at: u64,
         /// Why it does not decode.
         source: DecodeError,

@@ -12,7 +12,7 @@ use crate::config::LogServerConfig;
 use crate::data_dir::{DataDir, Names, Wanted, open_data_dir};
 use crate::journal::{DamagedCell, Journal, Recovered, SegmentFiles, Spares, change_draft, recover};
 use crate::open_error::OpenError;
-use crate::serve::{ColdReader, Roster, Status, Unit};
+use crate::serve::{JournalReader, Roster, Status, Unit};
 use crate::unit::{Change, RaftLog};
 
 /// A running log server.
@@ -191,7 +191,7 @@ async fn start_unit(
     let queue = Arc::new(Queue::new(config.queue_commands_max, config.queue_bytes_max));
     let roster = Arc::new(Roster::new(&catalog, indexes));
     let status = Arc::new(Status::default());
-    let (cold_reader, cold) = ColdReader::new(files.clone(), config.cold_reads_max);
+    let (journal_reader, cold) = JournalReader::new(files.clone(), config.cold_reads_max);
     let mut committer = Committer {
         catalog,
         journal,
@@ -212,7 +212,7 @@ async fn start_unit(
     };
     committer.free_segments();
     workers.push(start(seams.worker.as_ref(), "commit", stop.clone(), |stop| committer.run(stop)));
-    workers.push(start(seams.worker.as_ref(), "cold-read", stop.clone(), |stop| cold_reader.run(stop)));
+    workers.push(start(seams.worker.as_ref(), "cold-read", stop.clone(), |stop| journal_reader.run(stop)));
     let store_bytes_max = config.store_bytes_max();
     let clock = seams.clock.clone();
     Ok((Arc::new(Unit { storage, boot, queue, roster, cold, status, clock, store_bytes_max }), workers))
@@ -233,7 +233,7 @@ async fn write_boot(
         let spare = spares.take(crate::journal::For::Metadata).await.map_err(|room| OpenError::Unit(room.refusal()))?;
         journal.roll(spare);
         live.insert(journal.segment(), 0);
-        drafts.push(Journal::checkpoint(catalog));
+        drafts.push(Journal::preamble(catalog));
     }
     drafts.push(change_draft(&change));
     catalog.apply(&change);

@@ -22,8 +22,8 @@ use super::listener::NodeListener;
 use super::pending_requests::PendingRequests;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
-use crate::state::cold_reader::ColdReader;
 use crate::state::janitor::Janitor;
+use crate::state::store_reads::StoreReads;
 use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
 
 /// The store that etcd's clients see.
@@ -48,7 +48,7 @@ pub(crate) struct Backend {
     pub(crate) gate: Arc<ReadGate>,
     pub(crate) store: Arc<SharedStore>,
     pub(crate) reader: StoreReader,
-    pub(crate) cold: ColdReader,
+    pub(crate) cold: StoreReads,
     pub(crate) keeper: Arc<LeaseKeeper>,
     pub(crate) janitor: Arc<Janitor>,
     pub(crate) log: Arc<VirtualLog>,

@@ -7,7 +7,7 @@
 //! - [`range`]: reads, in apply and beside it; [`collect`]: their walk over the index, in steps; [`hash`]: HashKV;
 //!   [`janitor`]: drops the rows that compaction freed
 //! - [`row_source`], [`fetched_rows`], [`needed_rows`]: values that only the disk has, read before the lock is taken
-//! - [`keeper`]: the node whose clock decides when leases end; [`cold_reader`]: the Worker for reads that may have to
+//! - [`keeper`]: the node whose clock decides when leases end; [`store_reads`]: the Worker for reads that may have to
 //!   wait for the disk
 //! - [`history`]: past changes, read from the rows; [`changes`]: the changes of a range of keys, found by the index
 //! - [`effects`]: what each revision changed, for the watches; [`error`]: etcd's refusals
@@ -15,7 +15,6 @@
 mod answer;
 pub(crate) mod changes;
 mod chunked_queue;
-pub(crate) mod cold_reader;
 pub(crate) mod collect;
 pub mod command;
 pub mod effects;
@@ -40,6 +39,7 @@ pub(crate) mod revision_key;
 mod row_source;
 pub(crate) mod rows;
 pub(crate) mod store;
+pub(crate) mod store_reads;
 mod tree;
 pub(crate) mod txn;
 pub(crate) mod validate;

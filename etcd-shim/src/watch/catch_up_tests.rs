@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::state::SharedStore;
-use crate::state::cold_reader::ColdReader;
 use crate::state::key_entry::{Live, Value};
 use crate::state::key_value::Fields;
 use crate::state::revision_key::RevisionKey;
 use crate::state::rows;
+use crate::state::store_reads::StoreReads;
 use crate::watch::answers::{Answers, answers};
 use crate::watch::hub::HubConfig;
 use crate::watch::ranges::KeyRange;
@@ -137,7 +137,7 @@ async fn caught_up_with(
     but_for: usize,
     way: Way,
 ) -> CaughtUp {
-    let (cold, reads) = ColdReader::new();
+    let (cold, reads) = StoreReads::new();
     let rests = Arc::new(Rests::default());
     let revision = store.read().revision;
     let hub = Hub::new(HubConfig {

@@ -15,7 +15,7 @@ use super::packet::{Packet, PacketBuilder};
 use super::ranges::{GroupId, Ranges};
 use super::ring::Ring;
 use super::watcher::{Selection, Watcher, Way};
-use crate::state::cold_reader::ColdReader;
+use crate::state::store_reads::StoreReads;
 use crate::state::{Effects, SharedStore};
 
 /// The number of a watcher in its hub.
@@ -28,7 +28,7 @@ pub struct HubConfig {
     /// The store whose history is read.
     pub store: Arc<SharedStore>,
     /// Reads history on a thread of its own.
-    pub cold: ColdReader,
+    pub cold: StoreReads,
     /// Measures the time between notifications.
     pub clock: Arc<dyn Clock>,
     /// The time between two progress notifications.

@@ -27,7 +27,7 @@ struct Rig {
     store: Arc<SharedStore>,
     ring: Arc<Ring>,
     hub: Arc<Hub>,
-    reads: Option<crate::state::cold_reader::ColdReads>,
+    reads: Option<crate::state::store_reads::StoreReadWorker>,
 }
 
 impl Rig {
@@ -35,7 +35,7 @@ impl Rig {
         let local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
         let store = SharedStore::rebuild(StoreId(0), &local.reader(), usize::MAX);
         let ring = Ring::with_room_for(RING_ENTRIES, store.read().revision);
-        let (cold, reads) = ColdReader::new();
+        let (cold, reads) = StoreReads::new();
         let hub = Hub::new(HubConfig {
             ring: Arc::clone(&ring),
             store: Arc::clone(&store),

@@ -15,7 +15,7 @@ use crate::commit::rooms::Rooms;
 use crate::commit::verdicts::{Needs, Verdicts};
 use crate::commit::{Command, Queue};
 use crate::config::SyncObserver;
-use crate::journal::{For, Journal, Room, SegmentFiles, SegmentNumber, Spares, batch_bytes_bound, checkpoint_bytes};
+use crate::journal::{For, Journal, Room, SegmentFiles, SegmentNumber, Spares, batch_bytes_bound, preamble_bytes};
 use crate::serve::{Roster, Status};
 use crate::unit::Catalog;
 
@@ -124,7 +124,7 @@ impl Committer {
         }
         let mut batch = DraftBatch::default();
         if verdicts.rolled {
-            batch.drafts.push(Journal::checkpoint(&self.catalog));
+            batch.drafts.push(Journal::preamble(&self.catalog));
         }
         for command in commands.drain(..) {
             self.decide(command, &verdicts, &mut batch).await;
@@ -215,9 +215,9 @@ impl Committer {
                 return Ok(Some(UnitError::DiskFull { free, needed }));
             }
         }
-        let checkpoint = checkpoint_bytes(&self.catalog);
-        if batch_bytes_bound(bytes + 2 * checkpoint) > spare.len - crate::journal::BLOCK_BYTES {
-            return Err(format!("a checkpoint of {checkpoint} bytes does not fit a segment of {} bytes", spare.len));
+        let preamble = preamble_bytes(&self.catalog);
+        if batch_bytes_bound(bytes + 2 * preamble) > spare.len - crate::journal::BLOCK_BYTES {
+            return Err(format!("a preamble of {preamble} bytes does not fit a segment of {} bytes", spare.len));
         }
         self.journal.roll(spare);
         self.live.insert(self.journal.segment(), 0);

@@ -7,7 +7,7 @@ use crate::commit::Command;
 use crate::commit::committer::Committer;
 use crate::commit::draft_batch::{DraftBatch, Staged};
 use crate::commit::verdicts::Verdicts;
-use crate::journal::{Draft, Kind, change_draft, checkpoint_bytes};
+use crate::journal::{Draft, Kind, change_draft, preamble_bytes};
 use crate::serve::Planned;
 use crate::unit::{Change, RaftChange, Verdict};
 
@@ -142,7 +142,7 @@ impl Committer {
 
     fn open(&mut self, id: LogletId, params: UnitParams, batch: &mut DraftBatch) -> Result<(), UnitError> {
         if self.catalog.check_open(id, params)? {
-            self.check_checkpoint(0)?;
+            self.check_preamble(0)?;
             self.change(Change::Open(id, params), batch);
             batch.touched.insert(id);
         }
@@ -174,17 +174,17 @@ impl Committer {
             RaftChange::Entry(_, b) | RaftChange::Snapshot(b) => b.len() as u64,
             _ => 0,
         });
-        self.check_checkpoint(grows.sum())?;
+        self.check_preamble(grows.sum())?;
         for change in changes {
             self.change(Change::Raft(change), batch);
         }
         Ok(())
     }
 
-    /// Refuses a change that would make the checkpoint too large to fit a segment beside a batch. Such a checkpoint
+    /// Refuses a change that would make the preamble too large to fit a segment beside a batch. Such a preamble
     /// would stop the unit for good.
-    fn check_checkpoint(&self, grows_by: u64) -> Result<(), UnitError> {
-        let fits = checkpoint_bytes(&self.catalog) + grows_by <= self.segment_bytes / 4;
+    fn check_preamble(&self, grows_by: u64) -> Result<(), UnitError> {
+        let fits = preamble_bytes(&self.catalog) + grows_by <= self.segment_bytes / 4;
         if fits { Ok(()) } else { Err(UnitError::Invalid("the unit's metadata has outgrown a quarter of a segment")) }
     }
 }

@@ -83,7 +83,7 @@ impl Committer {
     }
 
     /// Hands back used segments in which nothing is live, and reports the disk usage. Their metadata is not lost: the
-    /// checkpoint of the current segment repeats it and is durable.
+    /// preamble of the current segment repeats it and is durable.
     pub(crate) fn free_segments(&mut self) {
         let current = self.journal.segment();
         let (spares, before) = (&self.spares, self.live.len());

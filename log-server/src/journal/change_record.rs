@@ -7,7 +7,7 @@ use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use crate::journal::record::{Draft, Kind};
 use crate::unit::{Change, RaftChange};
 
-/// The byte that stands for a loglet's shape in records and checkpoints.
+/// The byte that stands for a loglet's shape in records and preambles.
 pub(crate) fn shape_code(shape: Shape) -> u8 {
     match shape {
         Shape::Contiguous => 1,
@@ -60,7 +60,7 @@ fn raft_draft(change: &RaftChange) -> Draft {
 pub(crate) fn change_of(draft: &Draft) -> Option<Change> {
     let (id, index, body) = (draft.loglet, draft.offset.0, || draft.body.clone());
     Some(match draft.kind {
-        Kind::Batch | Kind::Checkpoint | Kind::Cell | Kind::Junk => return None,
+        Kind::Batch | Kind::Preamble | Kind::Cell | Kind::Junk => return None,
         Kind::Open => {
             let shape = shape_of(*draft.body.first()?)?;
             Change::Open(id, UnitParams { shape, incarnation: draft.incarnation })

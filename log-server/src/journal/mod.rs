@@ -7,7 +7,7 @@
 //! - a batch: one record of kind [`Kind::Batch`], which lists what follows and names the last synced batch, then records
 //! - a record: an 80-byte [header](record) and a body; its crc covers the segment's identity, header and body, and the
 //!   header repeats the crc of the record before
-//! - the first batch of a segment holds a [checkpoint] of the unit's metadata, so older segments count only for cells
+//! - the first batch of a segment holds a [preamble] of the unit's metadata, so older segments count only for cells
 //!
 //! Invariant: one batch is one write and one sync, and a batch is begun only after the one before was synced. From
 //! this follows what recovery may conclude:
@@ -18,14 +18,14 @@
 //! 3. A start cleans up before the next batch is written ([settle]): it zeroes what it cuts off, removes a segment
 //!    that was never begun, writes the last batch again and syncs everything. So a segment that was never begun does
 //!    not lie before one that was; only spares lie after the current segment.
-//! 4. A segment's file is freed only when it holds no live cell and a newer segment has a synced checkpoint.
+//! 4. A segment's file is freed only when it holds no live cell and a newer segment has a synced preamble.
 
 mod batch;
 mod change_record;
-mod checkpoint;
 mod files;
 mod found_segment;
 mod index;
+mod preamble;
 mod record;
 mod recovery;
 mod scan;
@@ -37,9 +37,9 @@ mod writer;
 
 pub(crate) use batch::{RECORD_OVERHEAD_BYTES, batch_bytes_bound};
 pub(crate) use change_record::change_draft;
-pub(crate) use checkpoint::checkpoint_bytes;
 pub(crate) use files::SegmentFiles;
 pub(crate) use index::{Index, Place, PlaceKind};
+pub(crate) use preamble::preamble_bytes;
 pub(crate) use record::{Draft, Kind};
 pub use recovery::DamagedCell;
 pub(crate) use recovery::{Recovered, recover};

@@ -30,7 +30,7 @@ const CRC_AT: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Batch = 1,
-    Checkpoint = 2,
+    Preamble = 2,
     Cell = 3,
     Junk = 4,
     Open = 5,
@@ -51,7 +51,7 @@ impl Kind {
         use Kind::*;
         let all = [
             Batch,
-            Checkpoint,
+            Preamble,
             Cell,
             Junk,
             Open,

@@ -1,6 +1,6 @@
 //! Recovery: rebuilds the unit's state from the files of the journal.
 //!
-//! Metadata counts only from the newest checkpoint on; cells count in every segment. A damaged cell is noted at its
+//! Metadata counts only from the newest preamble on; cells count in every segment. A damaged cell is noted at its
 //! offset and answers `Corrupt`. Damage to metadata that still counts makes the start refuse.
 
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ use naxos_proto::ids::{LogletId, Offset, StorageId};
 use naxos_proto::seams::Disk;
 
 use crate::journal::change_record::change_of;
-use crate::journal::checkpoint::decode_checkpoint;
 use crate::journal::found_segment::{FoundSegment, damaged, list_segments, read_all};
+use crate::journal::preamble::decode_preamble;
 use crate::journal::record::{Draft, Kind, Seed};
-use crate::journal::scan::{Damage, Scan, Tail, scan_segment, second_batch_exists};
+use crate::journal::scan::{Damage, Scan, SegmentEnd, scan_segment, second_batch_exists};
 use crate::journal::segment_header::SegmentHeader;
 use crate::journal::settle::{Unsettled, open_tail};
 use crate::journal::writer::Current;
@@ -75,7 +75,7 @@ pub(crate) async fn recover(
         let (header, crc) = segment.header.expect("used segments have a header");
         let bytes = read_all(segment).await?;
         let seed = Seed::new(storage, segment.number);
-        let tail = if is_last { last_tail } else { Tail::Zeros };
+        let tail = if is_last { last_tail } else { SegmentEnd::Zeros };
         let scan = scan_segment(seed, &bytes, crc, header.first_sequence, tail)
             .map_err(|Damage { at, expected }| damaged(segment.number, at, expected))?;
         check_sequence(&used, i, &scan)?;
@@ -87,7 +87,7 @@ pub(crate) async fn recover(
         return Err(OpenError::Damaged {
             file: JOURNAL_DIR.to_owned(),
             at: 0,
-            expected: "at least one segment with a whole header and checkpoint",
+            expected: "at least one segment with a whole header and preamble",
         });
     };
     let current = Current {
@@ -107,7 +107,7 @@ pub(crate) async fn recover(
 async fn split_used(
     segments: Vec<FoundSegment>,
     storage: StorageId,
-    tail: Tail,
+    tail: SegmentEnd,
 ) -> Result<(Vec<FoundSegment>, Vec<FoundSegment>), OpenError> {
     let mut used = segments;
     let mut unused = Vec::new();
@@ -170,9 +170,9 @@ impl Fold {
     fn segment(&mut self, number: SegmentNumber, scan: &Scan, is_last: bool) -> Result<(), OpenError> {
         self.used.push(number);
         for (i, batch) in scan.batches.iter().enumerate() {
-            let has_checkpoint = batch.records.first().is_some_and(|(_, d)| d.kind == Kind::Checkpoint);
-            let lost = batch.metadata_lost || (i == 0 && !has_checkpoint);
-            // Lost metadata in an older segment does not matter, because the newest checkpoint repeats it.
+            let has_preamble = batch.records.first().is_some_and(|(_, d)| d.kind == Kind::Preamble);
+            let lost = batch.metadata_lost || (i == 0 && !has_preamble);
+            // Lost metadata in an older segment does not matter, because the newest preamble repeats it.
             if lost && is_last {
                 return Err(damaged(number, batch.at, "whole metadata records in this batch"));
             }
@@ -196,8 +196,8 @@ impl Fold {
 
     fn record(&mut self, number: SegmentNumber, at: u64, draft: &Draft) -> Result<(), OpenError> {
         match draft.kind {
-            Kind::Checkpoint => {
-                self.catalog = decode_checkpoint(draft.body.clone()).map_err(|source| OpenError::Checkpoint {
+            Kind::Preamble => {
+                self.catalog = decode_preamble(draft.body.clone()).map_err(|source| OpenError::Preamble {
                     file: segment_path(number),
                     at,
                     source,

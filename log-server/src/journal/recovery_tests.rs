@@ -38,7 +38,7 @@ impl Life {
         let change = Change::Boot(Boot(self.catalog.boot.0 + 1));
         let mut drafts = Vec::new();
         if begins_segment {
-            drafts.push(Journal::checkpoint(&self.catalog));
+            drafts.push(Journal::preamble(&self.catalog));
         }
         drafts.extend([change_draft(&change), Draft::new(Kind::Cell, vec![1; cell_bytes].into())]);
         self.catalog.apply(&change);

@@ -53,7 +53,7 @@ pub(crate) struct Scan {
 
 /// What may lie after the last whole batch of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tail {
+pub(crate) enum SegmentEnd {
     /// Nothing but zeros, because a later segment was begun.
     Zeros,
     /// A batch whose write was not finished.
@@ -157,7 +157,13 @@ pub(crate) fn dirty_end(bytes: &[u8], from: usize) -> u64 {
 }
 
 /// Reads the batches of a segment. Its header has crc `chain` and names `sequence` as the first batch.
-pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64, tail: Tail) -> Result<Scan, Damage> {
+pub(crate) fn scan_segment(
+    seed: Seed,
+    bytes: &Bytes,
+    chain: u32,
+    sequence: u64,
+    tail: SegmentEnd,
+) -> Result<Scan, Damage> {
     let mut scan = Scan { batches: Vec::new(), end: BLOCK_BYTES, dirty_end: 0, chain, sequence };
     // `None` after a batch whose last record is damaged.
     let mut expected_chain = Some(chain);
@@ -172,19 +178,19 @@ pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64,
         };
         // Records before the first damaged one are whole, so its position is known, and its own bytes can show a torn
         // write.
-        let is_torn = |first_damaged: u64| tail == Tail::BeingCut || may_be_torn(seed, bytes, first_damaged);
+        let is_torn = |first_damaged: u64| tail == SegmentEnd::BeingCut || may_be_torn(seed, bytes, first_damaged);
         let Some(head) = batch_head(seed, bytes, at).filter(fits) else {
             if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {
                 return Err(Damage { at, expected: "the header of a batch that was synced" });
             }
-            if tail != Tail::Zeros && !is_torn(at) {
+            if tail != SegmentEnd::Zeros && !is_torn(at) {
                 return Err(Damage { at, expected: "the directory of a batch, which was written as a whole" });
             }
             break;
         };
         let (batch, last_crc) = read_batch(seed, bytes, at, &head);
         let next = at + head.directory.batch_bytes;
-        let is_newest = || tail != Tail::Zeros && !later_batch_exists(seed, bytes, next, scan.sequence);
+        let is_newest = || tail != SegmentEnd::Zeros && !later_batch_exists(seed, bytes, next, scan.sequence);
         if last_crc.is_none() && is_newest() && batch.first_damaged.is_none_or(is_torn) {
             break;
         }
@@ -196,7 +202,7 @@ pub(crate) fn scan_segment(seed: Seed, bytes: &Bytes, chain: u32, sequence: u64,
     }
     let end = usize::try_from(scan.end).map_or(bytes.len(), |e| e.min(bytes.len()));
     scan.dirty_end = dirty_end(bytes, end);
-    if tail == Tail::Zeros && scan.dirty_end > scan.end {
+    if tail == SegmentEnd::Zeros && scan.dirty_end > scan.end {
         return Err(Damage { at: scan.end, expected: "zeros behind the last batch, or a whole batch" });
     }
     Ok(scan)

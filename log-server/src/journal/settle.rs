@@ -15,7 +15,7 @@ use std::ops::Range;
 use naxos_proto::seams::{Disk, OpenMode, is_full};
 
 use crate::journal::found_segment::{FoundSegment, read_all};
-use crate::journal::scan::{Scan, Tail, dirty_end};
+use crate::journal::scan::{Scan, SegmentEnd, dirty_end};
 use crate::journal::spare::{Spare, zero_range};
 use crate::journal::{JOURNAL_DIR, segment_path};
 use crate::open_error::OpenError;
@@ -24,11 +24,11 @@ use crate::open_error::OpenError;
 const CUT_PATH: &str = "journal/cut";
 
 /// What may lie after the last batch of the last segment.
-pub(super) async fn open_tail(disk: &dyn Disk) -> Result<Tail, OpenError> {
+pub(super) async fn open_tail(disk: &dyn Disk) -> Result<SegmentEnd, OpenError> {
     match disk.open(CUT_PATH, OpenMode::Existing).await {
         // An earlier start began to cut off a torn tail, and the result may not be durable.
-        Ok(_) => Ok(Tail::BeingCut),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Tail::Unfinished),
+        Ok(_) => Ok(SegmentEnd::BeingCut),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(SegmentEnd::Unfinished),
         Err(e) => Err(OpenError::io(CUT_PATH, e)),
     }
 }
@@ -41,7 +41,7 @@ pub(crate) struct Unsettled {
     /// The segments after `last`, which were never begun.
     pub(super) unused: Vec<FoundSegment>,
     /// The result of [`open_tail`].
-    pub(super) tail: Tail,
+    pub(super) tail: SegmentEnd,
 }
 
 impl Unsettled {
@@ -85,9 +85,9 @@ async fn mark_torn_tail(
     disk: &dyn Disk,
     last: &FoundSegment,
     scan: &Scan,
-    tail: Tail,
+    tail: SegmentEnd,
 ) -> Result<Option<Range<u64>>, OpenError> {
-    if tail == Tail::BeingCut {
+    if tail == SegmentEnd::BeingCut {
         return Ok(Some(scan.end..last.bytes));
     }
     let io = |e| OpenError::io(CUT_PATH, e);

@@ -8,7 +8,7 @@ use naxos_proto::ids::StorageId;
 use naxos_proto::seams::{Disk, File};
 
 use crate::journal::batch::encode_batch;
-use crate::journal::checkpoint::encode_checkpoint;
+use crate::journal::preamble::encode_preamble;
 use crate::journal::record::{Draft, Kind};
 use crate::journal::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::journal::spare::{Spare, prepare_segment};
@@ -69,7 +69,7 @@ impl Journal {
         self.current.len
     }
 
-    /// Goes on in `spare`. The first draft of the next batch must be the one that [`Self::checkpoint`] returns.
+    /// Goes on in `spare`. The first draft of the next batch must be the one that [`Self::preamble`] returns.
     pub(crate) fn roll(&mut self, spare: Spare) {
         assert!(spare.number > self.current.number, "segment numbers rise: {} after {}", spare.number, self.segment());
         self.current = Current::fresh(spare, self.storage, self.sequence);
@@ -77,8 +77,8 @@ impl Journal {
     }
 
     /// The record with which a segment begins.
-    pub(crate) fn checkpoint(catalog: &Catalog) -> Draft {
-        Draft::new(Kind::Checkpoint, encode_checkpoint(catalog))
+    pub(crate) fn preamble(catalog: &Catalog) -> Draft {
+        Draft::new(Kind::Preamble, encode_preamble(catalog))
     }
 
     /// Writes `drafts` as one batch and returns the place of each. Nothing is durable before [`Self::sync`].
@@ -114,7 +114,7 @@ impl Journal {
     }
 }
 
-/// Makes the first segment of a new data directory: zeros, a header and an empty checkpoint. It is synced.
+/// Makes the first segment of a new data directory: zeros, a header and an empty preamble. It is synced.
 pub(crate) async fn create_first_segment(
     disk: &Arc<dyn Disk>,
     storage: StorageId,
@@ -124,6 +124,6 @@ pub(crate) async fn create_first_segment(
         prepare_segment(disk.as_ref(), None, SegmentNumber::FIRST, segment_bytes, segment_bytes, async || true).await?;
     let files = Arc::new(SegmentFiles::new(disk.clone(), storage));
     let mut journal = Journal::new(storage, files, Current::fresh(spare, storage, 1), 1);
-    journal.write(&[Journal::checkpoint(&Catalog::default())]).await?;
+    journal.write(&[Journal::preamble(&Catalog::default())]).await?;
     journal.sync().await
 }

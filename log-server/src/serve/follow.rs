@@ -6,8 +6,8 @@ use futures::stream::{self, BoxStream, StreamExt};
 use naxos_proto::contracts::{CellState, Followed, UnitError};
 use naxos_proto::ids::Offset;
 
-use crate::serve::cold_reader::Patience;
-use crate::serve::{ColdReads, Published, Roster};
+use crate::serve::journal_reader::Patience;
+use crate::serve::{JournalReads, Published, Roster};
 
 /// One item of the stream carries up to about this many bytes of cells ...
 const ITEM_BYTES_MAX: usize = 1 << 20;
@@ -18,7 +18,7 @@ const ITEM_CELLS_MAX: usize = 4_096;
 struct Follower {
     loglet: Arc<Published>,
     roster: Arc<Roster>,
-    cold: ColdReads,
+    cold: JournalReads,
     next: Offset,
     known_tail: Offset,
     ended: bool,
@@ -32,7 +32,7 @@ struct Follower {
 pub(crate) fn follow(
     loglet: Arc<Published>,
     roster: Arc<Roster>,
-    cold: ColdReads,
+    cold: JournalReads,
     from: Offset,
 ) -> BoxStream<'static, Result<Followed, UnitError>> {
     let follower = Follower { loglet, roster, cold, next: from, known_tail: Offset::ZERO, ended: false };

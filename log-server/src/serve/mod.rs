@@ -3,21 +3,21 @@
 //! - [`Unit`]: the `StorageUnit`; changes go to the committer's queue, tails come from memory
 //! - [`Roster`] and [`Published`]: the durable state of each loglet, its index and its recent cells, as the committer
 //!   published them
-//! - [`ColdReader`]: the Worker that reads cells from disk
+//! - [`JournalReader`]: the Worker that reads cells from disk
 //! - `follow`: the stream of committed cells
 //!
 //! Invariant: everything visible here is durable. The only exception is the known tail, which is information from the
 //! sequencer.
 
-mod cold_reader;
 mod follow;
+mod journal_reader;
 mod published;
 mod recent;
 mod roster;
 mod status;
 mod unit;
 
-pub(crate) use cold_reader::{ColdReader, ColdReads};
+pub(crate) use journal_reader::{JournalReader, JournalReads};
 pub(crate) use published::{Planned, Published};
 pub(crate) use recent::CACHED_CELL_BYTES;
 pub(crate) use roster::Roster;

@@ -15,9 +15,9 @@ use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use naxos_proto::seams::Clock;
 
 use crate::commit::{Command, Queue, store_cost};
-use crate::serve::cold_reader::Patience;
 use crate::serve::follow::follow;
-use crate::serve::{ColdReads, DiskUsage, Roster, Status};
+use crate::serve::journal_reader::Patience;
+use crate::serve::{DiskUsage, JournalReads, Roster, Status};
 use crate::unit::RaftChange;
 
 /// A read answers no more than this many cells.
@@ -29,7 +29,7 @@ pub struct Unit {
     pub(crate) boot: Boot,
     pub(crate) queue: Arc<Queue>,
     pub(crate) roster: Arc<Roster>,
-    pub(crate) cold: ColdReads,
+    pub(crate) cold: JournalReads,
     pub(crate) status: Arc<Status>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store_bytes_max: u64,

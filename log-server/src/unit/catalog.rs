@@ -7,7 +7,7 @@ use naxos_proto::ids::{Boot, LogId, LogletId};
 
 use crate::unit::{Change, Loglet, RaftLog};
 
-/// Loglets, tombstones, boot count and raft log. The checkpoint at the head of each journal segment repeats all of it.
+/// Loglets, tombstones, boot count and raft log. The preamble at the head of each journal segment repeats all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Catalog {
     /// How many times a process has started on this data directory.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use naxos_proto::contracts::UnitParams;
 use naxos_proto::ids::{Boot, LogId, LogletId, Offset};
 
-/// A change to a unit's metadata. Applying it twice has the same effect as applying it once, because a checkpoint may
+/// A change to a unit's metadata. Applying it twice has the same effect as applying it once, because a preamble may
 /// include it already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {

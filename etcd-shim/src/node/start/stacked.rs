@@ -19,7 +19,7 @@ use crate::backend::{Backend, Deadlines, NodeListener};
 use crate::node::stops::Stops;
 use crate::port::BoundPort;
 use crate::state::Machine;
-use crate::state::cold_reader::{ColdReader, ColdReads};
+use crate::state::store_reads::{StoreReadWorker, StoreReads};
 use crate::watch::Ring;
 
 type NodeStack = Stack<Machine<NodeListener>>;
@@ -44,7 +44,7 @@ impl Opened {
         let defragmenter = checkpointer.defragmenter();
         let config = StackConfig { log: log.clone(), log_id, incarnation, clock: Arc::clone(&context.seams.clock) };
         let stack = Stack::new(config, local_store, rebuilt.machine());
-        let (cold, cold_reads) = ColdReader::new();
+        let (cold, cold_reads) = StoreReads::new();
         let workers = start_workers(&context, &stack, cold_reads, rebuilt.reader.clone(), checkpointer);
         stack.start().await?;
         let Context { config, seams, stops, metrics, reserve_bytes, .. } = context;
@@ -85,7 +85,7 @@ impl Opened {
 fn start_workers(
     context: &Context,
     stack: &Arc<NodeStack>,
-    cold_reads: ColdReads,
+    cold_reads: StoreReadWorker,
     reader: StoreReader,
     checkpointer: Checkpointer,
 ) -> Vec<WorkerHandle> {

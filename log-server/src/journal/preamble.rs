@@ -1,4 +1,4 @@
-//! The checkpoint at the head of a segment: the whole [`Catalog`], so that metadata records in older segments no
+//! The preamble at the head of a segment: the whole [`Catalog`], so that metadata records in older segments no
 //! longer count.
 //!
 //! Version (1), boot (8), then counted lists (count 4): loglets (id 24, shape 1, sealed 1, incarnation 16, tail 8, known
@@ -14,7 +14,7 @@ use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use crate::journal::change_record::{shape_code, shape_of};
 use crate::unit::{Catalog, Loglet, RaftLog};
 
-const CHECKPOINT_FORMAT: u8 = 1;
+const PREAMBLE_FORMAT: u8 = 1;
 
 fn put_count(out: &mut BytesMut, count: usize) {
     out.put_u32_le(u32::try_from(count).expect("a catalog's lists are short"));
@@ -33,8 +33,8 @@ fn put_optional(out: &mut BytesMut, bytes: Option<&Bytes>) {
     }
 }
 
-/// Length of the checkpoint of `catalog`.
-pub(crate) fn checkpoint_bytes(catalog: &Catalog) -> u64 {
+/// Length of the preamble of `catalog`.
+pub(crate) fn preamble_bytes(catalog: &Catalog) -> u64 {
     let optional = |b: &Option<Bytes>| 5 + b.as_ref().map_or(0, Bytes::len);
     let raft = &catalog.raft;
     let entries: usize = raft.entries.values().map(|b| 12 + b.len()).sum();
@@ -43,10 +43,10 @@ pub(crate) fn checkpoint_bytes(catalog: &Catalog) -> u64 {
     (fixed + lists + entries) as u64
 }
 
-/// The body of the checkpoint of `catalog`.
-pub(crate) fn encode_checkpoint(catalog: &Catalog) -> Bytes {
+/// The body of the preamble of `catalog`.
+pub(crate) fn encode_preamble(catalog: &Catalog) -> Bytes {
     let mut out = BytesMut::new();
-    out.put_u8(CHECKPOINT_FORMAT);
+    out.put_u8(PREAMBLE_FORMAT);
     out.put_u64_le(catalog.boot.0);
     put_count(&mut out, catalog.loglets.len());
     for (id, l) in &catalog.loglets {
@@ -101,10 +101,10 @@ fn read_loglet(r: &mut Reader) -> Result<(LogletId, Loglet), DecodeError> {
     Ok((id, loglet))
 }
 
-/// Reads [`encode_checkpoint`]'s bytes.
-pub(crate) fn decode_checkpoint(body: Bytes) -> Result<Catalog, DecodeError> {
-    let mut r = Reader::new(body, "journal checkpoint");
-    r.version(CHECKPOINT_FORMAT)?;
+/// Reads [`encode_preamble`]'s bytes.
+pub(crate) fn decode_preamble(body: Bytes) -> Result<Catalog, DecodeError> {
+    let mut r = Reader::new(body, "journal preamble");
+    r.version(PREAMBLE_FORMAT)?;
     let mut catalog = Catalog { boot: Boot(r.u64()?), ..Catalog::default() };
     for _ in 0..r.u32()? {
         let (id, loglet) = read_loglet(&mut r)?;
@@ -134,7 +134,7 @@ mod tests {
     use crate::unit::{Change, RaftChange};
 
     #[test]
-    fn a_checkpoint_comes_back_and_a_cut_one_is_an_error() {
+    fn a_preamble_comes_back_and_a_cut_one_is_an_error() {
         let mut catalog = Catalog::default();
         let id = |ordinal| LogletId { log: LogId(1), ordinal, nonce: 3 };
         let incarnation = Incarnation { storage: StorageId(4), boot: Boot(5) };
@@ -148,11 +148,11 @@ mod tests {
         catalog.apply(&Change::Boot(Boot(12)));
         catalog.apply(&Change::Raft(RaftChange::Vote(Bytes::from_static(b"v"))));
         catalog.apply(&Change::Raft(RaftChange::Entry(3, Bytes::from_static(b"e"))));
-        let bytes = encode_checkpoint(&catalog);
-        assert_eq!(decode_checkpoint(bytes.clone()).unwrap(), catalog);
-        assert!((bytes.len() as u64..bytes.len() as u64 + 16).contains(&checkpoint_bytes(&catalog)));
+        let bytes = encode_preamble(&catalog);
+        assert_eq!(decode_preamble(bytes.clone()).unwrap(), catalog);
+        assert!((bytes.len() as u64..bytes.len() as u64 + 16).contains(&preamble_bytes(&catalog)));
         for cut in 0..bytes.len() {
-            assert!(decode_checkpoint(bytes.slice(..cut)).is_err());
+            assert!(decode_preamble(bytes.slice(..cut)).is_err());
         }
     }
 }

@@ -12,17 +12,17 @@ type Job = Box<dyn FnOnce(&StoreReader) + Send>;
 
 /// Sends reads to the Worker.
 #[derive(Clone)]
-pub struct ColdReader(mpsc::Sender<Job>);
+pub struct StoreReads(mpsc::Sender<Job>);
 
 /// The Worker has stopped.
 #[derive(Debug)]
 pub struct ReaderStopped;
 
-impl ColdReader {
+impl StoreReads {
     /// Returns the handle and the part that the Worker runs.
-    pub(crate) fn new() -> (Self, ColdReads) {
+    pub(crate) fn new() -> (Self, StoreReadWorker) {
         let (tx, rx) = mpsc::channel(READS_MAX);
-        (Self(tx), ColdReads(rx))
+        (Self(tx), StoreReadWorker(rx))
     }
 
     /// Runs `read` on the Worker.
@@ -41,9 +41,9 @@ impl ColdReader {
 }
 
 /// The Worker's end of the queue.
-pub(crate) struct ColdReads(mpsc::Receiver<Job>);
+pub(crate) struct StoreReadWorker(mpsc::Receiver<Job>);
 
-impl ColdReads {
+impl StoreReadWorker {
     /// Does the reads until `stop`.
     pub(crate) async fn run(mut self, reader: StoreReader, stop: CancellationToken) {
         loop {

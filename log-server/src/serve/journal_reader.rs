@@ -1,4 +1,4 @@
-//! [`ColdReader`]: reads cells from disk on a Worker of its own, so that no RPC runtime waits for the disk.
+//! [`JournalReader`]: reads cells from disk on a Worker of its own, so that no RPC runtime waits for the disk.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ struct Job {
 }
 
 /// The part that runs on the Worker.
-pub(crate) struct ColdReader {
+pub(crate) struct JournalReader {
     files: Arc<SegmentFiles>,
     jobs: mpsc::Receiver<Job>,
 }
 
 /// The part that callers hold.
 #[derive(Clone)]
-pub(crate) struct ColdReads(mpsc::Sender<Job>);
+pub(crate) struct JournalReads(mpsc::Sender<Job>);
 
 /// Whether a caller waits for a place in the queue when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,10 @@ pub(crate) enum Patience {
     Waits,
 }
 
-impl ColdReader {
-    pub(crate) fn new(files: Arc<SegmentFiles>, jobs_max: usize) -> (Self, ColdReads) {
+impl JournalReader {
+    pub(crate) fn new(files: Arc<SegmentFiles>, jobs_max: usize) -> (Self, JournalReads) {
         let (tx, jobs) = mpsc::channel(jobs_max.max(1));
-        (Self { files, jobs }, ColdReads(tx))
+        (Self { files, jobs }, JournalReads(tx))
     }
 
     /// The Worker's body: reads until `stop` is cancelled.
@@ -57,7 +57,7 @@ impl ColdReader {
     }
 }
 
-impl ColdReads {
+impl JournalReads {
     /// Reads the cells of `plan` that are on disk and returns all of them.
     pub(crate) async fn read(
         &self,

@@ -1,7 +1,8 @@
 //! The store's history as events, for watchers that are behind. There are two ways to read it:
 //!
 //! - [`read_history`] reads all rows from a revision on, in the order of their revisions.
-//! - [`super::changes::find_changes`] asks the index which revisions changed the keys of a range, and reads those rows alone.
+//! - [`super::changes::find_changes`] asks the index which revisions changed the keys of a range, and reads those rows
+//!   alone.
 
 use bytes::Bytes;
 use naxos_engines::{RowKey, StoreReader};

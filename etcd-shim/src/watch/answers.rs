@@ -31,8 +31,8 @@ impl From<WatchResponse> for Answer {
 }
 
 impl Answer {
-    /// An answer in fragments. Its events begin at `starts`. As in etcd, a fragment ends before the event that would make it
-    /// `fragment_bytes` long or longer; a single event may be larger.
+    /// An answer in fragments. Its events begin at `starts`. As in etcd, a fragment ends before the event that would
+    /// make it `fragment_bytes` long or longer; a single event may be larger.
     pub(super) fn in_fragments(message: WatchResponse, starts: &[usize], fragment_bytes: usize) -> Self {
         let mut cuts = Vec::new();
         if message.events.len() >= fragment_bytes {

@@ -1,15 +1,15 @@
 //! Reading history for watchers that are behind.
 //!
-//! History is read on the cold reader's Worker, a bounded piece at a time, at a [`Pace`] that leaves the cores to everybody
-//! else. A piece ends between two revisions. When a watcher's next revision is one that the hub has not taken out of the ring
-//! yet, the watcher is live again. There are two ways to a piece (see [`Way`]):
+//! History is read on the cold reader's Worker, a bounded piece at a time, at a [`Pace`] that leaves the cores to
+//! everybody else. A piece ends between two revisions. When a watcher's next revision is one that the hub has not taken
+//! out of the ring yet, the watcher is live again. There are two ways to a piece (see [`Way`]):
 //!
-//! 1. The index tells which revisions changed the keys of a watcher's range. A watcher of a quiet key is live again after one
-//!    look, however far behind it was.
-//! 2. Where a range holds more keys than there are revisions to skip, all rows are read, for all such watchers whose next
-//!    revision lies within the piece. The piece of the last watcher is read each time, so that watchers meet and read on
-//!    together; that of the first one is read, too, so that a watcher that lacks little need not wait for one that lacks
-//!    much.
+//! 1. The index tells which revisions changed the keys of a watcher's range. A watcher of a quiet key is live again
+//!    after one look, however far behind it was.
+//! 2. Where a range holds more keys than there are revisions to skip, all rows are read, for all such watchers whose
+//!    next revision lies within the piece. The piece that the watcher furthest behind needs is read each time, so that
+//!    watchers meet and read on together. The piece that the watcher least behind needs is read, too, so that it need
+//!    not wait for the others.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

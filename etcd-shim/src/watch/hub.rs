@@ -222,8 +222,8 @@ impl Hub {
         }
     }
 
-    /// The answer to a manual progress request on `stream`. There is none while one of the stream's watchers is not up to
-    /// date, or if it has no watchers.
+    /// The answer to a manual progress request on `stream`. There is none while one of the stream's watchers is not up
+    /// to date, or if it has no watchers.
     pub(super) fn progress_of(&self, state: &mut State, stream: u64) -> Option<WatchResponse> {
         self.drain(state);
         let mut own = state.watchers.iter().filter(|(_, w)| w.stream == stream).peekable();

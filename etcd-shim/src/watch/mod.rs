@@ -2,16 +2,17 @@
 //!
 //! Each RPC runtime has a [`Hub`] that owns the watchers of its connections. A watcher is in one of two states:
 //!
-//! - *Live*: apply puts the effects of each entry into the bounded [`ring`] of every hub. The hub's task finds the watchers
-//!   of each changed key ([`ranges`]) and encodes the events once for all watchers that want the same ([`packet`]). It never
-//!   waits for a watcher: one whose stream is full falls behind, and all of them do when the ring overflows.
-//! - *Behind*: the watcher reads history ([`catch_up`]), at a [`pace`] that leaves the cores to everybody else. It is live
-//!   again when it has been sent everything that the hub has taken out of the ring.
+//! - *Live*: apply puts the effects of each entry into the bounded [`ring`] of every hub. The hub's task finds the
+//!   watchers of each changed key ([`ranges`]) and encodes the events once for all watchers that want the same
+//!   ([`packet`]). It never waits for a watcher: one whose stream is full falls behind, and all of them do when the
+//!   ring overflows.
+//! - *Behind*: the watcher reads history ([`catch_up`]), at a [`pace`] that leaves the cores to everybody else. It is
+//!   live again when it has been sent everything that the hub has taken out of the ring.
 //!
-//! Invariant: `next` is at most the first revision that a watcher has not been shown, and no event below it is missing. A
-//! live watcher has been shown all revisions that the hub has taken out of the ring, whether they held an event for it or
-//! not; its `next` only moves with an event. So when it falls behind, `next` is raised to the first revision that it has not
-//! been shown: nothing is sent twice, nothing is lost, and a watcher that missed nothing reads no history.
+//! Invariant: `next` is at most the first revision that a watcher has not been shown, and no event below it is missing.
+//! A live watcher has been shown all revisions that the hub has taken out of the ring, whether they held an event for
+//! it or not; its `next` only moves with an event. So when it falls behind, `next` is raised to the first revision that
+//! it has not been shown: nothing is sent twice, nothing is lost, and a watcher that missed nothing reads no history.
 
 mod answers;
 mod catch_up;

@@ -1,8 +1,8 @@
 //! Finds the groups of watchers that watch a key: an interval tree in a sorted array.
 //!
-//! Ranges change seldom and keys are looked up often. So the array is built anew by the first lookup after a change. It is
-//! read as a balanced tree: the middle of a slice is the root of what lies to its left and right. Each position also holds
-//! the highest end of all ranges in its subtree, so that a lookup skips subtrees that end before the key.
+//! Ranges change seldom and keys are looked up often. So the array is built anew by the first lookup after a change. It
+//! is read as a balanced tree: the middle of a slice is the root of what lies to its left and right. Each position also
+//! holds the highest end of all ranges in its subtree, so that a lookup skips subtrees that end before the key.
 
 use std::collections::BTreeMap;
 

@@ -20,8 +20,9 @@ use super::watcher::{Selection, Watcher, Way};
 use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
 
-/// Serves the requests of `inbound`, in a task of `tasks`, until the client ends the stream or `stop` is cancelled; `ended` is
-/// called then. The returned stream is what the client gets. `header` is the header of all answers but for the revision.
+/// Serves the requests of `inbound`, in a task of `tasks`, until the client ends the stream or `stop` is cancelled;
+/// `ended` is called then. The returned stream is what the client gets. `header` is the header of all answers but for
+/// the revision.
 pub fn serve(
     tasks: &Tasks,
     hub: Arc<Hub>,
@@ -194,7 +195,8 @@ impl Stream {
 }
 
 fn selection(r: &WatchCreateRequest) -> Selection {
-    // An empty key is the first key. An empty end means the key alone, and one of a zero byte everything from the key on.
+    // An empty key is the first key. An empty end means the key alone, and one of a zero byte everything from the key
+    // on.
     let from = if r.key.is_empty() { Bytes::from_static(b"\0") } else { Bytes::copy_from_slice(&r.key) };
     let below = match &r.range_end[..] {
         [] => {

@@ -66,7 +66,8 @@ impl Watcher {
         }
     }
 
-    /// Sends a packet in an answer whose header shows `revision`. Returns false, and sends nothing, if the stream is full.
+    /// Sends a packet in an answer whose header shows `revision`. Returns false, and sends nothing, if the stream is
+    /// full.
     pub(super) fn send(&mut self, packet: &Packet, revision: i64, fragment_bytes: usize) -> bool {
         let Ok(permit) = self.outlet.try_reserve() else { return false };
         let message = WatchResponse { events: packet.events.clone(), ..self.answer(revision) };

@@ -62,8 +62,8 @@ impl Found {
     }
 }
 
-/// If the data directory is empty, refuses flags that do not describe a new cluster, and flags that ask to join one:
-/// the start must not create a new cluster instead.
+/// If the data directory holds no cluster yet, refuses flags that do not describe a new cluster, and flags that ask to
+/// join one: the start must not create a new cluster instead.
 async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), StartError> {
     let begun = match seams.disk.list("").await {
         Ok(names) => naxos_log_server::is_begun(&names),

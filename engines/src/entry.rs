@@ -1,4 +1,5 @@
-//! An entry of the log: headers, engine id to bytes in ascending order, and a payload (Delos, SOSP'21, section 3.4).
+//! An entry of the log: headers (a map from engine id to bytes, in ascending order) and a payload (Delos, SOSP'21,
+//! section 3.4).
 //!
 //! Layout, little-endian: version u8 = 1, header count u8, then for each header id u16, length u32, bytes; the rest is
 //! the payload.
@@ -11,12 +12,12 @@ use smallvec::SmallVec;
 /// Version of the layout above.
 const ENTRY_FORMAT: u8 = 1;
 
-/// One entry.
+/// One entry of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// Ascending by engine.
+    /// Ascending by engine id.
     headers: SmallVec<[(EngineId, Bytes); 4]>,
-    /// What the topmost engine or the application reads.
+    /// The bytes that the topmost engine or the application reads.
     pub payload: Bytes,
 }
 
@@ -39,7 +40,7 @@ impl Entry {
         }
     }
 
-    /// The bytes of the log.
+    /// The entry's bytes for the log.
     pub fn encode(&self) -> Bytes {
         let len = 2 + self.headers.iter().map(|(_, b)| 6 + b.len()).sum::<usize>() + self.payload.len();
         let mut out = BytesMut::with_capacity(len);
@@ -53,7 +54,7 @@ impl Entry {
         out.freeze()
     }
 
-    /// Reads [`Self::encode`]'s bytes without copying the payload.
+    /// Decodes the bytes of [`Self::encode`] without copying the payload.
     pub fn decode(bytes: Bytes) -> Result<Entry, DecodeError> {
         let mut r = Reader::new(bytes, "log entry");
         r.version(ENTRY_FORMAT)?;

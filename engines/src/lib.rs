@@ -1,12 +1,13 @@
-//! Log-structured protocol engines (Delos, SOSP'21): propose goes down, apply comes up, one local store commit per log
-//! entry.
+//! Log-structured protocol engines (Delos, SOSP'21). Proposals go down the stack, applied entries come up, and each
+//! log entry is one commit of the local store.
 //!
 //! - [`entry`]: a map of headers and a payload; [`engine`]: the two contracts
-//! - [`local_store`]: memory in front, a lagging redb checkpoint behind; data and cursor move as one
-//! - [`base`]: plays the log; [`view_tracking`]: finds the safe trim point; [`session`]: at most once;
-//!   [`batching`]: many commands in one entry
-//! - [`reply_port`]: one wake-up per batch and runtime; [`read_gate`]: one tail check for many reads; [`stack`]: the
-//!   production stack in one place
+//! - [`local_store`]: recent rows in memory, older ones in a redb file that follows; data and cursor always move
+//!   together
+//! - [`base`]: applies the log; [`view_tracking`]: finds the safe trim point; [`session`]: applies each proposal at
+//!   most once; [`batching`]: puts many commands into one entry
+//! - [`reply_port`]: one wake-up for each batch and runtime; [`read_gate`]: one tail check for many reads; [`stack`]:
+//!   puts the production stack together
 
 #![warn(missing_docs)]
 

@@ -1,7 +1,8 @@
-//! Linearizable reads of one runtime: one check of the log's tail in flight, whoever comes meanwhile waits for the next
-//! (`docs/design.md`, section 4, Reads). A read that had to wait is woken within its runtime, and the check itself costs one
-//! wake-up between threads, however many reads share it.
-//! Bound: one place per handler that waits.
+//! The linearizable reads of one runtime share checks of the log's tail. One check is in flight at a time, and reads
+//! that arrive meanwhile wait for the next one (`docs/design.md`, section 4, Reads). A read that had to wait is woken
+//! within its own runtime. The check itself costs one wake-up between threads, however many reads share it.
+//!
+//! Bound: one place in the list for each waiting handler.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
-/// See the module.
+/// The shared tail checks of one runtime; see the module.
 pub struct ReadGate {
     engine: Arc<dyn Engine>,
     waiting: Mutex<Vec<oneshot::Sender<Result<Lsn, LogError>>>>,
@@ -21,7 +22,7 @@ pub struct ReadGate {
 }
 
 impl ReadGate {
-    /// A gate whose [`Self::serve`] has still to be run on its runtime.
+    /// A new gate. Its [`Self::serve`] has to be run on the gate's runtime.
     pub fn new(engine: Arc<dyn Engine>) -> Arc<Self> {
         Arc::new(Self { engine, waiting: Mutex::new(Vec::new()), wake: Notify::new() })
     }
@@ -39,19 +40,19 @@ impl ReadGate {
         done.await.unwrap_or_else(|_| Err(LogError::Unavailable("the node is stopping".to_owned())))
     }
 
-    /// Checks the tail for those who wait, until `stop`.
+    /// Checks the tail for the waiting reads, until `stop`.
     pub async fn serve(self: Arc<Self>, stop: CancellationToken) {
         let checks = async {
             loop {
                 self.wake.notified().await;
-                // Who is in this list came before the check begins, which is what makes its answer good for them.
+                // All reads in this list arrived before the check begins, so its answer is valid for them.
                 let served = std::mem::take(&mut *self.waiting.lock());
                 let outcome = match self.engine.sync_now() {
                     Some(lsn) => Ok(lsn),
                     None => self.engine.sync().await,
                 };
                 for waiter in served {
-                    // A handler whose client left no longer waits.
+                    // If its client is gone, a handler no longer waits.
                     let _ = waiter.send(outcome.clone());
                 }
             }

@@ -20,20 +20,20 @@ use crate::reply_port::Waiter;
 use crate::session::{self, Session, SessionApply, SessionParts};
 use crate::view_tracking::{self, ViewTracking, ViewTrackingApply};
 
-/// Highest cluster version that this release supports.
+/// The highest cluster version that this release supports.
 pub const CLUSTER_VERSION: u32 = 1;
 
 type Up<P> = ViewTrackingApply<SessionApply<BatchingApply<P>>>;
 
-/// What a stack is made of.
+/// What [`Stack::new`] needs.
 pub struct StackConfig {
-    /// The log.
+    /// The log to run on.
     pub log: Arc<dyn SharedLog>,
-    /// Its id, for the genesis.
+    /// The id of the log, for its genesis.
     pub log_id: LogId,
-    /// This life of this storage.
+    /// The storage and boot count of this process.
     pub incarnation: Incarnation,
-    /// Time for headers and waits.
+    /// The time for headers and waits.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -48,7 +48,7 @@ pub enum StackError {
     Propose(#[from] ProposeError),
 }
 
-/// A running stack.
+/// A running stack of engines.
 pub struct Stack<P: Application> {
     base: Arc<Base<Up<P>>>,
     session: Arc<Session>,
@@ -58,14 +58,14 @@ pub struct Stack<P: Application> {
     log_id: LogId,
 }
 
-/// An engine as an operator sees it.
+/// The state of an engine, for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineStatus {
-    /// Its number.
+    /// The engine's id.
     pub id: EngineId,
-    /// Its name.
+    /// The engine's name.
     pub name: &'static str,
-    /// What it does, in a few words.
+    /// What the engine does, in a few words.
     pub summary: &'static str,
     /// Whether it is enabled.
     pub enabled: bool,
@@ -75,14 +75,14 @@ pub struct EngineStatus {
     pub since: Lsn,
 }
 
-/// The engines of this binary, from the lowest up: a new one adds its line here, and its place in [`Stack::new`].
+/// The engines of this binary, lowest first. A new engine adds its line here and its place in [`Stack::new`].
 pub const ENGINES: [EngineInfo; 4] = [base::INFO, view_tracking::INFO, session::INFO, batching::INFO];
 
 fn switches() -> BTreeMap<EngineId, EngineSwitch> {
     ENGINES.iter().filter(|e| e.is_switchable).map(|e| (e.id, EngineSwitch::default())).collect()
 }
 
-/// Reads the rows that [`Stack::new`] reads, and panics as that does when one is damaged: for
+/// Reads the same rows as [`Stack::new`] and, like it, panics if one is damaged. For
 /// [`FoundStore::load`](crate::local_store::FoundStore::load).
 pub fn read_rows(reader: &StoreReader) {
     base::load_switches(reader, &switches());
@@ -90,7 +90,7 @@ pub fn read_rows(reader: &StoreReader) {
 }
 
 impl<P: Application> Stack<P> {
-    /// Builds the stack over `store`; nothing is played yet.
+    /// Builds the stack on `store`. Nothing is applied yet.
     pub fn new(config: StackConfig, store: LocalStore, application: P) -> Arc<Self> {
         let reader = store.reader();
         let below_view = Arc::new(OnceLock::new());
@@ -119,14 +119,14 @@ impl<P: Application> Stack<P> {
             reader.clone(),
         );
         let session = session_parts.lower(view, config.clock);
-        // Set once, just made.
+        // These are set only here, so they cannot be set already.
         let _ = below_view.set(base_engine);
         let _ = below_batching.set(session.clone() as Arc<dyn Engine>);
         Arc::new(Self { base, session, batching, reader, switches, log_id: config.log_id })
     }
 
-    /// Replays the log, writes its genesis if it is new, opens this life's session. Then the stack serves. The apply
-    /// Worker ([`Self::run`]) must be running.
+    /// Replays the log, writes its genesis if the log is new, and opens this process's session. After that the stack
+    /// serves. The apply Worker ([`Self::run`]) must be running.
     pub async fn start(&self) -> Result<Lsn, StackError> {
         let tail = self.base.replay().await?;
         self.reader.note_replayed();
@@ -147,27 +147,27 @@ impl<P: Application> Stack<P> {
         self.base.run(stop).await;
     }
 
-    /// Background work of the engines: trimming, settling. For the control Worker.
+    /// The engines' background work, such as trimming and settling. Runs on the control Worker.
     pub async fn tend(&self, stop: CancellationToken) {
         join3(self.base.tend(stop.clone()), self.session.tend(stop.clone()), self.batching.tend(stop)).await;
     }
 
-    /// Proposes a command. It sets out when the waiter's port flushes.
+    /// Proposes a command. It is sent when the waiter's port flushes.
     pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<P::Output>>) {
         self.batching.propose(command, waiter);
     }
 
-    /// Sends what was proposed: for the ports' dispatchers.
+    /// Sends the proposed commands. The ports' dispatchers call it.
     pub fn flush(&self) {
         self.batching.flush();
     }
 
-    /// A gate for the linearizable reads of one runtime.
+    /// A new gate for the linearizable reads of one runtime.
     pub fn read_gate(&self) -> Arc<ReadGate> {
         ReadGate::new(self.session.clone())
     }
 
-    /// Reads of the local store.
+    /// A reader of the local store.
     pub fn reader(&self) -> &StoreReader {
         &self.reader
     }
@@ -177,7 +177,7 @@ impl<P: Application> Stack<P> {
         self.base.trim_point()
     }
 
-    /// All engines of this binary.
+    /// The state of all engines of this binary.
     pub fn engines(&self) -> Vec<EngineStatus> {
         let status = |engine: EngineInfo| {
             let switch = self.switches.get(&engine.id);
@@ -194,7 +194,7 @@ impl<P: Application> Stack<P> {
         ENGINES.map(status).to_vec()
     }
 
-    /// Turns an engine on or off by a command in the log; the position of the command.
+    /// Turns an engine on or off by a command in the log. Returns the command's position.
     pub async fn switch(&self, engine: EngineId, on: bool) -> Result<Lsn, ProposeError> {
         if !self.switches.contains_key(&engine) {
             let engines = self.engines();
@@ -205,7 +205,7 @@ impl<P: Application> Stack<P> {
         self.base.propose_control(Control::Switch(engine, on)).await
     }
 
-    /// Fails what still waits to be proposed.
+    /// Fails the commands that still wait to be proposed.
     pub fn shut(&self) {
         self.batching.shut();
     }

@@ -1,4 +1,4 @@
-//! Safety rule 12: what may wait is bounded, and over the bound the caller gets a clear error.
+//! Safety rule 12: everything that may wait is bounded, and beyond the bound the caller gets a clear error.
 
 #![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
 
@@ -46,14 +46,14 @@ async fn store() -> LocalStore {
     LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.unwrap()
 }
 
-/// Batching over a log that is silent.
+/// Batching on a log that never answers.
 fn over_silence(reader: StoreReader) -> (Arc<Batching<u64>>, Arc<Silent>) {
     let (below, silent) = (Arc::new(OnceLock::new()), Arc::new(Silent::default()));
     assert!(below.set(silent.clone() as Arc<dyn Engine>).is_ok());
     (Batching::new(Incarnation::default(), EngineSwitch::default(), below, reader), silent)
 }
 
-/// Proposes a command to a stack whose log is silent, so often; how often it was refused.
+/// Proposes `command` `times` times to a stack whose log never answers. Returns how often it was refused.
 async fn refusals(reader: StoreReader, command: &'static [u8], times: usize) -> usize {
     let (batching, silent) = over_silence(reader);
     let port: Arc<ReplyPort<Reply<u64>>> = ReplyPort::new();
@@ -67,7 +67,7 @@ async fn refusals(reader: StoreReader, command: &'static [u8], times: usize) -> 
         replies.push(reply);
     }
     batching.shut();
-    // Those in flight stay unanswered: the log is silent.
+    // The batches in flight stay unanswered.
     let in_flight = silent.0.lock().len();
     let mut refused = 0;
     for reply in replies.into_iter().skip(in_flight) {
@@ -87,13 +87,13 @@ async fn refusals(reader: StoreReader, command: &'static [u8], times: usize) -> 
 async fn rule_12_commands_that_wait_are_bounded_by_number_and_by_bytes() {
     static LARGE: [u8; 1 << 20] = [0; 1 << 20];
     let reader = store().await.reader();
-    // Two are in flight, 16,384 wait.
+    // Two commands are in flight, and 16,384 wait.
     assert_eq!(refusals(reader.clone(), b"x", 16_384 + 2 + 5).await, 5);
-    // Two are in flight, 64 MiB wait.
+    // Two commands are in flight, and 64 MiB wait.
     assert_eq!(refusals(reader, &LARGE, 64 + 2 + 3).await, 3);
 }
 
-/// Entries until the store is behind its checkpoint.
+/// Applies entries until the store is behind its checkpoint. Returns their number.
 fn fill(store: &mut LocalStore) -> u8 {
     let value = Bytes::from(vec![1; DELTA_BYTES_MAX / 2]);
     let mut entries = 0;
@@ -115,7 +115,7 @@ async fn rule_12_what_the_checkpoint_has_not_written_is_bounded() {
     assert_eq!(refusals(store.reader(), b"x", 16_384 + 5).await, 5, "nothing is in flight, all that fits waits");
 }
 
-/// A node that had much to replay on a full disk could not announce itself, and did not start.
+/// Regression: a node that had much to replay on a full disk could not announce itself and did not start.
 #[tokio::test]
 async fn what_was_replayed_lets_a_start_propose_a_little() {
     let mut store = store().await;

@@ -1,4 +1,4 @@
-//! Defragment: a copy that has no room, or fails, leaves nothing behind, and the store goes on.
+//! Defragment: a copy that has no room, or fails, leaves nothing behind, and the store goes on working.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 const COPY: &str = "store.redb.new";
 const RESERVE_BYTES: u64 = 1 << 20;
-/// Rows of an entry; a copy takes several slices.
+/// Number of rows of an entry. Enough that a copy takes several slices.
 const ROWS: u32 = 5_000;
 
 fn key(entry: u64, n: u32) -> RowKey {
@@ -54,7 +54,7 @@ async fn filled(drive: &Drive) -> LocalStore {
     store
 }
 
-/// What Defragment answers, and how the checkpoint Worker ends. `meddle` runs once the copy is there.
+/// Returns the answer of Defragment, and how the checkpoint Worker ends. `meddle` runs once the copy exists.
 async fn defragment(
     drive: &Drive,
     store: &mut LocalStore,
@@ -105,7 +105,8 @@ async fn a_copy_without_room_is_refused_before_it_is_begun() {
     check(&open(&drive).await, 3, "after a copy");
 }
 
-/// The copy filled the disk to the last byte and stayed there: no later start had room for its first write.
+/// Regression: the copy filled the disk to the last byte and stayed there, so no later start had room for its first
+/// write.
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_runs_out_of_room_is_removed() {
     for (left, reserve) in [(0, 0), (0, RESERVE_BYTES), (RESERVE_BYTES - 1, RESERVE_BYTES)] {

@@ -1,4 +1,4 @@
-//! A disk that others have filled: checkpoints wait for room, reads go on.
+//! A disk that other programs have filled: checkpoints wait for room, and reads go on.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -23,19 +23,19 @@ fn apply(store: &mut LocalStore) {
     txn.commit(Lsn(entry + 1));
 }
 
-/// Rows of 1 KiB, each as `value`; the entry's position is that of the last one.
+/// Writes rows of 1 KiB whose bytes are all `value`. The position of the entry is the number of the last row.
 fn fill(store: &mut LocalStore, rows: Range<u64>, value: u8) {
     fill_at(store, Lsn(rows.end - 1), rows, value);
 }
 
-/// The same in the entry at `position`.
+/// The same, in the entry at `position`.
 fn fill_at(store: &mut LocalStore, position: Lsn, rows: Range<u64>, value: u8) {
     let mut txn = store.begin();
     rows.for_each(|row| txn.put(key(row), Bytes::from(vec![value; 1 << 10])));
     txn.commit(Lsn(position.0 + 1));
 }
 
-/// A deleted row is small, and costs a page: compaction on a nearly full disk ended the node.
+/// Regression: a deleted row is small but costs a page. Compaction on a nearly full disk ended the node.
 #[tokio::test(start_paused = true)]
 async fn rows_that_lie_scattered_are_purged_as_far_as_the_disk_has_room() {
     const ROWS: u64 = 20_000;
@@ -54,7 +54,7 @@ async fn rows_that_lie_scattered_are_purged_as_far_as_the_disk_has_room() {
         let used = drive.used();
         assert!(used > ROWS << 10);
         let doomed: Vec<RowKey> = (0..ROWS).step_by(3).map(key).collect();
-        // Each of them in a page of its own, that is five times as much.
+        // Each deleted row lies in a page of its own, so the deletes need five times as much room.
         drive.set_capacity(Some(used + (6 << 20)));
         let mut waits = 0;
         for rows in doomed.chunks(STEP) {
@@ -68,7 +68,7 @@ async fn rows_that_lie_scattered_are_purged_as_far_as_the_disk_has_room() {
         assert!(waits > 5, "{waits} waits");
         clock.sleep(Duration::from_secs(2)).await;
         assert_eq!(reader.scan(&key(0), &key(ROWS), ROWS as usize).len() as u64, ROWS - doomed.len() as u64);
-        // No room for one.
+        // Not enough room for a checkpoint.
         drive.set_capacity(Some(drive.used() + (1 << 20)));
         assert!(!reader.may_purge(STEP).await);
         stop.cancel();
@@ -77,7 +77,7 @@ async fn rows_that_lie_scattered_are_purged_as_far_as_the_disk_has_room() {
     ended.unwrap();
 }
 
-/// The checkpoint Worker ended with the first write that found no room, and the node with it.
+/// Regression: the checkpoint Worker ended with the first write that found no room, and the node with it.
 #[tokio::test(start_paused = true)]
 async fn checkpoints_wait_while_the_disk_is_full() {
     let drive = Drive::new(1);
@@ -112,7 +112,7 @@ async fn checkpoints_wait_while_the_disk_is_full() {
     assert!((0..6).all(|entry| store.reader().get(&key(entry)).is_some()));
 }
 
-/// Of the rows 0 to 299 with ones, and behind that, in a second entry, 200 to 499 with twos.
+/// Checks the rows: 0 to 299 hold ones. If the second entry is applied, 200 to 499 hold twos.
 fn check(reader: &StoreReader, context: &str) {
     let second = reader.applied() == Lsn(500);
     assert!(second || reader.applied() == Lsn(300), "{context}: applied {}", reader.applied());
@@ -123,17 +123,17 @@ fn check(reader: &StoreReader, context: &str) {
     }
 }
 
-/// How it goes on with a checkpoint that waits.
+/// What happens next to a checkpoint that waits.
 #[derive(Clone, Copy, Debug)]
 enum Then {
     Room,
     Stop,
     PowerCut,
-    /// There is room, and power is cut at the so-manieth sync.
+    /// There is room, and the power is cut at this sync.
     RoomAndPowerCut(u64),
 }
 
-/// redb refused all use after the write that found no room, and the node ended.
+/// Regression: redb refused all use of the file after the write that found no room, and the node ended.
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
     let clock = SimClock::new(Duration::ZERO);
@@ -141,7 +141,7 @@ async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
     let thens = [Then::Room, Then::Stop, Then::PowerCut, Then::RoomAndPowerCut(1), Then::RoomAndPowerCut(2)];
     for k in 1_u64.. {
         let mut struck = 0;
-        // What a power cut leaves differs from seed to seed.
+        // What a power cut leaves behind depends on the seed.
         for (seed, then) in (0..10).flat_map(|seed| thens.map(|then| (seed, then))) {
             let context = format!("seed {seed}, no room from write {k} on, then {then:?}");
             let drive = Drive::new(seed);
@@ -199,7 +199,8 @@ async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
     assert!(cursors_after_cuts[0] > 20 && cursors_after_cuts[1] > 20, "{cursors_after_cuts:?}");
 }
 
-/// A copy has the cursor of the file that it is made of: with a checkpoint that waits for room, that is ahead of its rows.
+/// A copy gets the cursor of the file that it was made from. While a checkpoint waits for room, that cursor is ahead
+/// of the copied rows.
 #[tokio::test(start_paused = true)]
 async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
     const ROWS: u64 = 4_000;
@@ -228,7 +229,7 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
             clock.sleep(Duration::from_secs(3)).await;
             drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: k });
             let changes = async {
-                // Behind what is copied by now.
+                // By now these rows have been copied already.
                 clock.sleep(Duration::from_millis(4)).await;
                 fill_at(&mut store, Lsn(1), 0..300, 2);
             };
@@ -242,7 +243,7 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
             struck = drive.struck();
             drive.clear_faults();
             defragmenter.defragment().await.unwrap();
-            // The copy that is used now waits for room as well.
+            // The copy, which is in use now, has to wait for room as well.
             drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: 3 });
             fill_at(&mut store, Lsn(2), 0..300, 3);
             clock.sleep(Duration::from_secs(3)).await;

@@ -1,4 +1,4 @@
-//! A checkpoint leaves the cores and the device to clients as long as none of them waits for it.
+//! A checkpoint leaves the cores and the device to clients as long as no client waits for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn store() -> LocalStore {
     LocalStore::open(Drive::new(1).mount(), Arc::new(SimClock::new(Duration::ZERO))).await.unwrap()
 }
 
-/// An entry of one KiB rows.
+/// Applies an entry with `bytes` bytes of rows of 1 KiB.
 fn apply(store: &mut LocalStore, bytes: usize) {
     let entry = store.applied().0;
     let mut txn = store.begin();
@@ -30,7 +30,7 @@ fn apply(store: &mut LocalStore, bytes: usize) {
     txn.commit(Lsn(entry + 1));
 }
 
-/// What the first checkpoint took where two deltas wait, and the open one has so many bytes.
+/// How long the first checkpoint takes if two deltas wait and the open one has `open_bytes` bytes.
 async fn took_beside(open_bytes: usize) -> Duration {
     let mut store = store().await;
     apply(&mut store, DELTA_BYTES_MAX);
@@ -56,7 +56,7 @@ async fn a_checkpoint_rests_until_proposals_would_soon_wait_for_it() {
     assert_eq!(took_beside(DELTA_BYTES_MAX / 2).await, Duration::ZERO);
 }
 
-/// Purges rows from `next` on until no more may be; how many those were.
+/// Purges rows from `next` on until no more may be purged. Returns their number.
 async fn purge_all(store: &LocalStore, next: u64) -> u64 {
     let reader = store.reader();
     let mut purged = 0;
@@ -77,7 +77,7 @@ async fn what_is_purged_leaves_a_delta_to_entries_and_keeps_up_with_them() {
     apply(&mut store, DELTA_BYTES_MAX / 4);
     assert_eq!(purge_all(&store, purged).await, 2 * (DELTA_BYTES_MAX as u64 >> 12));
     assert!(!store.reader().is_behind(), "the delta is for entries first");
-    // A row may be large: no delta has many of them.
+    // A row may be large. A delta of large rows has only few of them.
     let mut txn = store.begin();
     txn.put(key(1 << 40), Bytes::from(vec![1; 1 << 20]));
     txn.commit(Lsn(2));

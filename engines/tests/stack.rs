@@ -1,4 +1,4 @@
-//! The production stack over a memory log and a simulated disk: outputs, restarts, trimming, switches.
+//! The production stack on a memory log and a simulated disk: outputs, restarts, trimming, switches.
 
 #![expect(clippy::disallowed_methods, reason = "a test waits for real checkpoints")]
 
@@ -61,7 +61,7 @@ impl World {
         Self { meta: Arc::default(), loglets: Arc::default(), drive: Drive::new(seed) }
     }
 
-    /// A node that sequences the log.
+    /// Starts a node that runs the log's sequencer.
     async fn start(&self, boot: u64) -> Node {
         let incarnation = Incarnation { storage: StorageId(1), boot: Boot(boot) };
         let log = VirtualLog::start(self.parts(incarnation)).await.unwrap();
@@ -131,7 +131,8 @@ async fn a_restart_replays_from_the_persisted_cursor_and_nothing_is_applied_twic
             assert_eq!(node.propose().await, expected);
         }
         if boot % 2 == 0 {
-            // Long enough for a checkpoint by age: the next start replays little; after the others it replays all.
+            // Long enough for a checkpoint because of age, so the next start replays little. The other starts replay
+            // everything.
             tokio::time::sleep(Duration::from_millis(1_300)).await;
         }
         world.drive.crash();
@@ -148,7 +149,7 @@ async fn what_another_node_appends_is_applied_as_it_comes() {
     let other = World::start_on(log, incarnation, &Drive::new(6)).await;
     let reaches = async |node: &Node, count: u64| {
         let count = Some(Bytes::copy_from_slice(&count.to_be_bytes()));
-        // Nobody asks for the tail: the entries come by themselves.
+        // Nobody asks for the tail: the entries arrive without that.
         while node.stack.reader().get(&row()) != count {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -159,7 +160,8 @@ async fn what_another_node_appends_is_applied_as_it_comes() {
         assert_eq!(other.propose().await, 2 * n + 2);
         tokio::time::timeout(Duration::from_secs(10), reaches(&one, 2 * n + 2)).await.expect("it is applied there");
     }
-    // Both at once: each entry is applied on both sides, own ones from memory and the others from the log.
+    // Both propose at the same time. Each entry is applied on both sides: own ones from memory, the others from the
+    // log.
     let both = (0..500).map(|_| futures::future::join(one.propose(), other.propose()));
     futures::future::join_all(both).await;
     tokio::time::timeout(Duration::from_secs(10), reaches(&one, 1_100)).await.expect("nothing is left out");
@@ -176,7 +178,7 @@ async fn the_log_is_trimmed_behind_the_checkpoint_and_never_before_it() {
     }
     node.log.reconfigure(None).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1_300)).await;
-    // The cursor travels with the next proposal.
+    // The cursor is sent along with the next proposal.
     node.propose().await;
     assert!(node.stack.trim_point() > Lsn::ZERO);
     assert!(node.stack.trim_point() <= node.stack.reader().persisted());
@@ -194,7 +196,7 @@ async fn an_engine_is_switched_by_the_log_and_stays_so() {
     assert!(!on(&node));
     assert!(node.stack.switch(batching::INFO.id, false).await.unwrap() > off_at);
     assert_eq!(of_batching(&node).since, off_at, "it was off already");
-    // The row is read back then, not made again from the log.
+    // Wait until the row is durable, so that the restart reads it back instead of replaying the command from the log.
     while node.stack.reader().persisted() <= off_at {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -1,4 +1,5 @@
-//! The local store's file, damaged: refused by name and left as it was, or every row as it was written.
+//! Damage to the local store's file: the file is refused by name and left unchanged, or every row is read as it was
+//! written.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,14 +29,14 @@ async fn open(drive: &Drive, storage: StorageId, required: bool) -> Result<Local
     LocalStore::open_expected(drive.mount(), clock, expected).await?.accept().await
 }
 
-/// As a file that is too large to be verified.
+/// Opens the file as if it were too large to be verified.
 async fn find_unverified(drive: &Drive) -> Result<FoundStore, StoreError> {
     let clock = Arc::new(SimClock::new(Duration::ZERO));
     let expected = StoreExpected { storage: OWNER, required: true, lost: None, extent: None, verified_bytes_max: 0 };
     LocalStore::open_expected(drive.mount(), clock, expected).await
 }
 
-/// Reads a file that is not verified as a start does; with rows that one look finds.
+/// Reads all rows of a file that is not verified, as a start does, and also looks one of them up.
 async fn read_all_ahead(drive: &Drive) -> Result<(), StoreError> {
     let found = find_unverified(drive).await?;
     let (from, below) = (RowKey::new(StoreId(0), TableId(0), &[]), row_behind());
@@ -62,7 +63,7 @@ fn key(n: u32) -> RowKey {
     RowKey::new(StoreId(0), TableId(40), &n.to_be_bytes())
 }
 
-/// Behind all rows of the store.
+/// A name after all rows of the store.
 fn row_behind() -> RowKey {
     RowKey::new(StoreId(0), TableId(255), &[])
 }
@@ -71,7 +72,7 @@ fn value(n: u32) -> Bytes {
     (0..200_u32).map(|i| (n.wrapping_mul(31).wrapping_add(i * i) >> 2) as u8).collect::<Vec<_>>().into()
 }
 
-/// A file with rows of three checkpoints, closed well.
+/// A file with rows of three checkpoints, closed properly.
 fn filled() -> Drive {
     let drive = Drive::new(1);
     run(async {
@@ -101,7 +102,7 @@ fn check(reader: &StoreReader, context: &str) {
     }
 }
 
-/// Whether the damaged file is refused.
+/// Whether the damaged file is refused. It must not be changed either way.
 fn refused(drive: &Drive, context: &str) -> bool {
     let before = bytes(drive);
     match run(open(drive, OWNER, true)) {
@@ -137,7 +138,7 @@ fn flipped_bits_are_refused_or_harmless() {
     assert!(refusals > 100, "{refusals}");
 }
 
-/// A start panicked inside redb, and named no file.
+/// Regression: a start panicked inside redb and named no file.
 #[test]
 fn flipped_bits_of_a_file_that_is_not_verified_are_refused_or_not_noticed() {
     let drive = filled();
@@ -146,7 +147,7 @@ fn flipped_bits_of_a_file_that_is_not_verified_are_refused_or_not_noticed() {
     let mut refusals = 0;
     for round in 0..2_000 {
         let copy = drive.copy(round);
-        // Pages begin with what redb trusts: kinds, counts and offsets.
+        // Pages begin with fields that redb trusts: kinds, counts and offsets.
         let at = match round % 4 {
             0 => random.u64() as usize % 512,
             1 => random.u64() as usize % used,
@@ -168,10 +169,11 @@ fn flipped_bits_of_a_file_that_is_not_verified_are_refused_or_not_noticed() {
     assert!(refusals > 200, "{refusals}");
 }
 
-/// A leaf whose number of rows had lost a bit ended the walk over all of them, or lacked rows: nobody noticed.
+/// Regression: a leaf whose number of rows lost a bit ended the walk over all rows, or lacked rows, and nobody
+/// noticed.
 #[test]
 fn leaves_that_have_lost_rows_are_refused_by_who_reads_them_all() {
-    /// The first byte of a leaf page of redb; behind one more byte follows the number of rows, as u16.
+    /// The first byte of a leaf page of redb. One more byte follows, then the number of rows as u16.
     const LEAF: u8 = 1;
     const PAGE: usize = 4_096;
     let drive = filled();
@@ -181,7 +183,7 @@ fn leaves_that_have_lost_rows_are_refused_by_who_reads_them_all() {
         for bit in 0..4 {
             let copy = drive.copy(page as u64);
             copy.damage(FILE, |content| content[page + 2] ^= 1 << bit);
-            // What is accepted has all rows: it is not a page in use.
+            // If the file is accepted, all rows were read, so the page was not in use.
             let read = run(LocalSet::new().run_until(read_all_ahead(&copy)));
             refusals += u32::from(read.is_err());
         }

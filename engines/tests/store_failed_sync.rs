@@ -1,5 +1,6 @@
-//! Syncs of the local store's file that fail, as Linux does it: the next process reads what no later sync brings to the
-//! device. The cursor that it finds lets the log be trimmed, so a power cut may not take it back, or harm the file.
+//! Syncs of the local store's file that fail as they do on Linux: the next process reads bytes that no later sync
+//! writes to the device. The cursor that it finds lets the log be trimmed, so a power cut must neither undo the cursor
+//! nor damage the file.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -15,10 +16,10 @@ use naxos_proto::seams::sim::{Drive, Fault, SimClock};
 use tokio_util::sync::CancellationToken;
 
 const ROWS: u64 = 300;
-/// Entries with a checkpoint each; an entry writes every third row, so pages are freed and used again.
+/// Number of entries, each with a checkpoint. An entry writes every third row, so pages are freed and used again.
 const ENTRIES: u64 = 6;
 
-/// `None` when `body` hangs, as it does on a crashed disk.
+/// Runs `body`. `None` if it hangs, as it does on a crashed disk.
 fn run<T>(body: impl Future<Output = T>) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -43,7 +44,7 @@ fn value(row: u64, entry: u64) -> Bytes {
     (0..200).map(|i| (row * 31 + entry * 7 + i * i) as u8).collect::<Vec<_>>().into()
 }
 
-/// Applies `count` entries, with a checkpoint behind each.
+/// Applies `count` entries, with a checkpoint after each.
 async fn apply(store: &mut LocalStore, count: u64) -> Result<(), StoreError> {
     for _ in 0..count {
         let entry = store.applied().0;
@@ -74,7 +75,7 @@ fn a_cursor_that_was_read_after_a_failed_sync_survives_a_power_cut() {
             let mut store = open(&drive).await.unwrap();
             apply(&mut store, ENTRIES).await.unwrap();
             drive.set_fault(Fault::Sync { path: "store.redb".to_owned(), from: k });
-            // With a late `k` it is the closing of the file that fails.
+            // If `k` is high, the sync that fails is that of closing the file.
             apply(&mut store, 2).await.ok();
         });
         drive.clear_faults();

@@ -1,9 +1,10 @@
-//! [`Feed`]: the stream of the log's entries, for what others append.
+//! [`Feed`]: the stream of the log's entries, through which the player gets what other processes append.
 //!
-//! The player gets the entries of its own process from memory, before the stream has them. Where all entries are its own,
-//! each item of the stream would wake the apply Worker for nothing. So an item that brings nothing new ends the stream for a
-//! moment: it costs one wake-up then, however many entries are appended meanwhile. Nobody waits for that: an own entry that
-//! lies behind one of somebody else makes the player read what is between.
+//! The player gets the entries of its own process from memory, before the stream delivers them. If all entries are its
+//! own, each item of the stream would wake the apply Worker for nothing. So after an item that brings nothing new, the
+//! stream is dropped for a short time. This costs one wake-up in that time, however many entries are appended. Nobody
+//! has to wait for the stream: if an own entry lies after an entry of another process, the player reads what is
+//! between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +17,18 @@ use naxos_proto::seams::Clock;
 
 use crate::local_store::StoreReader;
 
-/// How long the stream is left alone after an item that brought nothing new.
+/// How long the log is not followed after an item that brought nothing new.
 const REST: Duration = Duration::from_millis(10);
-/// Time between two attempts to follow a log that cannot be followed.
+/// Time between two attempts to follow the log when it cannot be followed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The stream of the log's entries; see the module.
 pub(super) struct Feed {
     log: Arc<dyn SharedLog>,
     clock: Arc<dyn Clock>,
     reader: StoreReader,
     stream: Option<BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>>,
-    /// How long to wait before the log is followed again.
+    /// How long to wait before following the log again.
     pause: Duration,
 }
 
@@ -36,7 +37,7 @@ impl Feed {
         Self { log, clock, reader, stream: None, pause: Duration::ZERO }
     }
 
-    /// The next entries of which some are not applied yet, and the position behind them.
+    /// Waits for the next entries of which some are not applied yet. Also returns the position after them.
     /// # Cancel safety: nothing is lost when dropped.
     pub(super) async fn next(&mut self) -> (Vec<Record>, Lsn) {
         loop {

@@ -1,4 +1,4 @@
-//! Base's header: who proposed the entry and when, and the commands that are Base's own.
+//! Base's header: which process proposed the entry, when it did, and the commands that are meant for Base itself.
 //!
 //! Layout, little-endian: version u8 = 1, kind u8, storage id u64, boot u64, wall time u64 (ns); kind 1 (genesis): log
 //! id u64, cluster version u32, count u16 and as many engine ids u16; kind 2 (switch): engine id u16, on u8.
@@ -15,41 +15,43 @@ use crate::local_store::{RowKey, StoreReader, Txn, tables};
 
 const HEADER_FORMAT: u8 = 1;
 
-/// Entry 0 of a log.
+/// The content of entry 0 of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Genesis {
-    /// The log, which is the cluster.
+    /// The id of the log, which is also the id of the cluster.
     pub log: LogId,
-    /// What every member supports: nobody proposes a command, header, record or message above it.
+    /// The version that every member supports. Nobody proposes a command, header, record or message of a later
+    /// version.
     pub cluster_version: u32,
-    /// Engines that are enabled from the start, ascending.
+    /// The engines that are enabled from the start, ascending.
     pub engines: Vec<EngineId>,
 }
 
-/// What the entry asks of Base itself.
+/// What an entry asks Base itself to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Nothing: the entry goes up.
+    /// Nothing: the entry is passed to the engine above.
     None,
-    /// The first entry.
+    /// Accept the first entry of the log.
     Genesis(Genesis),
-    /// Turns an engine on or off, from the next position on.
+    /// Turn an engine on or off, from the next position on.
     Switch(EngineId, bool),
 }
 
-/// See the module.
+/// Base's header; see the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Who proposed the entry.
+    /// The process that proposed the entry.
     pub proposer: Incarnation,
-    /// When, by its clock. Apply does not read it (safety rule 9); restore to a time will.
+    /// The time of the proposal by that process's clock. Apply does not read it (safety rule 9). It is there for
+    /// restoring the state of a given time.
     pub wall: WallTime,
-    /// What it asks of Base.
+    /// What the entry asks of Base.
     pub control: Control,
 }
 
 impl Header {
-    /// The bytes of the header.
+    /// The header's bytes.
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(26);
         out.put_u8(HEADER_FORMAT);
@@ -77,7 +79,7 @@ impl Header {
         out.freeze()
     }
 
-    /// Reads [`Self::encode`]'s bytes.
+    /// Decodes the bytes of [`Self::encode`].
     pub fn decode(bytes: Bytes) -> Result<Header, DecodeError> {
         let mut r = Reader::new(bytes, "base header");
         r.version(HEADER_FORMAT)?;
@@ -104,7 +106,7 @@ fn switch_row(engine: EngineId) -> RowKey {
     RowKey::new(StoreId(0), tables::ENGINES, &engine.0.to_be_bytes())
 }
 
-/// The value of an engine's row.
+/// The value of an engine's row: whether it is on, and since which position.
 fn switch_value(on: bool, since: Lsn) -> Bytes {
     let mut out = BytesMut::with_capacity(9);
     out.put_u8(on.into());
@@ -112,7 +114,7 @@ fn switch_value(on: bool, since: Lsn) -> Bytes {
     out.freeze()
 }
 
-/// Reads [`switch_value`]'s bytes.
+/// Decodes the bytes of [`switch_value`].
 fn read_switch(value: Bytes) -> Result<(bool, Lsn), DecodeError> {
     let mut r = Reader::new(value, "engine's row");
     let state = (r.u8()? != 0, Lsn(r.u64()?));
@@ -120,7 +122,7 @@ fn read_switch(value: Bytes) -> Result<(bool, Lsn), DecodeError> {
     Ok(state)
 }
 
-/// Reads the switches that the store remembers. Panics on a row that cannot be read.
+/// Reads the switches from the store. Panics on a row that cannot be read.
 pub(crate) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, EngineSwitch>) {
     for (engine, switch) in switches {
         let row = reader.get(&switch_row(*engine));
@@ -130,9 +132,10 @@ pub(crate) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, 
     }
 }
 
-/// Applies the control entry at `lsn`. Switches turn before the commit: who waits for the position looks at them then. An
-/// engine that is in that state already keeps the position at which it came to it. Panics on an engine that this binary
-/// lacks: it must not go on past that position.
+/// Applies the control entry at `lsn`. A switch is turned before the commit, because a caller that waits for this
+/// position looks at the switch right after it. An engine that is in the wanted state already keeps the position at
+/// which it came to that state. Panics on an engine that this binary does not have: the node must not go on past such
+/// a position.
 pub(super) fn apply_control(txn: &mut Txn<'_>, lsn: Lsn, control: &Control, known: &BTreeMap<EngineId, EngineSwitch>) {
     let turn = |txn: &mut Txn<'_>, engine: EngineId, on: bool| {
         let switch = known.get(&engine).unwrap_or_else(|| {

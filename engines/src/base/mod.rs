@@ -1,11 +1,11 @@
-//! Base: plays the log into the local store, syncs and trims (Delos, SOSP'21, section 3.1).
+//! Base: applies the log to the local store, syncs and trims (Delos, SOSP'21, section 3.1).
 //!
-//! - [`header`]: who proposed an entry and when, genesis, engine switches
-//! - [`player`]: applies entries in order, on whatever thread has the next one; [`feed`]: what others append
+//! - [`header`]: which process proposed an entry and when; genesis; engine switches
+//! - [`player`]: applies entries in order, on the thread that has the next one; [`feed`]: entries of other processes
 //!
-//! An entry of this process is applied from memory as soon as it is durable: by the thread that learns that it is, if
-//! nothing else waits for that thread, and otherwise by the apply Worker. The log is read for what others appended, and
-//! at the start.
+//! An entry of this process is applied from memory as soon as it is durable. The thread that learns of this applies
+//! it, unless other work waits for that thread; then the apply Worker does. The log is read at the start, and later
+//! only for what other processes appended.
 
 mod feed;
 mod header;
@@ -33,7 +33,7 @@ use crate::engine::EngineInfo;
 use crate::engine::{Applicator, Engine, EngineSwitch, Proposal};
 use crate::local_store::{LocalStore, StoreReader};
 
-/// This engine. Its rows are the switches of the others, which the stack reads.
+/// The description of this engine. Its rows are the switches of the other engines, which the stack reads.
 pub const INFO: EngineInfo = EngineInfo {
     id: EngineId(1),
     name: "base",
@@ -42,22 +42,22 @@ pub const INFO: EngineInfo = EngineInfo {
     read_rows: |_| (),
 };
 
-/// Trims are spaced by this much.
+/// Least time between two trims.
 const TRIM_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What Base is made of.
+/// What [`Base::new`] needs.
 pub struct BaseConfig {
     /// The log to play.
     pub log: Arc<dyn SharedLog>,
-    /// Who proposes here.
+    /// The process that proposes through this Base.
     pub incarnation: Incarnation,
-    /// For the wall time in headers.
+    /// Gives the wall time in headers.
     pub clock: Arc<dyn Clock>,
     /// The engines of this binary that can be turned on and off.
     pub switches: BTreeMap<EngineId, EngineSwitch>,
 }
 
-/// The lower half of the bottom engine.
+/// The lower half of the lowest engine.
 pub struct Base<A: Applicator> {
     player: Arc<Player<A>>,
     log: Arc<dyn SharedLog>,
@@ -69,7 +69,7 @@ pub struct Base<A: Applicator> {
 }
 
 impl<A: Applicator> Base<A> {
-    /// A base that has played nothing yet.
+    /// A base that has applied nothing yet.
     pub fn new(config: BaseConfig, store: LocalStore, up: A) -> Arc<Self> {
         let reader = store.reader();
         load_switches(&reader, &config.switches);
@@ -84,7 +84,7 @@ impl<A: Applicator> Base<A> {
         })
     }
 
-    /// Plays everything that is durable now. At the start, before anything is served.
+    /// Applies everything that is durable now. Called at the start, before anything is served.
     pub async fn replay(&self) -> Result<Lsn, LogError> {
         let tail = self.log.check_tail().await?;
         let applied = self.reader.applied();
@@ -98,12 +98,13 @@ impl<A: Applicator> Base<A> {
         Ok(tail)
     }
 
-    /// The body of the apply Worker: applies what could not be applied where it was learnt, and reads what is missing.
+    /// The body of the apply Worker. It applies what could not be applied by the thread that delivered it, and reads
+    /// what is missing.
     pub async fn run(&self, stop: CancellationToken) {
         self.player.run(stop).await;
     }
 
-    /// Trims the log behind the trim point, until `stop`.
+    /// Trims the log up to the trim point again and again, until `stop`.
     pub async fn tend(&self, stop: CancellationToken) {
         let mut trimmed = Lsn::ZERO;
         loop {
@@ -132,7 +133,7 @@ impl<A: Applicator> Base<A> {
         Header { proposer: self.incarnation, wall: self.clock.wall(), control }
     }
 
-    /// Proposes a control entry: it is applied by Base alone. Resolves once it is applied here.
+    /// Proposes a control entry, which only Base applies. Resolves once it is applied here.
     pub async fn propose_control(&self, control: Control) -> Result<Lsn, crate::ProposeError> {
         let mut entry = crate::Entry::default();
         entry.set_header(INFO.id, self.header(control).encode());

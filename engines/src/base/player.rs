@@ -1,11 +1,12 @@
 //! Applies entries in the order of the log.
 //!
-//! Entries arrive in an inbox, by position. Whoever has the apply lock takes the next ones out of it; a thread that
-//! delivers and does not get the lock leaves its entry to the one that has it, which looks again after it let go. So no
-//! entry waits without somebody to apply it, and apply is single-threaded. Only the apply Worker waits for the lock.
+//! Own entries wait in an inbox, ordered by position. The thread that holds the apply lock takes the next ones out of
+//! it. A thread that delivers an entry and does not get the lock leaves the entry to the holder, which looks into the
+//! inbox once more after it released the lock. So no entry is left behind, and apply is single-threaded. Only the
+//! apply Worker ever waits for the lock.
 //!
-//! The apply Worker also follows the log, which brings the entries of other processes ([`super::feed`]). That own entries
-//! come from memory is a shortcut on top: without it they would come by the log as well.
+//! The apply Worker also follows the log, which brings the entries of other processes ([`super::feed`]). Taking own
+//! entries from memory is only a shortcut: without it the log would bring them too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,14 +27,14 @@ use crate::engine::{Applicator, EngineSwitch, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::{LocalStore, StoreReader};
 
-/// Bytes read from the log at once while replaying.
+/// How many bytes one read of the log takes at most while replaying.
 const READ_BYTES: usize = 4 << 20;
 /// Time between two attempts to read the log when it cannot be read.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// While an append of this process is on its way, it is waited for this long before the log is read for it.
+/// While an append of this process is on its way, the player waits this long for it before it reads the log.
 const OWN_WAIT: Duration = Duration::from_millis(1);
 
-/// An entry that this process appended, and who waits until it is applied.
+/// An entry that this process appended, and the completion to call when it is applied.
 pub(super) struct Own {
     pub(super) entry: Entry,
     pub(super) settled: Completion<Result<Lsn, ProposeError>>,
@@ -44,19 +45,19 @@ struct ApplyState<A> {
     up: A,
 }
 
-/// See the module.
+/// Applies entries in the order of the log; see the module.
 pub(super) struct Player<A: Applicator> {
     log: Arc<dyn SharedLog>,
     reader: StoreReader,
     switches: BTreeMap<EngineId, EngineSwitch>,
     clock: Arc<dyn Clock>,
     inbox: Mutex<BTreeMap<Lsn, Own>>,
-    /// Appends of this process whose outcome is not known yet.
+    /// Number of this process's appends whose outcome is not known yet.
     own_on_the_way: AtomicU64,
     apply: Mutex<ApplyState<A>>,
-    /// Somebody wants the store to reach this position.
+    /// The highest position that a caller wants the store to reach.
     wanted: AtomicU64,
-    /// Whether the apply Worker follows the log. Not while it is replayed, which would read it twice.
+    /// Whether the apply Worker follows the log. Not during the replay, because then the log would be read twice.
     follows: AtomicBool,
     wake: Notify,
     waiters: Mutex<Vec<(Lsn, oneshot::Sender<()>)>>,
@@ -85,17 +86,17 @@ impl<A: Applicator> Player<A> {
         })
     }
 
-    /// An append of this process sets out: [`Self::deliver`] or [`Self::own_failed`] follows.
+    /// Notes that an append of this process is on its way. [`Self::deliver`] or [`Self::own_failed`] must follow.
     pub(super) fn own_sets_out(&self) {
         self.own_on_the_way.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// An append of this process failed.
+    /// Notes that an append of this process failed.
     pub(super) fn own_failed(&self) {
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Takes an own entry that is durable at `lsn`. It is applied right here if nothing else waits for this thread.
+    /// Takes an own entry that is durable at `lsn`. Applies it on this thread, unless other work waits for the thread.
     pub(super) fn deliver(&self, lsn: Lsn, own: Own, load: ThreadLoad) {
         self.inbox.lock().insert(lsn, own);
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
@@ -106,7 +107,7 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// Asks the apply Worker to play up to `lsn`.
+    /// Asks the apply Worker to apply everything below `lsn`.
     pub(super) fn ask_for(&self, lsn: Lsn) {
         self.wanted.fetch_max(lsn.0, Ordering::AcqRel);
         self.wake.notify_one();
@@ -127,8 +128,8 @@ impl<A: Applicator> Player<A> {
         let _ = reached.await;
     }
 
-    /// Waits a moment for `lsn` if an append of this process is on its way, which will bring it without a read of the
-    /// log.
+    /// If an append of this process is on its way, waits a moment for `lsn`: that append may bring it without a read
+    /// of the log.
     pub(super) async fn wait_for_own(&self, lsn: Lsn) {
         if self.own_on_the_way.load(Ordering::Acquire) > 0 {
             tokio::select! {
@@ -139,20 +140,21 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// Applies what the inbox has next, unless `lock` gives up because another thread does.
+    /// Applies the entries of the inbox that are next. Returns if `lock` yields nothing, because another thread then
+    /// has the lock.
     fn pump<'a>(&'a self, lock: impl Fn() -> Option<MutexGuard<'a, ApplyState<A>>>) {
         loop {
             {
                 let Some(mut state) = lock() else { return };
                 while let Some((lsn, own)) = self.next_own() {
-                    // Below the cursor: it was read from the log and applied before its append was acknowledged.
+                    // An entry below the cursor was read from the log and applied before its append was acknowledged.
                     if lsn == self.reader.applied() {
                         self.apply_one(&mut state, lsn, &own.entry);
                     }
                     own.settled.complete(Ok(lsn));
                 }
             }
-            // Somebody may have put the next entry in after we looked and failed to get the lock.
+            // Another thread may have added the next entry after our last look and then failed to get the lock.
             let applied = self.reader.applied();
             if self.inbox.lock().first_key_value().is_none_or(|(first, _)| *first > applied) {
                 return;
@@ -187,13 +189,13 @@ impl<A: Applicator> Player<A> {
         let mut waiters = self.waiters.lock();
         if !waiters.is_empty() {
             for (_, tx) in waiters.extract_if(.., |(lsn, _)| *lsn <= applied) {
-                // Who waited may have left.
+                // The waiting caller may be gone.
                 let _ = tx.send(());
             }
         }
     }
 
-    /// Plays up to `lsn`, reading from the log what the inbox does not have.
+    /// Applies everything below `lsn`, and reads from the log what is not in the inbox.
     pub(super) async fn play_to(&self, lsn: Lsn) -> Result<(), LogError> {
         loop {
             self.pump(|| Some(self.apply.lock()));
@@ -211,7 +213,7 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// Applies entries of the log up to `next`, but for those that are applied already.
+    /// Applies the entries of the log that are not applied yet, and moves the cursor to `next`.
     fn apply_records(&self, records: Vec<Record>, next: Lsn) {
         let mut state = self.apply.lock();
         for record in records {
@@ -226,7 +228,7 @@ impl<A: Applicator> Player<A> {
         self.skip_to(&mut state, next);
     }
 
-    /// Moves the cursor over junk.
+    /// Moves the cursor over positions that hold junk.
     fn skip_to(&self, state: &mut ApplyState<A>, lsn: Lsn) {
         if self.reader.applied() < lsn {
             state.store.begin().commit(lsn);
@@ -234,8 +236,8 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// Plays up to what is wanted. A read of the log that fails is tried again until it succeeds: those that wait for the
-    /// position have asked once and will not ask again.
+    /// Applies everything up to the wanted position. A read of the log that fails is repeated until it succeeds,
+    /// because the callers that wait for the position ask only once.
     async fn play_to_wanted(&self) {
         loop {
             let wanted = Lsn(self.wanted.load(Ordering::Acquire));
@@ -245,13 +247,14 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// The log is replayed: from now on the apply Worker follows it.
+    /// Called when the log is replayed. From then on the apply Worker follows it.
     pub(super) fn follow(&self) {
         self.follows.store(true, Ordering::Release);
         self.wake.notify_one();
     }
 
-    /// The apply Worker: plays up to what is wanted, and applies what others append as it comes.
+    /// The body of the apply Worker: plays up to the wanted position, and applies what other processes append as soon
+    /// as it arrives.
     pub(super) async fn run(&self, stop: CancellationToken) {
         let mut feed = Feed::new(Arc::clone(&self.log), Arc::clone(&self.clock), self.reader.clone());
         loop {
@@ -261,7 +264,7 @@ impl<A: Applicator> Player<A> {
                 () = self.wake.notified() => drop(stop.run_until_cancelled(self.play_to_wanted()).await),
                 (records, next) = feed.next(), if self.follows.load(Ordering::Acquire) => {
                     self.apply_records(records, next);
-                    // Own entries behind those may have come meanwhile.
+                    // Own entries that come after these may have arrived meanwhile.
                     self.pump(|| Some(self.apply.lock()));
                 }
             }

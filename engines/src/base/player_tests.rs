@@ -1,4 +1,4 @@
-//! The player over a log whose reads fail for a while.
+//! The player on a log whose reads fail for a while.
 
 use std::sync::atomic::AtomicU32;
 
@@ -14,7 +14,7 @@ use naxos_proto::seams::{BootClock, WallTime};
 use super::*;
 use crate::local_store::Txn;
 
-/// One entry of another process, which the first reads do not get.
+/// A log with one entry of another process. The first reads of it fail.
 struct FailingLog {
     failures_left: AtomicU32,
 }

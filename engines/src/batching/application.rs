@@ -1,4 +1,4 @@
-//! What runs on top of the stack.
+//! The application that runs on top of the stack.
 
 use bytes::Bytes;
 use naxos_proto::ids::Lsn;
@@ -6,24 +6,25 @@ use naxos_proto::ids::Lsn;
 use crate::engine::ProposeError;
 use crate::local_store::Txn;
 
-/// The application on top of the stack.
+/// The application on top of the stack. The node's state machine implements it.
 pub trait Application: Send + 'static {
-    /// What a command yields.
+    /// The output of a command.
     type Output: Send + 'static;
 
-    /// Applies command `index` of the entry at `lsn`. A function of the log; validates before it writes, so that a
-    /// refused command leaves no trace.
+    /// Applies command `index` of the entry at `lsn`. The result must depend on the log alone. Validate before
+    /// writing, so that a refused command leaves no trace.
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, index: u32, command: Bytes) -> Self::Output;
 
-    /// After the last command of an entry, in its transaction: writes what belongs to the entry as a whole.
+    /// Called after the last command of an entry, in the same transaction: writes what belongs to the entry as a
+    /// whole.
     fn end_entry(&mut self, txn: &mut Txn<'_>);
 
-    /// After the entry's commit: publishes its effects to readers and watchers.
+    /// Called after the entry's commit: publishes its effects to readers and watchers.
     fn post_apply(&mut self, lsn: Lsn);
 
-    /// After the outputs went to their callers: what need not hold them up.
+    /// Called after the callers got their outputs, for work that they need not wait for.
     fn after_replies(&mut self) {}
 }
 
-/// What a caller waits for.
+/// What a caller receives for its command.
 pub type Reply<O> = Result<O, ProposeError>;

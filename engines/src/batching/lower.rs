@@ -18,15 +18,15 @@ use crate::entry::Entry;
 use crate::local_store::StoreReader;
 use crate::reply_port::{Waiter, deliver_all};
 
-/// Batches on their way before commands gather.
+/// As many batches may be on their way at once. Then commands have to gather.
 const IN_FLIGHT_MAX: usize = 2;
-/// Commands in one entry.
+/// Most commands in one entry.
 const BATCH_COMMANDS_MAX: usize = 4_096;
-/// Bytes in one entry, unless one command alone is larger.
+/// Most bytes in one entry, unless a single command is larger.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-/// Commands that may wait, for batches to come back or for the checkpoint; over it callers are refused.
+/// Most commands that may wait for batches to come back or for the checkpoint. Beyond it callers are refused.
 const WAITING_COMMANDS_MAX: usize = 16_384;
-/// Bytes that may wait.
+/// Most bytes that may wait in such commands.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 struct Gathered<O> {
@@ -37,7 +37,7 @@ struct Gathered<O> {
 }
 
 impl<O> Gathered<O> {
-    /// Whether what waits makes a batch that may set out.
+    /// Whether the waiting commands make a batch that may be sent now.
     fn may_go(&self) -> bool {
         let enough = match self.in_flight.len() {
             0 => 1,
@@ -48,13 +48,13 @@ impl<O> Gathered<O> {
     }
 }
 
-/// Commands that set out together.
+/// Commands that are sent together in one entry.
 struct Batch {
     number: u64,
     commands: Vec<Bytes>,
 }
 
-/// See the module. The upper half shares it.
+/// The lower half of the engine. The upper half shares it.
 pub struct Batching<O> {
     pub(super) own: Incarnation,
     switch: EngineSwitch,
@@ -64,14 +64,14 @@ pub struct Batching<O> {
 }
 
 impl<O: Send + 'static> Batching<O> {
-    /// For this life of this storage; `below` is set once the stack is built.
+    /// Makes the lower half for the process `own`. `below` may be set later, when the stack is built.
     pub fn new(own: Incarnation, switch: EngineSwitch, below: Below, reader: StoreReader) -> Arc<Self> {
         let gathered = Gathered { waiting: Vec::new(), waiting_bytes: 0, in_flight: BTreeMap::new(), next: 0 };
         Arc::new(Self { own, switch, below, gathered: Mutex::new(gathered), reader })
     }
 
-    /// Proposes a command; the waiter gets its output. It sets out when the waiter's port flushes, or with a batch that
-    /// goes before.
+    /// Proposes a command. Its output goes to `waiter`. The command is sent when the waiter's port flushes, or earlier
+    /// in the batch of another port.
     pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<O>>) {
         let port = {
             let mut gathered = self.gathered.lock();
@@ -92,12 +92,13 @@ impl<O: Send + 'static> Batching<O> {
         }
     }
 
-    /// Whether a batch may set out: not while the checkpoint is behind, until [`Self::tend`] hears that it has moved.
+    /// Whether a batch may be sent now. While the checkpoint is behind, none may; [`Self::tend`] sends them when it
+    /// has caught up.
     fn may_go(&self, gathered: &Gathered<O>) -> bool {
         gathered.may_go() && !self.reader.is_behind()
     }
 
-    /// Lets commands go on that have waited for the checkpoint, until `stop`.
+    /// Sends the commands that had to wait for the checkpoint, until `stop`.
     pub async fn tend(self: &Arc<Self>, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -108,7 +109,7 @@ impl<O: Send + 'static> Batching<O> {
         }
     }
 
-    /// The next batch, if one may go.
+    /// Takes the next batch, if one may be sent.
     fn take(&self, gathered: &mut Gathered<O>) -> Option<Batch> {
         if !self.may_go(gathered) {
             return None;
@@ -135,7 +136,7 @@ impl<O: Send + 'static> Batching<O> {
         entry.set_header(INFO.id, encode_header(self.own, number, commands.len()));
         let this = Arc::clone(self);
         let settled = Completion::new(move |outcome| {
-            // The waiters of a batch that was applied got their outputs from the upper half.
+            // If the batch was applied, the upper half has given the outputs to the waiters.
             if let Err(e) = outcome {
                 this.failed(number, e);
             }
@@ -155,7 +156,7 @@ impl<O: Send + 'static> Batching<O> {
         self.gathered.lock().in_flight.remove(&number)
     }
 
-    /// Sends what has gathered and may go.
+    /// Sends the gathered commands, as far as they may be sent.
     pub fn flush(self: &Arc<Self>) {
         loop {
             let batch = self.take(&mut self.gathered.lock());
@@ -166,7 +167,7 @@ impl<O: Send + 'static> Batching<O> {
         }
     }
 
-    /// Fails whatever still waits: the node stops.
+    /// Fails all commands that still wait, because the node stops.
     pub fn shut(&self) {
         let mut gathered = self.gathered.lock();
         let waiting = std::mem::take(&mut gathered.waiting);

@@ -1,9 +1,15 @@
-//! Batching: many commands in one entry, one local store transaction for all of them (Delos, SOSP'21, section 4.G).
+//! Batching: puts many commands into one entry and applies them in one transaction of the local store (Delos, SOSP'21,
+//! section 4.G).
 //!
-//! Adaptive, so that it costs next to nothing when idle: with no batch on the way, the commands of the handlers that are
-//! ready now set out together ([`crate::reply_port`]). A second batch sets out as soon as it is as large as the one on
-//! the way: a sync and an apply cost the same for few commands as for many, and equal batches share them best. Later
-//! commands gather until a batch comes back. Switched off, every command is an entry of its own.
+//! It adapts to the load, so that it costs almost nothing when the node is idle:
+//!
+//! 1. While no batch is on its way, the commands of all handlers that are ready now are sent together
+//!    ([`crate::reply_port`]).
+//! 2. A second batch is sent as soon as it is as large as the one on its way. A sync and an apply cost the same for
+//!    few commands as for many, and batches of equal size share that cost best.
+//! 3. Later commands gather until a batch comes back.
+//!
+//! When the engine is switched off, every command gets an entry of its own.
 //!
 //! Header, little-endian: version u8 = 1, storage id u64, boot u64, batch number u64, command count u32. Payload: for each
 //! command its length u32 and its bytes.
@@ -23,7 +29,7 @@ pub use application::{Application, Reply};
 pub use lower::Batching;
 pub use upper::{BatchOutput, BatchingApply};
 
-/// This engine. It keeps no rows.
+/// The description of this engine. It keeps no rows.
 pub const INFO: EngineInfo = EngineInfo {
     id: EngineId(4),
     name: "batching",

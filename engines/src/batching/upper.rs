@@ -14,20 +14,20 @@ use crate::entry::Entry;
 use crate::local_store::Txn;
 use crate::reply_port::deliver_all;
 
-/// See the module.
+/// The upper half of the engine.
 pub struct BatchingApply<P: Application> {
     application: P,
     shared: Arc<Batching<P::Output>>,
 }
 
 impl<P: Application> BatchingApply<P> {
-    /// Under `application`; `lower` gets its outputs.
+    /// The upper half, with `application` on top of it. The outputs go to the waiters in `lower`.
     pub fn new(application: P, lower: Arc<Batching<P::Output>>) -> Self {
         Self { application, shared: lower }
     }
 }
 
-/// What the upper half made of an entry.
+/// The result of applying one batch.
 pub struct BatchOutput<O> {
     own: Option<u64>,
     outputs: Vec<O>,

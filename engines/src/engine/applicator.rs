@@ -1,18 +1,19 @@
-//! [`Applicator`]: the contract to the layer below.
+//! [`Applicator`]: the contract of an engine with the layer below it.
 
 use naxos_proto::ids::Lsn;
 
 use crate::entry::Entry;
 use crate::local_store::Txn;
 
-/// The way up. Apply is a function of the log (safety rule 9): no await, no clock, no randomness.
+/// The calls that go up the stack. The result of apply depends on the log alone (safety rule 9): no await, no clock,
+/// no randomness.
 pub trait Applicator: Send + 'static {
-    /// What apply yields; only a living proposer waits for it.
+    /// The output of apply. It is used only while the process that proposed the entry is alive.
     type Output: Send;
 
-    /// Applies one entry within the transaction of its position.
+    /// Applies one entry, in the transaction of its position.
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, entry: &Entry) -> Self::Output;
 
-    /// After the commit: the only place where soft state changes.
+    /// Called after the commit. Soft state may change only here.
     fn post_apply(&mut self, lsn: Lsn, output: Self::Output);
 }

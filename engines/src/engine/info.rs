@@ -1,21 +1,21 @@
-//! What a binary knows of an engine: each engine's folder exports one [`EngineInfo`], and the stack lists them.
+//! What a binary knows about an engine. Each engine's folder exports one [`EngineInfo`], and the stack lists them.
 
 use naxos_proto::ids::EngineId;
 
 use crate::local_store::StoreReader;
 
-/// The name card of an engine.
+/// The description of an engine.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineInfo {
-    /// Its number in headers and rows: never used again for another engine.
+    /// The engine's id in headers and rows. It is never used again for another engine.
     pub id: EngineId,
-    /// The name that `naxos ctl engines` prints and takes.
+    /// The name that `naxos ctl engines` prints and accepts.
     pub name: &'static str,
-    /// What it does, in a few words, for `naxos ctl engines`.
+    /// What the engine does, in a few words, for `naxos ctl engines`.
     pub summary: &'static str,
     /// Whether a command in the log can turn it on and off.
     pub is_switchable: bool,
-    /// Reads the rows that the engine reads when it is built, and panics when one is damaged: a start looks at all rows
-    /// before it writes anything.
+    /// Reads the rows that the engine reads when it is built, and panics if one is damaged. A start uses it to look at
+    /// all rows before it writes anything.
     pub read_rows: fn(&StoreReader),
 }

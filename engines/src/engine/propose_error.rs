@@ -3,24 +3,24 @@
 use naxos_proto::completion::Unknown;
 use naxos_proto::contracts::{AppendError, Refusal};
 
-/// Why a proposal was not applied here. Safety rule 10: done, not done, unknown.
+/// Why a proposal was not applied here. Safety rule 10: a write is done, not done or unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
-    /// Not done, for this reason.
+    /// Not done, for the given reason.
     #[error("nothing was appended: {0}")]
     Refused(Refusal),
     /// Not done: this engine is always on.
     #[error("engine {engine} cannot be turned on or off, expected one of {switchable}")]
     NotSwitchable {
-        /// Its name.
+        /// The name of the engine.
         engine: &'static str,
-        /// The names of those that can be.
+        /// The names of the engines that can be turned on and off.
         switchable: String,
     },
     /// Not done, and never will be: the node stops.
     #[error("the node is stopping")]
     Stopped,
-    /// It may have been done.
+    /// It may or may not have been done.
     #[error("it is unknown whether the proposal was done: {0}")]
     Unknown(String),
 }
@@ -28,7 +28,7 @@ pub enum ProposeError {
 impl From<AppendError> for ProposeError {
     fn from(e: AppendError) -> Self {
         match e {
-            // The shared log goes on in the next segment; where it cannot, nothing was appended.
+            // After a seal the shared log goes on in the next segment. If there is none, nothing was appended.
             AppendError::Sealed => ProposeError::Refused(Refusal::NoSuccessor),
             AppendError::Refused(refusal) => ProposeError::Refused(refusal),
             AppendError::Unknown(why) => ProposeError::Unknown(why),

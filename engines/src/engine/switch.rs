@@ -13,18 +13,18 @@ pub struct EngineSwitch(
 );
 
 impl EngineSwitch {
-    /// Whether the engine acts.
+    /// Whether the engine is enabled.
     pub fn is_on(&self) -> bool {
         self.state().0
     }
 
-    /// Whether it acts, and the position of the command that led to it; 0 for the genesis.
+    /// Whether the engine is enabled, and the position of the command that set this; 0 if it was the genesis.
     pub fn state(&self) -> (bool, Lsn) {
         let state = self.0.load(Ordering::Acquire);
         (state & 1 == 1, Lsn(state >> 1))
     }
 
-    /// For Base, in apply.
+    /// Turns the engine on or off. Only Base calls it, in apply.
     pub(crate) fn turn(&self, on: bool, since: Lsn) {
         self.0.store(since.0 << 1 | u64::from(on), Ordering::Release);
     }

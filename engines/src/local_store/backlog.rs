@@ -1,5 +1,5 @@
-//! How far the checkpoint is behind, as of the last change: who proposes, purges or writes checkpoints looks at it without
-//! the locks that apply takes for every row.
+//! How far the checkpoint is behind, as of the last change. Proposals, purges and the checkpoint itself look at it
+//! without taking the locks that apply takes for every row.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,18 +8,18 @@ use naxos_proto::seams::{Clock, Instant, rest_after};
 
 use crate::local_store::delta::{DELTA_BYTES_MAX, FROZEN_MAX};
 
-/// What may be applied on top of what was replayed, however much that was: a node that starts has to announce itself, on a
-/// full disk too, where no checkpoint takes anything away.
+/// After a replay this many bytes may still be applied, however much was replayed. A starting node has to announce
+/// itself, even on a full disk, where no checkpoint can be written.
 const START_BYTES_MAX: usize = 1 << 20;
 
-/// See the module.
+/// How far the checkpoint is behind; see the module.
 pub(crate) struct Backlog {
     frozen: AtomicUsize,
     open_bytes: AtomicUsize,
-    /// With so many bytes in the open delta proposals wait, if no more deltas may be frozen: [`DELTA_BYTES_MAX`], or more
-    /// while the open delta is one that was replayed.
+    /// When the open delta has this many bytes and no more deltas may be frozen, proposals wait. It is
+    /// [`DELTA_BYTES_MAX`], or more while the open delta comes from the replay.
     open_bytes_max: AtomicUsize,
-    /// Nobody is served any more whom a checkpoint could hold up.
+    /// Whether the node is stopping. Then no client is left whom a checkpoint could slow down.
     stopping: AtomicBool,
 }
 
@@ -37,17 +37,17 @@ impl Backlog {
         self.open_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// The open delta is what was replayed: see [`START_BYTES_MAX`].
+    /// Notes that the open delta comes from the replay: see [`START_BYTES_MAX`].
     pub(crate) fn note_replayed(&self) {
         let admitted = self.open_bytes.load(Ordering::Relaxed) + START_BYTES_MAX;
         self.open_bytes_max.store(admitted.max(DELTA_BYTES_MAX), Ordering::Relaxed);
     }
 
-    /// The open delta was frozen, and there are so many now.
+    /// Notes that the open delta was frozen, and that there are `frozen` frozen deltas now.
     pub(crate) fn note_freeze(&self, frozen: usize) {
         self.open_bytes.store(0, Ordering::Relaxed);
         self.open_bytes_max.store(DELTA_BYTES_MAX, Ordering::Relaxed);
-        // Last: who sees it sees an empty open delta.
+        // Set last: a thread that sees it also sees that the open delta is empty.
         self.frozen.store(frozen, Ordering::Release);
     }
 
@@ -55,7 +55,7 @@ impl Backlog {
         self.frozen.store(frozen, Ordering::Release);
     }
 
-    /// Whether as many deltas wait as may.
+    /// Whether no more deltas may be frozen.
     pub(crate) fn is_full(&self) -> bool {
         self.frozen.load(Ordering::Acquire) >= FROZEN_MAX
     }
@@ -65,27 +65,27 @@ impl Backlog {
         self.is_filled(1)
     }
 
-    /// While the node stops nothing rests.
+    /// While the node is stopping, checkpoints take no pauses.
     pub(crate) fn set_stopping(&self, stopping: bool) {
         self.stopping.store(stopping, Ordering::Relaxed);
     }
 
-    /// Whether proposals, or a stop, will wait soon.
+    /// Whether proposals, or the stop of the node, will soon have to wait for the checkpoint.
     fn is_late(&self) -> bool {
         self.is_filled(2) || self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Whether no more deltas may be frozen, and the open one has a `part`-th of what it may have.
+    /// Whether no more deltas may be frozen and the open one has at least `1 / part` of the bytes that it may have.
     fn is_filled(&self, part: usize) -> bool {
         self.is_full() && self.open_bytes.load(Ordering::Relaxed) >= self.open_bytes_max.load(Ordering::Relaxed) / part
     }
 }
 
-/// How a checkpoint leaves the cores and the device to others.
+/// Makes a checkpoint pause, so that others get the cores and the device.
 pub(crate) struct Pace<'a> {
     clock: &'a dyn Clock,
     backlog: &'a Backlog,
-    /// When the stretch of work under way began.
+    /// When the current stretch of work began.
     began: Instant,
 }
 
@@ -94,7 +94,8 @@ impl<'a> Pace<'a> {
         Self { clock, backlog, began: clock.now() }
     }
 
-    /// Rests after a stretch of work for `pause` at least, unless proposals, or a stop, would soon wait for the checkpoint.
+    /// Pauses after a stretch of work, for at least `pause`. Does not pause if proposals, or the stop of the node,
+    /// would soon have to wait for the checkpoint.
     pub(crate) async fn rest(&mut self, pause: Duration) {
         if !self.backlog.is_late() {
             self.clock.sleep(rest_after(self.clock.now().since(self.began)).max(pause)).await;

@@ -1,4 +1,4 @@
-//! The checkpoint Worker: makes frozen deltas durable ([`FrozenWriter`]), and copies the file when it is asked to
+//! The checkpoint Worker: makes frozen deltas durable ([`FrozenWriter`]), and copies the file when asked to
 //! ([`Defragment`]).
 
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::local_store::delta::DELTA_AGE_MAX;
 use crate::local_store::frozen_writer::{CheckpointStats, FrozenWriter};
 use crate::local_store::shared::Shared;
 
-/// Defragment requests that may wait.
+/// At most this many requests for a defragmentation may wait.
 const REQUESTS_MAX: usize = 4;
 
-/// Why the Worker goes on.
+/// Why the Worker woke up.
 enum Wake {
-    /// A delta was frozen.
+    /// A delta was frozen and has to be written.
     Write,
-    /// The open delta should be.
+    /// The open delta has to be frozen.
     Freeze,
-    /// Defragment.
+    /// A defragmentation was requested.
     Copy(oneshot::Sender<Result<(), String>>),
 }
 
@@ -30,7 +30,7 @@ enum Wake {
 pub struct Defragmenter(mpsc::Sender<oneshot::Sender<Result<(), String>>>);
 
 impl Defragmenter {
-    /// Copies the file and puts the copy in its place.
+    /// Copies the file and replaces it with the copy.
     pub async fn defragment(&self) -> Result<(), String> {
         let (tx, done) = oneshot::channel();
         self.0.send(tx).await.map_err(|_| "the node is stopping".to_owned())?;
@@ -38,7 +38,7 @@ impl Defragmenter {
     }
 }
 
-/// The Worker's body, before it runs.
+/// The checkpoint Worker before it runs.
 pub struct Checkpointer {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
@@ -48,24 +48,24 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// A copy leaves `reserve_bytes` of the disk free.
+    /// `reserve_bytes`: how many bytes of the disk a copy leaves free.
     pub(crate) fn new(shared: Arc<Shared>, reserve_bytes: u64) -> Self {
         let (tx, requests) = mpsc::channel(REQUESTS_MAX);
         let writer = FrozenWriter::new(Arc::clone(&shared));
         Self { shared, requests, defragmenter: Defragmenter(tx), reserve_bytes, writer }
     }
 
-    /// To ask for defragmentations.
+    /// A handle for requesting defragmentations.
     pub fn defragmenter(&self) -> Defragmenter {
         self.defragmenter.clone()
     }
 
-    /// Writes checkpoints until `stop`, then a last one. An error ends it: the caller stops the node, since nothing can
-    /// be trimmed any more.
+    /// Writes checkpoints until `stop`, and then a last one. An error ends the Worker. The caller then has to stop the
+    /// node, because the log cannot be trimmed any more.
     pub async fn run(mut self, stop: CancellationToken, observe: impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         shared.backlog.set_stopping(false);
-        // What is being written then hurries, too.
+        // On a stop the checkpoint that is being written must not pause any more.
         let hurry = async {
             stop.cancelled().await;
             shared.backlog.set_stopping(true);
@@ -97,7 +97,7 @@ impl Checkpointer {
                 Wake::Copy(answer) => {
                     self.write_all(observe).await?;
                     let done = self.defragment().copy(stop, observe).await?.map_err(|e| e.to_string());
-                    // Who asked may have left.
+                    // The caller may be gone.
                     let _ = answer.send(done);
                 }
             }

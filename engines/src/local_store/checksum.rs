@@ -1,20 +1,20 @@
 //! The running checksum of all changes, in the order of the log: equal on all replicas at equal positions (safety rule 9).
 //!
-//! It is a crc32 over one frame for each change: kind u8 (0 delete, 1 put), store id u32, table u8, length of the key u32,
-//! length of the value u32 (little-endian), key, value. The lengths stand first, so that no two different lists of changes
-//! give the same bytes.
+//! It is a crc32 over one frame for each change: kind u8 (0 delete, 1 put), store id u32, table u8, length of the key
+//! u32, length of the value u32 (little-endian), key, value. The lengths come first, so that two different lists of
+//! changes never give the same bytes.
 
 use crate::local_store::row_key::RowKey;
 
 const DELETE: u8 = 0;
 const PUT: u8 = 1;
 
-/// See the module.
+/// The running checksum of all changes; see the module.
 #[derive(Clone, Debug)]
 pub(crate) struct RunningChecksum(crc32fast::Hasher);
 
 impl RunningChecksum {
-    /// Goes on from the checksum of everything before.
+    /// Continues from the checksum of everything before.
     pub(crate) fn after(checksum: u64) -> Self {
         let sum = u32::try_from(checksum).expect("a running checksum has 32 bits");
         Self(crc32fast::Hasher::new_with_initial(sum))

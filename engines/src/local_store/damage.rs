@@ -1,23 +1,25 @@
-//! Damage of the store's file that redb meets as a panic, turned into an error.
+//! Turns redb's panics on a damaged file into errors.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::local_store::database::StoreError;
 
-/// What is expected of rows that nobody may have verified.
+/// What should have been in a file whose pages were not verified.
 pub(crate) const ROWS_WRITTEN: &str = "rows as they were written";
 
 thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic on this thread only says that a file is damaged: it is no bug, and is reported as an error.
+/// Whether a panic on this thread would only mean that a file is damaged. Such a panic is not a bug and is reported as
+/// an error.
 pub fn catches_panics() -> bool {
     CAUGHT.get()
 }
 
-/// redb trusts fields that no checksum covers or that nobody has checked, and panics when they contradict the rest.
+/// Runs `look` and turns a panic into an error. redb trusts fields that no checksum covers or that were never checked,
+/// and panics when they contradict the rest of the file.
 pub(crate) fn caught<T>(expected: &'static str, look: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     CAUGHT.set(true);
     let looked = catch_unwind(AssertUnwindSafe(look));

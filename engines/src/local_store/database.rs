@@ -1,4 +1,4 @@
-//! The redb file: all rows, and the cursor and checksum that belong to them, in one transaction each time.
+//! The redb file: all rows, with their cursor and checksum, which each transaction changes together with the rows.
 
 use std::io::ErrorKind;
 use std::iter::Peekable;
@@ -16,22 +16,22 @@ use crate::local_store::delta::FrozenDelta;
 use crate::local_store::paced_file::{Backend, HeldFile, Left};
 use crate::local_store::row_key::RowKey;
 
-/// Name of the file in the data directory.
+/// Name of the store's file in the data directory.
 pub(crate) const FILE: &str = "store.redb";
-/// A file under this name was never finished: creating is not crash-safe, renaming is.
+/// Name of the file until it is complete. Creating a file is not safe against a crash, renaming it is.
 const FILE_NEW: &str = "store.redb.new";
-/// redb's own cache; its default is 1 GiB.
+/// Size of redb's own cache. Its default is 1 GiB.
 pub(crate) const CACHE_BYTES: usize = 16 << 20;
-/// Rows written at a stretch: about half a millisecond, less than a scheduler's slice.
+/// Rows written without a pause. They take about half a millisecond, less than a time slice of the scheduler.
 const SLICE_ROWS: usize = 512;
-/// Between two stretches, at least. Who waits for a core meanwhile is a client's request.
+/// Least pause after that many rows, so that client requests that wait for a core can run.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
-/// Between two pieces of what a transaction has written, at least: the journal's syncs go first.
+/// Least pause between two pieces of the pages that a transaction wrote, so that the journal's syncs go first.
 const PIECE_PAUSE: Duration = Duration::from_millis(2);
 /// Version of the tables below.
 pub(crate) const STORE_FORMAT: u64 = 2;
 
-/// Keeps what it reads from as it was at its beginning.
+/// An iterator over all rows. It sees the rows as they were when it was made.
 pub(crate) type Walk = redb::Range<'static, &'static [u8], &'static [u8]>;
 
 type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
@@ -42,70 +42,70 @@ const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file calls failed.
+    /// A file call failed.
     #[error("{file}: {error}")]
     Io {
-        /// Which file.
+        /// The name of the file.
         file: &'static str,
-        /// Why.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// redb refused.
+    /// redb returned an error.
     #[error("{FILE}: {0}")]
     Redb(Box<redb::Error>),
-    /// A format of another version.
+    /// The file has a format of another version.
     #[error(
         "{FILE} has format version {found}, this build reads version {STORE_FORMAT}: start the release that wrote it"
     )]
     Version {
-        /// In the file.
+        /// The version that the file has.
         found: u64,
     },
-    /// The Worker that reads rows has ended before it came to the last one.
+    /// The Worker that reads rows ended before it came to the last one.
     #[error("{FILE}: the thread that reads it has ended; the log says why")]
     Unread,
-    /// The file is not what was written.
+    /// The file does not hold what was written to it.
     #[error("{FILE} is damaged: expected {expected}, found {found}; restore the data directory from a backup")]
     Damaged {
-        /// What had to be there.
+        /// What should have been there.
         expected: &'static str,
-        /// What is there.
+        /// What was found.
         found: String,
     },
-    /// The file is gone, and the log alone does not tell what was in it.
+    /// The file is gone, and the log alone does not hold all that was in it.
     #[error(
         "{FILE} is missing, and the log was trimmed behind it: expected the file that belongs to this journal; restore \
          the data directory from a backup"
     )]
     Missing,
-    /// The file lacks what the log cannot tell any more.
+    /// The log is damaged at a position that the file has not applied yet.
     #[error("{FILE} has applied the log up to {cursor}, expected beyond {at}, where it is damaged")]
     Lost {
-        /// The damaged position.
+        /// The damaged position of the log.
         at: Lsn,
-        /// Next position to apply.
+        /// The next position that the file would apply.
         cursor: Lsn,
     },
-    /// The file has applied what the log does not have.
+    /// The file has applied more than the log has.
     #[error(
         "{FILE} has applied the log up to {cursor}, expected at most {end}, where the journal ends: the journal has lost \
          its end, or is older than the file, and the two are not a pair"
     )]
     Ahead {
-        /// Where the log ends.
+        /// The end of the log.
         end: Lsn,
-        /// Next position to apply.
+        /// The next position that the file would apply.
         cursor: Lsn,
     },
-    /// The file lacks what the log has forgotten.
+    /// The log is trimmed, and the file has not applied all that was trimmed.
     #[error(
         "{FILE} has applied the log up to {cursor}, expected {begin} or more, since the log is trimmed up to there: the file \
          is older than the journal, and the two are not a pair"
     )]
     Behind {
-        /// Where the log begins.
+        /// The first position that the log still has.
         begin: Lsn,
-        /// Next position to apply.
+        /// The next position that the file would apply.
         cursor: Lsn,
     },
     /// The file belongs to another data directory.
@@ -114,18 +114,18 @@ pub enum StoreError {
          this data directory"
     )]
     Foreign {
-        /// In the file.
+        /// The storage id in the file.
         found: u64,
-        /// Of this data directory.
+        /// The storage id of this data directory.
         expected: u64,
     },
 }
 
-/// A row and its new value.
+/// A changed row.
 trait Change {
-    /// As redb has it.
+    /// The row's name as redb stores it.
     fn name(&self) -> impl AsRef<[u8]>;
-    /// None for a deleted one.
+    /// The new value; `None` if the row is deleted.
     fn value(&self) -> Option<&[u8]>;
 }
 
@@ -149,9 +149,10 @@ impl Change for &(Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Writes at most `max` changes in ascending order; false when there are no more. Behind each row written alone, further
-/// ones go through the gap after it as long as they fit there: that is the rule, as most rows are new and named by
-/// rising revisions, and costs a third of separate inserts.
+/// Writes at most `max` changes in ascending order. Returns false when there are no more. After each row that is
+/// inserted alone, further rows are inserted through a cursor at the gap after it, as long as they belong there.
+/// Usually they do, because most rows are new and have rising revisions as names. It costs a third of separate
+/// inserts.
 fn write_some<C: Change>(
     table: &mut Rows<'_>,
     changes: &mut Peekable<impl Iterator<Item = C>>,
@@ -195,7 +196,7 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 }
 
 impl StoreError {
-    /// What redb says of a file that the disk could read: that is damaged.
+    /// If redb fails on a file that the disk could read, the file is damaged: turns the error into that one.
     pub(crate) fn or_damaged(self, expected: &'static str) -> Self {
         let by_disk = |e: &redb::Error| matches!(e, redb::Error::Io(e) if e.kind() != ErrorKind::UnexpectedEof);
         match self {
@@ -205,10 +206,10 @@ impl StoreError {
     }
 }
 
-/// See the module.
+/// The redb file; see the module.
 pub(crate) struct Database {
     pub(crate) db: redb::Database,
-    /// What redb reads and writes through.
+    /// The file through which redb reads and writes.
     pub(crate) held: Arc<HeldFile>,
     pub(crate) file: Arc<dyn File>,
 }
@@ -222,7 +223,7 @@ pub(crate) async fn open_file(
 }
 
 impl Database {
-    /// An empty database of `owner`, under the name of an unfinished one.
+    /// Creates an empty database that belongs to `owner`, under the name of an unfinished file.
     pub(crate) async fn create(disk: &dyn Disk, owner: Option<StorageId>) -> Result<Self, StoreError> {
         Self::remove_unfinished(disk).await?;
         let file = open_file(disk, FILE_NEW, OpenMode::CreateNew).await?;
@@ -253,7 +254,7 @@ impl Database {
         Ok(())
     }
 
-    /// Gives the unfinished file its name, not durably yet. An open handle goes on to work.
+    /// Gives the unfinished file its final name, not durably yet. An open handle of the file stays usable.
     pub(crate) async fn give_name(disk: &dyn Disk) -> Result<(), StoreError> {
         disk.rename(FILE_NEW, FILE).await.map_err(|error| StoreError::Io { file: FILE_NEW, error })
     }
@@ -263,19 +264,19 @@ impl Database {
         disk.sync_dir("").await.map_err(|error| StoreError::Io { file: FILE, error })
     }
 
-    /// Whose store it is; none for a file from before this was noted.
+    /// The storage that the store belongs to. `None` for an older file that does not say.
     pub(crate) fn owner(&self) -> Result<Option<StorageId>, StoreError> {
         Ok(self.meta("storage")?.map(StorageId))
     }
 
-    /// Waits for the time that synchronous calls owe: look at their results only after it.
+    /// Waits until the time is over that synchronous calls would have taken. Use their results only after this.
     pub(crate) async fn settle(&self) {
         self.file.settle().await;
     }
 
-    /// Makes what the last transaction has written durable, or what was written while the file was opened, a piece at a
-    /// time, with rests between them if there is a pace; false if the disk has no room for all of it. Then what is left
-    /// waits for the next call.
+    /// Makes durable what the last transaction wrote, or what was written while the file was opened. It goes piece by
+    /// piece, with pauses between them if there is a `pace`. Returns false if the disk has no room for all of it; the
+    /// rest then waits for the next call.
     pub(crate) async fn release(&self, mut pace: Option<&mut Pace<'_>>) -> Result<bool, StoreError> {
         loop {
             match (self.release_some().await?, pace.as_deref_mut()) {
@@ -287,7 +288,7 @@ impl Database {
         }
     }
 
-    /// The same, where a lack of room is an error.
+    /// As [`Self::release`], but a lack of room is an error.
     pub(crate) async fn release_all(&self, pace: Option<&mut Pace<'_>>) -> Result<(), StoreError> {
         let no_room = || StoreError::Io { file: FILE, error: ErrorKind::StorageFull.into() };
         if self.release(pace).await? { Ok(()) } else { Err(no_room()) }
@@ -299,11 +300,11 @@ impl Database {
         released.map_err(|error| StoreError::Io { file: FILE, error })
     }
 
-    /// Begins a transaction. What it writes waits for [`Self::release`].
+    /// Begins a transaction. What it writes is held back until [`Self::release`].
     fn write(&self) -> Result<redb::WriteTransaction, StoreError> {
         self.held.hold().map_err(|error| StoreError::Io { file: FILE, error })?;
         let mut write = self.db.begin_write()?;
-        // Without it, reopening after a kill walks the whole file.
+        // Without this, opening the file after a kill would read all of it.
         write.set_quick_repair(true);
         Ok(write)
     }
@@ -318,13 +319,14 @@ impl Database {
         Ok(table.get(name)?.map(|v| v.value()))
     }
 
-    /// The next position to apply and the checksum up to there.
+    /// The next position to apply, and the checksum of everything before it.
     pub(crate) fn cursor(&self) -> Result<(Lsn, u64), StoreError> {
         Ok((Lsn(self.meta("cursor")?.unwrap_or(0)), self.meta("checksum")?.unwrap_or(0)))
     }
 
-    /// Writes a delta with its cursor, as one, in slices between which other threads get the core. Of what redb does not
-    /// keep to itself until the end, no more than a slice's waits.
+    /// Writes a delta and its cursor in one transaction, with pauses in which other threads get the core. redb writes
+    /// some pages before the commit; these are released during the pauses, so that hardly more than one slice's pages
+    /// have to wait.
     pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, pace: &mut Pace<'_>) -> Result<(), StoreError> {
         let write = self.write()?;
         {
@@ -343,7 +345,7 @@ impl Database {
         Ok(())
     }
 
-    /// Sets the cursor and the checksum alone.
+    /// Sets only the cursor and the checksum.
     pub(crate) fn write_cursor(&self, (cursor, checksum): (Lsn, u64)) -> Result<(), StoreError> {
         let write = self.write()?;
         {
@@ -355,8 +357,9 @@ impl Database {
         Ok(())
     }
 
-    /// Writes rows without moving the cursor: a copy in progress, which nobody reads before [`Self::write_cursor`].
-    /// A commit that is not durable stays in redb's buffer as far as that goes; one that is lets redb use freed pages again.
+    /// Writes rows without moving the cursor, for a copy in progress. Nobody reads the copy before
+    /// [`Self::write_cursor`]. If the commit is not durable, redb keeps it in its buffer as far as there is room. A
+    /// durable commit lets redb use freed pages again.
     pub(crate) fn write_rows(&self, rows: &[(Vec<u8>, Vec<u8>)], durable: bool) -> Result<(), StoreError> {
         let mut write = self.write()?;
         if !durable {
@@ -370,13 +373,13 @@ impl Database {
         Ok(())
     }
 
-    /// A walk over all rows, and how many there are.
+    /// An iterator over all rows, and their number.
     pub(crate) fn walk(&self) -> Result<(Walk, u64), StoreError> {
         let table = self.db.begin_read()?.open_table(ROWS)?;
         Ok((table.range::<&[u8]>(..)?, table.len()?))
     }
 
-    /// Rows whose encoded names lie above `after`, up to about `max_bytes`.
+    /// The rows whose encoded names are above `after`, up to about `max_bytes`.
     pub(crate) fn rows_after(
         &self,
         after: Option<&[u8]>,
@@ -398,8 +401,7 @@ impl Database {
         Ok(rows)
     }
 
-    /// The row's value. Panics when the file cannot be read: replicated state that is not there is no state to go on
-    /// from.
+    /// The row's value. Panics if the file cannot be read, because the node cannot go on without its replicated state.
     pub(crate) fn get(&self, key: &RowKey) -> Option<Bytes> {
         let read = || -> Result<Option<Bytes>, StoreError> {
             let table = self.db.begin_read()?.open_table(ROWS)?;
@@ -408,7 +410,8 @@ impl Database {
         read().unwrap_or_else(|e| panic!("the local store cannot be read: {e}"))
     }
 
-    /// Calls `each` with at most `limit` rows from `from` on and below `below`. Panics as [`Self::get`].
+    /// Calls `each` with at most `limit` rows whose names are at least `from` and below `below`. Panics as
+    /// [`Self::get`].
     pub(crate) fn scan(&self, from: &RowKey, below: &RowKey, limit: usize, mut each: impl FnMut(RowKey, &[u8])) {
         let mut read = || -> Result<(), StoreError> {
             let table = self.db.begin_read()?.open_table(ROWS)?;
@@ -422,7 +425,7 @@ impl Database {
         read().unwrap_or_else(|e| panic!("the local store cannot be read: {e}"));
     }
 
-    /// Length of the file.
+    /// Length of the file in bytes.
     pub(crate) fn file_bytes(&self) -> u64 {
         self.held.len().unwrap_or(0)
     }

@@ -1,10 +1,10 @@
-//! Defragment: copies the file, to give back the space of deleted rows.
+//! Defragment: copies the file in order to give the space of deleted rows back to the disk.
 //!
-//! A copy goes slice by slice; between two slices due checkpoints are written, to the old file and to the new one.
-//! Rows behind the copy's position come again with a later slice, those before it are right already.
+//! A copy is made slice by slice. Checkpoints that are due are written between two slices, to the old file and to the
+//! new one. Rows after the copy's position will be copied again with a later slice; rows before it are up to date.
 //!
-//! A copy that fails is removed, and the node goes on with the file that it has. It is not begun, and given up, where it
-//! would take the room that checkpoints and the log need, and where the node stops.
+//! If a copy fails it is removed, and the node goes on with the old file. A copy is not begun, or is given up, if it
+//! would take the room that checkpoints and the log need, or if the node stops.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,14 +17,14 @@ use crate::local_store::database::{Database, FILE, StoreError};
 use crate::local_store::frozen_writer::{CheckpointStats, FrozenWriter};
 use crate::local_store::shared::Shared;
 
-/// Bytes copied between two looks at due checkpoints.
+/// Bytes copied before the Worker looks for due checkpoints again.
 const COPY_SLICE_BYTES: usize = 256 << 10;
-/// Slices between two that are synced at once.
+/// One of this many slices is synced at once.
 const COPY_SLICES_PER_SYNC: u64 = 32;
-/// Between two slices, at least: a copy is in no hurry, a client's request on the same cores is.
+/// Least pause between two slices. A copy can wait; the client requests on the same cores cannot.
 const COPY_PAUSE: Duration = Duration::from_millis(1);
 
-/// Why there is no copy. The node goes on with the file that it has.
+/// Why no copy was made. The node goes on with the old file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CopyError {
     #[error(
@@ -40,19 +40,19 @@ pub(super) enum CopyError {
     Failed(#[from] StoreError),
 }
 
-/// The outer error is that of the file in use: the node cannot go on.
+/// The outer error concerns the file in use: the node cannot go on.
 pub(super) type Copied<T> = Result<Result<T, CopyError>, StoreError>;
 
-/// A defragmentation by the checkpoint Worker.
+/// A defragmentation, which the checkpoint Worker runs.
 pub(super) struct Defragment<'a> {
     pub(super) shared: &'a Shared,
     pub(super) writer: &'a FrozenWriter,
-    /// Bytes that a copy leaves free on the disk.
+    /// How many bytes of the disk a copy leaves free.
     pub(super) reserve_bytes: u64,
 }
 
 impl Defragment<'_> {
-    /// Puts a copy in the file's place, or leaves none.
+    /// Replaces the file with a copy, or leaves no copy behind.
     pub(super) async fn copy(&self, stop: &CancellationToken, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
         let disk = &*self.shared.disk;
         let copied = match self.write_copy(stop, observe).await? {
@@ -62,23 +62,23 @@ impl Defragment<'_> {
         let copy = match copied {
             Ok(copy) => copy,
             Err(e) => {
-                // What cannot be removed now is removed by the next copy or start.
+                // If it cannot be removed now, the next copy or start will remove it.
                 if let Err(error) = Database::remove_unfinished(disk).await {
                     tracing::warn!(%error, "an unfinished copy of the local store's file stays");
                 }
                 return Ok(Err(e));
             }
         };
-        // The old file has lost its name: nothing may be written to it any more.
+        // The old file lost its name, so nothing may be written to it any more.
         Database::sync_name(disk).await?;
         self.shared.file_bytes.store(copy.file_bytes(), Ordering::Relaxed);
         *self.shared.database.write() = Arc::new(copy);
         Ok(Ok(()))
     }
 
-    /// A whole copy, which has no name yet.
+    /// Makes a complete copy, which does not have its final name yet.
     async fn write_copy(&self, stop: &CancellationToken, observe: &impl Fn(CheckpointStats)) -> Copied<Database> {
-        // Freed pages are not copied: a copy is hardly ever larger than the file.
+        // Freed pages are not copied, so a copy is hardly ever larger than the file.
         let file_bytes = self.shared.database.read().file_bytes();
         if let Err(e) = self.check_room(file_bytes).await {
             return Ok(Err(e));
@@ -104,13 +104,13 @@ impl Defragment<'_> {
                 return Ok(Err(e));
             }
         }
-        // A last delta takes the cursor along; nothing may come between it and the swap but this Worker.
+        // The copy gets the cursor of the old file. Until the swap only this Worker writes to either of them.
         let cursor = self.shared.database.read().cursor();
         let written = cursor.and_then(|cursor| copy.write_cursor(cursor));
         Ok(self.finish(&copy, written, &mut self.shared.pace()).await.map(|()| copy))
     }
 
-    /// Makes what a transaction of the copy has `written` durable.
+    /// Makes durable what a transaction of the copy has `written`.
     async fn finish(
         &self,
         copy: &Database,
@@ -127,7 +127,7 @@ impl Defragment<'_> {
         Database::create(&*self.shared.disk, owner).await
     }
 
-    /// Copies the rows behind `after`, one slice; false when there are none.
+    /// Copies one slice of the rows after `after`. Returns false if there are none.
     async fn copy_slice(
         &self,
         copy: &Database,
@@ -141,29 +141,29 @@ impl Defragment<'_> {
         let rows = rows?;
         let Some((last, _)) = rows.last() else { return Ok(false) };
         *after = Some(last.clone());
-        // The log grows meanwhile, and so may whatever else is on the disk.
+        // Checked again because the log, and other files on the disk, may have grown meanwhile.
         self.check_room(0).await?;
         let written = copy.write_rows(&rows, durable);
         self.finish(copy, written, pace).await?;
         Ok(true)
     }
 
-    /// Whether `bytes` may be written and the reserve is left.
+    /// Checks that `bytes` can be written and the reserve still stays free.
     async fn check_room(&self, bytes: u64) -> Result<(), CopyError> {
         let (needed, reserve) = (bytes + self.reserve_bytes, self.reserve_bytes);
         let free = self.shared.free_bytes().await;
         if free < needed { Err(CopyError::NoRoom { free, needed, reserve }) } else { Ok(()) }
     }
 
-    /// The same, to `copy` too, and of the open delta if it is old.
+    /// Writes the due checkpoints, to `copy` too. Freezes the open delta first if it is old.
     async fn write_due_twice(&self, copy: &Database, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
-        // Each costs syncs of both files: not one after every slice.
+        // Every checkpoint costs a sync of both files, so the open delta is not written after every slice.
         if self.shared.is_old() {
             self.writer.freeze();
         }
         while let Some(frozen) = self.writer.first_frozen().await {
             if !self.writer.write_first(&frozen, observe).await? {
-                // The cursor of what waits would come into the copy without its rows.
+                // Going on would give the copy the cursor of the waiting checkpoint without its rows.
                 return Ok(Err(CopyError::Filled));
             }
             let mut pace = self.shared.pace();

@@ -1,4 +1,4 @@
-//! What apply wrote since the last freeze: rows to their new values, `None` for deleted ones.
+//! The rows that apply wrote since the last freeze, with their new values; `None` for deleted rows.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use naxos_proto::ids::Lsn;
 
 use crate::local_store::row_key::RowKey;
 
-/// Frozen deltas that wait for the checkpoint; with more, proposals wait too.
+/// At most this many frozen deltas may wait for the checkpoint. When the open delta is full as well, proposals wait.
 pub const FROZEN_MAX: usize = 2;
-/// An open delta of this many bytes is frozen at the end of the entry or the purge.
+/// An open delta of this many bytes is frozen at the end of the current entry or purge.
 pub const DELTA_BYTES_MAX: usize = 8 << 20;
 /// An open delta that is older than this is frozen.
 pub const DELTA_AGE_MAX: Duration = Duration::from_secs(1);
 
-/// What a row costs beside its key and value: map node, lengths.
+/// What a row takes in memory besides its key and value: the map's node and the lengths.
 const ROW_OVERHEAD: usize = 64;
 
-/// Bytes that a checkpoint takes beside its rows': for the pages above those of the rows.
+/// What a checkpoint takes on disk besides its rows: the pages of the tree above them.
 const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
-/// Bytes that it may take for a deleted row: redb writes the page that the row was in anew, and perhaps those above.
+/// What a checkpoint may take on disk for a deleted row: redb writes the row's page again, and perhaps those above it.
 const DELETED_BYTES: u64 = 8 << 10;
-/// Rows that may be deleted for each that is written: as many as entries supersede, and some to catch up.
+/// How many rows may be deleted for each one written: as many as entries supersede, and some more to catch up.
 const DELETED_PER_WRITTEN: usize = 2;
 
 /// An ordered set of changes.
@@ -30,17 +30,17 @@ const DELETED_PER_WRITTEN: usize = 2;
 pub(crate) struct Delta {
     rows: BTreeMap<RowKey, Option<Bytes>>,
     bytes: usize,
-    /// Rows that it deletes.
+    /// Number of rows that the delta deletes.
     deleted: usize,
 }
 
 impl Delta {
-    /// The change of a row: outer `None`, not changed here.
+    /// The change to a row. `None` if the delta does not change it; `Some(None)` if the delta deletes it.
     pub(crate) fn get(&self, key: &RowKey) -> Option<Option<Bytes>> {
         self.rows.get(key).cloned()
     }
 
-    /// Changes a row; the change that it replaces.
+    /// Changes a row. Returns the earlier change that this one replaces.
     pub(crate) fn set(&mut self, key: RowKey, value: Option<Bytes>) -> Option<Option<Bytes>> {
         let key_len = key.key.len();
         let cost = |v: &Option<Bytes>| ROW_OVERHEAD + key_len + v.as_ref().map_or(0, Bytes::len);
@@ -75,15 +75,15 @@ impl Delta {
         self.bytes
     }
 
-    /// Bytes of the disk that its checkpoint may take, and that of `more` deleted rows with it, in a file of `file_bytes`.
-    /// Rows are put one behind the other, as a rule, and share pages; those that are deleted lie anywhere.
+    /// An upper bound of the disk space that writing this delta takes in a file of `file_bytes` bytes, with `more`
+    /// deleted rows. Written rows usually lie next to each other and share pages; deleted rows may lie anywhere.
     pub(crate) fn checkpoint_bytes(&self, more: usize, file_bytes: u64) -> u64 {
         let deleted = (self.deleted + more) as u64;
         let pages = deleted.saturating_mul(DELETED_BYTES).min(file_bytes);
         CHECKPOINT_BYTES_MIN.saturating_add(2 * self.bytes as u64).saturating_add(pages)
     }
 
-    /// Whether it has fewer deleted rows than go with those that are written.
+    /// Whether the delta may still take deleted rows, in proportion to the rows that it writes.
     pub(crate) fn takes_deleted(&self) -> bool {
         self.deleted < DELETED_PER_WRITTEN * (self.rows.len() - self.deleted)
     }
@@ -93,7 +93,7 @@ impl Delta {
     }
 }
 
-/// A delta at an entry boundary, on its way to redb.
+/// A delta that ends between two entries and waits to be written to redb.
 pub(crate) struct FrozenDelta {
     pub(crate) delta: Delta,
     /// The next position to apply after it.

@@ -1,4 +1,4 @@
-//! [`FrozenWriter`]: makes frozen deltas durable, oldest first, one redb transaction each.
+//! [`FrozenWriter`]: makes frozen deltas durable, oldest first, each in a redb transaction of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,21 +8,21 @@ use crate::local_store::database::StoreError;
 use crate::local_store::delta::FrozenDelta;
 use crate::local_store::shared::Shared;
 
-/// Told after each checkpoint, for metrics.
+/// Facts about one checkpoint, for metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckpointStats {
-    /// How long the transaction took, its syncs and the rests between them included.
+    /// How long the transaction took, including its syncs and pauses.
     pub took: Duration,
-    /// Rows changed.
+    /// Number of rows changed.
     pub rows: usize,
 }
 
-/// See the module.
+/// Makes frozen deltas durable; see the module.
 pub(super) struct FrozenWriter {
     shared: Arc<Shared>,
-    /// Whether the oldest frozen delta is committed in memory, and waits for room.
+    /// Whether the oldest frozen delta is committed in memory but waits for room on the disk.
     committed: AtomicBool,
-    /// Whether the log says already that a checkpoint waits for room.
+    /// Whether the warning that a checkpoint waits for room was logged already.
     told: AtomicBool,
 }
 
@@ -31,13 +31,13 @@ impl FrozenWriter {
         Self { shared, committed: AtomicBool::new(false), told: AtomicBool::new(false) }
     }
 
-    /// Freezes the open delta, if there is one and there is room.
+    /// Freezes the open delta, if it is not empty and one more may be frozen.
     pub(super) fn freeze(&self) {
         let _boundary = self.shared.boundary.lock();
         self.shared.freeze();
     }
 
-    /// Writes all that is frozen and has room.
+    /// Writes all frozen deltas for which there is room.
     pub(super) async fn write_frozen(&self, observe: &impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         while let Some(frozen) = self.first_frozen().await {
             if !self.write_first(&frozen, observe).await? {
@@ -47,8 +47,8 @@ impl FrozenWriter {
         Ok(())
     }
 
-    /// The oldest frozen delta, if there is one and the disk has room for it. Without room it waits for the next look;
-    /// what has been written of it already only tries again.
+    /// The oldest frozen delta, if there is one and the disk has room for it. A delta that is committed in memory
+    /// already is always returned, because writing the rest of it only has to be tried again.
     pub(super) async fn first_frozen(&self) -> Option<Arc<FrozenDelta>> {
         let frozen = self.shared.frozen.read().first().cloned()?;
         if self.committed.load(Ordering::Relaxed) {
@@ -65,8 +65,8 @@ impl FrozenWriter {
         Some(frozen)
     }
 
-    /// Writes the oldest frozen delta; false if others have taken the room for it meanwhile. Then it is written for who
-    /// reads, but not durable, and the next call goes on with it.
+    /// Writes the oldest frozen delta. Returns false if the disk was filled meanwhile. Readers then see the delta in
+    /// redb, but it is not durable; the next call goes on with it.
     pub(super) async fn write_first(
         &self,
         frozen: &FrozenDelta,

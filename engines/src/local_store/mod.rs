@@ -1,16 +1,16 @@
 //! The local store: a deterministic function of the log (Delos, SOSP'21, section 3.2).
 //!
-//! The log is the write-ahead log, so nothing here syncs when an entry is acknowledged. [`Txn::commit`] publishes one
-//! entry in memory; a checkpoint makes many durable in one redb transaction, behind. Reads look at the open delta, the
-//! frozen ones and redb, in that order, which is also the order in which rows move.
+//! The log is the write-ahead log, so nothing here is synced when an entry is acknowledged. [`Txn::commit`] publishes
+//! one entry in memory. Later a checkpoint makes many entries durable in one redb transaction. Reads look at the open
+//! delta, then at the frozen deltas, then at redb. Rows move through them in the same order.
 //!
 //! Invariants: data and cursor commit together (safety rule 8), in memory and on disk; a delta is frozen only between
 //! two entries; at most [`FROZEN_MAX`] deltas are frozen, and beyond that proposals wait ([`StoreReader::is_behind`]).
 //!
-//! - [`LocalStore`] writes by way of a [`Txn`], [`StoreReader`] reads; both over the same deltas and database
+//! - [`LocalStore`] writes by means of a [`Txn`], [`StoreReader`] reads; both use the same deltas and database
 //! - [`Checkpointer`]: the Worker that writes frozen deltas and defragments; [`paced_file`]: redb's file below it
-//! - [`FoundStore`]: a store that was opened and is looked at before anything is written; [`RowsAhead`]: reads its rows on
-//!   another core; [`damage`]: what redb meets in a damaged file
+//! - [`FoundStore`]: an open store to which nothing was written yet, so that it can be checked first; [`RowsAhead`]:
+//!   reads its rows on another core; [`damage`]: redb's panics on a damaged file
 
 mod backlog;
 mod checkpoint;

@@ -1,5 +1,5 @@
-//! Opening the local store's file: that it is there when it has to be, is whole, and belongs to this data directory.
-//! Nothing is written before all that is known.
+//! Opening the local store's file. Checks that the file is there if it has to be, is whole, and belongs to this data
+//! directory. Nothing is written before all that is known.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -15,39 +15,39 @@ use crate::local_store::row_key::RowKey;
 use crate::local_store::rows_ahead::RowsAhead;
 use crate::local_store::store::LocalStore;
 
-/// What a data directory knows of its local store before it is opened.
+/// What a data directory says about its local store before the store is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreExpected {
-    /// Whose data directory it is.
+    /// The storage id of the data directory.
     pub storage: StorageId,
-    /// Whether there must be a file: the log no longer tells everything.
+    /// Whether the file must exist, because the log no longer holds the whole state.
     pub required: bool,
-    /// The highest position of the log that nobody has any more: the file must have applied it.
+    /// The highest position that is lost from the log. The file must have applied it.
     pub lost: Option<Lsn>,
-    /// Where the log begins and ends, if that is known: the file has applied up to there or a position between.
+    /// The first position and the end of the log, if they are known. The file's cursor must lie between them.
     pub extent: Option<(Lsn, Lsn)>,
-    /// See [`VERIFIED_BYTES_MAX`].
+    /// Overrides [`VERIFIED_BYTES_MAX`].
     pub verified_bytes_max: u64,
 }
 
-/// A file up to this size is read as a whole before it is used, which takes a fraction of a second. A larger one is not:
-/// a start has to be quick whatever the size, and the index is built from every row anyway.
+/// A file up to this size is verified completely before it is used, which takes a fraction of a second. A larger one
+/// is not: a start has to be quick whatever the size, and building the index reads every row anyway.
 pub const VERIFIED_BYTES_MAX: u64 = 256 << 20;
 
-/// A store that was opened and not written to yet: what redb changed while it opened the file is held back.
+/// A store that was opened but not written to. What redb changed while it opened the file is held back in memory.
 pub struct FoundStore {
-    /// Taken when accepted.
+    /// Taken out by `accept`.
     store: Option<LocalStore>,
 }
 
 impl LocalStore {
-    /// Opens or makes the store in the disk's root, whoever wrote it.
+    /// Opens the store in the disk's root, or makes one, whatever storage it belongs to.
     pub async fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         FoundStore::open(disk, clock, None).await?.accept().await
     }
 
-    /// The same, of a data directory that tells what to expect. A file that is refused, here or by who loads its rows
-    /// before [`FoundStore::accept`], is as it was.
+    /// As [`Self::open`], but checks the file against what its data directory says. If the file is refused, here or by
+    /// the caller that loads its rows before [`FoundStore::accept`], it was not changed.
     pub async fn open_expected(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
@@ -58,7 +58,7 @@ impl LocalStore {
 }
 
 impl FoundStore {
-    /// Opens the file, or makes one; see [`LocalStore::open_expected`].
+    /// Opens the file, or makes one. See [`LocalStore::open_expected`].
     pub(crate) async fn open(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
@@ -68,26 +68,26 @@ impl FoundStore {
         Ok(Self { store: Some(LocalStore::over(database, disk, clock)?) })
     }
 
-    /// What `look` makes of the rows. Nobody may have verified the file, and a row that is not what was written makes redb
-    /// or `look` panic: that is an error here.
+    /// Runs `look` on the rows. If the file was not verified, damaged rows can make redb or `look` panic; this turns
+    /// such a panic into an error.
     pub fn load<T>(&self, look: impl FnOnce(&StoreReader) -> T) -> Result<T, StoreError> {
         let store = self.store.as_ref().expect("taken only by who consumes this");
         let reader = store.reader();
         caught(ROWS_WRITTEN, || Ok(look(&reader)))
     }
 
-    /// The rows from `from` on and below `below`, which `worker` reads while what came first is made use of.
+    /// The rows from `from` on and below `below`. `worker` reads ahead while the caller uses the first ones.
     pub fn rows_ahead(&self, worker: &dyn Worker, from: RowKey, below: RowKey) -> RowsAhead {
         let store = self.store.as_ref().expect("taken only by who consumes this");
         let database = Arc::clone(&store.shared.database.read());
         RowsAhead::start(worker, database, from, below)
     }
 
-    /// Writes what was held back, and removes what an unfinished copy has left. The store goes on from here.
+    /// Writes what was held back, and removes the rest of an unfinished copy. From then on the store is in use.
     pub async fn accept(mut self) -> Result<LocalStore, StoreError> {
-        // Among the changes is the header, whole: if a sync of it has failed in an earlier life, what was read here, and
-        // lets the log be trimmed, is on the disk only from now on. All else that a commit names was synced before its
-        // header.
+        // The changes that are written here include the whole header. This matters if a sync of the header failed in
+        // an earlier process: the commit that was read here lets the log be trimmed, but it may only now reach the
+        // disk. Everything else that the commit refers to was synced before its header.
         let store = self.store.take().expect("taken only here");
         let database = Arc::clone(&store.shared.database.read());
         database.release_all(None).await?;
@@ -98,13 +98,13 @@ impl FoundStore {
 
 impl Drop for FoundStore {
     fn drop(&mut self) {
-        // Not closed: redb begins a transaction to close a file, which panics where that is damaged, twice in a row even.
-        // A start that refuses its store ends the process.
+        // The store is not closed. To close a file redb begins a transaction, which panics on a damaged file, possibly
+        // twice in a row. The memory does not matter, because a start that refuses its store ends the process.
         std::mem::forget(self.store.take());
     }
 }
 
-/// Opens the file, or makes it under another name and renames it.
+/// Opens the file. If there is none, makes it under another name and renames it.
 async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Database, StoreError> {
     let names = disk.list("").await.map_err(|error| StoreError::Io { file: FILE, error })?;
     if !names.iter().any(|n| n == FILE) {
@@ -129,7 +129,7 @@ async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Resu
     let verify = len <= expected.map_or(VERIFIED_BYTES_MAX, |e| e.verified_bytes_max);
     let checked = caught(WHOLE, || {
         let db = whole(Backend(held.clone()), verify)?;
-        // As in `FoundStore::drop`.
+        // Not closed on an error, as in `FoundStore::drop`.
         let opened = ManuallyDrop::new(Database { db, held, file: Arc::clone(&file) });
         check(&opened, expected)?;
         Ok(ManuallyDrop::into_inner(opened))
@@ -138,7 +138,7 @@ async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Resu
     checked
 }
 
-/// That the file is one of this release and of this data directory, and has what the log has lost.
+/// Checks that the file is of this format and of this data directory, and that it has applied what the log has lost.
 fn check(opened: &Database, expected: Option<StoreExpected>) -> Result<(), StoreError> {
     let found = opened.meta("format")?.unwrap_or(0);
     if found != STORE_FORMAT {
@@ -166,12 +166,12 @@ fn damaged(found: String) -> StoreError {
     StoreError::Damaged { expected: WHOLE, found }
 }
 
-/// The database of a file; if `verify`, every page of it has the checksum that it was written with.
+/// Opens the database of a file. If `verify`, checks that every page has the checksum that it was written with.
 fn whole(backend: Backend, verify: bool) -> Result<redb::Database, StoreError> {
     let opened = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend);
     let mut db = opened.map_err(|e| damaged(e.to_string()))?;
-    // An older commit that redb falls back to would do, as the log has the rest; but after a commit in two phases, and
-    // ours are all that, there is none.
+    // On damage redb may fall back to an older commit, which would be good enough, since the log has the rest. But
+    // after a two-phase commit there is no older one, and all our commits are two-phase.
     if verify {
         db.check_integrity().map_err(|e| damaged(e.to_string()))?;
     }

@@ -1,4 +1,4 @@
-//! Reads of the local store from any thread.
+//! Reads the local store, from any thread.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::local_store::delta::Delta;
 use crate::local_store::row_key::RowKey;
 use crate::local_store::shared::Shared;
 
-/// The first name in the range that a delta changes.
+/// The first row in the range that a delta changes.
 fn first_in(delta: &Delta, from: &RowKey, below: &RowKey) -> Option<RowKey> {
     delta.rows().range(from.clone()..below.clone()).next().map(|(name, _)| name.clone())
 }
 
-/// Sees every committed row. Rows that are written once are read consistently whatever is applied meanwhile; for others
-/// a reader sees the newest value.
+/// Sees every committed row. Rows that are written only once are read consistently, whatever is applied meanwhile. Of
+/// other rows a reader sees the newest value.
 #[derive(Clone)]
 pub struct StoreReader {
     shared: Arc<Shared>,
@@ -28,13 +28,14 @@ impl StoreReader {
         Self { shared }
     }
 
-    /// Whether a delta has the row, so that [`Self::get`] reads no disk. It may be frozen and written any time after.
+    /// Whether a delta has the row, so that [`Self::get`] would not read from disk. The delta may be frozen and
+    /// written at any time.
     pub fn has_in_memory(&self, key: &RowKey) -> bool {
         self.shared.open.read().get(key).is_some()
             || self.shared.frozen.read().iter().any(|frozen| frozen.delta.get(key).is_some())
     }
 
-    /// The row's value. Reads redb when no delta has the row: not on a thread that serves requests.
+    /// The row's value. Reads redb if no delta has the row, so do not call it on a thread that serves requests.
     pub fn get(&self, key: &RowKey) -> Option<Bytes> {
         if let Some(found) = self.shared.open.read().get(key) {
             return found;
@@ -48,12 +49,14 @@ impl StoreReader {
         database.get(key)
     }
 
-    /// At most `limit` rows from `from` on and below `below`, in order. Fewer do not mean the end; none do.
+    /// At most `limit` rows from `from` on and below `below`, in order. Fewer than `limit` rows do not mean that there
+    /// are no more; an empty list does.
     pub fn scan(&self, from: &RowKey, below: &RowKey, limit: usize) -> Vec<(RowKey, Bytes)> {
         if from >= below {
             return Vec::new();
         }
-        // Rows move from the open delta over the frozen ones to the checkpoint: looked at in this order, none is missed.
+        // Rows move from the open delta to the frozen ones and then to the checkpoint. Looking at them in this order
+        // misses none.
         let first_open = first_in(&self.shared.open.read(), from, below);
         let frozen: Vec<_> = self.shared.frozen.read().iter().rev().cloned().collect();
         let first_frozen = frozen.iter().filter_map(|d| first_in(&d.delta, from, below)).min();
@@ -63,16 +66,16 @@ impl StoreReader {
         let first_above = first_open.into_iter().chain(first_frozen).min();
         match (bottom.last(), first_above) {
             (_, None) => bottom,
-            // The rule for a reader of history: what it reads has long been written.
+            // The usual case for a reader of history: what it reads was written to redb long ago.
             (Some((last, _)), Some(above)) if *last < above => bottom,
             _ => self.merged(from, below, limit),
         }
     }
 
-    /// As [`Self::scan`], over all layers.
+    /// As [`Self::scan`], but merges all layers.
     fn merged(&self, from: &RowKey, below: &RowKey, limit: usize) -> Vec<(RowKey, Bytes)> {
-        // Newest first, so that the first value found for a name is the one that counts. Each layer gives one row more
-        // than the limit for every row that a newer layer deletes from it: so count those.
+        // Newest layer first, so that the first value found for a name is the one that counts. A deleted row counts
+        // towards the limit of its layer, although the result does not contain it.
         let mut layers: Vec<BTreeMap<RowKey, Option<Bytes>>> = Vec::new();
         let take = |rows: &BTreeMap<RowKey, Option<Bytes>>| -> BTreeMap<RowKey, Option<Bytes>> {
             rows.range(from.clone()..below.clone()).take(limit).map(|(k, v)| (k.clone(), v.clone())).collect()
@@ -86,7 +89,7 @@ impl StoreReader {
             bottom.insert(key, Some(Bytes::copy_from_slice(value)));
         });
         layers.push(bottom);
-        // A layer that was cut at the limit says nothing about names behind its last one.
+        // A layer that was cut off at the limit tells nothing about names after its last one.
         let horizon = layers.iter().filter(|l| l.len() >= limit).filter_map(|l| l.keys().next_back().cloned()).min();
         let mut merged: BTreeMap<RowKey, Option<Bytes>> = BTreeMap::new();
         for layer in layers {
@@ -98,7 +101,7 @@ impl StoreReader {
         }
         let rows: Vec<_> = merged.into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).take(limit).collect();
         match (rows.is_empty(), horizon) {
-            // Everything up to the horizon was deleted: go on behind it.
+            // All rows up to the horizon were deleted: go on after it.
             (true, Some(mut next)) => {
                 next.key.push(0);
                 self.merged(&next, below, limit)
@@ -108,7 +111,7 @@ impl StoreReader {
     }
 
     /// Calls `each` with every row from `from` on and below `below`, in order, in one pass over the checkpoint. Only
-    /// before anything is applied: there is nothing else to look at then.
+    /// allowed before anything is applied, while there are no deltas.
     pub fn stream(&self, from: &RowKey, below: &RowKey, each: impl FnMut(RowKey, &[u8])) {
         let fresh = self.shared.open.read().is_empty();
         assert!(fresh, "rows are streamed before anything is applied");
@@ -121,12 +124,12 @@ impl StoreReader {
         self.shared.applied()
     }
 
-    /// The position from which a restart replays.
+    /// The position from which a restart would replay.
     pub fn persisted(&self) -> Lsn {
         self.shared.persisted()
     }
 
-    /// Running checksum of everything applied: equal on all replicas at equal positions.
+    /// The running checksum of everything applied. Equal on all replicas at equal positions.
     pub fn checksum(&self) -> u64 {
         self.shared.checksum()
     }
@@ -136,12 +139,13 @@ impl StoreReader {
         self.shared.backlog.is_behind()
     }
 
-    /// Says that the log has been replayed: what that has left to the checkpoint keeps nobody from proposing a little.
+    /// Notes that the log was replayed. The rows that the replay left to the checkpoint then do not keep a start from
+    /// proposing a little.
     pub fn note_replayed(&self) {
         self.shared.note_replayed();
     }
 
-    /// Waits until the checkpoint has moved since the last call. For one waiter.
+    /// Waits until the checkpoint has moved since the last call. Only one caller may wait at a time.
     ///
     /// # Cancel safety
     ///
@@ -150,14 +154,18 @@ impl StoreReader {
         self.shared.moved.notified().await;
     }
 
-    /// Bytes of the checkpoint's file.
+    /// Size of the checkpoint's file in bytes.
     pub fn file_bytes(&self) -> u64 {
         self.shared.file_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether `rows` rows may be purged now. While as many deltas wait as may, only about as fast as entries write rows:
-    /// more would make clients wait for the checkpoint, less would let the history of a busy store grow. And not if the
-    /// disk has less than twice the room that a checkpoint with them may take, which is then asked for without them.
+    /// Whether `rows` rows may be purged now. Two things can forbid it:
+    ///
+    /// 1. No more deltas may be frozen. Then rows may be purged only about as fast as entries write rows: purging
+    ///    faster would make clients wait for the checkpoint, and not purging would let the history of a busy store
+    ///    grow.
+    /// 2. The disk has less than twice the room that a checkpoint with these rows may take. Then a checkpoint without
+    ///    them is requested.
     pub async fn may_purge(&self, rows: usize) -> bool {
         let (needed, takes) = {
             let open = self.shared.open.read();
@@ -170,9 +178,9 @@ impl StoreReader {
         has_room && !self.is_behind() && (takes || !self.shared.backlog.is_full())
     }
 
-    /// Deletes rows that no reader needs any more, outside any entry: they are no part of what replicas compare. Waits
-    /// for the entry being applied, so call it with few rows at a time, and see [`Self::may_purge`]. As an entry does, it
-    /// freezes the open delta when that is full.
+    /// Deletes rows that no reader needs any more. This does not belong to an entry, so it does not count in the
+    /// checksum that replicas compare. It waits for the entry that is being applied, so call it with few rows at a
+    /// time, and ask [`Self::may_purge`] first. Like an entry, it freezes the open delta when that is full.
     pub fn purge(&self, rows: impl IntoIterator<Item = RowKey>) {
         let _boundary = self.shared.boundary.lock();
         let mut open = self.shared.open.write();

@@ -1,4 +1,4 @@
-//! Names of rows: (store, table, key). The order of the names is the order on disk.
+//! Names of rows: store, table and key. Rows are stored in the order of their names.
 
 use naxos_proto::ids::StoreId;
 use smallvec::SmallVec;
@@ -7,17 +7,17 @@ use smallvec::SmallVec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableId(pub u8);
 
-/// Tables of the engines; those of an application are numbered from [`tables::APPLICATION`] on.
+/// The tables of the engines. Those of an application are numbered from [`tables::APPLICATION`] on.
 pub mod tables {
     use super::TableId;
 
-    /// Base: engine id to switch.
+    /// Base: from engine id to switch.
     pub const ENGINES: TableId = TableId(1);
-    /// Base: the genesis and the cluster version.
+    /// Base: the genesis with the cluster version.
     pub const CLUSTER: TableId = TableId(2);
-    /// ViewTracking: storage id to persisted cursor.
+    /// ViewTracking: from storage id to persisted cursor.
     pub const VIEW: TableId = TableId(3);
-    /// Session: storage id to its open session.
+    /// Session: from storage id to its open session.
     pub const SESSIONS: TableId = TableId(4);
     /// The application's first table.
     pub const APPLICATION: u8 = 32;
@@ -26,21 +26,21 @@ pub mod tables {
 /// A row's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowKey {
-    /// Whose.
+    /// The store that the row belongs to.
     pub store: StoreId,
-    /// Which table.
+    /// The table within the store.
     pub table: TableId,
-    /// Key within the table; compared as bytes.
+    /// The key within the table. Keys are compared as bytes.
     pub key: SmallVec<[u8; 16]>,
 }
 
 impl RowKey {
-    /// A name.
+    /// The name of the row with this store, table and key.
     pub fn new(store: StoreId, table: TableId, key: &[u8]) -> Self {
         Self { store, table, key: SmallVec::from_slice(key) }
     }
 
-    /// The name in redb: store u32 and table u8, big-endian, then the key.
+    /// The name as redb stores it: store u32 and table u8, big-endian, then the key.
     pub(crate) fn encode(&self) -> SmallVec<[u8; 32]> {
         let mut out = SmallVec::with_capacity(5 + self.key.len());
         out.extend_from_slice(&self.store.0.to_be_bytes());
@@ -49,7 +49,7 @@ impl RowKey {
         out
     }
 
-    /// The reverse of [`Self::encode`]; `None` for bytes that are no name.
+    /// The reverse of [`Self::encode`]. `None` if the bytes are not a name.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (store, rest) = bytes.split_first_chunk::<4>()?;
         let (table, key) = rest.split_first()?;

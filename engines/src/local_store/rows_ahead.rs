@@ -1,4 +1,5 @@
-//! Reads rows on a Worker, ahead of who takes them: a start has one core that reads and copies, and one that builds.
+//! Reads rows on a Worker, ahead of their consumer. So a start uses two cores: one reads and copies rows, the other
+//! builds the index.
 
 use std::sync::Arc;
 
@@ -11,22 +12,24 @@ use crate::local_store::damage::{ROWS_WRITTEN, caught};
 use crate::local_store::database::{Database, StoreError, Walk};
 use crate::local_store::row_key::RowKey;
 
-/// Rows handed over at once.
+/// Size of the batches in which rows are handed over.
 const BATCH_BYTES: usize = 256 << 10;
-/// Batches that wait to be taken.
+/// At most this many batches wait to be taken.
 const BATCHES_MAX: usize = 4;
-/// Of the file, from its beginning on, asked for with each batch: redb reads page by page, which a disk that has nothing
-/// in memory answers at a hundredth of its rate. Far more than a batch takes, so that soon the pages are there first.
+/// redb reads page by page, which is a hundred times slower on a disk with nothing in its cache. So with each batch
+/// the next part of the file, from its beginning on, is requested in advance. This is the size of that part. It is far
+/// more than a batch, so that soon the pages are in memory before redb reads them.
 const AHEAD_BYTES: u64 = 4 << 20;
-/// What may be asked for beyond twice the rows read: as much of the file as they take, if half of it is free pages.
+/// At most twice the bytes of the rows read, plus this many, are requested in advance. Twice, because half of the file
+/// may be free pages.
 const AHEAD_BYTES_MAX: u64 = 512 << 20;
 
-/// A row's name and its value, which lies in memory of its own.
+/// A row's name and its value. The value is a copy of its own.
 pub type Row = (RowKey, Bytes);
 
-/// See the module.
+/// Reads rows ahead of their consumer; see the module.
 pub struct RowsAhead {
-    /// An empty one says that there are no more.
+    /// The batches. An empty one means that there are no more rows.
     batches: mpsc::Receiver<Result<Vec<Row>, StoreError>>,
 }
 
@@ -34,7 +37,7 @@ impl RowsAhead {
     /// Begins to read the rows from `from` on and below `below`.
     pub(crate) fn start(worker: &dyn Worker, database: Arc<Database>, from: RowKey, below: RowKey) -> Self {
         let (tx, batches) = mpsc::channel(BATCHES_MAX);
-        // Nobody stops it: it ends with the rows, or when nobody takes them any more.
+        // The Worker needs no stop signal: it ends after the last row, or when nobody takes rows any more.
         let read = move |_: CancellationToken| async move {
             let mut rows = Rows::default();
             let mut asked_for = 0;
@@ -49,7 +52,8 @@ impl RowsAhead {
                 });
                 database.settle().await;
                 if batch.as_ref().map_or(true, Vec::is_empty) {
-                    // Who is told that this was all is the only one to have the file.
+                    // Dropped first, so that the consumer, once it knows that this was the last batch, is the only
+                    // user of the file.
                     drop((rows, database));
                     let _ = tx.send(batch).await;
                     return;
@@ -63,7 +67,7 @@ impl RowsAhead {
         Self { batches }
     }
 
-    /// The next rows, in ascending order of their names; none behind the last ones.
+    /// The next rows, in ascending order of their names; an empty list after the last ones.
     ///
     /// # Cancel safety
     ///
@@ -73,22 +77,23 @@ impl RowsAhead {
     }
 }
 
-/// Rows that are being read, in one walk over all that there are. A search, for where a range or a batch begins or ends,
-/// may end elsewhere in a tree that is damaged; a walk that leaves rows out is found by their number.
+/// The rows that are being read, in one walk over all rows of the file. In a damaged tree a search for the beginning
+/// or end of a range may lead to the wrong place. A complete walk that misses rows is detected, because their number
+/// is known.
 #[derive(Default)]
 struct Rows {
-    /// Begun with the first batch; with the number of rows that it should come to.
+    /// The walk, and the number of rows that it should find. Begun with the first batch.
     walk: Option<(Walk, u64)>,
-    /// The last name that it has come to.
+    /// The name of the last row found.
     last: Option<RowKey>,
-    /// Rows that it has come to.
+    /// Number of rows found so far.
     seen: u64,
     /// Bytes of all values handed over.
     bytes: u64,
 }
 
 impl Rows {
-    /// The next rows that are wanted, about [`BATCH_BYTES`] of them; none at the end.
+    /// The next wanted rows, about [`BATCH_BYTES`] of them; an empty list at the end.
     fn batch(
         &mut self,
         begin: impl FnOnce() -> Result<(Walk, u64), StoreError>,
@@ -110,7 +115,7 @@ impl Rows {
             };
             let (name, value) = (row.0.value(), row.1.value());
             let name = RowKey::decode(name).expect("only row names are written");
-            // A walk through a damaged tree may lead back, again and again.
+            // A walk through a damaged tree might go back to earlier rows again and again.
             if self.last.as_ref().is_some_and(|last| *last >= name) {
                 return Err(damaged("names of rows out of order".to_owned()));
             }
@@ -183,7 +188,7 @@ mod tests {
             drop(found.rows_ahead(&TaskWorker, row(0).0, row(COUNT).0));
         };
         local.run_until(dropped).await;
-        // Ends when all tasks have.
+        // This ends when all tasks have ended.
         local.await;
     }
 }

@@ -1,4 +1,4 @@
-//! [`Shared`]: what the writing end, the readers and the checkpoint Worker of a local store share.
+//! [`Shared`]: the state that the writer, the readers and the checkpoint Worker of a local store share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,30 +12,30 @@ use crate::local_store::backlog::{Backlog, Pace};
 use crate::local_store::database::Database;
 use crate::local_store::delta::{DELTA_AGE_MAX, DELTA_BYTES_MAX, Delta, FROZEN_MAX, FrozenDelta};
 
-/// See the module.
+/// The shared state of a local store; see the module.
 pub(crate) struct Shared {
     pub(crate) open: RwLock<Delta>,
     pub(crate) frozen: RwLock<Vec<Arc<FrozenDelta>>>,
     pub(crate) database: RwLock<Arc<Database>>,
-    /// Held during each entry's transaction: who holds it stands between two entries.
+    /// Held during each entry's transaction. So a thread that holds it is between two entries.
     pub(crate) boundary: Mutex<()>,
-    /// Next position to apply.
+    /// The next position to apply.
     pub(super) applied: AtomicU64,
-    /// Next position to apply after a crash.
+    /// The next position to apply after a crash.
     pub(super) persisted: AtomicU64,
-    /// Running checksum of all rows committed, in order (safety rule 9).
+    /// The running checksum of all committed rows, in order (safety rule 9).
     pub(super) checksum: AtomicU64,
     pub(super) opened_at: Mutex<Instant>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
-    /// A delta was frozen.
+    /// Signals that a delta was frozen.
     pub(crate) frozen_some: Notify,
-    /// Whatever its size and age, the open delta should be frozen.
+    /// Signals that the open delta should be frozen, whatever its size and age.
     pub(crate) freeze_wanted: Notify,
-    /// A frozen delta was dropped: who waits because the store was behind may go on.
+    /// Signals that a frozen delta was written and dropped, so that callers may go on that waited for the checkpoint.
     pub(crate) moved: Notify,
     pub(crate) backlog: Backlog,
-    /// Rows in redb and their bytes, as of the last checkpoint, for quota and metrics.
+    /// Size of redb's file after the last checkpoint, for the quota and metrics.
     pub(crate) file_bytes: AtomicU64,
 }
 
@@ -56,20 +56,20 @@ impl Shared {
         self.persisted.store(cursor.0, Ordering::Release);
     }
 
-    /// Publishes an entry: its rows are in the open delta already.
+    /// Publishes an entry whose rows are in the open delta already.
     pub(crate) fn publish(&self, next: Lsn, checksum: u64) {
         self.checksum.store(checksum, Ordering::Release);
         self.applied.store(next.0, Ordering::Release);
     }
 
-    /// The log has been replayed.
+    /// Notes that the log was replayed.
     pub(crate) fn note_replayed(&self) {
         let _boundary = self.boundary.lock();
         self.note_open_bytes();
         self.backlog.note_replayed();
     }
 
-    /// Free bytes of the disk. One that does not tell is found out by the write.
+    /// Free bytes of the disk. If the disk does not report them, a write will find out whether there is room.
     pub(crate) async fn free_bytes(&self) -> u64 {
         self.disk.free_bytes().await.unwrap_or(u64::MAX)
     }
@@ -82,7 +82,7 @@ impl Shared {
         }
     }
 
-    /// The caller holds `boundary`.
+    /// Updates the backlog with the size of the open delta. The caller holds `boundary`.
     fn note_open_bytes(&self) -> usize {
         let bytes = self.open.read().bytes();
         self.backlog.set_open_bytes(bytes);
@@ -93,7 +93,7 @@ impl Shared {
         Pace::new(&*self.clock, &self.backlog)
     }
 
-    /// Whether the open delta is to be frozen for its age.
+    /// Whether the open delta is old enough to be frozen.
     pub(crate) fn is_old(&self) -> bool {
         self.clock.now().since(*self.opened_at.lock()) >= DELTA_AGE_MAX
     }
@@ -107,7 +107,7 @@ impl Shared {
         self.moved.notify_one();
     }
 
-    /// Freezes the open delta, if there is one and there is room. The caller holds `boundary`.
+    /// Freezes the open delta, if it is not empty and one more may be frozen. The caller holds `boundary`.
     pub(crate) fn freeze(&self) -> bool {
         let mut open = self.open.write();
         let mut frozen = self.frozen.write();

@@ -1,4 +1,4 @@
-//! [`LocalStore`]: the writing end of a local store.
+//! [`LocalStore`]: the writer of a local store.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,13 +16,13 @@ use crate::local_store::reader::StoreReader;
 use crate::local_store::shared::Shared;
 use crate::local_store::txn::Txn;
 
-/// See the module.
+/// The writer of a local store. There is only one.
 pub struct LocalStore {
     pub(super) shared: Arc<Shared>,
 }
 
 impl LocalStore {
-    /// A store over an open database.
+    /// A store that uses an open database.
     pub(super) fn over(database: Database, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let (cursor, checksum) = database.cursor()?;
         let shared = Shared {
@@ -55,12 +55,12 @@ impl LocalStore {
         self.shared.applied()
     }
 
-    /// Reads from any thread.
+    /// A reader for any thread.
     pub fn reader(&self) -> StoreReader {
         StoreReader::new(Arc::clone(&self.shared))
     }
 
-    /// The body of the checkpoint Worker, which leaves `reserve_bytes` of the disk free when it copies the file.
+    /// The body of the checkpoint Worker. When it copies the file, it leaves `reserve_bytes` of the disk free.
     pub fn checkpointer(&self, reserve_bytes: u64) -> Checkpointer {
         Checkpointer::new(Arc::clone(&self.shared), reserve_bytes)
     }

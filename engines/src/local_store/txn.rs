@@ -12,7 +12,7 @@ use crate::local_store::shared::Shared;
 /// A point to roll back to within a [`Txn`].
 #[derive(Clone, Debug)]
 pub struct Mark {
-    /// Length of the undo list.
+    /// Length of the undo list at this point.
     undo: usize,
     checksum: RunningChecksum,
 }
@@ -21,7 +21,7 @@ pub struct Mark {
 pub struct Txn<'a> {
     shared: &'a std::sync::Arc<Shared>,
     _boundary: MutexGuard<'a, ()>,
-    /// Replaced changes, oldest first.
+    /// The changes that this transaction replaced, oldest first.
     undo: Vec<(RowKey, Option<Option<Bytes>>)>,
     checksum: RunningChecksum,
     committed: bool,
@@ -39,7 +39,7 @@ impl<'a> Txn<'a> {
         }
     }
 
-    /// The row's value, this entry's changes included.
+    /// The row's value, with this transaction's changes.
     pub fn get(&self, key: &RowKey) -> Option<Bytes> {
         StoreReader::new(std::sync::Arc::clone(self.shared)).get(key)
     }
@@ -61,12 +61,12 @@ impl<'a> Txn<'a> {
         self.undo.push((key, old));
     }
 
-    /// The point to which [`Self::roll_back`] goes back.
+    /// The current state, for a later [`Self::roll_back`].
     pub fn mark(&self) -> Mark {
         Mark { undo: self.undo.len(), checksum: self.checksum.clone() }
     }
 
-    /// Undoes all changes since `mark`: they leave no trace in the checksum either.
+    /// Undoes all changes since `mark`, in the checksum too.
     pub fn roll_back(&mut self, mark: Mark) {
         self.checksum = mark.checksum;
         self.undo_to(mark.undo);

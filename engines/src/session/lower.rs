@@ -1,4 +1,4 @@
-//! The lower half: numbers proposals, and settles those of unknown outcome.
+//! The lower half: numbers proposals, and finds out what became of those whose outcome is unknown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,13 @@ use super::window::{Outstanding, Shared};
 use crate::engine::{Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::Entry;
 
-/// How often a proposal of unknown outcome is looked at again before its client is told that the outcome is unknown.
+/// How often the engine tries to find out the outcome of a proposal before it tells the client that the outcome is
+/// unknown.
 pub(super) const SETTLE_ATTEMPTS: u32 = 5;
 /// Time between two attempts.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 
-/// See the module.
+/// The lower half of the engine.
 pub struct Session {
     pub(super) below: Arc<dyn Engine>,
     pub(super) switch: EngineSwitch,
@@ -27,7 +28,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens this life's session: from here on, no entry of an earlier life takes effect. Before anything is served.
+    /// Opens this process's session. From then on no entry of an earlier process takes effect. Called before anything
+    /// is served.
     pub async fn open(&self) -> Result<(), ProposeError> {
         let header = Header { open: true, session: self.shared.session, sequence: 0, floor: 0 };
         let mut entry = Entry::default();
@@ -49,7 +51,7 @@ impl Session {
         };
         let shared = Arc::clone(&self.shared);
         let settled = Completion::new(move |outcome| {
-            // An entry that was applied is settled by the upper half.
+            // If the entry was applied, the upper half has settled it.
             if let Err(e) = outcome {
                 shared.failed(sequence, e, again);
             }
@@ -57,7 +59,7 @@ impl Session {
         self.below.propose(Proposal { entry, commands, settled });
     }
 
-    /// Settles proposals of unknown outcome, until `stop`.
+    /// Finds out what became of proposals with unknown outcome, until `stop`.
     pub async fn tend(&self, stop: CancellationToken) {
         let work = async {
             loop {
@@ -68,15 +70,15 @@ impl Session {
         stop.run_until_cancelled(work).await;
     }
 
-    /// Returns once no proposal's outcome is unknown. Each proposal has attempts of its own: one that has just become
-    /// unknown is not given up because an older one used the attempts up.
+    /// Returns once no proposal's outcome is unknown. Each proposal has its own attempts: a new one is not given up
+    /// because an older one has used its attempts up.
     async fn settle_unknown(&self) {
         loop {
             let unknown = std::mem::take(&mut self.shared.window.lock().unknown);
             if unknown.is_empty() {
                 return;
             }
-            // After this, an append that made it into the log below the tail is applied and no longer outstanding.
+            // After this, an append that reached the log is applied, and its proposal is no longer outstanding.
             let synced = self.below.sync().await;
             for sequence in unknown {
                 let is_last = match self.shared.window.lock().count_attempt(sequence) {

@@ -1,13 +1,15 @@
 //! Session: proposals happen at most once (after Delos's SessionOrder, SOSP'21, section 4.E, without its order filter).
 //!
-//! A session is one life of a storage: (storage id, boot). It opens by a log entry and closes when the storage's next
-//! life opens its own; entries of an unknown or closed session are dropped, so whatever a dead life left on the way
-//! never takes effect after its successor began to serve. Within a session every proposal has a sequence number and is
-//! proposed again under the same number until it is seen applied: that settles an append whose outcome is unknown
-//! (safety rule 10). Headers carry the settled floor, which bounds the state by the window in flight.
+//! A session is one life of a storage, that is, one process on it: (storage id, boot). It is opened by a log entry,
+//! and closed when the storage's next process opens its own. Entries of an unknown or closed session are dropped, so
+//! an entry that a dead process left on its way never takes effect after the next process began to serve. Within a
+//! session every proposal has a sequence number. It is proposed again with the same number until it is seen applied,
+//! which settles an append of unknown outcome (safety rule 10). Headers carry a floor: all lower numbers are settled.
+//! So the state is no larger than the window in flight.
 //!
-//! The switch decides only whether new proposals get a header. An entry that carries one is always checked and recorded:
-//! one that was proposed while the engine was on, and sent again after it was turned off, would else be applied twice.
+//! The switch decides only whether new proposals get a header. An entry with a header is always checked and recorded.
+//! Otherwise an entry that was proposed while the engine was on, and sent again after it was turned off, would be
+//! applied twice.
 //!
 //! Header, little-endian: version u8 = 1, kind u8 (0 proposal, 1 open), storage id u64, boot u64, sequence u64, floor
 //! u64. Row: boot u64, floor u64, then the applied sequence numbers at or above the floor.
@@ -31,7 +33,7 @@ pub use lower::Session;
 pub use parts::SessionParts;
 pub use upper::{SessionApply, SessionOutput};
 
-/// This engine.
+/// The description of this engine.
 pub const INFO: EngineInfo = EngineInfo {
     id: EngineId(3),
     name: "session",

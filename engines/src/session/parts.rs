@@ -14,20 +14,20 @@ use super::window::{Shared, Window};
 use crate::engine::{Engine, EngineSwitch};
 use crate::local_store::StoreReader;
 
-/// Makes the two halves; the lower one comes once `below` exists.
+/// Makes the two halves. The lower half is made later, when `below` exists.
 pub struct SessionParts {
     shared: Arc<Shared>,
     switch: EngineSwitch,
 }
 
 impl SessionParts {
-    /// For this life of this storage.
+    /// The parts for the process `session`.
     pub fn new(session: Incarnation, switch: EngineSwitch) -> Self {
         let shared = Shared { session, window: Mutex::new(Window::default()), unknown_added: Notify::new() };
         Self { shared: Arc::new(shared), switch }
     }
 
-    /// The upper half, under `up`, with the sessions that the store remembers.
+    /// The upper half, below `up`, with the sessions read from the store.
     pub fn upper<A>(&self, up: A, reader: &StoreReader) -> SessionApply<A> {
         SessionApply { up, shared: Arc::clone(&self.shared), sessions: load(reader) }
     }

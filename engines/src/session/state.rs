@@ -1,4 +1,4 @@
-//! What the store remembers of sessions, and what it says to an entry.
+//! The sessions as the store remembers them, and how they judge an entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use naxos_proto::ids::{Boot, StorageId, StoreId};
 use super::header::Header;
 use crate::local_store::{RowKey, StoreReader, tables};
 
-/// What the store knows of one storage's session.
+/// The session of one storage, as the store remembers it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SessionState {
     pub(super) boot: Boot,
@@ -17,7 +17,7 @@ pub(super) struct SessionState {
     applied: BTreeSet<u64>,
 }
 
-/// What became of an entry.
+/// Whether an entry takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Apply,
@@ -110,7 +110,7 @@ mod tests {
             let mut applied = BTreeSet::new();
             let mut floor = 1;
             for sequence in order {
-                // The proposer's floor: everything below was seen applied.
+                // As the proposer does, skip all numbers that were seen applied.
                 while applied.contains(&floor) {
                     floor += 1;
                 }

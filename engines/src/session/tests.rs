@@ -1,4 +1,4 @@
-//! Both halves over an engine that answers what the test says.
+//! Tests of both halves above an engine whose answers the test decides.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -19,7 +19,7 @@ use crate::engine::{Applicator, Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::{LocalStore, Txn};
 
-/// Counts what reaches it.
+/// Counts the entries that reach it.
 #[derive(Default)]
 struct Counting(u64);
 
@@ -71,7 +71,8 @@ async fn an_entry_with_a_session_header_is_applied_once_whatever_the_switch_says
     assert_eq!(apply(&mut upper, proposal(2)), 2, "what was applied while the engine was off was recorded");
 }
 
-/// Loses every proposal: nobody can know what became of it. During its third tail check another proposal is made.
+/// Loses every proposal, so that nobody can know what became of it. During its third tail check another proposal is
+/// made.
 struct Forgetful {
     proposed: AtomicU64,
     synced: AtomicU64,

@@ -13,14 +13,14 @@ use crate::engine::{Applicator, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::Txn;
 
-/// See the module.
+/// The upper half of the engine.
 pub struct SessionApply<A> {
     pub(super) up: A,
     pub(super) shared: Arc<Shared>,
     pub(super) sessions: BTreeMap<StorageId, SessionState>,
 }
 
-/// What the upper half made of an entry.
+/// The result of applying one entry.
 pub struct SessionOutput<O> {
     own: Option<u64>,
     opened: bool,
@@ -67,7 +67,7 @@ impl<A: Applicator> Applicator for SessionApply<A> {
             self.up.post_apply(lsn, up);
         }
         if let Some(proposed) = proposed {
-            // Closed: a later life of this storage has opened its session, and this one is over.
+            // The session is closed: a later process of this storage has opened its own, so this one has to stop.
             let closed = output.verdict == Verdict::Closed;
             proposed.settled.complete(if closed { Err(ProposeError::Stopped) } else { Ok(lsn) });
         }

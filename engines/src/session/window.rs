@@ -1,4 +1,4 @@
-//! The proposals of this life that are not settled yet: soft state of both halves.
+//! The proposals of this process that are not settled yet. Both halves share this soft state.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,20 @@ pub(super) struct Outstanding {
     pub(super) entry: Entry,
     pub(super) commands: u32,
     pub(super) settled: Completion<Result<Lsn, ProposeError>>,
-    /// How often it was tried to settle this proposal.
+    /// How often the engine has tried to settle this proposal.
     pub(super) attempts: u32,
 }
 
-/// All of them, by their sequence numbers.
+/// All proposals that are not settled, by sequence number.
 #[derive(Default)]
 pub(super) struct Window {
     pub(super) next: u64,
     pub(super) outstanding: BTreeMap<u64, Outstanding>,
-    /// Proposals whose append ended without an answer, to be settled.
+    /// Sequence numbers of proposals whose append ended without an answer.
     pub(super) unknown: Vec<u64>,
 }
 
-/// What both halves share.
+/// The state that both halves share.
 pub(super) struct Shared {
     pub(super) session: Incarnation,
     pub(super) window: Mutex<Window>,
@@ -36,7 +36,7 @@ pub(super) struct Shared {
 }
 
 impl Window {
-    /// Counts one more attempt to settle a proposal. `None`: it is settled already.
+    /// Counts one more attempt to settle a proposal. `None` if it is settled already.
     pub(super) fn count_attempt(&mut self, sequence: u64) -> Option<u32> {
         let found = self.outstanding.get_mut(&sequence)?;
         found.attempts += 1;
@@ -47,7 +47,7 @@ impl Window {
 impl Shared {
     pub(super) fn failed(&self, sequence: u64, error: ProposeError, again: bool) {
         match error {
-            // A first attempt that was refused is certainly not in the log.
+            // If the first attempt was refused, the entry is certainly not in the log.
             ProposeError::Refused(_) | ProposeError::Stopped if !again => {
                 let found = self.window.lock().outstanding.remove(&sequence);
                 if let Some(found) = found {

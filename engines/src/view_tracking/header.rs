@@ -1,4 +1,4 @@
-//! The header: how far the proposer's server could go back to after a crash.
+//! The header: the position to which the proposing server would go back after a crash.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};

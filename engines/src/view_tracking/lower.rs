@@ -9,7 +9,7 @@ use super::header::encode;
 use crate::engine::{Engine, EngineSwitch, Proposal};
 use crate::local_store::StoreReader;
 
-/// See the module.
+/// The lower half of the engine.
 pub struct ViewTracking {
     below: Arc<dyn Engine>,
     storage: StorageId,
@@ -18,7 +18,7 @@ pub struct ViewTracking {
 }
 
 impl ViewTracking {
-    /// Over `below`; tells the cursor of `storage`.
+    /// The lower half above `below`, which announces the cursor of `storage`.
     pub fn new(below: Arc<dyn Engine>, storage: StorageId, switch: EngineSwitch, reader: StoreReader) -> Arc<Self> {
         Arc::new(Self { below, storage, switch, reader })
     }

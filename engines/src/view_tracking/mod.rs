@@ -1,8 +1,8 @@
 //! ViewTracking: coordinated trimming (Delos, SOSP'21, section 4.A).
 //!
-//! Every proposal carries how far its server could go back to after a crash: the *persisted* cursor. All servers see the
-//! same map from server to cursor; its minimum is the safe trim point (safety rule 7). Nothing is proposed for its own
-//! sake: an idle node writes nothing.
+//! Every proposal carries the *persisted* cursor of its server: the position to which the server would go back after a
+//! crash. All servers see the same map from server to cursor, and its minimum is the safe trim point (safety rule 7).
+//! Nothing is proposed for this purpose alone, so an idle node writes nothing.
 //!
 //! Header, little-endian: version u8 = 1, storage id u64, persisted cursor u64.
 //!
@@ -20,7 +20,7 @@ use crate::engine::EngineInfo;
 pub use lower::ViewTracking;
 pub use upper::ViewTrackingApply;
 
-/// This engine.
+/// The description of this engine.
 pub const INFO: EngineInfo = EngineInfo {
     id: EngineId(2),
     name: "view-tracking",

@@ -12,7 +12,7 @@ use crate::engine::{Applicator, Below, EngineSwitch};
 use crate::entry::Entry;
 use crate::local_store::{StoreReader, Txn};
 
-/// See the module.
+/// The upper half of the engine.
 pub struct ViewTrackingApply<A> {
     up: A,
     switch: EngineSwitch,
@@ -21,7 +21,7 @@ pub struct ViewTrackingApply<A> {
 }
 
 impl<A> ViewTrackingApply<A> {
-    /// Under `up`; `below` is set once the stack is built.
+    /// The upper half, below `up`. `below` is set once the stack is built.
     pub fn new(up: A, switch: EngineSwitch, reader: &StoreReader, below: Below) -> Self {
         Self { up, switch, view: load(reader), below }
     }
@@ -73,7 +73,7 @@ mod tests {
     use crate::local_store::LocalStore;
     use crate::view_tracking::header::encode;
 
-    /// Remembers the last trim point.
+    /// Remembers the last trim point that it was given.
     #[derive(Default)]
     struct Bottom(Mutex<Option<Lsn>>);
 

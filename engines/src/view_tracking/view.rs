@@ -11,7 +11,7 @@ pub(super) fn row(storage: StorageId) -> RowKey {
     RowKey::new(StoreId(0), tables::VIEW, &storage.0.to_be_bytes())
 }
 
-/// The view as of the local store's cursor. Panics when a row is damaged.
+/// The view at the local store's cursor. Panics if a row is damaged.
 pub(super) fn load(reader: &StoreReader) -> BTreeMap<StorageId, Lsn> {
     let mut view = BTreeMap::new();
     let from = RowKey::new(StoreId(0), tables::VIEW, &[]);

@@ -7,7 +7,7 @@ use naxos_proto::seams::BlockingFile;
 
 use super::held_file::HeldFile;
 
-/// See the module.
+/// A file of the Disk seam, as redb uses it.
 #[derive(Debug)]
 pub(crate) struct Backend(pub(crate) Arc<HeldFile>);
 

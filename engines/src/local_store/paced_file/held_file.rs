@@ -1,17 +1,20 @@
-//! A file whose changes wait in memory until they are released, a piece at a time.
+//! A file whose changes wait in memory until they are released, piece by piece. There are three reasons:
 //!
-//! redb writes to a file as soon as it opens it, before anyone can tell whether the file is whole. A store that is
-//! refused must be as it was; so the first calls go through here, and reach the file once it has been looked at.
+//! 1. redb writes to a file as soon as it opens it, before anyone can tell whether the file is whole. But a store that
+//!    is refused must not be changed. So the first changes are held here, and reach the file only after it was
+//!    checked.
 //!
-//! redb writes the pages of a transaction one by one, in no order, and syncs all at once. The journal shares the device:
-//! its own sync waits 5 ms behind one of 8 MiB, 80 ms behind one of 200 MiB. So a transaction's pages come here, and
-//! reach the file in the order of the file, neighbours as one, with a sync after every [`PIECE_BYTES`].
+//! 2. redb writes the pages of a transaction one by one, in no order, and then syncs all of them at once. The journal
+//!    shares the device: its own sync waits 5 ms for a sync of 8 MiB, and 80 ms for one of 200 MiB. So a transaction's
+//!    pages are held here. They are written in the order of the file, adjacent ones together, with a sync after every
+//!    [`PIECE_BYTES`].
 //!
-//! And redb refuses all use of a file, reads too, after one write that failed. Where others take the disk's last bytes
-//! while a checkpoint is being written, what has no room waits, and all behind it; the checkpoint is durable when it
-//! has been made.
+//! 3. After one failed write redb refuses all use of a file, even reads. If others take the last bytes of the disk
+//!    while a checkpoint is being written, the write that has no room waits here, and all later ones with it. When
+//!    there is room again, the checkpoint becomes durable.
 //!
-//! Writes between two syncs may reach a disk in any order, so here too; none passes a sync or a change of the length.
+//! A disk may do the writes between two syncs in any order, and so does this file. But no write is moved across a sync
+//! or a change of the length.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,8 +26,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::writes::Writes;
 
-/// Bytes written between two syncs: so much may lie before a sync of the journal. A page of redb's may be larger, if it is
-/// one value's.
+/// Bytes written between two syncs. A sync of the journal may have to wait for this much. A page of redb's may be
+/// larger if it holds a single value.
 const PIECE_BYTES: usize = 512 << 10;
 
 #[derive(Debug)]
@@ -35,7 +38,7 @@ enum Change {
 }
 
 impl Change {
-    /// The length of a file of `len` bytes behind the change.
+    /// The length that a file of `len` bytes has after the change.
     fn len_behind(&self, len: u64) -> u64 {
         match self {
             Change::Writes(writes) => len.max(writes.end()),
@@ -45,31 +48,31 @@ impl Change {
     }
 }
 
-/// What waits, in order.
+/// The changes that wait, in order.
 #[derive(Debug, Default)]
 struct Changes {
     waiting: VecDeque<Change>,
-    /// Of the file as it is.
+    /// The current length of the file.
     file_len: u64,
-    /// Bytes released since the last sync.
+    /// Bytes written since the last sync.
     unsynced: usize,
 }
 
-/// What is left when some changes were released.
+/// What still waits after some changes were released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     Nothing,
-    /// What has room, as far as is known.
+    /// More changes, for which there is room as far as is known.
     More,
-    /// What the disk has no room for.
+    /// Changes for which the disk has no room.
     NoRoom,
 }
 
-/// See the module.
+/// A file whose changes wait in memory; see the module.
 #[derive(Debug)]
 pub(crate) struct HeldFile {
     file: Arc<dyn BlockingFile>,
-    /// While false, every call goes straight to the file.
+    /// Whether changes are held back. If not, every call goes straight to the file.
     holding: AtomicBool,
     changes: Mutex<Changes>,
 }
@@ -81,7 +84,7 @@ impl HeldFile {
         Arc::new(Self { file, holding: AtomicBool::new(true), changes })
     }
 
-    /// Holds back changes from now on.
+    /// Holds changes back from now on.
     pub(crate) fn hold(&self) -> io::Result<()> {
         let mut changes = self.changes.lock();
         if !self.is_holding() {
@@ -91,8 +94,9 @@ impl HeldFile {
         Ok(())
     }
 
-    /// Makes each change at once from now on, if none waits; false if one does. redb's readers write, too: a page that a
-    /// commit has left in its buffer, when they need the room. So a change may come at any time.
+    /// Stops holding changes back. Returns false and does nothing while changes still wait. Even redb's readers write:
+    /// when they need room in redb's buffer, they write a page that a commit left there. So a change may come at any
+    /// time.
     pub(crate) fn let_go(&self) -> bool {
         let changes = self.changes.lock();
         let is_empty = changes.waiting.is_empty();
@@ -107,21 +111,22 @@ impl HeldFile {
         self.holding.load(Ordering::Acquire)
     }
 
-    /// Whether a piece or more waits.
+    /// Whether at least one piece waits.
     pub(crate) fn has_piece(&self) -> bool {
         self.changes.lock().bytes() >= PIECE_BYTES
     }
 
-    /// The changes, while they are held back.
+    /// The waiting changes, if changes are held back.
     fn held(&self) -> Option<MutexGuard<'_, Changes>> {
-        // Looked at again under the lock: they may be let go meanwhile.
+        // Checked again under the lock, because holding may have ended meanwhile.
         self.is_holding().then(|| self.changes.lock()).filter(|_| self.is_holding())
     }
 
-    /// Makes the changes up to the first sync, or until [`PIECE_BYTES`] are not synced, and syncs; or all that wait.
+    /// Writes the changes up to the first sync or until [`PIECE_BYTES`] are unsynced, and syncs. If neither comes
+    /// first, writes all that wait, without a sync.
     pub(crate) fn release_some(&self) -> io::Result<Left> {
         loop {
-            // Locked while one is made: a reader finds it in the file or here.
+            // Locked while a change is made, so that a reader finds it either in the file or here.
             let made = self.changes.lock().make_first(&*self.file);
             match made {
                 Ok(Made::Change) => {}
@@ -136,13 +141,13 @@ impl HeldFile {
     }
 }
 
-/// What was made.
+/// What [`Changes::make_first`] did.
 enum Made {
-    /// A change, or a part of it.
+    /// It made a change, or a part of one.
     Change,
-    /// Nothing before a sync, which is left to the caller.
+    /// It came to a sync, which the caller has to do.
     Sync,
-    /// There is nothing to make.
+    /// It found nothing to do.
     Nothing,
 }
 
@@ -165,7 +170,7 @@ impl Changes {
         }
     }
 
-    /// Makes the first change, or a part of it. What cannot be made still waits.
+    /// Makes the first change, or a part of it. What could not be made still waits.
     fn make_first(&mut self, file: &dyn BlockingFile) -> io::Result<Made> {
         let room = PIECE_BYTES.saturating_sub(self.unsynced);
         if room == 0 {
@@ -203,7 +208,7 @@ impl Changes {
         if at + out.len() as u64 > self.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // How much of `out` a file of `len` bytes has.
+        // How many bytes of `out` lie within a file of `len` bytes.
         let covered =
             |len: u64, out: &[u8]| usize::try_from(len.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
         let in_file = covered(self.file_len, out);
@@ -300,7 +305,7 @@ mod tests {
         }
     }
 
-    /// A reader sees them wherever the release has got to, also where that has failed for good.
+    /// A reader sees the changes however far the release has got, even if it failed for good.
     #[tokio::test]
     async fn changes_without_room_are_seen_at_once_and_made_in_order_when_there_is_some() {
         let drive = Drive::new(1);
@@ -356,12 +361,12 @@ mod tests {
         assert_eq!((file.len().unwrap(), held.len().unwrap()), (6, 8));
     }
 
-    /// A copy's transactions leave a little each, and sync seldom.
+    /// The transactions of a copy leave a few bytes each and seldom sync.
     #[tokio::test]
     async fn what_several_releases_leave_unsynced_is_no_more_than_a_piece() {
         let drive = Drive::new(1);
         let held = HeldFile::new(file(&drive).await, 0);
-        // The first sync fails.
+        // Only the first sync fails.
         drive.set_fault(Fault::Sync { path: "f".to_owned(), from: 1 });
         for slice in 0..8 {
             held.write_at(slice * (PIECE_BYTES as u64), &[1; PIECE_BYTES / 8]).unwrap();
@@ -369,7 +374,7 @@ mod tests {
         }
     }
 
-    /// A sync of the journal waits behind one of these.
+    /// A sync of the journal may have to wait for one of these syncs.
     #[tokio::test]
     async fn no_sync_has_more_than_a_piece_to_write_and_none_is_passed() {
         const PAGE: usize = 4 << 10;

@@ -1,7 +1,8 @@
-//! The file of redb, whose writes reach the disk in the file's order and at a pace that spares the journal's syncs.
+//! redb's file. Its writes reach the disk in the order of the file, and slowly enough that the journal's syncs do not
+//! suffer.
 //!
 //! - [`Backend`]: the file as redb sees it; [`HeldFile`]: holds its writes until they are released
-//! - [`writes`]: the held writes, neighbours joined
+//! - [`writes`]: the held writes, adjacent ones joined
 
 mod backend;
 mod held_file;

@@ -1,9 +1,9 @@
-//! Writes that have not reached their file: what they leave of one another.
+//! Writes that have not reached their file. A later write replaces what it covers of earlier ones.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Bytes by their position. No two pieces overlap, none is empty.
+/// Pieces of bytes by their position. No two overlap, none is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Writes(BTreeMap<u64, Vec<u8>>);
 
@@ -11,13 +11,13 @@ fn end_of(at: u64, data: &[u8]) -> u64 {
     at + data.len() as u64
 }
 
-/// How far `position` lies behind `base`.
+/// The distance of `position` from `base`.
 fn offset(position: u64, base: u64) -> usize {
     usize::try_from(position - base).expect("within a buffer")
 }
 
 impl Writes {
-    /// Adds a write, which replaces what it covers of earlier ones.
+    /// Adds a write, which replaces the parts of earlier ones that it covers.
     pub(crate) fn add(&mut self, at: u64, data: &[u8]) {
         let end = end_of(at, data);
         while let Some((begin, mut earlier)) = self.pop_before(end) {
@@ -46,17 +46,17 @@ impl Writes {
         }
     }
 
-    /// How many they are.
+    /// Total number of bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.values().map(Vec::len).sum()
     }
 
-    /// The position behind the last one.
+    /// The position after the last byte.
     pub(crate) fn end(&self) -> u64 {
         self.0.last_key_value().map_or(0, |(at, piece)| end_of(*at, piece))
     }
 
-    /// Puts over `out`, which begins at byte `at`, what was written there.
+    /// Copies the written bytes over `out`, which begins at byte `at` of the file.
     pub(crate) fn overlay(&self, at: u64, out: &mut [u8]) {
         let below = end_of(at, out);
         for (&begin, piece) in self.0.range(..below).rev() {
@@ -68,7 +68,8 @@ impl Writes {
         }
     }
 
-    /// The first piece with those that follow without a gap, as one of at most `max` bytes, or of one piece.
+    /// The first piece joined with those that follow it without a gap, at most `max` bytes; a single longer piece is
+    /// cut.
     pub(crate) fn first_run(&self, max: usize) -> Option<(u64, Cow<'_, [u8]>)> {
         let mut pieces = self.0.iter();
         let (&at, first) = pieces.next()?;
@@ -82,7 +83,7 @@ impl Writes {
         Some((at, run))
     }
 
-    /// Forgets the pieces that lie before `end`.
+    /// Forgets the pieces that begin before `end`.
     pub(crate) fn forget_before(&mut self, end: u64) {
         while let Some(first) = self.0.first_entry().filter(|first| *first.key() < end) {
             first.remove();
@@ -97,7 +98,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// As if each had been made in a file at once, and again when the runs are made one by one.
+        /// The writes must have the same effect as on a file, both when they are overlaid and when the runs are
+        /// written one by one.
         #[test]
         fn what_is_left_is_what_a_file_would_have(
             made in prop::collection::vec((0_u64..60, prop::collection::vec(1_u8.., 0..20)), 1..20),

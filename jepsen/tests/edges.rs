@@ -47,8 +47,44 @@ fn crates_depend_only_downwards() {
 
 /// The modules of each crate from the lowest floor up. A module imports only from floors below its own.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("proto", &["ids", "codec", "completion", "tail", "chain", "etcd", "control", "contracts", "seams", "suite"]),
-    ("sequencer", &["core", "fanout"]),
+    (
+        "proto",
+        &[
+            "ids",
+            "codec",
+            "splitmix",
+            "completion",
+            "tail",
+            "chain",
+            "native_params",
+            "etcd",
+            "control",
+            "contracts",
+            "seams",
+            "suite",
+        ],
+    ),
+    (
+        "log-server",
+        &[
+            "open_error",
+            "config",
+            "disk",
+            "unit",
+            "journal",
+            "data_dir",
+            "serve",
+            "commit",
+            "storage_unit",
+            "server",
+            "meta",
+        ],
+    ),
+    (
+        "client",
+        &["loglet", "shared_log", "memory_meta", "loglets", "append_gate", "reconfigure", "virtual_log", "suite"],
+    ),
+    ("sequencer", &["core", "served", "fanout"]),
     (
         "engines",
         &[
@@ -126,7 +162,9 @@ fn modules_import_only_from_the_floors_below() {
             }
             let own = floor(module).unwrap_or_else(|| panic!("{package}: module {module} has no floor yet"));
             let text = std::fs::read_to_string(&file).expect("a source can be read");
-            let above = imports(&text).filter(|name| floor(name).is_some_and(|floor| floor > own));
+            // Tests may look at what is built on the module.
+            let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(&text);
+            let above = imports(production).filter(|name| floor(name).is_some_and(|floor| floor > own));
             wrong.extend(above.map(|name| format!("{package}/src/{} imports {name}", inside.display())));
         }
     }

@@ -18,11 +18,13 @@ pub mod meta;
 mod open_error;
 mod serve;
 mod server;
+mod storage_unit;
 mod unit;
 
 pub use config::{LogServerConfig, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SyncObserver};
 pub use data_dir::{FORMAT_VERSION, is_begun};
 pub use journal::DamagedCell;
 pub use open_error::OpenError;
-pub use serve::{DiskUsage, Unit};
+pub use serve::DiskUsage;
 pub use server::{FoundJournal, LogServer};
+pub use storage_unit::Unit;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use naxos_proto::ids::{Boot, LogId, LogletId, MemberId, Offset, StorageId};
 use naxos_proto::seams::{Seams, WorkerHandle, start};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +11,8 @@ use crate::config::LogServerConfig;
 use crate::data_dir::{DataDir, Names, Wanted, open_data_dir};
 use crate::journal::{DamagedCell, Journal, Recovered, SegmentFiles, Spares, change_draft, recover};
 use crate::open_error::OpenError;
-use crate::serve::{JournalReader, Roster, Status, Unit};
+use crate::serve::{JournalReader, Roster, Status};
+use crate::storage_unit::Unit;
 use crate::unit::{Change, RaftLog};
 
 /// A running log server.
@@ -86,9 +86,9 @@ impl FoundJournal {
         &self.recovered.damaged_cells
     }
 
-    /// The MetaStore's value as far as this replica knows it, committed or not; empty if it has none.
-    pub fn meta_value(&self) -> Result<Bytes, OpenError> {
-        crate::meta::last_value(&self.recovered.catalog.raft)
+    /// The MetaStore replica's state, as the journal told it.
+    pub(crate) fn raft(&self) -> &RaftLog {
+        &self.recovered.catalog.raft
     }
 
     /// Starts the Workers. When this returns, the higher boot count is durable.

@@ -51,7 +51,7 @@ pub struct LogletParams {
     pub id: LogletId,
     /// Its kind.
     pub kind: LogletKind,
-    /// What only the provider of that kind reads; of a native loglet [`NativeParams`](crate::native_params::NativeParams).
+    /// What only the provider of that kind reads; of a native loglet `NativeParams`.
     pub bytes: Bytes,
 }
 

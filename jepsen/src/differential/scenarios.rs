@@ -16,6 +16,8 @@ use crate::pace;
 
 /// A lease of the least lifetime has ended after this long on any machine.
 const EXPIRY_LIMIT: Duration = Duration::from_secs(30);
+/// Two of them fit into one request.
+const HALF_OF_A_REQUEST_BYTES: usize = 700_000;
 /// Three of these exceed what fits into one answer.
 const LARGE_VALUE_BYTES: usize = 900_000;
 
@@ -129,6 +131,15 @@ impl Run {
             let value = vec![b'a' + number; LARGE_VALUE_BYTES].into();
             let key = format!("large/{number}").into();
             self.ask(&Request::Put(pb::PutRequest { key, value, ..Default::default() })).await?;
+        }
+        // One revision whose events are larger than a message: it alone has to be fragmented. Naxos sends several revisions as
+        // several answers where etcd sends fragments of one.
+        for letter in [b'x', b'y'] {
+            let put = |key: &'static str| {
+                let value = vec![letter; HALF_OF_A_REQUEST_BYTES].into();
+                Op::RequestPut(pb::PutRequest { key: key.into(), value, ..Default::default() })
+            };
+            self.ask(&all_of(vec![put("large/one"), put("large/two")])).await?;
         }
         let mut pair = Pair::open(&self.reference, &self.subject);
         let create = pb::WatchCreateRequest {

@@ -12,6 +12,7 @@
 
 mod codec;
 mod config;
+mod found_value;
 mod log_store;
 mod peers;
 mod raft_writer;
@@ -22,6 +23,6 @@ mod seeded_runtime;
 mod types;
 
 pub use config::MetaConfig;
+pub use found_value::found_value;
 pub use peers::{MetaPeers, NoPeers, PeerError};
-pub(crate) use register::last_value;
 pub use replica::MetaReplica;

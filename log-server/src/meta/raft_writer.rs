@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::raft_change_bytes;
-use crate::serve::Unit;
+use crate::storage_unit::Unit;
 use crate::unit::RaftChange;
 
 /// Time between two attempts of a write that was refused because the disk is full.

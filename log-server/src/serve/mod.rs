@@ -1,6 +1,5 @@
 //! The serving side of a unit: the calls that any thread may make.
 //!
-//! - [`Unit`]: the `StorageUnit`; changes go to the committer's queue, tails come from memory
 //! - [`Roster`] and [`Published`]: the durable state of each loglet, its index and its recent cells, as the committer
 //!   published them
 //! - [`JournalReader`]: the Worker that reads cells from disk
@@ -9,13 +8,12 @@
 //! Invariant: everything visible here is durable. The only exception is the known tail, which is information from the
 //! sequencer.
 
-mod follow;
-mod journal_reader;
+pub(crate) mod follow;
+pub(crate) mod journal_reader;
 mod published;
 mod recent;
 mod roster;
 mod status;
-mod unit;
 
 pub(crate) use journal_reader::{JournalReader, JournalReads};
 pub(crate) use published::{Planned, Published};
@@ -23,4 +21,3 @@ pub(crate) use recent::CACHED_CELL_BYTES;
 pub(crate) use roster::Roster;
 pub use status::DiskUsage;
 pub(crate) use status::Status;
-pub use unit::Unit;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use naxos_engines::LocalStore;
 use naxos_engines::local_store::{FoundStore, StoreError, StoreExpected, VERIFIED_BYTES_MAX};
 use naxos_engines::stack::read_rows;
+use naxos_log_server::meta::found_value;
 use naxos_log_server::{DamagedCell, FoundJournal, OpenError};
 use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::ids::StorageId;
@@ -61,7 +62,7 @@ async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> R
 
 /// The chain as this unit knows it; `None` while there is none.
 fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
-    let value = found.meta_value()?;
+    let value = found_value(found)?;
     let decode = |value| Chain::decode(value).map_err(|e| OpenError::Meta(e.to_string()));
     (!value.is_empty()).then_some(value).map(decode).transpose()
 }

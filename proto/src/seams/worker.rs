@@ -19,7 +19,7 @@ pub type Body = Box<dyn FnOnce(CancellationToken) -> Pin<Box<dyn Future<Output =
 /// Starts bodies on threads, and tasks.
 pub trait Worker: Send + Sync {
     /// Starts `body` under `name` (Linux keeps at most 15 bytes of it). After `stop` is cancelled, the body finishes
-    /// its work and ends. If it panics or cannot begin, `stop` is cancelled for all who share it.
+    /// its work and ends. If it panics or cannot begin, `stop` is cancelled for all that share it.
     fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle;
 
     /// Runs `body` as a task of the caller's runtime. The task ends by itself; if it panics, the panic is logged under

@@ -1,4 +1,4 @@
-//! [`State`]: the state of a simulated disk. [`SharedState`]: the same, shared by the drive and those who mounted it.
+//! [`State`]: the state of a simulated disk. [`SharedState`]: the same, shared by the drive and its mounts.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -179,8 +179,7 @@ pub enum UnitError {
     /// The loglet was never opened on this unit with [`StorageUnit::open`].
     #[error("loglet {0} was never opened on this unit")]
     NotOpen(LogletId),
-    /// The loglet was dropped, or its ordinal is below the floor of dropped ordinals. It stays sealed for ever (safety
-    /// rule 5).
+    /// The loglet was dropped, or its ordinal is below the floor of dropped ordinals: sealed for ever (safety rule 5).
     #[error("loglet {0} was dropped; it stays sealed")]
     Dropped(LogletId),
     /// Another sequencer owns the loglet (safety rule 4).

@@ -1,4 +1,5 @@
-//! Compiles the `.proto` files with protox (no `protoc`), once with the server's twins and once with plain types.
+//! Compiles the `.proto` files with protox (no `protoc` needed): once with the server's twins, and once with plain
+//! types.
 
 #[cfg(feature = "etcd")]
 mod etcd {
@@ -7,7 +8,7 @@ mod etcd {
 
     const ETCD: [&str; 5] = ["kv.proto", "auth.proto", "rpc.proto", "v3lock.proto", "v3election.proto"];
 
-    /// Messages that the server answers with keys and events which the store holds encoded: see `src/etcd/twins.rs`.
+    /// The server's answers whose keys and events the store holds in encoded form: see `src/etcd/twins.rs`.
     const TWINS: [&str; 4] = ["RangeResponse", "PutResponse", "DeleteRangeResponse", "WatchResponse"];
 
     pub(super) fn compile() -> Result<()> {

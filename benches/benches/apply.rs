@@ -1,5 +1,5 @@
-//! Applying an entry of 64 commands in the state machine: decoding, the index, the rows of the local store's open delta
-//! and the answers. Without the log, and without checkpoints: a store is replaced before one would be wanted.
+//! Applies an entry of 64 commands in the state machine: decoding, the index, the rows of the local store's open delta
+//! and the answers. There is no log, and there are no checkpoints: a store is replaced before it would need one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,35 +21,36 @@ use naxos_proto::ids::{Lsn, StoreId};
 use naxos_proto::seams::BootClock;
 use naxos_proto::seams::sim::Drive;
 
-/// The server's allocator.
+/// The allocator that the server uses.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Commands of an entry.
+/// Number of commands in an entry.
 const COMMANDS: u64 = 64;
 
-/// Keys that a store has from its beginning.
+/// Number of keys in a new store.
 const KEYS: u64 = 160 * COMMANDS;
 
-/// Bytes of a value.
+/// Size of a value in bytes.
 const VALUE_BYTES: usize = 256;
 
-/// Bytes that a command adds to the delta, at most.
+/// A command adds at most this many bytes to the delta.
 const ROW_BYTES_MAX: usize = 2 * VALUE_BYTES;
 
-/// Commands in a store's life: what they leave fits into the deltas that it holds without a checkpoint.
+/// Number of commands before a store is replaced. Their rows fit the deltas that it can hold without a checkpoint.
 const LIFE: u64 = (FROZEN_MAX * DELTA_BYTES_MAX / ROW_BYTES_MAX) as u64;
 
 #[derive(Clone, Copy)]
 enum Work {
     NewKeys,
     Overwrites,
-    /// A Txn that puts a key if its revision is the one read before: how kube-apiserver updates.
+    /// A Txn that puts a key if its revision is still the one that was read. kube-apiserver updates objects in this
+    /// way.
     Updates,
     Deletes,
 }
 
-/// There are no watches and no leases.
+/// Ignores all effects, because there are no watches and no leases.
 struct Deaf;
 
 impl Listener for Deaf {
@@ -64,7 +65,7 @@ impl Listener for Deaf {
     fn compacted(&mut self, _: i64) {}
 }
 
-/// A state machine over a store on a simulated disk.
+/// A state machine and its store on a simulated disk.
 struct Rig {
     store: LocalStore,
     machine: Machine<Deaf>,
@@ -73,7 +74,7 @@ struct Rig {
     random: Random,
     /// The revision of each of the first keys.
     revisions: Vec<i64>,
-    /// The next key that is new.
+    /// The number of the next unused key.
     unused: u64,
     entries: u64,
 }
@@ -95,7 +96,7 @@ impl Rig {
         rig
     }
 
-    /// The time of `rounds` entries of `work`, what prepares them left out.
+    /// The time that `rounds` entries of `work` take, without their preparation.
     fn time(&mut self, rounds: u64, work: Work) -> Duration {
         let mut spent = Duration::ZERO;
         for _ in 0..rounds {
@@ -118,12 +119,12 @@ impl Rig {
         spent
     }
 
-    /// The keys of the next entry, each once.
+    /// The keys of the next entry, all different.
     fn choose(&mut self, work: Work) -> Vec<u64> {
         match work {
             Work::NewKeys => self.take_unused().collect(),
             Work::Overwrites | Work::Updates => {
-                // The distance keeps them apart, and the first one moves them about.
+                // Equal distances keep the keys apart. The first one is random, so each entry has others.
                 let first = self.random.below(KEYS);
                 (0..COMMANDS).map(|n| (first + n * (KEYS / COMMANDS)) % KEYS).collect()
             }
@@ -180,7 +181,7 @@ impl Rig {
         Command::Txn(txn).encode(StoreId(0))
     }
 
-    /// Applies one entry, as the stack does.
+    /// Applies one entry as the stack does.
     fn apply(&mut self, commands: &[Bytes]) -> Vec<Outcome> {
         let lsn = Lsn(self.entries);
         self.entries += 1;

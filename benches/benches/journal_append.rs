@@ -1,5 +1,5 @@
-//! Appending to the journal without a disk: encoding, checksums, index and the hand-over to the committer. The unit
-//! lives on a memory file system, where a sync costs nothing, and is not paced.
+//! Appends to the journal without a disk: encoding, checksums, index and the hand-over to the committer. The unit is
+//! on a memory file system, where a sync costs nothing, and its syncs are not paced.
 
 mod unit_rig;
 
@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use naxos_log_server::LogServerConfig;
 use unit_rig::Rig;
 
-/// Where Linux mounts memory.
+/// The memory file system of Linux.
 const MEMORY: &str = "/dev/shm";
 
 fn journal_append(criterion: &mut Criterion) {

@@ -1,5 +1,5 @@
-//! Encoding the answer of a Range over 500 keys of 256 bytes: from keys and values that the store holds encoded (what
-//! the server does), and from plain messages (what it is spared).
+//! Encodes the answer to a Range over 500 keys of 256 bytes: from pairs that the store holds encoded, as the server
+//! does, and for comparison from plain messages.
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -31,7 +31,8 @@ fn range_encoding(criterion: &mut Criterion) {
         count,
         ..Default::default()
     };
-    // What the server does with short answers: framed under the store's lock, then copied into the message.
+    // What the server does with short answers: it frames the pairs under the store's lock and then copies them into
+    // the message.
     let framed_first = || {
         let mut framed = BytesMut::with_capacity(twin.encoded_len());
         twin.kvs.iter().for_each(|kv| twins::put_kv(&mut framed, kv));

@@ -1,4 +1,4 @@
-//! A durable store on a storage unit, on the file system of the target folder: one at a time, and many at once, which
+//! Durable stores on a storage unit, on the file system of the target folder: one at a time, and many at once, which
 //! share syncs.
 
 mod unit_rig;

@@ -1,4 +1,5 @@
-//! What a batch of 16 events costs for 100 watchers of one range: encoding the events once, and each watcher's answer.
+//! The cost of a batch of 16 events for 100 watchers of one range: the events are encoded once, and then each
+//! watcher's answer.
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -8,10 +9,10 @@ use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::twins::{self, WatchResponse};
 use prost::Message;
 
-/// Events of one committed batch.
+/// Number of events in one committed batch.
 const EVENTS: u64 = 16;
 
-/// Watchers of the range.
+/// Number of watchers of the range.
 const WATCHERS: u64 = 100;
 
 fn watch_fan_out(criterion: &mut Criterion) {

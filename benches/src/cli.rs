@@ -30,7 +30,7 @@ enum Command {
     ServeDurable(floor::DurableArgs),
 }
 
-/// Runs the command; exit code 1 says that it failed, or that a limit is not held.
+/// Runs the command. Exit code 1 says that it failed or that a limit was missed.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Load(args) => load::run(args),

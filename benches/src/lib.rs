@@ -1,10 +1,10 @@
-//! How fast a server of etcd's API is, and beside what.
+//! Measures how fast a server of etcd's API is, and compares servers.
 //!
-//! - [`load`] drives any endpoint, closed or open loop.
-//! - [`compare`] runs the same work against Naxos, etcd and two floors, interleaved, and judges the ratios.
-//! - [`endurance`] holds the long runs: `soak`, `disturb` and `million`.
-//! - [`floor`] is what a server costs that does nothing, or nothing but make calls durable.
-//! - [`servers`] starts, measures and stops the programs; [`report`] prints; [`pace`] owns time and threads.
+//! - [`load`] drives any endpoint, in a closed or an open loop.
+//! - [`compare`] runs the same work on Naxos, etcd and two floors in turn, and judges the ratios.
+//! - [`endurance`] has the long runs: `soak`, `disturb` and `million`.
+//! - [`floor`] has a server that does nothing, and one that only makes calls durable.
+//! - [`servers`] starts, measures and stops the programs; [`report`] prints; [`pace`] deals with time and threads.
 
 pub mod cli;
 pub mod compare;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// The allocator of the servers that are compared, so that the floor servers differ from Naxos in nothing else.
+/// The same allocator as in Naxos, so that the floor servers do not differ from it in this.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,6 +1,6 @@
 //! Time, waiting and threads.
 //!
-//! Benchmarks live in real time. All of it passes through here, so that the bans of `clippy.toml` keep their meaning
+//! Benchmarks run in real time. All use of it goes through this module, so that the bans of `clippy.toml` hold
 //! everywhere else.
 
 use std::io;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use tokio::io::unix::AsyncFd;
 
-/// The monotonic clock.
+/// The current time of the monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "benchmarks measure real time; this is their only clock")]
 pub fn now() -> Instant {
     Instant::now()
@@ -43,24 +43,24 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> 
 /// Starts a named thread.
 ///
 /// # Panics
-/// When the system has no thread left.
+/// If the system cannot start another thread.
 pub fn thread<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
 }
 
-/// A current-thread runtime, for one thread of the generator or of a floor server.
+/// A current-thread runtime for one thread of the generator or of a floor server.
 pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Waits to tens of microseconds, where tokio's own timer rounds up to the next millisecond.
+/// A timer that is exact to tens of microseconds. tokio's own timer rounds up to the next millisecond.
 #[derive(Debug)]
 pub struct PreciseTimer {
     timer: AsyncFd<OwnedFd>,
 }
 
 impl PreciseTimer {
-    /// A timer on the calling thread's runtime.
+    /// A timer that belongs to the calling thread's runtime.
     #[expect(
         deprecated,
         reason = "what replaces it is unsafe, for types whose descriptor changes; an OwnedFd's never does"
@@ -71,10 +71,10 @@ impl PreciseTimer {
         Ok(Self { timer: AsyncFd::new(timer)? })
     }
 
-    /// Returns at `at`, or at once when that is past.
+    /// Waits until `at`. Returns at once if that is past.
     ///
     /// # Cancel safety
-    /// Cancel safe: the next wait sets the timer anew.
+    /// Cancel safe: the next wait sets the timer again.
     pub async fn wait_until(&self, at: Instant) -> io::Result<()> {
         let left = at.saturating_duration_since(now());
         if left.is_zero() {

@@ -1,8 +1,8 @@
 //! Keeps appends in order across a reconfiguration.
 //!
-//! While the gate is open, appends go straight to the active loglet. When one of them meets the seal, or a
-//! reconfiguration begins, the gate closes: appends queue behind those that were not done. Once a successor is
-//! installed and every append to the old loglet has been answered, the queue goes to the successor in order.
+//! While the gate is open, appends go straight to the active loglet. The gate closes when an append is answered
+//! `Sealed` or a reconfiguration begins. New appends then queue after those that the old loglet did not take. When a
+//! successor is installed and the old loglet has answered every append, the queue goes to the successor, in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use parking_lot::Mutex;
 
 use crate::loglet::Loglet;
 
-/// Batches that may wait for a successor; over it appends are refused.
+/// At most this many batches may wait for a successor. Beyond it appends are refused.
 const WAITING_MAX: usize = 8_192;
 
 type Done = Completion<Result<Lsn, AppendError>>;
 
-/// Where appends go now.
+/// The loglet to which appends go.
 #[derive(Clone)]
 struct Target {
     loglet: Arc<dyn Loglet>,
@@ -29,21 +29,22 @@ struct Target {
 struct State {
     target: Target,
     closed: bool,
-    /// Whether a thread is sending. It also sends what others queue meanwhile, which keeps the order of the calls.
+    /// Whether a thread is sending. That thread also sends what other threads queue meanwhile, which keeps the order
+    /// of the calls.
     sending: bool,
-    /// The next loglet, which takes appends once the old one has answered all of its own.
+    /// The next loglet. It takes appends once the old one has answered all of its own.
     successor: Option<Target>,
     in_flight: usize,
-    /// Appends that were answered `Sealed`, in the order of the answers. They are older than all in `queue`, and are sent
-    /// before those once the gate opens.
+    /// Appends that were answered `Sealed`, in the order of the answers. They are older than all appends in `queue`
+    /// and are sent before them when the gate opens.
     returned: VecDeque<(Vec<Cell>, Done)>,
     queue: VecDeque<(Vec<Cell>, Done)>,
 }
 
-/// See the module.
+/// The gate; see the module.
 pub(crate) struct AppendGate {
     state: Mutex<State>,
-    /// Called when an append meets a seal.
+    /// Called when an append is answered `Sealed`.
     on_seal: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -74,8 +75,8 @@ impl AppendGate {
         self.send();
     }
 
-    /// Sends what is queued, unless the gate is closed or another thread sends. The loglet is called outside the lock:
-    /// it may answer from within the call.
+    /// Sends the queued appends, unless the gate is closed or another thread is sending. The loglet is called without
+    /// the lock, because it may answer during the call.
     fn send(self: &Arc<Self>) {
         let mut ours = false;
         loop {
@@ -127,12 +128,12 @@ impl AppendGate {
         }
     }
 
-    /// New appends wait from here on.
+    /// Closes the gate: from now on new appends wait.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
     }
 
-    /// Opens again on the same loglet: the reconfiguration did not happen.
+    /// Opens the gate again on the same loglet, because the reconfiguration did not happen.
     pub(crate) fn abandon(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
@@ -144,7 +145,7 @@ impl AppendGate {
         self.send();
     }
 
-    /// Appends go to `loglet` once the old one has answered everything.
+    /// Sends appends to `loglet` once the old one has answered all of its own.
     pub(crate) fn switch(self: &Arc<Self>, loglet: Arc<dyn Loglet>, start: Lsn) {
         let reopened = {
             let mut state = self.state.lock();

@@ -1,10 +1,11 @@
 //! The shared log as a library.
 //!
 //! - [`shared_log`]: the contract that engines build on
-//! - [`loglet`]: the contract of one segment's log; [`loglets`]: memory and native; `suite`: what each loglet must do
-//!   (feature `sim`)
-//! - [`VirtualLog`]: a chain of loglets in the MetaStore, reconfigured live (Delos, OSDI'20)
-//! - `reconfigure`: reading and changing the chain in the MetaStore; `append_gate`: the order of appends meanwhile
+//! - [`loglet`]: the contract of one segment's log; [`loglets`]: its implementations, memory and native; `suite`:
+//!   tests that every loglet must pass (feature `sim`)
+//! - [`VirtualLog`]: a chain of loglets in the MetaStore, which can be reconfigured while it is in use (Delos,
+//!   OSDI'20)
+//! - `reconfigure`: reads and changes the chain in the MetaStore; `append_gate`: keeps appends in order meanwhile
 
 #![warn(missing_docs)]
 

@@ -1,11 +1,11 @@
-//! The register in memory: for tests and for virtual logs that live as long as their process.
+//! The register in memory, for tests and for virtual logs that live only as long as their process.
 
 use futures::future::BoxFuture;
 use naxos_proto::contracts::{MetaError, MetaStore, PutOutcome, Versioned};
 use naxos_proto::ids::ChainVersion;
 use parking_lot::Mutex;
 
-/// See the module.
+/// A register in memory; see the module.
 #[derive(Default)]
 pub struct MemoryMetaStore(Mutex<Versioned>);
 

@@ -1,4 +1,4 @@
-//! The shared log: what engines see of everything below them.
+//! The shared log: the contract between the engines and everything below them.
 
 use std::sync::Arc;
 
@@ -9,56 +9,59 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell};
 use naxos_proto::ids::Lsn;
 
-/// One position that holds a value. Junk positions are skipped by readers.
+/// A position that holds a value. Readers skip positions that hold junk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its position.
+    /// The position.
     pub lsn: Lsn,
-    /// What was appended.
+    /// The bytes that were appended.
     pub payload: Bytes,
 }
 
-/// Why the log did not answer a read, a tail check or a trim.
+/// Why the log could not answer a read, a tail check or a trim.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// The positions are gone: start from a snapshot.
+    /// The positions were trimmed: start from a snapshot.
     #[error("the log is trimmed up to {0}")]
     Trimmed(Lsn),
-    /// A record is damaged on every unit that has it, or on none.
+    /// No storage unit has the record whole.
     #[error("the record at {0} cannot be read from any storage unit: {1}")]
     Lost(Lsn, String),
-    /// Try again.
+    /// The log cannot answer at the moment: try again.
     #[error("the log is not available: {0}")]
     Unavailable(String),
 }
 
 /// A totally ordered, durable log.
 pub trait SharedLog: Send + Sync {
-    /// Appends a batch at consecutive positions. Enqueues when called: the order of calls is the order in the log and
-    /// acknowledgements come in that order. `done` gets the first position once everything up to the batch's end is
-    /// durable on a write quorum. [`AppendError::Sealed`] never comes out: the log goes on in the next segment.
+    /// Appends a batch at consecutive positions. It enqueues the batch before it returns, so the order of calls is the
+    /// order in the log. Acknowledgements come in that order too. `done` gets the first position when everything up to
+    /// the end of the batch is durable on a write quorum. The caller never gets [`AppendError::Sealed`], because the
+    /// log goes on in the next segment.
     fn append(&self, batch: Vec<Cell>, done: Completion<Result<Lsn, AppendError>>);
 
-    /// The first position that is not durable: not below any append that was acknowledged before the call.
+    /// The first position that is not durable. It is above every append that was acknowledged before the call.
     /// # Cancel safety: nothing is changed.
     fn check_tail(&self) -> BoxFuture<'_, Result<Lsn, LogError>>;
 
-    /// As [`Self::check_tail`], from memory and without yielding, where the active loglet is wholly in this process.
+    /// As [`Self::check_tail`], but from memory and without waiting. `None` unless the whole active loglet is in this
+    /// process.
     fn check_tail_now(&self) -> Option<Lsn>;
 
-    /// Records from `from` on and below `below`, which must not lie above a checked tail; stops after about
-    /// `max_bytes`. Also answers the position to go on from.
+    /// Reads the records from `from` on and below `below`, which must not be above a checked tail. Stops after about
+    /// `max_bytes`. Also returns the position from which to go on.
     fn read(&self, from: Lsn, below: Lsn, max_bytes: usize) -> BoxFuture<'_, Result<(Vec<Record>, Lsn), LogError>>;
 
-    /// Records from `from` on as they become known to be committed, across segments; each item also says from where the
-    /// next one goes on, which passes over positions without a record. Never a record beyond the end that the chain gives
-    /// its segment. Bounded: a slow follower reads later what it has not taken. An error ends the stream; follow again
-    /// from where it stood.
+    /// A stream of the records from `from` on, across segments, as they become known to be committed. Each item also
+    /// says where the next one begins, which skips positions without a record. A record at or above the end that the
+    /// chain gives its segment is never sent. Bounded: a slow follower reads later what it has not taken. An error
+    /// ends the stream; the caller may follow again from its last position.
     fn follow(self: Arc<Self>, from: Lsn) -> BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>;
 
-    /// Forgets everything below `up_to`; may keep more than it has to. Does what it can, also where it returns an error.
+    /// Forgets everything below `up_to`. It may keep more than necessary, and does what it can even if it returns an
+    /// error.
     fn trim(&self, up_to: Lsn) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// Ordinal of the active loglet; rises with every reconfiguration.
+    /// The ordinal of the active loglet. It rises with every reconfiguration.
     fn ordinal(&self) -> u64;
 }

@@ -1,4 +1,4 @@
-//! The suite of loglets, run by every kind of them.
+//! Runs the suite of loglets on every kind of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use naxos_sequencer::NativeSequencer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Storage units, and whether they are away: then nobody finds them.
+/// Storage units, and whether they are away. While they are away they cannot be found.
 #[derive(Clone)]
 struct Units(Vec<Arc<dyn StorageUnit>>, Arc<AtomicBool>);
 
@@ -61,7 +61,7 @@ fn simulate(body: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().block_on(&runtime, body);
 }
 
-/// Units and a sequencer over them, in one process.
+/// Units and their sequencer, in one process.
 struct Rig {
     servers: Vec<LogServer>,
     units: Units,
@@ -98,7 +98,7 @@ fn native(count: u64) {
         let units = rig.units.0.len();
         let subject = LogletSubject { provider: rig.provider.clone(), alive: rig.alive.clone(), units };
         suite::loglet(&subject).await;
-        // The floor that the last case raised is on every unit.
+        // The floor that the last case raised has reached every unit.
         let below = LogletId { log: LogId(7), ordinal: 8, nonce: 0 };
         for unit in &rig.units.0 {
             assert_eq!(unit.tail(below).await, Err(UnitError::Dropped(below)));
@@ -154,7 +154,7 @@ async fn served(rig: &Rig) -> (LogletId, Arc<dyn Loglet>) {
     (id, rig.provider.open(&params).unwrap())
 }
 
-/// Stores a cell on one unit alone, as a sequencer does that dies on the way.
+/// Stores a cell on one unit alone, as a sequencer does that dies before it reaches the others.
 async fn store_on(rig: &Rig, unit: usize, loglet: LogletId, at: u64) {
     let (done, stored) = Completion::channel();
     let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];
@@ -174,7 +174,7 @@ fn a_seal_repairs_what_is_on_one_unit_alone() {
         }
         store_on(&rig, 1, id, 0).await;
         let end = loglet.seal().await.unwrap();
-        // The quorum of the seal may have left one unit out.
+        // The seal quorum may not have included one of the units.
         let mut tails = Vec::new();
         for unit in &rig.units.0 {
             tails.push(unit.tail(id).await.unwrap().tail);
@@ -250,7 +250,8 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
         let unit = &rig.units.0[0];
         let params = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
         let id = |ordinal, nonce| LogletId { log: LogId(7), ordinal, nonce };
-        // Losers of races: of an ordinal that will be trimmed, of the lowest that stays, and of one above.
+        // Losers of races: one with an ordinal that will be trimmed, one with the lowest ordinal that stays, one above
+        // it.
         let orphans = [id(2, 1), id(4, 1), id(5, 1)];
         for orphan in orphans {
             unit.open(orphan, params).await.unwrap();
@@ -274,7 +275,7 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
             assert_eq!(append().await, Lsn(lsn));
             log.reconfigure(None).await.unwrap();
         }
-        // Ordinals 1 to 5 hold one entry each, 6 is open: a trim up to 3 leaves 4 as the lowest.
+        // Ordinals 1 to 5 hold one entry each, and 6 is open. A trim up to 3 leaves 4 as the lowest ordinal.
         log.trim(Lsn(3)).await.unwrap();
         let named: Vec<LogletId> = log.chain().1.segments.iter().map(|s| s.params.id).collect();
         assert_eq!(named.iter().map(|i| i.ordinal).collect::<Vec<_>>(), [4, 5, 6]);
@@ -285,7 +286,7 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
             assert!(unit.tail(*above).await.is_ok(), "{above} is not below the floor");
         }
         assert_eq!(append().await, Lsn(5));
-        // An entry in the middle of a segment moves no floor.
+        // A trim into the middle of a segment raises no floor.
         log.trim(Lsn(3)).await.unwrap();
         assert!(unit.tail(orphans[1]).await.is_ok());
         rig.stop().await;

@@ -1,4 +1,4 @@
-//! The virtual log over memory loglets: order, reconfiguration under appends, reads across segments, trimming.
+//! The virtual log on memory loglets: order, reconfiguration during appends, reads across segments, trimming.
 
 #![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
 
@@ -118,7 +118,7 @@ async fn an_append_that_meets_a_seal_goes_to_the_successor_that_another_made() {
         let (first, stop) = (first.clone(), stop.clone());
         async move { first.tend(stop).await }
     });
-    // The first one's loglet is sealed, and it does not know.
+    // The loglet that the first log uses is sealed, and the first log does not know it.
     assert_eq!(append(&first, 1).await, Ok(Lsn(0)));
     assert_eq!(append(&second, 2).await, Ok(Lsn(1)));
     assert_eq!(first.check_tail().await, Ok(Lsn(2)), "never the tail of a sealed loglet");
@@ -140,7 +140,7 @@ async fn trimming_drops_segments_and_reads_below_say_so() {
     assert_eq!((records.len(), next), (1, Lsn(3)));
 }
 
-/// A register that answers, and takes nothing while it is full.
+/// A register that can be read, but accepts no value while it is full.
 #[derive(Default)]
 struct FullMetaStore {
     register: MemoryMetaStore,
@@ -185,7 +185,7 @@ async fn rule_1_the_tail_of_a_sealed_loglet_is_never_the_tail_of_the_log() {
     assert_eq!(first.check_tail_now(), Some(Lsn(1)));
     let second = open(&meta, &loglets).await;
     assert_eq!(append(&second, 2).await, Ok(Lsn(1)));
-    // Nobody tells the first one of the successor.
+    // Nobody tells the first log about the successor.
     assert_eq!(first.check_tail_now(), None);
     assert!(matches!(first.check_tail().await, Err(LogError::Unavailable(_))));
 }
@@ -198,7 +198,7 @@ async fn rule_2_what_a_loglet_holds_past_the_end_of_its_segment_is_invisible() {
         kind: LogletKind::MEMORY,
         bytes: Bytes::new(),
     };
-    // The first segment was ended at 2; cells 2 and 3 became durable all the same.
+    // The chain ended the first segment at 2, but cells 2 and 3 became durable too.
     for (ordinal, cells) in [(1, [10, 11, 66, 67].as_slice()), (2, [12, 13].as_slice())] {
         let loglet = loglets.open(&params(ordinal)).unwrap();
         loglet.append(cells.iter().map(|n| cell(*n)).collect(), Completion::new(|_| ()));
@@ -234,7 +234,7 @@ async fn opening_learns_the_chain_and_reconfigures_nothing() {
     assert_eq!(append(&reader, 3).await, Ok(Lsn(2)));
 }
 
-/// A register in which something happens between a caller's get and its next put.
+/// A register in which another change can happen between a caller's get and its next put.
 #[derive(Default)]
 struct Interrupted {
     register: MemoryMetaStore,
@@ -257,7 +257,7 @@ impl MetaStore for Interrupted {
     }
 }
 
-/// Two logs on one register, with three segments of one entry each and an open one.
+/// Two logs on one register, with three ended segments of one entry each and an open one.
 async fn two_logs(meta: &Arc<Interrupted>) -> (Arc<VirtualLog>, Arc<VirtualLog>) {
     let loglets = Arc::default();
     let one = open_on(meta.clone(), &loglets).await;
@@ -291,7 +291,7 @@ async fn a_trim_that_meets_a_reconfiguration_trims_the_new_chain() {
     assert_eq!(append(&one, 3).await, Ok(Lsn(3)), "appends go to the new loglet");
 }
 
-/// Takes from `followed` until it stands at `until`.
+/// Takes items from `followed` until its position is `until`.
 async fn take_until(
     followed: &mut BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>,
     until: Lsn,

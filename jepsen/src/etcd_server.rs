@@ -1,4 +1,4 @@
-//! A server that speaks etcd's API: real or not, started by etcd's flags, killed, started again.
+//! A server that speaks etcd's API, be it etcd or Naxos. It is started with etcd's flags, killed, and started again.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -12,10 +12,11 @@ use crate::process::{Log, Process};
 
 /// How long a server may take until it serves.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// The words that etcd logs once it serves.
+/// The message that etcd logs when it serves.
 const SERVES: &str = "ready to serve client requests";
 
-/// An etcd-compatible server on free loopback ports; its data outlives a kill, not the value.
+/// An etcd-compatible server on free loopback ports. Its data is kept over a kill, but is removed when this value is
+/// dropped.
 #[derive(Debug)]
 pub struct EtcdServer {
     executable: PathBuf,
@@ -41,7 +42,7 @@ impl EtcdServer {
         server
     }
 
-    /// The same on a given data directory, not started yet.
+    /// The same with a given data directory. It is not started yet.
     pub fn prepare(executable: &Path, data: &Path, extra: &[&str]) -> Self {
         let [client, peer] = free_ports();
         let client_url = format!("http://127.0.0.1:{client}");
@@ -66,7 +67,7 @@ impl EtcdServer {
         }
     }
 
-    /// A command line that somebody else wrote, run in `folder`; not started yet.
+    /// A server with a given command line, run in `folder`. It is not started yet.
     pub fn from_command_line(executable: &Path, arguments: &[String], folder: &Path) -> Self {
         EtcdServer {
             executable: executable.to_owned(),
@@ -89,7 +90,7 @@ impl EtcdServer {
         &self.data
     }
 
-    /// Everything that all its processes have logged.
+    /// Everything that the processes of this server have logged.
     pub fn log(&self) -> &Log {
         &self.log
     }
@@ -102,20 +103,20 @@ impl EtcdServer {
         self.process.as_ref().expect("the server runs")
     }
 
-    /// `kill -9`.
+    /// Ends the process with `kill -9`.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// SIGTERM, and the exit status.
+    /// Sends SIGTERM and returns the exit status.
     ///
     /// # Panics
-    /// If it does not run, or does not end.
+    /// If it is not running, or does not end.
     pub fn terminate(&mut self) -> ExitStatus {
         self.process.take().expect("the server runs").terminate()
     }
 
-    /// The same command line again; returns when it serves.
+    /// Starts the same command line again and returns when it serves.
     ///
     /// # Panics
     /// If it does not serve.
@@ -125,7 +126,7 @@ impl EtcdServer {
         }
     }
 
-    /// The same, but a server that does not serve is an answer.
+    /// The same, but a server that does not serve gives an error instead of a panic.
     ///
     /// # Errors
     /// The end of its log.
@@ -153,7 +154,7 @@ impl EtcdServer {
 /// # Panics
 /// If the machine has none.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    // All are held until all are known, so that they differ.
+    // All are held until all are known, so that they are different.
     let held = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     held.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
 }

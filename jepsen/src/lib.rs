@@ -1,14 +1,14 @@
-//! Fault tests: everything that runs Naxos from outside, beside the real servers that it must equal.
+//! Fault tests: everything that runs Naxos from outside, next to the real servers to which it must be equal.
 //!
-//! - [`pace`]: the one place where tests read the clock, wait and start threads.
+//! - [`pace`]: the only place where tests read the clock, wait and start threads.
 //! - [`differential`]: random requests to Naxos and to a real etcd
-//! - [`etcdctl`]: the command line client, and what it prints
+//! - [`etcdctl`]: the command line client and its output
 //! - [`servers`]: etcd and the Kubernetes components, built from pinned Go modules.
-//! - [`process`]: one process: started, watched, killed, measured; [`etcd_server`]: one that speaks etcd's API
-//! - [`kill_loop`]: writers and `kill -9`, until something is lost
-//! - [`kubernetes`]: a control plane as kubeadm sets it up, its work, and the kills under it
+//! - [`process`]: one process: started, watched, killed, measured; [`etcd_server`]: a process that speaks etcd's API
+//! - [`kill_loop`]: writers and `kill -9`, and a check that nothing acknowledged is lost
+//! - [`kubernetes`]: a control plane as kubeadm sets it up, work on it, and kills during that work
 //! - [`simulator`]: a whole node in one thread, decided by a seed
-//! - [`machine`]: what a test needs of the machine, and what happens where it is missing.
+//! - [`machine`]: what a test needs from the machine, and what happens if that is missing.
 
 pub mod differential;
 pub mod etcd_server;

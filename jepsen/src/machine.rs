@@ -1,27 +1,27 @@
-//! What a test needs of the machine that it runs on.
+//! What a test needs from the machine that it runs on.
 //!
-//! Where something is missing a test says `skipped: needs ...` and passes; where `CI` is set it fails,
-//! so that a green run there has run everything.
+//! If something is missing, a test prints `skipped: needs ...` and passes. If `CI` is set it fails instead, so that a
+//! green run there has run everything.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The Go release that the pinned servers need.
+/// The minor version of Go that the pinned servers need at least.
 const GO_MINOR_LEAST: u32 = 26;
 
-/// True if the test may use Go; else the reason is printed.
+/// Whether the test may use Go. If not, prints the reason.
 ///
 /// # Panics
-/// Where `CI` is set and Go is missing.
+/// If `CI` is set and Go is missing.
 pub fn has_go() -> bool {
     go_minor().is_some_and(|minor| minor >= GO_MINOR_LEAST) || skipped("Go 1.26")
 }
 
-/// True if the test runs as root; else the reason is printed.
+/// Whether the test runs as root. If not, prints the reason.
 ///
 /// # Panics
-/// Where `CI` is set and the user is not root.
+/// If `CI` is set and the user is not root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root() || skipped("root")
 }
@@ -38,10 +38,10 @@ fn go_minor() -> Option<u32> {
     text.trim().strip_prefix("go1.")?.split(['.', 'r', 'b', '-', ' ']).next()?.parse().ok()
 }
 
-/// Cargo's target folder that the running executable was built into.
+/// The cargo target folder that holds the running executable.
 ///
 /// # Panics
-/// If the executable lies in no such folder and none is configured.
+/// If the executable is not in such a folder and none is configured.
 pub fn target_folder() -> PathBuf {
     let executable = std::env::current_exe().expect("the running executable has a path");
     let tagged = executable.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
@@ -54,7 +54,7 @@ pub fn target_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").join("target")
 }
 
-/// Held by a test that needs the whole machine: the others wait, in whatever process they run.
+/// Held by a test that needs the whole machine. Other such tests wait, even in other processes.
 #[derive(Debug)]
 pub struct WholeMachine {
     _lock: File,
@@ -70,7 +70,7 @@ impl WholeMachine {
     }
 }
 
-/// The file, locked until it is dropped.
+/// Opens and locks the file. The lock is held until the result is dropped.
 pub(crate) fn locked(path: &Path) -> File {
     let file = File::create(path).unwrap_or_else(|e| panic!("lock file {}: {e}", path.display()));
     file.lock().unwrap_or_else(|e| panic!("lock {}: {e}", path.display()));

@@ -1,15 +1,15 @@
 //! Time, waiting and threads of the test harness.
 //!
-//! Tests of real processes live in real time. All of it passes through here, so that the bans of
-//! `clippy.toml` keep their meaning everywhere else.
+//! Tests of real processes run in real time. All use of it goes through this module, so that the bans of `clippy.toml`
+//! hold everywhere else.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at that nothing announces.
+/// How often to check a condition for which no notification exists.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The monotonic clock.
+/// The current time of the monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "the harness times real processes; this is its only clock")]
 pub fn now() -> Instant {
     Instant::now()
@@ -36,12 +36,12 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> 
 /// Starts a named thread.
 ///
 /// # Panics
-/// When the system has no thread left.
+/// If the system cannot start another thread.
 pub fn thread<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
 }
 
-/// Looks at `condition` until it gives a value; `None` after `limit`.
+/// Calls `condition` until it returns a value. Returns `None` after `limit`.
 pub fn wait_for<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let end = now() + limit;
     loop {

@@ -1,4 +1,4 @@
-//! One server process, as an operator sees it: command line, log lines, signals, CPU and memory.
+//! One server process as an operator sees it: command line, log lines, signals, CPU time and memory.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -39,7 +39,7 @@ impl Log {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// How many lines there are.
+    /// Number of lines so far.
     pub fn length(&self) -> usize {
         self.lines.lock().len()
     }
@@ -49,7 +49,7 @@ impl Log {
         self.grown.notify_all();
     }
 
-    /// True as soon as a line at or after `from` contains `words`.
+    /// Waits until a line at or after `from` contains `words`. Returns whether one did within `limit`.
     pub fn wait_for(&self, from: usize, words: &str, limit: Duration) -> bool {
         let end = pace::now() + limit;
         let mut lines = self.lines.lock();
@@ -64,7 +64,7 @@ impl Log {
     }
 }
 
-/// A running process; dropping it kills it.
+/// A running process. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -73,7 +73,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` and reads its output without ever blocking it.
+    /// Starts `command`. Its output is always read, so that it never blocks.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -96,19 +96,19 @@ impl Process {
         Process { child, log, name: name.to_owned() }
     }
 
-    /// What it has written.
+    /// The output of the process.
     pub fn log(&self) -> &Log {
         &self.log
     }
 
-    /// Its process id.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Kills the process with `kill -9` and waits until it is gone.
     pub fn kill(&mut self) {
-        // Both calls fail only if it is gone already.
+        // Both calls fail only if the process is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -122,7 +122,7 @@ impl Process {
         kill_process(id, signal).unwrap_or_else(|e| panic!("signal {}: {e}", self.name));
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM and waits for the end.
     ///
     /// # Panics
     /// If it does not end.
@@ -132,12 +132,12 @@ impl Process {
             .unwrap_or_else(|| panic!("{} does not end after SIGTERM:\n{}", self.name, self.log.tail()))
     }
 
-    /// Its exit status, if it ends within `limit`.
+    /// The exit status, if the process ends within `limit`.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         pace::wait_for(limit, || self.child.try_wait().expect("the child can be waited for"))
     }
 
-    /// User and system time so far.
+    /// User and system time used so far.
     ///
     /// # Panics
     /// If the process is gone.
@@ -149,7 +149,7 @@ impl Process {
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     }
 
-    /// Resident memory.
+    /// Resident memory in bytes.
     ///
     /// # Panics
     /// If the process is gone.
@@ -180,7 +180,7 @@ fn drain(name: &str, output: impl Read + Send + 'static, log: Arc<Log>) {
     });
 }
 
-/// How a program ended, and what it printed.
+/// The exit status of a program, and its output.
 #[derive(Debug, Clone)]
 pub struct Ended {
     pub success: bool,
@@ -188,7 +188,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Runs a command to its end; `input` goes to stdin.
+/// Runs a command to its end. `input` goes to its stdin.
 ///
 /// # Panics
 /// If it cannot be started.
@@ -197,7 +197,7 @@ pub fn finish(mut command: Command, input: &str) -> Ended {
     let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let input = input.to_owned();
-    // A program that ends without reading breaks the pipe, which its exit status tells better.
+    // If a program ends without reading, writing fails. The exit status is more useful than that error.
     let writer = pace::thread("stdin", move || stdin.write_all(input.as_bytes()).is_ok());
     let done = child.wait_with_output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let _ = writer.join();
@@ -208,10 +208,10 @@ pub fn finish(mut command: Command, input: &str) -> Ended {
     }
 }
 
-/// Runs a program to its end and returns stdout; `input` goes to stdin.
+/// Runs a program to its end and returns its stdout. `input` goes to its stdin.
 ///
 /// # Errors
-/// Everything it printed, if it fails.
+/// If the program fails: all its output.
 pub fn output(program: &Path, arguments: &[impl AsRef<OsStr>], input: &str) -> Result<String, String> {
     let mut command = Command::new(program);
     command.args(arguments);

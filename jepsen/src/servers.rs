@@ -1,7 +1,7 @@
 //! The real servers: etcd and the Kubernetes components, built from the Go modules below `servers/`.
 //!
-//! They are built once into `<target>/servers/<hash of the module>/`, under a file lock, so that tests that run in
-//! parallel wait for one build. Go's own cache makes a second build a matter of seconds.
+//! Each is built once into `<target>/servers/<hash of the module>/`, under a file lock, so that tests that run in
+//! parallel wait for one build. With Go's own cache a second build takes only seconds.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,12 +10,12 @@ use std::process::Command;
 
 use crate::machine;
 
-/// A program that the tests run beside Naxos.
+/// A program that the tests run next to Naxos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     Etcd,
     Etcdctl,
-    /// Prints the descriptors of etcd's public API.
+    /// A program that prints the descriptors of etcd's public API.
     EtcdDescriptors,
     KubeApiserver,
     KubeControllerManager,
@@ -24,10 +24,10 @@ pub enum Server {
 }
 
 impl Server {
-    /// The program's file, built if it was not; `None` (and the reason printed) where there is no Go.
+    /// The program's file, which is built if necessary. Prints the reason and returns `None` if there is no Go.
     ///
     /// # Panics
-    /// If the build fails, or if Go is missing where `CI` is set.
+    /// If the build fails, or if Go is missing and `CI` is set.
     pub fn executable(self) -> Option<PathBuf> {
         if !machine::has_go() {
             return None;
@@ -43,7 +43,7 @@ impl Server {
         Some(executable)
     }
 
-    /// The name that the program goes by.
+    /// The name of the program.
     pub fn name(self) -> &'static str {
         match self {
             Server::Etcd => "etcd",
@@ -76,7 +76,8 @@ impl Server {
     }
 }
 
-/// Builds into a file beside the final one and renames it, so that an interrupted build leaves nothing that looks whole.
+/// Builds into a temporary file and renames it, so that an interrupted build does not leave a file that looks
+/// complete.
 fn build(module: &Path, package: &str, executable: &Path) {
     let half = executable.with_extension("half");
     let done = Command::new("go")
@@ -90,7 +91,7 @@ fn build(module: &Path, package: &str, executable: &Path) {
     fs::rename(&half, executable).unwrap_or_else(|e| panic!("{}: {e}", executable.display()));
 }
 
-/// Changes with the pinned versions and with the module's own sources.
+/// A hash that changes with the pinned versions and with the module's own sources.
 fn module_hash(module: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     for file in ["go.sum", "go.mod", "descriptors/main.go"] {

@@ -1,4 +1,4 @@
-//! A kube-apiserver on one Naxos, plain HTTP, nothing else of Kubernetes.
+//! A kube-apiserver on one Naxos over plain HTTP, with no other part of Kubernetes.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use naxos_jepsen::servers::Server;
 const START_LIMIT: Duration = Duration::from_secs(60);
 const CONFIG_MAPS: usize = 10;
 
-/// Nothing where Go is missing.
+/// Does nothing if there is no Go.
 fn serves_kube_apiserver(program: &Path) -> Option<()> {
     let etcd = EtcdServer::start(program, &[]);
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -98,7 +98,7 @@ fn naxos_serves_kube_apiserver() {
     serves_kube_apiserver(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")));
 }
 
-/// A failure here is the test's own.
+/// If this fails, the test itself is wrong.
 #[test]
 fn etcd_serves_kube_apiserver() {
     let Some(etcd) = Server::Etcd.executable() else { return };

@@ -1,5 +1,5 @@
-//! Crash images of a whole node: power is cut at the k-th sync for every k, a random part of what was not synced
-//! survives, and a node starts on what is left. Every acknowledged write is there, none is half there.
+//! Crash images of a whole node: the power is cut at the k-th sync for every k, a random part of the unsynced bytes
+//! survives, and a node starts on the rest. Every acknowledged write must be there, and no write may be there in part.
 #![cfg(test)]
 
 use std::sync::Arc;
@@ -15,27 +15,28 @@ use naxos_jepsen::simulator::trace::Trace;
 use naxos_jepsen::simulator::workload::Client;
 use naxos_jepsen::simulator::{audit, check};
 
-/// Clients that write at once.
+/// Number of clients that write at the same time.
 const CLIENTS: u64 = 3;
-/// What each of them asks.
+/// Number of calls of each client.
 const STEPS: usize = 12;
-/// Longer than an open delta lives: a checkpoint comes between the two halves of the work.
+/// Longer than the age at which an open delta is frozen, so that there is a checkpoint between the two halves of the
+/// work.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1_100);
-/// Survivors drawn for each sync.
+/// Number of random survivors for each sync.
 const SURVIVORS: u64 = 4;
-/// A step of simulated time in which nothing happens means that all hangs.
+/// If nothing happens for this long in simulated time, the node hangs.
 const HANG: Duration = Duration::from_secs(30);
 
-/// How a life of the node ended.
+/// How one life of the node ended.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// The work was done.
+    /// It did all its work.
     Done,
     /// The drive froze.
     Frozen,
 }
 
-/// What one crash image knows.
+/// The state of one crash image.
 struct Run {
     host: Host,
     record: Shared,
@@ -50,7 +51,7 @@ impl Run {
         Run { host: Host::new(seed), record: Shared::default(), seed, context }
     }
 
-    /// One life of the node, in a runtime of its own: first the history is read, then the clients work.
+    /// One life of the node, in its own runtime: first the history is read, then the clients work.
     fn live(&self, salt: u64, steps: usize) -> End {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
@@ -65,7 +66,7 @@ impl Run {
                 () = self.frozen(life) => End::Frozen,
             }
         });
-        // Before the destructors run: else they sync.
+        // Crashed before the destructors run, because these would sync.
         self.host.drive.crash();
         end
     }
@@ -85,7 +86,7 @@ impl Run {
         audit::finish(&caller, &self.record, &trace).await;
         for half in 0..2 {
             let clients = (0..CLIENTS).map(|client| {
-                // Values differ over lives, because their writers' names do.
+                // The name of the writer differs in each life, so that the values differ too.
                 let name = salt * 100 + half * 10 + client;
                 let mut client = Client::new(name, caller.clone(), &self.record, &trace, self.seed);
                 async move {
@@ -117,7 +118,7 @@ fn a_crash_at_every_sync_keeps_what_was_acknowledged() {
             let run = Run::new(k, survivors);
             run.host.drive.freeze_at_sync(k);
             any_frozen |= run.live(0, STEPS) == End::Frozen;
-            // Half of the restarts are cut short as well: recovery must survive its own crash.
+            // Half of the restarts are interrupted as well, because recovery must survive its own crash.
             if survivors % 2 == 1 {
                 run.host.drive.freeze_at_sync(1 + (k * 7 + survivors) % 30);
                 second_freezes += u64::from(run.live(1, 3) == End::Frozen);

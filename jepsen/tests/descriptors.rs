@@ -1,4 +1,4 @@
-//! The .proto files of etcd's API against the descriptors compiled into etcd's own Go modules.
+//! Compares the .proto files of etcd's API with the descriptors that are compiled into etcd's own Go modules.
 #![cfg(test)]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The same random requests to Naxos and to a real etcd: the answers must be equal.
+//! Sends the same random requests to Naxos and to a real etcd. The answers must be equal.
 #![cfg(test)]
 
 use std::path::Path;
@@ -8,11 +8,11 @@ use naxos_jepsen::differential::run::{Summary, compare};
 use naxos_jepsen::etcd_server::EtcdServer;
 use naxos_jepsen::servers::Server;
 
-/// Timed progress often enough for a test to see it.
+/// Sends timed progress often enough for a test to see it.
 const FLAGS: [&str; 1] = ["--watch-progress-notify-interval=1s"];
-/// What one run asks of Naxos and of etcd.
+/// Number of requests of one run against Naxos and etcd.
 const REQUESTS: u64 = 20_000;
-/// Enough that every kind of request meets every other.
+/// Enough requests that every kind of request meets every other.
 const DRIVER_REQUESTS: u64 = 2_000;
 
 fn requests(default: u64) -> u64 {
@@ -36,7 +36,7 @@ fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
     }
 }
 
-/// A difference here is the driver's fault: it asks for something that etcd leaves open.
+/// If this fails, the driver is wrong: it compares something that etcd does not specify.
 #[test]
 fn the_driver_finds_etcd_equal_to_itself() {
     let Some(etcd) = Server::Etcd.executable() else { return };

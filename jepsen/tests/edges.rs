@@ -1,5 +1,5 @@
-//! The layers and their directions: which crate may depend on which (`docs/design.md`, section 2), and which module of a
-//! crate may import which.
+//! The dependencies between layers: which crate may depend on which (`docs/design.md`, section 2), and which module of
+//! a crate may import which.
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,7 +138,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The modules that a text names by `crate::`.
+/// The modules that a text refers to with `crate::`.
 fn imports(text: &str) -> impl Iterator<Item = &str> {
     text.split("crate::").skip(1).filter_map(|rest| {
         let name = rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next()?;

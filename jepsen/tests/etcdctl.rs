@@ -1,4 +1,4 @@
-//! etcdctl prints against Naxos what it prints against etcd.
+//! etcdctl must print the same for Naxos as for etcd.
 #![cfg(test)]
 
 use std::path::Path;
@@ -23,7 +23,7 @@ fn prints_the_same(etcdctl: &Path, reference: &Path, subject: &Path) {
     assert!(differences.is_empty(), "{} commands print something else", differences.len());
 }
 
-/// A difference here is the test's fault: it looks at something that is a server's own.
+/// If this fails, the test is wrong: it compares something that differs from server to server.
 #[test]
 fn etcdctl_prints_against_one_etcd_what_it_prints_against_another() {
     let (Some(etcd), Some(etcdctl)) = (Server::Etcd.executable(), Server::Etcdctl.executable()) else { return };

@@ -1,4 +1,4 @@
-//! A cluster as kubeadm makes it, with its etcd command line run unchanged, killed ten times under work.
+//! A cluster as kubeadm makes it, with its etcd command line run unchanged and killed ten times during work.
 #![cfg(test)]
 
 use std::path::Path;
@@ -21,11 +21,11 @@ const SERVICE_BETWEEN_KILLS: Duration = Duration::from_secs(3);
 const WIDGET_COUNT: usize = 1_000;
 const PAGE: usize = 100;
 const PODS: usize = 50;
-/// What kube-apiserver logs when it has lost the history and every watch starts anew.
+/// kube-apiserver logs this when it has lost the history and all watches have to start again.
 const HISTORY_LOST: &str = "Terminating all watchers from cacher";
 const PROBES: &str = "127.0.0.1:2381";
 
-/// Nothing where Go or root is missing.
+/// Does nothing if Go or root is missing.
 fn survives_ten_kills(program: &Path) -> Option<()> {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let _network = Network::enter();
@@ -73,13 +73,13 @@ fn survives_ten_kills(program: &Path) -> Option<()> {
     Some(())
 }
 
-/// The key belongs to the namespace, or is it.
+/// Whether the key is that of the namespace or of something in it.
 fn names(key: &str, namespace: &str) -> bool {
-    // Events of the namespace object itself live in the namespace `default`.
+    // Events about the namespace itself are in the namespace `default`.
     key.split('/').any(|part| part == namespace)
 }
 
-/// Root, and the machine to itself; `None` where it may not run.
+/// Checks for Go and root, and reserves the whole machine. `None` if the test cannot run.
 fn machine_for_it() -> Option<WholeMachine> {
     (machine::has_go() && machine::is_root()).then(WholeMachine::take)
 }
@@ -90,7 +90,7 @@ fn a_kubeadm_cluster_on_naxos_survives_ten_kills() {
     survives_ten_kills(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")));
 }
 
-/// With `NAXOS_PROVE=1`: a failure here is the test's own.
+/// Runs with `NAXOS_PROVE=1`. If this fails, the test itself is wrong.
 #[test]
 fn a_kubeadm_cluster_on_etcd_survives_ten_kills() {
     if std::env::var_os("NAXOS_PROVE").is_none() {

@@ -1,5 +1,5 @@
-//! A hundred seeds of the simulator, each run twice in fresh processes: invariants hold, and the traces are equal to the
-//! byte. `NAXOS_SEEDS` runs another number of seeds, `NAXOS_SEED` another first one.
+//! Runs a hundred seeds of the simulator, each twice in fresh processes. The invariants must hold, and the two traces
+//! must be equal to the byte. `NAXOS_SEEDS` sets the number of seeds, `NAXOS_SEED` the first one.
 #![cfg(test)]
 
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use naxos_jepsen::pace;
 use parking_lot::Mutex;
 
-/// Seeds of one run.
+/// Number of seeds in one run.
 const SEEDS: u64 = 100;
-/// The machine has two cores.
+/// How many run at the same time: the machine has two cores.
 const AT_ONCE: usize = 2;
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
-/// Runs a seed in a fresh process; its summary.
+/// Runs a seed in a fresh process and returns its summary.
 fn simulate(seed: u64, trace: &Path) -> Result<String, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_naxos-simulate"));
     let output = command.arg(seed.to_string()).arg("--trace").arg(trace).output().map_err(|e| e.to_string())?;

@@ -1,4 +1,4 @@
-//! Runs every command of the README's tour, in order, as a reader would type them.
+//! Runs every command of the README's tour in order, as a reader would type it.
 #![cfg(test)]
 
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use naxos_jepsen::servers::Server;
 const README: &str = include_str!("../../README.md");
 const SECTION: &str = "## A tour of five minutes";
 
-/// The lines of the section's `sh` blocks.
+/// The commands in the `sh` blocks of the README's section.
 fn commands() -> String {
     let begin = README.find(SECTION).expect("the README has the tour") + SECTION.len();
     let section = README[begin..].split("\n## ").next().expect("a split has a first part");
@@ -33,7 +33,7 @@ fn commands() -> String {
 fn the_tour_of_the_readme_runs() {
     let commands = commands();
     assert!(commands.lines().count() > 20, "the tour was not found: {commands}");
-    // The tour uses the default ports: it gets a network of its own.
+    // The tour uses the default ports, so it gets its own network.
     if !machine::is_root() {
         return;
     }
@@ -51,7 +51,7 @@ fn the_tour_of_the_readme_runs() {
     }
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")
-        // What a command leaves running is ended with the shell.
+        // When the shell ends, it kills what a command left running.
         .args(["-c", &format!("set -euo pipefail\ntrap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT\n{commands}")])
         .current_dir(folder.path())
         .env("PATH", format!("{}:{path}", folder.path().display()))

@@ -1,7 +1,8 @@
-//! The chain: which loglet holds which range of the virtual log (Delos, OSDI'20, section 3.1).
+//! The chain: it says which loglet holds which range of the virtual log (Delos, OSDI'20, section 3.1).
 //!
-//! Kept in the MetaStore as one versioned value. Invariants, checked by [`Chain::check`]: segments are contiguous, all
-//! but the last have an end, ordinals rise. The chain, never the loglet, says where a segment ends (safety rule 2).
+//! The chain is kept in the MetaStore as one versioned value. Invariants, checked by [`Chain::check`]: segments are
+//! contiguous, all except the last have an end, and ordinals rise. The chain, never the loglet, says where a segment
+//! ends (safety rule 2).
 
 use std::fmt;
 
@@ -10,26 +11,26 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::codec::{DecodeError, Reader, put_bytes};
 use crate::ids::{LogId, LogletId, Lsn, Offset};
 
-/// Version of the encoding below. Version 1 wrote the parameters of native loglets alone.
+/// Version of the encoding below. Version 1 could hold only the parameters of native loglets.
 const CHAIN_FORMAT: u8 = 2;
-/// More segments than this are a bug: trimming drops them, and each costs a reader a lookup.
+/// A chain with more segments has been caused by a bug: trimming drops segments, and each costs a reader a lookup.
 pub const SEGMENTS_MAX: usize = 65_536;
 
-/// A way to make a loglet; its number in the chain. A chain that names a kind which this build does not know is read all the
-/// same: only what touches that segment fails.
+/// The kind of a loglet: how it is implemented. This is its number in the chain. A chain that names a kind unknown to
+/// this build can still be read; only operations on that segment fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogletKind(pub u8);
 
 impl LogletKind {
-    /// In the memory of one process: for tests, and for logs that live as long as their process.
+    /// A loglet in the memory of one process: for tests, and for logs that live only as long as their process.
     pub const MEMORY: Self = Self(1);
-    /// A sequencer and a quorum of storage units (Delos, section 4.2.1).
+    /// A loglet with a sequencer and a quorum of storage units (Delos, section 4.2.1).
     pub const NATIVE: Self = Self(2);
 
-    /// All kinds that this build knows, by the names that `naxos ctl` prints and takes.
+    /// All kinds that this build knows, with the names that `naxos ctl` prints and accepts.
     const NAMES: [(Self, &'static str); 2] = [(Self::MEMORY, "memory"), (Self::NATIVE, "native")];
 
-    /// The kind of that name.
+    /// The kind with that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
     }
@@ -44,23 +45,23 @@ impl fmt::Display for LogletKind {
     }
 }
 
-/// What a provider needs to open a loglet.
+/// The parameters with which a provider opens a loglet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogletParams {
-    /// Its name.
+    /// The loglet's id.
     pub id: LogletId,
-    /// Its kind.
+    /// The loglet's kind.
     pub kind: LogletKind,
-    /// What only the provider of that kind reads; of a native loglet `NativeParams`.
+    /// Bytes that only the provider of that kind reads. For a native loglet they are `NativeParams`.
     pub bytes: Bytes,
 }
 
 /// A range of the virtual log and the loglet that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// First position.
+    /// The first position of the segment.
     pub start: Lsn,
-    /// First position after it, once sealed.
+    /// The first position after the segment. `None` while it is open.
     pub end: Option<Lsn>,
     /// The loglet; its offset 0 is `start`.
     pub params: LogletParams,
@@ -72,7 +73,7 @@ impl Segment {
         self.start.plus(offset.0)
     }
 
-    /// The loglet's offset of `lsn`, which must not lie before the segment.
+    /// The offset of `lsn` in the loglet. `lsn` must not lie before the segment.
     pub fn offset(&self, lsn: Lsn) -> Offset {
         assert!(lsn >= self.start, "position {lsn} lies before its segment, which starts at {}", self.start);
         Offset(lsn.distance_from(self.start))
@@ -82,7 +83,7 @@ impl Segment {
 /// All segments from the trim point on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
-    /// The log.
+    /// The id of the log.
     pub log: LogId,
     /// Oldest first; the last one is open.
     pub segments: Vec<Segment>,
@@ -100,7 +101,7 @@ impl Chain {
         after.checked_sub(1).map(|i| &self.segments[i])
     }
 
-    /// The first position that the chain still reaches.
+    /// The first position that the chain still covers.
     pub fn start(&self) -> Lsn {
         self.segments.first().expect("a chain has a segment").start
     }
@@ -124,7 +125,7 @@ impl Chain {
         Chain { log: self.log, segments: self.segments.iter().filter(|s| keep(s)).cloned().collect() }
     }
 
-    /// Holds the invariants of this module.
+    /// Checks the invariants of this module.
     pub fn check(&self) -> Result<(), DecodeError> {
         let rule = |rule| Err(DecodeError::Rule { what: "chain", rule });
         if self.segments.is_empty() || self.segments.len() > SEGMENTS_MAX {
@@ -162,7 +163,7 @@ impl Chain {
         out.freeze()
     }
 
-    /// Reads [`Self::encode`]'s bytes and checks the invariants.
+    /// Decodes the bytes of [`Self::encode`] and checks the invariants.
     pub fn decode(bytes: Bytes) -> Result<Chain, DecodeError> {
         let mut r = Reader::new(bytes, "chain");
         let found = r.version(CHAIN_FORMAT)?;

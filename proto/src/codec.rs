@@ -2,33 +2,33 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// Bytes that are no encoding of what was expected.
+/// Why bytes do not decode as the expected value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes end before the value does.
     #[error("{what} needs {needed} more bytes, {left} are left")]
     Short {
-        /// The value being read.
+        /// The value that was being read.
         what: &'static str,
-        /// Bytes that it needs.
+        /// How many more bytes it needs.
         needed: usize,
-        /// Bytes that are left.
+        /// How many bytes are left.
         left: usize,
     },
-    /// A version this build does not know.
+    /// A version that this build does not know.
     #[error("{what} has version {found}, this build reads version {known}")]
     Version {
-        /// The value being read.
+        /// The value that was being read.
         what: &'static str,
-        /// Found.
+        /// The version that was found.
         found: u64,
-        /// Highest that this build reads.
+        /// The highest version that this build reads.
         known: u64,
     },
-    /// Any other rule of the format.
+    /// The bytes break another rule of the format.
     #[error("{what} {rule}")]
     Rule {
-        /// The value being read.
+        /// The value that was being read.
         what: &'static str,
         /// What was expected of it.
         rule: &'static str,
@@ -43,7 +43,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads `bytes`; errors call the value `what`.
+    /// Reads `bytes`. Errors call the value `what`.
     pub fn new(bytes: Bytes, what: &'static str) -> Self {
         Self { left: bytes, what }
     }
@@ -55,55 +55,55 @@ impl Reader {
         Ok(())
     }
 
-    /// One byte.
+    /// Reads one byte.
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
         self.need(1)?;
         Ok(self.left.get_u8())
     }
 
-    /// Two bytes.
+    /// Reads a number of two bytes.
     pub fn u16(&mut self) -> Result<u16, DecodeError> {
         self.need(2)?;
         Ok(self.left.get_u16_le())
     }
 
-    /// Four bytes.
+    /// Reads a number of four bytes.
     pub fn u32(&mut self) -> Result<u32, DecodeError> {
         self.need(4)?;
         Ok(self.left.get_u32_le())
     }
 
-    /// Eight bytes.
+    /// Reads a number of eight bytes.
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.need(8)?;
         Ok(self.left.get_u64_le())
     }
 
-    /// Eight bytes, signed.
+    /// Reads a signed number of eight bytes.
     pub fn i64(&mut self) -> Result<i64, DecodeError> {
         self.need(8)?;
         Ok(self.left.get_i64_le())
     }
 
-    /// A `u32` length and as many bytes.
+    /// Reads a `u32` length and then as many bytes.
     pub fn bytes(&mut self) -> Result<Bytes, DecodeError> {
         let len = self.u32()? as usize;
         self.need(len)?;
         Ok(self.left.split_to(len))
     }
 
-    /// A `u32` length and as many bytes of UTF-8.
+    /// Reads a `u32` length and then as many bytes of UTF-8.
     pub fn text(&mut self) -> Result<String, DecodeError> {
         let raw = self.bytes()?;
         String::from_utf8(raw.to_vec()).map_err(|_| self.rule("must be UTF-8"))
     }
 
-    /// All that is left.
+    /// All bytes that are left.
     pub fn rest(self) -> Bytes {
         self.left
     }
 
-    /// Bytes left.
+    /// How many bytes are left.
     pub fn left(&self) -> usize {
         self.left.len()
     }
@@ -113,7 +113,7 @@ impl Reader {
         if self.left.is_empty() { Ok(()) } else { Err(self.rule("has bytes after its end")) }
     }
 
-    /// A version byte that must not be above `known`.
+    /// Reads a version byte, which must not be above `known`.
     pub fn version(&mut self, known: u8) -> Result<u8, DecodeError> {
         let found = self.u8()?;
         if found == 0 || found > known {
@@ -122,13 +122,13 @@ impl Reader {
         Ok(found)
     }
 
-    /// An error about the value being read.
+    /// An error about the value that is being read.
     pub fn rule(&self, rule: &'static str) -> DecodeError {
         DecodeError::Rule { what: self.what, rule }
     }
 }
 
-/// Writes a `u32` length and `bytes`. Panics above 4 GiB, which every limit in the project is far below.
+/// Writes a `u32` length and `bytes`. Panics above 4 GiB; every limit in the project is far below that.
 pub fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
     out.put_u32_le(u32::try_from(bytes.len()).expect("a field is smaller than 4 GiB"));
     out.put_slice(bytes);

@@ -1,18 +1,18 @@
-//! The end of a hot-path call, as a callback.
+//! [`Completion`]: the callback that receives the outcome of a call on the hot path.
 //!
-//! `store`, `append` and `propose` take a [`Completion`] instead of returning a future: the thread that learns the
-//! outcome runs the next step at once, so that a batch costs no wake-up of a task that would only pass it on
+//! `store`, `append` and `propose` take a [`Completion`] instead of returning a future. The thread that learns the
+//! outcome runs the next step at once. So a batch does not have to wake a task that would only pass the outcome on
 //! (`docs/adr/0001`).
 //!
-//! Invariant: the callee hears exactly once. A completion that is dropped tells it that the outcome is unknown, so that
-//! a call which was lost on the way never looks like success and never leaves its caller waiting.
+//! Invariant: the callback is called exactly once. If a completion is dropped, it is called with an unknown outcome.
+//! So a call that was lost on the way never looks like a success and never leaves its caller waiting.
 
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-/// An outcome, or the error in one, that can say "unknown": what a dropped [`Completion`] tells.
+/// An outcome, or the error in an outcome, that can be "unknown". A dropped [`Completion`] passes this value on.
 pub trait Unknown {
-    /// It may have been done or not.
+    /// The value that says that the call may or may not have been done.
     fn unknown() -> Self;
 }
 
@@ -22,26 +22,26 @@ impl<T, E: Unknown> Unknown for Result<T, E> {
     }
 }
 
-/// Whether the thread that completes a call has other work that waits for it. Only a thread that has none may take over
-/// work of the callee that takes long.
+/// Whether other work waits for the thread that completes a call. Only if none does, the callback may do long work on
+/// this thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThreadLoad {
     /// Nothing else waits for this thread.
     Idle,
-    /// Other work waits, or nobody knows.
+    /// Other work waits, or it is not known whether any does.
     Busy,
 }
 
-/// Called with the outcome, on whatever thread learns it: the callee must be short and must not block.
+/// A callback that receives the outcome, on the thread that learns it. The callback must be short and must not block.
 pub struct Completion<T>(Option<Box<dyn FnOnce(Option<T>, ThreadLoad) + Send>>);
 
 impl<T: Unknown + Send + 'static> Completion<T> {
-    /// Wraps `f`.
+    /// A completion that calls `f`.
     pub fn new(f: impl FnOnce(T) + Send + 'static) -> Self {
         Self::on_thread(move |outcome, _| f(outcome))
     }
 
-    /// Wraps `f`, which is also told whether the thread that calls it has other work.
+    /// A completion that calls `f` and also tells it whether the calling thread has other work.
     pub fn on_thread(f: impl FnOnce(T, ThreadLoad) + Send + 'static) -> Self {
         Self(Some(Box::new(move |outcome, load| f(outcome.unwrap_or_else(T::unknown), load))))
     }
@@ -49,19 +49,19 @@ impl<T: Unknown + Send + 'static> Completion<T> {
     /// A completion and the future that it resolves.
     pub fn channel() -> (Self, BoxFuture<'static, T>) {
         let (tx, rx) = oneshot::channel();
-        // A receiver that left does not care for the outcome.
+        // If the receiver is gone, nobody needs the outcome.
         let completion = Self::new(move |outcome| drop(tx.send(outcome)));
         (completion, Box::pin(async move { rx.await.unwrap_or_else(|_| T::unknown()) }))
     }
 }
 
 impl<T> Completion<T> {
-    /// Hands over the outcome, on a thread that may have other work.
+    /// Passes the outcome on, from a thread that may have other work.
     pub fn complete(self, outcome: T) {
         self.complete_on(outcome, ThreadLoad::Busy);
     }
 
-    /// Hands over the outcome; `load` is that of the calling thread.
+    /// Passes the outcome on. `load` is that of the calling thread.
     pub fn complete_on(mut self, outcome: T, load: ThreadLoad) {
         let f = self.0.take().expect("a completion is completed once");
         f(Some(outcome), load);

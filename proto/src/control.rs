@@ -1,6 +1,6 @@
 //! The service behind `naxos ctl`: messages, client and server, generated from `proto/naxos/control.proto`.
 
-/// As generated: the modules are named after the package.
+/// The generated code. Its modules have the names of the package.
 #[expect(missing_docs, reason = "generated code")]
 #[expect(clippy::all, reason = "generated code")]
 #[expect(clippy::allow_attributes, reason = "generated code")]

@@ -1,5 +1,5 @@
-//! Names and positions. Three kinds of position are never mixed: [`Lsn`] in the virtual log, [`Offset`] in a loglet,
-//! [`Revision`] in an etcd store. Ranges are half-open; an inclusive bound is called `last_*` or `up_to`.
+//! Ids and positions. There are three kinds of position, which are never mixed: [`Lsn`] in the virtual log, [`Offset`]
+//! in a loglet, [`Revision`] in an etcd store. Ranges are half-open; an inclusive bound is called `last_*` or `up_to`.
 
 use std::fmt;
 
@@ -20,31 +20,32 @@ macro_rules! number {
 }
 
 number!(
-    /// One log: all chains, stores and members of one cluster belong to it.
+    /// The id of a log. All chains, stores and members of one cluster belong to it.
     LogId(u64)
 );
 number!(
-    /// Made at random when a data directory is formatted; names the directory, not the machine (safety rule 13).
+    /// The id of a data directory, drawn at random when the directory is formatted. It identifies the directory, not
+    /// the machine (safety rule 13).
     StorageId(u64)
 );
 number!(
-    /// Raised durably at every start of a data directory's process.
+    /// Boot count of a data directory: rises durably whenever a process starts on it.
     Boot(u64)
 );
 number!(
-    /// A seat in the cluster: etcd's member id.
+    /// The id of a seat in the cluster: etcd's member id.
     MemberId(u64)
 );
 number!(
-    /// One etcd key space; many share a log.
+    /// The id of one etcd key space. Many key spaces can share a log.
     StoreId(u32)
 );
 number!(
-    /// An engine's number in headers and rows; never used again for another engine.
+    /// The id of an engine in headers and rows. It is never used again for another engine.
     EngineId(u16)
 );
 number!(
-    /// Version of the register that holds the chain; zero before the first chain.
+    /// Version of the register that holds the chain. Zero before the first chain.
     ChainVersion(u64)
 );
 
@@ -54,7 +55,7 @@ pub struct Lsn(pub u64);
 /// A position in one loglet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Offset(pub u64);
-/// A revision of one store (etcd's main revision); a fresh store is at 1.
+/// A revision of one store (etcd's main revision). A new store is at 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Revision(pub i64);
 
@@ -64,24 +65,24 @@ macro_rules! arithmetic {
             /// The first position.
             pub const ZERO: Self = Self(0);
 
-            /// The position after this one. Panics at the end of the number's range, which no log reaches.
+            /// The position after this one. Panics at the largest number, which no log reaches.
             #[must_use]
             pub fn next(self) -> Self {
                 self.plus(1)
             }
 
-            /// The position `n` after this one, unless the number overflows.
+            /// The position `n` after this one. `None` if the number overflows.
             pub fn checked_add(self, n: $inner) -> Option<Self> {
                 self.0.checked_add(n).map(Self)
             }
 
-            /// As [`Self::checked_add`] where the sum is known to be small. Panics on overflow.
+            /// As [`Self::checked_add`], for a sum that is known to be small. Panics on overflow.
             #[must_use]
             pub fn plus(self, n: $inner) -> Self {
                 self.checked_add(n).expect("a position fits its number")
             }
 
-            /// How many positions lie from `earlier` (inclusive) to `self`; zero when `earlier` is the later one.
+            /// Number of positions from `earlier` (inclusive) to `self`. Zero if `earlier` is the later one.
             pub fn distance_from(self, earlier: Self) -> $inner {
                 if self > earlier { self.0 - earlier.0 } else { 0 }
             }
@@ -98,12 +99,12 @@ arithmetic!(Lsn, u64);
 arithmetic!(Offset, u64);
 arithmetic!(Revision, i64);
 
-/// The one process that may give out positions in a loglet: a data directory in one of its lives.
+/// One process on a data directory. Only the incarnation that a loglet names may give out its positions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation {
-    /// Whose.
+    /// The data directory that the process runs on.
     pub storage: StorageId,
-    /// In which life.
+    /// Boot count of the data directory when the process started.
     pub boot: Boot,
 }
 
@@ -113,15 +114,15 @@ impl fmt::Display for Incarnation {
     }
 }
 
-/// Names a loglet. Never used again, not even by the loser of a race: that one has the winner's ordinal and another
-/// nonce.
+/// The id of a loglet. It is never used again, not even if the loglet lost a race: the loser has the winner's ordinal
+/// but another nonce.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LogletId {
-    /// The log that it was made for.
+    /// The log that the loglet was made for.
     pub log: LogId,
-    /// Its place in the chain, from 1; etcd's `raft_term`.
+    /// The loglet's place in the chain, counted from 1. It is etcd's `raft_term`.
     pub ordinal: u64,
-    /// Random.
+    /// A random number, which tells loglets with the same ordinal apart.
     pub nonce: u64,
 }
 

@@ -1,14 +1,14 @@
 //! What two Naxos processes must agree on.
 //!
-//! - [`ids`]: names and positions; [`chain`]: which loglet holds which range; [`native_params`]: how a native loglet is made;
-//!   [`tail`]
-//! - [`contracts`]: the traits that cross a process
+//! - [`ids`]: ids and positions; [`chain`]: which loglet holds which range of the log; [`native_params`]: the
+//!   parameters of a native loglet; [`tail`]: the result of a tail check
+//! - [`contracts`]: the traits through which processes call each other
 //! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd, and the twins of its answers
-//! - [`completion`]: the end of a hot-path call; [`codec`]: reading and writing little-endian formats
+//! - [`completion`]: callbacks of calls on the hot path; [`codec`]: reads and writes little-endian formats
 //! - [`splitmix`]: a seeded generator
-//! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: what every implementation
-//!   of a contract must do (feature `sim`)
+//! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: tests that every
+//!   implementation of a contract must pass (feature `sim`)
 
 #![warn(missing_docs)]
 

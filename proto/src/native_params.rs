@@ -6,19 +6,19 @@ use crate::chain::{LogletKind, LogletParams};
 use crate::codec::{DecodeError, Reader};
 use crate::ids::{Boot, Incarnation, LogletId, StorageId};
 
-/// How a native loglet is made: who gives out its positions, and where its cells are.
+/// The parameters of a native loglet: the sequencer that gives out its positions, and the units that hold its cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NativeParams {
-    /// The one sequencer that it has for life (safety rule 4).
+    /// The loglet's only sequencer, for its whole life (safety rule 4).
     pub sequencer: Incarnation,
     /// The storage units that hold its cells, ascending.
     pub units: Vec<StorageId>,
-    /// How many of them an acknowledged append is on.
+    /// On how many of the units an append must be before it is acknowledged.
     pub write_quorum: u16,
 }
 
 impl NativeParams {
-    /// The parameters of loglet `id` as a chain holds them.
+    /// The parameters of loglet `id` in the form that a chain holds.
     pub fn encode(&self, id: LogletId) -> LogletParams {
         let mut out = BytesMut::with_capacity(20 + 8 * self.units.len());
         out.put_u64_le(self.sequencer.storage.0);
@@ -31,7 +31,7 @@ impl NativeParams {
         LogletParams { id, kind: LogletKind::NATIVE, bytes: out.freeze() }
     }
 
-    /// Reads [`Self::encode`]'s bytes. An error for a loglet of another kind.
+    /// Decodes the result of [`Self::encode`]. An error for a loglet of another kind.
     pub fn decode(params: &LogletParams) -> Result<NativeParams, DecodeError> {
         let mut r = Reader::new(params.bytes.clone(), "parameters of a native loglet");
         if params.kind != LogletKind::NATIVE {

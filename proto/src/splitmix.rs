@@ -1,4 +1,4 @@
-//! [`SplitMix64`]: a small generator for everything that a seed has to decide.
+//! [`SplitMix64`]: a small random generator for everything that a seed has to decide.
 
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA'14). The same seed gives the same
 /// numbers on every machine and in every release. Not for secrets.
@@ -8,7 +8,7 @@ pub struct SplitMix64 {
 }
 
 impl SplitMix64 {
-    /// The generator of `seed`.
+    /// The generator with this seed.
     pub const fn new(seed: u64) -> Self {
         Self { state: seed }
     }
@@ -22,7 +22,7 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, which is not zero; uniform enough for tests.
+    /// A number below `bound`, which must not be zero. Uniform enough for tests.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.draw() % bound
     }

@@ -1,15 +1,15 @@
-//! What a tail check answers.
+//! The result of a tail check.
 
 use crate::ids::Offset;
 
 /// The tail of a loglet: the first unwritten offset, and whether the loglet is sealed there.
 ///
-/// Safety rule 1: the seal half was looked at *after* the tail half (Delos, erratum of 2025).
+/// Safety rule 1: the seal was checked *after* the offset was read (Delos, erratum of 2025).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
-    /// Appends go on.
+    /// The loglet takes appends.
     Open(Offset),
-    /// No append is acknowledged any more. Where the segment ends is said by the chain, not by this offset.
+    /// No append is acknowledged any more. Only the chain says where the segment ends; it need not be this offset.
     Sealed(Offset),
 }
 

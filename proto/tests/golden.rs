@@ -1,5 +1,5 @@
-//! The bytes of formats that outlive a process (`docs/formats.md`): they do not change by accident. `NAXOS_BLESS=1` writes
-//! the golden files anew: only together with a new format version.
+//! The bytes of formats that outlive a process (`docs/formats.md`) must not change by accident. `NAXOS_BLESS=1` writes
+//! the golden files again; use it only together with a new format version.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, StorageId};
 use naxos_proto::native_params::NativeParams;
 
-/// A segment of each kind that was ever written, and one of a kind that no build knows.
+/// A chain with a segment of each kind that was ever written, and one of an unknown kind.
 fn chain() -> Chain {
     let id = |ordinal| LogletId { log: LogId(7), ordinal, nonce: 0x0123_4567_89ab_cdef + ordinal };
     let native = NativeParams {

@@ -1,32 +1,34 @@
-//! Pure rules of one loglet's sequencer (Delos, OSDI'20, section 4.2.1). No lock, clock or call in here.
+//! The pure rules of one loglet's sequencer (Delos, OSDI'20, section 4.2.1). There is no lock, clock or call in here.
 //!
-//! A batch is granted the next offsets and waits for the units. It is *committed* when a write quorum has it and every
-//! batch before it is committed; only then is it acknowledged, in order (safety rule 3).
+//! A batch is granted the next offsets and then waits for the units. What can become of it:
 //!
-//! A batch that every unit refused without writing leaves no trace: once all batches behind it are settled too, the
-//! offsets are given out again. A batch of which some unit may hold a copy is unknown, and the loglet is broken: its
-//! offsets are never reused, a successor takes over.
+//! 1. It is *committed* when a write quorum has it and every earlier batch is committed. Only then is it acknowledged,
+//!    in order (safety rule 3).
+//! 2. If every unit refused it without writing, it leaves no trace. When all later batches are settled too, its
+//!    offsets are given out again.
+//! 3. If some unit may hold a copy of it and it cannot be committed, its outcome is unknown and the loglet is broken.
+//!    Its offsets are never used again; a successor has to take over.
 
 use std::collections::VecDeque;
 
 use naxos_proto::contracts::{AppendError, CellOutcome, Refusal, Stored, UnitError};
 use naxos_proto::ids::Offset;
 
-/// What one unit answered about one batch.
+/// The answer of one unit about one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Durable there, every cell of it, and the unit counts toward the write quorum.
+    /// Every cell is durable on the unit, and the unit counts toward the write quorum.
     Durable,
-    /// Nothing was written and the unit holds none of it: the loglet is sealed there.
+    /// The unit is sealed. It wrote nothing and holds no cell of the batch.
     Sealed,
-    /// Nothing was written, for this reason.
+    /// The unit wrote nothing, for the given reason.
     Refused(Refusal),
-    /// The unit holds some or all of it, and does not count toward the write quorum; or nobody knows.
+    /// The unit holds some or all cells but does not count toward the write quorum; or nobody knows what it holds.
     Unknown(String),
 }
 
 impl Answer {
-    /// Sums up a unit's answer to a store.
+    /// Summarizes a unit's answer to a store.
     pub fn of(result: Result<Stored, UnitError>) -> Answer {
         let stored = match result {
             Ok(stored) => stored,
@@ -51,12 +53,12 @@ impl Answer {
     }
 }
 
-/// A batch that left the sequencer's state.
+/// A batch whose outcome is known, so that the sequencer forgets it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settled<T> {
-    /// What the caller attached to the batch.
+    /// The value that the caller attached to the batch.
     pub tag: T,
-    /// Its first offset, or why it was not acknowledged.
+    /// The batch's first offset, or why it was not acknowledged.
     pub outcome: Result<Offset, AppendError>,
 }
 
@@ -67,7 +69,7 @@ struct InFlight<T> {
     answers: Vec<Option<Answer>>,
 }
 
-/// The state of one loglet.
+/// The sequencer's state of one loglet.
 pub struct Grants<T> {
     units: usize,
     write_quorum: usize,
@@ -75,13 +77,13 @@ pub struct Grants<T> {
     known_tail: Offset,
     in_flight: VecDeque<InFlight<T>>,
     first_id: u64,
-    /// Set when a batch failed; later ones are refused until all in flight are settled, or for good.
+    /// Set when a batch failed. Later batches are refused until all in flight are settled, or for good.
     failed: Option<AppendError>,
     in_flight_max: usize,
 }
 
 impl<T> Grants<T> {
-    /// An empty loglet on `units` units; at most `in_flight_max` batches are out at a time.
+    /// The state of an empty loglet on `units` units. At most `in_flight_max` batches may be in flight.
     pub fn new(units: usize, write_quorum: usize, in_flight_max: usize) -> Self {
         assert!(write_quorum >= 1 && write_quorum <= units, "a write quorum of {write_quorum} needs as many units");
         Self {
@@ -96,17 +98,18 @@ impl<T> Grants<T> {
         }
     }
 
-    /// Everything below is on a write quorum.
+    /// All offsets below this are on a write quorum.
     pub fn known_tail(&self) -> Offset {
         self.known_tail
     }
 
-    /// Whether nothing waits for units.
+    /// Whether no batch waits for the units.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// Grants `cells` offsets to a batch: its number and first offset. The tag comes back when it is refused.
+    /// Grants `cells` offsets to a batch. Returns its number and first offset. If the batch is refused, the tag is
+    /// returned.
     pub fn grant(&mut self, cells: u64, tag: T) -> Result<(u64, Offset), (T, AppendError)> {
         assert!(cells > 0, "a batch has a cell");
         if let Some(failed) = &self.failed {
@@ -125,8 +128,8 @@ impl<T> Grants<T> {
         Ok((self.first_id + self.in_flight.len() as u64 - 1, at))
     }
 
-    /// Takes the answer of unit `unit` (an index) about batch `id`. Answers about settled batches are ignored: a
-    /// laggard's.
+    /// Takes the answer of unit `unit` (an index) about batch `id`. An answer about a settled batch comes from a slow
+    /// unit and is ignored.
     pub fn answer(&mut self, id: u64, unit: usize, answer: Answer) {
         let Some(i) = id.checked_sub(self.first_id) else { return };
         if let Some(batch) = self.in_flight.get_mut(usize::try_from(i).expect("a small window")) {
@@ -134,7 +137,7 @@ impl<T> Grants<T> {
         }
     }
 
-    /// The oldest batch, once it is settled. Call until `None`.
+    /// Takes out the oldest batch, if its outcome is known. Call it until it returns `None`.
     pub fn settle(&mut self) -> Option<Settled<T>> {
         let outcome = self.outcome_of(self.in_flight.front()?)?;
         let batch = self.in_flight.pop_front().expect("looked at above");
@@ -144,7 +147,7 @@ impl<T> Grants<T> {
             Err(e) => self.fail(e.clone()),
         }
         if self.in_flight.is_empty() && matches!(self.failed, Some(AppendError::Refused(_))) {
-            // Nothing of the refused batches was written anywhere: their offsets are free again.
+            // No unit holds any of the refused batches, so their offsets can be given out again.
             self.next = self.known_tail;
             self.failed = None;
         }
@@ -166,7 +169,7 @@ impl<T> Grants<T> {
         let count = |f: fn(&Answer) -> bool| batch.answers.iter().flatten().filter(|a| f(a)).count();
         let durable = count(|a| *a == Answer::Durable);
         if durable >= self.write_quorum {
-            // A batch behind a failed one has no committed prefix: nobody may count on it.
+            // A batch after a failed one can never be committed, because not everything before it is.
             return Some(match &self.failed {
                 None => Ok(batch.at),
                 Some(_) => Err(AppendError::Unknown("an append before it failed".to_owned())),
@@ -255,7 +258,7 @@ mod tests {
         assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
     }
 
-    /// The answer to a store of one cell in a loglet that is sealed or not.
+    /// The answer to a store of one cell; `sealed` is the loglet's seal bit.
     fn answered(cell: CellOutcome, sealed: bool) -> Answer {
         Answer::of(Ok(Stored { cells: vec![cell], sealed }))
     }
@@ -278,7 +281,7 @@ mod tests {
     fn rule_10_a_batch_that_a_sealed_unit_holds_is_not_sent_to_the_successor() {
         let mut g = Grants::new(1, 1, 8);
         let (a, _) = g.grant(1, 'a').unwrap();
-        // The answer to the first store was lost, the loglet was sealed, and the store was sent again.
+        // The answer to the first store was lost, the loglet was sealed, and then the store was sent again.
         g.answer(a, 0, answered(CellOutcome::Same, true));
         assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
     }

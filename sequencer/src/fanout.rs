@@ -1,9 +1,11 @@
-//! The native loglet's sequencer: stores every batch to all units in parallel and acknowledges at a write quorum.
+//! The native loglet's sequencer: stores every batch on all units in parallel, and acknowledges it when a write quorum
+//! has it.
 //!
-//! Threads: `append` is called from many; answers arrive on the units' committer threads. Two locks: `order` keeps
-//! grant and store in one sequence (it is held while the stores are queued, which never blocks), `state` holds the pure
-//! rules. Completions run outside both, by whichever thread finds a settled batch first; one thread at a time, so that
-//! acknowledgements come in order. An answer that arrives inside `store` itself is left to the appender.
+//! Many threads call `append`. Answers arrive on the units' committer threads. There are two locks. `order` keeps
+//! granting and storing in one sequence; it is held while the stores are queued, which never blocks. `state` holds the
+//! pure rules. Completions run outside both locks, on the thread that first finds a settled batch. Only one thread
+//! runs them at a time, so that acknowledgements come in order. If a unit answers during the call of `store`, the
+//! appending thread runs the completion later.
 
 use std::sync::Arc;
 
@@ -19,18 +21,18 @@ use parking_lot::{Mutex, RwLock};
 use crate::core::{Answer, Grants};
 use crate::served::Served;
 
-/// Batches in flight per loglet; over it appends are refused.
+/// At most this many batches of a loglet may be in flight. Beyond it appends are refused.
 pub const IN_FLIGHT_MAX: usize = 4_096;
-/// Loglets served at a time. One is active; a few more linger until their segments are dropped.
+/// At most this many loglets are served at a time. One is active; a few more stay until their segments are dropped.
 const LOGLETS_MAX: usize = 64;
 
 type Done = Completion<Result<Offset, AppendError>>;
 
 struct State {
     grants: Grants<Done>,
-    /// A thread runs completions.
+    /// Whether a thread is running completions.
     draining: bool,
-    /// Appends that are queueing stores right now.
+    /// Number of appends that are queueing stores right now.
     storing: u32,
 }
 
@@ -82,8 +84,8 @@ impl Fanout {
         self.drain(load);
     }
 
-    /// Runs the completions of settled batches, in order, unless another thread does or an append is about to. `load` is
-    /// the calling thread's.
+    /// Runs the completions of settled batches in order, unless another thread is doing that or an append is about to.
+    /// `load` is that of the calling thread.
     fn drain(&self, load: ThreadLoad) {
         {
             let mut state = self.state.lock();
@@ -99,7 +101,7 @@ impl Fanout {
                 let idle = state.grants.is_idle().then(|| state.grants.known_tail());
                 drop(state);
                 if let Some(known_tail) = idle {
-                    // Nothing is queued that could carry it.
+                    // No queued store could carry the known tail to the units.
                     self.units.iter().for_each(|u| u.advance(self.loglet, known_tail));
                 }
                 return;
@@ -110,7 +112,7 @@ impl Fanout {
     }
 }
 
-/// A sequencer's process: serves every native loglet that names its incarnation.
+/// The sequencer of one process. It serves the native loglets that name its incarnation.
 pub struct NativeSequencer {
     incarnation: Incarnation,
     units: Arc<dyn UnitDirectory>,
@@ -118,7 +120,7 @@ pub struct NativeSequencer {
 }
 
 impl NativeSequencer {
-    /// A sequencer that serves nothing yet.
+    /// A sequencer that serves no loglet yet.
     pub fn new(incarnation: Incarnation, units: Arc<dyn UnitDirectory>) -> Self {
         Self { incarnation, units, loglets: RwLock::new(Served::new(LOGLETS_MAX)) }
     }

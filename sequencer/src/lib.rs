@@ -1,8 +1,8 @@
 //! The sequencer: gives out the positions of a loglet and fans native appends out to the storage units.
 //!
-//! - [`core`]: pure rules: grants under the loglet's one incarnation, quorum counting, in-order acknowledgement
-//! - [`fanout`]: the native loglet's appends: stores to every unit, acknowledges at a write quorum
-//! - `served`: which loglets a process serves, each once in its life
+//! - [`core`]: pure rules: which offsets a batch gets, how quorums are counted, acknowledgement in order
+//! - [`fanout`]: appends of native loglets: stores them on every unit and acknowledges at a write quorum
+//! - `served`: the loglets that a process serves, each only once in the life of the process
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! [`Served`]: the loglets that a sequencer's process serves, each once in the life of the process.
+//! [`Served`]: the loglets that a sequencer's process serves, each only once in the life of the process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,28 +6,28 @@ use std::sync::Arc;
 use naxos_proto::contracts::Refusal;
 use naxos_proto::ids::LogletId;
 
-/// Loglets by their ids, at most `max` of them. The one with the lowest id is let go to make place, and is never served
-/// again: it would begin at offset 0 and give out offsets a second time.
+/// The served loglets by their ids, at most `max` of them. To make room, the one with the lowest id is removed. It is
+/// never served again, because it would begin at offset 0 and give out offsets a second time.
 #[derive(Debug)]
 pub(crate) struct Served<T> {
     max: usize,
     loglets: BTreeMap<LogletId, Arc<T>>,
-    /// The highest id that was let go.
+    /// The highest id that was removed.
     let_go: Option<LogletId>,
 }
 
 impl<T> Served<T> {
-    /// Serves nothing yet.
+    /// No loglet is served yet.
     pub(crate) fn new(max: usize) -> Self {
         Self { max, loglets: BTreeMap::new(), let_go: None }
     }
 
-    /// The state of a loglet that is served.
+    /// The state of loglet `id`, if it is served.
     pub(crate) fn get(&self, id: LogletId) -> Result<Arc<T>, Refusal> {
         self.loglets.get(&id).cloned().ok_or(Refusal::NotServed(id))
     }
 
-    /// Serves `id` with the state that `make` makes, unless it is served already.
+    /// Begins to serve `id` with the state that `make` returns, unless it is served already.
     pub(crate) fn serve(&mut self, id: LogletId, make: impl FnOnce() -> T) -> Result<(), Refusal> {
         if self.loglets.contains_key(&id) {
             return Ok(());

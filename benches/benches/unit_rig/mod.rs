@@ -1,4 +1,4 @@
-//! A storage unit with one open loglet, on a folder of the bench's choice.
+//! A storage unit with one open loglet, in a folder that the benchmark chooses.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -17,16 +17,16 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of a cell: a put of 256 bytes with its envelope.
+/// Size of a cell in bytes: a put of 256 bytes with its envelope.
 const CELL_BYTES: usize = 320;
 
-/// Stores between two trims, so that the journal's segments are recycled and the disk does not fill.
+/// Number of stores between two trims. Trimming lets the journal reuse its segments, so that the disk does not fill.
 const TRIM_EVERY: u64 = 20_000;
 
-/// What became of a store; `None` if the committer is gone.
+/// The outcome of a store, when it is known.
 type Outcome = Pin<Box<dyn Future<Output = Result<Stored, UnitError>>>>;
 
-/// See the module.
+/// A storage unit with one open loglet.
 pub(crate) struct Rig {
     runtime: Runtime,
     unit: Arc<Unit>,
@@ -40,7 +40,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// A unit below `parent`.
+    /// A unit in a new folder below `parent`.
     pub(crate) fn new(parent: &Path, config: LogServerConfig) -> Self {
         let folder = tempfile::Builder::new().prefix("bench-unit-").tempdir_in(parent).expect("a folder");
         let seams = Seams {
@@ -62,7 +62,7 @@ impl Rig {
         Self { runtime, unit, server, loglet, incarnation, payload, next: 0, trimmed: 0, _folder: folder }
     }
 
-    /// The time of `rounds` rounds, each of `stores` stores under way at once with `cells` cells each.
+    /// The time that `rounds` rounds take. In each, `stores` stores of `cells` cells are in flight at once.
     pub(crate) fn time(&mut self, rounds: u64, stores: u64, cells: u64) -> Duration {
         let mut spent = Duration::ZERO;
         for _ in 0..rounds {

@@ -1,20 +1,20 @@
-//! What Naxos has to hold against etcd in one row.
+//! The limits that Naxos has to meet against etcd in one row.
 
 use serde::Serialize;
 
 /// Limits of one row, as ratios to etcd.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Limits {
-    /// Operations a second, at least.
+    /// Least number of operations a second.
     pub throughput_min: Option<f64>,
-    /// Median latency, at most.
+    /// Highest median latency.
     pub p50_max: Option<f64>,
-    /// Server CPU time per operation, at most.
+    /// Highest server CPU time per operation.
     pub cpu_max: Option<f64>,
 }
 
 impl Limits {
-    /// A limit on CPU time alone.
+    /// A limit on CPU time only.
     pub(super) fn cpu(cpu_max: f64) -> Self {
         Self { cpu_max: Some(cpu_max), ..Self::default() }
     }

@@ -56,7 +56,7 @@ pub struct Args {
     json: Option<PathBuf>,
 }
 
-/// How the rows are run.
+/// The settings with which the rows are run.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Settings {
     pub servers: Vec<Candidate>,

@@ -1,4 +1,4 @@
-//! Puts the keys of a row there, and for rows that page a past to read at.
+//! Writes the keys of a row. For rows that page an old revision it also makes changes after that revision.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -10,22 +10,22 @@ use crate::load::keys::{Keys, Values};
 use crate::load::preload::{count, put_all};
 use crate::pace;
 
-/// One in so many keys is created, and one deleted, after the revision that rows read at which read the past.
+/// One key in this many is created, and one deleted, after the old revision at which some rows read.
 const CHURN: u64 = 1000;
 
-/// One in so many keys is overwritten after it.
+/// One key in this many is overwritten after that revision.
 const OVERWRITTEN: u64 = 10;
 
-/// What is there to read.
+/// The prepared data.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prepared {
-    /// Before the last creations, deletions and overwrites.
+    /// The revision before the last creations, deletions and overwrites.
     pub old_revision: i64,
-    /// Keys behind the dense ones, as many at the old revision as now, but others.
+    /// Number of keys after the dense ones. There are as many at the old revision as now, but they are other keys.
     pub extra: u64,
 }
 
-/// Puts `keys` there, with others behind them that come and go.
+/// Writes `keys`, and others after them of which some are deleted again.
 pub(super) fn prepare(endpoint: &Endpoint, keys: &Keys, values: &Values) -> Result<Prepared> {
     let extra = keys.count / CHURN;
     let behind = |letter| Keys { prefix: format!("{}{letter}", keys.prefix), count: extra };

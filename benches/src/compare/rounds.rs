@@ -12,14 +12,14 @@ use crate::load::keys::{Keys, Values};
 use crate::load::measure::{Measured, measure};
 use crate::servers::{Candidate, Programs, Server};
 
-/// What all servers gave for one row.
+/// The results of all servers for one row.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct RowResult {
     pub row: Row,
     pub servers: Vec<ServerResult>,
 }
 
-/// What one server gave.
+/// The results of one server.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct ServerResult {
     pub candidate: Candidate,
@@ -27,7 +27,7 @@ pub(super) struct ServerResult {
     pub rounds: Vec<Measured>,
 }
 
-/// Medians over the rounds, each figure by itself; latencies and CPU time per operation in microseconds.
+/// Medians over the rounds, for each figure by itself. Latencies and CPU time per operation are in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(super) struct Median {
     pub per_second: f64,
@@ -35,20 +35,21 @@ pub(super) struct Median {
     pub p99_us: f64,
     pub p999_us: f64,
     pub cpu_us: f64,
-    /// Cores that neither the server nor the generator kept busy: other work on the machine, which spoils figures.
+    /// Cores that other work on the machine kept busy, neither the server nor the generator. It makes the figures
+    /// unreliable.
     pub other_cores: f64,
-    /// Failed operations of all rounds.
+    /// Number of failed operations in all rounds.
     pub errors: u64,
 }
 
 impl RowResult {
-    /// The medians of `candidate`, if it has run the row.
+    /// The medians of `candidate`, if it ran the row.
     pub(super) fn median_of(&self, candidate: Candidate) -> Option<&Median> {
         self.servers.iter().find(|server| server.candidate == candidate).map(|server| &server.median)
     }
 }
 
-/// Starts the servers that can run the group, and runs its rows on them.
+/// Starts the servers that can run the group and runs its rows on them.
 pub(super) fn run(programs: &Programs, settings: &Settings, group: &Group) -> Result<Vec<RowResult>> {
     let keys = Keys { prefix: "compare/".to_owned(), count: group.keys };
     let values = Values::new(settings.value_bytes);
@@ -79,7 +80,7 @@ fn run_row(
 ) -> Result<RowResult> {
     let mut taken: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 0..settings.rounds {
-        // Another server begins each round: none has always the same one before it.
+        // Each round begins with another server, so that no server always runs after the same one.
         for turn in 0..servers.len() {
             let at = (round + turn) % servers.len();
             let (server, prepared) = &servers[at];

@@ -1,4 +1,4 @@
-//! The rows of the comparison, and the limits that Naxos has to hold.
+//! The rows of the comparison, and the limits that Naxos has to meet.
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -8,25 +8,26 @@ use crate::load::work::{Shape, Work};
 use crate::load::{WATCHERS, WRITERS};
 use crate::servers::Candidate;
 
-/// Keys that a row is spread over, unless it pages.
+/// Number of keys over which the work of a row is spread, unless it pages.
 const KEYS: u64 = 10_000;
 
-/// Clients of the rows that page: etcd counts the whole range for each call.
+/// Number of clients of the rows that page. Few, because etcd counts the whole range for each call.
 const PAGERS: usize = 8;
 
-/// One kind of work by one number of clients.
+/// One kind of work with one number of clients.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
     pub name: &'static str,
     pub work: Work,
     pub shape: Shape,
-    /// Reads at a revision before the last changes.
+    /// Whether it reads at the revision before the last changes.
     pub old_revision: bool,
     pub limits: Limits,
 }
 
 impl Row {
-    /// Whether `candidate` can do it: the floors hold no keys to page, and only what commits has events.
+    /// Whether `candidate` can do this work. The floors hold no keys to page, and only servers that commit have
+    /// events.
     pub(super) fn runs_on(&self, candidate: Candidate) -> bool {
         match self.work {
             Work::Page => candidate.stores(),
@@ -36,14 +37,14 @@ impl Row {
     }
 }
 
-/// Rows that run on the same servers, one after the other.
+/// Rows that run on the same servers, one after another.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     pub keys: u64,
     pub rows: Vec<Row>,
 }
 
-/// The rows named, in the table's order; all if none is.
+/// The named rows, in the order of the table. All rows if no name is given.
 pub(super) fn chosen(names: &[String], page_keys: u64) -> Result<Vec<Group>> {
     let mut groups = all(page_keys);
     let known: Vec<&str> = groups.iter().flat_map(|group| &group.rows).map(|row| row.name).collect();

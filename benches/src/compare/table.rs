@@ -43,7 +43,7 @@ pub(super) fn figures(results: &[RowResult]) -> Table {
     table
 }
 
-/// Naxos against its limits.
+/// The limits, and whether Naxos meets them.
 pub(super) fn verdicts(verdicts: &[Verdict]) -> Table {
     let mut table = Table::new(&["work", "naxos to etcd", "measured", "limit", "verdict"]);
     for verdict in verdicts {

@@ -1,24 +1,24 @@
-//! Whether Naxos holds what it has to hold against etcd.
+//! Whether Naxos meets its limits against etcd.
 
 use serde::Serialize;
 
 use super::rounds::{Median, RowResult};
 use crate::servers::Candidate;
 
-/// One limit, and the ratio that was measured.
+/// One limit, with the measured ratio.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Verdict {
     pub row: &'static str,
-    /// Of what: throughput, p50 latency, CPU.
+    /// The figure that is limited: throughput, p50 latency or CPU.
     pub figure: &'static str,
-    /// Naxos to etcd.
+    /// The figure of Naxos divided by that of etcd.
     pub ratio: f64,
-    /// In words, for people.
+    /// The limit in words.
     pub limit: String,
     pub held: bool,
 }
 
-/// Judges the rows that both Naxos and etcd have run.
+/// Judges the rows that both Naxos and etcd ran.
 pub(super) fn judge(results: &[RowResult]) -> Vec<Verdict> {
     results.iter().flat_map(judge_row).collect()
 }

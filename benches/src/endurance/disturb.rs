@@ -54,13 +54,13 @@ pub struct Args {
     json: Option<PathBuf>,
 }
 
-/// Length of the closed-loop run that finds the rate.
+/// Length of the closed-loop run that finds the rate of the puts.
 const CALIBRATION: Duration = Duration::from_secs(5);
 
-/// Load before a window is measured.
+/// Load before the measuring of a window begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// One window's puts; latencies in microseconds.
+/// The figures of one window's puts. Latencies are in microseconds.
 #[derive(Debug, Serialize)]
 struct Window {
     p50_us: f64,
@@ -69,7 +69,7 @@ struct Window {
     deeds: Option<Deeds>,
 }
 
-/// One disturbance on one server.
+/// The results of one disturbance on one server.
 #[derive(Debug, Serialize)]
 struct Outcome {
     server: Candidate,
@@ -86,7 +86,7 @@ struct Subject {
     task: Task,
 }
 
-/// Runs it; false if Naxos misses a limit.
+/// Runs the command. False if Naxos misses a limit.
 pub fn run(args: Args) -> Result<bool> {
     ensure!(args.windows > 0, "--windows must be above 0");
     ensure!(args.servers.iter().all(|server| server.stores()), "a floor server keeps nothing: naxos and etcd only");
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> Result<bool> {
 }
 
 impl Args {
-    /// A server with its rate found.
+    /// Starts a server and finds its rate.
     fn subject(&self, programs: &Programs, candidate: Candidate) -> Result<Subject> {
         let server = Server::start(programs, candidate)?;
         let task = Task {
@@ -171,7 +171,7 @@ impl Args {
         Ok(outcomes)
     }
 
-    /// Makes history until there is as much as the watcher is behind.
+    /// Writes until the history is as long as the backlog of the watcher.
     fn fall_behind(&self, subject: &Subject) -> Result<()> {
         let runtime = pace::runtime()?;
         while runtime.block_on(subject.server.revision())? <= self.backlog {
@@ -212,7 +212,8 @@ impl Outcome {
         Self::p99(&self.disturbed) / Self::p99(&self.quiet)
     }
 
-    /// The longest p99 beside the disturbance, in microseconds. None where that is etcd's and etcd was not measured.
+    /// The highest allowed p99 beside the disturbance, in microseconds. `None` if the limit is etcd's p99 and etcd was
+    /// not measured.
     fn p99_us_max(&self, all: &[Outcome]) -> Option<f64> {
         match self.kind.p99_ratio_max() {
             Some(ratio) => Some(ratio * Self::p99(&self.quiet)),
@@ -227,20 +228,20 @@ impl Outcome {
         self.quiet.iter().chain(&self.disturbed).map(|window| window.errors).sum()
     }
 
-    /// Events that the watcher took in a second, if that is what disturbed.
+    /// Number of events that the watcher received in a second, if the disturbance was catching up.
     fn events_per_second(&self) -> Option<f64> {
         let events = |window: &Window| window.deeds.as_ref().map_or(0.0, |deeds| deeds.events as f64);
         (self.kind == Disturbance::CatchUp).then(|| Self::median_of(&self.disturbed, events) / self.window_seconds)
     }
 
-    /// A watcher that is slower than the writers never catches up.
+    /// Whether the limits are met. A watcher that is slower than the writers would never catch up, so it misses them.
     fn held(&self, all: &[Outcome]) -> bool {
         let gains = self.events_per_second().is_none_or(|events| events > self.rate);
         let is_short = self.p99_us_max(all).is_none_or(|max| Self::p99(&self.disturbed) <= max);
         gains && is_short && self.errors() == 0
     }
 
-    /// How often the deed was done in all windows, and its median time in seconds.
+    /// How often the disturbance was completed in all windows, and its median time in seconds.
     fn deeds(&self) -> (u32, f64) {
         let deeds = self.disturbed.iter().filter_map(|window| window.deeds.as_ref());
         let (mut finished, mut seconds) = (0, Vec::new());

@@ -1,4 +1,4 @@
-//! What goes on beside the puts of a disturbed window, over and over until the window ends.
+//! What happens beside the puts of a disturbed window, repeated until the window ends.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub(super) enum Disturbance {
 }
 
 impl Disturbance {
-    /// How many times as long the p99 of puts may become. None where it may be as long as etcd's in the same run.
+    /// How many times as long the p99 of puts may become. `None` if it may be as long as etcd's in the same run.
     pub(super) fn p99_ratio_max(self) -> Option<f64> {
         match self {
             Disturbance::CatchUp => Some(1.25),
@@ -54,7 +54,7 @@ impl fmt::Display for Disturbance {
     }
 }
 
-/// Disturbs `server` until `end`; what is under way then is left (catching up, lists) or waited for (the rest).
+/// Disturbs `server` until `end`. What is unfinished then is dropped (catching up, lists) or waited for (the others).
 pub(super) async fn disturb(
     kind: Disturbance,
     server: &Server,
@@ -87,7 +87,7 @@ pub(super) async fn disturb(
     Ok(deeds)
 }
 
-/// One watcher from `backlog` revisions ago up to what is current now; false if the end came first.
+/// One watcher catches up from `backlog` revisions ago to the revision that is current now. False if `end` came first.
 async fn catch_up(server: &Server, keys: &Keys, backlog: i64, end: Instant, events: &mut u64) -> Result<bool> {
     let current = server.revision().await?;
     let connection = Connection::open(server.endpoint()).await?;

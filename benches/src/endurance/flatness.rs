@@ -2,24 +2,24 @@
 
 use serde::Serialize;
 
-/// The late part may be so much above the early one.
+/// The late part may be at most this many times the early one.
 const GROWTH_MAX: f64 = 1.10;
 
-/// Growth that is noise, in bytes: one arena, one segment.
+/// Growth of at most this many bytes is noise: it is one arena or one segment.
 const NOISE_BYTES: u64 = 64 << 20;
 
-/// A saw-tooth's peaks in the second and in the last quarter of the run.
+/// The highest samples in the second and in the last quarter of the run. Memory and disk use rise and fall like a saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Flatness {
     /// Highest sample of the second quarter, in bytes.
     pub early_bytes: u64,
     /// Highest sample of the last quarter, in bytes.
     pub late_bytes: u64,
-    /// Whether the late one is about the early one, or below.
+    /// Whether the late one is hardly higher than the early one.
     pub flat: bool,
 }
 
-/// Judges samples taken at even times; `None` if there are fewer than four.
+/// Judges samples that were taken at equal intervals. `None` if there are fewer than four.
 pub(super) fn judge(samples: &[u64]) -> Option<Flatness> {
     let quarter = samples.len() / 4;
     let early = *samples.get(quarter..2 * quarter)?.iter().max()?;

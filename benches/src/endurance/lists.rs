@@ -17,9 +17,9 @@ use crate::load::keys::{Keys, Values};
 use crate::load::preload::preload;
 use crate::pace;
 
-/// Clients that list at the same time.
+/// Number of clients that list at the same time.
 const CLIENTS: usize = 4;
-/// Bytes of a value: with [`KEYS`] of them a list has 160 MB.
+/// Size of a value in bytes. With [`KEYS`] of them a list has 160 MB.
 const VALUE_BYTES: usize = 1_000;
 const KEYS: u64 = 160_000;
 
@@ -27,12 +27,12 @@ fn keys() -> Keys {
     Keys { prefix: "lists/".to_owned(), count: KEYS }
 }
 
-/// Puts the keys that are listed, unless they are there.
+/// Writes the keys for the lists, unless they exist already.
 pub(super) fn prepare(endpoint: &Endpoint) -> Result<()> {
     preload(endpoint, &keys(), &Values::new(VALUE_BYTES)).map(drop)
 }
 
-/// Lists until `end`; lists that are under way then are left.
+/// Lists until `end`. Unfinished lists are dropped then.
 pub(super) async fn list_until(endpoint: &Endpoint, end: Instant) -> Result<Deeds> {
     let clients = (0..CLIENTS).map(|_| async {
         let mut deeds = Deeds::default();
@@ -56,8 +56,8 @@ pub(super) async fn list_until(endpoint: &Endpoint, end: Instant) -> Result<Deed
     Ok(all)
 }
 
-/// Lists all keys once. Returns the bytes of the answer, which is not decoded: the generator shares the machine with the
-/// server.
+/// Lists all keys once. Returns the size of the answer in bytes. The answer is not decoded, because the generator
+/// shares the machine with the server.
 async fn list(connection: &mut Connection, endpoint: &Endpoint) -> Result<usize> {
     let keys = keys();
     let range = pb::RangeRequest { key: keys.prefix.clone().into(), range_end: keys.end(), ..Default::default() };

@@ -15,16 +15,16 @@ use crate::report::markdown::Table;
 use crate::report::{mebibytes, write_json};
 use crate::servers::{Candidate, Programs, Server};
 
-/// What Naxos's resident memory may be with a million keys of 1 KiB.
+/// Limit of Naxos's resident memory with a million keys of 1 KiB.
 const RESIDENT_BYTES_MAX: u64 = 1_500_000_000;
 
-/// How long Naxos may take from exec to serving.
+/// Limit of the time that Naxos takes from exec to serving.
 const RESTART_MAX: Duration = Duration::from_secs(5);
 
-/// Time for a server to do what it puts off, before its memory is read.
+/// Time for a server to do delayed work before its memory is read.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// One in so many keys is overwritten before `kill -9`, so that it meets a log to replay.
+/// One key in this many is overwritten before `kill -9`, so that the restart has a log to replay.
 const OVERWRITTEN: u64 = 50;
 
 /// Load a million keys of 1 KiB; resident memory, and the time from exec to the first linearizable get after SIGTERM
@@ -63,7 +63,7 @@ struct Outcome {
     after_kill_resident_bytes: u64,
 }
 
-/// Runs it; false if Naxos misses a limit.
+/// Runs the command. False if Naxos misses a limit.
 pub fn run(args: &Args) -> Result<bool> {
     ensure!(args.servers.iter().all(|server| server.stores()), "a floor server keeps nothing: naxos and etcd only");
     let programs = args.programs.clone().resolve(&args.servers)?;
@@ -88,7 +88,7 @@ fn run_one(args: &Args, programs: &Programs, candidate: Candidate) -> Result<Out
     let (data_bytes, loaded_resident_bytes) = (server.data_bytes()?, server.stat()?.resident_bytes()?);
 
     let (stop, status) = server.terminate()?;
-    // etcd ends itself with the signal again once it has stopped.
+    // After a clean stop etcd ends itself with the same signal.
     let in_order = status.success() || status.signal() == Some(Signal::TERM.as_raw());
     ensure!(in_order, "SIGTERM ended it with {status}");
     let after_sigterm = server.restart()?;
@@ -115,7 +115,7 @@ fn run_one(args: &Args, programs: &Programs, candidate: Candidate) -> Result<Out
     })
 }
 
-/// Checks that no key is missing; the resident memory once the server has settled.
+/// Checks that no key is missing. Returns the resident memory after the server has settled.
 fn all_there(server: &Server, keys: &Keys) -> Result<u64> {
     let (found, _) = pace::runtime()?.block_on(count(server.endpoint(), keys))?;
     ensure!(found == keys.count, "{} keys were put, {found} are there after the restart", keys.count);

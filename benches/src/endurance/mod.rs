@@ -1,4 +1,4 @@
-//! The long runs: what a server is like after an hour, beside its own housekeeping, and with a million keys.
+//! The long runs: a server after an hour, beside its own housekeeping, and with a million keys.
 
 mod deeds;
 pub mod disturb;

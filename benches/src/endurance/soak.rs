@@ -72,7 +72,7 @@ struct Report {
     first_error: Option<String>,
 }
 
-/// Runs it; false if memory or disk grew, or a call failed.
+/// Runs the command. False if memory or disk use grew, or a call failed.
 pub fn run(args: &Args) -> Result<bool> {
     ensure!(args.rate > 0.0 && !args.sample_every.is_zero(), "--rate and --sample-every must be above 0");
     ensure!(args.server.stores(), "a floor server keeps nothing: --server naxos or etcd");

@@ -1,7 +1,7 @@
-//! One thread makes everything queued durable: one write and one fdatasync for all calls that wait.
+//! One thread makes everything queued durable, with one write and one fdatasync for all waiting calls.
 //!
-//! Pacing: a sync begins at the earliest `pace` after the last one began, so that it covers many calls; a call that
-//! is alone, after a sync that covered one, is not kept waiting.
+//! Pacing: a sync begins no earlier than `pace` after the last one began, so that it covers many calls. A single call
+//! does not have to wait if the last sync covered only one call too.
 
 use std::fs::File;
 use std::io;
@@ -18,10 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::pace;
 
-/// The file, filled with zeros before use and written round and round.
+/// Size of the file. It is filled with zeros before use, and then written again and again from its beginning.
 const FILE_BYTES: u64 = 64 << 20;
 
-/// Batches that a lane's runtime has not completed yet.
+/// How many batches may wait for a lane's runtime to complete them.
 const BATCHES_MAX: usize = 1024;
 
 /// A call that waits for the disk.
@@ -32,11 +32,11 @@ struct Call {
     done: oneshot::Sender<()>,
 }
 
-/// What one sync made durable, for one lane.
+/// The part of one sync's calls that belongs to one lane.
 pub(super) struct Durable {
-    /// The lane's own calls.
+    /// The calls of this lane.
     pub calls: Vec<oneshot::Sender<()>>,
-    /// Every lane's events as `WatchResponse.events` has them, shared.
+    /// The events of all lanes, encoded as in `WatchResponse.events`. All lanes share them.
     pub events: Bytes,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts it; each lane completes its calls from its own receiver.
+    /// Starts the thread. Each lane completes its calls, which it gets from its own receiver.
     pub(super) fn start(folder: &Path, pace: Duration, lanes: usize) -> Result<(Self, Vec<mpsc::Receiver<Durable>>)> {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let file = File::create(folder.join("journal"))?;
@@ -91,7 +91,7 @@ impl Committer {
     }
 }
 
-/// One runtime's way to the committer.
+/// The connection of one runtime to the committer.
 #[derive(Clone)]
 pub(super) struct Lane {
     queue: Arc<Queue>,
@@ -99,10 +99,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Returns when `event` is durable; false if the committer is gone.
+    /// Waits until `event` is durable. False if the committer is gone.
     ///
     /// # Cancel safety
-    /// A dropped future leaves the event queued; it becomes durable all the same.
+    /// If the future is dropped, the event stays queued and becomes durable all the same.
     pub(super) async fn commit(&self, event: Bytes) -> bool {
         let (done, is_done) = oneshot::channel();
         self.queue.push(Call { event, lane: self.lane, done });
@@ -140,7 +140,7 @@ fn next_batch(queue: &Queue, earliest: std::time::Instant, last_calls: usize) ->
     std::mem::take(&mut *calls)
 }
 
-/// Where the next batch goes.
+/// Writes the batch at `at`. Returns where the next batch goes.
 fn write(file: &File, at: u64, batch: &[Call]) -> io::Result<u64> {
     let mut bytes = Vec::with_capacity(batch.iter().map(|call| call.event.len() + 8).sum());
     for call in batch {

@@ -1,4 +1,4 @@
-//! One thread with a current-thread runtime per core; connections go round them.
+//! One thread with a current-thread runtime for each core. Connections are given to them in turn.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -11,10 +11,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::service::Floor;
 use crate::pace;
 
-/// Connections that a runtime has not taken yet.
+/// How many connections may wait for a runtime to take them.
 const ACCEPTED_MAX: usize = 1024;
 
-/// Serves one floor per lane on one port; returns only with an error.
+/// Serves one floor per lane on one port. Returns only with an error.
 pub(super) fn serve(listen: SocketAddr, floors: Vec<Floor>) -> Result<bool> {
     let (ended, has_ended) = mpsc::sync_channel(floors.len() + 1);
     let listener = TcpListener::bind(listen).with_context(|| listen.to_string())?;
@@ -24,7 +24,7 @@ pub(super) fn serve(listen: SocketAddr, floors: Vec<Floor>) -> Result<bool> {
         lanes.push(lane);
         let ended = ended.clone();
         pace::thread(&format!("lane-{index}"), move || {
-            // The receiver lives as long as the process.
+            // The receiver lives as long as the process, so this cannot fail.
             let _ = ended.send(run_lane(floor, accepted));
         });
     }

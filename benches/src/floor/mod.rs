@@ -1,6 +1,6 @@
-//! What a server cannot be cheaper than: one that does nothing, and one that only makes each call durable.
+//! The least that a server can cost: one server that does nothing, and one that only makes each call durable.
 //!
-//! Both are tonic on one current-thread runtime per core. Their answers are canned: they keep no keys.
+//! Both are tonic on one current-thread runtime per core. Their answers are prepared in advance; they keep no keys.
 
 mod committer;
 mod lanes;

@@ -22,10 +22,10 @@ use super::watches::Watches;
 use crate::load::keys::{Keys, Values};
 use crate::load::work::ANSWER_KEYS;
 
-/// Value size of the canned answers.
+/// Size of the values in the prepared answers, in bytes.
 const VALUE_BYTES: usize = 256;
 
-/// One runtime's services.
+/// The services of one runtime.
 #[derive(Clone)]
 pub(super) struct Floor {
     committer: Option<Lane>,
@@ -35,7 +35,7 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Does nothing.
+    /// The floor that does nothing.
     pub(super) fn nothing() -> Self {
         let (keys, values) = (Keys { prefix: "floor/".to_owned(), count: ANSWER_KEYS }, Values::new(VALUE_BYTES));
         let answers = (0..ANSWER_KEYS).map(|n| key_value(keys.key(n), values.value()).encode_to_vec().into());
@@ -47,19 +47,19 @@ impl Floor {
         }
     }
 
-    /// Makes puts and Txns durable.
+    /// The floor that makes puts and Txns durable.
     pub(super) fn durable(lane: Lane, inbox: mpsc::Receiver<Durable>) -> Self {
         Self { committer: Some(lane), inbox: Arc::new(Mutex::new(Some(inbox))), ..Self::nothing() }
     }
 
-    /// Lets completions run on the calling thread's runtime.
+    /// Makes completions run on the calling thread's runtime.
     pub(super) fn on_this_runtime(self) -> Self {
         if let Some(mut inbox) = self.inbox.lock().take() {
             let watches = self.watches.clone();
             tokio::spawn(async move {
                 while let Some(durable) = inbox.recv().await {
                     for call in durable.calls {
-                        // A caller that is gone wants no answer.
+                        // A caller that is gone needs no answer.
                         let _ = call.send(());
                     }
                     watches.deliver(&durable.events);

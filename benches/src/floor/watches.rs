@@ -1,4 +1,4 @@
-//! The watchers of one lane: each gets one answer per committed batch, and every event, whatever it watches.
+//! The watchers of one lane. Each gets one answer per committed batch, with every event, whatever keys it watches.
 
 use std::sync::Arc;
 
@@ -8,29 +8,30 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-/// Answers that a watcher has not sent yet. One that falls further behind loses events: a floor keeps no history.
+/// How many answers may wait for a watcher to send them. A slower watcher loses events, because a floor keeps no
+/// history.
 const ANSWERS_MAX: usize = 1024;
 
-/// What a watch stream is fed from.
+/// The answers that a watch stream sends.
 pub(super) type Answers = mpsc::Receiver<Result<WatchResponse, Status>>;
 
-/// The lane's watchers.
+/// The watchers of one lane.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watches {
     watchers: Arc<Mutex<Vec<mpsc::Sender<Result<WatchResponse, Status>>>>>,
 }
 
 impl Watches {
-    /// A new watcher, whose first answer says that it was created.
+    /// Adds a watcher. Its first answer says that it was created.
     pub(super) fn add(&self) -> Answers {
         let (watcher, answers) = mpsc::channel(ANSWERS_MAX);
-        // The queue is empty: there is room.
+        // The queue is empty, so there is room.
         let _ = watcher.try_send(Ok(WatchResponse { created: true, ..WatchResponse::default() }));
         self.watchers.lock().push(watcher);
         answers
     }
 
-    /// Gives `events` to all; those that are gone are forgotten.
+    /// Gives `events` to all watchers, and forgets those that are gone.
     pub(super) fn deliver(&self, events: &Bytes) {
         self.watchers.lock().retain(|watcher| {
             let answer = WatchResponse { events: events.clone(), ..WatchResponse::default() };

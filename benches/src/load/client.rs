@@ -1,4 +1,4 @@
-//! One client: makes the calls of its [`Work`], one at a time.
+//! One client. It makes the calls of its [`Work`], one at a time.
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::twins;
@@ -10,37 +10,38 @@ use super::connection::{Connection, Endpoint};
 use super::keys::{Keys, Random, Values};
 use super::work::{ANSWER_KEYS, Work};
 
-/// Where the generated client calls Range; here its keys and values stay encoded, which spares the generator 500
-/// decodings an answer.
+/// The path on which the generated client calls Range. Here keys and values stay encoded, so the generator need not
+/// decode 500 pairs for each answer.
 const RANGE_PATH: PathAndQuery = PathAndQuery::from_static("/etcdserverpb.KV/Range");
 
-/// What every client of a run shares.
+/// What all clients of a run share.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// What to do.
+    /// The kind of work.
     pub work: Work,
-    /// Which keys.
+    /// The keys to use.
     pub keys: Keys,
-    /// Which values.
+    /// The values to put.
     pub values: Values,
-    /// Read at this revision; 0 is the current one.
+    /// The revision to read at; 0 is the current one.
     pub revision: i64,
-    /// Keys below the prefix behind the dense ones, which counts include.
+    /// Number of other keys with the same prefix, after the dense ones. Counts in answers include them.
     pub extra_keys: u64,
-    /// Whether answers must have the exact keys and count: false for the floor servers, whose answers are canned.
+    /// Whether answers must have exactly the right keys and count. False for the floor servers, whose answers are
+    /// prepared.
     pub checked: bool,
 }
 
-/// How a call ended that did not fail.
+/// The outcome of a call that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// As asked.
+    /// The call did what was asked.
     Ok,
-    /// The Txn met another revision.
+    /// The Txn found another revision.
     Conflict,
 }
 
-/// A caller with one call under way.
+/// A client with one call in flight.
 #[derive(Debug)]
 pub struct Client {
     kv: KvClient<Connection>,
@@ -60,7 +61,7 @@ impl Client {
         }
     }
 
-    /// One operation; an answer of the wrong shape is an error too.
+    /// Makes one operation. An answer of the wrong form is an error too.
     pub async fn call(&mut self) -> Result<Done, Status> {
         match self.task.work {
             Work::Put | Work::Watch => self.put().await,
@@ -112,7 +113,7 @@ impl Client {
         let first = self.random.below(keys.count - wanted + 1);
         let request = pb::RangeRequest {
             key: keys.key(first),
-            // Not the prefix's end: other keys may lie behind the dense ones.
+            // Not the end of the prefix, because other keys may follow the dense ones.
             range_end: keys.key(first + wanted),
             revision: self.task.revision,
             ..Default::default()

@@ -1,8 +1,8 @@
 //! One HTTP/2 connection, as a service for the generated clients.
 //!
 //! tonic's own `Channel` puts a buffer, time-outs and reconnection before the connection. The generator shares the
-//! machine with the server, so it does without them: a broken connection is an error in the report. Requests that are ready
-//! together leave in one write, as from grpc-go.
+//! machine with the server, so it does without them; a broken connection is an error in the report. Requests that are
+//! ready at the same time are sent in one write, as grpc-go does.
 
 #![expect(clippy::disallowed_methods, reason = "a tool's task: its failure ends the run, not a node")]
 
@@ -27,7 +27,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// What `with_origin` of a generated client takes.
+    /// The URI for `with_origin` of a generated client.
     pub fn origin(&self) -> Uri {
         self.origin.clone()
     }
@@ -59,7 +59,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects; the connection lives on the calling thread's runtime.
+    /// Connects. The connection belongs to the calling thread's runtime.
     pub async fn open(endpoint: &Endpoint) -> Result<Self> {
         let stream = TcpStream::connect(&endpoint.address).await.with_context(|| endpoint.address.clone())?;
         stream.set_nodelay(true)?;
@@ -85,7 +85,8 @@ impl tower::Service<Request<Body>> for Connection {
     }
 }
 
-/// A socket that takes one slice at once. To one that takes several, h2 writes each request of 256 bytes or more by itself.
+/// A socket that accepts only one slice in a write. If it accepted several, h2 would write each request of 256 bytes
+/// or more by itself.
 struct OneSlice(TcpStream);
 
 impl AsyncRead for OneSlice {

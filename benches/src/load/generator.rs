@@ -19,10 +19,10 @@ use super::watcher::Watcher;
 use super::work::Shape;
 use crate::pace;
 
-/// How long a call may still take after the window's end; then it counts as failed.
+/// How long after the end of the window a call may still take. After that it counts as failed.
 const LAST_CALLS: Duration = Duration::from_secs(60);
 
-/// How long a client of a closed loop rests after a failed call.
+/// How long a client of a closed loop pauses after a failed call.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);
 
 /// How long connecting and opening the watches may take.
@@ -31,34 +31,35 @@ const READY: Duration = Duration::from_secs(30);
 /// One run of the generator.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The servers; connections go round them.
+    /// The servers. Connections are distributed over them in turn.
     pub endpoints: Vec<Endpoint>,
-    /// What each client does.
+    /// The work of each client.
     pub task: Task,
-    /// How many clients, connections and watchers.
+    /// The numbers of clients, connections and watchers.
     pub shape: Shape,
-    /// Calls a second of all clients (open loop); `None` is the closed loop.
+    /// Calls a second of all clients together (open loop). `None` for the closed loop.
     pub rate: Option<f64>,
-    /// Load that is not measured yet.
+    /// How long there is load before the measuring begins.
     pub warm_up: Duration,
-    /// The measured window.
+    /// Length of the measured window.
     pub duration: Duration,
-    /// Threads, each with its share of the connections.
+    /// Number of threads. Each has its share of the connections.
     pub threads: usize,
 }
 
-/// When calls are measured: those that end in it (closed loop), or that were to begin in it (open loop).
+/// The measured window. A call counts if it ends in the window (closed loop), or if it was meant to begin in it (open
+/// loop).
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     /// When the load begins.
     pub load: Instant,
     /// When measuring begins.
     pub start: Instant,
-    /// When it ends.
+    /// When measuring ends.
     pub end: Instant,
 }
 
-/// The load under way; it ends by itself.
+/// A load that is running. It ends by itself.
 #[derive(Debug)]
 pub struct Running {
     threads: Vec<JoinHandle<Result<Tally>>>,
@@ -66,7 +67,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Connects, opens the watches, and lets the load begin.
+    /// Connects, opens the watches, and starts the load.
     pub fn start(plan: Plan) -> Result<Self> {
         let plan = Arc::new(plan);
         let count = plan.threads.clamp(1, plan.shape.connections.max(1));
@@ -86,7 +87,7 @@ impl Running {
         let load = pace::now();
         let window = Window { load, start: load + plan.warm_up, end: load + plan.warm_up + plan.duration };
         for gate in gates {
-            // A thread that is gone says why when it is joined.
+            // If the thread is gone, joining it will tell why.
             let _ = gate.send(window);
         }
         Ok(Self { threads, window })
@@ -107,7 +108,7 @@ impl Running {
     }
 }
 
-/// One thread's clients and watchers.
+/// The clients and watchers of one thread.
 async fn part(
     plan: &Plan,
     index: usize,
@@ -153,7 +154,7 @@ async fn part(
     Ok(tally)
 }
 
-/// Opens the connections, clients and watches whose connection falls to this thread.
+/// Opens the connections that belong to this thread, with their clients and watches.
 async fn open(plan: &Plan, index: usize, count: usize) -> Result<(Vec<Client>, Vec<Watcher>)> {
     let (mut clients, mut watchers) = (Vec::new(), Vec::new());
     for at in (index..plan.shape.connections.max(1)).step_by(count) {
@@ -180,7 +181,7 @@ async fn closed_loop(mut client: Client, window: Window, tally: Rc<RefCell<Tally
         }
         begun = ended;
         if has_failed {
-            // A broken connection fails at once: without a pause nothing else would run on this thread.
+            // On a broken connection calls fail at once. Without a pause nothing else would run on this thread.
             pace::pause(AFTER_FAILURE).await;
             begun = pace::now();
         }
@@ -226,11 +227,11 @@ async fn watch(mut watcher: Watcher, task: Task, window: Window, tally: Rc<RefCe
             }
         }
     };
-    // The window's end is the watcher's end.
+    // The watcher ends with the window.
     pace::within(window.end.saturating_duration_since(pace::now()), counting).await;
 }
 
-/// Waits for the tasks; how many have not ended in time, or ended in a panic.
+/// Waits for the tasks. Returns how many did not end in time or panicked.
 async fn finish(tasks: Vec<tokio::task::JoinHandle<()>>, window: Window) -> u64 {
     let deadline = window.end + LAST_CALLS;
     let mut unfinished = 0;

@@ -1,4 +1,4 @@
-//! The keys and values of the load, and cheap randomness to choose them.
+//! The keys and values of the load, and a fast random generator to choose them.
 
 use std::time::Instant;
 
@@ -6,12 +6,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::pace;
 
-/// `count` keys, `PREFIX00000000` and so on: dense, in order, of one length.
+/// `count` keys: `PREFIX00000000` and so on, without gaps, in order, all of the same length.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    /// What every key begins with.
+    /// The prefix of every key.
     pub prefix: String,
-    /// How many there are.
+    /// The number of keys.
     pub count: u64,
 }
 
@@ -31,25 +31,25 @@ impl Keys {
     }
 }
 
-/// Values of one size; the first eight bytes tell when it was made.
+/// Values of one size. Their first eight bytes tell when they were made.
 #[derive(Debug, Clone)]
 pub struct Values {
     epoch: Instant,
     filler: Bytes,
 }
 
-/// Bytes of the time in a value.
+/// Size of the time stamp in a value.
 const STAMP_BYTES: usize = 8;
 
 impl Values {
-    /// Values of `bytes` bytes, of which the stamp takes eight.
+    /// Values of `bytes` bytes, including the eight of the time stamp.
     pub fn new(bytes: usize) -> Self {
         let mut random = Random::new(0x5eed);
         let filler: Vec<u8> = (STAMP_BYTES..bytes.max(STAMP_BYTES)).map(|_| random.draw().to_le_bytes()[0]).collect();
         Self { epoch: pace::now(), filler: Bytes::from(filler) }
     }
 
-    /// A value made now.
+    /// A new value with the current time.
     pub fn value(&self) -> Bytes {
         let mut value = BytesMut::with_capacity(STAMP_BYTES + self.filler.len());
         value.put_u64(self.nanoseconds());
@@ -57,7 +57,7 @@ impl Values {
         value.freeze()
     }
 
-    /// Microseconds since `value` was made; `None` if it is no value of ours.
+    /// Microseconds since `value` was made. `None` if it was not made by this program.
     pub fn age_us(&self, value: &[u8]) -> Option<u64> {
         let stamp = u64::from_be_bytes(value.get(..STAMP_BYTES)?.try_into().ok()?);
         Some(self.nanoseconds().checked_sub(stamp)? / 1000)
@@ -68,14 +68,14 @@ impl Values {
     }
 }
 
-/// xorshift64*: a few nanoseconds a number, the same numbers for the same seed.
+/// xorshift64*: takes a few nanoseconds for a number, and gives the same numbers for the same seed.
 #[derive(Debug, Clone)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// A generator of its own for each seed.
+    /// Each seed gives a different generator.
     pub fn new(seed: u64) -> Self {
         Self { state: (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
     }

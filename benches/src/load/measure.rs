@@ -1,4 +1,4 @@
-//! A run of the generator with the server's CPU time and memory beside it.
+//! Runs the generator, and measures the server's CPU time and memory meanwhile.
 
 use std::time::Duration;
 
@@ -12,47 +12,48 @@ use crate::pace;
 use crate::servers::machine::Busy;
 use crate::servers::proc_stat::ProcStat;
 
-/// What one run gave. Latencies are in microseconds; for [`Work::Watch`] they are the age of events on delivery and
-/// the operations are the events.
+/// The results of one run. Latencies are in microseconds. For [`Work::Watch`] the operations are events, and a latency
+/// is the age of an event when it is delivered.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measured {
-    /// What was done.
+    /// The kind of work.
     pub work: Work,
-    /// By how many.
+    /// The numbers of clients, connections and watchers.
     pub shape: Shape,
-    /// The open loop's rate; absent in the closed loop.
+    /// The rate of the open loop. `None` for the closed loop.
     pub rate: Option<f64>,
-    /// Length of the window.
+    /// Length of the window in seconds.
     pub seconds: f64,
-    /// Operations that did not fail.
+    /// Number of operations that did not fail.
     pub operations: u64,
     /// Operations a second.
     pub per_second: f64,
     /// Median latency.
     pub p50_us: u64,
-    /// 99th percentile.
+    /// 99th percentile of the latency.
     pub p99_us: u64,
-    /// 99.9th percentile.
+    /// 99.9th percentile of the latency.
     pub p999_us: u64,
-    /// The longest.
+    /// The longest latency.
     pub max_us: u64,
-    /// The server's CPU time per operation in microseconds, where its process is known.
+    /// The server's CPU time per operation in microseconds, if its process is known.
     pub cpu_us: Option<f64>,
-    /// Cores kept busy by neither the server nor the generator: other work on the machine, which spoils figures.
+    /// Cores that other work on the machine kept busy, neither the server nor the generator. It makes the figures
+    /// unreliable.
     pub other_cores: f64,
-    /// The server's resident memory at the end.
+    /// The server's resident memory at the end, in bytes.
     pub rss_bytes: Option<u64>,
     /// Puts a second of the writers of [`Work::Watch`].
     pub puts_per_second: Option<f64>,
-    /// Txns that met another revision.
+    /// Number of Txns that found another revision.
     pub conflicts: u64,
-    /// Failed operations.
+    /// Number of failed operations.
     pub errors: u64,
-    /// The first failure.
+    /// The message of the first failure.
     pub first_error: Option<String>,
 }
 
-/// Runs `plan`; `server` is the process whose CPU time counts.
+/// Runs `plan`. `server` is the process whose CPU time is measured.
 pub fn measure(plan: Plan, server: Option<&ProcStat>) -> Result<Measured> {
     let (work, shape, rate) = (plan.task.work, plan.shape, plan.rate);
     let running = Running::start(plan)?;
@@ -67,7 +68,7 @@ pub fn measure(plan: Plan, server: Option<&ProcStat>) -> Result<Measured> {
     Ok(summary(&tally, (work, shape, rate), window.end - window.start, &used))
 }
 
-/// What the window cost.
+/// What was used in the window.
 struct Used {
     server: Option<Duration>,
     others: Duration,

@@ -24,10 +24,10 @@ use generator::Plan;
 use keys::{Keys, Values};
 use work::{Shape, Work};
 
-/// Watchers of a watch work, unless told.
+/// Default number of watchers of a watch work.
 pub const WATCHERS: usize = 100;
 
-/// Writers of a watch work, unless told.
+/// Default number of writers of a watch work.
 pub const WRITERS: usize = 16;
 
 /// Drive an etcd endpoint and print throughput, latencies and the server's CPU time per operation.
@@ -86,7 +86,7 @@ pub struct Args {
     json: Option<PathBuf>,
 }
 
-/// Runs one work against one endpoint; false if a call failed.
+/// Runs one work against one endpoint. False if a call failed.
 pub fn run(args: Args) -> Result<bool> {
     ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
     ensure!(args.keys > 0, "--keys must be above 0");
@@ -124,7 +124,7 @@ impl Args {
     }
 }
 
-/// Cores of this machine: the generator's threads, and a floor server's runtimes.
+/// Number of cores of this machine, which is the number of the generator's threads and of a floor server's runtimes.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

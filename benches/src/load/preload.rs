@@ -1,4 +1,4 @@
-//! Puts the keys there that a work reads.
+//! Writes the keys that a work reads.
 
 use anyhow::{Context, Result, ensure};
 use naxos_proto::etcd::client::etcdserverpb as pb;
@@ -8,32 +8,32 @@ use super::connection::{Connection, Endpoint};
 use super::keys::{Keys, Values};
 use crate::pace;
 
-/// Transactions under way at once.
+/// Number of transactions in flight at once.
 const LANES: u64 = 16;
 
-/// Puts in one transaction; etcd's own limit is 128 (`--max-txn-ops`).
+/// Number of puts in one transaction. etcd's own limit is 128 (`--max-txn-ops`).
 const PUTS_PER_TXN: u64 = 100;
 
-/// Bytes of values in one transaction; etcd's own limit is 1.5 MiB (`--max-request-bytes`).
+/// Bytes of values in one transaction. etcd's own limit is 1.5 MiB (`--max-request-bytes`).
 const TXN_BYTES_MAX: usize = 1 << 20;
 
-/// Keys are put in an order of their own, as a store has them that was used for a while: neighbours by key are no
-/// neighbours by revision. The step is a prime.
+/// Keys are written in steps of this size, so that neighbouring keys do not have neighbouring revisions, as in a store
+/// that has been used for a while. The step is a prime.
 const SCATTER: u64 = 7919;
 
-/// etcd's answer when it is behind; it has done nothing.
+/// The error of etcd when it is overloaded. It has done nothing then.
 const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
 
-/// Time before a transaction that met it is made again.
+/// Pause before a transaction with this error is repeated.
 const REST: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// How long one transaction may meet it.
+/// How long one transaction may get this error.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// How long a server may take to count them.
+/// How long a server may take to count the keys.
 const COUNT_LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 
-/// Puts every key of `keys`, unless they are all there; gives the revision after it.
+/// Writes every key of `keys`, unless all exist. Returns the revision after that.
 pub fn preload(endpoint: &Endpoint, keys: &Keys, values: &Values) -> Result<i64> {
     pace::runtime()?.block_on(async {
         if count(endpoint, keys).await?.0 == keys.count {
@@ -46,7 +46,7 @@ pub fn preload(endpoint: &Endpoint, keys: &Keys, values: &Values) -> Result<i64>
     })
 }
 
-/// Keys below the prefix, and the current revision.
+/// Number of keys with the prefix, and the current revision.
 pub async fn count(endpoint: &Endpoint, keys: &Keys) -> Result<(u64, i64)> {
     let mut kv = KvClient::with_origin(Connection::open(endpoint).await?, endpoint.origin());
     let request = pb::RangeRequest {
@@ -85,7 +85,7 @@ async fn put_lane(connection: &Connection, endpoint: &Endpoint, keys: &Keys, val
     Ok(())
 }
 
-/// One transaction of puts, made again while the server asks for patience.
+/// Makes one transaction of puts, and repeats it while the server is overloaded.
 async fn put_txn(kv: &mut KvClient<Connection>, txn: pb::TxnRequest) -> Result<()> {
     let begun = pace::now();
     loop {

@@ -1,7 +1,7 @@
-//! When calls begin in an open loop: at fixed times, whether or not earlier calls have ended.
+//! The times at which calls begin in an open loop. They are fixed, whether or not earlier calls have ended.
 //!
-//! A call that no client was free for begins late, and its latency counts from the time that was intended: a server
-//! that stalls is charged for every call that it kept waiting (no coordinated omission).
+//! If no client is free for a call, it begins late, but its latency counts from the intended time. So a server that
+//! stalls is charged for every call that had to wait (no coordinated omission).
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,11 +12,12 @@ use tokio::sync::oneshot;
 
 use crate::pace::{self, PreciseTimer};
 
-/// Shortest time between two looks of the pacer: calls that fall between begin together, and their latency counts the
-/// wait. A wake-up for each of them took the generator half of a machine that the server needs too.
+/// The pacer waits at least this long between two looks. Calls that are due in between begin together, and their
+/// latency includes the wait. With a wake-up for each call the generator took half of the machine, which the server
+/// needs.
 const GRAIN: Duration = Duration::from_micros(500);
 
-/// The intended times of one thread's calls, in order; each is given out once.
+/// The intended times of one thread's calls, in order. Each is given to one client.
 #[derive(Debug)]
 pub struct Schedule {
     start: Instant,
@@ -33,7 +34,7 @@ impl Schedule {
         Self { start, end, gap, given: Cell::new(0), waiting: RefCell::default() }
     }
 
-    /// The next intended time, once it has come; `None` after the end.
+    /// Waits for the next intended time. `None` after the end.
     pub async fn take(&self) -> Option<Instant> {
         let intended = self.start + self.gap * self.given.get();
         if intended >= self.end {
@@ -43,13 +44,13 @@ impl Schedule {
         if intended > pace::now() {
             let (due, is_due) = oneshot::channel();
             self.waiting.borrow_mut().push_back((intended, due));
-            // The pacer outlives the clients; if it did not, beginning early is all that is left.
+            // The pacer outlives the clients. If it did not, the call would simply begin early.
             let _ = is_due.await;
         }
         Some(intended)
     }
 
-    /// Wakes the clients whose time has come, until the end.
+    /// Wakes the clients whose time has come, until the end of the schedule.
     pub async fn pace(&self) -> io::Result<()> {
         let timer = PreciseTimer::new()?;
         loop {

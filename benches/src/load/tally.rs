@@ -1,8 +1,8 @@
-//! What the clients of one thread, or of a run, have seen.
+//! The results of the clients of one thread, or of a whole run.
 
 use hdrhistogram::Histogram;
 
-/// Longest latency that is told apart, in microseconds.
+/// Longest latency that the histogram can hold, in microseconds.
 const LATENCY_MAX_US: u64 = 120_000_000;
 
 /// Counts and latencies of one measured window.
@@ -10,15 +10,15 @@ const LATENCY_MAX_US: u64 = 120_000_000;
 pub struct Tally {
     /// Latencies of the operations that did not fail, in microseconds.
     pub calls: Histogram<u64>,
-    /// Age of the oldest event of each watch answer when it came, in microseconds.
+    /// For each watch answer the age of its oldest event when it arrived, in microseconds.
     pub deliveries: Histogram<u64>,
-    /// Events that watchers got.
+    /// Number of events that watchers got.
     pub events: u64,
-    /// Txns that met another revision; they count as operations too.
+    /// Number of Txns that found another revision. They count as operations too.
     pub conflicts: u64,
-    /// Operations that failed, or did not end in time.
+    /// Number of operations that failed or did not end in time.
     pub errors: u64,
-    /// The first failure's text.
+    /// The message of the first failure.
     pub first_error: Option<String>,
 }
 
@@ -30,13 +30,13 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Notes a failure.
+    /// Counts a failure.
     pub fn failed(&mut self, error: &dyn std::fmt::Display) {
         self.errors += 1;
         self.first_error.get_or_insert_with(|| error.to_string());
     }
 
-    /// Adds what another thread has seen.
+    /// Adds the results of another thread.
     pub fn merge(&mut self, other: Self) {
         self.calls.add(other.calls).expect("both have the same bounds");
         self.deliveries.add(other.deliveries).expect("both have the same bounds");

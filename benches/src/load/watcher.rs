@@ -1,4 +1,4 @@
-//! A watcher on a stream of its own. Events are counted, not decoded, but for the first of each answer.
+//! A watcher on its own stream. Events are counted but not decoded, except for the first of each answer.
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::keys::Keys;
 
 const WATCH_PATH: PathAndQuery = PathAndQuery::from_static("/etcdserverpb.Watch/Watch");
 
-/// `etcdserverpb.WatchResponse` with events left encoded.
+/// `etcdserverpb.WatchResponse` whose events stay encoded.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 struct Answer {
     #[prost(message, optional, tag = "1")]
@@ -35,33 +35,33 @@ pub struct Events {
 }
 
 impl Events {
-    /// How many.
+    /// Number of events.
     pub fn count(&self) -> u64 {
         self.encoded.len() as u64
     }
 
-    /// The key and value of the oldest.
+    /// The key and value of the oldest event.
     pub fn first(&self) -> Option<mvccpb::KeyValue> {
         mvccpb::Event::decode(self.encoded.first()?.clone()).ok()?.kv
     }
 
-    /// The revision of the newest; 0 where there is none.
+    /// The revision of the newest event; 0 if there is none.
     pub fn last_revision(&self) -> i64 {
         let last = self.encoded.last().and_then(|event| mvccpb::Event::decode(event.clone()).ok());
         last.and_then(|event| event.kv).map_or(0, |kv| kv.mod_revision)
     }
 }
 
-/// An open watch; dropping it cancels it.
+/// An open watch. Dropping it cancels the watch.
 #[derive(Debug)]
 pub struct Watcher {
     answers: Streaming<Answer>,
-    // The stream of requests stays open as long as this does.
+    // The stream of requests stays open as long as this exists.
     _requests: tokio::sync::mpsc::Sender<pb::WatchRequest>,
 }
 
 impl Watcher {
-    /// Watches every key of `keys` from `start_revision` (0: from now on) and waits until the server says so.
+    /// Watches every key of `keys` from `start_revision` (0: from now on), and waits until the server confirms it.
     pub async fn open(connection: &Connection, endpoint: &Endpoint, keys: &Keys, start_revision: i64) -> Result<Self> {
         let mut raw = tonic::client::Grpc::with_origin(connection.clone(), endpoint.origin());
         raw.ready().await.context("the connection closed")?;
@@ -85,7 +85,7 @@ impl Watcher {
         }
     }
 
-    /// The next events.
+    /// Waits for the next events.
     pub async fn next(&mut self) -> Result<Events> {
         match self.answers.next().await {
             Some(Ok(answer)) if !answer.canceled => Ok(Events { encoded: answer.events }),

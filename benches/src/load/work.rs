@@ -1,4 +1,4 @@
-//! What the clients do, and how many of them.
+//! The kinds of work of the clients, and the number of clients.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -23,34 +23,34 @@ pub enum Work {
 }
 
 impl Work {
-    /// Whether the work reads keys that must be there.
+    /// Whether the work reads keys that must exist.
     pub fn reads(self) -> bool {
         matches!(self, Work::Get | Work::Update | Work::List | Work::Page)
     }
 }
 
-/// Keys of one answer of [`Work::List`] and [`Work::Page`].
+/// Number of keys in one answer of [`Work::List`] and [`Work::Page`].
 pub const ANSWER_KEYS: u64 = 500;
 
-/// Clients, connections and watchers.
+/// The numbers of clients, connections and watchers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Shape {
-    /// Callers; each has one call under way. The writers of [`Work::Watch`].
+    /// Number of clients. Each has one call in flight. For [`Work::Watch`] these are the writers.
     pub clients: usize,
-    /// Connections, which the clients and watchers share evenly.
+    /// Number of connections. The clients and watchers share them evenly.
     pub connections: usize,
-    /// Watchers, each on a stream of its own; 0 but for [`Work::Watch`].
+    /// Number of watchers, each on its own stream. 0 except for [`Work::Watch`].
     pub watchers: usize,
 }
 
 impl Shape {
-    /// `clients` over the usual number of connections: 1 over 1, 64 over 8, 256 over 16.
+    /// `clients` with the usual number of connections: 1 with 1, 64 with 8, 256 with 16.
     pub fn of(clients: usize) -> Self {
         Self { clients, connections: usual_connections(clients), watchers: 0 }
     }
 }
 
-/// See [`Shape::of`].
+/// The usual number of connections for this many clients; see [`Shape::of`].
 pub fn usual_connections(clients: usize) -> usize {
     match clients {
         0..=8 => clients.max(1),

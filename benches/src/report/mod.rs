@@ -19,7 +19,7 @@ pub fn write_json<T: Serialize>(file: Option<&Path>, value: &T) -> Result<()> {
     fs::write(file, text).with_context(|| file.display().to_string())
 }
 
-/// One line per run, each under its label.
+/// One line for each run, with its label.
 pub fn measured_table(rows: &[(&str, &Measured)]) -> Table {
     let mut table = Table::new(&[
         "server",
@@ -60,7 +60,7 @@ pub fn measured_table(rows: &[(&str, &Measured)]) -> Table {
     table
 }
 
-/// The middle one, or the mean of the middle two; not a number if there is none.
+/// The middle figure, or the mean of the two middle ones. Not a number if there are no figures.
 pub fn median(figures: &mut [f64]) -> f64 {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;

@@ -1,4 +1,4 @@
-//! What can be compared.
+//! The servers that can be compared.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum Candidate {
 }
 
 impl Candidate {
-    /// Whether it keeps keys; the floors have canned answers.
+    /// Whether the server keeps keys. The floors have prepared answers instead.
     pub fn stores(self) -> bool {
         matches!(self, Candidate::Naxos | Candidate::Etcd)
     }

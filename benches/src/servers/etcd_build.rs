@@ -1,14 +1,14 @@
-//! A real etcd from its Go module, whose version `jepsen/servers/etcd/go.mod` pins.
+//! Builds a real etcd from its Go module. `jepsen/servers/etcd/go.mod` pins the version.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The module that etcd's binary is the root of.
+/// The Go package of etcd's program.
 const PACKAGE: &str = "go.etcd.io/etcd/server/v3";
 
-/// Builds etcd into `<target>/servers/etcd`; a second build is Go's cache answering in a second.
+/// Builds etcd into `<target>/servers/etcd`. With Go's cache a second build takes a second.
 pub fn build() -> Result<PathBuf> {
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jepsen/servers/etcd");
     ensure!(module.is_dir(), "{}: no such folder; give --etcd PATH", module.display());
@@ -25,7 +25,7 @@ pub fn build() -> Result<PathBuf> {
     Ok(executable)
 }
 
-/// Cargo's target folder: this program lies in one of its profiles.
+/// Cargo's target folder. This program is in the folder of one of its profiles.
 pub fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context("this program's own path")?;
     let profile = program.parent().and_then(Path::parent).context("a program outside a target folder")?;

@@ -1,4 +1,4 @@
-//! How busy the machine is with work that is not ours.
+//! How busy the machine is with work other than the measured one.
 
 use std::fs;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::proc_stat::ProcStat;
 /// In `/proc/stat`'s first line, the times that are not busy: idle and iowait (proc(5)).
 const IDLE_AND_IOWAIT: std::ops::RangeInclusive<usize> = 3..=4;
 
-/// Guest times are counted in user time already: only the first eight fields count.
+/// Only the first eight fields count, because user time includes the guest times already.
 const TIMES: usize = 8;
 
-/// CPU time that the whole machine, a server and this program have used so far.
+/// CPU time used so far by the whole machine, by a server and by this program.
 #[derive(Debug, Clone, Copy)]
 pub struct Busy {
     machine: Duration,
@@ -22,7 +22,7 @@ pub struct Busy {
 }
 
 impl Busy {
-    /// Reads all three.
+    /// Reads all three times.
     pub fn read(server: Option<&ProcStat>) -> Result<Self> {
         Ok(Self {
             machine: machine()?,

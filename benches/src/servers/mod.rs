@@ -1,4 +1,4 @@
-//! The programs that are compared: found or built, started, measured and stopped.
+//! The programs that are compared. They are found or built, started, measured and stopped.
 
 pub mod candidate;
 pub mod etcd_build;

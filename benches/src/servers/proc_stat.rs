@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-/// Where user and system time are, counted from the field after the program's name (proc(5): 14 and 15).
+/// The positions of user and system time, counted from the field after the program's name (proc(5): 14 and 15).
 const UTIME_AND_STIME: std::ops::RangeInclusive<usize> = 11..=12;
 
-/// A process, threads included.
+/// A process with all its threads.
 #[derive(Debug, Clone)]
 pub struct ProcStat {
     folder: PathBuf,
@@ -23,7 +23,7 @@ impl ProcStat {
         Ok(Self { folder })
     }
 
-    /// User and system time so far of all its threads, those that have ended too; to 10 ms.
+    /// User and system time so far of all its threads, including those that have ended; exact to 10 ms.
     pub fn cpu(&self) -> Result<Duration> {
         let stat = self.read("stat")?;
         // The second field holds the program's name in brackets and may contain blanks.

@@ -1,4 +1,4 @@
-//! Where the programs are and how each is called.
+//! Where the programs are, and with which arguments each is started.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::candidate::Candidate;
 use super::etcd_build;
 
-/// Room for every run of this program; etcd's default is 2 GiB.
+/// Storage quota, enough for every run of this program. etcd's default is 2 GiB.
 const QUOTA_BYTES: u64 = 16 << 30;
 
 /// Where the programs are found.
@@ -27,19 +27,19 @@ pub struct Programs {
     data: Option<PathBuf>,
 }
 
-/// A program and what it is called with.
+/// A program and its arguments.
 #[derive(Debug, Clone)]
 pub struct CommandLine {
-    /// The file.
+    /// The program's file.
     pub executable: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Where it then listens: `127.0.0.1:PORT`.
+    /// The address on which it listens: `127.0.0.1:PORT`.
     pub address: String,
 }
 
 impl Programs {
-    /// Finds, or builds, the program of every candidate once, so that no later step has to.
+    /// Finds or builds the program of every candidate, so that no later step has to.
     pub fn resolve(mut self, candidates: &[Candidate]) -> Result<Self> {
         if candidates.contains(&Candidate::Etcd) && self.etcd.is_none() {
             self.etcd = Some(etcd_build::build()?);
@@ -63,7 +63,7 @@ impl Programs {
         }
     }
 
-    /// How to call `candidate` with its data in `data`.
+    /// The command line of `candidate` with its data in `data`.
     pub fn command_line(&self, candidate: Candidate, data: &Path) -> Result<CommandLine> {
         let (client, peer) = (free_port()?, free_port()?);
         let address = format!("127.0.0.1:{client}");

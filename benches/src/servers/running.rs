@@ -1,4 +1,5 @@
-//! A server of one node under measurement. Its data outlives a stop, not the value.
+//! A server of one node that is being measured. Its data is kept over a stop, but is removed when this value is
+//! dropped.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -18,13 +19,13 @@ use super::program::{CommandLine, Programs};
 use crate::load::connection::{Connection, Endpoint};
 use crate::pace;
 
-/// How long a server may take to serve.
+/// How long a server may take until it serves.
 const SERVE_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long it may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
-/// How often a starting server is asked whether it serves.
+/// How often a starting server is asked whether it serves yet.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long one such question may take.
@@ -33,7 +34,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(1);
 /// Bytes of a server's log that a message about its failure shows.
 const LOG_TAIL_BYTES: usize = 2000;
 
-/// A running server; dropping it kills it and removes its data.
+/// A running server. Dropping it kills the server and removes its data.
 #[derive(Debug)]
 pub struct Server {
     candidate: Candidate,
@@ -57,27 +58,27 @@ impl Server {
         Ok(server)
     }
 
-    /// What it is.
+    /// The kind of server.
     pub fn candidate(&self) -> Candidate {
         self.candidate
     }
 
-    /// Where it listens.
+    /// The endpoint on which it listens.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// Its process.
+    /// CPU time and memory of its process.
     pub fn stat(&self) -> Result<ProcStat> {
         ProcStat::of(self.child.id())
     }
 
-    /// Bytes of all files in its data directory, as allocated.
+    /// Disk space that all files in its data directory take.
     pub fn data_bytes(&self) -> Result<u64> {
         allocated_bytes(self.folder.path())
     }
 
-    /// SIGTERM; how long it took to end, and how it ended.
+    /// Sends SIGTERM. Returns how long the server took to end, and its exit status.
     pub fn terminate(&mut self) -> Result<(Duration, ExitStatus)> {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
         let begun = pace::now();
@@ -91,14 +92,14 @@ impl Server {
         bail!("{} does not end after SIGTERM: {}", self.candidate, self.log_tail())
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Kills the server with `kill -9` and waits until it is gone.
     pub fn kill(&mut self) {
-        // Both calls fail only if it is gone already.
+        // Both calls fail only if the process is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Starts it again on its data; the time from exec to the first answered linearizable get.
+    /// Starts the server again on its data. Returns the time from exec to the first answered linearizable get.
     pub fn restart(&mut self) -> Result<Duration> {
         let begun = pace::now();
         self.child = spawn(&self.command, self.folder.path())?;
@@ -106,7 +107,7 @@ impl Server {
         Ok(begun.elapsed())
     }
 
-    /// Compacts everything below `revision` and waits until it is dropped.
+    /// Compacts up to `revision` and waits until the old revisions are removed.
     pub async fn compact(&self, revision: i64) -> Result<()> {
         let connection = Connection::open(&self.endpoint).await?;
         let mut kv = KvClient::with_origin(connection, self.endpoint.origin());
@@ -157,7 +158,7 @@ impl Drop for Server {
     }
 }
 
-/// A linearizable get of a key that need not be there.
+/// A linearizable get of a key that need not exist.
 fn probe() -> pb::RangeRequest {
     pb::RangeRequest { key: bytes::Bytes::from_static(b"naxos-benches"), ..Default::default() }
 }
@@ -178,7 +179,7 @@ fn allocated_bytes(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // Files come and go under a running server.
+        // Files may disappear while the server runs.
         let Ok(metadata) = entry.metadata() else { continue };
         bytes += if metadata.is_dir() { allocated_bytes(&entry.path()).unwrap_or(0) } else { metadata.blocks() * 512 };
     }

@@ -1,4 +1,5 @@
-//! A loglet in the memory of one process: for tests and embedding. Acknowledged at once, gone with the process.
+//! A loglet in the memory of one process, for tests and embedding. Appends are acknowledged at once, and all is gone
+//! when the process ends.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
 
-/// One item of a follower has at most this many cells.
+/// An item of the follow stream has at most this many cells.
 const FOLLOWED_CELLS_MAX: usize = 4_096;
 
 #[derive(Default)]
@@ -30,9 +31,9 @@ struct Contents {
 struct MemoryLoglet {
     params: LogletParams,
     contents: Mutex<Contents>,
-    /// Told when cells are added, and at the seal.
+    /// Notified when cells are added, and when the loglet is sealed.
     changed: Notify,
-    /// Held while completions run, so that they come in the order of the appends.
+    /// Held while completions run, so that they run in the order of the appends.
     order: parking_lot::ReentrantMutex<()>,
 }
 
@@ -43,7 +44,7 @@ impl MemoryLoglet {
 
     async fn followed(&self, next: Offset) -> Followed {
         loop {
-            // Registered before the contents are looked at, so that no change falls between.
+            // Registered before the contents are read, so that no change between the two is missed.
             let changed = self.changed.notified();
             {
                 let contents = self.contents.lock();
@@ -167,7 +168,7 @@ impl Loglet for MemoryLoglet {
     }
 }
 
-/// Makes memory loglets and keeps them, so that several virtual logs of one process share them.
+/// Makes memory loglets and keeps them, so that several virtual logs of one process can share them.
 #[derive(Default)]
 pub struct MemoryProvider {
     loglets: Mutex<BTreeMap<LogletId, Arc<MemoryLoglet>>>,
@@ -188,12 +189,12 @@ impl LogletProvider for MemoryProvider {
     }
 
     fn serve<'a>(&'a self, _: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
-        // It has no sequencer.
+        // A memory loglet has no sequencer.
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn raise_floor<'a>(&'a self, _: &'a [LogletParams], _: u64) -> BoxFuture<'a, Result<(), LogletError>> {
-        // There are no units, and what was discarded holds nothing.
+        // There are no units to tell, and a discarded loglet holds nothing.
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -1,4 +1,4 @@
-//! The kinds of loglet, and the suite that all of them pass.
+//! The kinds of loglets.
 
 mod memory;
 mod native;

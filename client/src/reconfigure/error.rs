@@ -1,4 +1,4 @@
-//! [`ReconfigureError`]: why a chain was not read or changed.
+//! [`ReconfigureError`]: why the chain could not be read or changed.
 
 use naxos_proto::chain::LogletKind;
 use naxos_proto::codec::DecodeError;
@@ -6,16 +6,16 @@ use naxos_proto::contracts::MetaError;
 
 use crate::loglet::LogletError;
 
-/// Why the chain was not read or changed.
+/// Why the chain could not be read or changed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReconfigureError {
     /// The register did not answer.
     #[error(transparent)]
     Meta(#[from] MetaError),
-    /// The register holds something that is no chain for this build.
+    /// The register holds bytes that this build cannot read as a chain.
     #[error("the metadata store holds no chain that this build reads: {0}")]
     Chain(#[from] DecodeError),
-    /// The register is empty: the log was not founded yet.
+    /// The register is empty, because the log was not founded yet.
     #[error("the metadata store holds no chain yet")]
     NoChain,
     /// A loglet did not answer.
@@ -24,9 +24,9 @@ pub enum ReconfigureError {
     /// The register belongs to another log.
     #[error("the metadata store belongs to log {found:016x}, this node to log {expected:016x}")]
     OtherLog {
-        /// In the register.
+        /// The log that the register belongs to.
         found: u64,
-        /// In this node's configuration.
+        /// The log in this node's configuration.
         expected: u64,
     },
     /// This process has no provider for a kind of loglet.

@@ -8,7 +8,7 @@ use naxos_proto::chain::{LogletKind, LogletParams};
 use crate::loglet::{Loglet, LogletError, LogletProvider};
 use crate::reconfigure::ReconfigureError;
 
-/// Providers by kind.
+/// The providers of this process, by kind.
 #[derive(Clone)]
 pub(crate) struct Providers(BTreeMap<LogletKind, Arc<dyn LogletProvider>>);
 
@@ -22,7 +22,7 @@ impl Providers {
         self.0.get(&kind).map(|p| &**p).ok_or(ReconfigureError::Kind(kind))
     }
 
-    /// Opens a loglet by the provider of its kind.
+    /// Opens a loglet with the provider of its kind.
     pub(crate) fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
         let provider = self.0.get(&params.kind).ok_or(LogletError::UnknownKind(params.id, params.kind))?;
         provider.open(params)

@@ -15,12 +15,13 @@ pub(crate) struct VersionedChain {
     pub(crate) chain: Chain,
 }
 
-/// What became of an install.
+/// The result of an install.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Installed {
     /// The register holds the chain that was installed.
     Ours(VersionedChain),
-    /// Somebody else changed the register before, to this; it may still be to the chain that the edit was computed from.
+    /// Another process changed the register before this one, and this is its value now. Its last segment may still be
+    /// the one that the edit was computed from.
     Theirs(VersionedChain),
 }
 
@@ -47,7 +48,7 @@ impl ChainRegister {
         Ok(Some(VersionedChain { version: value.version, chain }))
     }
 
-    /// The chain, through a quorum; `None` if there was never one.
+    /// Reads the chain, through a quorum. `None` if there was never one.
     pub(crate) async fn find(&self) -> Result<Option<VersionedChain>, ReconfigureError> {
         self.decode(self.meta.get().await?)
     }
@@ -57,8 +58,8 @@ impl ChainRegister {
         self.find().await?.ok_or(ReconfigureError::NoChain)
     }
 
-    /// Writes `chain` if the register still has version `expected`. When the register cannot say whether it took the chain,
-    /// it is read again.
+    /// Writes `chain` if the register still has version `expected`. If the register cannot say whether it took the
+    /// chain, reads it again to find out.
     pub(crate) async fn install(&self, expected: ChainVersion, chain: Chain) -> Result<Installed, ReconfigureError> {
         chain.check()?;
         let now = match self.meta.put(expected, chain.encode()).await {
@@ -70,7 +71,7 @@ impl ChainRegister {
             }
             Err(refused) => return Err(refused.into()),
         };
-        // Ids of loglets are drawn anew for each edit, so an equal chain is this edit's.
+        // Every edit draws new loglet ids, so an equal chain can only be the one of this edit.
         Ok(if now.chain == chain { Installed::Ours(now) } else { Installed::Theirs(now) })
     }
 }

@@ -1,4 +1,4 @@
-//! The suite of [`Loglet`]: what its callers rely on. Panics name what broke.
+//! The suite of [`Loglet`]: what its callers rely on. A panic names what broke.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use crate::loglet::{Liveness, Loglet, LogletProvider};
 
 /// A provider that has opened nothing yet.
 pub struct LogletSubject {
-    /// The provider.
+    /// The provider to test.
     pub provider: Arc<dyn LogletProvider>,
-    /// Whom it may choose.
+    /// The sequencers and units that it may choose.
     pub alive: Liveness,
     /// How many storage units hold each loglet.
     pub units: usize,
 }
 
-/// Runs all of it; each case has a loglet of its own.
+/// Runs all cases, each on a loglet of its own.
 pub async fn loglet(subject: &LogletSubject) {
     a_loglet_knows_its_parameters(subject).await;
     positions_are_contiguous_from_zero(subject).await;
@@ -63,8 +63,8 @@ async fn append(loglet: &dyn Loglet, cells: std::ops::Range<u64>) -> Result<Offs
     outcome.await
 }
 
-/// Whether an append met the seal. With several units some may not have answered yet: then nobody can say that none of them
-/// took it.
+/// Whether an append failed because of the seal. With several units, some may not have answered yet. Then nobody can
+/// say that none of them took the append, so its outcome is unknown.
 fn met_the_seal(subject: &LogletSubject, outcome: &Result<Offset, AppendError>) -> bool {
     match outcome {
         Err(AppendError::Sealed) => true,
@@ -192,7 +192,7 @@ async fn a_discarded_loglet_is_never_open_again(subject: &LogletSubject) {
     loglet.discard().await.unwrap();
     loglet.discard().await.expect("discarding again is no error");
     subject.provider.raise_floor(std::slice::from_ref(&params), 9).await.unwrap();
-    // Preparing it anew may be refused or change nothing.
+    // Preparing the loglet again may be refused or may change nothing.
     let _ = subject.provider.prepare(&params).await;
     for loglet in [Ok(loglet), subject.provider.open(&params)].into_iter().flatten() {
         assert!(append(&*loglet, 2..3).await.is_err());

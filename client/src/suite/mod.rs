@@ -1,4 +1,4 @@
-//! What every implementation of a contract of this crate must do.
+//! Tests that every implementation of a contract of this crate must pass.
 
 mod loglet;
 

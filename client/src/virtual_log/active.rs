@@ -10,14 +10,14 @@ use crate::loglet::Loglet;
 use crate::reconfigure::{ReconfigureError, VersionedChain};
 use crate::shared_log::LogError;
 
-/// Loglets of sealed segments that are kept open for reading.
+/// At most this many loglets of sealed segments are kept open for reading.
 const OPEN_LOGLETS_MAX: usize = 64;
 
-/// See the module.
+/// The chain as this process knows it; see the module.
 pub(super) struct Active {
     pub(super) version: ChainVersion,
     pub(super) chain: Chain,
-    /// Of the chain's last segment.
+    /// The loglet of the chain's last segment.
     pub(super) loglet: Arc<dyn Loglet>,
 }
 
@@ -34,7 +34,8 @@ impl Active {
 }
 
 impl VirtualLog {
-    /// Goes over to `found`, and sends appends to its last segment. The loglet is served first: the chain names it now.
+    /// Adopts the chain `found` and sends appends to its last segment. The loglet is served first, which is allowed
+    /// because the chain names it now.
     pub(super) async fn activate(&self, found: VersionedChain) -> Result<(), ReconfigureError> {
         let VersionedChain { version, chain } = found;
         let segment = chain.active().clone();
@@ -45,14 +46,14 @@ impl VirtualLog {
         Ok(())
     }
 
-    /// Publishes `active` to readers, and wakes those who wait for another chain.
+    /// Publishes `active` to readers, and wakes tasks that wait for a new chain.
     pub(super) fn set_active(&self, active: Active) {
         let version = active.version;
         self.active.store(Arc::new(active));
         self.version.send_replace(version);
     }
 
-    /// The loglet of a segment of `active`, open for reading.
+    /// The loglet of a segment of `active`, opened for reading.
     pub(super) fn loglet_of(&self, active: &Active, segment: &Segment) -> Result<Arc<dyn Loglet>, LogError> {
         let id = segment.params.id;
         if id == active.loglet.params().id {

@@ -1,4 +1,5 @@
-//! A reconfiguration: ends the active segment and begins another one, live (Delos, OSDI'20, section 3.2).
+//! A reconfiguration: ends the active segment and begins another one while the log is in use (Delos, OSDI'20, section
+//! 3.2).
 
 use naxos_proto::chain::{Chain, LogletKind, LogletParams};
 use naxos_proto::ids::{LogletId, Lsn};
@@ -8,8 +9,8 @@ use super::{Reconfigured, VirtualLog};
 use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
 
 impl VirtualLog {
-    /// Ends the active segment and begins another one of kind `kind` (the same kind if `None`), live. Appends wait
-    /// meanwhile and go on in order; nobody sees an error.
+    /// Ends the active segment and begins another one of kind `kind`, or of the same kind if `None`. Appends wait
+    /// meanwhile and then go on in order; no caller sees an error.
     ///
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.
@@ -32,7 +33,7 @@ impl VirtualLog {
                 Ok(Reconfigured { version: now.version, chain: now.chain, pause })
             }
             Err(e) => {
-                // The old loglet may be sealed already: then the gate closes again by itself at the next append.
+                // The old loglet may be sealed already. Then the next append closes the gate again.
                 self.gate.abandon();
                 Err(e)
             }
@@ -47,7 +48,7 @@ impl VirtualLog {
         let provider = self.providers.of(kind)?;
         let alive = self.alive.borrow().clone();
         let params = provider.choose_params(id, &alive)?;
-        // The successor is made before the seal, so that appends wait for one sync less.
+        // The successor is prepared before the seal, so that appends wait for one sync less.
         provider.prepare(&params).await?;
         self.gate.close();
         let closed_at = self.clock.now();
@@ -57,9 +58,9 @@ impl VirtualLog {
         Ok((now, closed_at))
     }
 
-    /// Installs `params` as the successor of loglet `old`, which ends at `end`, or finds the successor that somebody else
-    /// installed. A change of the chain that leaves `old` the last segment, which is a trim, does not lose the race: the
-    /// edit is made again on the trimmed chain.
+    /// Installs `params` as the successor of loglet `old`, which ends at `end`, or finds the successor that another
+    /// process installed. If the chain was changed but `old` is still the last segment, it was only trimmed: the edit
+    /// is then made again on the trimmed chain.
     async fn install_successor(
         &self,
         found: VersionedChain,

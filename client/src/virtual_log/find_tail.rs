@@ -1,4 +1,4 @@
-//! The tail of the log: that of its last segment, while it is open.
+//! The tail of the log: the tail of its last segment, if that is open.
 
 use naxos_proto::ids::{ChainVersion, Lsn};
 use naxos_proto::tail::Tail;
@@ -6,7 +6,7 @@ use naxos_proto::tail::Tail;
 use super::{VirtualLog, unavailable};
 use crate::shared_log::LogError;
 
-/// A tail check that meets a seal waits for so many times `takeover_after`.
+/// A tail check that finds the loglet sealed waits for a successor this many times as long as `takeover_after`.
 const TAKEOVERS_WAITED_FOR: u32 = 4;
 
 impl VirtualLog {
@@ -15,7 +15,7 @@ impl VirtualLog {
             let active = self.active.load_full();
             match active.loglet.check_tail().await.map_err(unavailable)? {
                 Tail::Open(offset) => return Ok(active.start().plus(offset.0)),
-                // The tail of a sealed loglet is not the log's: the chain says where the segment ends.
+                // The tail of a sealed loglet is not the tail of the log: only the chain says where the segment ends.
                 Tail::Sealed(_) => {
                     let patience = self.config.takeover_after * TAKEOVERS_WAITED_FOR;
                     tokio::select! {
@@ -39,11 +39,12 @@ impl VirtualLog {
         }
     }
 
-    /// Resolves once this process knows another chain than that of version `seen`, whose last loglet is sealed.
+    /// Resolves once this process knows another chain than that of version `seen`. The last loglet of that one is
+    /// sealed.
     pub(super) async fn successor_of(&self, seen: ChainVersion) {
         self.seal_met.notify_one();
         let mut version = self.version.subscribe();
-        // The sender lives as long as this log.
+        // The sender lives as long as this log, so this cannot fail.
         let _ = version.wait_for(|now| *now != seen).await;
     }
 }

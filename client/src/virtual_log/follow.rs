@@ -1,4 +1,4 @@
-//! The stream of entries from a position on, across segments.
+//! The stream of the log's entries from a position on, across segments.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use super::{VirtualLog, unavailable};
 use crate::loglet::LogletError;
 use crate::shared_log::{LogError, Record};
 
-/// One item from a sealed segment has about this many bytes.
+/// An item from a sealed segment has about this many bytes.
 const ITEM_BYTES: usize = 1 << 20;
 
 type Item = Result<(Vec<Record>, Lsn), LogError>;
 type LogletStream = BoxStream<'static, Result<Followed, LogletError>>;
 
-/// Where a follower stands. It holds no entries: a slow one reads from disk later.
+/// The position of one follower. It holds no entries: a slow follower reads them from disk later.
 struct Follower {
     log: Arc<VirtualLog>,
     next: Lsn,
-    /// The stream of the segment that takes appends, and that segment's loglet.
+    /// The stream of the open segment, and the id of that segment's loglet.
     open: Option<(LogletId, LogletStream)>,
     ended: bool,
 }
 
-/// See `SharedLog::follow`.
+/// The stream of `SharedLog::follow`.
 pub(super) fn follow(log: Arc<VirtualLog>, from: Lsn) -> BoxStream<'static, Item> {
     let follower = Follower { log, next: from, open: None, ended: false };
     stream::unfold(follower, |mut follower| async move {
@@ -50,7 +50,7 @@ impl Follower {
         loop {
             let active = log.active.load_full();
             let segment = active.segment_of(self.next)?;
-            // Safety rule 2: of a segment that has ended, what lies below the end in the chain is read, and no more.
+            // Safety rule 2: of a segment that has ended, only what lies below the end in the chain may be read.
             if let Some(end) = segment.end {
                 self.open = None;
                 return log.read_some(self.next, end, ITEM_BYTES).await;
@@ -63,7 +63,7 @@ impl Follower {
             let item = stream.next().await;
             let has_ended = log.active.load().version != active.version;
             match item {
-                // The segment may have ended meanwhile, below what came: look at the chain again.
+                // The segment may have ended meanwhile, below the cells that arrived. So look at the chain again.
                 _ if has_ended => {}
                 Some(Ok(Followed::Cells { at, cells })) => {
                     let at = segment.lsn(at);

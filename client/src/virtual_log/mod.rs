@@ -2,10 +2,10 @@
 //!
 //! One procedure per file:
 //!
-//! - `start`: opening what the register names, founding a log, taking office
-//! - `extend`: a reconfiguration: seal, find the tail, install a successor, go on
-//! - `tend`: completes a change that somebody else began and did not finish
-//! - `find_tail`, `read`, `follow`, `trim`: what the log answers
+//! - `start`: opens the log that the register names, founds a log, takes office
+//! - `extend`: a reconfiguration: seals, finds the tail, installs a successor, goes on
+//! - `tend`: completes a reconfiguration that another process began and did not finish
+//! - `find_tail`, `read`, `follow`, `trim`: the other operations of the log
 //! - `active`: the chain as this process knows it, and the loglet that takes appends
 
 mod active;
@@ -38,46 +38,47 @@ use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
 use crate::reconfigure::{ChainRegister, Providers};
 use crate::shared_log::{LogError, Record, SharedLog};
 
-/// What a virtual log is told about itself.
+/// The settings of a virtual log.
 #[derive(Clone, Debug)]
 pub struct VirtualLogConfig {
-    /// The log.
+    /// The id of the log.
     pub log: LogId,
-    /// The kind of loglet that a first chain gets.
+    /// The kind of loglet for the first chain.
     pub kind: LogletKind,
-    /// How long a seal without a successor is left to whoever began the change.
+    /// How long a sealed loglet may be without a successor before this process makes one. Until then it leaves that to
+    /// the process that sealed it.
     pub takeover_after: Duration,
 }
 
-/// What a virtual log is made of.
+/// What a virtual log needs.
 #[derive(Clone)]
 pub struct VirtualLogParts {
-    /// See there.
+    /// The settings.
     pub config: VirtualLogConfig,
     /// The register that holds the chain.
     pub meta: Arc<dyn MetaStore>,
-    /// One for each kind of loglet that this process can open.
+    /// The providers, one for each kind of loglet that this process can open.
     pub providers: Vec<Arc<dyn LogletProvider>>,
-    /// Who is alive, as it changes.
+    /// The processes that are alive, as this changes.
     pub alive: watch::Receiver<Liveness>,
-    /// For waits.
+    /// The clock for waits.
     pub clock: Arc<dyn Clock>,
-    /// For the ids of new loglets.
+    /// The source of ids for new loglets.
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// A finished reconfiguration.
+/// The result of a finished reconfiguration.
 #[derive(Clone, Debug)]
 pub struct Reconfigured {
-    /// The register's version now.
+    /// The new version of the register.
     pub version: ChainVersion,
-    /// The chain now.
+    /// The new chain.
     pub chain: Chain,
-    /// How long appends waited.
+    /// How long appends had to wait.
     pub pause: Duration,
 }
 
-/// See the module. One for each log and process.
+/// The virtual log; see the module. There is one for each log and process.
 pub struct VirtualLog {
     config: VirtualLogConfig,
     register: ChainRegister,
@@ -86,16 +87,16 @@ pub struct VirtualLog {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     active: ArcSwap<Active>,
-    /// The version of `active`, for those who wait until it changes.
+    /// The version of `active`. Tasks wait here for a new one.
     version: watch::Sender<ChainVersion>,
     gate: Arc<AppendGate>,
-    /// Held by whoever changes the chain in this process.
+    /// Held while this process changes the chain.
     reconfiguring: tokio::sync::Mutex<()>,
-    /// Told when an append or a tail check meets a seal.
+    /// Notified when an append or a tail check finds the loglet sealed.
     seal_met: Arc<Notify>,
-    /// Loglets of sealed segments that are open for reading.
+    /// Loglets of sealed segments that are kept open for reading.
     sealed_loglets: Mutex<BTreeMap<LogletId, Arc<dyn Loglet>>>,
-    /// Loglets whose segments have left the chain and that some unit may still hold.
+    /// Loglets whose segments have left the chain, but which some unit may still hold.
     gone: Mutex<Vec<LogletParams>>,
 }
 

@@ -1,4 +1,4 @@
-//! Reads of a range of positions, clamped to the chain.
+//! Reads of a range of positions, limited to what the chain says.
 
 use naxos_proto::contracts::CellState;
 use naxos_proto::ids::Lsn;
@@ -6,7 +6,8 @@ use naxos_proto::ids::Lsn;
 use super::{VirtualLog, unavailable};
 use crate::shared_log::{LogError, Record};
 
-/// The records in `cells`, the first of which is at `from`, and the position after the last one. Junk holds no record.
+/// The records in `cells`, the first of which is at `from`, and the position after the last cell. Junk gives no
+/// record.
 pub(super) fn records_of(from: Lsn, cells: Vec<CellState>) -> Result<(Vec<Record>, Lsn), LogError> {
     let mut records = Vec::with_capacity(cells.len());
     let mut at = from;

@@ -1,4 +1,4 @@
-//! Opening, founding, taking office: how a process begins with a log.
+//! How a process begins with a log: it opens it, founds it or takes office.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use crate::append_gate::AppendGate;
 use crate::reconfigure::{ChainRegister, Installed, Providers, ReconfigureError, VersionedChain};
 
 impl VirtualLog {
-    /// Learns the chain from the register. Nothing is changed, here or elsewhere: no loglet is sealed, and no sequencer
-    /// begins to serve. [`ReconfigureError::NoChain`] if the log was never founded.
+    /// Reads the chain from the register. This changes nothing, here or elsewhere: no loglet is sealed, and no
+    /// sequencer begins to serve. Returns [`ReconfigureError::NoChain`] if the log was never founded.
     /// # Cancel safety: nothing is lost when dropped.
     pub async fn open(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
         let found = ChainRegister::new(Arc::clone(&parts.meta), parts.config.log).get().await?;
         Self::with_chain(parts, found)
     }
 
-    /// Makes the first chain, of one loglet whose sequencer and units are chosen from those alive, and opens it. If
-    /// somebody else has founded the log meanwhile, theirs is opened.
+    /// Makes the first chain and opens it. The chain has one loglet, whose sequencer and units are chosen from those
+    /// alive. If another process has founded the log meanwhile, opens that one.
     /// # Cancel safety
     /// A dropped call may or may not have founded the log.
     pub async fn found(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
@@ -45,7 +45,7 @@ impl VirtualLog {
         }
     }
 
-    /// Opens the log, or founds it, and takes office: the start of a process that is to sequence the log.
+    /// Opens the log, or founds it, and takes office. For a process that is going to sequence the log.
     /// # Cancel safety
     /// Not cancel safe, as [`Self::reconfigure`] is not.
     pub async fn start(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
@@ -59,8 +59,9 @@ impl VirtualLog {
         }
     }
 
-    /// Ends the active segment and begins one whose sequencer is the best of those alive: a loglet has one incarnation of
-    /// its sequencer for life, so a process that is to sequence has to begin a loglet of its own (safety rule 4).
+    /// Ends the active segment and begins one whose sequencer is the best of those alive. A loglet has the same
+    /// incarnation of its sequencer for its whole life, so a new process has to begin a loglet of its own before it
+    /// can sequence (safety rule 4).
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.
     pub async fn take_office(&self) -> Result<Reconfigured, ReconfigureError> {
@@ -75,7 +76,7 @@ impl VirtualLog {
         let active = Active { version, chain, loglet: Arc::clone(&loglet) };
         let seal_met = Arc::new(Notify::new());
         let notify = Arc::clone(&seal_met);
-        // One permit is kept: a seal that is met before anyone waits is not forgotten.
+        // `Notify` keeps one permit, so a seal that is found before anyone waits is not missed.
         let gate = AppendGate::new(loglet, active.start(), Box::new(move || notify.notify_one()));
         Ok(Arc::new(VirtualLog {
             register: ChainRegister::new(meta, config.log),

@@ -1,4 +1,4 @@
-//! Completes a change that somebody else began and did not finish.
+//! Completes a reconfiguration that another process began and did not finish.
 
 use tokio_util::sync::CancellationToken;
 
@@ -6,7 +6,8 @@ use super::VirtualLog;
 use crate::reconfigure::ReconfigureError;
 
 impl VirtualLog {
-    /// Watches for seals that nobody follows up, and completes the change after a wait. Runs until `stop`.
+    /// Watches for a sealed loglet without a successor, waits, and then completes the reconfiguration. Runs until
+    /// `stop`.
     pub async fn tend(&self, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -26,7 +27,7 @@ impl VirtualLog {
         }
     }
 
-    /// Adopts the chain that somebody else has installed, or makes one.
+    /// Adopts the chain that another process has installed. If there is none, reconfigures the log.
     async fn take_over(&self) -> Result<(), ReconfigureError> {
         {
             let _one = self.reconfiguring.lock().await;

@@ -1,4 +1,4 @@
-//! Forgetting the beginning of the log: does what it can, and keeps a list of what is left to do.
+//! Trimming the beginning of the log: does what it can, and keeps a list of what is left to do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,19 +10,22 @@ use super::{Active, VirtualLog, unavailable};
 use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
 use crate::shared_log::LogError;
 
-/// So many loglets may wait to be discarded. Above that the oldest are forgotten: the floor that the next trim raises on
-/// their units frees them, too.
+/// At most this many loglets may wait to be discarded. Beyond that the oldest are dropped from the list: the next trim
+/// raises a floor on their units, which frees them too.
 const GONE_MAX: usize = 1_024;
 
 impl VirtualLog {
-    /// Loglets whose segments have left the chain and that some unit may still hold. The next trim tries again.
+    /// Loglets whose segments have left the chain, but which some unit may still hold. The next trim tries to discard
+    /// them again.
     pub fn left_to_discard(&self) -> Vec<LogletId> {
         self.gone.lock().iter().map(|params| params.id).collect()
     }
 
-    /// Forgets everything below `up_to`, as far as it can. The error is the first one that was met; all the rest was tried.
+    /// Forgets everything below `up_to`, as far as it can. After an error it still tries the rest, and returns the
+    /// first error.
     ///
-    /// The cells go first: that makes room on a full disk, and the MetaStore may need room to take a chain.
+    /// The cells are trimmed first. That makes room on a full disk, and the MetaStore may need room to take a new
+    /// chain.
     pub(super) async fn trim_up_to(&self, up_to: Lsn) -> Result<(), LogError> {
         let _one = self.reconfiguring.lock().await;
         let cells = self.trim_cells(up_to).await;
@@ -45,8 +48,8 @@ impl VirtualLog {
         outcome
     }
 
-    /// Drops the segments wholly below `up_to` from the chain; their loglets are to be discarded. Should somebody else have
-    /// changed the chain meanwhile, theirs is trimmed.
+    /// Drops the segments that lie wholly below `up_to` from the chain and adds their loglets to the list. If another
+    /// process changed the chain meanwhile, trims that chain.
     async fn trim_chain(&self, up_to: Lsn) -> Result<(), ReconfigureError> {
         let mut base = {
             let active = self.active.load();
@@ -68,7 +71,7 @@ impl VirtualLog {
         }
     }
 
-    /// Takes over a chain. Appends go on undisturbed if its last segment is the one that takes them.
+    /// Adopts the chain `now`. If its last segment is still the one that takes appends, appends are not interrupted.
     async fn go_over_to(&self, now: VersionedChain) -> Result<(), ReconfigureError> {
         let active = self.active.load_full();
         if now.version == active.version {
@@ -92,7 +95,7 @@ impl VirtualLog {
         gone.drain(..surplus);
     }
 
-    /// Frees the loglets that have left the chain. What fails stays on the list.
+    /// Frees the loglets that have left the chain. Those that could not be freed stay on the list.
     async fn discard_gone(&self) -> Result<(), LogError> {
         let gone = std::mem::take(&mut *self.gone.lock());
         if gone.is_empty() {
@@ -114,9 +117,10 @@ impl VirtualLog {
         outcome.and(self.raise_floors(gone).await)
     }
 
-    /// Folds the tombstones of the segments that have left the chain, and whatever else their units hold of loglets that no
-    /// chain names any more: orphans of lost races, and loglets whose discarding was cut short. A loser has the ordinal of
-    /// its winner, so the floor stays below the lowest one that the chain names (safety rule 5).
+    /// Raises the floors on the units of the segments that have left the chain. This replaces their tombstones. It
+    /// also frees what the units still hold of loglets that no chain names any more: orphans of lost races, and
+    /// loglets whose discarding was interrupted. The loser of a race has the same ordinal as the winner, so the floor
+    /// may not be above the lowest ordinal in the chain (safety rule 5).
     async fn raise_floors(&self, gone: Vec<LogletParams>) -> Result<(), LogError> {
         let active = self.active.load_full();
         let mut groups: BTreeMap<(LogId, LogletKind), Vec<LogletParams>> = BTreeMap::new();
@@ -127,7 +131,7 @@ impl VirtualLog {
         for ((log, kind), gone) in groups {
             let named = active.chain.segments.iter().map(|s| s.params.id).filter(|id| id.log == log);
             let Some(lowest) = named.map(|id| id.ordinal).min() else { continue };
-            // A kind that this process does not have was not discarded either.
+            // If this process does not have the kind, it has not discarded these loglets either.
             let Ok(provider) = self.providers.of(kind) else { continue };
             outcome = outcome.and(provider.raise_floor(&gone, lowest).await.map_err(unavailable));
         }

@@ -196,7 +196,8 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 }
 
 impl StoreError {
-    /// If redb fails on a file that the disk could read, the file is damaged: turns the error into that one.
+    /// Turns an error of redb into [`StoreError::Damaged`], unless the disk itself failed: if the disk could read the
+    /// file and redb still fails, the file is damaged.
     pub(crate) fn or_damaged(self, expected: &'static str) -> Self {
         let by_disk = |e: &redb::Error| matches!(e, redb::Error::Io(e) if e.kind() != ErrorKind::UnexpectedEof);
         match self {

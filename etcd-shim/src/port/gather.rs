@@ -1,13 +1,15 @@
-//! Gathers what a connection writes while it is polled, and writes it once; and ends the connection's turn when it has
-//! written much.
+//! Gathers what a connection writes while it is polled and writes it at once. Also ends the connection's turn when it
+//! has written much.
 //!
-//! h2 flushes its socket again and again on its way through what its streams have to send: after a payload of 256 bytes or
-//! more, and every 16 KiB. Eight answers of 300 bytes are then eight system calls of some 6 us each, a list of 150 KiB is
-//! ten. Here a flush waits until the connection has nothing more to do: [`Outlet::drive`] polls it and writes what it left.
+//! h2 flushes its socket many times while it sends what its streams have: after every payload of 256 bytes or more,
+//! and every 16 KiB. Eight answers of 300 bytes then take eight system calls of about 6 us each, and a list of 150 KiB
+//! takes ten. With this module a flush waits until the connection has nothing more to do: [`Outlet::drive`] polls the
+//! connection and then writes what it left.
 //!
-//! A connection with a long answer has more to do for as long as its client takes it: megabytes, which are encrypted and
-//! handed to the kernel while everybody else on that thread waits. So after [`TURN_BYTES_MAX`] its writes wait until all
-//! other tasks of the runtime had their turn and the runtime has looked at its sockets.
+//! A connection with a long answer has more to do for as long as its client takes the bytes. That can be megabytes,
+//! which are encrypted and passed to the kernel while all other tasks of that thread wait. So after [`TURN_BYTES_MAX`]
+//! bytes its writes wait until all other tasks of the runtime had their turn and the runtime has looked at its
+//! sockets.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -21,14 +23,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::turn::Turn;
 
-/// So many bytes wait for the end of a poll; what exceeds them is written together with them.
+/// At most this many bytes wait for the end of a poll. A write that exceeds them is written together with them at
+/// once.
 const PENDING_BYTES_MAX: usize = 64 << 10;
-/// A connection writes about so many bytes in its turn: encrypted, that takes half a millisecond.
+/// A connection writes about this many bytes in one turn. Encrypting them takes half a millisecond.
 const TURN_BYTES_MAX: usize = 512 << 10;
-/// A larger buffer is given back once it is empty: most connections are idle most of the time.
+/// A larger buffer is freed when it is empty, because most connections are idle most of the time.
 const PENDING_BYTES_KEPT: usize = 16 << 10;
 
-/// `stream` for a connection to read from and write to, and the outlet to drive that connection with.
+/// Returns a stream for a connection to read and write, and the outlet that drives that connection.
 pub(super) fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
     let shared = Arc::new(Mutex::new(Shared {
         stream,
@@ -39,11 +42,11 @@ pub(super) fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
     (Gather(Arc::clone(&shared)), Outlet(shared))
 }
 
-/// What the connection reads from and writes to.
+/// The stream that the connection reads and writes.
 #[derive(Debug)]
 pub(super) struct Gather<S>(Arc<Mutex<Shared<S>>>);
 
-/// Writes what the connection left. The lock is never contended, as the connection is polled from here.
+/// Writes what the connection left. The lock is never contended, because the outlet itself polls the connection.
 #[derive(Debug)]
 pub(super) struct Outlet<S>(Arc<Mutex<Shared<S>>>);
 
@@ -51,7 +54,7 @@ pub(super) struct Outlet<S>(Arc<Mutex<Shared<S>>>);
 struct Shared<S> {
     stream: S,
     pending: BytesMut,
-    /// Why the outlet could not write: the connection learns it at its next write or flush.
+    /// Why the outlet could not write. The connection gets this error at its next write or flush.
     failed: Option<io::Error>,
     /// How much the connection may still write in its turn.
     turn: Turn,
@@ -92,13 +95,14 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Outlet<S> {
-    /// Polls `connection`, which writes to this outlet's [`Gather`], to its end, and writes what it leaves each time. What
-    /// it leaves at its end is written as far as the stream takes it at once. A connection that wants all of it written
-    /// shuts the stream down first, as hyper does unless the other side is gone.
+    /// Polls `connection` to its end and writes after each poll what it left. The connection must write to this
+    /// outlet's [`Gather`]. What it leaves at its end is written only as far as the stream takes it at once. A
+    /// connection that needs all of it written shuts the stream down first, as hyper does unless the other side is
+    /// gone.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the connection may be driven anew.
+    /// Cancel safe: the connection may be driven again.
     pub(super) async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
         poll_fn(|cx| {
             self.0.lock().turn.begin(cx);
@@ -123,7 +127,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         let shared = &mut *self.0.lock();
         shared.check()?;
         if shared.turn.is_over() {
-            // The turn's end wakes the connection.
+            // It is woken at the end of the turn.
             return Poll::Pending;
         }
         let written = if shared.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
@@ -136,7 +140,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         Poll::Ready(Ok(written))
     }
 
-    /// Only hands over: the outlet flushes.
+    /// Does nothing, because the outlet flushes.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.0.lock().check())
     }
@@ -164,8 +168,8 @@ mod tests {
 
     use super::*;
 
-    /// A stream that takes at most `at_once` bytes with each write and keeps them. If it `pauses`, it has no room before each
-    /// write. Its writes fail when it is `broken`.
+    /// A stream that keeps what is written, at most `at_once` bytes for each write. If it `pauses`, it has no room
+    /// before each write. If it is `broken`, its writes fail.
     #[derive(Default)]
     struct Narrow {
         at_once: usize,
@@ -212,7 +216,7 @@ mod tests {
         (first..first + len).map(|at| (at % 251) as u8).collect()
     }
 
-    /// The writes that reach the stream when a connection writes and flushes `pieces`, and rests after every `rests`th.
+    /// The writes that reach the stream if a connection writes and flushes `pieces` and pauses after every `rests`th.
     async fn written(narrow: Narrow, pieces: &[usize], rests: usize) -> Vec<Vec<u8>> {
         let (mut gather, outlet) = gather(narrow);
         let connection = pin!(async {
@@ -266,7 +270,7 @@ mod tests {
             }
             done.set(true);
         });
-        // Tasks that are always ready: each of them must run between two turns.
+        // Tasks that are always ready. Each of them must run between two turns.
         let other = async |ran: &Cell<usize>| {
             while !done.get() {
                 ran.set(ran.get() + 1);

@@ -1,4 +1,4 @@
-//! The turn of a connection among the tasks of its runtime: how much it may write before everybody else had a turn.
+//! The turn of a connection among the tasks of its runtime: how much it may write before all others have had a turn.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::task::{Context, Wake, Waker};
 
 use futures::task::AtomicWaker;
 
-/// See the module.
+/// The turn of one connection; see the module.
 #[derive(Debug)]
 pub(super) struct Turn {
     bytes_max: usize,
     /// Bytes written in this turn.
     written: usize,
-    /// Set while the connection waits for its next turn.
+    /// The wait for the next turn, while the connection has to wait.
     rest: Option<Arc<Rest>>,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Turn {
 #[derive(Debug, Default)]
 struct Rest {
     is_over: AtomicBool,
-    /// The task of the connection.
+    /// The task of the connection, which is woken at the end of the wait.
     task: AtomicWaker,
 }
 
@@ -37,10 +37,10 @@ impl Turn {
         Self { bytes_max, written: 0, rest: None }
     }
 
-    /// Begins a turn, unless the connection still waits for one: it may have been woken by something else.
+    /// Begins a turn, unless the connection still has to wait for it: something else may have woken the task.
     pub(super) fn begin(&mut self, cx: &Context<'_>) {
         if let Some(rest) = &self.rest {
-            // Register first, so that the end of the rest is not missed.
+            // Registered first, so that the end of the wait is not missed.
             rest.task.register(cx.waker());
             if !rest.is_over.load(Ordering::Acquire) {
                 return;
@@ -50,18 +50,18 @@ impl Turn {
         self.written = 0;
     }
 
-    /// Whether the connection has to wait for its next turn.
+    /// Whether the connection has written enough and has to wait for its next turn.
     pub(super) fn is_over(&self) -> bool {
         self.written >= self.bytes_max
     }
 
-    /// Takes note of bytes written.
+    /// Counts bytes that were written.
     pub(super) fn spend(&mut self, bytes: usize) {
         self.written = self.written.saturating_add(bytes);
     }
 
-    /// Ends a poll of the connection. If its turn is over, it is woken when the runtime has run all other tasks that are
-    /// ready and has looked at its sockets: that is what tokio does with a task that yields.
+    /// Ends a poll of the connection. If its turn is over, the connection is woken after the runtime has run all other
+    /// ready tasks and looked at its sockets. tokio does this with a task that yields.
     pub(super) fn end(&mut self, cx: &Context<'_>) {
         if !self.is_over() || self.rest.is_some() {
             return;
@@ -69,7 +69,7 @@ impl Turn {
         let rest = Arc::new(Rest::default());
         rest.task.register(cx.waker());
         let waker = Waker::from(Arc::clone(&rest));
-        // The first poll asks the runtime to wake the rest; the future is of no use after that.
+        // The first poll asks the runtime to wake the waiter. After that the future is not needed any more.
         let asked = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
         debug_assert!(asked.is_pending());
         self.rest = Some(rest);

@@ -1,4 +1,5 @@
-//! The naxos program as a part of this package, so that its tests have it built: the same `main`, under any name.
+//! The naxos program as a binary of this package, so that its tests have it built. It is the same `main` under another
+//! name.
 
 use std::process::ExitCode;
 

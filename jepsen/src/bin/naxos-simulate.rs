@@ -1,4 +1,4 @@
-//! Runs one seed of the simulator in a fresh process and prints its summary; ends with 1 when something does not hold.
+//! Runs one seed of the simulator in a fresh process and prints its summary. Exits with 1 if a check fails.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
-//! What a server answered, reduced to what must be equal.
+//! A server's answer, reduced to the part that must be equal on both servers.
 //!
-//! Left out: ids of cluster and member, the term, sizes, remaining lifetimes, and the order among the ties of a sort.
+//! Left out are: ids of cluster and member, the term, sizes, remaining lifetimes, and the order of items that compare
+//! as equal in a sort.
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::client::mvccpb::KeyValue;
@@ -39,7 +40,7 @@ impl From<tonic::Status> for Answer {
 }
 
 impl Answer {
-    /// The revision in the header, where there is one.
+    /// The revision in the header, if the answer has a header.
     pub fn revision(&self) -> Option<i64> {
         let header = match self {
             Answer::Range(a) => &a.header,
@@ -62,7 +63,7 @@ impl Answer {
     }
 }
 
-/// The header with the revision alone. Ids and term must be there, but are each server's own.
+/// Keeps only the revision of a header. Ids and term must be there, but differ from server to server.
 pub fn plain_header(header: &mut Option<pb::ResponseHeader>) {
     if let Some(header) = header {
         header.cluster_id = header.cluster_id.min(1);
@@ -71,7 +72,7 @@ pub fn plain_header(header: &mut Option<pb::ResponseHeader>) {
     }
 }
 
-/// A range's answer without the order among the ties of its sort.
+/// A range's answer without the order of items that compare as equal in its sort.
 pub fn plain_range(asked: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
     plain_header(&mut answer.header);
     let target = asked.sort_target();
@@ -84,14 +85,14 @@ pub fn plain_range(asked: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
             SortTarget::Version => kv.version.to_be_bytes().to_vec(),
             SortTarget::Create => kv.create_revision.to_be_bytes().to_vec(),
             SortTarget::Mod => kv.mod_revision.to_be_bytes().to_vec(),
-            // What was sorted by is not in the answer: all are ties.
+            // The answer does not have the values that it was sorted by, so all items count as equal.
             SortTarget::Value if asked.keys_only => Vec::new(),
             SortTarget::Value => kv.value.to_vec(),
         }
     };
     let last = rank(&answer.kvs[answer.kvs.len() - 1]);
     if answer.more {
-        // The limit cut through the last group of ties: which of them are in is left open.
+        // The limit cut through the last group of equal items. Any of them may be in the answer.
         for kv in answer.kvs.iter_mut().filter(|kv| rank(kv) == last) {
             *kv = KeyValue::default();
         }
@@ -101,7 +102,7 @@ pub fn plain_range(asked: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
     }
 }
 
-/// A transaction's answer, each range of the branch that ran reduced by what it asked.
+/// A transaction's answer. Each range of the branch that ran is reduced according to its request.
 pub fn plain_txn(asked: &pb::TxnRequest, answer: &mut pb::TxnResponse) {
     plain_header(&mut answer.header);
     let ran = if answer.succeeded { &asked.success } else { &asked.failure };
@@ -116,20 +117,21 @@ pub fn plain_txn(asked: &pb::TxnRequest, answer: &mut pb::TxnResponse) {
     }
 }
 
-/// Lifetimes that depend on the clock become their sign; attached keys, which etcd lists in any order, are sorted.
+/// Replaces lifetimes that depend on the clock by their sign, and sorts the attached keys, which etcd lists in any
+/// order.
 pub fn plain_time_to_live(answer: &mut pb::LeaseTimeToLiveResponse) {
     plain_header(&mut answer.header);
     answer.ttl = answer.ttl.signum();
     answer.keys.sort();
 }
 
-/// Leases are listed by expiry, which depends on the clock.
+/// Sorts the leases. The server lists them by expiry, which depends on the clock.
 pub fn plain_leases(answer: &mut pb::LeaseLeasesResponse) {
     plain_header(&mut answer.header);
     answer.leases.sort_by_key(|lease| lease.id);
 }
 
-/// Version, errors, quota and the like; not sizes, ids, indexes.
+/// Keeps version, errors, quota and the like; removes sizes, ids and indexes.
 pub fn plain_status(answer: &mut pb::StatusResponse) {
     plain_header(&mut answer.header);
     answer.db_size = answer.db_size.signum();
@@ -140,7 +142,7 @@ pub fn plain_status(answer: &mut pb::StatusResponse) {
     answer.raft_term = answer.raft_term.min(1);
 }
 
-/// Ids and ports are each server's own.
+/// Removes ids and ports, which differ from server to server.
 pub fn plain_members(answer: &mut pb::MemberListResponse) {
     plain_header(&mut answer.header);
     for member in &mut answer.members {
@@ -151,7 +153,7 @@ pub fn plain_members(answer: &mut pb::MemberListResponse) {
     }
 }
 
-/// Alarms name a member by its id.
+/// Removes the member's id from alarms.
 pub fn plain_alarms(answer: &mut pb::AlarmResponse) {
     plain_header(&mut answer.header);
     for alarm in &mut answer.alarms {

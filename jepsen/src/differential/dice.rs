@@ -1,23 +1,23 @@
-//! Seeded choices.
+//! Random choices that a seed decides.
 
 use naxos_proto::splitmix::SplitMix64;
 
-/// The same seed gives the same run on every machine and in every release.
+/// A source of choices. The same seed gives the same run on every machine and in every release.
 #[derive(Debug, Clone)]
 pub struct Dice {
     generator: SplitMix64,
 }
 
 impl Dice {
-    /// Dice that fall the same for the same seed.
+    /// A source that makes the same choices for the same seed.
     pub fn new(seed: u64) -> Self {
         Dice { generator: SplitMix64::new(seed) }
     }
 
-    /// The seed that `NAXOS_SEED` names, else one that the time of day gives.
+    /// The seed in the variable `NAXOS_SEED`. If that is not set, one taken from the time of day.
     ///
     /// # Panics
-    /// If the variable is no number.
+    /// If the variable is not a number.
     #[expect(clippy::disallowed_methods, reason = "a fresh seed per run; it is printed and can be replayed")]
     pub fn seed_of_this_run() -> u64 {
         match std::env::var("NAXOS_SEED") {
@@ -33,12 +33,12 @@ impl Dice {
         self.generator.draw()
     }
 
-    /// A number in `0..limit`.
+    /// A number from 0 up to but not including `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.roll() % limit.max(1)
     }
 
-    /// A number in `0..limit`, as revisions and limits are.
+    /// The same as a signed number, as revisions and limits are.
     pub fn below_signed(&mut self, limit: i64) -> i64 {
         self.below(limit.max(1).unsigned_abs()) as i64
     }

@@ -8,7 +8,7 @@ use super::parts::{Known, brief_grant, compaction, delete_range, grant, key, lea
 use super::request::Request;
 use super::transactions;
 
-/// One byte more than etcd takes in one request, with room for the key.
+/// One byte more than etcd accepts in one request, the key included.
 const VALUE_TOO_LARGE: usize = 1_572_864;
 
 /// The next request.

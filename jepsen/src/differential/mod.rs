@@ -1,13 +1,13 @@
-//! Random requests to a server and to a real etcd: the answers must be equal.
+//! Sends random requests to Naxos and to a real etcd. The answers must be equal.
 //!
-//! One seed decides everything that is asked. Requests go to both servers one after the other, so that revisions
-//! agree; watches run beside them and are compared event by event at checkpoints, where a write into each watched
-//! range shows that a watcher has seen all that came before.
+//! One seed decides every request. Each request goes to one server and then to the other, so that their revisions
+//! agree. Watches run at the same time and are compared event by event at checkpoints. A checkpoint writes into each
+//! watched range: when a watcher has seen that write, it has seen everything before it.
 //!
-//! - [`dice`]: the seeded choices; [`request`], [`generate`], [`transactions`]: what is asked
-//! - [`peer`]: one of the two servers; [`answer`]: what it answered, reduced to what must be equal
+//! - [`dice`]: the random choices; [`request`], [`generate`], [`transactions`]: the requests
+//! - [`peer`]: one of the two servers; [`answer`]: its answers, reduced to the part that must be equal
 //! - [`watch_stream`], [`watches`]: watchers, and how two servers' events are compared
-//! - [`run`]: the loop; [`scenarios`]: what chance alone would not find
+//! - [`run`]: the loop; [`scenarios`]: cases that random requests would not reach
 
 pub mod answer;
 pub mod dice;

@@ -1,10 +1,10 @@
-//! Random parts of requests over a small key space, so that requests meet.
+//! Random parts of requests. The key space is small, so that requests affect each other.
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 
 use super::dice::Dice;
 
-/// Keys that are prefixes and neighbours of each other, at both ends of the key space too.
+/// Keys that are prefixes and neighbours of each other, some of them at the ends of the key space.
 pub(super) const KEYS: [&[u8]; 20] = [
     b"\0",
     b"\0\0",
@@ -27,26 +27,26 @@ pub(super) const KEYS: [&[u8]; 20] = [
     b"\xff",
     b"\xff\xff",
 ];
-/// Leases with a lifetime that no run outlives.
+/// Number of leases. Their lifetime is longer than any run.
 const LEASE_IDS: i64 = 6;
 const LEASE_SECONDS_LEAST: i64 = 3_600;
-/// How far back historic reads and compactions go.
+/// How many revisions historic reads and compactions go back.
 const REACH_BACK: i64 = 300;
-/// What the generator knows of the servers' state.
+/// What the generator knows about the servers' state.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
     /// The newest revision.
     pub revision: i64,
-    /// The compacted one, 0 if none.
+    /// The compacted revision, 0 if there is none.
     pub compacted: i64,
 }
 
-/// A key; now and then the empty one, which no request may name.
+/// A key. Now and then the empty one, which is not valid in a request.
 pub(super) fn key(dice: &mut Dice) -> Vec<u8> {
     if dice.below(1000) < 5 { Vec::new() } else { dice.pick(&KEYS).to_vec() }
 }
 
-/// The end of a range: none, to the end of the key space, a prefix, or any key, before the first too.
+/// The end of a range: none, the end of the key space, the end of a prefix, or any key, even one before the first.
 pub(super) fn range_end(dice: &mut Dice, key: &[u8]) -> Vec<u8> {
     match dice.below(10) {
         0..4 => Vec::new(),
@@ -67,7 +67,7 @@ fn prefix_end(key: &[u8]) -> Vec<u8> {
     vec![0]
 }
 
-/// A revision: mostly the newest, else an old, a compacted, a future or a negative one.
+/// A revision: mostly the newest, otherwise an old, compacted, future or negative one.
 pub(super) fn revision(dice: &mut Dice, known: Known) -> i64 {
     match dice.below(20) {
         0..9 => 0,
@@ -80,8 +80,8 @@ pub(super) fn revision(dice: &mut Dice, known: Known) -> i64 {
     }
 }
 
-/// A revision to hash: any but the compacted one. For that one etcd remembers the hash that it made while it compacted,
-/// which counts rows from before the compaction, until it is started again.
+/// A revision for a hash request: any except the compacted one. For that one etcd keeps the hash that it computed
+/// during the compaction, which counts rows from before the compaction, until it is restarted.
 pub(super) fn revision_to_hash(dice: &mut Dice, known: Known) -> i64 {
     match revision(dice, known) {
         compacted if compacted > 0 && compacted == known.compacted => known.revision,
@@ -97,7 +97,7 @@ pub(super) fn range(dice: &mut Dice, known: Known) -> pb::RangeRequest {
     };
     let (min_mod_revision, max_mod_revision) = (bound(8), bound(8));
     let (min_create_revision, max_create_revision) = (bound(8), bound(8));
-    // Beyond the last name of each enum now and then.
+    // Now and then a number beyond the last name of the enum.
     let sort_order = if dice.chance(60) { 0 } else { dice.below_signed(3) as i32 };
     let sort_target = if dice.chance(60) { 0 } else { dice.below_signed(5) as i32 };
     pb::RangeRequest {
@@ -133,7 +133,7 @@ pub(super) fn put(dice: &mut Dice) -> pb::PutRequest {
     }
 }
 
-/// A short value; few of them, so that compares meet.
+/// A short value. There are only a few, so that compares find equal values.
 pub(super) fn value(dice: &mut Dice) -> Vec<u8> {
     match dice.below(12) {
         0 => Vec::new(),
@@ -145,12 +145,12 @@ pub(super) fn value(dice: &mut Dice) -> Vec<u8> {
 /// A delete of one key or of a range.
 pub(super) fn delete_range(dice: &mut Dice) -> pb::DeleteRangeRequest {
     let key = key(dice);
-    // Rarely more than one key, or nothing would be left to look at.
+    // Usually only one key, because otherwise hardly any keys would be left.
     let range_end = if dice.chance(75) { Vec::new() } else { range_end(dice, &key) };
     pb::DeleteRangeRequest { key: key.into(), range_end: range_end.into(), prev_kv: dice.chance(40) }
 }
 
-/// One of the leases that may exist; now and then one that never does.
+/// The id of a lease that may exist; now and then one that never does.
 pub(super) fn lease_id(dice: &mut Dice) -> i64 {
     if dice.chance(5) { 99 } else { 1 + dice.below_signed(LEASE_IDS) }
 }

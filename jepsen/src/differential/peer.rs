@@ -1,4 +1,4 @@
-//! One of the two servers that are asked the same.
+//! One of the two servers that get the same requests.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::answer::{
 use super::request::Request;
 use crate::pace;
 
-/// A server that takes longer is gone.
+/// A server that takes longer counts as gone.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Answers may hold many large values.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -57,7 +57,7 @@ impl Peer {
         })
     }
 
-    /// What messages call it.
+    /// The name of the server in messages.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -67,7 +67,7 @@ impl Peer {
         self.watch.clone()
     }
 
-    /// Asks, and reduces the answer to what must be equal.
+    /// Sends `request` and reduces the answer to the part that must be equal.
     pub async fn answer(&mut self, request: &Request) -> Answer {
         let Some(answer) = pace::within(ANSWER_LIMIT, self.ask(request)).await else {
             return Answer::Refused {
@@ -126,7 +126,7 @@ impl Peer {
             }
             Request::LeaseGrantBriefly(asked) => {
                 let mut answer = self.lease.lease_grant(*asked).await?.into_inner();
-                // It may have expired already: not compared.
+                // The lease may have expired already, so this answer is not compared.
                 let _ = self.lease.lease_revoke(pb::LeaseRevokeRequest { id: answer.id }).await;
                 plain_header(&mut answer.header);
                 answer.id = answer.id.signum();

@@ -1,4 +1,4 @@
-//! What can be asked of a server in one call.
+//! The requests that one call can make.
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 
@@ -20,6 +20,6 @@ pub enum Request {
     HashKv(pb::HashKvRequest),
     Status,
     MemberList,
-    /// For this member's own id.
+    /// An alarm for this member's own id.
     Alarm(pb::alarm_request::AlarmAction, pb::AlarmType),
 }

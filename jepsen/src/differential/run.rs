@@ -1,4 +1,4 @@
-//! The loop: the same requests to both servers, in the same order.
+//! The loop, which sends the same requests to both servers in the same order.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -17,19 +17,19 @@ use super::request::Request;
 use super::watches::{Marks, Pair};
 use crate::pace;
 
-/// Streams that are open at a time.
+/// Number of streams that are open at a time.
 const STREAMS: usize = 3;
-/// A stream is closed and another opened after so many watchers.
+/// After this many watchers a stream is closed and another one is opened.
 const WATCHERS_PER_STREAM_MAX: usize = 14;
-/// Requests that a message about a difference shows before it.
+/// A message about a difference shows this many earlier requests.
 const SHOWN_BEFORE: usize = 12;
-/// How long a compaction may go on behind its answer, and how often it is looked whether it has ended.
+/// How long a compaction may go on after its answer, and how often the loop checks whether it has ended.
 const COMPACTION_LIMIT: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// Longest text of one request or answer in a message.
+/// Longest text of a request or an answer in a message.
 const SHOWN_BYTES_MAX: usize = 6_000;
 
-/// What a run has done.
+/// Counts of what a run has done.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Summary {
     pub requests: u64,
@@ -40,7 +40,7 @@ pub struct Summary {
     pub revision: i64,
 }
 
-/// Two servers that have been asked the same so far.
+/// Two servers that have got the same requests so far.
 #[derive(Debug)]
 pub struct Run {
     pub(super) reference: Peer,
@@ -53,7 +53,7 @@ pub struct Run {
     summary: Summary,
 }
 
-/// Asks `requests` random requests, then plays every scenario.
+/// Sends `requests` random requests, then plays every scenario.
 ///
 /// # Errors
 /// The first difference, with what led to it.
@@ -101,7 +101,7 @@ impl Run {
         }
         let request = generate::request(dice, self.known);
         if matches!(request, Request::Compact(_)) {
-            // A watcher that still reads history must not meet the compaction: which of them is first is open.
+            // A watcher that still reads history must not meet the compaction, because either may come first.
             self.checkpoint().await?;
         }
         if let Request::HashKv(asked) = request {
@@ -111,8 +111,8 @@ impl Run {
         Ok(())
     }
 
-    /// Compares the hashes at a revision. Of a revision that was compacted to, etcd answers with the hash that it
-    /// computed at that time, from a cache that a restart empties: these are left out.
+    /// Compares the hashes at a revision. Revisions that were compacted to are left out: for these etcd answers from a
+    /// cache with the hash that it computed at that time, and a restart empties the cache.
     ///
     /// # Errors
     /// If they differ.
@@ -123,10 +123,10 @@ impl Run {
         Ok(())
     }
 
-    /// Asks both, and returns the answer if they agree.
+    /// Sends a request to both and returns the answer if they agree.
     ///
     /// # Errors
-    /// If they do not.
+    /// If they do not agree.
     pub async fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
         let (theirs, ours) = self.both(request).await;
         self.summary.requests += 1;
@@ -155,8 +155,8 @@ impl Run {
         Ok(theirs)
     }
 
-    /// Both answers. A hash is of what a compaction has left, which goes on behind its answer: it is asked for until
-    /// the servers are equally far.
+    /// The answers of both. A hash depends on what a compaction has removed so far, and a compaction goes on after its
+    /// answer. So a hash is requested again until both servers agree or the time is over.
     async fn both(&mut self, request: &Request) -> (Answer, Answer) {
         let end = pace::now() + COMPACTION_LIMIT;
         loop {
@@ -184,7 +184,7 @@ impl Run {
         if dice.chance(20) { self.checkpoint().await } else { Ok(()) }
     }
 
-    /// Writes into every watched range, waits until every watcher has seen it, and compares all events.
+    /// Writes into every watched range, waits until every watcher has seen the write, and compares all events.
     ///
     /// # Errors
     /// The first difference.
@@ -219,7 +219,7 @@ impl Run {
     }
 }
 
-/// A transaction that does all of it.
+/// A transaction with all these operations.
 pub(super) fn all_of(ops: Vec<Op>) -> Request {
     let success = ops.into_iter().map(|op| pb::RequestOp { request: Some(op) }).collect();
     Request::Txn(pb::TxnRequest { success, ..Default::default() })
@@ -229,7 +229,7 @@ pub(super) fn all_of(ops: Vec<Op>) -> Request {
 fn watcher(dice: &mut Dice, known: Known) -> pb::WatchCreateRequest {
     let key = parts::key(dice);
     let filters: Vec<i32> = (0..2).filter(|_| dice.chance(15)).collect();
-    // One that sees nothing cannot show that it has read its history before the next compaction.
+    // A watcher that filters everything cannot show that it has read its history before the next compaction.
     let from_now = filters.len() == 2 || dice.chance(35);
     pb::WatchCreateRequest {
         range_end: parts::range_end(dice, &key).into(),
@@ -243,7 +243,7 @@ fn watcher(dice: &mut Dice, known: Known) -> pb::WatchCreateRequest {
     }
 }
 
-/// A server that is gone is a difference, even if both are.
+/// A server that does not answer counts as a difference, even if neither answers.
 fn unreachable(answer: &Answer) -> bool {
     matches!(answer, Answer::Refused { code: tonic::Code::Unavailable, .. })
 }

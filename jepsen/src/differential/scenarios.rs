@@ -1,4 +1,5 @@
-//! What chance alone would not find, or what takes its time: expiry, the quota's alarm, fragments, timed progress.
+//! Cases that random requests would not reach, or that take time: expiry, the quota's alarm, fragments, timed
+//! progress.
 
 use std::time::Duration;
 
@@ -14,15 +15,15 @@ use super::run::{Run, all_of};
 use super::watches::Pair;
 use crate::pace;
 
-/// A lease of the least lifetime has ended after this long on any machine.
+/// After this time a lease with the shortest lifetime has ended on any machine.
 const EXPIRY_LIMIT: Duration = Duration::from_secs(30);
 /// Two of them fit into one request.
 const HALF_OF_A_REQUEST_BYTES: usize = 700_000;
-/// Three of these exceed what fits into one answer.
+/// Three values of this size do not fit into one answer.
 const LARGE_VALUE_BYTES: usize = 900_000;
 
 impl Run {
-    /// Plays every scenario on what the random requests have left.
+    /// Plays every scenario on the data that the random requests have left.
     ///
     /// # Errors
     /// The first difference.

@@ -1,4 +1,4 @@
-//! Random transactions: nested, with every compare, and some that no server may accept.
+//! Random transactions: nested, with every kind of compare, and some that no server may accept.
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use pb::compare::TargetUnion;
@@ -7,13 +7,13 @@ use pb::request_op::Request as Op;
 use super::dice::Dice;
 use super::parts::{Known, delete_range, key, lease_id, put, range, range_end, value};
 
-/// Transactions in transactions in transactions.
+/// How deep transactions are nested.
 const DEPTH_MAX: u32 = 3;
-/// One more than etcd accepts.
+/// One operation more than etcd accepts.
 const TOO_MANY_OPS: usize = 129;
 
-/// What the operations of one transaction are drawn from. A put that keeps the old value or lease of a key which the
-/// same transaction has deleted ends etcd 3.6.16 with a panic: no transaction has both kinds.
+/// The kinds of operations that a transaction may have. If a put keeps the old value or lease of a key that the same
+/// transaction has deleted, etcd 3.6.16 panics. So no transaction has both such puts and deletes.
 #[derive(Clone, Copy)]
 struct Kinds {
     known: Known,
@@ -63,7 +63,7 @@ fn op(dice: &mut Dice, kinds: Kinds, depth: u32) -> Option<Op> {
     })
 }
 
-/// A range that seldom names a revision: a bad one fails the whole transaction.
+/// A range that seldom names a revision, because a bad revision makes the whole transaction fail.
 fn historic_seldom(dice: &mut Dice, known: Known) -> pb::RangeRequest {
     let mut range = range(dice, known);
     if dice.chance(80) {
@@ -76,7 +76,7 @@ fn compare(dice: &mut Dice, known: Known) -> pb::Compare {
     let key = key(dice);
     let near = |dice: &mut Dice| known.revision - dice.below_signed(20);
     let target = dice.below_signed(5) as i32;
-    // Now and then the value is of another target's kind, or missing.
+    // Now and then the value belongs to another target, or is missing.
     let kind = if dice.chance(95) { u64::from(target.unsigned_abs()) } else { dice.below(6) };
     let target_union = match kind {
         0 => Some(TargetUnion::Version(dice.below_signed(4))),

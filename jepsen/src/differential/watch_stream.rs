@@ -1,4 +1,4 @@
-//! One watch stream to one server: what was asked is sent, what comes is kept by watcher.
+//! One watch stream to one server: sends requests, and keeps what arrives for each watcher.
 
 #![expect(clippy::disallowed_methods, reason = "a tool's task: its failure ends the run, not a node")]
 
@@ -16,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::peer::Peer;
 
-/// Requests on their way to the server.
+/// How many requests may wait to be sent.
 const REQUESTS_WAITING_MAX: usize = 64;
 
 /// The answer to a create request.
@@ -24,7 +24,7 @@ const REQUESTS_WAITING_MAX: usize = 64;
 pub struct Creation {
     pub id: i64,
     pub revision: i64,
-    /// The server did not accept it, for this reason.
+    /// Why the server did not accept it, if it did not.
     pub refused: Option<String>,
 }
 
@@ -35,26 +35,26 @@ pub struct Cancellation {
     pub reason: String,
 }
 
-/// What one watcher has seen.
+/// What one watcher has received.
 #[derive(Debug, Clone)]
 pub struct Watcher {
     pub creation: Creation,
     pub events: Vec<Event>,
     pub canceled: Option<Cancellation>,
-    /// Revisions of its progress notifications.
+    /// The revisions of its progress notifications.
     pub notified: Vec<i64>,
-    /// Answers that said that more of the same follows.
+    /// Number of answers that said that another part of the same answer follows.
     pub fragments: usize,
     newest_revision: i64,
     in_fragments: bool,
 }
 
-/// What a stream has brought so far.
+/// What a stream has received so far.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// In the order of their creation, refused ones too.
+    /// All watchers, in the order of their creation, including refused ones.
     pub watchers: Vec<Watcher>,
-    /// Revisions of the answers to progress requests.
+    /// The revisions of the answers to progress requests.
     pub progress: Vec<i64>,
     /// Guarantees of a watch that did not hold, and the end of the stream.
     pub broken: Vec<String>,
@@ -70,7 +70,7 @@ pub struct WatchStream {
 }
 
 impl WatchStream {
-    /// Opens a stream. A server may answer only once there is something to say, so nothing is waited for.
+    /// Opens a stream. Does not wait for an answer, because a server may answer only when there is something to say.
     pub fn open(peer: &Peer) -> Self {
         let (requests, waiting) = mpsc::channel(REQUESTS_WAITING_MAX);
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -100,7 +100,7 @@ impl WatchStream {
         self.requests.send(pb::WatchRequest { request_union: request }).await.context("the watch stream is closed")
     }
 
-    /// Looks at what it has brought.
+    /// Looks at what the stream has received.
     pub fn look<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
         look(&mut self.seen.lock())
     }
@@ -155,7 +155,7 @@ impl Seen {
     fn keep_progress(&mut self, revision: i64) {
         self.progress.push(revision);
         for &index in self.by_id.values() {
-            // Nothing up to this revision may come any more.
+            // No event up to this revision may arrive any more.
             let watcher = &mut self.watchers[index];
             watcher.newest_revision = watcher.newest_revision.max(revision);
         }

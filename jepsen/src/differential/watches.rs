@@ -1,4 +1,4 @@
-//! Watch streams in pairs, one to each server, compared event by event.
+//! Pairs of watch streams, one to each server, which are compared event by event.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::pace;
 
 /// How long a server may take to answer or to deliver an event.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(15);
-/// How often it is looked whether it has.
+/// How often the driver checks whether it has.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-/// A progress request is dropped while a watcher lags: it is repeated after this long.
+/// A server drops a progress request while a watcher is behind, so it is repeated after this time.
 const PROGRESS_AGAIN: Duration = Duration::from_millis(150);
 
-/// What was asked for, and what is known of its fate.
+/// A watcher that was requested, and its fate so far.
 #[derive(Debug)]
 struct Asked {
     create: pb::WatchCreateRequest,
@@ -31,9 +31,9 @@ struct Asked {
 enum Fate {
     Refused,
     Watching,
-    /// It asked for history that was compacted: both servers must cancel it.
+    /// It asked for history that was compacted, so both servers must cancel it.
     Lost,
-    /// It was cancelled: how many events came before that is open.
+    /// It was cancelled. How many events arrived before that may differ.
     Cancelled,
     Settled,
 }
@@ -44,13 +44,14 @@ pub struct Pair {
     reference: WatchStream,
     subject: WatchStream,
     asked: Vec<Asked>,
-    /// One of the watchers was lost to a compaction. etcd keeps its id and, until the client cancels it, answers no
-    /// progress request on its stream: a quirk that nobody needs, so the driver does not look there.
+    /// Whether one of the watchers was lost to a compaction. etcd keeps such a watcher's id and, until the client
+    /// cancels it, answers no progress request on its stream. No client relies on this, so the driver does not compare
+    /// it.
     lost_one: bool,
 }
 
-/// The writes that show that a watcher is up to date: every watched key was put at `put`, and the keys of `deleted`
-/// deleted at `delete`.
+/// The writes that show that a watcher is up to date. Every watched key was put at revision `put`, and the keys in
+/// `deleted` were deleted at revision `delete`.
 #[derive(Debug, Default)]
 pub struct Marks {
     pub put: i64,
@@ -65,17 +66,17 @@ impl Pair {
         Pair { reference, subject, asked: Vec::new(), lost_one: false }
     }
 
-    /// Watchers that still watch.
+    /// Number of watchers that still watch.
     pub fn watching(&self) -> usize {
         self.asked.iter().filter(|asked| asked.fate == Fate::Watching).count()
     }
 
-    /// Everything created so far.
+    /// Number of watchers created so far.
     pub fn created(&self) -> usize {
         self.asked.len()
     }
 
-    /// Creates a watcher on both and waits for both answers.
+    /// Creates a watcher on both servers and waits for both answers.
     ///
     /// # Errors
     /// If they differ.
@@ -99,7 +100,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Cancels the watcher that was created as `number` (modulo their number), and waits for both answers.
+    /// Cancels the live watcher with this number (modulo how many there are), and waits for both answers.
     ///
     /// # Errors
     /// If they differ.
@@ -112,7 +113,7 @@ impl Pair {
         self.both(|seen| seen.watchers[index].canceled.is_some(), "the end of a cancelled watcher").await
     }
 
-    /// Sends what a server must ignore: a cancel of an unknown watcher, and a request that asks for nothing.
+    /// Sends requests that a server must ignore: a cancel of an unknown watcher, and an empty request.
     ///
     /// # Errors
     /// If a stream is closed.
@@ -121,13 +122,13 @@ impl Pair {
         self.send(None).await
     }
 
-    /// Keys to write so that every watcher has something to see; those that only a delete shows are true.
+    /// The keys to write so that every watcher has something to see, each with whether its watcher sees only deletes.
     pub fn mark_keys(&self) -> Vec<(Vec<u8>, bool)> {
         let watching = self.asked.iter().filter(|asked| asked.fate == Fate::Watching);
         watching.map(|asked| (first_key(&asked.create), filters(&asked.create, FilterType::Noput))).collect()
     }
 
-    /// Waits until every watcher has seen the marks, and compares all events.
+    /// Waits until every watcher has seen the marks, then compares all events.
     ///
     /// # Errors
     /// The first difference.
@@ -166,7 +167,7 @@ impl Pair {
             theirs.1,
             ours.1
         );
-        // What was on its way when a watcher was cancelled may be missing at the end.
+        // Events that were on their way when a watcher was cancelled may be missing at the end.
         let compared = match asked.fate {
             Fate::Cancelled => theirs.0.len().min(ours.0.len()),
             _ => theirs.0.len().max(ours.0.len()),
@@ -181,8 +182,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Asks both how far they are; both must be at `revision`. Asks nothing while a watcher waits for the future, for
-    /// then neither may answer.
+    /// Asks both servers for their progress, which must be `revision`. Asks nothing while a watcher waits for a future
+    /// revision, because then neither server may answer.
     ///
     /// # Errors
     /// If one does not answer, or names another revision.
@@ -209,7 +210,7 @@ impl Pair {
         }
     }
 
-    /// Watchers that asked for progress notifications have got one, on both.
+    /// Checks that watchers that asked for progress notifications have got one, on both servers.
     ///
     /// # Errors
     /// If one has not.
@@ -225,7 +226,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Answers that were sent in fragments, on the reference and on the subject.
+    /// Number of answers that were sent in fragments, by the reference and by the subject.
     pub fn fragments(&self) -> (usize, usize) {
         let count = |seen: &mut Seen| seen.watchers.iter().map(|watcher| watcher.fragments).sum();
         (self.reference.look(count), self.subject.look(count))
@@ -238,7 +239,7 @@ impl Pair {
         self.subject.send(request).await
     }
 
-    /// Waits until the condition holds on both.
+    /// Waits until the condition holds on both streams.
     async fn both(&self, holds: impl Fn(&Seen) -> bool, what: &str) -> anyhow::Result<()> {
         let end = pace::now() + DELIVERY_LIMIT;
         loop {
@@ -256,7 +257,7 @@ impl Pair {
     }
 }
 
-/// No guarantee is broken, and the stream has not ended.
+/// Checks that no guarantee is broken and the stream has not ended.
 fn whole(seen: &mut Seen) -> anyhow::Result<()> {
     ensure!(seen.broken.is_empty(), "the watch stream: {}", seen.broken.join("; "));
     Ok(())

@@ -1,6 +1,6 @@
-//! `etcdctl` as a person types it: every command once, and what it prints.
+//! `etcdctl` as an operator uses it: every command once, and its output.
 //!
-//! - [`plain`]: what it prints without ids, sizes, times and addresses
+//! - [`plain`]: the output without ids, sizes, times and addresses
 
 pub mod plain;
 
@@ -13,10 +13,10 @@ use crate::pace;
 use crate::process::{Process, output};
 use plain::Plain;
 
-/// How long a watch may take to print what has happened already.
+/// How long a watch may take to print events that have happened already.
 const WATCH_LIMIT: Duration = Duration::from_secs(15);
 
-/// One server, one `etcdctl`, and everything that was printed.
+/// One server, one `etcdctl`, and everything that was typed and printed.
 #[derive(Debug)]
 pub struct Session {
     etcdctl: PathBuf,
@@ -26,23 +26,23 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with nothing typed yet.
+    /// A session in which nothing was typed yet.
     pub fn new(etcdctl: &Path, server: &EtcdServer) -> Self {
         let endpoint = server.client_url().to_owned();
         Session { etcdctl: etcdctl.to_owned(), plain: Plain::new(&endpoint), endpoint, transcript: Vec::new() }
     }
 
-    /// What was typed and printed, without what may differ between two servers.
+    /// What was typed and printed, without the parts that may differ between two servers.
     pub fn transcript(&self) -> &[String] {
         &self.transcript
     }
 
-    /// Types a command; returns what it printed as it stands.
+    /// Runs a command and returns its unchanged output.
     pub fn types(&mut self, line: &str) -> String {
         self.types_with(line, "")
     }
 
-    /// Types a command and what it reads.
+    /// Runs a command with input and returns its unchanged output.
     pub fn types_with(&mut self, line: &str, input: &str) -> String {
         let printed = match output(&self.etcdctl, &self.arguments(line), input) {
             Ok(printed) => printed,
@@ -54,7 +54,7 @@ impl Session {
         printed
     }
 
-    /// Types a watch, waits until it has printed `lines` lines, and stops it.
+    /// Runs a watch until it has printed `lines` lines, then stops it.
     ///
     /// # Panics
     /// If they do not come.
@@ -64,12 +64,12 @@ impl Session {
         let process = Process::start("etcdctl-watch", command);
         let printed = pace::wait_for(WATCH_LIMIT, || Some(process.log().lines()).filter(|all| all.len() >= lines));
         let printed = printed.unwrap_or_else(|| panic!("{line} prints {:?}, not {lines} lines", process.log().lines()));
-        // What comes behind them may or may not have come yet.
+        // Later lines may or may not have been printed yet, so they are cut off.
         let plain = self.plain.text(&printed[..lines].join("\n"));
         self.transcript.push(format!("$ etcdctl {line}\n{plain}"));
     }
 
-    /// From here on `number`, in any base that etcdctl prints it in, is called `name`.
+    /// From now on `number` is shown as `name`, whatever base etcdctl prints it in.
     pub fn calls(&mut self, number: u64, name: &'static str) {
         self.plain.call(number, name);
     }
@@ -80,10 +80,10 @@ impl Session {
         arguments
     }
 
-    /// Every command of the operator's day.
+    /// Runs every command that an operator uses.
     ///
     /// # Panics
-    /// If a command prints nothing that it could be understood by.
+    /// If the output of a command cannot be understood.
     pub fn plays_a_day(&mut self) {
         self.learns_the_ids();
         self.keys();
@@ -158,7 +158,7 @@ impl Session {
         self.types("lease grant 9000000001");
     }
 
-    /// The id of a new lease, which is called `LEASE` from here on.
+    /// Grants a lease and returns its id, which is shown as `LEASE` from now on.
     fn granted(&mut self, line: &str) -> String {
         let printed = output(&self.etcdctl, &self.arguments(line), "").expect("a lease");
         let id = printed.split_whitespace().nth(1).unwrap_or_else(|| panic!("no id in {printed}")).to_owned();
@@ -173,7 +173,7 @@ impl Session {
             self.types(&format!("put history {number}"));
         }
         self.types("del history");
-        // Three lines an event, and with the former value five.
+        // Each event has three lines, or five with the former value.
         self.watches("watch history --rev 2", 6 * 3 - 1);
         self.watches("watch history --rev 2 --prev-kv", 3);
         self.watches("watch history --rev 2 -w json", 1);
@@ -182,7 +182,7 @@ impl Session {
         self.types("compaction 9999");
         self.types("compaction 12 --physical");
         self.types("get history --rev 5");
-        // The reason, and that it is over.
+        // Two lines: the reason, and that the watch has ended.
         self.watches("watch history --rev 3", 2);
     }
 

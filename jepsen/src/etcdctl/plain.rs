@@ -1,4 +1,4 @@
-//! What etcdctl printed, without what two servers may differ in: ids, term, sizes, times, addresses.
+//! Output of etcdctl without the parts that may differ between two servers: ids, term, sizes, times, addresses.
 
 use serde_json::Value;
 
@@ -34,17 +34,17 @@ const OWN: [&str; 29] = [
     "PeerURL",
     "StorageSize",
 ];
-/// Positions of them in the one line of `endpoint status`.
+/// Positions of such values in the one line of `endpoint status`.
 const OWN_IN_STATUS: [usize; 6] = [4, 5, 6, 10, 11, 12];
 
-/// Knows the names of one server's own numbers.
+/// Replaces the numbers of one server by names.
 #[derive(Debug)]
 pub struct Plain {
     names: Vec<(String, &'static str)>,
 }
 
 impl Plain {
-    /// For the server at this address.
+    /// For the server at this address, which is shown as a name too.
     pub fn new(endpoint: &str) -> Self {
         Plain { names: vec![(endpoint.to_owned(), "ENDPOINT")] }
     }
@@ -56,12 +56,12 @@ impl Plain {
         self.names.insert(0, (format!("{number:016x}"), name));
     }
 
-    /// With names for numbers only.
+    /// Replaces numbers by names and changes nothing else.
     pub fn words(&self, text: &str) -> String {
         self.names.iter().fold(text.to_owned(), |text, (number, name)| text.replace(number, name))
     }
 
-    /// With names, and without what differs.
+    /// Replaces numbers by names and removes the parts that differ.
     pub fn text(&self, text: &str) -> String {
         if let Ok(mut value) = serde_json::from_str::<Value>(text) {
             blank(&mut value);
@@ -95,7 +95,7 @@ fn blank(value: &mut Value) {
     }
 }
 
-/// A row without its own columns; the first row names them.
+/// A row of a table without the columns that differ. The first row has the names of the columns.
 fn table_row(line: &str, columns: &mut Vec<bool>) -> String {
     let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
     if columns.is_empty() {
@@ -112,13 +112,13 @@ fn field(line: &str) -> String {
     if is_own(name) { format!("\"{name}\" : ...") } else { line.to_owned() }
 }
 
-/// The one line of `endpoint status`.
+/// Reduces the one line of `endpoint status`.
 fn status(line: &str) -> String {
     let cells = line.split(", ").enumerate();
     cells.map(|(at, cell)| if OWN_IN_STATUS.contains(&at) { "..." } else { cell }).collect::<Vec<_>>().join(", ")
 }
 
-/// Times are cut, and peer addresses in the list of members.
+/// Removes times, and peer addresses in the list of members.
 fn timed(line: &str) -> String {
     let line = line.split("took").next().unwrap_or_default();
     let line = line.split("remaining(").next().unwrap_or_default();

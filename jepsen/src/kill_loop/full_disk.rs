@@ -1,4 +1,4 @@
-//! A server whose disk fills up: reads serve, writes are refused in clear words, nothing is lost.
+//! A server whose disk fills up: reads are served, writes are refused with a clear message, nothing is lost.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use crate::differential::dice::Dice;
 use crate::etcd_server::EtcdServer;
 use crate::kubernetes::probe;
 
-/// What a fresh server finds free.
+/// Free bytes of the disk when a server starts.
 const FREE_BYTES: u64 = 128 << 20;
 
-/// How often a full disk may turn out to have room again before it stays full.
+/// How often a full disk may turn out to have room again before it has to stay full.
 const TURNS_MAX: usize = 5;
 
-/// Takes up room until it is dropped.
+/// A file that takes up room until this is dropped.
 #[derive(Debug)]
 struct Filler {
     path: PathBuf,
@@ -39,15 +39,15 @@ impl Filler {
 
 impl Drop for Filler {
     fn drop(&mut self) {
-        // It may never have been made.
+        // The file may not exist.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Fills the file system of `plan.data`, and gives the room back, `plan.rounds` times.
+/// Fills the file system of `plan.data` and gives the room back, `plan.rounds` times.
 ///
 /// # Errors
-/// The first thing that a full disk must not do.
+/// The first thing that a server on a full disk must not do.
 pub fn run(plan: &Plan) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut dice = Dice::new(plan.seed);
@@ -65,7 +65,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
             if code != 200 {
                 break;
             }
-            // A checkpoint gives back room of the log, and writes go on.
+            // A checkpoint lets the log be trimmed, which makes room, so writes go on. Fill the disk again.
             ensure!(turn < TURNS_MAX, "/readyz says {code} {body} while every write is refused");
         }
         runtime.block_on(ledger.check(server.client_url(), &mut dice)).context("reads on a full disk")?;

@@ -1,4 +1,4 @@
-//! Everything that was ever acknowledged, and what must be true of it after a restart.
+//! All writes that were ever acknowledged, and what must hold for them after a restart.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,19 +11,19 @@ use tonic::transport::{Channel, Endpoint};
 use super::writes::{self, Acknowledged, Written};
 use crate::differential::dice::Dice;
 
-/// Acknowledged writes that are read at their own revision after each restart.
+/// How many acknowledged writes are read at their own revision after each restart.
 const READ_BACK: u64 = 50;
 
 /// The acknowledged writes of all rounds.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// By revision.
+    /// The acknowledged writes by revision.
     acknowledged: BTreeMap<i64, Acknowledged>,
     /// The newest acknowledged write of each key.
     newest: BTreeMap<Vec<u8>, Acknowledged>,
-    /// By writer, the number after the last that was sent.
+    /// For each writer the number after the last one that it sent.
     next: BTreeMap<u32, u64>,
-    /// The highest revision that was ever shown.
+    /// The highest revision that the server ever showed.
     revision: i64,
     unanswered: u64,
 }
@@ -36,7 +36,7 @@ impl fmt::Display for Ledger {
 }
 
 impl Ledger {
-    /// The number that a writer goes on with.
+    /// The number with which a writer goes on.
     pub fn next_of(&self, writer: u32) -> u64 {
         self.next.get(&writer).copied().unwrap_or(0)
     }
@@ -46,7 +46,7 @@ impl Ledger {
         self.acknowledged.len()
     }
 
-    /// Enters what a writer has done.
+    /// Adds what a writer has done.
     ///
     /// # Errors
     /// If a revision was used twice.
@@ -62,10 +62,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// Reads everything back.
+    /// Reads all keys back and checks them.
     ///
     /// # Errors
-    /// What was lost, changed, or went back.
+    /// What was lost or changed, or a revision that went back.
     pub async fn check(&mut self, url: &str, dice: &mut Dice) -> anyhow::Result<()> {
         let mut client =
             KvClient::new(Endpoint::from_shared(url.to_owned())?.connect().await?).max_decoding_message_size(64 << 20);

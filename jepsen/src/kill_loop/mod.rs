@@ -1,8 +1,8 @@
-//! Writers, `kill -9` at a random moment, start, check; again and again.
+//! Starts writers, kills the server at a random moment, starts it again and checks it; again and again.
 //!
-//! - [`writers`]: put as fast as the server answers, and remember what it answered
-//! - [`ledger`]: everything that was acknowledged, and the check against a restarted server
-//! - [`full_disk`]: the same when there is no room left
+//! - [`writers`]: put as fast as the server answers, and remember its answers
+//! - [`ledger`]: all acknowledged writes, and the check against a restarted server
+//! - [`full_disk`]: the same on a disk without room
 
 pub mod full_disk;
 pub mod ledger;
@@ -19,12 +19,12 @@ use crate::etcd_server::EtcdServer;
 use crate::pace;
 use ledger::Ledger;
 
-/// Writes of a round go on for at most this long.
+/// In a round the writers write for at most this long.
 const ROUND_MILLIS_MAX: u64 = 400;
-/// Progress is printed after so many rounds.
+/// Progress is printed once for this many rounds.
 const ROUNDS_PER_LINE: u32 = 25;
 
-/// What a loop does.
+/// The settings of a loop.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub program: PathBuf,
@@ -34,10 +34,10 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// Runs the loop and prints how it goes.
+/// Runs the loop and prints its progress.
 ///
 /// # Errors
-/// The first acknowledged write that is lost, or revision that went back or was used twice.
+/// The first acknowledged write that is lost, or a revision that went back or was used twice.
 pub fn run(plan: &Plan) -> anyhow::Result<()> {
     println!("{} rounds, {} writers, --seed {}", plan.rounds, plan.writers, plan.seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

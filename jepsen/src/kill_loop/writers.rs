@@ -10,7 +10,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::ledger::Ledger;
 use super::writes::{Acknowledged, Written, key, value};
 
-/// Starts the writers, each on a connection of its own; each ends with its first error.
+/// Starts the writers, each on its own connection. Each ends with its first error.
 ///
 /// # Errors
 /// If the server does not accept them.

@@ -1,8 +1,8 @@
-//! What writers put, and what became of it.
+//! The writes of a writer, and their outcomes.
 
-/// Keys of one writer.
+/// Number of keys of one writer.
 const KEYS_PER_WRITER: u64 = 40;
-/// Bytes that make a value as large as those of the benchmarks.
+/// Padding that makes a value as large as those of the benchmarks.
 const PADDING_BYTES: usize = 240;
 
 /// A put that the server acknowledged.
@@ -18,25 +18,25 @@ pub struct Acknowledged {
 pub struct Written {
     pub writer: u32,
     pub acknowledged: Vec<Acknowledged>,
-    /// The number after the last one that was sent.
+    /// The number after the last one that it sent.
     pub next: u64,
-    /// Why it ended.
+    /// The error with which it ended.
     pub refused: String,
 }
 
-/// The key that a writer puts as its `number`th.
+/// The key of a writer's `number`th put.
 pub(super) fn key(writer: u32, number: u64) -> Vec<u8> {
     format!("writer/{writer:03}/{:03}", number % KEYS_PER_WRITER).into_bytes()
 }
 
-/// The value that belongs to it.
+/// The value of that put.
 pub(super) fn value(number: u64) -> Vec<u8> {
     let mut value = format!("{number:020} ").into_bytes();
     value.resize(value.len() + PADDING_BYTES, b'.');
     value
 }
 
-/// The number in a value.
+/// The number of the put that wrote `value`.
 pub(super) fn number(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value.get(..20)?).ok()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! kubectl, and the objects that it prints.
+//! kubectl, and the objects in its output.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::process::{Ended, Process, finish};
 
-/// kubectl for one cluster.
+/// Runs kubectl for one cluster.
 #[derive(Debug, Clone)]
 pub struct Kubectl {
     program: PathBuf,
@@ -15,7 +15,7 @@ pub struct Kubectl {
     home: PathBuf,
 }
 
-/// An object as an answer named it.
+/// Name and version of an object in an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     pub name: String,
@@ -23,7 +23,7 @@ pub struct Named {
 }
 
 impl Kubectl {
-    /// A client for the cluster of a kubeconfig; what it caches goes below `home`.
+    /// A client for the cluster of a kubeconfig. Its cache is placed below `home`.
     pub fn new(program: &Path, kubeconfig: &Path, home: &Path) -> Self {
         Kubectl { program: program.to_owned(), kubeconfig: kubeconfig.to_owned(), home: home.to_owned() }
     }
@@ -40,15 +40,15 @@ impl Kubectl {
         finish(command, input)
     }
 
-    /// Starts a command that goes on.
+    /// Starts a command that keeps running.
     pub fn start(&self, line: &str) -> Process {
         Process::start("kubectl", self.command(line))
     }
 
-    /// The list that a command prints.
+    /// Runs a command and returns the list of objects that it prints.
     ///
     /// # Errors
-    /// What kubectl said.
+    /// The error message of kubectl.
     pub fn list(&self, line: &str) -> Result<Vec<Named>, String> {
         let ended = self.run(&format!("{line} -o json"));
         if !ended.success {
@@ -65,7 +65,7 @@ impl Kubectl {
     }
 }
 
-/// Name and version of an object.
+/// Name and version of a JSON object.
 pub fn named(object: &Value) -> Named {
     let metadata = &object["metadata"];
     Named {
@@ -74,10 +74,10 @@ pub fn named(object: &Value) -> Named {
     }
 }
 
-/// The objects that a command with `-o json` printed, one after the other.
+/// The objects that a command with `-o json` printed, in order.
 pub fn printed(stdout: &str) -> Vec<Value> {
     let values = serde_json::Deserializer::from_str(stdout).into_iter::<Value>();
-    // The last one is cut off if the command was stopped while it printed.
+    // If the command was stopped while it printed, the last object is cut off.
     values.map_while(Result::ok).flat_map(items).collect()
 }
 

@@ -1,10 +1,10 @@
 //! A Kubernetes control plane on a server that speaks etcd's API.
 //!
-//! - [`network`]: a network of its own; [`probe`]: health over plain HTTP
-//! - [`plane`]: what kubeadm writes, and the components started from it
+//! - [`network`]: a network namespace for the test; [`probe`]: health checks over plain HTTP
+//! - [`plane`]: the files that kubeadm writes, and the components started from them
 //! - [`kubectl`]: the client; [`watching`]: its watches
-//! - [`work`]: objects created, patched and deleted, and what was acknowledged
-//! - [`nemesis`]: kills the server while that goes on
+//! - [`work`]: creates, patches and deletes objects, and remembers what was acknowledged
+//! - [`nemesis`]: kills the server during that work
 
 pub mod kubectl;
 pub mod nemesis;

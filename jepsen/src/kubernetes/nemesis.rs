@@ -1,4 +1,4 @@
-//! Kills a server again and again, and starts it again by the same command line.
+//! Kills a server again and again, and starts it with the same command line.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::etcd_server::EtcdServer;
 use crate::pace;
 
-/// A thread that kills.
+/// The thread that kills a server.
 #[derive(Debug)]
 pub struct Nemesis {
     thread: JoinHandle<Result<EtcdServer, String>>,
 }
 
 impl Nemesis {
-    /// `kill -9`, `kills` times, each time after `pause` of service.
+    /// Kills the server `kills` times, each time after it has served for `pause`.
     pub fn start(mut server: EtcdServer, kills: u32, pause: Duration) -> Self {
         let thread = pace::thread("nemesis", move || {
             for _ in 0..kills {
@@ -26,12 +26,12 @@ impl Nemesis {
         Nemesis { thread }
     }
 
-    /// True when it has killed enough.
+    /// Whether it has done all its kills.
     pub fn is_done(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Waits for the end; the server runs.
+    /// Waits until it is done and returns the running server.
     ///
     /// # Panics
     /// If the server did not come back.

@@ -1,4 +1,4 @@
-//! A network namespace of the test's own, so that etcd's and Kubernetes' fixed ports are free.
+//! A network namespace for one test, in which the fixed ports of etcd and Kubernetes are free.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -11,7 +11,7 @@ use crate::process::finish;
 /// The address of the one node. kubeadm refuses a loopback address.
 pub const NODE_ADDRESS: &str = "10.77.0.10";
 
-/// Exists until it is dropped.
+/// The namespace. It exists until this is dropped.
 #[derive(Debug)]
 pub struct Network {
     name: String,
@@ -21,7 +21,7 @@ impl Network {
     /// Makes a namespace and moves the calling thread into it, with every thread and process that it starts.
     ///
     /// # Panics
-    /// Without root.
+    /// If it does not run as root.
     pub fn enter() -> Self {
         let name = format!("naxos-{}", std::process::id());
         ip(&format!("netns add {name}"));

@@ -1,4 +1,4 @@
-//! The control plane that kubeadm describes: certificates, manifests, and the components started from them.
+//! The control plane as kubeadm describes it: certificates, manifests, and the components started from them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,11 +13,11 @@ use crate::pace;
 use crate::process::{Process, finish};
 use crate::servers::Server;
 
-/// The version that the pinned Kubernetes module has.
+/// The version of the pinned Kubernetes module.
 const KUBERNETES_VERSION: &str = "v1.36.3";
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// What kubeadm has written into a folder.
+/// A folder with the files that kubeadm has written.
 #[derive(Debug)]
 pub struct Plane {
     folder: PathBuf,
@@ -25,7 +25,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Certificates, kubeconfigs and manifests, all made by kubeadm; `None` where there is no Go.
+    /// Makes certificates, kubeconfigs and manifests, all with kubeadm. `None` if there is no Go.
     ///
     /// # Panics
     /// If kubeadm fails.
@@ -42,14 +42,14 @@ impl Plane {
         Some(plane)
     }
 
-    /// The etcd manifest's command, run by the given program under the name `etcd`; not started yet.
+    /// The command of the etcd manifest, run with the given program under the name `etcd`. It is not started yet.
     pub fn etcd(&self, program: &Path) -> EtcdServer {
         let executable = self.path("etcd");
         symlink(program, &executable).expect("a link");
         EtcdServer::from_command_line(&executable, &self.command("etcd"), &self.folder)
     }
 
-    /// kube-apiserver by its manifest; `None` where there is no Go.
+    /// Starts kube-apiserver from its manifest. `None` if there is no Go.
     ///
     /// # Panics
     /// If it does not become ready.
@@ -62,7 +62,7 @@ impl Plane {
         Some(process)
     }
 
-    /// kube-controller-manager with the rights that kubeadm gives it; `None` where there is no Go.
+    /// Starts kube-controller-manager with the rights that kubeadm gives it. `None` if there is no Go.
     pub fn kube_controller_manager(&self) -> Option<Process> {
         let mut command = Command::new(Server::KubeControllerManager.executable()?);
         command.args(["--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=true"]);
@@ -73,12 +73,12 @@ impl Plane {
         Some(Process::start("kube-controller-manager", command))
     }
 
-    /// A client with all rights; `None` where there is no Go.
+    /// A client with all rights. `None` if there is no Go.
     pub fn kubectl(&self) -> Option<Kubectl> {
         Some(Kubectl::new(&Server::Kubectl.executable()?, &self.path("super-admin.conf"), &self.folder))
     }
 
-    /// Every key in the store, read over mTLS with kube-apiserver's own client certificate; `None` where there is no Go.
+    /// All keys of the store, read over mTLS with the client certificate of kube-apiserver. `None` if there is no Go.
     ///
     /// # Panics
     /// If the server does not answer.
@@ -130,7 +130,7 @@ etcd:
         assert!(ended.success, "kubeadm init phase {words}: {}{}", ended.stdout, ended.stderr);
     }
 
-    /// The arguments of the manifest's container, as they stand.
+    /// The unchanged arguments of the manifest's container.
     fn command(&self, name: &str) -> Vec<String> {
         let manifest = self.path("manifests").join(format!("{name}.yaml"));
         let text = fs::read_to_string(&manifest).unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));

@@ -1,4 +1,4 @@
-//! A health probe as kubelet makes it: one GET over plain HTTP.
+//! A health probe like kubelet's: one GET over plain HTTP.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Status code and body.
+/// Sends the request and returns the status code and the body.
 ///
 /// # Errors
 /// If nothing answers at the address.

@@ -1,4 +1,4 @@
-//! A kubectl watch that must never end, and must miss nothing.
+//! A kubectl watch. It must never end and must miss nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::process::Process;
 
 const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
 
-/// The config map that tells that a watch runs: named like those that a namespace brings.
+/// The config map that shows that a watch runs. Its name looks like one that Kubernetes itself makes in a namespace.
 const BEFORE: &str = "kube-before-the-watch";
 
 /// A running `kubectl get --watch`.
@@ -28,14 +28,14 @@ pub struct Seen {
 }
 
 impl Watching {
-    /// Starts watching `what`, such as `configmaps -n work`, from its present state on.
+    /// Starts watching `what`, for example `configmaps -n work`, beginning with its present state.
     pub fn start(kubectl: &Kubectl, what: &str) -> Self {
         let process = kubectl.start(&format!("get {what} --watch --output-watch-events -o json"));
         Watching { process, what: what.to_owned() }
     }
 
-    /// The same of config maps, once the watch runs: what is changed from then on is an event of it, and does not come
-    /// as a part of its first list.
+    /// The same for config maps, but returns only when the watch runs. Any later change then arrives as an event and
+    /// not as a part of the watch's first list.
     ///
     /// # Panics
     /// If the watch does not begin.
@@ -48,7 +48,7 @@ impl Watching {
         watching
     }
 
-    /// All events so far.
+    /// All events received so far.
     pub fn events(&self) -> Vec<Seen> {
         let text = self.process.log().lines().join("\n");
         let events = printed(&text);
@@ -60,10 +60,11 @@ impl Watching {
         seen.collect()
     }
 
-    /// The watch still runs, its versions only grow, no object was added twice, and each of `versions` was seen.
+    /// Checks that the watch still runs, that its versions only grow, that no object was added twice, and that each of
+    /// `versions` was seen.
     ///
     /// # Panics
-    /// If one of that does not hold.
+    /// If one of these does not hold.
     pub fn missed_nothing(&mut self, versions: &BTreeSet<u64>) {
         let complete = pace::wait_for(DELIVERY_LIMIT, || {
             let seen: BTreeSet<u64> = self.events().iter().map(|event| event.resource_version).collect();

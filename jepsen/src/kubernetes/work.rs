@@ -1,7 +1,7 @@
-//! Objects created, patched and deleted by kubectl, and what was acknowledged of that.
+//! Objects that are created, patched and deleted with kubectl, and which of these changes were acknowledged.
 //!
-//! While the server is killed a command may fail; then nothing was acknowledged, and it is given again. What was
-//! acknowledged must stay.
+//! While the server is being killed a command may fail. Then nothing was acknowledged, and the command is repeated.
+//! What was acknowledged must stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use super::kubectl::{Kubectl, named, printed};
 use crate::pace;
 
-/// Objects in one command.
+/// Number of objects in one command.
 const BATCH: usize = 50;
-/// How long one thing may take, with all its failures.
+/// How long one command may take, with all its repetitions.
 const PATIENCE: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_millis(300);
 
-/// The kind that the custom resource definition brings.
+/// The kind that the custom resource definition adds.
 pub const WIDGETS: &str = "widgets.naxos.invalid";
 
 const WIDGET_DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1
@@ -37,10 +37,10 @@ spec:
         x-kubernetes-preserve-unknown-fields: true
 ";
 
-/// What one kind of object was acknowledged to be.
+/// The acknowledged state of the objects of one kind.
 #[derive(Debug, Default)]
 pub struct Acknowledged {
-    /// The version of each object that is there; 0 where only its being there is known.
+    /// The version of each object that exists. 0 if only its existence is known.
     pub present: BTreeMap<String, u64>,
     /// Every version that was ever acknowledged.
     pub versions: BTreeSet<u64>,
@@ -52,10 +52,10 @@ impl Acknowledged {
         self.present.insert(name, version);
     }
 
-    /// Compares with what is there.
+    /// Compares this with the objects in the cluster.
     ///
     /// # Panics
-    /// If something acknowledged is gone, changed, or came back.
+    /// If an acknowledged object is gone or changed, or a deleted one came back.
     pub fn is_what_is_there(&self, kubectl: &Kubectl, what: &str) {
         let listed = until_success(what, || kubectl.list(&format!("get {what}")));
         let there: BTreeMap<_, _> = listed.into_iter().map(|object| (object.name, object.resource_version)).collect();
@@ -64,17 +64,17 @@ impl Acknowledged {
             let right = found.is_some_and(|found| found == *version || *version == 0);
             assert!(right, "{what}: {name} was acknowledged at version {version}, there is {found:?}");
         }
-        // A namespace brings objects of its own.
+        // Kubernetes itself makes some objects in every namespace.
         let strange: Vec<_> =
             there.keys().filter(|name| !self.present.contains_key(*name) && !name.starts_with("kube-")).collect();
         assert!(strange.is_empty(), "{what}: {strange:?} were deleted, or never created");
     }
 }
 
-/// Gives a command again until it succeeds.
+/// Repeats a command until it succeeds.
 ///
 /// # Panics
-/// When patience ends.
+/// If it has not succeeded within the time limit.
 pub fn until_success<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let end = pace::now() + PATIENCE;
     loop {
@@ -98,7 +98,7 @@ pub fn insist(kubectl: &Kubectl, line: &str, input: &str) -> String {
     })
 }
 
-/// Namespaces, and the definition of widgets, established.
+/// Creates the namespaces and the definition of widgets, and waits until that is established.
 pub fn prepare(kubectl: &Kubectl, namespaces: &[&str]) {
     for name in namespaces {
         let manifest = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
@@ -109,7 +109,7 @@ pub fn prepare(kubectl: &Kubectl, namespaces: &[&str]) {
     insist(kubectl, &format!("get {WIDGETS} -A"), "");
 }
 
-/// Creates `count` widgets in a namespace, in batches, each until every object of it is acknowledged.
+/// Creates `count` widgets in a namespace, in batches. Each batch is repeated until all its objects are acknowledged.
 pub fn create_widgets(kubectl: &Kubectl, namespace: &str, count: usize) -> Acknowledged {
     let mut acknowledged = Acknowledged::default();
     let names: Vec<String> = (0..count).map(|number| format!("widget-{number:04}")).collect();
@@ -135,7 +135,7 @@ pub fn create_widgets(kubectl: &Kubectl, namespace: &str, count: usize) -> Ackno
             }
             let existing = ended.stderr.lines().filter(|line| line.contains("AlreadyExists"));
             for name in existing.filter_map(|line| line.split('"').find(|part| part.starts_with("widget-"))) {
-                // It was created, but nobody was told: only that it exists is known.
+                // It was created, but the answer was lost. So only its existence is known.
                 acknowledged.present.entry(name.to_owned()).or_insert(0);
             }
             if !ended.success {
@@ -146,7 +146,7 @@ pub fn create_widgets(kubectl: &Kubectl, namespace: &str, count: usize) -> Ackno
     acknowledged
 }
 
-/// Applies and patches config maps and deletes every third, until `enough`; at least `least` of them.
+/// Applies and patches config maps and deletes every third one, until `enough`; at least `least` of them.
 pub fn change_config_maps(kubectl: &Kubectl, namespace: &str, least: usize, enough: impl Fn() -> bool) -> Acknowledged {
     let mut acknowledged = Acknowledged::default();
     let mut number = 0;
@@ -171,7 +171,7 @@ pub fn change_config_maps(kubectl: &Kubectl, namespace: &str, least: usize, enou
     acknowledged
 }
 
-/// A namespace with a few objects, made and deleted again.
+/// Makes a namespace with a few objects and deletes it again.
 pub fn come_and_go(kubectl: &Kubectl, namespace: &str) {
     prepare(kubectl, &[namespace]);
     change_config_maps(kubectl, namespace, 4, || true);
@@ -179,7 +179,7 @@ pub fn come_and_go(kubectl: &Kubectl, namespace: &str) {
     delete_namespaces(kubectl, &[namespace]);
 }
 
-/// Deletes namespaces and waits until they are gone, with everything in them.
+/// Deletes namespaces and waits until they and everything in them are gone.
 pub fn delete_namespaces(kubectl: &Kubectl, namespaces: &[&str]) {
     insist(kubectl, &format!("delete namespace {} --ignore-not-found --wait=false", namespaces.join(" ")), "");
     until_success("namespaces to be gone", || {
@@ -189,7 +189,7 @@ pub fn delete_namespaces(kubectl: &Kubectl, namespaces: &[&str]) {
     });
 }
 
-/// A Deployment of `replicas` pods; returns once as many pod objects are there.
+/// Creates a Deployment of `replicas` pods and returns when as many pod objects exist.
 pub fn deploy(kubectl: &Kubectl, namespace: &str, replicas: usize) {
     let manifest = format!(
         "apiVersion: apps/v1
@@ -210,7 +210,7 @@ spec:
     });
 }
 
-/// Reads all widgets of a namespace page by page, and returns the size of each page.
+/// Reads all widgets of a namespace page by page and returns the size of each page.
 ///
 /// # Panics
 /// If an object is on two pages.

@@ -1,4 +1,4 @@
-//! Reads of the whole history: by a watch that lives on over crashes, and from its start, again and again.
+//! Reads of the whole history: by a watch that is resumed after crashes, and repeatedly from the start.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::pace;
 
 /// How long one reading may take.
 const READING_MAX: Duration = Duration::from_secs(2);
-/// Before the next try, and between two readings.
+/// Pause before the next attempt, and between two readings.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Follows all changes until dropped.
+/// Follows all changes until it is dropped.
 pub async fn follow(caller: Caller, record: Shared, trace: Trace) {
     loop {
         let from = record.borrow().watched.last().map_or(1, |last| last.revision) + 1;
@@ -49,7 +49,7 @@ async fn follow_once(caller: &Caller, record: &Shared, trace: &Trace, from: i64)
     }
 }
 
-/// An answer that the workload must never get.
+/// Notes an error that the workload must never get.
 pub(super) fn note(record: &Shared, status: &Status) {
     let excused = is_refused(status) && record.borrow().disk_fails;
     if !is_unknown(status) && !excused {
@@ -57,7 +57,7 @@ pub(super) fn note(record: &Shared, status: &Status) {
     }
 }
 
-/// Reads the history from its start, once; false when the node was not there to the end.
+/// Reads the history once from its start. Returns false if the node was not available until the end.
 pub async fn read(caller: &Caller, record: &Shared, trace: &Trace) -> bool {
     let reading = pace::within(READING_MAX, history(caller, record)).await;
     match reading.unwrap_or_else(|| Err(Status::deadline_exceeded("a reading of the history"))) {
@@ -103,7 +103,7 @@ async fn changes_from(caller: &Caller, from: i64, newest: i64) -> Result<Vec<Cha
     Ok(changes)
 }
 
-/// Reads the history again and again until dropped.
+/// Reads the history again and again until it is dropped.
 pub async fn repeat(caller: Caller, record: Shared, trace: Trace, pause: Duration) {
     loop {
         let done = read(&caller, &record, &trace).await;
@@ -111,7 +111,7 @@ pub async fn repeat(caller: Caller, record: Shared, trace: Trace, pause: Duratio
     }
 }
 
-/// The last reading, once nobody writes any more: history and keys agree.
+/// The last reading, after all writers have stopped. History and keys must agree.
 pub async fn finish(caller: &Caller, record: &Shared, trace: &Trace) {
     loop {
         if read(caller, record, trace).await {

@@ -1,4 +1,4 @@
-//! [`Caller`]: one client of the node, over any channel.
+//! [`Caller`]: one client of the node, on any channel.
 
 use std::time::Duration;
 
@@ -20,36 +20,36 @@ use tonic::{Code, Status, Streaming};
 use super::record::{Answer, Asked, Change, Operation};
 use crate::pace;
 
-/// A call that takes longer has an unknown outcome. Under turmoil this is simulated time.
+/// A call that takes longer counts as one with unknown outcome. Under turmoil this is simulated time.
 const CALL_MAX: Duration = Duration::from_millis(700);
-/// Before the first and behind the last of all keys.
+/// The range of all keys.
 const ALL: (&[u8], &[u8]) = (b"\0", b"\0");
-/// Where the copies of swapped keys are.
+/// The prefix of the copies that swaps write.
 const MIRROR: &str = "mirror/";
 
-/// The copy that a swap writes along with `key`.
+/// The key of the copy that a swap writes together with `key`.
 pub fn mirror(key: &str) -> String {
     format!("{MIRROR}{key}")
 }
 
-/// An open watch of all keys; dropping it closes it.
+/// An open watch of all keys. Dropping it closes the watch.
 pub struct Watching {
     answers: Streaming<pb::WatchResponse>,
     _requests: mpsc::Sender<pb::WatchRequest>,
 }
 
-/// See the module.
+/// One client of the node.
 #[derive(Clone)]
 pub struct Caller {
     pub(super) channel: Channel,
 }
 
-/// Why a watch does not go on.
+/// Why a watch has ended.
 #[derive(Debug)]
 pub enum Missed {
     /// The server has compacted up to this revision.
     Compacted(i64),
-    /// Anything else.
+    /// Any other error.
     Other(Status),
 }
 
@@ -59,7 +59,7 @@ impl From<Status> for Missed {
     }
 }
 
-/// Whether an error leaves open what has happened. All others are answers that this workload must never get.
+/// Whether the outcome of the call is unknown after this error.
 pub fn is_unknown(status: &Status) -> bool {
     matches!(
         status.code(),
@@ -67,7 +67,7 @@ pub fn is_unknown(status: &Status) -> bool {
     )
 }
 
-/// Whether an error says that nothing was done, for the time being.
+/// Whether the error says that nothing was done and the call may be repeated later.
 pub fn is_refused(status: &Status) -> bool {
     status.code() == Code::ResourceExhausted
 }
@@ -124,7 +124,7 @@ fn swap(key: &str, value: &str, expected: i64) -> pb::TxnRequest {
 }
 
 impl Caller {
-    /// A client on this channel.
+    /// A client that uses this channel.
     pub fn new(channel: Channel) -> Self {
         Caller { channel }
     }
@@ -133,10 +133,10 @@ impl Caller {
         KvClient::new(self.channel.clone())
     }
 
-    /// Does what `operation` asks.
+    /// Makes the call for `operation`.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn call(&self, operation: &Operation) -> Result<Answer, Status> {
         let (key, value) = (&operation.key, &operation.value);
         in_time(async {
@@ -177,18 +177,18 @@ impl Caller {
         Ok(Answer { revision: header.revision, written: answer.succeeded, found })
     }
 
-    /// The newest revision, by a linearizable read.
+    /// The newest revision, found by a linearizable read.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn revision(&self) -> Result<i64, Status> {
         in_time(async { Ok(self.get(get("none")).await?.revision) }).await
     }
 
-    /// All keys: revision of the answer, and each as its last change.
+    /// All keys, each as its last change, and the revision of the answer.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn all(&self) -> Result<(i64, Vec<Change>), Status> {
         let (key, range_end) = (Bytes::from_static(ALL.0), Bytes::from_static(ALL.1));
         let request = pb::RangeRequest { key, range_end, ..Default::default() };
@@ -205,7 +205,7 @@ impl Caller {
     /// The checksum of the store.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn checksum(&self) -> Result<u32, Status> {
         let mut maintenance = MaintenanceClient::new(self.channel.clone());
         in_time(async { Ok(maintenance.hash(pb::HashRequest {}).await?.into_inner().hash) }).await
@@ -214,7 +214,7 @@ impl Caller {
     /// Opens a watch of all keys from a revision on.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn watch(&self, from: i64) -> Result<Watching, Status> {
         let create = pb::WatchCreateRequest {
             key: Bytes::from_static(ALL.0),
@@ -232,10 +232,10 @@ impl Caller {
 }
 
 impl Watching {
-    /// The next changes.
+    /// Waits for the next changes.
     ///
     /// # Errors
-    /// The end of the stream; `DataLoss` when the server cancels the watch.
+    /// The stream has ended. `DataLoss` if the server cancelled the watch.
     pub async fn next(&mut self) -> Result<Vec<Change>, Missed> {
         let answer = self.answers.message().await?.ok_or_else(|| Status::unavailable("the stream has ended"))?;
         if answer.canceled && answer.compact_revision > 0 {

@@ -1,4 +1,4 @@
-//! What a [`Caller`] asks beside reads and writes: leases, compaction, defragmentation, reconfiguration.
+//! The other calls of a [`Caller`], besides reads and writes: leases, compaction, defragmentation, reconfiguration.
 
 use naxos_proto::control as ctl;
 use naxos_proto::etcd::client::etcdserverpb as pb;
@@ -16,18 +16,18 @@ impl Caller {
         LeaseClient::new(self.channel.clone())
     }
 
-    /// Grants a lease; the time-to-live that it got, in seconds.
+    /// Grants a lease. Returns the granted time-to-live in seconds.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn grant(&self, id: i64, ttl: i64) -> Result<i64, Status> {
         in_time(async { Ok(self.lease().lease_grant(pb::LeaseGrantRequest { ttl, id }).await?.into_inner().ttl) }).await
     }
 
-    /// Keeps a lease alive; its time-to-live, 0 when it is gone.
+    /// Renews a lease. Returns its time-to-live, or 0 if it is gone.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn keep_alive(&self, id: i64) -> Result<i64, Status> {
         in_time(async {
             let asked = once(pb::LeaseKeepAliveRequest { id });
@@ -41,15 +41,15 @@ impl Caller {
     /// Revokes a lease.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn revoke(&self, id: i64) -> Result<(), Status> {
         in_time(async { self.lease().lease_revoke(pb::LeaseRevokeRequest { id }).await.map(drop) }).await
     }
 
-    /// Seconds that a lease has left (-1: it is gone), and those that it was granted.
+    /// The seconds that a lease has left (-1 if it is gone) and the seconds that it was granted.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn time_to_live(&self, id: i64) -> Result<(i64, i64), Status> {
         in_time(async {
             let asked = pb::LeaseTimeToLiveRequest { id, keys: true };
@@ -59,10 +59,10 @@ impl Caller {
         .await
     }
 
-    /// All leases that live.
+    /// The ids of all live leases.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn leases(&self) -> Result<Vec<i64>, Status> {
         in_time(async {
             let answer = self.lease().lease_leases(pb::LeaseLeasesRequest {}).await?.into_inner();
@@ -71,10 +71,10 @@ impl Caller {
         .await
     }
 
-    /// Compacts up to a revision; waits until it is dropped if `physical`.
+    /// Compacts up to a revision. If `physical`, waits until the old revisions are removed.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn compact(&self, revision: i64, physical: bool) -> Result<(), Status> {
         in_time(async {
             let asked = pb::CompactionRequest { revision, physical };
@@ -83,19 +83,19 @@ impl Caller {
         .await
     }
 
-    /// Copies the store.
+    /// Defragments the store.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn defragment(&self) -> Result<(), Status> {
         let mut maintenance = MaintenanceClient::new(self.channel.clone());
         in_time(async { maintenance.defragment(pb::DefragmentRequest {}).await.map(drop) }).await
     }
 
-    /// Goes on in a new loglet, as `naxos ctl reconfigure` does; its number.
+    /// Moves the log to a new loglet, as `naxos ctl reconfigure` does. Returns its number.
     ///
     /// # Errors
-    /// What the server or the connection says.
+    /// The error of the server or of the connection.
     pub async fn reconfigure(&self) -> Result<u64, Status> {
         let mut control = ctl::control_client::ControlClient::new(self.channel.clone());
         in_time(async {

@@ -1,8 +1,8 @@
-//! What must hold of a finished run: every operation against the complete history.
+//! The checks of a finished run: every operation against the complete history.
 //!
-//! Revisions order everything, so that linearizability is a matter of looking up: an acknowledged write is in the
-//! history at its revision, a read shows the state at its revision, and no revision is older than what any client knew
-//! when the call began (checked by [`super::record::Record::answer`]).
+//! Revisions order everything, so linearizability can be checked by looking things up. An acknowledged write is in the
+//! history at its revision. A read shows the state at its revision. And no revision in an answer is older than what
+//! any client knew when the call began (checked by [`super::record::Record::answer`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,17 +10,17 @@ use super::calls::mirror;
 use super::leases::lease_of;
 use super::record::{Answer, Asked, Change, Operation, Record};
 
-/// The history, looked at in several ways.
+/// The history, indexed in several ways.
 struct Ledger<'a> {
     by_key: BTreeMap<&'a str, Vec<&'a Change>>,
-    /// Where each value was written: key and revision.
+    /// For each value the keys and revisions at which it was written.
     by_value: BTreeMap<&'a str, Vec<(&'a str, i64)>>,
-    /// Removals that no acknowledged operation explains.
+    /// Removals that are not explained by an acknowledged operation.
     removals: BTreeSet<(&'a str, i64)>,
     broken: Vec<String>,
 }
 
-/// Everything that does not hold.
+/// Everything that does not hold for this run.
 pub fn violations(record: &Record) -> Vec<String> {
     let mut ledger = Ledger::new(&record.audited);
     ledger.check_history(&record.audited);
@@ -51,14 +51,15 @@ impl<'a> Ledger<'a> {
         Ledger { by_key, by_value, removals, broken: Vec::new() }
     }
 
-    /// The last change of a key up to a revision; `None` when there is no key then.
+    /// The last change of a key up to a revision. `None` if the key does not exist at that revision.
     fn at(&self, key: &str, revision: i64) -> Option<&'a Change> {
         let changes = self.by_key.get(key)?;
         let before = changes.partition_point(|c| c.revision <= revision);
         changes[..before].last().copied().filter(|c| c.value.is_some())
     }
 
-    /// Revisions follow each other without a gap and are used by one write each; versions count.
+    /// Checks that revisions follow each other without a gap, that each belongs to one write, and that versions count
+    /// up.
     fn check_history(&mut self, history: &[Change]) {
         let mut last = 1;
         for change in history {
@@ -87,7 +88,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The keys that a write of this operation changes.
+    /// The keys that this operation changes if it writes.
     fn keys(operation: &Operation) -> Vec<String> {
         match operation.asked {
             Asked::Swap { .. } => vec![operation.key.clone(), mirror(&operation.key)],
@@ -95,7 +96,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Whether the value was written to just these keys at just this revision.
+    /// Whether the operation's value was written to exactly its keys at exactly this revision.
     fn written_at(&self, operation: &Operation, revision: i64) -> bool {
         let keys = Self::keys(operation);
         let due: Vec<(&str, i64)> = keys.iter().map(|key| (key.as_str(), revision)).collect();
@@ -137,7 +138,8 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// A write whose outcome is unknown happened once or not at all, wholly, and after it was asked.
+    /// Checks a write with unknown outcome: it must have happened completely and once, after it was sent, or not at
+    /// all.
     fn check_unknown(&mut self, operation: &Operation) {
         let Some((_, revision)) = self.by_value.get(operation.value.as_str()).and_then(|p| p.first()).copied() else {
             return;
@@ -157,7 +159,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// A lease ends once: all its keys go at one revision, and none comes after it.
+    /// Checks that a lease ends only once: all its keys are removed at one revision, and none is written after it.
     fn check_leases(&mut self, history: &[Change]) {
         let mut ends = BTreeMap::<i64, i64>::new();
         for change in history {
@@ -172,7 +174,7 @@ impl<'a> Ledger<'a> {
         self.removals.retain(|(key, _)| lease_of(key).is_none());
     }
 
-    /// Nothing is in the history that nobody asked for.
+    /// Checks that the history holds nothing that no client asked for.
     fn check_explained(&mut self, operations: &[Operation]) {
         let asked: BTreeSet<&str> = operations
             .iter()

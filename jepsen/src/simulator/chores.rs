@@ -11,12 +11,12 @@ use super::trace::Trace;
 use crate::differential::dice::Dice;
 use crate::pace;
 
-/// Between two chores.
+/// Pause between two chores, in milliseconds.
 const PAUSE_MILLIS: (u64, u64) = (20, 350);
-/// A compaction leaves up to so many revisions that it could drop.
+/// A compaction keeps up to this many revisions that it could remove.
 const LEFT_MAX: i64 = 30;
 
-/// See the module.
+/// A client that compacts, defragments and reconfigures.
 pub struct Caretaker {
     caller: Caller,
     record: Shared,
@@ -25,12 +25,12 @@ pub struct Caretaker {
 }
 
 impl Caretaker {
-    /// The one caretaker of a run.
+    /// The caretaker of a run. There is only one.
     pub fn new(caller: Caller, record: &Shared, trace: &Trace, seed: u64) -> Self {
         Caretaker { caller, record: record.clone(), trace: trace.clone(), dice: Dice::new(seed ^ 0xca5e) }
     }
 
-    /// Does chores until dropped.
+    /// Does chores until it is dropped.
     pub async fn run(mut self) {
         loop {
             let pause = PAUSE_MILLIS.0 + self.dice.below(PAUSE_MILLIS.1);
@@ -48,7 +48,7 @@ impl Caretaker {
         }
     }
 
-    /// Only what a reading of the history has seen is compacted: so the whole history stays known.
+    /// Compacts only what a reading of the history has seen, so that the whole history stays known.
     async fn compact(&mut self) -> Result<(), Status> {
         let (read, asked) = {
             let record = self.record.borrow();

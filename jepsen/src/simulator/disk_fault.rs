@@ -1,7 +1,8 @@
-//! Disks that fail calls, and disks that are full: the part of [`Faults`] that is about them.
+//! Disks that return errors and disks that are full: the part of [`Faults`] that deals with them.
 //!
-//! A journal that fails makes the unit read-only for good: the node still reads, refuses writes, and says so. A store
-//! that fails ends the node. Either way the disk is whole again at the next start, and nothing acknowledged is lost.
+//! If the journal's disk fails, the unit becomes read-only for good: the node still serves reads, refuses writes and
+//! says why. If the store's disk fails, the node ends. In both cases the disk works again at the next start, and
+//! nothing acknowledged may be lost.
 
 use std::time::Duration;
 
@@ -12,25 +13,28 @@ use super::doctor::FULL;
 use super::fault::{Faults, NEVER, Phase, millis};
 use super::host::RESERVE_BYTES;
 
-/// Files of the journal: a handle keeps the name that it was opened under, so segments are among the spares too.
+/// The path of the journal's files. A handle keeps the name under which it was opened, so a segment may have the name
+/// of a spare.
 const JOURNAL: &str = "journal/";
 /// The file of the local store.
 const STORE: &str = "store.redb";
-/// The call that fails is at most the so-manieth.
+/// The first call that fails has at most this number, counted from when the fault is set.
 const CALLS_MAX: u64 = 20;
-/// If there are not so many calls in this time, nothing fails.
+/// If there are not that many calls within this time, none fails.
 const ARMED: Duration = Duration::from_millis(600);
-/// From the first failed call until the doctor looks: proposals of unknown outcome are tried again meanwhile.
+/// Time from the first failed call until the doctor examines the node. Meanwhile the node retries proposals of unknown
+/// outcome.
 const SICKENING: Duration = Duration::from_millis(500);
-/// From the full disk on: the unit and the checks look at the free space once a second, by a clock that may be slow.
+/// The same, from the moment the disk is full. The unit and the health checks look at the free space once a second,
+/// and the node's clock may be slow.
 const FILLING: Duration = Duration::from_millis(1_100);
-/// A node whose store fails ends by itself within this time: its streams end first, then its connections.
+/// A node whose store fails must end by itself within this time. First its streams end, then its connections.
 const ENDING_MAX: Duration = Duration::from_secs(4);
-/// A disk fails so long, from when the doctor looks.
+/// How long a disk fails, counted from the doctor's examination.
 const SICK_MILLIS: (u64, u64) = (50, 400);
 
 impl Faults {
-    /// Some call to come fails, and all after it.
+    /// Makes some later call fail, and all calls after it.
     pub(super) fn fail_disk(&mut self, now: Duration) {
         let in_store = self.dice.chance(30);
         let path = if in_store { STORE } else { JOURNAL }.to_owned();
@@ -43,7 +47,7 @@ impl Faults {
         self.phase = Phase::Armed { until: now + ARMED, in_store };
     }
 
-    /// There is less room than the reserve, and so little that a checkpoint may not fit.
+    /// Leaves less room than the reserve, so little that a checkpoint may not fit.
     pub(super) fn fill_disk(&mut self, now: Duration) {
         let room = self.dice.below(RESERVE_BYTES);
         self.trace.line(&format!("fault {room} bytes of room"));
@@ -56,7 +60,7 @@ impl Faults {
         self.phase = Phase::Full { until: now + FILLING + millis(&mut self.dice, SICK_MILLIS) };
     }
 
-    /// The node may fail, and nothing else goes wrong meanwhile.
+    /// From now on the node may fail. No other fault is made meanwhile.
     fn excuse(&mut self) {
         self.host.drive.freeze_at_sync(NEVER);
         self.host.set_may_fail(true);
@@ -67,7 +71,7 @@ impl Faults {
         self.record.borrow_mut().sick = Some((at, says));
     }
 
-    /// After each step, while the disk fails or is about to.
+    /// Called after each step while the disk fails or is going to.
     pub(super) fn step_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
         match self.phase {
             Phase::Armed { in_store, .. } if self.host.drive.struck() > self.struck => {
@@ -97,7 +101,7 @@ impl Faults {
                 self.go_on(now);
             }
             Phase::Full { .. } => {
-                // Others take what the node gives back.
+                // The room that the node frees is taken away again.
                 self.room = self.room.min(self.host.drive.used() + self.room_left);
                 self.host.drive.set_capacity(Some(self.room));
             }
@@ -105,10 +109,10 @@ impl Faults {
         }
     }
 
-    /// A node with a failed disk is ended, in one way or another.
+    /// Ends a node with a failed disk, in one of several ways.
     fn end_sick(&mut self, sim: &mut Sim<'_>, now: Duration) {
         self.record.borrow_mut().sick = None;
-        // After a mere end of the process the next one finds what the failed sync left in the page cache.
+        // If only the process ends, the next one finds in the page cache what the failed sync left there.
         if self.dice.chance(70) {
             self.stop();
         } else {
@@ -117,7 +121,7 @@ impl Faults {
         }
     }
 
-    /// From now on nothing goes wrong any more: what is under way ends soon.
+    /// From now on no fault begins, and those that last end soon.
     pub(super) fn heal(&mut self, now: Duration) {
         match &mut self.phase {
             Phase::Sick { in_store: true, .. } => {}
@@ -133,7 +137,7 @@ impl Faults {
         self.record.borrow_mut().sick = None;
     }
 
-    /// Before a start: the disk is whole.
+    /// Repairs the disk before a start.
     pub(super) fn renew_disk(&mut self) {
         self.host.drive.clear_faults();
         self.renew_disk_room();

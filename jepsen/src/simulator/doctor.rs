@@ -1,4 +1,5 @@
-//! [`run`]: looks at a node whose disk fails: it reads, it says why it does not write, and its checks fail.
+//! [`run`]: examines a node whose disk fails. It must serve reads, say why it does not write, and fail its health
+//! checks.
 
 use std::time::Duration;
 
@@ -12,20 +13,20 @@ use super::record::{Asked, Shared};
 use super::trace::{Trace, simulated_now};
 use crate::pace;
 
-/// How often it looks.
+/// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// The key that must not be written.
+/// A key whose write must be refused.
 const KEY: &str = "doctor";
 
-/// What a full disk is called.
+/// The text with which the node reports a full disk.
 pub(super) const FULL: &str = "disk is full";
-/// A segment freed just before the disk's room is taken away again is believed to be there for a second, by a clock that
-/// may be slow: writes go on for so long, and are refused after it.
+/// A segment may be freed just before its room is taken away. The node believes for a second that the room is there,
+/// by a clock that may be slow. For this long writes may still succeed; after that they must be refused.
 const ROOM_IS_BELIEVED: Duration = Duration::from_millis(1_300);
-/// So often is it tried again.
+/// How many more times a write is tried.
 const MORE_TRIES: u32 = 2;
 
-/// Examines every sickness once, until dropped.
+/// Examines each sick node once, until it is dropped.
 pub async fn run(caller: Caller, record: Shared, trace: Trace) {
     let mut examined = None;
     loop {
@@ -38,7 +39,7 @@ pub async fn run(caller: Caller, record: Shared, trace: Trace) {
             examined = sick;
             let found = examine(&caller, &record, says).await;
             trace.line(&format!("doctor: {says:?} {found:?}"));
-            // A node that was ended meanwhile says nothing.
+            // A node that was ended during the examination does not count.
             if record.borrow().sick == sick {
                 record.borrow_mut().examined += 1;
                 record.borrow_mut().broken.extend(found.into_iter().map(|what| format!("sick ({says}): {what}")));
@@ -47,7 +48,7 @@ pub async fn run(caller: Caller, record: Shared, trace: Trace) {
     }
 }
 
-/// All that is wrong.
+/// Returns everything that is wrong.
 async fn examine(caller: &Caller, record: &Shared, says: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Err(status) = caller.revision().await {
@@ -62,7 +63,8 @@ async fn examine(caller: &Caller, record: &Shared, says: &str) -> Vec<String> {
     }
     match written {
         Ok(()) => wrong.push("a write is acknowledged".to_owned()),
-        // A full disk refuses for the time being; a failed one leaves open what became of the write that met it.
+        // With a full disk the write is refused for now. With a failed one the outcome of the write that met the error
+        // is unknown.
         Err(status) if (is_refused(&status) || is_unknown(&status)) && status.message().contains(says) => {}
         Err(status) => wrong.push(format!("a write is not refused clearly: {status:?}")),
     }

@@ -1,4 +1,4 @@
-//! [`Faults`]: what goes wrong in a run, and when. Driven between two steps of the simulation.
+//! [`Faults`]: which faults happen in a run, and when. Called between two steps of the simulation.
 
 use std::time::Duration;
 
@@ -10,48 +10,48 @@ use super::record::Shared;
 use super::trace::Trace;
 use crate::differential::dice::Dice;
 
-/// The hosts' names.
+/// The name of the node's host.
 pub const NODE: &str = "node";
-/// The host of all clients.
+/// The name of the host that runs all clients.
 pub const CLIENT: &str = "client";
-/// Between two faults.
+/// Time between two faults, in milliseconds.
 const QUIET_MILLIS: (u64, u64) = (80, 700);
-/// The same in quiet runs, in which leases end.
+/// The same for quiet runs, in which leases have time to end.
 const QUIET_MILLIS_LONG: (u64, u64) = (300, 2_500);
-/// A node stays down for.
+/// How long a node stays down, in milliseconds.
 const DOWN_MILLIS: (u64, u64) = (1, 150);
-/// A partition lasts for.
+/// How long a partition lasts, in milliseconds.
 const CUT_MILLIS: (u64, u64) = (20, 500);
-/// Syncs until the drive freezes by itself, under load.
+/// At most this many syncs until the drive freezes by itself, under load.
 const FREEZE_SYNCS: u64 = 60;
-/// The same, from the start of a node on: recovery meets it.
+/// The same, counted from the start of a node, so that the freeze happens during recovery.
 const FREEZE_SYNCS_AT_START: u64 = 25;
-/// A host that is suspended sleeps for so long: longer than the gap that the keeper of leases notices, shorter than
-/// [`super::tenant::END_MAX`] allows for.
+/// How long a host is suspended, in milliseconds: longer than the gap that the keeper of leases notices, and shorter
+/// than [`super::tenant::END_MAX`] allows.
 const SUSPENDED_MILLIS: (u64, u64) = (1_500, 4_000);
 /// The wall time is set forward or back by at most a day.
 const STEP_NANOS_MAX: i64 = 86_400_000_000_000;
-/// No run has so many syncs.
+/// A number of syncs that no run reaches.
 pub(super) const NEVER: u64 = u64::MAX / 2;
 
 pub(super) enum Phase {
-    /// The node runs until the next fault.
+    /// The node runs, until the next fault.
     Up { until: Duration },
-    /// The disk fails at a call to come.
+    /// A later call of the disk will fail.
     Armed { until: Duration, in_store: bool },
-    /// The disk fails.
+    /// The disk returns errors.
     Sick { until: Duration, in_store: bool },
     /// The disk is full.
     Full { until: Duration },
-    /// The network is cut.
+    /// The network is partitioned.
     Cut { until: Duration },
-    /// The node was told to end.
+    /// The node was told to stop.
     Stopping,
-    /// The node is gone.
+    /// The node is down.
     Down { until: Duration },
 }
 
-/// See the module.
+/// The faults of one run.
 pub struct Faults {
     pub(super) host: Host,
     pub(super) trace: Trace,
@@ -60,37 +60,37 @@ pub struct Faults {
     pub(super) phase: Phase,
     life: u64,
     quiet: (u64, u64),
-    /// When the node was gone.
+    /// When the node went down.
     gone: Duration,
-    /// Calls of the disk that had failed when the last fault was set.
+    /// How many calls of the disk had failed when the last fault was set.
     pub(super) struck: u64,
-    /// Capacity of a full disk, and what of it the others leave to the node.
+    /// The capacity of a full disk. `room_left` is the part of it that is left to the node.
     pub(super) room: u64,
     pub(super) room_left: u64,
-    /// No faults from here on.
+    /// From this time on there are no faults.
     calm: Duration,
     pub(super) is_calm: bool,
     is_cut: bool,
-    /// Crashes of the node.
+    /// Number of crashes of the node.
     pub crashes: u64,
-    /// Crashes at a sync that the drive chose.
+    /// Number of crashes at a sync that the drive chose.
     pub freezes: u64,
-    /// Ends as by SIGTERM.
+    /// Number of stops, as by SIGTERM.
     pub stops: u64,
-    /// Partitions that no crash followed.
+    /// Number of partitions that were not followed by a crash.
     pub cuts: u64,
-    /// Clocks that leapt.
+    /// Number of leaps of a clock.
     pub leaps: u64,
-    /// Disks that failed a call.
+    /// Number of disks that failed a call.
     pub disk_errors: u64,
-    /// Disks that were full.
+    /// Number of disks that were full.
     pub full_disks: u64,
-    /// Nodes that ended because their store's disk failed.
+    /// Number of nodes that ended because their store's disk failed.
     pub self_ended: u64,
 }
 
 impl Faults {
-    /// The faults of a seed, up to `calm`.
+    /// The faults of a seed until the time `calm`.
     pub fn new(host: Host, record: Shared, trace: Trace, seed: u64, calm: Duration) -> Self {
         let mut dice = Dice::new(seed ^ 0xfa17);
         let quiet = if dice.chance(25) { QUIET_MILLIS_LONG } else { QUIET_MILLIS };
@@ -121,12 +121,12 @@ impl Faults {
             self_ended: 0,
         };
         faults.draw_latency();
-        // The very first start may be cut short too.
+        // The very first start may be interrupted too.
         faults.perhaps_freeze_soon();
         faults
     }
 
-    /// After each step of the simulation.
+    /// Called after each step of the simulation.
     pub fn step(&mut self, sim: &mut Sim<'_>) {
         let now = sim.elapsed();
         if now >= self.calm && !self.is_calm {
@@ -166,7 +166,7 @@ impl Faults {
                 self.crash(sim, now, "kill");
             }
             3..5 => {
-                // Power is cut: peers hear nothing, not even the end of a connection.
+                // After a power cut peers hear nothing, not even the end of a connection.
                 self.cut(sim);
                 self.host.drive.crash();
                 self.crash(sim, now, "power");
@@ -197,7 +197,7 @@ impl Faults {
         self.phase = Phase::Stopping;
     }
 
-    /// The host is suspended, or its wall time is set.
+    /// Suspends the host, or sets its wall time.
     fn leap(&mut self, now: Duration) {
         self.leaps += 1;
         let (by, step) = (millis(&mut self.dice, SUSPENDED_MILLIS), self.dice.below_signed(2 * STEP_NANOS_MAX));
@@ -217,7 +217,7 @@ impl Faults {
         self.phase = Phase::Up { until: now + millis(&mut self.dice, self.quiet) };
     }
 
-    /// The drive is frozen already: else destructors would sync.
+    /// Crashes the node. The drive is crashed already; otherwise destructors of the node would still sync.
     pub(super) fn crash(&mut self, sim: &mut Sim<'_>, now: Duration, why: &str) {
         self.trace.line(&format!("fault crash: {why}"));
         self.crashes += 1;
@@ -250,7 +250,7 @@ impl Faults {
         }
     }
 
-    /// The grain of simulated time is 1 ms: zero and one to three are all there is of a good disk.
+    /// Simulated time is exact only to 1 ms, so a good disk takes zero to three milliseconds.
     fn draw_latency(&mut self) {
         let mut draw = |limit| Duration::from_millis(self.dice.below(limit));
         let (read, write) = (draw(2), Duration::ZERO);

@@ -1,4 +1,4 @@
-//! [`Host`]: a whole node on a simulated drive, started as often as it crashes.
+//! [`Host`]: a whole node on a simulated drive. It is started again after each crash.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use tokio::sync::Notify;
 use super::trace::simulated_now;
 use crate::differential::dice::Dice;
 
-/// Wall time at the start of a run.
+/// The wall time at the start of a run.
 pub const EPOCH: Duration = Duration::from_secs(1_700_000_000);
-/// A node's wall time is off by at most so much: eleven days.
+/// A node's wall time is wrong by at most this: eleven days.
 const SKEW_NANOS_MAX: i64 = 1_000_000_000_000_000;
-/// Its clock is fast or slow by at most 1%.
+/// A node's clock is fast or slow by at most this: 1%.
 const DRIFT_PPM_MAX: u64 = 10_000;
 /// The node's port.
 pub const PORT: u16 = 2379;
-/// Its flags. Pings, because a partition in the simulator never heals the connections that it cut.
-/// The election time-out decides on the shortest lease, which is 1 s with this one.
+/// The node's flags. It uses HTTP/2 pings, because in the simulator connections that a partition has cut never
+/// recover. The election time-out determines the shortest lease, which is 1 s with this one.
 const FLAGS: [&str; 7] = [
     "--name=node",
     "--listen-client-urls=http://0.0.0.0:2379",
@@ -36,17 +36,17 @@ const FLAGS: [&str; 7] = [
     "--election-timeout=500",
 ];
 
-/// With less room than this, writes are refused.
+/// If the disk has less room than this, the node refuses writes.
 pub const RESERVE_BYTES: u64 = 512 << 10;
 
-/// What outlives a node. Clones share it.
+/// The parts of a host that outlive a node. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// Its disk.
+    /// The host's disk.
     pub drive: Drive,
     seed: u64,
     boots: Arc<AtomicU64>,
-    /// Of the node that was started last.
+    /// Stops the node that was started last.
     stop: Arc<Mutex<Arc<Notify>>>,
     may_fail: Arc<AtomicBool>,
     clock: Arc<Mutex<Option<SimClock>>>,
@@ -65,7 +65,7 @@ impl Host {
         }
     }
 
-    /// Whether the node may refuse to start or end by itself from now on: its disk fails.
+    /// Sets whether the node may refuse to start or end by itself, because its disk fails.
     pub fn set_may_fail(&self, may: bool) {
         self.may_fail.store(may, Relaxed);
     }
@@ -75,7 +75,7 @@ impl Host {
         self.clock.lock().clone()
     }
 
-    /// As SIGTERM: the running node drains and ends.
+    /// Stops the running node as SIGTERM does: it finishes its work and ends.
     pub fn stop(&self) {
         self.stop.lock().notify_one();
     }
@@ -85,8 +85,8 @@ impl Host {
         self.boots.load(Relaxed)
     }
 
-    /// Starts a node and runs it until [`Self::stop`]. On a drive that crashed meanwhile it never returns: software
-    /// does not see its own end.
+    /// Starts a node and runs it until [`Self::stop`]. If the drive crashes meanwhile this never returns, because
+    /// software does not see its own crash.
     ///
     /// # Errors
     /// If it does not start, or ends by itself.
@@ -143,7 +143,7 @@ fn config() -> ServerConfig {
     load(Program::Naxos, &words, &BTreeMap::new()).expect("the flags are valid").config
 }
 
-/// Small segments and caches, so that a short run reaches recycling, trimming and cold reads.
+/// Small segments and caches, so that even a short run recycles segments, trims and reads from disk.
 fn unit() -> LogServerConfig {
     LogServerConfig {
         segment_bytes: 256 << 10,

@@ -1,16 +1,17 @@
-//! [`Leases`]: what is known of leases, and how early one may end.
+//! [`Leases`]: what clients know about leases, and the earliest time at which each may end.
 //!
-//! All times are the simulation's, which are the clients'. A lease lives at least its time-to-live after the last
-//! renewal that was acknowledged was *sent*; and a node that starts while it lives grants the whole time afresh.
+//! All times are those of the simulation, and so of the clients. A lease must live at least for its time-to-live,
+//! counted from when its last acknowledged renewal was *sent*. And if a node starts while the lease lives, the full
+//! time begins again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Where the keys of leases are.
+/// The prefix of the keys that are attached to leases.
 const PREFIX: &str = "lease/";
-/// A node's clock is fast by at most 1%; with this margin, in percent, and that, a lease may end early.
+/// A node's clock is fast by at most 1%. So a lease may end early by this many percent, which includes a margin.
 const MARGIN_PERCENT: u32 = 2;
-/// The grain of simulated time, a few times.
+/// An additional margin of a few milliseconds, because simulated time is exact only to 1 ms.
 const MARGIN: Duration = Duration::from_millis(5);
 
 /// The `n`-th key of a lease.
@@ -26,48 +27,48 @@ pub fn lease_of(key: &str) -> Option<i64> {
 #[derive(Clone, Copy, Debug)]
 struct Lease {
     least: Duration,
-    /// Before this time it must not end.
+    /// Before this time the lease must not end.
     until: Duration,
     revoked: bool,
 }
 
-/// See the module.
+/// What clients know about leases.
 #[derive(Debug, Default)]
 pub struct Leases {
     known: BTreeMap<i64, Lease>,
-    /// Ends that were seen and right.
+    /// Number of leases whose end was seen and was not too early.
     pub ended: u64,
 }
 
 impl Leases {
-    /// A grant was acknowledged that was sent at a time.
+    /// Notes that a grant sent at the time `sent` was acknowledged.
     pub fn granted(&mut self, id: i64, ttl: Duration, sent: Duration) {
         let least = (ttl * (100 - MARGIN_PERCENT) / 100).saturating_sub(MARGIN);
         self.known.insert(id, Lease { least, until: sent + least, revoked: false });
     }
 
-    /// A keep-alive was acknowledged that was sent at a time.
+    /// Notes that a renewal sent at the time `sent` was acknowledged.
     pub fn renewed(&mut self, id: i64, sent: Duration) {
         if let Some(lease) = self.known.get_mut(&id) {
             lease.until = lease.until.max(sent + lease.least);
         }
     }
 
-    /// Somebody asks to revoke it: from now on it may end.
+    /// Notes that a client asks to revoke the lease. From now on it may end.
     pub fn revoke(&mut self, id: i64) {
         if let Some(lease) = self.known.get_mut(&id) {
             lease.revoked = true;
         }
     }
 
-    /// The node was gone at a time and starts now: what lived then begins afresh.
+    /// Notes that the node was down from `gone` and starts now. Leases that lived when it went down begin afresh.
     pub fn restarted(&mut self, gone: Duration, now: Duration) {
         for lease in self.known.values_mut().filter(|lease| lease.until > gone) {
             lease.until = lease.until.max(now + lease.least);
         }
     }
 
-    /// Somebody saw that a lease has ended; what is wrong with that.
+    /// Notes that a client saw that a lease has ended. Returns what is wrong with that, if anything.
     pub fn check_gone(&mut self, id: i64, now: Duration) -> Option<String> {
         let lease = self.known.get(&id)?;
         self.ended += 1;
@@ -94,7 +95,7 @@ mod tests {
         assert!(leases.check_gone(1, at(1_400)).is_some());
         leases.restarted(at(1_450), at(1_460));
         assert!(leases.check_gone(1, at(2_400)).is_some());
-        // It may have ended before this node went.
+        // The lease may have ended before this node went down.
         leases.restarted(at(2_460), at(2_470));
         assert!(leases.check_gone(1, at(2_480)).is_none());
         leases.renewed(1, at(2_480));

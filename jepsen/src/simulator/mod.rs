@@ -1,15 +1,15 @@
 //! The simulator: one whole node, its client and its crashes in one thread, decided by a seed.
 //!
-//! - [`run`]: one seed from start to end; [`fault`], [`disk_fault`]: what goes wrong, and when
-//! - [`host`]: the node under simulated seams; [`net`], [`pipes`]: two simulated networks
-//! - [`workload`], [`tenant`], [`chores`], [`doctor`]: clients that write, that live on leases, that compact and
-//!   reconfigure, and that look at a node with a failing disk; [`calls`], [`calls_upkeep`]: what they ask
-//! - [`record`], [`leases`]: what they asked and heard
-//! - [`audit`]: reads everything that ever happened; [`check`]: what must hold of it
-//! - [`trace`]: one line per call of the disk and of the clients
+//! - [`run`]: one seed from start to end; [`fault`], [`disk_fault`]: the faults, and when they happen
+//! - [`host`]: the node on simulated seams; [`net`], [`pipes`]: two simulated networks
+//! - [`workload`], [`tenant`], [`chores`], [`doctor`]: clients that write, that use leases, that compact and
+//!   reconfigure, and that examine a node with a failing disk; [`calls`], [`calls_upkeep`]: the calls that they make
+//! - [`record`], [`leases`]: the calls and their answers
+//! - [`audit`]: reads the complete history; [`check`]: the rules that must hold for it
+//! - [`trace`]: one line for each call of the disk and of the clients
 //!
-//! Invariant: the same seed in a fresh process gives the same trace, byte for byte. Two runs in one process do not:
-//! tokio counts its task ids on, and a crash drops tasks by their ids.
+//! Invariant: the same seed in a fresh process gives the same trace, byte for byte. Two runs in the same process do
+//! not, because tokio keeps counting task ids, and a crash drops tasks in the order of their ids.
 
 #[cfg(not(tokio_unstable))]
 compile_error!(

@@ -1,4 +1,4 @@
-//! turmoil's network behind the Net seam and under tonic's channels.
+//! turmoil's network, as an implementation of the Net seam and for tonic's channels.
 
 use std::io;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use naxos_proto::seams::{Accepted, Address, BoxConnection, Listener, Net, PeerAd
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Channel, Endpoint, Uri};
 
-/// Connecting to a crashed host hangs until it is back: a dead line is a must.
+/// Time limit for connecting. Without it, connecting to a crashed host would hang until the host is back.
 const CONNECT_MAX: Duration = Duration::from_millis(200);
-/// turmoil's partitions lose segments for good: only a ping finds out that a connection is dead.
+/// turmoil's partitions lose segments for good, so only a ping can find out that a connection is dead.
 const PING_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a ping may take.
 const PING_MAX: Duration = Duration::from_millis(300);
@@ -38,7 +38,7 @@ impl Listener for Accept {
 /// The host and port of a TCP address that turmoil knows.
 fn tcp(address: &Address) -> io::Result<&str> {
     match address {
-        // turmoil panics over an address of the other family.
+        // turmoil panics on an address of the other family.
         Address::Tcp(text) if !text.starts_with('[') => Ok(text),
         _ => Err(io::ErrorKind::AddrNotAvailable.into()),
     }
@@ -60,10 +60,10 @@ impl Net for TurmoilNet {
     }
 }
 
-/// The status that a GET of `path` is answered with.
+/// Sends a GET for `path` and returns the status of the answer.
 ///
 /// # Errors
-/// Of the connection; `InvalidData` when the answer is no HTTP.
+/// An error of the connection. `InvalidData` if the answer is not HTTP.
 pub async fn http_status(host: &'static str, port: u16, path: &str) -> io::Result<u16> {
     let mut stream = turmoil::net::TcpStream::connect((host, port)).await?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
@@ -75,7 +75,7 @@ pub async fn http_status(host: &'static str, port: u16, path: &str) -> io::Resul
     status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is no status line")))
 }
 
-/// A channel of a turmoil client to a host, connected when it is used.
+/// A channel from a turmoil client to a host. It connects when it is first used.
 pub fn channel(host: &'static str, port: u16) -> Channel {
     let connector = tower::service_fn(move |_: Uri| async move {
         let stream = turmoil::net::TcpStream::connect((host, port)).await?;

@@ -1,4 +1,4 @@
-//! A network of in-memory pipes within one runtime: for tests that need a whole node but no faults of a network.
+//! A network of in-memory pipes within one runtime, for tests that need a whole node but no network faults.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,12 +12,12 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-/// Bytes on their way in one direction.
+/// How many bytes may be on their way in one direction.
 const PIPE_BYTES: usize = 64 << 10;
-/// Connections that wait for their accept.
+/// How many connections may wait to be accepted.
 const BACKLOG: usize = 16;
 
-/// One listener and its callers. Clones share it.
+/// One listener and its clients. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Pipes(Arc<Mutex<Option<mpsc::Sender<DuplexStream>>>>);
 
@@ -49,7 +49,7 @@ impl Pipes {
         Ok(ours)
     }
 
-    /// A channel to whoever listens, connected when it is used.
+    /// A channel to the listener. It connects when it is first used.
     pub fn channel(&self) -> Channel {
         let pipes = self.clone();
         let connector = tower::service_fn(move |_: Uri| {

@@ -1,4 +1,4 @@
-//! [`Record`]: what clients asked, what they heard, and what the watcher saw.
+//! [`Record`]: the calls of all clients, their answers, and the events of the watch.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,103 +7,104 @@ use std::time::Duration;
 
 use super::leases::{Leases, lease_of};
 
-/// What a client asks of one key.
+/// The kind of a client's operation on one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A linearizable read.
     Get,
-    /// A read of the past.
+    /// A read at an older revision.
     GetAt {
-        /// The revision that is looked back to.
+        /// The revision to read at.
         revision: i64,
     },
-    /// Writes the operation's value.
+    /// Writes the operation's value to the key.
     Put,
     /// Removes the key.
     Delete,
-    /// If the key's last change was at this revision (0: there is no key), writes the value to the key and to its
-    /// mirror; reads the key otherwise.
+    /// If the key's last change has this revision (0: the key does not exist), writes the value to the key and to its
+    /// mirror. Otherwise reads the key.
     Swap {
-        /// The expected revision.
+        /// The expected revision of the key's last change.
         expected: i64,
     },
 }
 
-/// One operation.
+/// One operation of a client.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// What was asked.
+    /// The kind of the operation.
     pub asked: Asked,
-    /// Of which key.
+    /// The key.
     pub key: String,
-    /// The value that a write writes: no other operation has it.
+    /// The value that a write writes. No other operation has the same.
     pub value: String,
     /// The newest revision that any client knew when this was sent.
     pub floor: i64,
-    /// The newest revision that was certainly compacted when this was sent.
+    /// The newest revision that was known to be compacted when this was sent.
     pub compacted: i64,
     /// The lease that a put names; 0 for none.
     pub lease: i64,
-    /// `None` while nobody knows the outcome.
+    /// The answer. `None` while the outcome is unknown.
     pub answer: Option<Answer>,
-    /// Whether the server said that it did nothing.
+    /// Whether the server answered that it did nothing.
     pub refused: bool,
 }
 
-/// An acknowledgement.
+/// The acknowledgement of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The header's revision.
+    /// The revision in the header.
     pub revision: i64,
     /// Whether something was written.
     pub written: bool,
-    /// What a read found: the revision of the last change, and the value.
+    /// What a read found: the revision of the key's last change, and the value.
     pub found: Option<(i64, String)>,
 }
 
-/// One change, as a watch tells it.
+/// One change, as a watch reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// At which revision.
+    /// The revision of the change.
     pub revision: i64,
-    /// Of which key.
+    /// The key that changed.
     pub key: String,
-    /// The new value; `None` when it was removed.
+    /// The new value. `None` if the key was removed.
     pub value: Option<String>,
-    /// When the key was made.
+    /// The revision at which the key was created.
     pub created: i64,
-    /// How often it was written since.
+    /// How often the key was written since it was created.
     pub version: i64,
 }
 
-/// Everything that is known of one run.
+/// Everything that is known about one run.
 #[derive(Debug, Default)]
 pub struct Record {
-    /// All operations, in the order of their sending.
+    /// All operations, in the order in which they were sent.
     pub operations: Vec<Operation>,
-    /// What the live watch saw, in order.
+    /// What the live watch received, in order.
     pub watched: Vec<Change>,
-    /// What the last complete reading of the history saw.
+    /// What the last complete reading of the history found.
     pub audited: Vec<Change>,
     /// The newest revision that any client knows.
     pub floor: i64,
-    /// What must not be.
+    /// Violations that were found.
     pub broken: Vec<String>,
-    /// Complete readings of the history.
+    /// Number of complete readings of the history.
     pub audits: u64,
-    /// What is known of leases.
+    /// What clients know about leases.
     pub leases: Leases,
-    /// The newest revision that somebody asked to compact.
+    /// The newest revision for which a compaction was requested.
     pub compaction_asked: i64,
-    /// The newest one that was acknowledged.
+    /// The newest revision for which a compaction was acknowledged.
     pub compaction_done: i64,
-    /// Refusals for the disk's sake are right, until the node starts again.
+    /// Whether the node may refuse calls because of its disk. Holds until the node starts again.
     pub disk_fails: bool,
-    /// The disk fails or is full, as the node must have found out: since when, and what the node must say.
+    /// Set when the disk fails or is full and the node must have noticed it: since when, and the text that the node
+    /// must report.
     pub sick: Option<(Duration, &'static str)>,
-    /// How often a sick node was looked at.
+    /// How often a node with a sick disk was examined.
     pub examined: u64,
-    /// What was done beside reads and writes.
+    /// Number of operations other than reads and writes.
     pub chores: u64,
 }
 
@@ -111,12 +112,12 @@ pub struct Record {
 pub type Shared = Rc<RefCell<Record>>;
 
 impl Record {
-    /// Notes that an operation is about to be sent; its number.
+    /// Notes that an operation is about to be sent. Returns its number.
     pub fn send(&mut self, asked: Asked, key: &str, value: String) -> usize {
         self.send_leased(asked, key, value, 0)
     }
 
-    /// As [`Self::send`], of a put under a lease.
+    /// As [`Self::send`], for a put with a lease.
     pub fn send_leased(&mut self, asked: Asked, key: &str, value: String, lease: i64) -> usize {
         self.operations.push(Operation {
             asked,
@@ -131,12 +132,13 @@ impl Record {
         self.operations.len() - 1
     }
 
-    /// Notes that the server did not do an operation, as it says.
+    /// Notes that the server answered that it did not do the operation.
     pub fn refuse(&mut self, number: usize) {
         self.operations[number].refused = true;
     }
 
-    /// Notes an acknowledgement. Revisions never go back, and a write has one that nobody knew before.
+    /// Notes an acknowledgement. Revisions must never go back, and a write must have a revision that nobody knew
+    /// before.
     pub fn answer(&mut self, number: usize, answer: Answer) {
         let operation = &mut self.operations[number];
         let least = operation.floor + i64::from(answer.written);
@@ -148,7 +150,8 @@ impl Record {
         operation.answer = Some(answer);
     }
 
-    /// Takes what a watch sent, at a time. Revisions follow each other without a gap, and no lease's key goes early.
+    /// Takes changes that a watch received at the time `now`. Revisions must follow each other without a gap, and no
+    /// key of a lease may be removed too early.
     pub fn watch(&mut self, changes: Vec<Change>, now: Duration) {
         for change in changes {
             let last = self.watched.last().map_or(1, |last| last.revision);
@@ -162,7 +165,7 @@ impl Record {
         }
     }
 
-    /// The watch from `from` on was told that revisions up to `compacted` are gone: it goes on behind them.
+    /// Notes that the watch from `from` on was told that revisions up to `compacted` are gone. It goes on after them.
     pub fn skip_compacted(&mut self, from: i64, compacted: i64) {
         if compacted > self.compaction_asked || compacted < from {
             self.broken.push(format!("a watch from {from} is cancelled, compacted at {compacted}"));
@@ -170,8 +173,8 @@ impl Record {
         self.watched = self.audited.iter().filter(|c| c.revision <= compacted).cloned().collect();
     }
 
-    /// Takes a complete reading of the history from a revision on: nothing that was seen once may be gone or different,
-    /// but for what is compacted, which earlier readings have seen.
+    /// Takes a complete reading of the history from a revision on. Nothing that was seen once may be missing or
+    /// different, except for compacted changes, which earlier readings have seen.
     pub fn audit(&mut self, from: i64, changes: Vec<Change>) {
         if from - 1 > self.compaction_asked {
             self.broken.push(format!("revision {} is compacted, nobody asked for it", from - 1));
@@ -179,7 +182,7 @@ impl Record {
         let mut whole: Vec<Change> = self.audited.iter().filter(|c| c.revision < from).cloned().collect();
         whole.extend(changes);
         for (seen, by) in [(&self.watched, "the watch"), (&self.audited, "an earlier reading")] {
-            // The live watch may be ahead of the reading by what was written meanwhile.
+            // The live watch may have seen changes that were written after the reading.
             let common = seen.len().min(whole.len());
             let shrunk = by != "the watch" && common < seen.len();
             if shrunk || seen[..common] != whole[..common] {
@@ -192,18 +195,18 @@ impl Record {
         self.audits += 1;
     }
 
-    /// How many operations were acknowledged, and how many not.
+    /// Number of operations that were acknowledged, and of those that were not.
     pub fn outcomes(&self) -> (usize, usize) {
         let acknowledged = self.operations.iter().filter(|o| o.answer.is_some()).count();
         (acknowledged, self.operations.len() - acknowledged)
     }
 
-    /// Writes that were acknowledged.
+    /// Number of writes that were acknowledged.
     pub fn writes(&self) -> usize {
         self.operations.iter().filter(|o| o.answer.as_ref().is_some_and(|a| a.written)).count()
     }
 
-    /// The keys as the history leaves them.
+    /// The keys after all changes of the history.
     pub fn final_state(history: &[Change]) -> BTreeMap<String, Change> {
         let mut state = BTreeMap::new();
         for change in history {

@@ -1,4 +1,4 @@
-//! One seed: the simulation is built, driven to its end and checked.
+//! One seed: builds the simulation, drives it to its end and checks it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,24 +19,24 @@ use super::workload::Client;
 use super::{audit, check, doctor};
 use crate::differential::dice::Dice;
 
-/// Clients ask and faults strike for so long, in simulated time.
+/// How long clients make calls and faults happen, in simulated time.
 const BUSY: Duration = Duration::from_secs(4);
-/// A run that has not ended by then hangs.
+/// A run that has not ended by this time counts as hanging.
 const END_MAX: Duration = Duration::from_secs(25);
-/// Between two readings of the whole history.
+/// Pause between two readings of the whole history.
 const AUDIT_PAUSE: Duration = Duration::from_millis(150);
 
-/// Names of tenants begin here.
+/// The number in the name of the first tenant.
 const TENANTS: u64 = 10;
 
-/// What came of a seed.
+/// The result of a seed.
 #[derive(Debug)]
 pub struct Outcome {
-    /// All that happened.
+    /// Everything that happened.
     pub trace: Trace,
-    /// What must not be; empty when all is well.
+    /// Violations that were found. Empty if all is well.
     pub broken: Vec<String>,
-    /// One line for people.
+    /// A summary of one line.
     pub summary: String,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Runs a seed. Once per process: see the module's invariant.
+/// Runs a seed. Call it only once in a process: see the module's invariant.
 pub fn run(seed: u64) -> Outcome {
     let (trace, record) = (Trace::default(), Shared::default());
     let host = Host::new(seed);
@@ -62,7 +62,7 @@ pub fn run(seed: u64) -> Outcome {
     let mut faults = Faults::new(host.clone(), record.clone(), trace.clone(), seed, BUSY);
     let end = drive(&mut sim, &mut faults, &trace);
     let elapsed = sim.elapsed();
-    // Destructors run outside of the simulation: what they do is no part of the run.
+    // Destructors run after the simulation, so what they do does not belong to the run.
     host.drive.set_trace(None);
     host.drive.crash();
     drop(sim);
@@ -98,7 +98,7 @@ pub fn run(seed: u64) -> Outcome {
     Outcome { trace, broken, summary }
 }
 
-/// Without the padding of values.
+/// The same text without the padding of values.
 fn shortened(what: &str) -> String {
     let mut short = String::with_capacity(what.len());
     for c in what.chars() {
@@ -137,8 +137,8 @@ fn drive(sim: &mut Sim<'_>, faults: &mut Faults, trace: &Trace) -> Result<(), St
     }
 }
 
-/// Everything on the client's host: clients of all kinds, a watch, and readings of the history; then the end of all
-/// leases and the last reading.
+/// Everything on the clients' host: clients of all kinds, a watch, and readings of the history. At the end it waits
+/// until all leases have ended and reads the history a last time.
 async fn clients(seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
     let caller = || Caller::new(channel(NODE, PORT));
     let mut dice = Dice::new(seed);

@@ -1,5 +1,5 @@
-//! [`Tenant`]: a client that lives on leases: grants one, hangs keys on it, keeps it alive for a while, and revokes it
-//! or leaves it to its end.
+//! [`Tenant`]: a client that uses leases. It grants a lease, attaches keys to it, and renews it for a while. Then it
+//! revokes the lease or lets it expire.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use super::trace::{Trace, simulated_now};
 use crate::differential::dice::Dice;
 use crate::pace;
 
-/// Time-to-lives in seconds: from 1 to this. The node's least is 1.
+/// Time-to-lives are 1 to this many seconds. The node accepts 1 and more.
 const TTL_MAX: u64 = 2;
-/// Keys on one lease, at most.
+/// At most this many keys are attached to a lease.
 const KEYS_MAX: u64 = 3;
-/// How long a lease is kept alive, at most.
+/// A lease is renewed for at most this long, in milliseconds.
 const HOLD_MILLIS_MAX: u64 = 2_500;
-/// Keep-alives come this often per time-to-live.
+/// How many renewals there are within one time-to-live.
 const BEATS: u32 = 3;
-/// After an error.
+/// Pause after an error.
 const RETRY: Duration = Duration::from_millis(30);
-/// All leases are gone so long after the last fault: the longest time-to-live, the longest suspension (it is granted
-/// to all leases), one more try of an expiry, and slack.
+/// This long after the last fault all leases must be gone: the longest time-to-live, the longest suspension (by which
+/// every lease is extended), one more attempt of an expiry, and a margin.
 pub const END_MAX: Duration = Duration::from_secs(12);
 
-/// See the module.
+/// A client that uses leases.
 pub struct Tenant {
     name: u64,
     caller: Caller,
@@ -38,13 +38,13 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// A tenant; names differ within a run, also from those of other clients.
+    /// A tenant. Its name must differ from those of all other clients in the run.
     pub fn new(name: u64, caller: Caller, record: &Shared, trace: &Trace, seed: u64) -> Self {
         let dice = Dice::new(seed.wrapping_mul(37).wrapping_add(name));
         Tenant { name, caller, record: record.clone(), trace: trace.clone(), dice, granted: 0 }
     }
 
-    /// Takes one lease after the other.
+    /// Takes one lease after another.
     pub async fn run(mut self, go_on: impl Fn() -> bool) {
         while go_on() {
             if let Some((id, ttl)) = self.grant().await {
@@ -61,13 +61,13 @@ impl Tenant {
         self.trace.line(&format!("tenant {} lease {id} {what}: {outcome:?}", self.name));
     }
 
-    /// Takes an answer that says that the lease is gone.
+    /// Takes an answer that says that the lease is gone, and checks that this is not too early.
     fn is_gone(&self, id: i64) {
         let gone = self.record.borrow_mut().leases.check_gone(id, simulated_now());
         self.record.borrow_mut().broken.extend(gone);
     }
 
-    /// A new lease. One whose grant has an unknown outcome is left to itself.
+    /// Grants a new lease. If the outcome of the grant is unknown, the lease is left alone.
     async fn grant(&mut self) -> Option<(i64, Duration)> {
         self.granted += 1;
         let id = i64::try_from(self.name * 1_000 + self.granted).expect("a small number");
@@ -132,14 +132,14 @@ impl Tenant {
         }
     }
 
-    /// Revokes the lease, or looks at it once more and leaves it to its end.
+    /// Revokes the lease, or looks at it once more and lets it expire.
     async fn leave(&mut self, id: i64, ttl: Duration) {
         if self.dice.chance(40) {
             self.record.borrow_mut().leases.revoke(id);
             let answer = self.caller.revoke(id).await.map(|()| 0);
             self.line(id, "revoke", &answer);
             match answer {
-                // It is gone: of itself, or by a revocation whose answer was lost.
+                // The lease is gone: it has expired, or it was revoked and the answer was lost.
                 Err(status) if status.code() != Code::NotFound => note(&self.record, &status),
                 _ => {}
             }
@@ -158,7 +158,8 @@ impl Tenant {
     }
 }
 
-/// Once no tenant is left and nothing fails any more: waits until all leases have ended, which must not take long.
+/// Called when no tenant is left and there are no more faults. Waits until all leases have ended, which must not take
+/// long.
 pub async fn move_out(caller: &Caller, record: &Shared, trace: &Trace) {
     let end = simulated_now() + END_MAX;
     loop {

@@ -1,4 +1,4 @@
-//! [`Trace`]: what happened, one line each, with the simulated time.
+//! [`Trace`]: everything that happened, one line for each event, with the simulated time.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-/// FNV-1a's first value for 64 bits (Fowler, Noll, Vo).
+/// The first value of FNV-1a for 64 bits (Fowler, Noll, Vo).
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-/// FNV's factor for 64 bits.
+/// The factor of FNV-1a for 64 bits.
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
-/// Lines of one run. Clones share them.
+/// The lines of one run. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Trace(Arc<Mutex<Lines>>);
 
@@ -19,7 +19,7 @@ pub struct Trace(Arc<Mutex<Lines>>);
 struct Lines {
     text: String,
     count: u64,
-    /// The time between two steps, when no host is current.
+    /// The time for lines between two steps, when no host is current.
     between: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Trace {
         let _ = writeln!(lines.text, "{:>9} {line}", at.as_micros());
     }
 
-    /// Tells the time to lines of the driver, which is no host.
+    /// Sets the time for lines of the driver, which is not a host.
     pub fn set_between(&self, at: Duration) {
         self.0.lock().between = at;
     }
@@ -43,23 +43,23 @@ impl Trace {
         self.0.lock().text.clone()
     }
 
-    /// How many lines.
+    /// Number of lines.
     pub fn count(&self) -> u64 {
         self.0.lock().count
     }
 
-    /// FNV-1a of all lines.
+    /// The FNV-1a hash of all lines.
     pub fn hash(&self) -> u64 {
         fnv(self.0.lock().text.as_bytes())
     }
 }
 
-/// Simulated time; zero outside of a simulation.
+/// The simulated time. Zero outside of a simulation.
 pub fn simulated_now() -> Duration {
     turmoil::sim_elapsed().unwrap_or_default()
 }
 
-/// FNV-1a.
+/// The FNV-1a hash of `bytes`.
 pub fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }

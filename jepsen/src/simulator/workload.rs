@@ -1,4 +1,4 @@
-//! [`Client`]: a client that asks random things of a few keys, one after the other.
+//! [`Client`]: a client that makes random calls on a few keys, one after another.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use super::trace::Trace;
 use crate::differential::dice::Dice;
 use crate::pace;
 
-/// Few keys, so that clients meet on them.
+/// There are only a few keys, so that clients affect each other.
 const KEYS: u64 = 8;
-/// Bytes by which a value may be padded.
+/// A value may have at most this many bytes of padding.
 const PADDING_MAX: u64 = 600;
-/// How many revisions a read of the past goes back, at most.
+/// A read at an older revision goes back at most this many revisions.
 const PAST_MAX: i64 = 120;
-/// Between two tries of a client that heard nothing.
+/// Pause of a client whose call had no answer.
 const RETRY: Duration = Duration::from_millis(30);
 
-/// See the module.
+/// A client that makes random calls.
 pub struct Client {
     name: u64,
     caller: Caller,
@@ -29,12 +29,12 @@ pub struct Client {
     trace: Trace,
     dice: Dice,
     sent: u64,
-    /// Revisions of the last changes, as this client knows them.
+    /// The revision of each key's last change, as far as this client knows.
     known: BTreeMap<String, i64>,
 }
 
 impl Client {
-    /// A client; names differ within a run, and give values that differ.
+    /// A client. Its name must differ from those of other clients in the run, so that its values differ too.
     pub fn new(name: u64, caller: Caller, record: &Shared, trace: &Trace, seed: u64) -> Self {
         let dice = Dice::new(seed.wrapping_mul(31).wrapping_add(name));
         let (record, trace) = (record.clone(), trace.clone());
@@ -60,7 +60,7 @@ impl Client {
         (asked, key, value)
     }
 
-    /// Asks one thing and waits for its outcome.
+    /// Makes one call and waits for its outcome.
     pub async fn step(&mut self) {
         let (asked, key, value) = self.draw();
         let label = format!("client {} {} {asked:?} {key}", self.name, self.sent);
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    /// Takes an error. That a revision is compacted is right if somebody asked for that.
+    /// Takes an error. It is right that a revision is compacted only if a client asked for the compaction.
     fn refused(&mut self, number: usize, status: &Status) {
         let asked = self.record.borrow().operations[number].asked.clone();
         let compacted = self.record.borrow().compaction_asked;
@@ -106,7 +106,7 @@ impl Client {
         self.known.insert(key, revision);
     }
 
-    /// Asks until it is time to end, with random pauses.
+    /// Makes calls, with random pauses, until it is time to end.
     pub async fn run(mut self, go_on: impl Fn() -> bool) {
         while go_on() {
             self.step().await;

@@ -1,4 +1,4 @@
-//! Heartbeats: what nodes tell each other when nothing else carries it.
+//! Heartbeats: what nodes tell each other when no other message carries it.
 
 use std::time::Duration;
 
@@ -6,41 +6,43 @@ use futures::future::BoxFuture;
 
 use crate::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset};
 
-/// What one node knows.
+/// The state of one node, as it tells it to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
-    /// Who says it.
+    /// The node that sends it.
     pub from: Incarnation,
-    /// The newest chain that it has seen; a higher one than the receiver's means: fetch.
+    /// The version of the newest chain that the node has seen. If it is higher than the receiver's, the receiver has
+    /// to fetch the chain.
     pub chain: ChainVersion,
-    /// The active loglet and its known tail there.
+    /// The active loglet, and the node's known tail of it.
     pub known_tail: Option<(LogletId, Offset)>,
-    /// How far its local store has applied the log.
+    /// The position up to which the node's local store has applied the log.
     pub applied: Lsn,
-    /// Age of its oldest unfinished sync: a disk that hangs while the network lives.
+    /// How long the node's oldest unfinished sync has been running. It shows a disk that hangs while the network
+    /// works.
     pub oldest_sync: Duration,
-    /// When its sequencer last heard a write quorum, as an age.
+    /// How long ago the node's sequencer last heard from a write quorum.
     pub quorum_heard: Option<Duration>,
 }
 
 /// Why a heartbeat was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeartbeatError {
-    /// The peer remembers a later life of the sender's storage (safety rule 13).
+    /// The peer has seen a later process of the sender's storage (safety rule 13).
     #[error("storage {seen} was seen later than {from}: this data directory is a copy or was restored")]
     Forgot {
         /// The sender.
         from: Incarnation,
-        /// The later life.
+        /// The later process that the peer has seen.
         seen: Incarnation,
     },
-    /// No answer in time.
+    /// The peer did not answer in time.
     #[error("the peer does not answer: {0}")]
     Unreachable(String),
 }
 
-/// A node that listens to heartbeats.
+/// A node that answers heartbeats.
 pub trait Heartbeat: Send + Sync {
-    /// Tells `mine`, learns the peer's.
+    /// Sends `mine` and returns the peer's beat.
     fn beat(&self, mine: Beat) -> BoxFuture<'_, Result<Beat, HeartbeatError>>;
 }

@@ -1,32 +1,32 @@
-//! The MetaStore: one versioned register, the only place of consensus (Delos, OSDI'20, section 3.2).
+//! The MetaStore: one versioned register. Consensus happens nowhere else (Delos, OSDI'20, section 3.2).
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use crate::ids::ChainVersion;
 
-/// The register's value.
+/// The register's value and its version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Versioned {
-    /// Zero while nothing was ever put.
+    /// Zero if nothing was ever put.
     pub version: ChainVersion,
-    /// Empty at version zero.
+    /// Empty if the version is zero.
     pub bytes: Bytes,
 }
 
-/// What became of a put that was carried out.
+/// The result of a put that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// The register now has this version.
+    /// The value was put; the register now has this version.
     Ok(ChainVersion),
-    /// Another version was there: its value.
+    /// The register had another version. This is its value.
     Conflict(Versioned),
 }
 
 /// Why the register did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetaError {
-    /// Not done: no quorum, or no leader yet. Try again.
+    /// Not done, because there is no quorum or no leader yet. Try again.
     #[error("the metadata store is not available: {0}")]
     Unavailable(String),
     /// The put may or may not have happened: read the register to find out.
@@ -35,18 +35,18 @@ pub enum MetaError {
     /// The value is over the limit.
     #[error("a metadata value has at most {max} bytes, this one has {len}")]
     TooLarge {
-        /// Length of the value.
+        /// Length of the value in bytes.
         len: usize,
-        /// Limit.
+        /// The limit in bytes.
         max: usize,
     },
 }
 
-/// The register. Read at start and at reconfiguration, never per append.
+/// The register. It is read at start and at reconfiguration, never for an append.
 /// # Cancel safety
-/// A dropped put may or may not have happened.
+/// A put whose future is dropped may or may not have happened.
 pub trait MetaStore: Send + Sync {
-    /// The value, through a quorum: never older than any put that was answered before the call.
+    /// Reads the value through a quorum. It is never older than any put that was answered before the call.
     fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>>;
 
     /// Replaces the value if it still has version `expected`. Durable on a quorum when answered.

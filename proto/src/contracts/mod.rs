@@ -1,6 +1,8 @@
-//! What crosses a process (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore, snapshots, heartbeats.
+//! The contracts between processes (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore,
+//! snapshots, heartbeats.
 //!
-//! In one process they meet as `Arc<dyn ...>`, with no copy and no socket; across processes through gRPC adapters.
+//! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket; between processes through gRPC
+//! adapters.
 
 mod heartbeat;
 mod meta_store;

@@ -1,9 +1,9 @@
-//! [`Refusal`]: why something was certainly not done.
+//! [`Refusal`]: why a call was certainly not done.
 
 use crate::contracts::UnitError;
 use crate::ids::{Incarnation, LogletId, StorageId};
 
-/// Why an append was refused. Nothing was stored, so it may be tried again; which of these it is says when that helps.
+/// Why an append was refused. Nothing was stored, so it may be tried again. Each variant says when that helps.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A queue is full, or too much is in flight. Try again soon.
@@ -12,15 +12,15 @@ pub enum Refusal {
     /// A storage unit has no room. Try again once the log was trimmed or the disk was enlarged.
     #[error("the storage unit's disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it")]
     DiskFull {
-        /// Free bytes.
+        /// How many bytes are free.
         free: u64,
-        /// Bytes that have to be free.
+        /// How many bytes have to be free.
         needed: u64,
     },
-    /// The sequencer of the active loglet is not known to live. Try again after the next reconfiguration.
+    /// The sequencer of the active loglet is not known to be alive. Try again after the next reconfiguration.
     #[error("sequencer {0} is gone; a reconfiguration is due")]
     NoSequencer(Incarnation),
-    /// The sequencer does not serve this loglet: it was not asked to yet, or it serves a later one.
+    /// The sequencer does not serve this loglet: it was not told to yet, or it already serves a later one.
     #[error("the sequencer does not serve loglet {0}")]
     NotServed(LogletId),
     /// The loglet belongs to another sequencer (safety rule 4).
@@ -28,24 +28,24 @@ pub enum Refusal {
     OtherSequencer {
         /// The loglet.
         loglet: LogletId,
-        /// Its sequencer for life.
+        /// The loglet's sequencer for its whole life.
         owner: Incarnation,
-        /// The one that was asked.
+        /// The sequencer that was asked.
         asked: Incarnation,
     },
     /// A storage unit of the loglet is not known here.
     #[error("storage unit {0} is not known here")]
     UnknownUnit(StorageId),
-    /// The loglet is sealed and nobody has made a successor in time.
+    /// The loglet is sealed, and no successor was made in time.
     #[error("the log is sealed and has no successor yet")]
     NoSuccessor,
-    /// An append before this one failed, and the sequencer settles that first; the text says why it failed.
+    /// An earlier append failed, and the sequencer has to settle that one first. The text says why it failed.
     #[error("an append before it failed: {0}")]
     EarlierFailed(String),
-    /// A storage unit refused it for a reason that no waiting mends.
+    /// A storage unit refused the append for a reason that waiting does not remove.
     #[error("{0}")]
     Unit(UnitError),
-    /// This kind of loglet does not work so.
+    /// This kind of loglet does not support the call.
     #[error("{0}")]
     Unsupported(&'static str),
 }

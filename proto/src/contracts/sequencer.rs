@@ -1,4 +1,4 @@
-//! The sequencer: gives out positions of a loglet and, for native loglets, fans appends out to the units.
+//! The sequencer: gives out the positions of a loglet. For native loglets it also stores the appends on the units.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::contracts::{Cell, Refusal};
 use crate::ids::{Incarnation, LogletId, Offset};
 use crate::tail::Tail;
 
-/// Why an append was not acknowledged. Safety rule 10: done, not done, unknown.
+/// Why an append was not acknowledged. Safety rule 10: a write is done, not done or unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// Not done: the loglet is sealed and no unit took the cells. Append to its successor.
     #[error("the loglet is sealed; nothing was appended")]
     Sealed,
-    /// Not done, for this reason.
+    /// Not done, for the given reason.
     #[error("nothing was appended: {0}")]
     Refused(#[from] Refusal),
-    /// The cells may or may not be in the log. Never retried blindly: the session settles it.
+    /// The cells may or may not be in the log. Never retry without a check: the session finds out what happened.
     #[error("it is unknown whether the append happened: {0}")]
     Unknown(String),
 }
@@ -30,19 +30,20 @@ impl Unknown for AppendError {
     }
 }
 
-/// One sequencer's process; serves the loglets whose parameters name its incarnation.
+/// The sequencer of one process. It serves the loglets whose parameters name its incarnation.
 /// # Cancel safety
-/// A dropped future may or may not have acted; every call may be repeated.
+/// If a future is dropped, the call may or may not have been done. Every call may be repeated.
 pub trait Sequencer: Send + Sync {
-    /// Its own incarnation.
+    /// The incarnation of this sequencer.
     fn incarnation(&self) -> Incarnation;
 
-    /// Starts to serve a loglet that a chain in the MetaStore names, with this incarnation as its sequencer; refused
-    /// for any other (safety rule 4). Repeating it is no error.
+    /// Begins to serve a loglet that a chain in the MetaStore names. Refused if the loglet names another incarnation
+    /// as its sequencer (safety rule 4). It may be repeated.
     fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>>;
 
-    /// Appends a batch at consecutive offsets. Enqueues when called: the order of calls is the order in the log.
-    /// `done` gets the first offset once a write quorum has the batch and everything before it, in order.
+    /// Appends a batch at consecutive offsets. It enqueues the batch before it returns, so the order of calls is the
+    /// order in the log. `done` gets the first offset once a write quorum has the batch and everything before it, in
+    /// order.
     fn append(
         &self,
         loglet: LogletId,
@@ -51,8 +52,8 @@ pub trait Sequencer: Send + Sync {
         done: Completion<Result<Offset, AppendError>>,
     );
 
-    /// Reserves `count` offsets for a client that writes them itself (CORFU); the first one. A dropped future may have
-    /// reserved them: they are never given out again.
+    /// Reserves `count` offsets for a client that writes them itself (CORFU), and returns the first. If the future is
+    /// dropped, they may be reserved; reserved offsets are never given out again.
     fn grant(
         &self,
         loglet: LogletId,
@@ -60,13 +61,13 @@ pub trait Sequencer: Send + Sync {
         count: u32,
     ) -> BoxFuture<'_, Result<Offset, AppendError>>;
 
-    /// The global tail that this sequencer knows of. Alone it is no linearizable answer (safety rule 6): the caller
-    /// looks at the seal afterwards. `None`: not serving that loglet.
+    /// The global tail, as far as this sequencer knows it. This alone is not a linearizable answer (safety rule 6):
+    /// the caller has to check the seal afterwards. `None` if the sequencer does not serve that loglet.
     fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>>;
 }
 
 /// Finds the sequencer that a loglet's parameters name.
 pub trait SequencerDirectory: Send + Sync {
-    /// The sequencer of that incarnation; `None` when it is not known to live.
+    /// The sequencer of that incarnation. `None` if it is not known to be alive.
     fn sequencer(&self, incarnation: Incarnation) -> Option<Arc<dyn Sequencer>>;
 }

@@ -1,4 +1,4 @@
-//! The storage unit: write-once cells of many loglets (CORFU's flash unit, Delos's LogServer).
+//! The storage unit: holds cells of many loglets, each written once (CORFU's flash unit, Delos's LogServer).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,74 +15,74 @@ use crate::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 pub enum Shape {
     /// Offset n is stored only if n-1 is, or if the known tail is past n-1 (Delos, section 4.2.1).
     Contiguous,
-    /// Any order (CORFU).
+    /// Offsets may be stored in any order (CORFU).
     Sparse,
 }
 
-/// How a loglet lives on a unit.
+/// The parameters of a loglet on a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnitParams {
-    /// Gaps or none.
+    /// Whether the cells may have gaps.
     pub shape: Shape,
-    /// The only sequencer whose stores are taken (safety rule 4).
+    /// The only sequencer whose stores are accepted (safety rule 4).
     pub incarnation: Incarnation,
 }
 
-/// What is stored at one offset.
+/// The value at one offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// Opaque to the unit.
+    /// The bytes of the cell. The unit does not look into them.
     pub payload: Bytes,
-    /// How many client commands it carries, at least 1: the committer's pacing counts commands.
+    /// How many client commands the cell carries, at least 1. The committer counts them for its pacing.
     pub commands: u32,
 }
 
-/// On whose behalf cells are stored.
+/// For what purpose cells are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The loglet's sequencer appends.
+    /// The loglet's sequencer appends them.
     Append {
-        /// The sequencer's known tail: everything below is on a write quorum.
+        /// The sequencer's known tail: everything below it is on a write quorum.
         known_tail: Offset,
     },
-    /// Somebody copies cells of a sealed loglet to this unit: taken although the loglet is sealed. A contiguous loglet
-    /// takes no gap from it either. It carries no known tail, for the one who copies has computed only what the *next*
-    /// chain may say.
+    /// A process copies cells of a sealed loglet to this unit. This is accepted although the loglet is sealed. Even
+    /// so, a contiguous loglet does not accept a gap. The request carries no known tail, because the copying process
+    /// knows only what the *next* chain may say.
     Repair,
 }
 
 /// One store request: `cells` at `at`, `at + 1`, ...
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// The loglet that they belong to.
+    /// The loglet that the cells belong to.
     pub loglet: LogletId,
-    /// The loglet's sequencer for life, also in a repair.
+    /// The loglet's sequencer, even in a repair.
     pub incarnation: Incarnation,
     /// Offset of the first cell.
     pub at: Offset,
-    /// At least one.
+    /// The cells, at least one.
     pub cells: Vec<Cell>,
-    /// On whose behalf.
+    /// The purpose of the store.
     pub purpose: Purpose,
 }
 
-/// What became of one cell of a [`Store`].
+/// The result for one cell of a [`Store`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellOutcome {
-    /// Durable now.
+    /// The cell is durable now.
     Written,
-    /// The unit held this cell already, with the same bytes, or the offset lies below the trim point: then the cell was
-    /// committed, and it is forgotten. Answered whether or not the loglet is sealed.
+    /// The unit already held the cell with the same bytes; or the offset is below the trim point, so the cell was
+    /// committed and then forgotten. The answer is the same whether or not the loglet is sealed.
     Same,
-    /// The offset holds other bytes or junk: never overwritten.
+    /// The offset holds other bytes or junk, which are never overwritten.
     Different,
-    /// The loglet is sealed and the unit does not hold the cell: it was certainly not stored.
+    /// The loglet is sealed and the unit does not hold the cell. It was certainly not stored.
     Sealed,
-    /// The cell before it is missing here (contiguous loglets): not written.
+    /// The cell before this one is missing on the unit (contiguous loglets). It was not written.
     Gap,
 }
 
-/// What became of a [`Store`].
+/// The result of a [`Store`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// One outcome for each cell, in their order.
@@ -94,8 +94,9 @@ pub struct Stored {
 impl Stored {
     /// Whether the unit counts toward the write quorum of every cell.
     ///
-    /// A cell that a sealed unit calls [`CellOutcome::Same`] does not count: the seal's repair may have put it there,
-    /// after the unit told another driver of the seal a lower tail. That driver may end the segment below the cell.
+    /// A cell that a sealed unit answers with [`CellOutcome::Same`] does not count. A repair may have put it there
+    /// after the unit reported a lower tail to another process that seals the loglet. That process may end the segment
+    /// below the cell.
     pub fn acknowledges(&self) -> bool {
         self.cells.iter().all(|cell| match cell {
             CellOutcome::Written => true,
@@ -105,35 +106,35 @@ impl Stored {
     }
 }
 
-/// What one offset holds on this unit.
+/// The state of one offset on this unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CellState {
-    /// These bytes.
+    /// The offset holds these bytes.
     Present(Bytes),
-    /// Filled: the offset will never hold a value.
+    /// The offset was filled and will never hold a value.
     Junk,
-    /// Below the trim point.
+    /// The offset is below the trim point.
     Trimmed,
-    /// Not here; another unit may have it.
+    /// The cell is not on this unit. Another unit may have it.
     Absent,
-    /// The record is damaged; another unit may have it whole.
+    /// The cell's record is damaged. Another unit may have it whole.
     Corrupt,
 }
 
 /// A loglet's tail on one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTail {
-    /// First offset not durable here.
+    /// The first offset that is not durable on this unit.
     pub tail: Offset,
-    /// First offset not known to be on a write quorum.
+    /// The first offset that is not known to be on a write quorum.
     pub known_tail: Offset,
-    /// Whether the seal bit is set; read after `tail` (safety rule 1).
+    /// Whether the seal bit is set. It is read after `tail` (safety rule 1).
     pub sealed: bool,
-    /// First offset that is not trimmed.
+    /// The first offset that is not trimmed.
     pub trim_point: Offset,
 }
 
-/// What a caller of [`StorageUnit::wait_tail`] waits for.
+/// The condition for which a caller of [`StorageUnit::wait_tail`] waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TailReaches {
     /// The local tail is at or above this offset.
@@ -143,7 +144,7 @@ pub enum TailReaches {
 }
 
 impl TailReaches {
-    /// Whether `tail` is what the caller waits for: the offset is reached, or the loglet is sealed.
+    /// Whether `tail` fulfils the condition: the offset is reached, or the loglet is sealed.
     pub fn is_met_by(self, tail: &LocalTail) -> bool {
         tail.sealed
             || match self {
@@ -153,32 +154,32 @@ impl TailReaches {
     }
 }
 
-/// At most so many ranges are in one answer of [`StorageUnit::held`].
+/// An answer of [`StorageUnit::held`] has at most this many ranges.
 pub const HELD_RANGES_MAX: usize = 4_096;
 
-/// An item of [`StorageUnit::follow`].
+/// An item of the stream of [`StorageUnit::follow`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Followed {
-    /// Cells from `at` on, every one below the known tail.
+    /// Cells from `at` on. All of them are below the known tail.
     Cells {
-        /// Offset of the first.
+        /// Offset of the first cell.
         at: Offset,
-        /// Junk or bytes.
+        /// The cells in order.
         cells: Vec<CellState>,
     },
-    /// The known tail rose (sent when no cells carry it).
+    /// The known tail rose. Sent when no cells tell it.
     KnownTail(Offset),
-    /// The loglet is sealed; the last item.
+    /// The loglet is sealed. This is the last item.
     Sealed(Offset),
 }
 
-/// Why a unit does not do what it was asked.
+/// Why a unit did not do what it was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// No [`StorageUnit::open`] for this loglet came here.
+    /// The loglet was never opened on this unit with [`StorageUnit::open`].
     #[error("loglet {0} was never opened on this unit")]
     NotOpen(LogletId),
-    /// Dropped, or below the floor of dropped ordinals: sealed for ever (safety rule 5).
+    /// The loglet was dropped, or its ordinal is below the floor of dropped ordinals: sealed for ever (safety rule 5).
     #[error("loglet {0} was dropped; it stays sealed")]
     Dropped(LogletId),
     /// Another sequencer owns the loglet (safety rule 4).
@@ -186,41 +187,42 @@ pub enum UnitError {
     WrongIncarnation {
         /// The loglet.
         loglet: LogletId,
-        /// Its sequencer for life.
+        /// The loglet's sequencer for its whole life.
         owner: Incarnation,
-        /// Who asked.
+        /// The sequencer that asked.
         asker: Incarnation,
     },
     /// The request breaks the contract.
     #[error("bad request to a storage unit: {0}")]
     Invalid(&'static str),
-    /// The disk is (nearly) full. Nothing was written; trimming still works and makes room.
+    /// The disk is full or nearly so. Nothing was written. Trimming still works and makes room.
     #[error("the storage unit's disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it")]
     DiskFull {
-        /// Free bytes.
+        /// How many bytes are free.
         free: u64,
-        /// Bytes that have to stay free.
+        /// How many bytes have to stay free.
         needed: u64,
     },
-    /// An earlier write or sync failed: the unit is read-only for good, until its process starts again.
+    /// An earlier write or sync failed. The unit is read-only until its process is started again.
     #[error("the storage unit is read-only since a disk error: {0}")]
     Poisoned(String),
-    /// Too much is queued.
+    /// The queue is full.
     #[error("the storage unit's queue is full; try again")]
     Overloaded,
-    /// The unit is stopping. A store that got this may have been written: its outcome is unknown.
+    /// The unit is stopping. A store with this answer may have been written: its outcome is unknown.
     #[error("the storage unit is stopping")]
     Stopped,
-    /// The call was lost before the unit answered: whether it was done is unknown.
+    /// The call was lost before the unit answered, so its outcome is unknown.
     #[error("the storage unit did not answer; it is unknown whether it did what it was asked")]
     Unanswered,
-    /// A read failed.
+    /// Reading failed.
     #[error("the storage unit cannot read: {0}")]
     Read(String),
 }
 
 impl UnitError {
-    /// Whether a change that got this may have been made all the same. With any other error nothing was changed.
+    /// Whether a change that failed with this error may have been made all the same. After any other error nothing was
+    /// changed.
     pub fn is_unknown(&self) -> bool {
         matches!(self, UnitError::Poisoned(_) | UnitError::Stopped | UnitError::Unanswered)
     }
@@ -232,25 +234,25 @@ impl Unknown for UnitError {
     }
 }
 
-/// One unit. All calls may come from any thread.
+/// One storage unit. Any thread may make any call.
 ///
-/// Ordering: calls that change a loglet take effect in the order in which they are made by one caller; a seal is
-/// ordered against stores in flight (safety rule 5).
+/// Ordering: the changes that one caller makes to a loglet take effect in the order of the calls. A seal is ordered
+/// with the stores that are in flight (safety rule 5).
 /// # Cancel safety
-/// A dropped future may or may not have acted; every call may be repeated.
+/// If a future is dropped, the call may or may not have been done. Every call may be repeated.
 pub trait StorageUnit: Send + Sync {
-    /// Whose data directory this is.
+    /// The id of the unit's data directory.
     fn storage_id(&self) -> StorageId;
 
-    /// Makes the loglet exist here, durably. Repeating it with equal parameters is no error.
+    /// Creates the loglet on this unit, durably. It may be repeated with equal parameters.
     fn open(&self, loglet: LogletId, params: UnitParams) -> BoxFuture<'_, Result<(), UnitError>>;
 
-    /// Stores cells. Enqueues when called; `done` gets the outcome once all cells are durable or refused, on the
-    /// committer's thread, in the order of the calls. Whether an error leaves the outcome open is said by
-    /// [`UnitError::is_unknown`].
+    /// Stores cells. It enqueues them before it returns. `done` gets the outcome once all cells are durable or
+    /// refused; it is called on the committer's thread, in the order of the calls. [`UnitError::is_unknown`] says
+    /// whether the outcome is unknown after an error.
     fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>);
 
-    /// Reads `range`, at least one cell and then up to about `max_bytes`; stops early rather than exceed it.
+    /// Reads `range`: at least one cell, then as many as fit about `max_bytes`.
     fn read(
         &self,
         loglet: LogletId,
@@ -258,8 +260,8 @@ pub trait StorageUnit: Send + Sync {
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<Vec<CellState>, UnitError>>;
 
-    /// Writes junk at `at` unless something is there: the outcome says which. An offset below the trim point answers
-    /// `Different`: nobody can say any more whether it held a value.
+    /// Writes junk at `at`, unless something is there; the outcome tells which. An offset below the trim point answers
+    /// `Different`, because nobody can tell any more whether it held a value.
     fn fill(
         &self,
         loglet: LogletId,
@@ -267,7 +269,7 @@ pub trait StorageUnit: Send + Sync {
         at: Offset,
     ) -> BoxFuture<'_, Result<CellOutcome, UnitError>>;
 
-    /// Sets the seal bit, durably, after all stores that came before; answers the local tail behind it. Idempotent.
+    /// Sets the seal bit durably, after all earlier stores. Returns the local tail after the seal. Idempotent.
     fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
 
     /// Forgets the cells below `up_to`. Works on a full disk.
@@ -276,34 +278,35 @@ pub trait StorageUnit: Send + Sync {
     /// The local tail.
     fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
 
-    /// The local tail from memory, without yielding; `None` when the unit is not in this process.
+    /// The local tail from memory, without waiting. `None` if the unit is not in this process.
     fn tail_now(&self, loglet: LogletId) -> Option<Result<LocalTail, UnitError>>;
 
-    /// Resolves once the tail reaches what is asked for, or the loglet is sealed: the tail then, as one value.
+    /// Waits until the tail reaches what is asked for, or the loglet is sealed. Returns the tail at that moment.
     fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
 
-    /// Which offsets of `range` this unit holds and can read, junk included: ascending ranges that do not touch, at most
-    /// [`HELD_RANGES_MAX`] of them. After that many the caller goes on from the end of the last one. The local tail does
-    /// not tell this: below it a cell may be missing, trimmed or damaged.
+    /// The offsets of `range` that this unit holds and can read, including junk: ascending ranges that do not touch,
+    /// at most [`HELD_RANGES_MAX`] of them. If there are that many, the caller goes on from the end of the last one.
+    /// The local tail does not tell this, because a cell below it may be missing, trimmed or damaged.
     fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>>;
 
-    /// Raises the known tail where no store carries it. Not durable.
+    /// Raises the known tail when no store can carry it. Not durable.
     fn advance(&self, loglet: LogletId, known_tail: Offset);
 
-    /// Cells from `from` on as they become known to be committed, read from the cache or the disk; ends after
-    /// [`Followed::Sealed`]. Bounded: a slow follower reads from disk later.
+    /// A stream of the cells from `from` on, as they become known to be committed, read from the cache or the disk. It
+    /// ends after [`Followed::Sealed`]. Bounded: a slow follower reads from disk later.
     fn follow(&self, loglet: LogletId, from: Offset) -> BoxStream<'static, Result<Followed, UnitError>>;
 
-    /// Frees the loglet and leaves a tombstone: its id answers [`UnitError::Dropped`] for ever.
+    /// Frees the loglet and leaves a tombstone. From then on its id answers [`UnitError::Dropped`] for ever.
     fn drop_loglet(&self, loglet: LogletId) -> BoxFuture<'_, Result<(), UnitError>>;
 
-    /// Folds tombstones: ids of `log` with an ordinal below `ordinal` answer [`UnitError::Dropped`] for ever, whether they
-    /// were opened here or not. A floor never falls. The caller answers for it that no chain names a lower ordinal.
+    /// Replaces tombstones: ids of `log` with an ordinal below `ordinal` answer [`UnitError::Dropped`] for ever,
+    /// whether or not they were opened here. A floor never falls. The caller must be sure that no chain names a lower
+    /// ordinal.
     fn raise_floor(&self, log: LogId, ordinal: u64) -> BoxFuture<'_, Result<(), UnitError>>;
 }
 
-/// Finds the units that a chain names.
+/// Finds the storage units that a chain names.
 pub trait UnitDirectory: Send + Sync {
-    /// The unit with that data directory, in this process or behind a connection.
+    /// The unit with that data directory, in this process or in another one.
     fn unit(&self, storage: StorageId) -> Option<Arc<dyn StorageUnit>>;
 }

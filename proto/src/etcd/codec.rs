@@ -1,7 +1,8 @@
-//! The gRPC codec of etcd's services: prost's, with buffers that fit.
+//! The gRPC codec of etcd's services: prost's, with buffers of the right size.
 //!
-//! tonic's own takes 8 KiB for each message and grows by doubling: an answer of 40 bytes touches new cache lines for
-//! nothing, and a list of 160 KiB is copied twice over. An answer's length is known before it is encoded.
+//! tonic's own codec takes 8 KiB for each message and doubles that as needed. So an answer of 40 bytes touches new
+//! cache lines for nothing, and a list of 160 KiB is copied twice. But the length of an answer is known before it is
+//! encoded.
 
 use std::marker::PhantomData;
 
@@ -10,14 +11,14 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 use tonic_prost::{ProstCodec, ProstDecoder};
 
-/// What a message's buffer begins with: enough for most answers.
+/// The first size of a message's buffer, enough for most answers.
 const ENCODE_BYTES: usize = 128;
-/// What a request's buffer begins with.
+/// The first size of a request's buffer.
 const DECODE_BYTES: usize = 1 << 10;
-/// Streamed messages are handed on once so many bytes are encoded.
+/// Streamed messages are passed on when this many bytes are encoded.
 const YIELD_BYTES: usize = 32 << 10;
 
-/// Encodes `T`, decodes `U`.
+/// A codec that encodes `T` and decodes `U`.
 #[derive(Clone, Debug)]
 pub struct FittingCodec<T, U>(PhantomData<(T, U)>);
 
@@ -46,7 +47,7 @@ where
     }
 }
 
-/// Makes room for the whole message before encoding it.
+/// An encoder that makes room for the whole message before it encodes it.
 #[derive(Clone, Debug)]
 pub struct FittingEncoder<T>(PhantomData<T>);
 

@@ -1,7 +1,7 @@
-//! etcd's public API, twice: [`server`] answers with [`twins`] that hold what the store has encoded, [`client`] has the
-//! plain messages.
+//! etcd's public API, in two forms. The answers of [`server`] are [`twins`], which hold keys and events as the store
+//! has encoded them. [`client`] has the plain messages.
 
-/// The server's side: services and messages, four answers replaced by their twins.
+/// The server's side: services and messages. Four answers are replaced by their twins.
 #[expect(missing_docs, reason = "generated code")]
 #[expect(clippy::all, reason = "generated code")]
 #[expect(clippy::allow_attributes, reason = "generated code")]
@@ -9,7 +9,7 @@ pub mod server {
     include!(concat!(env!("OUT_DIR"), "/server/etcd.rs"));
 }
 
-/// The client's side: plain messages.
+/// The client's side: services and plain messages.
 #[expect(missing_docs, reason = "generated code")]
 #[expect(clippy::all, reason = "generated code")]
 pub mod client {

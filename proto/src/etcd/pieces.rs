@@ -1,4 +1,4 @@
-//! A [`RangeResponse`] as the bytes of its gRPC message, made in pieces: each when it is asked for.
+//! A [`RangeResponse`] as the bytes of its gRPC message. They are made in pieces, each when it is asked for.
 
 use std::vec::IntoIter;
 
@@ -7,27 +7,27 @@ use prost::Message;
 
 use super::twins::{RangeResponse, kv_len, put_kv, put_kv_head};
 
-/// Bytes of a piece: a frame of HTTP/2 takes as many.
+/// Size of a piece. A frame of HTTP/2 holds as many bytes.
 const PIECE_BYTES_MAX: usize = 16 << 10;
-/// Longer pairs are not copied into a piece: they leave as they are, cut to pieces.
+/// Longer pairs are not copied into a piece. They are sent as they are, cut into pieces.
 const COPIED_BYTES_MAX: usize = 4 << 10;
-/// gRPC puts a flag and the length in front of a message.
+/// Bytes that gRPC puts before a message: a flag and the length.
 const PREFIX_BYTES: usize = 5;
 
-/// See the module.
+/// The pieces of one message; see the module.
 pub struct Pieces {
-    /// What goes into the next piece first.
+    /// The bytes that go into the next piece first.
     open: BytesMut,
-    /// What leaves next as it is.
+    /// Bytes that are sent next without a copy.
     whole: Bytes,
-    /// The pairs after those.
+    /// The pairs after those bytes.
     kvs: IntoIter<Bytes>,
-    /// The fields after the pairs.
+    /// The encoded fields after the pairs.
     end: Bytes,
 }
 
 impl Pieces {
-    /// The pieces of a message that is not longer than a gRPC message may be.
+    /// The pieces of a message that is no longer than a gRPC message may be.
     pub fn of(message: RangeResponse) -> Self {
         let len = u32::try_from(message.encoded_len()).expect("a message of less than 4 GiB");
         let RangeResponse { header, framed, kvs, more, count } = message;
@@ -40,7 +40,7 @@ impl Pieces {
         Self { open, whole: framed, kvs: kvs.into_iter(), end }
     }
 
-    /// Puts pairs into the open piece until it is full or a long one comes.
+    /// Puts pairs into the open piece until it is full or a long pair comes.
     fn fill(&mut self) {
         while let Some(next) = self.kvs.as_slice().first() {
             let is_copied = next.len() <= COPIED_BYTES_MAX;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::etcd::server::etcdserverpb::ResponseHeader;
 
-    /// A list whose pairs have these lengths, the first ones framed.
+    /// A list whose pairs have these lengths. Those in `framed` are framed already.
     fn list(framed: &[usize], kvs: &[usize]) -> RangeResponse {
         let pair = |len: &usize| Bytes::from(vec![*len as u8; *len]);
         let mut first = BytesMut::new();

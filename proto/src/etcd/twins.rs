@@ -1,5 +1,6 @@
-//! Twins of etcd's answers, equal on the wire: an embedded message and a `bytes` field are both length-delimited, so a
-//! `KeyValue` or `Event` that the store already holds encoded is copied once into the frame and never decoded.
+//! Twins of etcd's answers, with the same bytes on the wire. An embedded message and a `bytes` field are both
+//! length-delimited. So a `KeyValue` or `Event` that the store already holds encoded is copied once into the frame and
+//! never decoded.
 
 use bytes::{Buf, BufMut, Bytes};
 use prost::DecodeError;
@@ -10,15 +11,15 @@ use super::server::etcdserverpb::ResponseHeader;
 /// `etcdserverpb.RangeResponse`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeResponse {
-    /// Cluster, member, revision and term.
+    /// The ids of cluster and member, the revision and the term.
     pub header: Option<ResponseHeader>,
-    /// The first pairs: `kvs` fields one after the other, tags and lengths included: see [`put_kv`].
+    /// The first pairs, already encoded as `kvs` fields with their tags and lengths: see [`put_kv`].
     pub framed: Bytes,
-    /// The pairs behind those: encoded `mvccpb.KeyValue`s.
+    /// The pairs after those, as encoded `mvccpb.KeyValue`s.
     pub kvs: Vec<Bytes>,
-    /// Whether the limit cut the range short.
+    /// Whether the limit cut the list short.
     pub more: bool,
-    /// Keys in the range, whatever the limit.
+    /// Number of keys in the range, without regard to the limit.
     pub count: i64,
 }
 
@@ -35,7 +36,7 @@ pub fn kv_len(len: usize) -> usize {
     message_len(KVS_TAG, len)
 }
 
-/// Appends what [`put_kv`] puts before a pair of `len` bytes.
+/// Appends the bytes that [`put_kv`] puts before a pair of `len` bytes.
 pub fn put_kv_head(out: &mut impl BufMut, len: usize) {
     encoding::encode_key(KVS_TAG, WireType::LengthDelimited, out);
     encoding::encode_varint(len as u64, out);
@@ -75,7 +76,7 @@ impl prost::Message for RangeResponse {
         buf: &mut impl Buf,
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
-        // Pairs that are read are never framed: the load generator counts them.
+        // Pairs that are read are not put into `framed`, because the load generator counts them.
         match tag {
             1 => encoding::message::merge(wire_type, self.header.get_or_insert_default(), buf, ctx),
             2 => encoding::bytes::merge_repeated(wire_type, &mut self.kvs, buf, ctx),
@@ -101,10 +102,10 @@ impl prost::Message for RangeResponse {
 /// `etcdserverpb.PutResponse`.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct PutResponse {
-    /// Cluster, member, revision and term.
+    /// The ids of cluster and member, the revision and the term.
     #[prost(message, optional, tag = "1")]
     pub header: Option<ResponseHeader>,
-    /// Encoded `mvccpb.KeyValue` before the put.
+    /// The encoded `mvccpb.KeyValue` before the put.
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub prev_kv: Option<Bytes>,
 }
@@ -112,13 +113,13 @@ pub struct PutResponse {
 /// `etcdserverpb.DeleteRangeResponse`.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct DeleteRangeResponse {
-    /// Cluster, member, revision and term.
+    /// The ids of cluster and member, the revision and the term.
     #[prost(message, optional, tag = "1")]
     pub header: Option<ResponseHeader>,
-    /// Keys deleted.
+    /// Number of keys deleted.
     #[prost(int64, tag = "2")]
     pub deleted: i64,
-    /// Encoded `mvccpb.KeyValue`s before the delete.
+    /// The encoded `mvccpb.KeyValue`s before the delete.
     #[prost(bytes = "bytes", repeated, tag = "3")]
     pub prev_kvs: Vec<Bytes>,
 }
@@ -126,21 +127,21 @@ pub struct DeleteRangeResponse {
 /// `etcdserverpb.WatchResponse`. All watchers of one range share `events`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchResponse {
-    /// Cluster, member, revision and term.
+    /// The ids of cluster and member, the revision and the term.
     pub header: Option<ResponseHeader>,
-    /// Which watcher of the stream; -1 for all.
+    /// The id of the watcher on this stream; -1 for all watchers.
     pub watch_id: i64,
-    /// The answer to a create request.
+    /// Whether this is the answer to a create request.
     pub created: bool,
-    /// The watcher ended.
+    /// Whether the watcher has ended.
     pub canceled: bool,
-    /// The compacted revision, when that is why it ended.
+    /// The compacted revision, if the watcher ended because of a compaction.
     pub compact_revision: i64,
-    /// Why it ended.
+    /// Why the watcher ended.
     pub cancel_reason: String,
-    /// More of the same revision follows.
+    /// Whether more events of the same revision follow in another message.
     pub fragment: bool,
-    /// `events` fields one after the other, tags and lengths included: see [`put_event`].
+    /// The events, already encoded as `events` fields with their tags and lengths: see [`put_event`].
     pub events: Bytes,
 }
 
@@ -190,7 +191,7 @@ impl prost::Message for WatchResponse {
         buf: &mut impl Buf,
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
-        // Servers send this message and never read it: unknown is all there is to know.
+        // Servers send this message and never read it, so every field may be skipped.
         encoding::skip_field(wire_type, tag, buf, ctx)
     }
 

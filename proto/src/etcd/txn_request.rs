@@ -1,7 +1,8 @@
-//! `etcdserverpb.TxnRequest`, nested as deep as etcd takes it.
+//! `etcdserverpb.TxnRequest`, nested as deep as etcd accepts it.
 //!
-//! prost decodes 100 levels of messages, so that no stack overflows; a transaction in a transaction takes two of them. Here
-//! each transaction gets 100 levels for itself, and the depth of transactions is looked at before anything is decoded.
+//! prost decodes at most 100 levels of messages, so that the stack does not overflow. A transaction within a
+//! transaction takes two of these levels. Here each transaction gets 100 levels of its own, and the depth of the
+//! transactions is checked before anything is decoded.
 
 use bytes::{Buf, BufMut};
 use prost::DecodeError;
@@ -9,10 +10,10 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, messag
 
 use super::server::etcdserverpb::{Compare, RequestOp};
 
-/// Transactions within each other, the outermost one included. Decoding a level takes some 2 KiB of stack. etcd refuses
-/// depths above `--max-txn-ops`, which is 128 unless the operator raises it.
+/// How deep transactions may be nested, counting the outermost one. Decoding a level takes about 2 KiB of stack. etcd
+/// refuses depths above `--max-txn-ops`, which is 128 unless the operator raises it.
 const DEPTH_MAX: usize = 256;
-/// Tags of the fields.
+/// Tags of the message's fields.
 const COMPARE: u32 = 1;
 const SUCCESS: u32 = 2;
 const FAILURE: u32 = 3;
@@ -22,13 +23,13 @@ const REQUEST_TXN: u32 = 4;
 /// A transaction: if all compares hold, the operations of `success` are done, else those of `failure`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnRequest {
-    /// The conditions.
+    /// The conditions of the transaction.
     pub compare: Vec<Compare>,
-    /// What is done if all of them hold.
+    /// The operations to do if all conditions hold.
     pub success: Vec<RequestOp>,
-    /// What is done if one of them does not.
+    /// The operations to do if one condition does not hold.
     pub failure: Vec<RequestOp>,
-    /// Set instead of all other fields if the transactions within this one are too deep to be decoded. Never encoded.
+    /// Set instead of all other fields if the transactions are nested too deep to be decoded. Never encoded.
     pub is_too_deep: bool,
 }
 
@@ -48,14 +49,14 @@ impl prost::Message for TxnRequest {
     ) -> Result<(), DecodeError> {
         match tag {
             COMPARE => message::merge_repeated(wire_type, &mut self.compare, buf, ctx),
-            // The depth was looked at: start to count anew.
+            // The depth was checked before, so count the levels from zero again.
             SUCCESS => message::merge_repeated(wire_type, &mut self.success, buf, DecodeContext::default()),
             FAILURE => message::merge_repeated(wire_type, &mut self.failure, buf, DecodeContext::default()),
             _ => skip_field(wire_type, tag, buf, ctx),
         }
     }
 
-    /// Called for the outermost transaction alone.
+    /// Called only for the outermost transaction.
     fn merge(&mut self, mut buf: impl Buf) -> Result<(), DecodeError> {
         let mut bytes = buf.copy_to_bytes(buf.remaining());
         if is_deeper(&bytes, DEPTH_MAX) {
@@ -80,15 +81,16 @@ impl prost::Message for TxnRequest {
     }
 }
 
-/// Whether an encoded transaction has more than `depth_max` transactions within each other, itself included.
+/// Whether transactions are nested more than `depth_max` deep in an encoded transaction, counting itself.
 fn is_deeper(txn: &[u8], depth_max: usize) -> bool {
     let is_deeper_within =
         |op: &[u8]| any_field(op, |tag, nested| tag == REQUEST_TXN && is_deeper(nested, depth_max.saturating_sub(1)));
     depth_max == 0 || any_field(txn, |tag, op| (tag == SUCCESS || tag == FAILURE) && is_deeper_within(op))
 }
 
-/// Whether `is_wanted` holds for a field that is itself a message, or bytes. The fields of a group count as fields of the
-/// message around it, which makes it look deeper at most. What is broken is left to the decoder, up to where it breaks.
+/// Whether `is_wanted` holds for a field that is a message or bytes. The fields of a group count as fields of the
+/// message around it; at worst the message then looks deeper than it is. Errors are left to the decoder: this stops
+/// where the bytes are broken.
 fn any_field(mut message: &[u8], mut is_wanted: impl FnMut(u32, &[u8]) -> bool) -> bool {
     while let Ok((tag, wire_type)) = decode_key(&mut message) {
         let len = match wire_type {
@@ -121,7 +123,7 @@ mod tests {
     use crate::etcd::client::etcdserverpb as plain;
     use crate::etcd::server::etcdserverpb::request_op::Request;
 
-    /// The bytes of `levels` transactions within each other, the innermost empty. Made from the inside without recursion.
+    /// The bytes of `levels` nested transactions, the innermost one empty. Made from the inside without recursion.
     fn nested(levels: usize, branch: u32) -> Bytes {
         let (mut heads, mut len) = (Vec::new(), 0_usize);
         for _ in 1..levels {

@@ -4,43 +4,44 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-/// A point on a node's monotonic clock, in nanoseconds since an origin of the clock's own. Never leaves its process.
+/// A point on a node's monotonic clock, in nanoseconds since an origin that the clock chose. It never leaves its
+/// process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub u64);
 
 impl Instant {
-    /// The time from `earlier` to `self`, zero when `earlier` is the later one.
+    /// The time from `earlier` to `self`. Zero if `earlier` is the later one.
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// The point `by` later.
+    /// The point that is `by` later than this one.
     pub fn after(self, by: Duration) -> Instant {
         Instant(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
-/// Wall time in nanoseconds since the Unix epoch: only for headers, logs and certificates, never for a decision.
+/// Wall time in nanoseconds since the Unix epoch. Only for headers, logs and certificates, never for a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
 
-/// Reads and waits for time.
+/// Tells the time and waits.
 pub trait Clock: Send + Sync {
-    /// Monotonic, suspended time included.
+    /// The monotonic time, which includes the time that the machine was suspended.
     fn now(&self) -> Instant;
-    /// Wall time; may jump.
+    /// The wall time, which may jump.
     fn wall(&self) -> WallTime;
-    /// Completes at or after `at`, with a grain of 1 ms. Cancel safe.
+    /// Completes at or after `at`, to the millisecond. Cancel safe.
     fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()>;
-    /// Completes `by` from now, with a grain of 1 ms. Cancel safe.
+    /// Completes after `by`, to the millisecond. Cancel safe.
     fn sleep(&self, by: Duration) -> BoxFuture<'static, ()> {
         self.sleep_until(self.now().after(by))
     }
-    /// A wait finer than a millisecond, for a Worker that does nothing else meanwhile: production blocks the Worker's
-    /// thread. Used by the committer's pacing.
+    /// A wait that is finer than a millisecond, for a Worker that does nothing else meanwhile: in production it blocks
+    /// the Worker's thread. The committer uses it for pacing.
     fn pause(&self, by: Duration) -> BoxFuture<'static, ()>;
-    /// The time so far in which some thread of the machine could have run but waited for a core. None where that is not
-    /// known.
+    /// For how long, in total, some thread of the machine was ready to run but had to wait for a core. `None` if this
+    /// is not known.
     fn core_wait(&self) -> Option<Duration> {
         None
     }
@@ -81,7 +82,7 @@ impl Clock for BootClock {
     }
 }
 
-/// The total of the line `some` in what the kernel tells of the pressure on the cores.
+/// The `total` of the line `some` in the kernel's report of the pressure on the cores.
 fn core_wait_in(pressure: &str) -> Option<Duration> {
     let some = pressure.lines().find(|line| line.starts_with("some "))?;
     let micros = some.split_ascii_whitespace().find_map(|word| word.strip_prefix("total="))?;

@@ -1,7 +1,7 @@
 //! Files. Paths are relative to one data directory, which the implementation owns.
 //!
-//! Asynchronous, so that the simulator can make a call take time or never return. In production the calls run inline
-//! in the poll of the Worker that makes them: no RPC runtime holds a `Disk`.
+//! The calls are asynchronous, so that the simulator can make a call take time or never return. In production they run
+//! in the poll of the Worker that makes them, so no RPC runtime holds a `Disk`.
 
 use std::fmt::Debug;
 use std::io;
@@ -13,11 +13,11 @@ use futures::future::BoxFuture;
 /// How [`Disk::open`] treats an existing or missing file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
-    /// Fails with `NotFound` when there is none.
+    /// Opens a file. Fails with `NotFound` if there is none.
     Existing,
-    /// Fails with `AlreadyExists` when there is one.
+    /// Creates a file. Fails with `AlreadyExists` if there is one.
     CreateNew,
-    /// Opens or creates.
+    /// Opens a file, or creates it if there is none.
     Create,
 }
 
@@ -26,29 +26,29 @@ pub enum OpenMode {
 /// Durability: file contents are durable after [`File::sync`]; names (create, rename, remove) after
 /// [`Disk::sync_dir`] of their directory. After a crash the simulator keeps a random part of what was not synced.
 /// # Cancel safety
-/// A dropped future may or may not have acted.
+/// If a future is dropped, the call may or may not have been done.
 pub trait Disk: Send + Sync {
     /// Opens a file for reading and writing.
     fn open<'a>(&'a self, path: &'a str, mode: OpenMode) -> BoxFuture<'a, io::Result<Arc<dyn File>>>;
-    /// Names in `dir` (files and directories, without their path), ascending. `""` is the root. Sockets are left out: they
-    /// hold no data, and a server may be told to listen in its own data directory.
+    /// The names in `dir` (files and directories, without their path), ascending. `""` is the root. Sockets are left
+    /// out, because they hold no data, and a server may be configured to listen in its own data directory.
     fn list<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<Vec<String>>>;
-    /// Makes `dir` and its parents; no error when it exists.
+    /// Makes `dir` and its parents. No error if it exists.
     fn create_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>>;
-    /// Replaces `to` by `from`, as one step.
+    /// Renames `from` to `to`, which it replaces atomically.
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, io::Result<()>>;
     /// Removes a file.
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, io::Result<()>>;
     /// Makes the names in `dir` durable.
     fn sync_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>>;
-    /// Takes the advisory lock on `path` (created when missing) until the returned guard is dropped or the process
-    /// ends. `WouldBlock` when another process or another mount holds it.
+    /// Takes the advisory lock on `path` (a file that is created if it is missing). It is held until the returned
+    /// guard is dropped or the process ends. `WouldBlock` if another process or another mount holds it.
     fn lock<'a>(&'a self, path: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Send + Sync>>>;
-    /// Bytes that an unprivileged process may still write on this file system.
+    /// How many bytes an unprivileged process may still write on this file system.
     fn free_bytes(&self) -> BoxFuture<'_, io::Result<u64>>;
 }
 
-/// Whether a call failed for lack of room alone, of the disk or of a quota: with room it may be tried again.
+/// Whether a call failed only because the disk or a quota is full. It may be tried again when there is room.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -58,22 +58,22 @@ pub fn is_full(error: &io::Error) -> bool {
 pub trait File: Send + Sync + Debug {
     /// Writes all of `bufs`, one after the other, from byte `at` on (one vectored write). Extends the file if needed.
     fn write_at<'a>(&'a self, at: u64, bufs: &'a [Bytes]) -> BoxFuture<'a, io::Result<()>>;
-    /// Reads exactly `len` bytes from byte `at` on; `UnexpectedEof` when the file ends before.
+    /// Reads exactly `len` bytes from byte `at` on. `UnexpectedEof` if the file ends before.
     fn read_at(&self, at: u64, len: usize) -> BoxFuture<'_, io::Result<Bytes>>;
-    /// Makes the contents and the length durable (fdatasync). Never called again after an error.
+    /// Makes the contents and the length durable (fdatasync). Must not be called again after an error.
     fn sync(&self) -> BoxFuture<'_, io::Result<()>>;
-    /// Sets the length; new bytes are zero.
+    /// Sets the length. New bytes are zero.
     fn set_len(&self, len: u64) -> BoxFuture<'_, io::Result<()>>;
     /// The length in bytes.
     fn len(&self) -> BoxFuture<'_, io::Result<u64>>;
-    /// The synchronous view of the same file, for redb's storage backend.
+    /// The same file with synchronous calls, for redb's storage backend.
     fn blocking(&self) -> Arc<dyn BlockingFile>;
-    /// Waits for the time that synchronous calls on this disk owe: the caller looks at their results only after it.
-    /// Returns at once in production; never returns on a crashed disk.
+    /// Waits as long as the earlier synchronous calls on this disk would have taken. Callers use the results of such
+    /// calls only after this. Returns at once in production; never returns on a crashed disk.
     fn settle(&self) -> BoxFuture<'_, ()>;
 }
 
-/// A file by synchronous calls: only on a Worker that owns it. On a crashed disk every call answers an error.
+/// A file with synchronous calls. Only for the Worker that owns it. On a crashed disk every call returns an error.
 pub trait BlockingFile: Send + Sync + Debug {
     /// Fills `out` from byte `at` on.
     fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()>;
@@ -85,10 +85,10 @@ pub trait BlockingFile: Send + Sync + Debug {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// As [`File::len`].
     fn len(&self) -> io::Result<u64>;
-    /// Says that `len` bytes from byte `at` on will be read soon, so that the disk may fetch them in large pieces: a
-    /// hint, without which nothing but time is lost. Returns before they are there.
+    /// Says that `len` bytes from byte `at` on will be read soon, so that the disk may fetch them in large pieces.
+    /// This is only a hint: without it reads take longer. Returns before the bytes are there.
     fn will_read(&self, _at: u64, _len: u64) {}
-    /// Whether the file has no bytes.
+    /// Whether the file is empty.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }

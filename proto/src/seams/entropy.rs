@@ -1,4 +1,4 @@
-//! Randomness: ids, nonces, jitter. Never drawn in apply (safety rule 9).
+//! Randomness for ids, nonces and jitter. Apply never uses it (safety rule 9).
 
 /// A source of random bytes.
 pub trait Entropy: Send + Sync {
@@ -12,7 +12,7 @@ pub trait Entropy: Send + Sync {
         u64::from_le_bytes(b)
     }
 
-    /// A uniform `u64` that is not zero: for ids, where zero means none.
+    /// A uniform `u64` that is not zero, for ids, where zero means "none".
     fn id(&self) -> u64 {
         loop {
             let n = self.u64();

@@ -1,8 +1,9 @@
 //! The five seams between Naxos and the world: [`Clock`], [`Entropy`], [`Net`], [`Disk`], [`Worker`].
 //!
-//! Nothing in the workspace reads time, draws randomness, opens a socket or a file or starts a thread except through
-//! these traits. Production forms stand beside each trait (the file calls are in `naxos-log-server::disk`); the
-//! simulator brings its own. Invariant: code between two awaits behaves equally under both.
+//! Nothing in the workspace reads the time, draws randomness, opens a socket or a file or starts a thread except
+//! through these traits. The production implementation is next to each trait (the file calls are in
+//! `naxos-log-server::disk`); the simulator has its own. Invariant: code between two awaits behaves the same with
+//! both.
 
 mod clock;
 mod disk;
@@ -24,7 +25,7 @@ pub use worker::{Body, ThreadWorker, Worker, WorkerHandle, start};
 
 use std::sync::Arc;
 
-/// All that a component may ask of the world, handed down from `main` or from the simulator.
+/// Everything through which a component reaches the outside world. `main` or the simulator passes it down.
 #[derive(Clone)]
 pub struct Seams {
     /// Monotonic and wall time.

@@ -1,4 +1,4 @@
-//! Sockets: byte streams that listen and connect. TLS and HTTP lie above.
+//! Sockets: listening, connecting and byte streams. TLS and HTTP are built on top.
 
 use std::fmt;
 use std::io;
@@ -26,7 +26,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Who is at the other end of a connection.
+/// The address of the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerAddress {
     /// A TCP peer.
@@ -39,30 +39,30 @@ pub enum PeerAddress {
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
-/// An owned [`Connection`].
+/// A connection, owned.
 pub type BoxConnection = Box<dyn Connection>;
 
 /// Accepts connections.
 pub trait Listener: Send {
     /// The next connection. # Cancel safety: nothing is lost when dropped.
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>>;
-    /// The address really bound (port 0 resolved).
+    /// The address that was bound, with the real port if the requested one was 0.
     fn local(&self) -> Address;
 }
 
-/// An accepted connection. In production a plain socket that is not registered with any runtime yet, so that it can be
-/// handed to another one; call [`Accepted::register`] on the runtime that will serve it.
+/// An accepted connection. In production it is a plain socket that no runtime has registered yet, so it can be passed
+/// to another runtime. Call [`Accepted::register`] on the runtime that will serve it.
 pub enum Accepted {
     /// A TCP socket.
     Tcp(std::net::TcpStream),
     /// A Unix socket.
     Unix(std::os::unix::net::UnixStream),
-    /// The simulator's.
+    /// A connection of the simulator.
     Other(BoxConnection),
 }
 
 impl Accepted {
-    /// Ties the connection to the current runtime.
+    /// Registers the connection with the current runtime.
     pub fn register(self) -> io::Result<BoxConnection> {
         Ok(match self {
             Accepted::Tcp(s) => Box::new(tokio::net::TcpStream::from_std(s)?),
@@ -80,8 +80,8 @@ pub trait Net: Send + Sync {
     fn connect<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, io::Result<BoxConnection>>;
 }
 
-/// Connections that may wait to be accepted, as far as the system lets them: all nodes of a cluster come at once when a
-/// server is back.
+/// How many connections may wait to be accepted, as far as the system allows it. When a server comes back, all nodes
+/// of a cluster connect at the same time.
 const BACKLOG: i32 = 4_096;
 
 /// Real sockets.
@@ -92,7 +92,7 @@ struct TcpAccept(tokio::net::TcpListener);
 struct UnixAccept {
     listener: tokio::net::UnixListener,
     path: PathBuf,
-    /// Device and inode of the socket's file; `None` if the system did not tell.
+    /// Device and inode of the socket's file. `None` if the system did not tell them.
     file: Option<(u64, u64)>,
 }
 
@@ -109,11 +109,11 @@ impl UnixAccept {
     }
 }
 
-/// Removes the socket's file, unless another process listens under that name by now.
+/// Removes the socket's file, unless another process now listens under that name.
 impl Drop for UnixAccept {
     fn drop(&mut self) {
         if self.file.is_some() && file_id(&self.path) == self.file {
-            // If it stays, the next server that listens there removes it.
+            // If the file cannot be removed, the next server that listens there removes it.
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// How many times as long as it worked background work rests.
+/// Background work rests this many times as long as it worked.
 const REST_TIMES: u32 = 2;
-/// The longest such rest: one stretch that the device held up is no reason to stand still.
+/// The longest such rest. Without this limit, work that was once held up by the device would cause a very long rest.
 const REST_MAX: Duration = Duration::from_millis(20);
 
 /// How long background work should sleep after working for `worked`: twice as long, so that it uses a third of a core at

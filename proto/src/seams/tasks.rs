@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::Worker;
 
-/// Spawns tasks that share one fate.
+/// Spawns tasks that belong together: a panic in one of them stops all.
 #[derive(Clone)]
 pub struct Tasks {
     worker: Arc<dyn Worker>,
@@ -15,7 +15,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Tasks whose panic cancels `stop`.
+    /// `stop` is cancelled when one of the tasks panics.
     pub fn new(worker: Arc<dyn Worker>, stop: CancellationToken) -> Self {
         Self { worker, stop }
     }

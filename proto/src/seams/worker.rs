@@ -1,8 +1,8 @@
-//! Threads and tasks. A Worker runs one async body: a named thread with a runtime of its own in production, a task in the
-//! simulator. The factory is `Send`, the future that it makes need not be.
+//! Threads and tasks. A Worker runs one async body. In production it is a named thread with its own runtime; in the
+//! simulator it is a task. The factory of the body is `Send`; the future that it makes need not be.
 //!
-//! Invariant: no thread and no task is lost silently. A body that panics cancels its `stop`, which all that depend on it
-//! share, so the node ends instead of living on without a part.
+//! Invariant: no thread and no task ends unnoticed. A body that panics cancels its `stop`. Everything that depends on
+//! the body shares that token, so the node ends instead of running on without a part.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 /// Makes the body's future on the Worker's own thread.
 pub type Body = Box<dyn FnOnce(CancellationToken) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
-/// Starts bodies.
+/// Starts bodies on threads, and tasks.
 pub trait Worker: Send + Sync {
-    /// Starts `body` under `name` (at most 15 bytes are kept by Linux). The body ends by draining once `stop` is
-    /// cancelled; if it panics or cannot begin, `stop` is cancelled for all who share it.
+    /// Starts `body` under `name` (Linux keeps at most 15 bytes of it). After `stop` is cancelled, the body finishes
+    /// its work and ends. If it panics or cannot begin, `stop` is cancelled for all that share it.
     fn start(&self, name: &str, stop: CancellationToken, body: Body) -> WorkerHandle;
 
     /// Runs `body` as a task of the caller's runtime. The task ends by itself; if it panics, the panic is logged under
@@ -35,26 +35,26 @@ pub trait Worker: Send + Sync {
     }
 }
 
-/// The running body.
+/// A handle of the running body.
 pub struct WorkerHandle {
     name: String,
     done: oneshot::Receiver<Result<(), String>>,
 }
 
 impl WorkerHandle {
-    /// For implementations of [`Worker`]: the handle and the sender of the body's end.
+    /// For implementations of [`Worker`]: a handle, and the sender for the result of its body.
     pub fn new(name: &str) -> (oneshot::Sender<Result<(), String>>, WorkerHandle) {
         let (tx, done) = oneshot::channel();
         (tx, WorkerHandle { name: name.to_owned(), done })
     }
 
-    /// Waits for the body's end; the error is the text of its panic, or why it could not begin.
+    /// Waits for the end of the body. The error is the text of its panic, or why it could not begin.
     pub async fn join(self) -> Result<(), String> {
         self.done.await.unwrap_or_else(|_| Err(format!("worker {} vanished", self.name)))
     }
 }
 
-/// Starts an async function: what [`Worker::start`] does, without the boxes.
+/// Starts an async function. The same as [`Worker::start`], without the boxes.
 pub fn start<F>(
     worker: &dyn Worker,
     name: &str,
@@ -76,7 +76,7 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "panic with a payload that is no text".to_owned())
 }
 
-/// Runs `body` to its end, turning a panic into an error and a cancelled `stop`.
+/// Runs `body` to its end. A panic becomes an error and cancels `stop`.
 pub(crate) async fn guarded(stop: CancellationToken, body: Body) -> Result<(), String> {
     let end = AssertUnwindSafe(async { body(stop.clone()).await }).catch_unwind().await;
     end.map_err(|p| {
@@ -85,7 +85,7 @@ pub(crate) async fn guarded(stop: CancellationToken, body: Body) -> Result<(), S
     })
 }
 
-/// One named thread with a current-thread runtime for each body.
+/// Starts a named thread with a current-thread runtime for each body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThreadWorker;
 
@@ -103,7 +103,7 @@ impl Worker for ThreadWorker {
                     Err(cannot_begin(&stop, &own_name, format!("its runtime needs file descriptors: {error}")))
                 }
             };
-            // The receiver is gone when nobody joins: then nobody wants to know.
+            // If the handle was dropped, nobody needs the result.
             let _ = tx.send(end);
         };
         match std::thread::Builder::new().name(name.to_owned()).spawn(run) {
@@ -119,7 +119,7 @@ impl Worker for ThreadWorker {
     }
 }
 
-/// Says why the body of the Worker `name` cannot begin, and ends what needs it.
+/// Logs why the body of the Worker `name` cannot begin, and cancels `stop`.
 fn cannot_begin(stop: &CancellationToken, name: &str, error: String) -> String {
     tracing::error!(thread = name, error, "a thread cannot begin");
     stop.cancel();

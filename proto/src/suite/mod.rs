@@ -1,4 +1,5 @@
-//! Conformance suites: what every implementation of a contract must do, by its callers' view. Panics name what broke.
+//! Conformance suites: tests that every implementation of a contract must pass, from its callers' view. A panic names
+//! what broke.
 //!
 //! - [`storage_unit`]: for a fresh, writable `StorageUnit`
 //! - [`meta_store`]: for an empty `MetaStore`

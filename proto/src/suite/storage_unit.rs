@@ -16,7 +16,7 @@ use crate::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use crate::seams::Clock;
 
 const OWNER: Incarnation = Incarnation { storage: StorageId(77), boot: Boot(3) };
-/// A stream that is silent for this long has nothing to say.
+/// A stream that sends nothing for this long has nothing to send.
 const SILENCE: Duration = Duration::from_millis(50);
 
 fn id(ordinal: u64) -> LogletId {
@@ -139,7 +139,7 @@ async fn cells_are_written_once(unit: &dyn StorageUnit, clock: &dyn Clock) {
     assert_eq!(case.store(2, &["c"], 0).await, [Same]);
     assert_eq!(case.read(0, 4).await, [present("a"), present("b"), present("c"), CellState::Absent]);
     assert_eq!(case.tail().tail, Offset(3));
-    // Two equal stores that race: both are told the truth.
+    // Two equal stores race. Each must get its true outcome.
     let (one, two) = futures::join!(case.store(3, &["d"], 0), case.store(3, &["d"], 0));
     assert_eq!((one, two), (vec![Written], vec![Same]));
 }
@@ -198,8 +198,8 @@ async fn rule_5_a_seal_is_ordered_against_stores_in_flight(unit: &dyn StorageUni
     assert!(case.tail().sealed);
 }
 
-/// A sequencer whose store was done and whose answer was lost sends it again. Told `Sealed` it would append the cells to
-/// the successor too, and one entry would be in two segments.
+/// A store was done, but its answer was lost, and the sequencer sends it again. If the answer were `Sealed`, the
+/// sequencer would append the cells to the successor too, and one entry would be in two segments.
 async fn rule_10_sealed_means_certainly_not_stored(unit: &dyn StorageUnit, clock: &dyn Clock) {
     use CellOutcome::{Different, Same, Sealed};
     let case = Case::open(unit, clock, 16, Shape::Contiguous).await;
@@ -237,7 +237,7 @@ async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dy
     assert_eq!(open, Err(dropped.clone()));
     let ends = async { while followed.next().await.is_some_and(|item| item != Err(dropped.clone())) {} };
     ends.await;
-    // An id that was never opened here can be dropped too: the loser of a race may still be asked to open.
+    // An id that was never opened here can be dropped too, because the loser of a race may still try to open it.
     let never = LogletId { nonce: 1, ..case.id };
     assert_eq!(unit.drop_loglet(never).await, Ok(()));
     assert_eq!(unit.tail(never).await, Err(UnitError::Dropped(never)));
@@ -253,7 +253,7 @@ async fn rule_5_a_floor_seals_what_lies_below_it(unit: &dyn StorageUnit) {
     assert_eq!(unit.drop_loglet(id(10, 4, 9)).await, Ok(()));
     for floor in [5, 2] {
         assert_eq!(unit.raise_floor(LogId(10), floor).await, Ok(()), "a floor never falls");
-        // Those that were opened, dropped, or never heard of.
+        // Loglets below the floor: opened ones, dropped ones and unknown ones.
         for below in [old, id(10, 4, 9), id(10, 4, 1), id(10, 0, 0)] {
             assert_eq!(unit.tail(below).await, Err(UnitError::Dropped(below)));
             assert_eq!(unit.open(below, params).await, Err(UnitError::Dropped(below)));
@@ -306,7 +306,7 @@ async fn reads_stop_early_but_answer_a_cell(unit: &dyn StorageUnit, clock: &dyn 
     assert_eq!(case.read(2, 2).await, []);
 }
 
-/// The next item, which must come.
+/// Waits for the next item, which must come.
 async fn next(stream: &mut futures::stream::BoxStream<'static, Result<Followed, UnitError>>) -> Followed {
     stream.next().await.expect("the stream goes on").expect("without an error")
 }
@@ -342,7 +342,7 @@ async fn a_follower_sees_what_is_committed_in_order(unit: &dyn StorageUnit, cloc
     assert_eq!(followed.next().await, None);
 }
 
-/// The next item, or `None` after a while of silence.
+/// The next item, or `None` if the stream is silent for a while.
 async fn tokio_silence(
     clock: &dyn Clock,
     stream: &mut futures::stream::BoxStream<'static, Result<Followed, UnitError>>,

@@ -1,4 +1,4 @@
-//! Appends: through the loglet's one sequencer, which stores to the units.
+//! Appends: they go to the loglet's one sequencer, which stores them on the units.
 
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, Refusal};

@@ -1,4 +1,4 @@
-//! A tail check: asks the units, never the sequencer alone (safety rule 6).
+//! A tail check. It asks the units and never relies on the sequencer alone (safety rule 6).
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -10,11 +10,12 @@ use super::NativeLoglet;
 use super::quorums::Quorums;
 use crate::loglet::LogletError;
 
-/// Concludes a tail check from the units' answers; `None` when they do not suffice.
+/// Concludes a tail check from the units' answers. `None` if they are not enough.
 ///
-/// Each unit read its seal bit after its tail, so the loglet is only called open if no seal came before the tail. One
-/// answer with the seal bit is enough to call it sealed. The highest tail that was seen has to be durable on a write
-/// quorum before it is answered, or a later check could see less.
+/// 1. Each unit read its seal bit after its tail. So the loglet is called open only if no seal came before the tail.
+/// 2. One answer with the seal bit is enough to call the loglet sealed.
+/// 3. The highest tail seen must be durable on a write quorum before it is returned. Otherwise a later check might
+///    return a lower one.
 fn conclude(quorums: Quorums, tails: &[LocalTail]) -> Option<Tail> {
     if tails.len() < quorums.seal() {
         return None;
@@ -34,8 +35,8 @@ fn conclude(quorums: Quorums, tails: &[LocalTail]) -> Option<Tail> {
 type Answer<'a> = BoxFuture<'a, (usize, Result<LocalTail, UnitError>)>;
 
 impl NativeLoglet {
-    /// Asks all units, and concludes as soon as enough have answered. Where the highest tail is not on a write quorum yet,
-    /// it waits until the units behind have it, or one says that the loglet is sealed.
+    /// Asks all units and concludes as soon as enough have answered. If the highest tail is not on a write quorum yet,
+    /// waits until the units that are behind have it, or until one says that the loglet is sealed.
     pub(super) async fn find_tail(&self) -> Result<Tail, LogletError> {
         let (id, quorums) = (self.params.id, self.quorums());
         let mut answers: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();
@@ -69,7 +70,7 @@ impl NativeLoglet {
         Err(self.unavailable("answer a tail check", &errors))
     }
 
-    /// The same from memory, where all units are in this process.
+    /// As [`Self::find_tail`], but from memory. `None` unless all units are in this process.
     pub(super) fn find_tail_now(&self) -> Option<Tail> {
         let mut tails = Vec::with_capacity(self.units.len());
         for unit in &self.units {
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn rule_3_a_tail_check_that_a_seal_may_have_missed_concludes_nothing() {
-        // Two of four units are sealed, which seals the loglet. The other two do not know.
+        // Two of four units are sealed, which seals the loglet. The other two do not know of it.
         let four = Quorums::new(4, 3);
         assert_eq!(conclude(four, &[at(7, 7), at(7, 7)]), None);
         assert_eq!(conclude(four, &[at(7, 7), at(7, 7), at(7, 7)]), open(7));

@@ -1,4 +1,4 @@
-//! Following: the stream of the nearest unit; what that unit lacks is read from the others.
+//! Following a loglet: the stream of the nearest unit. What that unit lacks is read from the others.
 
 use std::sync::Arc;
 
@@ -11,27 +11,27 @@ use super::NativeLoglet;
 use super::read::is_known;
 use crate::loglet::LogletError;
 
-/// What the nearest unit lacks is read in pieces of about this many bytes.
+/// Cells that the nearest unit lacks are read in pieces of about this many bytes.
 const GAP_BYTES: usize = 1 << 20;
 
 type UnitStream = BoxStream<'static, Result<Followed, UnitError>>;
 
-/// Where a follower stands.
+/// The position of one follower.
 struct Follower {
     loglet: Arc<NativeLoglet>,
     next: Offset,
-    /// The units to follow, nearest first, and which one is followed now.
+    /// The units to follow, nearest first. `unit` is the index of the one that is followed now.
     units: Vec<Arc<dyn StorageUnit>>,
     unit: usize,
     stream: Option<UnitStream>,
-    /// Cells before this offset are committed, and the unit that is followed lacks some of them from `next` on.
+    /// All cells below this offset are committed, but the unit that is followed lacks some of them from `next` on.
     gap_end: Offset,
-    /// Why units could not be followed since the last item.
+    /// Why the units could not be followed, since the last item.
     errors: Vec<UnitError>,
     ended: bool,
 }
 
-/// See `Loglet::follow`.
+/// The stream of `Loglet::follow`.
 pub(super) fn follow(loglet: Arc<NativeLoglet>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>> {
     let units = loglet.nearest_first().into_iter().cloned().collect();
     let follower = Follower {
@@ -71,7 +71,7 @@ impl Follower {
                 Some(Ok(Followed::Cells { at, mut cells })) => {
                     let known = cells.iter().take_while(|c| is_known(c)).count();
                     if known < cells.len() {
-                        // The others are asked for the rest, and the unit is followed from there on.
+                        // The other units are asked for the missing cells. After those this unit is followed again.
                         self.gap_end = at.plus(cells.len() as u64);
                         self.stream = None;
                         cells.truncate(known);

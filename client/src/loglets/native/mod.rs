@@ -1,8 +1,8 @@
-//! The native loglet, client side (Delos, OSDI'20, section 4.2.1, with the erratum of 2025): appends through the one
-//! sequencer, tail checks, seals and reads straight at the storage units.
+//! The client side of the native loglet (Delos, OSDI'20, section 4.2.1, with the erratum of 2025). Appends go to the
+//! loglet's one sequencer; tail checks, seals and reads go directly to the storage units.
 //!
 //! One procedure per file: `append`, `find_tail`, `read`, `follow`, `seal` with its `repair`, and `trim`, which also
-//! discards. `quorums` says how many units have to answer; `provider` opens and makes native loglets.
+//! discards. `quorums` says how many units have to answer. `provider` opens native loglets and creates them.
 
 mod append;
 mod find_tail;
@@ -34,9 +34,9 @@ use crate::loglet::{Loglet, LogletError};
 struct NativeLoglet {
     params: LogletParams,
     native: NativeParams,
-    /// `None` when the sequencer of that incarnation is not known to live: reads and seals still work.
+    /// `None` if the sequencer is not known to be alive. Reads and seals still work then.
     sequencer: Option<Arc<dyn Sequencer>>,
-    /// In the order of `native.units`.
+    /// The storage units, in the order of `native.units`.
     units: Vec<Arc<dyn StorageUnit>>,
 }
 
@@ -45,13 +45,13 @@ impl NativeLoglet {
         Quorums::new(self.native.units.len(), self.native.write_quorum.into())
     }
 
-    /// The error of a call that too few units answered well; `what` says what they should have done.
+    /// The error of a call to which too few units gave a good answer. `what` says what the units were asked to do.
     fn unavailable(&self, what: &str, errors: &[UnitError]) -> LogletError {
         let why = errors.first().map_or_else(|| "no unit answers".to_owned(), ToString::to_string);
         LogletError::Unavailable(format!("too few storage units of loglet {} {what}: {why}", self.params.id))
     }
 
-    /// The units, the one of this process first: it answers without a message.
+    /// The units, those of this process first, because they answer without a message.
     fn nearest_first(&self) -> Vec<&Arc<dyn StorageUnit>> {
         let (mut near, far): (Vec<_>, Vec<_>) = self.units.iter().partition(|u| u.tail_now(self.params.id).is_some());
         near.extend(far);

@@ -1,4 +1,4 @@
-//! [`NativeProvider`]: opens and makes native loglets.
+//! [`NativeProvider`]: opens native loglets and creates them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use naxos_proto::native_params::NativeParams;
 use super::NativeLoglet;
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
 
-/// Opens native loglets, makes them on their units, and chooses who they are made of.
+/// Opens native loglets, creates them on their units, and chooses the sequencer and units of new ones.
 pub struct NativeProvider {
     sequencers: Arc<dyn SequencerDirectory>,
     units: Arc<dyn UnitDirectory>,
@@ -23,7 +23,7 @@ fn decode(params: &LogletParams) -> Result<NativeParams, LogletError> {
 }
 
 impl NativeProvider {
-    /// Finds peers in these directories.
+    /// A provider that finds sequencers and units in these directories.
     pub fn new(sequencers: Arc<dyn SequencerDirectory>, units: Arc<dyn UnitDirectory>) -> Self {
         Self { sequencers, units }
     }
@@ -70,7 +70,7 @@ impl LogletProvider for NativeProvider {
         Box::pin(async move {
             match self.sequencers.sequencer(decode(params)?.sequencer) {
                 Some(sequencer) => sequencer.serve(params).await.map_err(|e| LogletError::NotServed(params.id, e)),
-                // It has died meanwhile: appends say so, and a reconfiguration follows.
+                // The sequencer died meanwhile. Appends will report that, and a reconfiguration will follow.
                 None => Ok(()),
             }
         })

@@ -1,4 +1,4 @@
-//! [`Quorums`]: how many storage units have to answer before something may be concluded.
+//! [`Quorums`]: how many storage units have to answer before anything may be concluded.
 
 /// The quorums of one native loglet.
 ///
@@ -11,26 +11,27 @@ pub(super) struct Quorums {
 }
 
 impl Quorums {
-    /// The quorums of a loglet of `units` units whose appends are on `write` of them.
+    /// The quorums of a loglet with `units` units, whose appends must be on `write` of them.
     pub(super) fn new(units: usize, write: usize) -> Self {
         Self { units, write }
     }
 
-    /// Units that hold an entry before it is acknowledged.
+    /// The number of units that must hold an entry before it is acknowledged.
     pub(super) fn write(self) -> usize {
         self.write
     }
 
-    /// Units that have to be sealed before the loglet is: so many that every write quorum has one of them. Then no
-    /// append is acknowledged any more, and one of the sealed units has every entry that was.
+    /// The number of units that must be sealed before the loglet is sealed. Every write quorum shares a unit with
+    /// them. So no append is acknowledged after the seal, and every acknowledged entry is on one of the sealed units.
     pub(super) fn seal(self) -> usize {
         self.units - self.write + 1
     }
 
-    /// Units that have to answer a tail check. They have to meet every write quorum, so that the check sees every
-    /// acknowledged entry, and every seal quorum, so that it cannot call a loglet open that was sealed before it began.
-    /// With an even number of units a seal quorum alone does not suffice: of 4 units with a write quorum of 3, two may
-    /// answer a tail check and the other two a seal.
+    /// The number of units that must answer a tail check. They must share a unit with every write quorum, so that the
+    /// check sees every acknowledged entry. They must also share one with every seal quorum, so that the check cannot
+    /// call a loglet open that was sealed before the check began. With an even number of units the size of a seal
+    /// quorum is not enough: of 4 units with a write quorum of 3, two could answer a tail check and the other two a
+    /// seal.
     pub(super) fn tail(self) -> usize {
         self.write.max(self.seal())
     }
@@ -40,7 +41,7 @@ impl Quorums {
 mod tests {
     use super::*;
 
-    /// All sets of `count` units out of `units`, as bit masks.
+    /// All sets of `count` of the `units` units, as bit masks.
     fn sets(units: usize, count: usize) -> impl Iterator<Item = u32> {
         (0..1_u32 << units).filter(move |set| set.count_ones() as usize == count)
     }

@@ -1,4 +1,4 @@
-//! Reads: of the nearest unit that has the cells. What is read is known to be committed, so one copy is enough.
+//! Reads: from the nearest unit that has the cells. Only committed cells are read, so one copy is enough.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use naxos_proto::ids::Offset;
 use super::NativeLoglet;
 use crate::loglet::LogletError;
 
-/// Whether a unit's answer says what the cell is. `Absent` and `Corrupt` only say that another unit has to be asked.
+/// Whether a unit's answer tells what the cell is. After `Absent` or `Corrupt` another unit has to be asked.
 pub(super) fn is_known(cell: &CellState) -> bool {
     !matches!(cell, CellState::Absent | CellState::Corrupt)
 }
 
-/// Why a unit's answer is no entry.
+/// The error for a unit's answer that is not an entry.
 fn unreadable(at: Offset, cell: Option<&CellState>) -> UnitError {
     let why = match cell {
         Some(CellState::Corrupt) => "is damaged: expected a record whose checksum holds; the unit's log names its file",

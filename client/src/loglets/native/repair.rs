@@ -1,11 +1,13 @@
-//! Repair: after a seal, copies what some sealed units hold to those that are behind.
+//! Repair: after a seal, copies cells from some sealed units to those that are behind.
 //!
-//! 1. The end is the highest tail of a seal quorum: an acknowledged append is on a write quorum, which the seal quorum
-//!    meets, so it lies below.
-//! 2. Before the end may be installed, what lies below it has to be on every unit that answered. Otherwise the death of one
-//!    unit could lose an entry that the chain counts.
-//! 3. What was appended and not acknowledged may be kept in this way. That is no harm: its outcome was unknown.
-//! 4. Another driver, with answers of other units, may find another end. The one whose chain is installed is right.
+//! 1. The end is the highest tail of a seal quorum. An acknowledged append is on a write quorum. The seal quorum
+//!    shares a unit with that, so the append lies below the end.
+//! 2. Before the end may be installed in the chain, every unit that answered must hold all cells below it. Otherwise
+//!    the death of one unit could lose an entry that the chain counts.
+//! 3. Repair may keep an entry that was appended but not acknowledged. That is correct, because its outcome was
+//!    unknown.
+//! 4. Another process that seals the loglet, with answers of other units, may find another end. The end in the chain
+//!    that gets installed is the valid one.
 
 use std::ops::Range;
 
@@ -22,21 +24,21 @@ const PIECE_BYTES: usize = 1 << 20;
 /// A unit that answered a seal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SealedUnit {
-    /// Its place in the list of units.
+    /// The unit's index in the list of units.
     pub(super) unit: usize,
-    /// Its tail behind the seal.
+    /// The unit's tail after the seal.
     pub(super) tail: LocalTail,
 }
 
 impl NativeLoglet {
-    /// Copies to each of `sealed` what it lacks below their highest tail; that tail.
+    /// Copies to each of `sealed` the cells that it lacks below the highest tail of all. Returns that tail.
     pub(super) async fn repair(&self, sealed: &[SealedUnit]) -> Result<Offset, LogletError> {
         let end = sealed.iter().map(|s| s.tail.tail).max().expect("a quorum has a unit");
         let trim_point = sealed.iter().map(|s| s.tail.trim_point).max().expect("a quorum has a unit");
         for behind in sealed.iter().filter(|s| s.tail.tail < end) {
             let mut from = behind.tail.tail;
             if from < trim_point {
-                // What another unit has trimmed was committed and is needed no more.
+                // A cell that another unit has trimmed was committed and is not needed any more.
                 let trimmed = self.units[behind.unit].trim(self.params.id, trim_point).await;
                 trimmed.map_err(|e| self.unavailable("trim in a repair", &[e]))?;
                 from = trim_point;
@@ -65,7 +67,7 @@ impl NativeLoglet {
             let (done, stored) = Completion::channel();
             self.units[unit].store(store, done);
             let stored = stored.await.map_err(|e| self.unavailable("take a repair", &[e]))?;
-            // Other bytes at an offset that a sequencer gives out once are damage.
+            // The sequencer gives out an offset once, so other bytes at the same offset mean damage.
             if !stored.cells.iter().all(|c| matches!(c, CellOutcome::Written | CellOutcome::Same)) {
                 return Err(self.not_repairable(unit, from, &format!("the unit answers {:?}", stored.cells)));
             }

@@ -1,4 +1,4 @@
-//! A seal: ends appends for good, and finds an offset that no acknowledged append lies at or above.
+//! A seal: ends appends for good and finds an offset above every acknowledged append.
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -9,8 +9,8 @@ use super::repair::SealedUnit;
 use crate::loglet::LogletError;
 
 impl NativeLoglet {
-    /// Seals the units until a seal quorum has answered, repairs those behind, and answers the highest tail. Units that are
-    /// slower than the quorum are not waited for.
+    /// Seals the units until a seal quorum has answered, repairs those that are behind, and returns the highest tail.
+    /// Does not wait for units that are slower than the quorum.
     pub(super) async fn seal_units(&self) -> Result<Offset, LogletError> {
         let id = self.params.id;
         let seal = |(unit, target): (usize, &std::sync::Arc<_>)| {
@@ -21,7 +21,7 @@ impl NativeLoglet {
         let (mut sealed, mut errors) = (Vec::new(), Vec::new());
         loop {
             let enough = sealed.len() >= self.quorums().seal();
-            // With a quorum, only answers that are there already are taken along.
+            // After a quorum has answered, take only answers that have arrived already.
             let answer = if enough { answers.next().now_or_never().flatten() } else { answers.next().await };
             match answer {
                 Some((unit, Ok(tail))) => sealed.push(SealedUnit { unit, tail }),

@@ -1,4 +1,4 @@
-//! Trimming, and dropping a loglet whose segment has left the chain: every unit does what it can.
+//! Trims a loglet, and drops one whose segment has left the chain. Every unit does what it can.
 
 use futures::future::join_all;
 use naxos_proto::contracts::UnitError;

@@ -1,4 +1,4 @@
-//! [`SimClock`]: a host's clock under tokio's (paused) time, wrong in a chosen way.
+//! [`SimClock`]: a host's clock based on tokio's (paused) time. It can be made wrong on purpose.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,21 +11,22 @@ use crate::seams::{Clock, Instant, WallTime};
 /// Parts per million in one.
 const MILLION: i128 = 1_000_000;
 
-/// Time of the tokio runtime that it is made in. Under paused time every wait has a grain of 1 ms. Clones are one clock.
+/// A clock that follows the tokio runtime it was made in. Under paused time every wait is exact to 1 ms. Clones are
+/// the same clock.
 #[derive(Clone, Debug)]
 pub struct SimClock {
     base: tokio::time::Instant,
     epoch_nanos: u64,
     skew_nanos: i64,
     drift_ppm: i32,
-    /// What the host has slept through, so far.
+    /// For how long the host has been suspended so far.
     suspended_nanos: Arc<AtomicU64>,
-    /// What its wall time was set forward by, or back, so far.
+    /// By how much the wall time has been set forward (or back, if negative) so far.
     stepped_nanos: Arc<AtomicI64>,
 }
 
 impl SimClock {
-    /// A clock whose wall time is `epoch` now, and which is right.
+    /// A correct clock whose wall time is `epoch` now.
     pub fn new(epoch: Duration) -> Self {
         let epoch_nanos = u64::try_from(epoch.as_nanos()).expect("an epoch of our age");
         Self {
@@ -38,26 +39,26 @@ impl SimClock {
         }
     }
 
-    /// Its wall time is off by this much.
+    /// Makes the wall time wrong by this much.
     #[must_use]
     pub fn with_skew_nanos(self, skew_nanos: i64) -> Self {
         Self { skew_nanos, ..self }
     }
 
-    /// It runs faster by so many millionths (slower below zero), which must be above -1,000,000.
+    /// Makes the clock run faster by this many millionths, or slower if negative. Must be above -1,000,000.
     #[must_use]
     pub fn with_drift_ppm(self, drift_ppm: i32) -> Self {
         assert!(i128::from(drift_ppm) > -MILLION, "a clock with a drift of {drift_ppm} ppm stands or runs backwards");
         Self { drift_ppm, ..self }
     }
 
-    /// The host is suspended and woken: both times leap, waits that have begun do not notice.
+    /// Suspends and wakes the host: both times leap by `by`, and waits that have begun do not notice it.
     pub fn suspend(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).expect("a sleep of our age");
         self.suspended_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    /// An administrator sets the wall time, forward or back.
+    /// Sets the wall time forward or back, as an administrator might.
     pub fn step_wall_nanos(&self, by: i64) {
         self.stepped_nanos.fetch_add(by, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! [`Drive`]: a simulated disk, kept by the test, which outlives the hosts that mount it.
+//! [`Drive`]: a simulated disk. The test keeps it, so it outlives the hosts that mount it.
 
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use crate::seams::sim::fault::{Armed, Fault};
 
 /// A simulated disk. Clones share it.
 ///
-/// A crash decides at once what survives: per 512-byte sector that was not synced kept, torn or lost; of the directory
-/// operations a random prefix. Handles of the life before are dead: their asynchronous calls never return, their
-/// synchronous ones answer an error. Crash the drive before its host, or destructors sync.
+/// A crash decides at once what survives. Each 512-byte sector that was not synced is kept, torn or lost. Of the
+/// directory operations that were not synced a random prefix is kept. Handles from before the crash are dead: their
+/// asynchronous calls never return, and their synchronous calls return an error. Crash the drive before its host;
+/// otherwise destructors of the host may still sync.
 #[derive(Clone)]
 pub struct Drive(SharedState);
 
 impl Drive {
-    /// An empty disk; the seed decides what survives its crashes.
+    /// An empty disk. The seed decides what survives its crashes.
     pub fn new(seed: u64) -> Self {
         Self(SharedState::new(seed))
     }
@@ -28,28 +29,29 @@ impl Drive {
         Arc::new(MountedDisk { drive: self.0.clone(), life: state.life, mount: state.mounts })
     }
 
-    /// Power is cut.
+    /// Cuts the power.
     pub fn crash(&self) {
         self.0.lock().crash();
     }
 
-    /// How often it crashed. A driver that sees it rise (after [`Self::freeze_at_sync`]) crashes the host.
+    /// How often the drive has crashed. A test driver that sees this rise (after [`Self::freeze_at_sync`]) crashes the
+    /// host.
     pub fn life(&self) -> u64 {
         self.0.lock().life
     }
 
-    /// Crashes by itself when the `k`-th sync from now on begins.
+    /// Makes the drive crash by itself when the `k`-th sync from now on begins.
     pub fn freeze_at_sync(&self, k: u64) {
         let mut state = self.0.lock();
         state.freeze_at = Some(state.syncs + k);
     }
 
-    /// Syncs of files and directories so far.
+    /// Number of syncs of files and directories so far.
     pub fn syncs(&self) -> u64 {
         self.0.lock().syncs
     }
 
-    /// Sets a fault beside those that are set.
+    /// Adds a fault to those that are set.
     pub fn set_fault(&self, fault: Fault) {
         self.0.lock().faults.push(Armed::new(fault));
     }
@@ -59,27 +61,27 @@ impl Drive {
         self.0.lock().struck
     }
 
-    /// Sum of the files' lengths.
+    /// Sum of the lengths of all files.
     pub fn used(&self) -> u64 {
         self.0.lock().used()
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.0.lock().faults.clear();
     }
 
-    /// Bounds the sum of the files' lengths.
+    /// Limits the sum of the lengths of all files.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.0.lock().capacity = bytes;
     }
 
-    /// How long calls take from now on.
+    /// Sets how long calls take from now on.
     pub fn set_latency(&self, latency: Latency) {
         self.0.lock().latency = latency;
     }
 
-    /// Who hears of each call.
+    /// Sets the function that is told of each call.
     pub fn set_trace(&self, trace: Option<Trace>) {
         self.0.lock().trace = trace;
     }
@@ -89,20 +91,20 @@ impl Drive {
         self.0.lock().names.paths()
     }
 
-    /// What programs see in a file.
+    /// The content of a file as programs see it.
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
         let state = self.0.lock();
         Some(state.images[&state.names.get(path)?].content().to_vec())
     }
 
-    /// Damages a file; the damage is durable. False when there is none.
+    /// Damages a file, durably. Returns false if there is no such file.
     pub fn damage(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut state = self.0.lock();
         let image = state.names.get(path).and_then(|inode| state.images.get_mut(&inode));
         image.map(|image| image.damage(change)).is_some()
     }
 
-    /// A disk with the same files, all durable; nothing else is carried over.
+    /// A disk with the same files, all durable. Nothing else is copied.
     pub fn copy(&self, seed: u64) -> Drive {
         let copy = Drive::new(seed);
         let (from, mut to) = (self.0.lock(), copy.0.lock());

@@ -11,7 +11,7 @@ use crate::seams::sim::drive_state::{SharedState, State};
 use crate::seams::sim::fault::Act;
 use crate::seams::{Disk, File, OpenMode};
 
-/// A handle for one host in one life of the drive.
+/// A handle for one host, valid until the drive crashes.
 pub(crate) struct MountedDisk {
     pub(crate) drive: SharedState,
     pub(crate) life: u64,
@@ -31,7 +31,8 @@ impl MountedDisk {
         Some((outcome, time))
     }
 
-    /// Runs one step on a living drive. On a dead one it never returns: software does not see a crash as an error.
+    /// Runs one step if the drive has not crashed. Otherwise it never returns, because software does not see a crash
+    /// as an error.
     async fn act<T>(
         &self,
         time: impl FnOnce(&State) -> Duration,

@@ -14,7 +14,7 @@ use crate::seams::sim::image::{Image, Syncing};
 use crate::seams::sim::names::Inode;
 use crate::seams::{BlockingFile, File};
 
-/// An open file; dead after a crash.
+/// An open file. It is dead after a crash of the drive.
 #[derive(Clone)]
 pub(crate) struct MountedFile {
     pub(crate) drive: SharedState,
@@ -39,7 +39,7 @@ impl MountedFile {
         step(&mut state, &self.path)
     }
 
-    /// As `now`; never returns on a dead drive, takes `time` on a living one.
+    /// Returns `outcome` after `time`. Never returns if the drive has crashed.
     async fn later<T>(&self, time: Duration, outcome: io::Result<T>) -> io::Result<T> {
         self.drive.take(self.life, time).await;
         outcome
@@ -86,7 +86,7 @@ impl MountedFile {
         })
     }
 
-    /// `None`: the drive froze at this very sync.
+    /// Begins a sync. `None` if the drive crashed at this sync.
     fn begin_sync(&self) -> io::Result<Option<Syncing>> {
         self.now(|state, path| {
             state.trace(|| format!("sync {path}"));
@@ -168,7 +168,7 @@ impl File for MountedFile {
 }
 
 impl MountedFile {
-    /// A synchronous call takes no time now; [`File::settle`] takes it later.
+    /// Notes the time that a synchronous call would take. [`File::settle`] waits for it later.
     fn owe(&self, time: impl FnOnce(&State) -> Duration) {
         if let Some(mut state) = self.drive.alive(self.life) {
             let time = time(&state);

@@ -1,4 +1,4 @@
-//! [`State`]: what a simulated disk holds and does, and [`SharedState`], by which the drive and those who mounted it share it.
+//! [`State`]: the state of a simulated disk. [`SharedState`]: the same, shared by the drive and its mounts.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,10 +12,10 @@ use crate::seams::sim::image::Image;
 use crate::seams::sim::names::{Inode, Names};
 use crate::splitmix::SplitMix64;
 
-/// Hears of each call and each crash, one line each.
+/// Is told of each call and each crash, one line each.
 pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// How long calls take. Under tokio's paused time the grain is 1 ms; zero does not yield.
+/// How long calls take. Under tokio's paused time they are exact to 1 ms. A call that takes zero time does not yield.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
     /// A read.
@@ -26,19 +26,19 @@ pub struct Latency {
     pub sync: Duration,
 }
 
-/// What a disk that nobody bounded says is free.
+/// The free bytes that a disk without a limit reports.
 const FREE_UNBOUNDED: u64 = 1 << 50;
 
 pub(crate) struct State {
-    /// Raised by each crash: handles of an earlier life are dead.
+    /// Number of crashes so far. Handles from before a crash are dead.
     pub(crate) life: u64,
-    /// Raised by each mount.
+    /// Number of mounts so far.
     pub(crate) mounts: u64,
     pub(crate) names: Names,
     pub(crate) images: BTreeMap<Inode, Image>,
     next_inode: u64,
     random: SplitMix64,
-    /// Path to (life, mount) of the holder.
+    /// The holder of each lock, as (life, mount), by path.
     pub(crate) locks: BTreeMap<String, (u64, u64)>,
     pub(crate) syncs: u64,
     pub(crate) freeze_at: Option<u64>,
@@ -46,7 +46,7 @@ pub(crate) struct State {
     pub(crate) struck: u64,
     pub(crate) capacity: Option<u64>,
     pub(crate) latency: Latency,
-    /// What synchronous calls owe.
+    /// Time that synchronous calls would have taken and that was not waited for yet.
     pub(crate) owed: Duration,
     pub(crate) trace: Option<Trace>,
 }
@@ -66,15 +66,15 @@ impl State {
     }
 
     pub(crate) fn strike(&mut self, act: Act, path: &str) -> io::Result<()> {
-        // All faults count, also behind one that strikes.
+        // Every fault counts the call, even if an earlier fault made it fail.
         let struck: Vec<_> = self.faults.iter_mut().map(|f| f.strike(act, path)).collect();
         let outcome: io::Result<()> = struck.into_iter().collect();
         self.struck += u64::from(outcome.is_err());
         outcome
     }
 
-    /// Frees files that have lost their last name for good. Unlike a real file system it does not wait for open
-    /// handles: their calls answer `NotFound`.
+    /// Frees files that can never have a name again. Unlike a real file system it does not wait until open handles are
+    /// closed: their calls return `NotFound`.
     pub(crate) fn collect(&mut self) {
         if self.names.take_shrunk() {
             let reachable = self.names.reachable();
@@ -82,7 +82,7 @@ impl State {
         }
     }
 
-    /// A removed file takes no room, also while a crash may still bring it back.
+    /// A removed file takes no room, even while a crash could still bring it back.
     pub(crate) fn used(&self) -> u64 {
         self.names.visible().filter_map(|i| self.images.get(&i)).map(|i| i.len() as u64).sum()
     }
@@ -91,13 +91,13 @@ impl State {
         self.capacity.map_or(FREE_UNBOUNDED, |c| c.saturating_sub(self.used()))
     }
 
-    /// Whether a file may grow to `len`.
+    /// Checks that a file may grow to `len`.
     pub(crate) fn check_growth(&self, inode: Inode, len: u64) -> io::Result<()> {
         let have = self.images.get(&inode).map_or(0, |i| i.len() as u64);
         if len.saturating_sub(have) > self.free() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
-    /// A sync begins; false when the drive froze at it.
+    /// Counts a sync. Returns false if the drive crashed at it.
     pub(crate) fn count_sync(&mut self) -> bool {
         self.syncs += 1;
         if self.freeze_at.is_some_and(|k| self.syncs >= k) {
@@ -112,7 +112,8 @@ impl State {
         self.freeze_at = None;
         self.owed = Duration::ZERO;
         let live = self.names.crash(&mut self.random);
-        // Files without a name are gone; inodes are visited in order, so the seed decides.
+        // Files without a name are gone. The others are visited in the order of their inodes, so that the seed decides
+        // the result.
         self.images.retain(|inode, _| live.contains(inode));
         for image in self.images.values_mut() {
             image.crash(&mut self.random);
@@ -127,7 +128,7 @@ impl State {
 pub(crate) struct SharedState(Arc<Mutex<State>>);
 
 impl SharedState {
-    /// An empty disk; the seed decides what survives its crashes.
+    /// The state of an empty disk. The seed decides what survives its crashes.
     pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             life: 0,
@@ -152,13 +153,13 @@ impl SharedState {
         self.0.lock()
     }
 
-    /// The state, unless the drive has crashed since `life`.
+    /// The state, or `None` if the drive has crashed since `life`.
     pub(crate) fn alive(&self, life: u64) -> Option<MutexGuard<'_, State>> {
         let state = self.0.lock();
         (state.life == life).then_some(state)
     }
 
-    /// Takes `time`; never returns when the drive has crashed before its end.
+    /// Waits for `time`. Never returns if the drive crashes before the end.
     pub(crate) async fn take(&self, life: u64, time: Duration) {
         if !time.is_zero() {
             #[expect(clippy::disallowed_methods, reason = "the simulated disk is part of the world, not of a host")]

@@ -1,4 +1,4 @@
-//! [`SeededEntropy`]: a generator that a seed decides.
+//! [`SeededEntropy`]: a random generator that is set by a seed.
 
 use parking_lot::Mutex;
 

@@ -1,45 +1,46 @@
-//! [`Fault`]: an I/O error that a disk is told to make.
+//! [`Fault`]: an I/O error that a test makes a disk return.
 
 use std::io;
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// From the `from`-th matching call on (counted from 1 when the fault is set), calls fail.
+/// Calls that match fail, from the `from`-th on (counted from 1 when the fault is set).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Writes to files whose path contains `path`: EIO.
+    /// Writes to files whose path contains `path` fail with EIO.
     Write {
         /// Part of a path; empty matches all.
         path: String,
-        /// The first one that fails.
+        /// The number of the first call that fails.
         from: u64,
     },
-    /// Syncs of files whose path contains `path`: EIO. As on Linux, what was dirty is still read, counts as clean, and may or
-    /// may not survive a crash: a later sync makes it durable only if it was written again.
+    /// Syncs of files whose path contains `path` fail with EIO. As on Linux, the unsynced bytes can still be read,
+    /// count as clean, and may or may not survive a crash. A later sync makes them durable only if they were written
+    /// again.
     Sync {
         /// Part of a path; empty matches all.
         path: String,
-        /// The first one that fails.
+        /// The number of the first call that fails.
         from: u64,
     },
-    /// Reads of files whose path contains `path`: EIO.
+    /// Reads of files whose path contains `path` fail with EIO.
     Read {
         /// Part of a path; empty matches all.
         path: String,
-        /// The first one that fails.
+        /// The number of the first call that fails.
         from: u64,
     },
-    /// Writes and changes of length, as the disk is full: ENOSPC.
+    /// Writes and changes of the length fail with ENOSPC, as on a full disk.
     Full {
         /// Part of a path; empty matches all.
         path: String,
-        /// The first one that fails.
+        /// The number of the first call that fails.
         from: u64,
     },
 }
 
-/// What a call does.
+/// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Write,
@@ -48,7 +49,7 @@ pub(crate) enum Act {
     Read,
 }
 
-/// A fault and how many matching calls it has seen.
+/// A fault, and how many matching calls it has counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Armed {
     fault: Fault,
@@ -60,7 +61,7 @@ impl Armed {
         Self { fault, seen: 0 }
     }
 
-    /// The error that a call gets.
+    /// Counts the call if it matches, and returns the error that it gets.
     pub(crate) fn strike(&mut self, act: Act, path: &str) -> io::Result<()> {
         let (matches, part, from, error) = match &self.fault {
             Fault::Write { path, from } => (act == Act::Write, path, *from, EIO),

@@ -1,4 +1,4 @@
-//! [`Image`]: one file, as programs see it and as it is on the platter.
+//! [`Image`]: one file, as programs see it and as it is on the device.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -6,27 +6,27 @@ use std::ops::Range;
 
 use crate::splitmix::SplitMix64;
 
-/// What a disk writes as one piece, or tears.
+/// Bytes that a disk writes as one piece, or tears.
 const SECTOR_BYTES: usize = 512;
 
-/// The content that a sync in flight will make durable.
+/// The content that the current sync will make durable.
 #[derive(Debug)]
 pub(crate) struct Syncing {
     sectors: BTreeMap<usize, Vec<u8>>,
     len: usize,
 }
 
-/// A file. `cache` is what reads see; `durable` is what a power cut leaves for sure.
+/// A file. `cache` is what reads see; `durable` is what survives a power cut for certain.
 #[derive(Debug, Default)]
 pub(crate) struct Image {
     cache: Vec<u8>,
     durable: Vec<u8>,
     /// Sectors of `cache` that are not durable.
     dirty: BTreeSet<usize>,
-    /// Sectors of a sync that has begun and not ended: they may survive or not, too.
+    /// Sectors of a sync that has begun and not ended. They too may or may not survive.
     in_flight: BTreeSet<usize>,
-    /// Sectors that a failed sync left: not durable, and no later sync writes them, unless they are written again.
-    /// Linux marks pages clean also when their write-back fails.
+    /// Sectors that a failed sync left behind. They are not durable, and no later sync writes them unless they are
+    /// written again: Linux marks pages as clean even if writing them back failed.
     forsaken: BTreeSet<usize>,
 }
 
@@ -38,7 +38,7 @@ fn sector(content: &[u8], n: usize) -> Vec<u8> {
     out
 }
 
-/// Puts `bytes` at sector `n`, as far as `content` reaches.
+/// Writes `bytes` at sector `n`, as far as that lies within `content`.
 fn put(content: &mut [u8], n: usize, bytes: &[u8]) {
     let from = (n * SECTOR_BYTES).min(content.len());
     let to = (from + bytes.len()).min(content.len());
@@ -75,21 +75,21 @@ impl Image {
     pub(crate) fn set_len(&mut self, len: u64) {
         let len = usize::try_from(len).expect("a simulated file fits memory");
         if len < self.cache.len() {
-            // What was cut is zero, should the file grow again.
+            // The bytes that were cut off are zero if the file grows again.
             self.soil(len / SECTOR_BYTES..self.cache.len().div_ceil(SECTOR_BYTES));
         }
         self.cache.resize(len, 0);
     }
 
-    /// A sync begins: it makes durable what is dirty now, and what an earlier one, whose caller may be gone, has not
-    /// ended with.
+    /// Begins a sync. It makes durable what is dirty now, and what an earlier sync did not finish (its caller may be
+    /// gone).
     pub(crate) fn begin_sync(&mut self) -> Syncing {
         self.in_flight.append(&mut self.dirty);
         let sectors = self.in_flight.iter().map(|n| (*n, sector(&self.cache, *n))).collect();
         Syncing { sectors, len: self.cache.len() }
     }
 
-    /// The sync ended well.
+    /// Ends a sync successfully.
     pub(crate) fn end_sync(&mut self, syncing: &Syncing) {
         self.durable.resize(syncing.len, 0);
         for (n, bytes) in &syncing.sectors {
@@ -98,7 +98,7 @@ impl Image {
         }
     }
 
-    /// The sync failed: nobody knows what is on the platter, and the next one will not bring it there.
+    /// Fails a sync: nobody knows what reached the device, and the next sync will not write it.
     pub(crate) fn fail_sync(&mut self, syncing: &Syncing) {
         for n in syncing.sectors.keys() {
             self.in_flight.remove(n);
@@ -108,7 +108,7 @@ impl Image {
         }
     }
 
-    /// Power is cut: each sector that is not durable is kept, torn or lost; the length is the old or the new one.
+    /// Cuts the power: each sector that is not durable is kept, torn or lost. The length is the old or the new one.
     pub(crate) fn crash(&mut self, random: &mut SplitMix64) {
         let unsure: BTreeSet<usize> =
             [&self.dirty, &self.in_flight, &self.forsaken].into_iter().flatten().copied().collect();
@@ -132,7 +132,7 @@ impl Image {
         self.forsaken.clear();
     }
 
-    /// What programs see, to be damaged by a test; the damage is durable.
+    /// Lets a test damage the content that programs see. The damage is durable.
     pub(crate) fn damage(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         change(&mut self.cache);
         self.durable.clone_from(&self.cache);

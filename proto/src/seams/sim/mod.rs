@@ -1,9 +1,9 @@
-//! Simulated seams: what a test or the simulator puts in the place of the world.
+//! Simulated seams: they replace the outside world in tests and in the simulator.
 //!
-//! - [`Drive`]: a disk that survives its host: what was synced stays, a random part of the rest
+//! - [`Drive`]: a disk that survives the crash of its host: what was synced stays, and a random part of the rest
 //! - [`SeededEntropy`], [`SimClock`], [`TaskWorker`]
 //!
-//! Invariant: with the same seeds and the same calls they behave equally, to the byte.
+//! Invariant: with the same seeds and the same calls they behave the same, to the byte.
 
 mod clock;
 mod drive;

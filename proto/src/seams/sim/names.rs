@@ -1,15 +1,15 @@
-//! [`Names`]: the directory tree, as programs see it and as it is on the platter.
+//! [`Names`]: the directory tree, as programs see it and as it is on the device.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::splitmix::SplitMix64;
 
-/// A file without its name.
+/// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Inode(pub(crate) u64);
 
-/// One change of a directory.
+/// One change to a directory.
 #[derive(Clone, Debug)]
 enum Step {
     Link(String, Inode),
@@ -43,8 +43,8 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
-/// The names of one drive. Steps are journalled in order, as real file systems do: a crash keeps a random prefix of
-/// those that were not synced, and syncing one directory makes all steps up to its last one durable.
+/// The names of one drive. Steps are journalled in order, as in real file systems. A crash keeps a random prefix of
+/// those that were not synced. Syncing a directory makes all steps durable up to the last one in that directory.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     cache: Tree,
@@ -129,7 +129,7 @@ impl Names {
         }
     }
 
-    /// Power is cut; the files that still have a name.
+    /// Cuts the power. Returns the files that still have a name.
     pub(crate) fn crash(&mut self, random: &mut SplitMix64) -> BTreeSet<Inode> {
         let kept = random.below(self.pending.len() as u64 + 1);
         let kept = usize::try_from(kept).expect("steps fit memory");
@@ -150,7 +150,7 @@ impl Names {
         self.cache.files.values().chain(self.durable.files.values()).copied().chain(linked).collect()
     }
 
-    /// Whether [`Self::reachable`] may have shrunk since the last call.
+    /// Whether the result of [`Self::reachable`] may have shrunk since the last call.
     pub(crate) fn take_shrunk(&mut self) -> bool {
         std::mem::take(&mut self.shrunk)
     }
@@ -160,7 +160,7 @@ impl Names {
         self.cache.files.values().copied()
     }
 
-    /// All paths of files.
+    /// The paths of all files.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.cache.files.keys().cloned().collect()
     }

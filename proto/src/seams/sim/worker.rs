@@ -1,10 +1,10 @@
-//! [`TaskWorker`]: Workers as tasks of the current runtime.
+//! [`TaskWorker`]: runs Workers as tasks of the current runtime.
 
 use crate::seams::worker::guarded;
 use crate::seams::{Body, Worker, WorkerHandle};
 use tokio_util::sync::CancellationToken;
 
-/// Starts each body by `tokio::task::spawn_local`: needs a `LocalSet`, as turmoil's hosts have.
+/// Starts each body with `tokio::task::spawn_local`. It needs a `LocalSet`, which turmoil's hosts have.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TaskWorker;
 
@@ -13,7 +13,7 @@ impl Worker for TaskWorker {
         let (tx, handle) = WorkerHandle::new(name);
         tokio::task::spawn_local(async move {
             let end = guarded(stop, body).await;
-            // The receiver is gone when nobody joins: then nobody wants to know.
+            // If the handle was dropped, nobody needs the result.
             let _ = tx.send(end);
         });
         handle

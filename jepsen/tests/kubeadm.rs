@@ -28,6 +28,10 @@ const PROBES: &str = "127.0.0.1:2381";
 /// Does nothing if Go or root is missing.
 fn survives_ten_kills(program: &Path) -> Option<()> {
     let folder = tempfile::tempdir().expect("a temporary directory");
+    // Built before the test enters its network, which does not reach the module proxy.
+    for server in [Server::Kubeadm, Server::Kubectl, Server::KubeApiserver, Server::KubeControllerManager] {
+        server.executable();
+    }
     let _network = Network::enter();
     let plane = Plane::from_kubeadm(folder.path())?;
     let mut etcd = plane.etcd(program);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::local_store::database::StoreError;
 use crate::local_store::defragment::Defragment;
 use crate::local_store::delta::DELTA_AGE_MAX;
 use crate::local_store::frozen_writer::{CheckpointStats, FrozenWriter};
 use crate::local_store::shared::Shared;
+use crate::local_store::store_error::StoreError;
 
 /// At most this many requests for a defragmentation may wait.
 const REQUESTS_MAX: usize = 4;

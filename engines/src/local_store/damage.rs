@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::local_store::database::StoreError;
+use crate::local_store::store_error::StoreError;
 
 /// What should have been in a file whose pages were not verified.
 pub(crate) const ROWS_WRITTEN: &str = "rows as they were written";

@@ -15,9 +15,8 @@ use crate::local_store::backlog::Pace;
 use crate::local_store::delta::FrozenDelta;
 use crate::local_store::paced_file::{Backend, HeldFile, Left};
 use crate::local_store::row_key::RowKey;
+use crate::local_store::store_error::{FILE, STORE_FORMAT, StoreError};
 
-/// Name of the store's file in the data directory.
-pub(crate) const FILE: &str = "store.redb";
 /// Name of the file until it is complete. Creating a file is not safe against a crash, renaming it is.
 const FILE_NEW: &str = "store.redb.new";
 /// Size of redb's own cache. Its default is 1 GiB.
@@ -28,8 +27,6 @@ const SLICE_ROWS: usize = 512;
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
 /// Least pause between two pieces of the pages that a transaction wrote, so that the journal's syncs go first.
 const PIECE_PAUSE: Duration = Duration::from_millis(2);
-/// Version of the tables below.
-pub(crate) const STORE_FORMAT: u64 = 2;
 
 /// An iterator over all rows. It sees the rows as they were when it was made.
 pub(crate) type Walk = redb::Range<'static, &'static [u8], &'static [u8]>;
@@ -38,88 +35,6 @@ type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-
-/// Why the store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A file call failed.
-    #[error("{file}: {error}")]
-    Io {
-        /// The name of the file.
-        file: &'static str,
-        /// The error of the operating system.
-        error: std::io::Error,
-    },
-    /// redb returned an error.
-    #[error("{FILE}: {0}")]
-    Redb(Box<redb::Error>),
-    /// The file has a format of another version.
-    #[error(
-        "{FILE} has format version {found}, this build reads version {STORE_FORMAT}: start the release that wrote it"
-    )]
-    Version {
-        /// The version that the file has.
-        found: u64,
-    },
-    /// The Worker that reads rows ended before it came to the last one.
-    #[error("{FILE}: the thread that reads it has ended; the log says why")]
-    Unread,
-    /// The file does not hold what was written to it.
-    #[error("{FILE} is damaged: expected {expected}, found {found}; restore the data directory from a backup")]
-    Damaged {
-        /// What should have been there.
-        expected: &'static str,
-        /// What was found.
-        found: String,
-    },
-    /// The file is gone, and the log alone does not hold all that was in it.
-    #[error(
-        "{FILE} is missing, and the log was trimmed behind it: expected the file that belongs to this journal; restore \
-         the data directory from a backup"
-    )]
-    Missing,
-    /// The log is damaged at a position that the file has not applied yet.
-    #[error("{FILE} has applied the log up to {cursor}, expected beyond {at}, where it is damaged")]
-    Lost {
-        /// The damaged position of the log.
-        at: Lsn,
-        /// The next position that the file would apply.
-        cursor: Lsn,
-    },
-    /// The file has applied more than the log has.
-    #[error(
-        "{FILE} has applied the log up to {cursor}, expected at most {end}, where the journal ends: the journal has lost \
-         its end, or is older than the file, and the two are not a pair"
-    )]
-    Ahead {
-        /// The end of the log.
-        end: Lsn,
-        /// The next position that the file would apply.
-        cursor: Lsn,
-    },
-    /// The log is trimmed, and the file has not applied all that was trimmed.
-    #[error(
-        "{FILE} has applied the log up to {cursor}, expected {begin} or more, since the log is trimmed up to there: the file \
-         is older than the journal, and the two are not a pair"
-    )]
-    Behind {
-        /// The first position that the log still has.
-        begin: Lsn,
-        /// The next position that the file would apply.
-        cursor: Lsn,
-    },
-    /// The file belongs to another data directory.
-    #[error(
-        "{FILE} belongs to storage {found:016x}, expected {expected:016x}, whose journal this is: put back the file of \
-         this data directory"
-    )]
-    Foreign {
-        /// The storage id in the file.
-        found: u64,
-        /// The storage id of this data directory.
-        expected: u64,
-    },
-}
 
 /// A changed row.
 trait Change {
@@ -187,24 +102,6 @@ fn write_some<C: Change>(
         gap.close()?;
     }
     Ok(true)
-}
-
-impl<E: Into<redb::Error>> From<E> for StoreError {
-    fn from(e: E) -> Self {
-        StoreError::Redb(Box::new(e.into()))
-    }
-}
-
-impl StoreError {
-    /// Turns an error of redb into [`StoreError::Damaged`], unless the disk itself failed: if the disk could read the
-    /// file and redb still fails, the file is damaged.
-    pub(crate) fn or_damaged(self, expected: &'static str) -> Self {
-        let by_disk = |e: &redb::Error| matches!(e, redb::Error::Io(e) if e.kind() != ErrorKind::UnexpectedEof);
-        match self {
-            StoreError::Redb(e) if !by_disk(&e) => StoreError::Damaged { expected, found: e.to_string() },
-            e => e,
-        }
-    }
 }
 
 /// The redb file; see the module.

@@ -13,9 +13,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::local_store::backlog::Pace;
-use crate::local_store::database::{Database, FILE, StoreError};
+use crate::local_store::database::Database;
 use crate::local_store::frozen_writer::{CheckpointStats, FrozenWriter};
 use crate::local_store::shared::Shared;
+use crate::local_store::store_error::{FILE, StoreError};
 
 /// Bytes copied before the Worker looks for due checkpoints again.
 const COPY_SLICE_BYTES: usize = 256 << 10;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::local_store::database::StoreError;
 use crate::local_store::delta::FrozenDelta;
 use crate::local_store::shared::Shared;
+use crate::local_store::store_error::StoreError;
 
 /// Facts about one checkpoint, for metrics.
 #[derive(Clone, Copy, Debug)]

@@ -27,11 +27,11 @@ mod row_key;
 mod rows_ahead;
 mod shared;
 mod store;
+mod store_error;
 mod txn;
 
 pub use checkpoint::{Checkpointer, Defragmenter};
 pub use damage::catches_panics;
-pub use database::StoreError;
 pub use delta::{DELTA_AGE_MAX, DELTA_BYTES_MAX, FROZEN_MAX};
 pub use frozen_writer::CheckpointStats;
 pub use opening::{FoundStore, StoreExpected, VERIFIED_BYTES_MAX};
@@ -39,4 +39,5 @@ pub use reader::StoreReader;
 pub use row_key::{RowKey, TableId, tables};
 pub use rows_ahead::{Row, RowsAhead};
 pub use store::LocalStore;
+pub use store_error::StoreError;
 pub use txn::Txn;

@@ -8,12 +8,13 @@ use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{Clock, Disk, OpenMode, Worker};
 
 use crate::local_store::damage::{ROWS_WRITTEN, caught};
-use crate::local_store::database::{CACHE_BYTES, Database, FILE, STORE_FORMAT, StoreError, open_file};
+use crate::local_store::database::{CACHE_BYTES, Database, open_file};
 use crate::local_store::paced_file::{Backend, HeldFile};
 use crate::local_store::reader::StoreReader;
 use crate::local_store::row_key::RowKey;
 use crate::local_store::rows_ahead::RowsAhead;
 use crate::local_store::store::LocalStore;
+use crate::local_store::store_error::{FILE, STORE_FORMAT, StoreError};
 
 /// What a data directory says about its local store before the store is opened.
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::local_store::damage::{ROWS_WRITTEN, caught};
-use crate::local_store::database::{Database, StoreError, Walk};
+use crate::local_store::database::{Database, Walk};
 use crate::local_store::row_key::RowKey;
+use crate::local_store::store_error::StoreError;
 
 /// Size of the batches in which rows are handed over.
 const BATCH_BYTES: usize = 256 << 10;

@@ -10,10 +10,11 @@ use tokio::sync::Notify;
 
 use crate::local_store::backlog::Backlog;
 use crate::local_store::checkpoint::Checkpointer;
-use crate::local_store::database::{Database, StoreError};
+use crate::local_store::database::Database;
 use crate::local_store::delta::Delta;
 use crate::local_store::reader::StoreReader;
 use crate::local_store::shared::Shared;
+use crate::local_store::store_error::StoreError;
 use crate::local_store::txn::Txn;
 
 /// The writer of a local store. There is only one.

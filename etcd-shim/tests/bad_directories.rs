@@ -291,7 +291,7 @@ fn a_damaged_journal_is_refused_by_name() {
     fs::rename(in_journal("bad", &first), in_journal("bad", "00000000000000ff.seg")).unwrap();
     refused(dir.path(), "bad", &["journal/", "is damaged at byte", "expected"]);
     fs::remove_file(in_journal("bad", "00000000000000ff.seg")).unwrap();
-    refused(dir.path(), "bad", &["journal", "expected at least one segment with a whole header and checkpoint"]);
+    refused(dir.path(), "bad", &["journal", "expected at least one segment with a whole header and preamble"]);
     fs::write(in_journal("bad", &first), vec![9; 1 << 20]).unwrap();
     refused(dir.path(), "bad", &["journal", "expected"]);
     fs::remove_dir_all(dir.path().join("bad").join("journal")).unwrap();

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use naxos::state::machine::{Listener, Machine};
 use naxos::state::{Answer, Keeper, Outcome};
 use naxos::state::{Command, Effects, SharedStore};
+use naxos::state::{Listener, Machine};
 use naxos_benches::load::keys::{Keys, Random, Values};
 use naxos_benches::pace;
 use naxos_engines::LocalStore;

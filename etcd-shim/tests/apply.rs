@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos::state::machine::{Listener, Machine};
 use naxos::state::{Answer, Command, Effects, Keeper, Outcome, SharedStore};
+use naxos::state::{Listener, Machine};
 use naxos_engines::batching::Application;
 use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_proto::etcd::server::etcdserverpb as pb;

@@ -22,8 +22,8 @@ use super::listener::NodeListener;
 use super::pending_requests::PendingRequests;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
-use crate::state::janitor::Janitor;
-use crate::state::store_reads::StoreReads;
+use crate::state::kv::janitor::Janitor;
+use crate::state::kv::store_reads::StoreReads;
 use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
 
 /// The store that etcd's clients see.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::lease_keeper::LeaseKeeper;
-use crate::state::janitor::Janitor;
-use crate::state::machine::Listener;
+use crate::state::Listener;
+use crate::state::kv::janitor::Janitor;
 use crate::state::{Effects, Keeper};
 use crate::watch::Ring;
 

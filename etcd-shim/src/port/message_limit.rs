@@ -5,7 +5,7 @@ use http::Response;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::state::collect::ANSWER_BYTES_MAX;
+use crate::state::kv::collect::ANSWER_BYTES_MAX;
 
 /// The error that replaces an answer of `bytes` bytes.
 pub(crate) fn too_large_to_send(bytes: usize) -> Status {

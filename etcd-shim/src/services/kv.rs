@@ -12,10 +12,11 @@ use tonic::{Request, Response, Status, async_trait};
 use super::Desk;
 use crate::metrics::Method;
 use crate::port::{in_pieces, too_large_to_send};
-use crate::state::collect::Collecting;
-use crate::state::read_txn::execute_reads_beside;
-use crate::state::txn::execute_reads;
-use crate::state::{Answer, Command, EtcdError, Fetched, validate};
+use crate::state::kv::collect::Collecting;
+use crate::state::kv::fetched_rows::Fetched;
+use crate::state::kv::txn_reads::{execute_reads, execute_reads_beside};
+use crate::state::kv::validate;
+use crate::state::{Answer, Command, EtcdError};
 
 /// The service on one RPC runtime.
 pub(crate) struct KvService(pub(crate) Desk);

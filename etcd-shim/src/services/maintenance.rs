@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
 use crate::metrics::Method;
-use crate::state::hash::hash_kv;
+use crate::state::kv::hash::hash_kv;
 use crate::state::{Answer, Command, EtcdError};
 use crate::version;
 

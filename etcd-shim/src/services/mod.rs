@@ -19,7 +19,7 @@ use tonic::{Code, Response, Status};
 use crate::backend::{Backend, PendingRequests};
 use crate::metrics::Method;
 use crate::port::too_large_to_send;
-use crate::state::collect::ANSWER_BYTES_MAX;
+use crate::state::kv::collect::ANSWER_BYTES_MAX;
 use crate::watch::Hub;
 
 /// What all services of one RPC runtime use.

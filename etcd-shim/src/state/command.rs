@@ -11,7 +11,7 @@ use naxos_proto::etcd::txn_request::TxnRequest;
 use naxos_proto::ids::{LogletId, StoreId};
 use prost::Message;
 
-use super::keeper::{KEEPER_BYTES, Keeper, put_loglet, take_loglet};
+use super::lease::keeper::{KEEPER_BYTES, Keeper, put_loglet, take_loglet};
 
 /// Version of the commands that this release proposes.
 const COMMAND_VERSION: u16 = 2;

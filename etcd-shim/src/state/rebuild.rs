@@ -9,10 +9,11 @@ use naxos_proto::ids::StoreId;
 use prost::Message;
 use smallvec::SmallVec;
 
-use super::key_entry::{Live, Value};
-use super::key_value::Fields;
+use super::index::key_entry::{Live, Value};
+use super::index::key_value::Fields;
+use super::lease::Lease;
 use super::rows::{self, Counters};
-use super::store::{Lease, SharedStore, Store};
+use super::store::{SharedStore, Store};
 
 fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, &[u8])) {
     let (from, below) = rows::whole(store, table);

@@ -14,8 +14,8 @@ use naxos_engines::{RowKey, TableId};
 use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::ids::StoreId;
 
-use super::keeper::{KEEPER_BYTES, Keeper};
-use super::revision_key::RevisionKey;
+use super::index::revision_key::RevisionKey;
+use super::lease::keeper::{KEEPER_BYTES, Keeper};
 
 pub(crate) const KEY_VALUES: TableId = TableId(tables::APPLICATION);
 pub(crate) const LEASES: TableId = TableId(tables::APPLICATION + 1);

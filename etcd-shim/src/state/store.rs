@@ -13,22 +13,13 @@ use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::chunked_queue::ChunkedQueue;
-use super::keeper::Keeper;
-use super::key_entry::{KeyEntry, Live};
-use super::residents::Residents;
-use super::revision_key::RevisionKey;
+use super::index::chunked_queue::ChunkedQueue;
+use super::index::key_entry::{KeyEntry, Live};
+use super::index::residents::Residents;
+use super::index::revision_key::RevisionKey;
+use super::index::tree::Tree;
+use super::lease::{Keeper, Lease};
 use super::rows::{Counters, ROW_OVERHEAD};
-use super::tree::Tree;
-
-/// A lease, as the log knows it. The keeper of leases, not this struct, knows when it ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lease {
-    /// Granted time-to-live in seconds.
-    pub ttl: i64,
-    /// The keys that are attached to the lease.
-    pub keys: BTreeSet<Bytes>,
-}
 
 /// A row that compaction may drop.
 #[derive(Clone, Debug)]
@@ -65,13 +56,13 @@ pub(crate) struct Store {
     pub(crate) compacted: i64,
     pub(crate) keys: Tree<Arc<KeyEntry>>,
     /// Values that a later put or delete replaced, in order of `from`.
-    pub(super) superseded: ChunkedQueue<Superseded>,
+    pub(crate) superseded: ChunkedQueue<Superseded>,
     /// Deletions, in order of `from`. They have a queue of their own because a deletion stays readable for one revision
     /// longer than the value that it deleted: in one common queue a deletion would hold back the values that were
     /// deleted together with it.
-    pub(super) tombstones: ChunkedQueue<Superseded>,
+    pub(crate) tombstones: ChunkedQueue<Superseded>,
     /// Keys created and deleted since the compacted revision, in order.
-    pub(super) turns: ChunkedQueue<Turn>,
+    pub(crate) turns: ChunkedQueue<Turn>,
     pub(crate) leases: BTreeMap<i64, Lease>,
     pub(crate) alarms: BTreeSet<(u64, i32)>,
     pub(crate) members: BTreeMap<u64, Member>,
@@ -228,7 +219,7 @@ impl Store {
     /// Takes the next row that compaction at `compacted` allows to drop, and whether it is a deletion. Values come
     /// first: if a deletion were dropped before the value that it deleted, the next start would bring the deleted key
     /// back.
-    pub(super) fn pop_dead(&mut self, compacted: i64) -> Option<(Superseded, bool)> {
+    pub(crate) fn pop_dead(&mut self, compacted: i64) -> Option<(Superseded, bool)> {
         let value = self.superseded.pop_front_if(|s| s.from <= compacted).map(|s| (s, false));
         value.or_else(|| self.tombstones.pop_front_if(|s| s.from <= compacted).map(|s| (s, true)))
     }

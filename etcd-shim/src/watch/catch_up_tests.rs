@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::state::SharedStore;
-use crate::state::key_entry::{Live, Value};
-use crate::state::key_value::Fields;
-use crate::state::revision_key::RevisionKey;
+use crate::state::index::key_entry::{Live, Value};
+use crate::state::index::key_value::Fields;
+use crate::state::index::revision_key::RevisionKey;
+use crate::state::kv::store_reads::StoreReads;
 use crate::state::rows;
-use crate::state::store_reads::StoreReads;
 use crate::watch::answers::{Answers, answers};
 use crate::watch::hub::HubConfig;
 use crate::watch::ranges::KeyRange;

@@ -15,7 +15,7 @@ use super::packet::{Packet, PacketBuilder};
 use super::ranges::{GroupId, Ranges};
 use super::ring::Ring;
 use super::watcher::{Selection, Watcher, Way};
-use crate::state::store_reads::StoreReads;
+use crate::state::kv::store_reads::StoreReads;
 use crate::state::{Effects, SharedStore};
 
 /// The number of a watcher in its hub.

@@ -11,9 +11,9 @@ use tokio_stream::StreamExt;
 
 use super::*;
 use crate::state::Effect;
-use crate::state::key_entry::{Live, Value};
-use crate::state::key_value::Fields;
-use crate::state::revision_key::RevisionKey;
+use crate::state::index::key_entry::{Live, Value};
+use crate::state::index::key_value::Fields;
+use crate::state::index::revision_key::RevisionKey;
 use crate::state::rows;
 use crate::watch::answers::{ANSWERS_MAX, Answers, Outlet, answers};
 use crate::watch::ranges::KeyRange;
@@ -27,7 +27,7 @@ struct Rig {
     store: Arc<SharedStore>,
     ring: Arc<Ring>,
     hub: Arc<Hub>,
-    reads: Option<crate::state::store_reads::StoreReadWorker>,
+    reads: Option<crate::state::kv::store_reads::StoreReadWorker>,
 }
 
 impl Rig {

@@ -6,8 +6,8 @@ use super::packet::{Packet, PacketBuilder};
 use super::ranges::Ranges;
 use super::watcher::Selection;
 use crate::state::SharedStore;
-use crate::state::changes::{Wanted, find_changes};
-use crate::state::history::{Past, read_history};
+use crate::state::kv::changes::{Wanted, find_changes};
+use crate::state::kv::history::{Past, read_history};
 
 /// How many rows are read at a time, and how many changes are taken from the index at a time.
 pub(super) const PIECE_ROWS: usize = 128;

@@ -7,7 +7,7 @@ use naxos_proto::ids::StorageId;
 
 use super::context::Context;
 use crate::backend::{LeaseKeeper, NodeListener};
-use crate::state::janitor::Janitor;
+use crate::state::kv::janitor::Janitor;
 use crate::state::{Machine, SharedStore};
 use crate::watch::Ring;
 

@@ -19,7 +19,7 @@ use crate::backend::{Backend, Deadlines, NodeListener};
 use crate::node::stops::Stops;
 use crate::port::BoundPort;
 use crate::state::Machine;
-use crate::state::store_reads::{StoreReadWorker, StoreReads};
+use crate::state::kv::store_reads::{StoreReadWorker, StoreReads};
 use crate::watch::Ring;
 
 type NodeStack = Stack<Machine<NodeListener>>;

@@ -3,7 +3,7 @@
 use naxos_proto::etcd::server::etcdserverpb::RangeRequest;
 use naxos_proto::etcd::server::etcdserverpb::range_request::{SortOrder, SortTarget};
 
-use super::error::EtcdError;
+use crate::state::error::EtcdError;
 
 /// The revision that a read sees: `asked`, or the store's revision when `asked` is not positive.
 pub(crate) fn revision_to_read(asked: i64, current: i64, compacted: i64) -> Result<i64, EtcdError> {

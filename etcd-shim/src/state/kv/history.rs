@@ -7,12 +7,12 @@
 use bytes::Bytes;
 use naxos_engines::{RowKey, StoreReader};
 
-use super::effects::Effect;
-use super::key_entry::{Found, Live, Value};
-use super::key_value::Fields;
-use super::revision_key::RevisionKey;
-use super::rows;
-use super::store::SharedStore;
+use crate::state::effects::Effect;
+use crate::state::index::key_entry::{Found, Live, Value};
+use crate::state::index::key_value::Fields;
+use crate::state::index::revision_key::RevisionKey;
+use crate::state::rows;
+use crate::state::store::SharedStore;
 
 /// How many rows one scan asks the local store for.
 const SCAN_ROWS: usize = 1_024;

@@ -18,7 +18,7 @@ const STEP_KEYS: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Residents {
+pub(crate) struct Residents {
     bytes: usize,
     bytes_max: usize,
     /// The number of newest values that are in the local store only.
@@ -30,22 +30,22 @@ pub(super) struct Residents {
 }
 
 impl Residents {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize) -> Self {
         Self { bytes: 0, bytes_max, rows: 0, puts: 0, hand: Bytes::new() }
     }
 
     /// Whether `bytes` more bytes would still be within the limit.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.bytes.saturating_add(bytes) <= self.bytes_max
     }
 
     /// Whether memory holds the newest value of every key.
-    pub(super) fn has_all(&self) -> bool {
+    pub(crate) fn has_all(&self) -> bool {
         self.rows == 0
     }
 
     /// A key got a new value. `resident` is the value's length in bytes if memory holds it.
-    pub(super) fn entered(&mut self, resident: Option<usize>) {
+    pub(crate) fn entered(&mut self, resident: Option<usize>) {
         self.puts += 1;
         match resident {
             Some(bytes) => self.bytes += bytes,
@@ -54,7 +54,7 @@ impl Residents {
     }
 
     /// A value was replaced or deleted.
-    pub(super) fn left(&mut self, old: &Live) {
+    pub(crate) fn left(&mut self, old: &Live) {
         match old.resident() {
             Some(encoded) => self.bytes -= encoded.len(),
             None => self.rows -= 1,
@@ -63,7 +63,7 @@ impl Residents {
 
     /// Moves the hand one step for each put, for as long as memory holds too many bytes. To be called between two
     /// commands only: a command relies on the values that were in memory when it began.
-    pub(super) fn keep_within(&mut self, keys: &mut Tree<Arc<KeyEntry>>) {
+    pub(crate) fn keep_within(&mut self, keys: &mut Tree<Arc<KeyEntry>>) {
         for _ in 0..std::mem::take(&mut self.puts) {
             if self.bytes <= self.bytes_max {
                 return;
@@ -111,8 +111,8 @@ mod tests {
     use bytes::Bytes;
     use naxos_proto::ids::StoreId;
 
-    use crate::state::key_entry::{Live, Value};
-    use crate::state::revision_key::RevisionKey;
+    use crate::state::index::key_entry::{Live, Value};
+    use crate::state::index::revision_key::RevisionKey;
     use crate::state::store::Store;
 
     #[test]

@@ -10,7 +10,7 @@ const CHUNK_ITEMS: usize = 2_048;
 
 /// A queue in chunks of [`CHUNK_ITEMS`]. No chunk is empty.
 #[derive(Debug)]
-pub(super) struct ChunkedQueue<T> {
+pub(crate) struct ChunkedQueue<T> {
     chunks: VecDeque<VecDeque<T>>,
 }
 
@@ -21,7 +21,7 @@ impl<T> Default for ChunkedQueue<T> {
 }
 
 impl<T> ChunkedQueue<T> {
-    pub(super) fn push_back(&mut self, item: T) {
+    pub(crate) fn push_back(&mut self, item: T) {
         match self.chunks.back_mut() {
             Some(last) if last.len() < last.capacity() => last.push_back(item),
             _ => {
@@ -33,7 +33,7 @@ impl<T> ChunkedQueue<T> {
     }
 
     /// Takes the first item if `is_wanted` holds for it.
-    pub(super) fn pop_front_if(&mut self, is_wanted: impl FnOnce(&mut T) -> bool) -> Option<T> {
+    pub(crate) fn pop_front_if(&mut self, is_wanted: impl FnOnce(&mut T) -> bool) -> Option<T> {
         let first = self.chunks.front_mut()?;
         let item = first.pop_front_if(is_wanted)?;
         if first.is_empty() {
@@ -43,7 +43,7 @@ impl<T> ChunkedQueue<T> {
     }
 
     /// Skips the items at the front for which `is_before` holds, and returns the others.
-    pub(super) fn behind(&self, is_before: impl Fn(&T) -> bool) -> impl Iterator<Item = &T> {
+    pub(crate) fn behind(&self, is_before: impl Fn(&T) -> bool) -> impl Iterator<Item = &T> {
         let chunk = self.chunks.partition_point(|chunk| chunk.back().is_some_and(&is_before));
         let skipped = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(&is_before));
         self.chunks.range(chunk..).flatten().skip(skipped)

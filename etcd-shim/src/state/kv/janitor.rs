@@ -10,8 +10,8 @@ use naxos_proto::seams::Clock;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::rows;
-use super::store::SharedStore;
+use crate::state::rows;
+use crate::state::store::SharedStore;
 
 /// How many rows are dropped while the locks are held once.
 const STEP_ROWS: usize = 256;
@@ -105,8 +105,8 @@ mod tests {
     use naxos_proto::seams::sim::Drive;
 
     use super::*;
-    use crate::state::key_entry::{Live, Value};
-    use crate::state::revision_key::RevisionKey;
+    use crate::state::index::key_entry::{Live, Value};
+    use crate::state::index::revision_key::RevisionKey;
     use crate::state::store::Store;
 
     #[tokio::test]

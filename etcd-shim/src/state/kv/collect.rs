@@ -14,14 +14,14 @@ use naxos_proto::etcd::server::etcdserverpb::range_request::SortTarget;
 use naxos_proto::etcd::twins::{kv_len, put_kv};
 use naxos_proto::ids::StoreId;
 
-use super::error::EtcdError;
-use super::key_entry::{Found, KeyEntry};
-use super::key_value::Fields;
-use super::keys::Keys;
 use super::range_request::{is_as_indexed, revision_to_read, wanted};
-use super::revision_key::RevisionKey;
-use super::store::Store;
-use super::tree::Tree;
+use crate::state::error::EtcdError;
+use crate::state::index::key_entry::{Found, KeyEntry};
+use crate::state::index::key_value::Fields;
+use crate::state::index::keys::Keys;
+use crate::state::index::revision_key::RevisionKey;
+use crate::state::index::tree::Tree;
+use crate::state::store::Store;
 
 /// How many keys of the index one step looks at.
 const STEP_KEYS: usize = 1_024;
@@ -291,7 +291,7 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::key_entry::{Live, Value};
+    use crate::state::index::key_entry::{Live, Value};
 
     /// A store of `count` keys whose values are `value`.
     fn store_of(count: u32, value: &Bytes) -> Store {

@@ -16,7 +16,7 @@ pub struct Keeper {
 }
 
 /// Length of an encoded keeper in bytes.
-pub(super) const KEEPER_BYTES: usize = 32;
+pub(crate) const KEEPER_BYTES: usize = 32;
 
 impl Keeper {
     /// Whether this keeper takes over from `incumbent`.
@@ -24,24 +24,24 @@ impl Keeper {
         self.loglet.ordinal > incumbent.loglet.ordinal
     }
 
-    pub(super) fn put(&self, out: &mut BytesMut) {
+    pub(crate) fn put(&self, out: &mut BytesMut) {
         put_loglet(out, self.loglet);
         out.put_u64_le(self.storage.0);
     }
 
-    pub(super) fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+    pub(crate) fn take(r: &mut Reader) -> Result<Self, DecodeError> {
         Ok(Self { loglet: take_loglet(r)?, storage: StorageId(r.u64()?) })
     }
 }
 
 /// Writes a loglet's id: log, ordinal, nonce, each u64, little-endian.
-pub(super) fn put_loglet(out: &mut BytesMut, id: LogletId) {
+pub(crate) fn put_loglet(out: &mut BytesMut, id: LogletId) {
     for n in [id.log.0, id.ordinal, id.nonce] {
         out.put_u64_le(n);
     }
 }
 
 /// Reads the bytes that [`put_loglet`] wrote.
-pub(super) fn take_loglet(r: &mut Reader) -> Result<LogletId, DecodeError> {
+pub(crate) fn take_loglet(r: &mut Reader) -> Result<LogletId, DecodeError> {
     Ok(LogletId { log: LogId(r.u64()?), ordinal: r.u64()?, nonce: r.u64()? })
 }

@@ -7,7 +7,7 @@ use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 use naxos_proto::etcd::server::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, RequestOp};
 use naxos_proto::etcd::txn_request::TxnRequest;
 
-use super::error::EtcdError;
+use crate::state::error::EtcdError;
 
 /// Checks a Range.
 pub(crate) fn range(r: &RangeRequest) -> Result<(), EtcdError> {

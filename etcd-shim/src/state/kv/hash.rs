@@ -9,11 +9,11 @@
 
 use naxos_engines::StoreReader;
 
-use super::error::EtcdError;
-use super::key_value::decode;
 use super::range_request::revision_to_read;
-use super::rows;
-use super::store::SharedStore;
+use crate::state::error::EtcdError;
+use crate::state::index::key_value::decode;
+use crate::state::rows;
+use crate::state::store::SharedStore;
 
 /// How many rows one scan reads.
 const ROWS_PER_SCAN: usize = 1_024;

@@ -9,13 +9,13 @@ use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::collect::collect;
-use super::command::Command;
 use super::fetched_rows::{Fetched, Lookup, fetch};
-use super::key_entry::Live;
-use super::keys::Keys;
-use super::row_source::RowSource;
-use super::store::{SharedStore, Store};
-use super::txn::Path;
+use super::txn_path::Path;
+use crate::state::command::Command;
+use crate::state::index::key_entry::Live;
+use crate::state::index::keys::Keys;
+use crate::state::index::row_source::RowSource;
+use crate::state::store::{SharedStore, Store};
 
 /// Fetches the rows that `command` will need. The lock of the key space is not held during a read of the disk.
 pub(crate) fn fetch_for(shared: &SharedStore, reader: &StoreReader, command: &Command) -> Fetched {

@@ -12,16 +12,20 @@ use naxos_engines::{StoreReader, Txn};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::ids::{Lsn, StoreId};
 
-use super::answer::{Answer, Outcome};
-use super::command::Command;
-use super::effects::Effects;
-use super::error::EtcdError;
-use super::fetched_rows::ApplyRows;
-use super::keeper::Keeper;
-use super::needed_rows::fetch_for;
-use super::store::SharedStore;
+use super::txn;
 use super::writer::{FETCHED, Note, Writer};
-use super::{rows, txn, validate};
+use crate::state::answer::{Answer, Outcome};
+use crate::state::command::Command;
+use crate::state::effects::Effects;
+use crate::state::error::EtcdError;
+use crate::state::kv::fetched_rows::ApplyRows;
+use crate::state::kv::needed_rows::fetch_for;
+use crate::state::kv::txn_check::check;
+use crate::state::kv::txn_path::Path;
+use crate::state::kv::validate;
+use crate::state::lease::keeper::Keeper;
+use crate::state::rows;
+use crate::state::store::SharedStore;
 
 /// Is told, after the commit, what was applied.
 pub trait Listener: Send + 'static {
@@ -131,8 +135,8 @@ fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, Et
         }
         Command::DeleteRange(r) => Ok(Answer::DeleteRange(writer.delete_range(&r))),
         Command::Txn(r) => {
-            let path = txn::Path::of(writer.store, &r, &writer.fetched).expect(FETCHED);
-            txn::check(writer.store, &r, &path)?;
+            let path = Path::of(writer.store, &r, &writer.fetched).expect(FETCHED);
+            check(writer.store, &r, &path)?;
             txn::execute(writer, &r, &path).map(Answer::Txn)
         }
         Command::Compact(r) => writer.compact(r.revision),

@@ -13,11 +13,11 @@ use naxos_proto::etcd::server::mvccpb::KeyValue;
 use naxos_proto::etcd::twins::RangeResponse;
 
 use super::collect::{ANSWER_BYTES_MAX, Collected, Collecting};
-use super::error::EtcdError;
-use super::key_value::{Fields, decode};
 use super::range_request::{is_as_indexed, limit, sorts};
-use super::row_source::RowSource;
-use super::store::SharedStore;
+use crate::state::error::EtcdError;
+use crate::state::index::key_value::{Fields, decode};
+use crate::state::index::row_source::RowSource;
+use crate::state::store::SharedStore;
 
 /// The most pairs that are filtered and sorted on a thread that serves requests.
 const FINISH_PAIRS_MAX: usize = 2_048;
@@ -135,9 +135,9 @@ mod tests {
     use naxos_proto::seams::sim::Drive;
 
     use super::*;
-    use crate::state::collect::collect;
-    use crate::state::key_entry::{Live, Value};
-    use crate::state::revision_key::RevisionKey;
+    use crate::state::index::key_entry::{Live, Value};
+    use crate::state::index::revision_key::RevisionKey;
+    use crate::state::kv::collect::collect;
     use crate::state::rows;
 
     /// Puts the one key at revision `main`. Its value is in the local store only.

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use naxos_engines::StoreReader;
 
 use super::history::{Past, checked, effect};
-use super::key_entry::KeyEntry;
-use super::revision_key::RevisionKey;
-use super::rows;
-use super::store::{SharedStore, Store};
+use crate::state::index::key_entry::KeyEntry;
+use crate::state::index::revision_key::RevisionKey;
+use crate::state::rows;
+use crate::state::store::{SharedStore, Store};
 
 /// How many keys are looked at while the store stays locked. Apply has to wait for that time.
 const KEYS_PER_LOCK: usize = 256;
@@ -169,9 +169,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::state::history::read_history;
-    use crate::state::key_entry::{Live, Value};
-    use crate::state::key_value::Fields;
+    use crate::state::index::key_entry::{Live, Value};
+    use crate::state::index::key_value::Fields;
+    use crate::state::kv::history::read_history;
 
     /// One change: the number of the key, whether it is put (or deleted), and whether it belongs to the revision of the
     /// change before.

@@ -14,10 +14,10 @@ use bytes::Bytes;
 use naxos_engines::StoreReader;
 use naxos_proto::ids::StoreId;
 
-use super::revision_key::RevisionKey;
-use super::row_source::RowSource;
-use super::rows;
-use super::store::{SharedStore, Store};
+use crate::state::index::revision_key::RevisionKey;
+use crate::state::index::row_source::RowSource;
+use crate::state::rows;
+use crate::state::store::{SharedStore, Store};
 
 /// May read the disk: not to be used under the lock of the key space, nor on a thread that serves requests.
 impl RowSource for StoreReader {

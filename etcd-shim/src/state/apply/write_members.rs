@@ -1,0 +1,47 @@
+//! What the commands about members and their alarms write.
+
+use bytes::Bytes;
+use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
+use prost::Message;
+
+use super::writer::Writer;
+use crate::state::answer::Answer;
+use crate::state::error::EtcdError;
+use crate::state::rows;
+
+impl Writer<'_, '_> {
+    /// Stores a member's name and client URLs.
+    pub(super) fn publish(&mut self, told: pb::Member) -> Result<Answer, EtcdError> {
+        let member = match self.store.members.get(&told.id) {
+            // The other fields (peer URLs, learner or not) are changed only by the calls made for that.
+            Some(known) => pb::Member { name: told.name, client_ur_ls: told.client_ur_ls, ..known.clone() },
+            None if self.store.members.is_empty() => told,
+            // The member was removed while this command was on its way.
+            None => return Err(EtcdError::MemberNotFound),
+        };
+        self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
+        self.store.members.insert(member.id, member);
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn alarm(&mut self, r: &pb::AlarmRequest) -> Answer {
+        let store = self.store.id;
+        let (alarm, row) = ((r.member_id, r.alarm), rows::alarm(store, r.member_id, r.alarm));
+        let is_meant = if r.action == AlarmAction::Activate as i32 {
+            let is_one = r.alarm != pb::AlarmType::None as i32;
+            if is_one && self.store.alarms.insert(alarm) {
+                self.rows.put(row, Bytes::new());
+            }
+            is_one
+        } else {
+            let was_on = r.action == AlarmAction::Deactivate as i32 && self.store.alarms.remove(&alarm);
+            if was_on {
+                self.rows.delete(row);
+            }
+            was_on
+        };
+        let answered = is_meant.then_some(pb::AlarmMember { member_id: r.member_id, alarm: r.alarm });
+        Answer::Alarms(answered.into_iter().collect())
+    }
+}

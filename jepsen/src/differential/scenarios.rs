@@ -133,8 +133,8 @@ impl Run {
             let key = format!("large/{number}").into();
             self.ask(&Request::Put(pb::PutRequest { key, value, ..Default::default() })).await?;
         }
-        // One revision whose events are larger than a message: it alone has to be fragmented. Naxos sends several revisions as
-        // several answers where etcd sends fragments of one.
+        // The second of these two revisions has events that are larger than a message, because they carry the previous
+        // values. It alone has to be fragmented: Naxos sends several revisions as several answers.
         for letter in [b'x', b'y'] {
             let put = |key: &'static str| {
                 let value = vec![letter; HALF_OF_A_REQUEST_BYTES].into();
@@ -155,9 +155,11 @@ impl Run {
         pair.create(pb::WatchCreateRequest { fragment: false, ..create }, self.known.compacted).await?;
         self.pairs().push(pair);
         self.checkpoint().await?;
-        let (theirs, ours) = self.pairs()[0].fragments();
+        // How many the reference sent is not looked at: events that etcd finds before it has confirmed the watch are sent
+        // whole, whatever the watch asked for.
+        let fragments = self.pairs()[0].fragments_of_subject();
         self.pairs().clear();
-        ensure!(theirs > 0 && ours > 0, "fragments: reference {theirs}, subject {ours}");
+        ensure!(fragments > 0, "a revision larger than a message came in one piece");
         Ok(())
     }
 

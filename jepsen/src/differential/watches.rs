@@ -226,10 +226,9 @@ impl Pair {
         Ok(())
     }
 
-    /// Number of answers that were sent in fragments, by the reference and by the subject.
-    pub fn fragments(&self) -> (usize, usize) {
-        let count = |seen: &mut Seen| seen.watchers.iter().map(|watcher| watcher.fragments).sum();
-        (self.reference.look(count), self.subject.look(count))
+    /// Number of answers of the subject that were fragments of a larger one.
+    pub fn fragments_of_subject(&self) -> usize {
+        self.subject.look(|seen| seen.watchers.iter().map(|watcher| watcher.fragments).sum())
     }
 
     async fn send(&self, request: Option<RequestUnion>) -> anyhow::Result<()> {

@@ -1,0 +1,54 @@
+//! What the documents say about the tree: each file or folder that they name is there.
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+/// Kinds of files that are named only when they are in the tree.
+const KINDS: &[&str] = &[".rs", ".go", ".md", ".proto", ".toml", ".yml"];
+
+/// The files that git tracks, and their folders, each under every way to shorten its path from the left.
+fn names(root: &Path) -> (Vec<String>, BTreeSet<String>) {
+    let output = Command::new("git").arg("ls-files").current_dir(root).output().expect("git answers");
+    let files: Vec<_> = String::from_utf8(output.stdout).expect("paths are text").lines().map(str::to_owned).collect();
+    let mut names = BTreeSet::new();
+    for file in &files {
+        for whole in Path::new(file).ancestors() {
+            let parts: Vec<_> = whole.iter().map(|part| part.to_string_lossy()).collect();
+            names.extend((0..parts.len()).map(|from| parts[from..].join("/")));
+        }
+    }
+    (files, names)
+}
+
+/// Whether a word between backticks is meant to be a path in the tree: `state/kv/range.rs`, but not `<name>.rs`.
+fn is_a_path(word: &str, folders: &[&str]) -> bool {
+    let begins_in_a_crate = word.split_once('/').is_some_and(|(first, _)| folders.contains(&first));
+    let is_a_pattern = word.contains(['<', '*', ' ']);
+    !is_a_pattern && (begins_in_a_crate || KINDS.iter().any(|kind| word.ends_with(kind)))
+}
+
+#[test]
+fn every_path_in_the_documents_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let (files, names) = names(root);
+    let folders: Vec<_> = files.iter().filter_map(|f| f.split_once('/')).map(|(first, _)| first).collect();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for document in files.iter().filter(|f| f.ends_with(".md")) {
+        let text = std::fs::read_to_string(root.join(document)).expect("a document can be read");
+        for (line, number) in text.lines().zip(1..) {
+            for word in line.split('`').skip(1).step_by(2) {
+                let path = word.trim_start_matches("../").trim_start_matches("./").trim_end_matches('/');
+                if is_a_path(path, &folders) {
+                    seen += 1;
+                    if !names.contains(path) {
+                        wrong.push(format!("{document}:{number} {word}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} paths were found");
+    assert!(wrong.is_empty(), "not in the tree: {wrong:#?}");
+}

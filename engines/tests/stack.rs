@@ -2,112 +2,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test waits for real checkpoints")]
 
-use std::sync::Arc;
+mod support;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use naxos_client::loglets::MemoryProvider;
-use naxos_client::{Liveness, MemoryMetaStore, VirtualLog, VirtualLogConfig, VirtualLogParts};
-use naxos_engines::batching::{Application, Reply};
-use naxos_engines::reply_port::{ReplyPort, Waiter};
-use naxos_engines::stack::{Stack, StackConfig};
-use naxos_engines::{LocalStore, RowKey, TableId, Txn, base, batching};
-use naxos_proto::chain::LogletKind;
-use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, StorageId, StoreId};
+use naxos_client::VirtualLog;
+use naxos_engines::{base, batching};
+use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId};
 use naxos_proto::seams::sim::Drive;
-use naxos_proto::seams::{BootClock, OsEntropy};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-
-/// Counts commands and remembers the last one.
-struct Counter {
-    count: u64,
-}
-
-fn row() -> RowKey {
-    RowKey::new(StoreId(0), TableId(40), b"count")
-}
-
-impl Application for Counter {
-    type Output = u64;
-
-    fn apply(&mut self, txn: &mut Txn<'_>, _: Lsn, _: u32, _: Bytes) -> u64 {
-        self.count += 1;
-        txn.put(row(), Bytes::copy_from_slice(&self.count.to_be_bytes()));
-        self.count
-    }
-
-    fn end_entry(&mut self, _: &mut Txn<'_>) {}
-
-    fn post_apply(&mut self, _: Lsn) {}
-}
-
-struct Node {
-    stack: Arc<Stack<Counter>>,
-    port: Arc<ReplyPort<Reply<u64>>>,
-    stop: CancellationToken,
-    log: Arc<VirtualLog>,
-}
-
-struct World {
-    meta: Arc<MemoryMetaStore>,
-    loglets: Arc<MemoryProvider>,
-    drive: Drive,
-}
-
-impl World {
-    fn new(seed: u64) -> Self {
-        Self { meta: Arc::default(), loglets: Arc::default(), drive: Drive::new(seed) }
-    }
-
-    /// Starts a node that runs the log's sequencer.
-    async fn start(&self, boot: u64) -> Node {
-        let incarnation = Incarnation { storage: StorageId(1), boot: Boot(boot) };
-        let log = VirtualLog::start(self.parts(incarnation)).await.unwrap();
-        Self::start_on(log, incarnation, &self.drive).await
-    }
-
-    fn parts(&self, incarnation: Incarnation) -> VirtualLogParts {
-        let takeover_after = Duration::from_millis(20);
-        VirtualLogParts {
-            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
-            meta: self.meta.clone(),
-            providers: vec![self.loglets.clone()],
-            alive: watch::Sender::new(Liveness { sequencers: vec![incarnation], units: Vec::new() }).subscribe(),
-            clock: Arc::new(BootClock),
-            entropy: Arc::new(OsEntropy),
-        }
-    }
-
-    async fn start_on(log: Arc<VirtualLog>, incarnation: Incarnation, drive: &Drive) -> Node {
-        let clock = Arc::new(BootClock);
-        let store = LocalStore::open(drive.mount(), clock.clone()).await.unwrap();
-        let count = store.reader().get(&row()).map_or(0, |v| u64::from_be_bytes(v[..].try_into().unwrap()));
-        let checkpointer = store.checkpointer(0);
-        let config = StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock };
-        let stack = Stack::new(config, store, Counter { count });
-        let stop = CancellationToken::new();
-        let port = ReplyPort::new();
-        let (applied, tended) = (stack.clone(), stack.clone());
-        let (a, b, c) = (stop.clone(), stop.clone(), stop.clone());
-        tokio::spawn(async move { applied.run(a).await });
-        tokio::spawn(async move { tended.tend(b).await });
-        tokio::spawn(async move { checkpointer.run(c, |_| {}).await.unwrap() });
-        let flushed = stack.clone();
-        tokio::spawn(port.clone().dispatch(move || flushed.flush(), stop.clone()));
-        stack.start().await.unwrap();
-        Node { stack, port, stop, log }
-    }
-}
-
-impl Node {
-    async fn propose(&self) -> u64 {
-        let (waiter, reply) = Waiter::new(&self.port);
-        self.stack.propose(Bytes::from_static(b"x"), waiter);
-        reply.await.unwrap().unwrap()
-    }
-}
+use support::{Node, World, row};
 
 #[tokio::test]
 async fn every_command_gets_its_own_output() {
@@ -146,7 +51,7 @@ async fn what_another_node_appends_is_applied_as_it_comes() {
     let one = world.start(1).await;
     let incarnation = Incarnation { storage: StorageId(2), boot: Boot(1) };
     let log = VirtualLog::open(world.parts(incarnation)).await.unwrap();
-    let other = World::start_on(log, incarnation, &Drive::new(6)).await;
+    let other = world.start_on(log, incarnation, &Drive::new(6)).await;
     let reaches = async |node: &Node, count: u64| {
         let count = Some(Bytes::copy_from_slice(&count.to_be_bytes()));
         // Nobody asks for the tail: the entries arrive without that.

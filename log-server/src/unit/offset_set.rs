@@ -1,59 +1,38 @@
 //! [`OffsetSet`]: which offsets are written, as half-open ranges.
 
-use std::collections::BTreeMap;
-
 use naxos_proto::ids::Offset;
+use rangemap::RangeSet;
 
 /// A set of offsets. A contiguous loglet without gaps takes a single range, whatever its length.
-///
-/// Invariant: ranges are not empty, and there is a gap between any two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OffsetSet {
-    ranges: BTreeMap<u64, u64>,
-}
+pub(crate) struct OffsetSet(RangeSet<u64>);
 
 impl OffsetSet {
     /// Adds one offset. Returns false if it was in the set already.
     pub(crate) fn insert(&mut self, at: Offset) -> bool {
-        if self.contains(at) {
-            return false;
+        let is_new = !self.contains(at);
+        if is_new {
+            self.0.insert(at.0..at.next().0);
         }
-        let next = at.next().0;
-        let end = self.ranges.remove(&next).unwrap_or(next);
-        if let Some((_, before)) = self.ranges.range_mut(..at.0).next_back()
-            && *before == at.0
-        {
-            // The common case: the new offset extends the range before it.
-            *before = end;
-        } else {
-            self.ranges.insert(at.0, end);
-        }
-        true
+        is_new
     }
 
     /// Whether `at` is in the set.
     pub(crate) fn contains(&self, at: Offset) -> bool {
-        self.ranges.range(..=at.0).next_back().is_some_and(|(_, &end)| at.0 < end)
+        self.0.contains(&at.0)
     }
 
     /// Removes all offsets below `up_to`.
     pub(crate) fn remove_below(&mut self, up_to: Offset) {
-        while let Some((&start, &end)) = self.ranges.first_key_value() {
-            if start >= up_to.0 {
-                return;
-            }
-            self.ranges.remove(&start);
-            if end > up_to.0 {
-                self.ranges.insert(up_to.0, end);
-                return;
-            }
+        if up_to > Offset(0) {
+            self.0.remove(0..up_to.0);
         }
     }
 
     /// The ranges, ascending.
     #[cfg(test)]
     fn ranges(&self) -> impl Iterator<Item = std::ops::Range<Offset>> {
-        self.ranges.iter().map(|(&start, &end)| Offset(start)..Offset(end))
+        self.0.iter().map(|range| Offset(range.start)..Offset(range.end))
     }
 }
 

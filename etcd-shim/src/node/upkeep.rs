@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use naxos_client::SharedLog;
 use naxos_proto::contracts::StorageUnit;
 use naxos_proto::etcd::server::etcdserverpb::CompactionRequest;
 use naxos_proto::ids::LogletId;
@@ -51,10 +52,11 @@ pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
 /// Makes this node the keeper of leases, if the active loglet's sequencer is this process and this node is not the
 /// keeper under that loglet yet.
 pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests>) -> Result<(), Status> {
-    let Some(loglet) = backend.sequenced_loglet() else { return Ok(()) };
-    if backend.keeper.office() == Some(loglet) {
+    // While no reconfiguration came, the chain need not be read again.
+    if backend.keeper.office().is_some_and(|office| office.ordinal == backend.log.ordinal()) {
         return Ok(());
     }
+    let Some(loglet) = backend.sequenced_loglet() else { return Ok(()) };
     let keeper = Keeper { loglet, storage: backend.unit.storage_id() };
     backend.propose(pending, Command::KeepLeases(keeper)).await.map(drop)
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use naxos_proto::etcd::twins::WatchResponse;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 
 /// How many answers of a stream may wait for its client to read them. When the stream is full, its watchers fall
@@ -52,7 +53,7 @@ impl Answer {
 /// A channel of answers: where the hub puts them, and what the client gets.
 pub(super) fn answers() -> (Outlet, Answers) {
     let (outlet, waiting) = mpsc::channel(ANSWERS_MAX);
-    (outlet, Answers { waiting, leaving: None })
+    (outlet, Answers { waiting, leaving: None, gone: CancellationToken::new().drop_guard() })
 }
 
 /// The messages of a stream, for tonic to send.
@@ -60,6 +61,15 @@ pub struct Answers {
     waiting: mpsc::Receiver<Result<Answer, Status>>,
     /// The answer of which some fragments have left and others have not.
     leaving: Option<Leaving>,
+    /// Cancels its token when the client is gone, or has got the last answer.
+    gone: DropGuard,
+}
+
+impl Answers {
+    /// Is cancelled when the client is gone, or has got the last answer.
+    pub(super) fn gone(&self) -> CancellationToken {
+        self.gone.token().clone()
+    }
 }
 
 /// An answer that is being sent in fragments.

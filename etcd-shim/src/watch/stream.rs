@@ -20,8 +20,8 @@ use super::watcher::{Selection, Watcher, Way};
 use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
 
-/// Serves the requests of `inbound`, in a task of `tasks`, until the client ends the stream or `stop` is cancelled;
-/// `ended` is called then. The returned stream is what the client gets. `header` is the header of all answers but for
+/// Serves the requests of `inbound`, in a task of `tasks`; `ended` is called when the stream has ended. It ends when the
+/// client is gone, when `stop` is cancelled, or when the client asks for nothing more and has no watcher left. The returned stream is what the client gets. `header` is the header of all answers but for
 /// the revision.
 pub fn serve(
     tasks: &Tasks,
@@ -32,10 +32,12 @@ pub fn serve(
     ended: impl FnOnce() + Send + 'static,
 ) -> Answers {
     let (outlet, answers) = answers();
+    let gone = answers.gone();
     let id = hub.new_stream();
-    let stream = Stream { hub, id, header, outlet, watchers: BTreeMap::new(), next_id: 0 };
+    let watchers = Watchers { hub: Arc::clone(&hub), ids: BTreeMap::new() };
+    let stream = Stream { hub, id, header, outlet, watchers, next_id: 0 };
     tasks.start("watch-stream", async move {
-        stream.run(inbound, stop).await;
+        stream.run(inbound, gone, stop).await;
         ended();
     });
     answers
@@ -46,25 +48,29 @@ struct Stream {
     id: u64,
     header: ResponseHeader,
     outlet: Outlet,
-    /// The watchers by their ids on this stream.
-    watchers: BTreeMap<i64, WatcherId>,
+    watchers: Watchers,
     /// The id to try first for a watcher whose client leaves the choice to the server.
     next_id: i64,
 }
 
-impl Drop for Stream {
+/// The watchers of a stream. When it is dropped, the hub forgets them.
+struct Watchers {
+    hub: Arc<Hub>,
+    /// The watchers by their ids on the stream.
+    ids: BTreeMap<i64, WatcherId>,
+}
+
+impl Drop for Watchers {
     fn drop(&mut self) {
         let mut state = self.hub.state.lock();
-        for watcher in self.watchers.values() {
+        for watcher in self.ids.values() {
             self.hub.remove(&mut state, *watcher);
         }
     }
 }
 
 impl Stream {
-    async fn run(mut self, mut inbound: Streaming<WatchRequest>, stop: CancellationToken) {
-        // A client that ends its side of the stream may go on to listen.
-        let mut asks = true;
+    async fn run(mut self, mut inbound: Streaming<WatchRequest>, gone: CancellationToken, stop: CancellationToken) {
         loop {
             let request = tokio::select! {
                 biased;
@@ -73,8 +79,8 @@ impl Stream {
                     let _ = self.outlet.try_send(Err(EtcdError::Stopped.into()));
                     return;
                 }
-                () = self.outlet.closed() => return,
-                request = inbound.next(), if asks => request,
+                () = gone.cancelled() => return,
+                request = inbound.next() => request,
             };
             let request = match request {
                 Some(Ok(request)) => request,
@@ -83,10 +89,7 @@ impl Stream {
                     let _ = self.outlet.try_send(Err(in_words_of_grpc_go(broken)));
                     return;
                 }
-                None => {
-                    asks = false;
-                    continue;
-                }
+                None => return self.listen(gone, stop).await,
             };
             let answered = match request.request_union {
                 Some(RequestUnion::CreateRequest(r)) => self.create(r).await,
@@ -98,6 +101,25 @@ impl Stream {
                 return;
             }
         }
+    }
+
+    /// Waits for the end of a stream whose client asks for nothing more, but goes on to listen.
+    async fn listen(self, gone: CancellationToken, stop: CancellationToken) {
+        let Self { outlet, watchers, .. } = self;
+        // The hub's watchers now hold the only senders. When the last watcher ends, the client gets the end of the
+        // stream: nothing could come on it any more.
+        let weak = outlet.downgrade();
+        drop(outlet);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                if let Some(outlet) = weak.upgrade() {
+                    let _ = outlet.try_send(Err(EtcdError::Stopped.into()));
+                }
+            }
+            () = gone.cancelled() => {}
+        }
+        drop(watchers);
     }
 
     /// The answer to a create request that is refused.
@@ -114,7 +136,7 @@ impl Stream {
     }
 
     fn taken_id(&self, asked: i64) -> bool {
-        asked != 0 && self.watchers.contains_key(&asked)
+        asked != 0 && self.watchers.ids.contains_key(&asked)
     }
 
     /// Creates a watcher. Returns `None` when the client is gone.
@@ -153,7 +175,7 @@ impl Stream {
         let created = WatchResponse { created: true, ..watcher.answer(revision) };
         permit.send(Ok(created.into()));
         let number = self.hub.add(&mut state, watcher);
-        self.watchers.insert(id, number);
+        self.watchers.ids.insert(id, number);
         Some(())
     }
 
@@ -162,7 +184,7 @@ impl Stream {
         if asked != 0 {
             return asked;
         }
-        while self.watchers.contains_key(&self.next_id) {
+        while self.watchers.ids.contains_key(&self.next_id) {
             self.next_id += 1;
         }
         let id = self.next_id;
@@ -171,7 +193,7 @@ impl Stream {
     }
 
     async fn cancel(&mut self, id: i64) -> Option<()> {
-        let Some(number) = self.watchers.remove(&id) else { return Some(()) };
+        let Some(number) = self.watchers.ids.remove(&id) else { return Some(()) };
         // If a compaction has ended it already, the client gets a second answer, as in etcd.
         self.hub.remove(&mut self.hub.state.lock(), number);
         let revision = self.hub.config.store.read().revision;

@@ -19,7 +19,8 @@ use super::revision_key::RevisionKey;
 use super::rows;
 use super::store::{Entered, Lease, Store};
 
-/// Why no value can be missing while the lock is held.
+/// The message of the panic if a value is missing. None can be missing, because those that are not in memory are
+/// fetched before the key space is locked.
 pub(super) const FETCHED: &str = "the values that a command needs were fetched before it";
 
 /// Something to tell the listener after the commit.
@@ -102,7 +103,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         }
         let touched = old.as_ref().is_some_and(|l| l.at.main > base);
         let answered = prev_kv.clone().filter(|_| r.prev_kv);
-        // A key that was created at this revision had no value before, whatever else the transaction did to it.
+        // As in etcd, the event of a creation has no previous value, whatever else the transaction did to the key.
         let before = match (create == at.main, touched) {
             (true, _) => None,
             (false, true) => self.before_command(&key),
@@ -161,7 +162,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         self.effects.iter().find(|e| e.key == key)?.prev_kv.clone()
     }
 
-    /// Puts a keeper into office, if it succeeds the present one.
+    /// Makes `keeper` the keeper of leases, if it may replace the present one.
     pub(super) fn keep_leases(&mut self, keeper: Keeper) {
         if keeper.succeeds(&self.store.keeper) {
             self.store.keeper = keeper;
@@ -211,7 +212,8 @@ impl<'a, 'b> Writer<'a, 'b> {
     /// Stores a member's name and client URLs.
     pub(super) fn publish(&mut self, told: pb::Member) -> Result<Answer, EtcdError> {
         let member = match self.store.members.get(&told.id) {
-            // The other fields (peer URLs, learner or not) are changed only by the calls made for that.
+            // The other fields (peer URLs, learner or not) are not taken from this command: only the calls that change
+            // the membership set them.
             Some(known) => pb::Member { name: told.name, client_ur_ls: told.client_ur_ls, ..known.clone() },
             None if self.store.members.is_empty() => told,
             // The member was removed while this command was on its way.

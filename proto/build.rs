@@ -1,5 +1,5 @@
-//! Compiles the `.proto` files with protox (no `protoc` needed): once with the server's twins, and once with plain
-//! types.
+//! Compiles the `.proto` files with protox, which needs no `protoc`. etcd's files are compiled twice: for servers, with
+//! hand-written types in place of some messages (the twins), and for clients, with generated types only.
 
 #[cfg(feature = "etcd")]
 mod etcd {
@@ -8,7 +8,8 @@ mod etcd {
 
     const ETCD: [&str; 5] = ["kv.proto", "auth.proto", "rpc.proto", "v3lock.proto", "v3election.proto"];
 
-    /// The server's answers whose keys and events the store holds in encoded form: see `src/etcd/twins.rs`.
+    /// The answers that carry key-value pairs or events. The store holds these in encoded form: see
+    /// `src/etcd/twins.rs`.
     const TWINS: [&str; 4] = ["RangeResponse", "PutResponse", "DeleteRangeResponse", "WatchResponse"];
 
     pub(super) fn compile() -> Result<()> {

@@ -37,7 +37,8 @@ const VALUE_BYTES: usize = 256;
 /// A command adds at most this many bytes to the delta.
 const ROW_BYTES_MAX: usize = 2 * VALUE_BYTES;
 
-/// Number of commands before a store is replaced. Their rows fit the deltas that it can hold without a checkpoint.
+/// Number of commands after which a store is replaced. Their rows fit in the deltas that a store can hold without a
+/// checkpoint.
 const LIFE: u64 = (FROZEN_MAX * DELTA_BYTES_MAX / ROW_BYTES_MAX) as u64;
 
 #[derive(Clone, Copy)]
@@ -72,7 +73,7 @@ struct Rig {
     keys: Keys,
     values: Values,
     random: Random,
-    /// The revision of each of the first keys.
+    /// The mod revision of each of the first [`KEYS`] keys.
     revisions: Vec<i64>,
     /// The number of the next unused key.
     unused: u64,
@@ -124,7 +125,8 @@ impl Rig {
         match work {
             Work::NewKeys => self.take_unused().collect(),
             Work::Overwrites | Work::Updates => {
-                // Equal distances keep the keys apart. The first one is random, so each entry has others.
+                // The keys are all different because they are at equal distances. The first one is random, so that each
+                // entry has other keys.
                 let first = self.random.below(KEYS);
                 (0..COMMANDS).map(|n| (first + n * (KEYS / COMMANDS)) % KEYS).collect()
             }

@@ -1,5 +1,5 @@
-//! The cost of a batch of 16 events for 100 watchers of one range: the events are encoded once, and then each
-//! watcher's answer.
+//! The cost of a batch of 16 encoded events for 100 watchers of one range. The events are joined in one buffer once.
+//! Then an answer with that buffer is encoded for each watcher.
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

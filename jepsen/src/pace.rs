@@ -1,7 +1,7 @@
 //! Time, waiting and threads of the test harness.
 //!
-//! Tests of real processes run in real time. All use of it goes through this module, so that the bans of `clippy.toml`
-//! hold everywhere else.
+//! Tests of real processes run in real time. All code of the harness that reads the clock or waits uses this module, so
+//! that the bans on clocks and waits in `clippy.toml` hold everywhere else.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};

@@ -122,10 +122,14 @@ fn a_rotted_sector_is_corrupt_cells_or_a_refusal() {
     }
 }
 
-/// A flipped bit must not be mistaken for a torn write. It is told apart in two ways:
-/// 1. No sector of the record ends in zeros, as one would after a torn write.
-/// 2. The record is right except for one bit, and zeros in place of its last two or more bytes would not explain that
-///    bit. (A space differs from a zero byte in one bit only.)
+/// A flipped bit must not be mistaken for a torn write. Recovery recognizes it in either of two ways
+/// (`log-server/src/journal/torn.rs`):
+/// 1. No sector of the record ends in zeros. After a torn write, some sector would.
+/// 2. The record is right except for one bit, and zeros in place of the last two or more bytes of the bit's sector
+///    would not explain the wrong bit.
+///
+/// One of the bodies is all spaces, because a space differs from a zero byte in one bit only. If that bit flips in the
+/// last byte of a sector, it looks as if this byte had not been written.
 #[test]
 fn a_flipped_bit_in_the_last_batch_is_not_a_torn_write() {
     let kubernetes = [vec![0xa5; 300], vec![0x1a, 0, 0x22, 0]].concat();
@@ -135,7 +139,8 @@ fn a_flipped_bit_in_the_last_batch_is_not_a_torn_write() {
     }
 }
 
-/// Some sector of a long record almost always ends in a zero byte of its own.
+/// A long record almost always has a sector that ends in a zero byte of the record itself. So the zeros do not show
+/// whether the write was torn, and only the test of the single wrong bit does.
 #[test]
 fn a_flipped_bit_in_a_long_last_record_is_not_a_torn_write() {
     let random = SeededEntropy::new(14);
@@ -143,7 +148,7 @@ fn a_flipped_bit_in_a_long_last_record_is_not_a_torn_write() {
     noise.extend([0x1a, 0, 0x22, 0]);
     let drive = Drive::new(6);
     let body = Bytes::from(noise);
-    // The size of an existing segment is read from its file, so the next opener may use other settings.
+    // A start reads the size of an existing segment from its file, so `check_flip` may open it with smaller segments.
     let (path, at) = in_the_last_batch(&drive, 2 << 20, &body);
     for round in 0..24 {
         let flipped = at + random.u64() as usize % body.len();
@@ -151,7 +156,7 @@ fn a_flipped_bit_in_a_long_last_record_is_not_a_torn_write() {
     }
 }
 
-/// The first write of a segment includes its header.
+/// The first write of a segment includes its header, so a damaged header could be mistaken for a torn first write.
 #[test]
 fn a_flipped_bit_in_the_header_of_the_newest_segment_is_not_a_torn_write() {
     let (drive, written) = filled();
@@ -201,8 +206,8 @@ fn in_the_last_batch(drive: &Drive, segment_bytes: u64, body: &Bytes) -> (String
     drive.paths().into_iter().find_map(|p| Some((p.clone(), is_body(&drive.content(&p)?)?))).expect("it is stored")
 }
 
-/// Flips one bit in the batch that holds `body`, and checks what a start makes of it. `in_body`: the bit lies in the
-/// body.
+/// Flips one bit in the batch that holds `body`. The next start must then report the cell as `Corrupt`. It may also be
+/// refused if the bit is not in the body. `in_body` says whether it is.
 fn check_flip(drive: &Drive, path: &str, flipped: usize, bit: u8, in_body: bool, body: &Bytes) {
     let copy = drive.copy(flipped as u64);
     copy.damage(path, |content| content[flipped] ^= 1 << bit);
@@ -214,7 +219,8 @@ fn check_flip(drive: &Drive, path: &str, flipped: usize, bit: u8, in_body: bool,
     });
     match cells {
         Ok(cells) => assert_eq!(cells, [CellState::Corrupt], "bit {bit} of byte {flipped}"),
-        // The bit was in the directory of the batch, so the start may be refused.
+        // The bit is before the body, where the batch's directory is. Without the directory a start cannot tell which
+        // cells the batch held, so it may be refused.
         Err(refused) => {
             assert!(!in_body && refused.to_string().contains("expected"), "bit {bit} of byte {flipped}: {refused}");
         }
@@ -222,8 +228,8 @@ fn check_flip(drive: &Drive, path: &str, flipped: usize, bit: u8, in_body: bool,
     healed(&copy, path, flipped, bit, body);
 }
 
-/// The wrong bit was a read error and is right at the next start. What was written after the damage in between is no
-/// obstacle.
+/// Flips the bit back, as if it had been a read error, and checks that the next start finds the cell. The start before
+/// that, while the bit was wrong, may have written to the journal. This must not do any harm.
 fn healed(drive: &Drive, path: &str, byte: usize, bit: u8, body: &Bytes) {
     drive.damage(path, |content| content[byte] ^= 1 << bit);
     let cells = simulate(async {
@@ -239,7 +245,7 @@ fn healed(drive: &Drive, path: &str, byte: usize, bit: u8, body: &Bytes) {
 fn a_truncated_segment_is_refused_by_name() {
     let (drive, written) = filled();
     let random = SeededEntropy::new(13);
-    // A spare holds nothing that could be lost.
+    // A spare segment is all zeros. It is left out because a start need not refuse it: it holds no data.
     let is_used = |path: &str| path.ends_with(".seg") && drive.content(path).unwrap().iter().any(|byte| *byte != 0);
     let mut refused = 0;
     for path in drive.paths().iter().filter(|p| is_used(p)) {

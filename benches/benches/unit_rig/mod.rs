@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 /// Size of a cell in bytes: a put of 256 bytes with its envelope.
 const CELL_BYTES: usize = 320;
 
-/// Number of stores between two trims. Trimming lets the journal reuse its segments, so that the disk does not fill.
+/// Number of cells between two trims. Trimming lets the journal reuse its segments, so that the disk does not fill.
 const TRIM_EVERY: u64 = 20_000;
 
-/// The outcome of a store, when it is known.
+/// A future that gives the outcome of a store.
 type Outcome = Pin<Box<dyn Future<Output = Result<Stored, UnitError>>>>;
 
 /// A storage unit with one open loglet.
@@ -62,7 +62,8 @@ impl Rig {
         Self { runtime, unit, server, loglet, incarnation, payload, next: 0, trimmed: 0, _folder: folder }
     }
 
-    /// The time that `rounds` rounds take. In each, `stores` stores of `cells` cells are in flight at once.
+    /// The time that `rounds` rounds take, without trims. In each round, `stores` stores of `cells` cells each are in
+    /// flight at once.
     pub(crate) fn time(&mut self, rounds: u64, stores: u64, cells: u64) -> Duration {
         let mut spent = Duration::ZERO;
         for _ in 0..rounds {

@@ -1,4 +1,5 @@
-//! Writes the keys of a row. For rows that page an old revision it also makes changes after that revision.
+//! Writes the keys that the rows of a group read. Then creates, deletes and overwrites some keys, so that the rows that
+//! read at an old revision find other keys and values than there are now.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -10,22 +11,25 @@ use crate::load::keys::{Keys, Values};
 use crate::load::preload::{count, put_all};
 use crate::pace;
 
-/// One key in this many is created, and one deleted, after the old revision at which some rows read.
+/// After the old revision, at which some rows read, `keys.count / CHURN` other keys are deleted, and as many are
+/// created.
 const CHURN: u64 = 1000;
 
-/// One key in this many is overwritten after that revision.
+/// After the old revision, the first `keys.count / OVERWRITTEN` keys are overwritten.
 const OVERWRITTEN: u64 = 10;
 
 /// The prepared data.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prepared {
-    /// The revision before the last creations, deletions and overwrites.
+    /// The revision before the changes that follow the first writing of the keys.
     pub old_revision: i64,
-    /// Number of keys after the dense ones. There are as many at the old revision as now, but they are other keys.
+    /// Number of keys besides those of the load. They have the same prefix and are in order after them. There are as
+    /// many at the old revision as now, but they are other keys.
     pub extra: u64,
 }
 
-/// Writes `keys`, and others after them of which some are deleted again.
+/// Writes `keys` and some other keys, which come after them in order. Then deletes those other keys, creates as many
+/// new ones, and overwrites a part of `keys`.
 pub(super) fn prepare(endpoint: &Endpoint, keys: &Keys, values: &Values) -> Result<Prepared> {
     let extra = keys.count / CHURN;
     let behind = |letter| Keys { prefix: format!("{}{letter}", keys.prefix), count: extra };

@@ -1,4 +1,5 @@
-//! `naxos-benches disturb`: the p99 of puts beside compaction, Defragment, long lists and a watcher that catches up.
+//! `naxos-benches disturb`: the p99 of puts during compaction, Defragment or long lists, or while a watcher
+//! catches up.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,31 +23,32 @@ use crate::servers::{Candidate, Programs, Server};
 /// Puts at half the closed-loop rate (open loop), with and without compaction, Defragment, long lists, or a watcher
 /// that catches up.
 ///
-/// Windows with and without alternate, on all servers in turn; medians over the windows. Exit code 1 says that
-/// Naxos misses a limit, or that a put failed there.
+/// Windows without and with the disturbance alternate, on all servers in turn. The figures are medians over the
+/// windows. Exit code 1 says that Naxos misses a limit, or that a put to it failed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     programs: Programs,
-    /// Which servers.
+    /// The servers to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos,etcd")]
     servers: Vec<Candidate>,
-    /// Which disturbances, one after the other; compaction takes from catch-up what it reads, so it comes later.
+    /// The disturbances, one after the other. Name catch-up before compaction, which deletes the history that catch-up
+    /// reads.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "catch-up,compaction,defragment,lists")]
     kinds: Vec<Disturbance>,
-    /// Windows of each sort.
+    /// Number of windows with a disturbance, and of windows without it.
     #[arg(long, default_value_t = 5)]
     windows: usize,
     /// Length of a window.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     window: Duration,
-    /// Revisions that the watcher is behind.
+    /// Number of revisions that the watcher is behind when it starts.
     #[arg(long, default_value_t = 500_000)]
     backlog: i64,
-    /// Clients of the puts.
+    /// Number of clients that put.
     #[arg(long, default_value_t = 64)]
     clients: usize,
-    /// Puts a second, instead of half of what the closed loop gives.
+    /// Puts a second of all clients. Without it: half the closed-loop rate.
     #[arg(long)]
     rate: Option<f64>,
     /// Write the figures to this file as JSON too.
@@ -57,7 +59,7 @@ pub struct Args {
 /// Length of the closed-loop run that finds the rate of the puts.
 const CALIBRATION: Duration = Duration::from_secs(5);
 
-/// Load before the measuring of a window begins.
+/// How long the load runs before a window begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The figures of one window's puts. Latencies are in microseconds.
@@ -86,7 +88,7 @@ struct Subject {
     task: Task,
 }
 
-/// Runs the command. False if Naxos misses a limit.
+/// Runs the command. False if Naxos misses a limit or one of its puts failed.
 pub fn run(args: Args) -> Result<bool> {
     ensure!(args.windows > 0, "--windows must be above 0");
     ensure!(args.servers.iter().all(|server| server.stores()), "a floor server keeps nothing: naxos and etcd only");
@@ -212,7 +214,7 @@ impl Outcome {
         Self::p99(&self.disturbed) / Self::p99(&self.quiet)
     }
 
-    /// The highest allowed p99 beside the disturbance, in microseconds. `None` if the limit is etcd's p99 and etcd was
+    /// The highest allowed p99 during the disturbance, in microseconds. `None` if the limit is etcd's p99 and etcd was
     /// not measured.
     fn p99_us_max(&self, all: &[Outcome]) -> Option<f64> {
         match self.kind.p99_ratio_max() {
@@ -228,20 +230,22 @@ impl Outcome {
         self.quiet.iter().chain(&self.disturbed).map(|window| window.errors).sum()
     }
 
-    /// Number of events that the watcher received in a second, if the disturbance was catching up.
+    /// Number of events that the watchers received in a second: the median over the disturbed windows. `None` if the
+    /// disturbance was not catching up.
     fn events_per_second(&self) -> Option<f64> {
         let events = |window: &Window| window.deeds.as_ref().map_or(0.0, |deeds| deeds.events as f64);
         (self.kind == Disturbance::CatchUp).then(|| Self::median_of(&self.disturbed, events) / self.window_seconds)
     }
 
-    /// Whether the limits are met. A watcher that is slower than the writers would never catch up, so it misses them.
+    /// Whether no put failed and the limits are met. Catching up has one more limit: the watcher must receive events
+    /// faster than the clients put, because otherwise it would never catch up.
     fn held(&self, all: &[Outcome]) -> bool {
         let gains = self.events_per_second().is_none_or(|events| events > self.rate);
         let is_short = self.p99_us_max(all).is_none_or(|max| Self::p99(&self.disturbed) <= max);
         gains && is_short && self.errors() == 0
     }
 
-    /// How often the disturbance was completed in all windows, and its median time in seconds.
+    /// How many times the disturbance was completed in all windows together, and the median time of one in seconds.
     fn deeds(&self) -> (u32, f64) {
         let deeds = self.disturbed.iter().filter_map(|window| window.deeds.as_ref());
         let (mut finished, mut seconds) = (0, Vec::new());

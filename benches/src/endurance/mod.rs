@@ -1,4 +1,5 @@
-//! The long runs: a server after an hour, beside its own housekeeping, and with a million keys.
+//! The long runs: the memory and disk use of a server over time, its latency while it is disturbed (for example by
+//! compaction), and its memory use and restart time with a million keys.
 
 mod deeds;
 pub mod disturb;

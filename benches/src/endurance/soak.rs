@@ -16,21 +16,21 @@ use crate::report::markdown::Table;
 use crate::report::{mebibytes, write_json};
 use crate::servers::{Candidate, Programs, Server};
 
-/// Overwrite keys at a fixed rate with a compaction every so often, and see whether memory and disk stay flat.
+/// Overwrite keys at a fixed rate, compact at fixed intervals, and check that memory and disk use do not grow.
 ///
-/// Each compaction drops what is older than the one before it, as kube-apiserver's do. Exit code 1 says that memory
-/// or disk grew, or that a call failed.
+/// Each compaction is to the revision that was current at the compaction before, as kube-apiserver does it. Exit code 1
+/// says that memory or disk use grew, or that a call failed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     programs: Programs,
-    /// Which server.
+    /// The server to test.
     #[arg(long, value_enum, default_value = "naxos")]
     server: Candidate,
     /// Overwrites a second (open loop).
     #[arg(long, default_value_t = 5000.0)]
     rate: f64,
-    /// How long.
+    /// Length of the run.
     #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Time between compactions.

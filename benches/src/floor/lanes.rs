@@ -1,4 +1,5 @@
-//! One thread with a current-thread runtime for each core. Connections are given to them in turn.
+//! The lanes of a floor server: one thread with a current-thread runtime for each core. One more thread accepts
+//! connections and gives them to the lanes in turn.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -24,7 +25,7 @@ pub(super) fn serve(listen: SocketAddr, floors: Vec<Floor>) -> Result<bool> {
         lanes.push(lane);
         let ended = ended.clone();
         pace::thread(&format!("lane-{index}"), move || {
-            // The receiver lives as long as the process, so this cannot fail.
+            // If this fails, another thread has ended before, and `serve` has returned its error.
             let _ = ended.send(run_lane(floor, accepted));
         });
     }

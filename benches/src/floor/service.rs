@@ -52,7 +52,8 @@ impl Floor {
         Self { committer: Some(lane), inbox: Arc::new(Mutex::new(Some(inbox))), ..Self::nothing() }
     }
 
-    /// Makes completions run on the calling thread's runtime.
+    /// Starts the task that answers calls whose events are durable and sends those events to the watchers. It runs on
+    /// the calling thread's runtime. The floor that does nothing needs no such task.
     pub(super) fn on_this_runtime(self) -> Self {
         if let Some(mut inbox) = self.inbox.lock().take() {
             let watches = self.watches.clone();

@@ -12,15 +12,15 @@ use crate::pace;
 use crate::servers::machine::Busy;
 use crate::servers::proc_stat::ProcStat;
 
-/// The results of one run. Latencies are in microseconds. For [`Work::Watch`] the operations are events, and a latency
-/// is the age of an event when it is delivered.
+/// The results of one run. Latencies are in microseconds. For [`Work::Watch`] the operations are events, and there is
+/// one latency for each watch answer: the age of its oldest event when the answer arrives.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measured {
     /// The kind of work.
     pub work: Work,
     /// The numbers of clients, connections and watchers.
     pub shape: Shape,
-    /// The rate of the open loop. `None` for the closed loop.
+    /// The rate of the open loop, in operations a second. `None` for the closed loop.
     pub rate: Option<f64>,
     /// Length of the window in seconds.
     pub seconds: f64,
@@ -38,14 +38,14 @@ pub struct Measured {
     pub max_us: u64,
     /// The server's CPU time per operation in microseconds, if its process is known.
     pub cpu_us: Option<f64>,
-    /// Cores that other work on the machine kept busy, neither the server nor the generator. It makes the figures
+    /// Number of cores that other programs on the machine kept busy, on average. A high number makes the other figures
     /// unreliable.
     pub other_cores: f64,
     /// The server's resident memory at the end, in bytes.
     pub rss_bytes: Option<u64>,
-    /// Puts a second of the writers of [`Work::Watch`].
+    /// Puts a second of all writers. `None` except for [`Work::Watch`].
     pub puts_per_second: Option<f64>,
-    /// Number of Txns that found another revision.
+    /// Number of Txns that did not put because the key's mod revision had changed.
     pub conflicts: u64,
     /// Number of failed operations.
     pub errors: u64,
@@ -68,7 +68,7 @@ pub fn measure(plan: Plan, server: Option<&ProcStat>) -> Result<Measured> {
     Ok(summary(&tally, (work, shape, rate), window.end - window.start, &used))
 }
 
-/// What was used in the window.
+/// CPU time that the server and the other programs used in the window, and the server's resident memory at its end.
 struct Used {
     server: Option<Duration>,
     others: Duration,

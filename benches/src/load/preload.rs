@@ -1,4 +1,4 @@
-//! Writes the keys that a work reads.
+//! Writes the keys that the load will read, before it starts.
 
 use anyhow::{Context, Result, ensure};
 use naxos_proto::etcd::client::etcdserverpb as pb;
@@ -21,13 +21,13 @@ const TXN_BYTES_MAX: usize = 1 << 20;
 /// that has been used for a while. The step is a prime.
 const SCATTER: u64 = 7919;
 
-/// The error of etcd when it is overloaded. It has done nothing then.
+/// etcd's error message when it is overloaded. etcd has not carried out the request, so the request may be repeated.
 const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
 
 /// Pause before a transaction with this error is repeated.
 const REST: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// How long one transaction may get this error.
+/// How long one transaction is repeated because of this error.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// How long a server may take to count the keys.

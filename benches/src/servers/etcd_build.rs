@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 /// The Go package of etcd's program.
 const PACKAGE: &str = "go.etcd.io/etcd/server/v3";
 
-/// Builds etcd into `<target>/servers/etcd`. With Go's cache a second build takes a second.
+/// Builds etcd and returns its path, `<target>/servers/etcd`. Go's build cache makes a second build fast.
 pub fn build() -> Result<PathBuf> {
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jepsen/servers/etcd");
     ensure!(module.is_dir(), "{}: no such folder; give --etcd PATH", module.display());
@@ -25,7 +25,8 @@ pub fn build() -> Result<PathBuf> {
     Ok(executable)
 }
 
-/// Cargo's target folder. This program is in the folder of one of its profiles.
+/// The folder two levels above this program's file. For `target/release/NAME` it is Cargo's target folder. For a
+/// benchmark, which is in `target/release/deps`, it is `target/release`.
 pub fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context("this program's own path")?;
     let profile = program.parent().and_then(Path::parent).context("a program outside a target folder")?;

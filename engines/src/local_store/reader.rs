@@ -16,8 +16,9 @@ fn first_in(delta: &Delta, from: &RowKey, below: &RowKey) -> Option<RowKey> {
     delta.rows().range(from.clone()..below.clone()).next().map(|(name, _)| name.clone())
 }
 
-/// Sees every committed row. Rows that are written only once are read consistently, whatever is applied meanwhile. Of
-/// other rows a reader sees the newest value.
+/// Reads rows without a snapshot. Each read gives the newest value, so two reads of a row that is written again may
+/// differ. A row that is written only once has the same value in all reads until it is purged. Reads find every
+/// committed row. They also find rows of the entry that is being applied, which may still be rolled back.
 #[derive(Clone)]
 pub struct StoreReader {
     shared: Arc<Shared>,
@@ -28,8 +29,8 @@ impl StoreReader {
         Self { shared }
     }
 
-    /// Whether a delta has the row, so that [`Self::get`] would not read from disk. The delta may be frozen and
-    /// written at any time.
+    /// Whether a delta has the row, so that [`Self::get`] would not read from disk. The answer can be out of date at
+    /// once, because a checkpoint may write the delta and drop it.
     pub fn has_in_memory(&self, key: &RowKey) -> bool {
         self.shared.open.read().get(key).is_some()
             || self.shared.frozen.read().iter().any(|frozen| frozen.delta.get(key).is_some())
@@ -139,13 +140,15 @@ impl StoreReader {
         self.shared.backlog.is_behind()
     }
 
-    /// Notes that the log was replayed. The rows that the replay left to the checkpoint then do not keep a start from
-    /// proposing a little.
+    /// Notes that the log was replayed. The replay may have filled the deltas, and then [`Self::is_behind`] would be
+    /// true until the next checkpoint. After this call it is false until at least 1 MiB more has been applied, so that
+    /// a starting node can announce itself even on a full disk.
     pub fn note_replayed(&self) {
         self.shared.note_replayed();
     }
 
-    /// Waits until the checkpoint has moved since the last call. Only one caller may wait at a time.
+    /// Waits until the checkpoint Worker has written a frozen delta since the last call. Only one caller may wait at a
+    /// time.
     ///
     /// # Cancel safety
     ///
@@ -159,13 +162,14 @@ impl StoreReader {
         self.shared.file_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether `rows` rows may be purged now. Two things can forbid it:
+    /// Whether `rows` rows may be purged now. They may not in each of these cases:
     ///
-    /// 1. No more deltas may be frozen. Then rows may be purged only about as fast as entries write rows: purging
-    ///    faster would make clients wait for the checkpoint, and not purging would let the history of a busy store
+    /// 1. [`Self::is_behind`] is true.
+    /// 2. No more deltas may be frozen, and the open delta already deletes twice as many rows as it writes. Purging
+    ///    faster would make clients wait for the checkpoint. Not purging at all would let the history of a busy store
     ///    grow.
-    /// 2. The disk has less than twice the room that a checkpoint with these rows may take. Then a checkpoint without
-    ///    them is requested.
+    /// 3. The disk has less than twice the room that a checkpoint with these rows may take. Then this call also
+    ///    requests a checkpoint without them.
     pub async fn may_purge(&self, rows: usize) -> bool {
         let (needed, takes) = {
             let open = self.shared.open.read();

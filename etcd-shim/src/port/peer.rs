@@ -3,8 +3,8 @@
 use naxos_proto::seams::PeerAddress;
 use rustls::pki_types::CertificateDer;
 
-/// The client of a connection. It is in the extensions (as `Arc<Peer>`) of every HTTP request, and of gRPC requests
-/// whose client showed a certificate: to put it into each gRPC request would cost three allocations.
+/// The client of a connection. It is in the extensions (as `Arc<Peer>`) of every request that is not gRPC. A gRPC
+/// request has it only if the client showed a certificate, because adding it to a request costs three allocations.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// The remote address.

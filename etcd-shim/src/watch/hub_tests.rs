@@ -1,4 +1,4 @@
-//! Watchers that fall behind: what they have been shown is never shown again, and what they missed is not lost.
+//! Watchers that fall behind: they do not get an event twice, and they miss none.
 
 use naxos_engines::LocalStore;
 use naxos_proto::etcd::client::etcdserverpb as plain;
@@ -116,7 +116,8 @@ impl Rig {
         }
     }
 
-    /// The answers that a watcher got: the revisions of events, or that it was cancelled.
+    /// The answers that a watcher got: `Ok` with the revision of an event, or `Err` with the compact revision of a
+    /// cancellation.
     async fn told(self, mut answers: Answers) -> Vec<Result<i64, i64>> {
         drop(self.hub);
         let mut told = Vec::new();
@@ -132,8 +133,9 @@ impl Rig {
     }
 }
 
-/// Makes 100 revisions that the hub takes out of the ring, compacts them, and then makes more revisions than the ring
-/// has room for. A watcher of `key` is live before that, and does not go back to a revision that it has been shown.
+/// Returns the answers that a watcher of `key` gets. It is live while the hub takes 100 revisions out of the ring. Then
+/// these are compacted, and more revisions are made than the ring has room for, so the watcher has to read history. It
+/// would be cancelled if it began to read at one of the compacted revisions, which it has been shown already.
 async fn overflown(key: &str, no_put: bool) -> Vec<Result<i64, i64>> {
     let mut rig = Rig::new().await;
     let (outlet, answers) = answers();

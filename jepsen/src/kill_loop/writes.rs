@@ -2,7 +2,7 @@
 
 /// Number of keys of one writer.
 const KEYS_PER_WRITER: u64 = 40;
-/// Padding that makes a value as large as those of the benchmarks.
+/// Number of bytes after the number in a value. They make it about as large as the values of the benchmarks.
 const PADDING_BYTES: usize = 240;
 
 /// A put that the server acknowledged.
@@ -29,14 +29,14 @@ pub(super) fn key(writer: u32, number: u64) -> Vec<u8> {
     format!("writer/{writer:03}/{:03}", number % KEYS_PER_WRITER).into_bytes()
 }
 
-/// The value of that put.
+/// The value of a writer's `number`th put: the number in 20 digits, a space and padding.
 pub(super) fn value(number: u64) -> Vec<u8> {
     let mut value = format!("{number:020} ").into_bytes();
     value.resize(value.len() + PADDING_BYTES, b'.');
     value
 }
 
-/// The number of the put that wrote `value`.
+/// The number of the put that wrote `value`. `None` if [`value`] did not make it.
 pub(super) fn number(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value.get(..20)?).ok()?.parse().ok()
 }

@@ -58,7 +58,13 @@ impl JournalReader {
 }
 
 impl JournalReads {
-    /// Reads the cells of `plan` that are on disk and returns all of them.
+    /// Reads those cells of `plan` that are on disk. Returns all cells of `plan` in order, or only the first ones if a
+    /// segment was freed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `Overloaded` if the queue is full and the caller does not wait; `Dropped` if the loglet was dropped meanwhile;
+    /// `Stopped` if the Worker has ended; `Read` if the disk reports an error.
     pub(crate) async fn read(
         &self,
         loglet: &Published,
@@ -69,7 +75,8 @@ impl JournalReads {
         let bodies = if places.is_empty() { Ok(Vec::new()) } else { self.fetch(places, patience).await? };
         let bodies = match bodies {
             Ok(bodies) => bodies,
-            // The segment may have been freed meanwhile. In that case all planned cells are trimmed or dropped.
+            // A segment may have been freed meanwhile. Its cells were trimmed or dropped before that, so either the
+            // loglet is dropped now or at least the first cell of the plan is trimmed.
             Err(text) => return trimmed_meanwhile(loglet, &plan).ok_or(UnitError::Read(text))?,
         };
         let mut bodies = bodies.into_iter();

@@ -7,16 +7,17 @@ use naxos_proto::ids::{Boot, LogId, LogletId};
 
 use crate::unit::{Change, Loglet, RaftLog};
 
-/// Loglets, tombstones, boot count and raft log. The preamble at the head of each journal segment repeats all of it.
+/// Loglets, tombstones, boot count and raft log. The preamble at the head of each journal segment repeats all of it,
+/// except for [`Loglet::written`], which a start rebuilds from the cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Catalog {
     /// How many times a process has started on this data directory.
     pub(crate) boot: Boot,
     /// The loglets that exist.
     pub(crate) loglets: BTreeMap<LogletId, Loglet>,
-    /// Tombstones that are not below the floor of their log.
+    /// The dropped loglets (tombstones), except for those that [`Self::floors`] covers.
     pub(crate) dropped: BTreeSet<LogletId>,
-    /// For each log the ordinal below which all loglets are dropped.
+    /// For each log the ordinal below which all its loglets are dropped.
     pub(crate) floors: BTreeMap<LogId, u64>,
     /// The raft log of the MetaStore replica.
     pub(crate) raft: RaftLog,
@@ -36,7 +37,11 @@ impl Catalog {
         self.loglets.get_mut(&id).ok_or(UnitError::NotOpen(id))
     }
 
-    /// Whether an open has to be written. False if the loglet exists already with equal parameters.
+    /// Whether a change has to be written to open the loglet. False if it exists already with equal parameters.
+    ///
+    /// # Errors
+    ///
+    /// `Dropped` if the loglet was dropped; `WrongIncarnation` or `Invalid` if it exists with other parameters.
     pub(crate) fn check_open(&self, id: LogletId, params: UnitParams) -> Result<bool, UnitError> {
         if self.is_dropped(id) {
             return Err(UnitError::Dropped(id));
@@ -124,7 +129,8 @@ mod tests {
         c.apply(&Change::Open(id(1, 1), params(1)));
         assert_eq!(c.loglet(id(1, 1)), Err(UnitError::Dropped(id(1, 1))));
         assert_eq!(c.check_open(id(1, 1), params(1)), Err(UnitError::Dropped(id(1, 1))));
-        // The loser's tombstone does not affect the winner with the same ordinal.
+        // Two nodes may create a loglet with the same ordinal at the same time, each with its own nonce. The loser's is
+        // dropped. That must not affect the winner's.
         assert_eq!(c.loglet(id(1, 2)), Err(UnitError::NotOpen(id(1, 2))));
     }
 

@@ -44,7 +44,11 @@ pub type BoxConnection = Box<dyn Connection>;
 
 /// Accepts connections.
 pub trait Listener: Send {
-    /// The next connection. # Cancel safety: nothing is lost when dropped.
+    /// Waits for the next connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if the future is dropped, no connection is lost.
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>>;
     /// The address that was bound, with the real port if the requested one was 0.
     fn local(&self) -> Address;

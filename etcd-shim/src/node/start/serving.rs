@@ -29,8 +29,8 @@ impl Stacked {
     }
 }
 
-/// Writes into the log what it must have before clients are served: this member's name and URLs, and the keeper of
-/// leases.
+/// Writes this member's name and URLs into the log, if it does not have them yet. If this node runs the sequencer, also
+/// makes this node the keeper of leases. Both must be done before clients are served.
 async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<(), StartError> {
     let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
     let dispatch = Arc::clone(&pending.replies).dispatch(|| backend.stack.flush(), stop.child_token());

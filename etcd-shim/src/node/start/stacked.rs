@@ -81,7 +81,8 @@ impl Opened {
     }
 }
 
-/// Starts the Workers that the stack needs; they must run before it.
+/// Starts the Workers that the stack needs. The apply Worker must run before [`Stack::start`], which waits for it to
+/// replay the log.
 fn start_workers(
     context: &Context,
     stack: &Arc<NodeStack>,

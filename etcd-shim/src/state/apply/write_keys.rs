@@ -46,7 +46,7 @@ impl Writer<'_, '_> {
         }
         let touched = old.as_ref().is_some_and(|l| l.at.main > base);
         let answered = prev_kv.clone().filter(|_| r.prev_kv);
-        // A key that was created at this revision had no value before, whatever else the transaction did to it.
+        // As in etcd, the event of a creation has no previous value, whatever else the transaction did to the key.
         let before = match (create == at.main, touched) {
             (true, _) => None,
             (false, true) => self.before_command(&key),

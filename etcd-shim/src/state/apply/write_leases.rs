@@ -11,7 +11,7 @@ use crate::state::lease::keeper::Keeper;
 use crate::state::rows;
 
 impl Writer<'_, '_> {
-    /// Puts a keeper into office, if it succeeds the present one.
+    /// Makes `keeper` the keeper of leases, if it may replace the present one.
     pub(super) fn keep_leases(&mut self, keeper: Keeper) {
         if keeper.succeeds(&self.store.keeper) {
             self.store.keeper = keeper;

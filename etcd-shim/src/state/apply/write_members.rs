@@ -14,7 +14,8 @@ impl Writer<'_, '_> {
     /// Stores a member's name and client URLs.
     pub(super) fn publish(&mut self, told: pb::Member) -> Result<Answer, EtcdError> {
         let member = match self.store.members.get(&told.id) {
-            // The other fields (peer URLs, learner or not) are changed only by the calls made for that.
+            // The other fields (peer URLs, learner or not) are not taken from this command: only the calls that change
+            // the membership set them.
             Some(known) => pb::Member { name: told.name, client_ur_ls: told.client_ur_ls, ..known.clone() },
             None if self.store.members.is_empty() => told,
             // The member was removed while this command was on its way.

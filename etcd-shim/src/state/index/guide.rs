@@ -5,7 +5,8 @@
 //! after the prefix of every key ("poor man's normalized keys": Graefe and Larson, B-tree indexes and CPU caches, ICDE
 //! 2001, section 3).
 //!
-//! Invariants: all keys begin with the same `prefix` bytes; the heads ascend, because the keys do.
+//! Invariants: all keys begin with the same `prefix` bytes; the heads are sorted, because the keys are. Several keys
+//! may have the same head.
 
 use std::ops::Range;
 
@@ -16,7 +17,8 @@ pub(super) struct Guide {
     heads: Vec<u64>,
 }
 
-/// Up to eight bytes as a number that has the same order as the bytes. Missing bytes count as zero.
+/// The first eight bytes as a number; missing bytes count as zero. If one number is smaller than another, so are the
+/// bytes that it was made of.
 fn head(bytes: &[u8]) -> u64 {
     match bytes.first_chunk::<8>() {
         Some(eight) => u64::from_be_bytes(*eight),
@@ -35,7 +37,7 @@ impl Guide {
         Self { prefix, heads: (0..len).map(|at| head(&key(at)[prefix..])).collect() }
     }
 
-    /// The range of positions where `key` may be: the keys before the range are smaller than it, the keys after the
+    /// The range of positions where `key` may be. The keys before the range are smaller than `key`, the keys after the
     /// range are larger. `any` is one of the node's keys.
     pub(super) fn narrow(&self, key: &[u8], any: &[u8]) -> Range<usize> {
         let len = self.heads.len();

@@ -79,7 +79,8 @@ struct Writes<'a> {
 
 impl<'a> Writes<'a> {
     fn deletes(&self, key: &[u8]) -> bool {
-        // etcd's rule for overlapping intervals: an empty end means the key alone; any other end is compared literally.
+        // As etcd does it here: an empty end means the key alone, and any other end is compared byte by byte. So the
+        // end `\0` does not mean all keys from the key on, as it does when the range is deleted.
         self.deletes.iter().any(|(from, end)| match *end {
             [] => *from == key,
             end => *from <= key && key < end,
@@ -95,7 +96,8 @@ impl<'a> Writes<'a> {
         Ok(())
     }
 
-    /// Takes first the deletes of this level, then nested transactions, then the puts of this level.
+    /// The keys that the operations `ops` write, or `DuplicateKey`. The order decides which repetitions are found, so
+    /// it is etcd's: first the deletes of this level, then nested transactions, then the puts of this level.
     fn of(ops: &'a [RequestOp]) -> Result<Self, EtcdError> {
         let mut writes = Self::default();
         for op in ops {
@@ -127,7 +129,8 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// Whether the transaction only reads. Such a transaction needs no entry in the log.
+/// Whether all operations are Ranges. Such a transaction needs no entry in the log. As in etcd, a nested transaction
+/// does not count as a read, even if it only reads.
 pub(crate) fn reads_only(r: &TxnRequest) -> bool {
     r.success.iter().chain(&r.failure).all(|op| matches!(op.request, Some(Request::RequestRange(_))))
 }

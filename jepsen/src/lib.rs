@@ -7,6 +7,7 @@
 //! - [`process`]: one process: started, watched, killed, measured; [`etcd_server`]: a process that speaks etcd's API
 //! - [`kill_loop`]: writers and `kill -9`, and a check that nothing acknowledged is lost
 //! - [`kubernetes`]: a control plane as kubeadm sets it up, work on it, and kills during that work
+//! - [`model`]: the protocol of the replicated log, checked in every execution
 //! - [`simulator`]: a whole node in one thread, decided by a seed
 //! - [`machine`]: what a test needs from the machine, and what happens if that is missing.
 
@@ -16,6 +17,7 @@ pub mod etcdctl;
 pub mod kill_loop;
 pub mod kubernetes;
 pub mod machine;
+pub mod model;
 pub mod pace;
 pub mod process;
 pub mod servers;

@@ -124,6 +124,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "kubernetes",
             "differential",
             "kill_loop",
+            "model",
             "simulator",
             "bin",
         ],

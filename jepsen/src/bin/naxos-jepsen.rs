@@ -6,6 +6,9 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::kill_loop::{self, Plan, full_disk};
+use naxos_jepsen::model::case::{Case, cases, deep_cases};
+use naxos_jepsen::model::founding::foundings;
+use naxos_jepsen::model::report::Report;
 
 /// Fault tests that take longer than a test command may.
 #[derive(Debug, Parser)]
@@ -19,6 +22,18 @@ struct Line {
 enum Command {
     /// Kills a server under writes, starts it again, and looks for what it has lost.
     KillLoop(KillLoop),
+    /// Visits every execution of the models of the replicated log and of the founding of a cluster.
+    Model(ModelLine),
+}
+
+#[derive(Debug, Args)]
+struct ModelLine {
+    /// Also the cases that take minutes each, and up to 20 GB of memory.
+    #[arg(long)]
+    deep: bool,
+    /// Print the steps of each counterexample.
+    #[arg(long)]
+    steps: bool,
 }
 
 #[derive(Debug, Args)]
@@ -43,7 +58,34 @@ struct KillLoop {
 fn main() -> anyhow::Result<()> {
     match Line::parse().command {
         Command::KillLoop(asked) => kill_loop(asked),
+        Command::Model(asked) => check_models(&asked),
     }
+}
+
+fn check_models(asked: &ModelLine) -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    let mut print = |name: &str, report: Report, is_wanted: bool| {
+        println!("{name}: {report}");
+        for failure in report.failures.iter().filter(|_| asked.steps) {
+            failure.steps.iter().for_each(|step| println!("    {step}"));
+        }
+        if report.has_counterexample() != is_wanted || (!is_wanted && !report.failures.is_empty()) {
+            wrong.push(name.to_owned());
+        }
+    };
+    let deep = if asked.deep { deep_cases() } else { Vec::new() };
+    for Case { name, setting, rules } in cases().into_iter().chain(deep) {
+        print(name, Report::of(setting.clone()), false);
+        for rule in rules {
+            print(&format!("{name}, without {rule:?}"), Report::of(setting.without(rule)), true);
+        }
+    }
+    for (name, founding) in foundings() {
+        let is_wanted = founding.without.is_some();
+        print(name, Report::of(founding), is_wanted);
+    }
+    anyhow::ensure!(wrong.is_empty(), "not as expected: {}", wrong.join("; "));
+    Ok(())
 }
 
 fn kill_loop(asked: KillLoop) -> anyhow::Result<()> {

@@ -3,7 +3,8 @@
 //! - [`lease`]: one lease; [`keeper`]: the node whose clock decides when leases end
 
 pub(crate) mod keeper;
-pub(crate) mod lease;
+#[expect(clippy::module_inception, reason = "one type per file, named after it")]
+mod lease;
 
 pub use keeper::Keeper;
 pub use lease::Lease;

@@ -1,0 +1,63 @@
+//! The replicated log as a model: `stateright` visits every world that lost, repeated and late messages, several drivers
+//! of reconfigurations and the faults of a setting can lead to (`docs/protocol.md`).
+//!
+//! - [`setting`]: how large the world is and what can go wrong; [`rule`]: the rules that can be left out; [`case`]: the
+//!   settings that are checked
+//! - [`world`]: everything that is remembered; [`step`], `steps`: what can happen next; `properties`: what must hold;
+//!   [`event`]: what has to be reached
+//! - [`founding`]: how the seats of a new cluster agree on their log, a model of its own
+//! - [`report`]: what a check found
+//!
+//! What the model leaves out on purpose:
+//!
+//! - A message is never removed. A store may reach any unit at any time, any number of times; that it is lost means that
+//!   it never does.
+//! - A call of a driver or a reader, and its answer, are one step. A late answer is the same as a caller that pauses.
+//! - What a unit has told, everybody knows at once. That gives the most acknowledgements, and these are what a rule has to
+//!   protect.
+//! - The register is one step that never fails: openraft replicates it. A lost answer of the register is a driver that
+//!   stops there.
+
+pub mod case;
+pub mod event;
+pub mod founding;
+mod properties;
+pub mod report;
+pub mod rule;
+pub mod setting;
+pub mod step;
+mod steps;
+pub mod world;
+
+use setting::Setting;
+use stateright::{Model, Property};
+use step::Step;
+use world::World;
+
+impl Model for Setting {
+    type State = World;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new(self)]
+    }
+
+    fn actions(&self, world: &World, steps: &mut Vec<Step>) {
+        self.steps(world, steps);
+    }
+
+    fn next_state(&self, world: &World, step: Step) -> Option<World> {
+        self.take(world, step)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            Property::always("nothing acknowledged is lost", properties::nothing_acknowledged_is_lost),
+            Property::always("a position has one value", properties::a_position_has_one_value),
+            Property::always("a tail keeps its promise", properties::a_tail_keeps_its_promise),
+            Property::always("no tail is stale", |_, world| properties::no_tail_is_stale(world)),
+        ];
+        properties.extend(self.events.iter().map(|event| Property::sometimes(event.text(), event.condition())));
+        properties
+    }
+}

@@ -1,0 +1,77 @@
+//! What must hold in every world.
+
+use super::setting::{LOGLETS, OFFSETS, Setting};
+use super::world::World;
+
+/// The units that may have lost a copy without anybody's fault.
+fn lost(setting: &Setting, world: &World) -> u8 {
+    (setting.wipes - world.wipes) + (setting.restores - world.restores)
+}
+
+/// An acknowledged append is below the end of its segment, and on a write quorum or, below an installed end, on a seal
+/// quorum (`docs/design.md`, section 5, rule 3). A unit that lost its disk takes its copies with it.
+pub(super) fn nothing_acknowledged_is_lost(setting: &Setting, world: &World) -> bool {
+    let (write, lost) = (setting.write_quorum, lost(setting, world));
+    let seal = setting.units - write + 1;
+    (0..LOGLETS).filter(|loglet| !world.trimmed[*loglet]).all(|loglet| {
+        let known = world.known(setting, loglet);
+        let acknowledged = match world.end(loglet) {
+            Some(end) if end < known => return false,
+            Some(end) => end,
+            None => known,
+        };
+        let quorum = if world.end(loglet).is_some() { write.min(seal) } else { write };
+        (0..usize::from(acknowledged)).all(|offset| world.holders(loglet, offset) + lost >= quorum)
+    })
+}
+
+/// No two units hold different cells at one offset, no two positions of the log have the same value, and what can be
+/// read at a position is what the log has there.
+pub(super) fn a_position_has_one_value(setting: &Setting, world: &World) -> bool {
+    let mut log = Vec::new();
+    for loglet in 0..=usize::from(world.open) {
+        for offset in 0..OFFSETS {
+            let mut cells = world.logs(loglet).map(|log| log.cells[offset]).filter(|value| *value != 0);
+            if cells.next().is_some_and(|first| cells.any(|other| other != first)) {
+                return false;
+            }
+        }
+        let below = world.end(loglet).unwrap_or_else(|| world.known(setting, loglet));
+        log.extend((0..usize::from(below)).map(|offset| world.value(loglet, offset)));
+    }
+    let values: Vec<_> = log.iter().flatten().collect();
+    if (1..values.len()).any(|n| values[..n].contains(&values[n])) {
+        return false;
+    }
+    if setting.holds(super::rule::Rule::ChainEndsSegments) {
+        return true;
+    }
+    // Without the rule, a reader takes what a unit holds at an offset for what the log has at that position.
+    (0..usize::from(world.open)).all(|loglet| {
+        (0..OFFSETS).all(|offset| {
+            let position = usize::from(world.start(loglet)) + offset;
+            let (here, there) = (world.value(loglet, offset), log.get(position).copied().flatten());
+            here.is_none() || there.is_none() || here == there
+        })
+    })
+}
+
+/// No tail check returns less than was acknowledged before it began, and nothing that a check has shown goes away.
+pub(super) fn no_tail_is_stale(world: &World) -> bool {
+    !world.was_stale && (0..LOGLETS).all(|loglet| world.end(loglet).is_none_or(|end| world.returned[loglet] <= end))
+}
+
+/// Everything below the tail of a unit is held by that unit, or is on a write quorum, or is below an installed end and on a
+/// seal quorum: that is what a tail promises (`docs/protocol.md`, cluster 4).
+pub(super) fn a_tail_keeps_its_promise(setting: &Setting, world: &World) -> bool {
+    let (write, lost) = (setting.write_quorum, lost(setting, world));
+    let seal = setting.units - write + 1;
+    (0..LOGLETS).filter(|loglet| !world.trimmed[*loglet]).all(|loglet| {
+        world.logs(loglet).filter(|log| log.is_member).all(|log| {
+            (0..usize::from(log.tail)).filter(|offset| log.cells[*offset] == 0).all(|offset| {
+                let is_ended = world.end(loglet).is_some_and(|end| offset < end.into());
+                world.holders(loglet, offset) + lost >= if is_ended { write.min(seal) } else { write }
+            })
+        })
+    })
+}

@@ -1,0 +1,75 @@
+//! [`Report`]: what the check of a model found.
+
+use std::fmt;
+use std::hash::Hash;
+
+use stateright::{Checker, HasDiscoveries, Model};
+
+/// Threads that visit worlds.
+const THREADS: usize = 2;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Report {
+    /// How many different worlds were visited.
+    pub worlds: usize,
+    /// The properties that do not hold in some world, each with the steps to it; and the events that no world has, each
+    /// without steps.
+    pub failures: Vec<Failure>,
+}
+
+/// A property that was violated, or an event that was not reached.
+#[derive(Debug)]
+pub struct Failure {
+    /// The property or event in words.
+    pub property: &'static str,
+    /// The steps to the world in which the property does not hold.
+    pub steps: Vec<String>,
+}
+
+impl Report {
+    /// Visits every world of a model, or all up to the first that violates a property.
+    pub fn of<M>(model: M) -> Self
+    where
+        M: Model + Send + Sync + 'static,
+        M::State: Clone + PartialEq + Hash + Send + Sync + fmt::Debug + 'static,
+        M::Action: Clone + PartialEq + Send + Sync + fmt::Debug + 'static,
+    {
+        let properties = model.properties();
+        let checker = model.checker().threads(THREADS).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+        let found = checker.discoveries();
+        let mut failures = Vec::new();
+        for property in properties {
+            let path = found.get(property.name).cloned();
+            let steps = path.map(|path| path.into_actions().iter().map(|step| format!("{step:?}")).collect());
+            if property.expectation.discovery_is_failure() {
+                failures.extend(steps.map(|steps| Failure { property: property.name, steps }));
+            } else if steps.is_none() {
+                failures.push(Failure { property: property.name, steps: Vec::new() });
+            }
+        }
+        // A check that ended early has not looked for all events.
+        if failures.iter().any(|failure| !failure.steps.is_empty()) {
+            failures.retain(|failure| !failure.steps.is_empty());
+        }
+        Self { worlds: checker.unique_state_count(), failures }
+    }
+
+    /// Whether a property does not hold, and not only an event was missed.
+    pub fn has_counterexample(&self) -> bool {
+        self.failures.iter().any(|failure| !failure.steps.is_empty())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} worlds", self.worlds)?;
+        for Failure { property, steps } in &self.failures {
+            match steps.len() {
+                0 => write!(out, "; never reached: {property}")?,
+                n => write!(out, "; violated after {n} steps: {property}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -33,7 +33,7 @@ fn put_optional(out: &mut BytesMut, bytes: Option<&Bytes>) {
     }
 }
 
-/// Length of the preamble of `catalog`.
+/// An upper bound of the length of [`encode_preamble`]'s result, at most 12 bytes too high.
 pub(crate) fn preamble_bytes(catalog: &Catalog) -> u64 {
     let optional = |b: &Option<Bytes>| 5 + b.as_ref().map_or(0, Bytes::len);
     let raft = &catalog.raft;

@@ -4,7 +4,8 @@
 //!
 //! - segments `journal/%016x.seg`, numbered upwards, filled with zeros before use
 //! - a segment: one 4 KiB block with the [segment header](segment_header), then batches, each from a 4 KiB boundary on
-//! - a batch: one record of kind [`Kind::Batch`], which lists what follows and names the last synced batch, then records
+//! - a batch: one record of kind [`Kind::Batch`], which lists what follows and names the last synced batch, then the
+//!   records
 //! - a record: an 80-byte [header](record) and a body; its crc covers the segment's identity, header and body, and the
 //!   header repeats the crc of the record before
 //! - the first batch of a segment holds a [preamble] of the unit's metadata, so only the cells of older segments are

@@ -1,10 +1,10 @@
 //! The preamble at the head of a segment: the whole [`Catalog`], so that metadata records in older segments no
 //! longer count.
 //!
-//! Version (1), boot (8), then counted lists (count 4): loglets (id 24, shape 1, sealed 1, incarnation 16, tail 8, known
-//! tail 8, trim point 8), tombstones (id 24), floors (log 8, ordinal 8); then the raft log: vote, purged log id and
-//! snapshot, each a presence byte and, if 1, length (4) and bytes; entries (count 4; index 8, length 4, bytes). The
-//! written offsets are not in it: they are rebuilt from the cells.
+//! Version (1), boot (8), then lists, each with its count (4): loglets (id 24, shape 1, sealed 1, incarnation 16, tail
+//! 8, known tail 8, trim point 8), tombstones (id 24), floors (log 8, ordinal 8); then the raft log: vote, purged log
+//! id and snapshot, each a presence byte and, if 1, length (4) and bytes; entries (count 4; index 8, length 4, bytes).
+//! The written offsets are not in it: they are rebuilt from the cells.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};

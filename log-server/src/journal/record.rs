@@ -7,7 +7,7 @@
 //! | 5 | 1 | [`Kind`] |
 //! | 6 | 2 | zero |
 //! | 8 | 4 | crc32 of storage id, segment number, all other bytes of the header, body |
-//! | 12 | 4 | crc of the record before (of the segment header for the first one; 0 after a batch with a damaged record) |
+//! | 12 | 4 | crc of the record before (first record: of the segment header; 0 after a batch with a damaged record) |
 //! | 16 | 4 | length of the body |
 //! | 20 | 4 | client commands that it carries |
 //! | 24 | 24 | loglet: log, ordinal, nonce |

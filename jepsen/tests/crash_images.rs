@@ -22,9 +22,9 @@ const STEPS: usize = 12;
 /// Longer than the age at which an open delta is frozen, so that there is a checkpoint between the two halves of the
 /// work.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1_100);
-/// Number of random survivors for each sync.
+/// Number of crash images for each sync. In each of them another random part of the unsynced bytes survives.
 const SURVIVORS: u64 = 4;
-/// If nothing happens for this long in simulated time, the node hangs.
+/// If the node has not done its work after this long in simulated time, and its drive has not frozen, it hangs.
 const HANG: Duration = Duration::from_secs(30);
 
 /// How one life of the node ended.
@@ -66,7 +66,7 @@ impl Run {
                 () = self.frozen(life) => End::Frozen,
             }
         });
-        // Crashed before the destructors run, because these would sync.
+        // The drive crashes before the node's tasks are dropped, because their destructors would sync.
         self.host.drive.crash();
         end
     }
@@ -86,7 +86,7 @@ impl Run {
         audit::finish(&caller, &self.record, &trace).await;
         for half in 0..2 {
             let clients = (0..CLIENTS).map(|client| {
-                // The name of the writer differs in each life, so that the values differ too.
+                // No two clients have the same name, not even in different lives, so that all values differ.
                 let name = salt * 100 + half * 10 + client;
                 let mut client = Client::new(name, caller.clone(), &self.record, &trace, self.seed);
                 async move {

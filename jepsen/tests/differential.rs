@@ -8,11 +8,11 @@ use naxos_jepsen::differential::run::{Summary, compare};
 use naxos_jepsen::etcd_server::EtcdServer;
 use naxos_jepsen::servers::Server;
 
-/// Sends timed progress often enough for a test to see it.
+/// Makes the servers notify watchers of progress so often that a run receives such notifications.
 const FLAGS: [&str; 1] = ["--watch-progress-notify-interval=1s"];
 /// Number of requests of one run against Naxos and etcd.
 const REQUESTS: u64 = 20_000;
-/// Enough requests that every kind of request meets every other.
+/// Number of requests when etcd is compared with itself: enough for every kind of request to meet every other kind.
 const DRIVER_REQUESTS: u64 = 2_000;
 
 fn requests(default: u64) -> u64 {

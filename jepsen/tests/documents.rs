@@ -1,14 +1,15 @@
-//! What the documents say about the tree: each file or folder that they name is there.
+//! Each file and folder that the documents name must be in the tree.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-/// Kinds of files that are named only when they are in the tree.
+/// A word with one of these endings is taken for the path of a file in the tree.
 const KINDS: &[&str] = &[".rs", ".go", ".md", ".proto", ".toml", ".yml"];
 
-/// The files that git tracks, and their folders, each under every way to shorten its path from the left.
+/// The paths of the files that git tracks, and all names by which a document may refer to one of them or to its folder:
+/// the path itself, or only its last parts, as in `kv/range.rs`.
 fn names(root: &Path) -> (Vec<String>, BTreeSet<String>) {
     let output = Command::new("git").arg("ls-files").current_dir(root).output().expect("git answers");
     let files: Vec<_> = String::from_utf8(output.stdout).expect("paths are text").lines().map(str::to_owned).collect();

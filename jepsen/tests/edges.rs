@@ -45,8 +45,8 @@ fn crates_depend_only_downwards() {
     assert_eq!(seen, allowed().len(), "every crate of the house was looked at");
 }
 
-/// The modules of a crate, or the rooms of a large module, from the lowest floor up. A module imports only from floors
-/// below its own. The first text is the crate's folder, or `folder/module`.
+/// The modules of each crate, and the submodules of a large module, from the lowest floor up. A module may import only
+/// from floors below its own. The first text is the crate's folder, or `folder/module` for the submodules of a module.
 const FLOORS: &[(&str, &[&str])] = &[
     (
         "proto",
@@ -170,9 +170,10 @@ fn modules_import_only_from_the_floors_below() {
             }
             let own = floor(module).unwrap_or_else(|| panic!("{place}: module {module} has no floor yet"));
             let text = std::fs::read_to_string(&file).expect("a source can be read");
-            // Tests may look at what is built on the module.
+            // Unit tests may import from higher floors.
             let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(&text);
-            // In a file of the folder itself, `super` is the folder; deeper down it is a room.
+            // In a file directly in the folder, `super` stands for the folder. In a file of a subfolder it stands for
+            // that subfolder, so only the full path counts there.
             let beside = if inside.iter().count() == 1 { "super::" } else { &prefix };
             let named = imports(production, &prefix).chain(imports(production, beside));
             let above: BTreeSet<_> = named.filter(|name| floor(name).is_some_and(|floor| floor > own)).collect();
@@ -182,7 +183,7 @@ fn modules_import_only_from_the_floors_below() {
     assert!(wrong.is_empty(), "imports from a higher floor: {wrong:#?}");
 }
 
-/// Who embeds the log or the engines compiles neither etcd's API, nor gRPC, nor the simulator.
+/// A program that embeds the log or the engines must not have to compile etcd's API, gRPC or the simulator.
 #[test]
 fn the_engines_need_no_grpc_and_no_simulator() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,4 +1,5 @@
-//! A cluster as kubeadm makes it, with its etcd command line run unchanged and killed ten times during work.
+//! A cluster as kubeadm makes it. The server is started with the command line that kubeadm made for etcd, unchanged,
+//! and is killed ten times during work.
 #![cfg(test)]
 
 use std::path::Path;
@@ -25,10 +26,10 @@ const PODS: usize = 50;
 const HISTORY_LOST: &str = "Terminating all watchers from cacher";
 const PROBES: &str = "127.0.0.1:2381";
 
-/// Does nothing if Go or root is missing.
+/// Tests nothing if Go is missing.
 fn survives_ten_kills(program: &Path) -> Option<()> {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    // Built before the test enters its network, which does not reach the module proxy.
+    // The servers are built before the test enters its network, from which Go's module proxy cannot be reached.
     for server in [Server::Kubeadm, Server::Kubectl, Server::KubeApiserver, Server::KubeControllerManager] {
         server.executable();
     }
@@ -79,7 +80,7 @@ fn survives_ten_kills(program: &Path) -> Option<()> {
 
 /// Whether the key is that of the namespace or of something in it.
 fn names(key: &str, namespace: &str) -> bool {
-    // Events about the namespace itself are in the namespace `default`.
+    // The keys of events about the namespace itself do not count: they are in the namespace `default`.
     key.split('/').any(|part| part == namespace)
 }
 

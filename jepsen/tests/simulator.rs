@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 /// Number of seeds in one run.
 const SEEDS: u64 = 100;
-/// How many run at the same time: the machine has two cores.
+/// Number of seeds that run at the same time: one for each core of a machine with two cores.
 const AT_ONCE: usize = 2;
 
 fn number(variable: &str, default: u64) -> u64 {

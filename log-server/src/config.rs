@@ -74,7 +74,8 @@ impl LogServerConfig {
         Ok(())
     }
 
-    /// The largest store: a quarter of a segment, so that a preamble and a batch always fit one.
+    /// Length limit of a store or batch in bytes. It is at most a quarter of a segment, so that a preamble and a batch
+    /// always fit one segment.
     pub(crate) fn store_bytes_max(&self) -> u64 {
         self.batch_bytes_max.min(self.segment_bytes / 4)
     }

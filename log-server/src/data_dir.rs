@@ -1,10 +1,10 @@
 //! The data directory: tells whether it belongs to Naxos and in which format, and lets only one process use it.
 //!
 //! It holds `lock` (the file of an advisory lock), `format` (what the directory is) and `journal/` (the segments).
-//! Other components keep their own files beside these. Formatting makes `format.tmp`, then the journal's first
-//! segment, then renames `format.tmp` to `format`. So a directory with `format` always has a journal. A directory
-//! without it is new, half formatted (then it has `format.tmp`) or belongs to another program; the last is refused
-//! before anything in it is changed.
+//! Other components keep their own files beside these. Formatting makes `format.tmp`, then the journal's first segment,
+//! then renames `format.tmp` to `format`. So a directory with `format` always has a journal. A directory without
+//! `format` is new, half formatted (then it has `format.tmp`) or belongs to another program. A directory of another
+//! program is refused before anything in it is changed.
 
 use std::sync::Arc;
 
@@ -126,8 +126,8 @@ fn judge(names: &[String]) -> Result<bool, OpenError> {
     }
 }
 
-/// Whether a directory with these names already holds data. Foreign files count as data too; opening such a directory
-/// is refused.
+/// Whether a directory already holds data. `names` are the names of the files and folders in it. Foreign files count as
+/// data too; opening a directory with such files is refused.
 pub fn is_begun(names: &[String]) -> bool {
     judge(names).unwrap_or(true)
 }
@@ -203,8 +203,9 @@ pub(crate) async fn open_data_dir(
         _ => OpenError::io(LOCK_FILE, e),
     })?;
     let names = if judge(&list().await?)? {
-        // The process that made this name may have ended before the name was durable. Without the name the journal
-        // does not count, so make it durable first.
+        // The process that made the name `format` may have ended before the name was durable. After a power cut the
+        // directory would then count as half formatted, and its journal would be made anew. So the name is made durable
+        // before anything is written to the journal.
         disk.sync_dir("").await.map_err(|e| OpenError::io(FORMAT_FILE, e))?;
         read_format(disk.as_ref()).await?
     } else {

@@ -4,7 +4,8 @@ use std::io;
 
 use naxos_proto::codec::DecodeError;
 
-/// Why a log server does not start. The data directory was not changed.
+/// Why a log server or its MetaStore replica does not start. If [`FoundJournal::read`](crate::FoundJournal::read)
+/// returns it, no data in the directory was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory cannot be created, listed or written.
@@ -56,7 +57,7 @@ pub enum OpenError {
         /// The version that this build reads.
         known: u32,
     },
-    /// A file has damage that recovery must not guess about.
+    /// A file is damaged in a way that recovery cannot repair.
     #[error("{file} is damaged at byte {at}: expected {expected}; restore the directory from a backup")]
     Damaged {
         /// The path of the file.
@@ -95,7 +96,7 @@ pub enum OpenError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The first write of this start failed.
+    /// There is no room for the first batch of this start, or no segment for it could be made.
     #[error("the storage unit does not start: {0}")]
     Unit(#[from] naxos_proto::contracts::UnitError),
 }

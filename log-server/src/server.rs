@@ -67,7 +67,8 @@ impl FoundJournal {
         self.names.member
     }
 
-    /// The offset of a loglet's first cell here, and the one after its last. Both are zero if it has none.
+    /// A loglet's trim point here, and the offset after its last cell. Both are zero if this unit does not know the
+    /// loglet.
     pub fn extent(&self, loglet: LogletId) -> (Offset, Offset) {
         let found = self.recovered.catalog.loglets.get(&loglet);
         found.map_or((Offset::ZERO, Offset::ZERO), |l| (l.trim_point, l.tail))
@@ -218,8 +219,8 @@ async fn start_unit(
     Ok((Arc::new(Unit { storage, boot, queue, roster, cold, status, clock, store_bytes_max }), workers))
 }
 
-/// Raises the boot count durably. This writes a batch, and a batch states that everything before it is durable.
-/// Recovery has seen to that.
+/// Raises the boot count durably. This writes a batch, and a batch states that everything before it is durable. The
+/// caller has made sure of that with `Unsettled::settle`.
 async fn write_boot(
     journal: &mut Journal,
     catalog: &mut crate::unit::Catalog,

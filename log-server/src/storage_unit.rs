@@ -56,8 +56,8 @@ impl Unit {
         self.status.poisoned()
     }
 
-    /// Why the unit will take no stores until its process is restarted, if that is so: after a disk error it is
-    /// read-only.
+    /// A sentence that says why the unit takes no stores until its process is restarted. `None` unless a disk error
+    /// made it read-only.
     pub fn write_problem(&self) -> Option<String> {
         self.status.poisoned().map(|why| format!("the storage unit is read-only since a disk error: {why}"))
     }

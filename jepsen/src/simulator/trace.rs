@@ -1,4 +1,4 @@
-//! [`Trace`]: everything that happened, one line for each event, with the simulated time.
+//! [`Trace`]: everything that happened in a run, one line for each event, with the simulated time in microseconds.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ pub struct Trace(Arc<Mutex<Lines>>);
 struct Lines {
     text: String,
     count: u64,
-    /// The time for lines between two steps, when no host is current.
+    /// The simulated time for lines that the driver adds between two steps. No host is current then, so turmoil does
+    /// not tell the time.
     between: Duration,
 }
 
@@ -54,7 +55,7 @@ impl Trace {
     }
 }
 
-/// The simulated time. Zero outside of a simulation.
+/// The simulated time. Zero if the caller does not run in a simulated host.
 pub fn simulated_now() -> Duration {
     turmoil::sim_elapsed().unwrap_or_default()
 }

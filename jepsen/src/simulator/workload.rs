@@ -29,7 +29,7 @@ pub struct Client {
     trace: Trace,
     dice: Dice,
     sent: u64,
-    /// The revision of each key's last change, as far as this client knows.
+    /// The revision of each key's last change, as far as this client knows. 0 if the key did not exist.
     known: BTreeMap<String, i64>,
 }
 
@@ -81,7 +81,8 @@ impl Client {
         }
     }
 
-    /// Takes an error. It is right that a revision is compacted only if a client asked for the compaction.
+    /// Takes an error. A read at an old revision may fail with `OutOfRange` only if a client has asked for a compaction
+    /// at a later revision.
     fn refused(&mut self, number: usize, status: &Status) {
         let asked = self.record.borrow().operations[number].asked.clone();
         let compacted = self.record.borrow().compaction_asked;

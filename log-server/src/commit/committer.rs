@@ -47,7 +47,8 @@ pub(crate) struct Committer {
     pub(crate) spares_stop: CancellationToken,
 }
 
-/// However the committer ends, dropping this answers the waiting callers and ends the followers' streams.
+/// Dropped when the committer ends, in whatever way. The drop refuses the commands that wait, stops the Worker that
+/// makes spares and ends the followers' streams.
 struct LastWords {
     queue: Arc<Queue>,
     roster: Arc<Roster>,
@@ -108,7 +109,8 @@ impl Committer {
         stop.cancelled().await;
     }
 
-    /// Commits one batch. An error means that a write or sync failed; all callers were answered before it is returned.
+    /// Commits one batch. An error means that the disk failed or that a preamble does not fit a segment. All callers
+    /// were answered before it is returned.
     async fn commit(&mut self, commands: &mut Vec<Command>) -> Result<(), String> {
         let verdicts = match self.make_room(commands).await {
             Ok(verdicts) => verdicts,
@@ -160,8 +162,8 @@ impl Committer {
     /// Makes room for the batch, with a new segment if necessary, and says which commands are refused.
     ///
     /// When there is no room for another segment, the end of the current one is kept for two kinds of commands. Stores
-    /// leave room for metadata, because trimming makes room again. All commands leave room for the MetaStore's raft
-    /// log, because its replica can do nothing else while its write is refused.
+    /// leave room for metadata, because trimming makes room again. All other commands leave room for the MetaStore's
+    /// raft log, because its replica can do nothing else while its write is refused.
     async fn make_room(&mut self, commands: &[Command]) -> Result<Verdicts, String> {
         let needs = Needs::of(commands);
         let segment_bytes = self.journal.segment_bytes();

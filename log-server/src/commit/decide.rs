@@ -60,7 +60,8 @@ impl Committer {
             loglet.raise_known_tail(published.local().known_tail);
         }
         let known_tail = loglet.known_tail;
-        // Only this thread stores and seals, so the seal cannot have changed since the last cell was decided.
+        // The answer needs the seal bit as it is after the store. Only this thread stores and seals, so it is the same
+        // now.
         let sealed = loglet.sealed;
         batch.touched.insert(id);
         let mut outcomes = Vec::with_capacity(cells.len());

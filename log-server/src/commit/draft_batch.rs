@@ -26,8 +26,8 @@ fn end<T>(done: Done<T>, outcome: Result<T, UnitError>, failed: Option<&UnitErro
 }
 
 impl Staged {
-    /// Sends the answer. `failed` replaces every outcome that depended on the sync. `load` is that of the committer's
-    /// thread.
+    /// Sends the answer. `failed` is the error of the batch's write or sync, if that failed. It replaces every
+    /// successful outcome. `load` is the load of the committer's thread.
     pub(crate) fn complete(self, failed: Option<&UnitError>, load: ThreadLoad) {
         match self {
             Staged::Cells(done, outcome) => end(done, outcome, failed, load),
@@ -45,8 +45,8 @@ pub(crate) struct DraftBatch {
     pub(crate) drafts: Vec<Draft>,
     /// What to answer, in order.
     pub(crate) staged: Vec<Staged>,
-    /// Loglets whose tail, seal or trim point may have changed.
+    /// Loglets that were opened, or whose tail, seal or trim point may have changed.
     pub(crate) touched: BTreeSet<LogletId>,
-    /// Whether a tombstone or floor was set.
+    /// Whether the batch drops loglets or raises a floor.
     pub(crate) drops: bool,
 }

@@ -2,8 +2,8 @@
 //!
 //! Calls push [`Command`]s on the [`Queue`]. The [`Committer`], a Worker of its own, takes everything that is queued,
 //! asks the pure rules, writes one batch and syncs once. Then it publishes what is durable and completes all commands
-//! in order, on its own thread. Invariants: nothing is visible to readers before it is durable; completions run in the
-//! order of the calls; after a failed write or sync nothing is ever written again.
+//! in order, on its own thread. Invariants: nothing is visible to readers before it is durable; queued commands are
+//! completed in the order of the calls; after a failed write or sync nothing is ever written again.
 
 mod command;
 mod committer;

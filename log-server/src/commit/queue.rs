@@ -16,7 +16,7 @@ const METADATA_EXTRA: u64 = 4_096;
 struct State {
     commands: VecDeque<Command>,
     bytes: u64,
-    /// The committer sleeps. Only then does a push wake it.
+    /// Whether the committer sleeps. Only then does a push have to wake it.
     asleep: bool,
     /// Once set, every push is refused with this error.
     closed: Option<UnitError>,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use naxos_proto::contracts::UnitError;
 use naxos_proto::seams::{Clock, Disk, Instant};
 
-/// The free space of the disk is checked again after this many bytes of cells ...
+/// The free space of the disk is checked again when stores have brought this many bytes since the last check.
 const CHECK_BYTES: u64 = 1 << 20;
-/// ... or after this time. While the disk is short of room it is checked at each store.
+/// The free space is also checked again after this time. While the disk is short of room, it is checked at each store.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// A node that is started on a full disk has to write a few records before it can serve reads. Batches that together
@@ -16,8 +16,8 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// segment.
 const START_SHARE: u64 = 512;
 
-/// Keeps the reserve: while less than that is free, stores are refused. The reserve leaves room for checkpoints of the
-/// local store, and those are what lets the log be trimmed.
+/// Refuses stores while fewer bytes are free than the reserve. The reserve leaves room for checkpoints of the local
+/// store. Without a new checkpoint the log cannot be trimmed, and then no room is ever made.
 pub(crate) struct Rooms {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
@@ -56,7 +56,8 @@ impl Rooms {
         left.is_some()
     }
 
-    /// Free bytes now, if the disk reports them. [`Self::refusal`] uses the result too.
+    /// How many bytes are free now. `None` if the disk does not report it. The next [`Self::refusal`] knows from this
+    /// call whether the disk is short of room.
     pub(crate) async fn free_bytes(&mut self) -> Option<u64> {
         let free = self.disk.free_bytes().await.ok()?;
         (self.checked, self.unchecked_bytes) = (Some(self.clock.now()), 0);
@@ -71,8 +72,8 @@ mod tests {
 
     use super::*;
 
-    /// A store was refused because there was no room for a segment. Then metadata began one, and later stores went
-    /// into it.
+    /// The case: a store is refused because there is no room for another segment, and then a metadata command begins
+    /// one all the same. Later stores must be refused, too, and not go into that segment.
     #[tokio::test(start_paused = true)]
     async fn a_disk_that_was_seen_full_while_rolling_is_full_for_the_next_store() {
         let drive = Drive::new(1);

@@ -108,7 +108,7 @@ impl BlockingFile for RealFile {
 
     fn will_read(&self, at: u64, len: u64) {
         for piece in (at..at.saturating_add(len)).step_by(READ_AHEAD_BYTES.get() as usize) {
-            // The hint may be ignored: a file system that does not support it reads the bytes when they are asked for.
+            // An error does no harm: without the hint the bytes are read from the disk when they are asked for.
             let _ = rustix::fs::fadvise(&*self.0, piece, Some(READ_AHEAD_BYTES), Advice::WillNeed);
         }
     }

@@ -10,8 +10,8 @@
 //! | 24 | 4 | number of entries |
 //! | 28 + 40 n | 40 | entry: kind (1), zero (3), count (4), loglet (24), first offset (8) |
 //!
-//! An entry stands for `count` records in a row that have the same kind and loglet and rising offsets. If a batch is
-//! damaged, its directory still tells which cells it held, so that these answer `Corrupt` and not `Absent`.
+//! An entry stands for `count` records in a row that have the same kind, the same loglet and consecutive offsets. If a
+//! batch is damaged, its directory still tells which cells it held, so that these answer `Corrupt` and not `Absent`.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::Reader;
@@ -47,9 +47,9 @@ pub(crate) struct Directory {
 /// An encoded batch.
 #[derive(Debug)]
 pub(crate) struct Encoded {
-    /// Total length of `bufs`, a multiple of [`BLOCK_BYTES`].
+    /// The bytes of the batch, in pieces.
     pub(crate) bufs: Vec<Bytes>,
-    /// Their length, a multiple of [`BLOCK_BYTES`].
+    /// Total length of `bufs`, a multiple of [`BLOCK_BYTES`].
     pub(crate) bytes: u64,
     /// For each record its distance from the start of the batch.
     pub(crate) positions: Vec<u32>,
@@ -57,7 +57,7 @@ pub(crate) struct Encoded {
     pub(crate) last_crc: u32,
 }
 
-/// What a record takes at most besides its body: its header and an entry in the batch's directory.
+/// How many bytes a record takes at most besides its body: its header and an entry in the batch's directory.
 pub(crate) const RECORD_OVERHEAD_BYTES: usize = HEADER_BYTES + ENTRY_BYTES;
 
 /// An upper bound of the bytes of a batch whose records and directory entries take `bytes`.

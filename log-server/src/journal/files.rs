@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use crate::journal::record::{HEADER_BYTES, Seed, decode_record};
 use crate::journal::{Place, SegmentNumber, segment_path};
 
-/// Records that lie close together are read with one call of at most this many bytes ...
+/// Records that lie close together are read with one call of at most this many bytes.
 const READ_BYTES_MAX: u64 = 1 << 20;
-/// ... which may read over gaps of at most this many bytes.
+/// Records lie close together if at most this many bytes lie between them. Those bytes are read, too.
 const READ_GAP_BYTES_MAX: u64 = 16 << 10;
 
 fn record_end(place: &Place) -> u64 {

@@ -16,9 +16,9 @@ pub(super) struct FoundSegment {
     pub(super) number: SegmentNumber,
     pub(super) file: Arc<dyn File>,
     pub(super) bytes: u64,
-    /// The header and its crc. `None` if the header is torn or was never written.
+    /// The header and its crc. `None` if the header does not decode.
     pub(super) header: Option<(SegmentHeader, u32)>,
-    /// The whole file. Kept from the first read on, while it may be needed again.
+    /// The content of the whole file. `Some` if it was read already and may be needed again.
     pub(super) content: Option<Bytes>,
 }
 
@@ -27,7 +27,8 @@ pub(super) fn damaged(number: SegmentNumber, at: u64, expected: &'static str) ->
     OpenError::Damaged { file: segment_path(number), at, expected }
 }
 
-/// Reads a segment's header. `None` if its first write was torn or never begun; only the last segment may be so.
+/// Reads a segment's header. `None` if the header does not decode. That is no error yet: the first write of one of the
+/// last segments may have been torn or never begun. The caller finds out whether the header is damaged.
 async fn read_header(
     number: SegmentNumber,
     storage: StorageId,

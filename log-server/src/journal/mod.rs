@@ -2,19 +2,21 @@
 //!
 //! Layout (little endian; byte tables in `docs/formats.md`):
 //!
-//! - segments `journal/%016x.seg`, numbered upwards without reuse, filled with zeros before use
+//! - segments `journal/%016x.seg`, numbered upwards, filled with zeros before use
 //! - a segment: one 4 KiB block with the [segment header](segment_header), then batches, each from a 4 KiB boundary on
-//! - a batch: one record of kind [`Kind::Batch`], which lists what follows and names the last synced batch, then records
+//! - a batch: one record of kind [`Kind::Batch`], which lists what follows and names the last synced batch, then the
+//!   records
 //! - a record: an 80-byte [header](record) and a body; its crc covers the segment's identity, header and body, and the
 //!   header repeats the crc of the record before
-//! - the first batch of a segment holds a [preamble] of the unit's metadata, so older segments count only for cells
+//! - the first batch of a segment holds a [preamble] of the unit's metadata, so only the cells of older segments are
+//!   still needed
 //!
 //! Invariant: one batch is one write and one sync, and a batch is begun only after the one before was synced. From
 //! this follows what recovery may conclude:
 //!
 //! 1. If a valid batch follows a batch, the earlier one was durable. Whatever is wrong with it is damage.
-//! 2. If something is wrong with the last batch, its write was torn, and it is cut off; unless its bytes show that it
-//!    was written as a whole ([torn]). Then it is damage too.
+//! 2. If something is wrong with the last batch, its write was torn, and it is cut off. The exception is a batch whose
+//!    bytes show that it was written as a whole ([torn]): then the wrong bytes are damage, too.
 //! 3. A start cleans up before the next batch is written ([settle]): it zeroes what it cuts off, removes a segment
 //!    that was never begun, writes the last batch again and syncs everything. So a segment that was never begun does
 //!    not lie before one that was; only spares lie after the current segment.
@@ -47,8 +49,8 @@ pub(crate) use segment_header::{SegmentNumber, segment_path};
 pub(crate) use spare::{For, Room, Spares};
 pub(crate) use writer::{Journal, create_first_segment};
 
-/// Batches start at multiples of this, so that a synced page is never written again. Only a start does so, with the
-/// same bytes.
+/// Batches start at multiples of this, so that no later batch changes a page that was synced. Only a start writes
+/// synced pages again, with the same bytes.
 pub(crate) const BLOCK_BYTES: u64 = 4_096;
 /// The directory that holds the segments.
 pub(crate) const JOURNAL_DIR: &str = "journal";

@@ -1,10 +1,10 @@
 //! The preamble at the head of a segment: the whole [`Catalog`], so that metadata records in older segments no
 //! longer count.
 //!
-//! Version (1), boot (8), then counted lists (count 4): loglets (id 24, shape 1, sealed 1, incarnation 16, tail 8, known
-//! tail 8, trim point 8), tombstones (id 24), floors (log 8, ordinal 8); then the raft log: vote, purged log id and
-//! snapshot, each a presence byte and, if 1, length (4) and bytes; entries (count 4; index 8, length 4, bytes). The
-//! written offsets are not in it: they are rebuilt from the cells.
+//! Version (1), boot (8), then lists, each with its count (4): loglets (id 24, shape 1, sealed 1, incarnation 16, tail
+//! 8, known tail 8, trim point 8), tombstones (id 24), floors (log 8, ordinal 8); then the raft log: vote, purged log
+//! id and snapshot, each a presence byte and, if 1, length (4) and bytes; entries (count 4; index 8, length 4, bytes).
+//! The written offsets are not in it: they are rebuilt from the cells.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
@@ -33,7 +33,7 @@ fn put_optional(out: &mut BytesMut, bytes: Option<&Bytes>) {
     }
 }
 
-/// Length of the preamble of `catalog`.
+/// An upper bound of the length of [`encode_preamble`]'s result, at most 12 bytes too high.
 pub(crate) fn preamble_bytes(catalog: &Catalog) -> u64 {
     let optional = |b: &Option<Bytes>| 5 + b.as_ref().map_or(0, Bytes::len);
     let raft = &catalog.raft;

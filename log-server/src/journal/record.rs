@@ -7,7 +7,7 @@
 //! | 5 | 1 | [`Kind`] |
 //! | 6 | 2 | zero |
 //! | 8 | 4 | crc32 of storage id, segment number, all other bytes of the header, body |
-//! | 12 | 4 | crc of the record before (of the segment header for the first one) |
+//! | 12 | 4 | crc of the record before (first record: of the segment header; 0 after a batch with a damaged record) |
 //! | 16 | 4 | length of the body |
 //! | 20 | 4 | client commands that it carries |
 //! | 24 | 24 | loglet: log, ordinal, nonce |
@@ -69,13 +69,14 @@ impl Kind {
         all.into_iter().find(|k| *k as u8 == code)
     }
 
-    /// Whether losing the record loses only one offset of one loglet, which another unit may still hold.
+    /// Whether the record is a cell or junk. If such a record is lost, only one offset of one loglet is lost here, and
+    /// another unit may still hold it.
     pub(crate) fn is_cell(self) -> bool {
         matches!(self, Kind::Cell | Kind::Junk)
     }
 }
 
-/// A record that has no place yet: the header's fields and the body.
+/// The content of a record: its body and the fields of its header, except for the two crcs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Draft {
     pub(crate) kind: Kind,
@@ -197,7 +198,7 @@ fn decode(seed: Seed, header: &[u8; HEADER_BYTES], bytes: &Bytes) -> Option<Reco
 }
 
 /// Looks for a single wrong bit in the header of the record at the start of `bytes`: with that bit flipped the record
-/// decodes. Bits count from the lowest bit of each byte.
+/// decodes. Returns the number of the bit, counted from the start of the record and from the lowest bit of each byte.
 pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     let header: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
     (0..HEADER_BYTES * 8).find(|bit| {
@@ -207,8 +208,8 @@ pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     })
 }
 
-/// The same for a single wrong bit in the body; bits count on from those of the header. A bit of a body can also fit a
-/// wrong crc by chance: one case in 2^32 for each bit.
+/// The same for a single wrong bit in the body. The number of the bit is counted from the start of the record here too.
+/// A bit of a body can also fit a wrong crc by chance: one case in 2^32 for each bit.
 ///
 /// A crc is linear: the effect of one wrong bit depends only on the bit's position. The loop steps through these
 /// effects from the last bit to the first.

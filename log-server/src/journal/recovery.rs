@@ -1,7 +1,7 @@
 //! Recovery: rebuilds the unit's state from the files of the journal.
 //!
 //! Metadata counts only from the newest preamble on; cells count in every segment. A damaged cell is noted at its
-//! offset and answers `Corrupt`. Damage to metadata that still counts makes the start refuse.
+//! offset and answers `Corrupt`. The start is refused if metadata that still counts is damaged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) struct Recovered {
     pub(crate) sequence: u64,
     /// Number of live cells in each used segment.
     pub(crate) live: BTreeMap<SegmentNumber, u64>,
-    /// What the files do not yet hold durably of this state.
+    /// The part of this state that the files may not hold durably yet.
     pub(crate) unsettled: Unsettled,
     /// The number for the next segment, above every number in use.
     pub(crate) next_number: SegmentNumber,
@@ -52,7 +52,7 @@ pub struct DamagedCell {
 }
 
 impl DamagedCell {
-    /// The error with which a node ends that has no other copy of the cell.
+    /// The error with which a node ends its start if it has no other copy of the cell.
     pub fn refusal(&self) -> OpenError {
         damaged(self.segment, self.batch_at, "a batch whose records are whole, since no other copy of its cells exists")
     }
@@ -102,8 +102,8 @@ pub(crate) async fn recover(
     Ok(fold.finish(current, unsettled, next_number))
 }
 
-/// Splits the segments into those that are in use (their first batch is whole) and those after them that were never
-/// begun.
+/// Splits the segments into those that are in use, because their first batch was written, and those after them that
+/// were never begun.
 async fn split_used(
     segments: Vec<FoundSegment>,
     storage: StorageId,
@@ -129,8 +129,9 @@ async fn split_used(
                 };
                 let (number, segment_bytes) = (last.number, last.bytes);
                 let written = SegmentHeader { number, storage, first_sequence: 0, segment_bytes };
-                // A torn first write leaves nothing after it: no other bytes, no second batch, and no header that is
-                // right except for one bit.
+                // The header does not decode. It is damaged, and not torn, in three cases: the block has bytes that a
+                // torn first write does not leave, or the segment has a second batch, or the header has one wrong bit
+                // and a first batch follows it.
                 let is_used = !written.may_have_been_torn_to(block)
                     || second_batch_exists(seed, &bytes)
                     || SegmentHeader::but_for_one_bit(block).is_some_and(is_begun);
@@ -148,7 +149,8 @@ async fn split_used(
     }
 }
 
-/// Checks that no batch vanished from the end of a segment, by the first sequence that the next segment names.
+/// Checks that no batch is missing at the end of a segment: the next segment's header names the sequence of its first
+/// batch.
 fn check_sequence(used: &[FoundSegment], i: usize, scan: &Scan) -> Result<(), OpenError> {
     let Some(next) = used.get(i + 1).filter(|n| n.number == used[i].number.next()) else { return Ok(()) };
     let first = next.header.expect("used segments have a header").0.first_sequence;

@@ -12,7 +12,7 @@ use crate::unit::Change;
 const STORAGE: StorageId = StorageId(7);
 const SEGMENT_BYTES: u64 = 64 << 10;
 
-/// One life of a process with a journal. Its boot count tells which batches were written.
+/// One life of a process with a journal. Each batch raises the boot count, so the count tells which batches were found.
 struct Life {
     disk: Arc<dyn Disk>,
     journal: Journal,

@@ -10,10 +10,10 @@ use crate::journal::batch::Directory;
 use crate::journal::record::{Draft, HEADER_BYTES, Kind, Record, Seed, claimed_bytes, decode_record};
 use crate::journal::torn::may_be_torn;
 
-/// The crc to which a batch is chained when the last record of the batch before is damaged.
+/// The crc to which a batch is chained when a record of the batch before is damaged.
 const UNKNOWN_CHAIN: u32 = 0;
 
-/// Damage that recovery must not guess about.
+/// Damage that recovery cannot repair, so that the start is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Damage {
     /// Byte position in the segment.
@@ -101,7 +101,7 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
     let mut expected = 0_u64;
     for e in &head.directory.entries {
         expected += u64::from(e.count);
-        // A directory whose crc matches still cannot count more records than fit its batch.
+        // Bounds the work, even if a directory whose crc matches counts more records than fit its batch.
         let room = head.directory.batch_bytes / HEADER_BYTES as u64;
         let count = u64::from(e.count).min(room);
         missing.extend((0..count).map(|i| (e.kind, e.loglet, e.first.plus(i))));
@@ -165,15 +165,16 @@ pub(crate) fn scan_segment(
     tail: SegmentEnd,
 ) -> Result<Scan, Damage> {
     let mut scan = Scan { batches: Vec::new(), end: BLOCK_BYTES, dirty_end: 0, chain, sequence };
-    // `None` after a batch whose last record is damaged.
+    // `None` after a batch with a damaged record.
     let mut expected_chain = Some(chain);
     loop {
         let at = scan.end;
         let fits = |h: &Head| {
             h.directory.sequence == scan.sequence
                 && h.directory.last_synced + 1 == h.directory.sequence
-                // The damage may have been a read error that is gone now. So a batch chained to `UNKNOWN_CHAIN` fits
-                // even if the record before it is whole.
+                // An earlier start may have found damage in the batch before, and chained this one to `UNKNOWN_CHAIN`.
+                // If the damage was a read error, it may be gone now. So this batch fits even if the one before is
+                // whole.
                 && (h.prev_crc == UNKNOWN_CHAIN || expected_chain.is_none_or(|c| c == h.prev_crc))
         };
         // Records before the first damaged one are whole, so its position is known, and its own bytes can show a torn

@@ -22,7 +22,8 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 8] = *b"NAXOSSEG";
 const VERSION: u32 = 1;
 
-/// A segment's number. Numbers rise and are never used again. Eight bytes on disk, four in the index.
+/// A segment's number. Numbers rise. A number is used again only if no batch was ever accepted under it. It takes eight
+/// bytes on disk and four in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SegmentNumber(pub(crate) u32);
 
@@ -37,7 +38,7 @@ impl SegmentNumber {
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         let digits = name.strip_suffix(".seg").filter(|d| d.len() == 16)?;
         let number = u64::from_str_radix(digits, 16).ok()?;
-        // Numbers above this are never reached, so a file with such a name is not ours.
+        // Higher numbers are never reached, so a file with such a name is not a segment.
         let number = Self(u32::try_from(number).ok().filter(|number| *number <= u32::MAX / 2)?);
         (number.to_string() == name).then_some(number)
     }

@@ -52,7 +52,7 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    /// The error for a store that needs another segment.
+    /// The error for a command that needs another segment.
     pub(crate) fn refusal(self) -> UnitError {
         match self {
             Room::Enough => UnitError::Overloaded,

@@ -19,7 +19,8 @@ use crate::journal::record::{HEADER_BYTES, Seed, claimed_bytes, wrong_body_bit, 
 
 /// The size of the pieces that a disk writes as a whole.
 const SECTOR_BYTES: usize = 512;
-/// In a longer record a bit often enough fits the crc by chance: in one case of 8,192, or more often if it is longer.
+/// In a longer record it happens too often that flipping some bit makes the crc match by chance: in at least one of
+/// 8,192 cases.
 const LONG_RECORD_BYTES: usize = 64 << 10;
 /// A long record that ends in this many zeros rarely has them as its own content.
 const ZEROS_MIN: usize = 16;

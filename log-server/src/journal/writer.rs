@@ -25,12 +25,13 @@ pub(crate) struct Current {
     pub(crate) at: u64,
     /// The crc that the next batch's first record is chained to.
     pub(crate) chain: u32,
-    /// The block with the header, if it is still to be written, with the first batch.
+    /// The segment's first block, which holds the header. It is written together with the first batch; `None` after
+    /// that.
     pub(crate) header: Option<Bytes>,
 }
 
 impl Current {
-    /// A segment of zeros whose first batch will be `first_sequence`.
+    /// The segment `spare`, whose first batch will have the sequence `first_sequence`.
     pub(crate) fn fresh(spare: Spare, storage: StorageId, first_sequence: u64) -> Self {
         let Spare { number, file, len } = spare;
         let (header, chain) = SegmentHeader { number, storage, first_sequence, segment_bytes: len }.encode();

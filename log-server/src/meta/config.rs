@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use naxos_proto::ids::StorageId;
 
-/// The settings of a replica. Fail-over takes `election_max` plus a random time from `election_min` to `election_max`.
+/// The settings of a replica. When the leader fails, the next election starts after `election_max` plus a random time
+/// from `election_min` to `election_max`.
 #[derive(Clone, Debug)]
 pub struct MetaConfig {
     /// The replicas that vote from the register's very first start on. Empty on a replica that joins later.
     pub voters: Vec<StorageId>,
     /// Time between two heartbeats of the leader. Must be longer than the slowest sync of a follower.
     pub heartbeat: Duration,
-    /// Shortest time without a leader before a replica starts an election.
+    /// Lower limit of the random part of the time before an election. Must be above `heartbeat`.
     pub election_min: Duration,
-    /// Longest time without a leader before a replica starts an election. Must be above `election_min`.
+    /// Upper limit of that random part. Must be above `election_min`.
     pub election_max: Duration,
     /// How long a call is tried before it fails.
     pub deadline: Duration,

@@ -1,4 +1,4 @@
-//! The register's value in a journal that was found and is not started yet.
+//! The register's value in a journal that was read, before its log server is started.
 
 use bytes::Bytes;
 

@@ -1,4 +1,5 @@
-//! The MetaStore replica: one versioned register on openraft, the only place of consensus (Delos, OSDI'20, section 3.2).
+//! The MetaStore replica: one versioned register on openraft, the only place of consensus (Delos, OSDI'20, section
+//! 3.2).
 //!
 //! - [`MetaReplica`]: the replica, a [`MetaStore`](naxos_proto::contracts::MetaStore); runs on one control Worker
 //! - `log_store`: openraft's log and vote as raft records of the unit's journal; entries also in memory

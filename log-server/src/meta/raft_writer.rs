@@ -14,7 +14,7 @@ use crate::commit::raft_change_bytes;
 use crate::storage_unit::Unit;
 use crate::unit::RaftChange;
 
-/// Time between two attempts of a write that was refused because the disk is full.
+/// Time between two attempts of a write that was refused because the disk or the unit's queue is full.
 const RETRY: Duration = Duration::from_millis(250);
 
 /// Writes raft records. When the disk has no room, it waits until there is some.
@@ -42,8 +42,8 @@ impl RaftWriter {
         self.refusal.lock().clone()
     }
 
-    /// Makes `changes` durable, in their order. They may be split over several batches; a crash then keeps the first
-    /// few of them.
+    /// Makes `changes` durable, in their order. They may be split over several batches. After a crash, only the first
+    /// of these batches may be there.
     pub(crate) async fn write(&self, changes: Vec<RaftChange>) -> io::Result<()> {
         for batch in batches(changes, self.unit.store_bytes_max) {
             self.write_batch(batch).await.map_err(io::Error::other)?;

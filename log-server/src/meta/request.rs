@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::meta::types::{Put, TypeConfig};
 
-/// The answer to each of the first three is openraft's own `Result`. The answer to the last two is the value or a
-/// [`CallError`].
+/// A request to another replica. `Append`, `Vote` and `Snapshot` are answered with openraft's own `Result`, `Get` with
+/// a `Result<Value, CallError>` and `Put` with a `Result<Answer, CallError>`.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Request {
     Append(AppendEntriesRequest<TypeConfig>),

@@ -9,9 +9,9 @@ use naxos_proto::ids::Offset;
 use crate::serve::journal_reader::Patience;
 use crate::serve::{JournalReads, Published, Roster};
 
-/// One item of the stream carries up to about this many bytes of cells ...
+/// One item of the stream carries up to about this many bytes of cells.
 const ITEM_BYTES_MAX: usize = 1 << 20;
-/// ... and at most this many cells.
+/// One item of the stream carries at most this many cells.
 const ITEM_CELLS_MAX: usize = 4_096;
 
 /// The position of one follower. It holds no cells: a slow follower reads them from disk later.

@@ -87,7 +87,8 @@ impl Published {
         self.wake();
     }
 
-    /// Adds cells that are durable now. Readers see them only after [`Self::publish`], when the tail covers them.
+    /// Adds cells that are durable now. Reads find a cell at or above the tail only after [`Self::publish`], which
+    /// raises the tail.
     pub(crate) fn add(&self, cells: impl Iterator<Item = (Offset, Place, Option<Bytes>)>) {
         let mut state = self.state.lock();
         for (at, place, body) in cells {
@@ -144,8 +145,8 @@ impl Published {
         self.state.lock().index.readable(range, ranges_max)
     }
 
-    /// Plans a read of `range`, cut off at the tail: at least one cell, then up to about `bytes_max` bytes and
-    /// `cells_max` cells.
+    /// Plans a read of `range`: at least one cell, then up to about `bytes_max` bytes and `cells_max` cells. Offsets at
+    /// or above the tail are `Absent`.
     pub(crate) fn plan(&self, range: Range<Offset>, bytes_max: usize, cells_max: usize) -> Plan {
         let state = self.state.lock();
         let local = state.local;

@@ -15,7 +15,7 @@ pub(crate) struct Recent {
     bytes: usize,
 }
 
-/// How many bytes a cached cell is counted for besides its payload.
+/// How many bytes each cached cell counts for, in addition to its payload.
 pub(crate) const CACHED_CELL_BYTES: usize = 40;
 
 fn cost(cell: &Option<Bytes>) -> usize {

@@ -19,7 +19,7 @@ pub struct DiskUsage {
 #[derive(Default)]
 pub(crate) struct Status {
     poisoned: Mutex<Option<String>>,
-    /// When the current write and sync started, plus one; zero while none runs.
+    /// When the current write and sync started, in nanoseconds on the node's clock, plus one. Zero while none runs.
     sync_started: AtomicU64,
     segments: AtomicU64,
     bytes: AtomicU64,
@@ -39,18 +39,18 @@ impl Status {
         self.sync_started.store(0, Ordering::Relaxed);
     }
 
-    /// How long the current write and sync has been running.
+    /// How long the current write and sync has been running. `None` if none runs.
     pub(crate) fn oldest_sync_age(&self, now: Instant) -> Option<Duration> {
         let started = self.sync_started.load(Ordering::Relaxed);
         started.checked_sub(1).map(|at| now.since(Instant(at)))
     }
 
-    /// Makes the unit read-only. Only the first reason is kept.
+    /// Notes that the unit is read-only from now on, and why. Only the first reason is kept.
     pub(crate) fn poison(&self, text: &str) {
         self.poisoned.lock().get_or_insert_with(|| text.to_owned());
     }
 
-    /// Why the unit is read-only.
+    /// Why the unit is read-only, if it is.
     pub(crate) fn poisoned(&self) -> Option<String> {
         self.poisoned.lock().clone()
     }

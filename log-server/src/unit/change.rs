@@ -4,8 +4,8 @@ use bytes::Bytes;
 use naxos_proto::contracts::UnitParams;
 use naxos_proto::ids::{Boot, LogId, LogletId, Offset};
 
-/// A change to a unit's metadata. Applying it twice has the same effect as applying it once, because a preamble may
-/// include it already.
+/// A change to a unit's metadata. Applying it twice must have the same effect as applying it once, because a start may
+/// apply it to a preamble that includes it already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The loglet exists from now on.

@@ -85,7 +85,7 @@ impl Loglet {
         }
     }
 
-    /// Notes a cell or junk at `at`, for which [`Self::verdict`] said `Free`. Recovery calls it too, for each record.
+    /// Notes a cell or junk at `at`, for which [`Self::verdict`] or [`Self::repair_verdict`] said `Free`.
     pub(crate) fn write(&mut self, at: Offset) {
         if at >= self.trim_point {
             self.written.insert(at);

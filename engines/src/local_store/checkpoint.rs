@@ -30,8 +30,7 @@ enum Wake {
 pub struct Defragmenter(mpsc::Sender<oneshot::Sender<Result<(), String>>>);
 
 impl Defragmenter {
-    /// Copies the file and replaces it with the copy. The error says why the node goes on with the old file, or that the
-    /// node is stopping.
+    /// Copies the file and replaces it with the copy. The error says why that was not done.
     pub async fn defragment(&self) -> Result<(), String> {
         let (tx, done) = oneshot::channel();
         self.0.send(tx).await.map_err(|_| "the node is stopping".to_owned())?;

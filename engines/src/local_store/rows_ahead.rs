@@ -18,8 +18,8 @@ const BATCH_BYTES: usize = 256 << 10;
 /// At most this many batches wait to be taken.
 const BATCHES_MAX: usize = 4;
 /// redb reads page by page. While the file is not in the page cache, this is a hundred times slower than reading large
-/// parts. So with each batch the next part of the file, from its beginning on, is requested in advance. This is the size
-/// of that part. It is far more than a batch, so that soon the pages are in memory before redb reads them.
+/// parts. So with each batch the next part of the file, from its beginning on, is requested in advance. This is the
+/// size of that part. It is far more than a batch, so that soon the pages are in memory before redb reads them.
 const AHEAD_BYTES: u64 = 4 << 20;
 /// At most twice the bytes of the rows read, plus this many, are requested in advance. Twice, because half of the file
 /// may be free pages.

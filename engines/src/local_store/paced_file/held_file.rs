@@ -5,8 +5,8 @@
 //!    checked.
 //!
 //! 2. redb writes the pages of a transaction one by one, in no order, and then syncs all of them at once. The log
-//!    server's journal is on the same device. A sync of the journal waits 5 ms for a sync of 8 MiB, and 80 ms for one of
-//!    200 MiB. So a transaction's pages are held here. They are written in the order of the file, adjacent ones
+//!    server's journal is on the same device. A sync of the journal waits 5 ms for a sync of 8 MiB, and 80 ms for one
+//!    of 200 MiB. So a transaction's pages are held here. They are written in the order of the file, adjacent ones
 //!    together, with a sync after every [`PIECE_BYTES`].
 //!
 //! 3. After one failed write redb refuses all use of a file, even reads. If other programs take the last bytes of the

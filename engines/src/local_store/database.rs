@@ -177,10 +177,10 @@ impl Database {
         self.file.settle().await;
     }
 
-    /// Writes the changes that are held back to the disk: those of the last transaction, or of opening the file. If the
-    /// transaction asked for durability, its changes are durable after this. They are written piece by piece, with
-    /// pauses between the pieces if there is a `pace`. Returns false if the disk has no room for all of them; the rest
-    /// then waits for the next call.
+    /// Writes the changes of the last transaction, or of opening the file, to the disk. Until now they were held in
+    /// memory. If the transaction asked for durability, its changes are durable after this. They are written piece by
+    /// piece, with pauses between the pieces if there is a `pace`. Returns false if the disk has no room for all of
+    /// them; the rest then waits for the next call.
     pub(crate) async fn release(&self, mut pace: Option<&mut Pace<'_>>) -> Result<bool, StoreError> {
         loop {
             match (self.release_some().await?, pace.as_deref_mut()) {

@@ -21,7 +21,7 @@ use crate::state::Keeper;
 
 /// The time between two looks for leases that have run out.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
-/// If the time between two ticks is longer than this, clients may have been unable to renew their leases in it.
+/// If the time between two ticks is longer than this, clients may have been unable to renew their leases meanwhile.
 const GAP: Duration = Duration::from_secs(1);
 /// If a lease has not ended this long after its end was proposed, its end is proposed again.
 const PROPOSE_AGAIN: Duration = Duration::from_secs(3);

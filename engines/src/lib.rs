@@ -2,12 +2,11 @@
 //! log entry is one commit of the local store.
 //!
 //! - [`entry`]: a map of headers and a payload; [`engine`]: the two contracts
-//! - [`local_store`]: recent rows in memory, older ones in a redb file that follows; data and cursor always move
-//!   together
+//! - [`local_store`]: recent rows in memory, older ones in a redb file; rows and cursor always change together
 //! - [`base`]: applies the log; [`view_tracking`]: finds the safe trim point; [`session`]: applies each proposal at
 //!   most once; [`batching`]: puts many commands into one entry
-//! - [`reply_port`]: one wake-up for each batch and runtime; [`read_gate`]: one tail check for many reads; [`stack`]:
-//!   puts the production stack together
+//! - [`reply_port`]: gives a batch's outputs to their callers, with one wake-up for each runtime; [`read_gate`]: one
+//!   tail check for many reads; [`stack`]: puts the production stack together
 
 #![warn(missing_docs)]
 

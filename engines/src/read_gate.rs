@@ -27,7 +27,8 @@ impl ReadGate {
         Arc::new(Self { engine, waiting: Mutex::new(Vec::new()), wake: Notify::new() })
     }
 
-    /// Waits until everything that was acknowledged before the call is applied here.
+    /// Waits until everything that was acknowledged before the call is applied here. Returns the position that the
+    /// local store then reflects.
     /// # Cancel safety
     /// Nothing is lost when dropped.
     pub async fn sync(&self) -> Result<Lsn, LogError> {

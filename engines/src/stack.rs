@@ -126,7 +126,7 @@ impl<P: Application> Stack<P> {
     }
 
     /// Replays the log, writes its genesis if the log is new, and opens this process's session. After that the stack
-    /// serves. The apply Worker ([`Self::run`]) must be running.
+    /// serves. The apply Worker ([`Self::run`]) must be running. Returns the next position to apply.
     pub async fn start(&self) -> Result<Lsn, StackError> {
         let tail = self.base.replay().await?;
         self.reader.note_replayed();

@@ -54,7 +54,8 @@ async fn rows_that_lie_scattered_are_purged_as_far_as_the_disk_has_room() {
         let used = drive.used();
         assert!(used > ROWS << 10);
         let doomed: Vec<RowKey> = (0..ROWS).step_by(3).map(key).collect();
-        // Each deleted row lies in a page of its own, so the deletes need five times as much room.
+        // Nearly every page has a row to delete. To write all these pages again takes several times the room that is
+        // left.
         drive.set_capacity(Some(used + (6 << 20)));
         let mut waits = 0;
         for rows in doomed.chunks(STEP) {
@@ -77,7 +78,7 @@ async fn rows_that_lie_scattered_are_purged_as_far_as_the_disk_has_room() {
     ended.unwrap();
 }
 
-/// Regression: the checkpoint Worker ended with the first write that found no room, and the node with it.
+/// Regression: the first write that found no room ended the checkpoint Worker, and with it the node.
 #[tokio::test(start_paused = true)]
 async fn checkpoints_wait_while_the_disk_is_full() {
     let drive = Drive::new(1);
@@ -243,7 +244,7 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
             struck = drive.struck();
             drive.clear_faults();
             defragmenter.defragment().await.unwrap();
-            // The copy, which is in use now, has to wait for room as well.
+            // The copy is in use now. A checkpoint has to wait for room with it as well.
             drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: 3 });
             fill_at(&mut store, Lsn(2), 0..300, 3);
             clock.sleep(Duration::from_secs(3)).await;

@@ -1,5 +1,6 @@
-//! The bytes of log entries (`docs/formats.md`) must not change by accident, and entries that an earlier build wrote can
-//! be replayed. `NAXOS_BLESS=1` writes the golden file again; use it only together with a new format version.
+//! The bytes of log entries (`docs/formats.md`) must not change by accident, and it must be possible to replay entries
+//! that an earlier build wrote. `NAXOS_BLESS=1` writes the golden file again; use it only together with a new format
+//! version.
 
 #![expect(clippy::disallowed_methods, reason = "a test polls for what the Workers do")]
 
@@ -20,7 +21,7 @@ use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId};
 use naxos_proto::seams::sim::SimClock;
 use support::{World, row};
 
-/// Commands in the golden entries.
+/// Number of commands in the golden entries.
 const COMMANDS: u64 = 4;
 
 fn file() -> PathBuf {

@@ -37,7 +37,7 @@ async fn a_restart_replays_from_the_persisted_cursor_and_nothing_is_applied_twic
         }
         if boot % 2 == 0 {
             // Long enough for a checkpoint because of age, so the next start replays little. The other starts replay
-            // everything.
+            // everything since the last checkpoint.
             tokio::time::sleep(Duration::from_millis(1_300)).await;
         }
         world.drive.crash();

@@ -1,5 +1,5 @@
-//! Damage to the local store's file: the file is refused by name and left unchanged, or every row is read as it was
-//! written.
+//! Damage to the local store's file: either the file is refused with an error that names it, and is left unchanged, or
+//! every row is read as it was written.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn find_unverified(drive: &Drive) -> Result<FoundStore, StoreError> {
     LocalStore::open_expected(drive.mount(), clock, expected).await
 }
 
-/// Reads all rows of a file that is not verified, as a start does, and also looks one of them up.
+/// Reads all rows of a file that is not verified in both ways of a start: ahead on a Worker, and as a stream.
 async fn read_all_ahead(drive: &Drive) -> Result<(), StoreError> {
     let found = find_unverified(drive).await?;
     let (from, below) = (RowKey::new(StoreId(0), TableId(0), &[]), row_behind());
@@ -102,7 +102,7 @@ fn check(reader: &StoreReader, context: &str) {
     }
 }
 
-/// Whether the damaged file is refused. It must not be changed either way.
+/// Whether the damaged file is refused. If it is, it must not be changed; if not, every row must be as it was written.
 fn refused(drive: &Drive, context: &str) -> bool {
     let before = bytes(drive);
     match run(open(drive, OWNER, true)) {
@@ -169,8 +169,8 @@ fn flipped_bits_of_a_file_that_is_not_verified_are_refused_or_not_noticed() {
     assert!(refusals > 200, "{refusals}");
 }
 
-/// Regression: a leaf whose number of rows lost a bit ended the walk over all rows, or lacked rows, and nobody
-/// noticed.
+/// Regression: a flipped bit in a leaf's number of rows ended the walk over all rows early, or left rows out, and no
+/// error said so.
 #[test]
 fn leaves_that_have_lost_rows_are_refused_by_who_reads_them_all() {
     /// The first byte of a leaf page of redb. One more byte follows, then the number of rows as u16.

@@ -47,7 +47,7 @@ impl Backlog {
     pub(crate) fn note_freeze(&self, frozen: usize) {
         self.open_bytes.store(0, Ordering::Relaxed);
         self.open_bytes_max.store(DELTA_BYTES_MAX, Ordering::Relaxed);
-        // Set last: a thread that sees it also sees that the open delta is empty.
+        // Stored last: a thread that reads this number also reads that the open delta is empty.
         self.frozen.store(frozen, Ordering::Release);
     }
 

@@ -30,7 +30,7 @@ enum Wake {
 pub struct Defragmenter(mpsc::Sender<oneshot::Sender<Result<(), String>>>);
 
 impl Defragmenter {
-    /// Copies the file and replaces it with the copy.
+    /// Copies the file and replaces it with the copy. The error says why that was not done.
     pub async fn defragment(&self) -> Result<(), String> {
         let (tx, done) = oneshot::channel();
         self.0.send(tx).await.map_err(|_| "the node is stopping".to_owned())?;
@@ -60,8 +60,8 @@ impl Checkpointer {
         self.defragmenter.clone()
     }
 
-    /// Writes checkpoints until `stop`, and then a last one. An error ends the Worker. The caller then has to stop the
-    /// node, because the log cannot be trimmed any more.
+    /// Writes checkpoints until `stop`, and then a last one. Calls `observe` after each. An error ends the Worker. The
+    /// caller then has to stop the node, because the log cannot be trimmed any more.
     pub async fn run(mut self, stop: CancellationToken, observe: impl Fn(CheckpointStats)) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         shared.backlog.set_stopping(false);

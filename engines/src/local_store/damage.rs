@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::local_store::store_error::StoreError;
 
-/// What should have been in a file whose pages were not verified.
+/// What errors name as expected if a file whose pages were not verified is damaged.
 pub(crate) const ROWS_WRITTEN: &str = "rows as they were written";
 
 thread_local! {

@@ -1,4 +1,4 @@
-//! The redb file: all rows, with their cursor and checksum, which each transaction changes together with the rows.
+//! The redb file: all rows, the cursor and the checksum. A checkpoint changes the three in one transaction.
 
 use std::io::ErrorKind;
 use std::iter::Peekable;
@@ -17,7 +17,8 @@ use crate::local_store::paced_file::{Backend, HeldFile, Left};
 use crate::local_store::row_key::RowKey;
 use crate::local_store::store_error::{FILE, STORE_FORMAT, StoreError};
 
-/// Name of the file until it is complete. Creating a file is not safe against a crash, renaming it is.
+/// Name of the file until it is complete. A crash while the file is made leaves an incomplete one. A rename happens
+/// completely or not at all.
 const FILE_NEW: &str = "store.redb.new";
 /// Size of redb's own cache. Its default is 1 GiB.
 pub(crate) const CACHE_BYTES: usize = 16 << 20;
@@ -25,7 +26,8 @@ pub(crate) const CACHE_BYTES: usize = 16 << 20;
 const SLICE_ROWS: usize = 512;
 /// Least pause after that many rows, so that client requests that wait for a core can run.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
-/// Least pause between two pieces of the pages that a transaction wrote, so that the journal's syncs go first.
+/// Least pause between two pieces of the pages that a transaction wrote, so that the syncs of the log server's journal
+/// go first.
 const PIECE_PAUSE: Duration = Duration::from_millis(2);
 
 /// An iterator over all rows. It sees the rows as they were when it was made.
@@ -64,10 +66,11 @@ impl Change for &(Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Writes at most `max` changes in ascending order. Returns false when there are no more. After each row that is
-/// inserted alone, further rows are inserted through a cursor at the gap after it, as long as they belong there.
-/// Usually they do, because most rows are new and have rising revisions as names. It costs a third of separate
-/// inserts.
+/// Writes at most `max` changes in ascending order. Returns false when there are no more.
+///
+/// For a separate insert redb searches for the row's place. After one such insert, the next rows are inserted through a
+/// cursor that points to the gap after it, as long as they belong into that gap. Usually they do, because most rows are
+/// new and have rising revisions as names. An insert through the cursor costs a third of a separate one.
 fn write_some<C: Change>(
     table: &mut Rows<'_>,
     changes: &mut Peekable<impl Iterator<Item = C>>,
@@ -109,6 +112,7 @@ pub(crate) struct Database {
     pub(crate) db: redb::Database,
     /// The file through which redb reads and writes.
     pub(crate) held: Arc<HeldFile>,
+    /// The same file, for [`Self::settle`].
     pub(crate) file: Arc<dyn File>,
 }
 
@@ -167,14 +171,16 @@ impl Database {
         Ok(self.meta("storage")?.map(StorageId))
     }
 
-    /// Waits until the time is over that synchronous calls would have taken. Use their results only after this.
+    /// Waits as long as the synchronous calls so far would have taken. Only the simulator makes callers wait. Use the
+    /// results of such calls only after this.
     pub(crate) async fn settle(&self) {
         self.file.settle().await;
     }
 
-    /// Makes durable what the last transaction wrote, or what was written while the file was opened. It goes piece by
-    /// piece, with pauses between them if there is a `pace`. Returns false if the disk has no room for all of it; the
-    /// rest then waits for the next call.
+    /// Writes the changes of the last transaction, or of opening the file, to the disk. Until now they were held in
+    /// memory. If the transaction asked for durability, its changes are durable after this. They are written piece by
+    /// piece, with pauses between the pieces if there is a `pace`. Returns false if the disk has no room for all of
+    /// them; the rest then waits for the next call.
     pub(crate) async fn release(&self, mut pace: Option<&mut Pace<'_>>) -> Result<bool, StoreError> {
         loop {
             match (self.release_some().await?, pace.as_deref_mut()) {

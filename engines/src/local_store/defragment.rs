@@ -20,7 +20,7 @@ use crate::local_store::store_error::{FILE, StoreError};
 
 /// Bytes copied before the Worker looks for due checkpoints again.
 const COPY_SLICE_BYTES: usize = 256 << 10;
-/// One of this many slices is synced at once.
+/// The last of this many slices is committed durably. The commits of the others need no sync.
 const COPY_SLICES_PER_SYNC: u64 = 32;
 /// Least pause between two slices. A copy can wait; the client requests on the same cores cannot.
 const COPY_PAUSE: Duration = Duration::from_millis(1);
@@ -41,7 +41,7 @@ pub(super) enum CopyError {
     Failed(#[from] StoreError),
 }
 
-/// The outer error concerns the file in use: the node cannot go on.
+/// The outer error concerns the file in use, and the node cannot go on. The inner one concerns only the copy.
 pub(super) type Copied<T> = Result<Result<T, CopyError>, StoreError>;
 
 /// A defragmentation, which the checkpoint Worker runs.
@@ -53,7 +53,7 @@ pub(super) struct Defragment<'a> {
 }
 
 impl Defragment<'_> {
-    /// Replaces the file with a copy, or leaves no copy behind.
+    /// Replaces the file with a copy. If that fails, removes the unfinished copy.
     pub(super) async fn copy(&self, stop: &CancellationToken, observe: &impl Fn(CheckpointStats)) -> Copied<()> {
         let disk = &*self.shared.disk;
         let copied = match self.write_copy(stop, observe).await? {
@@ -70,7 +70,7 @@ impl Defragment<'_> {
                 return Ok(Err(e));
             }
         };
-        // The old file lost its name, so nothing may be written to it any more.
+        // The old file has lost its name, so nothing may be written to it any more. An error here ends the node.
         Database::sync_name(disk).await?;
         self.shared.file_bytes.store(copy.file_bytes(), Ordering::Relaxed);
         *self.shared.database.write() = Arc::new(copy);
@@ -111,7 +111,7 @@ impl Defragment<'_> {
         Ok(self.finish(&copy, written, &mut self.shared.pace()).await.map(|()| copy))
     }
 
-    /// Makes durable what a transaction of the copy has `written`.
+    /// Writes to the disk what a transaction of the copy has left in memory. `written` is the transaction's result.
     async fn finish(
         &self,
         copy: &Database,

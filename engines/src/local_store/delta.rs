@@ -1,4 +1,5 @@
-//! The rows that apply wrote since the last freeze, with their new values; `None` for deleted rows.
+//! A delta: the rows that apply and purges have changed since the last freeze, with their new values; `None` for
+//! deleted rows.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

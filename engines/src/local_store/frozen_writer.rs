@@ -11,7 +11,8 @@ use crate::local_store::store_error::StoreError;
 /// Facts about one checkpoint, for metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckpointStats {
-    /// How long the transaction took, including its syncs and pauses.
+    /// How long the transaction took, including its syncs and pauses. If it waited for room on the disk, this is the
+    /// time of the last attempt alone.
     pub took: Duration,
     /// Number of rows changed.
     pub rows: usize,
@@ -20,7 +21,8 @@ pub struct CheckpointStats {
 /// Makes frozen deltas durable; see the module.
 pub(super) struct FrozenWriter {
     shared: Arc<Shared>,
-    /// Whether the oldest frozen delta is committed in memory but waits for room on the disk.
+    /// Whether the oldest frozen delta is committed in memory but not durable yet. It stays so while there is no room
+    /// on the disk.
     committed: AtomicBool,
     /// Whether the warning that a checkpoint waits for room was logged already.
     told: AtomicBool,

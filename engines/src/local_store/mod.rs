@@ -5,7 +5,8 @@
 //! delta, then at the frozen deltas, then at redb. Rows move through them in the same order.
 //!
 //! Invariants: data and cursor commit together (safety rule 8), in memory and on disk; a delta is frozen only between
-//! two entries; at most [`FROZEN_MAX`] deltas are frozen, and beyond that proposals wait ([`StoreReader::is_behind`]).
+//! two entries; at most [`FROZEN_MAX`] deltas are frozen. When the open delta is full as well, proposals wait
+//! ([`StoreReader::is_behind`]).
 //!
 //! - [`LocalStore`] writes by means of a [`Txn`], [`StoreReader`] reads; both use the same deltas and database
 //! - [`Checkpointer`]: the Worker that writes frozen deltas and defragments; [`paced_file`]: redb's file below it

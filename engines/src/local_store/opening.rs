@@ -27,7 +27,7 @@ pub struct StoreExpected {
     pub lost: Option<Lsn>,
     /// The first position and the end of the log, if they are known. The file's cursor must lie between them.
     pub extent: Option<(Lsn, Lsn)>,
-    /// Overrides [`VERIFIED_BYTES_MAX`].
+    /// A file of more bytes than this is not verified. It is [`VERIFIED_BYTES_MAX`], except in tests.
     pub verified_bytes_max: u64,
 }
 
@@ -37,7 +37,7 @@ pub const VERIFIED_BYTES_MAX: u64 = 256 << 20;
 
 /// A store that was opened but not written to. What redb changed while it opened the file is held back in memory.
 pub struct FoundStore {
-    /// Taken out by `accept`.
+    /// `None` only after `accept` has taken the store out.
     store: Option<LocalStore>,
 }
 
@@ -171,8 +171,9 @@ fn damaged(found: String) -> StoreError {
 fn whole(backend: Backend, verify: bool) -> Result<redb::Database, StoreError> {
     let opened = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend);
     let mut db = opened.map_err(|e| damaged(e.to_string()))?;
-    // On damage redb may fall back to an older commit, which would be good enough, since the log has the rest. But
-    // after a two-phase commit there is no older one, and all our commits are two-phase.
+    // redb repairs some damage by falling back to an older commit. That would be good enough, because the log has the
+    // later entries. It does not happen here: all our commits are two-phase, and redb keeps no older commit after one
+    // of those.
     if verify {
         db.check_integrity().map_err(|e| damaged(e.to_string()))?;
     }

@@ -13,13 +13,13 @@ use crate::local_store::database::{Database, Walk};
 use crate::local_store::row_key::RowKey;
 use crate::local_store::store_error::StoreError;
 
-/// Size of the batches in which rows are handed over.
+/// About how many bytes of values a batch of rows has.
 const BATCH_BYTES: usize = 256 << 10;
 /// At most this many batches wait to be taken.
 const BATCHES_MAX: usize = 4;
-/// redb reads page by page, which is a hundred times slower on a disk with nothing in its cache. So with each batch
-/// the next part of the file, from its beginning on, is requested in advance. This is the size of that part. It is far
-/// more than a batch, so that soon the pages are in memory before redb reads them.
+/// redb reads page by page. While the file is not in the page cache, this is a hundred times slower than reading large
+/// parts. So with each batch the next part of the file, from its beginning on, is requested in advance. This is the
+/// size of that part. It is far more than a batch, so that soon the pages are in memory before redb reads them.
 const AHEAD_BYTES: u64 = 4 << 20;
 /// At most twice the bytes of the rows read, plus this many, are requested in advance. Twice, because half of the file
 /// may be free pages.

@@ -17,14 +17,15 @@ pub(crate) struct Shared {
     pub(crate) open: RwLock<Delta>,
     pub(crate) frozen: RwLock<Vec<Arc<FrozenDelta>>>,
     pub(crate) database: RwLock<Arc<Database>>,
-    /// Held during each entry's transaction. So a thread that holds it is between two entries.
+    /// Held during each entry's transaction. Any other thread that holds it knows that no entry is half applied.
     pub(crate) boundary: Mutex<()>,
     /// The next position to apply.
     pub(super) applied: AtomicU64,
     /// The next position to apply after a crash.
     pub(super) persisted: AtomicU64,
-    /// The running checksum of all committed rows, in order (safety rule 9).
+    /// The running checksum of all changes of the applied entries (safety rule 9).
     pub(super) checksum: AtomicU64,
+    /// When the open delta began: at the last freeze, or when the store was opened.
     pub(super) opened_at: Mutex<Instant>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
@@ -32,10 +33,10 @@ pub(crate) struct Shared {
     pub(crate) frozen_some: Notify,
     /// Signals that the open delta should be frozen, whatever its size and age.
     pub(crate) freeze_wanted: Notify,
-    /// Signals that a frozen delta was written and dropped, so that callers may go on that waited for the checkpoint.
+    /// Signals that a frozen delta was written and dropped. Callers that waited for the checkpoint may go on.
     pub(crate) moved: Notify,
     pub(crate) backlog: Backlog,
-    /// Size of redb's file after the last checkpoint, for the quota and metrics.
+    /// Size of redb's file in bytes after the last checkpoint. The room that a checkpoint needs is estimated from it.
     pub(crate) file_bytes: AtomicU64,
 }
 
@@ -107,7 +108,8 @@ impl Shared {
         self.moved.notify_one();
     }
 
-    /// Freezes the open delta, if it is not empty and one more may be frozen. The caller holds `boundary`.
+    /// Freezes the open delta, if it is not empty and one more may be frozen. Returns whether it did. The caller holds
+    /// `boundary`.
     pub(crate) fn freeze(&self) -> bool {
         let mut open = self.open.write();
         let mut frozen = self.frozen.write();

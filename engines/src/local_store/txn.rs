@@ -17,7 +17,8 @@ pub struct Mark {
     checksum: RunningChecksum,
 }
 
-/// Collects one entry's changes. Dropped without a commit, it leaves the store as it was.
+/// The changes of one entry. They are made in the open delta at once. If the transaction is dropped without a commit,
+/// they are undone.
 pub struct Txn<'a> {
     shared: &'a std::sync::Arc<Shared>,
     _boundary: MutexGuard<'a, ()>,

@@ -3,9 +3,9 @@
 //! A session is one life of a storage, that is, one process on it: (storage id, boot). It is opened by a log entry,
 //! and closed when the storage's next process opens its own. Entries of an unknown or closed session are dropped, so
 //! an entry that a dead process left on its way never takes effect after the next process began to serve. Within a
-//! session every proposal has a sequence number. It is proposed again with the same number until it is seen applied,
-//! which settles an append of unknown outcome (safety rule 10). Headers carry a floor: all lower numbers are settled.
-//! So the state is no larger than the window in flight.
+//! session every proposal has a sequence number. If the outcome of its append is unknown, it is proposed again with the
+//! same number, a few times at most, until it is seen applied (safety rule 10). Headers carry a floor: all lower
+//! numbers are settled. So the state is no larger than the window in flight.
 //!
 //! The switch decides only whether new proposals get a header. An entry with a header is always checked and recorded.
 //! Otherwise an entry that was proposed while the engine was on, and sent again after it was turned off, would be

@@ -1,4 +1,4 @@
-//! The sessions as the store remembers them, and how they judge an entry.
+//! The sessions as the store remembers them, and the check whether an entry takes effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The upper half: lets an entry of the open session through once, and drops all others.
+//! The upper half: lets an entry of an open session through once, and drops all other entries that have the header.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

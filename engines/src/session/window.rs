@@ -24,7 +24,7 @@ pub(super) struct Outstanding {
 pub(super) struct Window {
     pub(super) next: u64,
     pub(super) outstanding: BTreeMap<u64, Outstanding>,
-    /// Sequence numbers of proposals whose append ended without an answer.
+    /// Sequence numbers of proposals whose outcome is unknown, and for which no append is in flight.
     pub(super) unknown: Vec<u64>,
 }
 

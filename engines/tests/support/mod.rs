@@ -19,7 +19,7 @@ use naxos_proto::seams::{BootClock, Clock, OsEntropy};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Counts commands and remembers the last one.
+/// Counts commands. The output of each command is the count.
 pub struct Counter {
     count: u64,
 }

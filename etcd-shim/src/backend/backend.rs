@@ -30,7 +30,8 @@ use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
 const STORE: StoreId = StoreId(0);
 /// etcd's default quota.
 const QUOTA_BYTES: i64 = 2 << 30;
-/// Bytes that a request counts in addition to its own, towards `--max-request-bytes`: the size of etcd's envelope.
+/// Added to the bytes of a request before they are compared with `--max-request-bytes`. etcd compares the size of the
+/// message that goes through Raft, which is the request and an envelope of about this size.
 const ENVELOPE_BYTES: usize = 16;
 
 /// The answer to a write when no write can be done.
@@ -153,7 +154,7 @@ impl Backend {
         if let Some(why) = self.read_only.get() {
             return Err(read_only(why));
         }
-        // While the checkpoint is behind, nothing is proposed; on a full disk it stays behind, so refuse at once.
+        // While the checkpoint is behind, commands wait. On a full disk it stays behind, so refuse the command at once.
         if self.reader.is_behind()
             && let Some(refusal) = self.write_refusal()
         {

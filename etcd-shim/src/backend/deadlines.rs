@@ -1,4 +1,4 @@
-//! Gives up a request that waits for the log after etcd's time: 5 s and twice the election time-out.
+//! Gives up a request that has waited for the log as long as etcd would: 5 s plus twice the election time-out.
 //!
 //! A timer per request would cost more than the rest of its wait. So one task ticks, and each request that waits at a
 //! tick looks at its own deadline; a request that is answered between two ticks only pays for an entry in a list. Each
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 /// The time between two ticks.
 const TICK: Duration = Duration::from_millis(250);
-/// etcd's time for a request, without the two elections that may happen during it.
+/// How long etcd waits for a request, without the time of the two elections that may happen meanwhile.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 
 /// See the module.

@@ -1,8 +1,8 @@
 //! When leases end. The keeper's clock decides; deadlines are not replicated.
 //!
 //! - The keeper is the node of the sequencer. It takes office by an entry in the log that names the active loglet.
-//! - The commands by which it ends leases carry that name. Apply drops those that carry another name, so a keeper that
-//!   slept can do no harm when it wakes.
+//! - The commands by which it ends leases carry that loglet's id. Apply drops those that carry the id of another
+//!   loglet. So a node that was suspended, and meanwhile replaced as the keeper, ends no lease when it goes on.
 //! - It acknowledges a keep-alive only after a tail check that began after the request.
 //! - When its own ticks had a gap, it extends every lease by that gap. When it takes office, all leases get their full
 //!   time-to-live again, as in etcd when the leader changes.
@@ -21,12 +21,12 @@ use crate::state::Keeper;
 
 /// The time between two looks for leases that have run out.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
-/// When a tick comes later than this, the process is taken to have stood still.
+/// If the time between two ticks is longer than this, clients may have been unable to renew their leases meanwhile.
 const GAP: Duration = Duration::from_secs(1);
-/// For this long, the end of a lease is not proposed again.
+/// If a lease has not ended this long after its end was proposed, its end is proposed again.
 const PROPOSE_AGAIN: Duration = Duration::from_secs(3);
-/// How many leases' ends are proposed together: enough for one batch of the log, but few enough for requests to come in
-/// between.
+/// The ends of at most this many leases are proposed together: few enough to fit into one entry of the log, and to let
+/// requests come in between.
 const EXPIRIES_AT_ONCE: usize = 250;
 
 #[derive(Clone, Copy)]
@@ -156,7 +156,7 @@ impl LeaseKeeper {
         let since = now.since(state.last_tick);
         state.last_tick = now;
         if since > GAP {
-            // This process stood still, so clients could not renew their leases during that time.
+            // This process or the log stood still, so clients could not renew their leases during that time.
             state.deadlines.values_mut().for_each(|d| d.at = d.at.after(since));
         }
         let office = state.office(self.own)?;

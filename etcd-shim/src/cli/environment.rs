@@ -11,8 +11,8 @@ pub(super) struct Given {
     pub(super) words: Vec<String>,
     /// The variables of the environment.
     pub(super) variables: BTreeMap<String, String>,
-    /// The first word, or the first `ETCD_*` variable, that is not valid text. The program refuses it: with characters
-    /// replaced it would mean something else.
+    /// The first word, or else the first `ETCD_*` variable, that is not valid UTF-8. The program refuses it: with
+    /// characters replaced it would mean something else.
     pub(super) no_text: Option<String>,
 }
 

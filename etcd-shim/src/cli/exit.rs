@@ -1,4 +1,4 @@
-//! Ends before a start: help, versions, wrong flags.
+//! The cases in which the program ends before it starts a server: help, versions, wrong flags.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -55,7 +55,7 @@ pub fn run() -> ExitCode {
     runtime.block_on(logged(loaded, &given))
 }
 
-/// What happens once the log is running: the refusal is logged, or the server runs.
+/// Starts the log, and then logs the refusal or runs the server.
 async fn logged(loaded: Result<Loaded, Stop>, given: &Given) -> ExitCode {
     let chosen = loaded.as_ref().map(|l| l.config.log.clone()).unwrap_or_default();
     let (log, opened) = match install(&chosen) {

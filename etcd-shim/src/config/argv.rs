@@ -10,7 +10,8 @@ use super::table;
 pub(super) struct CommandLine {
     /// The settings that the flags gave.
     pub(super) settings: Settings,
-    /// The words from the first one on that is not a flag.
+    /// The first word that is neither a flag nor its value, and all words after it. `--` also ends the flags, and does
+    /// not belong to the rest.
     pub(super) rest: Vec<String>,
 }
 

@@ -173,7 +173,8 @@ fn check_timing(s: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The members. This member is one of them; it is the only one for now.
+/// The cluster that the flags describe. It has exactly one member for now. If that is not this member, the result says
+/// why these flags cannot create a cluster: only a first start needs to refuse them.
 fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig, String> {
     let text = s.text("initial-cluster");
     let members = if text.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::note::Note;
 
-/// Why the program ends. The stream that gets the text and the exit code are the same as etcd's.
+/// Why the program ends. The exit code is etcd's, and so is the stream to which the text is written.
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// The command line cannot be read: text and usage on stderr, exit code 2.

@@ -50,7 +50,8 @@ impl FeatureGates {
         Ok(gates)
     }
 
-    /// Sets one switch.
+    /// Sets one switch. `AllAlpha` and `AllBeta` also set all switches of their stage that are not set yet. Fails if
+    /// there is no such switch.
     pub fn switch(&mut self, name: &str, on: bool) -> Result<(), String> {
         let known = GATES.iter().find(|(n, ..)| *n == name);
         let (name, stage, _) = known.ok_or_else(|| {

@@ -1,4 +1,5 @@
-//! `--config-file`: YAML whose keys are the names of the flags, and two tables for certificates, as in etcd's file.
+//! `--config-file`: YAML whose keys are the names of the flags, with two tables for certificates and one for socket
+//! options, as in etcd's file.
 //!
 //! If there is a file, flags and variables are ignored. Keys may be in upper or lower case. Durations are nanoseconds,
 //! as in etcd, or texts in Go's form. An unknown key gives a warning; etcd says nothing about it.
@@ -104,7 +105,7 @@ fn assign(settings: &mut Settings, key: &str, flag: &str, value: &Yaml) -> Resul
     if text.is_empty() && flag.kind != Kind::Text {
         return Ok(());
     }
-    // In a file, etcd accepts any text for such a flag and ignores it.
+    // `v2-deprecation` is such a flag. In a file, etcd accepts any text for it and ignores it.
     let text = if matches!(flag.kind, Kind::Choices(_)) { String::new() } else { text };
     settings.set(flag, &text).map_err(|e| format!("invalid value {text:?} for {key}: {e}"))
 }

@@ -1,4 +1,4 @@
-//! These results were observed with a real etcd 3.6.16 and the same configuration files.
+//! Where a result is etcd's, it was observed with a real etcd 3.6.16 and the same configuration file.
 
 use std::time::Duration;
 

@@ -42,9 +42,9 @@ pub enum Handling {
     Ignored(&'static str),
     /// Any value but the default ends the start. The text names the missing feature.
     NotBuilt(&'static str),
-    /// It is an old name of another flag.
+    /// It is an old name of another flag. The text is the new name.
     Renamed(&'static str),
-    /// It is an old boolean flag for a feature gate.
+    /// It is an old boolean flag for a feature gate. The text is the gate's name.
     Gate(&'static str),
 }
 

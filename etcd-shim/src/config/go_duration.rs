@@ -96,7 +96,7 @@ fn digits(text: &str) -> (&str, &str) {
 
 /// `whole.fraction` times `size`. Digits of the fraction below a nanosecond are dropped.
 fn part(whole: &str, fraction: &str, size: i128) -> Option<i128> {
-    // A number that does not fit into 64 bits is an overflow, for every unit.
+    // A number that does not fit into 64 bits but into 128 is refused by the caller, which checks the total.
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let mut sum = whole.checked_mul(size)?;
     let mut scale = size;

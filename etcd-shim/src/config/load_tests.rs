@@ -1,4 +1,4 @@
-//! These results were observed with a real etcd 3.6.16 and the same words, variables and files.
+//! Where a result is etcd's, it was observed with a real etcd 3.6.16 and the same words, variables and files.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -232,7 +232,7 @@ fn every_flag_without_effect_says_so_at_the_start_and_in_the_help() {
         assert!(loaded.notes.contains(&Note::Ignored { flag: flag.name, why }), "--{}", flag.name);
         assert!(loaded.config.ignored.iter().any(|n| n == flag.name));
     }
-    // Also by an old name and by a variable.
+    // A flag that is set by its old name or by a variable is listed as well.
     let old =
         try_load(&["--experimental-warning-apply-duration=1s"], &[("ETCD_GRPC_KEEPALIVE_MIN_TIME", "7s")]).unwrap();
     assert_eq!(old.config.ignored, ["grpc-keepalive-min-time", "warning-apply-duration"]);

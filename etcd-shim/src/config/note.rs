@@ -11,7 +11,7 @@ pub enum Note {
         /// Its value.
         value: String,
     },
-    /// A variable begins with `ETCD_` but belongs to no flag.
+    /// A variable begins with `ETCD_` but belongs to no flag, or is empty. The text is `NAME=value`.
     VariableUnknown(String),
     /// `ETCD_VERSION` is set; this name is reserved.
     VersionVariable(String),

@@ -4,13 +4,13 @@
 //!    is refused must not be changed. So the first changes are held here, and reach the file only after it was
 //!    checked.
 //!
-//! 2. redb writes the pages of a transaction one by one, in no order, and then syncs all of them at once. The journal
-//!    shares the device: its own sync waits 5 ms for a sync of 8 MiB, and 80 ms for one of 200 MiB. So a transaction's
-//!    pages are held here. They are written in the order of the file, adjacent ones together, with a sync after every
-//!    [`PIECE_BYTES`].
+//! 2. redb writes the pages of a transaction one by one, in no order, and then syncs all of them at once. The log
+//!    server's journal is on the same device. A sync of the journal waits 5 ms for a sync of 8 MiB, and 80 ms for one
+//!    of 200 MiB. So a transaction's pages are held here. They are written in the order of the file, adjacent ones
+//!    together, with a sync after every [`PIECE_BYTES`].
 //!
-//! 3. After one failed write redb refuses all use of a file, even reads. If others take the last bytes of the disk
-//!    while a checkpoint is being written, the write that has no room waits here, and all later ones with it. When
+//! 3. After one failed write redb refuses all use of a file, even reads. If other programs take the last bytes of the
+//!    disk while a checkpoint is being written, the write that has no room waits here, and all later ones with it. When
 //!    there is room again, the checkpoint becomes durable.
 //!
 //! A disk may do the writes between two syncs in any order, and so does this file. But no write is moved across a sync
@@ -26,8 +26,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::writes::Writes;
 
-/// Bytes written between two syncs. A sync of the journal may have to wait for this much. A page of redb's may be
-/// larger if it holds a single value.
+/// About this many bytes are written between two syncs, and a sync of the journal may have to wait for them. They are
+/// more if redb writes a larger page, which it does for a single large value.
 const PIECE_BYTES: usize = 512 << 10;
 
 #[derive(Debug)]
@@ -52,9 +52,9 @@ impl Change {
 #[derive(Debug, Default)]
 struct Changes {
     waiting: VecDeque<Change>,
-    /// The current length of the file.
+    /// The length of the file without the waiting changes.
     file_len: u64,
-    /// Bytes written since the last sync.
+    /// Bytes written to the file since its last sync.
     unsynced: usize,
 }
 
@@ -122,8 +122,8 @@ impl HeldFile {
         self.is_holding().then(|| self.changes.lock()).filter(|_| self.is_holding())
     }
 
-    /// Writes the changes up to the first sync or until [`PIECE_BYTES`] are unsynced, and syncs. If neither comes
-    /// first, writes all that wait, without a sync.
+    /// Writes the changes up to the first waiting sync, or until [`PIECE_BYTES`] are unsynced, and then syncs. If the
+    /// changes end before that, all of them are written without a sync.
     pub(crate) fn release_some(&self) -> io::Result<Left> {
         loop {
             // Locked while a change is made, so that a reader finds it either in the file or here.
@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    /// A reader sees the changes however far the release has got, even if it failed for good.
+    /// A reader sees all changes, however many of them have been released, even after the release has failed for good.
     #[tokio::test]
     async fn changes_without_room_are_seen_at_once_and_made_in_order_when_there_is_some() {
         let drive = Drive::new(1);
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!((file.len().unwrap(), held.len().unwrap()), (6, 8));
     }
 
-    /// The transactions of a copy leave a few bytes each and seldom sync.
+    /// Each transaction of a copy writes only a few bytes, and few of them sync.
     #[tokio::test]
     async fn what_several_releases_leave_unsynced_is_no_more_than_a_piece() {
         let drive = Drive::new(1);

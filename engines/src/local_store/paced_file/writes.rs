@@ -68,8 +68,8 @@ impl Writes {
         }
     }
 
-    /// The first piece joined with those that follow it without a gap, at most `max` bytes; a single longer piece is
-    /// cut.
+    /// The first piece and its position, joined with those that follow it without a gap, at most `max` bytes. If the
+    /// first piece alone is longer, it is returned whole.
     pub(crate) fn first_run(&self, max: usize) -> Option<(u64, Cow<'_, [u8]>)> {
         let mut pieces = self.0.iter();
         let (&at, first) = pieces.next()?;

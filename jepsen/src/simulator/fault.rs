@@ -91,7 +91,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults of a seed. At the time `calm` no new fault begins any more.
+    /// The faults of a seed. From the time `calm` on no new fault begins.
     pub fn new(host: Host, record: Shared, trace: Trace, seed: u64, calm: Duration) -> Self {
         let mut dice = Dice::new(seed ^ 0xfa17);
         let quiet = if dice.chance(25) { QUIET_MILLIS_LONG } else { QUIET_MILLIS };

@@ -1,7 +1,7 @@
 //! The shared log in a Rust program: append, read back, and change the log's configuration in between.
 //!
-//! Run it with `cargo run -p naxos-client --example raw_log`. It keeps the log in memory; a node keeps it in a journal, behind
-//! the same calls.
+//! Run it with `cargo run -p naxos-client --example raw_log`. This example keeps the log in memory. A node keeps
+//! the log in a journal on disk, but makes the same calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Appends one entry and waits until it is durable; its position. An error says whether the entry is certainly not in the
-/// log, or whether that is unknown.
+/// Appends one entry, waits until it is acknowledged, and returns its position. An error says whether the entry is
+/// certainly not in the log, or whether that is unknown.
 async fn append(log: &VirtualLog, text: &str) -> Outcome<Lsn> {
     let (done, outcome) = Completion::channel();
     log.append(vec![Cell { payload: Bytes::copy_from_slice(text.as_bytes()), commands: 1 }], done);
@@ -28,7 +28,7 @@ async fn append(log: &VirtualLog, text: &str) -> Outcome<Lsn> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    // This process is the only one, and it gives out the positions.
+    // This process is the only one. It is also the sequencer, which assigns the positions.
     let own = Incarnation { storage: StorageId(1), boot: Boot(1) };
     let (_alive, watched) = watch::channel(Liveness { sequencers: vec![own], units: Vec::new() });
     let log = VirtualLog::start(VirtualLogParts {
@@ -50,7 +50,8 @@ async fn main() -> Outcome<()> {
     let second = append(&log, "after").await?;
     println!("appended at {first} and {second}; the chain has {} segments", changed.chain.segments.len());
 
-    // A tail check makes a read linearizable: everything that was acknowledged before it lies below.
+    // A tail check makes a read linearizable: every entry that was acknowledged before the check is
+    // below the tail.
     let tail = log.check_tail().await?;
     let mut from = Lsn::ZERO;
     while from < tail {

@@ -1,4 +1,5 @@
-//! The program as scripts and operators see it: exit codes, output streams, the line that says ready, signals.
+//! The program as scripts and operators see it: exit codes, output streams, signals, and the log line
+//! that says that the server is ready.
 
 mod support;
 
@@ -121,7 +122,8 @@ fn under_the_name_etcd_the_data_directory_has_the_name_that_etcd_gives_it() {
     assert_eq!(done.status.code(), Some(1), "{err}");
 }
 
-/// As in etcd, which keeps its ids in its write-ahead log.
+/// etcd keeps the ids of the cluster and of its member in its write-ahead log, so flags of a later start do not change
+/// them.
 #[test]
 fn flags_that_begin_a_cluster_have_no_say_over_one_that_is_there() {
     let dir = tempfile::tempdir().unwrap();

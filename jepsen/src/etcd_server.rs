@@ -15,8 +15,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// The message that etcd logs when it serves.
 const SERVES: &str = "ready to serve client requests";
 
-/// An etcd-compatible server on free loopback ports. Its data is kept over a kill, but is removed when this value is
-/// dropped.
+/// An etcd-compatible server on loopback ports. Its data survives a kill. If [`EtcdServer::start`] made the data
+/// directory, the directory is removed when this value is dropped.
 #[derive(Debug)]
 pub struct EtcdServer {
     executable: PathBuf,
@@ -42,7 +42,7 @@ impl EtcdServer {
         server
     }
 
-    /// The same with a given data directory. It is not started yet.
+    /// A server with a given data directory, on free ports. It is not started yet.
     pub fn prepare(executable: &Path, data: &Path, extra: &[&str]) -> Self {
         let [client, peer] = free_ports();
         let client_url = format!("http://127.0.0.1:{client}");
@@ -67,7 +67,8 @@ impl EtcdServer {
         }
     }
 
-    /// A server with a given command line, run in `folder`. It is not started yet.
+    /// A server with a given command line, whose files are below `folder`. It is not started yet. The client URL is not
+    /// known, so [`EtcdServer::client_url`] is empty.
     pub fn from_command_line(executable: &Path, arguments: &[String], folder: &Path) -> Self {
         EtcdServer {
             executable: executable.to_owned(),
@@ -80,12 +81,12 @@ impl EtcdServer {
         }
     }
 
-    /// `http://127.0.0.1:port`.
+    /// The client URL, `http://127.0.0.1:port`. Empty for a server with a given command line.
     pub fn client_url(&self) -> &str {
         &self.client_url
     }
 
-    /// The data directory.
+    /// The data directory, or for a server with a given command line the folder that holds its files.
     pub fn data(&self) -> &Path {
         &self.data
     }
@@ -126,10 +127,10 @@ impl EtcdServer {
         }
     }
 
-    /// The same, but a server that does not serve gives an error instead of a panic.
+    /// Like [`EtcdServer::start_again`], but returns an error if the server does not serve.
     ///
     /// # Errors
-    /// The end of its log.
+    /// A text with the reason and the last lines of the log.
     pub fn try_start(&mut self) -> Result<(), String> {
         let from = self.log.length();
         let mut command = Command::new(&self.executable);
@@ -154,7 +155,7 @@ impl EtcdServer {
 /// # Panics
 /// If the machine has none.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    // All are held until all are known, so that they are different.
+    // Every socket stays bound until all ports are known, so that the ports are different.
     let held = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     held.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
 }

@@ -1,14 +1,14 @@
-//! Fault tests: everything that runs Naxos from outside, next to the real servers to which it must be equal.
+//! Tests of a whole Naxos server: under faults, and next to the real etcd, whose answers it must give.
 //!
-//! - [`pace`]: the only place where tests read the clock, wait and start threads.
+//! - [`pace`]: the clock, the pauses and the threads of this package
 //! - [`differential`]: random requests to Naxos and to a real etcd
 //! - [`etcdctl`]: the command line client and its output
 //! - [`servers`]: etcd and the Kubernetes components, built from pinned Go modules.
-//! - [`process`]: one process: started, watched, killed, measured; [`etcd_server`]: a process that speaks etcd's API
+//! - [`process`]: starts, observes, kills and measures a process; [`etcd_server`]: a process that speaks etcd's API
 //! - [`kill_loop`]: writers and `kill -9`, and a check that nothing acknowledged is lost
 //! - [`kubernetes`]: a control plane as kubeadm sets it up, work on it, and kills during that work
 //! - [`model`]: the protocol of the replicated log, checked in every execution
-//! - [`simulator`]: a whole node in one thread, decided by a seed
+//! - [`simulator`]: a whole node in one thread; a seed decides everything that happens
 //! - [`machine`]: what a test needs from the machine, and what happens if that is missing.
 
 pub mod differential;

@@ -1,7 +1,7 @@
 //! What a test needs from the machine that it runs on.
 //!
-//! If something is missing, a test prints `skipped: needs ...` and passes. If `CI` is set it fails instead, so that a
-//! green run there has run everything.
+//! If something is missing, a test prints `skipped: needs ...` and passes. If the environment variable `CI` is set, the
+//! test fails instead, so that a green CI run has run every test.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -38,10 +38,11 @@ fn go_minor() -> Option<u32> {
     text.trim().strip_prefix("go1.")?.split(['.', 'r', 'b', '-', ' ']).next()?.parse().ok()
 }
 
-/// The cargo target folder that holds the running executable.
+/// The cargo target folder that holds the running executable. If the executable is in no such folder, the folder in
+/// `CARGO_TARGET_DIR`, or else `target` in the workspace.
 ///
 /// # Panics
-/// If the executable is not in such a folder and none is configured.
+/// If the path of the running executable is unknown.
 pub fn target_folder() -> PathBuf {
     let executable = std::env::current_exe().expect("the running executable has a path");
     let tagged = executable.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
@@ -54,7 +55,7 @@ pub fn target_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").join("target")
 }
 
-/// Held by a test that needs the whole machine. Other such tests wait, even in other processes.
+/// A lock for a test that needs the whole machine. Other such tests wait for it, even in other processes.
 #[derive(Debug)]
 pub struct WholeMachine {
     _lock: File,

@@ -82,7 +82,7 @@ impl Process {
         Self::start_with_log(name, &mut command, log)
     }
 
-    /// The same, with the output appended to an existing log.
+    /// Like [`Process::start`], but appends the output to an existing log.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -96,7 +96,7 @@ impl Process {
         Process { child, log, name: name.to_owned() }
     }
 
-    /// The output of the process.
+    /// The output of the process. A log that was passed to [`Process::start_with_log`] also has its earlier lines.
     pub fn log(&self) -> &Log {
         &self.log
     }
@@ -132,7 +132,7 @@ impl Process {
             .unwrap_or_else(|| panic!("{} does not end after SIGTERM:\n{}", self.name, self.log.tail()))
     }
 
-    /// The exit status, if the process ends within `limit`.
+    /// Waits for the end of the process. Returns its exit status, or `None` if it does not end within `limit`.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         pace::wait_for(limit, || self.child.try_wait().expect("the child can be waited for"))
     }
@@ -143,7 +143,7 @@ impl Process {
     /// If the process is gone.
     pub fn cpu(&self) -> Duration {
         let stat = self.proc_file("stat");
-        // The second field holds the program's name in brackets and may contain blanks.
+        // The second field is the program's name in parentheses, and the name may contain spaces. So start after it.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks: u64 = fields[11..=12].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
@@ -211,7 +211,7 @@ pub fn finish(mut command: Command, input: &str) -> Ended {
 /// Runs a program to its end and returns its stdout. `input` goes to its stdin.
 ///
 /// # Errors
-/// If the program fails: all its output.
+/// The stdout and the stderr of the program, if it fails.
 pub fn output(program: &Path, arguments: &[impl AsRef<OsStr>], input: &str) -> Result<String, String> {
     let mut command = Command::new(program);
     command.args(arguments);

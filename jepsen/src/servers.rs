@@ -1,7 +1,7 @@
 //! The real servers: etcd and the Kubernetes components, built from the Go modules below `servers/`.
 //!
-//! Each is built once into `<target>/servers/<hash of the module>/`, under a file lock, so that tests that run in
-//! parallel wait for one build. With Go's own cache a second build takes only seconds.
+//! Each is built once into `<target>/servers/<hash of the module>/`. A file lock makes tests that run in parallel wait
+//! for one build. Thanks to Go's build cache, a build for a new hash often takes only seconds.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,10 +24,11 @@ pub enum Server {
 }
 
 impl Server {
-    /// The program's file, which is built if necessary. Prints the reason and returns `None` if there is no Go.
+    /// The path of the program, which is built if necessary. Prints the reason and returns `None` if Go is missing or
+    /// too old.
     ///
     /// # Panics
-    /// If the build fails, or if Go is missing and `CI` is set.
+    /// If the build fails, or if Go is missing or too old and `CI` is set.
     pub fn executable(self) -> Option<PathBuf> {
         if !machine::has_go() {
             return None;
@@ -43,7 +44,7 @@ impl Server {
         Some(executable)
     }
 
-    /// The name of the program.
+    /// The file name of the program.
     pub fn name(self) -> &'static str {
         match self {
             Server::Etcd => "etcd",

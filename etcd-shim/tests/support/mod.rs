@@ -18,11 +18,11 @@ use naxos_proto::seams::{BootClock, Clock, Disk, OsEntropy, Seams, SocketNet, Th
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-/// Bad input must be refused within this time.
+/// A program with bad input must end within this time.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(20);
 /// A server must write the line that a test waits for within this time.
 const LINE_LIMIT: Duration = Duration::from_secs(60);
-/// How many lines may wait for the test.
+/// How many lines may wait until the test reads them.
 const LINES_MAX: usize = 65_536;
 
 /// Listen on free ports. The advertised client URL is never used.
@@ -57,12 +57,12 @@ pub struct Ended {
     pub err: String,
 }
 
-/// Runs the program in `dir` to its end. Fails if that does not come soon, or if the program panics.
+/// Runs the program in `dir` to its end. Panics if the program does not end soon, or if it panics itself.
 pub fn run(dir: &Path, words: &[&str], variables: &[(&str, &str)]) -> Ended {
     ended(program(dir).args(words).envs(variables.iter().copied()))
 }
 
-/// Runs this command to its end. Fails if that does not come soon, or if the program panics.
+/// Runs this command to its end. Panics if the program does not end soon, or if it panics itself.
 pub fn ended(command: &mut Command) -> Ended {
     let mut child = command.spawn().unwrap();
     let mut stderr = child.stderr.take().unwrap();
@@ -111,7 +111,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server, whose lines must be JSON.
+    /// Starts a server. Every line that it writes to stderr must be JSON.
     pub fn start(dir: &Path, words: &[&str]) -> Server {
         let mut child = program(dir).args(words).spawn().unwrap();
         let lines = read_lines(child.stderr.take().unwrap());
@@ -128,7 +128,7 @@ impl Server {
         (server, address)
     }
 
-    /// Reads the log up to a line with this message.
+    /// Reads the log up to the next line with this message, and returns that line.
     pub fn wait_for(&mut self, message: &str) -> serde_json::Value {
         let deadline = BootClock.now().after(LINE_LIMIT);
         loop {
@@ -142,7 +142,8 @@ impl Server {
         }
     }
 
-    /// Waits until the server serves, or has ended. Returns the reason if it ended; `None` if it serves.
+    /// Waits until the server serves, or has ended with exit code 1. Returns its whole log if it ended; `None` if it
+    /// serves.
     pub fn refusal(&mut self) -> Option<String> {
         let deadline = BootClock.now().after(LINE_LIMIT);
         loop {
@@ -228,7 +229,7 @@ pub struct RawAnswer {
     pub body: Vec<u8>,
 }
 
-/// Makes a call with the message `message` on a connection of its own, with `headers` in addition to the needed ones.
+/// Makes a call with the message `message` on a connection of its own, with `headers` in addition to the required ones.
 /// The HTTP method and the content type are parameters, because they may be wrong.
 pub async fn raw_call(
     address: &str,

@@ -1,7 +1,7 @@
 //go:build tools
 
-// Package servers names the programs that the tests build from this module,
-// so that `go mod tidy` keeps what they need.
+// Package servers imports the packages that the tests build from this module,
+// so that `go mod tidy` keeps the modules that they need.
 package servers
 
 import (

@@ -1,5 +1,5 @@
-//! The naxos program as a binary of this package, so that its tests have it built. It is the same `main` under another
-//! name.
+//! The naxos program under another name, with the same `main`. As a binary of this package it is built by cargo before
+//! the package's tests run.
 
 use std::process::ExitCode;
 

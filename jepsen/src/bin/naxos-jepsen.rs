@@ -1,4 +1,4 @@
-//! Fault tests that take longer than a test command may.
+//! Fault tests that take too long for `cargo test`.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use naxos_jepsen::model::case::{Case, cases, deep_cases};
 use naxos_jepsen::model::founding::foundings;
 use naxos_jepsen::model::report::Report;
 
-/// Fault tests that take longer than a test command may.
+/// Fault tests that take too long for `cargo test`.
 #[derive(Debug, Parser)]
 #[command(name = "naxos-jepsen")]
 struct Line {
@@ -20,7 +20,7 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Kills a server under writes, starts it again, and looks for what it has lost.
+    /// Kills a server while clients write, starts it again, and checks that no acknowledged write is lost.
     KillLoop(KillLoop),
     /// Visits every execution of the models of the replicated log and of the founding of a cluster.
     Model(ModelLine),
@@ -41,16 +41,16 @@ struct KillLoop {
     /// How many kills; with --full-disk, how many times the disk fills up.
     #[arg(long, default_value_t = 1000)]
     rounds: u32,
-    /// Clients that write at a time.
+    /// How many clients write at the same time.
     #[arg(long, default_value_t = 8)]
     writers: u32,
-    /// The server's program; else the naxos that was built beside this one.
+    /// The program of the server. Default: naxos-jepsen-node in the folder of this program.
     #[arg(long)]
     program: Option<PathBuf>,
-    /// Repeats the kills of an earlier run.
+    /// The seed of an earlier run, to repeat the times of its kills. Default: NAXOS_SEED, or else a new seed.
     #[arg(long)]
     seed: Option<u64>,
-    /// Fill this small file system (at least 256 MiB) instead of killing.
+    /// Instead of the kills at random moments, fill the small file system (at least 256 MiB) that holds this folder.
     #[arg(long, value_name = "FOLDER")]
     full_disk: Option<PathBuf>,
 }

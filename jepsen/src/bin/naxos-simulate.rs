@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use naxos_jepsen::simulator::run::run;
 
-/// One node, its clients and its crashes, decided by a seed.
+/// Simulates one node, its clients and its crashes. A seed decides everything that happens.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// What decides everything.
+    /// The seed. The same seed gives the same run.
     seed: u64,
     /// Writes the trace to this file.
     #[arg(long)]

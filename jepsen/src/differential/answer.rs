@@ -72,7 +72,8 @@ pub fn plain_header(header: &mut Option<pb::ResponseHeader>) {
     }
 }
 
-/// A range's answer without the order of items that compare as equal in its sort.
+/// Sorts items that compare as equal in the range's sort by key, because a server may list them in any order. Also
+/// reduces the header.
 pub fn plain_range(asked: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
     plain_header(&mut answer.header);
     let target = asked.sort_target();
@@ -92,7 +93,7 @@ pub fn plain_range(asked: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
     };
     let last = rank(&answer.kvs[answer.kvs.len() - 1]);
     if answer.more {
-        // The limit cut through the last group of equal items. Any of them may be in the answer.
+        // The limit may have cut through the last group of equal items. Then any of them may be in the answer.
         for kv in answer.kvs.iter_mut().filter(|kv| rank(kv) == last) {
             *kv = KeyValue::default();
         }
@@ -102,7 +103,7 @@ pub fn plain_range(asked: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
     }
 }
 
-/// A transaction's answer. Each range of the branch that ran is reduced according to its request.
+/// Reduces a transaction's answer. Each range of the branch that ran is reduced according to its request.
 pub fn plain_txn(asked: &pb::TxnRequest, answer: &mut pb::TxnResponse) {
     plain_header(&mut answer.header);
     let ran = if answer.succeeded { &asked.success } else { &asked.failure };
@@ -131,7 +132,7 @@ pub fn plain_leases(answer: &mut pb::LeaseLeasesResponse) {
     answer.leases.sort_by_key(|lease| lease.id);
 }
 
-/// Keeps version, errors, quota and the like; removes sizes, ids and indexes.
+/// Keeps version, errors, quota and the like. Of sizes, ids, indexes and the term it keeps only whether they are zero.
 pub fn plain_status(answer: &mut pb::StatusResponse) {
     plain_header(&mut answer.header);
     answer.db_size = answer.db_size.signum();
@@ -142,7 +143,7 @@ pub fn plain_status(answer: &mut pb::StatusResponse) {
     answer.raft_term = answer.raft_term.min(1);
 }
 
-/// Removes ids and ports, which differ from server to server.
+/// Removes ids and ports of members, which differ from server to server.
 pub fn plain_members(answer: &mut pb::MemberListResponse) {
     plain_header(&mut answer.header);
     for member in &mut answer.members {

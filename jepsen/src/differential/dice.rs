@@ -14,7 +14,7 @@ impl Dice {
         Dice { generator: SplitMix64::new(seed) }
     }
 
-    /// The seed in the variable `NAXOS_SEED`. If that is not set, one taken from the time of day.
+    /// The seed in the environment variable `NAXOS_SEED`. If the variable is not set, a seed made from the wall clock.
     ///
     /// # Panics
     /// If the variable is not a number.
@@ -38,7 +38,7 @@ impl Dice {
         self.roll() % limit.max(1)
     }
 
-    /// The same as a signed number, as revisions and limits are.
+    /// The same as a signed number, because revisions and limits are signed.
     pub fn below_signed(&mut self, limit: i64) -> i64 {
         self.below(limit.max(1).unsigned_abs()) as i64
     }

@@ -8,7 +8,8 @@ use super::parts::{Known, brief_grant, compaction, delete_range, grant, key, lea
 use super::request::Request;
 use super::transactions;
 
-/// One byte more than etcd accepts in one request, the key included.
+/// etcd's limit for a whole request, in bytes. A put with a value of this size is over the limit, because the request
+/// has a key too.
 const VALUE_TOO_LARGE: usize = 1_572_864;
 
 /// The next request.

@@ -30,7 +30,7 @@ pub(super) const KEYS: [&[u8]; 20] = [
 /// Number of leases. Their lifetime is longer than any run.
 const LEASE_IDS: i64 = 6;
 const LEASE_SECONDS_LEAST: i64 = 3_600;
-/// How many revisions historic reads and compactions go back.
+/// Historic reads and compactions go back fewer than this many revisions.
 const REACH_BACK: i64 = 300;
 /// What the generator knows about the servers' state.
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +80,8 @@ pub(super) fn revision(dice: &mut Dice, known: Known) -> i64 {
     }
 }
 
-/// A revision for a hash request: any except the compacted one. For that one etcd keeps the hash that it computed
-/// during the compaction, which counts rows from before the compaction, until it is restarted.
+/// A revision for a hash request: any except the compacted one. For the compacted revision etcd answers, until it is
+/// restarted, with the hash that it computed during the compaction. That hash covers rows that the compaction removed.
 pub(super) fn revision_to_hash(dice: &mut Dice, known: Known) -> i64 {
     match revision(dice, known) {
         compacted if compacted > 0 && compacted == known.compacted => known.revision,
@@ -97,7 +97,7 @@ pub(super) fn range(dice: &mut Dice, known: Known) -> pb::RangeRequest {
     };
     let (min_mod_revision, max_mod_revision) = (bound(8), bound(8));
     let (min_create_revision, max_create_revision) = (bound(8), bound(8));
-    // Now and then a number beyond the last name of the enum.
+    // Both are set to 7 now and then, which is not a value of the enum.
     let sort_order = if dice.chance(60) { 0 } else { dice.below_signed(3) as i32 };
     let sort_target = if dice.chance(60) { 0 } else { dice.below_signed(5) as i32 };
     pb::RangeRequest {

@@ -19,7 +19,7 @@ use super::answer::{
 use super::request::Request;
 use crate::pace;
 
-/// A server that takes longer counts as gone.
+/// A server that takes longer to answer counts as unreachable.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Answers may hold many large values.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -37,10 +37,10 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Connects, and learns the member's id.
+    /// Connects to `url`, and learns the member's id. `name` is the server's name in messages.
     ///
     /// # Errors
-    /// If nothing answers there.
+    /// If no server answers at `url`.
     pub async fn connect(name: &'static str, url: &str) -> anyhow::Result<Self> {
         let channel = Endpoint::from_shared(url.to_owned())?.connect().await.context(name)?;
         let mut maintenance = MaintenanceClient::new(channel.clone());
@@ -126,7 +126,7 @@ impl Peer {
             }
             Request::LeaseGrantBriefly(asked) => {
                 let mut answer = self.lease.lease_grant(*asked).await?.into_inner();
-                // The lease may have expired already, so this answer is not compared.
+                // The lease may have expired already, so the answer to the revoke is not compared.
                 let _ = self.lease.lease_revoke(pb::LeaseRevokeRequest { id: answer.id }).await;
                 plain_header(&mut answer.header);
                 answer.id = answer.id.signum();

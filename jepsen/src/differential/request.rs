@@ -11,7 +11,8 @@ pub enum Request {
     Txn(pb::TxnRequest),
     Compact(pb::CompactionRequest),
     LeaseGrant(pb::LeaseGrantRequest),
-    /// Grants a lease that would soon expire, or whose id the server picks, and revokes it at once.
+    /// Grants a lease and revokes it at once. The time-to-live may be a few seconds or invalid, and the server may have
+    /// to choose the id.
     LeaseGrantBriefly(pb::LeaseGrantRequest),
     LeaseRevoke(pb::LeaseRevokeRequest),
     LeaseTimeToLive(pb::LeaseTimeToLiveRequest),

@@ -101,7 +101,8 @@ impl Run {
         }
         let request = generate::request(dice, self.known);
         if matches!(request, Request::Compact(_)) {
-            // A watcher that still reads history must not meet the compaction, because either may come first.
+            // Let every watcher read its history before the compaction. Otherwise it would depend on timing whether a
+            // watcher is cancelled because its revisions are compacted, and the two servers could differ.
             self.checkpoint().await?;
         }
         if let Request::HashKv(asked) = request {
@@ -111,8 +112,8 @@ impl Run {
         Ok(())
     }
 
-    /// Compares the hashes at a revision. Revisions that were compacted to are left out: for these etcd answers from a
-    /// cache with the hash that it computed at that time, and a restart empties the cache.
+    /// Compares the hashes at a revision. Revisions that were compacted to are left out: for them etcd answers with the
+    /// hash that it computed during the compaction and keeps in memory until a restart.
     ///
     /// # Errors
     /// If they differ.
@@ -155,8 +156,8 @@ impl Run {
         Ok(theirs)
     }
 
-    /// The answers of both. A hash depends on what a compaction has removed so far, and a compaction goes on after its
-    /// answer. So a hash is requested again until both servers agree or the time is over.
+    /// The answers of the reference and of the subject. A hash depends on what a compaction has removed so far, and a
+    /// compaction goes on after its answer. So a hash is requested again until both servers agree or the time is over.
     async fn both(&mut self, request: &Request) -> (Answer, Answer) {
         let end = pace::now() + COMPACTION_LIMIT;
         loop {
@@ -229,7 +230,8 @@ pub(super) fn all_of(ops: Vec<Op>) -> Request {
 fn watcher(dice: &mut Dice, known: Known) -> pb::WatchCreateRequest {
     let key = parts::key(dice);
     let filters: Vec<i32> = (0..2).filter(|_| dice.chance(15)).collect();
-    // A watcher that filters everything cannot show that it has read its history before the next compaction.
+    // A watcher that filters out every event cannot show that it has read its history before the next compaction. So it
+    // reads no history.
     let from_now = filters.len() == 2 || dice.chance(35);
     pb::WatchCreateRequest {
         range_end: parts::range_end(dice, &key).into(),

@@ -17,7 +17,7 @@ use crate::pace;
 
 /// After this time a lease with the shortest lifetime has ended on any machine.
 const EXPIRY_LIMIT: Duration = Duration::from_secs(30);
-/// Two of them fit into one request.
+/// Two values of this size fit into one request.
 const HALF_OF_A_REQUEST_BYTES: usize = 700_000;
 /// Three values of this size do not fit into one answer.
 const LARGE_VALUE_BYTES: usize = 900_000;
@@ -134,7 +134,7 @@ impl Run {
             self.ask(&Request::Put(pb::PutRequest { key, value, ..Default::default() })).await?;
         }
         // The second of these two revisions has events that are larger than a message, because they carry the previous
-        // values. It alone has to be fragmented: Naxos sends several revisions as several answers.
+        // values. Only this revision has to be fragmented, because Naxos sends several revisions as several answers.
         for letter in [b'x', b'y'] {
             let put = |key: &'static str| {
                 let value = vec![letter; HALF_OF_A_REQUEST_BYTES].into();
@@ -155,8 +155,8 @@ impl Run {
         pair.create(pb::WatchCreateRequest { fragment: false, ..create }, self.known.compacted).await?;
         self.pairs().push(pair);
         self.checkpoint().await?;
-        // How many the reference sent is not looked at: events that etcd finds before it has confirmed the watch are sent
-        // whole, whatever the watch asked for.
+        // The number of the reference's fragments is not checked. etcd does not fragment the events that it finds
+        // before it has confirmed the watcher, even if the watcher asked for fragments.
         let fragments = self.pairs()[0].fragments_of_subject();
         self.pairs().clear();
         ensure!(fragments > 0, "a revision larger than a message came in one piece");

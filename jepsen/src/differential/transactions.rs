@@ -12,8 +12,9 @@ const DEPTH_MAX: u32 = 3;
 /// One operation more than etcd accepts.
 const TOO_MANY_OPS: usize = 129;
 
-/// The kinds of operations that a transaction may have. If a put keeps the old value or lease of a key that the same
-/// transaction has deleted, etcd 3.6.16 panics. So no transaction has both such puts and deletes.
+/// The kinds of operations that a transaction may have. etcd 3.6.16 panics if a put with `ignore_value` or
+/// `ignore_lease` follows a delete of its key in the same transaction. So no transaction has both such puts and
+/// deletes.
 #[derive(Clone, Copy)]
 struct Kinds {
     known: Known,

@@ -56,7 +56,7 @@ pub struct Seen {
     pub watchers: Vec<Watcher>,
     /// The revisions of the answers to progress requests.
     pub progress: Vec<i64>,
-    /// Guarantees of a watch that did not hold, and the end of the stream.
+    /// One text for each guarantee of a watch that did not hold, and one if the stream ended.
     pub broken: Vec<String>,
     by_id: BTreeMap<i64, usize>,
 }
@@ -70,7 +70,7 @@ pub struct WatchStream {
 }
 
 impl WatchStream {
-    /// Opens a stream. Does not wait for an answer, because a server may answer only when there is something to say.
+    /// Opens a stream. Does not wait for an answer, because a server may send nothing before the first request.
     pub fn open(peer: &Peer) -> Self {
         let (requests, waiting) = mpsc::channel(REQUESTS_WAITING_MAX);
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -100,7 +100,7 @@ impl WatchStream {
         self.requests.send(pb::WatchRequest { request_union: request }).await.context("the watch stream is closed")
     }
 
-    /// Looks at what the stream has received.
+    /// Calls `look` with everything that the stream has received so far.
     pub fn look<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
         look(&mut self.seen.lock())
     }

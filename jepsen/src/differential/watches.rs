@@ -14,9 +14,9 @@ use crate::pace;
 
 /// How long a server may take to answer or to deliver an event.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(15);
-/// How often the driver checks whether it has.
+/// How often the driver checks for the answer or the event.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-/// A server drops a progress request while a watcher is behind, so it is repeated after this time.
+/// A server drops a progress request while a watcher lags behind, so the request is repeated after this time.
 const PROGRESS_AGAIN: Duration = Duration::from_millis(150);
 
 /// A watcher that was requested, and its fate so far.
@@ -44,14 +44,14 @@ pub struct Pair {
     reference: WatchStream,
     subject: WatchStream,
     asked: Vec<Asked>,
-    /// Whether one of the watchers was lost to a compaction. etcd keeps such a watcher's id and, until the client
-    /// cancels it, answers no progress request on its stream. No client relies on this, so the driver does not compare
-    /// it.
+    /// Whether the servers cancelled one of the watchers because of a compaction. etcd keeps such a watcher's id in use
+    /// and answers no progress request on its stream until the client cancels the watcher too. No client relies on
+    /// this, so from then on the driver lets the server choose ids and requests no progress.
     lost_one: bool,
 }
 
-/// The writes that show that a watcher is up to date. Every watched key was put at revision `put`, and the keys in
-/// `deleted` were deleted at revision `delete`.
+/// The writes that show that a watcher is up to date. The first key of every watched range was put at revision `put`,
+/// and the keys in `deleted` were deleted at revision `delete`.
 #[derive(Debug, Default)]
 pub struct Marks {
     pub put: i64,
@@ -100,7 +100,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Cancels the live watcher with this number (modulo how many there are), and waits for both answers.
+    /// Cancels one live watcher, the one at index `number` modulo their count, and waits for both answers.
     ///
     /// # Errors
     /// If they differ.
@@ -122,7 +122,8 @@ impl Pair {
         self.send(None).await
     }
 
-    /// The keys to write so that every watcher has something to see, each with whether its watcher sees only deletes.
+    /// The keys to write so that every watcher gets an event. For each watcher: the first key of its range, and whether
+    /// the watcher sees no puts, so that the key must be deleted too.
     pub fn mark_keys(&self) -> Vec<(Vec<u8>, bool)> {
         let watching = self.asked.iter().filter(|asked| asked.fate == Fate::Watching);
         watching.map(|asked| (first_key(&asked.create), filters(&asked.create, FilterType::Noput))).collect()
@@ -182,11 +183,11 @@ impl Pair {
         Ok(())
     }
 
-    /// Asks both servers for their progress, which must be `revision`. Asks nothing while a watcher waits for a future
-    /// revision, because then neither server may answer.
+    /// Requests progress from both servers and waits until both answer with `revision`. Does nothing while a watcher
+    /// waits for a future revision, because then a server may not answer.
     ///
     /// # Errors
-    /// If one does not answer, or names another revision.
+    /// If one does not answer with this revision within the time limit.
     pub async fn progress(&mut self, revision: i64) -> anyhow::Result<()> {
         let watching = || self.asked.iter().filter(|asked| asked.fate == Fate::Watching);
         if self.lost_one || watching().count() == 0 || watching().any(|asked| asked.create.start_revision > revision) {
@@ -286,7 +287,7 @@ fn in_range(create: &pb::WatchCreateRequest, key: &[u8]) -> bool {
 
 /// The revision of the last mark that the watcher must see.
 fn last_event(create: &pb::WatchCreateRequest, marks: &Marks) -> Option<i64> {
-    // The delete of another watcher's key may be the last that this one sees.
+    // The last event of this watcher may be the delete of a key that another watcher needed.
     let deleted = marks.deleted.iter().any(|key| in_range(create, key)) && !filters(create, FilterType::Nodelete);
     let put = !filters(create, FilterType::Noput);
     let last = [(deleted, marks.delete), (put, marks.put)].into_iter().find(|(shown, _)| *shown)?.1;

@@ -1,4 +1,4 @@
-//! `etcdctl` as an operator uses it: every command once, and its output.
+//! `etcdctl` as an operator uses it: commands on keys, transactions, leases, watches and maintenance, and their output.
 //!
 //! - [`plain`]: the output without ids, sizes, times and addresses
 
@@ -26,23 +26,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session in which nothing was typed yet.
+    /// A session without commands so far.
     pub fn new(etcdctl: &Path, server: &EtcdServer) -> Self {
         let endpoint = server.client_url().to_owned();
         Session { etcdctl: etcdctl.to_owned(), plain: Plain::new(&endpoint), endpoint, transcript: Vec::new() }
     }
 
-    /// What was typed and printed, without the parts that may differ between two servers.
+    /// One text for each command: the command line and its output, without the parts that may differ between two
+    /// servers.
     pub fn transcript(&self) -> &[String] {
         &self.transcript
     }
 
-    /// Runs a command and returns its unchanged output.
+    /// Runs a command and returns its unchanged output. If the command fails, a line `failed` precedes the output.
     pub fn types(&mut self, line: &str) -> String {
         self.types_with(line, "")
     }
 
-    /// Runs a command with input and returns its unchanged output.
+    /// Like [`Session::types`], with `input` on the command's stdin.
     pub fn types_with(&mut self, line: &str, input: &str) -> String {
         let printed = match output(&self.etcdctl, &self.arguments(line), input) {
             Ok(printed) => printed,
@@ -57,7 +58,7 @@ impl Session {
     /// Runs a watch until it has printed `lines` lines, then stops it.
     ///
     /// # Panics
-    /// If they do not come.
+    /// If the watch prints fewer lines within the time limit.
     pub fn watches(&mut self, line: &str, lines: usize) {
         let mut command = Command::new(&self.etcdctl);
         command.args(self.arguments(line));
@@ -69,7 +70,7 @@ impl Session {
         self.transcript.push(format!("$ etcdctl {line}\n{plain}"));
     }
 
-    /// From now on `number` is shown as `name`, whatever base etcdctl prints it in.
+    /// From now on the transcript shows `number` as `name`, whether etcdctl prints it in decimal or in hexadecimal.
     pub fn calls(&mut self, number: u64, name: &'static str) {
         self.plain.call(number, name);
     }
@@ -80,10 +81,10 @@ impl Session {
         arguments
     }
 
-    /// Runs every command that an operator uses.
+    /// Runs the commands of all groups, always in the same order.
     ///
     /// # Panics
-    /// If the output of a command cannot be understood.
+    /// If an id cannot be found in the output of a command, or if a watch prints too few lines.
     pub fn plays_a_day(&mut self) {
         self.learns_the_ids();
         self.keys();

@@ -34,34 +34,34 @@ const OWN: [&str; 29] = [
     "PeerURL",
     "StorageSize",
 ];
-/// Positions of such values in the one line of `endpoint status`.
+/// The same for the one line of `endpoint status`: positions in the list of its parts, from 0.
 const OWN_IN_STATUS: [usize; 6] = [4, 5, 6, 10, 11, 12];
 
-/// Replaces the numbers of one server by names.
+/// Replaces the ids and the address of one server by names.
 #[derive(Debug)]
 pub struct Plain {
     names: Vec<(String, &'static str)>,
 }
 
 impl Plain {
-    /// For the server at this address, which is shown as a name too.
+    /// For the server at the URL `endpoint`, which is replaced by `ENDPOINT`.
     pub fn new(endpoint: &str) -> Self {
         Plain { names: vec![(endpoint.to_owned(), "ENDPOINT")] }
     }
 
-    /// Gives a number its name.
+    /// From now on replaces `number` by `name`, in decimal and in hexadecimal.
     pub fn call(&mut self, number: u64, name: &'static str) {
         self.names.insert(0, (number.to_string(), name));
         self.names.insert(0, (format!("{number:x}"), name));
         self.names.insert(0, (format!("{number:016x}"), name));
     }
 
-    /// Replaces numbers by names and changes nothing else.
+    /// Replaces the ids and the address by names and changes nothing else.
     pub fn words(&self, text: &str) -> String {
         self.names.iter().fold(text.to_owned(), |text, (number, name)| text.replace(number, name))
     }
 
-    /// Replaces numbers by names and removes the parts that differ.
+    /// Replaces the ids and the address by names and removes the other parts that differ.
     pub fn text(&self, text: &str) -> String {
         if let Ok(mut value) = serde_json::from_str::<Value>(text) {
             blank(&mut value);
@@ -95,7 +95,8 @@ fn blank(value: &mut Value) {
     }
 }
 
-/// A row of a table without the columns that differ. The first row has the names of the columns.
+/// A row of a table without the columns that differ. `columns` says for each column whether it differs; it is empty
+/// before the first row, which has the names of the columns.
 fn table_row(line: &str, columns: &mut Vec<bool>) -> String {
     let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
     if columns.is_empty() {
@@ -118,7 +119,7 @@ fn status(line: &str) -> String {
     cells.map(|(at, cell)| if OWN_IN_STATUS.contains(&at) { "..." } else { cell }).collect::<Vec<_>>().join(", ")
 }
 
-/// Removes times, and peer addresses in the list of members.
+/// Removes everything from a duration on, and peer addresses in the list of members.
 fn timed(line: &str) -> String {
     let line = line.split("took").next().unwrap_or_default();
     let line = line.split("remaining(").next().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! A server whose disk fills up: reads are served, writes are refused with a clear message, nothing is lost.
+//! A server whose disk fills up. It must serve reads, refuse writes, fail `/readyz` and lose nothing. The messages of
+//! refused writes are printed.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,13 +13,13 @@ use crate::differential::dice::Dice;
 use crate::etcd_server::EtcdServer;
 use crate::kubernetes::probe;
 
-/// Free bytes of the disk when a server starts.
+/// Free bytes of the disk at the start of a round.
 const FREE_BYTES: u64 = 128 << 20;
 
-/// How often a full disk may turn out to have room again before it has to stay full.
+/// In one round the writers write until they are refused at most this many times. By then `/readyz` must fail.
 const TURNS_MAX: usize = 5;
 
-/// A file that takes up room until this is dropped.
+/// A file that takes up room on the disk. It is removed when this value is dropped.
 #[derive(Debug)]
 struct Filler {
     path: PathBuf,
@@ -47,7 +48,7 @@ impl Drop for Filler {
 /// Fills the file system of `plan.data` and gives the room back, `plan.rounds` times.
 ///
 /// # Errors
-/// The first thing that a server on a full disk must not do.
+/// The first violation: a lost write, a failed read or start, or a `/readyz` that succeeds while writes are refused.
 pub fn run(plan: &Plan) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut dice = Dice::new(plan.seed);

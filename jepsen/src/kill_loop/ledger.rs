@@ -11,7 +11,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::writes::{self, Acknowledged, Written};
 use crate::differential::dice::Dice;
 
-/// How many acknowledged writes are read at their own revision after each restart.
+/// At most this many acknowledged writes are read at their own revision in each check.
 const READ_BACK: u64 = 50;
 
 /// The acknowledged writes of all rounds.
@@ -21,7 +21,7 @@ pub struct Ledger {
     acknowledged: BTreeMap<i64, Acknowledged>,
     /// The newest acknowledged write of each key.
     newest: BTreeMap<Vec<u8>, Acknowledged>,
-    /// For each writer the number after the last one that it sent.
+    /// The number of each writer's next put.
     next: BTreeMap<u32, u64>,
     /// The highest revision that the server ever showed.
     revision: i64,
@@ -36,7 +36,7 @@ impl fmt::Display for Ledger {
 }
 
 impl Ledger {
-    /// The number with which a writer goes on.
+    /// The number of a writer's next put: one more than that of its last one, or 0.
     pub fn next_of(&self, writer: u32) -> u64 {
         self.next.get(&writer).copied().unwrap_or(0)
     }
@@ -65,7 +65,7 @@ impl Ledger {
     /// Reads all keys back and checks them.
     ///
     /// # Errors
-    /// What was lost or changed, or a revision that went back.
+    /// If a write is lost or changed, if the revision went back, or if a read fails.
     pub async fn check(&mut self, url: &str, dice: &mut Dice) -> anyhow::Result<()> {
         let mut client =
             KvClient::new(Endpoint::from_shared(url.to_owned())?.connect().await?).max_decoding_message_size(64 << 20);

@@ -1,8 +1,8 @@
-//! Starts writers, kills the server at a random moment, starts it again and checks it; again and again.
+//! Each round starts writers, kills the server at a random moment, starts it again and checks its data.
 //!
-//! - [`writers`]: put as fast as the server answers, and remember its answers
+//! - [`writers`]: clients that put as fast as the server answers, and remember the answers
 //! - [`ledger`]: all acknowledged writes, and the check against a restarted server
-//! - [`full_disk`]: the same on a disk without room
+//! - [`full_disk`]: writers and kills on a full disk
 
 pub mod full_disk;
 pub mod ledger;
@@ -19,9 +19,9 @@ use crate::etcd_server::EtcdServer;
 use crate::pace;
 use ledger::Ledger;
 
-/// In a round the writers write for at most this long.
+/// The writers of a round write for less than this time.
 const ROUND_MILLIS_MAX: u64 = 400;
-/// Progress is printed once for this many rounds.
+/// After this many rounds a line of progress is printed.
 const ROUNDS_PER_LINE: u32 = 25;
 
 /// The settings of a loop.

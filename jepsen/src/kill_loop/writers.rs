@@ -1,4 +1,4 @@
-//! Clients that put their own keys, one after the other, each value larger than the one before.
+//! Clients that put their own keys in turn. Each value holds the number of its put.
 
 #![expect(clippy::disallowed_methods, reason = "a tool's task: its failure ends the run, not a node")]
 
@@ -13,7 +13,7 @@ use super::writes::{Acknowledged, Written, key, value};
 /// Starts the writers, each on its own connection. Each ends with its first error.
 ///
 /// # Errors
-/// If the server does not accept them.
+/// If a connection to the server fails.
 pub async fn start(url: &str, writers: u32, ledger: &Ledger) -> anyhow::Result<Vec<JoinHandle<Written>>> {
     let mut tasks = Vec::new();
     for writer in 0..writers {

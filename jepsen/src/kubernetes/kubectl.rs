@@ -48,7 +48,7 @@ impl Kubectl {
     /// Runs a command and returns the list of objects that it prints.
     ///
     /// # Errors
-    /// The error message of kubectl.
+    /// The error message of kubectl, or of the JSON parser.
     pub fn list(&self, line: &str) -> Result<Vec<Named>, String> {
         let ended = self.run(&format!("{line} -o json"));
         if !ended.success {

@@ -26,12 +26,12 @@ impl Nemesis {
         Nemesis { thread }
     }
 
-    /// Whether it has done all its kills.
+    /// Whether the thread has ended: it has done all its kills, or the server did not start again after one.
     pub fn is_done(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Waits until it is done and returns the running server.
+    /// Waits until all kills are done and returns the running server.
     ///
     /// # Panics
     /// If the server did not come back.

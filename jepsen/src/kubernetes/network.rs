@@ -11,14 +11,15 @@ use crate::process::finish;
 /// The address of the one node. kubeadm refuses a loopback address.
 pub const NODE_ADDRESS: &str = "10.77.0.10";
 
-/// The namespace. It exists until this is dropped.
+/// The namespace. It is deleted when this value is dropped.
 #[derive(Debug)]
 pub struct Network {
     name: String,
 }
 
 impl Network {
-    /// Makes a namespace and moves the calling thread into it, with every thread and process that it starts.
+    /// Makes a namespace and moves the calling thread into it. Threads and processes that this thread starts later are
+    /// in the namespace too.
     ///
     /// # Panics
     /// If it does not run as root.

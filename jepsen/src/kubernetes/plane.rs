@@ -1,4 +1,4 @@
-//! The control plane as kubeadm describes it: certificates, manifests, and the components started from them.
+//! The control plane as kubeadm describes it: certificates, kubeconfigs, manifests, and the components that use them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -42,7 +42,8 @@ impl Plane {
         Some(plane)
     }
 
-    /// The command of the etcd manifest, run with the given program under the name `etcd`. It is not started yet.
+    /// The server that the etcd manifest describes. It runs `program` under the name `etcd` with the arguments of the
+    /// manifest. It is not started yet.
     pub fn etcd(&self, program: &Path) -> EtcdServer {
         let executable = self.path("etcd");
         symlink(program, &executable).expect("a link");
@@ -62,7 +63,8 @@ impl Plane {
         Some(process)
     }
 
-    /// Starts kube-controller-manager with the rights that kubeadm gives it. `None` if there is no Go.
+    /// Starts kube-controller-manager with the kubeconfig and the keys that kubeadm made, but with its own flags and
+    /// not from a manifest. `None` if there is no Go.
     pub fn kube_controller_manager(&self) -> Option<Process> {
         let mut command = Command::new(Server::KubeControllerManager.executable()?);
         command.args(["--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=true"]);
@@ -78,10 +80,11 @@ impl Plane {
         Some(Kubectl::new(&Server::Kubectl.executable()?, &self.path("super-admin.conf"), &self.folder))
     }
 
-    /// All keys of the store, read over mTLS with the client certificate of kube-apiserver. `None` if there is no Go.
+    /// All keys of the store that begin with `/`, read over mTLS with the client certificate of kube-apiserver. `None`
+    /// if there is no Go.
     ///
     /// # Panics
-    /// If the server does not answer.
+    /// If etcdctl fails.
     pub fn keys(&self) -> Option<Vec<String>> {
         let mut command = Command::new(Server::Etcdctl.executable()?);
         command.arg("--endpoints=https://127.0.0.1:2379");
@@ -130,7 +133,7 @@ etcd:
         assert!(ended.success, "kubeadm init phase {words}: {}{}", ended.stdout, ended.stderr);
     }
 
-    /// The unchanged arguments of the manifest's container.
+    /// The arguments of the container in the manifest `name`, unchanged.
     fn command(&self, name: &str) -> Vec<String> {
         let manifest = self.path("manifests").join(format!("{name}.yaml"));
         let text = fs::read_to_string(&manifest).unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Sends the request and returns the status code and the body.
+/// Sends the request and returns the status code and the body. The code is 0 if the answer is not HTTP.
 ///
 /// # Errors
-/// If nothing answers at the address.
+/// If no server answers at the address within the time limit.
 pub fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(LIMIT))?;

@@ -9,7 +9,8 @@ use crate::process::Process;
 
 const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
 
-/// The config map that shows that a watch runs. Its name looks like one that Kubernetes itself makes in a namespace.
+/// The config map that shows that a watch runs. Its name begins with `kube-`, because
+/// [`super::work::Acknowledged::is_what_is_there`] accepts objects with such names as made by Kubernetes itself.
 const BEFORE: &str = "kube-before-the-watch";
 
 /// A running `kubectl get --watch`.
@@ -34,8 +35,8 @@ impl Watching {
         Watching { process, what: what.to_owned() }
     }
 
-    /// The same for config maps, but returns only when the watch runs. Any later change then arrives as an event and
-    /// not as a part of the watch's first list.
+    /// Like [`Watching::start`] for config maps, but waits until the watch has printed its first list. So any later
+    /// change arrives as an event and not as a part of that list.
     ///
     /// # Panics
     /// If the watch does not begin.

@@ -1,7 +1,7 @@
-//! Objects that are created, patched and deleted with kubectl, and which of these changes were acknowledged.
+//! Creates, patches and deletes objects with kubectl, and remembers which changes were acknowledged.
 //!
-//! While the server is being killed a command may fail. Then nothing was acknowledged, and the command is repeated.
-//! What was acknowledged must stay.
+//! While the server is being killed a command may fail. Then it is repeated. Of a failed command only the objects that
+//! it printed may count as acknowledged. Acknowledged changes must never be lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ const BATCH: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_millis(300);
 
-/// The kind that the custom resource definition adds.
+/// The resource that the custom resource definition adds, as kubectl names it.
 pub const WIDGETS: &str = "widgets.naxos.invalid";
 
 const WIDGET_DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1
@@ -52,10 +52,10 @@ impl Acknowledged {
         self.present.insert(name, version);
     }
 
-    /// Compares this with the objects in the cluster.
+    /// Compares the acknowledged objects with those that `kubectl get {what}` lists.
     ///
     /// # Panics
-    /// If an acknowledged object is gone or changed, or a deleted one came back.
+    /// If an acknowledged object is gone or changed, or if another object is there.
     pub fn is_what_is_there(&self, kubectl: &Kubectl, what: &str) {
         let listed = until_success(what, || kubectl.list(&format!("get {what}")));
         let there: BTreeMap<_, _> = listed.into_iter().map(|object| (object.name, object.resource_version)).collect();
@@ -64,7 +64,7 @@ impl Acknowledged {
             let right = found.is_some_and(|found| found == *version || *version == 0);
             assert!(right, "{what}: {name} was acknowledged at version {version}, there is {found:?}");
         }
-        // Kubernetes itself makes some objects in every namespace.
+        // Kubernetes itself makes some objects in every namespace. Their names begin with `kube-`.
         let strange: Vec<_> =
             there.keys().filter(|name| !self.present.contains_key(*name) && !name.starts_with("kube-")).collect();
         assert!(strange.is_empty(), "{what}: {strange:?} were deleted, or never created");
@@ -90,7 +90,7 @@ fn give_up_after(end: Instant, what: &str, reason: &str) {
     pace::sleep(AGAIN);
 }
 
-/// Runs a command until it succeeds; returns what it printed.
+/// Repeats a command until it succeeds, and returns its stdout.
 pub fn insist(kubectl: &Kubectl, line: &str, input: &str) -> String {
     until_success(line, || {
         let ended = kubectl.run_with(line, input);
@@ -98,7 +98,7 @@ pub fn insist(kubectl: &Kubectl, line: &str, input: &str) -> String {
     })
 }
 
-/// Creates the namespaces and the definition of widgets, and waits until that is established.
+/// Creates the namespaces and the definition of widgets, and waits until widgets can be listed.
 pub fn prepare(kubectl: &Kubectl, namespaces: &[&str]) {
     for name in namespaces {
         let manifest = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
@@ -146,7 +146,8 @@ pub fn create_widgets(kubectl: &Kubectl, namespace: &str, count: usize) -> Ackno
     acknowledged
 }
 
-/// Applies and patches config maps and deletes every third one, until `enough`; at least `least` of them.
+/// Applies and patches one config map after the other, and deletes every third one again. Ends when at least `least`
+/// were made and `enough` returns true.
 pub fn change_config_maps(kubectl: &Kubectl, namespace: &str, least: usize, enough: impl Fn() -> bool) -> Acknowledged {
     let mut acknowledged = Acknowledged::default();
     let mut number = 0;
@@ -210,7 +211,7 @@ spec:
     });
 }
 
-/// Reads all widgets of a namespace page by page and returns the size of each page.
+/// Reads all widgets of a namespace page by page and returns the number of widgets on each page.
 ///
 /// # Panics
 /// If an object is on two pages.

@@ -11,10 +11,10 @@ use crate::pace;
 
 /// How long one reading may take.
 const READING_MAX: Duration = Duration::from_secs(2);
-/// Pause before the next attempt, and between two readings.
+/// Pause before the next attempt after a watch or a reading has failed.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Follows all changes until it is dropped.
+/// Follows all changes by a watch, which is opened again when it ends. Never returns.
 pub async fn follow(caller: Caller, record: Shared, trace: Trace) {
     loop {
         let from = record.borrow().watched.last().map_or(1, |last| last.revision) + 1;
@@ -49,7 +49,8 @@ async fn follow_once(caller: &Caller, record: &Shared, trace: &Trace, from: i64)
     }
 }
 
-/// Notes an error that the workload must never get.
+/// Records `status` as a violation. Two kinds of errors are allowed: those that leave the outcome of the call unknown,
+/// and refusals while the node's disk fails.
 pub(super) fn note(record: &Shared, status: &Status) {
     let excused = is_refused(status) && record.borrow().disk_fails;
     if !is_unknown(status) && !excused {
@@ -57,7 +58,8 @@ pub(super) fn note(record: &Shared, status: &Status) {
     }
 }
 
-/// Reads the history once from its start. Returns false if the node was not available until the end.
+/// Reads the history once, from the first revision that is not compacted. Returns false if a call fails or the reading
+/// takes too long.
 pub async fn read(caller: &Caller, record: &Shared, trace: &Trace) -> bool {
     let reading = pace::within(READING_MAX, history(caller, record)).await;
     match reading.unwrap_or_else(|| Err(Status::deadline_exceeded("a reading of the history"))) {
@@ -75,7 +77,7 @@ pub async fn read(caller: &Caller, record: &Shared, trace: &Trace) -> bool {
     }
 }
 
-/// All changes that are not compacted, and the first revision that may be among them.
+/// The first revision that is not compacted, and all changes from that revision on.
 async fn history(caller: &Caller, record: &Shared) -> Result<(i64, Vec<Change>), Status> {
     let newest = caller.revision().await?;
     let mut from = record.borrow().compaction_done + 1;
@@ -103,7 +105,7 @@ async fn changes_from(caller: &Caller, from: i64, newest: i64) -> Result<Vec<Cha
     Ok(changes)
 }
 
-/// Reads the history again and again until it is dropped.
+/// Reads the history again and again. Never returns.
 pub async fn repeat(caller: Caller, record: Shared, trace: Trace, pause: Duration) {
     loop {
         let done = read(&caller, &record, &trace).await;

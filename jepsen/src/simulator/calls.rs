@@ -20,11 +20,11 @@ use tonic::{Code, Status, Streaming};
 use super::record::{Answer, Asked, Change, Operation};
 use crate::pace;
 
-/// A call that takes longer counts as one with unknown outcome. Under turmoil this is simulated time.
+/// The outcome of a call that takes longer counts as unknown. In a turmoil simulation this is simulated time.
 const CALL_MAX: Duration = Duration::from_millis(700);
 /// The range of all keys.
 const ALL: (&[u8], &[u8]) = (b"\0", b"\0");
-/// The prefix of the copies that swaps write.
+/// The prefix of the keys of the copies that swaps write.
 const MIRROR: &str = "mirror/";
 
 /// The key of the copy that a swap writes together with `key`.
@@ -235,7 +235,8 @@ impl Watching {
     /// Waits for the next changes.
     ///
     /// # Errors
-    /// The stream has ended. `DataLoss` if the server cancelled the watch.
+    /// [`Missed::Compacted`] if a compaction ended the watch. Otherwise the error of the stream, with the code
+    /// `DataLoss` if the server cancelled the watch.
     pub async fn next(&mut self) -> Result<Vec<Change>, Missed> {
         let answer = self.answers.message().await?.ok_or_else(|| Status::unavailable("the stream has ended"))?;
         if answer.canceled && answer.compact_revision > 0 {

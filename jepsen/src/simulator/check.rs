@@ -1,8 +1,8 @@
 //! The checks of a finished run: every operation against the complete history.
 //!
-//! Revisions order everything, so linearizability can be checked by looking things up. An acknowledged write is in the
-//! history at its revision. A read shows the state at its revision. And no revision in an answer is older than what
-//! any client knew when the call began (checked by [`super::record::Record::answer`]).
+//! Every answer has a revision, so linearizability needs no search for an order. An acknowledged write must be in the
+//! history at its revision. A read must show the state at its revision. And no revision in an answer may be older than
+//! the newest one that any client knew when the call began (checked by [`super::record::Record::answer`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +13,14 @@ use super::record::{Answer, Asked, Change, Operation, Record};
 /// The history, indexed in several ways.
 struct Ledger<'a> {
     by_key: BTreeMap<&'a str, Vec<&'a Change>>,
-    /// For each value the keys and revisions at which it was written.
+    /// For each value where it was written: the key and the revision.
     by_value: BTreeMap<&'a str, Vec<(&'a str, i64)>>,
     /// Removals that are not explained by an acknowledged operation.
     removals: BTreeSet<(&'a str, i64)>,
     broken: Vec<String>,
 }
 
-/// Everything that does not hold for this run.
+/// All violations in this run, one text for each.
 pub fn violations(record: &Record) -> Vec<String> {
     let mut ledger = Ledger::new(&record.audited);
     ledger.check_history(&record.audited);
@@ -58,8 +58,8 @@ impl<'a> Ledger<'a> {
         changes[..before].last().copied().filter(|c| c.value.is_some())
     }
 
-    /// Checks that revisions follow each other without a gap, that each belongs to one write, and that versions count
-    /// up.
+    /// Checks that revisions follow each other without a gap, that no key changes twice at one revision, and that the
+    /// creation revision and the version of each change fit the key's earlier changes.
     fn check_history(&mut self, history: &[Change]) {
         let mut last = 1;
         for change in history {
@@ -138,8 +138,8 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Checks a write with unknown outcome: it must have happened completely and once, after it was sent, or not at
-    /// all.
+    /// Checks a write without an acknowledgement. It must have happened completely and once, after it was sent, or not
+    /// at all. A write that the server refused must not have happened.
     fn check_unknown(&mut self, operation: &Operation) {
         let Some((_, revision)) = self.by_value.get(operation.value.as_str()).and_then(|p| p.first()).copied() else {
             return;
@@ -160,6 +160,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Checks that a lease ends only once: all its keys are removed at one revision, and none is written after it.
+    /// These removals need no operation that explains them.
     fn check_leases(&mut self, history: &[Change]) {
         let mut ends = BTreeMap::<i64, i64>::new();
         for change in history {
@@ -174,7 +175,7 @@ impl<'a> Ledger<'a> {
         self.removals.retain(|(key, _)| lease_of(key).is_none());
     }
 
-    /// Checks that the history holds nothing that no client asked for.
+    /// Checks that a client asked for every change in the history.
     fn check_explained(&mut self, operations: &[Operation]) {
         let asked: BTreeSet<&str> = operations
             .iter()

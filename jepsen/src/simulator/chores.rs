@@ -11,9 +11,9 @@ use super::trace::Trace;
 use crate::differential::dice::Dice;
 use crate::pace;
 
-/// Pause between two chores, in milliseconds.
+/// Pause between two chores, in milliseconds: the shortest pause, and the limit of the random part that is added.
 const PAUSE_MILLIS: (u64, u64) = (20, 350);
-/// A compaction keeps up to this many revisions that it could remove.
+/// A compaction keeps fewer than this many revisions that it could remove.
 const LEFT_MAX: i64 = 30;
 
 /// A client that compacts, defragments and reconfigures.
@@ -30,7 +30,7 @@ impl Caretaker {
         Caretaker { caller, record: record.clone(), trace: trace.clone(), dice: Dice::new(seed ^ 0xca5e) }
     }
 
-    /// Does chores until it is dropped.
+    /// Does one chore after another. Never returns.
     pub async fn run(mut self) {
         loop {
             let pause = PAUSE_MILLIS.0 + self.dice.below(PAUSE_MILLIS.1);
@@ -48,7 +48,8 @@ impl Caretaker {
         }
     }
 
-    /// Compacts only what a reading of the history has seen, so that the whole history stays known.
+    /// Compacts only revisions that a reading of the history has seen, so that [`super::check`] knows the whole
+    /// history. Does nothing if the drawn revision is not newer than that of the last compaction.
     async fn compact(&mut self) -> Result<(), Status> {
         let (read, asked) = {
             let record = self.record.borrow();

@@ -13,22 +13,23 @@ use super::doctor::FULL;
 use super::fault::{Faults, NEVER, Phase, millis};
 use super::host::RESERVE_BYTES;
 
-/// The path of the journal's files. A handle keeps the name under which it was opened, so a segment may have the name
-/// of a spare.
+/// A part of the path of every file of the journal. It does not name the segments, because an open file keeps the path
+/// under which it was opened, and a segment may have been opened as a spare file.
 const JOURNAL: &str = "journal/";
-/// The file of the local store.
+/// A part of the path of the local store's file.
 const STORE: &str = "store.redb";
-/// The first call that fails has at most this number, counted from when the fault is set.
+/// The first call that fails has at most this number, counted from 1 when the fault is set.
 const CALLS_MAX: u64 = 20;
-/// If there are not that many calls within this time, none fails.
+/// If no call has failed after this time, the fault is removed.
 const ARMED: Duration = Duration::from_millis(600);
-/// Time from the first failed call until the doctor examines the node. Meanwhile the node retries proposals of unknown
-/// outcome.
+/// Time from the first failed call until the doctor examines the node. During this time the node retries proposals of
+/// unknown outcome.
 const SICKENING: Duration = Duration::from_millis(500);
 /// The same, from the moment the disk is full. The unit and the health checks look at the free space once a second,
 /// and the node's clock may be slow.
 const FILLING: Duration = Duration::from_millis(1_100);
-/// A node whose store fails must end by itself within this time. First its streams end, then its connections.
+/// A node whose store fails must end by itself within this time. It needs some seconds, because it first ends its
+/// streams and then its connections.
 const ENDING_MAX: Duration = Duration::from_secs(4);
 /// How long a disk fails, counted from the doctor's examination.
 const SICK_MILLIS: (u64, u64) = (50, 400);
@@ -47,7 +48,7 @@ impl Faults {
         self.phase = Phase::Armed { until: now + ARMED, in_store };
     }
 
-    /// Leaves less room than the reserve, so little that a checkpoint may not fit.
+    /// Leaves less room than the reserve. It may be so little that a checkpoint does not fit.
     pub(super) fn fill_disk(&mut self, now: Duration) {
         let room = self.dice.below(RESERVE_BYTES);
         self.trace.line(&format!("fault {room} bytes of room"));
@@ -60,7 +61,8 @@ impl Faults {
         self.phase = Phase::Full { until: now + FILLING + millis(&mut self.dice, SICK_MILLIS) };
     }
 
-    /// From now on the node may fail. No other fault is made meanwhile.
+    /// Allows the node to end and to refuse calls until it is started again. Also switches the drive's freeze off,
+    /// so that no other fault happens during this one.
     fn excuse(&mut self) {
         self.host.drive.freeze_at_sync(NEVER);
         self.host.set_may_fail(true);
@@ -71,7 +73,7 @@ impl Faults {
         self.record.borrow_mut().sick = Some((at, says));
     }
 
-    /// Called after each step while the disk fails or is going to.
+    /// Called after each step of the simulation while the disk fails, is full, or is set to fail.
     pub(super) fn step_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
         match self.phase {
             Phase::Armed { in_store, .. } if self.host.drive.struck() > self.struck => {
@@ -101,7 +103,7 @@ impl Faults {
                 self.go_on(now);
             }
             Phase::Full { .. } => {
-                // The room that the node frees is taken away again.
+                // Take away the room that the node frees, so that the disk stays full.
                 self.room = self.room.min(self.host.drive.used() + self.room_left);
                 self.host.drive.set_capacity(Some(self.room));
             }
@@ -112,7 +114,8 @@ impl Faults {
     /// Ends a node with a failed disk, in one of several ways.
     fn end_sick(&mut self, sim: &mut Sim<'_>, now: Duration) {
         self.record.borrow_mut().sick = None;
-        // If only the process ends, the next one finds in the page cache what the failed sync left there.
+        // If only the process ends and the machine does not crash, the next process reads from the page cache what the
+        // failed sync left there.
         if self.dice.chance(70) {
             self.stop();
         } else {
@@ -121,7 +124,8 @@ impl Faults {
         }
     }
 
-    /// From now on no fault begins, and those that last end soon.
+    /// Ends a disk fault that lasts: at the next step its time is over. If the store's disk fails, the node must still
+    /// end by itself, so the time of that fault stays.
     pub(super) fn heal(&mut self, now: Duration) {
         match &mut self.phase {
             Phase::Sick { in_store: true, .. } => {}

@@ -20,13 +20,14 @@ const KEY: &str = "doctor";
 
 /// The text with which the node reports a full disk.
 pub(super) const FULL: &str = "disk is full";
-/// A segment may be freed just before its room is taken away. The node believes for a second that the room is there,
-/// by a clock that may be slow. For this long writes may still succeed; after that they must be refused.
+/// For this long writes to a full disk may still succeed. The node looks at the free space once a second, and its clock
+/// may be slow. If it looks after it has freed a segment and before the simulator takes that room away, it accepts
+/// writes until it looks again.
 const ROOM_IS_BELIEVED: Duration = Duration::from_millis(1_300);
-/// How many more times a write is tried.
+/// How many more times a write is tried that succeeded on a full disk.
 const MORE_TRIES: u32 = 2;
 
-/// Examines each sick node once, until it is dropped.
+/// Examines each sick node once. Never returns.
 pub async fn run(caller: Caller, record: Shared, trace: Trace) {
     let mut examined = None;
     loop {
@@ -48,7 +49,7 @@ pub async fn run(caller: Caller, record: Shared, trace: Trace) {
     }
 }
 
-/// Returns everything that is wrong.
+/// Examines a sick node, which must report the text `says`. Returns everything that is wrong, one text for each.
 async fn examine(caller: &Caller, record: &Shared, says: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Err(status) = caller.revision().await {
@@ -63,8 +64,8 @@ async fn examine(caller: &Caller, record: &Shared, says: &str) -> Vec<String> {
     }
     match written {
         Ok(()) => wrong.push("a write is acknowledged".to_owned()),
-        // With a full disk the write is refused for now. With a failed one the outcome of the write that met the error
-        // is unknown.
+        // If the disk is full, the write is refused. If the disk fails, the outcome of the write that met the error is
+        // unknown.
         Err(status) if (is_refused(&status) || is_unknown(&status)) && status.message().contains(says) => {}
         Err(status) => wrong.push(format!("a write is not refused clearly: {status:?}")),
     }

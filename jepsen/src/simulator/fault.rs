@@ -1,4 +1,4 @@
-//! [`Faults`]: which faults happen in a run, and when. Called between two steps of the simulation.
+//! [`Faults`]: decides which faults happen in a run, and when. The run calls it after each step of the simulation.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::differential::dice::Dice;
 pub const NODE: &str = "node";
 /// The name of the host that runs all clients.
 pub const CLIENT: &str = "client";
-/// Time between two faults, in milliseconds.
+/// Time between two faults, in milliseconds: at least the first number, and less than the second. The other pairs
+/// in this file are read in the same way.
 const QUIET_MILLIS: (u64, u64) = (80, 700);
 /// The same for quiet runs, in which leases have time to end.
 const QUIET_MILLIS_LONG: (u64, u64) = (300, 2_500);
@@ -22,9 +23,9 @@ const QUIET_MILLIS_LONG: (u64, u64) = (300, 2_500);
 const DOWN_MILLIS: (u64, u64) = (1, 150);
 /// How long a partition lasts, in milliseconds.
 const CUT_MILLIS: (u64, u64) = (20, 500);
-/// At most this many syncs until the drive freezes by itself, under load.
+/// The drive freezes at one of the next this many syncs, which a seed chooses. The node crashes at that moment.
 const FREEZE_SYNCS: u64 = 60;
-/// The same, counted from the start of a node, so that the freeze happens during recovery.
+/// The same, counted from the start of a node. The number is small, so that the freeze may happen during recovery.
 const FREEZE_SYNCS_AT_START: u64 = 25;
 /// How long a host is suspended, in milliseconds: longer than the gap that the keeper of leases notices, and shorter
 /// than [`super::tenant::END_MAX`] allows.
@@ -37,7 +38,7 @@ pub(super) const NEVER: u64 = u64::MAX / 2;
 pub(super) enum Phase {
     /// The node runs, until the next fault.
     Up { until: Duration },
-    /// A later call of the disk will fail.
+    /// The disk is set to fail at a later call. If there are too few calls, none fails.
     Armed { until: Duration, in_store: bool },
     /// The disk returns errors.
     Sick { until: Duration, in_store: bool },
@@ -64,7 +65,7 @@ pub struct Faults {
     gone: Duration,
     /// How many calls of the disk had failed when the last fault was set.
     pub(super) struck: u64,
-    /// The capacity of a full disk. `room_left` is the part of it that is left to the node.
+    /// The capacity of a full disk in bytes. `room_left` is the part of it that is left to the node.
     pub(super) room: u64,
     pub(super) room_left: u64,
     /// From this time on there are no faults.
@@ -77,20 +78,20 @@ pub struct Faults {
     pub freezes: u64,
     /// Number of stops, as by SIGTERM.
     pub stops: u64,
-    /// Number of partitions that were not followed by a crash.
+    /// Number of partitions, without those that are part of a power cut.
     pub cuts: u64,
-    /// Number of leaps of a clock.
+    /// Number of suspensions of the host and of steps of its wall time.
     pub leaps: u64,
-    /// Number of disks that failed a call.
+    /// Number of faults in which the disk failed a call.
     pub disk_errors: u64,
-    /// Number of disks that were full.
+    /// Number of times that the disk was made full.
     pub full_disks: u64,
-    /// Number of nodes that ended because their store's disk failed.
+    /// Number of nodes that ended by themselves because their disk failed.
     pub self_ended: u64,
 }
 
 impl Faults {
-    /// The faults of a seed until the time `calm`.
+    /// The faults of a seed. From the time `calm` on no new fault begins.
     pub fn new(host: Host, record: Shared, trace: Trace, seed: u64, calm: Duration) -> Self {
         let mut dice = Dice::new(seed ^ 0xfa17);
         let quiet = if dice.chance(25) { QUIET_MILLIS_LONG } else { QUIET_MILLIS };
@@ -166,7 +167,7 @@ impl Faults {
                 self.crash(sim, now, "kill");
             }
             3..5 => {
-                // After a power cut peers hear nothing, not even the end of a connection.
+                // After a power cut clients receive nothing, not even the end of their connections.
                 self.cut(sim);
                 self.host.drive.crash();
                 self.crash(sim, now, "power");
@@ -197,7 +198,7 @@ impl Faults {
         self.phase = Phase::Stopping;
     }
 
-    /// Suspends the host, or sets its wall time.
+    /// Suspends the host, or sets its wall time forward or back.
     fn leap(&mut self, now: Duration) {
         self.leaps += 1;
         let (by, step) = (millis(&mut self.dice, SUSPENDED_MILLIS), self.dice.below_signed(2 * STEP_NANOS_MAX));
@@ -217,7 +218,8 @@ impl Faults {
         self.phase = Phase::Up { until: now + millis(&mut self.dice, self.quiet) };
     }
 
-    /// Crashes the node. The drive is crashed already; otherwise destructors of the node would still sync.
+    /// Crashes the node. The caller has crashed the drive before, because otherwise the node's destructors would still
+    /// sync.
     pub(super) fn crash(&mut self, sim: &mut Sim<'_>, now: Duration, why: &str) {
         self.trace.line(&format!("fault crash: {why}"));
         self.crashes += 1;

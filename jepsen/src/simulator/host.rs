@@ -24,8 +24,8 @@ const SKEW_NANOS_MAX: i64 = 1_000_000_000_000_000;
 const DRIFT_PPM_MAX: u64 = 10_000;
 /// The node's port.
 pub const PORT: u16 = 2379;
-/// The node's flags. It uses HTTP/2 pings, because in the simulator connections that a partition has cut never
-/// recover. The election time-out determines the shortest lease, which is 1 s with this one.
+/// The node's flags. They make the node send HTTP/2 pings, because in the simulator a connection that a partition has
+/// cut never recovers. The election time-out determines the shortest lease: with 500 ms it is 1 s.
 const FLAGS: [&str; 7] = [
     "--name=node",
     "--listen-client-urls=http://0.0.0.0:2379",
@@ -65,7 +65,7 @@ impl Host {
         }
     }
 
-    /// Sets whether the node may refuse to start or end by itself, because its disk fails.
+    /// Sets whether the node may end by itself or not start at all, because its disk fails.
     pub fn set_may_fail(&self, may: bool) {
         self.may_fail.store(may, Relaxed);
     }
@@ -85,11 +85,11 @@ impl Host {
         self.boots.load(Relaxed)
     }
 
-    /// Starts a node and runs it until [`Self::stop`]. If the drive crashes meanwhile this never returns, because
-    /// software does not see its own crash.
+    /// Starts a node and runs it until [`Self::stop`]. If the drive crashes and the node then fails, this never
+    /// returns: the node stands for software that crashed with the drive and can do nothing more.
     ///
     /// # Errors
-    /// If it does not start, or ends by itself.
+    /// If it does not start, or ends by itself, and [`Self::set_may_fail`] has not allowed that.
     pub async fn run(self, net: Arc<dyn Net>) -> Result<(), String> {
         let (life, stop) = (self.drive.life(), Arc::new(Notify::new()));
         *self.stop.lock() = Arc::clone(&stop);

@@ -26,6 +26,7 @@ pub fn lease_of(key: &str) -> Option<i64> {
 
 #[derive(Clone, Copy, Debug)]
 struct Lease {
+    /// The granted time-to-live without the margins.
     least: Duration,
     /// Before this time the lease must not end.
     until: Duration,
@@ -36,7 +37,7 @@ struct Lease {
 #[derive(Debug, Default)]
 pub struct Leases {
     known: BTreeMap<i64, Lease>,
-    /// Number of leases whose end was seen and was not too early.
+    /// How often a client saw that a lease had ended. One lease may count several times.
     pub ended: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The simulator: one whole node, its client and its crashes in one thread, decided by a seed.
+//! The simulator: one whole node, its clients and its crashes in one thread. A seed decides everything that happens.
 //!
 //! - [`run`]: one seed from start to end; [`fault`], [`disk_fault`]: the faults, and when they happen
 //! - [`host`]: the node on simulated seams; [`net`], [`pipes`]: two simulated networks
@@ -6,7 +6,7 @@
 //!   reconfigure, and that examine a node with a failing disk; [`calls`], [`calls_upkeep`]: the calls that they make
 //! - [`record`], [`leases`]: the calls and their answers
 //! - [`audit`]: reads the complete history; [`check`]: the rules that must hold for it
-//! - [`trace`]: one line for each call of the disk and of the clients
+//! - [`trace`]: one line for each event, such as a call of the disk, a call of a client, or a fault
 //!
 //! Invariant: the same seed in a fresh process gives the same trace, byte for byte. Two runs in the same process do
 //! not, because tokio keeps counting task ids, and a crash drops tasks in the order of their ids.

@@ -1,4 +1,4 @@
-//! turmoil's network, as an implementation of the Net seam and for tonic's channels.
+//! turmoil's network: as an implementation of [`Net`] for the node, and as tonic channels for its clients.
 
 use std::io;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Listener for Accept {
 /// The host and port of a TCP address that turmoil knows.
 fn tcp(address: &Address) -> io::Result<&str> {
     match address {
-        // turmoil panics on an address of the other family.
+        // turmoil simulates IPv4 here and panics on an IPv6 address.
         Address::Tcp(text) if !text.starts_with('[') => Ok(text),
         _ => Err(io::ErrorKind::AddrNotAvailable.into()),
     }

@@ -81,9 +81,11 @@ pub struct Change {
 pub struct Record {
     /// All operations, in the order in which they were sent.
     pub operations: Vec<Operation>,
-    /// What the live watch received, in order.
+    /// What the live watch received, in order. If the watch lost changes to a compaction, they are taken from
+    /// `audited`.
     pub watched: Vec<Change>,
-    /// What the last complete reading of the history found.
+    /// All changes up to the end of the last complete reading of the history. Those that were compacted before it come
+    /// from earlier readings.
     pub audited: Vec<Change>,
     /// The newest revision that any client knows.
     pub floor: i64,
@@ -99,12 +101,13 @@ pub struct Record {
     pub compaction_done: i64,
     /// Whether the node may refuse calls because of its disk. Holds until the node starts again.
     pub disk_fails: bool,
-    /// Set when the disk fails or is full and the node must have noticed it: since when, and the text that the node
-    /// must report.
+    /// Set while the journal's disk fails or the disk is full: the simulated time at which the node must have noticed
+    /// it, and the text that the node must then report.
     pub sick: Option<(Duration, &'static str)>,
     /// How often a node with a sick disk was examined.
     pub examined: u64,
-    /// Number of operations other than reads and writes.
+    /// Number of chores (compactions, reconfigurations, defragmentations) without an error. A compaction that had
+    /// nothing to remove counts too.
     pub chores: u64,
 }
 
@@ -137,8 +140,8 @@ impl Record {
         self.operations[number].refused = true;
     }
 
-    /// Notes an acknowledgement. Revisions must never go back, and a write must have a revision that nobody knew
-    /// before.
+    /// Notes an acknowledgement. Its revision must not be older than the newest one that any client knew when the
+    /// operation was sent. That of a write must be newer.
     pub fn answer(&mut self, number: usize, answer: Answer) {
         let operation = &mut self.operations[number];
         let least = operation.floor + i64::from(answer.written);
@@ -150,8 +153,8 @@ impl Record {
         operation.answer = Some(answer);
     }
 
-    /// Takes changes that a watch received at the time `now`. Revisions must follow each other without a gap, and no
-    /// key of a lease may be removed too early.
+    /// Adds changes that the live watch received at the time `now`. Revisions must follow each other without a gap, and
+    /// no key of a lease may be removed too early.
     pub fn watch(&mut self, changes: Vec<Change>, now: Duration) {
         for change in changes {
             let last = self.watched.last().map_or(1, |last| last.revision);
@@ -165,7 +168,8 @@ impl Record {
         }
     }
 
-    /// Notes that the watch from `from` on was told that revisions up to `compacted` are gone. It goes on after them.
+    /// Notes that the server ended the watch from `from` on, because revisions up to `compacted` are compacted. The
+    /// next watch begins after them.
     pub fn skip_compacted(&mut self, from: i64, compacted: i64) {
         if compacted > self.compaction_asked || compacted < from {
             self.broken.push(format!("a watch from {from} is cancelled, compacted at {compacted}"));
@@ -173,8 +177,8 @@ impl Record {
         self.watched = self.audited.iter().filter(|c| c.revision <= compacted).cloned().collect();
     }
 
-    /// Takes a complete reading of the history from a revision on. Nothing that was seen once may be missing or
-    /// different, except for compacted changes, which earlier readings have seen.
+    /// Takes a complete reading of the history from a revision on. Changes before that revision are compacted and are
+    /// kept from earlier readings. No change that was seen before may be missing or different.
     pub fn audit(&mut self, from: i64, changes: Vec<Change>) {
         if from - 1 > self.compaction_asked {
             self.broken.push(format!("revision {} is compacted, nobody asked for it", from - 1));

@@ -26,17 +26,17 @@ const END_MAX: Duration = Duration::from_secs(25);
 /// Pause between two readings of the whole history.
 const AUDIT_PAUSE: Duration = Duration::from_millis(150);
 
-/// The number in the name of the first tenant.
+/// The name of the first tenant. The other clients have smaller numbers as names.
 const TENANTS: u64 = 10;
 
 /// The result of a seed.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Everything that happened.
+    /// The trace of the whole run.
     pub trace: Trace,
     /// Violations that were found. Empty if all is well.
     pub broken: Vec<String>,
-    /// A summary of one line.
+    /// A line of `name=number` pairs.
     pub summary: String,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Runs a seed. Call it only once in a process: see the module's invariant.
+/// Runs a seed. Call it only once in a process: see the invariant of [`super`].
 pub fn run(seed: u64) -> Outcome {
     let (trace, record) = (Trace::default(), Shared::default());
     let host = Host::new(seed);
@@ -98,7 +98,7 @@ pub fn run(seed: u64) -> Outcome {
     Outcome { trace, broken, summary }
 }
 
-/// The same text without the padding of values.
+/// The same text, in which the padding of each value is only one `x`.
 fn shortened(what: &str) -> String {
     let mut short = String::with_capacity(what.len());
     for c in what.chars() {
@@ -137,8 +137,8 @@ fn drive(sim: &mut Sim<'_>, faults: &mut Faults, trace: &Trace) -> Result<(), St
     }
 }
 
-/// Everything on the clients' host: clients of all kinds, a watch, and readings of the history. At the end it waits
-/// until all leases have ended and reads the history a last time.
+/// Runs everything on the clients' host: clients of all kinds, a watch, and readings of the history. After that it
+/// waits until all leases have ended, and reads the history a last time.
 async fn clients(seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
     let caller = || Caller::new(channel(NODE, PORT));
     let mut dice = Dice::new(seed);

@@ -23,8 +23,8 @@ const HOLD_MILLIS_MAX: u64 = 2_500;
 const BEATS: u32 = 3;
 /// Pause after an error.
 const RETRY: Duration = Duration::from_millis(30);
-/// This long after the last fault all leases must be gone: the longest time-to-live, the longest suspension (by which
-/// every lease is extended), one more attempt of an expiry, and a margin.
+/// All leases must be gone this long after the last tenant has stopped. It covers the longest time-to-live, the longest
+/// suspension (by which every lease is extended), one more attempt to expire a lease, and a margin.
 pub const END_MAX: Duration = Duration::from_secs(12);
 
 /// A client that uses leases.
@@ -44,7 +44,7 @@ impl Tenant {
         Tenant { name, caller, record: record.clone(), trace: trace.clone(), dice, granted: 0 }
     }
 
-    /// Takes one lease after another.
+    /// Uses one lease after another until `go_on` returns false.
     pub async fn run(mut self, go_on: impl Fn() -> bool) {
         while go_on() {
             if let Some((id, ttl)) = self.grant().await {
@@ -61,13 +61,14 @@ impl Tenant {
         self.trace.line(&format!("tenant {} lease {id} {what}: {outcome:?}", self.name));
     }
 
-    /// Takes an answer that says that the lease is gone, and checks that this is not too early.
+    /// Called when an answer says that the lease is gone. Checks that this is not too early.
     fn is_gone(&self, id: i64) {
         let gone = self.record.borrow_mut().leases.check_gone(id, simulated_now());
         self.record.borrow_mut().broken.extend(gone);
     }
 
-    /// Grants a new lease. If the outcome of the grant is unknown, the lease is left alone.
+    /// Grants a new lease. Returns its id and its time-to-live. Returns `None` if the call fails; then the lease may
+    /// exist, but no tenant uses it.
     async fn grant(&mut self) -> Option<(i64, Duration)> {
         self.granted += 1;
         let id = i64::try_from(self.name * 1_000 + self.granted).expect("a small number");
@@ -139,7 +140,7 @@ impl Tenant {
             let answer = self.caller.revoke(id).await.map(|()| 0);
             self.line(id, "revoke", &answer);
             match answer {
-                // The lease is gone: it has expired, or it was revoked and the answer was lost.
+                // `NotFound` is allowed: the lease has expired, or it was revoked and the answer was lost.
                 Err(status) if status.code() != Code::NotFound => note(&self.record, &status),
                 _ => {}
             }
@@ -158,8 +159,8 @@ impl Tenant {
     }
 }
 
-/// Called when no tenant is left and there are no more faults. Waits until all leases have ended, which must not take
-/// long.
+/// Called when no tenant is left and no new fault begins. Waits until all leases have ended. If they have not within
+/// [`END_MAX`], that is a violation.
 pub async fn move_out(caller: &Caller, record: &Shared, trace: &Trace) {
     let end = simulated_now() + END_MAX;
     loop {

@@ -1,7 +1,7 @@
 // Command descriptors prints etcd's public API in a canonical text form, one
 // fact per line, sorted, from the descriptors compiled into etcd's own Go
-// modules. A Rust test prints the same form of Naxos's .proto files: the two
-// texts must be equal, for then the wire is equal.
+// modules. A Rust test prints Naxos's .proto files in the same form. If the two
+// texts are equal, etcd and Naxos have the same wire format.
 package main
 
 import (
@@ -22,7 +22,8 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// described is any generated message: it knows the file it comes from.
+// described is any generated message. Descriptor returns the gzipped descriptor
+// of the .proto file that defines the message.
 type described interface {
 	Descriptor() ([]byte, []int)
 }

@@ -46,7 +46,7 @@ pub struct ClusterConfig {
     pub refusal: Option<String>,
     /// Whether to create a cluster or to join one.
     pub state: ClusterState,
-    /// Keeps clusters apart whose URLs are equal.
+    /// A text that goes into the ids of cluster and members, so that two clusters with equal URLs have different ids.
     pub token: String,
     /// Whether to refuse a change of members that would cost the quorum.
     pub strict_reconfig_check: bool,
@@ -89,7 +89,8 @@ pub struct AuthConfig {
     pub token_ttl: Duration,
 }
 
-/// The whole configuration of a node.
+/// The whole configuration of a node. A flag that the tables of flags mark as `ignored` is read and checked, but the
+/// node does not act on it yet.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The name under which the program runs.
@@ -118,7 +119,8 @@ pub struct ServerConfig {
     pub keepalive: Keepalive,
     /// The time between heartbeats.
     pub heartbeat: Duration,
-    /// The time without a heartbeat after which another member takes over.
+    /// etcd's election time-out. A request may take 5 s plus twice this time, and a lease lives for at least one and a
+    /// half times this long.
     pub election_timeout: Duration,
     /// Automatic compaction.
     pub auto_compaction: AutoCompaction,
@@ -130,7 +132,7 @@ pub struct ServerConfig {
     pub watch_progress_notify_interval: Duration,
     /// Requests that take longer than this are logged.
     pub warning_unary_request_duration: Duration,
-    /// Log entries whose application takes longer than this are logged.
+    /// Log entries whose application takes longer than this are to be logged. Not built yet.
     pub warning_apply_duration: Duration,
     /// The time between two comparisons of the members' data; zero means no comparisons.
     pub corrupt_check_time: Duration,
@@ -142,9 +144,9 @@ pub struct ServerConfig {
     pub peer_tls: TlsFiles,
     /// TLS versions and cipher suites.
     pub tls: TlsOptions,
-    /// The origins from which browsers may call; `*` means all.
+    /// The origins from which browsers may call; `*` or an empty set means all.
     pub cors: BTreeSet<String>,
-    /// The host names that plain HTTP requests may ask for; `*` means all.
+    /// The host names that plain HTTP requests may ask for; `*` or an empty set means all.
     pub host_whitelist: BTreeSet<String>,
     /// Settings of users.
     pub auth: AuthConfig,
@@ -154,7 +156,8 @@ pub struct ServerConfig {
     pub metrics: MetricsLevel,
     /// The settings of the log.
     pub log: LogConfig,
-    /// UNSAFE: requests are answered before their data is on disk.
+    /// Whether etcd would answer requests before their data is on disk. It has no effect here: every answer waits until
+    /// its data is on disk.
     pub unsafe_no_fsync: bool,
     /// The flags that were set but have no effect.
     pub ignored: Vec<String>,

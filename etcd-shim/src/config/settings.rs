@@ -1,5 +1,5 @@
 //! The settings as texts: for each flag the text that a source gave it. The sources (command line, environment, file)
-//! differ only in how they fill this.
+//! differ only in how they fill [`Settings`].
 
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ impl Settings {
         }
     }
 
-    /// The texts of a flag whose order has no meaning.
+    /// The texts of a flag that holds a set; their order has no meaning.
     pub(super) fn set_of(&self, name: &str) -> std::collections::BTreeSet<String> {
         match self.value(name) {
             Value::Set(v) => v,

@@ -50,8 +50,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// The endpoints as URLs. As in etcdctl, one without a scheme becomes https if there are certificates, otherwise
-    /// http.
+    /// The endpoints as URLs. As in etcdctl, an endpoint without a scheme becomes https if a flag for TLS is given
+    /// (`--cacert`, `--cert` or `--insecure-skip-tls-verify`), otherwise http.
     pub(super) fn endpoints(&self) -> Vec<String> {
         let tls = self.cacert.is_some() || self.cert.is_some() || self.insecure_skip_tls_verify;
         let scheme = if tls { "https" } else { "http" };
@@ -82,7 +82,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether the command changes anything. If so, only the first endpoint is asked.
+    /// Whether the command changes something. Such a command is sent to the first endpoint only.
     pub(super) fn changes(&self) -> bool {
         matches!(self, Command::Reconfigure { .. } | Command::Engines { switch: Some(_) })
     }

@@ -31,7 +31,7 @@ enum CtlError {
     /// The arguments for the connection are wrong.
     #[error("{0}")]
     Arguments(String),
-    /// The server refused.
+    /// The call failed: the server refused it, or the connection could not be opened or broke.
     #[error("{}{}", .status.message(), hint(.status, *.secure))]
     Refused {
         /// The server's answer.
@@ -55,7 +55,7 @@ enum CtlError {
 fn hint(status: &tonic::Status, secure: bool) -> &'static str {
     match status.code() {
         tonic::Code::Unimplemented => " (a real etcd has no such service)",
-        // This is the error if the server closed the connection at once.
+        // tonic reports this code if the server closes the connection at once.
         tonic::Code::Cancelled => {
             " (the server closed the connection; if it demands certificates, give --cert and --key)"
         }

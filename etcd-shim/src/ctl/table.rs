@@ -1,6 +1,7 @@
 //! Text in columns, for people.
 
-/// Lines whose columns are as wide as their widest cell. Numbers are aligned to the right.
+/// A head line and a line for each row. A column is as wide as its widest cell. It is aligned to the right if each of
+/// its cells begins with a digit.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         rows.iter().map(|r| r[column].chars().count()).chain([head[column].chars().count()]).max().unwrap_or(0)

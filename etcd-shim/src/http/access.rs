@@ -1,5 +1,6 @@
-//! What etcd checks for every HTTP request on a client URL: it compares the Host header, against DNS rebinding
-//! (CVE-2018-5702), and sets the headers that allow pages of other origins to call.
+//! What etcd does with every HTTP request on a client URL. It refuses a plain-text request for a host name that is not
+//! allowed, which protects browsers from DNS rebinding (CVE-2018-5702). It sets the headers that allow pages of other
+//! origins to call.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `/health`: one answer for load balancers. Alarms count, too.
+//! `/health`: one answer for load balancers. An alarm makes the node unhealthy, too.
 
 use std::sync::Arc;
 

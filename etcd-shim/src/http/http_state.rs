@@ -15,7 +15,7 @@ const REQUEST_MAX: Duration = Duration::from_secs(5);
 
 /// What all routes use.
 pub struct HttpState {
-    /// The node.
+    /// Answers for the node's health.
     pub server: Arc<dyn ServerHealth>,
     /// The metrics of the node.
     pub metrics: Arc<Metrics>,
@@ -23,9 +23,9 @@ pub struct HttpState {
     pub clock: Arc<dyn Clock>,
     /// How long a read may take.
     pub read_max: Duration,
-    /// The origins from which browsers may call; `*` means all.
+    /// The origins from which browsers may call; `*` or an empty set means all.
     pub cors: BTreeSet<String>,
-    /// The host names that plain-text requests may ask for; `*` means all.
+    /// The host names that plain-text requests may ask for; `*` or an empty set means all.
     pub host_whitelist: BTreeSet<String>,
     /// The program's command line, for `/debug/vars`.
     pub command_line: Vec<String>,

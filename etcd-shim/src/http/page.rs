@@ -31,7 +31,7 @@ pub(super) fn error(status: StatusCode, text: &str) -> Response {
     plain(status, format!("{text}\n"))
 }
 
-/// Go's answer to an unknown path. If the cleaned path is a different one, it redirects to that.
+/// Go's answer to an unknown path: a redirection to the cleaned path if that is a different one, otherwise "not found".
 pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
     let clean = clean_path(uri.path());
     if clean == uri.path() {

@@ -18,7 +18,7 @@ use crate::config::{LogConfig, LogFormat};
 
 /// How many lines may wait to be written. Further ones are dropped.
 const LINES_MAX: usize = 8192;
-/// The most lines that one system call writes.
+/// The most lines that are taken from the queue for one write. The last write takes all lines that are left.
 const BATCH_MAX: usize = 256;
 /// How long the ending program waits for its last lines to be written.
 const FINISH_WAIT: Duration = Duration::from_secs(1);

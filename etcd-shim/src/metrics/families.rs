@@ -9,35 +9,35 @@ use super::registry::{HistogramFamily, Labels, NamedRegistry, buckets};
 
 /// Consensus, proposals, requests.
 pub struct ServerMetrics {
-    /// 1 while there is a leader (the sequencer is known and answers).
+    /// 1 while there is a leader. A node alone is its own leader: it is set once, at the start.
     pub has_leader: Gauge,
-    /// 1 while this member is the leader.
+    /// 1 while this member is the leader; set once, as [`Self::has_leader`] is.
     pub is_leader: Gauge,
     /// 1 if this member is a learner.
     pub is_learner: Gauge,
-    /// How many changes of leader this member has seen.
+    /// How many changes of leader this member has seen. Not measured yet.
     pub leader_changes_seen: Counter,
-    /// All commands ever committed; continues after a restart.
+    /// The log's tail: the position after the last committed entry. It continues after a restart.
     pub proposals_committed: Gauge,
-    /// All commands ever applied.
+    /// The position after the last applied entry.
     pub proposals_applied: Gauge,
-    /// Commands that wait to be committed.
+    /// Commands that wait in the storage unit's queue.
     pub proposals_pending: Gauge,
     /// Commands that failed.
     pub proposals_failed: Counter,
     /// The quota in bytes.
     pub quota_backend_bytes: Gauge,
-    /// Commands whose application took longer than the warning limit.
+    /// Commands whose application took longer than the warning limit. Not measured yet.
     pub slow_apply: Counter,
-    /// Linearizable reads that waited for more than a second.
+    /// Linearizable reads that waited for more than a second. Not measured yet.
     pub slow_read_indexes: Counter,
-    /// Linearizable reads that could not find the log's tail.
+    /// Linearizable reads that could not find the log's tail. Not measured yet.
     pub read_indexes_failed: Counter,
-    /// Heartbeats that could not be sent in time.
+    /// Heartbeats that could not be sent in time. Not measured yet.
     pub heartbeat_send_failures: Counter,
-    /// Seconds that applying took, by operation.
+    /// Seconds that applying took, by operation. Not measured yet.
     pub apply_duration: HistogramFamily<Labels<3>>,
-    /// Seconds that a Range took, by success.
+    /// Seconds that a Range took, by success. Not measured yet.
     pub range_duration: HistogramFamily<Labels<1>>,
     pub(super) version: Family<Labels<1>, Gauge>,
     pub(super) cluster_version: Family<Labels<1>, Gauge>,
@@ -89,19 +89,19 @@ impl ServerMetrics {
 
 /// Keys, revisions, watchers.
 pub struct MvccMetrics {
-    /// Range requests that were answered.
+    /// Valid Range requests. The ranges of transactions are not counted.
     pub range: Counter,
-    /// Puts that were applied.
+    /// Put requests that were proposed. The puts of transactions are not counted.
     pub put: Counter,
-    /// Deletions that were applied, one per key.
+    /// DeleteRange requests that were proposed. The deletions of transactions are not counted.
     pub delete: Counter,
-    /// Transactions with a write that were applied.
+    /// Valid Txn requests, with or without a write.
     pub txn: Counter,
     /// The bytes of the database file.
     pub db_total_size: Gauge,
     /// Bytes of the database file that are in use.
     pub db_total_size_in_use: Gauge,
-    /// Reads that are open on the database.
+    /// Reads that are open on the database. Not measured yet.
     pub db_open_read_transactions: Gauge,
     /// Keys that exist.
     pub keys: Gauge,
@@ -111,29 +111,29 @@ pub struct MvccMetrics {
     pub watchers: Gauge,
     /// Watchers that are catching up.
     pub slow_watchers: Gauge,
-    /// Events that were sent.
+    /// Events that were sent. Not measured yet.
     pub events: Counter,
-    /// Events that wait to be sent.
+    /// Events that wait to be sent. Not measured yet.
     pub pending_events: Gauge,
-    /// All bytes ever put.
+    /// All bytes ever put. Not measured yet.
     pub total_put_size: Gauge,
     /// The store's revision.
     pub current_revision: Gauge,
     /// The revision of the last compaction; -1 if there was none.
     pub compact_revision: Gauge,
-    /// Keys that compactions have dropped.
+    /// Keys that compactions have dropped. Not measured yet.
     pub compaction_keys: Counter,
-    /// When the last compaction happened, in Unix seconds.
+    /// When the last compaction happened, in Unix seconds. Not measured yet.
     pub compaction_last: Gauge,
-    /// Milliseconds for which a step of a compaction blocks others.
+    /// Milliseconds for which a step of a compaction blocks others. Not measured yet.
     pub compaction_pause: Histogram,
-    /// Milliseconds that a compaction took.
+    /// Milliseconds that a compaction took. Not measured yet.
     pub compaction_total: Histogram,
-    /// Milliseconds for which the index blocks others during a compaction.
+    /// Milliseconds for which the index blocks others during a compaction. Not measured yet.
     pub index_compaction_pause: Histogram,
-    /// Seconds that a Hash took.
+    /// Seconds that a Hash took. Not measured yet.
     pub hash_duration: Histogram,
-    /// Seconds that a HashKV took.
+    /// Seconds that a HashKV took. Not measured yet.
     pub hash_rev_duration: Histogram,
 }
 
@@ -196,15 +196,15 @@ impl MvccMetrics {
 pub struct DiskMetrics {
     /// Seconds that a sync of the journal took.
     pub wal_fsync: Histogram,
-    /// Seconds that a write to the journal took.
+    /// Seconds that a write to the journal took. Not measured yet.
     pub wal_write: Histogram,
-    /// Bytes that were written to the journal.
+    /// Bytes that were written to the journal. Not measured yet.
     pub wal_write_bytes: Gauge,
     /// Seconds that a commit of the checkpoint took.
     pub backend_commit: Histogram,
     /// Seconds that a defragmentation took.
     pub backend_defrag: Histogram,
-    /// Seconds that a snapshot took.
+    /// Seconds that a snapshot took. Not measured yet.
     pub backend_snapshot: Histogram,
     /// 1 while a defragmentation runs.
     pub defrag_inflight: Gauge,
@@ -249,7 +249,7 @@ pub struct LeaseMetrics {
     pub renewed: Counter,
     /// Leases that have expired.
     pub expired: Counter,
-    /// The time-to-live that clients asked for, in seconds.
+    /// The time-to-live that clients asked for, in seconds. Not measured yet.
     pub ttl: Histogram,
 }
 

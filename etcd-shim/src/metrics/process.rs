@@ -7,7 +7,8 @@ pub(crate) fn descriptor_limit() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Appends `process_*` and `os_fd_*`. Without a /proc, the metrics that come from there are left out.
+/// Appends `process_*` and `os_fd_*`. Without a /proc, the number of open descriptors is 0, and CPU time and memory are
+/// left out.
 pub(super) fn write(out: &mut String, start_seconds: f64) {
     let limit = descriptor_limit();
     let open = std::fs::read_dir("/proc/self/fd").map(|d| d.count() as u64).unwrap_or(0);

@@ -1,5 +1,5 @@
-//! Work that a node does at intervals, on its control Worker: the engines' background work, following up a seal that
-//! has no successor, ending leases that have run out, automatic compaction.
+//! Work that a node does at intervals, on its control Worker: the engines' background work, adding a loglet after a
+//! sealed one that has no successor, ending leases that have run out, automatic compaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const REVISIONS_INTERVAL: Duration = Duration::from_secs(300);
 const PERIOD_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// The time between two looks at the disk's free space.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
-/// How many samples of the revision are taken in a period.
+/// How many samples of the revision are taken between two compactions when the flags keep a period.
 const SAMPLES: u32 = 10;
 
 /// Runs until `stop`.
@@ -52,7 +52,7 @@ pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
 /// Makes this node the keeper of leases, if the active loglet's sequencer is this process and this node is not the
 /// keeper under that loglet yet.
 pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests>) -> Result<(), Status> {
-    // While no reconfiguration came, the chain need not be read again.
+    // If the log was not reconfigured since this node took office, the chain need not be read again.
     if backend.keeper.office().is_some_and(|office| office.ordinal == backend.log.ordinal()) {
         return Ok(());
     }
@@ -72,7 +72,7 @@ async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
     }
 }
 
-/// Proposes to end leases. Waits for the outcomes: each lease is then gone, or its end will be proposed again.
+/// Proposes to end leases, and waits for the outcomes. Then each lease is gone, or its end will be proposed again.
 async fn end_leases(backend: &Backend, pending: &Arc<PendingRequests>, office: LogletId, expired: Vec<i64>) {
     let expire = |id: i64| backend.propose(pending, Command::LeaseExpire { id, office });
     for ended in join_all(expired.into_iter().map(expire)).await {
@@ -86,7 +86,8 @@ async fn end_leases(backend: &Backend, pending: &Arc<PendingRequests>, office: L
     }
 }
 
-/// Asks for the disk's free space, so that `naxos ctl status` knows it without a write.
+/// Asks for the disk's free space, so that `naxos ctl status` and the refusal of writes use a recent number even while
+/// nothing is written.
 async fn watch_disk(backend: &Backend) {
     loop {
         backend.look_at_disk().await;

@@ -22,8 +22,8 @@ use crate::metrics::ByteCounts;
 
 /// The longest time from the accepted socket to the end of the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
-/// The longest time from the start of a connection, or from the last answer, to the end of the next HTTP/1 request's
-/// headers; the same as in etcd.
+/// The longest time that the headers of an HTTP/1 request may take to arrive. It begins when the connection is known to
+/// be HTTP/1, and again after each answer. etcd has the same limit.
 const HTTP1_HEADERS_MAX: Duration = Duration::from_secs(300);
 /// Bytes that a client may send on one stream before we have read them: the largest request and some more.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
@@ -127,7 +127,7 @@ pub(super) async fn serve(handoff: Handoff, shared: Arc<Shared>) {
     }
 }
 
-/// A connection of which it is known whether it uses TLS.
+/// A connection after its first byte has shown whether it uses TLS, and after the handshake if it does.
 enum Opened {
     Plain(Socket),
     Secure(Box<tokio_rustls::server::TlsStream<Socket>>),
@@ -155,8 +155,8 @@ where
     }
 }
 
-/// Logs a connection that failed before its first request. Connections that were only opened are common (probes) and
-/// not worth a warning.
+/// Logs a connection that failed before its first request. Connections that end in the middle of the handshake are
+/// common (probes) and not worth a warning.
 fn rejected(peer: &Peer, error: &io::Error) {
     let remote = peer.address_text();
     if error.kind() == io::ErrorKind::UnexpectedEof {

@@ -18,7 +18,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADER_BYTES: usize = 9;
 /// Type of a DATA frame.
 const DATA: u8 = 0;
-/// Bytes of the buffer for readers with a small one: a header that is held back and as much again.
+/// Bytes of the buffer that is used if the reader's own buffer is too small: room for a header that is held back, and
+/// for as much again.
 const OWN_BYTES: usize = 2 * HEADER_BYTES;
 /// The flags END_STREAM and PADDED.
 const MEANINGFUL_FLAGS: u8 = 0x1 | 0x8;
@@ -117,7 +118,7 @@ impl<S> WithoutEmptyFrames<S> {
     }
 }
 
-/// Reads into `space` until bytes are left for the reader; their count, which is 0 at the end of the connection.
+/// Reads into `space` until it holds bytes for the reader. Returns their number; 0 means the end of the connection.
 fn poll_pass<S: AsyncRead + Unpin>(
     stream: &mut S,
     frames: &mut Frames,
@@ -131,7 +132,7 @@ fn poll_pass<S: AsyncRead + Unpin>(
         ready!(Pin::new(&mut *stream).poll_read(cx, &mut read))?;
         let come = read.filled().len();
         if come == 0 {
-            // The client has ended within a header: what it sent of it is passed on.
+            // The client has ended. If that was in the middle of a header, the part that it sent is passed on.
             frames.held_bytes = 0;
             return Poll::Ready(Ok(held));
         }
@@ -150,7 +151,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WithoutEmptyFrames<S> {
             out.advance(left);
             return Poll::Ready(Ok(()));
         }
-        // A small buffer may not hold what is held back and what comes.
+        // The reader's buffer may have no room for the held part of a header and new bytes, so use the own buffer.
         if to_read.start == to_read.end && out.remaining() > 0 {
             *to_read = 0..ready!(poll_pass(stream, frames, cx, queued))?;
         }

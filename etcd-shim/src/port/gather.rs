@@ -1,5 +1,5 @@
-//! Gathers what a connection writes while it is polled and writes it at once. Also ends the connection's turn when it
-//! has written much.
+//! Gathers what a connection writes during one poll, and writes it together. Also ends the connection's turn when the
+//! connection has written much.
 //!
 //! h2 flushes its socket many times while it sends what its streams have: after every payload of 256 bytes or more,
 //! and every 16 KiB. Eight answers of 300 bytes then take eight system calls of about 6 us each, and a list of 150 KiB
@@ -23,8 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::turn::Turn;
 
-/// At most this many bytes wait for the end of a poll. A write that exceeds them is written together with them at
-/// once.
+/// At most this many bytes wait for the end of a poll. If a write would exceed this, it goes to the stream immediately,
+/// together with the bytes that wait.
 const PENDING_BYTES_MAX: usize = 64 << 10;
 /// A connection writes about this many bytes in one turn. Encrypting them takes half a millisecond.
 const TURN_BYTES_MAX: usize = 512 << 10;
@@ -46,7 +46,8 @@ pub(super) fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
 #[derive(Debug)]
 pub(super) struct Gather<S>(Arc<Mutex<Shared<S>>>);
 
-/// Writes what the connection left. The lock is never contended, because the outlet itself polls the connection.
+/// Writes the bytes that the connection left. The lock is never contended, because the outlet itself polls the
+/// connection.
 #[derive(Debug)]
 pub(super) struct Outlet<S>(Arc<Mutex<Shared<S>>>);
 
@@ -95,10 +96,10 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Outlet<S> {
-    /// Polls `connection` to its end and writes after each poll what it left. The connection must write to this
-    /// outlet's [`Gather`]. What it leaves at its end is written only as far as the stream takes it at once. A
-    /// connection that needs all of it written shuts the stream down first, as hyper does unless the other side is
-    /// gone.
+    /// Polls `connection` to its end, and after each poll writes the bytes that it left. The connection must write to
+    /// this outlet's [`Gather`]. When the connection ends, its last bytes are written only as far as the stream takes
+    /// them without waiting. A connection that needs all of them written shuts the stream down first, as hyper does
+    /// unless the other side is gone.
     ///
     /// # Cancel safety
     ///
@@ -127,7 +128,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         let shared = &mut *self.0.lock();
         shared.check()?;
         if shared.turn.is_over() {
-            // It is woken at the end of the turn.
+            // `Turn::end` arranges that the connection is woken for its next turn.
             return Poll::Pending;
         }
         let written = if shared.pending.len() + bytes.len() <= PENDING_BYTES_MAX {

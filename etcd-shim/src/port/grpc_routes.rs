@@ -1,7 +1,7 @@
 //! Finds the generated service for a gRPC path.
 //!
 //! tonic's own `Routes` uses an axum router, which boxes the body of every request and answer several times and clones
-//! a boxed service. There are only a dozen services: comparing their names one after the other is cheaper than that.
+//! a boxed service. There are fewer than ten services: comparing their names one after the other is cheaper than that.
 
 use std::convert::Infallible;
 use std::future::Future;

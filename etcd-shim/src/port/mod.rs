@@ -1,17 +1,18 @@
 //! The ports: connections, TLS, HTTP/1 and HTTP/2, and how a request reaches its service.
 //!
 //! One accept Worker binds every address and hands each socket, which no runtime has registered yet, to the RPC runtime
-//! with the fewest connections. Each RPC runtime is a Worker of its own, one per core. The connection stays there: its
-//! TLS, its HTTP and its services run on that one thread, so a request needs no lock and no other core. A work-stealing
-//! runtime would cost 4 us more per call.
+//! with the fewest connections. Each RPC runtime is a Worker of its own, one per core. The connection stays on its
+//! runtime: its TLS, its HTTP and its services run on that one thread, so a request reaches its service without another
+//! core. A work-stealing runtime would cost 4 us more per call.
 //!
-//! One address serves everything. The first byte tells TLS from plain text, the preface tells HTTP/2 from HTTP/1, and
-//! the content type tells gRPC from the rest. gRPC goes straight to the generated service ([`GrpcRoutes`]), the rest to
-//! axum.
+//! One address can serve everything. The first byte tells TLS from plain text, the preface tells HTTP/2 from HTTP/1,
+//! and the content type tells gRPC from the rest. gRPC goes straight to the generated service ([`GrpcRoutes`]), the
+//! rest to axum.
 //!
 //! Invariants:
 //!
-//! - Every wait before the first request has a deadline.
+//! - The wait for the first byte, the TLS handshake and the headers of an HTTP/1 request have deadlines. An HTTP/2
+//!   connection may be idle.
 //! - The numbers of connections and hand-offs and the time of a drain are bounded.
 //! - A verified client certificate is in the extensions of each request of its connection ([`Peer`]).
 

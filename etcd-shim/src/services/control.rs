@@ -25,7 +25,7 @@ fn segment(s: &chain::Segment) -> pb::Segment {
         end: s.end.map(|e| e.0),
         ..pb::Segment::default()
     };
-    // The units and the sequencer of a segment can be shown only if this build knows its kind.
+    // Only a native loglet has units and a sequencer to show.
     let Ok(native) = NativeParams::decode(&s.params) else { return segment };
     pb::Segment {
         units: native.units.iter().map(|u| u.0).collect(),

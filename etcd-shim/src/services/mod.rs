@@ -38,8 +38,8 @@ impl Desk {
         self.backend.linearize(&self.gate, &self.pending.deadlines).await
     }
 
-    /// Runs a unary call and counts it; logs a warning when it is slow. An answer that is too large to send becomes an
-    /// error.
+    /// Runs a unary call and counts it. Logs a warning if the call was slow. An answer that is too large to send
+    /// becomes an error.
     pub(crate) async fn unary<T: Message>(
         &self,
         method: Method,

@@ -77,7 +77,7 @@ async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), Sta
     }
 }
 
-/// Reads the data directory and checks that it is good. Nothing is written yet.
+/// Reads the data directory and checks that it is good. If the directory is empty, formats it.
 async fn find_journal(seams: &Seams, unit: LogServerConfig, metrics: &Arc<Metrics>) -> Result<FoundJournal, OpenError> {
     let observed = Arc::clone(metrics);
     let on_sync: naxos_log_server::SyncObserver =

@@ -16,7 +16,7 @@ use naxos_proto::seams::Seams;
 use super::start_error::StartError;
 use crate::state::{Rebuild, SharedStore};
 
-/// Opens the local store and rebuilds the store in memory. It writes nothing and returns an error in these cases:
+/// Opens the local store and rebuilds the store in memory. In these cases it returns an error and has written nothing:
 ///
 /// 1. A row cannot be read.
 /// 2. The log cannot be replayed: the journal has a damaged cell that the local store has not applied and that no other
@@ -67,7 +67,8 @@ fn chain_of(found: &FoundJournal) -> Result<Option<Chain>, OpenError> {
     (!value.is_empty()).then_some(value).map(decode).transpose()
 }
 
-/// The first and the last position of the log, if this unit alone holds it.
+/// The first position of the log and its tail (the position after the last one), if this unit alone holds the first and
+/// the last segment.
 fn extent_of_log(found: &FoundJournal, chain: &Chain) -> Option<(Lsn, Lsn)> {
     let here = |s: &&Segment| is_alone(s, found.storage_id());
     let (first, last) = (chain.segments.first().filter(here)?, chain.segments.last().filter(here)?);

@@ -20,7 +20,7 @@ use super::start_error::StartError;
 use crate::port::BoundPort;
 use crate::state::SharedStore;
 
-/// How long to wait before following up a seal that has no successor.
+/// How long a sealed loglet may be without a successor before this node makes one.
 const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
 
 /// The storage unit and the MetaStore's replica run, and the log over them is open. The boot of this process is

@@ -1,7 +1,7 @@
-//! Applies commands. Its result depends on the log alone (safety rule 9): ordered maps, integers, no clock, no
-//! randomness.
+//! Applies commands. The result depends on the log alone (docs/design.md, section 7, rule 9): ordered maps, integers,
+//! no clock, no randomness.
 //!
-//! Each command takes the store's write lock for itself, so a reader waits for one command at most. A command is
+//! The store's write lock is taken for each command anew, so a reader waits for one command at most. A command is
 //! checked before it writes: a refused command changes nothing.
 
 use std::sync::Arc;
@@ -27,9 +27,9 @@ use crate::state::lease::keeper::Keeper;
 use crate::state::rows;
 use crate::state::store::SharedStore;
 
-/// Is told, after the commit, what was applied.
+/// Receives, after the commit of each entry, what the entry changed.
 pub trait Listener: Send + 'static {
-    /// The effects of one entry, in order. They can already be read from the store. Must not block.
+    /// The effects of one entry, in order. The store already contains these changes. Must not block.
     fn effects(&mut self, effects: Arc<Vec<Effects>>);
     /// A lease was granted.
     fn lease_granted(&mut self, id: i64, ttl: i64);
@@ -62,7 +62,8 @@ impl<L: Listener> Machine<L> {
 
     fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
         let shared = Arc::clone(&self.store);
-        // No other thread changes the key space, so the rows fetched now are those that the command will need.
+        // Only this thread puts and deletes keys. The janitor drops only what a compaction freed. So the rows fetched
+        // now are those that the command will need.
         let fetched = ApplyRows { fetched: fetch_for(&shared, &self.reader, &command), reader: &self.reader };
         let mut store = shared.write();
         let mut writer = Writer::new(&mut store, rows, fetched, &mut self.notes);

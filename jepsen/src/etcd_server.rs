@@ -22,10 +22,10 @@ pub struct EtcdServer {
     executable: PathBuf,
     arguments: Vec<OsString>,
     client_url: String,
-    data: PathBuf,
-    _folder: Option<tempfile::TempDir>,
     log: Arc<Log>,
+    /// Dropped before the folder, so that no running server still writes there.
     process: Option<Process>,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl EtcdServer {
@@ -60,21 +60,19 @@ impl EtcdServer {
             executable: executable.to_owned(),
             arguments,
             client_url,
-            data: data.to_owned(),
             _folder: None,
             log: Arc::new(Log::default()),
             process: None,
         }
     }
 
-    /// A server with a given command line, whose files are below `folder`. It is not started yet. The client URL is not
+    /// A server with a given command line. It is not started yet. The client URL is not
     /// known, so [`EtcdServer::client_url`] is empty.
-    pub fn from_command_line(executable: &Path, arguments: &[String], folder: &Path) -> Self {
+    pub fn from_command_line(executable: &Path, arguments: &[String]) -> Self {
         EtcdServer {
             executable: executable.to_owned(),
             arguments: arguments.iter().map(OsString::from).collect(),
             client_url: String::new(),
-            data: folder.to_owned(),
             _folder: None,
             log: Arc::new(Log::default()),
             process: None,
@@ -84,11 +82,6 @@ impl EtcdServer {
     /// The client URL, `http://127.0.0.1:port`. Empty for a server with a given command line.
     pub fn client_url(&self) -> &str {
         &self.client_url
-    }
-
-    /// The data directory, or for a server with a given command line the folder that holds its files.
-    pub fn data(&self) -> &Path {
-        &self.data
     }
 
     /// Everything that the processes of this server have logged.

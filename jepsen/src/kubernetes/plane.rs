@@ -47,7 +47,7 @@ impl Plane {
     pub fn etcd(&self, program: &Path) -> EtcdServer {
         let executable = self.path("etcd");
         symlink(program, &executable).expect("a link");
-        EtcdServer::from_command_line(&executable, &self.command("etcd"), &self.folder)
+        EtcdServer::from_command_line(&executable, &self.command("etcd"))
     }
 
     /// Starts kube-apiserver from its manifest. `None` if there is no Go.

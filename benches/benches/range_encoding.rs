@@ -1,5 +1,5 @@
-//! Encodes the answer to a Range over 500 keys of 256 bytes: from pairs that the store holds encoded, as the server
-//! does, and for comparison from plain messages.
+//! Encodes the answer to a Range over 500 keys whose values have 256 bytes. The server does this from pairs that the
+//! store holds encoded. Plain messages are encoded for comparison.
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

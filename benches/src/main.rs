@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// The same allocator as in Naxos, so that the floor servers do not differ from it in this.
+/// The same allocator as in Naxos, so that the floor servers and Naxos do not differ in the cost of allocations.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

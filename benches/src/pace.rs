@@ -1,7 +1,7 @@
 //! Time, waiting and threads.
 //!
-//! Benchmarks run in real time. All use of it goes through this module, so that the bans of `clippy.toml` hold
-//! everywhere else.
+//! Benchmarks run in real time. All uses of real time go through this module, so that the bans of `clippy.toml` on
+//! them hold everywhere else.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -71,7 +71,7 @@ impl PreciseTimer {
         Ok(Self { timer: AsyncFd::new(timer)? })
     }
 
-    /// Waits until `at`. Returns at once if that is past.
+    /// Waits until `at`. Returns at once if `at` has passed.
     ///
     /// # Cancel safety
     /// Cancel safe: the next wait sets the timer again.

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::loglet::Loglet;
 
-/// At most this many batches may wait for a successor. Beyond it appends are refused.
+/// At most this many batches may wait for a successor. Further appends are refused.
 const WAITING_MAX: usize = 8_192;
 
 type Done = Completion<Result<Lsn, AppendError>>;
@@ -44,7 +44,7 @@ struct State {
 /// The gate; see the module.
 pub(crate) struct AppendGate {
     state: Mutex<State>,
-    /// Called when an append is answered `Sealed`.
+    /// Called when an append is answered `Sealed`, unless this answer is the last one and a successor is installed.
     on_seal: Box<dyn Fn() + Send + Sync>,
 }
 

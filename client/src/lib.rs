@@ -1,7 +1,7 @@
 //! The shared log as a library.
 //!
 //! - [`shared_log`]: the contract that engines build on
-//! - [`loglet`]: the contract of one segment's log; [`loglets`]: its implementations, memory and native; `suite`:
+//! - [`loglet`]: the contract of the log of one segment; [`loglets`]: its implementations, memory and native; `suite`:
 //!   tests that every loglet must pass (feature `sim`)
 //! - [`VirtualLog`]: a chain of loglets in the MetaStore, which can be reconfigured while it is in use (Delos,
 //!   OSDI'20)

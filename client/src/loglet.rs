@@ -42,7 +42,7 @@ pub trait Loglet: Send + Sync {
     fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>>;
 
     /// As [`Self::check_tail`], but from memory and without waiting. `None` unless the whole loglet is in this
-    /// process.
+    /// process. Also `None` while the tail of an open loglet is not known to be durable.
     fn check_tail_now(&self) -> Option<Tail>;
 
     /// Reads the cells of `range`, which must lie below a checked tail: at least one, then up to about `max_bytes`.
@@ -51,7 +51,8 @@ pub trait Loglet: Send + Sync {
     /// A stream of the cells from `from` on, as they become known to be committed. Each is present, junk or trimmed.
     /// The stream ends with [`Followed::Sealed`] or an error. Of a sealed loglet, cells at or above the known tail are
     /// not sent, because only the chain says whether they count. A trimmed range is sent as one trimmed cell, and the
-    /// next item starts at the trim point. Bounded: a slow follower reads later what it has not taken.
+    /// next item starts at the trim point. Memory is bounded: cells that a slow follower has not taken
+    /// are read later.
     fn follow(self: Arc<Self>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>>;
 
     /// Ends appends for good. Returns a tail above every acknowledged append. Idempotent, but a later call may return
@@ -74,8 +75,8 @@ pub struct Liveness {
     pub units: Vec<StorageId>,
 }
 
-/// Opens loglets of one kind, and chooses the parameters of the next one. This is the policy; the virtual log is the
-/// mechanism.
+/// Opens loglets of one kind, and chooses the parameters of the next one. So the provider holds the policy of a
+/// reconfiguration, and the virtual log holds the mechanism.
 pub trait LogletProvider: Send + Sync {
     /// The kind of this provider's loglets.
     fn kind(&self) -> LogletKind;

@@ -9,7 +9,7 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell};
 use naxos_proto::ids::Lsn;
 
-/// A position that holds a value. Readers skip positions that hold junk.
+/// An entry of the log and its position. Positions that hold junk have no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The position.
@@ -45,7 +45,7 @@ pub trait SharedLog: Send + Sync {
     fn check_tail(&self) -> BoxFuture<'_, Result<Lsn, LogError>>;
 
     /// As [`Self::check_tail`], but from memory and without waiting. `None` unless the whole active loglet is in this
-    /// process.
+    /// process, is open, and has a tail that is known to be durable.
     fn check_tail_now(&self) -> Option<Lsn>;
 
     /// Reads the records from `from` on and below `below`, which must not be above a checked tail. Stops after about
@@ -54,8 +54,8 @@ pub trait SharedLog: Send + Sync {
 
     /// A stream of the records from `from` on, across segments, as they become known to be committed. Each item also
     /// says where the next one begins, which skips positions without a record. A record at or above the end that the
-    /// chain gives its segment is never sent. Bounded: a slow follower reads later what it has not taken. An error
-    /// ends the stream; the caller may follow again from its last position.
+    /// chain gives its segment is never sent. Memory is bounded: records that a slow follower has not taken are read
+    /// later. An error ends the stream; the caller may follow again from its last position.
     fn follow(self: Arc<Self>, from: Lsn) -> BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>;
 
     /// Forgets everything below `up_to`. It may keep more than necessary, and does what it can even if it returns an

@@ -1,4 +1,4 @@
-//! Runs the suite of loglets on every kind of them.
+//! Runs the suite of loglets on every kind of loglet, and tests the native loglet with its units.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -250,8 +250,8 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
         let unit = &rig.units.0[0];
         let params = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
         let id = |ordinal, nonce| LogletId { log: LogId(7), ordinal, nonce };
-        // Losers of races: one with an ordinal that will be trimmed, one with the lowest ordinal that stays, one above
-        // it.
+        // Loglets that lost a race: one with an ordinal that will be trimmed, one with the lowest ordinal that stays,
+        // and one with a higher ordinal.
         let orphans = [id(2, 1), id(4, 1), id(5, 1)];
         for orphan in orphans {
             unit.open(orphan, params).await.unwrap();

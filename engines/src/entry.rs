@@ -15,7 +15,7 @@ const ENTRY_FORMAT: u8 = 1;
 /// One entry of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// Ascending by engine id.
+    /// The headers, ascending by engine id.
     headers: SmallVec<[(EngineId, Bytes); 4]>,
     /// The bytes that the topmost engine or the application reads.
     pub payload: Bytes,
@@ -27,12 +27,12 @@ impl Entry {
         Self { headers: SmallVec::new(), payload }
     }
 
-    /// The header of `engine`.
+    /// The header of `engine`. `None` if that engine added none.
     pub fn header(&self, engine: EngineId) -> Option<&Bytes> {
         self.headers.iter().find(|(id, _)| *id == engine).map(|(_, bytes)| bytes)
     }
 
-    /// Sets the header of `engine`.
+    /// Adds the header of `engine`, or replaces it.
     pub fn set_header(&mut self, engine: EngineId, bytes: Bytes) {
         match self.headers.binary_search_by_key(&engine, |(id, _)| *id) {
             Ok(i) => self.headers[i].1 = bytes,

@@ -18,19 +18,19 @@ use crate::servers::{Candidate, Programs};
 use rounds::RowResult;
 use verdicts::Verdict;
 
-/// Naxos beside a real etcd, a server that only makes calls durable and one that does nothing: the same work, in
-/// interleaved rounds, medians.
+/// Compare Naxos with a real etcd, with a server that only makes calls durable, and with one that does nothing.
 ///
-/// Each row of work starts all servers on empty data directories of one file system. Exit code 1 says that Naxos
-/// misses a limit, or that a call failed.
+/// All do the same work in interleaved rounds, and the figures are medians. Each row of work starts the servers that
+/// can do it, on empty data directories of one file system. Only the two rows that page share their servers. Exit code
+/// 1 says that Naxos misses a limit, or that a call failed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     programs: Programs,
-    /// Which servers.
+    /// The servers to compare.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos,etcd,durable,nothing")]
     servers: Vec<Candidate>,
-    /// Which rows, by name [default: all; an unknown name prints them].
+    /// Names of the rows to run [default: all rows; an unknown name prints all names].
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
     /// Rounds of every row; medians are taken over them [default: 3, with --quick 1].
@@ -39,10 +39,10 @@ pub struct Args {
     /// Length of a measured window [default: 5s, with --quick 2s].
     #[arg(long, value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Load before each window [default: 1s].
+    /// How long the load runs before each window [default: 1s].
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     warm_up: Duration,
-    /// Keys that pages are taken from [default: 1000000, with --quick 50000].
+    /// Number of keys from which the rows that page read [default: 1000000, with --quick 50000].
     #[arg(long)]
     page_keys: Option<u64>,
     /// Size of a value in bytes.

@@ -22,9 +22,9 @@ const REST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Disturbance {
-    /// A watcher some revisions behind catches up; then the next one.
+    /// A watcher that starts at an old revision catches up; then the next one does.
     CatchUp,
-    /// Compaction to the current revision, waited for.
+    /// Compaction to the current revision. The next one begins after the old revisions were removed.
     Compaction,
     /// Defragment.
     Defragment,
@@ -33,7 +33,8 @@ pub(super) enum Disturbance {
 }
 
 impl Disturbance {
-    /// How many times as long the p99 of puts may become. `None` if it may be as long as etcd's in the same run.
+    /// The highest allowed p99 of puts during the disturbance, divided by the p99 without it. `None` if the limit is
+    /// the p99 of etcd during the same disturbance.
     pub(super) fn p99_ratio_max(self) -> Option<f64> {
         match self {
             Disturbance::CatchUp => Some(1.25),
@@ -54,7 +55,8 @@ impl fmt::Display for Disturbance {
     }
 }
 
-/// Disturbs `server` until `end`. What is unfinished then is dropped (catching up, lists) or waited for (the others).
+/// Disturbs `server` until `end`. Lists and watchers that are not finished then are dropped. A compaction or a
+/// Defragment that is not finished is waited for.
 pub(super) async fn disturb(
     kind: Disturbance,
     server: &Server,

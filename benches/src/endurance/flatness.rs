@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
-/// The late part may be at most this many times the early one.
+/// The late peak may be at most this many times the early one.
 const GROWTH_MAX: f64 = 1.10;
 
-/// Growth of at most this many bytes is noise: it is one arena or one segment.
+/// Growth of at most this many bytes is noise: one more arena of the allocator or one more segment of the log.
 const NOISE_BYTES: u64 = 64 << 20;
 
-/// The highest samples in the second and in the last quarter of the run. Memory and disk use rise and fall like a saw.
+/// The highest samples in the second and in the last quarter of the run. Memory and disk use rise and fall all the
+/// time, so only the peaks can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Flatness {
     /// Highest sample of the second quarter, in bytes.

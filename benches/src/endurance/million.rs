@@ -27,18 +27,19 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// One key in this many is overwritten before `kill -9`, so that the restart has a log to replay.
 const OVERWRITTEN: u64 = 50;
 
-/// Load a million keys of 1 KiB; resident memory, and the time from exec to the first linearizable get after SIGTERM
-/// and after kill -9.
+/// Load a million keys of 1 KiB, and measure resident memory and restart times.
+///
+/// A restart is measured after SIGTERM and after kill -9, from exec to the first linearizable get.
 ///
 /// The files are in the page cache: this is a restart, not a reboot. Exit code 1 says that Naxos misses a limit.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     programs: Programs,
-    /// Which servers, one after the other.
+    /// The servers to measure, one after the other.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos,etcd")]
     servers: Vec<Candidate>,
-    /// How many keys.
+    /// Number of keys.
     #[arg(long, default_value_t = 1_000_000)]
     keys: u64,
     /// Size of a value in bytes.

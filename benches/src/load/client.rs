@@ -10,8 +10,8 @@ use super::connection::{Connection, Endpoint};
 use super::keys::{Keys, Random, Values};
 use super::work::{ANSWER_KEYS, Work};
 
-/// The path on which the generated client calls Range. Here keys and values stay encoded, so the generator need not
-/// decode 500 pairs for each answer.
+/// The path on which the generated client calls Range. This client calls it with an answer type that leaves the pairs
+/// encoded, so that the generator need not decode 500 pairs for each answer.
 const RANGE_PATH: PathAndQuery = PathAndQuery::from_static("/etcdserverpb.KV/Range");
 
 /// What all clients of a run share.
@@ -27,8 +27,8 @@ pub struct Task {
     pub revision: i64,
     /// Number of other keys with the same prefix, after the dense ones. Counts in answers include them.
     pub extra_keys: u64,
-    /// Whether answers must have exactly the right keys and count. False for the floor servers, whose answers are
-    /// prepared.
+    /// Whether the answers of lists and pages must have exactly the right number of keys. False for the floor servers,
+    /// whose answers are prepared, and for a load without preload. A get must find its key in any case.
     pub checked: bool,
 }
 
@@ -51,7 +51,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// The client with the number `seed` of its run.
+    /// A client that chooses its keys with a random generator of this seed.
     pub fn new(connection: &Connection, endpoint: &Endpoint, task: Task, seed: u64) -> Self {
         Self {
             kv: KvClient::with_origin(connection.clone(), endpoint.origin()),

@@ -36,22 +36,23 @@ pub const WRITERS: usize = 16;
 /// whatever the server does, and latency counts from the intended time.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the server listens (plain http); repeat it or separate with commas for a cluster.
+    /// Endpoint of the server (plain http). For a cluster, repeat the flag or separate the endpoints with commas.
     #[arg(long, default_value = "http://127.0.0.1:2379", value_delimiter = ',')]
     endpoint: Vec<Endpoint>,
     /// What the clients do.
     #[arg(long, value_enum, default_value = "put")]
     work: Work,
-    /// Clients, one call each under way; for watch the writers [default: 64; for watch 16].
+    /// Number of clients, each with one call in flight; for watch the number of writers [default: 64; for watch 16].
     #[arg(long)]
     clients: Option<usize>,
-    /// Connections that they share [default: 1 for 1 client, 8 up to 64, then 16].
+    /// Number of connections that the clients share [default: one for each of up to 8 clients, 8 for up to 64, then 16;
+    /// for watch 8].
     #[arg(long)]
     connections: Option<usize>,
-    /// Watchers of a watch work.
+    /// Number of watchers of a watch work.
     #[arg(long, default_value_t = WATCHERS)]
     watchers: usize,
-    /// Keys that the work is spread over; put there before it if it reads them.
+    /// Number of keys that the work is spread over. If the work reads keys, all are put before it starts.
     #[arg(long, default_value_t = 10_000)]
     keys: u64,
     /// What the keys begin with.
@@ -63,22 +64,22 @@ pub struct Args {
     /// Length of the measured window.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// Load before it.
+    /// How long the load runs before the measured window.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
     warm_up: Duration,
-    /// Calls a second of all clients: the open loop.
+    /// Run an open loop, with this many calls a second of all clients together.
     #[arg(long)]
     rate: Option<f64>,
     /// Read at this revision instead of the current one.
     #[arg(long, default_value_t = 0)]
     revision: i64,
-    /// Do not put the keys there first, and do not check how many an answer has.
+    /// Do not put the keys before the work, and do not check how many keys a list or a page has.
     #[arg(long)]
     no_preload: bool,
-    /// Threads of the generator [default: one for each core].
+    /// Number of threads of the generator [default: one for each core].
     #[arg(long)]
     threads: Option<usize>,
-    /// The server's process, for its CPU time and memory.
+    /// Id of the server's process, whose CPU time and memory are then measured.
     #[arg(long)]
     pid: Option<u32>,
     /// Write the figures to this file as JSON too.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::pace::{self, PreciseTimer};
 
-/// The pacer waits at least this long between two looks. Calls that are due in between begin together, and their
+/// [`Schedule::pace`] wakes clients at most once in this time. Calls that are due in between begin together, and their
 /// latency includes the wait. With a wake-up for each call the generator took half of the machine, which the server
 /// needs.
 const GRAIN: Duration = Duration::from_micros(500);
@@ -50,7 +50,7 @@ impl Schedule {
         Some(intended)
     }
 
-    /// Wakes the clients whose time has come, until the end of the schedule.
+    /// Wakes the clients whose calls are due, until the end of the schedule.
     pub async fn pace(&self) -> io::Result<()> {
         let timer = PreciseTimer::new()?;
         loop {

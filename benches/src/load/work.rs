@@ -11,12 +11,13 @@ pub enum Work {
     Put,
     /// Linearizable get of a random key.
     Get,
-    /// Get a random key, then a Txn that puts it if its mod revision is the same, else gets it again: how
-    /// kube-apiserver updates. One operation is the pair.
+    /// Get a random key; then a Txn puts it if its mod revision is still the same, else gets it again, as
+    /// kube-apiserver updates. Both calls together are one operation.
     Update,
     /// Linearizable Range over 500 keys.
     List,
-    /// Linearizable Range with limit 500 and the count of the rest, from a random key to the end of the prefix.
+    /// Linearizable Range from the beginning of a random page to the end of the prefix, with limit 500. The server also
+    /// counts all keys of that range.
     Page,
     /// Closed-loop puts under the prefix that every watcher watches; one operation is an event that a watcher got.
     Watch,
@@ -44,7 +45,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// `clients` with the usual number of connections: 1 with 1, 64 with 8, 256 with 16.
+    /// `clients` without watchers, with the usual number of connections: one for each of up to 8 clients, 8 for up to
+    /// 64, and 16 for more.
     pub fn of(clients: usize) -> Self {
         Self { clients, connections: usual_connections(clients), watchers: 0 }
     }

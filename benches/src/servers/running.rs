@@ -1,5 +1,5 @@
-//! A server of one node that is being measured. Its data is kept over a stop, but is removed when this value is
-//! dropped.
+//! A server of one node that is being measured. Its data outlives a stop of the server, so that it can be started
+//! again. The data is removed when the [`Server`] is dropped.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::pace;
 /// How long a server may take until it serves.
 const SERVE_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long it may take to end after SIGTERM.
+/// How long a server may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// How often a starting server is asked whether it serves yet.
@@ -73,7 +73,7 @@ impl Server {
         ProcStat::of(self.child.id())
     }
 
-    /// Disk space that all files in its data directory take.
+    /// Disk space in bytes that the server's data and its log take.
     pub fn data_bytes(&self) -> Result<u64> {
         allocated_bytes(self.folder.path())
     }

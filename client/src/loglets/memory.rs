@@ -1,5 +1,5 @@
-//! A loglet in the memory of one process, for tests and embedding. Appends are acknowledged at once, and all is gone
-//! when the process ends.
+//! A loglet in the memory of one process, for tests and embedding. Appends are acknowledged at once, and every entry is
+//! lost when the process ends.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

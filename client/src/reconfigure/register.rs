@@ -20,8 +20,8 @@ pub(crate) struct VersionedChain {
 pub(crate) enum Installed {
     /// The register holds the chain that was installed.
     Ours(VersionedChain),
-    /// Another process changed the register before this one, and this is its value now. Its last segment may still be
-    /// the one that the edit was computed from.
+    /// Another process changed the register before this one. The field is the chain that the register holds now. Its
+    /// last segment may still be the one from which the edit was computed.
     Theirs(VersionedChain),
 }
 
@@ -71,7 +71,8 @@ impl ChainRegister {
             }
             Err(refused) => return Err(refused.into()),
         };
-        // Every edit draws new loglet ids, so an equal chain can only be the one of this edit.
+        // A reconfiguration draws a new loglet id, so an equal chain can only be the one of this edit. Another process
+        // may have made the same trim, but then it does not matter which of the two was installed.
         Ok(if now.chain == chain { Installed::Ours(now) } else { Installed::Theirs(now) })
     }
 }

@@ -1,4 +1,4 @@
-//! The suite of [`Loglet`]: what its callers rely on. A panic names what broke.
+//! The suite of [`Loglet`]: tests of everything that its callers rely on. A test that fails panics.
 
 use std::sync::Arc;
 
@@ -63,8 +63,8 @@ async fn append(loglet: &dyn Loglet, cells: std::ops::Range<u64>) -> Result<Offs
     outcome.await
 }
 
-/// Whether an append failed because of the seal. With several units, some may not have answered yet. Then nobody can
-/// say that none of them took the append, so its outcome is unknown.
+/// Whether an append failed because of the seal. With several units, some may have taken the append before they were
+/// sealed, or may not have answered yet. Then its outcome is unknown.
 fn met_the_seal(subject: &LogletSubject, outcome: &Result<Offset, AppendError>) -> bool {
     match outcome {
         Err(AppendError::Sealed) => true,

@@ -34,8 +34,8 @@ impl Active {
 }
 
 impl VirtualLog {
-    /// Adopts the chain `found` and sends appends to its last segment. The loglet is served first, which is allowed
-    /// because the chain names it now.
+    /// Adopts the chain `found` and sends appends to its last segment. Before that, makes the loglet's sequencer serve
+    /// it, which is allowed because the chain names the loglet now.
     pub(super) async fn activate(&self, found: VersionedChain) -> Result<(), ReconfigureError> {
         let VersionedChain { version, chain } = found;
         let segment = chain.active().clone();

@@ -39,8 +39,8 @@ impl VirtualLog {
         }
     }
 
-    /// Resolves once this process knows another chain than that of version `seen`. The last loglet of that one is
-    /// sealed.
+    /// Resolves once this process knows another chain than that of version `seen`. The caller has found the last loglet
+    /// of that chain sealed, so [`Self::tend`] is told to look for a successor.
     pub(super) async fn successor_of(&self, seen: ChainVersion) {
         self.seal_met.notify_one();
         let mut version = self.version.subscribe();

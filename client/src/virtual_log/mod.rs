@@ -2,8 +2,8 @@
 //!
 //! One procedure per file:
 //!
-//! - `start`: opens the log that the register names, founds a log, takes office
-//! - `extend`: a reconfiguration: seals, finds the tail, installs a successor, goes on
+//! - `start`: opens the log that the register names, founds a log, takes office (begins a segment of its own)
+//! - `extend`: a reconfiguration: seals the active loglet, finds its end, and installs a successor
 //! - `tend`: completes a reconfiguration that another process began and did not finish
 //! - `find_tail`, `read`, `follow`, `trim`: the other operations of the log
 //! - `active`: the chain as this process knows it, and the loglet that takes appends
@@ -45,8 +45,8 @@ pub struct VirtualLogConfig {
     pub log: LogId,
     /// The kind of loglet for the first chain.
     pub kind: LogletKind,
-    /// How long a sealed loglet may be without a successor before this process makes one. Until then it leaves that to
-    /// the process that sealed it.
+    /// How long a sealed loglet may be without a successor before this process makes one. Until then, this process
+    /// leaves that to the process that sealed the loglet.
     pub takeover_after: Duration,
 }
 
@@ -59,9 +59,9 @@ pub struct VirtualLogParts {
     pub meta: Arc<dyn MetaStore>,
     /// The providers, one for each kind of loglet that this process can open.
     pub providers: Vec<Arc<dyn LogletProvider>>,
-    /// The processes that are alive, as this changes.
+    /// The processes that are alive now. The value is replaced when a process comes or goes.
     pub alive: watch::Receiver<Liveness>,
-    /// The clock for waits.
+    /// The clock for waits and for measuring pauses.
     pub clock: Arc<dyn Clock>,
     /// The source of ids for new loglets.
     pub entropy: Arc<dyn Entropy>,

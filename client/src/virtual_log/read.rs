@@ -1,4 +1,4 @@
-//! Reads of a range of positions, limited to what the chain says.
+//! Reads of a range of positions. No read goes past the end that the chain gives a segment.
 
 use naxos_proto::contracts::CellState;
 use naxos_proto::ids::Lsn;

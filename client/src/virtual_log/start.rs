@@ -23,7 +23,7 @@ impl VirtualLog {
     }
 
     /// Makes the first chain and opens it. The chain has one loglet, whose sequencer and units are chosen from those
-    /// alive. If another process has founded the log meanwhile, opens that one.
+    /// alive. If another process has founded the log meanwhile, opens that log.
     /// # Cancel safety
     /// A dropped call may or may not have founded the log.
     pub async fn found(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
@@ -76,7 +76,7 @@ impl VirtualLog {
         let active = Active { version, chain, loglet: Arc::clone(&loglet) };
         let seal_met = Arc::new(Notify::new());
         let notify = Arc::clone(&seal_met);
-        // `Notify` keeps one permit, so a seal that is found before anyone waits is not missed.
+        // `Notify` keeps one permit, so a seal that is found before `tend` waits is not missed.
         let gate = AppendGate::new(loglet, active.start(), Box::new(move || notify.notify_one()));
         Ok(Arc::new(VirtualLog {
             register: ChainRegister::new(meta, config.log),

@@ -10,8 +10,8 @@ use super::{Active, VirtualLog, unavailable};
 use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
 use crate::shared_log::LogError;
 
-/// At most this many loglets may wait to be discarded. Beyond that the oldest are dropped from the list: the next trim
-/// raises a floor on their units, which frees them too.
+/// At most this many loglets may wait to be discarded. Beyond that the oldest are removed from the list. A later trim
+/// frees them too, if it raises the floor on their units.
 const GONE_MAX: usize = 1_024;
 
 impl VirtualLog {
@@ -117,10 +117,10 @@ impl VirtualLog {
         outcome.and(self.raise_floors(gone).await)
     }
 
-    /// Raises the floors on the units of the segments that have left the chain. This replaces their tombstones. It
-    /// also frees what the units still hold of loglets that no chain names any more: orphans of lost races, and
-    /// loglets whose discarding was interrupted. The loser of a race has the same ordinal as the winner, so the floor
-    /// may not be above the lowest ordinal in the chain (safety rule 5).
+    /// Raises the floors on the units of the segments that have left the chain. A floor replaces the tombstones of the
+    /// loglets below it. It also frees what the units still hold of loglets that no chain names any more: orphans of
+    /// lost races, and loglets whose discarding was interrupted. The loser of a race has the same ordinal as the
+    /// winner, so the floor may not be above the lowest ordinal in the chain (safety rule 5).
     async fn raise_floors(&self, gone: Vec<LogletParams>) -> Result<(), LogError> {
         let active = self.active.load_full();
         let mut groups: BTreeMap<(LogId, LogletKind), Vec<LogletParams>> = BTreeMap::new();

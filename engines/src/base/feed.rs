@@ -2,9 +2,9 @@
 //!
 //! The player gets the entries of its own process from memory, before the stream delivers them. If all entries are its
 //! own, each item of the stream would wake the apply Worker for nothing. So after an item that brings nothing new, the
-//! stream is dropped for a short time. This costs one wake-up in that time, however many entries are appended. Nobody
-//! has to wait for the stream: if an own entry lies after an entry of another process, the player reads what is
-//! between them.
+//! stream is dropped for a short time. This costs one wake-up in that time, however many entries are appended. No
+//! caller has to wait for the stream: if an own entry lies after an entry of another process, the player reads the log
+//! up to the own entry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(super) struct Feed {
     clock: Arc<dyn Clock>,
     reader: StoreReader,
     stream: Option<BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>>,
-    /// How long to wait before following the log again.
+    /// How long to wait before the log is followed again.
     pause: Duration,
 }
 
@@ -37,7 +37,8 @@ impl Feed {
         Self { log, clock, reader, stream: None, pause: Duration::ZERO }
     }
 
-    /// Waits for the next entries of which some are not applied yet. Also returns the position after them.
+    /// Waits for the next item that has entries which are not applied yet. Returns all its entries and the position
+    /// after them.
     /// # Cancel safety: nothing is lost when dropped.
     pub(super) async fn next(&mut self) -> (Vec<Record>, Lsn) {
         loop {

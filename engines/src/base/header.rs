@@ -32,9 +32,9 @@ pub struct Genesis {
 pub enum Control {
     /// Nothing: the entry is passed to the engine above.
     None,
-    /// Accept the first entry of the log.
+    /// Store the log's id and the cluster version, and turn on the named engines. A second genesis is ignored.
     Genesis(Genesis),
-    /// Turn an engine on or off, from the next position on.
+    /// Turn an engine on (true) or off (false), from the next position on.
     Switch(EngineId, bool),
 }
 
@@ -43,8 +43,8 @@ pub enum Control {
 pub struct Header {
     /// The process that proposed the entry.
     pub proposer: Incarnation,
-    /// The time of the proposal by that process's clock. Apply does not read it (safety rule 9). It is there for
-    /// restoring the state of a given time.
+    /// The time of the proposal by that process's clock. Apply does not read it (safety rule 9). It is written so that
+    /// the state of a given time can be restored one day.
     pub wall: WallTime,
     /// What the entry asks of Base.
     pub control: Control,
@@ -133,9 +133,9 @@ pub(crate) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, 
 }
 
 /// Applies the control entry at `lsn`. A switch is turned before the commit, because a caller that waits for this
-/// position looks at the switch right after it. An engine that is in the wanted state already keeps the position at
-/// which it came to that state. Panics on an engine that this binary does not have: the node must not go on past such
-/// a position.
+/// position looks at the switch right after the commit. If the engine is in the wanted state already, its row and its
+/// switch keep the position of the earlier command. Panics on an engine that this binary does not have: the node must
+/// not go on past such a position.
 pub(super) fn apply_control(txn: &mut Txn<'_>, lsn: Lsn, control: &Control, known: &BTreeMap<EngineId, EngineSwitch>) {
     let turn = |txn: &mut Txn<'_>, engine: EngineId, on: bool| {
         let switch = known.get(&engine).unwrap_or_else(|| {

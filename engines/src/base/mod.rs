@@ -1,4 +1,4 @@
-//! Base: applies the log to the local store, syncs and trims (Delos, SOSP'21, section 3.1).
+//! Base: applies the log to the local store, answers syncs, and trims the log (Delos, SOSP'21, section 3.1).
 //!
 //! - [`header`]: which process proposed an entry and when; genesis; engine switches
 //! - [`player`]: applies entries in order, on the thread that has the next one; [`feed`]: entries of other processes
@@ -51,7 +51,7 @@ pub struct BaseConfig {
     pub log: Arc<dyn SharedLog>,
     /// The process that proposes through this Base.
     pub incarnation: Incarnation,
-    /// Gives the wall time in headers.
+    /// The clock for the wall time in headers and for waits.
     pub clock: Arc<dyn Clock>,
     /// The engines of this binary that can be turned on and off.
     pub switches: BTreeMap<EngineId, EngineSwitch>,
@@ -69,7 +69,7 @@ pub struct Base<A: Applicator> {
 }
 
 impl<A: Applicator> Base<A> {
-    /// A base that has applied nothing yet.
+    /// Makes Base on `store`. It applies nothing before [`Self::replay`].
     pub fn new(config: BaseConfig, store: LocalStore, up: A) -> Arc<Self> {
         let reader = store.reader();
         load_switches(&reader, &config.switches);
@@ -84,7 +84,8 @@ impl<A: Applicator> Base<A> {
         })
     }
 
-    /// Applies everything that is durable now. Called at the start, before anything is served.
+    /// Applies everything that is durable now, and returns the tail of the log. Called at the start, before anything is
+    /// served.
     pub async fn replay(&self) -> Result<Lsn, LogError> {
         let tail = self.log.check_tail().await?;
         let applied = self.reader.applied();
@@ -98,13 +99,14 @@ impl<A: Applicator> Base<A> {
         Ok(tail)
     }
 
-    /// The body of the apply Worker. It applies what could not be applied by the thread that delivered it, and reads
-    /// what is missing.
+    /// The body of the apply Worker. It applies the entries that the delivering thread left to it, and reads missing
+    /// entries from the log.
     pub async fn run(&self, stop: CancellationToken) {
         self.player.run(stop).await;
     }
 
-    /// Trims the log up to the trim point again and again, until `stop`.
+    /// Trims the log each time the trim point has risen, until `stop`. A trim that failed is not repeated before the
+    /// point rises again.
     pub async fn tend(&self, stop: CancellationToken) {
         let mut trimmed = Lsn::ZERO;
         loop {

@@ -2,8 +2,8 @@
 //!
 //! Own entries wait in an inbox, ordered by position. The thread that holds the apply lock takes the next ones out of
 //! it. A thread that delivers an entry and does not get the lock leaves the entry to the holder, which looks into the
-//! inbox once more after it released the lock. So no entry is left behind, and apply is single-threaded. Only the
-//! apply Worker ever waits for the lock.
+//! inbox once more after it released the lock. So no entry is forgotten, and only one thread applies at a time. Only
+//! the apply Worker, and the replay at the start, ever wait for the lock.
 //!
 //! The apply Worker also follows the log, which brings the entries of other processes ([`super::feed`]). Taking own
 //! entries from memory is only a shortcut: without it the log would bring them too.
@@ -96,7 +96,8 @@ impl<A: Applicator> Player<A> {
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Takes an own entry that is durable at `lsn`. Applies it on this thread, unless other work waits for the thread.
+    /// Takes an own entry that is durable at `lsn`. If all entries before it are applied and no other work waits for
+    /// this thread, applies it here. Otherwise leaves it to the apply Worker.
     pub(super) fn deliver(&self, lsn: Lsn, own: Own, load: ThreadLoad) {
         self.inbox.lock().insert(lsn, own);
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
@@ -128,8 +129,8 @@ impl<A: Applicator> Player<A> {
         let _ = reached.await;
     }
 
-    /// If an append of this process is on its way, waits a moment for `lsn`: that append may bring it without a read
-    /// of the log.
+    /// If an append of this process is on its way, waits at most [`OWN_WAIT`] until everything below `lsn` is applied.
+    /// The append may bring the missing entries, and then the log need not be read.
     pub(super) async fn wait_for_own(&self, lsn: Lsn) {
         if self.own_on_the_way.load(Ordering::Acquire) > 0 {
             tokio::select! {
@@ -140,8 +141,8 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// Applies the entries of the inbox that are next. Returns if `lock` yields nothing, because another thread then
-    /// has the lock.
+    /// Applies entries of the inbox as long as the next one is there. Returns early if `lock` yields nothing, because
+    /// then another thread has the lock and looks into the inbox.
     fn pump<'a>(&'a self, lock: impl Fn() -> Option<MutexGuard<'a, ApplyState<A>>>) {
         loop {
             {
@@ -154,7 +155,7 @@ impl<A: Applicator> Player<A> {
                     own.settled.complete(Ok(lsn));
                 }
             }
-            // Another thread may have added the next entry after our last look and then failed to get the lock.
+            // Another thread may have added the next entry after this one's last look, and then not got the lock.
             let applied = self.reader.applied();
             if self.inbox.lock().first_key_value().is_none_or(|(first, _)| *first > applied) {
                 return;
@@ -247,7 +248,7 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// Called when the log is replayed. From then on the apply Worker follows it.
+    /// Called after the log was replayed. From then on the apply Worker follows the log.
     pub(super) fn follow(&self) {
         self.follows.store(true, Ordering::Release);
         self.wake.notify_one();

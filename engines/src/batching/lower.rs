@@ -18,13 +18,13 @@ use crate::entry::Entry;
 use crate::local_store::StoreReader;
 use crate::reply_port::{Waiter, deliver_all};
 
-/// As many batches may be on their way at once. Then commands have to gather.
+/// At most this many batches may be on their way at once. Further commands gather until one comes back.
 const IN_FLIGHT_MAX: usize = 2;
 /// Most commands in one entry.
 const BATCH_COMMANDS_MAX: usize = 4_096;
 /// Most bytes in one entry, unless a single command is larger.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-/// Most commands that may wait for batches to come back or for the checkpoint. Beyond it callers are refused.
+/// Most commands that may wait for batches to come back or for the checkpoint. Further commands are refused.
 const WAITING_COMMANDS_MAX: usize = 16_384;
 /// Most bytes that may wait in such commands.
 const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -70,8 +70,9 @@ impl<O: Send + 'static> Batching<O> {
         Arc::new(Self { own, switch, below, gathered: Mutex::new(gathered), reader })
     }
 
-    /// Proposes a command. Its output goes to `waiter`. The command is sent when the waiter's port flushes, or earlier
-    /// in the batch of another port.
+    /// Proposes a command. Its output goes to `waiter`. If a batch may be sent now, asks the waiter's port to flush,
+    /// which sends the command. A flush of another port may send it earlier. If no batch may be sent now, the command
+    /// is sent after a batch came back or the checkpoint caught up.
     pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<O>>) {
         let port = {
             let mut gathered = self.gathered.lock();
@@ -92,8 +93,8 @@ impl<O: Send + 'static> Batching<O> {
         }
     }
 
-    /// Whether a batch may be sent now. While the checkpoint is behind, none may; [`Self::tend`] sends them when it
-    /// has caught up.
+    /// Whether a batch may be sent now. While the checkpoint is behind, none may. [`Self::tend`] sends the commands
+    /// after the checkpoint has caught up.
     fn may_go(&self, gathered: &Gathered<O>) -> bool {
         gathered.may_go() && !self.reader.is_behind()
     }

@@ -11,8 +11,8 @@
 //!
 //! When the engine is switched off, every command gets an entry of its own.
 //!
-//! Header, little-endian: version u8 = 1, storage id u64, boot u64, batch number u64, command count u32. Payload: for each
-//! command its length u32 and its bytes.
+//! Header, little-endian: version u8 = 1, storage id u64, boot u64, batch number u64, command count u32. Payload: for
+//! each command its length u32 and its bytes.
 //!
 //! - [`Application`]: what runs on top; [`Batching`]: the lower half; [`BatchingApply`]: the upper half
 

@@ -29,6 +29,7 @@ impl<P: Application> BatchingApply<P> {
 
 /// The result of applying one batch.
 pub struct BatchOutput<O> {
+    /// The number of the batch, if this process sent it.
     own: Option<u64>,
     outputs: Vec<O>,
 }

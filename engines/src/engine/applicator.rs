@@ -8,7 +8,8 @@ use crate::local_store::Txn;
 /// The calls that go up the stack. The result of apply depends on the log alone (safety rule 9): no await, no clock,
 /// no randomness.
 pub trait Applicator: Send + 'static {
-    /// The output of apply. It is used only while the process that proposed the entry is alive.
+    /// The output of apply, which is passed to `post_apply`. It is not stored: only the process that proposed the entry
+    /// answers its callers with it.
     type Output: Send;
 
     /// Applies one entry, in the transaction of its position.

@@ -1,5 +1,5 @@
-//! The two contracts of an engine (Delos, SOSP'21, figure 2): [`Engine`] to the layer above, [`Applicator`] to the layer
-//! below. Every engine implements both, in two halves that share its soft state.
+//! The two contracts of an engine (Delos, SOSP'21, figure 2): [`Engine`] to the layer above, [`Applicator`] to the
+//! layer below. Every engine implements both, in two halves that share its soft state.
 //!
 //! - [`Engine`], [`Applicator`]: the contracts; [`Proposal`], [`ProposeError`]: what is sent down, and why it can fail
 //! - [`EngineInfo`]: the description of an engine; [`EngineSwitch`]: whether it is enabled

@@ -28,7 +28,8 @@ pub enum ProposeError {
 impl From<AppendError> for ProposeError {
     fn from(e: AppendError) -> Self {
         match e {
-            // After a seal the shared log goes on in the next segment. If there is none, nothing was appended.
+            // `SharedLog::append` never answers this, because the log goes on in the next segment. If it did, nothing
+            // would have been appended.
             AppendError::Sealed => ProposeError::Refused(Refusal::NoSuccessor),
             AppendError::Refused(refusal) => ProposeError::Refused(refusal),
             AppendError::Unknown(why) => ProposeError::Unknown(why),

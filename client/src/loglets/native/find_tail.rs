@@ -12,7 +12,8 @@ use crate::loglet::LogletError;
 
 /// Concludes a tail check from the units' answers. `None` if they are not enough.
 ///
-/// 1. Each unit read its seal bit after its tail. So the loglet is called open only if no seal came before the tail.
+/// 1. Each unit reads its seal bit after its tail. So an answer without the seal bit shows that the unit was not yet
+///    sealed when its tail was read.
 /// 2. One answer with the seal bit is enough to call the loglet sealed.
 /// 3. The highest tail seen must be durable on a write quorum before it is returned. Otherwise a later check might
 ///    return a lower one.
@@ -70,7 +71,8 @@ impl NativeLoglet {
         Err(self.unavailable("answer a tail check", &errors))
     }
 
-    /// As [`Self::find_tail`], but from memory. `None` unless all units are in this process.
+    /// As [`Self::find_tail`], but from memory. `None` unless all units are in this process and their answers are
+    /// enough for a conclusion.
     pub(super) fn find_tail_now(&self) -> Option<Tail> {
         let mut tails = Vec::with_capacity(self.units.len());
         for unit in &self.units {

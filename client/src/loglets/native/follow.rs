@@ -1,4 +1,4 @@
-//! Following a loglet: the stream of the nearest unit. What that unit lacks is read from the others.
+//! Following a loglet: the stream comes from the nearest unit. Cells that this unit lacks are read from the others.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ struct Follower {
     stream: Option<UnitStream>,
     /// All cells below this offset are committed, but the unit that is followed lacks some of them from `next` on.
     gap_end: Offset,
-    /// Why the units could not be followed, since the last item.
+    /// The errors of the units that could not be followed, since the last item.
     errors: Vec<UnitError>,
     ended: bool,
 }

@@ -51,7 +51,7 @@ impl NativeLoglet {
         LogletError::Unavailable(format!("too few storage units of loglet {} {what}: {why}", self.params.id))
     }
 
-    /// The units, those of this process first, because they answer without a message.
+    /// The units, with those of this process first, because they answer without a message over the network.
     fn nearest_first(&self) -> Vec<&Arc<dyn StorageUnit>> {
         let (mut near, far): (Vec<_>, Vec<_>) = self.units.iter().partition(|u| u.tail_now(self.params.id).is_some());
         near.extend(far);

@@ -1,4 +1,5 @@
-//! Reads: from the nearest unit that has the cells. Only committed cells are read, so one copy is enough.
+//! Reads: from the nearest unit that has the cells. A unit never overwrites a cell, and the sequencer never gives out
+//! the offset of a stored cell again. So all copies of a cell are equal, and one is enough.
 
 use std::ops::Range;
 

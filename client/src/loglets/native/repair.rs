@@ -1,13 +1,13 @@
 //! Repair: after a seal, copies cells from some sealed units to those that are behind.
 //!
-//! 1. The end is the highest tail of a seal quorum. An acknowledged append is on a write quorum. The seal quorum
-//!    shares a unit with that, so the append lies below the end.
+//! 1. The end is the highest tail of a seal quorum. An acknowledged append is on a write quorum. The two quorums share
+//!    a unit, so the append lies below the end.
 //! 2. Before the end may be installed in the chain, every unit that answered must hold all cells below it. Otherwise
 //!    the death of one unit could lose an entry that the chain counts.
 //! 3. Repair may keep an entry that was appended but not acknowledged. That is correct, because its outcome was
 //!    unknown.
-//! 4. Another process that seals the loglet, with answers of other units, may find another end. The end in the chain
-//!    that gets installed is the valid one.
+//! 4. Another process may seal the loglet too, get answers from other units, and so find another end. Only the end in
+//!    the chain that is installed is valid.
 
 use std::ops::Range;
 
@@ -67,7 +67,8 @@ impl NativeLoglet {
             let (done, stored) = Completion::channel();
             self.units[unit].store(store, done);
             let stored = stored.await.map_err(|e| self.unavailable("take a repair", &[e]))?;
-            // The sequencer gives out an offset once, so other bytes at the same offset mean damage.
+            // The sequencer never gives out the offset of a stored cell again, so other bytes at the same offset mean
+            // damage.
             if !stored.cells.iter().all(|c| matches!(c, CellOutcome::Written | CellOutcome::Same)) {
                 return Err(self.not_repairable(unit, from, &format!("the unit answers {:?}", stored.cells)));
             }

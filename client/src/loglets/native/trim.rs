@@ -1,4 +1,4 @@
-//! Trims a loglet, and drops one whose segment has left the chain. Every unit does what it can.
+//! Trims a loglet, and drops one whose segment has left the chain. All units are asked, even if one of them fails.
 
 use futures::future::join_all;
 use naxos_proto::contracts::UnitError;

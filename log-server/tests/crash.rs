@@ -42,7 +42,8 @@ struct Model {
 
 type Shared = Arc<Mutex<Model>>;
 
-/// Does one piece of work on loglet `id`. Mostly it does not wait for the outcome.
+/// Does one random operation on loglet `id`. It waits for the outcome of seals, drops and trims, but not for that of
+/// stores, which are by far the most frequent.
 async fn step(unit: &Arc<Unit>, model: &Shared, id: LogletId, random: &SeededEntropy) {
     let note = |change: fn(&mut Known)| {
         let model = model.clone();
@@ -252,8 +253,8 @@ fn many_crashes_of_one_directory_keep_what_was_acknowledged() {
     }
 }
 
-/// A process ended before its sync, so its batch was in the page cache only. The next process makes that batch durable
-/// before it writes a batch which states so.
+/// The sync of a batch failed, so the batch was in the page cache only. A batch names all batches before it as synced.
+/// So the next process makes that batch durable before it writes one of its own.
 #[test]
 fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_opens() {
     for seed in 0..200 {
@@ -331,8 +332,8 @@ fn many_kills_power_cuts_and_failed_syncs_of_one_directory_keep_what_was_acknowl
     many_lives(200, 11_000, true);
 }
 
-/// The name `format` tells that the directory has a journal. A process may end before that name is durable. The next
-/// process then makes it durable before it acknowledges anything.
+/// The file `format` marks a directory that has a journal. A process may end before the name of that file is durable.
+/// The next process then makes the name durable before it acknowledges anything.
 #[test]
 fn a_directory_that_was_opened_once_is_not_formatted_again() {
     for k in 1..=12 {

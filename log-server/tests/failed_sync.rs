@@ -9,7 +9,7 @@ use naxos_proto::ids::Offset;
 use naxos_proto::seams::sim::{Drive, Fault};
 use support::{id, open, params, payload, request, simulate, store};
 
-/// Enough to fill more than two segments.
+/// Number of stores: enough to fill more than two segments.
 const STORES: u64 = 24;
 const CELL_BYTES: usize = 5_000;
 
@@ -31,7 +31,8 @@ async fn check(unit: &Unit, context: &str) -> u64 {
     tail.0
 }
 
-/// Runs a process whose `k`-th sync in the journal fails while it works. Returns how much it acknowledged.
+/// Runs a process whose `k`-th sync in the journal fails while it works. Returns how many stores it
+/// acknowledged.
 async fn fail_at_work(drive: &Drive, k: u64) -> u64 {
     let server = open(drive).await.unwrap();
     server.unit().open(id(1), params()).await.unwrap();

@@ -13,7 +13,7 @@ use crate::ids::{LogId, LogletId, Lsn, Offset};
 
 /// Version of the encoding below. Version 1 could hold only the parameters of native loglets.
 const CHAIN_FORMAT: u8 = 2;
-/// A chain with more segments has been caused by a bug: trimming drops segments, and each costs a reader a lookup.
+/// The largest number of segments that a chain may have. Trimming drops segments, so only a bug can cause more.
 pub const SEGMENTS_MAX: usize = 65_536;
 
 /// The kind of a loglet: how it is implemented. This is its number in the chain. A chain that names a kind unknown to
@@ -95,7 +95,7 @@ impl Chain {
         self.segments.last().expect("a chain has a segment")
     }
 
-    /// The segment that holds `lsn`, unless it lies before the chain.
+    /// The segment that holds `lsn`. `None` if `lsn` lies before the chain.
     pub fn segment_of(&self, lsn: Lsn) -> Option<&Segment> {
         let after = self.segments.partition_point(|s| s.start <= lsn);
         after.checked_sub(1).map(|i| &self.segments[i])

@@ -30,7 +30,7 @@ pub enum DecodeError {
     Rule {
         /// The value that was being read.
         what: &'static str,
-        /// What was expected of it.
+        /// The rule that the value breaks. Together with `what` it makes a sentence.
         rule: &'static str,
     },
 }
@@ -113,7 +113,7 @@ impl Reader {
         if self.left.is_empty() { Ok(()) } else { Err(self.rule("has bytes after its end")) }
     }
 
-    /// Reads a version byte, which must not be above `known`.
+    /// Reads a version byte, which must be from 1 to `known`.
     pub fn version(&mut self, known: u8) -> Result<u8, DecodeError> {
         let found = self.u8()?;
         if found == 0 || found > known {

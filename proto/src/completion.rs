@@ -22,8 +22,8 @@ impl<T, E: Unknown> Unknown for Result<T, E> {
     }
 }
 
-/// Whether other work waits for the thread that completes a call. Only if none does, the callback may do long work on
-/// this thread.
+/// Whether other work waits for the thread that completes a call. The callback may do long work on this thread only if
+/// no other work waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThreadLoad {
     /// Nothing else waits for this thread.
@@ -32,7 +32,8 @@ pub enum ThreadLoad {
     Busy,
 }
 
-/// A callback that receives the outcome, on the thread that learns it. The callback must be short and must not block.
+/// A callback that receives the outcome, on the thread that learns it. The callback must not block. It must be short,
+/// unless the thread is [`ThreadLoad::Idle`].
 pub struct Completion<T>(Option<Box<dyn FnOnce(Option<T>, ThreadLoad) + Send>>);
 
 impl<T: Unknown + Send + 'static> Completion<T> {

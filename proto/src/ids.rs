@@ -1,5 +1,6 @@
 //! Ids and positions. There are three kinds of position, which are never mixed: [`Lsn`] in the virtual log, [`Offset`]
-//! in a loglet, [`Revision`] in an etcd store. Ranges are half-open; an inclusive bound is called `last_*` or `up_to`.
+//! in a loglet, [`Revision`] in an etcd store. Ranges are half-open. A bound called `up_to` is exclusive, and one
+//! called `last_*` is inclusive.
 
 use std::fmt;
 
@@ -120,7 +121,7 @@ impl fmt::Display for Incarnation {
 pub struct LogletId {
     /// The log that the loglet was made for.
     pub log: LogId,
-    /// The loglet's place in the chain, counted from 1. It is etcd's `raft_term`.
+    /// The loglet's place in the chain, counted from 1. Clients of etcd see it as the `raft_term`.
     pub ordinal: u64,
     /// A random number, which tells loglets with the same ordinal apart.
     pub nonce: u64,

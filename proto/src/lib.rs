@@ -6,7 +6,7 @@
 //! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd, and the twins of its answers
 //! - [`completion`]: callbacks of calls on the hot path; [`codec`]: reads and writes little-endian formats
-//! - [`splitmix`]: a seeded generator
+//! - [`splitmix`]: a seeded random generator
 //! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: tests that every
 //!   implementation of a contract must pass (feature `sim`)
 

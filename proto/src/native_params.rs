@@ -13,7 +13,7 @@ pub struct NativeParams {
     pub sequencer: Incarnation,
     /// The storage units that hold its cells, ascending.
     pub units: Vec<StorageId>,
-    /// On how many of the units an append must be before it is acknowledged.
+    /// The number of units that must hold an append before it is acknowledged.
     pub write_quorum: u16,
 }
 
@@ -31,7 +31,7 @@ impl NativeParams {
         LogletParams { id, kind: LogletKind::NATIVE, bytes: out.freeze() }
     }
 
-    /// Decodes the result of [`Self::encode`]. An error for a loglet of another kind.
+    /// Decodes the result of [`Self::encode`]. Parameters of a loglet of another kind are an error.
     pub fn decode(params: &LogletParams) -> Result<NativeParams, DecodeError> {
         let mut r = Reader::new(params.bytes.clone(), "parameters of a native loglet");
         if params.kind != LogletKind::NATIVE {

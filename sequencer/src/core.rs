@@ -1,11 +1,11 @@
 //! The pure rules of one loglet's sequencer (Delos, OSDI'20, section 4.2.1). There is no lock, clock or call in here.
 //!
-//! A batch is granted the next offsets and then waits for the units. What can become of it:
+//! A batch is granted the next offsets and then waits for the units. It can end in three ways:
 //!
 //! 1. It is *committed* when a write quorum has it and every earlier batch is committed. Only then is it acknowledged,
 //!    in order (safety rule 3).
-//! 2. If every unit refused it without writing, it leaves no trace. When all later batches are settled too, its
-//!    offsets are given out again.
+//! 2. If every unit refused it without writing, it leaves no trace. If no unit was sealed, its offsets are given out
+//!    again when all later batches are settled too.
 //! 3. If some unit may hold a copy of it and it cannot be committed, its outcome is unknown and the loglet is broken.
 //!    Its offsets are never used again; a successor has to take over.
 
@@ -77,7 +77,8 @@ pub struct Grants<T> {
     known_tail: Offset,
     in_flight: VecDeque<InFlight<T>>,
     first_id: u64,
-    /// Set when a batch failed. Later batches are refused until all in flight are settled, or for good.
+    /// Why a batch failed; `None` if none did. While it is set, new batches are refused. A refusal is cleared when all
+    /// batches in flight are settled; a seal and an unknown outcome never are.
     failed: Option<AppendError>,
     in_flight_max: usize,
 }
@@ -128,8 +129,8 @@ impl<T> Grants<T> {
         Ok((self.first_id + self.in_flight.len() as u64 - 1, at))
     }
 
-    /// Takes the answer of unit `unit` (an index) about batch `id`. An answer about a settled batch comes from a slow
-    /// unit and is ignored.
+    /// Takes the answer about batch `id` (the number that [`Self::grant`] returned) from the unit with index `unit`. An
+    /// answer about a settled batch comes from a slow unit and is ignored.
     pub fn answer(&mut self, id: u64, unit: usize, answer: Answer) {
         let Some(i) = id.checked_sub(self.first_id) else { return };
         if let Some(batch) = self.in_flight.get_mut(usize::try_from(i).expect("a small window")) {

@@ -23,7 +23,8 @@ use crate::served::Served;
 
 /// At most this many batches of a loglet may be in flight. Beyond it appends are refused.
 pub const IN_FLIGHT_MAX: usize = 4_096;
-/// At most this many loglets are served at a time. One is active; a few more stay until their segments are dropped.
+/// At most this many loglets are served at a time. Only the newest takes appends; the older ones stay until newer ones
+/// need their places.
 const LOGLETS_MAX: usize = 64;
 
 type Done = Completion<Result<Offset, AppendError>>;
@@ -84,7 +85,8 @@ impl Fanout {
         self.drain(load);
     }
 
-    /// Runs the completions of settled batches in order, unless another thread is doing that or an append is about to.
+    /// Runs the completions of settled batches in order. Does nothing if another thread does that already, or if an
+    /// append is queueing its stores: that append calls this afterwards.
     /// `load` is that of the calling thread.
     fn drain(&self, load: ThreadLoad) {
         {
@@ -101,7 +103,7 @@ impl Fanout {
                 let idle = state.grants.is_idle().then(|| state.grants.known_tail());
                 drop(state);
                 if let Some(known_tail) = idle {
-                    // No queued store could carry the known tail to the units.
+                    // No store is in flight that could carry the known tail to the units.
                     self.units.iter().for_each(|u| u.advance(self.loglet, known_tail));
                 }
                 return;

@@ -27,7 +27,8 @@ impl<T> Served<T> {
         self.loglets.get(&id).cloned().ok_or(Refusal::NotServed(id))
     }
 
-    /// Begins to serve `id` with the state that `make` returns, unless it is served already.
+    /// Begins to serve `id` with the state that `make` returns, unless it is served already. Refused if it was removed,
+    /// or if a loglet with a higher id was.
     pub(crate) fn serve(&mut self, id: LogletId, make: impl FnOnce() -> T) -> Result<(), Refusal> {
         if self.loglets.contains_key(&id) {
             return Ok(());

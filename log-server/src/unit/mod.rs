@@ -1,11 +1,11 @@
 //! The pure rules of a storage unit: no async, no clock, no disk. The committer and recovery drive them.
 //!
-//! - [`Loglet`]: one loglet's tail, seal, trim point and written offsets; what may become of a store at an offset
+//! - [`Loglet`]: one loglet's tail, seal, trim point and written offsets; the verdict on a store at an offset
 //! - [`Catalog`]: all loglets, tombstones and floors, the boot count and the MetaStore's raft log
 //! - [`Change`]: what a metadata record says; [`Catalog::apply`] is the only way by which metadata changes
 //!
-//! Invariants: a written offset is never written again; a sealed loglet never gains a cell; a dropped id stays dropped;
-//! `trim point <= tail`.
+//! Invariants: a written offset is never written again; a sealed loglet gains cells only from a repair; a dropped id
+//! stays dropped; `trim point <= tail`.
 
 mod catalog;
 mod change;

@@ -9,13 +9,13 @@ use crate::unit::RaftChange;
 /// The state that a MetaStore replica finds again after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RaftLog {
-    /// The last vote.
+    /// The last vote that was recorded. `None` before the first.
     pub(crate) vote: Option<Bytes>,
     /// The entries that were neither truncated nor purged, by index.
     pub(crate) entries: BTreeMap<u64, Bytes>,
-    /// The log id of the last purged entry.
+    /// The log id of the last purged entry. `None` if none was purged.
     pub(crate) purged: Option<Bytes>,
-    /// The last snapshot.
+    /// The last snapshot of the register. `None` before the first.
     pub(crate) snapshot: Option<Bytes>,
 }
 

@@ -1,4 +1,4 @@
-//! A log server on a simulated disk, in one thread, under paused time.
+//! Helpers: a log server on a simulated disk, in one thread and under paused time, or on a real disk.
 #![expect(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::future::Future;
@@ -104,7 +104,7 @@ pub async fn store(unit: &Unit, store: Store) -> Result<Vec<CellOutcome>, UnitEr
     outcome.await.map(|stored| stored.cells)
 }
 
-/// `len` bytes that are different for each `n`.
+/// `len` bytes that depend on `n`. From two bytes on, they differ for any 512 consecutive values of `n`.
 pub fn payload(n: u64, len: usize) -> Bytes {
     (0..len as u64).map(|i| (n.wrapping_mul(131).wrapping_add(i * 7) >> 1) as u8).collect::<Vec<_>>().into()
 }

@@ -1,4 +1,4 @@
-//! Heartbeats: what nodes tell each other when no other message carries it.
+//! Heartbeats: the state that nodes tell each other when no other message carries it.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use futures::future::BoxFuture;
 
 use crate::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset};
 
-/// The state of one node, as it tells it to others.
+/// The state of one node, as the node tells it to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
-    /// The node that sends it.
+    /// The node that sends this beat.
     pub from: Incarnation,
     /// The version of the newest chain that the node has seen. If it is higher than the receiver's, the receiver has
     /// to fetch the chain.

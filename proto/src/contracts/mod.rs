@@ -1,8 +1,8 @@
 //! The contracts between processes (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore,
 //! snapshots, heartbeats.
 //!
-//! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket; between processes through gRPC
-//! adapters.
+//! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. For calls between processes, gRPC
+//! adapters are planned.
 
 mod heartbeat;
 mod meta_store;

@@ -3,7 +3,8 @@
 use crate::contracts::UnitError;
 use crate::ids::{Incarnation, LogletId, StorageId};
 
-/// Why an append was refused. Nothing was stored, so it may be tried again. Each variant says when that helps.
+/// Why an append was refused. Nothing was stored, so the append may be tried again. If that helps only after an event,
+/// the variant names the event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A queue is full, or too much is in flight. Try again soon.

@@ -32,7 +32,8 @@ impl Unknown for AppendError {
 
 /// The sequencer of one process. It serves the loglets whose parameters name its incarnation.
 /// # Cancel safety
-/// If a future is dropped, the call may or may not have been done. Every call may be repeated.
+/// If a future is dropped, the call may or may not have been done. Every call except [`Sequencer::append`] may be
+/// repeated.
 pub trait Sequencer: Send + Sync {
     /// The incarnation of this sequencer.
     fn incarnation(&self) -> Incarnation;
@@ -42,8 +43,8 @@ pub trait Sequencer: Send + Sync {
     fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>>;
 
     /// Appends a batch at consecutive offsets. It enqueues the batch before it returns, so the order of calls is the
-    /// order in the log. `done` gets the first offset once a write quorum has the batch and everything before it, in
-    /// order.
+    /// order in the log. `done` gets the first offset once a write quorum has the batch and everything before it. The
+    /// batches of a loglet are acknowledged in their order.
     fn append(
         &self,
         loglet: LogletId,
@@ -52,8 +53,8 @@ pub trait Sequencer: Send + Sync {
         done: Completion<Result<Offset, AppendError>>,
     );
 
-    /// Reserves `count` offsets for a client that writes them itself (CORFU), and returns the first. If the future is
-    /// dropped, they may be reserved; reserved offsets are never given out again.
+    /// Reserves `count` offsets for a client that writes its cells itself (CORFU), and returns the first offset. If the
+    /// future is dropped, the offsets may be reserved all the same. Reserved offsets are never given out again.
     fn grant(
         &self,
         loglet: LogletId,

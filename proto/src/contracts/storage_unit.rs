@@ -47,7 +47,8 @@ pub enum Purpose {
     },
     /// A process copies cells of a sealed loglet to this unit. This is accepted although the loglet is sealed. Even
     /// so, a contiguous loglet does not accept a gap. The request carries no known tail, because the copying process
-    /// knows only what the *next* chain may say.
+    /// does not know which of the cells are committed: the chain that ends the segment decides that, and another
+    /// process may install one with a lower end.
     Repair,
 }
 
@@ -167,9 +168,9 @@ pub enum Followed {
         /// The cells in order.
         cells: Vec<CellState>,
     },
-    /// The known tail rose. Sent when no cells tell it.
+    /// The known tail, after it rose above the cells that this unit can send.
     KnownTail(Offset),
-    /// The loglet is sealed. This is the last item.
+    /// The loglet is sealed, and this is its local tail. This is the last item.
     Sealed(Offset),
 }
 
@@ -195,7 +196,7 @@ pub enum UnitError {
     /// The request breaks the contract.
     #[error("bad request to a storage unit: {0}")]
     Invalid(&'static str),
-    /// The disk is full or nearly so. Nothing was written. Trimming still works and makes room.
+    /// The disk is full or nearly so. Nothing was written. Trimming makes room, and some room is kept for trims.
     #[error("the storage unit's disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it")]
     DiskFull {
         /// How many bytes are free.
@@ -248,11 +249,12 @@ pub trait StorageUnit: Send + Sync {
     fn open(&self, loglet: LogletId, params: UnitParams) -> BoxFuture<'_, Result<(), UnitError>>;
 
     /// Stores cells. It enqueues them before it returns. `done` gets the outcome once all cells are durable or
-    /// refused; it is called on the committer's thread, in the order of the calls. [`UnitError::is_unknown`] says
-    /// whether the outcome is unknown after an error.
+    /// refused. It is called on the committer's thread, in the order of the calls. But a store that cannot be enqueued
+    /// is refused at once, on the caller's thread. [`UnitError::is_unknown`] says whether the outcome is unknown after
+    /// an error.
     fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>);
 
-    /// Reads `range`: at least one cell, then as many as fit about `max_bytes`.
+    /// Reads the cells of `range` from its start on, as many as fit in about `max_bytes`, but at least one.
     fn read(
         &self,
         loglet: LogletId,
@@ -260,8 +262,8 @@ pub trait StorageUnit: Send + Sync {
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<Vec<CellState>, UnitError>>;
 
-    /// Writes junk at `at`, unless something is there; the outcome tells which. An offset below the trim point answers
-    /// `Different`, because nobody can tell any more whether it held a value.
+    /// Writes junk at `at`, unless something is there; the outcome says which of the two happened. An offset below
+    /// the trim point answers `Different`, because nobody can tell any more whether it held a value.
     fn fill(
         &self,
         loglet: LogletId,
@@ -272,7 +274,7 @@ pub trait StorageUnit: Send + Sync {
     /// Sets the seal bit durably, after all earlier stores. Returns the local tail after the seal. Idempotent.
     fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
 
-    /// Forgets the cells below `up_to`. Works on a full disk.
+    /// Forgets the cells below `up_to`. Works on a full disk until the room that is kept for trims is used up.
     fn trim(&self, loglet: LogletId, up_to: Offset) -> BoxFuture<'_, Result<(), UnitError>>;
 
     /// The local tail.
@@ -293,7 +295,7 @@ pub trait StorageUnit: Send + Sync {
     fn advance(&self, loglet: LogletId, known_tail: Offset);
 
     /// A stream of the cells from `from` on, as they become known to be committed, read from the cache or the disk. It
-    /// ends after [`Followed::Sealed`]. Bounded: a slow follower reads from disk later.
+    /// ends after [`Followed::Sealed`]. No cells are kept for a slow follower: it reads them from disk later.
     fn follow(&self, loglet: LogletId, from: Offset) -> BoxStream<'static, Result<Followed, UnitError>>;
 
     /// Frees the loglet and leaves a tombstone. From then on its id answers [`UnitError::Dropped`] for ever.
@@ -307,6 +309,6 @@ pub trait StorageUnit: Send + Sync {
 
 /// Finds the storage units that a chain names.
 pub trait UnitDirectory: Send + Sync {
-    /// The unit with that data directory, in this process or in another one.
+    /// The unit with that data directory, in this process or in another one. `None` if it is not known here.
     fn unit(&self, storage: StorageId) -> Option<Arc<dyn StorageUnit>>;
 }

@@ -1,7 +1,7 @@
-//! etcd's public API, in two forms. The answers of [`server`] are [`twins`], which hold keys and events as the store
-//! has encoded them. [`client`] has the plain messages.
+//! etcd's public API, in two forms. [`server`] has [`twins`] in place of four answers. They hold pairs and events as
+//! the store has encoded them. Its transaction is that of [`txn_request`]. [`client`] has the plain messages.
 
-/// The server's side: services and messages. Four answers are replaced by their twins.
+/// The server's side: services and messages. Four answers and the transaction are replaced by hand-written types.
 #[expect(missing_docs, reason = "generated code")]
 #[expect(clippy::all, reason = "generated code")]
 #[expect(clippy::allow_attributes, reason = "generated code")]

@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::twins::{RangeResponse, kv_len, put_kv, put_kv_head};
 
-/// Size of a piece. A frame of HTTP/2 holds as many bytes.
+/// Size of a piece, which may be exceeded by a few bytes. It is the default size of an HTTP/2 frame.
 const PIECE_BYTES_MAX: usize = 16 << 10;
 /// Longer pairs are not copied into a piece. They are sent as they are, cut into pieces.
 const COPIED_BYTES_MAX: usize = 4 << 10;
@@ -27,7 +27,7 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// The pieces of a message that is no longer than a gRPC message may be.
+    /// The pieces of `message`, which must be shorter than 4 GiB, the limit of gRPC.
     pub fn of(message: RangeResponse) -> Self {
         let len = u32::try_from(message.encoded_len()).expect("a message of less than 4 GiB");
         let RangeResponse { header, framed, kvs, more, count } = message;

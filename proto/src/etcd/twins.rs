@@ -76,7 +76,7 @@ impl prost::Message for RangeResponse {
         buf: &mut impl Buf,
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
-        // Pairs that are read are not put into `framed`, because the load generator counts them.
+        // Decoded pairs go into `kvs` and never into `framed`, because the load generator counts them there.
         match tag {
             1 => encoding::message::merge(wire_type, self.header.get_or_insert_default(), buf, ctx),
             2 => encoding::bytes::merge_repeated(wire_type, &mut self.kvs, buf, ctx),
@@ -135,11 +135,11 @@ pub struct WatchResponse {
     pub created: bool,
     /// Whether the watcher has ended.
     pub canceled: bool,
-    /// The compacted revision, if the watcher ended because of a compaction.
+    /// The compacted revision if the watcher ended because of a compaction, otherwise 0.
     pub compact_revision: i64,
     /// Why the watcher ended.
     pub cancel_reason: String,
-    /// Whether more events of the same revision follow in another message.
+    /// Whether more events of this answer follow in another message.
     pub fragment: bool,
     /// The events, already encoded as `events` fields with their tags and lengths: see [`put_event`].
     pub events: Bytes,

@@ -81,16 +81,16 @@ impl prost::Message for TxnRequest {
     }
 }
 
-/// Whether transactions are nested more than `depth_max` deep in an encoded transaction, counting itself.
+/// Whether an encoded transaction is nested more than `depth_max` levels deep, counting the outermost one.
 fn is_deeper(txn: &[u8], depth_max: usize) -> bool {
     let is_deeper_within =
         |op: &[u8]| any_field(op, |tag, nested| tag == REQUEST_TXN && is_deeper(nested, depth_max.saturating_sub(1)));
     depth_max == 0 || any_field(txn, |tag, op| (tag == SUCCESS || tag == FAILURE) && is_deeper_within(op))
 }
 
-/// Whether `is_wanted` holds for a field that is a message or bytes. The fields of a group count as fields of the
-/// message around it; at worst the message then looks deeper than it is. Errors are left to the decoder: this stops
-/// where the bytes are broken.
+/// Whether `is_wanted` holds for the tag and content of any length-delimited field. The fields of a group count as
+/// fields of the message around it; at worst the message then looks deeper than it is. Broken bytes end the search, and
+/// the decoder reports them.
 fn any_field(mut message: &[u8], mut is_wanted: impl FnMut(u32, &[u8]) -> bool) -> bool {
     while let Ok((tag, wire_type)) = decode_key(&mut message) {
         let len = match wire_type {

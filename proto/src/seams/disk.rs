@@ -1,7 +1,8 @@
 //! Files. Paths are relative to one data directory, which the implementation owns.
 //!
-//! The calls are asynchronous, so that the simulator can make a call take time or never return. In production they run
-//! in the poll of the Worker that makes them, so no RPC runtime holds a `Disk`.
+//! The calls are asynchronous, so that the simulator can make a call take time or never return. In production a call
+//! blocks the thread that polls it. So Workers make these calls, and an RPC runtime makes none but
+//! [`Disk::free_bytes`].
 
 use std::fmt::Debug;
 use std::io;

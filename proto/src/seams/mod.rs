@@ -1,8 +1,9 @@
 //! The five seams between Naxos and the world: [`Clock`], [`Entropy`], [`Net`], [`Disk`], [`Worker`].
 //!
-//! Nothing in the workspace reads the time, draws randomness, opens a socket or a file or starts a thread except
-//! through these traits. The production implementation is next to each trait (the file calls are in
-//! `naxos-log-server::disk`); the simulator has its own. Invariant: code between two awaits behaves the same with
+//! A node reads the time, draws randomness, opens sockets and the files of its data directory, and starts threads only
+//! through these traits. It opens files directly only where the simulator has no use for them, such as its
+//! configuration, certificates and log files. The production implementation is next to each trait (the file calls are
+//! in `naxos-log-server::disk`); the simulator has its own. Invariant: code between two awaits behaves the same with
 //! both.
 
 mod clock;

@@ -7,9 +7,9 @@ const REST_TIMES: u32 = 2;
 /// The longest such rest. Without this limit, work that was once held up by the device would cause a very long rest.
 const REST_MAX: Duration = Duration::from_millis(20);
 
-/// How long background work should sleep after working for `worked`: twice as long, so that it uses a third of a core at
-/// most and leaves the cores and the device to requests. Where they are busy, the work itself takes longer, and so the
-/// rest does too.
+/// How long background work should sleep after working for `worked`: twice as long, but not longer than 20 ms. Work in
+/// steps of at most 10 ms then uses at most a third of a core and leaves the cores and the device to requests. If these
+/// are busy, the work itself takes longer, and so does the rest.
 pub fn rest_after(worked: Duration) -> Duration {
     worked.saturating_mul(REST_TIMES).min(REST_MAX)
 }

@@ -1,4 +1,4 @@
-//! The suite of [`MetaStore`].
+//! The conformance tests of [`MetaStore`].
 
 use bytes::Bytes;
 

@@ -1,5 +1,5 @@
-//! Conformance suites: tests that every implementation of a contract must pass, from its callers' view. A panic names
-//! what broke.
+//! Conformance suites: tests that every implementation of a contract must pass, from its callers' view. A test that
+//! fails panics with the rule that was broken.
 //!
 //! - [`storage_unit`]: for a fresh, writable `StorageUnit`
 //! - [`meta_store`]: for an empty `MetaStore`

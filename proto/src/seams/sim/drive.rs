@@ -71,7 +71,7 @@ impl Drive {
         self.0.lock().faults.clear();
     }
 
-    /// Limits the sum of the lengths of all files.
+    /// Limits the sum of the lengths of all files, in bytes. `None` for no limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.0.lock().capacity = bytes;
     }
@@ -81,7 +81,7 @@ impl Drive {
         self.0.lock().latency = latency;
     }
 
-    /// Sets the function that is told of each call.
+    /// Sets the function that receives the trace of this drive. `None` for no trace.
     pub fn set_trace(&self, trace: Option<Trace>) {
         self.0.lock().trace = trace;
     }

@@ -12,17 +12,17 @@ use crate::seams::sim::image::Image;
 use crate::seams::sim::names::{Inode, Names};
 use crate::splitmix::SplitMix64;
 
-/// Is told of each call and each crash, one line each.
+/// A function that receives one line of text for each crash and each call, except for calls that only read.
 pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// How long calls take. Under tokio's paused time they are exact to 1 ms. A call that takes zero time does not yield.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// A read.
+    /// How long a read takes.
     pub read: Duration,
-    /// A write.
+    /// How long a write or a change of the length takes.
     pub write: Duration,
-    /// A sync of a file or directory.
+    /// How long a sync of a file or directory takes.
     pub sync: Duration,
 }
 
@@ -46,7 +46,8 @@ pub(crate) struct State {
     pub(crate) struck: u64,
     pub(crate) capacity: Option<u64>,
     pub(crate) latency: Latency,
-    /// Time that synchronous calls would have taken and that was not waited for yet.
+    /// The time that synchronous calls would have taken and that [`File::settle`](crate::seams::File::settle) has not
+    /// waited for yet.
     pub(crate) owed: Duration,
     pub(crate) trace: Option<Trace>,
 }
@@ -82,7 +83,7 @@ impl State {
         }
     }
 
-    /// A removed file takes no room, even while a crash could still bring it back.
+    /// Sum of the lengths of all files. A removed file does not count, even while a crash could still bring it back.
     pub(crate) fn used(&self) -> u64 {
         self.names.visible().filter_map(|i| self.images.get(&i)).map(|i| i.len() as u64).sum()
     }

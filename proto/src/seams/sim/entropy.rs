@@ -1,4 +1,4 @@
-//! [`SeededEntropy`]: a random generator that is set by a seed.
+//! [`SeededEntropy`]: a random generator whose output depends only on its seed.
 
 use parking_lot::Mutex;
 
@@ -10,7 +10,7 @@ use crate::splitmix::SplitMix64;
 pub struct SeededEntropy(Mutex<SplitMix64>);
 
 impl SeededEntropy {
-    /// The generator of `seed`.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(SplitMix64::new(seed)))
     }

@@ -5,7 +5,8 @@ use std::io;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// Calls that match fail, from the `from`-th on (counted from 1 when the fault is set).
+/// Which calls fail: from the `from`-th matching call on, all that match. Calls are counted from 1, beginning when the
+/// fault is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Writes to files whose path contains `path` fail with EIO.
@@ -15,9 +16,9 @@ pub enum Fault {
         /// The number of the first call that fails.
         from: u64,
     },
-    /// Syncs of files whose path contains `path` fail with EIO. As on Linux, the unsynced bytes can still be read,
-    /// count as clean, and may or may not survive a crash. A later sync makes them durable only if they were written
-    /// again.
+    /// Syncs of files and directories whose path contains `path` fail with EIO. As on Linux, the unsynced bytes of a
+    /// file can still be read, count as clean, and may or may not survive a crash. A later sync makes them durable only
+    /// if they were written again. Names in a directory become durable with its next sync that succeeds.
     Sync {
         /// Part of a path; empty matches all.
         path: String,
@@ -31,7 +32,7 @@ pub enum Fault {
         /// The number of the first call that fails.
         from: u64,
     },
-    /// Writes and changes of the length fail with ENOSPC, as on a full disk.
+    /// Writes and changes of the length of files whose path contains `path` fail with ENOSPC, as on a full disk.
     Full {
         /// Part of a path; empty matches all.
         path: String,

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::splitmix::SplitMix64;
 
-/// Bytes that a disk writes as one piece, or tears.
+/// Size of a sector. In a crash, an unsynced sector is kept, lost or torn.
 const SECTOR_BYTES: usize = 512;
 
 /// The content that the current sync will make durable.
@@ -23,7 +23,7 @@ pub(crate) struct Image {
     durable: Vec<u8>,
     /// Sectors of `cache` that are not durable.
     dirty: BTreeSet<usize>,
-    /// Sectors of a sync that has begun and not ended. They too may or may not survive.
+    /// Sectors of a sync that has begun and not ended. Like the dirty ones, they may or may not survive a crash.
     in_flight: BTreeSet<usize>,
     /// Sectors that a failed sync left behind. They are not durable, and no later sync writes them unless they are
     /// written again: Linux marks pages as clean even if writing them back failed.
@@ -81,8 +81,8 @@ impl Image {
         self.cache.resize(len, 0);
     }
 
-    /// Begins a sync. It makes durable what is dirty now, and what an earlier sync did not finish (its caller may be
-    /// gone).
+    /// Begins a sync of all sectors that are dirty now, and of those that an earlier sync has not finished: the caller
+    /// of that one may be gone.
     pub(crate) fn begin_sync(&mut self) -> Syncing {
         self.in_flight.append(&mut self.dirty);
         let sectors = self.in_flight.iter().map(|n| (*n, sector(&self.cache, *n))).collect();

@@ -1,4 +1,4 @@
-//! What a follower of a loglet sees.
+//! Tests of the items that a follower of a loglet gets.
 
 use futures::StreamExt;
 

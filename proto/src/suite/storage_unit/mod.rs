@@ -1,4 +1,4 @@
-//! The suite of [`StorageUnit`].
+//! The conformance tests of [`StorageUnit`].
 
 mod follow;
 mod repair;

@@ -1,4 +1,4 @@
-//! Repair stores, the offsets that are held, and waits for a tail.
+//! Tests of repairs, of the offsets that a unit holds, and of waits for a tail.
 
 use super::{Case, OWNER, SILENCE, id, present};
 use crate::contracts::{CellOutcome, Purpose, Shape, StorageUnit, Store, TailReaches, UnitError};

@@ -45,7 +45,7 @@ pub(super) struct Pace {
     written: f64,
     /// When `waited` was last measured.
     measured: Instant,
-    /// For how long, in total, threads had waited for a core by then. `None` if this is not known.
+    /// For how long, in total, some thread had waited for a core by then. `None` if this is not known.
     waited: Option<Duration>,
     /// Rows that may be read in a second.
     rows_per_second: f64,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::state::rows;
 use crate::state::store::SharedStore;
 
-/// The most rows that one step drops, while it holds the locks.
+/// The most rows that one step drops. Apply has to wait while a step holds a lock.
 const STEP_ROWS: usize = 256;
 /// The pause between two steps.
 const STEP_INTERVAL: Duration = Duration::from_millis(1);

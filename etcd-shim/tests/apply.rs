@@ -84,7 +84,7 @@ impl Node {
     }
 }
 
-/// The bytes that the client gets. They are the same whether or not pairs were already framed.
+/// The bytes that the client gets, as text. They are the same whether or not pairs were already framed.
 fn wire(outcome: Outcome) -> String {
     match outcome {
         Ok((Answer::Put(answer), revision)) => format!("{revision} {:?}", answer.encode_to_vec()),

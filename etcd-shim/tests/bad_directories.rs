@@ -12,9 +12,9 @@ use naxos_proto::etcd::client::etcdserverpb::{PutRequest, RangeRequest};
 use naxos_proto::seams::{BootClock, Clock};
 use support::{ANYWHERE, Server, block_on, contents, kv, run};
 
-/// How many keys are written before the checkpoint that the tests wait for, and how many after it.
+/// How many keys are written before the second wait for a checkpoint, and how many after it.
 const KEYS: [u32; 2] = [400, 40];
-/// Checkpoints are made every second; trims follow them.
+/// Long enough for a checkpoint, which is made every second, and for the trim that follows it.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1_300);
 /// How many bits are flipped in each file, one at a time.
 const FLIPS: u64 = 12;
@@ -45,7 +45,7 @@ fn pause(by: Duration) {
     block_on(async { BootClock.sleep(by).await });
 }
 
-/// Makes a data directory that served `KEYS`, was trimmed after a checkpoint, and was killed.
+/// Makes the data directory of a node that took [`KEYS`], trimmed its log after a checkpoint, and was killed.
 fn filled(dir: &Path) {
     let data = format!("--data-dir={}", dir.join("data").display());
     let (mut server, address) = Server::serving(dir, &[&data]);
@@ -327,7 +327,7 @@ fn files_of_different_times_are_no_pair() {
     pause(CHECKPOINT_WAIT);
     assert_eq!(server.terminate(), Some(0));
     let file = |data: &str| dir.path().join(data).join("store.redb");
-    // The older journal with the newer store: neither has what was acknowledged in between.
+    // The older journal with the newer store: the store has applied entries that this journal does not have.
     fs::rename(file("old"), dir.path().join("older")).unwrap();
     fs::copy(file("data"), file("old")).unwrap();
     let start = |data: &str| {
@@ -364,7 +364,8 @@ fn a_bit_that_rotted_in_the_last_batch_is_refused_untouched_and_hides_nothing_on
     filled(dir.path());
     let (path, at) = last_value(&dir.path().join("data"));
     let batch = at - at % 4_096;
-    // In the batch's directory: magic, length and body. In the record of the value: magic, length, offset and body.
+    // Bytes of the batch's directory (magic, length and body), and of the record that holds the value (magic, length,
+    // offset and body).
     for byte in [batch, batch + 16, batch + 100, batch + 148, batch + 164, batch + 198, at - 9, at, at + 999] {
         let (name, context) = (format!("rotted-{byte}"), format!("byte {byte} of a batch at {batch}, value at {at}"));
         copy(dir.path(), &name);

@@ -159,8 +159,8 @@ async fn ask(address: &str, path: &'static str) -> String {
     rx.await.unwrap()
 }
 
-/// The n-th sync from now on fails, for several n: during the first write, between writes, and after the trim that
-/// follows a checkpoint.
+/// After 20 writes, `n` more syncs succeed and all later ones fail. Several values of `n` let the failure come at
+/// different moments.
 #[test]
 fn after_a_failed_sync_reads_serve_writes_say_why_and_a_restart_has_all_that_was_acknowledged() {
     for n in [0, 1, 7] {

@@ -105,8 +105,8 @@ fn values_out_of_range_name_the_flag_and_the_range() {
     ]);
 }
 
-/// The directory has what does not count as a cluster: the `lost+found` of a file system, and the `lock` of a start
-/// that ended early.
+/// The directory has only files that do not count as a cluster: the `lost+found` of a file system, and the `lock` of a
+/// start that ended early.
 #[test]
 fn a_cluster_that_cannot_be_begun_is_refused_in_a_directory_without_one() {
     let dir = tempfile::tempdir().unwrap();

@@ -89,8 +89,8 @@ fn framed(message: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The body of a call that ends by itself. A watch goes on after its client has closed its side, so a frame that is not
-/// valid is added to end it.
+/// The body of a call that ends by itself. A stream with a watcher goes on after its client has closed its side, so a
+/// frame that is not valid is added to end it.
 fn said_all(method: &str, message: &[u8]) -> Vec<u8> {
     let mut body = framed(message);
     if method.ends_with("Watch") {
@@ -189,7 +189,7 @@ fn broken_frames_are_errors_of_their_own_call() {
                 with(0, 2_097_153, b""),
             ] {
                 if body.is_empty() && method.ends_with("Watch") {
-                    continue; // Without a message, a watch does not end.
+                    continue; // `tests/watch_stream.rs` shows how a watch without a message ends.
                 }
                 let status = call(&mut sender, method, body.clone()).await;
                 let code = status.as_ref().map(tonic::Status::code);

@@ -1,5 +1,5 @@
-//! The bytes of commands and of a store's rows (`docs/formats.md`) must not change by accident, and a `store.redb` that an
-//! earlier build wrote can be read. `NAXOS_BLESS=1` writes the golden files again; use it only together with a new
+//! The bytes of commands and of a store's rows (`docs/formats.md`) must not change by accident, and a `store.redb` that
+//! an earlier build wrote can be read. `NAXOS_BLESS=1` writes the golden files again; use it only together with a new
 //! format version.
 
 use std::fs;
@@ -19,7 +19,7 @@ use naxos_proto::ids::{LogId, LogletId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::BootClock;
 use tokio_util::sync::CancellationToken;
 
-/// Nobody watches.
+/// A listener that ignores everything.
 struct Deaf;
 
 impl Listener for Deaf {

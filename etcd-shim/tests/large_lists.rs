@@ -1,5 +1,5 @@
-//! Lists that take each of the ways an answer can take: framed under the store's lock, larger than that allows,
-//! collected in several steps, read from rows of the local store, and sent in pieces that cut pairs.
+//! Lists for each way in which an answer is made: framed under the store's lock, too large for that, collected in
+//! several steps, read from rows of the local store, and sent in pieces that cut pairs.
 
 mod support;
 

@@ -1,8 +1,8 @@
 //! Commands: what a request becomes in the log.
 //!
-//! Envelope, little-endian: command version u16, store id u32, principal (length u32 and bytes; empty if there is
-//! none), kind u8. The body follows: etcd's own request message, or the layout given at the variant. Apply reads
-//! neither time nor principal; the principal is there for a later audit or replay.
+//! Envelope, little-endian: command version u16, store id u32, principal (length u32 and bytes; this release writes an
+//! empty one), kind u8. The body follows: etcd's own request message, or the layout given at the variant. Apply uses
+//! neither a clock nor the principal. The principal is there for a later audit or replay.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
@@ -27,7 +27,7 @@ pub enum Command {
     Txn(TxnRequest),
     /// KV.Compact.
     Compact(pb::CompactionRequest),
-    /// Lease.LeaseGrant. Its id and time-to-live are chosen before it is proposed.
+    /// Lease.LeaseGrant. The lease's id and time-to-live are chosen before the command is proposed.
     LeaseGrant(pb::LeaseGrantRequest),
     /// Lease.LeaseRevoke.
     LeaseRevoke(pb::LeaseRevokeRequest),
@@ -128,7 +128,7 @@ fn body<M: Message + Default>(r: Reader, rule: DecodeError) -> Result<M, DecodeE
     M::decode(r.rest()).map_err(|_| rule)
 }
 
-/// The object-safe half of [`Message`].
+/// The part of [`Message`] that encoding needs, as an object-safe trait.
 trait EncodedBody {
     fn body_len(&self) -> usize;
     fn put_body(&self, out: &mut BytesMut);

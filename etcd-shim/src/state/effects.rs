@@ -1,4 +1,4 @@
-//! What each revision changed, in order. The watch hubs consume these values; a mirror or a replay can later do so,
+//! What each revision changed, in order. The watch hubs read these values. A mirror or a replay may later read them,
 //! too.
 
 use std::sync::OnceLock;

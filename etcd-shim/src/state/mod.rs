@@ -1,6 +1,6 @@
-//! The etcd state machine: multi-version key space, leases, alarms, members. A function of the log.
+//! The etcd state machine: multi-version key space, leases, alarms, members. Its state depends on the log alone.
 //!
-//! Rooms, from the lowest floor up:
+//! The modules, from the lowest floor up (a module imports only from floors below its own):
 //!
 //! - [`error`]: etcd's refusals; [`effects`]: what each revision changed, for the watches; [`answer`]: what a command
 //!   answers

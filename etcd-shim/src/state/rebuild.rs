@@ -46,8 +46,8 @@ impl Rebuild {
         let store = &mut self.store;
         let (at, deleted) = rows::revision_of(row);
         let Fields { key, create, version, lease, .. } = Fields::of(&encoded);
-        // The key is copied, so that `encoded` can be moved into the entry. A second reference to it would cost memory
-        // for a reference count with every key.
+        // The key is copied, so that `encoded` can be moved into the entry. A second reference to its buffer would need
+        // a reference count on the heap, for every key.
         let key: SmallVec<[u8; 256]> = SmallVec::from_slice(key);
         if !deleted {
             let value = match store.has_room(encoded.len()) {
@@ -58,7 +58,7 @@ impl Rebuild {
             put.map(drop).unwrap_or_else(|never: std::convert::Infallible| match never {});
             store.keep_within();
         } else if store.delete(&key, at, &encoded).is_none() {
-            // The value that it deleted was dropped by a compaction. The deletion itself is dropped by the next one.
+            // A compaction has dropped the value that was deleted. The row of the deletion is still to be dropped.
             store.deletion_row(Bytes::copy_from_slice(&key), at, &encoded);
         }
     }

@@ -3,7 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | 32 key values | main revision u64, sub revision u32 (big-endian), and `t` for a deletion | encoded `KeyValue` |
-//! | 33 leases | id u64, big-endian | granted time-to-live i64 |
+//! | 33 leases | id u64, big-endian | granted time-to-live in seconds, i64, little-endian |
 //! | 34 state | `state` | revision i64, compacted revision i64, keeper of leases: loglet id, storage id u64 (little-endian) |
 //! | 35 alarms | member id u64, alarm i32 (big-endian) | |
 //! | 36 members | id u64, big-endian | encoded `Member` |

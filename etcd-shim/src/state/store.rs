@@ -76,7 +76,8 @@ pub(crate) struct Store {
 /// A store that apply writes to and requests read from.
 pub struct SharedStore {
     store: RwLock<Store>,
-    /// [`Store::bytes`] after the last entry. Each put looks at it, and need not wait for apply to do so.
+    /// [`Store::bytes`] after the last entry or compaction step. The check of the quota reads it here, so that it need
+    /// not wait for the lock.
     used_bytes: AtomicI64,
 }
 
@@ -224,7 +225,8 @@ impl Store {
         value.or_else(|| self.tombstones.pop_front_if(|s| s.from <= compacted).map(|s| (s, true)))
     }
 
-    /// The number of keys in the range at `revision`: today's count, corrected by the keys created and deleted since.
+    /// The number of keys in the range at `revision`: the present count, corrected by the keys created and deleted
+    /// since.
     pub(crate) fn count_at(&self, from: &[u8], below: Option<&[u8]>, revision: i64) -> usize {
         let now = self.keys.weight_of(from, below);
         // This also holds within a transaction that has written: its own changes are above the store's revision.

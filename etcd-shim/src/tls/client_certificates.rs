@@ -4,7 +4,7 @@
 //! - An authority counts only while its own certificate is valid, and only if that certificate says that it may sign.
 //! - A certificate that is in the file of authorities needs no other certificate to sign it.
 //!
-//! rustls checks neither of these.
+//! rustls does neither.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -103,7 +103,8 @@ struct Clients {
 }
 
 impl Clients {
-    /// Whether the certificate was signed by an authority that is valid now.
+    /// Checks that an authority that is valid now signed the certificate. The error is `Expired` if only an authority
+    /// that is not valid now signed it.
     fn verify_signed(
         &self,
         end_entity: &CertificateDer<'_>,

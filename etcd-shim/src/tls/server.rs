@@ -43,7 +43,7 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
     Ok(Arc::new(config))
 }
 
-/// Reads those files that the flags name, for a side that does not use TLS yet.
+/// Checks that the files can be used, for connections that do not use TLS yet: those between members.
 pub(crate) fn check_files(files: &TlsFiles) -> Result<(), TlsError> {
     let provider = Arc::new(ring::default_provider());
     for pair in [(&files.cert, &files.key), (&files.client_cert, &files.client_key)] {
@@ -54,7 +54,7 @@ pub(crate) fn check_files(files: &TlsFiles) -> Result<(), TlsError> {
     files.trusted_ca.as_deref().map_or(Ok(()), |authorities| super::authorities(authorities).map(drop))
 }
 
-/// All suites of TLS 1.3, then the suites of TLS 1.2 that the flags ask for.
+/// All suites of TLS 1.3, then the suites of TLS 1.2 that the flags ask for. All suites if the flags name none.
 fn suites(options: &TlsOptions) -> Vec<SupportedCipherSuite> {
     let all = ring::default_provider().cipher_suites;
     if options.cipher_suites.is_empty() {

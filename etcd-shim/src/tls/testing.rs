@@ -19,7 +19,7 @@ impl Authority {
         Authority::valid_until(4000)
     }
 
-    /// An authority that is valid until that year begins.
+    /// An authority that is valid until `year` begins.
     pub(crate) fn valid_until(year: i32) -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.not_after = rcgen::date_time_ymd(year, 1, 1);
@@ -41,7 +41,8 @@ impl Authority {
         self.issue_by(&self.issuer, name, hosts);
     }
 
-    /// Writes a pair that is signed by a certificate which this authority has issued, and which must not sign.
+    /// Writes a pair that is signed with the key of the pair `issued`, which this authority has issued. The certificate
+    /// of that pair is not allowed to sign.
     pub(crate) fn issue_by_issued(&self, issued: &str, name: &str, hosts: &[&str]) {
         let key = std::fs::read_to_string(self.path(&format!("{issued}.key"))).unwrap();
         self.issue_by(&Issuer::new(params(issued, &[]), KeyPair::from_pem(&key).unwrap()), name, hosts);

@@ -14,14 +14,14 @@ use tonic::Status;
 /// behind.
 pub(super) const ANSWERS_MAX: usize = 128;
 
-/// Where the hub puts the answers of a stream.
+/// The hub's end of the channel that holds a stream's answers.
 pub(super) type Outlet = mpsc::Sender<Result<Answer, Status>>;
 
 /// An answer. It may be sent as several messages, its fragments, but takes only one place in the stream: so either all
 /// of its fragments have room or none.
 pub(super) struct Answer {
     message: WatchResponse,
-    /// Where the events of each fragment but the last one end.
+    /// For each fragment but the last one, the offset in the events' bytes at which it ends.
     cuts: Vec<usize>,
 }
 
@@ -32,8 +32,8 @@ impl From<WatchResponse> for Answer {
 }
 
 impl Answer {
-    /// An answer in fragments. Its events begin at `starts`. As in etcd, a fragment ends before the event that would
-    /// make it `fragment_bytes` long or longer; a single event may be larger.
+    /// An answer in fragments. `starts` are the offsets at which its events begin. As in etcd, a fragment ends before
+    /// the event that would make it `fragment_bytes` long or longer; a single event may be larger.
     pub(super) fn in_fragments(message: WatchResponse, starts: &[usize], fragment_bytes: usize) -> Self {
         let mut cuts = Vec::new();
         if message.events.len() >= fragment_bytes {
@@ -50,7 +50,7 @@ impl Answer {
     }
 }
 
-/// A channel of answers: where the hub puts them, and what the client gets.
+/// A channel of answers: the hub's end, and the stream that the client gets.
 pub(super) fn answers() -> (Outlet, Answers) {
     let (outlet, waiting) = mpsc::channel(ANSWERS_MAX);
     (outlet, Answers { waiting, leaving: None, gone: CancellationToken::new().drop_guard() })
@@ -59,7 +59,7 @@ pub(super) fn answers() -> (Outlet, Answers) {
 /// The messages of a stream, for tonic to send.
 pub struct Answers {
     waiting: mpsc::Receiver<Result<Answer, Status>>,
-    /// The answer of which some fragments have left and others have not.
+    /// The answer of which only some fragments were sent so far.
     leaving: Option<Leaving>,
     /// Cancels its token when the client is gone, or has got the last answer.
     gone: DropGuard,
@@ -77,7 +77,7 @@ struct Leaving {
     answer: Answer,
     /// How many fragments were sent.
     left: usize,
-    /// Where the events of the last sent fragment end.
+    /// The offset in the events' bytes at which the last sent fragment ends.
     from: usize,
 }
 

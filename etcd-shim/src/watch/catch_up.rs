@@ -1,15 +1,15 @@
 //! Reading history for watchers that are behind.
 //!
-//! History is read on the cold reader's Worker, a bounded piece at a time, at a [`Pace`] that leaves the cores to
-//! everybody else. A piece ends between two revisions. When a watcher's next revision is one that the hub has not taken
-//! out of the ring yet, the watcher is live again. There are two ways to a piece (see [`Way`]):
+//! History is read on the Worker `cold-store`, a bounded piece at a time, at a [`Pace`] that leaves the cores to other
+//! work. A piece ends between two revisions. When a watcher's next revision is one that the hub has not taken out of
+//! the ring yet, the watcher is live again. There are two ways to read a piece (see [`Way`]):
 //!
 //! 1. The index tells which revisions changed the keys of a watcher's range. A watcher of a quiet key is live again
 //!    after one look, however far behind it was.
-//! 2. Where a range holds more keys than there are revisions to skip, all rows are read, for all such watchers whose
-//!    next revision lies within the piece. The piece that the watcher furthest behind needs is read each time, so that
-//!    watchers meet and read on together. The piece that the watcher least behind needs is read, too, so that it need
-//!    not wait for the others.
+//! 2. If looking at the keys of a watcher's range costs more than reading the rows, all rows are read. One piece serves
+//!    all such watchers whose next revision lies within it. Each time, the piece that the watcher furthest behind needs
+//!    is read, so that watchers meet and read on together. The piece that the watcher least behind needs is read, too,
+//!    so that this watcher need not wait for the others.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,7 +24,7 @@ use super::pace::{Pace, Read};
 use super::piece::{KEYS_PER_ROW, LOOKUP_KEYS_MAX, PIECE_ROWS, Piece, Wish, look_up, scan};
 use super::watcher::{Watcher, Way};
 
-/// Time between two looks at streams that are full.
+/// The pause after a look in which no watcher advanced, because their streams are full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Watchers that wait for history, and what they want.
@@ -144,7 +144,8 @@ impl Hub {
         moved.then_some(Progress { rows: PIECE_ROWS, revisions, is_behind })
     }
 
-    /// Gives a watcher its piece, which was read when the store was at revision `current`. Returns whether it advanced.
+    /// Gives a watcher its piece. `current` is the store's revision after the piece was read; the headers of the
+    /// answers show it. Returns whether the watcher advanced, ended, or changed its way.
     fn advance(&self, state: &mut State, id: WatcherId, piece: &Piece, current: i64) -> bool {
         let Some(watcher) = state.watchers.get_mut(&id) else { return true };
         match piece {

@@ -247,8 +247,8 @@ async fn a_range_whose_keys_change_all_the_time_is_read_row_by_row() {
     let (local, store) = history(2_000, 1).await;
     let wish = |range| (watcher(range, 2).0.selection, 2);
     assert!(matches!(look_up(&store, &local.reader(), &wish(one("k1"))).0, Piece::Read(..)));
-    // With a thousand more keys that never change, asking the index for the next 128 changes of "k1" costs more than
-    // reading rows.
+    // With a thousand more keys in the range that never change, asking the index for the next 128 changes of the range
+    // costs more than reading rows.
     for n in 0..1_000 {
         let at = RevisionKey { main: 1, sub: n };
         let live = Live { at, create: 1, version: 1, lease: 0, value: Value::Row(0) };

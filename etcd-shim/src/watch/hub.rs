@@ -29,11 +29,11 @@ pub struct HubConfig {
     pub store: Arc<SharedStore>,
     /// Reads history on a thread of its own.
     pub cold: StoreReads,
-    /// Measures the time between notifications.
+    /// Measures the time between notifications, and the pace at which history is read.
     pub clock: Arc<dyn Clock>,
     /// The time between two progress notifications.
     pub progress_interval: Duration,
-    /// The size of a fragment: the largest request and the overhead of a gRPC message.
+    /// The size of a fragment in bytes: that of the largest request, plus the overhead of a gRPC message.
     pub fragment_bytes: usize,
     /// How many watchers read history, for the metrics.
     pub slow_watchers: Arc<AtomicUsize>,
@@ -47,7 +47,7 @@ pub(super) struct State {
     pub(super) watchers: BTreeMap<WatcherId, Watcher>,
     next_watcher: WatcherId,
     next_stream: u64,
-    /// The group of the live watchers with a selection.
+    /// For each selection of a live watcher, the group of the live watchers that have it.
     groups: BTreeMap<Selection, GroupId>,
     members: BTreeMap<GroupId, (Selection, BTreeSet<WatcherId>)>,
     next_group: GroupId,
@@ -223,7 +223,7 @@ impl Hub {
     }
 
     /// The answer to a manual progress request on `stream`. There is none while one of the stream's watchers is not up
-    /// to date, or if it has no watchers.
+    /// to date, or if the stream has no watchers.
     pub(super) fn progress_of(&self, state: &mut State, stream: u64) -> Option<WatchResponse> {
         self.drain(state);
         let mut own = state.watchers.iter().filter(|(_, w)| w.stream == stream).peekable();

@@ -6,8 +6,8 @@
 //!   watchers of each changed key ([`ranges`]) and encodes the events once for all watchers that want the same
 //!   ([`packet`]). It never waits for a watcher: one whose stream is full falls behind, and all of them do when the
 //!   ring overflows.
-//! - *Behind*: the watcher reads history ([`catch_up`]), at a [`pace`] that leaves the cores to everybody else. It is
-//!   live again when it has been sent everything that the hub has taken out of the ring.
+//! - *Behind*: the watcher reads history ([`catch_up`]), at a [`pace`] that leaves the cores to other work. It is live
+//!   again when it has been sent everything that the hub has taken out of the ring.
 //!
 //! Invariant: `next` is at most the first revision that a watcher has not been shown, and no event below it is missing.
 //! A live watcher has been shown all revisions that the hub has taken out of the ring, whether they held an event for

@@ -1,8 +1,9 @@
 //! How fast a hub reads history for watchers that are behind.
 //!
 //! - While no other thread waits for the cores, it reads as fast as it can: the rate doubles every [`WINDOW`].
-//! - While some thread does, the rate falls to what is needed: faster than history grows, so that each watcher catches
-//!   up in the end, but hardly faster than that, so that the clients that write are not disturbed.
+//! - While some thread waits for the cores, the rate falls to what is needed. It must be higher than the rate at which
+//!   history grows, so that each watcher catches up in the end. It is hardly higher, so that clients that write are not
+//!   disturbed.
 
 use std::time::Duration;
 
@@ -12,18 +13,18 @@ use naxos_proto::seams::{Clock, Instant, rest_after};
 const REST_MIN: Duration = Duration::from_millis(2);
 /// How many revisions to read for each one that is written in the meantime.
 const GAIN: f64 = 1.5;
-/// The least value of [`GAIN`], for cores so busy that reading has to rest for longer.
+/// As [`GAIN`], but the least that is allowed when a piece took so long that the rest after it has to be longer.
 const GAIN_MIN: f64 = 1.25;
 /// How many rows to read in a second while another thread waits for the cores, unless more have to be read to keep up
 /// with the writes.
 const ROWS_PER_SECOND: f64 = 20_000.0;
-/// So high that it is no limit.
+/// The highest rate: so high that it limits nothing.
 const ROWS_PER_SECOND_MAX: f64 = 10_000_000.0;
-/// How far back writes are counted: the rate follows their changes within about this time.
+/// The time over which the rate of writes is averaged.
 const MEMORY: Duration = Duration::from_millis(500);
 /// The time over which waiting for the cores is measured.
 const WINDOW: Duration = Duration::from_millis(20);
-/// The cores count as waited for if a thread waited for more than this part of the time.
+/// The part of the time for which some thread may wait for a core while the cores still count as free.
 const WAITING_MAX: f64 = 0.1;
 
 /// What was read in one go.
@@ -42,8 +43,9 @@ pub(super) struct Pace {
     revision: i64,
     /// Revisions written in a second.
     written: f64,
-    /// When waiting for the cores was last measured, and for how long threads had waited in all by then.
+    /// When `waited` was last measured.
     measured: Instant,
+    /// For how long, in total, some thread had waited for a core by then. `None` if this is not known.
     waited: Option<Duration>,
     /// Rows that may be read in a second.
     rows_per_second: f64,
@@ -72,7 +74,7 @@ impl Pace {
     pub(super) fn look(&mut self, now: Instant, revision: i64, waited: impl FnOnce() -> Option<Duration>) {
         let passed = now.since(self.looked);
         if !passed.is_zero() {
-            // At first this is a plain average.
+            // Until `MEMORY` has passed, this is a plain average.
             let remembered = now.since(self.began).min(MEMORY);
             let fresh = passed.div_duration_f64(remembered).min(1.0);
             let grown = (revision - self.revision) as f64 / passed.as_secs_f64();
@@ -108,7 +110,8 @@ impl Pace {
     /// Rests after `read`, the reading of which began at `began`.
     pub(super) async fn rest(&mut self, clock: &dyn Clock, began: Instant, read: &Read) {
         let of_rows = Duration::from_secs_f64(read.rows as f64 / self.rows_per_second);
-        // A turn that took longer than it should makes the next one shorter, but no debt and no credit grows.
+        // A turn that took too long makes the next one shorter, but time lost or gained does not add up over several
+        // turns.
         let next = |due: Instant, turn| due.min(began).after(turn).max(began);
         self.due = next(self.due, self.turn(read, GAIN).min(of_rows));
         self.latest = next(self.latest, self.turn(read, GAIN_MIN));

@@ -7,8 +7,8 @@ use naxos_proto::etcd::twins::{event_len, put_event};
 
 use crate::state::Effect;
 
-/// A packet of several revisions has at most this many bytes: a client takes messages of up to 4 MiB unless it says
-/// otherwise, and a message of many revisions can be avoided. A single revision may be larger.
+/// The most bytes of a packet of several revisions. A client takes messages of up to 4 MiB by default, so a larger
+/// packet is split where that is possible. A packet of a single revision may have more bytes.
 pub(super) const PACKET_BYTES_MAX: usize = 1 << 20;
 
 /// Events of whole revisions, ready for the wire.

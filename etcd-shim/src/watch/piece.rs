@@ -11,9 +11,9 @@ use crate::state::kv::history::{Past, read_history};
 
 /// How many rows are read at a time, and how many changes are taken from the index at a time.
 pub(super) const PIECE_ROWS: usize = 128;
-/// How many keys of the index are looked at in one go. The cold reader's Worker is busy for some milliseconds then.
+/// How many keys of the index are looked at in one go. This keeps the Worker `cold-store` busy for some milliseconds.
 pub(super) const LOOKUP_KEYS_MAX: usize = 65_536;
-/// This many keys are always looked at, even if few revisions can be skipped by it.
+/// A look at the index may always look at this many keys, even if it can skip only few revisions.
 const LOOKUP_KEYS_MIN: usize = 64;
 /// Reading a row costs as much as looking at this many keys of the index.
 pub(super) const KEYS_PER_ROW: usize = 4;
@@ -32,7 +32,7 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    /// By how many revisions a watcher advances that was at `from`.
+    /// By how many revisions a watcher that was at `from` advances; at least 1.
     pub(super) fn revisions_from(&self, from: i64) -> u64 {
         match self {
             Piece::Read(_, next) => next.abs_diff(from).max(1),
@@ -75,7 +75,7 @@ pub(super) fn look_up(store: &SharedStore, reader: &StoreReader, (selection, fro
     }
 }
 
-/// Reads all rows of a piece. Returns the part of each wish.
+/// Reads all rows of the piece that begins at revision `from`. Returns one piece for each wish, in their order.
 pub(super) fn scan(store: &SharedStore, reader: &StoreReader, wishes: &[Wish], from: i64) -> Vec<Piece> {
     let mut ranges = Ranges::default();
     for (number, (selection, _)) in (0..).zip(wishes) {

@@ -20,9 +20,9 @@ use super::watcher::{Selection, Watcher, Way};
 use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
 
-/// Serves the requests of `inbound`, in a task of `tasks`; `ended` is called when the stream has ended. It ends when the
-/// client is gone, when `stop` is cancelled, or when the client asks for nothing more and has no watcher left. The returned stream is what the client gets. `header` is the header of all answers but for
-/// the revision.
+/// Serves the requests of `inbound`, in a task of `tasks`. Returns the stream that the client gets. The stream ends
+/// when the client is gone, when `stop` is cancelled, or when the client asks for nothing more and has no watcher left;
+/// then `ended` is called. `header` is the header of all answers; the revision is filled in for each.
 pub fn serve(
     tasks: &Tasks,
     hub: Arc<Hub>,
@@ -53,7 +53,7 @@ struct Stream {
     next_id: i64,
 }
 
-/// The watchers of a stream. When it is dropped, the hub forgets them.
+/// The watchers of a stream. When this value is dropped, the hub removes them.
 struct Watchers {
     hub: Arc<Hub>,
     /// The watchers by their ids on the stream.
@@ -179,7 +179,7 @@ impl Stream {
         Some(())
     }
 
-    /// The id that the client asked for; one that is free if it is 0.
+    /// The id that the client asked for, or a free one if the client asked for 0.
     fn choose_id(&mut self, asked: i64) -> i64 {
         if asked != 0 {
             return asked;
@@ -217,8 +217,8 @@ impl Stream {
 }
 
 fn selection(r: &WatchCreateRequest) -> Selection {
-    // An empty key is the first key. An empty end means the key alone, and one of a zero byte everything from the key
-    // on.
+    // An empty key means the first key. An empty end means the key alone. An end of one zero byte means all keys from
+    // the key on.
     let from = if r.key.is_empty() { Bytes::from_static(b"\0") } else { Bytes::copy_from_slice(&r.key) };
     let below = match &r.range_end[..] {
         [] => {

@@ -44,13 +44,13 @@ pub(super) struct Watcher {
     pub(super) progress_notify: bool,
     /// Whether something was sent since the last progress notification was due.
     pub(super) busy: bool,
-    /// The revision that its client asked to start from: no progress is reported before it.
+    /// The revision that its client asked to start from, or 0. No progress is reported before the store has reached it.
     pub(super) start: i64,
     /// No event below this revision is missing: they were sent, or it did not want them.
     pub(super) next: i64,
-    /// Used only while the watcher is behind.
+    /// How it reads history; used only while it is behind.
     pub(super) way: Way,
-    /// Where the answers of its stream go.
+    /// Takes the answers of its stream.
     pub(super) outlet: Outlet,
     /// The header of its answers; the revision is filled in for each.
     pub(super) header: ResponseHeader,

@@ -107,7 +107,7 @@ impl History {
         sealed.chain(&self.recent).copied().skip_while(move |p| p.at.main < revision)
     }
 
-    /// Forgets events before `at`.
+    /// Forgets events before `at`. A sealed chunk is only forgotten as a whole, so some events before `at` may stay.
     fn forget_before(&mut self, at: RevisionKey) {
         if let Some(chunks) = &mut self.sealed {
             let dead = chunks.partition_point(|c| c.last().is_none_or(|p| p.at < at));
@@ -183,8 +183,9 @@ impl KeyEntry {
         old
     }
 
-    /// Forgets the events that compaction at `revision` drops: all events before the newest one at or before
-    /// `revision`, and that one too if it is a deletion before `revision`. Returns whether nothing is left of the key.
+    /// Forgets events that no revision from `revision` on needs. The newest event at or before `revision` stays, unless
+    /// it is a deletion before `revision`. The events before it are dropped, except for those in a sealed chunk that
+    /// also holds later ones. Returns whether nothing is left of the key.
     pub(crate) fn compact(&mut self, revision: i64) -> bool {
         if let Some(newest) = self.history.at(revision) {
             let live_covers = self.live.as_ref().is_some_and(|l| l.at.main <= revision);

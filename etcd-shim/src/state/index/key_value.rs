@@ -1,6 +1,7 @@
 //! `mvccpb.KeyValue`: encoded once, when a key is put, and copied from then on.
 //!
-//! The bytes are exactly those that etcd writes, because HashKV hashes them: fields ascending, zeros left out.
+//! The bytes are exactly those that etcd writes, because HashKV hashes them: the fields are in the order of their
+//! numbers, and fields that are zero or empty are left out.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::etcd::server::mvccpb::KeyValue;
@@ -62,7 +63,8 @@ impl Fields<'_> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads what [`Fields::encode`] wrote, without copying. Panics on anything else: the store's own rows are damaged.
+    /// Reads what [`Fields::encode`] wrote, without copying. Panics on anything else, because then the store's own rows
+    /// are damaged.
     pub(crate) fn of(encoded: &'a [u8]) -> Self {
         Self::parse(encoded).unwrap_or_else(|e| panic!("a key-value pair of the store is damaged: {e}"))
     }
@@ -90,7 +92,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads what [`Fields::encode`] wrote. Panics on anything else: the store's own rows are damaged.
+/// Reads what [`Fields::encode`] wrote. Panics on anything else, because then the store's own rows are damaged.
 pub(crate) fn decode(encoded: &Bytes) -> KeyValue {
     KeyValue::decode(encoded.clone()).expect("the store's key-value pairs are what it encoded")
 }

@@ -5,7 +5,7 @@
 pub(crate) enum Keys<'a> {
     /// One key.
     One(&'a [u8]),
-    /// The keys from the first one on and below the second; all further keys if that is `None`.
+    /// The keys from the first bound on and below the second. If the second is `None`, the range has no end.
     Range(&'a [u8], Option<&'a [u8]>),
 }
 

@@ -1,9 +1,10 @@
 //! Limits the bytes of values that memory holds. The values above the limit are only in the local store, where every
-//! value is a row. Reads fetch them on the cold reader's Worker; apply fetches them when it overwrites or compares.
+//! value is a row. Reads fetch them on the Worker `cold-store`. Apply fetches those that a command reads, replaces or
+//! deletes.
 //!
 //! A hand that moves over the keys in their order decides which values to drop from memory (the clock algorithm of page
-//! caches, without reference bits). So no order of use has to be kept. Which values memory holds may differ between
-//! replicas; it is not compared.
+//! caches, without reference bits). So nothing has to note in which order the values are used. Which values memory
+//! holds may differ between replicas: this is not part of the state that replicas compare.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -5,10 +5,11 @@
 //! are small ([`LEAF_MAX`]), because copying a node touches the reference count of every item, each on a cache line of
 //! its own.
 //!
-//! Invariants ([`Tree::check`]):
+//! Invariants (the tests check all but the second):
 //!
 //! - Items ascend by key.
-//! - A child's `first` is a lower bound of its keys, and above all keys of the child before.
+//! - A child's `first` is a lower bound of its keys, and above all keys of the child before. Nothing reads the `first`
+//!   of a node's first child, and keys may be below it.
 //! - The weight of a node is the sum of the weights below it.
 //! - No node but the root is empty.
 
@@ -69,7 +70,7 @@ impl<T: Item> Default for Tree<T> {
 }
 
 impl<T: Item> Node<T> {
-    /// The index of the child in whose part of the keys `key` lies.
+    /// The index of the child that holds `key`, or would have to hold it.
     fn child_of(guide: &Guide, children: &[Child<T>], key: &[u8]) -> usize {
         let Some(any) = children.get(1) else { return 0 };
         let range = guide.narrow(key, &any.first);
@@ -187,8 +188,8 @@ impl<T: Item> Node<T> {
         }
     }
 
-    /// `from` or `below` is `None` where the whole node is known to lie on the right side of that bound: no key is
-    /// compared with it.
+    /// Calls `each` with the items from `from` on and below `below`, until `each` breaks. A bound is `None` if all keys
+    /// of the node are known to be within it; then no key has to be compared with it.
     fn visit<'a>(
         &'a self,
         from: Option<&[u8]>,

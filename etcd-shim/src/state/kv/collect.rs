@@ -25,14 +25,14 @@ use crate::state::store::Store;
 
 /// How many keys of the index one step looks at.
 const STEP_KEYS: usize = 1_024;
-/// How many keys' values are fetched from memory together.
+/// How many values are fetched into the core's cache together.
 const AHEAD: usize = 16;
 /// The largest message that etcd sends. A longer answer is refused; its pairs are counted, but not kept.
 pub(crate) const ANSWER_BYTES_MAX: usize = i32::MAX as usize;
 /// The first pairs are copied, up to this many bytes; the others share the store's buffers. Sharing a buffer writes to
-/// its reference count, now and again when the answer has been sent. When many clients ask for one list, the cores take
-/// the cache lines of these counts from each other. Copying more than this would make apply wait for longer than the
-/// sharing costs.
+/// its reference count twice: when the pair is taken, and when the answer has been sent. When many clients ask for one
+/// list, the cores take the cache lines of these counts from each other. Copying more than this would make apply wait
+/// for longer than the sharing costs.
 const FRAMED_BYTES_MAX: usize = 256 << 10;
 
 /// What the walk over the index found.

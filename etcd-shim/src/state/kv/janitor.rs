@@ -1,6 +1,6 @@
 //! Drops what compaction freed: rows that no revision from the compacted one on can reach. It works in small steps
-//! beside apply, so that no put waits for a compaction. Replicas may drop rows at different times: that is not
-//! compared.
+//! beside apply, so that no put waits for a compaction. Replicas may drop rows at different times, because drops do not
+//! count in the checksum that replicas compare.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::state::rows;
 use crate::state::store::SharedStore;
 
-/// How many rows are dropped while the locks are held once.
+/// The most rows that one step drops. Apply has to wait while a step holds a lock.
 const STEP_ROWS: usize = 256;
 /// The pause between two steps.
 const STEP_INTERVAL: Duration = Duration::from_millis(1);
@@ -26,7 +26,7 @@ pub(crate) struct Janitor {
     reader: StoreReader,
     clock: Arc<dyn Clock>,
     pub(crate) wake: Notify,
-    /// Everything that compaction up to this revision allows to drop has been dropped.
+    /// A compacted revision: all rows that a compaction at it allows to drop have been dropped. -1 if none is known.
     done: watch::Sender<i64>,
 }
 

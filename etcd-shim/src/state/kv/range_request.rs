@@ -47,6 +47,6 @@ pub(super) fn wanted(r: &RangeRequest) -> usize {
     if fetches_all(r) {
         return usize::MAX;
     }
-    // As etcd does: it sorts one pair more than it returns.
+    // As in etcd: with a sort target but no sort order, only the pairs up to the limit and one more are sorted.
     limit(r).saturating_add(usize::from(sorts(r)))
 }

@@ -1,4 +1,4 @@
-//! Which way a transaction goes: its compares see the state before it.
+//! Which branches a transaction takes. All compares see the state before the transaction.
 //!
 //! The compares of nested transactions are evaluated first, too. So the path through all branches is known before
 //! anything is written, and the operations on it are checked before the first of them changes anything.
@@ -34,7 +34,8 @@ impl Path {
         self.nested.iter()
     }
 
-    /// Evaluates all compares. `None` if `rows` lacks a value that is needed to decide.
+    /// Evaluates the compares, also those of the nested transactions on the path. `None` if `rows` lacks a value that
+    /// is needed to decide.
     pub(crate) fn of(store: &Store, r: &TxnRequest, rows: &dyn RowSource) -> Option<Path> {
         let mut succeeded = Some(true);
         for compare in &r.compare {

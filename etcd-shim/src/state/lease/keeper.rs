@@ -11,7 +11,7 @@ pub struct Keeper {
     /// The loglet whose sequencer runs on the keeper's node. It identifies the keeper's term of office: commands that
     /// end leases carry it.
     pub loglet: LogletId,
-    /// The data directory of the keeper's node.
+    /// The id of the data directory of the keeper's node.
     pub storage: StorageId,
 }
 

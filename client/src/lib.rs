@@ -3,8 +3,8 @@
 //! - [`shared_log`]: the contract that engines build on
 //! - [`loglet`]: the contract of the log of one segment; [`loglets`]: its implementations, memory and native; `suite`:
 //!   tests that every loglet must pass (feature `sim`)
-//! - [`VirtualLog`]: a chain of loglets in the MetaStore, which can be reconfigured while it is in use (Delos,
-//!   OSDI'20)
+//! - [`VirtualLog`]: a log that consists of a chain of loglets. The MetaStore keeps the chain. The log can be
+//!   reconfigured while it is in use (Delos, OSDI'20)
 //! - `reconfigure`: reads and changes the chain in the MetaStore; `append_gate`: keeps appends in order meanwhile
 
 #![warn(missing_docs)]

@@ -90,8 +90,8 @@ fn serves_all(dir: &Path, data: &str, context: &str) {
     assert_eq!(server.terminate(), Some(0), "{context}");
 }
 
-/// Checks that a start is refused with what was expected and changes nothing, or else that everything is served.
-/// Returns whether it was refused.
+/// Checks that a start either is refused or serves everything. A refusal must say what was expected, and must leave the
+/// directory as it was. Returns whether the start was refused.
 fn refused_or_serves(dir: &Path, data: &str, context: &str) -> bool {
     let before = contents(&dir.join(data));
     let words = words(data);
@@ -345,7 +345,8 @@ fn files_of_different_times_are_no_pair() {
     assert!(err.contains("--data-dir data: ") && err.contains("trimmed up to"), "{err}");
 }
 
-/// The file and the first byte of the last value in the journal of `data`.
+/// Where the last value is in the journal of `data`: the segment file, and the position of the value's first byte in
+/// that file.
 fn last_value(data: &Path) -> (std::path::PathBuf, u64) {
     let last = value(KEYS[0] + KEYS[1] - 1);
     let found = fs::read_dir(data.join("journal")).unwrap().find_map(|entry| {

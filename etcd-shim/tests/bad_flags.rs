@@ -9,7 +9,8 @@ use std::path::Path;
 
 use support::{contents, ended, program, run};
 
-/// The exit code when the command line cannot be read, as in etcd. All other refusals have the exit code 1.
+/// The exit code when the command line cannot be read, as in etcd, and when an environment variable is not UTF-8. All
+/// other refusals have the exit code 1.
 const USAGE: i32 = 2;
 
 /// Runs with these words and variables. Checks the exit code and the texts, and that the directory is left as it was.

@@ -11,8 +11,8 @@ use crate::load::keys::{Keys, Values};
 use crate::load::preload::{count, put_all};
 use crate::pace;
 
-/// After the old revision, at which some rows read, `keys.count / CHURN` other keys are deleted, and as many are
-/// created.
+/// Some rows of the comparison read at an old revision. After that revision, `keys.count / CHURN` keys besides `keys`
+/// are deleted, and as many new ones are created.
 const CHURN: u64 = 1000;
 
 /// After the old revision, the first `keys.count / OVERWRITTEN` keys are overwritten.
@@ -21,7 +21,7 @@ const OVERWRITTEN: u64 = 10;
 /// The prepared data.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prepared {
-    /// The revision before the changes that follow the first writing of the keys.
+    /// The revision at which all keys are written and none is changed yet.
     pub old_revision: i64,
     /// Number of keys besides those of the load. They have the same prefix and are in order after them. There are as
     /// many at the old revision as now, but they are other keys.

@@ -1,4 +1,5 @@
-//! What happens beside the puts of a disturbed window, repeated until the window ends.
+//! The disturbances. Each is extra work for a server that gets puts at the same time. It is repeated until the end of
+//! the time window in which the puts are measured.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -34,7 +34,8 @@ pub struct DurableArgs {
     /// Folder of its one file.
     #[arg(long)]
     data_dir: PathBuf,
-    /// A sync begins at the earliest this long after the last one began.
+    /// Least time between the beginnings of two syncs. A single call does not wait for it if the sync before it also
+    /// covered only one call.
     #[arg(long, default_value = "250us", value_parser = humantime::parse_duration)]
     pace: Duration,
 }

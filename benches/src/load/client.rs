@@ -11,7 +11,7 @@ use super::keys::{Keys, Random, Values};
 use super::work::{ANSWER_KEYS, Work};
 
 /// The path on which the generated client calls Range. This client calls it with an answer type that leaves the pairs
-/// encoded, so that the generator need not decode 500 pairs for each answer.
+/// encoded, because decoding 500 pairs for each answer would take CPU time from the server.
 const RANGE_PATH: PathAndQuery = PathAndQuery::from_static("/etcdserverpb.KV/Range");
 
 /// What all clients of a run share.
@@ -25,7 +25,7 @@ pub struct Task {
     pub values: Values,
     /// The revision to read at; 0 is the current one.
     pub revision: i64,
-    /// Number of other keys with the same prefix, after the dense ones. Counts in answers include them.
+    /// Number of other keys that have the same prefix and come after those of `keys`. Counts in answers include them.
     pub extra_keys: u64,
     /// Whether the answers of lists and pages must have exactly the right number of keys. False for the floor servers,
     /// whose answers are prepared, and for a load without preload. A get must find its key in any case.
@@ -113,7 +113,7 @@ impl Client {
         let first = self.random.below(keys.count - wanted + 1);
         let request = pb::RangeRequest {
             key: keys.key(first),
-            // Not the end of the prefix, because other keys may follow the dense ones.
+            // Not `keys.end()`, because that range also has the extra keys.
             range_end: keys.key(first + wanted),
             revision: self.task.revision,
             ..Default::default()

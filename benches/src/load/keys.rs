@@ -57,7 +57,8 @@ impl Values {
         value.freeze()
     }
 
-    /// Microseconds since `value` was made. `None` if it was not made by this program.
+    /// Microseconds since `value` was made by these `Values` or a clone of them. `None` if the value is too short for a
+    /// time stamp, or its time stamp is in the future.
     pub fn age_us(&self, value: &[u8]) -> Option<u64> {
         let stamp = u64::from_be_bytes(value.get(..STAMP_BYTES)?.try_into().ok()?);
         Some(self.nanoseconds().checked_sub(stamp)? / 1000)

@@ -1,4 +1,5 @@
-//! A watcher on its own stream. Events are counted but not decoded, except for the first of each answer.
+//! A watcher on its own stream. Events are counted and stay encoded. Only the first and the last event of an answer are
+//! decoded, when a caller asks for them.
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;

@@ -32,7 +32,8 @@ pub(crate) fn in_words_of_grpc_go(status: Status) -> Status {
     }
 }
 
-/// Translates an answer without a body, whose status is in the headers. All other answers are returned unchanged.
+/// Translates tonic's error for a message that is too large. Such an answer has no body, and its status is in the
+/// headers. All other answers are returned unchanged.
 pub(super) fn translated(answer: Response<Body>) -> Response<Body> {
     let out_of_range = |code: &http::HeaderValue| code.as_bytes() == b"11";
     if !answer.headers().get(Status::GRPC_STATUS).is_some_and(out_of_range) {

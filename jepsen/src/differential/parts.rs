@@ -46,7 +46,8 @@ pub(super) fn key(dice: &mut Dice) -> Vec<u8> {
     if dice.below(1000) < 5 { Vec::new() } else { dice.pick(&KEYS).to_vec() }
 }
 
-/// The end of a range: none, the end of the key space, the end of a prefix, or any key, even one before the first.
+/// The end of a range that begins at `key`: none, the end of the key space, the end of the prefix `key`, or one of
+/// [`KEYS`], which may be before `key`.
 pub(super) fn range_end(dice: &mut Dice, key: &[u8]) -> Vec<u8> {
     match dice.below(10) {
         0..4 => Vec::new(),

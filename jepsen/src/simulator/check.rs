@@ -13,7 +13,7 @@ use super::record::{Answer, Asked, Change, Operation, Record};
 /// The history, indexed in several ways.
 struct Ledger<'a> {
     by_key: BTreeMap<&'a str, Vec<&'a Change>>,
-    /// For each value where it was written: the key and the revision.
+    /// The places at which each value was written. A place is a key and a revision.
     by_value: BTreeMap<&'a str, Vec<(&'a str, i64)>>,
     /// Removals that are not explained by an acknowledged operation.
     removals: BTreeSet<(&'a str, i64)>,
@@ -159,8 +159,9 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Checks that a lease ends only once: all its keys are removed at one revision, and none is written after it.
-    /// These removals need no operation that explains them.
+    /// Checks that a lease ends only once: its keys are not removed at different revisions, and none is written after
+    /// the first removal. A key that stays after the lease has ended is not noticed here. The removals of leased keys
+    /// need no operation that explains them.
     fn check_leases(&mut self, history: &[Change]) {
         let mut ends = BTreeMap::<i64, i64>::new();
         for change in history {

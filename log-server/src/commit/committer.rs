@@ -21,8 +21,8 @@ use crate::unit::Catalog;
 
 /// Stores leave the last eighth of each segment, but at most this many bytes, free for metadata.
 const METADATA_HEADROOM_BYTES_MAX: u64 = 1 << 20;
-/// While there is no room for another segment, all other commands leave the last sixteenth of the current one, but at
-/// most this many bytes, free for the MetaStore's raft log.
+/// While there is no room for another segment, the last sixteenth of the current one, but at most this many bytes, is
+/// kept free for the MetaStore's raft log. No other command may use it.
 const RAFT_HEADROOM_BYTES_MAX: u64 = 256 << 10;
 
 /// The one writer of the journal.

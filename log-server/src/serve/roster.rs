@@ -70,7 +70,7 @@ impl Roster {
         self.cached_bytes.load(Ordering::Relaxed)
     }
 
-    /// Corrects [`Self::cached_bytes`]. Only the committer calls it.
+    /// Sets [`Self::cached_bytes`]. Only the committer calls it, when it adds cells to the caches or shrinks them.
     pub(crate) fn set_cached_bytes(&self, bytes: usize) {
         self.cached_bytes.store(bytes, Ordering::Relaxed);
     }

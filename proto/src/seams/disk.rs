@@ -43,7 +43,7 @@ pub trait Disk: Send + Sync {
     /// Makes the names in `dir` durable.
     fn sync_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>>;
     /// Takes the advisory lock on `path` (a file that is created if it is missing). It is held until the returned
-    /// guard is dropped or the process ends. `WouldBlock` if another process or another mount holds it.
+    /// guard is dropped or the process ends. `WouldBlock` if it is held already, by this process or by another one.
     fn lock<'a>(&'a self, path: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Send + Sync>>>;
     /// How many bytes an unprivileged process may still write on this file system.
     fn free_bytes(&self) -> BoxFuture<'_, io::Result<u64>>;

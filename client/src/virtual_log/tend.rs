@@ -15,9 +15,11 @@ impl VirtualLog {
                 () = stop.cancelled() => return,
                 () = self.seal_met.notified() => {}
             }
-            let seen = self.active.load().version;
+            let active = || self.active.load().chain.active().params.id;
+            let sealed = active();
             self.clock.sleep(self.config.takeover_after).await;
-            if self.active.load().version != seen {
+            // A trim changes the chain, too, but gives the sealed loglet no successor.
+            if active() != sealed {
                 continue;
             }
             if let Err(e) = self.take_over().await {

@@ -19,6 +19,14 @@ const WAITING_MAX: usize = 8_192;
 
 type Done = Completion<Result<Lsn, AppendError>>;
 
+/// An append that was asked for.
+struct Asked {
+    /// The number of the call.
+    number: u64,
+    batch: Vec<Cell>,
+    done: Done,
+}
+
 /// The loglet to which appends go.
 #[derive(Clone)]
 struct Target {
@@ -35,10 +43,13 @@ struct State {
     /// The next loglet. It takes appends once the old one has answered all of its own.
     successor: Option<Target>,
     in_flight: usize,
-    /// Appends that were answered `Sealed`, in the order of the answers. They are older than all appends in `queue`
-    /// and are sent before them when the gate opens.
-    returned: VecDeque<(Vec<Cell>, Done)>,
-    queue: VecDeque<(Vec<Cell>, Done)>,
+    /// How many calls there were.
+    calls: u64,
+    /// Appends that were answered `Sealed`, in the order of the answers: that may differ from the order of the calls. They
+    /// are older than all appends in `queue` and are sent before them when the gate opens.
+    returned: Vec<Asked>,
+    /// Appends that were not sent yet, in the order of the calls.
+    queue: VecDeque<Asked>,
 }
 
 /// The gate; see the module.
@@ -56,7 +67,8 @@ impl AppendGate {
             sending: false,
             successor: None,
             in_flight: 0,
-            returned: VecDeque::new(),
+            calls: 0,
+            returned: Vec::new(),
             queue: VecDeque::new(),
         };
         Arc::new(Self { state: Mutex::new(state), on_seal })
@@ -70,7 +82,9 @@ impl AppendGate {
                 done.complete(Err(Refusal::Overloaded.into()));
                 return;
             }
-            state.queue.push_back((batch, done));
+            let number = state.calls;
+            state.calls += 1;
+            state.queue.push_back(Asked { number, batch, done });
         }
         self.send();
     }
@@ -80,7 +94,7 @@ impl AppendGate {
     fn send(self: &Arc<Self>) {
         let mut ours = false;
         loop {
-            let (batch, done, target) = {
+            let (Asked { number, batch, done }, target) = {
                 let mut state = self.state.lock();
                 if state.sending && !ours {
                     return;
@@ -92,8 +106,7 @@ impl AppendGate {
                 state.sending = true;
                 ours = true;
                 state.in_flight += 1;
-                let (batch, done) = state.queue.pop_front().expect("looked at above");
-                (batch, done, state.target.clone())
+                (state.queue.pop_front().expect("looked at above"), state.target.clone())
             };
             let gate = Arc::clone(self);
             let kept = batch.clone();
@@ -102,7 +115,7 @@ impl AppendGate {
                     gate.answered(None);
                     done.complete_on(Ok(target.start.plus(offset.0)), load);
                 }
-                Err(AppendError::Sealed) => gate.answered(Some((kept, done))),
+                Err(AppendError::Sealed) => gate.answered(Some(Asked { number, batch: kept, done })),
                 Err(other) => {
                     gate.answered(None);
                     done.complete_on(Err(other), load);
@@ -112,7 +125,7 @@ impl AppendGate {
         }
     }
 
-    fn answered(self: &Arc<Self>, not_done: Option<(Vec<Cell>, Done)>) {
+    fn answered(self: &Arc<Self>, not_done: Option<Asked>) {
         let sealed = not_done.is_some();
         let reopened = {
             let mut state = self.state.lock();
@@ -172,7 +185,8 @@ impl State {
 
     fn release(&mut self) {
         self.closed = false;
-        while let Some(append) = self.returned.pop_back() {
+        self.returned.sort_unstable_by_key(|append| append.number);
+        while let Some(append) = self.returned.pop() {
             self.queue.push_front(append);
         }
     }
@@ -189,11 +203,39 @@ mod tests {
     use crate::loglet::LogletProvider;
     use crate::loglets::MemoryProvider;
 
+    fn memory(ordinal: u64) -> Arc<dyn Loglet> {
+        let id = LogletId { ordinal, ..LogletId::default() };
+        let params = LogletParams { id, kind: LogletKind::MEMORY, bytes: Bytes::new() };
+        MemoryProvider::default().open(&params).expect("memory opens")
+    }
+
+    fn cell(number: u8) -> Cell {
+        Cell { payload: Bytes::copy_from_slice(&[number]), commands: 1 }
+    }
+
+    #[tokio::test]
+    async fn appends_that_were_refused_in_another_order_go_to_the_successor_in_the_order_of_the_calls() {
+        let gate = AppendGate::new(memory(1), Lsn::ZERO, Box::new(|| ()));
+        let ask = |number: u8| {
+            let (done, outcome) = Completion::channel();
+            (Asked { number: number.into(), batch: vec![cell(number)], done }, outcome)
+        };
+        let (asked, outcomes): (Vec<_>, Vec<_>) = (0..4).map(ask).unzip();
+        gate.state.lock().in_flight = 4;
+        // A loglet may refuse an append that comes after the seal before it answers older ones.
+        let mut asked: Vec<_> = asked.into_iter().map(Some).collect();
+        for number in [3, 0, 2, 1] {
+            gate.answered(asked[number].take());
+        }
+        gate.switch(memory(2), Lsn(10));
+        for (outcome, lsn) in outcomes.into_iter().zip(10..) {
+            assert_eq!(outcome.await, Ok(Lsn(lsn)));
+        }
+    }
+
     #[tokio::test]
     async fn rule_12_a_log_without_successor_lets_a_bounded_number_of_appends_wait() {
-        let params = LogletParams { id: LogletId::default(), kind: LogletKind::MEMORY, bytes: Bytes::new() };
-        let loglet = MemoryProvider::default().open(&params).expect("memory opens");
-        let gate = AppendGate::new(loglet, Lsn::ZERO, Box::new(|| ()));
+        let gate = AppendGate::new(memory(1), Lsn::ZERO, Box::new(|| ()));
         gate.close();
         let append = || {
             let (done, outcome) = Completion::channel();

@@ -44,7 +44,9 @@ async fn written_now() -> Vec<Bytes> {
     }
     node.stack.switch(batching::INFO.id, false).await.unwrap();
     node.propose().await;
-    entries(&node.log).await
+    let entries = entries(&node.log).await;
+    node.stop.cancel();
+    entries
 }
 
 fn golden() -> Vec<Bytes> {

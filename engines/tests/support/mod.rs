@@ -1,6 +1,6 @@
 //! A stack that counts commands, on a memory log and a simulated disk.
 
-#![allow(dead_code, reason = "each test target uses a part")]
+#![expect(unreachable_pub, reason = "the module is part of each test binary")]
 
 use std::sync::Arc;
 use std::time::Duration;

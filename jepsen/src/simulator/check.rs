@@ -160,8 +160,8 @@ impl<'a> Ledger<'a> {
     }
 
     /// Checks that a lease ends only once: its keys are not removed at different revisions, and none is written after
-    /// the first removal. A key that stays after the lease has ended is not noticed here. The removals of leased keys
-    /// need no operation that explains them.
+    /// the first removal. All leases have ended before the history is read for the last time, so no leased key may be
+    /// left. The removals of leased keys need no operation that explains them.
     fn check_leases(&mut self, history: &[Change]) {
         let mut ends = BTreeMap::<i64, i64>::new();
         for change in history {
@@ -171,6 +171,12 @@ impl<'a> Ledger<'a> {
                 (None, Some(end)) if *end == change.revision => {}
                 (_, None) => {}
                 (_, Some(end)) => self.broken.push(format!("lease {lease} ended at revision {end}, then {change:?}")),
+            }
+        }
+        for (key, changes) in &self.by_key {
+            let is_left = changes.last().is_some_and(|change| change.value.is_some());
+            if is_left && let Some(lease) = lease_of(key) {
+                self.broken.push(format!("lease {lease} has ended, and its key {key} is still there"));
             }
         }
         self.removals.retain(|(key, _)| lease_of(key).is_none());

@@ -1,106 +1,40 @@
 //! Runs the suite of loglets on every kind of loglet, and tests the native loglet with its units.
 
+mod support;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
-use naxos_client::loglets::{MemoryProvider, NativeProvider};
+use naxos_client::loglets::MemoryProvider;
 use naxos_client::suite::{self, LogletSubject};
 use naxos_client::{
     Liveness, Loglet, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig, VirtualLogParts,
 };
-use naxos_log_server::{LogServer, LogServerConfig};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{
-    Cell, CellState, Purpose, Refusal, Sequencer, SequencerDirectory, Shape, StorageUnit, Store, UnitDirectory,
-    UnitError, UnitParams,
-};
+use naxos_proto::contracts::{Cell, CellState, Purpose, Refusal, Shape, Store, UnitError, UnitParams};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
-use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
-use naxos_proto::seams::{Seams, SocketNet};
+use naxos_proto::seams::sim::{SeededEntropy, SimClock};
 use naxos_proto::tail::Tail;
-use naxos_sequencer::NativeSequencer;
+use support::{Rig, simulate};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-/// Storage units, and whether they are away. While they are away they cannot be found.
-#[derive(Clone)]
-struct Units(Vec<Arc<dyn StorageUnit>>, Arc<AtomicBool>);
-
-impl UnitDirectory for Units {
-    fn unit(&self, storage: StorageId) -> Option<Arc<dyn StorageUnit>> {
-        let away = self.1.load(Ordering::Relaxed);
-        self.0.iter().find(|u| u.storage_id() == storage && !away).cloned()
-    }
-}
-
-struct OneSequencer(Arc<NativeSequencer>);
-
-impl SequencerDirectory for OneSequencer {
-    fn sequencer(&self, incarnation: Incarnation) -> Option<Arc<dyn Sequencer>> {
-        (self.0.incarnation() == incarnation).then(|| self.0.clone() as Arc<dyn Sequencer>)
-    }
-}
-
-async fn server(seed: u64) -> LogServer {
-    let seams = Seams {
-        clock: Arc::new(SimClock::new(Duration::from_secs(1_700_000_000))),
-        entropy: Arc::new(SeededEntropy::new(seed)),
-        net: Arc::new(SocketNet),
-        disk: Drive::new(seed).mount(),
-        worker: Arc::new(TaskWorker),
-    };
-    let config = LogServerConfig { segment_bytes: 64 << 10, reserve_bytes: 0, ..LogServerConfig::default() };
-    LogServer::open(seams, config, CancellationToken::new()).await.unwrap()
-}
-
-fn simulate(body: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, body);
-}
-
-/// Units and their sequencer, in one process.
-struct Rig {
-    servers: Vec<LogServer>,
-    units: Units,
-    provider: Arc<NativeProvider>,
-    alive: Liveness,
-}
-
-impl Rig {
-    async fn new(count: u64) -> Rig {
-        let mut servers = Vec::new();
-        for seed in 1..=count {
-            servers.push(server(seed).await);
-        }
-        let units = Units(servers.iter().map(|s| s.unit().clone() as Arc<dyn StorageUnit>).collect(), Arc::default());
-        let incarnation = Incarnation { storage: StorageId(5), boot: Boot(2) };
-        let sequencer = Arc::new(NativeSequencer::new(incarnation, Arc::new(units.clone())));
-        let provider = NativeProvider::new(Arc::new(OneSequencer(sequencer)), Arc::new(units.clone()));
-        let mut storages: Vec<StorageId> = units.0.iter().map(|u| u.storage_id()).collect();
-        storages.sort();
-        let alive = Liveness { sequencers: vec![incarnation], units: storages };
-        Rig { servers, units, provider: Arc::new(provider), alive }
-    }
-
-    async fn stop(self) {
-        for server in self.servers {
-            server.shutdown().await.unwrap();
-        }
-    }
+/// Units without a network between them and their callers.
+async fn rig_of(count: u64) -> Rig {
+    Rig::over(count, |unit| unit).await
 }
 
 fn native(count: u64) {
     simulate(async {
-        let rig = Rig::new(count).await;
-        let units = rig.units.0.len();
+        let rig = rig_of(count).await;
+        let units = rig.units.all.len();
         let subject = LogletSubject { provider: rig.provider.clone(), alive: rig.alive.clone(), units };
         suite::loglet(&subject).await;
         // The floor that the last case raised has reached every unit.
         let below = LogletId { log: LogId(7), ordinal: 8, nonce: 0 };
-        for unit in &rig.units.0 {
+        for unit in &rig.units.all {
             assert_eq!(unit.tail(below).await, Err(UnitError::Dropped(below)));
         }
         rig.stop().await;
@@ -127,7 +61,7 @@ fn the_native_loglet_on_three_units_passes_the_suite() {
 #[test]
 fn opening_a_loglet_for_reading_makes_no_sequencer_serve_it() {
     simulate(async {
-        let rig = Rig::new(1).await;
+        let rig = rig_of(1).await;
         let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
         let params = rig.provider.choose_params(id, &rig.alive).unwrap();
         rig.provider.prepare(&params).await.unwrap();
@@ -160,14 +94,14 @@ async fn store_on(rig: &Rig, unit: usize, loglet: LogletId, at: u64) {
     let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];
     let purpose = Purpose::Append { known_tail: Offset(0) };
     let incarnation = rig.alive.sequencers[0];
-    rig.units.0[unit].store(Store { loglet, incarnation, at: Offset(at), cells, purpose }, done);
+    rig.units.all[unit].store(Store { loglet, incarnation, at: Offset(at), cells, purpose }, done);
     assert!(stored.await.is_ok_and(|s| s.acknowledges()));
 }
 
 #[test]
 fn a_seal_repairs_what_is_on_one_unit_alone() {
     simulate(async {
-        let rig = Rig::new(3).await;
+        let rig = rig_of(3).await;
         let (id, loglet) = served(&rig).await;
         for at in 0..3 {
             store_on(&rig, 0, id, at).await;
@@ -176,7 +110,7 @@ fn a_seal_repairs_what_is_on_one_unit_alone() {
         let end = loglet.seal().await.unwrap();
         // The seal quorum may not have included one of the units.
         let mut tails = Vec::new();
-        for unit in &rig.units.0 {
+        for unit in &rig.units.all {
             tails.push(unit.tail(id).await.unwrap().tail);
         }
         assert!(tails.iter().filter(|tail| **tail >= end).count() >= 2, "{tails:?} behind a seal at {end}");
@@ -191,7 +125,7 @@ fn a_seal_repairs_what_is_on_one_unit_alone() {
 #[test]
 fn rule_6_a_tail_check_waits_until_its_tail_is_on_a_write_quorum_or_the_loglet_is_sealed() {
     simulate(async {
-        let rig = Rig::new(3).await;
+        let rig = rig_of(3).await;
         let (id, loglet) = served(&rig).await;
         store_on(&rig, 0, id, 0).await;
         let mut check = loglet.check_tail();
@@ -202,7 +136,7 @@ fn rule_6_a_tail_check_waits_until_its_tail_is_on_a_write_quorum_or_the_loglet_i
         store_on(&rig, 2, id, 1).await;
         let mut check = loglet.check_tail();
         assert_eq!((&mut check).now_or_never(), None);
-        rig.units.0[0].seal(id).await.unwrap();
+        rig.units.all[0].seal(id).await.unwrap();
         assert_eq!(check.await, Ok(Tail::Sealed(Offset(2))));
         rig.stop().await;
     });
@@ -211,7 +145,7 @@ fn rule_6_a_tail_check_waits_until_its_tail_is_on_a_write_quorum_or_the_loglet_i
 #[test]
 fn what_a_trim_could_not_discard_stays_on_a_list_and_is_tried_again() {
     simulate(async {
-        let rig = Rig::new(1).await;
+        let rig = rig_of(1).await;
         let takeover_after = Duration::from_millis(20);
         let log = VirtualLog::start(VirtualLogParts {
             config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after },
@@ -230,15 +164,15 @@ fn what_a_trim_could_not_discard_stays_on_a_list_and_is_tried_again() {
             log.reconfigure(None).await.unwrap();
         }
         let ordinals = |log: &VirtualLog| log.left_to_discard().iter().map(|id| id.ordinal).collect::<Vec<_>>();
-        rig.units.1.store(true, Ordering::Relaxed);
+        rig.units.are_away.store(true, Ordering::Relaxed);
         assert!(log.trim(Lsn(2)).await.is_err(), "the unit is away");
         assert_eq!(log.chain().1.start(), Lsn(2), "the chain was trimmed all the same");
         assert_eq!(ordinals(&log), [1, 2]);
-        rig.units.1.store(false, Ordering::Relaxed);
+        rig.units.are_away.store(false, Ordering::Relaxed);
         log.trim(Lsn(2)).await.unwrap();
         assert_eq!(ordinals(&log), [0_u64; 0]);
         let gone = LogletId { log: LogId(7), ordinal: 2, nonce: 0 };
-        assert_eq!(rig.units.0[0].tail(gone).await, Err(UnitError::Dropped(gone)));
+        assert_eq!(rig.units.all[0].tail(gone).await, Err(UnitError::Dropped(gone)));
         rig.stop().await;
     });
 }
@@ -246,8 +180,8 @@ fn what_a_trim_could_not_discard_stays_on_a_list_and_is_tried_again() {
 #[test]
 fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
     simulate(async {
-        let rig = Rig::new(1).await;
-        let unit = &rig.units.0[0];
+        let rig = rig_of(1).await;
+        let unit = &rig.units.all[0];
         let params = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
         let id = |ordinal, nonce| LogletId { log: LogId(7), ordinal, nonce };
         // Loglets that lost a race: one with an ordinal that will be trimmed, one with the lowest ordinal that stays,

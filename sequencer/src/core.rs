@@ -4,10 +4,14 @@
 //!
 //! 1. It is *committed* when a write quorum has it and every earlier batch is committed. Only then is it acknowledged,
 //!    in order (safety rule 3).
-//! 2. If every unit refused it without writing, it leaves no trace. If no unit was sealed, its offsets are given out
-//!    again when all later batches are settled too.
-//! 3. If some unit may hold a copy of it and it cannot be committed, its outcome is unknown and the loglet is broken.
-//!    Its offsets are never used again; a successor has to take over.
+//! 2. If every unit is sealed without it, it leaves no trace: a sealed unit never takes it from the sequencer.
+//! 3. If a unit may hold a copy of it, or may get one later, and it cannot be committed, its outcome is unknown and the
+//!    loglet is broken. Its offsets are never used again; a successor has to take over.
+//!
+//! A refusal says something about one message only: on the way to one of several units a late copy of the same store
+//! may still arrive, so a refused batch falls under 3 (`docs/protocol.md`, cluster 2). The only unit of a loglet is in
+//! the process of its sequencer, where a store arrives once. There a refused batch leaves no trace, and if the unit was
+//! not sealed, the offsets are given out again when all later batches are settled too.
 
 use std::collections::VecDeque;
 
@@ -180,10 +184,11 @@ impl<T> Grants<T> {
         if durable + open >= self.write_quorum {
             return None;
         }
-        if durable == 0 && open == 0 && count(|a| matches!(a, Answer::Unknown(_))) == 0 {
-            if count(|a| *a == Answer::Sealed) > 0 {
-                return Some(Err(AppendError::Sealed));
-            }
+        let sealed = count(|a| *a == Answer::Sealed);
+        if sealed == self.units {
+            return Some(Err(AppendError::Sealed));
+        }
+        if self.units == 1 && durable == 0 && count(|a| matches!(a, Answer::Unknown(_))) == 0 {
             let refusal = batch.answers.iter().flatten().find_map(|a| match a {
                 Answer::Refused(refusal) => Some(refusal.clone()),
                 _ => None,
@@ -238,6 +243,21 @@ mod tests {
         g.answer(b, 0, Answer::Refused(Refusal::EarlierFailed(String::new())));
         assert_eq!(drain(&mut g).len(), 1);
         assert_eq!(g.grant(1, 'd').unwrap().1, Offset(0));
+    }
+
+    #[test]
+    fn rule_2_of_a_cluster_an_offset_that_one_of_several_units_refused_is_not_given_out_again() {
+        let refused = || Answer::Refused(Refusal::DiskFull { free: 1, needed: 2 });
+        for last in [refused(), Answer::Sealed] {
+            let mut g = Grants::new(3, 2, 8);
+            let (a, _) = g.grant(1, 'a').unwrap();
+            g.answer(a, 0, refused());
+            g.answer(a, 1, refused());
+            g.answer(a, 2, last);
+            // A late copy of the store may still arrive at a unit that is not sealed.
+            assert!(matches!(g.settle().unwrap().outcome, Err(AppendError::Unknown(_))));
+            assert!(matches!(g.grant(1, 'b'), Err((_, AppendError::Refused(_)))));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! - [`Drive`]: a disk that survives the crash of its host: what was synced stays, and a random part of the rest
 //! - [`SeededEntropy`], [`SimClock`], [`TaskWorker`]
+//! - [`UnreliableUnit`]: a storage unit behind a network that loses, repeats and delays calls, as a [`Weather`] says
 //!
 //! Invariant: with the same seeds and the same calls they behave the same, to the byte.
 
@@ -14,6 +15,8 @@ mod entropy;
 mod fault;
 mod image;
 mod names;
+mod unreliable_unit;
+mod weather;
 mod worker;
 
 pub use clock::SimClock;
@@ -21,4 +24,6 @@ pub use drive::Drive;
 pub use drive_state::{Latency, Trace};
 pub use entropy::SeededEntropy;
 pub use fault::Fault;
+pub use unreliable_unit::UnreliableUnit;
+pub use weather::Weather;
 pub use worker::TaskWorker;

@@ -1,0 +1,91 @@
+//! Storage units and a sequencer in one process, on simulated disks.
+
+#![expect(unreachable_pub, reason = "the module is part of each test binary")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use naxos_client::Liveness;
+use naxos_client::loglets::NativeProvider;
+use naxos_log_server::{LogServer, LogServerConfig};
+use naxos_proto::contracts::{Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
+use naxos_proto::ids::{Boot, Incarnation, StorageId};
+use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
+use naxos_proto::seams::{Seams, SocketNet};
+use naxos_sequencer::NativeSequencer;
+use tokio_util::sync::CancellationToken;
+
+/// Storage units, and whether they are away. While they are away they cannot be found.
+#[derive(Clone)]
+pub struct Units {
+    pub all: Vec<Arc<dyn StorageUnit>>,
+    pub are_away: Arc<AtomicBool>,
+}
+
+impl UnitDirectory for Units {
+    fn unit(&self, storage: StorageId) -> Option<Arc<dyn StorageUnit>> {
+        let away = self.are_away.load(Ordering::Relaxed);
+        self.all.iter().find(|u| u.storage_id() == storage && !away).cloned()
+    }
+}
+
+struct OneSequencer(Arc<NativeSequencer>);
+
+impl SequencerDirectory for OneSequencer {
+    fn sequencer(&self, incarnation: Incarnation) -> Option<Arc<dyn Sequencer>> {
+        (self.0.incarnation() == incarnation).then(|| self.0.clone() as Arc<dyn Sequencer>)
+    }
+}
+
+async fn server(seed: u64) -> LogServer {
+    let seams = Seams {
+        clock: Arc::new(SimClock::new(Duration::from_secs(1_700_000_000))),
+        entropy: Arc::new(SeededEntropy::new(seed)),
+        net: Arc::new(SocketNet),
+        disk: Drive::new(seed).mount(),
+        worker: Arc::new(TaskWorker),
+    };
+    let config = LogServerConfig { segment_bytes: 64 << 10, reserve_bytes: 0, ..LogServerConfig::default() };
+    LogServer::open(seams, config, CancellationToken::new()).await.unwrap()
+}
+
+/// Runs a test in simulated time.
+pub fn simulate(body: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, body);
+}
+
+/// Units and their sequencer, in one process.
+pub struct Rig {
+    servers: Vec<LogServer>,
+    pub units: Units,
+    pub provider: Arc<NativeProvider>,
+    pub alive: Liveness,
+}
+
+impl Rig {
+    /// `count` units, and a sequencer that stores on all of them. Callers reach each unit through what `network` makes
+    /// of it.
+    pub async fn over(count: u64, network: impl Fn(Arc<dyn StorageUnit>) -> Arc<dyn StorageUnit>) -> Rig {
+        let mut servers = Vec::new();
+        for seed in 1..=count {
+            servers.push(server(seed).await);
+        }
+        let all = servers.iter().map(|s| network(s.unit().clone())).collect();
+        let units = Units { all, are_away: Arc::default() };
+        let incarnation = Incarnation { storage: StorageId(5), boot: Boot(2) };
+        let sequencer = Arc::new(NativeSequencer::new(incarnation, Arc::new(units.clone())));
+        let provider = NativeProvider::new(Arc::new(OneSequencer(sequencer)), Arc::new(units.clone()));
+        let mut storages: Vec<StorageId> = units.all.iter().map(|u| u.storage_id()).collect();
+        storages.sort();
+        let alive = Liveness { sequencers: vec![incarnation], units: storages };
+        Rig { servers, units, provider: Arc::new(provider), alive }
+    }
+
+    pub async fn stop(self) {
+        for server in self.servers {
+            server.shutdown().await.unwrap();
+        }
+    }
+}

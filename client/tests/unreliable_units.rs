@@ -1,0 +1,194 @@
+//! The virtual log on native loglets whose units are behind a network that loses, repeats and delays calls: nothing
+//! acknowledged is lost, no value is in the log twice, and no tail check is stale.
+
+mod support;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_client::{MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig, VirtualLogParts};
+use naxos_proto::chain::LogletKind;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{Cell, CellState, StorageUnit};
+use naxos_proto::ids::{LogId, Lsn, Offset};
+use naxos_proto::seams::Clock;
+use naxos_proto::seams::sim::{SeededEntropy, SimClock, UnreliableUnit, Weather};
+use naxos_proto::splitmix::SplitMix64;
+use support::{Rig, simulate};
+use tokio::sync::watch;
+
+/// Appends that each client makes.
+const APPENDS: u64 = 40;
+/// Clients that append.
+const CLIENTS: u64 = 3;
+const SEEDS: u64 = 60;
+
+/// What the clients were told.
+#[derive(Default)]
+struct Told {
+    /// The acknowledged values and their positions.
+    done: BTreeMap<u64, Lsn>,
+    /// Appends whose outcome was not told.
+    unknown: u64,
+}
+
+impl Told {
+    /// The position after the last acknowledged append.
+    fn end(&self) -> Lsn {
+        self.done.values().map(|lsn| lsn.next()).max().unwrap_or(Lsn::ZERO)
+    }
+}
+
+async fn append(log: &VirtualLog, told: &RefCell<Told>, value: u64) {
+    let (done, outcome) = Completion::channel();
+    log.append(vec![Cell { payload: value.to_le_bytes().to_vec().into(), commands: 1 }], done);
+    match outcome.await {
+        Ok(lsn) => drop(told.borrow_mut().done.insert(value, lsn)),
+        Err(_) => told.borrow_mut().unknown += 1,
+    }
+}
+
+async fn everything(log: &VirtualLog) -> Vec<(Lsn, u64)> {
+    let tail = log.check_tail().await.expect("the network is calm");
+    let (mut at, mut found) = (Lsn::ZERO, Vec::new());
+    while at < tail {
+        let (records, next) = log.read(at, tail, usize::MAX).await.expect("the network is calm");
+        found.extend(records.iter().map(|r| (r.lsn, u64::from_le_bytes(r.payload[..].try_into().unwrap()))));
+        at = next;
+    }
+    found
+}
+
+/// Checks that no two units hold different cells at one offset.
+async fn check_copies(seed: u64, log: &VirtualLog, units: &[Arc<dyn StorageUnit>]) {
+    for segment in &log.chain().1.segments {
+        let id = segment.params.id;
+        let mut cells = BTreeMap::new();
+        for unit in units {
+            // A unit that the loglet was not opened on holds none of its cells.
+            let Ok(tail) = unit.tail(id).await else { continue };
+            let mut at = Offset(0);
+            while at < tail.tail {
+                let read = unit.read(id, at..tail.tail, usize::MAX).await.expect("the network is calm");
+                for cell in read {
+                    if let CellState::Present(bytes) = cell {
+                        let first = cells.entry(at).or_insert_with(|| bytes.clone());
+                        assert_eq!(*first, bytes, "seed {seed}: two values at offset {at} of loglet {id}");
+                    }
+                    at = at.next();
+                }
+            }
+        }
+    }
+}
+
+/// Returns how many appends were acknowledged, and how many were not.
+async fn run(seed: u64, units: u64) -> (usize, u64) {
+    let clock: Arc<dyn Clock> = Arc::new(SimClock::new(Duration::ZERO));
+    let networks: RefCell<Vec<Arc<UnreliableUnit>>> = RefCell::default();
+    let rig = Rig::over(units, |unit| {
+        let number = networks.borrow().len() as u64;
+        let network = Arc::new(UnreliableUnit::new(unit, Arc::clone(&clock), seed * 100 + number));
+        networks.borrow_mut().push(Arc::clone(&network));
+        network as Arc<dyn StorageUnit>
+    })
+    .await;
+    let log = VirtualLog::start(VirtualLogParts {
+        config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after: Duration::from_millis(20) },
+        meta: Arc::new(MemoryMetaStore::default()),
+        providers: vec![rig.provider.clone()],
+        alive: watch::Sender::new(rig.alive.clone()).subscribe(),
+        clock: Arc::clone(&clock),
+        entropy: Arc::new(SeededEntropy::new(seed)),
+    })
+    .await
+    .unwrap();
+    let set_weather = |weather| networks.borrow().iter().for_each(|network| network.set_weather(weather));
+    set_weather(Weather { lost: 20, unanswered: 20, repeated: 100, delay_max: Duration::from_millis(3) });
+
+    let told: Rc<RefCell<Told>> = Rc::default();
+    let mut clients = Vec::new();
+    for client in 0..CLIENTS {
+        let (log, told, clock) = (Arc::clone(&log), Rc::clone(&told), Arc::clone(&clock));
+        clients.push(tokio::task::spawn_local(async move {
+            let mut dice = SplitMix64::new(seed * 10 + client);
+            for n in 0..APPENDS {
+                clock.sleep(Duration::from_micros(dice.below(2_000))).await;
+                append(&log, &told, client * APPENDS + n + 1).await;
+            }
+        }));
+    }
+    // Reconfigures the log all the time, because a loglet ends with its first append of unknown outcome.
+    let changing = tokio::task::spawn_local({
+        let (log, clock) = (Arc::clone(&log), Arc::clone(&clock));
+        async move {
+            loop {
+                clock.sleep(Duration::from_millis(15)).await;
+                // A change may fail in this weather; the next one goes on from what it left.
+                let _ = log.reconfigure(None).await;
+            }
+        }
+    });
+    let checking = tokio::task::spawn_local({
+        let (log, told, clock) = (Arc::clone(&log), Rc::clone(&told), Arc::clone(&clock));
+        async move {
+            loop {
+                let floor = told.borrow().end();
+                if let Ok(tail) = log.check_tail().await {
+                    assert!(tail >= floor, "seed {seed}: tail {tail} after an append below {floor} was acknowledged");
+                }
+                clock.sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    for client in clients {
+        client.await.unwrap();
+    }
+    changing.abort();
+    assert!(!checking.is_finished(), "seed {seed}: a tail was stale");
+    checking.abort();
+    set_weather(Weather::default());
+    // Copies of calls that are still on their way arrive.
+    clock.sleep(Duration::from_secs(1)).await;
+    log.reconfigure(None).await.unwrap();
+
+    check_copies(seed, &log, &rig.units.all).await;
+    let log_has = everything(&log).await;
+    rig.stop().await;
+    let told = told.borrow();
+    for (value, lsn) in &told.done {
+        assert!(log_has.contains(&(*lsn, *value)), "seed {seed}: acknowledged {value} at {lsn} is lost: {log_has:?}");
+    }
+    let mut values: Vec<u64> = log_has.iter().map(|(_, value)| *value).collect();
+    values.sort_unstable();
+    values.windows(2).for_each(|pair| assert_ne!(pair[0], pair[1], "seed {seed}: a value is in the log twice"));
+    (told.done.len(), told.unknown)
+}
+
+fn all_seeds(units: u64) {
+    let (mut done, mut unknown) = (0, 0);
+    for seed in 0..SEEDS {
+        simulate(async {
+            let (d, u) = run(seed, units).await;
+            done += d;
+            unknown += u;
+        });
+    }
+    println!("{units} units: {done} appends acknowledged, {unknown} not");
+    // A loglet ends with its first append of unknown outcome, so most appends meet one that has ended.
+    assert!(done as u64 > SEEDS * APPENDS / 8, "only {done} appends were acknowledged, {unknown} were not");
+    assert!(unknown > 0, "no append met the bad network");
+}
+
+#[test]
+fn three_units_behind_a_bad_network_lose_nothing() {
+    all_seeds(3);
+}
+
+#[test]
+fn two_units_behind_a_bad_network_lose_nothing() {
+    all_seeds(2);
+}

@@ -4,7 +4,7 @@
 //! - [`setting`]: how large the world is and what can go wrong; [`rule`]: the rules that can be left out; [`case`]: the
 //!   settings that are checked
 //! - [`world`]: everything that is remembered; [`step`], `steps`: what can happen next; `properties`: what must hold;
-//!   [`event`]: what has to be reached
+//!   [`event`], `reached`: what some world must have
 //! - [`founding`]: how the seats of a new cluster agree on their log, a model of its own
 //! - [`report`]: what a check found
 //!
@@ -22,6 +22,7 @@ pub mod case;
 pub mod event;
 pub mod founding;
 mod properties;
+mod reached;
 pub mod report;
 pub mod rule;
 pub mod setting;

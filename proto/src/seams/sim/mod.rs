@@ -1,6 +1,6 @@
 //! Simulated seams: they replace the outside world in tests and in the simulator.
 //!
-//! - [`Drive`]: a disk that survives the crash of its host: what was synced stays, and a random part of the rest
+//! - [`Drive`]: a disk that survives the crash of its host. Synced data stays. Of the other data a random part stays
 //! - [`SeededEntropy`], [`SimClock`], [`TaskWorker`]
 //!
 //! Invariant: with the same seeds and the same calls they behave the same, to the byte.

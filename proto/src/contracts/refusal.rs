@@ -21,8 +21,8 @@ pub enum Refusal {
     /// The sequencer of the active loglet is not known to be alive. Try again after the next reconfiguration.
     #[error("sequencer {0} is gone; a reconfiguration is due")]
     NoSequencer(Incarnation),
-    /// The sequencer does not serve this loglet. Either [`Sequencer::serve`](super::Sequencer::serve) was not called for
-    /// it yet, or the loglet was removed to make room for later ones.
+    /// The sequencer does not serve this loglet. Either [`Sequencer::serve`](super::Sequencer::serve) was not called
+    /// for it yet, or the loglet was removed to make room for later ones.
     #[error("the sequencer does not serve loglet {0}")]
     NotServed(LogletId),
     /// The loglet belongs to another sequencer (safety rule 4).

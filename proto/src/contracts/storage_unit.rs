@@ -291,8 +291,8 @@ pub trait StorageUnit: Send + Sync {
     /// The local tail is not enough for this, because a cell below it may be missing, trimmed or damaged.
     fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>>;
 
-    /// Raises the known tail. The sequencer calls this when it has no store that could carry the new value. This is not
-    /// durable.
+    /// Raises the known tail. The sequencer calls this when it has no store that could carry the new value. The
+    /// new value is not durable.
     fn advance(&self, loglet: LogletId, known_tail: Offset);
 
     /// A stream of the cells from `from` on, as they become known to be committed, read from the cache or the disk. It

@@ -22,7 +22,7 @@ pub struct LogServer {
     stop: CancellationToken,
     workers: Vec<WorkerHandle>,
     raft: RaftLog,
-    /// The directory's lock. It is held until everything has stopped.
+    /// The lock on the data directory. It is held until all Workers have ended.
     lock: Box<dyn Send + Sync>,
 }
 
@@ -87,7 +87,7 @@ impl FoundJournal {
         &self.recovered.damaged_cells
     }
 
-    /// The MetaStore replica's state, as the journal told it.
+    /// The state of the MetaStore replica, as it was read from the journal.
     pub(crate) fn raft(&self) -> &RaftLog {
         &self.recovered.catalog.raft
     }
@@ -142,7 +142,7 @@ impl LogServer {
         &self.raft
     }
 
-    /// Finishes what is queued, ends the Workers and releases the lock. The error is the text of a Worker's panic.
+    /// Finishes the queued commands, ends the Workers and releases the lock. The error is the text of a Worker's panic.
     /// # Cancel safety
     /// If the call is dropped halfway, the Workers still stop.
     pub async fn shutdown(self) -> Result<(), String> {

@@ -62,8 +62,8 @@ impl Unit {
         self.status.poisoned().map(|why| format!("the storage unit is read-only since a disk error: {why}"))
     }
 
-    /// How many bytes had to be free for the last store, if it was refused. Zero if it was taken or room was made
-    /// since.
+    /// If the last store was refused because the disk is full: how many bytes must be free before a store is accepted.
+    /// Zero if the last store was accepted, or if room was made after the refusal.
     pub fn wanted_free_bytes(&self) -> u64 {
         self.status.wanted()
     }
@@ -73,7 +73,7 @@ impl Unit {
         self.status.usage()
     }
 
-    /// Makes changes of the MetaStore's raft log durable, in the order of the calls.
+    /// Makes changes to the MetaStore's raft log durable, in the order of the calls.
     pub(crate) fn raft(&self, changes: Vec<RaftChange>, done: Completion<Result<(), UnitError>>) {
         let command = Command::Raft(changes, done);
         if command.cost().bytes > self.store_bytes_max {
@@ -160,7 +160,7 @@ impl StorageUnit for Unit {
         Box::pin(async move {
             let published = self.roster.get(loglet)?;
             loop {
-                // Registered before the state is read, so that no change between the two is missed.
+                // The wait is registered before the state is read. So no change after the read is missed.
                 let changed = published.changed();
                 if self.roster.is_stopped() {
                     return Err(UnitError::Stopped);

@@ -17,7 +17,7 @@ use naxos_proto::seams::sim::{Drive, Fault, Latency, SeededEntropy};
 use parking_lot::Mutex;
 use support::{id, open, params, payload, request, simulate, simulate_for, simulate_until_frozen, store};
 
-/// What the test knows about one loglet: what it asked for and what was acknowledged.
+/// The test's record of one loglet: the requests that it made, and which of them were acknowledged.
 #[derive(Clone, Debug, Default)]
 struct Known {
     open_acked: bool,
@@ -132,7 +132,7 @@ async fn work(server: &LogServer, model: &Shared, random: &SeededEntropy, steps:
     }
 }
 
-/// Checks one loglet. What is found there has to be durable from now on.
+/// Checks one loglet. `known` then holds the state that was found, because all of it has to be durable from now on.
 async fn check(unit: &Unit, id: LogletId, known: &mut Known, context: &str) {
     let local = match unit.tail(id).await {
         Ok(local) => local,
@@ -192,7 +192,7 @@ async fn check_all(server: &LogServer, model: &Shared, context: &str) {
     *model.lock() = known;
 }
 
-/// One life of a process: it opens the directory, checks it and works. True if the drive froze before the work was
+/// Runs one process: it opens the directory, checks it and works. Returns true if the drive froze before the work was
 /// done.
 fn live(
     drive: &Drive,
@@ -253,8 +253,8 @@ fn many_crashes_of_one_directory_keep_what_was_acknowledged() {
     }
 }
 
-/// The sync of a batch failed, so the batch was in the page cache only. A batch names all batches before it as synced.
-/// So the next process makes that batch durable before it writes one of its own.
+/// If the sync of a batch failed, the batch may be in the page cache only. Each batch states that all batches before it
+/// are durable. So the next process must make the unsynced batch durable before it writes a batch of its own.
 #[test]
 fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_opens() {
     for seed in 0..200 {

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 const CELLS: u64 = 160;
 
-/// Three loglets over several segments: one is sealed, one dropped and one trimmed. The server was shut down properly.
+/// Returns a drive with three loglets over several segments, and the payloads of the cells that can still be read. One
+/// loglet is sealed, one dropped and one trimmed. The server was shut down properly.
 fn filled() -> (Drive, BTreeMap<(LogletId, u64), Bytes>) {
     let drive = Drive::new(3);
     let mut written = BTreeMap::new();
@@ -38,8 +39,8 @@ fn filled() -> (Drive, BTreeMap<(LogletId, u64), Bytes>) {
         unit.seal(id(1)).await.unwrap();
         unit.drop_loglet(id(2)).await.unwrap();
         unit.trim(id(3), Offset(CELLS / 2)).await.unwrap();
-        // A damaged last batch cannot always be told from a torn one. So the last batch holds nothing that this test
-        // checks.
+        // A start cannot always distinguish a damaged last batch from a torn one, and it drops a torn one. So the last
+        // batch holds nothing that this test checks.
         unit.open(id(9), params()).await.unwrap();
         server.shutdown().await.unwrap();
     });
@@ -124,9 +125,9 @@ fn a_rotted_sector_is_corrupt_cells_or_a_refusal() {
 
 /// A flipped bit must not be mistaken for a torn write. Recovery recognizes it in either of two ways
 /// (`log-server/src/journal/torn.rs`):
-/// 1. No sector of the record ends in zeros. After a torn write, some sector would.
-/// 2. The record is right except for one bit, and zeros in place of the last two or more bytes of the bit's sector
-///    would not explain the wrong bit.
+/// 1. No sector of the record ends in zeros. After a torn write, some sector would end in zeros.
+/// 2. Exactly one bit of the record is wrong, and a torn write cannot be the cause. It could be the cause only if the
+///    bit's sector ends in zeros, and these begin before the wrong byte or at the start of the sector.
 ///
 /// One of the bodies is all spaces, because a space differs from a zero byte in one bit only. If that bit flips in the
 /// last byte of a sector, it looks as if this byte had not been written.
@@ -140,7 +141,7 @@ fn a_flipped_bit_in_the_last_batch_is_not_a_torn_write() {
 }
 
 /// A long record almost always has a sector that ends in a zero byte of the record itself. So the zeros do not show
-/// whether the write was torn, and only the test of the single wrong bit does.
+/// whether the write was torn. Only the second way, the search for a single wrong bit, shows it.
 #[test]
 fn a_flipped_bit_in_a_long_last_record_is_not_a_torn_write() {
     let random = SeededEntropy::new(14);
@@ -206,8 +207,8 @@ fn in_the_last_batch(drive: &Drive, segment_bytes: u64, body: &Bytes) -> (String
     drive.paths().into_iter().find_map(|p| Some((p.clone(), is_body(&drive.content(&p)?)?))).expect("it is stored")
 }
 
-/// Flips one bit in the batch that holds `body`. The next start must then report the cell as `Corrupt`. It may also be
-/// refused if the bit is not in the body. `in_body` says whether it is.
+/// Flips one bit in the batch that holds `body`. After the next start the cell must be `Corrupt`. If the bit is not in
+/// the body, the start may also be refused. `in_body` says whether the bit is in the body.
 fn check_flip(drive: &Drive, path: &str, flipped: usize, bit: u8, in_body: bool, body: &Bytes) {
     let copy = drive.copy(flipped as u64);
     copy.damage(path, |content| content[flipped] ^= 1 << bit);
@@ -245,7 +246,7 @@ fn healed(drive: &Drive, path: &str, byte: usize, bit: u8, body: &Bytes) {
 fn a_truncated_segment_is_refused_by_name() {
     let (drive, written) = filled();
     let random = SeededEntropy::new(13);
-    // A spare segment is all zeros. It is left out because a start need not refuse it: it holds no data.
+    // Spare segments are left out. They are all zeros and hold no data, so a start need not refuse a truncated one.
     let is_used = |path: &str| path.ends_with(".seg") && drive.content(path).unwrap().iter().any(|byte| *byte != 0);
     let mut refused = 0;
     for path in drive.paths().iter().filter(|p| is_used(p)) {
@@ -292,7 +293,7 @@ proptest! {
                 content[at..end].copy_from_slice(&bytes[..end - at]);
             }
         });
-        // Any answer will do, as long as it does not panic.
+        // Any result is right, as long as the start does not panic.
         let _ = simulate(async { open(&drive).await.map(|_| ()) });
     }
 

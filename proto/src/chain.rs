@@ -16,8 +16,8 @@ const CHAIN_FORMAT: u8 = 2;
 /// The largest number of segments that a chain may have. Trimming drops segments, so only a bug can cause more.
 pub const SEGMENTS_MAX: usize = 65_536;
 
-/// The kind of a loglet: how it is implemented. This is its number in the chain. A chain that names a kind unknown to
-/// this build can still be read; only operations on that segment fail.
+/// The kind of a loglet: how it is implemented. The number stands for the kind in an encoded chain. A chain that names
+/// a kind unknown to this build can still be read; only operations on that segment fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogletKind(pub u8);
 

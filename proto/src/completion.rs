@@ -10,9 +10,10 @@
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-/// An outcome, or the error in an outcome, that can be "unknown". A dropped [`Completion`] passes this value on.
+/// A type of outcomes or errors that has a value for "it is unknown whether the call was done". A [`Completion`] that
+/// is dropped gives this value to its callback.
 pub trait Unknown {
-    /// The value that says that the call may or may not have been done.
+    /// The value that means that the call may or may not have been done.
     fn unknown() -> Self;
 }
 
@@ -62,7 +63,7 @@ impl<T> Completion<T> {
         self.complete_on(outcome, ThreadLoad::Busy);
     }
 
-    /// Passes the outcome on. `load` is that of the calling thread.
+    /// Passes the outcome on. `load` is the load of the calling thread.
     pub fn complete_on(mut self, outcome: T, load: ThreadLoad) {
         let f = self.0.take().expect("a completion is completed once");
         f(Some(outcome), load);

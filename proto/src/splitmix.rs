@@ -1,7 +1,7 @@
 //! [`SplitMix64`]: a small random generator for everything that a seed has to decide.
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA'14). The same seed gives the same
-/// numbers on every machine and in every release. Not for secrets.
+/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA'14). The same seed gives the
+/// same numbers on every machine and in every release. Not for secrets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SplitMix64 {
     state: u64,

@@ -9,7 +9,7 @@ use crate::ids::Offset;
 pub enum Tail {
     /// The loglet takes appends.
     Open(Offset),
-    /// No append is acknowledged any more. Only the chain says where the segment ends; it need not be this offset.
+    /// No append is acknowledged any more. Only the chain says where the segment ends; the end need not be this offset.
     Sealed(Offset),
 }
 

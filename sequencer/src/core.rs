@@ -174,7 +174,7 @@ impl<T> Grants<T> {
         let count = |f: fn(&Answer) -> bool| batch.answers.iter().flatten().filter(|a| f(a)).count();
         let durable = count(|a| *a == Answer::Durable);
         if durable >= self.write_quorum {
-            // A batch after a failed one can never be committed, because not everything before it is.
+            // A batch after a failed one can never be committed, because the failed one is not committed.
             return Some(match &self.failed {
                 None => Ok(batch.at),
                 Some(_) => Err(AppendError::Unknown("an append before it failed".to_owned())),

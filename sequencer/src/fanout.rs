@@ -87,7 +87,7 @@ impl Fanout {
 
     /// Runs the completions of settled batches in order. Does nothing if another thread does that already, or if an
     /// append is queueing its stores: that append calls this afterwards.
-    /// `load` is that of the calling thread.
+    /// `load` is the load of the calling thread.
     fn drain(&self, load: ThreadLoad) {
         {
             let mut state = self.state.lock();

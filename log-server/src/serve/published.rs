@@ -70,12 +70,12 @@ impl Published {
         self.changed.notified()
     }
 
-    /// Wakes all followers.
+    /// Wakes everyone who waits for [`Self::changed`]: followers and callers that wait for a tail.
     pub(crate) fn wake(&self) {
         self.changed.notify_waiters();
     }
 
-    /// Raises the known tail and wakes followers.
+    /// Raises the known tail and wakes everyone who waits for [`Self::changed`].
     pub(crate) fn advance(&self, known_tail: Offset) {
         {
             let local = &mut self.state.lock().local;
@@ -128,7 +128,7 @@ impl Published {
         self.state.lock().recent.bytes()
     }
 
-    /// Removes old cells from the cache until they take at most `bytes`.
+    /// Removes the oldest cells from the cache until the cached cells take at most `bytes` bytes.
     pub(crate) fn shrink_cache(&self, bytes: usize) {
         self.state.lock().recent.shrink(bytes);
     }

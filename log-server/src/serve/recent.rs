@@ -57,7 +57,7 @@ impl Recent {
         while self.first < up_to && self.pop() {}
     }
 
-    /// Removes old cells until the rest takes at most `bytes`.
+    /// Removes the oldest cells until the cached cells take at most `bytes` bytes.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         while self.bytes > bytes && self.pop() {}
     }

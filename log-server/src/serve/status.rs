@@ -15,7 +15,7 @@ pub struct DiskUsage {
     pub bytes: u64,
 }
 
-/// Written by the committer and read by any thread.
+/// Facts about the committer. The committer writes them, and any thread may read them.
 #[derive(Default)]
 pub(crate) struct Status {
     poisoned: Mutex<Option<String>>,
@@ -23,8 +23,8 @@ pub(crate) struct Status {
     sync_started: AtomicU64,
     segments: AtomicU64,
     bytes: AtomicU64,
-    /// How many bytes have to be free before the next store is taken, if the last one was refused; zero if it was
-    /// taken.
+    /// If the last store was refused because the disk is full: how many bytes must be free before a store is accepted.
+    /// Otherwise zero.
     wanted: AtomicU64,
 }
 
@@ -55,17 +55,18 @@ impl Status {
         self.poisoned.lock().clone()
     }
 
-    /// Notes that a store was refused, and that `free` bytes must be free before one is taken.
+    /// Notes that a store was refused, and that `free` bytes must be free before a store is accepted.
     pub(crate) fn stores_want(&self, free: u64) {
         self.wanted.store(free, Ordering::Relaxed);
     }
 
-    /// Notes that a store was taken, or that there is room for one again.
+    /// Notes that a store was accepted, or that the disk has room for a store again.
     pub(crate) fn stores_go(&self) {
         self.wanted.store(0, Ordering::Relaxed);
     }
 
-    /// How many bytes have to be free before stores are taken, as far as the last store showed; zero if it was taken.
+    /// How many bytes must be free before a store is accepted. Zero if the last store was accepted, or if room was made
+    /// after the last refusal.
     pub(crate) fn wanted(&self) -> u64 {
         self.wanted.load(Ordering::Relaxed)
     }

@@ -24,7 +24,7 @@ pub(crate) enum Change {
     Raft(RaftChange),
 }
 
-/// A change to the MetaStore's raft log. The bytes have the replica's own format (see `meta`).
+/// A change to the MetaStore's raft log. The format of the bytes is private to the replica (see `meta`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RaftChange {
     /// The vote.

@@ -10,7 +10,7 @@ use crate::unit::OffsetSet;
 pub(crate) enum Verdict {
     /// Nothing is there, so the cell may be written.
     Free,
-    /// Something is there. Comparing the bytes decides between `Same` and `Different`.
+    /// A cell or junk is there. The outcome is `Same` if it equals the new cell, otherwise `Different`.
     Held,
     /// The offset is below the trim point: the cell was committed and then forgotten.
     Trimmed,
@@ -23,17 +23,17 @@ pub(crate) enum Verdict {
 /// The state of one loglet on one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Loglet {
-    /// The parameters that it was opened with. They never change.
+    /// The parameters that the loglet was opened with. They never change.
     pub(crate) params: UnitParams,
     /// One past the highest offset that was ever written or trimmed on this unit.
     pub(crate) tail: Offset,
-    /// All cells below it are held by a write quorum.
+    /// Every cell below this offset is known to be on a write quorum.
     pub(crate) known_tail: Offset,
     /// Whether the loglet takes no more stores.
     pub(crate) sealed: bool,
-    /// All cells below it are forgotten.
+    /// Every cell below this offset is forgotten.
     pub(crate) trim_point: Offset,
-    /// The offsets that are held, at or above the trim point.
+    /// The offsets at or above the trim point at which this unit holds a cell or junk.
     pub(crate) written: OffsetSet,
 }
 
@@ -100,7 +100,7 @@ impl Loglet {
         rises
     }
 
-    /// Forgets what is below `up_to`. Only committed cells are trimmed, so both tails rise to `up_to` at least.
+    /// Forgets the cells below `up_to`. Only committed cells are trimmed, so both tails rise to at least `up_to`.
     pub(crate) fn trim(&mut self, up_to: Offset) {
         self.trim_point = self.trim_point.max(up_to);
         self.tail = self.tail.max(self.trim_point);

@@ -104,7 +104,7 @@ pub async fn store(unit: &Unit, store: Store) -> Result<Vec<CellOutcome>, UnitEr
     outcome.await.map(|stored| stored.cells)
 }
 
-/// `len` bytes that depend on `n`. From two bytes on, they differ for any 512 consecutive values of `n`.
+/// `len` bytes that depend on `n`. If `len` is at least two, any 512 consecutive values of `n` give different bytes.
 pub fn payload(n: u64, len: usize) -> Bytes {
     (0..len as u64).map(|i| (n.wrapping_mul(131).wrapping_add(i * 7) >> 1) as u8).collect::<Vec<_>>().into()
 }

@@ -49,6 +49,6 @@ pub trait MetaStore: Send + Sync {
     /// Reads the value through a quorum. It is never older than any put that was answered before the call.
     fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>>;
 
-    /// Replaces the value if it still has version `expected`. Durable on a quorum when answered.
+    /// Replaces the value if it still has version `expected`. On success the new value is durable on a quorum.
     fn put(&self, expected: ChainVersion, bytes: Bytes) -> BoxFuture<'_, Result<PutOutcome, MetaError>>;
 }

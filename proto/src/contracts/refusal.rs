@@ -21,7 +21,8 @@ pub enum Refusal {
     /// The sequencer of the active loglet is not known to be alive. Try again after the next reconfiguration.
     #[error("sequencer {0} is gone; a reconfiguration is due")]
     NoSequencer(Incarnation),
-    /// The sequencer does not serve this loglet: it was not told to yet, or it already serves a later one.
+    /// The sequencer does not serve this loglet. Either [`Sequencer::serve`](super::Sequencer::serve) was not called
+    /// for it yet, or the loglet was removed to make room for later ones.
     #[error("the sequencer does not serve loglet {0}")]
     NotServed(LogletId),
     /// The loglet belongs to another sequencer (safety rule 4).
@@ -31,7 +32,7 @@ pub enum Refusal {
         loglet: LogletId,
         /// The loglet's sequencer for its whole life.
         owner: Incarnation,
-        /// The sequencer that was asked.
+        /// The sequencer that received the call.
         asked: Incarnation,
     },
     /// A storage unit of the loglet is not known here.

@@ -19,7 +19,8 @@ pub enum AppendError {
     /// Not done, for the given reason.
     #[error("nothing was appended: {0}")]
     Refused(#[from] Refusal),
-    /// The cells may or may not be in the log. Never retry without a check: the session finds out what happened.
+    /// The cells may or may not be in the log. Never retry without a check. The session engine finds out whether they
+    /// are.
     #[error("it is unknown whether the append happened: {0}")]
     Unknown(String),
 }

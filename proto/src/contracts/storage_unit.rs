@@ -125,7 +125,7 @@ pub enum CellState {
 /// A loglet's tail on one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTail {
-    /// The first offset that is not durable on this unit.
+    /// One past the highest offset that was written or trimmed on this unit. Cells below it may be missing here.
     pub tail: Offset,
     /// The first offset that is not known to be on a write quorum.
     pub known_tail: Offset,
@@ -174,7 +174,7 @@ pub enum Followed {
     Sealed(Offset),
 }
 
-/// Why a unit did not do what it was asked to do.
+/// Why a unit did not carry out a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// The loglet was never opened on this unit with [`StorageUnit::open`].
@@ -190,7 +190,7 @@ pub enum UnitError {
         loglet: LogletId,
         /// The loglet's sequencer for its whole life.
         owner: Incarnation,
-        /// The sequencer that asked.
+        /// The sequencer that the request names.
         asker: Incarnation,
     },
     /// The request breaks the contract.
@@ -201,7 +201,7 @@ pub enum UnitError {
     DiskFull {
         /// How many bytes are free.
         free: u64,
-        /// How many bytes have to stay free.
+        /// How many bytes have to be free.
         needed: u64,
     },
     /// An earlier write or sync failed. The unit is read-only until its process is started again.
@@ -283,15 +283,16 @@ pub trait StorageUnit: Send + Sync {
     /// The local tail from memory, without waiting. `None` if the unit is not in this process.
     fn tail_now(&self, loglet: LogletId) -> Option<Result<LocalTail, UnitError>>;
 
-    /// Waits until the tail reaches what is asked for, or the loglet is sealed. Returns the tail at that moment.
+    /// Waits until the condition `until` is met or the loglet is sealed. Returns the tail at that moment.
     fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
 
     /// The offsets of `range` that this unit holds and can read, including junk: ascending ranges that do not touch,
     /// at most [`HELD_RANGES_MAX`] of them. If there are that many, the caller goes on from the end of the last one.
-    /// The local tail does not tell this, because a cell below it may be missing, trimmed or damaged.
+    /// The local tail is not enough for this, because a cell below it may be missing, trimmed or damaged.
     fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>>;
 
-    /// Raises the known tail when no store can carry it. Not durable.
+    /// Raises the known tail. The sequencer calls this when it has no store that could carry the new value. The
+    /// new value is not durable.
     fn advance(&self, loglet: LogletId, known_tail: Offset);
 
     /// A stream of the cells from `from` on, as they become known to be committed, read from the cache or the disk. It

@@ -1,5 +1,6 @@
-//! etcd's public API, in two forms. [`server`] has [`twins`] in place of four answers. They hold pairs and events as
-//! the store has encoded them. Its transaction is that of [`txn_request`]. [`client`] has the plain messages.
+//! etcd's public API, in two forms. [`client`] has only generated messages. [`server`] has hand-written types in place
+//! of five of them. Four are the answers in [`twins`], which hold pairs and events as the store has encoded them. The
+//! fifth is the transaction in [`txn_request`].
 
 /// The server's side: services and messages. Four answers and the transaction are replaced by hand-written types.
 #[expect(missing_docs, reason = "generated code")]

@@ -1,4 +1,4 @@
-//! A [`RangeResponse`] as the bytes of its gRPC message. They are made in pieces, each when it is asked for.
+//! A [`RangeResponse`] as the bytes of its gRPC message. The bytes are made piece by piece, when the iterator advances.
 
 use std::vec::IntoIter;
 
@@ -16,11 +16,11 @@ const PREFIX_BYTES: usize = 5;
 
 /// The pieces of one message; see the module.
 pub struct Pieces {
-    /// The bytes that go into the next piece first.
+    /// The beginning of the next piece.
     open: BytesMut,
-    /// Bytes that are sent next without a copy.
+    /// Bytes that are sent after `open`, without a copy.
     whole: Bytes,
-    /// The pairs after those bytes.
+    /// The pairs that are sent after `whole`.
     kvs: IntoIter<Bytes>,
     /// The encoded fields after the pairs.
     end: Bytes,

@@ -15,7 +15,7 @@ pub struct RangeResponse {
     pub header: Option<ResponseHeader>,
     /// The first pairs, already encoded as `kvs` fields with their tags and lengths: see [`put_kv`].
     pub framed: Bytes,
-    /// The pairs after those, as encoded `mvccpb.KeyValue`s.
+    /// The pairs that follow those in `framed`, as encoded `mvccpb.KeyValue`s.
     pub kvs: Vec<Bytes>,
     /// Whether the limit cut the list short.
     pub more: bool,

@@ -49,7 +49,7 @@ impl prost::Message for TxnRequest {
     ) -> Result<(), DecodeError> {
         match tag {
             COMPARE => message::merge_repeated(wire_type, &mut self.compare, buf, ctx),
-            // The depth was checked before, so count the levels from zero again.
+            // The depth was checked before, so the levels may be counted from zero again.
             SUCCESS => message::merge_repeated(wire_type, &mut self.success, buf, DecodeContext::default()),
             FAILURE => message::merge_repeated(wire_type, &mut self.failure, buf, DecodeContext::default()),
             _ => skip_field(wire_type, tag, buf, ctx),

@@ -31,14 +31,14 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Instant;
     /// The wall time, which may jump.
     fn wall(&self) -> WallTime;
-    /// Completes at or after `at`, to the millisecond. Cancel safe.
+    /// Completes at `at` or later. The timer has a precision of one millisecond. Cancel safe.
     fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()>;
-    /// Completes after `by`, to the millisecond. Cancel safe.
+    /// Completes after `by` or later. The timer has a precision of one millisecond. Cancel safe.
     fn sleep(&self, by: Duration) -> BoxFuture<'static, ()> {
         self.sleep_until(self.now().after(by))
     }
-    /// A wait that is finer than a millisecond, for a Worker that does nothing else meanwhile: in production it blocks
-    /// the Worker's thread. The committer uses it for pacing.
+    /// Waits for `by`, which may be shorter than a millisecond. In production this blocks the Worker's thread. So only
+    /// a Worker that has nothing else to do may call it. The committer uses it for pacing.
     fn pause(&self, by: Duration) -> BoxFuture<'static, ()>;
     /// For how long, in total, some thread of the machine was ready to run but had to wait for a core. `None` if this
     /// is not known.

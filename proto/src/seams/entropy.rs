@@ -1,4 +1,4 @@
-//! Randomness for ids, nonces and jitter. Apply never uses it (safety rule 9).
+//! Randomness for ids, nonces and jitter. Code that applies log entries never uses it (safety rule 9).
 
 /// A source of random bytes.
 pub trait Entropy: Send + Sync {

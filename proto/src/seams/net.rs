@@ -96,7 +96,7 @@ struct TcpAccept(tokio::net::TcpListener);
 struct UnixAccept {
     listener: tokio::net::UnixListener,
     path: PathBuf,
-    /// Device and inode of the socket's file. `None` if the system did not tell them.
+    /// Device and inode of the socket's file. `None` if the system did not report them.
     file: Option<(u64, u64)>,
 }
 

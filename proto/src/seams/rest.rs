@@ -8,8 +8,8 @@ const REST_TIMES: u32 = 2;
 const REST_MAX: Duration = Duration::from_millis(20);
 
 /// How long background work should sleep after working for `worked`: twice as long, but not longer than 20 ms. Work in
-/// steps of at most 10 ms then uses at most a third of a core and leaves the cores and the device to requests. If these
-/// are busy, the work itself takes longer, and so does the rest.
+/// steps of at most 10 ms then uses at most a third of a core and leaves the cores and the device to requests. If the
+/// cores or the device are busy, a step takes longer, and up to the limit the sleep after it is longer too.
 pub fn rest_after(worked: Duration) -> Duration {
     worked.saturating_mul(REST_TIMES).min(REST_MAX)
 }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::Worker;
 
-/// Spawns tasks that belong together: a panic in one of them stops all.
+/// Spawns tasks that share a stop token. A panic in one of them cancels the token, and the node ends.
 #[derive(Clone)]
 pub struct Tasks {
     worker: Arc<dyn Worker>,

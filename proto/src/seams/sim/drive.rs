@@ -7,7 +7,7 @@ use crate::seams::sim::drive_disk::MountedDisk;
 use crate::seams::sim::drive_state::{Latency, SharedState, Trace};
 use crate::seams::sim::fault::{Armed, Fault};
 
-/// A simulated disk. Clones share it.
+/// A simulated disk. All clones are the same disk.
 ///
 /// A crash decides at once what survives. Each 512-byte sector that was not synced is kept, torn or lost. Of the
 /// directory operations that were not synced a random prefix is kept. Handles from before the crash are dead: their
@@ -61,7 +61,7 @@ impl Drive {
         self.0.lock().struck
     }
 
-    /// Sum of the lengths of all files.
+    /// Sum of the lengths of all files, in bytes.
     pub fn used(&self) -> u64 {
         self.0.lock().used()
     }

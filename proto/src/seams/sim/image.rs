@@ -81,8 +81,8 @@ impl Image {
         self.cache.resize(len, 0);
     }
 
-    /// Begins a sync of all sectors that are dirty now, and of those that an earlier sync has not finished: the caller
-    /// of that one may be gone.
+    /// Begins a sync of all sectors that are dirty now. It includes the sectors of an earlier sync that has not ended,
+    /// because the caller of that sync may be gone and then never ends it.
     pub(crate) fn begin_sync(&mut self) -> Syncing {
         self.in_flight.append(&mut self.dirty);
         let sectors = self.in_flight.iter().map(|n| (*n, sector(&self.cache, *n))).collect();
@@ -98,7 +98,7 @@ impl Image {
         }
     }
 
-    /// Fails a sync: nobody knows what reached the device, and the next sync will not write it.
+    /// Fails a sync: nobody knows which of its sectors reached the device, and the next sync will not write them.
     pub(crate) fn fail_sync(&mut self, syncing: &Syncing) {
         for n in syncing.sectors.keys() {
             self.in_flight.remove(n);

@@ -1,6 +1,6 @@
 //! Simulated seams: they replace the outside world in tests and in the simulator.
 //!
-//! - [`Drive`]: a disk that survives the crash of its host: what was synced stays, and a random part of the rest
+//! - [`Drive`]: a disk that survives the crash of its host. Synced data stays. Of the other data a random part stays
 //! - [`SeededEntropy`], [`SimClock`], [`TaskWorker`]
 //! - [`UnreliableUnit`]: a storage unit behind a network that loses, repeats and delays calls, as a [`Weather`] says
 //!

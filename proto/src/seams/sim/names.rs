@@ -150,7 +150,7 @@ impl Names {
         self.cache.files.values().chain(self.durable.files.values()).copied().chain(linked).collect()
     }
 
-    /// Whether the result of [`Self::reachable`] may have shrunk since the last call.
+    /// Whether the result of [`Self::reachable`] may have shrunk since the last call of this function.
     pub(crate) fn take_shrunk(&mut self) -> bool {
         std::mem::take(&mut self.shrunk)
     }

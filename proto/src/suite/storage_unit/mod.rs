@@ -242,7 +242,8 @@ async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dy
     assert_eq!(open, Err(dropped.clone()));
     let ends = async { while followed.next().await.is_some_and(|item| item != Err(dropped.clone())) {} };
     ends.await;
-    // An id that was never opened here can be dropped too, because the loser of a race may still try to open it.
+    // An id that was never opened here can be dropped too. Two nodes may race to extend the chain, and the loser may
+    // still try to open its loglet afterwards.
     let never = LogletId { nonce: 1, ..case.id };
     assert_eq!(unit.drop_loglet(never).await, Ok(()));
     assert_eq!(unit.tail(never).await, Err(UnitError::Dropped(never)));

@@ -9,7 +9,8 @@ use super::registry::{HistogramFamily, Labels, NamedRegistry, buckets};
 
 /// Consensus, proposals, requests.
 pub struct ServerMetrics {
-    /// 1 while there is a leader. A node alone is its own leader: it is set once, at the start.
+    /// 1 while there is a leader. This release runs one node, which is its own leader. So the value is set once, at the
+    /// start.
     pub has_leader: Gauge,
     /// 1 while this member is the leader; set once, as [`Self::has_leader`] is.
     pub is_leader: Gauge,
@@ -23,7 +24,7 @@ pub struct ServerMetrics {
     pub proposals_applied: Gauge,
     /// Commands that wait in the storage unit's queue.
     pub proposals_pending: Gauge,
-    /// Commands that failed.
+    /// Commands that the log refused, or whose outcome is unknown. Commands that apply refused are not counted.
     pub proposals_failed: Counter,
     /// The quota in bytes.
     pub quota_backend_bytes: Gauge,
@@ -99,7 +100,7 @@ pub struct MvccMetrics {
     pub txn: Counter,
     /// The bytes of the database file.
     pub db_total_size: Gauge,
-    /// Bytes of the database file that are in use.
+    /// Bytes that count towards the quota. They are computed from the rows, not from the database file.
     pub db_total_size_in_use: Gauge,
     /// Reads that are open on the database. Not measured yet.
     pub db_open_read_transactions: Gauge,

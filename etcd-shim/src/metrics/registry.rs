@@ -1,8 +1,8 @@
 //! [`NamedRegistry`]: a registry that keeps etcd's names exactly.
 //!
-//! prometheus-client writes OpenMetrics, in which every counter ends in `_total` while its header does not. etcd's
-//! counters are older than that rule: some lack the ending. So counters are registered without the ending, and
-//! [`super::exposition`] restores the exact name. In everything else that is used here the two formats are equal.
+//! prometheus-client writes OpenMetrics: the samples of every counter end in `_total`, and the `# HELP` and `# TYPE`
+//! lines lack this ending. In etcd's text both have the same name, and some counters have no `_total` at all. So
+//! counters are registered without the ending, and [`super::exposition`] restores the exact name.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -99,7 +99,8 @@ pub(super) trait LabelSet:
 }
 impl<T: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static> LabelSet for T {}
 
-/// Buckets that double. They are computed so that no bound is printed as 0.00029999.
+/// The upper bounds of `count` buckets: `start`, and each next one twice as large. Multiplying by a power of two is
+/// exact, so no bound is printed as 0.00029999.
 pub(super) fn buckets(start: f64, count: u16) -> impl Iterator<Item = f64> {
     (0..count).map(move |i| start * f64::from(1_u32 << i))
 }

@@ -12,7 +12,7 @@ pub enum RpcType {
 }
 
 impl RpcType {
-    /// The value of the label.
+    /// The value of the label `grpc_type`.
     pub fn label(self) -> &'static str {
         match self {
             RpcType::Unary => "unary",

@@ -5,8 +5,8 @@ fn metrics(level: MetricsLevel) -> Metrics {
     Metrics::new(level, 2, &FeatureGates::default(), 1_700_000_000_000_000_000)
 }
 
-/// Checks that every line is a comment of one of the two known kinds or `name{labels} number`, and that each family has
-/// one type and is followed by its samples.
+/// Checks that every line is `# HELP`, `# TYPE` or `name{labels} number`, and that the samples of each family follow
+/// its `# HELP` and `# TYPE` lines.
 fn check_format(text: &str) {
     let mut family = String::new();
     for line in text.lines() {

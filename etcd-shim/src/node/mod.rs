@@ -1,4 +1,5 @@
-//! A node: everything between the flags and the ports. This is the only place that connects the roles.
+//! A node: everything between the flags and the ports. Only this module connects the storage unit, the sequencer, the
+//! engine stack and the services with each other.
 //!
 //! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: which parts end
 //!   together

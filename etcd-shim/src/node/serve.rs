@@ -17,7 +17,7 @@ use crate::watch::{Hub, HubConfig, Ring};
 /// Bytes that a gRPC message may have in addition to the largest request.
 const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
 
-/// Serves until `stops.serving` is cancelled. Requests in flight may go on until `stops.running` is.
+/// Serves until `stops.serving` is cancelled. Requests in flight may go on until `stops.running` is cancelled.
 pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Ring>>, stops: &Stops) -> Port {
     let health = Arc::new(NodeHealth(Arc::clone(backend)));
     let command_line = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();

@@ -2,8 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// One token for each group of Workers. Until the node is told to stop, a token is cancelled only by a Worker that
-/// failed.
+/// One token for each group of Workers. Before `Node::stop` is called, only a Worker that failed cancels a token.
 #[derive(Clone, Debug)]
 pub(super) struct Stops {
     /// Ends the streams first, then the connections.

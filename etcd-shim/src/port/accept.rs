@@ -14,7 +14,7 @@ use super::config::ListenerConfig;
 use super::error::PortError;
 use super::handoff::RuntimeInlet;
 
-/// Pause after an accept that failed, mostly because file descriptors ran out.
+/// The pause after an accept that failed. The usual reason is that the process has no free file descriptor.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the accept Worker needs to run.

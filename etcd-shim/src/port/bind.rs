@@ -7,7 +7,8 @@ use naxos_proto::seams::{Address, Listener, Net};
 
 use super::error::PortError;
 
-/// Tries the forms of an address in turn, and binds the first one that works.
+/// Tries the addresses that `address` stands for, one after the other, and binds the first one that works. If one is in
+/// use, the others are not tried.
 pub(super) async fn bind(net: &dyn Net, address: &Address) -> Result<Box<dyn Listener>, PortError> {
     if let Address::Unix(path) = address {
         remove_stale(path);

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 /// The content type of gRPC. It may be followed by `+` or `;` and any text.
 const GRPC: &[u8] = b"application/grpc";
-/// The longest time-out that counts as one; a longer one is the same as none.
+/// A time-out longer than this is treated as no time-out.
 const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Whether a content type begins like that of gRPC. It may still be one that gRPC refuses, such as

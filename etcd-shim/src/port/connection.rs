@@ -20,7 +20,7 @@ use super::peer::Peer;
 use super::socket::Socket;
 use crate::metrics::ByteCounts;
 
-/// The longest time from the accepted socket to the end of the TLS handshake.
+/// The longest time from the accepted socket to the end of the TLS handshake or, without TLS, to the first byte.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 /// The longest time that the headers of an HTTP/1 request may take to arrive. It begins when the connection is known to
 /// be HTTP/1, and again after each answer. etcd has the same limit.

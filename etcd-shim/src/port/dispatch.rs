@@ -1,4 +1,4 @@
-//! Where a request goes: gRPC to its service, the rest to axum.
+//! Where a request goes: a gRPC call to its service, any other request to axum.
 
 use std::convert::Infallible;
 use std::future::Future;

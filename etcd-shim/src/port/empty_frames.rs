@@ -1,11 +1,11 @@
 //! Takes empty DATA frames out of what an HTTP/2 client sends.
 //!
-//! A client may end each message with an empty DATA frame; grpc-go's servers take any number of them. h2 counts them for
-//! each stream and ends the connection at a fixed bound (`too_many_data_frames`). A frame that has neither bytes, nor
-//! padding, nor the end of its stream, says nothing, so it never gets to h2.
+//! A client may end each message with an empty DATA frame; grpc-go's servers take any number of them. h2 counts them
+//! for each stream and ends the connection at a fixed bound (`too_many_data_frames`). A frame that has neither bytes,
+//! nor padding, nor the end of its stream, says nothing. So this module does not pass it on to h2.
 //!
-//! Frame (RFC 9113, 4.1): length u24, type u8, flags u8, stream id u32, big-endian; then the payload. What does not begin
-//! with HTTP/2's preface passes unchanged.
+//! A frame (RFC 9113, 4.1) is length u24, type u8, flags u8, stream id u32, big-endian; then the payload. The bytes of
+//! a connection that does not begin with HTTP/2's preface pass unchanged.
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -18,8 +18,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADER_BYTES: usize = 9;
 /// Type of a DATA frame.
 const DATA: u8 = 0;
-/// Bytes of the buffer that is used if the reader's own buffer is too small: room for a header that is held back, and
-/// for as much again.
+/// The size of `WithoutEmptyFrames::queued`, into which bytes are read if the reader's buffer is too small. It has room
+/// for the held bytes of a header and for as many new ones.
 const OWN_BYTES: usize = 2 * HEADER_BYTES;
 /// The flags END_STREAM and PADDED.
 const MEANINGFUL_FLAGS: u8 = 0x1 | 0x8;
@@ -37,7 +37,7 @@ enum Place {
     Other,
 }
 
-/// The frames of a connection.
+/// Where in the client's bytes the filter is.
 #[derive(Debug)]
 struct Frames {
     place: Place,
@@ -51,8 +51,8 @@ impl Frames {
         Self { place: Place::Preface(0), held: [0; HEADER_BYTES], held_bytes: 0 }
     }
 
-    /// Removes empty frames from `bytes`, which begin with what was held, and holds a header that is not complete. Returns
-    /// how many bytes are left, at the beginning of `bytes`.
+    /// Removes empty frames from `bytes`, which are the held bytes and the new bytes behind them. Holds the header at
+    /// the end if it is not complete. Returns how many bytes are left. They are at the beginning of `bytes`.
     fn pass(&mut self, bytes: &mut [u8]) -> usize {
         let (mut from, mut to) = (0, 0);
         self.held_bytes = 0;
@@ -112,7 +112,7 @@ pub(super) struct WithoutEmptyFrames<S> {
 }
 
 impl<S> WithoutEmptyFrames<S> {
-    /// Over the bytes of a connection, from the first one on.
+    /// Filters `stream`, of which nothing was read yet.
     pub(super) fn new(stream: S) -> Self {
         Self { stream, frames: Frames::new(), queued: [0; OWN_BYTES], to_read: 0..0 }
     }
@@ -132,7 +132,7 @@ fn poll_pass<S: AsyncRead + Unpin>(
         ready!(Pin::new(&mut *stream).poll_read(cx, &mut read))?;
         let come = read.filled().len();
         if come == 0 {
-            // The client has ended. If that was in the middle of a header, the part that it sent is passed on.
+            // The client sends nothing more. If it ended in the middle of a header, the part that it sent is passed on.
             frames.held_bytes = 0;
             return Poll::Ready(Ok(held));
         }
@@ -151,7 +151,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WithoutEmptyFrames<S> {
             out.advance(left);
             return Poll::Ready(Ok(()));
         }
-        // The reader's buffer may have no room for the held part of a header and new bytes, so use the own buffer.
+        // The reader's buffer may have no room for the held part of a header and new bytes, so read into `queued`.
         if to_read.start == to_read.end && out.remaining() > 0 {
             *to_read = 0..ready!(poll_pass(stream, frames, cx, queued))?;
         }
@@ -200,7 +200,7 @@ mod tests {
         [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
     }
 
-    /// What a reader with a buffer of `buffer` bytes gets of chunks that arrive one by one.
+    /// Lets `chunks` arrive one by one. Returns all bytes that a reader with a buffer of `buffer` bytes gets.
     fn read_all(chunks: &[&[u8]], buffer: usize) -> Vec<u8> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {

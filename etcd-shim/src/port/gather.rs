@@ -1,15 +1,15 @@
-//! Gathers what a connection writes during one poll, and writes it together. Also ends the connection's turn when the
-//! connection has written much.
+//! Gathers what a connection writes during one poll, and writes it together. Also limits how much a connection writes
+//! before the other tasks of its thread run.
 //!
-//! h2 flushes its socket many times while it sends what its streams have: after every payload of 256 bytes or more,
-//! and every 16 KiB. Eight answers of 300 bytes then take eight system calls of about 6 us each, and a list of 150 KiB
+//! h2 flushes its socket many times while it sends what its streams have: after every payload of 256 bytes or more, and
+//! every 16 KiB. Eight answers of 300 bytes then take eight system calls of about 6 us each, and a list of 150 KiB
 //! takes ten. With this module a flush waits until the connection has nothing more to do: [`Outlet::drive`] polls the
-//! connection and then writes what it left.
+//! connection, and then writes the bytes that the connection has put into its [`Gather`].
 //!
 //! A connection with a long answer has more to do for as long as its client takes the bytes. That can be megabytes,
-//! which are encrypted and passed to the kernel while all other tasks of that thread wait. So after [`TURN_BYTES_MAX`]
-//! bytes its writes wait until all other tasks of the runtime had their turn and the runtime has looked at its
-//! sockets.
+//! which are encrypted and passed to the kernel while all other tasks of that thread wait. So a connection writes in
+//! turns of about [`TURN_BYTES_MAX`] bytes. Between two turns the runtime runs all other tasks that are ready, and
+//! looks at its sockets.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -28,7 +28,7 @@ use super::turn::Turn;
 const PENDING_BYTES_MAX: usize = 64 << 10;
 /// A connection writes about this many bytes in one turn. Encrypting them takes half a millisecond.
 const TURN_BYTES_MAX: usize = 512 << 10;
-/// A larger buffer is freed when it is empty, because most connections are idle most of the time.
+/// A buffer larger than this is freed when it is empty, because most connections are idle most of the time.
 const PENDING_BYTES_KEPT: usize = 16 << 10;
 
 /// Returns a stream for a connection to read and write, and the outlet that drives that connection.
@@ -46,8 +46,8 @@ pub(super) fn gather<S>(stream: S) -> (Gather<S>, Outlet<S>) {
 #[derive(Debug)]
 pub(super) struct Gather<S>(Arc<Mutex<Shared<S>>>);
 
-/// Writes the bytes that the connection left. The lock is never contended, because the outlet itself polls the
-/// connection.
+/// Writes the bytes that the connection has put into its [`Gather`]. The lock is never contended, because the outlet
+/// itself polls the connection.
 #[derive(Debug)]
 pub(super) struct Outlet<S>(Arc<Mutex<Shared<S>>>);
 
@@ -57,7 +57,7 @@ struct Shared<S> {
     pending: BytesMut,
     /// Why the outlet could not write. The connection gets this error at its next write or flush.
     failed: Option<io::Error>,
-    /// How much the connection may still write in its turn.
+    /// How much the connection has written in its turn.
     turn: Turn,
 }
 
@@ -96,10 +96,10 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Outlet<S> {
-    /// Polls `connection` to its end, and after each poll writes the bytes that it left. The connection must write to
-    /// this outlet's [`Gather`]. When the connection ends, its last bytes are written only as far as the stream takes
-    /// them without waiting. A connection that needs all of them written shuts the stream down first, as hyper does
-    /// unless the other side is gone.
+    /// Polls `connection` to its end. The connection must write to this outlet's [`Gather`]; after each poll the outlet
+    /// writes the bytes in it to the stream. When the connection ends, its last bytes are written only as far as the
+    /// stream takes them without waiting. A connection that needs all of them written shuts the stream down first, as
+    /// hyper does unless the other side is gone.
     ///
     /// # Cancel safety
     ///
@@ -169,8 +169,8 @@ mod tests {
 
     use super::*;
 
-    /// A stream that keeps what is written, at most `at_once` bytes for each write. If it `pauses`, it has no room
-    /// before each write. If it is `broken`, its writes fail.
+    /// A stream that keeps what is written, at most `at_once` bytes for each write. If `pauses` is set, it returns
+    /// `Pending` once before each write that it takes. If `broken` is set, its writes fail.
     #[derive(Default)]
     struct Narrow {
         at_once: usize,
@@ -217,7 +217,8 @@ mod tests {
         (first..first + len).map(|at| (at % 251) as u8).collect()
     }
 
-    /// The writes that reach the stream if a connection writes and flushes `pieces` and pauses after every `rests`th.
+    /// The writes that reach the stream if a connection writes and flushes pieces of these lengths and yields after
+    /// every `rests`th piece.
     async fn written(narrow: Narrow, pieces: &[usize], rests: usize) -> Vec<Vec<u8>> {
         let (mut gather, outlet) = gather(narrow);
         let connection = pin!(async {

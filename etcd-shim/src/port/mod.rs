@@ -2,12 +2,12 @@
 //!
 //! One accept Worker binds every address and hands each socket, which no runtime has registered yet, to the RPC runtime
 //! with the fewest connections. Each RPC runtime is a Worker of its own, one per core. The connection stays on its
-//! runtime: its TLS, its HTTP and its services run on that one thread, so a request reaches its service without another
-//! core. A work-stealing runtime would cost 4 us more per call.
+//! runtime: its TLS, its HTTP and its services run on that one thread, so a request never moves to another core on its
+//! way to its service. A work-stealing runtime would cost 4 us more per call.
 //!
-//! One address can serve everything. The first byte tells TLS from plain text, the preface tells HTTP/2 from HTTP/1,
-//! and the content type tells gRPC from the rest. gRPC goes straight to the generated service ([`GrpcRoutes`]), the
-//! rest to axum.
+//! One address can serve everything. The first byte shows whether the connection uses TLS, the preface shows whether it
+//! uses HTTP/2 or HTTP/1, and the content type shows whether a request is gRPC. A gRPC request goes straight to the
+//! generated service ([`GrpcRoutes`]), any other request to axum.
 //!
 //! Invariants:
 //!

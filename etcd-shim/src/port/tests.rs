@@ -1,4 +1,4 @@
-//! One port: plain text and TLS, HTTP/1 and HTTP/2, gRPC and the rest.
+//! Tests of ports with plain text and TLS, HTTP/1 and HTTP/2, gRPC and other requests.
 
 #![expect(clippy::disallowed_methods, reason = "a test's tasks end with the test")]
 
@@ -60,7 +60,8 @@ struct Running {
     at: Address,
 }
 
-/// Starts a port. Its HTTP route `/who` answers with the client that asked; `/slow` takes a while.
+/// Starts a port. Its HTTP route `/who` answers with what the port knows about the client; `/slow` answers after 300
+/// ms.
 async fn start(config: PortConfig) -> Running {
     let metrics = Arc::new(Metrics::new(MetricsLevel::Basic, config.runtimes, &FeatureGates::default(), 0));
     let grpc: GrpcFactory = Arc::new(|_| GrpcRoutes::default().add_service(tonic_health::server::health_reporter().1));
@@ -170,7 +171,7 @@ async fn a_client_certificate_is_demanded_and_travels_with_the_request() {
 async fn ports_can_be_split_by_what_they_serve() {
     let dir = tempfile::tempdir().unwrap();
     let socket = Address::Unix(dir.path().join("client.sock"));
-    // The file of a socket that a killed process left must not prevent binding.
+    // A socket file that a killed process left behind must not prevent binding.
     drop(std::os::unix::net::UnixListener::bind(dir.path().join("client.sock")).unwrap());
     let listeners = vec![
         listener(any_port(), true, false, Traffic::Grpc),

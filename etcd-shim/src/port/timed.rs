@@ -35,7 +35,7 @@ impl Deadline {
     }
 }
 
-/// Calls a service within its deadline.
+/// Waits for the answer to `call`, but not beyond `deadline`. The deadline also ends the body of the answer.
 pub(super) fn within(mut call: GrpcFuture, mut deadline: Deadline) -> GrpcFuture {
     Box::pin(async move {
         let answer = std::future::poll_fn(|cx| match call.as_mut().poll(cx) {
@@ -53,7 +53,7 @@ pub(super) fn within(mut call: GrpcFuture, mut deadline: Deadline) -> GrpcFuture
 
 fn timed(answer: Response<Body>, deadline: Deadline) -> Response<Body> {
     if answer.headers().contains_key(Status::GRPC_STATUS) {
-        // Nothing is left to send.
+        // The status is in the headers already, so no body follows.
         return answer;
     }
     answer.map(|body| Body::new(TimedBody { body: Some(body), deadline }))
@@ -61,7 +61,7 @@ fn timed(answer: Response<Body>, deadline: Deadline) -> Response<Body> {
 
 /// A body that ends when its time is over.
 struct TimedBody {
-    /// `None` when it has ended.
+    /// `None` after the deadline has ended it.
     body: Option<Body>,
     deadline: Deadline,
 }

@@ -1,4 +1,7 @@
-//! The turn of a connection among the tasks of its runtime: how much it may write before all others have had a turn.
+//! [`Turn`]: limits how much a connection writes before the other tasks of its runtime run.
+//!
+//! A turn begins when the connection is polled, and is over when the connection has written `bytes_max` bytes. Then the
+//! next turn begins only after the runtime has run all other tasks that are ready and has looked at its sockets.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -37,10 +40,11 @@ impl Turn {
         Self { bytes_max, written: 0, rest: None }
     }
 
-    /// Begins a turn, unless the connection still has to wait for it: something else may have woken the task.
+    /// To be called before each poll of the connection. Begins a turn, unless the connection still has to wait for its
+    /// turn: something else may have woken its task.
     pub(super) fn begin(&mut self, cx: &Context<'_>) {
         if let Some(rest) = &self.rest {
-            // Registered first, so that the end of the wait is not missed.
+            // The waker is registered before the check, so that the end of the wait is not missed.
             rest.task.register(cx.waker());
             if !rest.is_over.load(Ordering::Acquire) {
                 return;
@@ -60,8 +64,9 @@ impl Turn {
         self.written = self.written.saturating_add(bytes);
     }
 
-    /// Ends a poll of the connection. If its turn is over, the connection is woken after the runtime has run all other
-    /// ready tasks and looked at its sockets. tokio does this with a task that yields.
+    /// To be called after each poll of the connection. If its turn is over, the connection is woken after the runtime
+    /// has run all other ready tasks and looked at its sockets. tokio wakes a task that yields at exactly that time, so
+    /// a yield is used.
     pub(super) fn end(&mut self, cx: &Context<'_>) {
         if !self.is_over() || self.rest.is_some() {
             return;
@@ -69,7 +74,7 @@ impl Turn {
         let rest = Arc::new(Rest::default());
         rest.task.register(cx.waker());
         let waker = Waker::from(Arc::clone(&rest));
-        // The first poll asks the runtime to wake the waiter. After that the future is not needed any more.
+        // The first poll makes the runtime wake `rest` later. After that the future is not needed any more.
         let asked = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
         debug_assert!(asked.is_pending());
         self.rest = Some(rest);

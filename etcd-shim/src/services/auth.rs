@@ -1,5 +1,5 @@
-//! `etcdserverpb.Auth`. It is off: a client that has a user's name and password asks for a token first, and goes on
-//! without one when it gets the answer that auth is off. Users and roles come later.
+//! `etcdserverpb.Auth`. Authentication is always off: users and roles are not built yet. A client that was given a user
+//! name and a password first asks for a token. It goes on without one when the answer says that authentication is off.
 
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use tonic::{Request, Response, Status, async_trait};

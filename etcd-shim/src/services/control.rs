@@ -56,7 +56,7 @@ impl ControlService {
         match name {
             "" => Ok(None),
             "native" => Ok(Some(LogletKind::NATIVE)),
-            // The log of a node must outlive its process: no other kind of loglet does.
+            // The log of a node must outlive its process, and only native loglets do.
             other => Err(Status::invalid_argument(format!("unknown kind of loglet {other:?}: expected \"native\""))),
         }
     }
@@ -95,7 +95,7 @@ impl pb::control_server::Control for ControlService {
         let kind = self.kind(&r.into_inner().kind)?;
         let log = std::sync::Arc::clone(&self.0.backend.log);
         let (changed, done) = oneshot::channel();
-        // In a task of its own, so that the change is not left half done when the client goes away.
+        // The change runs in a task of its own, so that it is not left half done when the client goes away.
         self.0.backend.tasks.start("reconfigure", async move {
             // If the client has gone, nobody receives the result.
             let _ = changed.send(log.reconfigure(kind).await);

@@ -22,5 +22,5 @@ pub enum Answer {
     Alarms(Vec<pb::AlarmMember>),
 }
 
-/// A command's answer and the store's revision after it, or why it was refused.
+/// A command's answer and the store's revision after the command, or why the command was refused.
 pub type Outcome = Result<(Answer, i64), EtcdError>;

@@ -1,8 +1,8 @@
 //! Commands: what a request becomes in the log.
 //!
-//! Envelope, little-endian: command version u16, store id u32, principal (length u32 and bytes; this release writes an
-//! empty one), kind u8. The body follows: etcd's own request message, or the layout given at the variant. Apply uses
-//! neither a clock nor the principal. The principal is there for a later audit or replay.
+//! Envelope, little-endian: command version u16, store id u32, principal (length u32 and bytes), kind u8. The body
+//! follows: etcd's own request message, or the layout given at the variant. The principal is there to name the user who
+//! sent the request, for a later audit. This release leaves it empty, and apply does not use it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};

@@ -1,5 +1,4 @@
-//! What each revision changed, in order. The watch hubs read these values. A mirror or a replay may later read them,
-//! too.
+//! What each revision changed, in order. The watch hubs read these values.
 
 use std::sync::OnceLock;
 
@@ -16,7 +15,8 @@ pub struct Effect {
     pub deleted: bool,
     /// The encoded `KeyValue` after the change. For a deletion it has only the key and the revision.
     pub kv: Bytes,
-    /// The encoded `KeyValue` before the change.
+    /// The encoded `KeyValue` before the change. `None` if the key did not exist, if the value is compacted, or if the
+    /// reader of the history did not ask for it.
     pub prev_kv: Option<Bytes>,
     encoded: OnceLock<Bytes>,
     encoded_with_prev: OnceLock<Bytes>,

@@ -41,7 +41,7 @@ errors! {
     InvalidClientApiVersion = InvalidArgument, "etcdserver: invalid client api version";
     /// An unknown sort order or target.
     InvalidSortOption = InvalidArgument, "etcdserver: invalid sort option";
-    /// A revision below the compacted one.
+    /// A read below the compacted revision, or a compaction at or below it.
     Compacted = OutOfRange, "etcdserver: mvcc: required revision has been compacted";
     /// A revision above the store's revision.
     FutureRevision = OutOfRange, "etcdserver: mvcc: required revision is a future revision";
@@ -55,9 +55,9 @@ errors! {
     LeaseTtlTooLarge = OutOfRange, "etcdserver: too large lease TTL";
     /// A request larger than `--max-request-bytes`.
     RequestTooLarge = InvalidArgument, "etcdserver: request is too large";
-    /// A queue is full. etcd sends the code Unknown by accident; clients go by the text.
+    /// A queue is full. etcd sends the code Unknown by mistake; clients look at the text.
     TooManyRequests = Unknown, "etcdserver: too many requests";
-    /// The cluster does not allow this change of members now. The code is Unknown by the same accident.
+    /// The cluster does not allow this change of members now. Here, too, etcd sends the code Unknown by mistake.
     NotEnoughStarted = Unknown, "etcdserver: re-configuration failed due to not enough started members";
     /// Peer URLs that are not valid.
     MemberBadUrls = InvalidArgument, "etcdserver: given member URLs are invalid";

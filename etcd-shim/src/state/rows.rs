@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 32 key values | main revision u64, sub revision u32 (big-endian), and `t` for a deletion | encoded `KeyValue` |
 //! | 33 leases | id u64, big-endian | granted time-to-live in seconds, i64, little-endian |
-//! | 34 state | `state` | revision i64, compacted revision i64, keeper of leases: loglet id, storage id u64 (little-endian) |
+//! | 34 state | `state` | revision i64, compacted revision i64, keeper: loglet id and storage id u64 (little-endian) |
 //! | 35 alarms | member id u64, alarm i32 (big-endian) | |
 //! | 36 members | id u64, big-endian | encoded `Member` |
 
@@ -23,7 +23,7 @@ const STATE: TableId = TableId(tables::APPLICATION + 2);
 pub(crate) const ALARMS: TableId = TableId(tables::APPLICATION + 3);
 pub(crate) const MEMBERS: TableId = TableId(tables::APPLICATION + 4);
 
-/// What a row counts towards the quota in addition to its value: its name, and the memory used for it.
+/// Bytes that a row counts towards the quota in addition to its value, for its name and for the memory that it uses.
 pub(crate) const ROW_OVERHEAD: i64 = 64;
 
 /// The name of the row of a value or a deletion.

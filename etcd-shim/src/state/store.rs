@@ -1,8 +1,8 @@
 //! One key space in memory.
 //!
-//! Apply changes it under the write lock, one command at a time. Requests read under the read lock; for work that takes
-//! longer they take a clone of the tree, which costs O(1). Everything in it is durable: an entry is applied only after
-//! the log has stored it (safety rule 11).
+//! Apply changes the key space under the write lock, one command at a time. Requests read it under the read lock; for
+//! work that takes longer they take a clone of the tree, which costs O(1). Everything in the key space is durable: an
+//! entry is applied only after the log has stored it (docs/design.md, section 7, rule 11).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) struct Superseded {
     pub(crate) bytes: i64,
 }
 
-/// A key was created or deleted.
+/// The creation or the deletion of a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Turn {
     pub(crate) revision: i64,
@@ -42,7 +42,8 @@ pub(crate) struct Turn {
 
 /// What a put changed.
 pub(crate) struct Entered {
-    /// The index's own copy of the key. The request's key would keep the whole batch that it came in alive.
+    /// The index's own copy of the key. A reference to the request's key would keep the request's whole batch in
+    /// memory.
     pub(crate) key: Bytes,
     /// The key's value before the put.
     pub(crate) old: Option<Live>,
@@ -66,7 +67,7 @@ pub(crate) struct Store {
     pub(crate) leases: BTreeMap<i64, Lease>,
     pub(crate) alarms: BTreeSet<(u64, i32)>,
     pub(crate) members: BTreeMap<u64, Member>,
-    /// Bytes of all rows that were not dropped: what the quota counts.
+    /// Bytes that count towards the quota: those of all rows of values and deletions that were not dropped.
     pub(crate) bytes: i64,
     resident: Residents,
     /// The keeper of leases in office.
@@ -135,8 +136,8 @@ impl Store {
         self.keys.get(key)?.live.as_ref()
     }
 
-    /// Puts a key in one search of the index. `make` derives the new value from the old one; if it refuses, nothing is
-    /// changed.
+    /// Puts a key, with a single search of the index. `make` derives the new value from the old one; if it refuses,
+    /// nothing is changed.
     pub(crate) fn put<E>(
         &mut self,
         key: &[u8],

@@ -4,7 +4,7 @@
 //! - An authority counts only while its own certificate is valid, and only if that certificate says that it may sign.
 //! - A certificate that is in the file of authorities needs no other certificate to sign it.
 //!
-//! rustls does neither.
+//! rustls follows neither rule, so this module does.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! [`TlsError`]: why TLS cannot start. Each text names the file and what was expected in it.
+//! [`TlsError`]: why TLS cannot start. Each text names the file or the flag, and what was expected.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -23,8 +23,8 @@ use crate::state::SharedStore;
 /// How long a sealed loglet may be without a successor before this node makes one.
 const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
 
-/// The storage unit and the MetaStore's replica run, and the log over them is open. The boot of this process is
-/// durable, and the chain names it.
+/// The storage unit and the MetaStore's replica run, and the log over them is open. The boot number of this process is
+/// durable, and the active segment of the chain names it.
 pub(super) struct Opened {
     pub(super) context: Context,
     pub(super) bound: BoundPort,

@@ -1,8 +1,8 @@
-//! Applies commands. The result depends on the log alone (docs/design.md, section 7, rule 9): ordered maps, integers,
-//! no clock, no randomness.
+//! Applies commands. The result depends on the log alone (docs/design.md, section 7, rule 9). So apply uses ordered
+//! maps and integers, and neither a clock nor random numbers.
 //!
-//! The store's write lock is taken for each command anew, so a reader waits for one command at most. A command is
-//! checked before it writes: a refused command changes nothing.
+//! The store's write lock is taken and released for each command, so a reader waits for one command at most. A command
+//! is checked before it writes: a refused command changes nothing.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub trait Listener: Send + 'static {
     fn lease_granted(&mut self, id: i64, ttl: i64);
     /// A lease ended.
     fn lease_ended(&mut self, id: i64);
-    /// This keeper took office: all leases get their full time-to-live again.
+    /// `keeper` became the keeper of leases: all leases get their full time-to-live again.
     fn keeper(&mut self, keeper: Keeper);
     /// The store was compacted at this revision.
     fn compacted(&mut self, revision: i64);
@@ -62,8 +62,8 @@ impl<L: Listener> Machine<L> {
 
     fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
         let shared = Arc::clone(&self.store);
-        // Only this thread puts and deletes keys. The janitor drops only what a compaction freed. So the rows fetched
-        // now are those that the command will need.
+        // Only apply puts and deletes keys, one command at a time. The janitor drops only rows that a compaction freed.
+        // So the rows that are fetched now are those that the command will need.
         let fetched = ApplyRows { fetched: fetch_for(&shared, &self.reader, &command), reader: &self.reader };
         let mut store = shared.write();
         let mut writer = Writer::new(&mut store, rows, fetched, &mut self.notes);

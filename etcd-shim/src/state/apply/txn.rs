@@ -10,7 +10,7 @@ use crate::state::error::EtcdError;
 use crate::state::kv::collect::collect;
 use crate::state::kv::txn_path::Path;
 
-/// Carries out the operations on the path. They must have been checked.
+/// Carries out the operations of the branches that `path` takes. `txn_check` must have accepted them.
 pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) -> Result<pb::TxnResponse, EtcdError> {
     let mut nested = path.nested();
     let mut responses = Vec::with_capacity(path.branch(r).len());

@@ -10,8 +10,8 @@ use crate::state::kv::fetched_rows::ApplyRows;
 use crate::state::lease::keeper::Keeper;
 use crate::state::store::Store;
 
-/// The message of the panic if a value is missing. None can be missing, because those that are not in memory are
-/// fetched before the key space is locked.
+/// The message of the panic if a value is missing. No value can be missing: values that are not in memory are fetched
+/// before the key space is locked.
 pub(super) const FETCHED: &str = "the values that a command needs were fetched before it";
 
 /// Something to tell the listener after the commit.

@@ -17,8 +17,8 @@ pub(super) struct Guide {
     heads: Vec<u64>,
 }
 
-/// The first eight bytes as a number; missing bytes count as zero. If one number is smaller than another, so are the
-/// bytes that it was made of.
+/// The first eight bytes as a number; missing bytes count as zero. If one number is smaller than another, then the
+/// bytes that it was made of are smaller, too.
 fn head(bytes: &[u8]) -> u64 {
     match bytes.first_chunk::<8>() {
         Some(eight) => u64::from_be_bytes(*eight),

@@ -1,10 +1,10 @@
-//! Limits the bytes of values that memory holds. The values above the limit are only in the local store, where every
-//! value is a row. Reads fetch them on the Worker `cold-store`. Apply fetches those that a command reads, replaces or
-//! deletes.
+//! Limits the bytes of values that memory holds. Every value is a row of the local store, and values for which memory
+//! has no room are only there. Reads fetch them on the Worker `cold-store`. Apply fetches those that a command reads,
+//! replaces or deletes.
 //!
-//! A hand that moves over the keys in their order decides which values to drop from memory (the clock algorithm of page
-//! caches, without reference bits). So nothing has to note in which order the values are used. Which values memory
-//! holds may differ between replicas: this is not part of the state that replicas compare.
+//! The values to drop from memory are found by a position that moves over the keys in their order, called the hand (the
+//! clock algorithm of page caches, without reference bits). So nothing has to note in which order the values are used.
+//! Which values memory holds may differ between replicas: this is not part of the state that replicas compare.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! A copy-on-write B-tree whose nodes know the weight of their subtrees.
 //!
-//! A clone is O(1) and shares all nodes. A change copies only the shared nodes on its path, and no node when nobody
-//! holds a clone. The weight of a range is found in O(log n): with live keys weighing 1, that is etcd's `count`. Nodes
-//! are small ([`LEAF_MAX`]), because copying a node touches the reference count of every item, each on a cache line of
-//! its own.
+//! A clone is O(1) and shares all nodes. A change copies only the shared nodes on its path; if no clone exists, it
+//! copies none. The weight of a range is found in O(log n). A key that exists weighs 1, so the weight of a range of
+//! keys is etcd's `count`. Nodes are small ([`LEAF_MAX`]), because copying a node touches the reference count of every
+//! item, each on a cache line of its own.
 //!
 //! Invariants (the tests check all but the second):
 //!
@@ -20,9 +20,9 @@ use bytes::Bytes;
 
 use super::guide::Guide;
 
-/// Items in a leaf.
+/// The most items in a leaf.
 const LEAF_MAX: usize = 16;
-/// Children of an inner node.
+/// The most children of an inner node.
 const INNER_MAX: usize = 32;
 
 /// An item of the tree.

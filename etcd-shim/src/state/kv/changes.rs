@@ -41,8 +41,9 @@ struct Change {
     encoded: Option<Bytes>,
 }
 
-/// Finds the changes of whole revisions from `wanted.from` on: about `changes_max` of them, or all up to the store's
-/// revision. Returns them with the number of keys that were looked at; `None` if that would be more than `keys_max`.
+/// Finds the wanted changes from revision `wanted.from` on: about `changes_max` changes, or all up to the store's
+/// revision if there are fewer. It returns either all wanted changes of a revision or none of them. With the changes it
+/// returns the number of keys that were looked at; it returns `None` if that number would be more than `keys_max`.
 /// Reads the local store, so it must not run on a thread that serves requests.
 pub(crate) fn find_changes(
     shared: &SharedStore,

@@ -46,7 +46,8 @@ pub(crate) struct Collected {
     pub(super) rows: Vec<(usize, RevisionKey)>,
     pub(super) count: usize,
     pub(super) revision: i64,
-    /// The store's compacted revision. While it stays the same, no row is dropped.
+    /// The store's compacted revision at the beginning of the read. While it stays the same, no row of this read is
+    /// dropped.
     pub(super) compacted: i64,
     /// Bytes of the pairs in the answer, if the pairs go into it unchanged. Pairs of old revisions are not counted:
     /// their length is not known yet.
@@ -72,7 +73,7 @@ pub(crate) struct Collecting {
     rest: Option<Rest>,
 }
 
-/// What is left to walk over.
+/// The part of the range that the walk has not reached yet.
 struct Rest {
     /// The index as it was when the read began.
     keys: Tree<Arc<KeyEntry>>,

@@ -1,7 +1,7 @@
 //! HashKV: one number for a store's content at a revision, the same that etcd computes.
 //!
-//! It is the crc32c over the bucket's name and, for each row up to the revision, its bucket key and its value. Not all
-//! rows at or below the compacted revision count:
+//! It is the crc32c over the name of etcd's bucket (`key`) and, for each row up to the revision, the row's key in that
+//! bucket and its value. Not all rows at or below the compacted revision count:
 //!
 //! - Such a row counts only if it is the newest of its key at the revision asked for. If no key exists at that
 //!   revision, it counts if it is the newest of its key at the compacted revision.

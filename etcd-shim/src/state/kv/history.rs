@@ -53,8 +53,8 @@ pub(crate) fn read_history(
     let revision = |(name, _): &(RowKey, Bytes)| rows::revision_of(name).0.main;
     let next = match (found.first().map(revision), found.last().map(revision)) {
         (Some(first), Some(last)) if !is_all => {
-            // The rows may end in the middle of a revision. Leave that revision to the next look; if there is no other,
-            // read the rest of it.
+            // The rows may end in the middle of a revision. Leave that revision to the next call. If it is the only
+            // one, read its other rows.
             if first < last {
                 found.retain(|row| revision(row) < last);
                 last
@@ -118,7 +118,8 @@ fn after(mut name: RowKey) -> RowKey {
     name
 }
 
-/// Returns the effects, unless a compaction in the meantime may have dropped rows that they should have been made from.
+/// Returns the effects, unless a compaction in the meantime may have dropped rows from which more effects should have
+/// been made.
 pub(super) fn checked(shared: &SharedStore, from: i64, effects: Vec<(i64, Effect)>, next: i64) -> Past {
     let compacted = shared.read().compacted;
     if from < compacted { Past::Compacted(compacted) } else { Past::Effects(effects, next) }

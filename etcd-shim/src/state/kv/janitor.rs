@@ -1,6 +1,6 @@
-//! Drops what compaction freed: rows that no revision from the compacted one on can reach. It works in small steps
-//! beside apply, so that no put waits for a compaction. Replicas may drop rows at different times, because drops do not
-//! count in the checksum that replicas compare.
+//! Drops what compaction freed: rows that no read at the compacted revision or a later one needs. It works in small
+//! steps beside apply, so that a put waits for one step at most, and not for a whole compaction. Replicas may drop rows
+//! at different times, because drops do not count in the checksum that replicas compare.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct Janitor {
     reader: StoreReader,
     clock: Arc<dyn Clock>,
     pub(crate) wake: Notify,
-    /// A compacted revision: all rows that a compaction at it allows to drop have been dropped. -1 if none is known.
+    /// The compacted revision of the last compaction whose rows have all been dropped. -1 if there is none yet.
     done: watch::Sender<i64>,
 }
 

@@ -1,9 +1,9 @@
 //! Reads of the key space, the checks of requests, and what is left to do after a compaction.
 //!
-//! - [`range`]: reads, in apply and beside it; [`collect`]: their walk over the index, in steps; [`range_request`]: what
-//!   a request asks for; [`hash`]: HashKV
-//! - [`validate`]: checks that need no state; [`txn_path`]: the branches that a transaction takes; [`txn_check`]: checks
-//!   its operations against the state; [`txn_reads`]: transactions that only read
+//! - [`range`]: reads, within a transaction and outside of apply; [`collect`]: their walk over the index, in steps;
+//!   [`range_request`]: what the fields of a range request mean; [`hash`]: HashKV
+//! - [`validate`]: checks that need no state; [`txn_path`]: the branches that a transaction takes;
+//!   [`txn_check`]: checks its operations against the state; [`txn_reads`]: transactions that only read
 //! - [`fetched_rows`], [`needed_rows`]: values that only the disk has, read before the lock is taken; [`store_reads`]:
 //!   the Worker for reads that may have to wait for the disk
 //! - [`history`]: past changes, read from the rows; [`changes`]: the changes of a range of keys, found by the index

@@ -1,9 +1,9 @@
 //! Reads: the answer to a `RangeRequest`, in apply (within a transaction) and beside it.
 //!
-//! A read has two steps. [`super::collect`] walks the index and takes the values that memory holds. Then the rows that
-//! only the local store holds are fetched, and [`Collected::finish`] filters, sorts and cuts. A caller that releases
-//! the store's lock in between may find that rows were compacted away; [`Collected::finish_beside`] then collects
-//! again.
+//! A read has two steps. [`super::collect`] walks the index and takes the values that memory holds. Then
+//! [`Collected::finish`] fetches the rows that only the local store holds, filters and sorts the pairs, and cuts the
+//! list at the limit. A caller that releases the store's lock in between may find that rows were compacted away;
+//! [`Collected::finish_beside`] then collects again.
 
 use bytes::Bytes;
 use naxos_engines::StoreReader;
@@ -38,8 +38,8 @@ impl Collected {
         self.needs_rows() || (!is_as_indexed(r) && self.kvs.len() > FINISH_PAIRS_MAX)
     }
 
-    /// If the answer is too large to send: the bytes of its pairs, and the answer without the pairs. This is known
-    /// before the answer is built, except for values of old revisions.
+    /// If the answer is too large to send, returns the bytes of its pairs, and the answer without the pairs. This is
+    /// known before the answer is built, unless the answer has values of old revisions.
     pub(crate) fn too_large(&self) -> Option<(usize, RangeResponse)> {
         let is_dropped = self.bytes > ANSWER_BYTES_MAX && self.kvs.is_empty() && self.framed.is_empty();
         let header = ResponseHeader { revision: self.revision, ..Default::default() };
@@ -76,7 +76,8 @@ impl Collected {
         }
     }
 
-    /// Fetches rows, then filters, sorts and cuts. Returns `None` if `source` does not have a row.
+    /// Fetches the missing rows, filters and sorts the pairs, and cuts the list at the limit. Returns `None` if
+    /// `source` does not have one of the rows.
     pub(crate) fn finish(self, r: &RangeRequest, source: &dyn RowSource) -> Option<RangeResponse> {
         let count = self.counted();
         let mut kvs = self.kvs;
@@ -140,7 +141,7 @@ mod tests {
     use crate::state::kv::collect::collect;
     use crate::state::rows;
 
-    /// Puts the one key at revision `main`. Its value is in the local store only.
+    /// Puts the key `k` at revision `main`. Its value is in the local store only.
     fn put(local: &mut LocalStore, shared: &SharedStore, main: i64, value: &[u8]) {
         let fields = Fields { key: b"k", create: 2, modified: main, version: main - 1, value, lease: 0 };
         let at = RevisionKey { main, sub: 0 };

@@ -9,13 +9,15 @@ use crate::state::error::EtcdError;
 use crate::state::index::keys::Keys;
 use crate::state::store::Store;
 
-/// Checks the operations on the path, so that none of them has to be refused after the first has changed something.
+/// Checks the operations of the branches that `path` takes, so that none of them has to be refused after the first has
+/// changed something.
 pub(crate) fn check(store: &Store, r: &TxnRequest, path: &Path) -> Result<(), EtcdError> {
     check_after(store, r, path, &mut Vec::new())
 }
 
-/// `deleted` has the ranges that earlier operations delete. A delete up to the end of the key space is not caught by
-/// the rule against writing a key twice, so a later put may find that its key is gone (etcd 3.6.16 panics then).
+/// `deleted` has the ranges that earlier operations delete. `validate` refuses a put to a range that the transaction
+/// deletes, but does not notice this if the range has no end. So a later put may find that its key is gone (etcd 3.6.16
+/// panics then).
 fn check_after<'a>(
     store: &Store,
     r: &'a TxnRequest,

@@ -45,7 +45,7 @@ impl Path {
                     succeeded = Some(false);
                     break;
                 }
-                // Go on, so that all missing values are asked for in one round.
+                // Go on, so that all missing values are looked up, and then fetched, in one round.
                 None => succeeded = None,
             }
         }
@@ -90,7 +90,8 @@ fn holds(store: &Store, c: &pb::Compare, rows: &dyn RowSource) -> Option<bool> {
     if any {
         return all;
     }
-    // A compare cannot ask for "no value": a compare of values with no key never holds.
+    // None of the keys exists. A compare cannot express "no value", so a compare of values does not hold then, as in
+    // etcd.
     Some(c.target != CompareTarget::Value as i32 && compare(c, None, b""))
 }
 

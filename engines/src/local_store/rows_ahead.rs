@@ -39,7 +39,7 @@ impl RowsAhead {
     /// Begins to read the rows from `from` on and below `below`.
     pub(crate) fn start(worker: &dyn Worker, database: Arc<Database>, from: RowKey, below: RowKey) -> Self {
         let (tx, batches) = mpsc::channel(BATCHES_MAX);
-        // The Worker needs no stop signal: it ends after the last row, or when the [`RowsAhead`] was dropped.
+        // The Worker needs no stop signal: it ends after the last row, or when the `RowsAhead` was dropped.
         let read = move |_: CancellationToken| async move {
             let mut rows = Rows::default();
             let mut asked_for = 0;

@@ -33,7 +33,7 @@ impl<T: Send + 'static> ReplyPort<T> {
         self.wake.notify_one();
     }
 
-    /// Asks the dispatcher to flush after the tasks that are ready now.
+    /// Asks the dispatcher to flush after the tasks that are ready now have run.
     pub(crate) fn ask_for_flush(&self) {
         self.wake.notify_one();
     }

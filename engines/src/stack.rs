@@ -33,7 +33,7 @@ pub struct StackConfig {
     pub log_id: LogId,
     /// The storage and boot count of this process.
     pub incarnation: Incarnation,
-    /// The time for headers and waits.
+    /// The clock for the wall time in headers and for waits.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -71,7 +71,7 @@ pub struct EngineStatus {
     pub enabled: bool,
     /// Whether it can be turned off.
     pub switchable: bool,
-    /// The position of the command that turned it on or off; 0 for the genesis.
+    /// The position of the command that last turned the engine on or off. 0 if it is as the genesis left it.
     pub since: Lsn,
 }
 
@@ -147,7 +147,8 @@ impl<P: Application> Stack<P> {
         self.base.run(stop).await;
     }
 
-    /// The engines' background work, such as trimming and settling. Runs on the control Worker.
+    /// The engines' background work, such as trimming the log and finding out the outcomes of proposals. Runs on the
+    /// control Worker.
     pub async fn tend(&self, stop: CancellationToken) {
         join3(self.base.tend(stop.clone()), self.session.tend(stop.clone()), self.batching.tend(stop)).await;
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 const COPY: &str = "store.redb.new";
 const RESERVE_BYTES: u64 = 1 << 20;
-/// Number of rows of an entry. Enough that a copy takes several slices.
+/// Number of rows that an entry writes. They are so many that a copy takes several slices.
 const ROWS: u32 = 5_000;
 
 fn key(entry: u64, n: u32) -> RowKey {
@@ -54,7 +54,8 @@ async fn filled(drive: &Drive) -> LocalStore {
     store
 }
 
-/// Returns the answer of Defragment, and how the checkpoint Worker ends. `meddle` runs once the copy exists.
+/// Runs a defragmentation. Returns its answer, and how the checkpoint Worker ended. `meddle` is called when the copy's
+/// file exists.
 async fn defragment(
     drive: &Drive,
     store: &mut LocalStore,

@@ -23,12 +23,13 @@ fn apply(store: &mut LocalStore) {
     txn.commit(Lsn(entry + 1));
 }
 
-/// Writes rows of 1 KiB whose bytes are all `value`. The position of the entry is the number of the last row.
+/// Applies an entry that writes rows of 1 KiB whose bytes are all `value`. The position of the entry is the number of
+/// the last row.
 fn fill(store: &mut LocalStore, rows: Range<u64>, value: u8) {
     fill_at(store, Lsn(rows.end - 1), rows, value);
 }
 
-/// The same, in the entry at `position`.
+/// As [`fill`], but the entry has the position `position`.
 fn fill_at(store: &mut LocalStore, position: Lsn, rows: Range<u64>, value: u8) {
     let mut txn = store.begin();
     rows.for_each(|row| txn.put(key(row), Bytes::from(vec![value; 1 << 10])));
@@ -113,7 +114,8 @@ async fn checkpoints_wait_while_the_disk_is_full() {
     assert!((0..6).all(|entry| store.reader().get(&key(entry)).is_some()));
 }
 
-/// Checks the rows: 0 to 299 hold ones. If the second entry is applied, 200 to 499 hold twos.
+/// Checks the rows. If only the first entry is applied, rows 0 to 299 consist of bytes 1. If the second one is applied
+/// too, rows 200 to 499 consist of bytes 2.
 fn check(reader: &StoreReader, context: &str) {
     let second = reader.applied() == Lsn(500);
     assert!(second || reader.applied() == Lsn(300), "{context}: applied {}", reader.applied());
@@ -124,13 +126,13 @@ fn check(reader: &StoreReader, context: &str) {
     }
 }
 
-/// What happens next to a checkpoint that waits.
+/// What happens after a checkpoint has begun to wait for room.
 #[derive(Clone, Copy, Debug)]
 enum Then {
     Room,
     Stop,
     PowerCut,
-    /// There is room, and the power is cut at this sync.
+    /// There is room again, and the power is cut at the sync with this number, counted from 1.
     RoomAndPowerCut(u64),
 }
 
@@ -200,8 +202,8 @@ async fn a_checkpoint_whose_room_others_take_meanwhile_waits_for_it() {
     assert!(cursors_after_cuts[0] > 20 && cursors_after_cuts[1] > 20, "{cursors_after_cuts:?}");
 }
 
-/// A copy gets the cursor of the file that it was made from. While a checkpoint waits for room, that cursor is ahead
-/// of the copied rows.
+/// A copy gets the cursor of the file that it was made from. While a checkpoint waits for room, that cursor is ahead of
+/// the copied rows. So the copy must not be used.
 #[tokio::test(start_paused = true)]
 async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
     const ROWS: u64 = 4_000;
@@ -230,7 +232,7 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
             clock.sleep(Duration::from_secs(3)).await;
             drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: k });
             let changes = async {
-                // By now these rows have been copied already.
+                // After this time the rows that are changed next have been copied already.
                 clock.sleep(Duration::from_millis(4)).await;
                 fill_at(&mut store, Lsn(1), 0..300, 2);
             };

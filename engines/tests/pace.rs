@@ -20,7 +20,7 @@ async fn store() -> LocalStore {
     LocalStore::open(Drive::new(1).mount(), Arc::new(SimClock::new(Duration::ZERO))).await.unwrap()
 }
 
-/// Applies an entry with `bytes` bytes of rows of 1 KiB.
+/// Applies an entry that writes `bytes` bytes in rows of 1 KiB.
 fn apply(store: &mut LocalStore, bytes: usize) {
     let entry = store.applied().0;
     let mut txn = store.begin();

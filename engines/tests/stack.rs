@@ -36,8 +36,8 @@ async fn a_restart_replays_from_the_persisted_cursor_and_nothing_is_applied_twic
             assert_eq!(node.propose().await, expected);
         }
         if boot % 2 == 0 {
-            // Long enough for a checkpoint because of age, so the next start replays little. The other starts replay
-            // everything since the last checkpoint.
+            // Wait until the open delta is old enough for a checkpoint, so that the next start replays little. The
+            // other starts replay everything since the last checkpoint.
             tokio::time::sleep(Duration::from_millis(1_300)).await;
         }
         world.drive.crash();
@@ -54,7 +54,7 @@ async fn what_another_node_appends_is_applied_as_it_comes() {
     let other = world.start_on(log, incarnation, &Drive::new(6)).await;
     let reaches = async |node: &Node, count: u64| {
         let count = Some(Bytes::copy_from_slice(&count.to_be_bytes()));
-        // Nobody asks for the tail: the entries arrive without that.
+        // Nothing here checks the log's tail. The entries have to arrive without such a check.
         while node.stack.reader().get(&row()) != count {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -65,8 +65,8 @@ async fn what_another_node_appends_is_applied_as_it_comes() {
         assert_eq!(other.propose().await, 2 * n + 2);
         tokio::time::timeout(Duration::from_secs(10), reaches(&one, 2 * n + 2)).await.expect("it is applied there");
     }
-    // Both propose at the same time. Each entry is applied on both sides: own ones from memory, the others from the
-    // log.
+    // Both nodes propose at the same time. Each node applies all entries: it has its own ones in memory, and reads the
+    // entries of the other node from the log.
     let both = (0..500).map(|_| futures::future::join(one.propose(), other.propose()));
     futures::future::join_all(both).await;
     tokio::time::timeout(Duration::from_secs(10), reaches(&one, 1_100)).await.expect("nothing is left out");
@@ -101,7 +101,7 @@ async fn an_engine_is_switched_by_the_log_and_stays_so() {
     assert!(!on(&node));
     assert!(node.stack.switch(batching::INFO.id, false).await.unwrap() > off_at);
     assert_eq!(of_batching(&node).since, off_at, "it was off already");
-    // Wait until the row is durable, so that the restart reads it back instead of replaying the command from the log.
+    // Wait until the row of the switch is durable, so that the restart reads the row instead of replaying the command.
     while node.stack.reader().persisted() <= off_at {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

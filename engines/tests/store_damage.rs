@@ -36,7 +36,8 @@ async fn find_unverified(drive: &Drive) -> Result<FoundStore, StoreError> {
     LocalStore::open_expected(drive.mount(), clock, expected).await
 }
 
-/// Reads all rows of a file that is not verified in both ways of a start: ahead on a Worker, and as a stream.
+/// Opens the file without verifying it, and reads all rows in the two ways in which a start reads them: ahead on a
+/// Worker, and as a stream.
 async fn read_all_ahead(drive: &Drive) -> Result<(), StoreError> {
     let found = find_unverified(drive).await?;
     let (from, below) = (RowKey::new(StoreId(0), TableId(0), &[]), row_behind());
@@ -72,7 +73,7 @@ fn value(n: u32) -> Bytes {
     (0..200_u32).map(|i| (n.wrapping_mul(31).wrapping_add(i * i) >> 2) as u8).collect::<Vec<_>>().into()
 }
 
-/// A file with rows of three checkpoints, closed properly.
+/// A file with the rows of three checkpoints. It was closed properly.
 fn filled() -> Drive {
     let drive = Drive::new(1);
     run(async {

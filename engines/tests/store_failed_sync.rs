@@ -1,6 +1,6 @@
-//! Syncs of the local store's file that fail as they do on Linux: the next process reads bytes that no later sync
-//! writes to the device. The cursor that it finds lets the log be trimmed, so a power cut must neither undo the cursor
-//! nor damage the file.
+//! Syncs of the local store's file that fail as on Linux: the kernel still returns the unsynced bytes to readers, but
+//! no later sync writes them to the device. So the next process may find a cursor that is not durable. This process
+//! lets the log be trimmed up to the cursor, so a later power cut must neither undo the cursor nor damage the file.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -19,7 +19,7 @@ const ROWS: u64 = 300;
 /// Number of entries, each with a checkpoint. An entry writes every third row, so pages are freed and used again.
 const ENTRIES: u64 = 6;
 
-/// Runs `body`. `None` if it hangs, as it does on a crashed disk.
+/// Runs `body`. `None` if it hangs, because calls of a crashed disk never return.
 fn run<T>(body: impl Future<Output = T>) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -75,7 +75,7 @@ fn a_cursor_that_was_read_after_a_failed_sync_survives_a_power_cut() {
             let mut store = open(&drive).await.unwrap();
             apply(&mut store, ENTRIES).await.unwrap();
             drive.set_fault(Fault::Sync { path: "store.redb".to_owned(), from: k });
-            // If `k` is high, the sync that fails is that of closing the file.
+            // If `k` is high, the first sync that fails is the one that closes the file.
             apply(&mut store, 2).await.ok();
         });
         drive.clear_faults();

@@ -11,7 +11,7 @@ use crate::local_store::delta::Delta;
 use crate::local_store::row_key::RowKey;
 use crate::local_store::shared::Shared;
 
-/// The first row in the range that a delta changes.
+/// The name of the first row, from `from` on and below `below`, that the delta changes.
 fn first_in(delta: &Delta, from: &RowKey, below: &RowKey) -> Option<RowKey> {
     delta.rows().range(from.clone()..below.clone()).next().map(|(name, _)| name.clone())
 }
@@ -29,14 +29,14 @@ impl StoreReader {
         Self { shared }
     }
 
-    /// Whether a delta has the row, so that [`Self::get`] would not read from disk. The answer can be out of date at
+    /// Whether a delta changes the row, so that [`Self::get`] need not read from disk. The answer can be out of date at
     /// once, because a checkpoint may write the delta and drop it.
     pub fn has_in_memory(&self, key: &RowKey) -> bool {
         self.shared.open.read().get(key).is_some()
             || self.shared.frozen.read().iter().any(|frozen| frozen.delta.get(key).is_some())
     }
 
-    /// The row's value. Reads redb if no delta has the row, so do not call it on a thread that serves requests.
+    /// The row's value. Reads redb if no delta changes the row, so do not call it on a thread that serves requests.
     pub fn get(&self, key: &RowKey) -> Option<Bytes> {
         if let Some(found) = self.shared.open.read().get(key) {
             return found;
@@ -56,8 +56,8 @@ impl StoreReader {
         if from >= below {
             return Vec::new();
         }
-        // Rows move from the open delta to the frozen ones and then to the checkpoint. Looking at them in this order
-        // misses none.
+        // Rows move from the open delta to the frozen deltas and then to the checkpoint. The three are read in the same
+        // order, so a row that moves meanwhile is not missed.
         let first_open = first_in(&self.shared.open.read(), from, below);
         let frozen: Vec<_> = self.shared.frozen.read().iter().rev().cloned().collect();
         let first_frozen = frozen.iter().filter_map(|d| first_in(&d.delta, from, below)).min();
@@ -73,7 +73,7 @@ impl StoreReader {
         }
     }
 
-    /// As [`Self::scan`], but merges all layers.
+    /// As [`Self::scan`], but always merges all layers: the open delta, the frozen deltas and the checkpoint.
     fn merged(&self, from: &RowKey, below: &RowKey, limit: usize) -> Vec<(RowKey, Bytes)> {
         // Newest layer first, so that the first value found for a name is the one that counts. A deleted row counts
         // towards the limit of its layer, although the result does not contain it.
@@ -90,7 +90,8 @@ impl StoreReader {
             bottom.insert(key, Some(Bytes::copy_from_slice(value)));
         });
         layers.push(bottom);
-        // A layer that was cut off at the limit tells nothing about names after its last one.
+        // If a layer has `limit` rows, it may have more after them that were not taken. So the merged rows are complete
+        // only up to the horizon: the lowest of the last names of these layers.
         let horizon = layers.iter().filter(|l| l.len() >= limit).filter_map(|l| l.keys().next_back().cloned()).min();
         let mut merged: BTreeMap<RowKey, Option<Bytes>> = BTreeMap::new();
         for layer in layers {
@@ -102,7 +103,7 @@ impl StoreReader {
         }
         let rows: Vec<_> = merged.into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).take(limit).collect();
         match (rows.is_empty(), horizon) {
-            // All rows up to the horizon were deleted: go on after it.
+            // All rows up to the horizon were deleted, so go on after the horizon.
             (true, Some(mut next)) => {
                 next.key.push(0);
                 self.merged(&next, below, limit)
@@ -142,13 +143,13 @@ impl StoreReader {
 
     /// Notes that the log was replayed. The replay may have filled the deltas, and then [`Self::is_behind`] would be
     /// true until the next checkpoint. After this call it is false until at least 1 MiB more has been applied, so that
-    /// a starting node can announce itself even on a full disk.
+    /// a starting node can propose the entries by which it announces itself, even on a full disk.
     pub fn note_replayed(&self) {
         self.shared.note_replayed();
     }
 
-    /// Waits until the checkpoint Worker has written a frozen delta since the last call. Only one caller may wait at a
-    /// time.
+    /// Waits until the checkpoint Worker has written a frozen delta. Returns at once if it has written one since the
+    /// last call. Only one caller may wait at a time.
     ///
     /// # Cancel safety
     ///
@@ -168,8 +169,8 @@ impl StoreReader {
     /// 2. No more deltas may be frozen, and the open delta already deletes twice as many rows as it writes. Purging
     ///    faster would make clients wait for the checkpoint. Not purging at all would let the history of a busy store
     ///    grow.
-    /// 3. The disk has less than twice the room that a checkpoint with these rows may take. Then this call also
-    ///    requests a checkpoint without them.
+    /// 3. The disk has less than twice the room that a checkpoint may take if it deletes these rows too. Then this call
+    ///    also requests a checkpoint of the changes so far, after which there may be room for these rows.
     pub async fn may_purge(&self, rows: usize) -> bool {
         let (needed, takes) = {
             let open = self.shared.open.read();
@@ -182,9 +183,10 @@ impl StoreReader {
         has_room && !self.is_behind() && (takes || !self.shared.backlog.is_full())
     }
 
-    /// Deletes rows that no reader needs any more. This does not belong to an entry, so it does not count in the
-    /// checksum that replicas compare. It waits for the entry that is being applied, so call it with few rows at a
-    /// time, and ask [`Self::may_purge`] first. Like an entry, it freezes the open delta when that is full.
+    /// Deletes rows that no reader needs any more. The deletion does not belong to an entry, so it does not count in
+    /// the checksum that replicas compare. It waits until the current entry is applied, and entries wait for it. So
+    /// call it with few rows at a time, and call [`Self::may_purge`] first. Like an entry, it freezes the open delta if
+    /// that is full.
     pub fn purge(&self, rows: impl IntoIterator<Item = RowKey>) {
         let _boundary = self.shared.boundary.lock();
         let mut open = self.shared.open.write();

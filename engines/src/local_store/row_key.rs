@@ -7,19 +7,20 @@ use smallvec::SmallVec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableId(pub u8);
 
-/// The tables of the engines. Those of an application are numbered from [`tables::APPLICATION`] on.
+/// The tables of the engines. The tables of an application have the numbers from [`tables::APPLICATION`] on.
 pub mod tables {
     use super::TableId;
 
-    /// Base: from engine id to switch.
+    /// The table of Base with the switches. The key is an engine id; the value says whether the engine is on, and since
+    /// which position.
     pub const ENGINES: TableId = TableId(1);
-    /// Base: the genesis with the cluster version.
+    /// The table of Base with a single row, the genesis: the log id and the cluster version.
     pub const CLUSTER: TableId = TableId(2);
-    /// ViewTracking: from storage id to persisted cursor.
+    /// The table of ViewTracking. The key is a storage id; the value is the persisted cursor of that storage.
     pub const VIEW: TableId = TableId(3);
-    /// Session: from storage id to its open session.
+    /// The table of Session. The key is a storage id; the value is the open session of that storage.
     pub const SESSIONS: TableId = TableId(4);
-    /// The application's first table.
+    /// The number of the application's first table.
     pub const APPLICATION: u8 = 32;
 }
 

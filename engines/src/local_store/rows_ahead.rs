@@ -17,15 +17,16 @@ use crate::local_store::store_error::StoreError;
 const BATCH_BYTES: usize = 256 << 10;
 /// At most this many batches wait to be taken.
 const BATCHES_MAX: usize = 4;
-/// redb reads page by page. While the file is not in the page cache, this is a hundred times slower than reading large
-/// parts. So with each batch the next part of the file, from its beginning on, is requested in advance. This is the
-/// size of that part. It is far more than a batch, so that soon the pages are in memory before redb reads them.
+/// The size of the part of the file that is requested in advance with each batch. The first batch requests the part at
+/// the beginning of the file, and each further batch requests the next part. redb itself reads page by page, and while
+/// the file is not in the page cache, that is a hundred times slower than reading large parts. A part is far larger
+/// than a batch, so that soon the pages are in memory before redb reads them.
 const AHEAD_BYTES: u64 = 4 << 20;
-/// At most twice the bytes of the rows read, plus this many, are requested in advance. Twice, because half of the file
-/// may be free pages.
+/// At most about twice the bytes of the rows read so far, plus this many, are requested in advance. It is twice the
+/// bytes because half of the file may be free pages.
 const AHEAD_BYTES_MAX: u64 = 512 << 20;
 
-/// A row's name and its value. The value is a copy of its own.
+/// A row's name and its value. The value is a copy, which keeps no other memory in use.
 pub type Row = (RowKey, Bytes);
 
 /// Reads rows ahead of their consumer; see the module.
@@ -38,7 +39,7 @@ impl RowsAhead {
     /// Begins to read the rows from `from` on and below `below`.
     pub(crate) fn start(worker: &dyn Worker, database: Arc<Database>, from: RowKey, below: RowKey) -> Self {
         let (tx, batches) = mpsc::channel(BATCHES_MAX);
-        // The Worker needs no stop signal: it ends after the last row, or when nobody takes rows any more.
+        // The Worker needs no stop signal: it ends after the last row, or when the `RowsAhead` was dropped.
         let read = move |_: CancellationToken| async move {
             let mut rows = Rows::default();
             let mut asked_for = 0;
@@ -53,8 +54,8 @@ impl RowsAhead {
                 });
                 database.settle().await;
                 if batch.as_ref().map_or(true, Vec::is_empty) {
-                    // Dropped first, so that the consumer, once it knows that this was the last batch, is the only
-                    // user of the file.
+                    // Drop the file before the last batch is sent. When the consumer gets the last batch, nobody else
+                    // may use the file any more.
                     drop((rows, database));
                     let _ = tx.send(batch).await;
                     return;
@@ -78,18 +79,18 @@ impl RowsAhead {
     }
 }
 
-/// The rows that are being read, in one walk over all rows of the file. In a damaged tree a search for the beginning
-/// or end of a range may lead to the wrong place. A complete walk that misses rows is detected, because their number
-/// is known.
+/// The rows that are being read. One walk goes over all rows of the file, although only a range of them is wanted,
+/// because in a damaged tree a search for the beginning or end of a range may lead to the wrong place. A complete walk
+/// that misses rows is detected, because the number of all rows is known.
 #[derive(Default)]
 struct Rows {
-    /// The walk, and the number of rows that it should find. Begun with the first batch.
+    /// The walk, and the number of rows that it should find. `None` before the first batch.
     walk: Option<(Walk, u64)>,
     /// The name of the last row found.
     last: Option<RowKey>,
     /// Number of rows found so far.
     seen: u64,
-    /// Bytes of all values handed over.
+    /// Number of bytes of all values that were returned in batches.
     bytes: u64,
 }
 

@@ -70,7 +70,8 @@ impl Shared {
         self.backlog.note_replayed();
     }
 
-    /// Free bytes of the disk. If the disk does not report them, a write will find out whether there is room.
+    /// Free bytes of the disk. `u64::MAX` if the disk does not report them: then only a write finds out whether there
+    /// is room.
     pub(crate) async fn free_bytes(&self) -> u64 {
         self.disk.free_bytes().await.unwrap_or(u64::MAX)
     }

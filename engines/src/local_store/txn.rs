@@ -22,7 +22,8 @@ pub struct Mark {
 pub struct Txn<'a> {
     shared: &'a std::sync::Arc<Shared>,
     _boundary: MutexGuard<'a, ()>,
-    /// The changes that this transaction replaced, oldest first.
+    /// An item for each change of this transaction, oldest first: the row, and the earlier change in the open delta
+    /// that was replaced, in the form of `Delta::get`.
     undo: Vec<(RowKey, Option<Option<Bytes>>)>,
     checksum: RunningChecksum,
     committed: bool,

@@ -1,4 +1,4 @@
-//! The header of a proposal's session.
+//! The header that Session adds to an entry.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};

@@ -28,8 +28,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens this process's session. From then on no entry of an earlier process takes effect. Called before anything
-    /// is served.
+    /// Opens this process's session. After that, no entry of an earlier process of the same storage takes effect. Call
+    /// it before anything is served.
     pub async fn open(&self) -> Result<(), ProposeError> {
         let header = Header { open: true, session: self.shared.session, sequence: 0, floor: 0 };
         let mut entry = Entry::default();
@@ -70,15 +70,16 @@ impl Session {
         stop.run_until_cancelled(work).await;
     }
 
-    /// Returns once no proposal's outcome is unknown. Each proposal has its own attempts: a new one is not given up
-    /// because an older one has used its attempts up.
+    /// Returns when no proposal's outcome is unknown any more. Attempts are counted for each proposal on its own, so
+    /// that a new proposal is not given up because of the attempts for an older one.
     async fn settle_unknown(&self) {
         loop {
             let unknown = std::mem::take(&mut self.shared.window.lock().unknown);
             if unknown.is_empty() {
                 return;
             }
-            // After this, an append that reached the log is applied, and its proposal is no longer outstanding.
+            // If this succeeds, every append that reached the log is applied now, and its proposal is no longer
+            // outstanding.
             let synced = self.below.sync().await;
             for sequence in unknown {
                 let is_last = match self.shared.window.lock().count_attempt(sequence) {

@@ -21,7 +21,7 @@ pub struct SessionParts {
 }
 
 impl SessionParts {
-    /// The parts for the process `session`.
+    /// The parts for the process whose session is `session`.
     pub fn new(session: Incarnation, switch: EngineSwitch) -> Self {
         let shared = Shared { session, window: Mutex::new(Window::default()), unknown_added: Notify::new() };
         Self { shared: Arc::new(shared), switch }

@@ -1,4 +1,5 @@
-//! The upper half: lets an entry of an open session through once, and drops all other entries that have the header.
+//! The upper half. It lets each entry of an open session through once. It drops all other entries that have a session
+//! header. Entries without this header always go through.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,7 +68,8 @@ impl<A: Applicator> Applicator for SessionApply<A> {
             self.up.post_apply(lsn, up);
         }
         if let Some(proposed) = proposed {
-            // The session is closed: a later process of this storage has opened its own, so this one has to stop.
+            // If this process's session is closed, a later process of the same storage has opened its own. So this
+            // process has to stop.
             let closed = output.verdict == Verdict::Closed;
             proposed.settled.complete(if closed { Err(ProposeError::Stopped) } else { Ok(lsn) });
         }

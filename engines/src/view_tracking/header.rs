@@ -1,4 +1,4 @@
-//! The header: the position to which the proposing server would go back after a crash.
+//! The header: the storage id of the proposing server, and the position to which it would go back after a crash.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};

@@ -1,4 +1,4 @@
-//! The lower half: adds the header.
+//! The lower half: adds the header to proposals.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct ViewTracking {
 }
 
 impl ViewTracking {
-    /// The lower half above `below`, which announces the cursor of `storage`.
+    /// The lower half. It announces the persisted cursor of `storage`, and passes proposals on to `below`.
     pub fn new(below: Arc<dyn Engine>, storage: StorageId, switch: EngineSwitch, reader: StoreReader) -> Arc<Self> {
         Arc::new(Self { below, storage, switch, reader })
     }

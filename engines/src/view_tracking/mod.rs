@@ -1,8 +1,8 @@
 //! ViewTracking: coordinated trimming (Delos, SOSP'21, section 4.A).
 //!
 //! Every proposal carries the *persisted* cursor of its server: the position to which the server would go back after a
-//! crash. All servers see the same map from server to cursor, and its minimum is the safe trim point (safety rule 7).
-//! Nothing is proposed for this purpose alone, so an idle node writes nothing.
+//! crash. All servers see the same map from server to cursor, the view. Its minimum is the safe trim point (safety rule
+//! 7). Nothing is proposed for this purpose alone, so an idle node writes nothing.
 //!
 //! Header, little-endian: version u8 = 1, storage id u64, persisted cursor u64.
 //!

@@ -21,7 +21,8 @@ pub struct ViewTrackingApply<A> {
 }
 
 impl<A> ViewTrackingApply<A> {
-    /// The upper half, below `up`. `below` is set once the stack is built.
+    /// The upper half, which passes entries on to `up`. `below` is still empty and is set when the whole stack is
+    /// built.
     pub fn new(up: A, switch: EngineSwitch, reader: &StoreReader, below: Below) -> Self {
         Self { up, switch, view: load(reader), below }
     }

@@ -57,29 +57,30 @@ pub(crate) struct Backend {
     pub(crate) defragmenter: Defragmenter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// For callers that do not run on an RPC runtime; each RPC runtime has its own. These tick on the control Worker.
+    /// The deadlines for callers that do not run on an RPC runtime. They tick on the control Worker. Each RPC runtime
+    /// has deadlines of its own.
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Spawns tasks: a panic in one of them ends the node.
     pub(crate) tasks: Tasks,
     /// Used only to ask for the free space.
     pub(crate) disk: Arc<dyn Disk>,
-    /// Free bytes of the disk at the last look; `u64::MAX` while unknown.
+    /// Free bytes of the disk when [`Self::look_at_disk`] last ran; `u64::MAX` while unknown.
     pub(crate) free_bytes: AtomicU64,
-    /// Why this process cannot do any write any more. Set once.
+    /// Why this process cannot do any write any more. Empty as long as it can; never cleared.
     pub(crate) read_only: OnceLock<String>,
-    /// Appends are refused when fewer bytes than this are free.
+    /// Writes are refused when the disk has fewer free bytes than this.
     pub(crate) reserve_bytes: u64,
-    /// The data directory, and the boot of this process in it.
+    /// The storage id of the data directory, and the number of this process's boot on it.
     pub(crate) incarnation: Incarnation,
     pub(crate) started: Instant,
     pub(crate) slow_watchers: Arc<AtomicUsize>,
-    /// The watch hubs; each counts its own watchers.
+    /// The watch hubs of all RPC runtimes. Each hub counts its own watchers.
     pub(crate) hubs: parking_lot::Mutex<Vec<std::sync::Weak<crate::watch::Hub>>>,
 }
 
 impl Backend {
-    /// The active loglet, if its sequencer is this process. If so, this node keeps the leases.
+    /// The active loglet, if its sequencer is this process. Then this node has to take office as the keeper of leases.
     pub(crate) fn sequenced_loglet(&self) -> Option<LogletId> {
         let (_, chain) = self.log.chain();
         let params = &chain.active().params;
@@ -103,7 +104,7 @@ impl Backend {
         self.header(self.store.read().revision)
     }
 
-    /// Adds the ids and the term to a header that apply has made.
+    /// Adds the ids of cluster and member and the term to a header that apply has made. Apply sets only the revision.
     pub(crate) fn complete(&self, header: &mut Option<ResponseHeader>) {
         let revision = header.as_ref().map_or(0, |h| h.revision);
         *header = Some(self.header(revision));
@@ -126,7 +127,8 @@ impl Backend {
         Ok(())
     }
 
-    /// Refuses a request of `bytes` bytes if it does not fit into the quota, and then raises the alarm.
+    /// Refuses a request of `bytes` bytes if it does not fit into the quota. Before that, raises the alarm NOSPACE if
+    /// it is not on yet.
     pub(crate) async fn check_quota(&self, pending: &Arc<PendingRequests>, bytes: usize) -> Result<(), Status> {
         let Some(quota) = self.quota() else { return Ok(()) };
         let used = self.store.used_bytes();
@@ -220,12 +222,12 @@ impl Backend {
 
     /// Asks the disk for its free space.
     pub(crate) async fn look_at_disk(&self) {
-        // If the disk does not tell its free space, a full disk shows when a write fails.
+        // If the disk does not report its free space, a full disk is noticed only when a write fails.
         let free = self.disk.free_bytes().await.unwrap_or(u64::MAX);
         self.free_bytes.store(free, Ordering::Relaxed);
     }
 
-    /// Why writes are refused now; `None` if they are taken.
+    /// Why writes are refused now; `None` if they are accepted.
     pub(crate) fn write_refusal(&self) -> Option<Refusal> {
         if let Some(why) = self.unit.poisoned() {
             return Some(UnitError::Poisoned(why).into());

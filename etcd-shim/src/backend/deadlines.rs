@@ -1,9 +1,9 @@
 //! Gives up a request that has waited for the log as long as etcd would: 5 s plus twice the election time-out.
 //!
-//! A timer per request would cost more than the rest of its wait. So one task ticks, and each request that waits at a
-//! tick looks at its own deadline; a request that is answered between two ticks only pays for an entry in a list. Each
-//! RPC runtime has a list and a task of its own, because a shared list would need a lock that every request on every
-//! core takes.
+//! A timer for each request would cost more than everything else that a waiting request costs. So one task ticks, and
+//! each request that waits at a tick looks at its own deadline. A request that is answered between two ticks only has
+//! the cost of an entry in the list of waiting requests. Each RPC runtime has a list and a task of its own, because a
+//! shared list would need a lock that every request on every core takes.
 
 use std::future::Future;
 use std::pin::pin;
@@ -27,10 +27,10 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Deadlines for nodes with this election time-out.
+    /// The deadlines of a node with this election time-out.
     pub(crate) fn new(election_timeout: Duration) -> Self {
         let limit = REQUEST_MAX + 2 * election_timeout;
-        // The first tick may come at once, so add one.
+        // The first tick may come right after the request began, so allow one more.
         let ticks_max = u64::try_from(limit.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX - 1) + 1;
         Self { ticked: Notify::new(), ticks: AtomicU64::new(0), ticks_max }
     }

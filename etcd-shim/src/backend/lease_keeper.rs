@@ -1,12 +1,14 @@
-//! When leases end. The keeper's clock decides; deadlines are not replicated.
+//! Decides when leases end. One node, the keeper, decides it by its own clock. Deadlines are not replicated.
 //!
-//! - The keeper is the node of the sequencer. It takes office by an entry in the log that names the active loglet.
+//! - The keeper is the node whose process is the sequencer of the log. It takes office by an entry in the log that
+//!   names the active loglet.
 //! - The commands by which it ends leases carry that loglet's id. Apply drops those that carry the id of another
 //!   loglet. So a node that was suspended, and meanwhile replaced as the keeper, ends no lease when it goes on.
 //! - It acknowledges a keep-alive only after a tail check that began after the request.
-//! - When its own ticks had a gap, it extends every lease by that gap. When it takes office, all leases get their full
-//!   time-to-live again, as in etcd when the leader changes.
-//! - A lease whose end was proposed may be gone already: a keep-alive waits until the log has decided.
+//! - When its own ticks had a gap, because the process or the log stood still, it extends every lease by the length of
+//!   that gap. When it takes office, all leases get their full time-to-live again, as in etcd when the leader changes.
+//! - When the keeper has proposed to end a lease, the lease may be gone at any time. So a keep-alive for it waits until
+//!   the log has decided.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +35,7 @@ const EXPIRIES_AT_ONCE: usize = 250;
 struct Deadline {
     ttl: i64,
     at: Instant,
-    /// When the keeper in office proposed to end the lease.
+    /// When this node, as the keeper in office, proposed to end the lease. `None` if it has not.
     proposed: Option<Instant>,
 }
 
@@ -53,7 +55,7 @@ struct State {
 /// See the module.
 pub(crate) struct LeaseKeeper {
     clock: Arc<dyn Clock>,
-    /// This node's data directory.
+    /// The storage id of this node's data directory.
     own: StorageId,
     state: Mutex<State>,
     /// Notified when a lease has ended and when a keeper has taken office.
@@ -83,7 +85,7 @@ impl LeaseKeeper {
         self.decided.notify_waiters();
     }
 
-    /// Takes note that `keeper` took office. What earlier keepers proposed ends no lease any more.
+    /// Takes note that `keeper` took office. From now on, no proposal of an earlier keeper ends a lease.
     pub(crate) fn took_office(&self, keeper: Keeper) {
         let now = self.clock.now();
         let mut state = self.state.lock();
@@ -93,7 +95,7 @@ impl LeaseKeeper {
         self.decided.notify_waiters();
     }
 
-    /// The loglet under which this node is in office; `None` while another node is.
+    /// The loglet under which this node is the keeper; `None` while it is not.
     pub(crate) fn office(&self) -> Option<LogletId> {
         self.state.lock().office(self.own)
     }
@@ -118,7 +120,7 @@ impl LeaseKeeper {
         }
     }
 
-    /// The seconds that a lease has left, and the seconds that it was granted.
+    /// The seconds that a lease has left, and the seconds that it was granted. `None` if there is no such lease.
     pub(crate) fn time_to_live(&self, id: i64) -> Option<(i64, i64)> {
         let now = self.clock.now();
         let deadline = *self.state.lock().deadlines.get(&id)?;
@@ -132,9 +134,10 @@ impl LeaseKeeper {
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// If this node is the keeper, ends the leases that have run out: `expire` gets the loglet of its office and the
-    /// leases, and proposes to end them. When many leases end together, it rests between groups of them, so that
-    /// requests are hardly disturbed. Call it every [`TICK`] on every node, so that a gap is noticed.
+    /// If this node is the keeper, ends the leases that have run out. For that it calls `expire` with the loglet under
+    /// which the node is the keeper, and with the ids of the leases; `expire` proposes to end them. When many leases
+    /// end together, there are pauses between groups of them, so that requests are hardly disturbed. Call it every
+    /// [`TICK`] on every node, so that a gap is noticed.
     pub(crate) async fn end_expired<F: Future<Output = ()>>(&self, expire: impl Fn(LogletId, Vec<i64>) -> F) {
         loop {
             let began = self.clock.now();
@@ -148,8 +151,8 @@ impl LeaseKeeper {
         }
     }
 
-    /// Some leases that have run out, with the loglet under which this node may end them. `None` while another node is
-    /// the keeper.
+    /// At most [`EXPIRIES_AT_ONCE`] leases that have run out, and the loglet under which this node may end them. `None`
+    /// while this node is not the keeper.
     fn tick(&self) -> Option<(LogletId, Vec<i64>)> {
         let now = self.clock.now();
         let mut state = self.state.lock();

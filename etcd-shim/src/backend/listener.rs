@@ -1,4 +1,4 @@
-//! [`NodeListener`]: tells the parts of the node what was applied.
+//! [`NodeListener`]: tells the watches, the lease keeper and the janitor what was applied.
 
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
-//! The parts that every service uses. A node has one of each. Nothing in here depends on a service or on how a node
-//! starts.
+//! The parts that every service uses. Nothing in here depends on a service or on how a node starts. A node has one
+//! [`PendingRequests`] and one [`Deadlines`] for each RPC runtime, and more for its own work. It has one of every other
+//! part.
 //!
 //! - [`Backend`]: proposes commands, reads at the log's tail, answers with etcd's errors
 //! - [`PendingRequests`], [`Deadlines`]: where the requests of one runtime wait, and for how long
-//! - [`LeaseKeeper`]: the clock that decides when leases end
+//! - [`LeaseKeeper`]: decides when leases end
 //! - [`NodeListener`]: tells the watches, the lease keeper and the janitor what was applied
 
 #[expect(clippy::module_inception, reason = "one type per file, named after it")]

@@ -17,7 +17,8 @@ pub(crate) struct PendingRequests {
 }
 
 impl PendingRequests {
-    /// The caller still has to run the dispatch of the replies, and the ticks of the deadlines.
+    /// A place for the requests of one runtime. The caller still has to run [`ReplyPort::dispatch`] of `replies` and
+    /// [`Deadlines::run`].
     pub(crate) fn new(deadlines: Arc<Deadlines>) -> Arc<Self> {
         Arc::new(Self { replies: ReplyPort::new(), deadlines })
     }

@@ -7,12 +7,12 @@ use std::ffi::OsString;
 pub(super) struct Given {
     /// The name by which the program was started.
     pub(super) argv0: String,
-    /// The words after it.
+    /// The words of the command line after that name.
     pub(super) words: Vec<String>,
     /// The variables of the environment.
     pub(super) variables: BTreeMap<String, String>,
-    /// The first word, or else the first `ETCD_*` variable, that is not valid UTF-8. The program refuses it: with
-    /// characters replaced it would mean something else.
+    /// The first word that is not valid UTF-8, or if there is none, the first such `ETCD_*` variable with its name. The
+    /// program does not start with it, because `words` and `variables` hold it with some characters replaced.
     pub(super) no_text: Option<String>,
 }
 
@@ -46,7 +46,8 @@ impl Given {
     }
 }
 
-/// Raises the limit of open files as far as the system allows, as Go programs do: each client needs one.
+/// Raises the limit of open files as far as the system allows, as Go programs do. Each connection of a client counts as
+/// an open file.
 pub(super) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

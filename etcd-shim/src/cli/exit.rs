@@ -1,4 +1,5 @@
-//! The cases in which the program ends before it starts a server: help, versions, wrong flags.
+//! The cases in which the program ends before it opens its log: `--help`, `--version`, a command line that cannot be
+//! read.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use crate::version;
 /// The exit code for a command line that cannot be read.
 const BAD_COMMAND_LINE: u8 = 2;
 
-/// Prints the text of a stop that needs no log, and returns the exit code. `None` if the stop needs the log.
+/// Prints the text of a stop that is not written to the log, and returns the exit code. `None` if the stop has to be
+/// written to the log.
 pub(super) fn without_log(stop: &Stop, program: &str) -> Option<ExitCode> {
     match stop {
         Stop::Usage(error) => {

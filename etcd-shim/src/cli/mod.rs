@@ -1,8 +1,8 @@
 //! The program: its command line, its signals, its end.
 //!
 //! Exit codes: 0 after a signal, 1 when the start or the node fails or a second signal comes, 2 when the command line
-//! cannot be read. They are etcd's, with one difference: after a signal etcd exits with 0 only if it is process 1.
-//! Otherwise it lets the signal end it.
+//! cannot be read. They are etcd's, with one difference: after a signal etcd exits with 0 only if its process id is 1.
+//! Otherwise etcd ends by the signal itself.
 
 mod environment;
 mod exit;

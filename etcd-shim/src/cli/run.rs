@@ -15,7 +15,7 @@ use crate::metrics::descriptor_limit;
 use crate::node::{Node, StartError};
 use crate::port::DESCRIPTORS_RESERVED;
 
-/// With fewer file descriptors than this, there cannot even be a log to report it.
+/// With fewer file descriptors than this, not even the log can be opened. The error is then printed on stderr.
 const LOG_DESCRIPTORS: u64 = 32;
 
 /// Runs the program: a server, or `ctl`.

@@ -16,9 +16,9 @@ impl Signals {
         Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next signal and returns Go's name of it.
+    /// Waits for the next signal and returns Go's name for it.
     /// # Cancel safety
-    /// Nothing is lost.
+    /// No signal is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             biased;

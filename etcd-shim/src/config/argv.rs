@@ -10,8 +10,8 @@ use super::table;
 pub(super) struct CommandLine {
     /// The settings that the flags gave.
     pub(super) settings: Settings,
-    /// The first word that is neither a flag nor its value, and all words after it. `--` also ends the flags, and does
-    /// not belong to the rest.
+    /// The first word that is neither a flag nor its value, and all words after it. The word `--` also ends the flags,
+    /// but is not in this list.
     pub(super) rest: Vec<String>,
 }
 

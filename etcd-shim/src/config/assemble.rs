@@ -18,9 +18,9 @@ use super::{log_config::LogConfig, old_names, tls_options};
 const ELECTION_MS_MAX: u64 = 50_000;
 /// The name of a member when no name was given.
 const DEFAULT_NAME: &str = "default";
-/// The costs that bcrypt accepts.
+/// The values of `--bcrypt-cost` that bcrypt accepts.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=31;
-/// The cost used instead of one outside that range, as in etcd.
+/// The cost that is used if the flag's value is outside [`BCRYPT_COSTS`], as in etcd.
 const BCRYPT_COST: u32 = 10;
 
 /// Makes the configuration. The error says what is wrong with the settings.
@@ -173,8 +173,9 @@ fn check_timing(s: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The cluster that the flags describe. It has exactly one member for now. If that is not this member, the result says
-/// why these flags cannot create a cluster: only a first start needs to refuse them.
+/// The cluster that the flags describe. For now it has exactly one member. If that member is not this one, the flags
+/// cannot create a cluster. That is no error here, because only a first start creates a cluster: the result says why in
+/// its field `refusal`.
 fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig, String> {
     let text = s.text("initial-cluster");
     let members = if text.is_empty() {
@@ -267,7 +268,8 @@ fn client_tls(s: &Settings) -> Result<TlsFiles, String> {
     paired("", files)
 }
 
-/// Notes plain-text URLs beside certificates: the operator may believe that these URLs are secured.
+/// Adds a note for each plain-text URL if certificates are given, because the operator may believe that such a URL uses
+/// TLS.
 fn note_plain_urls(s: &Settings, tls: &TlsFiles, notes: &mut Vec<Note>) {
     for name in ["listen-client-urls", "listen-client-http-urls"] {
         for url in s.urls(name).iter().filter(|u| !u.is_secure()) {

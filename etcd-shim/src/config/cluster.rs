@@ -50,7 +50,7 @@ pub(super) fn check_distinct(members: &BTreeMap<String, Vec<Url>>) -> Result<(),
     Ok(())
 }
 
-/// The URLs as texts in which `localhost` and `127.0.0.1` are the same.
+/// The URLs as sorted texts, with `127.0.0.1` in place of `localhost`, because the two count as equal.
 fn same(urls: &[Url]) -> Vec<String> {
     let mut texts: Vec<String> = urls.iter().map(|u| u.to_string().replace("://localhost:", "://127.0.0.1:")).collect();
     texts.sort();

@@ -1,5 +1,5 @@
-//! `ETCD_*` variables: each flag has one. A flag and its variable together are refused; an unknown variable gives a
-//! warning.
+//! The `ETCD_*` variables of the environment. Each flag has a variable. If a flag and its variable are both set, the
+//! start is refused. An unknown variable gives a warning.
 
 use std::collections::BTreeMap;
 

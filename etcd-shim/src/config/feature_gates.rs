@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::go_bool::parse_bool;
 
-/// How mature etcd says a feature is.
+/// How mature a feature is, according to etcd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Off by default.
@@ -26,7 +26,7 @@ pub const GATES: [(&str, Stage, bool); 9] = [
     ("TxnModeWriteWithSharedBuffer", Stage::Beta, true),
 ];
 
-/// The switches that were set.
+/// The switches that were set. All others have their defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FeatureGates {
     set: BTreeMap<&'static str, bool>,

@@ -105,7 +105,7 @@ fn assign(settings: &mut Settings, key: &str, flag: &str, value: &Yaml) -> Resul
     if text.is_empty() && flag.kind != Kind::Text {
         return Ok(());
     }
-    // `v2-deprecation` is such a flag. In a file, etcd accepts any text for it and ignores it.
+    // The only flag of this kind is `v2-deprecation`. In a file, etcd accepts any text for it and ignores the text.
     let text = if matches!(flag.kind, Kind::Choices(_)) { String::new() } else { text };
     settings.set(flag, &text).map_err(|e| format!("invalid value {text:?} for {key}: {e}"))
 }

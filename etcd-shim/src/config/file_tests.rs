@@ -1,4 +1,5 @@
-//! Where a result is etcd's, it was observed with a real etcd 3.6.16 and the same configuration file.
+//! Tests of the configuration file. Where Naxos is expected to do the same as etcd, the expected result was observed
+//! with a real etcd 3.6.16 and the same file.
 
 use std::time::Duration;
 

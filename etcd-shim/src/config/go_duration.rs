@@ -1,7 +1,7 @@
-//! Durations in the form that Go's `time.ParseDuration` reads and `Duration.String` writes: signed nanoseconds, 64
-//! bits.
+//! Durations in the form that Go's `time.ParseDuration` reads and `Duration.String` writes. A duration is a signed
+//! number of nanoseconds with 64 bits.
 
-/// The text is not a duration. The messages are Go's.
+/// Why a text is not a duration. The messages are Go's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
     /// The text does not have the form of a duration.
@@ -96,7 +96,7 @@ fn digits(text: &str) -> (&str, &str) {
 
 /// `whole.fraction` times `size`. Digits of the fraction below a nanosecond are dropped.
 fn part(whole: &str, fraction: &str, size: i128) -> Option<i128> {
-    // A number that does not fit into 64 bits but into 128 is refused by the caller, which checks the total.
+    // Only what does not fit into 128 bits is refused here. The caller checks that the total fits into 64 bits.
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let mut sum = whole.checked_mul(size)?;
     let mut scale = size;

@@ -1,5 +1,5 @@
-//! Numbers as Go's `strconv` reads them with base 0: `0x`, `0o`, `0b` and a leading `0` choose the base; single
-//! underscores may stand between digits.
+//! Numbers as Go's `strconv` reads them if it is called with base 0. The beginning of the number (`0x`, `0o`, `0b` or
+//! `0`) then chooses the base, and there may be single underscores between digits.
 
 /// Why a text is not a number. The messages are Go's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

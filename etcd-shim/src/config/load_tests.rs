@@ -1,4 +1,5 @@
-//! Where a result is etcd's, it was observed with a real etcd 3.6.16 and the same words, variables and files.
+//! Tests of the whole configuration. Where Naxos is expected to do the same as etcd, the expected result was observed
+//! with a real etcd 3.6.16 and the same command line, variables and files.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -215,7 +216,7 @@ fn every_flag_without_effect_says_so_at_the_start_and_in_the_help() {
             assert!(help.contains(&format!("--{} '{}' (ignored)\n    No effect: {why}.", flag.name, flag.default)));
         }
         let value = match flag.name {
-            // Each of these flags needs another one beside it.
+            // A file for one of these flags is refused unless the other flag of its pair names a file too.
             "peer-cert-file"
             | "peer-key-file"
             | "peer-client-cert-file"

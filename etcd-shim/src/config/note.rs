@@ -13,9 +13,9 @@ pub enum Note {
     },
     /// A variable begins with `ETCD_` but belongs to no flag, or is empty. The text is `NAME=value`.
     VariableUnknown(String),
-    /// `ETCD_VERSION` is set; this name is reserved.
+    /// `ETCD_VERSION` is set, although this name is reserved. The text is its value.
     VersionVariable(String),
-    /// The configuration file was read.
+    /// The configuration file was read. The text is its path.
     FileLoaded(String),
     /// A key of the configuration file that is not a flag.
     KeyUnknown(String),
@@ -35,15 +35,16 @@ pub enum Note {
     },
     /// HTTP and gRPC use the same port.
     SinglePort,
-    /// `--name` was not given.
+    /// The member has the default name. The text is that name.
     DefaultName(String),
-    /// `--data-dir` was not given.
+    /// `--data-dir` was not given. The text is the default directory.
     DefaultDataDir(String),
-    /// A cipher suite is left out because it is not safe enough to be built in.
+    /// A cipher suite of `--cipher-suites` is left out. It is a suite for TLS 1.3, which cannot be chosen, or it is not
+    /// built in because it is not safe enough. The text is its name.
     CipherSuiteLeftOut(String),
-    /// There is a certificate, but this URL is plain text.
+    /// There is a certificate, but this URL does not use TLS.
     CertificateUnused(String),
-    /// Clients must show certificates, but this URL is plain text.
+    /// Clients must show certificates, but this URL does not use TLS.
     ClientAuthUnused(String),
 }
 

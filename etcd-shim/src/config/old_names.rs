@@ -9,7 +9,8 @@ use super::table;
 use super::table_member::GATED;
 use super::value::parse_value;
 
-/// Moves the values of old names to the new ones and reads the feature gates.
+/// Gives the values of old names to the flags with the new names. Returns the feature gates, also those that were set
+/// by old names.
 pub(super) fn resolve(settings: &mut Settings, notes: &mut Vec<Note>) -> Result<FeatureGates, String> {
     let mut gates = settings.gates("feature-gates");
     let given: Vec<_> = settings.explicit().collect();
@@ -57,7 +58,7 @@ fn both(old: &str, new: &str) -> String {
     format!("cannot set --{old} and --{new} at the same time, please use --{new} only")
 }
 
-/// Refuses flags whose feature is not built yet. Returns the names of the flags without effect.
+/// Refuses flags whose feature is not built yet. Returns the names of the flags that were set but have no effect.
 pub(super) fn refuse_not_built(settings: &Settings, notes: &mut Vec<Note>) -> Result<Vec<String>, String> {
     let mut ignored = Vec::new();
     for flag in settings.explicit() {

@@ -37,16 +37,19 @@ pub enum MetricsLevel {
     Extensive,
 }
 
-/// The cluster as the flags describe it. It is used at the first start only.
+/// The cluster as the flags describe it. It is used at the first start only: later the data directory says which
+/// cluster it is.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
-    /// The members' peer URLs, by member name; this member is always one of them.
+    /// The members' peer URLs, by member name. For now there is exactly one member. It is this member unless `refusal`
+    /// says otherwise.
     pub members: BTreeMap<String, Vec<Url>>,
     /// Why these flags cannot create a cluster; `None` if they can.
     pub refusal: Option<String>,
     /// Whether to create a cluster or to join one.
     pub state: ClusterState,
-    /// A text that goes into the ids of cluster and members, so that two clusters with equal URLs have different ids.
+    /// A text from which, together with URLs, the ids of cluster and members are made. With different texts two
+    /// clusters with equal URLs have different ids.
     pub token: String,
     /// Whether to refuse a change of members that would cost the quorum.
     pub strict_reconfig_check: bool,
@@ -113,7 +116,7 @@ pub struct ServerConfig {
     pub advertise_peer_urls: Vec<Url>,
     /// The cluster at the first start.
     pub cluster: ClusterConfig,
-    /// The limits of requests.
+    /// The limits of requests and of memory.
     pub limits: Limits,
     /// The settings of pings.
     pub keepalive: Keepalive,

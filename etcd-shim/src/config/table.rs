@@ -1,5 +1,5 @@
-//! The flags of etcd 3.6, in the groups of etcd's help. Command line, environment, configuration file and help all use
-//! these tables. A test compares the names with the list of a real etcd.
+//! The flags of etcd 3.6, and those that only Naxos has, in the groups of `--help`. Command line, environment,
+//! configuration file and help all use these tables.
 
 use super::flag::Flag;
 use super::{table_cluster, table_features, table_member, table_security};

@@ -17,11 +17,11 @@ pub struct TlsFiles {
     pub client_cert: Option<PathBuf>,
     /// The private key of `client_cert`.
     pub client_key: Option<PathBuf>,
-    /// The certificate must have one of these common names; empty means any.
+    /// The other side's certificate must have one of these common names; empty means any.
     pub allowed_cn: Vec<String>,
-    /// The certificate must have one of these host names; empty means any.
+    /// The other side's certificate must have one of these host names; empty means any.
     pub allowed_hostname: Vec<String>,
-    /// Whether to skip the comparison of addresses with the certificate's names.
+    /// Whether to accept a certificate of the other side that does not name the address of the other side.
     pub skip_client_san_verification: bool,
 }
 
@@ -42,7 +42,7 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    /// Reads etcd's text for a version; the empty text means none.
+    /// Reads etcd's text for a version. `None` if the text is empty.
     pub(super) fn parse(text: &str) -> Result<Option<TlsVersion>, String> {
         match text {
             "" => Ok(None),

@@ -13,8 +13,9 @@ pub(crate) const SUITES: [&str; 6] = [
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
 ];
 
-/// Suites that Go knows and that are not built in, because they have no forward secrecy or no authenticated cipher. The
-/// suites for TLS 1.3 cannot be chosen, neither in Go nor here.
+/// Suites that Go knows and that cannot be chosen here. The first three are for TLS 1.3: they are always on, and Go
+/// does not let anyone choose them either. The others are not built in, because they have no forward secrecy or no
+/// authenticated cipher.
 const OTHERS: [&str; 17] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
@@ -47,7 +48,7 @@ pub(super) fn parse(min: &str, max: &str, suites: &[String], notes: &mut Vec<Not
     }
     let mut chosen = Vec::new();
     for suite in suites {
-        // Go's old names for the two ChaCha suites lack the ending.
+        // Go's old names for the two ChaCha suites do not end with `_SHA256`.
         let full = format!("{suite}_SHA256");
         if let Some(known) = SUITES.iter().find(|s| **s == suite || (suite.ends_with("POLY1305") && **s == full)) {
             chosen.push((*known).to_owned());

@@ -24,7 +24,7 @@ pub struct Url {
     pub scheme: Scheme,
     /// `host:port`; for Unix sockets the part before the path.
     pub host: String,
-    /// For Unix sockets only: the rest of the file's name.
+    /// For Unix sockets the rest of the socket's path, from the first `/`, `?` or `#` on. Empty for all other URLs.
     pub path: String,
 }
 
@@ -55,7 +55,7 @@ impl Url {
         Ok(url)
     }
 
-    /// Whether it is a Unix socket.
+    /// Whether the address is a Unix socket.
     pub fn is_unix(&self) -> bool {
         matches!(self.scheme, Scheme::Unix | Scheme::Unixs)
     }

@@ -9,7 +9,7 @@ use super::go_duration::{format_duration, parse_duration};
 use super::go_number::{NumberError, parse_int, parse_uint};
 use super::url::{Url, parse_urls};
 
-/// The value of a flag. Its [`Kind`] decides the variant.
+/// The value of a flag. The flag's [`Kind`] decides the variant. Each variant names its kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     /// `Text`, `Choice`.
@@ -82,7 +82,8 @@ fn parse_uint32(text: &str) -> Result<Value, String> {
     }
 }
 
-/// The text of a duration given in nanoseconds: the configuration file may have plain numbers for durations.
+/// Writes a duration of nanoseconds as the text of a flag, because the configuration file may have plain numbers for
+/// durations.
 pub(super) fn duration_text(nanos: i64) -> String {
     format_duration(nanos)
 }

@@ -75,7 +75,7 @@ pub(super) enum Command {
     },
     /// Show the engines of the stack, or switch one by a command in the log.
     Engines {
-        /// Which one, and how.
+        /// The engine to switch, and whether to switch it on or off. `None` to show all engines.
         #[command(subcommand)]
         switch: Option<Switch>,
     },

@@ -36,7 +36,7 @@ fn row(segment: &Segment, tail: u64) -> Vec<String> {
     ]
 }
 
-/// Tells what a reconfiguration did.
+/// A sentence that tells what a reconfiguration did.
 pub(super) fn reconfigured(answer: &ReconfigureResponse) -> String {
     let name = |segment: &Option<Segment>| {
         segment.as_ref().map_or_else(|| "none".to_owned(), |s| format!("loglet {} ({})", s.loglet_id, s.kind))

@@ -5,14 +5,14 @@ use naxos_proto::control::{Engine, EngineState, EnginesResponse, SetEngineRespon
 use super::table::table;
 use super::units::grouped;
 
-/// The stack as a table, with the log at the bottom as in the picture of the design.
+/// The engines as a table. The lowest engine, which is the one next to the log, is in the last row.
 pub(super) fn engines(answer: &EnginesResponse) -> String {
     let row = |e: &Engine| vec![e.name.clone(), state(e).to_owned(), since(e), e.about.clone()];
     let rows: Vec<_> = answer.engines.iter().rev().map(row).collect();
     table(&["ENGINE", "STATE", "SINCE", "DOES"], &rows)
 }
 
-/// Tells what a switch did.
+/// A sentence that tells the state of an engine after a command has turned it on or off.
 pub(super) fn switched(answer: &SetEngineResponse) -> String {
     match &answer.engine {
         Some(engine) => format!("engine {} is {} since {}", engine.name, state(engine), since(engine)),

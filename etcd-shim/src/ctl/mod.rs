@@ -39,7 +39,7 @@ enum CtlError {
         /// Whether the connection used TLS.
         secure: bool,
     },
-    /// The answer cannot be written.
+    /// The answer cannot be written to stdout.
     #[error("writing the answer: {0}")]
     Output(io::Error),
     /// The server did not answer in time.
@@ -79,7 +79,7 @@ pub async fn run(words: Vec<OsString>, clock: &dyn Clock) -> ExitCode {
     match answers(&arguments, clock).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Here, too, there may be no reader.
+            // Nobody may be reading stderr either.
             let _ = writeln!(io::stderr(), "Error: {error}");
             ExitCode::FAILURE
         }

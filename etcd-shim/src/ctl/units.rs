@@ -30,7 +30,7 @@ pub(super) fn bytes(number: u64) -> String {
     format!("{value:.1} TiB")
 }
 
-/// A time in microseconds: `1.234 ms`.
+/// A number of microseconds, written as milliseconds: `1.234 ms`.
 pub(super) fn micros(number: u64) -> String {
     format!("{}.{:03} ms", grouped(number / 1000), number % 1000)
 }

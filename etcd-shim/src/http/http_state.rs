@@ -15,7 +15,7 @@ const REQUEST_MAX: Duration = Duration::from_secs(5);
 
 /// What all routes use.
 pub struct HttpState {
-    /// Answers for the node's health.
+    /// Tells the health of the node.
     pub server: Arc<dyn ServerHealth>,
     /// The metrics of the node.
     pub metrics: Arc<Metrics>,

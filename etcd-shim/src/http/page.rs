@@ -57,7 +57,7 @@ pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
     response
 }
 
-/// A path without empty, `.` and `..` elements, cleaned like Go's router does it. A slash at the end is kept.
+/// The path without empty, `.` and `..` elements, as Go's router cleans it. A slash at the end is kept.
 fn clean_path(path: &str) -> String {
     let mut elements: Vec<&str> = Vec::new();
     for element in path.split('/') {

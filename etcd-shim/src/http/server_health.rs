@@ -38,8 +38,8 @@ pub trait ServerHealth: Send + Sync + 'static {
     fn has_leader(&self) -> bool;
     /// Whether this member is a learner.
     fn is_learner(&self) -> bool;
-    /// The version that the cluster has agreed on, such as `3.6.0`.
+    /// The version that the cluster has agreed on, such as `3.6.0`. `None` if there is none yet.
     fn cluster_version(&self) -> Option<String>;
-    /// The version of the stored data, such as `3.6.0`.
+    /// The version of the stored data, such as `3.6.0`. `None` if it is unknown.
     fn storage_version(&self) -> Option<String>;
 }

@@ -10,7 +10,8 @@ use crate::config::LogFormat;
 /// tracing has no level `fatal`: an event in which this field is true is shown with that level.
 const FATAL: &str = "fatal";
 
-/// Collects the fields of an event as JSON, with a comma before each field.
+/// Collects the parts of an event: its message, whether it is fatal, and all other fields as JSON with a comma before
+/// each of them.
 #[derive(Default)]
 struct Fields {
     message: String,

@@ -1,13 +1,12 @@
 //! A file whose changes wait in memory until they are released, piece by piece. There are three reasons:
 //!
-//! 1. redb writes to a file as soon as it opens it, before anyone can tell whether the file is whole. But a store that
-//!    is refused must not be changed. So the first changes are held here, and reach the file only after it was
-//!    checked.
+//! 1. redb writes to a file as soon as it opens it, before the file was checked for damage. But if the file is refused,
+//!    it must be unchanged. So the first changes are held here, and reach the file only after the check.
 //!
 //! 2. redb writes the pages of a transaction one by one, in no order, and then syncs all of them at once. The log
 //!    server's journal is on the same device. A sync of the journal waits 5 ms for a sync of 8 MiB, and 80 ms for one
-//!    of 200 MiB. So a transaction's pages are held here. They are written in the order of the file, adjacent ones
-//!    together, with a sync after every [`PIECE_BYTES`].
+//!    of 200 MiB. So a transaction's pages are held here. They are written in ascending order of their positions,
+//!    adjacent ones together, with a sync after every [`PIECE_BYTES`].
 //!
 //! 3. After one failed write redb refuses all use of a file, even reads. If other programs take the last bytes of the
 //!    disk while a checkpoint is being written, the write that has no room waits here, and all later ones with it. When
@@ -26,8 +25,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::writes::Writes;
 
-/// About this many bytes are written between two syncs, and a sync of the journal may have to wait for them. They are
-/// more if redb writes a larger page, which it does for a single large value.
+/// About how many bytes are written between two syncs of the file. A sync of the journal may have to wait for all of
+/// them. There are more of them if redb writes a larger page, as it does for a single large value.
 const PIECE_BYTES: usize = 512 << 10;
 
 #[derive(Debug)]
@@ -48,13 +47,13 @@ impl Change {
     }
 }
 
-/// The changes that wait, in order.
+/// The changes that wait to be made, oldest first.
 #[derive(Debug, Default)]
 struct Changes {
     waiting: VecDeque<Change>,
-    /// The length of the file without the waiting changes.
+    /// The length of the file in bytes, without the waiting changes.
     file_len: u64,
-    /// Bytes written to the file since its last sync.
+    /// Number of bytes written to the file since its last sync.
     unsynced: usize,
 }
 
@@ -62,7 +61,7 @@ struct Changes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     Nothing,
-    /// More changes, for which there is room as far as is known.
+    /// More changes. The disk may have room for them.
     More,
     /// Changes for which the disk has no room.
     NoRoom,
@@ -170,7 +169,8 @@ impl Changes {
         }
     }
 
-    /// Makes the first change, or a part of it. What could not be made still waits.
+    /// Makes the first waiting change, or a part of it. If [`PIECE_BYTES`] are unsynced already, it makes none and asks
+    /// for a sync. After an error the change still waits.
     fn make_first(&mut self, file: &dyn BlockingFile) -> io::Result<Made> {
         let room = PIECE_BYTES.saturating_sub(self.unsynced);
         if room == 0 {
@@ -361,12 +361,13 @@ mod tests {
         assert_eq!((file.len().unwrap(), held.len().unwrap()), (6, 8));
     }
 
-    /// Each transaction of a copy writes only a few bytes, and few of them sync.
+    /// When the store is copied, each transaction writes only a few bytes, and most transactions do not sync. Their
+    /// bytes must not add up to more than a piece without a sync.
     #[tokio::test]
     async fn what_several_releases_leave_unsynced_is_no_more_than_a_piece() {
         let drive = Drive::new(1);
         let held = HeldFile::new(file(&drive).await, 0);
-        // Only the first sync fails.
+        // Every sync fails, so the first release that returns an error is the first one that syncs.
         drive.set_fault(Fault::Sync { path: "f".to_owned(), from: 1 });
         for slice in 0..8 {
             held.write_at(slice * (PIECE_BYTES as u64), &[1; PIECE_BYTES / 8]).unwrap();
@@ -374,7 +375,7 @@ mod tests {
         }
     }
 
-    /// A sync of the journal may have to wait for one of these syncs.
+    /// A sync of the journal may have to wait for a sync of this file.
     #[tokio::test]
     async fn no_sync_has_more_than_a_piece_to_write_and_none_is_passed() {
         const PAGE: usize = 4 << 10;

@@ -1,5 +1,5 @@
-//! redb's file. Its writes reach the disk in the order of the file, and slowly enough that they hardly delay the syncs
-//! of the log server's journal.
+//! redb's file. Its writes reach the disk in ascending order of their positions, and slowly enough that they hardly
+//! delay the syncs of the log server's journal.
 //!
 //! - [`Backend`]: the file as redb sees it; [`HeldFile`]: holds its writes until they are released
 //! - [`writes`]: the held writes, adjacent ones joined

@@ -1,9 +1,10 @@
-//! Writes that have not reached their file. A later write replaces what it covers of earlier ones.
+//! Writes that have not reached their file. A later write replaces the bytes of earlier writes that it covers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Pieces of bytes by their position. No two overlap, none is empty.
+/// The written bytes, in pieces. The key of a piece is its position in the file. Pieces never overlap and are never
+/// empty.
 #[derive(Debug, Default)]
 pub(crate) struct Writes(BTreeMap<u64, Vec<u8>>);
 
@@ -68,8 +69,8 @@ impl Writes {
         }
     }
 
-    /// The first piece and its position, joined with those that follow it without a gap, at most `max` bytes. If the
-    /// first piece alone is longer, it is returned whole.
+    /// The position and the bytes of the first piece, joined with the pieces that follow it without a gap, at most
+    /// `max` bytes in all. If the first piece alone is longer, it is returned whole.
     pub(crate) fn first_run(&self, max: usize) -> Option<(u64, Cow<'_, [u8]>)> {
         let mut pieces = self.0.iter();
         let (&at, first) = pieces.next()?;

@@ -96,7 +96,7 @@ fn config() -> LogServerConfig {
 }
 
 #[test]
-fn the_bytes_of_format_1_do_not_change() {
+fn the_bytes_of_format_2_do_not_change() {
     let drive = Drive::new(1);
     simulate(async {
         let seams = sim_seams(&drive, 1);
@@ -126,7 +126,7 @@ async fn a_directory_of_format_2_is_read() {
 }
 
 #[tokio::test]
-async fn a_register_of_format_1_is_read() {
+async fn a_register_of_format_2_is_read() {
     const PUTS: u64 = 30;
     let value = |version: u64| Bytes::from(format!("chain {version}"));
     if blessing() {

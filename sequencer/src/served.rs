@@ -40,7 +40,8 @@ impl<T> Served<T> {
         while self.loglets.len() > self.max {
             self.let_go = self.loglets.pop_first().map(|(id, _)| id);
         }
-        Ok(())
+        // With an id below those of all others, the loglet itself had to go.
+        self.get(id).map(drop)
     }
 }
 
@@ -61,5 +62,8 @@ mod tests {
         assert_eq!(served.serve(id(1), || 'x'), Err(Refusal::NotServed(id(1))), "it gave out offsets before");
         assert_eq!(served.get(id(1)), Err(Refusal::NotServed(id(1))));
         assert_eq!(served.get(id(2)).as_deref(), Ok(&'b'));
+        let mut full = Served::new(1);
+        assert_eq!(full.serve(id(2), || 'b'), Ok(()));
+        assert_eq!(full.serve(id(1), || 'a'), Err(Refusal::NotServed(id(1))), "it would be let go at once");
     }
 }

@@ -1,5 +1,6 @@
-//! Appends to the journal without a disk: encoding, checksums, index and the hand-over to the committer. The unit is
-//! on a memory file system, where a sync costs nothing, and its syncs are not paced.
+//! Measures appends to the journal without the cost of a disk. What remains is encoding, checksums, the index and the
+//! hand-over to the committer. The unit is on a memory file system, where a sync costs nothing, and its syncs are not
+//! paced.
 
 mod unit_rig;
 

@@ -1,5 +1,5 @@
-//! Durable stores on a storage unit, on the file system of the target folder: one at a time, and many at once, which
-//! share syncs.
+//! Stores cells on a storage unit and waits until they are durable. The unit is on the file system of the target
+//! folder. The calls are made one at a time, or many at once so that they share syncs.
 
 mod unit_rig;
 

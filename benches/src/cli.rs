@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{compare, endurance, floor, load};
 
-/// Load generator for etcd endpoints, and Naxos side by side with etcd.
+/// Load generator for etcd endpoints, and comparison of Naxos with etcd.
 ///
 /// Every table is Markdown on standard output; --json FILE writes the same as JSON. Latencies are in microseconds,
 /// CPU is the server's own (user and system, all threads).

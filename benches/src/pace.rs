@@ -23,13 +23,13 @@ pub fn sleep(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-/// Suspends the calling task, to the millisecond.
+/// Suspends the calling task for `duration`. The wait is exact to a millisecond.
 #[expect(clippy::disallowed_methods, reason = "benchmarks wait in real time")]
 pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Suspends the calling task until `at`, to the millisecond.
+/// Suspends the calling task until `at`. The wait is exact to a millisecond.
 pub async fn pause_until(at: Instant) {
     pause(at.saturating_duration_since(now())).await;
 }

@@ -51,8 +51,7 @@ pub trait Loglet: Send + Sync {
     /// A stream of the cells from `from` on, as they become known to be committed. Each is present, junk or trimmed.
     /// The stream ends with [`Followed::Sealed`] or an error. Of a sealed loglet, cells at or above the known tail are
     /// not sent, because only the chain says whether they count. A trimmed range is sent as one trimmed cell, and the
-    /// next item starts at the trim point. Memory is bounded: cells that a slow follower has not taken
-    /// are read later.
+    /// next item starts at the trim point. Memory is bounded: cells that a slow follower has not taken are read later.
     fn follow(self: Arc<Self>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>>;
 
     /// Ends appends for good. Returns a tail above every acknowledged append. Idempotent, but a later call may return

@@ -24,7 +24,7 @@ pub enum LogError {
     /// The positions were trimmed: start from a snapshot.
     #[error("the log is trimmed up to {0}")]
     Trimmed(Lsn),
-    /// No storage unit has the record whole.
+    /// No storage unit can return the record, because it is missing or damaged on all of them.
     #[error("the record at {0} cannot be read from any storage unit: {1}")]
     Lost(Lsn, String),
     /// The log cannot answer at the moment: try again.

@@ -21,8 +21,8 @@ use verdicts::Verdict;
 /// Compare Naxos with a real etcd, with a server that only makes calls durable, and with one that does nothing.
 ///
 /// All do the same work in interleaved rounds, and the figures are medians. Each row of work starts the servers that
-/// can do it, on empty data directories of one file system. Only the two rows that page share their servers. Exit code
-/// 1 says that Naxos misses a limit, or that a call failed.
+/// can do it, on empty data directories of one file system. Only the two rows that read pages of keys share their
+/// servers. Exit code 1 says that Naxos misses a limit, or that a call failed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -42,13 +42,13 @@ pub struct Args {
     /// How long the load runs before each window [default: 1s].
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     warm_up: Duration,
-    /// Number of keys from which the rows that page read [default: 1000000, with --quick 50000].
+    /// Number of keys in the store for the rows that read pages of keys [default: 1000000, with --quick 50000].
     #[arg(long)]
     page_keys: Option<u64>,
     /// Size of a value in bytes.
     #[arg(long, default_value_t = 256)]
     value_bytes: usize,
-    /// A short run to see that all works: one round, short windows, few keys to page.
+    /// A short run to see that everything works: one round, short windows, few keys for the rows that read pages.
     #[arg(long)]
     quick: bool,
     /// Write the figures to this file as JSON too.

@@ -8,10 +8,11 @@ use crate::load::work::{Shape, Work};
 use crate::load::{WATCHERS, WRITERS};
 use crate::servers::Candidate;
 
-/// Number of keys over which the work of a row is spread, unless it pages.
+/// Number of keys over which the work of a row is spread. The rows that read pages of keys have a number of their own.
 const KEYS: u64 = 10_000;
 
-/// Number of clients of the rows that page. Few, because etcd counts the whole range for each call.
+/// Number of clients of the rows that read pages of keys. It is low, because etcd counts all keys of the range for each
+/// call.
 const PAGERS: usize = 8;
 
 /// One kind of work with one number of clients.
@@ -20,7 +21,7 @@ pub(super) struct Row {
     pub name: &'static str,
     pub work: Work,
     pub shape: Shape,
-    /// Whether it reads at the revision before the last changes.
+    /// Whether the row reads at an old revision, after which keys were created, deleted and overwritten.
     pub old_revision: bool,
     pub limits: Limits,
 }

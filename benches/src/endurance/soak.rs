@@ -39,7 +39,7 @@ pub struct Args {
     /// Time between samples.
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     sample_every: Duration,
-    /// Keys that are overwritten.
+    /// Number of keys that are overwritten.
     #[arg(long, default_value_t = 10_000)]
     keys: u64,
     /// Size of a value in bytes.

@@ -32,9 +32,9 @@ struct Call {
     done: oneshot::Sender<()>,
 }
 
-/// The part of one sync's calls that belongs to one lane.
+/// The calls of one lane that one sync has made durable.
 pub(super) struct Durable {
-    /// The calls of this lane.
+    /// One sender for each call of this lane. Sending completes the call.
     pub calls: Vec<oneshot::Sender<()>>,
     /// The events of all lanes, encoded as in `WatchResponse.events`. All lanes share them.
     pub events: Bytes,

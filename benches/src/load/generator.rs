@@ -108,7 +108,7 @@ impl Running {
     }
 }
 
-/// The clients and watchers of one thread.
+/// Runs the clients and watchers of one thread to the end of the load. Returns their results.
 async fn part(
     plan: &Plan,
     index: usize,

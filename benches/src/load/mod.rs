@@ -45,8 +45,8 @@ pub struct Args {
     /// Number of clients, each with one call in flight; for watch the number of writers [default: 64; for watch 16].
     #[arg(long)]
     clients: Option<usize>,
-    /// Number of connections that the clients share [default: one for each of up to 8 clients, 8 for up to 64, then 16;
-    /// for watch 8].
+    /// Number of connections that the clients share [default: as many as clients, but at most 8 for up to 64 clients
+    /// and 16 for more; for watch 8].
     #[arg(long)]
     connections: Option<usize>,
     /// Number of watchers of a watch work.

@@ -11,15 +11,15 @@ pub enum Work {
     Put,
     /// Linearizable get of a random key.
     Get,
-    /// Get a random key; then a Txn puts it if its mod revision is still the same, else gets it again, as
-    /// kube-apiserver updates. Both calls together are one operation.
+    /// Get a random key. Then a Txn puts the key if its mod revision is still the same, and gets it again if not.
+    /// kube-apiserver updates objects in this way. The two calls count as one operation.
     Update,
     /// Linearizable Range over 500 keys.
     List,
     /// Linearizable Range from the beginning of a random page to the end of the prefix, with limit 500. The server also
     /// counts all keys of that range.
     Page,
-    /// Closed-loop puts under the prefix that every watcher watches; one operation is an event that a watcher got.
+    /// Put values under the prefix that every watcher watches. Each event that a watcher gets counts as one operation.
     Watch,
 }
 
@@ -45,8 +45,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// `clients` without watchers, with the usual number of connections: one for each of up to 8 clients, 8 for up to
-    /// 64, and 16 for more.
+    /// This number of clients without watchers, on the usual number of connections. That is as many as there are
+    /// clients, but at most 8 for up to 64 clients and 16 for more.
     pub fn of(clients: usize) -> Self {
         Self { clients, connections: usual_connections(clients), watchers: 0 }
     }

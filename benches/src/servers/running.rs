@@ -25,10 +25,10 @@ const SERVE_LIMIT: Duration = Duration::from_secs(120);
 /// How long a server may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
-/// How often a starting server is asked whether it serves yet.
+/// Time between two checks whether a starting server serves, or whether a stopping one has ended.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
-/// How long one such question may take.
+/// How long the get that checks whether a starting server serves may take.
 const ASK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Bytes of a server's log that a message about its failure shows.

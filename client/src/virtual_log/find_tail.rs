@@ -6,7 +6,8 @@ use naxos_proto::tail::Tail;
 use super::{VirtualLog, unavailable};
 use crate::shared_log::LogError;
 
-/// A tail check that finds the loglet sealed waits for a successor this many times as long as `takeover_after`.
+/// A tail check that finds the loglet sealed waits for a successor. The longest wait is `takeover_after` times this
+/// number.
 const TAKEOVERS_WAITED_FOR: u32 = 4;
 
 impl VirtualLog {

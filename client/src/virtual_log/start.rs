@@ -1,4 +1,4 @@
-//! How a process begins with a log: it opens it, founds it or takes office.
+//! How a process begins to use a log. It opens the log, founds it, or takes office, which begins a segment of its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ impl VirtualLog {
         }
     }
 
-    /// Opens the log, or founds it, and takes office. For a process that is going to sequence the log.
+    /// Opens the log and takes office, or founds the log if there is none. This is for a process that is going to
+    /// sequence the log. If another process founds the log meanwhile, this one only opens it and does not take office.
     /// # Cancel safety
     /// Not cancel safe, as [`Self::reconfigure`] is not.
     pub async fn start(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {

@@ -21,8 +21,8 @@ impl VirtualLog {
         self.gone.lock().iter().map(|params| params.id).collect()
     }
 
-    /// Forgets everything below `up_to`, as far as it can. After an error it still tries the rest, and returns the
-    /// first error.
+    /// Forgets everything below `up_to`, as far as it can. After an error it still tries the other steps, and then
+    /// returns the first error.
     ///
     /// The cells are trimmed first. That makes room on a full disk, and the MetaStore may need room to take a new
     /// chain.

@@ -1,7 +1,12 @@
-//! Base's header: which process proposed the entry, when it did, and the commands that are meant for Base itself.
+//! Base's header: the process that proposed the entry, the time of the proposal, and a command for Base itself if the
+//! entry has one.
 //!
-//! Layout, little-endian: version u8 = 1, kind u8, storage id u64, boot u64, wall time u64 (ns); kind 1 (genesis): log
-//! id u64, cluster version u32, count u16 and as many engine ids u16; kind 2 (switch): engine id u16, on u8.
+//! Layout, little-endian: version u8 = 1, kind u8, storage id u64, boot u64, wall time u64 (ns). The command follows,
+//! by kind:
+//!
+//! - 0 (no command): nothing
+//! - 1 (genesis): log id u64, cluster version u32, number of engines u16, and for each engine its id u16
+//! - 2 (switch): engine id u16, on u8 (0 or 1)
 
 use std::collections::BTreeMap;
 

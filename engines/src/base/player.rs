@@ -1,9 +1,10 @@
 //! Applies entries in the order of the log.
 //!
-//! Own entries wait in an inbox, ordered by position. The thread that holds the apply lock takes the next ones out of
-//! it. A thread that delivers an entry and does not get the lock leaves the entry to the holder, which looks into the
-//! inbox once more after it released the lock. So no entry is forgotten, and only one thread applies at a time. Only
-//! the apply Worker, and the replay at the start, ever wait for the lock.
+//! The entries that this process appended itself (own entries) wait in an inbox, ordered by position. The thread that
+//! holds the apply lock takes the next ones out of the inbox. A thread that delivers an entry and does not get the lock
+//! leaves the entry to the holder, which looks into the inbox once more after it released the lock. So no entry is
+//! forgotten, and only one thread applies at a time. Only the apply Worker, and the replay at the start, ever wait for
+//! the lock.
 //!
 //! The apply Worker also follows the log, which brings the entries of other processes ([`super::feed`]). Taking own
 //! entries from memory is only a shortcut: without it the log would bring them too.
@@ -27,7 +28,7 @@ use crate::engine::{Applicator, EngineSwitch, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::{LocalStore, StoreReader};
 
-/// How many bytes one read of the log takes at most while replaying.
+/// One read of the log returns about this many bytes at most.
 const READ_BYTES: usize = 4 << 20;
 /// Time between two attempts to read the log when it cannot be read.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -57,7 +58,7 @@ pub(super) struct Player<A: Applicator> {
     apply: Mutex<ApplyState<A>>,
     /// The highest position that a caller wants the store to reach.
     wanted: AtomicU64,
-    /// Whether the apply Worker follows the log. Not during the replay, because then the log would be read twice.
+    /// Whether the apply Worker follows the log. It does not during the replay, because the log would be read twice.
     follows: AtomicBool,
     wake: Notify,
     waiters: Mutex<Vec<(Lsn, oneshot::Sender<()>)>>,
@@ -155,7 +156,8 @@ impl<A: Applicator> Player<A> {
                     own.settled.complete(Ok(lsn));
                 }
             }
-            // Another thread may have added the next entry after this one's last look, and then not got the lock.
+            // Another thread may have added the next entry after this thread last looked into the inbox. If it did so
+            // while this thread still held the lock, it has left the entry to this thread.
             let applied = self.reader.applied();
             if self.inbox.lock().first_key_value().is_none_or(|(first, _)| *first > applied) {
                 return;

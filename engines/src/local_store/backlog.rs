@@ -1,5 +1,6 @@
-//! How far the checkpoint is behind, as of the last change. Proposals, purges and the checkpoint itself look at it
-//! without taking the locks that apply takes for every row.
+//! How far the checkpoint is behind the applied entries. The figures are atomics, updated after each entry, purge,
+//! freeze and checkpoint. So proposals, purges and the checkpoint itself read them without the locks that apply takes
+//! for every row.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;

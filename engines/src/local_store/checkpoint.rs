@@ -1,5 +1,5 @@
-//! The checkpoint Worker: makes frozen deltas durable ([`FrozenWriter`]), and copies the file when asked to
-//! ([`Defragment`]).
+//! The checkpoint Worker: makes frozen deltas durable ([`FrozenWriter`]), and copies the file when a defragmentation
+//! was requested ([`Defragment`]).
 
 use std::sync::Arc;
 

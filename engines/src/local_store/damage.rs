@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::local_store::store_error::StoreError;
 
-/// What errors name as expected if a file whose pages were not verified is damaged.
+/// The text after "expected" in the error for a damaged file whose pages were not verified.
 pub(crate) const ROWS_WRITTEN: &str = "rows as they were written";
 
 thread_local! {

@@ -17,14 +17,14 @@ use crate::local_store::paced_file::{Backend, HeldFile, Left};
 use crate::local_store::row_key::RowKey;
 use crate::local_store::store_error::{FILE, STORE_FORMAT, StoreError};
 
-/// Name of the file until it is complete. A crash while the file is made leaves an incomplete one. A rename happens
-/// completely or not at all.
+/// Name of the file until it is complete. A crash while the file is made leaves an incomplete file under this name
+/// only, because the rename to the final name is atomic.
 const FILE_NEW: &str = "store.redb.new";
 /// Size of redb's own cache. Its default is 1 GiB.
 pub(crate) const CACHE_BYTES: usize = 16 << 20;
 /// Rows written without a pause. They take about half a millisecond, less than a time slice of the scheduler.
 const SLICE_ROWS: usize = 512;
-/// Least pause after that many rows, so that client requests that wait for a core can run.
+/// Least pause after [`SLICE_ROWS`] rows, so that client requests that wait for a core can run.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
 /// Least pause between two pieces of the pages that a transaction wrote, so that the syncs of the log server's journal
 /// go first.
@@ -229,8 +229,8 @@ impl Database {
     }
 
     /// Writes a delta and its cursor in one transaction, with pauses in which other threads get the core. redb writes
-    /// some pages before the commit; these are released during the pauses, so that hardly more than one slice's pages
-    /// have to wait.
+    /// some pages before the commit. These are released during the pauses, so that hardly more than the pages of one
+    /// slice wait in memory.
     pub(crate) async fn write_delta(&self, frozen: &FrozenDelta, pace: &mut Pace<'_>) -> Result<(), StoreError> {
         let write = self.write()?;
         {

@@ -20,7 +20,7 @@ use crate::local_store::store_error::{FILE, StoreError};
 
 /// Bytes copied before the Worker looks for due checkpoints again.
 const COPY_SLICE_BYTES: usize = 256 << 10;
-/// The last of this many slices is committed durably. The commits of the others need no sync.
+/// One in this many slices is committed durably. The commits of the other slices need no sync.
 const COPY_SLICES_PER_SYNC: u64 = 32;
 /// Least pause between two slices. A copy can wait; the client requests on the same cores cannot.
 const COPY_PAUSE: Duration = Duration::from_millis(1);

@@ -23,7 +23,8 @@ const ROW_OVERHEAD: usize = 64;
 const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
 /// What a checkpoint may take on disk for a deleted row: redb writes the row's page again, and perhaps those above it.
 const DELETED_BYTES: u64 = 8 << 10;
-/// How many rows may be deleted for each one written: as many as entries supersede, and some more to catch up.
+/// While no more deltas may be frozen, purges stop at this many deleted rows for each row that the open delta writes. A
+/// written row makes about one older row obsolete. So with 1 purges would keep up, and with 2 they also catch up.
 const DELETED_PER_WRITTEN: usize = 2;
 
 /// An ordered set of changes.
@@ -76,8 +77,9 @@ impl Delta {
         self.bytes
     }
 
-    /// An upper bound of the disk space that writing this delta takes in a file of `file_bytes` bytes, with `more`
-    /// deleted rows. Written rows usually lie next to each other and share pages; deleted rows may lie anywhere.
+    /// An upper bound of the disk space in bytes that writing this delta takes in a file of `file_bytes` bytes, after
+    /// `more` further rows were deleted. Written rows usually lie next to each other and share pages. Deleted rows may
+    /// lie anywhere.
     pub(crate) fn checkpoint_bytes(&self, more: usize, file_bytes: u64) -> u64 {
         let deleted = (self.deleted + more) as u64;
         let pages = deleted.saturating_mul(DELETED_BYTES).min(file_bytes);

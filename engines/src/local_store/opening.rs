@@ -86,9 +86,10 @@ impl FoundStore {
 
     /// Writes what was held back, and removes the rest of an unfinished copy. From then on the store is in use.
     pub async fn accept(mut self) -> Result<LocalStore, StoreError> {
-        // The changes that are written here include the whole header. This matters if a sync of the header failed in
-        // an earlier process: the commit that was read here lets the log be trimmed, but it may only now reach the
-        // disk. Everything else that the commit refers to was synced before its header.
+        // The changes that are written here include the whole header of the file. This matters if a sync of the header
+        // failed in an earlier process. Then the commit that this process read may not be on the disk yet, although
+        // from now on the log may be trimmed up to it. Everything else that the commit refers to was synced before its
+        // header.
         let store = self.store.take().expect("taken only here");
         let database = Arc::clone(&store.shared.database.read());
         database.release_all(None).await?;
@@ -100,7 +101,7 @@ impl FoundStore {
 impl Drop for FoundStore {
     fn drop(&mut self) {
         // The store is not closed. To close a file redb begins a transaction, which panics on a damaged file, possibly
-        // twice in a row. The memory does not matter, because a start that refuses its store ends the process.
+        // twice in a row. The leaked memory does not matter, because a start that refuses its store ends the process.
         std::mem::forget(self.store.take());
     }
 }

@@ -1,4 +1,4 @@
-//! A kube-apiserver on one Naxos over plain HTTP, with no other part of Kubernetes.
+//! Runs a kube-apiserver on one Naxos server, which it reaches over plain HTTP. No other part of Kubernetes runs.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use naxos_jepsen::servers::Server;
 const START_LIMIT: Duration = Duration::from_secs(60);
 const CONFIG_MAPS: usize = 10;
 
-/// Does nothing if there is no Go.
+/// Tests kube-apiserver on the etcd server `program`. Tests nothing if Go is missing.
 fn serves_kube_apiserver(program: &Path) -> Option<()> {
     let etcd = EtcdServer::start(program, &[]);
     let folder = tempfile::tempdir().expect("a temporary directory");

@@ -1,5 +1,6 @@
-//! Crash images of a whole node: the power is cut at the k-th sync for every k, a random part of the unsynced bytes
-//! survives, and a node starts on the rest. Every acknowledged write must be there, and no write may be there in part.
+//! Crash images of a whole node: the power is cut at the k-th sync, for every k. A random part of the unsynced bytes
+//! survives, and a node starts on the disk as the power cut left it. Every acknowledged write must be there, and no
+//! write may be there in part.
 #![cfg(test)]
 
 use std::sync::Arc;
@@ -19,15 +20,15 @@ use naxos_jepsen::simulator::{audit, check};
 const CLIENTS: u64 = 3;
 /// Number of calls of each client.
 const STEPS: usize = 12;
-/// Longer than the age at which an open delta is frozen, so that there is a checkpoint between the two halves of the
-/// work.
+/// Pause after each half of the work. It is longer than the age at which the local store writes a checkpoint of its
+/// newest changes, so that there is a checkpoint between the two halves.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1_100);
 /// Number of crash images for each sync. In each of them another random part of the unsynced bytes survives.
 const SURVIVORS: u64 = 4;
 /// If the node has not done its work after this long in simulated time, and its drive has not frozen, it hangs.
 const HANG: Duration = Duration::from_secs(30);
 
-/// How one life of the node ended.
+/// How one life of the node ended. A life begins with a start of the node.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     /// It did all its work.
@@ -51,7 +52,8 @@ impl Run {
         Run { host: Host::new(seed), record: Shared::default(), seed, context }
     }
 
-    /// One life of the node, in its own runtime: first the history is read, then the clients work.
+    /// Runs a node from its start to its end, in a runtime of its own. First the history is read, then the clients
+    /// work.
     fn live(&self, salt: u64, steps: usize) -> End {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         let runtime = runtime.expect("a runtime");

@@ -1,5 +1,6 @@
-//! The models of the replicated log and of the founding: with all rules no execution breaks a property, and each rule that
-//! is left out yields an execution that does. `naxos-jepsen model --deep` checks larger models.
+//! Checks two models: that of the replicated log, and that of the founding of a cluster. With all rules, no execution
+//! may break a property. Without any one of the rules, some execution must break one. `naxos-jepsen model --deep`
+//! checks larger models.
 #![cfg(test)]
 
 use naxos_jepsen::model::case::{Case, cases};

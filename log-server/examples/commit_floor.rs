@@ -1,4 +1,5 @@
-//! What a durable store costs at the storage unit, without RPC. Closed loop, 1 and 64 clients, cells of 256 bytes.
+//! Measures what it costs the storage unit to store one cell durably, without RPC. The load comes from 1 client and
+//! then from 64. Each client sends its next cell, of 256 bytes, when its last one is stored.
 //!
 //! `cargo run --release -p naxos-log-server --example commit_floor [directory]`
 

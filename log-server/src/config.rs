@@ -33,7 +33,7 @@ pub struct LogServerConfig {
     /// Bytes of the disk that are kept free for checkpoints of the local store. While fewer are free, stores are
     /// refused.
     pub reserve_bytes: u64,
-    /// At most this many reads wait for the cold reader.
+    /// At most this many reads of cells that are no longer in memory wait for the Worker that reads the disk.
     pub cold_reads_max: usize,
     /// The id of the log, for formatting a new data directory. `None` draws one at random.
     pub log: Option<LogId>,

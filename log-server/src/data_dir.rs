@@ -85,7 +85,7 @@ fn parse(bytes: &[u8]) -> Result<Names, OpenError> {
     if value["magic"] != MAGIC {
         return Err(OpenError::Format(format!("expected \"magic\": {MAGIC:?}, found {}", value["magic"])));
     }
-    // The version is looked at before the other fields: a newer one may have others.
+    // The version is looked at before the other fields, because another version may have other fields.
     match value["version"].as_u64() {
         Some(FORMAT_VERSION) => {}
         Some(found) => return Err(OpenError::Version { found, known: FORMAT_VERSION }),

@@ -1,11 +1,13 @@
 //! The storage unit and the MetaStore replica of one data directory.
 //!
-//! - [`LogServer`]: opens a data directory and runs what lives on it; [`LogServerConfig`], [`OpenError`]
+//! - [`LogServer`]: opens a data directory and runs the storage unit on it; [`LogServerConfig`]: its settings;
+//!   [`OpenError`]: why a directory cannot be opened
 //! - [`Unit`]: the [`StorageUnit`](naxos_proto::contracts::StorageUnit): cells of many loglets, each written once
-//! - [`disk`]: the production file calls
-//! - `unit`: pure rules; `journal`: bytes on disk; `commit`: the one writer; `serve`: readers
+//! - [`disk`]: the files of the operating system, as production uses them
+//! - `unit`: the rules of the storage unit, without I/O; `journal`: the unit's bytes on disk; `commit`: the only writer
+//!   of the journal; `serve`: reads
 //! - [`meta`]: the MetaStore replica
-//! - `data_dir`: format version, lock, foreign directories
+//! - `data_dir`: checks the format version, takes the lock and refuses directories of other programs
 
 #![warn(missing_docs)]
 

@@ -37,7 +37,7 @@ pub enum OpenError {
     /// The file `format` is damaged.
     #[error("the file \"format\" of the data directory is damaged: {0}; restore the directory from a backup")]
     Format(String),
-    /// The directory was written by a newer release.
+    /// The directory was written by a release with another format version.
     #[error(
         "the data directory has format version {found}, this build reads version {known}: start the release that wrote it"
     )]

@@ -1,4 +1,5 @@
-//! Reads of the whole history: by a watch that is resumed after crashes, and repeatedly from the start.
+//! Reads the history of all changes in two ways. [`follow`] keeps one watch open and resumes it after crashes.
+//! [`repeat`] reads everything again and again, from the first revision that is not compacted.
 
 use std::time::Duration;
 
@@ -113,7 +114,8 @@ pub async fn repeat(caller: Caller, record: Shared, trace: Trace, pause: Duratio
     }
 }
 
-/// The last reading, after all writers have stopped. History and keys must agree.
+/// Reads the history until one reading succeeds. The keys that the node then returns must be those that the history
+/// leads to. No client may write meanwhile.
 pub async fn finish(caller: &Caller, record: &Shared, trace: &Trace) {
     loop {
         if read(caller, record, trace).await {

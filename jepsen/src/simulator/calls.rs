@@ -20,11 +20,12 @@ use tonic::{Code, Status, Streaming};
 use super::record::{Answer, Asked, Change, Operation};
 use crate::pace;
 
-/// The outcome of a call that takes longer counts as unknown. In a turmoil simulation this is simulated time.
+/// How long a caller waits for an answer. After that, the outcome of the call counts as unknown. In a turmoil
+/// simulation this is simulated time.
 const CALL_MAX: Duration = Duration::from_millis(700);
-/// The range of all keys.
+/// The range of all keys: its first key and its end, as etcd's API writes them.
 const ALL: (&[u8], &[u8]) = (b"\0", b"\0");
-/// The prefix of the keys of the copies that swaps write.
+/// A swap also writes a copy of the value, under the same key with this prefix.
 const MIRROR: &str = "mirror/";
 
 /// The key of the copy that a swap writes together with `key`.
@@ -185,7 +186,7 @@ impl Caller {
         in_time(async { Ok(self.get(get("none")).await?.revision) }).await
     }
 
-    /// All keys, each as its last change, and the revision of the answer.
+    /// The revision of the answer, and the last change of each key that exists.
     ///
     /// # Errors
     /// The error of the server or of the connection.

@@ -24,7 +24,7 @@ impl Caller {
         in_time(async { Ok(self.lease().lease_grant(pb::LeaseGrantRequest { ttl, id }).await?.into_inner().ttl) }).await
     }
 
-    /// Renews a lease. Returns its time-to-live, or 0 if it is gone.
+    /// Renews a lease. Returns its time-to-live in seconds, or 0 if the lease is gone.
     ///
     /// # Errors
     /// The error of the server or of the connection.
@@ -92,7 +92,7 @@ impl Caller {
         in_time(async { maintenance.defragment(pb::DefragmentRequest {}).await.map(drop) }).await
     }
 
-    /// Moves the log to a new loglet, as `naxos ctl reconfigure` does. Returns its number.
+    /// Moves the log to a new loglet, as `naxos ctl reconfigure` does. Returns the number of the new loglet.
     ///
     /// # Errors
     /// The error of the server or of the connection.

@@ -1,8 +1,8 @@
 //! Disks that return errors and disks that are full: the part of [`Faults`] that deals with them.
 //!
-//! If the journal's disk fails, the unit becomes read-only for good: the node still serves reads, refuses writes and
-//! says why. If the store's disk fails, the node ends. In both cases the disk works again at the next start, and
-//! nothing acknowledged may be lost.
+//! If the journal's disk fails, the storage unit is read-only until the next start: the node still serves reads,
+//! refuses writes and says why. If the local store's disk fails, the node ends. In both cases the disk works again at
+//! the next start, and nothing acknowledged may be lost.
 
 use std::time::Duration;
 
@@ -25,17 +25,19 @@ const ARMED: Duration = Duration::from_millis(600);
 /// Time from the first failed call until the doctor examines the node. During this time the node retries proposals of
 /// unknown outcome.
 const SICKENING: Duration = Duration::from_millis(500);
-/// The same, from the moment the disk is full. The unit and the health checks look at the free space once a second,
-/// and the node's clock may be slow.
+/// Time from the moment the disk is full until the doctor examines the node. The unit and the health checks look at the
+/// free space once a second, and the node's clock may be slow.
 const FILLING: Duration = Duration::from_millis(1_100);
 /// A node whose store fails must end by itself within this time. It needs some seconds, because it first ends its
 /// streams and then its connections.
 const ENDING_MAX: Duration = Duration::from_secs(4);
-/// How long a disk fails, counted from the doctor's examination.
+/// How long a disk fault lasts, in milliseconds from the doctor's examination on: at least the first number, and less
+/// than the second.
 const SICK_MILLIS: (u64, u64) = (50, 400);
 
 impl Faults {
-    /// Makes some later call fail, and all calls after it.
+    /// Makes the writes or the syncs of the journal or of the local store fail. The first call that fails is one
+    /// of the next [`CALLS_MAX`] such calls. All after it fail too.
     pub(super) fn fail_disk(&mut self, now: Duration) {
         let in_store = self.dice.chance(30);
         let path = if in_store { STORE } else { JOURNAL }.to_owned();
@@ -48,7 +50,7 @@ impl Faults {
         self.phase = Phase::Armed { until: now + ARMED, in_store };
     }
 
-    /// Leaves less room than the reserve. It may be so little that a checkpoint does not fit.
+    /// Fills the disk, so that less room is left than the node's reserve. A checkpoint may not fit into that room.
     pub(super) fn fill_disk(&mut self, now: Duration) {
         let room = self.dice.below(RESERVE_BYTES);
         self.trace.line(&format!("fault {room} bytes of room"));
@@ -61,8 +63,8 @@ impl Faults {
         self.phase = Phase::Full { until: now + FILLING + millis(&mut self.dice, SICK_MILLIS) };
     }
 
-    /// Allows the node to end and to refuse calls until it is started again. Also switches the drive's freeze off,
-    /// so that no other fault happens during this one.
+    /// Allows the node to end and to refuse calls until it is started again. Also cancels a freeze that the drive was
+    /// set to, so that no other fault happens during this one.
     fn excuse(&mut self) {
         self.host.drive.freeze_at_sync(NEVER);
         self.host.set_may_fail(true);
@@ -111,11 +113,11 @@ impl Faults {
         }
     }
 
-    /// Ends a node with a failed disk, in one of several ways.
+    /// Ends a node with a failed disk: stops its process, or crashes the whole machine.
     fn end_sick(&mut self, sim: &mut Sim<'_>, now: Duration) {
         self.record.borrow_mut().sick = None;
-        // If only the process ends and the machine does not crash, the next process reads from the page cache what the
-        // failed sync left there.
+        // Both ways are tried, because they differ for the next process. After a stop it still reads from the page
+        // cache what the failed sync left there. After a crash it reads only what is on the disk.
         if self.dice.chance(70) {
             self.stop();
         } else {
@@ -124,8 +126,8 @@ impl Faults {
         }
     }
 
-    /// Ends a disk fault that lasts: at the next step its time is over. If the store's disk fails, the node must still
-    /// end by itself, so the time of that fault stays.
+    /// Makes a disk fault end at the next step. A fault of the store's disk keeps its time, because the node must still
+    /// end by itself.
     pub(super) fn heal(&mut self, now: Duration) {
         match &mut self.phase {
             Phase::Sick { in_store: true, .. } => {}

@@ -24,7 +24,7 @@ pub(super) const FULL: &str = "disk is full";
 /// may be slow. If it looks after it has freed a segment and before the simulator takes that room away, it accepts
 /// writes until it looks again.
 const ROOM_IS_BELIEVED: Duration = Duration::from_millis(1_300);
-/// How many more times a write is tried that succeeded on a full disk.
+/// If a write to a full disk succeeds, at most this many more writes are tried. One of them must be refused.
 const MORE_TRIES: u32 = 2;
 
 /// Examines each sick node once. Never returns.

@@ -23,12 +23,14 @@ const QUIET_MILLIS_LONG: (u64, u64) = (300, 2_500);
 const DOWN_MILLIS: (u64, u64) = (1, 150);
 /// How long a partition lasts, in milliseconds.
 const CUT_MILLIS: (u64, u64) = (20, 500);
-/// The drive freezes at one of the next this many syncs, which a seed chooses. The node crashes at that moment.
+/// A freeze of the drive crashes the node at the moment at which a sync begins. The seed chooses one of the next
+/// `FREEZE_SYNCS` syncs.
 const FREEZE_SYNCS: u64 = 60;
-/// The same, counted from the start of a node. The number is small, so that the freeze may happen during recovery.
+/// A freeze that is set before a node starts happens at one of its first `FREEZE_SYNCS_AT_START` syncs. The number is
+/// small, so that the freeze may happen during recovery.
 const FREEZE_SYNCS_AT_START: u64 = 25;
-/// How long a host is suspended, in milliseconds: longer than the gap that the keeper of leases notices, and shorter
-/// than [`super::tenant::END_MAX`] allows.
+/// How long a host is suspended, in milliseconds. The times are longer than one second, so that the node notices the
+/// gap and extends all leases by it. They are short enough for the leases to end within [`super::tenant::END_MAX`].
 const SUSPENDED_MILLIS: (u64, u64) = (1_500, 4_000);
 /// The wall time is set forward or back by at most a day.
 const STEP_NANOS_MAX: i64 = 86_400_000_000_000;
@@ -65,8 +67,9 @@ pub struct Faults {
     gone: Duration,
     /// How many calls of the disk had failed when the last fault was set.
     pub(super) struck: u64,
-    /// The capacity of a full disk in bytes. `room_left` is the part of it that is left to the node.
+    /// The capacity of a full disk in bytes.
     pub(super) room: u64,
+    /// How many bytes of `room` are free, so that the node can still use them.
     pub(super) room_left: u64,
     /// From this time on there are no faults.
     calm: Duration,
@@ -74,7 +77,7 @@ pub struct Faults {
     is_cut: bool,
     /// Number of crashes of the node.
     pub crashes: u64,
-    /// Number of crashes at a sync that the drive chose.
+    /// Number of crashes at a freeze of the drive.
     pub freezes: u64,
     /// Number of stops, as by SIGTERM.
     pub stops: u64,
@@ -252,7 +255,8 @@ impl Faults {
         }
     }
 
-    /// Simulated time is exact only to 1 ms, so a good disk takes zero to three milliseconds.
+    /// Draws how long each call of the disk takes. Simulated time is exact only to 1 ms, so these are whole
+    /// milliseconds: 0 or 1 for a read, 0 for a write, and 1 to 3 for a sync.
     fn draw_latency(&mut self) {
         let mut draw = |limit| Duration::from_millis(self.dice.below(limit));
         let (read, write) = (draw(2), Duration::ZERO);

@@ -26,7 +26,7 @@ pub fn lease_of(key: &str) -> Option<i64> {
 
 #[derive(Clone, Copy, Debug)]
 struct Lease {
-    /// The granted time-to-live without the margins.
+    /// The granted time-to-live minus the two margins. The lease must live at least this long.
     least: Duration,
     /// Before this time the lease must not end.
     until: Duration,

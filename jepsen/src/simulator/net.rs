@@ -11,7 +11,8 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 /// Time limit for connecting. Without it, connecting to a crashed host would hang until the host is back.
 const CONNECT_MAX: Duration = Duration::from_millis(200);
-/// turmoil's partitions lose segments for good, so only a ping can find out that a connection is dead.
+/// Time between two pings. A partition of turmoil loses TCP segments, and they are never sent again. So only a ping can
+/// find out that a connection is dead.
 const PING_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a ping may take.
 const PING_MAX: Duration = Duration::from_millis(300);

@@ -168,8 +168,8 @@ impl Record {
         }
     }
 
-    /// Notes that the server ended the watch from `from` on, because revisions up to `compacted` are compacted. The
-    /// next watch begins after them.
+    /// Notes that the server ended the watch that began at the revision `from`, because revisions up to `compacted` are
+    /// compacted. The next watch begins after them.
     pub fn skip_compacted(&mut self, from: i64, compacted: i64) {
         if compacted > self.compaction_asked || compacted < from {
             self.broken.push(format!("a watch from {from} is cancelled, compacted at {compacted}"));

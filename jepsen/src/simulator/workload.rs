@@ -18,7 +18,7 @@ const KEYS: u64 = 8;
 const PADDING_MAX: u64 = 600;
 /// A read at an older revision goes back at most this many revisions.
 const PAST_MAX: i64 = 120;
-/// Pause of a client whose call had no answer.
+/// Pause of a client after a call that ended with an error.
 const RETRY: Duration = Duration::from_millis(30);
 
 /// A client that makes random calls.
@@ -81,8 +81,8 @@ impl Client {
         }
     }
 
-    /// Takes an error. A read at an old revision may fail with `OutOfRange` only if a client has asked for a compaction
-    /// at a later revision.
+    /// Handles the error of a call. A read at an old revision may fail with `OutOfRange` only if a client has asked for
+    /// a compaction at a later revision.
     fn refused(&mut self, number: usize, status: &Status) {
         let asked = self.record.borrow().operations[number].asked.clone();
         let compacted = self.record.borrow().compaction_asked;
@@ -107,7 +107,7 @@ impl Client {
         self.known.insert(key, revision);
     }
 
-    /// Makes calls, with random pauses, until it is time to end.
+    /// Makes calls, with random pauses, until `go_on` returns false.
     pub async fn run(mut self, go_on: impl Fn() -> bool) {
         while go_on() {
             self.step().await;

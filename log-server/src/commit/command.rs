@@ -25,7 +25,7 @@ pub(crate) enum Command {
 /// What a command costs: counted by the queue's bounds and by the estimate of a batch's length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// Client commands, at least one.
+    /// Number of client commands. It is at least one, even for a call that carries none.
     pub(crate) commands: u64,
     /// An upper bound of its bytes on disk, without the batch's own header.
     pub(crate) bytes: u64,

@@ -60,8 +60,8 @@ impl Committer {
             loglet.raise_known_tail(published.local().known_tail);
         }
         let known_tail = loglet.known_tail;
-        // The answer needs the seal bit as it is after the store. Only this thread stores and seals, so it is the same
-        // now.
+        // The answer must hold the seal bit as it is after the store. Only this thread stores and seals, so the bit
+        // does not change until then.
         let sealed = loglet.sealed;
         batch.touched.insert(id);
         let mut outcomes = Vec::with_capacity(cells.len());
@@ -182,8 +182,8 @@ impl Committer {
         Ok(())
     }
 
-    /// Refuses a change that would make the preamble too large to fit a segment beside a batch. Such a preamble
-    /// would stop the unit for good.
+    /// Refuses a change after which a segment might have no room for both a preamble and a batch. The unit could then
+    /// never begin a segment again.
     fn check_preamble(&self, grows_by: u64) -> Result<(), UnitError> {
         let fits = preamble_bytes(&self.catalog) + grows_by <= self.segment_bytes / 4;
         if fits { Ok(()) } else { Err(UnitError::Invalid("the unit's metadata has outgrown a quarter of a segment")) }

@@ -41,9 +41,9 @@ impl Staged {
 /// A batch that is being put together.
 #[derive(Default)]
 pub(crate) struct DraftBatch {
-    /// What to write, in order.
+    /// The records to write, in the order of their commands.
     pub(crate) drafts: Vec<Draft>,
-    /// What to answer, in order.
+    /// The answers to send, in the order of their commands.
     pub(crate) staged: Vec<Staged>,
     /// Loglets that were opened, or whose tail, seal or trim point may have changed.
     pub(crate) touched: BTreeSet<LogletId>,

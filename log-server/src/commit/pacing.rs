@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use naxos_proto::seams::Instant;
 
-/// A sync costs 50 us of CPU whatever it carries, so many small batches are expensive. A sync therefore starts no
-/// earlier than `pace` after the last one started. It starts at once when only one command waits, because waiting
-/// would not let it share the sync with others.
+/// Decides how long a batch waits before its sync. A sync costs 50 us of CPU whatever it carries, so many small batches
+/// are expensive. A sync therefore starts no earlier than `pace` after the last one started. If only one command waits,
+/// its sync starts at once, because that command has no other to share the sync with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pacing {
     pace: Duration,

@@ -40,8 +40,8 @@ impl Committer {
         self.free_segments();
     }
 
-    /// Adds the batch's cells to their loglets, taking each loglet's lock once. A cell that the same batch trimmed or
-    /// dropped is left out.
+    /// Adds the batch's cells to their loglets. Takes a loglet's lock once for all its records that follow each other
+    /// in the batch. A cell that the same batch trimmed or dropped is left out.
     fn add_cells(&mut self, batch: &mut DraftBatch, places: &[Place]) {
         let drafts = &mut batch.drafts;
         if drafts.iter().any(|d| d.kind.is_cell()) {

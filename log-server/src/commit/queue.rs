@@ -37,7 +37,7 @@ impl Queue {
         Self { state: Mutex::default(), wake: Notify::new(), waiting: AtomicU64::new(0), commands_max, bytes_max }
     }
 
-    /// Client commands that the committer has not taken yet.
+    /// Number of client commands that the committer has not taken yet.
     pub(crate) fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
     }

@@ -18,8 +18,8 @@
 //! 2. If something is wrong with the last batch, its write was torn, and it is cut off. The exception is a batch whose
 //!    bytes show that it was written as a whole ([torn]): then the wrong bytes are damage, too.
 //! 3. A start cleans up before the next batch is written ([settle]): it zeroes what it cuts off, removes a segment
-//!    that was never begun, writes the last batch again and syncs everything. So a segment that was never begun does
-//!    not lie before one that was; only spares lie after the current segment.
+//!    that was never begun, writes the last batch again and syncs everything. So every segment with a lower number than
+//!    the current one was begun, and those with a higher number are spares.
 //! 4. A segment's file is freed only when it holds no live cell and a newer segment has a synced preamble.
 
 mod batch;

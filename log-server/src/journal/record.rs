@@ -9,7 +9,7 @@
 //! | 8 | 4 | crc32 of storage id, segment number, all other bytes of the header, body |
 //! | 12 | 4 | crc of the record before (first record: of the segment header; 0 after a batch with a damaged record) |
 //! | 16 | 4 | length of the body |
-//! | 20 | 4 | client commands that it carries |
+//! | 20 | 4 | number of client commands that the record carries |
 //! | 24 | 24 | loglet: log, ordinal, nonce |
 //! | 48 | 8 | offset (or the index, for raft) |
 //! | 56 | 16 | incarnation: storage id, boot |
@@ -26,7 +26,7 @@ const MAGIC: [u8; 4] = *b"NXRC";
 const VERSION: u8 = 1;
 const CRC_AT: usize = 8;
 
-/// What a record is about.
+/// The kind of a record. The number is the byte that stands for it on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Batch = 1,
@@ -208,8 +208,9 @@ pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     })
 }
 
-/// The same for a single wrong bit in the body. The number of the bit is counted from the start of the record here too.
-/// A bit of a body can also fit a wrong crc by chance: one case in 2^32 for each bit.
+/// Looks for a single wrong bit in the body of the record at the start of `bytes`. Returns the number of the bit,
+/// counted as in [`wrong_header_bit`]. A bit of a body can also fit a wrong crc by chance: one case in 2^32 for each
+/// bit.
 ///
 /// A crc is linear: the effect of one wrong bit depends only on the bit's position. The loop steps through these
 /// effects from the last bit to the first.
@@ -229,8 +230,9 @@ pub(crate) fn wrong_body_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
     Some((HEADER_BYTES + body.len() - bytes_from_the_end) * 8 + (bytes_from_the_end * 8 - from_the_end))
 }
 
-/// The record's length on disk as the header at the start of `bytes` gives it, whether or not the header is damaged.
-/// It tells where to look for the record that follows a damaged one.
+/// The record's length on disk as the header at the start of `bytes` gives it. Only the header's magic is checked, so
+/// the length may be wrong. It tells where to look for the record that follows a damaged one. `None` if the magic is
+/// wrong.
 pub(crate) fn claimed_bytes(bytes: &[u8]) -> Option<usize> {
     let header = bytes.get(..HEADER_BYTES)?;
     let body_len = u32::from_le_bytes(header[16..20].try_into().expect("four bytes")) as usize;

@@ -71,8 +71,8 @@ async fn new_journal(drive: &Drive) -> Life {
     Life::recover(drive).await.unwrap()
 }
 
-/// After a torn first write the journal goes on in the segment before, and later in a spare with a higher number; here
-/// in one that was ready when the power was cut. The torn segment must not be left between these two.
+/// The first write of segment 2 is torn, so the journal goes on in segment 1. Later it goes on in a spare, which may be
+/// segment 3: that one was ready when the power was cut. The torn segment must not be left between these two.
 #[tokio::test]
 async fn a_segment_whose_first_write_was_torn_does_not_stay_below_the_next_one() {
     let mut torn = BTreeSet::new();
@@ -106,8 +106,8 @@ async fn a_segment_whose_first_write_was_torn_does_not_stay_below_the_next_one()
     assert_eq!(torn, BTreeSet::from([Some(2), Some(3)]), "lost as a whole, and torn: the spares that were found");
 }
 
-/// As above, but with damage instead of a torn write: the start notices that the batches of a lost segment are
-/// missing.
+/// As above, but segment 2 was whole, and its header or the header of its first batch was damaged later. The start must
+/// be refused, because batches are missing.
 #[tokio::test]
 async fn a_segment_between_two_others_that_lost_its_first_batch_is_refused() {
     for hit in [20, BLOCK_BYTES as usize + 20] {
@@ -144,8 +144,8 @@ async fn a_spare_whose_name_was_not_synced_is_durable_before_it_is_used() {
     }
 }
 
-/// If their sync failed, the zeros over a torn batch exist in the page cache only. The next process then sees nothing
-/// to cut off.
+/// A start writes zeros over a torn batch, but their sync fails. Then the zeros exist in the page cache only, and the
+/// next process sees nothing to cut off.
 #[tokio::test]
 async fn what_is_left_of_a_torn_batch_does_not_come_back_when_the_sync_of_its_cut_failed() {
     let mut torn = 0;

@@ -177,8 +177,8 @@ pub(crate) fn scan_segment(
                 // whole.
                 && (h.prev_crc == UNKNOWN_CHAIN || expected_chain.is_none_or(|c| c == h.prev_crc))
         };
-        // Records before the first damaged one are whole, so its position is known, and its own bytes can show a torn
-        // write.
+        // Records before the first damaged one are whole, so the position of the damaged one is certain. So its bytes
+        // can show whether its write was torn.
         let is_torn = |first_damaged: u64| tail == SegmentEnd::BeingCut || may_be_torn(seed, bytes, first_damaged);
         let Some(head) = batch_head(seed, bytes, at).filter(fits) else {
             if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {

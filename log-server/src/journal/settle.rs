@@ -63,8 +63,8 @@ impl Unsettled {
                 disk.remove(&path).await.map_err(|e| OpenError::io(path, e))?;
             }
         }
-        // This sync also covers two names that the process before gave: that of the spare above, and that of the last
-        // segment it freed.
+        // The process before may have renamed two files without a sync: the spare above, when it was ready, and the
+        // last segment that was freed. This sync makes these renames durable too.
         disk.sync_dir(JOURNAL_DIR).await.map_err(|e| OpenError::io(JOURNAL_DIR, e))?;
         let torn = mark_torn_tail(disk, &last, &scan, tail).await?;
         let written = make_durable(&last, &scan, torn.clone().unwrap_or(scan.end..scan.end)).await;
@@ -76,7 +76,7 @@ impl Unsettled {
     }
 }
 
-/// The range that has to be zeroed, if any. Makes the mark durable before it returns.
+/// The range that has to be zeroed, if any. Makes the mark, which is the file [`CUT_PATH`], durable before it returns.
 ///
 /// The mark is needed because the sync of the zeros can fail. Then the zeros are in the page cache and the torn bytes
 /// still on the disk, so the next start sees nothing to cut off. A start that finds the mark zeroes everything after
@@ -120,8 +120,8 @@ async fn unmark(disk: &dyn Disk) -> io::Result<()> {
 
 /// Writes the last batch again, writes zeros over `torn`, and syncs.
 ///
-/// Only the last batch can be missing on the disk: a batch is begun after the one before was synced, and a segment
-/// after the last batch of the one before. A segment's header is written together with its first batch.
+/// Only the last batch can be missing on the disk, because a batch is begun only after the batch before was synced.
+/// This also holds for the first batch of a segment. A segment's header is written together with its first batch.
 async fn make_durable(last: &FoundSegment, scan: &Scan, torn: Range<u64>) -> io::Result<()> {
     let batch = scan.batches.last().expect("a segment in use has a batch");
     let from = if scan.batches.len() == 1 { 0 } else { batch.at };

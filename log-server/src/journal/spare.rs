@@ -280,8 +280,8 @@ pub(crate) async fn zero_range(file: &Arc<dyn File>, range: Range<u64>) -> io::R
     file.sync().await
 }
 
-/// Makes segment `number` of zeros, out of the file of `freed` if there is one, with a sync after each step. Calls
-/// `go_on` between two steps and returns `Interrupted` if that says no.
+/// Makes segment `number` of zeros, with a sync after each step. Uses the file of the segment `freed`, if there is one.
+/// Calls `go_on` between two steps, and returns the error `Interrupted` if that returns false.
 pub(crate) async fn prepare_segment(
     disk: &dyn Disk,
     freed: Option<SegmentNumber>,

@@ -6,10 +6,10 @@
 //! 1. If the write was torn, some sector that the record touches ends in zeros, and these begin inside the record. A
 //!    record without such a sector is damaged.
 //! 2. In a sector that does not end in zeros, all bytes are as they were written. If the header lies in such sectors,
-//!    its length can be trusted.
-//! 3. A record with such a sector may still be damaged and not torn: its own bytes may be zeros there, or a damaged
-//!    length may lead into zeros. So one more test follows: if flipping one single bit makes the record right, it was
-//!    damaged, unless zeros at the end of that bit's sector would explain it too.
+//!    the length in it can be trusted.
+//! 3. A record in a sector that ends in zeros may still be damaged and not torn: the record itself may have zeros
+//!    there, or a damaged length may lead into zeros. So one more test follows: if flipping one single bit makes the
+//!    record right, it was damaged, unless zeros at the end of that bit's sector would explain the wrong bit too.
 //! 4. Zeros that replaced exactly one byte do not count as an explanation, because a tear at just this byte of the 512
 //!    is too unlikely.
 
@@ -30,8 +30,8 @@ const ZEROS_MIN: usize = 16;
 pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
     let at = usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
     let record = bytes.slice(at..);
-    // A start on a full disk zeroes a torn batch without making the mark first. So the start of a sector may have been
-    // replaced by zeros too.
+    // A start on a full disk zeroes a torn batch without the mark (see `settle`). If that is interrupted, the start of
+    // a sector may have been replaced by zeros too.
     let is_zeroed = record.first().is_none_or(|byte| *byte == 0);
     let lacks_header = is_zeroed || record.len() < HEADER_BYTES || may_lack_its_end(bytes, at, at + HEADER_BYTES);
     let lacks_body = || {
@@ -62,7 +62,7 @@ fn lacks_all_that_follows(bytes: &Bytes, at: usize) -> bool {
     end - at > LONG_RECORD_BYTES && bytes[last_sector.min(end - ZEROS_MIN)..end].iter().all(|byte| *byte == 0)
 }
 
-/// Whether some sector between `from` and `end` ends in zeros that begin at one of these bytes.
+/// Whether some sector ends in zeros of which at least one lies in `from..end`.
 fn may_lack_its_end(bytes: &[u8], from: usize, end: usize) -> bool {
     let mut sector = from - from % SECTOR_BYTES;
     while sector < end {

@@ -4,12 +4,13 @@
 //! - [`MetaReplica`]: the replica, a [`MetaStore`](naxos_proto::contracts::MetaStore); runs on one control Worker
 //! - `log_store`: openraft's log and vote as raft records of the unit's journal; entries also in memory
 //! - `codec`: raft records and messages as bytes
-//! - `raft_writer`: writes those records; on a full disk it waits for room, because openraft would stop for good
+//! - `raft_writer`: writes those records; on a full disk it waits for room, because an error would stop openraft for
+//!   good
 //! - `register`: the state machine; rebuilt at start from the last snapshot in the journal and the entries after it
 //! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes
 //!
-//! Invariants: a vote or entry is durable before openraft is told so; the register changes only by committed entries;
-//! a read is answered only after a quorum confirmed that this replica still leads.
+//! Invariants: a vote or entry is reported to openraft as written only when it is durable; the register changes only by
+//! committed entries; a read is answered only after a quorum confirmed that this replica still leads.
 
 mod codec;
 mod config;

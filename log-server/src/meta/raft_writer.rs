@@ -42,8 +42,8 @@ impl RaftWriter {
         self.refusal.lock().clone()
     }
 
-    /// Makes `changes` durable, in their order. They may be split over several batches. After a crash, only the first
-    /// of these batches may be there.
+    /// Makes `changes` durable, in their order. They may be split over several batches. After a crash in the middle,
+    /// the first batches may be there and the later ones not.
     pub(crate) async fn write(&self, changes: Vec<RaftChange>) -> io::Result<()> {
         for batch in batches(changes, self.unit.store_bytes_max) {
             self.write_batch(batch).await.map_err(io::Error::other)?;

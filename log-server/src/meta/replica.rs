@@ -101,7 +101,7 @@ impl MetaReplica {
     ///
     /// On the register's very first start the voters are `config.voters`. Later the register itself knows them.
     /// # Cancel safety
-    /// If the call is dropped halfway, cancel `stop`.
+    /// If the call is dropped halfway, the Worker may go on. Cancel `stop` to end it.
     pub async fn start(
         server: &LogServer,
         seams: &Seams,

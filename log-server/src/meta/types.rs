@@ -16,7 +16,8 @@ pub(crate) struct Put {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The outcome of a [`Put`]. Entries for membership and blank entries answer `None`.
+/// The outcome of a [`Put`]: `Ok` with the new version, or `Conflict` with the value that the register holds. Entries
+/// for membership and blank entries answer `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
     None,

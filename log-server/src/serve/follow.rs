@@ -26,9 +26,10 @@ struct Follower {
 
 /// The stream of [`StorageUnit::follow`](naxos_proto::contracts::StorageUnit::follow).
 ///
-/// A cell at or above this unit's local tail is sent once the unit has it, even if other units have it already; until
-/// then a unit that lags behind sends only the known tail. A cell below the tail that is missing here is sent as
-/// `Absent`. For a trimmed range one `Trimmed` cell is sent, and the next item starts at the trim point.
+/// Only committed cells below this unit's local tail are sent. If other units have committed cells that this unit does
+/// not have yet, it sends only the known tail, and the cells when it has them. A cell below the local tail that is
+/// missing here is sent as `Absent`. For a trimmed range one `Trimmed` cell is sent, and the next item starts at the
+/// trim point.
 pub(crate) fn follow(
     loglet: Arc<Published>,
     roster: Arc<Roster>,
@@ -51,7 +52,7 @@ impl Follower {
         }
         let loglet = self.loglet.clone();
         loop {
-            // Registered before the state is read, so that no change between the two is missed.
+            // The wait for a change begins before the state is read, so that no change between the two is missed.
             let changed = loglet.changed();
             if self.roster.is_stopped() {
                 return Some(Err(UnitError::Stopped));

@@ -1,4 +1,5 @@
-//! [`Event`]: what a model has to reach, so that it is known to contain the executions that the rules are about.
+//! [`Event`]: something that must happen in at least one execution of a model. This shows that the model contains the
+//! executions that the rules are about.
 
 use super::setting::{LOGLETS, OFFSETS, Setting};
 use super::world::{Driver, TailCheck, World};
@@ -10,7 +11,7 @@ pub enum Event {
     DifferentEnds,
     /// A segment ended although its sequencer had given out offsets at or above the end.
     EndBelowGrants,
-    /// A driver repaired a cell, and the segment ended without it.
+    /// A driver repaired a cell, and then the segment ended below this cell.
     RepairedBeyondEnd,
     /// A sequencer gave out offsets after its successor had given out some.
     TwoSequencers,
@@ -18,9 +19,9 @@ pub enum Event {
     SkippedCell,
     /// A reader asked for the tail of a loglet that the chain had ended.
     StaleReader,
-    /// A driver met a disk that was lost after it had answered.
+    /// A unit lost its disk after it had answered the seal of a driver.
     SourceLost,
-    /// A segment that was the second one ended.
+    /// The second segment of the chain ended.
     SecondEnd,
 }
 
@@ -48,7 +49,8 @@ impl Event {
             },
             Event::EndBelowGrants => ended().any(|(loglet, end)| end < world.sequencers[loglet].next.into()),
             Event::RepairedBeyondEnd => ended().any(|(loglet, end)| {
-                // A cell is told as unsealed when a store brings it, so one above the told tail was brought by a repair.
+                // When a store brings a cell, the unit tells a tail above it (`UnitLog::told`). So a cell above the
+                // told tail was brought by a repair.
                 world.logs(loglet).any(|log| log.is_member && usize::from(log.tail) > end && log.tail > log.told)
             }),
             Event::TwoSequencers => {

@@ -84,7 +84,8 @@ impl Node {
     }
 }
 
-/// The bytes that the client gets, as text. They are the same whether or not pairs were already framed.
+/// The bytes that the client gets, as text. An answer may hold some of its pairs in encoded form already. That makes no
+/// difference to these bytes.
 fn wire(outcome: Outcome) -> String {
     match outcome {
         Ok((Answer::Put(answer), revision)) => format!("{revision} {:?}", answer.encode_to_vec()),
@@ -185,7 +186,7 @@ proptest! {
         let (mut all, mut none) =
             (runtime.block_on(Node::with_memory(1, usize::MAX)), runtime.block_on(Node::with_memory(2, 0)));
         for entry in &log {
-            // If apply reads from disk under the lock, an assertion in it fails.
+            // If apply reads from disk while it holds the lock of the store, an assertion in the server's code fails.
             prop_assert_eq!(all.apply(entry), none.apply(entry));
             runtime.block_on(checkpoint(&none));
         }
@@ -204,7 +205,8 @@ async fn rule_9_an_expiry_by_a_keeper_that_is_not_in_office_does_nothing() {
         Command::Put(put),
         Command::KeepLeases(keeper(5)),
     ]);
-    // This keeper slept, and its command to take office also comes late.
+    // The keeper with ordinal 4 slept. So its command to take office comes after that of its successor, and its expiry
+    // of the lease does too.
     node.apply(&[Command::KeepLeases(keeper(4)), Command::LeaseExpire { id: 7, office: keeper(4).loglet }]);
     assert!(!node.told.lock().contains(&"lease 7 ended".to_owned()), "its successor has begun all times afresh");
     // A node that lost the race for the chain: its loglet has the ordinal of the keeper's loglet, but another nonce.

@@ -122,7 +122,7 @@ fn naxos_ctl_names_a_bad_file_too() {
     }
 }
 
-/// Without these lines, which are etcd's, the operator may believe that the port is secured.
+/// etcd logs the same lines. Without them, the operator may believe that the port is secured.
 #[test]
 fn certificates_beside_a_plain_url_are_named_in_the_log() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
-//! Lists for each way in which an answer is made: framed under the store's lock, too large for that, collected in
-//! several steps, read from rows of the local store, and sent in pieces that cut pairs.
+//! Lists of key-value pairs, for each way in which the server makes such an answer. The pairs are encoded into the
+//! answer while the store is locked, or they are too many for that. They are collected in several steps, or read from
+//! rows of the local store. The answer may be sent in pieces, and a piece may end inside a pair.
 
 mod support;
 
@@ -44,8 +45,8 @@ async fn check(address: &str, bytes: usize) {
 fn lists_of_any_size_hold_every_pair_once_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let (server, address) = Server::serving(dir.path(), &[]);
-    // The first list without a limit fits into the frame. The last lists are sent in pieces, and the very last one in
-    // pieces that cut pairs.
+    // Short lists are encoded as a whole while the store is locked. Lists of more than 512 KiB are sent in pieces. Each
+    // value of the last round is longer than a piece, so its pieces end inside pairs.
     block_on(async {
         for bytes in [0, 200, 1_000, 20_000] {
             check(&address, bytes).await;

@@ -1,4 +1,4 @@
-//! A server that speaks etcd's API, be it etcd or Naxos. It is started with etcd's flags, killed, and started again.
+//! A server that speaks etcd's API: etcd or Naxos. It is started with etcd's flags, killed, and started again.
 
 use std::ffi::OsString;
 use std::net::TcpListener;

@@ -43,7 +43,7 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
     Ok(Arc::new(config))
 }
 
-/// Checks that the files can be used, for connections that do not use TLS yet: those between members.
+/// Checks that the TLS files for the connections between members can be used. These connections do not use TLS yet.
 pub(crate) fn check_files(files: &TlsFiles) -> Result<(), TlsError> {
     let provider = Arc::new(ring::default_provider());
     for pair in [(&files.cert, &files.key), (&files.client_cert, &files.client_key)] {
@@ -60,7 +60,7 @@ fn suites(options: &TlsOptions) -> Vec<SupportedCipherSuite> {
     if options.cipher_suites.is_empty() {
         return all;
     }
-    // rustls also uses IANA's names for the suites of TLS 1.2.
+    // For the suites of TLS 1.2, rustls uses IANA's names, and so do the flags.
     let named = |name: &String| all.iter().find(|s| format!("{:?}", s.suite()) == *name).copied();
     let chosen = options.cipher_suites.iter().filter_map(named);
     let tls13 = all.iter().filter(|s| matches!(s, SupportedCipherSuite::Tls13(_))).copied();

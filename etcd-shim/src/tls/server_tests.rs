@@ -57,7 +57,7 @@ async fn an_authority_vouches_for_clients_only_while_it_is_valid_itself() {
     ended.issue("client", &["localhost"]);
     let both = [&ended, &authority].map(|a| std::fs::read_to_string(a.path("ca.crt")).unwrap()).concat();
     std::fs::write(authority.path("both.crt"), both).unwrap();
-    // Makes a client of one authority trust the server of the other one.
+    // Makes the clients in the folder of `files` trust the server, whose certificate `authority` has issued.
     let trusts = |files: &Authority| std::fs::copy(authority.path("ca.crt"), files.path("ca.crt")).unwrap();
     let mut files = authority.server("server", true);
     files.trusted_ca = Some(ended.path("old.crt"));

@@ -66,7 +66,7 @@ impl Authority {
         }
     }
 
-    /// A client that trusts this authority. If `name` is given, it shows that certificate.
+    /// A client that trusts this authority. If `name` is given, the client shows the certificate in `<name>.crt`.
     pub(crate) fn client(&self, name: Option<&str>, alpn: &[&str]) -> std::sync::Arc<rustls::ClientConfig> {
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
         let roots = crate::tls::files::authorities(&self.path("ca.crt")).unwrap();

@@ -17,8 +17,8 @@ pub(super) const ANSWERS_MAX: usize = 128;
 /// The hub's end of the channel that holds a stream's answers.
 pub(super) type Outlet = mpsc::Sender<Result<Answer, Status>>;
 
-/// An answer. It may be sent as several messages, its fragments, but takes only one place in the stream: so either all
-/// of its fragments have room or none.
+/// An answer. It may be sent as several messages, which are its fragments. It takes only one place in the channel, so
+/// the channel has room either for all of its fragments or for none.
 pub(super) struct Answer {
     message: WatchResponse,
     /// For each fragment but the last one, the offset in the events' bytes at which it ends.
@@ -118,7 +118,8 @@ mod tests {
 
     use super::*;
 
-    /// The messages in which events of these lengths leave: their lengths, and whether another fragment follows.
+    /// Sends one answer with events of these lengths. Returns, for each message that the client gets, the length of its
+    /// events and whether another fragment follows.
     async fn left(lens: &[usize], fragment_bytes: usize) -> Vec<(usize, bool)> {
         let starts: Vec<usize> = lens.iter().scan(0, |at, len| Some(std::mem::replace(at, *at + len))).collect();
         let events = (0..lens.iter().sum()).map(|i| i as u8).collect::<Bytes>();

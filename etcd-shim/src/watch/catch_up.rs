@@ -24,14 +24,14 @@ use super::pace::{Pace, Read};
 use super::piece::{KEYS_PER_ROW, LOOKUP_KEYS_MAX, PIECE_ROWS, Piece, Wish, look_up, scan};
 use super::watcher::{Watcher, Way};
 
-/// The pause after a look in which no watcher advanced, because their streams are full.
+/// The pause after an attempt to read history in which no watcher advanced, because their streams are full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Watchers that wait for history, and what they want.
 #[derive(Default)]
 struct Reading {
     wishes: Vec<Wish>,
-    /// Watchers, each with the number of its wish.
+    /// The watchers, each with the index of its wish in `wishes`.
     readers: Vec<(WatcherId, usize)>,
 }
 
@@ -40,7 +40,7 @@ struct Reading {
 struct Progress {
     /// About how many rows were read.
     rows: usize,
-    /// By how many revisions the watchers advanced.
+    /// By how many revisions the slowest of the watchers advanced.
     revisions: u64,
     /// Whether some of them are still behind.
     is_behind: bool,
@@ -64,7 +64,8 @@ impl Hub {
         }
     }
 
-    /// Reads a piece in each way. Returns what was read; `None` if no watcher advanced.
+    /// Reads the next pieces: those that the index finds, and at most two whose rows are all read. Returns what was
+    /// read; `None` if no watcher advanced.
     async fn catch_up(&self) -> Option<Read> {
         let lookup = self.state.lock().next_lookup();
         let looked_up = match lookup {
@@ -107,7 +108,7 @@ impl Hub {
         let current = self.config.store.read().revision;
         let mut state = self.state.lock();
         let mut progress: Option<Progress> = None;
-        // Wishes for which there was no time are looked up the next time.
+        // When enough keys were looked at, the loop above stopped. The remaining wishes are looked up the next time.
         for (id, number) in readers.iter().filter(|(_, number)| *number < pieces.len()) {
             let (piece, from) = &pieces[*number];
             if !self.advance(&mut state, *id, piece, current) {
@@ -181,7 +182,8 @@ impl Hub {
 }
 
 impl State {
-    /// The watchers that read history in this way and can take it: reading for a full stream would only fill memory.
+    /// The watchers that read history in this way and whose streams have room. Reading for a full stream would only
+    /// fill memory.
     fn ready(&self, way: Way) -> Vec<(WatcherId, &Watcher)> {
         let behind = self.behind.iter().map(|id| (*id, &self.watchers[id]));
         behind.filter(|(_, watcher)| watcher.way == way && watcher.outlet.capacity() > 0).collect()

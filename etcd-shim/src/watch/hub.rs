@@ -1,4 +1,4 @@
-//! One RPC runtime's watchers.
+//! The watchers whose streams one RPC runtime serves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct HubConfig {
 /// A hub's watchers.
 #[derive(Default)]
 pub(super) struct State {
-    /// The newest revision taken out of the ring: live watchers have been shown all up to it.
+    /// The newest revision taken out of the ring. Live watchers have been shown all revisions up to this one.
     pub(super) seen: i64,
     pub(super) watchers: BTreeMap<WatcherId, Watcher>,
     next_watcher: WatcherId,
@@ -70,7 +70,7 @@ impl Hub {
         Arc::new(Self { config, state: Mutex::new(State::default()), fell_behind: Notify::new() })
     }
 
-    /// Delivers, catches up and notifies, until `stop`.
+    /// Delivers events, lets watchers catch up and sends progress notifications, until `stop` is cancelled.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         tokio::select! {
             biased;
@@ -96,14 +96,14 @@ impl Hub {
             let State { watchers, behind, seen, .. } = &mut *state;
             for (id, watcher) in watchers.iter_mut().filter(|(_, w)| w.progress_notify) {
                 if !std::mem::take(&mut watcher.busy) && !behind.contains(id) && *seen >= watcher.start {
-                    // A full stream has answers on its way to the client: it needs no progress.
+                    // If the stream is full, answers are on their way to the client, which then needs no notification.
                     let _ = watcher.outlet.try_send(Ok(watcher.answer(*seen).into()));
                 }
             }
         }
     }
 
-    /// Sends what the ring has to the live watchers.
+    /// Takes all entries out of the ring and sends their events to the live watchers.
     pub(super) fn drain(&self, state: &mut State) {
         let taken = self.config.ring.take();
         if taken.overflowed {
@@ -151,12 +151,13 @@ impl Hub {
             } else if packet.last < watcher.next {
                 true
             } else {
-                // Its next revision lies within the packet, so it gets an encoding of its own.
+                // The watcher's next revision lies within the packet. So the rest of the packet is encoded for this
+                // watcher alone.
                 let rest = rest_of(&watcher.selection, packet, watcher.next, entry);
                 rest.iter().all(|rest| watcher.send(rest, rest.last, self.config.fragment_bytes))
             };
             if !sent {
-                // It has been shown everything before this packet.
+                // The watcher has been shown everything before this packet.
                 self.fall_behind(state, id, packet.first);
                 return;
             }

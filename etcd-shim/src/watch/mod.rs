@@ -1,18 +1,19 @@
-//! Watches: fed after commit with the effects of apply.
+//! Watches. After each commit, apply hands the effects of its entry to them.
 //!
 //! Each RPC runtime has a [`Hub`] that owns the watchers of its connections. A watcher is in one of two states:
 //!
 //! - *Live*: apply puts the effects of each entry into the bounded [`ring`] of every hub. The hub's task finds the
 //!   watchers of each changed key ([`ranges`]) and encodes the events once for all watchers that want the same
-//!   ([`packet`]). It never waits for a watcher: one whose stream is full falls behind, and all of them do when the
-//!   ring overflows.
+//!   ([`packet`]). It never waits for a watcher. A watcher falls behind when its stream is full, and all watchers fall
+//!   behind when the ring overflows.
 //! - *Behind*: the watcher reads history ([`catch_up`]), at a [`pace`] that leaves the cores to other work. It is live
 //!   again when it has been sent everything that the hub has taken out of the ring.
 //!
 //! Invariant: `next` is at most the first revision that a watcher has not been shown, and no event below it is missing.
 //! A live watcher has been shown all revisions that the hub has taken out of the ring, whether they held an event for
-//! it or not; its `next` only moves with an event. So when it falls behind, `next` is raised to the first revision that
-//! it has not been shown: nothing is sent twice, nothing is lost, and a watcher that missed nothing reads no history.
+//! it or not. While it is live, its `next` moves only when an event is sent. So when it falls behind, its `next` is
+//! raised to the first revision that it has not been shown. Thus nothing is sent twice, nothing is lost, and no watcher
+//! reads history that it has been shown already.
 
 mod answers;
 mod catch_up;

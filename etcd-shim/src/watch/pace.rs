@@ -13,7 +13,8 @@ use naxos_proto::seams::{Clock, Instant, rest_after};
 const REST_MIN: Duration = Duration::from_millis(2);
 /// How many revisions to read for each one that is written in the meantime.
 const GAIN: f64 = 1.5;
-/// As [`GAIN`], but the least that is allowed when a piece took so long that the rest after it has to be longer.
+/// How many revisions to read, at least, for each one that is written in the meantime. This limit counts when a piece
+/// took so long that the rest after it has to be longer than [`GAIN`] allows.
 const GAIN_MIN: f64 = 1.25;
 /// How many rows to read in a second while another thread waits for the cores, unless more have to be read to keep up
 /// with the writes.
@@ -27,7 +28,7 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// The part of the time for which some thread may wait for a core while the cores still count as free.
 const WAITING_MAX: f64 = 0.1;
 
-/// What was read in one go.
+/// What was read between two rests.
 pub(super) struct Read {
     /// About how many rows.
     pub(super) rows: usize,
@@ -41,7 +42,7 @@ pub(super) struct Pace {
     /// When the store's revision was last looked at, and its value then.
     looked: Instant,
     revision: i64,
-    /// Revisions written in a second.
+    /// How many revisions are written in a second, averaged over [`MEMORY`].
     written: f64,
     /// When `waited` was last measured.
     measured: Instant,
@@ -101,13 +102,13 @@ impl Pace {
         self.waited = waited;
     }
 
-    /// How long reading `read` and the rest after it may take, if history is to be read `gain` times as fast as it
-    /// grows.
+    /// How long a turn may take if history is to be read `gain` times as fast as it grows. A turn is the time in which
+    /// `read` was read, together with the pause after it.
     fn turn(&self, read: &Read, gain: f64) -> Duration {
         Duration::from_secs_f64(read.revisions as f64 / (gain * self.written).max(1.0))
     }
 
-    /// Rests after `read`, the reading of which began at `began`.
+    /// Pauses after `read` was read. `began` is the time at which reading it began.
     pub(super) async fn rest(&mut self, clock: &dyn Clock, began: Instant, read: &Read) {
         let of_rows = Duration::from_secs_f64(read.rows as f64 / self.rows_per_second);
         // A turn that took too long makes the next one shorter, but time lost or gained does not add up over several
@@ -137,8 +138,8 @@ mod tests {
 
     const ROWS: usize = 128;
 
-    /// The revisions that each watcher advances in five seconds, if each turn reads one piece at each of `places`
-    /// places, a piece takes `piece`, and `written_per_second` revisions of `rows` rows are written.
+    /// By how many revisions each watcher advances in five seconds. Each turn reads pieces at `places` places, and each
+    /// piece takes the time `piece`. Meanwhile `written_per_second` revisions are written, each with `rows` rows.
     async fn read_beside(piece: Duration, written_per_second: u64, rows: u64, places: u32) -> u64 {
         let clock = SimClock::new(Duration::ZERO);
         let revision = || i64::try_from(clock.now().0 / 1_000_000 * written_per_second / 1_000).expect("few revisions");
@@ -179,8 +180,8 @@ mod tests {
         assert!((47_000..=51_000).contains(&at_two_places), "{at_two_places} in 5 s with 40,000 written");
     }
 
-    /// The pieces read in a second if each takes a millisecond and a thread waits for the cores for this part of the
-    /// time.
+    /// How many pieces are read in a second. Each piece takes a millisecond, and for the fraction `part` of the time
+    /// some thread waits for the cores.
     async fn read_where_waited(part: f64) -> u32 {
         let clock = SimClock::new(Duration::ZERO);
         let mut pace = Pace::new(clock.now(), 1);

@@ -102,8 +102,8 @@ impl Open {
 mod tests {
     use super::*;
 
-    /// Builds packets of events of these revisions, each event of about `bytes` bytes: their revisions and event
-    /// counts.
+    /// Builds packets with one event for each of `revisions`. Each event has about `bytes` bytes. Returns for each
+    /// packet its first revision, its last revision and the number of its events.
     fn built(revisions: &[i64], bytes: usize) -> Vec<(i64, i64, usize)> {
         let mut builder = PacketBuilder::default();
         for revision in revisions {

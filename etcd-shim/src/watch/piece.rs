@@ -11,7 +11,8 @@ use crate::state::kv::history::{Past, read_history};
 
 /// How many rows are read at a time, and how many changes are taken from the index at a time.
 pub(super) const PIECE_ROWS: usize = 128;
-/// How many keys of the index are looked at in one go. This keeps the Worker `cold-store` busy for some milliseconds.
+/// After this many keys of the index, a look at the index stops. So it keeps the Worker `cold-store` busy only for some
+/// milliseconds.
 pub(super) const LOOKUP_KEYS_MAX: usize = 65_536;
 /// A look at the index may always look at this many keys, even if it can skip only few revisions.
 const LOOKUP_KEYS_MIN: usize = 64;
@@ -25,7 +26,7 @@ pub(super) type Wish = (Selection, i64);
 pub(super) enum Piece {
     /// The events, and the revision to go on from.
     Read(Vec<Packet>, i64),
-    /// The revision asked for is compacted. The value is the compacted revision.
+    /// The revision to start from is compacted. The value is the store's compacted revision.
     Compacted(i64),
     /// The index does not help: all rows have to be read.
     NotByIndex,

@@ -21,8 +21,8 @@ use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
 
 /// Serves the requests of `inbound`, in a task of `tasks`. Returns the stream that the client gets. The stream ends
-/// when the client is gone, when `stop` is cancelled, or when the client asks for nothing more and has no watcher left;
-/// then `ended` is called. `header` is the header of all answers; the revision is filled in for each.
+/// when the client is gone, when `stop` is cancelled, or when the client has closed its side and has no watcher left.
+/// When the task ends, it calls `ended`. `header` is the header of all answers; the revision is filled in for each.
 pub fn serve(
     tasks: &Tasks,
     hub: Arc<Hub>,
@@ -103,7 +103,7 @@ impl Stream {
         }
     }
 
-    /// Waits for the end of a stream whose client asks for nothing more, but goes on to listen.
+    /// Waits for the end of a stream whose client has closed its side but still reads the answers.
     async fn listen(self, gone: CancellationToken, stop: CancellationToken) {
         let Self { outlet, watchers, .. } = self;
         // The hub's watchers now hold the only senders. When the last watcher ends, the client gets the end of the
@@ -155,7 +155,8 @@ impl Stream {
         }
         let permit = self.outlet.clone().reserve_owned().await.ok()?;
         let id = self.choose_id(r.watch_id);
-        // The hub stays locked from the look at the revision to the end: no event falls in between.
+        // The hub stays locked while the revision is read and the watcher is added. So the watcher misses no event in
+        // between.
         let mut state = self.hub.state.lock();
         let revision = self.hub.config.store.read().revision;
         let start = if r.start_revision == 0 { revision + 1 } else { r.start_revision };
@@ -194,7 +195,7 @@ impl Stream {
 
     async fn cancel(&mut self, id: i64) -> Option<()> {
         let Some(number) = self.watchers.ids.remove(&id) else { return Some(()) };
-        // If a compaction has ended it already, the client gets a second answer, as in etcd.
+        // If a compaction has already ended the watcher, the client gets a second answer that says so, as in etcd.
         self.hub.remove(&mut self.hub.state.lock(), number);
         let revision = self.hub.config.store.read().revision;
         let answer = WatchResponse {

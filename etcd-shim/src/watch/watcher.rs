@@ -46,7 +46,7 @@ pub(super) struct Watcher {
     pub(super) busy: bool,
     /// The revision that its client asked to start from, or 0. No progress is reported before the store has reached it.
     pub(super) start: i64,
-    /// No event below this revision is missing: they were sent, or it did not want them.
+    /// Each event below this revision was sent, or the watcher did not want it.
     pub(super) next: i64,
     /// How it reads history; used only while it is behind.
     pub(super) way: Way,

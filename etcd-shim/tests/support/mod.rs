@@ -185,7 +185,8 @@ impl Drop for Server {
     }
 }
 
-/// A thread that reads all lines, so that the program never waits for the test. It ends with the program.
+/// Returns the lines of the program's log. A thread reads them, so that the program never waits for the test. The
+/// thread ends with the program.
 fn read_lines(stderr: ChildStderr) -> Receiver<serde_json::Value> {
     let (tx, lines) = sync_channel(LINES_MAX);
     let body = async move {

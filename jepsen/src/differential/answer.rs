@@ -72,8 +72,8 @@ pub fn plain_header(header: &mut Option<pb::ResponseHeader>) {
     }
 }
 
-/// Sorts items that compare as equal in the range's sort by key, because a server may list them in any order. Also
-/// reduces the header.
+/// Puts items that are equal for the sort of the request in the order of their keys, because a server may list them in
+/// any order. Also reduces the header.
 pub fn plain_range(asked: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
     plain_header(&mut answer.header);
     let target = asked.sort_target();
@@ -118,8 +118,8 @@ pub fn plain_txn(asked: &pb::TxnRequest, answer: &mut pb::TxnResponse) {
     }
 }
 
-/// Replaces lifetimes that depend on the clock by their sign, and sorts the attached keys, which etcd lists in any
-/// order.
+/// Replaces the remaining lifetime, which depends on the clock, by its sign. Sorts the attached keys, which etcd lists
+/// in any order.
 pub fn plain_time_to_live(answer: &mut pb::LeaseTimeToLiveResponse) {
     plain_header(&mut answer.header);
     answer.ttl = answer.ttl.signum();

@@ -38,7 +38,7 @@ impl Dice {
         self.roll() % limit.max(1)
     }
 
-    /// The same as a signed number, because revisions and limits are signed.
+    /// Like [`Dice::below`], but with signed numbers, because revisions and limits are signed.
     pub fn below_signed(&mut self, limit: i64) -> i64 {
         self.below(limit.max(1).unsigned_abs()) as i64
     }

@@ -23,8 +23,9 @@ const STREAMS: usize = 3;
 const WATCHERS_PER_STREAM_MAX: usize = 14;
 /// A message about a difference shows this many earlier requests.
 const SHOWN_BEFORE: usize = 12;
-/// How long a compaction may go on after its answer, and how often the loop checks whether it has ended.
+/// How long a compaction may go on after its answer.
 const COMPACTION_LIMIT: Duration = Duration::from_secs(3);
+/// How long the loop waits before it requests a hash again, because a compaction may still go on.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Longest text of a request or an answer in a message.
 const SHOWN_BYTES_MAX: usize = 6_000;
@@ -226,7 +227,7 @@ pub(super) fn all_of(ops: Vec<Op>) -> Request {
     Request::Txn(pb::TxnRequest { success, ..Default::default() })
 }
 
-/// A watcher with any of its fields.
+/// A request for a watcher, with a random value in each field.
 fn watcher(dice: &mut Dice, known: Known) -> pb::WatchCreateRequest {
     let key = parts::key(dice);
     let filters: Vec<i32> = (0..2).filter(|_| dice.chance(15)).collect();

@@ -33,7 +33,7 @@ enum Fate {
     Watching,
     /// It asked for history that was compacted, so both servers must cancel it.
     Lost,
-    /// It was cancelled. How many events arrived before that may differ.
+    /// The client cancelled it. The number of events that arrived before that may differ between the servers.
     Cancelled,
     Settled,
 }

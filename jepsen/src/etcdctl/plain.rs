@@ -34,7 +34,7 @@ const OWN: [&str; 29] = [
     "PeerURL",
     "StorageSize",
 ];
-/// The same for the one line of `endpoint status`: positions in the list of its parts, from 0.
+/// The parts that differ in the one line that `endpoint status` prints: their positions in the line, from 0.
 const OWN_IN_STATUS: [usize; 6] = [4, 5, 6, 10, 11, 12];
 
 /// Replaces the ids and the address of one server by names.
@@ -119,7 +119,7 @@ fn status(line: &str) -> String {
     cells.map(|(at, cell)| if OWN_IN_STATUS.contains(&at) { "..." } else { cell }).collect::<Vec<_>>().join(", ")
 }
 
-/// Removes everything from a duration on, and peer addresses in the list of members.
+/// Cuts the line off before a duration, and removes peer addresses from a line of the list of members.
 fn timed(line: &str) -> String {
     let line = line.split("took").next().unwrap_or_default();
     let line = line.split("remaining(").next().unwrap_or_default();

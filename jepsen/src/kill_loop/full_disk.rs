@@ -16,7 +16,8 @@ use crate::kubernetes::probe;
 /// Free bytes of the disk at the start of a round.
 const FREE_BYTES: u64 = 128 << 20;
 
-/// In one round the writers write until they are refused at most this many times. By then `/readyz` must fail.
+/// The most turns of one round. In each turn the writers write until they are refused. After the last turn at the
+/// latest, `/readyz` must fail.
 const TURNS_MAX: usize = 5;
 
 /// A file that takes up room on the disk. It is removed when this value is dropped.
@@ -66,7 +67,8 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
             if code != 200 {
                 break;
             }
-            // A checkpoint lets the log be trimmed, which makes room, so writes go on. Fill the disk again.
+            // After a checkpoint the log can be trimmed. That makes room, so the server takes writes again. In the next
+            // turn the writers fill this room.
             ensure!(turn < TURNS_MAX, "/readyz says {code} {body} while every write is refused");
         }
         runtime.block_on(ledger.check(server.client_url(), &mut dice)).context("reads on a full disk")?;

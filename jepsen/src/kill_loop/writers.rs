@@ -1,4 +1,4 @@
-//! Clients that put their own keys in turn. Each value holds the number of its put.
+//! Clients, each of which puts its own keys one after the other. Each value holds the number of its put.
 
 #![expect(clippy::disallowed_methods, reason = "a tool's task: its failure ends the run, not a node")]
 

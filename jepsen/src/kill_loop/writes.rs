@@ -18,9 +18,9 @@ pub struct Acknowledged {
 pub struct Written {
     pub writer: u32,
     pub acknowledged: Vec<Acknowledged>,
-    /// The number after the last one that it sent.
+    /// The number of the writer's next put: one more than that of the last put that it sent.
     pub next: u64,
-    /// The error with which it ended.
+    /// The error with which the writer ended: the gRPC code and the message.
     pub refused: String,
 }
 

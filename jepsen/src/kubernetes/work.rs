@@ -1,6 +1,6 @@
 //! Creates, patches and deletes objects with kubectl, and remembers which changes were acknowledged.
 //!
-//! While the server is being killed a command may fail. Then it is repeated. Of a failed command only the objects that
+//! While the server is being killed, a command may fail. Then it is repeated. If a command fails, only the objects that
 //! it printed may count as acknowledged. Acknowledged changes must never be lost.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +135,7 @@ pub fn create_widgets(kubectl: &Kubectl, namespace: &str, count: usize) -> Ackno
             }
             let existing = ended.stderr.lines().filter(|line| line.contains("AlreadyExists"));
             for name in existing.filter_map(|line| line.split('"').find(|part| part.starts_with("widget-"))) {
-                // It was created, but the answer was lost. So only its existence is known.
+                // The widget was created, but the answer was lost. So only its existence is known.
                 acknowledged.present.entry(name.to_owned()).or_insert(0);
             }
             if !ended.success {

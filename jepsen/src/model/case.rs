@@ -4,14 +4,14 @@ use super::event::Event;
 use super::rule::Rule;
 use super::setting::Setting;
 
-/// A setting, and what is to be seen in it.
+/// A setting to check, and the rules that it shows to be needed.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// What the setting is about.
     pub name: &'static str,
     /// The setting, with all rules.
     pub setting: Setting,
-    /// Rules whose absence has to show as a counterexample in this setting.
+    /// Each of these rules, if it is left out, must lead to a counterexample in this setting.
     pub rules: Vec<Rule>,
 }
 

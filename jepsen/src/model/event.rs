@@ -1,4 +1,5 @@
-//! [`Event`]: what a model has to reach, so that it is known to contain the executions that the rules are about.
+//! [`Event`]: something that must happen in at least one execution of a model. This shows that the model contains the
+//! executions that the rules are about.
 
 /// Something that happens in some execution of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,17 +8,17 @@ pub enum Event {
     DifferentEnds,
     /// A segment ended although its sequencer had given out offsets at or above the end.
     EndBelowGrants,
-    /// A driver repaired a cell, and the segment ended without it.
+    /// A driver repaired a cell, and then the segment ended below this cell.
     RepairedBeyondEnd,
-    /// A sequencer gave out offsets after its successor had given out some.
+    /// Two sequencers gave out offsets, each in its own loglet.
     TwoSequencers,
     /// A unit holds a later cell and skipped an earlier one.
     SkippedCell,
     /// A reader asked for the tail of a loglet that the chain had ended.
     StaleReader,
-    /// A driver met a disk that was lost after it had answered.
+    /// A unit lost its disk after it had answered the seal of a driver.
     SourceLost,
-    /// A segment that was the second one ended.
+    /// The second segment of the chain ended.
     SecondEnd,
 }
 

@@ -1,21 +1,21 @@
 //! [`Founding`]: how the seats of a new cluster agree on their log, as a model (`docs/protocol.md`, cluster 12).
 //!
-//! Single-decree Paxos (Lamport, "Paxos Made Simple", 2001) over the listed seats. The value is the id of the log, which
-//! each candidate draws for itself.
+//! Single-decree Paxos (Lamport, "Paxos Made Simple", 2001) over the listed seats. The value is the id of the log,
+//! which each candidate draws for itself.
 
 use stateright::{Model, Property};
 
-/// Seats that found, each with ballots of its own.
+/// How many seats try to found the cluster. Each has ballots of its own.
 const CANDIDATES: usize = 2;
 /// The id that each candidate draws for the log.
 const LOGS: [Log; CANDIDATES] = [1, 2];
-/// Ballots that a candidate can try.
+/// How many ballots a candidate can try.
 const BALLOTS: u8 = 2;
 
 /// A rule of the founding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FoundingRule {
-    /// A founder needs promises; that a majority holds nothing is not enough.
+    /// A candidate needs promises. It is not enough that a majority of the seats says that it holds nothing.
     FoundersNeedPromises,
     /// Promises and accepted values are durable before they are answered.
     PromisesAreDurable,
@@ -26,17 +26,18 @@ pub enum FoundingRule {
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Founding {
-    /// The listed seats.
+    /// How many seats are listed.
     pub seats: usize,
-    /// Crashes of a seat.
+    /// How many times a seat can crash, all seats together.
     pub crashes: u8,
-    /// Seats that can lose their disk after the founding. A candidate then waits for all seats.
+    /// How many seats can lose their disk after the founding. If there are any, a candidate needs the promises of all
+    /// seats.
     pub wipes: u8,
-    /// The rule that is left out.
+    /// The rule that is left out; `None` if all rules hold.
     pub without: Option<FoundingRule>,
 }
 
-/// The id of a log; numbered from 1 on, 0 is none.
+/// The id of a log, from 1 on. 0 stands for no log.
 type Log = u8;
 
 /// What a seat remembers, and what each candidate knows of it. Seats are interchangeable, so a state keeps them sorted.
@@ -47,9 +48,9 @@ pub struct Seat {
     accepted: (u8, Log),
     /// The log whose data the seat holds.
     data: Log,
-    /// Whether the seat promised to each candidate, under its present ballot.
+    /// For each candidate: whether the seat promised under the candidate's present ballot.
     has_promised: [bool; CANDIDATES],
-    /// Whether the seat accepted each candidate's value, under its present ballot.
+    /// For each candidate: whether the seat accepted its value under the candidate's present ballot.
     has_accepted: [bool; CANDIDATES],
 }
 
@@ -58,12 +59,12 @@ pub struct Seat {
 pub struct Candidate {
     tried: u8,
     ballot: u8,
-    /// The value accepted under the highest ballot, as the promises say.
+    /// Of the accepted values that the promises carry, the one with the highest ballot: the ballot, and the value.
     found: (u8, Log),
-    /// The value was sent to a seat to be accepted: from now on it is fixed.
+    /// Whether a seat was asked to accept the candidate's value. From then on the value does not change.
     is_fixed: bool,
     is_vetoed: bool,
-    /// The ballot is younger than the loss of a disk.
+    /// Whether a disk was lost before the candidate took the ballot.
     is_after_loss: bool,
 }
 
@@ -72,9 +73,10 @@ pub struct Candidate {
 pub struct Seats {
     seats: Vec<Seat>,
     candidates: [Candidate; CANDIDATES],
-    /// The logs that were begun, as bits.
+    /// The logs that were begun: bit n stands for the log with the id n.
     begun: u8,
-    /// A log was begun although a seat held data from before a disk was lost: what the others had would be gone.
+    /// Whether a candidate that took its ballot after the loss of a disk began a log, although some seat still held
+    /// data. This data would be lost.
     was_begun_again: bool,
     crashes: u8,
     wipes: u8,
@@ -85,7 +87,7 @@ pub struct Seats {
 pub enum FoundingStep {
     /// A candidate takes its next ballot.
     Try { candidate: usize },
-    /// A seat answers to a ballot.
+    /// A seat is asked for a promise under the candidate's ballot, and answers.
     Ask { candidate: usize, seat: usize },
     /// A seat is asked to accept.
     Accept { candidate: usize, seat: usize },
@@ -97,7 +99,7 @@ pub enum FoundingStep {
     Wipe { seat: usize },
 }
 
-/// The foundings that are checked, each with what it is about.
+/// The foundings that are checked, each with its name in the report.
 pub fn foundings() -> Vec<(&'static str, Founding)> {
     let founding = |seats, crashes, wipes, without| Founding { seats, crashes, wipes, without };
     vec![
@@ -187,7 +189,8 @@ impl Model for Founding {
                 if s.data != 0 && self.holds(FoundingRule::DataVetoes) {
                     c.is_vetoed = true;
                 } else if !self.holds(FoundingRule::FoundersNeedPromises) {
-                    // The seat says that it holds nothing, and promises nothing.
+                    // Without the rule, the seat only says that it holds nothing, and the candidate counts this as a
+                    // promise.
                     s.has_promised[candidate] |= s.data == 0;
                 } else if c.ballot > s.promised {
                     s.promised = c.ballot;
@@ -221,7 +224,7 @@ impl Model for Founding {
                 let log = Self::value(c, candidate);
                 next.begun |= 1 << log;
                 next.was_begun_again |= c.is_after_loss && state.seats.iter().any(|seat| seat.data != 0);
-                // Those that accepted hold the log's data from now on.
+                // The seats that accepted hold the log's data from now on.
                 for seat in next.seats.iter_mut().filter(|seat| seat.has_accepted[candidate] && seat.data == 0) {
                     seat.data = log;
                 }

@@ -1,22 +1,23 @@
-//! The replicated log as a model: `stateright` visits every world that lost, repeated and late messages, several drivers
-//! of reconfigurations and the faults of a setting can lead to (`docs/protocol.md`).
+//! A model of the replicated log (`docs/protocol.md`). In it messages are lost, repeated and late, several drivers
+//! reconfigure the log, and units fail in the ways that a setting allows. `stateright` visits every world that this can
+//! lead to. A world is the state of all parts at one moment.
 //!
 //! - [`setting`]: how large the world is and what can go wrong; [`rule`]: the rules that can be left out; [`case`]: the
 //!   settings that are checked
-//! - [`world`]: everything that is remembered; [`step`], `steps`: what can happen next; `properties`: what must hold;
-//!   [`event`], `reached`: what some world must have
+//! - [`world`]: everything that is remembered; [`step`], `steps`: what can happen next; `properties`: what must hold in
+//!   every world; [`event`], `reached`: what must happen in at least one world
 //! - [`founding`]: how the seats of a new cluster agree on their log, a model of its own
 //! - [`report`]: what a check found
 //!
 //! What the model leaves out on purpose:
 //!
-//! - A message is never removed. A store may reach any unit at any time, any number of times; that it is lost means that
-//!   it never does.
+//! - A message is never removed. A store may reach any unit at any time, any number of times. A lost store is one that
+//!   never arrives.
 //! - A call of a driver or a reader, and its answer, are one step. A late answer is the same as a caller that pauses.
-//! - What a unit has told, everybody knows at once. That gives the most acknowledgements, and these are what a rule has to
-//!   protect.
-//! - The register is one step that never fails: openraft replicates it. A lost answer of the register is a driver that
-//!   stops there.
+//! - Everybody knows at once what a unit has told. So as many appends as possible count as acknowledged, and the rules
+//!   have to protect all of them.
+//! - A call of the register is one step. It never fails, because openraft replicates the register. A driver that stops
+//!   after the call stands for a driver that did not get the answer.
 
 pub mod case;
 pub mod event;

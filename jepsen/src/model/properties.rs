@@ -3,13 +3,14 @@
 use super::setting::{LOGLETS, OFFSETS, Setting};
 use super::world::World;
 
-/// The units that may have lost a copy without anybody's fault.
+/// How many units may have lost their copies because their disk was wiped, or was replaced by an older copy of itself.
+/// No rule is broken by that.
 fn lost(setting: &Setting, world: &World) -> u8 {
     (setting.wipes - world.wipes) + (setting.restores - world.restores)
 }
 
-/// An acknowledged append is below the end of its segment, and on a write quorum or, below an installed end, on a seal
-/// quorum (`docs/design.md`, section 5, rule 3). A unit that lost its disk takes its copies with it.
+/// Every acknowledged append is below the end of its segment, and on a write quorum. If its segment has ended, a seal
+/// quorum is enough (`docs/design.md`, section 7, rule 3). Copies that units lost with their disks still count.
 pub(super) fn nothing_acknowledged_is_lost(setting: &Setting, world: &World) -> bool {
     let (write, lost) = (setting.write_quorum, lost(setting, world));
     let seal = setting.units - write + 1;
@@ -25,8 +26,9 @@ pub(super) fn nothing_acknowledged_is_lost(setting: &Setting, world: &World) -> 
     })
 }
 
-/// No two units hold different cells at one offset, no two positions of the log have the same value, and what can be
-/// read at a position is what the log has there.
+/// No two units hold different cells at one offset, and no two positions of the log have the same value. If the rule
+/// `ChainEndsSegments` is left out, readers may also read cells beyond the end of a segment. Then what they read at a
+/// position must be what the log has there.
 pub(super) fn a_position_has_one_value(setting: &Setting, world: &World) -> bool {
     let mut log = Vec::new();
     for loglet in 0..=usize::from(world.open) {
@@ -46,7 +48,7 @@ pub(super) fn a_position_has_one_value(setting: &Setting, world: &World) -> bool
     if setting.holds(super::rule::Rule::ChainEndsSegments) {
         return true;
     }
-    // Without the rule, a reader takes what a unit holds at an offset for what the log has at that position.
+    // Without the rule, a reader believes that a cell that a unit holds is in the log, even if it is beyond the end.
     (0..usize::from(world.open)).all(|loglet| {
         (0..OFFSETS).all(|offset| {
             let position = usize::from(world.start(loglet)) + offset;
@@ -56,13 +58,14 @@ pub(super) fn a_position_has_one_value(setting: &Setting, world: &World) -> bool
     })
 }
 
-/// No tail check returns less than was acknowledged before it began, and nothing that a check has shown goes away.
+/// No tail check returns a tail below an append that was acknowledged before the check began. No segment ends below a
+/// tail that a check has returned.
 pub(super) fn no_tail_is_stale(world: &World) -> bool {
     !world.was_stale && (0..LOGLETS).all(|loglet| world.end(loglet).is_none_or(|end| world.returned[loglet] <= end))
 }
 
-/// Everything below the tail of a unit is held by that unit, or is on a write quorum, or is below an installed end and on a
-/// seal quorum: that is what a tail promises (`docs/protocol.md`, cluster 4).
+/// Everything below the tail of a unit is held by that unit, or is on a write quorum, or is below an installed end and
+/// on a seal quorum: that is what a tail promises (`docs/protocol.md`, cluster 4).
 pub(super) fn a_tail_keeps_its_promise(setting: &Setting, world: &World) -> bool {
     let (write, lost) = (setting.write_quorum, lost(setting, world));
     let seal = setting.units - write + 1;

@@ -14,7 +14,8 @@ impl Event {
             },
             Event::EndBelowGrants => ended().any(|(loglet, end)| end < world.sequencers[loglet].next.into()),
             Event::RepairedBeyondEnd => ended().any(|(loglet, end)| {
-                // A cell is told as unsealed when a store brings it, so one above the told tail was brought by a repair.
+                // When a store brings a cell, the unit tells a tail above it (`UnitLog::told`). So a cell above the
+                // told tail was brought by a repair.
                 world.logs(loglet).any(|log| log.is_member && usize::from(log.tail) > end && log.tail > log.told)
             }),
             Event::TwoSequencers => {

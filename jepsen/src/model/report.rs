@@ -13,8 +13,8 @@ const THREADS: usize = 2;
 pub struct Report {
     /// How many different worlds were visited.
     pub worlds: usize,
-    /// The properties that do not hold in some world, each with the steps to it; and the events that no world has, each
-    /// without steps.
+    /// The properties that do not hold in some world, each with the steps to that world. If there are none: the events
+    /// that happen in no world, each without steps.
     pub failures: Vec<Failure>,
 }
 
@@ -23,12 +23,12 @@ pub struct Report {
 pub struct Failure {
     /// The property or event in words.
     pub property: &'static str,
-    /// The steps to the world in which the property does not hold.
+    /// The steps to the world in which the property does not hold. Empty for an event.
     pub steps: Vec<String>,
 }
 
 impl Report {
-    /// Visits every world of a model, or all up to the first that violates a property.
+    /// Visits every world of a model. Ends early when a world violates a property.
     pub fn of<M>(model: M) -> Self
     where
         M: Model + Send + Sync + 'static,
@@ -48,14 +48,14 @@ impl Report {
                 failures.push(Failure { property: property.name, steps: Vec::new() });
             }
         }
-        // A check that ended early has not looked for all events.
+        // A check that ended early has not visited every world, so it does not show that an event never happens.
         if failures.iter().any(|failure| !failure.steps.is_empty()) {
             failures.retain(|failure| !failure.steps.is_empty());
         }
         Self { worlds: checker.unique_state_count(), failures }
     }
 
-    /// Whether a property does not hold, and not only an event was missed.
+    /// Whether a property does not hold in some world. An event that was not reached does not count.
     pub fn has_counterexample(&self) -> bool {
         self.failures.iter().any(|failure| !failure.steps.is_empty())
     }

@@ -1,10 +1,10 @@
 //! [`Rule`]: the rules that the model can leave out, to see that each is needed.
 
-/// A rule of the replicated log. The numbers are those of `docs/design.md`, section 5, or those of "A cluster"
+/// A rule of the replicated log. The numbers are those of `docs/design.md`, section 7, or those of "A cluster"
 /// in `docs/protocol.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Design 1: the seal bit of a told tail is read after the tail.
+    /// Design 1: a unit that tells its tail reads the tail first and its seal bit after it.
     TailFirstSealSecond,
     /// Design 2: the chain ends a segment; what a unit holds beyond the end is invisible.
     ChainEndsSegments,
@@ -20,22 +20,23 @@ pub enum Rule {
     DroppedStaysSealed,
     /// Design 6: a tail check asks a quorum.
     TailCheckAsksQuorum,
-    /// Design 13: a unit that was wiped answers under its old name to nobody.
+    /// Design 13: a unit whose disk was wiped answers nobody under its old name.
     WipedIsNobody,
     /// Cluster 1: `same` from a sealed unit is no acknowledgement.
     SameIsNoAcknowledgement,
     /// Cluster 2: an offset is given out once, even if a store of it was refused.
     OffsetIsGivenOnce,
-    /// Cluster 5: a tail check waits until its maximum is known to be on a write quorum.
+    /// Cluster 5: a tail check waits until everything below the highest tail that it found is known to be on a write
+    /// quorum.
     TailCheckWaits,
     /// Cluster 9: a repair store is refused where the cell before is missing, and carries no known tail.
     RepairLeavesNoGap,
     /// Cluster 9: the cells below the end are copied before the end is installed.
     RepairBeforeInstall,
-    /// Cluster 10: what was in flight at a seal is settled by the installed end.
+    /// Cluster 10: if an append was in flight at a seal, only the installed end decides whether it is done.
     ChainSettles,
     /// Cluster 13: a node whose disk was restored from an old copy counts nowhere.
     RestoredIsNobody,
-    /// Cluster 14: a start within the process gets a new boot.
+    /// Cluster 14: a sequencer that starts again within its process gets a new boot.
     StartRaisesBoot,
 }

@@ -3,51 +3,52 @@
 use super::event::Event;
 use super::rule::Rule;
 
-/// Loglets that a chain can name: the first one and two successors.
+/// How many loglets a chain can name: the first one and two successors.
 pub const LOGLETS: usize = 3;
-/// Offsets of a loglet that can be given out.
+/// How many offsets of a loglet can be given out.
 pub const OFFSETS: usize = 2;
-/// Drivers of reconfigurations.
+/// How many drivers can reconfigure the log.
 pub const DRIVERS: usize = 2;
 
-/// A model: `stateright` visits every world that can come of it.
+/// A setting of the model. `stateright` visits every world that it can lead to. The numbers of faults count for all
+/// units or loglets together.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    /// Units of each loglet.
+    /// How many units each loglet has.
     pub units: u8,
-    /// Units that have to hold an append before it is acknowledged.
+    /// How many units have to hold an append before it is acknowledged.
     pub write_quorum: u8,
-    /// Values that clients append.
+    /// How many values clients append.
     pub values: u8,
-    /// Reconfigurations that can succeed.
+    /// How many reconfigurations can succeed.
     pub reconfigurations: u8,
-    /// How often each driver can begin, which includes beginning again.
+    /// For each driver: how often it can begin. To begin again counts too.
     pub attempts: [u8; DRIVERS],
-    /// Tail checks that can begin.
+    /// How many tail checks can begin.
     pub tail_checks: u8,
-    /// Units that can lose their disk.
+    /// How many times a unit can lose its disk.
     pub wipes: u8,
-    /// Copies of a unit's disk that can be made and put back later.
+    /// How many times the disk of a unit can be copied, to be put back later.
     pub restores: u8,
-    /// Crashes of a unit.
+    /// How many times a unit can crash.
     pub crashes: u8,
-    /// Starts of a sequencer on its way, in a new process or within its process.
+    /// How many times a sequencer can lose its state and start again, in a new process or within its process.
     pub sequencer_starts: u8,
-    /// Stores that a unit can refuse for want of room.
+    /// How many stores can be refused because a unit has no room.
     pub refusals: u8,
-    /// Whether ended segments can be trimmed and dropped by units.
+    /// Whether ended segments can be trimmed, and then dropped by units.
     pub trims: bool,
     /// Whether stores carry the known tail, so that units may skip cells.
     pub known_tails: bool,
-    /// What has to happen in some execution.
+    /// The events that must happen in at least one execution.
     pub events: Vec<Event>,
-    /// The rule that is left out.
+    /// The rule that is left out; `None` if all rules hold.
     pub without: Option<Rule>,
 }
 
 impl Setting {
-    /// Three units, two of which acknowledge; two values, one reconfiguration, nothing goes wrong but messages, which are
-    /// lost, repeated and late in every setting.
+    /// Three units, a write quorum of two, two values, and one driver that reconfigures once. Only messages go wrong:
+    /// they can be lost, repeated and late in every setting.
     pub fn small() -> Self {
         Self {
             units: 3,
@@ -77,13 +78,13 @@ impl Setting {
         self.without != Some(rule)
     }
 
-    /// Sealed answers that a seal needs.
+    /// How many answers of sealed units a driver needs to compute the end of a loglet.
     pub(super) fn seal_quorum(&self) -> u8 {
         let quorum = self.units - self.write_quorum + 1;
         if self.holds(Rule::SealMeetsWrites) { quorum } else { quorum - 1 }
     }
 
-    /// Unsealed answers that a tail check needs.
+    /// How many answers of unsealed units a tail check needs.
     pub(super) fn tail_quorum(&self) -> u8 {
         if !self.holds(Rule::TailCheckAsksQuorum) {
             return 1;

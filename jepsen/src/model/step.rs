@@ -1,6 +1,7 @@
 //! [`Step`]: what can happen next in a world.
 
-/// One step. A unit is named by its place in the world.
+/// One step. A unit, a loglet, a driver or a value is named by its index in the world, and a store by its index in
+/// `Sequencer::sent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The sequencer of a loglet gives the next offset to a value.
@@ -17,7 +18,7 @@ pub enum Step {
     Repair { driver: usize, unit: usize, offset: usize },
     /// A driver installs the end and the successor by compare-and-swap.
     Install { driver: usize },
-    /// A reader begins a tail check of the loglet that is open in the chain as it knows it.
+    /// A reader begins a tail check of the loglet that is open in the newest chain that it knows.
     BeginCheck { loglet: usize },
     /// A unit answers the tail check.
     AskTail { unit: usize },
@@ -31,7 +32,7 @@ pub enum Step {
     RestoreDisk { unit: usize },
     /// A unit crashes and starts.
     Crash { unit: usize },
-    /// A sequencer's state is lost, and it starts again.
+    /// A sequencer loses its state and starts again.
     StartSequencer { loglet: usize },
     /// A unit has no room for the newest store of a loglet.
     Refuse { loglet: usize },

@@ -1,17 +1,17 @@
-//! Which steps are possible, and what each does. A step that would change nothing is none.
+//! Which steps are possible, and what each does. A step that would change nothing is not possible.
 
 use super::rule::Rule;
 use super::setting::{DRIVERS, LOGLETS, OFFSETS, Setting};
 use super::step::Step;
 use super::world::{DiskCopy, Driver, Place, Store, TailCheck, Unit, World};
 
-/// A small number as the worlds keep it.
+/// Converts a small number to the type that worlds use for numbers.
 fn small(number: usize) -> u8 {
     u8::try_from(number).expect("a model is small")
 }
 
 impl Setting {
-    /// Adds all steps that may be possible; [`Self::take`] says of each whether it is.
+    /// Adds all steps that may be possible. [`Self::take`] decides for each whether it is possible.
     pub(super) fn steps(&self, world: &World, steps: &mut Vec<Step>) {
         let units = 0..world.units.len();
         for loglet in 0..=usize::from(world.open) {
@@ -132,7 +132,8 @@ impl Setting {
             }
             Step::Refuse { loglet } => {
                 if self.holds(Rule::OffsetIsGivenOnce) {
-                    // Want of room is refused before the grant, so the sequencer still sends the store again.
+                    // With this rule, a store can be refused for want of room only before its offset is granted. After
+                    // the grant the sequencer sends the store again.
                     return None;
                 }
                 next.refusals = next.refusals.checked_sub(1)?;
@@ -249,7 +250,8 @@ impl Setting {
         log.tail = log.tail.max(small(offset) + 1);
         log.heard = log.heard.max(log.tail);
         if !self.holds(Rule::TailFirstSealSecond) {
-            // The unit read its seal bit before the seal, and its tail after the repair.
+            // Without the rule, the unit may have read its seal bit before the seal and its tail after the repair. Then
+            // it tells the repaired tail as that of an unsealed unit.
             log.told = log.told.max(log.tail);
         }
         Some(())
@@ -274,7 +276,7 @@ impl Setting {
         Some(())
     }
 
-    /// The position after the last append that is acknowledged, or that an earlier check returned.
+    /// The position after the last append that is acknowledged or that is below a tail which an earlier check returned.
     fn floor(&self, world: &World) -> u8 {
         let tails = (0..LOGLETS).map(|loglet| {
             let known = world.known(self, loglet).max(world.returned[loglet]);
@@ -300,7 +302,7 @@ impl Setting {
         Some(())
     }
 
-    /// Tells the clients what the chain says about their appends.
+    /// Tells the clients whether their appends are done, as far as the chain and the known tails show it.
     fn settle(&self, world: &mut World) {
         for n in 0..world.values.len() {
             let Place::Sent(loglet, offset) = world.values[n] else { continue };
@@ -346,7 +348,8 @@ fn ask_tail(world: &mut World, unit: usize) -> Option<()> {
     Some(())
 }
 
-/// Gives a unit the content of a copy. `keeps_name` says whether it still is the unit that the params name.
+/// Replaces the content of a unit's disk by that of a copy. `keeps_name` says whether the params of its loglets still
+/// name this unit.
 fn put_back(unit: &mut Unit, copy: &DiskCopy, keeps_name: bool) {
     for (loglet, log) in unit.logs.iter_mut().enumerate() {
         log.cells = copy.cells[loglet];

@@ -2,29 +2,29 @@
 
 use super::setting::{DRIVERS, LOGLETS, OFFSETS, Setting};
 
-/// A value that a client appends; numbered from 1 on.
+/// A value that a client appends: a number from 1 on. In a cell, 0 stands for no value.
 pub(super) type Value = u8;
 
 /// A loglet on a unit, and what others remember of the unit's answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnitLog {
-    /// The params of the loglet name the identity that this unit has now.
+    /// Whether the params of the loglet name the identity that this unit has now.
     pub is_member: bool,
     /// The cells that the unit holds; 0 for a cell that it does not hold.
     pub cells: [Value; OFFSETS],
     /// The unit's local tail.
     pub tail: u8,
     pub is_sealed: bool,
-    /// The seal is not on the disk yet.
+    /// Whether the unit is sealed in memory only: the seal is not on its disk.
     pub is_seal_volatile: bool,
     pub is_dropped: bool,
-    /// The highest tail that the unit told as unsealed.
+    /// The highest tail that the unit told together with the news that it was not sealed.
     pub told: u8,
-    /// The highest tail that the unit told at all.
+    /// The highest tail that the unit told, sealed or not.
     pub heard: u8,
-    /// Somebody was told that the unit is sealed.
+    /// Whether the unit has told somebody that it is sealed.
     pub is_heard_sealed: bool,
-    /// What each driver was answered to its seal: the tail and 1; 0 if it was not answered.
+    /// For each driver, the unit's answer to its seal: the tail plus 1, or 0 if the unit has not answered.
     pub answered: [u8; DRIVERS],
 }
 
@@ -41,7 +41,7 @@ pub struct DiskCopy {
 pub struct Unit {
     pub logs: [UnitLog; LOGLETS],
     pub copy: Option<DiskCopy>,
-    /// What the tail check on its way was answered: the tail and 1; 0 if it was not answered.
+    /// The unit's answer to the tail check that is under way: the tail plus 1, or 0 if the unit has not answered.
     pub tail_answer: u8,
 }
 
@@ -50,7 +50,7 @@ pub struct Unit {
 pub struct Store {
     pub offset: u8,
     pub value: Value,
-    /// 0 is the incarnation that the params name.
+    /// The incarnation of the sequencer that sent the store. The params of the loglet name the incarnation 0.
     pub incarnation: u8,
 }
 
@@ -59,18 +59,18 @@ pub struct Store {
 pub struct Sequencer {
     pub next: u8,
     pub incarnation: u8,
-    /// What was sent, sorted.
+    /// The stores that the sequencer sent, sorted.
     pub sent: Vec<Store>,
 }
 
 /// Where a value is, as far as its client knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// Not proposed, or known not to be done.
+    /// The client has not proposed the value, or knows that the append was not done. It may propose it.
     Free,
-    /// Proposed to a loglet, at an offset.
+    /// The client has proposed the value and does not know the outcome yet. The values are the loglet and the offset.
     Sent(u8, u8),
-    /// Known to be done.
+    /// The client knows that the append is done.
     Done,
 }
 
@@ -78,20 +78,21 @@ pub enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Driver {
     Idle,
-    /// It read the chain, in which this loglet was open, and asks its units to seal.
+    /// The driver read the chain and asks the units of the open loglet to seal. The value is that loglet.
     Sealing(u8),
-    /// It computed the end of the loglet, and copies cells below it.
+    /// The driver computed the end and copies the cells below it. The values are the loglet and its end.
     Repairing(u8, u8),
 }
 
-/// The tail check on its way.
+/// The tail check that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TailCheck {
     None,
     Asking {
-        /// The loglet that is open in the chain as the reader knows it.
+        /// The loglet that is open in the newest chain that the reader knows.
         loglet: u8,
-        /// The position after the last append that was acknowledged when the check began.
+        /// When the check began: the position after the last append that was acknowledged, or that was below a tail
+        /// which an earlier check returned. The check must not return less.
         floor: u8,
     },
 }
@@ -101,19 +102,19 @@ pub enum TailCheck {
 pub struct World {
     pub units: Vec<Unit>,
     pub sequencers: [Sequencer; LOGLETS],
-    /// The ends of the loglets before the open one, in the register.
+    /// From the register: the ends of the loglets before the open one, as offsets. 0 for the other loglets.
     pub ends: [u8; LOGLETS],
-    /// The open loglet, in the register.
+    /// From the register: the loglet that is open.
     pub open: u8,
     pub trimmed: [bool; LOGLETS],
     pub values: Vec<Place>,
     pub drivers: [Driver; DRIVERS],
     pub check: TailCheck,
-    /// The highest tail that a check of each loglet returned.
+    /// For each loglet: the highest tail that a check returned.
     pub returned: [u8; LOGLETS],
-    /// A check returned a tail below an append that was acknowledged before it began.
+    /// Whether a check returned less than its floor ([`TailCheck::Asking`]).
     pub was_stale: bool,
-    /// What can still happen.
+    /// How often each driver can still begin. The numbers below also count what can still happen (see [`Setting`]).
     pub attempts: [u8; DRIVERS],
     pub tail_checks: u8,
     pub wipes: u8,
@@ -153,7 +154,7 @@ impl World {
         self.units.iter().map(move |unit| &unit.logs[loglet])
     }
 
-    /// The known tail of a loglet: what a write quorum told as its unsealed tails.
+    /// The known tail of a loglet: the highest tail that a write quorum has told while its units were not sealed.
     pub(super) fn known(&self, setting: &Setting, loglet: usize) -> u8 {
         let mut told: Vec<u8> = self.logs(loglet).map(|log| log.told).collect();
         told.sort_unstable_by(|a, b| b.cmp(a));
@@ -176,7 +177,7 @@ impl World {
         u8::try_from(held).expect("there are few units")
     }
 
-    /// The value at an offset, by any unit that holds the cell.
+    /// The value at an offset, from any unit that holds the cell.
     pub(super) fn value(&self, loglet: usize, offset: usize) -> Option<Value> {
         self.logs(loglet).map(|log| log.cells[offset]).find(|value| *value != 0)
     }

@@ -1,4 +1,4 @@
-//! The least that a server can cost: one server that does nothing, and one that only makes each call durable.
+//! The least that a server can cost: one server that does nothing, and one that only makes puts and Txns durable.
 //!
 //! Both are tonic on one current-thread runtime per core. Their answers are prepared in advance; they keep no keys.
 
@@ -34,7 +34,7 @@ pub struct DurableArgs {
     /// Folder of its one file.
     #[arg(long)]
     data_dir: PathBuf,
-    /// Least time between the beginnings of two syncs. A single call does not wait for it if the sync before it also
+    /// Least time between the beginnings of two syncs. A call that is alone skips this wait if the last sync also
     /// covered only one call.
     #[arg(long, default_value = "250us", value_parser = humantime::parse_duration)]
     pace: Duration,

@@ -76,7 +76,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// Each seed gives a different generator.
+    /// A generator with this seed. Different seeds give different generators if they are small numbers.
     pub fn new(seed: u64) -> Self {
         Self { state: (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
     }

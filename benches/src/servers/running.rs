@@ -28,7 +28,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// Time between two checks whether a starting server serves, or whether a stopping one has ended.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
-/// How long the get that checks whether a starting server serves may take.
+/// Time limit of one check whether a starting server serves. The check is a get.
 const ASK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Bytes of a server's log that a message about its failure shows.

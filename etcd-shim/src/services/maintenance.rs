@@ -35,8 +35,8 @@ impl MaintenanceService {
     async fn do_status(&self) -> Result<pb::StatusResponse, Status> {
         let backend = &self.0.backend;
         let store = backend.store.read();
-        // As in etcd, an alarm is shown in protobuf's text format: a zero is left out, and an alarm without a name is
-        // shown as its number.
+        // As in etcd, an alarm is shown in protobuf's text format. This format leaves out a member id of zero, and
+        // shows an unknown type of alarm as a number.
         let alarm = |(member, alarm): &(u64, i32)| {
             let member = if *member == 0 { String::new() } else { format!("memberID:{member} ") };
             let name =

@@ -1,7 +1,8 @@
 //! A server's answer, reduced to the part that must be equal on both servers.
 //!
-//! Left out are: ids of cluster and member, the term, sizes, remaining lifetimes, and the order of items that compare
-//! as equal in a sort.
+//! Some values differ from server to server: the ids of cluster and member, the term, raft indexes, sizes and remaining
+//! lifetimes. Of these only the sign is kept. The ports of members are removed. Items that may come in any order are
+//! sorted.
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::client::mvccpb::KeyValue;
@@ -72,8 +73,8 @@ pub fn plain_header(header: &mut Option<pb::ResponseHeader>) {
     }
 }
 
-/// Puts items that are equal for the sort of the request in the order of their keys, because a server may list them in
-/// any order. Also reduces the header.
+/// A server may list items in any order if they compare as equal in the sort that the request asks for. This function
+/// orders such items by their keys. It also reduces the header.
 pub fn plain_range(asked: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
     plain_header(&mut answer.header);
     let target = asked.sort_target();
@@ -143,7 +144,8 @@ pub fn plain_status(answer: &mut pb::StatusResponse) {
     answer.raft_term = answer.raft_term.min(1);
 }
 
-/// Removes ids and ports of members, which differ from server to server.
+/// Removes the ports of members. Of their ids, keeps only whether they are zero. Ports and ids differ from server to
+/// server.
 pub fn plain_members(answer: &mut pb::MemberListResponse) {
     plain_header(&mut answer.header);
     for member in &mut answer.members {
@@ -154,7 +156,7 @@ pub fn plain_members(answer: &mut pb::MemberListResponse) {
     }
 }
 
-/// Removes the member's id from alarms.
+/// Of the member's id in an alarm, keeps only whether it is zero.
 pub fn plain_alarms(answer: &mut pb::AlarmResponse) {
     plain_header(&mut answer.header);
     for alarm in &mut answer.alarms {

@@ -28,7 +28,8 @@ pub struct Beat {
 /// Why a heartbeat was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeartbeatError {
-    /// The peer has seen a later process of the sender's storage (safety rule 13).
+    /// The peer has already seen a higher boot count of the sender's data directory. So the directory is a copy, or it
+    /// was restored from a backup (safety rule 13).
     #[error("storage {seen} was seen later than {from}: this data directory is a copy or was restored")]
     Forgot {
         /// The sender.

@@ -129,7 +129,8 @@ pub struct DeleteRangeResponse {
 pub struct WatchResponse {
     /// The ids of cluster and member, the revision and the term.
     pub header: Option<ResponseHeader>,
-    /// The id of the watcher on this stream; -1 for all watchers.
+    /// The id of the watcher on this stream. It is -1 if the answer is about all watchers of the stream (manual
+    /// progress), or about none (a refused create request).
     pub watch_id: i64,
     /// Whether this is the answer to a create request.
     pub created: bool,

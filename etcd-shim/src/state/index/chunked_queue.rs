@@ -1,7 +1,8 @@
 //! [`ChunkedQueue`]: a queue that never moves its items.
 //!
 //! A `VecDeque` of a million items copies them all when it has to grow, into memory that the kernel has to clear first.
-//! The put that causes this, and all puts after it, wait 100 ms.
+//! This takes about 100 ms. During that time the put that causes it waits, and all puts that are queued behind it wait
+//! too.
 
 use std::collections::VecDeque;
 

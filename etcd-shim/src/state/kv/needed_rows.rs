@@ -1,5 +1,5 @@
-//! Which rows a command will need: those of all values that it reads, replaces or deletes and that memory does not
-//! hold.
+//! Which rows a command will need. It needs the row of a value if it reads, replaces or deletes that value, and memory
+//! does not hold the value.
 
 use std::ops::ControlFlow;
 
@@ -40,7 +40,7 @@ pub(crate) fn fetch_for(shared: &SharedStore, reader: &StoreReader, command: &Co
     }
 }
 
-/// Fetches the rows that a transaction that only reads will need.
+/// Fetches the rows for a read-only transaction.
 pub(crate) fn fetch_for_reads(shared: &SharedStore, reader: &StoreReader, r: &TxnRequest) -> Fetched {
     fetch(shared, reader, |store, rows| look_at_txn(store, r, rows))
 }

@@ -108,7 +108,7 @@ fn a_seal_repairs_what_is_on_one_unit_alone() {
         }
         store_on(&rig, 1, id, 0).await;
         let end = loglet.seal().await.unwrap();
-        // The seal quorum may not have included one of the units.
+        // A seal needs the answers of two units only, so the third unit may lack cells.
         let mut tails = Vec::new();
         for unit in &rig.units.all {
             tails.push(unit.tail(id).await.unwrap().tail);
@@ -220,7 +220,7 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
             assert!(unit.tail(*above).await.is_ok(), "{above} is not below the floor");
         }
         assert_eq!(append().await, Lsn(5));
-        // A trim into the middle of a segment raises no floor.
+        // The same trim again removes no segment from the chain, so it raises no floor.
         log.trim(Lsn(3)).await.unwrap();
         assert!(unit.tail(orphans[1]).await.is_ok());
         rig.stop().await;

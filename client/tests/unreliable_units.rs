@@ -31,7 +31,7 @@ const SEEDS: u64 = 60;
 struct Told {
     /// The acknowledged values and their positions.
     done: BTreeMap<u64, Lsn>,
-    /// Appends whose outcome was not told.
+    /// Number of appends that returned an error: they were refused, or their outcome is unknown.
     unknown: u64,
 }
 
@@ -151,7 +151,7 @@ async fn run(seed: u64, units: u64) -> (usize, u64) {
     assert!(!checking.is_finished(), "seed {seed}: a tail was stale");
     checking.abort();
     set_weather(Weather::default());
-    // Copies of calls that are still on their way arrive.
+    // Some copies of calls are still on their way. One second is long enough for all of them to arrive.
     clock.sleep(Duration::from_secs(1)).await;
     log.reconfigure(None).await.unwrap();
 

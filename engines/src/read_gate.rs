@@ -53,7 +53,7 @@ impl ReadGate {
                     None => self.engine.sync().await,
                 };
                 for waiter in served {
-                    // If its client is gone, a handler no longer waits.
+                    // A handler no longer waits if its client is gone.
                     let _ = waiter.send(outcome.clone());
                 }
             }

@@ -115,8 +115,8 @@ impl fmt::Display for Incarnation {
     }
 }
 
-/// The id of a loglet. It is never used again, not even if the loglet lost a race: the loser has the winner's ordinal
-/// but another nonce.
+/// The id of a loglet. It is never used again. If two processes make a loglet for the same place in the chain, only one
+/// of the two loglets gets the place. The other one has the same ordinal but another nonce, so their ids differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LogletId {
     /// The log that the loglet was made for.

@@ -4,14 +4,17 @@
 //!
 //! 1. It is *committed* when a write quorum has it and every earlier batch is committed. Only then is it acknowledged,
 //!    in order (safety rule 3).
-//! 2. If every unit is sealed without it, it leaves no trace: a sealed unit never takes it from the sequencer.
-//! 3. If a unit may hold a copy of it, or may get one later, and it cannot be committed, its outcome is unknown and the
+//! 2. If every unit is sealed and holds no copy of the batch, the batch leaves no trace. A sealed unit never takes the
+//!    batch from the sequencer.
+//! 3. If it cannot be committed, but a unit may hold a copy of it or may get one later, its outcome is unknown and the
 //!    loglet is broken. Its offsets are never used again; a successor has to take over.
 //!
-//! A refusal says something about one message only: on the way to one of several units a late copy of the same store
-//! may still arrive, so a refused batch falls under 3 (`docs/protocol.md`, cluster 2). The only unit of a loglet is in
-//! the process of its sequencer, where a store arrives once. There a refused batch leaves no trace, and if the unit was
-//! not sealed, the offsets are given out again when all later batches are settled too.
+//! A refusal says something about one message only. If a loglet has several units, a late copy of the same store may
+//! still arrive at the unit that refused it. So a refused batch falls under 3 (`docs/protocol.md`, cluster 2).
+//!
+//! If a loglet has only one unit, that unit is in the process of the sequencer, and each store arrives there once. So a
+//! refused batch leaves no trace. If the unit was not sealed, the offsets of the batch are given out again when all
+//! later batches are settled too.
 
 use std::collections::VecDeque;
 

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-/// How many answers may wait for a watcher to send them. A slower watcher loses events, because a floor keeps no
-/// history.
+/// How many answers may wait until the watch stream sends them. A watcher whose queue is full loses events, because
+/// this server keeps no history.
 const ANSWERS_MAX: usize = 1024;
 
 /// The answers that a watch stream sends.

@@ -65,8 +65,8 @@ impl Turn {
     }
 
     /// To be called after each poll of the connection. If its turn is over, the connection is woken after the runtime
-    /// has run all other ready tasks and looked at its sockets. tokio wakes a task that yields at exactly that time, so
-    /// a yield is used.
+    /// has run all other ready tasks and looked at its sockets. If a task yields, tokio wakes the task at exactly that
+    /// time. That is why this function uses a yield.
     pub(super) fn end(&mut self, cx: &Context<'_>) {
         if !self.is_over() || self.rest.is_some() {
             return;

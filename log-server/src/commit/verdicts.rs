@@ -5,7 +5,7 @@ use naxos_proto::contracts::UnitError;
 
 use crate::commit::Command;
 
-/// What a batch may still write: each field is the error for one kind of command, or `None`.
+/// What a batch may still write. For each kind of command there is an error, or `None` if the commands are accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     /// The error for stores.

@@ -125,8 +125,8 @@ async fn a_segment_between_two_others_that_lost_its_first_batch_is_refused() {
     }
 }
 
-/// A process ends between the rename of a new spare and the sync of its directory. A power cut then takes the name
-/// away, together with everything that the next process wrote to that file.
+/// A process ends between the rename of a new spare and the sync of its directory. If the next process did not sync the
+/// directory either, a power cut could take the name away, together with everything that was written to that file.
 #[tokio::test]
 async fn a_spare_whose_name_was_not_synced_is_durable_before_it_is_used() {
     for seed in 0..20 {

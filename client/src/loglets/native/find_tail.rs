@@ -14,9 +14,11 @@ use crate::loglet::LogletError;
 ///
 /// 1. Each unit reads its seal bit after its tail. So an answer without the seal bit shows that the unit was not yet
 ///    sealed when its tail was read.
-/// 2. One answer with the seal bit is enough to call the loglet sealed.
-/// 3. The highest tail seen must be durable on a write quorum before it is returned. Otherwise a later check might
-///    return a lower one.
+/// 2. As many answers as a seal quorum are always needed. They share a unit with every write quorum, so the highest
+///    tail is above every append that was acknowledged before the check. If one answer has the seal bit, the loglet is
+///    sealed.
+/// 3. The highest tail of an open loglet must be durable on a write quorum before it is returned. Otherwise a later
+///    check might return a lower one.
 fn conclude(quorums: Quorums, tails: &[LocalTail]) -> Option<Tail> {
     if tails.len() < quorums.seal() {
         return None;

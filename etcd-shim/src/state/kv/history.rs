@@ -69,7 +69,7 @@ pub(crate) fn read_history(
     let mut effects = Vec::new();
     for (name, encoded) in found {
         let (at, deleted) = rows::revision_of(&name);
-        // A row is decoded only if a watcher wants it: most rows are outside of all ranges.
+        // An effect is made only if a watcher wants the change, because most rows are outside of all ranges.
         let key = Fields::of(&encoded).key;
         if let Some(prev_kv) = wants(key, deleted) {
             let key = encoded.slice_ref(key);

@@ -92,8 +92,8 @@ pub struct AuthConfig {
     pub token_ttl: Duration,
 }
 
-/// The whole configuration of a node. A flag that the tables of flags mark as `ignored` is read and checked, but the
-/// node does not act on it yet.
+/// The whole configuration of a node. A flag that the tables of flags mark as `ignored` is read and checked, but has no
+/// effect.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The name under which the program runs.

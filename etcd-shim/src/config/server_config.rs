@@ -31,9 +31,9 @@ pub enum ClusterState {
 /// How detailed `/metrics` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsLevel {
-    /// Counters and gauges, and histograms of the disk.
+    /// All metrics except the histograms of the RPCs' durations.
     Basic,
-    /// In addition a histogram of every RPC.
+    /// All metrics. Each RPC has a histogram of its durations too.
     Extensive,
 }
 

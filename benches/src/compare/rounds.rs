@@ -35,8 +35,7 @@ pub(super) struct Median {
     pub p99_us: f64,
     pub p999_us: f64,
     pub cpu_us: f64,
-    /// Number of cores that were kept busy neither by the server nor by the generator. A high number makes the other
-    /// figures unreliable.
+    /// Number of cores that other programs on the machine kept busy. A high number makes the other figures unreliable.
     pub other_cores: f64,
     /// Number of failed operations in all rounds.
     pub errors: u64,

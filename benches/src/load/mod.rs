@@ -87,7 +87,7 @@ pub struct Args {
     json: Option<PathBuf>,
 }
 
-/// Runs one work against one endpoint. False if a call failed.
+/// Runs one work against the endpoints. Returns false if a call failed.
 pub fn run(args: Args) -> Result<bool> {
     ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
     ensure!(args.keys > 0, "--keys must be above 0");

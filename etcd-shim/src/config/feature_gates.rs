@@ -9,7 +9,7 @@ use super::go_bool::parse_bool;
 pub enum Stage {
     /// Off by default.
     Alpha,
-    /// On by default.
+    /// On by default, except for `AllBeta`.
     Beta,
 }
 

@@ -38,7 +38,7 @@ pub enum Kind {
 pub enum Handling {
     /// It takes effect.
     Used,
-    /// It is accepted and has no effect. The text says why there is nothing to tune.
+    /// It is accepted and has no effect. The text says why.
     Ignored(&'static str),
     /// Any value but the default ends the start. The text names the missing feature.
     NotBuilt(&'static str),

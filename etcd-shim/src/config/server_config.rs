@@ -31,9 +31,9 @@ pub enum ClusterState {
 /// How detailed `/metrics` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsLevel {
-    /// Counters and gauges, and histograms of the disk.
+    /// All metrics except the histograms of the RPCs' durations.
     Basic,
-    /// In addition a histogram of every RPC.
+    /// All metrics. Each RPC has a histogram of its durations too.
     Extensive,
 }
 
@@ -92,8 +92,8 @@ pub struct AuthConfig {
     pub token_ttl: Duration,
 }
 
-/// The whole configuration of a node. A flag that the tables of flags mark as `ignored` is read and checked, but the
-/// node does not act on it yet.
+/// The whole configuration of a node. A flag that the tables of flags mark as `ignored` is read and checked, but has no
+/// effect.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The name under which the program runs.

@@ -230,7 +230,8 @@ impl Store {
     /// since.
     pub(crate) fn count_at(&self, from: &[u8], below: Option<&[u8]>, revision: i64) -> usize {
         let now = self.keys.weight_of(from, below);
-        // This also holds within a transaction that has written: its own changes are above the store's revision.
+        // A transaction may read after it has written. Its own changes have a revision above the store's, so a read at
+        // the store's revision or an older one does not count them.
         let since = self.turns.behind(|t| t.revision <= revision);
         let inside = |key: &[u8]| key >= from && below.is_none_or(|b| key < b);
         let gained: isize = since.filter(|t| inside(&t.key)).map(|t| if t.created { 1 } else { -1 }).sum();

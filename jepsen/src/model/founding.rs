@@ -59,7 +59,8 @@ pub struct Seat {
 pub struct Candidate {
     tried: u8,
     ballot: u8,
-    /// Of the accepted values that the promises carry, the one with the highest ballot: the ballot, and the value.
+    /// The value with the highest ballot among the accepted values that the promises carry: first the ballot, then the
+    /// value. Both are 0 if no promise carries a value.
     found: (u8, Log),
     /// Whether a seat was asked to accept the candidate's value. From then on the value does not change.
     is_fixed: bool,

@@ -209,8 +209,8 @@ pub(crate) fn wrong_header_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
 }
 
 /// Looks for a single wrong bit in the body of the record at the start of `bytes`. Returns the number of the bit,
-/// counted as in [`wrong_header_bit`]. A bit of a body can also fit a wrong crc by chance: one case in 2^32 for each
-/// bit.
+/// counted as in [`wrong_header_bit`]. If the record is damaged in another way, the result may still be a bit, by
+/// chance. The probability is 1 in 2^32 for each bit of the body.
 ///
 /// A crc is linear: the effect of one wrong bit depends only on the bit's position. The loop steps through these
 /// effects from the last bit to the first.

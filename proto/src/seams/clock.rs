@@ -1,4 +1,5 @@
-//! Time. Leases and time-outs use CLOCK_BOOTTIME, which counts suspended time too; `std::time::Instant` does not.
+//! Time. [`Clock::now`] reads CLOCK_BOOTTIME, which counts suspended time too; `std::time::Instant` does not. The
+//! production clock's sleeps do not count it either, so a sleep may end late if the machine was suspended.
 
 use std::time::Duration;
 
@@ -40,8 +41,8 @@ pub trait Clock: Send + Sync {
     /// Waits for `by`, which may be shorter than a millisecond. In production this blocks the Worker's thread. So only
     /// a Worker that has nothing else to do may call it. The committer uses it for pacing.
     fn pause(&self, by: Duration) -> BoxFuture<'static, ()>;
-    /// For how long, in total, some thread of the machine was ready to run but had to wait for a core. `None` if this
-    /// is not known.
+    /// The total time during which at least one thread of the machine was ready to run and had to wait for a core.
+    /// `None` if the system does not report this time.
     fn core_wait(&self) -> Option<Duration> {
         None
     }

@@ -8,8 +8,8 @@
 //! Invariants (the tests check all but the second):
 //!
 //! - Items ascend by key.
-//! - A child's `first` is a lower bound of its keys, and above all keys of the child before. Nothing reads the `first`
-//!   of a node's first child, and keys may be below it.
+//! - The `first` of a child is a lower bound of the child's keys, and is above all keys of the child before. A node's
+//!   first child is an exception: nothing reads its `first`, so its keys may be below it.
 //! - The weight of a node is the sum of the weights below it.
 //! - No node but the root is empty.
 

@@ -34,7 +34,7 @@ struct Fate {
 /// Passes calls on to a unit, but loses, repeats and delays them, as [`Weather`] says. A lost call is answered with
 /// [`UnitError::Unanswered`] after the delays. Streams of [`StorageUnit::follow`] are passed on unchanged.
 ///
-/// All calls that go over a network are made as messages: [`StorageUnit::tail_now`] answers `None`.
+/// [`StorageUnit::tail_now`] answers `None`, because only a unit in the caller's process can answer without a message.
 pub struct UnreliableUnit {
     unit: Arc<dyn StorageUnit>,
     clock: Arc<dyn Clock>,

@@ -64,7 +64,7 @@ fn key(n: u32) -> RowKey {
     RowKey::new(StoreId(0), TableId(40), &n.to_be_bytes())
 }
 
-/// A name after all rows of the store.
+/// A row key that is greater than the keys of all rows of the store.
 fn row_behind() -> RowKey {
     RowKey::new(StoreId(0), TableId(255), &[])
 }

@@ -52,8 +52,8 @@ impl Run {
         Run { host: Host::new(seed), record: Shared::default(), seed, context }
     }
 
-    /// Runs a node from its start to its end, in a runtime of its own. First the history is read, then the clients
-    /// work.
+    /// Runs a node from its start to its end, in a runtime of its own. First the history of the node's keys is read and
+    /// checked. Then the clients work.
     fn live(&self, salt: u64, steps: usize) -> End {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         let runtime = runtime.expect("a runtime");

@@ -174,14 +174,14 @@ async fn format(
     Ok(names)
 }
 
-/// The ids for formatting an empty directory. A `None` is drawn at random.
+/// The ids for formatting a directory. For each `None` an id is drawn at random.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) log: Option<LogId>,
     pub(crate) member: Option<MemberId>,
 }
 
-/// Opens the data directory, formatting it as `wanted` if it is empty.
+/// Opens the data directory. Formats it as `wanted` if it is new or half formatted.
 pub(crate) async fn open_data_dir(
     disk: &Arc<dyn Disk>,
     entropy: &dyn Entropy,

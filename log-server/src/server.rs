@@ -26,8 +26,9 @@ pub struct LogServer {
     lock: Box<dyn Send + Sync>,
 }
 
-/// A data directory that was read and is in order. It is locked. If it was empty it was formatted; otherwise nothing
-/// in it was changed. The caller can look at the other files of the directory before [`Self::start`] writes to it.
+/// A data directory that was read and is in order. It is locked. If it was new or half formatted, it was formatted.
+/// Otherwise nothing in it was changed. The caller can look at the other files of the directory before [`Self::start`]
+/// writes to it.
 pub struct FoundJournal {
     seams: Seams,
     config: LogServerConfig,

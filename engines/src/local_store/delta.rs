@@ -24,7 +24,8 @@ const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
 /// What a checkpoint may take on disk for a deleted row: redb writes the row's page again, and perhaps those above it.
 const DELETED_BYTES: u64 = 8 << 10;
 /// While no more deltas may be frozen, purges stop at this many deleted rows for each row that the open delta writes. A
-/// written row makes about one older row obsolete. So with 1 purges would keep up, and with 2 they also catch up.
+/// written row makes about one older row obsolete. A limit of 1 would let purges keep up; a limit of 2 also lets them
+/// catch up.
 const DELETED_PER_WRITTEN: usize = 2;
 
 /// An ordered set of changes.

@@ -79,7 +79,7 @@ pub async fn run(words: Vec<OsString>, clock: &dyn Clock) -> ExitCode {
     match answers(&arguments, clock).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody may be reading stderr either.
+            // If nobody reads stderr, there is no other place to report the error.
             let _ = writeln!(io::stderr(), "Error: {error}");
             ExitCode::FAILURE
         }

@@ -1,8 +1,9 @@
 //! Reading history for watchers that are behind.
 //!
 //! History is read on the Worker `cold-store`, a bounded piece at a time, at a [`Pace`] that leaves the cores to other
-//! work. A piece ends between two revisions. When a watcher's next revision is one that the hub has not taken out of
-//! the ring yet, the watcher is live again. There are two ways to read a piece (see [`Way`]):
+//! work. A piece ends between two revisions. A watcher is live again when the hub has yet to take the watcher's next
+//! revision out of the ring, because from then on the hub delivers the events to the watcher. There are two ways to
+//! read a piece (see [`Way`]):
 //!
 //! 1. The index tells which revisions changed the keys of a watcher's range. A watcher of a quiet key is live again
 //!    after one look, however far behind it was.

@@ -25,7 +25,7 @@ const ROWS_PER_SECOND_MAX: f64 = 10_000_000.0;
 const MEMORY: Duration = Duration::from_millis(500);
 /// The time over which waiting for the cores is measured.
 const WINDOW: Duration = Duration::from_millis(20);
-/// The part of the time for which some thread may wait for a core while the cores still count as free.
+/// The cores count as free if, for at most this part of the time, some thread waits for a core.
 const WAITING_MAX: f64 = 0.1;
 
 /// What was read between two rests.
@@ -89,8 +89,8 @@ impl Pace {
         }
     }
 
-    /// Raises the rate if no thread waited for the cores in a window. Lowers it if some thread did, or if that is not
-    /// known.
+    /// Raises the rate if the cores were free in a window (see [`WAITING_MAX`]). Lowers it if they were not, or if that
+    /// is not known.
     fn measure(&mut self, window: Duration, waited: Option<Duration>) {
         let both = waited.zip(self.waited).filter(|_| !window.is_zero());
         let is_free = both.map(|(now, before)| now.saturating_sub(before).div_duration_f64(window) <= WAITING_MAX);

@@ -91,8 +91,8 @@ pub enum TailCheck {
     Asking {
         /// The loglet that is open in the newest chain that the reader knows.
         loglet: u8,
-        /// When the check began: the position after the last append that was acknowledged, or that was below a tail
-        /// which an earlier check returned. The check must not return less.
+        /// The lowest position that the check may return, as it was when the check began. Every append that was
+        /// acknowledged lies below this position. So does every append below a tail that an earlier check returned.
         floor: u8,
     },
 }

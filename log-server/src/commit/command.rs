@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Raft(Vec<RaftChange>, Done<()>),
 }
 
-/// What a command costs: counted by the queue's bounds and by the estimate of a batch's length.
+/// What a command costs. The bounds of the queue and the estimate of a batch's length add up these costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     /// Number of client commands. It is at least one, even for a call that carries none.

@@ -30,8 +30,9 @@ const ZEROS_MIN: usize = 16;
 pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
     let at = usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
     let record = bytes.slice(at..);
-    // A start on a full disk zeroes a torn batch without the mark (see `settle`). If that is interrupted, the start of
-    // a sector may have been replaced by zeros too.
+    // A start overwrites a torn batch with zeros. A mark on the disk makes the next start repeat this (see `settle`),
+    // but on a full disk there is no room for the mark. If the overwriting is interrupted then, zeros may also have
+    // replaced the start of a sector.
     let is_zeroed = record.first().is_none_or(|byte| *byte == 0);
     let lacks_header = is_zeroed || record.len() < HEADER_BYTES || may_lack_its_end(bytes, at, at + HEADER_BYTES);
     let lacks_body = || {
@@ -54,8 +55,9 @@ fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize) -> bool {
     })
 }
 
-/// Whether the record at `at` is long and ends in zeros, as it does when a killed process wrote only its first pages.
-/// In a long record some bit fits the crc by chance too often to prove anything, and killed processes are common.
+/// Whether the record at `at` is long and ends in zeros. This is common: a process that is killed may have written only
+/// the first pages of a record. In a long record, flipping some bit makes the crc match by chance too often, so a match
+/// does not prove that the record was damaged.
 fn lacks_all_that_follows(bytes: &Bytes, at: usize) -> bool {
     let end = at + claimed_bytes(&bytes[at..]).unwrap_or(0).min(bytes.len() - at);
     let last_sector = (end - end % SECTOR_BYTES).max(at);

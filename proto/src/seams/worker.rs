@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// Makes the body's future on the Worker's own thread.
 pub type Body = Box<dyn FnOnce(CancellationToken) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
-/// Starts bodies on threads, and tasks.
+/// Starts Workers and tasks.
 pub trait Worker: Send + Sync {
     /// Starts `body` under `name` (Linux keeps at most 15 bytes of it). After `stop` is cancelled, the body finishes
     /// its work and ends. If it panics or cannot begin, `stop` is cancelled for all that share it.

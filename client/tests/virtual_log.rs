@@ -19,8 +19,7 @@ use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, MetaError, MetaStore, PutOutcome, Versioned};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, LogletId, Lsn};
-use naxos_proto::seams::sim::SimClock;
-use naxos_proto::seams::{BootClock, Clock, OsEntropy};
+use naxos_proto::seams::{BootClock, OsEntropy};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -123,31 +122,6 @@ async fn an_append_that_meets_a_seal_goes_to_the_successor_that_another_made() {
     assert_eq!(append(&first, 1).await, Ok(Lsn(0)));
     assert_eq!(append(&second, 2).await, Ok(Lsn(1)));
     assert_eq!(first.check_tail().await, Ok(Lsn(2)), "never the tail of a sealed loglet");
-    stop.cancel();
-    tending.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sealed_log_gets_its_successor_although_it_is_trimmed_meanwhile() {
-    let loglets: Arc<MemoryProvider> = Arc::default();
-    let meta: Arc<MemoryMetaStore> = Arc::default();
-    let parts = VirtualLogParts { clock: Arc::new(SimClock::new(Duration::ZERO)), ..parts(meta, &loglets) };
-    let takeover_after = parts.config.takeover_after;
-    let log = VirtualLog::start(parts).await.unwrap();
-    assert_eq!(append(&log, 1).await, Ok(Lsn(0)));
-    log.reconfigure(None).await.unwrap();
-    let stop = tokio_util::sync::CancellationToken::new();
-    let tending = tokio::spawn({
-        let (log, stop) = (log.clone(), stop.clone());
-        async move { log.tend(stop).await }
-    });
-    // Another process sealed the log and ended.
-    loglets.open(&log.chain().1.active().params).unwrap().seal().await.unwrap();
-    let (done, outcome) = Completion::channel();
-    log.append(vec![cell(2)], done);
-    SimClock::new(Duration::ZERO).sleep(takeover_after / 2).await;
-    log.trim(Lsn(1)).await.unwrap();
-    assert_eq!(outcome.await, Ok(Lsn(1)));
     stop.cancel();
     tending.await.unwrap();
 }

@@ -15,11 +15,9 @@ impl VirtualLog {
                 () = stop.cancelled() => return,
                 () = self.seal_met.notified() => {}
             }
-            let active = || self.active.load().chain.active().params.id;
-            let sealed = active();
+            let seen = self.active.load().version;
             self.clock.sleep(self.config.takeover_after).await;
-            // A trim changes the chain, too, but gives the sealed loglet no successor.
-            if active() != sealed {
+            if self.active.load().version != seen {
                 continue;
             }
             if let Err(e) = self.take_over().await {

@@ -40,7 +40,7 @@ impl<T> Served<T> {
         while self.loglets.len() > self.max {
             self.let_go = self.loglets.pop_first().map(|(id, _)| id);
         }
-        // With an id below those of all others, the loglet itself had to go.
+        // If `id` is the lowest of all, the loop may have removed this very loglet. Then it is refused.
         self.get(id).map(drop)
     }
 }

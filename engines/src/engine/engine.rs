@@ -36,5 +36,6 @@ pub trait Engine: Send + Sync {
 
 const LOWEST: &str = "the lowest engine answers every call itself";
 
-/// The engine below, for a half that is made before that engine exists. Set once, when the stack is built.
+/// A place for the engine below. Some halves of engines are made before the engine below them exists. So the place is
+/// empty at first, and is filled once, when the stack is built.
 pub type Below = Arc<OnceLock<Arc<dyn Engine>>>;

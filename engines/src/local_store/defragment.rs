@@ -1,7 +1,8 @@
 //! Defragment: copies the file in order to give the space of deleted rows back to the disk.
 //!
-//! A copy is made slice by slice. Checkpoints that are due are written between two slices, to the old file and to the
-//! new one. Rows after the copy's position will be copied again with a later slice; rows before it are up to date.
+//! A copy is made slice by slice, in the order of the rows' names. Checkpoints that are due are written between two
+//! slices, to the old file and to the new one. So the rows that were copied already stay up to date. The other rows of
+//! a checkpoint reach the new file too early, which does no harm: a later slice copies them again.
 //!
 //! If a copy fails it is removed, and the node goes on with the old file. A copy is not begun, or is given up, if it
 //! would take the room that checkpoints and the log need, or if the node stops.

@@ -1,5 +1,5 @@
 //! Opening the local store's file. Checks that the file is there if it has to be, is whole, and belongs to this data
-//! directory. Nothing is written before all that is known.
+//! directory. A file is not changed before it has passed all these checks.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;

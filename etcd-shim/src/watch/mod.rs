@@ -9,7 +9,9 @@
 //! - *Behind*: the watcher reads history ([`catch_up`]), at a [`pace`] that leaves the cores to other work. It is live
 //!   again when it has been sent everything that the hub has taken out of the ring.
 //!
-//! Invariant: `next` is at most the first revision that a watcher has not been shown, and no event below it is missing.
+//! Invariant: each watcher has a revision `next`. Every event below `next` was sent to the watcher, or the watcher did
+//! not want it. And `next` is never above the first revision that the watcher still has to be shown.
+//!
 //! A live watcher has been shown all revisions that the hub has taken out of the ring, whether they held an event for
 //! it or not. While it is live, its `next` moves only when an event is sent. So when it falls behind, its `next` is
 //! raised to the first revision that it has not been shown. Thus nothing is sent twice, nothing is lost, and no watcher

@@ -20,9 +20,9 @@ const KEY: &str = "doctor";
 
 /// The text with which the node reports a full disk.
 pub(super) const FULL: &str = "disk is full";
-/// For this long writes to a full disk may still succeed. The node looks at the free space once a second, and its clock
-/// may be slow. If it looks after it has freed a segment and before the simulator takes that room away, it accepts
-/// writes until it looks again.
+/// How long the node may still accept writes although the disk is full. The node looks at the free space once a second,
+/// and its clock may be slow. If it looks after it has freed a segment and before the simulator takes that room away,
+/// it accepts writes until it looks again.
 const ROOM_IS_BELIEVED: Duration = Duration::from_millis(1_300);
 /// If a write to a full disk succeeds, at most this many more writes are tried. One of them must be refused.
 const MORE_TRIES: u32 = 2;

@@ -18,7 +18,7 @@ use crate::differential::dice::Dice;
 
 /// The wall time at the start of a run.
 pub const EPOCH: Duration = Duration::from_secs(1_700_000_000);
-/// A node's wall time is wrong by at most this: eleven days.
+/// A node's wall time is wrong by at most this: about 11.6 days.
 const SKEW_NANOS_MAX: i64 = 1_000_000_000_000_000;
 /// A node's clock is fast or slow by at most this: 1%.
 const DRIFT_PPM_MAX: u64 = 10_000;

@@ -87,7 +87,7 @@ async fn run(
         }
         Ok(raft.clone())
     };
-    // If the caller of `start` is gone, the replica is dropped here, and this Worker ends when `stop` is cancelled.
+    // If the caller of `start` is gone, nobody gets the replica. It still runs here until `stop` is cancelled.
     let _ = ready.send(begun.await);
     stop.cancelled().await;
     if let Err(e) = raft.shutdown().await {
@@ -186,7 +186,8 @@ impl MetaReplica {
         }
     }
 
-    /// Makes one attempt at the leader, be it this replica or another.
+    /// Makes one attempt. It runs `here`, which asks this replica. If another replica is the leader, it sends the
+    /// request to that replica.
     async fn at_leader<T: serde::de::DeserializeOwned>(
         &self,
         here: impl Future<Output = Result<T, CallError>>,

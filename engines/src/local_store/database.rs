@@ -172,7 +172,7 @@ impl Database {
     }
 
     /// Call this before the results of synchronous calls on the file are used. In the simulator such calls take no
-    /// time, and this waits for the time that they would take on a real disk. In production it returns at once.
+    /// time, and this waits for as long as they would take on a real disk. In production it returns at once.
     pub(crate) async fn settle(&self) {
         self.file.settle().await;
     }

@@ -90,9 +90,8 @@ pub trait LogletProvider: Send + Sync {
     /// Makes the loglet's sequencer serve it, after a chain that names it was installed. It may be repeated.
     fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
 
-    /// Tells the units of `gone`, which are loglets of one log that have left the chain, that no chain names a loglet
-    /// of that log with an ordinal below `ordinal`. The units forget what they hold of such loglets and take no more
-    /// for them.
+    /// `gone` holds loglets of one log that have left the chain. Tells their units that no chain names a loglet of that
+    /// log with an ordinal below `ordinal`. The units forget what they hold of such loglets and take no more for them.
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>>;
 
     /// Chooses the parameters for `id` from the processes that are alive now. They are never a copy of the previous

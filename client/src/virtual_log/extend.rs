@@ -10,8 +10,8 @@ use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
 
 impl VirtualLog {
     /// Ends the active segment and begins another one of kind `kind`, or of the same kind if `None`. Appends wait
-    /// meanwhile and then go on in order. If too many wait already, an append is refused. The outcome of an append that
-    /// only some units took before they were sealed is unknown.
+    /// meanwhile and then go on in order. If too many wait already, an append is refused. If only some units took an
+    /// append before they were sealed, the outcome of this append is unknown.
     ///
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.

@@ -171,8 +171,8 @@ impl Database {
         Ok(self.meta("storage")?.map(StorageId))
     }
 
-    /// Waits as long as the synchronous calls so far would have taken. Only the simulator makes callers wait. Use the
-    /// results of such calls only after this.
+    /// Call this before the results of synchronous calls on the file are used. In the simulator such calls take no
+    /// time, and this waits for as long as they would take on a real disk. In production it returns at once.
     pub(crate) async fn settle(&self) {
         self.file.settle().await;
     }

@@ -25,7 +25,8 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 /// The longest time that the headers of an HTTP/1 request may take to arrive. It begins when the connection is known to
 /// be HTTP/1, and again after each answer. etcd has the same limit.
 const HTTP1_HEADERS_MAX: Duration = Duration::from_secs(300);
-/// Bytes that a client may send on one stream before we have read them: the largest request and some more.
+/// Bytes that a client may send on one stream before we have read them. The largest request fits, unless
+/// `--max-request-bytes` is above its default.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 /// Bytes that a client may send on one connection before we have read them.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;

@@ -1,4 +1,5 @@
-//! The way from apply to one hub: bounded, so that a hub that cannot keep up never holds up apply.
+//! [`Ring`]: the queue from apply to one hub. It is bounded and drops entries when it is full, so apply never waits for
+//! a slow hub.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

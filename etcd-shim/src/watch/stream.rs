@@ -195,7 +195,8 @@ impl Stream {
 
     async fn cancel(&mut self, id: i64) -> Option<()> {
         let Some(number) = self.watchers.ids.remove(&id) else { return Some(()) };
-        // If a compaction has already ended the watcher, the client gets a second answer that says so, as in etcd.
+        // If a compaction has already ended the watcher, the client was told so then. As in etcd, the client still gets
+        // the answer to its cancel request.
         self.hub.remove(&mut self.hub.state.lock(), number);
         let revision = self.hub.config.store.read().revision;
         let answer = WatchResponse {
@@ -210,7 +211,7 @@ impl Stream {
     fn progress(&self) -> Option<()> {
         let mut state = self.hub.state.lock();
         if let Some(answer) = self.hub.progress_of(&mut state, self.id) {
-            // A full stream has answers on its way; the client asks again.
+            // If the stream is full, this answer is dropped. A client that still needs it asks again.
             let _ = self.outlet.try_send(Ok(answer.into()));
         }
         Some(())

@@ -287,7 +287,8 @@ fn in_range(create: &pb::WatchCreateRequest, key: &[u8]) -> bool {
 
 /// The revision of the last mark that the watcher must see.
 fn last_event(create: &pb::WatchCreateRequest, marks: &Marks) -> Option<i64> {
-    // The last event of this watcher may be the delete of a key that another watcher needed.
+    // A key that was deleted for another watcher may be in this watcher's range too. If the watcher shows deletes, that
+    // delete is its last event.
     let deleted = marks.deleted.iter().any(|key| in_range(create, key)) && !filters(create, FilterType::Nodelete);
     let put = !filters(create, FilterType::Noput);
     let last = [(deleted, marks.delete), (put, marks.put)].into_iter().find(|(shown, _)| *shown)?.1;

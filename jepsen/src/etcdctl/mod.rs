@@ -174,7 +174,8 @@ impl Session {
             self.types(&format!("put history {number}"));
         }
         self.types("del history");
-        // Each event has three lines, or five with the former value.
+        // Each event has three lines, or five with the former value. The last line of the last event is the empty value
+        // of the delete. It is not waited for.
         self.watches("watch history --rev 2", 6 * 3 - 1);
         self.watches("watch history --rev 2 --prev-kv", 3);
         self.watches("watch history --rev 2 -w json", 1);

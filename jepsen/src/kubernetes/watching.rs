@@ -10,7 +10,8 @@ use crate::process::Process;
 const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
 
 /// The config map that shows that a watch runs. Its name begins with `kube-`, because
-/// [`super::work::Acknowledged::is_what_is_there`] accepts objects with such names as made by Kubernetes itself.
+/// [`super::work::Acknowledged::is_what_is_there`] ignores objects whose names begin like this. It assumes that
+/// Kubernetes itself made them.
 const BEFORE: &str = "kube-before-the-watch";
 
 /// A running `kubectl get --watch`.

@@ -138,8 +138,9 @@ impl Spares {
         }
     }
 
-    /// Hands back a spare that was taken but not used. It is taken first, even if another was made meanwhile, because
-    /// a file of zeros below a segment in use would look like damage.
+    /// Hands back a spare that was taken but not used. The next caller gets this spare, even if another one was made
+    /// meanwhile. Otherwise a file of zeros would have a lower number than a segment in use, and a later start would
+    /// take this for damage.
     pub(crate) fn put_back(&self, spare: Spare) {
         self.state.lock().ready.push_front(spare);
     }

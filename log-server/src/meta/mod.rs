@@ -2,8 +2,8 @@
 //! 3.2).
 //!
 //! - [`MetaReplica`]: the replica, a [`MetaStore`](naxos_proto::contracts::MetaStore); runs on one control Worker
-//! - `log_store`: openraft's log and vote as raft records of the unit's journal; entries also in memory
-//! - `codec`: raft records and messages as bytes
+//! - `log_store`: keeps openraft's log and vote as raft records in the unit's journal, and the entries in memory too
+//! - `codec`: encodes and decodes raft records and messages
 //! - `raft_writer`: writes those records; on a full disk it waits for room, because an error would stop openraft for
 //!   good
 //! - `register`: the state machine; rebuilt at start from the last snapshot in the journal and the entries after it

@@ -3,8 +3,8 @@
 use crate::contracts::UnitError;
 use crate::ids::{Incarnation, LogletId, StorageId};
 
-/// Why an append was refused. Nothing was stored, so the append may be tried again. If that helps only after an event,
-/// the variant names the event.
+/// Why an append was refused. Nothing was stored, so the append may be tried again. If a new attempt can succeed only
+/// after some event, the text of the variant names this event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A queue is full, or too much is in flight. Try again soon.

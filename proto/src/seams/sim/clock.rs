@@ -52,7 +52,8 @@ impl SimClock {
         Self { drift_ppm, ..self }
     }
 
-    /// Suspends and wakes the host: both times leap by `by`, and waits that have begun do not notice it.
+    /// Suspends and wakes the host: the monotonic time and the wall time leap by `by`. Waits that have begun do not
+    /// become shorter.
     pub fn suspend(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).expect("a sleep of our age");
         self.suspended_nanos.fetch_add(nanos, Ordering::Relaxed);

@@ -144,12 +144,72 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The names that follow `prefix` in a text.
-fn imports<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-    text.split(prefix).skip(1).filter_map(|rest| {
-        let name = rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next()?;
-        (!name.is_empty()).then_some(name)
-    })
+/// The first two names of each path that begins in `text`: `a::b`, and `a::{b, c::d}` as two paths.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    if let Some(inside) = rest.strip_prefix('{').filter(|_| name.is_empty()) {
+        let (mut depth, mut from, mut found) = (0_usize, 0, Vec::new());
+        for (at, c) in inside.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth > 0 => depth -= 1,
+                ',' | '}' if depth == 0 => {
+                    found.extend(paths(inside[from..at].trim_start()));
+                    from = at + 1;
+                    if c == '}' {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+        return found;
+    }
+    if name.is_empty() || name == "self" {
+        return vec![Vec::new()];
+    }
+    let later = rest.strip_prefix("::").map_or_else(|| vec![Vec::new()], paths);
+    later.into_iter().map(|path| [name.to_owned()].into_iter().chain(path).take(2).collect()).collect()
+}
+
+/// The modules that a source names by `crate::` or `super::`, each as its first two names from the crate's root on.
+/// `module` is the source's own module.
+fn imports(text: &str, module: &[String]) -> Vec<Vec<String>> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut found = Vec::new();
+    for (at, prefix) in code.match_indices("crate::") {
+        found.extend(paths(&code[at + prefix.len()..]));
+    }
+    for (at, _) in code.match_indices("super::").filter(|(at, _)| !code[..*at].ends_with("super::")) {
+        let (mut rest, mut base) = (&code[at..], module.to_vec());
+        while let Some(after) = rest.strip_prefix("super::") {
+            rest = after;
+            base.pop();
+        }
+        let from_root = |path: Vec<String>| base.iter().cloned().chain(path).take(2).collect();
+        found.extend(paths(rest).into_iter().map(from_root));
+    }
+    found
+}
+
+#[test]
+fn every_way_to_write_an_import_is_seen() {
+    let module = ["watch".to_owned(), "hub".to_owned()];
+    for text in [
+        "use crate::services::Desk;",
+        "use crate::{config, services::Desk};",
+        "use crate::{\n    config::{Config, tls},\n    services::{Desk, Method},\n};",
+        "use super::super::services::Desk;",
+        "use super::super::{services::Desk};",
+        "let desk = crate::services::Desk::new();",
+    ] {
+        let found = imports(text, &module);
+        assert!(found.iter().any(|path| path.first().is_some_and(|name| name == "services")), "{text}: {found:?}");
+    }
+    assert_eq!(imports("use super::ring::Ring;", &module), [["watch", "ring"]]);
+    assert_eq!(imports("use crate::state::{kv::range, apply};", &module), [["state", "kv"], ["state", "apply"]]);
+    assert!(imports("// crate::services\n", &module).is_empty());
 }
 
 #[test]
@@ -159,25 +219,25 @@ fn modules_import_only_from_the_floors_below() {
     for (place, floors) in FLOORS {
         let floor = |module: &str| floors.iter().position(|m| *m == module);
         let (package, room) = place.split_once('/').unwrap_or((place, ""));
-        let folder = root.join(package).join("src").join(room);
-        let prefix = if room.is_empty() { "crate::".to_owned() } else { format!("crate::{room}::") };
-        for file in sources(&folder) {
-            let inside = file.strip_prefix(&folder).expect("found in it");
-            let module = inside.iter().next().expect("a file has a name").to_string_lossy();
-            let module = module.trim_end_matches(".rs");
-            if ["lib", "main", "mod"].contains(&module) {
-                continue;
+        let source = root.join(package).join("src");
+        for file in sources(&source.join(room)) {
+            let inside = file.strip_prefix(&source).expect("found in it").with_extension("");
+            let mut module: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+            if module.last().is_some_and(|last| ["lib", "main", "mod"].contains(&last.as_str())) {
+                module.pop();
             }
-            let own = floor(module).unwrap_or_else(|| panic!("{place}: module {module} has no floor yet"));
+            // Where in a path the names of this place's modules stand.
+            let at = usize::from(!room.is_empty());
+            let Some(own) = module.get(at) else { continue };
+            let own = floor(own).unwrap_or_else(|| panic!("{place}: module {own} has no floor yet"));
             let text = std::fs::read_to_string(&file).expect("a source can be read");
-            // Unit tests may import from higher floors.
+            // Tests may look at what is built on the module.
             let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(&text);
-            // In a file directly in the folder, `super` stands for the folder. In a file of a subfolder it stands for
-            // that subfolder, so only the full path counts there.
-            let beside = if inside.iter().count() == 1 { "super::" } else { &prefix };
-            let named = imports(production, &prefix).chain(imports(production, beside));
-            let above: BTreeSet<_> = named.filter(|name| floor(name).is_some_and(|floor| floor > own)).collect();
-            wrong.extend(above.into_iter().map(|name| format!("{place}: {} imports {name}", inside.display())));
+            let named = imports(production, &module);
+            let names = named.iter().filter(|path| at == 0 || path.first().is_some_and(|first| first == room));
+            let names: BTreeSet<&String> = names.filter_map(|path| path.get(at)).collect();
+            let above = names.into_iter().filter(|name| floor(name).is_some_and(|floor| floor > own));
+            wrong.extend(above.map(|name| format!("{package}/{} imports {name}", inside.display())));
         }
     }
     assert!(wrong.is_empty(), "imports from a higher floor: {wrong:#?}");

@@ -67,7 +67,7 @@ fn check_models(asked: &ModelLine) -> anyhow::Result<()> {
     let mut print = |name: &str, report: Report, is_wanted: bool| {
         println!("{name}: {report}");
         for failure in report.failures.iter().filter(|_| asked.steps) {
-            failure.steps.iter().for_each(|step| println!("    {step}"));
+            failure.steps.iter().flatten().for_each(|step| println!("    {step}"));
         }
         if report.has_counterexample() != is_wanted || (!is_wanted && !report.failures.is_empty()) {
             wrong.push(name.to_owned());

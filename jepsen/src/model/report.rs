@@ -23,8 +23,8 @@ pub struct Report {
 pub struct Failure {
     /// The property or event in words.
     pub property: &'static str,
-    /// The steps to the world in which the property does not hold. Empty for an event.
-    pub steps: Vec<String>,
+    /// The steps to the world in which the property does not hold. `None` for an event.
+    pub steps: Option<Vec<String>>,
 }
 
 impl Report {
@@ -42,22 +42,21 @@ impl Report {
         for property in properties {
             let path = found.get(property.name).cloned();
             let steps = path.map(|path| path.into_actions().iter().map(|step| format!("{step:?}")).collect());
-            if property.expectation.discovery_is_failure() {
-                failures.extend(steps.map(|steps| Failure { property: property.name, steps }));
-            } else if steps.is_none() {
-                failures.push(Failure { property: property.name, steps: Vec::new() });
+            // A property fails when a world violates it, an event when no world has it.
+            if property.expectation.discovery_is_failure() == steps.is_some() {
+                failures.push(Failure { property: property.name, steps });
             }
         }
         // A check that ended early has not visited every world, so it does not show that an event never happens.
-        if failures.iter().any(|failure| !failure.steps.is_empty()) {
-            failures.retain(|failure| !failure.steps.is_empty());
+        if failures.iter().any(|failure| failure.steps.is_some()) {
+            failures.retain(|failure| failure.steps.is_some());
         }
         Self { worlds: checker.unique_state_count(), failures }
     }
 
     /// Whether a property does not hold in some world. An event that was not reached does not count.
     pub fn has_counterexample(&self) -> bool {
-        self.failures.iter().any(|failure| !failure.steps.is_empty())
+        self.failures.iter().any(|failure| failure.steps.is_some())
     }
 }
 
@@ -65,9 +64,9 @@ impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} worlds", self.worlds)?;
         for Failure { property, steps } in &self.failures {
-            match steps.len() {
-                0 => write!(out, "; never reached: {property}")?,
-                n => write!(out, "; violated after {n} steps: {property}")?,
+            match steps {
+                None => write!(out, "; never reached: {property}")?,
+                Some(steps) => write!(out, "; violated after {} steps: {property}", steps.len())?,
             }
         }
         Ok(())

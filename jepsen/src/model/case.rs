@@ -1,5 +1,6 @@
 //! [`cases`]: the settings that are checked, and the rules that each shows to be needed.
 
+use super::budget::Budget;
 use super::event::Event;
 use super::rule::Rule;
 use super::setting::Setting;
@@ -22,8 +23,9 @@ fn case(name: &'static str, rules: &[Rule], events: &[Event], setting: Setting) 
 /// Cases that take seconds each.
 pub fn cases() -> Vec<Case> {
     let small = Setting::small();
-    let two_drivers = Setting { attempts: [1, 1], ..small.clone() };
-    let checked = Setting { tail_checks: 1, ..small.clone() };
+    let with = |setting: &Setting, budget| Setting { budget, ..setting.clone() };
+    let two_drivers = with(&small, Budget { attempts: [1, 1], ..small.budget });
+    let checked = with(&small, Budget { tail_checks: 1, ..small.budget });
     vec![
         case(
             "one driver",
@@ -47,7 +49,7 @@ pub fn cases() -> Vec<Case> {
             "two drivers, one of which begins again; units skip cells",
             &[Rule::RepairLeavesNoGap],
             &[Event::SkippedCell],
-            Setting { attempts: [2, 1], known_tails: true, ..small.clone() },
+            Setting { known_tails: true, ..with(&small, Budget { attempts: [2, 1], ..small.budget }) },
         ),
         case(
             "a tail check",
@@ -59,7 +61,7 @@ pub fn cases() -> Vec<Case> {
             "two units",
             &[Rule::TailCheckMeetsSeals],
             &[Event::StaleReader, Event::DifferentEnds],
-            Setting { units: 2, attempts: [1, 1], ..checked.clone() },
+            Setting { units: 2, ..with(&small, Budget { attempts: [1, 1], ..checked.budget }) },
         ),
         case(
             "four units",
@@ -73,42 +75,54 @@ pub fn cases() -> Vec<Case> {
             &[Event::DifferentEnds],
             Setting { units: 4, write_quorum: 3, ..two_drivers.clone() },
         ),
-        case("a wiped unit", &[Rule::WipedIsNobody], &[Event::SourceLost], Setting { wipes: 1, ..checked.clone() }),
-        case("a restored disk", &[Rule::RestoredIsNobody], &[], Setting { restores: 1, ..checked.clone() }),
-        case("a crash", &[Rule::SealIsDurable], &[], Setting { crashes: 1, ..small.clone() }),
+        case(
+            "a wiped unit",
+            &[Rule::WipedIsNobody],
+            &[Event::SourceLost],
+            with(&checked, Budget { wipes: 1, ..checked.budget }),
+        ),
+        case(
+            "a restored disk",
+            &[Rule::RestoredIsNobody],
+            &[],
+            with(&checked, Budget { restores: 1, ..checked.budget }),
+        ),
+        case("a crash", &[Rule::SealIsDurable], &[], with(&small, Budget { crashes: 1, ..small.budget })),
         case(
             "a sequencer that starts again",
             &[Rule::OneIncarnation, Rule::StartRaisesBoot],
             &[],
-            Setting { sequencer_starts: 1, ..small.clone() },
+            with(&small, Budget { sequencer_starts: 1, ..small.budget }),
         ),
-        case("a refused store", &[Rule::OffsetIsGivenOnce], &[], Setting { refusals: 1, ..small }),
+        case("a refused store", &[Rule::OffsetIsGivenOnce], &[], with(&small, Budget { refusals: 1, ..small.budget })),
         case("trimmed and dropped", &[Rule::DroppedStaysSealed], &[], Setting { trims: true, ..checked }),
     ]
 }
 
 /// Larger cases, which take minutes each.
 pub fn deep_cases() -> Vec<Case> {
-    let long = Setting { reconfigurations: 2, attempts: [2, 1], ..Setting::small() };
+    let with = |budget| Setting { budget, ..Setting::small() };
+    let again = Budget { attempts: [2, 1], ..Budget::default() };
+    let long = Setting { reconfigurations: 2, ..with(again) };
     vec![
         case("two reconfigurations, two drivers", &[], &[Event::SecondEnd, Event::DifferentEnds], long.clone()),
         case(
             "two tail checks, two drivers",
             &[],
             &[Event::StaleReader],
-            Setting { tail_checks: 2, attempts: [1, 1], ..Setting::small() },
+            with(Budget { tail_checks: 2, attempts: [1, 1], ..Budget::default() }),
         ),
         case(
             "a wiped unit, two drivers, one of which begins again",
             &[],
             &[Event::SourceLost, Event::DifferentEnds],
-            Setting { wipes: 1, attempts: [2, 1], ..Setting::small() },
+            with(Budget { wipes: 1, ..again }),
         ),
         case(
             "two reconfigurations, a tail check, a wiped unit",
             &[],
             &[Event::SecondEnd, Event::SourceLost, Event::StaleReader],
-            Setting { attempts: [2, 0], tail_checks: 1, wipes: 1, ..long },
+            Setting { budget: Budget { attempts: [2, 0], tail_checks: 1, wipes: 1, ..again }, ..long },
         ),
     ]
 }

@@ -2,8 +2,8 @@
 //! reconfigure the log, and units fail in the ways that a setting allows. `stateright` visits every world that this can
 //! lead to. A world is the state of all parts at one moment.
 //!
-//! - [`setting`]: how large the world is and what can go wrong; [`rule`]: the rules that can be left out; [`case`]: the
-//!   settings that are checked
+//! - [`setting`]: how large the world is and what can go wrong; [`budget`]: how often each thing can happen; [`rule`]: the
+//!   rules that can be left out; [`case`]: the settings that are checked
 //! - [`world`]: everything that is remembered; [`step`], `steps`: what can happen next; `properties`: what must hold in
 //!   every world; [`event`], `reached`: what must happen in at least one world
 //! - [`founding`]: how the seats of a new cluster agree on their log, a model of its own
@@ -19,6 +19,7 @@
 //! - A call of the register is one step. It never fails, because openraft replicates the register. A driver that stops
 //!   after the call stands for a driver that did not get the answer.
 
+pub mod budget;
 pub mod case;
 pub mod event;
 pub mod founding;

@@ -6,14 +6,13 @@ use super::world::World;
 /// How many units may have lost their copies because their disk was wiped, or was replaced by an older copy of itself.
 /// No rule is broken by that.
 fn lost(setting: &Setting, world: &World) -> u8 {
-    (setting.wipes - world.wipes) + (setting.restores - world.restores)
+    (setting.budget.wipes - world.left.wipes) + (setting.budget.restores - world.left.restores)
 }
 
 /// Every acknowledged append is below the end of its segment, and on a write quorum. If its segment has ended, a seal
 /// quorum is enough (`docs/design.md`, section 7, rule 3). Copies that units lost with their disks still count.
 pub(super) fn nothing_acknowledged_is_lost(setting: &Setting, world: &World) -> bool {
-    let (write, lost) = (setting.write_quorum, lost(setting, world));
-    let seal = setting.units - write + 1;
+    let lost = lost(setting, world);
     (0..LOGLETS).filter(|loglet| !world.trimmed[*loglet]).all(|loglet| {
         let known = world.known(setting, loglet);
         let acknowledged = match world.end(loglet) {
@@ -21,7 +20,7 @@ pub(super) fn nothing_acknowledged_is_lost(setting: &Setting, world: &World) -> 
             Some(end) => end,
             None => known,
         };
-        let quorum = if world.end(loglet).is_some() { write.min(seal) } else { write };
+        let quorum = setting.copies_wanted(world.end(loglet).is_some());
         (0..usize::from(acknowledged)).all(|offset| world.holders(loglet, offset) + lost >= quorum)
     })
 }
@@ -67,13 +66,12 @@ pub(super) fn no_tail_is_stale(world: &World) -> bool {
 /// Everything below the tail of a unit is held by that unit, or is on a write quorum, or is below an installed end and
 /// on a seal quorum: that is what a tail promises (`docs/protocol.md`, cluster 4).
 pub(super) fn a_tail_keeps_its_promise(setting: &Setting, world: &World) -> bool {
-    let (write, lost) = (setting.write_quorum, lost(setting, world));
-    let seal = setting.units - write + 1;
+    let lost = lost(setting, world);
     (0..LOGLETS).filter(|loglet| !world.trimmed[*loglet]).all(|loglet| {
         world.logs(loglet).filter(|log| log.is_member).all(|log| {
             (0..usize::from(log.tail)).filter(|offset| log.cells[*offset] == 0).all(|offset| {
                 let is_ended = world.end(loglet).is_some_and(|end| offset < end.into());
-                world.holders(loglet, offset) + lost >= if is_ended { write.min(seal) } else { write }
+                world.holders(loglet, offset) + lost >= setting.copies_wanted(is_ended)
             })
         })
     })

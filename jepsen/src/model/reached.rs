@@ -1,50 +1,47 @@
 //! In which worlds an [`Event`] has happened.
 
 use super::event::Event;
-use super::setting::{LOGLETS, OFFSETS, Setting};
+use super::setting::{LOGLETS, Setting};
 use super::world::{Driver, TailCheck, World};
 
+/// The ended loglets, each with its end.
+fn ended(world: &World) -> impl Iterator<Item = (usize, usize)> {
+    (0..usize::from(world.open)).map(|loglet| (loglet, usize::from(world.ends[loglet])))
+}
+
 impl Event {
-    fn is_in(self, world: &World) -> bool {
-        let ended = || (0..usize::from(world.open)).map(|loglet| (loglet, usize::from(world.ends[loglet])));
+    /// Whether a world shows that the event has happened: the condition of a property of the model.
+    pub(super) fn condition(self) -> fn(&Setting, &World) -> bool {
         match self {
-            Event::DifferentEnds => match world.drivers {
+            Event::DifferentEnds => |_, world| match world.drivers {
                 [Driver::Repairing(one, end), Driver::Repairing(other, other_end)] => one == other && end != other_end,
                 _ => false,
             },
-            Event::EndBelowGrants => ended().any(|(loglet, end)| end < world.sequencers[loglet].next.into()),
-            Event::RepairedBeyondEnd => ended().any(|(loglet, end)| {
+            Event::EndBelowGrants => {
+                |_, world| ended(world).any(|(loglet, end)| end < world.sequencers[loglet].next.into())
+            }
+            Event::RepairedBeyondEnd => |_, world| {
                 // When a store brings a cell, the unit tells a tail above it (`UnitLog::told`). So a cell above the
                 // told tail was brought by a repair.
-                world.logs(loglet).any(|log| log.is_member && usize::from(log.tail) > end && log.tail > log.told)
-            }),
-            Event::TwoSequencers => {
+                ended(world).any(|(loglet, end)| {
+                    world.logs(loglet).any(|log| log.is_member && usize::from(log.tail) > end && log.tail > log.told)
+                })
+            },
+            Event::TwoSequencers => |_, world| {
                 (1..LOGLETS).any(|n| !world.sequencers[n - 1].sent.is_empty() && !world.sequencers[n].sent.is_empty())
+            },
+            Event::SkippedCell => |_, world| {
+                let has_gap = |tail: u8, cells: &[u8]| cells.iter().take(tail.into()).any(|cell| *cell == 0);
+                (0..LOGLETS).any(|n| world.logs(n).any(|log| log.is_member && has_gap(log.tail, &log.cells)))
+            },
+            Event::StaleReader => {
+                |_, world| matches!(world.check, TailCheck::Asking { loglet, .. } if loglet < world.open)
             }
-            Event::SkippedCell => (0..LOGLETS).any(|loglet| {
-                world
-                    .logs(loglet)
-                    .any(|log| log.is_member && (0..OFFSETS).any(|at| at < usize::from(log.tail) && log.cells[at] == 0))
-            }),
-            Event::StaleReader => matches!(world.check, TailCheck::Asking { loglet, .. } if loglet < world.open),
-            Event::SourceLost => (0..LOGLETS).any(|loglet| {
-                world.logs(loglet).any(|log| !log.is_member && log.answered.iter().any(|answer| *answer != 0))
-            }),
-            Event::SecondEnd => world.open > 1,
-        }
-    }
-
-    /// [`Self::is_in`], for a property of the model.
-    pub(super) fn condition(self) -> fn(&Setting, &World) -> bool {
-        match self {
-            Event::DifferentEnds => |_, world| Event::DifferentEnds.is_in(world),
-            Event::EndBelowGrants => |_, world| Event::EndBelowGrants.is_in(world),
-            Event::RepairedBeyondEnd => |_, world| Event::RepairedBeyondEnd.is_in(world),
-            Event::TwoSequencers => |_, world| Event::TwoSequencers.is_in(world),
-            Event::SkippedCell => |_, world| Event::SkippedCell.is_in(world),
-            Event::StaleReader => |_, world| Event::StaleReader.is_in(world),
-            Event::SourceLost => |_, world| Event::SourceLost.is_in(world),
-            Event::SecondEnd => |_, world| Event::SecondEnd.is_in(world),
+            Event::SourceLost => |_, world| {
+                let has_answered = |answered: &[u8]| answered.iter().any(|answer| *answer != 0);
+                (0..LOGLETS).any(|n| world.logs(n).any(|log| !log.is_member && has_answered(&log.answered)))
+            },
+            Event::SecondEnd => |_, world| world.open > 1,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! [`Setting`]: how large the modelled world is, and what can go wrong in it.
 
+use super::budget::Budget;
 use super::event::Event;
 use super::rule::Rule;
 
@@ -7,11 +8,8 @@ use super::rule::Rule;
 pub const LOGLETS: usize = 3;
 /// How many offsets of a loglet can be given out.
 pub const OFFSETS: usize = 2;
-/// How many drivers can reconfigure the log.
-pub const DRIVERS: usize = 2;
 
-/// A setting of the model. `stateright` visits every world that it can lead to. The numbers of faults count for all
-/// units or loglets together.
+/// A setting of the model. `stateright` visits every world that it can lead to.
 #[derive(Clone, Debug)]
 pub struct Setting {
     /// How many units each loglet has.
@@ -22,20 +20,8 @@ pub struct Setting {
     pub values: u8,
     /// How many reconfigurations can succeed.
     pub reconfigurations: u8,
-    /// For each driver: how often it can begin. To begin again counts too.
-    pub attempts: [u8; DRIVERS],
-    /// How many tail checks can begin.
-    pub tail_checks: u8,
-    /// How many times a unit can lose its disk.
-    pub wipes: u8,
-    /// How many times the disk of a unit can be copied, to be put back later.
-    pub restores: u8,
-    /// How many times a unit can crash.
-    pub crashes: u8,
-    /// How many times a sequencer can lose its state and start again, in a new process or within its process.
-    pub sequencer_starts: u8,
-    /// How many stores can be refused because a unit has no room.
-    pub refusals: u8,
+    /// How often each thing can happen in an execution.
+    pub budget: Budget,
     /// Whether ended segments can be trimmed, and then dropped by units.
     pub trims: bool,
     /// Whether stores carry the known tail, so that units may skip cells.
@@ -55,13 +41,7 @@ impl Setting {
             write_quorum: 2,
             values: 2,
             reconfigurations: 1,
-            attempts: [1, 0],
-            tail_checks: 0,
-            wipes: 0,
-            restores: 0,
-            crashes: 0,
-            sequencer_starts: 0,
-            refusals: 0,
+            budget: Budget { attempts: [1, 0], ..Budget::default() },
             trims: false,
             known_tails: false,
             events: Vec::new(),
@@ -78,10 +58,19 @@ impl Setting {
         self.without != Some(rule)
     }
 
+    /// The smallest number of units that share a unit with every write quorum.
+    pub(super) fn meets_writes(&self) -> u8 {
+        self.units - self.write_quorum + 1
+    }
+
+    /// How many units have to hold an acknowledged cell. Fewer are enough once the segment has ended above it.
+    pub(super) fn copies_wanted(&self, is_ended: bool) -> u8 {
+        if is_ended { self.write_quorum.min(self.meets_writes()) } else { self.write_quorum }
+    }
+
     /// How many answers of sealed units a driver needs to compute the end of a loglet.
     pub(super) fn seal_quorum(&self) -> u8 {
-        let quorum = self.units - self.write_quorum + 1;
-        if self.holds(Rule::SealMeetsWrites) { quorum } else { quorum - 1 }
+        if self.holds(Rule::SealMeetsWrites) { self.meets_writes() } else { self.meets_writes() - 1 }
     }
 
     /// How many answers of unsealed units a tail check needs.
@@ -89,7 +78,7 @@ impl Setting {
         if !self.holds(Rule::TailCheckAsksQuorum) {
             return 1;
         }
-        let seal = self.units - self.write_quorum + 1;
-        if self.holds(Rule::TailCheckMeetsSeals) { seal.max(self.write_quorum) } else { seal }
+        let meets_writes = self.meets_writes();
+        if self.holds(Rule::TailCheckMeetsSeals) { meets_writes.max(self.write_quorum) } else { meets_writes }
     }
 }

@@ -1,7 +1,8 @@
 //! Which steps are possible, and what each does. A step that would change nothing is not possible.
 
+use super::budget::DRIVERS;
 use super::rule::Rule;
-use super::setting::{DRIVERS, LOGLETS, OFFSETS, Setting};
+use super::setting::{LOGLETS, OFFSETS, Setting};
 use super::step::Step;
 use super::world::{DiskCopy, Driver, Place, Store, TailCheck, Unit, World};
 
@@ -67,7 +68,7 @@ impl Setting {
             Step::Grant { loglet, value } => self.grant(&mut next, loglet, value)?,
             Step::Arrive { unit, loglet, store } => self.arrive(&mut next, unit, loglet, store)?,
             Step::Begin { driver } => {
-                next.attempts[driver] = next.attempts[driver].checked_sub(1)?;
+                next.left.attempts[driver] = next.left.attempts[driver].checked_sub(1)?;
                 if next.open >= self.reconfigurations {
                     return None;
                 }
@@ -86,7 +87,7 @@ impl Setting {
             Step::Repair { driver, unit, offset } => self.repair(&mut next, driver, unit, offset)?,
             Step::Install { driver } => self.install(&mut next, driver)?,
             Step::BeginCheck { loglet } => {
-                next.tail_checks = next.tail_checks.checked_sub(1)?;
+                next.left.tail_checks = next.left.tail_checks.checked_sub(1)?;
                 if next.check != TailCheck::None {
                     return None;
                 }
@@ -95,12 +96,12 @@ impl Setting {
             Step::AskTail { unit } => ask_tail(&mut next, unit)?,
             Step::EndCheck => self.end_check(&mut next)?,
             Step::Wipe { unit } => {
-                next.wipes = next.wipes.checked_sub(1)?;
+                next.left.wipes = next.left.wipes.checked_sub(1)?;
                 let keeps_name = !self.holds(Rule::WipedIsNobody);
                 put_back(&mut next.units[unit], &DiskCopy::default(), keeps_name);
             }
             Step::CopyDisk { unit } => {
-                next.restores = next.restores.checked_sub(1)?;
+                next.left.restores = next.left.restores.checked_sub(1)?;
                 let mut copy = DiskCopy::default();
                 for (loglet, log) in next.units[unit].logs.iter().enumerate() {
                     (copy.cells[loglet], copy.tails[loglet], copy.sealed[loglet]) =
@@ -117,13 +118,13 @@ impl Setting {
                 put_back(&mut next.units[unit], &copy, !is_nobody);
             }
             Step::Crash { unit } => {
-                next.crashes = next.crashes.checked_sub(1)?;
+                next.left.crashes = next.left.crashes.checked_sub(1)?;
                 for log in &mut next.units[unit].logs {
                     log.is_seal_volatile = false;
                 }
             }
             Step::StartSequencer { loglet } => {
-                next.sequencer_starts = next.sequencer_starts.checked_sub(1)?;
+                next.left.sequencer_starts = next.left.sequencer_starts.checked_sub(1)?;
                 let sequencer = &mut next.sequencers[loglet];
                 sequencer.next = 0;
                 if self.holds(Rule::StartRaisesBoot) {
@@ -136,7 +137,7 @@ impl Setting {
                     // the grant the sequencer sends the store again.
                     return None;
                 }
-                next.refusals = next.refusals.checked_sub(1)?;
+                next.left.refusals = next.left.refusals.checked_sub(1)?;
                 let sequencer = &mut next.sequencers[loglet];
                 sequencer.next = sequencer.next.checked_sub(1)?;
                 let place = Place::Sent(small(loglet), sequencer.next);

@@ -1,6 +1,7 @@
 //! [`World`]: everything that the protocol remembers, at one moment.
 
-use super::setting::{DRIVERS, LOGLETS, OFFSETS, Setting};
+use super::budget::{Budget, DRIVERS};
+use super::setting::{LOGLETS, OFFSETS, Setting};
 
 /// A value that a client appends: a number from 1 on. In a cell, 0 stands for no value.
 pub(super) type Value = u8;
@@ -114,14 +115,8 @@ pub struct World {
     pub returned: [u8; LOGLETS],
     /// Whether a check returned less than its floor ([`TailCheck::Asking`]).
     pub was_stale: bool,
-    /// How often each driver can still begin. The numbers below also count what can still happen (see [`Setting`]).
-    pub attempts: [u8; DRIVERS],
-    pub tail_checks: u8,
-    pub wipes: u8,
-    pub restores: u8,
-    pub crashes: u8,
-    pub sequencer_starts: u8,
-    pub refusals: u8,
+    /// How often each thing can still happen.
+    pub left: Budget,
 }
 
 impl World {
@@ -139,13 +134,7 @@ impl World {
             check: TailCheck::None,
             returned: [0; LOGLETS],
             was_stale: false,
-            attempts: setting.attempts,
-            tail_checks: setting.tail_checks,
-            wipes: setting.wipes,
-            restores: setting.restores,
-            crashes: setting.crashes,
-            sequencer_starts: setting.sequencer_starts,
-            refusals: setting.refusals,
+            left: setting.budget,
         }
     }
 

@@ -4,22 +4,16 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures::FutureExt;
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::suite::{self, LogletSubject};
-use naxos_client::{
-    Liveness, Loglet, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig, VirtualLogParts,
-};
-use naxos_proto::chain::LogletKind;
+use naxos_client::{Liveness, Loglet, LogletProvider, SharedLog, VirtualLog};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{Cell, CellState, Purpose, Refusal, Shape, Store, UnitError, UnitParams};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
-use naxos_proto::seams::sim::{SeededEntropy, SimClock};
 use naxos_proto::tail::Tail;
 use support::{Rig, simulate};
-use tokio::sync::watch;
 
 /// Units without a network between them and their callers.
 async fn rig_of(count: u64) -> Rig {
@@ -146,17 +140,7 @@ fn rule_6_a_tail_check_waits_until_its_tail_is_on_a_write_quorum_or_the_loglet_i
 fn what_a_trim_could_not_discard_stays_on_a_list_and_is_tried_again() {
     simulate(async {
         let rig = rig_of(1).await;
-        let takeover_after = Duration::from_millis(20);
-        let log = VirtualLog::start(VirtualLogParts {
-            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after },
-            meta: Arc::new(MemoryMetaStore::default()),
-            providers: vec![rig.provider.clone()],
-            alive: watch::Sender::new(rig.alive.clone()).subscribe(),
-            clock: Arc::new(SimClock::new(Duration::ZERO)),
-            entropy: Arc::new(SeededEntropy::new(9)),
-        })
-        .await
-        .unwrap();
+        let log = VirtualLog::start(rig.parts()).await.unwrap();
         for _ in 0..3 {
             let (done, outcome) = Completion::channel();
             log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
@@ -190,16 +174,7 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
         for orphan in orphans {
             unit.open(orphan, params).await.unwrap();
         }
-        let takeover_after = Duration::from_millis(20);
-        let parts = VirtualLogParts {
-            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after },
-            meta: Arc::new(MemoryMetaStore::default()),
-            providers: vec![rig.provider.clone()],
-            alive: watch::Sender::new(rig.alive.clone()).subscribe(),
-            clock: Arc::new(SimClock::new(Duration::ZERO)),
-            entropy: Arc::new(SeededEntropy::new(9)),
-        };
-        let log = VirtualLog::start(parts).await.unwrap();
+        let log = VirtualLog::start(rig.parts()).await.unwrap();
         let append = async || {
             let (done, outcome) = Completion::channel();
             log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);

@@ -9,16 +9,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_client::{MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig, VirtualLogParts};
-use naxos_proto::chain::LogletKind;
+use naxos_client::{SharedLog, VirtualLog, VirtualLogParts};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{Cell, CellState, StorageUnit};
-use naxos_proto::ids::{LogId, Lsn, Offset};
+use naxos_proto::ids::{Lsn, Offset};
 use naxos_proto::seams::Clock;
 use naxos_proto::seams::sim::{SeededEntropy, SimClock, UnreliableUnit, Weather};
 use naxos_proto::splitmix::SplitMix64;
 use support::{Rig, simulate};
-use tokio::sync::watch;
 
 /// Appends that each client makes.
 const APPENDS: u64 = 40;
@@ -96,16 +94,9 @@ async fn run(seed: u64, units: u64) -> (usize, u64) {
         network as Arc<dyn StorageUnit>
     })
     .await;
-    let log = VirtualLog::start(VirtualLogParts {
-        config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after: Duration::from_millis(20) },
-        meta: Arc::new(MemoryMetaStore::default()),
-        providers: vec![rig.provider.clone()],
-        alive: watch::Sender::new(rig.alive.clone()).subscribe(),
-        clock: Arc::clone(&clock),
-        entropy: Arc::new(SeededEntropy::new(seed)),
-    })
-    .await
-    .unwrap();
+    let entropy = Arc::new(SeededEntropy::new(seed));
+    let parts = VirtualLogParts { clock: Arc::clone(&clock), entropy, ..rig.parts() };
+    let log = VirtualLog::start(parts).await.unwrap();
     let set_weather = |weather| networks.borrow().iter().for_each(|network| network.set_weather(weather));
     set_weather(Weather { lost: 20, unanswered: 20, repeated: 100, delay_max: Duration::from_millis(3) });
 

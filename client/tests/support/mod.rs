@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use naxos_client::Liveness;
 use naxos_client::loglets::NativeProvider;
+use naxos_client::{Liveness, MemoryMetaStore, VirtualLogConfig, VirtualLogParts};
 use naxos_log_server::{LogServer, LogServerConfig};
+use naxos_proto::chain::LogletKind;
 use naxos_proto::contracts::{Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
-use naxos_proto::ids::{Boot, Incarnation, StorageId};
+use naxos_proto::ids::{Boot, Incarnation, LogId, StorageId};
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{Seams, SocketNet};
 use naxos_sequencer::NativeSequencer;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Storage units, and whether they are away. While they are away they cannot be found.
@@ -81,6 +83,19 @@ impl Rig {
         storages.sort();
         let alive = Liveness { sequencers: vec![incarnation], units: storages };
         Rig { servers, units, provider: Arc::new(provider), alive }
+    }
+
+    /// The parts of a log on these units, with a MetaStore of its own.
+    pub fn parts(&self) -> VirtualLogParts {
+        let takeover_after = Duration::from_millis(20);
+        VirtualLogParts {
+            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after },
+            meta: Arc::new(MemoryMetaStore::default()),
+            providers: vec![self.provider.clone()],
+            alive: watch::Sender::new(self.alive.clone()).subscribe(),
+            clock: Arc::new(SimClock::new(Duration::ZERO)),
+            entropy: Arc::new(SeededEntropy::new(9)),
+        }
     }
 
     pub async fn stop(self) {

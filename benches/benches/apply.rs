@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use naxos::state::{Answer, Keeper, Outcome};
-use naxos::state::{Command, Effects, SharedStore};
-use naxos::state::{Listener, Machine};
+use naxos::state::{Answer, Command, Machine, Outcome, SharedStore};
 use naxos_benches::load::keys::{Keys, Random, Values};
 use naxos_benches::pace;
 use naxos_engines::LocalStore;
@@ -51,25 +49,10 @@ enum Work {
     Deletes,
 }
 
-/// Ignores all effects, because there are no watches and no leases.
-struct Deaf;
-
-impl Listener for Deaf {
-    fn effects(&mut self, _: Arc<Vec<Effects>>) {}
-
-    fn lease_granted(&mut self, _: i64, _: i64) {}
-
-    fn lease_ended(&mut self, _: i64) {}
-
-    fn keeper(&mut self, _: Keeper) {}
-
-    fn compacted(&mut self, _: i64) {}
-}
-
 /// A state machine and its store on a simulated disk.
 struct Rig {
     store: LocalStore,
-    machine: Machine<Deaf>,
+    machine: Machine<()>,
     keys: Keys,
     values: Values,
     random: Random,
@@ -85,7 +68,7 @@ impl Rig {
         let opened = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock));
         let store = pace::runtime().expect("a runtime").block_on(opened).expect("a store");
         let reader = store.reader();
-        let machine = Machine::new(SharedStore::rebuild(StoreId(0), &reader, usize::MAX), reader, Deaf);
+        let machine = Machine::new(SharedStore::rebuild(StoreId(0), &reader, usize::MAX), reader, ());
         let keys = Keys { prefix: "bench/".to_owned(), count: KEYS };
         let (values, random) = (Values::new(VALUE_BYTES), Random::new(1));
         let mut rig = Self { store, machine, keys, values, random, revisions: Vec::new(), unused: 0, entries: 0 };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use naxos::state::{Command, Effects, Keeper, Listener, Machine, SharedStore};
+use naxos::state::{Command, Keeper, Machine, SharedStore};
 use naxos_engines::batching::Application;
 use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_log_server::disk::RealDisk;
@@ -18,17 +18,6 @@ use naxos_proto::etcd::txn_request::TxnRequest;
 use naxos_proto::ids::{LogId, LogletId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::BootClock;
 use tokio_util::sync::CancellationToken;
-
-/// A listener that ignores everything.
-struct Deaf;
-
-impl Listener for Deaf {
-    fn effects(&mut self, _: Arc<Vec<Effects>>) {}
-    fn lease_granted(&mut self, _: i64, _: i64) {}
-    fn lease_ended(&mut self, _: i64) {}
-    fn keeper(&mut self, _: Keeper) {}
-    fn compacted(&mut self, _: i64) {}
-}
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -104,7 +93,7 @@ async fn open(folder: &Path) -> LocalStore {
 async fn written_now(folder: &Path) -> LocalStore {
     let mut store = open(folder).await;
     let reader = store.reader();
-    let mut machine = Machine::new(SharedStore::rebuild(StoreId(0), &reader, usize::MAX), reader, Deaf);
+    let mut machine = Machine::new(SharedStore::rebuild(StoreId(0), &reader, usize::MAX), reader, ());
     for (command, at) in commands().into_iter().zip(0..) {
         let mut txn = store.begin();
         machine.apply(&mut txn, Lsn(at), 0, command.encode(StoreId(0))).unwrap();

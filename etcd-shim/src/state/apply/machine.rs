@@ -41,6 +41,15 @@ pub trait Listener: Send + 'static {
     fn compacted(&mut self, revision: i64);
 }
 
+/// For a machine without watches and without a clock: ignores everything.
+impl Listener for () {
+    fn effects(&mut self, _: Arc<Vec<Effects>>) {}
+    fn lease_granted(&mut self, _: i64, _: i64) {}
+    fn lease_ended(&mut self, _: i64) {}
+    fn keeper(&mut self, _: Keeper) {}
+    fn compacted(&mut self, _: i64) {}
+}
+
 /// See the module.
 pub struct Machine<L> {
     store: Arc<SharedStore>,

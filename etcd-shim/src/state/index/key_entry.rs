@@ -226,6 +226,19 @@ mod tests {
         Live { at: RevisionKey { main, sub: 0 }, create: main, version: 1, lease: 0, value: Value::Row(0) }
     }
 
+    /// A key that changes at each revision from 1 to 100, and is deleted at every fifth.
+    fn changed_a_hundred_times() -> KeyEntry {
+        let mut e = KeyEntry::new(Bytes::from_static(b"k"));
+        for main in 1..=100 {
+            if main % 5 == 0 {
+                e.delete(RevisionKey { main, sub: 0 })
+            } else {
+                e.put(live(main))
+            };
+        }
+        e
+    }
+
     fn row(entry: &KeyEntry, revision: i64) -> Option<i64> {
         entry.at(revision).map(|f| match f {
             Found::Live(l) => l.at.main,
@@ -247,14 +260,7 @@ mod tests {
 
     #[test]
     fn the_changes_since_a_revision_are_found_in_order() {
-        let mut e = KeyEntry::new(Bytes::from_static(b"k"));
-        for main in 1..=100 {
-            if main % 5 == 0 {
-                e.delete(RevisionKey { main, sub: 0 })
-            } else {
-                e.put(live(main))
-            };
-        }
+        let mut e = changed_a_hundred_times();
         for revision in 0..=102 {
             let found: Vec<(i64, bool)> = e.past_since(revision).map(|p| (p.at.main, p.deleted)).collect();
             let wanted: Vec<(i64, bool)> = (revision.max(1)..=100).map(|main| (main, main % 5 == 0)).collect();
@@ -267,14 +273,7 @@ mod tests {
     #[test]
     fn compaction_keeps_what_is_readable_from_its_revision_on() {
         for revision in 2..=200 {
-            let mut e = KeyEntry::new(Bytes::from_static(b"k"));
-            for main in 1..=100 {
-                if main % 5 == 0 {
-                    e.delete(RevisionKey { main, sub: 0 })
-                } else {
-                    e.put(live(main))
-                };
-            }
+            let mut e = changed_a_hundred_times();
             let before: Vec<_> = (revision..=200).map(|r| row(&e, r)).collect();
             let gone = e.compact(revision);
             assert_eq!(before, (revision..=200).map(|r| row(&e, r)).collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 after a signal, 1 when the start or the node fails or a second signal comes, 2 when the command line
 //! cannot be read. They are etcd's, with one difference: after a signal etcd exits with 0 only if its process id is 1.
-//! Otherwise etcd ends by the signal itself.
+//! Any other etcd process sends itself the same signal again, which kills it.
 
 mod environment;
 mod exit;

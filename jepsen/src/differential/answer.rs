@@ -133,7 +133,8 @@ pub fn plain_leases(answer: &mut pb::LeaseLeasesResponse) {
     answer.leases.sort_by_key(|lease| lease.id);
 }
 
-/// Keeps version, errors, quota and the like. Of sizes, ids, indexes and the term it keeps only whether they are zero.
+/// Reduces each size, id, index and term to 0 or 1, because its value differs from server to server: only whether it is 0
+/// is compared. The other fields, such as version, errors and quota, are compared as they are.
 pub fn plain_status(answer: &mut pb::StatusResponse) {
     plain_header(&mut answer.header);
     answer.db_size = answer.db_size.signum();

@@ -1,4 +1,5 @@
-//! Runs every command of the README's tour in order, as a reader would type it.
+//! Runs the commands of the README as a reader would type them: the tour, and the example of the library. The release
+//! build alone is not run: it takes longer than all tests together.
 #![cfg(test)]
 
 use std::os::unix::fs::symlink;
@@ -10,11 +11,10 @@ use naxos_jepsen::machine::{self, WholeMachine};
 use naxos_jepsen::servers::Server;
 
 const README: &str = include_str!("../../README.md");
-const SECTION: &str = "## A tour of five minutes";
 
-/// The commands in the `sh` blocks of the README's section.
-fn commands() -> String {
-    let begin = README.find(SECTION).expect("the README has the tour") + SECTION.len();
+/// The commands in the `sh` blocks of the README's section `heading`.
+fn commands(heading: &str) -> String {
+    let begin = README.find(heading).expect("the README has the section") + heading.len();
     let section = README[begin..].split("\n## ").next().expect("a split has a first part");
     let mut commands = String::new();
     let mut is_inside = false;
@@ -31,7 +31,7 @@ fn commands() -> String {
 
 #[test]
 fn the_tour_of_the_readme_runs() {
-    let commands = commands();
+    let commands = commands("## A tour of five minutes");
     assert!(commands.lines().count() > 20, "the tour was not found: {commands}");
     // The tour uses the default ports, so it gets its own network.
     if !machine::is_root() {
@@ -64,4 +64,15 @@ fn the_tour_of_the_readme_runs() {
         assert!(said.contains(expected), "expected {expected:?}: {said}\n{complained}");
     }
     assert!(!Path::new(folder.path()).join("naxos-tour").exists(), "the last step removes the folder");
+}
+
+#[test]
+fn the_example_of_the_readme_runs() {
+    let commands = commands("## In a Rust program");
+    assert!(commands.starts_with("cargo run "), "the example was not found: {commands}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let output = Command::new("bash").args(["-euc", &commands]).current_dir(root).output().expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("the chain has 2 segments"), "{said}");
 }

@@ -15,7 +15,8 @@ use naxos_proto::tail::Tail;
 /// Why a loglet did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogletError {
-    /// Too few storage units answered. The text says why.
+    /// The call needs a sequencer or storage unit that is not alive or not known here, or too few storage units did
+    /// what they were asked. The text says why.
     #[error("{0}")]
     Unavailable(String),
     /// The sequencer does not serve the loglet.

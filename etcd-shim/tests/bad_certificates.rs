@@ -8,7 +8,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, KeyPair};
 use support::{Server, contents, run};
 
-/// Writes a certificate that signs itself to `<name>.crt`, and its key to `<name>.key`.
+/// Writes a self-signed certificate to `<name>.crt`, and its key to `<name>.key`.
 fn issue(dir: &Path, name: &str) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();

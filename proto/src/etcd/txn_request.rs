@@ -1,4 +1,4 @@
-//! `etcdserverpb.TxnRequest`, nested as deep as etcd accepts it.
+//! `etcdserverpb.TxnRequest`, nested as deep as etcd accepts it with its default flags.
 //!
 //! prost decodes at most 100 levels of messages, so that the stack does not overflow. A transaction within a
 //! transaction takes two of these levels. Here each transaction gets 100 levels of its own, and the depth of the
@@ -10,8 +10,9 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, messag
 
 use super::server::etcdserverpb::{Compare, RequestOp};
 
-/// How deep transactions may be nested, counting the outermost one. Decoding a level takes about 2 KiB of stack. etcd
-/// refuses depths above `--max-txn-ops`, which is 128 unless the operator raises it.
+/// How deep transactions may be nested, counting the outermost one. Decoding a level takes about 2 KiB of stack. With
+/// its default flags, etcd accepts at most 129 levels: a nested transaction counts as an operation of the transaction
+/// around it, and `--max-txn-ops` allows 128 operations on each path from the outermost transaction inwards.
 const DEPTH_MAX: usize = 256;
 /// Tags of the message's fields.
 const COMPARE: u32 = 1;

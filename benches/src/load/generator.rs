@@ -231,7 +231,7 @@ async fn watch(mut watcher: Watcher, task: Task, window: Window, tally: Rc<RefCe
     pace::within(window.end.saturating_duration_since(pace::now()), counting).await;
 }
 
-/// Waits for the tasks. Returns how many did not end in time or panicked.
+/// Waits for the tasks. Returns the number of tasks that panicked or did not end in time.
 async fn finish(tasks: Vec<tokio::task::JoinHandle<()>>, window: Window) -> u64 {
     let deadline = window.end + LAST_CALLS;
     let mut unfinished = 0;

@@ -17,8 +17,8 @@ const PUTS_PER_TXN: u64 = 100;
 /// Bytes of values in one transaction. etcd's own limit is 1.5 MiB (`--max-request-bytes`).
 const TXN_BYTES_MAX: usize = 1 << 20;
 
-/// Keys are written in steps of this size, so that neighbouring keys do not have neighbouring revisions, as in a store
-/// that has been used for a while. The step is a prime.
+/// Keys are written in steps of this size. This spreads the revisions of neighbouring keys, as the use of a store does
+/// over time. The step is a prime, so the steps reach every key unless the number of keys is a multiple of the step.
 const SCATTER: u64 = 7919;
 
 /// etcd's error message when it is overloaded. etcd has not carried out the request, so the request may be repeated.

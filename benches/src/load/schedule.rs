@@ -44,7 +44,7 @@ impl Schedule {
         if intended > pace::now() {
             let (due, is_due) = oneshot::channel();
             self.waiting.borrow_mut().push_back((intended, due));
-            // The pacer outlives the clients. If it did not, the call would simply begin early.
+            // This cannot fail, because `waiting` keeps the sender until the pacer uses it.
             let _ = is_due.await;
         }
         Some(intended)

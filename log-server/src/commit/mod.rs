@@ -1,9 +1,10 @@
 //! The committer: the one writer of the journal.
 //!
-//! Calls push [`Command`]s on the [`Queue`]. The [`Committer`], a Worker of its own, takes everything that is queued,
-//! asks the pure rules, writes one batch and syncs once. Then it publishes what is durable and completes all commands
-//! in order, on its own thread. Invariants: nothing is visible to readers before it is durable; queued commands are
-//! completed in the order of the calls; after a failed write or sync nothing is ever written again.
+//! Calls push [`Command`]s on the [`Queue`]. The [`Committer`], a Worker of its own, takes as many of them as fit one
+//! batch. It asks the rules in [`crate::unit`] what each command does, writes the batch and syncs once. Then it
+//! publishes what is durable and completes the commands of the batch in order, on its own thread. Invariants: nothing
+//! is visible to readers before it is durable; queued commands are completed in the order of the calls; after a failed
+//! write or sync nothing is ever written again.
 
 mod command;
 mod committer;

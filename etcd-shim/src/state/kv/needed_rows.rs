@@ -75,7 +75,7 @@ fn look_at_range(store: &Store, key: &[u8], range_end: &[u8], rows: &Lookup<'_>)
 struct Written {
     /// Some operation writes.
     something: bool,
-    /// The keys that are deleted, at most.
+    /// An upper bound of the number of deleted keys. A key may be counted that does not exist or was deleted before.
     deleted: usize,
 }
 

@@ -255,7 +255,7 @@ fn shown(what: &impl std::fmt::Debug) -> String {
     let mut text = String::new();
     write!(text, "{what:?}").expect("a string takes everything");
     if text.len() > SHOWN_BYTES_MAX {
-        text.truncate(SHOWN_BYTES_MAX);
+        text.truncate(text.floor_char_boundary(SHOWN_BYTES_MAX));
         text.push_str("...");
     }
     text

@@ -23,8 +23,8 @@ const OVERWRITTEN: u64 = 10;
 pub(super) struct Prepared {
     /// The revision at which all keys are written and none is changed yet.
     pub old_revision: i64,
-    /// Number of keys besides those of the load. They have the same prefix and are in order after them. There are as
-    /// many at the old revision as now, but they are other keys.
+    /// Number of extra keys, which are not keys of the load. The extra keys have the same prefix and come after the
+    /// keys of the load in order. Their number is the same at the old revision as now, but they are other keys.
     pub extra: u64,
 }
 

@@ -3,15 +3,17 @@
 //! What is known of a torn write: a disk writes each sector (512 bytes) as a whole or, at worst, only its first part,
 //! and the bytes were zero before. Hence:
 //!
-//! 1. If the write was torn, some sector that the record touches ends in zeros, and these begin inside the record. A
-//!    record without such a sector is damaged.
-//! 2. In a sector that does not end in zeros, all bytes are as they were written. If the header lies in such sectors,
-//!    the length in it can be trusted.
-//! 3. A record in a sector that ends in zeros may still be damaged and not torn: the record itself may have zeros
-//!    there, or a damaged length may lead into zeros. So one more test follows: if flipping one single bit makes the
-//!    record right, it was damaged, unless zeros at the end of that bit's sector would explain the wrong bit too.
-//! 4. Zeros that replaced exactly one byte do not count as an explanation, because a tear at just this byte of the 512
-//!    is too unlikely.
+//! 1. If the write was torn, some sector that the record touches ends in zeros, and at least one of these zeros lies in
+//!    the record. A record without such a sector is damaged. `may_be_torn` describes the one exception.
+//! 2. A tear changes nothing in a sector that does not end in zeros. If the header lies only in such sectors, a tear
+//!    did not change the length in it.
+//! 3. A record in a sector that ends in zeros may still be damaged and not torn: its own content may be zeros there, or
+//!    a damaged length may lead into zeros. So one more test follows: if flipping one single bit makes the record
+//!    right, the record was damaged, unless a tear would explain the wrong bit too. A tear explains it only if all
+//!    bytes from the one with the wrong bit to the end of its sector are zero now.
+//! 4. The byte before must be zero too. Otherwise the tear would have begun exactly at the byte with the wrong bit, and
+//!    just this byte of the 512 is too unlikely. The first byte of a sector is an exception, because a disk may write
+//!    one sector and not the next.
 
 use bytes::Bytes;
 
@@ -42,8 +44,8 @@ pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
     (lacks_header || lacks_body()) && !has_flipped_bit(seed, bytes, at)
 }
 
-/// Whether exactly one bit of the record at `at` is wrong, and zeros in place of two or more bytes at the end of its
-/// sector do not explain it.
+/// Whether exactly one bit of the record at `at` is wrong, and no tear explains this wrong bit (points 3 and 4 of the
+/// module's description).
 fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize) -> bool {
     let record = bytes.slice(at..);
     let in_body = || wrong_body_bit(seed, &record).filter(|_| !lacks_all_that_follows(bytes, at));

@@ -71,7 +71,7 @@ impl Follower {
                 Some(Ok(Followed::Cells { at, mut cells })) => {
                     let known = cells.iter().take_while(|c| is_known(c)).count();
                     if known < cells.len() {
-                        // The other units are asked for the missing cells. After those this unit is followed again.
+                        // The missing cells are read from the other units. Then this unit is followed again.
                         self.gap_end = at.plus(cells.len() as u64);
                         self.stream = None;
                         cells.truncate(known);

@@ -1,4 +1,5 @@
-//! Repair: after a seal, copies cells from some sealed units to those that are behind.
+//! Repair: after a seal, copies cells to those sealed units that are behind. Any unit of the loglet that has the cells
+//! can be the source.
 //!
 //! 1. The end is the highest tail of a seal quorum. An acknowledged append is on a write quorum. The two quorums share
 //!    a unit, so the append lies below the end.

@@ -100,7 +100,8 @@ pub(super) fn effect(
     Effect::new(key, deleted, kv, prev)
 }
 
-/// Adds rows from `at` on and below `below` until there are `max`. Returns whether all of them were read.
+/// Adds rows from `at` on and below `below` to `found`, until `found` has `max` rows. Returns `true` if no row below
+/// `below` is left, and `false` if `found` was full first.
 fn read_on(reader: &StoreReader, found: &mut Vec<(RowKey, Bytes)>, mut at: RowKey, below: &RowKey, max: usize) -> bool {
     // A scan that returns fewer rows than asked for need not be at the end: it also stops where the checkpoint ends.
     while found.len() < max {

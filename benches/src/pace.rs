@@ -48,7 +48,7 @@ pub fn thread<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 's
     std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
 }
 
-/// A current-thread runtime for one thread of the generator or of a floor server.
+/// A runtime that runs its tasks on the calling thread.
 pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

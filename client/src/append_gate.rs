@@ -45,8 +45,8 @@ struct State {
     in_flight: usize,
     /// How many calls there were.
     calls: u64,
-    /// Appends that were answered `Sealed`, in the order of the answers: that may differ from the order of the calls. They
-    /// are older than all appends in `queue` and are sent before them when the gate opens.
+    /// Appends that were answered `Sealed`, in the order of the answers. That order may differ from the order of the
+    /// calls. These appends are older than all appends in `queue` and are sent before them when the gate opens.
     returned: Vec<Asked>,
     /// Appends that were not sent yet, in the order of the calls.
     queue: VecDeque<Asked>,
@@ -222,7 +222,7 @@ mod tests {
         };
         let (asked, outcomes): (Vec<_>, Vec<_>) = (0..4).map(ask).unzip();
         gate.state.lock().in_flight = 4;
-        // A loglet may refuse an append that comes after the seal before it answers older ones.
+        // A loglet does not have to answer in the order of the calls. It may refuse a newer append first.
         let mut asked: Vec<_> = asked.into_iter().map(Some).collect();
         for number in [3, 0, 2, 1] {
             gate.answered(asked[number].take());

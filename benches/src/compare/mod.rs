@@ -39,7 +39,7 @@ pub struct Args {
     /// Length of a measured window [default: 5s, with --quick 2s].
     #[arg(long, value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// How long the load runs before each window [default: 1s].
+    /// How long the load runs before each window.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     warm_up: Duration,
     /// Number of keys in the store for the rows that read pages of keys [default: 1000000, with --quick 50000].

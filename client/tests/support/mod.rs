@@ -67,8 +67,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// `count` units, and a sequencer that stores on all of them. Callers reach each unit through what `network` makes
-    /// of it.
+    /// `count` units, and a sequencer that stores on all of them. `network` may put a wrapper around a unit. Then
+    /// all callers reach the unit through this wrapper.
     pub async fn over(count: u64, network: impl Fn(Arc<dyn StorageUnit>) -> Arc<dyn StorageUnit>) -> Rig {
         let mut servers = Vec::new();
         for seed in 1..=count {

@@ -13,7 +13,8 @@ use rustix::fs::Advice;
 
 /// Linux takes at most this many buffers in one vectored write (IOV_MAX).
 const BUFFERS_PER_WRITE_MAX: usize = 1_024;
-/// One call makes Linux read ahead at most one window of the device. This is the smallest usual window.
+/// For one call of `fadvise`, Linux reads at most one read-ahead window of the device. This is the smallest usual
+/// window.
 const READ_AHEAD_BYTES: NonZeroU64 = NonZeroU64::new(128 << 10).expect("it is not zero");
 
 /// An open file; clones share it.

@@ -118,9 +118,11 @@ impl VirtualLog {
     }
 
     /// Raises the floors on the units of the segments that have left the chain. A floor replaces the tombstones of the
-    /// loglets below it. It also frees what the units still hold of loglets that no chain names any more: orphans of
-    /// lost races, and loglets whose discarding was interrupted. The loser of a race has the same ordinal as the
-    /// winner, so the floor may not be above the lowest ordinal in the chain (safety rule 5).
+    /// loglets below it, which stay sealed for ever (safety rule 5). It also frees what the units still hold of loglets
+    /// that no chain names any more: orphans of lost races, and loglets whose discarding was interrupted.
+    ///
+    /// The floor is never above the lowest ordinal in the chain, because a loglet below the floor is dropped. The loser
+    /// of a race has the same ordinal as the winner, so it stays until the winner has left the chain.
     async fn raise_floors(&self, gone: Vec<LogletParams>) -> Result<(), LogError> {
         let active = self.active.load_full();
         let mut groups: BTreeMap<(LogId, LogletKind), Vec<LogletParams>> = BTreeMap::new();

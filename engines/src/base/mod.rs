@@ -4,8 +4,8 @@
 //! - [`player`]: applies entries in order, on the thread that has the next one; [`feed`]: entries of other processes
 //!
 //! An entry of this process is applied from memory as soon as it is durable. The thread that learns of this applies
-//! it, unless other work waits for that thread; then the apply Worker does. The log is read at the start, and later
-//! only for what other processes appended.
+//! it, unless other work waits for that thread; then the apply Worker does. The log is read at the start. Later it is
+//! needed only for entries that this process did not keep in memory: those of other processes, and control entries.
 
 mod feed;
 mod header;

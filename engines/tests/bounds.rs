@@ -93,7 +93,7 @@ async fn rule_12_commands_that_wait_are_bounded_by_number_and_by_bytes() {
     assert_eq!(refusals(reader, &LARGE, 64 + 2 + 3).await, 3);
 }
 
-/// Applies entries until the checkpoint is so far behind that proposals wait. Returns their number.
+/// Applies entries until the checkpoint is so far behind that proposals wait. Returns the number of entries applied.
 fn fill(store: &mut LocalStore) -> u8 {
     let value = Bytes::from(vec![1; DELTA_BYTES_MAX / 2]);
     let mut entries = 0;

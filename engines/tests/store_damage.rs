@@ -1,5 +1,6 @@
-//! Damage to the local store's file: either the file is refused with an error that names it, and is left unchanged, or
-//! every row is read as it was written.
+//! Damage to the local store's file. If the file is refused, the error names the file, and the file is left unchanged.
+//! If it is not refused, every row is read as it was written. There is one exception: in a file that is too large to be
+//! verified, a changed row may go unnoticed. Even then no row is missing.
 
 use std::future::Future;
 use std::sync::Arc;

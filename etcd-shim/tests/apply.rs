@@ -248,8 +248,8 @@ async fn rule_9_an_expiry_by_a_keeper_that_is_not_in_office_does_nothing() {
         Command::Put(put),
         Command::KeepLeases(keeper(5)),
     ]);
-    // The keeper with ordinal 4 slept. So its command to take office comes after that of its successor, and its expiry
-    // of the lease does too.
+    // The keeper with ordinal 4 slept. Two of its commands reach the log only now, after its successor took office: one
+    // to take office, and one that ends the lease.
     node.apply(&[Command::KeepLeases(keeper(4)), Command::LeaseExpire { id: 7, office: keeper(4).loglet }]);
     assert!(!node.told.lock().contains(&"lease 7 ended".to_owned()), "its successor has begun all times afresh");
     // A node that lost the race for the chain: its loglet has the ordinal of the keeper's loglet, but another nonce.

@@ -268,7 +268,7 @@ const KEY: Bytes = Bytes::from_static(b"a");
 /// A method, and the message to send to it.
 type Ask = (&'static str, Vec<u8>);
 
-/// Range requests, alone and in a Txn, with `n` in each field that is a number.
+/// Range requests, alone and in a Txn, with `n` as revision, limit, bound of the revisions to return, or sort order.
 fn ranges(n: i64) -> impl Iterator<Item = Ask> {
     let range = pb::RangeRequest { key: KEY, range_end: Bytes::from_static(&[0]), ..Default::default() };
     let ranges = [

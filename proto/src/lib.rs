@@ -4,7 +4,7 @@
 //!   parameters of a native loglet; [`tail`]: the result of a tail check
 //! - [`contracts`]: the traits through which processes call each other
 //! - [`control`]: the service behind `naxos ctl`
-//! - [`etcd`]: the public API of etcd, and the twins of its answers
+//! - [`etcd`]: the public API of etcd; on the server's side, hand-written types replace five of its messages
 //! - [`completion`]: callbacks of calls on the hot path; [`codec`]: reads and writes little-endian formats
 //! - [`splitmix`]: a seeded random generator
 //! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: tests that every

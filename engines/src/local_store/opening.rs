@@ -173,8 +173,8 @@ fn whole(backend: Backend, verify: bool) -> Result<redb::Database, StoreError> {
     let opened = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend);
     let mut db = opened.map_err(|e| damaged(e.to_string()))?;
     // redb repairs some damage by falling back to an older commit. That would be good enough, because the log has the
-    // later entries. It does not happen here: all our commits are two-phase, and redb keeps no older commit after one
-    // of those.
+    // later entries. It does not happen here: all our durable commits are two-phase, and redb keeps no older commit
+    // after one of those.
     if verify {
         db.check_integrity().map_err(|e| damaged(e.to_string()))?;
     }

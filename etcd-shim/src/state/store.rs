@@ -175,8 +175,8 @@ impl Store {
         Ok(Entered { key, old })
     }
 
-    /// While memory holds too many bytes of values, drops some of them from memory; the local store has them all. To be
-    /// called between two commands only.
+    /// While memory holds too many bytes of values, drops some of them from memory; the local store has them all. Never
+    /// call it in the middle of a command, because the command counts on the values that memory held when it began.
     pub(crate) fn keep_within(&mut self) {
         self.resident.keep_within(&mut self.keys);
     }

@@ -63,7 +63,7 @@ impl Setting {
         self.units - self.write_quorum + 1
     }
 
-    /// How many units have to hold an acknowledged cell. Fewer are enough once the segment has ended above it.
+    /// How many units have to hold an acknowledged cell. Fewer may be enough once the segment has ended above the cell.
     pub(super) fn copies_wanted(&self, is_ended: bool) -> u8 {
         if is_ended { self.write_quorum.min(self.meets_writes()) } else { self.write_quorum }
     }

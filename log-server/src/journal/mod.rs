@@ -17,9 +17,10 @@
 //! 1. If a valid batch follows a batch, the earlier one was durable. Whatever is wrong with it is damage.
 //! 2. If something is wrong with the last batch, its write was torn, and it is cut off. The exception is a batch whose
 //!    bytes show that it was written as a whole ([torn]): then the wrong bytes are damage, too.
-//! 3. A start cleans up before the next batch is written ([settle]): it zeroes what it cuts off, removes a segment
-//!    that was never begun, writes the last batch again and syncs everything. So every segment with a lower number than
-//!    the current one was begun, and those with a higher number are spares.
+//! 3. A start cleans up before the next batch is written ([settle]). It zeroes what it cuts off. It removes the
+//!    segments that were never begun, but may keep one that is all zeros as a spare. It writes the last batch again and
+//!    syncs everything. So every segment with a lower number than the current one was begun, and those with a higher
+//!    number are spares.
 //! 4. A segment's file is freed only when it holds no live cell and a newer segment has a synced preamble.
 
 mod batch;
@@ -49,8 +50,8 @@ pub(crate) use segment_header::{SegmentNumber, segment_path};
 pub(crate) use spare::{For, Room, Spares};
 pub(crate) use writer::{Journal, create_first_segment};
 
-/// Batches start at multiples of this, so that no later batch changes a page that was synced. Only a start writes
-/// synced pages again, with the same bytes.
+/// Batches start at multiples of this, so that no batch changes a page with bytes of an earlier batch. While a segment
+/// is in use, only a start writes such pages again, with the same bytes.
 pub(crate) const BLOCK_BYTES: u64 = 4_096;
 /// The directory that holds the segments.
 pub(crate) const JOURNAL_DIR: &str = "journal";

@@ -54,8 +54,8 @@ pub trait Listener: Send {
     fn local(&self) -> Address;
 }
 
-/// An accepted connection. In production it is a plain socket that no runtime has registered yet, so it can be passed
-/// to another runtime. Call [`Accepted::register`] on the runtime that will serve it.
+/// An accepted connection. In production it is a plain socket that is not registered with any runtime, so it can be
+/// passed to another runtime. Call [`Accepted::register`] on the runtime that will serve it.
 pub enum Accepted {
     /// A TCP socket.
     Tcp(std::net::TcpStream),

@@ -1,6 +1,7 @@
-//! Lists of key-value pairs, for each way in which the server makes such an answer. The pairs are encoded into the
-//! answer while the store is locked, or they are too many for that. They are collected in several steps, or read from
-//! rows of the local store. The answer may be sent in pieces, and a piece may end inside a pair.
+//! Lists of key-value pairs, for each way in which the server makes such an answer. The pairs of a short list are
+//! encoded into the answer while the store is locked. A longer list is collected in several steps. Values that memory
+//! does not hold are read from rows of the local store. A long answer is sent in pieces, and a piece may end inside a
+//! pair.
 
 mod support;
 

@@ -7,9 +7,9 @@ use naxos_proto::ids::{LogId, MemberId};
 
 use crate::open_error::OpenError;
 
-/// In a smaller segment a preamble would not fit beside a batch.
+/// A preamble and a batch may each take a quarter of a segment. A smaller segment would hold too little metadata.
 pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
-/// In a larger segment a byte position would not fit the index.
+/// The index holds each byte position in a segment as a `u32`. This length is well below that bound.
 pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// Is called after each sync with the time that it took.
@@ -22,7 +22,8 @@ pub struct LogServerConfig {
     pub segment_bytes: u64,
     /// Least time from the start of one sync to the start of the next, unless only one command waits.
     pub pace: Duration,
-    /// At most this many client commands wait in the queue.
+    /// At most this many client commands wait in the queue. Some more may wait if they change metadata, because a seal
+    /// must get through.
     pub queue_commands_max: u64,
     /// At most this many bytes of cells wait in the queue.
     pub queue_bytes_max: u64,

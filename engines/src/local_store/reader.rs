@@ -186,7 +186,7 @@ impl StoreReader {
     /// Deletes rows that no reader needs any more. The deletion does not belong to an entry, so it does not count in
     /// the checksum that replicas compare. It waits until the current entry is applied, and entries wait for it. So
     /// call it with few rows at a time, and call [`Self::may_purge`] first. Like an entry, it freezes the open delta if
-    /// that is full.
+    /// that is full or old.
     pub fn purge(&self, rows: impl IntoIterator<Item = RowKey>) {
         let _boundary = self.shared.boundary.lock();
         let mut open = self.shared.open.write();

@@ -18,7 +18,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Wraps a registered connection.
+    /// Wraps a connection that is registered with the runtime that serves it.
     pub(super) fn new(inner: BoxConnection, counts: Arc<ByteCounts>) -> Socket {
         Socket { inner, first: None, counts }
     }

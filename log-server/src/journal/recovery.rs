@@ -116,7 +116,8 @@ async fn split_used(
         let bytes = read_all(last).await?;
         last.content = Some(bytes.clone());
         let is_begun = |(header, crc): (SegmentHeader, u32)| {
-            // Damage after the first batch is reported later, when the segment is scanned in full.
+            // Damage shows that a batch was written, so the segment was begun. `recover` scans a begun segment again
+            // and reports the damage.
             let scan = scan_segment(seed, &bytes, crc, header.first_sequence, tail);
             scan.map_or(true, |s| !s.batches.is_empty())
         };

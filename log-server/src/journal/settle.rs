@@ -5,7 +5,8 @@
 //! 1. A process ended between a change and its sync. The change is not on the disk yet.
 //! 2. A sync failed. Linux then treats the pages as clean, and no later sync writes them until a process has written
 //!    to them again.
-//! 3. The first write of a segment was torn. Its bytes are not part of the journal.
+//! 3. The last write was torn: it was a batch, or the first write of a segment. What is left of it is not part of the
+//!    journal.
 //!
 //! The next batch names all batches before it as synced. So all this is put right here, before that batch is written.
 

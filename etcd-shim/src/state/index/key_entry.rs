@@ -183,9 +183,11 @@ impl KeyEntry {
         old
     }
 
-    /// Forgets events that no revision from `revision` on needs. The newest event at or before `revision` stays, unless
-    /// it is a deletion before `revision`. The events before it are dropped, except for those in a sealed chunk that
-    /// also holds later ones. Returns whether nothing is left of the key.
+    /// Forgets the past events that no revision from `revision` on needs. Returns whether nothing is left of the key.
+    ///
+    /// If the newest value was set at or before `revision`, no past event is needed. Otherwise the newest event at or
+    /// before `revision` stays, unless it is a deletion before `revision`. The events before it are dropped, except for
+    /// those in a sealed chunk that also holds later ones.
     pub(crate) fn compact(&mut self, revision: i64) -> bool {
         if let Some(newest) = self.history.at(revision) {
             let live_covers = self.live.as_ref().is_some_and(|l| l.at.main <= revision);

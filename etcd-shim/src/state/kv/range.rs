@@ -38,8 +38,10 @@ impl Collected {
         self.needs_rows() || (!is_as_indexed(r) && self.kvs.len() > FINISH_PAIRS_MAX)
     }
 
-    /// If the answer is too large to send, returns the bytes of its pairs, and the answer without the pairs. This is
-    /// known before the answer is built, unless the answer has values of old revisions.
+    /// If the answer is already known to be too large to send, returns the bytes of its pairs, and the answer without
+    /// the pairs. `None` does not mean that the answer is small enough. In three cases this may be known only when the
+    /// answer has been built: it has values of old revisions, it has values that memory does not hold, or the request
+    /// asks for sorted or filtered pairs.
     pub(crate) fn too_large(&self) -> Option<(usize, RangeResponse)> {
         let is_dropped = self.bytes > ANSWER_BYTES_MAX && self.kvs.is_empty() && self.framed.is_empty();
         let header = ResponseHeader { revision: self.revision, ..Default::default() };

@@ -141,7 +141,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         Poll::Ready(Ok(written))
     }
 
-    /// Does nothing, because the outlet flushes.
+    /// Writes nothing, because the outlet flushes. Only reports the error of the outlet, if there is one.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.0.lock().check())
     }

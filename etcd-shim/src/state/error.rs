@@ -33,9 +33,9 @@ errors! {
     ValueProvided = InvalidArgument, "etcdserver: value is provided";
     /// A lease together with `ignore_lease`.
     LeaseProvided = InvalidArgument, "etcdserver: lease is provided";
-    /// More operations than `--max-txn-ops`.
+    /// More operations than `--max-txn-ops`, or transactions nested too deeply.
     TooManyOps = InvalidArgument, "etcdserver: too many operations in txn request";
-    /// One key is put twice in one branch.
+    /// A branch puts a key twice, or puts a key that it also deletes.
     DuplicateKey = InvalidArgument, "etcdserver: duplicate key given in txn request";
     /// The metadata `client-api-version` is not text.
     InvalidClientApiVersion = InvalidArgument, "etcdserver: invalid client api version";

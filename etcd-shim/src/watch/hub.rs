@@ -164,7 +164,7 @@ impl Hub {
         }
     }
 
-    /// Makes a live watcher read history. `unseen` is the first revision that it has not been shown.
+    /// Makes a live or new watcher read history. `unseen` is the first revision that it has not been shown.
     pub(super) fn fall_behind(&self, state: &mut State, id: WatcherId, unseen: i64) {
         let Some(watcher) = state.watchers.get_mut(&id) else { return };
         watcher.next = watcher.next.max(unseen);
@@ -177,7 +177,7 @@ impl Hub {
         }
     }
 
-    /// Makes a watcher that has caught up live.
+    /// Lets a watcher be live. The watcher has caught up, or it is new and starts after `seen`.
     pub(super) fn go_live(&self, state: &mut State, id: WatcherId) {
         let Some(watcher) = state.watchers.get(&id) else { return };
         let selection = watcher.selection.clone();
@@ -223,8 +223,8 @@ impl Hub {
         }
     }
 
-    /// The answer to a manual progress request on `stream`. There is none while one of the stream's watchers is not up
-    /// to date, or if the stream has no watchers.
+    /// The answer to a manual progress request on `stream`. There is none if the stream has no watchers, or while one
+    /// of its watchers reads history or starts at a revision that the hub has not seen yet.
     pub(super) fn progress_of(&self, state: &mut State, stream: u64) -> Option<WatchResponse> {
         self.drain(state);
         let mut own = state.watchers.iter().filter(|(_, w)| w.stream == stream).peekable();

@@ -50,7 +50,8 @@ pub(super) struct Pace {
     waited: Option<Duration>,
     /// Rows that may be read in a second.
     rows_per_second: f64,
-    /// When the next piece is due if history is read [`GAIN`] times as fast as it grows.
+    /// When the next piece is due if history is read [`GAIN`] times as fast as it grows, or at `rows_per_second` if
+    /// that is faster.
     due: Instant,
     /// When the next piece is due if history is read [`GAIN_MIN`] times as fast as it grows.
     latest: Instant,

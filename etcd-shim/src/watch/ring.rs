@@ -79,7 +79,7 @@ impl Ring {
         }
     }
 
-    /// Turns keeping on or off. Returns the newest revision put in so far.
+    /// Sets whether the ring keeps the entries that are put in. Returns the newest revision put in so far.
     pub(super) fn set_active(&self, active: bool) -> i64 {
         let mut state = self.state.lock();
         state.active = active;
@@ -90,7 +90,7 @@ impl Ring {
         state.newest
     }
 
-    /// Resolves once something was put in. Cancel safe.
+    /// Resolves once an entry was put in and kept. Cancel safe.
     pub(super) async fn wait(&self) {
         self.wake.notified().await;
     }

@@ -36,7 +36,7 @@ pub(super) fn value(number: u64) -> Vec<u8> {
     value
 }
 
-/// The number of the put that wrote `value`. `None` if [`value`] did not make it.
+/// The number of the put that wrote these bytes, which stands in their first 20 bytes. `None` if there is no number.
 pub(super) fn number(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value.get(..20)?).ok()?.parse().ok()
 }

@@ -80,7 +80,7 @@ struct State {
 pub(crate) enum For {
     /// For cells: the reserve stays free.
     Stores,
-    /// For trims, seals, drops and the like, which make room: the reserve may be used.
+    /// For commands without cells: the reserve may be used, because some of these commands, such as trims, make room.
     Metadata,
 }
 
@@ -145,7 +145,8 @@ impl Spares {
         self.state.lock().ready.push_front(spare);
     }
 
-    /// How many bytes must be free before another spare is made.
+    /// How many bytes must be free before another spare is made. Fewer are enough if a freed segment is used for it, or
+    /// if a metadata command waits for it.
     pub(crate) fn needed_bytes(&self) -> u64 {
         self.segment_bytes + self.reserve_bytes
     }

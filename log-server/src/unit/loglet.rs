@@ -29,7 +29,7 @@ pub(crate) struct Loglet {
     pub(crate) tail: Offset,
     /// Every cell below this offset is known to be on a write quorum.
     pub(crate) known_tail: Offset,
-    /// Whether the loglet takes no more stores.
+    /// Whether the loglet takes no more appends. It still takes repairs.
     pub(crate) sealed: bool,
     /// Every cell below this offset is forgotten.
     pub(crate) trim_point: Offset,
@@ -61,7 +61,7 @@ impl Loglet {
         if owner == asker { Ok(()) } else { Err(UnitError::WrongIncarnation { loglet: id, owner, asker }) }
     }
 
-    /// What the rules say about an append at `at`. The seal is checked last. A sealed loglet takes nothing, but
+    /// What the rules say about an append at `at`. The seal is checked last. A sealed loglet takes no append, but
     /// `Sealed` must mean that the cell is certainly not here, so that the client can append it to the successor.
     pub(crate) fn verdict(&self, at: Offset) -> Verdict {
         match self.repair_verdict(at) {

@@ -22,7 +22,7 @@ impl Instant {
     }
 }
 
-/// Wall time in nanoseconds since the Unix epoch. Only for headers, logs and certificates, never for a decision.
+/// Wall time in nanoseconds since the Unix epoch. Only for headers, logs and metrics, never for a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
 

@@ -16,7 +16,9 @@ use naxos_proto::seams::Seams;
 use super::start_error::StartError;
 use crate::state::{Rebuild, SharedStore};
 
-/// Opens the local store and rebuilds the store in memory. In these cases it returns an error and has written nothing:
+/// Opens the local store and rebuilds the store in memory. If there is no local store, and the journal was never
+/// trimmed, an empty local store is made first. In these cases the function returns an error, and a local store that it
+/// found is unchanged:
 ///
 /// 1. A row cannot be read.
 /// 2. The log cannot be replayed: the journal has a damaged cell that the local store has not applied and that no other

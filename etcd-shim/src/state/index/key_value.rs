@@ -63,8 +63,8 @@ impl Fields<'_> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads what [`Fields::encode`] wrote, without copying. Panics on anything else, because then the store's own rows
-    /// are damaged.
+    /// Reads what [`Fields::encode`] wrote, without copying. Panics if the bytes cannot be read, because then the
+    /// store's own rows are damaged.
     pub(crate) fn of(encoded: &'a [u8]) -> Self {
         Self::parse(encoded).unwrap_or_else(|e| panic!("a key-value pair of the store is damaged: {e}"))
     }
@@ -92,7 +92,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads what [`Fields::encode`] wrote. Panics on anything else, because then the store's own rows are damaged.
+/// Reads what [`Fields::encode`] wrote. Panics if the bytes cannot be read, because then the store's own rows are
+/// damaged.
 pub(crate) fn decode(encoded: &Bytes) -> KeyValue {
     KeyValue::decode(encoded.clone()).expect("the store's key-value pairs are what it encoded")
 }

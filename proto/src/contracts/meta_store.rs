@@ -26,7 +26,8 @@ pub enum PutOutcome {
 /// Why the register did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetaError {
-    /// Not done: a read found no leader with a quorum in time, or the disk of a replica is full. Try again.
+    /// Not done: a read found no leader with a quorum in time, or a replica's storage unit takes no records now, for
+    /// example because its disk is full. Try again.
     #[error("the metadata store is not available: {0}")]
     Unavailable(String),
     /// The put may or may not have happened: read the register to find out.

@@ -1,5 +1,7 @@
 //! The two contracts of an engine (Delos, SOSP'21, figure 2): [`Engine`] to the layer above, [`Applicator`] to the
-//! layer below. Every engine implements both, in two halves that share its soft state.
+//! layer below. An engine has a lower half, which implements [`Engine`], and an upper half, which implements
+//! [`Applicator`]. Two engines implement only one of the contracts: Base, the lowest engine, has the log below it, and
+//! Batching, the highest one, has the application above it.
 //!
 //! - [`Engine`], [`Applicator`]: the contracts; [`Proposal`], [`ProposeError`]: what is sent down, and why it can fail
 //! - [`EngineInfo`]: the description of an engine; [`EngineSwitch`]: whether it is enabled

@@ -67,7 +67,8 @@ pub(crate) struct Backend {
     pub(crate) disk: Arc<dyn Disk>,
     /// Free bytes of the disk when [`Self::look_at_disk`] last ran; `u64::MAX` while unknown.
     pub(crate) free_bytes: AtomicU64,
-    /// Why this process cannot do any write any more. Empty as long as it can; never cleared.
+    /// Why this process cannot do any write any more. The first write that a disk error makes fail sets it. It is never
+    /// cleared.
     pub(crate) read_only: OnceLock<String>,
     /// Writes are refused when the disk has fewer free bytes than this.
     pub(crate) reserve_bytes: u64,

@@ -1,5 +1,5 @@
-//! Reads the command line as Go's `flag` package does: one or two dashes, `=value` or the next word as the value, and
-//! no value for booleans.
+//! Reads the command line as Go's `flag` package does. A flag begins with one or two dashes. Its value follows after
+//! `=`, or is the next word. A boolean never takes the next word.
 
 use super::error::Stop;
 use super::go_bool::parse_bool;

@@ -33,7 +33,8 @@ pub struct FeatureGates {
 }
 
 impl FeatureGates {
-    /// Reads `Name=bool` pairs separated by commas. The errors are etcd's.
+    /// Reads `Name=bool` pairs separated by commas. The errors are etcd's. The one for an unknown gate also lists the
+    /// known gates.
     pub fn parse(text: &str) -> Result<FeatureGates, String> {
         let mut gates = FeatureGates::default();
         for pair in text.split(',').filter(|p| !p.is_empty()) {

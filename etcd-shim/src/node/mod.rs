@@ -52,7 +52,7 @@ impl Node {
 
     /// Lets requests in flight finish, writes a last checkpoint and ends.
     /// # Cancel safety
-    /// The node ends even if the future is dropped.
+    /// Not cancel safe: if the future is dropped, the port closes, but other parts of the node may go on running.
     pub async fn stop(self) {
         self.stops.serving.cancel();
         self.port.drain().await;

@@ -109,7 +109,7 @@ impl Hub {
         let current = self.config.store.read().revision;
         let mut state = self.state.lock();
         let mut progress: Option<Progress> = None;
-        // When enough keys were looked at, the loop above stopped. The remaining wishes are looked up the next time.
+        // When enough keys were looked at, the loop above stopped. The remaining wishes are looked up later.
         for (id, number) in readers.iter().filter(|(_, number)| *number < pieces.len()) {
             let (piece, from) = &pieces[*number];
             if !self.advance(&mut state, *id, piece, current) {

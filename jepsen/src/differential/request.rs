@@ -1,4 +1,5 @@
-//! The requests that one call can make.
+//! [`Request`]: a request that is sent to one server and then to the other. Watches are not among these requests: see
+//! [`super::watches`].
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 

@@ -64,7 +64,7 @@ impl Acknowledged {
             let right = found.is_some_and(|found| found == *version || *version == 0);
             assert!(right, "{what}: {name} was acknowledged at version {version}, there is {found:?}");
         }
-        // Kubernetes itself makes some objects in every namespace. Their names begin with `kube-`.
+        // Kubernetes itself makes a config map in every namespace. Its name begins with `kube-`.
         let strange: Vec<_> =
             there.keys().filter(|name| !self.present.contains_key(*name) && !name.starts_with("kube-")).collect();
         assert!(strange.is_empty(), "{what}: {strange:?} were deleted, or never created");

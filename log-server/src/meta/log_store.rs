@@ -94,7 +94,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 state.entries.insert(entry.log_id.index, entry);
             }
         }
-        // openraft does nothing else until this write is reported, so waiting here holds up only this write.
+        // openraft does nothing else until this write is reported. So it does not matter that this call waits, too.
         callback.log_io_completed(self.writer.write(changes).await);
         Ok(())
     }

@@ -14,19 +14,20 @@ pub struct Versioned {
     pub bytes: Bytes,
 }
 
-/// The result of a put that was carried out.
+/// The register's answer to a put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
     /// The value was put; the register now has this version.
     Ok(ChainVersion),
-    /// The register had another version. This is its value.
+    /// Nothing was put, because the register had another version. This is its value.
     Conflict(Versioned),
 }
 
 /// Why the register did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetaError {
-    /// Not done, because there is no quorum or no leader yet. Try again.
+    /// Not done: a read found no leader with a quorum in time, or a replica's storage unit takes no records now, for
+    /// example because its disk is full. Try again.
     #[error("the metadata store is not available: {0}")]
     Unavailable(String),
     /// The put may or may not have happened: read the register to find out.

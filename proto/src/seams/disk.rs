@@ -74,7 +74,8 @@ pub trait File: Send + Sync + Debug {
     fn settle(&self) -> BoxFuture<'_, ()>;
 }
 
-/// A file with synchronous calls. Only for the Worker that owns it. On a crashed disk every call returns an error.
+/// A file with synchronous calls. Each call blocks its thread, so a thread that serves requests must not make one. On a
+/// crashed disk every call returns an error.
 pub trait BlockingFile: Send + Sync + Debug {
     /// Fills `out` from byte `at` on.
     fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()>;

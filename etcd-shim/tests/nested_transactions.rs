@@ -8,7 +8,8 @@ use prost::Message;
 use support::{Server, block_on, kv, raw_call};
 use tonic::Code;
 
-/// etcd's default of `--max-txn-ops`. Each transaction that is not empty counts one against it.
+/// How deep the transactions of this test may be nested. It is etcd's default of `--max-txn-ops`, because each of these
+/// transactions has exactly one operation, and the operations on the path to the innermost one are added up.
 const DEPTH_MAX: usize = 128;
 
 /// The bytes of a put of "k" within `levels` nested transactions. Built without recursion, because there may be very

@@ -19,7 +19,7 @@ pub trait Application: Send + 'static {
     /// whole.
     fn end_entry(&mut self, txn: &mut Txn<'_>);
 
-    /// Called after the entry's commit: publishes its effects to readers and watchers.
+    /// Called after the entry's commit and before the callers get their outputs, for work that must be done by then.
     fn post_apply(&mut self, lsn: Lsn);
 
     /// Called after the callers got their outputs, for work that they need not wait for.

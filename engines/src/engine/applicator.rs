@@ -15,6 +15,7 @@ pub trait Applicator: Send + 'static {
     /// Applies one entry, in the transaction of its position.
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, entry: &Entry) -> Self::Output;
 
-    /// Called after the commit. Soft state may change only here.
+    /// Called after the commit. The upper half of an engine may change the soft state that it shares with the lower
+    /// half only here, and not in [`Self::apply`].
     fn post_apply(&mut self, lsn: Lsn, output: Self::Output);
 }

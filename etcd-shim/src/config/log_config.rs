@@ -40,7 +40,7 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
-    /// Reads the flags' values; the errors are etcd's.
+    /// Reads the flags' values. The errors are etcd's, except for `systemd/journal`, which etcd accepts.
     pub(super) fn parse(
         logger: &str,
         level: &str,

@@ -49,7 +49,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics for a node with `runtimes` RPC runtimes. `start_nanos` is the wall time at which the process started.
+    /// Metrics for a node with `runtimes` RPC runtimes. `start_nanos` is the wall time at which the node started. It is
+    /// shown as the start time of the process.
     pub fn new(level: MetricsLevel, runtimes: usize, gates: &FeatureGates, start_nanos: u64) -> Metrics {
         let mut registry = NamedRegistry::default();
         let metrics = Metrics {

@@ -1,4 +1,5 @@
-//! [`TlsError`]: why TLS cannot start. Each text names the file or the flag, and what was expected.
+//! [`TlsError`]: why TLS cannot start. Each text names the file, the flag or the setting that is wrong. Most texts also
+//! say what was expected.
 
 use std::io;
 use std::path::{Path, PathBuf};

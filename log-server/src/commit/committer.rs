@@ -19,7 +19,8 @@ use crate::journal::{For, Journal, Room, SegmentFiles, SegmentNumber, Spares, ba
 use crate::serve::{Roster, Status};
 use crate::unit::Catalog;
 
-/// Stores leave the last eighth of each segment, but at most this many bytes, free for metadata.
+/// Stores leave the last eighth of each segment, but at most this many bytes, free for metadata. The few stores that
+/// [`Rooms::admits_at_start`] accepts are an exception.
 const METADATA_HEADROOM_BYTES_MAX: u64 = 1 << 20;
 /// While there is no room for another segment, the last sixteenth of the current one, but at most this many bytes, is
 /// kept free for the MetaStore's raft log. No other command may use it.
@@ -43,7 +44,8 @@ pub(crate) struct Committer {
     pub(crate) cache_bytes_max: usize,
     pub(crate) segment_bytes: u64,
     pub(crate) on_sync: Option<SyncObserver>,
-    /// Stops the Worker that makes spares. Cancelled when the committer ends, since nobody takes a spare after that.
+    /// Stops the Worker that makes spares. Cancelled when the committer ends or becomes read-only, since nobody takes a
+    /// spare after that.
     pub(crate) spares_stop: CancellationToken,
 }
 
@@ -98,7 +100,8 @@ impl Committer {
         }
     }
 
-    /// After a disk error: refuses everything that is queued. Readers and followers go on until the process stops.
+    /// Called after a batch could not be committed: refuses everything that is queued. Readers and followers go on
+    /// until `stop` is cancelled.
     async fn serve_reads_only(&self, text: String, stop: &CancellationToken) {
         let poisoned = UnitError::Poisoned(text);
         self.queue.close(poisoned.clone());

@@ -55,8 +55,8 @@ impl SegmentFiles {
         self.open.lock().insert(number, file);
     }
 
-    /// Forgets the file of a segment that is being freed. Readers that still hold it can go on; they will find records
-    /// whose crc fails.
+    /// Forgets the file of a freed segment, because the file is about to be removed or to become a new segment. Readers
+    /// that still hold the file can go on. If the file becomes a new segment, they find records whose crc fails.
     pub(crate) fn forget(&self, number: SegmentNumber) {
         self.open.lock().remove(&number);
     }

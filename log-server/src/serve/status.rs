@@ -20,6 +20,7 @@ pub struct DiskUsage {
 pub(crate) struct Status {
     poisoned: Mutex<Option<String>>,
     /// When the current write and sync started, in nanoseconds on the node's clock, plus one. Zero while none runs.
+    /// After a write or sync that failed, it is never set to zero again.
     sync_started: AtomicU64,
     segments: AtomicU64,
     bytes: AtomicU64,

@@ -1,5 +1,6 @@
 //! Compiles the `.proto` files with protox, which needs no `protoc`. etcd's files are compiled twice: for servers, with
-//! hand-written types in place of some messages (the twins), and for clients, with generated types only.
+//! hand-written types in place of some messages (the twins and `TxnRequest`), and for clients, with generated types
+//! only.
 
 #[cfg(feature = "etcd")]
 mod etcd {

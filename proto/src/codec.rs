@@ -128,7 +128,7 @@ impl Reader {
     }
 }
 
-/// Writes a `u32` length and `bytes`. Panics above 4 GiB; every limit in the project is far below that.
+/// Writes a `u32` length and `bytes`. Panics if there are 4 GiB or more; every limit in the project is below that.
 pub fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
     out.put_u32_le(u32::try_from(bytes.len()).expect("a field is smaller than 4 GiB"));
     out.put_slice(bytes);

@@ -23,7 +23,8 @@ use crate::local_store::store_error::{FILE, StoreError};
 const COPY_SLICE_BYTES: usize = 256 << 10;
 /// One in this many slices is committed durably. The commits of the other slices need no sync.
 const COPY_SLICES_PER_SYNC: u64 = 32;
-/// Least pause between two slices. A copy can wait; the client requests on the same cores cannot.
+/// A pause between two slices lasts at least this long. A copy can wait; the client requests on the same cores cannot.
+/// If checkpoints are late, there is no pause: see [`Pace::rest`].
 const COPY_PAUSE: Duration = Duration::from_millis(1);
 
 /// Why no copy was made. The node goes on with the old file.
@@ -42,7 +43,8 @@ pub(super) enum CopyError {
     Failed(#[from] StoreError),
 }
 
-/// The outer error concerns the file in use, and the node cannot go on. The inner one concerns only the copy.
+/// The outer error ends the node: a checkpoint, or the name of the new file, could not be made durable. The inner error
+/// ends only the copy.
 pub(super) type Copied<T> = Result<Result<T, CopyError>, StoreError>;
 
 /// A defragmentation, which the checkpoint Worker runs.

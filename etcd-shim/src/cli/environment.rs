@@ -11,8 +11,9 @@ pub(super) struct Given {
     pub(super) words: Vec<String>,
     /// The variables of the environment.
     pub(super) variables: BTreeMap<String, String>,
-    /// The first word that is not valid UTF-8, or if there is none, the first such `ETCD_*` variable with its name. The
-    /// program does not start with it, because `words` and `variables` hold it with some characters replaced.
+    /// The first word that is not valid UTF-8, or if there is none, the first such `ETCD_*` variable with its name. If
+    /// there is one, the server refuses to start, because `words` or `variables` hold its text with some characters
+    /// replaced.
     pub(super) no_text: Option<String>,
 }
 

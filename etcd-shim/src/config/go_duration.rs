@@ -94,7 +94,7 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// `whole.fraction` times `size`. Digits of the fraction below a nanosecond are dropped.
+/// `whole.fraction` times `size`. What each digit of the fraction stands for is rounded down to whole nanoseconds.
 fn part(whole: &str, fraction: &str, size: i128) -> Option<i128> {
     // Only what does not fit into 128 bits is refused here. The caller checks that the total fits into 64 bits.
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };

@@ -36,7 +36,8 @@ const OTHERS: [&str; 17] = [
     "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
 ];
 
-/// Reads the three flags; the errors are etcd's.
+/// Reads the three flags. The errors are etcd's, except for two about cipher suites. The error for an unknown suite
+/// also gives an example. The error for suites that are not built in does not exist in etcd.
 pub(super) fn parse(min: &str, max: &str, suites: &[String], notes: &mut Vec<Note>) -> Result<TlsOptions, String> {
     let (lowest, highest) = (TlsVersion::parse(min)?, TlsVersion::parse(max)?);
     let lowest_or_default = lowest.unwrap_or(TlsVersion::Tls12);

@@ -52,7 +52,8 @@ impl GrpcRoutes {
         self
     }
 
-    /// Starts a call. An unknown service or method is answered with the text of grpc-go; tonic would give no text.
+    /// Starts a call. An unknown service or method is answered with the text of grpc-go; tonic would give no text. Only
+    /// if the calls of a service are not counted, its unknown methods are left to tonic.
     pub(super) fn call(&self, request: Request<Incoming>) -> GrpcFuture {
         let path = request.uri().path();
         let Some((service, method)) = path.strip_prefix('/').unwrap_or(path).rsplit_once('/') else {

@@ -50,7 +50,8 @@ impl Faults {
         self.phase = Phase::Armed { until: now + ARMED, in_store };
     }
 
-    /// Fills the disk, so that less room is left than the node's reserve. A checkpoint may not fit into that room.
+    /// Fills the disk, so that less room is left than the node's reserve. Sometimes that room is too small even for a
+    /// checkpoint.
     pub(super) fn fill_disk(&mut self, now: Duration) {
         let room = self.dice.below(RESERVE_BYTES);
         self.trace.line(&format!("fault {room} bytes of room"));
@@ -126,8 +127,8 @@ impl Faults {
         }
     }
 
-    /// Makes a disk fault end at the next step. A fault of the store's disk keeps its time, because the node must still
-    /// end by itself.
+    /// Makes a disk fault end at the next step. But if a call of the local store has failed already, the fault keeps
+    /// its time, because the node must still end by itself.
     pub(super) fn heal(&mut self, now: Duration) {
         match &mut self.phase {
             Phase::Sick { in_store: true, .. } => {}

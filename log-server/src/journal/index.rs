@@ -41,7 +41,8 @@ impl Run {
     }
 }
 
-/// The places of one loglet's cells, as runs of consecutive offsets. A contiguous loglet has a single run.
+/// The places of one loglet's cells, as runs of consecutive offsets. A contiguous loglet usually has a single run. It
+/// has more if this unit skipped cells that a write quorum of other units holds.
 ///
 /// Invariant: runs are ascending, not empty, and there is a gap between any two.
 #[derive(Clone, Debug, Default)]

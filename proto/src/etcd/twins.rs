@@ -1,6 +1,6 @@
 //! Twins of etcd's answers, with the same bytes on the wire. An embedded message and a `bytes` field are both
-//! length-delimited. So a `KeyValue` or `Event` that the store already holds encoded is copied once into the frame and
-//! never decoded.
+//! length-delimited. So the server can send a `KeyValue` or an `Event` that is already encoded, and does not have to
+//! decode it for that.
 
 use bytes::{Buf, BufMut, Bytes};
 use prost::DecodeError;
@@ -124,7 +124,7 @@ pub struct DeleteRangeResponse {
     pub prev_kvs: Vec<Bytes>,
 }
 
-/// `etcdserverpb.WatchResponse`. All watchers of one range share `events`.
+/// `etcdserverpb.WatchResponse`. All watchers that want the same events share `events`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchResponse {
     /// The ids of cluster and member, the revision and the term.

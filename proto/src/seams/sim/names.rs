@@ -150,7 +150,8 @@ impl Names {
         self.cache.files.values().chain(self.durable.files.values()).copied().chain(linked).collect()
     }
 
-    /// Whether the result of [`Self::reachable`] may have shrunk since the last call of this function.
+    /// Whether the result of [`Self::reachable`] may have shrunk since the last call of this function. Crashes are not
+    /// counted, because [`Self::crash`] returns the new result itself.
     pub(crate) fn take_shrunk(&mut self) -> bool {
         std::mem::take(&mut self.shrunk)
     }

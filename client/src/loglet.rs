@@ -36,7 +36,7 @@ pub trait Loglet: Send + Sync {
     fn params(&self) -> &LogletParams;
 
     /// Appends a batch. `done` gets the first offset. Order, durability and errors are as for `SharedLog::append`,
-    /// except that the caller can get [`AppendError::Sealed`].
+    /// except that the caller can get [`AppendError::Sealed`] and [`AppendError::Undecided`].
     fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>);
 
     /// Finds the tail. The seal is checked after the offset (safety rule 1).
@@ -59,6 +59,11 @@ pub trait Loglet: Send + Sync {
     /// a higher tail; only the chain says where the segment ends.
     fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>>;
 
+    /// Copies cells below `below` to the places that lack them, for example to a storage unit that was away. `below` must
+    /// not be above a checked tail or the end of the segment. Returns how many copies were made. After an error some may
+    /// have been made; it may be repeated.
+    fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>>;
+
     /// Forgets the cells below `up_to`.
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>>;
 
@@ -73,6 +78,9 @@ pub struct Liveness {
     pub sequencers: Vec<Incarnation>,
     /// Storage units that may be chosen for a new loglet, ascending.
     pub units: Vec<StorageId>,
+    /// A new loglet must have at least this many units: a majority of the voters of the MetaStore. With fewer, the log
+    /// could be lost together with fewer nodes than the MetaStore survives (`docs/protocol.md`, cluster 16).
+    pub units_min: usize,
 }
 
 /// Opens loglets of one kind, and chooses the parameters of the next one. So the provider holds the policy of a
@@ -85,7 +93,8 @@ pub trait LogletProvider: Send + Sync {
     /// are refused until the loglet's sequencer serves it.
     fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError>;
 
-    /// Creates the loglet on its units, before a chain names it.
+    /// Creates the loglet on its units, before a chain names it. Units that are slower than a quorum may not have it yet
+    /// when this returns.
     fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
 
     /// Makes the loglet's sequencer serve it, after a chain that names it was installed. It may be repeated.

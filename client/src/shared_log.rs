@@ -37,7 +37,7 @@ pub trait SharedLog: Send + Sync {
     /// Appends a batch at consecutive positions. It enqueues the batch before it returns, so the order of calls is the
     /// order in the log. Acknowledgements come in that order too. `done` gets the first position when everything up to
     /// the end of the batch is durable on a write quorum. The caller never gets [`AppendError::Sealed`], because the
-    /// log goes on in the next segment.
+    /// log goes on in the next segment, nor [`AppendError::Undecided`], because the chain decides.
     fn append(&self, batch: Vec<Cell>, done: Completion<Result<Lsn, AppendError>>);
 
     /// The first position that is not durable. It is above every append that was acknowledged before the call.

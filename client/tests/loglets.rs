@@ -4,14 +4,17 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::FutureExt;
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::suite::{self, LogletSubject};
 use naxos_client::{Liveness, Loglet, LogletProvider, SharedLog, VirtualLog};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{Cell, CellState, Purpose, Refusal, Shape, Store, UnitError, UnitParams};
+use naxos_proto::contracts::{Cell, CellState, Purpose, Refusal, Shape, Store, TailReaches, UnitError, UnitParams};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
+use naxos_proto::seams::Clock;
+use naxos_proto::seams::sim::{SimClock, UnreliableUnit, Weather};
 use naxos_proto::tail::Tail;
 use support::{Rig, simulate};
 
@@ -38,7 +41,7 @@ fn native(count: u64) {
 #[test]
 fn the_memory_loglet_passes_the_suite() {
     let sequencers = vec![Incarnation { storage: StorageId(5), boot: Boot(2) }];
-    let alive = Liveness { sequencers, units: vec![StorageId(1)] };
+    let alive = Liveness { sequencers, units: vec![StorageId(1)], units_min: 1 };
     simulate(suite::loglet(&LogletSubject { provider: Arc::new(MemoryProvider::default()), alive, units: 0 }));
 }
 
@@ -198,6 +201,143 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
         // The same trim again removes no segment from the chain, so it raises no floor.
         log.trim(Lsn(3)).await.unwrap();
         assert!(unit.tail(orphans[1]).await.is_ok());
+        rig.stop().await;
+    });
+}
+
+/// Three units of which the last one never answers.
+async fn rig_with_a_hung_unit() -> Rig {
+    let clock: Arc<dyn Clock> = Arc::new(SimClock::new(Duration::ZERO));
+    let count = std::cell::Cell::new(0);
+    Rig::over(3, |unit| {
+        count.set(count.get() + 1);
+        let network = UnreliableUnit::new(unit, Arc::clone(&clock), 1);
+        if count.get() == 3 {
+            network.set_weather(Weather { delay_max: Duration::from_secs(1_000_000), ..Weather::default() });
+        }
+        Arc::new(network)
+    })
+    .await
+}
+
+#[test]
+fn every_call_to_several_units_ends_without_the_slowest() {
+    simulate(async {
+        let rig = rig_with_a_hung_unit().await;
+        let began = tokio::time::Instant::now();
+        let log = VirtualLog::start(rig.parts()).await.unwrap();
+        let append = async || {
+            let (done, outcome) = Completion::channel();
+            log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            outcome.await
+        };
+        for n in 0..5 {
+            assert_eq!(append().await, Ok(Lsn(2 * n)));
+            assert_eq!(append().await, Ok(Lsn(2 * n + 1)));
+            assert_eq!(log.check_tail().await, Ok(Lsn(2 * n + 2)));
+            assert_eq!(log.read(Lsn(2 * n), Lsn(2 * n + 1), usize::MAX).await.unwrap().0.len(), 1);
+            log.reconfigure(None).await.unwrap();
+        }
+        // The hung unit might still complete the quorum of an append that one of the others refused because of the seal.
+        let first = &rig.units.all[0];
+        first.seal(log.chain().1.active().params.id).await.unwrap();
+        let (done, outcome) = Completion::channel();
+        log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+        log.reconfigure(None).await.unwrap();
+        assert!(matches!(outcome.await, Ok(Lsn(10 | 11))));
+        // The hung unit keeps what it has of the discarded loglets.
+        assert!(log.trim(Lsn(4)).await.is_err());
+        assert_eq!(log.left_to_discard().len(), 2);
+        assert_eq!(log.chain().1.start(), Lsn(4));
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_unit_that_missed_the_opening_of_a_loglet_gets_it_from_the_sequencer() {
+    simulate(async {
+        let rig = rig_of(3).await;
+        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+        let params = rig.provider.choose_params(id, &rig.alive).unwrap();
+        let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
+        for unit in &rig.units.all[..2] {
+            unit.open(id, on_unit).await.unwrap();
+        }
+        rig.provider.serve(&params).await.unwrap();
+        let loglet = rig.provider.open(&params).unwrap();
+        let (done, outcome) = Completion::channel();
+        loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+        assert_eq!(outcome.await, Ok(Offset(0)));
+        let third = &rig.units.all[2];
+        while third.tail(id).await.is_err() {
+            SimClock::new(Duration::ZERO).sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(third.wait_tail(id, TailReaches::Local(Offset(1))).await.unwrap().tail, Offset(1));
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_unit_that_the_loglet_was_never_opened_on_counts_for_a_seal() {
+    simulate(async {
+        let rig = rig_of(3).await;
+        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+        let params = rig.provider.choose_params(id, &rig.alive).unwrap();
+        let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
+        rig.units.all[0].open(id, on_unit).await.unwrap();
+        store_on(&rig, 0, id, 0).await;
+        assert_eq!(rig.provider.open(&params).unwrap().seal().await, Ok(Offset(1)));
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_unit_that_was_away_gets_what_it_missed_in_open_and_in_sealed_segments() {
+    simulate(async {
+        let rig = rig_of(3).await;
+        let log = VirtualLog::start(rig.parts()).await.unwrap();
+        let incarnation = rig.alive.sequencers[0];
+        // The third unit misses offsets 0 and 1, learns that they are committed, and takes the next two.
+        let miss = async |id: LogletId| {
+            for unit in 0..3 {
+                for at in if unit == 2 { 2..4 } else { 0..4 } {
+                    let (done, stored) = Completion::channel();
+                    let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];
+                    let purpose = Purpose::Append { known_tail: Offset(at.min(2)) };
+                    rig.units.all[unit].store(Store { loglet: id, incarnation, at: Offset(at), cells, purpose }, done);
+                    assert!(stored.await.unwrap().acknowledges());
+                }
+            }
+        };
+        let id = |log: &VirtualLog| log.chain().1.active().params.id;
+        let sealed = id(&log);
+        miss(sealed).await;
+        log.reconfigure(None).await.unwrap();
+        let open = id(&log);
+        miss(open).await;
+        let third = &rig.units.all[2];
+        for id in [sealed, open] {
+            assert_eq!(third.held(id, Offset(0)..Offset(9)).await.unwrap(), [Offset(2)..Offset(4)]);
+        }
+        assert_eq!(log.replicate().await, Ok(4));
+        for id in [sealed, open] {
+            assert_eq!(third.held(id, Offset(0)..Offset(9)).await.unwrap(), [Offset(0)..Offset(4)]);
+        }
+        assert_eq!(log.replicate().await, Ok(0), "nothing is missing any more");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn rule_16_a_loglet_has_as_many_units_as_a_majority_of_the_voters() {
+    simulate(async {
+        let rig = rig_of(2).await;
+        let choose =
+            |units_min| rig.provider.choose_params(LogletId::default(), &Liveness { units_min, ..rig.alive.clone() });
+        assert!(choose(2).is_ok());
+        let refused = choose(3).unwrap_err().to_string();
+        assert!(refused.contains("2 storage units are alive, but a loglet needs 3"), "{refused}");
         rig.stop().await;
     });
 }

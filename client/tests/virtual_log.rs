@@ -37,7 +37,12 @@ fn parts(meta: Arc<dyn MetaStore>, loglets: &Arc<MemoryProvider>) -> VirtualLogP
         config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
         meta,
         providers: vec![loglets.clone()],
-        alive: watch::Sender::new(Liveness { sequencers: vec![Incarnation::default()], units: Vec::new() }).subscribe(),
+        alive: watch::Sender::new(Liveness {
+            sequencers: vec![Incarnation::default()],
+            units: Vec::new(),
+            units_min: 0,
+        })
+        .subscribe(),
         clock: Arc::new(BootClock),
         entropy: Arc::new(OsEntropy),
     }

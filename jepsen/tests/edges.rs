@@ -85,7 +85,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "client",
         &["loglet", "shared_log", "memory_meta", "loglets", "append_gate", "reconfigure", "virtual_log", "suite"],
     ),
-    ("sequencer", &["core", "served", "fanout"]),
+    ("sequencer", &["answer", "grants", "lane", "served", "fanout", "native_sequencer"]),
     (
         "engines",
         &[

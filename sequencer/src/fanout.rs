@@ -1,110 +1,231 @@
-//! The native loglet's sequencer: stores every batch on all units in parallel, and acknowledges it when a write quorum
-//! has it.
+//! [`Fanout`]: stores every batch of one native loglet on all units, and acknowledges it when a write quorum has it.
 //!
-//! Many threads call `append`. Answers arrive on the units' committer threads. There are two locks. `order` keeps
-//! granting and storing in one sequence; it is held while the stores are queued, which never blocks. `state` holds the
-//! pure rules. Completions run outside both locks, on the thread that first finds a settled batch. Only one thread
-//! runs them at a time, so that acknowledgements come in order. If a unit answers during the call of `store`, the
-//! appending thread runs the completion later.
+//! Many threads call `append`. Answers arrive on the units' committer threads. One lock holds the pure rules: the grants
+//! and one lane for each unit. No call is made under it. Two jobs are done by one thread at a time, so that they are done
+//! in order; a thread that finds the job taken leaves its work to the thread that has it:
+//!
+//! - sending the stores of one lane, which never blocks;
+//! - running the completions of settled batches.
+//!
+//! A lane whose store failed rests for a while. [`Fanout::resume_rested`] lets it send again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::BoxFuture;
-use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::{Completion, ThreadLoad};
-use naxos_proto::contracts::{AppendError, Cell, Purpose, Refusal, Sequencer, StorageUnit, Store, UnitDirectory};
-use naxos_proto::ids::{Incarnation, LogletId, Offset};
-use naxos_proto::native_params::NativeParams;
-use naxos_proto::tail::Tail;
-use parking_lot::{Mutex, RwLock};
+use naxos_proto::contracts::{AppendError, Cell, Purpose, Refusal, StorageUnit, Store, UnitParams};
+use naxos_proto::ids::{LogletId, Offset};
+use naxos_proto::seams::{Clock, Instant};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
-use crate::core::{Answer, Grants};
-use crate::served::Served;
+use crate::answer::Answer;
+use crate::grants::{Grants, InFlightMax};
+use crate::lane::{Lane, LaneMax};
 
-/// At most this many batches of a loglet may be in flight. Beyond it appends are refused.
-pub const IN_FLIGHT_MAX: usize = 4_096;
-/// At most this many loglets are served at a time. Only the newest takes appends; the older ones stay until newer ones
-/// need their places.
-const LOGLETS_MAX: usize = 64;
+/// At most this much of a loglet may be in flight. Beyond it appends are refused.
+const IN_FLIGHT_MAX: InFlightMax = InFlightMax { batches: 4_096, bytes: 512 << 20 };
+/// A lane drops committed batches beyond this. It sends at most a quarter of the batches before the first is answered.
+const LANE_MAX: LaneMax = LaneMax { out: 1_024, batches: 4_096, bytes: 64 << 20 };
+/// How long a lane rests after its first failure. Each further failure doubles this.
+const REST_MIN: Duration = Duration::from_millis(2);
+/// The longest rest of a lane.
+const REST_MAX: Duration = Duration::from_millis(500);
 
-type Done = Completion<Result<Offset, AppendError>>;
+/// What receives the outcome of an append.
+pub(crate) type Done = Completion<Result<Offset, AppendError>>;
+
+/// A unit and its lane.
+struct UnitLane {
+    lane: Lane,
+    /// Whether a thread is sending this lane's stores.
+    is_sending: bool,
+    /// When the lane may send again, if it rests.
+    rests_until: Option<Instant>,
+    /// How long the next rest will be.
+    next_rest: Duration,
+}
 
 struct State {
     grants: Grants<Done>,
+    lanes: Vec<UnitLane>,
     /// Whether a thread is running completions.
-    draining: bool,
-    /// Number of appends that are queueing stores right now.
-    storing: u32,
+    is_draining: bool,
+    /// Whether a successor is served, so that nothing but what is in flight is sent any more.
+    is_retired: bool,
 }
 
-struct Fanout {
-    loglet: LogletId,
-    incarnation: Incarnation,
-    units: Vec<Arc<dyn StorageUnit>>,
-    order: Mutex<()>,
+/// Where a loglet is stored.
+pub(crate) struct Placement {
+    pub(crate) loglet: LogletId,
+    pub(crate) params: UnitParams,
+    pub(crate) units: Vec<Arc<dyn StorageUnit>>,
+    pub(crate) write_quorum: usize,
+}
+
+/// The appends of one loglet; see the module.
+pub(crate) struct Fanout {
+    placement: Placement,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Notified when a lane begins to rest.
+    rests: Arc<Notify>,
 }
 
 impl Fanout {
-    fn append(self: &Arc<Self>, batch: Vec<Cell>, done: Done) {
-        let refused = self.store(batch, done);
+    /// Nothing is appended yet. `rests` is notified when [`Self::next_resume`] has changed.
+    pub(crate) fn new(placement: Placement, clock: Arc<dyn Clock>, rests: Arc<Notify>) -> Self {
+        let units = placement.units.len();
+        let lane = || UnitLane {
+            // A store to the only unit never leaves the process, so it arrives there once (see `grants`).
+            lane: Lane::new(units > 1, LANE_MAX),
+            is_sending: false,
+            rests_until: None,
+            next_rest: REST_MIN,
+        };
+        let state = State {
+            grants: Grants::new(units, placement.write_quorum, IN_FLIGHT_MAX),
+            lanes: std::iter::repeat_with(lane).take(units).collect(),
+            is_draining: false,
+            is_retired: false,
+        };
+        Self { placement, clock, state: Mutex::new(state), rests }
+    }
+
+    /// Everything below this offset is on a write quorum.
+    pub(crate) fn known_tail(&self) -> Offset {
+        self.state.lock().grants.known_tail()
+    }
+
+    /// Appends a batch.
+    pub(crate) fn append(self: &Arc<Self>, batch: Vec<Cell>, done: Done) {
+        let refused = self.state.lock().enqueue(batch, done);
         if let Some((done, why)) = refused {
             done.complete(Err(why));
+        }
+        self.send_all();
+        self.drain(ThreadLoad::Busy);
+    }
+
+    /// Ends the loglet here, because the chain has ended it and a successor is served. What is in flight is undecided:
+    /// the chain decides about it.
+    pub(crate) fn retire(&self) {
+        {
+            let mut state = self.state.lock();
+            state.is_retired = true;
+            state.grants.end();
         }
         self.drain(ThreadLoad::Busy);
     }
 
-    fn store(self: &Arc<Self>, batch: Vec<Cell>, done: Done) -> Option<(Done, AppendError)> {
-        let _order = self.order.lock();
-        let (id, at, known_tail) = {
-            let mut state = self.state.lock();
-            match state.grants.grant(batch.len() as u64, done) {
-                Err(refused) => return Some(refused),
-                Ok((id, at)) => {
-                    state.storing += 1;
-                    (id, at, state.grants.known_tail())
+    /// Opens the loglet on all units. The change of the chain that began this loglet waited for a write quorum of them
+    /// alone. Does not wait for units that are slower than the others, and ignores errors: a lane that meets a unit
+    /// without the loglet opens it.
+    pub(crate) async fn open_everywhere(self: Arc<Self>) {
+        let placement = &self.placement;
+        futures::future::join_all(placement.units.iter().map(|u| u.open(placement.loglet, placement.params))).await;
+    }
+
+    /// When the next resting lane may send again.
+    pub(crate) fn next_resume(&self) -> Option<Instant> {
+        self.state.lock().lanes.iter().filter_map(|l| l.rests_until).min()
+    }
+
+    /// Lets the lanes whose rest is over send again. A lane whose unit does not have the loglet is resumed after
+    /// [`Self::open_on`]; returns the indexes of those units.
+    pub(crate) fn resume_rested(self: &Arc<Self>) -> Vec<usize> {
+        let (now, mut to_open) = (self.clock.now(), Vec::new());
+        for (unit, on_unit) in self.state.lock().lanes.iter_mut().enumerate() {
+            if on_unit.rests_until.is_some_and(|at| at <= now) {
+                on_unit.rests_until = None;
+                match on_unit.lane.failed() {
+                    Some(Answer::NotOpen(_)) => to_open.push(unit),
+                    _ => on_unit.lane.resume(),
                 }
             }
-        };
-        let mut cells = Some(batch);
-        for (unit, target) in self.units.iter().enumerate() {
-            let last = unit + 1 == self.units.len();
-            let cells = if last { cells.take() } else { cells.clone() }.expect("taken by the last unit only");
-            let purpose = Purpose::Append { known_tail };
-            let store = Store { loglet: self.loglet, incarnation: self.incarnation, at, cells, purpose };
-            let this = Arc::clone(self);
-            let answered = move |result, load| this.answered(id, unit, Answer::of(result), load);
-            target.store(store, Completion::on_thread(answered));
         }
-        self.state.lock().storing -= 1;
-        None
+        self.send_all();
+        self.drain(ThreadLoad::Busy);
+        to_open
     }
 
-    fn answered(&self, id: u64, unit: usize, answer: Answer, load: ThreadLoad) {
-        self.state.lock().grants.answer(id, unit, answer);
+    /// Opens the loglet on the unit with index `unit`, and lets its lane send again.
+    pub(crate) async fn open_on(self: Arc<Self>, unit: usize) {
+        // If this fails, the next store fails for the same reason, and the lane rests again.
+        if let Err(e) = self.placement.units[unit].open(self.placement.loglet, self.placement.params).await {
+            tracing::debug!(unit = %self.placement.units[unit].storage_id(), error = %e, "a unit does not open a loglet");
+        }
+        self.state.lock().lanes[unit].lane.resume();
+        self.send_lane(unit);
+        self.drain(ThreadLoad::Busy);
+    }
+
+    fn send_all(self: &Arc<Self>) {
+        (0..self.placement.units.len()).for_each(|unit| self.send_lane(unit));
+    }
+
+    /// Sends what one lane may send. The units are called without the lock, because they may answer during the call.
+    fn send_lane(self: &Arc<Self>, unit: usize) {
+        let mut ours = false;
+        loop {
+            let (sent, known_tail) = {
+                let mut state = self.state.lock();
+                let known_tail = state.grants.known_tail();
+                let on_unit = &mut state.lanes[unit];
+                if on_unit.is_sending && !ours {
+                    return;
+                }
+                let sent = on_unit.lane.next();
+                ours = sent.is_some();
+                on_unit.is_sending = ours;
+                match sent {
+                    Some(sent) => (sent, known_tail),
+                    None => return,
+                }
+            };
+            let store = Store {
+                loglet: self.placement.loglet,
+                incarnation: self.placement.params.incarnation,
+                at: sent.grant.at,
+                cells: sent.cells,
+                purpose: Purpose::Append { known_tail },
+            };
+            let (this, id) = (Arc::clone(self), sent.grant.id);
+            let answered = move |result, load| this.answered(id, unit, Answer::of(result), load);
+            self.placement.units[unit].store(store, Completion::on_thread(answered));
+        }
+    }
+
+    fn answered(self: &Arc<Self>, id: u64, unit: usize, answer: Answer, load: ThreadLoad) {
+        let rests = self.state.lock().answered(id, unit, answer, || self.clock.now());
+        if rests {
+            self.rests.notify_one();
+        }
         self.drain(load);
+        self.send_lane(unit);
     }
 
-    /// Runs the completions of settled batches in order. Does nothing if another thread does that already, or if an
-    /// append is queueing its stores: that append calls this afterwards.
-    /// `load` is the load of the calling thread.
+    /// Runs the completions of settled batches in order. Does nothing if another thread does that already. `load` is the
+    /// load of the calling thread.
     fn drain(&self, load: ThreadLoad) {
         {
             let mut state = self.state.lock();
-            if state.draining || state.storing > 0 {
+            if state.is_draining {
                 return;
             }
-            state.draining = true;
+            state.is_draining = true;
         }
         loop {
             let mut state = self.state.lock();
             let Some(settled) = state.grants.settle() else {
-                state.draining = false;
-                let idle = state.grants.is_idle().then(|| state.grants.known_tail());
+                state.is_draining = false;
+                let known_tail = state.grants.known_tail();
+                let is_idle = state.grants.is_idle();
+                self.shorten(&mut state, known_tail);
                 drop(state);
-                if let Some(known_tail) = idle {
+                if is_idle {
                     // No store is in flight that could carry the known tail to the units.
-                    self.units.iter().for_each(|u| u.advance(self.loglet, known_tail));
+                    self.placement.units.iter().for_each(|u| u.advance(self.placement.loglet, known_tail));
                 }
                 return;
             };
@@ -112,108 +233,68 @@ impl Fanout {
             settled.tag.complete_on(settled.outcome, load);
         }
     }
-}
 
-/// The sequencer of one process. It serves the native loglets that name its incarnation.
-pub struct NativeSequencer {
-    incarnation: Incarnation,
-    units: Arc<dyn UnitDirectory>,
-    loglets: RwLock<Served<Fanout>>,
-}
-
-impl NativeSequencer {
-    /// A sequencer that serves no loglet yet.
-    pub fn new(incarnation: Incarnation, units: Arc<dyn UnitDirectory>) -> Self {
-        Self { incarnation, units, loglets: RwLock::new(Served::new(LOGLETS_MAX)) }
-    }
-
-    fn fanout(&self, loglet: LogletId, incarnation: Incarnation) -> Result<Arc<Fanout>, Refusal> {
-        if incarnation != self.incarnation {
-            return Err(Refusal::OtherSequencer { loglet, owner: incarnation, asked: self.incarnation });
+    fn shorten(&self, state: &mut State, known_tail: Offset) {
+        // Nobody waits for the lanes of a loglet that is over. Its cells are copied by a repair.
+        let is_over = state.grants.is_idle() && (state.is_retired || state.grants.is_over());
+        for (on_unit, unit) in state.lanes.iter_mut().zip(&self.placement.units) {
+            if is_over {
+                on_unit.lane.clear();
+                on_unit.rests_until = None;
+            } else if let Some(batches) = on_unit.lane.shorten(known_tail)
+                && batches.is_power_of_two()
+            {
+                let (unit, loglet) = (unit.storage_id(), self.placement.loglet);
+                tracing::warn!(%unit, %loglet, batches, "a storage unit lags behind: it will copy what it missed");
+            }
         }
-        self.loglets.read().get(loglet)
     }
+}
 
-    fn serve_now(&self, loglet: &LogletParams) -> Result<(), Refusal> {
-        let Ok(native) = NativeParams::decode(loglet) else {
-            return Err(Refusal::Unsupported("this sequencer serves native loglets alone"));
+impl State {
+    /// Grants offsets to a batch and puts it into the lanes. Returns `done` if the batch is refused.
+    fn enqueue(&mut self, batch: Vec<Cell>, done: Done) -> Option<(Done, AppendError)> {
+        if let Some(full) = self.disk_full() {
+            return Some((done, full.into()));
+        }
+        let bytes = batch.iter().map(|cell| cell.payload.len() as u64).sum();
+        let grant = match self.grants.grant(batch.len() as u64, bytes, done) {
+            Ok(grant) => grant,
+            Err(refused) => return Some(refused),
         };
-        if native.sequencer != self.incarnation {
-            let (loglet, owner) = (loglet.id, native.sequencer);
-            return Err(Refusal::OtherSequencer { loglet, owner, asked: self.incarnation });
+        let mut cells = Some(batch);
+        let last = self.lanes.len() - 1;
+        for (unit, on_unit) in self.lanes.iter_mut().enumerate() {
+            let cells = if unit == last { cells.take() } else { cells.clone() }.expect("taken by the last unit only");
+            if let Some(answer) = on_unit.lane.push(grant, cells, bytes) {
+                self.grants.answer(grant.id, unit, answer);
+            }
         }
-        let find = |id| self.units.unit(id).ok_or(Refusal::UnknownUnit(id));
-        let units = native.units.iter().map(|u| find(*u)).collect::<Result<Vec<_>, _>>()?;
-        let write_quorum = native.write_quorum.into();
-        let make = || Fanout {
-            loglet: loglet.id,
-            incarnation: self.incarnation,
-            state: Mutex::new(State {
-                grants: Grants::new(units.len(), write_quorum, IN_FLIGHT_MAX),
-                draining: false,
-                storing: 0,
-            }),
-            units,
-            order: Mutex::new(()),
-        };
-        self.loglets.write().serve(loglet.id, make)
-    }
-}
-
-impl Sequencer for NativeSequencer {
-    fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        None
     }
 
-    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
-        Box::pin(std::future::ready(self.serve_now(loglet)))
+    /// If so many units have a full disk that no write quorum is left, the refusal of one of them. Want of room is
+    /// refused before offsets are granted (`docs/protocol.md`, cluster 2).
+    fn disk_full(&self) -> Option<Refusal> {
+        let mut full = self.lanes.iter().filter_map(|l| l.lane.disk_full());
+        full.nth(self.grants.spare_units()).cloned()
     }
 
-    fn append(&self, loglet: LogletId, incarnation: Incarnation, batch: Vec<Cell>, done: Done) {
-        match self.fanout(loglet, incarnation) {
-            Ok(fanout) => fanout.append(batch, done),
-            Err(refusal) => done.complete(Err(refusal.into())),
+    /// Takes the answer of one unit. Returns whether its lane begins to rest.
+    fn answered(&mut self, id: u64, unit: usize, answer: Answer, now: impl FnOnce() -> Instant) -> bool {
+        let on_unit = &mut self.lanes[unit];
+        if answer == Answer::Durable {
+            on_unit.next_rest = REST_MIN;
         }
-    }
-
-    fn grant(&self, _: LogletId, _: Incarnation, _: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {
-        let refusal = Refusal::Unsupported("the sequencer of a native loglet writes itself, its clients do not");
-        Box::pin(std::future::ready(Err(refusal.into())))
-    }
-
-    fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>> {
-        let fanout = self.loglets.read().get(loglet);
-        let tail = fanout.ok().map(|f| Tail::Open(f.state.lock().grants.known_tail()));
-        Box::pin(std::future::ready(tail))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use naxos_proto::ids::{Boot, StorageId};
-
-    use super::*;
-
-    struct NoUnits;
-
-    impl UnitDirectory for NoUnits {
-        fn unit(&self, _: StorageId) -> Option<Arc<dyn StorageUnit>> {
-            None
+        let last = on_unit.lane.answer(id, answer);
+        let rests = on_unit.lane.failed().is_some() && on_unit.rests_until.is_none();
+        if rests {
+            on_unit.rests_until = Some(now().after(on_unit.next_rest));
+            on_unit.next_rest = REST_MAX.min(on_unit.next_rest * 2);
         }
-    }
-
-    #[test]
-    fn rule_4_a_sequencer_serves_and_appends_for_its_own_incarnation_alone() {
-        let own = Incarnation { storage: StorageId(1), boot: Boot(2) };
-        let earlier = Incarnation { boot: Boot(1), ..own };
-        let sequencer = NativeSequencer::new(own, Arc::new(NoUnits));
-        let id = LogletId::default();
-        let params = |sequencer| NativeParams { sequencer, units: vec![StorageId(1)], write_quorum: 1 }.encode(id);
-        let other = Refusal::OtherSequencer { loglet: id, owner: earlier, asked: own };
-        assert_eq!(sequencer.serve_now(&params(earlier)), Err(other.clone()));
-        assert_eq!(sequencer.tail(id).now_or_never(), Some(None));
-        assert_eq!(sequencer.fanout(id, earlier).err(), Some(other));
-        assert_eq!(sequencer.fanout(id, own).err(), Some(Refusal::NotServed(id)));
+        for (id, answer) in last {
+            self.grants.answer(id, unit, answer);
+        }
+        rests
     }
 }

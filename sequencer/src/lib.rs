@@ -1,13 +1,19 @@
 //! The sequencer: gives out the positions of a loglet and fans native appends out to the storage units.
 //!
-//! - [`core`]: pure rules: which offsets a batch gets, how quorums are counted, acknowledgement in order
-//! - [`fanout`]: appends to native loglets: stores them on every unit and acknowledges them at a write quorum
+//! - `answer`: what a unit's answer to a store means for the batch
+//! - `grants`: pure rules: which offsets a batch gets, how quorums are counted, acknowledgement in order
+//! - `lane`: pure rules: what is sent to one unit, and sent again
+//! - `fanout`: the appends of one native loglet: stores them on every unit, acknowledges them at a write quorum
 //! - `served`: the loglets that a process serves, each only once in the life of the process
+//! - `native_sequencer`: the sequencer of one process
 
 #![warn(missing_docs)]
 
-pub mod core;
-pub mod fanout;
+mod answer;
+mod fanout;
+mod grants;
+mod lane;
+mod native_sequencer;
 mod served;
 
-pub use fanout::NativeSequencer;
+pub use native_sequencer::NativeSequencer;

@@ -27,11 +27,22 @@ impl<T> Served<T> {
         self.loglets.get(&id).cloned().ok_or(Refusal::NotServed(id))
     }
 
-    /// Begins to serve `id` with the state that `make` returns, unless it is served already. Refused if it was removed,
-    /// or if a loglet with a higher id was.
-    pub(crate) fn serve(&mut self, id: LogletId, make: impl FnOnce() -> T) -> Result<(), Refusal> {
+    /// The states of all served loglets, lowest id first.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        self.loglets.values().cloned().collect()
+    }
+
+    /// The states of the served loglets of the same log with an ordinal below that of `id`.
+    pub(crate) fn all_below(&self, id: LogletId) -> Vec<Arc<T>> {
+        let is_earlier = |other: &LogletId| other.log == id.log && other.ordinal < id.ordinal;
+        self.loglets.iter().filter(|(other, _)| is_earlier(other)).map(|(_, state)| Arc::clone(state)).collect()
+    }
+
+    /// Begins to serve `id` with the state that `make` returns, and returns that state. `None` if the loglet is served
+    /// already. Refused if it was removed, or if a loglet with a higher id was.
+    pub(crate) fn serve(&mut self, id: LogletId, make: impl FnOnce() -> T) -> Result<Option<Arc<T>>, Refusal> {
         if self.loglets.contains_key(&id) {
-            return Ok(());
+            return Ok(None);
         }
         if self.let_go.is_some_and(|highest| id <= highest) {
             return Err(Refusal::NotServed(id));
@@ -41,7 +52,7 @@ impl<T> Served<T> {
             self.let_go = self.loglets.pop_first().map(|(id, _)| id);
         }
         // If `id` is the lowest of all, the loop may have removed this very loglet. Then it is refused.
-        self.get(id).map(drop)
+        self.get(id).map(Some)
     }
 }
 
@@ -54,16 +65,17 @@ mod tests {
         let id = |ordinal| LogletId { ordinal, ..LogletId::default() };
         let mut served = Served::new(2);
         assert_eq!(served.get(id(1)), Err(Refusal::NotServed(id(1))));
-        assert_eq!(served.serve(id(1), || 'a'), Ok(()));
-        assert_eq!(served.serve(id(2), || 'b'), Ok(()));
-        assert_eq!(served.serve(id(1), || 'x'), Ok(()), "it is served already");
+        assert_eq!(served.serve(id(1), || 'a'), Ok(Some(Arc::new('a'))));
+        assert_eq!(served.serve(id(2), || 'b'), Ok(Some(Arc::new('b'))));
+        assert_eq!(served.serve(id(1), || 'x'), Ok(None), "it is served already");
+        assert_eq!(served.all_below(id(2)), [Arc::new('a')]);
         assert_eq!(served.get(id(1)).as_deref(), Ok(&'a'));
-        assert_eq!(served.serve(id(3), || 'c'), Ok(()));
+        assert!(served.serve(id(3), || 'c').is_ok());
         assert_eq!(served.serve(id(1), || 'x'), Err(Refusal::NotServed(id(1))), "it gave out offsets before");
         assert_eq!(served.get(id(1)), Err(Refusal::NotServed(id(1))));
         assert_eq!(served.get(id(2)).as_deref(), Ok(&'b'));
         let mut full = Served::new(1);
-        assert_eq!(full.serve(id(2), || 'b'), Ok(()));
+        assert!(full.serve(id(2), || 'b').is_ok());
         assert_eq!(full.serve(id(1), || 'a'), Err(Refusal::NotServed(id(1))), "it would be let go at once");
     }
 }

@@ -151,6 +151,11 @@ impl Loglet for MemoryLoglet {
         Box::pin(std::future::ready(Ok(tail)))
     }
 
+    fn replicate(&self, _: Offset) -> BoxFuture<'_, Result<u64, LogletError>> {
+        // There are no copies.
+        Box::pin(std::future::ready(Ok(0)))
+    }
+
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {
         let up_to = usize::try_from(up_to.0).unwrap_or(usize::MAX);
         self.contents.lock().cells.iter_mut().take(up_to).for_each(|c| *c = CellState::Trimmed);

@@ -64,11 +64,11 @@ async fn append(loglet: &dyn Loglet, cells: std::ops::Range<u64>) -> Result<Offs
 }
 
 /// Whether an append failed because of the seal. With several units, some may have taken the append before they were
-/// sealed, or may not have answered yet. Then its outcome is unknown.
+/// sealed, or may not have answered yet. Then it is undecided.
 fn met_the_seal(subject: &LogletSubject, outcome: &Result<Offset, AppendError>) -> bool {
     match outcome {
         Err(AppendError::Sealed) => true,
-        Err(AppendError::Unknown(_)) => subject.units > 1,
+        Err(AppendError::Undecided { .. }) => subject.units > 1,
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! [`Active`]: the chain as this process knows it, and the loglet that takes appends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::ids::{ChainVersion, Lsn};
@@ -12,6 +13,10 @@ use crate::shared_log::LogError;
 
 /// At most this many loglets of sealed segments are kept open for reading.
 const OPEN_LOGLETS_MAX: usize = 64;
+
+/// How long a new segment waits for answers to appends that were sent to the sequencer of the old one. After that their
+/// outcomes are unknown.
+const OLD_ANSWERS_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The chain as this process knows it; see the module.
 pub(super) struct Active {
@@ -41,8 +46,16 @@ impl VirtualLog {
         let segment = chain.active().clone();
         self.providers.of(segment.params.kind)?.serve(&segment.params).await?;
         let loglet = self.providers.open(&segment.params)?;
+        let old = self.gate.loglet();
+        let old = chain.segments.iter().find(|s| s.params.id == old);
+        let old_end = old.and_then(|s| s.end.map(|end| s.offset(end)));
         self.set_active(Active { version, chain, loglet: Arc::clone(&loglet) });
-        self.gate.switch(loglet, segment.start);
+        self.gate.switch(loglet, segment.start, old_end);
+        tokio::select! {
+            biased;
+            () = self.gate.has_switched() => {}
+            () = self.clock.sleep(OLD_ANSWERS_PATIENCE) => self.gate.give_up_old(),
+        }
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
 
 impl VirtualLog {
     /// Ends the active segment and begins another one of kind `kind`, or of the same kind if `None`. Appends wait
-    /// meanwhile and then go on in order. If too many wait already, an append is refused. If only some units took an
-    /// append before they were sealed, the outcome of this append is unknown.
+    /// meanwhile and then go on in order. If too many wait already, an append is refused. An append in flight is settled
+    /// by the end of the old segment. Its outcome is unknown only if the old sequencer does not answer in time.
     ///
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.
@@ -34,7 +34,7 @@ impl VirtualLog {
                 Ok(Reconfigured { version: now.version, chain: now.chain, pause })
             }
             Err(e) => {
-                // The old loglet may be sealed already. Then the next append closes the gate again.
+                // The old loglet may be sealed already. Then the next append that meets the seal closes the gate again.
                 self.gate.abandon();
                 Err(e)
             }

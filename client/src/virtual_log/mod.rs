@@ -6,6 +6,7 @@
 //! - `extend`: a reconfiguration: seals the active loglet, finds its end, and installs a successor
 //! - `tend`: completes a reconfiguration that another process began and did not finish
 //! - `find_tail`, `read`, `follow`, `trim`: the other operations of the log
+//! - `replicate`: gives storage units the cells that they missed
 //! - `active`: the chain as this process knows it, and the loglet that takes appends
 
 mod active;
@@ -13,6 +14,7 @@ mod extend;
 mod find_tail;
 mod follow;
 mod read;
+mod replicate;
 mod start;
 mod tend;
 mod trim;

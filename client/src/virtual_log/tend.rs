@@ -1,5 +1,8 @@
 //! Completes a reconfiguration that another process began and did not finish.
 
+use std::sync::Arc;
+
+use naxos_proto::tail::Tail;
 use tokio_util::sync::CancellationToken;
 
 use super::VirtualLog;
@@ -15,9 +18,10 @@ impl VirtualLog {
                 () = stop.cancelled() => return,
                 () = self.seal_met.notified() => {}
             }
-            let seen = self.active.load().version;
+            let seen = self.gate.loglet();
             self.clock.sleep(self.config.takeover_after).await;
-            if self.active.load().version != seen {
+            // The wake-up may be older than the loglet that is active now.
+            if self.gate.loglet() != seen || !self.has_ended().await {
                 continue;
             }
             if let Err(e) = self.take_over().await {
@@ -25,6 +29,12 @@ impl VirtualLog {
                 self.seal_met.notify_one();
             }
         }
+    }
+
+    /// Whether the loglet that takes appends has ended, as far as can be found out.
+    async fn has_ended(&self) -> bool {
+        let loglet = Arc::clone(&self.active.load().loglet);
+        self.gate.needs_successor() || !matches!(loglet.check_tail().await, Ok(Tail::Open(_)))
     }
 
     /// Adopts the chain that another process has installed. If there is none, reconfigures the log.

@@ -64,6 +64,8 @@ pub struct Rig {
     pub units: Units,
     pub provider: Arc<NativeProvider>,
     pub alive: Liveness,
+    /// Stops the sequencer's background work.
+    stop: CancellationToken,
 }
 
 impl Rig {
@@ -77,12 +79,18 @@ impl Rig {
         let all = servers.iter().map(|s| network(s.unit().clone())).collect();
         let units = Units { all, are_away: Arc::default() };
         let incarnation = Incarnation { storage: StorageId(5), boot: Boot(2) };
-        let sequencer = Arc::new(NativeSequencer::new(incarnation, Arc::new(units.clone())));
-        let provider = NativeProvider::new(Arc::new(OneSequencer(sequencer)), Arc::new(units.clone()));
+        let clock = Arc::new(SimClock::new(Duration::ZERO));
+        let sequencer = Arc::new(NativeSequencer::new(incarnation, Arc::new(units.clone()), clock.clone()));
+        let stop = CancellationToken::new();
+        tokio::task::spawn_local({
+            let (sequencer, stop) = (Arc::clone(&sequencer), stop.clone());
+            async move { sequencer.tend(stop).await }
+        });
+        let provider = NativeProvider::new(Arc::new(OneSequencer(sequencer)), Arc::new(units.clone()), clock);
         let mut storages: Vec<StorageId> = units.all.iter().map(|u| u.storage_id()).collect();
         storages.sort();
-        let alive = Liveness { sequencers: vec![incarnation], units: storages };
-        Rig { servers, units, provider: Arc::new(provider), alive }
+        let alive = Liveness { sequencers: vec![incarnation], units: storages, units_min: 1 };
+        Rig { servers, units, provider: Arc::new(provider), alive, stop }
     }
 
     /// The parts of a log on these units, with a MetaStore of its own.
@@ -99,6 +107,7 @@ impl Rig {
     }
 
     pub async fn stop(self) {
+        self.stop.cancel();
         for server in self.servers {
             server.shutdown().await.unwrap();
         }

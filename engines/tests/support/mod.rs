@@ -81,7 +81,8 @@ impl World {
             config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
             meta: self.meta.clone(),
             providers: vec![self.loglets.clone()],
-            alive: watch::Sender::new(Liveness { sequencers: vec![incarnation], units: Vec::new() }).subscribe(),
+            alive: watch::Sender::new(Liveness { sequencers: vec![incarnation], units: Vec::new(), units_min: 0 })
+                .subscribe(),
             clock: self.clock.clone(),
             entropy: Arc::new(OsEntropy),
         }

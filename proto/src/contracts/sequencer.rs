@@ -19,6 +19,14 @@ pub enum AppendError {
     /// Not done, for the given reason.
     #[error("nothing was appended: {0}")]
     Refused(#[from] Refusal),
+    /// The loglet ended before a write quorum had the cells, and some unit may hold them. The end of the segment in the
+    /// chain decides: cells below it are in the log, cells at or above it are not and never will be. The virtual log
+    /// settles this, so a caller of the shared log never gets it.
+    #[error("the loglet ended while the append at offset {at} was in flight")]
+    Undecided {
+        /// The offset of the first cell.
+        at: Offset,
+    },
     /// The cells may or may not be in the log. Never retry without a check. The session engine finds out whether they
     /// are.
     #[error("it is unknown whether the append happened: {0}")]

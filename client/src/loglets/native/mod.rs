@@ -1,16 +1,19 @@
 //! The client side of the native loglet (Delos, OSDI'20, section 4.2.1, with the erratum of 2025). Appends go to the
 //! loglet's one sequencer; tail checks, seals and reads go directly to the storage units.
 //!
-//! One procedure per file: `append`, `find_tail`, `read`, `follow`, `seal` with its `repair`, and `trim`, which also
-//! discards. `quorums` says how many units have to answer. `provider` opens native loglets and creates them.
+//! One procedure per file: `open`, `append`, `find_tail`, `read`, `follow`, `seal` with its `repair`, `replicate`, and
+//! `trim`, which also discards. `quorums` says how many units have to answer, and `ask_units` waits for so many. `provider` opens native loglets and creates them.
 
 mod append;
+mod ask_units;
 mod find_tail;
 mod follow;
+mod open;
 mod provider;
 mod quorums;
 mod read;
 mod repair;
+mod replicate;
 mod seal;
 mod trim;
 
@@ -21,9 +24,12 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, CellState, Followed, Sequencer, StorageUnit, UnitError};
+use naxos_proto::contracts::{
+    AppendError, Cell, CellState, Followed, Sequencer, Shape, StorageUnit, UnitError, UnitParams,
+};
 use naxos_proto::ids::Offset;
 use naxos_proto::native_params::NativeParams;
+use naxos_proto::seams::Clock;
 use naxos_proto::tail::Tail;
 
 pub use self::provider::NativeProvider;
@@ -38,11 +44,18 @@ struct NativeLoglet {
     sequencer: Option<Arc<dyn Sequencer>>,
     /// The storage units, in the order of `native.units`.
     units: Vec<Arc<dyn StorageUnit>>,
+    /// For waits.
+    clock: Arc<dyn Clock>,
 }
 
 impl NativeLoglet {
     fn quorums(&self) -> Quorums {
         Quorums::new(self.native.units.len(), self.native.write_quorum.into())
+    }
+
+    /// The parameters of the loglet on each of its units.
+    fn on_unit(&self) -> UnitParams {
+        UnitParams { shape: Shape::Contiguous, incarnation: self.native.sequencer }
     }
 
     /// The error of a call to which too few units gave a good answer. `what` says what the units were asked to do.
@@ -86,6 +99,10 @@ impl Loglet for NativeLoglet {
 
     fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>> {
         Box::pin(self.seal_units())
+    }
+
+    fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>> {
+        Box::pin(self.replicate_cells(below))
     }
 
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {

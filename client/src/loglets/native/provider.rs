@@ -3,19 +3,23 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
-use naxos_proto::contracts::{SequencerDirectory, Shape, StorageUnit, UnitDirectory, UnitParams};
+use naxos_proto::contracts::{SequencerDirectory, StorageUnit, UnitDirectory};
 use naxos_proto::ids::{LogletId, StorageId};
 use naxos_proto::native_params::NativeParams;
+use naxos_proto::seams::Clock;
 
 use super::NativeLoglet;
+use super::ask_units::ask_units;
+use super::trim::SLOW_UNITS_PATIENCE;
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
 
 /// Opens native loglets, creates them on their units, and chooses the sequencer and units of new ones.
 pub struct NativeProvider {
     sequencers: Arc<dyn SequencerDirectory>,
     units: Arc<dyn UnitDirectory>,
+    clock: Arc<dyn Clock>,
 }
 
 fn decode(params: &LogletParams) -> Result<NativeParams, LogletError> {
@@ -24,8 +28,8 @@ fn decode(params: &LogletParams) -> Result<NativeParams, LogletError> {
 
 impl NativeProvider {
     /// A provider that finds sequencers and units in these directories.
-    pub fn new(sequencers: Arc<dyn SequencerDirectory>, units: Arc<dyn UnitDirectory>) -> Self {
-        Self { sequencers, units }
+    pub fn new(sequencers: Arc<dyn SequencerDirectory>, units: Arc<dyn UnitDirectory>, clock: Arc<dyn Clock>) -> Self {
+        Self { sequencers, units, clock }
     }
 
     fn unit(&self, loglet: LogletId, storage: StorageId) -> Result<Arc<dyn StorageUnit>, LogletError> {
@@ -37,8 +41,11 @@ impl NativeProvider {
         })
     }
 
-    fn units_of(&self, loglet: LogletId, native: &NativeParams) -> Result<Vec<Arc<dyn StorageUnit>>, LogletError> {
-        native.units.iter().map(|storage| self.unit(loglet, *storage)).collect()
+    fn native_loglet(&self, params: &LogletParams) -> Result<NativeLoglet, LogletError> {
+        let native = decode(params)?;
+        let sequencer = self.sequencers.sequencer(native.sequencer);
+        let units = native.units.iter().map(|storage| self.unit(params.id, *storage)).collect::<Result<_, _>>()?;
+        Ok(NativeLoglet { params: params.clone(), native, sequencer, units, clock: Arc::clone(&self.clock) })
     }
 }
 
@@ -48,22 +55,11 @@ impl LogletProvider for NativeProvider {
     }
 
     fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
-        let native = decode(params)?;
-        let sequencer = self.sequencers.sequencer(native.sequencer);
-        let units = self.units_of(params.id, &native)?;
-        Ok(Arc::new(NativeLoglet { params: params.clone(), native, sequencer, units }))
+        Ok(Arc::new(self.native_loglet(params)?))
     }
 
     fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
-        Box::pin(async move {
-            let native = decode(params)?;
-            let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: native.sequencer };
-            let units = self.units_of(params.id, &native)?;
-            for opened in join_all(units.iter().map(|u| u.open(params.id, on_unit))).await {
-                opened.map_err(|e| LogletError::Unavailable(e.to_string()))?;
-            }
-            Ok(())
-        })
+        Box::pin(async move { self.native_loglet(params)?.open_on_units().await })
     }
 
     fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
@@ -83,18 +79,20 @@ impl LogletProvider for NativeProvider {
             for params in gone {
                 storages.extend(decode(params)?.units);
             }
-            let mut outcome = Ok(());
+            let (mut units, mut outcome) = (Vec::new(), Ok(()));
             for storage in storages {
-                let raised = match self.unit(first.id, storage) {
-                    Ok(unit) => {
-                        let raised = unit.raise_floor(first.id.log, ordinal).await;
-                        raised.map_err(|e| LogletError::Unavailable(e.to_string()))
-                    }
-                    Err(e) => Err(e),
-                };
-                outcome = outcome.and(raised);
+                match self.unit(first.id, storage) {
+                    Ok(unit) => units.push(unit),
+                    Err(e) => outcome = outcome.and(Err(e)),
+                }
             }
-            outcome
+            let calls = units.iter().map(|unit| unit.raise_floor(first.id.log, ordinal));
+            let answers = ask_units(calls, 0, self.clock.sleep(SLOW_UNITS_PATIENCE)).await;
+            match answers.errors.first() {
+                _ if answers.good.len() == units.len() => outcome,
+                Some(e) => outcome.and(Err(LogletError::Unavailable(e.to_string()))),
+                None => outcome.and(Err(LogletError::Unavailable("a storage unit does not answer".to_owned()))),
+            }
         })
     }
 
@@ -104,6 +102,13 @@ impl LogletProvider for NativeProvider {
         };
         if alive.units.is_empty() {
             return Err(LogletError::Unavailable("no storage unit is alive".to_owned()));
+        }
+        if alive.units.len() < alive.units_min {
+            let (units, min) = (alive.units.len(), alive.units_min);
+            return Err(LogletError::Unavailable(format!(
+                "{units} storage units are alive, but a loglet needs {min}: as many as a majority of the voters of the \
+                 metadata store"
+            )));
         }
         let write_quorum = u16::try_from(alive.units.len() / 2 + 1).expect("a cluster has few units");
         Ok(NativeParams { sequencer, units: alive.units.clone(), write_quorum }.encode(id))

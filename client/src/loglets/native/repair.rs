@@ -3,13 +3,15 @@
 //!
 //! 1. The end is the highest tail of a seal quorum. An acknowledged append is on a write quorum. The two quorums share
 //!    a unit, so the append lies below the end.
-//! 2. Before the end may be installed in the chain, every unit that answered must hold all cells below it. Otherwise
-//!    the death of one unit could lose an entry that the chain counts.
+//! 2. Before the end may be installed in the chain, a write quorum of the units that answered must hold all cells below
+//!    it, or all that answered if they are fewer. Otherwise the death of one unit could lose an entry that the chain
+//!    counts.
 //! 3. Repair may keep an entry that was appended but not acknowledged. That is correct, because its outcome was
 //!    unknown.
 //! 4. Another process may seal the loglet too, get answers from other units, and so find another end. Only the end in
 //!    the chain that is installed is valid.
 
+use std::future::ready;
 use std::ops::Range;
 
 use naxos_proto::completion::Completion;
@@ -17,6 +19,7 @@ use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Purpose, S
 use naxos_proto::ids::Offset;
 
 use super::NativeLoglet;
+use super::ask_units::ask_units;
 use crate::loglet::LogletError;
 
 /// Cells are copied in pieces of about this many bytes.
@@ -32,24 +35,33 @@ pub(super) struct SealedUnit {
 }
 
 impl NativeLoglet {
-    /// Copies to each of `sealed` the cells that it lacks below the highest tail of all. Returns that tail.
+    /// Copies to the units of `sealed` the cells that they lack below the highest tail of all, until a write quorum of
+    /// them has all, or every one if they are fewer. Returns that tail.
     pub(super) async fn repair(&self, sealed: &[SealedUnit]) -> Result<Offset, LogletError> {
         let end = sealed.iter().map(|s| s.tail.tail).max().expect("a quorum has a unit");
         let trim_point = sealed.iter().map(|s| s.tail.trim_point).max().expect("a quorum has a unit");
-        for behind in sealed.iter().filter(|s| s.tail.tail < end) {
-            let mut from = behind.tail.tail;
-            if from < trim_point {
-                // A cell that another unit has trimmed was committed and is not needed any more.
-                let trimmed = self.units[behind.unit].trim(self.params.id, trim_point).await;
-                trimmed.map_err(|e| self.unavailable("trim in a repair", &[e]))?;
-                from = trim_point;
-            }
-            self.copy_to(behind.unit, from..end).await?;
+        let whole = self.quorums().write().min(sealed.len());
+        let repairs = sealed.iter().map(|unit| self.repair_unit(*unit, trim_point..end));
+        let answers = ask_units(repairs, whole, ready(())).await;
+        match answers.errors.into_iter().next() {
+            Some(why) if answers.good.len() < whole => Err(why),
+            _ => Ok(end),
         }
-        Ok(end)
     }
 
-    async fn copy_to(&self, unit: usize, range: Range<Offset>) -> Result<(), LogletError> {
+    async fn repair_unit(&self, behind: SealedUnit, range: Range<Offset>) -> Result<(), LogletError> {
+        let mut from = behind.tail.tail;
+        if from < range.start {
+            // A cell that another unit has trimmed was committed and is not needed any more.
+            let trimmed = self.units[behind.unit].trim(self.params.id, range.start).await;
+            trimmed.map_err(|e| self.unavailable("trim in a repair", &[e]))?;
+            from = range.start;
+        }
+        self.copy_to(behind.unit, from..range.end).await
+    }
+
+    /// Copies the cells of `range`, which are committed or below a sealed tail, to the unit with index `unit`.
+    pub(super) async fn copy_to(&self, unit: usize, range: Range<Offset>) -> Result<(), LogletError> {
         let mut from = range.start;
         while from < range.end {
             let cells = self.read_cells(from..range.end, PIECE_BYTES).await?;

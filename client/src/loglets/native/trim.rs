@@ -1,25 +1,33 @@
-//! Trims a loglet, and drops one whose segment has left the chain. All units are asked, even if one of them fails.
+//! Trimming cells, and discarding a loglet whose segment has left the chain.
 
-use futures::future::join_all;
-use naxos_proto::contracts::UnitError;
-use naxos_proto::ids::Offset;
+use std::future::ready;
+use std::time::Duration;
 
 use super::NativeLoglet;
+use super::ask_units::ask_units;
 use crate::loglet::LogletError;
+use naxos_proto::ids::Offset;
+
+/// How long a discard waits for the units that are slower than a write quorum.
+pub(super) const SLOW_UNITS_PATIENCE: Duration = Duration::from_millis(200);
 
 impl NativeLoglet {
+    /// Trims a write quorum of the units, and those that are as quick. A slower one keeps the cells until a later trim.
     pub(super) async fn trim_units(&self, up_to: Offset) -> Result<(), LogletError> {
-        let answers = join_all(self.units.iter().map(|u| u.trim(self.params.id, up_to))).await;
-        self.all_done("trim", answers)
+        let quorum = self.quorums().write();
+        let calls = self.units.iter().map(|u| u.trim(self.params.id, up_to));
+        let answers = ask_units(calls, quorum, ready(())).await;
+        if answers.good.len() < quorum { Err(self.unavailable("trim", &answers.errors)) } else { Ok(()) }
     }
 
+    /// Drops the loglet from all its units. An error says that some unit may still hold it.
     pub(super) async fn drop_from_units(&self) -> Result<(), LogletError> {
-        let answers = join_all(self.units.iter().map(|u| u.drop_loglet(self.params.id))).await;
-        self.all_done("drop it", answers)
-    }
-
-    fn all_done(&self, what: &str, answers: Vec<Result<(), UnitError>>) -> Result<(), LogletError> {
-        let errors: Vec<UnitError> = answers.into_iter().filter_map(Result::err).collect();
-        if errors.is_empty() { Ok(()) } else { Err(self.unavailable(what, &errors)) }
+        let calls = self.units.iter().map(|u| u.drop_loglet(self.params.id));
+        let patience = self.clock.sleep(SLOW_UNITS_PATIENCE);
+        let answers = ask_units(calls, self.quorums().write(), patience).await;
+        if answers.good.len() < self.units.len() {
+            return Err(self.unavailable("drop it", &answers.errors));
+        }
+        Ok(())
     }
 }

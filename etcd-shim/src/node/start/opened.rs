@@ -10,6 +10,7 @@ use naxos_log_server::LogServer;
 use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::ids::{Incarnation, LogId, MemberId};
+use naxos_proto::seams::{WorkerHandle, start};
 use naxos_sequencer::NativeSequencer;
 use tokio::sync::watch;
 
@@ -28,6 +29,7 @@ const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
 pub(super) struct Opened {
     pub(super) context: Context,
     pub(super) bound: BoundPort,
+    pub(super) workers: Vec<WorkerHandle>,
     pub(super) local_store: LocalStore,
     pub(super) store: Arc<SharedStore>,
     pub(super) log_server: LogServer,
@@ -50,18 +52,28 @@ impl Found {
         let meta = MetaReplica::start(&log_server, seams, meta_config, Arc::new(NoPeers), stops.meta.clone()).await?;
         let peers = Arc::new(Peers::default());
         peers.set_unit(log_server.unit().clone());
-        peers.set_sequencer(Arc::new(NativeSequencer::new(incarnation, peers.clone())));
+        let sequencer = Arc::new(NativeSequencer::new(incarnation, peers.clone(), Arc::clone(&seams.clock)));
+        peers.set_sequencer(sequencer.clone());
+        let tend = move |stop| async move { sequencer.tend(stop).await };
+        let workers = vec![start(&*seams.worker, "sequencer", stops.running.clone(), tend)];
         // This node is its own and only peer, and always alive: the value never changes.
-        let alive = watch::Sender::new(Liveness { sequencers: vec![incarnation], units: vec![incarnation.storage] });
+        let alive = watch::Sender::new(Liveness {
+            sequencers: vec![incarnation],
+            units: vec![incarnation.storage],
+            units_min: 1,
+        });
         let parts = VirtualLogParts {
             config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, takeover_after: TAKEOVER_AFTER },
             meta: meta.clone(),
-            providers: vec![Arc::new(NativeProvider::new(peers.clone(), peers)), Arc::new(MemoryProvider::default())],
+            providers: vec![
+                Arc::new(NativeProvider::new(peers.clone(), peers, Arc::clone(&seams.clock))),
+                Arc::new(MemoryProvider::default()),
+            ],
             alive: alive.subscribe(),
             clock: Arc::clone(&seams.clock),
             entropy: Arc::clone(&seams.entropy),
         };
         let log = VirtualLog::start(parts).await?;
-        Ok(Opened { context, bound, local_store, store, log_server, meta, log, log_id, member, incarnation })
+        Ok(Opened { context, bound, workers, local_store, store, log_server, meta, log, log_id, member, incarnation })
     }
 }

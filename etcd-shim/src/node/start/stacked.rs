@@ -38,14 +38,15 @@ pub(super) struct Stacked {
 impl Opened {
     /// Builds the stack over the local store and replays the log.
     pub(super) async fn stack(self) -> Result<Stacked, StartError> {
-        let Opened { context, bound, local_store, store, log_server, meta, log, log_id, member, incarnation } = self;
+        let Opened { context, bound, mut workers, local_store, store, log_server, meta, log, log_id, .. } = self;
+        let Opened { member, incarnation, .. } = self;
         let rebuilt = Rebuilt::new(&context, incarnation.storage, &local_store, store);
         let checkpointer = local_store.checkpointer(context.reserve_bytes);
         let defragmenter = checkpointer.defragmenter();
         let config = StackConfig { log: log.clone(), log_id, incarnation, clock: Arc::clone(&context.seams.clock) };
         let stack = Stack::new(config, local_store, rebuilt.machine());
         let (cold, cold_reads) = StoreReads::new();
-        let workers = start_workers(&context, &stack, cold_reads, rebuilt.reader.clone(), checkpointer);
+        workers.extend(start_workers(&context, &stack, cold_reads, rebuilt.reader.clone(), checkpointer));
         stack.start().await?;
         let Context { config, seams, stops, metrics, reserve_bytes, .. } = context;
         let Rebuilt { reader, store, rings, keeper, janitor } = rebuilt;

@@ -1,0 +1,74 @@
+//! [`ask_units`]: one call to several units, which ends with the quorum and never with the slowest unit.
+
+use std::future::Future;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+/// The answers of the units that answered in time.
+pub(super) struct Answers<T, E> {
+    /// The good answers, each with the index of its call.
+    pub(super) good: Vec<(usize, T)>,
+    pub(super) errors: Vec<E>,
+}
+
+/// Waits for the answers to `calls` until `quorum` of them are good or no more can come. After the quorum, takes the
+/// answers that come before `patience` ends, which may be at once. The calls that are not answered by then are dropped;
+/// a unit may carry them out all the same.
+pub(super) async fn ask_units<T, E, C>(
+    calls: impl IntoIterator<Item = C>,
+    quorum: usize,
+    patience: impl Future<Output = ()>,
+) -> Answers<T, E>
+where
+    C: Future<Output = Result<T, E>>,
+{
+    let numbered = calls.into_iter().enumerate().map(|(index, call)| async move { (index, call.await) });
+    let mut calls: FuturesUnordered<_> = numbered.collect();
+    let mut answers = Answers { good: Vec::new(), errors: Vec::new() };
+    let mut patience = std::pin::pin!(patience);
+    loop {
+        let is_enough = answers.good.len() >= quorum;
+        let answer = tokio::select! {
+            biased;
+            answer = calls.next() => answer,
+            () = &mut patience, if is_enough => None,
+        };
+        match answer {
+            Some((index, Ok(answer))) => answers.good.push((index, answer)),
+            Some((_, Err(e))) => answers.errors.push(e),
+            None => return answers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+    use naxos_proto::contracts::UnitError;
+
+    use super::*;
+
+    type Call = BoxFuture<'static, Result<u8, UnitError>>;
+
+    fn calls() -> Vec<Call> {
+        vec![pending().boxed(), ready(Ok(1)).boxed(), ready(Err(UnitError::Overloaded)).boxed(), ready(Ok(3)).boxed()]
+    }
+
+    #[test]
+    fn a_hung_unit_holds_up_nothing_once_a_quorum_has_answered() {
+        let answers = ask_units(calls(), 2, ready(())).now_or_never().expect("two good answers are there");
+        assert_eq!(answers.good, [(1, 1), (3, 3)]);
+        assert_eq!(answers.errors, [UnitError::Overloaded]);
+        let waits = ask_units(calls(), 3, ready(())).now_or_never();
+        assert!(waits.is_none(), "the hung unit is needed");
+    }
+
+    #[test]
+    fn it_ends_without_a_quorum_when_every_unit_has_answered() {
+        let answers = ask_units(calls().split_off(1), 3, pending()).now_or_never().expect("all have answered");
+        assert_eq!((answers.good.len(), answers.errors.len()), (2, 1));
+    }
+}

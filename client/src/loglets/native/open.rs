@@ -1,0 +1,18 @@
+//! Creating a loglet on its units, before a chain names it.
+
+use std::future::ready;
+
+use super::NativeLoglet;
+use super::ask_units::ask_units;
+use crate::loglet::LogletError;
+
+impl NativeLoglet {
+    /// Opens the loglet on a write quorum of its units, and on those that are as quick. The sequencer opens it on the
+    /// others when it begins to serve.
+    pub(super) async fn open_on_units(&self) -> Result<(), LogletError> {
+        let quorum = self.quorums().write();
+        let calls = self.units.iter().map(|unit| unit.open(self.params.id, self.on_unit()));
+        let answers = ask_units(calls, quorum, ready(())).await;
+        if answers.good.len() < quorum { Err(self.unavailable("open it", &answers.errors)) } else { Ok(()) }
+    }
+}

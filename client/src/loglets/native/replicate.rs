@@ -1,0 +1,85 @@
+//! Replication behind the appends: gives a unit the cells that it missed while it was slow or away.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use naxos_proto::contracts::{HELD_RANGES_MAX, StorageUnit, UnitError};
+use naxos_proto::ids::Offset;
+
+use super::NativeLoglet;
+use crate::loglet::LogletError;
+
+/// The parts of `range` that are not in `held`, which is ascending.
+fn gaps(range: Range<Offset>, held: &[Range<Offset>]) -> Vec<Range<Offset>> {
+    let (mut from, mut gaps) = (range.start, Vec::new());
+    for part in held {
+        if from < part.start {
+            gaps.push(from..part.start.min(range.end));
+        }
+        from = from.max(part.end);
+    }
+    if from < range.end {
+        gaps.push(from..range.end);
+    }
+    gaps
+}
+
+impl NativeLoglet {
+    /// Copies to each unit the cells below `below` that it lacks. Goes on with the other units after an error, and then
+    /// returns the first error. Returns how many cells were copied.
+    ///
+    /// `below` is at or below a tail that is on a write quorum, or the end of the segment in the chain. So the cells are
+    /// committed, and a copy of them is right even if the loglet is open.
+    pub(super) async fn replicate_cells(&self, below: Offset) -> Result<u64, LogletError> {
+        let mut outcome = Ok(0);
+        for (unit, on_unit) in self.units.iter().enumerate() {
+            let copied = self.replicate_to(unit, on_unit, below).await;
+            outcome = match (outcome, copied) {
+                (Ok(all), Ok(copied)) => Ok(all + copied),
+                (Err(e), _) | (Ok(_), Err(e)) => Err(e),
+            };
+        }
+        outcome
+    }
+
+    async fn replicate_to(
+        &self,
+        unit: usize,
+        on_unit: &Arc<dyn StorageUnit>,
+        below: Offset,
+    ) -> Result<u64, LogletError> {
+        let failed = |e: UnitError| self.unavailable("say what they hold", &[e]);
+        let mut from = on_unit.tail(self.params.id).await.map_err(failed)?.trim_point;
+        let mut copied = 0;
+        while from < below {
+            let held = on_unit.held(self.params.id, from..below).await.map_err(failed)?;
+            let known = if held.len() < HELD_RANGES_MAX { below } else { held[held.len() - 1].end };
+            for gap in gaps(from..known, &held) {
+                copied += gap.end.0 - gap.start.0;
+                self.copy_to(unit, gap).await?;
+            }
+            from = known;
+        }
+        Ok(copied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_what_is_not_held() {
+        let range = |from: u64, below: u64| Offset(from)..Offset(below);
+        let ranges = |pairs: &[(u64, u64)]| pairs.iter().map(|(a, b)| range(*a, *b)).collect::<Vec<_>>();
+        for (held, expected) in [
+            (&[][..], &[(2, 9)][..]),
+            (&[(2, 9)], &[]),
+            (&[(3, 4), (6, 8)], &[(2, 3), (4, 6), (8, 9)]),
+            (&[(2, 5)], &[(5, 9)]),
+            (&[(5, 9)], &[(2, 5)]),
+        ] {
+            assert_eq!(gaps(range(2, 9), &ranges(held)), ranges(expected), "{held:?}");
+        }
+    }
+}

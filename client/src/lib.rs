@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod append_gate;
+pub mod failure;
 pub mod loglet;
 pub mod loglets;
 mod memory_meta;

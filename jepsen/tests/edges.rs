@@ -83,7 +83,17 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "client",
-        &["loglet", "shared_log", "memory_meta", "loglets", "append_gate", "reconfigure", "virtual_log", "suite"],
+        &[
+            "loglet",
+            "shared_log",
+            "memory_meta",
+            "loglets",
+            "append_gate",
+            "reconfigure",
+            "virtual_log",
+            "failure",
+            "suite",
+        ],
     ),
     ("sequencer", &["answer", "grants", "lane", "served", "fanout", "native_sequencer"]),
     (

@@ -59,6 +59,20 @@ impl VirtualLog {
         Ok(())
     }
 
+    /// Adopts the chain `now`. If its last segment is still the one that takes appends, appends are not interrupted.
+    pub(super) async fn go_over_to(&self, now: VersionedChain) -> Result<(), ReconfigureError> {
+        let active = self.active.load_full();
+        if now.version == active.version {
+            return Ok(());
+        }
+        if now.chain.active().params.id != active.loglet.params().id {
+            return self.activate(now).await;
+        }
+        let loglet = Arc::clone(&active.loglet);
+        self.set_active(Active { version: now.version, chain: now.chain, loglet });
+        Ok(())
+    }
+
     /// Publishes `active` to readers, and wakes tasks that wait for a new chain.
     pub(super) fn set_active(&self, active: Active) {
         let version = active.version;

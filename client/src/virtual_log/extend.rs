@@ -2,7 +2,7 @@
 //! 3.2).
 
 use naxos_proto::chain::{Chain, LogletKind, LogletParams};
-use naxos_proto::ids::{LogletId, Lsn};
+use naxos_proto::ids::{ChainVersion, LogletId, Lsn};
 use naxos_proto::seams::Instant;
 
 use super::{Reconfigured, VirtualLog};
@@ -39,6 +39,17 @@ impl VirtualLog {
                 Err(e)
             }
         }
+    }
+
+    /// As [`Self::reconfigure`], but only if the chain still has version `seen`. If another process has changed the
+    /// chain meanwhile, adopts that chain and changes nothing.
+    /// # Cancel safety
+    /// Not cancel safe: run it in a task of its own.
+    pub async fn reconfigure_from(&self, seen: ChainVersion) -> Result<(), ReconfigureError> {
+        if !self.adopt_newer(seen).await? {
+            self.reconfigure(None).await?;
+        }
+        Ok(())
     }
 
     async fn extend(&self, kind: Option<LogletKind>) -> Result<(VersionedChain, Instant), ReconfigureError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use naxos_proto::ids::ChainVersion;
 use naxos_proto::tail::Tail;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,22 @@ impl VirtualLog {
         }
     }
 
+    /// Reads the chain from the register, and adopts it if its version is not `seen`. Returns whether it was adopted.
+    /// # Cancel safety
+    /// Not cancel safe: run it in a task of its own.
+    pub async fn adopt_newer(&self, seen: ChainVersion) -> Result<bool, ReconfigureError> {
+        let _one = self.reconfiguring.lock().await;
+        if self.active.load().version != seen {
+            return Ok(true);
+        }
+        let found = self.register.get().await?;
+        let is_newer = found.version != seen;
+        if is_newer {
+            self.go_over_to(found).await?;
+        }
+        Ok(is_newer)
+    }
+
     /// Whether the loglet that takes appends has ended, as far as can be found out.
     async fn has_ended(&self) -> bool {
         let loglet = Arc::clone(&self.active.load().loglet);
@@ -44,7 +61,7 @@ impl VirtualLog {
             let sealed = self.active.load().chain.active().params.id;
             let found = self.register.get().await?;
             if found.chain.active().params.id != sealed {
-                return self.activate(found).await;
+                return self.go_over_to(found).await;
             }
         }
         self.reconfigure(None).await.map(drop)

@@ -1,12 +1,11 @@
 //! Trimming the beginning of the log: does what it can, and keeps a list of what is left to do.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::ids::{LogId, LogletId, Lsn};
 
-use super::{Active, VirtualLog, unavailable};
+use super::{VirtualLog, unavailable};
 use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
 use crate::shared_log::LogError;
 
@@ -69,20 +68,6 @@ impl VirtualLog {
                 Installed::Theirs(now) => base = now,
             }
         }
-    }
-
-    /// Adopts the chain `now`. If its last segment is still the one that takes appends, appends are not interrupted.
-    async fn go_over_to(&self, now: VersionedChain) -> Result<(), ReconfigureError> {
-        let active = self.active.load_full();
-        if now.version == active.version {
-            return Ok(());
-        }
-        if now.chain.active().params.id != active.loglet.params().id {
-            return self.activate(now).await;
-        }
-        let loglet = Arc::clone(&active.loglet);
-        self.set_active(Active { version: now.version, chain: now.chain, loglet });
-        Ok(())
     }
 
     fn note_gone(&self, loglets: impl Iterator<Item = LogletParams>) {

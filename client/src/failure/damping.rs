@@ -1,0 +1,127 @@
+//! [`Damping`]: how long a change waits after it became due. There is no clock or call in here.
+//!
+//! 1. A lost sequencer is replaced at once, because nobody can append. The lowest node that is alive acts first, each
+//!    further one a little later, so that there is normally one driver.
+//! 2. Other changes gain little by haste, and each costs a short pause of the appends. So the cause must have lasted for
+//!    a while. Each such change doubles this time for the next one, up to a limit. It shrinks again while nothing is due.
+
+use std::time::Duration;
+
+use naxos_proto::seams::Instant;
+
+use super::due_change::DueChange;
+
+/// How much later each further node acts than the one before it.
+const STAGGER: Duration = Duration::from_millis(100);
+/// How long the cause of a change that is not urgent must last at first.
+const PATIENCE_MIN: Duration = Duration::from_secs(1);
+/// The longest that such a cause must last.
+const PATIENCE_MAX: Duration = Duration::from_secs(60);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Damping {
+    /// The change that is due, and since when.
+    due: Option<(DueChange, Instant)>,
+    patience: Duration,
+    /// When the last change that was not urgent was made.
+    last_calm: Option<Instant>,
+}
+
+impl Damping {
+    pub(super) fn new() -> Self {
+        Self { due: None, patience: PATIENCE_MIN, last_calm: None }
+    }
+
+    /// Takes note of the change that is due at `now`. Returns it if it is to be made now by the node that is number
+    /// `rank` of those alive, counted from 0.
+    pub(super) fn note(&mut self, due: Option<DueChange>, rank: usize, now: Instant) -> Option<DueChange> {
+        let since = match (due, self.due) {
+            (None, _) => {
+                self.due = None;
+                return None;
+            }
+            (Some(change), Some((known, since))) if known == change => since,
+            (Some(change), _) => {
+                self.due = Some((change, now));
+                now
+            }
+        };
+        let is_urgent = matches!(due, Some(DueChange::SequencerLost(_)));
+        let calm = if is_urgent { Duration::ZERO } else { self.patience };
+        let turn = STAGGER * u32::try_from(rank).unwrap_or(u32::MAX);
+        due.filter(|_| now.since(since) >= calm.saturating_add(turn))
+    }
+
+    /// Takes note that `change` was made, or that it was tried, at `now`.
+    pub(super) fn made(&mut self, change: DueChange, now: Instant) {
+        self.due = None;
+        if matches!(change, DueChange::SequencerLost(_)) {
+            return;
+        }
+        // The patience halves for each time that it could have run out without a change.
+        let quiet = self.last_calm.map_or(Duration::MAX, |at| now.since(at));
+        let mut patience = self.patience;
+        let mut left = quiet;
+        while patience > PATIENCE_MIN && left > patience * 4 {
+            left -= patience * 4;
+            patience = PATIENCE_MIN.max(patience / 2);
+        }
+        self.patience = PATIENCE_MAX.min(patience * 2);
+        self.last_calm = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::StorageId;
+
+    use super::*;
+
+    const LOST: DueChange = DueChange::SequencerLost(StorageId(1));
+    const BACK: DueChange = DueChange::UnitMissing(StorageId(3));
+
+    fn at(millis: u64) -> Instant {
+        Instant(millis * 1_000_000)
+    }
+
+    #[test]
+    fn the_lowest_node_replaces_a_lost_sequencer_at_once_and_the_others_follow_later() {
+        let mut first = Damping::new();
+        assert_eq!(first.note(Some(LOST), 0, at(0)), Some(LOST));
+        let mut third = Damping::new();
+        assert_eq!(third.note(Some(LOST), 2, at(0)), None);
+        assert_eq!(third.note(Some(LOST), 2, at(199)), None);
+        assert_eq!(third.note(Some(LOST), 2, at(200)), Some(LOST));
+    }
+
+    #[test]
+    fn a_cause_that_goes_away_changes_nothing() {
+        let mut damping = Damping::new();
+        assert_eq!(damping.note(Some(BACK), 0, at(0)), None);
+        assert_eq!(damping.note(None, 0, at(900)), None);
+        assert_eq!(damping.note(Some(BACK), 0, at(1_000)), None);
+        assert_eq!(damping.note(Some(BACK), 0, at(1_999)), None);
+        assert_eq!(damping.note(Some(BACK), 0, at(2_000)), Some(BACK));
+    }
+
+    #[test]
+    fn a_node_that_comes_and_goes_is_waited_for_longer_each_time() {
+        let mut damping = Damping::new();
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let began = now;
+            while damping.note(Some(BACK), 0, at(now)).is_none() {
+                now += 50;
+            }
+            damping.made(BACK, at(now));
+            waits.push((now - began) / 1_000);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        // After a long quiet time it is as at first.
+        now += 3_600_000;
+        damping.made(BACK, at(now));
+        assert_eq!(damping.patience, PATIENCE_MIN * 2);
+    }
+}

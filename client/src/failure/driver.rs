@@ -1,0 +1,168 @@
+//! [`Driver`]: makes the changes of the log that are due.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_proto::ids::{ChainVersion, Incarnation, StorageId};
+use naxos_proto::native_params::NativeParams;
+use naxos_proto::seams::Clock;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::damping::Damping;
+use super::detector::NodeState;
+use super::due_change::{DueChange, due_change};
+use crate::loglet::Liveness;
+use crate::virtual_log::VirtualLog;
+
+/// The time between two looks at the log and the nodes.
+const TICK: Duration = Duration::from_millis(50);
+/// The time between two replications of what units have missed.
+const REPLICATE_EVERY: Duration = Duration::from_secs(5);
+
+/// What a driver needs.
+pub struct DriverParts {
+    /// The log.
+    pub log: Arc<VirtualLog>,
+    /// This node's process.
+    pub own: Incarnation,
+    /// The states of all nodes, this one included.
+    pub states: watch::Receiver<BTreeMap<StorageId, NodeState>>,
+    /// The highest version of the chain that any node has seen.
+    pub newest_chain: watch::Receiver<ChainVersion>,
+    /// How many units a loglet must have at least.
+    pub units_min: watch::Receiver<usize>,
+    /// The processes from which the next loglet is chosen; the log reads it.
+    pub liveness: watch::Sender<Liveness>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// See the module. Every node has one. The node with the lowest id of those alive acts first.
+pub struct Driver(DriverParts);
+
+/// The processes from which the next loglet may be chosen. The present sequencer comes first if it is alive, so that a
+/// change of units moves no sequencer.
+pub(super) fn liveness(
+    states: &BTreeMap<StorageId, NodeState>,
+    present: Option<Incarnation>,
+    units_min: usize,
+) -> Liveness {
+    let mut sequencers: Vec<Incarnation> = states.values().filter_map(|state| state.alive()).collect();
+    let units = sequencers.iter().map(|node| node.storage).collect();
+    sequencers.sort_by_key(|node| (Some(*node) != present, node.storage));
+    Liveness { sequencers, units, units_min }
+}
+
+impl Driver {
+    /// A driver that does nothing until [`Self::run`] is called.
+    pub fn new(parts: DriverParts) -> Self {
+        Self(parts)
+    }
+
+    /// Works until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        let work = async { tokio::join!(self.drive(), self.replicate()) };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            _ = work => {}
+        }
+    }
+
+    async fn drive(&self) {
+        let parts = &self.0;
+        let (mut damping, mut states) = (Damping::new(), parts.states.clone());
+        let mut newest = parts.newest_chain.clone();
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = states.changed() => {}
+                Ok(()) = newest.changed() => {}
+                () = parts.clock.sleep(TICK) => {}
+            }
+            let version = parts.log.chain().0;
+            if *newest.borrow_and_update() > version {
+                // Another node has changed the chain.
+                if let Err(error) = parts.log.adopt_newer(version).await {
+                    tracing::debug!(%error, "the new chain cannot be read yet");
+                }
+            }
+            let Some(View { version, due, rank }) = self.look() else { continue };
+            let Some(change) = damping.note(due, rank, parts.clock.now()) else { continue };
+            tracing::warn!(chain = version.0, reason = %change, "reconfiguring the log");
+            let outcome = parts.log.reconfigure_from(version).await;
+            damping.made(change, parts.clock.now());
+            if let Err(error) = outcome {
+                tracing::warn!(%error, reason = %change, "the log was not reconfigured; trying again");
+            }
+        }
+    }
+
+    /// Gives storage units the cells that they have missed. Runs apart from the changes, because a unit that hangs may
+    /// hold it up.
+    async fn replicate(&self) {
+        let parts = &self.0;
+        loop {
+            parts.clock.sleep(REPLICATE_EVERY).await;
+            // One node is enough, and a change that is due comes first.
+            if !self.look().is_some_and(|view| view.rank == 0 && view.due.is_none()) {
+                continue;
+            }
+            match parts.log.replicate().await {
+                Ok(0) => {}
+                Ok(cells) => tracing::info!(cells, "storage units got the cells that they had missed"),
+                Err(error) => tracing::debug!(%error, "not every storage unit has all cells"),
+            }
+        }
+    }
+
+    /// Looks at the log and the nodes, and tells the log which processes it may choose. `None` if the active loglet
+    /// does not depend on which nodes are alive.
+    fn look(&self) -> Option<View> {
+        let parts = &self.0;
+        let (version, chain) = parts.log.chain();
+        let active = NativeParams::decode(&chain.active().params).ok()?;
+        let nodes = parts.states.borrow().clone();
+        let units_min = *parts.units_min.borrow();
+        let alive = liveness(&nodes, Some(active.sequencer), units_min);
+        let rank = alive.units.iter().position(|node| *node == parts.own.storage).unwrap_or(0);
+        parts.liveness.send_if_modified(|old| {
+            let is_new = *old != alive;
+            *old = alive;
+            is_new
+        });
+        Some(View { version, due: due_change(&active, &nodes, units_min), rank })
+    }
+}
+
+/// What a driver sees.
+struct View {
+    /// The version of the chain.
+    version: ChainVersion,
+    /// The change that is due.
+    due: Option<DueChange>,
+    /// The number of this node among those alive, counted from 0.
+    rank: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::Boot;
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_units_keeps_the_sequencer() {
+        let node = |n| Incarnation { storage: StorageId(n), boot: Boot(1) };
+        let states: BTreeMap<_, _> = (1..=3).map(|n| (StorageId(n), NodeState::Alive(node(n)))).collect();
+        assert_eq!(liveness(&states, Some(node(2)), 2).sequencers, [node(2), node(1), node(3)]);
+        let earlier = Incarnation { boot: Boot(9), ..node(2) };
+        assert_eq!(liveness(&states, Some(earlier), 2).sequencers, [node(1), node(2), node(3)]);
+        let mut without = states;
+        without.insert(StorageId(1), NodeState::Silent);
+        let alive = liveness(&without, Some(node(1)), 2);
+        assert_eq!((alive.sequencers, alive.units), (vec![node(2), node(3)], vec![StorageId(2), StorageId(3)]));
+    }
+}

@@ -1,0 +1,151 @@
+//! [`Heartbeats`]: asks the other nodes all the time, and tells which ones are alive.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use naxos_proto::contracts::{Beat, Heartbeat, HeartbeatError};
+use naxos_proto::ids::{ChainVersion, Incarnation, StorageId};
+use naxos_proto::seams::{Clock, Instant};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::detector::{Detector, NodeState};
+
+/// Another node of the cluster.
+#[derive(Clone)]
+pub struct Node {
+    /// The id of the node's data directory.
+    pub storage: StorageId,
+    /// Where the node answers.
+    pub heartbeat: Arc<dyn Heartbeat>,
+}
+
+/// See the module.
+pub struct Heartbeats {
+    own: Incarnation,
+    nodes: watch::Receiver<Vec<Node>>,
+    every: Duration,
+    clock: Arc<dyn Clock>,
+    detector: Mutex<Detector>,
+    /// The state of this node, as it is told to others.
+    mine: Box<dyn Fn() -> Beat + Send + Sync>,
+    /// The states of all nodes, this one included. Changed when one of them changes.
+    states: watch::Sender<BTreeMap<StorageId, NodeState>>,
+    /// The highest version of the chain that any node has seen.
+    chain: watch::Sender<ChainVersion>,
+    /// Why another node calls this data directory a copy or restored.
+    disowned: watch::Sender<Option<HeartbeatError>>,
+}
+
+impl Heartbeats {
+    /// Asks the nodes of `nodes` every `every`. `mine` is called for the state of this node.
+    pub fn new(
+        own: Incarnation,
+        nodes: watch::Receiver<Vec<Node>>,
+        every: Duration,
+        clock: Arc<dyn Clock>,
+        detector: Detector,
+        mine: Box<dyn Fn() -> Beat + Send + Sync>,
+    ) -> Self {
+        let states = watch::Sender::new(BTreeMap::new());
+        let (chain, disowned) = (watch::Sender::new(ChainVersion(0)), watch::Sender::new(None));
+        Self { own, nodes, every, clock, detector: Mutex::new(detector), mine, states, chain, disowned }
+    }
+
+    /// The state of this node, as it is told to others.
+    pub fn mine(&self) -> Beat {
+        (self.mine)()
+    }
+
+    /// The states of all nodes, this one included.
+    pub fn states(&self) -> watch::Receiver<BTreeMap<StorageId, NodeState>> {
+        self.states.subscribe()
+    }
+
+    /// The newest beat of another node.
+    pub fn beat(&self, node: StorageId) -> Option<Beat> {
+        self.detector.lock().beat(node).cloned()
+    }
+
+    /// The highest version of the chain that any node has seen.
+    pub fn newest_chain(&self) -> watch::Receiver<ChainVersion> {
+        self.chain.subscribe()
+    }
+
+    /// Takes note that another node has seen version `chain`.
+    pub fn saw_chain(&self, chain: ChainVersion) {
+        self.chain.send_if_modified(|newest| {
+            let is_newer = chain > *newest;
+            *newest = chain.max(*newest);
+            is_newer
+        });
+    }
+
+    /// Becomes an error when another node remembers a later process on this data directory (safety rule 13).
+    pub fn disowned(&self) -> watch::Receiver<Option<HeartbeatError>> {
+        self.disowned.subscribe()
+    }
+
+    /// Asks until `stop`. A node that does not answer holds up no question to the others. A question to it that is not
+    /// answered is followed by the next one only when its own deadline is over, so that questions do not pile up.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut asked = FuturesUnordered::new();
+        let mut waits: Vec<StorageId> = Vec::new();
+        let mut next = self.clock.now();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                Some((node, sent, answer)) = asked.next(), if !asked.is_empty() => {
+                    waits.retain(|waiting| *waiting != node);
+                    self.answered(sent, answer);
+                }
+                () = self.clock.sleep_until(next) => {
+                    next = self.clock.now().after(self.every);
+                    let nodes = self.nodes.borrow().clone();
+                    let storages: Vec<_> = nodes.iter().map(|node| node.storage).collect();
+                    self.detector.lock().keep(&storages);
+                    for node in nodes {
+                        if !waits.contains(&node.storage) {
+                            waits.push(node.storage);
+                            let (sent, mine) = (self.clock.now(), self.mine());
+                            asked.push(async move { (node.storage, sent, node.heartbeat.beat(mine).await) });
+                        }
+                    }
+                }
+            }
+            self.publish();
+        }
+    }
+
+    fn answered(&self, sent: Instant, answer: Result<Beat, HeartbeatError>) {
+        match answer {
+            Ok(beat) => {
+                self.saw_chain(beat.chain);
+                self.detector.lock().heard(sent, beat);
+            }
+            Err(e @ HeartbeatError::Forgot { .. }) => drop(self.disowned.send_replace(Some(e))),
+            Err(HeartbeatError::Unreachable(_)) => {}
+        }
+    }
+
+    /// Tells the states of the nodes, if one has changed.
+    fn publish(&self) {
+        let now = self.clock.now();
+        let mut states = BTreeMap::from([(self.own.storage, NodeState::Alive(self.own))]);
+        {
+            let detector = self.detector.lock();
+            let nodes = self.nodes.borrow();
+            states.extend(nodes.iter().map(|node| (node.storage, detector.state(node.storage, now))));
+        }
+        self.states.send_if_modified(|old| {
+            let is_new = *old != states;
+            *old = states;
+            is_new
+        });
+    }
+}

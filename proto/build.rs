@@ -19,7 +19,7 @@ mod etcd {
 
         let server = subfolder(&out, "server")?;
         let mut config = tonic_prost_build::configure().build_client(false).bytes(".").out_dir(&server);
-        config = config.codec_path("crate::etcd::codec::FittingCodec");
+        config = config.codec_path("crate::fitting_codec::FittingCodec");
         for twin in TWINS {
             config = config.extern_path(format!(".etcdserverpb.{twin}"), format!("crate::etcd::twins::{twin}"));
         }

@@ -58,6 +58,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "tail",
             "chain",
             "native_params",
+            "fitting_codec",
             "etcd",
             "control",
             "contracts",

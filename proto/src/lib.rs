@@ -20,6 +20,8 @@ pub mod contracts;
 pub mod control;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+#[cfg(feature = "etcd")]
+pub mod fitting_codec;
 pub mod ids;
 pub mod native_params;
 pub mod seams;

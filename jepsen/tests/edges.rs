@@ -63,6 +63,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "control",
             "contracts",
             "seams",
+            "peer",
             "suite",
         ],
     ),

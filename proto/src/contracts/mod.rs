@@ -1,8 +1,8 @@
 //! The contracts between processes (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore,
 //! snapshots, heartbeats.
 //!
-//! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. For calls between processes, gRPC
-//! adapters are planned.
+//! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. Between nodes the unit, the
+//! sequencer and the replicas of the MetaStore are called through the gRPC adapters in `peer` (feature `peer`).
 
 mod heartbeat;
 mod meta_store;

@@ -1,18 +1,27 @@
 //! [`Gate`]: refuses calls that are not meant for this node, before a service sees them.
 
+use std::sync::Arc;
+
 use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
 use crate::ids::ChainVersion;
-use crate::peer::Home;
 use crate::peer::envelope::{CHAIN, FROM, LOG, TO, WIRE};
 use crate::peer::limits::WIRE_VERSION;
+use crate::peer::{ChainNews, Home};
 
-/// Checks the [`Envelope`](super::envelope::Envelope) of each call and of each stream that is opened.
+/// Checks the [`Envelope`](super::envelope::Envelope) of each call and of each stream that is opened. Clones are the same
+/// gate, because tonic makes one for each call.
 #[derive(Clone)]
-pub struct Gate {
-    home: Home,
+pub struct Gate(Arc<Expected>);
+
+/// The headers that a call to this node has.
+struct Expected {
+    wire: String,
+    log: String,
+    to: String,
+    news: Arc<ChainNews>,
 }
 
 /// The text of header `name`.
@@ -32,18 +41,22 @@ fn expect(headers: &MetadataMap, name: &'static str, expected: &str, subject: &s
 
 impl Gate {
     /// The gate of the node `home`.
-    pub fn new(home: Home) -> Self {
-        Self { home }
+    pub fn new(home: &Home) -> Self {
+        Self(Arc::new(Expected {
+            wire: WIRE_VERSION.to_string(),
+            log: format!("{:016x}", home.log.0),
+            to: format!("{:016x}", home.me.storage.0),
+            news: Arc::clone(&home.news),
+        }))
     }
 
     /// Refuses the call that has these headers, or takes note of the version of the chain that it tells.
     fn check(&self, headers: &MetadataMap) -> Result<(), Status> {
+        let Expected { wire, log, to, news } = self.0.as_ref();
         // The version comes first: another version may have other headers.
-        expect(headers, WIRE, &WIRE_VERSION.to_string(), "the caller speaks another version of the peer protocol")?;
-        let log = format!("{:016x}", self.home.log.0);
-        expect(headers, LOG, &log, "the caller belongs to another cluster")?;
-        let here = format!("{:016x}", self.home.me.storage.0);
-        expect(headers, TO, &here, "the call is meant for another node, so the caller has a wrong address")?;
+        expect(headers, WIRE, wire, "the caller speaks another version of the peer protocol")?;
+        expect(headers, LOG, log, "the caller belongs to another cluster")?;
+        expect(headers, TO, to, "the call is meant for another node, so the caller has a wrong address")?;
         let from = header(headers, FROM)?;
         let is_process = from.split_once('.').is_some_and(|(storage, boot)| {
             storage.len() == 16 && u64::from_str_radix(storage, 16).is_ok() && boot.parse::<u64>().is_ok()
@@ -56,7 +69,7 @@ impl Gate {
         let version = chain
             .parse()
             .map_err(|_| Status::failed_precondition(format!("header {CHAIN}: expected a number, found {chain}")))?;
-        self.home.news.hear(ChainVersion(version));
+        news.hear(ChainVersion(version));
         Ok(())
     }
 }
@@ -70,14 +83,11 @@ impl Interceptor for Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio_util::sync::CancellationToken;
     use tonic::Code;
 
     use super::*;
     use crate::ids::{Boot, Incarnation, LogId, StorageId};
-    use crate::peer::ChainNews;
     use crate::peer::envelope::Envelope;
     use crate::seams::{BootClock, Tasks, ThreadWorker};
 
@@ -105,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_not_meant_for_this_node_is_refused_in_words() {
-        let gate = Gate::new(home(2));
+        let gate = Gate::new(&home(2));
         for (name, text, words) in [
             (WIRE, "2", "the caller speaks another version of the peer protocol: expected 1, found 2"),
             (WIRE, "", "expected a header naxos-wire, found none"),
@@ -126,8 +136,8 @@ mod tests {
             let refused = gate.check(&changed(name, text)).unwrap_err();
             assert_eq!((refused.code(), refused.message()), (Code::FailedPrecondition, words));
         }
-        assert_eq!(*gate.home.news.subscribe().borrow(), ChainVersion(1), "a refused call tells nothing");
+        assert_eq!(*gate.0.news.subscribe().borrow(), ChainVersion(1), "a refused call tells nothing");
         gate.check(&changed(CHAIN, "8")).unwrap();
-        assert_eq!(*gate.home.news.subscribe().borrow(), ChainVersion(8));
+        assert_eq!(*gate.0.news.subscribe().borrow(), ChainVersion(8));
     }
 }

@@ -49,6 +49,8 @@ pub const SERVED_CALLS_MAX: usize = 4_096;
 /// How many bytes these calls may have, unless a single call has more.
 pub const SERVED_BYTES_MAX: usize = 32 << 20;
 
+/// How many streams a peer may have open on one connection: its lanes, waits for tails and followed loglets.
+pub const STREAMS_MAX: u32 = 1_024;
 /// How many bytes a peer may send on one stream before the receiver has taken them.
 pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// How many bytes a peer may send on one connection before the receiver has taken them.

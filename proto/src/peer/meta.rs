@@ -55,7 +55,7 @@ impl MetaService {
     /// The gRPC service of `replica`, behind the gate of the node `home`.
     pub fn server(home: &Home, replica: Arc<dyn Replica>) -> InterceptedService<MetaServer<Self>, Gate> {
         let server = MetaServer::new(Self { home: home.clone(), replica });
-        InterceptedService::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX), Gate::new(home.clone()))
+        InterceptedService::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX), Gate::new(home))
     }
 }
 

@@ -12,7 +12,9 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
-use crate::peer::limits::{CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_MAX, STREAM_WINDOW_BYTES};
+use crate::peer::limits::{
+    CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX,
+};
 use crate::seams::{BoxConnection, Listener};
 
 /// A connection in the form that tonic wants. tonic serves each connection in a task of its own, and that task ends when
@@ -89,6 +91,7 @@ pub async fn serve(
         Ok::<_, io::Error>(Incoming { connection, stop: Box::pin(ends.clone().cancelled_owned()) })
     });
     let serving = Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -27,7 +27,7 @@ impl SequencerService {
     /// The gRPC service of `sequencer`, behind the gate of the node `home`.
     pub fn server(home: &Home, sequencer: Arc<dyn Sequencer>) -> InterceptedService<SequencerServer<Self>, Gate> {
         let server = SequencerServer::new(Self { home: home.clone(), sequencer });
-        InterceptedService::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX), Gate::new(home.clone()))
+        InterceptedService::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX), Gate::new(home))
     }
 }
 

@@ -26,7 +26,7 @@ impl UnitService {
     /// The gRPC service of `unit`, behind the gate of the node `home`.
     pub fn server(home: &Home, unit: Arc<dyn StorageUnit>) -> InterceptedService<UnitServer<Self>, Gate> {
         let server = UnitServer::new(Self { home: home.clone(), unit });
-        InterceptedService::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX), Gate::new(home.clone()))
+        InterceptedService::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX), Gate::new(home))
     }
 }
 

@@ -30,6 +30,7 @@ mod outbox;
 mod sequencer;
 mod serve;
 mod unit;
+mod watched;
 mod wire;
 
 pub use chain_news::ChainNews;

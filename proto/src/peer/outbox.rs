@@ -6,11 +6,10 @@
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tonic::Status;
 
 use crate::peer::limits::{SERVED_BYTES_MAX, SERVED_CALLS_MAX};
+use crate::peer::watched::Watched;
 
 struct State<A> {
     ready: Vec<(u64, A)>,
@@ -29,8 +28,7 @@ struct State<A> {
 
 /// The calls and answers of one served stream.
 pub(super) struct Outbox<A> {
-    state: Mutex<State<A>>,
-    changed: Notify,
+    state: Watched<State<A>>,
 }
 
 /// The place of one call, which is given back when its answer was sent.
@@ -48,26 +46,23 @@ struct Taking<A>(Arc<Outbox<A>>);
 
 impl<A> Drop for Reading<A> {
     fn drop(&mut self) {
-        self.0.state.lock().is_reading = false;
-        self.0.changed.notify_waiters();
+        self.0.state.change(|state| state.is_reading = false);
     }
 }
 
 impl<A> Drop for Taking<A> {
     fn drop(&mut self) {
-        self.0.state.lock().is_abandoned = true;
-        self.0.changed.notify_waiters();
+        self.0.state.change(|state| state.is_abandoned = true);
     }
 }
 
 impl<A> Slot<A> {
     /// Queues the answer of the call.
     pub(super) fn answer(self, answer: A) {
-        let mut state = self.outbox.state.lock();
-        state.ready.push((self.number, answer));
-        state.ready_bytes += self.bytes;
-        drop(state);
-        self.outbox.changed.notify_waiters();
+        self.outbox.state.change(|state| {
+            state.ready.push((self.number, answer));
+            state.ready_bytes += self.bytes;
+        });
     }
 }
 
@@ -82,26 +77,12 @@ impl<A: Send + 'static> Outbox<A> {
             end: None,
             is_abandoned: false,
         };
-        Arc::new(Self { state: Mutex::new(state), changed: Notify::new() })
-    }
-
-    /// Waits until `look` finds something.
-    async fn until<T>(&self, look: impl Fn(&mut State<A>) -> Option<T>) -> T {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // A change after the look wakes this task, because the wait is registered before the look.
-            changed.as_mut().enable();
-            if let Some(found) = look(&mut self.state.lock()) {
-                return found;
-            }
-            changed.await;
-        }
+        Arc::new(Self { state: Watched::new(state) })
     }
 
     /// Waits for room for a call of `bytes` bytes. `None` if nobody takes answers any more.
     pub(super) async fn admit(self: &Arc<Self>, number: u64, bytes: usize) -> Option<Slot<A>> {
-        let admitted = self.until(|state| {
+        let admitted = self.state.until(|state| {
             let fits = state.calls < SERVED_CALLS_MAX && state.bytes.saturating_add(bytes) <= SERVED_BYTES_MAX;
             // A call that is larger than the bound is served alone.
             if !state.is_abandoned && (fits || state.calls == 0) {
@@ -116,13 +97,12 @@ impl<A: Send + 'static> Outbox<A> {
 
     /// Waits until nobody takes answers any more.
     pub(super) async fn abandoned(&self) {
-        self.until(|state| state.is_abandoned.then_some(())).await;
+        self.state.until(|state| state.is_abandoned.then_some(())).await;
     }
 
     /// Ends the stream with `status`. Answers that are ready are sent before it.
     pub(super) fn fail(&self, status: Status) {
-        self.state.lock().end = Some(status);
-        self.changed.notify_waiters();
+        self.state.change(|state| state.end = Some(status));
     }
 
     /// All answers that are ready, as a frame each time. Ends when no calls come any more and all are answered.
@@ -135,7 +115,7 @@ impl<A: Send + 'static> Outbox<A> {
             let frame = Arc::clone(&frame);
             async move {
                 let taking = taking?;
-                match taking.0.until(State::take).await {
+                match taking.0.state.until(State::take).await {
                     Ok(answers) if answers.is_empty() => None,
                     Ok(answers) => Some((Ok(frame(answers)), Some(taking))),
                     Err(status) => Some((Err(status), None)),

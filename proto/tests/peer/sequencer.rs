@@ -94,7 +94,7 @@ fn the_other_calls_are_answered_too() {
         let (_network, fake, sequencer, _) = world();
         let loglet = LogletParams { id: LOGLET, kind: LogletKind::NATIVE, bytes: Bytes::from_static(b"units") };
         assert_eq!(sequencer.serve(&loglet).await, Ok(()));
-        assert_eq!(*fake.served.lock(), [loglet.clone()]);
+        assert_eq!(*fake.served.lock(), std::slice::from_ref(&loglet));
         let other = LogletId { ordinal: 2, ..LOGLET };
         let refused = sequencer.serve(&LogletParams { id: other, ..loglet }).await;
         assert_eq!(refused, Err(Refusal::NotServed(other)));

@@ -10,7 +10,7 @@ use futures::stream;
 use naxos_proto::ids::{Boot, ChainVersion, Incarnation, LogId, LogletId, StorageId};
 use naxos_proto::peer::{ChainNews, Connector, Home, PeerLink, serve};
 use naxos_proto::seams::sim::{SimClock, TaskWorker};
-use naxos_proto::seams::{Address, BoxConnection, Tasks};
+use naxos_proto::seams::{Address, BoxConnection, Clock, Tasks};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -22,10 +22,20 @@ pub(crate) const SERVER: u64 = 2;
 pub(crate) const LOGLET: LogletId = LogletId { log: LogId(9), ordinal: 1, nonce: 5 };
 pub(crate) const OWNER: Incarnation = Incarnation { storage: StorageId(7), boot: Boot(1) };
 
+/// A test that takes longer than this hangs.
+const LIFETIME: Duration = Duration::from_secs(3_600);
+
 /// Runs `body` in a new runtime with paused time.
 pub(crate) fn simulate(body: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, body);
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let clock = SimClock::new(Duration::ZERO);
+        tokio::select! {
+            biased;
+            () = body => {}
+            () = clock.sleep(LIFETIME) => panic!("a call hangs"),
+        }
+    });
 }
 
 /// The node with data directory `storage`, in its third life.

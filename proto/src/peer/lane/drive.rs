@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
+use super::state::State;
 use super::{Lane, Protocol, frames, lose};
 use crate::peer::backoff::Backoff;
 use crate::peer::limits::{CALL_MAX, CONNECT_MAX};
@@ -34,7 +35,7 @@ pub(super) async fn drive<P: Protocol>(lane: Arc<Lane<P>>, link: Arc<PeerLink>, 
 async fn expire<P: Protocol>(lane: &Lane<P>) {
     loop {
         // Later calls have later deadlines, so nothing is missed while this waits for the oldest one.
-        let deadline = lane.until(|state| state.next_deadline()).await;
+        let deadline = lane.state.until(|state| state.next_deadline()).await;
         lane.home.clock.sleep_until(deadline).await;
         let expired = lane.state.lock().expire(lane.home.clock.now());
         lose(expired);
@@ -45,24 +46,16 @@ async fn expire<P: Protocol>(lane: &Lane<P>) {
 async fn run_streams<P: Protocol>(lane: &Arc<Lane<P>>, link: &PeerLink) {
     let mut backoff = Backoff::new();
     loop {
-        lane.until(|state| (state.has_work() && !state.is_closed()).then_some(())).await;
+        lane.state.until(|state| (state.has_work() && !state.is_closed()).then_some(())).await;
         let stream = lane.state.lock().begin_stream();
         let opening = P::open(link, frames(Arc::clone(lane), stream));
         let lost = match link.within(CONNECT_MAX + CALL_MAX, opening).await {
             Ok(answers) => {
                 hand_out(lane, link, answers, &mut backoff).await;
-                let mut state = lane.state.lock();
-                state.begin_stream();
-                state.lose_sent()
+                lane.state.change(State::end_stream)
             }
-            Err(_) => {
-                let mut state = lane.state.lock();
-                state.begin_stream();
-                state.lose_all()
-            }
+            Err(_) => lane.state.change(State::lose_all),
         };
-        // The frames of the stream that has ended hear of it.
-        lane.changed.notify_waiters();
         lose(lost);
         lane.home.clock.sleep(backoff.pause()).await;
     }

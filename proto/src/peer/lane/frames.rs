@@ -25,7 +25,7 @@ impl<P: Protocol> Stream for Frames<P> {
 /// has room for one, so all calls that were queued meanwhile are in it.
 pub(in crate::peer) fn frames<P: Protocol>(lane: Arc<Lane<P>>, stream: u64) -> Frames<P> {
     let frames = stream::unfold(lane, move |lane| async move {
-        let taken = lane.until(|state| match state.is_current(stream) {
+        let taken = lane.state.until(|state| match state.is_current(stream) {
             true => state.has_work().then(|| Some(state.take_frame())),
             false => Some(None),
         });

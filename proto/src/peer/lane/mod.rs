@@ -19,11 +19,10 @@ mod state;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::peer::limits::CALL_MAX;
+use crate::peer::watched::Watched;
 use crate::peer::{Home, PeerLink};
 use drive::drive;
 pub(super) use frames::{Frames, frames};
@@ -32,9 +31,7 @@ use state::State;
 
 /// The calls to one peer, over streams of protocol `P`.
 pub(super) struct Lane<P: Protocol> {
-    state: Mutex<State<P>>,
-    /// Told when a call, a hint or the end of the lane is there, and when another stream begins.
-    changed: Notify,
+    state: Watched<State<P>>,
     home: Home,
 }
 
@@ -55,7 +52,7 @@ impl<P: Protocol> std::ops::Deref for LaneHandle<P> {
 /// Starts a lane to the peer of `link`, with its task on the current runtime.
 pub(super) fn start<P: Protocol>(link: &Arc<PeerLink>) -> LaneHandle<P> {
     let home = link.home().clone();
-    let lane = Arc::new(Lane { state: Mutex::default(), changed: Notify::new(), home });
+    let lane = Arc::new(Lane { state: Watched::default(), home });
     let stop = CancellationToken::new();
     let body = drive(Arc::clone(&lane), Arc::clone(link), stop.clone());
     lane.home.tasks.start_until_stop(P::NAME, body);
@@ -66,38 +63,20 @@ impl<P: Protocol> Lane<P> {
     /// Queues a call of `bytes` bytes. `answer` hears once, on any thread; a refusal is told before this returns.
     pub(super) fn call(&self, call: P::Call, bytes: usize, answer: OnAnswer<P::Answer>) {
         let deadline = self.home.clock.now().after(CALL_MAX);
-        let pushed = self.state.lock().push(call, bytes, deadline, answer);
-        match pushed {
-            Ok(()) => self.changed.notify_waiters(),
-            Err((error, answer)) => answer(Err(error)),
+        let pushed = self.state.change(|state| state.push(call, bytes, deadline, answer));
+        if let Err((error, answer)) = pushed {
+            answer(Err(error));
         }
     }
 
     /// Changes what the next frame tells beside its calls.
     pub(super) fn hint(&self, change: impl FnOnce(&mut P::Hints)) {
-        change(self.state.lock().hints());
-        self.changed.notify_waiters();
+        self.state.change(|state| change(state.hints()));
     }
 
     /// Ends the lane: all calls are lost, and those that are made later too.
     fn close(&self) {
-        let lost = self.state.lock().close();
-        self.changed.notify_waiters();
-        lose(lost);
-    }
-
-    /// Waits until `look` finds something. It looks again after each change of the lane.
-    async fn until<T>(&self, look: impl Fn(&mut State<P>) -> Option<T>) -> T {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // A change after the look wakes this task, because the wait is registered before the look.
-            changed.as_mut().enable();
-            if let Some(found) = look(&mut self.state.lock()) {
-                return found;
-            }
-            changed.await;
-        }
+        lose(self.state.change(State::close));
     }
 }
 

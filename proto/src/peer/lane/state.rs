@@ -126,8 +126,9 @@ impl<P: Protocol> State<P> {
         expired
     }
 
-    /// Removes the calls that were sent: their stream is broken.
-    pub(super) fn lose_sent(&mut self) -> Vec<OnAnswer<P::Answer>> {
+    /// Ends the current stream, so that it takes no more calls, and removes the calls that it took.
+    pub(super) fn end_stream(&mut self) -> Vec<OnAnswer<P::Answer>> {
+        self.stream += 1;
         let first_queued = self.queued.front().map_or(self.next, |(number, _)| *number);
         let kept = self.waiting.split_off(&first_queued);
         let lost = std::mem::replace(&mut self.waiting, kept);
@@ -138,7 +139,7 @@ impl<P: Protocol> State<P> {
     /// Removes all calls.
     pub(super) fn lose_all(&mut self) -> Vec<OnAnswer<P::Answer>> {
         self.queued.clear();
-        self.lose_sent()
+        self.end_stream()
     }
 
     /// Removes all calls and takes no more.

@@ -47,10 +47,15 @@ fn unanswered(_: Failure) -> UnitError {
     UnitError::Unanswered
 }
 
+/// An error that the unit told. If it is broken, nobody can tell what the unit did.
+fn told(error: wire::UnitError) -> UnitError {
+    UnitError::from_wire(error).unwrap_or(UnitError::Unanswered)
+}
+
 /// The value of an answer. `pick` chooses the kind of answer that belongs to the call.
 fn value<T>(answer: Result<Answer, LaneError>, pick: fn(Answer) -> Result<T, Garbage>) -> Result<T, UnitError> {
     match answer.map_err(unit_error)? {
-        Answer::Error(error) => Err(UnitError::from_wire(error).unwrap_or(UnitError::Unanswered)),
+        Answer::Error(error) => Err(told(error)),
         // The unit may have done what it was asked, but nobody can tell.
         answer => pick(answer).map_err(|_| UnitError::Unanswered),
     }
@@ -135,9 +140,7 @@ impl StorageUnit for RemoteUnit {
                 Some(wire::read_answer::Answer::Cells(m)) => {
                     states_from_wire(m.cells).map_err(|_| UnitError::Unanswered)
                 }
-                Some(wire::read_answer::Answer::Error(error)) => {
-                    Err(UnitError::from_wire(error).unwrap_or(UnitError::Unanswered))
-                }
+                Some(wire::read_answer::Answer::Error(error)) => Err(told(error)),
                 None => Err(UnitError::Unanswered),
             }
         })
@@ -181,9 +184,7 @@ impl StorageUnit for RemoteUnit {
                     Some(wire::wait_tail_answer::Answer::Tail(m)) => {
                         LocalTail::from_wire(m).map_err(|_| UnitError::Unanswered)
                     }
-                    Some(wire::wait_tail_answer::Answer::Error(error)) => {
-                        Err(UnitError::from_wire(error).unwrap_or(UnitError::Unanswered))
-                    }
+                    Some(wire::wait_tail_answer::Answer::Error(error)) => Err(told(error)),
                     None => Err(UnitError::Unanswered),
                 };
             }
@@ -198,9 +199,7 @@ impl StorageUnit for RemoteUnit {
                 Some(wire::held_answer::Answer::Held(m)) => {
                     Ok(m.ranges.into_iter().map(|range| Offset(range.start)..Offset(range.end)).collect())
                 }
-                Some(wire::held_answer::Answer::Error(error)) => {
-                    Err(UnitError::from_wire(error).unwrap_or(UnitError::Unanswered))
-                }
+                Some(wire::held_answer::Answer::Error(error)) => Err(told(error)),
                 None => Err(UnitError::Unanswered),
             }
         })

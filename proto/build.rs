@@ -1,11 +1,13 @@
 //! Compiles the `.proto` files with protox, which needs no `protoc`. etcd's files are compiled twice: for servers, with
 //! hand-written types in place of some messages (the twins and `TxnRequest`), and for clients, with generated types
-//! only.
+//! only. The file of the feature `peer` is compiled once, for both sides.
 
 #[cfg(feature = "etcd")]
 mod etcd {
     use std::io::Result;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
+
+    use super::subfolder;
 
     const ETCD: [&str; 5] = ["kv.proto", "auth.proto", "rpc.proto", "v3lock.proto", "v3election.proto"];
 
@@ -20,7 +22,7 @@ mod etcd {
 
         let server = subfolder(&out, "server")?;
         let mut config = tonic_prost_build::configure().build_client(false).bytes(".").out_dir(&server);
-        config = config.codec_path("crate::etcd::codec::FittingCodec");
+        config = config.codec_path("crate::fitting_codec::FittingCodec");
         for twin in TWINS {
             config = config.extern_path(format!(".etcdserverpb.{twin}"), format!("crate::etcd::twins::{twin}"));
         }
@@ -36,24 +38,45 @@ mod etcd {
             .compile_fds(files)?;
 
         let control = PathBuf::from("proto/naxos");
-        if control.join("control.proto").exists() {
-            let files = protox::compile([control.join("control.proto")], [&control]).map_err(std::io::Error::other)?;
-            let folder = subfolder(&out, "naxos")?;
-            tonic_prost_build::configure().out_dir(&folder).include_file("naxos.rs").compile_fds(files)?;
-        }
+        let files = protox::compile([control.join("control.proto")], [&control]).map_err(std::io::Error::other)?;
+        let folder = subfolder(&out, "control")?;
+        tonic_prost_build::configure().out_dir(&folder).include_file("naxos.rs").compile_fds(files)?;
         Ok(())
     }
+}
 
-    fn subfolder(out: &Path, name: &str) -> Result<PathBuf> {
-        let folder = out.join(name);
-        std::fs::create_dir_all(&folder)?;
-        Ok(folder)
+/// The contracts between nodes.
+#[cfg(feature = "peer")]
+mod peer {
+    use std::path::PathBuf;
+
+    pub(super) fn compile() -> std::io::Result<()> {
+        let root = PathBuf::from("proto/naxos");
+        let files = protox::compile([root.join("peer.proto")], [&root]).map_err(std::io::Error::other)?;
+        let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+        let folder = super::subfolder(&out, "peer")?;
+        // Cells stay in the buffer in which they arrived, and a frame is encoded into a buffer of its size.
+        tonic_prost_build::configure()
+            .bytes(".")
+            .codec_path("crate::fitting_codec::FittingCodec")
+            .out_dir(&folder)
+            .include_file("naxos.rs")
+            .compile_fds(files)
     }
+}
+
+#[cfg(any(feature = "etcd", feature = "peer"))]
+fn subfolder(out: &std::path::Path, name: &str) -> std::io::Result<std::path::PathBuf> {
+    let folder = out.join(name);
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 fn main() -> std::io::Result<()> {
     println!("cargo:rerun-if-changed=proto");
     #[cfg(feature = "etcd")]
     etcd::compile()?;
+    #[cfg(feature = "peer")]
+    peer::compile()?;
     Ok(())
 }

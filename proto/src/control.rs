@@ -5,7 +5,7 @@
 #[expect(clippy::all, reason = "generated code")]
 #[expect(clippy::allow_attributes, reason = "generated code")]
 pub mod generated {
-    include!(concat!(env!("OUT_DIR"), "/naxos/naxos.rs"));
+    include!(concat!(env!("OUT_DIR"), "/control/naxos.rs"));
 }
 
 pub use generated::naxos::control::v1::*;

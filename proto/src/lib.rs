@@ -5,6 +5,7 @@
 //! - [`contracts`]: the traits through which processes call each other
 //! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd; on the server's side, hand-written types replace five of its messages
+//! - [`peer`]: the contracts over gRPC, between the nodes of a cluster (feature `peer`)
 //! - [`completion`]: callbacks of calls on the hot path; [`codec`]: reads and writes little-endian formats
 //! - [`splitmix`]: a seeded random generator
 //! - [`seams`]: clock, entropy, network, disk and threads, real and simulated; [`suite`]: tests that every
@@ -20,8 +21,12 @@ pub mod contracts;
 pub mod control;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+#[cfg(any(feature = "etcd", feature = "peer"))]
+pub mod fitting_codec;
 pub mod ids;
 pub mod native_params;
+#[cfg(feature = "peer")]
+pub mod peer;
 pub mod seams;
 pub mod splitmix;
 #[cfg(feature = "sim")]

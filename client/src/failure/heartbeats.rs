@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use naxos_proto::contracts::{Beat, Heartbeat, HeartbeatError};
-use naxos_proto::ids::{ChainVersion, Incarnation, StorageId};
+use naxos_proto::ids::{Incarnation, StorageId};
 use naxos_proto::seams::{Clock, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -35,8 +35,6 @@ pub struct Heartbeats {
     mine: Box<dyn Fn() -> Beat + Send + Sync>,
     /// The states of all nodes, this one included. Changed when one of them changes.
     states: watch::Sender<BTreeMap<StorageId, NodeState>>,
-    /// The highest version of the chain that any node has seen.
-    chain: watch::Sender<ChainVersion>,
     /// Why another node calls this data directory a copy or restored.
     disowned: watch::Sender<Option<HeartbeatError>>,
 }
@@ -52,8 +50,8 @@ impl Heartbeats {
         mine: Box<dyn Fn() -> Beat + Send + Sync>,
     ) -> Self {
         let states = watch::Sender::new(BTreeMap::new());
-        let (chain, disowned) = (watch::Sender::new(ChainVersion(0)), watch::Sender::new(None));
-        Self { own, nodes, every, clock, detector: Mutex::new(detector), mine, states, chain, disowned }
+        let disowned = watch::Sender::new(None);
+        Self { own, nodes, every, clock, detector: Mutex::new(detector), mine, states, disowned }
     }
 
     /// The state of this node, as it is told to others.
@@ -69,20 +67,6 @@ impl Heartbeats {
     /// The newest beat of another node.
     pub fn beat(&self, node: StorageId) -> Option<Beat> {
         self.detector.lock().beat(node).cloned()
-    }
-
-    /// The highest version of the chain that any node has seen.
-    pub fn newest_chain(&self) -> watch::Receiver<ChainVersion> {
-        self.chain.subscribe()
-    }
-
-    /// Takes note that another node has seen version `chain`.
-    pub fn saw_chain(&self, chain: ChainVersion) {
-        self.chain.send_if_modified(|newest| {
-            let is_newer = chain > *newest;
-            *newest = chain.max(*newest);
-            is_newer
-        });
     }
 
     /// Becomes an error when another node remembers a later process on this data directory (safety rule 13).
@@ -124,10 +108,7 @@ impl Heartbeats {
 
     fn answered(&self, sent: Instant, answer: Result<Beat, HeartbeatError>) {
         match answer {
-            Ok(beat) => {
-                self.saw_chain(beat.chain);
-                self.detector.lock().heard(sent, beat);
-            }
+            Ok(beat) => self.detector.lock().heard(sent, beat),
             Err(e @ HeartbeatError::Forgot { .. }) => drop(self.disowned.send_replace(Some(e))),
             Err(HeartbeatError::Unreachable(_)) => {}
         }

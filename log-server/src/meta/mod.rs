@@ -7,7 +7,8 @@
 //! - `raft_writer`: writes those records; on a full disk it waits for room, because an error would stop openraft for
 //!   good
 //! - `register`: the state machine; rebuilt at start from the last snapshot in the journal and the entries after it
-//! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes
+//! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes. `RemotePeers` sends them to other nodes
+//!   (feature `peer`)
 //!
 //! Invariants: a vote or entry is reported to openraft as written only when it is durable; the register changes only by
 //! committed entries; a read is answered only after a quorum confirmed that this replica still leads.
@@ -19,6 +20,8 @@ mod log_store;
 mod peers;
 mod raft_writer;
 mod register;
+#[cfg(feature = "peer")]
+mod remote_peers;
 mod replica;
 mod request;
 mod seeded_runtime;
@@ -27,4 +30,6 @@ mod types;
 pub use config::MetaConfig;
 pub use found_value::found_value;
 pub use peers::{MetaPeers, NoPeers, PeerError};
+#[cfg(feature = "peer")]
+pub use remote_peers::RemotePeers;
 pub use replica::MetaReplica;

@@ -1,10 +1,11 @@
 //! The contracts between processes (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore,
-//! snapshots, heartbeats.
+//! snapshots, heartbeats, the keeper of leases.
 //!
-//! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. For calls between processes, gRPC
-//! adapters are planned.
+//! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. Between nodes the unit, the
+//! sequencer, the replicas of the MetaStore, heartbeats and the keeper of leases are called through the gRPC adapters in `peer` (feature `peer`).
 
 mod heartbeat;
+mod lease_keeper;
 mod meta_store;
 mod refusal;
 mod sequencer;
@@ -12,6 +13,7 @@ mod snapshots;
 mod storage_unit;
 
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
+pub use lease_keeper::{LeaseKeeper, LeaseKeeperError, LeaseTime};
 pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
 pub use refusal::Refusal;
 pub use sequencer::{AppendError, Sequencer, SequencerDirectory};

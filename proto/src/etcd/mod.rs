@@ -17,7 +17,6 @@ pub mod client {
     include!(concat!(env!("OUT_DIR"), "/client/etcd.rs"));
 }
 
-pub mod codec;
 pub mod pieces;
 pub mod twins;
 pub mod txn_request;

@@ -75,8 +75,13 @@ impl<'a> Case<'a> {
         self.unit.read(self.id, Offset(from)..Offset(to), usize::MAX).await.expect("the unit reads")
     }
 
-    fn tail(&self) -> LocalTail {
-        self.unit.tail_now(self.id).expect("the unit is here").expect("the loglet is open")
+    async fn tail(&self) -> LocalTail {
+        let tail = self.unit.tail(self.id).await.expect("the loglet is open");
+        // A unit of another process answers `None`.
+        if let Some(now) = self.unit.tail_now(self.id) {
+            assert_eq!(now, Ok(tail), "the tail from memory is the same");
+        }
+        tail
     }
 }
 
@@ -117,7 +122,7 @@ async fn a_loglet_exists_after_open(unit: &dyn StorageUnit, clock: &dyn Clock) {
     assert_eq!(case.send(case.request(0, &["a"], 0)).await, Err(not_open));
     let case = Case::open(unit, clock, 1, Shape::Contiguous).await;
     let zero = Offset(0);
-    assert_eq!(case.tail(), LocalTail { tail: zero, known_tail: zero, sealed: false, trim_point: zero });
+    assert_eq!(case.tail().await, LocalTail { tail: zero, known_tail: zero, sealed: false, trim_point: zero });
     let again = unit.open(case.id, UnitParams { shape: Shape::Contiguous, incarnation: OWNER }).await;
     assert_eq!(again, Ok(()), "opening again with equal parameters is no error");
     let other = unit.open(case.id, UnitParams { shape: Shape::Sparse, incarnation: OWNER }).await;
@@ -133,7 +138,7 @@ async fn rule_4_one_incarnation_for_life(unit: &dyn StorageUnit, clock: &dyn Clo
     assert_eq!(unit.fill(case.id, asker, Offset(0)).await, Err(refused.clone()));
     let open = unit.open(case.id, UnitParams { shape: Shape::Contiguous, incarnation: asker }).await;
     assert_eq!(open, Err(refused));
-    assert_eq!(case.tail().tail, Offset(0));
+    assert_eq!(case.tail().await.tail, Offset(0));
 }
 
 async fn cells_are_written_once(unit: &dyn StorageUnit, clock: &dyn Clock) {
@@ -143,7 +148,7 @@ async fn cells_are_written_once(unit: &dyn StorageUnit, clock: &dyn Clock) {
     assert_eq!(case.store(0, &["a", "x", "c"], 0).await, [Same, Different, Written]);
     assert_eq!(case.store(2, &["c"], 0).await, [Same]);
     assert_eq!(case.read(0, 4).await, [present("a"), present("b"), present("c"), CellState::Absent]);
-    assert_eq!(case.tail().tail, Offset(3));
+    assert_eq!(case.tail().await.tail, Offset(3));
     // Two equal stores race. Each must get its true outcome.
     let (one, two) = futures::join!(case.store(3, &["d"], 0), case.store(3, &["d"], 0));
     assert_eq!((one, two), (vec![Written], vec![Same]));
@@ -157,7 +162,7 @@ async fn contiguous_loglets_have_no_unknown_gaps(unit: &dyn StorageUnit, clock: 
     assert_eq!(case.store(7, &["h"], 5).await, [Gap]);
     let absent = CellState::Absent;
     assert_eq!(case.read(4, 7).await, [absent.clone(), present("f"), absent]);
-    assert_eq!((case.tail().tail, case.tail().known_tail), (Offset(6), Offset(5)));
+    assert_eq!((case.tail().await.tail, case.tail().await.known_tail), (Offset(6), Offset(5)));
     assert_eq!(case.store(4, &["e"], 5).await, [Written], "and be repaired later");
     assert_eq!(case.read(4, 6).await, [present("e"), present("f")]);
     unit.advance(case.id, Offset(9));
@@ -171,7 +176,7 @@ async fn sparse_loglets_take_any_order(unit: &dyn StorageUnit, clock: &dyn Clock
     assert_eq!(case.store(8, &["i"], 0).await, [CellOutcome::Same]);
     assert_eq!(case.read(2, 4).await, [present("c"), CellState::Absent]);
     assert_eq!(case.read(8, 9).await, [present("i")]);
-    assert_eq!(case.tail().tail, Offset(9));
+    assert_eq!(case.tail().await.tail, Offset(9));
 }
 
 async fn junk_fills_what_is_empty(unit: &dyn StorageUnit, clock: &dyn Clock) {
@@ -200,7 +205,7 @@ async fn rule_5_a_seal_is_ordered_against_stores_in_flight(unit: &dyn StorageUni
     assert_eq!(unit.seal(case.id).await.map(|t| t.tail), Ok(Offset(2)), "sealing again is no error");
     assert_eq!(unit.fill(case.id, OWNER, Offset(2)).await, Ok(CellOutcome::Sealed));
     assert_eq!(case.read(0, 3).await, [present("a"), present("b"), CellState::Absent]);
-    assert!(case.tail().sealed);
+    assert!(case.tail().await.sealed);
 }
 
 /// A store was done, but its answer was lost, and the sequencer sends it again. If the answer were `Sealed`, the
@@ -225,7 +230,7 @@ async fn rule_10_sealed_means_certainly_not_stored(unit: &dyn StorageUnit, clock
         assert_eq!(stored, Stored { cells: cells.to_vec(), sealed: true }, "{texts:?} at {at}");
         assert!(!stored.acknowledges(), "no answer of a sealed unit counts toward a write quorum: {stored:?}");
     }
-    assert_eq!(case.tail().tail, Offset(3));
+    assert_eq!(case.tail().await.tail, Offset(3));
 }
 
 async fn rule_5_a_dropped_loglet_stays_sealed(unit: &dyn StorageUnit, clock: &dyn Clock) {
@@ -277,11 +282,11 @@ async fn trimming_forgets(unit: &dyn StorageUnit, clock: &dyn Clock) {
     let trimmed = CellState::Trimmed;
     assert_eq!(case.read(0, 4).await, [trimmed.clone(), trimmed, present("c"), present("d")]);
     assert_eq!(unit.trim(case.id, Offset(1)).await, Ok(()));
-    assert_eq!(case.tail().trim_point, Offset(2), "a trim point never falls");
+    assert_eq!(case.tail().await.trim_point, Offset(2), "a trim point never falls");
     assert_eq!(case.store(1, &["b"], 4).await, [CellOutcome::Same], "what was trimmed was committed");
     assert_eq!(unit.seal(case.id).await.map(|t| t.trim_point), Ok(Offset(2)));
     assert_eq!(unit.trim(case.id, Offset(4)).await, Ok(()), "a sealed loglet is trimmed, too");
-    assert_eq!(case.tail().trim_point, Offset(4));
+    assert_eq!(case.tail().await.trim_point, Offset(4));
 }
 
 async fn answers_come_in_the_order_of_the_calls(unit: &dyn StorageUnit, clock: &dyn Clock) {

@@ -19,7 +19,7 @@ pub(super) async fn a_repair_passes_the_seal_and_leaves_no_gap(unit: &dyn Storag
     assert_eq!(repair(2, &["c"]).await, [Gap]);
     assert_eq!(repair(0, &["a", "b", "c"]).await, [Same, Written, Written]);
     assert_eq!(repair(1, &["x"]).await, [Different], "a cell is written once");
-    let tail = case.tail();
+    let tail = case.tail().await;
     assert_eq!(
         (tail.tail, tail.known_tail, tail.sealed),
         (Offset(3), Offset(1), true),
@@ -54,7 +54,7 @@ pub(super) async fn a_tail_is_waited_for(unit: &dyn StorageUnit, clock: &dyn Clo
     let case = Case::open(unit, clock, 19, Shape::Contiguous).await;
     case.store(0, &["a", "b"], 1).await;
     let now = unit.wait_tail(case.id, TailReaches::Local(Offset(2))).await;
-    assert_eq!(now, Ok(case.tail()), "it is there already");
+    assert_eq!(now, Ok(case.tail().await), "it is there already");
     let local = unit.wait_tail(case.id, TailReaches::Local(Offset(3)));
     let known = unit.wait_tail(case.id, TailReaches::Known(Offset(3)));
     let work = async {

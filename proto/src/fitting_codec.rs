@@ -1,4 +1,4 @@
-//! The gRPC codec of etcd's services: prost's, with buffers of the right size.
+//! The gRPC codec of etcd's services and of the calls between nodes: prost's, with buffers of the right size.
 //!
 //! tonic's own codec takes 8 KiB for each message and doubles that as needed. So an answer of 40 bytes touches new
 //! cache lines for nothing, and a list of 160 KiB is copied twice. But the length of an answer is known before it is

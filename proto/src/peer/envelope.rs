@@ -1,0 +1,66 @@
+//! [`Envelope`]: who calls whom, in the headers of every call and of every stream.
+//!
+//! These facts stand in headers and not in the messages. Headers of HTTP/2 are compressed by a table that both ends of
+//! a connection keep: a value that was sent once takes a byte or two from then on. And the receiver checks headers in
+//! one place, before it reads a message, for unary calls and for streams alike. The frames of a long stream carry the
+//! version of the chain once more, because it changes while the stream lives.
+
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+
+use crate::ids::{ChainVersion, StorageId};
+use crate::peer::Home;
+use crate::peer::limits::WIRE_VERSION;
+
+/// The version of the wire, decimal.
+pub(super) const WIRE: &str = "naxos-wire";
+/// The log of the cluster, 16 hexadecimal digits.
+pub(super) const LOG: &str = "naxos-log";
+/// The process that calls: its storage id as 16 hexadecimal digits, a dot, and its boot count, decimal.
+pub(super) const FROM: &str = "naxos-from";
+/// The storage id of the node that is called, 16 hexadecimal digits.
+pub(super) const TO: &str = "naxos-to";
+/// The version of the newest chain that the sender has, decimal. In calls and in answers.
+pub(super) const CHAIN: &str = "naxos-chain";
+
+/// The headers that are the same in all calls to one peer.
+pub(super) struct Envelope {
+    wire: AsciiMetadataValue,
+    log: AsciiMetadataValue,
+    from: AsciiMetadataValue,
+    to: AsciiMetadataValue,
+}
+
+/// A header's value from text of digits and dots.
+fn value(text: String) -> AsciiMetadataValue {
+    text.try_into().expect("digits and dots are allowed in a header")
+}
+
+impl Envelope {
+    /// The headers of the calls of `home` to `peer`.
+    pub(super) fn new(home: &Home, peer: StorageId) -> Self {
+        Self {
+            wire: value(WIRE_VERSION.to_string()),
+            log: value(format!("{:016x}", home.log.0)),
+            from: value(home.me.to_string()),
+            to: value(format!("{:016x}", peer.0)),
+        }
+    }
+
+    /// Adds all headers of a call.
+    pub(super) fn write(&self, headers: &mut MetadataMap, chain: ChainVersion) {
+        for (name, value) in [(WIRE, &self.wire), (LOG, &self.log), (FROM, &self.from), (TO, &self.to)] {
+            headers.insert(name, value.clone());
+        }
+        write_chain(headers, chain);
+    }
+}
+
+/// Adds the version of the chain, to a call or to an answer.
+pub(super) fn write_chain(headers: &mut MetadataMap, chain: ChainVersion) {
+    headers.insert(CHAIN, value(chain.to_string()));
+}
+
+/// The version of the chain in the headers of an answer.
+pub(super) fn read_chain(headers: &MetadataMap) -> Option<ChainVersion> {
+    headers.get(CHAIN)?.to_str().ok()?.parse().ok().map(ChainVersion)
+}

@@ -1,0 +1,40 @@
+//! [`Failure`]: why a call had no answer of the service.
+
+use std::error::Error;
+
+use tonic::{Code, Status};
+
+use crate::peer::connector::NotConnected;
+
+/// Why a call had no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The call was certainly not carried out: there was no connection, or the peer refused the call's envelope.
+    #[error("{0}")]
+    NotDone(String),
+    /// The call may or may not have been carried out.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// The deepest error among the sources of `status`. It says more than the status, whose text is often "transport error".
+fn cause(status: &Status) -> Option<&(dyn Error + 'static)> {
+    std::iter::successors(status.source(), |error| (*error).source()).last()
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let mut sources = std::iter::successors(status.source(), |error| (*error).source());
+        if let Some(error) = sources.find_map(|error| error.downcast_ref::<NotConnected>()) {
+            return Failure::NotDone(error.to_string());
+        }
+        match (status.code(), cause(&status)) {
+            // Only the gate of the peer answers with this code.
+            (Code::FailedPrecondition, _) => {
+                Failure::NotDone(format!("the peer refused the call: {}", status.message()))
+            }
+            (code, None) => Failure::Lost(format!("{code:?}: {}", status.message())),
+            (code, Some(cause)) => Failure::Lost(format!("{code:?}: {}: {cause}", status.message())),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! [`Lane`]: calls to one peer that must arrive in the order in which they are made.
+//!
+//! A lane sends its calls over one long-lived stream, many in a frame, so a call costs no HTTP/2 stream of its own.
+//!
+//! 1. [`Lane::call`] numbers the call and queues it. A lane that is full refuses it.
+//! 2. The stream takes a frame of all that is queued when HTTP/2 has room for it ([`frames`]).
+//! 3. An answer names the number of its call. Answers may come in any order.
+//! 4. When the stream breaks, the outcome of the calls that were sent is unknown. What is still queued goes to the next
+//!    stream, in order. When no stream can be opened, what is queued is lost too: its callers should hear soon that the
+//!    peer is away.
+//! 5. A call without an answer is lost at its deadline, whether it was sent or not.
+//!
+//! [`drive`] is the task that opens streams and hands out answers; the lane itself is never locked while it calls out.
+
+mod drive;
+mod frames;
+mod protocol;
+mod state;
+
+use std::sync::Arc;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::peer::limits::CALL_MAX;
+use crate::peer::watched::Watched;
+use crate::peer::{Home, PeerLink};
+use drive::drive;
+pub(super) use frames::{Frames, frames};
+pub(super) use protocol::{LaneError, OnAnswer, Protocol};
+use state::State;
+
+/// The calls to one peer, over streams of protocol `P`.
+pub(super) struct Lane<P: Protocol> {
+    state: Watched<State<P>>,
+    home: Home,
+}
+
+/// A lane whose task ends when this handle is dropped.
+pub(super) struct LaneHandle<P: Protocol> {
+    lane: Arc<Lane<P>>,
+    _stop: DropGuard,
+}
+
+impl<P: Protocol> std::ops::Deref for LaneHandle<P> {
+    type Target = Lane<P>;
+
+    fn deref(&self) -> &Lane<P> {
+        &self.lane
+    }
+}
+
+/// Starts a lane to the peer of `link`, with its task on the current runtime.
+pub(super) fn start<P: Protocol>(link: &Arc<PeerLink>) -> LaneHandle<P> {
+    let home = link.home().clone();
+    let lane = Arc::new(Lane { state: Watched::default(), home });
+    let stop = CancellationToken::new();
+    let body = drive(Arc::clone(&lane), Arc::clone(link), stop.clone());
+    lane.home.tasks.start_until_stop(P::NAME, body);
+    LaneHandle { lane, _stop: stop.drop_guard() }
+}
+
+impl<P: Protocol> Lane<P> {
+    /// Queues a call of `bytes` bytes. `answer` hears once, on any thread; a refusal is told before this returns.
+    pub(super) fn call(&self, call: P::Call, bytes: usize, answer: OnAnswer<P::Answer>) {
+        let deadline = self.home.clock.now().after(CALL_MAX);
+        let pushed = self.state.change(|state| state.push(call, bytes, deadline, answer));
+        if let Err((error, answer)) = pushed {
+            answer(Err(error));
+        }
+    }
+
+    /// Changes what the next frame tells beside its calls.
+    pub(super) fn hint(&self, change: impl FnOnce(&mut P::Hints)) {
+        self.state.change(|state| change(state.hints()));
+    }
+
+    /// Ends the lane: all calls are lost, and those that are made later too.
+    fn close(&self) {
+        lose(self.state.change(State::close));
+    }
+}
+
+/// Tells the callers that the outcome is unknown.
+fn lose<A>(lost: Vec<OnAnswer<A>>) {
+    for answer in lost {
+        answer(Err(LaneError::Lost));
+    }
+}

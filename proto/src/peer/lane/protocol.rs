@@ -1,0 +1,49 @@
+//! [`Protocol`]: what the streams of one service carry.
+
+use futures::future::BoxFuture;
+use tonic::{Response, Status, Streaming};
+
+use super::Frames;
+use crate::ids::ChainVersion;
+use crate::peer::PeerLink;
+
+/// Why a call has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::peer) enum LaneError {
+    /// The call was not sent, because too many calls have no answer yet.
+    Full,
+    /// The outcome of the call is unknown.
+    Lost,
+}
+
+/// Hears the answer of a call, once.
+pub(in crate::peer) type OnAnswer<A> = Box<dyn FnOnce(Result<A, LaneError>) + Send>;
+
+/// The messages of one service's streams.
+pub(in crate::peer) trait Protocol: Sized + Send + Sync + 'static {
+    /// The name of the lane's task.
+    const NAME: &'static str;
+    /// A call.
+    type Call: Send + 'static;
+    /// The answer to a call.
+    type Answer: Send + 'static;
+    /// What a frame tells beside its calls. A later value replaces an earlier one that was not sent yet.
+    type Hints: Default + Send + 'static;
+    /// A frame of calls.
+    type Calls: Send + 'static;
+    /// A frame of answers.
+    type Answers: Send + 'static;
+
+    /// Whether there is nothing to tell.
+    fn is_silent(hints: &Self::Hints) -> bool;
+    /// A frame of calls with their numbers.
+    fn frame(chain: ChainVersion, hints: Self::Hints, calls: Vec<(u64, Self::Call)>) -> Self::Calls;
+    /// The version of the chain that a frame of answers tells, and the answers with the numbers of their calls. `None`
+    /// is an answer that no peer of this version sends.
+    fn answers(frame: Self::Answers) -> (ChainVersion, Vec<(u64, Option<Self::Answer>)>);
+    /// Opens a stream that sends `calls`.
+    fn open(
+        link: &PeerLink,
+        calls: Frames<Self>,
+    ) -> BoxFuture<'static, Result<Response<Streaming<Self::Answers>>, Status>>;
+}

@@ -1,0 +1,59 @@
+//! All limits and deadlines of the calls between nodes.
+
+use std::time::Duration;
+
+/// Version of the wire: of the headers and of `peer.proto`. A node refuses any other version.
+pub const WIRE_VERSION: u32 = 1;
+
+/// How long it may take to connect. A host that is switched off answers nothing at all.
+pub const CONNECT_MAX: Duration = Duration::from_secs(2);
+/// A connection on which nothing was received for this long is asked for a sign of life.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the sign of life may take. After that the connection is closed, and its calls are lost.
+pub const KEEPALIVE_MAX: Duration = Duration::from_secs(1);
+
+/// How long a heartbeat may take. While one is unanswered, no other is sent to that node.
+pub const BEAT_MAX: Duration = Duration::from_millis(500);
+/// How long a call may take, from the moment it is made. It is longer than a slow disk needs for a sync.
+pub const CALL_MAX: Duration = Duration::from_secs(5);
+/// After this time the server answers a wait for a tail with "not yet", and the caller asks again. So a wait may last
+/// as long as it needs, and a peer that hangs is still noticed.
+pub const WAIT_ROUND: Duration = Duration::from_secs(10);
+/// A followed stream that has nothing to send sends a beat this often.
+pub const FOLLOW_BEAT: Duration = Duration::from_secs(5);
+/// A followed stream from which nothing came for this long is lost.
+pub const FOLLOW_SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// The pause after the first failed attempt to open a stream. It doubles up to [`BACKOFF_MAX`].
+pub const BACKOFF_MIN: Duration = Duration::from_millis(10);
+/// The longest pause between two attempts to open a stream.
+pub const BACKOFF_MAX: Duration = Duration::from_millis(500);
+
+/// How many calls of one stream may be unanswered, those that wait to be sent included.
+pub const LANE_CALLS_MAX: usize = 8_192;
+/// How many bytes these calls may have.
+pub const LANE_BYTES_MAX: usize = 64 << 20;
+/// A frame is closed when its calls have this many bytes, so only its last call can make it larger.
+pub const FRAME_BYTES: usize = 1 << 20;
+/// A single call may have this many bytes. No storage unit takes a larger store.
+pub const CALL_BYTES_MAX: usize = 12 << 20;
+/// About how many bytes a call has without its cells, and a cell without its payload.
+pub const CELL_OVERHEAD_BYTES: usize = 64;
+/// A message may have this many bytes: a frame of [`FRAME_BYTES`] and one call of [`CALL_BYTES_MAX`].
+pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// The answer to a read has about this many bytes at most, even if the caller asks for more.
+pub const READ_BYTES_MAX: usize = 2 << 20;
+/// How many loglets may have a known tail that waits to be sent. Known tails of further loglets are not sent.
+pub const ADVANCES_MAX: usize = 64;
+
+/// How many calls of one stream a server works on. It reads on when one of them is answered.
+pub const SERVED_CALLS_MAX: usize = 4_096;
+/// How many bytes these calls may have, unless a single call has more.
+pub const SERVED_BYTES_MAX: usize = 32 << 20;
+
+/// How many streams a peer may have open on one connection: its lanes, waits for tails and followed loglets.
+pub const STREAMS_MAX: u32 = 1_024;
+/// How many bytes a peer may send on one stream before the receiver has taken them.
+pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// How many bytes a peer may send on one connection before the receiver has taken them.
+pub const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;

@@ -1,0 +1,50 @@
+//! The contracts between the nodes of one cluster, over gRPC. For each contract there is a *stub*, which implements the
+//! contract over a connection, and a *service*, which serves an implementation to peers.
+//!
+//! - [`Home`]: this node; [`PeerLink`]: the connection to a peer; [`Connector`]: makes it, with TLS or without
+//! - [`RemoteUnit`], [`UnitService`]: the storage unit; [`RemoteSequencer`], [`SequencerService`]: the sequencer;
+//!   [`RemoteReplica`], [`MetaService`]: requests between replicas of the MetaStore
+//! - [`RemoteHeartbeat`], [`HeartbeatService`]; [`RemoteLeaseKeeper`], [`LeaseKeeperService`]: the two smaller contracts
+//! - [`serve`]: serves what the services offer
+//! - [`ChainNews`]: the versions of the chain that nodes tell each other with every call
+//! - `envelope`, [`Gate`]: who calls whom, and the refusal of calls that are meant for another node
+//! - `lane`: calls in their order over one long stream; `outbox`: its other end
+//! - `wire`: types of the contracts as messages; [`generated`]: the messages of `proto/naxos/peer.proto`
+//! - [`limits`]: all bounds and deadlines
+//!
+//! Invariants: a call that may have reached the peer and has no answer is answered as unknown, never as not done; every
+//! call ends, at the latest at its deadline; a message that is broken changes nothing.
+
+mod backoff;
+mod chain_news;
+mod connector;
+mod envelope;
+mod failure;
+mod gate;
+pub mod generated;
+mod heartbeat;
+mod home;
+mod lane;
+mod leases;
+pub mod limits;
+mod link;
+mod meta;
+mod outbox;
+mod sequencer;
+mod serve;
+mod unit;
+mod watched;
+mod wire;
+
+pub use chain_news::ChainNews;
+pub use connector::{Connector, PlainConnector};
+pub use failure::Failure;
+pub use gate::Gate;
+pub use heartbeat::{HeartbeatService, RemoteHeartbeat};
+pub use home::Home;
+pub use leases::{LeaseKeeperService, RemoteLeaseKeeper};
+pub use link::PeerLink;
+pub use meta::{MetaService, RemoteReplica, Replica};
+pub use sequencer::{RemoteSequencer, SequencerService};
+pub use serve::{accepted, serve};
+pub use unit::{RemoteUnit, UnitService};

@@ -1,0 +1,65 @@
+//! A sequencer that writes down what it is asked, and answers when the test says so.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use naxos_proto::chain::LogletParams;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{AppendError, Cell, Refusal, Sequencer};
+use naxos_proto::ids::{Boot, Incarnation, LogletId, Offset, StorageId};
+use naxos_proto::tail::Tail;
+use parking_lot::Mutex;
+
+use crate::world::{LOGLET, SERVER};
+
+type Done = Completion<Result<Offset, AppendError>>;
+
+#[derive(Default)]
+pub(crate) struct FakeSequencer {
+    /// The first payload of each append, and the append's completion while it has no answer.
+    appends: Mutex<Vec<(Vec<u8>, Option<Done>)>>,
+    /// What was asked to be served.
+    pub(crate) served: Mutex<Vec<LogletParams>>,
+}
+
+impl FakeSequencer {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(crate) fn appends(&self) -> Vec<Vec<u8>> {
+        self.appends.lock().iter().map(|(payload, _)| payload.clone()).collect()
+    }
+
+    /// Answers append number `n`, counted from 0.
+    pub(crate) fn answer(&self, n: usize, outcome: Result<Offset, AppendError>) {
+        let done = self.appends.lock()[n].1.take();
+        done.expect("an append is answered once").complete(outcome);
+    }
+}
+
+impl Sequencer for FakeSequencer {
+    fn incarnation(&self) -> Incarnation {
+        Incarnation { storage: StorageId(SERVER), boot: Boot(3) }
+    }
+
+    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
+        self.served.lock().push(loglet.clone());
+        let known = loglet.id == LOGLET;
+        Box::pin(async move { if known { Ok(()) } else { Err(Refusal::NotServed(loglet.id)) } })
+    }
+
+    fn append(&self, _: LogletId, _: Incarnation, batch: Vec<Cell>, done: Done) {
+        self.appends.lock().push((batch[0].payload.to_vec(), Some(done)));
+    }
+
+    fn grant(&self, loglet: LogletId, _: Incarnation, count: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {
+        Box::pin(async move {
+            if loglet == LOGLET { Ok(Offset(count.into())) } else { Err(Refusal::NotServed(loglet).into()) }
+        })
+    }
+
+    fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>> {
+        Box::pin(async move { (loglet == LOGLET).then_some(Tail::Sealed(Offset(8))) })
+    }
+}

@@ -1,0 +1,10 @@
+//! Nodes that call each other, in one thread under simulated time: what happens when a peer is wrong, slow or gone.
+#![cfg(all(feature = "peer", feature = "sim"))]
+
+mod envelope;
+mod fake_sequencer;
+mod fake_unit;
+mod meta;
+mod sequencer;
+mod unit;
+mod world;

@@ -36,7 +36,8 @@ pub struct LogServerConfig {
     pub reserve_bytes: u64,
     /// At most this many reads of cells that are no longer in memory wait for the Worker that reads the disk.
     pub cold_reads_max: usize,
-    /// The id of the log, for formatting a new data directory. `None` draws one at random.
+    /// The id of the log, for formatting a new data directory. `None` draws one at random. A directory with a record of
+    /// its founding is formatted with the ids of the record, and this and `member` are not used.
     pub log: Option<LogId>,
     /// The seat in the cluster (etcd's member id), for formatting a new data directory. `None` draws one at random.
     pub member: Option<MemberId>,

@@ -1,10 +1,11 @@
 //! The data directory: tells whether it belongs to Naxos and in which format, and lets only one process use it.
 //!
-//! It holds `lock` (the file of an advisory lock), `format` (what the directory is) and `journal/` (the segments).
-//! Other components keep their own files beside these. Formatting makes `format.tmp`, then the journal's first segment,
+//! It holds `lock` (the file of an advisory lock), `format` (what the directory is), `journal/` (the segments) and, if
+//! several seats founded the cluster, `founding` (see the module `founding`). Other components keep their own files
+//! beside these. Formatting makes `format.tmp`, then the journal's first segment,
 //! then renames `format.tmp` to `format`. So a directory with `format` always has a journal. A directory without
-//! `format` is new, half formatted (then it has `format.tmp`) or belongs to another program. A directory of another
-//! program is refused before anything in it is changed.
+//! `format` is new, half formatted (then it has `format.tmp`), in a founding (then it has `founding`) or belongs to
+//! another program. A directory of another program is refused before anything in it is changed.
 
 use std::sync::Arc;
 
@@ -22,6 +23,10 @@ const MAGIC: &str = "naxos data directory";
 const FORMAT_FILE: &str = "format";
 const FORMAT_TMP: &str = "format.tmp";
 const LOCK_FILE: &str = "lock";
+/// The record of the cluster's founding.
+pub(crate) const FOUNDING_FILE: &str = "founding";
+/// The next version of that record, while it is being written.
+pub(crate) const FOUNDING_TMP: &str = "founding.tmp";
 /// A directory that a new ext4 file system has at its root.
 const LOST_AND_FOUND: &str = "lost+found";
 /// The largest format file that is read. A real one is far smaller.
@@ -118,7 +123,8 @@ fn judge(names: &[String]) -> Result<bool, OpenError> {
     }
     let half_formatted = has(FORMAT_TMP);
     let ours = |n: &String| {
-        [LOCK_FILE, LOST_AND_FOUND, FORMAT_TMP].contains(&n.as_str()) || (half_formatted && n == JOURNAL_DIR)
+        [LOCK_FILE, LOST_AND_FOUND, FORMAT_TMP, FOUNDING_FILE, FOUNDING_TMP].contains(&n.as_str())
+            || (half_formatted && n == JOURNAL_DIR)
     };
     match names.iter().find(|n| !ours(n)) {
         Some(found) => Err(OpenError::Foreign { found: found.clone() }),
@@ -132,7 +138,7 @@ pub fn is_begun(names: &[String]) -> bool {
     judge(names).unwrap_or(true)
 }
 
-async fn read_format(disk: &dyn Disk) -> Result<Names, OpenError> {
+pub(crate) async fn read_format(disk: &dyn Disk) -> Result<Names, OpenError> {
     let io = |e| OpenError::io(FORMAT_FILE, e);
     let file = disk.open(FORMAT_FILE, OpenMode::Existing).await.map_err(io)?;
     let len = file.len().await.map_err(io)?;
@@ -150,7 +156,7 @@ async fn format(
 ) -> Result<Names, OpenError> {
     let io = |e| OpenError::io(FORMAT_TMP, e);
     let names = Names {
-        storage: StorageId(entropy.id()),
+        storage: wanted.storage.unwrap_or_else(|| StorageId(entropy.id())),
         log: wanted.log.unwrap_or_else(|| LogId(entropy.id())),
         member: wanted.member.unwrap_or_else(|| MemberId(entropy.id())),
     };
@@ -177,17 +183,19 @@ async fn format(
 /// The ids for formatting a directory. For each `None` an id is drawn at random.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
+    pub(crate) storage: Option<StorageId>,
     pub(crate) log: Option<LogId>,
     pub(crate) member: Option<MemberId>,
 }
 
-/// Opens the data directory. Formats it as `wanted` if it is new or half formatted.
-pub(crate) async fn open_data_dir(
-    disk: &Arc<dyn Disk>,
-    entropy: &dyn Entropy,
-    wanted: Wanted,
-    segment_bytes: u64,
-) -> Result<DataDir, OpenError> {
+/// A data directory that no other process can use while this value lives. Nothing in it but the lock was changed.
+pub(crate) struct Claim {
+    pub(crate) is_formatted: bool,
+    pub(crate) lock: Box<dyn Send + Sync>,
+}
+
+/// Checks that the directory is new or belongs to Naxos, and takes its lock.
+pub(crate) async fn claim(disk: &Arc<dyn Disk>) -> Result<Claim, OpenError> {
     let list = || async { disk.list("").await.map_err(OpenError::Unusable) };
     if disk.list("").await.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         disk.create_dir("").await.map_err(OpenError::Unusable)?;
@@ -202,7 +210,18 @@ pub(crate) async fn open_data_dir(
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => OpenError::Unusable(e),
         _ => OpenError::io(LOCK_FILE, e),
     })?;
-    let names = if judge(&list().await?)? {
+    Ok(Claim { is_formatted: judge(&list().await?)?, lock })
+}
+
+/// Opens the data directory. Formats it as `wanted` if it is new or half formatted.
+pub(crate) async fn open_data_dir(
+    disk: &Arc<dyn Disk>,
+    claim: Claim,
+    entropy: &dyn Entropy,
+    wanted: Wanted,
+    segment_bytes: u64,
+) -> Result<DataDir, OpenError> {
+    let names = if claim.is_formatted {
         // The process that made the name `format` may have ended before the name was durable. After a power cut the
         // directory would then count as half formatted, and its journal would be made anew. So the name is made durable
         // before anything is written to the journal.
@@ -211,7 +230,7 @@ pub(crate) async fn open_data_dir(
     } else {
         format(disk, entropy, wanted, segment_bytes).await?
     };
-    Ok(DataDir { names, lock })
+    Ok(DataDir { names, lock: claim.lock })
 }
 
 #[cfg(test)]
@@ -227,7 +246,9 @@ mod tests {
         assert!(!judge(&names(&[])).unwrap());
         assert!(!judge(&names(&["lock", "lost+found"])).unwrap());
         assert!(!judge(&names(&["format.tmp", "journal", "lock"])).unwrap());
+        assert!(!judge(&names(&["founding", "founding.tmp", "lock"])).unwrap());
         assert!(judge(&names(&["format", "journal", "lock", "store.redb"])).unwrap());
+        assert!(matches!(judge(&names(&["founding", "journal"])), Err(OpenError::Foreign { .. })));
         assert!(matches!(judge(&names(&["member"])), Err(OpenError::Etcd)));
         assert!(matches!(judge(&names(&["journal", "lock"])), Err(OpenError::Foreign { .. })));
         assert!(matches!(judge(&names(&["photos"])), Err(OpenError::Foreign { found }) if found == "photos"));

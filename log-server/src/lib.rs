@@ -7,6 +7,7 @@
 //! - `unit`: the rules of the storage unit, without I/O; `journal`: the unit's bytes on disk; `commit`: the only writer
 //!   of the journal; `serve`: reads
 //! - [`meta`]: the MetaStore replica
+//! - [`founding`]: how the seats of a new cluster agree on their log
 //! - `data_dir`: checks the format version, takes the lock and refuses directories of other programs
 
 #![warn(missing_docs)]
@@ -15,6 +16,7 @@ mod commit;
 mod config;
 mod data_dir;
 pub mod disk;
+pub mod founding;
 mod journal;
 pub mod meta;
 mod open_error;

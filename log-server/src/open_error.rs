@@ -3,6 +3,7 @@
 use std::io;
 
 use naxos_proto::codec::DecodeError;
+use naxos_proto::ids::{ClusterId, MemberId};
 
 /// Why a log server or its MetaStore replica does not start. If [`FoundJournal::read`](crate::FoundJournal::read)
 /// returns it, no data in the directory was changed.
@@ -46,6 +47,44 @@ pub enum OpenError {
         found: u64,
         /// The version that this build reads.
         known: u64,
+    },
+    /// The file `founding` is damaged, or contradicts `format`.
+    #[error(
+        "the file \"founding\" of the data directory is damaged: {0}; restore the directory from a backup, or, if the \
+         cluster never held data, empty it"
+    )]
+    Founding(String),
+    /// The file `founding` was written by a release with another version of it.
+    #[error(
+        "the file \"founding\" has version {found}, this build reads version {known}: start the release that wrote it"
+    )]
+    FoundingVersion {
+        /// The version that was found.
+        found: u32,
+        /// The version that this build reads.
+        known: u32,
+    },
+    /// The directory belongs to the founding of another cluster, or of another seat.
+    #[error(
+        "the data directory takes part in the founding of cluster {:016x} as seat {:016x}, the \
+         flags name cluster {:016x} and seat {:016x}: start with the flags of before, or with an empty directory",
+        .found.0.0, .found.1.0, .wanted.0.0, .wanted.1.0
+    )]
+    OtherFounding {
+        /// The cluster and the seat that the file `founding` names.
+        found: (ClusterId, MemberId),
+        /// The cluster and the seat that were asked for.
+        wanted: (ClusterId, MemberId),
+    },
+    /// The directory takes part in a founding that is not decided, so it has no log yet.
+    #[error(
+        "the data directory takes part in the founding of cluster {:016x}, which is not decided: start it with the \
+         --initial-cluster of this cluster, so that its seats decide",
+        .cluster.0
+    )]
+    NotFounded {
+        /// The cluster.
+        cluster: ClusterId,
     },
     /// A segment was written by a newer release.
     #[error("{file} has format version {found}, this build reads version {known}: start the release that wrote it")]

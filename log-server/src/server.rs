@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commit::{Committer, Pacing, Queue, Rooms};
 use crate::config::LogServerConfig;
-use crate::data_dir::{DataDir, Names, Wanted, open_data_dir};
+use crate::data_dir::{DataDir, Names, Wanted, claim, open_data_dir};
+use crate::founding::founded_names;
 use crate::journal::{DamagedCell, Journal, Recovered, SegmentFiles, Spares, change_draft, recover};
 use crate::open_error::OpenError;
 use crate::serve::{JournalReader, Roster, Status};
@@ -39,15 +40,22 @@ pub struct FoundJournal {
 }
 
 impl FoundJournal {
-    /// Reads the data directory of `seams.disk`.
+    /// Reads the data directory of `seams.disk`. If it is not formatted yet, and several seats founded the cluster, it
+    /// gets the ids that the [`FoundingSeat`](crate::founding::FoundingSeat) recorded in it, whatever `config` says.
     /// # Cancel safety
     /// If the call is dropped halfway, the directory can still be opened.
     pub async fn read(seams: Seams, config: LogServerConfig) -> Result<FoundJournal, OpenError> {
         config.check()?;
         let disk = seams.disk.clone();
-        let wanted = Wanted { log: config.log, member: config.member };
+        let claim = claim(&disk).await?;
+        let mut wanted = Wanted { storage: None, log: config.log, member: config.member };
+        if !claim.is_formatted
+            && let Some(names) = founded_names(disk.as_ref()).await?
+        {
+            wanted = Wanted { storage: Some(names.storage), log: Some(names.log), member: Some(names.member) };
+        }
         let DataDir { names, lock } =
-            open_data_dir(&disk, seams.entropy.as_ref(), wanted, config.segment_bytes).await?;
+            open_data_dir(&disk, claim, seams.entropy.as_ref(), wanted, config.segment_bytes).await?;
         let files = Arc::new(SegmentFiles::new(disk.clone(), names.storage));
         let recovered = recover(&disk, names.storage, &files).await?;
         Ok(FoundJournal { seams, config, names, files, recovered, lock })

@@ -38,6 +38,11 @@ number!(
     MemberId(u64)
 );
 number!(
+    /// etcd's cluster id, which is computed from the token and the member list. It stays the same when the members'
+    /// disks are emptied; the [`LogId`] does not.
+    ClusterId(u64)
+);
+number!(
     /// The id of one etcd key space. Many key spaces can share a log.
     StoreId(u32)
 );

@@ -11,7 +11,7 @@ use naxos_proto::contracts::{MetaError, MetaStore, PutOutcome, Versioned};
 use naxos_proto::ids::{ChainVersion, StorageId};
 use naxos_proto::seams::{Clock, Seams, WorkerHandle, start};
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
-use openraft::{EmptyNode, SnapshotPolicy};
+use openraft::{EmptyNode, RaftMetrics, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -197,12 +197,30 @@ impl MetaReplica {
             Err(CallError::NotLeader(Some(leader))) if leader != self.storage.0 => leader,
             outcome => return outcome,
         };
-        let answer = self.peers.call(StorageId(leader), encode(&request())).await.map_err(|e| match e {
-            PeerError::Unreachable(..) => CallError::NotLeader(None),
-            PeerError::Unknown(..) => CallError::Unknown(e.to_string()),
-        })?;
+        let call = self.peers.call(StorageId(leader), encode(&request()));
+        let answer = tokio::select! {
+            biased;
+            answer = call => answer.map_err(|e| match e {
+                PeerError::Unreachable(..) => CallError::NotLeader(None),
+                PeerError::Unknown(..) => CallError::Unknown(e.to_string()),
+            })?,
+            // A leader that hangs answers nothing, and the others elect another one before the call ends.
+            () = self.other_leader(leader) => {
+                return Err(CallError::Unknown("the leader changed before it answered".to_owned()));
+            }
+        };
         decode::<Result<T, CallError>>(&answer)
             .unwrap_or_else(|e| Err(CallError::Unknown(format!("the leader's answer does not decode: {e}"))))
+    }
+
+    /// Waits until this replica knows of another leader than `leader`.
+    async fn other_leader(&self, leader: u64) {
+        let mut metrics = self.raft.metrics();
+        let is_other = |metrics: &RaftMetrics<u64, EmptyNode>| metrics.current_leader.is_some_and(|now| now != leader);
+        if metrics.wait_for(is_other).await.is_err() {
+            // openraft has ended, so there will be no other leader.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Runs `attempts` until the deadline or the stop of the replica, and then answers with the error of `late`.

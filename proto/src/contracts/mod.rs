@@ -1,9 +1,11 @@
 //! The contracts between processes (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore,
-//! snapshots, heartbeats, the keeper of leases.
+//! snapshots, heartbeats, the keeper of leases, the founding of a cluster.
 //!
 //! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. Between nodes the unit, the
 //! sequencer, the replicas of the MetaStore, heartbeats and the keeper of leases are called through the gRPC adapters in `peer` (feature `peer`).
 
+mod founding;
+mod founding_codec;
 mod heartbeat;
 mod lease_keeper;
 mod meta_store;
@@ -12,6 +14,11 @@ mod sequencer;
 mod snapshots;
 mod storage_unit;
 
+pub use founding::{
+    Ballot, FOUNDING_SEATS_MAX, Founder, Founding, FoundingAnswer, FoundingDirectory, FoundingRefusal, FoundingReply,
+    FoundingRequest, FoundingRuleBroken, FoundingStep, FoundingUnanswered, FoundingValue,
+};
+pub use founding_codec::{put_accepted, take_accepted};
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
 pub use lease_keeper::{LeaseKeeper, LeaseKeeperError, LeaseTime};
 pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};

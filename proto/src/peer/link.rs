@@ -14,7 +14,7 @@ use crate::peer::connector::connect;
 use crate::peer::envelope::{Envelope, read_chain};
 use crate::peer::limits::{CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_MAX, STREAM_WINDOW_BYTES};
 use crate::peer::{Connector, Failure, Home};
-use crate::seams::Address;
+use crate::seams::{Address, Clock};
 
 /// One HTTP/2 connection to a peer. It is made when the first call needs it, and again when a call finds it broken.
 pub struct PeerLink {
@@ -25,11 +25,10 @@ pub struct PeerLink {
     problem: Mutex<Option<String>>,
 }
 
-/// A channel whose connections `connector` makes.
-fn channel(home: &Home, peer: StorageId, address: Address, connector: Arc<dyn Connector>) -> Channel {
-    // HTTP/2 wants the name of a host. The connector does not look at it.
-    let uri = format!("http://{:016x}.naxos", peer.0).parse::<Uri>().expect("16 digits and a dot are a host's name");
-    let clock = Arc::clone(&home.clock);
+/// A channel whose connections `connector` makes. HTTP/2 wants the name of a host, which the connector does not look at.
+pub(super) fn channel(clock: &Arc<dyn Clock>, host: &str, address: Address, connector: Arc<dyn Connector>) -> Channel {
+    let uri = format!("http://{host}").parse::<Uri>().expect("a host's name");
+    let clock = Arc::clone(clock);
     let dial = tower::service_fn(move |_: Uri| {
         let (connector, address, clock) = (Arc::clone(&connector), address.clone(), Arc::clone(&clock));
         async move { connect(connector.as_ref(), &address, clock.as_ref()).await.map(TokioIo::new) }
@@ -48,7 +47,7 @@ impl PeerLink {
     ///
     /// It must be made on the runtime that is to carry the connection. Its stubs may be called from any thread.
     pub fn new(home: Home, peer: StorageId, address: Address, connector: Arc<dyn Connector>) -> Arc<Self> {
-        let channel = channel(&home, peer, address, connector);
+        let channel = channel(&home.clock, &format!("{:016x}.naxos", peer.0), address, connector);
         let envelope = Envelope::new(&home, peer);
         Arc::new(Self { home, peer, envelope, channel, problem: Mutex::new(None) })
     }

@@ -5,6 +5,7 @@
 //! - [`RemoteUnit`], [`UnitService`]: the storage unit; [`RemoteSequencer`], [`SequencerService`]: the sequencer;
 //!   [`RemoteReplica`], [`MetaService`]: requests between replicas of the MetaStore
 //! - [`RemoteHeartbeat`], [`HeartbeatService`]; [`RemoteLeaseKeeper`], [`LeaseKeeperService`]: the two smaller contracts
+//! - [`RemoteFounding`], [`FoundingService`]: a seat of a cluster that is being founded
 //! - [`serve`]: serves what the services offer
 //! - [`ChainNews`]: the versions of the chain that nodes tell each other with every call
 //! - `envelope`, [`Gate`]: who calls whom, and the refusal of calls that are meant for another node
@@ -20,6 +21,7 @@ mod chain_news;
 mod connector;
 mod envelope;
 mod failure;
+mod founding;
 mod gate;
 pub mod generated;
 mod heartbeat;
@@ -39,6 +41,7 @@ mod wire;
 pub use chain_news::ChainNews;
 pub use connector::{Connector, PlainConnector};
 pub use failure::Failure;
+pub use founding::{FoundingService, RemoteFounding};
 pub use gate::Gate;
 pub use heartbeat::{HeartbeatService, RemoteHeartbeat};
 pub use home::Home;

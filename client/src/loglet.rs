@@ -76,7 +76,7 @@ pub trait Loglet: Send + Sync {
 pub struct Liveness {
     /// Sequencers that may be chosen for a new loglet, best first.
     pub sequencers: Vec<Incarnation>,
-    /// Storage units that may be chosen for a new loglet, ascending.
+    /// Storage units that may be chosen for a new loglet, ascending. Some of them may be silent.
     pub units: Vec<StorageId>,
     /// A new loglet must have at least this many units: a majority of the voters of the MetaStore. With fewer, the log
     /// could be lost together with fewer nodes than the MetaStore survives (`docs/protocol.md`, cluster 16).

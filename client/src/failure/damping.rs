@@ -1,6 +1,6 @@
 //! [`Damping`]: how long a change waits after it became due. There is no clock or call in here.
 //!
-//! 1. A lost sequencer is replaced at once, because nobody can append. The lowest node that is alive acts first, each
+//! 1. A change without which nobody can append is made at once. The lowest node that is alive acts first, each
 //!    further one a little later, so that there is normally one driver.
 //! 2. Other changes gain little by haste, and each costs a short pause of the appends. So the cause must have lasted for
 //!    a while. Each such change doubles this time for the next one, up to a limit. It shrinks again while nothing is due.
@@ -47,7 +47,7 @@ impl Damping {
                 now
             }
         };
-        let is_urgent = matches!(due, Some(DueChange::SequencerLost(_)));
+        let is_urgent = due.is_some_and(DueChange::is_urgent);
         let calm = if is_urgent { Duration::ZERO } else { self.patience };
         let turn = STAGGER * u32::try_from(rank).unwrap_or(u32::MAX);
         due.filter(|_| now.since(since) >= calm.saturating_add(turn))
@@ -56,7 +56,7 @@ impl Damping {
     /// Takes note that `change` was made, or that it was tried, at `now`.
     pub(super) fn made(&mut self, change: DueChange, now: Instant) {
         self.due = None;
-        if matches!(change, DueChange::SequencerLost(_)) {
+        if change.is_urgent() {
             return;
         }
         // The patience halves for each time that it could have run out without a change.

@@ -31,6 +31,8 @@ pub struct DriverParts {
     pub states: watch::Receiver<BTreeMap<StorageId, NodeState>>,
     /// The highest version of the chain that any node has seen.
     pub newest_chain: watch::Receiver<ChainVersion>,
+    /// The node that leads the MetaStore, as far as this node knows.
+    pub meta_leader: Box<dyn Fn() -> Option<StorageId> + Send + Sync>,
     /// How many units a loglet must have at least.
     pub units_min: watch::Receiver<usize>,
     /// The processes from which the next loglet is chosen; the log reads it.
@@ -42,17 +44,30 @@ pub struct DriverParts {
 /// See the module. Every node has one. The node with the lowest id of those alive acts first.
 pub struct Driver(DriverParts);
 
-/// The processes from which the next loglet may be chosen. The present sequencer comes first if it is alive, so that a
-/// change of units moves no sequencer.
-pub(super) fn liveness(
+/// The processes from which the next loglet may be chosen.
+///
+/// The units are those of all nodes, as long as a majority of them is alive. Of the sequencers, the one on the leader of
+/// the MetaStore comes last. Of the others, the present one comes first, so that a change of units moves no sequencer.
+pub fn liveness(
     states: &BTreeMap<StorageId, NodeState>,
     present: Option<Incarnation>,
+    meta_leader: Option<StorageId>,
     units_min: usize,
 ) -> Liveness {
     let mut sequencers: Vec<Incarnation> = states.values().filter_map(|state| state.alive()).collect();
-    let units = sequencers.iter().map(|node| node.storage).collect();
-    sequencers.sort_by_key(|node| (Some(*node) != present, node.storage));
+    let is_majority = sequencers.len() > states.len() / 2;
+    let units = if is_majority {
+        states.keys().copied().collect()
+    } else {
+        sequencers.iter().map(|node| node.storage).collect()
+    };
+    sequencers.sort_by_key(|node| (Some(node.storage) == meta_leader, Some(*node) != present, node.storage));
     Liveness { sequencers, units, units_min }
+}
+
+/// The number of node `own` among those alive, counted from 0 in the order of their ids.
+pub fn rank_of(own: StorageId, states: &BTreeMap<StorageId, NodeState>) -> usize {
+    states.iter().filter(|(node, state)| **node < own && state.alive().is_some()).count()
 }
 
 impl Driver {
@@ -126,14 +141,15 @@ impl Driver {
         let active = NativeParams::decode(&chain.active().params).ok()?;
         let nodes = parts.states.borrow().clone();
         let units_min = *parts.units_min.borrow();
-        let alive = liveness(&nodes, Some(active.sequencer), units_min);
-        let rank = alive.units.iter().position(|node| *node == parts.own.storage).unwrap_or(0);
+        let meta_leader = (parts.meta_leader)();
+        let alive = liveness(&nodes, Some(active.sequencer), meta_leader, units_min);
         parts.liveness.send_if_modified(|old| {
             let is_new = *old != alive;
             *old = alive;
             is_new
         });
-        Some(View { version, due: due_change(&active, &nodes, units_min), rank })
+        let due = due_change(&active, &nodes, meta_leader, units_min);
+        Some(View { version, due, rank: rank_of(parts.own.storage, &nodes) })
     }
 }
 
@@ -153,16 +169,37 @@ mod tests {
 
     use super::*;
 
+    fn node(n: u64) -> Incarnation {
+        Incarnation { storage: StorageId(n), boot: Boot(1) }
+    }
+
+    fn three() -> BTreeMap<StorageId, NodeState> {
+        (1..=3).map(|n| (StorageId(n), NodeState::Alive(node(n)))).collect()
+    }
+
     #[test]
     fn a_change_of_units_keeps_the_sequencer() {
-        let node = |n| Incarnation { storage: StorageId(n), boot: Boot(1) };
-        let states: BTreeMap<_, _> = (1..=3).map(|n| (StorageId(n), NodeState::Alive(node(n)))).collect();
-        assert_eq!(liveness(&states, Some(node(2)), 2).sequencers, [node(2), node(1), node(3)]);
+        assert_eq!(liveness(&three(), Some(node(2)), None, 2).sequencers, [node(2), node(1), node(3)]);
         let earlier = Incarnation { boot: Boot(9), ..node(2) };
-        assert_eq!(liveness(&states, Some(earlier), 2).sequencers, [node(1), node(2), node(3)]);
-        let mut without = states;
-        without.insert(StorageId(1), NodeState::Silent);
-        let alive = liveness(&without, Some(node(1)), 2);
-        assert_eq!((alive.sequencers, alive.units), (vec![node(2), node(3)], vec![StorageId(2), StorageId(3)]));
+        assert_eq!(liveness(&three(), Some(earlier), None, 2).sequencers, [node(1), node(2), node(3)]);
+    }
+
+    #[test]
+    fn the_leader_of_the_metastore_is_the_last_choice() {
+        let alive = liveness(&three(), Some(node(1)), Some(StorageId(1)), 2);
+        assert_eq!(alive.sequencers, [node(2), node(3), node(1)]);
+    }
+
+    #[test]
+    fn a_silent_unit_is_chosen_as_long_as_a_majority_is_alive() {
+        let mut states = three();
+        states.insert(StorageId(1), NodeState::Silent);
+        let alive = liveness(&states, Some(node(1)), None, 2);
+        assert_eq!(alive.sequencers, [node(2), node(3)]);
+        assert_eq!(alive.units, [StorageId(1), StorageId(2), StorageId(3)]);
+        assert_eq!(rank_of(StorageId(2), &states), 0);
+        assert_eq!(rank_of(StorageId(3), &states), 1);
+        states.insert(StorageId(2), NodeState::Silent);
+        assert_eq!(liveness(&states, None, None, 2).units, [StorageId(3)]);
     }
 }

@@ -13,42 +13,62 @@ use super::detector::NodeState;
 pub(super) enum DueChange {
     /// The sequencer's process is gone or its disk hangs: nobody can append.
     SequencerLost(StorageId),
-    /// A unit of the active loglet is gone or its disk hangs.
-    UnitLost(StorageId),
+    /// So few units of the active loglet are alive that nothing can be appended.
+    QuorumLost,
     /// A node is alive whose unit is not in the active loglet.
     UnitMissing(StorageId),
+    /// The sequencer is on the node that leads the MetaStore. If that node fails, an election and a reconfiguration have
+    /// to come one after the other.
+    OneNodeLeadsBoth(StorageId),
 }
 
 impl fmt::Display for DueChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DueChange::SequencerLost(node) => write!(f, "the sequencer on storage {node} is lost"),
-            DueChange::UnitLost(node) => write!(f, "storage unit {node} is lost"),
+            DueChange::QuorumLost => write!(f, "too few storage units of the active loglet are alive"),
             DueChange::UnitMissing(node) => write!(f, "storage unit {node} can be taken in"),
+            DueChange::OneNodeLeadsBoth(node) => write!(f, "storage {node} has the sequencer and leads the MetaStore"),
         }
     }
 }
 
-/// The most urgent change of the loglet `active`, if any. `nodes` are the states of all nodes of the cluster. A loglet
-/// must have at least `units_min` units.
+impl DueChange {
+    /// Whether nobody can append until the change is made.
+    pub(super) fn is_urgent(self) -> bool {
+        matches!(self, DueChange::SequencerLost(_) | DueChange::QuorumLost)
+    }
+}
+
+/// The most urgent change of the loglet `active`, if any. `nodes` are the states of all nodes of the cluster, and
+/// `meta_leader` leads the MetaStore. A loglet must have at least `units_min` units that are alive.
+///
+/// A unit that is silent stays in the loglet (`docs/adr/0005`): an append needs a write quorum of the units only, and the
+/// unit catches up when it is back.
 pub(super) fn due_change(
     active: &NativeParams,
     nodes: &BTreeMap<StorageId, NodeState>,
+    meta_leader: Option<StorageId>,
     units_min: usize,
 ) -> Option<DueChange> {
     let alive = |node: &StorageId| nodes.get(node).and_then(|state| state.alive());
-    if nodes.values().filter_map(|state| state.alive()).count() < units_min {
+    let count = nodes.values().filter_map(|state| state.alive()).count();
+    if count < units_min {
         // No change would succeed.
         return None;
     }
     if alive(&active.sequencer.storage) != Some(active.sequencer) {
         return Some(DueChange::SequencerLost(active.sequencer.storage));
     }
-    if let Some(lost) = active.units.iter().find(|unit| alive(unit).is_none()) {
-        return Some(DueChange::UnitLost(*lost));
+    if active.units.iter().filter(|unit| alive(unit).is_some()).count() < active.write_quorum.into() {
+        return Some(DueChange::QuorumLost);
     }
     let missing = nodes.keys().find(|node| alive(node).is_some() && !active.units.contains(node));
-    missing.map(|node| DueChange::UnitMissing(*node))
+    let leads_both = meta_leader == Some(active.sequencer.storage) && count > 1;
+    match missing {
+        Some(node) => Some(DueChange::UnitMissing(*node)),
+        None => leads_both.then_some(DueChange::OneNodeLeadsBoth(active.sequencer.storage)),
+    }
 }
 
 #[cfg(test)]
@@ -72,30 +92,45 @@ mod tests {
 
     #[test]
     fn a_healthy_log_is_left_alone() {
-        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), 2), None);
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), Some(StorageId(2)), 2), None);
     }
 
     #[test]
-    fn a_lost_sequencer_comes_before_a_lost_unit() {
+    fn a_unit_that_is_silent_stays() {
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 3]), None, 2), None);
+        let without_quorum = due_change(&active(&[1, 2]), &alive(&[1, 3]), None, 2);
+        assert_eq!(without_quorum, Some(DueChange::QuorumLost), "one of its two units is alive");
+    }
+
+    #[test]
+    fn the_sequencer_moves_away_from_the_leader_of_the_metastore() {
+        let both = Some(DueChange::OneNodeLeadsBoth(StorageId(1)));
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), Some(StorageId(1)), 2), both);
+        let alone = NativeParams { write_quorum: 1, ..active(&[1]) };
+        assert_eq!(due_change(&alone, &alive(&[1]), Some(StorageId(1)), 1), None, "there is no other node");
+    }
+
+    #[test]
+    fn a_sequencer_is_lost_when_its_process_is() {
         let three = active(&[1, 2, 3]);
-        let lost = |node| StorageId(node);
-        assert_eq!(due_change(&three, &alive(&[2, 3]), 2), Some(DueChange::SequencerLost(lost(1))));
-        assert_eq!(due_change(&three, &alive(&[1, 3]), 2), Some(DueChange::UnitLost(lost(2))));
+        let lost = Some(DueChange::SequencerLost(StorageId(1)));
+        assert_eq!(due_change(&three, &alive(&[2, 3]), None, 2), lost);
         let mut nodes = alive(&[1, 2, 3]);
         nodes.insert(StorageId(1), NodeState::Alive(incarnation(1, 2)));
-        assert_eq!(due_change(&three, &nodes, 2), Some(DueChange::SequencerLost(lost(1))), "it started again");
+        assert_eq!(due_change(&three, &nodes, None, 2), lost, "it started again");
         nodes.insert(StorageId(1), NodeState::Hung(incarnation(1, 1)));
-        assert_eq!(due_change(&three, &nodes, 2), Some(DueChange::SequencerLost(lost(1))), "its disk hangs");
+        assert_eq!(due_change(&three, &nodes, None, 2), lost, "its disk hangs");
     }
 
     #[test]
     fn a_node_that_is_back_is_taken_in() {
-        assert_eq!(due_change(&active(&[1, 2]), &alive(&[1, 2, 3]), 2), Some(DueChange::UnitMissing(StorageId(3))));
+        let missing = due_change(&active(&[1, 2]), &alive(&[1, 2, 3]), None, 2);
+        assert_eq!(missing, Some(DueChange::UnitMissing(StorageId(3))));
     }
 
     #[test]
     fn nothing_is_changed_without_enough_units() {
-        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[2]), 2), None);
-        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1]), 2), None);
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[2]), None, 2), None);
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1]), None, 2), None);
     }
 }

@@ -14,5 +14,5 @@ mod due_change;
 mod heartbeats;
 
 pub use detector::{Detector, DetectorConfig, NodeState};
-pub use driver::{Driver, DriverParts};
+pub use driver::{Driver, DriverParts, liveness, rank_of};
 pub use heartbeats::{Heartbeats, Node};

@@ -1,16 +1,27 @@
 //! Appends: they go to the loglet's one sequencer, which stores them on the units.
 
+use std::sync::Arc;
+
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, Refusal};
-use naxos_proto::ids::Offset;
+use naxos_proto::contracts::{AppendError, Cell, Refusal, Sequencer};
+use naxos_proto::ids::{Incarnation, Offset};
 
 use super::NativeLoglet;
 
 impl NativeLoglet {
     pub(super) fn append_batch(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
-        match &self.sequencer {
-            Some(sequencer) => sequencer.append(self.params.id, self.native.sequencer, batch, done),
-            None => done.complete(Err(Refusal::NoSequencer(self.native.sequencer).into())),
+        let owner = self.native.sequencer;
+        match self.sequencer(owner) {
+            Some(sequencer) => sequencer.append(self.params.id, owner, batch, done),
+            None => done.complete(Err(Refusal::NoSequencer(owner).into())),
         }
+    }
+
+    fn sequencer(&self, owner: Incarnation) -> Option<&Arc<dyn Sequencer>> {
+        if self.sequencer.get().is_none() {
+            let found = self.sequencers.sequencer(owner)?;
+            return Some(self.sequencer.get_or_init(|| found));
+        }
+        self.sequencer.get()
     }
 }

@@ -18,14 +18,14 @@ mod seal;
 mod trim;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    AppendError, Cell, CellState, Followed, Sequencer, Shape, StorageUnit, UnitError, UnitParams,
+    AppendError, Cell, CellState, Followed, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitError, UnitParams,
 };
 use naxos_proto::ids::Offset;
 use naxos_proto::native_params::NativeParams;
@@ -40,8 +40,9 @@ use crate::loglet::{Loglet, LogletError};
 struct NativeLoglet {
     params: LogletParams,
     native: NativeParams,
-    /// `None` if the sequencer is not known to be alive. Reads and seals still work then.
-    sequencer: Option<Arc<dyn Sequencer>>,
+    sequencers: Arc<dyn SequencerDirectory>,
+    /// The loglet's sequencer, from the first append on at which it was known. Reads and seals do without it.
+    sequencer: OnceLock<Arc<dyn Sequencer>>,
     /// The storage units, in the order of `native.units`.
     units: Vec<Arc<dyn StorageUnit>>,
     /// For waits.

@@ -1,7 +1,7 @@
 //! [`NativeProvider`]: opens native loglets and creates them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
@@ -43,9 +43,10 @@ impl NativeProvider {
 
     fn native_loglet(&self, params: &LogletParams) -> Result<NativeLoglet, LogletError> {
         let native = decode(params)?;
-        let sequencer = self.sequencers.sequencer(native.sequencer);
+        let sequencers = Arc::clone(&self.sequencers);
         let units = native.units.iter().map(|storage| self.unit(params.id, *storage)).collect::<Result<_, _>>()?;
-        Ok(NativeLoglet { params: params.clone(), native, sequencer, units, clock: Arc::clone(&self.clock) })
+        let (params, clock) = (params.clone(), Arc::clone(&self.clock));
+        Ok(NativeLoglet { params, native, sequencers, sequencer: OnceLock::new(), units, clock })
     }
 }
 

@@ -279,6 +279,9 @@ async fn a_member_that_publishes_itself_changes_its_name_and_client_urls_alone()
     node.apply(&[Command::Publish(member(1, "voter", false))]);
     let expected = pb::Member { peer_ur_ls: vec!["http://learner:2380".to_owned()], ..member(1, "voter", true) };
     assert_eq!(rows(&node), std::slice::from_ref(&expected));
+    let list = pb::MemberListResponse { header: None, members: vec![member(3, "late", false)] };
+    node.apply(&[Command::Begin(list)]);
+    assert_eq!(rows(&node), std::slice::from_ref(&expected), "the cluster has begun already");
     let answer = node.apply(&[Command::Publish(member(2, "removed", false))]);
     assert!(answer[0].contains("MemberNotFound"), "{answer:?}");
     assert_eq!(rows(&node), [expected]);

@@ -47,7 +47,7 @@ fn commands() -> Vec<Command> {
         is_learner: false,
     };
     vec![
-        Command::Publish(member),
+        Command::Publish(member.clone()),
         Command::KeepLeases(Keeper { loglet, storage: StorageId(0xa1) }),
         Command::LeaseGrant(pb::LeaseGrantRequest { id: 11, ttl: 60 }),
         Command::LeaseGrant(pb::LeaseGrantRequest { id: 12, ttl: 70 }),
@@ -62,6 +62,7 @@ fn commands() -> Vec<Command> {
         Command::LeaseRevoke(pb::LeaseRevokeRequest { id: 13 }),
         Command::Compact(pb::CompactionRequest { revision: 3, physical: true }),
         Command::Alarm(pb::AlarmRequest { action: 1, member_id: 5, alarm: 1 }),
+        Command::Begin(pb::MemberListResponse { header: None, members: vec![member] }),
     ]
 }
 

@@ -1,9 +1,11 @@
 //! [`Backend`]: proposes commands, reads at the log's tail, answers with etcd's errors.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use naxos_client::VirtualLog;
+use naxos_client::failure::NodeState;
 use naxos_engines::read_gate::ReadGate;
 use naxos_engines::reply_port::Waiter;
 use naxos_engines::stack::Stack;
@@ -11,7 +13,7 @@ use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
 use naxos_log_server::Unit;
 use naxos_proto::contracts::{Refusal, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
-use naxos_proto::ids::{Incarnation, LogletId, StoreId};
+use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
 use tonic::Status;
@@ -20,6 +22,7 @@ use super::deadlines::Deadlines;
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
 use super::pending_requests::PendingRequests;
+use super::roster::Roster;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::state::kv::janitor::Janitor;
@@ -42,7 +45,9 @@ fn read_only(why: &str) -> Status {
 /// See the module.
 pub(crate) struct Backend {
     pub(crate) config: ServerConfig,
-    pub(crate) cluster_id: u64,
+    pub(crate) roster: Roster,
+    /// The states of all nodes, this one included.
+    pub(crate) nodes: tokio::sync::watch::Receiver<BTreeMap<StorageId, NodeState>>,
     pub(crate) member_id: u64,
     pub(crate) stack: Arc<Stack<Machine<NodeListener>>>,
     /// For linearizable reads of callers that do not run on an RPC runtime; each RPC runtime has a gate of its own.
@@ -89,11 +94,24 @@ impl Backend {
         is_ours.then_some(params.id)
     }
 
+    /// The member whose process is the sequencer of the active loglet, if that process answers. Clients of etcd know it
+    /// as the leader.
+    pub(crate) fn leader(&self) -> Option<MemberId> {
+        let (_, chain) = self.log.chain();
+        let Ok(native) = NativeParams::decode(&chain.active().params) else {
+            // A loglet without a sequencer is led by every node.
+            return Some(MemberId(self.member_id));
+        };
+        let state = self.nodes.borrow().get(&native.sequencer.storage).copied();
+        let answers = state.and_then(NodeState::alive) == Some(native.sequencer);
+        answers.then(|| self.roster.member(native.sequencer.storage)).flatten()
+    }
+
     /// An answer's header that shows `revision`.
     pub(crate) fn header(&self, revision: i64) -> ResponseHeader {
         use naxos_client::SharedLog;
         ResponseHeader {
-            cluster_id: self.cluster_id,
+            cluster_id: self.roster.cluster,
             member_id: self.member_id,
             revision,
             raft_term: self.log.ordinal(),

@@ -95,6 +95,11 @@ impl LeaseKeeper {
         self.decided.notify_waiters();
     }
 
+    /// The keeper in office.
+    pub(crate) fn in_office(&self) -> Keeper {
+        self.state.lock().keeper
+    }
+
     /// The loglet under which this node is the keeper; `None` while it is not.
     pub(crate) fn office(&self) -> Option<LogletId> {
         self.state.lock().office(self.own)

@@ -37,8 +37,8 @@ pub(super) fn assemble(
     check_urls(s, from_file, notes)?;
     let name = s.text("name");
     let advertise_peer_urls = s.urls("initial-advertise-peer-urls");
-    let ignored = old_names::refuse_not_built(s, notes)?;
     let cluster = cluster(s, &name, &advertise_peer_urls)?;
+    let ignored = old_names::refuse_not_built(s, cluster.members.len() == 1, notes)?;
     check_timing(s)?;
     let tls = tls_options(s, notes)?;
     let client_tls = client_tls(s)?;
@@ -173,8 +173,7 @@ fn check_timing(s: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The cluster that the flags describe. For now it has exactly one member. If that member is not this one, the flags
-/// cannot create a cluster. That is no error here, because only a first start creates a cluster: the result says why in
+/// The cluster that the flags describe. If this member is not one of its members, the flags cannot create a cluster. That is no error here, because only a first start creates a cluster: the result says why in
 /// its field `refusal`.
 fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig, String> {
     let text = s.text("initial-cluster");
@@ -189,14 +188,6 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig
     };
     let refusal = check_self(name, advertised, &members).err();
     check_distinct(&members)?;
-    if members.len() > 1 {
-        let names: Vec<&str> = members.keys().map(String::as_str).collect();
-        return Err(format!(
-            "--initial-cluster names {} members ({}): a cluster of several members is not built yet, expected this member alone",
-            members.len(),
-            names.join(", ")
-        ));
-    }
     let state = if s.text("initial-cluster-state") == "existing" { ClusterState::Existing } else { ClusterState::New };
     let token = s.text("initial-cluster-token");
     Ok(ClusterConfig { members, refusal, state, token, strict_reconfig_check: s.bool("strict-reconfig-check") })

@@ -210,6 +210,7 @@ fn every_flag_without_effect_says_so_at_the_start_and_in_the_help() {
         let why = match flag.handling {
             Handling::Ignored(why) => why,
             Handling::Gate(_) => table_member::GATED,
+            Handling::AmongMembers => table_member::ALONE,
             _ => continue,
         };
         if let Handling::Ignored(_) = flag.handling {

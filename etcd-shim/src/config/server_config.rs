@@ -41,8 +41,7 @@ pub enum MetricsLevel {
 /// cluster it is.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
-    /// The members' peer URLs, by member name. For now there is exactly one member. It is this member unless `refusal`
-    /// says otherwise.
+    /// The members' peer URLs, by member name. This member is one of them unless `refusal` says otherwise.
     pub members: BTreeMap<String, Vec<Url>>,
     /// Why these flags cannot create a cluster; `None` if they can.
     pub refusal: Option<String>,

@@ -1,6 +1,6 @@
 //! Flags about TLS and about users.
 
-use super::flag::{Flag, Kind::*, ignored, not_built, used};
+use super::flag::{Flag, Kind::*, among_members, ignored, not_built, used};
 use super::table_member::ALONE;
 
 const NO_USERS: &str = "there are no users and roles yet";
@@ -21,14 +21,29 @@ pub(super) const SECURITY: &[Flag] = &[
     ignored("client-key-file", Text, "", ALONE),
     not_built("client-crl-file", Text, "", "a revocation list for client certificates"),
     not_built("auto-tls", Bool, "false", "TLS with certificates that the server makes itself"),
-    ignored("peer-cert-file", Text, "", ALONE),
-    ignored("peer-key-file", Text, "", ALONE),
-    ignored("peer-trusted-ca-file", Text, "", ALONE),
-    ignored("peer-client-cert-auth", Bool, "false", ALONE),
-    ignored("peer-client-cert-file", Text, "", ALONE),
-    ignored("peer-client-key-file", Text, "", ALONE),
+    among_members("peer-cert-file", Text, "", "Certificate that this member shows to others."),
+    among_members("peer-key-file", Text, "", "Private key of --peer-cert-file."),
+    among_members("peer-trusted-ca-file", Text, "", "Authorities that sign the certificates of members."),
+    among_members(
+        "peer-client-cert-auth",
+        Bool,
+        "false",
+        "Other members must show a certificate. --peer-trusted-ca-file alone has this effect too.",
+    ),
+    among_members(
+        "peer-client-cert-file",
+        Text,
+        "",
+        "Certificate for connections to other members; --peer-cert-file if empty.",
+    ),
+    among_members("peer-client-key-file", Text, "", "Private key of --peer-client-cert-file."),
     ignored("peer-cert-allowed-cn", List, "", ALONE),
-    ignored("peer-cert-allowed-hostname", List, "", ALONE),
+    among_members(
+        "peer-cert-allowed-hostname",
+        List,
+        "",
+        "Host names of which the certificate of another member must have one.",
+    ),
     ignored("peer-skip-client-san-verification", Bool, "false", ALONE),
     not_built("peer-crl-file", Text, "", "a revocation list for the members' certificates"),
     not_built("peer-auto-tls", Bool, "false", "TLS with certificates that the server makes itself"),

@@ -51,7 +51,11 @@ impl Log {
         let (log, layer) = Log::start(config, clock, worker)?;
         let level = LevelFilter::from_level(config.level);
         // From libraries, log only warnings and errors: the rest does not help an operator.
-        let filter = Targets::new().with_target("naxos", level).with_default(level.min(LevelFilter::WARN));
+        // openraft repeats for each attempt that a peer does not answer, which our own calls log once.
+        let filter = Targets::new()
+            .with_target("naxos", level)
+            .with_target("openraft", LevelFilter::OFF)
+            .with_default(level.min(LevelFilter::WARN));
         let subscriber = tracing_subscriber::registry().with(filter).with(layer);
         // If it is called twice in one process (in a test), the first log stays.
         let _ = tracing::subscriber::set_global_default(subscriber);

@@ -14,8 +14,6 @@ fn signed(n: u64) -> i64 {
 /// Sets the node's gauges before each scrape.
 pub(super) fn install(backend: &Arc<Backend>) {
     backend.metrics.set_server_id(backend.member_id);
-    backend.metrics.server.has_leader.set(1);
-    backend.metrics.server.is_leader.set(1);
     backend.metrics.server.quota_backend_bytes.set(backend.quota().unwrap_or(0));
     let node = Arc::downgrade(backend);
     backend.metrics.before_scrape(Box::new(move |_| {
@@ -27,6 +25,9 @@ pub(super) fn install(backend: &Arc<Backend>) {
 
 fn refresh(node: &Backend) {
     let metrics = &node.metrics;
+    let leader = node.leader();
+    metrics.server.has_leader.set(i64::from(leader.is_some()));
+    metrics.server.is_leader.set(i64::from(leader.is_some_and(|leader| leader.0 == node.member_id)));
     let applied = node.reader.applied().0;
     let tail = node.log.check_tail_now().map_or(applied, |t| t.0);
     metrics.server.proposals_committed.set(signed(tail));

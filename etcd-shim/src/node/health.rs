@@ -39,7 +39,7 @@ impl ServerHealth for NodeHealth {
     }
 
     fn has_leader(&self) -> bool {
-        true
+        self.0.leader().is_some()
     }
 
     fn is_learner(&self) -> bool {

@@ -3,9 +3,11 @@
 //!
 //! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: which parts end
 //!   together
+//! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
 //! - [`upkeep`]: the work that is done at intervals
 //! - [`ids`]: the node's ids; [`health`], [`gauges`]: the node's state for health checks and metrics
 
+mod cluster;
 mod gauges;
 mod health;
 mod ids;

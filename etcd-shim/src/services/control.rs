@@ -151,7 +151,7 @@ impl pb::control_server::Control for ControlService {
         Ok(Response::new(pb::StatusResponse {
             naxos_version: version::NAXOS.to_owned(),
             etcd_version: version::ETCD.to_owned(),
-            cluster_id: backend.cluster_id,
+            cluster_id: backend.roster.cluster,
             member_id: backend.member_id,
             name: backend.config.name.clone(),
             boot: backend.incarnation.boot.0,

@@ -59,8 +59,8 @@ impl LeaseService {
         // This tail check begins after the request has arrived. So a revocation that was acknowledged before the
         // request is seen here.
         self.0.linearize().await?;
-        let renewed = self.0.pending.deadlines.within(backend.keeper.renew(id)).await;
-        let ttl = renewed.ok_or(EtcdError::Timeout)?.unwrap_or(0);
+        let renewed = self.0.pending.deadlines.within(backend.renew_lease(id)).await;
+        let ttl = renewed.ok_or(EtcdError::Timeout)??.unwrap_or(0);
         if ttl > 0 {
             backend.metrics.lease.renewed.inc();
         }
@@ -70,7 +70,7 @@ impl LeaseService {
     async fn do_time_to_live(&self, r: pb::LeaseTimeToLiveRequest) -> Result<pb::LeaseTimeToLiveResponse, Status> {
         let backend = &self.0.backend;
         self.0.linearize().await?;
-        let known = backend.keeper.time_to_live(r.id);
+        let known = self.0.pending.deadlines.within(backend.lease_time(r.id)).await.ok_or(EtcdError::Timeout)??;
         let store = backend.store.read();
         let header = Some(backend.header(store.revision));
         let (Some((ttl, granted_ttl)), Some(lease)) = (known, store.leases.get(&r.id)) else {

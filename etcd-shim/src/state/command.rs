@@ -44,9 +44,11 @@ pub enum Command {
     KeepLeases(Keeper),
     /// Maintenance.Alarm: activates or deactivates an alarm.
     Alarm(pb::AlarmRequest),
-    /// A member announces its name and client URLs. The first such command creates the member list. Later ones change
-    /// only these two fields, and only of members that are in the list.
+    /// A member announces its name and client URLs. If there is no member list yet, this creates it. Otherwise it changes
+    /// only these two fields, and only of a member that is in the list.
     Publish(pb::Member),
+    /// Creates the member list of a new cluster. Apply ignores it if there is a list. The body is an answer to MemberList.
+    Begin(pb::MemberListResponse),
 }
 
 impl Command {
@@ -62,6 +64,7 @@ impl Command {
             Command::KeepLeases(_) => 8,
             Command::Alarm(_) => 9,
             Command::Publish(_) => 10,
+            Command::Begin(_) => 11,
         }
     }
 
@@ -76,6 +79,7 @@ impl Command {
             Command::LeaseRevoke(m) => Some(m),
             Command::Alarm(m) => Some(m),
             Command::Publish(m) => Some(m),
+            Command::Begin(m) => Some(m),
             Command::LeaseExpire { .. } | Command::KeepLeases(_) => None,
         };
         let mut out = BytesMut::with_capacity(11 + message.map_or(KEEPER_BYTES, EncodedBody::body_len));
@@ -118,6 +122,7 @@ impl Command {
             8 => Command::KeepLeases(Keeper::take(&mut r)?),
             9 => Command::Alarm(body(r, rule)?),
             10 => Command::Publish(body(r, rule)?),
+            11 => Command::Begin(body(r, rule)?),
             _ => return Err(r.rule("is of a kind that this release does not know")),
         };
         Ok((store, command))

@@ -60,6 +60,12 @@ pub enum TlsError {
         "cannot listen on TLS for {0}: KeyFile and CertFile are not presented (expected --peer-cert-file and --peer-key-file)"
     )]
     NoPeerCertificate(String),
+    /// A peer URL uses TLS, but no flag says which authorities sign the certificates of members.
+    #[error("peer URLs with HTTPS scheme need --peer-trusted-ca-file: expected a file with the authorities of members")]
+    NoPeerAuthority,
+    /// A peer URL's host is not a name that a certificate can have.
+    #[error("{0}: expected a host name or an address that a certificate can name")]
+    PeerName(String),
     /// One of the files for members is wrong.
     #[error("TLS among members (--peer-cert-file and its like): {0}")]
     Peers(Box<TlsError>),

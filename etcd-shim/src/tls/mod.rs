@@ -1,9 +1,10 @@
-//! TLS on the client URLs: rustls with ring.
+//! TLS on the client URLs and between members: rustls with ring.
 //!
 //! The certificate and its key are read again when their files change, so that they can be replaced without a restart.
 //! If the new pair cannot be used, the last good one stays in use. The authorities for client certificates are read
 //! once, as in etcd.
 
+mod client;
 mod client_certificates;
 mod error;
 mod files;
@@ -11,6 +12,7 @@ mod reloading;
 mod server;
 mod signatures;
 
+pub(crate) use client::client_config;
 pub use error::TlsError;
 pub(crate) use files::{authorities, certificates, private_key};
 pub(crate) use server::check_files;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedCipherSuite};
+use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
 use super::client_certificates;
 use super::error::TlsError;
@@ -19,13 +19,8 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
     let (Some(cert), Some(key)) = (&files.cert, &files.key) else { return Err(TlsError::NoCertificate) };
     let provider = Arc::new(CryptoProvider { cipher_suites: suites(options), ..ring::default_provider() });
     let certificate = ReloadingCertificate::new(cert.clone(), key.clone(), provider.clone())?;
-    let versions: Vec<_> = [(TlsVersion::Tls12, &TLS12), (TlsVersion::Tls13, &TLS13)]
-        .into_iter()
-        .filter(|(version, _)| (options.min..=options.max).contains(version))
-        .map(|(_, supported)| supported)
-        .collect();
     let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&versions)
+        .with_protocol_versions(&versions(options))
         .map_err(|e| TlsError::Options(e.to_string()))?;
     let builder = match &files.trusted_ca {
         // As in etcd, a file of authorities is enough: clients must then show certificates.
@@ -43,7 +38,17 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
     Ok(Arc::new(config))
 }
 
-/// Checks that the TLS files for the connections between members can be used. These connections do not use TLS yet.
+/// The versions that the flags allow.
+pub(super) fn versions(options: &TlsOptions) -> Vec<&'static SupportedProtocolVersion> {
+    [(TlsVersion::Tls12, &TLS12), (TlsVersion::Tls13, &TLS13)]
+        .into_iter()
+        .filter(|(version, _)| (options.min..=options.max).contains(version))
+        .map(|(_, supported)| supported)
+        .collect()
+}
+
+/// Checks that the TLS files for the connections between members can be used, also where this node has no such
+/// connection yet.
 pub(crate) fn check_files(files: &TlsFiles) -> Result<(), TlsError> {
     let provider = Arc::new(ring::default_provider());
     for pair in [(&files.cert, &files.key), (&files.client_cert, &files.client_key)] {
@@ -55,7 +60,7 @@ pub(crate) fn check_files(files: &TlsFiles) -> Result<(), TlsError> {
 }
 
 /// All suites of TLS 1.3, then the suites of TLS 1.2 that the flags ask for. All suites if the flags name none.
-fn suites(options: &TlsOptions) -> Vec<SupportedCipherSuite> {
+pub(super) fn suites(options: &TlsOptions) -> Vec<SupportedCipherSuite> {
     let all = ring::default_provider().cipher_suites;
     if options.cipher_suites.is_empty() {
         return all;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use naxos_engines::LocalStore;
 use naxos_log_server::{FoundJournal, LogServerConfig, OpenError};
-use naxos_proto::ids::{LogId, MemberId};
+use naxos_proto::ids::LogId;
 use naxos_proto::seams::Seams;
 
 use super::context::Context;
@@ -13,16 +13,21 @@ use super::open_store::open_store;
 use super::start_error::StartError;
 use crate::config::{ClusterState, ServerConfig};
 use crate::metrics::Metrics;
-use crate::node::ids;
+use crate::node::cluster::{Founders, Listed, found_cluster, peer_tls};
 use crate::node::stops::Stops;
 use crate::port::{BoundPort, PortConfig};
 use crate::state::SharedStore;
+use crate::tls::TlsError;
 
 /// The ports are bound, and the data directory was read and is good. A directory that has data is not changed until the
 /// local store is opened, which is the last part of this step.
 pub(super) struct Found {
     pub(super) context: Context,
     pub(super) bound: BoundPort,
+    /// The members that the flags list.
+    pub(super) listed: Listed,
+    /// The members that began the cluster; `None` if it has one member.
+    pub(super) founders: Option<Founders>,
     pub(super) journal: FoundJournal,
     pub(super) local_store: LocalStore,
     /// The store, rebuilt in memory from the local store's rows.
@@ -44,10 +49,16 @@ impl Found {
         let metrics = Arc::new(Metrics::new(config.metrics, runtimes, &config.feature_gates, seams.clock.wall().0));
         metrics.set_cluster_version("3.6");
 
-        let wanted = LogId(ids::cluster_id(&config.cluster.members, &config.cluster.token));
-        let seat = MemberId(ids::member_id(&config.advertise_peer_urls, &config.cluster.token));
+        let listed = Listed::new(&config, &seams).map_err(|e| TlsError::Peers(Box::new(e)))?;
+        let founders = if listed.is_cluster() {
+            let tls = peer_tls::acceptor(&config)?;
+            Some(found_cluster(&config, &seams, &listed, tls.as_ref(), &stops.running).await?)
+        } else {
+            None
+        };
+        let wanted = founders.as_ref().map_or(LogId(listed.cluster), |founders| founders.log);
         let reserve_bytes = unit.reserve_bytes;
-        let unit = LogServerConfig { log: Some(wanted), member: Some(seat), ..unit };
+        let unit = LogServerConfig { log: Some(wanted), member: Some(listed.own), ..unit };
         let journal = find_journal(&seams, unit, &metrics).await?;
         if journal.log() != wanted {
             tracing::info!(
@@ -58,7 +69,7 @@ impl Found {
         }
         let (local_store, store) = open_store(&seams, &journal, config.limits.resident_bytes).await?;
         let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes };
-        Ok(Found { context, bound, journal, local_store, store })
+        Ok(Found { context, bound, listed, founders, journal, local_store, store })
     }
 }
 
@@ -69,7 +80,14 @@ async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), Sta
         Ok(names) => naxos_log_server::is_begun(&names),
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     };
+    let is_of_a_cluster = seams.disk.list("").await.is_ok_and(|names| names.iter().any(|name| name == "founding"));
     match (&config.cluster.state, &config.cluster.refusal) {
+        // The addresses of the other members are only in the flags.
+        _ if is_of_a_cluster && config.cluster.members.len() == 1 => Err(StartError::Begin(
+            "the data directory belongs to a cluster of several members: expected --initial-cluster with all of them, as \
+             at the first start"
+                .to_owned(),
+        )),
         _ if begun => Ok(()),
         (_, Some(refusal)) => Err(StartError::Begin(refusal.clone())),
         (ClusterState::Existing, None) => Err(StartError::Join),

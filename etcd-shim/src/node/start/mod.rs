@@ -11,7 +11,6 @@ mod context;
 mod found;
 mod open_store;
 mod opened;
-mod peers;
 mod rebuilt;
 mod serving;
 mod stacked;

@@ -10,7 +10,7 @@ use super::stacked::Stacked;
 use super::start_error::StartError;
 use crate::backend::{Backend, PendingRequests};
 use crate::node::serve::serve;
-use crate::node::{Node, gauges, upkeep};
+use crate::node::{Node, gauges, ids, upkeep};
 use crate::state::Command;
 
 impl Stacked {
@@ -36,7 +36,18 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
     let dispatch = Arc::clone(&pending.replies).dispatch(|| backend.stack.flush(), stop.child_token());
     let urls = |urls: &[crate::config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
     let config = &backend.config;
-    let known = backend.store.read().members.get(&backend.member_id).cloned();
+    let members = backend.store.read().members.clone();
+    let known = members.get(&backend.member_id).cloned();
+    let others = config.cluster.members.len() > 1 && members.is_empty();
+    let listed = others.then(|| {
+        let member = |(name, peer_urls): (&String, &Vec<crate::config::Url>)| pb::Member {
+            id: ids::member_id(peer_urls, &config.cluster.token),
+            name: name.clone(),
+            peer_ur_ls: urls(peer_urls),
+            ..pb::Member::default()
+        };
+        pb::MemberListResponse { header: None, members: config.cluster.members.iter().map(member).collect() }
+    });
     let member = pb::Member {
         id: backend.member_id,
         name: config.name.clone(),
@@ -45,6 +56,9 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
         is_learner: false,
     };
     let work = async {
+        if let Some(listed) = listed {
+            backend.propose(&pending, Command::Begin(listed)).await?;
+        }
         if known.as_ref() != Some(&member) {
             backend.propose(&pending, Command::Publish(member)).await?;
         }

@@ -38,6 +38,12 @@ pub enum StartError {
          holds nothing"
     )]
     Join,
+    /// A port for other members cannot be opened. The fields are the URL and the reason.
+    #[error("cannot listen for other members on {0}: {1}")]
+    PeerPort(String, String),
+    /// The members did not found a cluster together with this data directory.
+    #[error("{0}")]
+    Founding(String),
     /// The command that announces the node, or the one that makes it keeper of leases, was not done.
     #[error("the node cannot announce itself: {0}")]
     Announce(String),

@@ -130,6 +130,7 @@ fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, Et
     match command {
         Command::Alarm(r) => Ok(writer.alarm(&r)),
         Command::Publish(member) => writer.publish(member),
+        Command::Begin(list) => Ok(writer.begin_members(list.members)),
         Command::KeepLeases(keeper) => {
             writer.keep_leases(keeper);
             Ok(Answer::Done)

@@ -11,6 +11,19 @@ use crate::state::error::EtcdError;
 use crate::state::rows;
 
 impl Writer<'_, '_> {
+    /// Stores the member list of a new cluster.
+    pub(super) fn begin_members(&mut self, members: Vec<pb::Member>) -> Answer {
+        if self.store.members.is_empty() {
+            members.into_iter().for_each(|member| self.store_member(member));
+        }
+        Answer::Done
+    }
+
+    fn store_member(&mut self, member: pb::Member) {
+        self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
+        self.store.members.insert(member.id, member);
+    }
+
     /// Stores a member's name and client URLs.
     pub(super) fn publish(&mut self, told: pb::Member) -> Result<Answer, EtcdError> {
         let member = match self.store.members.get(&told.id) {
@@ -21,8 +34,7 @@ impl Writer<'_, '_> {
             // The member was removed while this command was on its way.
             None => return Err(EtcdError::MemberNotFound),
         };
-        self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
-        self.store.members.insert(member.id, member);
+        self.store_member(member);
         Ok(Answer::Done)
     }
 

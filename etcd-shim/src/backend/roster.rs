@@ -1,0 +1,29 @@
+//! [`Roster`]: who sits where in the cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use naxos_proto::contracts::LeaseKeeper;
+use naxos_proto::ids::{MemberId, StorageId};
+
+/// Finds the keeper of leases on another node.
+pub(crate) trait LeaseKeepers: Send + Sync {
+    /// The keeper on the node with that data directory. `None` if this is no other node of the cluster.
+    fn keeper(&self, storage: StorageId) -> Option<Arc<dyn LeaseKeeper>>;
+}
+
+/// See the module.
+pub(crate) struct Roster {
+    /// etcd's cluster id.
+    pub(crate) cluster: u64,
+    /// The data directory of each member, this one included.
+    pub(crate) seats: BTreeMap<MemberId, StorageId>,
+    pub(crate) keepers: Arc<dyn LeaseKeepers>,
+}
+
+impl Roster {
+    /// The member whose data directory is `storage`.
+    pub(crate) fn member(&self, storage: StorageId) -> Option<MemberId> {
+        self.seats.iter().find(|(_, seated)| **seated == storage).map(|(member, _)| *member)
+    }
+}

@@ -1,0 +1,21 @@
+//! What a node needs of the other nodes of its cluster, and what it does for them.
+//!
+//! - [`Peers`]: finds the storage units, sequencers and lease keepers of all nodes
+//! - [`peer_worker`]: the Worker that carries all calls between nodes, so that load of clients never delays a heartbeat
+//! - [`own_beat`]: what this node tells the others about itself
+//! - [`found_cluster`]: agrees with the other members on the log of a new cluster
+//! - [`open_log`]: opens the log, or founds it, with a majority of the nodes
+//! - [`peer_port`], [`peer_tls`]: the port for other nodes, and TLS in both directions
+
+mod founders;
+pub(super) mod open_log;
+mod own_beat;
+mod peer_port;
+pub(super) mod peer_tls;
+pub(super) mod peer_worker;
+mod peers;
+
+pub(super) use founders::{Founders, Listed, OtherMember, found_cluster};
+pub(super) use own_beat::OwnBeat;
+pub(super) use peer_port::PeerPort;
+pub(super) use peers::Peers;

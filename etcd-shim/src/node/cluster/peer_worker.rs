@@ -1,0 +1,80 @@
+//! The Worker that carries all calls between nodes: its runtime does nothing else, so that load of clients never delays
+//! a heartbeat.
+
+use std::sync::Arc;
+
+use naxos_client::failure::{Driver, Heartbeats};
+use naxos_proto::contracts::StorageUnit;
+use naxos_proto::ids::StorageId;
+use naxos_proto::peer::{Connector, Home, PeerLink, serve};
+use naxos_proto::seams::{Address, Worker, WorkerHandle, start};
+use naxos_sequencer::NativeSequencer;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use super::{PeerPort, Peers};
+
+/// Another node, and how it is reached.
+pub(in crate::node) struct PeerAddress {
+    pub(in crate::node) storage: StorageId,
+    pub(in crate::node) address: Address,
+    pub(in crate::node) connector: Arc<dyn Connector>,
+}
+
+/// What the Worker serves to other nodes, and the work that it does all the time.
+pub(in crate::node) struct PeerWork {
+    /// Absent if there are no other nodes.
+    pub(in crate::node) port: Option<(PeerPort, Routes)>,
+    pub(in crate::node) sequencer: Arc<NativeSequencer>,
+    pub(in crate::node) heartbeats: Arc<Heartbeats>,
+    /// Comes when the log is open.
+    pub(in crate::node) driver: oneshot::Receiver<Driver>,
+}
+
+/// The Worker before it has work.
+pub(in crate::node) struct PeerWorker {
+    pub(in crate::node) handle: WorkerHandle,
+    pub(in crate::node) peers: Arc<Peers>,
+    /// Gives the Worker its work.
+    pub(in crate::node) work: oneshot::Sender<PeerWork>,
+}
+
+/// Starts the Worker and makes the links to the other nodes on it. `None` if the node stops meanwhile.
+pub(in crate::node) async fn start_peer_worker(
+    worker: &dyn Worker,
+    home: Home,
+    unit: Arc<dyn StorageUnit>,
+    others: Vec<PeerAddress>,
+    stop: CancellationToken,
+) -> Option<PeerWorker> {
+    let (made, peers) = oneshot::channel();
+    let (work, works) = oneshot::channel();
+    let handle = start(worker, "peers", stop, |stop| async move {
+        let link = |other: PeerAddress| PeerLink::new(home.clone(), other.storage, other.address, other.connector);
+        let peers = Arc::new(Peers::new(unit, others.into_iter().map(link).collect()));
+        // If the start was given up meanwhile, no work comes either.
+        let _ = made.send(peers);
+        let Some(Ok(work)) = stop.run_until_cancelled(works).await else { return };
+        run(work, &home, stop).await;
+    });
+    Some(PeerWorker { handle, peers: peers.await.ok()?, work })
+}
+
+async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
+    let PeerWork { port, sequencer, heartbeats, driver } = work;
+    let serves = async {
+        let Some((port, routes)) = port else { return };
+        let served = serve(routes, port.connections(Arc::clone(&home.clock)), stop.clone()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the port for other nodes failed; the node ends");
+            stop.cancel();
+        }
+    };
+    let drives = async {
+        if let Some(Ok(driver)) = stop.run_until_cancelled(driver).await {
+            driver.run(stop.clone()).await;
+        }
+    };
+    tokio::join!(serves, drives, sequencer.tend(stop.clone()), heartbeats.run(stop.clone()));
+}

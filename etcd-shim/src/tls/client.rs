@@ -1,0 +1,31 @@
+//! The client's side of TLS: this node connects to other members.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::crypto::{CryptoProvider, ring};
+
+use super::error::TlsError;
+use super::files;
+use super::server::{suites, versions};
+use crate::config::{TlsFiles, TlsOptions};
+
+/// Reads the files for members and makes the TLS configuration of a client that speaks HTTP/2. The other member's
+/// certificate must be signed by one of the authorities and must name the host of its peer URL.
+pub(crate) fn client_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError> {
+    let Some(authorities) = &files.trusted_ca else { return Err(TlsError::NoPeerAuthority) };
+    let provider = Arc::new(CryptoProvider { cipher_suites: suites(options), ..ring::default_provider() });
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions(options))
+        .map_err(|e| TlsError::Options(e.to_string()))?
+        .with_root_certificates(files::authorities(authorities)?);
+    let own = (files.client_cert.as_ref().or(files.cert.as_ref()), files.client_key.as_ref().or(files.key.as_ref()));
+    let mut config = match own {
+        (Some(cert), Some(key)) => builder
+            .with_client_auth_cert(files::certificates(cert)?, files::private_key(key)?)
+            .map_err(|e| TlsError::of_pair(cert, key, &e))?,
+        _ => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}

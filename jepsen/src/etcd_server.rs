@@ -66,6 +66,29 @@ impl EtcdServer {
         }
     }
 
+    /// The members of a cluster, on free ports, each with a data directory of its own in `folder`. None is started yet.
+    pub fn members(executable: &Path, folder: &Path, names: &[&str], extra: &[&str]) -> Vec<Self> {
+        let ports: Vec<[u16; 2]> = names.iter().map(|_| free_ports()).collect();
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let listed: Vec<_> =
+            names.iter().zip(&ports).map(|(name, [_, peer])| format!("{name}={}", url(*peer))).collect();
+        let member = |(name, [client, peer]): (&&str, &[u16; 2])| {
+            let (client_url, peer_url) = (url(*client), url(*peer));
+            let mut arguments: Vec<OsString> = vec!["--data-dir".into(), folder.join(name).into()];
+            arguments.extend([
+                format!("--name={name}").into(),
+                format!("--listen-client-urls={client_url}").into(),
+                format!("--advertise-client-urls={client_url}").into(),
+                format!("--listen-peer-urls={peer_url}").into(),
+                format!("--initial-advertise-peer-urls={peer_url}").into(),
+                format!("--initial-cluster={}", listed.join(",")).into(),
+            ]);
+            arguments.extend(extra.iter().map(OsString::from));
+            EtcdServer { client_url, arguments, ..Self::from_command_line(executable, &[]) }
+        };
+        names.iter().zip(&ports).map(member).collect()
+    }
+
     /// A server with a given command line. It is not started yet. The client URL is not
     /// known, so [`EtcdServer::client_url`] is empty.
     pub fn from_command_line(executable: &Path, arguments: &[String]) -> Self {

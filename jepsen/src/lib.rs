@@ -6,11 +6,13 @@
 //! - [`servers`]: etcd and the Kubernetes components, built from pinned Go modules.
 //! - [`process`]: starts, observes, kills and measures a process; [`etcd_server`]: a process that speaks etcd's API
 //! - [`kill_loop`]: writers and `kill -9`, and a check that nothing acknowledged is lost
+//! - [`cluster`]: a cluster of real processes that are killed, frozen and ended while clients write and watch
 //! - [`kubernetes`]: a control plane as kubeadm sets it up, work on it, and kills during that work
 //! - [`model`]: a model of the replicated log's protocol, and a check of every state that it can reach
 //! - [`simulator`]: a whole node in one thread; a seed decides everything that happens
 //! - [`machine`]: what a test needs from the machine, and what happens if that is missing.
 
+pub mod cluster;
 pub mod differential;
 pub mod etcd_server;
 pub mod etcdctl;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use naxos_jepsen::cluster::{self, Fault};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::kill_loop::{self, Plan, full_disk};
 use naxos_jepsen::model::case::{Case, cases, deep_cases};
@@ -22,8 +23,42 @@ struct Line {
 enum Command {
     /// Kills a server while clients write, starts it again, and checks that no acknowledged write is lost.
     KillLoop(KillLoop),
+    /// Kills, freezes and ends the members of a cluster while clients write and watch, and checks that nothing is lost.
+    Cluster(ClusterLine),
     /// Visits every execution of the models of the replicated log and of the founding of a cluster.
     Model(ModelLine),
+}
+
+#[derive(Debug, Args)]
+struct ClusterLine {
+    /// How many members there are.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
+    nodes: u8,
+    /// How many faults there are, one after the other.
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// How many clients write at the same time.
+    #[arg(long, default_value_t = 8)]
+    writers: u32,
+    /// Only this fault. Default: all of them, chosen at random.
+    #[arg(long)]
+    fault: Option<FaultName>,
+    /// The program of the server. Default: naxos-jepsen-node in the folder of this program.
+    #[arg(long)]
+    program: Option<PathBuf>,
+    /// The seed of an earlier run, to repeat its faults. Default: NAXOS_SEED, or else a new seed.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FaultName {
+    /// SIGKILL
+    Kill,
+    /// SIGSTOP, later SIGCONT
+    Freeze,
+    /// SIGTERM
+    End,
 }
 
 #[derive(Debug, Args)]
@@ -58,8 +93,42 @@ struct KillLoop {
 fn main() -> anyhow::Result<()> {
     match Line::parse().command {
         Command::KillLoop(asked) => kill_loop(asked),
+        Command::Cluster(asked) => run_cluster(asked),
         Command::Model(asked) => check_models(&asked),
     }
+}
+
+fn run_cluster(asked: ClusterLine) -> anyhow::Result<()> {
+    let program = match asked.program {
+        Some(program) => program,
+        None => std::env::current_exe()?.with_file_name("naxos-jepsen-node"),
+    };
+    let folder = tempfile::tempdir()?;
+    let faults = match asked.fault {
+        None => vec![Fault::Kill, Fault::Freeze, Fault::End],
+        Some(FaultName::Kill) => vec![Fault::Kill],
+        Some(FaultName::Freeze) => vec![Fault::Freeze],
+        Some(FaultName::End) => vec![Fault::End],
+    };
+    let plan = cluster::Plan {
+        program,
+        folder: folder.path().to_owned(),
+        members: asked.nodes.into(),
+        rounds: asked.rounds,
+        writers: asked.writers,
+        faults,
+        seed: asked.seed.unwrap_or_else(Dice::seed_of_this_run),
+    };
+    let rounds = cluster::run(&plan)?;
+    for hit_leader in [true, false] {
+        let mut gaps: Vec<_> = rounds.iter().filter(|round| round.hit_leader == hit_leader).map(|r| r.gap).collect();
+        gaps.sort_unstable();
+        if let (Some(median), Some(longest)) = (gaps.get(gaps.len() / 2), gaps.last()) {
+            let role = if hit_leader { "leader" } else { "follower" };
+            println!("{} faults of the {role}: gap median {median:?}, longest {longest:?}", gaps.len());
+        }
+    }
+    Ok(())
 }
 
 fn check_models(asked: &ModelLine) -> anyhow::Result<()> {

@@ -46,6 +46,11 @@ impl Ledger {
         self.acknowledged.len()
     }
 
+    /// The revisions of the acknowledged writes.
+    pub fn revisions(&self) -> impl Iterator<Item = i64> {
+        self.acknowledged.keys().copied()
+    }
+
     /// Adds what a writer has done.
     ///
     /// # Errors

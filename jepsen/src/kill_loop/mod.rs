@@ -2,12 +2,13 @@
 //!
 //! - [`writers`]: clients that put as fast as the server answers, and remember the answers
 //! - [`ledger`]: all acknowledged writes, and the check against a restarted server
+//! - [`writes`]: the writes of a writer, and their outcomes
 //! - [`full_disk`]: writers and kills on a full disk
 
 pub mod full_disk;
 pub mod ledger;
 pub mod writers;
-mod writes;
+pub mod writes;
 
 use std::path::PathBuf;
 use std::time::Duration;

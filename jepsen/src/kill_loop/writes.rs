@@ -1,7 +1,7 @@
 //! The writes of a writer, and their outcomes.
 
 /// Number of keys of one writer.
-const KEYS_PER_WRITER: u64 = 40;
+pub const KEYS_PER_WRITER: u64 = 40;
 /// Number of bytes after the number in a value. They make it about as large as the values of the benchmarks.
 const PADDING_BYTES: usize = 240;
 
@@ -25,18 +25,18 @@ pub struct Written {
 }
 
 /// The key of a writer's `number`th put.
-pub(super) fn key(writer: u32, number: u64) -> Vec<u8> {
+pub fn key(writer: u32, number: u64) -> Vec<u8> {
     format!("writer/{writer:03}/{:03}", number % KEYS_PER_WRITER).into_bytes()
 }
 
 /// The value of a writer's `number`th put: the number in 20 digits, a space and padding.
-pub(super) fn value(number: u64) -> Vec<u8> {
+pub fn value(number: u64) -> Vec<u8> {
     let mut value = format!("{number:020} ").into_bytes();
     value.resize(value.len() + PADDING_BYTES, b'.');
     value
 }
 
 /// The number of the put that wrote these bytes, which stands in their first 20 bytes. `None` if there is no number.
-pub(super) fn number(value: &[u8]) -> Option<u64> {
+pub fn number(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value.get(..20)?).ok()?.parse().ok()
 }

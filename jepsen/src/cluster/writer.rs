@@ -1,0 +1,110 @@
+//! [`Writer`]: a client that writes through all members, one at a time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
+use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
+use naxos_proto::etcd::client::etcdserverpb::{PutRequest, StatusRequest};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use super::Gaps;
+use crate::kill_loop::writes::{Acknowledged, KEYS_PER_WRITER, Written, key, value};
+use crate::pace;
+
+/// How long a client waits for an answer before it goes to the next member.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a client waits after an error.
+const AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// The numbers of a client's writers have this distance.
+const NEXT_WRITER: u32 = 100;
+
+/// What a client has done.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub written: Vec<Written>,
+    /// The errors that it was told.
+    pub errors: Vec<String>,
+}
+
+/// See the module. It writes the next number after each answer, good or bad.
+///
+/// A put without an answer may be done much later, for example when a member that was frozen goes on. So its key is not
+/// written again. When few keys are left, the client goes on as another writer.
+#[derive(Debug)]
+pub struct Writer(JoinHandle<Done>);
+
+impl Writer {
+    /// Begins to write, as writer `number`, until `stop`.
+    pub fn start(
+        runtime: &Runtime,
+        number: u32,
+        urls: Vec<String>,
+        gaps: Arc<Gaps>,
+        stop: CancellationToken,
+    ) -> Writer {
+        Writer(runtime.spawn(async move { write(number, &urls, &gaps, &stop).await }))
+    }
+
+    /// What the writer has done. It must have been stopped.
+    ///
+    /// # Errors
+    /// If the writer panicked.
+    pub async fn join(self) -> anyhow::Result<Done> {
+        self.0.await.context("a writer")
+    }
+}
+
+fn client(url: &str) -> KvClient<Channel> {
+    KvClient::new(Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy())
+}
+
+async fn write(writer: u32, urls: &[String], gaps: &Gaps, stop: &CancellationToken) -> Done {
+    let mut clients: Vec<_> = urls.iter().map(|url| client(url)).collect();
+    let mut at = writer as usize % clients.len();
+    let mut done = Done { written: vec![Written { writer, ..Written::default() }], errors: Vec::new() };
+    let mut unsettled = BTreeSet::new();
+    while !stop.is_cancelled() {
+        if unsettled.len() as u64 > KEYS_PER_WRITER / 2 {
+            unsettled.clear();
+            let writer = done.written.last().map_or(writer, |written| written.writer + NEXT_WRITER);
+            done.written.push(Written { writer, ..Written::default() });
+        }
+        let written = done.written.last_mut().expect("there is a writer");
+        let (writer, number) = (written.writer, written.next);
+        written.next += 1;
+        if unsettled.contains(&(number % KEYS_PER_WRITER)) {
+            continue;
+        }
+        let put = PutRequest { key: key(writer, number).into(), value: value(number).into(), ..PutRequest::default() };
+        let error = match pace::within(PATIENCE, clients[at].put(put)).await {
+            Some(Ok(answer)) => {
+                gaps.wrote();
+                let revision = answer.into_inner().header.map_or(0, |header| header.revision);
+                written.acknowledged.push(Acknowledged { writer, number, revision });
+                continue;
+            }
+            Some(Err(status)) => format!("{}: {:?}: {}", urls[at], status.code(), status.message()),
+            None => format!("{}: no answer within {} ms", urls[at], PATIENCE.as_millis()),
+        };
+        done.errors.push(error);
+        unsettled.insert(number % KEYS_PER_WRITER);
+        at = (at + 1) % clients.len();
+        pace::pause(AFTER_ERROR).await;
+    }
+    done
+}
+
+/// Whether the member at `url` says that it is the leader. `None` if it does not answer.
+pub(super) async fn leader_of(url: &str) -> Option<bool> {
+    let channel = Endpoint::from_shared(url.to_owned()).ok()?.connect_lazy();
+    let mut client = MaintenanceClient::new(channel);
+    let status = pace::within(PATIENCE, client.status(StatusRequest {})).await?.ok()?.into_inner();
+    Some(status.header.is_some_and(|header| header.member_id == status.leader))
+}

@@ -1,0 +1,26 @@
+//! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
+#![cfg(test)]
+
+use naxos_jepsen::cluster::{self, Fault, Plan};
+use naxos_jepsen::differential::dice::Dice;
+use naxos_jepsen::machine::WholeMachine;
+
+/// Faults, one after the other.
+const ROUNDS: u32 = 8;
+
+#[test]
+fn three_members_lose_nothing_while_one_after_the_other_is_away() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let plan = Plan {
+        program: env!("CARGO_BIN_EXE_naxos-jepsen-node").into(),
+        folder: folder.path().to_owned(),
+        members: 3,
+        rounds: ROUNDS,
+        writers: 8,
+        faults: vec![Fault::Kill, Fault::Freeze, Fault::End],
+        seed: Dice::seed_of_this_run(),
+    };
+    let rounds = cluster::run(&plan).unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(rounds.len(), ROUNDS as usize);
+}

@@ -163,7 +163,6 @@ fn values_that_do_not_fit_are_refused_in_the_words_of_etcd() {
 #[test]
 fn what_is_not_built_ends_the_start_and_says_so() {
     let table: &[&[&str]] = &[
-        &["--initial-cluster=default=http://localhost:2380,b=http://127.0.0.1:1"],
         &["--discovery=http://x"],
         &["--discovery-srv=x"],
         &["--discovery-endpoints=x"],
@@ -188,6 +187,15 @@ fn what_is_not_built_ends_the_start_and_says_so() {
         }
     }
     good(&["--auto-tls=false", "--force-new-cluster=false", "--discovery=", "--initial-cluster-state=existing"]);
+}
+
+#[test]
+fn the_peer_flags_take_effect_in_a_cluster_of_several_members() {
+    let peers = "--listen-peer-urls=http://127.0.0.1:2380";
+    let alone = good(&[peers]);
+    assert_eq!(alone.ignored, ["listen-peer-urls"]);
+    let cluster = good(&[peers, "--initial-cluster=default=http://localhost:2380,b=http://127.0.0.1:1"]);
+    assert_eq!((cluster.ignored.len(), cluster.cluster.members.len()), (0, 2));
 }
 
 #[test]

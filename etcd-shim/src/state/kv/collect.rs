@@ -52,6 +52,8 @@ pub(crate) struct Collected {
     /// Bytes of the pairs in the answer, if the pairs go into it unchanged. Pairs of old revisions are not counted:
     /// their length is not known yet.
     pub(super) bytes: usize,
+    /// Whether the answer is too large. Then no pair is kept.
+    pub(super) is_refused: bool,
 }
 
 /// A walk over the index.
@@ -139,6 +141,7 @@ impl Walk {
             revision: current,
             compacted: store.compacted,
             bytes: 0,
+            is_refused: false,
         };
         let strip = r.keys_only && r.sort_target != SortTarget::Value as i32;
         Ok((found, Self { at, strip, frames: is_as_indexed(r), left: 0 }))
@@ -276,14 +279,17 @@ impl Collected {
 
     /// Whether the answer is too large and has to be refused. In that case all collected pairs are dropped.
     fn is_too_large(&mut self, walk: &Walk) -> bool {
-        let is_too_large = walk.frames && self.bytes > ANSWER_BYTES_MAX;
-        if is_too_large && !(self.kvs.is_empty() && self.framed.is_empty()) {
+        if walk.frames && self.bytes > ANSWER_BYTES_MAX && !self.is_refused {
+            self.is_refused = true;
             (self.framed, self.kvs, self.rows) = (BytesMut::new(), Vec::new(), Vec::new());
         }
-        is_too_large
+        self.is_refused
     }
 
     fn take_row(&mut self, row: RevisionKey) {
+        if self.is_refused {
+            return;
+        }
         self.rows.push((self.kvs.len(), row));
         self.kvs.push(Bytes::new());
     }
@@ -312,6 +318,20 @@ mod tests {
 
     fn all() -> RangeRequest {
         RangeRequest { key: vec![0].into(), range_end: vec![0].into(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_list_that_is_too_large_stays_refused_whatever_comes_after() {
+        let mut store = store_of(1, &Bytes::from_static(b"a value in memory"));
+        let (mut found, mut walk) = Walk::new(&store, &all(), 2).expect("the revision is there");
+        found.bytes = ANSWER_BYTES_MAX;
+        walk.left = 2;
+        let last = RevisionKey { main: 2, sub: 9 };
+        let on_disk = Live { at: last, create: 2, version: 1, lease: 0, value: Value::Row(5) };
+        store.put(&key(9), |_| Ok::<_, ()>(on_disk)).expect("nothing is refused");
+        walk.go_on(&mut found, &store.keys, &[], None, usize::MAX);
+        assert!(found.too_large().is_some());
+        assert!(found.kvs.is_empty() && found.rows.is_empty(), "a part of the list must not be the answer");
     }
 
     #[test]

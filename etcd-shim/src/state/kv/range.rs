@@ -12,7 +12,7 @@ use naxos_proto::etcd::server::etcdserverpb::{RangeRequest, ResponseHeader};
 use naxos_proto::etcd::server::mvccpb::KeyValue;
 use naxos_proto::etcd::twins::RangeResponse;
 
-use super::collect::{ANSWER_BYTES_MAX, Collected, Collecting};
+use super::collect::{Collected, Collecting};
 use super::range_request::{is_as_indexed, limit, sorts};
 use crate::state::error::EtcdError;
 use crate::state::index::key_value::{Fields, decode};
@@ -43,10 +43,9 @@ impl Collected {
     /// answer has been built: it has values of old revisions, it has values that memory does not hold, or the request
     /// asks for sorted or filtered pairs.
     pub(crate) fn too_large(&self) -> Option<(usize, RangeResponse)> {
-        let is_dropped = self.bytes > ANSWER_BYTES_MAX && self.kvs.is_empty() && self.framed.is_empty();
         let header = ResponseHeader { revision: self.revision, ..Default::default() };
         let rest = || RangeResponse { header: Some(header), count: self.counted(), ..Default::default() };
-        is_dropped.then(|| (self.bytes, rest()))
+        self.is_refused.then(|| (self.bytes, rest()))
     }
 
     fn counted(&self) -> i64 {

@@ -153,7 +153,9 @@ impl Found {
             });
             drives.send(driver).map_err(|_| StartError::Lost)?;
         }
-        let roster = Roster { cluster: listed.cluster, seats, keepers: peers };
+        // The log of a node that is alone has etcd's cluster id of its first start; later flags do not change it.
+        let cluster = if founders.is_some() { listed.cluster } else { log_id.0 };
+        let roster = Roster { cluster, seats, keepers: peers };
         let workers = vec![handle];
         Ok(Opened {
             context,

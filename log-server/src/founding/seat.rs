@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use naxos_proto::contracts::{
     Founder, Founding, FoundingAnswer, FoundingDirectory, FoundingRequest, FoundingUnanswered, FoundingValue,
 };
-use naxos_proto::ids::StorageId;
+use naxos_proto::ids::{ClusterId, StorageId};
 use naxos_proto::seams::{Clock, Disk, Entropy, Seams, WorkerHandle, start};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -77,6 +77,11 @@ impl FoundingSeat {
     /// The id of the data directory.
     pub fn storage_id(&self) -> StorageId {
         self.own.storage
+    }
+
+    /// The cluster that the seat belongs to: etcd's cluster id. A data directory keeps the one of its first start.
+    pub fn cluster(&self) -> ClusterId {
+        self.view.borrow().record.cluster
     }
 
     /// The decision, if this seat knows it.

@@ -153,8 +153,8 @@ impl Found {
             });
             drives.send(driver).map_err(|_| StartError::Lost)?;
         }
-        // The log of a node that is alone has etcd's cluster id of its first start; later flags do not change it.
-        let cluster = if founders.is_some() { listed.cluster } else { log_id.0 };
+        // Later flags do not change etcd's cluster id. The log of a node that is alone has it as its own id.
+        let cluster = founders.as_ref().map_or(log_id.0, |founders| founders.seat.cluster().0);
         let roster = Roster { cluster, seats, keepers: peers };
         let workers = vec![handle];
         Ok(Opened {

@@ -12,8 +12,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::{
-    Liveness, LogError, LogletProvider, MemoryMetaStore, ReconfigureError, Record, SharedLog, VirtualLog,
-    VirtualLogConfig, VirtualLogParts,
+    Liveness, LogError, Loglet, LogletError, LogletProvider, MemoryMetaStore, ReconfigureError, Record, SharedLog,
+    VirtualLog, VirtualLogConfig, VirtualLogParts,
 };
 use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
 use naxos_proto::completion::Completion;
@@ -129,6 +129,57 @@ async fn an_append_that_meets_a_seal_goes_to_the_successor_that_another_made() {
     assert_eq!(first.check_tail().await, Ok(Lsn(2)), "never the tail of a sealed loglet");
     stop.cancel();
     tending.await.unwrap();
+}
+
+/// Loglets in memory, whose sequencer refuses to serve them while `refuses` is set, as one that was started again does.
+struct Unserved {
+    loglets: Arc<MemoryProvider>,
+    refuses: AtomicBool,
+}
+
+impl LogletProvider for Unserved {
+    fn kind(&self) -> LogletKind {
+        self.loglets.kind()
+    }
+
+    fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
+        self.loglets.open(params)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        self.loglets.prepare(params)
+    }
+
+    fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        if self.refuses.load(Ordering::Relaxed) {
+            let refused = Err(LogletError::Unavailable("the sequencer was started again".to_owned()));
+            return Box::pin(std::future::ready(refused));
+        }
+        self.loglets.serve(params)
+    }
+
+    fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>> {
+        self.loglets.raise_floor(gone, ordinal)
+    }
+
+    fn choose_params(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
+        self.loglets.choose_params(id, alive)
+    }
+}
+
+#[tokio::test]
+async fn a_chain_whose_sequencer_does_not_serve_is_adopted_and_can_be_replaced() {
+    let (meta, loglets) = (Arc::<MemoryMetaStore>::default(), Arc::<MemoryProvider>::default());
+    let unserved = Arc::new(Unserved { loglets: loglets.clone(), refuses: AtomicBool::new(false) });
+    let first =
+        VirtualLog::start(VirtualLogParts { providers: vec![unserved.clone()], ..parts(meta.clone(), &loglets) });
+    let first = first.await.expect("it opens");
+    let second = open(&meta, &loglets).await;
+    unserved.refuses.store(true, Ordering::Relaxed);
+    let seen = first.chain().0;
+    assert!(first.adopt_newer(seen).await.expect("the chain is adopted"));
+    assert_eq!(first.chain(), second.chain());
+    first.reconfigure(None).await.expect("the segment of the sequencer that does not serve can be ended");
 }
 
 #[tokio::test]

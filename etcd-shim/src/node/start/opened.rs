@@ -32,7 +32,7 @@ use crate::state::SharedStore;
 
 /// How long a sealed loglet may be without a successor before this node makes one.
 const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
-/// The time between two heartbeats, if the flags ask for none that is shorter.
+/// The longest time between two heartbeats. `--heartbeat-interval` can make it shorter, but not longer.
 const HEARTBEAT_MAX: Duration = Duration::from_millis(50);
 
 /// The storage unit and the MetaStore's replica run, the other nodes are reached, and the log is open. The boot number
@@ -159,7 +159,8 @@ impl Found {
             });
             drives.send(driver).map_err(|_| StartError::Lost)?;
         }
-        // Later flags do not change etcd's cluster id. The log of a node that is alone has it as its own id.
+        // etcd's cluster id is fixed at the first start. The flags of a later start do not change it. If the node is
+        // alone, the cluster id is the id of its log.
         let cluster = founders.as_ref().map_or(log_id.0, |founders| founders.seat.cluster().0);
         let roster = Roster { cluster, seats, keepers: peers.clone() };
         let peers = founders.is_some().then_some(peers);

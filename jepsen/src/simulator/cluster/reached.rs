@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// Every rare event. A run of many seeds in which one of them never happened proves less than it claims, so it fails.
-pub const EXPECTED: [&str; 22] = [
+pub const EXPECTED: [&str; 24] = [
     // Faults of hosts.
     "kill",
     "power_cut",
@@ -33,6 +33,8 @@ pub const EXPECTED: [&str; 22] = [
     "unit_caught_up",
     "unit_poisoned",
     "outcome_unknown",
+    "snapshot_installed",
+    "ejected",
 ];
 
 /// Counts by the name of the event. Clones share them.

@@ -20,14 +20,22 @@ impl<P: Protocol> Drop for Closing<P> {
     }
 }
 
-/// Runs the lane until `stop`.
-pub(super) async fn drive<P: Protocol>(lane: Arc<Lane<P>>, link: Arc<PeerLink>, stop: CancellationToken) {
-    let _closing = Closing(Arc::clone(&lane));
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        () = expire(&lane) => {}
-        () = run_streams(&lane, &link) => {}
+/// Runs the lane until `stop`. The lane is closed even if the future is dropped before it was polled for the first time,
+/// because the Worker refuses the task or its runtime ends.
+pub(super) fn drive<P: Protocol>(
+    lane: Arc<Lane<P>>,
+    link: Arc<PeerLink>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let closing = Closing(lane);
+    async move {
+        let lane = &closing.0;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = expire(lane) => {}
+            () = run_streams(lane, &link) => {}
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ids::{LogletId, Offset};
 use crate::peer::generated as wire;
 use crate::peer::generated::unit_server::{Unit, UnitServer};
 use crate::peer::limits::{MESSAGE_BYTES_MAX, READ_BYTES_MAX, WAIT_ROUND};
-use crate::peer::outbox::Outbox;
+use crate::peer::outbox::{Outbox, Reading};
 use crate::peer::wire::{Garbage, Wire, states_to_wire};
 use crate::peer::{Gate, Home};
 
@@ -40,8 +40,8 @@ impl Unit for UnitService {
         request: Request<Streaming<wire::UnitCalls>>,
     ) -> Result<Response<Self::ChangeStream>, Status> {
         let outbox = Outbox::new();
-        let serve =
-            changes::serve(self.home.clone(), Arc::clone(&self.unit), request.into_inner(), Arc::clone(&outbox));
+        let reading = Reading(Arc::clone(&outbox));
+        let serve = changes::serve(self.home.clone(), Arc::clone(&self.unit), request.into_inner(), reading);
         self.home.tasks.start_until_stop("unit-changes", serve);
         let news = Arc::clone(&self.home.news);
         let frames = outbox.frames(move |answers| wire::UnitAnswers {

@@ -50,7 +50,7 @@ async fn call(caller: Home, server: Home) {
     unit.store(store, done);
     assert_eq!(stored.await, Err(UnitError::Unanswered));
     let (done, appended) = Completion::channel();
-    sequencer.append(LOGLET, sequencer.incarnation(), vec![cell()], done);
+    sequencer.append(LOGLET, sequencer.incarnation(), vec![cell()], None, done);
     assert!(matches!(appended.await, Err(AppendError::Unknown(_))));
     let took = caller.clock.now().since(began);
     assert!(took < Duration::from_millis(100), "they were noticed at once: {took:?}");

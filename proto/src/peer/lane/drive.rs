@@ -85,9 +85,13 @@ async fn hand_out<P: Protocol>(
                     break "the peer sent an answer that is none".to_owned();
                 }
                 backoff.succeeded();
-                for (number, answer) in answers {
-                    let waiting = lane.state.lock().answered(number);
-                    if let (Some(waiting), Some(answer)) = (waiting, answer) {
+                for (number, answer) in answers.into_iter().filter_map(|(number, answer)| Some((number, answer?))) {
+                    if P::is_early(&answer) {
+                        let early = lane.state.lock().early(number);
+                        if let Some(early) = early {
+                            early(answer);
+                        }
+                    } else if let Some(waiting) = { lane.state.lock().answered(number) } {
                         waiting(Ok(answer));
                     }
                 }

@@ -52,8 +52,11 @@ pub(super) async fn serve(
             let bytes =
                 CELL_OVERHEAD_BYTES * (cells.len() + 1) + cells.iter().map(|cell| cell.payload.len()).sum::<usize>();
             let Some(slot) = outbox.admit(number, bytes).await else { return };
-            // The outcome goes from the thread that learns it straight into the outbox.
-            sequencer.append(loglet, incarnation, cells, Completion::new(move |outcome| answer(slot, outcome)));
+            // The outcome goes from the thread that learns it straight into the outbox, and so does the grant.
+            let early = slot.early();
+            let granted = move |at: Offset| early.answer(Answer::Granted(at.0));
+            let done = Completion::new(move |outcome| answer(slot, outcome));
+            sequencer.append(loglet, incarnation, cells, Some(Box::new(granted)), done);
         }
     }
 }

@@ -39,6 +39,17 @@ pub trait Loglet: Send + Sync {
     /// except that the caller can get [`AppendError::Sealed`] and [`AppendError::Undecided`].
     fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>);
 
+    /// Follows the tails that the loglet's units tell, until the future is dropped. Meanwhile appends of this process are
+    /// acknowledged, and followers get cells, as soon as the units' tails show that they are on a write quorum. Without
+    /// it they wait for the sequencer. Resolves never.
+    fn listen(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    /// The chain has ended the loglet. Appends whose offsets are known here, and that have no outcome, are answered with
+    /// [`AppendError::Undecided`] from now on, and wait for no sequencer.
+    fn retire(&self) {}
+
     /// Finds the tail. The seal is checked after the offset (safety rule 1).
     fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>>;
 

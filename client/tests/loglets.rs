@@ -11,7 +11,9 @@ use naxos_client::loglets::MemoryProvider;
 use naxos_client::suite::{self, LogletSubject};
 use naxos_client::{Liveness, Loglet, LogletProvider, SharedLog, VirtualLog};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{Cell, CellState, Purpose, Refusal, Shape, Store, TailReaches, UnitError, UnitParams};
+use naxos_proto::contracts::{
+    Cell, CellState, Purpose, Refusal, Shape, StorageUnit, Store, TailReaches, UnitError, UnitParams,
+};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
 use naxos_proto::seams::Clock;
 use naxos_proto::seams::sim::{SimClock, UnreliableUnit, Weather};
@@ -20,7 +22,7 @@ use support::{Rig, simulate};
 
 /// Units without a network between them and their callers.
 async fn rig_of(count: u64) -> Rig {
-    Rig::over(count, |unit| unit).await
+    Rig::over(count, |unit| unit, |sequencer| sequencer).await
 }
 
 fn native(count: u64) {
@@ -209,15 +211,15 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
 async fn rig_with_a_hung_unit() -> Rig {
     let clock: Arc<dyn Clock> = Arc::new(SimClock::new(Duration::ZERO));
     let count = std::cell::Cell::new(0);
-    Rig::over(3, |unit| {
+    let network = |unit| {
         count.set(count.get() + 1);
         let network = UnreliableUnit::new(unit, Arc::clone(&clock), 1);
         if count.get() == 3 {
             network.set_weather(Weather { delay_max: Duration::from_secs(1_000_000), ..Weather::default() });
         }
-        Arc::new(network)
-    })
-    .await
+        Arc::new(network) as Arc<dyn StorageUnit>
+    };
+    Rig::over(3, network, |sequencer| sequencer).await
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The virtual log on native loglets whose units are behind a network that loses, repeats and delays calls, while the log
 //! is reconfigured: every append is acknowledged, nothing acknowledged is lost, no value is in the log twice, and no tail
-//! check is stale.
+//! check is stale. Half of the seeds have a sequencer whose answers are lost, late, or end as unknown, so that appends are
+//! acknowledged by the tails that the units tell, or settled by the chain.
 
+#[path = "support/mumbling_sequencer.rs"]
+mod mumbling_sequencer;
 mod support;
 
 use std::cell::{Cell, RefCell};
@@ -10,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mumbling_sequencer::MumblingSequencer;
 use naxos_client::{SharedLog, VirtualLog, VirtualLogParts};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{Cell as LogCell, CellState, StorageUnit};
@@ -88,18 +92,27 @@ async fn check_copies(seed: u64, log: &VirtualLog, units: &[Arc<dyn StorageUnit>
 async fn run(seed: u64, units: u64) -> u64 {
     let clock: Arc<dyn Clock> = Arc::new(SimClock::new(Duration::ZERO));
     let networks: RefCell<Vec<Arc<UnreliableUnit>>> = RefCell::default();
-    let rig = Rig::over(units, |unit| {
+    let network = |unit| {
         let number = networks.borrow().len() as u64;
         let network = Arc::new(UnreliableUnit::new(unit, Arc::clone(&clock), seed * 100 + number));
         networks.borrow_mut().push(Arc::clone(&network));
         network as Arc<dyn StorageUnit>
+    };
+    let rig = Rig::over(units, network, |sequencer| match seed % 2 {
+        0 => sequencer,
+        _ => Arc::new(MumblingSequencer::new(sequencer, Arc::clone(&clock), seed)),
     })
     .await;
     let entropy = Arc::new(SeededEntropy::new(seed));
     let parts = VirtualLogParts { clock: Arc::clone(&clock), entropy, ..rig.parts() };
     let log = VirtualLog::start(parts).await.unwrap();
     let set_weather = |weather| networks.borrow().iter().for_each(|network| network.set_weather(weather));
-    set_weather(Weather { lost: 50, unanswered: 50, repeated: 100, delay_max: Duration::from_millis(3) });
+    let delay_max = Duration::from_millis(3);
+    set_weather(Weather { lost: 50, unanswered: 50, repeated: 100, delay_max, ..Weather::default() });
+    let listening = tokio::task::spawn_local({
+        let log = Arc::clone(&log);
+        async move { log.listen().await }
+    });
 
     let told: Rc<RefCell<Told>> = Rc::default();
     let mut clients = Vec::new();
@@ -144,6 +157,7 @@ async fn run(seed: u64, units: u64) -> u64 {
     changing.abort();
     assert!(!checking.is_finished(), "seed {seed}: a tail was stale");
     checking.abort();
+    listening.abort();
     set_weather(Weather::default());
     // Some copies of calls are still on their way. One second is long enough for all of them to arrive.
     clock.sleep(Duration::from_secs(1)).await;

@@ -17,6 +17,7 @@ use naxos_proto::seams::Clock;
 use crate::commit::{Command, Queue, store_cost};
 use crate::serve::follow::follow;
 use crate::serve::journal_reader::Patience;
+use crate::serve::tell::tell;
 use crate::serve::{DiskUsage, JournalReads, Roster, Status};
 use crate::unit::RaftChange;
 
@@ -175,6 +176,13 @@ impl StorageUnit for Unit {
                 changed.await;
             }
         })
+    }
+
+    fn tell_tails(&self, loglet: LogletId) -> BoxStream<'static, Result<LocalTail, UnitError>> {
+        match self.roster.get(loglet) {
+            Ok(loglet) => tell(loglet, self.roster.clone(), self.queue.clone(), self.clock.clone()),
+            Err(e) => stream::iter([Err(e)]).boxed(),
+        }
     }
 
     fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>> {

@@ -375,7 +375,8 @@ impl World {
     async fn run(self: &Arc<Self>) {
         let clock = SimClock::new(Duration::ZERO);
         let seats = self.drives.len() as u64;
-        let storm = Weather { lost: 100, unanswered: 100, repeated: 200, delay_max: Duration::from_millis(300) };
+        let delay_max = Duration::from_millis(300);
+        let storm = Weather { lost: 100, unanswered: 100, repeated: 200, delay_max, ..Weather::default() };
         self.net.set_weather(storm);
         let calm = async {
             sleep(CALM_AFTER).await;

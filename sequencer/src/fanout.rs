@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naxos_proto::completion::{Completion, ThreadLoad};
-use naxos_proto::contracts::{AppendError, Cell, Purpose, Refusal, StorageUnit, Store, UnitParams};
+use naxos_proto::contracts::{AppendError, Cell, OnGrant, Purpose, Refusal, StorageUnit, Store, UnitParams};
 use naxos_proto::ids::{LogletId, Offset};
 use naxos_proto::seams::{Clock, Instant};
 use parking_lot::Mutex;
@@ -32,6 +32,10 @@ const REST_MIN: Duration = Duration::from_millis(2);
 /// The longest rest of a lane.
 const REST_MAX: Duration = Duration::from_millis(500);
 
+/// A unit on another node is told the known tail when nothing was appended for this long. Until then the next store
+/// carries it, and nodes that follow the units' tails know it without a message.
+const ADVANCE_AFTER: Duration = Duration::from_millis(2);
+
 /// What receives the outcome of an append.
 pub(crate) type Done = Completion<Result<Offset, AppendError>>;
 
@@ -49,6 +53,10 @@ struct UnitLane {
 struct State {
     grants: Grants<Done>,
     lanes: Vec<UnitLane>,
+    /// When the units on other nodes are to be told the known tail.
+    advance_at: Option<Instant>,
+    /// The known tail that they were told last without a store.
+    advanced: Offset,
     /// Whether a thread is running completions.
     is_draining: bool,
     /// Whether a successor is served, so that nothing but what is in flight is sent any more.
@@ -68,7 +76,9 @@ pub(crate) struct Fanout {
     placement: Placement,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Notified when a lane begins to rest.
+    /// Which units are in this process.
+    is_near: Vec<bool>,
+    /// Notified when [`Self::next_resume`] has changed.
     rests: Arc<Notify>,
 }
 
@@ -86,10 +96,13 @@ impl Fanout {
         let state = State {
             grants: Grants::new(units, placement.write_quorum, IN_FLIGHT_MAX),
             lanes: std::iter::repeat_with(lane).take(units).collect(),
+            advance_at: None,
+            advanced: Offset::ZERO,
             is_draining: false,
             is_retired: false,
         };
-        Self { placement, clock, state: Mutex::new(state), rests }
+        let is_near = placement.units.iter().map(|u| u.tail_now(placement.loglet).is_some()).collect();
+        Self { placement, clock, state: Mutex::new(state), is_near, rests }
     }
 
     /// Everything below this offset is on a write quorum.
@@ -97,11 +110,14 @@ impl Fanout {
         self.state.lock().grants.known_tail()
     }
 
-    /// Appends a batch.
-    pub(crate) fn append(self: &Arc<Self>, batch: Vec<Cell>, done: Done) {
-        let refused = self.state.lock().enqueue(batch, done);
-        if let Some((done, why)) = refused {
-            done.complete(Err(why));
+    /// Appends a batch. `granted` hears its offset at once, unless the only unit may refuse the batch, after which the
+    /// offset would be given out again.
+    pub(crate) fn append(self: &Arc<Self>, batch: Vec<Cell>, granted: Option<OnGrant>, done: Done) {
+        let outcome = self.state.lock().enqueue(batch, done);
+        match (outcome, granted) {
+            (Ok(at), Some(granted)) if self.placement.units.len() > 1 => granted(at),
+            (Ok(_), _) => {}
+            (Err((done, why)), _) => done.complete(Err(why)),
         }
         self.send_all();
         self.drain(ThreadLoad::Busy);
@@ -126,15 +142,43 @@ impl Fanout {
         futures::future::join_all(placement.units.iter().map(|u| u.open(placement.loglet, placement.params))).await;
     }
 
-    /// When the next resting lane may send again.
+    /// When [`Self::resume_rested`] has something to do.
     pub(crate) fn next_resume(&self) -> Option<Instant> {
-        self.state.lock().lanes.iter().filter_map(|l| l.rests_until).min()
+        let state = self.state.lock();
+        state.lanes.iter().filter_map(|l| l.rests_until).chain(state.advance_at).min()
     }
 
-    /// Lets the lanes whose rest is over send again. A lane whose unit does not have the loglet is resumed after
-    /// [`Self::open_on`]; returns the indexes of those units.
+    /// Tells the units on other nodes the known tail, if that is due and no store is in flight that carries it.
+    fn advance_far(&self, now: Instant) {
+        let known_tail = {
+            let mut state = self.state.lock();
+            if state.advance_at.is_none_or(|at| at > now) {
+                return;
+            }
+            state.advance_at = None;
+            let known_tail = state.grants.known_tail();
+            if !state.grants.is_idle() || state.advanced >= known_tail {
+                return;
+            }
+            state.advanced = known_tail;
+            known_tail
+        };
+        self.advance(known_tail, false);
+    }
+
+    fn advance(&self, known_tail: Offset, near: bool) {
+        let units = self.placement.units.iter().zip(&self.is_near).filter(|(_, is_near)| **is_near == near);
+        units.for_each(|(unit, _)| unit.advance(self.placement.loglet, known_tail));
+    }
+
+    /// Tells the known tail where that is due, and lets the lanes whose rest is over send again. A lane whose unit does
+    /// not have the loglet is resumed after [`Self::open_on`]; returns the indexes of those units.
     pub(crate) fn resume_rested(self: &Arc<Self>) -> Vec<usize> {
         let (now, mut to_open) = (self.clock.now(), Vec::new());
+        if self.next_resume().is_none_or(|at| at > now) {
+            return to_open;
+        }
+        self.advance_far(now);
         for (unit, on_unit) in self.state.lock().lanes.iter_mut().enumerate() {
             if on_unit.rests_until.is_some_and(|at| at <= now) {
                 on_unit.rests_until = None;
@@ -220,12 +264,20 @@ impl Fanout {
             let Some(settled) = state.grants.settle() else {
                 state.is_draining = false;
                 let known_tail = state.grants.known_tail();
+                // If no store is in flight that could carry the known tail to the units, they are told.
                 let is_idle = state.grants.is_idle();
+                let is_due = is_idle && state.advance_at.is_none() && state.advanced < known_tail;
+                let begins = is_due && self.is_near.contains(&false);
+                if begins {
+                    state.advance_at = Some(self.clock.now().after(ADVANCE_AFTER));
+                }
                 self.shorten(&mut state, known_tail);
                 drop(state);
                 if is_idle {
-                    // No store is in flight that could carry the known tail to the units.
-                    self.placement.units.iter().for_each(|u| u.advance(self.placement.loglet, known_tail));
+                    self.advance(known_tail, true);
+                }
+                if begins {
+                    self.rests.notify_one();
                 }
                 return;
             };
@@ -252,16 +304,13 @@ impl Fanout {
 }
 
 impl State {
-    /// Grants offsets to a batch and puts it into the lanes. Returns `done` if the batch is refused.
-    fn enqueue(&mut self, batch: Vec<Cell>, done: Done) -> Option<(Done, AppendError)> {
+    /// Grants offsets to a batch and puts it into the lanes. Returns the first offset, or `done` if the batch is refused.
+    fn enqueue(&mut self, batch: Vec<Cell>, done: Done) -> Result<Offset, (Done, AppendError)> {
         if let Some(full) = self.disk_full() {
-            return Some((done, full.into()));
+            return Err((done, full.into()));
         }
         let bytes = batch.iter().map(|cell| cell.payload.len() as u64).sum();
-        let grant = match self.grants.grant(batch.len() as u64, bytes, done) {
-            Ok(grant) => grant,
-            Err(refused) => return Some(refused),
-        };
+        let grant = self.grants.grant(batch.len() as u64, bytes, done)?;
         let mut cells = Some(batch);
         let last = self.lanes.len() - 1;
         for (unit, on_unit) in self.lanes.iter_mut().enumerate() {
@@ -270,7 +319,7 @@ impl State {
                 self.grants.answer(grant.id, unit, answer);
             }
         }
-        None
+        Ok(grant.at)
     }
 
     /// If so many units have a full disk that no write quorum is left, the refusal of one of them. Want of room is

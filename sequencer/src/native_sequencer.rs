@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, Refusal, Sequencer, Shape, UnitDirectory, UnitParams};
+use naxos_proto::contracts::{AppendError, Cell, OnGrant, Refusal, Sequencer, Shape, UnitDirectory, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Clock;
@@ -128,10 +128,11 @@ impl Sequencer for NativeSequencer {
         loglet: LogletId,
         incarnation: Incarnation,
         batch: Vec<Cell>,
+        granted: Option<OnGrant>,
         done: Completion<Result<Offset, AppendError>>,
     ) {
         match self.fanout(loglet, incarnation) {
-            Ok(fanout) => fanout.append(batch, done),
+            Ok(fanout) => fanout.append(batch, granted, done),
             Err(refusal) => done.complete(Err(refusal.into())),
         }
     }

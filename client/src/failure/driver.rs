@@ -78,7 +78,7 @@ impl Driver {
 
     /// Works until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let work = async { tokio::join!(self.drive(), self.replicate()) };
+        let work = async { tokio::join!(self.drive(), self.replicate(), self.0.log.listen()) };
         tokio::select! {
             biased;
             () = stop.cancelled() => {}

@@ -63,8 +63,10 @@ impl VirtualLog {
         let old = self.gate.loglet();
         let old = chain.segments.iter().find(|s| s.params.id == old);
         let old_end = old.and_then(|s| s.end.map(|end| s.offset(end)));
+        let old_loglet = Arc::clone(&self.active.load().loglet);
         self.set_active(Active { version, chain, loglet: Arc::clone(&loglet) });
         self.gate.switch(loglet, segment.start, old_end);
+        old_loglet.retire();
         tokio::select! {
             biased;
             () = self.gate.has_switched() => {}

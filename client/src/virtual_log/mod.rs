@@ -5,6 +5,7 @@
 //! - `start`: opens the log that the register names, founds a log, takes office (begins a segment of its own)
 //! - `extend`: a reconfiguration: seals the active loglet, finds its end, and installs a successor
 //! - `tend`: completes a reconfiguration that another process began and did not finish
+//! - `listen`: follows the tails that the units of the active loglet tell
 //! - `find_tail`, `read`, `follow`, `trim`: the other operations of the log
 //! - `replicate`: gives storage units the cells that they missed
 //! - `active`: the chain as this process knows it, and the loglet that takes appends
@@ -13,6 +14,7 @@ mod active;
 mod extend;
 mod find_tail;
 mod follow;
+mod listen;
 mod read;
 mod replicate;
 mod start;

@@ -2,21 +2,25 @@
 
 #![expect(unreachable_pub, reason = "the module is part of each test binary")]
 
+mod server;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use naxos_client::loglets::NativeProvider;
 use naxos_client::{Liveness, MemoryMetaStore, VirtualLogConfig, VirtualLogParts};
-use naxos_log_server::{LogServer, LogServerConfig};
+use naxos_log_server::LogServer;
 use naxos_proto::chain::LogletKind;
 use naxos_proto::contracts::{Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
 use naxos_proto::ids::{Boot, Incarnation, LogId, StorageId};
-use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
-use naxos_proto::seams::{Seams, SocketNet};
+use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
 use naxos_sequencer::NativeSequencer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use server::server;
+pub use server::simulate;
 
 /// Storage units, and whether they are away. While they are away they cannot be found.
 #[derive(Clone)]
@@ -32,30 +36,12 @@ impl UnitDirectory for Units {
     }
 }
 
-struct OneSequencer(Arc<NativeSequencer>);
+struct OneSequencer(Arc<dyn Sequencer>);
 
 impl SequencerDirectory for OneSequencer {
     fn sequencer(&self, incarnation: Incarnation) -> Option<Arc<dyn Sequencer>> {
-        (self.0.incarnation() == incarnation).then(|| self.0.clone() as Arc<dyn Sequencer>)
+        (self.0.incarnation() == incarnation).then(|| self.0.clone())
     }
-}
-
-async fn server(seed: u64) -> LogServer {
-    let seams = Seams {
-        clock: Arc::new(SimClock::new(Duration::from_secs(1_700_000_000))),
-        entropy: Arc::new(SeededEntropy::new(seed)),
-        net: Arc::new(SocketNet),
-        disk: Drive::new(seed).mount(),
-        worker: Arc::new(TaskWorker),
-    };
-    let config = LogServerConfig { segment_bytes: 64 << 10, reserve_bytes: 0, ..LogServerConfig::default() };
-    LogServer::open(seams, config, CancellationToken::new()).await.unwrap()
-}
-
-/// Runs a test in simulated time.
-pub fn simulate(body: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, body);
 }
 
 /// Units and their sequencer, in one process.
@@ -70,11 +56,15 @@ pub struct Rig {
 
 impl Rig {
     /// `count` units, and a sequencer that stores on all of them. `network` may put a wrapper around a unit. Then
-    /// all callers reach the unit through this wrapper.
-    pub async fn over(count: u64, network: impl Fn(Arc<dyn StorageUnit>) -> Arc<dyn StorageUnit>) -> Rig {
+    /// all callers reach the unit through this wrapper. `towards` may put one around the sequencer.
+    pub async fn over(
+        count: u64,
+        network: impl Fn(Arc<dyn StorageUnit>) -> Arc<dyn StorageUnit>,
+        towards: impl Fn(Arc<dyn Sequencer>) -> Arc<dyn Sequencer>,
+    ) -> Rig {
         let mut servers = Vec::new();
         for seed in 1..=count {
-            servers.push(server(seed).await);
+            servers.push(server(seed, &Drive::new(seed)).await);
         }
         let all = servers.iter().map(|s| network(s.unit().clone())).collect();
         let units = Units { all, are_away: Arc::default() };
@@ -86,7 +76,7 @@ impl Rig {
             let (sequencer, stop) = (Arc::clone(&sequencer), stop.clone());
             async move { sequencer.tend(stop).await }
         });
-        let provider = NativeProvider::new(Arc::new(OneSequencer(sequencer)), Arc::new(units.clone()), clock);
+        let provider = NativeProvider::new(Arc::new(OneSequencer(towards(sequencer))), Arc::new(units.clone()), clock);
         let mut storages: Vec<StorageId> = units.all.iter().map(|u| u.storage_id()).collect();
         storages.sort();
         let alive = Liveness { sequencers: vec![incarnation], units: storages, units_min: 1 };

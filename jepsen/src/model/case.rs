@@ -38,6 +38,7 @@ pub fn cases() -> Vec<Case> {
             &[
                 Rule::SameIsNoAcknowledgement,
                 Rule::TailFirstSealSecond,
+                Rule::SealedTailConcludesNothing,
                 Rule::ChainSettles,
                 Rule::ChainEndsSegments,
                 Rule::RepairLeavesNoGap,
@@ -53,7 +54,7 @@ pub fn cases() -> Vec<Case> {
         ),
         case(
             "a tail check",
-            &[Rule::TailCheckAsksQuorum, Rule::TailCheckWaits],
+            &[Rule::TailCheckAsksQuorum, Rule::TailCheckWaits, Rule::ToldTailAnswersNoCheck],
             &[Event::StaleReader],
             checked.clone(),
         ),
@@ -87,7 +88,12 @@ pub fn cases() -> Vec<Case> {
             &[],
             with(&checked, Budget { restores: 1, ..checked.budget }),
         ),
-        case("a crash", &[Rule::SealIsDurable], &[], with(&small, Budget { crashes: 1, ..small.budget })),
+        case(
+            "a crash",
+            &[Rule::SealIsDurable, Rule::ToldTailIsDurable],
+            &[],
+            with(&small, Budget { crashes: 1, ..small.budget }),
+        ),
         case(
             "a sequencer that starts again",
             &[Rule::OneIncarnation, Rule::StartRaisesBoot],

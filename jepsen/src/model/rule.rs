@@ -26,6 +26,12 @@ pub enum Rule {
     SameIsNoAcknowledgement,
     /// Cluster 2: an offset is given out once, even if a store of it was refused.
     OffsetIsGivenOnce,
+    /// Cluster 3: a tail that a unit tells is durable.
+    ToldTailIsDurable,
+    /// Cluster 3: a tail that is told with the seal bit concludes nothing.
+    SealedTailConcludesNothing,
+    /// Cluster 3: a told tail answers no tail check, because it may be older than the question.
+    ToldTailAnswersNoCheck,
     /// Cluster 5: a tail check waits until everything below the highest tail that it found is known to be on a write
     /// quorum.
     TailCheckWaits,

@@ -121,6 +121,10 @@ impl Setting {
                 next.left.crashes = next.left.crashes.checked_sub(1)?;
                 for log in &mut next.units[unit].logs {
                     log.is_seal_volatile = false;
+                    if let Some(lost) = std::mem::take(&mut log.unsynced).checked_sub(1) {
+                        log.cells[usize::from(lost)] = 0;
+                        log.tail = lost;
+                    }
                 }
             }
             Step::StartSequencer { loglet } => {
@@ -216,6 +220,10 @@ impl Setting {
         log.tail = log.tail.max(offset + 1);
         log.told = log.told.max(log.tail);
         log.heard = log.heard.max(log.tail);
+        if !self.holds(Rule::ToldTailIsDurable) {
+            // Without the rule, the tail was told before the sync of the newest cell.
+            log.unsynced = offset + 1;
+        }
         Some(())
     }
 
@@ -232,6 +240,8 @@ impl Setting {
         }
         log.is_heard_sealed = true;
         log.answered[driver] = log.tail + 1;
+        // The sync of the seal covers all cells before it.
+        log.unsynced = 0;
         Some(())
     }
 
@@ -250,9 +260,10 @@ impl Setting {
         log.cells[offset] = source;
         log.tail = log.tail.max(small(offset) + 1);
         log.heard = log.heard.max(log.tail);
-        if !self.holds(Rule::TailFirstSealSecond) {
-            // Without the rule, the unit may have read its seal bit before the seal and its tail after the repair. Then
-            // it tells the repaired tail as that of an unsealed unit.
+        if !self.holds(Rule::TailFirstSealSecond) || !self.holds(Rule::SealedTailConcludesNothing) {
+            // Without the first rule, the unit may have read its seal bit before the seal and its tail after the repair.
+            // Then it tells the repaired tail as that of an unsealed unit. Without the second one it tells the truth, and
+            // those who hear it count the tail all the same.
             log.told = log.told.max(log.tail);
         }
         Some(())
@@ -289,6 +300,14 @@ impl Setting {
     fn end_check(&self, world: &mut World) -> Option<()> {
         let TailCheck::Asking { loglet, floor } = world.check else { return None };
         let loglet = usize::from(loglet);
+        if !self.holds(Rule::ToldTailAnswersNoCheck) {
+            // Without the rule, the reader asks nobody and believes what it was told before.
+            let told = world.known(self, loglet);
+            world.was_stale |= world.start(loglet) + told < floor;
+            world.returned[loglet] = world.returned[loglet].max(told);
+            forget_check(world);
+            return Some(());
+        }
         let answers = || world.units.iter().map(|unit| unit.tail_answer).filter(|answer| *answer > 0);
         let tail = answers().max()? - 1;
         if answers().count() < self.tail_quorum().into() {
@@ -356,6 +375,7 @@ fn put_back(unit: &mut Unit, copy: &DiskCopy, keeps_name: bool) {
         log.cells = copy.cells[loglet];
         log.tail = copy.tails[loglet];
         log.is_sealed = copy.sealed[loglet];
+        log.unsynced = 0;
         log.is_seal_volatile = false;
         log.is_dropped = false;
         log.is_member &= keeps_name;

@@ -19,7 +19,10 @@ pub struct UnitLog {
     /// Whether the unit is sealed in memory only: the seal is not on its disk.
     pub is_seal_volatile: bool,
     pub is_dropped: bool,
-    /// The highest tail that the unit told together with the news that it was not sealed.
+    /// The offset, plus 1, of a cell that the unit holds in memory only: it is not on its disk. 0 for none.
+    pub unsynced: u8,
+    /// The highest tail that the unit told together with the news that it was not sealed. Every node hears it: the
+    /// sequencer by the answer to a store, the others by the tails that the unit tells them.
     pub told: u8,
     /// The highest tail that the unit told, sealed or not.
     pub heard: u8,
@@ -143,7 +146,7 @@ impl World {
         self.units.iter().map(move |unit| &unit.logs[loglet])
     }
 
-    /// The known tail of a loglet: the highest tail that a write quorum has told while its units were not sealed.
+    /// The known tail of a loglet, which each node concludes from what the units told: the highest tail that a write quorum has told while its units were not sealed.
     pub(super) fn known(&self, setting: &Setting, loglet: usize) -> u8 {
         let mut told: Vec<u8> = self.logs(loglet).map(|log| log.told).collect();
         told.sort_unstable_by(|a, b| b.cmp(a));

@@ -12,6 +12,9 @@ use crate::commit::Command;
 /// Beyond the bound for stores, this many more commands may wait if they change metadata: a seal must get through.
 const METADATA_EXTRA: u64 = 4_096;
 
+/// A batch with at most this many client commands is small.
+const FEW_COMMANDS: u64 = 4;
+
 #[derive(Default)]
 struct State {
     commands: VecDeque<Command>,
@@ -28,13 +31,21 @@ pub(crate) struct Queue {
     wake: Notify,
     /// Number of client commands that wait. Changed under the lock, read without it.
     waiting: AtomicU64,
+    /// Number of client commands that the committer took last.
+    taken: AtomicU64,
     commands_max: u64,
     bytes_max: u64,
 }
 
 impl Queue {
     pub(crate) fn new(commands_max: u64, bytes_max: u64) -> Self {
-        Self { state: Mutex::default(), wake: Notify::new(), waiting: AtomicU64::new(0), commands_max, bytes_max }
+        let (waiting, taken) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { state: Mutex::default(), wake: Notify::new(), waiting, taken, commands_max, bytes_max }
+    }
+
+    /// Whether there is little to do: no client command waits, and the batch that the committer took last had few.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.waiting() == 0 && self.taken.load(Ordering::Relaxed) <= FEW_COMMANDS
     }
 
     /// Number of client commands that the committer has not taken yet.
@@ -95,6 +106,7 @@ impl Queue {
         }
         state.bytes -= bytes;
         self.waiting.store(self.waiting() - commands, Ordering::Relaxed);
+        self.taken.store(commands, Ordering::Relaxed);
     }
 
     /// From now on, refuses every push with `error`. What is queued stays. Only the first call has an effect.

@@ -3,7 +3,7 @@
 //! - [`Roster`] and [`Published`]: the durable state of each loglet, its index and its recent cells, as the committer
 //!   published them
 //! - [`JournalReader`]: the Worker that reads cells from disk
-//! - `follow`: the stream of committed cells
+//! - `follow`: the stream of committed cells; `tell`: the stream of a loglet's tail
 //!
 //! Invariant: everything visible here is durable. The only exception is the known tail, which is information from the
 //! sequencer.
@@ -14,6 +14,7 @@ mod published;
 mod recent;
 mod roster;
 mod status;
+pub(crate) mod tell;
 
 pub(crate) use journal_reader::{JournalReader, JournalReads};
 pub(crate) use published::{Planned, Published};

@@ -60,8 +60,7 @@ impl FoundingNet {
     }
 
     fn delay(&self) -> Duration {
-        let max = self.0.weather.lock().delay_max;
-        Duration::from_micros(self.0.dice.u64() % (max.as_micros() as u64 + 1))
+        self.0.weather.lock().delay(self.0.dice.u64())
     }
 
     /// Lets a message arrive.

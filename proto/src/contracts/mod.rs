@@ -24,7 +24,7 @@ pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
 pub use lease_keeper::{LeaseKeeper, LeaseKeeperError, LeaseTime};
 pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
 pub use refusal::Refusal;
-pub use sequencer::{AppendError, Sequencer, SequencerDirectory};
+pub use sequencer::{AppendError, OnGrant, Sequencer, SequencerDirectory};
 pub use snapshots::{Manifest, SnapshotError, Snapshots};
 pub use storage_unit::{
     Cell, CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, Purpose, Shape, StorageUnit, Store, Stored,

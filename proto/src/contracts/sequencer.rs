@@ -39,6 +39,9 @@ impl Unknown for AppendError {
     }
 }
 
+/// Hears the offset of an append's first cell, once, before the append's outcome.
+pub type OnGrant = Box<dyn FnOnce(Offset) + Send>;
+
 /// The sequencer of one process. It serves the loglets whose parameters name its incarnation.
 /// # Cancel safety
 /// If a future is dropped, the call may or may not have been done. Every call except [`Sequencer::append`] may be
@@ -54,11 +57,16 @@ pub trait Sequencer: Send + Sync {
     /// Appends a batch at consecutive offsets. It enqueues the batch before it returns, so the order of calls is the
     /// order in the log. `done` gets the first offset once a write quorum has the batch and everything before it. The
     /// batches of a loglet are acknowledged in their order.
+    ///
+    /// `granted` gets the first offset as soon as it is given out, so that the caller can find out from the units whether
+    /// the batch is on a write quorum, even if this sequencer is lost. It is not called if the batch is refused, or if the
+    /// offset may be given out again because nothing was stored.
     fn append(
         &self,
         loglet: LogletId,
         incarnation: Incarnation,
         batch: Vec<Cell>,
+        granted: Option<OnGrant>,
         done: Completion<Result<Offset, AppendError>>,
     );
 

@@ -286,6 +286,15 @@ pub trait StorageUnit: Send + Sync {
     /// Waits until the condition `until` is met or the loglet is sealed. Returns the tail at that moment.
     fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
 
+    /// A stream of the loglet's tail on this unit, for processes that conclude from the tails of several units which
+    /// appends are on a write quorum. Each value is durable and is read as one, the seal bit last (safety rule 1). The
+    /// first one comes at once, later ones when the tail or the seal bit has changed; only the newest value is told.
+    /// While little is queued a change is told at once, under load at least every few milliseconds. The stream ends after
+    /// a value with the seal bit, or with an error.
+    ///
+    /// A told tail acknowledges appends. It answers no tail check, because it may be older than the question.
+    fn tell_tails(&self, loglet: LogletId) -> BoxStream<'static, Result<LocalTail, UnitError>>;
+
     /// The offsets of `range` that this unit holds and can read, including junk: ascending ranges that do not touch,
     /// at most [`HELD_RANGES_MAX`] of them. If there are that many, the caller goes on from the end of the last one.
     /// The local tail is not enough for this, because a cell below it may be missing, trimmed or damaged.

@@ -45,7 +45,7 @@ pub(super) async fn connect(
             Ok(connection) => return Ok(connection),
             Err(error) => error.to_string(),
         },
-        () = clock.sleep(CONNECT_MAX) => format!("no answer within {} s", CONNECT_MAX.as_secs()),
+        () = clock.sleep(CONNECT_MAX) => format!("no answer within {} ms", CONNECT_MAX.as_millis()),
     };
     Err(NotConnected { to: to.clone(), why })
 }

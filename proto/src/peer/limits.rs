@@ -5,8 +5,10 @@ use std::time::Duration;
 /// Version of the wire: of the headers and of `peer.proto`. A node refuses any other version.
 pub const WIRE_VERSION: u32 = 1;
 
-/// How long it may take to connect. A host that is switched off answers nothing at all.
-pub const CONNECT_MAX: Duration = Duration::from_secs(2);
+/// How long it may take to connect. A host that is switched off answers nothing at all. TCP repeats a lost first packet
+/// after one second, so this is longer. It is shorter than [`META_CALL_MAX`], so that a request of a replica to such a
+/// host counts as not carried out.
+pub const CONNECT_MAX: Duration = Duration::from_millis(1_500);
 /// A connection on which nothing was received for this long is asked for a sign of life.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the sign of life may take. After that the connection is closed, and its calls are lost.
@@ -16,6 +18,9 @@ pub const KEEPALIVE_MAX: Duration = Duration::from_secs(1);
 pub const BEAT_MAX: Duration = Duration::from_millis(500);
 /// How long a call may take, from the moment it is made. It is longer than a slow disk needs for a sync.
 pub const CALL_MAX: Duration = Duration::from_secs(5);
+/// How long a request to a replica of the MetaStore may take. Raft sends it again, and while one is unanswered the next
+/// one to that replica waits. So a replica that hangs must not hold up elections and changes of the chain for long.
+pub const META_CALL_MAX: Duration = Duration::from_secs(2);
 /// After this time the server answers a wait for a tail with "not yet", and the caller asks again. So a wait may last
 /// as long as it needs, and a peer that hangs is still noticed.
 pub const WAIT_ROUND: Duration = Duration::from_secs(10);

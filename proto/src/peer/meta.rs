@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use crate::peer::generated as wire;
 use crate::peer::generated::meta_client::MetaClient;
 use crate::peer::generated::meta_server::{Meta, MetaServer};
-use crate::peer::limits::{CALL_MAX, MESSAGE_BYTES_MAX};
+use crate::peer::limits::{MESSAGE_BYTES_MAX, META_CALL_MAX};
 use crate::peer::{Failure, Gate, Home, PeerLink};
 
 /// A replica in this process that answers requests of others.
@@ -32,11 +32,11 @@ impl RemoteReplica {
         Self { link: Arc::clone(link) }
     }
 
-    /// Sends a request and waits for its answer, at most [`CALL_MAX`].
+    /// Sends a request and waits for its answer, at most [`META_CALL_MAX`].
     pub async fn call(&self, request: Bytes) -> Result<Bytes, Failure> {
         let mut client = MetaClient::new(self.link.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let request = self.link.request(wire::MetaRequest { request });
-        match self.link.within(CALL_MAX, client.call(request)).await?.answer {
+        match self.link.within(META_CALL_MAX, client.call(request)).await?.answer {
             Some(wire::meta_answer::Answer::Done(answer)) => Ok(answer),
             Some(wire::meta_answer::Answer::Failure(m)) if m.not_done => Err(Failure::NotDone(m.text)),
             Some(wire::meta_answer::Answer::Failure(m)) => Err(Failure::Lost(m.text)),

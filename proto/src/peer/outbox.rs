@@ -12,7 +12,10 @@ use crate::peer::limits::{SERVED_BYTES_MAX, SERVED_CALLS_MAX};
 use crate::peer::watched::Watched;
 
 struct State<A> {
+    /// Answers to send, early ones included.
     ready: Vec<(u64, A)>,
+    /// How many answers in `ready` are not early.
+    ready_calls: usize,
     /// How many bytes the calls behind the answers in `ready` had.
     ready_bytes: usize,
     /// The calls that hold a slot, and those behind the answers in `ready`.
@@ -38,6 +41,12 @@ pub(super) struct Slot<A> {
     bytes: usize,
 }
 
+/// Queues the early answer of one call. It takes no place of its own, because a call has one early answer at most.
+pub(super) struct EarlySlot<A> {
+    outbox: Arc<Outbox<A>>,
+    number: u64,
+}
+
 /// Says that no calls come any more, when the reader ends in any way.
 pub(super) struct Reading<A>(pub(super) Arc<Outbox<A>>);
 
@@ -61,8 +70,21 @@ impl<A> Slot<A> {
     pub(super) fn answer(self, answer: A) {
         self.outbox.state.change(|state| {
             state.ready.push((self.number, answer));
+            state.ready_calls += 1;
             state.ready_bytes += self.bytes;
         });
+    }
+
+    /// For an early answer to the call.
+    pub(super) fn early(&self) -> EarlySlot<A> {
+        EarlySlot { outbox: Arc::clone(&self.outbox), number: self.number }
+    }
+}
+
+impl<A> EarlySlot<A> {
+    /// Queues the early answer of the call.
+    pub(super) fn answer(self, answer: A) {
+        self.outbox.state.change(|state| state.ready.push((self.number, answer)));
     }
 }
 
@@ -70,6 +92,7 @@ impl<A: Send + 'static> Outbox<A> {
     pub(super) fn new() -> Arc<Self> {
         let state = State {
             ready: Vec::new(),
+            ready_calls: 0,
             ready_bytes: 0,
             calls: 0,
             bytes: 0,
@@ -130,7 +153,7 @@ impl<A> State<A> {
     fn take(&mut self) -> Option<Result<Vec<(u64, A)>, Status>> {
         if !self.ready.is_empty() {
             let answers = std::mem::take(&mut self.ready);
-            self.calls -= answers.len();
+            self.calls -= std::mem::take(&mut self.ready_calls);
             self.bytes -= std::mem::take(&mut self.ready_bytes);
             return Some(Ok(answers));
         }
@@ -167,6 +190,12 @@ mod tests {
         slots.remove(0).answer("first");
         let answers = frames.next().await.unwrap().unwrap();
         assert_eq!(answers, [(SERVED_CALLS_MAX as u64 - 1, "last"), (0, "first")], "in the order of completion");
+        let place = outbox.admit(8, 1).now_or_never().flatten().expect("two places were given back");
+        place.early().answer("early");
+        assert_eq!(frames.next().await.unwrap().unwrap(), [(8, "early")]);
+        slots.push(place);
+        assert!(outbox.admit(9, 1).now_or_never().flatten().is_some(), "the other place");
+        assert!(outbox.admit(9, 1).now_or_never().is_none(), "an early answer gives no place back");
         drop(reading);
         assert!(frames.next().now_or_never().is_none(), "calls without an answer keep the stream open");
         drop(frames);

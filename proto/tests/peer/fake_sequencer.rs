@@ -1,11 +1,12 @@
 //! A sequencer that writes down what it is asked, and answers when the test says so.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, Refusal, Sequencer};
+use naxos_proto::contracts::{AppendError, Cell, OnGrant, Refusal, Sequencer};
 use naxos_proto::ids::{Boot, Incarnation, LogletId, Offset, StorageId};
 use naxos_proto::tail::Tail;
 use parking_lot::Mutex;
@@ -20,6 +21,8 @@ pub(crate) struct FakeSequencer {
     appends: Mutex<Vec<(Vec<u8>, Option<Done>)>>,
     /// What was asked to be served.
     pub(crate) served: Mutex<Vec<LogletParams>>,
+    /// Whether each append is told its offset at once: 100 for the first one, 101 for the second one, and so on.
+    pub(crate) grants: AtomicBool,
 }
 
 impl FakeSequencer {
@@ -49,8 +52,12 @@ impl Sequencer for FakeSequencer {
         Box::pin(async move { if known { Ok(()) } else { Err(Refusal::NotServed(loglet.id)) } })
     }
 
-    fn append(&self, _: LogletId, _: Incarnation, batch: Vec<Cell>, done: Done) {
-        self.appends.lock().push((batch[0].payload.to_vec(), Some(done)));
+    fn append(&self, _: LogletId, _: Incarnation, batch: Vec<Cell>, granted: Option<OnGrant>, done: Done) {
+        let mut appends = self.appends.lock();
+        if let (true, Some(granted)) = (self.grants.load(Ordering::Relaxed), granted) {
+            granted(Offset(100 + appends.len() as u64));
+        }
+        appends.push((batch[0].payload.to_vec(), Some(done)));
     }
 
     fn grant(&self, loglet: LogletId, _: Incarnation, count: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {

@@ -111,6 +111,12 @@ impl StorageUnit for FakeUnit {
         self.note("wait_tail", offset.0, Ok(TAIL))
     }
 
+    fn tell_tails(&self, _: LogletId) -> BoxStream<'static, Result<LocalTail, UnitError>> {
+        let first = self.note("tell_tails", 0, Ok(TAIL));
+        let sealed = LocalTail { sealed: true, ..TAIL };
+        stream::once(first).chain(stream::iter([Ok(sealed), Err(UnitError::Stopped)])).boxed()
+    }
+
     fn held(&self, _: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>> {
         self.note("held", range.start.0, Ok(vec![range]))
     }

@@ -1,6 +1,7 @@
 //! The sequencer of another node.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use naxos_proto::ids::{Boot, Incarnation, LogletId, Offset};
 use naxos_proto::peer::limits::{CALL_MAX, LANE_CALLS_MAX};
 use naxos_proto::peer::{Home, RemoteSequencer, SequencerService};
 use naxos_proto::tail::Tail;
+use parking_lot::Mutex;
 use tonic::service::Routes;
 
 use crate::fake_sequencer::FakeSequencer;
@@ -29,8 +31,33 @@ fn world() -> (Network, Arc<FakeSequencer>, RemoteSequencer, Home) {
 fn append(sequencer: &RemoteSequencer, text: String) -> BoxFuture<'static, Result<Offset, AppendError>> {
     let (done, outcome) = Completion::channel();
     let cell = Cell { payload: Bytes::from(text), commands: 1 };
-    sequencer.append(LOGLET, sequencer.incarnation(), vec![cell], done);
+    sequencer.append(LOGLET, sequencer.incarnation(), vec![cell], None, done);
     outcome
+}
+
+#[test]
+fn a_grant_is_told_before_the_outcome_and_is_no_outcome() {
+    simulate(async {
+        let (network, fake, sequencer, caller) = world();
+        fake.grants.store(true, Ordering::Relaxed);
+        let heard: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let append = |text: &'static str| {
+            let ((done, outcome), heard) = (Completion::channel(), Arc::clone(&heard));
+            let cell = Cell { payload: Bytes::from_static(text.as_bytes()), commands: 1 };
+            let granted = Box::new(move |at: Offset| heard.lock().push(at.0));
+            sequencer.append(LOGLET, sequencer.incarnation(), vec![cell], Some(granted), done);
+            outcome
+        };
+        let (mut one, two) = (append("one"), append("two"));
+        caller.clock.sleep(Duration::from_millis(10)).await;
+        assert_eq!(*heard.lock(), [100, 101]);
+        assert_eq!((&mut one).now_or_never(), None);
+        fake.answer(0, Ok(Offset(100)));
+        assert_eq!(one.await, Ok(Offset(100)));
+        network.cut();
+        assert!(matches!(two.await, Err(AppendError::Unknown(_))), "a grant is no outcome");
+        assert_eq!(heard.lock().len(), 2);
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    Cell, CellOutcome, CellState, Followed, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError,
+    Cell, CellOutcome, CellState, Followed, LocalTail, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError,
 };
 use naxos_proto::ids::{ChainVersion, Offset};
 use naxos_proto::peer::limits::{
@@ -111,6 +111,12 @@ fn all_calls_are_answered() {
         assert_eq!(unit.wait_tail(LOGLET, TailReaches::Known(Offset(1))).await, Ok(TAIL));
         let items: Vec<_> = unit.follow(LOGLET, Offset(2)).collect().await;
         assert_eq!(items, [Ok(Followed::KnownTail(Offset(2))), Ok(Followed::Sealed(Offset(2)))]);
+        let told: Vec<_> = unit.tell_tails(LOGLET).collect().await;
+        assert_eq!(
+            told,
+            [Ok(TAIL), Ok(LocalTail { sealed: true, ..TAIL })],
+            "nothing follows a tail with the seal bit"
+        );
     });
 }
 

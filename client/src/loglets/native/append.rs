@@ -12,7 +12,13 @@ impl NativeLoglet {
     pub(super) fn append_batch(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
         let owner = self.native.sequencer;
         match self.sequencer(owner) {
-            Some(sequencer) => sequencer.append(self.params.id, owner, batch, done),
+            Some(sequencer) => match &self.direct {
+                None => sequencer.append(self.params.id, owner, batch, None, done),
+                Some(direct) => {
+                    let (granted, answered) = direct.append(batch.len() as u64, done);
+                    sequencer.append(self.params.id, owner, batch, Some(granted), answered);
+                }
+            },
             None => done.complete(Err(Refusal::NoSequencer(owner).into())),
         }
     }

@@ -1,13 +1,17 @@
 //! The client side of the native loglet (Delos, OSDI'20, section 4.2.1, with the erratum of 2025). Appends go to the
 //! loglet's one sequencer; tail checks, seals and reads go directly to the storage units.
 //!
-//! One procedure per file: `open`, `append`, `find_tail`, `read`, `follow`, `seal` with its `repair`, `replicate`, and
-//! `trim`, which also discards. `quorums` says how many units have to answer, and `ask_units` waits for so many. `provider` opens native loglets and creates them.
+//! One procedure per file: `open`, `append`, `listen`, `find_tail`, `read`, `follow`, `seal` with its `repair`, `replicate`, and
+//! `trim`, which also discards. `quorums` says how many units have to answer, and `ask_units` waits for so many.
+//! `told_tails` concludes from the units' tails what is on a write quorum, and `direct` acknowledges appends by it.
+//! `provider` opens native loglets and creates them.
 
 mod append;
 mod ask_units;
+mod direct;
 mod find_tail;
 mod follow;
+mod listen;
 mod open;
 mod provider;
 mod quorums;
@@ -15,6 +19,7 @@ mod read;
 mod repair;
 mod replicate;
 mod seal;
+mod told_tails;
 mod trim;
 
 use std::ops::Range;
@@ -32,6 +37,7 @@ use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Clock;
 use naxos_proto::tail::Tail;
 
+use self::direct::Direct;
 pub use self::provider::NativeProvider;
 use self::quorums::Quorums;
 use crate::loglet::{Loglet, LogletError};
@@ -47,6 +53,9 @@ struct NativeLoglet {
     units: Vec<Arc<dyn StorageUnit>>,
     /// For waits.
     clock: Arc<dyn Clock>,
+    /// The appends of this process, if their sequencer may be on another node. `None` if it is on this node: then it
+    /// hears the answers of the units itself, and nobody knows more.
+    direct: Option<Arc<Direct>>,
 }
 
 impl NativeLoglet {
@@ -80,6 +89,16 @@ impl Loglet for NativeLoglet {
 
     fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
         self.append_batch(batch, done);
+    }
+
+    fn listen(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.listen_to_units())
+    }
+
+    fn retire(&self) {
+        if let Some(direct) = &self.direct {
+            direct.retire();
+        }
     }
 
     fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>> {

@@ -12,6 +12,7 @@ use naxos_proto::seams::Clock;
 
 use super::NativeLoglet;
 use super::ask_units::ask_units;
+use super::direct::Direct;
 use super::trim::SLOW_UNITS_PATIENCE;
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
 
@@ -44,9 +45,15 @@ impl NativeProvider {
     fn native_loglet(&self, params: &LogletParams) -> Result<NativeLoglet, LogletError> {
         let native = decode(params)?;
         let sequencers = Arc::clone(&self.sequencers);
-        let units = native.units.iter().map(|storage| self.unit(params.id, *storage)).collect::<Result<_, _>>()?;
+        let units = native.units.iter().map(|storage| self.unit(params.id, *storage)).collect::<Result<Vec<_>, _>>()?;
+        let is_here = |unit: &Arc<dyn StorageUnit>| unit.tail_now(params.id).is_some();
+        let is_sequenced_here = units.iter().any(|u| u.storage_id() == native.sequencer.storage && is_here(u));
+        // The only unit may refuse a store, and then the offset is given out again. So its tail says nothing about an
+        // offset that was heard before.
+        let concludes = units.len() > 1 && !is_sequenced_here;
+        let direct = concludes.then(|| Arc::new(Direct::new(units.len(), native.write_quorum.into())));
         let (params, clock) = (params.clone(), Arc::clone(&self.clock));
-        Ok(NativeLoglet { params, native, sequencers, sequencer: OnceLock::new(), units, clock })
+        Ok(NativeLoglet { params, native, sequencers, sequencer: OnceLock::new(), units, clock, direct })
     }
 }
 

@@ -20,14 +20,22 @@ impl<P: Protocol> Drop for Closing<P> {
     }
 }
 
-/// Runs the lane until `stop`.
-pub(super) async fn drive<P: Protocol>(lane: Arc<Lane<P>>, link: Arc<PeerLink>, stop: CancellationToken) {
-    let _closing = Closing(Arc::clone(&lane));
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        () = expire(&lane) => {}
-        () = run_streams(&lane, &link) => {}
+/// Runs the lane until `stop`. The lane is closed even if the future is dropped before it was polled for the first time,
+/// because the Worker refuses the task or its runtime ends.
+pub(super) fn drive<P: Protocol>(
+    lane: Arc<Lane<P>>,
+    link: Arc<PeerLink>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let closing = Closing(lane);
+    async move {
+        let lane = &closing.0;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = expire(lane) => {}
+            () = run_streams(lane, &link) => {}
+        }
     }
 }
 
@@ -77,9 +85,13 @@ async fn hand_out<P: Protocol>(
                     break "the peer sent an answer that is none".to_owned();
                 }
                 backoff.succeeded();
-                for (number, answer) in answers {
-                    let waiting = lane.state.lock().answered(number);
-                    if let (Some(waiting), Some(answer)) = (waiting, answer) {
+                for (number, answer) in answers.into_iter().filter_map(|(number, answer)| Some((number, answer?))) {
+                    if P::is_early(&answer) {
+                        let early = lane.state.lock().early(number);
+                        if let Some(early) = early {
+                            early(answer);
+                        }
+                    } else if let Some(waiting) = { lane.state.lock().answered(number) } {
                         waiting(Ok(answer));
                     }
                 }

@@ -4,7 +4,8 @@
 //!
 //! 1. [`Lane::call`] numbers the call and queues it. A lane that is full refuses it.
 //! 2. The stream takes a frame of all that is queued when HTTP/2 has room for it ([`frames`]).
-//! 3. An answer names the number of its call. Answers may come in any order.
+//! 3. An answer names the number of its call. Answers may come in any order. A call may have an early answer before that
+//!    one; an early answer that is lost is not missed.
 //! 4. When the stream breaks, the outcome of the calls that were sent is unknown. What is still queued goes to the next
 //!    stream, in order. When no stream can be opened, what is queued is lost too: its callers should hear soon that the
 //!    peer is away.
@@ -26,7 +27,7 @@ use crate::peer::watched::Watched;
 use crate::peer::{Home, PeerLink};
 use drive::drive;
 pub(super) use frames::{Frames, frames};
-pub(super) use protocol::{LaneError, OnAnswer, Protocol};
+pub(super) use protocol::{LaneError, OnAnswer, OnEarly, Protocol};
 use state::State;
 
 /// The calls to one peer, over streams of protocol `P`.
@@ -62,8 +63,19 @@ pub(super) fn start<P: Protocol>(link: &Arc<PeerLink>) -> LaneHandle<P> {
 impl<P: Protocol> Lane<P> {
     /// Queues a call of `bytes` bytes. `answer` hears once, on any thread; a refusal is told before this returns.
     pub(super) fn call(&self, call: P::Call, bytes: usize, answer: OnAnswer<P::Answer>) {
+        self.call_with_early(call, bytes, None, answer);
+    }
+
+    /// As [`Self::call`]. `early` hears the early answer, if there is one.
+    pub(super) fn call_with_early(
+        &self,
+        call: P::Call,
+        bytes: usize,
+        early: Option<OnEarly<P::Answer>>,
+        answer: OnAnswer<P::Answer>,
+    ) {
         let deadline = self.home.clock.now().after(CALL_MAX);
-        let pushed = self.state.change(|state| state.push(call, bytes, deadline, answer));
+        let pushed = self.state.change(|state| state.push(call, bytes, deadline, early, answer));
         if let Err((error, answer)) = pushed {
             answer(Err(error));
         }

@@ -19,6 +19,9 @@ pub(in crate::peer) enum LaneError {
 /// Hears the answer of a call, once.
 pub(in crate::peer) type OnAnswer<A> = Box<dyn FnOnce(Result<A, LaneError>) + Send>;
 
+/// Hears the early answer of a call, at most once.
+pub(in crate::peer) type OnEarly<A> = Box<dyn FnOnce(A) + Send>;
+
 /// The messages of one service's streams.
 pub(in crate::peer) trait Protocol: Sized + Send + Sync + 'static {
     /// The name of the lane's task.
@@ -41,6 +44,10 @@ pub(in crate::peer) trait Protocol: Sized + Send + Sync + 'static {
     /// The version of the chain that a frame of answers tells, and the answers with the numbers of their calls. `None`
     /// is an answer that no peer of this version sends.
     fn answers(frame: Self::Answers) -> (ChainVersion, Vec<(u64, Option<Self::Answer>)>);
+    /// Whether the answer is an early one, after which the call still waits for its answer.
+    fn is_early(_: &Self::Answer) -> bool {
+        false
+    }
     /// Opens a stream that sends `calls`.
     fn open(
         link: &PeerLink,

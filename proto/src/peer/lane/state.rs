@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::protocol::{LaneError, OnAnswer, Protocol};
+use super::protocol::{LaneError, OnAnswer, OnEarly, Protocol};
 use crate::peer::limits::{FRAME_BYTES, LANE_BYTES_MAX, LANE_CALLS_MAX};
 use crate::seams::Instant;
 
@@ -10,6 +10,7 @@ use crate::seams::Instant;
 struct Waiting<A> {
     deadline: Instant,
     bytes: usize,
+    early: Option<OnEarly<A>>,
     answer: OnAnswer<A>,
 }
 
@@ -43,6 +44,7 @@ impl<P: Protocol> State<P> {
         call: P::Call,
         bytes: usize,
         deadline: Instant,
+        early: Option<OnEarly<P::Answer>>,
         answer: OnAnswer<P::Answer>,
     ) -> Result<(), (LaneError, OnAnswer<P::Answer>)> {
         if self.is_closed {
@@ -56,7 +58,7 @@ impl<P: Protocol> State<P> {
         self.next += 1;
         self.bytes += bytes;
         self.queued.push_back((number, call));
-        self.waiting.insert(number, Waiting { deadline, bytes, answer });
+        self.waiting.insert(number, Waiting { deadline, bytes, early, answer });
         Ok(())
     }
 
@@ -96,10 +98,20 @@ impl<P: Protocol> State<P> {
         (std::mem::take(&mut self.hints), calls)
     }
 
+    /// Whether no stream has taken the call yet.
+    fn is_queued(&self, number: u64) -> bool {
+        self.queued.front().is_some_and(|(first_queued, _)| number >= *first_queued)
+    }
+
+    /// Who hears the early answer of the call `number`.
+    pub(super) fn early(&mut self, number: u64) -> Option<OnEarly<P::Answer>> {
+        if self.is_queued(number) { None } else { self.waiting.get_mut(&number)?.early.take() }
+    }
+
     /// Removes the call `number`, which was answered. `None` if nobody waits for the answer any more.
     pub(super) fn answered(&mut self, number: u64) -> Option<OnAnswer<P::Answer>> {
         // A peer that answers what it was not sent yet is wrong; the call still waits for its true answer.
-        if self.queued.front().is_some_and(|(first_queued, _)| number >= *first_queued) {
+        if self.is_queued(number) {
             return None;
         }
         let waiting = self.waiting.remove(&number)?;

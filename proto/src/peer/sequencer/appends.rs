@@ -10,7 +10,7 @@ use crate::ids::{ChainVersion, Incarnation, LogletId, Offset};
 use crate::peer::Home;
 use crate::peer::generated as wire;
 use crate::peer::limits::CELL_OVERHEAD_BYTES;
-use crate::peer::outbox::{Outbox, Reading, Slot};
+use crate::peer::outbox::{Reading, Slot};
 use crate::peer::wire::{Garbage, Wire, cells_from_wire};
 use wire::append_answer::Answer;
 
@@ -33,14 +33,15 @@ fn answer(slot: Slot<Answer>, outcome: Result<Offset, AppendError>) {
     });
 }
 
-/// Reads the appends of one stream until it ends, and hands them to the sequencer in their order.
+/// Reads the appends of one stream until it ends, and hands them to the sequencer in their order. If the future is
+/// dropped before it was polled for the first time, `reading` ends the stream.
 pub(super) async fn serve(
     home: Home,
     sequencer: Arc<dyn Sequencer>,
     mut frames: Streaming<wire::Appends>,
-    outbox: Arc<Outbox<Answer>>,
+    reading: Reading<Answer>,
 ) {
-    let _reading = Reading(Arc::clone(&outbox));
+    let outbox = &reading.0;
     while let Ok(Some(frame)) = frames.message().await {
         let appends = match check(frame.appends) {
             Ok(appends) => appends,
@@ -51,8 +52,11 @@ pub(super) async fn serve(
             let bytes =
                 CELL_OVERHEAD_BYTES * (cells.len() + 1) + cells.iter().map(|cell| cell.payload.len()).sum::<usize>();
             let Some(slot) = outbox.admit(number, bytes).await else { return };
-            // The outcome goes from the thread that learns it straight into the outbox.
-            sequencer.append(loglet, incarnation, cells, Completion::new(move |outcome| answer(slot, outcome)));
+            // The outcome goes from the thread that learns it straight into the outbox, and so does the grant.
+            let early = slot.early();
+            let granted = move |at: Offset| early.answer(Answer::Granted(at.0));
+            let done = Completion::new(move |outcome| answer(slot, outcome));
+            sequencer.append(loglet, incarnation, cells, Some(Box::new(granted)), done);
         }
     }
 }

@@ -48,6 +48,10 @@ impl Protocol for Appends {
         (ChainVersion(frame.chain), answers)
     }
 
+    fn is_early(answer: &Self::Answer) -> bool {
+        matches!(answer, wire::append_answer::Answer::Granted(_))
+    }
+
     fn open(
         link: &PeerLink,
         calls: Frames<Self>,

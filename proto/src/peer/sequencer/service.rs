@@ -13,7 +13,7 @@ use crate::ids::{Incarnation, LogletId};
 use crate::peer::generated as wire;
 use crate::peer::generated::sequencer_server::{Sequencer as Served, SequencerServer};
 use crate::peer::limits::MESSAGE_BYTES_MAX;
-use crate::peer::outbox::Outbox;
+use crate::peer::outbox::{Outbox, Reading};
 use crate::peer::wire::{Garbage, Wire};
 use crate::peer::{Gate, Home};
 
@@ -38,7 +38,7 @@ impl Served for SequencerService {
     async fn append(&self, request: Request<Streaming<wire::Appends>>) -> Result<Response<Self::AppendStream>, Status> {
         let outbox = Outbox::new();
         let (home, sequencer) = (self.home.clone(), Arc::clone(&self.sequencer));
-        let serve = appends::serve(home, sequencer, request.into_inner(), Arc::clone(&outbox));
+        let serve = appends::serve(home, sequencer, request.into_inner(), Reading(Arc::clone(&outbox)));
         self.home.tasks.start_until_stop("appends", serve);
         let news = Arc::clone(&self.home.news);
         let frames = outbox.frames(move |answers| wire::AppendAnswers {

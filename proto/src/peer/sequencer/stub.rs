@@ -7,10 +7,10 @@ use futures::future::BoxFuture;
 use super::protocol::{Appends, Batch, client};
 use crate::chain::LogletParams;
 use crate::completion::Completion;
-use crate::contracts::{AppendError, Cell, Refusal, Sequencer, UnitError};
+use crate::contracts::{AppendError, Cell, OnGrant, Refusal, Sequencer, UnitError};
 use crate::ids::{Boot, Incarnation, LogletId, Offset};
 use crate::peer::generated as wire;
-use crate::peer::lane::{self, LaneError, LaneHandle};
+use crate::peer::lane::{self, LaneError, LaneHandle, OnEarly};
 use crate::peer::limits::{CALL_BYTES_MAX, CALL_MAX, CELL_OVERHEAD_BYTES};
 use crate::peer::wire::Wire;
 use crate::peer::{Failure, PeerLink};
@@ -36,10 +36,21 @@ fn outcome(answer: Result<wire::append_answer::Answer, LaneError>) -> Result<Off
     use wire::append_answer::Answer;
     match answer {
         Ok(Answer::At(at)) => Ok(Offset(at)),
+        // A grant is no outcome, and comes as an early answer.
+        Ok(Answer::Granted(_)) => Err(broken()),
         Ok(Answer::Error(error)) => Err(AppendError::from_wire(error).unwrap_or_else(|_| broken())),
         Err(LaneError::Full) => Err(AppendError::Refused(Refusal::Overloaded)),
         Err(LaneError::Lost) => Err(AppendError::Unknown("the sequencer did not answer".to_owned())),
     }
+}
+
+/// Passes a grant on.
+fn early(granted: OnGrant) -> OnEarly<wire::append_answer::Answer> {
+    Box::new(move |answer| {
+        if let wire::append_answer::Answer::Granted(at) = answer {
+            granted(Offset(at));
+        }
+    })
 }
 
 impl RemoteSequencer {
@@ -80,6 +91,7 @@ impl Sequencer for RemoteSequencer {
         loglet: LogletId,
         incarnation: Incarnation,
         batch: Vec<Cell>,
+        granted: Option<OnGrant>,
         done: Completion<Result<Offset, AppendError>>,
     ) {
         let bytes = CELL_OVERHEAD_BYTES * (batch.len() + 1) + batch.iter().map(|c| c.payload.len()).sum::<usize>();
@@ -88,7 +100,8 @@ impl Sequencer for RemoteSequencer {
             return done.complete(Err(AppendError::Refused(refusal)));
         }
         let batch = Batch { loglet, incarnation, cells: batch };
-        self.lane.call(batch, bytes, Box::new(move |answer| done.complete(outcome(answer))));
+        let answer = Box::new(move |answer| done.complete(outcome(answer)));
+        self.lane.call_with_early(batch, bytes, granted.map(early), answer);
     }
 
     fn grant(

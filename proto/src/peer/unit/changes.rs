@@ -13,7 +13,7 @@ use crate::ids::{ChainVersion, Incarnation, LogId, LogletId, Offset};
 use crate::peer::Home;
 use crate::peer::generated as wire;
 use crate::peer::limits::CELL_OVERHEAD_BYTES;
-use crate::peer::outbox::{Outbox, Reading, Slot};
+use crate::peer::outbox::{Reading, Slot};
 use crate::peer::wire::{Garbage, Wire};
 use wire::unit_answer::Answer;
 use wire::unit_call::Call;
@@ -145,14 +145,15 @@ async fn begin(unit: &Arc<dyn StorageUnit>, change: Change, slot: Slot<Answer>, 
     }
 }
 
-/// Reads the calls of one stream until it ends, and hands them to the unit in their order.
+/// Reads the calls of one stream until it ends, and hands them to the unit in their order. If the future is dropped
+/// before it was polled for the first time, `reading` ends the stream.
 pub(super) async fn serve(
     home: Home,
     unit: Arc<dyn StorageUnit>,
     mut calls: Streaming<wire::UnitCalls>,
-    outbox: Arc<Outbox<Answer>>,
+    reading: Reading<Answer>,
 ) {
-    let _reading = Reading(Arc::clone(&outbox));
+    let outbox = &reading.0;
     let mut begun = Begun::new();
     while let Ok(Some(frame)) = beside(&mut begun, calls.message()).await {
         let frame = match check(frame) {

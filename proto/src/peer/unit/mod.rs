@@ -6,9 +6,9 @@
 //! their own: a long answer does not hold up the others, and a wait that is given up is ended at the peer.
 
 mod changes;
-mod follow;
 mod protocol;
 mod service;
+mod streams;
 mod stub;
 
 pub use service::UnitService;

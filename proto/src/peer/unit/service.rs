@@ -6,13 +6,13 @@ use futures::stream::BoxStream;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{changes, follow};
+use super::{changes, streams};
 use crate::contracts::{StorageUnit, TailReaches};
 use crate::ids::{LogletId, Offset};
 use crate::peer::generated as wire;
 use crate::peer::generated::unit_server::{Unit, UnitServer};
 use crate::peer::limits::{MESSAGE_BYTES_MAX, READ_BYTES_MAX, WAIT_ROUND};
-use crate::peer::outbox::Outbox;
+use crate::peer::outbox::{Outbox, Reading};
 use crate::peer::wire::{Garbage, Wire, states_to_wire};
 use crate::peer::{Gate, Home};
 
@@ -33,6 +33,7 @@ impl UnitService {
 #[tonic::async_trait]
 impl Unit for UnitService {
     type ChangeStream = BoxStream<'static, Result<wire::UnitAnswers, Status>>;
+    type TellTailsStream = BoxStream<'static, Result<wire::ToldTail, Status>>;
     type FollowStream = BoxStream<'static, Result<wire::FollowedItem, Status>>;
 
     async fn change(
@@ -40,8 +41,8 @@ impl Unit for UnitService {
         request: Request<Streaming<wire::UnitCalls>>,
     ) -> Result<Response<Self::ChangeStream>, Status> {
         let outbox = Outbox::new();
-        let serve =
-            changes::serve(self.home.clone(), Arc::clone(&self.unit), request.into_inner(), Arc::clone(&outbox));
+        let reading = Reading(Arc::clone(&outbox));
+        let serve = changes::serve(self.home.clone(), Arc::clone(&self.unit), request.into_inner(), reading);
         self.home.tasks.start_until_stop("unit-changes", serve);
         let news = Arc::clone(&self.home.news);
         let frames = outbox.frames(move |answers| wire::UnitAnswers {
@@ -103,6 +104,11 @@ impl Unit for UnitService {
         let m = request.into_inner();
         let loglet = LogletId::required(m.loglet, "the loglet to follow")?;
         let items = self.unit.follow(loglet, Offset(m.from));
-        Ok(self.home.answer(follow::serve(items, Arc::clone(&self.home.clock))))
+        Ok(self.home.answer(streams::serve(items, Arc::clone(&self.home.clock))))
+    }
+
+    async fn tell_tails(&self, request: Request<wire::LogletId>) -> Result<Response<Self::TellTailsStream>, Status> {
+        let tails = self.unit.tell_tails(LogletId::from_wire(request.into_inner())?);
+        Ok(self.home.answer(streams::serve(tails, Arc::clone(&self.home.clock))))
     }
 }

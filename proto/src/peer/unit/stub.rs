@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use tonic::{Response, Status};
 
-use super::follow::follow;
 use super::protocol::{Changes, client};
+use super::streams::{follow, tell_tails};
 use crate::completion::Completion;
 use crate::contracts::{
     CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
@@ -189,6 +189,10 @@ impl StorageUnit for RemoteUnit {
                 };
             }
         })
+    }
+
+    fn tell_tails(&self, loglet: LogletId) -> BoxStream<'static, Result<LocalTail, UnitError>> {
+        tell_tails(Arc::clone(&self.link), loglet)
     }
 
     fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>> {

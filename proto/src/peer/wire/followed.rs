@@ -49,7 +49,7 @@ mod tests {
             Some(Ok(Followed::KnownTail(Offset(0)))),
             Some(Ok(Followed::Sealed(Offset(9)))),
         ] {
-            assert_eq!(Option::from_wire(item.clone().to_wire()), Ok(item));
+            assert_eq!(<Option<Result<Followed, UnitError>>>::from_wire(item.clone().to_wire()), Ok(item));
         }
     }
 }

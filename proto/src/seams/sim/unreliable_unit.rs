@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
@@ -32,13 +33,30 @@ struct Fate {
 }
 
 /// Passes calls on to a unit, but loses, repeats and delays them, as [`Weather`] says. A lost call is answered with
-/// [`UnitError::Unanswered`] after the delays. Streams of [`StorageUnit::follow`] are passed on unchanged.
+/// [`UnitError::Unanswered`] after the delays. Tails that the unit tells are lost and delayed too. Streams of
+/// [`StorageUnit::follow`] are passed on unchanged.
 ///
 /// [`StorageUnit::tail_now`] answers `None`, because only a unit in the caller's process can answer without a message.
 pub struct UnreliableUnit {
     unit: Arc<dyn StorageUnit>,
     clock: Arc<dyn Clock>,
-    weather: Mutex<(Weather, SplitMix64)>,
+    weather: Arc<Mutex<(Weather, SplitMix64)>>,
+}
+
+fn next_delay(weather: &Weather, dice: &mut SplitMix64) -> Duration {
+    weather.delay(dice.below(u64::MAX))
+}
+
+impl Fate {
+    fn draw(weather: &Mutex<(Weather, SplitMix64)>) -> Fate {
+        let mut drawn = weather.lock();
+        let (weather, dice) = &mut *drawn;
+        let mut happens = |thousandths| dice.below(1_000) < thousandths;
+        let (is_lost, is_answered, is_repeated) =
+            (happens(weather.lost), !happens(weather.unanswered), happens(weather.repeated));
+        let (there, back, again) = (next_delay(weather, dice), next_delay(weather, dice), next_delay(weather, dice));
+        Fate { is_lost, is_answered, there, back, again: is_repeated.then_some(there + again) }
+    }
 }
 
 type Call<T> = Box<dyn Fn(Arc<dyn StorageUnit>) -> BoxFuture<'static, Result<T, UnitError>> + Send>;
@@ -46,7 +64,7 @@ type Call<T> = Box<dyn Fn(Arc<dyn StorageUnit>) -> BoxFuture<'static, Result<T, 
 impl UnreliableUnit {
     /// `unit` behind a network that is perfect until [`Self::set_weather`] is called. `seed` decides what happens.
     pub fn new(unit: Arc<dyn StorageUnit>, clock: Arc<dyn Clock>, seed: u64) -> Self {
-        Self { unit, clock, weather: Mutex::new((Weather::default(), SplitMix64::new(seed))) }
+        Self { unit, clock, weather: Arc::new(Mutex::new((Weather::default(), SplitMix64::new(seed)))) }
     }
 
     /// Changes how later calls are treated.
@@ -54,21 +72,9 @@ impl UnreliableUnit {
         self.weather.lock().0 = weather;
     }
 
-    fn fate(&self) -> Fate {
-        let mut drawn = self.weather.lock();
-        let (weather, dice) = &mut *drawn;
-        let mut happens = |thousandths| dice.below(1_000) < thousandths;
-        let (is_lost, is_answered, is_repeated) =
-            (happens(weather.lost), !happens(weather.unanswered), happens(weather.repeated));
-        let micros = u64::try_from(weather.delay_max.as_micros()).expect("a delay of our age") + 1;
-        let mut delay = || Duration::from_micros(dice.below(micros));
-        let (there, back, again) = (delay(), delay(), delay());
-        Fate { is_lost, is_answered, there, back, again: is_repeated.then_some(there + again) }
-    }
-
     /// Makes a call in a task of its own, so that it is carried out even if the caller gives up waiting.
     fn make<T: Send + 'static>(&self, call: Call<T>, done: impl FnOnce(Result<T, UnitError>) + Send + 'static) {
-        let (fate, unit, clock) = (self.fate(), Arc::clone(&self.unit), Arc::clone(&self.clock));
+        let (fate, unit, clock) = (Fate::draw(&self.weather), Arc::clone(&self.unit), Arc::clone(&self.clock));
         let body = async move {
             clock.sleep(fate.there).await;
             let answer = if fate.is_lost { Err(UnitError::Unanswered) } else { call(Arc::clone(&unit)).await };
@@ -148,6 +154,21 @@ impl StorageUnit for UnreliableUnit {
 
     fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>> {
         self.ask(Box::new(move |unit| Box::pin(async move { unit.wait_tail(loglet, until).await })))
+    }
+
+    fn tell_tails(&self, loglet: LogletId) -> BoxStream<'static, Result<LocalTail, UnitError>> {
+        let (tails, weather, clock) =
+            (self.unit.tell_tails(loglet), Arc::clone(&self.weather), Arc::clone(&self.clock));
+        let late = tails.filter_map(move |told| {
+            let (fate, clock) = (Fate::draw(&weather), Arc::clone(&clock));
+            async move {
+                clock.sleep(fate.there).await;
+                // The end of the stream is no message.
+                let is_last = told.as_ref().map_or(true, |tail| tail.sealed);
+                (is_last || !fate.is_lost).then_some(told)
+            }
+        });
+        late.boxed()
     }
 
     fn held(&self, loglet: LogletId, range: Range<Offset>) -> BoxFuture<'_, Result<Vec<Range<Offset>>, UnitError>> {

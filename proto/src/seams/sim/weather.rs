@@ -11,6 +11,16 @@ pub struct Weather {
     pub unanswered: u64,
     /// Calls that arrive a second time, later.
     pub repeated: u64,
-    /// The longest delay of a call, and of its answer. Each delay is drawn at random, so calls overtake each other.
+    /// The shortest delay of a call, and of its answer.
+    pub delay_min: Duration,
+    /// The longest delay. Each delay is drawn at random, so calls overtake each other.
     pub delay_max: Duration,
+}
+
+impl Weather {
+    /// The delay that belongs to a random number.
+    pub fn delay(&self, random: u64) -> Duration {
+        let micros = u64::try_from(self.delay_max.saturating_sub(self.delay_min).as_micros()).unwrap_or(u64::MAX - 1);
+        self.delay_min + Duration::from_micros(random % (micros + 1))
+    }
 }

@@ -18,7 +18,10 @@ use crate::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use crate::seams::Clock;
 
 use follow::{a_follower_of_a_trimmed_range_jumps, a_follower_sees_what_is_committed_in_order};
-use repair::{a_repair_passes_the_seal_and_leaves_no_gap, a_tail_is_waited_for, a_unit_tells_which_offsets_it_holds};
+use repair::{
+    a_repair_passes_the_seal_and_leaves_no_gap, a_tail_is_told_when_it_changes, a_tail_is_waited_for,
+    a_unit_tells_which_offsets_it_holds,
+};
 
 const OWNER: Incarnation = Incarnation { storage: StorageId(77), boot: Boot(3) };
 /// A stream that sends nothing for this long has nothing to send.
@@ -105,6 +108,7 @@ pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
     a_repair_passes_the_seal_and_leaves_no_gap(unit, clock).await;
     a_unit_tells_which_offsets_it_holds(unit, clock).await;
     a_tail_is_waited_for(unit, clock).await;
+    a_tail_is_told_when_it_changes(unit, clock).await;
     bad_requests_are_refused(unit, clock).await;
 }
 

@@ -1,4 +1,6 @@
-//! Tests of repairs, of the offsets that a unit holds, and of waits for a tail.
+//! Tests of repairs, of the offsets that a unit holds, of waits for a tail, and of told tails.
+
+use futures::{FutureExt, StreamExt};
 
 use super::{Case, OWNER, SILENCE, id, present};
 use crate::contracts::{CellOutcome, Purpose, Shape, StorageUnit, Store, TailReaches, UnitError};
@@ -74,4 +76,36 @@ pub(super) async fn a_tail_is_waited_for(unit: &dyn StorageUnit, clock: &dyn Clo
     let known = unit.wait_tail(case.id, TailReaches::Known(Offset(9)));
     assert!(known.await.is_ok_and(|t| t.sealed));
     assert_eq!(unit.wait_tail(id(999), TailReaches::Local(Offset(0))).await, Err(UnitError::NotOpen(id(999))));
+}
+
+pub(super) async fn a_tail_is_told_when_it_changes(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    let case = Case::open(unit, clock, 23, Shape::Contiguous).await;
+    case.store(0, &["a", "b"], 1).await;
+    let mut tails = unit.tell_tails(case.id);
+    let mut next = async || tails.next().await.expect("the stream goes on").expect("the unit answers");
+    assert_eq!(next().await, case.tail().await, "the first one comes at once");
+    clock.sleep(SILENCE).await;
+    unit.advance(case.id, Offset(2));
+    clock.sleep(SILENCE).await;
+    case.store(2, &["c"], 2).await;
+    assert_eq!(next().await.tail, Offset(3), "a known tail alone is no news");
+    case.store(3, &["d"], 2).await;
+    case.store(4, &["e"], 2).await;
+    while next().await.tail < Offset(5) {}
+    clock.sleep(SILENCE).await;
+    assert_eq!(unit.seal(case.id).await.map(|t| t.tail), Ok(Offset(5)));
+    assert_eq!(next().await, case.tail().await, "the seal is told although the tail is the same");
+    assert_eq!(tails.next().await, None, "nothing follows the seal");
+    let again: Vec<_> = unit.tell_tails(case.id).collect().await;
+    assert_eq!(again, [Ok(case.tail().await)]);
+    let mut unknown = unit.tell_tails(id(999));
+    assert_eq!(unknown.next().await, Some(Err(UnitError::NotOpen(id(999)))));
+
+    let open = Case::open(unit, clock, 24, Shape::Contiguous).await;
+    let mut tails = unit.tell_tails(open.id);
+    assert_eq!(tails.next().await, Some(Ok(open.tail().await)));
+    clock.sleep(SILENCE).await;
+    assert_eq!(tails.next().now_or_never(), None, "there is no news");
+    unit.drop_loglet(open.id).await.expect("the unit drops it");
+    assert_eq!(tails.next().await, Some(Err(UnitError::Dropped(open.id))));
 }

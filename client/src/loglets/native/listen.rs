@@ -1,0 +1,90 @@
+//! Following the tails that the units tell.
+//!
+//! A write quorum of units is enough, and each told tail costs a message. So a node follows its own unit, that of the
+//! sequencer's node, which gets each store first, and as many others as a write quorum needs. The rest it follows while an
+//! append waits for long: then a unit of the first ones is slow or lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use naxos_proto::contracts::StorageUnit;
+
+use super::NativeLoglet;
+use super::direct::Direct;
+
+/// The time between two attempts to follow a unit that cannot be followed. The loglet is opened on slow units only after
+/// the chain names it.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// How long an append whose sequencer is lost waits for the units. A cell that has reached them is durable sooner.
+const LOST_PATIENCE: Duration = Duration::from_secs(1);
+/// After an append has waited for this long, all units are followed.
+const SLOW_AFTER: Duration = Duration::from_millis(10);
+/// For how long they are followed then.
+const SLOW_FOR: Duration = Duration::from_secs(1);
+
+impl NativeLoglet {
+    /// Follows the tails of the units. Resolves never.
+    pub(super) async fn listen_to_units(&self) {
+        let Some(direct) = &self.direct else { return std::future::pending().await };
+        let _listening = direct.begin_to_listen();
+        let (always, sometimes) = self.listened_to();
+        let expires = direct.expire(|| self.clock.sleep(LOST_PATIENCE));
+        tokio::join!(expires, self.hear_all(direct, &always), self.hear_while_slow(direct, &sometimes));
+    }
+
+    /// The indexes of the units: a write quorum that is always followed, and the others.
+    fn listened_to(&self) -> (Vec<usize>, Vec<usize>) {
+        let mut always: Vec<usize> = (0..self.units.len()).collect();
+        always.sort_by_key(|unit| {
+            let unit = &self.units[*unit];
+            (!self.is_here(unit), unit.storage_id() != self.native.sequencer.storage)
+        });
+        let sometimes = always.split_off(self.quorums().write());
+        (always, sometimes)
+    }
+
+    fn is_here(&self, unit: &Arc<dyn StorageUnit>) -> bool {
+        unit.tail_now(self.params.id).is_some()
+    }
+
+    /// Follows some units while an append waits for long.
+    async fn hear_while_slow(&self, direct: &Direct, units: &[usize]) {
+        loop {
+            direct.has_waiting().await;
+            let oldest = direct.oldest();
+            self.clock.sleep(SLOW_AFTER).await;
+            if oldest.is_some() && direct.oldest() == oldest {
+                tokio::select! {
+                    () = self.hear_all(direct, units) => {}
+                    () = self.clock.sleep(SLOW_FOR) => {}
+                }
+            }
+        }
+    }
+
+    /// Follows some units, until they are sealed.
+    async fn hear_all(&self, direct: &Direct, units: &[usize]) {
+        let mut following: FuturesUnordered<_> = units.iter().map(|unit| self.hear(direct, *unit)).collect();
+        while following.next().await.is_some() {}
+    }
+
+    /// Follows the tail of one unit, until the unit is sealed.
+    async fn hear(&self, direct: &Direct, unit: usize) {
+        let id = self.params.id;
+        loop {
+            let mut tails = self.units[unit].tell_tails(id);
+            while let Some(Ok(tail)) = tails.next().await {
+                if let Some(known_tail) = direct.told(unit, tail) {
+                    // The unit of this node passes the cells on to its followers at once.
+                    self.units.iter().filter(|u| self.is_here(u)).for_each(|u| u.advance(id, known_tail));
+                }
+                if tail.sealed {
+                    return;
+                }
+            }
+            self.clock.sleep(RETRY_INTERVAL).await;
+        }
+    }
+}

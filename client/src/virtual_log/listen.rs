@@ -1,0 +1,30 @@
+//! Following the tails that the units of the active loglet tell (`docs/protocol.md`, cluster 3).
+
+use std::sync::Arc;
+
+use super::VirtualLog;
+
+impl VirtualLog {
+    /// Follows the tails that the units of the active loglet tell, so that appends of this process are acknowledged, and
+    /// followers get cells, without a message of the sequencer. Resolves never; without it everything waits for the
+    /// sequencer.
+    /// # Cancel safety: nothing is lost when dropped.
+    pub async fn listen(&self) {
+        let mut version = self.version.subscribe();
+        loop {
+            version.borrow_and_update();
+            let loglet = Arc::clone(&self.active.load().loglet);
+            let id = loglet.params().id;
+            let is_replaced = async {
+                // The sender lives as long as this log, so this cannot fail.
+                while version.changed().await.is_ok() && self.active.load().loglet.params().id == id {}
+            };
+            tokio::select! {
+                biased;
+                // Before the end of the following, which gives up what waits for the units.
+                () = is_replaced => loglet.retire(),
+                () = loglet.listen() => {}
+            }
+        }
+    }
+}

@@ -67,13 +67,15 @@ impl EtcdServer {
     }
 
     /// The members of a cluster, on free ports, each with a data directory of its own in `folder`. None is started yet.
+    /// If `extra` has certificates for peers, the peer URLs are `https`. `{name}` in `extra` stands for the member's name.
     pub fn members(executable: &Path, folder: &Path, names: &[&str], extra: &[&str]) -> Vec<Self> {
         let ports: Vec<[u16; 2]> = names.iter().map(|_| free_ports()).collect();
-        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let is_secure = extra.iter().any(|flag| flag.starts_with("--peer-cert-file"));
+        let peer_url_at = |port: u16| format!("{}://127.0.0.1:{port}", if is_secure { "https" } else { "http" });
         let listed: Vec<_> =
-            names.iter().zip(&ports).map(|(name, [_, peer])| format!("{name}={}", url(*peer))).collect();
+            names.iter().zip(&ports).map(|(name, [_, peer])| format!("{name}={}", peer_url_at(*peer))).collect();
         let member = |(name, [client, peer]): (&&str, &[u16; 2])| {
-            let (client_url, peer_url) = (url(*client), url(*peer));
+            let (client_url, peer_url) = (format!("http://127.0.0.1:{client}"), peer_url_at(*peer));
             let mut arguments: Vec<OsString> = vec!["--data-dir".into(), folder.join(name).into()];
             arguments.extend([
                 format!("--name={name}").into(),
@@ -83,7 +85,7 @@ impl EtcdServer {
                 format!("--initial-advertise-peer-urls={peer_url}").into(),
                 format!("--initial-cluster={}", listed.join(",")).into(),
             ]);
-            arguments.extend(extra.iter().map(OsString::from));
+            arguments.extend(extra.iter().map(|flag| flag.replace("{name}", name).into()));
             EtcdServer { client_url, arguments, ..Self::from_command_line(executable, &[]) }
         };
         names.iter().zip(&ports).map(member).collect()

@@ -148,7 +148,10 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
 }
 
 /// Starts all members at once: each waits for a majority of them.
-fn start_all(members: &mut [EtcdServer]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If one of them does not serve.
+pub fn start_all(members: &mut [EtcdServer]) -> anyhow::Result<()> {
     std::thread::scope(|scope| {
         let starts: Vec<_> = members.iter_mut().map(|member| scope.spawn(|| member.try_start())).collect();
         starts.into_iter().try_for_each(|start| match start.join() {

@@ -1,7 +1,7 @@
 //! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
 #![cfg(test)]
 
-use naxos_jepsen::cluster::{self, Fault, Plan, away};
+use naxos_jepsen::cluster::{self, Fault, Plan, away, wiped};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::WholeMachine;
 
@@ -31,4 +31,12 @@ fn a_member_that_was_away_for_too_long_comes_back_by_a_snapshot() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
     away(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn members_that_lose_their_disks_one_after_the_other_come_back() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    wiped(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }

@@ -125,7 +125,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "etcd-shim/state",
-        &["error", "effects", "answer", "index", "lease", "command", "rows", "store", "rebuild", "kv", "apply"],
+        &[
+            "error", "effects", "answer", "index", "lease", "command", "rows", "seats", "store", "rebuild", "kv",
+            "apply",
+        ],
     ),
     (
         "jepsen",

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -163,6 +163,58 @@ fn a_leader_that_is_started_again_answers_with_everything_that_was_acknowledged_
     for puts in 2 * SNAPSHOT_ENTRIES..3 * SNAPSHOT_ENTRIES {
         assert_eq!(version_after_a_new_start(puts), puts);
     }
+}
+
+#[test]
+fn a_voter_that_lost_its_disk_is_replaced_by_a_new_one_which_learns_first() {
+    let drives: Vec<_> = (0..3).map(Drive::new).collect();
+    let (empty, clock) = (Drive::new(9), SimClock::new(Duration::ZERO));
+    simulate(async {
+        let switch = Switch::default();
+        let mut nodes = cluster(&drives, &switch).await;
+        for version in 0..20 {
+            nodes[0].meta.put(ChainVersion(version), "before".into()).await.unwrap();
+        }
+        let lost = nodes.remove(2);
+        let gone = lost.server.storage_id();
+        switch.replicas.lock().remove(&gone);
+        stop(lost).await;
+
+        let new = start(&empty, 30, &[], &switch).await;
+        let ids = |nodes: &[Node]| nodes.iter().map(|node| node.server.storage_id()).collect::<BTreeSet<_>>();
+        let wanted: BTreeSet<_> = ids(&nodes).into_iter().chain([new.server.storage_id()]).collect();
+        // The new one cannot be reached yet: it must not vote.
+        switch.replicas.lock().remove(&new.server.storage_id());
+        let step = async |nodes: &[Node]| {
+            for node in nodes {
+                // A step that failed is made again.
+                let _ = node.meta.set_voters(&wanted).await;
+            }
+            clock.sleep(Duration::from_millis(300)).await;
+        };
+        for _ in 0..10 {
+            step(&nodes).await;
+            assert!(nodes.iter().all(|node| node.meta.voters().contains(&gone)), "it has learnt nothing yet");
+        }
+        switch.replicas.lock().insert(new.server.storage_id(), new.meta.clone());
+        nodes.push(new);
+        for _ in 0..20 {
+            step(&nodes).await;
+        }
+        assert!(nodes.iter().all(|node| node.meta.voters() == wanted), "all know the new voters");
+        assert!(nodes[0].meta.set_voters(&wanted).await.unwrap(), "nothing is left to do");
+
+        // The new one counts: another one may be lost.
+        let other = nodes.remove(0);
+        switch.replicas.lock().remove(&other.server.storage_id());
+        stop(other).await;
+        clock.sleep(Duration::from_secs(2)).await;
+        let put = nodes[1].meta.put(ChainVersion(20), "after".into()).await;
+        assert_eq!(put, Ok(PutOutcome::Ok(ChainVersion(21))));
+        for node in nodes {
+            stop(node).await;
+        }
+    });
 }
 
 /// Whether `drive` holds the data directory of `storage`.

@@ -61,6 +61,14 @@ impl ViewTracking {
         self.tell(Told::Eject(storage, at)).await
     }
 
+    /// Leaves `storage`, which will never come back, out of the view.
+    pub async fn leave(&self, storage: StorageId) -> Result<(), ProposeError> {
+        match self.view.cursor(storage) {
+            Some(at) => self.eject(storage, at).await,
+            None => Ok(()),
+        }
+    }
+
     /// Proposes an entry that has nothing but this header. It is not numbered by Session: to apply it twice does no
     /// harm.
     async fn tell(&self, told: Told) -> Result<(), ProposeError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use naxos_proto::contracts::LeaseKeeper;
 use naxos_proto::ids::{MemberId, StorageId};
+use tokio::sync::watch;
 
 /// Finds the keeper of leases on another node.
 pub(crate) trait LeaseKeepers: Send + Sync {
@@ -17,13 +18,13 @@ pub(crate) struct Roster {
     /// etcd's cluster id.
     pub(crate) cluster: u64,
     /// The data directory of each member, this one included.
-    pub(crate) seats: BTreeMap<MemberId, StorageId>,
+    pub(crate) seats: watch::Receiver<BTreeMap<MemberId, StorageId>>,
     pub(crate) keepers: Arc<dyn LeaseKeepers>,
 }
 
 impl Roster {
     /// The member whose data directory is `storage`.
     pub(crate) fn member(&self, storage: StorageId) -> Option<MemberId> {
-        self.seats.iter().find(|(_, seated)| **seated == storage).map(|(member, _)| *member)
+        self.seats.borrow().iter().find(|(_, seated)| **seated == storage).map(|(member, _)| *member)
     }
 }

@@ -15,6 +15,7 @@ use tonic::Status;
 
 use crate::backend::{Backend, PendingRequests, TICK};
 use crate::config::AutoCompaction;
+use crate::node::cluster::Reconciler;
 use crate::state::{Command, Keeper};
 
 /// The time between two compactions when the flags keep a number of revisions.
@@ -27,7 +28,7 @@ const DISK_INTERVAL: Duration = Duration::from_secs(1);
 const SAMPLES: u32 = 10;
 
 /// Runs until `stop`.
-pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
+pub(super) async fn run(backend: Arc<Backend>, reconciler: Option<Reconciler>, stop: CancellationToken) {
     let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
     let work = async {
         tokio::join!(
@@ -40,6 +41,12 @@ pub(super) async fn run(backend: Arc<Backend>, stop: CancellationToken) {
             compact(&backend, &pending),
             watch_disk(&backend),
             backend.deadlines.run(&*backend.clock),
+            async {
+                match reconciler {
+                    Some(reconciler) => reconciler.run(&backend, &pending).await,
+                    None => std::future::pending().await,
+                }
+            },
         );
     };
     tokio::select! {

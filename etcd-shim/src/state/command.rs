@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::txn_request::TxnRequest;
-use naxos_proto::ids::{LogletId, StoreId};
+use naxos_proto::ids::{LogletId, MemberId, StorageId, StoreId};
 use prost::Message;
 
 use super::lease::keeper::{KEEPER_BYTES, Keeper, put_loglet, take_loglet};
@@ -49,6 +49,17 @@ pub enum Command {
     Publish(pb::Member),
     /// Creates the member list of a new cluster. Apply ignores it if there is a list. The body is an answer to MemberList.
     Begin(pb::MemberListResponse),
+    /// A data directory takes the seat of a member, which nobody has or an earlier one. Body: member id u64, storage id u64,
+    /// storage id u64 of the earlier one or 0. Apply refuses it unless the member is in the list and the earlier one has
+    /// its seat.
+    TakeSeat {
+        /// The member.
+        member: MemberId,
+        /// The data directory that takes the seat.
+        storage: StorageId,
+        /// The data directory that had the seat. `None` if the member was away when the cluster was founded.
+        from: Option<StorageId>,
+    },
 }
 
 impl Command {
@@ -65,6 +76,7 @@ impl Command {
             Command::Alarm(_) => 9,
             Command::Publish(_) => 10,
             Command::Begin(_) => 11,
+            Command::TakeSeat { .. } => 12,
         }
     }
 
@@ -80,7 +92,7 @@ impl Command {
             Command::Alarm(m) => Some(m),
             Command::Publish(m) => Some(m),
             Command::Begin(m) => Some(m),
-            Command::LeaseExpire { .. } | Command::KeepLeases(_) => None,
+            Command::LeaseExpire { .. } | Command::KeepLeases(_) | Command::TakeSeat { .. } => None,
         };
         let mut out = BytesMut::with_capacity(11 + message.map_or(KEEPER_BYTES, EncodedBody::body_len));
         out.put_u16_le(COMMAND_VERSION);
@@ -94,6 +106,10 @@ impl Command {
                 put_loglet(&mut out, *office);
             }
             (Command::KeepLeases(keeper), _) => keeper.put(&mut out),
+            (Command::TakeSeat { member, storage, from }, _) => {
+                let from = from.map_or(0, |from| from.0);
+                [member.0, storage.0, from].into_iter().for_each(|id| out.put_u64_le(id));
+            }
             _ => unreachable!("every other kind is a message"),
         }
         out.freeze()
@@ -123,6 +139,11 @@ impl Command {
             9 => Command::Alarm(body(r, rule)?),
             10 => Command::Publish(body(r, rule)?),
             11 => Command::Begin(body(r, rule)?),
+            12 => Command::TakeSeat {
+                member: MemberId(r.u64()?),
+                storage: StorageId(r.u64()?),
+                from: Some(r.u64()?).filter(|from| *from != 0).map(StorageId),
+            },
             _ => return Err(r.rule("is of a kind that this release does not know")),
         };
         Ok((store, command))
@@ -151,7 +172,7 @@ impl<M: Message> EncodedBody for M {
 
 #[cfg(test)]
 mod tests {
-    use naxos_proto::ids::{LogId, StorageId};
+    use naxos_proto::ids::LogId;
     use proptest::prelude::*;
 
     use super::*;
@@ -170,6 +191,8 @@ mod tests {
             Command::LeaseExpire { id: -3, office: keeper(4).loglet },
             Command::KeepLeases(keeper(5)),
             Command::Publish(member),
+            Command::TakeSeat { member: MemberId(1), storage: StorageId(2), from: Some(StorageId(3)) },
+            Command::TakeSeat { member: MemberId(1), storage: StorageId(2), from: None },
         ] {
             assert_eq!(Command::decode(command.encode(StoreId(9))).unwrap(), (StoreId(9), command));
         }

@@ -5,8 +5,8 @@
 //! - [`error`]: etcd's refusals; [`effects`]: what each revision changed, for the watches; [`answer`]: what a command
 //!   answers
 //! - [`index`]: the index of the key space; [`lease`]: leases and their keeper
-//! - [`command`]: the commands that travel in the log; [`rows`]: the rows in the local store; [`store`]: one key space
-//!   in memory; [`rebuild`]: builds it from its rows
+//! - [`command`]: the commands that travel in the log; [`rows`]: the rows in the local store; [`seats`]: the data
+//!   directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it from its rows
 //! - [`kv`]: reads, checks, history, compaction
 //! - [`apply`]: applies commands
 
@@ -20,6 +20,7 @@ pub(crate) mod kv;
 mod lease;
 mod rebuild;
 pub(crate) mod rows;
+pub(crate) mod seats;
 pub(crate) mod store;
 
 pub use answer::{Answer, Outcome};

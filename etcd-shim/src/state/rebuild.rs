@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use naxos_engines::{RowKey, StoreReader, TableId};
 use naxos_proto::etcd::server::etcdserverpb::Member;
-use naxos_proto::ids::StoreId;
+use naxos_proto::ids::{StorageId, StoreId};
 use prost::Message;
 use smallvec::SmallVec;
 
@@ -78,6 +78,9 @@ impl Rebuild {
         each_row(reader, id, rows::MEMBERS, |row, value| {
             let member = Member::decode(value).expect("the store's members are what it encoded");
             store.members.insert(number(&row), member);
+        });
+        each_row(reader, id, rows::SEATS, |row, value| {
+            store.seats.load(StorageId(number(&row)), value);
         });
         if let Some(row) = reader.get(&rows::state(id)) {
             let counters = Counters::decode(row).expect("the store's counters are what it encoded");

@@ -7,12 +7,13 @@
 //! | 34 state | `state` | revision i64, compacted revision i64, keeper: loglet id and storage id u64 (little-endian) |
 //! | 35 alarms | member id u64, alarm i32 (big-endian) | |
 //! | 36 members | id u64, big-endian | encoded `Member` |
+//! | 37 seats | storage id u64, big-endian | member id u64, whether it has the seat now u8 (little-endian) |
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_engines::local_store::tables;
 use naxos_engines::{RowKey, TableId};
 use naxos_proto::codec::{DecodeError, Reader};
-use naxos_proto::ids::StoreId;
+use naxos_proto::ids::{StorageId, StoreId};
 
 use super::index::revision_key::RevisionKey;
 use super::lease::keeper::{KEEPER_BYTES, Keeper};
@@ -22,6 +23,7 @@ pub(crate) const LEASES: TableId = TableId(tables::APPLICATION + 1);
 const STATE: TableId = TableId(tables::APPLICATION + 2);
 pub(crate) const ALARMS: TableId = TableId(tables::APPLICATION + 3);
 pub(crate) const MEMBERS: TableId = TableId(tables::APPLICATION + 4);
+pub(crate) const SEATS: TableId = TableId(tables::APPLICATION + 5);
 
 /// Bytes that a row counts towards the quota in addition to its value, for its name and for the memory that it uses.
 pub(crate) const ROW_OVERHEAD: i64 = 64;
@@ -59,6 +61,10 @@ pub(crate) fn alarm(store: StoreId, member: u64, alarm: i32) -> RowKey {
 
 pub(crate) fn member(store: StoreId, id: u64) -> RowKey {
     RowKey::new(store, MEMBERS, &id.to_be_bytes())
+}
+
+pub(crate) fn seat(store: StoreId, storage: StorageId) -> RowKey {
+    RowKey::new(store, SEATS, &storage.0.to_be_bytes())
 }
 
 pub(crate) fn state(store: StoreId) -> RowKey {

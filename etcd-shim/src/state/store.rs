@@ -20,6 +20,7 @@ use super::index::revision_key::RevisionKey;
 use super::index::tree::Tree;
 use super::lease::{Keeper, Lease};
 use super::rows::{Counters, ROW_OVERHEAD};
+use super::seats::Seats;
 
 /// A row that compaction may drop.
 #[derive(Clone, Debug)]
@@ -67,6 +68,8 @@ pub(crate) struct Store {
     pub(crate) leases: BTreeMap<i64, Lease>,
     pub(crate) alarms: BTreeSet<(u64, i32)>,
     pub(crate) members: BTreeMap<u64, Member>,
+    /// The data directories of members, as far as they have changed since the founding.
+    pub(crate) seats: Seats,
     /// Bytes that count towards the quota: those of all rows of values and deletions that were not dropped.
     pub(crate) bytes: i64,
     resident: Residents,
@@ -121,6 +124,7 @@ impl Store {
             leases: BTreeMap::new(),
             alarms: BTreeSet::new(),
             members: BTreeMap::new(),
+            seats: Seats::default(),
             bytes: 0,
             resident: Residents::new(resident_bytes_max),
             keeper: Keeper::default(),

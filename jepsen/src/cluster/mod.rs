@@ -4,11 +4,14 @@
 //! - [`Writer`]: a client that uses all members
 //! - [`Watcher`]: a client that watches one member, and goes on where it was after each failure
 //! - [`away`]: a member is away until the log has forgotten what it lacks
+//! - [`wiped`]: members lose their disks
 //! - [`Gaps`]: how long no write succeeded
 
 mod away;
 mod gaps;
+mod members;
 mod watcher;
+mod wiped;
 mod writer;
 
 use std::fmt;
@@ -23,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use away::away;
 pub use gaps::Gaps;
 pub use watcher::Watcher;
+pub use wiped::wiped;
 pub use writer::Writer;
 
 use crate::differential::dice::Dice;

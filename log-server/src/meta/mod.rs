@@ -26,6 +26,7 @@ mod replica;
 mod request;
 mod seeded_runtime;
 mod types;
+mod voters;
 
 pub use config::MetaConfig;
 pub use found_value::found_value;

@@ -35,14 +35,14 @@ const ENTRIES_KEPT: u64 = 4;
 
 /// One replica of the register. Its calls may come from any thread and runtime.
 pub struct MetaReplica {
-    storage: StorageId,
-    raft: Raft,
+    pub(super) storage: StorageId,
+    pub(super) raft: Raft,
     register: Register,
     /// The index of the last entry that the replica had when it started.
     last_at_start: Option<u64>,
     writer: RaftWriter,
     peers: Arc<dyn MetaPeers>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     config: MetaConfig,
     stop: CancellationToken,
     worker: Mutex<Option<WorkerHandle>>,

@@ -2,12 +2,13 @@
 //! snapshots, heartbeats, the keeper of leases, the founding of a cluster.
 //!
 //! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. Between nodes the unit, the
-//! sequencer, the replicas of the MetaStore, snapshots, heartbeats, the keeper of leases and the seats of a founding are
-//! called through the gRPC adapters in `peer` (feature `peer`).
+//! sequencer, the replicas of the MetaStore, snapshots, heartbeats, the keeper of leases and the seats of a founding
+//! and joining are called through the gRPC adapters in `peer` (feature `peer`).
 
 mod founding;
 mod founding_codec;
 mod heartbeat;
+mod joining;
 mod lease_keeper;
 mod meta_store;
 mod refusal;
@@ -21,6 +22,7 @@ pub use founding::{
 };
 pub use founding_codec::{put_accepted, take_accepted};
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
+pub use joining::{Join, JoinError, Joining};
 pub use lease_keeper::{LeaseKeeper, LeaseKeeperError, LeaseTime};
 pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
 pub use refusal::Refusal;

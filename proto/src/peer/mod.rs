@@ -7,6 +7,7 @@
 //! - [`RemoteHeartbeat`], [`HeartbeatService`]; [`RemoteLeaseKeeper`], [`LeaseKeeperService`]: the two smaller contracts
 //! - [`RemoteSnapshots`], [`SnapshotsService`]: files with the state at a position, for nodes that are too far behind
 //! - [`RemoteFounding`], [`FoundingService`]: a seat of a cluster that is being founded
+//! - [`RemoteJoining`], [`JoiningService`]: gives the seat of a member to a new data directory
 //! - [`serve`]: serves what the services offer
 //! - [`ChainNews`]: the versions of the chain that nodes tell each other with every call
 //! - `envelope`, [`Gate`]: who calls whom, and the refusal of calls that are meant for another node
@@ -27,6 +28,7 @@ mod gate;
 pub mod generated;
 mod heartbeat;
 mod home;
+mod joining;
 mod lane;
 mod leases;
 pub mod limits;
@@ -47,6 +49,7 @@ pub use founding::{FoundingService, RemoteFounding};
 pub use gate::Gate;
 pub use heartbeat::{HeartbeatService, RemoteHeartbeat};
 pub use home::Home;
+pub use joining::{JoiningService, RemoteJoining};
 pub use leases::{LeaseKeeperService, RemoteLeaseKeeper};
 pub use link::PeerLink;
 pub use meta::{MetaService, RemoteReplica, Replica};

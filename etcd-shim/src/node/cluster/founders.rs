@@ -68,6 +68,8 @@ pub(in crate::node) struct Founders {
     pub(in crate::node) seats: BTreeMap<MemberId, StorageId>,
     /// Answers members that were away at the founding.
     pub(in crate::node) seat: Arc<FoundingSeat>,
+    /// Whether this data directory is none of the founders, and has to get the seat of its member.
+    pub(in crate::node) joins: bool,
 }
 
 struct Directory(BTreeMap<MemberId, Arc<dyn Founding>>);
@@ -117,13 +119,14 @@ pub(in crate::node) async fn found_cluster(
     match found {
         Found::Founder { log, founders } => {
             let seats = founders.iter().map(|founder| (founder.seat, founder.storage)).collect();
-            Ok(Founders { log, seats, seat })
+            Ok(Founders { log, seats, seat, joins: false })
         }
-        Found::Exists { log, founders } => {
-            let members = founders.len();
-            Err(StartError::Founding(format!(
-                "the cluster was founded as log {log} by {members} other data directories; to join it is not built yet"
-            )))
+        Found::Exists { log, founders } if !founders.is_empty() => {
+            let seats = founders.iter().map(|founder| (founder.seat, founder.storage)).collect();
+            Ok(Founders { log, seats, seat, joins: true })
         }
+        Found::Exists { log, .. } => Err(StartError::Founding(format!(
+            "the cluster was begun as log {log} by one member alone; to add members to it is not built yet"
+        ))),
     }
 }

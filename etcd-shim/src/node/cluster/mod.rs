@@ -2,6 +2,8 @@
 //!
 //! - [`Peers`]: finds the storage units, sequencers and lease keepers of all nodes
 //! - [`peer_worker`]: the Worker that carries all calls between nodes, so that load of clients never delays a heartbeat
+//! - [`take_seat`], [`check_seat`], [`JoinDesk`]: a node with a new data directory gets the seat of its member
+//! - [`Reconciler`]: moves links, voters and the view after the seats
 //! - [`SnapshotDesk`]: where the other nodes ask for snapshots
 //! - [`own_beat`]: what this node tells the others about itself
 //! - [`found_cluster`]: agrees with the other members on the log of a new cluster
@@ -9,16 +11,22 @@
 //! - [`peer_port`], [`peer_tls`]: the port for other nodes, and TLS in both directions
 
 mod founders;
+mod join;
+mod join_desk;
 pub(super) mod open_log;
 mod own_beat;
 mod peer_port;
 pub(super) mod peer_tls;
 pub(super) mod peer_worker;
 mod peers;
+mod reconciler;
 mod snapshot_desk;
 
 pub(super) use founders::{Founders, Listed, OtherMember, found_cluster};
+pub(super) use join::{check_seat, take_seat};
+pub(super) use join_desk::JoinDesk;
 pub(super) use own_beat::OwnBeat;
 pub(super) use peer_port::PeerPort;
 pub(super) use peers::Peers;
+pub(super) use reconciler::Reconciler;
 pub(super) use snapshot_desk::SnapshotDesk;

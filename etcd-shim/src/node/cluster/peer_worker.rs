@@ -1,26 +1,20 @@
 //! The Worker that carries all calls between nodes: its runtime does nothing else, so that load of clients never delays
 //! a heartbeat.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use naxos_client::failure::{Driver, Heartbeats};
 use naxos_proto::contracts::StorageUnit;
-use naxos_proto::ids::StorageId;
-use naxos_proto::peer::{Connector, Home, PeerLink, serve};
-use naxos_proto::seams::{Address, Worker, WorkerHandle, start};
+use naxos_proto::ids::MemberId;
+use naxos_proto::peer::{Home, serve};
+use naxos_proto::seams::{Worker, WorkerHandle, start};
 use naxos_sequencer::NativeSequencer;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use super::{PeerPort, Peers};
-
-/// Another node, and how it is reached.
-pub(in crate::node) struct PeerAddress {
-    pub(in crate::node) storage: StorageId,
-    pub(in crate::node) address: Address,
-    pub(in crate::node) connector: Arc<dyn Connector>,
-}
+use super::{OtherMember, PeerPort, Peers};
 
 /// What the Worker serves to other nodes, and the work that it does all the time.
 pub(in crate::node) struct PeerWork {
@@ -40,19 +34,18 @@ pub(in crate::node) struct PeerWorker {
     pub(in crate::node) work: oneshot::Sender<PeerWork>,
 }
 
-/// Starts the Worker and makes the links to the other nodes on it. `None` if the node stops meanwhile.
+/// Starts the Worker, which will carry the links to the other members. `None` if the node stops meanwhile.
 pub(in crate::node) async fn start_peer_worker(
     worker: &dyn Worker,
     home: Home,
     unit: Arc<dyn StorageUnit>,
-    others: Vec<PeerAddress>,
+    others: BTreeMap<MemberId, OtherMember>,
     stop: CancellationToken,
 ) -> Option<PeerWorker> {
     let (made, peers) = oneshot::channel();
     let (work, works) = oneshot::channel();
     let handle = start(worker, "peers", stop, |stop| async move {
-        let link = |other: PeerAddress| PeerLink::new(home.clone(), other.storage, other.address, other.connector);
-        let peers = Arc::new(Peers::new(unit, others.into_iter().map(link).collect()));
+        let peers = Arc::new(Peers::new(home.clone(), unit, others));
         // If the start was given up meanwhile, no work comes either.
         let _ = made.send(peers);
         let Some(Ok(work)) = stop.run_until_cancelled(works).await else { return };

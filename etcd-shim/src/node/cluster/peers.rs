@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use naxos_client::failure::Node;
+use naxos_log_server::meta::RemotePeers;
 use naxos_proto::contracts::{LeaseKeeper, Sequencer, SequencerDirectory, Snapshots, StorageUnit, UnitDirectory};
-use naxos_proto::ids::{Incarnation, StorageId};
-use naxos_proto::peer::{PeerLink, RemoteHeartbeat, RemoteLeaseKeeper, RemoteSequencer, RemoteSnapshots, RemoteUnit};
+use naxos_proto::ids::{Incarnation, MemberId, StorageId};
+use naxos_proto::peer::{
+    Home, PeerLink, RemoteHeartbeat, RemoteLeaseKeeper, RemoteSequencer, RemoteSnapshots, RemoteUnit,
+};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
+use super::OtherMember;
 use crate::backend::LeaseKeepers;
 
 /// Another node.
@@ -21,11 +26,28 @@ struct Remote {
     snapshots: Arc<RemoteSnapshots>,
 }
 
+impl Remote {
+    fn new(link: Arc<PeerLink>) -> Self {
+        let unit = Arc::new(RemoteUnit::new(&link));
+        let keeper = Arc::new(RemoteLeaseKeeper::new(&link));
+        let heartbeat = Arc::new(RemoteHeartbeat::new(&link));
+        let snapshots = Arc::new(RemoteSnapshots::new(&link));
+        Self { link, unit, keeper, heartbeat, snapshots }
+    }
+}
+
 /// The roles of this process, and how the other nodes are reached.
 pub(in crate::node) struct Peers {
+    home: Home,
+    /// Where the other members are.
+    others: BTreeMap<MemberId, OtherMember>,
     unit: Arc<dyn StorageUnit>,
     sequencer: OnceLock<Arc<dyn Sequencer>>,
-    remotes: BTreeMap<StorageId, Remote>,
+    /// All data directories that have or had a seat, but for the own one.
+    remotes: RwLock<BTreeMap<StorageId, Remote>>,
+    /// The other nodes that have a seat now.
+    nodes: watch::Sender<Vec<Node>>,
+    replicas: Arc<RemotePeers>,
     /// The sequencers of other nodes that a loglet named, only the latest of each node.
     sequencers: RwLock<BTreeMap<StorageId, Arc<RemoteSequencer>>>,
     /// The runtime that carries the links.
@@ -33,41 +55,73 @@ pub(in crate::node) struct Peers {
 }
 
 impl Peers {
-    /// Must be called on the runtime that carries the links.
-    pub(super) fn new(unit: Arc<dyn StorageUnit>, links: Vec<Arc<PeerLink>>) -> Self {
-        let remote = |link: Arc<PeerLink>| {
-            let unit = Arc::new(RemoteUnit::new(&link));
-            let keeper = Arc::new(RemoteLeaseKeeper::new(&link));
-            let heartbeat = Arc::new(RemoteHeartbeat::new(&link));
-            let snapshots = Arc::new(RemoteSnapshots::new(&link));
-            (link.peer(), Remote { link, unit, keeper, heartbeat, snapshots })
-        };
-        let remotes = links.into_iter().map(remote).collect();
-        let (sequencer, sequencers) = (OnceLock::new(), RwLock::default());
-        Self { unit, sequencer, remotes, sequencers, runtime: Handle::current() }
+    /// Must be called on the runtime that is to carry the links. No node is known yet.
+    pub(super) fn new(home: Home, unit: Arc<dyn StorageUnit>, others: BTreeMap<MemberId, OtherMember>) -> Self {
+        let (sequencer, remotes, sequencers) = (OnceLock::new(), RwLock::default(), RwLock::default());
+        let (nodes, replicas) = (watch::Sender::new(Vec::new()), Arc::default());
+        let runtime = Handle::current();
+        Self { home, others, unit, sequencer, remotes, nodes, replicas, sequencers, runtime }
     }
 
     pub(in crate::node) fn set_sequencer(&self, sequencer: Arc<dyn Sequencer>) {
         assert!(self.sequencer.set(sequencer).is_ok(), "a process has one sequencer");
     }
 
-    /// The links to the other nodes.
-    pub(in crate::node) fn links(&self) -> impl Iterator<Item = &Arc<PeerLink>> {
-        self.remotes.values().map(|remote| &remote.link)
+    /// Reaches the data directories that have the seats now. Those in `lost` had a seat: segments of the log may still
+    /// name their units, which will never answer. Repeating it changes nothing.
+    pub(in crate::node) fn follow(
+        &self,
+        seats: &BTreeMap<MemberId, StorageId>,
+        lost: impl IntoIterator<Item = (StorageId, MemberId)>,
+    ) {
+        let own = self.unit.storage_id();
+        let mut remotes = self.remotes.write();
+        let _carries = self.runtime.enter();
+        let held = seats.iter().map(|(member, storage)| (*storage, *member));
+        for (storage, member) in held.chain(lost).filter(|(storage, _)| *storage != own) {
+            // A data directory that lost its seat is nowhere: whoever is asked for it says so.
+            let other = self.others.get(&member).or_else(|| self.others.values().next());
+            if let Some(other) = other.filter(|_| !remotes.contains_key(&storage)) {
+                let (address, connector) = (other.address.clone(), Arc::clone(&other.connector));
+                remotes.insert(storage, Remote::new(PeerLink::new(self.home.clone(), storage, address, connector)));
+            }
+        }
+        for (storage, remote) in remotes.iter() {
+            if seats.values().any(|held| held == storage) {
+                self.replicas.set(&remote.link);
+            } else {
+                self.replicas.remove(*storage);
+            }
+        }
+        let node = |storage: &StorageId| {
+            let heartbeat = Arc::clone(&remotes.get(storage)?.heartbeat) as _;
+            Some(Node { storage: *storage, heartbeat })
+        };
+        let nodes: Vec<Node> = seats.values().filter_map(node).collect();
+        self.nodes.send_if_modified(|old| {
+            let is_new = !old.iter().map(|node| node.storage).eq(nodes.iter().map(|node| node.storage));
+            if is_new {
+                *old = nodes;
+            }
+            is_new
+        });
+    }
+
+    /// The replicas of the MetaStore on the other nodes.
+    pub(in crate::node) fn replicas(&self) -> Arc<RemotePeers> {
+        Arc::clone(&self.replicas)
     }
 
     /// The snapshots that the other nodes offer.
-    pub(in crate::node) fn snapshots(&self) -> impl Iterator<Item = (StorageId, Arc<dyn Snapshots>)> {
-        self.remotes.iter().map(|(storage, remote)| (*storage, Arc::clone(&remote.snapshots) as _))
+    pub(in crate::node) fn snapshots(&self) -> Vec<(StorageId, Arc<dyn Snapshots>)> {
+        let (remotes, nodes) = (self.remotes.read(), self.nodes.borrow());
+        let offers = |node: &Node| Some((node.storage, Arc::clone(&remotes.get(&node.storage)?.snapshots) as _));
+        nodes.iter().filter_map(offers).collect()
     }
 
     /// The other nodes, as the failure detector sees them.
-    pub(in crate::node) fn nodes(&self) -> Vec<Node> {
-        let node = |(storage, remote): (&StorageId, &Remote)| Node {
-            storage: *storage,
-            heartbeat: Arc::clone(&remote.heartbeat) as _,
-        };
-        self.remotes.iter().map(node).collect()
+    pub(in crate::node) fn nodes(&self) -> watch::Receiver<Vec<Node>> {
+        self.nodes.subscribe()
     }
 }
 
@@ -76,7 +130,7 @@ impl UnitDirectory for Peers {
         if self.unit.storage_id() == storage {
             return Some(Arc::clone(&self.unit));
         }
-        self.remotes.get(&storage).map(|remote| Arc::clone(&remote.unit) as _)
+        self.remotes.read().get(&storage).map(|remote| Arc::clone(&remote.unit) as _)
     }
 }
 
@@ -86,14 +140,14 @@ impl SequencerDirectory for Peers {
             // A loglet of an earlier boot of this process has no sequencer any more.
             return Some(own).filter(|s| s.incarnation() == incarnation).cloned();
         }
-        let remote = self.remotes.get(&incarnation.storage)?;
+        let link = Arc::clone(&self.remotes.read().get(&incarnation.storage)?.link);
         let mut sequencers = self.sequencers.write();
         match sequencers.get(&incarnation.storage).map(|known| (known, known.incarnation().boot)) {
             Some((known, boot)) if boot == incarnation.boot => Some(Arc::clone(known) as _),
             Some((_, boot)) if boot > incarnation.boot => None,
             _ => {
                 let _carries = self.runtime.enter();
-                let made = Arc::new(RemoteSequencer::new(&remote.link, incarnation.boot));
+                let made = Arc::new(RemoteSequencer::new(&link, incarnation.boot));
                 sequencers.insert(incarnation.storage, Arc::clone(&made));
                 Some(made)
             }
@@ -103,6 +157,6 @@ impl SequencerDirectory for Peers {
 
 impl LeaseKeepers for Peers {
     fn keeper(&self, storage: StorageId) -> Option<Arc<dyn LeaseKeeper>> {
-        self.remotes.get(&storage).map(|remote| Arc::clone(&remote.keeper) as _)
+        self.remotes.read().get(&storage).map(|remote| Arc::clone(&remote.keeper) as _)
     }
 }

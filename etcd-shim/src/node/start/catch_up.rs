@@ -69,7 +69,7 @@ impl CatchUp<'_> {
     fn sources(&self) -> Vec<(StorageId, Arc<dyn Snapshots>)> {
         let nodes = self.nodes.borrow();
         let is_alive = |storage: &StorageId| nodes.get(storage).is_some_and(|state| state.alive().is_some());
-        self.peers.snapshots().filter(|(storage, _)| is_alive(storage)).collect()
+        self.peers.snapshots().into_iter().filter(|(storage, _)| is_alive(storage)).collect()
     }
 
     /// If the entry at `next` was trimmed, a position at or before which the log begins now.

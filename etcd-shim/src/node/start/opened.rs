@@ -8,14 +8,16 @@ use naxos_client::failure::{Detector, DetectorConfig, Driver, DriverParts, Heart
 use naxos_client::loglets::{MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::LocalStore;
-use naxos_log_server::meta::{MetaConfig, MetaReplica, RemotePeers};
+use naxos_log_server::meta::{MetaConfig, MetaReplica};
 use naxos_log_server::{FoundJournal, LogServer};
 use naxos_proto::chain::LogletKind;
+use naxos_proto::contracts::Join;
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, MemberId, StorageId};
 use naxos_proto::peer::{
-    ChainNews, FoundingService, HeartbeatService, Home, MetaService, SequencerService, SnapshotsService, UnitService,
+    ChainNews, FoundingService, HeartbeatService, Home, JoiningService, MetaService, SequencerService,
+    SnapshotsService, UnitService,
 };
-use naxos_proto::seams::{Tasks, WorkerHandle};
+use naxos_proto::seams::{Seams, Tasks, WorkerHandle};
 use naxos_sequencer::NativeSequencer;
 use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
@@ -25,8 +27,10 @@ use super::found::Found;
 use super::start_error::StartError;
 use crate::backend::{LeaseDeskSlot, Roster};
 use crate::node::cluster::open_log::open_log;
-use crate::node::cluster::peer_worker::{PeerAddress, PeerWork, PeerWorker, start_peer_worker};
-use crate::node::cluster::{Founders, Listed, OtherMember, OwnBeat, PeerPort, Peers, SnapshotDesk, peer_tls};
+use crate::node::cluster::peer_worker::{PeerWork, PeerWorker, start_peer_worker};
+use crate::node::cluster::{
+    Founders, JoinDesk, Listed, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, check_seat, peer_tls, take_seat,
+};
 use crate::port::BoundPort;
 use crate::state::SharedStore;
 
@@ -59,20 +63,42 @@ pub(super) struct Opened {
     pub(super) peers: Option<Arc<Peers>>,
     /// Where the other nodes ask for snapshots, once this node has played the log.
     pub(super) snapshots: Arc<SnapshotDesk>,
+    /// Moves the rest after the seats of the members. `None` if there are no other nodes.
+    pub(super) reconciler: Option<Reconciler>,
 }
 
-/// The data directory of each member, this one included.
-fn seats(founders: Option<&Founders>, journal: &FoundJournal) -> BTreeMap<MemberId, StorageId> {
+/// The data directory of each member at the founding, this one included.
+fn first_seats(founders: Option<&Founders>, journal: &FoundJournal) -> BTreeMap<MemberId, StorageId> {
     founders.map_or_else(|| BTreeMap::from([(journal.member(), journal.storage_id())]), |f| f.seats.clone())
 }
 
-/// The other members, and how they are reached. A member that is no founder is not reached yet.
-fn others(listed: &Listed, seats: &BTreeMap<MemberId, StorageId>) -> Vec<PeerAddress> {
-    let reached = |(member, other): (&MemberId, &OtherMember)| {
-        let storage = *seats.get(member)?;
-        Some(PeerAddress { storage, address: other.address.clone(), connector: Arc::clone(&other.connector) })
-    };
-    listed.others.iter().filter_map(reached).collect()
+/// The data directories that have or had a seat: those that have one now, and the others with their members.
+struct Seated {
+    held: BTreeMap<MemberId, StorageId>,
+    lost: Vec<(StorageId, MemberId)>,
+}
+
+/// Finds out who sits where. A new data directory gets the seat of its member first.
+async fn seated(
+    seams: &Seams,
+    listed: &Listed,
+    founders: Option<&Founders>,
+    journal: &FoundJournal,
+    store: &SharedStore,
+) -> Result<Seated, StartError> {
+    let first = first_seats(founders, journal);
+    let mut held = store.read().seats.held(&first);
+    let (log, member, storage) = (journal.log(), journal.member(), journal.storage_id());
+    let join = Join { log, member, storage };
+    if held.get(&member) != Some(&storage) {
+        held = take_seat(seams, listed, join).await?;
+    } else if founders.is_some() {
+        check_seat(seams, listed, join).await?;
+    }
+    let mut lost: BTreeMap<StorageId, MemberId> = store.read().seats.lost().collect();
+    lost.extend(first.iter().map(|(member, storage)| (*storage, *member)));
+    lost.retain(|storage, _| held.values().all(|held| held != storage));
+    Ok(Seated { held, lost: lost.into_iter().collect() })
 }
 
 impl Found {
@@ -81,7 +107,8 @@ impl Found {
         let Found { context, bound, listed, founders, journal, local_store, store } = self;
         let (seams, stops) = (&context.seams, &context.stops);
         let (log_id, member) = (journal.log(), journal.member());
-        let seats = seats(founders.as_ref(), &journal);
+        let first_seats = first_seats(founders.as_ref(), &journal);
+        let Seated { held: seats, lost } = seated(seams, &listed, founders.as_ref(), &journal, &store).await?;
         let log_server = journal.start(stops.unit.clone()).await?;
         let unit = log_server.unit().clone();
         let own = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
@@ -89,21 +116,24 @@ impl Found {
         let news = Arc::new(ChainNews::new(ChainVersion(0)));
         let tasks = Tasks::new(Arc::clone(&seams.worker), stops.running.clone());
         let home = Home { log: log_id, me: own, news: news.clone(), clock: Arc::clone(&seams.clock), tasks };
-        let others = others(&listed, &seats);
-        let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), others, stops.running.clone()).await;
+        let (others, stop) = (listed.others.clone(), stops.running.clone());
+        let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), others, stop).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
+        peers.follow(&seats, lost);
         let sequencer = Arc::new(NativeSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
         peers.set_sequencer(sequencer.clone());
-        let replicas = Arc::new(RemotePeers::default());
-        peers.links().for_each(|link| replicas.set(link));
-        let meta_config = MetaConfig { voters: seats.values().copied().collect(), ..MetaConfig::alone(own.storage) };
-        let meta = MetaReplica::start(&log_server, seams, meta_config, replicas, stops.meta.clone()).await?;
+        // A replica that joins is told by the others who votes.
+        let joins = founders.as_ref().is_some_and(|founders| founders.joins);
+        let voters = if joins { Vec::new() } else { first_seats.values().copied().collect() };
+        let meta_config = MetaConfig { voters, ..MetaConfig::alone(own.storage) };
+        let meta = MetaReplica::start(&log_server, seams, meta_config, peers.replicas(), stops.meta.clone()).await?;
 
         let beat = Arc::new(OwnBeat::new(own, unit.clone(), news.clone()));
         let heartbeats = heartbeats(&context, own, &peers, &beat);
         let nodes = heartbeats.states();
         let leases = Arc::new(LeaseDeskSlot::default());
         let snapshots = Arc::new(SnapshotDesk::default());
+        let (joins, asked) = JoinDesk::new();
         let port = match &founders {
             None => None,
             Some(founders) => {
@@ -115,6 +145,7 @@ impl Found {
                     .add_service(HeartbeatService::server(&home, beat.clone()))
                     .add_service(naxos_proto::peer::LeaseKeeperService::server(&home, leases.clone()))
                     .add_service(SnapshotsService::server(&home, snapshots.clone()))
+                    .add_service(JoiningService::server(log_id, Arc::new(joins)))
                     .add_service(FoundingService::server(founders.seat.clone()));
                 Some((port, routes))
             }
@@ -125,6 +156,7 @@ impl Found {
         }
 
         let units_min = seats.len() / 2 + 1;
+        let units_mins = watch::Sender::new(units_min);
         let liveness = watch::Sender::new(Liveness { sequencers: vec![own], units: vec![own.storage], units_min });
         let parts = VirtualLogParts {
             config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, takeover_after: TAKEOVER_AFTER },
@@ -153,7 +185,7 @@ impl Found {
                     let meta = meta.clone();
                     Box::new(move || meta.leader())
                 },
-                units_min: watch::Sender::new(units_min).subscribe(),
+                units_min: units_mins.subscribe(),
                 liveness,
                 clock: Arc::clone(&seams.clock),
             });
@@ -162,7 +194,12 @@ impl Found {
         // etcd's cluster id is fixed at the first start. The flags of a later start do not change it. If the node is
         // alone, the cluster id is the id of its log.
         let cluster = founders.as_ref().map_or(log_id.0, |founders| founders.seat.cluster().0);
-        let roster = Roster { cluster, seats, keepers: peers.clone() };
+        let seats = watch::Sender::new(seats);
+        let roster = Roster { cluster, seats: seats.subscribe(), keepers: peers.clone() };
+        let (first, all_peers, replica) = (first_seats, peers.clone(), meta.clone());
+        let reconciler =
+            Reconciler { founders: first, peers: all_peers, meta: replica, seats, units_min: units_mins, asked };
+        let reconciler = founders.is_some().then_some(reconciler);
         let peers = founders.is_some().then_some(peers);
         let workers = vec![handle];
         Ok(Opened {
@@ -183,13 +220,14 @@ impl Found {
             leases,
             peers,
             snapshots,
+            reconciler,
         })
     }
 }
 
 fn heartbeats(context: &Context, own: Incarnation, peers: &Peers, beat: &Arc<OwnBeat>) -> Arc<Heartbeats> {
     let clock = Arc::clone(&context.seams.clock);
-    let nodes = watch::Sender::new(peers.nodes()).subscribe();
+    let nodes = peers.nodes();
     let mine = Arc::clone(beat);
     let detector = Detector::new(DetectorConfig::default());
     let every = HEARTBEAT_MAX.min(context.config.heartbeat);

@@ -16,10 +16,10 @@ use crate::state::Command;
 impl Stacked {
     /// Announces the node in the log, then starts to serve clients.
     pub(super) async fn serve(self, worker: &dyn Worker) -> Result<Node, StartError> {
-        let Stacked { bound, stops, mut workers, rings, backend, log_server, meta } = self;
+        let Stacked { bound, stops, mut workers, rings, backend, log_server, meta, reconciler } = self;
         workers.push(start(worker, "control", stops.running.clone(), {
             let backend = Arc::clone(&backend);
-            |stop| upkeep::run(backend, stop)
+            |stop| upkeep::run(backend, reconciler, stop)
         }));
         announce(&backend, &stops.running).await?;
         gauges::install(&backend);

@@ -17,6 +17,7 @@ use super::rebuilt::Rebuilt;
 use super::running_stack::{RunningStack, StackParts};
 use super::start_error::StartError;
 use crate::backend::{Backend, Deadlines, LeaseDesk};
+use crate::node::cluster::Reconciler;
 use crate::node::stops::Stops;
 use crate::port::BoundPort;
 use crate::watch::Ring;
@@ -30,6 +31,7 @@ pub(super) struct Stacked {
     pub(super) backend: Arc<Backend>,
     pub(super) log_server: LogServer,
     pub(super) meta: Arc<MetaReplica>,
+    pub(super) reconciler: Option<Reconciler>,
 }
 
 impl Opened {
@@ -37,7 +39,7 @@ impl Opened {
     /// holds what the local store lacks.
     pub(super) async fn stack(self) -> Result<Stacked, StartError> {
         let Opened { context, bound, mut workers, local_store, store, log_server, meta, log, log_id, .. } = self;
-        let Opened { member, incarnation, roster, nodes, beat, leases, peers, snapshots, .. } = self;
+        let Opened { member, incarnation, roster, nodes, beat, leases, peers, snapshots, reconciler, .. } = self;
         let unit = Arc::clone(log_server.unit());
         let parts = StackParts { context: &context, log: &log, log_id, incarnation, unit: &unit };
         let mut open = (local_store, store);
@@ -99,6 +101,6 @@ impl Opened {
             config,
         });
         leases.set(LeaseDesk(Arc::clone(&backend)));
-        Ok(Stacked { bound, stops, workers, rings, backend, log_server, meta })
+        Ok(Stacked { bound, stops, workers, rings, backend, log_server, meta, reconciler })
     }
 }

@@ -131,6 +131,7 @@ fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, Et
         Command::Alarm(r) => Ok(writer.alarm(&r)),
         Command::Publish(member) => writer.publish(member),
         Command::Begin(list) => Ok(writer.begin_members(list.members)),
+        Command::TakeSeat { member, storage, from } => writer.take_seat(member, storage, from),
         Command::KeepLeases(keeper) => {
             writer.keep_leases(keeper);
             Ok(Answer::Done)

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
+use naxos_proto::ids::{MemberId, StorageId};
 use prost::Message;
 
 use super::writer::Writer;
 use crate::state::answer::Answer;
 use crate::state::error::EtcdError;
 use crate::state::rows;
+use crate::state::seats::Seats;
 
 impl Writer<'_, '_> {
     /// Stores the member list of a new cluster.
@@ -35,6 +37,26 @@ impl Writer<'_, '_> {
             None => return Err(EtcdError::MemberNotFound),
         };
         self.store_member(member);
+        Ok(Answer::Done)
+    }
+
+    /// Gives the seat of a member to another data directory.
+    pub(super) fn take_seat(
+        &mut self,
+        member: MemberId,
+        storage: StorageId,
+        from: Option<StorageId>,
+    ) -> Result<Answer, EtcdError> {
+        if !self.store.members.contains_key(&member.0) {
+            return Err(EtcdError::MemberNotFound);
+        }
+        if !self.store.seats.change(member, storage, from) {
+            return Err(EtcdError::NotEnoughStarted);
+        }
+        let store = self.store.id;
+        for (storage, has_seat) in from.map(|from| (from, false)).into_iter().chain([(storage, true)]) {
+            self.rows.put(rows::seat(store, storage), Seats::row(member, has_seat));
+        }
         Ok(Answer::Done)
     }
 

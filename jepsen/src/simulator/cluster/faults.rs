@@ -14,6 +14,8 @@ use crate::differential::dice::Dice;
 /// Time until the power of all hosts fails at once, in milliseconds: at least the first number, and less than the
 /// second. It may lie after the last fault.
 const BLACKOUT_MILLIS: (u64, u64) = (1_000, 10_000);
+/// Time until one host loses its disk, in the same form. The cluster is founded by then.
+const LOSS_MILLIS: (u64, u64) = (2_500, 12_000);
 
 /// The hosts, the links, and the one power cut of all hosts.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Faults {
     /// From this time on no fault begins.
     calm: Duration,
     blackout: Option<Duration>,
+    /// When a host loses its disk, and which one.
+    loss: Option<(Duration, usize)>,
     trace: Trace,
     reached: Reached,
 }
@@ -33,8 +37,11 @@ impl Faults {
     /// The faults of a seed. From the time `calm` on no fault begins.
     pub fn new(seats: Vec<Seat>, links: Links, seed: u64, calm: Duration, trace: &Trace, reached: &Reached) -> Self {
         let names = seats.iter().map(|seat| seat.host.name).collect();
-        let blackout = Some(millis(&mut Dice::new(seed ^ 0xb1ac), BLACKOUT_MILLIS));
-        Faults { seats, links, names, calm, blackout, trace: trace.clone(), reached: reached.clone() }
+        let mut dice = Dice::new(seed ^ 0xb1ac);
+        let blackout = Some(millis(&mut dice, BLACKOUT_MILLIS));
+        let loser = usize::try_from(dice.below(seats.len() as u64)).expect("few hosts");
+        let loss = Some((millis(&mut dice, LOSS_MILLIS), loser));
+        Faults { seats, links, names, calm, blackout, loss, trace: trace.clone(), reached: reached.clone() }
     }
 
     /// Begins and ends faults.
@@ -45,6 +52,7 @@ impl Faults {
             seat.step(sim, &mut self.links, &self.names, now, is_calm);
         }
         self.links.step(sim, now, is_calm);
+        self.lose_disk(sim, now);
         if self.blackout.is_some_and(|at| now >= at && !is_calm) {
             self.blackout = None;
             self.trace.line("fault: the power of all hosts fails");
@@ -52,6 +60,13 @@ impl Faults {
             for seat in &mut self.seats {
                 seat.cut_power(sim, &mut self.links, now);
             }
+        }
+    }
+
+    /// Takes its disk from one host, once in a run.
+    fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
+        if let Some((_, loser)) = self.loss.take_if(|(at, _)| now >= *at && now < self.calm) {
+            self.seats[loser].lose_disk(sim, now);
         }
     }
 

@@ -164,6 +164,13 @@ impl Seat {
         }
     }
 
+    /// Replaces the host's disk by an empty one.
+    pub fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
+        self.count("disk_lost");
+        self.host.drive.wipe();
+        self.crash(sim, now, "its disk is lost");
+    }
+
     /// Takes the power from the host: unsynced bytes are lost, and nobody hears that its connections ended.
     pub fn cut_power(&mut self, sim: &mut Sim<'_>, links: &mut Links, now: Duration) {
         if matches!(self.phase, Phase::Down { .. }) {

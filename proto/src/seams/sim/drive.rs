@@ -6,6 +6,7 @@ use crate::seams::Disk;
 use crate::seams::sim::drive_disk::MountedDisk;
 use crate::seams::sim::drive_state::{Latency, SharedState, Trace};
 use crate::seams::sim::fault::{Armed, Fault};
+use crate::seams::sim::names::Names;
 
 /// A simulated disk. All clones are the same disk.
 ///
@@ -32,6 +33,14 @@ impl Drive {
     /// Cuts the power.
     pub fn crash(&self) {
         self.0.lock().crash();
+    }
+
+    /// Replaces the disk by an empty one. Handles from before are dead, as after [`Self::crash`].
+    pub fn wipe(&self) {
+        let mut state = self.0.lock();
+        state.crash();
+        state.names = Names::default();
+        state.images.clear();
     }
 
     /// How often the drive has crashed. A test driver that sees this rise (after [`Self::freeze_at_sync`]) crashes the

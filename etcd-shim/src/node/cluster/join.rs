@@ -1,0 +1,88 @@
+//! [`take_seat`]: a node with a new data directory gets the seat of its member. [`check_seat`]: one with an old data directory
+//! finds out whether a newer one has got it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use naxos_proto::contracts::{Join, JoinError, Joining};
+use naxos_proto::ids::{MemberId, StorageId};
+use naxos_proto::peer::RemoteJoining;
+use naxos_proto::seams::Seams;
+
+use super::{Listed, OtherMember};
+use crate::node::start::StartError;
+
+/// The time between two rounds of questions.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// The time between two messages about what the start waits for.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the others may take to say that a data directory has lost its seat.
+const CHECK_MAX: Duration = Duration::from_millis(500);
+
+/// The other members, as those who give seats.
+fn others(seams: &Seams, listed: &Listed) -> Vec<RemoteJoining> {
+    let joining =
+        |other: &OtherMember| RemoteJoining::new(&seams.clock, other.address.clone(), Arc::clone(&other.connector));
+    listed.others.values().map(joining).collect()
+}
+
+/// Asks the other members that are there whether this data directory still has its seat. An error if one of them knows
+/// that it has not. If none of them answers, the start goes on: the directory then counts nowhere if it has lost its seat.
+/// # Cancel safety
+/// It may be dropped.
+pub(in crate::node) async fn check_seat(seams: &Seams, listed: &Listed, join: Join) -> Result<(), StartError> {
+    let others = others(seams, listed);
+    let answers = join_all(others.iter().map(|other| async {
+        tokio::select! {
+            biased;
+            answer = other.join(join) => Some(answer),
+            () = seams.clock.sleep(CHECK_MAX) => None,
+        }
+    }));
+    for answer in answers.await {
+        if let Some(Err(JoinError::Refused(why))) = answer {
+            return Err(StartError::Founding(format!("this data directory has not the member's seat: {why}")));
+        }
+    }
+    Ok(())
+}
+
+/// Asks the other members until one of them has given the seat. Returns the data directory of each member.
+/// # Cancel safety
+/// It may be dropped and called again. The seat may be given meanwhile.
+pub(in crate::node) async fn take_seat(
+    seams: &Seams,
+    listed: &Listed,
+    join: Join,
+) -> Result<BTreeMap<MemberId, StorageId>, StartError> {
+    let (clock, others) = (&seams.clock, others(seams, listed));
+    let storage = format!("{:016x}", join.storage.0);
+    tracing::info!(storage, "this data directory is new: asking the other members for the seat of this member");
+    let mut told = clock.now();
+    loop {
+        let mut why = "no other member answers".to_owned();
+        for other in &others {
+            match other.join(join).await {
+                Ok(seats) => {
+                    tracing::info!(storage, "this data directory has the seat of this member");
+                    return Ok(seats);
+                }
+                Err(JoinError::Refused(why)) => {
+                    return Err(StartError::Founding(format!(
+                        "this data directory cannot have the member's seat: {why}"
+                    )));
+                }
+                Err(JoinError::NotYet(reason)) => why = reason,
+                Err(JoinError::Unreachable(_)) => {}
+            }
+        }
+        if clock.now().since(told) >= TELL_EVERY {
+            told = clock.now();
+            tracing::info!(why, "waiting for the seat of this member");
+        }
+        clock.sleep(TRY_AGAIN).await;
+    }
+}

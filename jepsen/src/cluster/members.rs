@@ -1,0 +1,98 @@
+//! [`Members`]: real processes, and what a client reads and writes through each of them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
+use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
+use naxos_proto::etcd::client::etcdserverpb::{HashKvRequest, PutRequest, RangeRequest};
+use tokio::runtime::Runtime;
+use tonic::transport::{Channel, Endpoint};
+
+use super::start_all;
+use crate::etcd_server::EtcdServer;
+use crate::pace;
+
+/// How long a write is tried while the log is being reconfigured.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+
+fn channel(url: &str) -> Channel {
+    Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy()
+}
+
+/// Puts a key through the member at `url`. Returns the revision.
+async fn put(url: &str, key: &str, value: Vec<u8>) -> anyhow::Result<i64> {
+    let mut client = KvClient::new(channel(url));
+    let end = pace::now() + WRITE_LIMIT;
+    loop {
+        let put = PutRequest { key: key.to_owned().into(), value: value.clone().into(), ..PutRequest::default() };
+        match pace::within(WRITE_LIMIT, client.put(put)).await {
+            Some(Ok(answer)) => return Ok(answer.into_inner().header.context("an answer has a header")?.revision),
+            outcome if pace::now() >= end => anyhow::bail!("{url} takes no write: {outcome:?}"),
+            _ => pace::pause(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// The hash of everything at `revision` according to the member at `url`, and the number of keys there.
+async fn state(url: &str, revision: i64) -> anyhow::Result<(u32, i64)> {
+    let all =
+        RangeRequest { key: vec![0].into(), range_end: vec![0].into(), count_only: true, ..RangeRequest::default() };
+    let count = KvClient::new(channel(url)).range(all).await?.into_inner().count;
+    let hash = MaintenanceClient::new(channel(url)).hash_kv(HashKvRequest { revision }).await?.into_inner().hash;
+    Ok((hash, count))
+}
+
+/// The members, by their numbers.
+pub(super) struct Members {
+    runtime: Runtime,
+    pub(super) members: Vec<EtcdServer>,
+    next: u64,
+}
+
+impl Members {
+    /// Starts three members with an empty store.
+    pub(super) fn start(program: &Path, folder: &Path, flags: &[&str]) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut members = EtcdServer::members(program, folder, &["a", "b", "c"], flags);
+        start_all(&mut members)?;
+        Ok(Self { runtime, members, next: 0 })
+    }
+
+    /// Three listed members, the first two of which are started.
+    pub(super) fn two_of_three(program: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut members = EtcdServer::members(program, folder, &["a", "b", "c"], &[]);
+        start_all(&mut members[..2])?;
+        Ok(Self { runtime, members, next: 0 })
+    }
+
+    fn url(&self, member: usize) -> &str {
+        self.members[member].client_url()
+    }
+
+    /// Writes `puts` keys of 100 kB through the members that are there.
+    pub(super) fn write(&mut self, there: &[usize], puts: u64) -> anyhow::Result<i64> {
+        let mut revision = 0;
+        for _ in 0..puts {
+            let url = self.url(there[usize::try_from(self.next).expect("few writes") % there.len()]);
+            let key = format!("key/{:05}", self.next % 150);
+            revision = self.runtime.block_on(put(url, &key, vec![b'x'; 100_000]))?;
+            self.next += 1;
+        }
+        Ok(revision)
+    }
+
+    /// Checks that all members have the same state, after a write through each of them.
+    pub(super) fn compare(&mut self) -> anyhow::Result<()> {
+        let mut revision = 0;
+        for member in 0..self.members.len() {
+            revision = self.runtime.block_on(put(self.url(member), "last", vec![b'y']))?;
+        }
+        let states = (0..self.members.len()).map(|member| self.runtime.block_on(state(self.url(member), revision)));
+        let states = states.collect::<anyhow::Result<Vec<_>>>()?;
+        ensure!(states.iter().all(|state| *state == states[0]), "the members differ: {states:?}");
+        Ok(())
+    }
+}

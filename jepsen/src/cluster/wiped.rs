@@ -1,0 +1,64 @@
+//! [`wiped`]: members lose their disks, one after the other, and come back with empty ones.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use super::members::Members;
+use super::start_all;
+use crate::pace;
+
+/// How long the log and the voters may take to take a new data directory in.
+const TAKEN_IN: Duration = Duration::from_secs(15);
+/// What a member logs that gets its seat back.
+const SEAT: &str = "this data directory has the seat of this member";
+
+/// A member whose seat has gone to a newer disk is started on the old one: it must not come back.
+fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
+    all.members[2].kill();
+    let (now, lost, kept) = (folder.join("c"), folder.join("c.lost"), folder.join("c.now"));
+    fs::rename(&now, &kept)?;
+    fs::rename(&lost, &now)?;
+    let Err(why) = all.members[2].try_start() else { anyhow::bail!("it serves") };
+    ensure!(why.contains("it had a seat and lost it to a newer one"), "it ends without the reason:\n{why}");
+    fs::remove_dir_all(&now)?;
+    fs::rename(&kept, &now)?;
+    all.members[2].try_start().map_err(anyhow::Error::msg)
+}
+
+/// Two of three listed members found a cluster, and the third comes later. Then each loses its disk, one after the other. Each comes back by itself, with everything, and is counted again:
+/// the next one can be lost after it. In the end all are started again.
+///
+/// # Errors
+/// If a member does not come back, or does not count, or members differ.
+pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let mut all = Members::two_of_three(program, folder)?;
+    all.write(&[0, 1], 60)?;
+    all.members[2].try_start().map_err(anyhow::Error::msg).context("start the member that was away at the founding")?;
+    all.write(&[0, 1, 2], 10)?;
+    all.compare().context("after the third member came")?;
+    pace::sleep(TAKEN_IN);
+    for (lost, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let there: Vec<usize> = (0..3).filter(|member| *member != lost).collect();
+        all.members[lost].kill();
+        fs::rename(folder.join(name), folder.join(format!("{name}.lost"))).context("take a disk away")?;
+        all.write(&there, 30).with_context(|| format!("while {name} is away"))?;
+        let from = all.members[lost].log().length();
+        let back = all.members[lost].try_start().map_err(anyhow::Error::msg);
+        back.with_context(|| format!("start {name} with an empty disk"))?;
+        ensure!(all.members[lost].log().wait_for(from, SEAT, Duration::ZERO), "{name} never asked for its seat");
+        all.write(&[0, 1, 2], 30).with_context(|| format!("after {name} came back"))?;
+        all.compare().with_context(|| format!("after {name} came back"))?;
+        // It must be in the loglet and vote before the next one is lost.
+        pace::sleep(TAKEN_IN);
+    }
+    old_disk(&mut all, folder).context("start on a disk that was given up")?;
+    for member in &mut all.members {
+        member.kill();
+    }
+    start_all(&mut all.members).context("start all again")?;
+    all.write(&[0, 1, 2], 30)?;
+    all.compare().context("after a start of all")
+}

@@ -1,0 +1,94 @@
+//! Joining over gRPC. [`RemoteJoining`] calls, [`JoiningService`] serves.
+//!
+//! These calls have no envelope: a node whose data directory is new does not know the data directories of the others. Each
+//! message names the log itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use crate::contracts::{Join, JoinError, Joining};
+use crate::ids::{LogId, MemberId, StorageId};
+use crate::peer::Connector;
+use crate::peer::generated as wire;
+use crate::peer::generated::join_answer::Answer;
+use crate::peer::generated::joining_client::JoiningClient;
+use crate::peer::generated::joining_server::{Joining as Served, JoiningServer};
+use crate::peer::limits::CALL_MAX;
+use crate::peer::link::channel;
+use crate::seams::{Address, Clock};
+
+/// Another node that gives seats.
+pub struct RemoteJoining {
+    channel: Channel,
+    clock: Arc<dyn Clock>,
+}
+
+impl RemoteJoining {
+    /// The node that listens at `address`. Must be made on the runtime that is to carry the connection.
+    pub fn new(clock: &Arc<dyn Clock>, address: Address, connector: Arc<dyn Connector>) -> Self {
+        Self { channel: channel(clock, "seat.naxos", address, connector), clock: Arc::clone(clock) }
+    }
+}
+
+impl Joining for RemoteJoining {
+    fn join(&self, join: Join) -> BoxFuture<'_, Result<BTreeMap<MemberId, StorageId>, JoinError>> {
+        let mut client = JoiningClient::new(self.channel.clone());
+        let message = wire::JoinRequest { log: join.log.0, member: join.member.0, storage: join.storage.0 };
+        Box::pin(async move {
+            let answer = tokio::select! {
+                biased;
+                answer = client.join(message) => answer.map_err(|status| JoinError::Unreachable(status.message().to_owned()))?,
+                () = self.clock.sleep(CALL_MAX) => return Err(JoinError::Unreachable("it takes too long".to_owned())),
+            };
+            match answer.into_inner().answer {
+                Some(Answer::Seats(wire::Seats { seats })) => {
+                    Ok(seats.into_iter().map(|seat| (MemberId(seat.member), StorageId(seat.storage))).collect())
+                }
+                Some(Answer::NotYet(why)) => Err(JoinError::NotYet(why)),
+                Some(Answer::Refused(why)) => Err(JoinError::Refused(why)),
+                None => Err(JoinError::Unreachable("the answer is empty".to_owned())),
+            }
+        })
+    }
+}
+
+/// Serves the seats of this cluster.
+pub struct JoiningService {
+    log: LogId,
+    joining: Arc<dyn Joining>,
+}
+
+impl JoiningService {
+    /// The gRPC service of `joining`, for the cluster of `log`.
+    pub fn server(log: LogId, joining: Arc<dyn Joining>) -> JoiningServer<Self> {
+        JoiningServer::new(Self { log, joining })
+    }
+}
+
+#[tonic::async_trait]
+impl Served for JoiningService {
+    async fn join(&self, request: Request<wire::JoinRequest>) -> Result<Response<wire::JoinAnswer>, Status> {
+        let wire::JoinRequest { log, member, storage } = request.into_inner();
+        let join = Join { log: LogId(log), member: MemberId(member), storage: StorageId(storage) };
+        let answer = if join.log == self.log {
+            self.joining.join(join).await
+        } else {
+            Err(JoinError::Refused(format!("expected the log {}, found {}", self.log, join.log)))
+        };
+        let answer = match answer {
+            Ok(seats) => {
+                let seat =
+                    |(member, storage): (MemberId, StorageId)| wire::Seat { member: member.0, storage: storage.0 };
+                Answer::Seats(wire::Seats { seats: seats.into_iter().map(seat).collect() })
+            }
+            Err(JoinError::NotYet(why)) => Answer::NotYet(why),
+            Err(JoinError::Refused(why)) => Answer::Refused(why),
+            Err(JoinError::Unreachable(why)) => return Err(Status::unavailable(why)),
+        };
+        Ok(Response::new(wire::JoinAnswer { answer: Some(answer) }))
+    }
+}

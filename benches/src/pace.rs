@@ -63,7 +63,8 @@ impl PreciseTimer {
     /// A timer that belongs to the calling thread's runtime.
     #[expect(
         deprecated,
-        reason = "what replaces it is unsafe, for types whose descriptor changes; an OwnedFd's never does"
+        reason = "`AsyncFd::new` is deprecated because some types may change their descriptor. Its replacement \
+                  `register` is unsafe for that reason. An OwnedFd never changes its descriptor."
     )]
     pub fn new() -> io::Result<Self> {
         let timer =

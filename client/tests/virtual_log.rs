@@ -12,8 +12,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::{
-    Liveness, LogError, LogletProvider, MemoryMetaStore, ReconfigureError, Record, SharedLog, VirtualLog,
-    VirtualLogConfig, VirtualLogParts,
+    Liveness, LogError, Loglet, LogletError, LogletProvider, MemoryMetaStore, ReconfigureError, Record, SharedLog,
+    VirtualLog, VirtualLogConfig, VirtualLogParts,
 };
 use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
 use naxos_proto::completion::Completion;
@@ -22,7 +22,6 @@ use naxos_proto::ids::{ChainVersion, Incarnation, LogId, LogletId, Lsn};
 use naxos_proto::seams::{BootClock, OsEntropy};
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 async fn open(meta: &Arc<MemoryMetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
     open_on(meta.clone(), loglets).await
@@ -132,50 +131,55 @@ async fn an_append_that_meets_a_seal_goes_to_the_successor_that_another_made() {
     tending.await.unwrap();
 }
 
-/// Completes reconfigurations of `log` until the token is cancelled.
-fn tend(log: &Arc<VirtualLog>) -> CancellationToken {
-    let (log, stop) = (Arc::clone(log), CancellationToken::new());
-    let ends = stop.clone();
-    tokio::spawn(async move { log.tend(ends).await });
-    stop
+/// Loglets in memory, whose sequencer refuses to serve them while `refuses` is set, as one that was started again does.
+struct Unserved {
+    loglets: Arc<MemoryProvider>,
+    refuses: AtomicBool,
 }
 
-/// An append that finds the loglet sealed by another process, so that `tend` is woken.
-async fn append_to_sealed(log: &VirtualLog, loglets: &MemoryProvider) -> BoxFuture<'static, Result<Lsn, AppendError>> {
-    let active = log.chain().1.active().params.clone();
-    loglets.open(&active).expect("memory opens").seal().await.expect("memory seals");
-    let (done, outcome) = Completion::channel();
-    log.append(vec![cell(9)], done);
-    // Less than the time for which `tend` leaves the change to the process that sealed the loglet.
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    outcome
+impl LogletProvider for Unserved {
+    fn kind(&self) -> LogletKind {
+        self.loglets.kind()
+    }
+
+    fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
+        self.loglets.open(params)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        self.loglets.prepare(params)
+    }
+
+    fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+        if self.refuses.load(Ordering::Relaxed) {
+            let refused = Err(LogletError::Unavailable("the sequencer was started again".to_owned()));
+            return Box::pin(std::future::ready(refused));
+        }
+        self.loglets.serve(params)
+    }
+
+    fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>> {
+        self.loglets.raise_floor(gone, ordinal)
+    }
+
+    fn choose_params(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
+        self.loglets.choose_params(id, alive)
+    }
 }
 
 #[tokio::test]
-async fn a_wake_up_that_is_older_than_the_active_loglet_changes_nothing() {
-    let loglets = Arc::default();
-    let log = open(&Arc::default(), &loglets).await;
-    let stop = tend(&log);
-    let outcome = append_to_sealed(&log, &loglets).await;
-    log.reconfigure(None).await.unwrap();
-    assert_eq!(outcome.await, Ok(Lsn(0)));
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(log.ordinal(), 2, "one change was enough");
-    stop.cancel();
-}
-
-#[tokio::test]
-async fn a_trim_does_not_lose_the_wake_up_of_a_sealed_loglet() {
-    let loglets = Arc::default();
-    let log = open(&Arc::default(), &loglets).await;
-    assert_eq!(append(&log, 1).await, Ok(Lsn(0)));
-    log.reconfigure(None).await.unwrap();
-    let stop = tend(&log);
-    let outcome = append_to_sealed(&log, &loglets).await;
-    log.trim(Lsn(1)).await.unwrap();
-    let outcome = tokio::time::timeout(Duration::from_secs(5), outcome).await.expect("somebody makes a successor");
-    assert_eq!(outcome, Ok(Lsn(1)));
-    stop.cancel();
+async fn a_chain_whose_sequencer_does_not_serve_is_adopted_and_can_be_replaced() {
+    let (meta, loglets) = (Arc::<MemoryMetaStore>::default(), Arc::<MemoryProvider>::default());
+    let unserved = Arc::new(Unserved { loglets: loglets.clone(), refuses: AtomicBool::new(false) });
+    let first =
+        VirtualLog::start(VirtualLogParts { providers: vec![unserved.clone()], ..parts(meta.clone(), &loglets) });
+    let first = first.await.expect("it opens");
+    let second = open(&meta, &loglets).await;
+    unserved.refuses.store(true, Ordering::Relaxed);
+    let seen = first.chain().0;
+    assert!(first.adopt_newer(seen).await.expect("the chain is adopted"));
+    assert_eq!(first.chain(), second.chain());
+    first.reconfigure(None).await.expect("the segment of the sequencer that does not serve can be ended");
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ pub mod reply_port;
 pub mod session;
 pub mod stack;
 pub mod view_tracking;
+mod waiters;
 
 pub use engine::{Applicator, Below, Engine, EngineInfo, EngineSwitch, Proposal, ProposeError};
 pub use entry::Entry;

@@ -2,41 +2,42 @@
 //! that arrive meanwhile wait for the next one (`docs/design.md`, section 4, Reads). A read that had to wait is woken
 //! within its own runtime. The check itself costs one wake-up between threads, however many reads share it.
 //!
-//! Bound: one place in the list for each waiting handler.
+//! Bound: the list of [`Waiters`]. A handler that gives up leaves its place in the list behind. A check in flight has
+//! no deadline, so such places are dropped before it ends.
 
 use std::sync::Arc;
 
 use naxos_client::LogError;
 use naxos_proto::ids::Lsn;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
+use crate::waiters::Waiters;
 
 /// The shared tail checks of one runtime; see the module.
 pub struct ReadGate {
     engine: Arc<dyn Engine>,
-    waiting: Mutex<Vec<oneshot::Sender<Result<Lsn, LogError>>>>,
+    waiting: Mutex<Waiters<(), Result<Lsn, LogError>>>,
     wake: Notify,
 }
 
 impl ReadGate {
     /// A new gate. Its [`Self::serve`] has to be run on the gate's runtime.
     pub fn new(engine: Arc<dyn Engine>) -> Arc<Self> {
-        Arc::new(Self { engine, waiting: Mutex::new(Vec::new()), wake: Notify::new() })
+        Arc::new(Self { engine, waiting: Mutex::default(), wake: Notify::new() })
     }
 
     /// Waits until everything that was acknowledged before the call is applied here. Returns the position that the
     /// local store then reflects.
     /// # Cancel safety
-    /// Nothing is lost when dropped.
+    /// If the future is dropped, nothing is lost.
     pub async fn sync(&self) -> Result<Lsn, LogError> {
         if let Some(lsn) = self.engine.sync_now() {
             return Ok(lsn);
         }
-        let (tx, done) = oneshot::channel();
-        self.waiting.lock().push(tx);
+        let done = self.waiting.lock().add(());
         self.wake.notify_one();
         done.await.unwrap_or_else(|_| Err(LogError::Unavailable("the node is stopping".to_owned())))
     }
@@ -47,7 +48,7 @@ impl ReadGate {
             loop {
                 self.wake.notified().await;
                 // All reads in this list arrived before the check begins, so its answer is valid for them.
-                let served = std::mem::take(&mut *self.waiting.lock());
+                let served = self.waiting.lock().take_all();
                 let outcome = match self.engine.sync_now() {
                     Some(lsn) => Ok(lsn),
                     None => self.engine.sync().await,
@@ -63,6 +64,47 @@ impl ReadGate {
             () = stop.cancelled() => {}
             () = checks => {}
         }
-        self.waiting.lock().clear();
+        *self.waiting.lock() = Waiters::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+
+    use super::*;
+    use crate::engine::Proposal;
+
+    /// An engine that never learns the tail.
+    struct Stuck;
+
+    impl Engine for Stuck {
+        fn below(&self) -> Option<&dyn Engine> {
+            None
+        }
+
+        fn propose(&self, _: Proposal) {}
+
+        fn sync(&self) -> BoxFuture<'_, Result<Lsn, LogError>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn sync_now(&self) -> Option<Lsn> {
+            None
+        }
+    }
+
+    #[test]
+    fn handlers_that_give_up_do_not_pile_up_while_a_check_is_in_flight() {
+        let gate = ReadGate::new(Arc::new(Stuck));
+        let mut serving = Box::pin(Arc::clone(&gate).serve(CancellationToken::new()));
+        let mut most = 0;
+        for _ in 0..10_000 {
+            assert!(gate.sync().now_or_never().is_none(), "no tail is known");
+            assert!((&mut serving).now_or_never().is_none(), "a check is in flight");
+            most = most.max(gate.waiting.lock().len());
+        }
+        assert!(most <= 100, "{most} handlers that gave up were kept");
     }
 }

@@ -69,7 +69,7 @@ fn check(reader: &StoreReader, context: &str) {
 fn a_cursor_that_was_read_after_a_failed_sync_survives_a_power_cut() {
     let (mut believed, mut frozen) = (BTreeSet::new(), 0);
     for (k, cut, seed) in (1..6).flat_map(|k| (0..8).flat_map(move |cut| (0..6).map(move |seed| (k, cut, seed)))) {
-        let context = format!("sync {k} failed, power cut at sync {cut} after the start, survivors {seed}");
+        let context = format!("sync {k} failed, power cut at sync {cut} after the start, seed {seed}");
         let drive = Drive::new(seed);
         run(async {
             let mut store = open(&drive).await.unwrap();

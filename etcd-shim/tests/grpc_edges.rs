@@ -44,11 +44,16 @@ fn calls_outside_the_rules_get_the_answers_of_grpc_go() {
         }
         let text = "Received a HEADERS frame with :method \"GET\" which should be POST";
         assert_eq!(of(&call(("GET", GRPC.1), path, None).await), (405, Code::Internal, text));
-        let web = "application/grpc-web";
-        let text = "invalid gRPC request content-type \"application/grpc-web\"";
-        assert_eq!(of(&call(("POST", web), path, None).await), (415, Code::InvalidArgument, text));
+        for kind in ["application/grpc-web", "application/json"] {
+            let text = format!("invalid gRPC request content-type {kind:?}");
+            for method in ["POST", "GET"] {
+                let answer = call((method, kind), path, None).await;
+                assert_eq!(of(&answer), (415, Code::InvalidArgument, text.as_str()), "{method}");
+            }
+        }
 
-        // A watch whose time-out has passed ends with that status, even after its answer has begun.
+        // When the time-out of a watch has passed, the watch ends with the same status, although answers were sent
+        // already.
         let create = pb::WatchCreateRequest { key: "k".into(), ..Default::default() };
         let create = pb::WatchRequest { request_union: Some(pb::watch_request::RequestUnion::CreateRequest(create)) };
         let headers = [("grpc-timeout", "200m")];

@@ -1,7 +1,9 @@
-//! Lists of key-value pairs, for each way in which the server makes such an answer. The pairs of a short list are
-//! encoded into the answer while the store is locked. A longer list is collected in several steps. Values that memory
-//! does not hold are read from rows of the local store. A long answer is sent in pieces, and a piece may end inside a
-//! pair.
+//! Reads of many keys, short and long. The server makes these answers in different ways:
+//!
+//! - The pairs of a short list are encoded into the answer while the store is locked.
+//! - A longer list is collected in several steps.
+//! - Values that memory does not hold are read from rows of the local store.
+//! - A long answer is sent in pieces, and a piece may end inside a pair.
 
 mod support;
 
@@ -46,8 +48,9 @@ async fn check(address: &str, bytes: usize) {
 fn lists_of_any_size_hold_every_pair_once_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let (server, address) = Server::serving(dir.path(), &[]);
-    // Short lists are encoded as a whole while the store is locked. Lists of more than 512 KiB are sent in pieces. Each
-    // value of the last round is longer than a piece, so its pieces end inside pairs.
+    // The first rounds have lists that are encoded as a whole while the store is locked. The later ones have lists of
+    // more than 512 KiB, which are sent in pieces. In the last round every value is longer than a piece, so pieces end
+    // inside pairs.
     block_on(async {
         for bytes in [0, 200, 1_000, 20_000] {
             check(&address, bytes).await;

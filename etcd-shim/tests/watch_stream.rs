@@ -1,21 +1,27 @@
-//! A Watch stream from its start to its end, over a real connection.
+//! Streams from their start to their end, over a real connection: Watch, and the keep-alives of leases.
 
 mod support;
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::seams::{BootClock, Clock};
+use pb::lease_client::LeaseClient;
 use pb::watch_client::WatchClient;
+use std::collections::BTreeSet;
 use std::time::Duration;
-use support::{Server, block_on, kv};
+use support::{Server, block_on, get, kv};
 use tonic::Streaming;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 /// No answer may take longer than this.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
+async fn connect(address: &str) -> Channel {
+    Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
+}
+
 /// A Watch stream whose client creates these watchers and then ends its side.
 async fn half_closed(address: &str, creates: Vec<pb::WatchCreateRequest>) -> Streaming<pb::WatchResponse> {
-    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let channel = connect(address).await;
     let request =
         |create| pb::WatchRequest { request_union: Some(pb::watch_request::RequestUnion::CreateRequest(create)) };
     let requests = tokio_stream::iter(creates.into_iter().map(request).collect::<Vec<_>>());
@@ -61,6 +67,52 @@ fn a_stream_ends_when_its_client_has_said_all_and_its_last_watcher_is_gone() {
         assert!(next(&mut answers).await.unwrap().created);
         assert_eq!(next(&mut answers).await.unwrap().compact_revision, 3);
         assert_eq!(next(&mut answers).await, None, "its only watcher has ended");
+    });
+    assert_eq!(server.terminate(), Some(0));
+}
+
+/// Waits until `expected` are the metrics' counts of ended streams, without the counts that are 0.
+async fn are_counted(address: &str, expected: &[&str]) {
+    let deadline = BootClock.now().after(ANSWER_LIMIT);
+    loop {
+        let text = get(address, "/metrics");
+        let lines = text.lines().filter_map(|line| line.strip_prefix("grpc_server_handled_total"));
+        let lines: BTreeSet<_> = lines.filter(|line| line.contains("bidi_stream") && !line.ends_with(" 0")).collect();
+        if lines == BTreeSet::from_iter(expected.iter().copied()) {
+            return;
+        }
+        assert!(BootClock.now() < deadline, "expected {expected:?}, found {lines:?}");
+        BootClock.sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn a_stream_is_counted_with_the_code_with_which_it_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, address) = Server::serving(dir.path(), &[]);
+    block_on(async {
+        // This client has a watcher, and leaves.
+        let create = pb::WatchCreateRequest { key: "k".into(), ..Default::default() };
+        let mut answers = half_closed(&address, vec![create]).await;
+        assert!(next(&mut answers).await.unwrap().created);
+        drop(answers);
+        // This client asks for one keep-alive and leaves its side open. Its connection ends together with its runtime.
+        let requests = tokio_stream::once(pb::LeaseKeepAliveRequest { id: 5 });
+        let requests = tokio_stream::StreamExt::chain(requests, tokio_stream::pending());
+        let mut answers =
+            LeaseClient::new(connect(&address).await).lease_keep_alive(requests).await.unwrap().into_inner();
+        assert_eq!(answers.message().await.unwrap().unwrap().ttl, 0);
+    });
+    block_on(async {
+        let keep_alive =
+            "grpc_method=\"LeaseKeepAlive\",grpc_service=\"etcdserverpb.Lease\",grpc_type=\"bidi_stream\"} 1";
+        let watch = "grpc_method=\"Watch\",grpc_service=\"etcdserverpb.Watch\",grpc_type=\"bidi_stream\"} 1";
+        let [keep_alive, watch] = [keep_alive, watch].map(|labels| format!("{{grpc_code=\"Canceled\",{labels}"));
+        are_counted(&address, &[&keep_alive, &watch]).await;
+        // This stream ends by itself.
+        assert_eq!(next(&mut half_closed(&address, Vec::new()).await).await, None);
+        let ended = watch.replace("Canceled", "OK");
+        are_counted(&address, &[&keep_alive, &ended, &watch]).await;
     });
     assert_eq!(server.terminate(), Some(0));
 }

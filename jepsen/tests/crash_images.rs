@@ -49,7 +49,7 @@ impl Run {
     fn new(k: u64, survivors: u64) -> Self {
         let seed = k * 1_000 + survivors;
         let context = format!("crash at sync {k}, survivors {survivors}");
-        Run { host: Host::new(seed), record: Shared::default(), seed, context }
+        Run { host: Host::alone("node", seed), record: Shared::default(), seed, context }
     }
 
     /// Runs a node from its start to its end, in a runtime of its own. First the history of the node's keys is read and

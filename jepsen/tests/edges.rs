@@ -102,6 +102,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "engines",
         &[
+            "waiters",
             "entry",
             "local_store",
             "engine",

@@ -275,14 +275,14 @@ fn a_power_cut_in_the_start_after_an_unsynced_batch_leaves_a_directory_that_open
         let started = simulate_until_frozen(async { open(&drive).await.map(drop) });
         drive.crash();
         let checked = simulate_until_frozen(async {
-            let server = open(&drive).await.unwrap_or_else(|e| panic!("survivors {seed}, start {started:?}: {e}"));
+            let server = open(&drive).await.unwrap_or_else(|e| panic!("seed {seed}, start {started:?}: {e}"));
             let read = server.unit().read(id(1), Offset(0)..Offset(2), usize::MAX).await.unwrap();
-            assert_eq!(read[0], CellState::Present(payload(0, 10)), "survivors {seed}");
+            assert_eq!(read[0], CellState::Present(payload(0, 10)), "seed {seed}");
             let whole_or_not = [CellState::Present(payload(1, 3_000)), CellState::Absent];
-            assert!(whole_or_not.contains(&read[1]), "survivors {seed}: half there");
+            assert!(whole_or_not.contains(&read[1]), "seed {seed}: half there");
             server.shutdown().await.unwrap();
         });
-        assert!(checked.is_some(), "survivors {seed}");
+        assert!(checked.is_some(), "seed {seed}");
     }
 }
 
@@ -352,7 +352,7 @@ fn a_directory_that_was_opened_once_is_not_formatted_again() {
                 })
             };
             let (opened, reopened) = (start(true), start(false));
-            let context = format!("sync {k} failed, survivors {seed}: {formatted:?}, {opened:?}, {reopened:?}");
+            let context = format!("sync {k} failed, seed {seed}: {formatted:?}, {opened:?}, {reopened:?}");
             assert!(opened.0 == reopened.0 && opened.1 < reopened.1, "{context}");
         }
     }

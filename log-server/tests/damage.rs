@@ -123,11 +123,13 @@ fn a_rotted_sector_is_corrupt_cells_or_a_refusal() {
     }
 }
 
-/// A flipped bit must not be mistaken for a torn write. Recovery recognizes it in either of two ways
+/// A flipped bit must not be mistaken for a torn write. A start has two ways to recognize a flipped bit
 /// (`log-server/src/journal/torn.rs`):
-/// 1. No sector of the record ends in zeros. After a torn write, some sector would end in zeros.
-/// 2. Exactly one bit of the record is wrong, and a torn write cannot be the cause. It could be the cause only if the
-///    bit's sector ends in zeros, and these begin before the wrong byte or at the start of the sector.
+///
+/// - No sector of the record ends in zeros. After a torn write, some sector would end in zeros (point 1 there).
+/// - Some sector of the record ends in zeros, but flipping one single bit makes the record right, and a torn write does
+///   not explain this bit (points 3 and 4 there). A torn write explains it only if all bytes from the wrong one to the
+///   end of its sector are zero, and the byte before the wrong one is zero too or belongs to another sector.
 ///
 /// One of the bodies is all spaces, because a space differs from a zero byte in one bit only. If that bit flips in the
 /// last byte of a sector, it looks as if this byte had not been written.
@@ -243,7 +245,7 @@ fn healed(drive: &Drive, path: &str, byte: usize, bit: u8, body: &Bytes) {
 }
 
 #[test]
-fn a_truncated_segment_is_refused_by_name() {
+fn a_truncated_segment_is_refused_and_named() {
     let (drive, written) = filled();
     let random = SeededEntropy::new(13);
     // Spare segments are left out. They are all zeros and hold no data, so a start need not refuse a truncated one.
@@ -258,7 +260,7 @@ fn a_truncated_segment_is_refused_by_name() {
             copy.damage(path, |content| content.truncate(len));
             let context = format!("{path} of {len} bytes");
             let text = reopen(&copy, &written, &context).expect_err(&context).to_string();
-            assert!(text.contains("expected") && (text.contains(path) || text.contains(".seg")), "{text}");
+            assert!(text.contains("expected") && text.contains(path.as_str()), "{context}: {text}");
             assert_eq!(copy.content(path).unwrap().len(), len, "{context}: it is left as it was");
             refused += 1;
         }

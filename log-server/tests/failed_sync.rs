@@ -49,7 +49,7 @@ async fn fail_at_work(drive: &Drive, k: u64) -> u64 {
 fn what_is_appended_behind_a_batch_of_a_failed_sync_survives_a_power_cut() {
     let mut failed_at = std::collections::BTreeSet::new();
     for (k, start_k, seed) in (1..30).flat_map(|k| (0..4).flat_map(move |s| (0..4).map(move |n| (k, s, n)))) {
-        let context = format!("sync {k} failed, sync {start_k} of the next start, survivors {seed}");
+        let context = format!("sync {k} failed, sync {start_k} of the next start, seed {seed}");
         let drive = Drive::new(seed);
         let acked = simulate(fail_at_work(&drive, k));
         failed_at.insert(acked);

@@ -43,7 +43,7 @@ impl NativeSequencer {
         Self { incarnation, units, clock, loglets, to_open: Mutex::default(), changed: Arc::default() }
     }
 
-    /// Sends stores again that failed, until `stop`. Runs on the control Worker.
+    /// Opens new loglets on all their units, and sends failed stores again, until `stop`. Runs on the Worker `peers`.
     pub async fn tend(&self, stop: CancellationToken) {
         let mut opening: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
         loop {
@@ -81,9 +81,10 @@ impl NativeSequencer {
     }
 
     fn serve_now(&self, loglet: &LogletParams) -> Result<(), Refusal> {
-        let Ok(native) = NativeParams::decode(loglet) else {
-            return Err(Refusal::Unsupported("this sequencer serves native loglets alone"));
-        };
+        let native = NativeParams::decode(loglet).map_err(|error| {
+            let text = format!("this sequencer serves only native loglets with valid parameters: {error}");
+            Refusal::Unsupported(text)
+        })?;
         if native.sequencer != self.incarnation {
             let (loglet, owner) = (loglet.id, native.sequencer);
             return Err(Refusal::OtherSequencer { loglet, owner, asked: self.incarnation });
@@ -102,7 +103,8 @@ impl NativeSequencer {
             let Some(fanout) = loglets.serve(loglet.id, make)? else { return Ok(()) };
             (fanout, loglets.all_below(loglet.id))
         };
-        // A loglet is served after a chain was installed that names it. That chain has ended all earlier ones.
+        // A loglet is served after a chain was installed that names it. That chain has ended all earlier loglets of the
+        // log.
         earlier.iter().for_each(|f| f.retire());
         if native.units.len() > 1 {
             self.to_open.lock().push(fanout);
@@ -136,8 +138,8 @@ impl Sequencer for NativeSequencer {
     }
 
     fn grant(&self, _: LogletId, _: Incarnation, _: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {
-        let refusal = Refusal::Unsupported("the sequencer of a native loglet writes itself, its clients do not");
-        Box::pin(std::future::ready(Err(refusal.into())))
+        let text = "a native loglet gives no grants to clients: its sequencer stores the cells";
+        Box::pin(std::future::ready(Err(Refusal::Unsupported(text.to_owned()).into())))
     }
 
     fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>> {
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_4_a_sequencer_serves_and_appends_for_its_own_incarnation_alone() {
+    fn rule_4_a_sequencer_serves_and_appends_only_for_its_own_incarnation() {
         let own = Incarnation { storage: StorageId(1), boot: Boot(2) };
         let earlier = Incarnation { boot: Boot(1), ..own };
         let sequencer = NativeSequencer::new(own, Arc::new(NoUnits), Arc::new(BootClock));
@@ -176,5 +178,17 @@ mod tests {
         assert_eq!(sequencer.tail(id).now_or_never(), Some(None));
         assert_eq!(sequencer.fanout(id, earlier).err(), Some(other));
         assert_eq!(sequencer.fanout(id, own).err(), Some(Refusal::NotServed(id)));
+    }
+
+    #[test]
+    fn parameters_that_do_not_decode_are_refused_with_the_reason() {
+        let own = Incarnation { storage: StorageId(1), boot: Boot(2) };
+        let sequencer = NativeSequencer::new(own, Arc::new(NoUnits), Arc::new(BootClock));
+        let params = NativeParams { sequencer: own, units: vec![StorageId(1)], write_quorum: 1 };
+        let mut params = params.encode(LogletId::default());
+        params.bytes.truncate(3);
+        let why = NativeParams::decode(&params).expect_err("the parameters are cut off");
+        let text = format!("this sequencer serves only native loglets with valid parameters: {why}");
+        assert_eq!(sequencer.serve_now(&params), Err(Refusal::Unsupported(text)));
     }
 }

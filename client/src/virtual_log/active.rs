@@ -18,6 +18,9 @@ const OPEN_LOGLETS_MAX: usize = 64;
 /// outcomes are unknown.
 const OLD_ANSWERS_PATIENCE: Duration = Duration::from_millis(50);
 
+/// How long the change to a new segment waits until its sequencer serves it.
+const SERVE_PATIENCE: Duration = Duration::from_millis(300);
+
 /// The chain as this process knows it; see the module.
 pub(super) struct Active {
     pub(super) version: ChainVersion,
@@ -40,11 +43,21 @@ impl Active {
 
 impl VirtualLog {
     /// Adopts the chain `found` and sends appends to its last segment. Before that, makes the loglet's sequencer serve
-    /// it, which is allowed because the chain names the loglet now.
+    /// it, which is allowed because the chain names the loglet now. The chain is adopted even if the sequencer does not
+    /// serve: the sequencer may have died, and only a process that knows this chain can put another one in its place.
     pub(super) async fn activate(&self, found: VersionedChain) -> Result<(), ReconfigureError> {
         let VersionedChain { version, chain } = found;
         let segment = chain.active().clone();
-        self.providers.of(segment.params.kind)?.serve(&segment.params).await?;
+        let provider = self.providers.of(segment.params.kind)?;
+        tokio::select! {
+            biased;
+            served = provider.serve(&segment.params) => if let Err(error) = served {
+                tracing::warn!(%error, "the sequencer of the new segment does not serve it");
+            },
+            () = self.clock.sleep(SERVE_PATIENCE) => {
+                tracing::warn!(loglet = %segment.params.id, "the sequencer of the new segment does not answer");
+            }
+        }
         let loglet = self.providers.open(&segment.params)?;
         let old = self.gate.loglet();
         let old = chain.segments.iter().find(|s| s.params.id == old);

@@ -86,7 +86,13 @@ impl VirtualLog {
             match self.register.install(base.version, extended).await? {
                 Installed::Ours(now) => return Ok(now),
                 Installed::Theirs(now) if now.chain.active().params.id == old => base = now,
-                Installed::Theirs(now) => return Ok(now),
+                Installed::Theirs(now) => {
+                    tracing::debug!(
+                        ordinal = now.chain.active().params.id.ordinal,
+                        "another node has installed a chain first"
+                    );
+                    return Ok(now);
+                }
             }
         }
     }

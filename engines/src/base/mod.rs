@@ -87,8 +87,9 @@ impl<A: Applicator> Base<A> {
     /// Applies everything that is durable now, and returns the tail of the log. Called at the start, before anything is
     /// served.
     pub async fn replay(&self) -> Result<Lsn, LogError> {
-        let tail = self.log.check_tail().await?;
+        // A start that is tried again follows the log already. So what is applied is looked at before the tail.
         let applied = self.reader.applied();
+        let tail = self.log.check_tail().await?;
         if applied > tail {
             let why =
                 format!("the local store has applied up to {applied}, so its file and the journal are not a pair");

@@ -19,7 +19,7 @@ use naxos_proto::completion::{Completion, ThreadLoad};
 use naxos_proto::ids::{EngineId, Lsn};
 use naxos_proto::seams::Clock;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::feed::Feed;
@@ -27,6 +27,7 @@ use super::header::{Control, Header, apply_control};
 use crate::engine::{Applicator, EngineSwitch, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::{LocalStore, StoreReader};
+use crate::waiters::Waiters;
 
 /// One read of the log returns about this many bytes at most.
 const READ_BYTES: usize = 4 << 20;
@@ -61,7 +62,8 @@ pub(super) struct Player<A: Applicator> {
     /// Whether the apply Worker follows the log. It does not during the replay, because the log would be read twice.
     follows: AtomicBool,
     wake: Notify,
-    waiters: Mutex<Vec<(Lsn, oneshot::Sender<()>)>>,
+    /// Callers of [`Self::wait_for`].
+    waiters: Mutex<Waiters<Lsn, ()>>,
 }
 
 impl<A: Applicator> Player<A> {
@@ -83,7 +85,7 @@ impl<A: Applicator> Player<A> {
             wanted: AtomicU64::new(0),
             follows: AtomicBool::new(false),
             wake: Notify::new(),
-            waiters: Mutex::new(Vec::new()),
+            waiters: Mutex::default(),
         })
     }
 
@@ -122,9 +124,7 @@ impl<A: Applicator> Player<A> {
             if self.reader.applied() >= lsn {
                 return;
             }
-            let (tx, rx) = oneshot::channel();
-            waiters.push((lsn, tx));
-            rx
+            waiters.add(lsn)
         };
         // The sender lives as long as this player.
         let _ = reached.await;
@@ -191,9 +191,9 @@ impl<A: Applicator> Player<A> {
     fn tell_waiters(&self, applied: Lsn) {
         let mut waiters = self.waiters.lock();
         if !waiters.is_empty() {
-            for (_, tx) in waiters.extract_if(.., |(lsn, _)| *lsn <= applied) {
+            for waiter in waiters.take_due(|lsn| *lsn <= applied) {
                 // The waiting caller may be gone.
-                let _ = tx.send(());
+                let _ = waiter.send(());
             }
         }
     }

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicU32;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, pending};
+use futures::{FutureExt, StreamExt};
 use naxos_proto::contracts::{AppendError, Cell};
 use naxos_proto::ids::Incarnation;
 use naxos_proto::seams::sim::Drive;
@@ -78,4 +78,17 @@ async fn whoever_waits_for_a_position_gets_it_although_reads_of_the_log_fail_for
     tokio::join!(player.run(stop.clone()), waits);
     assert_eq!(log.failures_left.load(Ordering::Relaxed), 0);
     assert_eq!(player.reader.applied(), Lsn(1));
+}
+
+#[tokio::test]
+async fn callers_that_give_up_do_not_pile_up_while_nothing_is_applied() {
+    let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+    let log = Arc::new(FailingLog { failures_left: AtomicU32::new(0) });
+    let player = Player::new(log, store, Top, BTreeMap::new(), Arc::new(BootClock));
+    let mut most = 0;
+    for _ in 0..10_000 {
+        assert!(player.wait_for(Lsn(1)).now_or_never().is_none(), "nothing is applied");
+        most = most.max(player.waiters.lock().len());
+    }
+    assert!(most <= 100, "{most} callers that gave up were kept");
 }

@@ -72,14 +72,14 @@ impl FoundStore {
     /// Runs `look` on the rows. If the file was not verified, damaged rows can make redb or `look` panic; this turns
     /// such a panic into an error.
     pub fn load<T>(&self, look: impl FnOnce(&StoreReader) -> T) -> Result<T, StoreError> {
-        let store = self.store.as_ref().expect("taken only by who consumes this");
+        let store = self.store.as_ref().expect("only `accept` takes the store out, and it consumes the FoundStore");
         let reader = store.reader();
         caught(ROWS_WRITTEN, || Ok(look(&reader)))
     }
 
     /// The rows from `from` on and below `below`. `worker` reads ahead while the caller uses the first ones.
     pub fn rows_ahead(&self, worker: &dyn Worker, from: RowKey, below: RowKey) -> RowsAhead {
-        let store = self.store.as_ref().expect("taken only by who consumes this");
+        let store = self.store.as_ref().expect("only `accept` takes the store out, and it consumes the FoundStore");
         let database = Arc::clone(&store.shared.database.read());
         RowsAhead::start(worker, database, from, below)
     }
@@ -90,7 +90,7 @@ impl FoundStore {
         // failed in an earlier process. Then the commit that this process read may not be on the disk yet, although
         // from now on the log may be trimmed up to it. Everything else that the commit refers to was synced before its
         // header.
-        let store = self.store.take().expect("taken only here");
+        let store = self.store.take().expect("`accept` is called once, because it consumes the FoundStore");
         let database = Arc::clone(&store.shared.database.read());
         database.release_all(None).await?;
         Database::remove_unfinished(&*store.shared.disk).await?;

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_row_of_the_range_comes_once_and_in_order_in_batches_of_a_bound() {
+    async fn batches_are_bounded_and_hold_every_row_of_the_range_once_and_in_order() {
         let read = async {
             let found = filled().await;
             let mut ahead = found.rows_ahead(&TaskWorker, row(3).0, row(COUNT - 3).0);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_when_nobody_takes_the_rows() {
+    async fn reading_ends_when_nobody_takes_the_rows() {
         let local = LocalSet::new();
         let dropped = async {
             let found = filled().await;

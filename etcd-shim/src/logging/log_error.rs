@@ -1,9 +1,9 @@
-//! [`LogError`]: why the log cannot start.
+//! [`LogError`]: why the program's own logging cannot start. The replicated log has nothing to do with it.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the log cannot start.
+/// Why the program's own logging cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// A file of `--log-outputs` cannot be opened.
@@ -14,7 +14,10 @@ pub enum LogError {
         /// The system's error.
         error: io::Error,
     },
-    /// The system gives no thread to write lines.
-    #[error("expected a thread for the log, and the system gives none: see `ulimit -u` and the container's pids limit")]
+    /// The system gives no thread that could write the lines.
+    #[error(
+        "expected a thread that writes the program's log lines, and the system gives none: see `ulimit -u` and the \
+         container's pids limit"
+    )]
     Thread,
 }

@@ -5,12 +5,14 @@
 //!   together
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
 //! - [`upkeep`]: the work that is done at intervals
+//! - [`probe`]: looks into a running node, for tests
 //! - [`ids`]: the node's ids; [`health`], [`gauges`]: the node's state for health checks and metrics
 
 mod cluster;
 mod gauges;
 mod health;
 mod ids;
+pub mod probe;
 mod serve;
 mod start;
 mod stops;
@@ -22,6 +24,7 @@ use naxos_log_server::LogServer;
 use naxos_log_server::meta::MetaReplica;
 use naxos_proto::seams::{Address, WorkerHandle};
 
+use self::probe::Probe;
 use self::stops::Stops;
 use crate::backend::Backend;
 use crate::port::Port;
@@ -42,6 +45,11 @@ impl Node {
     /// ones where the system chose the port.
     pub fn bound_addresses(&self) -> &[Address] {
         self.port.bound_addresses()
+    }
+
+    /// Looks into the node, for tests.
+    pub fn probe(&self) -> Probe {
+        Probe::new(&self.backend)
     }
 
     /// Waits until the node cannot go on, and returns the reason. Waits for ever if that does not happen.

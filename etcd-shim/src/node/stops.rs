@@ -2,14 +2,16 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// One token for each group of Workers. Before `Node::stop` is called, only a Worker that failed cancels a token.
+/// One token for each group of Workers. Before `Node::stop` is called, only a failure cancels a token: a Worker that
+/// fails cancels the one of its group. A task of [`Tasks`](naxos_proto::seams::Tasks) that panics cancels `running`.
 #[derive(Clone, Debug)]
 pub(super) struct Stops {
     /// Ends the streams first, then the connections.
     pub(super) serving: CancellationToken,
-    /// Ends the Workers of the stack and of the parts that it uses. Cancelled when nothing is served any more.
+    /// Ends the Workers of the stack and of the parts that it uses. Cancelling it cancels `meta` and `unit` too.
+    /// `Node::stop` cancels it when nothing is served any more.
     pub(super) running: CancellationToken,
-    /// Ends the metadata store.
+    /// Ends this node's replica of the MetaStore.
     pub(super) meta: CancellationToken,
     /// Ends the storage unit.
     pub(super) unit: CancellationToken,
@@ -22,7 +24,7 @@ impl Stops {
         Stops { serving: CancellationToken::new(), running, meta, unit }
     }
 
-    /// Waits until a Worker has failed.
+    /// Waits until a Worker or a task has failed.
     /// # Cancel safety
     /// Cancel safe.
     pub(super) async fn failed(&self) {

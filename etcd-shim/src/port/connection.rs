@@ -22,6 +22,9 @@ use crate::metrics::ByteCounts;
 
 /// The longest time from the accepted socket to the end of the TLS handshake or, without TLS, to the first byte.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+/// The longest time until a client has shown whether it speaks HTTP/1 or HTTP/2. It begins with the first byte or, with
+/// TLS, at the end of the handshake. It is as long as [`HTTP1_HEADERS_MAX`], because the client has begun a request.
+pub(super) const RECOGNITION_MAX: Duration = HTTP1_HEADERS_MAX;
 /// The longest time that the headers of an HTTP/1 request may take to arrive. It begins when the connection is known to
 /// be HTTP/1, and again after each answer. etcd has the same limit.
 const HTTP1_HEADERS_MAX: Duration = Duration::from_secs(300);
@@ -135,7 +138,7 @@ enum Opened {
 }
 
 /// Serves requests until the connection ends or the port closes.
-async fn run<I>(io: I, peer: Peer, listener: &ListenerConfig, shared: &Shared)
+pub(super) async fn run<I>(io: I, peer: Peer, listener: &ListenerConfig, shared: &Shared)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -143,9 +146,16 @@ where
     let dispatch = Dispatch { services: shared.services.clone(), traffic: listener.traffic, peer: Arc::new(peer) };
     let (io, outlet) = gather(WithoutEmptyFrames::new(io));
     let mut connection = std::pin::pin!(shared.http.serve_connection(TokioIo::new(io), dispatch));
+    let unrecognized = async {
+        shared.clock.sleep(RECOGNITION_MAX).await;
+        if outlet.look(WithoutEmptyFrames::is_recognized) {
+            std::future::pending().await
+        }
+    };
     let end = tokio::select! {
         biased;
         end = outlet.drive(connection.as_mut()) => end,
+        () = unrecognized => Err("the client did not show in time whether it speaks HTTP/1 or HTTP/2".into()),
         () = shared.closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             outlet.drive(connection).await

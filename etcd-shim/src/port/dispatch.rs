@@ -53,7 +53,7 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
 
     fn call(&self, mut request: Request<Incoming>) -> Answer {
         let grpc = match self.traffic {
-            Traffic::All => is_grpc(&request),
+            Traffic::All => is_grpc(&request) || self.is_for_a_service(&request),
             Traffic::Grpc => true,
             Traffic::Http | Traffic::Metrics => false,
         };
@@ -74,6 +74,16 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
         request.extensions_mut().insert(self.peer.clone());
         let router = if self.traffic == Traffic::Metrics { &self.services.metrics } else { &self.services.http };
         Answer::Http(Box::new(router.clone().call(request)))
+    }
+}
+
+impl Dispatch {
+    /// Whether a request has the path of a gRPC service, whatever its content type is. Without TLS, etcd passes all
+    /// HTTP/2 requests to grpc-go, which refuses any content type but that of gRPC. Naxos does so only with these
+    /// paths, and serves its HTTP routes over HTTP/2 too.
+    fn is_for_a_service(&self, request: &Request<Incoming>) -> bool {
+        let path = request.uri().path();
+        request.version() == Version::HTTP_2 && !self.peer.secure && self.services.grpc.has_service_of(path)
     }
 }
 

@@ -116,6 +116,11 @@ impl<S> WithoutEmptyFrames<S> {
     pub(super) fn new(stream: S) -> Self {
         Self { stream, frames: Frames::new(), queued: [0; OWN_BYTES], to_read: 0..0 }
     }
+
+    /// Whether the client has sent enough to show if it speaks HTTP/2.
+    pub(super) fn is_recognized(&self) -> bool {
+        !matches!(self.frames.place, Place::Preface(_))
+    }
 }
 
 /// Reads into `space` until it holds bytes for the reader. Returns their number; 0 means the end of the connection.

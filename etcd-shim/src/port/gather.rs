@@ -96,6 +96,11 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Outlet<S> {
+    /// Looks at the stream.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&S) -> T) -> T {
+        look(&self.0.lock().stream)
+    }
+
     /// Polls `connection` to its end. The connection must write to this outlet's [`Gather`]; after each poll the outlet
     /// writes the bytes in it to the stream. When the connection ends, its last bytes are written only as far as the
     /// stream takes them without waiting. A connection that needs all of them written shuts the stream down first, as

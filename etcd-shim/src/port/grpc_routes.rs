@@ -29,7 +29,8 @@ pub struct GrpcRoutes {
 /// One service.
 struct Route {
     name: &'static str,
-    /// The names of the service's methods; empty for a service whose calls are not counted.
+    /// The names of the service's methods, as the metrics know them ([`Method`]). It is empty for a service whose calls
+    /// the metrics do not count.
     methods: Vec<&'static str>,
     handler: Handler,
 }
@@ -52,19 +53,34 @@ impl GrpcRoutes {
         self
     }
 
-    /// Starts a call. An unknown service or method is answered with the text of grpc-go; tonic would give no text. Only
-    /// if the calls of a service are not counted, its unknown methods are left to tonic.
+    /// Whether `path` names one of the services.
+    pub(super) fn has_service_of(&self, path: &str) -> bool {
+        split(path).is_some_and(|(service, _)| self.route(service).is_some())
+    }
+
+    fn route(&self, service: &str) -> Option<&Route> {
+        self.services.iter().find(|route| route.name == service)
+    }
+
+    /// Starts a call. An unknown service or method is answered with the text of grpc-go; tonic would give no text. The
+    /// names of the methods come from the metrics. So tonic answers unknown methods of a service that is not counted
+    /// there.
     pub(super) fn call(&self, request: Request<Incoming>) -> GrpcFuture {
         let path = request.uri().path();
-        let Some((service, method)) = path.strip_prefix('/').unwrap_or(path).rsplit_once('/') else {
+        let Some((service, method)) = split(path) else {
             return unimplemented(format!("malformed method name: {path:?}"));
         };
-        match self.services.iter().find(|route| route.name == service) {
+        match self.route(service) {
             Some(route) if route.methods.is_empty() || route.methods.contains(&method) => (route.handler)(request),
             Some(_) => unimplemented(format!("unknown method {method} for service {service}")),
             None => unimplemented(format!("unknown service {service}")),
         }
     }
+}
+
+/// The service and the method that `path` names.
+fn split(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix('/').unwrap_or(path).rsplit_once('/')
 }
 
 fn unimplemented(text: String) -> GrpcFuture {

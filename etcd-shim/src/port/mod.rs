@@ -11,8 +11,8 @@
 //!
 //! Invariants:
 //!
-//! - The wait for the first byte, the TLS handshake and the headers of an HTTP/1 request have deadlines. An HTTP/2
-//!   connection may be idle.
+//! - The wait for the first byte, the TLS handshake, the recognition of HTTP/1 or HTTP/2 and the headers of an HTTP/1
+//!   request have deadlines. An HTTP/2 connection may be idle.
 //! - The numbers of connections and hand-offs and the time of a drain are bounded.
 //! - A verified client certificate is in the extensions of each request of its connection ([`Peer`]).
 

@@ -11,6 +11,7 @@ use http::{Request, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use naxos_proto::seams::sim::SimClock;
 use naxos_proto::seams::{Address, BootClock, BoxConnection, Net, OsEntropy, Seams, SocketNet, ThreadWorker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::connection::{RECOGNITION_MAX, Shared, run};
+use super::dispatch::Services;
 use super::*;
 use crate::config::{FeatureGates, Keepalive, MetricsLevel};
 use crate::metrics::Metrics;
@@ -276,4 +279,38 @@ async fn garbage_ends_its_own_connection_only() {
     }
     assert_eq!(ask(plain(&running.at).await, Version::HTTP_11, "/who").await.unwrap(), "secure=false certificates=0");
     running.port.drain().await;
+}
+
+/// How long a connection lasts whose client sends `bytes` and then nothing more. `None` if it lasts for an hour.
+async fn lasts(bytes: &[u8]) -> Option<Duration> {
+    let listener = listener(any_port(), true, false, Traffic::All);
+    let config = config(vec![listener.clone()], None);
+    let metrics = Metrics::new(MetricsLevel::Basic, config.runtimes, &FeatureGates::default(), 0);
+    let clock = Arc::new(SimClock::new(Duration::ZERO));
+    let services = Services {
+        grpc: GrpcRoutes::default(),
+        http: Router::new(),
+        metrics: Router::new(),
+        clock: Arc::<SimClock>::clone(&clock),
+    };
+    let shared = Shared::new(&config, services, metrics.network(0), Arc::<SimClock>::clone(&clock));
+    let peer = Peer { address: naxos_proto::seams::PeerAddress::Unix, secure: false, certificates: Vec::new() };
+    let (mut client, server) = tokio::io::duplex(1 << 16);
+    client.write_all(bytes).await.unwrap();
+    let began = clock.now();
+    tokio::select! {
+        biased;
+        () = run(server, peer, &listener, &shared) => Some(clock.now().since(began)),
+        () = clock.sleep(Duration::from_secs(3_600)) => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_must_show_in_time_which_protocol_it_speaks() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for part in [1, 10, PREFACE.len() - 1] {
+        let lasted = lasts(&PREFACE[..part]).await.expect("the connection ends");
+        assert!((RECOGNITION_MAX..RECOGNITION_MAX + Duration::from_secs(1)).contains(&lasted), "{part}: {lasted:?}");
+    }
+    assert_eq!(lasts(&[PREFACE, b"\0\0\0\x04\0\0\0\0\0"].concat()).await, None, "an HTTP/2 connection may be idle");
 }

@@ -4,9 +4,10 @@ use naxos_proto::etcd::server::etcdserverpb as pb;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status, Streaming, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::Desk;
+use super::counted::Counted;
 use crate::metrics::Method;
 use crate::port::in_words_of_grpc_go;
 use crate::state::{Answer, Command, EtcdError};
@@ -91,40 +92,35 @@ impl LeaseService {
         self,
         mut requests: Streaming<pb::LeaseKeepAliveRequest>,
         answers: mpsc::Sender<Result<pb::LeaseKeepAliveResponse, Status>>,
-    ) -> Code {
+    ) {
         loop {
             let request = tokio::select! {
                 biased;
                 () = self.0.stop.cancelled() => {
                     // If a client does not read, it finds the connection closed instead.
                     let _ = answers.try_send(Err(EtcdError::Stopped.into()));
-                    return Code::Unavailable;
+                    return;
                 }
-                () = answers.closed() => return Code::Cancelled,
+                () = answers.closed() => return,
                 request = requests.next() => request,
             };
             let request = match request {
                 Some(Ok(request)) => request,
                 Some(Err(broken)) => {
-                    let broken = in_words_of_grpc_go(broken);
-                    let code = broken.code();
                     // A client that broke the stream off does not wait for the answer.
-                    let _ = answers.try_send(Err(broken));
-                    return code;
+                    let _ = answers.try_send(Err(in_words_of_grpc_go(broken)));
+                    return;
                 }
-                None => return Code::Ok,
+                None => return,
             };
             let answer = tokio::select! {
                 biased;
                 () = self.0.stop.cancelled() => Err(EtcdError::Stopped.into()),
                 answer = self.keep_alive(request.id) => answer,
             };
-            let failed = answer.as_ref().err().map(Status::code);
-            if answers.send(answer).await.is_err() {
-                return Code::Cancelled;
-            }
-            if let Some(code) = failed {
-                return code;
+            let has_failed = answer.is_err();
+            if answers.send(answer).await.is_err() || has_failed {
+                return;
             }
         }
     }
@@ -132,7 +128,7 @@ impl LeaseService {
 
 #[async_trait]
 impl pb::lease_server::Lease for LeaseService {
-    type LeaseKeepAliveStream = ReceiverStream<Result<pb::LeaseKeepAliveResponse, Status>>;
+    type LeaseKeepAliveStream = Counted<ReceiverStream<Result<pb::LeaseKeepAliveResponse, Status>>>;
 
     async fn lease_grant(&self, r: Request<pb::LeaseGrantRequest>) -> Result<Response<pb::LeaseGrantResponse>, Status> {
         self.0.unary(Method::LeaseGrant, self.do_grant(r.into_inner())).await
@@ -149,16 +145,11 @@ impl pb::lease_server::Lease for LeaseService {
         &self,
         r: Request<Streaming<pb::LeaseKeepAliveRequest>>,
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
-        let counters = self.0.backend.metrics.rpc(Method::LeaseKeepAlive);
-        counters.started();
+        let backend = &self.0.backend;
         let (tx, answers) = mpsc::channel(ANSWERS_MAX);
-        let service = self.clone();
-        self.0.backend.tasks.start("keep-alive", async move {
-            let metrics = std::sync::Arc::clone(&service.0.backend.metrics);
-            let code = service.keep_alive_always(r.into_inner(), tx).await;
-            metrics.rpc(Method::LeaseKeepAlive).handled(code);
-        });
-        Ok(Response::new(ReceiverStream::new(answers)))
+        backend.tasks.start("keep-alive", self.clone().keep_alive_always(r.into_inner(), tx));
+        let answers = ReceiverStream::new(answers);
+        Ok(Response::new(Counted::start(&backend.metrics, Method::LeaseKeepAlive, answers)))
     }
 
     async fn lease_time_to_live(

@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod cluster;
 pub(crate) mod control;
+mod counted;
 pub(crate) mod kv;
 pub(crate) mod lease;
 pub(crate) mod maintenance;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use naxos_proto::etcd::server::etcdserverpb as pb;
-use tonic::{Code, Request, Response, Status, Streaming, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::Desk;
+use super::counted::Counted;
 use crate::metrics::Method;
 use crate::watch;
 
@@ -14,20 +15,18 @@ pub(crate) struct WatchService(pub(crate) Desk);
 
 #[async_trait]
 impl pb::watch_server::Watch for WatchService {
-    type WatchStream = watch::Answers;
+    type WatchStream = Counted<watch::Answers>;
 
     async fn watch(&self, r: Request<Streaming<pb::WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
         let backend = &self.0.backend;
-        backend.metrics.rpc(Method::Watch).started();
         backend.metrics.mvcc.watch_streams.inc();
         let metrics = Arc::clone(&backend.metrics);
         let ended = move || {
             metrics.mvcc.watch_streams.dec();
-            metrics.rpc(Method::Watch).handled(Code::Ok);
         };
         let header = backend.header(0);
         let (hub, stop) = (Arc::clone(&self.0.hub), self.0.stop.clone());
         let answers = watch::serve(&backend.tasks, hub, header, r.into_inner(), stop, ended);
-        Ok(Response::new(answers))
+        Ok(Response::new(Counted::start(&backend.metrics, Method::Watch, answers)))
     }
 }

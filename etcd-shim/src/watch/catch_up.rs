@@ -1,16 +1,16 @@
 //! Reading history for watchers that are behind.
 //!
 //! History is read on the Worker `cold-store`, a bounded piece at a time, at a [`Pace`] that leaves the cores to other
-//! work. A piece ends between two revisions. A watcher is live again when the hub has yet to take the watcher's next
-//! revision out of the ring, because from then on the hub delivers the events to the watcher. There are two ways to
-//! read a piece (see [`Way`]):
+//! work. A piece ends between two revisions. A watcher is live again as soon as its next revision is one that the hub
+//! has not taken out of the ring yet, because from then on the hub delivers the events to the watcher. There are two
+//! ways to read a piece (see [`Way`]):
 //!
 //! 1. The index tells which revisions changed the keys of a watcher's range. A watcher of a quiet key is live again
 //!    after one look, however far behind it was.
 //! 2. If looking at the keys of a watcher's range costs more than reading the rows, all rows are read. One piece serves
-//!    all such watchers whose next revision lies within it. Each time, the piece that the watcher furthest behind needs
-//!    is read, so that watchers meet and read on together. The piece that the watcher least behind needs is read, too,
-//!    so that this watcher need not wait for the others.
+//!    all such watchers whose next revision lies within it. Each round reads a piece for the watcher that is furthest
+//!    behind. So the watchers meet, and then read on together. The round also reads a piece for the watcher that is
+//!    least behind, so that this one need not wait for the others.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -128,7 +128,7 @@ impl Server {
         (server, address)
     }
 
-    /// Reads the log up to the next line with this message, and returns that line.
+    /// Reads the lines that the server logs, up to the next one with this message. Returns that line.
     pub fn wait_for(&mut self, message: &str) -> serde_json::Value {
         let deadline = BootClock.now().after(LINE_LIMIT);
         loop {
@@ -142,8 +142,8 @@ impl Server {
         }
     }
 
-    /// Waits until the server serves, or has ended with exit code 1. Returns its whole log if it ended; `None` if it
-    /// serves.
+    /// Waits until the server serves, or has ended with exit code 1. Returns all lines that it logged if it ended;
+    /// `None` if it serves.
     pub fn refusal(&mut self) -> Option<String> {
         let deadline = BootClock.now().after(LINE_LIMIT);
         loop {

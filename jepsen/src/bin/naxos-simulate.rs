@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use naxos_jepsen::simulator::run::run;
+use naxos_jepsen::simulator::{cluster, run};
 
-/// Simulates one node, its clients and its crashes. A seed decides everything that happens.
+/// Simulates nodes, their clients and their faults. A seed decides everything that happens.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The seed. The same seed gives the same run.
     seed: u64,
+    /// How many members the cluster has. One is a node that is alone.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    members: u8,
     /// Writes the trace to this file.
     #[arg(long)]
     trace: Option<PathBuf>,
@@ -18,16 +21,21 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = run(arguments.seed);
-    if let Some(path) = &arguments.trace
-        && let Err(error) = std::fs::write(path, outcome.trace.text())
-    {
-        eprintln!("{}: {error}", path.display());
-        return ExitCode::FAILURE;
-    }
+    let outcome = match arguments.members {
+        1 => run::run(arguments.seed),
+        members => cluster::run::run(arguments.seed, members.into()),
+    };
     println!("seed={} {outcome}", arguments.seed);
     for broken in &outcome.broken {
         eprintln!("seed={}: {broken}", arguments.seed);
     }
-    if outcome.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let written = arguments.trace.map(|path| (std::fs::write(&path, outcome.trace.text()), path));
+    if let Some((Err(error), path)) = &written {
+        eprintln!("{}: {error}", path.display());
+    }
+    if outcome.broken.is_empty() && !matches!(written, Some((Err(_), _))) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -1,19 +1,19 @@
 //! Sends random requests to Naxos and to a real etcd. The answers must be equal.
 //!
 //! One seed decides every request. Each request goes to one server and then to the other, so that their revisions
-//! agree. Watches run at the same time and are compared event by event at checkpoints. A checkpoint writes into each
-//! watched range: when a watcher has seen that write, it has seen everything before it.
+//! agree. Watches run at the same time and are compared event by event now and then. Each of these comparisons
+//! first writes into each watched range: when a watcher has seen that write, it has seen everything before it.
 //!
 //! - [`dice`]: the random choices; [`request`], [`generate`], [`transactions`]: the requests
-//! - [`peer`]: one of the two servers; [`answer`]: its answers, reduced to the part that must be equal
+//! - [`compared_server`]: one of the two servers; [`answer`]: its answers, reduced to the part that must be equal
 //! - [`watch_stream`], [`watches`]: watchers, and how two servers' events are compared
 //! - [`run`]: the loop; [`scenarios`]: cases that random requests would not reach
 
 pub mod answer;
+pub mod compared_server;
 pub mod dice;
 pub mod generate;
 mod parts;
-pub mod peer;
 pub mod request;
 pub mod run;
 pub mod scenarios;

@@ -9,10 +9,10 @@ use naxos_proto::etcd::client::etcdserverpb as pb;
 use pb::request_op::Request as Op;
 
 use super::answer::Answer;
+use super::compared_server::ComparedServer;
 use super::dice::Dice;
 use super::generate;
 use super::parts::{self, Known};
-use super::peer::Peer;
 use super::request::Request;
 use super::watches::{Marks, Pair};
 use crate::pace;
@@ -37,15 +37,16 @@ pub struct Summary {
     /// Requests that both servers refused.
     pub refused: u64,
     pub watchers: u64,
-    pub checkpoints: u64,
+    /// How often the watchers' events were compared.
+    pub comparisons: u64,
     pub revision: i64,
 }
 
 /// Two servers that have got the same requests so far.
 #[derive(Debug)]
 pub struct Run {
-    pub(super) reference: Peer,
-    pub(super) subject: Peer,
+    pub(super) reference: ComparedServer,
+    pub(super) subject: ComparedServer,
     pub(super) known: Known,
     /// Every revision that was compacted to.
     compactions: BTreeSet<i64>,
@@ -77,8 +78,8 @@ impl Run {
     /// If one cannot be reached.
     pub async fn new(reference: &str, subject: &str) -> anyhow::Result<Self> {
         Ok(Run {
-            reference: Peer::connect("reference", reference).await?,
-            subject: Peer::connect("subject", subject).await?,
+            reference: ComparedServer::connect("reference", reference).await?,
+            subject: ComparedServer::connect("subject", subject).await?,
             known: Known { revision: 1, compacted: 0 },
             compactions: BTreeSet::new(),
             pairs: Vec::new(),
@@ -104,7 +105,7 @@ impl Run {
         if matches!(request, Request::Compact(_)) {
             // Let every watcher read its history before the compaction. Otherwise it would depend on timing whether a
             // watcher is cancelled because its revisions are compacted, and the two servers could differ.
-            self.checkpoint().await?;
+            self.compare_watches().await?;
         }
         if let Request::HashKv(asked) = request {
             return self.hash(asked.revision).await;
@@ -173,7 +174,7 @@ impl Run {
     async fn watch(&mut self, dice: &mut Dice) -> anyhow::Result<()> {
         let index = dice.below(STREAMS as u64) as usize;
         if self.pairs.get(index).is_some_and(|pair| pair.created() >= WATCHERS_PER_STREAM_MAX) {
-            self.checkpoint().await?;
+            self.compare_watches().await?;
             self.pairs.remove(index);
         }
         if index >= self.pairs.len() {
@@ -183,14 +184,14 @@ impl Run {
         let create = watcher(dice, self.known);
         self.summary.watchers += 1;
         self.pairs[index].create(create, self.known.compacted).await?;
-        if dice.chance(20) { self.checkpoint().await } else { Ok(()) }
+        if dice.chance(20) { self.compare_watches().await } else { Ok(()) }
     }
 
     /// Writes into every watched range, waits until every watcher has seen the write, and compares all events.
     ///
     /// # Errors
     /// The first difference.
-    pub async fn checkpoint(&mut self) -> anyhow::Result<()> {
+    pub async fn compare_watches(&mut self) -> anyhow::Result<()> {
         let keys: BTreeSet<(Vec<u8>, bool)> = self.pairs.iter().flat_map(Pair::mark_keys).collect();
         let all: BTreeSet<_> = keys.iter().map(|(key, _)| key.clone()).collect();
         let deleted: BTreeSet<_> = keys.into_iter().filter(|(_, by_delete)| *by_delete).map(|(key, _)| key).collect();
@@ -207,7 +208,7 @@ impl Run {
             self.ask(&all_of(marks.deleted.iter().map(delete).collect())).await?;
             marks.delete = self.known.revision;
         }
-        self.summary.checkpoints += 1;
+        self.summary.comparisons += 1;
         for pair in &mut self.pairs {
             pair.settle(&marks).await?;
             pair.progress(self.known.revision).await?;

@@ -19,7 +19,7 @@ use crate::pace;
 const EXPIRY_LIMIT: Duration = Duration::from_secs(30);
 /// Two values of this size fit into one request.
 const HALF_OF_A_REQUEST_BYTES: usize = 700_000;
-/// Three values of this size do not fit into one answer.
+/// Three values of this size do not fit into one fragment of a watch answer.
 const LARGE_VALUE_BYTES: usize = 900_000;
 
 impl Run {
@@ -28,7 +28,7 @@ impl Run {
     /// # Errors
     /// The first difference.
     pub(super) async fn play(&mut self) -> anyhow::Result<()> {
-        self.checkpoint().await?;
+        self.compare_watches().await?;
         self.timed_progress().await?;
         self.pairs().clear();
         self.every_hash().await?;
@@ -82,7 +82,7 @@ impl Run {
         }
         self.ask(&range).await?;
         self.pairs().push(pair);
-        self.checkpoint().await?;
+        self.compare_watches().await?;
         self.pairs().clear();
         self.ask(&Request::LeaseTimeToLive(pb::LeaseTimeToLiveRequest { id, keys: true })).await?;
         Ok(())
@@ -133,8 +133,10 @@ impl Run {
             let key = format!("large/{number}").into();
             self.ask(&Request::Put(pb::PutRequest { key, value, ..Default::default() })).await?;
         }
-        // The second of these two revisions has events that are larger than a message, because they carry the previous
-        // values. Only this revision has to be fragmented, because Naxos sends several revisions as several answers.
+        // Each of these two transactions makes two events of one revision. The events of the second one have about 1.4
+        // MB each, because they carry the previous values. Together they are larger than the largest fragment, which
+        // has 2 MiB. Naxos has to send only this revision in fragments: it puts several revisions into one answer only
+        // if their events have at most 1 MiB together.
         for letter in [b'x', b'y'] {
             let put = |key: &'static str| {
                 let value = vec![letter; HALF_OF_A_REQUEST_BYTES].into();
@@ -154,12 +156,12 @@ impl Run {
         pair.create(create.clone(), self.known.compacted).await?;
         pair.create(pb::WatchCreateRequest { fragment: false, ..create }, self.known.compacted).await?;
         self.pairs().push(pair);
-        self.checkpoint().await?;
+        self.compare_watches().await?;
         // The number of the reference's fragments is not checked. etcd does not fragment the events that it finds
         // before it has confirmed the watcher, even if the watcher asked for fragments.
         let fragments = self.pairs()[0].fragments_of_subject();
         self.pairs().clear();
-        ensure!(fragments > 0, "a revision larger than a message came in one piece");
+        ensure!(fragments > 0, "a revision whose events do not fit into one fragment came in one piece");
         Ok(())
     }
 

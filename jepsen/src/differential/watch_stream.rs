@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::peer::Peer;
+use super::compared_server::ComparedServer;
 
 /// How many requests may wait to be sent.
 const REQUESTS_WAITING_MAX: usize = 64;
@@ -71,11 +71,11 @@ pub struct WatchStream {
 
 impl WatchStream {
     /// Opens a stream. Does not wait for an answer, because a server may send nothing before the first request.
-    pub fn open(peer: &Peer) -> Self {
+    pub fn open(server: &ComparedServer) -> Self {
         let (requests, waiting) = mpsc::channel(REQUESTS_WAITING_MAX);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let kept = Arc::clone(&seen);
-        let mut client = peer.watch_client();
+        let mut client = server.watch_client();
         let reader = tokio::spawn(async move {
             let mut answers = match client.watch(ReceiverStream::new(waiting)).await {
                 Ok(answers) => answers.into_inner(),

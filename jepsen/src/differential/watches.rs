@@ -8,7 +8,7 @@ use naxos_proto::etcd::client::etcdserverpb as pb;
 use pb::watch_create_request::FilterType;
 use pb::watch_request::RequestUnion;
 
-use super::peer::Peer;
+use super::compared_server::ComparedServer;
 use super::watch_stream::{Creation, Seen, WatchStream};
 use crate::pace;
 
@@ -61,7 +61,7 @@ pub struct Marks {
 
 impl Pair {
     /// Opens one stream to each server.
-    pub fn open(reference: &Peer, subject: &Peer) -> Self {
+    pub fn open(reference: &ComparedServer, subject: &ComparedServer) -> Self {
         let (reference, subject) = (WatchStream::open(reference), WatchStream::open(subject));
         Pair { reference, subject, asked: Vec::new(), lost_one: false }
     }

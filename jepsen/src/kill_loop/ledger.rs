@@ -36,7 +36,7 @@ impl fmt::Display for Ledger {
 }
 
 impl Ledger {
-    /// The number of a writer's next put: one more than that of its last one, or 0.
+    /// The number of a writer's next put: one more than the number of its last put, or 0 if it has made none.
     pub fn next_of(&self, writer: u32) -> u64 {
         self.next.get(&writer).copied().unwrap_or(0)
     }
@@ -87,16 +87,19 @@ impl Ledger {
         for (key, write) in &self.newest {
             let name = String::from_utf8_lossy(key);
             let found = there.get(&key[..]).copied();
-            let (number, at) = found.with_context(|| format!("{name}: lost, acknowledged was {write:?}"))?;
+            let (number, at) = found.with_context(|| format!("{name} is lost, although {write:?} was acknowledged"))?;
             let whole = number >= write.number && number < self.next_of(write.writer);
             let moved = if number == write.number { at == write.revision } else { at > write.revision };
-            ensure!(whole && moved, "{name}: {number} at revision {at}, acknowledged was {write:?}");
+            ensure!(whole && moved, "{name} has number {number} at revision {at}, although {write:?} was acknowledged");
         }
         for (key, (number, at)) in &there {
             let name = String::from_utf8_lossy(key);
             let owner = self.acknowledged.get(at);
             let own = owner.is_none_or(|owner| owner.number == *number && writes::key(owner.writer, *number) == *key);
-            ensure!(own, "{name}: {number} at revision {at}, which was acknowledged as {owner:?}");
+            ensure!(
+                own,
+                "{name} has number {number} at revision {at}, but at this revision {owner:?} was acknowledged"
+            );
         }
         self.read_back(&mut client, dice).await
     }

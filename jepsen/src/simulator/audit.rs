@@ -12,20 +12,23 @@ use crate::pace;
 
 /// How long one reading may take.
 const READING_MAX: Duration = Duration::from_secs(2);
+/// How long after the last reading a watch may take to receive the last change.
+const WATCH_MAX: Duration = Duration::from_secs(5);
 /// Pause before the next attempt after a watch or a reading has failed.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Follows all changes by a watch, which is opened again when it ends. Never returns.
-pub async fn follow(caller: Caller, record: Shared, trace: Trace) {
+/// Follows all changes by the watch with the number `watch`, which is opened again when it ends. Never returns.
+pub async fn follow(watch: usize, caller: Caller, record: Shared, trace: Trace) {
+    record.borrow_mut().watched.entry(watch).or_default();
     loop {
-        let from = record.borrow().watched.last().map_or(1, |last| last.revision) + 1;
-        match follow_once(&caller, &record, &trace, from).await {
+        let from = record.borrow().watched_up_to(watch) + 1;
+        match follow_once(watch, &caller, &record, &trace, from).await {
             Missed::Compacted(compacted) => {
-                trace.line(&format!("watch from {from} is behind compaction {compacted}"));
-                record.borrow_mut().skip_compacted(from, compacted);
+                trace.line(&format!("watch {watch} from {from} is behind compaction {compacted}"));
+                record.borrow_mut().skip_compacted(watch, from, compacted);
             }
             Missed::Other(status) => {
-                trace.line(&format!("watch from {from} ended {:?}", status.code()));
+                trace.line(&format!("watch {watch} from {from} ended {:?}", status.code()));
                 note(&record, &status);
             }
         }
@@ -33,7 +36,7 @@ pub async fn follow(caller: Caller, record: Shared, trace: Trace) {
     }
 }
 
-async fn follow_once(caller: &Caller, record: &Shared, trace: &Trace, from: i64) -> Missed {
+async fn follow_once(watch: usize, caller: &Caller, record: &Shared, trace: &Trace, from: i64) -> Missed {
     let mut watching = match caller.watch(from).await {
         Ok(watching) => watching,
         Err(status) => return status.into(),
@@ -42,8 +45,8 @@ async fn follow_once(caller: &Caller, record: &Shared, trace: &Trace, from: i64)
         match watching.next().await {
             Ok(changes) => {
                 let revisions = changes.first().zip(changes.last()).map(|(a, b)| (a.revision, b.revision));
-                trace.line(&format!("watch {revisions:?}"));
-                record.borrow_mut().watch(changes, simulated_now());
+                trace.line(&format!("watch {watch} {revisions:?}"));
+                record.borrow_mut().watch(watch, changes, simulated_now());
             }
             Err(missed) => return missed,
         }
@@ -62,12 +65,13 @@ pub(super) fn note(record: &Shared, status: &Status) {
 /// Reads the history once, from the first revision that is not compacted. Returns false if a call fails or the reading
 /// takes too long.
 pub async fn read(caller: &Caller, record: &Shared, trace: &Trace) -> bool {
+    let known = record.borrow().audited.len();
     let reading = pace::within(READING_MAX, history(caller, record)).await;
     match reading.unwrap_or_else(|| Err(Status::deadline_exceeded("a reading of the history"))) {
         Ok((from, changes)) => {
             let hash = fnv(format!("{changes:?}").as_bytes());
             trace.line(&format!("audit from {from}: {} changes {hash:016x}", changes.len()));
-            record.borrow_mut().audit(from, changes);
+            record.borrow_mut().audit(from, changes, known);
             true
         }
         Err(status) => {
@@ -112,6 +116,19 @@ pub async fn repeat(caller: Caller, record: Shared, trace: Trace, pause: Duratio
         let done = read(&caller, &record, &trace).await;
         pace::pause(if done { pause } else { RETRY }).await;
     }
+}
+
+/// Waits until each watch has received the last change of the history, and checks that it has received all of them.
+/// Called after [`finish`]; no client may write meanwhile.
+pub async fn finish_watches(record: &Shared, trace: &Trace) {
+    let end = simulated_now() + WATCH_MAX;
+    let last = record.borrow().audited.last().map_or(1, |last| last.revision);
+    let is_behind = |record: &Record| record.watched.keys().any(|watch| record.watched_up_to(*watch) < last);
+    while is_behind(&record.borrow()) && simulated_now() < end {
+        pace::pause(RETRY).await;
+    }
+    trace.line(&format!("watches are to have revision {last}"));
+    record.borrow_mut().check_watches_are_whole();
 }
 
 /// Reads the history until one reading succeeds. The keys that the node then returns must be those that the history

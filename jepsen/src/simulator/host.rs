@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use naxos::config::{Program, ServerConfig, load};
 use naxos::node::Node;
+use naxos::node::probe::{Probe, View};
 use naxos_log_server::LogServerConfig;
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{Net, Seams};
@@ -24,12 +25,10 @@ const SKEW_NANOS_MAX: i64 = 1_000_000_000_000_000;
 const DRIFT_PPM_MAX: u64 = 10_000;
 /// The node's port.
 pub const PORT: u16 = 2379;
-/// The node's flags. They make the node send HTTP/2 pings, because in the simulator a connection that a partition has
-/// cut never recovers. The election time-out determines the shortest lease: with 500 ms it is 1 s.
-const FLAGS: [&str; 7] = [
-    "--name=node",
+/// The flags of every node. They make the node send HTTP/2 pings, because in the simulator a connection that a
+/// partition has cut never recovers. The election time-out determines the shortest lease: with 500 ms it is 1 s.
+const FLAGS: [&str; 5] = [
     "--listen-client-urls=http://0.0.0.0:2379",
-    "--advertise-client-urls=http://node:2379",
     "--grpc-keepalive-interval=500ms",
     "--grpc-keepalive-timeout=500ms",
     "--heartbeat-interval=50",
@@ -42,27 +41,56 @@ pub const RESERVE_BYTES: u64 = 512 << 10;
 /// The parts of a host that outlive a node. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Host {
+    /// The host's name in the simulated network, and the node's name.
+    pub name: &'static str,
     /// The host's disk.
     pub drive: Drive,
+    flags: Arc<Vec<String>>,
     seed: u64,
     boots: Arc<AtomicU64>,
     /// Stops the node that was started last.
     stop: Arc<Mutex<Arc<Notify>>>,
     may_fail: Arc<AtomicBool>,
     clock: Arc<Mutex<Option<SimClock>>>,
+    probe: Arc<Mutex<Option<Probe>>>,
 }
 
 impl Host {
-    /// A host with an empty disk.
-    pub fn new(seed: u64) -> Self {
+    /// The host of a node that is alone, with an empty disk.
+    pub fn alone(name: &'static str, seed: u64) -> Self {
+        Self::new(name, seed, Vec::new())
+    }
+
+    /// The host of a member of a cluster, with an empty disk. The cluster's members are `names`.
+    pub fn member(name: &'static str, names: &[&str], seed: u64) -> Self {
+        let url = |name: &&str| format!("{name}=http://{name}:2380");
+        let list = names.iter().map(url).collect::<Vec<_>>().join(",");
+        let own = vec![
+            "--listen-peer-urls=http://0.0.0.0:2380".to_owned(),
+            format!("--initial-advertise-peer-urls=http://{name}:2380"),
+            format!("--initial-cluster={list}"),
+        ];
+        Self::new(name, seed, own)
+    }
+
+    fn new(name: &'static str, seed: u64, own: Vec<String>) -> Self {
+        let named = [format!("--name={name}"), format!("--advertise-client-urls=http://{name}:2379")];
         Host {
+            name,
             drive: Drive::new(seed),
+            flags: Arc::new(FLAGS.iter().map(ToString::to_string).chain(named).chain(own).collect()),
             seed,
             boots: Arc::default(),
             stop: Arc::default(),
             may_fail: Arc::default(),
             clock: Arc::default(),
+            probe: Arc::default(),
         }
+    }
+
+    /// What the node holds now. `None` while it starts and while it is down.
+    pub fn look(&self) -> Option<View> {
+        self.probe.lock().as_ref().and_then(Probe::look)
     }
 
     /// Sets whether the node may end by itself or not start at all, because its disk fails.
@@ -93,18 +121,26 @@ impl Host {
     pub async fn run(self, net: Arc<dyn Net>) -> Result<(), String> {
         let (life, stop) = (self.drive.life(), Arc::new(Notify::new()));
         *self.stop.lock() = Arc::clone(&stop);
+        *self.probe.lock() = None;
         let seams = self.seams(net);
-        let node = match Node::start_with(config(), seams, 1, unit()).await {
-            Ok(node) => node,
-            Err(error) => return self.fail(life, format!("the node does not start: {error}")).await,
+        let started = tokio::select! {
+            biased;
+            started = Node::start_with(self.config(), seams, 1, unit()) => started,
+            // A node that waits for the other members can be stopped, too.
+            () = stop.notified() => return Ok(()),
         };
+        let node = match started {
+            Ok(node) => node,
+            Err(error) => return self.fail(life, format!("{} does not start: {error}", self.name)).await,
+        };
+        *self.probe.lock() = Some(node.probe());
         tokio::select! {
             biased;
             reason = node.ended() => {
                 if self.drive.life() == life {
                     node.stop().await;
                 }
-                self.fail(life, reason).await
+                self.fail(life, format!("{}: {reason}", self.name)).await
             }
             () = stop.notified() => {
                 node.stop().await;
@@ -118,6 +154,10 @@ impl Host {
             return if self.may_fail.load(Relaxed) { Ok(()) } else { Err(reason) };
         }
         std::future::pending().await
+    }
+
+    fn config(&self) -> ServerConfig {
+        load(Program::Naxos, &self.flags, &BTreeMap::new()).expect("the flags are valid").config
     }
 
     fn seams(&self, net: Arc<dyn Net>) -> Seams {
@@ -136,11 +176,6 @@ impl Host {
             worker: Arc::new(TaskWorker),
         }
     }
-}
-
-fn config() -> ServerConfig {
-    let words: Vec<String> = FLAGS.iter().map(ToString::to_string).collect();
-    load(Program::Naxos, &words, &BTreeMap::new()).expect("the flags are valid").config
 }
 
 /// Small segments and caches, so that even a short run recycles segments, trims and reads from disk.

@@ -1,5 +1,6 @@
-//! The simulator: one whole node, its clients and its crashes in one thread. A seed decides everything that happens.
+//! The simulator: whole nodes, their clients and their faults in one thread. A seed decides everything that happens.
 //!
+//! - [`cluster`]: several nodes; everything else here is for one node, or for both
 //! - [`run`]: one seed from start to end; [`fault`], [`disk_fault`]: the faults, and when they happen
 //! - [`host`]: the node on simulated seams; [`net`], [`pipes`]: two simulated networks
 //! - [`workload`], [`tenant`], [`chores`], [`doctor`]: clients that write, that use leases, that compact and
@@ -22,6 +23,7 @@ pub mod calls;
 pub mod calls_upkeep;
 pub mod check;
 pub mod chores;
+pub mod cluster;
 pub mod disk_fault;
 pub mod doctor;
 pub mod fault;

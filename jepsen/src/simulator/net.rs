@@ -1,6 +1,8 @@
 //! turmoil's network: as an implementation of [`Net`] for the node, and as tonic channels for its clients.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -76,11 +78,16 @@ pub async fn http_status(host: &'static str, port: u16, path: &str) -> io::Resul
     status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is no status line")))
 }
 
-/// A channel from a turmoil client to a host. It connects when it is first used.
-pub fn channel(host: &'static str, port: u16) -> Channel {
-    let connector = tower::service_fn(move |_: Uri| async move {
-        let stream = turmoil::net::TcpStream::connect((host, port)).await?;
-        io::Result::Ok(TokioIo::new(stream))
+/// A channel from a turmoil client to the first of `hosts`. It connects when it is first used. After each connection
+/// that fails or breaks it goes on to the next host.
+pub fn channel(hosts: Vec<&'static str>, port: u16) -> Channel {
+    let next = Arc::new(AtomicUsize::new(0));
+    let connector = tower::service_fn(move |_: Uri| {
+        let host = hosts[next.fetch_add(1, Relaxed) % hosts.len()];
+        async move {
+            let stream = turmoil::net::TcpStream::connect((host, port)).await?;
+            io::Result::Ok(TokioIo::new(stream))
+        }
     });
     Endpoint::from_static("http://node")
         .connect_timeout(CONNECT_MAX)

@@ -81,9 +81,9 @@ pub struct Change {
 pub struct Record {
     /// All operations, in the order in which they were sent.
     pub operations: Vec<Operation>,
-    /// What the live watch received, in order. If the watch lost changes to a compaction, they are taken from
-    /// `audited`.
-    pub watched: Vec<Change>,
+    /// What each live watch received, in order, by the watch's number. If a watch lost changes to a compaction, they
+    /// are taken from `audited`.
+    pub watched: BTreeMap<usize, Vec<Change>>,
     /// All changes up to the end of the last complete reading of the history. Those that were compacted before it come
     /// from earlier readings.
     pub audited: Vec<Change>,
@@ -153,50 +153,72 @@ impl Record {
         operation.answer = Some(answer);
     }
 
-    /// Adds changes that the live watch received at the time `now`. Revisions must follow each other without a gap, and
+    /// The last revision that a watch has received; 1 if it has received nothing.
+    pub fn watched_up_to(&self, watch: usize) -> i64 {
+        self.watched.get(&watch).and_then(|seen| seen.last()).map_or(1, |last| last.revision)
+    }
+
+    /// Adds changes that a live watch received at the time `now`. Revisions must follow each other without a gap, and
     /// no key of a lease may be removed too early.
-    pub fn watch(&mut self, changes: Vec<Change>, now: Duration) {
+    pub fn watch(&mut self, watch: usize, changes: Vec<Change>, now: Duration) {
+        let seen = self.watched.entry(watch).or_default();
         for change in changes {
-            let last = self.watched.last().map_or(1, |last| last.revision);
+            let last = seen.last().map_or(1, |last| last.revision);
             if change.revision != last && change.revision != last + 1 {
-                self.broken.push(format!("the watch jumps from revision {last} to {change:?}"));
+                self.broken.push(format!("watch {watch} jumps from revision {last} to {change:?}"));
             }
             if let (None, Some(lease)) = (&change.value, lease_of(&change.key)) {
                 self.broken.extend(self.leases.check_gone(lease, now));
             }
-            self.watched.push(change);
+            seen.push(change);
         }
     }
 
-    /// Notes that the server ended the watch that began at the revision `from`, because revisions up to `compacted` are
+    /// Notes that the server ended a watch that began at the revision `from`, because revisions up to `compacted` are
     /// compacted. The next watch begins after them.
-    pub fn skip_compacted(&mut self, from: i64, compacted: i64) {
+    pub fn skip_compacted(&mut self, watch: usize, from: i64, compacted: i64) {
         if compacted > self.compaction_asked || compacted < from {
-            self.broken.push(format!("a watch from {from} is cancelled, compacted at {compacted}"));
+            self.broken.push(format!("watch {watch} from {from} is cancelled, compacted at {compacted}"));
         }
-        self.watched = self.audited.iter().filter(|c| c.revision <= compacted).cloned().collect();
+        let known = self.audited.iter().filter(|c| c.revision <= compacted).cloned().collect();
+        self.watched.insert(watch, known);
     }
 
     /// Takes a complete reading of the history from a revision on. Changes before that revision are compacted and are
-    /// kept from earlier readings. No change that was seen before may be missing or different.
-    pub fn audit(&mut self, from: i64, changes: Vec<Change>) {
+    /// kept from earlier readings. No change that was seen before may be missing or different, and the reading must
+    /// reach at least as far as the one that was the last when it began, which had `known` changes. Readings of
+    /// different nodes overlap, so the longest one is kept.
+    pub fn audit(&mut self, from: i64, changes: Vec<Change>, known: usize) {
         if from - 1 > self.compaction_asked {
             self.broken.push(format!("revision {} is compacted, nobody asked for it", from - 1));
         }
         let mut whole: Vec<Change> = self.audited.iter().filter(|c| c.revision < from).cloned().collect();
         whole.extend(changes);
-        for (seen, by) in [(&self.watched, "the watch"), (&self.audited, "an earlier reading")] {
-            // The live watch may have seen changes that were written after the reading.
+        let watches = self.watched.iter().map(|(watch, seen)| (seen, 0, format!("watch {watch}")));
+        let earlier = (&self.audited, known, "an earlier reading".to_owned());
+        for (seen, least, by) in watches.chain([earlier]) {
+            // A watch, or a reading of another node, may have seen changes that were written after this reading.
             let common = seen.len().min(whole.len());
-            let shrunk = by != "the watch" && common < seen.len();
-            if shrunk || seen[..common] != whole[..common] {
+            if common < least || seen[..common] != whole[..common] {
                 let at = (0..common).find(|i| seen[*i] != whole[*i]).unwrap_or(common);
                 let (old, new) = (seen.get(at), whole.get(at));
                 self.broken.push(format!("history has changed: {by} saw {old:?}, now it is {new:?}"));
             }
         }
-        self.audited = whole;
+        if whole.len() >= self.audited.len() {
+            self.audited = whole;
+        }
         self.audits += 1;
+    }
+
+    /// Checks that each watch has received the whole history. No client may have written since the last reading.
+    pub fn check_watches_are_whole(&mut self) {
+        for (watch, seen) in &self.watched {
+            if *seen != self.audited {
+                let (has, due) = (seen.len(), self.audited.len());
+                self.broken.push(format!("watch {watch} received {has} changes, the history has {due}"));
+            }
+        }
     }
 
     /// Number of operations that were acknowledged, and of those that were not.

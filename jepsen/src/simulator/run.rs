@@ -1,6 +1,7 @@
 //! One seed: builds the simulation, drives it to its end and checks it.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,6 +27,8 @@ const END_MAX: Duration = Duration::from_secs(25);
 /// Pause between two readings of the whole history.
 const AUDIT_PAUSE: Duration = Duration::from_millis(150);
 
+/// The longest time that a message takes on a link without a fault.
+pub(super) const LATENCY_MAX: Duration = Duration::from_millis(3);
 /// The name of the first [`Tenant`], a client that uses leases. All other clients have smaller numbers as names.
 const TENANTS: u64 = 10;
 
@@ -49,10 +52,10 @@ impl fmt::Display for Outcome {
 /// Runs a seed. Call it only once in a process: see the invariant of [`super`].
 pub fn run(seed: u64) -> Outcome {
     let (trace, record) = (Trace::default(), Shared::default());
-    let host = Host::new(seed);
+    let host = Host::alone(NODE, seed);
     let heard = trace.clone();
     host.drive.set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {line}")))));
-    let mut sim = build(seed);
+    let mut sim = build(seed, END_MAX * 2);
     let node = host.clone();
     sim.host(NODE, move || {
         let node = node.clone();
@@ -99,7 +102,7 @@ pub fn run(seed: u64) -> Outcome {
 }
 
 /// The same text, in which the padding of each value is only one `x`.
-fn shortened(what: &str) -> String {
+pub(super) fn shortened(what: &str) -> String {
     let mut short = String::with_capacity(what.len());
     for c in what.chars() {
         if c != 'x' || !short.ends_with('x') {
@@ -109,15 +112,15 @@ fn shortened(what: &str) -> String {
     short
 }
 
-fn build<'a>(seed: u64) -> Sim<'a> {
+pub(super) fn build<'a>(seed: u64, duration_max: Duration) -> Sim<'a> {
     Builder::new()
         .rng_seed(seed)
         .epoch(UNIX_EPOCH + EPOCH)
         .enable_random_order()
         .tick_duration(Duration::from_millis(1))
         .min_message_latency(Duration::from_millis(1))
-        .max_message_latency(Duration::from_millis(3))
-        .simulation_duration(END_MAX * 2)
+        .max_message_latency(LATENCY_MAX)
+        .simulation_duration(duration_max)
         .tcp_capacity(4096)
         .build()
 }
@@ -140,25 +143,33 @@ fn drive(sim: &mut Sim<'_>, faults: &mut Faults, trace: &Trace) -> Result<(), St
 /// Runs everything on the clients' host: clients of all kinds, a watch, and readings of the history. After that it
 /// waits until all leases have ended, and reads the history a last time.
 async fn clients(seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
-    let caller = || Caller::new(channel(NODE, PORT));
+    let caller = || Caller::new(channel(vec![NODE], PORT));
     let mut dice = Dice::new(seed);
     let (writers, tenants) = (2 + dice.below(4), 1 + dice.below(3));
     let busy = || turmoil::sim_elapsed().is_some_and(|elapsed| elapsed < BUSY);
     let work = (0..writers).map(|name| Client::new(name, caller(), &record, &trace, seed).run(busy));
     let live = (0..tenants).map(|n| Tenant::new(TENANTS + n, caller(), &record, &trace, seed).run(busy));
-    let follow = audit::follow(caller(), record.clone(), trace.clone());
+    let mut follow = pin!(audit::follow(0, caller(), record.clone(), trace.clone()));
     let audits = audit::repeat(caller(), record.clone(), trace.clone(), AUDIT_PAUSE);
     let chores = Caretaker::new(caller(), &record, &trace, seed).run();
     let examine = doctor::run(caller(), record.clone(), trace.clone());
     tokio::select! {
         biased;
         _ = join(join_all(work), join_all(live)) => {}
-        () = follow => {}
+        () = &mut follow => {}
         () = audits => {}
         () = chores => {}
         () = examine => {}
     }
-    move_out(&caller(), &record, &trace).await;
-    audit::finish(&caller(), &record, &trace).await;
+    let settle = async {
+        move_out(&caller(), &record, &trace).await;
+        audit::finish(&caller(), &record, &trace).await;
+        audit::finish_watches(&record, &trace).await;
+    };
+    tokio::select! {
+        biased;
+        () = settle => {}
+        () = follow => {}
+    }
     Ok(())
 }

@@ -89,9 +89,9 @@ async fn a_segment_whose_first_write_was_torn_does_not_stay_below_the_next_one()
         life.make_spare(3).await;
         drive.crash();
 
-        let mut life = Life::recover(&drive).await.unwrap_or_else(|e| panic!("survivors {seed}, after the crash: {e}"));
+        let mut life = Life::recover(&drive).await.unwrap_or_else(|e| panic!("seed {seed}, after the crash: {e}"));
         if life.journal.segment() == SegmentNumber::FIRST {
-            assert_eq!(life.catalog.boot, Boot(1), "survivors {seed}");
+            assert_eq!(life.catalog.boot, Boot(1), "seed {seed}");
             torn.insert(life.spare.as_ref().map(|s| s.number.0));
         }
         life.write_and_sync().await;
@@ -100,10 +100,15 @@ async fn a_segment_whose_first_write_was_torn_does_not_stay_below_the_next_one()
         let boot = life.catalog.boot;
         drive.crash();
 
-        let life = Life::recover(&drive).await.unwrap_or_else(|e| panic!("survivors {seed}, after the roll: {e}"));
-        assert_eq!(life.catalog.boot, boot, "survivors {seed}");
+        let life = Life::recover(&drive).await.unwrap_or_else(|e| panic!("seed {seed}, after the roll: {e}"));
+        assert_eq!(life.catalog.boot, boot, "seed {seed}");
     }
-    assert_eq!(torn, BTreeSet::from([Some(2), Some(3)]), "lost as a whole, and torn: the spares that were found");
+    assert_eq!(
+        torn,
+        BTreeSet::from([Some(2), Some(3)]),
+        "the spare must be segment 2 in some rounds (its first write was lost), and segment 3 in others (the first \
+         write of segment 2 was torn)"
+    );
 }
 
 /// As above, but segment 2 was whole, and its header or the header of its first batch was damaged later. The start must
@@ -140,7 +145,7 @@ async fn a_spare_whose_name_was_not_synced_is_durable_before_it_is_used() {
         let spare = life.spare.take().unwrap();
         life.begin_in(spare).await;
         drive.crash();
-        assert_eq!(Life::recover(&drive).await.unwrap().catalog.boot, Boot(1), "survivors {seed}");
+        assert_eq!(Life::recover(&drive).await.unwrap().catalog.boot, Boot(1), "seed {seed}");
     }
 }
 
@@ -158,7 +163,7 @@ async fn what_is_left_of_a_torn_batch_does_not_come_back_when_the_sync_of_its_cu
         let content = drive.content(&segment_path(SegmentNumber::FIRST)).unwrap();
         drive.set_fault(Fault::Sync { path: ".seg".to_owned(), from: 1 });
         let failed = Life::recover(&drive).await.err();
-        assert!(matches!(failed, Some(OpenError::Io { .. })), "survivors {seed}: {failed:?}");
+        assert!(matches!(failed, Some(OpenError::Io { .. })), "seed {seed}: {failed:?}");
         torn += usize::from(drive.content(&segment_path(SegmentNumber::FIRST)).unwrap() != content);
         drive.clear_faults();
 
@@ -168,9 +173,9 @@ async fn what_is_left_of_a_torn_batch_does_not_come_back_when_the_sync_of_its_cu
         life.begin_in(spare).await;
         let boot = life.catalog.boot;
         drive.crash();
-        let life = Life::recover(&drive).await.unwrap_or_else(|e| panic!("survivors {seed}: {e}"));
-        assert_eq!(life.catalog.boot, boot, "survivors {seed}");
-        assert!(!drive.paths().iter().any(|p| p.ends_with("cut")), "survivors {seed}: {:?}", drive.paths());
+        let life = Life::recover(&drive).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        assert_eq!(life.catalog.boot, boot, "seed {seed}");
+        assert!(!drive.paths().iter().any(|p| p.ends_with("cut")), "seed {seed}: {:?}", drive.paths());
     }
     assert!(torn > 25, "{torn} batches were torn");
 }
@@ -189,7 +194,7 @@ async fn a_freed_segment_whose_new_name_was_not_synced_is_not_zeroed_under_its_o
         let half = life.disk.open("journal/spare.tmp", OpenMode::Create).await.unwrap();
         zero_all(&half).await;
         drive.crash();
-        Life::recover(&drive).await.unwrap_or_else(|e| panic!("survivors {seed}: {e}"));
+        Life::recover(&drive).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     }
 }
 

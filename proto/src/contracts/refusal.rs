@@ -47,9 +47,9 @@ pub enum Refusal {
     /// A storage unit refused the append for a reason that waiting does not remove.
     #[error("{0}")]
     Unit(UnitError),
-    /// This kind of loglet does not support the call.
+    /// The sequencer does not support this call or this loglet. The text says why.
     #[error("{0}")]
-    Unsupported(&'static str),
+    Unsupported(String),
 }
 
 impl From<UnitError> for Refusal {

@@ -9,7 +9,7 @@ use crate::peer::connector::NotConnected;
 /// Why a call had no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The call was certainly not carried out: there was no connection, or the peer refused the call's envelope.
+    /// The call was certainly not carried out: there was no connection, or the gate of the peer refused the call.
     #[error("{0}")]
     NotDone(String),
     /// The call may or may not have been carried out.

@@ -1,4 +1,5 @@
-//! The keeper of leases over gRPC. [`RemoteLeaseKeeper`] calls, [`LeaseKeeperService`] serves.
+//! Calls about leases over gRPC. [`RemoteLeaseKeeper`] calls another node, [`LeaseKeeperService`] answers. A node that
+//! is not the keeper of leases answers `NotKeeper`.
 
 use std::sync::Arc;
 
@@ -16,13 +17,13 @@ use crate::peer::{Failure, Gate, Home, PeerLink};
 
 type Asked = Result<Option<LeaseTime>, LeaseKeeperError>;
 
-/// The keeper of leases on another node.
+/// Asks another node about leases. If that node is not the keeper, it answers [`LeaseKeeperError::NotKeeper`].
 pub struct RemoteLeaseKeeper {
     link: Arc<PeerLink>,
 }
 
 impl RemoteLeaseKeeper {
-    /// The keeper on the peer of `link`.
+    /// Asks the peer of `link`.
     pub fn new(link: &Arc<PeerLink>) -> Self {
         Self { link: Arc::clone(link) }
     }
@@ -58,7 +59,7 @@ impl LeaseKeeper for RemoteLeaseKeeper {
     }
 }
 
-/// Serves the keeper of this process.
+/// Answers the calls of other nodes about leases. If this node is not the keeper, it answers `NotKeeper`.
 pub struct LeaseKeeperService {
     home: Home,
     keeper: Arc<dyn LeaseKeeper>,

@@ -57,6 +57,10 @@ impl NativeLoglet {
             trimmed.map_err(|e| self.unavailable("trim in a repair", &[e]))?;
             from = range.start;
         }
+        if from < range.end {
+            let cells = range.end.0 - from.0;
+            tracing::debug!(unit = behind.unit, cells, "copying cells to a sealed unit that lacks them");
+        }
         self.copy_to(behind.unit, from..range.end).await
     }
 

@@ -1,4 +1,4 @@
-//! The first step of a read: walks the index and takes the values that memory holds.
+//! The first part of a read: walks the index and takes the values that memory holds.
 //!
 //! A long list is collected in bounded steps ([`Collecting`]), so that neither a thread that serves requests nor apply
 //! has to wait for long. The first step is made under the store's lock. If keys are left after it, the other steps walk
@@ -38,7 +38,8 @@ const FRAMED_BYTES_MAX: usize = 256 << 10;
 /// What the walk over the index found.
 pub(crate) struct Collected {
     pub(super) store: StoreId,
-    /// The first pairs, encoded as a part of the answer; only if the pairs go into the answer unchanged.
+    /// The first pairs, encoded as a part of the answer. It stays empty if the read filters the pairs or wants another
+    /// order than the index's. With `keys_only` the pairs in it have no values.
     pub(super) framed: BytesMut,
     /// The encoded pairs after those in `framed`; an element is empty where its row has still to be fetched.
     pub(super) kvs: Vec<Bytes>,
@@ -49,8 +50,8 @@ pub(crate) struct Collected {
     /// The store's compacted revision at the beginning of the read. While it stays the same, no row of this read is
     /// dropped.
     pub(super) compacted: i64,
-    /// Bytes of the pairs in the answer, if the pairs go into it unchanged. Pairs of old revisions are not counted:
-    /// their length is not known yet.
+    /// Bytes of the pairs in the answer, if the read neither filters nor sorts them. Pairs of old revisions are not
+    /// counted: their length is not known yet.
     pub(super) bytes: usize,
     /// Whether the answer is too large. Then no pair is kept.
     pub(super) is_refused: bool,
@@ -62,7 +63,8 @@ struct Walk {
     at: i64,
     /// Whether the values are left out.
     strip: bool,
-    /// Whether the pairs go into the answer unchanged, so that they may be encoded into it at once.
+    /// Whether the read neither filters nor sorts the pairs. Then they may be encoded into the answer at once, with or
+    /// without their values.
     frames: bool,
     /// How many pairs are still wanted.
     left: usize,
@@ -270,7 +272,8 @@ impl Collected {
             return;
         }
         if self.framed.capacity() == 0 {
-            // Reserves room for all pairs, if the following ones are at most an eighth longer than the first.
+            // Reserves enough for all pairs, as long as none is more than an eighth longer than the first one. At most
+            // FRAMED_BYTES_MAX are reserved behind the first pair.
             let more = (walk.left - 1).saturating_mul(len + len / 8).min(FRAMED_BYTES_MAX);
             self.framed.reserve(len + more);
         }
@@ -342,7 +345,7 @@ mod tests {
         let mut steps = 1;
         while !collecting.is_done() {
             let taken = collecting.walk.left;
-            // Before each step, a key that was already visited and a key that was not are changed.
+            // Before each step, change one key that the walk has visited and one that it has not.
             for n in [1, keys - 1] {
                 let at = RevisionKey { main: 2 + steps, sub: n };
                 let value = Value::Resident(Bytes::from_static(b"new"));
@@ -370,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_answer_that_is_too_large_nothing_is_kept_but_its_length() {
+    fn only_the_length_is_kept_of_an_answer_that_is_too_large() {
         const VALUE_BYTES: usize = 1 << 20;
         let store = store_of(3_000, &vec![b'v'; VALUE_BYTES].into());
         let mut collecting = Collecting::begin(&store, &all()).expect("the revision is there");

@@ -32,7 +32,8 @@ pub(super) fn sorts(r: &RangeRequest) -> bool {
     r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32
 }
 
-/// Whether the pairs go into the answer unchanged, as the index gives them.
+/// Whether the answer has the pairs that the index gives, in the index's order: the read has no filter and wants no
+/// other order. The values may still be left out.
 pub(super) fn is_as_indexed(r: &RangeRequest) -> bool {
     !fetches_all(r) && !sorts(r)
 }

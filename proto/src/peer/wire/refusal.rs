@@ -1,6 +1,5 @@
 //! [`Refusal`].
 
-use super::fixed_text::fixed_text;
 use super::{Garbage, Wire};
 use crate::contracts::{Refusal, UnitError};
 use crate::ids::{Incarnation, LogletId, StorageId};
@@ -25,7 +24,7 @@ impl Wire for Refusal {
             Refusal::NoSuccessor => M::NoSuccessor(wire::Nothing {}),
             Refusal::EarlierFailed(text) => M::EarlierFailed(text),
             Refusal::Unit(error) => M::Unit(error.to_wire()),
-            Refusal::Unsupported(text) => M::Unsupported(text.to_owned()),
+            Refusal::Unsupported(text) => M::Unsupported(text),
         };
         wire::Refusal { refusal: Some(refusal) }
     }
@@ -46,7 +45,7 @@ impl Wire for Refusal {
             M::NoSuccessor(_) => Refusal::NoSuccessor,
             M::EarlierFailed(text) => Refusal::EarlierFailed(text),
             M::Unit(error) => Refusal::Unit(UnitError::from_wire(error)?),
-            M::Unsupported(text) => Refusal::Unsupported(fixed_text(&text)),
+            M::Unsupported(text) => Refusal::Unsupported(text),
         })
     }
 }
@@ -66,7 +65,7 @@ pub(super) fn all_refusals() -> Vec<Refusal> {
         Refusal::UnknownUnit(StorageId(8)),
         Refusal::NoSuccessor,
         Refusal::EarlierFailed("gap".to_owned()),
-        Refusal::Unsupported("this sequencer serves native loglets alone"),
+        Refusal::Unsupported("no grants".to_owned()),
     ];
     all.extend(super::unit_error::all_unit_errors().into_iter().map(Refusal::Unit));
     all

@@ -26,7 +26,7 @@ const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// A connection to one server.
 #[derive(Debug, Clone)]
-pub struct Peer {
+pub struct ComparedServer {
     name: &'static str,
     kv: KvClient<Channel>,
     lease: LeaseClient<Channel>,
@@ -36,7 +36,7 @@ pub struct Peer {
     member_id: u64,
 }
 
-impl Peer {
+impl ComparedServer {
     /// Connects to `url`, and learns the member's id. `name` is the server's name in messages.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Peer {
         let mut maintenance = MaintenanceClient::new(channel.clone());
         let status = maintenance.status(pb::StatusRequest {}).await?.into_inner();
         let member_id = status.header.context("a status has a header")?.member_id;
-        Ok(Peer {
+        Ok(ComparedServer {
             name,
             kv: KvClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX),
             lease: LeaseClient::new(channel.clone()),

@@ -1,0 +1,76 @@
+//! What clients do while faults happen: some write and read through any node, and on each node one watches and one
+//! reads the whole history again and again.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{join, join_all};
+
+use super::super::audit;
+use super::super::calls::Caller;
+use super::super::chores::Caretaker;
+use super::super::host::PORT;
+use super::super::net::channel;
+use super::super::record::Shared;
+use super::super::tenant::{Tenant, move_out};
+use super::super::trace::Trace;
+use super::super::workload::Client;
+use super::converge::converge;
+use crate::differential::dice::Dice;
+
+/// Pause between two readings of the whole history on one node.
+const AUDIT_PAUSE: Duration = Duration::from_millis(400);
+/// The name of the first [`Tenant`]. All other clients have smaller numbers as names.
+const TENANTS: u64 = 10;
+
+/// A client that begins with one node and goes on to the next one when its connection breaks.
+fn roaming(names: &[&'static str], first: u64) -> Caller {
+    let mut hosts = names.to_vec();
+    let first = usize::try_from(first).expect("a small number") % names.len();
+    hosts.rotate_left(first);
+    Caller::new(channel(hosts, PORT))
+}
+
+/// A client of one node.
+pub fn pinned(name: &'static str) -> Caller {
+    Caller::new(channel(vec![name], PORT))
+}
+
+/// Runs all clients until `busy` has passed, then waits until the cluster has recovered, and checks it.
+pub async fn run(names: Vec<&'static str>, busy: Duration, seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
+    let mut dice = Dice::new(seed);
+    let (writers, tenants) = (3 + dice.below(4), 1 + dice.below(2));
+    let is_busy = || turmoil::sim_elapsed().is_some_and(|elapsed| elapsed < busy);
+    let work = (0..writers).map(|n| Client::new(n, roaming(&names, n), &record, &trace, seed).run(is_busy));
+    let live = (0..tenants).map(|n| {
+        let name = TENANTS + n;
+        Tenant::new(name, roaming(&names, name), &record, &trace, seed).run(is_busy)
+    });
+    let follow =
+        |(watch, name): (usize, &&'static str)| audit::follow(watch, pinned(name), record.clone(), trace.clone());
+    let mut follows = pin!(join_all(names.iter().enumerate().map(follow)));
+    let read = |name: &&'static str| audit::repeat(pinned(name), record.clone(), trace.clone(), AUDIT_PAUSE);
+    let audits = join_all(names.iter().map(read));
+    let chores = Caretaker::new(roaming(&names, dice.below(8)), &record, &trace, seed).run();
+    tokio::select! {
+        biased;
+        _ = join(join_all(work), join_all(live)) => {}
+        _ = &mut follows => {}
+        _ = audits => {}
+        () = chores => {}
+    }
+    let settle = async {
+        converge(&names, &record, &trace).await;
+        move_out(&roaming(&names, 0), &record, &trace).await;
+        for name in &names {
+            audit::finish(&pinned(name), &record, &trace).await;
+        }
+        audit::finish_watches(&record, &trace).await;
+    };
+    tokio::select! {
+        biased;
+        () = settle => {}
+        _ = follows => {}
+    }
+    Ok(())
+}

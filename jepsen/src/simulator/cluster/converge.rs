@@ -1,0 +1,63 @@
+//! [`converge`]: after the last fault the cluster must serve again on every node, and be reconfigured, within a bound.
+
+use std::time::Duration;
+
+use super::super::calls::Caller;
+use super::super::record::{Asked, Shared};
+use super::super::trace::{Trace, simulated_now};
+use super::clients::pinned;
+use crate::pace;
+
+/// How long each node may take to serve a write after the clients have stopped. It covers the time until the last host
+/// is up again, its start, and one failed connection.
+const SERVE_MAX: Duration = Duration::from_secs(8);
+/// How long a reconfiguration may take once every node serves.
+const RECONFIGURE_MAX: Duration = Duration::from_secs(3);
+/// Pause between two attempts.
+const RETRY: Duration = Duration::from_millis(50);
+/// The key that is written.
+const KEY: &str = "converge";
+
+/// Writes through each node, and reconfigures the log through the first one. What does not succeed in time is a
+/// violation.
+pub async fn converge(names: &[&'static str], record: &Shared, trace: &Trace) {
+    let begun = simulated_now();
+    for name in names {
+        let caller = pinned(name);
+        let mut last = None;
+        let serves = loop {
+            match put(&caller, name, record).await {
+                Ok(()) => break true,
+                Err(why) => last = Some(why),
+            }
+            if simulated_now() > begun + SERVE_MAX {
+                break false;
+            }
+            pace::pause(RETRY).await;
+        };
+        trace.line(&format!("converge: {name} serves: {serves}"));
+        if !serves {
+            let what = format!("{name} does not serve {SERVE_MAX:?} after the last fault: {last:?}");
+            record.borrow_mut().broken.push(what);
+        }
+    }
+    let caller = pinned(names[0]);
+    let begun = simulated_now();
+    while let Err(status) = caller.reconfigure().await {
+        if simulated_now() > begun + RECONFIGURE_MAX {
+            record.borrow_mut().broken.push(format!("the log cannot be reconfigured: {status:?}"));
+            break;
+        }
+        pace::pause(RETRY).await;
+    }
+    trace.line("converge: the log is reconfigured");
+}
+
+async fn put(caller: &Caller, name: &str, record: &Shared) -> Result<(), String> {
+    let value = format!("converge-{name}-{}", simulated_now().as_micros());
+    let number = record.borrow_mut().send(Asked::Put, KEY, value);
+    let operation = record.borrow().operations[number].clone();
+    let answer = caller.call(&operation).await.map_err(|status| format!("{status:?}"))?;
+    record.borrow_mut().answer(number, answer);
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! [`Faults`]: all faults of a run. The run calls it after each step of the simulation.
+
+use std::time::Duration;
+
+use turmoil::Sim;
+
+use super::super::fault::millis;
+use super::super::trace::Trace;
+use super::links::Links;
+use super::reached::Reached;
+use super::seat::Seat;
+use crate::differential::dice::Dice;
+
+/// Time until the power of all hosts fails at once, in milliseconds: at least the first number, and less than the
+/// second. It may lie after the last fault.
+const BLACKOUT_MILLIS: (u64, u64) = (1_000, 10_000);
+
+/// The hosts, the links, and the one power cut of all hosts.
+#[derive(Debug)]
+pub struct Faults {
+    /// The hosts.
+    pub seats: Vec<Seat>,
+    links: Links,
+    names: Vec<&'static str>,
+    /// From this time on no fault begins.
+    calm: Duration,
+    blackout: Option<Duration>,
+    trace: Trace,
+    reached: Reached,
+}
+
+impl Faults {
+    /// The faults of a seed. From the time `calm` on no fault begins.
+    pub fn new(seats: Vec<Seat>, links: Links, seed: u64, calm: Duration, trace: &Trace, reached: &Reached) -> Self {
+        let names = seats.iter().map(|seat| seat.host.name).collect();
+        let blackout = Some(millis(&mut Dice::new(seed ^ 0xb1ac), BLACKOUT_MILLIS));
+        Faults { seats, links, names, calm, blackout, trace: trace.clone(), reached: reached.clone() }
+    }
+
+    /// Begins and ends faults.
+    pub fn step(&mut self, sim: &mut Sim<'_>) {
+        let now = sim.elapsed();
+        let is_calm = now >= self.calm;
+        for seat in &mut self.seats {
+            seat.step(sim, &mut self.links, &self.names, now, is_calm);
+        }
+        self.links.step(sim, now, is_calm);
+        if self.blackout.is_some_and(|at| now >= at && !is_calm) {
+            self.blackout = None;
+            self.trace.line("fault: the power of all hosts fails");
+            self.reached.count("blackout");
+            for seat in &mut self.seats {
+                seat.cut_power(sim, &mut self.links, now);
+            }
+        }
+    }
+
+    /// Whether some node may refuse writes, because of its disk.
+    pub fn is_excused(&self) -> bool {
+        self.seats.iter().any(Seat::is_excused)
+    }
+}

@@ -1,0 +1,88 @@
+//! [`TailsHold`]: what a unit calls known to be on a write quorum is on one, and a unit forgets nothing (safety rules 1,
+//! 3 and 5).
+
+use std::collections::BTreeMap;
+
+use naxos::node::probe::View;
+use naxos_proto::contracts::LocalTail;
+use naxos_proto::ids::{LogletId, Offset, StorageId};
+use naxos_proto::native_params::NativeParams;
+
+/// The last tail of each loglet on each unit. A unit that is started again still holds everything, because a tail is
+/// told only when it is durable.
+#[derive(Debug, Default)]
+pub struct TailsHold(BTreeMap<(StorageId, LogletId), LocalTail>);
+
+impl TailsHold {
+    /// Checks the tails of the active loglets.
+    ///
+    /// # Errors
+    /// If a tail, a trim point or a seal went back, or if too few units hold what one of them calls known.
+    pub fn look(&mut self, views: &[&View]) -> Result<(), String> {
+        for view in views {
+            let Some(tail) = view.tail else { continue };
+            let unit = (view.incarnation.storage, view.chain.1.active().params.id);
+            let before = *self.0.entry(unit).or_insert(tail);
+            let is_kept = tail.tail >= before.tail && tail.trim_point >= before.trim_point;
+            if !is_kept || (before.sealed && !tail.sealed) {
+                return Err(format!("unit {unit:?} went back from {before:?} to {tail:?}"));
+            }
+            self.0.insert(unit, tail);
+            Self::check_known(view, tail.known_tail, views)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the units that hold everything below `known`. A unit whose node is down or has another active loglet is
+    /// counted as if it did, because its tail cannot be seen.
+    fn check_known(view: &View, known: Offset, views: &[&View]) -> Result<(), String> {
+        let params = &view.chain.1.active().params;
+        let Ok(native) = NativeParams::decode(params) else { return Ok(()) };
+        let holds = |unit: &StorageId| {
+            let of_unit = views.iter().find(|other| other.incarnation.storage == *unit);
+            let seen = of_unit.filter(|other| other.chain.1.active().params.id == params.id).and_then(|v| v.tail);
+            seen.is_none_or(|tail| tail.tail >= known)
+        };
+        let holding = native.units.iter().filter(|unit| holds(unit)).count();
+        if holding < usize::from(native.write_quorum) {
+            let (unit, id) = (view.incarnation.storage, params.id);
+            return Err(format!("unit {unit:?} calls {known:?} of {id:?} known, at most {holding} units have it"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::view;
+    use super::*;
+
+    fn with(storage: u64, tail: u64, known: u64) -> View {
+        let mut view = view(storage, 1);
+        let (tail, known_tail) = (Offset(tail), Offset(known));
+        view.tail = Some(LocalTail { tail, known_tail, sealed: false, trim_point: Offset(0) });
+        view
+    }
+
+    #[test]
+    fn a_known_tail_that_is_on_too_few_units_is_found() {
+        let mut rule = TailsHold::default();
+        let (a, b, c) = (with(1, 9, 5), with(2, 5, 5), with(3, 4, 4));
+        assert_eq!(rule.look(&[&a, &b, &c]), Ok(()));
+        assert!(rule.look(&[&with(1, 9, 6), &b, &c]).is_err());
+        assert_eq!(rule.look(&[&with(1, 9, 6), &b]), Ok(()), "the third unit cannot be seen");
+    }
+
+    #[test]
+    fn a_unit_that_forgets_is_found() {
+        let mut rule = TailsHold::default();
+        assert_eq!(rule.look(&[&with(1, 9, 0)]), Ok(()));
+        let mut again = with(1, 8, 0);
+        again.incarnation.boot.0 += 1;
+        assert!(rule.look(&[&again]).is_err(), "a cell is lost");
+        let mut sealed = with(1, 9, 0);
+        sealed.tail.as_mut().expect("it has a tail").sealed = true;
+        assert_eq!(rule.look(&[&sealed]), Ok(()));
+        assert!(rule.look(&[&with(1, 9, 0)]).is_err(), "a seal is lost");
+    }
+}

@@ -1,0 +1,18 @@
+//! The simulator of a cluster: several whole nodes, a network between them, their clients and many faults at a time.
+//!
+//! - [`run`]: one seed from start to end
+//! - [`faults`]: all faults of a run; [`seat`]: those of one host, such as crashes and failing disks; [`links`]: those of
+//!   the network
+//! - [`clients`]: what clients do during the faults; [`converge`]: what must hold after the last fault
+//! - [`invariants`]: the rules that are checked after each step, by a look into all nodes
+//! - [`reached`]: counts of the rare events; [`logged`]: what the nodes log, which shows some of them
+
+pub mod clients;
+pub mod converge;
+pub mod faults;
+pub mod invariants;
+pub mod links;
+pub mod logged;
+pub mod reached;
+pub mod run;
+pub mod seat;

@@ -1,0 +1,131 @@
+//! One seed of a cluster: builds the simulation, drives it to its end and checks it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos::node::probe::View;
+use turmoil::Sim;
+
+use super::super::check;
+use super::super::fault::CLIENT;
+use super::super::host::Host;
+use super::super::net::TurmoilNet;
+use super::super::record::Shared;
+use super::super::run::{Outcome, build, shortened};
+use super::super::trace::Trace;
+use super::clients;
+use super::faults::Faults;
+use super::invariants::Invariants;
+use super::links::Links;
+use super::logged;
+use super::reached::Reached;
+use super::seat::Seat;
+
+/// The names of the members, at most so many.
+pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+/// How long clients make calls, in simulated time.
+const BUSY: Duration = Duration::from_secs(8);
+/// From this time on no fault begins. Clients go on, so that they see the cluster recover.
+const CALM: Duration = Duration::from_secs(7);
+/// The trace shows what each node holds at times that are a multiple of this number of milliseconds.
+const VIEW_EVERY: u128 = 20;
+/// A run that has not ended by this time counts as hanging.
+const END_MAX: Duration = Duration::from_secs(45);
+
+/// Runs a seed with this many members. Call it only once in a process: see the invariant of [`super::super`].
+pub fn run(seed: u64, members: usize) -> Outcome {
+    let names = NAMES[..members].to_vec();
+    let (trace, record, reached) = (Trace::default(), Shared::default(), Reached::default());
+    let _collecting = logged::collect(&trace, &reached);
+    let mut sim = build(seed, END_MAX * 2);
+    let mut seats = Vec::new();
+    for (n, name) in (1..).zip(&names) {
+        let seed_of_host = seed.wrapping_mul(101).wrapping_add(n);
+        let host = Host::member(name, &names, seed_of_host);
+        let (heard, name) = (trace.clone(), *name);
+        host.drive.set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {name} {line}")))));
+        let node = host.clone();
+        sim.host(name, move || {
+            let node = node.clone();
+            async move { Ok(node.run(Arc::new(TurmoilNet)).await?) }
+        });
+        seats.push(Seat::new(host, seed_of_host, &trace, &reached));
+    }
+    sim.client(CLIENT, clients::run(names.clone(), BUSY, seed, record.clone(), trace.clone()));
+    let hosts: Vec<&'static str> = names.iter().copied().chain([CLIENT]).collect();
+    let links = Links::new(&hosts, seed, &trace, &reached);
+    let mut faults = Faults::new(seats, links, seed, CALM, &trace, &reached);
+    let mut invariants = Invariants::default();
+    let end = drive(&mut sim, &mut faults, &mut invariants, &record, &trace);
+    let elapsed = sim.elapsed();
+    // Destructors run after the simulation, so what they do does not belong to the run.
+    for seat in &faults.seats {
+        seat.host.drive.set_trace(None);
+        seat.host.drive.crash();
+    }
+    drop(sim);
+
+    let record = record.borrow();
+    // The history is complete only if the run came to its end.
+    let broken: Vec<String> = match end {
+        Ok(()) => check::violations(&record),
+        Err(why) => record.broken.iter().cloned().chain([why]).collect(),
+    };
+    let broken = broken.into_iter().map(|what| shortened(&what)).collect();
+    let (acknowledged, unknown) = record.outcomes();
+    let boots: u64 = faults.seats.iter().map(|seat| seat.host.boots()).sum();
+    let summary = format!(
+        "lines={} acknowledged={acknowledged} writes={} unknown={unknown} boots={boots} chains={} {reached} chores={} \
+         compacted={} leases_ended={} audits={} revisions={} simulated={}ms",
+        trace.count(),
+        record.writes(),
+        invariants.chain_versions(),
+        record.chores,
+        record.compaction_done,
+        record.leases.ended,
+        record.audits,
+        record.floor,
+        elapsed.as_millis(),
+    );
+    Outcome { trace, broken, summary }
+}
+
+fn trace_view(trace: &Trace, name: &str, view: Option<&View>) {
+    if let Some(View { applied, chain: (version, chain), tail, .. }) = view {
+        let active = chain.active();
+        let ordinal = active.params.id.ordinal;
+        let tail = tail.map(|t| (t.tail.0, t.known_tail.0, t.sealed, t.trim_point.0));
+        let (version, start) = (version.0, active.start);
+        trace.line(&format!(
+            "view {name}: applied {applied}, chain {version}, segment {ordinal} from {start}: {tail:?}"
+        ));
+    }
+}
+
+fn drive(
+    sim: &mut Sim<'_>,
+    faults: &mut Faults,
+    invariants: &mut Invariants,
+    record: &Shared,
+    trace: &Trace,
+) -> Result<(), String> {
+    loop {
+        match sim.step() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => return Err(format!("at {:?}: {error}", sim.elapsed())),
+        }
+        trace.set_between(sim.elapsed());
+        if sim.elapsed() > END_MAX {
+            return Err("the run does not end: clients wait for nodes that do not serve".to_owned());
+        }
+        let views: Vec<_> = faults.seats.iter().map(|seat| seat.host.look()).collect();
+        if sim.elapsed().as_millis().is_multiple_of(VIEW_EVERY) {
+            faults.seats.iter().zip(&views).for_each(|(seat, view)| trace_view(trace, seat.host.name, view.as_ref()));
+        }
+        invariants.look(&views).map_err(|broken| format!("at {:?}: {broken}", sim.elapsed()))?;
+        drop(views);
+        faults.step(sim);
+        record.borrow_mut().disk_fails = faults.is_excused();
+    }
+}

@@ -332,6 +332,34 @@ fn a_unit_that_was_away_gets_what_it_missed_in_open_and_in_sealed_segments() {
 }
 
 #[test]
+fn a_unit_that_was_away_does_not_look_for_cells_that_were_trimmed_meanwhile() {
+    simulate(async {
+        let rig = rig_of(3).await;
+        let log = VirtualLog::start(rig.parts()).await.unwrap();
+        let id = log.chain().1.active().params.id;
+        let incarnation = rig.alive.sequencers[0];
+        // The third unit has only the first cell. The others have trimmed more than that.
+        for (unit, cells) in [(0, 6), (1, 6), (2, 1)] {
+            for at in 0..cells {
+                let (done, stored) = Completion::channel();
+                let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];
+                let purpose = Purpose::Append { known_tail: Offset(at) };
+                rig.units.all[unit].store(Store { loglet: id, incarnation, at: Offset(at), cells, purpose }, done);
+                assert!(stored.await.unwrap().acknowledges());
+            }
+        }
+        for unit in &rig.units.all[..2] {
+            unit.trim(id, Offset(3)).await.unwrap();
+        }
+        assert_eq!(log.replicate().await, Ok(3));
+        let third = &rig.units.all[2];
+        assert_eq!(third.held(id, Offset(0)..Offset(9)).await.unwrap(), [Offset(3)..Offset(6)]);
+        assert_eq!(third.tail(id).await.unwrap().tail, Offset(6));
+        rig.stop().await;
+    });
+}
+
+#[test]
 fn rule_16_a_loglet_has_as_many_units_as_a_majority_of_the_voters() {
     simulate(async {
         let rig = rig_of(2).await;

@@ -313,6 +313,40 @@ impl MetaStore for Interrupted {
     }
 }
 
+/// A register that answers with an old value while it has one.
+#[derive(Default)]
+struct Forgetful {
+    register: MemoryMetaStore,
+    old: Mutex<Option<Versioned>>,
+}
+
+impl MetaStore for Forgetful {
+    fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>> {
+        let old = self.old.lock().clone();
+        Box::pin(async move { old.map_or(self.register.get().await, Ok) })
+    }
+
+    fn put(&self, expected: ChainVersion, bytes: Bytes) -> BoxFuture<'_, Result<PutOutcome, MetaError>> {
+        self.register.put(expected, bytes)
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_is_older_than_the_known_one_is_never_adopted() {
+    let meta = Arc::new(Forgetful::default());
+    let log = open_on(meta.clone(), &Arc::default()).await;
+    let first = meta.register.get().await.unwrap();
+    log.reconfigure(None).await.unwrap();
+    let known = log.chain();
+    *meta.old.lock() = Some(first.clone());
+    let refused = log.adopt_newer(known.0).await;
+    assert!(matches!(refused, Err(ReconfigureError::WentBack { found, .. }) if found == first.version), "{refused:?}");
+    assert!(matches!(log.reconfigure(None).await, Err(ReconfigureError::WentBack { .. })));
+    assert_eq!(log.chain(), known);
+    *meta.old.lock() = None;
+    log.reconfigure(None).await.expect("the log goes on");
+}
+
 /// Two logs on one register, with three ended segments of one entry each and an open one.
 async fn two_logs(meta: &Arc<Interrupted>) -> (Arc<VirtualLog>, Arc<VirtualLog>) {
     let loglets = Arc::default();

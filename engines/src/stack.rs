@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use futures::future::join3;
+use futures::future::join4;
 use naxos_client::{LogError, SharedLog};
 use naxos_proto::ids::{EngineId, Incarnation, LogId, Lsn};
 use naxos_proto::seams::Clock;
@@ -18,7 +18,7 @@ use crate::local_store::{LocalStore, StoreReader};
 use crate::read_gate::ReadGate;
 use crate::reply_port::Waiter;
 use crate::session::{self, Session, SessionApply, SessionParts};
-use crate::view_tracking::{self, ViewTracking, ViewTrackingApply};
+use crate::view_tracking::{self, HeldLog, ViewTracking, ViewTrackingApply, ViewTrackingParts};
 
 /// The highest cluster version that this release supports.
 pub const CLUSTER_VERSION: u32 = 1;
@@ -35,6 +35,8 @@ pub struct StackConfig {
     pub incarnation: Incarnation,
     /// The clock for the wall time in headers and for waits.
     pub clock: Arc<dyn Clock>,
+    /// How much of the log a server that is away may hold back.
+    pub held: HeldLog,
 }
 
 /// Why a stack does not start.
@@ -51,6 +53,7 @@ pub enum StackError {
 /// A running stack of engines.
 pub struct Stack<P: Application> {
     base: Arc<Base<Up<P>>>,
+    view: Arc<ViewTracking>,
     session: Arc<Session>,
     batching: Arc<Batching<P::Output>>,
     reader: StoreReader,
@@ -102,7 +105,9 @@ impl<P: Application> Stack<P> {
             Batching::new(config.incarnation, switch(batching::INFO.id), Arc::clone(&below_batching), reader.clone());
         let session_parts = SessionParts::new(config.incarnation, switch(session::INFO.id));
         let up = session_parts.upper(BatchingApply::new(application, Arc::clone(&batching)), &reader);
-        let up = ViewTrackingApply::new(up, switch(view_tracking::INFO.id), &reader, Arc::clone(&below_view));
+        let storage = config.incarnation.storage;
+        let view_parts = ViewTrackingParts::new(storage, switch(view_tracking::INFO.id), &reader);
+        let up = view_parts.upper(up, Arc::clone(&below_view));
 
         let base_config = BaseConfig {
             log: config.log,
@@ -112,17 +117,12 @@ impl<P: Application> Stack<P> {
         };
         let base = Base::new(base_config, store, up);
         let base_engine: Arc<dyn Engine> = base.clone();
-        let view = ViewTracking::new(
-            Arc::clone(&base_engine),
-            config.incarnation.storage,
-            switch(view_tracking::INFO.id),
-            reader.clone(),
-        );
-        let session = session_parts.lower(view, config.clock);
+        let view = view_parts.lower(Arc::clone(&base_engine), Arc::clone(&config.clock), config.held);
+        let session = session_parts.lower(view.clone(), config.clock);
         // These are set only here, so they cannot be set already.
         let _ = below_view.set(base_engine);
         let _ = below_batching.set(session.clone() as Arc<dyn Engine>);
-        Arc::new(Self { base, session, batching, reader, switches, log_id: config.log_id })
+        Arc::new(Self { base, view, session, batching, reader, switches, log_id: config.log_id })
     }
 
     /// Replays the log, writes its genesis if the log is new, and opens this process's session. After that the stack
@@ -150,7 +150,20 @@ impl<P: Application> Stack<P> {
     /// The engines' background work, such as trimming the log and finding out the outcomes of proposals. Runs on the
     /// control Worker.
     pub async fn tend(&self, stop: CancellationToken) {
-        join3(self.base.tend(stop.clone()), self.session.tend(stop.clone()), self.batching.tend(stop)).await;
+        let (base, view) = (self.base.tend(stop.clone()), self.view.tend(stop.clone()));
+        join4(base, view, self.session.tend(stop.clone()), self.batching.tend(stop)).await;
+    }
+
+    /// The servers for which the log is kept.
+    pub fn view(&self) -> &Arc<ViewTracking> {
+        &self.view
+    }
+
+    /// Resolves when the log does not hold the next entry to apply any more. The stack can then apply nothing, and the
+    /// node has to start again from a snapshot. Waits for ever if that does not happen.
+    /// # Cancel safety: nothing is lost when dropped.
+    pub async fn fell_behind(&self) {
+        self.base.fell_behind().await;
     }
 
     /// Proposes a command. It is sent when the waiter's port flushes.

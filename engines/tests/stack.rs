@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use naxos_client::VirtualLog;
+use naxos_client::{SharedLog, VirtualLog};
 use naxos_engines::{base, batching};
 use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId};
 use naxos_proto::seams::sim::Drive;
@@ -87,6 +87,34 @@ async fn the_log_is_trimmed_behind_the_checkpoint_and_never_before_it() {
     node.propose().await;
     assert!(node.stack.trim_point() > Lsn::ZERO);
     assert!(node.stack.trim_point() <= node.stack.reader().persisted());
+}
+
+#[tokio::test]
+async fn a_node_that_only_follows_does_not_hold_back_trimming() {
+    let world = World::new(7);
+    let one = world.start(1).await;
+    let incarnation = Incarnation { storage: StorageId(2), boot: Boot(1) };
+    let log = VirtualLog::open(world.parts(incarnation)).await.unwrap();
+    let other = world.start_on(log, incarnation, &Drive::new(8)).await;
+    // It is in the view, at a low position.
+    other.propose().await;
+    let told = one.stack.trim_point();
+    for _ in 0..300 {
+        one.propose().await;
+    }
+    let follows = async {
+        // The cursor of this node is sent along with its proposals.
+        while one.stack.trim_point() < Lsn(told.0 + 200) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            one.propose().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), follows).await.expect("the other node tells its cursor");
+    // When nothing is proposed any more, the two do not go on telling each other.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let tail = one.log.check_tail().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(one.log.check_tail().await, Ok(tail), "an idle cluster writes nothing");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
 #![cfg(test)]
 
-use naxos_jepsen::cluster::{self, Fault, Plan};
+use naxos_jepsen::cluster::{self, Fault, Plan, away};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::WholeMachine;
 
@@ -23,4 +23,12 @@ fn three_members_lose_nothing_while_one_after_the_other_is_away() {
     };
     let rounds = cluster::run(&plan).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(rounds.len(), ROUNDS as usize);
+}
+
+#[test]
+fn a_member_that_was_away_for_too_long_comes_back_by_a_snapshot() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    away(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }

@@ -113,6 +113,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "session",
             "batching",
             "stack",
+            "snapshots",
         ],
     ),
     (

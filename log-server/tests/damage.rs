@@ -151,7 +151,8 @@ fn a_flipped_bit_in_a_long_last_record_is_not_a_torn_write() {
     noise.extend([0x1a, 0, 0x22, 0]);
     let drive = Drive::new(6);
     let body = Bytes::from(noise);
-    // A start reads the size of an existing segment from its file, so `check_flip` may open it with smaller segments.
+    // A start reads the size of an existing segment from the segment's file. So `check_flip` can open this drive although
+    // its configuration asks for smaller segments.
     let (path, at) = in_the_last_batch(&drive, 2 << 20, &body);
     for round in 0..24 {
         let flipped = at + random.u64() as usize % body.len();

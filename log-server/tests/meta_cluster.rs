@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,19 +20,29 @@ use parking_lot::Mutex;
 use support::{sim_seams, simulate, small};
 use tokio_util::sync::CancellationToken;
 
-/// The replicas that can be reached at the moment.
+/// The replicas that can be reached at the moment. While `is_narrow`, no request with an entry gets through.
 #[derive(Clone, Default)]
-struct Switch(Arc<Mutex<BTreeMap<StorageId, Arc<MetaReplica>>>>);
+struct Switch {
+    replicas: Arc<Mutex<BTreeMap<StorageId, Arc<MetaReplica>>>>,
+    is_narrow: Arc<AtomicBool>,
+}
+
+/// A request of more bytes than this has an entry, if all values are longer.
+const NARROW_BYTES: usize = 1_000;
 
 impl MetaPeers for Switch {
     fn call(&self, to: StorageId, request: Bytes) -> BoxFuture<'_, Result<Bytes, PeerError>> {
-        let replica = self.0.lock().get(&to).cloned();
+        let is_stopped = self.is_narrow.load(Ordering::Relaxed) && request.len() > NARROW_BYTES;
+        let replica = self.replicas.lock().get(&to).cloned().filter(|_| !is_stopped);
         Box::pin(async move {
             let away = || PeerError::Unreachable(to, "cut off".to_owned());
             replica.ok_or_else(away)?.serve(request).await
         })
     }
 }
+
+/// A replica makes a snapshot of its register after this many entries.
+const SNAPSHOT_ENTRIES: u64 = 4;
 
 struct Node {
     server: LogServer,
@@ -41,10 +52,11 @@ struct Node {
 async fn start(drive: &Drive, seed: u64, voters: &[StorageId], switch: &Switch) -> Node {
     let seams = sim_seams(drive, seed);
     let server = LogServer::open(seams.clone(), small(), CancellationToken::new()).await.unwrap();
-    let config = MetaConfig { voters: voters.to_vec(), ..MetaConfig::alone(server.storage_id()) };
+    let alone = MetaConfig::alone(server.storage_id());
+    let config = MetaConfig { voters: voters.to_vec(), snapshot_entries: SNAPSHOT_ENTRIES, ..alone };
     let peers = Arc::new(switch.clone());
     let meta = MetaReplica::start(&server, &seams, config, peers, CancellationToken::new()).await.unwrap();
-    switch.0.lock().insert(server.storage_id(), meta.clone());
+    switch.replicas.lock().insert(server.storage_id(), meta.clone());
     Node { server, meta }
 }
 
@@ -80,7 +92,7 @@ fn three_replicas_conform_and_survive_the_leader() {
 
         let leader = nodes[0].meta.leader().unwrap();
         let at = nodes.iter().position(|n| n.server.storage_id() == leader).unwrap();
-        switch.0.lock().remove(&leader);
+        switch.replicas.lock().remove(&leader);
         stop(nodes.remove(at)).await;
         assert_eq!(nodes[0].meta.get().await, Ok(value), "two of three go on");
         let put = nodes[1].meta.put(ChainVersion(40), Bytes::from_static(b"after")).await;
@@ -88,7 +100,7 @@ fn three_replicas_conform_and_survive_the_leader() {
 
         // One of three replicas is no quorum: it can neither read nor write.
         let gone = nodes.remove(0);
-        switch.0.lock().remove(&gone.server.storage_id());
+        switch.replicas.lock().remove(&gone.server.storage_id());
         stop(gone).await;
         assert!(matches!(nodes[0].meta.get().await, Err(MetaError::Unavailable(_))));
         let put = nodes[0].meta.put(ChainVersion(41), Bytes::from_static(b"alone")).await;
@@ -109,6 +121,48 @@ fn three_replicas_conform_and_survive_the_leader() {
             stop(node).await;
         }
     });
+}
+
+/// Puts `puts` values and starts the leader again, which then cannot hear from the others for a while how much is
+/// committed. Returns the version with which it answers.
+fn version_after_a_new_start(puts: u64) -> u64 {
+    let drives: Vec<_> = (0..3).map(Drive::new).collect();
+    let found = Arc::new(Mutex::new(0));
+    simulate(async {
+        let switch = Switch::default();
+        let mut nodes = cluster(&drives, &switch).await;
+        for version in 0..puts {
+            let put = nodes[0].meta.put(ChainVersion(version), Bytes::from(vec![7; NARROW_BYTES])).await;
+            assert_eq!(put, Ok(PutOutcome::Ok(ChainVersion(version + 1))));
+        }
+        let leader = nodes[0].meta.leader().unwrap();
+        let at = nodes.iter().position(|n| n.server.storage_id() == leader).unwrap();
+        stop(nodes.remove(at)).await;
+        let drive = drives.iter().find(|drive| drive_is(drive, leader)).unwrap();
+        // The others have not noticed, so it is still the leader, and they answer its heartbeats.
+        switch.is_narrow.store(true, Ordering::Relaxed);
+        let again = start(drive, 20, &[], &switch).await;
+        let clock = SimClock::new(Duration::ZERO);
+        let widen = async {
+            clock.sleep(Duration::from_millis(40)).await;
+            switch.is_narrow.store(false, Ordering::Relaxed);
+        };
+        let (value, ()) = tokio::join!(again.meta.get(), widen);
+        *found.lock() = value.unwrap().version.0;
+        stop(again).await;
+        for node in nodes {
+            stop(node).await;
+        }
+    });
+    *found.lock()
+}
+
+#[test]
+fn a_leader_that_is_started_again_answers_with_everything_that_was_acknowledged_before() {
+    // Some of these end right after a snapshot, and some have entries after it.
+    for puts in 2 * SNAPSHOT_ENTRIES..3 * SNAPSHOT_ENTRIES {
+        assert_eq!(version_after_a_new_start(puts), puts);
+    }
 }
 
 /// Whether `drive` holds the data directory of `storage`.

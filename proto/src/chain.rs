@@ -27,13 +27,8 @@ impl LogletKind {
     /// A loglet with a sequencer and a quorum of storage units (Delos, section 4.2.1).
     pub const NATIVE: Self = Self(2);
 
-    /// All kinds that this build knows, with the names that `naxos ctl` prints and accepts.
+    /// All kinds that this build knows, and the name of each, which `naxos ctl` prints.
     const NAMES: [(Self, &'static str); 2] = [(Self::MEMORY, "memory"), (Self::NATIVE, "native")];
-
-    /// The kind with that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
-    }
 }
 
 impl fmt::Display for LogletKind {

@@ -1,5 +1,6 @@
-//! Writes the keys that the rows of a group read. Then creates, deletes and overwrites some keys, so that the rows that
-//! read at an old revision find other keys and values than there are now.
+//! Prepares the keys that the measurements of one group read. (A row of the comparison is one measurement.) First writes
+//! all keys. Then deletes, creates and overwrites some of them. So a measurement that reads at the old revision finds
+//! other keys and values than one that reads now.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -11,8 +12,8 @@ use crate::load::keys::{Keys, Values};
 use crate::load::preload::{count, put_all};
 use crate::pace;
 
-/// Some rows of the comparison read at an old revision. After that revision, `keys.count / CHURN` keys besides `keys`
-/// are deleted, and as many new ones are created.
+/// Some measurements read at an old revision. At that revision there are `keys.count / CHURN` extra keys, which do not
+/// belong to `keys`. They are deleted after it, and as many other extra keys are created.
 const CHURN: u64 = 1000;
 
 /// After the old revision, the first `keys.count / OVERWRITTEN` keys are overwritten.

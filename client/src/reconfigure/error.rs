@@ -3,6 +3,7 @@
 use naxos_proto::chain::LogletKind;
 use naxos_proto::codec::DecodeError;
 use naxos_proto::contracts::MetaError;
+use naxos_proto::ids::ChainVersion;
 
 use crate::loglet::LogletError;
 
@@ -28,6 +29,14 @@ pub enum ReconfigureError {
         found: u64,
         /// The log in this node's configuration.
         expected: u64,
+    },
+    /// The register answered with a chain that is older than the one that this process knows. It must not forget.
+    #[error("the metadata store went back from version {known} of the chain to version {found}")]
+    WentBack {
+        /// The version that the register answered with.
+        found: ChainVersion,
+        /// The version that this process knows.
+        known: ChainVersion,
     },
     /// This process has no provider for a kind of loglet.
     #[error("this node has no loglets of kind {0}")]

@@ -20,8 +20,9 @@ pub(crate) struct VersionedChain {
 pub(crate) enum Installed {
     /// The register holds the chain that was installed.
     Ours(VersionedChain),
-    /// Another process changed the register before this one. The field is the chain that the register holds now. Its
-    /// last segment may still be the one from which the edit was computed.
+    /// The register does not hold the chain that was to be installed: another process changed the register first, or the
+    /// put was lost. The field is the chain that the register holds now. Its last segment may still be the last segment
+    /// of the chain that was to be replaced.
     Theirs(VersionedChain),
 }
 

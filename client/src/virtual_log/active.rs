@@ -46,6 +46,7 @@ impl VirtualLog {
     /// it, which is allowed because the chain names the loglet now. The chain is adopted even if the sequencer does not
     /// serve: the sequencer may have died, and only a process that knows this chain can put another one in its place.
     pub(super) async fn activate(&self, found: VersionedChain) -> Result<(), ReconfigureError> {
+        self.refuse_older(&found)?;
         let VersionedChain { version, chain } = found;
         let segment = chain.active().clone();
         let provider = self.providers.of(segment.params.kind)?;
@@ -74,12 +75,19 @@ impl VirtualLog {
         Ok(())
     }
 
+    /// Refuses a chain that is older than the one that this process knows.
+    pub(super) fn refuse_older(&self, found: &VersionedChain) -> Result<(), ReconfigureError> {
+        let (found, known) = (found.version, self.active.load().version);
+        if found < known { Err(ReconfigureError::WentBack { found, known }) } else { Ok(()) }
+    }
+
     /// Adopts the chain `now`. If its last segment is still the one that takes appends, appends are not interrupted.
     pub(super) async fn go_over_to(&self, now: VersionedChain) -> Result<(), ReconfigureError> {
         let active = self.active.load_full();
         if now.version == active.version {
             return Ok(());
         }
+        self.refuse_older(&now)?;
         if now.chain.active().params.id != active.loglet.params().id {
             return self.activate(now).await;
         }

@@ -54,6 +54,7 @@ impl VirtualLog {
 
     async fn extend(&self, kind: Option<LogletKind>) -> Result<(VersionedChain, Instant), ReconfigureError> {
         let found = self.register.get().await?;
+        self.refuse_older(&found)?;
         let old = found.chain.active().clone();
         let kind = kind.unwrap_or(old.params.kind);
         let id = LogletId { log: self.config.log, ordinal: old.params.id.ordinal + 1, nonce: self.entropy.id() };

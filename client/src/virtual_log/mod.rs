@@ -105,6 +105,11 @@ pub struct VirtualLog {
 }
 
 impl VirtualLog {
+    /// The id of the log.
+    pub fn id(&self) -> LogId {
+        self.config.log
+    }
+
     /// The chain as this process knows it, and its version.
     pub fn chain(&self) -> (ChainVersion, Chain) {
         let active = self.active.load();

@@ -38,9 +38,9 @@ impl Feed {
     }
 
     /// Waits for the next item that has entries which are not applied yet. Returns all its entries and the position
-    /// after them.
+    /// after them. After an error, the next call tries again.
     /// # Cancel safety: nothing is lost when dropped.
-    pub(super) async fn next(&mut self) -> (Vec<Record>, Lsn) {
+    pub(super) async fn next(&mut self) -> Result<(Vec<Record>, Lsn), LogError> {
         loop {
             if !self.pause.is_zero() {
                 self.clock.sleep(self.pause).await;
@@ -48,11 +48,13 @@ impl Feed {
             }
             let stream = self.stream.get_or_insert_with(|| Arc::clone(&self.log).follow(self.reader.applied()));
             self.pause = match stream.next().await {
-                Some(Ok((records, next))) if next > self.reader.applied() => return (records, next),
+                Some(Ok((records, next))) if next > self.reader.applied() => return Ok((records, next)),
                 Some(Ok(_)) => REST,
                 Some(Err(e)) => {
                     tracing::warn!(error = %e, "the log cannot be followed; trying again");
-                    RETRY_INTERVAL
+                    self.pause = RETRY_INTERVAL;
+                    self.stream = None;
+                    return Err(e);
                 }
                 None => RETRY_INTERVAL,
             };

@@ -127,6 +127,11 @@ impl<A: Applicator> Base<A> {
         }
     }
 
+    /// Resolves when the log does not hold the next entry to apply any more.
+    pub async fn fell_behind(&self) {
+        self.player.fell_behind().await;
+    }
+
     /// The lowest position that the log must still hold for this node.
     pub fn trim_point(&self) -> Lsn {
         Lsn(self.trim_point.load(Ordering::Acquire))

@@ -62,6 +62,8 @@ pub(super) struct Player<A: Applicator> {
     /// Whether the apply Worker follows the log. It does not during the replay, because the log would be read twice.
     follows: AtomicBool,
     wake: Notify,
+    /// Cancelled when the log does not hold the next entry any more. Only a snapshot helps then.
+    behind: CancellationToken,
     /// Callers of [`Self::wait_for`].
     waiters: Mutex<Waiters<Lsn, ()>>,
 }
@@ -85,6 +87,7 @@ impl<A: Applicator> Player<A> {
             wanted: AtomicU64::new(0),
             follows: AtomicBool::new(false),
             wake: Notify::new(),
+            behind: CancellationToken::new(),
             waiters: Mutex::default(),
         })
     }
@@ -245,9 +248,22 @@ impl<A: Applicator> Player<A> {
         loop {
             let wanted = Lsn(self.wanted.load(Ordering::Acquire));
             let Err(e) = self.play_to(wanted).await else { return };
+            self.note(&e);
             tracing::error!(error = %e, wanted = wanted.0, "the log cannot be played; trying again");
             self.clock.sleep(RETRY_INTERVAL).await;
         }
+    }
+
+    /// Notes why the log could not be read.
+    fn note(&self, error: &LogError) {
+        if matches!(error, LogError::Trimmed(_)) {
+            self.behind.cancel();
+        }
+    }
+
+    /// Resolves when the log does not hold the next entry any more.
+    pub(super) async fn fell_behind(&self) {
+        self.behind.cancelled().await;
     }
 
     /// Called after the log was replayed. From then on the apply Worker follows the log.
@@ -265,10 +281,13 @@ impl<A: Applicator> Player<A> {
                 biased;
                 () = stop.cancelled() => return,
                 () = self.wake.notified() => drop(stop.run_until_cancelled(self.play_to_wanted()).await),
-                (records, next) = feed.next(), if self.follows.load(Ordering::Acquire) => {
-                    self.apply_records(records, next);
-                    // Own entries that come after these may have arrived meanwhile.
-                    self.pump(|| Some(self.apply.lock()));
+                item = feed.next(), if self.follows.load(Ordering::Acquire) => match item {
+                    Ok((records, next)) => {
+                        self.apply_records(records, next);
+                        // Own entries that come after these may have arrived meanwhile.
+                        self.pump(|| Some(self.apply.lock()));
+                    }
+                    Err(error) => self.note(&error),
                 }
             }
         }

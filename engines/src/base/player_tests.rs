@@ -17,6 +17,13 @@ use crate::local_store::Txn;
 /// A log with one entry of another process. The first reads of it fail.
 struct FailingLog {
     failures_left: AtomicU32,
+    failure: LogError,
+}
+
+impl FailingLog {
+    fn new(failures: u32, failure: LogError) -> Arc<Self> {
+        Arc::new(Self { failures_left: AtomicU32::new(failures), failure })
+    }
 }
 
 impl SharedLog for FailingLog {
@@ -36,13 +43,15 @@ impl SharedLog for FailingLog {
         let header = Header { proposer: Incarnation::default(), wall: WallTime(0), control: Control::None };
         entry.set_header(crate::base::INFO.id, header.encode());
         let record = Record { lsn: from, payload: entry.encode() };
-        let answer =
-            if fails { Err(LogError::Unavailable("on purpose".to_owned())) } else { Ok((vec![record], from.next())) };
+        let answer = if fails { Err(self.failure.clone()) } else { Ok((vec![record], from.next())) };
         Box::pin(std::future::ready(answer))
     }
 
     fn follow(self: Arc<Self>, _: Lsn) -> BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>> {
-        pending().boxed()
+        match &self.failure {
+            LogError::Trimmed(_) => futures::stream::iter([Err(self.failure.clone())]).boxed(),
+            _ => pending().boxed(),
+        }
     }
 
     fn trim(&self, _: Lsn) -> BoxFuture<'_, Result<(), LogError>> {
@@ -67,7 +76,7 @@ impl Applicator for Top {
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_for_a_position_gets_it_although_reads_of_the_log_fail_for_a_while() {
     let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
-    let log = Arc::new(FailingLog { failures_left: AtomicU32::new(3) });
+    let log = FailingLog::new(3, LogError::Unavailable("on purpose".to_owned()));
     let player = Player::new(log.clone(), store, Top, BTreeMap::new(), Arc::new(BootClock));
     let stop = CancellationToken::new();
     let waits = async {
@@ -83,7 +92,7 @@ async fn whoever_waits_for_a_position_gets_it_although_reads_of_the_log_fail_for
 #[tokio::test]
 async fn callers_that_give_up_do_not_pile_up_while_nothing_is_applied() {
     let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
-    let log = Arc::new(FailingLog { failures_left: AtomicU32::new(0) });
+    let log = FailingLog::new(0, LogError::Unavailable("on purpose".to_owned()));
     let player = Player::new(log, store, Top, BTreeMap::new(), Arc::new(BootClock));
     let mut most = 0;
     for _ in 0..10_000 {
@@ -91,4 +100,30 @@ async fn callers_that_give_up_do_not_pile_up_while_nothing_is_applied() {
         most = most.max(player.waiters.lock().len());
     }
     assert!(most <= 100, "{most} callers that gave up were kept");
+}
+
+/// Whether a player of `log` says within 10 s that it fell behind. It follows the log, or is asked for a position.
+async fn falls_behind(log: Arc<FailingLog>, follows: bool) -> bool {
+    let store = LocalStore::open(Drive::new(2).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+    let player = Player::new(log, store, Top, BTreeMap::new(), Arc::new(BootClock));
+    if follows {
+        player.follow()
+    } else {
+        player.ask_for(Lsn(1))
+    }
+    tokio::select! {
+        biased;
+        () = player.run(CancellationToken::new()) => unreachable!("it is not stopped"),
+        () = player.fell_behind() => true,
+        () = BootClock.sleep(Duration::from_secs(10)) => false,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_player_whose_next_entry_was_trimmed_says_that_it_fell_behind() {
+    for follows in [true, false] {
+        assert!(falls_behind(FailingLog::new(u32::MAX, LogError::Trimmed(Lsn(9))), follows).await);
+        let other = LogError::Unavailable("on purpose".to_owned());
+        assert!(!falls_behind(FailingLog::new(u32::MAX, other), follows).await, "it may go on later");
+    }
 }

@@ -19,7 +19,7 @@ use crate::local_store::store_error::{FILE, STORE_FORMAT, StoreError};
 
 /// Name of the file until it is complete. A crash while the file is made leaves an incomplete file under this name
 /// only, because the rename to the final name is atomic.
-const FILE_NEW: &str = "store.redb.new";
+pub(crate) const FILE_NEW: &str = "store.redb.new";
 /// Size of redb's own cache. Its default is 1 GiB.
 pub(crate) const CACHE_BYTES: usize = 16 << 20;
 /// Rows written without a pause. They take about half a millisecond, less than a time slice of the scheduler.
@@ -125,10 +125,14 @@ pub(crate) async fn open_file(
 }
 
 impl Database {
-    /// Creates an empty database that belongs to `owner`, under the name of an unfinished file.
-    pub(crate) async fn create(disk: &dyn Disk, owner: Option<StorageId>) -> Result<Self, StoreError> {
-        Self::remove_unfinished(disk).await?;
-        let file = open_file(disk, FILE_NEW, OpenMode::CreateNew).await?;
+    /// Creates an empty database that belongs to `owner`. A file that has the name already is removed.
+    pub(crate) async fn create(
+        disk: &dyn Disk,
+        name: &'static str,
+        owner: Option<StorageId>,
+    ) -> Result<Self, StoreError> {
+        Self::remove_file(disk, name).await?;
+        let file = open_file(disk, name, OpenMode::CreateNew).await?;
         let held = HeldFile::new(file.blocking(), 0);
         let db = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(Backend(held.clone()))?;
         let made = Self { db, held, file };
@@ -146,19 +150,35 @@ impl Database {
         Ok(made)
     }
 
-    /// Removes the unfinished file, if there is one.
-    pub(crate) async fn remove_unfinished(disk: &dyn Disk) -> Result<(), StoreError> {
-        let io = |error| StoreError::Io { file: FILE_NEW, error };
+    /// Removes the file `name`, if there is one.
+    pub(crate) async fn remove_file(disk: &dyn Disk, name: &'static str) -> Result<(), StoreError> {
+        let io = |error| StoreError::Io { file: name, error };
         let names = disk.list("").await.map_err(io)?;
-        if names.iter().any(|n| n == FILE_NEW) {
-            disk.remove(FILE_NEW).await.map_err(io)?;
+        if names.iter().any(|n| n == name) {
+            disk.remove(name).await.map_err(io)?;
         }
         Ok(())
     }
 
-    /// Gives the unfinished file its final name, not durably yet. An open handle of the file stays usable.
-    pub(crate) async fn give_name(disk: &dyn Disk) -> Result<(), StoreError> {
-        disk.rename(FILE_NEW, FILE).await.map_err(|error| StoreError::Io { file: FILE_NEW, error })
+    /// Gives the file `name` the name of the store's file, not durably yet. An open handle of the file stays usable.
+    pub(crate) async fn give_name(disk: &dyn Disk, name: &'static str) -> Result<(), StoreError> {
+        disk.rename(name, FILE).await.map_err(|error| StoreError::Io { file: name, error })
+    }
+
+    /// Closes the file. Everything that it holds has been written to the disk then, but the last of it is not durable.
+    pub(crate) async fn close(self) -> Result<(), StoreError> {
+        let Self { db, held, file } = self;
+        drop(db);
+        let io = |error| StoreError::Io { file: FILE, error };
+        loop {
+            let left = held.release_some();
+            file.settle().await;
+            match left.map_err(io)? {
+                Left::Nothing => return Ok(()),
+                Left::More => {}
+                Left::NoRoom => return Err(io(ErrorKind::StorageFull.into())),
+            }
+        }
     }
 
     /// Makes the name durable.
@@ -245,6 +265,14 @@ impl Database {
             meta.insert("cursor", frozen.cursor.0)?;
             meta.insert("checksum", frozen.checksum)?;
         }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// Makes the file one of `owner`.
+    pub(crate) fn write_owner(&self, owner: StorageId) -> Result<(), StoreError> {
+        let write = self.write()?;
+        write.open_table(META)?.insert("storage", owner.0)?;
         write.commit()?;
         Ok(())
     }

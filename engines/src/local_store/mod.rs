@@ -9,36 +9,43 @@
 //! ([`StoreReader::is_behind`]).
 //!
 //! - [`LocalStore`] writes by means of a [`Txn`], [`StoreReader`] reads; both use the same deltas and database
-//! - [`Checkpointer`]: the Worker that writes frozen deltas and defragments; [`paced_file`]: redb's file below it
+//! - [`Checkpointer`]: the Worker that writes frozen deltas, and copies the file: to defragment it, or for a snapshot that
+//!   other nodes read; [`paced_file`]: redb's file below it
+//! - [`install_snapshot`]: puts the snapshot of another node in the place of the file
 //! - [`FoundStore`]: an open store to which nothing was written yet, so that it can be checked first; [`RowsAhead`]:
 //!   reads its rows on another core; [`damage`]: redb's panics on a damaged file
 
 mod backlog;
 mod checkpoint;
 mod checksum;
+mod copy;
 mod damage;
 mod database;
 mod defragment;
 mod delta;
 mod frozen_writer;
+mod install;
 mod opening;
 mod paced_file;
 mod reader;
 mod row_key;
 mod rows_ahead;
 mod shared;
+mod snapshot;
 mod store;
 mod store_error;
 mod txn;
 
-pub use checkpoint::{Checkpointer, Defragmenter};
+pub use checkpoint::{Checkpointer, Defragmenter, Snapshotter};
 pub use damage::catches_panics;
 pub use delta::{DELTA_AGE_MAX, DELTA_BYTES_MAX, FROZEN_MAX};
 pub use frozen_writer::CheckpointStats;
+pub use install::install_snapshot;
 pub use opening::{FoundStore, StoreExpected, VERIFIED_BYTES_MAX};
 pub use reader::StoreReader;
 pub use row_key::{RowKey, TableId, tables};
 pub use rows_ahead::{Row, RowsAhead};
+pub use snapshot::{SNAPSHOT_FILE, SnapshotFile};
 pub use store::LocalStore;
-pub use store_error::StoreError;
+pub use store_error::{STORE_FORMAT, StoreError};
 pub use txn::Txn;

@@ -8,11 +8,12 @@ use naxos_proto::ids::{Lsn, StorageId};
 use naxos_proto::seams::{Clock, Disk, OpenMode, Worker};
 
 use crate::local_store::damage::{ROWS_WRITTEN, caught};
-use crate::local_store::database::{CACHE_BYTES, Database, open_file};
+use crate::local_store::database::{CACHE_BYTES, Database, FILE_NEW, open_file};
 use crate::local_store::paced_file::{Backend, HeldFile};
 use crate::local_store::reader::StoreReader;
 use crate::local_store::row_key::RowKey;
 use crate::local_store::rows_ahead::RowsAhead;
+use crate::local_store::snapshot::SNAPSHOT_FILE;
 use crate::local_store::store::LocalStore;
 use crate::local_store::store_error::{FILE, STORE_FORMAT, StoreError};
 
@@ -84,7 +85,7 @@ impl FoundStore {
         RowsAhead::start(worker, database, from, below)
     }
 
-    /// Writes what was held back, and removes the rest of an unfinished copy. From then on the store is in use.
+    /// Writes what was held back, and removes copies that an earlier process left. From then on the store is in use.
     pub async fn accept(mut self) -> Result<LocalStore, StoreError> {
         // The changes that are written here include the whole header of the file. This matters if a sync of the header
         // failed in an earlier process. Then the commit that this process read may not be on the disk yet, although
@@ -93,7 +94,9 @@ impl FoundStore {
         let store = self.store.take().expect("`accept` is called once, because it consumes the FoundStore");
         let database = Arc::clone(&store.shared.database.read());
         database.release_all(None).await?;
-        Database::remove_unfinished(&*store.shared.disk).await?;
+        for unfinished in [FILE_NEW, SNAPSHOT_FILE] {
+            Database::remove_file(&*store.shared.disk, unfinished).await?;
+        }
         Ok(store)
     }
 }
@@ -113,17 +116,22 @@ async fn open(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Databa
         if expected.is_some_and(|e| e.required) {
             return Err(StoreError::Missing);
         }
-        let made = Database::create(disk, expected.map(|e| e.storage)).await?;
+        let made = Database::create(disk, FILE_NEW, expected.map(|e| e.storage)).await?;
         drop(made);
-        Database::give_name(disk).await?;
+        Database::give_name(disk, FILE_NEW).await?;
         Database::sync_name(disk).await?;
     }
-    open_existing(disk, expected).await
+    open_database(disk, FILE, expected).await
 }
 
-async fn open_existing(disk: &dyn Disk, expected: Option<StoreExpected>) -> Result<Database, StoreError> {
-    let file = open_file(disk, FILE, OpenMode::Existing).await?;
-    let len = file.len().await.map_err(|error| StoreError::Io { file: FILE, error })?;
+/// Opens the file `name`, whose changes are held back.
+pub(super) async fn open_database(
+    disk: &dyn Disk,
+    name: &'static str,
+    expected: Option<StoreExpected>,
+) -> Result<Database, StoreError> {
+    let file = open_file(disk, name, OpenMode::Existing).await?;
+    let len = file.len().await.map_err(|error| StoreError::Io { file: name, error })?;
     if len == 0 {
         return Err(StoreError::Damaged { expected: "a database", found: "an empty file".to_owned() });
     }
@@ -162,7 +170,7 @@ fn check(opened: &Database, expected: Option<StoreExpected>) -> Result<(), Store
     }
 }
 
-const WHOLE: &str = "a redb database whose checksums hold";
+pub(super) const WHOLE: &str = "a redb database whose checksums hold";
 
 fn damaged(found: String) -> StoreError {
     StoreError::Damaged { expected: WHOLE, found }

@@ -7,7 +7,7 @@ use naxos_proto::ids::Lsn;
 /// Name of the store's file in the data directory.
 pub(crate) const FILE: &str = "store.redb";
 /// Version of the file's tables and rows. The file holds it in its table `meta`.
-pub(crate) const STORE_FORMAT: u64 = 2;
+pub const STORE_FORMAT: u64 = 2;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]

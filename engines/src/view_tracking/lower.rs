@@ -1,27 +1,120 @@
-//! The lower half: adds the header to proposals.
+//! The lower half: adds the header to proposals, and changes the view where no proposal does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use naxos_proto::ids::StorageId;
+use naxos_proto::completion::Completion;
+use naxos_proto::ids::{Lsn, StorageId};
+use naxos_proto::seams::Clock;
+use tokio_util::sync::CancellationToken;
 
 use super::INFO;
-use super::header::encode;
-use crate::engine::{Engine, EngineSwitch, Proposal};
+use super::ejection::Ejection;
+use super::header::Told;
+use super::view::{View, Viewed};
+use crate::engine::{Engine, EngineSwitch, Proposal, ProposeError};
+use crate::entry::Entry;
 use crate::local_store::StoreReader;
+
+/// The time between two looks at the view.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A server that proposes nothing tells its cursor when it has moved by this many positions.
+const UNTOLD_POSITIONS_MAX: u64 = 256;
+/// A server that proposes nothing tells its cursor when it has applied entries of this many bytes.
+const UNTOLD_BYTES_MAX: usize = 1 << 20;
+
+/// How much of the log a server that is away may hold back.
+#[derive(Clone)]
+pub struct HeldLog {
+    /// The bytes that the log takes on this server's disk.
+    pub bytes: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// If the log takes more bytes, a server that is away is left out of the view.
+    pub bytes_max: u64,
+}
 
 /// The lower half of the engine.
 pub struct ViewTracking {
-    below: Arc<dyn Engine>,
-    storage: StorageId,
-    switch: EngineSwitch,
-    reader: StoreReader,
+    pub(super) below: Arc<dyn Engine>,
+    pub(super) storage: StorageId,
+    pub(super) switch: EngineSwitch,
+    pub(super) reader: StoreReader,
+    pub(super) view: Arc<View>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) held: HeldLog,
 }
 
 impl ViewTracking {
-    /// The lower half. It announces the persisted cursor of `storage`, and passes proposals on to `below`.
-    pub fn new(below: Arc<dyn Engine>, storage: StorageId, switch: EngineSwitch, reader: StoreReader) -> Arc<Self> {
-        Arc::new(Self { below, storage, switch, reader })
+    /// Keeps the log from `at` on for `storage`, which joins or comes back and will go on at `at` or above it. Resolves
+    /// when the entry that says so is applied here. If the server is in the view at `at` or above it, nothing changes.
+    pub async fn hold(&self, storage: StorageId, at: Lsn) -> Result<(), ProposeError> {
+        if self.view.cursor(storage).is_some_and(|known| known >= at) {
+            return Ok(());
+        }
+        self.tell(Told::Hold(storage, at)).await
     }
+
+    /// Leaves `storage` out of the view, if it is still at `at`.
+    pub async fn eject(&self, storage: StorageId, at: Lsn) -> Result<(), ProposeError> {
+        if self.view.cursor(storage) != Some(at) {
+            return Ok(());
+        }
+        self.tell(Told::Eject(storage, at)).await
+    }
+
+    /// Proposes an entry that has nothing but this header. It is not numbered by Session: to apply it twice does no
+    /// harm.
+    async fn tell(&self, told: Told) -> Result<(), ProposeError> {
+        let mut entry = Entry::default();
+        entry.set_header(INFO.id, told.encode());
+        let (settled, outcome) = Completion::channel();
+        self.below.propose(Proposal { entry, commands: 1, settled });
+        outcome.await.map(drop)
+    }
+
+    /// Until `stop`: tells the cursor of a server that proposes nothing while others do, and ejects servers that are
+    /// away. A server that is alone never does either, and so an idle server writes nothing.
+    pub async fn tend(&self, stop: CancellationToken) {
+        let mut ejection = Ejection::new(self.held.bytes_max);
+        let work = async {
+            loop {
+                self.clock.sleep(LOOK_EVERY).await;
+                let viewed = self.view.now();
+                if !self.switch.is_on() || viewed.cursors.len() < 2 {
+                    continue;
+                }
+                let own = (self.storage, self.reader.persisted());
+                let log_bytes = (self.held.bytes)();
+                let is_large = log_bytes > self.held.bytes_max;
+                let outcome = match ejection.due(&viewed.cursors, &viewed.holds, own, log_bytes) {
+                    Some((storage, at)) => {
+                        let storage_id = format!("{:016x}", storage.0);
+                        tracing::warn!(
+                            storage_id,
+                            at = at.0,
+                            "a member that is away holds back too much of the log: \
+                             it is left out, and needs a snapshot when it comes back"
+                        );
+                        self.tell(Told::Eject(storage, at)).await
+                    }
+                    None if is_untold(&viewed, own, is_large) => self.tell(Told::Persisted(own.0, own.1)).await,
+                    None => Ok(()),
+                };
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "the view was not changed");
+                }
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+}
+
+/// Whether the others have to be told how far this server is. The bounds are far above what telling it costs, so that
+/// servers do not go on telling each other because each of these entries moves all cursors. Only while the log is too
+/// large do they tell whatever there is: who tells nothing then is ejected.
+fn is_untold(viewed: &Viewed, (own, persisted): (StorageId, Lsn), log_is_large: bool) -> bool {
+    let told = viewed.cursors.get(&own).copied().unwrap_or(Lsn::ZERO);
+    let positions = persisted.0.saturating_sub(told.0);
+    positions >= UNTOLD_POSITIONS_MAX || (positions > 0 && (log_is_large || viewed.untold_bytes >= UNTOLD_BYTES_MAX))
 }
 
 impl Engine for ViewTracking {
@@ -31,8 +124,26 @@ impl Engine for ViewTracking {
 
     fn propose(&self, mut proposal: Proposal) {
         if self.switch.is_on() {
-            proposal.entry.set_header(INFO.id, encode(self.storage, self.reader.persisted()));
+            proposal.entry.set_header(INFO.id, Told::Persisted(self.storage, self.reader.persisted()).encode());
         }
         self.below.propose(proposal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_told_again_only_after_much_has_happened() {
+        let own = StorageId(1);
+        let viewed =
+            |told: u64, untold_bytes| Viewed { cursors: [(own, Lsn(told))].into(), untold_bytes, ..Viewed::default() };
+        assert!(!is_untold(&viewed(100, 0), (own, Lsn(355)), false));
+        assert!(is_untold(&viewed(100, 0), (own, Lsn(356)), false));
+        assert!(is_untold(&viewed(100, 0), (own, Lsn(101)), true));
+        assert!(is_untold(&viewed(100, UNTOLD_BYTES_MAX), (own, Lsn(101)), false));
+        assert!(!is_untold(&viewed(100, UNTOLD_BYTES_MAX), (own, Lsn(100)), true), "there is nothing new to tell");
+        assert!(is_untold(&Viewed::default(), (own, Lsn(256)), false), "it is not in the view");
     }
 }

@@ -2,14 +2,24 @@
 //!
 //! Every proposal carries the *persisted* cursor of its server: the position to which the server would go back after a
 //! crash. All servers see the same map from server to cursor, the view. Its minimum is the safe trim point (safety rule
-//! 7). Nothing is proposed for this purpose alone, so an idle node writes nothing.
+//! 7). While the log grows by the entries of others, a server tells its cursor by an entry of its own, but rarely. An
+//! idle cluster writes nothing.
 //!
-//! Header, little-endian: version u8 = 1, storage id u64, persisted cursor u64.
+//! A server that joins, or comes back after the log was trimmed beyond its cursor, is put into the view by the server that
+//! gives it a snapshot. A server that is away is left out of the view when the log has become too large. It must get a
+//! snapshot before it goes on.
 //!
-//! - [`ViewTracking`]: the lower half adds the header; [`ViewTrackingApply`]: the upper half keeps the view
+//! Header, little-endian: version u8 = 1, storage id u64, persisted cursor u64. Or: version u8 = 2, kind u8 (1 hold,
+//! 2 eject), storage id u64, position u64.
+//!
+//! - [`ViewTrackingParts`] makes the halves. [`ViewTracking`]: the lower half adds the header, and tends the view;
+//!   [`ViewTrackingApply`]: the upper half keeps the view
+//! - `ejection`: who is left out of the view
 
+mod ejection;
 mod header;
 mod lower;
+mod parts;
 mod upper;
 mod view;
 
@@ -17,7 +27,8 @@ use naxos_proto::ids::EngineId;
 
 use crate::engine::EngineInfo;
 
-pub use lower::ViewTracking;
+pub use lower::{HeldLog, ViewTracking};
+pub use parts::ViewTrackingParts;
 pub use upper::ViewTrackingApply;
 
 /// The description of this engine.
@@ -26,5 +37,5 @@ pub const INFO: EngineInfo = EngineInfo {
     name: "view-tracking",
     summary: "finds how far the log may be trimmed",
     is_switchable: true,
-    read_rows: |reader| drop(view::load(reader)),
+    read_rows: |reader| drop(view::View::load(reader)),
 };

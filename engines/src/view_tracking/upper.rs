@@ -1,31 +1,23 @@
 //! The upper half: keeps the view, and tells the engines below how far the log may be trimmed.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use naxos_proto::ids::{Lsn, StorageId};
 
 use super::INFO;
-use super::header::decode;
-use super::view::{load, row};
+use super::header::Told;
+use super::view::View;
 use crate::engine::{Applicator, Below, EngineSwitch};
 use crate::entry::Entry;
-use crate::local_store::{StoreReader, Txn};
+use crate::local_store::Txn;
 
 /// The upper half of the engine.
 pub struct ViewTrackingApply<A> {
-    up: A,
-    switch: EngineSwitch,
-    view: BTreeMap<StorageId, Lsn>,
-    below: Below,
-}
-
-impl<A> ViewTrackingApply<A> {
-    /// The upper half, which passes entries on to `up`. `below` is still empty and is set when the whole stack is
-    /// built.
-    pub fn new(up: A, switch: EngineSwitch, reader: &StoreReader, below: Below) -> Self {
-        Self { up, switch, view: load(reader), below }
-    }
+    pub(super) up: A,
+    pub(super) own: StorageId,
+    pub(super) switch: EngineSwitch,
+    pub(super) view: Arc<View>,
+    pub(super) below: Below,
 }
 
 impl<A: Applicator> Applicator for ViewTrackingApply<A> {
@@ -33,17 +25,13 @@ impl<A: Applicator> Applicator for ViewTrackingApply<A> {
 
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, entry: &Entry) -> Self::Output {
         let mut moved = false;
+        self.view.applied(entry.payload.len());
         if self.switch.is_on()
             && let Some(header) = entry.header(INFO.id)
         {
-            let (storage, persisted) =
-                decode(header.clone()).unwrap_or_else(|e| panic!("the entry at {lsn} cannot be applied: {e}"));
-            let known = self.view.get(&storage).copied();
-            if known.is_none_or(|known| known < persisted) {
-                self.view.insert(storage, persisted);
-                txn.put(row(storage), Bytes::copy_from_slice(&persisted.0.to_be_bytes()));
-                moved = true;
-            }
+            let told = Told::decode(header.clone());
+            let told = told.unwrap_or_else(|e| panic!("the entry at {lsn} cannot be applied: {e}"));
+            moved = self.view.apply(txn, told, self.own);
         }
         (moved, self.up.apply(txn, lsn, entry))
     }
@@ -51,9 +39,9 @@ impl<A: Applicator> Applicator for ViewTrackingApply<A> {
     fn post_apply(&mut self, lsn: Lsn, (moved, output): Self::Output) {
         if moved
             && let Some(below) = self.below.get()
-            && let Some(least) = self.view.values().min()
+            && let Some(least) = self.view.least()
         {
-            below.set_trim_point(*least);
+            below.set_trim_point(least);
         }
         self.up.post_apply(lsn, output);
     }
@@ -72,7 +60,7 @@ mod tests {
     use super::*;
     use crate::engine::{Engine, Proposal};
     use crate::local_store::LocalStore;
-    use crate::view_tracking::header::encode;
+    use crate::view_tracking::ViewTrackingParts;
 
     /// Remembers the last trim point that it was given.
     #[derive(Default)]
@@ -108,22 +96,78 @@ mod tests {
         fn post_apply(&mut self, _: Lsn, (): ()) {}
     }
 
-    #[tokio::test]
-    async fn rule_7_the_slowest_server_of_the_view_decides_how_far_the_log_is_trimmed() {
-        let mut store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("it opens");
+    /// A view of server 1 on an empty store, and its bottom.
+    async fn a_view() -> (LocalStore, ViewTrackingApply<Top>, Arc<Bottom>) {
+        let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("it opens");
         let (switch, bottom, below) = (EngineSwitch::default(), Arc::new(Bottom::default()), Arc::new(OnceLock::new()));
         switch.turn(true, Lsn::ZERO);
         assert!(below.set(bottom.clone() as Arc<dyn Engine>).is_ok());
-        let mut view = ViewTrackingApply::new(Top, switch, &store.reader(), below);
-        let told = [(1, 40, 40), (2, 10, 10), (1, 90, 10), (2, 70, 70), (2, 60, 70)];
-        for (at, (storage, persisted, least)) in (0..).zip(told) {
+        let view = ViewTrackingParts::new(StorageId(1), switch, &store.reader()).upper(Top, below);
+        (store, view, bottom)
+    }
+
+    /// Applies entries that tell this, and checks the trim point after each.
+    fn play(
+        store: &mut LocalStore,
+        view: &mut ViewTrackingApply<Top>,
+        bottom: &Bottom,
+        told: impl IntoIterator<Item = (Told, u64)>,
+    ) {
+        for (told, least) in told {
             let mut entry = Entry::default();
-            entry.set_header(INFO.id, encode(StorageId(storage), Lsn(persisted)));
+            entry.set_header(INFO.id, told.encode());
+            let at = store.applied();
             let mut txn = store.begin();
-            let output = view.apply(&mut txn, Lsn(at), &entry);
-            txn.commit(Lsn(at + 1));
-            view.post_apply(Lsn(at), output);
-            assert_eq!(*bottom.0.lock(), Some(Lsn(least)), "after entry {at}");
+            let output = view.apply(&mut txn, at, &entry);
+            txn.commit(at.next());
+            view.post_apply(at, output);
+            assert_eq!(*bottom.0.lock(), Some(Lsn(least)), "after {told:?}");
         }
+    }
+
+    fn persisted(storage: u64, at: u64) -> Told {
+        Told::Persisted(StorageId(storage), Lsn(at))
+    }
+
+    #[tokio::test]
+    async fn rule_7_the_slowest_server_of_the_view_decides_how_far_the_log_is_trimmed() {
+        let (mut store, mut view, bottom) = a_view().await;
+        let told = [(1, 40, 40), (2, 10, 10), (1, 90, 10), (2, 70, 70), (2, 60, 70)];
+        play(&mut store, &mut view, &bottom, told.map(|(storage, at, least)| (persisted(storage, at), least)));
+    }
+
+    #[tokio::test]
+    async fn rule_7_the_log_is_kept_for_a_server_that_joins() {
+        let (mut store, mut view, bottom) = a_view().await;
+        let hold = |at| Told::Hold(StorageId(9), Lsn(at));
+        let eject = |at| Told::Eject(StorageId(9), Lsn(at));
+        let told = [
+            (persisted(1, 40), 40),
+            (hold(39), 39),
+            (persisted(1, 90), 39),
+            (hold(20), 39),
+            (hold(60), 60),
+            // The server is elsewhere by now: an old ejection does nothing.
+            (eject(39), 60),
+            (persisted(9, 61), 61),
+            (eject(60), 61),
+            (persisted(1, 95), 61),
+        ];
+        play(&mut store, &mut view, &bottom, told);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_was_ejected_holds_nothing_back_until_it_tells_its_cursor_again() {
+        let (mut store, mut view, bottom) = a_view().await;
+        let told = [
+            (persisted(1, 40), 40),
+            (persisted(2, 10), 10),
+            (persisted(1, 90), 10),
+            (Told::Eject(StorageId(2), Lsn(10)), 90),
+            (persisted(1, 95), 95),
+            (persisted(2, 93), 93),
+        ];
+        play(&mut store, &mut view, &bottom, told);
+        assert_eq!(view.view.now().cursors, [(StorageId(1), Lsn(95)), (StorageId(2), Lsn(93))].into());
     }
 }

@@ -10,16 +10,19 @@ use naxos_client::loglets::MemoryProvider;
 use naxos_client::{Liveness, MemoryMetaStore, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::batching::{Application, Reply};
 use naxos_engines::reply_port::{ReplyPort, Waiter};
+use naxos_engines::snapshots::{Offering, OfferingParts};
 use naxos_engines::stack::{Stack, StackConfig};
+use naxos_engines::view_tracking::HeldLog;
 use naxos_engines::{LocalStore, RowKey, TableId, Txn};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::sim::Drive;
 use naxos_proto::seams::{BootClock, Clock, OsEntropy};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Counts commands. The output of each command is the count.
+/// Counts commands, and keeps those of more than one byte in rows of their own. The output of each command is the count.
 pub struct Counter {
     count: u64,
 }
@@ -32,8 +35,11 @@ pub fn row() -> RowKey {
 impl Application for Counter {
     type Output = u64;
 
-    fn apply(&mut self, txn: &mut Txn<'_>, _: Lsn, _: u32, _: Bytes) -> u64 {
+    fn apply(&mut self, txn: &mut Txn<'_>, _: Lsn, _: u32, command: Bytes) -> u64 {
         self.count += 1;
+        if command.len() > 1 {
+            txn.put(RowKey::new(StoreId(0), TableId(41), &self.count.to_be_bytes()), command);
+        }
         txn.put(row(), Bytes::copy_from_slice(&self.count.to_be_bytes()));
         self.count
     }
@@ -56,6 +62,8 @@ pub struct World {
     meta: Arc<MemoryMetaStore>,
     loglets: Arc<MemoryProvider>,
     pub drive: Drive,
+    /// The snapshots that each node offers to others, in the order of their starts.
+    pub offerings: Mutex<Vec<Offering>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -65,7 +73,8 @@ impl World {
     }
 
     pub fn with_clock(seed: u64, clock: Arc<dyn Clock>) -> Self {
-        Self { meta: Arc::default(), loglets: Arc::default(), drive: Drive::new(seed), clock }
+        let drive = Drive::new(seed);
+        Self { meta: Arc::default(), loglets: Arc::default(), drive, offerings: Mutex::default(), clock }
     }
 
     /// Starts a node that runs the log's sequencer.
@@ -93,7 +102,9 @@ impl World {
         let store = LocalStore::open(drive.mount(), clock.clone()).await.unwrap();
         let count = store.reader().get(&row()).map_or(0, |v| u64::from_be_bytes(v[..].try_into().unwrap()));
         let checkpointer = store.checkpointer(0);
-        let config = StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock };
+        let (snapshotter, reader) = (checkpointer.snapshotter(), store.reader());
+        let held = HeldLog { bytes: Arc::new(|| 0), bytes_max: u64::MAX };
+        let config = StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock: clock.clone(), held };
         let stack = Stack::new(config, store, Counter { count });
         let stop = CancellationToken::new();
         let port = ReplyPort::new();
@@ -105,14 +116,24 @@ impl World {
         let flushed = stack.clone();
         tokio::spawn(port.clone().dispatch(move || flushed.flush(), stop.clone()));
         stack.start().await.unwrap();
+        let (disk, entropy, view) = (drive.mount(), Arc::new(OsEntropy), stack.view().clone());
+        let parts = OfferingParts { log: LogId(7), disk, clock, entropy, reader, snapshotter, view };
+        let (offering, offers) = Offering::new(parts);
+        tokio::spawn(offers.run(stop.clone()));
+        self.offerings.lock().push(offering);
         Node { stack, port, stop, log }
     }
 }
 
 impl Node {
     pub async fn propose(&self) -> u64 {
+        self.propose_bytes(1).await
+    }
+
+    /// Proposes a command of `len` bytes.
+    pub async fn propose_bytes(&self, len: usize) -> u64 {
         let (waiter, reply) = Waiter::new(&self.port);
-        self.stack.propose(Bytes::from_static(b"x"), waiter);
+        self.stack.propose(vec![b'x'; len].into(), waiter);
         reply.await.unwrap().unwrap()
     }
 }

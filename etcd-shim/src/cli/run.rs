@@ -123,7 +123,6 @@ async fn serve(loaded: Loaded, given: &Given) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let config = loaded.config;
-    let started = start(config.clone());
     let mut signals = match Signals::catch() {
         Ok(signals) => signals,
         Err(error) => {
@@ -131,11 +130,29 @@ async fn serve(loaded: Loaded, given: &Given) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    loop {
+        if let End::Exit(code) = live(&config, &mut signals, given).await {
+            return code;
+        }
+    }
+}
+
+/// How one life of a node ends.
+enum End {
+    /// The program ends too.
+    Exit(ExitCode),
+    /// The node starts again, in this process.
+    Again,
+}
+
+/// Runs a node from its start to its end.
+async fn live(config: &ServerConfig, signals: &mut Signals, given: &Given) -> End {
+    let started = start(config.clone());
     let node = tokio::select! {
         biased;
         signal = signals.next() => {
             tracing::info!(signal, "received signal; shutting down");
-            return ExitCode::SUCCESS;
+            return End::Exit(ExitCode::SUCCESS);
         }
         node = started => node,
     };
@@ -143,29 +160,37 @@ async fn serve(loaded: Loaded, given: &Given) -> ExitCode {
         Ok(node) => node,
         Err(error) => {
             tracing::error!(fatal = true, error, "failed to start");
-            return ExitCode::FAILURE;
+            return End::Exit(ExitCode::FAILURE);
         }
     };
     tell_systemd(given);
     let end = tokio::select! {
         biased;
-        signal = signals.next() => Ok(signal),
-        reason = node.ended() => Err(reason),
+        signal = signals.next() => {
+            tracing::info!(signal, "received signal; shutting down");
+            End::Exit(ExitCode::SUCCESS)
+        }
+        error = node.ended() => {
+            tracing::error!(fatal = true, error, "the node ended");
+            End::Exit(ExitCode::FAILURE)
+        }
+        () = node.fell_behind() => {
+            tracing::warn!("the log no longer holds what this member has to apply next: starting again from a snapshot");
+            End::Again
+        }
     };
-    match end {
-        Ok(signal) => tracing::info!(signal, "received signal; shutting down"),
-        Err(ref error) => tracing::error!(fatal = true, error, "the node ended"),
-    }
     tokio::select! {
         biased;
         () = node.stop() => {}
         signal = signals.next() => {
             tracing::warn!(signal, "received a second signal; ending at once");
-            return ExitCode::FAILURE;
+            return End::Exit(ExitCode::FAILURE);
         }
     }
-    tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closed etcd server");
-    if end.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if matches!(end, End::Exit(_)) {
+        tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closed etcd server");
+    }
+    end
 }
 
 async fn start(config: ServerConfig) -> Result<Node, String> {

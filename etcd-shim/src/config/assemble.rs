@@ -205,6 +205,7 @@ fn limits(s: &Settings) -> Result<Limits, String> {
         quota_backend_bytes: s.int("quota-backend-bytes"),
         max_txn_ops: size("max-txn-ops")?,
         resident_bytes: usize::try_from(s.uint("naxos-resident-bytes")).unwrap_or(usize::MAX),
+        held_log_bytes: s.uint("naxos-held-log-bytes"),
         max_request_bytes: size("max-request-bytes")?,
         max_concurrent_streams: u32::try_from(s.uint("max-concurrent-streams"))
             .ok()

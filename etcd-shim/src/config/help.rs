@@ -28,8 +28,8 @@ pub fn help() -> String {
         "\nNaxos is an etcd v3 server on a durable shared log: what works with etcd works with it.\n\n\
          Every flag has a variable: --listen-client-urls is ETCD_LISTEN_CLIENT_URLS. A flag and its variable together\n\
          are refused. Without any flag: one durable node on 127.0.0.1:2379.\n\
-         Durations are texts such as 100ms, 5s, 1h30m. (ignored) marks what is accepted without effect, (not yet) what\n\
-         ends the start.\n",
+         Durations are texts such as 100ms, 5s, 1h30m. A flag marked (ignored) is accepted and has no effect. A flag\n\
+         marked (not yet) is not built: the server does not start if the flag has another value than its default.\n",
     );
     for group in GROUPS {
         let _ = write!(text, "\n{}:\n", group.title);

@@ -259,6 +259,7 @@ fn flags_that_are_used_are_read_outside_of_the_configuration() {
         "listen-client-http-urls",
         "quota-backend-bytes",
         "naxos-resident-bytes",
+        "naxos-held-log-bytes",
         "max-txn-ops",
         "max-request-bytes",
         "max-concurrent-streams",

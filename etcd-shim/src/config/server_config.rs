@@ -67,6 +67,8 @@ pub struct Limits {
     pub max_concurrent_streams: u32,
     /// The most bytes of values kept in memory.
     pub resident_bytes: usize,
+    /// The most bytes of the log that a member which is away may hold back.
+    pub held_log_bytes: u64,
 }
 
 /// Pings on HTTP/2 connections.

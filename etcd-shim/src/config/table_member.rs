@@ -39,6 +39,13 @@ pub(super) const MEMBER: &[Flag] = &[
         "704643072",
         "Most bytes of values held in memory; what exceeds them is read back from the data directory. Not in etcd.",
     ),
+    used(
+        "naxos-held-log-bytes",
+        Uint,
+        "1073741824",
+        "Size of the log in bytes above which it is trimmed although a member that is away still needs it. That member gets a \
+         snapshot when it comes back. Not in etcd.",
+    ),
     used("max-txn-ops", Uint, "128", "Most operations in one transaction."),
     used("max-request-bytes", Uint, "1572864", "Largest request in bytes."),
     used(

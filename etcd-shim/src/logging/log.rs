@@ -51,7 +51,8 @@ impl Log {
         let (log, layer) = Log::start(config, clock, worker)?;
         let level = LevelFilter::from_level(config.level);
         // From libraries, log only warnings and errors: the rest does not help an operator.
-        // openraft repeats for each attempt that a peer does not answer, which our own calls log once.
+        // If a peer does not answer, openraft would log this at each attempt. Our own calls log it once. So openraft
+        // logs nothing.
         let filter = Targets::new()
             .with_target("naxos", level)
             .with_target("openraft", LevelFilter::OFF)

@@ -60,6 +60,15 @@ impl Node {
         "a worker of the node failed; the log says why".to_owned()
     }
 
+    /// Waits until the log no longer holds the next entry that this node has to apply. The node cannot go on then, but
+    /// nothing is wrong with it: stopped, and started again on the same data directory, it gets a snapshot from another
+    /// member and goes on. Waits for ever if that does not happen.
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn fell_behind(&self) {
+        self.backend.stack.fell_behind().await;
+    }
+
     /// Lets requests in flight finish, writes a last checkpoint and ends.
     /// # Cancel safety
     /// Not cancel safe: if the future is dropped, the port closes, but other parts of the node may go on running.

@@ -7,6 +7,7 @@ use rustls::crypto::{CryptoProvider, ring};
 
 use super::error::TlsError;
 use super::files;
+use super::reloading::ReloadingCertificate;
 use super::server::{suites, versions};
 use crate::config::{TlsFiles, TlsOptions};
 
@@ -15,15 +16,16 @@ use crate::config::{TlsFiles, TlsOptions};
 pub(crate) fn client_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError> {
     let Some(authorities) = &files.trusted_ca else { return Err(TlsError::NoPeerAuthority) };
     let provider = Arc::new(CryptoProvider { cipher_suites: suites(options), ..ring::default_provider() });
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(options))
         .map_err(|e| TlsError::Options(e.to_string()))?
         .with_root_certificates(files::authorities(authorities)?);
     let own = (files.client_cert.as_ref().or(files.cert.as_ref()), files.client_key.as_ref().or(files.key.as_ref()));
     let mut config = match own {
-        (Some(cert), Some(key)) => builder
-            .with_client_auth_cert(files::certificates(cert)?, files::private_key(key)?)
-            .map_err(|e| TlsError::of_pair(cert, key, &e))?,
+        (Some(cert), Some(key)) => {
+            let certificate = ReloadingCertificate::new(cert.clone(), key.clone(), provider)?;
+            builder.with_client_cert_resolver(Arc::new(certificate))
+        }
         _ => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"h2".to_vec()];

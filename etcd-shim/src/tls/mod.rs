@@ -1,8 +1,8 @@
 //! TLS on the client URLs and between members: rustls with ring.
 //!
 //! The certificate and its key are read again when their files change, so that they can be replaced without a restart.
-//! If the new pair cannot be used, the last good one stays in use. The authorities for client certificates are read
-//! once, as in etcd.
+//! That holds for the connections that this node accepts, and for those that it opens to other members. If the new pair
+//! cannot be used, the last good one stays in use. The authorities are read once, as in etcd.
 
 mod client;
 mod client_certificates;

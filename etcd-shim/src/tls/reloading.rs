@@ -7,6 +7,8 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -17,7 +19,7 @@ use super::files;
 /// Shows that a file was changed: its time, its length and its inode number, which differs if the file was replaced.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
-/// Serves a certificate and its private key from two files. Both are read again at the first handshake after one of the
+/// Shows the other side of a connection a certificate and its private key from two files. Both are read again at the first handshake after one of the
 /// files has changed.
 pub(super) struct ReloadingCertificate {
     cert: PathBuf,
@@ -62,6 +64,17 @@ impl ResolvesServerCert for ReloadingCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.refresh();
         Some(self.current.load_full())
+    }
+}
+
+impl ResolvesClientCert for ReloadingCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.refresh();
+        Some(self.current.load_full())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

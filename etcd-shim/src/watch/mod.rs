@@ -9,13 +9,13 @@
 //! - *Behind*: the watcher reads history ([`catch_up`]), at a [`pace`] that leaves the cores to other work. It is live
 //!   again when it has been sent everything that the hub has taken out of the ring.
 //!
-//! Invariant: each watcher has a revision `next`. Every event below `next` was sent to the watcher, or the watcher did
-//! not want it. And `next` is never above the first revision that the watcher still has to be shown.
+//! A revision is *done* for a watcher when every event in it was sent to the watcher, or the watcher did not want it.
+//! Invariant: each watcher has a revision `next`, and all revisions below `next` are done.
 //!
-//! A live watcher has been shown all revisions that the hub has taken out of the ring, whether they held an event for
-//! it or not. While it is live, its `next` moves only when an event is sent. So when it falls behind, its `next` is
-//! raised to the first revision that it has not been shown. Thus nothing is sent twice, nothing is lost, and no watcher
-//! reads history that it has been shown already.
+//! For a live watcher, all revisions that the hub has taken out of the ring are done. But its `next` moves only when an
+//! event is sent, so `next` may be lower than it could be. So when the watcher falls behind, its `next` is raised to the
+//! first revision that is not done. Thus nothing is sent twice, nothing is lost, and no watcher reads history that is
+//! done.
 
 mod answers;
 mod catch_up;

@@ -10,6 +10,10 @@ use naxos_jepsen::kill_loop::{self, Plan, full_disk};
 use naxos_jepsen::model::case::{Case, cases, deep_cases};
 use naxos_jepsen::model::founding::foundings;
 use naxos_jepsen::model::report::Report;
+use naxos_jepsen::simulator::seeds;
+
+/// How many lines of progress a run of the simulator prints.
+const PROGRESS_LINES: u64 = 20;
 
 /// Fault tests that take too long for `cargo test`.
 #[derive(Debug, Parser)]
@@ -25,6 +29,8 @@ enum Command {
     KillLoop(KillLoop),
     /// Kills, freezes and ends the members of a cluster while clients write and watch, and checks that nothing is lost.
     Cluster(ClusterLine),
+    /// Runs many seeds of the simulator of a whole cluster, its clients and its faults.
+    Simulate(SimulateLine),
     /// Visits every execution of the models of the replicated log and of the founding of a cluster.
     Model(ModelLine),
 }
@@ -62,6 +68,25 @@ enum FaultName {
 }
 
 #[derive(Debug, Args)]
+struct SimulateLine {
+    /// How many seeds run.
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    first: u64,
+    /// How many members each cluster has. One is a node that is alone.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
+    members: u8,
+    /// How many seeds run at the same time. Default: one for each core.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// How many seeds run twice, to compare their traces.
+    #[arg(long, default_value_t = 0)]
+    twice: u64,
+}
+
+#[derive(Debug, Args)]
 struct ModelLine {
     /// Also the cases that take minutes each, and up to 20 GB of memory.
     #[arg(long)]
@@ -94,6 +119,7 @@ fn main() -> anyhow::Result<()> {
     match Line::parse().command {
         Command::KillLoop(asked) => kill_loop(asked),
         Command::Cluster(asked) => run_cluster(asked),
+        Command::Simulate(asked) => simulate(&asked),
         Command::Model(asked) => check_models(&asked),
     }
 }
@@ -127,6 +153,35 @@ fn run_cluster(asked: ClusterLine) -> anyhow::Result<()> {
             let role = if hit_leader { "leader" } else { "follower" };
             println!("{} faults of the {role}: gap median {median:?}, longest {longest:?}", gaps.len());
         }
+    }
+    Ok(())
+}
+
+fn simulate(asked: &SimulateLine) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let plan = seeds::Plan {
+        program: std::env::current_exe()?.with_file_name("naxos-simulate"),
+        members: asked.members,
+        first: asked.first,
+        seeds: asked.seeds,
+        twice: asked.twice,
+        jobs: asked.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        folder: folder.path().to_owned(),
+    };
+    let every = (asked.seeds / PROGRESS_LINES).max(1);
+    let sums = seeds::run(&plan, |sums| {
+        if sums.ended.is_multiple_of(every) {
+            println!("{sums}");
+        }
+    });
+    for (name, sum) in &sums.counts {
+        println!("  {name} {sum}");
+    }
+    sums.failures.iter().for_each(|failure| println!("{failure}"));
+    anyhow::ensure!(sums.failures.is_empty(), "{} of {} seeds failed", sums.failures.len(), asked.seeds);
+    if asked.members > 1 {
+        let never = sums.never_reached();
+        anyhow::ensure!(never.is_empty(), "no seed reached: {}; expected more seeds", never.join(", "));
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 //!
 //! - [`Writer`]: a client that uses all members
 //! - [`Watcher`]: a client that watches one member, and goes on where it was after each failure
+//! - [`away`]: a member is away until the log has forgotten what it lacks
 //! - [`Gaps`]: how long no write succeeded
 
+mod away;
 mod gaps;
 mod watcher;
 mod writer;
@@ -18,6 +20,7 @@ use anyhow::{Context, ensure};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
+pub use away::away;
 pub use gaps::Gaps;
 pub use watcher::Watcher;
 pub use writer::Writer;

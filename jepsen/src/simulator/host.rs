@@ -55,6 +55,14 @@ pub struct Host {
     probe: Arc<Mutex<Option<Probe>>>,
 }
 
+/// What the process does after a node has ended.
+enum Next {
+    /// It ends, too.
+    End,
+    /// It starts the node again, which then gets a snapshot from another member.
+    StartAgain,
+}
+
 impl Host {
     /// The host of a node that is alone, with an empty disk.
     pub fn alone(name: &'static str, seed: u64) -> Self {
@@ -69,6 +77,8 @@ impl Host {
             "--listen-peer-urls=http://0.0.0.0:2380".to_owned(),
             format!("--initial-advertise-peer-urls=http://{name}:2380"),
             format!("--initial-cluster={list}"),
+            // So little that a member that is down for a second has to get a snapshot.
+            "--naxos-held-log-bytes=65536".to_owned(),
         ];
         Self::new(name, seed, own)
     }
@@ -121,13 +131,19 @@ impl Host {
     pub async fn run(self, net: Arc<dyn Net>) -> Result<(), String> {
         let (life, stop) = (self.drive.life(), Arc::new(Notify::new()));
         *self.stop.lock() = Arc::clone(&stop);
+        while let Next::StartAgain = self.live(Arc::clone(&net), life, &stop).await? {}
+        Ok(())
+    }
+
+    /// Runs a node from its start to its end.
+    async fn live(&self, net: Arc<dyn Net>, life: u64, stop: &Notify) -> Result<Next, String> {
         *self.probe.lock() = None;
         let seams = self.seams(net);
         let started = tokio::select! {
             biased;
             started = Node::start_with(self.config(), seams, 1, unit()) => started,
             // A node that waits for the other members can be stopped, too.
-            () = stop.notified() => return Ok(()),
+            () = stop.notified() => return Ok(Next::End),
         };
         let node = match started {
             Ok(node) => node,
@@ -142,16 +158,20 @@ impl Host {
                 }
                 self.fail(life, format!("{}: {reason}", self.name)).await
             }
+            () = node.fell_behind() => {
+                node.stop().await;
+                Ok(Next::StartAgain)
+            }
             () = stop.notified() => {
                 node.stop().await;
-                Ok(())
+                Ok(Next::End)
             }
         }
     }
 
-    async fn fail(&self, life: u64, reason: String) -> Result<(), String> {
+    async fn fail(&self, life: u64, reason: String) -> Result<Next, String> {
         if self.drive.life() == life {
-            return if self.may_fail.load(Relaxed) { Ok(()) } else { Err(reason) };
+            return if self.may_fail.load(Relaxed) { Ok(Next::End) } else { Err(reason) };
         }
         std::future::pending().await
     }

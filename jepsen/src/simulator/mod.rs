@@ -1,7 +1,7 @@
 //! The simulator: whole nodes, their clients and their faults in one thread. A seed decides everything that happens.
 //!
 //! - [`cluster`]: several nodes; everything else here is for one node, or for both
-//! - [`run`]: one seed from start to end; [`fault`], [`disk_fault`]: the faults, and when they happen
+//! - [`run`]: one seed from start to end; [`seeds`]: many seeds, each in a process of its own; [`fault`], [`disk_fault`]: the faults, and when they happen
 //! - [`host`]: the node on simulated seams; [`net`], [`pipes`]: two simulated networks
 //! - [`workload`], [`tenant`], [`chores`], [`doctor`]: clients that write, that use leases, that compact and
 //!   reconfigure, and that examine a node with a failing disk; [`calls`], [`calls_upkeep`]: the calls that they make
@@ -33,6 +33,7 @@ pub mod net;
 pub mod pipes;
 pub mod record;
 pub mod run;
+pub mod seeds;
 pub mod tenant;
 pub mod trace;
 pub mod workload;

@@ -10,8 +10,9 @@ use crate::open_error::OpenError;
 
 /// Reads the record. `None` if there is none. When this returns, the name of the file is durable.
 ///
-/// A process may have renamed the file and ended before it synced the folder. So the folder is synced here: what this
-/// process answers must not be older than what a later process reads.
+/// An earlier process may have renamed the file and ended before it synced the folder. Then a power cut could bring the
+/// older record back. So the folder is synced here: no later process may read an older record than the one from which
+/// this process answers.
 pub(super) async fn read_record(disk: &dyn Disk) -> Result<Option<FoundingRecord>, OpenError> {
     let io = |e| OpenError::io(FOUNDING_FILE, e);
     let file = match disk.open(FOUNDING_FILE, OpenMode::Existing).await {

@@ -38,6 +38,8 @@ pub struct MetaReplica {
     storage: StorageId,
     raft: Raft,
     register: Register,
+    /// The index of the last entry that the replica had when it started.
+    last_at_start: Option<u64>,
     writer: RaftWriter,
     peers: Arc<dyn MetaPeers>,
     clock: Arc<dyn Clock>,
@@ -113,6 +115,7 @@ impl MetaReplica {
         let storage = server.storage_id();
         let writer = RaftWriter::new(unit, seams.clock.clone(), stop.clone());
         let log = LogStore::new(writer.clone(), server.raft())?;
+        let last_at_start = server.raft().entries.keys().next_back().copied();
         let register = Register::new(writer.clone(), server.raft())?;
         let raft_config = raft_config(&config)?;
         let (ready, started) = oneshot::channel();
@@ -125,7 +128,7 @@ impl MetaReplica {
         let raft = started.await.map_err(|_| OpenError::Meta("its worker ended at once".to_owned()))??;
         let clock = seams.clock.clone();
         let worker = Mutex::new(Some(worker));
-        Ok(Arc::new(MetaReplica { storage, raft, register, writer, peers, clock, config, stop, worker }))
+        Ok(Arc::new(MetaReplica { storage, raft, register, last_at_start, writer, peers, clock, config, stop, worker }))
     }
 
     /// Answers a request that another replica sent through its [`MetaPeers`].
@@ -168,12 +171,26 @@ impl MetaReplica {
     async fn get_here(&self) -> Result<Value, CallError> {
         self.check_room()?;
         match self.raft.ensure_linearizable().await {
-            Ok(_) => Ok(self.register.value()),
+            Ok(_) => {
+                self.apply_what_was_there().await?;
+                Ok(self.register.value())
+            }
             Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
                 Err(CallError::NotLeader(to.leader_id))
             }
             Err(e) => Err(CallError::Unavailable(e.to_string())),
         }
+    }
+
+    /// Waits until every entry that this replica had when it started is applied.
+    ///
+    /// openraft lets a leader that is started again go on as the leader of its term. Until it has heard from the others
+    /// how far the log is committed, it takes the first entry of its term for a sufficient point to read at. Entries after
+    /// that one may have been committed, and acknowledged, before it was started again.
+    async fn apply_what_was_there(&self) -> Result<(), CallError> {
+        let Some(last) = self.last_at_start else { return Ok(()) };
+        let applied = self.raft.wait(None).applied_index_at_least(Some(last), "the entries before the start").await;
+        applied.map(drop).map_err(|e| CallError::Unavailable(e.to_string()))
     }
 
     async fn put_here(&self, put: Put) -> Result<crate::meta::types::Answer, CallError> {

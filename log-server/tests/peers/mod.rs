@@ -1,5 +1,5 @@
 //! Helpers: nodes that call each other over sockets.
-#![expect(unreachable_pub, reason = "each test binary uses a part of it")]
+#![expect(unreachable_pub, reason = "the module is a part of each test binary")]
 
 use std::sync::Arc;
 

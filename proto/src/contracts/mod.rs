@@ -2,8 +2,8 @@
 //! snapshots, heartbeats, the keeper of leases, the founding of a cluster.
 //!
 //! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. Between nodes the unit, the
-//! sequencer, the replicas of the MetaStore, heartbeats, the keeper of leases and the seats of a founding are called
-//! through the gRPC adapters in `peer` (feature `peer`).
+//! sequencer, the replicas of the MetaStore, snapshots, heartbeats, the keeper of leases and the seats of a founding are
+//! called through the gRPC adapters in `peer` (feature `peer`).
 
 mod founding;
 mod founding_codec;

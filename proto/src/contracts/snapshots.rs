@@ -1,42 +1,58 @@
-//! Snapshots: immutable files that hold the state at a position of the log, offered to servers that join.
+//! Snapshots: immutable files that hold the state at a position of the log. A node offers them to nodes whose local
+//! store is behind the log's trim point.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use crate::ids::Lsn;
+use crate::ids::{LogId, Lsn, StorageId};
 
 /// The description of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// The id of the snapshot on the server that offers it.
+    /// The id of the snapshot on the node that offers it. It is never used again, not even by a later process.
     pub id: u64,
+    /// The log whose state it is.
+    pub log: LogId,
     /// The next position to apply after the snapshot.
     pub cursor: Lsn,
     /// The snapshot's length in bytes.
     pub bytes: u64,
     /// The crc32 of all its bytes.
     pub crc: u32,
+    /// The format of the file.
+    pub format: u64,
 }
 
 /// Why a snapshot is not available.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    /// There is no snapshot at or after the requested position.
-    #[error("no snapshot at or after position {0}")]
-    None(Lsn),
-    /// The snapshot is gone, or never was.
+    /// The snapshot is being made: ask again.
+    #[error("the snapshot is being made")]
+    NotYet,
+    /// This node has more to do than it can: ask again later.
+    #[error("too many nodes ask for snapshots")]
+    Busy,
+    /// The snapshot is gone, or never was: ask for another one.
     #[error("no snapshot {0}")]
     Unknown(u64),
-    /// Reading the snapshot failed.
-    #[error("the snapshot cannot be read: {0}")]
-    Read(String),
+    /// This node cannot offer a snapshot: ask another node.
+    #[error("no snapshot can be offered: {0}")]
+    Refused(String),
+    /// The node did not answer in time. The call may be repeated.
+    #[error("the node that offers snapshots does not answer: {0}")]
+    Unreachable(String),
 }
 
-/// A server that offers snapshots.
+/// A node that offers snapshots. Deadline of a call between nodes: `CALL_MAX`. Every call may be repeated.
 pub trait Snapshots: Send + Sync {
-    /// Makes or finds a snapshot whose cursor is at least `view`.
-    fn offer(&self, view: Lsn) -> BoxFuture<'_, Result<Manifest, SnapshotError>>;
+    /// Makes or finds a snapshot whose cursor is at least `at_least`, for the node `to`. Making one takes longer than a
+    /// call may; until it is made the answer is [`SnapshotError::NotYet`].
+    ///
+    /// When it is answered, the log is not trimmed beyond the snapshot's cursor as long as `to` reads the snapshot,
+    /// within bounds of time and of bytes that the offering node chooses.
+    fn offer(&self, to: StorageId, at_least: Lsn) -> BoxFuture<'_, Result<Manifest, SnapshotError>>;
 
-    /// Reads up to `len` bytes of snapshot `id` from byte `at` on.
+    /// Reads bytes of snapshot `id` from byte `at` on: at least one, unless `at` is the end of the snapshot, and at most
+    /// `len`. The bytes at one place never change.
     fn read(&self, id: u64, at: u64, len: u32) -> BoxFuture<'_, Result<Bytes, SnapshotError>>;
 }

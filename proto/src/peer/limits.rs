@@ -48,6 +48,8 @@ pub const CELL_OVERHEAD_BYTES: usize = 64;
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// The answer to a read has about this many bytes at most, even if the caller asks for more.
 pub const READ_BYTES_MAX: usize = 2 << 20;
+/// The answer to a read of a snapshot has this many bytes at most, even if the caller asks for more.
+pub const SNAPSHOT_READ_BYTES_MAX: u32 = 1 << 20;
 /// How many loglets may have a known tail that waits to be sent. Known tails of further loglets are not sent.
 pub const ADVANCES_MAX: usize = 64;
 

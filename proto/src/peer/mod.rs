@@ -5,6 +5,7 @@
 //! - [`RemoteUnit`], [`UnitService`]: the storage unit; [`RemoteSequencer`], [`SequencerService`]: the sequencer;
 //!   [`RemoteReplica`], [`MetaService`]: requests between replicas of the MetaStore
 //! - [`RemoteHeartbeat`], [`HeartbeatService`]; [`RemoteLeaseKeeper`], [`LeaseKeeperService`]: the two smaller contracts
+//! - [`RemoteSnapshots`], [`SnapshotsService`]: files with the state at a position, for nodes that are too far behind
 //! - [`RemoteFounding`], [`FoundingService`]: a seat of a cluster that is being founded
 //! - [`serve`]: serves what the services offer
 //! - [`ChainNews`]: the versions of the chain that nodes tell each other with every call
@@ -34,6 +35,7 @@ mod meta;
 mod outbox;
 mod sequencer;
 mod serve;
+mod snapshots;
 mod unit;
 mod watched;
 mod wire;
@@ -50,4 +52,5 @@ pub use link::PeerLink;
 pub use meta::{MetaService, RemoteReplica, Replica};
 pub use sequencer::{RemoteSequencer, SequencerService};
 pub use serve::{accepted, serve};
+pub use snapshots::{RemoteSnapshots, SnapshotsService};
 pub use unit::{RemoteUnit, UnitService};

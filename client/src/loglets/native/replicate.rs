@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use naxos_proto::contracts::{HELD_RANGES_MAX, StorageUnit, UnitError};
+use futures::future::join_all;
+use naxos_proto::contracts::{HELD_RANGES_MAX, LocalTail, StorageUnit, UnitError};
 use naxos_proto::ids::Offset;
 
 use super::NativeLoglet;
@@ -32,8 +33,13 @@ impl NativeLoglet {
     /// committed, and a copy of them is right even if the loglet is open.
     pub(super) async fn replicate_cells(&self, below: Offset) -> Result<u64, LogletError> {
         let mut outcome = Ok(0);
-        for (unit, on_unit) in self.units.iter().enumerate() {
-            let copied = self.replicate_to(unit, on_unit, below).await;
+        let tails = join_all(self.units.iter().map(|unit| unit.tail(self.params.id))).await;
+        let trimmed = tails.iter().flatten().map(|tail| tail.trim_point).max().unwrap_or(Offset::ZERO);
+        for ((unit, on_unit), tail) in self.units.iter().enumerate().zip(tails) {
+            let copied = match tail {
+                Ok(tail) => self.replicate_to(unit, on_unit, tail, trimmed.min(below)..below).await,
+                Err(e) => Err(self.unavailable("say what they hold", &[e])),
+            };
             outcome = match (outcome, copied) {
                 (Ok(all), Ok(copied)) => Ok(all + copied),
                 (Err(e), _) | (Ok(_), Err(e)) => Err(e),
@@ -46,11 +52,16 @@ impl NativeLoglet {
         &self,
         unit: usize,
         on_unit: &Arc<dyn StorageUnit>,
-        below: Offset,
+        tail: LocalTail,
+        Range { start, end: below }: Range<Offset>,
     ) -> Result<u64, LogletError> {
         let failed = |e: UnitError| self.unavailable("say what they hold", &[e]);
-        let mut from = on_unit.tail(self.params.id).await.map_err(failed)?.trim_point;
-        let mut copied = 0;
+        if tail.trim_point < start {
+            // No unit has to hold a cell that another unit has trimmed: every node has applied it, and the others may
+            // not hold it any more.
+            on_unit.trim(self.params.id, start).await.map_err(failed)?;
+        }
+        let (mut from, mut copied) = (start.max(tail.trim_point), 0);
         while from < below {
             let held = on_unit.held(self.params.id, from..below).await.map_err(failed)?;
             let known = if held.len() < HELD_RANGES_MAX { below } else { held[held.len() - 1].end };

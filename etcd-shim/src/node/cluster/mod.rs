@@ -2,6 +2,7 @@
 //!
 //! - [`Peers`]: finds the storage units, sequencers and lease keepers of all nodes
 //! - [`peer_worker`]: the Worker that carries all calls between nodes, so that load of clients never delays a heartbeat
+//! - [`SnapshotDesk`]: where the other nodes ask for snapshots
 //! - [`own_beat`]: what this node tells the others about itself
 //! - [`found_cluster`]: agrees with the other members on the log of a new cluster
 //! - [`open_log`]: opens the log, or founds it, with a majority of the nodes
@@ -14,8 +15,10 @@ mod peer_port;
 pub(super) mod peer_tls;
 pub(super) mod peer_worker;
 mod peers;
+mod snapshot_desk;
 
 pub(super) use founders::{Founders, Listed, OtherMember, found_cluster};
 pub(super) use own_beat::OwnBeat;
 pub(super) use peer_port::PeerPort;
 pub(super) use peers::Peers;
+pub(super) use snapshot_desk::SnapshotDesk;

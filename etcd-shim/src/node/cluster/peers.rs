@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use naxos_client::failure::Node;
-use naxos_proto::contracts::{LeaseKeeper, Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
+use naxos_proto::contracts::{LeaseKeeper, Sequencer, SequencerDirectory, Snapshots, StorageUnit, UnitDirectory};
 use naxos_proto::ids::{Incarnation, StorageId};
-use naxos_proto::peer::{PeerLink, RemoteHeartbeat, RemoteLeaseKeeper, RemoteSequencer, RemoteUnit};
+use naxos_proto::peer::{PeerLink, RemoteHeartbeat, RemoteLeaseKeeper, RemoteSequencer, RemoteSnapshots, RemoteUnit};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
@@ -18,6 +18,7 @@ struct Remote {
     unit: Arc<RemoteUnit>,
     keeper: Arc<RemoteLeaseKeeper>,
     heartbeat: Arc<RemoteHeartbeat>,
+    snapshots: Arc<RemoteSnapshots>,
 }
 
 /// The roles of this process, and how the other nodes are reached.
@@ -38,7 +39,8 @@ impl Peers {
             let unit = Arc::new(RemoteUnit::new(&link));
             let keeper = Arc::new(RemoteLeaseKeeper::new(&link));
             let heartbeat = Arc::new(RemoteHeartbeat::new(&link));
-            (link.peer(), Remote { link, unit, keeper, heartbeat })
+            let snapshots = Arc::new(RemoteSnapshots::new(&link));
+            (link.peer(), Remote { link, unit, keeper, heartbeat, snapshots })
         };
         let remotes = links.into_iter().map(remote).collect();
         let (sequencer, sequencers) = (OnceLock::new(), RwLock::default());
@@ -52,6 +54,11 @@ impl Peers {
     /// The links to the other nodes.
     pub(in crate::node) fn links(&self) -> impl Iterator<Item = &Arc<PeerLink>> {
         self.remotes.values().map(|remote| &remote.link)
+    }
+
+    /// The snapshots that the other nodes offer.
+    pub(in crate::node) fn snapshots(&self) -> impl Iterator<Item = (StorageId, Arc<dyn Snapshots>)> {
+        self.remotes.iter().map(|(storage, remote)| (*storage, Arc::clone(&remote.snapshots) as _))
     }
 
     /// The other nodes, as the failure detector sees them.

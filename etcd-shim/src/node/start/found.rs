@@ -67,7 +67,8 @@ impl Found {
                  --initial-advertise-peer-urls are those that it was begun with"
             );
         }
-        let (local_store, store) = open_store(&seams, &journal, config.limits.resident_bytes).await?;
+        let (local_store, store) =
+            open_store(&seams, &journal, founders.is_none(), config.limits.resident_bytes).await?;
         let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes };
         Ok(Found { context, bound, listed, founders, journal, local_store, store })
     }

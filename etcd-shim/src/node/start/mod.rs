@@ -4,14 +4,17 @@
 //! 1. [`Found`](found::Found): the ports are bound, the data directory is read and found good, the local store is
 //!    loaded
 //! 2. [`Opened`](opened::Opened): storage unit and MetaStore replica run, the log is reconfigured for this boot
-//! 3. [`Stacked`](stacked::Stacked): the engine stack runs, the log is replayed
+//! 3. [`Stacked`](stacked::Stacked): the engine stack runs, the log is replayed; before that a node that is too far behind
+//!    gets a snapshot ([`CatchUp`](catch_up::CatchUp))
 //! 4. [`Node`]: the node is announced in the log, and serves
 
+mod catch_up;
 mod context;
 mod found;
 mod open_store;
 mod opened;
 mod rebuilt;
+mod running_stack;
 mod serving;
 mod stacked;
 mod start_error;

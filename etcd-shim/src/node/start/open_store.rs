@@ -17,7 +17,8 @@ use super::start_error::StartError;
 use crate::state::{Rebuild, SharedStore};
 
 /// Opens the local store and rebuilds the store in memory. If there is no local store, and the journal was never
-/// trimmed, an empty local store is made first. In these cases the function returns an error, and a local store that it
+/// trimmed, an empty local store is made first. A node that has others (`alone` is false) makes one in any case, because
+/// the others can give it a snapshot. In these cases the function returns an error, and a local store that it
 /// found is unchanged:
 ///
 /// 1. A row cannot be read.
@@ -27,13 +28,14 @@ use crate::state::{Rebuild, SharedStore};
 pub(super) async fn open_store(
     seams: &Seams,
     journal: &FoundJournal,
+    alone: bool,
     resident_bytes_max: usize,
 ) -> Result<(LocalStore, Arc<SharedStore>), StartError> {
     let chain = chain_of(journal)?;
     let lost = chain.as_ref().and_then(|chain| last_lost_cell(journal, chain));
     let expected = StoreExpected {
         storage: journal.storage_id(),
-        required: journal.was_trimmed(),
+        required: alone && journal.was_trimmed(),
         lost: lost.map(|(lsn, _)| lsn),
         extent: chain.as_ref().and_then(|chain| extent_of_log(journal, chain)),
         verified_bytes_max: VERIFIED_BYTES_MAX,
@@ -43,6 +45,19 @@ pub(super) async fn open_store(
         (StoreError::Lost { .. }, Some((_, cell))) => StartError::from(cell.refusal()),
         (e, _) => e.into(),
     })?;
+    let store = load(seams, &found, resident_bytes_max).await?;
+    Ok((found.accept().await?, store))
+}
+
+/// Opens the local store of a node that runs already, and rebuilds the store in memory.
+pub(super) async fn reopen_store(
+    seams: &Seams,
+    storage: StorageId,
+    resident_bytes_max: usize,
+) -> Result<(LocalStore, Arc<SharedStore>), StartError> {
+    let expected =
+        StoreExpected { storage, required: true, lost: None, extent: None, verified_bytes_max: VERIFIED_BYTES_MAX };
+    let found = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await?;
     let store = load(seams, &found, resident_bytes_max).await?;
     Ok((found.accept().await?, store))
 }

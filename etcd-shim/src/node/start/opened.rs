@@ -13,7 +13,7 @@ use naxos_log_server::{FoundJournal, LogServer};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, MemberId, StorageId};
 use naxos_proto::peer::{
-    ChainNews, FoundingService, HeartbeatService, Home, MetaService, SequencerService, UnitService,
+    ChainNews, FoundingService, HeartbeatService, Home, MetaService, SequencerService, SnapshotsService, UnitService,
 };
 use naxos_proto::seams::{Tasks, WorkerHandle};
 use naxos_sequencer::NativeSequencer;
@@ -26,13 +26,13 @@ use super::start_error::StartError;
 use crate::backend::{LeaseDeskSlot, Roster};
 use crate::node::cluster::open_log::open_log;
 use crate::node::cluster::peer_worker::{PeerAddress, PeerWork, PeerWorker, start_peer_worker};
-use crate::node::cluster::{Founders, Listed, OtherMember, OwnBeat, PeerPort, Peers, peer_tls};
+use crate::node::cluster::{Founders, Listed, OtherMember, OwnBeat, PeerPort, Peers, SnapshotDesk, peer_tls};
 use crate::port::BoundPort;
 use crate::state::SharedStore;
 
 /// How long a sealed loglet may be without a successor before this node makes one.
 const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
-/// The time between two heartbeats, if the flags ask for none that is shorter.
+/// The longest time between two heartbeats. `--heartbeat-interval` can make it shorter, but not longer.
 const HEARTBEAT_MAX: Duration = Duration::from_millis(50);
 
 /// The storage unit and the MetaStore's replica run, the other nodes are reached, and the log is open. The boot number
@@ -55,6 +55,10 @@ pub(super) struct Opened {
     pub(super) beat: Arc<OwnBeat>,
     /// Where the other nodes find this node as the keeper of leases, once it has a backend.
     pub(super) leases: Arc<LeaseDeskSlot>,
+    /// How the other nodes are reached. `None` if there are none.
+    pub(super) peers: Option<Arc<Peers>>,
+    /// Where the other nodes ask for snapshots, once this node has played the log.
+    pub(super) snapshots: Arc<SnapshotDesk>,
 }
 
 /// The data directory of each member, this one included.
@@ -99,6 +103,7 @@ impl Found {
         let heartbeats = heartbeats(&context, own, &peers, &beat);
         let nodes = heartbeats.states();
         let leases = Arc::new(LeaseDeskSlot::default());
+        let snapshots = Arc::new(SnapshotDesk::default());
         let port = match &founders {
             None => None,
             Some(founders) => {
@@ -109,6 +114,7 @@ impl Found {
                     .add_service(MetaService::server(&home, meta.clone()))
                     .add_service(HeartbeatService::server(&home, beat.clone()))
                     .add_service(naxos_proto::peer::LeaseKeeperService::server(&home, leases.clone()))
+                    .add_service(SnapshotsService::server(&home, snapshots.clone()))
                     .add_service(FoundingService::server(founders.seat.clone()));
                 Some((port, routes))
             }
@@ -153,9 +159,11 @@ impl Found {
             });
             drives.send(driver).map_err(|_| StartError::Lost)?;
         }
-        // Later flags do not change etcd's cluster id. The log of a node that is alone has it as its own id.
+        // etcd's cluster id is fixed at the first start. The flags of a later start do not change it. If the node is
+        // alone, the cluster id is the id of its log.
         let cluster = founders.as_ref().map_or(log_id.0, |founders| founders.seat.cluster().0);
-        let roster = Roster { cluster, seats, keepers: peers };
+        let roster = Roster { cluster, seats, keepers: peers.clone() };
+        let peers = founders.is_some().then_some(peers);
         let workers = vec![handle];
         Ok(Opened {
             context,
@@ -173,6 +181,8 @@ impl Found {
             nodes,
             beat,
             leases,
+            peers,
+            snapshots,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use naxos_client::ReconfigureError;
 use naxos_engines::local_store::StoreError;
+use naxos_engines::snapshots::FetchError;
 use naxos_engines::stack::StackError;
 use naxos_log_server::OpenError;
 
@@ -26,6 +27,9 @@ pub enum StartError {
     /// The local store cannot be opened.
     #[error("the local store cannot be opened: {0}")]
     Store(#[from] StoreError),
+    /// A snapshot cannot be stored or installed.
+    #[error("the snapshot of another member cannot be used: {0}")]
+    Snapshot(#[from] FetchError),
     /// The stack cannot be started.
     #[error(transparent)]
     Stack(#[from] StackError),

@@ -5,7 +5,8 @@
 //! kind, and only the kind decides what a caller does.
 
 /// The sentence for a text that this version does not know.
-const UNLISTED: &str = "the peer gave a reason that this version does not know; it is in the log";
+const UNLISTED: &str =
+    "the peer gave a reason that this version does not know; the node that called it has logged the reason";
 
 /// All texts that this version sends.
 const LISTED: &[&str] = &[

@@ -167,10 +167,14 @@ async fn contiguous_loglets_have_no_unknown_gaps(unit: &dyn StorageUnit, clock: 
     let absent = CellState::Absent;
     assert_eq!(case.read(4, 7).await, [absent.clone(), present("f"), absent]);
     assert_eq!((case.tail().await.tail, case.tail().await.known_tail), (Offset(6), Offset(5)));
-    assert_eq!(case.store(4, &["e"], 5).await, [Written], "and be repaired later");
+    assert_eq!(case.store(4, &["e"], 5).await, [Written], "an offset that was skipped may be stored later");
     assert_eq!(case.read(4, 6).await, [present("e"), present("f")]);
     unit.advance(case.id, Offset(9));
-    assert_eq!(case.store(9, &["j"], 0).await, [Written], "`advance` counts as well");
+    assert_eq!(
+        case.store(9, &["j"], 0).await,
+        [Written],
+        "what is below the known tail of `advance` may be skipped, too"
+    );
 }
 
 async fn sparse_loglets_take_any_order(unit: &dyn StorageUnit, clock: &dyn Clock) {

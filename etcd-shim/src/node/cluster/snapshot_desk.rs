@@ -1,0 +1,41 @@
+//! [`SnapshotDesk`]: where the other nodes ask this node for snapshots.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use naxos_engines::snapshots::Offering;
+use naxos_proto::contracts::{Manifest, SnapshotError, Snapshots};
+use naxos_proto::ids::{Lsn, StorageId};
+
+/// A place for the snapshots of this node. It is empty until the node has played the log: before that it could offer only
+/// a state that is old.
+#[derive(Default)]
+pub(in crate::node) struct SnapshotDesk(OnceLock<Offering>);
+
+impl SnapshotDesk {
+    /// Offers snapshots from now on.
+    pub(in crate::node) fn set(&self, offering: Offering) {
+        assert!(self.0.set(offering).is_ok(), "a node offers its snapshots once");
+    }
+
+    fn offering(&self) -> Result<&Offering, SnapshotError> {
+        self.0.get().ok_or_else(|| SnapshotError::Refused("this node is still starting itself".to_owned()))
+    }
+}
+
+impl Snapshots for SnapshotDesk {
+    fn offer(&self, to: StorageId, at_least: Lsn) -> BoxFuture<'_, Result<Manifest, SnapshotError>> {
+        match self.offering() {
+            Ok(offering) => offering.offer(to, at_least),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn read(&self, id: u64, at: u64, len: u32) -> BoxFuture<'_, Result<Bytes, SnapshotError>> {
+        match self.offering() {
+            Ok(offering) => offering.read(id, at, len),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! [`RunningStack`]: the engine stack and the Workers that it needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_client::{LogError, VirtualLog};
+use naxos_engines::local_store::{CheckpointStats, Checkpointer, Defragmenter, Snapshotter};
+use naxos_engines::stack::{Stack, StackConfig, StackError};
+use naxos_engines::view_tracking::HeldLog;
+use naxos_engines::{ProposeError, StoreReader};
+use naxos_log_server::Unit;
+use naxos_proto::ids::{Incarnation, LogId};
+use naxos_proto::seams::{WorkerHandle, start};
+use tokio_util::sync::CancellationToken;
+
+use super::catch_up::OpenStore;
+use super::context::Context;
+use super::rebuilt::Rebuilt;
+use super::start_error::StartError;
+use crate::backend::NodeListener;
+use crate::state::Machine;
+use crate::state::kv::store_reads::{StoreReadWorker, StoreReads};
+
+/// The time between two attempts to start the stack.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+/// The time between two messages about what the start waits for.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) type NodeStack = Stack<Machine<NodeListener>>;
+
+/// What the stack runs on.
+pub(super) struct StackParts<'a> {
+    pub(super) context: &'a Context,
+    pub(super) log: &'a Arc<VirtualLog>,
+    pub(super) log_id: LogId,
+    pub(super) incarnation: Incarnation,
+    pub(super) unit: &'a Arc<Unit>,
+}
+
+/// The stack has replayed the log up to its tail, and a session of this boot is open.
+pub(super) struct RunningStack {
+    pub(super) stack: Arc<NodeStack>,
+    pub(super) rebuilt: Rebuilt,
+    pub(super) cold: StoreReads,
+    pub(super) defragmenter: Defragmenter,
+    pub(super) snapshotter: Snapshotter,
+    pub(super) workers: Vec<WorkerHandle>,
+}
+
+impl StackParts<'_> {
+    /// Builds the stack over the local store and replays the log. `None` if the log was trimmed meanwhile, beyond what the
+    /// replay had reached; then no part of the stack is left.
+    pub(super) async fn start(&self, (local_store, store): OpenStore) -> Result<Option<RunningStack>, StartError> {
+        let Self { context, log, log_id, incarnation, unit } = self;
+        let rebuilt = Rebuilt::new(context, incarnation.storage, &local_store, store);
+        let checkpointer = local_store.checkpointer(context.reserve_bytes);
+        let (defragmenter, snapshotter) = (checkpointer.defragmenter(), checkpointer.snapshotter());
+        let (log, clock) = (Arc::clone(log), Arc::clone(&context.seams.clock));
+        let (unit, bytes_max) = (Arc::clone(unit), context.config.limits.held_log_bytes);
+        let held = HeldLog { bytes: Arc::new(move || unit.disk_usage().bytes), bytes_max };
+        let config = StackConfig { log, log_id: *log_id, incarnation: *incarnation, clock, held };
+        let stack = Stack::new(config, local_store, rebuilt.machine());
+        let (cold, cold_reads) = StoreReads::new();
+        let ends = context.stops.running.child_token();
+        let workers = start_workers(context, &ends, &stack, cold_reads, rebuilt.reader.clone(), checkpointer);
+        match start_stack(&stack, context).await {
+            Ok(()) => Ok(Some(RunningStack { stack, rebuilt, cold, defragmenter, snapshotter, workers })),
+            Err(StartError::Stack(StackError::Log(LogError::Trimmed(begin))))
+                if context.config.cluster.members.len() > 1 =>
+            {
+                tracing::info!(begin = begin.0, "the log was trimmed while it was being replayed");
+                ends.cancel();
+                for worker in workers {
+                    worker.join().await.map_err(|_| StartError::Lost)?;
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Starts the stack. In a cluster this needs a majority of the nodes, which may come and go meanwhile, so it is tried
+/// until it succeeds. A node that is alone has nobody to wait for.
+async fn start_stack(stack: &NodeStack, context: &Context) -> Result<(), StartError> {
+    let clock = &context.seams.clock;
+    let mut told = clock.now();
+    loop {
+        let error = match stack.start().await {
+            Ok(_) => return Ok(()),
+            Err(StackError::Log(LogError::Unavailable(why))) => StackError::Log(LogError::Unavailable(why)),
+            Err(error @ StackError::Propose(ProposeError::Refused(_) | ProposeError::Unknown(_))) => error,
+            Err(error) => return Err(error.into()),
+        };
+        if context.config.cluster.members.len() == 1 {
+            return Err(error.into());
+        }
+        if clock.now().since(told) >= TELL_EVERY {
+            told = clock.now();
+            tracing::info!(%error, "waiting for a log that takes entries");
+        }
+        clock.sleep(TRY_AGAIN).await;
+    }
+}
+
+/// Starts the Workers that the stack needs. The apply Worker must run before [`Stack::start`], which waits for it to
+/// replay the log. They end when `ends` is cancelled. If one of them panics, the whole node ends.
+fn start_workers(
+    context: &Context,
+    ends: &CancellationToken,
+    stack: &Arc<NodeStack>,
+    cold_reads: StoreReadWorker,
+    reader: StoreReader,
+    checkpointer: Checkpointer,
+) -> Vec<WorkerHandle> {
+    let (worker, stop) = (&*context.seams.worker, &context.stops.running);
+    let (applied, metrics, failed) = (Arc::clone(stack), Arc::clone(&context.metrics), stop.clone());
+    let (apply_ends, cold_ends, checkpoint_ends) = (ends.clone(), ends.clone(), ends.clone());
+    vec![
+        start(worker, "apply", stop.clone(), |_| async move { applied.run(apply_ends).await }),
+        start(worker, "cold-store", stop.clone(), |_| cold_reads.run(reader, cold_ends)),
+        start(worker, "checkpoint", stop.clone(), |_| async move {
+            let observe = |stats: CheckpointStats| metrics.disk.backend_commit.observe(stats.took.as_secs_f64());
+            if let Err(e) = checkpointer.run(checkpoint_ends, observe).await {
+                tracing::error!(error = %e, "the checkpoint cannot be written; the node stops");
+                failed.cancel();
+            }
+        }),
+    ]
+}

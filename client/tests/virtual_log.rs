@@ -22,7 +22,6 @@ use naxos_proto::ids::{ChainVersion, Incarnation, LogId, LogletId, Lsn};
 use naxos_proto::seams::{BootClock, OsEntropy};
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 async fn open(meta: &Arc<MemoryMetaStore>, loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
     open_on(meta.clone(), loglets).await
@@ -181,52 +180,6 @@ async fn a_chain_whose_sequencer_does_not_serve_is_adopted_and_can_be_replaced()
     assert!(first.adopt_newer(seen).await.expect("the chain is adopted"));
     assert_eq!(first.chain(), second.chain());
     first.reconfigure(None).await.expect("the segment of the sequencer that does not serve can be ended");
-}
-
-/// Completes reconfigurations of `log` until the token is cancelled.
-fn tend(log: &Arc<VirtualLog>) -> CancellationToken {
-    let (log, stop) = (Arc::clone(log), CancellationToken::new());
-    let ends = stop.clone();
-    tokio::spawn(async move { log.tend(ends).await });
-    stop
-}
-
-/// An append that finds the loglet sealed by another process, so that `tend` is woken.
-async fn append_to_sealed(log: &VirtualLog, loglets: &MemoryProvider) -> BoxFuture<'static, Result<Lsn, AppendError>> {
-    let active = log.chain().1.active().params.clone();
-    loglets.open(&active).expect("memory opens").seal().await.expect("memory seals");
-    let (done, outcome) = Completion::channel();
-    log.append(vec![cell(9)], done);
-    // Less than the time for which `tend` leaves the change to the process that sealed the loglet.
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    outcome
-}
-
-#[tokio::test]
-async fn a_wake_up_that_is_older_than_the_active_loglet_changes_nothing() {
-    let loglets = Arc::default();
-    let log = open(&Arc::default(), &loglets).await;
-    let stop = tend(&log);
-    let outcome = append_to_sealed(&log, &loglets).await;
-    log.reconfigure(None).await.unwrap();
-    assert_eq!(outcome.await, Ok(Lsn(0)));
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(log.ordinal(), 2, "one change was enough");
-    stop.cancel();
-}
-
-#[tokio::test]
-async fn a_trim_does_not_lose_the_wake_up_of_a_sealed_loglet() {
-    let loglets = Arc::default();
-    let log = open(&Arc::default(), &loglets).await;
-    assert_eq!(append(&log, 1).await, Ok(Lsn(0)));
-    log.reconfigure(None).await.unwrap();
-    let stop = tend(&log);
-    let outcome = append_to_sealed(&log, &loglets).await;
-    log.trim(Lsn(1)).await.unwrap();
-    let outcome = tokio::time::timeout(Duration::from_secs(5), outcome).await.expect("somebody makes a successor");
-    assert_eq!(outcome, Ok(Lsn(1)));
-    stop.cancel();
 }
 
 #[tokio::test]

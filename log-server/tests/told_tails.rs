@@ -39,6 +39,15 @@ fn a_tail_is_told_as_soon_as_it_is_durable_and_not_before() {
             stored.await.unwrap();
             assert_eq!(tails.next().await.unwrap().unwrap().tail, Offset(n + 1));
         }
+        drive.set_latency(Latency { sync: SYNC, ..Latency::default() });
+        for n in 3..9 {
+            let (done, stored) = Completion::channel();
+            unit.store(request(id(1), n, &[payload(n, 10)], 0), done);
+            stored.await.unwrap();
+            let synced = Instant::now();
+            assert_eq!(tails.next().await.unwrap().unwrap().tail, Offset(n + 1));
+            assert_eq!(synced.elapsed(), Duration::ZERO, "there is little to do");
+        }
         server.shutdown().await.unwrap();
     });
 }

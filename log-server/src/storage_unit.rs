@@ -180,7 +180,10 @@ impl StorageUnit for Unit {
 
     fn tell_tails(&self, loglet: LogletId) -> BoxStream<'static, Result<LocalTail, UnitError>> {
         match self.roster.get(loglet) {
-            Ok(loglet) => tell(loglet, self.roster.clone(), self.queue.clone(), self.clock.clone()),
+            Ok(loglet) => {
+                let queue = self.queue.clone();
+                tell(loglet, self.roster.clone(), Box::new(move || queue.is_quiet()), self.clock.clone())
+            }
             Err(e) => stream::iter([Err(e)]).boxed(),
         }
     }

@@ -154,11 +154,14 @@ impl OfferingWorker {
 impl Desk {
     async fn offer(&mut self, to: StorageId, at_least: Lsn, making: &mut Making) -> Result<Manifest, SnapshotError> {
         let now = self.parts.clock.now();
-        if let Some(offered) = self.offered.as_mut().filter(|offered| offered.manifest.cursor >= at_least) {
-            offered.used = now;
-            let manifest = offered.manifest;
+        let is_new_enough = |offered: &&Offered| offered.manifest.cursor >= at_least;
+        if let Some(manifest) = self.offered.as_ref().filter(is_new_enough).map(|offered| offered.manifest) {
             self.hold(to, held_at(manifest.cursor)).await?;
-            return Ok(manifest);
+            // The nodes for which the snapshot was made may have gone on since, and the log may be trimmed beyond it.
+            if self.parts.view.trim_point() <= manifest.cursor {
+                self.offered.iter_mut().for_each(|offered| offered.used = now);
+                return Ok(manifest);
+            }
         }
         let applied = self.parts.reader.applied();
         if applied < at_least {
@@ -171,8 +174,9 @@ impl Desk {
         if let Some(why) = self.failed.take() {
             return Err(SnapshotError::Refused(why));
         }
-        // A node that wants a newer one does not read the old one any more. Others may.
-        let others_read = self.holds.keys().any(|holder| *holder != to);
+        // A node that wants a newer one does not read the old one any more. Others may, unless they have told a cursor of
+        // their own since.
+        let others_read = self.holds.iter().any(|(holder, at)| *holder != to && self.parts.view.is_at(*holder, *at));
         if others_read && self.offered.as_ref().is_some_and(|offered| now.since(offered.used) < IDLE_MAX) {
             return Err(SnapshotError::Busy);
         }

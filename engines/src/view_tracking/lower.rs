@@ -53,6 +53,16 @@ impl ViewTracking {
         self.tell(Told::Hold(storage, at)).await
     }
 
+    /// The position up to which the log may be trimmed, as far as this process has seen it.
+    pub fn trim_point(&self) -> Lsn {
+        self.view.now().trim_point
+    }
+
+    /// Whether `storage` is in the view at `at`.
+    pub fn is_at(&self, storage: StorageId, at: Lsn) -> bool {
+        self.view.cursor(storage) == Some(at)
+    }
+
     /// Leaves `storage` out of the view, if it is still at `at`.
     pub async fn eject(&self, storage: StorageId, at: Lsn) -> Result<(), ProposeError> {
         if self.view.cursor(storage) != Some(at) {

@@ -19,6 +19,9 @@ pub(super) struct Viewed {
     pub(super) cursors: BTreeMap<StorageId, Lsn>,
     /// The servers whose position is a hold, as far as this process has seen it.
     pub(super) holds: BTreeSet<StorageId>,
+    /// The highest position that was the least one of all servers, as far as this process has seen it: the log may be
+    /// trimmed up to it.
+    pub(super) trim_point: Lsn,
     /// Bytes of the entries that were applied since this server's cursor in the view was changed, or since the start.
     pub(super) untold_bytes: usize,
 }
@@ -39,7 +42,8 @@ impl View {
             let (Ok(storage), Ok(cursor)) = (storage, cursor) else { panic!("a row of the view is damaged") };
             cursors.insert(StorageId(u64::from_be_bytes(storage)), Lsn(u64::from_be_bytes(cursor)));
         });
-        Self(Mutex::new(Viewed { cursors, ..Viewed::default() }))
+        let trim_point = cursors.values().min().copied().unwrap_or_default();
+        Self(Mutex::new(Viewed { cursors, trim_point, ..Viewed::default() }))
     }
 
     pub(super) fn now(&self) -> Viewed {
@@ -92,6 +96,8 @@ impl View {
         if storage == own {
             viewed.untold_bytes = 0;
         }
+        let least = viewed.cursors.values().min().copied().unwrap_or_default();
+        viewed.trim_point = viewed.trim_point.max(least);
         true
     }
 }

@@ -8,18 +8,20 @@ use naxos_proto::contracts::{LocalTail, UnitError};
 use naxos_proto::ids::Offset;
 use naxos_proto::seams::{Clock, Instant};
 
-use crate::commit::Queue;
 use crate::serve::{Published, Roster};
 
 /// While there is much to do, a tail is told this often at most. Under load the sequencer's next store or answer brings
 /// the same news to the same node, so a message for each sync would only cost throughput.
 const TELL_EVERY: Duration = Duration::from_millis(5);
 
+/// Says whether little is queued at the unit.
+type IsQuiet = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// Where one listener's stream stands.
 struct Teller {
     loglet: Arc<Published>,
     roster: Arc<Roster>,
-    queue: Arc<Queue>,
+    is_quiet: IsQuiet,
     clock: Arc<dyn Clock>,
     /// The tail that was told last, and when.
     told: Option<(Offset, Instant)>,
@@ -31,10 +33,10 @@ struct Teller {
 pub(crate) fn tell(
     loglet: Arc<Published>,
     roster: Arc<Roster>,
-    queue: Arc<Queue>,
+    is_quiet: IsQuiet,
     clock: Arc<dyn Clock>,
 ) -> BoxStream<'static, Result<LocalTail, UnitError>> {
-    let teller = Teller { loglet, roster, queue, clock, told: None, ended: false };
+    let teller = Teller { loglet, roster, is_quiet, clock, told: None, ended: false };
     stream::unfold(teller, |mut teller| async move {
         if teller.ended {
             return None;
@@ -73,6 +75,6 @@ impl Teller {
 
     /// Whether a tail was told a short time ago, at `at`, and there is much to do.
     fn must_wait(&self, at: Instant) -> bool {
-        !self.queue.is_quiet() && self.clock.now().since(at) < TELL_EVERY
+        !(self.is_quiet)() && self.clock.now().since(at) < TELL_EVERY
     }
 }

@@ -15,14 +15,14 @@ use std::future::ready;
 use std::ops::Range;
 
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Purpose, Store};
+use naxos_proto::contracts::{Cell, CellOutcome, CellState, LocalTail, Purpose, Store, UnitError};
 use naxos_proto::ids::Offset;
 
 use super::NativeLoglet;
 use super::ask_units::ask_units;
 use crate::loglet::LogletError;
 
-/// Cells are copied in pieces of about this many bytes.
+/// Cells are copied in pieces of about this many bytes, or of fewer if the unit takes no store of that size.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// A unit that answered a seal.
@@ -66,9 +66,9 @@ impl NativeLoglet {
 
     /// Copies the cells of `range`, which are committed or below a sealed tail, to the unit with index `unit`.
     pub(super) async fn copy_to(&self, unit: usize, range: Range<Offset>) -> Result<(), LogletError> {
-        let mut from = range.start;
+        let (mut from, mut piece_bytes) = (range.start, PIECE_BYTES);
         while from < range.end {
-            let cells = self.read_cells(from..range.end, PIECE_BYTES).await?;
+            let cells = self.read_cells(from..range.end, piece_bytes).await?;
             let count = cells.len() as u64;
             let copies = cells.into_iter().map(|cell| match cell {
                 CellState::Present(payload) => Ok(Cell { payload, commands: 1 }),
@@ -83,7 +83,13 @@ impl NativeLoglet {
             };
             let (done, stored) = Completion::channel();
             self.units[unit].store(store, done);
-            let stored = stored.await.map_err(|e| self.unavailable("take a repair", &[e]))?;
+            let stored = match stored.await {
+                Err(UnitError::Invalid(_)) if count > 1 => {
+                    piece_bytes /= 2;
+                    continue;
+                }
+                stored => stored.map_err(|e| self.unavailable("take a repair", &[e]))?,
+            };
             // The sequencer never gives out the offset of a stored cell again, so other bytes at the same offset mean
             // damage.
             if !stored.cells.iter().all(|c| matches!(c, CellOutcome::Written | CellOutcome::Same)) {

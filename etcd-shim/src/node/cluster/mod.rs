@@ -13,6 +13,7 @@
 mod founders;
 mod join;
 mod join_desk;
+mod later_unit;
 pub(super) mod open_log;
 mod own_beat;
 mod peer_port;

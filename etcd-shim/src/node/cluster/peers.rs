@@ -15,10 +15,11 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::OtherMember;
+use super::later_unit::LaterUnit;
 use crate::backend::LeaseKeepers;
 
 /// Another node.
-struct Remote {
+pub(super) struct Remote {
     link: Arc<PeerLink>,
     unit: Arc<RemoteUnit>,
     keeper: Arc<RemoteLeaseKeeper>,
@@ -34,6 +35,10 @@ impl Remote {
         let snapshots = Arc::new(RemoteSnapshots::new(&link));
         Self { link, unit, keeper, heartbeat, snapshots }
     }
+
+    pub(super) fn unit(&self) -> Arc<dyn StorageUnit> {
+        Arc::clone(&self.unit) as _
+    }
 }
 
 /// The roles of this process, and how the other nodes are reached.
@@ -44,7 +49,7 @@ pub(in crate::node) struct Peers {
     unit: Arc<dyn StorageUnit>,
     sequencer: OnceLock<Arc<dyn Sequencer>>,
     /// All data directories that have or had a seat, but for the own one.
-    remotes: RwLock<BTreeMap<StorageId, Remote>>,
+    remotes: Arc<RwLock<BTreeMap<StorageId, Remote>>>,
     /// The other nodes that have a seat now.
     nodes: watch::Sender<Vec<Node>>,
     replicas: Arc<RemotePeers>,
@@ -57,7 +62,7 @@ pub(in crate::node) struct Peers {
 impl Peers {
     /// Must be called on the runtime that is to carry the links. No node is known yet.
     pub(super) fn new(home: Home, unit: Arc<dyn StorageUnit>, others: BTreeMap<MemberId, OtherMember>) -> Self {
-        let (sequencer, remotes, sequencers) = (OnceLock::new(), RwLock::default(), RwLock::default());
+        let (sequencer, remotes, sequencers) = (OnceLock::new(), Arc::default(), RwLock::default());
         let (nodes, replicas) = (watch::Sender::new(Vec::new()), Arc::default());
         let runtime = Handle::current();
         Self { home, others, unit, sequencer, remotes, nodes, replicas, sequencers, runtime }
@@ -130,7 +135,8 @@ impl UnitDirectory for Peers {
         if self.unit.storage_id() == storage {
             return Some(Arc::clone(&self.unit));
         }
-        self.remotes.read().get(&storage).map(|remote| Arc::clone(&remote.unit) as _)
+        let known = self.remotes.read().get(&storage).map(Remote::unit);
+        Some(known.unwrap_or_else(|| Arc::new(LaterUnit { storage, remotes: Arc::clone(&self.remotes) })))
     }
 }
 

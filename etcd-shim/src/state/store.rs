@@ -217,6 +217,23 @@ impl Store {
         self.tombstones.push_back(Superseded { from: at.main + 1, key, at, bytes });
     }
 
+    /// Takes the row of a deletion whose deleted value a compaction has dropped, while the store is rebuilt. The deletion
+    /// is readable as history for as long as its own revision is.
+    pub(crate) fn deletion_without_value(&mut self, key: &[u8], at: RevisionKey, row: &[u8]) {
+        self.keys.upsert(key, |known| match known {
+            Some(entry) => {
+                Arc::make_mut(entry).delete(at);
+                ((), None)
+            }
+            None => {
+                let mut entry = KeyEntry::new(Bytes::copy_from_slice(key));
+                entry.delete(at);
+                ((), Some(Arc::new(entry)))
+            }
+        });
+        self.deletion_row(Bytes::copy_from_slice(key), at, row);
+    }
+
     fn supersede(&mut self, from: i64, key: &Bytes, old: &Live) {
         let (key, bytes) = (key.clone(), row_bytes(old.encoded_len()));
         self.superseded.push_back(Superseded { from, key, at: old.at, bytes });

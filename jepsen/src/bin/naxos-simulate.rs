@@ -14,6 +14,9 @@ struct Arguments {
     /// How many members the cluster has. One is a node that is alone.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     members: u8,
+    /// One member of the cluster loses its disk in most runs.
+    #[arg(long)]
+    lose_disk: bool,
     /// Writes the trace to this file.
     #[arg(long)]
     trace: Option<PathBuf>,
@@ -23,7 +26,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.members {
         1 => run::run(arguments.seed),
-        members => cluster::run::run(arguments.seed, members.into()),
+        members => cluster::run::run(arguments.seed, members.into(), arguments.lose_disk),
     };
     println!("seed={} {outcome}", arguments.seed);
     for broken in &outcome.broken {

@@ -37,11 +37,15 @@ impl Faults {
     /// The faults of a seed. From the time `calm` on no fault begins.
     pub fn new(seats: Vec<Seat>, links: Links, seed: u64, calm: Duration, trace: &Trace, reached: &Reached) -> Self {
         let names = seats.iter().map(|seat| seat.host.name).collect();
-        let mut dice = Dice::new(seed ^ 0xb1ac);
-        let blackout = Some(millis(&mut dice, BLACKOUT_MILLIS));
-        let loser = usize::try_from(dice.below(seats.len() as u64)).expect("few hosts");
-        let loss = Some((millis(&mut dice, LOSS_MILLIS), loser));
-        Faults { seats, links, names, calm, blackout, loss, trace: trace.clone(), reached: reached.clone() }
+        let blackout = Some(millis(&mut Dice::new(seed ^ 0xb1ac), BLACKOUT_MILLIS));
+        Faults { seats, links, names, calm, blackout, loss: None, trace: trace.clone(), reached: reached.clone() }
+    }
+
+    /// Lets one host lose its disk, if the time that the seed chooses for it comes before the last fault.
+    pub fn lose_a_disk(&mut self, seed: u64) {
+        let mut dice = Dice::new(seed ^ 0x1055);
+        let loser = usize::try_from(dice.below(self.seats.len() as u64)).expect("few hosts");
+        self.loss = Some((millis(&mut dice, LOSS_MILLIS), loser));
     }
 
     /// Begins and ends faults.

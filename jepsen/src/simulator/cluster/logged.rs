@@ -17,11 +17,8 @@ const LEVEL: Level = Level::DEBUG;
 const MESSAGE: &str = "message";
 /// The field in which turmoil's span of a host has the host's name.
 const NAME: &str = "name";
-/// What a node logs when it no longer keeps the log for a member that is away.
-const EJECTED: &str = "a member that is away holds back too much of the log: it is left out, and needs a snapshot when it \
-                       comes back";
 /// The recovery paths that count as rare events: the message that a node logs on it, and the name of the event.
-pub const EVENTS: [(&str, &str); 8] = [
+pub const EVENTS: [(&str, &str); 7] = [
     ("reconfiguring the log", "reconfiguration"),
     ("storage units got the cells that they had missed", "unit_caught_up"),
     ("a proposal's outcome is unknown; trying again", "outcome_unknown"),
@@ -29,7 +26,6 @@ pub const EVENTS: [(&str, &str); 8] = [
     ("copying cells to a sealed unit that lacks them", "seal_repaired"),
     ("another node has installed a chain first", "chain_race_lost"),
     ("the snapshot is installed", "snapshot_installed"),
-    (EJECTED, "ejected"),
 ];
 
 /// The name of a host, kept with its span.

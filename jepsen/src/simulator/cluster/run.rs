@@ -32,8 +32,8 @@ const VIEW_EVERY: u128 = 20;
 /// A run that has not ended by this time counts as hanging.
 const END_MAX: Duration = Duration::from_secs(45);
 
-/// Runs a seed with this many members. Call it only once in a process: see the invariant of [`super::super`].
-pub fn run(seed: u64, members: usize) -> Outcome {
+/// Runs a seed with this many members. If `loses_disk`, one of them loses its disk in most runs. Call it only once in a process: see the invariant of [`super::super`].
+pub fn run(seed: u64, members: usize, loses_disk: bool) -> Outcome {
     let names = NAMES[..members].to_vec();
     let (trace, record, reached) = (Trace::default(), Shared::default(), Reached::default());
     let _collecting = logged::collect(&trace, &reached);
@@ -55,6 +55,9 @@ pub fn run(seed: u64, members: usize) -> Outcome {
     let hosts: Vec<&'static str> = names.iter().copied().chain([CLIENT]).collect();
     let links = Links::new(&hosts, seed, &trace, &reached);
     let mut faults = Faults::new(seats, links, seed, CALM, &trace, &reached);
+    if loses_disk {
+        faults.lose_a_disk(seed);
+    }
     let mut invariants = Invariants::default();
     let end = drive(&mut sim, &mut faults, &mut invariants, &record, &trace);
     let elapsed = sim.elapsed();

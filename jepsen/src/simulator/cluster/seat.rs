@@ -9,7 +9,7 @@ use super::super::fault::{NEVER, millis};
 use super::super::host::{Host, RESERVE_BYTES};
 use super::super::trace::Trace;
 use super::links::Links;
-use super::reached::Reached;
+use super::reached::{DISK_LOST, Reached};
 use crate::differential::dice::Dice;
 
 /// Time between two faults of a host, in milliseconds: at least the first number, and less than the second. The other
@@ -166,7 +166,7 @@ impl Seat {
 
     /// Replaces the host's disk by an empty one.
     pub fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
-        self.count("disk_lost");
+        self.count(DISK_LOST);
         self.host.drive.wipe();
         self.crash(sim, now, "its disk is lost");
     }

@@ -114,27 +114,19 @@ impl SharedStore {
 
 #[cfg(test)]
 mod tests {
-    use naxos_engines::LocalStore;
     use naxos_proto::etcd::server::mvccpb::KeyValue;
-    use naxos_proto::ids::Lsn;
-    use naxos_proto::seams::BootClock;
-    use naxos_proto::seams::sim::Drive;
     use prost::Message as _;
 
     use super::*;
     use crate::state::index::revision_key::RevisionKey;
 
-    #[tokio::test]
-    async fn a_deletion_at_the_compacted_revision_is_history_after_a_start_although_its_value_was_dropped() {
-        let mut local = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+    #[test]
+    fn a_deletion_at_the_compacted_revision_is_history_after_a_start_although_its_value_was_dropped() {
         let deletion = KeyValue { key: "a".into(), mod_revision: 3, ..KeyValue::default() };
-        let mut txn = local.begin();
         let row = rows::key_value(StoreId(0), RevisionKey { main: 3, sub: 0 }, true);
-        txn.put(row, deletion.encode_to_vec().into());
-        txn.commit(Lsn(1));
-        let store = SharedStore::rebuild(StoreId(0), &local.reader(), usize::MAX);
-        let store = store.read();
-        let past = store.keys.get(b"a").expect("the key has a past").past_since(3);
+        let mut rebuild = Rebuild::new(StoreId(0), usize::MAX);
+        rebuild.take(&row, deletion.encode_to_vec().into());
+        let past = rebuild.store.keys.get(b"a").expect("the key has a past").past_since(3);
         assert!(past.map(|past| (past.at.main, past.deleted)).eq([(3, true)]));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use naxos_proto::ids::ChainVersion;
+use naxos_proto::ids::{ChainVersion, LogletId};
 use naxos_proto::tail::Tail;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ impl VirtualLog {
             if self.gate.loglet() != seen || !self.has_ended().await {
                 continue;
             }
-            if let Err(e) = self.take_over().await {
+            if let Err(e) = self.take_over(seen).await {
                 tracing::warn!(error = %e, "the sealed log has no successor yet; trying again");
                 self.seal_met.notify_one();
             }
@@ -54,11 +54,11 @@ impl VirtualLog {
         self.gate.needs_successor() || !matches!(loglet.check_tail().await, Ok(Tail::Open(_)))
     }
 
-    /// Adopts the chain that another process has installed. If there is none, reconfigures the log.
-    async fn take_over(&self) -> Result<(), ReconfigureError> {
+    /// Adopts the chain that another process has installed after `sealed` ended. If there is none, reconfigures the log.
+    /// This process may have adopted such a chain itself, while this call waited for its turn.
+    async fn take_over(&self, sealed: LogletId) -> Result<(), ReconfigureError> {
         {
             let _one = self.reconfiguring.lock().await;
-            let sealed = self.active.load().chain.active().params.id;
             let found = self.register.get().await?;
             if found.chain.active().params.id != sealed {
                 return self.go_over_to(found).await;

@@ -26,9 +26,12 @@ impl VirtualLog {
     /// The cells are trimmed first. That makes room on a full disk, and the MetaStore may need room to take a new
     /// chain.
     pub(super) async fn trim_up_to(&self, up_to: Lsn) -> Result<(), LogError> {
-        let _one = self.reconfiguring.lock().await;
         let cells = self.trim_cells(up_to).await;
-        let chain = self.trim_chain(up_to).await.map_err(|e| LogError::Unavailable(e.to_string()));
+        let chain = {
+            // A unit that never answers again must not hold up a change of the chain, so only this step excludes one.
+            let _one = self.reconfiguring.lock().await;
+            self.trim_chain(up_to).await.map_err(|e| LogError::Unavailable(e.to_string()))
+        };
         let discarded = self.discard_gone().await;
         cells.and(chain).and(discarded)
     }
@@ -98,7 +101,7 @@ impl VirtualLog {
                 outcome = outcome.and(Err(unavailable(e)));
             }
         }
-        *self.gone.lock() = left;
+        self.gone.lock().extend(left);
         outcome.and(self.raise_floors(gone).await)
     }
 

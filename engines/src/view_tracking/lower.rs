@@ -30,6 +30,9 @@ pub struct HeldLog {
     pub bytes: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// If the log takes more bytes, a server that is away is left out of the view.
     pub bytes_max: u64,
+    /// The log is trimmed only as far as so many servers have made the state durable that it leads to: a majority of the
+    /// members, because the loss of a minority's disks must lose nothing.
+    pub servers_min: usize,
 }
 
 /// The lower half of the engine.

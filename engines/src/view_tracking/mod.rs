@@ -37,5 +37,5 @@ pub const INFO: EngineInfo = EngineInfo {
     name: "view-tracking",
     summary: "finds how far the log may be trimmed",
     is_switchable: true,
-    read_rows: |reader| drop(view::View::load(reader)),
+    read_rows: |reader| drop(view::View::load(reader, 1)),
 };

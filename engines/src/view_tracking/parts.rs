@@ -20,9 +20,10 @@ pub struct ViewTrackingParts {
 }
 
 impl ViewTrackingParts {
-    /// The parts for the server `storage`, with the view read from its local store.
-    pub fn new(storage: StorageId, switch: EngineSwitch, reader: &StoreReader) -> Self {
-        Self { storage, switch, reader: reader.clone(), view: Arc::new(View::load(reader)) }
+    /// The parts for the server `storage`, with the view read from its local store. For `servers_min` see
+    /// [`HeldLog::servers_min`].
+    pub fn new(storage: StorageId, switch: EngineSwitch, reader: &StoreReader, servers_min: usize) -> Self {
+        Self { storage, switch, reader: reader.clone(), view: Arc::new(View::load(reader, servers_min)) }
     }
 
     /// The upper half, which passes entries on to `up`. `below` is still empty and is set when the whole stack is

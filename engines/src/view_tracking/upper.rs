@@ -96,13 +96,13 @@ mod tests {
         fn post_apply(&mut self, _: Lsn, (): ()) {}
     }
 
-    /// A view of server 1 on an empty store, and its bottom.
-    async fn a_view() -> (LocalStore, ViewTrackingApply<Top>, Arc<Bottom>) {
+    /// A view of server 1 on an empty store, and its bottom. The state must be durable on so many servers.
+    async fn a_view_of(servers_min: usize) -> (LocalStore, ViewTrackingApply<Top>, Arc<Bottom>) {
         let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("it opens");
         let (switch, bottom, below) = (EngineSwitch::default(), Arc::new(Bottom::default()), Arc::new(OnceLock::new()));
         switch.turn(true, Lsn::ZERO);
         assert!(below.set(bottom.clone() as Arc<dyn Engine>).is_ok());
-        let view = ViewTrackingParts::new(StorageId(1), switch, &store.reader()).upper(Top, below);
+        let view = ViewTrackingParts::new(StorageId(1), switch, &store.reader(), servers_min).upper(Top, below);
         (store, view, bottom)
     }
 
@@ -131,14 +131,14 @@ mod tests {
 
     #[tokio::test]
     async fn rule_7_the_slowest_server_of_the_view_decides_how_far_the_log_is_trimmed() {
-        let (mut store, mut view, bottom) = a_view().await;
+        let (mut store, mut view, bottom) = a_view_of(1).await;
         let told = [(1, 40, 40), (2, 10, 10), (1, 90, 10), (2, 70, 70), (2, 60, 70)];
         play(&mut store, &mut view, &bottom, told.map(|(storage, at, least)| (persisted(storage, at), least)));
     }
 
     #[tokio::test]
     async fn rule_7_the_log_is_kept_for_a_server_that_joins() {
-        let (mut store, mut view, bottom) = a_view().await;
+        let (mut store, mut view, bottom) = a_view_of(1).await;
         let hold = |at| Told::Hold(StorageId(9), Lsn(at));
         let eject = |at| Told::Eject(StorageId(9), Lsn(at));
         let told = [
@@ -157,8 +157,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn rule_7_the_log_is_kept_until_enough_servers_have_the_state_that_it_leads_to() {
+        let (mut store, mut view, bottom) = a_view_of(2).await;
+        let mut apply = |told: Told| {
+            let mut entry = Entry::default();
+            entry.set_header(INFO.id, told.encode());
+            let at = store.applied();
+            let mut txn = store.begin();
+            let output = view.apply(&mut txn, at, &entry);
+            txn.commit(at.next());
+            view.post_apply(at, output);
+            *bottom.0.lock()
+        };
+        assert_eq!(apply(persisted(1, 40)), None, "the only copy of the state is on server 1");
+        assert_eq!(apply(Told::Hold(StorageId(2), Lsn(39))), None, "server 2 has only asked for a snapshot");
+        assert_eq!(apply(persisted(1, 90)), None);
+        assert_eq!(apply(persisted(2, 39)), Some(Lsn(39)), "server 2 has the state at the hold now");
+        assert_eq!(apply(persisted(2, 70)), Some(Lsn(70)));
+        assert_eq!(apply(Told::Eject(StorageId(2), Lsn(70))), Some(Lsn(70)), "one copy again: nothing more is trimmed");
+        assert_eq!(apply(persisted(1, 95)), Some(Lsn(70)));
+    }
+
+    #[tokio::test]
     async fn a_server_that_was_ejected_holds_nothing_back_until_it_tells_its_cursor_again() {
-        let (mut store, mut view, bottom) = a_view().await;
+        let (mut store, mut view, bottom) = a_view_of(1).await;
         let told = [
             (persisted(1, 40), 40),
             (persisted(2, 10), 10),

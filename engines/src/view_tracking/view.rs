@@ -11,13 +11,20 @@ use crate::local_store::{RowKey, StoreReader, TableId, Txn, tables};
 
 /// The view at the local store's cursor, and what this server has applied since it told its own cursor. The upper half
 /// changes it; the lower half reads it.
-pub(super) struct View(Mutex<Viewed>);
+pub(super) struct View {
+    viewed: Mutex<Viewed>,
+    /// The log is trimmed only as far as this many servers have made the state durable that it leads to.
+    servers_min: usize,
+}
+
+/// The end of the row of a server for which another one holds the log. That server has not told its own cursor.
+const HELD: &[u8] = b"h";
 
 /// See [`View`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct Viewed {
     pub(super) cursors: BTreeMap<StorageId, Lsn>,
-    /// The servers whose position is a hold, as far as this process has seen it.
+    /// The servers whose position is a hold.
     pub(super) holds: BTreeSet<StorageId>,
     /// The highest position that was the least one of all servers, as far as this process has seen it: the log may be
     /// trimmed up to it.
@@ -26,43 +33,70 @@ pub(super) struct Viewed {
     pub(super) untold_bytes: usize,
 }
 
-/// The row of a server: storage id u64 (big-endian) to position u64 (big-endian).
+impl Viewed {
+    fn least(&self, servers_min: usize) -> Option<Lsn> {
+        let durable = self.cursors.keys().filter(|storage| !self.holds.contains(storage)).count();
+        self.cursors.values().min().copied().filter(|_| durable >= servers_min)
+    }
+}
+
+/// The row of a server: storage id u64 (big-endian) to position u64 (big-endian), and [`HELD`] if it is a hold.
 fn row(storage: StorageId) -> RowKey {
     RowKey::new(StoreId(0), tables::VIEW, &storage.0.to_be_bytes())
 }
 
+/// The value of a row.
+fn encode(at: Lsn, is_held: bool) -> Bytes {
+    [&at.0.to_be_bytes()[..], if is_held { HELD } else { b"" }].concat().into()
+}
+
+/// The position in the value of a row, and whether it is a hold.
+fn decode(value: &[u8]) -> Option<(Lsn, bool)> {
+    let (position, end) = value.split_at_checked(8)?;
+    let position = Lsn(u64::from_be_bytes(position.try_into().ok()?));
+    (end.is_empty() || end == HELD).then_some((position, !end.is_empty()))
+}
+
 impl View {
     /// Reads the view from the local store. Panics if a row is damaged.
-    pub(super) fn load(reader: &StoreReader) -> Self {
-        let mut cursors = BTreeMap::new();
+    pub(super) fn load(reader: &StoreReader, servers_min: usize) -> Self {
+        let (mut cursors, mut holds) = (BTreeMap::new(), BTreeSet::new());
         let from = RowKey::new(StoreId(0), tables::VIEW, &[]);
         let end = RowKey::new(StoreId(0), TableId(tables::VIEW.0 + 1), &[]);
         reader.stream(&from, &end, |key, value| {
-            let (storage, cursor) = (<[u8; 8]>::try_from(&key.key[..]), <[u8; 8]>::try_from(value));
-            let (Ok(storage), Ok(cursor)) = (storage, cursor) else { panic!("a row of the view is damaged") };
-            cursors.insert(StorageId(u64::from_be_bytes(storage)), Lsn(u64::from_be_bytes(cursor)));
+            let (storage, decoded) = (<[u8; 8]>::try_from(&key.key[..]), decode(value));
+            let (Ok(storage), Some((cursor, is_held))) = (storage, decoded) else {
+                panic!("a row of the view is damaged")
+            };
+            let storage = StorageId(u64::from_be_bytes(storage));
+            cursors.insert(storage, cursor);
+            if is_held {
+                holds.insert(storage);
+            }
         });
-        let trim_point = cursors.values().min().copied().unwrap_or_default();
-        Self(Mutex::new(Viewed { cursors, trim_point, ..Viewed::default() }))
+        let mut viewed = Viewed { cursors, holds, ..Viewed::default() };
+        viewed.trim_point = viewed.least(servers_min).unwrap_or_default();
+        Self { viewed: Mutex::new(viewed), servers_min }
     }
 
     pub(super) fn now(&self) -> Viewed {
-        self.0.lock().clone()
+        self.viewed.lock().clone()
     }
 
     /// The position of one server.
     pub(super) fn cursor(&self, storage: StorageId) -> Option<Lsn> {
-        self.0.lock().cursors.get(&storage).copied()
+        self.viewed.lock().cursors.get(&storage).copied()
     }
 
-    /// The position below which no server of the view needs the log.
+    /// The position below which the log is not needed: by no server of the view, and not as another copy of a state that
+    /// too few servers have. `None` if too few servers have told a cursor.
     pub(super) fn least(&self) -> Option<Lsn> {
-        self.0.lock().cursors.values().min().copied()
+        self.viewed.lock().least(self.servers_min)
     }
 
     /// Notes that an entry of `bytes` was applied.
     pub(super) fn applied(&self, bytes: usize) {
-        let mut viewed = self.0.lock();
+        let mut viewed = self.viewed.lock();
         viewed.untold_bytes = viewed.untold_bytes.saturating_add(bytes);
     }
 
@@ -70,34 +104,48 @@ impl View {
     ///
     /// A position never goes down. It is told in the order of the log, but it may be older than what is known already.
     pub(super) fn apply(&self, txn: &mut Txn<'_>, told: Told, own: StorageId) -> bool {
-        let mut viewed = self.0.lock();
+        let mut viewed = self.viewed.lock();
         let (Told::Persisted(storage, at) | Told::Hold(storage, at) | Told::Eject(storage, at)) = told;
         let known = viewed.cursors.get(&storage).copied();
-        let was_held = viewed.holds.remove(&storage);
+        let was_held = viewed.holds.contains(&storage);
         match told {
-            Told::Persisted(..) | Told::Hold(..) if known.is_none_or(|known| known < at) => {
+            Told::Persisted(..) if known.is_none_or(|known| known < at || (known == at && was_held)) => {
                 viewed.cursors.insert(storage, at);
-                txn.put(row(storage), Bytes::copy_from_slice(&at.0.to_be_bytes()));
+                viewed.holds.remove(&storage);
+                txn.put(row(storage), encode(at, false));
+            }
+            Told::Hold(..) if known.is_none_or(|known| known < at) => {
+                viewed.cursors.insert(storage, at);
+                viewed.holds.insert(storage);
+                txn.put(row(storage), encode(at, true));
             }
             Told::Eject(..) if known == Some(at) => {
                 viewed.cursors.remove(&storage);
+                viewed.holds.remove(&storage);
                 txn.delete(row(storage));
             }
-            _ => {
-                if was_held && !matches!(told, Told::Persisted(..)) {
-                    viewed.holds.insert(storage);
-                }
-                return false;
-            }
-        }
-        if matches!(told, Told::Hold(..)) {
-            viewed.holds.insert(storage);
+            _ => return false,
         }
         if storage == own {
             viewed.untold_bytes = 0;
         }
-        let least = viewed.cursors.values().min().copied().unwrap_or_default();
+        let least = viewed.least(self.servers_min).unwrap_or_default();
         viewed.trim_point = viewed.trim_point.max(least);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_is_still_one_after_a_start() {
+        for is_held in [false, true] {
+            assert_eq!(decode(&encode(Lsn(7), is_held)), Some((Lsn(7), is_held)));
+        }
+        for damaged in [&b"1234567"[..], b"12345678x", b"12345678hh"] {
+            assert_eq!(decode(damaged), None);
+        }
     }
 }

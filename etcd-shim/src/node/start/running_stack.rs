@@ -57,7 +57,8 @@ impl StackParts<'_> {
         let (defragmenter, snapshotter) = (checkpointer.defragmenter(), checkpointer.snapshotter());
         let (log, clock) = (Arc::clone(log), Arc::clone(&context.seams.clock));
         let (unit, bytes_max) = (Arc::clone(unit), context.config.limits.held_log_bytes);
-        let held = HeldLog { bytes: Arc::new(move || unit.disk_usage().bytes), bytes_max };
+        let servers_min = context.config.cluster.members.len() / 2 + 1;
+        let held = HeldLog { bytes: Arc::new(move || unit.disk_usage().bytes), bytes_max, servers_min };
         let config = StackConfig { log, log_id: *log_id, incarnation: *incarnation, clock, held };
         let stack = Stack::new(config, local_store, rebuilt.machine());
         let (cold, cold_reads) = StoreReads::new();

@@ -13,6 +13,7 @@ use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use naxos_proto::etcd::client::etcdserverpb::{PutRequest, RangeRequest};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::runtime::Runtime;
+use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 /// The names of the members.
@@ -45,9 +46,19 @@ fn client(member: &EtcdServer) -> KvClient<Channel> {
     KvClient::new(Endpoint::from_shared(member.client_url().to_owned()).expect("a URL").connect_lazy())
 }
 
+/// Puts the value. A put of which nobody knows whether it was done, because its leader was killed, is made again.
 async fn put(member: &EtcdServer, value: &'static str) {
     let put = PutRequest { key: "key".into(), value: value.into(), ..PutRequest::default() };
-    pace::within(CALL_LIMIT, client(member).put(put)).await.expect("a put ends in time").expect("a put is done");
+    let attempts = async {
+        loop {
+            match client(member).put(put.clone()).await {
+                Ok(_) => return,
+                Err(status) if status.code() == Code::Unavailable => pace::pause(Duration::from_millis(50)).await,
+                Err(status) => panic!("a put is refused: {status}"),
+            }
+        }
+    };
+    pace::within(CALL_LIMIT, attempts).await.expect("a put is done in time");
 }
 
 async fn get(member: &EtcdServer) -> String {

@@ -6,8 +6,10 @@
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
 //! - [`upkeep`]: the work that is done at intervals
 //! - [`probe`]: looks into a running node, for tests
+//! - [`attempts`]: the pauses of a start that waits for other nodes
 //! - [`ids`]: the node's ids; [`health`], [`gauges`]: the node's state for health checks and metrics
 
+mod attempts;
 mod cluster;
 mod gauges;
 mod health;

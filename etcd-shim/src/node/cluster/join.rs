@@ -1,5 +1,5 @@
-//! [`take_seat`]: a node with a new data directory gets the seat of its member. [`check_seat`]: one with an old data directory
-//! finds out whether a newer one has got it.
+//! [`take_seat`]: a node with a new data directory gets the seat of its member. [`check_seat`]: a node with an old data
+//! directory finds out whether a newer one has the seat now.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +12,11 @@ use naxos_proto::peer::RemoteJoining;
 use naxos_proto::seams::Seams;
 
 use super::{Listed, OtherMember};
+use crate::node::attempts::Attempts;
 use crate::node::start::StartError;
 
 /// The time between two rounds of questions.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
-/// The time between two messages about what the start waits for.
-const TELL_EVERY: Duration = Duration::from_secs(5);
-
 /// How long the others may take to say that a data directory has lost its seat.
 const CHECK_MAX: Duration = Duration::from_millis(500);
 
@@ -58,10 +56,9 @@ pub(in crate::node) async fn take_seat(
     listed: &Listed,
     join: Join,
 ) -> Result<BTreeMap<MemberId, StorageId>, StartError> {
-    let (clock, others) = (&seams.clock, others(seams, listed));
+    let (mut attempts, others) = (Attempts::new(&*seams.clock), others(seams, listed));
     let storage = format!("{:016x}", join.storage.0);
     tracing::info!(storage, "this data directory is new: asking the other members for the seat of this member");
-    let mut told = clock.now();
     loop {
         let mut why = "no other member answers".to_owned();
         for other in &others {
@@ -79,10 +76,6 @@ pub(in crate::node) async fn take_seat(
                 Err(JoinError::Unreachable(_)) => {}
             }
         }
-        if clock.now().since(told) >= TELL_EVERY {
-            told = clock.now();
-            tracing::info!(why, "waiting for the seat of this member");
-        }
-        clock.sleep(TRY_AGAIN).await;
+        attempts.pause(TRY_AGAIN, || tracing::info!(why, "waiting for the seat of this member")).await;
     }
 }

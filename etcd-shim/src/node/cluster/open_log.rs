@@ -10,10 +10,10 @@ use naxos_proto::ids::StorageId;
 use naxos_proto::seams::Instant;
 use tokio::sync::watch;
 
+use crate::node::attempts::Attempts;
+
 /// The time between two attempts.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
-/// The time between two messages about what the start waits for.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 /// How long the founding of the log waits for nodes beyond a majority.
 const WAIT_FOR_ALL: Duration = Duration::from_secs(2);
 /// How much longer each further node waits before it founds the log, so that there is normally one founder.
@@ -32,7 +32,7 @@ pub(in crate::node) async fn open_log(
 ) -> Result<Arc<VirtualLog>, ReconfigureError> {
     let clock = Arc::clone(&parts.clock);
     let began = clock.now();
-    let mut told = began;
+    let mut attempts = Attempts::new(&*clock);
     loop {
         let nodes = states.borrow().clone();
         let now_alive = liveness(&nodes, None, None, units_min);
@@ -47,12 +47,11 @@ pub(in crate::node) async fn open_log(
             Err(error @ (ReconfigureError::Chain(_) | ReconfigureError::OtherLog { .. })) => return Err(error),
             Err(error) => error,
         };
-        if clock.now().since(told) >= TELL_EVERY {
-            told = clock.now();
+        let tell = || {
             let there = alive.borrow().sequencers.len();
             tracing::info!(nodes = nodes.len(), there, %why, "waiting for a majority of the members");
-        }
-        clock.sleep(TRY_AGAIN).await;
+        };
+        attempts.pause(TRY_AGAIN, tell).await;
     }
 }
 

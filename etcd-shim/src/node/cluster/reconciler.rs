@@ -68,7 +68,8 @@ impl Reconciler {
         // 2. They are the voters of the MetaStore. Its leader sees to that.
         let voters: BTreeSet<StorageId> = held.values().copied().collect();
         // A loglet never has fewer units than a majority of the voters (docs/protocol.md, cluster 16).
-        self.units_min.send_if_modified(|old| std::mem::replace(old, voters.len() / 2 + 1) != voters.len() / 2 + 1);
+        let units_min = voters.len() / 2 + 1;
+        self.units_min.send_if_modified(|old| std::mem::replace(old, units_min) != units_min);
         if let Err(error) = self.meta.set_voters(&voters).await {
             tracing::info!(error, "the voters of the metadata store are not changed yet; trying again");
         }

@@ -10,19 +10,17 @@ use naxos_engines::LocalStore;
 use naxos_engines::snapshots::{Fetcher, remove_fetched};
 use naxos_proto::contracts::Snapshots;
 use naxos_proto::ids::{Lsn, StorageId};
-use naxos_proto::seams::Instant;
 use tokio::sync::watch;
 
 use super::context::Context;
 use super::open_store::reopen_store;
 use super::start_error::StartError;
+use crate::node::attempts::Attempts;
 use crate::node::cluster::Peers;
 use crate::state::SharedStore;
 
 /// The time between two attempts to read the log.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
-/// The time between two messages about what the start waits for.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// A local store that is open, and the store that was rebuilt from it in memory.
 pub(super) type OpenStore = (LocalStore, Arc<SharedStore>);
@@ -74,8 +72,7 @@ impl CatchUp<'_> {
 
     /// If the entry at `next` was trimmed, a position at or before which the log begins now.
     async fn begin_of_log(&self, next: Lsn) -> Option<Lsn> {
-        let clock = &self.context.seams.clock;
-        let mut told: Instant = clock.now();
+        let mut attempts = Attempts::new(&*self.context.seams.clock);
         loop {
             let error = match self.look(next).await {
                 Ok(()) => return None,
@@ -84,11 +81,7 @@ impl CatchUp<'_> {
                 Err(LogError::Lost(..)) => return None,
                 Err(error @ LogError::Unavailable(_)) => error,
             };
-            if clock.now().since(told) >= TELL_EVERY {
-                told = clock.now();
-                tracing::info!(%error, "waiting for the log");
-            }
-            clock.sleep(TRY_AGAIN).await;
+            attempts.pause(TRY_AGAIN, || tracing::info!(%error, "waiting for the log")).await;
         }
     }
 

@@ -18,13 +18,12 @@ use super::context::Context;
 use super::rebuilt::Rebuilt;
 use super::start_error::StartError;
 use crate::backend::NodeListener;
+use crate::node::attempts::Attempts;
 use crate::state::Machine;
 use crate::state::kv::store_reads::{StoreReadWorker, StoreReads};
 
 /// The time between two attempts to start the stack.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
-/// The time between two messages about what the start waits for.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) type NodeStack = Stack<Machine<NodeListener>>;
 
@@ -84,8 +83,7 @@ impl StackParts<'_> {
 /// Starts the stack. In a cluster this needs a majority of the nodes, which may come and go meanwhile, so it is tried
 /// until it succeeds. A node that is alone has nobody to wait for.
 async fn start_stack(stack: &NodeStack, context: &Context) -> Result<(), StartError> {
-    let clock = &context.seams.clock;
-    let mut told = clock.now();
+    let mut attempts = Attempts::new(&*context.seams.clock);
     loop {
         let error = match stack.start().await {
             Ok(_) => return Ok(()),
@@ -96,11 +94,7 @@ async fn start_stack(stack: &NodeStack, context: &Context) -> Result<(), StartEr
         if context.config.cluster.members.len() == 1 {
             return Err(error.into());
         }
-        if clock.now().since(told) >= TELL_EVERY {
-            told = clock.now();
-            tracing::info!(%error, "waiting for a log that takes entries");
-        }
-        clock.sleep(TRY_AGAIN).await;
+        attempts.pause(TRY_AGAIN, || tracing::info!(%error, "waiting for a log that takes entries")).await;
     }
 }
 

@@ -116,6 +116,17 @@ pub(crate) struct Database {
     pub(crate) file: Arc<dyn File>,
 }
 
+/// Writes some of the changes that `held` holds back. Returns what is left.
+async fn release_some(held: &HeldFile, file: &dyn File) -> Result<Left, StoreError> {
+    let released = held.release_some();
+    file.settle().await;
+    released.map_err(|error| StoreError::Io { file: FILE, error })
+}
+
+fn no_room() -> StoreError {
+    StoreError::Io { file: FILE, error: ErrorKind::StorageFull.into() }
+}
+
 pub(crate) async fn open_file(
     disk: &dyn Disk,
     name: &'static str,
@@ -169,14 +180,11 @@ impl Database {
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         let Self { db, held, file } = self;
         drop(db);
-        let io = |error| StoreError::Io { file: FILE, error };
         loop {
-            let left = held.release_some();
-            file.settle().await;
-            match left.map_err(io)? {
+            match release_some(&held, &*file).await? {
                 Left::Nothing => return Ok(()),
                 Left::More => {}
-                Left::NoRoom => return Err(io(ErrorKind::StorageFull.into())),
+                Left::NoRoom => return Err(no_room()),
             }
         }
     }
@@ -203,7 +211,7 @@ impl Database {
     /// them; the rest then waits for the next call.
     pub(crate) async fn release(&self, mut pace: Option<&mut Pace<'_>>) -> Result<bool, StoreError> {
         loop {
-            match (self.release_some().await?, pace.as_deref_mut()) {
+            match (release_some(&self.held, &*self.file).await?, pace.as_deref_mut()) {
                 (Left::Nothing, _) if self.held.let_go() => return Ok(true),
                 (Left::More, Some(pace)) => pace.rest(PIECE_PAUSE).await,
                 (Left::Nothing, _) | (Left::More, None) => {}
@@ -214,14 +222,7 @@ impl Database {
 
     /// As [`Self::release`], but a lack of room is an error.
     pub(crate) async fn release_all(&self, pace: Option<&mut Pace<'_>>) -> Result<(), StoreError> {
-        let no_room = || StoreError::Io { file: FILE, error: ErrorKind::StorageFull.into() };
         if self.release(pace).await? { Ok(()) } else { Err(no_room()) }
-    }
-
-    async fn release_some(&self) -> Result<Left, StoreError> {
-        let released = self.held.release_some();
-        self.settle().await;
-        released.map_err(|error| StoreError::Io { file: FILE, error })
     }
 
     /// Begins a transaction. What it writes is held back until [`Self::release`].
@@ -257,7 +258,7 @@ impl Database {
             let mut changes = frozen.delta.rows().iter().peekable();
             while write_some(&mut write.open_table(ROWS)?, &mut changes, SLICE_ROWS)? {
                 pace.rest(SLICE_PAUSE).await;
-                while self.held.has_piece() && self.release_some().await? == Left::More {
+                while self.held.has_piece() && release_some(&self.held, &*self.file).await? == Left::More {
                     pace.rest(PIECE_PAUSE).await;
                 }
             }

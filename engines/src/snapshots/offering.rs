@@ -55,6 +55,8 @@ pub struct OfferingParts {
     pub snapshotter: Snapshotter,
     /// Holds back trimming.
     pub view: Arc<ViewTracking>,
+    /// The position up to which the log may be trimmed, as far as this process has applied it.
+    pub trim_point: Box<dyn Fn() -> Lsn + Send + Sync>,
 }
 
 /// The Worker before it runs.
@@ -158,7 +160,7 @@ impl Desk {
         if let Some(manifest) = self.offered.as_ref().filter(is_new_enough).map(|offered| offered.manifest) {
             self.hold(to, held_at(manifest.cursor)).await?;
             // The nodes for which the snapshot was made may have gone on since, and the log may be trimmed beyond it.
-            if self.parts.view.trim_point() <= manifest.cursor {
+            if (self.parts.trim_point)() <= manifest.cursor {
                 self.offered.iter_mut().for_each(|offered| offered.used = now);
                 return Ok(manifest);
             }

@@ -56,11 +56,6 @@ impl ViewTracking {
         self.tell(Told::Hold(storage, at)).await
     }
 
-    /// The position up to which the log may be trimmed, as far as this process has seen it.
-    pub fn trim_point(&self) -> Lsn {
-        self.view.now().trim_point
-    }
-
     /// Whether `storage` is in the view at `at`.
     pub fn is_at(&self, storage: StorageId, at: Lsn) -> bool {
         self.view.cursor(storage) == Some(at)

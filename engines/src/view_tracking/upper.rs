@@ -106,6 +106,18 @@ mod tests {
         (store, view, bottom)
     }
 
+    /// Applies an entry that tells this. Returns the trim point after it.
+    fn apply(store: &mut LocalStore, view: &mut ViewTrackingApply<Top>, bottom: &Bottom, told: Told) -> Option<Lsn> {
+        let mut entry = Entry::default();
+        entry.set_header(INFO.id, told.encode());
+        let at = store.applied();
+        let mut txn = store.begin();
+        let output = view.apply(&mut txn, at, &entry);
+        txn.commit(at.next());
+        view.post_apply(at, output);
+        *bottom.0.lock()
+    }
+
     /// Applies entries that tell this, and checks the trim point after each.
     fn play(
         store: &mut LocalStore,
@@ -114,14 +126,7 @@ mod tests {
         told: impl IntoIterator<Item = (Told, u64)>,
     ) {
         for (told, least) in told {
-            let mut entry = Entry::default();
-            entry.set_header(INFO.id, told.encode());
-            let at = store.applied();
-            let mut txn = store.begin();
-            let output = view.apply(&mut txn, at, &entry);
-            txn.commit(at.next());
-            view.post_apply(at, output);
-            assert_eq!(*bottom.0.lock(), Some(Lsn(least)), "after {told:?}");
+            assert_eq!(apply(store, view, bottom, told), Some(Lsn(least)), "after {told:?}");
         }
     }
 
@@ -159,16 +164,7 @@ mod tests {
     #[tokio::test]
     async fn rule_7_the_log_is_kept_until_enough_servers_have_the_state_that_it_leads_to() {
         let (mut store, mut view, bottom) = a_view_of(2).await;
-        let mut apply = |told: Told| {
-            let mut entry = Entry::default();
-            entry.set_header(INFO.id, told.encode());
-            let at = store.applied();
-            let mut txn = store.begin();
-            let output = view.apply(&mut txn, at, &entry);
-            txn.commit(at.next());
-            view.post_apply(at, output);
-            *bottom.0.lock()
-        };
+        let mut apply = |told| apply(&mut store, &mut view, &bottom, told);
         assert_eq!(apply(persisted(1, 40)), None, "the only copy of the state is on server 1");
         assert_eq!(apply(Told::Hold(StorageId(2), Lsn(39))), None, "server 2 has only asked for a snapshot");
         assert_eq!(apply(persisted(1, 90)), None);

@@ -26,18 +26,8 @@ pub(super) struct Viewed {
     pub(super) cursors: BTreeMap<StorageId, Lsn>,
     /// The servers whose position is a hold.
     pub(super) holds: BTreeSet<StorageId>,
-    /// The highest position that was the least one of all servers, as far as this process has seen it: the log may be
-    /// trimmed up to it.
-    pub(super) trim_point: Lsn,
     /// Bytes of the entries that were applied since this server's cursor in the view was changed, or since the start.
     pub(super) untold_bytes: usize,
-}
-
-impl Viewed {
-    fn least(&self, servers_min: usize) -> Option<Lsn> {
-        let durable = self.cursors.keys().filter(|storage| !self.holds.contains(storage)).count();
-        self.cursors.values().min().copied().filter(|_| durable >= servers_min)
-    }
 }
 
 /// The row of a server: storage id u64 (big-endian) to position u64 (big-endian), and [`HELD`] if it is a hold.
@@ -74,9 +64,7 @@ impl View {
                 holds.insert(storage);
             }
         });
-        let mut viewed = Viewed { cursors, holds, ..Viewed::default() };
-        viewed.trim_point = viewed.least(servers_min).unwrap_or_default();
-        Self { viewed: Mutex::new(viewed), servers_min }
+        Self { viewed: Mutex::new(Viewed { cursors, holds, untold_bytes: 0 }), servers_min }
     }
 
     pub(super) fn now(&self) -> Viewed {
@@ -91,7 +79,9 @@ impl View {
     /// The position below which the log is not needed: by no server of the view, and not as another copy of a state that
     /// too few servers have. `None` if too few servers have told a cursor.
     pub(super) fn least(&self) -> Option<Lsn> {
-        self.viewed.lock().least(self.servers_min)
+        let viewed = self.viewed.lock();
+        let durable = viewed.cursors.keys().filter(|storage| !viewed.holds.contains(storage)).count();
+        viewed.cursors.values().min().copied().filter(|_| durable >= self.servers_min)
     }
 
     /// Notes that an entry of `bytes` was applied.
@@ -129,8 +119,6 @@ impl View {
         if storage == own {
             viewed.untold_bytes = 0;
         }
-        let least = viewed.least(self.servers_min).unwrap_or_default();
-        viewed.trim_point = viewed.trim_point.max(least);
         true
     }
 }

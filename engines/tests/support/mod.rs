@@ -117,7 +117,9 @@ impl World {
         tokio::spawn(port.clone().dispatch(move || flushed.flush(), stop.clone()));
         stack.start().await.unwrap();
         let (disk, entropy, view) = (drive.mount(), Arc::new(OsEntropy), stack.view().clone());
-        let parts = OfferingParts { log: LogId(7), disk, clock, entropy, reader, snapshotter, view };
+        let trimmed = stack.clone();
+        let trim_point = Box::new(move || trimmed.trim_point());
+        let parts = OfferingParts { log: LogId(7), disk, clock, entropy, reader, snapshotter, view, trim_point };
         let (offering, offers) = Offering::new(parts);
         tokio::spawn(offers.run(stop.clone()));
         self.offerings.lock().push(offering);

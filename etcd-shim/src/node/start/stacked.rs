@@ -62,8 +62,9 @@ impl Opened {
         if peers.is_some() {
             let (disk, clock) = (Arc::clone(&context.seams.disk), Arc::clone(&context.seams.clock));
             let (entropy, reader) = (Arc::clone(&context.seams.entropy), rebuilt.reader.clone());
-            let view = Arc::clone(stack.view());
-            let parts = OfferingParts { log: log_id, disk, clock, entropy, reader, snapshotter, view };
+            let (view, trimmed) = (Arc::clone(stack.view()), Arc::clone(&stack));
+            let trim_point = Box::new(move || trimmed.trim_point());
+            let parts = OfferingParts { log: log_id, disk, clock, entropy, reader, snapshotter, view, trim_point };
             let (offering, offers) = Offering::new(parts);
             snapshots.set(offering);
             let (worker, stop) = (&*context.seams.worker, context.stops.running.clone());

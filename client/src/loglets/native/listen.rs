@@ -4,12 +4,10 @@
 //! sequencer's node, which gets each store first, and as many others as a write quorum needs. The rest it follows while an
 //! append waits for long: then a unit of the first ones is slow or lost.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use naxos_proto::contracts::StorageUnit;
 
 use super::NativeLoglet;
 use super::direct::Direct;
@@ -37,16 +35,9 @@ impl NativeLoglet {
     /// The indexes of the units: a write quorum that is always followed, and the others.
     fn listened_to(&self) -> (Vec<usize>, Vec<usize>) {
         let mut always: Vec<usize> = (0..self.units.len()).collect();
-        always.sort_by_key(|unit| {
-            let unit = &self.units[*unit];
-            (!self.is_here(unit), unit.storage_id() != self.native.sequencer.storage)
-        });
+        always.sort_by_key(|unit| (!self.is_near[*unit], self.native.units[*unit] != self.native.sequencer.storage));
         let sometimes = always.split_off(self.quorums().write());
         (always, sometimes)
-    }
-
-    fn is_here(&self, unit: &Arc<dyn StorageUnit>) -> bool {
-        unit.tail_now(self.params.id).is_some()
     }
 
     /// Follows some units while an append waits for long.
@@ -78,7 +69,7 @@ impl NativeLoglet {
             while let Some(Ok(tail)) = tails.next().await {
                 if let Some(known_tail) = direct.told(unit, tail) {
                     // The unit of this node passes the cells on to its followers at once.
-                    self.units.iter().filter(|u| self.is_here(u)).for_each(|u| u.advance(id, known_tail));
+                    self.near_units().for_each(|unit| unit.advance(id, known_tail));
                 }
                 if tail.sealed {
                     return;

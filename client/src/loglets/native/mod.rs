@@ -1,10 +1,10 @@
 //! The client side of the native loglet (Delos, OSDI'20, section 4.2.1, with the erratum of 2025). Appends go to the
 //! loglet's one sequencer; tail checks, seals and reads go directly to the storage units.
 //!
-//! One procedure per file: `open`, `append`, `listen`, `find_tail`, `read`, `follow`, `seal` with its `repair`, `replicate`, and
-//! `trim`, which also discards. `quorums` says how many units have to answer, and `ask_units` waits for so many.
-//! `told_tails` concludes from the units' tails what is on a write quorum, and `direct` acknowledges appends by it.
-//! `provider` opens native loglets and creates them.
+//! One procedure per file: `open`, `append`, `listen`, `find_tail`, `read`, `follow`, `seal` with its `repair`,
+//! `replicate`, and `trim`, which also discards. `quorums` says how many units have to answer, and `ask_units` waits for
+//! that many. `told_tails` finds out from the tails of the units which cells are on a write quorum. `direct` acknowledges
+//! appends whose cells are. `provider` opens native loglets and creates them.
 
 mod append;
 mod ask_units;
@@ -51,6 +51,8 @@ struct NativeLoglet {
     sequencer: OnceLock<Arc<dyn Sequencer>>,
     /// The storage units, in the order of `native.units`.
     units: Vec<Arc<dyn StorageUnit>>,
+    /// Which of `units` are in this process.
+    is_near: Vec<bool>,
     /// For waits.
     clock: Arc<dyn Clock>,
     /// The appends of this process, if their sequencer may be on another node. `None` if it is on this node: then it
@@ -76,9 +78,13 @@ impl NativeLoglet {
 
     /// The units, with those of this process first, because they answer without a message over the network.
     fn nearest_first(&self) -> Vec<&Arc<dyn StorageUnit>> {
-        let (mut near, far): (Vec<_>, Vec<_>) = self.units.iter().partition(|u| u.tail_now(self.params.id).is_some());
-        near.extend(far);
-        near
+        let far = self.units.iter().zip(&self.is_near).filter(|(_, is_near)| !**is_near).map(|(unit, _)| unit);
+        self.near_units().chain(far).collect()
+    }
+
+    /// The units of this process.
+    fn near_units(&self) -> impl Iterator<Item = &Arc<dyn StorageUnit>> {
+        self.units.iter().zip(&self.is_near).filter(|(_, is_near)| **is_near).map(|(unit, _)| unit)
     }
 }
 

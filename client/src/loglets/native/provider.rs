@@ -46,14 +46,16 @@ impl NativeProvider {
         let native = decode(params)?;
         let sequencers = Arc::clone(&self.sequencers);
         let units = native.units.iter().map(|storage| self.unit(params.id, *storage)).collect::<Result<Vec<_>, _>>()?;
-        let is_here = |unit: &Arc<dyn StorageUnit>| unit.tail_now(params.id).is_some();
-        let is_sequenced_here = units.iter().any(|u| u.storage_id() == native.sequencer.storage && is_here(u));
+        let is_near: Vec<bool> = units.iter().map(|unit| unit.tail_now(params.id).is_some()).collect();
+        let is_sequencers = |storage: &StorageId| *storage == native.sequencer.storage;
+        let is_sequenced_here =
+            native.units.iter().zip(&is_near).any(|(unit, is_near)| *is_near && is_sequencers(unit));
         // The only unit may refuse a store, and then the offset is given out again. So its tail says nothing about an
         // offset that was heard before.
         let concludes = units.len() > 1 && !is_sequenced_here;
         let direct = concludes.then(|| Arc::new(Direct::new(units.len(), native.write_quorum.into())));
         let (params, clock) = (params.clone(), Arc::clone(&self.clock));
-        Ok(NativeLoglet { params, native, sequencers, sequencer: OnceLock::new(), units, clock, direct })
+        Ok(NativeLoglet { params, native, sequencers, sequencer: OnceLock::new(), units, is_near, clock, direct })
     }
 }
 

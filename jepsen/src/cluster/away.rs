@@ -50,7 +50,7 @@ fn write_until_ejected(all: &mut Members, there: [usize; 2]) -> anyhow::Result<(
 /// # Errors
 /// If one of them does not come back by a snapshot, or members differ.
 pub fn away(program: &Path, folder: &Path) -> anyhow::Result<()> {
-    let mut all = Members::start(program, folder, &[HELD_LOG])?;
+    let mut all = Members::start(program, folder, 3, &[HELD_LOG])?;
     all.write(&[0, 1], 20)?;
 
     all.members[2].kill();

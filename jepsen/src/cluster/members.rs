@@ -52,19 +52,11 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Starts three members with an empty store.
-    pub(super) fn start(program: &Path, folder: &Path, flags: &[&str]) -> anyhow::Result<Self> {
+    /// Three listed members with an empty store, of which the first `started` are started.
+    pub(super) fn start(program: &Path, folder: &Path, started: usize, flags: &[&str]) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut members = EtcdServer::members(program, folder, &["a", "b", "c"], flags);
-        start_all(&mut members)?;
-        Ok(Self { runtime, members, next: 0 })
-    }
-
-    /// Three listed members, the first two of which are started.
-    pub(super) fn two_of_three(program: &Path, folder: &Path) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut members = EtcdServer::members(program, folder, &["a", "b", "c"], &[]);
-        start_all(&mut members[..2])?;
+        start_all(&mut members[..started])?;
         Ok(Self { runtime, members, next: 0 })
     }
 

@@ -28,13 +28,14 @@ fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
     all.members[2].try_start().map_err(anyhow::Error::msg)
 }
 
-/// Two of three listed members found a cluster, and the third comes later. Then each loses its disk, one after the other. Each comes back by itself, with everything, and is counted again:
-/// the next one can be lost after it. In the end all are started again.
+/// Two of three listed members found a cluster, and the third one comes later. Then each of them loses its disk, one
+/// after the other. Each comes back by itself, with everything, and is counted again, so that the next one can be lost
+/// after it. In the end all are started again.
 ///
 /// # Errors
 /// If a member does not come back, or does not count, or members differ.
 pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
-    let mut all = Members::two_of_three(program, folder)?;
+    let mut all = Members::start(program, folder, 2, &[])?;
     all.write(&[0, 1], 60)?;
     all.members[2].try_start().map_err(anyhow::Error::msg).context("start the member that was away at the founding")?;
     all.write(&[0, 1, 2], 10)?;

@@ -124,7 +124,7 @@ impl Faults {
             full_disks: 0,
             self_ended: 0,
         };
-        faults.draw_latency();
+        faults.host.drive.set_latency(healthy_latency(&mut faults.dice));
         // The very first start may be interrupted too.
         faults.perhaps_freeze_soon();
         faults
@@ -241,7 +241,7 @@ impl Faults {
         self.repair(sim);
         self.renew_disk();
         self.record.borrow_mut().leases.restarted(self.gone, now);
-        self.draw_latency();
+        self.host.drive.set_latency(healthy_latency(&mut self.dice));
         self.perhaps_freeze_soon();
         self.trace.line("bounce");
         sim.bounce(NODE);
@@ -253,15 +253,6 @@ impl Faults {
             let syncs = 1 + self.dice.below(FREEZE_SYNCS_AT_START);
             self.host.drive.freeze_at_sync(syncs);
         }
-    }
-
-    /// Draws how long each call of the disk takes. Simulated time is exact only to 1 ms, so these are whole
-    /// milliseconds: 0 or 1 for a read, 0 for a write, and 1 to 3 for a sync.
-    fn draw_latency(&mut self) {
-        let mut draw = |limit| Duration::from_millis(self.dice.below(limit));
-        let (read, write) = (draw(2), Duration::ZERO);
-        let sync = Duration::from_millis(1) + draw(3);
-        self.host.drive.set_latency(Latency { read, write, sync });
     }
 
     fn cut(&mut self, sim: &mut Sim<'_>) {
@@ -279,4 +270,13 @@ impl Faults {
 
 pub(super) fn millis(dice: &mut Dice, (least, most): (u64, u64)) -> Duration {
     Duration::from_millis(least + dice.below(most - least))
+}
+
+/// Draws how long each call of a healthy disk takes. Simulated time is exact only to 1 ms, so these are whole
+/// milliseconds: 0 or 1 for a read, 0 for a write, and 1 to 3 for a sync.
+pub(super) fn healthy_latency(dice: &mut Dice) -> Latency {
+    let mut draw = |limit| Duration::from_millis(dice.below(limit));
+    let (read, write) = (draw(2), Duration::ZERO);
+    let sync = Duration::from_millis(1) + draw(3);
+    Latency { read, write, sync }
 }

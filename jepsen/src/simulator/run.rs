@@ -63,7 +63,10 @@ pub fn run(seed: u64) -> Outcome {
     });
     sim.client(CLIENT, clients(seed, record.clone(), trace.clone()));
     let mut faults = Faults::new(host.clone(), record.clone(), trace.clone(), seed, BUSY);
-    let end = drive(&mut sim, &mut faults, &trace);
+    let end = drive(&mut sim, &trace, END_MAX, |sim| {
+        faults.step(sim);
+        Ok(())
+    });
     let elapsed = sim.elapsed();
     // Destructors run after the simulation, so what they do does not belong to the run.
     host.drive.set_trace(None);
@@ -125,7 +128,13 @@ pub(super) fn build<'a>(seed: u64, duration_max: Duration) -> Sim<'a> {
         .build()
 }
 
-fn drive(sim: &mut Sim<'_>, faults: &mut Faults, trace: &Trace) -> Result<(), String> {
+/// Drives the simulation until its clients have ended. Calls `after_step` after each step; its error ends the run.
+pub(super) fn drive(
+    sim: &mut Sim<'_>,
+    trace: &Trace,
+    end_max: Duration,
+    mut after_step: impl FnMut(&mut Sim<'_>) -> Result<(), String>,
+) -> Result<(), String> {
     loop {
         match sim.step() {
             Ok(true) => return Ok(()),
@@ -133,10 +142,10 @@ fn drive(sim: &mut Sim<'_>, faults: &mut Faults, trace: &Trace) -> Result<(), St
             Err(error) => return Err(format!("at {:?}: {error}", sim.elapsed())),
         }
         trace.set_between(sim.elapsed());
-        if sim.elapsed() > END_MAX {
+        if sim.elapsed() > end_max {
             return Err("the run does not end: clients wait for a node that does not serve".to_owned());
         }
-        faults.step(sim);
+        after_step(sim).map_err(|error| format!("at {:?}: {error}", sim.elapsed()))?;
     }
 }
 

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naxos::node::probe::View;
-use turmoil::Sim;
 
 use super::super::check;
 use super::super::fault::CLIENT;
 use super::super::host::Host;
 use super::super::net::TurmoilNet;
 use super::super::record::Shared;
-use super::super::run::{Outcome, build, shortened};
+use super::super::run::{Outcome, build, drive, shortened};
 use super::super::trace::Trace;
 use super::clients;
 use super::faults::Faults;
@@ -59,7 +58,17 @@ pub fn run(seed: u64, members: usize, loses_disk: bool) -> Outcome {
         faults.lose_a_disk(seed);
     }
     let mut invariants = Invariants::default();
-    let end = drive(&mut sim, &mut faults, &mut invariants, &record, &trace);
+    let end = drive(&mut sim, &trace, END_MAX, |sim| {
+        let views: Vec<_> = faults.seats.iter().map(|seat| seat.host.look()).collect();
+        if sim.elapsed().as_millis().is_multiple_of(VIEW_EVERY) {
+            faults.seats.iter().zip(&views).for_each(|(seat, view)| trace_view(&trace, seat.host.name, view.as_ref()));
+        }
+        invariants.look(&views)?;
+        drop(views);
+        faults.step(sim);
+        record.borrow_mut().disk_fails = faults.is_excused();
+        Ok(())
+    });
     let elapsed = sim.elapsed();
     // Destructors run after the simulation, so what they do does not belong to the run.
     for seat in &faults.seats {
@@ -102,33 +111,5 @@ fn trace_view(trace: &Trace, name: &str, view: Option<&View>) {
         trace.line(&format!(
             "view {name}: applied {applied}, chain {version}, segment {ordinal} from {start}: {tail:?}"
         ));
-    }
-}
-
-fn drive(
-    sim: &mut Sim<'_>,
-    faults: &mut Faults,
-    invariants: &mut Invariants,
-    record: &Shared,
-    trace: &Trace,
-) -> Result<(), String> {
-    loop {
-        match sim.step() {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) => return Err(format!("at {:?}: {error}", sim.elapsed())),
-        }
-        trace.set_between(sim.elapsed());
-        if sim.elapsed() > END_MAX {
-            return Err("the run does not end: clients wait for nodes that do not serve".to_owned());
-        }
-        let views: Vec<_> = faults.seats.iter().map(|seat| seat.host.look()).collect();
-        if sim.elapsed().as_millis().is_multiple_of(VIEW_EVERY) {
-            faults.seats.iter().zip(&views).for_each(|(seat, view)| trace_view(trace, seat.host.name, view.as_ref()));
-        }
-        invariants.look(&views).map_err(|broken| format!("at {:?}: {broken}", sim.elapsed()))?;
-        drop(views);
-        faults.step(sim);
-        record.borrow_mut().disk_fails = faults.is_excused();
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use naxos_proto::seams::sim::{Fault, Latency};
 use turmoil::Sim;
 
-use super::super::fault::{NEVER, millis};
+use super::super::fault::{NEVER, healthy_latency, millis};
 use super::super::host::{Host, RESERVE_BYTES};
 use super::super::trace::Trace;
 use super::links::Links;
@@ -78,9 +78,8 @@ impl Seat {
         let phase = Phase::Up { until: millis(&mut dice, QUIET_MILLIS) };
         let life = host.drive.life();
         let (trace, reached) = (trace.clone(), reached.clone());
-        let mut seat = Seat { host, trace, reached, dice, phase, life, capacity: u64::MAX, is_excused: false };
-        seat.draw_latency();
-        seat
+        host.drive.set_latency(healthy_latency(&mut dice));
+        Seat { host, trace, reached, dice, phase, life, capacity: u64::MAX, is_excused: false }
     }
 
     /// Whether the node may refuse writes or end, because of its disk.
@@ -124,7 +123,7 @@ impl Seat {
             }
             Phase::Slow { until } if is_over(until) => {
                 self.line("the disk is fast again");
-                self.draw_latency();
+                self.host.drive.set_latency(healthy_latency(&mut self.dice));
                 self.go_on(now);
             }
             Phase::Stopping if !sim.is_host_running(self.host.name) => {
@@ -275,7 +274,7 @@ impl Seat {
         self.host.drive.set_capacity(None);
         self.host.set_may_fail(false);
         self.is_excused = false;
-        self.draw_latency();
+        self.host.drive.set_latency(healthy_latency(&mut self.dice));
         if !is_calm && self.dice.chance(25) {
             let syncs = 1 + self.dice.below(FREEZE_SYNCS_AT_START);
             self.host.drive.freeze_at_sync(syncs);
@@ -283,13 +282,5 @@ impl Seat {
         self.trace.line(&format!("bounce {}", self.host.name));
         sim.bounce(self.host.name);
         self.go_on(now);
-    }
-
-    /// Draws how long each call of a healthy disk takes. Simulated time is exact only to 1 ms, so these are whole
-    /// milliseconds.
-    fn draw_latency(&mut self) {
-        let (read, sync) = (self.dice.below(2), 1 + self.dice.below(3));
-        let millis = Duration::from_millis;
-        self.host.drive.set_latency(Latency { read: millis(read), write: Duration::ZERO, sync: millis(sync) });
     }
 }

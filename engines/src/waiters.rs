@@ -1,4 +1,4 @@
-//! [`Waiters`]: callers that wait for something, each with what it waits for.
+//! [`Waiters`]: callers that wait, each together with the value that it waits for, for example a position of the log.
 //!
 //! A caller that gives up drops its receiver and leaves its sender behind: its client may be gone, or its deadline has
 //! passed. Such senders are dropped when the list has doubled since the last time. So adding a caller costs O(1) on

@@ -16,8 +16,8 @@ pub enum AutoCompaction {
 }
 
 impl AutoCompaction {
-    /// Reads mode and retention; each error begins as etcd's error does. A number without a unit means hours or revisions, depending on
-    /// the mode.
+    /// Reads mode and retention; each error begins as etcd's error does. A number without a unit means hours or
+    /// revisions, depending on the mode.
     pub(super) fn parse(mode: &str, retention: &str) -> Result<AutoCompaction, String> {
         let number = retention.parse::<i64>().ok().filter(|n| *n >= 0);
         match mode {

@@ -72,8 +72,9 @@ impl Peers {
         assert!(self.sequencer.set(sequencer).is_ok(), "a process has one sequencer");
     }
 
-    /// Reaches the data directories that have the seats now. Those in `lost` had a seat: segments of the log may still
-    /// name their units, which will never answer. Repeating it changes nothing.
+    /// Makes links to the data directories that have the seats now. Those in `lost` had a seat. Segments of the log may
+    /// still name their units, so these stay known, although they will never answer. A second call with the same seats
+    /// changes nothing.
     pub(in crate::node) fn follow(
         &self,
         seats: &BTreeMap<MemberId, StorageId>,

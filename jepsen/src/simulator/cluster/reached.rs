@@ -36,7 +36,7 @@ pub const EXPECTED: [&str; 23] = [
     "snapshot_installed",
 ];
 
-/// The event of runs in which a host loses its disk.
+/// The name of the event that a host lost its disk. It happens only in runs that ask for it.
 pub const DISK_LOST: &str = "disk_lost";
 
 /// Counts by the name of the event. Clones share them.

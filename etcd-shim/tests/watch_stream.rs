@@ -28,6 +28,13 @@ async fn half_closed(address: &str, creates: Vec<pb::WatchCreateRequest>) -> Str
     WatchClient::new(channel).watch(requests).await.unwrap().into_inner()
 }
 
+/// As [`half_closed`], with one watcher, which the server has created.
+async fn one_watcher(address: &str, create: pb::WatchCreateRequest) -> Streaming<pb::WatchResponse> {
+    let mut answers = half_closed(address, vec![create]).await;
+    assert!(next(&mut answers).await.unwrap().created);
+    answers
+}
+
 /// The next answer; `None` at the end of the stream.
 async fn next(answers: &mut Streaming<pb::WatchResponse>) -> Option<pb::WatchResponse> {
     tokio::select! {
@@ -42,8 +49,7 @@ fn a_watch_goes_on_when_its_client_has_said_all() {
     let (server, address) = Server::serving(dir.path(), &[]);
     block_on(async {
         let create = pb::WatchCreateRequest { key: "k".into(), ..Default::default() };
-        let mut answers = half_closed(&address, vec![create]).await;
-        assert!(next(&mut answers).await.unwrap().created);
+        let mut answers = one_watcher(&address, create).await;
         let put = pb::PutRequest { key: "k".into(), value: "v".into(), ..Default::default() };
         kv(&address).put(put).await.unwrap();
         let event = next(&mut answers).await.expect("the stream goes on").events.remove(0);
@@ -63,8 +69,7 @@ fn a_stream_ends_when_its_client_has_said_all_and_its_last_watcher_is_gone() {
         }
         kv(&address).compact(pb::CompactionRequest { revision: 3, physical: true }).await.unwrap();
         let create = pb::WatchCreateRequest { key: "k".into(), start_revision: 1, ..Default::default() };
-        let mut answers = half_closed(&address, vec![create]).await;
-        assert!(next(&mut answers).await.unwrap().created);
+        let mut answers = one_watcher(&address, create).await;
         assert_eq!(next(&mut answers).await.unwrap().compact_revision, 3);
         assert_eq!(next(&mut answers).await, None, "its only watcher has ended");
     });
@@ -93,9 +98,7 @@ fn a_stream_is_counted_with_the_code_with_which_it_ended() {
     block_on(async {
         // This client has a watcher, and leaves.
         let create = pb::WatchCreateRequest { key: "k".into(), ..Default::default() };
-        let mut answers = half_closed(&address, vec![create]).await;
-        assert!(next(&mut answers).await.unwrap().created);
-        drop(answers);
+        drop(one_watcher(&address, create).await);
         // This client asks for one keep-alive and leaves its side open. Its connection ends together with its runtime.
         let requests = tokio_stream::once(pb::LeaseKeepAliveRequest { id: 5 });
         let requests = tokio_stream::StreamExt::chain(requests, tokio_stream::pending());

@@ -1,9 +1,11 @@
 //! Measures how fast a server of etcd's API is, and compares servers.
 //!
 //! - [`load`] drives any endpoint, in a closed or an open loop.
-//! - [`compare`] runs the same work on Naxos, etcd and two floors in turn, and judges the ratios.
+//! - [`floor`] has the two floor servers, which show the least that a server can cost. One does nothing, the other
+//!   only makes calls durable.
+//! - [`compare`] runs the same work on Naxos, etcd and the floor servers in turn, and judges the ratios of their
+//!   figures.
 //! - [`endurance`] has the long runs: `soak`, `disturb` and `million`.
-//! - [`floor`] has a server that does nothing, and one that only makes calls durable.
 //! - [`servers`] starts, measures and stops the programs; [`report`] prints; [`pace`] deals with time and threads.
 
 pub mod cli;

@@ -23,7 +23,7 @@ const CELL_BYTES: usize = 320;
 /// Number of cells between two trims. Trimming lets the journal reuse its segments, so that the disk does not fill.
 const TRIM_EVERY: u64 = 20_000;
 
-/// A future that gives the outcome of a store.
+/// A future that gives the outcome of a request to store cells.
 type Outcome = Pin<Box<dyn Future<Output = Result<Stored, UnitError>>>>;
 
 /// A storage unit with one open loglet.
@@ -62,8 +62,8 @@ impl Rig {
         Self { runtime, unit, server, loglet, incarnation, payload, next: 0, trimmed: 0, _folder: folder }
     }
 
-    /// The time that `rounds` rounds take, without trims. In each round, `stores` stores of `cells` cells each are in
-    /// flight at once.
+    /// The time that `rounds` rounds take. The time of the trims between them is not counted. In each round, `stores`
+    /// requests to store `cells` cells each are in flight at once.
     pub(crate) fn time(&mut self, rounds: u64, stores: u64, cells: u64) -> Duration {
         let mut spent = Duration::ZERO;
         for _ in 0..rounds {

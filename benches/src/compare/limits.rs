@@ -5,7 +5,7 @@ use serde::Serialize;
 /// Limits of one row, as ratios to etcd.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Limits {
-    /// Least number of operations a second.
+    /// Least number of operations per second.
     pub throughput_min: Option<f64>,
     /// Highest median latency.
     pub p50_max: Option<f64>,

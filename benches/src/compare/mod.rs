@@ -1,4 +1,5 @@
-//! `naxos-benches compare`: the same work against Naxos, a real etcd and two floors, interleaved in one run.
+//! `naxos-benches compare`: the same work on Naxos, a real etcd and the two servers of [`crate::floor`], interleaved
+//! in one run.
 
 mod limits;
 mod prepare;
@@ -20,9 +21,10 @@ use verdicts::Verdict;
 
 /// Compare Naxos with a real etcd, with a server that only makes calls durable, and with one that does nothing.
 ///
-/// All do the same work in interleaved rounds, and the figures are medians. Each row of work starts the servers that
-/// can do it, on empty data directories of one file system. Only the two rows that read pages of keys share their
-/// servers. Exit code 1 says that Naxos misses a limit, or that a call failed.
+/// All do the same work in interleaved rounds, and the figures are medians. A row of the table is one kind of work
+/// with one number of clients. For each row, the servers that can do its work are started on empty data directories of
+/// one file system. Only the two rows that read pages of keys share their servers. Exit code 1 says that Naxos misses
+/// a limit, or that a call failed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

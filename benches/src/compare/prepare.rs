@@ -1,6 +1,6 @@
-//! Prepares the keys that the measurements of one group read. (A row of the comparison is one measurement.) First writes
-//! all keys. Then deletes, creates and overwrites some of them. So a measurement that reads at the old revision finds
-//! other keys and values than one that reads now.
+//! Prepares the keys that the rows of one [`Group`](super::rows::Group) read. First writes all keys and some extra
+//! keys. The revision after that is the old revision. Then deletes the extra keys, creates others, and overwrites a
+//! part of the keys. So a row that reads at the old revision finds other keys and values than a row that reads now.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -25,7 +25,7 @@ pub(super) struct Prepared {
     /// The revision at which all keys are written and none is changed yet.
     pub old_revision: i64,
     /// Number of extra keys, which are not keys of the load. The extra keys have the same prefix and come after the
-    /// keys of the load in order. Their number is the same at the old revision as now, but they are other keys.
+    /// keys of the load in order. There are as many now as at the old revision, but not the same ones.
     pub extra: u64,
 }
 

@@ -27,7 +27,8 @@ pub(super) struct ServerResult {
     pub rounds: Vec<Measured>,
 }
 
-/// Medians over the rounds, for each figure by itself. Latencies and CPU time per operation are in microseconds.
+/// Medians over the rounds, taken for each figure separately. Latencies and CPU time per operation are in
+/// microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(super) struct Median {
     pub per_second: f64,

@@ -27,7 +27,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Whether `candidate` can do this work. The floors hold no keys to page, and only servers that commit have
+    /// Whether `candidate` can do this work. The floor servers hold no keys to page, and only servers that commit have
     /// events.
     pub(super) fn runs_on(&self, candidate: Candidate) -> bool {
         match self.work {

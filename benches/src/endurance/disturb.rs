@@ -20,8 +20,8 @@ use crate::report::markdown::Table;
 use crate::report::{median, write_json};
 use crate::servers::{Candidate, Programs, Server};
 
-/// Puts at half the closed-loop rate (open loop), with and without compaction, Defragment, long lists, or a watcher
-/// that catches up.
+/// Measure puts in an open loop, at half the rate that a closed loop reaches, with and without compaction, Defragment,
+/// long lists, or a watcher that catches up.
 ///
 /// Windows without and with the disturbance alternate, on all servers in turn. The figures are medians over the
 /// windows. Exit code 1 says that Naxos misses a limit, or that a put to it failed.
@@ -48,7 +48,7 @@ pub struct Args {
     /// Number of clients that put.
     #[arg(long, default_value_t = 64)]
     clients: usize,
-    /// Puts a second of all clients. Without it: half the closed-loop rate.
+    /// Number of puts per second, of all clients together [default: half the rate that a closed loop reaches].
     #[arg(long)]
     rate: Option<f64>,
     /// Write the figures to this file as JSON too.
@@ -91,7 +91,10 @@ struct Subject {
 /// Runs the command. False if Naxos misses a limit or one of its puts failed.
 pub fn run(args: Args) -> Result<bool> {
     ensure!(args.windows > 0, "--windows must be above 0");
-    ensure!(args.servers.iter().all(|server| server.stores()), "a floor server keeps nothing: naxos and etcd only");
+    ensure!(
+        args.servers.iter().all(|server| server.stores()),
+        "--servers takes only naxos and etcd here, because the others keep no keys"
+    );
     let programs = args.programs.clone().resolve(&args.servers)?;
     let subjects: Vec<Subject> =
         args.servers.iter().map(|&server| args.subject(&programs, server)).collect::<Result<_>>()?;

@@ -66,7 +66,10 @@ struct Outcome {
 
 /// Runs the command. False if Naxos misses a limit.
 pub fn run(args: &Args) -> Result<bool> {
-    ensure!(args.servers.iter().all(|server| server.stores()), "a floor server keeps nothing: naxos and etcd only");
+    ensure!(
+        args.servers.iter().all(|server| server.stores()),
+        "--servers takes only naxos and etcd here, because the others keep no keys"
+    );
     let programs = args.programs.clone().resolve(&args.servers)?;
     let mut outcomes = Vec::new();
     for &candidate in &args.servers {

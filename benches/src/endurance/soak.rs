@@ -75,7 +75,7 @@ struct Report {
 /// Runs the command. False if memory or disk use grew, or a call failed.
 pub fn run(args: &Args) -> Result<bool> {
     ensure!(args.rate > 0.0 && !args.sample_every.is_zero(), "--rate and --sample-every must be above 0");
-    ensure!(args.server.stores(), "a floor server keeps nothing: --server naxos or etcd");
+    ensure!(args.server.stores(), "--server takes only naxos or etcd here, because the others keep no keys");
     let programs = args.programs.clone().resolve(&[args.server])?;
     let server = Server::start(&programs, args.server)?;
     let running = Running::start(args.plan(&server))?;

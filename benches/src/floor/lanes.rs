@@ -1,5 +1,5 @@
-//! The lanes of a floor server: one thread with a current-thread runtime for each core. One more thread accepts
-//! connections and gives them to the lanes in turn.
+//! The lanes of a floor server (see [`super`]). A lane is a thread with a current-thread runtime; there is one for
+//! each core. One more thread accepts connections and gives them to the lanes in turn.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -15,7 +15,7 @@ use crate::pace;
 /// How many connections may wait for a runtime to take them.
 const ACCEPTED_MAX: usize = 1024;
 
-/// Serves one floor per lane on one port. Returns only with an error.
+/// Serves each of `floors` on a lane of its own, all on one port. Returns only with an error.
 pub(super) fn serve(listen: SocketAddr, floors: Vec<Floor>) -> Result<bool> {
     let (ended, has_ended) = mpsc::sync_channel(floors.len() + 1);
     let listener = TcpListener::bind(listen).with_context(|| listen.to_string())?;

@@ -1,4 +1,5 @@
-//! The least that a server can cost: one server that does nothing, and one that only makes puts and Txns durable.
+//! The floor servers, which show the least that a server can cost. One does nothing, the other only makes puts and
+//! Txns durable.
 //!
 //! Both are tonic on one current-thread runtime per core. Their answers are prepared in advance; they keep no keys.
 

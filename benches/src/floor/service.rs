@@ -1,4 +1,4 @@
-//! The floors' KV and Watch services.
+//! The KV and Watch services of the floor servers.
 
 #![expect(clippy::disallowed_methods, reason = "a tool's task: its failure ends the run, not a node")]
 
@@ -35,7 +35,7 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// The floor that does nothing.
+    /// The services of the floor server that does nothing.
     pub(super) fn nothing() -> Self {
         let (keys, values) = (Keys { prefix: "floor/".to_owned(), count: ANSWER_KEYS }, Values::new(VALUE_BYTES));
         let answers = (0..ANSWER_KEYS).map(|n| key_value(keys.key(n), values.value()).encode_to_vec().into());
@@ -47,13 +47,13 @@ impl Floor {
         }
     }
 
-    /// The floor that makes puts and Txns durable.
+    /// The services of the floor server that makes puts and Txns durable.
     pub(super) fn durable(lane: Lane, inbox: mpsc::Receiver<Durable>) -> Self {
         Self { committer: Some(lane), inbox: Arc::new(Mutex::new(Some(inbox))), ..Self::nothing() }
     }
 
     /// Starts the task that answers calls whose events are durable and sends those events to the watchers. It runs on
-    /// the calling thread's runtime. The floor that does nothing needs no such task.
+    /// the calling thread's runtime. The server that does nothing needs no such task.
     pub(super) fn on_this_runtime(self) -> Self {
         if let Some(mut inbox) = self.inbox.lock().take() {
             let watches = self.watches.clone();
@@ -127,11 +127,11 @@ impl Kv for Floor {
         &self,
         _: Request<pb::DeleteRangeRequest>,
     ) -> Result<Response<twins::DeleteRangeResponse>, Status> {
-        Err(Status::unimplemented("a floor deletes nothing"))
+        Err(Status::unimplemented("this server deletes nothing"))
     }
 
     async fn compact(&self, _: Request<pb::CompactionRequest>) -> Result<Response<pb::CompactionResponse>, Status> {
-        Err(Status::unimplemented("a floor compacts nothing"))
+        Err(Status::unimplemented("this server compacts nothing"))
     }
 }
 

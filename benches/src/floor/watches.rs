@@ -1,4 +1,5 @@
-//! The watchers of one lane. Each gets one answer per committed batch, with every event, whatever keys it watches.
+//! The watchers of one lane: of one thread of a floor server. Each watcher gets one answer per committed batch, with
+//! every event, whatever keys it watches.
 
 use std::sync::Arc;
 

@@ -37,7 +37,7 @@ pub struct Task {
 pub enum Done {
     /// The call did what was asked.
     Ok,
-    /// The Txn found another revision.
+    /// The Txn found that the key had changed since it was read.
     Conflict,
 }
 

@@ -85,8 +85,8 @@ impl tower::Service<Request<Body>> for Connection {
     }
 }
 
-/// A socket that accepts only one slice in a write. If it accepted several, h2 would write each request of 256 bytes
-/// or more by itself.
+/// A socket that accepts only one slice in a write. If it accepted several, h2 would use a separate write for each
+/// request of 256 bytes or more.
 struct OneSlice(TcpStream);
 
 impl AsyncRead for OneSlice {

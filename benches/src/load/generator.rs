@@ -19,7 +19,7 @@ use super::watcher::Watcher;
 use super::work::Shape;
 use crate::pace;
 
-/// How long after the end of the window a call may still take. After that it counts as failed.
+/// How long a call may go on after the end of the window. After that it counts as failed.
 const LAST_CALLS: Duration = Duration::from_secs(60);
 
 /// How long a client of a closed loop pauses after a failed call.
@@ -37,7 +37,7 @@ pub struct Plan {
     pub task: Task,
     /// The numbers of clients, connections and watchers.
     pub shape: Shape,
-    /// Calls a second of all clients together (open loop). `None` for the closed loop.
+    /// Number of calls per second, of all clients together (open loop). `None` for the closed loop.
     pub rate: Option<f64>,
     /// How long there is load before the measuring begins.
     pub warm_up: Duration,

@@ -20,13 +20,13 @@ pub struct Measured {
     pub work: Work,
     /// The numbers of clients, connections and watchers.
     pub shape: Shape,
-    /// The rate of the open loop, in operations a second. `None` for the closed loop.
+    /// The rate of the open loop, in operations per second. `None` for the closed loop.
     pub rate: Option<f64>,
     /// Length of the window in seconds.
     pub seconds: f64,
     /// Number of operations that did not fail.
     pub operations: u64,
-    /// Operations a second.
+    /// Number of operations per second.
     pub per_second: f64,
     /// Median latency.
     pub p50_us: u64,
@@ -43,7 +43,7 @@ pub struct Measured {
     pub other_cores: f64,
     /// The server's resident memory at the end, in bytes.
     pub rss_bytes: Option<u64>,
-    /// Puts a second of all writers. `None` except for [`Work::Watch`].
+    /// Number of puts per second, of all writers together. `None` except for [`Work::Watch`].
     pub puts_per_second: Option<f64>,
     /// Number of Txns that did not put because the key's mod revision had changed.
     pub conflicts: u64,

@@ -67,7 +67,7 @@ pub struct Args {
     /// How long the load runs before the measured window.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
     warm_up: Duration,
-    /// Run an open loop, with this many calls a second of all clients together.
+    /// Run an open loop, with this many calls per second of all clients together.
     #[arg(long)]
     rate: Option<f64>,
     /// Read at this revision instead of the current one.

@@ -28,7 +28,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// `per_second` calls a second from `start` to `end`.
+    /// A schedule of `per_second` calls per second from `start` to `end`.
     pub fn new(start: Instant, end: Instant, per_second: f64) -> Self {
         let gap = Duration::from_secs_f64(1.0 / per_second);
         Self { start, end, gap, given: Cell::new(0), waiting: RefCell::default() }

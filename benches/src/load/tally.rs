@@ -14,7 +14,7 @@ pub struct Tally {
     pub deliveries: Histogram<u64>,
     /// Number of events that watchers got.
     pub events: u64,
-    /// Number of Txns that found another revision. They count as operations too.
+    /// Number of updates whose Txn found that the key had changed since it was read. They count as operations too.
     pub conflicts: u64,
     /// Number of operations that failed or did not end in time.
     pub errors: u64,

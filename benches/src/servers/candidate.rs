@@ -20,7 +20,7 @@ pub enum Candidate {
 }
 
 impl Candidate {
-    /// Whether the server keeps keys. The floors have prepared answers instead.
+    /// Whether the server keeps keys. The floor servers have prepared answers instead.
     pub fn stores(self) -> bool {
         matches!(self, Candidate::Naxos | Candidate::Etcd)
     }

@@ -25,7 +25,7 @@ const STEPS: usize = 12;
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1_100);
 /// Number of crash images for each sync. In each of them another random part of the unsynced bytes survives.
 const SURVIVORS: u64 = 4;
-/// If the node has not done its work after this long in simulated time, and its drive has not frozen, it hangs.
+/// If the node has not done its work after this long in simulated time, and the power was not cut, the node hangs.
 const HANG: Duration = Duration::from_secs(30);
 
 /// How one life of the node ended. A life begins with a start of the node.
@@ -33,7 +33,7 @@ const HANG: Duration = Duration::from_secs(30);
 enum End {
     /// It did all its work.
     Done,
-    /// The drive froze.
+    /// The power was cut: the drive froze at the chosen sync.
     Frozen,
 }
 

@@ -1,6 +1,6 @@
 //! Checks two models: that of the replicated log, and that of the founding of a cluster. With all rules, no execution
-//! may break a property. Without any one of the rules, some execution must break one. `naxos-jepsen model --deep`
-//! checks larger models.
+//! may break a property. If a single rule is left out, whichever it is, some execution must break a property.
+//! `naxos-jepsen model --deep` checks larger models.
 #![cfg(test)]
 
 use naxos_jepsen::model::case::{Case, cases};

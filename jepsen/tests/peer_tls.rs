@@ -22,7 +22,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// How long the others may take to log that they rejected a connection.
 const REJECT_LIMIT: Duration = Duration::from_secs(20);
-/// What a member logs when the certificate of another one is not good.
+/// What a member logs when the certificate of another member is not good.
 const REJECTED: &str = "rejected connection on peer endpoint";
 
 type Authority = CertifiedIssuer<'static, KeyPair>;

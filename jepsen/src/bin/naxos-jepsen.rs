@@ -75,7 +75,7 @@ struct SimulateLine {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     first: u64,
-    /// How many members each cluster has. One is a node that is alone.
+    /// How many members each cluster has. With 1, a single node runs without a cluster.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
     members: u8,
     /// How many seeds run at the same time. Default: one for each core.

@@ -11,10 +11,10 @@ use naxos_jepsen::simulator::{cluster, run};
 struct Arguments {
     /// The seed. The same seed gives the same run.
     seed: u64,
-    /// How many members the cluster has. One is a node that is alone.
+    /// How many members the cluster has. With 1, a single node runs without a cluster.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     members: u8,
-    /// One member of the cluster loses its disk in most runs.
+    /// With about half of the seeds, one member of the cluster loses its disk. Has no effect on a single node.
     #[arg(long)]
     lose_disk: bool,
     /// Writes the trace to this file.

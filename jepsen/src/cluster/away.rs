@@ -44,8 +44,8 @@ fn write_until_ejected(all: &mut Members, there: [usize; 2]) -> anyhow::Result<(
     Ok(())
 }
 
-/// Three members. One is killed, and started again when the others have trimmed the log. Then another one is frozen for
-/// as long, and goes on.
+/// Three members. One is killed, and started again when the others have trimmed the log. Then another member is frozen
+/// until the others have trimmed the log again, and goes on.
 ///
 /// # Errors
 /// If one of them does not come back by a snapshot, or members differ.

@@ -1,4 +1,5 @@
-//! Disks that return errors and disks that are full: the part of [`Faults`] that deals with them.
+//! Disks that return errors and disks that are full: the part of [`Faults`] that deals with them. A client of its own,
+//! the doctor ([`super::doctor`]), examines the node meanwhile.
 //!
 //! If the journal's disk fails, the storage unit is read-only until the next start: the node still serves reads,
 //! refuses writes and says why. If the local store's disk fails, the node ends. In both cases the disk works again at
@@ -18,7 +19,7 @@ use super::host::RESERVE_BYTES;
 const JOURNAL: &str = "journal/";
 /// A part of the path of the local store's file.
 const STORE: &str = "store.redb";
-/// The first call that fails has at most this number, counted from 1 when the fault is set.
+/// When a disk is set to fail, the first call that fails is one of the next `CALLS_MAX` calls of that kind.
 const CALLS_MAX: u64 = 20;
 /// If no call has failed after this time, the fault is removed.
 const ARMED: Duration = Duration::from_millis(600);
@@ -64,8 +65,8 @@ impl Faults {
         self.phase = Phase::Full { until: now + FILLING + millis(&mut self.dice, SICK_MILLIS) };
     }
 
-    /// Allows the node to end and to refuse calls until it is started again. Also cancels a freeze that the drive was
-    /// set to, so that no other fault happens during this one.
+    /// Until the next start, the node may refuse calls, and it may end. Also cancels a freeze that was set on the
+    /// drive (a crash at a sync), so that the drive does not freeze while its disk fails or is full.
     fn excuse(&mut self) {
         self.host.drive.freeze_at_sync(NEVER);
         self.host.set_may_fail(true);

@@ -17,7 +17,7 @@ use crate::pace;
 pub struct Plan {
     /// The program `naxos-simulate`.
     pub program: PathBuf,
-    /// How many members each cluster has. One is a node that is alone.
+    /// How many members each cluster has. With 1, a single node runs without a cluster.
     pub members: u8,
     /// The first seed.
     pub first: u64,

@@ -31,7 +31,8 @@ const VIEW_EVERY: u128 = 20;
 /// A run that has not ended by this time counts as hanging.
 const END_MAX: Duration = Duration::from_secs(45);
 
-/// Runs a seed with this many members. If `loses_disk`, one of them loses its disk in most runs. Call it only once in a process: see the invariant of [`super::super`].
+/// Runs a seed with this many members. If `loses_disk`, one of them loses its disk, with about half of the seeds. Call
+/// it only once in a process: see the invariant of [`super::super`].
 pub fn run(seed: u64, members: usize, loses_disk: bool) -> Outcome {
     let names = NAMES[..members].to_vec();
     let (trace, record, reached) = (Trace::default(), Shared::default(), Reached::default());

@@ -28,11 +28,12 @@ const HUNG_SYNC_MILLIS: (u64, u64) = (1_500, 4_000);
 const FREEZE_SYNCS: u64 = 80;
 /// A freeze that is set before a node starts happens at one of its first `FREEZE_SYNCS_AT_START` syncs.
 const FREEZE_SYNCS_AT_START: u64 = 25;
-/// The first call of a disk that fails has at most this number, counted from 1 when the fault is set.
+/// When a disk is set to fail, the first call that fails is one of the next `CALLS_MAX` calls of that kind.
 const CALLS_MAX: u64 = 20;
 /// How long a host is suspended, in milliseconds. The times are longer than one second, so that the keeper of leases
-/// notices the gap. In reality a shorter suspension takes time for its clients, too; in the simulator only the host's own
-/// clock leaps.
+/// notices the gap and extends all leases by it. It would not notice a shorter suspension. In reality that does no
+/// harm, because the same time passes for the clients. In the simulator only the host's clock leaps, so leases would
+/// end too early.
 const SUSPENDED_MILLIS: (u64, u64) = (1_500, 4_000);
 /// The wall time is set forward or back by at most a day.
 const STEP_NANOS_MAX: i64 = 86_400_000_000_000;
@@ -72,7 +73,7 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// The faults of a host.
+    /// A seat for `host`. The seed decides its faults.
     pub fn new(host: Host, seed: u64, trace: &Trace, reached: &Reached) -> Self {
         let mut dice = Dice::new(seed ^ 0x5ea7);
         let phase = Phase::Up { until: millis(&mut dice, QUIET_MILLIS) };
@@ -188,7 +189,7 @@ impl Seat {
         self.phase = Phase::Stopping;
     }
 
-    /// Suspends the host's clock, or sets its wall time forward or back.
+    /// Makes the host's clock leap as after a suspension of the host, or sets its wall time forward or back.
     fn leap(&mut self, now: Duration) {
         self.count("leap");
         let by = millis(&mut self.dice, SUSPENDED_MILLIS);
@@ -205,7 +206,8 @@ impl Seat {
         self.go_on(now);
     }
 
-    /// Allows the node to refuse writes and to end until it is started again.
+    /// Until the next start, the node may refuse writes, and it may end. Also cancels a freeze that was set on the
+    /// drive, so that the drive does not freeze while its disk fails or is full.
     fn excuse(&mut self) {
         self.host.drive.freeze_at_sync(NEVER);
         self.host.set_may_fail(true);
@@ -223,8 +225,8 @@ impl Seat {
         self.phase = Phase::Failing { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
     }
 
-    /// Ends a node whose disk fails: its process, or its machine. The two differ for the next process, which reads from
-    /// the page cache what a failed sync left there, or only what is on the disk.
+    /// Ends a node whose disk fails: stops its process, or crashes its machine. After a stop the next process still
+    /// reads from the page cache what the failed sync left there. After a crash it reads only what is on the disk.
     fn end_failing(&mut self, sim: &mut Sim<'_>, now: Duration) {
         if self.dice.chance(70) {
             self.stop();

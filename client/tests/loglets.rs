@@ -112,7 +112,7 @@ fn a_seal_repairs_what_is_on_one_unit_alone() {
         for unit in &rig.units.all {
             tails.push(unit.tail(id).await.unwrap().tail);
         }
-        assert!(tails.iter().filter(|tail| **tail >= end).count() >= 2, "{tails:?} behind a seal at {end}");
+        assert!(tails.iter().filter(|tail| **tail >= end).count() >= 2, "{tails:?} after a seal at {end}");
         let read = loglet.read(Offset(0)..end, usize::MAX).await.unwrap();
         let present = |at: u64| CellState::Present(format!("cell {at}").into());
         assert_eq!(read, (0..end.0).map(present).collect::<Vec<_>>());

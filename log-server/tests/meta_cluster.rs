@@ -204,7 +204,7 @@ fn a_voter_that_lost_its_disk_is_replaced_by_a_new_one_which_learns_first() {
         assert!(nodes.iter().all(|node| node.meta.voters() == wanted), "all know the new voters");
         assert!(nodes[0].meta.set_voters(&wanted).await.unwrap(), "nothing is left to do");
 
-        // The new one counts: another one may be lost.
+        // The new voter counts: another voter may be lost.
         let other = nodes.remove(0);
         switch.replicas.lock().remove(&other.server.storage_id());
         stop(other).await;

@@ -44,7 +44,7 @@ impl Active {
 impl VirtualLog {
     /// Adopts the chain `found` and sends appends to its last segment. Before that, makes the loglet's sequencer serve
     /// it, which is allowed because the chain names the loglet now. The chain is adopted even if the sequencer does not
-    /// serve: the sequencer may have died, and only a process that knows this chain can put another one in its place.
+    /// serve: the sequencer may have died, and only a process that knows this chain can name another sequencer.
     pub(super) async fn activate(&self, found: VersionedChain) -> Result<(), ReconfigureError> {
         self.refuse_older(&found)?;
         let VersionedChain { version, chain } = found;

@@ -275,7 +275,7 @@ impl Fetcher {
         Ok(file.sync().await.map_err(failed)?)
     }
 
-    /// Writes a piece and returns the place behind it.
+    /// Writes a piece and returns the place after it.
     async fn write(&self, manifest: &Manifest, file: &Arc<dyn File>, at: u64, piece: Bytes) -> Result<u64, NoneHere> {
         let end = at + piece.len() as u64;
         if piece.is_empty() || end > manifest.bytes {

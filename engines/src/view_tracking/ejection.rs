@@ -83,7 +83,7 @@ mod tests {
         let fetches = [(1, 800), (2, 10)];
         assert_eq!(after(99, &fetches, &[2], 400), None);
         assert_eq!(after(11, &fetches, &[2], 401), Some((StorageId(2), Lsn(10))));
-        assert_eq!(after(11, &fetches, &[3], 101), Some((StorageId(2), Lsn(10))), "another one fetches");
+        assert_eq!(after(11, &fetches, &[3], 101), Some((StorageId(2), Lsn(10))), "another server fetches");
     }
 
     #[test]

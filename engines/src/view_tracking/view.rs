@@ -17,7 +17,8 @@ pub(super) struct View {
     servers_min: usize,
 }
 
-/// The end of the row of a server for which another one holds the log. That server has not told its own cursor.
+/// The end of the row of a server for which another server holds the log. The first server has not told its own
+/// cursor.
 const HELD: &[u8] = b"h";
 
 /// See [`View`].

@@ -204,7 +204,7 @@ pub(crate) fn scan_segment(
     let end = usize::try_from(scan.end).map_or(bytes.len(), |e| e.min(bytes.len()));
     scan.dirty_end = dirty_end(bytes, end);
     if tail == SegmentEnd::Zeros && scan.dirty_end > scan.end {
-        return Err(Damage { at: scan.end, expected: "zeros behind the last batch, or a whole batch" });
+        return Err(Damage { at: scan.end, expected: "zeros after the last batch, or a whole batch" });
     }
     Ok(scan)
 }

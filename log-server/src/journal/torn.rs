@@ -90,9 +90,9 @@ mod tests {
         assert!(!may_lack_its_end(&bytes, 100, 1_800));
         bytes[1_700..2_048].fill(0);
         assert!(may_lack_its_end(&bytes, 100, 1_800));
-        assert!(!may_lack_its_end(&bytes, 100, 1_700), "what is missing lies behind it");
+        assert!(!may_lack_its_end(&bytes, 100, 1_700), "what is missing lies after it");
         bytes[2_047] = 1;
-        assert!(!may_lack_its_end(&bytes, 100, 1_800), "something was written behind it");
+        assert!(!may_lack_its_end(&bytes, 100, 1_800), "something was written after it");
         bytes[511] = 0;
         assert!(may_lack_its_end(&bytes, 100, 1_800), "the end of its first sector");
         assert!(!may_lack_its_end(&bytes, 100, 511));

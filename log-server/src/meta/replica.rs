@@ -221,7 +221,7 @@ impl MetaReplica {
                 PeerError::Unreachable(..) => CallError::NotLeader(None),
                 PeerError::Unknown(..) => CallError::Unknown(e.to_string()),
             })?,
-            // A leader that hangs answers nothing, and the others elect another one before the call ends.
+            // A leader that hangs answers nothing, and the others elect another leader before the call ends.
             () = self.other_leader(leader) => {
                 return Err(CallError::Unknown("the leader changed before it answered".to_owned()));
             }

@@ -66,8 +66,8 @@ pub enum FoundingStep {
     Accept {
         /// The candidate's ballot.
         ballot: Ballot,
-        /// The data directory under which the seat has promised. A seat with another one refuses, because it does not
-        /// remember the promise.
+        /// The data directory under which the seat has promised. A seat with another data directory refuses, because
+        /// it does not remember the promise.
         storage: StorageId,
         /// The value.
         value: FoundingValue,
@@ -182,7 +182,7 @@ pub enum FoundingRefusal {
 /// A rule that a message can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FoundingRuleBroken {
-    /// A candidate used the ballot of another one.
+    /// A candidate used the ballot of another candidate.
     #[error("a candidate asks under its own ballot")]
     ForeignBallot,
     /// The founders are not a majority of the listed seats, or one is not listed, or their order is wrong.

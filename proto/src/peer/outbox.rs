@@ -1,7 +1,10 @@
-//! [`Outbox`]: the calls of one served stream that have no answer yet, and the answers that were not sent yet.
+//! [`Outbox`]: the calls of one served stream that have no answer yet, and those whose answers were not sent yet.
 //!
-//! Both count against one bound. When it is reached, the server reads no further calls, HTTP/2 has no room for more, and
-//! the caller's lane fills. So a slow unit is felt where the calls are made, and memory stays bounded.
+//! The two sorts of calls together have two bounds: one on their number, one on their bytes. When either is reached,
+//! the server reads no further calls, HTTP/2 has no room for more, and the caller's lane fills. So a slow unit is felt
+//! where the calls are made, and memory stays bounded.
+//!
+//! A call may have an early answer before its answer: see [`super::lane`].
 
 use std::sync::Arc;
 
@@ -12,14 +15,15 @@ use crate::peer::limits::{SERVED_BYTES_MAX, SERVED_CALLS_MAX};
 use crate::peer::watched::Watched;
 
 struct State<A> {
-    /// Answers to send, early ones included.
+    /// Answers to send. There may be early answers among them.
     ready: Vec<(u64, A)>,
     /// How many answers in `ready` are not early.
     ready_calls: usize,
-    /// How many bytes the calls behind the answers in `ready` had.
+    /// How many bytes the calls have that these answers belong to.
     ready_bytes: usize,
-    /// The calls that hold a slot, and those behind the answers in `ready`.
+    /// How many calls have no answer yet, or have their answer in `ready`.
     calls: usize,
+    /// How many bytes these calls have.
     bytes: usize,
     /// Whether calls may still come.
     is_reading: bool,
@@ -47,10 +51,10 @@ pub(super) struct EarlySlot<A> {
     number: u64,
 }
 
-/// Says that no calls come any more, when the reader ends in any way.
+/// Held by the task that reads the calls. Its drop notes that no calls come any more, however that task ends.
 pub(super) struct Reading<A>(pub(super) Arc<Outbox<A>>);
 
-/// Says that nobody takes answers any more, when the stream of answers is dropped.
+/// Held by the stream of answers. Its drop notes that nobody takes answers any more.
 struct Taking<A>(Arc<Outbox<A>>);
 
 impl<A> Drop for Reading<A> {
@@ -128,7 +132,8 @@ impl<A: Send + 'static> Outbox<A> {
         self.state.change(|state| state.end = Some(status));
     }
 
-    /// All answers that are ready, as a frame each time. Ends when no calls come any more and all are answered.
+    /// A stream of frames. Each frame has all answers that are ready when it is taken. The stream ends when no calls
+    /// come any more and all are answered.
     pub(super) fn frames<F: Send + 'static>(
         self: Arc<Self>,
         frame: impl Fn(Vec<(u64, A)>) -> F + Send + Sync + 'static,
@@ -149,7 +154,8 @@ impl<A: Send + 'static> Outbox<A> {
 }
 
 impl<A> State<A> {
-    /// The answers that are ready; none if the stream has ended well; `None` if it is to be waited for more.
+    /// The answers that are ready. An empty list if the stream has ended well, an error if it ends with a status.
+    /// `None` if the caller must wait.
     fn take(&mut self) -> Option<Result<Vec<(u64, A)>, Status>> {
         if !self.ready.is_empty() {
             let answers = std::mem::take(&mut self.ready);
@@ -176,15 +182,15 @@ mod tests {
         let mut frames = Arc::clone(&outbox).frames(|answers| answers);
         let reading = Reading(Arc::clone(&outbox));
         let first = outbox.admit(1, SERVED_BYTES_MAX + 1).await.expect("a large call is served alone");
-        assert!(outbox.admit(2, 1).now_or_never().is_none(), "and nothing beside it");
+        assert!(outbox.admit(2, 1).now_or_never().is_none(), "nothing is served beside it");
         first.answer("one");
-        assert!(outbox.admit(2, 1).now_or_never().is_none(), "not even before its answer was sent");
+        assert!(outbox.admit(2, 1).now_or_never().is_none(), "an answer that is queued but not sent keeps its place");
         assert_eq!(frames.next().await.unwrap().unwrap(), [(1, "one")]);
         let mut slots = Vec::new();
         for number in 0..SERVED_CALLS_MAX as u64 {
             slots.push(outbox.admit(number, 1).now_or_never().flatten().expect("there is room"));
         }
-        assert!(outbox.admit(9, 1).now_or_never().is_none(), "as many calls as are served at once");
+        assert!(outbox.admit(9, 1).now_or_never().is_none(), "no more calls are served at once");
         let last = slots.pop().expect("many slots");
         last.answer("last");
         slots.remove(0).answer("first");

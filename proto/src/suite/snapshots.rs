@@ -55,8 +55,8 @@ pub async fn snapshots(
     assert_eq!(crc(&whole), manifest.crc, "the bytes are those of the manifest");
     let again = read(7, 1).await.expect("a piece in the middle is read");
     assert_eq!(again[..], whole[7..8], "the bytes at one place never change");
-    assert_eq!(read(manifest.bytes, 10).await, Ok(Bytes::new()), "nothing lies behind the end");
-    assert_eq!(read(u64::MAX, 10).await, Ok(Bytes::new()), "nothing lies far behind the end");
+    assert_eq!(read(manifest.bytes, 10).await, Ok(Bytes::new()), "nothing lies after the end");
+    assert_eq!(read(u64::MAX, 10).await, Ok(Bytes::new()), "nothing lies far after the end");
 
     let other = manifest.id ^ 1;
     assert_eq!(snapshots.read(other, 0, 10).await, Err(SnapshotError::Unknown(other)), "another id is unknown");

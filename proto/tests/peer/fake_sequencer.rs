@@ -19,7 +19,7 @@ type Done = Completion<Result<Offset, AppendError>>;
 pub(crate) struct FakeSequencer {
     /// The first payload of each append, and the append's completion while it has no answer.
     appends: Mutex<Vec<(Vec<u8>, Option<Done>)>>,
-    /// What was asked to be served.
+    /// The loglets that this sequencer was asked to serve, in order.
     pub(crate) served: Mutex<Vec<LogletParams>>,
     /// Whether each append is told its offset at once: 100 for the first one, 101 for the second one, and so on.
     pub(crate) grants: AtomicBool,

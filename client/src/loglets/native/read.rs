@@ -12,7 +12,7 @@ use naxos_proto::ids::Offset;
 use super::NativeLoglet;
 use crate::loglet::LogletError;
 
-/// How long a unit may take to answer a read before another one is asked too.
+/// How long a unit may take to answer a read before another unit is asked too.
 const ASK_ANOTHER_AFTER: Duration = Duration::from_millis(50);
 
 /// Whether a unit's answer tells what the cell is. After `Absent` or `Corrupt` another unit has to be asked.

@@ -11,7 +11,7 @@ use crate::peer::backoff::Backoff;
 use crate::peer::limits::{CALL_MAX, CONNECT_MAX};
 use crate::peer::{Failure, PeerLink};
 
-/// Closes the lane when the task ends in any way, so that no caller waits for it.
+/// Its drop closes the lane, however the task ends, so that no caller waits for it.
 struct Closing<P: Protocol>(Arc<Lane<P>>);
 
 impl<P: Protocol> Drop for Closing<P> {

@@ -103,7 +103,7 @@ impl<P: Protocol> State<P> {
         self.queued.front().is_some_and(|(first_queued, _)| number >= *first_queued)
     }
 
-    /// Who hears the early answer of the call `number`.
+    /// The callback that hears the early answer of the call `number`.
     pub(super) fn early(&mut self, number: u64) -> Option<OnEarly<P::Answer>> {
         if self.is_queued(number) { None } else { self.waiting.get_mut(&number)?.early.take() }
     }

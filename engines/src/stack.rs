@@ -106,8 +106,12 @@ impl<P: Application> Stack<P> {
         let session_parts = SessionParts::new(config.incarnation, switch(session::INFO.id));
         let up = session_parts.upper(BatchingApply::new(application, Arc::clone(&batching)), &reader);
         let storage = config.incarnation.storage;
-        let view_parts =
-            ViewTrackingParts::new(storage, switch(view_tracking::INFO.id), &reader, config.held.servers_min);
+        let view_parts = ViewTrackingParts::new(
+            storage,
+            switch(view_tracking::INFO.id),
+            &reader,
+            Arc::clone(&config.held.servers_min),
+        );
         let up = view_parts.upper(up, Arc::clone(&below_view));
 
         let base_config = BaseConfig {

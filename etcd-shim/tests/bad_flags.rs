@@ -95,7 +95,11 @@ fn values_out_of_range_name_the_flag_and_the_range() {
             &["--initial-cluster has default=http://localhost:2380 but", "expected the same URLs for this member"],
         ),
         (&["--initial-cluster=other=http://localhost:2380"], 1, &["couldn't find local name \"default\""]),
-        (&["--initial-cluster-state=existing"], 1, &["--initial-cluster-state=existing", "expected new"]),
+        (
+            &["--initial-cluster-state=existing"],
+            1,
+            &["--initial-cluster-state=existing", "expected --initial-cluster with this member"],
+        ),
         (&["--force-new-cluster"], 1, &["--force-new-cluster is not built yet"]),
         (&["--wal-dir=w"], 1, &["--wal-dir is not built yet"]),
     ]);
@@ -110,7 +114,7 @@ fn a_cluster_that_cannot_be_begun_is_refused_in_a_directory_without_one() {
     std::fs::write(dir.path().join("a.etcd/lock"), "").unwrap();
     let name = "couldn't find local name \"a\"";
     refused(dir.path(), &["--name=a", "--initial-cluster=b=http://localhost:2380"], &[], 1, &[name]);
-    refused(dir.path(), &["--name=a", "--initial-cluster-state=existing"], &[], 1, &["expected new"]);
+    refused(dir.path(), &["--name=a", "--initial-cluster-state=existing"], &[], 1, &["at least one member that runs"]);
 }
 
 #[test]

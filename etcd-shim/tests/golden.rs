@@ -15,7 +15,7 @@ use naxos_proto::codec::{Reader, put_bytes};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 use naxos_proto::etcd::txn_request::TxnRequest;
-use naxos_proto::ids::{LogId, LogletId, Lsn, StorageId, StoreId};
+use naxos_proto::ids::{LogId, LogletId, Lsn, MemberId, StorageId, StoreId};
 use naxos_proto::seams::BootClock;
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +62,15 @@ fn commands() -> Vec<Command> {
         Command::LeaseRevoke(pb::LeaseRevokeRequest { id: 13 }),
         Command::Compact(pb::CompactionRequest { revision: 3, physical: true }),
         Command::Alarm(pb::AlarmRequest { action: 1, member_id: 5, alarm: 1 }),
-        Command::Begin(pb::MemberListResponse { header: None, members: vec![member] }),
+        Command::Begin(pb::MemberListResponse { header: None, members: vec![member.clone()] }),
+        Command::AddMember {
+            member: pb::Member { id: 6, peer_ur_ls: vec!["http://127.0.0.1:2".to_owned()], is_learner: true, ..member },
+            learners_max: 1,
+        },
+        Command::TakeSeat { member: MemberId(6), storage: StorageId(0xb1), from: None },
+        Command::PromoteMember(pb::MemberPromoteRequest { id: 6 }),
+        Command::UpdateMember(pb::MemberUpdateRequest { id: 6, peer_ur_ls: vec!["http://127.0.0.1:3".to_owned()] }),
+        Command::RemoveMember { member: MemberId(6), from: Some(StorageId(0xb1)) },
     ]
 }
 
@@ -127,7 +135,7 @@ async fn a_store_of_format_2_is_read_and_its_rows_do_not_change() {
     let (written, read) = (written.reader(), open(then.path()).await.reader());
     assert_eq!(rows(&read), rows(&written));
     let tables: std::collections::BTreeSet<_> = rows(&read).iter().map(|(row, _)| row.table.0).collect();
-    assert_eq!(tables.into_iter().collect::<Vec<_>>(), [32, 33, 34, 35, 36]);
+    assert_eq!(tables.into_iter().collect::<Vec<_>>(), [32, 33, 34, 35, 36, 37, 38]);
     assert_eq!(read.persisted(), written.persisted());
     assert_eq!(read.checksum(), written.checksum());
 }

@@ -75,20 +75,31 @@ impl EtcdServer {
         let listed: Vec<_> =
             names.iter().zip(&ports).map(|(name, [_, peer])| format!("{name}={}", peer_url_at(*peer))).collect();
         let member = |(name, [client, peer]): (&&str, &[u16; 2])| {
-            let (client_url, peer_url) = (format!("http://127.0.0.1:{client}"), peer_url_at(*peer));
-            let mut arguments: Vec<OsString> = vec!["--data-dir".into(), folder.join(name).into()];
-            arguments.extend([
-                format!("--name={name}").into(),
-                format!("--listen-client-urls={client_url}").into(),
-                format!("--advertise-client-urls={client_url}").into(),
-                format!("--listen-peer-urls={peer_url}").into(),
-                format!("--initial-advertise-peer-urls={peer_url}").into(),
-                format!("--initial-cluster={}", listed.join(",")).into(),
-            ]);
-            arguments.extend(extra.iter().map(|flag| flag.replace("{name}", name).into()));
-            EtcdServer { client_url, arguments, ..Self::from_command_line(executable, &[]) }
+            Self::member(executable, folder, (name, *client, &peer_url_at(*peer)), &listed.join(","), extra)
         };
         names.iter().zip(&ports).map(member).collect()
+    }
+
+    /// A member with this name, client port and peer URL, and with this list of members. It is not started yet.
+    pub fn member(
+        executable: &Path,
+        folder: &Path,
+        (name, client, peer_url): (&str, u16, &str),
+        listed: &str,
+        extra: &[&str],
+    ) -> Self {
+        let client_url = format!("http://127.0.0.1:{client}");
+        let mut arguments: Vec<OsString> = vec!["--data-dir".into(), folder.join(name).into()];
+        arguments.extend([
+            format!("--name={name}").into(),
+            format!("--listen-client-urls={client_url}").into(),
+            format!("--advertise-client-urls={client_url}").into(),
+            format!("--listen-peer-urls={peer_url}").into(),
+            format!("--initial-advertise-peer-urls={peer_url}").into(),
+            format!("--initial-cluster={listed}").into(),
+        ]);
+        arguments.extend(extra.iter().map(|flag| flag.replace("{name}", name).into()));
+        EtcdServer { client_url, arguments, ..Self::from_command_line(executable, &[]) }
     }
 
     /// A server with a given command line. It is not started yet. The client URL is not
@@ -120,6 +131,14 @@ impl EtcdServer {
     /// Between a kill and the next start.
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("the server runs")
+    }
+
+    /// The running process, to wait for its end.
+    ///
+    /// # Panics
+    /// Between a kill and the next start.
+    pub fn process_mut(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the server runs")
     }
 
     /// Ends the process with `kill -9`.

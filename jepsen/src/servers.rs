@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::machine;
+use crate::process::finish;
 
 /// A program that the tests run next to Naxos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub enum Server {
     Etcdctl,
     /// A program that prints the descriptors of etcd's public API.
     EtcdDescriptors,
+    /// etcd's own tests `tests/common`, which start an `etcd` of the caller's choice.
+    EtcdSuite,
+    Etcdutl,
     KubeApiserver,
     KubeControllerManager,
     Kubectl,
@@ -39,7 +43,7 @@ impl Server {
         let executable = folder.join(self.name());
         let _lock = machine::locked(&folder.join("build.lock"));
         if !executable.is_file() {
-            build(&module, self.package(), &executable);
+            build(&module, self, &executable);
         }
         Some(executable)
     }
@@ -50,6 +54,8 @@ impl Server {
             Server::Etcd => "etcd",
             Server::Etcdctl => "etcdctl",
             Server::EtcdDescriptors => "etcd-descriptors",
+            Server::EtcdSuite => "etcd-suite",
+            Server::Etcdutl => "etcdutl",
             Server::KubeApiserver => "kube-apiserver",
             Server::KubeControllerManager => "kube-controller-manager",
             Server::Kubectl => "kubectl",
@@ -60,7 +66,29 @@ impl Server {
     fn module(self) -> &'static str {
         match self {
             Server::Etcd | Server::Etcdctl | Server::EtcdDescriptors => "etcd",
+            Server::EtcdSuite | Server::Etcdutl => "suite",
             Server::KubeApiserver | Server::KubeControllerManager | Server::Kubectl | Server::Kubeadm => "kubernetes",
+        }
+    }
+
+    /// The folder of the pinned module `name`, in Go's cache.
+    ///
+    /// # Panics
+    /// If Go cannot say where it is.
+    pub fn module_folder(self, name: &str) -> PathBuf {
+        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(self.module());
+        let mut command = Command::new("go");
+        command.args(["list", "-m", "-f", "{{.Dir}}", name]).current_dir(module);
+        let listed = finish(command, "");
+        assert!(listed.success, "go list -m {name}: {}", listed.stderr);
+        listed.stdout.trim().into()
+    }
+
+    /// What `go` does to make the program.
+    fn verb(self) -> &'static [&'static str] {
+        match self {
+            Server::EtcdSuite => &["test", "-c", "-tags", "e2e"],
+            _ => &["build"],
         }
     }
 
@@ -69,6 +97,8 @@ impl Server {
             Server::Etcd => "go.etcd.io/etcd/server/v3",
             Server::Etcdctl => "go.etcd.io/etcd/etcdctl/v3",
             Server::EtcdDescriptors => "./descriptors",
+            Server::EtcdSuite => "go.etcd.io/etcd/tests/v3/common",
+            Server::Etcdutl => "go.etcd.io/etcd/etcdutl/v3",
             Server::KubeApiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
             Server::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
             Server::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
@@ -79,10 +109,11 @@ impl Server {
 
 /// Builds into a temporary file and renames it, so that an interrupted build does not leave a file that looks
 /// complete.
-fn build(module: &Path, package: &str, executable: &Path) {
-    let half = executable.with_extension("half");
+fn build(module: &Path, server: Server, executable: &Path) {
+    let (half, package) = (executable.with_extension("half"), server.package());
     let done = Command::new("go")
-        .args(["build", "-ldflags", "-s -w", "-o"])
+        .args(server.verb())
+        .args(["-ldflags", "-s -w", "-o"])
         .arg(&half)
         .arg(package)
         .current_dir(module)

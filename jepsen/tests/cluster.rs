@@ -1,7 +1,7 @@
 //! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
 #![cfg(test)]
 
-use naxos_jepsen::cluster::{self, Fault, Plan, away, wiped};
+use naxos_jepsen::cluster::{self, Fault, Plan, away, grown, wiped};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::WholeMachine;
 
@@ -39,4 +39,12 @@ fn members_that_lose_their_disks_one_after_the_other_come_back() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
     wiped(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn members_are_added_to_a_cluster_of_one_promoted_and_removed() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    grown(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }

@@ -1,10 +1,12 @@
-//! A cluster as kubeadm makes it. The server is started with the command line that kubeadm made for etcd, unchanged,
-//! and is killed ten times during work.
+//! A cluster as kubeadm makes it, with one node and with three. The servers are started with the command lines that kubeadm
+//! made for etcd, and one of them is killed ten times during work.
 #![cfg(test)]
 
 use std::path::Path;
 use std::time::Duration;
 
+use naxos_jepsen::differential::dice::Dice;
+use naxos_jepsen::etcd_server::EtcdServer;
 use naxos_jepsen::kubernetes::nemesis::Nemesis;
 use naxos_jepsen::kubernetes::network::Network;
 use naxos_jepsen::kubernetes::plane::Plane;
@@ -26,8 +28,24 @@ const PODS: usize = 50;
 const HISTORY_LOST: &str = "Terminating all watchers from cacher";
 const PROBES: &str = "127.0.0.1:2381";
 
+/// Starts the etcd servers of this many nodes, as `kubeadm init` and `kubeadm join` do. `None` if Go is missing.
+fn start_etcd(plane: &Plane, program: &Path, nodes: usize) -> Option<Vec<EtcdServer>> {
+    let mut first = plane.etcd(program);
+    first.start_again();
+    let mut servers = vec![first];
+    for node in 1..nodes {
+        plane.add_node(node);
+        plane.add_member(node)?;
+        let mut server = plane.joining_etcd(node);
+        server.start_again();
+        plane.promote_member(node)?;
+        servers.push(server);
+    }
+    Some(servers)
+}
+
 /// Tests nothing if Go is missing.
-fn survives_ten_kills(program: &Path) -> Option<()> {
+fn survives_ten_kills(program: &Path, nodes: usize) -> Option<()> {
     let folder = tempfile::tempdir().expect("a temporary directory");
     // The servers are built before the test enters its network, from which Go's module proxy cannot be reached.
     for server in [Server::Kubeadm, Server::Kubectl, Server::KubeApiserver, Server::KubeControllerManager] {
@@ -35,21 +53,20 @@ fn survives_ten_kills(program: &Path) -> Option<()> {
     }
     let _network = Network::enter();
     let plane = Plane::from_kubeadm(folder.path())?;
-    let mut etcd = plane.etcd(program);
-    etcd.start_again();
+    let etcd = start_etcd(&plane, program, nodes)?;
     for path in ["/livez", "/readyz"] {
         let (code, body) = probe::get(PROBES, path).expect("the probe's port answers");
         assert_eq!((code, body.trim()), (200, "ok"), "{path}");
     }
     let kubectl = plane.kubectl()?;
-    let apiserver = plane.kube_apiserver(&kubectl)?;
+    let apiserver = plane.kube_apiserver(&kubectl, nodes)?;
     let _controllers = plane.kube_controller_manager()?;
     prepare(&kubectl, &["work", "batch"]);
     let maps = "configmaps -n work --field-selector=metadata.name!=kube-root-ca.crt";
     let mut maps_watched = Watching::running(&kubectl, "work", maps);
     let mut widgets_watched = Watching::start(&kubectl, &format!("{WIDGETS} -n batch"));
 
-    let nemesis = Nemesis::start(etcd, KILLS, SERVICE_BETWEEN_KILLS);
+    let nemesis = Nemesis::start(etcd, KILLS, SERVICE_BETWEEN_KILLS, Dice::seed_of_this_run());
     let own = kubectl.clone();
     let creating = pace::thread("widgets", move || create_widgets(&own, "batch", WIDGET_COUNT));
     let own = kubectl.clone();
@@ -75,7 +92,7 @@ fn survives_ten_kills(program: &Path) -> Option<()> {
     assert!(keys.len() > 10, "a cluster without its test objects still has more keys than these: {keys:?}");
     assert!(left.is_empty(), "keys of deleted namespaces are left: {left:?}");
     assert_eq!(probe::get(PROBES, "/readyz").expect("the probe's port answers").0, 200);
-    assert_eq!(apiserver.log().matching(HISTORY_LOST), Vec::<String>::new(), "{}", etcd.log().tail());
+    assert_eq!(apiserver.log().matching(HISTORY_LOST), Vec::<String>::new(), "{}", etcd[0].log().tail());
     Some(())
 }
 
@@ -93,7 +110,13 @@ fn machine_for_it() -> Option<WholeMachine> {
 #[test]
 fn a_kubeadm_cluster_on_naxos_survives_ten_kills() {
     let Some(_machine) = machine_for_it() else { return };
-    survives_ten_kills(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")));
+    survives_ten_kills(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")), 1);
+}
+
+#[test]
+fn three_kubeadm_nodes_on_naxos_survive_ten_kills() {
+    let Some(_machine) = machine_for_it() else { return };
+    survives_ten_kills(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")), 3);
 }
 
 /// Runs only if `NAXOS_PROVE=1` is set. It runs the same steps against etcd. If it fails, the steps are wrong, not
@@ -105,5 +128,5 @@ fn a_kubeadm_cluster_on_etcd_survives_ten_kills() {
     }
     let Some(_machine) = machine_for_it() else { return };
     let Some(etcd) = Server::Etcd.executable() else { return };
-    survives_ten_kills(&etcd);
+    survives_ten_kills(&etcd, 1);
 }

@@ -204,12 +204,15 @@ fn a_seat_with_data_vetoes_a_founding_and_the_others_join_its_log() {
     simulate(async {
         let settings = LogServerConfig { member: Some(MemberId(3)), ..small() };
         let server = LogServer::open(sim_seams(&drives[2], 1), settings, CancellationToken::new()).await.unwrap();
+        let founder = Founder { seat: MemberId(3), storage: server.storage_id() };
         server.shutdown().await.unwrap();
         let net = net(1);
-        let exists = Found::Exists { log: small().log.unwrap(), founders: Vec::new() };
+        let (log, founders) = (small().log.unwrap(), vec![founder]);
+        let exists = Found::Exists { log, founders: founders.clone() };
+        let holder = Found::Founder { log, founders };
         let (one, two, three) =
             tokio::join!(found(&drives[0], 1, 3, &net), found(&drives[1], 2, 3, &net), found(&drives[2], 3, 3, &net));
-        assert_eq!([one.1, two.1, three.1], [exists.clone(), exists.clone(), exists]);
+        assert_eq!([one.1, two.1, three.1], [exists.clone(), exists, holder]);
     });
 }
 

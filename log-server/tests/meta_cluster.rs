@@ -188,7 +188,7 @@ fn a_voter_that_lost_its_disk_is_replaced_by_a_new_one_which_learns_first() {
         let step = async |nodes: &[Node]| {
             for node in nodes {
                 // A step that failed is made again.
-                let _ = node.meta.set_voters(&wanted).await;
+                let _ = node.meta.set_members(&wanted, &BTreeSet::new()).await;
             }
             clock.sleep(Duration::from_millis(300)).await;
         };
@@ -202,7 +202,7 @@ fn a_voter_that_lost_its_disk_is_replaced_by_a_new_one_which_learns_first() {
             step(&nodes).await;
         }
         assert!(nodes.iter().all(|node| node.meta.voters() == wanted), "all know the new voters");
-        assert!(nodes[0].meta.set_voters(&wanted).await.unwrap(), "nothing is left to do");
+        assert!(nodes[0].meta.set_members(&wanted, &BTreeSet::new()).await.unwrap(), "nothing is left to do");
 
         // The new voter counts: another voter may be lost.
         let other = nodes.remove(0);

@@ -20,7 +20,7 @@ pub fn build() -> Result<PathBuf> {
         .arg(PACKAGE)
         .current_dir(&module)
         .output()
-        .context("go, to build etcd; without it give --etcd PATH")?;
+        .context("`go` cannot be run to build etcd; if Go is not installed, give --etcd PATH")?;
     ensure!(built.status.success(), "go build {PACKAGE}: {}", String::from_utf8_lossy(&built.stderr));
     Ok(executable)
 }

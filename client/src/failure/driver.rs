@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use naxos_proto::ids::{ChainVersion, Incarnation, StorageId};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Clock;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::damping::Damping;
 use super::detector::NodeState;
 use super::due_change::{DueChange, due_change};
+use super::roles::Roles;
 use crate::loglet::Liveness;
 use crate::virtual_log::VirtualLog;
 
@@ -33,8 +35,10 @@ pub struct DriverParts {
     pub newest_chain: watch::Receiver<ChainVersion>,
     /// The node that leads the MetaStore, as far as this node knows.
     pub meta_leader: Box<dyn Fn() -> Option<StorageId> + Send + Sync>,
-    /// How many units a loglet must have at least.
-    pub units_min: watch::Receiver<usize>,
+    /// Lets another node lead the MetaStore. Resolves to whether one does.
+    pub yield_meta: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
+    /// What the seats of the members allow the nodes to do.
+    pub roles: watch::Receiver<Roles>,
     /// The processes from which the next loglet is chosen; the log reads it.
     pub liveness: watch::Sender<Liveness>,
     /// The clock.
@@ -47,13 +51,15 @@ pub struct Driver(DriverParts);
 /// The processes from which the next loglet may be chosen.
 ///
 /// The units are those of all nodes, as long as a majority of them is alive. Of the sequencers, the one on the leader of
-/// the MetaStore comes last. Of the others, the present one comes first, so that a change of units moves no sequencer.
+/// the MetaStore comes last. Of the others, the present one comes first, so that a change of units moves no sequencer. If
+/// the MetaStore has only one voter, the only sequencer is the one on that node.
 pub fn liveness(
-    states: &BTreeMap<StorageId, NodeState>,
+    nodes: &BTreeMap<StorageId, NodeState>,
     present: Option<Incarnation>,
     meta_leader: Option<StorageId>,
-    units_min: usize,
+    roles: &Roles,
 ) -> Liveness {
+    let states = roles.members(nodes);
     let mut sequencers: Vec<Incarnation> = states.values().filter_map(|state| state.alive()).collect();
     let is_majority = sequencers.len() > states.len() / 2;
     let units = if is_majority {
@@ -62,7 +68,10 @@ pub fn liveness(
         sequencers.iter().map(|node| node.storage).collect()
     };
     sequencers.sort_by_key(|node| (Some(node.storage) == meta_leader, Some(*node) != present, node.storage));
-    Liveness { sequencers, units, units_min }
+    if let Some(voter) = roles.sole_voter {
+        sequencers.retain(|node| node.storage == voter);
+    }
+    Liveness { sequencers, units, units_min: roles.units_min }
 }
 
 /// The number of node `own` among those alive, counted from 0 in the order of their ids.
@@ -106,6 +115,17 @@ impl Driver {
             }
             let Some(View { version, due, rank }) = self.look() else { continue };
             let Some(change) = damping.note(due, rank, parts.clock.now()) else { continue };
+            if let DueChange::OneNodeLeadsBoth(node) = change {
+                // Another leader of the MetaStore costs the clients nothing, and a sequencer that a person has moved stays.
+                let is_here = node == parts.own.storage;
+                let has_yielded = is_here && (parts.yield_meta)().await;
+                if is_here {
+                    damping.made(change, parts.clock.now());
+                }
+                if !is_here || has_yielded {
+                    continue;
+                }
+            }
             tracing::warn!(chain = version.0, reason = %change, "reconfiguring the log");
             let outcome = parts.log.reconfigure_from(version).await;
             damping.made(change, parts.clock.now());
@@ -140,16 +160,18 @@ impl Driver {
         let (version, chain) = parts.log.chain();
         let active = NativeParams::decode(&chain.active().params).ok()?;
         let nodes = parts.states.borrow().clone();
-        let units_min = *parts.units_min.borrow();
+        let roles = parts.roles.borrow().clone();
         let meta_leader = (parts.meta_leader)();
-        let alive = liveness(&nodes, Some(active.sequencer), meta_leader, units_min);
+        let alive = liveness(&nodes, Some(active.sequencer), meta_leader, &roles);
         parts.liveness.send_if_modified(|old| {
             let is_new = *old != alive;
             *old = alive;
             is_new
         });
-        let due = due_change(&active, &nodes, meta_leader, units_min);
-        Some(View { version, due, rank: rank_of(parts.own.storage, &nodes) })
+        // A node that only follows, or that has no seat, changes nothing.
+        let may_act = !roles.has_left(parts.own.storage);
+        let due = due_change(&active, &nodes, meta_leader, &roles).filter(|_| may_act);
+        Some(View { version, due, rank: rank_of(parts.own.storage, &roles.members(&nodes)) })
     }
 }
 
@@ -165,6 +187,8 @@ struct View {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use naxos_proto::ids::Boot;
 
     use super::*;
@@ -177,16 +201,20 @@ mod tests {
         (1..=3).map(|n| (StorageId(n), NodeState::Alive(node(n)))).collect()
     }
 
+    fn two_of_three() -> Roles {
+        Roles::with_units_min(2)
+    }
+
     #[test]
     fn a_change_of_units_keeps_the_sequencer() {
-        assert_eq!(liveness(&three(), Some(node(2)), None, 2).sequencers, [node(2), node(1), node(3)]);
+        assert_eq!(liveness(&three(), Some(node(2)), None, &two_of_three()).sequencers, [node(2), node(1), node(3)]);
         let earlier = Incarnation { boot: Boot(9), ..node(2) };
-        assert_eq!(liveness(&three(), Some(earlier), None, 2).sequencers, [node(1), node(2), node(3)]);
+        assert_eq!(liveness(&three(), Some(earlier), None, &two_of_three()).sequencers, [node(1), node(2), node(3)]);
     }
 
     #[test]
     fn the_leader_of_the_metastore_is_the_last_choice() {
-        let alive = liveness(&three(), Some(node(1)), Some(StorageId(1)), 2);
+        let alive = liveness(&three(), Some(node(1)), Some(StorageId(1)), &two_of_three());
         assert_eq!(alive.sequencers, [node(2), node(3), node(1)]);
     }
 
@@ -194,12 +222,30 @@ mod tests {
     fn a_silent_unit_is_chosen_as_long_as_a_majority_is_alive() {
         let mut states = three();
         states.insert(StorageId(1), NodeState::Silent);
-        let alive = liveness(&states, Some(node(1)), None, 2);
+        let alive = liveness(&states, Some(node(1)), None, &two_of_three());
         assert_eq!(alive.sequencers, [node(2), node(3)]);
         assert_eq!(alive.units, [StorageId(1), StorageId(2), StorageId(3)]);
         assert_eq!(rank_of(StorageId(2), &states), 0);
         assert_eq!(rank_of(StorageId(3), &states), 1);
         states.insert(StorageId(2), NodeState::Silent);
-        assert_eq!(liveness(&states, None, None, 2).units, [StorageId(3)]);
+        assert_eq!(liveness(&states, None, None, &two_of_three()).units, [StorageId(3)]);
+    }
+
+    #[test]
+    fn a_learner_has_no_unit_and_no_sequencer() {
+        let roles = Roles { learners: BTreeSet::from([StorageId(1)]), ..Roles::with_units_min(1) };
+        let alive = liveness(&three(), None, None, &roles);
+        assert_eq!((alive.sequencers, alive.units), (vec![node(2), node(3)], vec![StorageId(2), StorageId(3)]));
+    }
+
+    #[test]
+    fn cluster_16_the_sequencer_stays_with_the_only_voter() {
+        let mut states = three();
+        states.remove(&StorageId(3));
+        let roles = Roles { sole_voter: Some(StorageId(1)), ..Roles::with_units_min(1) };
+        let alive = liveness(&states, Some(node(2)), Some(StorageId(1)), &roles);
+        assert_eq!((alive.sequencers, alive.units), (vec![node(1)], vec![StorageId(1), StorageId(2)]));
+        states.insert(StorageId(1), NodeState::Silent);
+        assert!(liveness(&states, Some(node(1)), None, &roles).sequencers.is_empty(), "node 2 can install no chain");
     }
 }

@@ -7,6 +7,7 @@ use naxos_proto::ids::StorageId;
 use naxos_proto::native_params::NativeParams;
 
 use super::detector::NodeState;
+use super::roles::Roles;
 
 /// Why the log should be reconfigured. The most urgent reason comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,10 +16,12 @@ pub(super) enum DueChange {
     SequencerLost(StorageId),
     /// So few units of the active loglet are alive that nothing can be appended.
     QuorumLost,
+    /// The active loglet has a unit that lost its seat in the cluster, or whose member only follows.
+    UnitLeft(StorageId),
     /// A node is alive whose unit is not in the active loglet.
     UnitMissing(StorageId),
     /// The sequencer is on the node that leads the MetaStore. If that node fails, an election and a reconfiguration have
-    /// to come one after the other.
+    /// to come one after the other. That node lets another one lead the MetaStore, and nothing else is done.
     OneNodeLeadsBoth(StorageId),
 }
 
@@ -27,6 +30,7 @@ impl fmt::Display for DueChange {
         match self {
             DueChange::SequencerLost(node) => write!(f, "the sequencer on storage {node} is lost"),
             DueChange::QuorumLost => write!(f, "too few storage units of the active loglet are alive"),
+            DueChange::UnitLeft(node) => write!(f, "storage unit {node} has no seat in the cluster any more"),
             DueChange::UnitMissing(node) => write!(f, "storage unit {node} can be taken in"),
             DueChange::OneNodeLeadsBoth(node) => write!(f, "storage {node} has the sequencer and leads the MetaStore"),
         }
@@ -41,7 +45,7 @@ impl DueChange {
 }
 
 /// The most urgent change of the loglet `active`, if any. `nodes` are the states of all nodes of the cluster, and
-/// `meta_leader` leads the MetaStore. A loglet must have at least `units_min` units that are alive.
+/// `meta_leader` leads the MetaStore.
 ///
 /// A unit that is silent stays in the loglet (`docs/adr/0005`): an append needs a write quorum of the units only, and the
 /// unit catches up when it is back.
@@ -49,22 +53,31 @@ pub(super) fn due_change(
     active: &NativeParams,
     nodes: &BTreeMap<StorageId, NodeState>,
     meta_leader: Option<StorageId>,
-    units_min: usize,
+    roles: &Roles,
 ) -> Option<DueChange> {
+    let nodes = roles.members(nodes);
     let alive = |node: &StorageId| nodes.get(node).and_then(|state| state.alive());
     let count = nodes.values().filter_map(|state| state.alive()).count();
-    if count < units_min {
+    if count < roles.units_min {
         // No change would succeed.
         return None;
     }
-    if alive(&active.sequencer.storage) != Some(active.sequencer) {
-        return Some(DueChange::SequencerLost(active.sequencer.storage));
+    let sequencer = active.sequencer.storage;
+    if !nodes.contains_key(&sequencer) && !roles.has_left(sequencer) {
+        // The sequencer's node came while this node was away. This node will learn of it from the log.
+        return None;
+    }
+    if alive(&sequencer) != Some(active.sequencer) {
+        return Some(DueChange::SequencerLost(sequencer));
     }
     if active.units.iter().filter(|unit| alive(unit).is_some()).count() < active.write_quorum.into() {
         return Some(DueChange::QuorumLost);
     }
+    if let Some(unit) = active.units.iter().find(|unit| roles.has_left(**unit)) {
+        return Some(DueChange::UnitLeft(*unit));
+    }
     let missing = nodes.keys().find(|node| alive(node).is_some() && !active.units.contains(node));
-    let leads_both = meta_leader == Some(active.sequencer.storage) && count > 1;
+    let leads_both = meta_leader == Some(sequencer) && count > 1 && roles.sole_voter.is_none();
     match missing {
         Some(node) => Some(DueChange::UnitMissing(*node)),
         None => leads_both.then_some(DueChange::OneNodeLeadsBoth(active.sequencer.storage)),
@@ -73,6 +86,8 @@ pub(super) fn due_change(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use naxos_proto::ids::{Boot, Incarnation};
 
     use super::*;
@@ -81,8 +96,11 @@ mod tests {
         Incarnation { storage: StorageId(node), boot: Boot(boot) }
     }
 
-    fn alive(nodes: &[u64]) -> BTreeMap<StorageId, NodeState> {
-        nodes.iter().map(|node| (StorageId(*node), NodeState::Alive(incarnation(*node, 1)))).collect()
+    /// Three nodes, of which these are alive.
+    fn alive(alive: &[u64]) -> BTreeMap<StorageId, NodeState> {
+        let state =
+            |node| if alive.contains(&node) { NodeState::Alive(incarnation(node, 1)) } else { NodeState::Silent };
+        (1..=3).map(|node| (StorageId(node), state(node))).collect()
     }
 
     fn active(units: &[u64]) -> NativeParams {
@@ -90,47 +108,80 @@ mod tests {
         NativeParams { sequencer: incarnation(1, 1), write_quorum: 2, units }
     }
 
+    fn roles(units_min: usize) -> Roles {
+        Roles::with_units_min(units_min)
+    }
+
     #[test]
     fn a_healthy_log_is_left_alone() {
-        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), Some(StorageId(2)), 2), None);
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), Some(StorageId(2)), &roles(2)), None);
     }
 
     #[test]
     fn a_unit_that_is_silent_stays() {
-        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 3]), None, 2), None);
-        let without_quorum = due_change(&active(&[1, 2]), &alive(&[1, 3]), None, 2);
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 3]), None, &roles(2)), None);
+        let without_quorum = due_change(&active(&[1, 2]), &alive(&[1, 3]), None, &roles(2));
         assert_eq!(without_quorum, Some(DueChange::QuorumLost), "one of its two units is alive");
     }
 
     #[test]
     fn the_sequencer_moves_away_from_the_leader_of_the_metastore() {
         let both = Some(DueChange::OneNodeLeadsBoth(StorageId(1)));
-        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), Some(StorageId(1)), 2), both);
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), Some(StorageId(1)), &roles(2)), both);
         let alone = NativeParams { write_quorum: 1, ..active(&[1]) };
-        assert_eq!(due_change(&alone, &alive(&[1]), Some(StorageId(1)), 1), None, "there is no other node");
+        assert_eq!(due_change(&alone, &alive(&[1]), Some(StorageId(1)), &roles(1)), None, "there is no other node");
     }
 
     #[test]
     fn a_sequencer_is_lost_when_its_process_is() {
         let three = active(&[1, 2, 3]);
         let lost = Some(DueChange::SequencerLost(StorageId(1)));
-        assert_eq!(due_change(&three, &alive(&[2, 3]), None, 2), lost);
+        assert_eq!(due_change(&three, &alive(&[2, 3]), None, &roles(2)), lost);
         let mut nodes = alive(&[1, 2, 3]);
         nodes.insert(StorageId(1), NodeState::Alive(incarnation(1, 2)));
-        assert_eq!(due_change(&three, &nodes, None, 2), lost, "it started again");
+        assert_eq!(due_change(&three, &nodes, None, &roles(2)), lost, "it started again");
         nodes.insert(StorageId(1), NodeState::Hung(incarnation(1, 1)));
-        assert_eq!(due_change(&three, &nodes, None, 2), lost, "its disk hangs");
+        assert_eq!(due_change(&three, &nodes, None, &roles(2)), lost, "its disk hangs");
     }
 
     #[test]
     fn a_node_that_is_back_is_taken_in() {
-        let missing = due_change(&active(&[1, 2]), &alive(&[1, 2, 3]), None, 2);
+        let missing = due_change(&active(&[1, 2]), &alive(&[1, 2, 3]), None, &roles(2));
         assert_eq!(missing, Some(DueChange::UnitMissing(StorageId(3))));
     }
 
     #[test]
     fn nothing_is_changed_without_enough_units() {
-        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[2]), None, 2), None);
-        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1]), None, 2), None);
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[2]), None, &roles(2)), None);
+        assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1]), None, &roles(2)), None);
+    }
+
+    #[test]
+    fn the_unit_of_a_removed_member_is_left_out() {
+        let left = Roles { left: BTreeSet::from([StorageId(3)]), ..roles(2) };
+        let due = |sequencer: u64| {
+            let active = NativeParams { sequencer: incarnation(sequencer, 1), ..active(&[1, 2, 3]) };
+            due_change(&active, &alive(&[1, 2]), None, &left)
+        };
+        assert_eq!(due(1), Some(DueChange::UnitLeft(StorageId(3))));
+        assert_eq!(due(3), Some(DueChange::SequencerLost(StorageId(3))), "its sequencer is left out at once");
+    }
+
+    #[test]
+    fn a_learner_is_not_taken_in() {
+        let learners = Roles { learners: BTreeSet::from([StorageId(3)]), ..roles(1) };
+        assert_eq!(due_change(&active(&[1, 2]), &alive(&[1, 2, 3]), None, &learners), None);
+    }
+
+    #[test]
+    fn a_sequencer_that_this_node_does_not_know_yet_is_not_lost() {
+        let unknown = NativeParams { sequencer: incarnation(4, 1), ..active(&[1, 2, 4]) };
+        assert_eq!(due_change(&unknown, &alive(&[1, 2]), None, &roles(2)), None);
+    }
+
+    #[test]
+    fn cluster_16_one_voter_keeps_sequencer_and_register() {
+        let one = Roles { sole_voter: Some(StorageId(1)), ..roles(1) };
+        assert_eq!(due_change(&active(&[1, 2]), &alive(&[1, 2]), Some(StorageId(1)), &one), None);
     }
 }

@@ -12,7 +12,9 @@ mod detector;
 mod driver;
 mod due_change;
 mod heartbeats;
+mod roles;
 
 pub use detector::{Detector, DetectorConfig, NodeState};
 pub use driver::{Driver, DriverParts, liveness, rank_of};
 pub use heartbeats::{Heartbeats, Node};
+pub use roles::Roles;

@@ -2,7 +2,7 @@
 //! 3.2).
 
 use naxos_proto::chain::{Chain, LogletKind, LogletParams};
-use naxos_proto::ids::{ChainVersion, LogletId, Lsn};
+use naxos_proto::ids::{ChainVersion, LogletId, Lsn, StorageId};
 use naxos_proto::seams::Instant;
 
 use super::{Reconfigured, VirtualLog};
@@ -16,9 +16,25 @@ impl VirtualLog {
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.
     pub async fn reconfigure(&self, kind: Option<LogletKind>) -> Result<Reconfigured, ReconfigureError> {
+        self.change(kind, None).await
+    }
+
+    /// As [`Self::reconfigure`], with the sequencer of the next segment on the node `to`. Changes nothing if that node is
+    /// not among the [`Liveness`](crate::Liveness)'s sequencers.
+    /// # Cancel safety
+    /// Not cancel safe: run it in a task of its own.
+    pub async fn move_sequencer(&self, to: StorageId) -> Result<Reconfigured, ReconfigureError> {
+        self.change(None, Some(to)).await
+    }
+
+    async fn change(
+        &self,
+        kind: Option<LogletKind>,
+        sequencer: Option<StorageId>,
+    ) -> Result<Reconfigured, ReconfigureError> {
         let _one = self.reconfiguring.lock().await;
         let began = self.clock.now();
-        match self.extend(kind).await {
+        match self.extend(kind, sequencer).await {
             Ok((now, closed_at)) => {
                 let pause = self.clock.now().since(closed_at);
                 let micros = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
@@ -52,14 +68,21 @@ impl VirtualLog {
         Ok(())
     }
 
-    async fn extend(&self, kind: Option<LogletKind>) -> Result<(VersionedChain, Instant), ReconfigureError> {
+    async fn extend(
+        &self,
+        kind: Option<LogletKind>,
+        sequencer: Option<StorageId>,
+    ) -> Result<(VersionedChain, Instant), ReconfigureError> {
         let found = self.register.get().await?;
         self.refuse_older(&found)?;
         let old = found.chain.active().clone();
         let kind = kind.unwrap_or(old.params.kind);
         let id = LogletId { log: self.config.log, ordinal: old.params.id.ordinal + 1, nonce: self.entropy.id() };
         let provider = self.providers.of(kind)?;
-        let alive = self.alive.borrow().clone();
+        let mut alive = self.alive.borrow().clone();
+        if let Some(node) = sequencer {
+            alive.sequencers.retain(|process| process.storage == node);
+        }
         let params = provider.choose_params(id, &alive)?;
         // The successor is prepared before the seal, so that appends wait for one sync less.
         provider.prepare(&params).await?;

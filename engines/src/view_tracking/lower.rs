@@ -1,6 +1,7 @@
 //! The lower half: adds the header to proposals, and changes the view where no proposal does.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use naxos_proto::completion::Completion;
@@ -31,8 +32,8 @@ pub struct HeldLog {
     /// If the log takes more bytes, a server that is away is left out of the view.
     pub bytes_max: u64,
     /// The log is trimmed only as far as so many servers have made the state durable that it leads to: a majority of the
-    /// members, because the loss of a minority's disks must lose nothing.
-    pub servers_min: usize,
+    /// members, because the loss of a minority's disks must lose nothing. It changes with the members.
+    pub servers_min: Arc<AtomicUsize>,
 }
 
 /// The lower half of the engine.

@@ -23,6 +23,8 @@ mod parts;
 mod upper;
 mod view;
 
+use std::sync::Arc;
+
 use naxos_proto::ids::EngineId;
 
 use crate::engine::EngineInfo;
@@ -37,5 +39,5 @@ pub const INFO: EngineInfo = EngineInfo {
     name: "view-tracking",
     summary: "finds how far the log may be trimmed",
     is_switchable: true,
-    read_rows: |reader| drop(view::View::load(reader, 1)),
+    read_rows: |reader| drop(view::View::load(reader, Arc::default())),
 };

@@ -1,6 +1,7 @@
 //! Makes the two halves of the engine.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use naxos_proto::ids::StorageId;
 use naxos_proto::seams::Clock;
@@ -22,7 +23,7 @@ pub struct ViewTrackingParts {
 impl ViewTrackingParts {
     /// The parts for the server `storage`, with the view read from its local store. For `servers_min` see
     /// [`HeldLog::servers_min`].
-    pub fn new(storage: StorageId, switch: EngineSwitch, reader: &StoreReader, servers_min: usize) -> Self {
+    pub fn new(storage: StorageId, switch: EngineSwitch, reader: &StoreReader, servers_min: Arc<AtomicUsize>) -> Self {
         Self { storage, switch, reader: reader.clone(), view: Arc::new(View::load(reader, servers_min)) }
     }
 

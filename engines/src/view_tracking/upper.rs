@@ -49,6 +49,7 @@ impl<A: Applicator> Applicator for ViewTrackingApply<A> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
     use std::sync::{Arc, OnceLock};
 
     use futures::future::BoxFuture;
@@ -102,6 +103,7 @@ mod tests {
         let (switch, bottom, below) = (EngineSwitch::default(), Arc::new(Bottom::default()), Arc::new(OnceLock::new()));
         switch.turn(true, Lsn::ZERO);
         assert!(below.set(bottom.clone() as Arc<dyn Engine>).is_ok());
+        let servers_min = Arc::new(AtomicUsize::new(servers_min));
         let view = ViewTrackingParts::new(StorageId(1), switch, &store.reader(), servers_min).upper(Top, below);
         (store, view, bottom)
     }

@@ -1,6 +1,8 @@
 //! The view: for each server the position from which it needs the log. A row for each server is in the local store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use naxos_proto::ids::{Lsn, StorageId, StoreId};
@@ -14,7 +16,7 @@ use crate::local_store::{RowKey, StoreReader, TableId, Txn, tables};
 pub(super) struct View {
     viewed: Mutex<Viewed>,
     /// The log is trimmed only as far as this many servers have made the state durable that it leads to.
-    servers_min: usize,
+    servers_min: Arc<AtomicUsize>,
 }
 
 /// The end of the row of a server for which another server holds the log. The first server has not told its own
@@ -50,7 +52,7 @@ fn decode(value: &[u8]) -> Option<(Lsn, bool)> {
 
 impl View {
     /// Reads the view from the local store. Panics if a row is damaged.
-    pub(super) fn load(reader: &StoreReader, servers_min: usize) -> Self {
+    pub(super) fn load(reader: &StoreReader, servers_min: Arc<AtomicUsize>) -> Self {
         let (mut cursors, mut holds) = (BTreeMap::new(), BTreeSet::new());
         let from = RowKey::new(StoreId(0), tables::VIEW, &[]);
         let end = RowKey::new(StoreId(0), TableId(tables::VIEW.0 + 1), &[]);
@@ -82,7 +84,7 @@ impl View {
     pub(super) fn least(&self) -> Option<Lsn> {
         let viewed = self.viewed.lock();
         let durable = viewed.cursors.keys().filter(|storage| !viewed.holds.contains(storage)).count();
-        viewed.cursors.values().min().copied().filter(|_| durable >= self.servers_min)
+        viewed.cursors.values().min().copied().filter(|_| durable >= self.servers_min.load(Ordering::Relaxed))
     }
 
     /// Notes that an entry of `bytes` was applied.

@@ -1,8 +1,9 @@
 //! [`Backend`]: proposes commands, reads at the log's tail, answers with etcd's errors.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use naxos_client::VirtualLog;
 use naxos_client::failure::NodeState;
@@ -16,6 +17,7 @@ use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::deadlines::Deadlines;
@@ -33,6 +35,8 @@ use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
 const STORE: StoreId = StoreId(0);
 /// etcd's default quota.
 const QUOTA_BYTES: i64 = 2 << 30;
+/// A member that has been alive for this long counts as healthy when members are changed. The same as in etcd.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
 /// Added to the bytes of a request before they are compared with `--max-request-bytes`. etcd compares the size of the
 /// message that goes through Raft, which is the request and an envelope of about this size.
 const ENVELOPE_BYTES: usize = 16;
@@ -83,6 +87,12 @@ pub(crate) struct Backend {
     pub(crate) slow_watchers: Arc<AtomicUsize>,
     /// The watch hubs of all RPC runtimes. Each hub counts its own watchers.
     pub(crate) hubs: parking_lot::Mutex<Vec<std::sync::Weak<crate::watch::Hub>>>,
+    /// Since when each node has been alive without a break.
+    pub(crate) alive_since: parking_lot::Mutex<BTreeMap<StorageId, (Incarnation, Instant)>>,
+    /// Whether this member only follows; see [`Self::is_learner`].
+    pub(crate) is_learner: AtomicBool,
+    /// Cancelled when this member was removed from the cluster and is not needed any more.
+    pub(crate) removed: CancellationToken,
 }
 
 impl Backend {
@@ -105,6 +115,41 @@ impl Backend {
         let state = self.nodes.borrow().get(&native.sequencer.storage).copied();
         let answers = state.and_then(NodeState::alive) == Some(native.sequencer);
         answers.then(|| self.roster.member(native.sequencer.storage)).flatten()
+    }
+
+    /// Whether this member only follows, without a vote. Then it serves little to clients.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.is_learner.load(Ordering::Relaxed)
+    }
+
+    /// Whether the node with this data directory has been alive for [`SETTLED_AFTER`] without a break. This node always is,
+    /// as in etcd.
+    pub(crate) fn is_settled(&self, storage: StorageId) -> bool {
+        let since = self.alive_since.lock().get(&storage).map(|(_, since)| *since);
+        let is_settled = since.is_some_and(|since| self.clock.now().since(since) >= SETTLED_AFTER);
+        storage == self.incarnation.storage || is_settled
+    }
+
+    /// Takes note of the states of the nodes as they are now, for [`Self::is_settled`].
+    pub(crate) fn note_nodes(&self, nodes: &BTreeMap<StorageId, NodeState>) {
+        let now = self.clock.now();
+        let mut since = self.alive_since.lock();
+        let before = std::mem::take(&mut *since);
+        for (storage, process) in nodes.iter().filter_map(|(storage, state)| Some((*storage, state.alive()?))) {
+            let known = before.get(&storage).filter(|(known, _)| *known == process);
+            since.insert(storage, known.copied().unwrap_or((process, now)));
+        }
+    }
+
+    /// Looks up what the list of members says of this one.
+    pub(crate) fn note_membership(&self) {
+        let is_learner = self.store.read().members.get(&self.member_id).is_some_and(|member| member.is_learner);
+        self.is_learner.store(is_learner, Ordering::Relaxed);
+    }
+
+    /// Refuses a call that a member without a vote does not serve.
+    pub(crate) fn refuse_if_learner(&self) -> Result<(), EtcdError> {
+        if self.is_learner() { Err(EtcdError::NotSupportedForLearner) } else { Ok(()) }
     }
 
     /// An answer's header that shows `revision`.

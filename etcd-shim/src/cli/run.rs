@@ -174,6 +174,10 @@ async fn live(config: &ServerConfig, signals: &mut Signals, given: &Given) -> En
             tracing::error!(fatal = true, error, "the node ended");
             End::Exit(ExitCode::FAILURE)
         }
+        () = node.removed() => {
+            tracing::info!("the member was removed from the cluster; the program ends");
+            End::Exit(ExitCode::SUCCESS)
+        }
         () = node.fell_behind() => {
             tracing::warn!("the log no longer holds what this member has to apply next: starting again from a snapshot");
             End::Again

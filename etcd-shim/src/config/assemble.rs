@@ -38,10 +38,11 @@ pub(super) fn assemble(
     let name = s.text("name");
     let advertise_peer_urls = s.urls("initial-advertise-peer-urls");
     let cluster = cluster(s, &name, &advertise_peer_urls)?;
-    let ignored = old_names::refuse_not_built(s, cluster.members.len() == 1, notes)?;
+    let ignored = old_names::refuse_not_built(s, notes)?;
     check_timing(s)?;
     let tls = tls_options(s, notes)?;
-    let client_tls = client_tls(s)?;
+    let client_tls = client_tls(s, notes)?;
+    let peer_tls = peer_tls(s, notes)?;
     note_plain_urls(s, &client_tls, notes);
     if name == DEFAULT_NAME {
         notes.push(Note::DefaultName(name.clone()));
@@ -77,7 +78,7 @@ pub(super) fn assemble(
         corrupt_check_time: time(s, "corrupt-check-time"),
         compact_hash_check_time: time(s, "compact-hash-check-time"),
         client_tls,
-        peer_tls: peer_tls(s)?,
+        peer_tls,
         tls,
         cors: s.set_of("cors"),
         host_whitelist: s.set_of("host-whitelist"),
@@ -190,7 +191,10 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig
     check_distinct(&members)?;
     let state = if s.text("initial-cluster-state") == "existing" { ClusterState::Existing } else { ClusterState::New };
     let token = s.text("initial-cluster-token");
-    Ok(ClusterConfig { members, refusal, state, token, strict_reconfig_check: s.bool("strict-reconfig-check") })
+    let strict_reconfig_check = s.bool("strict-reconfig-check");
+    let learners_max = u32::try_from(s.int("max-learners"))
+        .map_err(|_| format!("--max-learners: expected 0 to {}, found {}", u32::MAX, s.int("max-learners")))?;
+    Ok(ClusterConfig { members, refusal, state, token, strict_reconfig_check, learners_max })
 }
 
 fn limits(s: &Settings) -> Result<Limits, String> {
@@ -245,7 +249,7 @@ fn bcrypt_cost(s: &Settings) -> u32 {
     u32::try_from(s.uint("bcrypt-cost")).ok().filter(|cost| BCRYPT_COSTS.contains(cost)).unwrap_or(BCRYPT_COST)
 }
 
-fn client_tls(s: &Settings) -> Result<TlsFiles, String> {
+fn client_tls(s: &Settings, notes: &mut Vec<Note>) -> Result<TlsFiles, String> {
     let files = TlsFiles {
         cert: path(s, "cert-file"),
         key: path(s, "key-file"),
@@ -256,8 +260,9 @@ fn client_tls(s: &Settings) -> Result<TlsFiles, String> {
         allowed_cn: Vec::new(),
         allowed_hostname: s.list("client-cert-allowed-hostname"),
         skip_client_san_verification: false,
+        is_self_signed: false,
     };
-    paired("", files)
+    paired("", self_signed(s, "auto-tls", files, notes))
 }
 
 /// Adds a note for each plain-text URL if certificates are given, because the operator may believe that such a URL uses
@@ -275,7 +280,7 @@ fn note_plain_urls(s: &Settings, tls: &TlsFiles, notes: &mut Vec<Note>) {
     }
 }
 
-fn peer_tls(s: &Settings) -> Result<TlsFiles, String> {
+fn peer_tls(s: &Settings, notes: &mut Vec<Note>) -> Result<TlsFiles, String> {
     let files = TlsFiles {
         cert: path(s, "peer-cert-file"),
         key: path(s, "peer-key-file"),
@@ -286,13 +291,23 @@ fn peer_tls(s: &Settings) -> Result<TlsFiles, String> {
         allowed_cn: s.list("peer-cert-allowed-cn"),
         allowed_hostname: s.list("peer-cert-allowed-hostname"),
         skip_client_san_verification: s.bool("peer-skip-client-san-verification"),
+        is_self_signed: false,
     };
     if !files.allowed_cn.is_empty() && !files.allowed_hostname.is_empty() {
         return Err(
             "--peer-cert-allowed-cn and --peer-cert-allowed-hostname are both set, expected at most one".to_owned()
         );
     }
-    paired("peer-", files)
+    paired("peer-", self_signed(s, "peer-auto-tls", files, notes))
+}
+
+/// With the flag `flag` the server makes a certificate itself, unless the flags name one.
+fn self_signed(s: &Settings, flag: &'static str, files: TlsFiles, notes: &mut Vec<Note>) -> TlsFiles {
+    let has_certificate = !files.is_empty();
+    if s.bool(flag) && has_certificate {
+        notes.push(Note::Ignored { flag, why: "the flags name a certificate" });
+    }
+    TlsFiles { is_self_signed: s.bool(flag) && !has_certificate, ..files }
 }
 
 /// Checks that a certificate and its key are given together.

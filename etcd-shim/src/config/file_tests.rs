@@ -35,7 +35,7 @@ client-transport-security:
   client-cert-auth: true
   trusted-ca-file: c
 peer-transport-security:
-  allowed-cn: [x, z]
+  allowed-hostname: [x, z]
 unknown-key: 1
 ";
     let loaded = file(text).unwrap();
@@ -46,7 +46,7 @@ unknown-key: 1
     assert_eq!(c.auto_compaction, AutoCompaction::Periodic(Duration::from_secs(5 * 3600)));
     assert_eq!(join(&c.listen_client_urls), "http://127.0.0.1:1", "a file needs no advertised URLs");
     assert!(!c.cluster.strict_reconfig_check && c.client_tls.client_cert_auth);
-    assert_eq!((c.log.outputs.len(), c.peer_tls.allowed_cn), (2, vec!["x".to_owned(), "z".to_owned()]));
+    assert_eq!((c.log.outputs.len(), c.peer_tls.allowed_hostname), (2, vec!["x".to_owned(), "z".to_owned()]));
     assert!(loaded.notes.contains(&Note::KeyUnknown("unknown-key".to_owned())));
     assert_eq!(file("").unwrap().config.name, "default");
     assert_eq!(file("# nothing\n").unwrap().config.name, "default");

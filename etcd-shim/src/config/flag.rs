@@ -38,8 +38,6 @@ pub enum Kind {
 pub enum Handling {
     /// It takes effect.
     Used,
-    /// It takes effect in a cluster of several members.
-    AmongMembers,
     /// It is accepted and has no effect. The text says why.
     Ignored(&'static str),
     /// Any value but the default ends the start. The text names the missing feature.
@@ -81,11 +79,6 @@ impl Flag {
 /// A flag that takes effect.
 pub(super) const fn used(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
     Flag { name, kind, default, handling: Handling::Used, help }
-}
-
-/// A flag that takes effect in a cluster of several members.
-pub(super) const fn among_members(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
-    Flag { name, kind, default, handling: Handling::AmongMembers, help }
 }
 
 /// A flag without effect.

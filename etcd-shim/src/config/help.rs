@@ -47,7 +47,7 @@ fn describe(text: &mut String, flag: &Flag) {
         _ => "",
     };
     let line = match flag.handling {
-        Handling::Used | Handling::AmongMembers => flag.help.to_owned(),
+        Handling::Used => flag.help.to_owned(),
         Handling::Ignored(why) => format!("No effect: {why}."),
         Handling::NotBuilt(what) => format!("Not built yet: {what}."),
         Handling::Renamed(new) => format!("Old name of --{new}."),

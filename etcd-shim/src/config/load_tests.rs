@@ -70,9 +70,8 @@ fn the_flags_of_kubeadms_manifest_are_understood() {
         c.client_tls.client_cert_auth && c.peer_tls.client_cert_auth && c.feature_gates.enabled("InitialCorruptCheck")
     );
     assert_eq!(c.watch_progress_notify_interval, Duration::from_secs(5));
-    let peer = ["listen-peer-urls", "peer-cert-file", "peer-client-cert-auth", "peer-key-file", "peer-trusted-ca-file"];
-    let without_effect: Vec<&str> = ["feature-gates"].into_iter().chain(peer).chain(["snapshot-count"]).collect();
-    assert_eq!(c.ignored, without_effect);
+    assert!(c.peer_tls.client_cert_auth && join(&c.listen_peer_urls) == "https://10.0.0.1:2380");
+    assert_eq!(c.ignored, ["feature-gates", "snapshot-count"]);
     let old = good(&["--experimental-initial-corrupt-check=true", "--experimental-watch-progress-notify-interval=5s"]);
     assert!(old.feature_gates.enabled("InitialCorruptCheck"));
     assert_eq!(old.watch_progress_notify_interval, Duration::from_secs(5));
@@ -167,8 +166,6 @@ fn what_is_not_built_ends_the_start_and_says_so() {
         &["--discovery-srv=x"],
         &["--discovery-endpoints=x"],
         &["--force-new-cluster"],
-        &["--auto-tls"],
-        &["--peer-auto-tls=true"],
         &["--client-crl-file=x"],
         &["--auth-token=jwt,pub-key=x"],
         &["--enable-distributed-tracing"],
@@ -187,15 +184,6 @@ fn what_is_not_built_ends_the_start_and_says_so() {
         }
     }
     good(&["--auto-tls=false", "--force-new-cluster=false", "--discovery=", "--initial-cluster-state=existing"]);
-}
-
-#[test]
-fn the_peer_flags_take_effect_in_a_cluster_of_several_members() {
-    let peers = "--listen-peer-urls=http://127.0.0.1:2380";
-    let alone = good(&[peers]);
-    assert_eq!(alone.ignored, ["listen-peer-urls"]);
-    let cluster = good(&[peers, "--initial-cluster=default=http://localhost:2380,b=http://127.0.0.1:1"]);
-    assert_eq!((cluster.ignored.len(), cluster.cluster.members.len()), (0, 2));
 }
 
 #[test]
@@ -218,7 +206,6 @@ fn every_flag_without_effect_says_so_at_the_start_and_in_the_help() {
         let why = match flag.handling {
             Handling::Ignored(why) => why,
             Handling::Gate(_) => table_member::GATED,
-            Handling::AmongMembers => table_member::ALONE,
             _ => continue,
         };
         if let Handling::Ignored(_) = flag.handling {
@@ -257,6 +244,7 @@ fn flags_that_are_used_are_read_outside_of_the_configuration() {
         "data-dir",
         "listen-client-urls",
         "listen-client-http-urls",
+        "listen-peer-urls",
         "quota-backend-bytes",
         "naxos-resident-bytes",
         "naxos-held-log-bytes",
@@ -265,19 +253,31 @@ fn flags_that_are_used_are_read_outside_of_the_configuration() {
         "max-concurrent-streams",
         "grpc-keepalive-interval",
         "grpc-keepalive-timeout",
+        "heartbeat-interval",
         "election-timeout",
         "advertise-client-urls",
         "initial-advertise-peer-urls",
         "initial-cluster",
         "initial-cluster-state",
         "initial-cluster-token",
+        "strict-reconfig-check",
         "auto-compaction-mode",
         "auto-compaction-retention",
+        "max-learners",
         "cert-file",
         "key-file",
         "trusted-ca-file",
         "client-cert-auth",
         "client-cert-allowed-hostname",
+        "auto-tls",
+        "peer-cert-file",
+        "peer-key-file",
+        "peer-trusted-ca-file",
+        "peer-client-cert-auth",
+        "peer-client-cert-file",
+        "peer-client-key-file",
+        "peer-cert-allowed-hostname",
+        "peer-auto-tls",
         "cipher-suites",
         "tls-min-version",
         "tls-max-version",

@@ -6,7 +6,7 @@ use super::flag::Handling;
 use super::note::Note;
 use super::settings::Settings;
 use super::table;
-use super::table_member::{ALONE, GATED};
+use super::table_member::GATED;
 use super::value::parse_value;
 
 /// Gives the values of old names to the flags with the new names. Returns the feature gates, also those that were set
@@ -59,12 +59,7 @@ fn both(old: &str, new: &str) -> String {
 }
 
 /// Refuses flags whose feature is not built yet. Returns the names of the flags that were set but have no effect.
-/// `is_alone` says whether the cluster has one member.
-pub(super) fn refuse_not_built(
-    settings: &Settings,
-    is_alone: bool,
-    notes: &mut Vec<Note>,
-) -> Result<Vec<String>, String> {
+pub(super) fn refuse_not_built(settings: &Settings, notes: &mut Vec<Note>) -> Result<Vec<String>, String> {
     let mut ignored = Vec::new();
     for flag in settings.explicit() {
         match flag.handling {
@@ -75,10 +70,6 @@ pub(super) fn refuse_not_built(
             }
             Handling::Ignored(why) => {
                 notes.push(Note::Ignored { flag: flag.name, why });
-                ignored.push(flag.name.to_owned());
-            }
-            Handling::AmongMembers if is_alone => {
-                notes.push(Note::Ignored { flag: flag.name, why: ALONE });
                 ignored.push(flag.name.to_owned());
             }
             Handling::Gate(_) => {

@@ -52,6 +52,8 @@ pub struct ClusterConfig {
     pub token: String,
     /// Whether to refuse a change of members that would cost the quorum.
     pub strict_reconfig_check: bool,
+    /// The most learners that the cluster may have.
+    pub learners_max: u32,
 }
 
 /// Limits above which requests are refused, and the limit of memory for values.

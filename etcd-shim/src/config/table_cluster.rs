@@ -1,7 +1,6 @@
 //! Flags about the cluster that a member belongs to.
 
 use super::flag::{Flag, Kind::*, ignored, not_built, used};
-use super::table_member::ALONE;
 
 const DISCOVERY: &str = "finding the other members through a discovery service";
 const WITH_DISCOVERY: &str = "it belongs to discovery, which is not there yet";
@@ -33,7 +32,12 @@ pub(super) const CLUSTERING: &[Flag] = &[
         "Whether the first start makes a cluster (new) or joins one (existing).",
     ),
     used("initial-cluster-token", Text, "etcd-cluster", "A text that sets clusters apart which have equal URLs."),
-    ignored("strict-reconfig-check", Bool, "true", ALONE),
+    used(
+        "strict-reconfig-check",
+        Bool,
+        "true",
+        "Refuse a change of members after which those that have started could be no quorum.",
+    ),
     used(
         "auto-compaction-mode",
         Text,
@@ -54,7 +58,7 @@ pub(super) const CLUSTERING: &[Flag] = &[
         "",
         "there is no v2 store",
     ),
-    ignored("max-learners", Int, "1", "there are no learners yet"),
+    used("max-learners", Int, "1", "Most members that may be learners at a time."),
     ignored("downgrade-check-time", Duration, "5s", "there are no downgrades yet"),
     not_built("discovery", Text, "", DISCOVERY),
     not_built("discovery-endpoints", Set, "", DISCOVERY),

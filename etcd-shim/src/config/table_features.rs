@@ -1,7 +1,6 @@
 //! Flags for observing the server, for its log and its features, and the names that etcd 3.6 calls deprecated.
 
 use super::flag::{Flag, Kind::*, gate, ignored, not_built, renamed, used};
-use super::table_member::ALONE;
 
 const WITH_TRACING: &str = "it belongs to distributed tracing, which is not there yet";
 const COMPACTION_PACE: &str = "what a compaction drops is dropped at a pace of its own";
@@ -46,6 +45,8 @@ pub(super) const LOGGING: &[Flag] = &[
     ignored("warning-apply-duration", Duration, "100ms", "slow entries are not logged yet"),
 ];
 
+const NOT_COMPARED: &str = "the members do not compare their states yet";
+
 /// The group "Features".
 pub(super) const FEATURES: &[Flag] = &[
     used(
@@ -56,8 +57,8 @@ pub(super) const FEATURES: &[Flag] = &[
     ),
     ignored("compaction-batch-limit", Int, "0", COMPACTION_PACE),
     ignored("compaction-sleep-interval", Duration, "0s", COMPACTION_PACE),
-    ignored("corrupt-check-time", Duration, "0s", ALONE),
-    ignored("compact-hash-check-time", Duration, "1m0s", ALONE),
+    ignored("corrupt-check-time", Duration, "0s", NOT_COMPARED),
+    ignored("compact-hash-check-time", Duration, "1m0s", NOT_COMPARED),
     ignored("unsafe-no-fsync", Bool, "false", "every answer waits until its data is on disk"),
 ];
 

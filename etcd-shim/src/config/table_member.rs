@@ -1,10 +1,8 @@
 //! Flags of one member: its name, its place on disk, its ports and its limits.
 
-use super::flag::{Flag, Kind::*, among_members, ignored, not_built, used};
+use super::flag::{Flag, Kind::*, ignored, not_built, used};
 
 const RAFT_TUNING: &str = "Naxos keeps its own log; there is no Raft log of data to tune";
-/// Why flags about other members have no effect.
-pub(super) const ALONE: &str = "the cluster has one member, which neither listens to others nor calls them";
 /// Why feature gates have no effect.
 pub(super) const GATED: &str = "none of the gated features is there yet; metrics show the gates";
 const BBOLT_TUNING: &str = "Naxos does not keep its data in bbolt";
@@ -26,7 +24,7 @@ pub(super) const MEMBER: &[Flag] = &[
         "Where to serve clients: http, https, unix or unixs URLs. gRPC and HTTP share each of them.",
     ),
     used("listen-client-http-urls", Urls, "", "Where to serve HTTP only; the client URLs then serve gRPC only."),
-    among_members("listen-peer-urls", Urls, "http://localhost:2380", "URLs on which other members are served."),
+    used("listen-peer-urls", Urls, "http://localhost:2380", "URLs on which other members are served."),
     used(
         "quota-backend-bytes",
         Int,
@@ -67,7 +65,7 @@ pub(super) const MEMBER: &[Flag] = &[
         "20s",
         "Time to wait for the answer to such a ping before the connection is closed; 0 for none.",
     ),
-    among_members("heartbeat-interval", Uint, "100", "Milliseconds between heartbeats; 50 if it is longer."),
+    used("heartbeat-interval", Uint, "100", "Milliseconds between heartbeats; 50 if it is longer."),
     used(
         "election-timeout",
         Uint,

@@ -1,9 +1,9 @@
 //! Flags about TLS and about users.
 
-use super::flag::{Flag, Kind::*, among_members, ignored, not_built, used};
-use super::table_member::ALONE;
+use super::flag::{Flag, Kind::*, ignored, not_built, used};
 
 const NO_USERS: &str = "there are no users and roles yet";
+const NO_OWN_CLIENT: &str = "Naxos never connects to a client URL itself";
 
 /// The group "Security".
 pub(super) const SECURITY: &[Flag] = &[
@@ -17,37 +17,47 @@ pub(super) const SECURITY: &[Flag] = &[
     ),
     used("client-cert-auth", Bool, "false", "Refuse clients without a certificate that --trusted-ca-file signed."),
     used("client-cert-allowed-hostname", List, "", "Host names, one of which a client's certificate must hold."),
-    ignored("client-cert-file", Text, "", ALONE),
-    ignored("client-key-file", Text, "", ALONE),
+    ignored("client-cert-file", Text, "", NO_OWN_CLIENT),
+    ignored("client-key-file", Text, "", NO_OWN_CLIENT),
     not_built("client-crl-file", Text, "", "a revocation list for client certificates"),
-    not_built("auto-tls", Bool, "false", "TLS with certificates that the server makes itself"),
-    among_members("peer-cert-file", Text, "", "Certificate that this member shows to others."),
-    among_members("peer-key-file", Text, "", "Private key of --peer-cert-file."),
-    among_members("peer-trusted-ca-file", Text, "", "Authorities that sign the certificates of members."),
-    among_members(
+    used(
+        "auto-tls",
+        Bool,
+        "false",
+        "Serve TLS with a certificate that the server makes at each start. It encrypts, and proves nothing.",
+    ),
+    used("peer-cert-file", Text, "", "Certificate that this member shows to others."),
+    used("peer-key-file", Text, "", "Private key of --peer-cert-file."),
+    used("peer-trusted-ca-file", Text, "", "Authorities that sign the certificates of members."),
+    used(
         "peer-client-cert-auth",
         Bool,
         "false",
         "Other members must show a certificate. --peer-trusted-ca-file alone has this effect too.",
     ),
-    among_members(
-        "peer-client-cert-file",
-        Text,
-        "",
-        "Certificate for connections to other members; --peer-cert-file if empty.",
-    ),
-    among_members("peer-client-key-file", Text, "", "Private key of --peer-client-cert-file."),
-    ignored("peer-cert-allowed-cn", List, "", ALONE),
-    among_members(
+    used("peer-client-cert-file", Text, "", "Certificate for connections to other members; --peer-cert-file if empty."),
+    used("peer-client-key-file", Text, "", "Private key of --peer-client-cert-file."),
+    not_built("peer-cert-allowed-cn", List, "", "a check of the common name of members' certificates"),
+    used(
         "peer-cert-allowed-hostname",
         List,
         "",
         "Host names of which the certificate of another member must have one.",
     ),
-    ignored("peer-skip-client-san-verification", Bool, "false", ALONE),
+    ignored(
+        "peer-skip-client-san-verification",
+        Bool,
+        "false",
+        "the address of another member is never compared with the names in its certificate",
+    ),
     not_built("peer-crl-file", Text, "", "a revocation list for the members' certificates"),
-    not_built("peer-auto-tls", Bool, "false", "TLS with certificates that the server makes itself"),
-    ignored("self-signed-cert-validity", Uint, "1", "the server makes no certificates yet"),
+    used(
+        "peer-auto-tls",
+        Bool,
+        "false",
+        "TLS between members with certificates that they make at each start. It encrypts, and proves nothing.",
+    ),
+    ignored("self-signed-cert-validity", Uint, "1", "a certificate of the server's own is made again at each start"),
     used("cipher-suites", List, "", "Cipher suites for TLS 1.2, by their IANA names. Default: the safe ones."),
     used("tls-min-version", Text, "TLS1.2", "Lowest TLS version: TLS1.2 or TLS1.3."),
     used("tls-max-version", Text, "", "Highest TLS version: TLS1.2 or TLS1.3. Default: the highest there is."),

@@ -23,12 +23,14 @@ pub struct TlsFiles {
     pub allowed_hostname: Vec<String>,
     /// Whether to accept a certificate of the other side that does not name the address of the other side.
     pub skip_client_san_verification: bool,
+    /// Whether the server makes a certificate itself.
+    pub is_self_signed: bool,
 }
 
 impl TlsFiles {
     /// Whether there is no certificate to show.
     pub fn is_empty(&self) -> bool {
-        self.cert.is_none() && self.key.is_none()
+        self.cert.is_none() && self.key.is_none() && !self.is_self_signed
     }
 }
 

@@ -28,6 +28,7 @@ fn refresh(node: &Backend) {
     let leader = node.leader();
     metrics.server.has_leader.set(i64::from(leader.is_some()));
     metrics.server.is_leader.set(i64::from(leader.is_some_and(|leader| leader.0 == node.member_id)));
+    metrics.server.is_learner.set(i64::from(node.is_learner()));
     let applied = node.reader.applied().0;
     let tail = node.log.check_tail_now().map_or(applied, |t| t.0);
     metrics.server.proposals_committed.set(signed(tail));

@@ -43,7 +43,7 @@ impl ServerHealth for NodeHealth {
     }
 
     fn is_learner(&self) -> bool {
-        false
+        self.0.is_learner()
     }
 
     fn cluster_version(&self) -> Option<String> {

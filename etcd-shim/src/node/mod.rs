@@ -4,6 +4,7 @@
 //! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: which parts end
 //!   together
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
+//! - [`hand_over`]: what a node that stops leaves to the others
 //! - [`upkeep`]: the work that is done at intervals
 //! - [`probe`]: looks into a running node, for tests
 //! - [`attempts`]: the pauses of a start that waits for other nodes
@@ -12,6 +13,7 @@
 mod attempts;
 mod cluster;
 mod gauges;
+mod hand_over;
 mod health;
 mod ids;
 pub mod probe;
@@ -26,6 +28,7 @@ use naxos_log_server::LogServer;
 use naxos_log_server::meta::MetaReplica;
 use naxos_proto::seams::{Address, WorkerHandle};
 
+use self::hand_over::hand_over;
 use self::probe::Probe;
 use self::stops::Stops;
 use crate::backend::Backend;
@@ -71,10 +74,19 @@ impl Node {
         self.backend.stack.fell_behind().await;
     }
 
-    /// Lets requests in flight finish, writes a last checkpoint and ends.
+    /// Waits until this member was removed from the cluster and is not needed any more. Waits for ever if that does not
+    /// happen.
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn removed(&self) {
+        self.backend.removed.cancelled().await;
+    }
+
+    /// Gives this node's offices to another one, lets requests in flight finish, writes a last checkpoint and ends.
     /// # Cancel safety
     /// Not cancel safe: if the future is dropped, the port closes, but other parts of the node may go on running.
     pub async fn stop(self) {
+        hand_over(&self.backend, &self.meta).await;
         self.stops.serving.cancel();
         self.port.drain().await;
         self.backend.stack.shut();

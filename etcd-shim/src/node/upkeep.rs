@@ -28,7 +28,7 @@ const DISK_INTERVAL: Duration = Duration::from_secs(1);
 const SAMPLES: u32 = 10;
 
 /// Runs until `stop`.
-pub(super) async fn run(backend: Arc<Backend>, reconciler: Option<Reconciler>, stop: CancellationToken) {
+pub(super) async fn run(backend: Arc<Backend>, reconciler: Reconciler, stop: CancellationToken) {
     let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
     let work = async {
         tokio::join!(
@@ -40,13 +40,9 @@ pub(super) async fn run(backend: Arc<Backend>, reconciler: Option<Reconciler>, s
             keep_leases(&backend, &pending),
             compact(&backend, &pending),
             watch_disk(&backend),
+            watch_nodes(&backend),
             backend.deadlines.run(&*backend.clock),
-            async {
-                match reconciler {
-                    Some(reconciler) => reconciler.run(&backend, &pending).await,
-                    None => std::future::pending().await,
-                }
-            },
+            reconciler.run(&backend, &pending),
         );
     };
     tokio::select! {
@@ -99,6 +95,19 @@ async fn watch_disk(backend: &Backend) {
     loop {
         backend.look_at_disk().await;
         backend.clock.sleep(DISK_INTERVAL).await;
+    }
+}
+
+/// Takes note of which nodes are alive, at each change.
+async fn watch_nodes(backend: &Backend) {
+    let mut nodes = backend.nodes.clone();
+    loop {
+        let now = nodes.borrow_and_update().clone();
+        backend.note_nodes(&now);
+        // The states are told for as long as the node runs.
+        if nodes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -26,6 +26,7 @@ impl KvService {
         validate::range(&r)?;
         let backend = &self.0.backend;
         if !r.serializable {
+            backend.refuse_if_learner()?;
             self.0.linearize().await?;
         }
         backend.metrics.mvcc.range.inc();

@@ -146,6 +146,7 @@ impl pb::lease_server::Lease for LeaseService {
         r: Request<Streaming<pb::LeaseKeepAliveRequest>>,
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
         let backend = &self.0.backend;
+        backend.refuse_if_learner()?;
         let (tx, answers) = mpsc::channel(ANSWERS_MAX);
         backend.tasks.start("keep-alive", self.clone().keep_alive_always(r.into_inner(), tx));
         let answers = ReceiverStream::new(answers);

@@ -1,8 +1,12 @@
 //! `etcdserverpb.Maintenance`.
 
+use std::sync::Arc;
+
 use naxos_client::SharedLog;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
+use naxos_proto::ids::MemberId;
+use tokio::sync::oneshot;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -44,21 +48,47 @@ impl MaintenanceService {
             format!("{member}alarm:{name} ")
         };
         let applied = backend.reader.applied().0;
+        let leader = backend.leader();
+        let no_leader = leader.is_none().then(|| EtcdError::NoLeader.text().to_owned());
         Ok(pb::StatusResponse {
             header: Some(backend.header(store.revision)),
             version: version::ETCD.to_owned(),
             db_size: i64::try_from(backend.reader.file_bytes()).unwrap_or(i64::MAX),
-            leader: backend.leader().map_or(0, |member| member.0),
+            leader: leader.map_or(0, |member| member.0),
             raft_index: backend.log.check_tail_now().map_or(applied, |t| t.0),
             raft_term: backend.log.ordinal(),
             raft_applied_index: applied,
-            errors: store.alarms.iter().map(alarm).collect(),
+            errors: no_leader.into_iter().chain(store.alarms.iter().map(alarm)).collect(),
             db_size_in_use: store.bytes,
-            is_learner: false,
+            is_learner: backend.is_learner(),
             storage_version: version::ETCD_STORAGE.to_owned(),
             db_size_quota: backend.quota().unwrap_or(0),
             downgrade_info: Some(pb::DowngradeInfo::default()),
         })
+    }
+
+    /// Moves the sequencer of the log. As in etcd, only the leader does it.
+    async fn do_move_leader(&self, r: pb::MoveLeaderRequest) -> Result<pb::MoveLeaderResponse, Status> {
+        let backend = &self.0.backend;
+        let leader = backend.leader().ok_or(EtcdError::NoLeader)?.0;
+        if leader != backend.member_id {
+            return Err(EtcdError::NotLeader.into());
+        }
+        let votes = backend.store.read().members.get(&r.target_id).is_some_and(|member| !member.is_learner);
+        let seat = backend.roster.seats.borrow().get(&MemberId(r.target_id)).copied();
+        let target = seat.filter(|_| votes).ok_or(EtcdError::BadLeaderTransferee)?;
+        if r.target_id != leader {
+            let log = Arc::clone(&backend.log);
+            let (moved, done) = oneshot::channel();
+            // The change runs in a task of its own, so that it is not left half done when the client goes away.
+            backend.tasks.start("move-leader", async move {
+                // If the client has gone, nobody receives the result.
+                let _ = moved.send(log.move_sequencer(target).await);
+            });
+            let done = done.await.map_err(|_| EtcdError::Stopped)?;
+            done.map_err(|e| Status::unavailable(format!("etcdserver: the leader was not moved: {e}")))?;
+        }
+        Ok(pb::MoveLeaderResponse { header: Some(backend.header_now()) })
     }
 
     async fn do_defragment(&self) -> Result<pb::DefragmentResponse, Status> {
@@ -122,14 +152,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
     }
 
     async fn move_leader(&self, r: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {
-        let backend = &self.0.backend;
-        let is_leader = r.into_inner().target_id == backend.member_id;
-        let moved = async {
-            // There is no other member that could lead.
-            let header = is_leader.then(|| backend.header_now()).ok_or(EtcdError::BadLeaderTransferee)?;
-            Ok(pb::MoveLeaderResponse { header: Some(header) })
-        };
-        self.0.unary(Method::MoveLeader, moved).await
+        self.0.unary(Method::MoveLeader, self.do_move_leader(r.into_inner())).await
     }
 
     async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {

@@ -7,6 +7,7 @@ mod counted;
 pub(crate) mod kv;
 pub(crate) mod lease;
 pub(crate) mod maintenance;
+mod member_checks;
 pub(crate) mod watch;
 
 use std::future::Future;
@@ -20,6 +21,7 @@ use tonic::{Code, Response, Status};
 use crate::backend::{Backend, PendingRequests};
 use crate::metrics::Method;
 use crate::port::too_large_to_send;
+use crate::state::EtcdError;
 use crate::state::kv::collect::ANSWER_BYTES_MAX;
 use crate::watch::Hub;
 
@@ -49,7 +51,13 @@ impl Desk {
         let counters = self.backend.metrics.rpc(method);
         counters.started();
         let began = self.backend.clock.now();
-        let result = call.await.and_then(|answer| match answer.encoded_len() {
+        // As in etcd, a member without a vote serves its status and serializable reads only.
+        let is_served = matches!(method, Method::Status | Method::Range) || !self.backend.is_learner();
+        let result = match is_served {
+            true => call.await,
+            false => Err(EtcdError::NotSupportedForLearner.into()),
+        };
+        let result = result.and_then(|answer| match answer.encoded_len() {
             bytes if bytes > ANSWER_BYTES_MAX => Err(too_large_to_send(bytes)),
             _ => Ok(answer),
         });

@@ -57,9 +57,30 @@ pub enum Command {
         member: MemberId,
         /// The data directory that takes the seat.
         storage: StorageId,
-        /// The data directory that had the seat. `None` if the member was away when the cluster was founded.
+        /// The data directory that had the seat. `None` if nobody had it: the member was away when the cluster was founded,
+        /// or was added later.
         from: Option<StorageId>,
     },
+    /// Cluster.MemberAdd. The id is chosen before the command is proposed. Body: the most learners that the cluster may
+    /// have, u32, then the member.
+    AddMember {
+        /// The member.
+        member: pb::Member,
+        /// Apply refuses a learner if there are this many already.
+        learners_max: u32,
+    },
+    /// Cluster.MemberRemove. Body: member id u64, storage id u64 of the data directory that has its seat, or 0. Apply refuses
+    /// it if another one has the seat.
+    RemoveMember {
+        /// The member.
+        member: MemberId,
+        /// The data directory that has its seat. `None` if the member has never come.
+        from: Option<StorageId>,
+    },
+    /// Cluster.MemberUpdate: gives a member other peer URLs.
+    UpdateMember(pb::MemberUpdateRequest),
+    /// Cluster.MemberPromote: a learner becomes a member with a vote.
+    PromoteMember(pb::MemberPromoteRequest),
 }
 
 impl Command {
@@ -77,6 +98,10 @@ impl Command {
             Command::Publish(_) => 10,
             Command::Begin(_) => 11,
             Command::TakeSeat { .. } => 12,
+            Command::AddMember { .. } => 13,
+            Command::RemoveMember { .. } => 14,
+            Command::UpdateMember(_) => 15,
+            Command::PromoteMember(_) => 16,
         }
     }
 
@@ -92,7 +117,13 @@ impl Command {
             Command::Alarm(m) => Some(m),
             Command::Publish(m) => Some(m),
             Command::Begin(m) => Some(m),
-            Command::LeaseExpire { .. } | Command::KeepLeases(_) | Command::TakeSeat { .. } => None,
+            Command::UpdateMember(m) => Some(m),
+            Command::PromoteMember(m) => Some(m),
+            Command::LeaseExpire { .. }
+            | Command::KeepLeases(_)
+            | Command::TakeSeat { .. }
+            | Command::AddMember { .. }
+            | Command::RemoveMember { .. } => None,
         };
         let mut out = BytesMut::with_capacity(11 + message.map_or(KEEPER_BYTES, EncodedBody::body_len));
         out.put_u16_le(COMMAND_VERSION);
@@ -109,6 +140,14 @@ impl Command {
             (Command::TakeSeat { member, storage, from }, _) => {
                 let from = from.map_or(0, |from| from.0);
                 [member.0, storage.0, from].into_iter().for_each(|id| out.put_u64_le(id));
+            }
+            (Command::AddMember { member, learners_max }, _) => {
+                out.put_u32_le(*learners_max);
+                member.put_body(&mut out);
+            }
+            (Command::RemoveMember { member, from }, _) => {
+                out.put_u64_le(member.0);
+                out.put_u64_le(from.map_or(0, |from| from.0));
             }
             _ => unreachable!("every other kind is a message"),
         }
@@ -142,12 +181,21 @@ impl Command {
             12 => Command::TakeSeat {
                 member: MemberId(r.u64()?),
                 storage: StorageId(r.u64()?),
-                from: Some(r.u64()?).filter(|from| *from != 0).map(StorageId),
+                from: storage_or_none(r.u64()?),
             },
+            13 => Command::AddMember { learners_max: r.u32()?, member: body(r, rule)? },
+            14 => Command::RemoveMember { member: MemberId(r.u64()?), from: storage_or_none(r.u64()?) },
+            15 => Command::UpdateMember(body(r, rule)?),
+            16 => Command::PromoteMember(body(r, rule)?),
             _ => return Err(r.rule("is of a kind that this release does not know")),
         };
         Ok((store, command))
     }
+}
+
+/// The data directory with that id. 0 is none.
+fn storage_or_none(id: u64) -> Option<StorageId> {
+    (id != 0).then_some(StorageId(id))
 }
 
 fn body<M: Message + Default>(r: Reader, rule: DecodeError) -> Result<M, DecodeError> {
@@ -190,7 +238,12 @@ mod tests {
             Command::Put(put),
             Command::LeaseExpire { id: -3, office: keeper(4).loglet },
             Command::KeepLeases(keeper(5)),
-            Command::Publish(member),
+            Command::Publish(member.clone()),
+            Command::AddMember { member, learners_max: 1 },
+            Command::RemoveMember { member: MemberId(7), from: Some(StorageId(8)) },
+            Command::RemoveMember { member: MemberId(7), from: None },
+            Command::UpdateMember(pb::MemberUpdateRequest { id: 7, peer_ur_ls: vec!["http://a:1".to_owned()] }),
+            Command::PromoteMember(pb::MemberPromoteRequest { id: 7 }),
             Command::TakeSeat { member: MemberId(1), storage: StorageId(2), from: Some(StorageId(3)) },
             Command::TakeSeat { member: MemberId(1), storage: StorageId(2), from: None },
         ] {

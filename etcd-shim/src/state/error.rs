@@ -65,6 +65,18 @@ errors! {
     MemberNotFound = NotFound, "etcdserver: member not found";
     /// Promotion of a member that is not a learner.
     MemberNotLearner = FailedPrecondition, "etcdserver: can only promote a learner member";
+    /// A learner that lacks too much of the log to be promoted.
+    LearnerNotReady = FailedPrecondition, "etcdserver: can only promote a learner member which is in sync with leader";
+    /// As many learners as the cluster may have.
+    TooManyLearners = FailedPrecondition, "etcdserver: too many learner members in cluster";
+    /// A member with this id exists, or existed.
+    MemberExists = FailedPrecondition, "etcdserver: member ID already exist";
+    /// A member is down, so that a change of members could cost the quorum.
+    Unhealthy = Unavailable, "etcdserver: unhealthy cluster";
+    /// This member only follows.
+    NotSupportedForLearner = FailedPrecondition, "etcdserver: rpc not supported for learner";
+    /// The call has to go to the leader.
+    NotLeader = FailedPrecondition, "etcdserver: not leader";
     /// Peer URLs that another member has already.
     PeerUrlExists = FailedPrecondition, "etcdserver: Peer URLs already exists";
     /// Leadership cannot be transferred to this member.

@@ -63,7 +63,7 @@ impl Rebuild {
         }
     }
 
-    /// Completes the store with its other rows: leases, alarms, members, counters.
+    /// Completes the store with its other rows: leases, alarms, members and their seats, counters.
     pub fn finish(self, reader: &StoreReader) -> Arc<SharedStore> {
         let mut store = self.store;
         let id = store.id;
@@ -78,6 +78,9 @@ impl Rebuild {
         each_row(reader, id, rows::MEMBERS, |row, value| {
             let member = Member::decode(value).expect("the store's members are what it encoded");
             store.members.insert(number(&row), member);
+        });
+        each_row(reader, id, rows::REMOVED, |row, _| {
+            store.removed.insert(number(&row));
         });
         each_row(reader, id, rows::SEATS, |row, value| {
             store.seats.load(StorageId(number(&row)), value);

@@ -8,6 +8,7 @@
 //! | 35 alarms | member id u64, alarm i32 (big-endian) | |
 //! | 36 members | id u64, big-endian | encoded `Member` |
 //! | 37 seats | storage id u64, big-endian | member id u64, whether it has the seat now u8 (little-endian) |
+//! | 38 removed members | id u64, big-endian | |
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_engines::local_store::tables;
@@ -24,6 +25,7 @@ const STATE: TableId = TableId(tables::APPLICATION + 2);
 pub(crate) const ALARMS: TableId = TableId(tables::APPLICATION + 3);
 pub(crate) const MEMBERS: TableId = TableId(tables::APPLICATION + 4);
 pub(crate) const SEATS: TableId = TableId(tables::APPLICATION + 5);
+pub(crate) const REMOVED: TableId = TableId(tables::APPLICATION + 6);
 
 /// Bytes that a row counts towards the quota in addition to its value, for its name and for the memory that it uses.
 pub(crate) const ROW_OVERHEAD: i64 = 64;
@@ -61,6 +63,10 @@ pub(crate) fn alarm(store: StoreId, member: u64, alarm: i32) -> RowKey {
 
 pub(crate) fn member(store: StoreId, id: u64) -> RowKey {
     RowKey::new(store, MEMBERS, &id.to_be_bytes())
+}
+
+pub(crate) fn removed_member(store: StoreId, id: u64) -> RowKey {
+    RowKey::new(store, REMOVED, &id.to_be_bytes())
 }
 
 pub(crate) fn seat(store: StoreId, storage: StorageId) -> RowKey {

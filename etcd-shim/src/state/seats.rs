@@ -37,9 +37,26 @@ impl Seats {
         true
     }
 
+    /// Takes the seat from `member`, which is removed. `from` has the seat, or nobody if it is `None`. Returns false and
+    /// changes nothing if not.
+    pub(crate) fn end(&mut self, member: MemberId, from: Option<StorageId>) -> bool {
+        let of_member = self.0.iter().filter(|(_, seat)| seat.member == member);
+        let holder = of_member.clone().find(|(_, seat)| seat.is_held).map(|(holder, _)| *holder);
+        let is_first = of_member.count() == 0 && from.is_none_or(|from| !self.0.contains_key(&from));
+        if !is_first && holder != from {
+            return false;
+        }
+        if let Some(from) = from {
+            self.0.insert(from, Seat { member, is_held: false });
+        }
+        true
+    }
+
     /// The seats now, of a cluster that was founded with `founders`.
     pub(crate) fn held(&self, founders: &BTreeMap<MemberId, StorageId>) -> BTreeMap<MemberId, StorageId> {
+        let has_lost = |storage: &StorageId| self.0.get(storage).is_some_and(|seat| !seat.is_held);
         let mut held = founders.clone();
+        held.retain(|_, storage| !has_lost(storage));
         held.extend(self.0.iter().filter(|(_, seat)| seat.is_held).map(|(storage, seat)| (seat.member, *storage)));
         held
     }
@@ -111,5 +128,18 @@ mod tests {
         assert_eq!(seats.lost().count(), 0);
         assert!(seats.change(away, StorageId(32), Some(StorageId(31))));
         assert_eq!(seats.held(&founders).get(&away), Some(&StorageId(32)));
+    }
+
+    #[test]
+    fn a_removed_member_has_no_seat() {
+        let (a, b) = (MemberId(1), MemberId(2));
+        let founders = BTreeMap::from([(a, StorageId(11)), (b, StorageId(21))]);
+        let mut seats = Seats::default();
+        assert!(seats.change(a, StorageId(12), Some(StorageId(11))));
+        assert!(!seats.end(a, Some(StorageId(11))), "12 has the seat now");
+        assert!(seats.end(a, Some(StorageId(12))) && seats.end(b, Some(StorageId(21))));
+        assert!(seats.end(MemberId(3), None), "it never came");
+        assert!(seats.held(&founders).is_empty());
+        assert!(!seats.change(b, StorageId(21), None), "21 is never counted again");
     }
 }

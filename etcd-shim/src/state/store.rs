@@ -12,6 +12,7 @@ use bytes::Bytes;
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
 
 use super::index::chunked_queue::ChunkedQueue;
 use super::index::key_entry::{KeyEntry, Live};
@@ -68,6 +69,8 @@ pub(crate) struct Store {
     pub(crate) leases: BTreeMap<i64, Lease>,
     pub(crate) alarms: BTreeSet<(u64, i32)>,
     pub(crate) members: BTreeMap<u64, Member>,
+    /// The ids of members that were removed. They never come back.
+    pub(crate) removed: BTreeSet<u64>,
     /// The data directories of members, as far as they have changed since the founding.
     pub(crate) seats: Seats,
     /// Bytes that count towards the quota: those of all rows of values and deletions that were not dropped.
@@ -83,12 +86,24 @@ pub struct SharedStore {
     /// [`Store::bytes`] after the last entry or compaction step. The check of the quota reads it here, so that it need
     /// not wait for the lock.
     used_bytes: AtomicI64,
+    /// Changes with the members and their seats.
+    membership: watch::Sender<()>,
 }
 
 impl SharedStore {
     pub(crate) fn new(store: Store) -> Arc<Self> {
         let used_bytes = AtomicI64::new(store.bytes);
-        Arc::new(Self { store: RwLock::new(store), used_bytes })
+        Arc::new(Self { store: RwLock::new(store), used_bytes, membership: watch::Sender::new(()) })
+    }
+
+    /// Wakes its receivers after the members or their seats have changed.
+    pub(crate) fn membership(&self) -> watch::Receiver<()> {
+        self.membership.subscribe()
+    }
+
+    /// Wakes the receivers of [`Self::membership`].
+    pub(crate) fn note_membership(&self) {
+        self.membership.send_replace(());
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
@@ -124,6 +139,7 @@ impl Store {
             leases: BTreeMap::new(),
             alarms: BTreeSet::new(),
             members: BTreeMap::new(),
+            removed: BTreeSet::new(),
             seats: Seats::default(),
             bytes: 0,
             resident: Residents::new(resident_bytes_max),

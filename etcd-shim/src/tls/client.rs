@@ -8,18 +8,26 @@ use rustls::crypto::{CryptoProvider, ring};
 use super::error::TlsError;
 use super::files;
 use super::reloading::ReloadingCertificate;
+use super::self_signed::AnyServer;
 use super::server::{suites, versions};
 use crate::config::{TlsFiles, TlsOptions};
 
 /// Reads the files for members and makes the TLS configuration of a client that speaks HTTP/2. The other member's
-/// certificate must be signed by one of the authorities and must name the host of its peer URL.
+/// certificate must be signed by one of the authorities and must name the host of its peer URL. With `--peer-auto-tls` any
+/// certificate will do.
 pub(crate) fn client_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError> {
-    let Some(authorities) = &files.trusted_ca else { return Err(TlsError::NoPeerAuthority) };
     let provider = Arc::new(CryptoProvider { cipher_suites: suites(options), ..ring::default_provider() });
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(options))
-        .map_err(|e| TlsError::Options(e.to_string()))?
-        .with_root_certificates(files::authorities(authorities)?);
+        .map_err(|e| TlsError::Options(e.to_string()))?;
+    if files.is_self_signed {
+        let any = Arc::new(AnyServer { provider });
+        let mut config = builder.dangerous().with_custom_certificate_verifier(any).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        return Ok(Arc::new(config));
+    }
+    let Some(authorities) = &files.trusted_ca else { return Err(TlsError::NoPeerAuthority) };
+    let builder = builder.with_root_certificates(files::authorities(authorities)?);
     let own = (files.client_cert.as_ref().or(files.cert.as_ref()), files.client_key.as_ref().or(files.key.as_ref()));
     let mut config = match own {
         (Some(cert), Some(key)) => {

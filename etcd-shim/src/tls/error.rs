@@ -72,6 +72,9 @@ pub enum TlsError {
     /// An entry of `--client-cert-allowed-hostname` is not a host name.
     #[error("--client-cert-allowed-hostname: expected host names, found {0:?}")]
     HostName(String),
+    /// `--auto-tls` or `--peer-auto-tls`: no certificate can be made.
+    #[error("a certificate of the server's own cannot be made: {0}")]
+    SelfSigned(String),
     /// TLS versions and cipher suites that do not fit together.
     #[error("TLS versions and cipher suites do not fit together: {0}")]
     Options(String),

@@ -9,6 +9,7 @@ mod client_certificates;
 mod error;
 mod files;
 mod reloading;
+mod self_signed;
 mod server;
 mod signatures;
 

@@ -9,6 +9,7 @@ use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use super::client_certificates;
 use super::error::TlsError;
 use super::reloading::ReloadingCertificate;
+use super::self_signed;
 use crate::config::{TlsFiles, TlsOptions, TlsVersion};
 
 /// How many sessions are kept for clients to resume.
@@ -16,8 +17,11 @@ const SESSIONS_MAX: usize = 4096;
 
 /// Reads the files and makes the TLS configuration. HTTP/2 is preferred.
 pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<ServerConfig>, TlsError> {
-    let (Some(cert), Some(key)) = (&files.cert, &files.key) else { return Err(TlsError::NoCertificate) };
     let provider = Arc::new(CryptoProvider { cipher_suites: suites(options), ..ring::default_provider() });
+    if files.is_self_signed {
+        return self_signed_config(provider, options);
+    }
+    let (Some(cert), Some(key)) = (&files.cert, &files.key) else { return Err(TlsError::NoCertificate) };
     let certificate = ReloadingCertificate::new(cert.clone(), key.clone(), provider.clone())?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(options))
@@ -32,10 +36,23 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
         None if files.client_cert_auth || !files.allowed_hostname.is_empty() => return Err(TlsError::NoAuthority),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_cert_resolver(Arc::new(certificate));
+    Ok(completed(builder.with_cert_resolver(Arc::new(certificate))))
+}
+
+/// The configuration with a certificate that is made now. Clients need none.
+fn self_signed_config(provider: Arc<CryptoProvider>, options: &TlsOptions) -> Result<Arc<ServerConfig>, TlsError> {
+    let (chain, key) = self_signed::make_pair()?;
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions(options))
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|e| TlsError::Options(e.to_string()))?;
+    Ok(completed(config))
+}
+
+fn completed(mut config: ServerConfig) -> Arc<ServerConfig> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = rustls::server::ServerSessionMemoryCache::new(SESSIONS_MAX);
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 /// The versions that the flags allow.

@@ -60,7 +60,26 @@ impl Members {
         Ok(Self { runtime, members, next: 0 })
     }
 
-    fn url(&self, member: usize) -> &str {
+    /// One member, which is a cluster by itself.
+    pub(super) fn one(member: EtcdServer) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut members = vec![member];
+        start_all(&mut members)?;
+        Ok(Self { runtime, members, next: 0 })
+    }
+
+    /// Runs a call of a client.
+    pub(super) fn call<T>(&self, call: impl Future<Output = T>) -> T {
+        self.runtime.block_on(call)
+    }
+
+    /// A connection to a member, which is made when it is needed.
+    pub(super) fn channel(&self, member: usize) -> Channel {
+        let _inside = self.runtime.enter();
+        channel(self.url(member))
+    }
+
+    pub(super) fn url(&self, member: usize) -> &str {
         self.members[member].client_url()
     }
 
@@ -78,11 +97,16 @@ impl Members {
 
     /// Checks that all members have the same state, after a write through each of them.
     pub(super) fn compare(&mut self) -> anyhow::Result<()> {
+        self.compare_of(&(0..self.members.len()).collect::<Vec<_>>())
+    }
+
+    /// As [`Self::compare`], of some of the members.
+    pub(super) fn compare_of(&mut self, there: &[usize]) -> anyhow::Result<()> {
         let mut revision = 0;
-        for member in 0..self.members.len() {
-            revision = self.runtime.block_on(put(self.url(member), "last", vec![b'y']))?;
+        for member in there {
+            revision = self.runtime.block_on(put(self.url(*member), "last", vec![b'y']))?;
         }
-        let states = (0..self.members.len()).map(|member| self.runtime.block_on(state(self.url(member), revision)));
+        let states = there.iter().map(|member| self.runtime.block_on(state(self.url(*member), revision)));
         let states = states.collect::<anyhow::Result<Vec<_>>>()?;
         ensure!(states.iter().all(|state| *state == states[0]), "the members differ: {states:?}");
         Ok(())

@@ -5,10 +5,12 @@
 //! - [`Watcher`]: a client that watches one member, and goes on where it was after each failure
 //! - [`away`]: a member is away until the log has forgotten what it lacks
 //! - [`wiped`]: members lose their disks
+//! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
 //! - [`Gaps`]: how long no write succeeded
 
 mod away;
 mod gaps;
+mod grown;
 mod members;
 mod watcher;
 mod wiped;
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use away::away;
 pub use gaps::Gaps;
+pub use grown::grown;
 pub use watcher::Watcher;
 pub use wiped::wiped;
 pub use writer::Writer;

@@ -1,27 +1,30 @@
-//! Kills a server again and again, and starts it with the same command line.
+//! Kills servers again and again, one at a time, and starts each with the same command line.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::differential::dice::Dice;
 use crate::etcd_server::EtcdServer;
 use crate::pace;
 
-/// The thread that kills a server.
+/// The thread that kills servers.
 #[derive(Debug)]
 pub struct Nemesis {
-    thread: JoinHandle<Result<EtcdServer, String>>,
+    thread: JoinHandle<Result<Vec<EtcdServer>, String>>,
 }
 
 impl Nemesis {
-    /// Kills the server `kills` times, each time after it has served for `pause`.
-    pub fn start(mut server: EtcdServer, kills: u32, pause: Duration) -> Self {
+    /// Makes `kills` kills, each of a server that `seed` chooses, and each when all have served for `pause`.
+    pub fn start(mut servers: Vec<EtcdServer>, kills: u32, pause: Duration, seed: u64) -> Self {
         let thread = pace::thread("nemesis", move || {
+            let mut dice = Dice::new(seed);
             for _ in 0..kills {
                 pace::sleep(pause);
-                server.kill();
-                server.try_start()?;
+                let chosen = usize::try_from(dice.below(servers.len() as u64)).expect("few servers");
+                servers[chosen].kill();
+                servers[chosen].try_start()?;
             }
-            Ok(server)
+            Ok(servers)
         });
         Nemesis { thread }
     }
@@ -31,12 +34,12 @@ impl Nemesis {
         self.thread.is_finished()
     }
 
-    /// Waits until all kills are done and returns the running server.
+    /// Waits until all kills are done and returns the running servers.
     ///
     /// # Panics
-    /// If the server did not come back.
-    pub fn join(self) -> EtcdServer {
-        let server = self.thread.join().expect("the nemesis does not panic");
-        server.unwrap_or_else(|reason| panic!("after a kill: {reason}"))
+    /// If a server did not come back.
+    pub fn join(self) -> Vec<EtcdServer> {
+        let servers = self.thread.join().expect("the nemesis does not panic");
+        servers.unwrap_or_else(|reason| panic!("after a kill: {reason}"))
     }
 }

@@ -8,8 +8,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::process::finish;
 
-/// The address of the one node. kubeadm refuses a loopback address.
-pub const NODE_ADDRESS: &str = "10.77.0.10";
+/// The addresses of the nodes. kubeadm refuses a loopback address.
+pub const NODE_ADDRESSES: [&str; 3] = ["10.77.0.10", "10.77.0.11", "10.77.0.12"];
 
 /// The namespace. It is deleted when this value is dropped.
 #[derive(Debug)]
@@ -32,7 +32,9 @@ impl Network {
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
             .unwrap_or_else(|e| panic!("enter {path}: {e}"));
         ip("link set lo up");
-        ip(&format!("addr add {NODE_ADDRESS}/32 dev lo"));
+        for address in NODE_ADDRESSES {
+            ip(&format!("addr add {address}/32 dev lo"));
+        }
         ip("route add default dev lo");
         network
     }

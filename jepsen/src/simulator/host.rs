@@ -74,8 +74,6 @@ impl Host {
         let url = |name: &&str| format!("{name}=http://{name}:2380");
         let list = names.iter().map(url).collect::<Vec<_>>().join(",");
         let own = vec![
-            "--listen-peer-urls=http://0.0.0.0:2380".to_owned(),
-            format!("--initial-advertise-peer-urls=http://{name}:2380"),
             format!("--initial-cluster={list}"),
             // So little that a member that is down for a second has to get a snapshot.
             "--naxos-held-log-bytes=65536".to_owned(),
@@ -84,7 +82,12 @@ impl Host {
     }
 
     fn new(name: &'static str, seed: u64, own: Vec<String>) -> Self {
-        let named = [format!("--name={name}"), format!("--advertise-client-urls=http://{name}:2379")];
+        let named = [
+            format!("--name={name}"),
+            format!("--advertise-client-urls=http://{name}:2379"),
+            "--listen-peer-urls=http://0.0.0.0:2380".to_owned(),
+            format!("--initial-advertise-peer-urls=http://{name}:2380"),
+        ];
         Host {
             name,
             drive: Drive::new(seed),
@@ -161,6 +164,10 @@ impl Host {
             () = node.fell_behind() => {
                 node.stop().await;
                 Ok(Next::StartAgain)
+            }
+            () = node.removed() => {
+                node.stop().await;
+                Ok(Next::End)
             }
             () = stop.notified() => {
                 node.stop().await;

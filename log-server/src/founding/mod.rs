@@ -16,7 +16,7 @@
 //!    `founding` and the log that was decided. Without a decision it refuses.
 //! 4. `founding` stays as the record of the founders, and does not change any more.
 //!
-//! A data directory of a single node has no file `founding`.
+//! A data directory that was formatted by itself, without a founding, has no file `founding`.
 
 mod acceptor;
 mod attempt;

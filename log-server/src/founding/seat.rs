@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use naxos_proto::contracts::{
     Founder, Founding, FoundingAnswer, FoundingDirectory, FoundingRequest, FoundingUnanswered, FoundingValue,
 };
-use naxos_proto::ids::{ClusterId, StorageId};
+use naxos_proto::ids::{ClusterId, MemberId, StorageId};
 use naxos_proto::seams::{Clock, Disk, Entropy, Seams, WorkerHandle, start};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -72,6 +72,34 @@ impl FoundingSeat {
             stop,
             worker: Mutex::new(worker),
         })
+    }
+
+    /// As [`Self::open`], for the seat of a member that was added to a cluster which others founded as `decided`. A new
+    /// directory remembers this decision, durably. A directory that knows a decision keeps it.
+    /// # Cancel safety
+    /// If the call is dropped halfway, the directory can still be opened.
+    pub async fn enter(
+        seams: &Seams,
+        config: FoundingConfig,
+        decided: FoundingValue,
+        stop: CancellationToken,
+    ) -> Result<Self, OpenError> {
+        let config = config.checked()?;
+        let claim = claim(&seams.disk).await?;
+        if !claim.is_formatted {
+            let disk = seams.disk.as_ref();
+            let record = new_record(disk, seams.entropy.as_ref(), &config).await?;
+            if record.decided.is_none() {
+                write_founding(disk, &FoundingRecord { decided: Some(decided), ..record }).await?;
+            }
+        }
+        drop(claim);
+        Self::open(seams, config, stop).await
+    }
+
+    /// The seat: etcd's member id. A data directory keeps the one of its first start.
+    pub fn member(&self) -> MemberId {
+        self.own.seat
     }
 
     /// The id of the data directory.
@@ -182,13 +210,13 @@ impl Founding for FoundingSeat {
     }
 }
 
-/// The record of a directory that holds data. A directory that was formatted without a founding has a decision without
-/// founders.
+/// The record of a directory that holds data. A directory that was formatted without a founding is the only founder of its
+/// log.
 async fn formatted_record(disk: &dyn Disk, config: &FoundingConfig) -> Result<FoundingRecord, OpenError> {
     let Names { storage, log, member } = read_format(disk).await?;
     let own = Founder { seat: member, storage };
     let Some(record) = read_record(disk).await? else {
-        let decided = Some(FoundingValue { log, founders: Vec::new() });
+        let decided = Some(FoundingValue { log, founders: vec![own] });
         return Ok(FoundingRecord { decided, ..FoundingRecord::new(config.cluster, own, config.seats.clone()) });
     };
     let recorded = record.decided.as_ref().map(|value| value.log);
@@ -219,6 +247,10 @@ async fn new_record(
     }
     let own = Founder { seat: config.seat, storage: StorageId(entropy.id()) };
     let record = FoundingRecord::new(config.cluster, own, config.seats.clone());
-    write_record(disk, &record).await.map_err(|e| OpenError::io(crate::data_dir::FOUNDING_FILE, e))?;
+    write_founding(disk, &record).await?;
     Ok(record)
+}
+
+async fn write_founding(disk: &dyn Disk, record: &FoundingRecord) -> Result<(), OpenError> {
+    write_record(disk, record).await.map_err(|e| OpenError::io(crate::data_dir::FOUNDING_FILE, e))
 }

@@ -230,8 +230,26 @@ impl MetaReplica {
             .unwrap_or_else(|e| Err(CallError::Unknown(format!("the leader's answer does not decode: {e}"))))
     }
 
+    /// Asks the other replicas that this one knows, one after the other, until one of them has the value or names the
+    /// leader. A replica that was left out of the voters is told of no leader any more.
+    async fn get_of_others(&self) -> Option<Value> {
+        let membership = self.raft.metrics().borrow().membership_config.membership().clone();
+        let mut asked: Vec<u64> = membership.nodes().map(|(id, _)| *id).filter(|id| *id != self.storage.0).collect();
+        let mut next = 0;
+        while let Some(replica) = asked.get(next).copied() {
+            next += 1;
+            let Ok(answer) = self.peers.call(StorageId(replica), encode(&Request::Get)).await else { continue };
+            match decode::<Result<Value, CallError>>(&answer) {
+                Ok(Ok(value)) => return Some(value),
+                Ok(Err(CallError::NotLeader(Some(leader)))) if !asked.contains(&leader) => asked.push(leader),
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// Waits until this replica knows of another leader than `leader`.
-    async fn other_leader(&self, leader: u64) {
+    pub(super) async fn other_leader(&self, leader: u64) {
         let mut metrics = self.raft.metrics();
         let is_other = |metrics: &RaftMetrics<u64, EmptyNode>| metrics.current_leader.is_some_and(|now| now != leader);
         if metrics.wait_for(is_other).await.is_err() {
@@ -267,6 +285,10 @@ impl MetaStore for MetaReplica {
                         return Err(MetaError::Unavailable(text));
                     }
                     // A read changes nothing, so it may be repeated after any error.
+                    Err(CallError::NotLeader(None)) if !self.votes() => match self.get_of_others().await {
+                        Some(value) => return Ok(value.into()),
+                        None => self.clock.sleep(RETRY).await,
+                    },
                     Err(_) => self.clock.sleep(RETRY).await,
                 }
             }

@@ -1,10 +1,10 @@
-//! Changes of the replicas that vote.
+//! Changes of the replicas that vote, and of those that only learn.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use naxos_proto::ids::StorageId;
-use openraft::EmptyNode;
+use openraft::{ChangeMembers, EmptyNode};
 
 use crate::meta::MetaReplica;
 
@@ -24,30 +24,42 @@ impl MetaReplica {
         }
     }
 
-    /// If this replica leads, makes the next step towards `wanted` as the voters: a new one learns first, and votes when it
-    /// has what the others have. Returns whether they are the voters now. It has to be repeated, on any replica, until they
-    /// are.
+    /// If this replica leads, makes the next step towards `voters` as the replicas that vote and `learners` as those that only
+    /// learn: a new voter learns first, and votes when it has what the others have. Returns whether they are the voters now.
+    /// It has to be repeated, on any replica, until they are.
     /// # Cancel safety
     /// If the call is dropped halfway, the step may be made or not.
-    pub async fn set_voters(&self, wanted: &BTreeSet<StorageId>) -> Result<bool, String> {
-        let now = self.voters();
-        if now == *wanted {
+    pub async fn set_members(
+        &self,
+        voters: &BTreeSet<StorageId>,
+        learners: &BTreeSet<StorageId>,
+    ) -> Result<bool, String> {
+        let (now, learn) = (self.voters(), self.learners());
+        let is_learned = learn.is_superset(learners) && learn.is_subset(&voters.union(learners).copied().collect());
+        if now == *voters && is_learned {
             return Ok(true);
         }
-        if self.leader() != Some(self.storage) || wanted.is_empty() {
-            return Ok(false);
+        if self.leader() != Some(self.storage) || voters.is_empty() {
+            return Ok(now == *voters);
         }
         let step = async {
-            for new in wanted.difference(&now) {
-                if !self.is_learner(*new) {
-                    self.raft.add_learner(new.0, EmptyNode {}, false).await.map_err(|e| e.to_string())?;
-                }
-                if !self.has_learnt(*new) {
+            for new in voters.union(learners).filter(|new| !now.contains(new) && !learn.contains(new)) {
+                self.raft.add_learner(new.0, EmptyNode {}, false).await.map_err(|e| e.to_string())?;
+            }
+            if now != *voters {
+                if voters.difference(&now).any(|new| !self.has_learnt(*new)) {
                     return Ok(false);
                 }
+                let voters: BTreeSet<u64> = voters.iter().map(|storage| storage.0).collect();
+                self.raft.change_membership(voters, false).await.map_err(|e| e.to_string())?;
             }
-            let voters: BTreeSet<u64> = wanted.iter().map(|storage| storage.0).collect();
-            self.raft.change_membership(voters, false).await.map_err(|e| e.to_string()).map(|_| true)
+            let gone = self.learners().into_iter().filter(|one| !learners.contains(one) && !voters.contains(one));
+            let gone: BTreeSet<u64> = gone.map(|storage| storage.0).collect();
+            if !gone.is_empty() {
+                let removed = self.raft.change_membership(ChangeMembers::RemoveNodes(gone), false).await;
+                removed.map_err(|e| e.to_string())?;
+            }
+            Ok(true)
         };
         tokio::select! {
             biased;
@@ -56,10 +68,37 @@ impl MetaReplica {
         }
     }
 
-    fn is_learner(&self, storage: StorageId) -> bool {
+    /// Lets another voter lead: this replica sends no heartbeats until the others have elected one of them, but not for longer
+    /// than [`STEP_MAX`]. Returns whether another one leads.
+    /// # Cancel safety
+    /// If the call is dropped halfway, this replica may send no heartbeats until it is called again.
+    pub async fn yield_leadership(&self) -> bool {
+        if self.leader() != Some(self.storage) {
+            return true;
+        }
+        tracing::info!("this replica lets another one lead the metadata store");
+        self.raft.runtime_config().heartbeat(false);
+        let has_yielded = tokio::select! {
+            biased;
+            () = self.other_leader(self.storage.0) => true,
+            () = self.clock.sleep(STEP_MAX) => false,
+        };
+        self.raft.runtime_config().heartbeat(true);
+        has_yielded
+    }
+
+    /// Whether this replica votes, as far as it knows.
+    pub(super) fn votes(&self) -> bool {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
-        metrics.membership_config.membership().learner_ids().any(|learner| learner == storage.0)
+        metrics.membership_config.membership().voter_ids().any(|voter| voter == self.storage.0)
+    }
+
+    /// The replicas that learn and do not vote, as far as this replica knows.
+    fn learners(&self) -> BTreeSet<StorageId> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.membership_config.membership().learner_ids().map(StorageId).collect()
     }
 
     /// Whether the replica has nearly all entries, as far as this leader knows.

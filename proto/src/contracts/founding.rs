@@ -42,8 +42,8 @@ pub struct Ballot {
 pub struct FoundingValue {
     /// The id of the new log. The candidate that proposed the value has drawn it.
     pub log: LogId,
-    /// The seats that begin the log, ascending and each once: a majority of the listed seats or more. The list is empty
-    /// if a seat holds data of a log that was begun without a founding.
+    /// The seats that begin the log, ascending and each once: a majority of the listed seats or more. Of a log that was
+    /// begun without a founding, the only seat that began it.
     pub founders: Vec<Founder>,
 }
 

@@ -1,10 +1,10 @@
-//! Joining: a node with a new data directory takes the seat of its member again.
+//! Joining: a node with a new data directory learns who the members are, and takes the seat of its member.
 
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 
-use crate::ids::{LogId, MemberId, StorageId};
+use crate::ids::{ClusterId, LogId, Lsn, MemberId, StorageId};
 
 /// The question of a node whose data directory is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,34 @@ pub struct Join {
     pub member: MemberId,
     /// The node's data directory.
     pub storage: StorageId,
+}
+
+/// A member as etcd's clients see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedMember {
+    /// Its name. Empty as long as the member has never started.
+    pub name: String,
+    /// The URLs under which the other members reach it, at least one.
+    pub peer_urls: Vec<String>,
+    /// Whether it only follows: it has no vote and holds no part of the log.
+    pub is_learner: bool,
+}
+
+/// The members of a cluster and their data directories, as one node knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterView {
+    /// etcd's cluster id.
+    pub cluster: ClusterId,
+    /// The log of the cluster.
+    pub log: LogId,
+    /// The position up to which the node had applied the log. Of two views the one with the higher position is newer.
+    pub at: Lsn,
+    /// The data directories that founded the cluster.
+    pub founders: BTreeMap<MemberId, StorageId>,
+    /// The data directory that each member has now. A member that was added and has not come yet has none.
+    pub seats: BTreeMap<MemberId, StorageId>,
+    /// The members. Empty if the node has not learnt them yet.
+    pub members: BTreeMap<MemberId, ListedMember>,
 }
 
 /// Why a node may not take a seat.
@@ -31,9 +59,13 @@ pub enum JoinError {
     Unreachable(String),
 }
 
-/// A node of the cluster that gives seats. Every call may be repeated. Deadline of a call between nodes: `CALL_MAX`.
+/// A node of the cluster that knows the members and gives seats. Every call may be repeated. Deadline of a call between
+/// nodes: `CALL_MAX`.
 pub trait Joining: Send + Sync {
-    /// Gives the seat of a member to a new data directory, durably, and returns the data directory of each member. The
-    /// seat is given only if no process answers on the member's earlier data directory. That one never counts again.
-    fn join(&self, join: Join) -> BoxFuture<'_, Result<BTreeMap<MemberId, StorageId>, JoinError>>;
+    /// The cluster as the node knows it now. It may know less than others.
+    fn look(&self) -> BoxFuture<'_, Result<ClusterView, JoinError>>;
+
+    /// Gives the seat of a member to a new data directory, durably, and returns the cluster after that. The seat is given
+    /// only if no process answers on the member's earlier data directory. That one never counts again.
+    fn join(&self, join: Join) -> BoxFuture<'_, Result<ClusterView, JoinError>>;
 }

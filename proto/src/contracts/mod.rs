@@ -22,7 +22,7 @@ pub use founding::{
 };
 pub use founding_codec::{put_accepted, take_accepted};
 pub use heartbeat::{Beat, Heartbeat, HeartbeatError};
-pub use joining::{Join, JoinError, Joining};
+pub use joining::{ClusterView, Join, JoinError, Joining, ListedMember};
 pub use lease_keeper::{LeaseKeeper, LeaseKeeperError, LeaseTime};
 pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
 pub use refusal::Refusal;

@@ -1,16 +1,16 @@
 //! Joining over gRPC. [`RemoteJoining`] calls, [`JoiningService`] serves.
 //!
-//! These calls have no envelope: a node whose data directory is new does not know the data directories of the others. Each
-//! message names the log itself.
+//! These calls have no envelope: a node whose data directory is new does not know the data directories of the others. The
+//! question for a seat names the log itself.
 
-use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use crate::contracts::{Join, JoinError, Joining};
+use crate::contracts::{ClusterView, Join, JoinError, Joining};
 use crate::ids::{LogId, MemberId, StorageId};
 use crate::peer::Connector;
 use crate::peer::generated as wire;
@@ -21,7 +21,7 @@ use crate::peer::limits::CALL_MAX;
 use crate::peer::link::channel;
 use crate::seams::{Address, Clock};
 
-/// Another node that gives seats.
+/// Another node that knows the members and gives seats.
 pub struct RemoteJoining {
     channel: Channel,
     clock: Arc<dyn Clock>,
@@ -32,31 +32,39 @@ impl RemoteJoining {
     pub fn new(clock: &Arc<dyn Clock>, address: Address, connector: Arc<dyn Connector>) -> Self {
         Self { channel: channel(clock, "seat.naxos", address, connector), clock: Arc::clone(clock) }
     }
-}
 
-impl Joining for RemoteJoining {
-    fn join(&self, join: Join) -> BoxFuture<'_, Result<BTreeMap<MemberId, StorageId>, JoinError>> {
-        let mut client = JoiningClient::new(self.channel.clone());
-        let message = wire::JoinRequest { log: join.log.0, member: join.member.0, storage: join.storage.0 };
-        Box::pin(async move {
-            let answer = tokio::select! {
-                biased;
-                answer = client.join(message) => answer.map_err(|status| JoinError::Unreachable(status.message().to_owned()))?,
-                () = self.clock.sleep(CALL_MAX) => return Err(JoinError::Unreachable("it takes too long".to_owned())),
-            };
-            match answer.into_inner().answer {
-                Some(Answer::Seats(wire::Seats { seats })) => {
-                    Ok(seats.into_iter().map(|seat| (MemberId(seat.member), StorageId(seat.storage))).collect())
-                }
-                Some(Answer::NotYet(why)) => Err(JoinError::NotYet(why)),
-                Some(Answer::Refused(why)) => Err(JoinError::Refused(why)),
-                None => Err(JoinError::Unreachable("the answer is empty".to_owned())),
-            }
-        })
+    async fn answer(
+        &self,
+        call: impl Future<Output = Result<Response<wire::JoinAnswer>, Status>>,
+    ) -> Result<ClusterView, JoinError> {
+        let answer = tokio::select! {
+            biased;
+            answer = call => answer.map_err(|status| JoinError::Unreachable(status.message().to_owned()))?,
+            () = self.clock.sleep(CALL_MAX) => return Err(JoinError::Unreachable("it takes too long".to_owned())),
+        };
+        match answer.into_inner().answer {
+            Some(Answer::Cluster(cluster)) => Ok(cluster.into()),
+            Some(Answer::NotYet(why)) => Err(JoinError::NotYet(why)),
+            Some(Answer::Refused(why)) => Err(JoinError::Refused(why)),
+            None => Err(JoinError::Unreachable("the answer is empty".to_owned())),
+        }
     }
 }
 
-/// Serves the seats of this cluster.
+impl Joining for RemoteJoining {
+    fn look(&self) -> BoxFuture<'_, Result<ClusterView, JoinError>> {
+        let mut client = JoiningClient::new(self.channel.clone());
+        Box::pin(async move { self.answer(client.look(wire::Nothing {})).await })
+    }
+
+    fn join(&self, join: Join) -> BoxFuture<'_, Result<ClusterView, JoinError>> {
+        let mut client = JoiningClient::new(self.channel.clone());
+        let message = wire::JoinRequest { log: join.log.0, member: join.member.0, storage: join.storage.0 };
+        Box::pin(async move { self.answer(client.join(message)).await })
+    }
+}
+
+/// Serves the members and seats of this cluster.
 pub struct JoiningService {
     log: LogId,
     joining: Arc<dyn Joining>,
@@ -69,26 +77,29 @@ impl JoiningService {
     }
 }
 
+fn told(answer: Result<ClusterView, JoinError>) -> Result<Response<wire::JoinAnswer>, Status> {
+    let answer = match answer {
+        Ok(cluster) => Answer::Cluster(cluster.into()),
+        Err(JoinError::NotYet(why)) => Answer::NotYet(why),
+        Err(JoinError::Refused(why)) => Answer::Refused(why),
+        Err(JoinError::Unreachable(why)) => return Err(Status::unavailable(why)),
+    };
+    Ok(Response::new(wire::JoinAnswer { answer: Some(answer) }))
+}
+
 #[tonic::async_trait]
 impl Served for JoiningService {
+    async fn look(&self, _: Request<wire::Nothing>) -> Result<Response<wire::JoinAnswer>, Status> {
+        told(self.joining.look().await)
+    }
+
     async fn join(&self, request: Request<wire::JoinRequest>) -> Result<Response<wire::JoinAnswer>, Status> {
         let wire::JoinRequest { log, member, storage } = request.into_inner();
         let join = Join { log: LogId(log), member: MemberId(member), storage: StorageId(storage) };
-        let answer = if join.log == self.log {
+        told(if join.log == self.log {
             self.joining.join(join).await
         } else {
             Err(JoinError::Refused(format!("expected the log {}, found {}", self.log, join.log)))
-        };
-        let answer = match answer {
-            Ok(seats) => {
-                let seat =
-                    |(member, storage): (MemberId, StorageId)| wire::Seat { member: member.0, storage: storage.0 };
-                Answer::Seats(wire::Seats { seats: seats.into_iter().map(seat).collect() })
-            }
-            Err(JoinError::NotYet(why)) => Answer::NotYet(why),
-            Err(JoinError::Refused(why)) => Answer::Refused(why),
-            Err(JoinError::Unreachable(why)) => return Err(Status::unavailable(why)),
-        };
-        Ok(Response::new(wire::JoinAnswer { answer: Some(answer) }))
+        })
     }
 }

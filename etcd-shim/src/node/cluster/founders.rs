@@ -1,4 +1,4 @@
-//! [`found_cluster`]: agrees with the other members on the log of a new cluster, or remembers what was agreed.
+//! [`found_cluster`]: agrees with the other listed members on the log of a new cluster, or remembers what was agreed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,58 +6,45 @@ use std::sync::Arc;
 use naxos_log_server::founding::{Found, FoundingConfig, FoundingSeat};
 use naxos_proto::contracts::{Founding, FoundingDirectory};
 use naxos_proto::ids::{ClusterId, LogId, MemberId, StorageId};
-use naxos_proto::peer::{Connector, FoundingService, RemoteFounding, serve};
-use naxos_proto::seams::{Address, Seams};
+use naxos_proto::peer::{FoundingService, RemoteFounding, serve};
+use naxos_proto::seams::Seams;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::PeerPort;
-use super::peer_tls::PeerConnector;
-use crate::config::ServerConfig;
+use super::address_book::MemberAddress;
+use super::cluster_view::ClusterNames;
+use crate::config::{ClusterState, ServerConfig};
 use crate::node::ids;
 use crate::node::start::StartError;
 use crate::tls::TlsError;
 
-/// Another member, and how it is reached.
-#[derive(Clone)]
-pub(in crate::node) struct OtherMember {
-    pub(in crate::node) address: Address,
-    pub(in crate::node) connector: Arc<dyn Connector>,
-}
-
 /// The members that the flags list.
-#[derive(Clone)]
-pub(in crate::node) struct Listed {
+struct Listed {
     /// etcd's cluster id.
-    pub(in crate::node) cluster: u64,
-    pub(in crate::node) own: MemberId,
-    pub(in crate::node) others: BTreeMap<MemberId, OtherMember>,
+    cluster: ClusterId,
+    own: MemberId,
+    others: BTreeMap<MemberId, MemberAddress>,
 }
 
 impl Listed {
     /// Reads the flags.
-    pub(in crate::node) fn new(config: &ServerConfig, seams: &Seams) -> Result<Self, TlsError> {
+    fn new(config: &ServerConfig, seams: &Seams) -> Result<Self, TlsError> {
         let token = &config.cluster.token;
-        let cluster = ids::cluster_id(&config.cluster.members, token);
+        let cluster = ClusterId(ids::cluster_id(&config.cluster.members, token));
         let mut others = BTreeMap::new();
         let mut own = MemberId(ids::member_id(&config.advertise_peer_urls, token));
         for (name, urls) in &config.cluster.members {
             let member = MemberId(ids::member_id(urls, token));
             match urls.first() {
                 Some(url) if *name != config.name => {
-                    let connector = Arc::new(PeerConnector::new(Arc::clone(&seams.net), config, url)?);
-                    others.insert(member, OtherMember { address: url.address(), connector });
+                    others.insert(member, MemberAddress::of(&seams.net, config, url)?);
                 }
                 _ => own = member,
             }
         }
         Ok(Self { cluster, own, others })
-    }
-
-    /// Whether the cluster has more than one member.
-    pub(in crate::node) fn is_cluster(&self) -> bool {
-        !self.others.is_empty()
     }
 }
 
@@ -72,6 +59,20 @@ pub(in crate::node) struct Founders {
     pub(in crate::node) joins: bool,
 }
 
+impl Founders {
+    /// What was found, as `seat` remembers it.
+    pub(super) fn new(found: Found, seat: Arc<FoundingSeat>) -> Self {
+        let (log, joins) = (found.log(), matches!(found, Found::Exists { .. }));
+        let seats = found.founders().iter().map(|founder| (founder.seat, founder.storage)).collect();
+        Self { log, seats, seat, joins }
+    }
+
+    /// The ids of the cluster.
+    pub(in crate::node) fn names(&self) -> ClusterNames {
+        ClusterNames { cluster: self.seat.cluster(), log: self.log, founders: self.seats.clone() }
+    }
+}
+
 struct Directory(BTreeMap<MemberId, Arc<dyn Founding>>);
 
 impl FoundingDirectory for Directory {
@@ -80,28 +81,30 @@ impl FoundingDirectory for Directory {
     }
 }
 
-/// Waits until the cluster is founded. Other members are answered on `--listen-peer-urls` meanwhile.
+/// Waits until the cluster is founded. Other members are answered on `--listen-peer-urls` meanwhile. A data directory that
+/// holds a cluster remembers it.
 /// # Cancel safety
 /// It may be dropped and called again.
 pub(in crate::node) async fn found_cluster(
     config: &ServerConfig,
     seams: &Seams,
-    listed: &Listed,
     tls: Option<&TlsAcceptor>,
     stop: &CancellationToken,
 ) -> Result<Founders, StartError> {
+    let listed = Listed::new(config, seams).map_err(|e| TlsError::Peers(Box::new(e)))?;
     let seats = listed.others.keys().copied().chain([listed.own]).collect();
-    let settings = FoundingConfig::new(ClusterId(listed.cluster), listed.own, seats);
+    let settings = FoundingConfig::new(listed.cluster, listed.own, seats);
     let seat = Arc::new(FoundingSeat::open(seams, settings, stop.child_token()).await?);
     let found = match seat.decided() {
         Some(found) => found,
         None => {
             let port = PeerPort::bind(&seams.net, &config.listen_peer_urls, tls).await?;
-            let remote = |other: &OtherMember| {
-                let connector = Arc::clone(&other.connector);
-                Arc::new(RemoteFounding::new(&seams.clock, other.address.clone(), connector)) as Arc<dyn Founding>
+            let remote = |other: MemberAddress| {
+                let address = other.address();
+                Arc::new(RemoteFounding::new(&seams.clock, address, Arc::new(other))) as Arc<dyn Founding>
             };
-            let directory = Directory(listed.others.iter().map(|(member, other)| (*member, remote(other))).collect());
+            let directory =
+                Directory(listed.others.into_iter().map(|(member, other)| (member, remote(other))).collect());
             let serving = stop.child_token();
             let routes = Routes::new(FoundingService::server(seat.clone()));
             let serves = serve(routes, port.connections(Arc::clone(&seams.clock)), serving.clone());
@@ -112,21 +115,17 @@ pub(in crate::node) async fn found_cluster(
             };
             let (served, found) = tokio::join!(serves, founds);
             served.map_err(|error| StartError::PeerPort("--listen-peer-urls".to_owned(), error.to_string()))?;
-            found.map_err(|error| StartError::Founding(error.to_string()))?
+            let found = found.map_err(|error| StartError::Founding(error.to_string()))?;
+            tracing::info!(log = %found.log(), founders = found.founders().len(), "the members have founded the cluster");
+            found
         }
     };
-    tracing::info!(log = %found.log(), founders = found.founders().len(), "the members have founded the cluster");
-    match found {
-        Found::Founder { log, founders } => {
-            let seats = founders.iter().map(|founder| (founder.seat, founder.storage)).collect();
-            Ok(Founders { log, seats, seat, joins: false })
-        }
-        Found::Exists { log, founders } if !founders.is_empty() => {
-            let seats = founders.iter().map(|founder| (founder.seat, founder.storage)).collect();
-            Ok(Founders { log, seats, seat, joins: true })
-        }
-        Found::Exists { log, .. } => Err(StartError::Founding(format!(
-            "the cluster was begun as log {log} by one member alone; to add members to it is not built yet"
-        ))),
+    if seat.cluster() != listed.cluster && config.cluster.state == ClusterState::New {
+        tracing::info!(
+            "cluster-id" = %seat.cluster(),
+            "the data directory holds a cluster already: --initial-cluster, --initial-cluster-token and \
+             --initial-advertise-peer-urls are those that it was begun with"
+        );
     }
+    Ok(Founders::new(found, seat))
 }

@@ -1,17 +1,16 @@
 //! [`take_seat`]: a node with a new data directory gets the seat of its member. [`check_seat`]: a node with an old data
 //! directory finds out whether a newer one has the seat now.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use naxos_proto::contracts::{Join, JoinError, Joining};
-use naxos_proto::ids::{MemberId, StorageId};
+use naxos_proto::contracts::{ClusterView, Join, JoinError, Joining};
+use naxos_proto::ids::MemberId;
 use naxos_proto::peer::RemoteJoining;
 use naxos_proto::seams::Seams;
 
-use super::{Listed, OtherMember};
+use super::address_book::{AddressBook, MemberAddress};
 use crate::node::attempts::Attempts;
 use crate::node::start::StartError;
 
@@ -21,18 +20,22 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 const CHECK_MAX: Duration = Duration::from_millis(500);
 
 /// The other members, as those who give seats.
-fn others(seams: &Seams, listed: &Listed) -> Vec<RemoteJoining> {
-    let joining =
-        |other: &OtherMember| RemoteJoining::new(&seams.clock, other.address.clone(), Arc::clone(&other.connector));
-    listed.others.values().map(joining).collect()
+fn others(seams: &Seams, book: &AddressBook, own: MemberId) -> Vec<RemoteJoining> {
+    let joining = |other: Arc<MemberAddress>| RemoteJoining::new(&seams.clock, other.address(), other);
+    book.others(own).into_iter().map(joining).collect()
 }
 
-/// Asks the other members that are there whether this data directory still has its seat. An error if one of them knows
-/// that it has not. If none of them answers, the start goes on: the directory then counts nowhere if it has lost its seat.
+/// Asks the other members that are there whether this data directory still has its seat. Returns the newest of their
+/// answers. An error if one of them knows that it has not. If none of them answers, the start goes on: the directory then
+/// counts nowhere if it has lost its seat.
 /// # Cancel safety
 /// It may be dropped.
-pub(in crate::node) async fn check_seat(seams: &Seams, listed: &Listed, join: Join) -> Result<(), StartError> {
-    let others = others(seams, listed);
+pub(in crate::node) async fn check_seat(
+    seams: &Seams,
+    book: &AddressBook,
+    join: Join,
+) -> Result<Option<ClusterView>, StartError> {
+    let others = others(seams, book, join.member);
     let answers = join_all(others.iter().map(|other| async {
         tokio::select! {
             biased;
@@ -40,32 +43,37 @@ pub(in crate::node) async fn check_seat(seams: &Seams, listed: &Listed, join: Jo
             () = seams.clock.sleep(CHECK_MAX) => None,
         }
     }));
+    let mut newest: Option<ClusterView> = None;
     for answer in answers.await {
-        if let Some(Err(JoinError::Refused(why))) = answer {
-            return Err(StartError::Founding(format!("this data directory has not the member's seat: {why}")));
+        match answer {
+            Some(Err(JoinError::Refused(why))) => {
+                return Err(StartError::Founding(format!("this data directory has not the member's seat: {why}")));
+            }
+            Some(Ok(view)) if newest.as_ref().is_none_or(|known| known.at < view.at) => newest = Some(view),
+            _ => {}
         }
     }
-    Ok(())
+    Ok(newest)
 }
 
-/// Asks the other members until one of them has given the seat. Returns the data directory of each member.
+/// Asks the other members until one of them has given the seat. Returns the cluster after that.
 /// # Cancel safety
 /// It may be dropped and called again. The seat may be given meanwhile.
 pub(in crate::node) async fn take_seat(
     seams: &Seams,
-    listed: &Listed,
+    book: &AddressBook,
     join: Join,
-) -> Result<BTreeMap<MemberId, StorageId>, StartError> {
-    let (mut attempts, others) = (Attempts::new(&*seams.clock), others(seams, listed));
+) -> Result<ClusterView, StartError> {
+    let (mut attempts, others) = (Attempts::new(&*seams.clock), others(seams, book, join.member));
     let storage = format!("{:016x}", join.storage.0);
     tracing::info!(storage, "this data directory is new: asking the other members for the seat of this member");
     loop {
         let mut why = "no other member answers".to_owned();
         for other in &others {
             match other.join(join).await {
-                Ok(seats) => {
+                Ok(view) => {
                     tracing::info!(storage, "this data directory has the seat of this member");
-                    return Ok(seats);
+                    return Ok(view);
                 }
                 Err(JoinError::Refused(why)) => {
                     return Err(StartError::Founding(format!(

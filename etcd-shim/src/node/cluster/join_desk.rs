@@ -1,21 +1,19 @@
-//! [`JoinDesk`]: where new data directories ask for the seat of their member.
-
-use std::collections::BTreeMap;
+//! [`JoinDesk`]: where other nodes ask who the members are, and new data directories for the seat of their member.
 
 use futures::future::BoxFuture;
-use naxos_proto::contracts::{Join, JoinError, Joining};
-use naxos_proto::ids::{MemberId, StorageId};
+use naxos_proto::contracts::{ClusterView, Join, JoinError, Joining};
 use tokio::sync::{mpsc, oneshot};
 
 /// At most this many questions wait.
 const QUESTIONS_MAX: usize = 16;
 
-type Seats = Result<BTreeMap<MemberId, StorageId>, JoinError>;
+type View = Result<ClusterView, JoinError>;
 
 /// A question that waits for the reconciler.
 pub(in crate::node) struct Asked {
-    pub(in crate::node) join: Join,
-    pub(in crate::node) answer: oneshot::Sender<Seats>,
+    /// The seat that is asked for. `None` if the caller only looks.
+    pub(in crate::node) join: Option<Join>,
+    pub(in crate::node) answer: oneshot::Sender<View>,
 }
 
 /// Passes the questions on to the reconciler, which may propose commands.
@@ -27,15 +25,23 @@ impl JoinDesk {
         let (tx, rx) = mpsc::channel(QUESTIONS_MAX);
         (Self(tx), rx)
     }
-}
 
-impl Joining for JoinDesk {
-    fn join(&self, join: Join) -> BoxFuture<'_, Seats> {
+    fn ask(&self, join: Option<Join>) -> BoxFuture<'_, View> {
         let (answer, answered) = oneshot::channel();
         Box::pin(async move {
             let starts = || JoinError::NotYet("the member that was asked is starting or stopping itself".to_owned());
             self.0.try_send(Asked { join, answer }).map_err(|_| starts())?;
             answered.await.unwrap_or_else(|_| Err(starts()))
         })
+    }
+}
+
+impl Joining for JoinDesk {
+    fn look(&self) -> BoxFuture<'_, View> {
+        self.ask(None)
+    }
+
+    fn join(&self, join: Join) -> BoxFuture<'_, View> {
+        self.ask(Some(join))
     }
 }

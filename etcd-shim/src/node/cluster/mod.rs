@@ -6,14 +6,20 @@
 //! - [`Reconciler`]: moves links, voters and the view after the seats
 //! - [`SnapshotDesk`]: where the other nodes ask for snapshots
 //! - [`own_beat`]: what this node tells the others about itself
-//! - [`found_cluster`]: agrees with the other members on the log of a new cluster
+//! - [`found_cluster`]: agrees with the other members on the log of a new cluster; [`enter_cluster`]: learns of a cluster
+//!   that this member was added to
+//! - [`AddressBook`]: where the members are reached; [`read_members`], [`write_members`]: the members as a start finds them
 //! - [`open_log`]: opens the log, or founds it, with a majority of the nodes
 //! - [`peer_port`], [`peer_tls`]: the port for other nodes, and TLS in both directions
 
+mod address_book;
+mod cluster_view;
+mod enter;
 mod founders;
 mod join;
 mod join_desk;
 mod later_unit;
+mod members_file;
 pub(super) mod open_log;
 mod own_beat;
 mod peer_port;
@@ -22,12 +28,18 @@ pub(super) mod peer_worker;
 mod peers;
 mod reconciler;
 mod snapshot_desk;
+mod voters;
 
-pub(super) use founders::{Founders, Listed, OtherMember, found_cluster};
+pub(super) use address_book::AddressBook;
+pub(super) use cluster_view::cluster_view;
+pub(super) use enter::enter_cluster;
+pub(super) use founders::{Founders, found_cluster};
 pub(super) use join::{check_seat, take_seat};
 pub(super) use join_desk::JoinDesk;
+pub(super) use members_file::{read_members, write_members};
 pub(super) use own_beat::OwnBeat;
 pub(super) use peer_port::PeerPort;
 pub(super) use peers::Peers;
 pub(super) use reconciler::Reconciler;
 pub(super) use snapshot_desk::SnapshotDesk;
+pub(super) use voters::roles;

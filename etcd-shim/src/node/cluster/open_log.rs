@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_client::failure::{NodeState, liveness, rank_of};
+use naxos_client::failure::{NodeState, Roles, liveness, rank_of};
 use naxos_client::{Liveness, ReconfigureError, VirtualLog, VirtualLogParts};
 use naxos_proto::ids::StorageId;
 use naxos_proto::seams::Instant;
@@ -28,14 +28,14 @@ pub(in crate::node) async fn open_log(
     own: StorageId,
     states: watch::Receiver<BTreeMap<StorageId, NodeState>>,
     alive: &watch::Sender<Liveness>,
-    units_min: usize,
+    roles: &Roles,
 ) -> Result<Arc<VirtualLog>, ReconfigureError> {
     let clock = Arc::clone(&parts.clock);
     let began = clock.now();
     let mut attempts = Attempts::new(&*clock);
     loop {
         let nodes = states.borrow().clone();
-        let now_alive = liveness(&nodes, None, None, units_min);
+        let now_alive = liveness(&nodes, None, None, roles);
         let is_our_turn = may_found(&now_alive, nodes.len(), rank_of(own, &nodes), began, clock.now());
         alive.send_replace(now_alive);
         let outcome = match VirtualLog::open(parts.clone()).await {

@@ -1,12 +1,10 @@
 //! The Worker that carries all calls between nodes: its runtime does nothing else, so that load of clients never delays
 //! a heartbeat.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use naxos_client::failure::{Driver, Heartbeats};
 use naxos_proto::contracts::StorageUnit;
-use naxos_proto::ids::MemberId;
 use naxos_proto::peer::{Home, serve};
 use naxos_proto::seams::{Worker, WorkerHandle, start};
 use naxos_sequencer::NativeSequencer;
@@ -14,12 +12,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use super::{OtherMember, PeerPort, Peers};
+use super::{AddressBook, PeerPort, Peers};
 
 /// What the Worker serves to other nodes, and the work that it does all the time.
 pub(in crate::node) struct PeerWork {
-    /// Absent if there are no other nodes.
-    pub(in crate::node) port: Option<(PeerPort, Routes)>,
+    pub(in crate::node) port: PeerPort,
+    pub(in crate::node) routes: Routes,
     pub(in crate::node) sequencer: Arc<NativeSequencer>,
     pub(in crate::node) heartbeats: Arc<Heartbeats>,
     /// Comes when the log is open.
@@ -39,13 +37,13 @@ pub(in crate::node) async fn start_peer_worker(
     worker: &dyn Worker,
     home: Home,
     unit: Arc<dyn StorageUnit>,
-    others: BTreeMap<MemberId, OtherMember>,
+    book: Arc<AddressBook>,
     stop: CancellationToken,
 ) -> Option<PeerWorker> {
     let (made, peers) = oneshot::channel();
     let (work, works) = oneshot::channel();
     let handle = start(worker, "peers", stop, |stop| async move {
-        let peers = Arc::new(Peers::new(home.clone(), unit, others));
+        let peers = Arc::new(Peers::new(home.clone(), unit, book));
         // If the start was given up meanwhile, no work comes either.
         let _ = made.send(peers);
         let Some(Ok(work)) = stop.run_until_cancelled(works).await else { return };
@@ -55,9 +53,8 @@ pub(in crate::node) async fn start_peer_worker(
 }
 
 async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
-    let PeerWork { port, sequencer, heartbeats, driver } = work;
+    let PeerWork { port, routes, sequencer, heartbeats, driver } = work;
     let serves = async {
-        let Some((port, routes)) = port else { return };
         let served = serve(routes, port.connections(Arc::clone(&home.clock)), stop.clone()).await;
         if let Err(error) = served {
             tracing::error!(%error, "the port for other nodes failed; the node ends");

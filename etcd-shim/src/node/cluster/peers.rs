@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::OtherMember;
+use super::AddressBook;
 use super::later_unit::LaterUnit;
 use crate::backend::LeaseKeepers;
 
@@ -44,8 +44,8 @@ impl Remote {
 /// The roles of this process, and how the other nodes are reached.
 pub(in crate::node) struct Peers {
     home: Home,
-    /// Where the other members are.
-    others: BTreeMap<MemberId, OtherMember>,
+    /// Where the members are.
+    book: Arc<AddressBook>,
     unit: Arc<dyn StorageUnit>,
     sequencer: OnceLock<Arc<dyn Sequencer>>,
     /// All data directories that have or had a seat, but for the own one.
@@ -61,11 +61,11 @@ pub(in crate::node) struct Peers {
 
 impl Peers {
     /// Must be called on the runtime that is to carry the links. No node is known yet.
-    pub(super) fn new(home: Home, unit: Arc<dyn StorageUnit>, others: BTreeMap<MemberId, OtherMember>) -> Self {
+    pub(super) fn new(home: Home, unit: Arc<dyn StorageUnit>, book: Arc<AddressBook>) -> Self {
         let (sequencer, remotes, sequencers) = (OnceLock::new(), Arc::default(), RwLock::default());
         let (nodes, replicas) = (watch::Sender::new(Vec::new()), Arc::default());
         let runtime = Handle::current();
-        Self { home, others, unit, sequencer, remotes, nodes, replicas, sequencers, runtime }
+        Self { home, book, unit, sequencer, remotes, nodes, replicas, sequencers, runtime }
     }
 
     pub(in crate::node) fn set_sequencer(&self, sequencer: Arc<dyn Sequencer>) {
@@ -85,11 +85,13 @@ impl Peers {
         let _carries = self.runtime.enter();
         let held = seats.iter().map(|(member, storage)| (*storage, *member));
         for (storage, member) in held.chain(lost).filter(|(storage, _)| *storage != own) {
+            if remotes.contains_key(&storage) {
+                continue;
+            }
             // A data directory that lost its seat is nowhere: whoever is asked for it says so.
-            let other = self.others.get(&member).or_else(|| self.others.values().next());
-            if let Some(other) = other.filter(|_| !remotes.contains_key(&storage)) {
-                let (address, connector) = (other.address.clone(), Arc::clone(&other.connector));
-                remotes.insert(storage, Remote::new(PeerLink::new(self.home.clone(), storage, address, connector)));
+            let other = self.book.get(member).or_else(|| self.book.others(member).into_iter().next());
+            if let Some(other) = other {
+                remotes.insert(storage, Remote::new(PeerLink::new(self.home.clone(), storage, other.address(), other)));
             }
         }
         for (storage, remote) in remotes.iter() {
@@ -111,6 +113,11 @@ impl Peers {
             }
             is_new
         });
+    }
+
+    /// Where the members are.
+    pub(in crate::node) fn book(&self) -> &AddressBook {
+        &self.book
     }
 
     /// The replicas of the MetaStore on the other nodes.

@@ -2,105 +2,187 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use naxos_client::failure::NodeState;
+use naxos_client::failure::{NodeState, Roles};
 use naxos_log_server::meta::MetaReplica;
-use naxos_proto::contracts::{Join, JoinError};
+use naxos_proto::chain::Chain;
+use naxos_proto::contracts::{ClusterView, Join, JoinError};
 use naxos_proto::ids::{MemberId, StorageId};
+use naxos_proto::native_params::NativeParams;
+use naxos_proto::seams::Instant;
 use tokio::sync::{mpsc, watch};
 
 use super::Peers;
+use super::cluster_view::{ClusterNames, cluster_view};
 use super::join_desk::Asked;
+use super::members_file::write_members;
+use super::voters::{roles, voting, wanted_voters};
 use crate::backend::{Backend, PendingRequests};
 use crate::state::Command;
 
-/// The time between two looks at the seats.
+/// The longest time between two looks at the members.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A data directory loses its seat when its process has not answered for this long.
 const SILENT_FOR: Duration = Duration::from_secs(1);
+/// How long a removed member serves its storage unit to the others at most, if the chain still names it. In this time the
+/// units of the other members get the cells that they missed.
+const REMOVED_FOR: Duration = Duration::from_secs(15);
 
-/// Every node has one. All steps may be repeated by any node at any time; after a crash it begins again from the seats.
+/// Every node has one. All steps may be repeated by any node at any time; after a crash it begins again from the members
+/// and their seats.
 pub(in crate::node) struct Reconciler {
-    /// The data directories that founded the cluster.
-    pub(in crate::node) founders: BTreeMap<MemberId, StorageId>,
+    pub(in crate::node) names: ClusterNames,
     pub(in crate::node) peers: Arc<Peers>,
     pub(in crate::node) meta: Arc<MetaReplica>,
     /// The seats as the rest of the node sees them.
     pub(in crate::node) seats: watch::Sender<BTreeMap<MemberId, StorageId>>,
-    /// How many units a loglet must have at least.
-    pub(in crate::node) units_min: watch::Sender<usize>,
-    /// Data directories that ask for a seat.
+    /// What the seats allow the nodes to do.
+    pub(in crate::node) roles: watch::Sender<Roles>,
+    /// The log is trimmed only as far as this many members have made the state durable.
+    pub(in crate::node) servers_min: Arc<AtomicUsize>,
+    /// Nodes that ask for the members or for a seat.
     pub(in crate::node) asked: mpsc::Receiver<Asked>,
+    /// The view that is in the file `members`.
+    pub(in crate::node) written: ClusterView,
+    /// When this node found that its member was removed.
+    pub(in crate::node) removed: Option<Instant>,
 }
 
 impl Reconciler {
     /// Works until it is dropped.
     pub(in crate::node) async fn run(mut self, backend: &Backend, pending: &Arc<PendingRequests>) {
+        let mut membership = backend.store.membership();
         loop {
+            self.reconcile(backend).await;
             tokio::select! {
                 biased;
                 Some(Asked { join, answer }) = self.asked.recv() => {
-                    let outcome = self.join(backend, pending, join).await;
+                    let outcome = match join {
+                        Some(join) => self.join(backend, pending, join).await,
+                        None => self.look(backend).await,
+                    };
                     // The caller may be gone.
                     let _ = answer.send(outcome);
                 }
-                () = backend.clock.sleep(LOOK_EVERY) => self.reconcile(backend).await,
+                Ok(()) = membership.changed() => {}
+                () = backend.clock.sleep(LOOK_EVERY) => {}
             }
         }
     }
 
-    /// The seats now.
-    fn held(&self, backend: &Backend) -> BTreeMap<MemberId, StorageId> {
-        backend.store.read().seats.held(&self.founders)
+    /// The cluster now, as far as this node has applied the log.
+    fn view(&self, backend: &Backend) -> ClusterView {
+        cluster_view(&backend.store, &self.names, backend.reader.applied())
     }
 
-    async fn reconcile(&self, backend: &Backend) {
-        let held = self.held(backend);
+    async fn reconcile(&mut self, backend: &Backend) {
+        backend.note_membership();
+        let view = self.view(backend);
+        if view.members.is_empty() {
+            // The members are not in the log yet. Up to then those that the flags list are right.
+            return;
+        }
         let lost: Vec<_> = backend.store.read().seats.lost().collect();
         // 1. This node calls the data directories that have the seats, and no others.
-        self.peers.follow(&held, lost.iter().copied());
+        self.peers.book().set_all(&view);
+        self.peers.follow(&view.seats, lost.iter().copied());
         self.seats.send_if_modified(|old| {
-            let is_new = *old != held;
-            old.clone_from(&held);
+            let is_new = *old != view.seats;
+            old.clone_from(&view.seats);
             is_new
         });
-        // 2. They are the voters of the MetaStore. Its leader sees to that.
-        let voters: BTreeSet<StorageId> = held.values().copied().collect();
-        // A loglet never has fewer units than a majority of the voters (docs/protocol.md, cluster 16).
-        let units_min = voters.len() / 2 + 1;
-        self.units_min.send_if_modified(|old| std::mem::replace(old, units_min) != units_min);
-        if let Err(error) = self.meta.set_voters(&voters).await {
+        self.write(backend, &view).await;
+        // 2. They are the voters of the MetaStore, or learn from them. Its leader sees to that.
+        let voting = voting(&view);
+        let voters = wanted_voters(&self.meta.voters(), &voting);
+        let learners: BTreeSet<StorageId> = view.seats.values().filter(|one| !voters.contains(one)).copied().collect();
+        if let Err(error) = self.meta.set_members(&voters, &learners).await {
             tracing::info!(error, "the voters of the metadata store are not changed yet; trying again");
         }
+        let now = self.meta.voters();
+        // Without voters a change of them is on its way, and the roles are those from before.
+        if !now.is_empty() {
+            let roles = roles(&view, &now, lost.iter().map(|(storage, _)| *storage));
+            self.roles.send_if_modified(|old| {
+                let is_new = *old != roles;
+                *old = roles;
+                is_new
+            });
+        }
         // 3. The log is not kept for those that lost their seats.
+        self.servers_min.store(voting.len() / 2 + 1, Ordering::Relaxed);
         for (storage, _) in lost {
             if let Err(error) = backend.stack.view().leave(storage).await {
                 tracing::debug!(%error, "a data directory that lost its seat still holds back trimming");
             }
         }
         // 4. The driver of the log takes in the units of nodes that have seats, and leaves out all others.
+        self.end_if_removed(backend, &view);
+    }
+
+    /// Writes the view down for the next start, if the members or their seats have changed.
+    async fn write(&mut self, backend: &Backend, view: &ClusterView) {
+        let is_same = self.written.members == view.members && self.written.seats == view.seats;
+        if is_same || view.at < self.written.at {
+            return;
+        }
+        match write_members(&*backend.disk, view).await {
+            Ok(()) => self.written = view.clone(),
+            Err(error) => tracing::warn!(%error, "the file \"members\" cannot be written; trying again"),
+        }
+    }
+
+    /// A node whose member was removed serves its unit and its replica until neither the chain nor the voters name it, and
+    /// then ends (`docs/protocol.md`, cluster 17).
+    fn end_if_removed(&mut self, backend: &Backend, view: &ClusterView) {
+        let own = backend.incarnation.storage;
+        let is_member = view.members.contains_key(&MemberId(backend.member_id));
+        if is_member || !backend.store.read().removed.contains(&backend.member_id) {
+            return;
+        }
+        let now = backend.clock.now();
+        let since = *self.removed.get_or_insert_with(|| {
+            tracing::warn!("the member has been permanently removed from the cluster; it ends when it is not needed");
+            now
+        });
+        let is_needed = names(&backend.log.chain().1, own) || self.meta.voters().contains(&own);
+        if !is_needed || now.since(since) >= REMOVED_FOR {
+            backend.removed.cancel();
+        }
+    }
+
+    /// The cluster at the tail of the log.
+    async fn look(&self, backend: &Backend) -> Result<ClusterView, JoinError> {
+        let synced = backend.linearize(&backend.gate, &backend.deadlines).await;
+        synced.map_err(|status| JoinError::NotYet(status.message().to_owned()))?;
+        let view = self.view(backend);
+        if view.members.is_empty() {
+            return Err(JoinError::NotYet("the member that was asked does not know the members yet".to_owned()));
+        }
+        Ok(view)
     }
 
     /// Gives the seat of a member to a new data directory, if the earlier one is gone.
     async fn join(
-        &self,
+        &mut self,
         backend: &Backend,
         pending: &Arc<PendingRequests>,
         Join { member, storage, .. }: Join,
-    ) -> Result<BTreeMap<MemberId, StorageId>, JoinError> {
-        let held = self.held(backend);
+    ) -> Result<ClusterView, JoinError> {
+        let view = self.look(backend).await?;
         let refused = |why: &str| Err(JoinError::Refused(why.to_owned()));
-        let known = backend.store.read().members.contains_key(&member.0);
-        if !known && backend.store.read().members.is_empty() {
-            return Err(JoinError::NotYet("the member that was asked does not know the members yet".to_owned()));
+        if !view.members.contains_key(&member) {
+            let was_removed = backend.store.read().removed.contains(&member.0);
+            return refused(match was_removed {
+                true => "the member has been permanently removed from the cluster",
+                false => "the member is not in the list of members",
+            });
         }
-        if !known {
-            return refused("the member is not in the list of members");
-        }
-        let from = held.get(&member).copied();
+        let from = view.seats.get(&member).copied();
         if from == Some(storage) {
-            return Ok(held);
+            return Ok(view);
         }
         if backend.store.read().seats.lost().any(|(lost, _)| lost == storage) {
             return refused("it had a seat and lost it to a newer one");
@@ -115,9 +197,12 @@ impl Reconciler {
         taken.map_err(|status| JoinError::NotYet(status.message().to_owned()))?;
         let (member_id, storage_id) = (member.to_string(), format!("{:016x}", storage.0));
         tracing::warn!(member_id, storage_id, "a member came with a new data directory, which has its seat now");
-        let held = self.held(backend);
-        self.peers.follow(&held, from.map(|from| (from, member)));
-        Ok(held)
+        let view = self.view(backend);
+        self.peers.book().set_all(&view);
+        self.peers.follow(&view.seats, from.map(|from| (from, member)));
+        // Written down before the new node knows that it has a seat: this node finds it again at its next start.
+        self.write(backend, &view).await;
+        Ok(view)
     }
 
     /// Whether no process answers on this data directory.
@@ -131,4 +216,10 @@ impl Reconciler {
         }
         Err(JoinError::NotYet("the process on the member's earlier data directory still answers".to_owned()))
     }
+}
+
+/// Whether a segment of the chain has a unit on `storage`.
+fn names(chain: &Chain, storage: StorageId) -> bool {
+    let has_unit = |native: NativeParams| native.units.contains(&storage);
+    chain.segments.iter().any(|segment| NativeParams::decode(&segment.params).is_ok_and(has_unit))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use naxos_client::failure::{Detector, DetectorConfig, Driver, DriverParts, Heartbeats, NodeState};
@@ -11,7 +12,7 @@ use naxos_engines::LocalStore;
 use naxos_log_server::meta::{MetaConfig, MetaReplica};
 use naxos_log_server::{FoundJournal, LogServer};
 use naxos_proto::chain::LogletKind;
-use naxos_proto::contracts::Join;
+use naxos_proto::contracts::{ClusterView, Join};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, MemberId, StorageId};
 use naxos_proto::peer::{
     ChainNews, FoundingService, HeartbeatService, Home, JoiningService, MetaService, SequencerService,
@@ -26,20 +27,24 @@ use super::context::Context;
 use super::found::Found;
 use super::start_error::StartError;
 use crate::backend::{LeaseDeskSlot, Roster};
+use crate::config::ServerConfig;
 use crate::node::cluster::open_log::open_log;
 use crate::node::cluster::peer_worker::{PeerWork, PeerWorker, start_peer_worker};
 use crate::node::cluster::{
-    Founders, JoinDesk, Listed, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, check_seat, peer_tls, take_seat,
+    AddressBook, JoinDesk, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, check_seat, peer_tls, roles, take_seat,
+    write_members,
 };
+use crate::node::ids;
 use crate::port::BoundPort;
 use crate::state::SharedStore;
+use crate::tls::TlsError;
 
 /// How long a sealed loglet may be without a successor before this node makes one.
 const TAKEOVER_AFTER: Duration = Duration::from_millis(200);
 /// The longest time between two heartbeats. `--heartbeat-interval` can make it shorter, but not longer.
 const HEARTBEAT_MAX: Duration = Duration::from_millis(50);
 
-/// The storage unit and the MetaStore's replica run, the other nodes are reached, and the log is open. The boot number
+/// The storage unit and the MetaStore's replica run, other nodes can reach this one, and the log is open. The boot number
 /// of this process is durable. If this node is alone, the active segment of the chain names this process; else some node
 /// sees to it that the active segment names a process that is alive.
 pub(super) struct Opened {
@@ -59,56 +64,76 @@ pub(super) struct Opened {
     pub(super) beat: Arc<OwnBeat>,
     /// Where the other nodes find this node as the keeper of leases, once it has a backend.
     pub(super) leases: Arc<LeaseDeskSlot>,
-    /// How the other nodes are reached. `None` if there are none.
-    pub(super) peers: Option<Arc<Peers>>,
+    /// How the other nodes are reached.
+    pub(super) peers: Arc<Peers>,
     /// Where the other nodes ask for snapshots, once this node has played the log.
     pub(super) snapshots: Arc<SnapshotDesk>,
-    /// Moves the rest after the seats of the members. `None` if there are no other nodes.
-    pub(super) reconciler: Option<Reconciler>,
+    /// Moves the rest after the seats of the members.
+    pub(super) reconciler: Reconciler,
+    /// Whether the cluster has only this data directory, as far as is known.
+    pub(super) is_alone: bool,
+    /// The log is trimmed only as far as this many members have made the state durable.
+    pub(super) servers_min: Arc<AtomicUsize>,
 }
 
-/// The data directory of each member at the founding, this one included.
-fn first_seats(founders: Option<&Founders>, journal: &FoundJournal) -> BTreeMap<MemberId, StorageId> {
-    founders.map_or_else(|| BTreeMap::from([(journal.member(), journal.storage_id())]), |f| f.seats.clone())
-}
-
-/// The data directories that have or had a seat: those that have one now, and the others with their members.
+/// The data directories that have or had a seat: the view of the cluster, and those that lost a seat with their members.
 struct Seated {
-    held: BTreeMap<MemberId, StorageId>,
+    view: ClusterView,
     lost: Vec<(StorageId, MemberId)>,
 }
 
-/// Finds out who sits where. A new data directory gets the seat of its member first.
+/// Finds out who sits where, and writes it down for the next start. A new data directory gets the seat of its member first.
+/// `known` is what this node has known up to now.
 async fn seated(
     seams: &Seams,
-    listed: &Listed,
-    founders: Option<&Founders>,
+    book: &AddressBook,
+    known: ClusterView,
     journal: &FoundJournal,
     store: &SharedStore,
 ) -> Result<Seated, StartError> {
-    let first = first_seats(founders, journal);
-    let mut held = store.read().seats.held(&first);
     let (log, member, storage) = (journal.log(), journal.member(), journal.storage_id());
     let join = Join { log, member, storage };
-    if held.get(&member) != Some(&storage) {
-        held = take_seat(seams, listed, join).await?;
-    } else if founders.is_some() {
-        check_seat(seams, listed, join).await?;
+    let told = if known.seats.get(&member) == Some(&storage) {
+        check_seat(seams, book, join).await?
+    } else {
+        Some(take_seat(seams, book, join).await?)
+    };
+    let view = match told {
+        Some(told) if told.at >= known.at => told,
+        _ => known,
+    };
+    book.set_all(&view);
+    if view.seats.len() > 1 {
+        write_members(&*seams.disk, &view).await.map_err(StartError::Members)?;
     }
     let mut lost: BTreeMap<StorageId, MemberId> = store.read().seats.lost().collect();
-    lost.extend(first.iter().map(|(member, storage)| (*storage, *member)));
-    lost.retain(|storage, _| held.values().all(|held| held != storage));
-    Ok(Seated { held, lost: lost.into_iter().collect() })
+    lost.extend(view.founders.iter().map(|(member, storage)| (*storage, *member)));
+    lost.retain(|storage, _| view.seats.values().all(|held| held != storage));
+    Ok(Seated { view, lost: lost.into_iter().collect() })
+}
+
+/// Where the members are: as the view says, or as the flags say if the members are not in the log yet.
+fn address_book(config: &ServerConfig, seams: &Seams, known: &ClusterView) -> Result<AddressBook, TlsError> {
+    let book = AddressBook::new(Arc::clone(&seams.net), config.clone());
+    if known.members.is_empty() {
+        for urls in config.cluster.members.values() {
+            let member = MemberId(ids::member_id(urls, &config.cluster.token));
+            book.set(member, urls).map_err(|e| TlsError::Peers(Box::new(e)))?;
+        }
+    } else {
+        book.set_all(known);
+    }
+    Ok(book)
 }
 
 impl Found {
     /// Starts the storage unit, the MetaStore's replica and the calls between nodes, and opens the log.
     pub(super) async fn open(self) -> Result<Opened, StartError> {
-        let Found { context, bound, listed, founders, journal, local_store, store } = self;
+        let Found { context, bound, founders, known, journal, local_store, store } = self;
         let (seams, stops) = (&context.seams, &context.stops);
         let (log_id, member) = (journal.log(), journal.member());
-        let first_seats = first_seats(founders.as_ref(), &journal);
-        let Seated { held: seats, lost } = seated(seams, &listed, founders.as_ref(), &journal, &store).await?;
+        let book = Arc::new(address_book(&context.config, seams, &known)?);
+        let Seated { view, lost } = seated(seams, &book, known, &journal, &store).await?;
         let log_server = journal.start(stops.unit.clone()).await?;
         let unit = log_server.unit().clone();
         let own = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
@@ -116,15 +141,14 @@ impl Found {
         let news = Arc::new(ChainNews::new(ChainVersion(0)));
         let tasks = Tasks::new(Arc::clone(&seams.worker), stops.running.clone());
         let home = Home { log: log_id, me: own, news: news.clone(), clock: Arc::clone(&seams.clock), tasks };
-        let (others, stop) = (listed.others.clone(), stops.running.clone());
-        let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), others, stop).await;
+        let stop = stops.running.clone();
+        let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
-        peers.follow(&seats, lost);
+        peers.follow(&view.seats, lost.iter().copied());
         let sequencer = Arc::new(NativeSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
         peers.set_sequencer(sequencer.clone());
         // A replica that joins is told by the others who votes.
-        let joins = founders.as_ref().is_some_and(|founders| founders.joins);
-        let voters = if joins { Vec::new() } else { first_seats.values().copied().collect() };
+        let voters = if founders.joins { Vec::new() } else { founders.seats.values().copied().collect() };
         let meta_config = MetaConfig { voters, ..MetaConfig::alone(own.storage) };
         let meta = MetaReplica::start(&log_server, seams, meta_config, peers.replicas(), stops.meta.clone()).await?;
 
@@ -134,29 +158,24 @@ impl Found {
         let leases = Arc::new(LeaseDeskSlot::default());
         let snapshots = Arc::new(SnapshotDesk::default());
         let (joins, asked) = JoinDesk::new();
-        let port = match &founders {
-            None => None,
-            Some(founders) => {
-                let tls = peer_tls::acceptor(&context.config)?;
-                let port = PeerPort::bind(&seams.net, &context.config.listen_peer_urls, tls.as_ref()).await?;
-                let routes = Routes::new(UnitService::server(&home, unit.clone()))
-                    .add_service(SequencerService::server(&home, sequencer.clone()))
-                    .add_service(MetaService::server(&home, meta.clone()))
-                    .add_service(HeartbeatService::server(&home, beat.clone()))
-                    .add_service(naxos_proto::peer::LeaseKeeperService::server(&home, leases.clone()))
-                    .add_service(SnapshotsService::server(&home, snapshots.clone()))
-                    .add_service(JoiningService::server(log_id, Arc::new(joins)))
-                    .add_service(FoundingService::server(founders.seat.clone()));
-                Some((port, routes))
-            }
-        };
+        let tls = peer_tls::acceptor(&context.config)?;
+        let port = PeerPort::bind(&seams.net, &context.config.listen_peer_urls, tls.as_ref()).await?;
+        let routes = Routes::new(UnitService::server(&home, unit.clone()))
+            .add_service(SequencerService::server(&home, sequencer.clone()))
+            .add_service(MetaService::server(&home, meta.clone()))
+            .add_service(HeartbeatService::server(&home, beat.clone()))
+            .add_service(naxos_proto::peer::LeaseKeeperService::server(&home, leases.clone()))
+            .add_service(SnapshotsService::server(&home, snapshots.clone()))
+            .add_service(JoiningService::server(log_id, Arc::new(joins)))
+            .add_service(FoundingService::server(founders.seat.clone()));
         let (drives, driver) = oneshot::channel();
-        if work.send(PeerWork { port, sequencer, heartbeats, driver }).is_err() {
+        if work.send(PeerWork { port, routes, sequencer, heartbeats: heartbeats.clone(), driver }).is_err() {
             return Err(StartError::Lost);
         }
 
-        let units_min = seats.len() / 2 + 1;
-        let units_mins = watch::Sender::new(units_min);
+        let roles = roles(&view, &meta.voters(), lost.into_iter().map(|(storage, _)| storage));
+        let units_min = roles.units_min;
+        let roles = watch::Sender::new(roles);
         let liveness = watch::Sender::new(Liveness { sequencers: vec![own], units: vec![own.storage], units_min });
         let parts = VirtualLogParts {
             config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, takeover_after: TAKEOVER_AFTER },
@@ -169,38 +188,51 @@ impl Found {
             clock: Arc::clone(&seams.clock),
             entropy: Arc::clone(&seams.entropy),
         };
-        let log = if founders.is_some() {
-            open_log(parts, own.storage, nodes.clone(), &liveness, units_min).await?
-        } else {
+        let is_alone = view.seats.len() == 1;
+        let log = if is_alone {
             VirtualLog::start(parts).await?
+        } else {
+            let roles = roles.borrow().clone();
+            open_log(parts, own.storage, nodes.clone(), &liveness, &roles).await?
         };
         beat.set_log(log.clone());
-        if founders.is_some() {
-            let driver = Driver::new(DriverParts {
-                log: log.clone(),
-                own,
-                states: nodes.clone(),
-                newest_chain: news.subscribe(),
-                meta_leader: {
+        let driver = Driver::new(DriverParts {
+            log: log.clone(),
+            own,
+            states: nodes.clone(),
+            newest_chain: news.subscribe(),
+            meta_leader: {
+                let meta = meta.clone();
+                Box::new(move || meta.leader())
+            },
+            yield_meta: {
+                let meta = meta.clone();
+                Box::new(move || {
                     let meta = meta.clone();
-                    Box::new(move || meta.leader())
-                },
-                units_min: units_mins.subscribe(),
-                liveness,
-                clock: Arc::clone(&seams.clock),
-            });
-            drives.send(driver).map_err(|_| StartError::Lost)?;
-        }
-        // etcd's cluster id is fixed at the first start. The flags of a later start do not change it. If the node is
-        // alone, the cluster id is the id of its log.
-        let cluster = founders.as_ref().map_or(log_id.0, |founders| founders.seat.cluster().0);
-        let seats = watch::Sender::new(seats);
-        let roster = Roster { cluster, seats: seats.subscribe(), keepers: peers.clone() };
-        let (first, all_peers, replica) = (first_seats, peers.clone(), meta.clone());
-        let reconciler =
-            Reconciler { founders: first, peers: all_peers, meta: replica, seats, units_min: units_mins, asked };
-        let reconciler = founders.is_some().then_some(reconciler);
-        let peers = founders.is_some().then_some(peers);
+                    Box::pin(async move { meta.yield_leadership().await })
+                })
+            },
+            roles: roles.subscribe(),
+            liveness,
+            clock: Arc::clone(&seams.clock),
+        });
+        drives.send(driver).map_err(|_| StartError::Lost)?;
+        let names = founders.names();
+        let seats = watch::Sender::new(view.seats.clone());
+        let heard = Box::new(move |storage| heartbeats.beat(storage).map(|beat| beat.applied));
+        let roster = Roster { cluster: names.cluster.0, seats: seats.subscribe(), keepers: peers.clone(), heard };
+        let servers_min = Arc::new(AtomicUsize::new(view.seats.len() / 2 + 1));
+        let reconciler = Reconciler {
+            names,
+            peers: peers.clone(),
+            meta: meta.clone(),
+            seats,
+            roles,
+            servers_min: Arc::clone(&servers_min),
+            asked,
+            written: view,
+            removed: None,
+        };
         let workers = vec![handle];
         Ok(Opened {
             context,
@@ -221,6 +253,8 @@ impl Found {
             peers,
             snapshots,
             reconciler,
+            is_alone,
+            servers_min,
         })
     }
 }

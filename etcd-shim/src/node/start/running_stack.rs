@@ -1,6 +1,7 @@
 //! [`RunningStack`]: the engine stack and the Workers that it needs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use naxos_client::{LogError, VirtualLog};
@@ -34,6 +35,10 @@ pub(super) struct StackParts<'a> {
     pub(super) log_id: LogId,
     pub(super) incarnation: Incarnation,
     pub(super) unit: &'a Arc<Unit>,
+    /// Whether the cluster has only this data directory, as far as is known.
+    pub(super) is_alone: bool,
+    /// The log is trimmed only as far as this many members have made the state durable.
+    pub(super) servers_min: Arc<AtomicUsize>,
 }
 
 /// The stack has replayed the log up to its tail, and a session of this boot is open.
@@ -50,24 +55,22 @@ impl StackParts<'_> {
     /// Builds the stack over the local store and replays the log. `None` if the log was trimmed meanwhile, beyond what the
     /// replay had reached; then no part of the stack is left.
     pub(super) async fn start(&self, (local_store, store): OpenStore) -> Result<Option<RunningStack>, StartError> {
-        let Self { context, log, log_id, incarnation, unit } = self;
+        let Self { context, log, log_id, incarnation, unit, is_alone, servers_min } = self;
         let rebuilt = Rebuilt::new(context, incarnation.storage, &local_store, store);
         let checkpointer = local_store.checkpointer(context.reserve_bytes);
         let (defragmenter, snapshotter) = (checkpointer.defragmenter(), checkpointer.snapshotter());
         let (log, clock) = (Arc::clone(log), Arc::clone(&context.seams.clock));
         let (unit, bytes_max) = (Arc::clone(unit), context.config.limits.held_log_bytes);
-        let servers_min = context.config.cluster.members.len() / 2 + 1;
+        let servers_min = Arc::clone(servers_min);
         let held = HeldLog { bytes: Arc::new(move || unit.disk_usage().bytes), bytes_max, servers_min };
         let config = StackConfig { log, log_id: *log_id, incarnation: *incarnation, clock, held };
         let stack = Stack::new(config, local_store, rebuilt.machine());
         let (cold, cold_reads) = StoreReads::new();
         let ends = context.stops.running.child_token();
         let workers = start_workers(context, &ends, &stack, cold_reads, rebuilt.reader.clone(), checkpointer);
-        match start_stack(&stack, context).await {
+        match start_stack(&stack, context, *is_alone).await {
             Ok(()) => Ok(Some(RunningStack { stack, rebuilt, cold, defragmenter, snapshotter, workers })),
-            Err(StartError::Stack(StackError::Log(LogError::Trimmed(begin))))
-                if context.config.cluster.members.len() > 1 =>
-            {
+            Err(StartError::Stack(StackError::Log(LogError::Trimmed(begin)))) if !is_alone => {
                 tracing::info!(begin = begin.0, "the log was trimmed while it was being replayed");
                 ends.cancel();
                 for worker in workers {
@@ -82,7 +85,7 @@ impl StackParts<'_> {
 
 /// Starts the stack. In a cluster this needs a majority of the nodes, which may come and go meanwhile, so it is tried
 /// until it succeeds. A node that is alone has nobody to wait for.
-async fn start_stack(stack: &NodeStack, context: &Context) -> Result<(), StartError> {
+async fn start_stack(stack: &NodeStack, context: &Context, is_alone: bool) -> Result<(), StartError> {
     let mut attempts = Attempts::new(&*context.seams.clock);
     loop {
         let error = match stack.start().await {
@@ -91,7 +94,7 @@ async fn start_stack(stack: &NodeStack, context: &Context) -> Result<(), StartEr
             Err(error @ StackError::Propose(ProposeError::Refused(_) | ProposeError::Unknown(_))) => error,
             Err(error) => return Err(error.into()),
         };
-        if context.config.cluster.members.len() == 1 {
+        if is_alone {
             return Err(error.into());
         }
         attempts.pause(TRY_AGAIN, || tracing::info!(%error, "waiting for a log that takes entries")).await;

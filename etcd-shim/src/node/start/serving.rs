@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::stacked::Stacked;
 use super::start_error::StartError;
 use crate::backend::{Backend, PendingRequests};
+use crate::config::ClusterState;
 use crate::node::serve::serve;
 use crate::node::{Node, gauges, ids, upkeep};
 use crate::state::Command;
@@ -38,7 +39,7 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
     let config = &backend.config;
     let members = backend.store.read().members.clone();
     let known = members.get(&backend.member_id).cloned();
-    let others = config.cluster.members.len() > 1 && members.is_empty();
+    let others = config.cluster.members.len() > 1 && members.is_empty() && config.cluster.state == ClusterState::New;
     let listed = others.then(|| {
         let member = |(name, peer_urls): (&String, &Vec<crate::config::Url>)| pb::Member {
             id: ids::member_id(peer_urls, &config.cluster.token),
@@ -53,7 +54,7 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
         name: config.name.clone(),
         peer_ur_ls: known.as_ref().map_or_else(|| urls(&config.advertise_peer_urls), |m| m.peer_ur_ls.clone()),
         client_ur_ls: urls(&config.advertise_client_urls),
-        is_learner: false,
+        is_learner: known.as_ref().is_some_and(|member| member.is_learner),
     };
     let work = async {
         if let Some(listed) = listed {

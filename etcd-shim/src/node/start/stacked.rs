@@ -1,6 +1,6 @@
 //! The third step: [`Stacked`].
 
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use naxos_engines::snapshots::{Offering, OfferingParts};
@@ -8,6 +8,7 @@ use naxos_log_server::LogServer;
 use naxos_log_server::meta::MetaReplica;
 use naxos_proto::seams::{Tasks, WorkerHandle, start};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::catch_up::CatchUp;
 use super::context::Context;
@@ -31,7 +32,7 @@ pub(super) struct Stacked {
     pub(super) backend: Arc<Backend>,
     pub(super) log_server: LogServer,
     pub(super) meta: Arc<MetaReplica>,
-    pub(super) reconciler: Option<Reconciler>,
+    pub(super) reconciler: Reconciler,
 }
 
 impl Opened {
@@ -40,13 +41,15 @@ impl Opened {
     pub(super) async fn stack(self) -> Result<Stacked, StartError> {
         let Opened { context, bound, mut workers, local_store, store, log_server, meta, log, log_id, .. } = self;
         let Opened { member, incarnation, roster, nodes, beat, leases, peers, snapshots, reconciler, .. } = self;
+        let Opened { is_alone, servers_min, .. } = self;
         let unit = Arc::clone(log_server.unit());
-        let parts = StackParts { context: &context, log: &log, log_id, incarnation, unit: &unit };
+        let parts =
+            StackParts { context: &context, log: &log, log_id, incarnation, unit: &unit, is_alone, servers_min };
         let mut open = (local_store, store);
         let running = loop {
-            if let Some(peers) = &peers {
+            if !is_alone {
                 let (context, log, own, nodes) = (&context, &log, incarnation.storage, &nodes);
-                open = CatchUp { context, log, own, peers, nodes }.store(open).await?;
+                open = CatchUp { context, log, own, peers: &peers, nodes }.store(open).await?;
             }
             match parts.start(open).await? {
                 Some(running) => break running,
@@ -59,7 +62,7 @@ impl Opened {
         let RunningStack { stack, rebuilt, cold, defragmenter, snapshotter, workers: of_stack } = running;
         workers.extend(of_stack);
         beat.set_reader(rebuilt.reader.clone());
-        if peers.is_some() {
+        {
             let (disk, clock) = (Arc::clone(&context.seams.disk), Arc::clone(&context.seams.clock));
             let (entropy, reader) = (Arc::clone(&context.seams.entropy), rebuilt.reader.clone());
             let (view, trimmed) = (Arc::clone(stack.view()), Arc::clone(&stack));
@@ -99,9 +102,13 @@ impl Opened {
             incarnation,
             slow_watchers: Arc::new(AtomicUsize::new(0)),
             hubs: Mutex::new(Vec::new()),
+            alive_since: Mutex::default(),
+            is_learner: AtomicBool::new(false),
+            removed: CancellationToken::new(),
             config,
         });
         leases.set(LeaseDesk(Arc::clone(&backend)));
+        backend.note_membership();
         Ok(Stacked { bound, stops, workers, rings, backend, log_server, meta, reconciler })
     }
 }

@@ -36,12 +36,11 @@ pub enum StartError {
     /// The flags do not describe a cluster that can be created.
     #[error("{0}")]
     Begin(String),
-    /// Joining a cluster is not built yet.
+    /// The file `members` cannot be read.
     #[error(
-        "--initial-cluster-state=existing: joining a cluster is not built yet, expected new for a data directory that \
-         holds nothing"
+        "the file \"members\" in the data directory: {0}; remove it if --initial-cluster lists the members as they are now"
     )]
-    Join,
+    Members(std::io::Error),
     /// A port for other members cannot be opened. The fields are the URL and the reason.
     #[error("cannot listen for other members on {0}: {1}")]
     PeerPort(String, String),

@@ -112,6 +112,7 @@ impl<L: Listener> Application for Machine<L> {
                 Note::Ended(id) => self.listener.lease_ended(id),
                 Note::Keeper(keeper) => self.listener.keeper(keeper),
                 Note::Compacted(revision) => self.listener.compacted(revision),
+                Note::Membership => self.store.note_membership(),
             }
         }
     }
@@ -132,6 +133,10 @@ fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, Et
         Command::Publish(member) => writer.publish(member),
         Command::Begin(list) => Ok(writer.begin_members(list.members)),
         Command::TakeSeat { member, storage, from } => writer.take_seat(member, storage, from),
+        Command::AddMember { member, learners_max } => writer.add_member(member, learners_max),
+        Command::RemoveMember { member, from } => writer.remove_member(member, from),
+        Command::UpdateMember(r) => writer.update_member(r),
+        Command::PromoteMember(r) => writer.promote_member(r.id),
         Command::KeepLeases(keeper) => {
             writer.keep_leases(keeper);
             Ok(Answer::Done)

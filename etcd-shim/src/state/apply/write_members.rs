@@ -6,7 +6,7 @@ use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
 use naxos_proto::ids::{MemberId, StorageId};
 use prost::Message;
 
-use super::writer::Writer;
+use super::writer::{Note, Writer};
 use crate::state::answer::Answer;
 use crate::state::error::EtcdError;
 use crate::state::rows;
@@ -24,6 +24,70 @@ impl Writer<'_, '_> {
     fn store_member(&mut self, member: pb::Member) {
         self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
         self.store.members.insert(member.id, member);
+        self.notes.push(Note::Membership);
+    }
+
+    /// Whether a member other than `id` has one of these peer URLs.
+    fn is_taken(&self, id: u64, urls: &[String]) -> bool {
+        let mut others = self.store.members.values().filter(|member| member.id != id);
+        others.any(|member| member.peer_ur_ls.iter().any(|url| urls.contains(url)))
+    }
+
+    /// Adds a member, which has no seat yet.
+    pub(super) fn add_member(&mut self, member: pb::Member, learners_max: u32) -> Result<Answer, EtcdError> {
+        let store = &self.store;
+        if store.members.contains_key(&member.id) || store.removed.contains(&member.id) {
+            return Err(EtcdError::MemberExists);
+        }
+        if self.is_taken(member.id, &member.peer_ur_ls) {
+            return Err(EtcdError::PeerUrlExists);
+        }
+        let learners = store.members.values().filter(|member| member.is_learner).count();
+        if member.is_learner && learners >= usize::try_from(learners_max).unwrap_or(usize::MAX) {
+            return Err(EtcdError::TooManyLearners);
+        }
+        self.store_member(member);
+        Ok(Answer::Done)
+    }
+
+    /// Removes a member for good, and takes its seat from its data directory.
+    pub(super) fn remove_member(&mut self, member: MemberId, from: Option<StorageId>) -> Result<Answer, EtcdError> {
+        let store = self.store.id;
+        if !self.store.members.contains_key(&member.0) {
+            return Err(EtcdError::MemberNotFound);
+        }
+        if !self.store.seats.end(member, from) {
+            return Err(EtcdError::NotEnoughStarted);
+        }
+        if let Some(from) = from {
+            self.rows.put(rows::seat(store, from), Seats::row(member, false));
+        }
+        self.rows.delete(rows::member(store, member.0));
+        self.rows.put(rows::removed_member(store, member.0), Bytes::new());
+        self.store.members.remove(&member.0);
+        self.store.removed.insert(member.0);
+        self.notes.push(Note::Membership);
+        Ok(Answer::Done)
+    }
+
+    /// Gives a member other peer URLs.
+    pub(super) fn update_member(&mut self, r: pb::MemberUpdateRequest) -> Result<Answer, EtcdError> {
+        let known = self.store.members.get(&r.id).cloned().ok_or(EtcdError::MemberNotFound)?;
+        if self.is_taken(r.id, &r.peer_ur_ls) {
+            return Err(EtcdError::PeerUrlExists);
+        }
+        self.store_member(pb::Member { peer_ur_ls: r.peer_ur_ls, ..known });
+        Ok(Answer::Done)
+    }
+
+    /// Gives a learner a vote.
+    pub(super) fn promote_member(&mut self, id: u64) -> Result<Answer, EtcdError> {
+        let known = self.store.members.get(&id).cloned().ok_or(EtcdError::MemberNotFound)?;
+        if !known.is_learner {
+            return Err(EtcdError::MemberNotLearner);
+        }
+        self.store_member(pb::Member { is_learner: false, ..known });
+        Ok(Answer::Done)
     }
 
     /// Stores a member's name and client URLs.
@@ -57,6 +121,7 @@ impl Writer<'_, '_> {
         for (storage, has_seat) in from.map(|from| (from, false)).into_iter().chain([(storage, true)]) {
             self.rows.put(rows::seat(store, storage), Seats::row(member, has_seat));
         }
+        self.notes.push(Note::Membership);
         Ok(Answer::Done)
     }
 

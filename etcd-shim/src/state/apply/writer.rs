@@ -20,6 +20,8 @@ pub(super) enum Note {
     Ended(i64),
     Keeper(Keeper),
     Compacted(i64),
+    /// The members or their seats have changed.
+    Membership,
 }
 
 /// One command while it changes the store.

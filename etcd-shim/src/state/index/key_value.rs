@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
             match (tag, kind) {
                 (1 | 5, WireType::LengthDelimited) => {
                     let len = usize::try_from(number).unwrap_or(usize::MAX);
-                    let (bytes, behind) = rest.split_at_checked(len).ok_or("it is shorter than a field of it")?;
+                    let (bytes, behind) = rest.split_at_checked(len).ok_or("it ends within a field")?;
                     *(if tag == 1 { &mut fields.key } else { &mut fields.value }) = bytes;
                     rest = behind;
                 }

@@ -5,6 +5,7 @@
 
 mod append_error;
 mod cells;
+mod cluster;
 mod fixed_text;
 mod followed;
 mod ids;

@@ -1,0 +1,73 @@
+//! Which members vote in the MetaStore, and what follows from that for the log.
+
+use std::collections::BTreeSet;
+
+use naxos_client::failure::Roles;
+use naxos_proto::contracts::ClusterView;
+use naxos_proto::ids::StorageId;
+
+/// The data directories of members that have a vote in etcd's sense: all but the learners.
+pub(super) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
+    let is_learner = |member| view.members.get(member).is_some_and(|member| member.is_learner);
+    view.seats.iter().filter(|(member, _)| !is_learner(member)).map(|(_, storage)| *storage).collect()
+}
+
+/// The replicas of the MetaStore that should vote, if `now` vote and these members may.
+///
+/// With two members one of them votes: the one that was there first. So the second one may be lost without harm
+/// (`docs/protocol.md`, cluster 16). Two members that founded the cluster together both vote.
+pub(super) fn wanted_voters(now: &BTreeSet<StorageId>, voting: &BTreeSet<StorageId>) -> BTreeSet<StorageId> {
+    let keeps_one = voting.len() == 2 && now.len() == 1 && now.is_subset(voting);
+    if keeps_one { now.clone() } else { voting.clone() }
+}
+
+/// What the nodes may do while `voters` vote. They are empty as long as this node does not know them; then all members vote.
+pub(in crate::node) fn roles(
+    view: &ClusterView,
+    voters: &BTreeSet<StorageId>,
+    lost: impl IntoIterator<Item = StorageId>,
+) -> Roles {
+    let voting = voting(view);
+    let voters = if voters.is_empty() { &voting } else { voters };
+    let learners = view.seats.values().filter(|storage| !voting.contains(storage)).copied().collect();
+    let sole_voter = voters.first().copied().filter(|_| voters.len() == 1);
+    Roles { units_min: voters.len() / 2 + 1, sole_voter, learners, left: lost.into_iter().collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::contracts::ListedMember;
+    use naxos_proto::ids::MemberId;
+
+    use super::*;
+
+    fn ids(ids: &[u64]) -> BTreeSet<StorageId> {
+        ids.iter().copied().map(StorageId).collect()
+    }
+
+    #[test]
+    fn cluster_16_the_second_member_gets_no_vote_and_the_third_gives_one_to_all() {
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1])), ids(&[1]));
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1, 2])), ids(&[1]));
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1, 2, 3])), ids(&[1, 2, 3]));
+        assert_eq!(wanted_voters(&ids(&[1, 2]), &ids(&[1, 2])), ids(&[1, 2]), "both have founded the cluster");
+        assert_eq!(wanted_voters(&ids(&[1, 2, 3]), &ids(&[1, 2])), ids(&[1, 2]));
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[2, 3])), ids(&[2, 3]), "the only voter was removed");
+        assert_eq!(wanted_voters(&ids(&[]), &ids(&[1, 2])), ids(&[1, 2]));
+    }
+
+    #[test]
+    fn a_learner_follows_and_the_only_voter_is_named() {
+        let member = |is_learner| ListedMember { is_learner, ..ListedMember::default() };
+        let view = ClusterView {
+            seats: [(1, 11), (2, 12), (3, 13)].map(|(member, storage)| (MemberId(member), StorageId(storage))).into(),
+            members: [(1, false), (2, true), (3, false)].map(|(id, learner)| (MemberId(id), member(learner))).into(),
+            ..ClusterView::default()
+        };
+        let now = roles(&view, &ids(&[11]), [StorageId(9)]);
+        let expected = Roles { units_min: 1, sole_voter: Some(StorageId(11)), learners: ids(&[12]), left: ids(&[9]) };
+        assert_eq!(now, expected);
+        let unknown = roles(&view, &ids(&[]), []);
+        assert_eq!((unknown.units_min, unknown.sole_voter), (2, None));
+    }
+}

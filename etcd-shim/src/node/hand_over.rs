@@ -1,0 +1,58 @@
+//! [`hand_over`]: a node that is going to stop gives its offices to another one, so that clients of the others notice
+//! nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_log_server::meta::MetaReplica;
+use naxos_proto::ids::{MemberId, StorageId};
+use tokio::sync::oneshot;
+
+use crate::backend::Backend;
+
+/// How long a node that stops waits at most until another one has its offices.
+const HAND_OVER_MAX: Duration = Duration::from_secs(1);
+
+/// Moves the sequencer to another member that is alive, and then lets another one lead the MetaStore. Does nothing if this
+/// node has neither office, or if there is nobody to take it.
+/// # Cancel safety
+/// It may be dropped. The sequencer may be moved all the same.
+pub(super) async fn hand_over(backend: &Arc<Backend>, meta: &MetaReplica) {
+    let offices = async {
+        if backend.sequenced_loglet().is_some()
+            && let Some(target) = successor(backend, meta.leader())
+        {
+            tracing::info!(storage_id = format!("{:016x}", target.0), "handing the sequencer over before the stop");
+            let log = Arc::clone(&backend.log);
+            let (moved, done) = oneshot::channel();
+            // The change runs in a task of its own, because it must not be left half done when the time is over.
+            backend.tasks.start("hand-over", async move {
+                // If the time is over, nobody receives the result.
+                let _ = moved.send(log.move_sequencer(target).await);
+            });
+            if let Ok(Err(error)) = done.await {
+                tracing::warn!(%error, "the sequencer was not handed over; another member will take it");
+            }
+        }
+        if meta.leader() == Some(backend.incarnation.storage) && meta.voters().len() > 1 {
+            meta.yield_leadership().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = offices => {}
+        () = backend.clock.sleep(HAND_OVER_MAX) => tracing::warn!("not all offices were handed over in time"),
+    }
+}
+
+/// Another member that is alive and has a vote; the leader of the MetaStore only if there is no other.
+fn successor(backend: &Backend, meta_leader: Option<StorageId>) -> Option<StorageId> {
+    let nodes = backend.nodes.borrow().clone();
+    let store = backend.store.read();
+    let votes = |member: &MemberId| store.members.get(&member.0).is_some_and(|member| !member.is_learner);
+    let seats = backend.roster.seats.borrow();
+    let others = seats.iter().filter(|(member, storage)| votes(member) && **storage != backend.incarnation.storage);
+    let alive =
+        others.map(|(_, storage)| *storage).filter(|storage| nodes.get(storage).is_some_and(|s| s.alive().is_some()));
+    alive.min_by_key(|storage| (Some(*storage) == meta_leader, *storage))
+}

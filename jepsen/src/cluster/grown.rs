@@ -1,0 +1,186 @@
+//! [`grown`]: a cluster of one becomes a cluster of three and more, and members leave it for good.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use naxos_proto::etcd::client::etcdserverpb::cluster_client::ClusterClient;
+use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
+use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use super::members::Members;
+use crate::etcd_server::{EtcdServer, free_ports};
+use crate::pace;
+
+/// How long a change of members is tried, and how long its effects may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The time between two attempts.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+const LEARNER: &str = "etcdserver: rpc not supported for learner";
+const REMOVED: &str = "permanently removed from the cluster";
+
+/// The cluster, and where its members are.
+struct Grown<'a> {
+    program: &'a Path,
+    folder: &'a Path,
+    all: Members,
+    peers: Vec<(String, String)>,
+}
+
+impl Grown<'_> {
+    fn cluster(&self, through: usize) -> ClusterClient<Channel> {
+        ClusterClient::new(self.all.channel(through))
+    }
+
+    /// Repeats a call until it is done. Errors that name what has to happen first are waited for.
+    fn until_done<T>(&self, mut call: impl AsyncFnMut() -> Result<T, Status>) -> anyhow::Result<T> {
+        let end = pace::now() + LIMIT;
+        loop {
+            match self.all.call(call()) {
+                Ok(done) => return Ok(done),
+                Err(status) if pace::now() >= end => bail!("it is refused for too long: {status}"),
+                Err(_) => pace::sleep(TRY_AGAIN),
+            }
+        }
+    }
+
+    /// Adds a member through another one, and starts it. Returns its number.
+    fn add(&mut self, name: &str, through: usize, is_learner: bool) -> anyhow::Result<usize> {
+        let [client, peer] = free_ports();
+        let peer_url = format!("http://127.0.0.1:{peer}");
+        let added = self.until_done(async || {
+            let request = pb::MemberAddRequest { peer_ur_ls: vec![peer_url.clone()], is_learner };
+            self.cluster(through).member_add(request).await
+        });
+        added.with_context(|| format!("add {name}"))?;
+        self.peers.push((name.to_owned(), peer_url.clone()));
+        let listed: Vec<String> = self.peers.iter().map(|(name, url)| format!("{name}={url}")).collect();
+        let extra = ["--initial-cluster-state=existing"];
+        let member = (name, client, peer_url.as_str());
+        let mut server = EtcdServer::member(self.program, self.folder, member, &listed.join(","), &extra);
+        server.try_start().map_err(anyhow::Error::msg).with_context(|| format!("start {name}"))?;
+        self.all.members.push(server);
+        Ok(self.all.members.len() - 1)
+    }
+
+    fn id(&self, name: &str, through: usize) -> anyhow::Result<u64> {
+        let list = self.until_done(async || {
+            self.cluster(through).member_list(pb::MemberListRequest { linearizable: true }).await
+        })?;
+        let members = list.into_inner().members;
+        let found = members.iter().find(|member| member.name == name);
+        Ok(found.with_context(|| format!("{name} is not in {members:?}"))?.id)
+    }
+
+    fn remove(&mut self, name: &str, through: usize) -> anyhow::Result<()> {
+        let id = self.id(name, through)?;
+        self.until_done(async || self.cluster(through).member_remove(pb::MemberRemoveRequest { id }).await)?;
+        self.peers.retain(|(known, _)| known != name);
+        Ok(())
+    }
+
+    fn leader(&self, through: usize) -> anyhow::Result<u64> {
+        let end = pace::now() + LIMIT;
+        loop {
+            let mut client = MaintenanceClient::new(self.all.channel(through));
+            match self.all.call(client.status(pb::StatusRequest {})) {
+                Ok(status) if status.get_ref().leader != 0 => return Ok(status.into_inner().leader),
+                outcome if pace::now() >= end => bail!("there is no leader: {outcome:?}"),
+                _ => pace::sleep(TRY_AGAIN),
+            }
+        }
+    }
+
+    /// A learner follows, serves what is no promise, and refuses the rest.
+    fn check_learner(&self, learner: usize) -> anyhow::Result<()> {
+        let put = pb::PutRequest { key: "k".into(), ..pb::PutRequest::default() };
+        let refused = self.all.call(KvClient::new(self.all.channel(learner)).put(put));
+        ensure!(refused.is_err_and(|status| status.message() == LEARNER), "a learner takes a put");
+        let list = self.all.call(self.cluster(learner).member_list(pb::MemberListRequest::default()));
+        ensure!(list.is_err_and(|status| status.message() == LEARNER), "a learner lists the members");
+        let range = |serializable| pb::RangeRequest { key: "last".into(), serializable, ..pb::RangeRequest::default() };
+        let linearizable = self.all.call(KvClient::new(self.all.channel(learner)).range(range(false)));
+        ensure!(linearizable.is_err_and(|status| status.message() == LEARNER), "a learner serves a linearizable read");
+        self.all.call(KvClient::new(self.all.channel(learner)).range(range(true)))?;
+        let status = self.all.call(MaintenanceClient::new(self.all.channel(learner)).status(pb::StatusRequest {}))?;
+        ensure!(status.into_inner().is_learner, "it does not say that it is a learner");
+        Ok(())
+    }
+
+    fn promote(&self, name: &str, through: usize) -> anyhow::Result<()> {
+        let list = self.all.call(self.cluster(through).member_list(pb::MemberListRequest::default()))?.into_inner();
+        let id = list.members.iter().find(|member| member.name == name).map(|member| member.id);
+        let id = id.with_context(|| format!("{name} is not in the list"))?;
+        self.until_done(async || self.cluster(through).member_promote(pb::MemberPromoteRequest { id }).await)?;
+        Ok(())
+    }
+}
+
+/// A cluster of one gets a learner, which is promoted and then dies: the first member goes on alone. The second comes back,
+/// and a third is added. The leader is moved. Then the member that began the cluster is removed; it ends by itself and never
+/// comes back. A new one is added in its place. In the end all are started again.
+///
+/// # Errors
+/// If a change is not made, or a member does what it should not, or members differ.
+pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let [client, peer] = free_ports();
+    let peer_url = format!("http://127.0.0.1:{peer}");
+    let first = EtcdServer::member(program, folder, ("a", client, &peer_url), &format!("a={peer_url}"), &[]);
+    let mut all = Members::one(first)?;
+    all.write(&[0], 30)?;
+    let mut grown = Grown { program, folder, all, peers: vec![("a".to_owned(), peer_url)] };
+
+    let b = grown.add("b", 0, true)?;
+    grown.all.write(&[0], 10)?;
+    grown.check_learner(b)?;
+    grown.promote("b", 0).context("promote b")?;
+    grown.all.compare().context("two members")?;
+    grown.all.members[b].kill();
+    grown.all.write(&[0], 10).context("the first of two members goes on alone")?;
+    grown.all.members[b].try_start().map_err(anyhow::Error::msg).context("start b again")?;
+    grown.all.compare().context("two members, after a start of the second")?;
+    grown.all.members[0].kill();
+    grown.all.members[0].try_start().map_err(anyhow::Error::msg).context("start a again")?;
+    grown.all.compare().context("two members, after a start of the first")?;
+
+    let c = grown.add("c", b, false)?;
+    grown.all.write(&[0, b, c], 10)?;
+    grown.all.compare().context("three members")?;
+
+    let (leader, ids) = (grown.leader(c)?, ["a", "b", "c"].map(|name| grown.id(name, c)));
+    let ids = ids.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let at = ids.iter().position(|id| *id == leader).context("the leader is a member")?;
+    let target = ids[(at + 1) % 3];
+    let mut maintenance = MaintenanceClient::new(grown.all.channel(at));
+    grown.all.call(maintenance.move_leader(pb::MoveLeaderRequest { target_id: target })).context("move the leader")?;
+    ensure!(grown.leader(at)? == target, "the leader was not moved");
+    let refused = grown.all.call(maintenance.move_leader(pb::MoveLeaderRequest { target_id: leader }));
+    ensure!(
+        refused.is_err_and(|status| status.message() == "etcdserver: not leader"),
+        "another member moves the leader"
+    );
+
+    pace::sleep(Duration::from_secs(3));
+    grown.remove("a", b).context("remove a")?;
+    grown.all.write(&[b, c], 10).context("after a was removed")?;
+    let status = grown.all.members[0].process_mut().wait(LIMIT * 3);
+    ensure!(status.is_some_and(|status| status.success()), "a does not end by itself: {status:?}");
+    let Err(why) = grown.all.members[0].try_start() else { bail!("a removed member serves again") };
+    ensure!(why.contains(REMOVED), "a removed member does not say why it ends:\n{why}");
+    grown.all.compare_of(&[b, c]).context("after a was removed")?;
+
+    std::fs::remove_dir_all(folder.join("a"))?;
+    grown.all.members.remove(0);
+    let (b, c) = (b - 1, c - 1);
+    let a = grown.add("a2", c, false)?;
+    grown.all.write(&[a, b, c], 10)?;
+    grown.all.compare().context("after a new member took the place of a")?;
+    for member in &mut grown.all.members {
+        member.kill();
+    }
+    super::start_all(&mut grown.all.members).context("start all again")?;
+    grown.all.compare().context("after a start of all")
+}

@@ -57,6 +57,11 @@ impl ViewTracking {
         self.tell(Told::Hold(storage, at)).await
     }
 
+    /// The position from which the log is kept for `storage`. `None` if it is not in the view.
+    pub fn cursor_of(&self, storage: StorageId) -> Option<Lsn> {
+        self.view.cursor(storage)
+    }
+
     /// Whether `storage` is in the view at `at`.
     pub fn is_at(&self, storage: StorageId, at: Lsn) -> bool {
         self.view.cursor(storage) == Some(at)

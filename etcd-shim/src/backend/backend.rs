@@ -12,6 +12,7 @@ use naxos_engines::reply_port::Waiter;
 use naxos_engines::stack::Stack;
 use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
 use naxos_log_server::Unit;
+use naxos_log_server::meta::MetaReplica;
 use naxos_proto::contracts::{Refusal, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
@@ -63,6 +64,7 @@ pub(crate) struct Backend {
     pub(crate) janitor: Arc<Janitor>,
     pub(crate) log: Arc<VirtualLog>,
     pub(crate) unit: Arc<Unit>,
+    pub(crate) meta: Arc<MetaReplica>,
     pub(crate) defragmenter: Defragmenter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,

@@ -12,6 +12,7 @@ use crate::config::parse_duration;
 #[command(name = "naxos ctl", version = crate::version::NAXOS, disable_help_subcommand = true, after_help = "\
 Examples:
   naxos ctl status
+  naxos ctl members
   naxos ctl chain --endpoints=https://10.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
   naxos ctl reconfigure
   naxos ctl engines disable batching
@@ -65,6 +66,8 @@ impl Connection {
 pub(super) enum Command {
     /// Show the state of a server: log, store, disk, problems.
     Status,
+    /// Show the members: who is alive, who has which part, who lags, and for whom the log is kept.
+    Members,
     /// Show the chain of loglets behind the log.
     Chain,
     /// Seal the active loglet and continue on a new one, while clients go on.

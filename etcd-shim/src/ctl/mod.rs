@@ -7,6 +7,7 @@ mod arguments;
 mod chain;
 mod client;
 mod engines;
+mod members;
 mod status;
 mod table;
 mod trust;
@@ -19,7 +20,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use naxos_proto::control::control_client::ControlClient;
-use naxos_proto::control::{ChainRequest, EnginesRequest, ReconfigureRequest, SetEngineRequest, StatusRequest};
+use naxos_proto::control::{
+    ChainRequest, EnginesRequest, MembersRequest, ReconfigureRequest, SetEngineRequest, StatusRequest,
+};
 use naxos_proto::seams::Clock;
 use tonic::transport::Channel;
 
@@ -129,6 +132,7 @@ async fn ask(mut client: ControlClient<Channel>, command: &Command) -> Result<St
             let (name, on) = switch.parts();
             engines::switched(&client.set_engine(SetEngineRequest { name: name.to_owned(), on }).await?.into_inner())
         }
+        Command::Members => members::members(&client.members(MembersRequest {}).await?.into_inner()),
         Command::Status => status::status(&client.status(StatusRequest {}).await?.into_inner()),
     })
 }

@@ -44,6 +44,46 @@ LOGLET  KIND    START  END      ENTRIES  STATE   QUORUM  UNITS  SEQUENCER
 }
 
 #[test]
+fn members_read_as_a_table_that_names_who_holds_the_log() {
+    let alive = MemberStatus {
+        member_id: 0xa,
+        name: "a".to_owned(),
+        storage_id: 1,
+        state: NodeState::Alive.into(),
+        has_sequencer: true,
+        holds_log: true,
+        votes: true,
+        applied: Some(1_200),
+        needs_from: Some(1_000),
+        ..MemberStatus::default()
+    };
+    let silent = MemberStatus {
+        member_id: 0xb,
+        name: "b".to_owned(),
+        storage_id: 2,
+        state: NodeState::Silent.into(),
+        holds_log: true,
+        votes: true,
+        leads_metadata: true,
+        applied: Some(700),
+        needs_from: Some(650),
+        ..MemberStatus::default()
+    };
+    let new = MemberStatus { member_id: 0xc, is_learner: true, ..MemberStatus::default() };
+    let answer = MembersResponse { applied: 1_200, trim_point: 600, members: vec![alive, silent, new] };
+    assert_eq!(
+        members::members(&answer),
+        "\
+MEMBER  NAME  STATE        ROLES                 APPLIED  LAG  NEEDS LOG FROM
+a       a     alive        sequencer, vote, log  1,200    0    1,000
+b       b     silent       metadata leader, log  700      500  650
+c             not started  learner               -        -    -
+
+The log is kept from position 650 on, for b."
+    );
+}
+
+#[test]
 fn engines_read_from_the_top_down() {
     let engine = |name: &str, state: EngineState, since| Engine {
         id: 1,

@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use naxos_client::SharedLog;
+use naxos_client::failure::NodeState;
 use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
+use naxos_proto::ids::MemberId;
 use naxos_proto::native_params::NativeParams;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
@@ -127,6 +129,46 @@ impl pb::control_server::Control for ControlService {
         stack.switch(known.id, r.on).await.map_err(|e| Status::failed_precondition(e.to_string()))?;
         let now = find().expect("engines do not vanish");
         Ok(Response::new(pb::SetEngineResponse { engine: Some(engine(&now)) }))
+    }
+
+    async fn members(&self, _: Request<pb::MembersRequest>) -> Result<Response<pb::MembersResponse>, Status> {
+        let backend = &self.0.backend;
+        let (_, chain) = backend.log.chain();
+        let active = NativeParams::decode(&chain.active().params).ok();
+        let (voters, leader) = (backend.meta.voters(), backend.meta.leader());
+        let (seats, nodes) = (backend.roster.seats.borrow().clone(), backend.nodes.borrow().clone());
+        let applied = backend.reader.applied().0;
+        let status = |id: u64, name: String, is_learner: bool| {
+            let Some(seat) = seats.get(&MemberId(id)).copied() else {
+                return pb::MemberStatus { member_id: id, name, is_learner, ..pb::MemberStatus::default() };
+            };
+            let state = match nodes.get(&seat) {
+                Some(NodeState::Alive(_)) => pb::NodeState::Alive,
+                Some(NodeState::Hung(_)) => pb::NodeState::Hung,
+                Some(NodeState::Silent) | None => pb::NodeState::Silent,
+            };
+            let is_here = seat == backend.incarnation.storage;
+            let heard = || (backend.roster.heard)(seat).map(|applied| applied.0);
+            pb::MemberStatus {
+                member_id: id,
+                name,
+                storage_id: seat.0,
+                state: state.into(),
+                is_learner,
+                has_sequencer: active.as_ref().is_some_and(|active| active.sequencer.storage == seat),
+                holds_log: active.as_ref().is_some_and(|active| active.units.contains(&seat)),
+                votes: voters.contains(&seat),
+                leads_metadata: leader == Some(seat),
+                applied: if is_here { Some(applied) } else { heard() },
+                needs_from: backend.stack.view().cursor_of(seat).map(|at| at.0),
+            }
+        };
+        let members: Vec<_> = backend.store.read().members.values().cloned().collect();
+        Ok(Response::new(pb::MembersResponse {
+            applied,
+            trim_point: backend.stack.trim_point().0,
+            members: members.into_iter().map(|member| status(member.id, member.name, member.is_learner)).collect(),
+        }))
     }
 
     async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {

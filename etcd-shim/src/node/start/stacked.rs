@@ -88,6 +88,7 @@ impl Opened {
             janitor,
             log,
             unit,
+            meta: Arc::clone(&meta),
             defragmenter,
             metrics,
             started: seams.clock.now(),

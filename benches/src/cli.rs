@@ -1,15 +1,17 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{compare, endurance, floor, load};
+use crate::{cluster, compare, endurance, floor, load};
 
 /// Load generator for etcd endpoints, and comparison of Naxos with etcd.
 ///
 /// Every table is Markdown on standard output; --json FILE writes the same as JSON. Latencies are in microseconds,
-/// CPU is the server's own (user and system, all threads).
+/// CPU is the server's own (user and system, all threads); of a cluster, that of all members together.
 #[derive(Debug, Parser)]
 #[command(name = "naxos-benches", version)]
 struct Cli {
@@ -21,6 +23,11 @@ struct Cli {
 enum Command {
     Load(load::Args),
     Compare(compare::Args),
+    Gap(cluster::gap::Args),
+    SlowDisk(cluster::slow_disk::Args),
+    Proxy(cluster::round_trip::Args),
+    Reconfigure(cluster::planned::Args),
+    RollingRestart(cluster::rolling::Args),
     Soak(endurance::soak::Args),
     Disturb(endurance::disturb::Args),
     Million(endurance::million::Args),
@@ -30,23 +37,37 @@ enum Command {
     ServeDurable(floor::DurableArgs),
 }
 
-/// Runs the command. Exit code 1 says that it failed or that a limit was missed.
+/// Runs the command line of this process. Exit code 1 says that the command failed or that a limit was missed.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Load(args) => load::run(args),
-        Command::Compare(args) => compare::run(args),
-        Command::Soak(args) => endurance::soak::run(&args),
-        Command::Disturb(args) => endurance::disturb::run(args),
-        Command::Million(args) => endurance::million::run(&args),
-        Command::ServeNothing(args) => floor::serve_nothing(&args),
-        Command::ServeDurable(args) => floor::serve_durable(&args),
-    };
-    match done {
+    match execute(Cli::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("naxos-benches: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs a command in this process, as tests do. `words` begin with the name of the program. Returns false if a limit was
+/// missed.
+pub fn run<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<bool> {
+    execute(Cli::try_parse_from(words)?.command)
+}
+
+fn execute(command: Command) -> Result<bool> {
+    match command {
+        Command::Load(args) => load::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Gap(args) => cluster::gap::run(&args),
+        Command::SlowDisk(args) => cluster::slow_disk::run(&args),
+        Command::Proxy(args) => cluster::round_trip::run(&args),
+        Command::Reconfigure(args) => cluster::planned::run(&args),
+        Command::RollingRestart(args) => cluster::rolling::run(&args),
+        Command::Soak(args) => endurance::soak::run(&args),
+        Command::Disturb(args) => endurance::disturb::run(args),
+        Command::Million(args) => endurance::million::run(&args),
+        Command::ServeNothing(args) => floor::serve_nothing(&args),
+        Command::ServeDurable(args) => floor::serve_durable(&args),
     }
 }

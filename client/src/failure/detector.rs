@@ -1,4 +1,5 @@
-//! [`Detector`]: what the heartbeats of the other nodes say about them. There is no clock or call in here.
+//! [`Detector`]: what the heartbeats of the other nodes say about them. Nothing here reads a clock or calls another
+//! node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -24,7 +24,7 @@ pub struct ListedMember {
     pub name: String,
     /// The URLs under which the other members reach it, at least one.
     pub peer_urls: Vec<String>,
-    /// Whether it only follows: it has no vote and holds no part of the log.
+    /// Whether it is a learner: it has no vote and holds no part of the log.
     pub is_learner: bool,
 }
 

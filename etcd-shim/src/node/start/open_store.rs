@@ -24,8 +24,8 @@ use crate::state::{Rebuild, SharedStore};
 ///
 /// 1. There is no local store, the journal was trimmed, and the node is alone.
 /// 2. The local store cannot be read, or it belongs to another data directory.
-/// 3. The log cannot be replayed: the journal has a damaged cell that the local store has not applied and that no other
-///    unit holds.
+/// 3. The log cannot be replayed: the journal has a damaged cell that the local store has not applied and that no
+///    other unit holds.
 /// 4. The local store and the journal are not a pair: the local store has applied more than the log has, so the
 ///    journal has lost its end, or it lacks entries that the log no longer has. The function knows this only if no
 ///    other unit holds the log.

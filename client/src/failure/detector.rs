@@ -26,11 +26,11 @@ impl Default for DetectorConfig {
 /// What is known about one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeState {
-    /// It answers, and its disk works.
+    /// The node answers, and its disk works.
     Alive(Incarnation),
-    /// It answers, but its disk hangs.
+    /// The node answers, but its disk hangs.
     Hung(Incarnation),
-    /// It does not answer.
+    /// The node does not answer.
     Silent,
 }
 

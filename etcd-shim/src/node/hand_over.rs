@@ -16,7 +16,7 @@ const HAND_OVER_MAX: Duration = Duration::from_secs(1);
 /// Moves the sequencer to another member that is alive, and then lets another one lead the MetaStore. Does nothing if
 /// this node has neither of the two, or if there is nobody to take over.
 /// # Cancel safety
-/// It may be dropped. The sequencer may be moved all the same.
+/// The call may be dropped. The sequencer may be moved all the same.
 pub(super) async fn hand_over(backend: &Arc<Backend>, meta: &MetaReplica) {
     let offices = async {
         if backend.sequenced_loglet().is_some()

@@ -39,9 +39,10 @@ pub trait Loglet: Send + Sync {
     /// except that the caller can get [`AppendError::Sealed`] and [`AppendError::Undecided`].
     fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>);
 
-    /// Follows the tails that the loglet's units tell, until the future is dropped. Meanwhile appends of this process are
-    /// acknowledged, and followers get cells, as soon as the units' tails show that they are on a write quorum. Without
-    /// it they wait for the sequencer. Resolves never.
+    /// Follows the tails that the loglet's units tell, until the future is dropped. Meanwhile appends of this process
+    /// are acknowledged, and followers get cells, as soon as the units' tails show that the cells are on a write
+    /// quorum. While nobody runs this future, appends and followers wait until the sequencer tells the tail. Never
+    /// resolves.
     fn listen(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
@@ -57,7 +58,7 @@ pub trait Loglet: Send + Sync {
     /// process. Also `None` while the tail of an open loglet is not known to be durable.
     fn check_tail_now(&self) -> Option<Tail>;
 
-    /// Reads the cells of `range`, which must lie below a checked tail: at least one, then up to about `max_bytes`.
+    /// Reads cells of `range`: at least one, then more up to about `max_bytes`. `range` must lie below a checked tail.
     fn read(&self, range: Range<Offset>, max_bytes: usize) -> BoxFuture<'_, Result<Vec<CellState>, LogletError>>;
 
     /// A stream of the cells from `from` on, as they become known to be committed. Each is present, junk or trimmed.
@@ -70,9 +71,9 @@ pub trait Loglet: Send + Sync {
     /// a higher tail; only the chain says where the segment ends.
     fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>>;
 
-    /// Copies cells below `below` to the places that lack them, for example to a storage unit that was away. `below` must
-    /// not be above a checked tail or the end of the segment. Returns how many copies were made. After an error some may
-    /// have been made; it may be repeated.
+    /// Copies cells below `below` to the places that lack them, for example to a storage unit that was away. `below`
+    /// must not be above a checked tail or the end of the segment. Returns how many copies were made. After an error
+    /// some copies may have been made. The call may be repeated.
     fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>>;
 
     /// Forgets the cells below `up_to`.
@@ -89,8 +90,9 @@ pub struct Liveness {
     pub sequencers: Vec<Incarnation>,
     /// Storage units that may be chosen for a new loglet, ascending. Some of them may be silent.
     pub units: Vec<StorageId>,
-    /// A new loglet must have at least this many units: a majority of the voters of the MetaStore. With fewer, the log
-    /// could be lost together with fewer nodes than the MetaStore survives (`docs/protocol.md`, cluster 16).
+    /// A new loglet must have at least this many units: a majority of the voters of the MetaStore. With fewer units,
+    /// the loss of a few nodes could destroy the log, although the MetaStore would survive the loss of that many
+    /// (`docs/protocol.md`, cluster 16).
     pub units_min: usize,
 }
 
@@ -108,7 +110,7 @@ pub trait LogletProvider: Send + Sync {
     /// when this returns.
     fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
 
-    /// Makes the loglet's sequencer serve it, after a chain that names it was installed. It may be repeated.
+    /// Makes the loglet's sequencer serve it, after a chain that names it was installed. The call may be repeated.
     fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
 
     /// `gone` holds loglets of one log that have left the chain. Tells their units that no chain names a loglet of that

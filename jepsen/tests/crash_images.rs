@@ -31,7 +31,7 @@ const HANG: Duration = Duration::from_secs(30);
 /// How one life of the node ended. A life begins with a start of the node.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// It did all its work.
+    /// The node did all its work.
     Done,
     /// The power was cut: the drive froze at the chosen sync.
     Frozen,

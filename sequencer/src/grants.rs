@@ -1,5 +1,5 @@
-//! [`Grants`]: the pure rules of one loglet's sequencer (Delos, OSDI'20, section 4.2.1). There is no lock, clock or call
-//! in here.
+//! [`Grants`]: the pure rules of one loglet's sequencer (Delos, OSDI'20, section 4.2.1). Nothing here takes a lock,
+//! reads a clock or calls another node.
 //!
 //! A batch is granted the next offsets and then waits for the units. It can end in these ways:
 //!

@@ -1,4 +1,5 @@
-//! [`Lane`]: the stores of one loglet that wait for one unit. There is no lock, clock or call in here.
+//! [`Lane`]: the stores of one loglet that wait for one unit. Nothing here takes a lock, reads a clock or calls
+//! another node.
 //!
 //! Stores are sent in order, several at a time. If the loglet has several units, a store is sent again until the unit
 //! gives a final answer ([`Answer::is_final`]). One failed store makes those after it fail too, because a unit takes no

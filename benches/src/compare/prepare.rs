@@ -1,6 +1,7 @@
-//! Prepares the keys that the rows of one [`Group`](super::rows::Group) read. First writes all keys and some extra
-//! keys. The revision after that is the old revision. Then deletes the extra keys, creates others, and overwrites a
-//! part of the keys. So a row that reads at the old revision finds other keys and values than a row that reads now.
+//! Prepares the keys that the measurements of one [`Group`](super::rows::Group) read. First writes all keys and some
+//! extra keys. The revision that the server has then is called the old revision. Then deletes the extra keys, creates
+//! others, and overwrites a part of the keys. So a measurement that reads at the old revision finds other keys and
+//! values than one that reads at the newest revision.
 
 use anyhow::Result;
 use bytes::Bytes;

@@ -21,8 +21,8 @@ pub struct Programs {
     /// A real etcd [default: built by Go from jepsen/servers/etcd].
     #[arg(long)]
     etcd: Option<PathBuf>,
-    /// Folder in which each server gets a folder for its data, removed afterwards [default: the target folder, so that
-    /// all are on one file system].
+    /// Folder in which each server gets a folder of its own for its data. The server's folder is removed afterwards
+    /// [default: the target folder, so that all are on one file system].
     #[arg(long)]
     data: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! [`Damping`]: how long a change waits after it became due. There is no clock or call in here.
+//! [`Damping`]: how long a change waits after it became due. Nothing here reads a clock or calls another node.
 //!
 //! 1. A change without which nobody can append is made at once. The lowest node that is alive acts first, each
 //!    further one a little later, so that there is normally one driver.

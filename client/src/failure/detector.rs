@@ -1,4 +1,5 @@
-//! [`Detector`]: what the heartbeats of the other nodes say about them. There is no clock or call in here.
+//! [`Detector`]: what the heartbeats of the other nodes say about them. Nothing here reads a clock or calls another
+//! node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,11 +26,11 @@ impl Default for DetectorConfig {
 /// What is known about one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeState {
-    /// It answers, and its disk works.
+    /// The node answers, and its disk works.
     Alive(Incarnation),
-    /// It answers, but its disk hangs.
+    /// The node answers, but its disk hangs.
     Hung(Incarnation),
-    /// It does not answer.
+    /// The node does not answer.
     Silent,
 }
 

@@ -168,7 +168,7 @@ impl Driver {
             *old = alive;
             is_new
         });
-        // A node that only follows, or that has no seat, changes nothing.
+        // The node of a learner, and a node without a seat, change nothing.
         let may_act = !roles.has_left(parts.own.storage);
         let due = due_change(&active, &nodes, meta_leader, &roles).filter(|_| may_act);
         Some(View { version, due, rank: rank_of(parts.own.storage, &roles.members(&nodes)) })

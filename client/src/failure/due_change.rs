@@ -1,4 +1,4 @@
-//! [`due_change`]: whether the log should be reconfigured, and why. There is no clock or call in here.
+//! [`due_change`]: whether the log should be reconfigured, and why. Nothing here reads a clock or calls another node.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,12 +16,13 @@ pub(super) enum DueChange {
     SequencerLost(StorageId),
     /// So few units of the active loglet are alive that nothing can be appended.
     QuorumLost,
-    /// The active loglet has a unit that lost its seat in the cluster, or whose member only follows.
+    /// The active loglet has a unit that lost its seat in the cluster, or whose member is a learner.
     UnitLeft(StorageId),
     /// A node is alive whose unit is not in the active loglet.
     UnitMissing(StorageId),
-    /// The sequencer is on the node that leads the MetaStore. If that node fails, an election and a reconfiguration have
-    /// to come one after the other. That node lets another one lead the MetaStore, and nothing else is done.
+    /// The sequencer is on the node that leads the MetaStore. If that node fails, the MetaStore has to elect a leader
+    /// first, and the log can be reconfigured only after that. To prevent this, that node lets another one lead the
+    /// MetaStore. The log is reconfigured only if no other node takes over the lead.
     OneNodeLeadsBoth(StorageId),
 }
 
@@ -30,7 +31,7 @@ impl fmt::Display for DueChange {
         match self {
             DueChange::SequencerLost(node) => write!(f, "the sequencer on storage {node} is lost"),
             DueChange::QuorumLost => write!(f, "too few storage units of the active loglet are alive"),
-            DueChange::UnitLeft(node) => write!(f, "storage unit {node} has no seat in the cluster any more"),
+            DueChange::UnitLeft(node) => write!(f, "storage unit {node} has lost its seat, or its member is a learner"),
             DueChange::UnitMissing(node) => write!(f, "storage unit {node} can be taken in"),
             DueChange::OneNodeLeadsBoth(node) => write!(f, "storage {node} has the sequencer and leads the MetaStore"),
         }
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sequencer_moves_away_from_the_leader_of_the_metastore() {
+    fn one_node_should_not_have_the_sequencer_and_lead_the_metastore() {
         let both = Some(DueChange::OneNodeLeadsBoth(StorageId(1)));
         assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), Some(StorageId(1)), &roles(2)), both);
         let alone = NativeParams { write_quorum: 1, ..active(&[1]) };

@@ -6,15 +6,16 @@ use naxos_proto::ids::StorageId;
 
 use super::detector::NodeState;
 
-/// What the seats of the members allow the nodes to do. A node may have an old value; then it does less.
+/// What the seats of the members allow the nodes to do. A node may have an old value, because it learns of a change
+/// some time after the change was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
     /// How many units a loglet must have at least: a majority of the MetaStore's voters (`docs/protocol.md`, cluster 16).
     pub units_min: usize,
-    /// The voter of the MetaStore, if it has only one. The sequencer stays on that node: without it no other node could
-    /// install a chain (cluster 16).
+    /// The voter of the MetaStore, if it has only one. The sequencer stays on that node, because no other node could
+    /// install a chain if that node were away (cluster 16).
     pub sole_voter: Option<StorageId>,
-    /// The data directories of members that only follow. They have no unit in a loglet and no sequencer.
+    /// The data directories of the learners. They have no unit in a loglet and no sequencer.
     pub learners: BTreeSet<StorageId>,
     /// The data directories that lost their seats.
     pub left: BTreeSet<StorageId>,

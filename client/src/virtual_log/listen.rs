@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::VirtualLog;
 
 impl VirtualLog {
-    /// Follows the tails that the units of the active loglet tell, so that appends of this process are acknowledged, and
-    /// followers get cells, without a message of the sequencer. Resolves never; without it everything waits for the
-    /// sequencer.
+    /// Follows the tails that the units of the active loglet tell, so that appends of this process are acknowledged,
+    /// and followers get cells, without a message of the sequencer. While nobody runs this future, appends and
+    /// followers wait until the sequencer tells the tail. Never resolves.
     /// # Cancel safety: nothing is lost when dropped.
     pub async fn listen(&self) {
         let mut version = self.version.subscribe();

@@ -20,7 +20,7 @@ pub enum ProposeError {
     /// Not done, and never will be: the node stops.
     #[error("the node is stopping")]
     Stopped,
-    /// It may or may not have been done.
+    /// The proposal may or may not have been done.
     #[error("it is unknown whether the proposal was done: {0}")]
     Unknown(String),
 }

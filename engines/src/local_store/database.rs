@@ -176,7 +176,8 @@ impl Database {
         disk.rename(name, FILE).await.map_err(|error| StoreError::Io { file: name, error })
     }
 
-    /// Closes the file. Everything that it holds has been written to the disk then, but the last of it is not durable.
+    /// Closes the file. When this returns, all changes that were held in memory are written to the file, but the last
+    /// of them may not be durable.
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         let Self { db, held, file } = self;
         drop(db);
@@ -270,7 +271,7 @@ impl Database {
         Ok(())
     }
 
-    /// Makes the file one of `owner`.
+    /// Writes into the file that it belongs to `owner`.
     pub(crate) fn write_owner(&self, owner: StorageId) -> Result<(), StoreError> {
         let write = self.write()?;
         write.open_table(META)?.insert("storage", owner.0)?;
@@ -291,8 +292,8 @@ impl Database {
     }
 
     /// Writes rows without moving the cursor, for a copy in progress. Nobody reads the copy before
-    /// [`Self::write_cursor`]. If the commit is not durable, redb keeps it in its buffer as far as there is room. A
-    /// durable commit lets redb use freed pages again.
+    /// [`Self::write_cursor`]. If `durable` is false, redb keeps the written pages in its buffer while there is room
+    /// for them. A durable commit lets redb use freed pages again.
     pub(crate) fn write_rows(&self, rows: &[(Vec<u8>, Vec<u8>)], durable: bool) -> Result<(), StoreError> {
         let mut write = self.write()?;
         if !durable {

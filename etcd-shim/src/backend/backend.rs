@@ -91,7 +91,7 @@ pub(crate) struct Backend {
     pub(crate) hubs: parking_lot::Mutex<Vec<std::sync::Weak<crate::watch::Hub>>>,
     /// Since when each node has been alive without a break.
     pub(crate) alive_since: parking_lot::Mutex<BTreeMap<StorageId, (Incarnation, Instant)>>,
-    /// Whether this member only follows; see [`Self::is_learner`].
+    /// Whether this member is a learner; see [`Self::is_learner`].
     pub(crate) is_learner: AtomicBool,
     /// Cancelled when this member was removed from the cluster and is not needed any more.
     pub(crate) removed: CancellationToken,
@@ -119,7 +119,7 @@ impl Backend {
         answers.then(|| self.roster.member(native.sequencer.storage)).flatten()
     }
 
-    /// Whether this member only follows, without a vote. Then it serves little to clients.
+    /// Whether this member is a learner, so it has no vote. Then it serves little to clients.
     pub(crate) fn is_learner(&self) -> bool {
         self.is_learner.load(Ordering::Relaxed)
     }

@@ -36,15 +36,15 @@ pub enum Kind {
 /// What Naxos does with a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {
-    /// It takes effect.
+    /// The flag takes effect.
     Used,
-    /// It is accepted and has no effect. The text says why.
+    /// The flag is accepted and has no effect. The text says why.
     Ignored(&'static str),
     /// Any value but the default ends the start. The text names the missing feature.
     NotBuilt(&'static str),
-    /// It is an old name of another flag. The text is the new name.
+    /// The flag is an old name of another flag. The text is the new name.
     Renamed(&'static str),
-    /// It is an old boolean flag for a feature gate. The text is the gate's name.
+    /// The flag is an old boolean flag for a feature gate. The text is the gate's name.
     Gate(&'static str),
 }
 

@@ -22,9 +22,9 @@ pub enum Program {
 /// Whether the first start creates a cluster or joins one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterState {
-    /// It creates a cluster.
+    /// The first start creates a cluster.
     New,
-    /// It joins a cluster.
+    /// The first start joins a cluster.
     Existing,
 }
 

@@ -1,5 +1,5 @@
-//! [`hand_over`]: a node that is going to stop gives its offices to another one, so that clients of the others notice
-//! nothing.
+//! [`hand_over`]: a node that is going to stop hands the sequencer and the lead of the MetaStore over to other nodes,
+//! so that the clients of those nodes notice nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 
 use crate::backend::Backend;
 
-/// How long a node that stops waits at most until another one has its offices.
+/// How long a node that stops waits at most until other nodes have the sequencer and the lead of the MetaStore.
 const HAND_OVER_MAX: Duration = Duration::from_secs(1);
 
-/// Moves the sequencer to another member that is alive, and then lets another one lead the MetaStore. Does nothing if this
-/// node has neither office, or if there is nobody to take it.
+/// Moves the sequencer to another member that is alive, and then lets another one lead the MetaStore. Does nothing if
+/// this node has neither of the two, or if there is nobody to take over.
 /// # Cancel safety
-/// It may be dropped. The sequencer may be moved all the same.
+/// The call may be dropped. The sequencer may be moved all the same.
 pub(super) async fn hand_over(backend: &Arc<Backend>, meta: &MetaReplica) {
     let offices = async {
         if backend.sequenced_loglet().is_some()
@@ -41,7 +41,9 @@ pub(super) async fn hand_over(backend: &Arc<Backend>, meta: &MetaReplica) {
     tokio::select! {
         biased;
         () = offices => {}
-        () = backend.clock.sleep(HAND_OVER_MAX) => tracing::warn!("not all offices were handed over in time"),
+        () = backend.clock.sleep(HAND_OVER_MAX) => {
+            tracing::warn!("the sequencer or the lead of the metadata store was not handed over in time");
+        }
     }
 }
 

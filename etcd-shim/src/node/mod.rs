@@ -82,7 +82,8 @@ impl Node {
         self.backend.removed.cancelled().await;
     }
 
-    /// Gives this node's offices to another one, lets requests in flight finish, writes a last checkpoint and ends.
+    /// Hands the sequencer and the lead of the MetaStore over to other nodes, if this node has them. Then lets
+    /// requests in flight finish, writes a last checkpoint and ends.
     /// # Cancel safety
     /// Not cancel safe: if the future is dropped, the port closes, but other parts of the node may go on running.
     pub async fn stop(self) {

@@ -73,7 +73,7 @@ errors! {
     MemberExists = FailedPrecondition, "etcdserver: member ID already exist";
     /// A member is down, so that a change of members could cost the quorum.
     Unhealthy = Unavailable, "etcdserver: unhealthy cluster";
-    /// This member only follows.
+    /// This member is a learner, which does not serve the call.
     NotSupportedForLearner = FailedPrecondition, "etcdserver: rpc not supported for learner";
     /// The call has to go to the leader.
     NotLeader = FailedPrecondition, "etcdserver: not leader";

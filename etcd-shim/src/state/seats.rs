@@ -18,8 +18,8 @@ struct Seat {
 }
 
 impl Seats {
-    /// Gives the seat of `member` to `storage`, if `from` has it, or nobody if `from` is `None`. Returns false and changes
-    /// nothing if not.
+    /// Gives the seat of `member` to `storage`, if `from` has the seat, or if `from` is `None` and nobody has the
+    /// seat. Otherwise returns false and changes nothing.
     ///
     /// Who got the seats at the founding is not known here. A proposer knows it, and the first change of a seat is believed.
     pub(crate) fn change(&mut self, member: MemberId, storage: StorageId, from: Option<StorageId>) -> bool {
@@ -37,8 +37,8 @@ impl Seats {
         true
     }
 
-    /// Takes the seat from `member`, which is removed. `from` has the seat, or nobody if it is `None`. Returns false and
-    /// changes nothing if not.
+    /// Takes the seat from `member`, which is removed, if `from` has the seat, or if `from` is `None` and nobody has
+    /// the seat. Otherwise returns false and changes nothing.
     pub(crate) fn end(&mut self, member: MemberId, from: Option<StorageId>) -> bool {
         let of_member = self.0.iter().filter(|(_, seat)| seat.member == member);
         let holder = of_member.clone().find(|(_, seat)| seat.is_held).map(|(holder, _)| *holder);

@@ -7,8 +7,8 @@ use naxos_proto::etcd::twins::{event_len, put_event};
 
 use crate::state::Effect;
 
-/// The most bytes of a packet of several revisions. A client takes messages of up to 4 MiB by default, so a larger
-/// packet is split where that is possible. A packet of a single revision may have more bytes.
+/// The most bytes of a packet of several revisions. A larger one is split between two revisions, so that a message
+/// stays well below the 4 MiB that a client takes by default. A packet of a single revision may have more bytes.
 pub(super) const PACKET_BYTES_MAX: usize = 1 << 20;
 
 /// Events of whole revisions, ready for the wire.

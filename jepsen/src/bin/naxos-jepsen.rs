@@ -151,7 +151,10 @@ fn run_cluster(asked: ClusterLine) -> anyhow::Result<()> {
         gaps.sort_unstable();
         if let (Some(median), Some(longest)) = (gaps.get(gaps.len() / 2), gaps.last()) {
             let role = if hit_leader { "leader" } else { "follower" };
-            println!("{} faults of the {role}: gap median {median:?}, longest {longest:?}", gaps.len());
+            println!(
+                "{} faults that hit the {role}: median time without a write {median:?}, longest {longest:?}",
+                gaps.len()
+            );
         }
     }
     Ok(())
@@ -181,7 +184,7 @@ fn simulate(asked: &SimulateLine) -> anyhow::Result<()> {
     anyhow::ensure!(sums.failures.is_empty(), "{} of {} seeds failed", sums.failures.len(), asked.seeds);
     if asked.members > 1 {
         let never = sums.never_reached();
-        anyhow::ensure!(never.is_empty(), "no seed reached: {}; expected more seeds", never.join(", "));
+        anyhow::ensure!(never.is_empty(), "no seed met these rare events: {}; run more seeds", never.join(", "));
     }
     Ok(())
 }

@@ -94,7 +94,8 @@ impl Grown<'_> {
         }
     }
 
-    /// A learner follows, serves what is no promise, and refuses the rest.
+    /// A learner answers serializable reads and tells its status. It refuses puts, linearizable reads and the list of
+    /// members.
     fn check_learner(&self, learner: usize) -> anyhow::Result<()> {
         let put = pb::PutRequest { key: "k".into(), ..pb::PutRequest::default() };
         let refused = self.all.call(KvClient::new(self.all.channel(learner)).put(put));

@@ -124,7 +124,11 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
             .with_context(|| format!("bring back member {} after {fault}", NAMES[hit]))?;
         let round = Round { fault, hit_leader: leader == Some(true), gap };
         let role = if round.hit_leader { "the leader" } else { "a follower" };
-        println!("round {number}: {fault} of {} ({role}), longest gap {} ms", NAMES[hit], gap.as_millis());
+        println!(
+            "round {number}: {fault} of {} ({role}), longest time without a write {} ms",
+            NAMES[hit],
+            gap.as_millis()
+        );
         rounds.push(round);
     }
     pace::sleep(HEALTHY);

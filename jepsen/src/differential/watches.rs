@@ -31,9 +31,9 @@ struct Asked {
 enum Fate {
     Refused,
     Watching,
-    /// It asked for history that was compacted, so both servers must cancel it.
+    /// The watch asked for history that was compacted, so both servers must cancel it.
     Lost,
-    /// The client cancelled it. The number of events that arrived before that may differ between the servers.
+    /// The client cancelled the watch. The number of events that arrived before that may differ between the servers.
     Cancelled,
     Settled,
 }

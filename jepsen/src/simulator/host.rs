@@ -57,9 +57,9 @@ pub struct Host {
 
 /// What the process does after a node has ended.
 enum Next {
-    /// It ends, too.
+    /// The process ends, too.
     End,
-    /// It starts the node again, which then gets a snapshot from another member.
+    /// The process starts the node again, which then gets a snapshot from another member.
     StartAgain,
 }
 

@@ -10,7 +10,7 @@ use naxos_proto::ids::{ClusterId, LogId, MemberId, StorageId};
 /// What an answer means for the attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// It was counted, or it tells nothing new.
+    /// The answer was counted, or it tells nothing new.
     Counted,
     /// A seat has promised to a higher ballot, so this attempt can end only in vain.
     Outbid(Ballot),

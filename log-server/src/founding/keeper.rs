@@ -22,7 +22,7 @@ pub(super) struct View {
     pub(super) record: FoundingRecord,
     /// When another candidate was last answered that its request was carried out.
     pub(super) heard: Option<Instant>,
-    /// Why the record could not be written. The seat answers no more then.
+    /// Why the record could not be written. Then the seat gives no more answers.
     pub(super) failed: Option<String>,
 }
 
@@ -30,8 +30,8 @@ pub(super) struct View {
 pub(super) struct Keeper {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
-    /// The lock on the data directory. It is given up with the decision, after which nothing is written here any more:
-    /// the log server takes it then.
+    /// The lock on the data directory. It is released with the decision, because nothing is written here after that.
+    /// Then the log server takes the lock.
     pub(super) lock: Box<dyn Send + Sync>,
     pub(super) view: watch::Sender<View>,
 }

@@ -71,8 +71,9 @@ async fn new_journal(drive: &Drive) -> Life {
     Life::recover(drive).await.unwrap()
 }
 
-/// The first write of segment 2 is torn, so the journal goes on in segment 1. Later it goes on in a spare, which may be
-/// segment 3: that one was ready when the power was cut. The torn segment must not be left between these two.
+/// The first write of segment 2 is torn, so the journal goes on in segment 1. Later it goes on in a spare. That spare
+/// may be segment 3, which was ready before the power was cut. Then the torn segment 2 must not be left between the
+/// segments 1 and 3.
 #[tokio::test]
 async fn a_segment_whose_first_write_was_torn_does_not_stay_below_the_next_one() {
     let mut torn = BTreeSet::new();

@@ -16,10 +16,10 @@ const RAFT_FORMAT: u8 = 2;
 /// Why bytes do not decode as a raft record or message of this build.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CodecError {
-    /// They have another version, or there are no bytes at all.
+    /// The bytes have another version, or there are none at all.
     #[error("expected format version {RAFT_FORMAT}, found {}", .0.map_or_else(|| "no bytes".to_owned(), |v| v.to_string()))]
     Version(Option<u8>),
-    /// They are not the CBOR of the expected type.
+    /// The bytes are not the CBOR of the expected type.
     #[error("not the CBOR that was expected: {0}")]
     Cbor(String),
 }

@@ -24,9 +24,9 @@ impl MetaReplica {
         }
     }
 
-    /// If this replica leads, makes the next step towards `voters` as the replicas that vote and `learners` as those that only
-    /// learn: a new voter learns first, and votes when it has what the others have. Returns whether they are the voters now.
-    /// It has to be repeated, on any replica, until they are.
+    /// If this replica leads, makes the next step towards `voters` as the replicas that vote and `learners` as those
+    /// that only learn: a new voter learns first, and votes when it has what the others have. Returns whether they are
+    /// the voters now. The call has to be repeated, on any replica, until they are.
     /// # Cancel safety
     /// If the call is dropped halfway, the step may be made or not.
     pub async fn set_members(

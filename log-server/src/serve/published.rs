@@ -13,7 +13,7 @@ use crate::journal::{Index, Place, PlaceKind};
 use crate::serve::recent::Recent;
 use crate::unit::Loglet;
 
-/// One cell that a read will answer.
+/// One cell of the answer to a read, before the disk is read.
 #[derive(Clone, Debug)]
 pub(crate) enum Planned {
     /// The state is known from memory.
@@ -22,7 +22,7 @@ pub(crate) enum Planned {
     OnDisk(Place),
 }
 
-/// The cells that a read will answer.
+/// The cells of the answer to a read, before the disk is read.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// Offset of the first cell.

@@ -33,7 +33,8 @@ pub(crate) enum RaftChange {
     Entry(u64, Bytes),
     /// Entries from this index on are removed.
     Truncate(u64),
-    /// Entries up to and including this index are removed. The bytes are the log id of the last one.
+    /// Entries up to and including this index are removed. The bytes are raft's id of the last one: its term, leader
+    /// and index.
     Purge(u64, Bytes),
     /// A snapshot of the register.
     Snapshot(Bytes),

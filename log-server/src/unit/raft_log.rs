@@ -13,7 +13,7 @@ pub(crate) struct RaftLog {
     pub(crate) vote: Option<Bytes>,
     /// The entries that were neither truncated nor purged, by index.
     pub(crate) entries: BTreeMap<u64, Bytes>,
-    /// The log id of the last purged entry. `None` if none was purged.
+    /// Raft's id of the last purged entry: its term, leader and index. `None` if none was purged.
     pub(crate) purged: Option<Bytes>,
     /// The last snapshot of the register. `None` before the first.
     pub(crate) snapshot: Option<Bytes>,

@@ -24,7 +24,7 @@ pub struct ListedMember {
     pub name: String,
     /// The URLs under which the other members reach it, at least one.
     pub peer_urls: Vec<String>,
-    /// Whether it only follows: it has no vote and holds no part of the log.
+    /// Whether it is a learner: it has no vote and holds no part of the log.
     pub is_learner: bool,
 }
 
@@ -48,10 +48,10 @@ pub struct ClusterView {
 /// Why a node may not take a seat.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
-    /// It may be able to later: ask again.
+    /// The node may get the seat later: ask again.
     #[error("not yet: {0}")]
     NotYet(String),
-    /// It may never.
+    /// The node will never get the seat.
     #[error("{0}")]
     Refused(String),
     /// The node that was asked did not answer in time. The seat may have been given.

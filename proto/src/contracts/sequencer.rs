@@ -51,7 +51,7 @@ pub trait Sequencer: Send + Sync {
     fn incarnation(&self) -> Incarnation;
 
     /// Begins to serve a loglet that a chain in the MetaStore names. Refused if the loglet names another incarnation
-    /// as its sequencer (safety rule 4). It may be repeated.
+    /// as its sequencer (safety rule 4). The call may be repeated.
     fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>>;
 
     /// Appends a batch at consecutive offsets. It enqueues the batch before it returns, so the order of calls is the

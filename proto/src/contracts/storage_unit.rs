@@ -245,7 +245,7 @@ pub trait StorageUnit: Send + Sync {
     /// The id of the unit's data directory.
     fn storage_id(&self) -> StorageId;
 
-    /// Creates the loglet on this unit, durably. It may be repeated with equal parameters.
+    /// Creates the loglet on this unit, durably. The call may be repeated with equal parameters.
     fn open(&self, loglet: LogletId, params: UnitParams) -> BoxFuture<'_, Result<(), UnitError>>;
 
     /// Stores cells. It enqueues them before it returns. `done` gets the outcome once all cells are durable or

@@ -45,7 +45,7 @@ pub(super) fn channel(clock: &Arc<dyn Clock>, host: &str, address: Address, conn
 impl PeerLink {
     /// The link from this node to `peer`, which listens at `address`. A peer that moves gets a new link.
     ///
-    /// It must be made on the runtime that is to carry the connection. Its stubs may be called from any thread.
+    /// The link must be made on the runtime that is to carry the connection. Its stubs may be called from any thread.
     pub fn new(home: Home, peer: StorageId, address: Address, connector: Arc<dyn Connector>) -> Arc<Self> {
         let channel = channel(&home.clock, &format!("{:016x}.naxos", peer.0), address, connector);
         let envelope = Envelope::new(&home, peer);

@@ -63,7 +63,7 @@ pub(super) struct Direct {
     begins_to_wait: Notify,
 }
 
-/// Says that nobody follows the units' tails any more, when it is dropped.
+/// Exists while the units' tails are followed. Dropping it says that nobody follows them any more.
 pub(super) struct Listening<'a>(&'a Direct);
 
 impl Drop for Listening<'_> {

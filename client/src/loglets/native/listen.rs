@@ -23,7 +23,7 @@ const SLOW_AFTER: Duration = Duration::from_millis(10);
 const SLOW_FOR: Duration = Duration::from_secs(1);
 
 impl NativeLoglet {
-    /// Follows the tails of the units. Resolves never.
+    /// Follows the tails of the units. Never resolves.
     pub(super) async fn listen_to_units(&self) {
         let Some(direct) = &self.direct else { return std::future::pending().await };
         let _listening = direct.begin_to_listen();

@@ -7,8 +7,8 @@ use super::ask_units::ask_units;
 use crate::loglet::LogletError;
 
 impl NativeLoglet {
-    /// Opens the loglet on a write quorum of its units, and on those that are as quick. The sequencer opens it on the
-    /// others when it begins to serve.
+    /// Opens the loglet on its units. Returns when a write quorum has it. Slower units may not have it then. The
+    /// sequencer opens it on those when it begins to serve.
     pub(super) async fn open_on_units(&self) -> Result<(), LogletError> {
         let quorum = self.quorums().write();
         let calls = self.units.iter().map(|unit| unit.open(self.params.id, self.on_unit()));

@@ -1,4 +1,5 @@
-//! [`ToldTails`]: what the tails that units tell show to be on a write quorum. There is no lock, clock or call in here.
+//! [`ToldTails`]: what the tails that units tell show to be on a write quorum. Nothing here takes a lock, reads a
+//! clock or calls another node.
 
 use naxos_proto::contracts::LocalTail;
 use naxos_proto::ids::Offset;

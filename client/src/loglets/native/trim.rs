@@ -12,7 +12,7 @@ use naxos_proto::ids::Offset;
 pub(super) const SLOW_UNITS_PATIENCE: Duration = Duration::from_millis(200);
 
 impl NativeLoglet {
-    /// Trims a write quorum of the units, and those that are as quick. A slower one keeps the cells until a later trim.
+    /// Trims the units. Returns when a write quorum has trimmed. A slower unit may keep the cells until a later trim.
     pub(super) async fn trim_units(&self, up_to: Offset) -> Result<(), LogletError> {
         let quorum = self.quorums().write();
         let calls = self.units.iter().map(|u| u.trim(self.params.id, up_to));

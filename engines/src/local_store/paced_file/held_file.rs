@@ -142,11 +142,11 @@ impl HeldFile {
 
 /// What [`Changes::make_first`] did.
 enum Made {
-    /// It made a change, or a part of one.
+    /// A change was made, or a part of one.
     Change,
-    /// It came to a sync, which the caller has to do.
+    /// A sync is next, which the caller has to do.
     Sync,
-    /// It found nothing to do.
+    /// There was nothing to do.
     Nothing,
 }
 

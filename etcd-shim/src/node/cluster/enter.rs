@@ -26,7 +26,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// URLs that the flags give to this node. Returns that, and the cluster as the others know it. Waits until one of them
 /// answers.
 /// # Cancel safety
-/// It may be dropped and called again.
+/// The call may be dropped and made again.
 pub(in crate::node) async fn enter_cluster(
     config: &ServerConfig,
     seams: &Seams,

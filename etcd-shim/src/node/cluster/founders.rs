@@ -84,7 +84,7 @@ impl FoundingDirectory for Directory {
 /// Waits until the cluster is founded. Other members are answered on `--listen-peer-urls` meanwhile. A data directory that
 /// holds a cluster remembers it.
 /// # Cancel safety
-/// It may be dropped and called again.
+/// The call may be dropped and made again.
 pub(in crate::node) async fn found_cluster(
     config: &ServerConfig,
     seams: &Seams,

@@ -29,7 +29,7 @@ fn others(seams: &Seams, book: &AddressBook, own: MemberId) -> Vec<RemoteJoining
 /// answers. An error if one of them knows that it has not. If none of them answers, the start goes on: the directory then
 /// counts nowhere if it has lost its seat.
 /// # Cancel safety
-/// It may be dropped.
+/// The call may be dropped.
 pub(in crate::node) async fn check_seat(
     seams: &Seams,
     book: &AddressBook,
@@ -58,7 +58,7 @@ pub(in crate::node) async fn check_seat(
 
 /// Asks the other members until one of them has given the seat. Returns the cluster after that.
 /// # Cancel safety
-/// It may be dropped and called again. The seat may be given meanwhile.
+/// The call may be dropped and made again. The seat may be given meanwhile.
 pub(in crate::node) async fn take_seat(
     seams: &Seams,
     book: &AddressBook,

@@ -2,13 +2,16 @@
 //!
 //! - [`Peers`]: finds the storage units, sequencers and lease keepers of all nodes
 //! - [`peer_worker`]: the Worker that carries all calls between nodes, so that load of clients never delays a heartbeat
-//! - [`take_seat`], [`check_seat`], [`JoinDesk`]: a node with a new data directory gets the seat of its member
-//! - [`Reconciler`]: moves links, voters and the view after the seats
+//! - [`take_seat`]: a node with a new data directory asks the others for the seat of its member; [`check_seat`]: a
+//!   node with an old data directory asks them whether it still has the seat; [`JoinDesk`]: where the others ask this
+//!   node
+//! - [`Reconciler`]: makes links, voters and the view follow the seats
 //! - [`SnapshotDesk`]: where the other nodes ask for snapshots
 //! - [`own_beat`]: what this node tells the others about itself
 //! - [`found_cluster`]: agrees with the other members on the log of a new cluster; [`enter_cluster`]: learns of a cluster
 //!   that this member was added to
-//! - [`AddressBook`]: where the members are reached; [`read_members`], [`write_members`]: the members as a start finds them
+//! - [`AddressBook`]: where the members are reached; [`read_members`], [`write_members`]: the file `members`, from
+//!   which the next start learns who the members are and where they are reached
 //! - [`open_log`]: opens the log, or founds it, with a majority of the nodes
 //! - [`peer_port`], [`peer_tls`]: the port for other nodes, and TLS in both directions
 

@@ -1,4 +1,4 @@
-//! [`Reconciler`]: moves everything else after the seats of the members, which are replicated state.
+//! [`Reconciler`]: makes everything else follow the seats of the members, which are replicated state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -94,7 +94,8 @@ impl Reconciler {
             is_new
         });
         self.write(backend, &view).await;
-        // 2. They are the voters of the MetaStore, or learn from them. Its leader sees to that.
+        // 2. The data directories that have the seats are the voters of the MetaStore, or learn from the voters. The
+        //    leader of the MetaStore sees to that.
         let voting = voting(&view);
         let voters = wanted_voters(&self.meta.voters(), &voting);
         let learners: BTreeSet<StorageId> = view.seats.values().filter(|one| !voters.contains(one)).copied().collect();

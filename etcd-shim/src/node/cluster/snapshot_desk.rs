@@ -8,8 +8,8 @@ use naxos_engines::snapshots::Offering;
 use naxos_proto::contracts::{Manifest, SnapshotError, Snapshots};
 use naxos_proto::ids::{Lsn, StorageId};
 
-/// A place for the snapshots of this node. It is empty until the node has played the log: before that it could offer only
-/// a state that is old.
+/// A place for the snapshots of this node. It is empty until the node has replayed the log up to its tail. Before
+/// that, the node could offer only an old state.
 #[derive(Default)]
 pub(in crate::node) struct SnapshotDesk(OnceLock<Offering>);
 

@@ -21,7 +21,8 @@ pub(super) fn wanted_voters(now: &BTreeSet<StorageId>, voting: &BTreeSet<Storage
     if keeps_one { now.clone() } else { voting.clone() }
 }
 
-/// What the nodes may do while `voters` vote. They are empty as long as this node does not know them; then all members vote.
+/// What the nodes may do while `voters` vote. `voters` is empty as long as this node does not know the voters; then
+/// all members but the learners count as voters.
 pub(in crate::node) fn roles(
     view: &ClusterView,
     voters: &BTreeSet<StorageId>,

@@ -17,14 +17,18 @@ use super::start_error::StartError;
 use crate::state::{Rebuild, SharedStore};
 
 /// Opens the local store and rebuilds the store in memory. If there is no local store, and the journal was never
-/// trimmed, an empty local store is made first. A node that has others (`alone` is false) makes one in any case, because
-/// the others can give it a snapshot. In these cases the function returns an error, and a local store that it
-/// found is unchanged:
+/// trimmed, an empty local store is made first. In a cluster of several nodes (`alone` is false) an empty one is made
+/// even if the journal was trimmed, because the other nodes can give this node a snapshot.
 ///
-/// 1. A row cannot be read.
-/// 2. The log cannot be replayed: the journal has a damaged cell that the local store has not applied and that no other
-///    unit holds.
-/// 3. The journal has lost its end.
+/// The function returns an error, and leaves a local store that it found unchanged, in the following cases:
+///
+/// 1. There is no local store, the journal was trimmed, and the node is alone.
+/// 2. The local store cannot be read, or it belongs to another data directory.
+/// 3. The log cannot be replayed: the journal has a damaged cell that the local store has not applied and that no
+///    other unit holds.
+/// 4. The local store and the journal are not a pair: the local store has applied more than the log has, so the
+///    journal has lost its end, or it lacks entries that the log no longer has. The function knows this only if no
+///    other unit holds the log.
 pub(super) async fn open_store(
     seams: &Seams,
     journal: &FoundJournal,

@@ -66,9 +66,9 @@ pub(super) struct Opened {
     pub(super) leases: Arc<LeaseDeskSlot>,
     /// How the other nodes are reached.
     pub(super) peers: Arc<Peers>,
-    /// Where the other nodes ask for snapshots, once this node has played the log.
+    /// Where the other nodes ask for snapshots, once this node has replayed the log.
     pub(super) snapshots: Arc<SnapshotDesk>,
-    /// Moves the rest after the seats of the members.
+    /// Makes the rest follow the seats of the members.
     pub(super) reconciler: Reconciler,
     /// Whether the cluster has only this data directory, as far as is known.
     pub(super) is_alone: bool,

@@ -44,7 +44,8 @@ pub enum StartError {
     /// A port for other members cannot be opened. The fields are the URL and the reason.
     #[error("cannot listen for other members on {0}: {1}")]
     PeerPort(String, String),
-    /// The members did not found a cluster together with this data directory.
+    /// This data directory has no seat in a cluster: the members did not agree to found a cluster with it, or they
+    /// refuse it the seat of its member. The text says why.
     #[error("{0}")]
     Founding(String),
     /// The command that announces the node, or the one that makes it keeper of leases, was not done.

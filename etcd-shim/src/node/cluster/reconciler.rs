@@ -87,6 +87,8 @@ impl Reconciler {
         let lost: Vec<_> = backend.store.read().seats.lost().collect();
         // 1. This node calls the data directories that have the seats, and no others.
         self.peers.book().set_all(&view);
+        // The roles come first: the driver must not see the node of a learner without knowing that it is one.
+        self.tell_roles(backend, &view);
         self.peers.follow(&view.seats, lost.iter().copied());
         self.seats.send_if_modified(|old| {
             let is_new = *old != view.seats;
@@ -102,16 +104,7 @@ impl Reconciler {
         if let Err(error) = self.meta.set_members(&voters, &learners).await {
             tracing::info!(error, "the voters of the metadata store are not changed yet; trying again");
         }
-        let now = self.meta.voters();
-        // Without voters a change of them is on its way, and the roles are those from before.
-        if !now.is_empty() {
-            let roles = roles(&view, &now, lost.iter().map(|(storage, _)| *storage));
-            self.roles.send_if_modified(|old| {
-                let is_new = *old != roles;
-                *old = roles;
-                is_new
-            });
-        }
+        self.tell_roles(backend, &view);
         // 3. The log is not kept for those that lost their seats.
         self.servers_min.store(voting.len() / 2 + 1, Ordering::Relaxed);
         for (storage, _) in lost {
@@ -121,6 +114,21 @@ impl Reconciler {
         }
         // 4. The driver of the log takes in the units of nodes that have seats, and leaves out all others.
         self.end_if_removed(backend, &view);
+    }
+
+    /// Tells the driver what the seats and the present voters allow. While a change of the voters is on its way, the roles
+    /// stay those from before.
+    fn tell_roles(&self, backend: &Backend, view: &ClusterView) {
+        let now = self.meta.voters();
+        if now.is_empty() {
+            return;
+        }
+        let roles = roles(view, &now, backend.store.read().seats.lost().map(|(storage, _)| storage));
+        self.roles.send_if_modified(|old| {
+            let is_new = *old != roles;
+            *old = roles;
+            is_new
+        });
     }
 
     /// Writes the view down for the next start, if the members or their seats have changed.
@@ -200,6 +208,7 @@ impl Reconciler {
         tracing::warn!(member_id, storage_id, "a member came with a new data directory, which has its seat now");
         let view = self.view(backend);
         self.peers.book().set_all(&view);
+        self.tell_roles(backend, &view);
         self.peers.follow(&view.seats, from.map(|from| (from, member)));
         // Written down before the new node knows that it has a seat: this node finds it again at its next start.
         self.write(backend, &view).await;

@@ -276,6 +276,7 @@ fn flags_that_are_used_are_read_outside_of_the_configuration() {
         "peer-client-cert-auth",
         "peer-client-cert-file",
         "peer-client-key-file",
+        "peer-cert-allowed-cn",
         "peer-cert-allowed-hostname",
         "peer-auto-tls",
         "cipher-suites",

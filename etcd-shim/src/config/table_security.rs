@@ -37,7 +37,7 @@ pub(super) const SECURITY: &[Flag] = &[
     ),
     used("peer-client-cert-file", Text, "", "Certificate for connections to other members; --peer-cert-file if empty."),
     used("peer-client-key-file", Text, "", "Private key of --peer-client-cert-file."),
-    not_built("peer-cert-allowed-cn", List, "", "a check of the common name of members' certificates"),
+    used("peer-cert-allowed-cn", List, "", "Common names of which the certificate of another member must have one."),
     used(
         "peer-cert-allowed-hostname",
         List,

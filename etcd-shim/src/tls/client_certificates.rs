@@ -1,5 +1,5 @@
 //! Decides which client certificates are accepted. A certificate must be signed by an authority or be trusted itself;
-//! if host names are given, it must be made for one of them. As in Go:
+//! if host names or common names are given, it must be made for one of them. As in Go:
 //!
 //! - An authority counts only while its own certificate is valid, and only if that certificate says that it may sign.
 //! - A certificate that is in the file of authorities needs no other certificate to sign it.
@@ -23,10 +23,11 @@ use super::error::TlsError;
 use super::files;
 use super::signatures::signatures_by;
 
-/// The verifier for the file of authorities and the allowed host names.
+/// The verifier for the file of authorities, the allowed host names and the allowed common names.
 pub(super) fn verifier(
     authorities: &Path,
     allowed: &[String],
+    common_names: &[String],
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let bad = |found: String| TlsError::Content {
@@ -41,7 +42,8 @@ pub(super) fn verifier(
         .map_err(|e| bad(e.to_string()))?;
     let all = signed_by(&trusted, |_| true, &provider).map_err(|e| bad(e.to_string()))?;
     let names = allowed.iter().map(|n| ServerName::try_from(n.clone()).map_err(|_| TlsError::HostName(n.clone())));
-    Ok(Arc::new(Clients { all, trusted, names: names.collect::<Result<_, _>>()?, provider }))
+    let (names, common_names) = (names.collect::<Result<_, _>>()?, common_names.to_vec());
+    Ok(Arc::new(Clients { all, trusted, names, common_names, provider }))
 }
 
 /// rustls's own check, with those authorities for which `counts` holds.
@@ -99,6 +101,8 @@ struct Clients {
     trusted: Vec<Trusted>,
     /// The certificate must be made for one of these host names; empty means any.
     names: Vec<ServerName<'static>>,
+    /// The certificate's subject must have one of these common names; empty means any.
+    common_names: Vec<String>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -141,6 +145,12 @@ fn is_covered_by_wildcard(certificate: &CertificateDer<'_>, name: &ServerName<'_
     })
 }
 
+/// The common name of the certificate's subject.
+fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    parsed.subject().iter_common_name().next()?.as_str().ok().map(str::to_owned)
+}
+
 impl ClientCertVerifier for Clients {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.all.root_hint_subjects()
@@ -157,6 +167,11 @@ impl ClientCertVerifier for Clients {
             Some(trusted) if trusted.is_valid(now) => {}
             Some(_) => return Err(Error::InvalidCertificate(CertificateError::Expired)),
             None => self.verify_signed(end_entity, intermediates, now)?,
+        }
+        if !self.common_names.is_empty()
+            && !common_name(end_entity).is_some_and(|name| self.common_names.contains(&name))
+        {
+            return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
         }
         if self.names.is_empty() {
             return Ok(ClientCertVerified::assertion());

@@ -31,9 +31,12 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
         Some(authority) => builder.with_client_cert_verifier(client_certificates::verifier(
             authority,
             &files.allowed_hostname,
+            &files.allowed_cn,
             provider,
         )?),
-        None if files.client_cert_auth || !files.allowed_hostname.is_empty() => return Err(TlsError::NoAuthority),
+        None if files.client_cert_auth || !(files.allowed_hostname.is_empty() && files.allowed_cn.is_empty()) => {
+            return Err(TlsError::NoAuthority);
+        }
         None => builder.with_no_client_auth(),
     };
     Ok(completed(builder.with_cert_resolver(Arc::new(certificate))))

@@ -47,6 +47,13 @@ async fn a_client_without_a_good_certificate_is_refused_when_one_is_demanded() {
     files.allowed_hostname = vec!["other.example".to_owned()];
     let config = server_config(&files, &options()).unwrap();
     assert!(handshake(config, authority.client(Some("client"), &["h2"])).await.is_err());
+    files.allowed_hostname = Vec::new();
+    for (allowed, is_good) in [("client", true), ("server", false)] {
+        files.allowed_cn = vec!["another".to_owned(), allowed.to_owned()];
+        let config = server_config(&files, &options()).unwrap();
+        let made = handshake(config, authority.client(Some("client"), &["h2"])).await;
+        assert_eq!(made.is_ok(), is_good, "only the common name {allowed} is allowed: {made:?}");
+    }
 }
 
 #[tokio::test]

@@ -125,7 +125,8 @@ fn check_urls(s: &Settings, from_file: bool, notes: &mut Vec<Note>) -> Result<()
 
 /// Checks that a certificate is given if TLS is used.
 fn check_certificates(s: &Settings) -> Result<(), String> {
-    if !s.text("cert-file").is_empty() && !s.text("key-file").is_empty() {
+    let has_certificate = !s.text("cert-file").is_empty() && !s.text("key-file").is_empty();
+    if has_certificate || s.bool("auto-tls") {
         return Ok(());
     }
     for name in ["listen-client-urls", "listen-client-http-urls"] {

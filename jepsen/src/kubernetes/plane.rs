@@ -78,14 +78,18 @@ impl Plane {
         EtcdServer::from_command_line(&self.path("etcd"), &arguments)
     }
 
-    /// Adds a node to the members as a learner, as `kubeadm join` does. `None` if there is no Go.
+    /// Adds a node to the members as a learner, as `kubeadm join` does: it tries until the members count as healthy.
+    /// `None` if there is no Go.
     ///
     /// # Panics
-    /// If etcdctl fails.
+    /// If it is never added.
     pub fn add_member(&self, node: usize) -> Option<()> {
-        let (name, url) = (name(node), peer_url(node));
-        self.etcdctl(&["member", "add", &name, "--learner", &format!("--peer-urls={url}")])
-            .map(|ended| assert!(ended.success, "etcdctl member add: {}", ended.stderr))
+        Server::Etcdctl.executable()?;
+        let (name, url) = (name(node), format!("--peer-urls={}", peer_url(node)));
+        let words = ["member", "add", &name, "--learner", &url];
+        let added = pace::wait_for(START_LIMIT, || self.etcdctl(&words).filter(|ended| ended.success).map(drop));
+        assert!(added.is_some(), "etcdctl member add: {:?}", self.etcdctl(&words));
+        Some(())
     }
 
     /// Gives the vote to a node that was added, as soon as it has learnt enough. `None` if there is no Go.

@@ -15,7 +15,7 @@ use naxos_proto::chain::LogletKind;
 use naxos_proto::contracts::{Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
 use naxos_proto::ids::{Boot, Incarnation, LogId, StorageId};
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
-use naxos_sequencer::NativeSequencer;
+use naxos_sequencer::LocalSequencer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -70,7 +70,7 @@ impl Rig {
         let units = Units { all, are_away: Arc::default() };
         let incarnation = Incarnation { storage: StorageId(5), boot: Boot(2) };
         let clock = Arc::new(SimClock::new(Duration::ZERO));
-        let sequencer = Arc::new(NativeSequencer::new(incarnation, Arc::new(units.clone()), clock.clone()));
+        let sequencer = Arc::new(LocalSequencer::new(incarnation, Arc::new(units.clone()), clock.clone()));
         let stop = CancellationToken::new();
         tokio::task::spawn_local({
             let (sequencer, stop) = (Arc::clone(&sequencer), stop.clone());

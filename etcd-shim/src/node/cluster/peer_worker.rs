@@ -7,7 +7,7 @@ use naxos_client::failure::{Driver, Heartbeats};
 use naxos_proto::contracts::StorageUnit;
 use naxos_proto::peer::{Home, serve};
 use naxos_proto::seams::{Worker, WorkerHandle, start};
-use naxos_sequencer::NativeSequencer;
+use naxos_sequencer::LocalSequencer;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -18,7 +18,7 @@ use super::{AddressBook, PeerPort, Peers};
 pub(in crate::node) struct PeerWork {
     pub(in crate::node) port: PeerPort,
     pub(in crate::node) routes: Routes,
-    pub(in crate::node) sequencer: Arc<NativeSequencer>,
+    pub(in crate::node) sequencer: Arc<LocalSequencer>,
     pub(in crate::node) heartbeats: Arc<Heartbeats>,
     /// Comes when the log is open.
     pub(in crate::node) driver: oneshot::Receiver<Driver>,

@@ -19,7 +19,7 @@ use naxos_proto::peer::{
     SnapshotsService, UnitService,
 };
 use naxos_proto::seams::{Seams, Tasks, WorkerHandle};
-use naxos_sequencer::NativeSequencer;
+use naxos_sequencer::LocalSequencer;
 use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
 
@@ -145,7 +145,7 @@ impl Found {
         let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
         peers.follow(&view.seats, lost.iter().copied());
-        let sequencer = Arc::new(NativeSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
+        let sequencer = Arc::new(LocalSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
         peers.set_sequencer(sequencer.clone());
         // A replica that joins is told by the others who votes.
         let voters = if founders.joins { Vec::new() } else { founders.seats.values().copied().collect() };

@@ -18,9 +18,9 @@ pub mod chain;
 pub mod codec;
 pub mod completion;
 pub mod contracts;
-pub mod corfu_params;
 #[cfg(feature = "etcd")]
 pub mod control;
+pub mod corfu_params;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "peer"))]

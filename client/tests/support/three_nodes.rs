@@ -163,7 +163,7 @@ impl World {
             assert!(reach.sequencer.set(seen).is_ok());
         }
         let storages = servers.iter().map(LogServer::storage_id).collect();
-        let alive = Liveness { sequencers: vec![incarnation], units: storages, units_min: 2 };
+        let alive = Liveness { sequencers: vec![incarnation], units: storages, silent: vec![], units_min: 2 };
         World { servers, drives, reach, alive, meta: Arc::default(), hears, answers, unanswered, stop }
     }
 

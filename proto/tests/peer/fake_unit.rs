@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    CellOutcome, CellState, Followed, LocalTail, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
+    CellOutcome, CellState, Followed, LocalTail, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError,
+    UnitParams,
 };
 use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 use parking_lot::Mutex;

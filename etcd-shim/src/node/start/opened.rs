@@ -176,7 +176,8 @@ impl Found {
         let roles = roles(&view, &meta.voters(), lost.into_iter().map(|(storage, _)| storage));
         let units_min = roles.units_min;
         let roles = watch::Sender::new(roles);
-        let liveness = watch::Sender::new(Liveness { sequencers: vec![own], units: vec![own.storage], units_min });
+        let liveness =
+            watch::Sender::new(Liveness { sequencers: vec![own], units: vec![own.storage], silent: vec![], units_min });
         let parts = VirtualLogParts {
             config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, takeover_after: TAKEOVER_AFTER },
             meta: meta.clone(),

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use naxos_client::failure::{Detector, DetectorConfig, Driver, DriverParts, Heartbeats, NodeState};
-use naxos_client::loglets::{MemoryProvider, NativeProvider};
+use naxos_client::loglets::{CorfuProvider, MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::LocalStore;
 use naxos_log_server::meta::{MetaConfig, MetaReplica};
@@ -169,7 +169,10 @@ impl Found {
             .add_service(JoiningService::server(log_id, Arc::new(joins)))
             .add_service(FoundingService::server(founders.seat.clone()));
         let (drives, driver) = oneshot::channel();
-        if work.send(PeerWork { port, routes, sequencer, heartbeats: heartbeats.clone(), driver }).is_err() {
+        let corfu = Arc::new(CorfuProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock)));
+        let handed =
+            PeerWork { port, routes, sequencer, corfu: corfu.clone(), heartbeats: heartbeats.clone(), driver };
+        if work.send(handed).is_err() {
             return Err(StartError::Lost);
         }
 
@@ -183,6 +186,7 @@ impl Found {
             meta: meta.clone(),
             providers: vec![
                 Arc::new(NativeProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock))),
+                corfu,
                 Arc::new(MemoryProvider::default()),
             ],
             alive: liveness.subscribe(),

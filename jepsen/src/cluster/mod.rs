@@ -6,11 +6,13 @@
 //! - [`away`]: a member is away until the log has forgotten what it lacks
 //! - [`wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
+//! - [`kinds`]: the kind of the loglets is changed again and again
 //! - [`Gaps`]: how long no write succeeded
 
 mod away;
 mod gaps;
 mod grown;
+mod kinds;
 mod members;
 mod watcher;
 mod wiped;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use away::away;
 pub use gaps::Gaps;
 pub use grown::grown;
+pub use kinds::kinds;
 pub use watcher::Watcher;
 pub use wiped::wiped;
 pub use writer::Writer;

@@ -17,7 +17,7 @@ use crate::etcd_server::EtcdServer;
 use crate::kill_loop::ledger::Ledger;
 use crate::pace;
 
-/// How long a call of `naxos ctl` may take.
+/// How long a call may take, of `naxos ctl` and of a client. A slow machine is no error.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// The time between two changes.
 const BETWEEN: Duration = Duration::from_millis(60);
@@ -52,7 +52,7 @@ impl Load {
     /// `first` is the number of the first writer.
     fn start(runtime: &Runtime, urls: &[String], first: u32) -> Self {
         let (stop, gaps) = (CancellationToken::new(), Arc::new(Gaps::default()));
-        let start = |n| Writer::start(runtime, first + n, urls.to_vec(), Arc::clone(&gaps), stop.clone());
+        let start = |n| Writer::start(runtime, first + n, urls.to_vec(), CALL_LIMIT, Arc::clone(&gaps), stop.clone());
         Self { writers: (0..WRITERS).map(start).collect(), stop }
     }
 

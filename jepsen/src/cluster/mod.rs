@@ -112,8 +112,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
     let mut dice = Dice::new(plan.seed);
     let (gaps, stop) = (Arc::new(Gaps::default()), CancellationToken::new());
     let watchers: Vec<Watcher> = urls.iter().map(|url| Watcher::start(&runtime, url.clone())).collect();
-    let writers: Vec<_> =
-        (0..plan.writers).map(|n| Writer::start(&runtime, n, urls.clone(), Arc::clone(&gaps), stop.clone())).collect();
+    let writers: Vec<_> = (0..plan.writers)
+        .map(|n| Writer::start(&runtime, n, urls.clone(), writer::PATIENCE, Arc::clone(&gaps), stop.clone()))
+        .collect();
     let mut rounds = Vec::new();
     for number in 1..=plan.rounds {
         pace::sleep(HEALTHY);

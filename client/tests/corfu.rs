@@ -317,20 +317,19 @@ fn an_append_about_which_the_first_unit_does_not_answer_is_settled_by_what_the_o
 fn rule_1_a_cell_that_a_repair_brought_to_a_sealed_unit_is_passed_on_no_further() {
     simulate(async {
         let served = serve(rig_of(3).await).await;
-        // Offset 1 is on the first two units, offset 0 only on the first.
+        // Offset 0 is on the first unit alone. Offset 1 is on the first two, and its client waits at the last one.
+        served.take_token().await;
         served.store_on(0, 0, "a", APPEND).await;
-        served.store_on(0, 1, "b", APPEND).await;
-        served.store_on(1, 1, "b", APPEND).await;
+        let in_flight = served.append("b");
+        clock().sleep(Duration::from_millis(50)).await;
+        assert_eq!(served.on_unit(1, 2).await, [CellState::Absent, present("b")]);
         // One driver of a change has the answer of the second unit alone: the segment may end at 0.
-        served.chain[1].seal(served.id).await.unwrap();
+        assert_eq!(served.chain[1].seal(served.id).await.unwrap().tail, Offset(2));
         // Another driver copies offset 0 to that unit.
-        served.store_on(1, 0, "a", Purpose::Repair).await;
-        served.take_token().await;
-        served.take_token().await;
-        let appended = served.append("c");
+        assert_eq!(served.store_on(1, 0, "a", Purpose::Repair).await.cells, [CellOutcome::Written]);
         clock().sleep(Duration::from_secs(1)).await;
         assert_eq!(served.on_unit(2, 2).await, [CellState::Absent, CellState::Absent], "or it would be acknowledged");
-        assert_eq!(appended.await, Err(AppendError::Undecided { at: Offset(2) }));
+        assert_eq!(in_flight.await, Err(AppendError::Undecided { at: Offset(1) }));
         served.rig.stop().await;
     });
 }

@@ -30,7 +30,8 @@ async fn append(log: &VirtualLog, text: &str) -> Outcome<Lsn> {
 async fn main() -> Outcome<()> {
     // This process is the only one. It is also the sequencer, which assigns the positions.
     let own = Incarnation { storage: StorageId(1), boot: Boot(1) };
-    let (_alive, watched) = watch::channel(Liveness { sequencers: vec![own], units: Vec::new(), units_min: 0 });
+    let (_alive, watched) =
+        watch::channel(Liveness { sequencers: vec![own], units: Vec::new(), silent: Vec::new(), units_min: 0 });
     let log = VirtualLog::start(VirtualLogParts {
         config: VirtualLogConfig {
             log: LogId(7),

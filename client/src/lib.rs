@@ -1,7 +1,7 @@
 //! The shared log as a library.
 //!
 //! - [`shared_log`]: the contract that engines build on
-//! - [`loglet`]: the contract of the log of one segment; [`loglets`]: its implementations, memory and native; `suite`:
+//! - [`loglet`]: the contract of the log of one segment; [`loglets`]: its implementations, memory, native and Corfu; `suite`:
 //!   tests that every loglet must pass (feature `sim`)
 //! - [`VirtualLog`]: a log that consists of a chain of loglets. The MetaStore keeps the chain. The log can be
 //!   reconfigured while it is in use (Delos, OSDI'20)

@@ -47,9 +47,9 @@ pub trait Loglet: Send + Sync {
         Box::pin(std::future::pending())
     }
 
-    /// The chain has ended the loglet. Appends whose offsets are known here, and that have no outcome, are answered with
-    /// [`AppendError::Undecided`] from now on, and wait for no sequencer.
-    fn retire(&self) {}
+    /// The chain has ended the loglet at `end`, or names it no more. Appends whose offsets are known here, and that have no
+    /// outcome, are answered with [`AppendError::Undecided`] from now on, and wait for no other process. May be repeated.
+    fn retire(&self, _end: Option<Offset>) {}
 
     /// Finds the tail. The seal is checked after the offset (safety rule 1).
     fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>>;
@@ -90,6 +90,9 @@ pub struct Liveness {
     pub sequencers: Vec<Incarnation>,
     /// Storage units that may be chosen for a new loglet, ascending. Some of them may be silent.
     pub units: Vec<StorageId>,
+    /// Those of `units` that take no stores now, as far as the caller can tell. A loglet that needs an answer of every
+    /// unit does without them.
+    pub silent: Vec<StorageId>,
     /// A new loglet must have at least this many units: a majority of the voters of the MetaStore. With fewer units,
     /// the loss of a few nodes could destroy the log, although the MetaStore would survive the loss of that many
     /// (`docs/protocol.md`, cluster 16).

@@ -257,7 +257,7 @@ fn rule_1_a_tail_that_a_repair_raised_acknowledges_nothing() {
             store(&world, 2, id, Purpose::Repair).await;
             clock().sleep(HOP * 20).await;
             assert_eq!((&mut outcome).now_or_never(), None, "unit 2 holds the cell, but only since its seal");
-            loglet.retire();
+            loglet.retire(None);
             assert_eq!(outcome.await, Err(AppendError::Undecided { at: Offset(0) }));
         };
         tokio::select! {

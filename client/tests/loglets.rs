@@ -25,11 +25,11 @@ async fn rig_of(count: u64) -> Rig {
     Rig::over(count, |unit| unit, |sequencer| sequencer).await
 }
 
-fn native(count: u64) {
+fn passes_the_suite(count: u64, provider: impl Fn(&Rig) -> Arc<dyn LogletProvider>) {
     simulate(async {
         let rig = rig_of(count).await;
         let units = rig.units.all.len();
-        let subject = LogletSubject { provider: rig.provider.clone(), alive: rig.alive.clone(), units };
+        let subject = LogletSubject { provider: provider(&rig), alive: rig.alive.clone(), units };
         suite::loglet(&subject).await;
         // The floor that the last case raised has reached every unit.
         let below = LogletId { log: LogId(7), ordinal: 8, nonce: 0 };
@@ -43,18 +43,33 @@ fn native(count: u64) {
 #[test]
 fn the_memory_loglet_passes_the_suite() {
     let sequencers = vec![Incarnation { storage: StorageId(5), boot: Boot(2) }];
-    let alive = Liveness { sequencers, units: vec![StorageId(1)], units_min: 1 };
+    let alive = Liveness { sequencers, units: vec![StorageId(1)], silent: vec![], units_min: 1 };
     simulate(suite::loglet(&LogletSubject { provider: Arc::new(MemoryProvider::default()), alive, units: 0 }));
 }
 
 #[test]
 fn the_native_loglet_on_one_unit_passes_the_suite() {
-    native(1);
+    passes_the_suite(1, |rig| rig.provider.clone());
 }
 
 #[test]
 fn the_native_loglet_on_three_units_passes_the_suite() {
-    native(3);
+    passes_the_suite(3, |rig| rig.provider.clone());
+}
+
+#[test]
+fn the_corfu_loglet_on_one_unit_passes_the_suite() {
+    passes_the_suite(1, |rig| rig.corfu.clone());
+}
+
+#[test]
+fn the_corfu_loglet_on_two_units_passes_the_suite() {
+    passes_the_suite(2, |rig| rig.corfu.clone());
+}
+
+#[test]
+fn the_corfu_loglet_on_three_units_passes_the_suite() {
+    passes_the_suite(3, |rig| rig.corfu.clone());
 }
 
 #[test]
@@ -368,6 +383,28 @@ fn rule_16_a_loglet_has_as_many_units_as_a_majority_of_the_voters() {
         assert!(choose(2).is_ok());
         let refused = choose(3).unwrap_err().to_string();
         assert!(refused.contains("2 storage units are alive, but a loglet needs 3"), "{refused}");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_corfu_loglet_is_one_for_two_processes() {
+    simulate(async {
+        let rig = rig_of(3).await;
+        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+        let params = rig.corfu.choose_params(id, &rig.alive).unwrap();
+        rig.corfu.prepare(&params).await.unwrap();
+        rig.corfu.serve(&params).await.unwrap();
+        let stop = tokio_util::sync::CancellationToken::new();
+        let (first, second) = (rig.corfu.open(&params).unwrap(), rig.other_process(&stop).open(&params).unwrap());
+        for (n, loglet) in [&first, &second, &second, &first].into_iter().enumerate() {
+            let (done, outcome) = Completion::channel();
+            loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            assert_eq!(outcome.await, Ok(Offset(n as u64)));
+            assert_eq!(first.check_tail().await, Ok(Tail::Open(Offset(n as u64 + 1))));
+        }
+        assert_eq!(second.seal().await, Ok(Offset(4)));
+        stop.cancel();
         rig.stop().await;
     });
 }

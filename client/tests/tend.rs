@@ -23,7 +23,8 @@ type Outcome = BoxFuture<'static, Result<Lsn, AppendError>>;
 
 async fn open(loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
     let takeover_after = Duration::from_millis(20);
-    let alive = Liveness { sequencers: vec![Incarnation::default()], units: Vec::new(), units_min: 0 };
+    let alive =
+        Liveness { sequencers: vec![Incarnation::default()], units: Vec::new(), silent: Vec::new(), units_min: 0 };
     let parts = VirtualLogParts {
         config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
         meta: Arc::<MemoryMetaStore>::default(),

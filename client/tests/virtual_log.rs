@@ -40,6 +40,7 @@ fn parts(meta: Arc<dyn MetaStore>, loglets: &Arc<MemoryProvider>) -> VirtualLogP
         alive: watch::Sender::new(Liveness {
             sequencers: vec![Incarnation::default()],
             units: Vec::new(),
+            silent: Vec::new(),
             units_min: 0,
         })
         .subscribe(),

@@ -1,7 +1,7 @@
 //! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
 #![cfg(test)]
 
-use naxos_jepsen::cluster::{self, Fault, Plan, away, grown, wiped};
+use naxos_jepsen::cluster::{self, Fault, Plan, away, grown, kinds, wiped};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::WholeMachine;
 
@@ -47,4 +47,14 @@ fn members_are_added_to_a_cluster_of_one_promoted_and_removed() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
     grown(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn the_kind_of_the_loglets_is_changed_fifty_times_under_load_without_an_error() {
+    let _alone = WholeMachine::take();
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    for (members, changes) in [(1, 50), (3, 50)] {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        kinds(program.as_ref(), folder.path(), members, changes).unwrap_or_else(|error| panic!("{error:?}"));
+    }
 }

@@ -59,6 +59,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "tail",
             "chain",
             "native_params",
+            "corfu_params",
+            "loglet_roles",
             "fitting_codec",
             "etcd",
             "control",
@@ -99,7 +101,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "suite",
         ],
     ),
-    ("sequencer", &["answer", "grants", "lane", "served", "fanout", "native_sequencer"]),
+    ("sequencer", &["answer", "grants", "lane", "served", "tokens", "fanout", "local_sequencer"]),
     (
         "engines",
         &[

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, StorageUnit, Store, Stored, TailReaches, UnitError,
+    CellState, Followed, HELD_RANGES_MAX, LocalTail, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError,
     UnitParams,
 };
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
@@ -134,11 +134,12 @@ impl StorageUnit for Unit {
         loglet: LogletId,
         incarnation: Incarnation,
         at: Offset,
-    ) -> BoxFuture<'_, Result<CellOutcome, UnitError>> {
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Stored, UnitError>> {
         if at.checked_add(1).is_none() {
             return Box::pin(async { Err(UnitError::Invalid("a fill lies beyond the last offset")) });
         }
-        self.call(|done| Command::Fill(loglet, incarnation, at, done))
+        self.call(|done| Command::Fill(loglet, incarnation, at, purpose, done))
     }
 
     fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>> {

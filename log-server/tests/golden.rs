@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use naxos_log_server::meta::{MetaConfig, MetaReplica, NoPeers};
 use naxos_log_server::{LogServer, LogServerConfig};
-use naxos_proto::contracts::{CellState, MetaStore, StorageUnit, UnitError};
+use naxos_proto::contracts::{CellState, MetaStore, Purpose, StorageUnit, UnitError};
 use naxos_proto::ids::{Boot, ChainVersion, Offset};
 use naxos_proto::seams::Seams;
 use naxos_proto::seams::sim::Drive;
@@ -32,7 +32,7 @@ async fn unit_work(server: &LogServer) {
     for at in 0..CELLS {
         store(unit, request(id(2), at, &[payload(at, 50 * at as usize)], at)).await.unwrap();
     }
-    unit.fill(id(2), OWNER, Offset(CELLS)).await.unwrap();
+    unit.fill(id(2), OWNER, Offset(CELLS), Purpose::Append { known_tail: Offset(0) }).await.unwrap();
     store(unit, request(id(3), 0, &[payload(1, 20_000), payload(2, 1)], 0)).await.unwrap();
     unit.trim(id(2), Offset(3)).await.unwrap();
     unit.seal(id(2)).await.unwrap();

@@ -26,9 +26,12 @@ impl LogletKind {
     pub const MEMORY: Self = Self(1);
     /// A loglet with a sequencer and a quorum of storage units (Delos, section 4.2.1).
     pub const NATIVE: Self = Self(2);
+    /// A loglet whose clients write their cells themselves, along a chain of storage units (CORFU).
+    pub const CORFU: Self = Self(3);
 
     /// All kinds that this build knows, and the name of each, which `naxos ctl` prints.
-    const NAMES: [(Self, &'static str); 2] = [(Self::MEMORY, "memory"), (Self::NATIVE, "native")];
+    const NAMES: [(Self, &'static str); 3] =
+        [(Self::MEMORY, "memory"), (Self::NATIVE, "native"), (Self::CORFU, "corfu")];
 }
 
 impl fmt::Display for LogletKind {
@@ -47,7 +50,7 @@ pub struct LogletParams {
     pub id: LogletId,
     /// The loglet's kind.
     pub kind: LogletKind,
-    /// Bytes that only the provider of that kind reads. For a native loglet they are `NativeParams`.
+    /// Bytes that only the provider of that kind reads. `LogletRoles` reads those of the kinds that have units.
     pub bytes: Bytes,
 }
 

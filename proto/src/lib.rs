@@ -1,7 +1,8 @@
 //! What two Naxos processes must agree on.
 //!
-//! - [`ids`]: ids and positions; [`chain`]: which loglet holds which range of the log; [`native_params`]: the
-//!   parameters of a native loglet; [`tail`]: the result of a tail check
+//! - [`ids`]: ids and positions; [`chain`]: which loglet holds which range of the log; [`native_params`],
+//!   [`corfu_params`]: the parameters of a loglet of each kind; [`loglet_roles`]: which processes a loglet depends on;
+//!   [`tail`]: the result of a tail check
 //! - [`contracts`]: the traits through which processes call each other
 //! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd; on the server's side, hand-written types replace five of its messages
@@ -19,11 +20,13 @@ pub mod completion;
 pub mod contracts;
 #[cfg(feature = "etcd")]
 pub mod control;
+pub mod corfu_params;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 #[cfg(any(feature = "etcd", feature = "peer"))]
 pub mod fitting_codec;
 pub mod ids;
+pub mod loglet_roles;
 pub mod native_params;
 #[cfg(feature = "peer")]
 pub mod peer;

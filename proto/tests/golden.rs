@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
+use naxos_proto::corfu_params::CorfuParams;
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, StorageId};
 use naxos_proto::native_params::NativeParams;
 
@@ -30,6 +31,17 @@ fn chain() -> Chain {
         },
     ];
     Chain { log: LogId(7), segments }
+}
+
+#[test]
+fn the_bytes_of_the_parameters_of_a_corfu_loglet_do_not_change() {
+    let sequencer = Incarnation { storage: StorageId(0xa1), boot: Boot(5) };
+    let corfu = CorfuParams { sequencer, units: vec![StorageId(0xb2), StorageId(0xa1)] };
+    let params = corfu.encode(LogletId { log: LogId(7), ordinal: 4, nonce: 9 });
+    let numbers = [0xa1_u64, 5].map(u64::to_le_bytes).concat();
+    let units = [0xb2_u64, 0xa1].map(u64::to_le_bytes).concat();
+    assert_eq!(params.kind, LogletKind(3));
+    assert_eq!(params.bytes, [&numbers[..], &[2, 0], &units].concat());
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! - `lane`: pure rules: what is sent to one unit, and sent again
 //! - `fanout`: the appends of one native loglet: stores them on every unit, acknowledges them at a write quorum
 //! - `served`: the loglets that a process serves, each only once in the life of the process
-//! - `native_sequencer`: the sequencer of one process
+//! - `tokens`: the offsets of a Corfu loglet, whose clients store their cells themselves
+//! - `local_sequencer`: the sequencer of one process
 
 #![warn(missing_docs)]
 
@@ -13,7 +14,8 @@ mod answer;
 mod fanout;
 mod grants;
 mod lane;
-mod native_sequencer;
+mod local_sequencer;
 mod served;
+mod tokens;
 
-pub use native_sequencer::NativeSequencer;
+pub use local_sequencer::LocalSequencer;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use naxos_proto::ids::{ChainVersion, Incarnation, StorageId};
-use naxos_proto::native_params::NativeParams;
+use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::seams::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,8 @@ pub fn liveness(
     if let Some(voter) = roles.sole_voter {
         sequencers.retain(|node| node.storage == voter);
     }
-    Liveness { sequencers, units, units_min: roles.units_min }
+    let silent = states.iter().filter(|(_, state)| state.alive().is_none()).map(|(node, _)| *node).collect();
+    Liveness { sequencers, units, silent, units_min: roles.units_min }
 }
 
 /// The number of node `own` among those alive, counted from 0 in the order of their ids.
@@ -158,7 +159,7 @@ impl Driver {
     fn look(&self) -> Option<View> {
         let parts = &self.0;
         let (version, chain) = parts.log.chain();
-        let active = NativeParams::decode(&chain.active().params).ok()?;
+        let active = LogletRoles::of(&chain.active().params).ok()?;
         let nodes = parts.states.borrow().clone();
         let roles = parts.roles.borrow().clone();
         let meta_leader = (parts.meta_leader)();
@@ -225,6 +226,7 @@ mod tests {
         let alive = liveness(&states, Some(node(1)), None, &two_of_three());
         assert_eq!(alive.sequencers, [node(2), node(3)]);
         assert_eq!(alive.units, [StorageId(1), StorageId(2), StorageId(3)]);
+        assert_eq!(alive.silent, [StorageId(1)]);
         assert_eq!(rank_of(StorageId(2), &states), 0);
         assert_eq!(rank_of(StorageId(3), &states), 1);
         states.insert(StorageId(2), NodeState::Silent);

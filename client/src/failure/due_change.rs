@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use naxos_proto::ids::StorageId;
-use naxos_proto::native_params::NativeParams;
+use naxos_proto::loglet_roles::LogletRoles;
 
 use super::detector::NodeState;
 use super::roles::Roles;
@@ -48,10 +48,10 @@ impl DueChange {
 /// The most urgent change of the loglet `active`, if any. `nodes` are the states of all nodes of the cluster, and
 /// `meta_leader` leads the MetaStore.
 ///
-/// A unit that is silent stays in the loglet (`docs/adr/0005`): an append needs a write quorum of the units only, and the
-/// unit catches up when it is back.
+/// A unit that is silent stays in a native loglet (`docs/adr/0005`): an append needs a write quorum of the units only, and
+/// the unit catches up when it is back. An append to a Corfu loglet needs every unit, so there one silent unit is too many.
 pub(super) fn due_change(
-    active: &NativeParams,
+    active: &LogletRoles,
     nodes: &BTreeMap<StorageId, NodeState>,
     meta_leader: Option<StorageId>,
     roles: &Roles,
@@ -71,7 +71,7 @@ pub(super) fn due_change(
     if alive(&sequencer) != Some(active.sequencer) {
         return Some(DueChange::SequencerLost(sequencer));
     }
-    if active.units.iter().filter(|unit| alive(unit).is_some()).count() < active.write_quorum.into() {
+    if active.units.iter().filter(|unit| alive(unit).is_some()).count() < active.write_quorum {
         return Some(DueChange::QuorumLost);
     }
     if let Some(unit) = active.units.iter().find(|unit| roles.has_left(**unit)) {
@@ -104,9 +104,9 @@ mod tests {
         (1..=3).map(|node| (StorageId(node), state(node))).collect()
     }
 
-    fn active(units: &[u64]) -> NativeParams {
+    fn active(units: &[u64]) -> LogletRoles {
         let units: Vec<_> = units.iter().map(|unit| StorageId(*unit)).collect();
-        NativeParams { sequencer: incarnation(1, 1), write_quorum: 2, units }
+        LogletRoles { sequencer: incarnation(1, 1), write_quorum: 2, units }
     }
 
     fn roles(units_min: usize) -> Roles {
@@ -126,10 +126,17 @@ mod tests {
     }
 
     #[test]
+    fn a_loglet_that_needs_all_its_units_is_left_when_one_is_silent() {
+        let corfu = LogletRoles { write_quorum: 3, ..active(&[1, 2, 3]) };
+        assert_eq!(due_change(&corfu, &alive(&[1, 2, 3]), None, &roles(2)), None);
+        assert_eq!(due_change(&corfu, &alive(&[1, 2]), None, &roles(2)), Some(DueChange::QuorumLost));
+    }
+
+    #[test]
     fn one_node_should_not_have_the_sequencer_and_lead_the_metastore() {
         let both = Some(DueChange::OneNodeLeadsBoth(StorageId(1)));
         assert_eq!(due_change(&active(&[1, 2, 3]), &alive(&[1, 2, 3]), Some(StorageId(1)), &roles(2)), both);
-        let alone = NativeParams { write_quorum: 1, ..active(&[1]) };
+        let alone = LogletRoles { write_quorum: 1, ..active(&[1]) };
         assert_eq!(due_change(&alone, &alive(&[1]), Some(StorageId(1)), &roles(1)), None, "there is no other node");
     }
 
@@ -161,7 +168,7 @@ mod tests {
     fn the_unit_of_a_removed_member_is_left_out() {
         let left = Roles { left: BTreeSet::from([StorageId(3)]), ..roles(2) };
         let due = |sequencer: u64| {
-            let active = NativeParams { sequencer: incarnation(sequencer, 1), ..active(&[1, 2, 3]) };
+            let active = LogletRoles { sequencer: incarnation(sequencer, 1), ..active(&[1, 2, 3]) };
             due_change(&active, &alive(&[1, 2]), None, &left)
         };
         assert_eq!(due(1), Some(DueChange::UnitLeft(StorageId(3))));
@@ -176,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_sequencer_that_this_node_does_not_know_yet_is_not_lost() {
-        let unknown = NativeParams { sequencer: incarnation(4, 1), ..active(&[1, 2, 4]) };
+        let unknown = LogletRoles { sequencer: incarnation(4, 1), ..active(&[1, 2, 4]) };
         assert_eq!(due_change(&unknown, &alive(&[1, 2]), None, &roles(2)), None);
     }
 

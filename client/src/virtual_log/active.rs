@@ -66,7 +66,7 @@ impl VirtualLog {
         let old_loglet = Arc::clone(&self.active.load().loglet);
         self.set_active(Active { version, chain, loglet: Arc::clone(&loglet) });
         self.gate.switch(loglet, segment.start, old_end);
-        old_loglet.retire();
+        old_loglet.retire(old_end);
         tokio::select! {
             biased;
             () = self.gate.has_switched() => {}

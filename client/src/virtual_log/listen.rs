@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use naxos_proto::ids::{LogletId, Offset};
+
 use super::VirtualLog;
 
 impl VirtualLog {
@@ -22,9 +24,16 @@ impl VirtualLog {
             tokio::select! {
                 biased;
                 // Before the end of the following, which gives up what waits for the units.
-                () = is_replaced => loglet.retire(),
+                () = is_replaced => loglet.retire(self.end_of(id)),
                 () = loglet.listen() => {}
             }
         }
+    }
+
+    /// Where the chain ends this loglet. `None` if the chain does not name the loglet.
+    fn end_of(&self, loglet: LogletId) -> Option<Offset> {
+        let active = self.active.load();
+        let segment = active.chain.segments.iter().find(|s| s.params.id == loglet)?;
+        segment.end.map(|end| segment.offset(end))
     }
 }

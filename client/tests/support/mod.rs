@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use naxos_client::loglets::NativeProvider;
+use naxos_client::loglets::{CorfuProvider, NativeProvider};
 use naxos_client::{Liveness, MemoryMetaStore, VirtualLogConfig, VirtualLogParts};
 use naxos_log_server::LogServer;
 use naxos_proto::chain::LogletKind;
 use naxos_proto::contracts::{Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
 use naxos_proto::ids::{Boot, Incarnation, LogId, StorageId};
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
-use naxos_sequencer::NativeSequencer;
+use naxos_sequencer::LocalSequencer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -44,11 +44,28 @@ impl SequencerDirectory for OneSequencer {
     }
 }
 
+fn corfu_process(
+    sequencers: &Arc<dyn SequencerDirectory>,
+    units: &Units,
+    stop: &CancellationToken,
+) -> Arc<CorfuProvider> {
+    let clock = Arc::new(SimClock::new(Duration::ZERO));
+    let corfu = Arc::new(CorfuProvider::new(Arc::clone(sequencers), Arc::new(units.clone()), clock));
+    tokio::task::spawn_local({
+        let (corfu, stop) = (Arc::clone(&corfu), stop.clone());
+        async move { corfu.tend(stop).await }
+    });
+    corfu
+}
+
 /// Units and their sequencer, in one process.
 pub struct Rig {
     servers: Vec<LogServer>,
     pub units: Units,
     pub provider: Arc<NativeProvider>,
+    pub corfu: Arc<CorfuProvider>,
+    /// Finds the sequencer.
+    pub sequencers: Arc<dyn SequencerDirectory>,
     pub alive: Liveness,
     /// Stops the sequencer's background work.
     stop: CancellationToken,
@@ -70,17 +87,24 @@ impl Rig {
         let units = Units { all, are_away: Arc::default() };
         let incarnation = Incarnation { storage: StorageId(5), boot: Boot(2) };
         let clock = Arc::new(SimClock::new(Duration::ZERO));
-        let sequencer = Arc::new(NativeSequencer::new(incarnation, Arc::new(units.clone()), clock.clone()));
+        let sequencer = Arc::new(LocalSequencer::new(incarnation, Arc::new(units.clone()), clock.clone()));
         let stop = CancellationToken::new();
         tokio::task::spawn_local({
             let (sequencer, stop) = (Arc::clone(&sequencer), stop.clone());
             async move { sequencer.tend(stop).await }
         });
-        let provider = NativeProvider::new(Arc::new(OneSequencer(towards(sequencer))), Arc::new(units.clone()), clock);
+        let towards: Arc<dyn SequencerDirectory> = Arc::new(OneSequencer(towards(sequencer)));
+        let provider = NativeProvider::new(towards.clone(), Arc::new(units.clone()), clock);
+        let corfu = corfu_process(&towards, &units, &stop);
         let mut storages: Vec<StorageId> = units.all.iter().map(|u| u.storage_id()).collect();
         storages.sort();
-        let alive = Liveness { sequencers: vec![incarnation], units: storages, units_min: 1 };
-        Rig { servers, units, provider: Arc::new(provider), alive, stop }
+        let alive = Liveness { sequencers: vec![incarnation], units: storages, silent: vec![], units_min: 1 };
+        Rig { servers, units, provider: Arc::new(provider), corfu, sequencers: towards, alive, stop }
+    }
+
+    /// The Corfu loglets of another process, until `stop`.
+    pub fn other_process(&self, stop: &CancellationToken) -> Arc<CorfuProvider> {
+        corfu_process(&self.sequencers, &self.units, stop)
     }
 
     /// The parts of a log on these units, with a MetaStore of its own.
@@ -89,7 +113,7 @@ impl Rig {
         VirtualLogParts {
             config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after },
             meta: Arc::new(MemoryMetaStore::default()),
-            providers: vec![self.provider.clone()],
+            providers: vec![self.provider.clone(), self.corfu.clone()],
             alive: watch::Sender::new(self.alive.clone()).subscribe(),
             clock: Arc::new(SimClock::new(Duration::ZERO)),
             entropy: Arc::new(SeededEntropy::new(9)),

@@ -19,7 +19,7 @@ use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
 use naxos_proto::seams::sim::{Drive, Latency, SeededEntropy, SimClock, TaskWorker, UnreliableUnit, Weather};
 use naxos_proto::seams::{Clock, Worker};
 use naxos_proto::tail::Tail;
-use naxos_sequencer::NativeSequencer;
+use naxos_sequencer::LocalSequencer;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ pub(crate) type Done = Completion<Result<Offset, AppendError>>;
 
 /// The sequencer as the other nodes see it.
 struct FarSequencer {
-    sequencer: Arc<NativeSequencer>,
+    sequencer: Arc<LocalSequencer>,
     /// While this is unset, appends do not arrive, and nothing says so.
     hears: Arc<AtomicBool>,
     /// While this is unset, grants are told and no outcome is.
@@ -144,7 +144,7 @@ impl World {
         };
         let reach: Vec<_> = (0..3).map(reach).collect();
         let incarnation = Incarnation { storage: servers[0].storage_id(), boot: Boot(2) };
-        let sequencer = Arc::new(NativeSequencer::new(incarnation, reach[0].clone(), clock()));
+        let sequencer = Arc::new(LocalSequencer::new(incarnation, reach[0].clone(), clock()));
         let stop = CancellationToken::new();
         tokio::task::spawn_local({
             let (sequencer, stop) = (Arc::clone(&sequencer), stop.clone());
@@ -163,7 +163,7 @@ impl World {
             assert!(reach.sequencer.set(seen).is_ok());
         }
         let storages = servers.iter().map(LogServer::storage_id).collect();
-        let alive = Liveness { sequencers: vec![incarnation], units: storages, units_min: 2 };
+        let alive = Liveness { sequencers: vec![incarnation], units: storages, silent: vec![], units_min: 2 };
         World { servers, drives, reach, alive, meta: Arc::default(), hears, answers, unanswered, stop }
     }
 

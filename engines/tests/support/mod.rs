@@ -91,8 +91,13 @@ impl World {
             config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
             meta: self.meta.clone(),
             providers: vec![self.loglets.clone()],
-            alive: watch::Sender::new(Liveness { sequencers: vec![incarnation], units: Vec::new(), units_min: 0 })
-                .subscribe(),
+            alive: watch::Sender::new(Liveness {
+                sequencers: vec![incarnation],
+                units: Vec::new(),
+                silent: Vec::new(),
+                units_min: 0,
+            })
+            .subscribe(),
             clock: self.clock.clone(),
             entropy: Arc::new(OsEntropy),
         }

@@ -16,7 +16,7 @@ use naxos_log_server::meta::MetaReplica;
 use naxos_proto::contracts::{Refusal, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
-use naxos_proto::native_params::NativeParams;
+use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -102,7 +102,7 @@ impl Backend {
     pub(crate) fn sequenced_loglet(&self) -> Option<LogletId> {
         let (_, chain) = self.log.chain();
         let params = &chain.active().params;
-        let is_ours = NativeParams::decode(params).is_ok_and(|native| native.sequencer == self.incarnation);
+        let is_ours = LogletRoles::of(params).is_ok_and(|roles| roles.sequencer == self.incarnation);
         is_ours.then_some(params.id)
     }
 
@@ -110,13 +110,13 @@ impl Backend {
     /// as the leader.
     pub(crate) fn leader(&self) -> Option<MemberId> {
         let (_, chain) = self.log.chain();
-        let Ok(native) = NativeParams::decode(&chain.active().params) else {
+        let Ok(roles) = LogletRoles::of(&chain.active().params) else {
             // A loglet without a sequencer is led by every node.
             return Some(MemberId(self.member_id));
         };
-        let state = self.nodes.borrow().get(&native.sequencer.storage).copied();
-        let answers = state.and_then(NodeState::alive) == Some(native.sequencer);
-        answers.then(|| self.roster.member(native.sequencer.storage)).flatten()
+        let state = self.nodes.borrow().get(&roles.sequencer.storage).copied();
+        let answers = state.and_then(NodeState::alive) == Some(roles.sequencer);
+        answers.then(|| self.roster.member(roles.sequencer.storage)).flatten()
     }
 
     /// Whether this member is a learner, so it has no vote. Then it serves little to clients.

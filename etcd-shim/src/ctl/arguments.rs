@@ -14,7 +14,7 @@ Examples:
   naxos ctl status
   naxos ctl members
   naxos ctl chain --endpoints=https://10.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
-  naxos ctl reconfigure
+  naxos ctl reconfigure --to corfu
   naxos ctl engines disable batching
 
 For keys, leases, alarms and the like use etcdctl: a Naxos server is an etcd server.")]
@@ -72,8 +72,8 @@ pub(super) enum Command {
     Chain,
     /// Seal the active loglet and continue on a new one, while clients go on.
     Reconfigure {
-        /// Kind of the new loglet: native. Default: that of the active one.
-        #[arg(long)]
+        /// Kind of the new loglet: native or corfu. Default: that of the active one.
+        #[arg(long = "to", alias = "kind", value_name = "KIND")]
         kind: Option<String>,
     },
     /// Show the engines of the stack, or switch one by a command in the log.

@@ -178,7 +178,12 @@ fn arguments_read_as_those_of_etcdctl() {
     assert!(parse(&["engines", "disable", "batching"]).unwrap().command.changes());
     assert!(!parse(&["engines"]).unwrap().command.changes());
     assert!(parse(&["engines", "disable"]).is_err());
-    assert!(parse(&["reconfigure", "--kind=memory"]).unwrap().command.changes());
+    // `--kind` is what an earlier version called `--to`.
+    for words in [&["reconfigure"][..], &["reconfigure", "--to=corfu"], &["reconfigure", "--kind", "native"]] {
+        let Command::Reconfigure { kind } = parse(words).unwrap().command else { panic!("{words:?}") };
+        assert_eq!(kind.is_some(), words.len() > 1, "{words:?}");
+    }
+    assert!(parse(&["reconfigure"]).unwrap().command.changes());
     assert!(parse(&["status", "--command-timeout=5"]).unwrap_err().to_string().contains("missing unit"));
     assert!(parse(&["bogus"]).is_err());
 }

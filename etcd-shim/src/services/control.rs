@@ -8,7 +8,7 @@ use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
 use naxos_proto::ids::MemberId;
-use naxos_proto::native_params::NativeParams;
+use naxos_proto::loglet_roles::LogletRoles;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -27,13 +27,13 @@ fn segment(s: &chain::Segment) -> pb::Segment {
         end: s.end.map(|e| e.0),
         ..pb::Segment::default()
     };
-    // Only a native loglet has units and a sequencer to show.
-    let Ok(native) = NativeParams::decode(&s.params) else { return segment };
+    // A loglet of another kind has no units and no sequencer to show.
+    let Ok(roles) = LogletRoles::of(&s.params) else { return segment };
     pb::Segment {
-        units: native.units.iter().map(|u| u.0).collect(),
-        write_quorum: native.write_quorum.into(),
-        sequencer_node: native.sequencer.storage.0,
-        sequencer_boot: native.sequencer.boot.0,
+        units: roles.units.iter().map(|u| u.0).collect(),
+        write_quorum: u32::try_from(roles.write_quorum).expect("a loglet has few units"),
+        sequencer_node: roles.sequencer.storage.0,
+        sequencer_boot: roles.sequencer.boot.0,
         ..segment
     }
 }
@@ -58,8 +58,12 @@ impl ControlService {
         match name {
             "" => Ok(None),
             "native" => Ok(Some(LogletKind::NATIVE)),
-            // The log of a node must outlive its process, and only native loglets do.
-            other => Err(Status::invalid_argument(format!("unknown kind of loglet {other:?}: expected \"native\""))),
+            "corfu" => Ok(Some(LogletKind::CORFU)),
+            // The log of a node must outlive its process, and only loglets on storage units do.
+            other => {
+                let text = format!("unknown kind of loglet {other:?}: expected \"native\" or \"corfu\"");
+                Err(Status::invalid_argument(text))
+            }
         }
     }
 
@@ -134,7 +138,7 @@ impl pb::control_server::Control for ControlService {
     async fn members(&self, _: Request<pb::MembersRequest>) -> Result<Response<pb::MembersResponse>, Status> {
         let backend = &self.0.backend;
         let (_, chain) = backend.log.chain();
-        let active = NativeParams::decode(&chain.active().params).ok();
+        let active = LogletRoles::of(&chain.active().params).ok();
         let (voters, leader) = (backend.meta.voters(), backend.meta.leader());
         let (seats, nodes) = (backend.roster.seats.borrow().clone(), backend.nodes.borrow().clone());
         let applied = backend.reader.applied().0;

@@ -6,10 +6,12 @@
 //! - [`away`]: a member is away until the log has forgotten what it lacks
 //! - [`wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
+//! - [`kinds`]: the kind of the loglets is changed again and again
 //! - [`Gaps`] of the benchmarks: how long no write succeeded
 
 mod away;
 mod grown;
+mod kinds;
 mod members;
 mod watcher;
 mod wiped;
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use away::away;
 pub use grown::grown;
+pub use kinds::kinds;
 pub use watcher::Watcher;
 pub use wiped::wiped;
 pub use writer::Writer;
@@ -108,8 +111,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
     let mut dice = Dice::new(plan.seed);
     let (gaps, stop) = (Arc::new(Gaps::new(plan.writers as usize)), CancellationToken::new());
     let watchers: Vec<Watcher> = urls.iter().map(|url| Watcher::start(&runtime, url.clone())).collect();
-    let writers: Vec<_> =
-        (0..plan.writers).map(|n| Writer::start(&runtime, n, urls.clone(), Arc::clone(&gaps), stop.clone())).collect();
+    let writers: Vec<_> = (0..plan.writers)
+        .map(|n| Writer::start(&runtime, n, urls.clone(), writer::PATIENCE, Arc::clone(&gaps), stop.clone()))
+        .collect();
     let mut rounds = Vec::new();
     for number in 1..=plan.rounds {
         pace::sleep(HEALTHY);

@@ -17,8 +17,8 @@ use tonic::transport::{Channel, Endpoint};
 use crate::kill_loop::writes::{Acknowledged, KEYS_PER_WRITER, Written, key, value};
 use crate::pace;
 
-/// How long a client waits for an answer before it goes to the next member.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a client waits for an answer before it goes to the next member, if members are hit by faults.
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a client waits after an error.
 const AFTER_ERROR: Duration = Duration::from_millis(10);
 
@@ -41,15 +41,16 @@ pub struct Done {
 pub struct Writer(JoinHandle<Done>);
 
 impl Writer {
-    /// Begins to write, as writer `number`, until `stop`.
+    /// Begins to write, as writer `number`, until `stop`. After `patience` without an answer it goes to the next member.
     pub fn start(
         runtime: &Runtime,
         number: u32,
         urls: Vec<String>,
+        patience: Duration,
         gaps: Arc<Gaps>,
         stop: CancellationToken,
     ) -> Writer {
-        Writer(runtime.spawn(async move { write(number, &urls, &gaps, &stop).await }))
+        Writer(runtime.spawn(async move { write(number, &urls, patience, &gaps, &stop).await }))
     }
 
     /// What the writer has done. It must have been stopped.
@@ -65,7 +66,7 @@ fn client(url: &str) -> KvClient<Channel> {
     KvClient::new(Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy())
 }
 
-async fn write(client_number: u32, urls: &[String], gaps: &Gaps, stop: &CancellationToken) -> Done {
+async fn write(client_number: u32, urls: &[String], patience: Duration, gaps: &Gaps, stop: &CancellationToken) -> Done {
     let mut clients: Vec<_> = urls.iter().map(|url| client(url)).collect();
     let mut at = client_number as usize % clients.len();
     let mut done = Done { written: vec![Written { writer: client_number, ..Written::default() }], errors: Vec::new() };
@@ -83,7 +84,7 @@ async fn write(client_number: u32, urls: &[String], gaps: &Gaps, stop: &Cancella
             continue;
         }
         let put = PutRequest { key: key(writer, number).into(), value: value(number).into(), ..PutRequest::default() };
-        let error = match pace::within(PATIENCE, clients[at].put(put)).await {
+        let error = match pace::within(patience, clients[at].put(put)).await {
             Some(Ok(answer)) => {
                 gaps.wrote(client_number as usize);
                 let revision = answer.into_inner().header.map_or(0, |header| header.revision);
@@ -91,7 +92,7 @@ async fn write(client_number: u32, urls: &[String], gaps: &Gaps, stop: &Cancella
                 continue;
             }
             Some(Err(status)) => format!("{}: {:?}: {}", urls[at], status.code(), status.message()),
-            None => format!("{}: no answer within {} ms", urls[at], PATIENCE.as_millis()),
+            None => format!("{}: no answer within {} ms", urls[at], patience.as_millis()),
         };
         done.errors.push(error);
         unsettled.insert(number % KEYS_PER_WRITER);

@@ -92,14 +92,15 @@ impl Caller {
         in_time(async { maintenance.defragment(pb::DefragmentRequest {}).await.map(drop) }).await
     }
 
-    /// Moves the log to a new loglet, as `naxos ctl reconfigure` does. Returns the number of the new loglet.
+    /// Moves the log to a new loglet of `kind`, or of the same kind if that is empty, as `naxos ctl reconfigure` does.
+    /// Returns the number of the new loglet.
     ///
     /// # Errors
     /// The error of the server or of the connection.
-    pub async fn reconfigure(&self) -> Result<u64, Status> {
+    pub async fn reconfigure(&self, kind: &str) -> Result<u64, Status> {
         let mut control = ctl::control_client::ControlClient::new(self.channel.clone());
         in_time(async {
-            let answer = control.reconfigure(ctl::ReconfigureRequest::default()).await?.into_inner();
+            let answer = control.reconfigure(ctl::ReconfigureRequest { kind: kind.to_owned() }).await?.into_inner();
             Ok(answer.active.ok_or_else(|| broken("active segment"))?.loglet_id)
         })
         .await

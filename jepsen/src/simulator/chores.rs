@@ -16,28 +16,62 @@ const PAUSE_MILLIS: (u64, u64) = (20, 350);
 /// A compaction keeps fewer than this many revisions that it could remove.
 const LEFT_MAX: i64 = 30;
 
+/// The kinds of loglets, as `naxos ctl` names them.
+pub const NATIVE: &str = "native";
+pub const CORFU: &str = "corfu";
+/// So many percent of the changes of the log change its kind for once.
+const OTHER_KIND_PERCENT: u64 = 25;
+
 /// A client that compacts, defragments and reconfigures.
 pub struct Caretaker {
     caller: Caller,
     record: Shared,
     trace: Trace,
     dice: Dice,
+    /// The kind of loglets on which most of the run takes place. `None` to leave the kind as it is.
+    kind: Option<&'static str>,
 }
 
 impl Caretaker {
-    /// The caretaker of a run. There is only one.
-    pub fn new(caller: Caller, record: &Shared, trace: &Trace, seed: u64) -> Self {
-        Caretaker { caller, record: record.clone(), trace: trace.clone(), dice: Dice::new(seed ^ 0xca5e) }
+    /// The caretaker of a run. There is only one. `kind` is the kind of loglets on which most of the run takes place; `None`
+    /// to leave it as it is.
+    pub fn new(caller: Caller, record: &Shared, trace: &Trace, seed: u64, kind: Option<&'static str>) -> Self {
+        let dice = Dice::new(seed ^ 0xca5e);
+        Caretaker { caller, record: record.clone(), trace: trace.clone(), dice, kind }
+    }
+
+    /// The kind of the next loglet.
+    fn next_kind(&mut self) -> &'static str {
+        match self.kind {
+            None => "",
+            Some(kind) if !self.dice.chance(OTHER_KIND_PERCENT) => kind,
+            Some(CORFU) => NATIVE,
+            Some(_) => CORFU,
+        }
+    }
+
+    /// Moves the log to a loglet of the run's kind. Tries until that succeeds.
+    async fn begin(&self) {
+        let Some(kind) = self.kind.filter(|kind| *kind != NATIVE) else { return };
+        while let Err(status) = self.caller.reconfigure(kind).await {
+            note(&self.record, &status);
+            pace::pause(Duration::from_millis(PAUSE_MILLIS.0)).await;
+        }
+        self.trace.line(&format!("the log is on {kind} loglets"));
     }
 
     /// Does one chore after another. Never returns.
     pub async fn run(mut self) {
+        self.begin().await;
         loop {
             let pause = PAUSE_MILLIS.0 + self.dice.below(PAUSE_MILLIS.1);
             pace::pause(Duration::from_millis(pause)).await;
             let (what, outcome) = match self.dice.below(10) {
                 0..5 => ("compact", self.compact().await),
-                5..8 => ("reconfigure", self.caller.reconfigure().await.map(drop)),
+                5..8 => {
+                    let kind = self.next_kind();
+                    ("reconfigure", self.caller.reconfigure(kind).await.map(drop))
+                }
                 _ => ("defragment", self.caller.defragment().await),
             };
             self.trace.line(&format!("{what}: {:?}", outcome.as_ref().map_err(Status::code)));

@@ -160,7 +160,7 @@ async fn clients(seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
     let live = (0..tenants).map(|n| Tenant::new(TENANTS + n, caller(), &record, &trace, seed).run(busy));
     let mut follow = pin!(audit::follow(0, caller(), record.clone(), trace.clone()));
     let audits = audit::repeat(caller(), record.clone(), trace.clone(), AUDIT_PAUSE);
-    let chores = Caretaker::new(caller(), &record, &trace, seed).run();
+    let chores = Caretaker::new(caller(), &record, &trace, seed, None).run();
     let examine = doctor::run(caller(), record.clone(), trace.clone());
     tokio::select! {
         biased;

@@ -1,7 +1,7 @@
 //! [`Command`]: one call that changes a unit, and its completion.
 
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{CellOutcome, LocalTail, Store, Stored, UnitError, UnitParams};
+use naxos_proto::contracts::{LocalTail, Purpose, Store, Stored, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset};
 
 use crate::journal::RECORD_OVERHEAD_BYTES;
@@ -13,7 +13,7 @@ pub(crate) type Done<T> = Completion<Result<T, UnitError>>;
 /// A call that changes a unit.
 pub(crate) enum Command {
     Store(Store, Done<Stored>),
-    Fill(LogletId, Incarnation, Offset, Done<CellOutcome>),
+    Fill(LogletId, Incarnation, Offset, Purpose, Done<Stored>),
     Open(LogletId, UnitParams, Done<()>),
     Seal(LogletId, Done<LocalTail>),
     Trim(LogletId, Offset, Done<()>),
@@ -74,8 +74,7 @@ impl Command {
     /// Answers the command with `error`. Nothing was done for it.
     pub(crate) fn refuse(self, error: UnitError) {
         match self {
-            Command::Store(_, done) => done.complete(Err(error)),
-            Command::Fill(.., done) => done.complete(Err(error)),
+            Command::Store(_, done) | Command::Fill(.., done) => done.complete(Err(error)),
             Command::Seal(_, done) => done.complete(Err(error)),
             Command::Open(_, _, done) | Command::Trim(_, _, done) | Command::Floor(_, _, done) => {
                 done.complete(Err(error));

@@ -9,7 +9,7 @@ use crate::commit::draft_batch::{DraftBatch, Staged};
 use crate::commit::verdicts::Verdicts;
 use crate::journal::{Draft, Kind, change_draft, preamble_bytes};
 use crate::serve::Planned;
-use crate::unit::{Change, RaftChange, Verdict};
+use crate::unit::{Change, Loglet, RaftChange, Verdict};
 
 /// What a cell is compared with: the bytes of a payload, or `None` for junk.
 type Body<'a> = Option<&'a [u8]>;
@@ -23,7 +23,9 @@ impl Committer {
         }
         let staged = match command {
             Command::Store(store, done) => Staged::Cells(done, self.store(store, batch).await),
-            Command::Fill(id, asker, at, done) => Staged::Cell(done, self.fill(id, asker, at, batch).await),
+            Command::Fill(id, asker, at, purpose, done) => {
+                Staged::Cells(done, self.fill(id, asker, at, purpose, batch).await)
+            }
             Command::Open(id, params, done) => Staged::Unit(done, self.open(id, params, batch)),
             Command::Seal(id, done) => Staged::Tail(done, self.seal(id, batch)),
             Command::Trim(id, up_to, done) => Staged::Unit(done, self.trim(id, up_to, batch)),
@@ -49,16 +51,22 @@ impl Committer {
         self.catalog.apply(&change);
     }
 
-    async fn store(&mut self, store: Store, batch: &mut DraftBatch) -> Result<Stored, UnitError> {
-        let Store { loglet: id, incarnation, at: first, cells, purpose } = store;
+    /// The loglet that a store or a fill addresses, with the newest known tail.
+    fn addressed(&mut self, id: LogletId, asker: Incarnation, purpose: Purpose) -> Result<&mut Loglet, UnitError> {
         let loglet = self.catalog.loglet(id)?;
-        loglet.check_incarnation(id, incarnation)?;
+        loglet.check_incarnation(id, asker)?;
         if let Purpose::Append { known_tail } = purpose {
             loglet.raise_known_tail(known_tail);
         }
         if let Ok(published) = self.roster.get(id) {
             loglet.raise_known_tail(published.local().known_tail);
         }
+        Ok(loglet)
+    }
+
+    async fn store(&mut self, store: Store, batch: &mut DraftBatch) -> Result<Stored, UnitError> {
+        let Store { loglet: id, incarnation, at: first, cells, purpose } = store;
+        let loglet = self.addressed(id, incarnation, purpose)?;
         let known_tail = loglet.known_tail;
         // The answer must hold the seal bit as it is after the store. Only this thread stores and seals, so the bit
         // does not change until then.
@@ -69,11 +77,7 @@ impl Committer {
         batch.drafts.reserve(cells.len());
         for (i, cell) in cells.into_iter().enumerate() {
             let at = first.plus(i as u64);
-            let verdict = match purpose {
-                Purpose::Append { .. } => loglet.verdict(at),
-                Purpose::Repair => loglet.repair_verdict(at),
-            };
-            outcomes.push(match verdict {
+            outcomes.push(match loglet.verdict_for(purpose, at) {
                 Verdict::Free => {
                     loglet.write(at);
                     let Cell { payload: body, commands } = cell;
@@ -101,12 +105,14 @@ impl Committer {
         id: LogletId,
         incarnation: Incarnation,
         at: Offset,
+        purpose: Purpose,
         batch: &mut DraftBatch,
-    ) -> Result<CellOutcome, UnitError> {
-        let loglet = self.catalog.loglet(id)?;
-        loglet.check_incarnation(id, incarnation)?;
+    ) -> Result<Stored, UnitError> {
+        let loglet = self.addressed(id, incarnation, purpose)?;
+        // As for a store, the answer holds the seal bit as it is afterwards.
+        let sealed = loglet.sealed;
         batch.touched.insert(id);
-        Ok(match loglet.verdict(at) {
+        let outcome = match loglet.verdict_for(purpose, at) {
             Verdict::Free => {
                 loglet.write(at);
                 let known_tail = loglet.known_tail;
@@ -118,7 +124,8 @@ impl Committer {
             Verdict::Trimmed => CellOutcome::Different,
             Verdict::Sealed => CellOutcome::Sealed,
             Verdict::Gap => CellOutcome::Gap,
-        })
+        };
+        Ok(Stored { cells: vec![outcome], sealed })
     }
 
     /// Answers `Same` or `Different`. A damaged cell is `Different`, because a cell that cannot be read is never
@@ -192,8 +199,7 @@ impl Committer {
 
 fn refused(command: Command, error: UnitError) -> Staged {
     match command {
-        Command::Store(_, done) => Staged::Cells(done, Err(error)),
-        Command::Fill(.., done) => Staged::Cell(done, Err(error)),
+        Command::Store(_, done) | Command::Fill(.., done) => Staged::Cells(done, Err(error)),
         Command::Seal(_, done) => Staged::Tail(done, Err(error)),
         Command::Open(_, _, done) | Command::Trim(_, _, done) | Command::Floor(_, _, done) => {
             Staged::Unit(done, Err(error))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use naxos_proto::completion::ThreadLoad;
-use naxos_proto::contracts::{CellOutcome, LocalTail, Stored, UnitError};
+use naxos_proto::contracts::{LocalTail, Stored, UnitError};
 use naxos_proto::ids::LogletId;
 
 use crate::commit::command::Done;
@@ -12,7 +12,6 @@ use crate::journal::Draft;
 /// An answer that waits for the sync.
 pub(crate) enum Staged {
     Cells(Done<Stored>, Result<Stored, UnitError>),
-    Cell(Done<CellOutcome>, Result<CellOutcome, UnitError>),
     Tail(Done<LocalTail>, Result<LocalTail, UnitError>),
     Unit(Done<()>, Result<(), UnitError>),
 }
@@ -31,7 +30,6 @@ impl Staged {
     pub(crate) fn complete(self, failed: Option<&UnitError>, load: ThreadLoad) {
         match self {
             Staged::Cells(done, outcome) => end(done, outcome, failed, load),
-            Staged::Cell(done, outcome) => end(done, outcome, failed, load),
             Staged::Tail(done, outcome) => end(done, outcome, failed, load),
             Staged::Unit(done, outcome) => end(done, outcome, failed, load),
         }

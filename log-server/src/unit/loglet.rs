@@ -1,6 +1,6 @@
 //! [`Loglet`]: the state of one loglet on one unit, and the rules for a store at an offset.
 
-use naxos_proto::contracts::{LocalTail, Shape, UnitError, UnitParams};
+use naxos_proto::contracts::{LocalTail, Purpose, Shape, UnitError, UnitParams};
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 
 use crate::unit::OffsetSet;
@@ -82,6 +82,14 @@ impl Loglet {
         match self.params.shape {
             Shape::Contiguous if at > reach => Verdict::Gap,
             _ => Verdict::Free,
+        }
+    }
+
+    /// What the rules say about a store with this purpose at `at`.
+    pub(crate) fn verdict_for(&self, purpose: Purpose, at: Offset) -> Verdict {
+        match purpose {
+            Purpose::Append { .. } => self.verdict(at),
+            Purpose::Repair => self.repair_verdict(at),
         }
     }
 

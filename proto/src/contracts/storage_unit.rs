@@ -45,7 +45,7 @@ pub enum Purpose {
         /// The sequencer's known tail: everything below it is on a write quorum.
         known_tail: Offset,
     },
-    /// A process copies cells of a sealed loglet to this unit. This is accepted although the loglet is sealed. Even
+    /// A process copies cells or junk of a sealed loglet to this unit. This is accepted although the loglet is sealed. Even
     /// so, a contiguous loglet does not accept a gap. The request carries no known tail, because the copying process
     /// does not know which of the cells are committed: the chain that ends the segment decides that, and another
     /// process may install one with a lower end.
@@ -262,14 +262,16 @@ pub trait StorageUnit: Send + Sync {
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<Vec<CellState>, UnitError>>;
 
-    /// Writes junk at `at`, unless something is there; the outcome says which of the two happened. An offset below
-    /// the trim point answers `Different`, because nobody can tell any more whether it held a value.
+    /// Stores junk at `at`. The answer has one outcome and the seal bit, and means what it means for a store: junk is
+    /// written once, obeys the same rules as a cell, and is `Same` only as junk. Only an offset below the trim point
+    /// answers `Different`, because nobody can tell any more whether it held a value.
     fn fill(
         &self,
         loglet: LogletId,
         incarnation: Incarnation,
         at: Offset,
-    ) -> BoxFuture<'_, Result<CellOutcome, UnitError>>;
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Stored, UnitError>>;
 
     /// Sets the seal bit durably, after all earlier stores. Returns the local tail after the seal. Idempotent.
     fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>>;

@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
+    CellOutcome, CellState, Followed, LocalTail, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError,
+    UnitParams,
 };
 use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 use parking_lot::Mutex;
@@ -86,8 +87,15 @@ impl StorageUnit for FakeUnit {
         self.note("read", range.start.0, Ok(vec![CellState::Junk]))
     }
 
-    fn fill(&self, _: LogletId, _: Incarnation, at: Offset) -> BoxFuture<'_, Result<CellOutcome, UnitError>> {
-        self.note("fill", at.0, Ok(CellOutcome::Gap))
+    fn fill(
+        &self,
+        _: LogletId,
+        _: Incarnation,
+        at: Offset,
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Stored, UnitError>> {
+        let sealed = purpose == Purpose::Repair;
+        self.note("fill", at.0, Ok(Stored { cells: vec![CellOutcome::Gap], sealed }))
     }
 
     fn seal(&self, _: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>> {

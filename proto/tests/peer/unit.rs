@@ -105,7 +105,10 @@ fn all_calls_are_answered() {
         assert_eq!(unit.tail_now(LOGLET), None);
         assert_eq!(unit.read(LOGLET, range.clone(), 1).await, Ok(vec![CellState::Junk]));
         assert_eq!(unit.held(LOGLET, range.clone()).await, Ok(vec![range]));
-        assert_eq!(unit.fill(LOGLET, OWNER, Offset(1)).await, Ok(CellOutcome::Gap));
+        for (purpose, sealed) in [(Purpose::Append { known_tail: Offset(1) }, false), (Purpose::Repair, true)] {
+            let filled = Stored { cells: vec![CellOutcome::Gap], sealed };
+            assert_eq!(unit.fill(LOGLET, OWNER, Offset(1), purpose).await, Ok(filled));
+        }
         assert_eq!(unit.drop_loglet(LOGLET).await, Ok(()));
         assert_eq!(unit.raise_floor(LOGLET.log, 3).await, Ok(()));
         assert_eq!(unit.wait_tail(LOGLET, TailReaches::Known(Offset(1))).await, Ok(TAIL));

@@ -49,11 +49,11 @@ impl NativeLoglet {
     pub(super) async fn find_tail(&self) -> Result<Tail, LogletError> {
         let (id, quorums) = (self.params.id, self.quorums());
         let mut answers: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();
-        for (unit, on_unit) in self.units.iter().enumerate() {
+        for (unit, on_unit) in self.copies.units.iter().enumerate() {
             answers.push(Box::pin(async move { (unit, on_unit.tail(id).await) }));
         }
-        let mut tails: Vec<Option<LocalTail>> = vec![None; self.units.len()];
-        let mut awaited = vec![false; self.units.len()];
+        let mut tails: Vec<Option<LocalTail>> = vec![None; self.copies.units.len()];
+        let mut awaited = vec![false; self.copies.units.len()];
         let (mut target, mut errors) = (None, Vec::new());
         while let Some((unit, answer)) = answers.next().await {
             match answer {
@@ -69,7 +69,7 @@ impl NativeLoglet {
             }
             let target =
                 *target.get_or_insert_with(|| known.iter().map(|t| t.tail).max().expect("a quorum has a unit"));
-            for (unit, on_unit) in self.units.iter().enumerate() {
+            for (unit, on_unit) in self.copies.units.iter().enumerate() {
                 let Some(tail) = tails[unit] else { continue };
                 if !std::mem::replace(&mut awaited[unit], true) {
                     let until =
@@ -78,14 +78,14 @@ impl NativeLoglet {
                 }
             }
         }
-        Err(self.unavailable("answer a tail check", &errors))
+        Err(self.copies.unavailable("answer a tail check", &errors))
     }
 
     /// As [`Self::find_tail`], but from memory. `None` unless all units are in this process and their answers are
     /// enough for a conclusion.
     pub(super) fn find_tail_now(&self) -> Option<Tail> {
-        let mut tails = Vec::with_capacity(self.units.len());
-        for unit in &self.units {
+        let mut tails = Vec::with_capacity(self.copies.units.len());
+        for unit in &self.copies.units {
             tails.push(unit.tail_now(self.params.id)?.ok()?);
         }
         conclude(self.quorums(), &tails, None)

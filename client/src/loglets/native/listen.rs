@@ -28,14 +28,16 @@ impl NativeLoglet {
         let Some(direct) = &self.direct else { return std::future::pending().await };
         let _listening = direct.begin_to_listen();
         let (always, sometimes) = self.listened_to();
-        let expires = direct.expire(|| self.clock.sleep(LOST_PATIENCE));
+        let expires = direct.expire(|| self.copies.clock.sleep(LOST_PATIENCE));
         tokio::join!(expires, self.hear_all(direct, &always), self.hear_while_slow(direct, &sometimes));
     }
 
     /// The indexes of the units: a write quorum that is always followed, and the others.
     fn listened_to(&self) -> (Vec<usize>, Vec<usize>) {
-        let mut always: Vec<usize> = (0..self.units.len()).collect();
-        always.sort_by_key(|unit| (!self.is_near[*unit], self.native.units[*unit] != self.native.sequencer.storage));
+        let mut always: Vec<usize> = (0..self.copies.units.len()).collect();
+        always.sort_by_key(|unit| {
+            (!self.copies.is_near[*unit], self.native.units[*unit] != self.native.sequencer.storage)
+        });
         let sometimes = always.split_off(self.quorums().write());
         (always, sometimes)
     }
@@ -45,11 +47,11 @@ impl NativeLoglet {
         loop {
             direct.has_waiting().await;
             let oldest = direct.oldest();
-            self.clock.sleep(SLOW_AFTER).await;
+            self.copies.clock.sleep(SLOW_AFTER).await;
             if oldest.is_some() && direct.oldest() == oldest {
                 tokio::select! {
                     () = self.hear_all(direct, units) => {}
-                    () = self.clock.sleep(SLOW_FOR) => {}
+                    () = self.copies.clock.sleep(SLOW_FOR) => {}
                 }
             }
         }
@@ -65,17 +67,17 @@ impl NativeLoglet {
     async fn hear(&self, direct: &Direct, unit: usize) {
         let id = self.params.id;
         loop {
-            let mut tails = self.units[unit].tell_tails(id);
+            let mut tails = self.copies.units[unit].tell_tails(id);
             while let Some(Ok(tail)) = tails.next().await {
                 if let Some(known_tail) = direct.told(unit, tail) {
                     // The unit of this node passes the cells on to its followers at once.
-                    self.near_units().for_each(|unit| unit.advance(id, known_tail));
+                    self.copies.near_units().for_each(|unit| unit.advance(id, known_tail));
                 }
                 if tail.sealed {
                     return;
                 }
             }
-            self.clock.sleep(RETRY_INTERVAL).await;
+            self.copies.clock.sleep(RETRY_INTERVAL).await;
         }
     }
 }

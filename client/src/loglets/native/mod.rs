@@ -1,23 +1,18 @@
 //! The client side of the native loglet (Delos, OSDI'20, section 4.2.1, with the erratum of 2025). Appends go to the
 //! loglet's one sequencer; tail checks, seals and reads go directly to the storage units.
 //!
-//! One procedure per file: `open`, `append`, `listen`, `find_tail`, `read`, `follow`, `seal` with its `repair`,
-//! `replicate`, and `trim`, which also discards. `quorums` says how many units have to answer, and `ask_units` waits for
-//! that many. `told_tails` finds out from the tails of the units which cells are on a write quorum. `direct` acknowledges
+//! One procedure per file: `open`, `append`, `listen`, `find_tail`, `seal` with its `repair`, and `trim`. What needs only
+//! the copies of cells is in `copies`. `quorums` says how many units have to answer. `told_tails` finds out from the tails of the units which cells are on a write quorum. `direct` acknowledges
 //! appends whose cells are. `provider` opens native loglets and creates them.
 
 mod append;
-mod ask_units;
 mod direct;
 mod find_tail;
-mod follow;
 mod listen;
 mod open;
 mod provider;
 mod quorums;
-mod read;
 mod repair;
-mod replicate;
 mod seal;
 mod told_tails;
 mod trim;
@@ -30,16 +25,16 @@ use futures::stream::BoxStream;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    AppendError, Cell, CellState, Followed, Sequencer, SequencerDirectory, Shape, StorageUnit, UnitError, UnitParams,
+    AppendError, Cell, CellState, Followed, Sequencer, SequencerDirectory, Shape, UnitParams,
 };
 use naxos_proto::ids::Offset;
 use naxos_proto::native_params::NativeParams;
-use naxos_proto::seams::Clock;
 use naxos_proto::tail::Tail;
 
 use self::direct::Direct;
 pub use self::provider::NativeProvider;
 use self::quorums::Quorums;
+use super::copies::Copies;
 use crate::loglet::{Loglet, LogletError};
 
 /// One native loglet.
@@ -50,11 +45,7 @@ struct NativeLoglet {
     /// The loglet's sequencer, from the first append on at which it was known. Reads and seals do without it.
     sequencer: OnceLock<Arc<dyn Sequencer>>,
     /// The storage units, in the order of `native.units`.
-    units: Vec<Arc<dyn StorageUnit>>,
-    /// Which of `units` are in this process.
-    is_near: Vec<bool>,
-    /// For waits.
-    clock: Arc<dyn Clock>,
+    copies: Arc<Copies>,
     /// The appends of this process, if their sequencer may be on another node. `None` if it is on this node: then it
     /// hears the answers of the units itself, and nobody knows more.
     direct: Option<Arc<Direct>>,
@@ -68,23 +59,6 @@ impl NativeLoglet {
     /// The parameters of the loglet on each of its units.
     fn on_unit(&self) -> UnitParams {
         UnitParams { shape: Shape::Contiguous, incarnation: self.native.sequencer }
-    }
-
-    /// The error of a call to which too few units gave a good answer. `what` says what the units were asked to do.
-    fn unavailable(&self, what: &str, errors: &[UnitError]) -> LogletError {
-        let why = errors.first().map_or_else(|| "no unit answers".to_owned(), ToString::to_string);
-        LogletError::Unavailable(format!("too few storage units of loglet {} {what}: {why}", self.params.id))
-    }
-
-    /// The units, with those of this process first, because they answer without a message over the network.
-    fn nearest_first(&self) -> Vec<&Arc<dyn StorageUnit>> {
-        let far = self.units.iter().zip(&self.is_near).filter(|(_, is_near)| !**is_near).map(|(unit, _)| unit);
-        self.near_units().chain(far).collect()
-    }
-
-    /// The units of this process.
-    fn near_units(&self) -> impl Iterator<Item = &Arc<dyn StorageUnit>> {
-        self.units.iter().zip(&self.is_near).filter(|(_, is_near)| **is_near).map(|(unit, _)| unit)
     }
 }
 
@@ -101,7 +75,7 @@ impl Loglet for NativeLoglet {
         Box::pin(self.listen_to_units())
     }
 
-    fn retire(&self) {
+    fn retire(&self, _: Option<Offset>) {
         if let Some(direct) = &self.direct {
             direct.retire();
         }
@@ -116,11 +90,11 @@ impl Loglet for NativeLoglet {
     }
 
     fn read(&self, range: Range<Offset>, max_bytes: usize) -> BoxFuture<'_, Result<Vec<CellState>, LogletError>> {
-        Box::pin(self.read_cells(range, max_bytes))
+        Box::pin(self.copies.read_cells(range, max_bytes))
     }
 
     fn follow(self: Arc<Self>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>> {
-        follow::follow(self, from)
+        Arc::clone(&self.copies).follow(from)
     }
 
     fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>> {
@@ -128,7 +102,7 @@ impl Loglet for NativeLoglet {
     }
 
     fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>> {
-        Box::pin(self.replicate_cells(below))
+        Box::pin(self.copies.replicate_cells(below))
     }
 
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {
@@ -136,6 +110,6 @@ impl Loglet for NativeLoglet {
     }
 
     fn discard(&self) -> BoxFuture<'_, Result<(), LogletError>> {
-        Box::pin(self.drop_from_units())
+        Box::pin(self.copies.drop_from_units(self.quorums().write()))
     }
 }

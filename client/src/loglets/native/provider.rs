@@ -5,16 +5,15 @@ use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
-use naxos_proto::contracts::{SequencerDirectory, StorageUnit, UnitDirectory};
+use naxos_proto::contracts::{SequencerDirectory, UnitDirectory};
 use naxos_proto::ids::{LogletId, StorageId};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Clock;
 
 use super::NativeLoglet;
-use super::ask_units::ask_units;
 use super::direct::Direct;
-use super::trim::SLOW_UNITS_PATIENCE;
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
+use crate::loglets::copies::{Copies, raise_floor};
 
 /// Opens native loglets, creates them on their units, and chooses the sequencer and units of new ones.
 pub struct NativeProvider {
@@ -33,29 +32,19 @@ impl NativeProvider {
         Self { sequencers, units, clock }
     }
 
-    fn unit(&self, loglet: LogletId, storage: StorageId) -> Result<Arc<dyn StorageUnit>, LogletError> {
-        self.units.unit(storage).ok_or_else(|| {
-            let storage = storage.0;
-            LogletError::Unavailable(format!(
-                "loglet {loglet} needs storage unit {storage:016x}, which is not known here"
-            ))
-        })
-    }
-
     fn native_loglet(&self, params: &LogletParams) -> Result<NativeLoglet, LogletError> {
         let native = decode(params)?;
         let sequencers = Arc::clone(&self.sequencers);
-        let units = native.units.iter().map(|storage| self.unit(params.id, *storage)).collect::<Result<Vec<_>, _>>()?;
-        let is_near: Vec<bool> = units.iter().map(|unit| unit.tail_now(params.id).is_some()).collect();
+        let copies = Copies::new(&*self.units, params.id, native.sequencer, &native.units, &self.clock)?;
         let is_sequencers = |storage: &StorageId| *storage == native.sequencer.storage;
         let is_sequenced_here =
-            native.units.iter().zip(&is_near).any(|(unit, is_near)| *is_near && is_sequencers(unit));
+            native.units.iter().zip(&copies.is_near).any(|(unit, is_near)| *is_near && is_sequencers(unit));
         // The only unit may refuse a store, and then the offset is given out again. So its tail says nothing about an
         // offset that was heard before.
-        let concludes = units.len() > 1 && !is_sequenced_here;
-        let direct = concludes.then(|| Arc::new(Direct::new(units.len(), native.write_quorum.into())));
-        let (params, clock) = (params.clone(), Arc::clone(&self.clock));
-        Ok(NativeLoglet { params, native, sequencers, sequencer: OnceLock::new(), units, is_near, clock, direct })
+        let concludes = native.units.len() > 1 && !is_sequenced_here;
+        let direct = concludes.then(|| Arc::new(Direct::new(native.units.len(), native.write_quorum.into())));
+        let (params, copies) = (params.clone(), Arc::new(copies));
+        Ok(NativeLoglet { params, native, sequencers, sequencer: OnceLock::new(), copies, direct })
     }
 }
 
@@ -89,20 +78,7 @@ impl LogletProvider for NativeProvider {
             for params in gone {
                 storages.extend(decode(params)?.units);
             }
-            let (mut units, mut outcome) = (Vec::new(), Ok(()));
-            for storage in storages {
-                match self.unit(first.id, storage) {
-                    Ok(unit) => units.push(unit),
-                    Err(e) => outcome = outcome.and(Err(e)),
-                }
-            }
-            let calls = units.iter().map(|unit| unit.raise_floor(first.id.log, ordinal));
-            let answers = ask_units(calls, 0, self.clock.sleep(SLOW_UNITS_PATIENCE)).await;
-            match answers.errors.first() {
-                _ if answers.good.len() == units.len() => outcome,
-                Some(e) => outcome.and(Err(LogletError::Unavailable(e.to_string()))),
-                None => outcome.and(Err(LogletError::Unavailable("a storage unit does not answer".to_owned()))),
-            }
+            raise_floor(&*self.units, &*self.clock, first.id, storages, ordinal).await
         })
     }
 

@@ -7,18 +7,18 @@ use naxos_proto::contracts::{LocalTail, StorageUnit, UnitError};
 use naxos_proto::ids::Offset;
 
 use super::NativeLoglet;
-use super::ask_units::ask_units;
 use super::repair::SealedUnit;
 use crate::loglet::LogletError;
+use crate::loglets::copies::ask_units::ask_units;
 
 impl NativeLoglet {
     /// Seals the units until a seal quorum has answered, repairs those that are behind, and returns the highest tail.
     /// Does not wait for units that are slower than the quorum.
     pub(super) async fn seal_units(&self) -> Result<Offset, LogletError> {
         let quorum = self.quorums().seal();
-        let answers = ask_units(self.units.iter().map(|unit| self.seal_unit(unit)), quorum, ready(())).await;
+        let answers = ask_units(self.copies.units.iter().map(|unit| self.seal_unit(unit)), quorum, ready(())).await;
         if answers.good.len() < quorum {
-            return Err(self.unavailable("take a seal", &answers.errors));
+            return Err(self.copies.unavailable("take a seal", &answers.errors));
         }
         let sealed: Vec<_> = answers.good.into_iter().map(|(unit, tail)| SealedUnit { unit, tail }).collect();
         self.repair(&sealed).await

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
+    CellState, Followed, LocalTail, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
 };
 use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 use parking_lot::RwLock;
@@ -84,8 +84,9 @@ impl StorageUnit for LaterUnit {
         loglet: LogletId,
         incarnation: Incarnation,
         at: Offset,
-    ) -> BoxFuture<'_, Result<CellOutcome, UnitError>> {
-        self.ask(move |unit| unit.fill(loglet, incarnation, at))
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Stored, UnitError>> {
+        self.ask(move |unit| unit.fill(loglet, incarnation, at, purpose))
     }
 
     fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>> {

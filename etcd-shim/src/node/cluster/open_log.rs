@@ -72,8 +72,12 @@ mod tests {
     #[test]
     fn the_log_is_founded_by_a_majority_and_normally_by_all_nodes() {
         let process = |n: u64| Incarnation { storage: StorageId(n), boot: Boot(1) };
-        let alive =
-            |nodes: u64| Liveness { sequencers: (0..nodes).map(process).collect(), units: vec![], units_min: 2 };
+        let alive = |nodes: u64| Liveness {
+            sequencers: (0..nodes).map(process).collect(),
+            units: vec![],
+            silent: vec![],
+            units_min: 2,
+        };
         let at = |millis: u64| Instant(millis * 1_000_000);
         assert!(!may_found(&alive(1), 3, 0, at(0), at(60_000)), "one of three is no majority");
         assert!(!may_found(&alive(2), 3, 0, at(0), at(1_999)));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use naxos_client::VirtualLog;
@@ -11,6 +12,9 @@ use naxos_proto::contracts::{Beat, Heartbeat, HeartbeatError, StorageUnit};
 use naxos_proto::ids::{Incarnation, Lsn, StorageId};
 use naxos_proto::peer::ChainNews;
 use parking_lot::Mutex;
+
+/// Longer than any disk may take.
+const NEVER: Duration = Duration::from_secs(86_400);
 
 /// Answers the heartbeats of the other nodes. The parts that a start makes later are set when they exist.
 pub(in crate::node) struct OwnBeat {
@@ -50,9 +54,17 @@ impl OwnBeat {
             chain: self.news.known(),
             known_tail,
             applied: self.reader.get().map_or(Lsn::ZERO, StoreReader::applied),
-            oldest_sync: self.unit.oldest_sync_age().unwrap_or_default(),
+            oldest_sync: self.sync_age(),
             quorum_heard: None,
         }
+    }
+}
+
+impl OwnBeat {
+    /// How long the unit has been trying to make something durable. A unit that is read-only since a disk error will never
+    /// succeed, so to the other nodes it is one whose disk hangs.
+    fn sync_age(&self) -> Duration {
+        if self.unit.poisoned().is_some() { NEVER } else { self.unit.oldest_sync_age().unwrap_or_default() }
     }
 }
 

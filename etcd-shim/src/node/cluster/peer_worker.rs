@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use naxos_client::failure::{Driver, Heartbeats};
+use naxos_client::loglets::CorfuProvider;
 use naxos_proto::contracts::StorageUnit;
 use naxos_proto::peer::{Home, serve};
 use naxos_proto::seams::{Worker, WorkerHandle, start};
-use naxos_sequencer::NativeSequencer;
+use naxos_sequencer::LocalSequencer;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -18,7 +19,9 @@ use super::{AddressBook, PeerPort, Peers};
 pub(in crate::node) struct PeerWork {
     pub(in crate::node) port: PeerPort,
     pub(in crate::node) routes: Routes,
-    pub(in crate::node) sequencer: Arc<NativeSequencer>,
+    pub(in crate::node) sequencer: Arc<LocalSequencer>,
+    /// Writes the appends of this process to Corfu loglets.
+    pub(in crate::node) corfu: Arc<CorfuProvider>,
     pub(in crate::node) heartbeats: Arc<Heartbeats>,
     /// Comes when the log is open.
     pub(in crate::node) driver: oneshot::Receiver<Driver>,
@@ -53,7 +56,7 @@ pub(in crate::node) async fn start_peer_worker(
 }
 
 async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
-    let PeerWork { port, routes, sequencer, heartbeats, driver } = work;
+    let PeerWork { port, routes, sequencer, corfu, heartbeats, driver } = work;
     let serves = async {
         let served = serve(routes, port.connections(Arc::clone(&home.clock)), stop.clone()).await;
         if let Err(error) = served {
@@ -66,5 +69,6 @@ async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
             driver.run(stop.clone()).await;
         }
     };
-    tokio::join!(serves, drives, sequencer.tend(stop.clone()), heartbeats.run(stop.clone()));
+    let tends = async { tokio::join!(sequencer.tend(stop.clone()), corfu.tend(stop.clone())) };
+    tokio::join!(serves, drives, tends, heartbeats.run(stop.clone()));
 }

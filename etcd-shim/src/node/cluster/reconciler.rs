@@ -10,7 +10,7 @@ use naxos_log_server::meta::MetaReplica;
 use naxos_proto::chain::Chain;
 use naxos_proto::contracts::{ClusterView, Join, JoinError};
 use naxos_proto::ids::{MemberId, StorageId};
-use naxos_proto::native_params::NativeParams;
+use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::seams::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -230,6 +230,6 @@ impl Reconciler {
 
 /// Whether a segment of the chain has a unit on `storage`.
 fn names(chain: &Chain, storage: StorageId) -> bool {
-    let has_unit = |native: NativeParams| native.units.contains(&storage);
-    chain.segments.iter().any(|segment| NativeParams::decode(&segment.params).is_ok_and(has_unit))
+    let has_unit = |roles: LogletRoles| roles.units.contains(&storage);
+    chain.segments.iter().any(|segment| LogletRoles::of(&segment.params).is_ok_and(has_unit))
 }

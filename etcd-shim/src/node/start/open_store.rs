@@ -10,7 +10,7 @@ use naxos_log_server::{DamagedCell, FoundJournal, OpenError};
 use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::ids::StorageId;
 use naxos_proto::ids::{Lsn, StoreId};
-use naxos_proto::native_params::NativeParams;
+use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::seams::Seams;
 
 use super::start_error::StartError;
@@ -110,5 +110,5 @@ fn last_lost_cell<'a>(found: &'a FoundJournal, chain: &Chain) -> Option<(Lsn, &'
 
 /// Whether `storage` is the only storage unit of the segment.
 fn is_alone(segment: &Segment, storage: StorageId) -> bool {
-    NativeParams::decode(&segment.params).is_ok_and(|native| native.units == [storage])
+    LogletRoles::of(&segment.params).is_ok_and(|roles| roles.units == [storage])
 }

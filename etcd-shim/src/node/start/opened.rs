@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use naxos_client::failure::{Detector, DetectorConfig, Driver, DriverParts, Heartbeats, NodeState};
-use naxos_client::loglets::{MemoryProvider, NativeProvider};
+use naxos_client::loglets::{CorfuProvider, MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::LocalStore;
 use naxos_log_server::meta::{MetaConfig, MetaReplica};
@@ -19,7 +19,7 @@ use naxos_proto::peer::{
     SnapshotsService, UnitService,
 };
 use naxos_proto::seams::{Seams, Tasks, WorkerHandle};
-use naxos_sequencer::NativeSequencer;
+use naxos_sequencer::LocalSequencer;
 use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
 
@@ -145,7 +145,7 @@ impl Found {
         let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
         peers.follow(&view.seats, lost.iter().copied());
-        let sequencer = Arc::new(NativeSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
+        let sequencer = Arc::new(LocalSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
         peers.set_sequencer(sequencer.clone());
         // A replica that joins is told by the others who votes.
         let voters = if founders.joins { Vec::new() } else { founders.seats.values().copied().collect() };
@@ -169,19 +169,23 @@ impl Found {
             .add_service(JoiningService::server(log_id, Arc::new(joins)))
             .add_service(FoundingService::server(founders.seat.clone()));
         let (drives, driver) = oneshot::channel();
-        if work.send(PeerWork { port, routes, sequencer, heartbeats: heartbeats.clone(), driver }).is_err() {
+        let corfu = Arc::new(CorfuProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock)));
+        let handed = PeerWork { port, routes, sequencer, corfu: corfu.clone(), heartbeats: heartbeats.clone(), driver };
+        if work.send(handed).is_err() {
             return Err(StartError::Lost);
         }
 
         let roles = roles(&view, &meta.voters(), lost.into_iter().map(|(storage, _)| storage));
         let units_min = roles.units_min;
         let roles = watch::Sender::new(roles);
-        let liveness = watch::Sender::new(Liveness { sequencers: vec![own], units: vec![own.storage], units_min });
+        let liveness =
+            watch::Sender::new(Liveness { sequencers: vec![own], units: vec![own.storage], silent: vec![], units_min });
         let parts = VirtualLogParts {
             config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, takeover_after: TAKEOVER_AFTER },
             meta: meta.clone(),
             providers: vec![
                 Arc::new(NativeProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock))),
+                corfu,
                 Arc::new(MemoryProvider::default()),
             ],
             alive: liveness.subscribe(),

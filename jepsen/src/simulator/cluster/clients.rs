@@ -8,7 +8,7 @@ use futures::future::{join, join_all};
 
 use super::super::audit;
 use super::super::calls::Caller;
-use super::super::chores::Caretaker;
+use super::super::chores::{CORFU, Caretaker, NATIVE};
 use super::super::host::PORT;
 use super::super::net::channel;
 use super::super::record::Shared;
@@ -51,7 +51,8 @@ pub async fn run(names: Vec<&'static str>, busy: Duration, seed: u64, record: Sh
     let mut follows = pin!(join_all(names.iter().enumerate().map(follow)));
     let read = |name: &&'static str| audit::repeat(pinned(name), record.clone(), trace.clone(), AUDIT_PAUSE);
     let audits = join_all(names.iter().map(read));
-    let chores = Caretaker::new(roaming(&names, dice.below(8)), &record, &trace, seed).run();
+    let kind = if seed.is_multiple_of(2) { NATIVE } else { CORFU };
+    let chores = Caretaker::new(roaming(&names, dice.below(8)), &record, &trace, seed, Some(kind)).run();
     tokio::select! {
         biased;
         _ = join(join_all(work), join_all(live)) => {}

@@ -43,7 +43,7 @@ pub async fn converge(names: &[&'static str], record: &Shared, trace: &Trace) {
     }
     let caller = pinned(names[0]);
     let begun = simulated_now();
-    while let Err(status) = caller.reconfigure().await {
+    while let Err(status) = caller.reconfigure("").await {
         if simulated_now() > begun + RECONFIGURE_MAX {
             record.borrow_mut().broken.push(format!("the log cannot be reconfigured: {status:?}"));
             break;

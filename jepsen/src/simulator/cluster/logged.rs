@@ -18,7 +18,7 @@ const MESSAGE: &str = "message";
 /// The field in which turmoil's span of a host has the host's name.
 const NAME: &str = "name";
 /// The recovery paths that count as rare events: the message that a node logs on it, and the name of the event.
-pub const EVENTS: [(&str, &str); 7] = [
+pub const EVENTS: [(&str, &str); 9] = [
     ("reconfiguring the log", "reconfiguration"),
     ("storage units got the cells that they had missed", "unit_caught_up"),
     ("a proposal's outcome is unknown; trying again", "outcome_unknown"),
@@ -26,6 +26,8 @@ pub const EVENTS: [(&str, &str); 7] = [
     ("copying cells to a sealed unit that lacks them", "seal_repaired"),
     ("another node has installed a chain first", "chain_race_lost"),
     ("the snapshot is installed", "snapshot_installed"),
+    ("nobody wrote an offset: it is junk now", "hole_filled"),
+    ("the end of the segment decides about an append", "chain_write_cut"),
 ];
 
 /// The name of a host, kept with its span.

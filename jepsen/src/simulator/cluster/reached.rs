@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// Every rare event. A run of many seeds in which one of them never happened proves less than it claims, so it fails.
-pub const EXPECTED: [&str; 23] = [
+pub const EXPECTED: [&str; 25] = [
     // Faults of hosts.
     "kill",
     "power_cut",
@@ -34,6 +34,8 @@ pub const EXPECTED: [&str; 23] = [
     "unit_poisoned",
     "outcome_unknown",
     "snapshot_installed",
+    "hole_filled",
+    "chain_write_cut",
 ];
 
 /// The name of the event that a host lost its disk. It happens only in runs that ask for it.

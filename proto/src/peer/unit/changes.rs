@@ -8,7 +8,7 @@ use futures::{StreamExt, poll};
 use tonic::Streaming;
 
 use crate::completion::Completion;
-use crate::contracts::{Shape, StorageUnit, Store, Stored, UnitError, UnitParams};
+use crate::contracts::{Purpose, Shape, StorageUnit, Store, Stored, UnitError, UnitParams};
 use crate::ids::{ChainVersion, Incarnation, LogId, LogletId, Offset};
 use crate::peer::Home;
 use crate::peer::generated as wire;
@@ -22,7 +22,7 @@ use wire::unit_call::Call;
 enum Change {
     Store(Store),
     Open(LogletId, UnitParams),
-    Fill(LogletId, Incarnation, Offset),
+    Fill(LogletId, Incarnation, Offset, Purpose),
     Seal(LogletId),
     Trim(LogletId, Offset),
     Tail(LogletId),
@@ -43,6 +43,10 @@ impl Change {
                 LogletId::required(m.loglet, "the loglet of a fill")?,
                 Incarnation::required(m.incarnation, "the sequencer of a fill")?,
                 Offset(m.at),
+                match m.purpose.ok_or(Garbage("the purpose of a fill"))? {
+                    wire::fill::Purpose::Append(known_tail) => Purpose::Append { known_tail: Offset(known_tail) },
+                    wire::fill::Purpose::Repair(_) => Purpose::Repair,
+                },
             ),
             Call::Seal(m) => Change::Seal(LogletId::from_wire(m)?),
             Call::Trim(m) => Change::Trim(LogletId::required(m.loglet, "the loglet to trim")?, Offset(m.up_to)),
@@ -99,8 +103,9 @@ fn carry_out(unit: Arc<dyn StorageUnit>, change: Change, slot: Slot<Answer>) -> 
                 answer(stored.await, |stored: Stored| Answer::Stored(stored.to_wire()))
             }
             Change::Open(loglet, params) => answer(unit.open(loglet, params).await, done),
-            Change::Fill(loglet, incarnation, at) => {
-                answer(unit.fill(loglet, incarnation, at).await, |outcome| Answer::Filled(outcome.to_wire()))
+            Change::Fill(loglet, incarnation, at, purpose) => {
+                let filled = unit.fill(loglet, incarnation, at, purpose).await;
+                answer(filled, |stored: Stored| Answer::Stored(stored.to_wire()))
             }
             Change::Seal(loglet) => answer(unit.seal(loglet).await, |tail| Answer::Tail(tail.to_wire())),
             Change::Trim(loglet, up_to) => answer(unit.trim(loglet, up_to).await, done),

@@ -12,7 +12,7 @@ use super::protocol::{Changes, client};
 use super::streams::{follow, tell_tails};
 use crate::completion::Completion;
 use crate::contracts::{
-    CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
+    CellState, Followed, LocalTail, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
 };
 use crate::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 use crate::peer::generated as wire;
@@ -66,10 +66,6 @@ const OTHER_KIND: Garbage = Garbage("the answer that belongs to the call");
 
 fn stored(answer: Answer) -> Result<Stored, Garbage> {
     if let Answer::Stored(m) = answer { Stored::from_wire(m) } else { Err(OTHER_KIND) }
-}
-
-fn filled(answer: Answer) -> Result<CellOutcome, Garbage> {
-    if let Answer::Filled(m) = answer { CellOutcome::from_wire(m) } else { Err(OTHER_KIND) }
 }
 
 fn tail(answer: Answer) -> Result<LocalTail, Garbage> {
@@ -151,9 +147,14 @@ impl StorageUnit for RemoteUnit {
         loglet: LogletId,
         incarnation: Incarnation,
         at: Offset,
-    ) -> BoxFuture<'_, Result<CellOutcome, UnitError>> {
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Stored, UnitError>> {
         let (loglet, incarnation) = (Some(loglet.to_wire()), Some(incarnation.to_wire()));
-        self.ask(Call::Fill(wire::Fill { loglet, incarnation, at: at.0 }), filled)
+        let purpose = Some(match purpose {
+            Purpose::Append { known_tail } => wire::fill::Purpose::Append(known_tail.0),
+            Purpose::Repair => wire::fill::Purpose::Repair(wire::Nothing {}),
+        });
+        self.ask(Call::Fill(wire::Fill { loglet, incarnation, at: at.0, purpose }), stored)
     }
 
     fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>> {

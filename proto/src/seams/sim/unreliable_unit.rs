@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{TaskWorker, Weather};
 use crate::completion::Completion;
 use crate::contracts::{
-    CellOutcome, CellState, Followed, LocalTail, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
+    CellState, Followed, LocalTail, Purpose, StorageUnit, Store, Stored, TailReaches, UnitError, UnitParams,
 };
 use crate::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 use crate::seams::{Clock, Worker};
@@ -132,8 +132,9 @@ impl StorageUnit for UnreliableUnit {
         loglet: LogletId,
         incarnation: Incarnation,
         at: Offset,
-    ) -> BoxFuture<'_, Result<CellOutcome, UnitError>> {
-        self.ask(Box::new(move |unit| Box::pin(async move { unit.fill(loglet, incarnation, at).await })))
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Stored, UnitError>> {
+        self.ask(Box::new(move |unit| Box::pin(async move { unit.fill(loglet, incarnation, at, purpose).await })))
     }
 
     fn seal(&self, loglet: LogletId) -> BoxFuture<'_, Result<LocalTail, UnitError>> {

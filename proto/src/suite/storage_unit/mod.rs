@@ -20,10 +20,12 @@ use crate::seams::Clock;
 use follow::{a_follower_of_a_trimmed_range_jumps, a_follower_sees_what_is_committed_in_order};
 use repair::{
     a_repair_passes_the_seal_and_leaves_no_gap, a_tail_is_told_when_it_changes, a_tail_is_waited_for,
-    a_unit_tells_which_offsets_it_holds,
+    a_unit_tells_which_offsets_it_holds, junk_passes_the_seal_as_a_repair_alone,
 };
 
 const OWNER: Incarnation = Incarnation { storage: StorageId(77), boot: Boot(3) };
+/// The purpose of an append that knows of no committed cell.
+const APPEND: Purpose = Purpose::Append { known_tail: Offset(0) };
 /// A stream that sends nothing for this long has nothing to send.
 const SILENCE: Duration = Duration::from_millis(50);
 
@@ -74,6 +76,14 @@ impl<'a> Case<'a> {
         self.send(self.request(at, texts, known_tail)).await.expect("the unit takes the store").cells
     }
 
+    /// Fills one offset. Returns the outcome and the seal bit.
+    async fn fill(&self, at: u64, purpose: Purpose) -> (CellOutcome, bool) {
+        let Stored { cells, sealed } =
+            self.unit.fill(self.id, OWNER, Offset(at), purpose).await.expect("the unit takes the fill");
+        assert_eq!(cells.len(), 1, "a fill has one outcome");
+        (cells[0], sealed)
+    }
+
     async fn read(&self, from: u64, to: u64) -> Vec<CellState> {
         self.unit.read(self.id, Offset(from)..Offset(to), usize::MAX).await.expect("the unit reads")
     }
@@ -106,6 +116,7 @@ pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
     a_follower_sees_what_is_committed_in_order(unit, clock).await;
     a_follower_of_a_trimmed_range_jumps(unit, clock).await;
     a_repair_passes_the_seal_and_leaves_no_gap(unit, clock).await;
+    junk_passes_the_seal_as_a_repair_alone(unit, clock).await;
     a_unit_tells_which_offsets_it_holds(unit, clock).await;
     a_tail_is_waited_for(unit, clock).await;
     a_tail_is_told_when_it_changes(unit, clock).await;
@@ -139,7 +150,7 @@ async fn rule_4_one_incarnation_for_life(unit: &dyn StorageUnit, clock: &dyn Clo
     let refused = UnitError::WrongIncarnation { loglet: case.id, owner: OWNER, asker };
     let store = Store { incarnation: asker, ..case.request(0, &["a"], 0) };
     assert_eq!(case.send(store).await, Err(refused.clone()));
-    assert_eq!(unit.fill(case.id, asker, Offset(0)).await, Err(refused.clone()));
+    assert_eq!(unit.fill(case.id, asker, Offset(0), APPEND).await, Err(refused.clone()));
     let open = unit.open(case.id, UnitParams { shape: Shape::Contiguous, incarnation: asker }).await;
     assert_eq!(open, Err(refused));
     assert_eq!(case.tail().await.tail, Offset(0));
@@ -190,10 +201,10 @@ async fn sparse_loglets_take_any_order(unit: &dyn StorageUnit, clock: &dyn Clock
 async fn junk_fills_what_is_empty(unit: &dyn StorageUnit, clock: &dyn Clock) {
     let case = Case::open(unit, clock, 6, Shape::Contiguous).await;
     case.store(0, &["a"], 0).await;
-    assert_eq!(unit.fill(case.id, OWNER, Offset(1)).await, Ok(CellOutcome::Written));
-    assert_eq!(unit.fill(case.id, OWNER, Offset(1)).await, Ok(CellOutcome::Same));
-    assert_eq!(unit.fill(case.id, OWNER, Offset(0)).await, Ok(CellOutcome::Different));
-    assert_eq!(unit.fill(case.id, OWNER, Offset(9)).await, Ok(CellOutcome::Gap));
+    assert_eq!(case.fill(1, APPEND).await, (CellOutcome::Written, false));
+    assert_eq!(case.fill(1, APPEND).await, (CellOutcome::Same, false));
+    assert_eq!(case.fill(0, APPEND).await, (CellOutcome::Different, false));
+    assert_eq!(case.fill(9, APPEND).await, (CellOutcome::Gap, false));
     assert_eq!(case.store(1, &["b"], 0).await, [CellOutcome::Different], "junk is for ever");
     assert_eq!(case.read(0, 2).await, [present("a"), CellState::Junk]);
 }
@@ -211,7 +222,7 @@ async fn rule_5_a_seal_is_ordered_against_stores_in_flight(unit: &dyn StorageUni
     assert_eq!((sealed.tail, sealed.sealed), (Offset(2), true));
     assert_eq!(late.await, Ok(Stored { cells: vec![CellOutcome::Sealed], sealed: true }));
     assert_eq!(unit.seal(case.id).await.map(|t| t.tail), Ok(Offset(2)), "sealing again is no error");
-    assert_eq!(unit.fill(case.id, OWNER, Offset(2)).await, Ok(CellOutcome::Sealed));
+    assert_eq!(case.fill(2, APPEND).await, (CellOutcome::Sealed, true));
     assert_eq!(case.read(0, 3).await, [present("a"), present("b"), CellState::Absent]);
     assert!(case.tail().await.sealed);
 }
@@ -331,6 +342,6 @@ async fn bad_requests_are_refused(unit: &dyn StorageUnit, clock: &dyn Clock) {
     assert!(matches!(refused, Err(UnitError::Invalid(_))), "a store without cells: {refused:?}");
     let refused = case.send(case.request(u64::MAX, &["a", "b"], 0)).await;
     assert!(matches!(refused, Err(UnitError::Invalid(_))), "a store past the last offset: {refused:?}");
-    let refused = unit.fill(case.id, OWNER, Offset(u64::MAX)).await;
+    let refused = unit.fill(case.id, OWNER, Offset(u64::MAX), APPEND).await;
     assert!(matches!(refused, Err(UnitError::Invalid(_))), "a fill at the last offset: {refused:?}");
 }

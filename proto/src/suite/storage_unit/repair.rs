@@ -2,8 +2,8 @@
 
 use futures::{FutureExt, StreamExt};
 
-use super::{Case, OWNER, SILENCE, id, present};
-use crate::contracts::{CellOutcome, Purpose, Shape, StorageUnit, Store, TailReaches, UnitError};
+use super::{APPEND, Case, OWNER, SILENCE, id, present};
+use crate::contracts::{CellOutcome, CellState, Purpose, Shape, StorageUnit, Store, TailReaches, UnitError};
 use crate::ids::{Boot, Incarnation, Offset};
 use crate::seams::Clock;
 
@@ -34,6 +34,23 @@ pub(super) async fn a_repair_passes_the_seal_and_leaves_no_gap(unit: &dyn Storag
     assert!(matches!(case.send(other).await, Err(UnitError::WrongIncarnation { .. })));
 }
 
+pub(super) async fn junk_passes_the_seal_as_a_repair_alone(unit: &dyn StorageUnit, clock: &dyn Clock) {
+    use CellOutcome::{Different, Gap, Same, Sealed, Written};
+    let contiguous = Case::open(unit, clock, 25, Shape::Contiguous).await;
+    let sparse = Case::open(unit, clock, 26, Shape::Sparse).await;
+    for (case, past_a_gap) in [(&contiguous, Gap), (&sparse, Written)] {
+        case.store(0, &["a"], 1).await;
+        assert_eq!(case.fill(1, APPEND).await, (Written, false));
+        unit.seal(case.id).await.expect("the unit seals");
+        assert_eq!(case.fill(1, APPEND).await, (Same, true), "it is held, but the seal bit says that this is no news");
+        assert_eq!(case.fill(2, APPEND).await, (Sealed, true));
+        assert_eq!(case.fill(3, Purpose::Repair).await, (past_a_gap, true));
+        assert_eq!(case.fill(0, Purpose::Repair).await, (Different, true), "junk replaces nothing");
+        assert_eq!(case.fill(2, Purpose::Repair).await, (Written, true));
+        assert_eq!(case.read(0, 3).await, [present("a"), CellState::Junk, CellState::Junk]);
+    }
+}
+
 pub(super) async fn a_unit_tells_which_offsets_it_holds(unit: &dyn StorageUnit, clock: &dyn Clock) {
     let case = Case::open(unit, clock, 18, Shape::Sparse).await;
     let held = async |from, to| {
@@ -43,7 +60,7 @@ pub(super) async fn a_unit_tells_which_offsets_it_holds(unit: &dyn StorageUnit, 
     assert_eq!(held(0, 100).await, []);
     case.store(1, &["b", "c"], 0).await;
     case.store(5, &["f"], 0).await;
-    unit.fill(case.id, OWNER, Offset(6)).await.expect("the unit fills");
+    assert_eq!(case.fill(6, APPEND).await, (CellOutcome::Written, false));
     assert_eq!(held(0, 100).await, [1..3, 5..7], "junk is held, too");
     assert_eq!(held(2, 6).await, [2..3, 5..6]);
     assert_eq!(held(3, 5).await, []);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use naxos::node::probe::View;
 use naxos_proto::contracts::LocalTail;
 use naxos_proto::ids::{LogletId, Offset, StorageId};
-use naxos_proto::native_params::NativeParams;
+use naxos_proto::loglet_roles::LogletRoles;
 
 /// The last tail of each loglet on each unit. A unit that is started again still holds everything, because a tail is
 /// told only when it is durable.
@@ -37,14 +37,14 @@ impl TailsHold {
     /// counted as if it did, because its tail cannot be seen.
     fn check_known(view: &View, known: Offset, views: &[&View]) -> Result<(), String> {
         let params = &view.chain.1.active().params;
-        let Ok(native) = NativeParams::decode(params) else { return Ok(()) };
+        let Ok(roles) = LogletRoles::of(params) else { return Ok(()) };
         let holds = |unit: &StorageId| {
             let of_unit = views.iter().find(|other| other.incarnation.storage == *unit);
             let seen = of_unit.filter(|other| other.chain.1.active().params.id == params.id).and_then(|v| v.tail);
             seen.is_none_or(|tail| tail.tail >= known)
         };
-        let holding = native.units.iter().filter(|unit| holds(unit)).count();
-        if holding < usize::from(native.write_quorum) {
+        let holding = roles.units.iter().filter(|unit| holds(unit)).count();
+        if holding < roles.write_quorum {
             let (unit, id) = (view.incarnation.storage, params.id);
             return Err(format!("unit {unit:?} calls {known:?} of {id:?} known, at most {holding} units have it"));
         }

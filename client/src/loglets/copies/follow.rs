@@ -7,7 +7,7 @@ use futures::stream::{self, BoxStream};
 use naxos_proto::contracts::{CellState, Followed, StorageUnit, UnitError};
 use naxos_proto::ids::Offset;
 
-use super::NativeLoglet;
+use super::Copies;
 use super::read::is_known;
 use crate::loglet::LogletError;
 
@@ -18,7 +18,7 @@ type UnitStream = BoxStream<'static, Result<Followed, UnitError>>;
 
 /// The position of one follower.
 struct Follower {
-    loglet: Arc<NativeLoglet>,
+    copies: Arc<Copies>,
     next: Offset,
     /// The units to follow, nearest first. `unit` is the index of the one that is followed now.
     units: Vec<Arc<dyn StorageUnit>>,
@@ -31,41 +31,46 @@ struct Follower {
     ended: bool,
 }
 
-/// The stream of `Loglet::follow`.
-pub(super) fn follow(loglet: Arc<NativeLoglet>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>> {
-    let units = loglet.nearest_first().into_iter().cloned().collect();
-    let follower = Follower {
-        loglet,
-        next: from,
-        units,
-        unit: 0,
-        stream: None,
-        gap_end: Offset::ZERO,
-        errors: Vec::new(),
-        ended: false,
-    };
-    stream::unfold(follower, |mut follower| async move {
-        if follower.ended {
-            return None;
-        }
-        let item = follower.item().await;
-        follower.ended = matches!(item, Err(_) | Ok(Followed::Sealed(_)));
-        Some((item, follower))
-    })
-    .boxed()
+impl Copies {
+    /// The stream of `Loglet::follow`.
+    pub(in crate::loglets) fn follow(
+        self: Arc<Self>,
+        from: Offset,
+    ) -> BoxStream<'static, Result<Followed, LogletError>> {
+        let units = self.nearest_first().into_iter().cloned().collect();
+        let follower = Follower {
+            copies: self,
+            next: from,
+            units,
+            unit: 0,
+            stream: None,
+            gap_end: Offset::ZERO,
+            errors: Vec::new(),
+            ended: false,
+        };
+        stream::unfold(follower, |mut follower| async move {
+            if follower.ended {
+                return None;
+            }
+            let item = follower.item().await;
+            follower.ended = matches!(item, Err(_) | Ok(Followed::Sealed(_)));
+            Some((item, follower))
+        })
+        .boxed()
+    }
 }
 
 impl Follower {
     async fn item(&mut self) -> Result<Followed, LogletError> {
         loop {
             if self.next < self.gap_end {
-                let cells = self.loglet.read_cells(self.next..self.gap_end, GAP_BYTES).await?;
+                let cells = self.copies.read_cells(self.next..self.gap_end, GAP_BYTES).await?;
                 return Ok(self.cells(self.next, cells));
             }
             let Some(unit) = self.units.get(self.unit) else {
-                return Err(self.loglet.unavailable("can be followed", &self.errors));
+                return Err(self.copies.unavailable("can be followed", &self.errors));
             };
-            let id = self.loglet.params.id;
+            let id = self.copies.loglet;
             let stream = self.stream.get_or_insert_with(|| unit.follow(id, self.next));
             match stream.next().await {
                 Some(Ok(Followed::Cells { at, mut cells })) => {

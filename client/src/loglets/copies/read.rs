@@ -1,5 +1,4 @@
-//! Reads: from the nearest unit that has the cells. If a unit does not answer soon, the next one is asked too. A unit never overwrites a cell, and the sequencer never gives out
-//! the offset of a stored cell again. So all copies of a cell are equal, and one is enough.
+//! Reads: from the nearest unit that has the cells. If a unit does not answer soon, the next one is asked too.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use futures::stream::FuturesUnordered;
 use naxos_proto::contracts::{CellState, UnitError};
 use naxos_proto::ids::Offset;
 
-use super::NativeLoglet;
+use super::Copies;
 use crate::loglet::LogletError;
 
 /// How long a unit may take to answer a read before another unit is asked too.
@@ -29,8 +28,9 @@ fn unreadable(at: Offset, cell: Option<&CellState>) -> UnitError {
     UnitError::Read(format!("offset {at} {why}"))
 }
 
-impl NativeLoglet {
-    pub(super) async fn read_cells(
+impl Copies {
+    /// Reads the cells of `range`: at least one, then up to about `max_bytes`.
+    pub(in crate::loglets) async fn read_cells(
         &self,
         range: Range<Offset>,
         max_bytes: usize,
@@ -43,7 +43,7 @@ impl NativeLoglet {
                 let Some(unit) = further.next() else {
                     return Err(self.unavailable(&format!("can read offset {}", range.start), &errors));
                 };
-                asked.push(unit.read(self.params.id, range.clone(), max_bytes));
+                asked.push(unit.read(self.loglet, range.clone(), max_bytes));
             }
             // The block makes a timer only if no answer is there yet.
             let is_late = async { self.clock.sleep(ASK_ANOTHER_AFTER).await };
@@ -58,7 +58,7 @@ impl NativeLoglet {
                 },
                 () = is_late, if further.len() > 0 => {
                     let unit = further.next().expect("looked at above");
-                    asked.push(unit.read(self.params.id, range.clone(), max_bytes));
+                    asked.push(unit.read(self.loglet, range.clone(), max_bytes));
                 }
             }
         }

@@ -4,17 +4,18 @@ use std::future::Future;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+
 /// The answers of the units that answered in time.
-pub(super) struct Answers<T, E> {
+pub(in crate::loglets) struct Answers<T, E> {
     /// The good answers, each with the index of its call.
-    pub(super) good: Vec<(usize, T)>,
-    pub(super) errors: Vec<E>,
+    pub(in crate::loglets) good: Vec<(usize, T)>,
+    pub(in crate::loglets) errors: Vec<E>,
 }
 
 /// Waits for the answers to `calls` until `quorum` of them are good or no more can come. After the quorum, takes the
 /// answers that come before `patience` ends, which may be at once. The calls that are not answered by then are dropped;
 /// a unit may carry them out all the same.
-pub(super) async fn ask_units<T, E, C>(
+pub(in crate::loglets) async fn ask_units<T, E, C>(
     calls: impl IntoIterator<Item = C>,
     quorum: usize,
     patience: impl Future<Output = ()>,

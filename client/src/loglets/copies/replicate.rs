@@ -1,13 +1,12 @@
 //! Replication behind the appends: gives a unit the cells that it missed while it was slow or away.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use futures::future::join_all;
-use naxos_proto::contracts::{HELD_RANGES_MAX, LocalTail, StorageUnit, UnitError};
+use naxos_proto::contracts::{HELD_RANGES_MAX, LocalTail, UnitError};
 use naxos_proto::ids::Offset;
 
-use super::NativeLoglet;
+use super::Copies;
 use crate::loglet::LogletError;
 
 /// The parts of `range` that are not in `held`, which is ascending.
@@ -25,19 +24,19 @@ fn gaps(range: Range<Offset>, held: &[Range<Offset>]) -> Vec<Range<Offset>> {
     gaps
 }
 
-impl NativeLoglet {
+impl Copies {
     /// Copies to each unit the cells below `below` that it lacks. Goes on with the other units after an error, and then
     /// returns the first error. Returns how many cells were copied.
     ///
-    /// `below` is at or below a tail that is on a write quorum, or the end of the segment in the chain. So the cells are
+    /// `below` is at or below a checked tail, or the end of the segment in the chain. So the cells are
     /// committed, and a copy of them is right even if the loglet is open.
-    pub(super) async fn replicate_cells(&self, below: Offset) -> Result<u64, LogletError> {
+    pub(in crate::loglets) async fn replicate_cells(&self, below: Offset) -> Result<u64, LogletError> {
         let mut outcome = Ok(0);
-        let tails = join_all(self.units.iter().map(|unit| unit.tail(self.params.id))).await;
+        let tails = join_all(self.units.iter().map(|unit| unit.tail(self.loglet))).await;
         let trimmed = tails.iter().flatten().map(|tail| tail.trim_point).max().unwrap_or(Offset::ZERO);
-        for ((unit, on_unit), tail) in self.units.iter().enumerate().zip(tails) {
+        for (unit, tail) in tails.into_iter().enumerate() {
             let copied = match tail {
-                Ok(tail) => self.replicate_to(unit, on_unit, tail, trimmed.min(below)..below).await,
+                Ok(tail) => self.replicate_to(unit, tail, trimmed.min(below)..below).await,
                 Err(e) => Err(self.unavailable("say what they hold", &[e])),
             };
             outcome = match (outcome, copied) {
@@ -48,22 +47,24 @@ impl NativeLoglet {
         outcome
     }
 
-    async fn replicate_to(
+    /// Copies to the unit with index `unit`, whose tail is `tail`, the cells of a range that it lacks. The range begins
+    /// at the highest trim point of all units. Returns how many cells were copied.
+    pub(in crate::loglets) async fn replicate_to(
         &self,
         unit: usize,
-        on_unit: &Arc<dyn StorageUnit>,
         tail: LocalTail,
         Range { start, end: below }: Range<Offset>,
     ) -> Result<u64, LogletError> {
+        let on_unit = &self.units[unit];
         let failed = |e: UnitError| self.unavailable("say what they hold", &[e]);
         if tail.trim_point < start {
             // No unit has to hold a cell that another unit has trimmed: every node has applied it, and the others may
             // not hold it any more.
-            on_unit.trim(self.params.id, start).await.map_err(failed)?;
+            on_unit.trim(self.loglet, start).await.map_err(failed)?;
         }
         let (mut from, mut copied) = (start.max(tail.trim_point), 0);
         while from < below {
-            let held = on_unit.held(self.params.id, from..below).await.map_err(failed)?;
+            let held = on_unit.held(self.loglet, from..below).await.map_err(failed)?;
             let known = if held.len() < HELD_RANGES_MAX { below } else { held[held.len() - 1].end };
             for gap in gaps(from..known, &held) {
                 copied += gap.end.0 - gap.start.0;

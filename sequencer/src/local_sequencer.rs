@@ -1,12 +1,13 @@
-//! [`NativeSequencer`]: the sequencer of one process, for native loglets.
+//! [`LocalSequencer`]: the sequencer of one process, for native and for Corfu loglets.
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use naxos_proto::chain::LogletParams;
+use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, OnGrant, Refusal, Sequencer, Shape, UnitDirectory, UnitParams};
+use naxos_proto::corfu_params::CorfuParams;
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Clock;
@@ -17,30 +18,34 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fanout::{Fanout, Placement};
 use crate::served::Served;
+use crate::tokens::Tokens;
 
-/// At most this many loglets are served at a time. Only the newest takes appends; the older ones stay until newer ones
+/// At most this many loglets of each kind are served at a time. Only the newest takes appends; the older ones stay until newer ones
 /// need their places.
 const LOGLETS_MAX: usize = 64;
 
-/// The sequencer of one process. It serves the native loglets that name its incarnation.
+/// The sequencer of one process. It serves the loglets that name its incarnation: it stores the appends of native
+/// loglets, and gives out the offsets of Corfu loglets.
 ///
 /// [`Self::tend`] must run, or stores that failed are never sent again.
-pub struct NativeSequencer {
+pub struct LocalSequencer {
     incarnation: Incarnation,
     units: Arc<dyn UnitDirectory>,
     clock: Arc<dyn Clock>,
     loglets: RwLock<Served<Fanout>>,
+    /// The Corfu loglets. It is locked after `loglets`.
+    tokens: RwLock<Served<Tokens>>,
     /// Loglets that are to be opened on all their units.
     to_open: Mutex<Vec<Arc<Fanout>>>,
     /// Notified when [`Self::tend`] has something to do, or has to do it earlier.
     changed: Arc<Notify>,
 }
 
-impl NativeSequencer {
+impl LocalSequencer {
     /// A sequencer that serves no loglet yet.
     pub fn new(incarnation: Incarnation, units: Arc<dyn UnitDirectory>, clock: Arc<dyn Clock>) -> Self {
-        let loglets = RwLock::new(Served::new(LOGLETS_MAX));
-        Self { incarnation, units, clock, loglets, to_open: Mutex::default(), changed: Arc::default() }
+        let (loglets, tokens) = (RwLock::new(Served::new(LOGLETS_MAX)), RwLock::new(Served::new(LOGLETS_MAX)));
+        Self { incarnation, units, clock, loglets, tokens, to_open: Mutex::default(), changed: Arc::default() }
     }
 
     /// Opens new loglets on all their units, and sends failed stores again, until `stop`. Runs on the Worker `peers`.
@@ -73,22 +78,47 @@ impl NativeSequencer {
         }
     }
 
+    /// Safety rule 4: a loglet belongs to one incarnation for its whole life.
+    fn check_owner(&self, loglet: LogletId, owner: Incarnation) -> Result<(), Refusal> {
+        let asked = self.incarnation;
+        if owner == asked { Ok(()) } else { Err(Refusal::OtherSequencer { loglet, owner, asked }) }
+    }
+
     fn fanout(&self, loglet: LogletId, incarnation: Incarnation) -> Result<Arc<Fanout>, Refusal> {
-        if incarnation != self.incarnation {
-            return Err(Refusal::OtherSequencer { loglet, owner: incarnation, asked: self.incarnation });
-        }
+        self.check_owner(loglet, incarnation)?;
         self.loglets.read().get(loglet)
     }
 
     fn serve_now(&self, loglet: &LogletParams) -> Result<(), Refusal> {
+        match loglet.kind {
+            LogletKind::CORFU => self.serve_corfu(loglet),
+            _ => self.serve_native(loglet),
+        }
+    }
+
+    fn serve_corfu(&self, loglet: &LogletParams) -> Result<(), Refusal> {
+        let corfu = CorfuParams::decode(loglet).map_err(|error| Refusal::Unsupported(error.to_string()))?;
+        self.check_owner(loglet.id, corfu.sequencer)?;
+        let is_new = self.tokens.write().serve(loglet.id, Tokens::new)?.is_some();
+        if is_new {
+            self.retire_below(loglet.id);
+        }
+        Ok(())
+    }
+
+    /// A loglet is served after a chain was installed that names it. That chain has ended all earlier loglets of the log.
+    fn retire_below(&self, id: LogletId) {
+        let (native, corfu) = (self.loglets.read().all_below(id), self.tokens.read().all_below(id));
+        native.iter().for_each(|fanout| fanout.retire());
+        corfu.iter().for_each(|tokens| tokens.retire());
+    }
+
+    fn serve_native(&self, loglet: &LogletParams) -> Result<(), Refusal> {
         let native = NativeParams::decode(loglet).map_err(|error| {
-            let text = format!("this sequencer serves only native loglets with valid parameters: {error}");
+            let text = format!("this sequencer serves only native and Corfu loglets with valid parameters: {error}");
             Refusal::Unsupported(text)
         })?;
-        if native.sequencer != self.incarnation {
-            let (loglet, owner) = (loglet.id, native.sequencer);
-            return Err(Refusal::OtherSequencer { loglet, owner, asked: self.incarnation });
-        }
+        self.check_owner(loglet.id, native.sequencer)?;
         let find = |id| self.units.unit(id).ok_or(Refusal::UnknownUnit(id));
         let units = native.units.iter().map(|u| find(*u)).collect::<Result<Vec<_>, _>>()?;
         let placement = Placement {
@@ -98,14 +128,9 @@ impl NativeSequencer {
             write_quorum: native.write_quorum.into(),
         };
         let make = || Fanout::new(placement, Arc::clone(&self.clock), Arc::clone(&self.changed));
-        let (fanout, earlier) = {
-            let mut loglets = self.loglets.write();
-            let Some(fanout) = loglets.serve(loglet.id, make)? else { return Ok(()) };
-            (fanout, loglets.all_below(loglet.id))
-        };
-        // A loglet is served after a chain was installed that names it. That chain has ended all earlier loglets of the
-        // log.
-        earlier.iter().for_each(|f| f.retire());
+        let served = self.loglets.write().serve(loglet.id, make)?;
+        let Some(fanout) = served else { return Ok(()) };
+        self.retire_below(loglet.id);
         if native.units.len() > 1 {
             self.to_open.lock().push(fanout);
             self.changed.notify_one();
@@ -114,7 +139,7 @@ impl NativeSequencer {
     }
 }
 
-impl Sequencer for NativeSequencer {
+impl Sequencer for LocalSequencer {
     fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
@@ -137,15 +162,26 @@ impl Sequencer for NativeSequencer {
         }
     }
 
-    fn grant(&self, _: LogletId, _: Incarnation, _: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {
-        let text = "a native loglet gives no grants to clients: its sequencer stores the cells";
-        Box::pin(std::future::ready(Err(Refusal::Unsupported(text.to_owned()).into())))
+    fn grant(
+        &self,
+        loglet: LogletId,
+        incarnation: Incarnation,
+        count: u32,
+    ) -> BoxFuture<'_, Result<Offset, AppendError>> {
+        let tokens = self.check_owner(loglet, incarnation).and_then(|()| {
+            if self.loglets.read().get(loglet).is_ok() {
+                let text = "a native loglet gives no grants to clients: its sequencer stores the cells";
+                return Err(Refusal::Unsupported(text.to_owned()));
+            }
+            self.tokens.read().get(loglet)
+        });
+        Box::pin(std::future::ready(tokens.map_err(AppendError::from).and_then(|tokens| tokens.grant(count))))
     }
 
     fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>> {
-        let fanout = self.loglets.read().get(loglet);
-        let tail = fanout.ok().map(|f| Tail::Open(f.known_tail()));
-        Box::pin(std::future::ready(tail))
+        let native = self.loglets.read().get(loglet).map(|fanout| fanout.known_tail());
+        let tail = native.or_else(|_| self.tokens.read().get(loglet).map(|tokens| tokens.next()));
+        Box::pin(std::future::ready(tail.ok().map(Tail::Open)))
     }
 }
 
@@ -170,7 +206,7 @@ mod tests {
     fn rule_4_a_sequencer_serves_and_appends_only_for_its_own_incarnation() {
         let own = Incarnation { storage: StorageId(1), boot: Boot(2) };
         let earlier = Incarnation { boot: Boot(1), ..own };
-        let sequencer = NativeSequencer::new(own, Arc::new(NoUnits), Arc::new(BootClock));
+        let sequencer = LocalSequencer::new(own, Arc::new(NoUnits), Arc::new(BootClock));
         let id = LogletId::default();
         let params = |sequencer| NativeParams { sequencer, units: vec![StorageId(1)], write_quorum: 1 }.encode(id);
         let other = Refusal::OtherSequencer { loglet: id, owner: earlier, asked: own };
@@ -181,14 +217,36 @@ mod tests {
     }
 
     #[test]
+    fn rule_4_a_corfu_loglet_has_one_sequencer_which_gives_out_nothing_once_a_later_loglet_is_served() {
+        let own = Incarnation { storage: StorageId(1), boot: Boot(2) };
+        let sequencer = LocalSequencer::new(own, Arc::new(NoUnits), Arc::new(BootClock));
+        let id = |ordinal| LogletId { ordinal, ..LogletId::default() };
+        let params = |sequencer, ordinal| CorfuParams { sequencer, units: vec![StorageId(1)] }.encode(id(ordinal));
+        let grant = |by, ordinal| sequencer.grant(id(ordinal), by, 2).now_or_never().expect("it is here");
+        let earlier = Incarnation { boot: Boot(1), ..own };
+        let other = Refusal::OtherSequencer { loglet: id(1), owner: earlier, asked: own };
+        assert_eq!(sequencer.serve_now(&params(earlier, 1)), Err(other.clone()));
+        assert_eq!(grant(own, 1), Err(Refusal::NotServed(id(1)).into()));
+        assert_eq!(sequencer.serve_now(&params(own, 1)), Ok(()));
+        assert_eq!(grant(earlier, 1), Err(other.into()));
+        assert_eq!((grant(own, 1), grant(own, 1)), (Ok(Offset(0)), Ok(Offset(2))));
+        assert_eq!(sequencer.serve_now(&params(own, 1)), Ok(()), "serving again is no error");
+        assert_eq!(grant(own, 1), Ok(Offset(4)), "and it begins nothing again");
+        assert_eq!(sequencer.tail(id(1)).now_or_never(), Some(Some(Tail::Open(Offset(6)))));
+        assert_eq!(sequencer.serve_now(&params(own, 2)), Ok(()));
+        assert_eq!(grant(own, 1), Err(AppendError::Sealed));
+        assert_eq!(grant(own, 2), Ok(Offset(0)));
+    }
+
+    #[test]
     fn parameters_that_do_not_decode_are_refused_with_the_reason() {
         let own = Incarnation { storage: StorageId(1), boot: Boot(2) };
-        let sequencer = NativeSequencer::new(own, Arc::new(NoUnits), Arc::new(BootClock));
+        let sequencer = LocalSequencer::new(own, Arc::new(NoUnits), Arc::new(BootClock));
         let params = NativeParams { sequencer: own, units: vec![StorageId(1)], write_quorum: 1 };
         let mut params = params.encode(LogletId::default());
         params.bytes.truncate(3);
         let why = NativeParams::decode(&params).expect_err("the parameters are cut off");
-        let text = format!("this sequencer serves only native loglets with valid parameters: {why}");
+        let text = format!("this sequencer serves only native and Corfu loglets with valid parameters: {why}");
         assert_eq!(sequencer.serve_now(&params), Err(Refusal::Unsupported(text)));
     }
 }

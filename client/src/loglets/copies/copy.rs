@@ -1,0 +1,68 @@
+//! Copying cells to a unit that lacks them.
+
+use std::ops::Range;
+
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{Cell, CellOutcome, CellState, Purpose, Store, Stored, UnitError};
+use naxos_proto::ids::Offset;
+
+use super::Copies;
+use crate::loglet::LogletError;
+
+/// Cells are copied in pieces of about this many bytes, or of fewer if the unit takes no store of that size.
+const PIECE_BYTES: usize = 1 << 20;
+
+impl Copies {
+    /// Copies the cells and the junk of `range`, which are committed or below a sealed tail, to the unit with index
+    /// `unit`.
+    pub(in crate::loglets) async fn copy_to(&self, unit: usize, range: Range<Offset>) -> Result<(), LogletError> {
+        let (mut from, mut piece_bytes) = (range.start, PIECE_BYTES);
+        while from < range.end {
+            let found = self.read_cells(from..range.end, piece_bytes).await?;
+            let cells: Vec<Cell> = found.iter().map_while(value).collect();
+            let count = cells.len().max(1) as u64;
+            let stored = match found.first() {
+                Some(CellState::Present(_)) => self.store_copies(unit, from, cells).await,
+                Some(CellState::Junk) => {
+                    self.units[unit].fill(self.loglet, self.incarnation, from, Purpose::Repair).await
+                }
+                other => return Err(self.not_repairable(unit, from, &format!("expected cells, found {other:?}"))),
+            };
+            let stored = match stored {
+                Err(UnitError::Invalid(_)) if count > 1 => {
+                    piece_bytes /= 2;
+                    continue;
+                }
+                stored => stored.map_err(|e| self.unavailable("take a repair", &[e]))?,
+            };
+            // A position never gets a second value, so other bytes at the same offset mean damage.
+            if !stored.cells.iter().all(|c| matches!(c, CellOutcome::Written | CellOutcome::Same)) {
+                return Err(self.not_repairable(unit, from, &format!("the unit answers {:?}", stored.cells)));
+            }
+            from = from.plus(count);
+        }
+        Ok(())
+    }
+
+    async fn store_copies(&self, unit: usize, at: Offset, cells: Vec<Cell>) -> Result<Stored, UnitError> {
+        let (loglet, incarnation, purpose) = (self.loglet, self.incarnation, Purpose::Repair);
+        let (done, stored) = Completion::channel();
+        self.units[unit].store(Store { loglet, incarnation, at, cells, purpose }, done);
+        stored.await
+    }
+
+    fn not_repairable(&self, unit: usize, at: Offset, why: &str) -> LogletError {
+        let storage = self.units[unit].storage_id().0;
+        LogletError::Unavailable(format!(
+            "storage unit {storage:016x} of loglet {} cannot be repaired from offset {at} on: {why}",
+            self.loglet
+        ))
+    }
+}
+
+fn value(cell: &CellState) -> Option<Cell> {
+    match cell {
+        CellState::Present(payload) => Some(Cell { payload: payload.clone(), commands: 1 }),
+        _ => None,
+    }
+}

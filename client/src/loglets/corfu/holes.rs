@@ -1,0 +1,101 @@
+//! Holes: offsets that were given out and that nobody has written, because their client is slow or gone. Whoever waits
+//! for one settles it: what the first unit holds there is passed on, and if it holds nothing, the offset becomes junk.
+//! Only the first unit decides, so a slow client and those who do not wait for it any more never disagree.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use naxos_proto::contracts::{Cell, CellOutcome, CellState, TailReaches};
+use naxos_proto::ids::Offset;
+
+use super::pass::{Content, Stopped};
+use super::rest::Rest;
+use super::unit_chain::UnitChain;
+
+/// How long an append waits for the offsets below it before it settles them. Each junk that this process writes doubles
+/// the time, so that clients which need longer for a write succeed in the end.
+const HOLE_PATIENCE: Duration = Duration::from_millis(100);
+/// How often the patience doubles at most.
+const DOUBLINGS_MAX: u32 = 4;
+
+impl UnitChain {
+    fn hole_patience(&self) -> Duration {
+        HOLE_PATIENCE * (1 << self.filled.load(Ordering::Relaxed).min(DOUBLINGS_MAX))
+    }
+
+    /// Waits until the last unit has everything below `at`. If its tail does not move for a while, settles what is missing.
+    pub(super) async fn wait_below(&self, at: Offset) -> Result<(), Stopped> {
+        let (clock, mut rest) = (&*self.copies.clock, Rest::new(&*self.copies.clock));
+        let (mut stands_at, mut settle_at) = (None, clock.now());
+        loop {
+            let Ok(tail) = self.last().tail(self.id).await else {
+                rest.pause().await;
+                continue;
+            };
+            if tail.sealed {
+                return Err(Stopped::Sealed);
+            }
+            self.learn(tail.tail);
+            if tail.tail >= at {
+                return Ok(());
+            }
+            if stands_at != Some(tail.tail) {
+                (stands_at, settle_at) = (Some(tail.tail), clock.now().after(self.hole_patience()));
+            }
+            tokio::select! {
+                biased;
+                // A call that fails is made again, after a look at the tail.
+                waited = self.last().wait_tail(self.id, TailReaches::Local(at)) => if waited.is_err() {
+                    rest.pause().await;
+                },
+                () = clock.sleep_until(settle_at) => self.settle(tail.tail, at).await?,
+            }
+        }
+    }
+
+    /// Settles the offsets from `from` on and below `below`. The last unit has everything below `from`. All of these
+    /// offsets were given out before the one of the caller, so the caller has waited long enough for each of them.
+    async fn settle(&self, from: Offset, below: Offset) -> Result<(), Stopped> {
+        let mut at = from;
+        while at < below {
+            if let Some(content) = self.decide(at).await? {
+                self.pass_decided(at, &content).await?;
+            }
+            at = at.next();
+        }
+        Ok(())
+    }
+
+    /// Finds out what the first unit holds at `at`. If that is nothing, fills it with junk. `None` if it is trimmed.
+    async fn decide(&self, at: Offset) -> Result<Option<Content>, Stopped> {
+        let mut rest = Rest::new(&*self.copies.clock);
+        loop {
+            let held = self.first().read(self.id, at..at.next(), 1).await;
+            let held = match held.map(|cells| cells.into_iter().next()) {
+                // Another unit may have the cell whole. It is a copy of the damaged one.
+                Ok(Some(CellState::Corrupt)) => self.copies.read_cells(at..at.next(), 1).await.ok(),
+                Ok(cell) => Some(cell.into_iter().collect()),
+                Err(_) => None,
+            };
+            match held.map(|cells| cells.into_iter().next()) {
+                Some(Some(CellState::Present(payload))) => {
+                    return Ok(Some(Content::Cells(vec![Cell { payload, commands: 1 }])));
+                }
+                Some(Some(CellState::Junk)) => return Ok(Some(Content::Junk)),
+                Some(Some(CellState::Trimmed)) => return Ok(None),
+                Some(Some(CellState::Absent) | None) => match self.put(0, at, &Content::Junk).await {
+                    Ok(stored) if stored.acknowledges() => {
+                        self.filled.fetch_add(1, Ordering::Relaxed);
+                        tracing::info!(loglet = %self.id, offset = at.0, "nobody wrote an offset: it is junk now");
+                        return Ok(Some(Content::Junk));
+                    }
+                    Ok(stored) if stored.sealed => return Err(Stopped::Sealed),
+                    // A value arrived meanwhile. It is read when it is durable.
+                    Ok(stored) if stored.cells.contains(&CellOutcome::Different) => {}
+                    Ok(_) | Err(_) => rest.pause().await,
+                },
+                Some(Some(CellState::Corrupt)) | None => rest.pause().await,
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The Corfu loglet (CORFU, NSDI'12; TOCS'13, section 3). The sequencer gives out offsets and stores nothing. Each client
+//! writes its cells itself, to the loglet's units one after the other, in the order in which the parameters name them.
+//! `docs/protocol.md` has the argument why this is safe.
+//!
+//! 1. The first unit decides which value an offset has: it writes a cell once. Only what it holds is passed on to the
+//!    second unit, and so on. So all copies of a cell are equal, and junk is a value like any other.
+//! 2. The last unit takes no gap, the others do. So when the last unit has a cell, every unit has it and everything
+//!    below it. Then an append is acknowledged, and the tail of the last unit is the tail of the loglet.
+//! 3. What a sealed unit held already is passed on no further, because it may have come there by a repair.
+//! 4. One sealed unit ends the loglet: nothing new is passed beyond it. Every acknowledged append is on every unit, below
+//!    the first offset that the unit lacks.
+//!
+//! One procedure per file: `writer` takes the appends of this process and keeps their order; `place` gets an offset for
+//! one and puts it on the first unit; `pass` passes cells on along the chain; `holes` settles offsets that nobody writes;
+//! `find_tail`, `seal`, `trim`, `open` and `listen` are what their names say. What needs only the copies of cells is in
+//! `copies`. `writers` runs the writers of a process. `provider` opens Corfu loglets and creates them.
+
+mod find_tail;
+mod holes;
+mod listen;
+mod open;
+mod pass;
+mod place;
+mod provider;
+mod rest;
+mod seal;
+mod trim;
+mod unit_chain;
+mod writer;
+mod writers;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use naxos_proto::chain::LogletParams;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{AppendError, Cell, CellState, Followed};
+use naxos_proto::ids::Offset;
+use naxos_proto::tail::Tail;
+
+pub use self::provider::CorfuProvider;
+use self::unit_chain::UnitChain;
+use self::writer::Writer;
+use crate::loglet::{Loglet, LogletError};
+
+/// One Corfu loglet.
+struct CorfuLoglet {
+    params: LogletParams,
+    chain: Arc<UnitChain>,
+    writer: Arc<Writer>,
+}
+
+impl Loglet for CorfuLoglet {
+    fn params(&self) -> &LogletParams {
+        &self.params
+    }
+
+    fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
+        self.writer.append(batch, done);
+    }
+
+    fn listen(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.chain.listen_to_last())
+    }
+
+    fn retire(&self, end: Option<Offset>) {
+        self.chain.end(end);
+    }
+
+    fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>> {
+        Box::pin(self.chain.find_tail())
+    }
+
+    fn check_tail_now(&self) -> Option<Tail> {
+        self.chain.find_tail_now()
+    }
+
+    fn read(&self, range: Range<Offset>, max_bytes: usize) -> BoxFuture<'_, Result<Vec<CellState>, LogletError>> {
+        // Below a checked tail every unit has every cell.
+        Box::pin(self.chain.copies.read_cells(range, max_bytes))
+    }
+
+    fn follow(self: Arc<Self>, from: Offset) -> BoxStream<'static, Result<Followed, LogletError>> {
+        Arc::clone(&self.chain.copies).follow(from)
+    }
+
+    fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>> {
+        Box::pin(self.chain.seal_units())
+    }
+
+    fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>> {
+        Box::pin(self.chain.copies.replicate_cells(below))
+    }
+
+    fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {
+        Box::pin(self.chain.trim_units(up_to))
+    }
+
+    fn discard(&self) -> BoxFuture<'_, Result<(), LogletError>> {
+        Box::pin(self.chain.copies.drop_from_units(0))
+    }
+}

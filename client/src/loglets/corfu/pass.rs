@@ -1,0 +1,200 @@
+//! Passing cells on along the chain, one unit after the other.
+//!
+//! A unit gets what the unit before it holds, and only if that unit said so while it was not sealed. So when the last
+//! unit has a cell by such a store, each unit had it before it was sealed (`docs/protocol.md`, Corfu 2 and 3).
+
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{AppendError, Cell, CellOutcome, Refusal, Store, Stored, UnitError};
+use naxos_proto::ids::Offset;
+
+use super::rest::Rest;
+use super::unit_chain::UnitChain;
+
+/// What one or more offsets hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Cells(Vec<Cell>),
+    /// One offset holds junk.
+    Junk,
+}
+
+impl Content {
+    /// The offset after this content, if it begins at `at`.
+    fn end(&self, at: Offset) -> Offset {
+        match self {
+            Content::Cells(cells) => at.plus(cells.len() as u64),
+            Content::Junk => at.next(),
+        }
+    }
+}
+
+/// Why something was not passed on. Nobody will pass it on in this loglet; only the end of the segment decides about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// A unit is sealed.
+    Sealed,
+    /// A unit holds something else, or a damaged cell.
+    Differs,
+    /// The chain of loglets has ended this one.
+    Ended,
+}
+
+/// How far an offer to a unit came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passed {
+    /// The unit has it and was not sealed.
+    Taken,
+    /// The unit lacks the cell before it.
+    Gap,
+}
+
+/// What a unit's answer means for those who pass something on to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// It is durable there, and the unit was not sealed.
+    Taken,
+    /// The cell before it is missing.
+    Gap,
+    /// The unit holds something else, or has trimmed it.
+    Different,
+    Stopped(Stopped),
+    /// Nothing is known, or the unit wrote nothing. Another attempt may succeed.
+    Again,
+}
+
+impl Answer {
+    fn of(result: &Result<Stored, UnitError>) -> Answer {
+        match result {
+            Ok(stored) if stored.acknowledges() => Answer::Taken,
+            Ok(stored) if stored.sealed => Answer::Stopped(Stopped::Sealed),
+            Ok(stored) if stored.cells.contains(&CellOutcome::Different) => Answer::Different,
+            Ok(_) => Answer::Gap,
+            Err(UnitError::Dropped(_) | UnitError::NotOpen(_)) => Answer::Stopped(Stopped::Sealed),
+            Err(UnitError::WrongIncarnation { .. } | UnitError::Invalid(_)) => Answer::Stopped(Stopped::Differs),
+            Err(_) => Answer::Again,
+        }
+    }
+}
+
+impl UnitChain {
+    /// Stores `content` at `at` on the unit with index `unit`. One attempt.
+    pub(super) async fn put(&self, unit: usize, at: Offset, content: &Content) -> Result<Stored, UnitError> {
+        let (on_unit, purpose) = (&self.units()[unit], self.purpose());
+        let result = match content {
+            Content::Junk => on_unit.fill(self.id, self.owner, at, purpose).await,
+            Content::Cells(cells) => {
+                let (loglet, incarnation, cells) = (self.id, self.owner, cells.clone());
+                let (done, stored) = Completion::channel();
+                on_unit.store(Store { loglet, incarnation, at, cells, purpose }, done);
+                stored.await
+            }
+        };
+        match &result {
+            Ok(_) => self.note_full(unit, None),
+            Err(UnitError::DiskFull { free, needed }) => {
+                self.note_full(unit, Some(Refusal::DiskFull { free: *free, needed: *needed }));
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Stores `content`, which the unit before holds, on the unit with index `unit`. Tries until the unit takes it, or lacks
+    /// the cell before it.
+    async fn pass_to(&self, unit: usize, at: Offset, content: &Content) -> Result<Passed, Stopped> {
+        let mut rest = Rest::new(&*self.copies.clock);
+        loop {
+            match Answer::of(&self.put(unit, at, content).await) {
+                Answer::Taken => return Ok(Passed::Taken),
+                Answer::Gap => return Ok(Passed::Gap),
+                Answer::Stopped(why) => return Err(why),
+                Answer::Different if self.has_trimmed(unit, content.end(at)).await => return Ok(Passed::Taken),
+                Answer::Different => {
+                    let (unit, loglet) = (self.units()[unit].storage_id(), self.id);
+                    tracing::error!(%unit, %loglet, offset = at.0, "a unit holds something else than the one before it");
+                    return Err(Stopped::Differs);
+                }
+                Answer::Again => rest.pause().await,
+            }
+        }
+    }
+
+    /// Whether the unit has trimmed everything below `below`, which was committed then.
+    async fn has_trimmed(&self, unit: usize, below: Offset) -> bool {
+        self.units()[unit].tail(self.id).await.is_ok_and(|tail| tail.trim_point >= below)
+    }
+
+    /// Passes on an append that is on the first unit. Returns its offset once the last unit has it. `from` is the first
+    /// unit that has not said so yet.
+    pub(super) async fn pass_append(&self, at: Offset, batch: Vec<Cell>, from: usize) -> Result<Offset, AppendError> {
+        let content = Content::Cells(batch);
+        let passes = async {
+            for unit in from..self.units().len() {
+                while self.pass_to(unit, at, &content).await? == Passed::Gap {
+                    self.wait_below(at).await?;
+                }
+            }
+            Ok(())
+        };
+        let outcome: Result<(), Stopped> = tokio::select! {
+            biased;
+            passed = passes => passed,
+            _ = self.has_ended() => Err(Stopped::Ended),
+        };
+        match outcome {
+            Ok(()) => {
+                self.learn(content.end(at));
+                Ok(at)
+            }
+            Err(why) => {
+                tracing::debug!(loglet = %self.id, offset = at.0, ?why, "the end of the segment decides about an append");
+                Err(AppendError::Undecided { at })
+            }
+        }
+    }
+
+    /// Passes along the whole chain what the first unit holds at `at`. The last unit has everything below that.
+    pub(super) async fn pass_decided(&self, at: Offset, content: &Content) -> Result<(), Stopped> {
+        for unit in 0..self.units().len() {
+            let mut rest = Rest::new(&*self.copies.clock);
+            // A gap can only be told by an answer that is older than the cells below.
+            while self.pass_to(unit, at, content).await? == Passed::Gap {
+                rest.pause().await;
+            }
+        }
+        self.learn(content.end(at));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::LogletId;
+
+    use super::*;
+
+    fn answered(cells: &[CellOutcome], sealed: bool) -> Answer {
+        Answer::of(&Ok(Stored { cells: cells.to_vec(), sealed }))
+    }
+
+    #[test]
+    fn rule_1_what_a_sealed_unit_holds_already_is_passed_on_no_further() {
+        use CellOutcome::{Same, Sealed, Written};
+        assert_eq!(answered(&[Same], false), Answer::Taken);
+        assert_eq!(answered(&[Written, Same], false), Answer::Taken);
+        assert_eq!(answered(&[Same], true), Answer::Stopped(Stopped::Sealed), "a repair may have brought it");
+        assert_eq!(answered(&[Sealed], true), Answer::Stopped(Stopped::Sealed));
+        assert_eq!(Answer::of(&Err(UnitError::Dropped(LogletId::default()))), Answer::Stopped(Stopped::Sealed));
+    }
+
+    #[test]
+    fn only_answers_that_another_attempt_may_change_are_not_final() {
+        for error in [UnitError::Unanswered, UnitError::Overloaded, UnitError::Stopped, UnitError::Poisoned("x".into())]
+        {
+            assert_eq!(Answer::of(&Err(error.clone())), Answer::Again, "{error:?}");
+        }
+        assert_eq!(answered(&[CellOutcome::Gap], false), Answer::Gap);
+        assert_eq!(answered(&[CellOutcome::Different], false), Answer::Different);
+        assert_eq!(Answer::of(&Err(UnitError::Invalid("no cells"))), Answer::Stopped(Stopped::Differs));
+    }
+}

@@ -1,0 +1,265 @@
+//! Placing an append: it gets an offset from the sequencer, and the first unit of the chain decides whether the offset has
+//! its cells. If somebody has filled the offset meanwhile, it gets another one.
+
+use naxos_proto::contracts::{AppendError, Cell, CellOutcome, CellState, Refusal, Stored, UnitError};
+use naxos_proto::ids::Offset;
+
+use super::pass::Content;
+use super::rest::Rest;
+use super::unit_chain::UnitChain;
+
+/// How often a read that fails is repeated, to find out what became of an append.
+const READS_MAX: u32 = 8;
+
+/// An append whose cells the first unit holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) at: Offset,
+    /// The first unit that has not said so while it was not sealed: the first of the chain or the second.
+    pub(super) from: usize,
+}
+
+/// What a unit's answer says about the cells of an append at its offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Says {
+    /// They were written now.
+    Ours,
+    /// None of them is there, and none will ever be.
+    NotThere,
+    /// The cell before the first one is missing.
+    Gap,
+    /// The offset holds something, and only a look can tell what.
+    Look,
+    /// The unit does not have the loglet. It does not take them, and has forgotten what it may have taken before.
+    Gone,
+    /// The unit refuses them and always will.
+    Refused(UnitError),
+    /// The unit takes nothing any more in this life of its process. What it took last is not known.
+    Broken(UnitError),
+    /// Another attempt is needed.
+    Again,
+}
+
+impl Says {
+    fn of(result: Result<Stored, UnitError>) -> Says {
+        use CellOutcome::{Gap, Sealed, Written};
+        match result {
+            Ok(stored) if stored.cells.iter().all(|cell| *cell == Written) => Says::Ours,
+            Ok(stored) if stored.cells.iter().all(|cell| *cell == Sealed) => Says::NotThere,
+            Ok(stored) if stored.cells.first() == Some(&Gap) => Says::Gap,
+            // `Same` may also mean that the offset is trimmed, and then it may have held junk. `Different` may also mean
+            // that the cell is ours and damaged.
+            Ok(_) => Says::Look,
+            Err(e @ (UnitError::Invalid(_) | UnitError::WrongIncarnation { .. })) => Says::Refused(e),
+            Err(UnitError::NotOpen(_) | UnitError::Dropped(_)) => Says::Gone,
+            Err(e @ (UnitError::Poisoned(_) | UnitError::Stopped)) => Says::Broken(e),
+            Err(_) => Says::Again,
+        }
+    }
+}
+
+/// Whose cells a range of offsets holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    /// Each offset holds junk or another value.
+    Others,
+    /// Some offset holds nothing yet, and none holds ours.
+    Nobodys,
+    /// It cannot be told, or some are ours and some are not.
+    Unclear,
+}
+
+/// Compares what a unit holds with an append's cells.
+fn whose(held: &[CellState], batch: &[Cell]) -> Whose {
+    let is_ours = |(held, cell): (&CellState, &Cell)| *held == CellState::Present(cell.payload.clone());
+    let ours = held.iter().zip(batch).filter(|pair| is_ours(*pair)).count();
+    let is_hidden = |cell: &CellState| matches!(cell, CellState::Trimmed | CellState::Corrupt);
+    match ours {
+        _ if held.len() < batch.len() || held.iter().any(is_hidden) => Whose::Unclear,
+        ours if ours == batch.len() => Whose::Ours,
+        0 if held.contains(&CellState::Absent) => Whose::Nobodys,
+        0 => Whose::Others,
+        _ => Whose::Unclear,
+    }
+}
+
+/// What became of an append at one offset.
+enum Put {
+    Placed(Placed),
+    /// The offset belongs to somebody else.
+    Taken,
+    Failed(AppendError),
+}
+
+fn unclear(why: &str) -> AppendError {
+    AppendError::Unknown(why.to_owned())
+}
+
+impl UnitChain {
+    /// Gives an append an offset and puts it on the first unit. An error is the outcome of the append.
+    pub(super) async fn place(&self, batch: &[Cell]) -> Result<Placed, AppendError> {
+        loop {
+            let at = tokio::select! {
+                biased;
+                // Nothing was stored yet. If an offset was given out all the same, it stays a hole.
+                _ = self.has_ended() => return Err(AppendError::Sealed),
+                granted = self.token(batch.len()) => granted?,
+            };
+            let put = tokio::select! {
+                biased;
+                put = self.put_first(at, batch) => put,
+                end = self.has_ended() => Put::Failed(self.find_out(at, batch, end).await),
+            };
+            match put {
+                Put::Placed(placed) => return Ok(placed),
+                Put::Taken => {
+                    tracing::debug!(loglet = %self.id, offset = at.0, "an append was too late for its offset")
+                }
+                Put::Failed(outcome) => return Err(outcome),
+            }
+        }
+    }
+
+    /// Gets offsets for `cells` cells from the sequencer. A grant whose answer is lost was not used, so it may be asked for
+    /// again.
+    async fn token(&self, cells: usize) -> Result<Offset, AppendError> {
+        let count = u32::try_from(cells).expect("a batch is small");
+        let mut rest = Rest::new(&*self.copies.clock);
+        loop {
+            let Some(sequencer) = self.sequencers.sequencer(self.owner) else {
+                return Err(Refusal::NoSequencer(self.owner).into());
+            };
+            match sequencer.grant(self.id, self.owner, count).await {
+                Err(AppendError::Unknown(_)) => rest.pause().await,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Puts the cells on the first unit. Tries until it is certain what the offset holds.
+    async fn put_first(&self, at: Offset, batch: &[Cell]) -> Put {
+        let content = Content::Cells(batch.to_vec());
+        let (mut rest, mut is_first) = (Rest::new(&*self.copies.clock), true);
+        loop {
+            let stored = self.put(0, at, &content).await;
+            let acknowledges = stored.as_ref().is_ok_and(Stored::acknowledges);
+            let placed = Put::Placed(Placed { at, from: acknowledges.into() });
+            match Says::of(stored) {
+                Says::Ours => return placed,
+                Says::NotThere => return Put::Failed(AppendError::Sealed),
+                Says::Gone if is_first => return Put::Failed(AppendError::Sealed),
+                Says::Gone => return Put::Failed(unclear("the first unit does not have the loglet any more")),
+                // If the only unit is broken, no other loglet can be begun either.
+                Says::Broken(error) if self.units().len() == 1 => return Put::Failed(unclear(&error.to_string())),
+                Says::Refused(error) => return Put::Failed(AppendError::Refused(error.into())),
+                Says::Look => match self.look(at, batch).await {
+                    Some(Whose::Ours) => return placed,
+                    Some(Whose::Others) => return Put::Taken,
+                    Some(Whose::Unclear) => return Put::Failed(unclear("its offset is trimmed, damaged or divided")),
+                    Some(Whose::Nobodys) | None => rest.pause().await,
+                },
+                // A chain of one unit: the first unit is also the last, and takes no gap.
+                Says::Gap => {
+                    if self.wait_below(at).await.is_err() {
+                        rest.pause().await;
+                    }
+                }
+                Says::Again | Says::Broken(_) => rest.pause().await,
+            }
+            is_first = false;
+        }
+    }
+
+    /// Whose cells the first unit holds at `at`. `None` if it does not answer.
+    async fn look(&self, at: Offset, batch: &[Cell]) -> Option<Whose> {
+        let (mut held, end) = (Vec::new(), at.plus(batch.len() as u64));
+        while held.len() < batch.len() {
+            let from = at.plus(held.len() as u64);
+            let cells = self.first().read(self.id, from..end, usize::MAX).await.ok()?;
+            if cells.is_empty() {
+                break;
+            }
+            held.extend(cells);
+        }
+        Some(whose(&held, batch))
+    }
+
+    /// Finds out what became of an append about which the first unit has not answered, once the chain of loglets has ended
+    /// this one at `end`. Below the end every unit that took part in the seal has every cell.
+    async fn find_out(&self, at: Offset, batch: &[Cell], end: Option<Offset>) -> AppendError {
+        let Some(end) = end else { return unclear("the segment has left the chain") };
+        if at >= end {
+            // No reader will ever see it, even if it arrives at a unit.
+            return AppendError::Sealed;
+        }
+        let (below, mut held) = (at.plus(batch.len() as u64), Vec::new());
+        let (mut rest, mut attempts) = (Rest::new(&*self.copies.clock), 0);
+        while below <= end && held.len() < batch.len() {
+            match self.copies.read_cells(at.plus(held.len() as u64)..below, usize::MAX).await {
+                Ok(cells) => held.extend(cells),
+                Err(_) if attempts < READS_MAX => {
+                    attempts += 1;
+                    rest.pause().await;
+                }
+                Err(error) => return unclear(&error.to_string()),
+            }
+        }
+        match whose(&held, batch) {
+            Whose::Ours => AppendError::Undecided { at },
+            Whose::Others => AppendError::Sealed,
+            Whose::Nobodys | Whose::Unclear => unclear("the segment ended within the batch, or its offset is trimmed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::LogletId;
+
+    use super::*;
+
+    fn cell(text: &'static str) -> Cell {
+        Cell { payload: text.into(), commands: 1 }
+    }
+
+    fn present(text: &'static str) -> CellState {
+        CellState::Present(text.into())
+    }
+
+    fn answered(cells: &[CellOutcome], sealed: bool) -> Says {
+        Says::of(Ok(Stored { cells: cells.to_vec(), sealed }))
+    }
+
+    #[test]
+    fn an_offset_is_ours_only_if_the_unit_wrote_it_now_or_a_look_shows_our_cells() {
+        use CellOutcome::{Different, Gap, Same, Sealed, Written};
+        assert_eq!(answered(&[Written, Written], false), Says::Ours);
+        assert_eq!(answered(&[Same], false), Says::Look, "the offset may be trimmed, and may have held junk");
+        assert_eq!(answered(&[Different], false), Says::Look, "the cell may be ours and damaged");
+        assert_eq!(answered(&[Same, Written], false), Says::Look);
+        assert_eq!(answered(&[Same], true), Says::Look, "it may be ours, from an attempt before the seal");
+        assert_eq!(answered(&[Sealed, Sealed], true), Says::NotThere);
+        assert_eq!(answered(&[Sealed, Same], true), Says::Look);
+        assert_eq!(answered(&[Gap, Gap], false), Says::Gap);
+        assert_eq!(Says::of(Err(UnitError::Unanswered)), Says::Again);
+        assert_eq!(Says::of(Err(UnitError::Dropped(LogletId::default()))), Says::Gone);
+        assert_eq!(Says::of(Err(UnitError::Stopped)), Says::Broken(UnitError::Stopped));
+        assert_eq!(Says::of(Err(UnitError::Invalid("no cells"))), Says::Refused(UnitError::Invalid("no cells")));
+    }
+
+    #[test]
+    fn rule_10_what_cannot_be_told_is_unknown() {
+        let batch = [cell("a"), cell("b")];
+        let (ours, junk, absent) = ([present("a"), present("b")], CellState::Junk, CellState::Absent);
+        assert_eq!(whose(&ours, &batch), Whose::Ours);
+        assert_eq!(whose(&[junk.clone(), junk.clone()], &batch), Whose::Others);
+        assert_eq!(whose(&[junk.clone(), present("x")], &batch), Whose::Others);
+        assert_eq!(whose(&[junk.clone(), absent], &batch), Whose::Nobodys);
+        for hidden in [CellState::Trimmed, CellState::Corrupt] {
+            assert_eq!(whose(&[present("a"), hidden], &batch), Whose::Unclear);
+        }
+        assert_eq!(whose(&[present("a"), junk], &batch), Whose::Unclear, "one of two");
+        assert_eq!(whose(&[present("a")], &batch), Whose::Unclear, "the read was cut off");
+    }
+}

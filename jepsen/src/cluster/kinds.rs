@@ -1,0 +1,121 @@
+//! [`kinds`]: the kind of the log's loglets is changed again and again while clients write.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use naxos_proto::control::control_client::ControlClient;
+use naxos_proto::control::{ChainRequest, ReconfigureRequest, Segment};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+
+use super::{Gaps, NAMES, Writer, start_all};
+use crate::differential::dice::Dice;
+use crate::etcd_server::EtcdServer;
+use crate::kill_loop::ledger::Ledger;
+use crate::pace;
+
+/// How long a call may take, of `naxos ctl` and of a client. A slow machine is no error.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// The time between two changes.
+const BETWEEN: Duration = Duration::from_millis(60);
+/// How many clients write.
+const WRITERS: u32 = 4;
+
+fn control(url: &str) -> ControlClient<tonic::transport::Channel> {
+    ControlClient::new(Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy())
+}
+
+/// Changes the log to a loglet of `kind`. Returns the segment that takes appends then.
+async fn change(url: &str, kind: &str) -> anyhow::Result<Segment> {
+    let asked = ReconfigureRequest { kind: kind.to_owned() };
+    let answer = pace::within(CALL_LIMIT, async { control(url).reconfigure(asked).await }).await;
+    let active = answer.context("no answer in time")??.into_inner().active.context("an active segment")?;
+    ensure!(active.kind == kind, "the log goes on with a {} loglet", active.kind);
+    Ok(active)
+}
+
+async fn segments(url: &str) -> anyhow::Result<Vec<Segment>> {
+    let answer = pace::within(CALL_LIMIT, async { control(url).chain(ChainRequest {}).await }).await;
+    Ok(answer.context("no answer in time")??.into_inner().segments)
+}
+
+/// Clients that write through all members.
+struct Load {
+    stop: CancellationToken,
+    writers: Vec<Writer>,
+}
+
+impl Load {
+    /// `first` is the number of the first writer.
+    fn start(runtime: &Runtime, urls: &[String], first: u32) -> Self {
+        let (stop, gaps) = (CancellationToken::new(), Arc::new(Gaps::new((first + WRITERS) as usize)));
+        let start = |n| Writer::start(runtime, first + n, urls.to_vec(), CALL_LIMIT, Arc::clone(&gaps), stop.clone());
+        Self { writers: (0..WRITERS).map(start).collect(), stop }
+    }
+
+    /// Ends the writing. No client may have been told an error.
+    fn finish(self, runtime: &Runtime, ledger: &mut Ledger) -> anyhow::Result<()> {
+        self.stop.cancel();
+        for writer in self.writers {
+            let done = runtime.block_on(writer.join())?;
+            ensure!(done.errors.is_empty(), "clients were told: {:?}", done.errors);
+            done.written.into_iter().try_for_each(|written| ledger.enter(written))?;
+        }
+        Ok(())
+    }
+}
+
+/// `members` processes. While clients write, the log is changed from native to Corfu loglets and back `changes` times in
+/// each direction. Then all members are killed while a Corfu loglet is active, and started again, so that sealed and
+/// active ones of both kinds are read.
+///
+/// # Errors
+/// If a client was told an error, a change failed, or an acknowledged write is lost.
+pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut all = EtcdServer::members(program, folder, &NAMES[..members], &[]);
+    start_all(&mut all)?;
+    let urls: Vec<String> = all.iter().map(|member| member.client_url().to_owned()).collect();
+    let mut ledger = Ledger::default();
+    let load = Load::start(&runtime, &urls, 0);
+    for number in 0..changes {
+        for kind in ["corfu", "native"] {
+            pace::sleep(BETWEEN);
+            let active = runtime.block_on(change(&urls[number % members], kind));
+            let active = active.with_context(|| format!("change number {number} to {kind}"))?;
+            let quorum = if kind == "corfu" { members } else { members / 2 + 1 };
+            ensure!(active.write_quorum as usize == quorum, "the quorum of a {kind} loglet is {}", active.write_quorum);
+            ensure!(active.units.len() == members, "a {kind} loglet has the units {:?}", active.units);
+        }
+    }
+    load.finish(&runtime, &mut ledger).context("while the log was changed")?;
+    let sealed = runtime.block_on(change(&urls[0], "corfu"))?;
+    let load = Load::start(&runtime, &urls, WRITERS);
+    pace::sleep(Duration::from_millis(300));
+    let active = runtime.block_on(change(&urls[0], "corfu"))?;
+    pace::sleep(Duration::from_millis(300));
+    load.finish(&runtime, &mut ledger).context("before the kill")?;
+    all.iter_mut().for_each(EtcdServer::kill);
+    start_all(&mut all)?;
+    for url in &urls {
+        runtime.block_on(ledger.check(url, &mut Dice::new(7))).with_context(|| format!("what {url} holds"))?;
+    }
+    let chain = runtime.block_on(segments(&urls[0]))?;
+    let ends = |id: u64| chain.iter().any(|s| s.loglet_id == id && s.end.is_some());
+    ensure!(
+        ends(sealed.loglet_id) && ends(active.loglet_id),
+        "the start leaves the loglets of the last life: {chain:?}"
+    );
+    ensure!(chain.last().is_some_and(|last| last.kind == "corfu"), "a start keeps the kind: {chain:?}");
+    let load = Load::start(&runtime, &urls, 2 * WRITERS);
+    pace::sleep(Duration::from_millis(300));
+    load.finish(&runtime, &mut ledger).context("after the start")?;
+    for url in &urls {
+        runtime.block_on(ledger.check(url, &mut Dice::new(7))).with_context(|| format!("what {url} holds"))?;
+    }
+    println!("{members} members, {} changes: {ledger}; no client was told an error", 2 * changes);
+    Ok(())
+}

@@ -126,7 +126,8 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use naxos_proto::completion::Completion;
-    use naxos_proto::ids::{LogletId, Offset};
+    use naxos_proto::contracts::Purpose;
+    use naxos_proto::ids::{Incarnation, LogletId, Offset};
 
     use super::*;
 
@@ -139,7 +140,8 @@ mod tests {
         let queue = Queue::new(2, 1_000);
         let store = || {
             let (done, outcome) = Completion::channel();
-            let command = Command::Fill(LogletId::default(), Default::default(), Offset(0), done);
+            let purpose = Purpose::Append { known_tail: Offset(0) };
+            let command = Command::Fill(LogletId::default(), Incarnation::default(), Offset(0), purpose, done);
             queue.push(command);
             outcome
         };

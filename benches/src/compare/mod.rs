@@ -6,12 +6,13 @@ mod prepare;
 mod rounds;
 mod rows;
 mod table;
+mod through;
 mod verdicts;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 
 use crate::report;
@@ -25,12 +26,20 @@ use verdicts::Verdict;
 /// with one number of clients. For each row, the servers that can do its work are started on empty data directories of
 /// one file system. Only the two rows that read pages of keys share their servers. Exit code 1 says that Naxos misses
 /// a limit, or that a call failed.
+///
+/// With --nodes 3 every server is a cluster of three processes on this machine, and there are other rows. The clients
+/// are spread over all members, but where the row's name says that they go through the leader (for Naxos the node that
+/// gives out positions in the log) or through one of the followers. CPU is that of all members together.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     programs: Programs,
-    /// The servers to compare.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos,etcd,durable,nothing")]
+    /// Number of members of each server.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    nodes: u8,
+    /// The servers to compare [default: naxos,etcd,durable,nothing; with more than one node naxos,etcd, because the
+    /// other two are servers of one node].
+    #[arg(long, value_enum, value_delimiter = ',')]
     servers: Vec<Candidate>,
     /// Names of the rows to run [default: all rows; an unknown name prints all names].
     #[arg(long, value_delimiter = ',')]
@@ -61,6 +70,7 @@ pub struct Args {
 /// The settings with which the rows are run.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Settings {
+    pub nodes: usize,
     pub servers: Vec<Candidate>,
     pub rounds: usize,
     pub duration: Duration,
@@ -81,7 +91,10 @@ struct Report {
 pub fn run(args: Args) -> Result<bool> {
     let settings = args.settings();
     ensure!(settings.rounds > 0 && settings.page_keys > 0, "--rounds and --page-keys must be above 0");
-    let groups = rows::chosen(&args.rows, settings.page_keys)?;
+    if let Some(alone) = settings.servers.iter().find(|server| settings.nodes > 1 && !server.stores()) {
+        bail!("--servers {alone} with --nodes {}: it has one node only, expected naxos or etcd", settings.nodes);
+    }
+    let groups = rows::chosen(&args.rows, settings.nodes, settings.page_keys)?;
     let programs = args.programs.resolve(&settings.servers)?;
     let mut results = Vec::new();
     for group in &groups {
@@ -101,8 +114,14 @@ pub fn run(args: Args) -> Result<bool> {
 impl Args {
     fn settings(&self) -> Settings {
         let (rounds, seconds, page_keys) = if self.quick { (1, 2, 50_000) } else { (3, 5, 1_000_000) };
+        let servers = match (self.servers.is_empty(), self.nodes) {
+            (false, _) => self.servers.clone(),
+            (true, 1) => vec![Candidate::Naxos, Candidate::Etcd, Candidate::Durable, Candidate::Nothing],
+            (true, _) => vec![Candidate::Naxos, Candidate::Etcd],
+        };
         Settings {
-            servers: self.servers.clone(),
+            nodes: self.nodes.into(),
+            servers,
             rounds: self.rounds.unwrap_or(rounds),
             duration: self.duration.unwrap_or(Duration::from_secs(seconds)),
             warm_up: self.warm_up,

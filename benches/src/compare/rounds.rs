@@ -10,7 +10,8 @@ use crate::load::client::Task;
 use crate::load::generator::Plan;
 use crate::load::keys::{Keys, Values};
 use crate::load::measure::{Measured, measure};
-use crate::servers::{Candidate, Programs, Server};
+use crate::servers::cluster::Ground;
+use crate::servers::{Candidate, Cluster, Programs};
 
 /// The results of all servers for one row.
 #[derive(Debug, Clone, Serialize)]
@@ -57,10 +58,10 @@ pub(super) fn run(programs: &Programs, settings: &Settings, group: &Group) -> Re
     for &candidate in &settings.servers {
         if group.rows.iter().any(|row| row.runs_on(candidate)) {
             eprintln!("{}: starting {candidate}", group.rows[0].name);
-            let server = Server::start(programs, candidate)?;
+            let server = Cluster::start(programs, candidate, settings.nodes, Ground::Plain)?;
             let prepared = if candidate.stores() && group.rows.iter().any(|row| row.work.reads()) {
                 eprintln!("{}: putting {} keys into {candidate}", group.rows[0].name, keys.count);
-                Some(prepare::prepare(server.endpoint(), &keys, &values).with_context(|| candidate.to_string())?)
+                Some(prepare::prepare(&server.endpoints()[0], &keys, &values).with_context(|| candidate.to_string())?)
             } else {
                 None
             };
@@ -76,7 +77,7 @@ fn run_row(
     row: &Row,
     keys: &Keys,
     values: &Values,
-    servers: &[(Server, Option<Prepared>)],
+    servers: &[(Cluster, Option<Prepared>)],
 ) -> Result<RowResult> {
     let mut taken: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 0..settings.rounds {
@@ -84,8 +85,8 @@ fn run_row(
         for turn in 0..servers.len() {
             let at = (round + turn) % servers.len();
             let (server, prepared) = &servers[at];
-            let plan = plan(settings, row, keys, values, server, *prepared);
-            let measured = measure(plan, Some(&server.stat()?)).with_context(|| server.candidate().to_string())?;
+            let plan = plan(settings, row, keys, values, server, *prepared)?;
+            let measured = measure(plan, &server.stats()?).with_context(|| server.candidate().to_string())?;
             eprintln!(
                 "{} round {}: {} {:.0}/s, p50 {} us",
                 row.name,
@@ -113,12 +114,12 @@ fn plan(
     row: &Row,
     keys: &Keys,
     values: &Values,
-    server: &Server,
+    server: &Cluster,
     prepared: Option<Prepared>,
-) -> Plan {
+) -> Result<Plan> {
     let revision = prepared.filter(|_| row.old_revision).map_or(0, |prepared| prepared.old_revision);
-    Plan {
-        endpoints: vec![server.endpoint().clone()],
+    Ok(Plan {
+        endpoints: row.through.choose(server.leader_first()?),
         task: Task {
             work: row.work,
             keys: keys.clone(),
@@ -132,7 +133,7 @@ fn plan(
         warm_up: settings.warm_up,
         duration: settings.duration,
         threads: settings.generator_threads,
-    }
+    })
 }
 
 fn median(rounds: &[Measured]) -> Median {
@@ -154,12 +155,14 @@ fn median(rounds: &[Measured]) -> Median {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::limits::Limits;
+    use super::super::through::Through;
     use super::*;
     use crate::load::work::{Shape, Work};
 
     /// A row with these limits and medians.
     pub(in super::super) fn row_result(limits: Limits, medians: &[(Candidate, Median)]) -> RowResult {
-        let row = Row { name: "row", work: Work::Put, shape: Shape::of(64), old_revision: false, limits };
+        let (shape, through) = (Shape::of(64), Through::All);
+        let row = Row { name: "row", work: Work::Put, shape, through, old_revision: false, limits };
         let server = |&(candidate, median)| ServerResult { candidate, median, rounds: Vec::new() };
         RowResult { row, servers: medians.iter().map(server).collect() }
     }

@@ -12,9 +12,8 @@ use super::disturbance::{Disturbance, disturb};
 use super::lists;
 use crate::load::client::Task;
 use crate::load::generator::{Plan, Running};
-use crate::load::keys::{Keys, Values};
 use crate::load::measure::measure;
-use crate::load::work::{Shape, Work};
+use crate::load::work::Shape;
 use crate::pace;
 use crate::report::markdown::Table;
 use crate::report::{median, write_json};
@@ -111,16 +110,9 @@ impl Args {
     /// Starts a server and finds its rate.
     fn subject(&self, programs: &Programs, candidate: Candidate) -> Result<Subject> {
         let server = Server::start(programs, candidate)?;
-        let task = Task {
-            work: Work::Put,
-            keys: Keys { prefix: "disturb/".to_owned(), count: 10_000 },
-            values: Values::new(256),
-            revision: 0,
-            extra_keys: 0,
-            checked: true,
-        };
+        let task = Task::puts("disturb/", 10_000, 256);
         let mut subject = Subject { server, rate: 0.0, task };
-        let closed = measure(self.plan(&subject, None, CALIBRATION), None)?;
+        let closed = measure(self.plan(&subject, None, CALIBRATION), &[])?;
         ensure!(closed.operations > 0, "{candidate} answers no put: {}", closed.first_error.unwrap_or_default());
         subject.rate = self.rate.unwrap_or(closed.per_second / 2.0);
         eprintln!("{candidate}: closed loop {:.0}/s, open loop {:.0}/s", closed.per_second, subject.rate);
@@ -181,7 +173,7 @@ impl Args {
         let runtime = pace::runtime()?;
         while runtime.block_on(subject.server.revision())? <= self.backlog {
             eprintln!("{}: making history", subject.server.candidate());
-            measure(self.plan(subject, None, CALIBRATION), None)?;
+            measure(self.plan(subject, None, CALIBRATION), &[])?;
         }
         Ok(())
     }

@@ -9,8 +9,7 @@ use serde::Serialize;
 use super::flatness::{self, Flatness};
 use crate::load::client::Task;
 use crate::load::generator::{Plan, Running, Window};
-use crate::load::keys::{Keys, Values};
-use crate::load::work::{Shape, Work};
+use crate::load::work::Shape;
 use crate::pace;
 use crate::report::markdown::Table;
 use crate::report::{mebibytes, write_json};
@@ -104,14 +103,7 @@ impl Args {
     fn plan(&self, server: &Server) -> Plan {
         Plan {
             endpoints: vec![server.endpoint().clone()],
-            task: Task {
-                work: Work::Put,
-                keys: Keys { prefix: "soak/".to_owned(), count: self.keys },
-                values: Values::new(self.value_bytes),
-                revision: 0,
-                extra_keys: 0,
-                checked: true,
-            },
+            task: Task::puts("soak/", self.keys, self.value_bytes),
             shape: Shape::of(64),
             rate: Some(self.rate),
             warm_up: Duration::ZERO,

@@ -32,6 +32,20 @@ pub struct Task {
     pub checked: bool,
 }
 
+impl Task {
+    /// Puts values of this size under `count` keys that begin with `prefix`.
+    pub fn puts(prefix: &str, count: u64, value_bytes: usize) -> Self {
+        Self {
+            work: Work::Put,
+            keys: Keys { prefix: prefix.to_owned(), count },
+            values: Values::new(value_bytes),
+            revision: 0,
+            extra_keys: 0,
+            checked: true,
+        }
+    }
+}
+
 /// The outcome of a call that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {

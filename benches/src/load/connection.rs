@@ -69,6 +69,11 @@ impl Connection {
         tokio::spawn(connection);
         Ok(Self { requests })
     }
+
+    /// Whether the server has closed it.
+    pub fn is_closed(&self) -> bool {
+        self.requests.is_closed()
+    }
 }
 
 impl tower::Service<Request<Body>> for Connection {

@@ -1,4 +1,4 @@
-//! Runs the generator, and measures the server's CPU time and memory meanwhile.
+//! Runs the generator, and measures the CPU time and memory of the servers meanwhile.
 
 use std::time::Duration;
 
@@ -36,12 +36,12 @@ pub struct Measured {
     pub p999_us: u64,
     /// The longest latency.
     pub max_us: u64,
-    /// The server's CPU time per operation in microseconds, if its process is known.
+    /// The CPU time of all servers per operation in microseconds, if their processes are known.
     pub cpu_us: Option<f64>,
     /// Number of cores that other programs on the machine kept busy, on average. A high number makes the other figures
     /// unreliable.
     pub other_cores: f64,
-    /// The server's resident memory at the end, in bytes.
+    /// The resident memory of all servers at the end, in bytes.
     pub rss_bytes: Option<u64>,
     /// Number of puts per second, of all writers together. `None` except for [`Work::Watch`].
     pub puts_per_second: Option<f64>,
@@ -53,24 +53,25 @@ pub struct Measured {
     pub first_error: Option<String>,
 }
 
-/// Runs `plan`. `server` is the process whose CPU time is measured.
-pub fn measure(plan: Plan, server: Option<&ProcStat>) -> Result<Measured> {
+/// Runs `plan`. `servers` are the processes whose CPU time is measured.
+pub fn measure(plan: Plan, servers: &[ProcStat]) -> Result<Measured> {
     let (work, shape, rate) = (plan.task.work, plan.shape, plan.rate);
     let running = Running::start(plan)?;
     let window = running.window();
     pace::sleep(window.start.saturating_duration_since(pace::now()));
-    let before = Busy::read(server)?;
+    let before = Busy::read(servers)?;
     pace::sleep(window.end.saturating_duration_since(pace::now()));
-    let after = Busy::read(server)?;
-    let rss_bytes = server.map(ProcStat::resident_bytes).transpose()?;
+    let after = Busy::read(servers)?;
+    let resident = servers.iter().map(ProcStat::resident_bytes).sum::<Result<u64>>()?;
+    let rss_bytes = Some(resident).filter(|_| !servers.is_empty());
     let tally = running.join()?;
-    let used = Used { server: before.server_until(&after), others: before.others_until(&after), rss_bytes };
+    let used = Used { servers: before.servers_until(&after), others: before.others_until(&after), rss_bytes };
     Ok(summary(&tally, (work, shape, rate), window.end - window.start, &used))
 }
 
-/// CPU time that the server and the other programs used in the window, and the server's resident memory at its end.
+/// CPU time that the servers and the other programs used in the window, and the servers' resident memory at its end.
 struct Used {
-    server: Option<Duration>,
+    servers: Option<Duration>,
     others: Duration,
     rss_bytes: Option<u64>,
 }
@@ -91,7 +92,7 @@ fn summary(tally: &Tally, (work, shape, rate): (Work, Shape, Option<f64>), windo
         p99_us: latencies.value_at_quantile(0.99),
         p999_us: latencies.value_at_quantile(0.999),
         max_us: latencies.max(),
-        cpu_us: used.server.filter(|_| operations > 0).map(|cpu| cpu.as_secs_f64() * 1e6 / operations as f64),
+        cpu_us: used.servers.filter(|_| operations > 0).map(|cpu| cpu.as_secs_f64() * 1e6 / operations as f64),
         other_cores: used.others.as_secs_f64() / seconds,
         rss_bytes: used.rss_bytes,
         puts_per_second: watch.then(|| tally.calls.len() as f64 / seconds),

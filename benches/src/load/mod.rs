@@ -79,9 +79,10 @@ pub struct Args {
     /// Number of threads of the generator [default: one for each core].
     #[arg(long)]
     threads: Option<usize>,
-    /// Id of the server's process, whose CPU time and memory are then measured.
-    #[arg(long)]
-    pid: Option<u32>,
+    /// Id of the server's process, whose CPU time and memory are then measured. For a cluster, repeat the flag or
+    /// separate the ids with commas; the figures are then those of all of them together.
+    #[arg(long, value_delimiter = ',')]
+    pid: Vec<u32>,
     /// Write the figures to this file as JSON too.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -108,8 +109,8 @@ pub fn run(args: Args) -> Result<bool> {
         duration: args.duration,
         threads: args.threads.unwrap_or_else(cores),
     };
-    let server = args.pid.map(ProcStat::of).transpose()?;
-    let measured = measure::measure(plan, server.as_ref())?;
+    let servers = args.pid.iter().copied().map(ProcStat::of).collect::<Result<Vec<_>>>()?;
+    let measured = measure::measure(plan, &servers)?;
     print!("{}", report::measured_table(&[("", &measured)]));
     report::write_json(args.json.as_deref(), &measured)?;
     Ok(measured.errors == 0)

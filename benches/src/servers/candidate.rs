@@ -9,9 +9,9 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Candidate {
-    /// Naxos, one node.
+    /// Naxos.
     Naxos,
-    /// A real etcd, one node.
+    /// A real etcd.
     Etcd,
     /// A tonic server that makes each put and Txn durable and does nothing else.
     Durable,

@@ -13,34 +13,36 @@ const IDLE_AND_IOWAIT: std::ops::RangeInclusive<usize> = 3..=4;
 /// Only the first eight fields count, because user time includes the guest times already.
 const TIMES: usize = 8;
 
-/// CPU time used so far by the whole machine, by a server and by this program.
+/// CPU time used so far by the whole machine, by the servers that are measured and by this program.
 #[derive(Debug, Clone, Copy)]
 pub struct Busy {
     machine: Duration,
-    server: Option<Duration>,
+    /// `None` if no server is known.
+    servers: Option<Duration>,
     own: Duration,
 }
 
 impl Busy {
-    /// Reads all three times.
-    pub fn read(server: Option<&ProcStat>) -> Result<Self> {
+    /// Reads all three times. Those of the servers are added up.
+    pub fn read(servers: &[ProcStat]) -> Result<Self> {
+        let used = servers.iter().map(ProcStat::cpu).sum::<Result<Duration>>()?;
         Ok(Self {
             machine: machine()?,
-            server: server.map(ProcStat::cpu).transpose()?,
+            servers: Some(used).filter(|_| !servers.is_empty()),
             own: ProcStat::of(std::process::id())?.cpu()?,
         })
     }
 
-    /// The server's CPU time from `self` to `later`.
-    pub fn server_until(&self, later: &Self) -> Option<Duration> {
-        Some(later.server?.saturating_sub(self.server?))
+    /// The CPU time of all servers from `self` to `later`.
+    pub fn servers_until(&self, later: &Self) -> Option<Duration> {
+        Some(later.servers?.saturating_sub(self.servers?))
     }
 
-    /// CPU time from `self` to `later` that neither the server nor this program used.
+    /// CPU time from `self` to `later` that neither the servers nor this program used.
     pub fn others_until(&self, later: &Self) -> Duration {
         let machine = later.machine.saturating_sub(self.machine);
-        let server = self.server_until(later).unwrap_or_default();
-        machine.saturating_sub(server).saturating_sub(later.own.saturating_sub(self.own))
+        let servers = self.servers_until(later).unwrap_or_default();
+        machine.saturating_sub(servers).saturating_sub(later.own.saturating_sub(self.own))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Where the programs are, and with which arguments each is started.
 
 use std::ffi::OsString;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
 use super::candidate::Candidate;
 use super::etcd_build;
+use super::seat::Seat;
 
 /// Storage quota, enough for every run of this program. etcd's default is 2 GiB.
 const QUOTA_BYTES: u64 = 16 << 30;
@@ -63,37 +63,44 @@ impl Programs {
         }
     }
 
-    /// The command line of `candidate` with its data in `data`.
-    pub fn command_line(&self, candidate: Candidate, data: &Path) -> Result<CommandLine> {
-        let (client, peer) = (free_port()?, free_port()?);
-        let address = format!("127.0.0.1:{client}");
+    /// The command line of the member `seats[at]`, whose data is in `data`. A floor server has one seat.
+    pub fn command_line(&self, candidate: Candidate, data: &Path, seats: &[Seat], at: usize) -> Result<CommandLine> {
+        let seat = &seats[at];
         let mut arguments: Vec<OsString> = match candidate {
             Candidate::Nothing => vec!["serve-nothing".into()],
             Candidate::Durable => vec!["serve-durable".into()],
             Candidate::Naxos | Candidate::Etcd => Vec::new(),
         };
         if candidate.stores() {
-            let (client, peer) = (format!("http://{address}"), format!("http://127.0.0.1:{peer}"));
+            let client = format!("http://{}", seat.client);
+            let listed: Vec<_> = seats.iter().map(|seat| format!("{}=http://{}", seat.name, seat.advertised)).collect();
             arguments.extend([OsString::from("--data-dir"), data.join("data").into()]);
             for (flag, value) in [
-                ("--name", "n0".to_owned()),
+                ("--name", seat.name.clone()),
                 ("--listen-client-urls", client.clone()),
                 ("--advertise-client-urls", client),
-                ("--listen-peer-urls", peer.clone()),
-                ("--initial-advertise-peer-urls", peer.clone()),
-                ("--initial-cluster", format!("n0={peer}")),
+                ("--listen-peer-urls", format!("http://{}", seat.peer)),
+                ("--initial-advertise-peer-urls", format!("http://{}", seat.advertised)),
+                ("--initial-cluster", listed.join(",")),
                 ("--quota-backend-bytes", QUOTA_BYTES.to_string()),
                 ("--log-level", "warn".to_owned()),
             ] {
                 arguments.extend([flag.into(), value.into()]);
             }
         } else {
-            arguments.extend([OsString::from("--listen"), address.clone().into()]);
+            arguments.extend([OsString::from("--listen"), seat.client.clone().into()]);
         }
         if candidate == Candidate::Durable {
             arguments.extend([OsString::from("--data-dir"), data.join("data").into()]);
         }
-        Ok(CommandLine { executable: self.executable(candidate)?, arguments, address })
+        let mut executable = self.executable(candidate)?;
+        if let Some(namespace) = &seat.namespace {
+            // `ip netns exec` replaces itself by the program, which keeps the process id.
+            let entry = ["netns".into(), "exec".into(), namespace.into(), executable.into()];
+            arguments.splice(..0, entry);
+            executable = PathBuf::from("ip");
+        }
+        Ok(CommandLine { executable, arguments, address: seat.client.clone() })
     }
 
     fn executable(&self, candidate: Candidate) -> Result<PathBuf> {
@@ -104,9 +111,4 @@ impl Programs {
             Candidate::Durable | Candidate::Nothing => std::env::current_exe().with_context(missing),
         }
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,5 +1,5 @@
-//! A server of one node that is being measured. Its data outlives a stop of the server, so that it can be started
-//! again. The data is removed when the [`Server`] is dropped.
+//! One server process that is being measured: a server of one node, or a member of a cluster. Its data outlives a stop
+//! of the server, so that it can be started again. The data is removed when the [`Server`] is dropped.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::candidate::Candidate;
 use super::proc_stat::ProcStat;
 use super::program::{CommandLine, Programs};
+use super::seat::Seat;
 use crate::load::connection::{Connection, Endpoint};
 use crate::pace;
 
@@ -47,15 +48,27 @@ pub struct Server {
 impl Server {
     /// Starts `candidate` on an empty data directory and waits until it serves.
     pub fn start(programs: &Programs, candidate: Candidate) -> Result<Self> {
+        let mut server = Self::spawn(programs, candidate, &Seat::on_loopback(1)?, 0, None)?;
+        server.wait_until_it_serves()?;
+        Ok(server)
+    }
+
+    /// Starts the member `seats[at]` on an empty data directory, which is below `disk` if that is given. Does not wait,
+    /// because a member serves only when a majority of the members runs.
+    pub(super) fn spawn(
+        programs: &Programs,
+        candidate: Candidate,
+        seats: &[Seat],
+        at: usize,
+        disk: Option<&Path>,
+    ) -> Result<Self> {
         let parent = programs.data_folder()?;
         fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
         let folder = tempfile::Builder::new().prefix(&format!("bench-{candidate}-")).tempdir_in(&parent)?;
-        let command = programs.command_line(candidate, folder.path())?;
+        let command = programs.command_line(candidate, disk.unwrap_or(folder.path()), seats, at)?;
         let endpoint = command.address.parse().map_err(anyhow::Error::msg)?;
         let child = spawn(&command, folder.path())?;
-        let mut server = Self { candidate, command, endpoint, folder, child };
-        server.wait_until_it_serves()?;
-        Ok(server)
+        Ok(Self { candidate, command, endpoint, folder, child })
     }
 
     /// The kind of server.
@@ -68,6 +81,11 @@ impl Server {
         &self.endpoint
     }
 
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// CPU time and memory of its process.
     pub fn stat(&self) -> Result<ProcStat> {
         ProcStat::of(self.child.id())
@@ -78,11 +96,16 @@ impl Server {
         allocated_bytes(self.folder.path())
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
+        kill_process(id, signal).with_context(|| format!("signal {}", self.candidate))
+    }
+
     /// Sends SIGTERM. Returns how long the server took to end, and its exit status.
     pub fn terminate(&mut self) -> Result<(Duration, ExitStatus)> {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
         let begun = pace::now();
-        kill_process(id, Signal::TERM).with_context(|| format!("signal {}", self.candidate))?;
+        self.signal(Signal::TERM)?;
         while begun.elapsed() < STOP_LIMIT {
             if let Some(status) = self.child.try_wait()? {
                 return Ok((begun.elapsed(), status));
@@ -131,7 +154,8 @@ impl Server {
         Ok(answer.header.context("an answer without a header")?.revision)
     }
 
-    fn wait_until_it_serves(&mut self) -> Result<()> {
+    /// Waits until it answers a linearizable get.
+    pub(super) fn wait_until_it_serves(&mut self) -> Result<()> {
         let runtime = pace::runtime()?;
         let deadline: Instant = pace::now() + SERVE_LIMIT;
         while pace::now() < deadline {

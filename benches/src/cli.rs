@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{compare, endurance, floor, load};
+use crate::{cluster, compare, endurance, floor, load};
 
 /// Load generator for etcd endpoints, and comparison of Naxos with etcd.
 ///
@@ -21,6 +21,7 @@ struct Cli {
 enum Command {
     Load(load::Args),
     Compare(compare::Args),
+    Gap(cluster::gap::Args),
     Soak(endurance::soak::Args),
     Disturb(endurance::disturb::Args),
     Million(endurance::million::Args),
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Load(args) => load::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Gap(args) => cluster::gap::run(&args),
         Command::Soak(args) => endurance::soak::run(&args),
         Command::Disturb(args) => endurance::disturb::run(args),
         Command::Million(args) => endurance::million::run(&args),

@@ -5,10 +5,12 @@
 //!   only makes calls durable.
 //! - [`compare`] runs the same work on Naxos, etcd and the floor servers in turn, and judges the ratios of their
 //!   figures.
+//! - [`cluster`] measures what clients notice when members of a cluster fail, are slow, or are restarted.
 //! - [`endurance`] has the long runs: `soak`, `disturb` and `million`.
 //! - [`servers`] starts, measures and stops the programs; [`report`] prints; [`pace`] deals with time and threads.
 
 pub mod cli;
+pub mod cluster;
 pub mod compare;
 pub mod endurance;
 pub mod floor;

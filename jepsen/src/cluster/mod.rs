@@ -6,10 +6,9 @@
 //! - [`away`]: a member is away until the log has forgotten what it lacks
 //! - [`wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
-//! - [`Gaps`]: how long no write succeeded
+//! - [`Gaps`] of the benchmarks: how long no write succeeded
 
 mod away;
-mod gaps;
 mod grown;
 mod members;
 mod watcher;
@@ -22,11 +21,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use naxos_benches::cluster::gaps::Gaps;
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
 pub use away::away;
-pub use gaps::Gaps;
 pub use grown::grown;
 pub use watcher::Watcher;
 pub use wiped::wiped;
@@ -107,7 +106,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
     start_all(&mut members)?;
     let urls: Vec<String> = members.iter().map(|member| member.client_url().to_owned()).collect();
     let mut dice = Dice::new(plan.seed);
-    let (gaps, stop) = (Arc::new(Gaps::default()), CancellationToken::new());
+    let (gaps, stop) = (Arc::new(Gaps::new(plan.writers as usize)), CancellationToken::new());
     let watchers: Vec<Watcher> = urls.iter().map(|url| Watcher::start(&runtime, url.clone())).collect();
     let writers: Vec<_> =
         (0..plan.writers).map(|n| Writer::start(&runtime, n, urls.clone(), Arc::clone(&gaps), stop.clone())).collect();
@@ -120,7 +119,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
         gaps.begin();
         strike(&mut members[hit], fault);
         pace::sleep(AWAY);
-        let gap = gaps.longest();
+        let gap = gaps.longest().all;
         bring_back(&mut members[hit], fault)
             .with_context(|| format!("bring back member {} after {fault}", NAMES[hit]))?;
         let round = Round { fault, hit_leader: leader == Some(true), gap };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use naxos_benches::cluster::gaps::Gaps;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
 use naxos_proto::etcd::client::etcdserverpb::{PutRequest, StatusRequest};
@@ -13,7 +14,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use super::Gaps;
 use crate::kill_loop::writes::{Acknowledged, KEYS_PER_WRITER, Written, key, value};
 use crate::pace;
 
@@ -65,15 +65,15 @@ fn client(url: &str) -> KvClient<Channel> {
     KvClient::new(Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy())
 }
 
-async fn write(writer: u32, urls: &[String], gaps: &Gaps, stop: &CancellationToken) -> Done {
+async fn write(client_number: u32, urls: &[String], gaps: &Gaps, stop: &CancellationToken) -> Done {
     let mut clients: Vec<_> = urls.iter().map(|url| client(url)).collect();
-    let mut at = writer as usize % clients.len();
-    let mut done = Done { written: vec![Written { writer, ..Written::default() }], errors: Vec::new() };
+    let mut at = client_number as usize % clients.len();
+    let mut done = Done { written: vec![Written { writer: client_number, ..Written::default() }], errors: Vec::new() };
     let mut unsettled = BTreeSet::new();
     while !stop.is_cancelled() {
         if unsettled.len() as u64 > KEYS_PER_WRITER / 2 {
             unsettled.clear();
-            let writer = done.written.last().map_or(writer, |written| written.writer + NEXT_WRITER);
+            let writer = done.written.last().map_or(client_number, |written| written.writer + NEXT_WRITER);
             done.written.push(Written { writer, ..Written::default() });
         }
         let written = done.written.last_mut().expect("there is a writer");
@@ -85,7 +85,7 @@ async fn write(writer: u32, urls: &[String], gaps: &Gaps, stop: &CancellationTok
         let put = PutRequest { key: key(writer, number).into(), value: value(number).into(), ..PutRequest::default() };
         let error = match pace::within(PATIENCE, clients[at].put(put)).await {
             Some(Ok(answer)) => {
-                gaps.wrote();
+                gaps.wrote(client_number as usize);
                 let revision = answer.into_inner().header.map_or(0, |header| header.revision);
                 written.acknowledged.push(Acknowledged { writer, number, revision });
                 continue;

@@ -1,0 +1,261 @@
+//! `naxos-benches gap`: how long clients cannot write when the node of the leader fails.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use super::gaps::Longest;
+use super::kind::Kind;
+use super::writers::{Errors, Writers};
+use crate::pace;
+use crate::report::markdown::Table;
+use crate::report::{median, write_json};
+use crate::servers::{Candidate, Cluster, Programs};
+
+/// How long all members serve before each fault.
+const HEALTHY: Duration = Duration::from_secs(1);
+
+/// How long the gap is still watched after the fault has ended.
+const BACK: Duration = Duration::from_secs(2);
+
+/// If a client has not written again after this time, the gap counts as it is.
+const AWAY_MOST: Duration = Duration::from_secs(20);
+
+/// Time between two looks whether all clients have written again.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How long a cluster may take to be whole again after a fault.
+const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Measure how long clients cannot write when the node of the leader fails.
+///
+/// A few clients write to a cluster without pause. Each knows all members, uses one at a time, and goes to the next one
+/// after an error or when there is no answer in time. In each try the same thing happens to the node of the leader (for
+/// Naxos the node that gives out positions in the log), and ends after a while. Two gaps are measured: the longest time
+/// in which one and the same client wrote nothing (the worst client), and the longest time in which no client wrote.
+/// "Back" is the same for the time after the fault has ended.
+///
+/// Freeze, cut and deaf need root and the programs mkfs.ext4, mount, umount and fsfreeze, or ip. They make file systems
+/// and network namespaces of their own, and remove them at the end. Exit code 1 says that the worst client of Naxos had
+/// a longer gap than allowed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    programs: Programs,
+    /// The servers to test, one after the other.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos")]
+    server: Vec<Candidate>,
+    /// Number of members.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=5))]
+    nodes: u8,
+    /// Number of tries of each kind.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    tries: u16,
+    /// What happens to the node of the leader.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "kill,stop,freeze,cut,deaf,term")]
+    kinds: Vec<Kind>,
+    /// Number of clients.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    clients: u16,
+    /// How long a client waits for an answer before it goes to the next member. No gap of the worst client can be
+    /// shorter than this if its member falls silent.
+    #[arg(long, default_value = "400ms", value_parser = humantime::parse_duration)]
+    patience: Duration,
+    /// How long each fault lasts at least. It lasts longer until every client has written again, at most 20 s.
+    #[arg(long, default_value = "4s", value_parser = humantime::parse_duration)]
+    away: Duration,
+    /// Write the figures to this file as JSON too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// The gaps of one try, in milliseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Try {
+    worst_client_ms: f64,
+    all_clients_ms: f64,
+    back_worst_client_ms: f64,
+    errors: u64,
+}
+
+/// All tries of one kind with one server.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    kind: Kind,
+    server: Candidate,
+    tries: Vec<Try>,
+}
+
+/// Runs the command. False if Naxos misses a limit.
+pub fn run(args: &Args) -> Result<bool> {
+    ensure!(!args.patience.is_zero(), "--patience must be above 0");
+    if let Some(alone) = args.server.iter().find(|server| !server.stores()) {
+        anyhow::bail!("--server {alone}: it has one node only, expected naxos or etcd");
+    }
+    for kind in &args.kinds {
+        kind.need()?;
+    }
+    let programs = args.programs.clone().resolve(&args.server)?;
+    let mut outcomes = Vec::new();
+    for &kind in &args.kinds {
+        for &server in &args.server {
+            let tries = tries(args, &programs, server, kind).with_context(|| format!("{kind} with {server}"))?;
+            outcomes.push(Outcome { kind, server, tries });
+        }
+    }
+    print!("{}", table(&outcomes));
+    write_json(args.json.as_deref(), &outcomes)?;
+    Ok(outcomes.iter().all(|outcome| outcome.server != Candidate::Naxos || outcome.held()))
+}
+
+fn tries(args: &Args, programs: &Programs, server: Candidate, kind: Kind) -> Result<Vec<Try>> {
+    eprintln!("{kind}: starting {} members of {server}", args.nodes);
+    let mut cluster = Cluster::start(programs, server, args.nodes.into(), kind.ground())?;
+    let writers = Writers::start(&cluster.endpoints(), args.clients.into(), args.patience)?;
+    let mut tries = Vec::new();
+    for number in 1..=args.tries {
+        cluster.wait_until_whole(WHOLE_LIMIT)?;
+        let done = one(args, &mut cluster, &writers, kind)?;
+        eprintln!("{kind}: {server} try {number}: {done}");
+        tries.push(done.summary());
+    }
+    writers.stop()?;
+    Ok(tries)
+}
+
+/// What one try has shown.
+struct Done {
+    leader: usize,
+    /// The errors since the last fault ended.
+    before: Errors,
+    away: Longest,
+    back: Longest,
+    errors: Errors,
+}
+
+fn one(args: &Args, cluster: &mut Cluster, writers: &Writers, kind: Kind) -> Result<Done> {
+    writers.spread();
+    pace::sleep(HEALTHY);
+    let leader = cluster.leader()?;
+    let gaps = writers.gaps();
+    let before = writers.take_errors();
+    gaps.begin();
+    let begun = pace::now();
+    kind.strike(cluster, leader)?;
+    pace::sleep(args.away.saturating_sub(begun.elapsed()));
+    while !gaps.all_wrote() && begun.elapsed() < AWAY_MOST {
+        pace::sleep(LOOK_AGAIN);
+    }
+    let (away, errors) = (gaps.longest(), writers.take_errors());
+    gaps.begin();
+    kind.heal(cluster, leader)?;
+    pace::sleep(BACK);
+    Ok(Done { leader, before, away, back: gaps.longest(), errors })
+}
+
+impl Done {
+    fn summary(&self) -> Try {
+        Try {
+            worst_client_ms: milliseconds(self.away.one),
+            all_clients_ms: milliseconds(self.away.all),
+            back_worst_client_ms: milliseconds(self.back.one),
+            errors: self.errors.count,
+        }
+    }
+}
+
+impl std::fmt::Display for Done {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Try { worst_client_ms, all_clients_ms, back_worst_client_ms, .. } = self.summary();
+        write!(
+            out,
+            "leader n{}: gap of the worst client {worst_client_ms:.0} ms, of all clients {all_clients_ms:.0} ms, back \
+             {back_worst_client_ms:.0} ms; {}; before it {}",
+            self.leader, self.errors, self.before
+        )
+    }
+}
+
+impl Outcome {
+    /// The median and the highest of a figure.
+    fn figure(&self, of: fn(&Try) -> f64) -> (f64, f64) {
+        let mut figures: Vec<f64> = self.tries.iter().map(of).collect();
+        let middle = median(&mut figures);
+        (middle, figures.last().copied().unwrap_or(f64::NAN))
+    }
+
+    /// Whether the worst client kept the limits.
+    fn held(&self) -> bool {
+        let limits = self.kind.limits();
+        let (median, longest) = self.figure(|one| one.worst_client_ms);
+        median < milliseconds(limits.median) && longest <= milliseconds(limits.longest)
+    }
+}
+
+fn table(outcomes: &[Outcome]) -> Table {
+    let mut table = Table::new(&[
+        "kind",
+        "server",
+        "tries",
+        "worst client: median ms",
+        "longest ms",
+        "all clients: median ms",
+        "longest ms",
+        "back: median ms",
+        "longest ms",
+        "errors",
+        "limit for the worst client",
+        "verdict",
+    ]);
+    for outcome in outcomes {
+        let cells = |of| {
+            let (median, longest) = outcome.figure(of);
+            [format!("{median:.0}"), format!("{longest:.0}")]
+        };
+        let judged = outcome.server == Candidate::Naxos;
+        let limits = outcome.kind.limits();
+        let limit = format!("median < {} ms, longest {} ms", limits.median.as_millis(), limits.longest.as_millis());
+        let mut row = vec![outcome.kind.to_string(), outcome.server.to_string(), outcome.tries.len().to_string()];
+        row.extend(cells(|one| one.worst_client_ms));
+        row.extend(cells(|one| one.all_clients_ms));
+        row.extend(cells(|one| one.back_worst_client_ms));
+        row.push(outcome.tries.iter().map(|one| one.errors).sum::<u64>().to_string());
+        row.push(if judged { limit } else { "-".to_owned() });
+        row.push(verdict(judged.then(|| outcome.held())).to_owned());
+        table.row(row);
+    }
+    table
+}
+
+/// What a table says about a limit. `None` if nothing is judged.
+pub(super) fn verdict(held: Option<bool>) -> &'static str {
+    match held {
+        None => "-",
+        Some(true) => "pass",
+        Some(false) => "FAIL",
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(kind: Kind, gaps: &[f64]) -> Outcome {
+        let one = |&gap| Try { worst_client_ms: gap, all_clients_ms: 0.0, back_worst_client_ms: 0.0, errors: 0 };
+        Outcome { kind, server: Candidate::Naxos, tries: gaps.iter().map(one).collect() }
+    }
+
+    #[test]
+    fn both_the_median_and_the_longest_gap_are_judged() {
+        assert!(outcome(Kind::Kill, &[900.0, 300.0, 400.0]).held());
+        assert!(!outcome(Kind::Kill, &[1001.0, 300.0, 400.0]).held());
+        assert!(!outcome(Kind::Kill, &[900.0, 500.0, 400.0]).held());
+        assert!(!outcome(Kind::Term, &[10.0, 20.0, 101.0]).held());
+    }
+}

@@ -1,0 +1,12 @@
+//! What clients of a cluster notice when a member fails, is slow, is far away or is restarted, and when the log is
+//! reconfigured.
+//!
+//! - [`kind`]: what happens to a member
+//! - [`writers`]: clients that write without pause; [`any_endpoint`]: one that goes to the next member after a failure
+//! - [`gaps`]: how long nothing was written
+
+pub mod any_endpoint;
+pub mod gap;
+pub mod gaps;
+pub mod kind;
+pub mod writers;

@@ -1,6 +1,7 @@
 //! What clients of a cluster notice when a member fails, is slow, is far away or is restarted, and when the log is
 //! reconfigured.
 //!
+//! - [`gap`], [`slow_disk`], [`round_trip`], [`planned`], [`rolling`]: one command each
 //! - [`kind`]: what happens to a member
 //! - [`writers`]: clients that write without pause; [`any_endpoint`]: one that goes to the next member after a failure
 //! - [`gaps`]: how long nothing was written
@@ -9,4 +10,8 @@ pub mod any_endpoint;
 pub mod gap;
 pub mod gaps;
 pub mod kind;
+pub mod planned;
+pub mod rolling;
+pub mod round_trip;
+pub mod slow_disk;
 pub mod writers;

@@ -71,6 +71,14 @@ pub fn median(figures: &mut [f64]) -> f64 {
     }
 }
 
+/// The smallest figure that is at least as high as this share of the figures (nearest rank). Not a number if there are
+/// no figures.
+pub fn percentile(figures: &mut [f64], share: f64) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let rank = (share * figures.len() as f64).ceil() as usize;
+    figures.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
 /// Bytes as whole MiB.
 pub fn mebibytes(bytes: u64) -> String {
     (bytes >> 20).to_string()
@@ -90,5 +98,11 @@ mod tests {
     fn the_median_is_the_middle_one() {
         assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_figures() {
+        let mut figures: Vec<f64> = (1..=50).rev().map(f64::from).collect();
+        assert_eq!([0.5, 0.98, 0.99, 1.0].map(|share| percentile(&mut figures, share)), [25.0, 49.0, 50.0, 50.0]);
     }
 }

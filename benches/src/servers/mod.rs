@@ -11,6 +11,7 @@ pub mod proc_stat;
 pub mod program;
 pub mod running;
 pub mod seat;
+pub mod slow_syncs;
 mod tools;
 
 pub use candidate::Candidate;

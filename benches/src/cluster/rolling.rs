@@ -1,0 +1,141 @@
+//! `naxos-benches rolling-restart`: what clients notice when the members are restarted one after the other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::gap::verdict;
+use super::writers::Writers;
+use crate::pace;
+use crate::report::markdown::Table;
+use crate::report::write_json;
+use crate::servers::cluster::Ground;
+use crate::servers::{Candidate, Cluster, Programs};
+
+/// How long clients write before the first restart and after the last one.
+const AROUND: Duration = Duration::from_secs(2);
+
+/// How long the cluster may take to be whole again after a restart.
+const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Restart the members of a cluster one after the other, while clients write.
+///
+/// Each member is ended by SIGTERM, stays away for a moment, and is started again. The next one follows when the cluster
+/// is whole. Clients know all members and go to the next one after an error. A member that cannot be reached is no error,
+/// because a client library goes to the next one by itself. Exit code 1 says that a client of Naxos was told an error.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    programs: Programs,
+    /// The servers to test, one after the other.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos")]
+    server: Vec<Candidate>,
+    /// Number of members.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=5))]
+    nodes: u8,
+    /// How often every member is restarted.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// How long each member is away.
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    away: Duration,
+    /// Number of clients, each with one put in flight.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    clients: u16,
+    /// How long a client waits for an answer. No answer in this time is an error.
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    patience: Duration,
+    /// Write the figures to this file as JSON too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// What clients noticed in all restarts of one server.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    server: Candidate,
+    restarts: usize,
+    errors: u64,
+    first_error: Option<String>,
+    all_clients_ms: f64,
+    worst_client_ms: f64,
+}
+
+/// Runs the command. False if a client of Naxos was told an error.
+pub fn run(args: &Args) -> Result<bool> {
+    if let Some(alone) = args.server.iter().find(|server| !server.stores()) {
+        bail!("--server {alone}: it has one node only, expected naxos or etcd");
+    }
+    let programs = args.programs.clone().resolve(&args.server)?;
+    let outcomes: Vec<Outcome> =
+        args.server.iter().map(|&server| restart_all(args, &programs, server)).collect::<Result<_>>()?;
+    print!("{}", table(&outcomes));
+    write_json(args.json.as_deref(), &outcomes)?;
+    Ok(outcomes.iter().all(|outcome| outcome.server != Candidate::Naxos || outcome.errors == 0))
+}
+
+fn restart_all(args: &Args, programs: &Programs, server: Candidate) -> Result<Outcome> {
+    let mut cluster = Cluster::start(programs, server, args.nodes.into(), Ground::Plain)?;
+    cluster.wait_until_whole(WHOLE_LIMIT)?;
+    let writers = Writers::start(&cluster.endpoints(), args.clients.into(), args.patience)?;
+    pace::sleep(AROUND);
+    let gaps = writers.gaps();
+    let mut outcome =
+        Outcome { server, restarts: 0, errors: 0, first_error: None, all_clients_ms: 0.0, worst_client_ms: 0.0 };
+    for _ in 0..args.rounds {
+        for at in 0..cluster.nodes() {
+            writers.spread();
+            let leads = cluster.leader()? == at;
+            gaps.begin();
+            let (took, _) = cluster.server(at).terminate()?;
+            pace::sleep(args.away);
+            cluster.server(at).restart().with_context(|| format!("start n{at} again"))?;
+            cluster.wait_until_whole(WHOLE_LIMIT)?;
+            pace::sleep(AROUND);
+            let (longest, errors) = (gaps.longest(), writers.take_errors());
+            let role = if leads { "leader" } else { "follower" };
+            eprintln!(
+                "{server}: n{at}, {role}, ended after {} ms: worst client {} ms, all clients {} ms; {errors}",
+                took.as_millis(),
+                longest.one.as_millis(),
+                longest.all.as_millis()
+            );
+            outcome.restarts += 1;
+            outcome.errors += errors.count;
+            outcome.first_error = outcome.first_error.or(errors.first);
+            outcome.all_clients_ms = outcome.all_clients_ms.max(longest.all.as_secs_f64() * 1e3);
+            outcome.worst_client_ms = outcome.worst_client_ms.max(longest.one.as_secs_f64() * 1e3);
+        }
+    }
+    writers.stop()?;
+    Ok(outcome)
+}
+
+fn table(outcomes: &[Outcome]) -> Table {
+    let mut table = Table::new(&[
+        "server",
+        "restarts",
+        "errors",
+        "first error",
+        "worst client: longest gap ms",
+        "all clients: longest gap ms",
+        "limit",
+        "verdict",
+    ]);
+    for outcome in outcomes {
+        let judged = outcome.server == Candidate::Naxos;
+        table.row(vec![
+            outcome.server.to_string(),
+            outcome.restarts.to_string(),
+            outcome.errors.to_string(),
+            outcome.first_error.clone().unwrap_or_else(|| "-".to_owned()),
+            format!("{:.0}", outcome.worst_client_ms),
+            format!("{:.0}", outcome.all_clients_ms),
+            if judged { "no error" } else { "-" }.to_owned(),
+            verdict(judged.then_some(outcome.errors == 0)).to_owned(),
+        ]);
+    }
+    table
+}

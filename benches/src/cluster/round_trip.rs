@@ -1,0 +1,196 @@
+//! `naxos-benches proxy`: puts in a cluster whose members are far from each other.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use super::gap::verdict;
+use crate::load::client::Task;
+use crate::load::generator::Plan;
+use crate::load::measure::{Measured, measure};
+use crate::load::work::Shape;
+use crate::pace;
+use crate::report::markdown::Table;
+use crate::report::{median, write_json};
+use crate::servers::cluster::Ground;
+use crate::servers::{Candidate, Cluster, Programs};
+
+/// How long the load runs before a window begins.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// How long the cluster may take to be whole after its start.
+const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How far a put through any member may be above one round trip and one sync.
+const RATIO_MAX: f64 = 1.15;
+
+/// How many syncs are timed.
+const SYNCS: usize = 200;
+
+/// The size of a write before a sync that is timed.
+const SYNC_BYTES: usize = 4096;
+
+/// Measure puts in a cluster whose members are far from each other.
+///
+/// Between the members stand proxies, so that a question to another member and its answer take as much longer as one
+/// round trip. One client puts through one member after the other (closed loop), the leader first; its connection has no
+/// proxy. The median put is compared with one round trip and one sync, which is the least that a put on a majority can
+/// cost. A sync is timed on the same file system before. Exit code 1 says that a put through some member of Naxos took
+/// longer than allowed, that a put failed, or that the log was reconfigured.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    programs: Programs,
+    /// The servers to measure, one after the other.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos")]
+    server: Vec<Candidate>,
+    /// Number of members.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=5))]
+    nodes: u8,
+    /// By how much a question and its answer take longer.
+    #[arg(long, value_delimiter = ',', default_value = "2ms,30ms,100ms", value_parser = humantime::parse_duration)]
+    round_trip: Vec<Duration>,
+    /// How long the client puts through each member. Longer runs show whether the log is reconfigured now and then.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Number of clients.
+    #[arg(long, default_value_t = 1)]
+    clients: usize,
+    /// Write the figures to this file as JSON too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// The puts through one member.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    server: Candidate,
+    round_trip: Duration,
+    sync_us: f64,
+    /// 0 for the leader, else the number of the follower.
+    follower: usize,
+    measured: Measured,
+    /// How often the log was reconfigured meanwhile.
+    reconfigurations: u64,
+}
+
+/// Runs the command. False if Naxos misses a limit.
+pub fn run(args: &Args) -> Result<bool> {
+    ensure!(args.clients > 0, "--clients must be above 0");
+    if let Some(alone) = args.server.iter().find(|server| !server.stores()) {
+        anyhow::bail!("--server {alone}: it has one node only, expected naxos or etcd");
+    }
+    let programs = args.programs.clone().resolve(&args.server)?;
+    let sync_us = sync_us(&programs.data_folder()?)?;
+    eprintln!("one sync takes {sync_us:.0} us");
+    let mut outcomes = Vec::new();
+    for &round_trip in &args.round_trip {
+        for &server in &args.server {
+            let one = args.measure(&programs, server, round_trip, sync_us);
+            outcomes.extend(one.with_context(|| format!("{server} with {round_trip:?}"))?);
+        }
+    }
+    print!("{}", table(&outcomes));
+    write_json(args.json.as_deref(), &outcomes)?;
+    Ok(outcomes.iter().all(|outcome| outcome.server != Candidate::Naxos || outcome.held()))
+}
+
+impl Args {
+    fn measure(
+        &self,
+        programs: &Programs,
+        server: Candidate,
+        round_trip: Duration,
+        sync_us: f64,
+    ) -> Result<Vec<Outcome>> {
+        eprintln!("{round_trip:?}: starting {} members of {server}", self.nodes);
+        let mut cluster = Cluster::start(programs, server, self.nodes.into(), Ground::Delayed(round_trip))?;
+        cluster.wait_until_whole(WHOLE_LIMIT)?;
+        let mut outcomes = Vec::new();
+        for (follower, endpoint) in cluster.leader_first()?.into_iter().enumerate() {
+            let plan = Plan {
+                endpoints: vec![endpoint],
+                task: Task::puts("proxy/", 10_000, 256),
+                shape: Shape::of(self.clients),
+                rate: None,
+                warm_up: WARM_UP,
+                duration: self.duration,
+                threads: 1,
+            };
+            let before = cluster.active_loglet()?;
+            let measured = measure(plan, &[])?;
+            let reconfigurations = cluster.active_loglet()? - before;
+            eprintln!("{round_trip:?}: {server} member {follower}: p50 {} us", measured.p50_us);
+            outcomes.push(Outcome { server, round_trip, sync_us, follower, measured, reconfigurations });
+        }
+        Ok(outcomes)
+    }
+}
+
+impl Outcome {
+    /// One round trip and one sync.
+    fn least_us(&self) -> f64 {
+        self.round_trip.as_secs_f64() * 1e6 + self.sync_us
+    }
+
+    fn ratio(&self) -> f64 {
+        self.measured.p50_us as f64 / self.least_us()
+    }
+
+    fn held(&self) -> bool {
+        self.ratio() <= RATIO_MAX && self.reconfigurations == 0 && self.measured.errors == 0
+    }
+}
+
+/// The median time of a write and a sync in a file below `folder`, in microseconds.
+fn sync_us(folder: &Path) -> Result<f64> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let file: File = tempfile::tempfile_in(folder)?;
+    let block = [0x5a; SYNC_BYTES];
+    // The second round writes where the file has its blocks already, as the journal does.
+    let mut times = Vec::new();
+    for at in (0..SYNCS).chain(0..SYNCS) {
+        let begun = pace::now();
+        file.write_all_at(&block, (at * SYNC_BYTES) as u64)?;
+        file.sync_data()?;
+        times.push(begun.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(median(&mut times[SYNCS..]))
+}
+
+fn table(outcomes: &[Outcome]) -> Table {
+    let mut table = Table::new(&[
+        "round trip",
+        "server",
+        "through",
+        "put p50 us",
+        "p99 us",
+        "one round trip and one sync, us",
+        "ratio",
+        "reconfigurations",
+        "errors",
+        "limit",
+        "verdict",
+    ]);
+    for outcome in outcomes {
+        let judged = outcome.server == Candidate::Naxos;
+        table.row(vec![
+            humantime::format_duration(outcome.round_trip).to_string(),
+            outcome.server.to_string(),
+            if outcome.follower == 0 { "leader".to_owned() } else { format!("follower {}", outcome.follower) },
+            outcome.measured.p50_us.to_string(),
+            outcome.measured.p99_us.to_string(),
+            format!("{:.0}", outcome.least_us()),
+            format!("{:.2} x", outcome.ratio()),
+            outcome.reconfigurations.to_string(),
+            outcome.measured.errors.to_string(),
+            if judged { format!("<= {RATIO_MAX} x, no reconfiguration") } else { "-".to_owned() },
+            verdict(judged.then(|| outcome.held())).to_owned(),
+        ]);
+    }
+    table
+}

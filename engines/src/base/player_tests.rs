@@ -18,11 +18,15 @@ use crate::local_store::Txn;
 struct FailingLog {
     failures_left: AtomicU32,
     failure: LogError,
+    /// The stream for the first follower.
+    first: Mutex<Option<Followed>>,
 }
+
+type Followed = BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>;
 
 impl FailingLog {
     fn new(failures: u32, failure: LogError) -> Arc<Self> {
-        Arc::new(Self { failures_left: AtomicU32::new(failures), failure })
+        Arc::new(Self { failures_left: AtomicU32::new(failures), failure, first: Mutex::new(None) })
     }
 }
 
@@ -47,7 +51,10 @@ impl SharedLog for FailingLog {
         Box::pin(std::future::ready(answer))
     }
 
-    fn follow(self: Arc<Self>, _: Lsn) -> BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>> {
+    fn follow(self: Arc<Self>, _: Lsn) -> Followed {
+        if let Some(first) = self.first.lock().take() {
+            return first;
+        }
         match &self.failure {
             LogError::Trimmed(_) => futures::stream::iter([Err(self.failure.clone())]).boxed(),
             _ => pending().boxed(),
@@ -125,5 +132,34 @@ async fn a_player_whose_next_entry_was_trimmed_says_that_it_fell_behind() {
         assert!(falls_behind(FailingLog::new(u32::MAX, LogError::Trimmed(Lsn(9))), follows).await);
         let other = LogError::Unavailable("on purpose".to_owned());
         assert!(!falls_behind(FailingLog::new(u32::MAX, other), follows).await, "it may go on later");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_player_did_not_fall_behind_if_only_its_stream_of_the_log_stands_at_a_trimmed_position() {
+    let store = LocalStore::open(Drive::new(3).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+    let log = FailingLog::new(0, LogError::Unavailable("on purpose".to_owned()));
+    let (trims, is_trimmed) = tokio::sync::oneshot::channel();
+    let trimmed = async move {
+        is_trimmed.await.expect("it is trimmed");
+        Err(LogError::Trimmed(Lsn(1)))
+    };
+    *log.first.lock() = Some(futures::stream::once(trimmed).boxed());
+    let player = Player::new(log.clone(), store, Top, BTreeMap::new(), Arc::new(BootClock));
+    player.follow();
+    let plays = async {
+        while log.first.lock().is_some() {
+            tokio::task::yield_now().await;
+        }
+        player.ask_for(Lsn(1));
+        player.wait_for(Lsn(1)).await;
+        trims.send(()).expect("the stream is there");
+        BootClock.sleep(Duration::from_secs(10)).await;
+    };
+    tokio::select! {
+        biased;
+        () = player.run(CancellationToken::new()) => unreachable!("it is not stopped"),
+        () = player.fell_behind() => panic!("what the stream lacks was applied before"),
+        () = plays => {}
     }
 }

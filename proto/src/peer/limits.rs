@@ -60,6 +60,8 @@ pub const SERVED_BYTES_MAX: usize = 32 << 20;
 
 /// How many streams a peer may have open on one connection: its lanes, waits for tails and followed loglets.
 pub const STREAMS_MAX: u32 = 1_024;
+/// The most calls of a peer that it gave up before they were looked at. A connection with more of them is closed.
+pub const RESETS_MAX: usize = 1_024;
 /// How many bytes a peer may send on one stream before the receiver has taken them.
 pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// How many bytes a peer may send on one connection before the receiver has taken them.

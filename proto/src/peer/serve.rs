@@ -13,7 +13,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
 use crate::peer::limits::{
-    CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX,
+    CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_MAX, RESETS_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX,
 };
 use crate::seams::{BoxConnection, Listener};
 
@@ -94,6 +94,9 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        // A peer gives up its beats while nothing gets through. All of them arrive together when something does again. With
+        // the limit of 20 that h2 has, the connection would then be closed.
+        .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_MAX))
         .add_routes(routes)

@@ -4,6 +4,7 @@
 mod envelope;
 mod fake_sequencer;
 mod fake_unit;
+mod given_up;
 mod lost_tasks;
 mod meta;
 mod sequencer;

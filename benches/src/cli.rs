@@ -1,7 +1,9 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::{cluster, compare, endurance, floor, load};
@@ -35,9 +37,26 @@ enum Command {
     ServeDurable(floor::DurableArgs),
 }
 
-/// Runs the command. Exit code 1 says that it failed or that a limit was missed.
+/// Runs the command line of this process. Exit code 1 says that the command failed or that a limit was missed.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    match execute(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("naxos-benches: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command in this process, as tests do. `words` begin with the name of the program. Returns false if a limit was
+/// missed.
+pub fn run<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<bool> {
+    execute(Cli::try_parse_from(words)?.command)
+}
+
+fn execute(command: Command) -> Result<bool> {
+    match command {
         Command::Load(args) => load::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Gap(args) => cluster::gap::run(&args),
@@ -50,13 +69,5 @@ pub fn main() -> ExitCode {
         Command::Million(args) => endurance::million::run(&args),
         Command::ServeNothing(args) => floor::serve_nothing(&args),
         Command::ServeDurable(args) => floor::serve_durable(&args),
-    };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("naxos-benches: {error:#}");
-            ExitCode::FAILURE
-        }
     }
 }

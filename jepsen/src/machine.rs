@@ -26,6 +26,15 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root() || skipped("root")
 }
 
+/// Whether the machine has this program. If not, prints the reason.
+///
+/// # Panics
+/// If `CI` is set and the machine does not have it.
+pub fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file()) || skipped(name)
+}
+
 fn skipped(need: &str) -> bool {
     assert!(std::env::var_os("CI").is_none(), "needs {need}, and CI is set: nothing may be skipped");
     println!("skipped: needs {need}");

@@ -29,6 +29,8 @@ pub enum Kind {
     Deaf,
     /// The process is ended by SIGTERM, and started again later.
     Term,
+    /// The leader is moved to another member, by etcd's call MoveLeader. Nothing fails.
+    Move,
 }
 
 /// The longest gaps that are allowed.
@@ -44,7 +46,7 @@ impl Kind {
     /// What the members must stand on.
     pub fn ground(self) -> Ground {
         match self {
-            Kind::Kill | Kind::Stop | Kind::Term => Ground::Plain,
+            Kind::Kill | Kind::Stop | Kind::Term | Kind::Move => Ground::Plain,
             Kind::Freeze => Ground::Disks,
             Kind::Cut | Kind::Deaf => Ground::Networks,
         }
@@ -63,7 +65,9 @@ impl Kind {
     /// What Naxos has to keep.
     pub fn limits(self) -> GapLimits {
         match self {
-            Kind::Term => GapLimits { median: Duration::from_millis(100), longest: Duration::from_millis(100) },
+            Kind::Term | Kind::Move => {
+                GapLimits { median: Duration::from_millis(100), longest: Duration::from_millis(100) }
+            }
             _ => GapLimits { median: Duration::from_millis(500), longest: Duration::from_secs(1) },
         }
     }
@@ -81,6 +85,7 @@ impl Kind {
                 }
             }
             Kind::Term => drop(cluster.server(at).terminate()?),
+            Kind::Move => cluster.move_leader(at, (at + 1) % cluster.nodes())?,
         }
         Ok(())
     }
@@ -97,6 +102,7 @@ impl Kind {
                     network.mend(from, to)?;
                 }
             }
+            Kind::Move => {}
         }
         Ok(())
     }
@@ -121,6 +127,7 @@ impl fmt::Display for Kind {
             Kind::Cut => "cut",
             Kind::Deaf => "deaf",
             Kind::Term => "term",
+            Kind::Move => "move",
         })
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::gap::verdict;
-use super::writers::{Errors, Writers};
+use super::patient_clients::PatientClients;
+use super::subjects::verdict;
+use super::writers::Errors;
 use crate::pace;
 use crate::report::markdown::Table;
 use crate::report::{percentile, write_json};
@@ -16,9 +17,6 @@ use crate::servers::{Candidate, Cluster, Programs};
 
 /// How long clients write before the first reconfiguration.
 const WARM_UP: Duration = Duration::from_secs(2);
-
-/// How long the cluster may take to be whole after its start.
-const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The longest pause at the 99th percentile.
 const PAUSE_P99_MAX: Duration = Duration::from_millis(50);
@@ -45,12 +43,8 @@ pub struct Args {
     /// Time between two reconfigurations.
     #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration)]
     every: Duration,
-    /// Number of clients, each with one put in flight.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
-    clients: u16,
-    /// How long a client waits for an answer. No answer in this time is an error.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
-    patience: Duration,
+    #[command(flatten)]
+    clients: PatientClients,
     /// Write the figures to this file as JSON too.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -75,8 +69,8 @@ struct Report {
 pub fn run(args: &Args) -> Result<bool> {
     let programs = args.programs.clone().resolve(&[Candidate::Naxos])?;
     let mut cluster = Cluster::start(&programs, Candidate::Naxos, args.nodes.into(), Ground::Plain)?;
-    cluster.wait_until_whole(WHOLE_LIMIT)?;
-    let writers = Writers::start(&cluster.endpoints(), args.clients.into(), args.patience)?;
+    cluster.wait_until_whole()?;
+    let writers = args.clients.start(&cluster)?;
     pace::sleep(WARM_UP);
     let (gaps, mut pauses) = (writers.gaps(), Vec::new());
     for number in 0..usize::from(args.times) {
@@ -102,7 +96,7 @@ pub fn run(args: &Args) -> Result<bool> {
     }
     let errors = writers.take_errors();
     writers.stop()?;
-    println!("{} reconfigurations, {} clients: {errors}\n", args.times, args.clients);
+    println!("{} reconfigurations, {} clients: {errors}\n", args.times, args.clients.clients);
     print!("{}", table(&pauses));
     let held = is_held(&pauses, &errors);
     write_json(args.json.as_deref(), &Report { pauses, errors: errors.count, first_error: errors.first })?;
@@ -133,7 +127,7 @@ fn table(pauses: &[Pause]) -> Table {
             format!("{:.1}", percentile(&mut figures, 0.99)),
             format!("{:.1}", percentile(&mut figures, 1.0)),
             if judged { limit } else { "-".to_owned() },
-            verdict(judged.then(|| is_held(pauses, &Errors::default()))).to_owned(),
+            verdict(judged.then(|| is_held(pauses, &Errors::default()))),
         ]);
     }
     table

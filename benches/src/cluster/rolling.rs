@@ -3,22 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::gap::verdict;
-use super::writers::Writers;
+use super::patient_clients::PatientClients;
+use super::subjects::{Subjects, judged, verdict};
 use crate::pace;
 use crate::report::markdown::Table;
 use crate::report::write_json;
 use crate::servers::cluster::Ground;
-use crate::servers::{Candidate, Cluster, Programs};
+use crate::servers::{Candidate, Programs};
 
 /// How long clients write before the first restart and after the last one.
 const AROUND: Duration = Duration::from_secs(2);
-
-/// How long the cluster may take to be whole again after a restart.
-const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Restart the members of a cluster one after the other, while clients write.
 ///
@@ -28,25 +25,15 @@ const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    programs: Programs,
-    /// The servers to test, one after the other.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos")]
-    server: Vec<Candidate>,
-    /// Number of members.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=5))]
-    nodes: u8,
+    subjects: Subjects,
     /// How often every member is restarted.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// How long each member is away.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     away: Duration,
-    /// Number of clients, each with one put in flight.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
-    clients: u16,
-    /// How long a client waits for an answer. No answer in this time is an error.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
-    patience: Duration,
+    #[command(flatten)]
+    clients: PatientClients,
     /// Write the figures to this file as JSON too.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -65,21 +52,17 @@ struct Outcome {
 
 /// Runs the command. False if a client of Naxos was told an error.
 pub fn run(args: &Args) -> Result<bool> {
-    if let Some(alone) = args.server.iter().find(|server| !server.stores()) {
-        bail!("--server {alone}: it has one node only, expected naxos or etcd");
-    }
-    let programs = args.programs.clone().resolve(&args.server)?;
-    let outcomes: Vec<Outcome> =
-        args.server.iter().map(|&server| restart_all(args, &programs, server)).collect::<Result<_>>()?;
+    let programs = args.subjects.resolve()?;
+    let servers = args.subjects.server.iter();
+    let outcomes: Vec<Outcome> = servers.map(|&server| restart_all(args, &programs, server)).collect::<Result<_>>()?;
     print!("{}", table(&outcomes));
     write_json(args.json.as_deref(), &outcomes)?;
-    Ok(outcomes.iter().all(|outcome| outcome.server != Candidate::Naxos || outcome.errors == 0))
+    Ok(outcomes.iter().all(|outcome| outcome.judged() != Some(false)))
 }
 
 fn restart_all(args: &Args, programs: &Programs, server: Candidate) -> Result<Outcome> {
-    let mut cluster = Cluster::start(programs, server, args.nodes.into(), Ground::Plain)?;
-    cluster.wait_until_whole(WHOLE_LIMIT)?;
-    let writers = Writers::start(&cluster.endpoints(), args.clients.into(), args.patience)?;
+    let mut cluster = args.subjects.start(programs, server, Ground::Plain)?;
+    let writers = args.clients.start(&cluster)?;
     pace::sleep(AROUND);
     let gaps = writers.gaps();
     let mut outcome =
@@ -92,7 +75,7 @@ fn restart_all(args: &Args, programs: &Programs, server: Candidate) -> Result<Ou
             let (took, _) = cluster.server(at).terminate()?;
             pace::sleep(args.away);
             cluster.server(at).restart().with_context(|| format!("start n{at} again"))?;
-            cluster.wait_until_whole(WHOLE_LIMIT)?;
+            cluster.wait_until_whole()?;
             pace::sleep(AROUND);
             let (longest, errors) = (gaps.longest(), writers.take_errors());
             let role = if leads { "leader" } else { "follower" };
@@ -113,6 +96,12 @@ fn restart_all(args: &Args, programs: &Programs, server: Candidate) -> Result<Ou
     Ok(outcome)
 }
 
+impl Outcome {
+    fn judged(&self) -> Option<bool> {
+        judged(self.server, self.errors == 0)
+    }
+}
+
 fn table(outcomes: &[Outcome]) -> Table {
     let mut table = Table::new(&[
         "server",
@@ -125,7 +114,6 @@ fn table(outcomes: &[Outcome]) -> Table {
         "verdict",
     ]);
     for outcome in outcomes {
-        let judged = outcome.server == Candidate::Naxos;
         table.row(vec![
             outcome.server.to_string(),
             outcome.restarts.to_string(),
@@ -133,8 +121,8 @@ fn table(outcomes: &[Outcome]) -> Table {
             outcome.first_error.clone().unwrap_or_else(|| "-".to_owned()),
             format!("{:.0}", outcome.worst_client_ms),
             format!("{:.0}", outcome.all_clients_ms),
-            if judged { "no error" } else { "-" }.to_owned(),
-            verdict(judged.then_some(outcome.errors == 0)).to_owned(),
+            outcome.judged().map_or("-", |_| "no error").to_owned(),
+            verdict(outcome.judged()),
         ]);
     }
     table

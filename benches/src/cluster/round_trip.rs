@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use super::gap::verdict;
+use super::echo;
+use super::subjects::{Subjects, judged, verdict};
 use crate::load::client::Task;
 use crate::load::generator::Plan;
 use crate::load::measure::{Measured, measure};
@@ -17,13 +18,14 @@ use crate::pace;
 use crate::report::markdown::Table;
 use crate::report::{median, write_json};
 use crate::servers::cluster::Ground;
-use crate::servers::{Candidate, Cluster, Programs};
+use crate::servers::{Candidate, Programs};
 
 /// How long the load runs before a window begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// How long the cluster may take to be whole after its start.
-const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+/// How long the cluster has after its start until reconfigurations count. Naxos moves its sequencer if that began on the
+/// node that leads the MetaStore.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// How far a put through any member may be above one round trip and one sync.
 const RATIO_MAX: f64 = 1.15;
@@ -39,18 +41,13 @@ const SYNC_BYTES: usize = 4096;
 /// Between the members stand proxies, so that a question to another member and its answer take as much longer as one
 /// round trip. One client puts through one member after the other (closed loop), the leader first; its connection has no
 /// proxy. The median put is compared with one round trip and one sync, which is the least that a put on a majority can
-/// cost. A sync is timed on the same file system before. Exit code 1 says that a put through some member of Naxos took
-/// longer than allowed, that a put failed, or that the log was reconfigured.
+/// cost. Both are timed before: a small message through such a proxy and back, and a write and a sync on the same file
+/// system. Exit code 1 says that a put through some member of Naxos took longer than allowed, that a put failed, or that
+/// the log was reconfigured.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    programs: Programs,
-    /// The servers to measure, one after the other.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos")]
-    server: Vec<Candidate>,
-    /// Number of members.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=5))]
-    nodes: u8,
+    subjects: Subjects,
     /// By how much a question and its answer take longer.
     #[arg(long, value_delimiter = ',', default_value = "2ms,30ms,100ms", value_parser = humantime::parse_duration)]
     round_trip: Vec<Duration>,
@@ -70,6 +67,8 @@ pub struct Args {
 struct Outcome {
     server: Candidate,
     round_trip: Duration,
+    /// How long a message and its answer took through a proxy.
+    echo_us: f64,
     sync_us: f64,
     /// 0 for the leader, else the number of the follower.
     follower: usize,
@@ -81,22 +80,21 @@ struct Outcome {
 /// Runs the command. False if Naxos misses a limit.
 pub fn run(args: &Args) -> Result<bool> {
     ensure!(args.clients > 0, "--clients must be above 0");
-    if let Some(alone) = args.server.iter().find(|server| !server.stores()) {
-        anyhow::bail!("--server {alone}: it has one node only, expected naxos or etcd");
-    }
-    let programs = args.programs.clone().resolve(&args.server)?;
+    let programs = args.subjects.resolve()?;
     let sync_us = sync_us(&programs.data_folder()?)?;
     eprintln!("one sync takes {sync_us:.0} us");
     let mut outcomes = Vec::new();
     for &round_trip in &args.round_trip {
-        for &server in &args.server {
-            let one = args.measure(&programs, server, round_trip, sync_us);
+        let echo_us = echo::round_trip_us(round_trip / 2)?;
+        eprintln!("a round trip of {round_trip:?} takes {echo_us:.0} us");
+        for &server in &args.subjects.server {
+            let one = args.measure(&programs, server, round_trip, (echo_us, sync_us));
             outcomes.extend(one.with_context(|| format!("{server} with {round_trip:?}"))?);
         }
     }
     print!("{}", table(&outcomes));
     write_json(args.json.as_deref(), &outcomes)?;
-    Ok(outcomes.iter().all(|outcome| outcome.server != Candidate::Naxos || outcome.held()))
+    Ok(outcomes.iter().all(|outcome| outcome.judged() != Some(false)))
 }
 
 impl Args {
@@ -105,11 +103,10 @@ impl Args {
         programs: &Programs,
         server: Candidate,
         round_trip: Duration,
-        sync_us: f64,
+        (echo_us, sync_us): (f64, f64),
     ) -> Result<Vec<Outcome>> {
-        eprintln!("{round_trip:?}: starting {} members of {server}", self.nodes);
-        let mut cluster = Cluster::start(programs, server, self.nodes.into(), Ground::Delayed(round_trip))?;
-        cluster.wait_until_whole(WHOLE_LIMIT)?;
+        let cluster = self.subjects.start(programs, server, Ground::Delayed(round_trip))?;
+        pace::sleep(SETTLE);
         let mut outcomes = Vec::new();
         for (follower, endpoint) in cluster.leader_first()?.into_iter().enumerate() {
             let plan = Plan {
@@ -125,7 +122,7 @@ impl Args {
             let measured = measure(plan, &[])?;
             let reconfigurations = cluster.active_loglet()? - before;
             eprintln!("{round_trip:?}: {server} member {follower}: p50 {} us", measured.p50_us);
-            outcomes.push(Outcome { server, round_trip, sync_us, follower, measured, reconfigurations });
+            outcomes.push(Outcome { server, round_trip, echo_us, sync_us, follower, measured, reconfigurations });
         }
         Ok(outcomes)
     }
@@ -134,15 +131,15 @@ impl Args {
 impl Outcome {
     /// One round trip and one sync.
     fn least_us(&self) -> f64 {
-        self.round_trip.as_secs_f64() * 1e6 + self.sync_us
+        self.echo_us + self.sync_us
     }
 
     fn ratio(&self) -> f64 {
         self.measured.p50_us as f64 / self.least_us()
     }
 
-    fn held(&self) -> bool {
-        self.ratio() <= RATIO_MAX && self.reconfigurations == 0 && self.measured.errors == 0
+    fn judged(&self) -> Option<bool> {
+        judged(self.server, self.ratio() <= RATIO_MAX && self.reconfigurations == 0 && self.measured.errors == 0)
     }
 }
 
@@ -177,7 +174,7 @@ fn table(outcomes: &[Outcome]) -> Table {
         "verdict",
     ]);
     for outcome in outcomes {
-        let judged = outcome.server == Candidate::Naxos;
+        let limit = format!("<= {RATIO_MAX} x, no reconfiguration");
         table.row(vec![
             humantime::format_duration(outcome.round_trip).to_string(),
             outcome.server.to_string(),
@@ -188,8 +185,8 @@ fn table(outcomes: &[Outcome]) -> Table {
             format!("{:.2} x", outcome.ratio()),
             outcome.reconfigurations.to_string(),
             outcome.measured.errors.to_string(),
-            if judged { format!("<= {RATIO_MAX} x, no reconfiguration") } else { "-".to_owned() },
-            verdict(judged.then(|| outcome.held())).to_owned(),
+            outcome.judged().map_or("-".to_owned(), |_| limit),
+            verdict(outcome.judged()),
         ]);
     }
     table

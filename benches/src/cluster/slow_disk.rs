@@ -4,14 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::gap::verdict;
+use super::subjects::verdict;
 use crate::load::client::Task;
-use crate::load::generator::Plan;
 use crate::load::measure::{Measured, measure};
-use crate::load::work::Shape;
+use crate::load::windows::Windows;
 use crate::pace;
 use crate::report::markdown::Table;
 use crate::report::{median, write_json};
@@ -19,17 +18,8 @@ use crate::servers::cluster::Ground;
 use crate::servers::slow_syncs::SlowSyncs;
 use crate::servers::{Candidate, Cluster, Programs};
 
-/// Length of the closed-loop run that finds the rate of the puts.
-const CALIBRATION: Duration = Duration::from_secs(5);
-
-/// How long the load runs before a window begins.
-const WARM_UP: Duration = Duration::from_secs(1);
-
 /// How long the member has to catch up after a window.
 const REST: Duration = Duration::from_secs(2);
-
-/// How long the cluster may take to be whole before each window.
-const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The highest allowed p99 with a slow disk, divided by the p99 without.
 const P99_RATIO_MAX: f64 = 1.3;
@@ -39,7 +29,7 @@ const NO_CHANGE: Duration = Duration::from_millis(100);
 
 /// Measure what it costs that the syncs of one of three disks are slow.
 ///
-/// Clients put through all members of a Naxos cluster, at half the closed-loop rate (open loop). Windows alternate in
+/// Clients put through all members of a Naxos cluster in an open loop, at half the rate that a closed loop reaches. Windows alternate in
 /// which all disks are healthy, and in which every sync of one member takes longer. That member is the leader (the node
 /// that gives out positions in the log), and then a follower. The figures are medians over the windows.
 ///
@@ -56,18 +46,8 @@ pub struct Args {
     /// By how much each sync takes longer.
     #[arg(long, value_delimiter = ',', default_value = "20ms,100ms,1s", value_parser = humantime::parse_duration)]
     delays: Vec<Duration>,
-    /// Number of windows with a slow disk, and of windows without it.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    windows: u16,
-    /// Length of a window.
-    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
-    window: Duration,
-    /// Number of clients that put.
-    #[arg(long, default_value_t = 64)]
-    clients: usize,
-    /// Puts a second of all clients. Without it: half the closed-loop rate.
-    #[arg(long)]
-    rate: Option<f64>,
+    #[command(flatten)]
+    windows: Windows,
     /// Write the figures to this file as JSON too.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -95,18 +75,16 @@ struct Outcome {
 
 /// Runs the command. False if a limit is missed.
 pub fn run(args: &Args) -> Result<bool> {
-    ensure!(args.clients > 0 && args.rate.is_none_or(|rate| rate > 0.0), "--clients and --rate must be above 0");
+    args.windows.check()?;
     SlowSyncs::need("slow-disk")?;
     let programs = args.programs.clone().resolve(&[Candidate::Naxos])?;
     let mut cluster = Cluster::start(&programs, Candidate::Naxos, args.nodes.into(), Ground::Plain)?;
-    let closed = measure(args.plan(&cluster, None, CALIBRATION), &[])?;
-    ensure!(closed.operations > 0, "no put is answered: {}", closed.first_error.unwrap_or_default());
-    let rate = args.rate.unwrap_or(closed.per_second / 2.0);
-    eprintln!("closed loop {:.0}/s, open loop {rate:.0}/s", closed.per_second);
+    let task = Task::puts("slow-disk/", 10_000, 256);
+    let rate = args.windows.rate(cluster.endpoints(), &task)?;
     let mut outcomes = Vec::new();
     for &delay in &args.delays {
         for role in [Role::Leader, Role::Follower] {
-            let outcome = args.windows(&mut cluster, delay, role, rate);
+            let outcome = args.measure(&mut cluster, &task, rate, delay, role);
             outcomes.push(outcome.with_context(|| format!("syncs of {delay:?} at the {role}"))?);
         }
     }
@@ -116,28 +94,17 @@ pub fn run(args: &Args) -> Result<bool> {
 }
 
 impl Args {
-    fn plan(&self, cluster: &Cluster, rate: Option<f64>, duration: Duration) -> Plan {
-        Plan {
-            endpoints: cluster.endpoints(),
-            task: Task::puts("slow-disk/", 10_000, 256),
-            shape: Shape::of(self.clients),
-            rate,
-            warm_up: WARM_UP,
-            duration,
-            threads: crate::load::cores(),
-        }
-    }
-
-    fn windows(&self, cluster: &mut Cluster, delay: Duration, role: Role, rate: f64) -> Result<Outcome> {
+    fn measure(&self, cluster: &mut Cluster, task: &Task, rate: f64, delay: Duration, role: Role) -> Result<Outcome> {
+        let plan = |cluster: &Cluster| self.windows.plan(cluster.endpoints(), task, Some(rate), self.windows.length);
         let mut outcome = Outcome { delay, role, rate, healthy: Vec::new(), slow: Vec::new(), reconfigurations: 0 };
-        for window in 1..=self.windows {
-            cluster.wait_until_whole(WHOLE_LIMIT)?;
-            let healthy = measure(self.plan(cluster, Some(rate), self.window), &[])?;
+        for window in 1..=self.windows.count {
+            cluster.wait_until_whole()?;
+            let healthy = measure(plan(cluster), &[])?;
             let leader = cluster.leader()?;
             let at = if role == Role::Leader { leader } else { (leader + 1) % cluster.nodes() };
             let before = cluster.active_loglet()?;
             let syncs = SlowSyncs::start(cluster.server(at).process(), delay)?;
-            let slow = measure(self.plan(cluster, Some(rate), self.window), &[])?;
+            let slow = measure(plan(cluster), &[])?;
             let changes = cluster.active_loglet()? - before;
             syncs.stop()?;
             eprintln!(
@@ -213,7 +180,7 @@ fn table(outcomes: &[Outcome]) -> Table {
             outcome.reconfigurations.to_string(),
             outcome.errors().to_string(),
             format!("<= {P99_RATIO_MAX} x{change}"),
-            verdict(Some(outcome.held())).to_owned(),
+            verdict(Some(outcome.held())),
         ]);
     }
     table

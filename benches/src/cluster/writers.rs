@@ -64,7 +64,8 @@ struct Shared {
 #[derive(Debug)]
 pub struct Writers {
     shared: Arc<Shared>,
-    thread: JoinHandle<()>,
+    /// `None` after [`Self::stop`].
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Writers {
@@ -86,7 +87,7 @@ impl Writers {
         let thread = pace::thread("writers", move || {
             runtime.block_on(futures::future::join_all(clients));
         });
-        Ok(Self { shared, thread })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Sends all clients back to their first member, so that every member has as many of them.
@@ -105,9 +106,16 @@ impl Writers {
     }
 
     /// Lets the clients end, and waits for them.
-    pub fn stop(self) -> Result<()> {
+    pub fn stop(mut self) -> Result<()> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow!("the thread of the writers panicked"))
+        let thread = self.thread.take().map(JoinHandle::join);
+        thread.unwrap_or(Ok(())).map_err(|_| anyhow!("the thread of the writers panicked"))
+    }
+}
+
+impl Drop for Writers {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
     }
 }
 

@@ -13,7 +13,7 @@ use super::lists;
 use crate::load::client::Task;
 use crate::load::generator::{Plan, Running};
 use crate::load::measure::measure;
-use crate::load::work::Shape;
+use crate::load::windows::{CALIBRATION, Windows};
 use crate::pace;
 use crate::report::markdown::Table;
 use crate::report::{median, write_json};
@@ -35,31 +35,15 @@ pub struct Args {
     /// reads.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "catch-up,compaction,defragment,lists")]
     kinds: Vec<Disturbance>,
-    /// Number of windows with a disturbance, and of windows without it.
-    #[arg(long, default_value_t = 5)]
-    windows: usize,
-    /// Length of a window.
-    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
-    window: Duration,
+    #[command(flatten)]
+    windows: Windows,
     /// Number of revisions that the watcher is behind when it starts.
     #[arg(long, default_value_t = 500_000)]
     backlog: i64,
-    /// Number of clients that put.
-    #[arg(long, default_value_t = 64)]
-    clients: usize,
-    /// Number of puts per second, of all clients together [default: half the rate that a closed loop reaches].
-    #[arg(long)]
-    rate: Option<f64>,
     /// Write the figures to this file as JSON too.
     #[arg(long)]
     json: Option<PathBuf>,
 }
-
-/// Length of the closed-loop run that finds the rate of the puts.
-const CALIBRATION: Duration = Duration::from_secs(5);
-
-/// How long the load runs before a window begins.
-const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The figures of one window's puts. Latencies are in microseconds.
 #[derive(Debug, Serialize)]
@@ -89,7 +73,7 @@ struct Subject {
 
 /// Runs the command. False if Naxos misses a limit or one of its puts failed.
 pub fn run(args: Args) -> Result<bool> {
-    ensure!(args.windows > 0, "--windows must be above 0");
+    args.windows.check()?;
     ensure!(
         args.servers.iter().all(|server| server.stores()),
         "--servers takes only naxos and etcd here, because the others keep no keys"
@@ -111,24 +95,12 @@ impl Args {
     fn subject(&self, programs: &Programs, candidate: Candidate) -> Result<Subject> {
         let server = Server::start(programs, candidate)?;
         let task = Task::puts("disturb/", 10_000, 256);
-        let mut subject = Subject { server, rate: 0.0, task };
-        let closed = measure(self.plan(&subject, None, CALIBRATION), &[])?;
-        ensure!(closed.operations > 0, "{candidate} answers no put: {}", closed.first_error.unwrap_or_default());
-        subject.rate = self.rate.unwrap_or(closed.per_second / 2.0);
-        eprintln!("{candidate}: closed loop {:.0}/s, open loop {:.0}/s", closed.per_second, subject.rate);
-        Ok(subject)
+        let rate = self.windows.rate(vec![server.endpoint().clone()], &task).with_context(|| candidate.to_string())?;
+        Ok(Subject { server, rate, task })
     }
 
     fn plan(&self, subject: &Subject, rate: Option<f64>, duration: Duration) -> Plan {
-        Plan {
-            endpoints: vec![subject.server.endpoint().clone()],
-            task: subject.task.clone(),
-            shape: Shape::of(self.clients),
-            rate,
-            warm_up: WARM_UP,
-            duration,
-            threads: crate::load::cores(),
-        }
+        self.windows.plan(vec![subject.server.endpoint().clone()], &subject.task, rate, duration)
     }
 
     fn run_kind(&self, kind: Disturbance, subjects: &[Subject]) -> Result<Vec<Outcome>> {
@@ -136,7 +108,7 @@ impl Args {
             server: subject.server.candidate(),
             kind,
             rate: subject.rate,
-            window_seconds: self.window.as_secs_f64(),
+            window_seconds: self.windows.length.as_secs_f64(),
             quiet: Vec::new(),
             disturbed: Vec::new(),
         };
@@ -151,7 +123,7 @@ impl Args {
                 lists::prepare(subject.server.endpoint())?;
             }
         }
-        for window in 0..self.windows {
+        for window in 0..self.windows.count {
             for (subject, outcome) in subjects.iter().zip(&mut outcomes) {
                 outcome.quiet.push(self.window(subject, None)?);
                 outcome.disturbed.push(self.window(subject, Some(kind))?);
@@ -179,7 +151,7 @@ impl Args {
     }
 
     fn window(&self, subject: &Subject, kind: Option<Disturbance>) -> Result<Window> {
-        let running = Running::start(self.plan(subject, Some(subject.rate), self.window))?;
+        let running = Running::start(self.plan(subject, Some(subject.rate), self.windows.length))?;
         let times = running.window();
         let deeds = kind.map(|kind| {
             pace::sleep(times.start.saturating_duration_since(pace::now()));

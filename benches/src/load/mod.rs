@@ -9,6 +9,7 @@ pub mod preload;
 pub mod schedule;
 pub mod tally;
 pub mod watcher;
+pub mod windows;
 pub mod work;
 
 use std::path::PathBuf;

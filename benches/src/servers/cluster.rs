@@ -22,6 +22,9 @@ use crate::pace;
 /// How long a healthy member may take to answer a question about its state.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long a cluster may take to be whole after its start, or after a member came back.
+const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+
 /// How long the members may take until they agree who leads.
 const AGREE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -173,19 +176,31 @@ impl Cluster {
         pause.map(Duration::from_micros)
     }
 
+    /// Asks the leader, which is the member `from`, to let the member `to` lead. Returns when it does.
+    pub fn move_leader(&self, from: usize, to: usize) -> Result<()> {
+        let (leader, target) = (self.servers[from].endpoint(), self.servers[to].endpoint());
+        pace::runtime()?.block_on(async {
+            let (target_id, _) = id_and_leader(target).await?;
+            let connection = Connection::open(leader).await?;
+            let mut maintenance = MaintenanceClient::with_origin(connection, leader.origin());
+            maintenance.move_leader(pb::MoveLeaderRequest { target_id }).await.context("MoveLeader")?;
+            Ok(())
+        })
+    }
+
     /// Waits until every member answers a linearizable get, the active loglet is on the units of all, and all agree who
     /// leads.
-    pub fn wait_until_whole(&mut self, limit: Duration) -> Result<()> {
+    pub fn wait_until_whole(&mut self) -> Result<()> {
         for server in &mut self.servers {
             server.wait_until_it_serves()?;
         }
-        let end = pace::now() + limit;
+        let end = pace::now() + WHOLE_LIMIT;
         loop {
             let units = self.chain()?.and_then(|chain| chain.segments.last().map(|active| active.units.len()));
             if units.is_none_or(|units| units >= self.nodes()) {
                 return self.leader().map(drop);
             }
-            ensure!(pace::now() < end, "{} is not whole again after {limit:?}", self.candidate());
+            ensure!(pace::now() < end, "{} is not whole after {WHOLE_LIMIT:?}", self.candidate());
             pace::sleep(ASK_AGAIN);
         }
     }

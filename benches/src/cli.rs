@@ -11,7 +11,7 @@ use crate::{cluster, compare, endurance, floor, load};
 /// Load generator for etcd endpoints, and comparison of Naxos with etcd.
 ///
 /// Every table is Markdown on standard output; --json FILE writes the same as JSON. Latencies are in microseconds,
-/// CPU is the server's own (user and system, all threads).
+/// CPU is the server's own (user and system, all threads); of a cluster, that of all members together.
 #[derive(Debug, Parser)]
 #[command(name = "naxos-benches", version)]
 struct Cli {

@@ -14,7 +14,7 @@ pub struct Subjects {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "naxos")]
     pub server: Vec<Candidate>,
     /// Number of members.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=5))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=5))]
     nodes: u8,
 }
 

@@ -1,17 +1,21 @@
 //! [`Detector`]: what the heartbeats of the other nodes say about them. Nothing here reads a clock or calls another
 //! node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use naxos_proto::contracts::Beat;
 use naxos_proto::ids::{Incarnation, StorageId};
 use naxos_proto::seams::Instant;
 
+/// The shortest of so many answers tells how far away a node is. The others may have waited for something.
+const ANSWERS_KEPT: usize = 8;
+
 /// When a node is suspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DetectorConfig {
-    /// A node that has not answered for this long is suspected.
+    /// A node that has not answered for this long is suspected. For a node that is far away, two round trips are added: the
+    /// next question is sent after the answer to the last one, and its answer is under way for one more.
     pub silent_for: Duration,
     /// A node whose oldest sync has been running for this long is suspected: its disk hangs.
     pub sync_for: Duration,
@@ -51,6 +55,15 @@ struct Heard {
     /// moment at which it was read says nothing about the node.
     asked: Instant,
     beat: Beat,
+    /// How long the last answers took.
+    took: VecDeque<Duration>,
+}
+
+impl Heard {
+    /// How long a question and its answer are under way.
+    fn round_trip(&self) -> Duration {
+        self.took.iter().min().copied().unwrap_or_default()
+    }
 }
 
 /// See the module.
@@ -66,19 +79,23 @@ impl Detector {
         Self { config, heard: BTreeMap::new() }
     }
 
-    /// Takes a node's answer to a question that was sent at `asked`. An answer of an earlier process, or to an earlier
-    /// question, is ignored.
-    pub fn heard(&mut self, asked: Instant, beat: Beat) {
+    /// Takes a node's answer, at `now`, to a question that was sent at `asked`. An answer of an earlier process, or to an
+    /// earlier question, is ignored.
+    pub fn heard(&mut self, asked: Instant, now: Instant, beat: Beat) {
         let newest = |old: &Heard| old.beat.from.boot <= beat.from.boot && old.asked <= asked;
-        if self.heard.get(&beat.from.storage).is_none_or(newest) {
-            self.heard.insert(beat.from.storage, Heard { asked, beat });
+        let storage = beat.from.storage;
+        if self.heard.get(&storage).is_none_or(newest) {
+            let mut took = self.heard.remove(&storage).map(|old| old.took).unwrap_or_default();
+            took.truncate(ANSWERS_KEPT - 1);
+            took.push_front(now.since(asked));
+            self.heard.insert(storage, Heard { asked, beat, took });
         }
     }
 
     /// The state of `node` at `now`.
     pub fn state(&self, node: StorageId, now: Instant) -> NodeState {
         match self.heard.get(&node) {
-            Some(heard) if now.since(heard.asked) < self.config.silent_for => {
+            Some(heard) if now.since(heard.asked) < self.config.silent_for + heard.round_trip() * 2 => {
                 if heard.beat.oldest_sync < self.config.sync_for {
                     NodeState::Alive(heard.beat.from)
                 } else {
@@ -128,7 +145,7 @@ mod tests {
         let mut detector = Detector::new(DetectorConfig::default());
         assert_eq!(detector.state(NODE, at(0)), NodeState::Silent);
         let first = beat(1, Duration::ZERO);
-        detector.heard(at(100), first.clone());
+        detector.heard(at(100), at(100), first.clone());
         assert_eq!(detector.state(NODE, at(299)), NodeState::Alive(first.from));
         assert_eq!(detector.state(NODE, at(300)), NodeState::Silent);
     }
@@ -136,17 +153,52 @@ mod tests {
     #[test]
     fn an_answer_that_waited_is_as_old_as_its_question() {
         let mut detector = Detector::new(DetectorConfig::default());
-        detector.heard(at(400), beat(1, Duration::ZERO));
+        detector.heard(at(400), at(400), beat(1, Duration::ZERO));
         // This process stood still and reads an old answer afterwards.
-        detector.heard(at(100), beat(1, Duration::from_secs(9)));
+        detector.heard(at(100), at(450), beat(1, Duration::from_secs(9)));
         assert_eq!(detector.state(NODE, at(500)), NodeState::Alive(beat(1, Duration::ZERO).from));
+    }
+
+    /// A node that is one round trip away, when a question follows 50 ms after the last one or after its answer.
+    fn far_away(round_trip: u64, questions: u64) -> (Detector, u64) {
+        let mut detector = Detector::new(DetectorConfig::default());
+        let every = round_trip.max(50);
+        for question in 0..questions {
+            let asked = question * every;
+            detector.heard(at(asked), at(asked + round_trip), beat(1, Duration::ZERO));
+        }
+        (detector, (questions - 1) * every)
+    }
+
+    #[test]
+    fn a_node_that_is_far_away_is_not_suspected_between_two_answers() {
+        for round_trip in [1, 30, 100, 300] {
+            let (detector, asked) = far_away(round_trip, 3);
+            // The next question was sent up to 50 ms after the answer, and its answer is about to come.
+            let late = at(asked + round_trip + 50 + round_trip);
+            assert!(detector.state(NODE, late).alive().is_some(), "{round_trip} ms away");
+            let silent = at(asked + 200 + 2 * round_trip);
+            assert_eq!(detector.state(NODE, silent), NodeState::Silent, "{round_trip} ms away");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_took_long_once_does_not_make_a_node_far_away() {
+        let (mut detector, asked) = far_away(1, 3);
+        detector.heard(at(asked + 50), at(asked + 450), beat(1, Duration::ZERO));
+        assert_eq!(detector.state(NODE, at(asked + 50 + 202)), NodeState::Silent);
+        let (mut moved, _) = far_away(100, 1);
+        for question in 0..20 {
+            moved.heard(at(1_000 + question * 50), at(1_001 + question * 50), beat(1, Duration::ZERO));
+        }
+        assert_eq!(moved.state(NODE, at(1_950 + 202)), NodeState::Silent, "it is near now");
     }
 
     #[test]
     fn an_earlier_process_of_the_node_is_ignored() {
         let mut detector = Detector::new(DetectorConfig::default());
-        detector.heard(at(100), beat(2, Duration::ZERO));
-        detector.heard(at(150), beat(1, Duration::ZERO));
+        detector.heard(at(100), at(100), beat(2, Duration::ZERO));
+        detector.heard(at(150), at(150), beat(1, Duration::ZERO));
         assert_eq!(detector.state(NODE, at(160)), NodeState::Alive(beat(2, Duration::ZERO).from));
         assert_eq!(detector.state(NODE, at(310)), NodeState::Silent, "the earlier process counts for nothing");
     }
@@ -154,9 +206,9 @@ mod tests {
     #[test]
     fn a_node_whose_disk_hangs_is_not_alive() {
         let mut detector = Detector::new(DetectorConfig::default());
-        detector.heard(at(100), beat(1, Duration::from_millis(1_499)));
+        detector.heard(at(100), at(100), beat(1, Duration::from_millis(1_499)));
         assert!(detector.state(NODE, at(150)).alive().is_some(), "a slow disk is no hung disk");
-        detector.heard(at(150), beat(1, Duration::from_millis(1_500)));
+        detector.heard(at(150), at(150), beat(1, Duration::from_millis(1_500)));
         assert_eq!(detector.state(NODE, at(200)), NodeState::Hung(beat(1, Duration::ZERO).from));
         assert_eq!(detector.state(NODE, at(200)).alive(), None);
     }

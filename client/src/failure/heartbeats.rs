@@ -108,7 +108,7 @@ impl Heartbeats {
 
     fn answered(&self, sent: Instant, answer: Result<Beat, HeartbeatError>) {
         match answer {
-            Ok(beat) => self.detector.lock().heard(sent, beat),
+            Ok(beat) => self.detector.lock().heard(sent, self.clock.now(), beat),
             Err(e @ HeartbeatError::Forgot { .. }) => drop(self.disowned.send_replace(Some(e))),
             Err(HeartbeatError::Unreachable(_)) => {}
         }

@@ -170,8 +170,7 @@ impl Found {
             .add_service(FoundingService::server(founders.seat.clone()));
         let (drives, driver) = oneshot::channel();
         let corfu = Arc::new(CorfuProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock)));
-        let handed =
-            PeerWork { port, routes, sequencer, corfu: corfu.clone(), heartbeats: heartbeats.clone(), driver };
+        let handed = PeerWork { port, routes, sequencer, corfu: corfu.clone(), heartbeats: heartbeats.clone(), driver };
         if work.send(handed).is_err() {
             return Err(StartError::Lost);
         }

@@ -29,9 +29,10 @@ impl MetaConfig {
     pub fn alone(storage: StorageId) -> Self {
         Self {
             voters: vec![storage],
-            heartbeat: Duration::from_millis(50),
-            election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(300),
+            // openraft gives up a message after this time, so it must be above the round trip between distant members.
+            heartbeat: Duration::from_millis(150),
+            election_min: Duration::from_millis(200),
+            election_max: Duration::from_millis(400),
             deadline: Duration::from_secs(5),
             value_bytes_max: 1 << 20,
             snapshot_entries: 8,

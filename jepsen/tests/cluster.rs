@@ -1,7 +1,7 @@
 //! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
 #![cfg(test)]
 
-use naxos_jepsen::cluster::{self, Fault, Plan, away, grown, wiped};
+use naxos_jepsen::cluster::{self, Fault, Plan, away, forced, grown, recovered, wiped};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::WholeMachine;
 
@@ -47,4 +47,20 @@ fn members_are_added_to_a_cluster_of_one_promoted_and_removed() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
     grown(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn two_of_three_are_destroyed_and_the_third_is_recovered() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    recovered(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn two_of_three_are_destroyed_and_the_third_is_forced_to_be_a_cluster_of_one() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    forced(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }

@@ -6,12 +6,14 @@
 //! - [`away`]: a member is away until the log has forgotten what it lacks
 //! - [`wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
+//! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
 //! - [`Gaps`]: how long no write succeeded
 
 mod away;
 mod gaps;
 mod grown;
 mod members;
+mod recovered;
 mod watcher;
 mod wiped;
 mod writer;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use away::away;
 pub use gaps::Gaps;
 pub use grown::grown;
+pub use recovered::{forced, recover, recovered};
 pub use watcher::Watcher;
 pub use wiped::wiped;
 pub use writer::Writer;

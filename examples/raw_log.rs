@@ -36,6 +36,7 @@ async fn main() -> Outcome<()> {
         config: VirtualLogConfig {
             log: LogId(7),
             kind: LogletKind::MEMORY,
+            begin: Lsn::ZERO,
             takeover_after: Duration::from_millis(200),
         },
         meta: Arc::new(MemoryMetaStore::default()),

@@ -26,7 +26,7 @@ async fn open(loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
     let alive =
         Liveness { sequencers: vec![Incarnation::default()], units: Vec::new(), silent: Vec::new(), units_min: 0 };
     let parts = VirtualLogParts {
-        config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
+        config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, begin: Lsn::ZERO, takeover_after },
         meta: Arc::<MemoryMetaStore>::default(),
         providers: vec![loglets.clone()],
         alive: watch::Sender::new(alive).subscribe(),

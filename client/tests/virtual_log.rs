@@ -34,7 +34,7 @@ async fn open_on(meta: Arc<dyn MetaStore>, loglets: &Arc<MemoryProvider>) -> Arc
 fn parts(meta: Arc<dyn MetaStore>, loglets: &Arc<MemoryProvider>) -> VirtualLogParts {
     let takeover_after = Duration::from_millis(20);
     VirtualLogParts {
-        config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
+        config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, begin: Lsn::ZERO, takeover_after },
         meta,
         providers: vec![loglets.clone()],
         alive: watch::Sender::new(Liveness {

@@ -133,8 +133,7 @@ impl<P: Application> Stack<P> {
     /// Replays the log, writes its genesis if the log is new, and opens this process's session. After that the stack
     /// serves. The apply Worker ([`Self::run`]) must be running. Returns the next position to apply.
     pub async fn start(&self) -> Result<Lsn, StackError> {
-        let tail = self.base.replay().await?;
-        self.reader.note_replayed();
+        let tail = self.replay().await?;
         if tail == Lsn::ZERO {
             let genesis = Genesis {
                 log: self.log_id,
@@ -145,6 +144,14 @@ impl<P: Application> Stack<P> {
         }
         self.session.open().await?;
         Ok(self.reader.applied())
+    }
+
+    /// Applies everything up to the tail of the log, which it returns. Proposes nothing: the log may be one that only can be
+    /// read.
+    pub async fn replay(&self) -> Result<Lsn, StackError> {
+        let tail = self.base.replay().await?;
+        self.reader.note_replayed();
+        Ok(tail)
     }
 
     /// The body of the apply Worker.

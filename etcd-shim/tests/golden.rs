@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use naxos::state::{Command, Keeper, Machine, SharedStore};
+use naxos::state::{Command, Keeper, Machine, Recover, SharedStore};
 use naxos_engines::batching::Application;
 use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_log_server::disk::RealDisk;
@@ -71,6 +71,13 @@ fn commands() -> Vec<Command> {
         Command::PromoteMember(pb::MemberPromoteRequest { id: 6 }),
         Command::UpdateMember(pb::MemberUpdateRequest { id: 6, peer_ur_ls: vec!["http://127.0.0.1:3".to_owned()] }),
         Command::RemoveMember { member: MemberId(6), from: Some(StorageId(0xb1)) },
+        Command::Recover(Recover {
+            member: pb::Member { id: 0x8e9e_05c5_2164_694d, name: "default".to_owned(), ..Default::default() },
+            storage: StorageId(0xc1),
+            ended: vec![(MemberId(0x8e9e_05c5_2164_694d), StorageId(0xa1))],
+            revisions: 1_000,
+        }),
+        Command::Alarm(pb::AlarmRequest { action: 1, member_id: 0x8e9e_05c5_2164_694d, alarm: 1 }),
     ]
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use naxos_jepsen::cluster::{recover, start_all};
 use naxos_jepsen::etcd_server::{EtcdServer, free_ports};
 use naxos_jepsen::kubernetes::kubectl::{Kubectl, named, printed};
 use naxos_jepsen::kubernetes::watching::Watching;
@@ -96,6 +97,60 @@ current-context: c
 #[test]
 fn naxos_serves_kube_apiserver() {
     serves_kube_apiserver(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")));
+}
+
+/// Two of three members are destroyed and the third is recovered. kube-apiserver runs all the time. Tests nothing if Go is
+/// missing.
+fn goes_on_after_a_recovery(program: &Path) -> Option<()> {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let in_folder = |name: &str| folder.path().join(name);
+    std::fs::create_dir(in_folder("kubernetes")).expect("a folder");
+    let mut members = EtcdServer::members(program, folder.path(), &["a", "b", "c"], &[]);
+    start_all(&mut members).expect("three members");
+    let urls: Vec<&str> = members.iter().map(EtcdServer::client_url).collect();
+    let [port] = free_ports();
+    let mut apiserver = start_apiserver(&in_folder("kubernetes"), &urls.join(","), port)?;
+    let kubectl = client(&in_folder("kubernetes"), port)?;
+    let ready = pace::wait_for(START_LIMIT, || kubectl.run("get --raw /readyz").success.then_some(()));
+    assert!(ready.is_some(), "kube-apiserver does not become ready:\n{}", apiserver.log().tail());
+    let versions = |verb: &dyn Fn(usize) -> String| {
+        (0..CONFIG_MAPS)
+            .flat_map(|number| {
+                let ended = kubectl.run(&verb(number));
+                assert!(ended.success, "{}: {}", verb(number), ended.stderr);
+                printed(&ended.stdout).iter().map(|object| named(object).resource_version).collect::<Vec<_>>()
+            })
+            .collect::<BTreeSet<_>>()
+    };
+    let made = versions(&|number| format!("create configmap map-{number} -n default --from-literal=step=0 -o json"));
+
+    for (member, name) in members.iter_mut().zip(["a", "b"]) {
+        member.kill();
+        std::fs::remove_dir_all(in_folder(name)).expect("a disk is destroyed");
+    }
+    members[2].kill();
+    std::fs::rename(in_folder("c"), in_folder("c.old")).expect("a new name");
+    recover(program, &in_folder("c.old"), &in_folder("c")).unwrap_or_else(|error| panic!("{error:?}"));
+    members[2].start_again();
+
+    let went_on = || kubectl.run("create configmap after -n default").success.then_some(());
+    assert!(pace::wait_for(START_LIMIT, went_on).is_some(), "it does not go on:\n{}", apiserver.log().tail());
+    let listed = kubectl.list("get configmaps -n default").expect("a list");
+    assert_eq!(listed.iter().filter(|object| object.name.starts_with("map-")).count(), CONFIG_MAPS);
+    assert!(kubectl.run("create namespace after").success, "{}", apiserver.log().tail());
+    let mut watched = Watching::running(&kubectl, "after", "configmaps -n after");
+    let later = versions(&|number| format!("create configmap later-{number} -n after -o json"));
+    assert!(made.last() < later.first(), "a version went back: {made:?}, then {later:?}");
+    watched.missed_nothing(&later);
+    let patch = "patch configmap map-0 -n default --type=merge -p {\"data\":{\"step\":\"1\"}}";
+    assert!(kubectl.run(patch).success, "an object of before cannot be changed");
+    assert!(apiserver.wait(Duration::ZERO).is_none(), "kube-apiserver ended:\n{}", apiserver.log().tail());
+    Some(())
+}
+
+#[test]
+fn kube_apiserver_goes_on_after_two_of_three_members_were_destroyed() {
+    goes_on_after_a_recovery(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")));
 }
 
 /// If this fails, the test itself is wrong.

@@ -1,7 +1,7 @@
 //! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
 #![cfg(test)]
 
-use naxos_jepsen::cluster::{self, Fault, Plan, away, grown, kinds, wiped};
+use naxos_jepsen::cluster::{self, Fault, Plan, away, forced, grown, kinds, recovered, wiped};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::WholeMachine;
 
@@ -57,4 +57,20 @@ fn the_kind_of_the_loglets_is_changed_fifty_times_under_load_without_an_error() 
         let folder = tempfile::tempdir().expect("a temporary directory");
         kinds(program.as_ref(), folder.path(), members, changes).unwrap_or_else(|error| panic!("{error:?}"));
     }
+}
+
+#[test]
+fn two_of_three_are_destroyed_and_the_third_is_recovered() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    recovered(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn two_of_three_are_destroyed_and_the_third_is_forced_to_be_a_cluster_of_one() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    forced(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }

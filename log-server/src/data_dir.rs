@@ -27,6 +27,8 @@ const LOCK_FILE: &str = "lock";
 pub(crate) const FOUNDING_FILE: &str = "founding";
 /// The next version of that record, while it is being written.
 pub(crate) const FOUNDING_TMP: &str = "founding.tmp";
+/// The folder in which a recovery builds a data directory before it moves it into its place.
+pub const RECOVERY_DIR: &str = "recovery";
 /// A directory that a new ext4 file system has at its root.
 const LOST_AND_FOUND: &str = "lost+found";
 /// The largest format file that is read. A real one is far smaller.
@@ -121,6 +123,9 @@ fn judge(names: &[String]) -> Result<bool, OpenError> {
     if has("member") {
         return Err(OpenError::Etcd);
     }
+    if has(RECOVERY_DIR) {
+        return Err(OpenError::Recovering);
+    }
     let half_formatted = has(FORMAT_TMP);
     let ours = |n: &String| {
         [LOCK_FILE, LOST_AND_FOUND, FORMAT_TMP, FOUNDING_FILE, FOUNDING_TMP].contains(&n.as_str())
@@ -136,6 +141,21 @@ fn judge(names: &[String]) -> Result<bool, OpenError> {
 /// data too; opening a directory with such files is refused.
 pub fn is_begun(names: &[String]) -> bool {
     judge(names).unwrap_or(true)
+}
+
+/// Checks that the directory holds the data of a member. Changes nothing, and does not make a directory that is missing.
+pub async fn check_has_data(disk: &dyn Disk) -> Result<(), OpenError> {
+    let names = disk.list("").await.map_err(OpenError::Unusable)?;
+    if judge(&names)? { read_format(disk).await.map(drop) } else { Err(OpenError::NoData) }
+}
+
+/// Takes the lock of a data directory, which has to exist. The lock is held until the value is dropped.
+pub async fn lock_directory(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>, OpenError> {
+    disk.lock(LOCK_FILE).await.map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => OpenError::Locked { file: LOCK_FILE.to_owned() },
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => OpenError::Unusable(e),
+        _ => OpenError::io(LOCK_FILE, e),
+    })
 }
 
 pub(crate) async fn read_format(disk: &dyn Disk) -> Result<Names, OpenError> {
@@ -205,11 +225,7 @@ pub(crate) async fn claim(disk: &Arc<dyn Disk>) -> Result<Claim, OpenError> {
     if judge(&list().await?)? {
         read_format(disk.as_ref()).await?;
     }
-    let lock = disk.lock(LOCK_FILE).await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::WouldBlock => OpenError::Locked { file: LOCK_FILE.to_owned() },
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => OpenError::Unusable(e),
-        _ => OpenError::io(LOCK_FILE, e),
-    })?;
+    let lock = lock_directory(&**disk).await?;
     Ok(Claim { is_formatted: judge(&list().await?)?, lock })
 }
 
@@ -248,6 +264,8 @@ mod tests {
         assert!(!judge(&names(&["format.tmp", "journal", "lock"])).unwrap());
         assert!(!judge(&names(&["founding", "founding.tmp", "lock"])).unwrap());
         assert!(judge(&names(&["format", "journal", "lock", "store.redb"])).unwrap());
+        assert!(judge(&names(&["format", "journal", "recovery"])).unwrap(), "a recovery in its place was not finished");
+        assert!(matches!(judge(&names(&["lock", "recovery"])), Err(OpenError::Recovering)));
         assert!(matches!(judge(&names(&["founding", "journal"])), Err(OpenError::Foreign { .. })));
         assert!(matches!(judge(&names(&["member"])), Err(OpenError::Etcd)));
         assert!(matches!(judge(&names(&["journal", "lock"])), Err(OpenError::Foreign { .. })));

@@ -26,6 +26,15 @@ pub enum OpenError {
          choose another data directory; data moves over key by key, by a client of both"
     )]
     Etcd,
+    /// A recovery into this directory was not finished.
+    #[error(
+        "a recovery into this data directory was not finished: run the same `naxos ctl recover` again, which begins anew, \
+         or remove the directory"
+    )]
+    Recovering,
+    /// The directory holds no data.
+    #[error("the data directory holds no data, expected one in which a member of the cluster has run")]
+    NoData,
     /// The directory holds files that do not belong to Naxos.
     #[error(
         "the data directory is not empty and not one of Naxos: found {found:?}, expected nothing or a file \"format\"; \

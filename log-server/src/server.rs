@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::commit::{Committer, Pacing, Queue, Rooms};
 use crate::config::LogServerConfig;
 use crate::data_dir::{DataDir, Names, Wanted, claim, open_data_dir};
+use crate::found_cells::FoundCells;
 use crate::founding::founded_names;
 use crate::journal::{DamagedCell, Journal, Recovered, SegmentFiles, Spares, change_draft, recover};
 use crate::open_error::OpenError;
@@ -74,6 +75,17 @@ impl FoundJournal {
     /// The seat in the cluster that the directory was formatted for: etcd's member id.
     pub fn member(&self) -> MemberId {
         self.names.member
+    }
+
+    /// How many times a process has started on this data directory.
+    pub fn boot(&self) -> Boot {
+        self.recovered.catalog.boot
+    }
+
+    /// Goes on as something to read from. The directory stays locked and is not changed.
+    pub fn into_cells(self) -> FoundCells {
+        let Recovered { catalog, indexes, .. } = self.recovered;
+        FoundCells::new(Roster::new(&catalog, indexes), self.files, self.lock)
     }
 
     /// A loglet's trim point here, and the offset after its last cell. Both are zero if this unit does not know the

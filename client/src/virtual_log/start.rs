@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use naxos_proto::chain::{Chain, Segment};
-use naxos_proto::ids::{ChainVersion, LogletId, Lsn};
+use naxos_proto::ids::{ChainVersion, LogletId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -35,7 +35,8 @@ impl VirtualLog {
         let alive = parts.alive.borrow().clone();
         let params = provider.choose_params(id, &alive)?;
         provider.prepare(&params).await?;
-        let chain = Chain { log, segments: vec![Segment { start: Lsn::ZERO, end: None, params: params.clone() }] };
+        let chain =
+            Chain { log, segments: vec![Segment { start: parts.config.begin, end: None, params: params.clone() }] };
         match register.install(ChainVersion(0), chain).await? {
             Installed::Ours(found) => {
                 provider.serve(&params).await?;

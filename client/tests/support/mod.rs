@@ -13,7 +13,7 @@ use naxos_client::{Liveness, MemoryMetaStore, VirtualLogConfig, VirtualLogParts}
 use naxos_log_server::LogServer;
 use naxos_proto::chain::LogletKind;
 use naxos_proto::contracts::{Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
-use naxos_proto::ids::{Boot, Incarnation, LogId, StorageId};
+use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, StorageId};
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
 use naxos_sequencer::LocalSequencer;
 use tokio::sync::watch;
@@ -111,7 +111,7 @@ impl Rig {
     pub fn parts(&self) -> VirtualLogParts {
         let takeover_after = Duration::from_millis(20);
         VirtualLogParts {
-            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after },
+            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, begin: Lsn::ZERO, takeover_after },
             meta: Arc::new(MemoryMetaStore::default()),
             providers: vec![self.provider.clone(), self.corfu.clone()],
             alive: watch::Sender::new(self.alive.clone()).subscribe(),

@@ -15,7 +15,7 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
     AppendError, Cell, OnGrant, Refusal, Sequencer, SequencerDirectory, StorageUnit, UnitDirectory,
 };
-use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
+use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
 use naxos_proto::seams::sim::{Drive, Latency, SeededEntropy, SimClock, TaskWorker, UnreliableUnit, Weather};
 use naxos_proto::seams::{Clock, Worker};
 use naxos_proto::tail::Tail;
@@ -173,7 +173,8 @@ impl World {
 
     /// The log as `node` sees it. The first node founds it.
     pub(crate) async fn log(&self, node: usize) -> Arc<VirtualLog> {
-        let config = VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, takeover_after: HOP * 20 };
+        let config =
+            VirtualLogConfig { log: LogId(7), kind: LogletKind::NATIVE, begin: Lsn::ZERO, takeover_after: HOP * 20 };
         let parts = VirtualLogParts {
             config,
             meta: self.meta.clone(),

@@ -4,6 +4,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 use naxos_proto::ids::{Boot, Incarnation, StorageId};
 
+use super::INFO;
+use crate::entry::Entry;
+
 const HEADER_FORMAT: u8 = 1;
 
 pub(super) fn encode_header(own: Incarnation, number: u64, count: usize) -> Bytes {
@@ -14,6 +17,13 @@ pub(super) fn encode_header(own: Incarnation, number: u64, count: usize) -> Byte
     out.put_u64_le(number);
     out.put_u32_le(u32::try_from(count).expect("at most BATCH_COMMANDS_MAX"));
     out.freeze()
+}
+
+/// An entry with one batch, which `from` proposes and no engine but Batching has seen.
+pub fn batch_of(from: Incarnation, commands: &[Bytes]) -> Entry {
+    let mut entry = Entry::new(encode_payload(commands));
+    entry.set_header(INFO.id, encode_header(from, 0, commands.len()));
+    entry
 }
 
 pub(super) fn decode_header(bytes: Bytes) -> Result<(Incarnation, u64, u32), DecodeError> {

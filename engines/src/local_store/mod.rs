@@ -47,5 +47,5 @@ pub use row_key::{RowKey, TableId, tables};
 pub use rows_ahead::{Row, RowsAhead};
 pub use snapshot::{SNAPSHOT_FILE, SnapshotFile};
 pub use store::LocalStore;
-pub use store_error::{STORE_FORMAT, StoreError};
+pub use store_error::{FILE as STORE_FILE, STORE_FORMAT, StoreError};
 pub use txn::Txn;

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use naxos_proto::ids::Lsn;
 
 /// Name of the store's file in the data directory.
-pub(crate) const FILE: &str = "store.redb";
+pub const FILE: &str = "store.redb";
 /// Version of the file's tables and rows. The file holds it in its table `meta`.
 pub const STORE_FORMAT: u64 = 2;
 

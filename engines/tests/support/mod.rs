@@ -88,7 +88,7 @@ impl World {
     pub fn parts(&self, incarnation: Incarnation) -> VirtualLogParts {
         let takeover_after = Duration::from_millis(20);
         VirtualLogParts {
-            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, takeover_after },
+            config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, begin: Lsn::ZERO, takeover_after },
             meta: self.meta.clone(),
             providers: vec![self.loglets.clone()],
             alive: watch::Sender::new(Liveness {

@@ -14,3 +14,4 @@ mod seams;
 mod signals;
 
 pub use run::run;
+pub(crate) use seams::production;

@@ -7,7 +7,7 @@ use naxos_log_server::disk::RealDisk;
 use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker};
 
 /// Clock, random generator, sockets, threads, and the files below `data_dir`.
-pub(super) fn production(data_dir: &Path) -> Seams {
+pub(crate) fn production(data_dir: &Path) -> Seams {
     Seams {
         clock: Arc::new(BootClock),
         entropy: Arc::new(OsEntropy),

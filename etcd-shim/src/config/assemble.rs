@@ -195,7 +195,8 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig
     let strict_reconfig_check = s.bool("strict-reconfig-check");
     let learners_max = u32::try_from(s.int("max-learners"))
         .map_err(|_| format!("--max-learners: expected 0 to {}, found {}", u32::MAX, s.int("max-learners")))?;
-    Ok(ClusterConfig { members, refusal, state, token, strict_reconfig_check, learners_max })
+    let force_new = s.bool("force-new-cluster");
+    Ok(ClusterConfig { members, refusal, state, token, strict_reconfig_check, learners_max, force_new })
 }
 
 fn limits(s: &Settings) -> Result<Limits, String> {

@@ -165,7 +165,6 @@ fn what_is_not_built_ends_the_start_and_says_so() {
         &["--discovery=http://x"],
         &["--discovery-srv=x"],
         &["--discovery-endpoints=x"],
-        &["--force-new-cluster"],
         &["--client-crl-file=x"],
         &["--auth-token=jwt,pub-key=x"],
         &["--enable-distributed-tracing"],
@@ -183,6 +182,7 @@ fn what_is_not_built_ends_the_start_and_says_so() {
             other => panic!("{words:?}: {other:?}"),
         }
     }
+    assert!(good(&["--force-new-cluster"]).cluster.force_new);
     good(&["--auto-tls=false", "--force-new-cluster=false", "--discovery=", "--initial-cluster-state=existing"]);
 }
 
@@ -263,6 +263,7 @@ fn flags_that_are_used_are_read_outside_of_the_configuration() {
         "strict-reconfig-check",
         "auto-compaction-mode",
         "auto-compaction-retention",
+        "force-new-cluster",
         "max-learners",
         "cert-file",
         "key-file",

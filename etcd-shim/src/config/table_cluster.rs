@@ -50,7 +50,12 @@ pub(super) const CLUSTERING: &[Flag] = &[
         "0",
         "History to keep: a time (`5m`; a bare number is hours) or a number of revisions. 0 never compacts.",
     ),
-    not_built("force-new-cluster", Bool, "false", "making a cluster of one from a member of a larger one"),
+    used(
+        "force-new-cluster",
+        Bool,
+        "false",
+        "Make a cluster of one of this member after the quorum was lost, once. Prefer `naxos ctl recover`.",
+    ),
     ignored("pre-vote", Bool, "true", "a member that was cut off never disturbs the others"),
     ignored(
         "v2-deprecation",

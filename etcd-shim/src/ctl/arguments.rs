@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::recover::Recover;
+
 use crate::config::parse_duration;
 
-/// Look at a running Naxos server and command it.
+/// Look at a running Naxos server and command it, or recover a cluster that has lost its quorum.
 #[derive(Debug, Parser)]
 #[command(name = "naxos ctl", version = crate::version::NAXOS, disable_help_subcommand = true, after_help = "\
 Examples:
@@ -16,6 +18,7 @@ Examples:
   naxos ctl chain --endpoints=https://10.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
   naxos ctl reconfigure --to corfu
   naxos ctl engines disable batching
+  naxos ctl recover --data-dir=/var/lib/etcd --to=/var/lib/etcd-new
 
 For keys, leases, alarms and the like use etcdctl: a Naxos server is an etcd server.")]
 pub(super) struct Arguments {
@@ -82,7 +85,28 @@ pub(super) enum Command {
         #[command(subcommand)]
         switch: Option<Switch>,
     },
+    /// After the quorum was lost for good: make a cluster of one from the data directories that are left.
+    #[command(after_help = RECOVER_HELP)]
+    Recover(Recover),
 }
+
+const RECOVER_HELP: &str = "\
+A cluster that lost the disks of a majority cannot go on by itself. This command reads the data directories that are left, \
+and makes a new one from which a member starts as a cluster of one. Stop all members first. It contacts no server.
+
+Without --yes it only looks. It shows for each directory the last durable position of the log and what its local store has \
+applied, which directory it takes and why, which acknowledged writes may be missing, and the steps that follow.
+
+The directories given as --data-dir are never changed. Give all that are left: what one lacks, another may have. If the \
+command is interrupted, run it again.
+
+The revision is raised, and everything up to the new one counts as compacted. So each client that watches is told to list \
+again, and none takes an old revision for a new one. The new directory has a new log: no member of the old cluster can join it.
+
+Examples:
+  naxos ctl recover --data-dir=/var/lib/etcd --to=/var/lib/etcd-new
+  naxos ctl recover --data-dir=/disk/a --data-dir=/disk/b --to=/var/lib/etcd-new --yes
+  naxos ctl recover --data-dir=/disk/a --to=/var/lib/etcd --name=m1 --initial-advertise-peer-urls=https://10.0.0.9:2380 --yes";
 
 impl Command {
     /// Whether the command changes something. Such a command is sent to the first endpoint only.

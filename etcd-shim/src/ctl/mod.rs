@@ -1,4 +1,5 @@
-//! `naxos ctl`: shows the state of a running server and changes it. Its answers are sentences and tables for people.
+//! `naxos ctl`: shows the state of a running server and changes it, or recovers a cluster from what is left of it. Its
+//! answers are sentences and tables for people.
 //!
 //! It calls the service `naxos.control.v1.Control` on the client URLs. Endpoints and certificates are given by
 //! etcdctl's flags and `ETCDCTL_*` variables.
@@ -8,6 +9,7 @@ mod chain;
 mod client;
 mod engines;
 mod members;
+mod recover;
 mod status;
 mod table;
 mod trust;
@@ -28,6 +30,8 @@ use tonic::transport::Channel;
 
 use arguments::{Arguments, Command};
 
+use crate::node::recover::RecoverError;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CtlError {
@@ -42,6 +46,9 @@ enum CtlError {
         /// Whether the connection used TLS.
         secure: bool,
     },
+    /// Nothing was recovered.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
     /// The answer cannot be written to stdout.
     #[error("writing the answer: {0}")]
     Output(io::Error),
@@ -91,6 +98,9 @@ pub async fn run(words: Vec<OsString>, clock: &dyn Clock) -> ExitCode {
 
 /// Asks all endpoints, or only the first one if the command changes something, and prints the answers.
 async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlError> {
+    if let Command::Recover(wanted) = &arguments.command {
+        return recover::recover(wanted).await;
+    }
     let trust = trust::Trust::read(&arguments.connection)?;
     let endpoints = arguments.connection.endpoints();
     let asked = if arguments.command.changes() { 1 } else { endpoints.len() };
@@ -133,6 +143,7 @@ async fn ask(mut client: ControlClient<Channel>, command: &Command) -> Result<St
             engines::switched(&client.set_engine(SetEngineRequest { name: name.to_owned(), on }).await?.into_inner())
         }
         Command::Members => members::members(&client.members(MembersRequest {}).await?.into_inner()),
+        Command::Recover(_) => unreachable!("it asks no server"),
         Command::Status => status::status(&client.status(StatusRequest {}).await?.into_inner()),
     })
 }

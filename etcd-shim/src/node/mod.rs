@@ -17,6 +17,7 @@ mod hand_over;
 mod health;
 mod ids;
 pub mod probe;
+pub(crate) mod recover;
 mod serve;
 mod start;
 mod stops;

@@ -81,6 +81,23 @@ pub enum Command {
     UpdateMember(pb::MemberUpdateRequest),
     /// Cluster.MemberPromote: a learner becomes a member with a vote.
     PromoteMember(pb::MemberPromoteRequest),
+    /// The cluster goes on with one member after its quorum was lost. A recovery applies it behind the old log; it is in no
+    /// log. Body: storage id u64, revisions u64, the number of data directories that lose their seats u16, for each its
+    /// member id u64 and storage id u64, then the member.
+    Recover(Recover),
+}
+
+/// See [`Command::Recover`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recover {
+    /// The member that stays.
+    pub member: pb::Member,
+    /// Its new data directory.
+    pub storage: StorageId,
+    /// The data directories that had seats, the member's own among them. None of them counts again.
+    pub ended: Vec<(MemberId, StorageId)>,
+    /// How far the revision is raised. Everything up to the raised revision counts as compacted.
+    pub revisions: u64,
 }
 
 impl Command {
@@ -102,6 +119,7 @@ impl Command {
             Command::RemoveMember { .. } => 14,
             Command::UpdateMember(_) => 15,
             Command::PromoteMember(_) => 16,
+            Command::Recover(_) => 17,
         }
     }
 
@@ -123,7 +141,8 @@ impl Command {
             | Command::KeepLeases(_)
             | Command::TakeSeat { .. }
             | Command::AddMember { .. }
-            | Command::RemoveMember { .. } => None,
+            | Command::RemoveMember { .. }
+            | Command::Recover(_) => None,
         };
         let mut out = BytesMut::with_capacity(11 + message.map_or(KEEPER_BYTES, EncodedBody::body_len));
         out.put_u16_le(COMMAND_VERSION);
@@ -148,6 +167,16 @@ impl Command {
             (Command::RemoveMember { member, from }, _) => {
                 out.put_u64_le(member.0);
                 out.put_u64_le(from.map_or(0, |from| from.0));
+            }
+            (Command::Recover(Recover { member, storage, ended, revisions }), _) => {
+                out.put_u64_le(storage.0);
+                out.put_u64_le(*revisions);
+                out.put_u16_le(u16::try_from(ended.len()).expect("a cluster has few members"));
+                for (member, storage) in ended {
+                    out.put_u64_le(member.0);
+                    out.put_u64_le(storage.0);
+                }
+                member.put_body(&mut out);
             }
             _ => unreachable!("every other kind is a message"),
         }
@@ -187,6 +216,12 @@ impl Command {
             14 => Command::RemoveMember { member: MemberId(r.u64()?), from: storage_or_none(r.u64()?) },
             15 => Command::UpdateMember(body(r, rule)?),
             16 => Command::PromoteMember(body(r, rule)?),
+            17 => {
+                let (storage, revisions) = (StorageId(r.u64()?), r.u64()?);
+                let ended = (0..r.u16()?).map(|_| Ok((MemberId(r.u64()?), StorageId(r.u64()?))));
+                let ended = ended.collect::<Result<_, DecodeError>>()?;
+                Command::Recover(Recover { member: body(r, rule)?, storage, ended, revisions })
+            }
             _ => return Err(r.rule("is of a kind that this release does not know")),
         };
         Ok((store, command))
@@ -239,6 +274,12 @@ mod tests {
             Command::LeaseExpire { id: -3, office: keeper(4).loglet },
             Command::KeepLeases(keeper(5)),
             Command::Publish(member.clone()),
+            Command::Recover(Recover {
+                member: member.clone(),
+                storage: StorageId(5),
+                ended: vec![(MemberId(7), StorageId(4)), (MemberId(8), StorageId(3))],
+                revisions: 1_000,
+            }),
             Command::AddMember { member, learners_max: 1 },
             Command::RemoveMember { member: MemberId(7), from: Some(StorageId(8)) },
             Command::RemoveMember { member: MemberId(7), from: None },

@@ -6,7 +6,8 @@
 //!   answers
 //! - [`index`]: the index of the key space; [`lease`]: leases and their keeper
 //! - [`command`]: the commands that travel in the log; [`rows`]: the rows in the local store; [`seats`]: the data
-//!   directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it from its rows
+//!   directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it from its rows; [`kept`]: reads only
+//!   the rows that name the cluster
 //! - [`kv`]: reads, checks, history, compaction
 //! - [`apply`]: applies commands
 
@@ -16,6 +17,7 @@ pub mod command;
 pub mod effects;
 pub mod error;
 pub(crate) mod index;
+pub(crate) mod kept;
 pub(crate) mod kv;
 mod lease;
 mod rebuild;
@@ -25,7 +27,7 @@ pub(crate) mod store;
 
 pub use answer::{Answer, Outcome};
 pub use apply::{Listener, Machine};
-pub use command::Command;
+pub use command::{Command, Recover};
 pub use effects::{Effect, Effects};
 pub use error::EtcdError;
 pub use lease::{Keeper, Lease};

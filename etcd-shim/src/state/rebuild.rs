@@ -15,13 +15,13 @@ use super::lease::Lease;
 use super::rows::{self, Counters};
 use super::store::{SharedStore, Store};
 
-fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, &[u8])) {
+pub(super) fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, &[u8])) {
     let (from, below) = rows::whole(store, table);
     reader.stream(&from, &below, each);
 }
 
 /// The `u64` at the beginning of a row's name.
-fn number(row: &RowKey) -> u64 {
+pub(super) fn number(row: &RowKey) -> u64 {
     u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 8 bytes"))
 }
 

@@ -52,6 +52,11 @@ impl Seats {
         true
     }
 
+    /// Notes that a data directory has the seat of a member, or has it no more, whoever had it before.
+    pub(crate) fn note(&mut self, storage: StorageId, member: MemberId, is_held: bool) {
+        self.0.insert(storage, Seat { member, is_held });
+    }
+
     /// The seats now, of a cluster that was founded with `founders`.
     pub(crate) fn held(&self, founders: &BTreeMap<MemberId, StorageId>) -> BTreeMap<MemberId, StorageId> {
         let has_lost = |storage: &StorageId| self.0.get(storage).is_some_and(|seat| !seat.is_held);

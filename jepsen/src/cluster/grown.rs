@@ -23,11 +23,11 @@ const LEARNER: &str = "etcdserver: rpc not supported for learner";
 const REMOVED: &str = "permanently removed from the cluster";
 
 /// The cluster, and where its members are.
-struct Grown<'a> {
-    program: &'a Path,
-    folder: &'a Path,
-    all: Members,
-    peers: Vec<(String, String)>,
+pub(super) struct Grown<'a> {
+    pub(super) program: &'a Path,
+    pub(super) folder: &'a Path,
+    pub(super) all: Members,
+    pub(super) peers: Vec<(String, String)>,
 }
 
 impl Grown<'_> {
@@ -49,8 +49,19 @@ impl Grown<'_> {
 
     /// Adds a member through another one, and starts it. Returns its number.
     fn add(&mut self, name: &str, through: usize, is_learner: bool) -> anyhow::Result<usize> {
-        let [client, peer] = free_ports();
-        let peer_url = format!("http://127.0.0.1:{peer}");
+        let [peer] = free_ports();
+        self.add_at(name, format!("http://127.0.0.1:{peer}"), through, is_learner)
+    }
+
+    /// As [`Self::add`], with this peer URL.
+    pub(super) fn add_at(
+        &mut self,
+        name: &str,
+        peer_url: String,
+        through: usize,
+        is_learner: bool,
+    ) -> anyhow::Result<usize> {
+        let [client] = free_ports();
         let added = self.until_done(async || {
             let request = pb::MemberAddRequest { peer_ur_ls: vec![peer_url.clone()], is_learner };
             self.cluster(through).member_add(request).await

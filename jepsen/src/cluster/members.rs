@@ -62,8 +62,12 @@ impl Members {
 
     /// One member, which is a cluster by itself.
     pub(super) fn one(member: EtcdServer) -> anyhow::Result<Self> {
+        Self::of(vec![member])
+    }
+
+    /// These members, which are started.
+    pub(super) fn of(mut members: Vec<EtcdServer>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut members = vec![member];
         start_all(&mut members)?;
         Ok(Self { runtime, members, next: 0 })
     }

@@ -7,12 +7,14 @@
 //! - [`wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
 //! - [`kinds`]: the kind of the loglets is changed again and again
+//! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
 //! - [`Gaps`] of the benchmarks: how long no write succeeded
 
 mod away;
 mod grown;
 mod kinds;
 mod members;
+mod recovered;
 mod watcher;
 mod wiped;
 mod writer;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use away::away;
 pub use grown::grown;
 pub use kinds::kinds;
+pub use recovered::{forced, recover, recovered};
 pub use watcher::Watcher;
 pub use wiped::wiped;
 pub use writer::Writer;

@@ -95,6 +95,10 @@ impl Disk for RealDisk {
         Box::pin(async move { fs::remove_file(self.path(path)?) })
     }
 
+    fn remove_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move { fs::remove_dir(self.path(dir)?) })
+    }
+
     fn sync_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>> {
         Box::pin(async move { fs::File::open(self.path(dir)?)?.sync_all() })
     }

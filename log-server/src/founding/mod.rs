@@ -6,6 +6,7 @@
 //!   it ends
 //! - `record`: what a seat remembers, and its bytes; `record_file`: the file `founding`
 //! - `acceptor`: what a seat answers, without I/O; `attempt`: what a candidate knows of one ballot, without I/O
+//! - [`found_alone`]: a log that one seat begins by itself, after a recovery; [`read_founding`]: the decision in a directory
 //! - `keeper`: the Worker that makes a seat's answers durable; `candidate`: the rounds of a candidate
 //!
 //! What happens to a data directory:
@@ -19,6 +20,7 @@
 //! A data directory that was formatted by itself, without a founding, has no file `founding`.
 
 mod acceptor;
+mod alone;
 mod attempt;
 mod candidate;
 mod config;
@@ -28,6 +30,7 @@ mod record;
 mod record_file;
 mod seat;
 
+pub use alone::{found_alone, read_founding};
 pub use config::FoundingConfig;
 pub use found::{Found, FoundingError};
 pub(crate) use record_file::founded_names;

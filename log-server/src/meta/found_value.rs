@@ -1,12 +1,33 @@
-//! The register's value in a journal that was read, before its log server is started.
+//! The register in a journal that was read, before its log server is started.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use naxos_proto::ids::{ChainVersion, StorageId};
 
 use crate::FoundJournal;
-use crate::meta::register::last_value;
+use crate::meta::register::last_state;
 use crate::open_error::OpenError;
+
+/// The register as far as one replica knows it, committed or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundRegister {
+    /// The version of the value. 0 if it has none.
+    pub version: ChainVersion,
+    /// The value. Empty if it has none.
+    pub bytes: Bytes,
+    /// Term and index of the last entry. Of two replicas with the same version, the one with the higher pair is newer.
+    pub last: (u64, u64),
+    /// The replicas that vote.
+    pub voters: BTreeSet<StorageId>,
+}
 
 /// The MetaStore's value as far as this replica knows it, committed or not; empty if it has none.
 pub fn found_value(journal: &FoundJournal) -> Result<Bytes, OpenError> {
-    last_value(journal.raft())
+    Ok(found_register(journal)?.bytes)
+}
+
+/// The MetaStore as far as this replica knows it.
+pub fn found_register(journal: &FoundJournal) -> Result<FoundRegister, OpenError> {
+    last_state(journal.raft())
 }

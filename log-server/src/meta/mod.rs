@@ -29,7 +29,7 @@ mod types;
 mod voters;
 
 pub use config::MetaConfig;
-pub use found_value::found_value;
+pub use found_value::{FoundRegister, found_register, found_value};
 pub use peers::{MetaPeers, NoPeers, PeerError};
 #[cfg(feature = "peer")]
 pub use remote_peers::RemotePeers;

@@ -3,12 +3,13 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use naxos_proto::ids::{ChainVersion, StorageId};
 use openraft::storage::{RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::{EmptyNode, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, StoredMembership};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::meta::FoundRegister;
 use crate::meta::codec::{decode, encode};
 use crate::meta::raft_writer::RaftWriter;
 use crate::meta::types::{Answer, Entry, LogId, Put, StorageError, TypeConfig, Value};
@@ -51,18 +52,28 @@ impl Value {
     }
 }
 
-/// The value after the last entry of `log`, whether or not that entry is committed. Starts from the log's snapshot.
-pub(crate) fn last_value(log: &RaftLog) -> Result<Bytes, OpenError> {
-    let State { mut value, applied, .. } = Saved::of(log)?.as_ref().map(Saved::state).unwrap_or_default();
+/// The state after the last entry of `log`, whether or not that entry is committed. Starts from the log's snapshot.
+pub(crate) fn last_state(log: &RaftLog) -> Result<FoundRegister, OpenError> {
+    let State { mut value, applied, mut membership } = Saved::of(log)?.as_ref().map(Saved::state).unwrap_or_default();
+    let mut last = applied;
     for bytes in log.entries.values() {
         let entry: Entry = decode(bytes)?;
-        if applied.is_none_or(|applied| entry.log_id > applied)
-            && let EntryPayload::Normal(put) = entry.payload
-        {
-            value.put(put);
+        if last.is_some_and(|last| entry.log_id <= last) {
+            continue;
+        }
+        last = Some(entry.log_id);
+        match entry.payload {
+            EntryPayload::Normal(put) => drop(value.put(put)),
+            EntryPayload::Membership(changed) => membership = StoredMembership::new(Some(entry.log_id), changed),
+            EntryPayload::Blank => {}
         }
     }
-    Ok(value.bytes.into())
+    Ok(FoundRegister {
+        version: ChainVersion(value.version),
+        bytes: value.bytes.into(),
+        last: last.map_or((0, 0), |id| (id.leader_id.term, id.index)),
+        voters: membership.membership().voter_ids().map(StorageId).collect(),
+    })
 }
 
 impl Register {
@@ -173,6 +184,29 @@ impl RaftStateMachine<TypeConfig> for Register {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_journal_tells_the_last_value_its_place_and_the_voters() {
+        let id = |term, index| LogId::new(openraft::CommittedLeaderId::new(term, 1), index);
+        let put = |expected, text: &str| EntryPayload::Normal(Put { expected, bytes: text.as_bytes().to_vec() });
+        let voters = |ids: &[u64]| {
+            EntryPayload::Membership(openraft::Membership::new(vec![ids.iter().copied().collect()], None))
+        };
+        let payloads = [voters(&[1]), put(0, "a"), put(0, "late"), voters(&[1, 2, 3]), put(1, "b")];
+        let mut log = RaftLog::default();
+        for (payload, index) in payloads.into_iter().zip(0..) {
+            let entry = Entry { log_id: id(2, index), payload };
+            log.apply(&RaftChange::Entry(index, encode(&entry)));
+        }
+        let expected = FoundRegister {
+            version: ChainVersion(2),
+            bytes: bytes::Bytes::from_static(b"b"),
+            last: (2, 4),
+            voters: [1, 2, 3].map(StorageId).into(),
+        };
+        assert_eq!(last_state(&log).unwrap(), expected);
+        assert_eq!(last_state(&RaftLog::default()).unwrap(), FoundRegister::default());
+    }
 
     #[test]
     fn a_put_needs_the_version_that_is_there() {

@@ -40,6 +40,10 @@ pub trait Disk: Send + Sync {
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, io::Result<()>>;
     /// Removes a file.
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, io::Result<()>>;
+    /// Removes an empty directory. A disk on which an empty directory is nothing need do nothing.
+    fn remove_dir<'a>(&'a self, _dir: &'a str) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     /// Makes the names in `dir` durable.
     fn sync_dir<'a>(&'a self, dir: &'a str) -> BoxFuture<'a, io::Result<()>>;
     /// Takes the advisory lock on `path` (a file that is created if it is missing). It is held until the returned

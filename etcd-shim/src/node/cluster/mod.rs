@@ -33,7 +33,7 @@ mod reconciler;
 mod snapshot_desk;
 mod voters;
 
-pub(super) use address_book::AddressBook;
+pub(super) use address_book::{AddressBook, MemberAddress};
 pub(super) use cluster_view::cluster_view;
 pub(super) use enter::enter_cluster;
 pub(super) use founders::{Founders, found_cluster};

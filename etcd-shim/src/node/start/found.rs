@@ -6,6 +6,7 @@ use std::time::Duration;
 use naxos_engines::LocalStore;
 use naxos_log_server::{FoundJournal, LogServerConfig, OpenError};
 use naxos_proto::contracts::ClusterView;
+use naxos_proto::ids::Lsn;
 use naxos_proto::seams::Seams;
 
 use super::context::Context;
@@ -14,6 +15,7 @@ use super::start_error::StartError;
 use crate::config::{ClusterState, ServerConfig};
 use crate::metrics::Metrics;
 use crate::node::cluster::{Founders, cluster_view, enter_cluster, found_cluster, peer_tls, read_members};
+use crate::node::recover::{begin_of_log, finish_swap, force_new_cluster};
 use crate::node::stops::Stops;
 use crate::port::{BoundPort, PortConfig};
 use crate::state::SharedStore;
@@ -27,6 +29,8 @@ pub(super) struct Found {
     pub(super) founders: Founders,
     /// The members as this node, or one that it has asked, knew them last. They are empty if the cluster is new.
     pub(super) known: ClusterView,
+    /// Where the log begins, if there is no chain yet.
+    pub(super) begin: Lsn,
     pub(super) journal: FoundJournal,
     pub(super) local_store: LocalStore,
     /// The store, rebuilt in memory from the local store's rows.
@@ -42,6 +46,10 @@ impl Found {
         unit: LogServerConfig,
         stops: Stops,
     ) -> Result<Found, StartError> {
+        finish_swap(&*seams.disk).await?;
+        if config.cluster.force_new {
+            force_new_cluster(&config, &seams).await?;
+        }
         refuse_to_begin(&config, &seams).await?;
         let port_config = PortConfig::from_server(&config, runtimes)?;
         let bound = BoundPort::bind(seams.clone(), port_config, stops.serving.clone()).await?;
@@ -56,6 +64,7 @@ impl Found {
         } else {
             (found_cluster(&config, &seams, tls.as_ref(), &stops.running).await?, None)
         };
+        let begin = begin_of_log(&*seams.disk).await?;
         let reserve_bytes = unit.reserve_bytes;
         let unit = LogServerConfig { log: Some(founders.log), member: Some(founders.seat.member()), ..unit };
         let journal = find_journal(&seams, unit, &metrics).await?;
@@ -69,7 +78,7 @@ impl Found {
         let known = [told, remembered, Some(stored)].into_iter().flatten().max_by_key(|view| view.at);
         let known = known.expect("the store has a view");
         let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes };
-        Ok(Found { context, bound, founders, known, journal, local_store, store })
+        Ok(Found { context, bound, founders, known, begin, journal, local_store, store })
     }
 }
 

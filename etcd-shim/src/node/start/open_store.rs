@@ -54,11 +54,11 @@ pub(super) async fn open_store(
 }
 
 /// Opens the local store of a node that runs already, and rebuilds the store in memory.
-pub(super) async fn reopen_store(
+pub(in crate::node) async fn reopen_store(
     seams: &Seams,
     storage: StorageId,
     resident_bytes_max: usize,
-) -> Result<(LocalStore, Arc<SharedStore>), StartError> {
+) -> Result<(LocalStore, Arc<SharedStore>), StoreError> {
     let expected =
         StoreExpected { storage, required: true, lost: None, extent: None, verified_bytes_max: VERIFIED_BYTES_MAX };
     let found = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await?;

@@ -129,7 +129,7 @@ fn address_book(config: &ServerConfig, seams: &Seams, known: &ClusterView) -> Re
 impl Found {
     /// Starts the storage unit, the MetaStore's replica and the calls between nodes, and opens the log.
     pub(super) async fn open(self) -> Result<Opened, StartError> {
-        let Found { context, bound, founders, known, journal, local_store, store } = self;
+        let Found { context, bound, founders, known, begin, journal, local_store, store } = self;
         let (seams, stops) = (&context.seams, &context.stops);
         let (log_id, member) = (journal.log(), journal.member());
         let book = Arc::new(address_book(&context.config, seams, &known)?);
@@ -181,7 +181,7 @@ impl Found {
         let liveness =
             watch::Sender::new(Liveness { sequencers: vec![own], units: vec![own.storage], silent: vec![], units_min });
         let parts = VirtualLogParts {
-            config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, takeover_after: TAKEOVER_AFTER },
+            config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, begin, takeover_after: TAKEOVER_AFTER },
             meta: meta.clone(),
             providers: vec![
                 Arc::new(NativeProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock))),

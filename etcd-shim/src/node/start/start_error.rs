@@ -6,6 +6,7 @@ use naxos_engines::snapshots::FetchError;
 use naxos_engines::stack::StackError;
 use naxos_log_server::OpenError;
 
+use crate::node::recover::RecoverError;
 use crate::port::PortError;
 use crate::tls::TlsError;
 
@@ -44,6 +45,9 @@ pub enum StartError {
     /// A port for other members cannot be opened. The fields are the URL and the reason.
     #[error("cannot listen for other members on {0}: {1}")]
     PeerPort(String, String),
+    /// A recovery into the data directory cannot be finished, or `--force-new-cluster` cannot be carried out.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
     /// This data directory has no seat in a cluster: the members did not agree to found a cluster with it, or they
     /// refuse it the seat of its member. The text says why.
     #[error("{0}")]

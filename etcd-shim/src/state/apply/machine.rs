@@ -137,6 +137,7 @@ fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, Et
         Command::RemoveMember { member, from } => writer.remove_member(member, from),
         Command::UpdateMember(r) => writer.update_member(r),
         Command::PromoteMember(r) => writer.promote_member(r.id),
+        Command::Recover(recover) => Ok(writer.recover(recover)),
         Command::KeepLeases(keeper) => {
             writer.keep_leases(keeper);
             Ok(Answer::Done)

@@ -1,13 +1,14 @@
 //! Applies commands: the only code that changes the replicated state.
 //!
 //! - [`machine`]: applies the commands of an entry; [`writer`]: the changes of one command, which `write_keys`,
-//!   `write_leases` and `write_members` make; [`txn`]: carries out a transaction
+//!   `write_leases`, `write_members` and `write_recovery` make; [`txn`]: carries out a transaction
 
 pub(crate) mod machine;
 mod txn;
 mod write_keys;
 mod write_leases;
 mod write_members;
+mod write_recovery;
 mod writer;
 
 pub use machine::{Listener, Machine};

@@ -21,7 +21,7 @@ impl Writer<'_, '_> {
         Answer::Done
     }
 
-    fn store_member(&mut self, member: pb::Member) {
+    pub(super) fn store_member(&mut self, member: pb::Member) {
         self.rows.put(rows::member(self.store.id, member.id), member.encode_to_vec().into());
         self.store.members.insert(member.id, member);
         self.notes.push(Note::Membership);

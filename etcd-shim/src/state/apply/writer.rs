@@ -1,6 +1,7 @@
 //! [`Writer`]: the changes that one command makes to the key space and to its rows.
 //!
-//! What the commands do is in the files beside this one: `write_keys`, `write_leases`, `write_members`.
+//! What the commands do is in the files beside this one: `write_keys`, `write_leases`, `write_members`,
+//! `write_recovery`.
 
 use naxos_engines::Txn;
 use naxos_proto::etcd::server::etcdserverpb as pb;

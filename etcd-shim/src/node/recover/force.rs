@@ -1,0 +1,84 @@
+//! `--force-new-cluster`: makes a cluster of one of a member's data directory, in its place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use naxos_proto::contracts::Joining;
+use naxos_proto::peer::RemoteJoining;
+use naxos_proto::seams::Seams;
+
+use super::recovered_file::{self, FILE};
+use super::{Plan, REVISIONS, RecoverError, Survivor, Wishes, rebuild};
+use crate::config::{ServerConfig, Url};
+use crate::node::cluster::MemberAddress;
+
+/// How long the other members may take to say that they have a quorum.
+const ASK_MAX: Duration = Duration::from_secs(2);
+
+/// Makes a cluster of one, unless the directory is one already. A directory that was made by a recovery stays as it is, so
+/// that a flag that was left in a unit file does not throw out members that were added later.
+/// # Cancel safety
+/// As [`rebuild`].
+pub(in crate::node) async fn force_new_cluster(config: &ServerConfig, seams: &Seams) -> Result<(), RecoverError> {
+    let directory = config.data_dir.display().to_string();
+    if let Some(earlier) = recovered_file::read(&*seams.disk, FILE).await? {
+        tracing::warn!(
+            made = earlier.time,
+            "--force-new-cluster has no effect: a recovery has made this data directory already. Remove the flag. If the \
+             quorum is lost once more, use `naxos ctl recover`"
+        );
+        return Ok(());
+    }
+    let survivor = match Survivor::read(directory.clone(), seams.clone()).await {
+        Ok(survivor) => survivor,
+        Err(RecoverError::Open(_, naxos_log_server::OpenError::NoData | naxos_log_server::OpenError::Unusable(_)))
+        | Err(RecoverError::NoLog(_)) => {
+            tracing::warn!("--force-new-cluster has no effect: the data directory holds no cluster yet");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    if survivor.is_alone() {
+        tracing::warn!("--force-new-cluster has no effect: this member is a cluster of one already. Remove the flag");
+        return Ok(());
+    }
+    refuse_beside_a_quorum(config, seams, &survivor).await?;
+    let urls = config.advertise_peer_urls.iter().map(ToString::to_string).collect();
+    let wishes = match survivor.listed() {
+        Some(_) => Wishes { name: None, peer_urls: Vec::new(), revisions: REVISIONS },
+        None => Wishes { name: Some(config.name.clone()), peer_urls: urls, revisions: REVISIONS },
+    };
+    let plan = Plan::make(vec![survivor], wishes).await?;
+    let tell = |line: &str| tracing::warn!("--force-new-cluster: {}", line.trim_start());
+    plan.describe().lines().filter(|line| !line.is_empty()).for_each(tell);
+    let outcome = rebuild(&plan, seams, &directory, &tell).await?;
+    tracing::warn!(
+        "new-log" = %format!("{:016x}", outcome.log.0),
+        "revision-before" = outcome.revision_before,
+        revision = outcome.revision,
+        "--force-new-cluster: this member is a cluster of one now. Remove the flag. The data of before are in the folder \
+         before-recovery-* of the data directory"
+    );
+    Ok(())
+}
+
+/// Refuses if another member has a quorum: then two clusters would go on.
+async fn refuse_beside_a_quorum(config: &ServerConfig, seams: &Seams, survivor: &Survivor) -> Result<(), RecoverError> {
+    let members = survivor.store.as_ref().map(|store| store.kept.members.clone()).unwrap_or_default();
+    let others = members.values().filter(|member| member.id != survivor.member.0);
+    let urls = others.flat_map(|member| &member.peer_ur_ls).filter_map(|url| Url::parse(url).ok());
+    let asked = urls.map(|url| async move {
+        let address = MemberAddress::of(&seams.net, config, &url).ok()?;
+        let joining = RemoteJoining::new(&seams.clock, address.address(), Arc::new(address));
+        tokio::select! {
+            biased;
+            view = joining.look() => (view.ok()?.log == survivor.log).then(|| url.to_string()),
+            () = seams.clock.sleep(ASK_MAX) => None,
+        }
+    });
+    match join_all(asked).await.into_iter().flatten().next() {
+        Some(url) => Err(RecoverError::HasQuorum(url)),
+        None => Ok(()),
+    }
+}

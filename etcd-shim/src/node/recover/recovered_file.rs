@@ -1,0 +1,138 @@
+//! The file `recovered`: says that a data directory was made by a recovery, from what, and where its log begins.
+
+use std::io::ErrorKind;
+
+use bytes::Bytes;
+use naxos_proto::ids::Lsn;
+use naxos_proto::seams::{Disk, OpenMode};
+use serde::{Deserialize, Serialize};
+
+use super::RecoverError;
+
+/// Its name.
+pub(super) const FILE: &str = "recovered";
+const MAGIC: &str = "naxos recovery";
+const VERSION: u64 = 1;
+/// The largest file that is read. A real one is far smaller.
+const BYTES_MAX: u64 = 16_384;
+
+/// The JSON of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Recovered {
+    pub(super) magic: String,
+    pub(super) version: u64,
+    /// When it was made: RFC 3339.
+    pub(super) time: String,
+    /// The storage ids of the directories that were read, in hexadecimal. The first one gave its local store.
+    pub(super) from: Vec<String>,
+    /// The log before, in hexadecimal.
+    pub(super) old_log: String,
+    /// The log now, in hexadecimal.
+    pub(super) log: String,
+    /// The first position of the log.
+    pub(super) begin: u64,
+    /// Below this position of the old log no acknowledged write is missing.
+    pub(super) certain: u64,
+    /// The revision of the newest write that was kept.
+    pub(super) revision_before: i64,
+    /// The revision that everything counts as compacted at.
+    pub(super) revision: i64,
+    /// crc32 of `version`, `old_log`, `log` and `begin`, joined by spaces.
+    pub(super) crc32: u32,
+}
+
+impl Recovered {
+    /// Fills in the fields that are the same in every file.
+    pub(super) fn sealed(mut self) -> Self {
+        MAGIC.clone_into(&mut self.magic);
+        self.version = VERSION;
+        self.crc32 = self.crc();
+        self
+    }
+
+    fn crc(&self) -> u32 {
+        let Self { version, old_log, log, begin, .. } = self;
+        crc32fast::hash(format!("{version} {old_log} {log} {begin}").as_bytes())
+    }
+}
+
+/// Reads the file at `path`. `None` if there is none.
+pub(super) async fn read(disk: &dyn Disk, path: &str) -> Result<Option<Recovered>, RecoverError> {
+    let io = |error| RecoverError::Io(path.to_owned(), error);
+    let file = match disk.open(path, OpenMode::Existing).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let len = file.len().await.map_err(io)?;
+    if len > BYTES_MAX {
+        return Err(RecoverError::Recovered(format!("expected at most {BYTES_MAX} bytes, found {len}")));
+    }
+    let bytes = file.read_at(0, usize::try_from(len).expect("it is short")).await.map_err(io)?;
+    parse(&bytes).map(Some)
+}
+
+fn parse(bytes: &[u8]) -> Result<Recovered, RecoverError> {
+    let damaged = |why: String| RecoverError::Recovered(why);
+    let found: Recovered =
+        serde_json::from_slice(bytes).map_err(|e| damaged(format!("expected the JSON of version {VERSION}: {e}")))?;
+    if found.magic != MAGIC || found.version != VERSION {
+        return Err(damaged(format!(
+            "expected {MAGIC:?} version {VERSION}, found {:?} {}",
+            found.magic, found.version
+        )));
+    }
+    if found.crc32 != found.crc() {
+        return Err(damaged(format!("expected \"crc32\": {}, found {}", found.crc(), found.crc32)));
+    }
+    Ok(found)
+}
+
+/// Writes the file, durably.
+pub(super) async fn write(disk: &dyn Disk, path: &str, recovered: &Recovered) -> Result<(), RecoverError> {
+    let io = |error| RecoverError::Io(path.to_owned(), error);
+    let mut json = serde_json::to_vec_pretty(recovered).expect("plain fields are JSON");
+    json.push(b'\n');
+    let tmp = format!("{path}.tmp");
+    let file = disk.open(&tmp, OpenMode::Create).await.map_err(io)?;
+    file.set_len(0).await.map_err(io)?;
+    file.write_at(0, &[Bytes::from(json)]).await.map_err(io)?;
+    file.sync().await.map_err(io)?;
+    disk.rename(&tmp, path).await.map_err(io)?;
+    disk.sync_dir("").await.map_err(io)
+}
+
+/// Where the log of a data directory begins: at 0, unless the directory was made by a recovery.
+pub(in crate::node) async fn begin_of_log(disk: &dyn Disk) -> Result<Lsn, RecoverError> {
+    Ok(read(disk, FILE).await?.map_or(Lsn::ZERO, |recovered| Lsn(recovered.begin)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_file_says_what_was_expected() {
+        let good = Recovered {
+            magic: String::new(),
+            version: 0,
+            time: "2026-11-29T10:00:00Z".to_owned(),
+            from: vec!["1".to_owned()],
+            old_log: "2".to_owned(),
+            log: "3".to_owned(),
+            begin: 4,
+            certain: 3,
+            revision_before: 5,
+            revision: 1_005,
+            crc32: 0,
+        }
+        .sealed();
+        let bytes = |recovered: &Recovered| serde_json::to_vec(recovered).unwrap();
+        assert_eq!(parse(&bytes(&good)).unwrap(), good);
+        let other = Recovered { begin: 5, ..good.clone() };
+        assert!(parse(&bytes(&other)).unwrap_err().to_string().contains("crc32"));
+        let newer = Recovered { version: 2, ..good };
+        assert!(parse(&bytes(&newer)).unwrap_err().to_string().contains("version 1"));
+        assert!(parse(b"{").unwrap_err().to_string().contains("expected the JSON"));
+    }
+}

@@ -1,0 +1,34 @@
+//! [`Kept`]: the rows of a store that name the cluster, read without its key space.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use naxos_engines::StoreReader;
+use naxos_proto::etcd::server::etcdserverpb::Member;
+use naxos_proto::ids::StoreId;
+use prost::Message;
+
+use super::rebuild::{each_row, number};
+use super::rows::{self, Counters};
+
+/// See the module.
+pub(crate) struct Kept {
+    pub(crate) revision: i64,
+    pub(crate) members: BTreeMap<u64, Member>,
+    pub(crate) removed: BTreeSet<u64>,
+}
+
+/// Reads the rows. Panics on a row that the store did not write.
+pub(crate) fn read_kept(reader: &StoreReader, store: StoreId) -> Kept {
+    let mut kept = Kept { revision: 1, members: BTreeMap::new(), removed: BTreeSet::new() };
+    each_row(reader, store, rows::MEMBERS, |row, value| {
+        let member = Member::decode(value).expect("the store's members are what it encoded");
+        kept.members.insert(number(&row), member);
+    });
+    each_row(reader, store, rows::REMOVED, |row, _| {
+        kept.removed.insert(number(&row));
+    });
+    if let Some(row) = reader.get(&rows::state(store)) {
+        kept.revision = Counters::decode(row).expect("the store's counters are what it encoded").revision;
+    }
+    kept
+}

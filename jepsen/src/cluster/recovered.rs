@@ -1,0 +1,304 @@
+//! [`recovered`] and [`forced`]: two of three members are destroyed while clients write, and the third goes on alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail, ensure};
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
+use naxos_proto::etcd::client::etcdserverpb::watch_client::WatchClient;
+use naxos_proto::etcd::client::etcdserverpb::watch_request::RequestUnion;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+use super::grown::Grown;
+use super::members::Members;
+use super::{Gaps, Writer, start_all};
+use crate::etcd_server::{EtcdServer, free_ports};
+use crate::kill_loop::writes::{Acknowledged, key, number};
+use crate::pace;
+use crate::process::{Process, output};
+
+/// How long clients write before the disaster.
+const HEALTHY: Duration = Duration::from_secs(2);
+/// How long they go on after it.
+const AFTER: Duration = Duration::from_secs(2);
+/// How many clients write.
+const WRITERS: u32 = 4;
+/// After these times a recovery is killed.
+const KILLED_AFTER: [u64; 7] = [0, 10, 20, 40, 80, 160, 320];
+/// How long a call is tried.
+const LIMIT: Duration = Duration::from_secs(20);
+/// What a member without a quorum may say. Which one depends on whether it was the leader.
+const NO_QUORUM: [&str; 2] = ["etcdserver: no leader", "etcdserver: request timed out"];
+const KEPT: &str = "The newest write that was kept has revision ";
+const OTHER_LOG: &str = "expected the log";
+
+/// Three members, and where they are.
+struct Three {
+    all: Members,
+    peer_urls: [String; 3],
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+fn listed(peer_urls: &[String; 3]) -> String {
+    let pairs: Vec<String> = NAMES.iter().zip(peer_urls).map(|(name, url)| format!("{name}={url}")).collect();
+    pairs.join(",")
+}
+
+impl Three {
+    fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let peer_urls = free_ports::<3>().map(|port| format!("http://127.0.0.1:{port}"));
+        let member = |(name, url): (&&str, &String)| {
+            let [client] = free_ports();
+            EtcdServer::member(program, folder, (*name, client, url.as_str()), &listed(&peer_urls), &[])
+        };
+        let members = NAMES.iter().zip(&peer_urls).map(member).collect();
+        Ok(Self { all: Members::of(members)?, peer_urls })
+    }
+
+    /// Writes through all members until two of them and their disks are gone, and beyond. Returns the acknowledged writes.
+    fn destroy_two(&mut self, folder: &Path) -> anyhow::Result<Vec<Acknowledged>> {
+        self.all.write(&[0, 1, 2], 30)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let urls: Vec<String> = self.all.members.iter().map(|member| member.client_url().to_owned()).collect();
+        let stop = CancellationToken::new();
+        let start = |n| Writer::start(&runtime, n, urls.clone(), Arc::new(Gaps::default()), stop.clone());
+        let writers: Vec<Writer> = (0..WRITERS).map(start).collect();
+        pace::sleep(HEALTHY);
+        for (member, name) in [(0, "a"), (1, "b")] {
+            self.all.members[member].kill();
+            fs::remove_dir_all(folder.join(name)).with_context(|| format!("destroy {name}"))?;
+        }
+        pace::sleep(AFTER);
+        stop.cancel();
+        let mut acknowledged = Vec::new();
+        for writer in writers {
+            let done = runtime.block_on(writer.join())?;
+            acknowledged.extend(done.written.into_iter().flat_map(|written| written.acknowledged));
+        }
+        ensure!(acknowledged.len() > 100, "only {} writes were acknowledged", acknowledged.len());
+        Ok(acknowledged)
+    }
+
+    /// The member that is left says that it has no quorum, in the way that makes clients go elsewhere.
+    fn says_no_quorum(&self, member: usize) -> anyhow::Result<()> {
+        let put = pb::PutRequest { key: "k".into(), ..pb::PutRequest::default() };
+        let Err(status) = self.all.call(KvClient::new(self.all.channel(member)).put(put)) else {
+            bail!("one of three takes a write")
+        };
+        let goes_elsewhere = status.code() == Code::Unavailable && NO_QUORUM.contains(&status.message());
+        ensure!(goes_elsewhere, "a client is told {status}");
+        Ok(())
+    }
+
+    /// Checks that the acknowledged writes up to revision `kept` are there, and that the revision has left all behind that
+    /// was ever told.
+    fn check(&self, member: usize, acknowledged: &[Acknowledged], kept: i64) -> anyhow::Result<()> {
+        let all =
+            pb::RangeRequest { key: "writer/".into(), range_end: "writer0".into(), ..pb::RangeRequest::default() };
+        let answer = self.all.call(KvClient::new(self.all.channel(member)).range(all))?.into_inner();
+        let revision = answer.header.context("an answer has a header")?.revision;
+        let told = acknowledged.iter().map(|write| write.revision).max().unwrap_or(0);
+        ensure!(revision > told, "the revision is {revision}, a client has seen {told}");
+        let there: BTreeMap<Vec<u8>, u64> =
+            answer.kvs.iter().filter_map(|kv| Some((kv.key.to_vec(), number(&kv.value)?))).collect();
+        let mut missing = 0;
+        for write in acknowledged {
+            let found = there.get(&key(write.writer, write.number)).copied();
+            let is_there = found.is_some_and(|found| found >= write.number);
+            ensure!(is_there || write.revision > kept, "{write:?} is lost, although everything up to {kept} was kept");
+            missing += u64::from(!is_there);
+        }
+        println!("{} acknowledged, kept up to revision {kept} of {told}, {missing} missing", acknowledged.len());
+        // A put that was acknowledged after that was on the lost members only. It was on its way when they died.
+        ensure!(told - kept <= 64, "revision {told} was acknowledged, only {kept} was kept");
+        Ok(())
+    }
+
+    /// A client that watches from a revision that it has seen is told that it is compacted.
+    fn watch_from(&self, member: usize, start_revision: i64) -> anyhow::Result<()> {
+        let create = pb::WatchCreateRequest {
+            key: vec![0].into(),
+            range_end: vec![0].into(),
+            start_revision,
+            ..pb::WatchCreateRequest::default()
+        };
+        let request = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
+        self.all.call(async {
+            let requests = tokio_stream::iter([request]);
+            let mut stream = WatchClient::new(self.all.channel(member)).watch(requests).await?.into_inner();
+            while let Some(answer) = stream.message().await? {
+                ensure!(answer.events.is_empty(), "it gets events");
+                if answer.canceled {
+                    ensure!(answer.compact_revision > start_revision, "it is cancelled otherwise: {answer:?}");
+                    return Ok(());
+                }
+            }
+            bail!("the watch ends by itself")
+        })
+    }
+
+    /// Adds two new members with the addresses of those that were destroyed, and compares all three.
+    fn grow_again(self, program: &Path, folder: &Path) -> anyhow::Result<Members> {
+        let Three { mut all, peer_urls } = self;
+        let last = all.members.pop().context("there is a third member")?;
+        all.members = vec![last];
+        let peers = vec![("c".to_owned(), peer_urls[2].clone())];
+        let mut grown = Grown { program, folder, all, peers };
+        grown.add_at("a2", peer_urls[0].clone(), 0, false)?;
+        grown.all.compare().context("two members")?;
+        grown.add_at("b2", peer_urls[1].clone(), 0, false)?;
+        grown.all.write(&[0, 1, 2], 20)?;
+        grown.all.compare().context("three members")?;
+        Ok(grown.all)
+    }
+}
+
+/// The files below a folder, with their lengths and the times at which they were written last.
+fn files(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, (u64, SystemTime)>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
+            let entry = entry?;
+            if entry.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path, (entry.len(), entry.modified()?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Recovers `old` into `new`. Before that some attempts are killed. Returns the revision up to which all was kept.
+///
+/// # Errors
+/// If the command fails, or changes what it should not.
+pub fn recover(program: &Path, old: &Path, new: &Path) -> anyhow::Result<i64> {
+    let words = [
+        "ctl".to_owned(),
+        "recover".to_owned(),
+        format!("--data-dir={}", old.display()),
+        format!("--to={}", new.display()),
+    ];
+    let before = files(old)?;
+    let looked = output(program, &words, "").map_err(anyhow::Error::msg)?;
+    print!("{looked}");
+    ensure!(
+        looked.contains("May be missing") && looked.contains("Nothing was changed"),
+        "it does not say what it found"
+    );
+    ensure!(!new.exists() && files(old)? == before, "it changes something without --yes");
+    let words = [words.as_slice(), &["--yes".to_owned()]].concat();
+    for millis in KILLED_AFTER {
+        let mut command = Command::new(program);
+        command.args(&words);
+        let mut attempt = Process::start("naxos ctl recover", command);
+        pace::sleep(Duration::from_millis(millis));
+        attempt.kill();
+        if new.join("recovery/recovered").exists() {
+            let finished = output(program, &words, "").map_err(anyhow::Error::msg)?;
+            ensure!(finished.contains("An earlier run had made the new directory"), "it begins anew:\n{finished}");
+        }
+        if new.join("format").exists() {
+            println!("an attempt was faster than {millis} ms");
+            fs::remove_dir_all(new)?;
+        }
+    }
+    let done = output(program, &words, "").map_err(anyhow::Error::msg)?;
+    print!("{done}");
+    ensure!(files(old)? == before, "it changes what it reads");
+    let (_, kept) = done.split_once(KEPT).context("it does not say what was kept")?;
+    let kept = kept.split('.').next().context("a number")?;
+    Ok(kept.parse()?)
+}
+
+/// `naxos ctl recover`: two of three members are destroyed while clients write. A new directory is made of the third one's,
+/// after attempts that were killed. It serves, has what was acknowledged up to the revision that was told, sends watches
+/// to list again, and takes two new members. The old directory is refused.
+///
+/// # Errors
+/// If one of that does not hold.
+pub fn recovered(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let mut three = Three::start(program, folder)?;
+    let acknowledged = three.destroy_two(folder)?;
+    three.says_no_quorum(2)?;
+    three.all.members[2].kill();
+    let (old, new) = (folder.join("c.old"), folder.join("c"));
+    fs::rename(&new, &old)?;
+    let kept = recover(program, &old, &new)?;
+    three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start on the new directory")?;
+    three.check(2, &acknowledged, kept)?;
+    let told = acknowledged.iter().map(|write| write.revision).max().unwrap_or(0);
+    three.watch_from(2, 2)?;
+    three.watch_from(2, told + 1)?;
+    three.all.write(&[2], 10)?;
+    three.all.members[2].kill();
+    three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start it again")?;
+    three.check(2, &acknowledged, kept)?;
+
+    let peer_urls = three.peer_urls.clone();
+    let mut all = three.grow_again(program, folder)?;
+    // An old directory beside them: its member finds the new log at the addresses of the others.
+    let [client, peer] = free_ports();
+    let url = format!("http://127.0.0.1:{peer}");
+    let mut beside = EtcdServer::member(program, folder, ("c.old", client, &url), &listed(&peer_urls), &["--name=c"]);
+    let Err(why) = beside.try_start() else { bail!("a member of the old cluster serves beside the new one") };
+    ensure!(why.contains(OTHER_LOG), "it ends without the reason:\n{why}");
+
+    for member in &mut all.members {
+        member.kill();
+    }
+    start_all(&mut all.members).context("start all again")?;
+    all.compare().context("after a start of all")
+}
+
+/// `--force-new-cluster`: as [`recovered`], in the place of the directory. The flag is refused as long as there is a quorum,
+/// and does nothing any more once it was carried out.
+///
+/// # Errors
+/// If one of that does not hold.
+pub fn forced(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let mut three = Three::start(program, folder)?;
+    three.all.write(&[0, 1, 2], 10)?;
+    let client = three.all.url(2).rsplit_once(':').context("a port")?.1.parse()?;
+    let urls = three.peer_urls.clone();
+    let forced =
+        || EtcdServer::member(program, folder, ("c", client, &urls[2]), &listed(&urls), &["--force-new-cluster"]);
+    three.all.members[2].kill();
+    let Err(why) = forced().try_start() else { bail!("it is forced beside a quorum") };
+    ensure!(why.contains("answers and has a quorum"), "it ends without the reason:\n{why}");
+    three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start it without the flag")?;
+    three.all.compare().context("after the refusal")?;
+
+    let acknowledged = three.destroy_two(folder)?;
+    three.all.members[2].kill();
+    let end = pace::now() + LIMIT;
+    three.all.members[2] = forced();
+    for again in [false, true] {
+        three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start it with the flag")?;
+        let said = three.all.members[2].log().matching("has no effect: a recovery has made this data directory");
+        ensure!(said.is_empty() != again, "the flag is carried out once, and then says so: {said:?}");
+        let told = acknowledged.iter().map(|write| write.revision).max().unwrap_or(0);
+        three.check(2, &acknowledged, told - 64)?;
+        three.watch_from(2, told)?;
+        three.all.write(&[2], 10)?;
+        three.all.members[2].kill();
+    }
+    ensure!(pace::now() < end + LIMIT, "it takes too long");
+    three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start it with the flag once more")?;
+    let mut all = three.grow_again(program, folder)?;
+    // The flag is still there. It must not throw out the new members.
+    all.members[0].kill();
+    all.members[0].try_start().map_err(anyhow::Error::msg).context("start it beside the new members")?;
+    all.write(&[0, 1, 2], 10)?;
+    all.compare().context("after a start with the flag beside the new members")
+}

@@ -68,7 +68,9 @@ impl Three {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let urls: Vec<String> = self.all.members.iter().map(|member| member.client_url().to_owned()).collect();
         let stop = CancellationToken::new();
-        let start = |n| Writer::start(&runtime, n, urls.clone(), Arc::new(Gaps::default()), stop.clone());
+        let gaps = Arc::new(Gaps::new(WRITERS as usize));
+        let start =
+            |n| Writer::start(&runtime, n, urls.clone(), super::writer::PATIENCE, Arc::clone(&gaps), stop.clone());
         let writers: Vec<Writer> = (0..WRITERS).map(start).collect();
         pace::sleep(HEALTHY);
         for (member, name) in [(0, "a"), (1, "b")] {

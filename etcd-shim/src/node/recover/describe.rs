@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use naxos_proto::seams::WallTime;
 
-use super::plan::native;
+use super::plan::roles;
 use super::{Plan, Survivor};
 
 impl Plan {
@@ -52,13 +52,13 @@ impl Plan {
         if survivor.register.last < self.survivors[self.newest_chain].register.last {
             out.push_str("  its register is older than that of another directory\n");
         }
-        let _ = match (survivor.local(active), native(active)) {
-            (Some(local), Some(native)) => writeln!(
+        let _ = match (survivor.local(active), roles(active)) {
+            (Some(local), Some(roles)) => writeln!(
                 out,
                 "  last durable position: {} (of {} units; {} acknowledge a write){}; known to be acknowledged below {}",
                 position(active.lsn(local.tail).0),
-                native.units.len(),
-                native.write_quorum,
+                roles.units.len(),
+                roles.write_quorum,
                 if local.sealed { ", sealed" } else { "" },
                 active.lsn(local.known_tail).0
             ),

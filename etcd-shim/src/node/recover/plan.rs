@@ -9,7 +9,7 @@ use naxos_engines::base::{self, Header};
 use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::{ClusterId, Lsn, StorageId};
-use naxos_proto::native_params::NativeParams;
+use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::seams::WallTime;
 
 use super::coverage::{Covered, Known, chosen, holds_beyond, is_complete, newest_chain, reach};
@@ -112,9 +112,9 @@ impl Plan {
     }
 }
 
-/// The parameters of a segment's loglet, if it has storage units.
-pub(super) fn native(segment: &Segment) -> Option<NativeParams> {
-    NativeParams::decode(&segment.params).ok()
+/// The storage units of a segment's loglet, if it has units.
+pub(super) fn roles(segment: &Segment) -> Option<LogletRoles> {
+    LogletRoles::of(&segment.params).ok()
 }
 
 fn covered(segment: &Segment, survivors: &[Survivor]) -> Covered {
@@ -141,9 +141,8 @@ fn certain(chain: &Chain, survivors: &[Survivor]) -> Lsn {
 fn is_all(survivors: &[Survivor], newest_chain: usize) -> bool {
     let newest = &survivors[newest_chain];
     let storages: BTreeSet<StorageId> = survivors.iter().map(|one| one.storage).collect();
-    native(newest.chain.active()).is_some_and(|native| {
-        is_complete(&storages, &newest.register.voters, &native.units, usize::from(native.write_quorum))
-    })
+    roles(newest.chain.active())
+        .is_some_and(|roles| is_complete(&storages, &newest.register.voters, &roles.units, roles.write_quorum))
 }
 
 /// When the last entry was proposed.

@@ -105,8 +105,8 @@ impl Survivor {
     /// Whether nothing of the cluster is anywhere else.
     pub(super) fn is_alone(&self) -> bool {
         let others = self.store.as_ref().is_some_and(|store| store.kept.members.keys().any(|id| *id != self.member.0));
-        let units = self.chain.segments.iter().filter_map(super::plan::native);
-        let units: BTreeSet<StorageId> = units.flat_map(|native| native.units).collect();
+        let units = self.chain.segments.iter().filter_map(super::plan::roles);
+        let units: BTreeSet<StorageId> = units.flat_map(|roles| roles.units).collect();
         let own = BTreeSet::from([self.storage]);
         !others && self.register.voters.is_subset(&own) && units.is_subset(&own)
     }

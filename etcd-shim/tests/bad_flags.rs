@@ -100,7 +100,6 @@ fn values_out_of_range_name_the_flag_and_the_range() {
             1,
             &["--initial-cluster-state=existing", "expected --initial-cluster with this member"],
         ),
-        (&["--force-new-cluster"], 1, &["--force-new-cluster is not built yet"]),
         (&["--wal-dir=w"], 1, &["--wal-dir is not built yet"]),
     ]);
 }

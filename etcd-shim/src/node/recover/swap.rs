@@ -40,11 +40,8 @@ pub(crate) async fn check_target(disk: &dyn Disk, name: &str) -> Result<(), Reco
 /// # Cancel safety
 /// It may be dropped and called again.
 pub(crate) async fn finish_swap(disk: &dyn Disk) -> Result<bool, RecoverError> {
-    let names = match disk.list("").await {
-        Ok(names) => names,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(io_at("")(error)),
-    };
+    // A directory that cannot be listed is refused by the next step of the start, in its own words.
+    let Ok(names) = disk.list("").await else { return Ok(false) };
     let has = |name: &str| names.iter().any(|found| found == name);
     if !has(RECOVERY_DIR) {
         return Ok(false);

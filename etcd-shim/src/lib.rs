@@ -7,6 +7,7 @@
 //! - [`metrics`]: metrics under etcd's names
 //! - [`node`]: everything between the flags and the ports
 //! - [`port`]: connections, and how a request reaches its service
+//! - `production`: the real clock, network and disk
 //! - `services`: etcd's gRPC services; [`watch`]: the hubs that Watch uses
 //! - [`state`]: the state machine: keys, revisions, transactions, leases
 //! - [`tls`]: TLS and its certificates
@@ -24,6 +25,7 @@ pub mod metrics;
 pub mod node;
 mod os_text;
 pub mod port;
+mod production;
 mod services;
 pub mod state;
 pub mod tls;

@@ -10,8 +10,6 @@ mod exit;
 mod panics;
 mod readiness;
 mod run;
-mod seams;
 mod signals;
 
 pub use run::run;
-pub(crate) use seams::production;

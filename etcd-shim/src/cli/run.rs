@@ -8,12 +8,13 @@ use naxos_proto::seams::{BootClock, ThreadWorker};
 use super::environment::{Given, raise_descriptor_limit};
 use super::panics::log_panics;
 use super::signals::Signals;
-use super::{exit, readiness, seams};
+use super::{exit, readiness};
 use crate::config::{self, Loaded, LogConfig, Note, ServerConfig, Stop};
 use crate::logging::{Log, LogError};
 use crate::metrics::descriptor_limit;
 use crate::node::{Node, StartError};
 use crate::port::DESCRIPTORS_RESERVED;
+use crate::production::production;
 
 /// With fewer file descriptors than this, not even the log can be opened. The error is then printed on stderr.
 const LOG_DESCRIPTORS: u64 = 32;
@@ -198,7 +199,7 @@ async fn live(config: &ServerConfig, signals: &mut Signals, given: &Given) -> En
 }
 
 async fn start(config: ServerConfig) -> Result<Node, String> {
-    let seams = seams::production(&config.data_dir);
+    let seams = production(&config.data_dir);
     let data_dir = config.data_dir.display().to_string();
     Node::start(config, seams).await.map_err(|e| match e {
         StartError::LogServer(_) | StartError::Store(_) | StartError::Stack(_) => format!("--data-dir {data_dir}: {e}"),

@@ -9,11 +9,11 @@ use naxos_log_server::lock_directory;
 use naxos_proto::seams::Disk;
 
 use super::{CtlError, print};
-use crate::cli::production;
 use crate::config::Url;
 use crate::node::recover::{
     Plan, REVISIONS, REVISIONS_MAX, RecoverError, Survivor, Wishes, check_target, finish_swap, rebuild,
 };
+use crate::production::production;
 
 /// The arguments of `naxos ctl recover`.
 #[derive(Args, Debug)]

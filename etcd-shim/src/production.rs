@@ -1,4 +1,4 @@
-//! The seams of production: the real clock, network and disk.
+//! [`production`]: the seams of production, the real clock, network and disk.
 
 use std::path::Path;
 use std::sync::Arc;

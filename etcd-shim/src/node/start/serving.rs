@@ -1,28 +1,36 @@
 //! The last step: the node serves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::seams::{Worker, start};
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 
 use super::stacked::Stacked;
 use super::start_error::StartError;
 use crate::backend::{Backend, PendingRequests};
 use crate::config::ClusterState;
+use crate::node::attempts::Attempts;
 use crate::node::serve::serve;
 use crate::node::{Node, gauges, ids, upkeep};
 use crate::state::Command;
+
+/// The time between two attempts to announce a member.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 impl Stacked {
     /// Announces the node in the log, then starts to serve clients.
     pub(super) async fn serve(self, worker: &dyn Worker) -> Result<Node, StartError> {
         let Stacked { bound, stops, mut workers, rings, backend, log_server, meta, reconciler } = self;
+        // A node that is alone has nobody to wait for.
+        let is_alone = backend.roster.seats.borrow().len() == 1;
         workers.push(start(worker, "control", stops.running.clone(), {
             let backend = Arc::clone(&backend);
             |stop| upkeep::run(backend, reconciler, stop)
         }));
-        announce(&backend, &stops.running).await?;
+        announce(&backend, is_alone, &stops.running).await?;
         gauges::install(&backend);
         let port = serve(bound, &backend, rings, &stops);
         tracing::info!("ready to serve client requests");
@@ -33,7 +41,7 @@ impl Stacked {
 /// Writes this member's name and URLs into the log, unless the log has them already. If the cluster is new and has
 /// several members, first writes the list of all members. If this node runs the sequencer, also makes this node the
 /// keeper of leases. All of this must be done before clients are served.
-async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<(), StartError> {
+async fn announce(backend: &Arc<Backend>, is_alone: bool, stop: &CancellationToken) -> Result<(), StartError> {
     let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
     let dispatch = Arc::clone(&pending.replies).dispatch(|| backend.stack.flush(), stop.child_token());
     let urls = |urls: &[crate::config::Url]| urls.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -57,14 +65,27 @@ async fn announce(backend: &Arc<Backend>, stop: &CancellationToken) -> Result<()
         client_ur_ls: urls(&config.advertise_client_urls),
         is_learner: known.as_ref().is_some_and(|member| member.is_learner),
     };
-    let work = async {
-        if let Some(listed) = listed {
-            backend.propose(&pending, Command::Begin(listed)).await?;
+    let announced = async || {
+        if let Some(listed) = &listed {
+            backend.propose(&pending, Command::Begin(listed.clone())).await?;
         }
         if known.as_ref() != Some(&member) {
-            backend.propose(&pending, Command::Publish(member)).await?;
+            backend.propose(&pending, Command::Publish(member.clone())).await?;
         }
         upkeep::take_office(backend, &pending).await
+    };
+    let work = async {
+        let mut attempts = Attempts::new(&*backend.clock);
+        loop {
+            // All of it may be repeated, so the start goes on if the log was reconfigured meanwhile and an outcome is unknown.
+            match announced().await {
+                Err(error) if error.code() == Code::Unavailable && !is_alone => {
+                    let tell = || tracing::info!(error = error.message(), "waiting until this member is announced");
+                    attempts.pause(TRY_AGAIN, tell).await;
+                }
+                done => return done,
+            }
+        }
     };
     tokio::select! {
         biased;

@@ -37,7 +37,7 @@ enum Command {
     ServeDurable(floor::DurableArgs),
 }
 
-/// Runs the command line of this process. Exit code 1 says that the command failed or that a limit was missed.
+/// Runs the command line of this process. The exit code is 1 if the command failed or if a limit was missed.
 pub fn main() -> ExitCode {
     match execute(Cli::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
@@ -49,8 +49,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs a command in this process, as tests do. `words` begin with the name of the program. Returns false if a limit was
-/// missed.
+/// Runs a command in this process, as tests do. `words` begin with the name of the program. Returns false if a limit
+/// was missed.
 pub fn run<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<bool> {
     execute(Cli::try_parse_from(words)?.command)
 }

@@ -47,8 +47,9 @@ pub trait Loglet: Send + Sync {
         Box::pin(std::future::pending())
     }
 
-    /// The chain has ended the loglet at `end`, or names it no more. Appends whose offsets are known here, and that have no
-    /// outcome, are answered with [`AppendError::Undecided`] from now on, and wait for no other process. May be repeated.
+    /// Tells the loglet that the chain has ended it at `end`. `None` if the chain does not name the loglet any more.
+    /// From now on, an append without an outcome waits for no other process. It is answered with
+    /// [`AppendError::Undecided`] if its offset is known here. The call may be repeated.
     fn retire(&self, _end: Option<Offset>) {}
 
     /// Finds the tail. The seal is checked after the offset (safety rule 1).
@@ -90,13 +91,30 @@ pub struct Liveness {
     pub sequencers: Vec<Incarnation>,
     /// Storage units that may be chosen for a new loglet, ascending. Some of them may be silent.
     pub units: Vec<StorageId>,
-    /// Those of `units` that take no stores now, as far as the caller can tell. A loglet that needs an answer of every
-    /// unit does without them.
+    /// The silent ones among `units`: they take no stores now, as far as the caller can tell. A new loglet whose appends
+    /// need every unit is made without them.
     pub silent: Vec<StorageId>,
     /// A new loglet must have at least this many units: a majority of the voters of the MetaStore. With fewer units,
     /// the loss of a few nodes could destroy the log, although the MetaStore would survive the loss of that many
     /// (`docs/protocol.md`, cluster 16).
     pub units_min: usize,
+}
+
+impl Liveness {
+    /// The sequencer of a new loglet.
+    pub(crate) fn best_sequencer(&self) -> Result<Incarnation, LogletError> {
+        let none = || LogletError::Unavailable("no sequencer is alive".to_owned());
+        self.sequencers.first().copied().ok_or_else(none)
+    }
+
+    /// The error of a choice that found only `count` units. `what` says what these units do, for example "are alive".
+    pub(crate) fn too_few_units(&self, count: usize, what: &str) -> LogletError {
+        let min = self.units_min.max(1);
+        LogletError::Unavailable(format!(
+            "{count} storage units {what}, but a loglet needs {min}: as many as a majority of the voters of the metadata \
+             store"
+        ))
+    }
 }
 
 /// Opens loglets of one kind, and chooses the parameters of the next one. So the provider holds the policy of a

@@ -95,11 +95,16 @@ fn opening_a_loglet_for_reading_makes_no_sequencer_serve_it() {
 
 /// A native loglet that is served, and its id.
 async fn served(rig: &Rig) -> (LogletId, Arc<dyn Loglet>) {
+    served_by(rig, &*rig.provider).await
+}
+
+/// A loglet of this provider that is served, and its id.
+async fn served_by(rig: &Rig, provider: &dyn LogletProvider) -> (LogletId, Arc<dyn Loglet>) {
     let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
-    let params = rig.provider.choose_params(id, &rig.alive).unwrap();
-    rig.provider.prepare(&params).await.unwrap();
-    rig.provider.serve(&params).await.unwrap();
-    (id, rig.provider.open(&params).unwrap())
+    let params = provider.choose_params(id, &rig.alive).unwrap();
+    provider.prepare(&params).await.unwrap();
+    provider.serve(&params).await.unwrap();
+    (id, provider.open(&params).unwrap())
 }
 
 /// Stores a cell on one unit alone, as a sequencer does that dies before it reaches the others.
@@ -391,12 +396,9 @@ fn rule_16_a_loglet_has_as_many_units_as_a_majority_of_the_voters() {
 fn a_corfu_loglet_is_one_for_two_processes() {
     simulate(async {
         let rig = rig_of(3).await;
-        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
-        let params = rig.corfu.choose_params(id, &rig.alive).unwrap();
-        rig.corfu.prepare(&params).await.unwrap();
-        rig.corfu.serve(&params).await.unwrap();
+        let (_, first) = served_by(&rig, &*rig.corfu).await;
         let stop = tokio_util::sync::CancellationToken::new();
-        let (first, second) = (rig.corfu.open(&params).unwrap(), rig.other_process(&stop).open(&params).unwrap());
+        let second = rig.other_process(&stop).open(first.params()).unwrap();
         for (n, loglet) in [&first, &second, &second, &first].into_iter().enumerate() {
             let (done, outcome) = Completion::channel();
             loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);

@@ -146,8 +146,8 @@ impl<P: Application> Stack<P> {
         Ok(self.reader.applied())
     }
 
-    /// Applies everything up to the tail of the log, which it returns. Proposes nothing: the log may be one that only can be
-    /// read.
+    /// Applies everything up to the tail of the log, and returns the tail. Proposes nothing, so that it also works with a
+    /// log that can only be read.
     pub async fn replay(&self) -> Result<Lsn, StackError> {
         let tail = self.base.replay().await?;
         self.reader.note_replayed();

@@ -1,6 +1,7 @@
 //! A server that speaks etcd's API: etcd or Naxos. It is started with etcd's flags, killed, and started again.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -45,42 +46,26 @@ impl EtcdServer {
     /// A server with a given data directory, on free ports. It is not started yet.
     pub fn prepare(executable: &Path, data: &Path, extra: &[&str]) -> Self {
         let [client, peer] = free_ports();
-        let client_url = format!("http://127.0.0.1:{client}");
         let peer_url = format!("http://127.0.0.1:{peer}");
-        let mut arguments: Vec<OsString> = vec!["--name=n0".into(), "--data-dir".into(), data.into()];
-        arguments.extend([
-            format!("--listen-client-urls={client_url}").into(),
-            format!("--advertise-client-urls={client_url}").into(),
-            format!("--listen-peer-urls={peer_url}").into(),
-            format!("--initial-advertise-peer-urls={peer_url}").into(),
-            format!("--initial-cluster=n0={peer_url}").into(),
-        ]);
-        arguments.extend(extra.iter().map(OsString::from));
-        EtcdServer {
-            executable: executable.to_owned(),
-            arguments,
-            client_url,
-            _folder: None,
-            log: Arc::new(Log::default()),
-            process: None,
-        }
+        Self::with_data(executable, data, ("n0", client, &peer_url), &format!("n0={peer_url}"), extra)
     }
 
     /// The members of a cluster, on free ports, each with a data directory of its own in `folder`. None is started yet.
-    /// If `extra` has certificates for peers, the peer URLs are `https`. `{name}` in `extra` stands for the member's name.
+    /// If `extra` has certificates for peers, the peer URLs are `https`. `{name}` in `extra` stands for the member's
+    /// name.
     pub fn members(executable: &Path, folder: &Path, names: &[&str], extra: &[&str]) -> Vec<Self> {
         let ports: Vec<[u16; 2]> = names.iter().map(|_| free_ports()).collect();
         let is_secure = extra.iter().any(|flag| flag.starts_with("--peer-cert-file"));
         let peer_url_at = |port: u16| format!("{}://127.0.0.1:{port}", if is_secure { "https" } else { "http" });
-        let listed: Vec<_> =
-            names.iter().zip(&ports).map(|(name, [_, peer])| format!("{name}={}", peer_url_at(*peer))).collect();
+        let listed = member_list(names.iter().zip(&ports).map(|(name, [_, peer])| (name, peer_url_at(*peer))));
         let member = |(name, [client, peer]): (&&str, &[u16; 2])| {
-            Self::member(executable, folder, (name, *client, &peer_url_at(*peer)), &listed.join(","), extra)
+            Self::member(executable, folder, (name, *client, &peer_url_at(*peer)), &listed, extra)
         };
         names.iter().zip(&ports).map(member).collect()
     }
 
-    /// A member with this name, client port and peer URL, and with this list of members. It is not started yet.
+    /// A member with this name, client port and peer URL, and with this list of members. Its data directory is the
+    /// folder `name` in `folder`. It is not started yet.
     pub fn member(
         executable: &Path,
         folder: &Path,
@@ -88,8 +73,19 @@ impl EtcdServer {
         listed: &str,
         extra: &[&str],
     ) -> Self {
+        Self::with_data(executable, &folder.join(name), (name, client, peer_url), listed, extra)
+    }
+
+    /// As [`Self::member`], with this data directory.
+    fn with_data(
+        executable: &Path,
+        data: &Path,
+        (name, client, peer_url): (&str, u16, &str),
+        listed: &str,
+        extra: &[&str],
+    ) -> Self {
         let client_url = format!("http://127.0.0.1:{client}");
-        let mut arguments: Vec<OsString> = vec!["--data-dir".into(), folder.join(name).into()];
+        let mut arguments: Vec<OsString> = vec!["--data-dir".into(), data.into()];
         arguments.extend([
             format!("--name={name}").into(),
             format!("--listen-client-urls={client_url}").into(),
@@ -102,8 +98,8 @@ impl EtcdServer {
         EtcdServer { client_url, arguments, ..Self::from_command_line(executable, &[]) }
     }
 
-    /// A server with a given command line. It is not started yet. The client URL is not
-    /// known, so [`EtcdServer::client_url`] is empty.
+    /// A server with a given command line. It is not started yet. The client URL is not known, so
+    /// [`EtcdServer::client_url`] is empty.
     pub fn from_command_line(executable: &Path, arguments: &[String]) -> Self {
         EtcdServer {
             executable: executable.to_owned(),
@@ -185,6 +181,12 @@ impl EtcdServer {
         self.process = Some(process);
         Ok(())
     }
+}
+
+/// The value of `--initial-cluster`: `name=url` of each member, with commas between them.
+pub fn member_list(members: impl IntoIterator<Item = (impl Display, impl Display)>) -> String {
+    let pairs: Vec<_> = members.into_iter().map(|(name, peer_url)| format!("{name}={peer_url}")).collect();
+    pairs.join(",")
 }
 
 /// Ports that nothing listened on a moment ago.

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use naxos_benches::servers::tools;
+
 /// The minor version of Go that the pinned servers need at least.
 const GO_MINOR_LEAST: u32 = 26;
 
@@ -31,8 +33,7 @@ pub fn is_root() -> bool {
 /// # Panics
 /// If `CI` is set and the machine does not have it.
 pub fn has_program(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(name).is_file()) || skipped(name)
+    tools::is_there(name) || skipped(name)
 }
 
 fn skipped(need: &str) -> bool {

@@ -37,7 +37,7 @@ impl Server {
         if !machine::has_go() {
             return None;
         }
-        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(self.module());
+        let module = self.module_path();
         let folder = machine::target_folder().join("servers").join(module_hash(&module));
         fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
         let executable = folder.join(self.name());
@@ -71,14 +71,17 @@ impl Server {
         }
     }
 
+    fn module_path(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(self.module())
+    }
+
     /// The folder of the pinned module `name`, in Go's cache.
     ///
     /// # Panics
     /// If Go cannot say where it is.
     pub fn module_folder(self, name: &str) -> PathBuf {
-        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(self.module());
         let mut command = Command::new("go");
-        command.args(["list", "-m", "-f", "{{.Dir}}", name]).current_dir(module);
+        command.args(["list", "-m", "-f", "{{.Dir}}", name]).current_dir(self.module_path());
         let listed = finish(command, "");
         assert!(listed.success, "go list -m {name}: {}", listed.stderr);
         listed.stdout.trim().into()

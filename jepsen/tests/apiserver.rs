@@ -21,11 +21,7 @@ const CONFIG_MAPS: usize = 10;
 fn serves_kube_apiserver(program: &Path) -> Option<()> {
     let etcd = EtcdServer::start(program, &[]);
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let [port] = free_ports();
-    let _apiserver = start_apiserver(folder.path(), etcd.client_url(), port)?;
-    let kubectl = client(folder.path(), port)?;
-    let ready = pace::wait_for(START_LIMIT, || kubectl.run("get --raw /readyz").success.then_some(()));
-    assert!(ready.is_some(), "kube-apiserver does not become ready:\n{}", _apiserver.log().tail());
+    let (_apiserver, kubectl) = ready_apiserver(folder.path(), etcd.client_url())?;
 
     let mut watched = Watching::running(&kubectl, "default", "configmaps -n default");
     let mut versions = BTreeSet::new();
@@ -52,6 +48,16 @@ fn serves_kube_apiserver(program: &Path) -> Option<()> {
     let deletions = || watched.events().iter().filter(|event| event.kind == "DELETED").count();
     assert!(pace::wait_for(START_LIMIT, || (deletions() == 3).then_some(())).is_some(), "{:?}", watched.events());
     Some(())
+}
+
+/// Starts kube-apiserver on the servers `etcd`, and waits until it is ready. `None` if Go is missing.
+fn ready_apiserver(folder: &Path, etcd: &str) -> Option<(Process, Kubectl)> {
+    let [port] = free_ports();
+    let apiserver = start_apiserver(folder, etcd, port)?;
+    let kubectl = client(folder, port)?;
+    let ready = pace::wait_for(START_LIMIT, || kubectl.run("get --raw /readyz").success.then_some(()));
+    assert!(ready.is_some(), "kube-apiserver does not become ready:\n{}", apiserver.log().tail());
+    Some((apiserver, kubectl))
 }
 
 fn start_apiserver(folder: &Path, etcd: &str, port: u16) -> Option<Process> {
@@ -99,8 +105,8 @@ fn naxos_serves_kube_apiserver() {
     serves_kube_apiserver(Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node")));
 }
 
-/// Two of three members are destroyed and the third is recovered. kube-apiserver runs all the time. Tests nothing if Go is
-/// missing.
+/// Two of three members are destroyed and the third is recovered. kube-apiserver runs all the time. Tests nothing if Go
+/// is missing.
 fn goes_on_after_a_recovery(program: &Path) -> Option<()> {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let in_folder = |name: &str| folder.path().join(name);
@@ -108,11 +114,7 @@ fn goes_on_after_a_recovery(program: &Path) -> Option<()> {
     let mut members = EtcdServer::members(program, folder.path(), &["a", "b", "c"], &[]);
     start_all(&mut members).expect("three members");
     let urls: Vec<&str> = members.iter().map(EtcdServer::client_url).collect();
-    let [port] = free_ports();
-    let mut apiserver = start_apiserver(&in_folder("kubernetes"), &urls.join(","), port)?;
-    let kubectl = client(&in_folder("kubernetes"), port)?;
-    let ready = pace::wait_for(START_LIMIT, || kubectl.run("get --raw /readyz").success.then_some(()));
-    assert!(ready.is_some(), "kube-apiserver does not become ready:\n{}", apiserver.log().tail());
+    let (mut apiserver, kubectl) = ready_apiserver(&in_folder("kubernetes"), &urls.join(","))?;
     let versions = |verb: &dyn Fn(usize) -> String| {
         (0..CONFIG_MAPS)
             .flat_map(|number| {

@@ -1,5 +1,5 @@
-//! etcd's own tests `tests/common` (tag `e2e`): they start one or three members, plain and with TLS, and use them through
-//! etcdctl. `servers/suite/left-out` says what does not run, and why.
+//! etcd's own tests `tests/common` (tag `e2e`). They start one or three members, with and without TLS, and use them
+//! through etcdctl. `servers/suite/left-out` says what does not run, and why.
 #![cfg(test)]
 
 use std::fs;

@@ -1,5 +1,6 @@
-//! A cluster as kubeadm makes it, with one node and with three. The servers are started with the command lines that kubeadm
-//! made for etcd, and one of them is killed ten times during work.
+//! A cluster as kubeadm makes it, with one node and with three. The servers are started with the command lines that
+//! kubeadm made for etcd. During work there are ten kills. With three nodes, each kill hits a server that is chosen at
+//! random.
 #![cfg(test)]
 
 use std::path::Path;

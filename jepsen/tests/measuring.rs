@@ -1,4 +1,5 @@
-//! The commands that measure clusters work: each runs once, as short as it can be. What they measure is not judged here.
+//! The commands that measure clusters work: each runs once, for as short a time as possible. Whether the figures are
+//! good is not judged here.
 #![cfg(test)]
 
 use std::path::Path;
@@ -56,7 +57,8 @@ fn gaps_are_measured() {
     }
     for outcome in found.as_array().expect("outcomes") {
         let gap = outcome["tries"][0]["worst_client_ms"].as_f64().expect("a gap");
-        // A member that is away makes a gap of some milliseconds, and clients come to an end before the limit of a try.
+        // A member that is away makes a gap of some milliseconds. All clients write again before a try gives up on
+        // them.
         assert!(gap > 1.0 && gap < 20_000.0, "{outcome}");
     }
 }

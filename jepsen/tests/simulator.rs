@@ -1,5 +1,5 @@
-//! Runs seeds of the simulator: of one node, and of a cluster of three. The invariants must hold, and for the seeds that
-//! run twice, in fresh processes, the two traces must be equal to the byte. `NAXOS_SEED` sets the first seed,
+//! Runs seeds of the simulator: of one node, and of a cluster of three. The invariants must hold, and for the seeds
+//! that run twice, in fresh processes, the two traces must be equal to the byte. `NAXOS_SEED` sets the first seed,
 //! `NAXOS_SEEDS` the number of seeds.
 #![cfg(test)]
 

@@ -20,8 +20,8 @@ use crate::fanout::{Fanout, Placement};
 use crate::served::Served;
 use crate::tokens::Tokens;
 
-/// At most this many loglets of each kind are served at a time. Only the newest takes appends; the older ones stay until newer ones
-/// need their places.
+/// At most this many loglets of each kind are served at a time. Only the newest takes appends. The older ones stay until
+/// newer ones need their places.
 const LOGLETS_MAX: usize = 64;
 
 /// The sequencer of one process. It serves the loglets that name its incarnation: it stores the appends of native
@@ -32,8 +32,9 @@ pub struct LocalSequencer {
     incarnation: Incarnation,
     units: Arc<dyn UnitDirectory>,
     clock: Arc<dyn Clock>,
+    /// The native loglets.
     loglets: RwLock<Served<Fanout>>,
-    /// The Corfu loglets. It is locked after `loglets`.
+    /// The Corfu loglets. If both are locked at once, `loglets` is locked first.
     tokens: RwLock<Served<Tokens>>,
     /// Loglets that are to be opened on all their units.
     to_open: Mutex<Vec<Arc<Fanout>>>,
@@ -106,7 +107,8 @@ impl LocalSequencer {
         Ok(())
     }
 
-    /// A loglet is served after a chain was installed that names it. That chain has ended all earlier loglets of the log.
+    /// Ends the earlier loglets of the log, once `id` is served. A loglet is served only after a chain that names it was
+    /// installed, and that chain has ended all earlier loglets.
     fn retire_below(&self, id: LogletId) {
         let (native, corfu) = (self.loglets.read().all_below(id), self.tokens.read().all_below(id));
         native.iter().for_each(|fanout| fanout.retire());

@@ -9,8 +9,8 @@ struct State {
     is_retired: bool,
 }
 
-/// A counter. It only makes clients try different offsets: which value an offset has is decided by the first unit of
-/// the chain, which writes each cell once.
+/// A counter of offsets. Its only purpose is that clients try different offsets. Safety does not depend on it: the first
+/// unit of the chain writes each cell once, and so decides which value an offset has.
 pub(crate) struct Tokens(Mutex<State>);
 
 impl Tokens {
@@ -19,8 +19,8 @@ impl Tokens {
         Self(Mutex::new(State { next: Offset::ZERO, is_retired: false }))
     }
 
-    /// Gives out `count` offsets, which are never given out again, and returns the first of them. A loglet that the chain
-    /// has ended gives out none.
+    /// Gives out `count` consecutive offsets and returns the first of them. They are never given out again. After
+    /// [`Self::retire`] none is given out.
     pub(crate) fn grant(&self, count: u32) -> Result<Offset, AppendError> {
         let mut state = self.0.lock();
         if state.is_retired {
@@ -34,7 +34,7 @@ impl Tokens {
         Ok(std::mem::replace(&mut state.next, next))
     }
 
-    /// The chain has ended the loglet.
+    /// Notes that the chain has ended the loglet.
     pub(crate) fn retire(&self) {
         self.0.lock().is_retired = true;
     }

@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use super::gaps::Longest;
 use super::kind::Kind;
-use super::subjects::{Subjects, judged, verdict};
+use super::subjects::Subjects;
 use super::writers::{Errors, Writers};
 use crate::pace;
 use crate::report::markdown::Table;
-use crate::report::{median, write_json};
+use crate::report::verdict::{judged, verdict};
+use crate::report::{median, milliseconds, write_json};
 use crate::servers::{Candidate, Cluster, Programs};
 
 /// How long all members serve before each fault.
@@ -35,10 +36,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// in which one and the same client wrote nothing (the worst client), and the longest time in which no client wrote.
 /// "Back" is the same for the time after the fault has ended.
 ///
-/// Freeze, cut and deaf need root and the programs mkfs.ext4, mount, umount and fsfreeze, or ip. They make file systems
-/// and network namespaces of their own, and remove them at the end. If this program is killed, some stay: `mount` shows
-/// them as bench-disk-..., `ip netns` as naxos-bench-.... Exit code 1 says that the worst client of Naxos had a longer gap
-/// than allowed.
+/// Freeze, cut and deaf need root. Freeze makes file systems of its own and needs the programs mkfs.ext4, mount, umount
+/// and fsfreeze. Cut and deaf make network namespaces and need the program ip. All that is removed at the end. If this
+/// program is killed, some of it stays: `mount` shows it as bench-disk-..., `ip netns` as naxos-bench-....
+///
+/// The exit code is 1 if a gap of the worst client of Naxos was longer than allowed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -216,10 +218,6 @@ fn table(outcomes: &[Outcome]) -> Table {
         table.row(row);
     }
     table
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::patient_clients::PatientClients;
-use super::subjects::verdict;
 use super::writers::Errors;
 use crate::pace;
 use crate::report::markdown::Table;
-use crate::report::{percentile, write_json};
+use crate::report::verdict::verdict;
+use crate::report::{milliseconds, percentile, write_json};
 use crate::servers::cluster::Ground;
 use crate::servers::{Candidate, Cluster, Programs};
 
@@ -23,10 +23,12 @@ const PAUSE_P99_MAX: Duration = Duration::from_millis(50);
 
 /// Reconfigure the log of a Naxos cluster on purpose, again and again, while clients write.
 ///
-/// Each time the active loglet is sealed and the log goes on on a new one, as with `naxos ctl reconfigure`; the members
-/// are asked in turn. Three pauses are measured: what the server tells, the longest time in which no client wrote, and
-/// the longest time in which one and the same client wrote nothing. Exit code 1 says that a client was told an error, or
-/// that the worst client's pause was too long at the 99th percentile.
+/// Each time the active loglet is sealed and the log continues on a new one, as with `naxos ctl reconfigure`. The
+/// members are asked to do it in turn. Three pauses are measured: the one that the server reports, the longest time in
+/// which no client wrote, and the longest time in which one and the same client wrote nothing.
+///
+/// The exit code is 1 if a client was told an error, or if the pauses of the worst client were too long at the 99th
+/// percentile.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -80,7 +82,6 @@ pub fn run(args: &Args) -> Result<bool> {
         let told = cluster.reconfigure(at, kind).with_context(|| format!("reconfigure through n{at}"))?;
         pace::sleep(args.every);
         let longest = gaps.longest();
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
         let pause = Pause {
             told_ms: milliseconds(told),
             all_clients_ms: milliseconds(longest.all),
@@ -104,7 +105,7 @@ pub fn run(args: &Args) -> Result<bool> {
 }
 
 fn is_held(pauses: &[Pause], errors: &Errors) -> bool {
-    errors.count == 0 && p99(pauses, |pause| pause.worst_client_ms) < PAUSE_P99_MAX.as_secs_f64() * 1e3
+    errors.count == 0 && p99(pauses, |pause| pause.worst_client_ms) < milliseconds(PAUSE_P99_MAX)
 }
 
 fn p99(pauses: &[Pause], of: fn(&Pause) -> f64) -> f64 {

@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::patient_clients::PatientClients;
-use super::subjects::{Subjects, judged, verdict};
+use super::subjects::Subjects;
 use crate::pace;
 use crate::report::markdown::Table;
-use crate::report::write_json;
+use crate::report::verdict::{judged, verdict};
+use crate::report::{milliseconds, write_json};
 use crate::servers::cluster::Ground;
 use crate::servers::{Candidate, Programs};
 
@@ -19,9 +20,11 @@ const AROUND: Duration = Duration::from_secs(2);
 
 /// Restart the members of a cluster one after the other, while clients write.
 ///
-/// Each member is ended by SIGTERM, stays away for a moment, and is started again. The next one follows when the cluster
-/// is whole. Clients know all members and go to the next one after an error. A member that cannot be reached is no error,
-/// because a client library goes to the next one by itself. Exit code 1 says that a client of Naxos was told an error.
+/// Each member is ended by SIGTERM, stays away for a moment, and is started again. The next one follows when all
+/// members serve again. Clients know all members and go to the next one after an error. If a client cannot reach a
+/// member, this does not count as an error, because a client library then goes to the next member by itself.
+///
+/// The exit code is 1 if a client of Naxos was told an error.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -88,8 +91,8 @@ fn restart_all(args: &Args, programs: &Programs, server: Candidate) -> Result<Ou
             outcome.restarts += 1;
             outcome.errors += errors.count;
             outcome.first_error = outcome.first_error.or(errors.first);
-            outcome.all_clients_ms = outcome.all_clients_ms.max(longest.all.as_secs_f64() * 1e3);
-            outcome.worst_client_ms = outcome.worst_client_ms.max(longest.one.as_secs_f64() * 1e3);
+            outcome.all_clients_ms = outcome.all_clients_ms.max(milliseconds(longest.all));
+            outcome.worst_client_ms = outcome.worst_client_ms.max(milliseconds(longest.one));
         }
     }
     writers.stop()?;

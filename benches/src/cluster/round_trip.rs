@@ -9,13 +9,14 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use super::echo;
-use super::subjects::{Subjects, judged, verdict};
+use super::subjects::Subjects;
 use crate::load::client::Task;
 use crate::load::generator::Plan;
 use crate::load::measure::{Measured, measure};
 use crate::load::work::Shape;
 use crate::pace;
 use crate::report::markdown::Table;
+use crate::report::verdict::{judged, verdict};
 use crate::report::{median, write_json};
 use crate::servers::cluster::Ground;
 use crate::servers::{Candidate, Programs};
@@ -23,8 +24,8 @@ use crate::servers::{Candidate, Programs};
 /// How long the load runs before a window begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// How long the cluster has after its start until reconfigurations count. Naxos moves its sequencer if that began on the
-/// node that leads the MetaStore.
+/// Reconfigurations count only from this time after the start of the cluster on. Before, Naxos may move its sequencer
+/// away from the node that leads the MetaStore, which takes one reconfiguration.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// How far a put through any member may be above one round trip and one sync.
@@ -38,12 +39,16 @@ const SYNC_BYTES: usize = 4096;
 
 /// Measure puts in a cluster whose members are far from each other.
 ///
-/// Between the members stand proxies, so that a question to another member and its answer take as much longer as one
-/// round trip. One client puts through one member after the other (closed loop), the leader first; its connection has no
-/// proxy. The median put is compared with one round trip and one sync, which is the least that a put on a majority can
-/// cost. Both are timed before: a small message through such a proxy and back, and a write and a sync on the same file
-/// system. Exit code 1 says that a put through some member of Naxos took longer than allowed, that a put failed, or that
-/// the log was reconfigured.
+/// The members reach each other only through proxies, which delay every message: a question to another member and its
+/// answer together take longer by one round trip. One client puts through one member after the other (closed loop), the
+/// leader first. No proxy stands between the client and the members.
+///
+/// The median time of a put is compared with one round trip and one sync, because a put that is stored on a majority
+/// takes at least so long. Both are measured before: a small message through such a proxy and back, and a write and a
+/// sync on the same file system.
+///
+/// The exit code is 1 if, with Naxos, the puts through some member took longer than allowed, a put failed, or the log
+/// was reconfigured.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::subjects::verdict;
 use crate::load::client::Task;
 use crate::load::measure::{Measured, measure};
 use crate::load::windows::Windows;
 use crate::pace;
 use crate::report::markdown::Table;
+use crate::report::verdict::verdict;
 use crate::report::{median, write_json};
 use crate::servers::cluster::Ground;
 use crate::servers::slow_syncs::SlowSyncs;
@@ -29,13 +29,16 @@ const NO_CHANGE: Duration = Duration::from_millis(100);
 
 /// Measure what it costs that the syncs of one of three disks are slow.
 ///
-/// Clients put through all members of a Naxos cluster in an open loop, at half the rate that a closed loop reaches. Windows alternate in
-/// which all disks are healthy, and in which every sync of one member takes longer. That member is the leader (the node
-/// that gives out positions in the log), and then a follower. The figures are medians over the windows.
+/// Clients put through all members of a Naxos cluster in an open loop, at half the rate that a closed loop reaches.
+/// There are two kinds of time windows, which alternate: in one all disks are healthy, in the other every sync of one
+/// member takes longer. First that member is the leader (the node that gives out positions in the log), later it is a
+/// follower. The figures are medians over the windows.
 ///
-/// Syncs are made slow by strace, which holds up the member's threads when they come back from fsync or fdatasync. So
-/// this needs strace and root, and runs with the program as it ships. Exit code 1 says that puts were slower than
-/// allowed, that a put failed, or that the log was reconfigured although it should not have been.
+/// The syncs are made slow by strace, which delays the member's threads when they return from fsync or fdatasync. So
+/// this command needs strace and root, but no special build of Naxos.
+///
+/// The exit code is 1 if puts were slower than allowed, a put failed, or the log was reconfigured although the delay is
+/// too short for that.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

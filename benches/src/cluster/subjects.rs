@@ -35,18 +35,3 @@ impl Subjects {
         Ok(cluster)
     }
 }
-
-/// Whether a limit is judged, and whether it holds: only the limits of Naxos are judged.
-pub(super) fn judged(server: Candidate, held: bool) -> Option<bool> {
-    (server == Candidate::Naxos).then_some(held)
-}
-
-/// What a table says about a limit. `None` if it is not judged.
-pub(super) fn verdict(judged: Option<bool>) -> String {
-    let words = match judged {
-        None => "-",
-        Some(true) => "pass",
-        Some(false) => "FAIL",
-    };
-    words.to_owned()
-}

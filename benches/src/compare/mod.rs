@@ -24,8 +24,8 @@ use verdicts::Verdict;
 ///
 /// All do the same work in interleaved rounds, and the figures are medians. A row of the table is one kind of work
 /// with one number of clients. For each row, the servers that can do its work are started on empty data directories of
-/// one file system. Only the two rows that read pages of keys share their servers. Exit code 1 says that Naxos misses
-/// a limit, or that a call failed.
+/// one file system. Only the two rows that read pages of keys share their servers. The exit code is 1 if Naxos misses
+/// a limit, or if a call failed.
 ///
 /// With --nodes 3 every server is a cluster of three processes on this machine, and there are other rows. The clients
 /// are spread over all members, but where the row's name says that they go through the leader (for Naxos the node that

@@ -3,6 +3,7 @@
 use super::rounds::{Median, RowResult};
 use super::verdicts::Verdict;
 use crate::report::markdown::Table;
+use crate::report::verdict;
 use crate::servers::Candidate;
 
 /// Every server's medians and their ratios to etcd.
@@ -52,7 +53,7 @@ pub(super) fn verdicts(verdicts: &[Verdict]) -> Table {
             verdict.figure.to_owned(),
             format!("{} x", ratio(verdict.ratio)),
             verdict.limit.clone(),
-            if verdict.held { "pass" } else { "FAIL" }.to_owned(),
+            verdict::verdict(Some(verdict.held)),
         ]);
     }
     table

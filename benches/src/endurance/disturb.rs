@@ -16,6 +16,7 @@ use crate::load::measure::measure;
 use crate::load::windows::{CALIBRATION, Windows};
 use crate::pace;
 use crate::report::markdown::Table;
+use crate::report::verdict::verdict;
 use crate::report::{median, write_json};
 use crate::servers::{Candidate, Programs, Server};
 
@@ -23,7 +24,7 @@ use crate::servers::{Candidate, Programs, Server};
 /// long lists, or a watcher that catches up.
 ///
 /// Windows without and with the disturbance alternate, on all servers in turn. The figures are medians over the
-/// windows. Exit code 1 says that Naxos misses a limit, or that a put to it failed.
+/// windows. The exit code is 1 if Naxos misses a limit, or if a put to it failed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -258,12 +259,7 @@ fn print(outcomes: &[Outcome]) {
                 Some(max) if judged => format!("<= {max:.0} us"),
                 _ => "-".to_owned(),
             },
-            match (judged, outcome.held(outcomes)) {
-                (false, _) => "-",
-                (true, true) => "pass",
-                (true, false) => "FAIL",
-            }
-            .to_owned(),
+            verdict(judged.then(|| outcome.held(outcomes))),
             finished.to_string(),
             if finished > 0 { format!("{seconds:.2}") } else { "-".to_owned() },
             outcome.events_per_second().map_or_else(|| "-".to_owned(), |events| format!("{events:.0}")),

@@ -12,6 +12,7 @@ use crate::load::keys::{Keys, Values};
 use crate::load::preload::{count, put_all};
 use crate::pace;
 use crate::report::markdown::Table;
+use crate::report::verdict::{judged, verdict};
 use crate::report::{mebibytes, write_json};
 use crate::servers::{Candidate, Programs, Server};
 
@@ -31,7 +32,7 @@ const OVERWRITTEN: u64 = 50;
 ///
 /// A restart is measured after SIGTERM and after kill -9, from exec to the first linearizable get.
 ///
-/// The files are in the page cache: this is a restart, not a reboot. Exit code 1 says that Naxos misses a limit.
+/// The files are in the page cache: this is a restart, not a reboot. The exit code is 1 if Naxos misses a limit.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -165,12 +166,7 @@ fn print(outcomes: &[Outcome]) {
             mebibytes(outcome.after_sigterm_resident_bytes),
             seconds(outcome.after_kill_seconds),
             mebibytes(outcome.after_kill_resident_bytes),
-            match (outcome.server, outcome.held()) {
-                (Candidate::Naxos, true) => "pass",
-                (Candidate::Naxos, false) => "FAIL",
-                _ => "-",
-            }
-            .to_owned(),
+            verdict(judged(outcome.server, outcome.held())),
         ]);
     }
     println!("{table}");

@@ -28,7 +28,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule of `per_second` calls per second from `start` to `end`.
+    /// From `start` to `end`, `per_second` calls begin in each second, at equal intervals.
     pub fn new(start: Instant, end: Instant, per_second: f64) -> Self {
         let gap = Duration::from_secs_f64(1.0 / per_second);
         Self { start, end, gap, given: Cell::new(0), waiting: RefCell::default() }

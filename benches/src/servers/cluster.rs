@@ -164,13 +164,12 @@ impl Cluster {
         Ok(self.chain()?.and_then(|chain| chain.segments.last().map(|active| active.loglet_id)).unwrap_or(0))
     }
 
-    /// Seals the active loglet and goes on on a new one of this kind (empty: the same kind), through the member `at`.
-    /// Returns how long appends waited, as the member tells it.
+    /// Asks the member `at` to seal the active loglet, so that the log continues on a new one of this kind (empty: the
+    /// same kind). Returns how long appends waited, as the member tells it.
     pub fn reconfigure(&self, at: usize, kind: &str) -> Result<Duration> {
         let endpoint = self.servers[at].endpoint();
         let pause = pace::runtime()?.block_on(async {
-            let mut control = ControlClient::with_origin(Connection::open(endpoint).await?, endpoint.origin());
-            let answer = control.reconfigure(ReconfigureRequest { kind: kind.to_owned() }).await?;
+            let answer = control(endpoint).await?.reconfigure(ReconfigureRequest { kind: kind.to_owned() }).await?;
             anyhow::Ok(answer.into_inner().pause_us)
         });
         pause.map(Duration::from_micros)
@@ -181,9 +180,8 @@ impl Cluster {
         let (leader, target) = (self.servers[from].endpoint(), self.servers[to].endpoint());
         pace::runtime()?.block_on(async {
             let (target_id, _) = id_and_leader(target).await?;
-            let connection = Connection::open(leader).await?;
-            let mut maintenance = MaintenanceClient::with_origin(connection, leader.origin());
-            maintenance.move_leader(pb::MoveLeaderRequest { target_id }).await.context("MoveLeader")?;
+            let moved = maintenance(leader).await?.move_leader(pb::MoveLeaderRequest { target_id }).await;
+            moved.context("MoveLeader")?;
             Ok(())
         })
     }
@@ -224,16 +222,20 @@ fn agreed(told: &[Option<(u64, u64)>]) -> Option<usize> {
 
 /// The member's id, and that of the member which leads as far as it knows.
 async fn id_and_leader(endpoint: &Endpoint) -> Result<(u64, u64)> {
-    let connection = Connection::open(endpoint).await?;
-    let mut maintenance = MaintenanceClient::with_origin(connection, endpoint.origin());
-    let status = maintenance.status(pb::StatusRequest {}).await?.into_inner();
+    let status = maintenance(endpoint).await?.status(pb::StatusRequest {}).await?.into_inner();
     Ok((status.header.context("an answer without a header")?.member_id, status.leader))
 }
 
 async fn chain(endpoint: &Endpoint) -> Result<ChainResponse> {
-    let connection = Connection::open(endpoint).await?;
-    let mut control = ControlClient::with_origin(connection, endpoint.origin());
-    Ok(control.chain(ChainRequest {}).await?.into_inner())
+    Ok(control(endpoint).await?.chain(ChainRequest {}).await?.into_inner())
+}
+
+async fn control(endpoint: &Endpoint) -> Result<ControlClient<Connection>> {
+    Ok(ControlClient::with_origin(Connection::open(endpoint).await?, endpoint.origin()))
+}
+
+async fn maintenance(endpoint: &Endpoint) -> Result<MaintenanceClient<Connection>> {
+    Ok(MaintenanceClient::with_origin(Connection::open(endpoint).await?, endpoint.origin()))
 }
 
 #[cfg(test)]

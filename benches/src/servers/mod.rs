@@ -12,7 +12,7 @@ pub mod program;
 pub mod running;
 pub mod seat;
 pub mod slow_syncs;
-mod tools;
+pub mod tools;
 
 pub use candidate::Candidate;
 pub use cluster::Cluster;

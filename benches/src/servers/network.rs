@@ -71,7 +71,8 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // What was never made cannot be removed. With a namespace its interfaces would go too, but only some time later.
+        // An error is ignored, because some of it may never have been made. The interfaces are removed one by one:
+        // those of a removed namespace disappear only some time later.
         for member in 0..self.members {
             let _ = self.ip(&format!("link del {}v{member}", bridge()));
             let _ = self.ip(&format!("netns del {}", namespace(member)));

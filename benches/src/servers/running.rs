@@ -98,8 +98,7 @@ impl Server {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
-        kill_process(id, signal).with_context(|| format!("signal {}", self.candidate))
+        kill_process(Pid::from_child(&self.child), signal).with_context(|| format!("signal {}", self.candidate))
     }
 
     /// Sends SIGTERM. Returns how long the server took to end, and its exit status.

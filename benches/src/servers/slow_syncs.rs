@@ -14,7 +14,7 @@ use crate::pace;
 /// follows takes a little longer.
 const SYNCING: [&str; 5] = ["commit", "checkpoint", "journal-zero", "meta", "snapshots"];
 
-/// How long strace may take until it follows all threads, and until it has let go of them.
+/// How long strace may take until it follows all threads, and how long until it follows none of them.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Time between two looks whether it does.
@@ -49,14 +49,13 @@ impl SlowSyncs {
         Ok(slow)
     }
 
-    /// Lets the process go on as before.
+    /// From now on the syncs of the process take as long as before.
     pub fn stop(mut self) -> Result<()> {
         self.let_go()
     }
 
     fn let_go(&mut self) -> Result<()> {
-        let id = i32::try_from(self.strace.id()).ok().and_then(Pid::from_raw).context("a process id")?;
-        kill_process(id, Signal::TERM).context("end strace")?;
+        kill_process(Pid::from_child(&self.strace), Signal::TERM).context("end strace")?;
         self.wait_until(|slow| slow.strace.try_wait().is_ok_and(|status| status.is_some()), "let go of the process")
     }
 
@@ -78,7 +77,7 @@ impl SlowSyncs {
 impl Drop for SlowSyncs {
     fn drop(&mut self) {
         if self.strace.try_wait().is_ok_and(|status| status.is_none()) {
-            // A process that strace still follows ends with its cluster.
+            // If this fails, strace ends when the process that it follows is killed with its cluster.
             let _ = self.let_go();
         }
     }

@@ -13,7 +13,8 @@ pub(crate) fn need(what: &str, tools: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn is_there(tool: &str) -> bool {
+/// Whether the system has this program.
+pub fn is_there(tool: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(tool).is_file())
 }

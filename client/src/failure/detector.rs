@@ -8,14 +8,15 @@ use naxos_proto::contracts::Beat;
 use naxos_proto::ids::{Incarnation, StorageId};
 use naxos_proto::seams::Instant;
 
-/// The shortest of so many answers tells how far away a node is. The others may have waited for something.
+/// The shortest of this many answer times tells how far away a node is. Longer ones may include other waits.
 const ANSWERS_KEPT: usize = 8;
 
 /// When a node is suspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DetectorConfig {
-    /// A node that has not answered for this long is suspected. For a node that is far away, two round trips are added: the
-    /// next question is sent after the answer to the last one, and its answer is under way for one more.
+    /// A node is suspected when no answer to a question of the last `silent_for` has come. For a node that is far away,
+    /// two round trips are added to this time: one until the last answer is here, because the next question is sent only
+    /// after it, and one until the next answer is here.
     pub silent_for: Duration,
     /// A node whose oldest sync has been running for this long is suspected: its disk hangs.
     pub sync_for: Duration,
@@ -55,12 +56,12 @@ struct Heard {
     /// moment at which it was read says nothing about the node.
     asked: Instant,
     beat: Beat,
-    /// How long the last answers took.
+    /// How long the last answers took, newest first; at most [`ANSWERS_KEPT`].
     took: VecDeque<Duration>,
 }
 
 impl Heard {
-    /// How long a question and its answer are under way.
+    /// The time from a question to its answer, without other waits.
     fn round_trip(&self) -> Duration {
         self.took.iter().min().copied().unwrap_or_default()
     }

@@ -117,13 +117,14 @@ impl Driver {
             let Some(View { version, due, rank }) = self.look() else { continue };
             let Some(change) = damping.note(due, rank, parts.clock.now()) else { continue };
             if let DueChange::OneNodeLeadsBoth(node) = change {
-                // Another leader of the MetaStore costs the clients nothing, and a sequencer that a person has moved stays.
-                let is_here = node == parts.own.storage;
-                let has_yielded = is_here && (parts.yield_meta)().await;
-                if is_here {
-                    damping.made(change, parts.clock.now());
+                // First another node is asked to lead the MetaStore. Clients do not notice that, and a sequencer that a
+                // person has put on this node stays there.
+                if node != parts.own.storage {
+                    continue;
                 }
-                if !is_here || has_yielded {
+                let has_yielded = (parts.yield_meta)().await;
+                damping.made(change, parts.clock.now());
+                if has_yielded {
                     continue;
                 }
             }
@@ -169,7 +170,7 @@ impl Driver {
             *old = alive;
             is_new
         });
-        // The node of a learner, and a node without a seat, change nothing.
+        // A node whose member is a learner, or that has no seat, makes no change.
         let may_act = !roles.has_left(parts.own.storage);
         let due = due_change(&active, &nodes, meta_leader, &roles).filter(|_| may_act);
         Some(View { version, due, rank: rank_of(parts.own.storage, &roles.members(&nodes)) })

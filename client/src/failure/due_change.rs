@@ -21,7 +21,7 @@ pub(super) enum DueChange {
     /// A node is alive whose unit is not in the active loglet.
     UnitMissing(StorageId),
     /// The sequencer is on the node that leads the MetaStore. If that node fails, the MetaStore has to elect a leader
-    /// first, and the log can be reconfigured only after that. To prevent this, that node lets another one lead the
+    /// first, and the log can be reconfigured only after that. To prevent this, that node lets another node lead the
     /// MetaStore. The log is reconfigured only if no other node takes over the lead.
     OneNodeLeadsBoth(StorageId),
 }
@@ -48,8 +48,9 @@ impl DueChange {
 /// The most urgent change of the loglet `active`, if any. `nodes` are the states of all nodes of the cluster, and
 /// `meta_leader` leads the MetaStore.
 ///
-/// A unit that is silent stays in a native loglet (`docs/adr/0005`): an append needs a write quorum of the units only, and
-/// the unit catches up when it is back. An append to a Corfu loglet needs every unit, so there one silent unit is too many.
+/// A unit that is silent stays in a native loglet (`docs/adr/0005`). An append needs only a write quorum of the units, and
+/// the unit catches up when it is back. An append to a Corfu loglet needs every unit. So a Corfu loglet is left as soon
+/// as one of its units is silent.
 pub(super) fn due_change(
     active: &LogletRoles,
     nodes: &BTreeMap<StorageId, NodeState>,
@@ -65,7 +66,7 @@ pub(super) fn due_change(
     }
     let sequencer = active.sequencer.storage;
     if !nodes.contains_key(&sequencer) && !roles.has_left(sequencer) {
-        // The sequencer's node came while this node was away. This node will learn of it from the log.
+        // The sequencer's node joined the cluster while this node was away. This node will learn of it from the log.
         return None;
     }
     if alive(&sequencer) != Some(active.sequencer) {

@@ -12,12 +12,12 @@ use super::detector::NodeState;
 pub struct Roles {
     /// How many units a loglet must have at least: a majority of the MetaStore's voters (`docs/protocol.md`, cluster 16).
     pub units_min: usize,
-    /// The voter of the MetaStore, if it has only one. The sequencer stays on that node, because no other node could
-    /// install a chain if that node were away (cluster 16).
+    /// The voter of the MetaStore, if there is only one. Only that node may have the sequencer: if that node is away, no
+    /// other node can install a chain (cluster 16).
     pub sole_voter: Option<StorageId>,
-    /// The data directories of the learners. They have no unit in a loglet and no sequencer.
+    /// The data directories of the learners. A learner has no unit in a loglet and no sequencer.
     pub learners: BTreeSet<StorageId>,
-    /// The data directories that lost their seats.
+    /// The data directories that have lost their seats.
     pub left: BTreeSet<StorageId>,
 }
 
@@ -27,12 +27,12 @@ impl Roles {
         Self { units_min, ..Self::default() }
     }
 
-    /// The nodes that may have a unit in a loglet.
+    /// Those of `nodes` whose members are not learners, with their states. They may have a unit in a loglet.
     pub(super) fn members(&self, nodes: &BTreeMap<StorageId, NodeState>) -> BTreeMap<StorageId, NodeState> {
         nodes.iter().filter(|(node, _)| !self.learners.contains(node)).map(|(node, state)| (*node, *state)).collect()
     }
 
-    /// Whether the unit of `storage` must leave the loglet.
+    /// Whether `storage` has lost its seat or belongs to a learner. Then its unit must leave the loglet.
     pub(super) fn has_left(&self, storage: StorageId) -> bool {
         self.left.contains(&storage) || self.learners.contains(&storage)
     }

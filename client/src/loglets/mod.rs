@@ -1,9 +1,10 @@
-//! The kinds of loglets.
+//! The kinds of loglets, and what several kinds share: `copies` and `serve`.
 
 mod copies;
 mod corfu;
 mod memory;
 mod native;
+mod serve;
 
 pub use corfu::CorfuProvider;
 pub use memory::MemoryProvider;

@@ -49,7 +49,8 @@ pub struct VirtualLogConfig {
     pub log: LogId,
     /// The kind of loglet for the first chain.
     pub kind: LogletKind,
-    /// Where the first chain begins. It is 0, except for a log that goes on with the state of another one after a recovery.
+    /// Where the first chain begins. It is 0, except after a recovery: the new log goes on where the state that was
+    /// recovered ends.
     pub begin: Lsn,
     /// How long a sealed loglet may be without a successor before this process makes one. Until then, this process
     /// leaves that to the process that sealed the loglet.

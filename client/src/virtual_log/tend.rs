@@ -54,8 +54,8 @@ impl VirtualLog {
         self.gate.needs_successor() || !matches!(loglet.check_tail().await, Ok(Tail::Open(_)))
     }
 
-    /// Adopts the chain that another process has installed after `sealed` ended. If there is none, reconfigures the log.
-    /// This process may have adopted such a chain itself, while this call waited for its turn.
+    /// Adopts the chain that has been installed since loglet `sealed` ended. If there is none, reconfigures the log.
+    /// While this call waits for its turn, this process may itself have installed or adopted such a chain.
     async fn take_over(&self, sealed: LogletId) -> Result<(), ReconfigureError> {
         {
             let _one = self.reconfiguring.lock().await;

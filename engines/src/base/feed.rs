@@ -50,8 +50,8 @@ impl Feed {
             self.pause = match stream.next().await {
                 Some(Ok((records, next))) if next > self.reader.applied() => return Ok((records, next)),
                 Some(Ok(_)) => REST,
-                // The stream stands where the player was some time ago. What it still had to deliver has been applied since,
-                // and was trimmed after that.
+                // The player has gone past the position of the stream meanwhile. The records that the stream still had to
+                // deliver were applied, and only then trimmed. So nothing is missing.
                 Some(Err(LogError::Trimmed(up_to))) if up_to <= self.reader.applied() => Duration::ZERO,
                 Some(Err(e)) => {
                     tracing::warn!(error = %e, "the log cannot be followed; trying again");

@@ -1,6 +1,6 @@
 //! Snapshots between nodes. A node whose local store is behind the log's trim point cannot catch up by replaying the
-//! log, because the entries that it lacks are gone. It fetches a copy of another node's local store, puts it in the
-//! place of its own while it starts, and replays the log from there.
+//! log, because the entries that it lacks are gone. It fetches a copy of another node's local store. When it starts, it
+//! replaces its own local store with the copy, and replays the log from the copy's cursor on.
 //!
 //! - [`Offering`]: makes a copy when a node asks for one, gives it out in pieces, and removes it when it is not read any
 //!   more; [`OfferingWorker`]: the Worker that does so

@@ -31,8 +31,8 @@ pub struct HeldLog {
     pub bytes: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// If the log takes more bytes, a server that is away is left out of the view.
     pub bytes_max: u64,
-    /// The log is trimmed only as far as so many servers have made the state durable that it leads to: a majority of the
-    /// members, because the loss of a minority's disks must lose nothing. It changes with the members.
+    /// How many servers must have made the state durable before the entries that lead to it are trimmed: a majority of the
+    /// members, because the loss of a minority's disks must lose nothing. The number changes with the members.
     pub servers_min: Arc<AtomicUsize>,
 }
 

@@ -15,12 +15,12 @@ use crate::local_store::{RowKey, StoreReader, TableId, Txn, tables};
 /// changes it; the lower half reads it.
 pub(super) struct View {
     viewed: Mutex<Viewed>,
-    /// The log is trimmed only as far as this many servers have made the state durable that it leads to.
+    /// See `HeldLog::servers_min`.
     servers_min: Arc<AtomicUsize>,
 }
 
-/// The end of the row of a server for which another server holds the log. The first server has not told its own
-/// cursor.
+/// The end of a row whose position is a hold: another server holds the log for the row's server, which has not told a
+/// cursor of its own.
 const HELD: &[u8] = b"h";
 
 /// See [`View`].

@@ -54,7 +54,7 @@ pub(super) const CLUSTERING: &[Flag] = &[
         "force-new-cluster",
         Bool,
         "false",
-        "Make a cluster of one of this member after the quorum was lost, once. Prefer `naxos ctl recover`.",
+        "After the quorum was lost: make this member a cluster of one, once. Prefer `naxos ctl recover`.",
     ),
     ignored("pre-vote", Bool, "true", "a member that was cut off never disturbs the others"),
     ignored(

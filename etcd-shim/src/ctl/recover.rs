@@ -1,12 +1,11 @@
-//! `naxos ctl recover`: makes a cluster of one from what is left of a cluster that has lost its quorum. It calls no server.
+//! `naxos ctl recover`: for a cluster that has lost its quorum. It reads the data directories that are left, and makes a
+//! new data directory, from which a member starts as a cluster of one. It contacts no server.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use naxos_log_server::lock_directory;
-use naxos_proto::seams::Disk;
 
 use super::{CtlError, print};
 use crate::config::Url;
@@ -55,7 +54,7 @@ pub(super) async fn recover(arguments: &Recover) -> Result<(), CtlError> {
     let seams = production(&arguments.to);
     print(&format!("{}\n", plan.describe()))?;
     if !arguments.yes {
-        check_unused(&*seams.disk, &target).await?;
+        check_target(&*seams.disk, &target).await?;
         let steps: Vec<String> =
             plan.steps(&target).iter().enumerate().map(|(n, step)| format!("  {}. {step}", n + 1)).collect();
         return print(&format!(
@@ -63,12 +62,14 @@ pub(super) async fn recover(arguments: &Recover) -> Result<(), CtlError> {
             steps.join("\n")
         ));
     }
-    // An earlier run may have been interrupted when the directory was finished.
+    // An earlier run may have made the whole directory and was interrupted while it moved it to its place.
     if finish_swap(&*seams.disk).await? {
-        let done = "An earlier run had made the new directory and was interrupted while it moved it to its place. That is done now.";
+        let done = "An earlier run had made the new directory, and was interrupted while it moved the directory to its \
+                    place. This run has finished the move.";
         return print(&format!("{done}\n{}", next_steps(&target)));
     }
     check_target(&*seams.disk, &target).await?;
+    seams.disk.create_dir("").await.map_err(|e| RecoverError::Io(target.clone(), e))?;
     let _lock = lock_directory(&*seams.disk).await.map_err(|e| RecoverError::Open(format!("--to {target}"), e))?;
     // Nobody may read the progress any more; that is no reason to stop.
     let tell = |line: &str| drop(print(&format!("{line}\n")));
@@ -90,14 +91,6 @@ fn next_steps(target: &str) -> String {
          Start the member on {target}, with the flags that it had.\n  3. Add new members with empty directories, one after \
          the other: etcdctl member add.\n"
     )
-}
-
-/// A run that only looks refuses what the other would refuse, and makes nothing.
-async fn check_unused(disk: &dyn Disk, target: &str) -> Result<(), RecoverError> {
-    match disk.list("").await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        _ => check_target(disk, target).await,
-    }
 }
 
 /// No directory may be given twice.

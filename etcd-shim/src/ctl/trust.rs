@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, Error, RootCertStore};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
 
 use super::CtlError;
 use super::arguments::Connection;
-use crate::tls::{TlsError, authorities, certificates, private_key, signatures_by};
+use crate::tls::{AnyServer, TlsError, authorities, certificates, private_key};
 
 /// Which servers to trust, and which certificate to show.
 pub(super) struct Trust {
@@ -27,7 +25,7 @@ impl Trust {
             .map_err(|e| fail(&e))?;
         let builder = match &connection.cacert {
             _ if connection.insecure_skip_tls_verify => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnyone { provider }))
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer { provider }))
             }
             Some(file) => builder.with_root_certificates(authorities(file).map_err(|e| fail(&e))?),
             None => builder.with_root_certificates(RootCertStore::empty()),
@@ -44,25 +42,4 @@ impl Trust {
         tls.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Trust { tls: Arc::new(tls) })
     }
-}
-
-/// The verifier for `--insecure-skip-tls-verify`: it accepts every server.
-#[derive(Debug)]
-struct BelieveAnyone {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for BelieveAnyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    signatures_by!(provider);
 }

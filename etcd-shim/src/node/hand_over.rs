@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_log_server::meta::MetaReplica;
 use naxos_proto::ids::{MemberId, StorageId};
-use tokio::sync::oneshot;
 
 use crate::backend::Backend;
 
@@ -17,20 +15,16 @@ const HAND_OVER_MAX: Duration = Duration::from_secs(1);
 /// this node has neither of the two, or if there is nobody to take over.
 /// # Cancel safety
 /// The call may be dropped. The sequencer may be moved all the same.
-pub(super) async fn hand_over(backend: &Arc<Backend>, meta: &MetaReplica) {
+pub(super) async fn hand_over(backend: &Backend) {
+    let meta = &backend.meta;
     let offices = async {
         if backend.sequenced_loglet().is_some()
             && let Some(target) = successor(backend, meta.leader())
         {
             tracing::info!(storage_id = format!("{:016x}", target.0), "handing the sequencer over before the stop");
             let log = Arc::clone(&backend.log);
-            let (moved, done) = oneshot::channel();
-            // The change runs in a task of its own, because it must not be left half done when the time is over.
-            backend.tasks.start("hand-over", async move {
-                // If the time is over, nobody receives the result.
-                let _ = moved.send(log.move_sequencer(target).await);
-            });
-            if let Ok(Err(error)) = done.await {
+            let moved = backend.tasks.finish("hand-over", async move { log.move_sequencer(target).await });
+            if let Some(Err(error)) = moved.await {
                 tracing::warn!(%error, "the sequencer was not handed over; another member will take it");
             }
         }

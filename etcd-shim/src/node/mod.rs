@@ -26,7 +26,6 @@ mod upkeep;
 use std::sync::Arc;
 
 use naxos_log_server::LogServer;
-use naxos_log_server::meta::MetaReplica;
 use naxos_proto::seams::{Address, WorkerHandle};
 
 use self::hand_over::hand_over;
@@ -41,7 +40,6 @@ pub struct Node {
     port: Port,
     stops: Stops,
     workers: Vec<WorkerHandle>,
-    meta: Arc<MetaReplica>,
     log_server: LogServer,
     backend: Arc<Backend>,
 }
@@ -88,7 +86,7 @@ impl Node {
     /// # Cancel safety
     /// Not cancel safe: if the future is dropped, the port closes, but other parts of the node may go on running.
     pub async fn stop(self) {
-        hand_over(&self.backend, &self.meta).await;
+        hand_over(&self.backend).await;
         self.stops.serving.cancel();
         self.port.drain().await;
         self.backend.stack.shut();
@@ -98,7 +96,7 @@ impl Node {
                 tracing::error!(error, "a worker of the node failed");
             }
         }
-        if let Err(error) = self.meta.shutdown().await {
+        if let Err(error) = self.backend.meta.shutdown().await {
             tracing::error!(error, "the metadata store's worker failed");
         }
         if let Err(error) = self.log_server.shutdown().await {

@@ -9,7 +9,6 @@ use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
 use naxos_proto::ids::MemberId;
 use naxos_proto::loglet_roles::LogletRoles;
-use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
@@ -100,13 +99,8 @@ impl pb::control_server::Control for ControlService {
     ) -> Result<Response<pb::ReconfigureResponse>, Status> {
         let kind = self.kind(&r.into_inner().kind)?;
         let log = std::sync::Arc::clone(&self.0.backend.log);
-        let (changed, done) = oneshot::channel();
-        // The change runs in a task of its own, so that it is not left half done when the client goes away.
-        self.0.backend.tasks.start("reconfigure", async move {
-            // If the client has gone, nobody receives the result.
-            let _ = changed.send(log.reconfigure(kind).await);
-        });
-        let done = done.await.map_err(|_| Status::from(EtcdError::Stopped))?;
+        let changed = self.0.backend.tasks.finish("reconfigure", async move { log.reconfigure(kind).await });
+        let done = changed.await.ok_or(EtcdError::Stopped)?;
         let done = done.map_err(|e| Status::unavailable(format!("the log was not reconfigured: {e}")))?;
         let segments = &done.chain.segments;
         Ok(Response::new(pb::ReconfigureResponse {

@@ -6,7 +6,6 @@ use naxos_client::SharedLog;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
 use naxos_proto::ids::MemberId;
-use tokio::sync::oneshot;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -79,14 +78,9 @@ impl MaintenanceService {
         let target = seat.filter(|_| votes).ok_or(EtcdError::BadLeaderTransferee)?;
         if r.target_id != leader {
             let log = Arc::clone(&backend.log);
-            let (moved, done) = oneshot::channel();
-            // The change runs in a task of its own, so that it is not left half done when the client goes away.
-            backend.tasks.start("move-leader", async move {
-                // If the client has gone, nobody receives the result.
-                let _ = moved.send(log.move_sequencer(target).await);
-            });
-            let done = done.await.map_err(|_| EtcdError::Stopped)?;
-            done.map_err(|e| Status::unavailable(format!("etcdserver: the leader was not moved: {e}")))?;
+            let moved = backend.tasks.finish("move-leader", async move { log.move_sequencer(target).await });
+            let moved = moved.await.ok_or(EtcdError::Stopped)?;
+            moved.map_err(|e| Status::unavailable(format!("etcdserver: the leader was not moved: {e}")))?;
         }
         Ok(pb::MoveLeaderResponse { header: Some(backend.header_now()) })
     }

@@ -77,13 +77,13 @@ pub enum Command {
         /// The data directory that has its seat. `None` if the member has never come.
         from: Option<StorageId>,
     },
-    /// Cluster.MemberUpdate: gives a member other peer URLs.
+    /// Cluster.MemberUpdate: replaces the peer URLs of a member.
     UpdateMember(pb::MemberUpdateRequest),
     /// Cluster.MemberPromote: a learner becomes a member with a vote.
     PromoteMember(pb::MemberPromoteRequest),
-    /// The cluster goes on with one member after its quorum was lost. A recovery applies it behind the old log; it is in no
-    /// log. Body: storage id u64, revisions u64, the number of data directories that lose their seats u16, for each its
-    /// member id u64 and storage id u64, then the member.
+    /// The cluster goes on with one member after its quorum was lost. A recovery applies it after the end of the old
+    /// log; it is in no log. Body: storage id u64, revisions u64, the number of data directories that lose their seats
+    /// u16, for each its member id u64 and storage id u64, then the member.
     Recover(Recover),
 }
 

@@ -7,8 +7,7 @@ use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
 use prost::Message;
 
-use super::rebuild::{each_row, number};
-use super::rows::{self, Counters};
+use super::rows::{self, Counters, each_row, number};
 
 /// See the module.
 pub(crate) struct Kept {

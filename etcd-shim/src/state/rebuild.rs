@@ -3,27 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_engines::{RowKey, StoreReader, TableId};
-use naxos_proto::etcd::server::etcdserverpb::Member;
+use naxos_engines::{RowKey, StoreReader};
 use naxos_proto::ids::{StorageId, StoreId};
-use prost::Message;
 use smallvec::SmallVec;
 
 use super::index::key_entry::{Live, Value};
 use super::index::key_value::Fields;
+use super::kept::{Kept, read_kept};
 use super::lease::Lease;
-use super::rows::{self, Counters};
+use super::rows::{self, Counters, each_row, number};
 use super::store::{SharedStore, Store};
-
-pub(super) fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, &[u8])) {
-    let (from, below) = rows::whole(store, table);
-    reader.stream(&from, &below, each);
-}
-
-/// The `u64` at the beginning of a row's name.
-pub(super) fn number(row: &RowKey) -> u64 {
-    u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 8 bytes"))
-}
 
 /// A store that is being rebuilt from its key-value rows. Each step panics on a row that the store did not write.
 pub struct Rebuild {
@@ -75,13 +64,8 @@ impl Rebuild {
             let alarm = i32::from_be_bytes(row.key[8..12].try_into().expect("an alarm row's name has 12 bytes"));
             store.alarms.insert((number(&row), alarm));
         });
-        each_row(reader, id, rows::MEMBERS, |row, value| {
-            let member = Member::decode(value).expect("the store's members are what it encoded");
-            store.members.insert(number(&row), member);
-        });
-        each_row(reader, id, rows::REMOVED, |row, _| {
-            store.removed.insert(number(&row));
-        });
+        let Kept { members, removed, .. } = read_kept(reader, id);
+        (store.members, store.removed) = (members, removed);
         each_row(reader, id, rows::SEATS, |row, value| {
             store.seats.load(StorageId(number(&row)), value);
         });

@@ -12,7 +12,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_engines::local_store::tables;
-use naxos_engines::{RowKey, TableId};
+use naxos_engines::{RowKey, StoreReader, TableId};
 use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::ids::{StorageId, StoreId};
 
@@ -48,6 +48,17 @@ pub(crate) fn revision_of(row: &RowKey) -> (RevisionKey, bool) {
 /// The smallest name of a table, and the smallest name after the table.
 pub(crate) fn whole(store: StoreId, table: TableId) -> (RowKey, RowKey) {
     (RowKey::new(store, table, &[]), RowKey::new(store, TableId(table.0 + 1), &[]))
+}
+
+/// Calls `each` with the rows of a table, in the order of their names.
+pub(super) fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, &[u8])) {
+    let (from, below) = whole(store, table);
+    reader.stream(&from, &below, each);
+}
+
+/// The `u64` at the beginning of a row's name.
+pub(super) fn number(row: &RowKey) -> u64 {
+    u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 8 bytes"))
 }
 
 pub(crate) fn lease(store: StoreId, id: i64) -> RowKey {

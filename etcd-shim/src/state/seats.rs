@@ -23,9 +23,7 @@ impl Seats {
     ///
     /// Who got the seats at the founding is not known here. A proposer knows it, and the first change of a seat is believed.
     pub(crate) fn change(&mut self, member: MemberId, storage: StorageId, from: Option<StorageId>) -> bool {
-        let of_member = self.0.iter().filter(|(_, seat)| seat.member == member);
-        let holder = of_member.clone().find(|(_, seat)| seat.is_held).map(|(holder, _)| *holder);
-        let is_first = of_member.count() == 0 && from.is_none_or(|from| !self.0.contains_key(&from));
+        let (holder, is_first) = self.holder(member, from);
         if self.0.contains_key(&storage) || from == Some(storage) || !(is_first || (holder.is_some() && holder == from))
         {
             return false;
@@ -40,9 +38,7 @@ impl Seats {
     /// Takes the seat from `member`, which is removed, if `from` has the seat, or if `from` is `None` and nobody has
     /// the seat. Otherwise returns false and changes nothing.
     pub(crate) fn end(&mut self, member: MemberId, from: Option<StorageId>) -> bool {
-        let of_member = self.0.iter().filter(|(_, seat)| seat.member == member);
-        let holder = of_member.clone().find(|(_, seat)| seat.is_held).map(|(holder, _)| *holder);
-        let is_first = of_member.count() == 0 && from.is_none_or(|from| !self.0.contains_key(&from));
+        let (holder, is_first) = self.holder(member, from);
         if !is_first && holder != from {
             return false;
         }
@@ -50,6 +46,15 @@ impl Seats {
             self.0.insert(from, Seat { member, is_held: false });
         }
         true
+    }
+
+    /// The data directory that got the seat of `member` by a change since the founding and still has it, and whether a
+    /// change from `from` would be the first change of this seat.
+    fn holder(&self, member: MemberId, from: Option<StorageId>) -> (Option<StorageId>, bool) {
+        let of_member = self.0.iter().filter(|(_, seat)| seat.member == member);
+        let holder = of_member.clone().find(|(_, seat)| seat.is_held).map(|(holder, _)| *holder);
+        let is_first = of_member.count() == 0 && from.is_none_or(|from| !self.0.contains_key(&from));
+        (holder, is_first)
     }
 
     /// Notes that a data directory has the seat of a member, or has it no more, whoever had it before.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, ring};
 
+use super::any_server::AnyServer;
 use super::error::TlsError;
 use super::files;
 use super::reloading::ReloadingCertificate;
-use super::self_signed::AnyServer;
 use super::server::{suites, versions};
 use crate::config::{TlsFiles, TlsOptions};
 
@@ -20,17 +20,16 @@ pub(crate) fn client_config(files: &TlsFiles, options: &TlsOptions) -> Result<Ar
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(options))
         .map_err(|e| TlsError::Options(e.to_string()))?;
-    if files.is_self_signed {
-        let any = Arc::new(AnyServer { provider });
-        let mut config = builder.dangerous().with_custom_certificate_verifier(any).with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        return Ok(Arc::new(config));
-    }
-    let Some(authorities) = &files.trusted_ca else { return Err(TlsError::NoPeerAuthority) };
-    let builder = builder.with_root_certificates(files::authorities(authorities)?);
+    let builder = match &files.trusted_ca {
+        _ if files.is_self_signed => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer { provider: provider.clone() }))
+        }
+        Some(authorities) => builder.with_root_certificates(files::authorities(authorities)?),
+        None => return Err(TlsError::NoPeerAuthority),
+    };
     let own = (files.client_cert.as_ref().or(files.cert.as_ref()), files.client_key.as_ref().or(files.key.as_ref()));
     let mut config = match own {
-        (Some(cert), Some(key)) => {
+        (Some(cert), Some(key)) if !files.is_self_signed => {
             let certificate = ReloadingCertificate::new(cert.clone(), key.clone(), provider)?;
             builder.with_client_cert_resolver(Arc::new(certificate))
         }

@@ -4,6 +4,7 @@
 //! That holds for the connections that this node accepts, and for those that it opens to other members. If the new pair
 //! cannot be used, the last good one stays in use. The authorities are read once, as in etcd.
 
+mod any_server;
 mod client;
 mod client_certificates;
 mod error;
@@ -13,12 +14,12 @@ mod self_signed;
 mod server;
 mod signatures;
 
+pub(crate) use any_server::AnyServer;
 pub(crate) use client::client_config;
 pub use error::TlsError;
 pub(crate) use files::{authorities, certificates, private_key};
 pub(crate) use server::check_files;
 pub use server::server_config;
-pub(crate) use signatures::signatures_by;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,15 +1,10 @@
-//! `--auto-tls` and `--peer-auto-tls`: TLS with a certificate that the server makes itself. It encrypts and proves nothing:
-//! whoever connects cannot know whom it reaches, and as in etcd no authority is asked.
-
-use std::sync::Arc;
+//! `--auto-tls` and `--peer-auto-tls`: TLS with a certificate that the server makes itself. It encrypts, but it
+//! proves nothing: as in etcd no authority is asked, so a client cannot know which server it has reached.
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
-use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::TlsError;
-use super::signatures_by;
 
 /// The names in the certificate, for clients that look at them.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -26,25 +21,4 @@ pub(super) fn make_pair() -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer
         Ok((vec![certificate.der().clone()], key))
     };
     made().map_err(|error: rcgen::Error| TlsError::SelfSigned(error.to_string()))
-}
-
-/// Accepts every certificate of a server, and checks only that the server has its key.
-#[derive(Debug)]
-pub(super) struct AnyServer {
-    pub(super) provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    signatures_by!(provider);
 }

@@ -30,4 +30,4 @@ macro_rules! signatures_by {
     };
 }
 
-pub(crate) use signatures_by;
+pub(super) use signatures_by;

@@ -56,7 +56,7 @@ pub fn away(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.members[2].kill();
     write_until_ejected(&mut all, [0, 1])?;
     let from = all.members[2].log().length();
-    all.members[2].try_start().map_err(anyhow::Error::msg).context("start the member that was away")?;
+    all.start_member(2).context("start the member that was away")?;
     ensure!(all.members[2].log().wait_for(from, INSTALLED, Duration::ZERO), "it came back without a snapshot");
     all.compare().context("after a start with a snapshot")?;
 

@@ -12,7 +12,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use super::members::Members;
-use crate::etcd_server::{EtcdServer, free_ports};
+use crate::etcd_server::{EtcdServer, free_ports, member_list};
 use crate::pace;
 
 /// How long a change of members is tried, and how long its effects may take.
@@ -35,13 +35,14 @@ impl Grown<'_> {
         ClusterClient::new(self.all.channel(through))
     }
 
-    /// Repeats a call until it is done. Errors that name what has to happen first are waited for.
+    /// Repeats a call until it succeeds. A change of members is refused as long as something else has to happen first,
+    /// for example until a learner has learnt enough to be promoted.
     fn until_done<T>(&self, mut call: impl AsyncFnMut() -> Result<T, Status>) -> anyhow::Result<T> {
         let end = pace::now() + LIMIT;
         loop {
             match self.all.call(call()) {
                 Ok(done) => return Ok(done),
-                Err(status) if pace::now() >= end => bail!("it is refused for too long: {status}"),
+                Err(status) if pace::now() >= end => bail!("it fails for too long: {status}"),
                 Err(_) => pace::sleep(TRY_AGAIN),
             }
         }
@@ -68,10 +69,10 @@ impl Grown<'_> {
         });
         added.with_context(|| format!("add {name}"))?;
         self.peers.push((name.to_owned(), peer_url.clone()));
-        let listed: Vec<String> = self.peers.iter().map(|(name, url)| format!("{name}={url}")).collect();
+        let listed = member_list(self.peers.iter().map(|(name, url)| (name, url)));
         let extra = ["--initial-cluster-state=existing"];
         let member = (name, client, peer_url.as_str());
-        let mut server = EtcdServer::member(self.program, self.folder, member, &listed.join(","), &extra);
+        let mut server = EtcdServer::member(self.program, self.folder, member, &listed, &extra);
         server.try_start().map_err(anyhow::Error::msg).with_context(|| format!("start {name}"))?;
         self.all.members.push(server);
         Ok(self.all.members.len() - 1)
@@ -81,9 +82,7 @@ impl Grown<'_> {
         let list = self.until_done(async || {
             self.cluster(through).member_list(pb::MemberListRequest { linearizable: true }).await
         })?;
-        let members = list.into_inner().members;
-        let found = members.iter().find(|member| member.name == name);
-        Ok(found.with_context(|| format!("{name} is not in {members:?}"))?.id)
+        id_in(&list.into_inner().members, name)
     }
 
     fn remove(&mut self, name: &str, through: usize) -> anyhow::Result<()> {
@@ -94,15 +93,14 @@ impl Grown<'_> {
     }
 
     fn leader(&self, through: usize) -> anyhow::Result<u64> {
-        let end = pace::now() + LIMIT;
-        loop {
+        let leader = self.until_done(async || {
             let mut client = MaintenanceClient::new(self.all.channel(through));
-            match self.all.call(client.status(pb::StatusRequest {})) {
-                Ok(status) if status.get_ref().leader != 0 => return Ok(status.into_inner().leader),
-                outcome if pace::now() >= end => bail!("there is no leader: {outcome:?}"),
-                _ => pace::sleep(TRY_AGAIN),
+            match client.status(pb::StatusRequest {}).await?.into_inner().leader {
+                0 => Err(Status::unavailable("there is no leader")),
+                leader => Ok(leader),
             }
-        }
+        });
+        leader.context("ask who leads")
     }
 
     /// A learner answers serializable reads and tells its status. It refuses puts, linearizable reads and the list of
@@ -124,16 +122,20 @@ impl Grown<'_> {
 
     fn promote(&self, name: &str, through: usize) -> anyhow::Result<()> {
         let list = self.all.call(self.cluster(through).member_list(pb::MemberListRequest::default()))?.into_inner();
-        let id = list.members.iter().find(|member| member.name == name).map(|member| member.id);
-        let id = id.with_context(|| format!("{name} is not in the list"))?;
+        let id = id_in(&list.members, name)?;
         self.until_done(async || self.cluster(through).member_promote(pb::MemberPromoteRequest { id }).await)?;
         Ok(())
     }
 }
 
-/// A cluster of one gets a learner, which is promoted and then dies: the first member goes on alone. The second comes back,
-/// and a third is added. The leader is moved. Then the member that began the cluster is removed; it ends by itself and never
-/// comes back. A new one is added in its place. In the end all are started again.
+fn id_in(members: &[pb::Member], name: &str) -> anyhow::Result<u64> {
+    let found = members.iter().find(|member| member.name == name);
+    Ok(found.with_context(|| format!("{name} is not in {members:?}"))?.id)
+}
+
+/// A cluster of one gets a learner, which is promoted and then killed: the first member goes on alone. The second one
+/// comes back, and a third one is added. The leader is moved. Then the member that began the cluster is removed. It
+/// ends by itself and never comes back. A new one is added in its place. In the end all are started again.
 ///
 /// # Errors
 /// If a change is not made, or a member does what it should not, or members differ.
@@ -141,7 +143,7 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let [client, peer] = free_ports();
     let peer_url = format!("http://127.0.0.1:{peer}");
     let first = EtcdServer::member(program, folder, ("a", client, &peer_url), &format!("a={peer_url}"), &[]);
-    let mut all = Members::one(first)?;
+    let mut all = Members::of(vec![first], 1)?;
     all.write(&[0], 30)?;
     let mut grown = Grown { program, folder, all, peers: vec![("a".to_owned(), peer_url)] };
 
@@ -152,10 +154,10 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     grown.all.compare().context("two members")?;
     grown.all.members[b].kill();
     grown.all.write(&[0], 10).context("the first of two members goes on alone")?;
-    grown.all.members[b].try_start().map_err(anyhow::Error::msg).context("start b again")?;
+    grown.all.start_member(b).context("start b again")?;
     grown.all.compare().context("two members, after a start of the second")?;
     grown.all.members[0].kill();
-    grown.all.members[0].try_start().map_err(anyhow::Error::msg).context("start a again")?;
+    grown.all.start_member(0).context("start a again")?;
     grown.all.compare().context("two members, after a start of the first")?;
 
     let c = grown.add("c", b, false)?;
@@ -190,9 +192,6 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let a = grown.add("a2", c, false)?;
     grown.all.write(&[a, b, c], 10)?;
     grown.all.compare().context("after a new member took the place of a")?;
-    for member in &mut grown.all.members {
-        member.kill();
-    }
-    super::start_all(&mut grown.all.members).context("start all again")?;
+    grown.all.restart()?;
     grown.all.compare().context("after a start of all")
 }

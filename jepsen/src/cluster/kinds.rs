@@ -1,17 +1,17 @@
 //! [`kinds`]: the kind of the log's loglets is changed again and again while clients write.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use naxos_proto::control::control_client::ControlClient;
 use naxos_proto::control::{ChainRequest, ReconfigureRequest, Segment};
 use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
+use tonic::transport::Channel;
 
-use super::{Gaps, NAMES, Writer, start_all};
+use super::members::channel;
+use super::writers::Writers;
+use super::{NAMES, start_all, urls_of};
 use crate::differential::dice::Dice;
 use crate::etcd_server::EtcdServer;
 use crate::kill_loop::ledger::Ledger;
@@ -24,8 +24,8 @@ const BETWEEN: Duration = Duration::from_millis(60);
 /// How many clients write.
 const WRITERS: u32 = 4;
 
-fn control(url: &str) -> ControlClient<tonic::transport::Channel> {
-    ControlClient::new(Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy())
+fn control(url: &str) -> ControlClient<Channel> {
+    ControlClient::new(channel(url))
 }
 
 /// Changes the log to a loglet of `kind`. Returns the segment that takes appends then.
@@ -42,35 +42,23 @@ async fn segments(url: &str) -> anyhow::Result<Vec<Segment>> {
     Ok(answer.context("no answer in time")??.into_inner().segments)
 }
 
-/// Clients that write through all members.
-struct Load {
-    stop: CancellationToken,
-    writers: Vec<Writer>,
+/// Starts clients that write. `first` is the number of the first one.
+fn start_writers(runtime: &Runtime, urls: &[String], first: u32) -> Writers {
+    Writers::start(runtime, first..first + WRITERS, urls, CALL_LIMIT)
 }
 
-impl Load {
-    /// `first` is the number of the first writer.
-    fn start(runtime: &Runtime, urls: &[String], first: u32) -> Self {
-        let (stop, gaps) = (CancellationToken::new(), Arc::new(Gaps::new((first + WRITERS) as usize)));
-        let start = |n| Writer::start(runtime, first + n, urls.to_vec(), CALL_LIMIT, Arc::clone(&gaps), stop.clone());
-        Self { writers: (0..WRITERS).map(start).collect(), stop }
+/// Ends the writing. No client may have been told an error.
+fn finish(writers: Writers, runtime: &Runtime, ledger: &mut Ledger) -> anyhow::Result<()> {
+    for done in writers.finish(runtime)? {
+        ensure!(done.errors.is_empty(), "clients were told: {:?}", done.errors);
+        done.written.into_iter().try_for_each(|written| ledger.enter(written))?;
     }
-
-    /// Ends the writing. No client may have been told an error.
-    fn finish(self, runtime: &Runtime, ledger: &mut Ledger) -> anyhow::Result<()> {
-        self.stop.cancel();
-        for writer in self.writers {
-            let done = runtime.block_on(writer.join())?;
-            ensure!(done.errors.is_empty(), "clients were told: {:?}", done.errors);
-            done.written.into_iter().try_for_each(|written| ledger.enter(written))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
-/// `members` processes. While clients write, the log is changed from native to Corfu loglets and back `changes` times in
-/// each direction. Then all members are killed while a Corfu loglet is active, and started again, so that sealed and
-/// active ones of both kinds are read.
+/// `members` processes are one cluster. While clients write, the log is changed from native to Corfu loglets and back,
+/// `changes` times. Then all members are killed while a Corfu loglet is active, and started again, so that they read
+/// sealed and active loglets.
 ///
 /// # Errors
 /// If a client was told an error, a change failed, or an acknowledged write is lost.
@@ -78,9 +66,9 @@ pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> a
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut all = EtcdServer::members(program, folder, &NAMES[..members], &[]);
     start_all(&mut all)?;
-    let urls: Vec<String> = all.iter().map(|member| member.client_url().to_owned()).collect();
+    let urls = urls_of(&all);
     let mut ledger = Ledger::default();
-    let load = Load::start(&runtime, &urls, 0);
+    let writers = start_writers(&runtime, &urls, 0);
     for number in 0..changes {
         for kind in ["corfu", "native"] {
             pace::sleep(BETWEEN);
@@ -91,13 +79,13 @@ pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> a
             ensure!(active.units.len() == members, "a {kind} loglet has the units {:?}", active.units);
         }
     }
-    load.finish(&runtime, &mut ledger).context("while the log was changed")?;
+    finish(writers, &runtime, &mut ledger).context("while the log was changed")?;
     let sealed = runtime.block_on(change(&urls[0], "corfu"))?;
-    let load = Load::start(&runtime, &urls, WRITERS);
+    let writers = start_writers(&runtime, &urls, WRITERS);
     pace::sleep(Duration::from_millis(300));
     let active = runtime.block_on(change(&urls[0], "corfu"))?;
     pace::sleep(Duration::from_millis(300));
-    load.finish(&runtime, &mut ledger).context("before the kill")?;
+    finish(writers, &runtime, &mut ledger).context("before the kill")?;
     all.iter_mut().for_each(EtcdServer::kill);
     start_all(&mut all)?;
     for url in &urls {
@@ -110,9 +98,9 @@ pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> a
         "the start leaves the loglets of the last life: {chain:?}"
     );
     ensure!(chain.last().is_some_and(|last| last.kind == "corfu"), "a start keeps the kind: {chain:?}");
-    let load = Load::start(&runtime, &urls, 2 * WRITERS);
+    let writers = start_writers(&runtime, &urls, 2 * WRITERS);
     pace::sleep(Duration::from_millis(300));
-    load.finish(&runtime, &mut ledger).context("after the start")?;
+    finish(writers, &runtime, &mut ledger).context("after the start")?;
     for url in &urls {
         runtime.block_on(ledger.check(url, &mut Dice::new(7))).with_context(|| format!("what {url} holds"))?;
     }

@@ -10,14 +10,15 @@ use naxos_proto::etcd::client::etcdserverpb::{HashKvRequest, PutRequest, RangeRe
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
 
-use super::start_all;
+use super::{NAMES, start_all};
 use crate::etcd_server::EtcdServer;
 use crate::pace;
 
 /// How long a write is tried while the log is being reconfigured.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
-fn channel(url: &str) -> Channel {
+/// A connection to the member at `url`, which is made when it is needed.
+pub(super) fn channel(url: &str) -> Channel {
     Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy()
 }
 
@@ -54,22 +55,25 @@ pub(super) struct Members {
 impl Members {
     /// Three listed members with an empty store, of which the first `started` are started.
     pub(super) fn start(program: &Path, folder: &Path, started: usize, flags: &[&str]) -> anyhow::Result<Self> {
+        Self::of(EtcdServer::members(program, folder, &NAMES[..3], flags), started)
+    }
+
+    /// These members, of which the first `started` are started.
+    pub(super) fn of(mut members: Vec<EtcdServer>, started: usize) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut members = EtcdServer::members(program, folder, &["a", "b", "c"], flags);
         start_all(&mut members[..started])?;
         Ok(Self { runtime, members, next: 0 })
     }
 
-    /// One member, which is a cluster by itself.
-    pub(super) fn one(member: EtcdServer) -> anyhow::Result<Self> {
-        Self::of(vec![member])
+    /// Starts a member that does not run.
+    pub(super) fn start_member(&mut self, member: usize) -> anyhow::Result<()> {
+        self.members[member].try_start().map_err(anyhow::Error::msg)
     }
 
-    /// These members, which are started.
-    pub(super) fn of(mut members: Vec<EtcdServer>) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        start_all(&mut members)?;
-        Ok(Self { runtime, members, next: 0 })
+    /// Kills all members, and starts all of them again.
+    pub(super) fn restart(&mut self) -> anyhow::Result<()> {
+        self.members.iter_mut().for_each(EtcdServer::kill);
+        start_all(&mut self.members).context("start all again")
     }
 
     /// Runs a call of a client.
@@ -77,7 +81,7 @@ impl Members {
         self.runtime.block_on(call)
     }
 
-    /// A connection to a member, which is made when it is needed.
+    /// As [`channel`], to one of the members.
     pub(super) fn channel(&self, member: usize) -> Channel {
         let _inside = self.runtime.enter();
         channel(self.url(member))

@@ -8,7 +8,7 @@
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
 //! - [`kinds`]: the kind of the loglets is changed again and again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
-//! - [`Gaps`] of the benchmarks: how long no write succeeded
+//! - [`Gaps`](naxos_benches::cluster::gaps::Gaps) of the benchmarks: how long no write succeeded
 
 mod away;
 mod grown;
@@ -18,16 +18,14 @@ mod recovered;
 mod watcher;
 mod wiped;
 mod writer;
+mod writers;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use naxos_benches::cluster::gaps::Gaps;
 use rustix::process::Signal;
-use tokio_util::sync::CancellationToken;
 
 pub use away::away;
 pub use grown::grown;
@@ -41,6 +39,7 @@ use crate::differential::dice::Dice;
 use crate::etcd_server::EtcdServer;
 use crate::kill_loop::ledger::Ledger;
 use crate::pace;
+use writers::Writers;
 
 /// The names of the members, at most so many.
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -110,23 +109,20 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut members = EtcdServer::members(&plan.program, &plan.folder, &NAMES[..plan.members], &[]);
     start_all(&mut members)?;
-    let urls: Vec<String> = members.iter().map(|member| member.client_url().to_owned()).collect();
+    let urls = urls_of(&members);
     let mut dice = Dice::new(plan.seed);
-    let (gaps, stop) = (Arc::new(Gaps::new(plan.writers as usize)), CancellationToken::new());
     let watchers: Vec<Watcher> = urls.iter().map(|url| Watcher::start(&runtime, url.clone())).collect();
-    let writers: Vec<_> = (0..plan.writers)
-        .map(|n| Writer::start(&runtime, n, urls.clone(), writer::PATIENCE, Arc::clone(&gaps), stop.clone()))
-        .collect();
+    let writers = Writers::start(&runtime, 0..plan.writers, &urls, writer::PATIENCE);
     let mut rounds = Vec::new();
     for number in 1..=plan.rounds {
         pace::sleep(HEALTHY);
         let hit = usize::try_from(dice.below(members.len() as u64)).expect("few members");
         let fault = *dice.pick(&plan.faults);
         let leader = runtime.block_on(writer::leader_of(&urls[hit]));
-        gaps.begin();
+        writers.gaps().begin();
         strike(&mut members[hit], fault);
         pace::sleep(AWAY);
-        let gap = gaps.longest().all;
+        let gap = writers.gaps().longest().all;
         bring_back(&mut members[hit], fault)
             .with_context(|| format!("bring back member {} after {fault}", NAMES[hit]))?;
         let round = Round { fault, hit_leader: leader == Some(true), gap };
@@ -139,18 +135,14 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
         rounds.push(round);
     }
     pace::sleep(HEALTHY);
-    stop.cancel();
     let mut ledger = Ledger::default();
-    let (mut refusals, mut last) = (0, 0);
-    for writer in writers {
-        let done = runtime.block_on(writer.join())?;
+    let mut refusals = 0;
+    for done in writers.finish(&runtime)? {
         refusals += done.errors.len();
         done.errors.iter().take(3).for_each(|error| println!("  a client was told: {error}"));
-        for written in done.written {
-            last = last.max(written.acknowledged.iter().map(|write| write.revision).max().unwrap_or(0));
-            ledger.enter(written)?;
-        }
+        done.written.into_iter().try_for_each(|written| ledger.enter(written))?;
     }
+    let last = ledger.revisions().max().unwrap_or(0);
     println!("{ledger}; {refusals} errors");
     for url in &urls {
         runtime.block_on(ledger.check(url, &mut dice)).with_context(|| format!("what {url} holds"))?;
@@ -162,6 +154,11 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
     }
     println!("no acknowledged write lost, no revision went back or was used twice, all watches are whole");
     Ok(rounds)
+}
+
+/// The client URLs of all members.
+fn urls_of(members: &[EtcdServer]) -> Vec<String> {
+    members.iter().map(|member| member.client_url().to_owned()).collect()
 }
 
 /// Starts all members at once: each waits for a majority of them.

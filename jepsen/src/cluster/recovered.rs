@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail, ensure};
@@ -12,13 +11,13 @@ use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use naxos_proto::etcd::client::etcdserverpb::watch_client::WatchClient;
 use naxos_proto::etcd::client::etcdserverpb::watch_request::RequestUnion;
-use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::grown::Grown;
 use super::members::Members;
-use super::{Gaps, Writer, start_all};
-use crate::etcd_server::{EtcdServer, free_ports};
+use super::writers::Writers;
+use super::{NAMES, urls_of};
+use crate::etcd_server::{EtcdServer, free_ports, member_list};
 use crate::kill_loop::writes::{Acknowledged, key, number};
 use crate::pace;
 use crate::process::{Process, output};
@@ -31,8 +30,11 @@ const AFTER: Duration = Duration::from_secs(2);
 const WRITERS: u32 = 4;
 /// After these times a recovery is killed.
 const KILLED_AFTER: [u64; 7] = [0, 10, 20, 40, 80, 160, 320];
-/// How long a call is tried.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long the two starts with `--force-new-cluster` may take, together with the checks after them.
+const FORCED_LIMIT: Duration = Duration::from_secs(40);
+/// So many revisions that were acknowledged may be lost at most. The writes with these revisions were on their way to
+/// the third member when the others died.
+const LOST_MAX: i64 = 64;
 /// What a member without a quorum may say. Which one depends on whether it was the leader.
 const NO_QUORUM: [&str; 2] = ["etcdserver: no leader", "etcdserver: request timed out"];
 const KEPT: &str = "The newest write that was kept has revision ";
@@ -44,11 +46,13 @@ struct Three {
     peer_urls: [String; 3],
 }
 
-const NAMES: [&str; 3] = ["a", "b", "c"];
-
 fn listed(peer_urls: &[String; 3]) -> String {
-    let pairs: Vec<String> = NAMES.iter().zip(peer_urls).map(|(name, url)| format!("{name}={url}")).collect();
-    pairs.join(",")
+    member_list(NAMES.iter().zip(peer_urls))
+}
+
+/// The newest revision that a client was told.
+fn newest(acknowledged: &[Acknowledged]) -> i64 {
+    acknowledged.iter().map(|write| write.revision).max().unwrap_or(0)
 }
 
 impl Three {
@@ -59,36 +63,29 @@ impl Three {
             EtcdServer::member(program, folder, (*name, client, url.as_str()), &listed(&peer_urls), &[])
         };
         let members = NAMES.iter().zip(&peer_urls).map(member).collect();
-        Ok(Self { all: Members::of(members)?, peer_urls })
+        Ok(Self { all: Members::of(members, peer_urls.len())?, peer_urls })
     }
 
-    /// Writes through all members until two of them and their disks are gone, and beyond. Returns the acknowledged writes.
+    /// While clients write, kills two members and removes their disks. The clients go on for a while. Returns the
+    /// acknowledged writes.
     fn destroy_two(&mut self, folder: &Path) -> anyhow::Result<Vec<Acknowledged>> {
         self.all.write(&[0, 1, 2], 30)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let urls: Vec<String> = self.all.members.iter().map(|member| member.client_url().to_owned()).collect();
-        let stop = CancellationToken::new();
-        let gaps = Arc::new(Gaps::new(WRITERS as usize));
-        let start =
-            |n| Writer::start(&runtime, n, urls.clone(), super::writer::PATIENCE, Arc::clone(&gaps), stop.clone());
-        let writers: Vec<Writer> = (0..WRITERS).map(start).collect();
+        let writers = Writers::start(&runtime, 0..WRITERS, &urls_of(&self.all.members), super::writer::PATIENCE);
         pace::sleep(HEALTHY);
         for (member, name) in [(0, "a"), (1, "b")] {
             self.all.members[member].kill();
             fs::remove_dir_all(folder.join(name)).with_context(|| format!("destroy {name}"))?;
         }
         pace::sleep(AFTER);
-        stop.cancel();
-        let mut acknowledged = Vec::new();
-        for writer in writers {
-            let done = runtime.block_on(writer.join())?;
-            acknowledged.extend(done.written.into_iter().flat_map(|written| written.acknowledged));
-        }
+        let written = writers.finish(&runtime)?.into_iter().flat_map(|done| done.written);
+        let acknowledged: Vec<Acknowledged> = written.flat_map(|written| written.acknowledged).collect();
         ensure!(acknowledged.len() > 100, "only {} writes were acknowledged", acknowledged.len());
         Ok(acknowledged)
     }
 
-    /// The member that is left says that it has no quorum, in the way that makes clients go elsewhere.
+    /// Checks that the member that is left says that it has no quorum, with a code that makes clients go to another
+    /// member.
     fn says_no_quorum(&self, member: usize) -> anyhow::Result<()> {
         let put = pb::PutRequest { key: "k".into(), ..pb::PutRequest::default() };
         let Err(status) = self.all.call(KvClient::new(self.all.channel(member)).put(put)) else {
@@ -99,14 +96,14 @@ impl Three {
         Ok(())
     }
 
-    /// Checks that the acknowledged writes up to revision `kept` are there, and that the revision has left all behind that
-    /// was ever told.
+    /// Checks that the acknowledged writes up to revision `kept` are there, and that the revision is above every one
+    /// that a client was told.
     fn check(&self, member: usize, acknowledged: &[Acknowledged], kept: i64) -> anyhow::Result<()> {
         let all =
             pb::RangeRequest { key: "writer/".into(), range_end: "writer0".into(), ..pb::RangeRequest::default() };
         let answer = self.all.call(KvClient::new(self.all.channel(member)).range(all))?.into_inner();
         let revision = answer.header.context("an answer has a header")?.revision;
-        let told = acknowledged.iter().map(|write| write.revision).max().unwrap_or(0);
+        let told = newest(acknowledged);
         ensure!(revision > told, "the revision is {revision}, a client has seen {told}");
         let there: BTreeMap<Vec<u8>, u64> =
             answer.kvs.iter().filter_map(|kv| Some((kv.key.to_vec(), number(&kv.value)?))).collect();
@@ -118,12 +115,11 @@ impl Three {
             missing += u64::from(!is_there);
         }
         println!("{} acknowledged, kept up to revision {kept} of {told}, {missing} missing", acknowledged.len());
-        // A put that was acknowledged after that was on the lost members only. It was on its way when they died.
-        ensure!(told - kept <= 64, "revision {told} was acknowledged, only {kept} was kept");
+        ensure!(told - kept <= LOST_MAX, "revision {told} was acknowledged, only {kept} was kept");
         Ok(())
     }
 
-    /// A client that watches from a revision that it has seen is told that it is compacted.
+    /// Checks that a client that watches from a revision that it has seen is told that this revision is compacted.
     fn watch_from(&self, member: usize, start_revision: i64) -> anyhow::Result<()> {
         let create = pb::WatchCreateRequest {
             key: vec![0].into(),
@@ -168,12 +164,12 @@ fn files(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, (u64, SystemTime)>> 
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
-            let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
             let entry = entry?;
-            if entry.is_dir() {
-                folders.push(path);
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                folders.push(entry.path());
             } else {
-                found.insert(path, (entry.len(), entry.modified()?));
+                found.insert(entry.path(), (metadata.len(), metadata.modified()?));
             }
         }
     }
@@ -223,9 +219,10 @@ pub fn recover(program: &Path, old: &Path, new: &Path) -> anyhow::Result<i64> {
     Ok(kept.parse()?)
 }
 
-/// `naxos ctl recover`: two of three members are destroyed while clients write. A new directory is made of the third one's,
-/// after attempts that were killed. It serves, has what was acknowledged up to the revision that was told, sends watches
-/// to list again, and takes two new members. The old directory is refused.
+/// `naxos ctl recover`: two of three members are destroyed while clients write. From the directory of the third one a
+/// new directory is made, after some attempts that are killed. A member serves on it. It has everything that was
+/// acknowledged up to the revision that the command names, cancels watches from old revisions so that clients list
+/// again, and takes two new members. A member on the old directory is refused.
 ///
 /// # Errors
 /// If one of that does not hold.
@@ -237,14 +234,13 @@ pub fn recovered(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let (old, new) = (folder.join("c.old"), folder.join("c"));
     fs::rename(&new, &old)?;
     let kept = recover(program, &old, &new)?;
-    three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start on the new directory")?;
+    three.all.start_member(2).context("start on the new directory")?;
     three.check(2, &acknowledged, kept)?;
-    let told = acknowledged.iter().map(|write| write.revision).max().unwrap_or(0);
     three.watch_from(2, 2)?;
-    three.watch_from(2, told + 1)?;
+    three.watch_from(2, newest(&acknowledged) + 1)?;
     three.all.write(&[2], 10)?;
     three.all.members[2].kill();
-    three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start it again")?;
+    three.all.start_member(2).context("start it again")?;
     three.check(2, &acknowledged, kept)?;
 
     let peer_urls = three.peer_urls.clone();
@@ -256,15 +252,12 @@ pub fn recovered(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let Err(why) = beside.try_start() else { bail!("a member of the old cluster serves beside the new one") };
     ensure!(why.contains(OTHER_LOG), "it ends without the reason:\n{why}");
 
-    for member in &mut all.members {
-        member.kill();
-    }
-    start_all(&mut all.members).context("start all again")?;
+    all.restart()?;
     all.compare().context("after a start of all")
 }
 
-/// `--force-new-cluster`: as [`recovered`], in the place of the directory. The flag is refused as long as there is a quorum,
-/// and does nothing any more once it was carried out.
+/// `--force-new-cluster`: as [`recovered`], but the directory of the third member itself is changed. The flag is
+/// refused as long as there is a quorum. After it has had its effect once, it has none at later starts.
 ///
 /// # Errors
 /// If one of that does not hold.
@@ -278,29 +271,29 @@ pub fn forced(program: &Path, folder: &Path) -> anyhow::Result<()> {
     three.all.members[2].kill();
     let Err(why) = forced().try_start() else { bail!("it is forced beside a quorum") };
     ensure!(why.contains("answers and has a quorum"), "it ends without the reason:\n{why}");
-    three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start it without the flag")?;
+    three.all.start_member(2).context("start it without the flag")?;
     three.all.compare().context("after the refusal")?;
 
     let acknowledged = three.destroy_two(folder)?;
     three.all.members[2].kill();
-    let end = pace::now() + LIMIT;
+    let begun = pace::now();
     three.all.members[2] = forced();
     for again in [false, true] {
-        three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start it with the flag")?;
+        three.all.start_member(2).context("start it with the flag")?;
         let said = three.all.members[2].log().matching("has no effect: a recovery has made this data directory");
         ensure!(said.is_empty() != again, "the flag is carried out once, and then says so: {said:?}");
-        let told = acknowledged.iter().map(|write| write.revision).max().unwrap_or(0);
-        three.check(2, &acknowledged, told - 64)?;
+        let told = newest(&acknowledged);
+        three.check(2, &acknowledged, told - LOST_MAX)?;
         three.watch_from(2, told)?;
         three.all.write(&[2], 10)?;
         three.all.members[2].kill();
     }
-    ensure!(pace::now() < end + LIMIT, "it takes too long");
-    three.all.members[2].try_start().map_err(anyhow::Error::msg).context("start it with the flag once more")?;
+    ensure!(begun.elapsed() < FORCED_LIMIT, "it takes too long");
+    three.all.start_member(2).context("start it with the flag once more")?;
     let mut all = three.grow_again(program, folder)?;
     // The flag is still there. It must not throw out the new members.
     all.members[0].kill();
-    all.members[0].try_start().map_err(anyhow::Error::msg).context("start it beside the new members")?;
+    all.start_member(0).context("start it beside the new members")?;
     all.write(&[0, 1, 2], 10)?;
     all.compare().context("after a start with the flag beside the new members")
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use super::members::Members;
-use super::start_all;
 use crate::pace;
 
 /// How long the log and the voters may take to take a new data directory in.
@@ -25,7 +24,7 @@ fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
     ensure!(why.contains("it had a seat and lost it to a newer one"), "it ends without the reason:\n{why}");
     fs::remove_dir_all(&now)?;
     fs::rename(&kept, &now)?;
-    all.members[2].try_start().map_err(anyhow::Error::msg)
+    all.start_member(2)
 }
 
 /// Two of three listed members found a cluster, and the third one comes later. Then each of them loses its disk, one
@@ -37,7 +36,7 @@ fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
 pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 2, &[])?;
     all.write(&[0, 1], 60)?;
-    all.members[2].try_start().map_err(anyhow::Error::msg).context("start the member that was away at the founding")?;
+    all.start_member(2).context("start the member that was away at the founding")?;
     all.write(&[0, 1, 2], 10)?;
     all.compare().context("after the third member came")?;
     pace::sleep(TAKEN_IN);
@@ -47,8 +46,7 @@ pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
         fs::rename(folder.join(name), folder.join(format!("{name}.lost"))).context("take a disk away")?;
         all.write(&there, 30).with_context(|| format!("while {name} is away"))?;
         let from = all.members[lost].log().length();
-        let back = all.members[lost].try_start().map_err(anyhow::Error::msg);
-        back.with_context(|| format!("start {name} with an empty disk"))?;
+        all.start_member(lost).with_context(|| format!("start {name} with an empty disk"))?;
         ensure!(all.members[lost].log().wait_for(from, SEAT, Duration::ZERO), "{name} never asked for its seat");
         all.write(&[0, 1, 2], 30).with_context(|| format!("after {name} came back"))?;
         all.compare().with_context(|| format!("after {name} came back"))?;
@@ -56,10 +54,7 @@ pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
         pace::sleep(TAKEN_IN);
     }
     old_disk(&mut all, folder).context("start on a disk that was given up")?;
-    for member in &mut all.members {
-        member.kill();
-    }
-    start_all(&mut all.members).context("start all again")?;
+    all.restart()?;
     all.write(&[0, 1, 2], 30)?;
     all.compare().context("after a start of all")
 }

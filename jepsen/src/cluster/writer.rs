@@ -12,8 +12,8 @@ use naxos_proto::etcd::client::etcdserverpb::{PutRequest, StatusRequest};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
 
+use super::members::channel;
 use crate::kill_loop::writes::{Acknowledged, KEYS_PER_WRITER, Written, key, value};
 use crate::pace;
 
@@ -22,7 +22,7 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a client waits after an error.
 const AFTER_ERROR: Duration = Duration::from_millis(10);
 
-/// The numbers of a client's writers have this distance.
+/// When a client goes on as another writer, the number of that writer is higher by this.
 const NEXT_WRITER: u32 = 100;
 
 /// What a client has done.
@@ -41,7 +41,8 @@ pub struct Done {
 pub struct Writer(JoinHandle<Done>);
 
 impl Writer {
-    /// Begins to write, as writer `number`, until `stop`. After `patience` without an answer it goes to the next member.
+    /// Begins to write, as writer `number`, until `stop`. After `patience` without an answer it goes to the next
+    /// member.
     pub fn start(
         runtime: &Runtime,
         number: u32,
@@ -62,12 +63,8 @@ impl Writer {
     }
 }
 
-fn client(url: &str) -> KvClient<Channel> {
-    KvClient::new(Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy())
-}
-
 async fn write(client_number: u32, urls: &[String], patience: Duration, gaps: &Gaps, stop: &CancellationToken) -> Done {
-    let mut clients: Vec<_> = urls.iter().map(|url| client(url)).collect();
+    let mut clients: Vec<_> = urls.iter().map(|url| KvClient::new(channel(url))).collect();
     let mut at = client_number as usize % clients.len();
     let mut done = Done { written: vec![Written { writer: client_number, ..Written::default() }], errors: Vec::new() };
     let mut unsettled = BTreeSet::new();
@@ -104,8 +101,7 @@ async fn write(client_number: u32, urls: &[String], patience: Duration, gaps: &G
 
 /// Whether the member at `url` says that it is the leader. `None` if it does not answer.
 pub(super) async fn leader_of(url: &str) -> Option<bool> {
-    let channel = Endpoint::from_shared(url.to_owned()).ok()?.connect_lazy();
-    let mut client = MaintenanceClient::new(channel);
+    let mut client = MaintenanceClient::new(channel(url));
     let status = pace::within(PATIENCE, client.status(StatusRequest {})).await?.ok()?.into_inner();
     Some(status.header.is_some_and(|header| header.member_id == status.leader))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::kubectl::Kubectl;
 use super::network::NODE_ADDRESSES;
-use crate::etcd_server::EtcdServer;
+use crate::etcd_server::{EtcdServer, member_list};
 use crate::pace;
 use crate::process::{Ended, Process, finish};
 use crate::servers::Server;
@@ -68,9 +68,9 @@ impl Plane {
     /// As [`Self::etcd`], for another node, which joins the members before it. As `kubeadm join` does, the command line
     /// lists all of them. All nodes share one network here, so each has a loopback address of its own.
     pub fn joining_etcd(&self, node: usize) -> EtcdServer {
-        let listed: Vec<_> = (0..=node).map(|node| format!("{}={}", name(node), peer_url(node))).collect();
+        let listed = member_list((0..=node).map(|node| (name(node), peer_url(node))));
         let changed = |argument: String| match argument.split_once('=') {
-            Some(("--initial-cluster", _)) => format!("--initial-cluster={}", listed.join(",")),
+            Some(("--initial-cluster", _)) => format!("--initial-cluster={listed}"),
             _ => argument.replace("127.0.0.1", &format!("127.0.0.{}", node + 1)),
         };
         let mut arguments: Vec<_> = self.command(node, "etcd").into_iter().map(changed).collect();
@@ -125,9 +125,9 @@ impl Plane {
         let mut command = Command::new(Server::KubeApiserver.executable()?);
         let all = NODE_ADDRESSES[..nodes].iter().map(|address| format!("https://{address}:2379"));
         let all = format!("--etcd-servers={}", all.collect::<Vec<_>>().join(","));
-        let is_one = nodes == 1;
-        let changed =
-            |argument: String| if argument.starts_with("--etcd-servers=") && !is_one { all.clone() } else { argument };
+        // The manifest has the one server of its own node, so it is changed only if there are more.
+        let is_changed = |argument: &String| nodes > 1 && argument.starts_with("--etcd-servers=");
+        let changed = |argument: String| if is_changed(&argument) { all.clone() } else { argument };
         command.args(self.command(0, "kube-apiserver").into_iter().map(changed));
         let process = Process::start("kube-apiserver", command);
         let ready = pace::wait_for(START_LIMIT, || kubectl.run("get --raw /readyz").success.then_some(()));

@@ -19,7 +19,7 @@ const LEFT_MAX: i64 = 30;
 /// The kinds of loglets, as `naxos ctl` names them.
 pub const NATIVE: &str = "native";
 pub const CORFU: &str = "corfu";
-/// So many percent of the changes of the log change its kind for once.
+/// So many percent of the reconfigurations go to the other kind of loglets than that of the run.
 const OTHER_KIND_PERCENT: u64 = 25;
 
 /// A client that compacts, defragments and reconfigures.
@@ -28,13 +28,13 @@ pub struct Caretaker {
     record: Shared,
     trace: Trace,
     dice: Dice,
-    /// The kind of loglets on which most of the run takes place. `None` to leave the kind as it is.
+    /// The kind of loglets on which most of the run takes place. `None` leaves the kind as it is.
     kind: Option<&'static str>,
 }
 
 impl Caretaker {
-    /// The caretaker of a run. There is only one. `kind` is the kind of loglets on which most of the run takes place; `None`
-    /// to leave it as it is.
+    /// The caretaker of a run. There is only one. `kind` is the kind of loglets on which most of the run takes place.
+    /// `None` leaves the kind as it is.
     pub fn new(caller: Caller, record: &Shared, trace: &Trace, seed: u64, kind: Option<&'static str>) -> Self {
         let dice = Dice::new(seed ^ 0xca5e);
         Caretaker { caller, record: record.clone(), trace: trace.clone(), dice, kind }

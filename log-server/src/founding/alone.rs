@@ -5,8 +5,7 @@ use naxos_proto::ids::{ClusterId, LogId};
 use naxos_proto::seams::Disk;
 
 use super::record::FoundingRecord;
-use super::record_file::{read_record, write_record};
-use crate::data_dir::FOUNDING_FILE;
+use super::record_file::{read_record, write_founding};
 use crate::open_error::OpenError;
 
 /// Writes into an empty data directory that `own` has founded `log` alone, durably.
@@ -14,7 +13,7 @@ use crate::open_error::OpenError;
 pub async fn found_alone(disk: &dyn Disk, cluster: ClusterId, own: Founder, log: LogId) -> Result<(), OpenError> {
     let decided = Some(FoundingValue { log, founders: vec![own] });
     let record = FoundingRecord { decided, ..FoundingRecord::new(cluster, own, vec![own.seat]) };
-    write_record(disk, &record).await.map_err(|e| OpenError::io(FOUNDING_FILE, e))
+    write_founding(disk, &record).await
 }
 
 /// The cluster of a data directory, and what its seats decided. `None` if it was begun without a founding, or if the

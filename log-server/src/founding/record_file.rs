@@ -2,7 +2,7 @@
 
 use std::io;
 
-use naxos_proto::seams::{Disk, OpenMode};
+use naxos_proto::seams::{Disk, OpenMode, replace_file};
 
 use super::record::{FoundingRecord, RECORD_BYTES_MAX};
 use crate::data_dir::{FOUNDING_FILE, FOUNDING_TMP, Names};
@@ -33,12 +33,12 @@ pub(super) async fn read_record(disk: &dyn Disk) -> Result<Option<FoundingRecord
 /// Replaces the record, durably. After an error it is unknown which of the two records the next start finds, so the
 /// caller must not answer any more.
 pub(super) async fn write_record(disk: &dyn Disk, record: &FoundingRecord) -> io::Result<()> {
-    let file = disk.open(FOUNDING_TMP, OpenMode::Create).await?;
-    file.set_len(0).await?;
-    file.write_at(0, &[record.encode()]).await?;
-    file.sync().await?;
-    disk.rename(FOUNDING_TMP, FOUNDING_FILE).await?;
-    disk.sync_dir("").await
+    replace_file(disk, FOUNDING_FILE, FOUNDING_TMP, record.encode()).await
+}
+
+/// As [`write_record`], with the error of opening a data directory.
+pub(super) async fn write_founding(disk: &dyn Disk, record: &FoundingRecord) -> Result<(), OpenError> {
+    write_record(disk, record).await.map_err(|e| OpenError::io(FOUNDING_FILE, e))
 }
 
 /// The ids with which a data directory is formatted after its founding. `None` if it has no record of a founding.

@@ -17,7 +17,7 @@ use super::config::FoundingConfig;
 use super::found::{Found, FoundingError};
 use super::keeper::{Keeper, Question, View};
 use super::record::FoundingRecord;
-use super::record_file::{read_record, write_record};
+use super::record_file::{read_record, write_founding};
 use crate::data_dir::{Names, claim, read_format};
 use crate::open_error::OpenError;
 
@@ -249,8 +249,4 @@ async fn new_record(
     let record = FoundingRecord::new(config.cluster, own, config.seats.clone());
     write_founding(disk, &record).await?;
     Ok(record)
-}
-
-async fn write_founding(disk: &dyn Disk, record: &FoundingRecord) -> Result<(), OpenError> {
-    write_record(disk, record).await.map_err(|e| OpenError::io(crate::data_dir::FOUNDING_FILE, e))
 }

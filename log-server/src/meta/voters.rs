@@ -68,8 +68,8 @@ impl MetaReplica {
         }
     }
 
-    /// Lets another voter lead: this replica sends no heartbeats until the others have elected one of them, but not for longer
-    /// than [`STEP_MAX`]. Returns whether another one leads.
+    /// Lets another voter lead. This replica sends no heartbeats until the others have elected one of themselves, but for
+    /// [`STEP_MAX`] at most. Returns whether another replica leads.
     /// # Cancel safety
     /// If the call is dropped halfway, this replica may send no heartbeats until it is called again.
     pub async fn yield_leadership(&self) -> bool {

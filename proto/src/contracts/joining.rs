@@ -45,6 +45,13 @@ pub struct ClusterView {
     pub members: BTreeMap<MemberId, ListedMember>,
 }
 
+impl ClusterView {
+    /// The newest of some views; of two that are equally new the later one.
+    pub fn newest(views: impl IntoIterator<Item = ClusterView>) -> Option<ClusterView> {
+        views.into_iter().max_by_key(|view| view.at)
+    }
+}
+
 /// Why a node may not take a seat.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {

@@ -45,8 +45,8 @@ pub enum Purpose {
         /// The sequencer's known tail: everything below it is on a write quorum.
         known_tail: Offset,
     },
-    /// A process copies cells or junk of a sealed loglet to this unit. This is accepted although the loglet is sealed. Even
-    /// so, a contiguous loglet does not accept a gap. The request carries no known tail, because the copying process
+    /// A process copies cells or junk of a sealed loglet to this unit. This is accepted although the loglet is sealed.
+    /// Even so, a contiguous loglet does not accept a gap. The request carries no known tail, because the copying process
     /// does not know which of the cells are committed: the chain that ends the segment decides that, and another
     /// process may install one with a lower end.
     Repair,

@@ -10,6 +10,7 @@ mod clock;
 mod disk;
 mod entropy;
 mod net;
+mod replace_file;
 mod rest;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -20,6 +21,7 @@ pub use clock::{BootClock, Clock, Instant, WallTime};
 pub use disk::{BlockingFile, Disk, File, OpenMode, is_full};
 pub use entropy::{Entropy, OsEntropy};
 pub use net::{Accepted, Address, BoxConnection, Connection, Listener, Net, PeerAddress, SocketNet};
+pub use replace_file::replace_file;
 pub use rest::rest_after;
 pub use tasks::Tasks;
 pub use worker::{Body, ThreadWorker, Worker, WorkerHandle, start};

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::worker::Worker;
@@ -23,6 +24,23 @@ impl Tasks {
     /// Runs `body` on the caller's runtime until it ends by itself.
     pub fn start(&self, name: &'static str, body: impl Future<Output = ()> + Send + 'static) {
         self.worker.start_task(name, self.stop.clone(), Box::pin(body));
+    }
+
+    /// Runs `work` in a task of its own, so that it is not left half done when the caller goes away. `None` if the task did not
+    /// end, because the node stops.
+    /// # Cancel safety
+    /// The work goes on.
+    pub async fn finish<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (done, outcome) = oneshot::channel();
+        self.start(name, async move {
+            // If the caller has gone, nobody receives the outcome.
+            let _ = done.send(work.await);
+        });
+        outcome.await.ok()
     }
 
     /// Runs `body` on the caller's runtime until it ends or the node stops.

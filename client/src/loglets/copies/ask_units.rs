@@ -12,9 +12,9 @@ pub(in crate::loglets) struct Answers<T, E> {
     pub(in crate::loglets) errors: Vec<E>,
 }
 
-/// Waits for the answers to `calls` until `quorum` of them are good or no more can come. After the quorum, takes the
-/// answers that come before `patience` ends, which may be at once. The calls that are not answered by then are dropped;
-/// a unit may carry them out all the same.
+/// Waits until `quorum` of the answers to `calls` are good, or until all calls are answered. After the quorum, takes the
+/// answers that come before `patience` ends, which may be at once. Calls without an answer are dropped then, but their
+/// units may still carry them out.
 pub(in crate::loglets) async fn ask_units<T, E, C>(
     calls: impl IntoIterator<Item = C>,
     quorum: usize,

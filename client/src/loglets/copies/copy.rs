@@ -1,4 +1,4 @@
-//! Copying cells to a unit that lacks them.
+//! Copying cells to a unit that lacks them, and the stores by which a process writes to one unit.
 
 use std::ops::Range;
 
@@ -13,8 +13,8 @@ use crate::loglet::LogletError;
 const PIECE_BYTES: usize = 1 << 20;
 
 impl Copies {
-    /// Copies the cells and the junk of `range`, which are committed or below a sealed tail, to the unit with index
-    /// `unit`.
+    /// Copies the cells and the junk of `range` to the unit with index `unit`. They must be committed, or below the tail
+    /// of a sealed loglet.
     pub(in crate::loglets) async fn copy_to(&self, unit: usize, range: Range<Offset>) -> Result<(), LogletError> {
         let (mut from, mut piece_bytes) = (range.start, PIECE_BYTES);
         while from < range.end {
@@ -22,10 +22,8 @@ impl Copies {
             let cells: Vec<Cell> = found.iter().map_while(value).collect();
             let count = cells.len().max(1) as u64;
             let stored = match found.first() {
-                Some(CellState::Present(_)) => self.store_copies(unit, from, cells).await,
-                Some(CellState::Junk) => {
-                    self.units[unit].fill(self.loglet, self.incarnation, from, Purpose::Repair).await
-                }
+                Some(CellState::Present(_)) => self.store(unit, from, cells, Purpose::Repair).await,
+                Some(CellState::Junk) => self.fill(unit, from, Purpose::Repair).await,
                 other => return Err(self.not_repairable(unit, from, &format!("expected cells, found {other:?}"))),
             };
             let stored = match stored {
@@ -44,11 +42,28 @@ impl Copies {
         Ok(())
     }
 
-    async fn store_copies(&self, unit: usize, at: Offset, cells: Vec<Cell>) -> Result<Stored, UnitError> {
-        let (loglet, incarnation, purpose) = (self.loglet, self.incarnation, Purpose::Repair);
+    /// Stores cells on the unit with index `unit`. One attempt.
+    pub(in crate::loglets) async fn store(
+        &self,
+        unit: usize,
+        at: Offset,
+        cells: Vec<Cell>,
+        purpose: Purpose,
+    ) -> Result<Stored, UnitError> {
+        let (loglet, incarnation) = (self.loglet, self.incarnation);
         let (done, stored) = Completion::channel();
         self.units[unit].store(Store { loglet, incarnation, at, cells, purpose }, done);
         stored.await
+    }
+
+    /// Stores junk at one offset on the unit with index `unit`. One attempt.
+    pub(in crate::loglets) async fn fill(
+        &self,
+        unit: usize,
+        at: Offset,
+        purpose: Purpose,
+    ) -> Result<Stored, UnitError> {
+        self.units[unit].fill(self.loglet, self.incarnation, at, purpose).await
     }
 
     fn not_repairable(&self, unit: usize, at: Offset, why: &str) -> LogletError {

@@ -32,7 +32,7 @@ struct Follower {
 }
 
 impl Copies {
-    /// The stream of `Loglet::follow`.
+    /// The body of `Loglet::follow`.
     pub(in crate::loglets) fn follow(
         self: Arc<Self>,
         from: Offset,

@@ -1,9 +1,14 @@
-//! [`Copies`]: the storage units of one loglet. All copies of a cell are equal, whatever the kind of the loglet, because
-//! a unit writes each cell once and a position never gets a second value. So everything in here may take a cell from any
-//! unit that has it.
+//! [`Copies`]: the storage units of one loglet, and what can be done with them whatever the kind of the loglet.
 //!
-//! One procedure per file: `read`, `follow`, `copy`, `replicate`, and `release`, which drops cells and loglets. `ask_units` waits
-//! for as many answers as a quorum needs.
+//! A unit writes each cell once, and a position never gets a second value. So all copies of a cell are equal, and the
+//! procedures here may take a cell from any unit that has it.
+//!
+//! One procedure per file:
+//!
+//! - `read` reads cells, and `follow` streams them
+//! - `copy` copies cells to a unit, and `replicate` finds out which cells a unit lacks
+//! - `release` frees what units hold of loglets that the chain does not name any more
+//! - `ask_units` calls several units and waits for a quorum of answers
 
 pub(super) mod ask_units;
 mod copy;
@@ -30,11 +35,11 @@ pub(super) struct Copies {
     pub(super) units: Vec<Arc<dyn StorageUnit>>,
     /// Which of `units` are in this process.
     pub(super) is_near: Vec<bool>,
-    /// For waits.
+    /// Ends waits for units that do not answer.
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// The unit with this id, which a loglet needs.
+/// The unit with the id `storage`. An error if this process does not know it; the text names the loglet that needs it.
 fn find(
     directory: &dyn UnitDirectory,
     loglet: LogletId,
@@ -69,12 +74,15 @@ impl Copies {
 
     /// The units, with those of this process first, because they answer without a message over the network.
     fn nearest_first(&self) -> Vec<&Arc<dyn StorageUnit>> {
-        let far = self.units.iter().zip(&self.is_near).filter(|(_, is_near)| !**is_near).map(|(unit, _)| unit);
-        self.near_units().chain(far).collect()
+        self.near_units().chain(self.units_where(false)).collect()
     }
 
     /// The units of this process.
     pub(super) fn near_units(&self) -> impl Iterator<Item = &Arc<dyn StorageUnit>> {
-        self.units.iter().zip(&self.is_near).filter(|(_, is_near)| **is_near).map(|(unit, _)| unit)
+        self.units_where(true)
+    }
+
+    fn units_where(&self, near: bool) -> impl Iterator<Item = &Arc<dyn StorageUnit>> {
+        self.units.iter().zip(&self.is_near).filter(move |(_, is_near)| **is_near == near).map(|(unit, _)| unit)
     }
 }

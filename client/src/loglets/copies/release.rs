@@ -1,10 +1,11 @@
-//! Dropping a loglet whose segment has left the chain.
+//! Freeing what units hold of loglets whose segments have left the chain.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use naxos_proto::chain::LogletParams;
 use naxos_proto::contracts::UnitDirectory;
-use naxos_proto::ids::{LogletId, StorageId};
+use naxos_proto::ids::StorageId;
 use naxos_proto::seams::Clock;
 
 use super::ask_units::ask_units;
@@ -15,8 +16,8 @@ use crate::loglet::LogletError;
 pub(in crate::loglets) const SLOW_UNITS_PATIENCE: Duration = Duration::from_millis(200);
 
 impl Copies {
-    /// Drops the loglet from all its units. An error says that some unit may still hold it. Waits for `quorum` units, and
-    /// for the others a while.
+    /// Drops the loglet from all its units. Waits for `quorum` units, and then a while for the others. Returns an error
+    /// if some unit may still hold the loglet.
     pub(in crate::loglets) async fn drop_from_units(&self, quorum: usize) -> Result<(), LogletError> {
         let calls = self.units.iter().map(|u| u.drop_loglet(self.loglet));
         let patience = self.clock.sleep(SLOW_UNITS_PATIENCE);
@@ -28,14 +29,16 @@ impl Copies {
     }
 }
 
-/// Raises the floor of the log of loglet `first` to `ordinal`, on the units with the ids `storages`.
+/// The body of `LogletProvider::raise_floor`. `units` has the units of each loglet of `gone`.
 pub(in crate::loglets) async fn raise_floor(
     directory: &dyn UnitDirectory,
     clock: &dyn Clock,
-    first: LogletId,
-    storages: BTreeSet<StorageId>,
+    gone: &[LogletParams],
+    units: Vec<Vec<StorageId>>,
     ordinal: u64,
 ) -> Result<(), LogletError> {
+    let Some(LogletParams { id: first, .. }) = gone.first() else { return Ok(()) };
+    let (first, storages) = (*first, units.into_iter().flatten().collect::<BTreeSet<_>>());
     let (mut units, mut outcome) = (Vec::new(), Ok(()));
     for storage in storages {
         match find(directory, first, storage) {

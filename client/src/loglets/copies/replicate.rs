@@ -28,8 +28,8 @@ impl Copies {
     /// Copies to each unit the cells below `below` that it lacks. Goes on with the other units after an error, and then
     /// returns the first error. Returns how many cells were copied.
     ///
-    /// `below` is at or below a checked tail, or the end of the segment in the chain. So the cells are
-    /// committed, and a copy of them is right even if the loglet is open.
+    /// `below` must not be above a checked tail or the end of the segment in the chain. Then the cells are committed, and
+    /// they may be copied even if the loglet is open.
     pub(in crate::loglets) async fn replicate_cells(&self, below: Offset) -> Result<u64, LogletError> {
         let mut outcome = Ok(0);
         let tails = join_all(self.units.iter().map(|unit| unit.tail(self.loglet))).await;
@@ -47,8 +47,8 @@ impl Copies {
         outcome
     }
 
-    /// Copies to the unit with index `unit`, whose tail is `tail`, the cells of a range that it lacks. The range begins
-    /// at the highest trim point of all units. Returns how many cells were copied.
+    /// Copies to the unit with index `unit` the cells of a range that this unit lacks. `tail` is what the unit answered
+    /// last. The range begins at the highest trim point of all units. Returns how many cells were copied.
     pub(in crate::loglets) async fn replicate_to(
         &self,
         unit: usize,

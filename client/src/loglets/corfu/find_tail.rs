@@ -1,5 +1,5 @@
-//! A tail check: the tail of the last unit, if no unit is sealed. It asks the units and never the sequencer, whose next
-//! offset is above appends that nobody has acknowledged.
+//! A tail check. The tail of an open loglet is the tail of its last unit. The check asks the units and never the
+//! sequencer, because the sequencer has also given out offsets of appends that are not acknowledged.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::loglet::LogletError;
 /// How long a tail check waits for units that do not answer.
 const TAIL_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Concludes a tail check from the units' answers, in the order of the chain. `None` if they are not enough.
+/// Concludes a tail check from the units' answers, which are in the order of the chain. `None` if they are not enough.
 ///
-/// 1. One sealed unit ends the loglet, and each unit alone may be the one that is sealed. So an open tail needs the
-///    answers of all.
-/// 2. An acknowledged append is on the last unit before it is acknowledged. So the tail of the last unit is above every
-///    append that was acknowledged before the check began. And it is below no tail that a later check or a seal finds,
-///    because every unit holds everything below it.
+/// 1. One sealed unit ends the loglet, and each unit alone may be the one that is sealed. So the loglet may be called
+///    open only when all units have answered.
+/// 2. An append is acknowledged after the last unit has it. So the tail of the last unit is above every append that was
+///    acknowledged before the check began.
+/// 3. Every unit holds everything below the tail of the last unit. So no later check and no seal finds a lower tail.
 fn conclude(answers: &[Option<LocalTail>]) -> Option<Tail> {
     if answers.iter().flatten().any(|tail| tail.sealed) {
         return answers.iter().flatten().map(|tail| tail.tail).max().map(Tail::Sealed);
@@ -32,7 +32,7 @@ fn conclude(answers: &[Option<LocalTail>]) -> Option<Tail> {
 }
 
 impl UnitChain {
-    /// Asks all units. A unit whose answer is lost is asked again for a while.
+    /// Asks all units. Asks a unit again if its answer is lost, until [`TAIL_PATIENCE`] is over.
     pub(super) async fn find_tail(&self) -> Result<Tail, LogletError> {
         tokio::select! {
             biased;
@@ -68,7 +68,7 @@ impl UnitChain {
         }
     }
 
-    /// As [`Self::find_tail`], but from memory. `None` unless all units are in this process.
+    /// As [`Self::find_tail`], but from memory. `None` unless all units are in this process and answer.
     pub(super) fn find_tail_now(&self) -> Option<Tail> {
         let answers: Option<Vec<_>> = self.units().iter().map(|unit| unit.tail_now(self.id)?.ok()).map(Some).collect();
         conclude(&answers?)

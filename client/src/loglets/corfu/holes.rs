@@ -1,6 +1,8 @@
-//! Holes: offsets that were given out and that nobody has written, because their client is slow or gone. Whoever waits
-//! for one settles it: what the first unit holds there is passed on, and if it holds nothing, the offset becomes junk.
-//! Only the first unit decides, so a slow client and those who do not wait for it any more never disagree.
+//! Holes: offsets that were given out and that nobody has written, because their client is slow or gone.
+//!
+//! An append that waits for such an offset settles it. If the first unit holds something at the offset, that is passed
+//! on along the chain. If it holds nothing, the offset becomes junk. Only the first unit decides. So the slow client and
+//! the client that has stopped waiting for it never disagree about the offset.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,10 +14,10 @@ use super::pass::{Content, Stopped};
 use super::rest::Rest;
 use super::unit_chain::UnitChain;
 
-/// How long an append waits for the offsets below it before it settles them. Each junk that this process writes doubles
-/// the time, so that clients which need longer for a write succeed in the end.
+/// How long an append waits for the offsets below it before it settles them. Each time this process fills an offset with
+/// junk, the time doubles, so that clients which need longer for a write succeed in the end.
 const HOLE_PATIENCE: Duration = Duration::from_millis(100);
-/// How often the patience doubles at most.
+/// The time doubles at most this many times.
 const DOUBLINGS_MAX: u32 = 4;
 
 impl UnitChain {
@@ -53,8 +55,8 @@ impl UnitChain {
         }
     }
 
-    /// Settles the offsets from `from` on and below `below`. The last unit has everything below `from`. All of these
-    /// offsets were given out before the one of the caller, so the caller has waited long enough for each of them.
+    /// Settles the offsets from `from` on and below `below`. The last unit must have everything below `from`. All of
+    /// these offsets were given out before the offset of the caller, so the caller has waited long enough for each.
     async fn settle(&self, from: Offset, below: Offset) -> Result<(), Stopped> {
         let mut at = from;
         while at < below {
@@ -66,35 +68,39 @@ impl UnitChain {
         Ok(())
     }
 
-    /// Finds out what the first unit holds at `at`. If that is nothing, fills it with junk. `None` if it is trimmed.
+    /// What the first unit holds at `at`. `None` if that cannot be found out now.
+    async fn held_at(&self, at: Offset) -> Option<CellState> {
+        let cells = self.first().read(self.id, at..at.next(), 1).await.ok()?;
+        match cells.into_iter().next() {
+            // Another unit may have an undamaged copy of the same cell.
+            Some(CellState::Corrupt) => self.copies.read_cells(at..at.next(), 1).await.ok()?.into_iter().next(),
+            cell => Some(cell.unwrap_or(CellState::Absent)),
+        }
+    }
+
+    /// Finds out what the first unit holds at `at`. If it holds nothing, fills the offset with junk. Returns what the
+    /// offset has then, or `None` if it is trimmed.
     async fn decide(&self, at: Offset) -> Result<Option<Content>, Stopped> {
         let mut rest = Rest::new(&*self.copies.clock);
         loop {
-            let held = self.first().read(self.id, at..at.next(), 1).await;
-            let held = match held.map(|cells| cells.into_iter().next()) {
-                // Another unit may have the cell whole. It is a copy of the damaged one.
-                Ok(Some(CellState::Corrupt)) => self.copies.read_cells(at..at.next(), 1).await.ok(),
-                Ok(cell) => Some(cell.into_iter().collect()),
-                Err(_) => None,
-            };
-            match held.map(|cells| cells.into_iter().next()) {
-                Some(Some(CellState::Present(payload))) => {
+            match self.held_at(at).await {
+                Some(CellState::Present(payload)) => {
                     return Ok(Some(Content::Cells(vec![Cell { payload, commands: 1 }])));
                 }
-                Some(Some(CellState::Junk)) => return Ok(Some(Content::Junk)),
-                Some(Some(CellState::Trimmed)) => return Ok(None),
-                Some(Some(CellState::Absent) | None) => match self.put(0, at, &Content::Junk).await {
+                Some(CellState::Junk) => return Ok(Some(Content::Junk)),
+                Some(CellState::Trimmed) => return Ok(None),
+                Some(CellState::Absent) => match self.put(0, at, &Content::Junk).await {
                     Ok(stored) if stored.acknowledges() => {
                         self.filled.fetch_add(1, Ordering::Relaxed);
                         tracing::info!(loglet = %self.id, offset = at.0, "nobody wrote an offset: it is junk now");
                         return Ok(Some(Content::Junk));
                     }
                     Ok(stored) if stored.sealed => return Err(Stopped::Sealed),
-                    // A value arrived meanwhile. It is read when it is durable.
+                    // A client has written the offset meanwhile. The next round reads what it holds.
                     Ok(stored) if stored.cells.contains(&CellOutcome::Different) => {}
                     Ok(_) | Err(_) => rest.pause().await,
                 },
-                Some(Some(CellState::Corrupt)) | None => rest.pause().await,
+                Some(CellState::Corrupt) | None => rest.pause().await,
             }
         }
     }

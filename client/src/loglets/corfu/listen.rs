@@ -1,5 +1,5 @@
-//! Following the tail that the last unit tells. Everything below it is on every unit, so followers of this process get
-//! what other processes append without a message of those.
+//! Following the tail that the last unit tells. Everything below that tail is on every unit. So followers in this process
+//! get the cells that other processes append, and those processes need not send a message for it.
 
 use std::time::Duration;
 
@@ -7,17 +7,18 @@ use futures::StreamExt;
 
 use super::unit_chain::UnitChain;
 
-/// The time between two attempts to follow the unit, if it cannot be followed.
+/// The time between two attempts to follow the unit.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 impl UnitChain {
-    /// Follows the tail of the last unit. Resolves never.
+    /// Follows the tail of the last unit. Never resolves.
     pub(super) async fn listen_to_last(&self) {
         loop {
             let mut tails = self.last().tell_tails(self.id);
             while let Some(Ok(tail)) = tails.next().await {
                 if tail.sealed {
-                    // A repair may have raised this tail (`docs/protocol.md`, cluster 3), and nothing comes after it.
+                    // A repair may have raised this tail, so it says nothing (`docs/protocol.md`, cluster 3). The unit
+                    // tells no further tail.
                     return std::future::pending().await;
                 }
                 self.learn(tail.tail);

@@ -1,19 +1,29 @@
 //! The Corfu loglet (CORFU, NSDI'12; TOCS'13, section 3). The sequencer gives out offsets and stores nothing. Each client
-//! writes its cells itself, to the loglet's units one after the other, in the order in which the parameters name them.
-//! `docs/protocol.md` has the argument why this is safe.
+//! writes its cells itself: to one unit of the loglet after the other, in the order in which the parameters name the
+//! units. This order is called the chain of units. `docs/protocol.md` shows why this is safe.
 //!
-//! 1. The first unit decides which value an offset has: it writes a cell once. Only what it holds is passed on to the
-//!    second unit, and so on. So all copies of a cell are equal, and junk is a value like any other.
-//! 2. The last unit takes no gap, the others do. So when the last unit has a cell, every unit has it and everything
-//!    below it. Then an append is acknowledged, and the tail of the last unit is the tail of the loglet.
-//! 3. What a sealed unit held already is passed on no further, because it may have come there by a repair.
-//! 4. One sealed unit ends the loglet: nothing new is passed beyond it. Every acknowledged append is on every unit, below
-//!    the first offset that the unit lacks.
+//! 1. The first unit decides which value an offset has, because it writes each cell only once. A client passes on to the
+//!    second unit only what the first unit holds, and so on along the chain. So all copies of a cell are equal. Junk is a
+//!    value like any other.
+//! 2. The last unit does not accept a gap; the other units do. So when the last unit has a cell, every unit has that cell
+//!    and everything below it. Then the append is acknowledged. The tail of the last unit is the tail of the loglet.
+//! 3. If a unit is sealed and already holds a cell, a client does not pass that cell on to the next unit, because the cell
+//!    may have come to the sealed unit by a repair.
+//! 4. One sealed unit ends the loglet, because nothing new is passed on beyond it. Every acknowledged append is on every
+//!    unit. So each unit holds all acknowledged appends below the first offset that this unit lacks.
 //!
-//! One procedure per file: `writer` takes the appends of this process and keeps their order; `place` gets an offset for
-//! one and puts it on the first unit; `pass` passes cells on along the chain; `holes` settles offsets that nobody writes;
-//! `find_tail`, `seal`, `trim`, `open` and `listen` are what their names say. What needs only the copies of cells is in
-//! `copies`. `writers` runs the writers of a process. `provider` opens Corfu loglets and creates them.
+//! One procedure per file:
+//!
+//! - `writer` takes the appends of this process to one loglet and keeps their order; `writers` runs all writers of a
+//!   process
+//! - `place` gets an offset for an append and puts the append on the first unit
+//! - `pass` passes cells on along the chain
+//! - `holes` settles offsets that nobody writes
+//! - `find_tail`, `seal`, `trim`, `open` and `listen` do what their names say
+//! - `unit_chain` is the state that they share; `rest` makes the pauses between failed attempts
+//! - `provider` opens Corfu loglets and creates them
+//!
+//! Reads, copies and other procedures that are the same for every kind of loglet are in `copies`.
 
 mod find_tail;
 mod holes;

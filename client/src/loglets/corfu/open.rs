@@ -7,8 +7,8 @@ use super::unit_chain::UnitChain;
 use crate::loglet::LogletError;
 use crate::loglets::copies::ask_units::ask_units;
 
-/// How long the units may take. A unit that does not answer is found to be silent meanwhile, and the next attempt does
-/// without it.
+/// How long the units may take. In this time the failure detector finds out which unit is silent, and the next attempt
+/// chooses the units without it.
 const OPEN_PATIENCE: Duration = Duration::from_secs(2);
 
 impl UnitChain {

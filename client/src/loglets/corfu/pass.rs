@@ -1,16 +1,16 @@
 //! Passing cells on along the chain, one unit after the other.
 //!
-//! A unit gets what the unit before it holds, and only if that unit said so while it was not sealed. So when the last
-//! unit has a cell by such a store, each unit had it before it was sealed (`docs/protocol.md`, Corfu 2 and 3).
+//! A cell goes to a unit only after the unit before it has answered that it holds the cell, and that it was not sealed
+//! then. So when the last unit has taken the cell, each unit held it before that unit was sealed (`docs/protocol.md`,
+//! Corfu 2 and 3).
 
-use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, CellOutcome, Refusal, Store, Stored, UnitError};
+use naxos_proto::contracts::{AppendError, Cell, CellOutcome, Refusal, Stored, UnitError};
 use naxos_proto::ids::Offset;
 
 use super::rest::Rest;
 use super::unit_chain::UnitChain;
 
-/// What one or more offsets hold.
+/// What one offset or several consecutive offsets hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Cells(Vec<Cell>),
@@ -28,7 +28,8 @@ impl Content {
     }
 }
 
-/// Why something was not passed on. Nobody will pass it on in this loglet; only the end of the segment decides about it.
+/// Why something was not passed on. Nobody passes it on after that. The end of the segment decides whether it is in the
+/// log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
     /// A unit is sealed.
@@ -39,23 +40,23 @@ pub(super) enum Stopped {
     Ended,
 }
 
-/// How far an offer to a unit came.
+/// How a unit answered in the end, if passing on may continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Passed {
-    /// The unit has it and was not sealed.
+    /// The unit holds the content and was not sealed.
     Taken,
     /// The unit lacks the cell before it.
     Gap,
 }
 
-/// What a unit's answer means for those who pass something on to it.
+/// What a unit's answer means for a process that passes something on to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
-    /// It is durable there, and the unit was not sealed.
+    /// The content is durable on the unit, and the unit was not sealed.
     Taken,
     /// The cell before it is missing.
     Gap,
-    /// The unit holds something else, or has trimmed it.
+    /// The unit holds something else, or has trimmed the offset.
     Different,
     Stopped(Stopped),
     /// Nothing is known, or the unit wrote nothing. Another attempt may succeed.
@@ -79,15 +80,9 @@ impl Answer {
 impl UnitChain {
     /// Stores `content` at `at` on the unit with index `unit`. One attempt.
     pub(super) async fn put(&self, unit: usize, at: Offset, content: &Content) -> Result<Stored, UnitError> {
-        let (on_unit, purpose) = (&self.units()[unit], self.purpose());
         let result = match content {
-            Content::Junk => on_unit.fill(self.id, self.owner, at, purpose).await,
-            Content::Cells(cells) => {
-                let (loglet, incarnation, cells) = (self.id, self.owner, cells.clone());
-                let (done, stored) = Completion::channel();
-                on_unit.store(Store { loglet, incarnation, at, cells, purpose }, done);
-                stored.await
-            }
+            Content::Junk => self.copies.fill(unit, at, self.purpose()).await,
+            Content::Cells(cells) => self.copies.store(unit, at, cells.clone(), self.purpose()).await,
         };
         match &result {
             Ok(_) => self.note_full(unit, None),
@@ -99,8 +94,8 @@ impl UnitChain {
         result
     }
 
-    /// Stores `content`, which the unit before holds, on the unit with index `unit`. Tries until the unit takes it, or lacks
-    /// the cell before it.
+    /// Stores `content`, which the unit before holds, on the unit with index `unit`. Tries until the unit takes it, or
+    /// answers that it lacks the cell before it.
     async fn pass_to(&self, unit: usize, at: Offset, content: &Content) -> Result<Passed, Stopped> {
         let mut rest = Rest::new(&*self.copies.clock);
         loop {
@@ -119,13 +114,13 @@ impl UnitChain {
         }
     }
 
-    /// Whether the unit has trimmed everything below `below`, which was committed then.
+    /// Whether the unit has trimmed everything below `below`. If so, all of that was committed.
     async fn has_trimmed(&self, unit: usize, below: Offset) -> bool {
         self.units()[unit].tail(self.id).await.is_ok_and(|tail| tail.trim_point >= below)
     }
 
-    /// Passes on an append that is on the first unit. Returns its offset once the last unit has it. `from` is the first
-    /// unit that has not said so yet.
+    /// Passes on an append that is on the first unit. Returns its offset once the last unit has it. `from` is the index
+    /// of the first unit that has not yet answered that it holds the append (see [`super::place::Placed`]).
     pub(super) async fn pass_append(&self, at: Offset, batch: Vec<Cell>, from: usize) -> Result<Offset, AppendError> {
         let content = Content::Cells(batch);
         let passes = async {
@@ -153,11 +148,11 @@ impl UnitChain {
         }
     }
 
-    /// Passes along the whole chain what the first unit holds at `at`. The last unit has everything below that.
+    /// Passes along the whole chain what the first unit holds at `at`. The last unit must have everything below `at`.
     pub(super) async fn pass_decided(&self, at: Offset, content: &Content) -> Result<(), Stopped> {
         for unit in 0..self.units().len() {
             let mut rest = Rest::new(&*self.copies.clock);
-            // A gap can only be told by an answer that is older than the cells below.
+            // The cells below are there. Only an answer that was given before they came can still tell of a gap.
             while self.pass_to(unit, at, content).await? == Passed::Gap {
                 rest.pause().await;
             }

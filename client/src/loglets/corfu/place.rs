@@ -1,5 +1,5 @@
-//! Placing an append: it gets an offset from the sequencer, and the first unit of the chain decides whether the offset has
-//! its cells. If somebody has filled the offset meanwhile, it gets another one.
+//! Placing an append. The append gets an offset from the sequencer, and its cells are stored on the first unit of the
+//! chain. If another process has filled the offset meanwhile, the append gets another offset.
 
 use naxos_proto::contracts::{AppendError, Cell, CellOutcome, CellState, Refusal, Stored, UnitError};
 use naxos_proto::ids::Offset;
@@ -15,26 +15,27 @@ const READS_MAX: u32 = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) at: Offset,
-    /// The first unit that has not said so while it was not sealed: the first of the chain or the second.
+    /// The index of the first unit that has not yet answered that it holds the cells and was not sealed then. It is 1 if
+    /// the first unit has answered so. It is 0 if the first unit holds the cells but has not answered so.
     pub(super) from: usize,
 }
 
 /// What a unit's answer says about the cells of an append at its offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Says {
-    /// They were written now.
+    /// The cells were written by this very store.
     Ours,
-    /// None of them is there, and none will ever be.
+    /// None of the cells is there, and none will ever be.
     NotThere,
     /// The cell before the first one is missing.
     Gap,
-    /// The offset holds something, and only a look can tell what.
+    /// The offset holds something, and only a read can tell what.
     Look,
-    /// The unit does not have the loglet. It does not take them, and has forgotten what it may have taken before.
+    /// The unit does not have the loglet. It takes no cells, and has forgotten those that it may have taken before.
     Gone,
-    /// The unit refuses them and always will.
+    /// The unit refuses the cells and always will.
     Refused(UnitError),
-    /// The unit takes nothing any more in this life of its process. What it took last is not known.
+    /// The unit takes nothing until its process is started again. It is not known what it took last.
     Broken(UnitError),
     /// Another attempt is needed.
     Again,
@@ -47,8 +48,8 @@ impl Says {
             Ok(stored) if stored.cells.iter().all(|cell| *cell == Written) => Says::Ours,
             Ok(stored) if stored.cells.iter().all(|cell| *cell == Sealed) => Says::NotThere,
             Ok(stored) if stored.cells.first() == Some(&Gap) => Says::Gap,
-            // `Same` may also mean that the offset is trimmed, and then it may have held junk. `Different` may also mean
-            // that the cell is ours and damaged.
+            // `Same` is also the answer for a trimmed offset, which may have held junk. `Different` is also the answer
+            // for a damaged cell, which may be ours.
             Ok(_) => Says::Look,
             Err(e @ (UnitError::Invalid(_) | UnitError::WrongIncarnation { .. })) => Says::Refused(e),
             Err(UnitError::NotOpen(_) | UnitError::Dropped(_)) => Says::Gone,
@@ -58,15 +59,15 @@ impl Says {
     }
 }
 
-/// Whose cells a range of offsets holds.
+/// To whom the cells of a range of offsets belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
     Ours,
-    /// Each offset holds junk or another value.
+    /// Each offset holds junk or the cell of another append.
     Others,
     /// Some offset holds nothing yet, and none holds ours.
     Nobodys,
-    /// It cannot be told, or some are ours and some are not.
+    /// It cannot be found out, or some cells are ours and others are not.
     Unclear,
 }
 
@@ -97,7 +98,7 @@ fn unclear(why: &str) -> AppendError {
 }
 
 impl UnitChain {
-    /// Gives an append an offset and puts it on the first unit. An error is the outcome of the append.
+    /// Gives an append an offset and puts it on the first unit. If this fails, the error is the outcome of the append.
     pub(super) async fn place(&self, batch: &[Cell]) -> Result<Placed, AppendError> {
         loop {
             let at = tokio::select! {
@@ -121,8 +122,8 @@ impl UnitChain {
         }
     }
 
-    /// Gets offsets for `cells` cells from the sequencer. A grant whose answer is lost was not used, so it may be asked for
-    /// again.
+    /// Gets offsets for `cells` cells from the sequencer. If the answer is lost, asks again: nobody uses the offsets of
+    /// the lost answer.
     async fn token(&self, cells: usize) -> Result<Offset, AppendError> {
         let count = u32::try_from(cells).expect("a batch is small");
         let mut rest = Rest::new(&*self.copies.clock);
@@ -137,7 +138,7 @@ impl UnitChain {
         }
     }
 
-    /// Puts the cells on the first unit. Tries until it is certain what the offset holds.
+    /// Puts the cells on the first unit. Repeats this until it is certain what the offset holds.
     async fn put_first(&self, at: Offset, batch: &[Cell]) -> Put {
         let content = Content::Cells(batch.to_vec());
         let (mut rest, mut is_first) = (Rest::new(&*self.copies.clock), true);
@@ -171,7 +172,7 @@ impl UnitChain {
         }
     }
 
-    /// Whose cells the first unit holds at `at`. `None` if it does not answer.
+    /// Reads to whom the cells at `at` on the first unit belong. `None` if the unit does not answer.
     async fn look(&self, at: Offset, batch: &[Cell]) -> Option<Whose> {
         let (mut held, end) = (Vec::new(), at.plus(batch.len() as u64));
         while held.len() < batch.len() {
@@ -185,8 +186,8 @@ impl UnitChain {
         Some(whose(&held, batch))
     }
 
-    /// Finds out what became of an append about which the first unit has not answered, once the chain of loglets has ended
-    /// this one at `end`. Below the end every unit that took part in the seal has every cell.
+    /// Finds out what became of an append whose store the first unit has not answered. Called after the chain of loglets
+    /// has ended this one at `end`. Every unit that took part in the seal has every cell below the end.
     async fn find_out(&self, at: Offset, batch: &[Cell], end: Option<Offset>) -> AppendError {
         let Some(end) = end else { return unclear("the segment has left the chain") };
         if at >= end {

@@ -1,6 +1,5 @@
 //! [`CorfuProvider`]: opens Corfu loglets and creates them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -17,10 +16,11 @@ use super::writer::Writer;
 use super::writers::Writers;
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
 use crate::loglets::copies::{Copies, raise_floor};
+use crate::loglets::serve::serve;
 
 /// Opens Corfu loglets, creates them on their units, and chooses the sequencer and the chain of units of new ones.
 ///
-/// [`Self::tend`] must run, or nothing is appended.
+/// [`Self::tend`] must run. Otherwise nothing is appended.
 pub struct CorfuProvider {
     sequencers: Arc<dyn SequencerDirectory>,
     units: Arc<dyn UnitDirectory>,
@@ -38,8 +38,8 @@ impl CorfuProvider {
         Self { sequencers, units, clock, writers: Arc::default() }
     }
 
-    /// Writes the appends of this process, until `stop`. What is not finished then ends as unknown. Runs on the Worker
-    /// that carries the calls to other nodes.
+    /// Writes the appends of this process, until `stop`. The outcome of an append that is not finished by then is
+    /// unknown. Runs on the Worker that carries the calls to other nodes.
     pub async fn tend(&self, stop: CancellationToken) {
         self.writers.run(stop).await;
     }
@@ -47,7 +47,7 @@ impl CorfuProvider {
     fn chain(&self, params: &LogletParams) -> Result<UnitChain, LogletError> {
         let CorfuParams { sequencer, units } = decode(params)?;
         let copies = Copies::new(&*self.units, params.id, sequencer, &units, &self.clock)?;
-        Ok(UnitChain::new(sequencer, Arc::clone(&self.sequencers), copies))
+        Ok(UnitChain::new(Arc::clone(&self.sequencers), copies))
     }
 }
 
@@ -67,40 +67,26 @@ impl LogletProvider for CorfuProvider {
     }
 
     fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
-        Box::pin(async move {
-            match self.sequencers.sequencer(decode(params)?.sequencer) {
-                Some(sequencer) => sequencer.serve(params).await.map_err(|e| LogletError::NotServed(params.id, e)),
-                // The sequencer died meanwhile. Appends will report that, and a reconfiguration will follow.
-                None => Ok(()),
-            }
-        })
+        Box::pin(async move { serve(&*self.sequencers, params, decode(params)?.sequencer).await })
     }
 
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>> {
         Box::pin(async move {
-            let Some(first) = gone.first() else { return Ok(()) };
-            let mut storages = BTreeSet::new();
-            for params in gone {
-                storages.extend(decode(params)?.units);
-            }
-            raise_floor(&*self.units, &*self.clock, first.id, storages, ordinal).await
+            let units =
+                gone.iter().map(|params| decode(params).map(|decoded| decoded.units)).collect::<Result<Vec<_>, _>>()?;
+            raise_floor(&*self.units, &*self.clock, gone, units, ordinal).await
         })
     }
 
     fn choose_params(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
-        let Some(sequencer) = alive.sequencers.first().copied() else {
-            return Err(LogletError::Unavailable("no sequencer is alive".to_owned()));
-        };
-        // An append needs all units, so one that is silent is left out. It is taken in again when it is back.
+        let sequencer = alive.best_sequencer()?;
+        // An append needs all units, so a unit that is silent is left out. A later loglet has it again when it is back.
         let mut units: Vec<_> = alive.units.iter().copied().filter(|unit| !alive.silent.contains(unit)).collect();
         if units.is_empty() || units.len() < alive.units_min {
-            let (count, min) = (units.len(), alive.units_min.max(1));
-            return Err(LogletError::Unavailable(format!(
-                "{count} storage units answer, but a loglet needs {min}: as many as a majority of the voters of the \
-                 metadata store"
-            )));
+            return Err(alive.too_few_units(units.len(), "answer"));
         }
-        // The sequencer's node gets its offsets without a message, so it also gets the unit to which all write first.
+        // Every client writes to the first unit first. The clients on the sequencer's node get their offsets without a
+        // message, so with the first unit on that node their first write needs no message either.
         units.sort_by_key(|unit| (*unit != sequencer.storage, *unit));
         Ok(CorfuParams { sequencer, units }.encode(id))
     }

@@ -9,14 +9,14 @@ const REST_MIN: Duration = Duration::from_millis(2);
 /// The longest pause.
 const REST_MAX: Duration = Duration::from_millis(100);
 
-/// See the module.
+/// Makes the pauses of one procedure. Each pause is twice as long as the one before, up to [`REST_MAX`].
 pub(super) struct Rest<'a> {
     clock: &'a dyn Clock,
     next: Duration,
 }
 
 impl<'a> Rest<'a> {
-    /// No attempt failed yet.
+    /// A new `Rest`. Its first pause is the shortest.
     pub(super) fn new(clock: &'a dyn Clock) -> Self {
         Self { clock, next: REST_MIN }
     }

@@ -1,11 +1,12 @@
 //! A seal: ends appends for good and finds an offset above every acknowledged append.
 //!
-//! 1. An append is acknowledged when every unit has it and everything below it, each before it was sealed. So one sealed
-//!    unit is enough: everything acknowledged is on it, below the first offset that it lacks.
-//! 2. The end is the highest of these offsets. There is no hole below it, so no position has to be decided after the
-//!    seal, without the first unit.
-//! 3. Before the end may be installed in the chain, every unit that answered gets what it lacks below the end. All copies
-//!    of a cell are equal, so a copy is right even if another driver finds another end.
+//! 1. An append is acknowledged when every unit has it and everything below it. Each unit must have had all of that
+//!    before the unit was sealed. So one sealed unit is enough: it holds every acknowledged append, and they are all below
+//!    the first offset that this unit lacks.
+//! 2. Each unit that answers has such a first offset. The end is the highest of them. The unit with this offset has no
+//!    hole below it. So after the seal no offset is left to be decided, and the first unit is not needed for that.
+//! 3. Before the end may be installed in the chain, every unit that answered gets the cells that it lacks below the end.
+//!    All copies of a cell are equal, so a copy is right even if another process that seals the loglet finds another end.
 
 use std::future::ready;
 use std::time::Duration;
@@ -17,8 +18,8 @@ use super::unit_chain::UnitChain;
 use crate::loglet::LogletError;
 use crate::loglets::copies::ask_units::ask_units;
 
-/// How long a seal waits for the other units after the first one has answered. The more answer, the more copies has what
-/// the seal settles.
+/// How long a seal waits for the other units after the first one has answered. The more units answer, the more copies
+/// there are of the cells below the end.
 const SEAL_PATIENCE: Duration = Duration::from_millis(50);
 /// How long a seal waits until the units that answered have everything below the end.
 const REPAIR_PATIENCE: Duration = Duration::from_secs(1);

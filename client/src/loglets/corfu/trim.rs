@@ -8,8 +8,8 @@ use crate::loglets::copies::SLOW_UNITS_PATIENCE;
 use crate::loglets::copies::ask_units::ask_units;
 
 impl UnitChain {
-    /// Trims the units. One that does not answer in time keeps the cells until a later trim, which does no harm: what is
-    /// trimmed was committed, and the copies are equal.
+    /// Trims the units. A unit that does not answer in time keeps its cells until a later trim. That does no harm, because
+    /// only committed cells are trimmed, and all copies are equal.
     pub(super) async fn trim_units(&self, up_to: Offset) -> Result<(), LogletError> {
         let calls = self.units().iter().map(|unit| unit.trim(self.id, up_to));
         let answers = ask_units(calls, 1, self.copies.clock.sleep(SLOW_UNITS_PATIENCE)).await;

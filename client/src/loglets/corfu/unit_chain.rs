@@ -1,4 +1,4 @@
-//! [`UnitChain`]: the units of one Corfu loglet, in their order, and what this process knows about the loglet.
+//! [`UnitChain`]: the units of one Corfu loglet in the order of the chain, and what this process knows about the loglet.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,28 +16,28 @@ pub(super) struct UnitChain {
     /// The loglet's only sequencer.
     pub(super) owner: Incarnation,
     pub(super) sequencers: Arc<dyn SequencerDirectory>,
-    /// The units, first to last.
+    /// The units, in the order of the chain.
     pub(super) copies: Arc<Copies>,
-    /// Everything below is on every unit, as far as this process knows.
+    /// Everything below this offset is on every unit, as far as this process knows.
     known_tail: AtomicU64,
-    /// The known tail that units of other processes were told last.
+    /// The known tail that [`Self::tell_known_tail`] told last.
     told: AtomicU64,
-    /// Where the chain of loglets ends this one, once this process knows it. `None` inside if it names the loglet no
-    /// more.
+    /// Where the chain of loglets ends this one. Not set until this process knows. `Some(None)` if the chain does not
+    /// name the loglet any more.
     end: OnceLock<Option<Offset>>,
     /// Cancelled after `end` was set.
     ended: CancellationToken,
-    /// For each unit the refusal that it gave last, if its disk was full and it has taken nothing since.
+    /// For each unit: its last refusal because of a full disk, if the unit has taken nothing since.
     full: Mutex<Vec<Option<Refusal>>>,
     /// How many offsets this process has filled with junk.
     pub(super) filled: AtomicU32,
 }
 
 impl UnitChain {
-    pub(super) fn new(owner: Incarnation, sequencers: Arc<dyn SequencerDirectory>, copies: Copies) -> Self {
+    pub(super) fn new(sequencers: Arc<dyn SequencerDirectory>, copies: Copies) -> Self {
         Self {
             id: copies.loglet,
-            owner,
+            owner: copies.incarnation,
             sequencers,
             full: Mutex::new(vec![None; copies.units.len()]),
             copies: Arc::new(copies),
@@ -58,7 +58,7 @@ impl UnitChain {
         &*self.copies.units[0]
     }
 
-    /// The unit that has a cell only if all have it and everything below it.
+    /// The last unit. It has a cell only if every unit has that cell and everything below it.
     pub(super) fn last(&self) -> &dyn StorageUnit {
         &**self.copies.units.last().expect("a chain has a unit")
     }
@@ -69,20 +69,20 @@ impl UnitChain {
         UnitParams { shape: if is_last { Shape::Contiguous } else { Shape::Sparse }, incarnation: self.owner }
     }
 
-    /// The purpose of a store.
+    /// The purpose of an append's store or fill.
     pub(super) fn purpose(&self) -> Purpose {
         Purpose::Append { known_tail: Offset(self.known_tail.load(Ordering::Acquire)) }
     }
 
-    /// Takes the news that everything below `tail` is on every unit, and tells the units of this process, whose followers
-    /// get the cells then.
+    /// Notes that everything below `tail` is on every unit. Tells the units of this process, which then send the cells to
+    /// their followers.
     pub(super) fn learn(&self, tail: Offset) {
         if self.known_tail.fetch_max(tail.0, Ordering::AcqRel) < tail.0 {
             self.copies.near_units().for_each(|unit| unit.advance(self.id, tail));
         }
     }
 
-    /// Tells all units what is known. For times when no store carries it.
+    /// Tells all units the known tail. Stores carry it too, so this is for times without stores.
     pub(super) fn tell_known_tail(&self) {
         let known = self.known_tail.load(Ordering::Acquire);
         if self.told.fetch_max(known, Ordering::AcqRel) < known {
@@ -90,15 +90,15 @@ impl UnitChain {
         }
     }
 
-    /// The chain of loglets has ended this one.
+    /// Notes that the chain of loglets has ended this one at `end`. `None` if the chain does not name the loglet any more.
     pub(super) fn end(&self, end: Option<Offset>) {
-        // The first news is as good as the second.
+        // The end of a segment does not change, so the first call is enough.
         let _ = self.end.set(end);
         self.ended.cancel();
     }
 
-    /// Resolves when this process knows that the chain of loglets has ended this one. Returns where; `None` if it names
-    /// the loglet no more.
+    /// Waits until this process knows that the chain of loglets has ended this one. Returns the end, or `None` if the
+    /// chain does not name the loglet any more.
     pub(super) async fn has_ended(&self) -> Option<Offset> {
         self.ended.cancelled().await;
         self.end.get().copied().flatten()
@@ -114,7 +114,7 @@ impl UnitChain {
         self.full.lock()[unit] = refusal;
     }
 
-    /// The refusal of a unit whose disk is full. Without it nothing can be appended.
+    /// The refusal of a unit whose disk is full, if there is one. Nothing can be appended without that unit.
     pub(super) fn full(&self) -> Option<Refusal> {
         self.full.lock().iter().flatten().next().cloned()
     }

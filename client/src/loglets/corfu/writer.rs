@@ -1,8 +1,8 @@
 //! [`Writer`]: the appends of this process to one loglet.
 //!
-//! An append gets its offset only after the first unit has decided about the one before, because an append that was too
-//! late for its offset gets another one, and the order of the calls is the order in the log. While one is placed, those
-//! before it are passed on along the chain. Outcomes are told in the order of the calls.
+//! The order of the calls is the order in the log. An append that is too late for its offset gets another, higher offset.
+//! So the next append gets its offset only after the first unit has decided about the append before it. While one append
+//! is placed, earlier appends are passed on along the chain. Outcomes are told in the order of the calls.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -56,7 +56,7 @@ impl Writer {
 
     /// Takes an append. The order of the calls is the order in the loglet.
     pub(super) fn append(self: &Arc<Self>, batch: Vec<Cell>, done: Done) {
-        // Without those who run writers the outcome is unknown, as for everything that a stop meets.
+        // If nobody runs writers any more, the outcome is unknown, as for every append that the stop interrupted.
         let Some(writers) = self.writers.upgrade().filter(|writers| !writers.are_stopped()) else { return };
         if batch.is_empty() {
             let refusal = Refusal::Unsupported("an append has at least one cell".to_owned());
@@ -84,8 +84,9 @@ impl Writer {
         }
     }
 
-    /// Why no append is taken now. Want of room is refused before an offset is given out (`docs/protocol.md`, cluster 2):
-    /// an append that waits for room finds out when there is some.
+    /// Why no append is taken now. `None` if one is taken. While a unit's disk is full, an append is refused before it
+    /// gets an offset (`docs/protocol.md`, cluster 2). This holds only while the writer runs: then an earlier append is
+    /// being tried again, and its success shows that there is room.
     fn refusal(&self, state: &State) -> Option<Refusal> {
         if state.waiting.len() >= WAITING_MAX {
             return Some(Refusal::Overloaded);
@@ -93,12 +94,12 @@ impl Writer {
         self.chain.full().filter(|_| state.is_running && !self.chain.is_ended())
     }
 
-    /// Whether it has work.
+    /// Whether this writer has work.
     pub(super) fn is_running(&self) -> bool {
         self.state.lock().is_running
     }
 
-    /// Leaves the outcomes of all appends that wait unknown, because nobody runs writers any more.
+    /// Drops all appends that wait, because nobody runs writers any more. Their outcomes are unknown.
     pub(super) fn give_up(&self) {
         // The completions run without the lock.
         let waiting = std::mem::take(&mut self.state.lock().waiting);
@@ -109,15 +110,15 @@ impl Writer {
         self.state.lock().waiting.pop_front()
     }
 
-    /// Ends the work if nothing waits.
+    /// Ends the work if no append waits. Returns whether it has ended.
     fn rests(&self) -> bool {
         let mut state = self.state.lock();
         state.is_running = !state.waiting.is_empty();
         !state.is_running
     }
 
-    /// Writes until nothing waits and every outcome is told. If the future is dropped, the outcomes of what it has begun
-    /// are unknown.
+    /// Writes until no append waits and every outcome is told. If the future is dropped, the outcomes of the appends that
+    /// it has begun are unknown.
     pub(super) async fn run(self: Arc<Self>) {
         let mut placing: Option<BoxFuture<'static, (Asked, Result<Placed, AppendError>)>> = None;
         let mut passing: FuturesOrdered<BoxFuture<'static, (Done, Outcome)>> = FuturesOrdered::new();
@@ -135,7 +136,7 @@ impl Writer {
             tokio::select! {
                 biased;
                 Some((done, outcome)) = passing.next(), if !passing.is_empty() => done.complete(outcome),
-                (asked, placed) = async { placing.as_mut().expect("looked at").await }, if placing.is_some() => {
+                (asked, placed) = async { placing.as_mut().expect("an append is placed").await }, if placing.is_some() => {
                     placing = None;
                     passing.push_back(pass(Arc::clone(&self.chain), asked, placed));
                 }

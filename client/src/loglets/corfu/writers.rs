@@ -10,18 +10,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::writer::Writer;
 
-/// The writers that have work, for the task that runs them. A writer that has no more work leaves, and comes again with
+/// The writers that have work. One task runs them all. A writer that has no more work leaves the task, and comes back with
 /// the next append.
 #[derive(Default)]
 pub(super) struct Writers {
-    /// Writers that have begun to have work.
+    /// Writers that have got work and that the task has not taken yet.
     begun: Mutex<Vec<Arc<Writer>>>,
     changed: Notify,
     stopped: CancellationToken,
 }
 
 impl Writers {
-    /// Runs `writer` until it has no more work.
+    /// Lets the task run `writer` until the writer has no more work.
     pub(super) fn begin(&self, writer: Arc<Writer>) {
         self.begun.lock().push(writer);
         self.changed.notify_one();
@@ -32,9 +32,9 @@ impl Writers {
         self.stopped.is_cancelled()
     }
 
-    /// Runs the writers until `stop`. Then the outcomes of what they have not finished are unknown.
+    /// Runs the writers until `stop`. The outcomes of appends that are not finished by then are unknown.
     pub(super) async fn run(&self, stop: CancellationToken) {
-        // However this ends, no append may be left without an outcome.
+        // If this future is dropped, later appends must find out that nobody runs writers any more.
         let _stopped = self.stopped.clone().drop_guard();
         let mut writers: Vec<Arc<Writer>> = Vec::new();
         let mut running = FuturesUnordered::new();

@@ -1,9 +1,15 @@
 //! The client side of the native loglet (Delos, OSDI'20, section 4.2.1, with the erratum of 2025). Appends go to the
 //! loglet's one sequencer; tail checks, seals and reads go directly to the storage units.
 //!
-//! One procedure per file: `open`, `append`, `listen`, `find_tail`, `seal` with its `repair`, and `trim`. What needs only
-//! the copies of cells is in `copies`. `quorums` says how many units have to answer. `told_tails` finds out from the tails of the units which cells are on a write quorum. `direct` acknowledges
-//! appends whose cells are. `provider` opens native loglets and creates them.
+//! One procedure per file:
+//!
+//! - `open`, `append`, `listen`, `find_tail`, `seal` with its `repair`, and `trim` do what their names say
+//! - `quorums` says how many units have to answer
+//! - `told_tails` finds out from the tails of the units which cells are on a write quorum
+//! - `direct` acknowledges appends of this process whose cells are on a write quorum
+//! - `provider` opens native loglets and creates them
+//!
+//! Reads, copies and other procedures that are the same for every kind of loglet are in `copies`.
 
 mod append;
 mod direct;

@@ -1,6 +1,5 @@
 //! [`NativeProvider`]: opens native loglets and creates them.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
@@ -14,6 +13,7 @@ use super::NativeLoglet;
 use super::direct::Direct;
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
 use crate::loglets::copies::{Copies, raise_floor};
+use crate::loglets::serve::serve;
 
 /// Opens native loglets, creates them on their units, and chooses the sequencer and units of new ones.
 pub struct NativeProvider {
@@ -62,39 +62,24 @@ impl LogletProvider for NativeProvider {
     }
 
     fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
-        Box::pin(async move {
-            match self.sequencers.sequencer(decode(params)?.sequencer) {
-                Some(sequencer) => sequencer.serve(params).await.map_err(|e| LogletError::NotServed(params.id, e)),
-                // The sequencer died meanwhile. Appends will report that, and a reconfiguration will follow.
-                None => Ok(()),
-            }
-        })
+        Box::pin(async move { serve(&*self.sequencers, params, decode(params)?.sequencer).await })
     }
 
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>> {
         Box::pin(async move {
-            let Some(first) = gone.first() else { return Ok(()) };
-            let mut storages = BTreeSet::new();
-            for params in gone {
-                storages.extend(decode(params)?.units);
-            }
-            raise_floor(&*self.units, &*self.clock, first.id, storages, ordinal).await
+            let units =
+                gone.iter().map(|params| decode(params).map(|decoded| decoded.units)).collect::<Result<Vec<_>, _>>()?;
+            raise_floor(&*self.units, &*self.clock, gone, units, ordinal).await
         })
     }
 
     fn choose_params(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {
-        let Some(sequencer) = alive.sequencers.first().copied() else {
-            return Err(LogletError::Unavailable("no sequencer is alive".to_owned()));
-        };
+        let sequencer = alive.best_sequencer()?;
         if alive.units.is_empty() {
             return Err(LogletError::Unavailable("no storage unit is alive".to_owned()));
         }
         if alive.units.len() < alive.units_min {
-            let (units, min) = (alive.units.len(), alive.units_min);
-            return Err(LogletError::Unavailable(format!(
-                "{units} storage units are alive, but a loglet needs {min}: as many as a majority of the voters of the \
-                 metadata store"
-            )));
+            return Err(alive.too_few_units(alive.units.len(), "are alive"));
         }
         let write_quorum = u16::try_from(alive.units.len() / 2 + 1).expect("a cluster has few units");
         Ok(NativeParams { sequencer, units: alive.units.clone(), write_quorum }.encode(id))

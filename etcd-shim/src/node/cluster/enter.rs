@@ -22,9 +22,9 @@ use crate::tls::TlsError;
 /// The time between two rounds of questions.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// Learns from the other listed members which cluster this is, and which of its members this node is: the one with the peer
-/// URLs that the flags give to this node. Returns that, and the cluster as the others know it. Waits until one of them
-/// answers.
+/// Asks the other members in `--initial-cluster` which cluster they are. This node is the member of that cluster that has
+/// the node's peer URLs. Writes down in the data directory who founded the cluster, and returns the founders together with
+/// the cluster as the others know it. Waits until one of the others answers.
 /// # Cancel safety
 /// The call may be dropped and made again.
 pub(in crate::node) async fn enter_cluster(
@@ -60,15 +60,15 @@ async fn ask_for_cluster(config: &ServerConfig, seams: &Seams) -> Result<Cluster
     let mut attempts = Attempts::new(&*seams.clock);
     loop {
         let mut why = "no other member answers".to_owned();
-        let mut newest: Option<ClusterView> = None;
+        let mut views = Vec::new();
         for answer in join_all(others.iter().map(Joining::look)).await {
             match answer {
-                Ok(view) if newest.as_ref().is_none_or(|known| known.at < view.at) => newest = Some(view),
-                Ok(_) | Err(JoinError::Unreachable(_)) => {}
+                Ok(view) => views.push(view),
                 Err(JoinError::NotYet(reason) | JoinError::Refused(reason)) => why = reason,
+                Err(JoinError::Unreachable(_)) => {}
             }
         }
-        if let Some(view) = newest {
+        if let Some(view) = ClusterView::newest(views) {
             return Ok(view);
         }
         attempts.pause(TRY_AGAIN, || tracing::info!(why, "waiting for a member of the cluster to join")).await;
@@ -77,15 +77,12 @@ async fn ask_for_cluster(config: &ServerConfig, seams: &Seams) -> Result<Cluster
 
 /// The member with these peer URLs.
 fn own_member(view: &ClusterView, advertised: &[Url]) -> Result<MemberId, StartError> {
-    let sorted = |urls: &mut Vec<String>| urls.sort();
-    let mut wanted: Vec<String> = advertised.iter().map(ToString::to_string).collect();
-    sorted(&mut wanted);
-    let has_them = |urls: &Vec<String>| {
-        let mut urls = urls.clone();
-        sorted(&mut urls);
-        urls == wanted
+    let sorted = |mut urls: Vec<String>| {
+        urls.sort();
+        urls
     };
-    let found = view.members.iter().find(|(_, member)| has_them(&member.peer_urls));
+    let wanted = sorted(advertised.iter().map(ToString::to_string).collect());
+    let found = view.members.iter().find(|(_, member)| sorted(member.peer_urls.clone()) == wanted);
     found.map(|(id, _)| *id).ok_or_else(|| {
         let others: BTreeMap<_, _> =
             view.members.values().map(|member| (member.name.as_str(), member.peer_urls.join(","))).collect();

@@ -43,17 +43,17 @@ pub(in crate::node) async fn check_seat(
             () = seams.clock.sleep(CHECK_MAX) => None,
         }
     }));
-    let mut newest: Option<ClusterView> = None;
+    let mut views = Vec::new();
     for answer in answers.await {
         match answer {
             Some(Err(JoinError::Refused(why))) => {
                 return Err(StartError::Founding(format!("this data directory has not the member's seat: {why}")));
             }
-            Some(Ok(view)) if newest.as_ref().is_none_or(|known| known.at < view.at) => newest = Some(view),
+            Some(Ok(view)) => views.push(view),
             _ => {}
         }
     }
-    Ok(newest)
+    Ok(ClusterView::newest(views))
 }
 
 /// Asks the other members until one of them has given the seat. Returns the cluster after that.

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::contracts::ClusterView;
-use naxos_proto::seams::{Disk, OpenMode};
+use naxos_proto::seams::{Disk, OpenMode, replace_file};
 
 const FILE: &str = "members";
 const TMP: &str = "members.tmp";
@@ -39,12 +39,7 @@ pub(in crate::node) async fn read_members(disk: &dyn Disk) -> io::Result<Option<
 
 /// Replaces the file, durably.
 pub(in crate::node) async fn write_members(disk: &dyn Disk, view: &ClusterView) -> io::Result<()> {
-    let file = disk.open(TMP, OpenMode::Create).await?;
-    file.set_len(0).await?;
-    file.write_at(0, &[encode(view)]).await?;
-    file.sync().await?;
-    disk.rename(TMP, FILE).await?;
-    disk.sync_dir("").await
+    replace_file(disk, FILE, TMP, encode(view)).await
 }
 
 fn encode(view: &ClusterView) -> Bytes {

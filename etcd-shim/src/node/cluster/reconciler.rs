@@ -90,11 +90,7 @@ impl Reconciler {
         // The roles come first: the driver must not see the node of a learner without knowing that it is one.
         self.tell_roles(backend, &view);
         self.peers.follow(&view.seats, lost.iter().copied());
-        self.seats.send_if_modified(|old| {
-            let is_new = *old != view.seats;
-            old.clone_from(&view.seats);
-            is_new
-        });
+        tell(&self.seats, view.seats.clone());
         self.write(backend, &view).await;
         // 2. The data directories that have the seats are the voters of the MetaStore, or learn from the voters. The
         //    leader of the MetaStore sees to that.
@@ -123,12 +119,7 @@ impl Reconciler {
         if now.is_empty() {
             return;
         }
-        let roles = roles(view, &now, backend.store.read().seats.lost().map(|(storage, _)| storage));
-        self.roles.send_if_modified(|old| {
-            let is_new = *old != roles;
-            *old = roles;
-            is_new
-        });
+        tell(&self.roles, roles(view, &now, backend.store.read().seats.lost().map(|(storage, _)| storage)));
     }
 
     /// Writes the view down for the next start, if the members or their seats have changed.
@@ -226,6 +217,15 @@ impl Reconciler {
         }
         Err(JoinError::NotYet("the process on the member's earlier data directory still answers".to_owned()))
     }
+}
+
+/// Sends a value, if it is not the one that was sent last.
+fn tell<T: PartialEq>(to: &watch::Sender<T>, value: T) {
+    to.send_if_modified(|old| {
+        let is_new = *old != value;
+        *old = value;
+        is_new
+    });
 }
 
 /// Whether a segment of the chain has a unit on `storage`.

@@ -112,12 +112,8 @@ impl Plan {
             Some(store) => format!("copy the local store of {} to {target}: {} bytes", base.name, store.bytes),
             None => format!("make an empty local store in {target}"),
         };
-        let gone: Vec<String> = match &base.store {
-            Some(store) => {
-                store.kept.members.values().filter(|one| one.id != self.member.id).map(|m| m.name.clone()).collect()
-            }
-            None => Vec::new(),
-        };
+        let listed = base.store.iter().flat_map(|store| store.kept.members.values());
+        let gone: Vec<&str> = listed.filter(|one| one.id != self.member.id).map(|one| one.name.as_str()).collect();
         let gone = if gone.is_empty() { "none".to_owned() } else { gone.join(", ") };
         vec![
             format!("begin a new log at position {}, with a new log id and a new data directory id", tail + 1),

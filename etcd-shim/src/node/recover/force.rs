@@ -1,10 +1,12 @@
-//! `--force-new-cluster`: makes a cluster of one of a member's data directory, in its place.
+//! `--force-new-cluster`: makes a cluster of one from a member's own data directory, and puts it where that directory
+//! was.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use naxos_log_server::OpenError;
 use naxos_proto::contracts::Joining;
 use naxos_proto::peer::RemoteJoining;
 use naxos_proto::seams::Seams;
@@ -33,8 +35,7 @@ pub(in crate::node) async fn force_new_cluster(config: &ServerConfig, seams: &Se
     }
     let survivor = match Survivor::read(directory.clone(), seams.clone()).await {
         Ok(survivor) => survivor,
-        Err(RecoverError::Open(_, naxos_log_server::OpenError::NoData | naxos_log_server::OpenError::Unusable(_)))
-        | Err(RecoverError::NoLog(_)) => {
+        Err(RecoverError::Open(_, OpenError::NoData | OpenError::Unusable(_)) | RecoverError::NoLog(_)) => {
             tracing::warn!("--force-new-cluster has no effect: the data directory holds no cluster yet");
             return Ok(());
         }
@@ -58,7 +59,7 @@ pub(in crate::node) async fn force_new_cluster(config: &ServerConfig, seams: &Se
         "new-log" = %format!("{:016x}", outcome.log.0),
         "revision-before" = outcome.revision_before,
         revision = outcome.revision,
-        "--force-new-cluster: this member is a cluster of one now. Remove the flag. The data of before are in the folder \
+        "--force-new-cluster: this member is a cluster of one now. Remove the flag. What was there before is in the folder \
          before-recovery-* of the data directory"
     );
     Ok(())

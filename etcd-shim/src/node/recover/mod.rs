@@ -4,12 +4,13 @@
 //! a new data directory, which founds a new log where the old one ends: it has a new log id and a new storage id, so nothing
 //! of the old cluster ever speaks to it.
 //!
-//! - [`Survivor`]: what one directory holds; [`Plan`]: what all of them hold together, what may be missing, and what is done
+//! - [`Survivor`]: what one directory holds; [`Plan`]: what all of them hold together, what may be missing, and what
+//!   will be done
 //! - [`coverage`]: the pure rules: how far the positions reach, which directory is taken, whether anything may be missing
 //! - [`FoundLog`](found_log::FoundLog): the old log, as far as the survivors have it
 //! - [`rebuild`]: makes the new directory, in the folder `recovery` of its place; [`swap`]: moves it to its place
-//! - [`recovered_file`]: the file `recovered`, which a directory has that was made so
-//! - [`force_new_cluster`]: the same in the place of the survivor, at its start
+//! - [`recovered_file`]: the file `recovered`, which is in each directory that a recovery has made
+//! - [`force_new_cluster`]: does the same at the start of a member, within its own directory
 
 mod coverage;
 mod describe;

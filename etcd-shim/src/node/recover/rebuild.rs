@@ -1,16 +1,16 @@
 //! [`rebuild`]: makes the new data directory of a plan.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use naxos_client::SharedLog;
-use naxos_engines::LocalStore;
 use naxos_engines::base::{self, Control, Header};
 use naxos_engines::batching::batch_of;
 use naxos_engines::local_store::{STORE_FILE, StoreError, install_snapshot};
 use naxos_engines::stack::{Stack, StackConfig};
 use naxos_engines::view_tracking::HeldLog;
+use naxos_engines::{Entry, LocalStore};
 use naxos_log_server::founding::found_alone;
 use naxos_log_server::{FoundJournal, LogServerConfig, RECOVERY_DIR};
 use naxos_proto::contracts::Founder;
@@ -167,7 +167,7 @@ impl Rebuild<'_> {
         let before = *outcome.as_ref().unwrap_or(&0);
         if outcome.is_ok() {
             before_recovery();
-            set(&log.last, self.last_entry(&store));
+            assert!(log.last.set(self.last_entry(&store).encode()).is_ok(), "the entry is made once");
             outcome = stack.replay().await.map(|_| store.read().revision);
         }
         drop(stack);
@@ -184,7 +184,7 @@ impl Rebuild<'_> {
     }
 
     /// The entry that makes a cluster of one.
-    fn last_entry(&self, store: &SharedStore) -> naxos_engines::Entry {
+    fn last_entry(&self, store: &SharedStore) -> Entry {
         let seats = store.read().seats.held(&self.plan.base().founders);
         let recover = Recover {
             member: self.plan.member.clone(),
@@ -218,8 +218,4 @@ impl Rebuild<'_> {
         }
         .sealed()
     }
-}
-
-fn set(last: &OnceLock<bytes::Bytes>, entry: naxos_engines::Entry) {
-    assert!(last.set(entry.encode()).is_ok(), "the entry is made once");
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use bytes::Bytes;
 use naxos_proto::ids::Lsn;
-use naxos_proto::seams::{Disk, OpenMode};
+use naxos_proto::seams::{Disk, OpenMode, replace_file};
 use serde::{Deserialize, Serialize};
 
 use super::RecoverError;
@@ -35,7 +35,7 @@ pub(super) struct Recovered {
     pub(super) certain: u64,
     /// The revision of the newest write that was kept.
     pub(super) revision_before: i64,
-    /// The revision that everything counts as compacted at.
+    /// The revision after the recovery. Everything up to it counts as compacted.
     pub(super) revision: i64,
     /// crc32 of `version`, `old_log`, `log` and `begin`, joined by spaces.
     pub(super) crc32: u32,
@@ -90,16 +90,10 @@ fn parse(bytes: &[u8]) -> Result<Recovered, RecoverError> {
 
 /// Writes the file, durably.
 pub(super) async fn write(disk: &dyn Disk, path: &str, recovered: &Recovered) -> Result<(), RecoverError> {
-    let io = |error| RecoverError::Io(path.to_owned(), error);
     let mut json = serde_json::to_vec_pretty(recovered).expect("plain fields are JSON");
     json.push(b'\n');
-    let tmp = format!("{path}.tmp");
-    let file = disk.open(&tmp, OpenMode::Create).await.map_err(io)?;
-    file.set_len(0).await.map_err(io)?;
-    file.write_at(0, &[Bytes::from(json)]).await.map_err(io)?;
-    file.sync().await.map_err(io)?;
-    disk.rename(&tmp, path).await.map_err(io)?;
-    disk.sync_dir("").await.map_err(io)
+    let written = replace_file(disk, path, &format!("{path}.tmp"), Bytes::from(json)).await;
+    written.map_err(|error| RecoverError::Io(path.to_owned(), error))
 }
 
 /// Where the log of a data directory begins: at 0, unless the directory was made by a recovery.

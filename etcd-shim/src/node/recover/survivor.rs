@@ -13,7 +13,7 @@ use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::contracts::LocalTail;
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::{Boot, ClusterId, LogId, Lsn, MemberId, StorageId, StoreId};
-use naxos_proto::seams::Seams;
+use naxos_proto::seams::{OpenMode, Seams};
 
 use super::RecoverError;
 use crate::state::kept::{Kept, read_kept};
@@ -119,7 +119,7 @@ async fn kept_store(name: &str, seams: &Seams, storage: StorageId) -> Result<Opt
     if !names.iter().any(|found| found == STORE_FILE) {
         return Ok(None);
     }
-    let file = seams.disk.open(STORE_FILE, naxos_proto::seams::OpenMode::Existing).await.map_err(io)?;
+    let file = seams.disk.open(STORE_FILE, OpenMode::Existing).await.map_err(io)?;
     let bytes = file.len().await.map_err(io)?;
     let expected =
         StoreExpected { storage, required: true, lost: None, extent: None, verified_bytes_max: VERIFIED_BYTES_MAX };

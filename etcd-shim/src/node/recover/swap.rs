@@ -22,15 +22,15 @@ fn io_at(path: &str) -> impl Fn(io::Error) -> RecoverError {
     move |error| RecoverError::Io(path.clone(), error)
 }
 
-/// Checks that a new directory can be made in the root of `disk`: it is empty, or a recovery into it was not finished. A
-/// directory that is missing is made.
+/// Checks that a new directory can be made in the root of `disk`: it is missing or empty, or a recovery into it was not
+/// finished. Makes nothing.
 pub(crate) async fn check_target(disk: &dyn Disk, name: &str) -> Result<(), RecoverError> {
     match disk.list("").await {
         Ok(names) => match names.into_iter().find(|found| !STAYS.contains(&found.as_str())) {
             Some(found) => Err(RecoverError::NotEmpty(name.to_owned(), found)),
             None => Ok(()),
         },
-        Err(error) if error.kind() == ErrorKind::NotFound => disk.create_dir("").await.map_err(io_at(name)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(io_at(name)(error)),
     }
 }
@@ -53,7 +53,7 @@ pub(crate) async fn finish_swap(disk: &dyn Disk) -> Result<bool, RecoverError> {
         swap(disk).await?;
         Ok(true)
     } else if has("format") {
-        tracing::warn!("a recovery was interrupted before its directory was finished: the data of before it are used");
+        tracing::warn!("a recovery was interrupted before it was complete: going on with the data from before it");
         clear(disk).await?;
         disk.remove_dir(RECOVERY_DIR).await.map_err(io_at(RECOVERY_DIR))?;
         Ok(false)

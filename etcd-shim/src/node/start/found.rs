@@ -8,6 +8,7 @@ use naxos_log_server::{FoundJournal, LogServerConfig, OpenError};
 use naxos_proto::contracts::ClusterView;
 use naxos_proto::ids::Lsn;
 use naxos_proto::seams::Seams;
+use tokio_rustls::TlsAcceptor;
 
 use super::context::Context;
 use super::open_store::open_store;
@@ -25,6 +26,8 @@ use crate::state::SharedStore;
 pub(super) struct Found {
     pub(super) context: Context,
     pub(super) bound: BoundPort,
+    /// TLS of the port for other members, if a peer URL is secure.
+    pub(super) peer_tls: Option<TlsAcceptor>,
     /// The members that began the cluster.
     pub(super) founders: Founders,
     /// The members as this node, or one that it has asked, knew them last. They are empty if the cluster is new.
@@ -50,19 +53,21 @@ impl Found {
         if config.cluster.force_new {
             force_new_cluster(&config, &seams).await?;
         }
-        refuse_to_begin(&config, &seams).await?;
+        let is_new = !holds_cluster(&seams).await;
+        if let Some(refusal) = config.cluster.refusal.as_ref().filter(|_| is_new) {
+            return Err(StartError::Begin(refusal.clone()));
+        }
         let port_config = PortConfig::from_server(&config, runtimes)?;
         let bound = BoundPort::bind(seams.clone(), port_config, stops.serving.clone()).await?;
         let metrics = Arc::new(Metrics::new(config.metrics, runtimes, &config.feature_gates, seams.clock.wall().0));
         metrics.set_cluster_version("3.6");
 
-        let tls = peer_tls::acceptor(&config)?;
-        let is_new = !holds_cluster(&seams).await;
+        let peer_tls = peer_tls::acceptor(&config)?;
         let (founders, told) = if is_new && config.cluster.state == ClusterState::Existing {
             let (founders, view) = enter_cluster(&config, &seams, &stops.running).await?;
             (founders, Some(view))
         } else {
-            (found_cluster(&config, &seams, tls.as_ref(), &stops.running).await?, None)
+            (found_cluster(&config, &seams, peer_tls.as_ref(), &stops.running).await?, None)
         };
         let begin = begin_of_log(&*seams.disk).await?;
         let reserve_bytes = unit.reserve_bytes;
@@ -75,18 +80,10 @@ impl Found {
         };
         let (local_store, store) = open_store(&seams, &journal, is_alone, config.limits.resident_bytes).await?;
         let stored = cluster_view(&store, &founders.names(), local_store.reader().applied());
-        let known = [told, remembered, Some(stored)].into_iter().flatten().max_by_key(|view| view.at);
+        let known = ClusterView::newest([told, remembered, Some(stored)].into_iter().flatten());
         let known = known.expect("the store has a view");
         let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes };
-        Ok(Found { context, bound, founders, known, begin, journal, local_store, store })
-    }
-}
-
-/// If the data directory holds no cluster yet, refuses flags that do not describe one.
-async fn refuse_to_begin(config: &ServerConfig, seams: &Seams) -> Result<(), StartError> {
-    match &config.cluster.refusal {
-        Some(refusal) if !holds_cluster(seams).await => Err(StartError::Begin(refusal.clone())),
-        _ => Ok(()),
+        Ok(Found { context, bound, peer_tls, founders, known, begin, journal, local_store, store })
     }
 }
 

@@ -31,7 +31,7 @@ use crate::config::ServerConfig;
 use crate::node::cluster::open_log::open_log;
 use crate::node::cluster::peer_worker::{PeerWork, PeerWorker, start_peer_worker};
 use crate::node::cluster::{
-    AddressBook, JoinDesk, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, check_seat, peer_tls, roles, take_seat,
+    AddressBook, JoinDesk, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, check_seat, roles, take_seat,
     write_members,
 };
 use crate::node::ids;
@@ -98,10 +98,7 @@ async fn seated(
     } else {
         Some(take_seat(seams, book, join).await?)
     };
-    let view = match told {
-        Some(told) if told.at >= known.at => told,
-        _ => known,
-    };
+    let view = ClusterView::newest([known].into_iter().chain(told)).expect("one view is known");
     book.set_all(&view);
     if view.seats.len() > 1 {
         write_members(&*seams.disk, &view).await.map_err(StartError::Members)?;
@@ -129,7 +126,7 @@ fn address_book(config: &ServerConfig, seams: &Seams, known: &ClusterView) -> Re
 impl Found {
     /// Starts the storage unit, the MetaStore's replica and the calls between nodes, and opens the log.
     pub(super) async fn open(self) -> Result<Opened, StartError> {
-        let Found { context, bound, founders, known, begin, journal, local_store, store } = self;
+        let Found { context, bound, peer_tls, founders, known, begin, journal, local_store, store } = self;
         let (seams, stops) = (&context.seams, &context.stops);
         let (log_id, member) = (journal.log(), journal.member());
         let book = Arc::new(address_book(&context.config, seams, &known)?);
@@ -158,8 +155,7 @@ impl Found {
         let leases = Arc::new(LeaseDeskSlot::default());
         let snapshots = Arc::new(SnapshotDesk::default());
         let (joins, asked) = JoinDesk::new();
-        let tls = peer_tls::acceptor(&context.config)?;
-        let port = PeerPort::bind(&seams.net, &context.config.listen_peer_urls, tls.as_ref()).await?;
+        let port = PeerPort::bind(&seams.net, &context.config.listen_peer_urls, peer_tls.as_ref()).await?;
         let routes = Routes::new(UnitService::server(&home, unit.clone()))
             .add_service(SequencerService::server(&home, sequencer.clone()))
             .add_service(MetaService::server(&home, meta.clone()))

@@ -23,7 +23,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 impl Stacked {
     /// Announces the node in the log, then starts to serve clients.
     pub(super) async fn serve(self, worker: &dyn Worker) -> Result<Node, StartError> {
-        let Stacked { bound, stops, mut workers, rings, backend, log_server, meta, reconciler } = self;
+        let Stacked { bound, stops, mut workers, rings, backend, log_server, reconciler } = self;
         // A node that is alone has nobody to wait for.
         let is_alone = backend.roster.seats.borrow().len() == 1;
         workers.push(start(worker, "control", stops.running.clone(), {
@@ -34,7 +34,7 @@ impl Stacked {
         gauges::install(&backend);
         let port = serve(bound, &backend, rings, &stops);
         tracing::info!("ready to serve client requests");
-        Ok(Node { port, stops, workers, meta, log_server, backend })
+        Ok(Node { port, stops, workers, log_server, backend })
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use naxos_engines::snapshots::{Offering, OfferingParts};
 use naxos_log_server::LogServer;
-use naxos_log_server::meta::MetaReplica;
-use naxos_proto::seams::{Tasks, WorkerHandle, start};
+use naxos_proto::seams::{Seams, Tasks, WorkerHandle, start};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +17,7 @@ use super::rebuilt::Rebuilt;
 use super::running_stack::{RunningStack, StackParts};
 use super::start_error::StartError;
 use crate::backend::{Backend, Deadlines, LeaseDesk};
-use crate::node::cluster::Reconciler;
+use crate::node::cluster::{Reconciler, SnapshotDesk};
 use crate::node::stops::Stops;
 use crate::port::BoundPort;
 use crate::watch::Ring;
@@ -31,7 +30,6 @@ pub(super) struct Stacked {
     pub(super) rings: Vec<Arc<Ring>>,
     pub(super) backend: Arc<Backend>,
     pub(super) log_server: LogServer,
-    pub(super) meta: Arc<MetaReplica>,
     pub(super) reconciler: Reconciler,
 }
 
@@ -62,17 +60,13 @@ impl Opened {
         let RunningStack { stack, rebuilt, cold, defragmenter, snapshotter, workers: of_stack } = running;
         workers.extend(of_stack);
         beat.set_reader(rebuilt.reader.clone());
-        {
+        workers.push(offer_snapshots(&context.seams, &context.stops, &snapshots, {
             let (disk, clock) = (Arc::clone(&context.seams.disk), Arc::clone(&context.seams.clock));
             let (entropy, reader) = (Arc::clone(&context.seams.entropy), rebuilt.reader.clone());
             let (view, trimmed) = (Arc::clone(stack.view()), Arc::clone(&stack));
             let trim_point = Box::new(move || trimmed.trim_point());
-            let parts = OfferingParts { log: log_id, disk, clock, entropy, reader, snapshotter, view, trim_point };
-            let (offering, offers) = Offering::new(parts);
-            snapshots.set(offering);
-            let (worker, stop) = (&*context.seams.worker, context.stops.running.clone());
-            workers.push(start(worker, "snapshots", stop, |stop| offers.run(stop)));
-        }
+            OfferingParts { log: log_id, disk, clock, entropy, reader, snapshotter, view, trim_point }
+        }));
         let Context { config, seams, stops, metrics, reserve_bytes, .. } = context;
         let Rebuilt { reader, store, rings, keeper, janitor } = rebuilt;
         let backend = Arc::new(Backend {
@@ -88,7 +82,7 @@ impl Opened {
             janitor,
             log,
             unit,
-            meta: Arc::clone(&meta),
+            meta,
             defragmenter,
             metrics,
             started: seams.clock.now(),
@@ -110,6 +104,13 @@ impl Opened {
         });
         leases.set(LeaseDesk(Arc::clone(&backend)));
         backend.note_membership();
-        Ok(Stacked { bound, stops, workers, rings, backend, log_server, meta, reconciler })
+        Ok(Stacked { bound, stops, workers, rings, backend, log_server, reconciler })
     }
+}
+
+/// Offers snapshots to the other nodes from now on.
+fn offer_snapshots(seams: &Seams, stops: &Stops, desk: &SnapshotDesk, parts: OfferingParts) -> WorkerHandle {
+    let (offering, offers) = Offering::new(parts);
+    desk.set(offering);
+    start(&*seams.worker, "snapshots", stops.running.clone(), |stop| offers.run(stop))
 }

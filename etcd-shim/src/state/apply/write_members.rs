@@ -62,15 +62,21 @@ impl Writer<'_, '_> {
         if let Some(from) = from {
             self.rows.put(rows::seat(store, from), Seats::row(member, false));
         }
-        self.rows.delete(rows::member(store, member.0));
-        self.rows.put(rows::removed_member(store, member.0), Bytes::new());
-        self.store.members.remove(&member.0);
-        self.store.removed.insert(member.0);
-        self.notes.push(Note::Membership);
+        self.forget_member(member.0);
         Ok(Answer::Done)
     }
 
-    /// Gives a member other peer URLs.
+    /// Takes a member off the list, for good.
+    pub(super) fn forget_member(&mut self, id: u64) {
+        let store = self.store.id;
+        self.rows.delete(rows::member(store, id));
+        self.rows.put(rows::removed_member(store, id), Bytes::new());
+        self.store.members.remove(&id);
+        self.store.removed.insert(id);
+        self.notes.push(Note::Membership);
+    }
+
+    /// Replaces the peer URLs of a member.
     pub(super) fn update_member(&mut self, r: pb::MemberUpdateRequest) -> Result<Answer, EtcdError> {
         let known = self.store.members.get(&r.id).cloned().ok_or(EtcdError::MemberNotFound)?;
         if self.is_taken(r.id, &r.peer_ur_ls) {

@@ -1,6 +1,5 @@
 //! What the command [`Recover`] writes.
 
-use bytes::Bytes;
 use naxos_proto::ids::MemberId;
 
 use super::writer::{Note, Writer};
@@ -16,17 +15,13 @@ impl Writer<'_, '_> {
     pub(super) fn recover(&mut self, Recover { member, storage, ended, revisions }: Recover) -> Answer {
         let id = self.store.id;
         let own = (MemberId(member.id), storage, true);
-        for (member, storage, has_seat) in
-            ended.into_iter().map(|(member, storage)| (member, storage, false)).chain([own])
-        {
+        let ended = ended.into_iter().map(|(member, storage)| (member, storage, false));
+        for (member, storage, has_seat) in ended.chain([own]) {
             self.store.seats.note(storage, member, has_seat);
             self.rows.put(rows::seat(id, storage), Seats::row(member, has_seat));
         }
         for gone in self.store.members.keys().copied().filter(|one| *one != member.id).collect::<Vec<_>>() {
-            self.rows.delete(rows::member(id, gone));
-            self.rows.put(rows::removed_member(id, gone), Bytes::new());
-            self.store.members.remove(&gone);
-            self.store.removed.insert(gone);
+            self.forget_member(gone);
         }
         for (of, alarm) in self.store.alarms.iter().copied().filter(|(of, _)| *of != member.id).collect::<Vec<_>>() {
             self.rows.delete(rows::alarm(id, of, alarm));

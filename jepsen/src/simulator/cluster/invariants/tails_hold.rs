@@ -1,5 +1,5 @@
-//! [`TailsHold`]: what a unit calls known to be on a write quorum is on one, and a unit forgets nothing (safety rules 1,
-//! 3 and 5).
+//! [`TailsHold`]: what a unit calls known to be on a write quorum is on one, and a unit forgets nothing (safety rules
+//! 1, 3 and 5).
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,20 @@
+//! [`serve`]: makes the sequencer of a loglet serve it.
+
+use naxos_proto::chain::LogletParams;
+use naxos_proto::contracts::SequencerDirectory;
+use naxos_proto::ids::Incarnation;
+
+use crate::loglet::LogletError;
+
+/// Makes the sequencer `owner` serve the loglet with these parameters, which name it.
+pub(super) async fn serve(
+    sequencers: &dyn SequencerDirectory,
+    params: &LogletParams,
+    owner: Incarnation,
+) -> Result<(), LogletError> {
+    match sequencers.sequencer(owner) {
+        Some(sequencer) => sequencer.serve(params).await.map_err(|e| LogletError::NotServed(params.id, e)),
+        // The sequencer died meanwhile. Appends will report that, and a reconfiguration will follow.
+        None => Ok(()),
+    }
+}

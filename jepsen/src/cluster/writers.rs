@@ -1,0 +1,38 @@
+//! [`Writers`]: several clients that write at the same time.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use naxos_benches::cluster::gaps::Gaps;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use super::writer::{Done, Writer};
+
+/// Clients that write through all members.
+pub(super) struct Writers {
+    stop: CancellationToken,
+    gaps: Arc<Gaps>,
+    writers: Vec<Writer>,
+}
+
+impl Writers {
+    /// Starts the writers with these numbers. After `patience` without an answer a writer goes to the next member.
+    pub(super) fn start(runtime: &Runtime, numbers: Range<u32>, urls: &[String], patience: Duration) -> Self {
+        let (stop, gaps) = (CancellationToken::new(), Arc::new(Gaps::new(numbers.end as usize)));
+        let start = |number| Writer::start(runtime, number, urls.to_vec(), patience, Arc::clone(&gaps), stop.clone());
+        Self { writers: numbers.map(start).collect(), gaps, stop }
+    }
+
+    /// How long no write succeeded.
+    pub(super) fn gaps(&self) -> &Gaps {
+        &self.gaps
+    }
+
+    /// Ends the writing, and returns what each writer has done.
+    pub(super) fn finish(self, runtime: &Runtime) -> anyhow::Result<Vec<Done>> {
+        self.stop.cancel();
+        self.writers.into_iter().map(|writer| runtime.block_on(writer.join())).collect()
+    }
+}

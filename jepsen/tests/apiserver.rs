@@ -140,19 +140,27 @@ fn goes_on_after_a_recovery(program: &Path) -> Option<()> {
     let listed = kubectl.list("get configmaps -n default").expect("a list");
     assert_eq!(listed.iter().filter(|object| object.name.starts_with("map-")).count(), CONFIG_MAPS);
     assert!(kubectl.run("create namespace after").success, "{}", apiserver.log().tail());
-    let mut watched = Watching::running(&kubectl, "after", "configmaps -n after");
     // kube-apiserver tries to watch etcd again after up to a minute (the backoff of client-go's reflector). Until then
-    // kubectl's watch gets nothing.
+    // kubectl's watch gets nothing. Then kube-apiserver lists anew and ends the watches that began before that list, as
+    // it does after every compaction, so kubectl has to begin again.
+    let mut watched = Watching::running(&kubectl, "after", "configmaps -n after");
     let mut probes = 0;
     let watches_again = || {
+        if watched.ended().is_some() {
+            watched = Watching::start(&kubectl, "configmaps -n after");
+        }
+        if watched.events().is_empty() {
+            return None;
+        }
         probes += 1;
-        let made = kubectl.run(&format!("create configmap kube-probe-{probes} -n after"));
+        let probe = format!("kube-probe-{probes}");
+        let made = kubectl.run(&format!("create configmap {probe} -n after"));
         assert!(made.success, "{}", made.stderr);
         pace::sleep(Duration::from_millis(500));
-        watched.events().iter().any(|event| event.name.starts_with("kube-probe")).then_some(())
+        watched.events().iter().any(|event| event.name == probe).then_some(())
     };
     let again = pace::wait_for(START_LIMIT, watches_again);
-    assert!(again.is_some(), "kube-apiserver never watches again:\n{}", apiserver.log().tail());
+    assert!(again.is_some(), "kube-apiserver never watches again: {:?}\n{}", watched.ended(), apiserver.log().tail());
     let later = versions(&|number| format!("create configmap later-{number} -n after -o json"));
     assert!(made.last() < later.first(), "a version went back: {made:?}, then {later:?}");
     watched.missed_nothing(&later);

@@ -50,6 +50,12 @@ impl Watching {
         watching
     }
 
+    /// Why the watch ended, with the last lines that kubectl printed; `None` while it runs.
+    pub fn ended(&mut self) -> Option<String> {
+        self.process.wait(Duration::ZERO)?;
+        Some(self.process.log().tail())
+    }
+
     /// All events received so far.
     pub fn events(&self) -> Vec<Seen> {
         let text = self.process.log().lines().join("\n");

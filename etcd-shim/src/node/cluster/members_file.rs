@@ -13,7 +13,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::contracts::ClusterView;
 use naxos_proto::seams::{Disk, OpenMode, replace_file};
 
-const FILE: &str = "members";
+/// Its name.
+pub(in crate::node) const MEMBERS_FILE: &str = "members";
 const TMP: &str = "members.tmp";
 const MAGIC: &[u8; 8] = b"NAXOSMBR";
 const VERSION: u32 = 1;
@@ -24,7 +25,7 @@ const BYTES_MAX: u64 = 1 << 20;
 /// Reads the file. `None` if there is none. A file that cannot be read is an error, because without it the node might not
 /// find the others.
 pub(in crate::node) async fn read_members(disk: &dyn Disk) -> io::Result<Option<ClusterView>> {
-    let file = match disk.open(FILE, OpenMode::Existing).await {
+    let file = match disk.open(MEMBERS_FILE, OpenMode::Existing).await {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -39,7 +40,7 @@ pub(in crate::node) async fn read_members(disk: &dyn Disk) -> io::Result<Option<
 
 /// Replaces the file, durably.
 pub(in crate::node) async fn write_members(disk: &dyn Disk, view: &ClusterView) -> io::Result<()> {
-    replace_file(disk, FILE, TMP, encode(view)).await
+    replace_file(disk, MEMBERS_FILE, TMP, encode(view)).await
 }
 
 fn encode(view: &ClusterView) -> Bytes {

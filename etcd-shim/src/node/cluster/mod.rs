@@ -39,7 +39,7 @@ pub(super) use enter::enter_cluster;
 pub(super) use founders::{Founders, found_cluster};
 pub(super) use join::{check_seat, take_seat};
 pub(super) use join_desk::JoinDesk;
-pub(super) use members_file::{read_members, write_members};
+pub(super) use members_file::{MEMBERS_FILE, read_members, write_members};
 pub(super) use own_beat::OwnBeat;
 pub(super) use peer_port::PeerPort;
 pub(super) use peers::Peers;

@@ -14,7 +14,7 @@ use naxos_proto::seams::Seams;
 use super::recovered_file::{self, FILE};
 use super::{Plan, REVISIONS, RecoverError, Survivor, Wishes, rebuild};
 use crate::config::{ServerConfig, Url};
-use crate::node::cluster::{MemberAddress, read_members};
+use crate::node::cluster::{MEMBERS_FILE, MemberAddress, read_members};
 
 /// How long the other members may take to say that they have a quorum.
 const ASK_MAX: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ pub(in crate::node) async fn force_new_cluster(config: &ServerConfig, seams: &Se
 
 /// Refuses if another member has a quorum: then two clusters would go on.
 async fn refuse_beside_a_quorum(config: &ServerConfig, seams: &Seams, survivor: &Survivor) -> Result<(), RecoverError> {
-    let asked = urls_of_others(config, seams, survivor).await.into_iter().map(|url| async move {
+    let asked = urls_of_others(config, seams, survivor).await?.into_iter().map(|url| async move {
         let address = MemberAddress::of(&seams.net, config, &url).ok()?;
         let joining = RemoteJoining::new(&seams.clock, address.address(), Arc::new(address));
         tokio::select! {
@@ -84,14 +84,18 @@ async fn refuse_beside_a_quorum(config: &ServerConfig, seams: &Seams, survivor: 
 
 /// The peer URLs of the other members, from all places that may know them. The local store may be older than the members
 /// that it is about, so the file `members` and the flags are looked at, too.
-async fn urls_of_others(config: &ServerConfig, seams: &Seams, survivor: &Survivor) -> BTreeSet<Url> {
+async fn urls_of_others(
+    config: &ServerConfig,
+    seams: &Seams,
+    survivor: &Survivor,
+) -> Result<BTreeSet<Url>, RecoverError> {
     let stored = survivor.store.as_ref().map(|store| store.kept.members.clone()).unwrap_or_default();
     let stored = stored.into_values().map(|member| (member.id, member.peer_ur_ls));
-    // A file that cannot be read ends the start later, in its own words.
-    let remembered = read_members(&*seams.disk).await.ok().flatten().unwrap_or_default();
-    let remembered = remembered.members.into_iter().map(|(id, member)| (id.0, member.peer_urls));
+    let remembered =
+        read_members(&*seams.disk).await.map_err(|error| RecoverError::Io(MEMBERS_FILE.to_owned(), error))?;
+    let remembered = remembered.unwrap_or_default().members.into_iter().map(|(id, member)| (id.0, member.peer_urls));
     let others = stored.chain(remembered).filter(|(id, _)| *id != survivor.member.0);
     let parsed = others.flat_map(|(_, urls)| urls).filter_map(|url| Url::parse(&url).ok());
     let listed = config.cluster.members.iter().filter(|(name, _)| **name != config.name);
-    parsed.chain(listed.flat_map(|(_, urls)| urls.clone())).collect()
+    Ok(parsed.chain(listed.flat_map(|(_, urls)| urls.clone())).collect())
 }

@@ -112,12 +112,13 @@ impl Rebuild<'_> {
             drop(LocalStore::open(disk, clock).await?);
             return Ok(());
         }
-        let source = from.open(STORE_FILE, OpenMode::Existing).await.map_err(io)?;
+        let io_source = |error| RecoverError::Io(format!("{}/{STORE_FILE}", self.plan.base().name), error);
+        let source = from.open(STORE_FILE, OpenMode::Existing).await.map_err(io_source)?;
         let copy = to.open(STORE_FILE, OpenMode::Create).await.map_err(io)?;
         let (mut at, mut told) = (0, self.seams.clock.now());
         while at < bytes {
             let len = COPY_BYTES.min(bytes - at);
-            let piece = source.read_at(at, usize::try_from(len).expect("a piece is small")).await.map_err(io)?;
+            let piece = source.read_at(at, usize::try_from(len).expect("a piece is small")).await.map_err(io_source)?;
             copy.write_at(at, &[piece]).await.map_err(io)?;
             at += len;
             if self.seams.clock.now().since(told) >= TELL_EVERY {

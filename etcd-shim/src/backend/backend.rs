@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::deadlines::Deadlines;
+use super::leadership::{Leadership, can_have_leader};
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
 use super::pending_requests::PendingRequests;
@@ -93,6 +94,8 @@ pub(crate) struct Backend {
     pub(crate) alive_since: parking_lot::Mutex<BTreeMap<StorageId, (Incarnation, Instant)>>,
     /// Whether this member is a learner; see [`Self::is_learner`].
     pub(crate) is_learner: AtomicBool,
+    /// Whether there was a leader at the last looks.
+    pub(crate) leadership: Leadership,
     /// Cancelled when this member was removed from the cluster and is not needed any more.
     pub(crate) removed: CancellationToken,
 }
@@ -106,15 +109,19 @@ impl Backend {
         is_ours.then_some(params.id)
     }
 
-    /// The member whose process is the sequencer of the active loglet, if that process answers. Clients of etcd know it
-    /// as the leader.
+    /// The member whose process is the sequencer of the active loglet, if that process answers and this member is not cut
+    /// off. Clients of etcd know it as the leader.
     pub(crate) fn leader(&self) -> Option<MemberId> {
         let (_, chain) = self.log.chain();
         let Ok(roles) = LogletRoles::of(&chain.active().params) else {
             // A loglet without a sequencer is led by every node.
             return Some(MemberId(self.member_id));
         };
-        let state = self.nodes.borrow().get(&roles.sequencer.storage).copied();
+        let nodes = self.nodes.borrow();
+        if !can_have_leader(&roles, &nodes, self.unit.oldest_sync_age()) {
+            return None;
+        }
+        let state = nodes.get(&roles.sequencer.storage).copied();
         let answers = state.and_then(NodeState::alive) == Some(roles.sequencer);
         answers.then(|| self.roster.member(roles.sequencer.storage)).flatten()
     }

@@ -5,12 +5,14 @@
 //! - [`Backend`]: proposes commands, reads at the log's tail, answers with etcd's errors
 //! - [`PendingRequests`], [`Deadlines`]: where the requests of one runtime wait, and for how long
 //! - [`LeaseKeeper`]: decides when leases end; [`LeaseDesk`]: its calls, wherever the keeper is
+//! - [`Leadership`]: ends the calls that want a leader when there is none
 //! - [`Roster`]: who sits where in the cluster
 //! - [`NodeListener`]: tells the watches, the lease keeper and the janitor what was applied
 
 #[expect(clippy::module_inception, reason = "one type per file, named after it")]
 mod backend;
 mod deadlines;
+mod leadership;
 mod lease_desk;
 mod lease_keeper;
 mod listener;
@@ -19,6 +21,7 @@ mod roster;
 
 pub(crate) use backend::Backend;
 pub(crate) use deadlines::Deadlines;
+pub(crate) use leadership::Leadership;
 pub(crate) use lease_desk::{LeaseDesk, LeaseDeskSlot};
 pub(crate) use lease_keeper::{LeaseKeeper, TICK};
 pub(crate) use listener::NodeListener;

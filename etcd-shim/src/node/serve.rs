@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use naxos_proto::control::control_server::ControlServer;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 
@@ -10,8 +11,9 @@ use super::stops::Stops;
 use crate::backend::{Backend, Deadlines, PendingRequests};
 use crate::http::{HttpState, router};
 use crate::port::{BoundPort, GrpcRoutes, Port};
-use crate::services::Desk;
+use crate::services::{Desk, wants_leader};
 use crate::services::{auth, cluster, control, kv, lease, maintenance, watch as watch_service};
+use crate::state::EtcdError;
 use crate::watch::{Hub, HubConfig, Ring};
 
 /// Bytes that a gRPC message may have in addition to the largest request.
@@ -66,8 +68,13 @@ fn routes(desk: Desk) -> GrpcRoutes {
             <$server>::new($service).max_decoding_message_size(bytes_max).max_encoding_message_size(usize::MAX)
         };
     }
+    let backend = Arc::clone(&desk.backend);
+    let without_leader = move |metadata: &HeaderMap| {
+        (wants_leader(metadata) && backend.leader().is_none()).then(|| EtcdError::NoLeader.into())
+    };
     let (_, health) = tonic_health::server::health_reporter();
     GrpcRoutes::default()
+        .guarded_by(without_leader)
         .add_service(service!(pb::kv_server::KvServer<_>, kv::KvService(desk.clone())))
         .add_service(service!(pb::watch_server::WatchServer<_>, watch_service::WatchService(desk.clone())))
         .add_service(service!(pb::lease_server::LeaseServer<_>, lease::LeaseService(desk.clone())))

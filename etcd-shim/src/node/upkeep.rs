@@ -41,6 +41,7 @@ pub(super) async fn run(backend: Arc<Backend>, reconciler: Reconciler, stop: Can
             compact(&backend, &pending),
             watch_disk(&backend),
             watch_nodes(&backend),
+            watch_leader(&backend),
             backend.deadlines.run(&*backend.clock),
             reconciler.run(&backend, &pending),
         );
@@ -108,6 +109,14 @@ async fn watch_nodes(backend: &Backend) {
         if nodes.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Looks for a leader once in each election time-out.
+async fn watch_leader(backend: &Backend) {
+    loop {
+        backend.clock.sleep(backend.config.election_timeout).await;
+        backend.leadership.look(backend.leader().is_some());
     }
 }
 

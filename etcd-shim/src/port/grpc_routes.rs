@@ -7,8 +7,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
@@ -18,12 +19,16 @@ use crate::metrics::Method;
 /// The answer of the services that tonic generates.
 pub type GrpcFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
+/// Looks at the metadata of a call. Refuses the call, or not.
+type Guard = Box<dyn Fn(&HeaderMap) -> Option<Status> + Send + Sync>;
+
 type Handler = Box<dyn Fn(Request<Incoming>) -> GrpcFuture + Send + Sync>;
 
 /// The services of one runtime. The most used ones should be added first.
 #[derive(Default)]
 pub struct GrpcRoutes {
     services: Vec<Route>,
+    guard: Option<Guard>,
 }
 
 /// One service.
@@ -53,6 +58,12 @@ impl GrpcRoutes {
         self
     }
 
+    /// Refuses the calls for which `guard` gives a status. Such a call is not counted, as in etcd.
+    pub fn guarded_by(mut self, guard: impl Fn(&HeaderMap) -> Option<Status> + Send + Sync + 'static) -> GrpcRoutes {
+        self.guard = Some(Box::new(guard));
+        self
+    }
+
     /// Whether `path` names one of the services.
     pub(super) fn has_service_of(&self, path: &str) -> bool {
         split(path).is_some_and(|(service, _)| self.route(service).is_some())
@@ -70,6 +81,9 @@ impl GrpcRoutes {
         let Some((service, method)) = split(path) else {
             return unimplemented(format!("malformed method name: {path:?}"));
         };
+        if let Some(refusal) = self.guard.as_ref().and_then(|guard| guard(request.headers())) {
+            return refuse(refusal);
+        }
         match self.route(service) {
             Some(route) if route.methods.is_empty() || route.methods.contains(&method) => (route.handler)(request),
             Some(_) => unimplemented(format!("unknown method {method} for service {service}")),
@@ -84,5 +98,9 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 fn unimplemented(text: String) -> GrpcFuture {
-    Box::pin(std::future::ready(Ok(tonic::Status::unimplemented(text).into_http())))
+    refuse(Status::unimplemented(text))
+}
+
+fn refuse(why: Status) -> GrpcFuture {
+    Box::pin(std::future::ready(Ok(why.into_http())))
 }

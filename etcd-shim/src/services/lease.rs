@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::Desk;
 use super::counted::Counted;
+use super::leader_required::LeaderRequired;
 use crate::metrics::Method;
 use crate::port::in_words_of_grpc_go;
 use crate::state::{Answer, Command, EtcdError};
@@ -128,7 +129,7 @@ impl LeaseService {
 
 #[async_trait]
 impl pb::lease_server::Lease for LeaseService {
-    type LeaseKeepAliveStream = Counted<ReceiverStream<Result<pb::LeaseKeepAliveResponse, Status>>>;
+    type LeaseKeepAliveStream = Counted<LeaderRequired<ReceiverStream<Result<pb::LeaseKeepAliveResponse, Status>>>>;
 
     async fn lease_grant(&self, r: Request<pb::LeaseGrantRequest>) -> Result<Response<pb::LeaseGrantResponse>, Status> {
         self.0.unary(Method::LeaseGrant, self.do_grant(r.into_inner())).await
@@ -148,8 +149,9 @@ impl pb::lease_server::Lease for LeaseService {
         let backend = &self.0.backend;
         backend.refuse_if_learner()?;
         let (tx, answers) = mpsc::channel(ANSWERS_MAX);
-        backend.tasks.start("keep-alive", self.clone().keep_alive_always(r.into_inner(), tx));
-        let answers = ReceiverStream::new(answers);
+        let (metadata, _, requests) = r.into_parts();
+        backend.tasks.start("keep-alive", self.clone().keep_alive_always(requests, tx));
+        let answers = self.0.while_led(&metadata, ReceiverStream::new(answers));
         Ok(Response::new(Counted::start(&backend.metrics, Method::LeaseKeepAlive, answers)))
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod control;
 mod counted;
 pub(crate) mod kv;
+mod leader_required;
 pub(crate) mod lease;
 pub(crate) mod maintenance;
 mod member_checks;
@@ -16,8 +17,11 @@ use std::sync::Arc;
 use naxos_engines::read_gate::ReadGate;
 use prost::Message;
 use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Response, Status};
 
+use self::leader_required::LeaderRequired;
+pub(crate) use self::leader_required::wants_leader;
 use crate::backend::{Backend, PendingRequests};
 use crate::metrics::Method;
 use crate::port::too_large_to_send;
@@ -39,6 +43,11 @@ impl Desk {
     /// Waits until everything that was acknowledged before the call is applied on this node.
     pub(crate) async fn linearize(&self) -> Result<(), Status> {
         self.backend.linearize(&self.gate, &self.pending.deadlines).await
+    }
+
+    /// The answers of a stream. They end without a leader, if the `metadata` of the client ask for that.
+    fn while_led<S>(&self, metadata: &MetadataMap, answers: S) -> LeaderRequired<S> {
+        LeaderRequired::new(answers, wants_leader(metadata.as_ref()).then(|| self.backend.leadership.lost()))
     }
 
     /// Runs a unary call and counts it. Logs a warning if the call was slow. An answer that is too large to send

@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::Desk;
 use super::counted::Counted;
+use super::leader_required::LeaderRequired;
 use crate::metrics::Method;
 use crate::watch;
 
@@ -15,7 +16,7 @@ pub(crate) struct WatchService(pub(crate) Desk);
 
 #[async_trait]
 impl pb::watch_server::Watch for WatchService {
-    type WatchStream = Counted<watch::Answers>;
+    type WatchStream = Counted<LeaderRequired<watch::Answers>>;
 
     async fn watch(&self, r: Request<Streaming<pb::WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
         let backend = &self.0.backend;
@@ -27,7 +28,9 @@ impl pb::watch_server::Watch for WatchService {
         };
         let header = backend.header(0);
         let (hub, stop) = (Arc::clone(&self.0.hub), self.0.stop.clone());
-        let answers = watch::serve(&backend.tasks, hub, header, r.into_inner(), stop, ended);
+        let (metadata, _, requests) = r.into_parts();
+        let answers = watch::serve(&backend.tasks, hub, header, requests, stop, ended);
+        let answers = self.0.while_led(&metadata, answers);
         Ok(Response::new(Counted::start(&backend.metrics, Method::Watch, answers)))
     }
 }

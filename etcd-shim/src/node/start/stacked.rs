@@ -16,7 +16,7 @@ use super::opened::Opened;
 use super::rebuilt::Rebuilt;
 use super::running_stack::{RunningStack, StackParts};
 use super::start_error::StartError;
-use crate::backend::{Backend, Deadlines, LeaseDesk};
+use crate::backend::{Backend, Deadlines, Leadership, LeaseDesk};
 use crate::node::cluster::{Reconciler, SnapshotDesk};
 use crate::node::stops::Stops;
 use crate::port::BoundPort;
@@ -99,6 +99,7 @@ impl Opened {
             hubs: Mutex::new(Vec::new()),
             alive_since: Mutex::default(),
             is_learner: AtomicBool::new(false),
+            leadership: Leadership::default(),
             removed: CancellationToken::new(),
             config,
         });

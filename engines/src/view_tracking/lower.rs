@@ -34,6 +34,9 @@ pub struct HeldLog {
     /// How many servers must have made the state durable before the entries that lead to it are trimmed: a majority of the
     /// members, because the loss of a minority's disks must lose nothing. The number changes with the members.
     pub servers_min: Arc<AtomicUsize>,
+    /// The position below which the log is in sealed segments; [`Lsn::ZERO`] if it has none. Sealed segments get no new
+    /// copies of what a lost disk had. So they should be trimmed soon, even if nothing is written.
+    pub sealed_below: Arc<dyn Fn() -> Lsn + Send + Sync>,
 }
 
 /// The lower half of the engine.
@@ -118,7 +121,9 @@ impl ViewTracking {
                         );
                         self.tell(Told::Eject(storage, at)).await
                     }
-                    None if is_untold(&viewed, own, is_large) => self.tell(Told::Persisted(own.0, own.1)).await,
+                    None if is_untold(&viewed, own, is_large, (self.held.sealed_below)()) => {
+                        self.tell(Told::Persisted(own.0, own.1)).await
+                    }
                     None => Ok(()),
                 };
                 if let Err(error) = outcome {
@@ -131,12 +136,16 @@ impl ViewTracking {
 }
 
 /// Whether the others have to be told how far this server is. The bounds are far above what telling it costs, so that
-/// servers do not go on telling each other because each of these entries moves all cursors. Only while the log is too
-/// large do they tell whatever there is: who tells nothing then is ejected.
-fn is_untold(viewed: &Viewed, (own, persisted): (StorageId, Lsn), log_is_large: bool) -> bool {
+/// servers do not go on telling each other because each of these entries moves all cursors. There are two exceptions.
+/// While the log is too large, they tell whatever there is, because a server that tells nothing then is ejected. And each
+/// server tells once that it does not need the segments that end at `sealed_below` any more.
+fn is_untold(viewed: &Viewed, (own, persisted): (StorageId, Lsn), log_is_large: bool, sealed_below: Lsn) -> bool {
     let told = viewed.cursors.get(&own).copied().unwrap_or(Lsn::ZERO);
     let positions = persisted.0.saturating_sub(told.0);
-    positions >= UNTOLD_POSITIONS_MAX || (positions > 0 && (log_is_large || viewed.untold_bytes >= UNTOLD_BYTES_MAX))
+    let is_past_a_seal = told < sealed_below && persisted >= sealed_below;
+    is_past_a_seal
+        || positions >= UNTOLD_POSITIONS_MAX
+        || (positions > 0 && (log_is_large || viewed.untold_bytes >= UNTOLD_BYTES_MAX))
 }
 
 impl Engine for ViewTracking {
@@ -161,11 +170,24 @@ mod tests {
         let own = StorageId(1);
         let viewed =
             |told: u64, untold_bytes| Viewed { cursors: [(own, Lsn(told))].into(), untold_bytes, ..Viewed::default() };
-        assert!(!is_untold(&viewed(100, 0), (own, Lsn(355)), false));
-        assert!(is_untold(&viewed(100, 0), (own, Lsn(356)), false));
-        assert!(is_untold(&viewed(100, 0), (own, Lsn(101)), true));
-        assert!(is_untold(&viewed(100, UNTOLD_BYTES_MAX), (own, Lsn(101)), false));
-        assert!(!is_untold(&viewed(100, UNTOLD_BYTES_MAX), (own, Lsn(100)), true), "there is nothing new to tell");
-        assert!(is_untold(&Viewed::default(), (own, Lsn(256)), false), "it is not in the view");
+        let is_untold = |viewed: &Viewed, persisted, log_is_large| {
+            is_untold(viewed, (own, Lsn(persisted)), log_is_large, Lsn::ZERO)
+        };
+        assert!(!is_untold(&viewed(100, 0), 355, false));
+        assert!(is_untold(&viewed(100, 0), 356, false));
+        assert!(is_untold(&viewed(100, 0), 101, true));
+        assert!(is_untold(&viewed(100, UNTOLD_BYTES_MAX), 101, false));
+        assert!(!is_untold(&viewed(100, UNTOLD_BYTES_MAX), 100, true), "there is nothing new to tell");
+        assert!(is_untold(&Viewed::default(), 256, false), "it is not in the view");
+    }
+
+    #[test]
+    fn a_server_tells_once_that_it_needs_no_sealed_segment_any_more() {
+        let own = StorageId(1);
+        let viewed = |told: u64| Viewed { cursors: [(own, Lsn(told))].into(), ..Viewed::default() };
+        let is_untold = |told, persisted| is_untold(&viewed(told), (own, Lsn(persisted)), false, Lsn(102));
+        assert!(!is_untold(100, 101), "it still needs the last entry");
+        assert!(is_untold(100, 102));
+        assert!(!is_untold(102, 110), "it was told");
     }
 }

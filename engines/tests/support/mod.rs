@@ -109,7 +109,12 @@ impl World {
         let count = store.reader().get(&row()).map_or(0, |v| u64::from_be_bytes(v[..].try_into().unwrap()));
         let checkpointer = store.checkpointer(0);
         let (snapshotter, reader) = (checkpointer.snapshotter(), store.reader());
-        let held = HeldLog { bytes: Arc::new(|| 0), bytes_max: u64::MAX, servers_min: Arc::new(AtomicUsize::new(1)) };
+        let held = HeldLog {
+            bytes: Arc::new(|| 0),
+            bytes_max: u64::MAX,
+            servers_min: Arc::new(AtomicUsize::new(1)),
+            sealed_below: Arc::new(|| Lsn::ZERO),
+        };
         let config = StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock: clock.clone(), held };
         let stack = Stack::new(config, store, Counter { count });
         let stop = CancellationToken::new();

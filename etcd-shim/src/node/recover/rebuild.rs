@@ -148,7 +148,12 @@ impl Rebuild<'_> {
             log_id: self.plan.base().log,
             incarnation: Incarnation { storage: self.plan.base().storage, boot: Boot(0) },
             clock: Arc::clone(&self.seams.clock),
-            held: HeldLog { bytes: Arc::new(|| 0), bytes_max: u64::MAX, servers_min: Arc::new(AtomicUsize::new(1)) },
+            held: HeldLog {
+                bytes: Arc::new(|| 0),
+                bytes_max: u64::MAX,
+                servers_min: Arc::new(AtomicUsize::new(1)),
+                sealed_below: Arc::new(|| Lsn::ZERO),
+            },
         };
         let stack = Stack::new(config, local, Machine::new(Arc::clone(&store), reader.clone(), ()));
         let played = async {

@@ -10,7 +10,7 @@ use naxos_engines::stack::{Stack, StackConfig, StackError};
 use naxos_engines::view_tracking::HeldLog;
 use naxos_engines::{ProposeError, StoreReader};
 use naxos_log_server::Unit;
-use naxos_proto::ids::{Incarnation, LogId};
+use naxos_proto::ids::{Incarnation, LogId, Lsn};
 use naxos_proto::seams::{WorkerHandle, start};
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +62,19 @@ impl StackParts<'_> {
         let (log, clock) = (Arc::clone(log), Arc::clone(&context.seams.clock));
         let (unit, bytes_max) = (Arc::clone(unit), context.config.limits.held_log_bytes);
         let servers_min = Arc::clone(servers_min);
-        let held = HeldLog { bytes: Arc::new(move || unit.disk_usage().bytes), bytes_max, servers_min };
+        let sealed_below = {
+            let log = Arc::clone(&log);
+            move || {
+                let (_, chain) = log.chain();
+                if chain.segments.len() > 1 { chain.active().start } else { Lsn::ZERO }
+            }
+        };
+        let held = HeldLog {
+            bytes: Arc::new(move || unit.disk_usage().bytes),
+            bytes_max,
+            servers_min,
+            sealed_below: Arc::new(sealed_below),
+        };
         let config = StackConfig { log, log_id: *log_id, incarnation: *incarnation, clock, held };
         let stack = Stack::new(config, local_store, rebuilt.machine());
         let (cold, cold_reads) = StoreReads::new();

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::suite::{self, LogletSubject};
 use naxos_client::{Liveness, Loglet, LogletProvider, SharedLog, VirtualLog};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    Cell, CellState, Purpose, Refusal, Shape, StorageUnit, Store, TailReaches, UnitError, UnitParams,
+    Cell, CellState, Followed, Purpose, Refusal, Shape, StorageUnit, Store, TailReaches, UnitError, UnitParams,
 };
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
 use naxos_proto::seams::Clock;
-use naxos_proto::seams::sim::{SimClock, UnreliableUnit, Weather};
+use naxos_proto::seams::sim::{Latency, SimClock, UnreliableUnit, Weather};
 use naxos_proto::tail::Tail;
 use support::{Rig, simulate};
 
@@ -272,6 +272,35 @@ fn every_call_to_several_units_ends_without_the_slowest() {
         assert_eq!(log.left_to_discard().len(), 2);
         assert_eq!(log.chain().1.start(), Lsn(4));
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_follower_beside_a_unit_that_hangs_reads_the_others() {
+    simulate(async {
+        let rig = rig_of(3).await;
+        let log = VirtualLog::start(rig.parts()).await.unwrap();
+        let params = log.chain().1.active().params.clone();
+        // The unit that is followed first.
+        let nearest = rig.units.all.iter().position(|unit| unit.storage_id() == rig.alive.units[0]).unwrap();
+        rig.drives[nearest].set_latency(Latency { sync: Duration::from_secs(1_000), ..Latency::default() });
+        for n in 0..3 {
+            let (done, outcome) = Completion::channel();
+            log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            assert_eq!(outcome.await, Ok(Lsn(n)));
+        }
+        let began = tokio::time::Instant::now();
+        let mut followed = rig.provider.open(&params).unwrap().follow(Offset(0));
+        rig.units.all[nearest].advance(params.id, Offset(3));
+        let cells = loop {
+            match followed.next().await.unwrap().unwrap() {
+                Followed::KnownTail(_) => {}
+                item => break item,
+            }
+        };
+        assert!(matches!(&cells, Followed::Cells { at: Offset(0), cells } if cells.len() == 3), "{cells:?}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         rig.stop().await;
     });
 }

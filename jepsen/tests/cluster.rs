@@ -1,9 +1,9 @@
 //! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
 #![cfg(test)]
 
-use naxos_jepsen::cluster::{self, Fault, Plan, away, forced, grown, kinds, recovered, wiped};
+use naxos_jepsen::cluster::{self, Fault, Plan, away, forced, grown, hung, kinds, leaderless, recovered, wiped};
 use naxos_jepsen::differential::dice::Dice;
-use naxos_jepsen::machine::WholeMachine;
+use naxos_jepsen::machine::{self, WholeMachine};
 
 /// Faults, one after the other.
 const ROUNDS: u32 = 8;
@@ -57,6 +57,25 @@ fn the_kind_of_the_loglets_is_changed_fifty_times_under_load_without_an_error() 
         let folder = tempfile::tempdir().expect("a temporary directory");
         kinds(program.as_ref(), folder.path(), members, changes).unwrap_or_else(|error| panic!("{error:?}"));
     }
+}
+
+#[test]
+fn a_member_whose_disk_hangs_is_no_burden() {
+    if !machine::is_root() || !["mkfs.ext4", "fsfreeze"].into_iter().all(machine::has_program) {
+        return;
+    }
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    hung(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn a_member_without_a_quorum_sends_clients_that_want_a_leader_elsewhere() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    leaderless(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }
 
 #[test]

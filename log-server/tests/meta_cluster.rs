@@ -14,7 +14,7 @@ use naxos_log_server::meta::{MetaConfig, MetaPeers, MetaReplica, PeerError};
 use naxos_proto::contracts::{MetaError, MetaStore, PutOutcome};
 use naxos_proto::ids::{ChainVersion, StorageId};
 use naxos_proto::seams::Clock;
-use naxos_proto::seams::sim::{Drive, SimClock};
+use naxos_proto::seams::sim::{Drive, Latency, SimClock};
 use naxos_proto::suite;
 use parking_lot::Mutex;
 use support::{sim_seams, simulate, small};
@@ -120,6 +120,37 @@ fn three_replicas_conform_and_survive_the_leader() {
         for node in nodes {
             stop(node).await;
         }
+    });
+}
+
+#[test]
+fn a_replica_whose_disk_hangs_reads_through_the_others() {
+    let drives: Vec<_> = (0..3).map(Drive::new).collect();
+    simulate(async {
+        let switch = Switch::default();
+        let nodes = cluster(&drives, &switch).await;
+        nodes[0].meta.put(ChainVersion(0), Bytes::from_static(b"one")).await.unwrap();
+        let hung = nodes[0].meta.leader().unwrap();
+        let (mut others, mut hangs) = (Vec::new(), None);
+        for (node, drive) in nodes.into_iter().zip(&drives) {
+            if node.server.storage_id() == hung {
+                let never = Duration::from_secs(100_000);
+                drive.set_latency(Latency { sync: never, ..Latency::default() });
+                hangs = Some(node);
+            } else {
+                others.push(node);
+            }
+        }
+        let hangs = hangs.unwrap();
+        // The leader's part in a put hangs in its disk. The others elect another leader, and then can do without it. A put
+        // before that may end as unknown.
+        let written = loop {
+            let before = others[0].meta.get().await.unwrap().version;
+            if let Ok(PutOutcome::Ok(version)) = others[0].meta.put(before, Bytes::from_static(b"two")).await {
+                break version;
+            }
+        };
+        assert_eq!(hangs.meta.get().await.map(|value| value.version), Ok(written));
     });
 }
 

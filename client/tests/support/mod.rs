@@ -14,7 +14,7 @@ use naxos_log_server::LogServer;
 use naxos_proto::chain::LogletKind;
 use naxos_proto::contracts::{Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
 use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, StorageId};
-use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
+use naxos_proto::seams::sim::{Drive, Latency, SeededEntropy, SimClock};
 use naxos_sequencer::LocalSequencer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,8 @@ fn corfu_process(
 /// Units and their sequencer, in one process.
 pub struct Rig {
     servers: Vec<LogServer>,
+    /// The disks of the units.
+    pub drives: Vec<Drive>,
     pub units: Units,
     pub provider: Arc<NativeProvider>,
     pub corfu: Arc<CorfuProvider>,
@@ -80,8 +82,9 @@ impl Rig {
         towards: impl Fn(Arc<dyn Sequencer>) -> Arc<dyn Sequencer>,
     ) -> Rig {
         let mut servers = Vec::new();
-        for seed in 1..=count {
-            servers.push(server(seed, &Drive::new(seed)).await);
+        let drives: Vec<Drive> = (1..=count).map(Drive::new).collect();
+        for (seed, drive) in (1..).zip(&drives) {
+            servers.push(server(seed, drive).await);
         }
         let all = servers.iter().map(|s| network(s.unit().clone())).collect();
         let units = Units { all, are_away: Arc::default() };
@@ -99,7 +102,7 @@ impl Rig {
         let mut storages: Vec<StorageId> = units.all.iter().map(|u| u.storage_id()).collect();
         storages.sort();
         let alive = Liveness { sequencers: vec![incarnation], units: storages, silent: vec![], units_min: 1 };
-        Rig { servers, units, provider: Arc::new(provider), corfu, sequencers: towards, alive, stop }
+        Rig { servers, drives, units, provider: Arc::new(provider), corfu, sequencers: towards, alive, stop }
     }
 
     /// The Corfu loglets of another process, until `stop`.
@@ -121,6 +124,8 @@ impl Rig {
     }
 
     pub async fn stop(self) {
+        // A disk that hangs would hold up the end.
+        self.drives.iter().for_each(|drive| drive.set_latency(Latency::default()));
         self.stop.cancel();
         for server in self.servers {
             server.shutdown().await.unwrap();

@@ -7,12 +7,16 @@
 //! - [`wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
 //! - [`kinds`]: the kind of the loglets is changed again and again
+//! - [`hung`]: the disk of a member hangs
+//! - [`leaderless`]: two of three members are away for a while
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
 //! - [`Gaps`](naxos_benches::cluster::gaps::Gaps) of the benchmarks: how long no write succeeded
 
 mod away;
 mod grown;
+mod hung;
 mod kinds;
+mod leaderless;
 mod members;
 mod recovered;
 mod watcher;
@@ -29,7 +33,9 @@ use rustix::process::Signal;
 
 pub use away::away;
 pub use grown::grown;
+pub use hung::hung;
 pub use kinds::kinds;
+pub use leaderless::leaderless;
 pub use recovered::{forced, recover, recovered};
 pub use watcher::Watcher;
 pub use wiped::wiped;

@@ -30,6 +30,8 @@ use crate::open_error::OpenError;
 
 /// Time between two attempts to find the leader.
 const RETRY: Duration = Duration::from_millis(10);
+/// If a read that this replica makes takes longer than this, the others are asked, too: the disk here may hang.
+const ASK_OTHERS_AFTER: Duration = Duration::from_millis(200);
 /// How many applied entries before a snapshot are kept, for replicas that lag a little.
 const ENTRIES_KEPT: u64 = 4;
 
@@ -248,6 +250,17 @@ impl MetaReplica {
         None
     }
 
+    /// As [`Self::get_of_others`], when a read takes long. openraft waits for this replica's disk, so one that hangs would
+    /// hold up every read here. The others need it for nothing.
+    async fn get_of_others_later(&self) -> Value {
+        loop {
+            self.clock.sleep(ASK_OTHERS_AFTER).await;
+            if let Some(value) = self.get_of_others().await {
+                return value;
+            }
+        }
+    }
+
     /// Waits until this replica knows of another leader than `leader`.
     pub(super) async fn other_leader(&self, leader: u64) {
         let mut metrics = self.raft.metrics();
@@ -279,7 +292,12 @@ impl MetaStore for MetaReplica {
     fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>> {
         let attempts = async {
             loop {
-                match self.at_leader(self.get_here(), || Request::Get).await {
+                let outcome = tokio::select! {
+                    biased;
+                    outcome = self.at_leader(self.get_here(), || Request::Get) => outcome,
+                    value = self.get_of_others_later() => Ok(value),
+                };
+                match outcome {
                     Ok(value) => return Ok(value.into()),
                     Err(CallError::Unavailable(text)) if self.writer.refusal().is_some() => {
                         return Err(MetaError::Unavailable(text));

@@ -1,11 +1,14 @@
-//! Following a loglet: the stream comes from the nearest unit. Cells that this unit lacks are read from the others.
+//! Following a loglet: the stream comes from the nearest unit. Cells that this unit lacks are read from the others. So are
+//! cells that it does not get for long, because its disk is slow or hangs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use naxos_proto::contracts::{CellState, Followed, StorageUnit, UnitError};
 use naxos_proto::ids::Offset;
+use naxos_proto::seams::Instant;
 
 use super::Copies;
 use super::read::is_known;
@@ -13,6 +16,9 @@ use crate::loglet::LogletError;
 
 /// Cells that the nearest unit lacks are read in pieces of about this many bytes.
 const GAP_BYTES: usize = 1 << 20;
+
+/// How long the unit that is followed may lack cells that are known to be committed. Then the others are read.
+const LATE_AFTER: Duration = Duration::from_millis(50);
 
 type UnitStream = BoxStream<'static, Result<Followed, UnitError>>;
 
@@ -26,6 +32,10 @@ struct Follower {
     stream: Option<UnitStream>,
     /// All cells below this offset are committed, but the unit that is followed lacks some of them from `next` on.
     gap_end: Offset,
+    /// All cells below this offset are committed, by what the unit that is followed has told.
+    known_tail: Offset,
+    /// When the others are read, if the unit still lacks such cells then.
+    late_at: Option<Instant>,
     /// The errors of the units that could not be followed, since the last item.
     errors: Vec<UnitError>,
     ended: bool,
@@ -45,6 +55,8 @@ impl Copies {
             unit: 0,
             stream: None,
             gap_end: Offset::ZERO,
+            known_tail: Offset::ZERO,
+            late_at: None,
             errors: Vec::new(),
             ended: false,
         };
@@ -72,7 +84,19 @@ impl Follower {
             };
             let id = self.copies.loglet;
             let stream = self.stream.get_or_insert_with(|| unit.follow(id, self.next));
-            match stream.next().await {
+            let (clock, late_at) = (&self.copies.clock, self.late_at);
+            // The block makes a timer only if no item is there yet.
+            let is_late = async { clock.sleep_until(late_at.unwrap_or(Instant(0))).await };
+            let item = tokio::select! {
+                biased;
+                item = stream.next() => item,
+                () = is_late, if late_at.is_some() => {
+                    self.gap_end = self.known_tail;
+                    self.stream = None;
+                    continue;
+                }
+            };
+            match item {
                 Some(Ok(Followed::Cells { at, mut cells })) => {
                     let known = cells.iter().take_while(|c| is_known(c)).count();
                     if known < cells.len() {
@@ -87,6 +111,10 @@ impl Follower {
                     self.next = at;
                 }
                 Some(Ok(item)) => {
+                    if let Followed::KnownTail(known_tail) = item {
+                        self.known_tail = self.known_tail.max(known_tail);
+                        self.late_at = self.late_at.or_else(|| self.late());
+                    }
                     self.errors.clear();
                     return Ok(item);
                 }
@@ -99,7 +127,13 @@ impl Follower {
     fn cells(&mut self, at: Offset, cells: Vec<CellState>) -> Followed {
         self.errors.clear();
         self.next = at.plus(cells.len() as u64);
+        self.late_at = self.late();
         Followed::Cells { at, cells }
+    }
+
+    /// When the unit that is followed is late; `None` if it lacks nothing.
+    fn late(&self) -> Option<Instant> {
+        (self.next < self.known_tail).then(|| self.copies.clock.now().after(LATE_AFTER))
     }
 
     fn give_up_unit(&mut self, why: UnitError) {

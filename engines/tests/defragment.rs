@@ -158,7 +158,7 @@ async fn a_copy_that_cannot_be_written_is_removed_and_the_store_goes_on() {
     let mut failures = 0;
     for from in (1..12).chain([16, 20]) {
         for sync in [false, true] {
-            let context = format!("call {from} fails, of syncs: {sync}");
+            let context = format!("{} from number {from} on fail", if sync { "syncs" } else { "writes" });
             let drive = Drive::new(3);
             let mut store = filled(&drive).await;
             let path = COPY.to_owned();

@@ -246,7 +246,7 @@ async fn a_copy_is_given_up_when_others_take_the_room_of_a_checkpoint() {
             struck = drive.struck();
             drive.clear_faults();
             defragmenter.defragment().await.unwrap();
-            // The store uses the copy now. When the copy's disk is full, a checkpoint must wait for room, too.
+            // The store uses the copy now. A checkpoint that finds no room in this new file must wait, too.
             drive.set_fault(Fault::Full { path: "store.redb".to_owned(), from: 3 });
             fill_at(&mut store, Lsn(2), 0..300, 3);
             clock.sleep(Duration::from_secs(3)).await;

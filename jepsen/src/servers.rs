@@ -122,7 +122,12 @@ fn build(module: &Path, server: Server, executable: &Path) {
         .current_dir(module)
         .output()
         .expect("go was found a moment ago");
-    assert!(done.status.success(), "go build {package}: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "go {} {package}: {}",
+        server.verb().join(" "),
+        String::from_utf8_lossy(&done.stderr)
+    );
     fs::rename(&half, executable).unwrap_or_else(|e| panic!("{}: {e}", executable.display()));
 }
 

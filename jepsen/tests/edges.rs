@@ -42,10 +42,10 @@ fn crates_depend_only_downwards() {
             }
         }
     }
-    assert_eq!(seen, allowed().len(), "every crate of the house was looked at");
+    assert_eq!(seen, allowed().len(), "every crate of the table was found");
 }
 
-/// The modules of each crate, and the submodules of a large module, from the lowest floor (layer) up. A module may
+/// The modules of each crate but the benchmarks, and the submodules of a large module, from the lowest floor (layer) up. A module may
 /// import only from floors below its own. The first text is the crate's folder, or `folder/module` for the submodules
 /// of a module.
 const FLOORS: &[(&str, &[&str])] = &[
@@ -181,7 +181,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The first two names of each path that begins in `text`: `a::b`, and `a::{b, c::d}` as two paths.
+/// The path at the beginning of `text`, cut to its first two names. `a::{b, c::d}` is two paths: `a::b` and `a::c`.
 fn paths(text: &str) -> Vec<Vec<String>> {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     let (name, rest) = text.split_at(end);

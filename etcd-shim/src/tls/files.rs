@@ -41,7 +41,11 @@ pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
         roots.add(certificate).map_err(|e| TlsError::Content {
             path: path.to_owned(),
             expected: "X.509 certificates of authorities",
-            found: e.to_string(),
+            found: match e {
+                // The text of the error itself would speak of a peer's certificate.
+                rustls::Error::InvalidCertificate(why) => format!("one that cannot be read ({why})"),
+                other => other.to_string(),
+            },
         })?;
     }
     Ok(roots)

@@ -41,7 +41,8 @@ struct Reading {
 struct Progress {
     /// About how many rows were read.
     rows: usize,
-    /// By how many revisions the slowest of the watchers advanced.
+    /// By how many revisions the watcher that was furthest behind advanced. If single keys were looked up, the least that
+    /// one of the watchers advanced.
     revisions: u64,
     /// Whether some of them are still behind.
     is_behind: bool,
@@ -82,7 +83,8 @@ impl Hub {
             }
         }
         let pieces: Vec<Progress> = looked_up.into_iter().chain(last).chain(first).collect();
-        // A watcher that has just caught up must not slow the pace: ignore its short last piece.
+        // The last piece of a watcher that has just caught up is short. It must not shorten the rest, so it does not count
+        // while others are behind.
         let all_are_live = pieces.iter().all(|piece| !piece.is_behind);
         let counted = pieces.iter().filter(|piece| all_are_live || piece.is_behind);
         let revisions = counted.map(|piece| piece.revisions).min()?;

@@ -32,7 +32,7 @@ const WAITING_MAX: f64 = 0.1;
 pub(super) struct Read {
     /// About how many rows.
     pub(super) rows: usize,
-    /// The number of revisions by which the slowest of the watchers advanced.
+    /// By how many revisions the watcher that was furthest behind advanced.
     pub(super) revisions: u64,
 }
 

@@ -19,7 +19,7 @@ struct State<A> {
     ready: Vec<(u64, A)>,
     /// How many answers in `ready` are not early.
     ready_calls: usize,
-    /// How many bytes the calls have that these answers belong to.
+    /// The bytes of the calls whose answers are in `ready` and are not early.
     ready_bytes: usize,
     /// How many calls have no answer yet, or have their answer in `ready`.
     calls: usize,

@@ -1,4 +1,5 @@
-//! [`ask_units`]: one call to several units, which ends with the quorum and never with the slowest unit.
+//! [`ask_units`]: one call to several units. Once a quorum has answered, it waits for the slower ones only as long
+//! as the caller wants.
 
 use std::future::Future;
 

@@ -1,6 +1,6 @@
 //! [`Copies`]: the storage units of one loglet, and what can be done with them whatever the kind of the loglet.
 //!
-//! A unit writes each cell once, and a position never gets a second value. So all copies of a cell are equal, and the
+//! A unit writes each cell once, and an offset of a loglet never gets a second value. So all copies of a cell are equal, and the
 //! procedures here may take a cell from any unit that has it.
 //!
 //! One procedure per file:
@@ -68,7 +68,7 @@ impl Copies {
 
     /// The error of a call to which too few units gave a good answer. `what` says what the units were asked to do.
     pub(super) fn unavailable(&self, what: &str, errors: &[UnitError]) -> LogletError {
-        let why = errors.first().map_or_else(|| "no unit answers".to_owned(), ToString::to_string);
+        let why = errors.first().map_or_else(|| "some units did not answer in time".to_owned(), ToString::to_string);
         LogletError::Unavailable(format!("too few storage units of loglet {} {what}: {why}", self.loglet))
     }
 

@@ -37,7 +37,7 @@ pub async fn converge(names: &[&'static str], record: &Shared, trace: &Trace) {
         };
         trace.line(&format!("converge: {name} serves: {serves}"));
         if !serves {
-            let what = format!("{name} does not serve {SERVE_MAX:?} after the last fault: {last:?}");
+            let what = format!("{name} does not serve {SERVE_MAX:?} after the clients have stopped: {last:?}");
             record.borrow_mut().broken.push(what);
         }
     }
@@ -46,7 +46,7 @@ pub async fn converge(names: &[&'static str], record: &Shared, trace: &Trace) {
     while let Err(status) = caller.reconfigure("").await {
         if simulated_now() > begun + RECONFIGURE_MAX {
             record.borrow_mut().broken.push(format!("the log cannot be reconfigured: {status:?}"));
-            break;
+            return;
         }
         pace::pause(RETRY).await;
     }

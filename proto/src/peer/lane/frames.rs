@@ -22,7 +22,7 @@ impl<P: Protocol> Stream for Frames<P> {
 }
 
 /// The frames of stream number `stream`, until another stream begins or the lane ends. HTTP/2 asks for a frame when it
-/// has room for one, so all calls that were queued meanwhile are in it.
+/// has room for one, so the calls that were queued meanwhile are in it together, up to `FRAME_BYTES`.
 pub(in crate::peer) fn frames<P: Protocol>(lane: Arc<Lane<P>>, stream: u64) -> Frames<P> {
     let frames = stream::unfold(lane, move |lane| async move {
         let taken = lane.state.until(|state| match state.is_current(stream) {

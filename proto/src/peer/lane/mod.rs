@@ -3,7 +3,7 @@
 //! A lane sends its calls over one long-lived stream, many in a frame, so a call costs no HTTP/2 stream of its own.
 //!
 //! 1. [`Lane::call`] numbers the call and queues it. A lane that is full refuses it.
-//! 2. The stream takes a frame of all that is queued when HTTP/2 has room for it ([`frames`]).
+//! 2. When HTTP/2 has room for a frame, the stream takes what is queued, up to a limit in bytes ([`frames`]).
 //! 3. An answer names the number of its call. Answers may come in any order. A call may have an early answer before that
 //!    one; an early answer that is lost is not missed.
 //! 4. When the stream breaks, the outcome of the calls that were sent is unknown. What is still queued goes to the next

@@ -33,7 +33,7 @@ struct Fate {
 }
 
 /// Passes calls on to a unit, but loses, repeats and delays them, as [`Weather`] says. A lost call is answered with
-/// [`UnitError::Unanswered`] after the delays. Tails that the unit tells are lost and delayed too. Streams of
+/// [`UnitError::Unanswered`] after the delays. Tails that the unit tells are delayed too, and all but the last one may be lost. Streams of
 /// [`StorageUnit::follow`] are passed on unchanged.
 ///
 /// [`StorageUnit::tail_now`] answers `None`, because only a unit in the caller's process can answer without a message.
@@ -164,7 +164,7 @@ impl StorageUnit for UnreliableUnit {
             let (fate, clock) = (Fate::draw(&weather), Arc::clone(&clock));
             async move {
                 clock.sleep(fate.there).await;
-                // The end of the stream is no message.
+                // The last item, a sealed tail or an error, is never lost: from it the caller learns that the stream ends.
                 let is_last = told.as_ref().map_or(true, |tail| tail.sealed);
                 (is_last || !fate.is_lost).then_some(told)
             }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use naxos::node::probe::View;
 
-/// The checksum of the state at each position, as the first node had it that was seen there. Two nodes that applied
-/// different entries at one position differ in it, so this also checks that a position has only one entry.
+/// For each position, the checksum of the state of the first node that was seen there. Two nodes that applied
+/// different entries at one position differ in their checksums, so this also checks that a position has only one entry.
 #[derive(Debug, Default)]
 pub struct ReplicasAgree(BTreeMap<u64, u64>);
 

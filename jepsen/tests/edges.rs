@@ -144,7 +144,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "etcd-shim/state",
         &[
-            "error", "effects", "answer", "index", "lease", "command", "rows", "seats", "store", "rebuild", "kept",
+            "error", "effects", "answer", "index", "lease", "command", "rows", "seats", "store", "kept", "rebuild",
             "kv", "apply",
         ],
     ),

@@ -96,6 +96,14 @@ fn planned_reconfigurations_are_measured() {
 }
 
 #[test]
+fn a_lost_disk_is_measured() {
+    let _alone = WholeMachine::take();
+    let found = measured("wipe --state-mib 8 --window 500ms");
+    assert!(found["back_after_seconds"].as_f64() > Some(0.0), "{found}");
+    assert_ne!(found["meanwhile"].as_array().map(Vec::len), Some(0), "{found}");
+}
+
+#[test]
 fn rolling_restarts_are_measured() {
     let _alone = WholeMachine::take();
     let found = measured("rolling-restart --rounds 1 --away 100ms");

@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     tries: u16,
     /// What happens to the node of the leader, one after the other.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "kill,stop,freeze,cut,deaf,term")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "kill,stop,freeze,cut,deaf,term,move")]
     kinds: Vec<Kind>,
     /// Number of clients.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]

@@ -121,6 +121,11 @@ impl Server {
         let _ = self.child.wait();
     }
 
+    /// Removes the data of a server that does not run: its disk is lost. For servers without a disk of their own.
+    pub fn wipe(&self) -> Result<()> {
+        Ok(fs::remove_dir_all(self.folder.path().join("data"))?)
+    }
+
     /// Starts the server again on its data. Returns the time from exec to the first answered linearizable get.
     pub fn restart(&mut self) -> Result<Duration> {
         let begun = pace::now();

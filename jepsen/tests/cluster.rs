@@ -1,27 +1,36 @@
-//! Three real processes are one etcd: members are killed, frozen and ended while clients write and watch.
+//! Several real processes are one etcd, whatever happens to some of them while clients write and watch.
 #![cfg(test)]
 
-use naxos_jepsen::cluster::{self, Fault, Plan, away, forced, grown, hung, kinds, leaderless, recovered, wiped};
+use std::time::Duration;
+
+use naxos_benches::cluster::kind::Kind;
+use naxos_jepsen::cluster::{away, forced, grown, hung, kinds, leaderless, mixed, recovered, two_of_five_wiped, wiped};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::{self, WholeMachine};
 
-/// Faults, one after the other.
-const ROUNDS: u32 = 8;
+/// Faults, one after the other. They take about two minutes.
+const ROUNDS: u32 = 16;
 
 #[test]
-fn three_members_lose_nothing_while_one_after_the_other_is_away() {
+fn three_members_lose_nothing_while_one_after_the_other_is_hit_by_a_fault() {
     let _alone = WholeMachine::take();
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let plan = Plan {
+    let mut kinds = vec![Kind::Kill, Kind::Stop, Kind::Term, Kind::Move];
+    if machine::is_root() && ["ip", "mkfs.ext4", "fsfreeze"].into_iter().all(machine::has_program) {
+        kinds.extend([Kind::Freeze, Kind::Cut, Kind::Deaf]);
+    }
+    let plan = mixed::Plan {
         program: env!("CARGO_BIN_EXE_naxos-jepsen-node").into(),
         folder: folder.path().to_owned(),
         members: 3,
         rounds: ROUNDS,
+        limit: Duration::from_secs(600),
         writers: 8,
-        faults: vec![Fault::Kill, Fault::Freeze, Fault::End],
+        rest: Duration::ZERO,
+        kinds,
         seed: Dice::seed_of_this_run(),
     };
-    let rounds = cluster::run(&plan).unwrap_or_else(|error| panic!("{error:?}"));
+    let rounds = mixed::run(&plan).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(rounds.len(), ROUNDS as usize);
 }
 
@@ -39,6 +48,14 @@ fn members_that_lose_their_disks_one_after_the_other_come_back() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
     wiped(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn two_of_five_members_lose_their_disks_and_nothing_is_lost() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    two_of_five_wiped(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }
 
 #[test]

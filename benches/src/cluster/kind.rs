@@ -58,6 +58,7 @@ impl Kind {
         match self.ground() {
             Ground::Disks => Disk::need(&what),
             Ground::Networks => Network::need(&what),
+            Ground::NetworksAndDisks => Disk::need(&what).and_then(|()| Network::need(&what)),
             Ground::Plain | Ground::Delayed(_) => Ok(()),
         }
     }

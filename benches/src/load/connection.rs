@@ -6,6 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a tool's task: its failure ends the run, not a node")]
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -30,6 +31,12 @@ impl Endpoint {
     /// The URI for `with_origin` of a generated client.
     pub fn origin(&self) -> Uri {
         self.origin.clone()
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "http://{}", self.address)
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Ground {
     Disks,
     /// A network namespace for each member, between which the ways can be cut.
     Networks,
+    /// Both of these.
+    NetworksAndDisks,
     /// Between the members, proxies that delay everything, so that a question and its answer take this much longer.
     Delayed(Duration),
 }
@@ -60,10 +62,10 @@ impl Cluster {
         ensure!(nodes == 1 || candidate.stores(), "{candidate} is a server of one node");
         let mut cluster = Self { servers: Vec::new(), disks: Vec::new(), network: None, _proxies: Vec::new() };
         let mut seats = match ground {
-            Ground::Networks => cluster.network.insert(Network::new(nodes)?).seats(),
+            Ground::Networks | Ground::NetworksAndDisks => cluster.network.insert(Network::new(nodes)?).seats(),
             Ground::Plain | Ground::Disks | Ground::Delayed(_) => Seat::on_loopback(nodes)?,
         };
-        if ground == Ground::Disks {
+        if matches!(ground, Ground::Disks | Ground::NetworksAndDisks) {
             let parent = programs.data_folder()?;
             cluster.disks = (0..nodes).map(|_| Disk::mount(&parent)).collect::<Result<_>>()?;
         }

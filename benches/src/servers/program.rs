@@ -39,6 +39,11 @@ pub struct CommandLine {
 }
 
 impl Programs {
+    /// A Naxos program, whose members keep their data below `data`.
+    pub fn of_naxos(naxos: PathBuf, data: PathBuf) -> Self {
+        Self { naxos: Some(naxos), etcd: None, data: Some(data) }
+    }
+
     /// Finds or builds the program of every candidate, so that no later step has to.
     pub fn resolve(mut self, candidates: &[Candidate]) -> Result<Self> {
         if candidates.contains(&Candidate::Etcd) && self.etcd.is_none() {

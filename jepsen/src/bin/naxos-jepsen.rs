@@ -1,10 +1,12 @@
 //! Fault tests that take too long for `cargo test`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use naxos_jepsen::cluster::{self, Fault};
+use naxos_benches::cluster::kind::Kind;
+use naxos_jepsen::cluster::mixed;
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::kill_loop::{self, Plan, full_disk};
 use naxos_jepsen::model::case::{Case, cases, deep_cases};
@@ -27,7 +29,7 @@ struct Line {
 enum Command {
     /// Kills a server while clients write, starts it again, and checks that no acknowledged write is lost.
     KillLoop(KillLoop),
-    /// Kills, freezes and ends the members of a cluster while clients write and watch, and checks that nothing is lost.
+    /// Lets members of a cluster fail while clients write and watch, and checks that nothing is lost.
     Cluster(ClusterLine),
     /// Runs many seeds of the simulator of a whole cluster, its clients and its faults.
     Simulate(SimulateLine),
@@ -38,33 +40,29 @@ enum Command {
 #[derive(Debug, Args)]
 struct ClusterLine {
     /// How many members there are.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=5))]
     nodes: u8,
-    /// How many faults there are, one after the other.
+    /// How many faults there are at most, one after the other.
     #[arg(long, default_value_t = 20)]
     rounds: u32,
+    /// The run ends after this time, even if there were fewer faults. A round takes about 7 s.
+    #[arg(long = "for", default_value = "1h", value_parser = humantime::parse_duration)]
+    limit: Duration,
     /// How many clients write at the same time.
     #[arg(long, default_value_t = 8)]
     writers: u32,
-    /// Only this fault. Default: all of them, chosen at random.
-    #[arg(long)]
-    fault: Option<FaultName>,
+    /// How long a client rests after each write. Give 10ms for an hour: this program remembers all writes.
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+    rest: Duration,
+    /// The faults to choose from. Freeze, cut and deaf need root and the programs mkfs.ext4, mount, fsfreeze and ip.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "kill,stop,term,move")]
+    kinds: Vec<Kind>,
     /// The program of the server. Default: naxos-jepsen-node in the folder of this program.
     #[arg(long)]
     program: Option<PathBuf>,
     /// The seed of an earlier run, to repeat its faults. Default: NAXOS_SEED, or else a new seed.
     #[arg(long)]
     seed: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum FaultName {
-    /// SIGKILL
-    Kill,
-    /// SIGSTOP, later SIGCONT
-    Freeze,
-    /// SIGTERM
-    End,
 }
 
 #[derive(Debug, Args)]
@@ -130,22 +128,19 @@ fn run_cluster(asked: ClusterLine) -> anyhow::Result<()> {
         None => std::env::current_exe()?.with_file_name("naxos-jepsen-node"),
     };
     let folder = tempfile::tempdir()?;
-    let faults = match asked.fault {
-        None => vec![Fault::Kill, Fault::Freeze, Fault::End],
-        Some(FaultName::Kill) => vec![Fault::Kill],
-        Some(FaultName::Freeze) => vec![Fault::Freeze],
-        Some(FaultName::End) => vec![Fault::End],
-    };
-    let plan = cluster::Plan {
+    asked.kinds.iter().try_for_each(|kind| kind.need())?;
+    let plan = mixed::Plan {
         program,
         folder: folder.path().to_owned(),
         members: asked.nodes.into(),
         rounds: asked.rounds,
+        limit: asked.limit,
         writers: asked.writers,
-        faults,
+        rest: asked.rest,
+        kinds: asked.kinds,
         seed: asked.seed.unwrap_or_else(Dice::seed_of_this_run),
     };
-    let rounds = cluster::run(&plan)?;
+    let rounds = mixed::run(&plan)?;
     for hit_leader in [true, false] {
         let mut gaps: Vec<_> = rounds.iter().filter(|round| round.hit_leader == hit_leader).map(|r| r.gap).collect();
         gaps.sort_unstable();

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
 use super::members::channel;
+use super::writer::Habits;
 use super::writers::Writers;
 use super::{NAMES, start_all, urls_of};
 use crate::differential::dice::Dice;
@@ -44,7 +45,7 @@ async fn segments(url: &str) -> anyhow::Result<Vec<Segment>> {
 
 /// Starts clients that write. `first` is the number of the first one.
 fn start_writers(runtime: &Runtime, urls: &[String], first: u32) -> Writers {
-    Writers::start(runtime, first..first + WRITERS, urls, CALL_LIMIT)
+    Writers::start(runtime, first..first + WRITERS, urls, Habits::restless(CALL_LIMIT))
 }
 
 /// Ends the writing. No client may have been told an error.

@@ -36,11 +36,14 @@ async fn put(url: &str, key: &str, value: Vec<u8>) -> anyhow::Result<i64> {
     }
 }
 
+/// Asks for the number of all keys.
+fn all_keys() -> RangeRequest {
+    RangeRequest { key: vec![0].into(), range_end: vec![0].into(), count_only: true, ..RangeRequest::default() }
+}
+
 /// The hash of everything at `revision` according to the member at `url`, and the number of keys there.
 async fn state(url: &str, revision: i64) -> anyhow::Result<(u32, i64)> {
-    let all =
-        RangeRequest { key: vec![0].into(), range_end: vec![0].into(), count_only: true, ..RangeRequest::default() };
-    let count = KvClient::new(channel(url)).range(all).await?.into_inner().count;
+    let count = KvClient::new(channel(url)).range(all_keys()).await?.into_inner().count;
     let hash = MaintenanceClient::new(channel(url)).hash_kv(HashKvRequest { revision }).await?.into_inner().hash;
     Ok((hash, count))
 }
@@ -101,6 +104,12 @@ impl Members {
             self.next += 1;
         }
         Ok(revision)
+    }
+
+    /// The number of keys, according to one of the members.
+    pub(super) fn keys(&self, member: usize) -> anyhow::Result<i64> {
+        let range = all_keys();
+        Ok(self.call(KvClient::new(self.channel(member)).range(range))?.into_inner().count)
     }
 
     /// Checks that all members have the same state, after a write through each of them.

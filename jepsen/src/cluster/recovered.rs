@@ -15,6 +15,7 @@ use tonic::Code;
 
 use super::grown::Grown;
 use super::members::Members;
+use super::writer::{Habits, PATIENCE};
 use super::writers::Writers;
 use super::{NAMES, urls_of};
 use crate::etcd_server::{EtcdServer, free_ports, member_list};
@@ -71,7 +72,7 @@ impl Three {
     fn destroy_two(&mut self, folder: &Path) -> anyhow::Result<Vec<Acknowledged>> {
         self.all.write(&[0, 1, 2], 30)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let writers = Writers::start(&runtime, 0..WRITERS, &urls_of(&self.all.members), super::writer::PATIENCE);
+        let writers = Writers::start(&runtime, 0..WRITERS, &urls_of(&self.all.members), Habits::restless(PATIENCE));
         pace::sleep(HEALTHY);
         for (member, name) in [(0, "a"), (1, "b")] {
             self.all.members[member].kill();

@@ -1,4 +1,4 @@
-//! [`wiped`]: members lose their disks, one after the other, and come back with empty ones.
+//! [`wiped`], [`two_of_five_wiped`]: members lose their disks, one after the other, and come back with empty ones.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use super::NAMES;
 use super::members::Members;
+use crate::etcd_server::EtcdServer;
 use crate::pace;
 
 /// How long the log and the voters may take to take a new data directory in.
@@ -57,4 +59,23 @@ pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.restart()?;
     all.write(&[0, 1, 2], 30)?;
     all.compare().context("after a start of all")
+}
+
+/// Two of five members lose their disks, the second one as soon as the first one serves again and perhaps before it counts
+/// again. Nothing that was acknowledged is lost.
+///
+/// # Errors
+/// If a write is lost, a member does not come back, or members differ.
+pub fn two_of_five_wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let mut all = Members::of(EtcdServer::members(program, folder, &NAMES, &[]), NAMES.len())?;
+    let before = all.write(&[0, 1, 2, 3, 4], 60)?;
+    for (lost, name) in ["a", "b"].into_iter().enumerate() {
+        all.members[lost].kill();
+        fs::remove_dir_all(folder.join(name)).context("destroy a disk")?;
+        all.start_member(lost).with_context(|| format!("start {name} with an empty disk"))?;
+    }
+    let after = all.write(&[0, 1, 2, 3, 4], 20)?;
+    ensure!(after >= before + 20, "revision {before} was acknowledged, and 20 writes later it is {after}");
+    ensure!(all.keys(2)? == 80, "80 keys were written, {} are there", all.keys(2)?);
+    all.compare().context("after two came back")
 }

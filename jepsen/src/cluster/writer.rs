@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use naxos_benches::cluster::gaps::Gaps;
+use naxos_proto::etcd::client::etcdserverpb::PutRequest;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
-use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
-use naxos_proto::etcd::client::etcdserverpb::{PutRequest, StatusRequest};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +20,22 @@ use crate::pace;
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a client waits after an error.
 const AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// How a client behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// How long it waits for an answer before it goes to the next member.
+    pub patience: Duration,
+    /// How long it rests after a write.
+    pub rest: Duration,
+}
+
+impl Habits {
+    /// A client that waits this long for an answer, and never rests.
+    pub fn restless(patience: Duration) -> Self {
+        Self { patience, rest: Duration::ZERO }
+    }
+}
 
 /// When a client goes on as another writer, the number of that writer is higher by this.
 const NEXT_WRITER: u32 = 100;
@@ -41,17 +56,16 @@ pub struct Done {
 pub struct Writer(JoinHandle<Done>);
 
 impl Writer {
-    /// Begins to write, as writer `number`, until `stop`. After `patience` without an answer it goes to the next
-    /// member.
+    /// Begins to write, as writer `number`, until `stop`.
     pub fn start(
         runtime: &Runtime,
         number: u32,
         urls: Vec<String>,
-        patience: Duration,
+        habits: Habits,
         gaps: Arc<Gaps>,
         stop: CancellationToken,
     ) -> Writer {
-        Writer(runtime.spawn(async move { write(number, &urls, patience, &gaps, &stop).await }))
+        Writer(runtime.spawn(async move { write(number, &urls, habits, &gaps, &stop).await }))
     }
 
     /// What the writer has done. It must have been stopped.
@@ -63,7 +77,8 @@ impl Writer {
     }
 }
 
-async fn write(client_number: u32, urls: &[String], patience: Duration, gaps: &Gaps, stop: &CancellationToken) -> Done {
+async fn write(client_number: u32, urls: &[String], habits: Habits, gaps: &Gaps, stop: &CancellationToken) -> Done {
+    let Habits { patience, rest } = habits;
     let mut clients: Vec<_> = urls.iter().map(|url| KvClient::new(channel(url))).collect();
     let mut at = client_number as usize % clients.len();
     let mut done = Done { written: vec![Written { writer: client_number, ..Written::default() }], errors: Vec::new() };
@@ -86,6 +101,9 @@ async fn write(client_number: u32, urls: &[String], patience: Duration, gaps: &G
                 gaps.wrote(client_number as usize);
                 let revision = answer.into_inner().header.map_or(0, |header| header.revision);
                 written.acknowledged.push(Acknowledged { writer, number, revision });
+                if !rest.is_zero() {
+                    pace::pause(rest).await;
+                }
                 continue;
             }
             Some(Err(status)) => format!("{}: {:?}: {}", urls[at], status.code(), status.message()),
@@ -97,11 +115,4 @@ async fn write(client_number: u32, urls: &[String], patience: Duration, gaps: &G
         pace::pause(AFTER_ERROR).await;
     }
     done
-}
-
-/// Whether the member at `url` says that it is the leader. `None` if it does not answer.
-pub(super) async fn leader_of(url: &str) -> Option<bool> {
-    let mut client = MaintenanceClient::new(channel(url));
-    let status = pace::within(PATIENCE, client.status(StatusRequest {})).await?.ok()?.into_inner();
-    Some(status.header.is_some_and(|header| header.member_id == status.leader))
 }

@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use naxos_benches::cluster::gaps::Gaps;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::writer::{Done, Writer};
+use super::writer::{Done, Habits, Writer};
 
 /// Clients that write through all members.
 pub(super) struct Writers {
@@ -18,10 +17,10 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    /// Starts the writers with these numbers. After `patience` without an answer a writer goes to the next member.
-    pub(super) fn start(runtime: &Runtime, numbers: Range<u32>, urls: &[String], patience: Duration) -> Self {
+    /// Starts the writers with these numbers.
+    pub(super) fn start(runtime: &Runtime, numbers: Range<u32>, urls: &[String], habits: Habits) -> Self {
         let (stop, gaps) = (CancellationToken::new(), Arc::new(Gaps::new(numbers.end as usize)));
-        let start = |number| Writer::start(runtime, number, urls.to_vec(), patience, Arc::clone(&gaps), stop.clone());
+        let start = |number| Writer::start(runtime, number, urls.to_vec(), habits, Arc::clone(&gaps), stop.clone());
         Self { writers: numbers.map(start).collect(), gaps, stop }
     }
 

@@ -22,12 +22,19 @@ use tokio_util::sync::CancellationToken;
 type Outcome = BoxFuture<'static, Result<Lsn, AppendError>>;
 
 async fn open(loglets: &Arc<MemoryProvider>) -> Arc<VirtualLog> {
-    let takeover_after = Duration::from_millis(20);
+    open_on(loglets, Arc::<MemoryMetaStore>::default(), Duration::from_millis(20)).await
+}
+
+async fn open_on(
+    loglets: &Arc<MemoryProvider>,
+    meta: Arc<MemoryMetaStore>,
+    takeover_after: Duration,
+) -> Arc<VirtualLog> {
     let alive =
         Liveness { sequencers: vec![Incarnation::default()], units: Vec::new(), silent: Vec::new(), units_min: 0 };
     let parts = VirtualLogParts {
         config: VirtualLogConfig { log: LogId(7), kind: LogletKind::MEMORY, begin: Lsn::ZERO, takeover_after },
-        meta: Arc::<MemoryMetaStore>::default(),
+        meta,
         providers: vec![loglets.clone()],
         alive: watch::Sender::new(alive).subscribe(),
         clock: Arc::new(BootClock),
@@ -69,6 +76,20 @@ async fn a_wake_up_that_is_older_than_the_active_loglet_changes_nothing() {
     log.reconfigure(None).await.unwrap();
     assert_eq!(outcome.await, Ok(Lsn(0)));
     tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(log.ordinal(), 2, "one change was enough");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_successor_that_another_process_installed_is_adopted_without_being_told() {
+    let (loglets, meta) = (Arc::default(), Arc::<MemoryMetaStore>::default());
+    let log = open_on(&loglets, Arc::clone(&meta), Duration::from_secs(60)).await;
+    let stop = tend(&log);
+    assert_eq!(append(&log).await, Ok(Lsn(0)));
+    // The other process seals the loglet, installs a successor, and ends before it tells anybody.
+    drop(open_on(&loglets, meta, Duration::from_secs(60)).await);
+    let outcome = tokio::time::timeout(Duration::from_secs(20), append(&log)).await.expect("it is adopted");
+    assert_eq!(outcome, Ok(Lsn(1)));
     assert_eq!(log.ordinal(), 2, "one change was enough");
     stop.cancel();
 }

@@ -44,6 +44,11 @@ impl VirtualLog {
     /// of that chain sealed, so [`Self::tend`] is told to look for a successor.
     pub(super) async fn successor_of(&self, seen: ChainVersion) {
         self.seal_met.notify_one();
+        self.other_than(seen).await;
+    }
+
+    /// Waits until this process knows of another version of the chain than `seen`.
+    pub(super) async fn other_than(&self, seen: ChainVersion) {
         let mut version = self.version.subscribe();
         // The sender lives as long as this log, so this cannot fail.
         let _ = version.wait_for(|now| *now != seen).await;

@@ -60,7 +60,15 @@ impl Follower {
                 self.open = Some((id, Arc::clone(&active.loglet).follow(segment.offset(self.next))));
             }
             let (_, stream) = self.open.as_mut().expect("it was just opened");
-            let item = stream.next().await;
+            // The unit that is followed may hang, and then it never tells that the segment has ended.
+            let item = tokio::select! {
+                biased;
+                item = stream.next() => item,
+                () = log.other_than(active.version) => {
+                    self.open = None;
+                    continue;
+                }
+            };
             let has_ended = log.active.load().version != active.version;
             match item {
                 // The segment may have ended meanwhile, below the cells that arrived. So look at the chain again.

@@ -1,6 +1,7 @@
 //! Completes a reconfiguration that another process began and did not finish.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use naxos_proto::ids::{ChainVersion, LogletId};
 use naxos_proto::tail::Tail;
@@ -9,8 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::VirtualLog;
 use crate::reconfigure::ReconfigureError;
 
+/// The time between two looks for the successor of a sealed loglet.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 impl VirtualLog {
-    /// Watches for a sealed loglet without a successor, waits, and then completes the reconfiguration. Runs until
+    /// Watches for a sealed loglet without a successor, waits for one, and then completes the reconfiguration. Runs until
     /// `stop`.
     pub async fn tend(&self, stop: CancellationToken) {
         loop {
@@ -20,7 +24,7 @@ impl VirtualLog {
                 () = self.seal_met.notified() => {}
             }
             let seen = self.gate.loglet();
-            self.clock.sleep(self.config.takeover_after).await;
+            self.wait_for_successor_of(seen).await;
             // The wake-up may be older than the loglet that is active now.
             if self.gate.loglet() != seen || !self.has_ended().await {
                 continue;
@@ -29,6 +33,17 @@ impl VirtualLog {
                 tracing::warn!(error = %e, "the sealed log has no successor yet; trying again");
                 self.seal_met.notify_one();
             }
+        }
+    }
+
+    /// Reads the register again and again for `takeover_after`, until it names a successor. The process that installed
+    /// the successor may end before it can tell the others.
+    async fn wait_for_successor_of(&self, sealed: LogletId) {
+        let end = self.clock.now().after(self.config.takeover_after);
+        while self.clock.now() < end && self.gate.loglet() == sealed {
+            self.clock.sleep(LOOK_EVERY.min(self.config.takeover_after)).await;
+            // If the register cannot be read, the caller will say so.
+            let _ = self.adopt_newer(self.active.load().version).await;
         }
     }
 

@@ -26,6 +26,9 @@ const VALUE_BYTES: usize = 16 << 10;
 /// How long the load runs before a window begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// How long the member may take. Another member copies its store for it, in the background of the load.
+const BACK_MAX: Duration = Duration::from_secs(900);
+
 /// Number of windows before the disk is lost.
 const HEALTHY_WINDOWS: usize = 3;
 
@@ -88,7 +91,7 @@ pub fn run(args: &Args) -> Result<bool> {
     let mut meanwhile = Vec::new();
     let back_after = std::thread::scope(|scope| {
         let coming_back = scope.spawn(|| {
-            cluster.server(lost).restart()?;
+            cluster.server(lost).restart_within(BACK_MAX)?;
             cluster.wait_until_whole()?;
             anyhow::Ok(begun.elapsed())
         });

@@ -128,9 +128,14 @@ impl Server {
 
     /// Starts the server again on its data. Returns the time from exec to the first answered linearizable get.
     pub fn restart(&mut self) -> Result<Duration> {
+        self.restart_within(SERVE_LIMIT)
+    }
+
+    /// As [`Self::restart`], for a server that may take this long.
+    pub fn restart_within(&mut self, limit: Duration) -> Result<Duration> {
         let begun = pace::now();
         self.child = spawn(&self.command, self.folder.path())?;
-        self.wait_until_it_serves()?;
+        self.wait_until_it_serves_within(limit)?;
         Ok(begun.elapsed())
     }
 
@@ -160,8 +165,12 @@ impl Server {
 
     /// Waits until it answers a linearizable get.
     pub(super) fn wait_until_it_serves(&mut self) -> Result<()> {
+        self.wait_until_it_serves_within(SERVE_LIMIT)
+    }
+
+    fn wait_until_it_serves_within(&mut self, limit: Duration) -> Result<()> {
         let runtime = pace::runtime()?;
-        let deadline: Instant = pace::now() + SERVE_LIMIT;
+        let deadline: Instant = pace::now() + limit;
         while pace::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended at its start ({status}): {}", self.candidate, self.log_tail());
@@ -171,7 +180,7 @@ impl Server {
             }
             pace::sleep(ASK_AGAIN);
         }
-        bail!("{} does not serve after {SERVE_LIMIT:?}: {}", self.candidate, self.log_tail())
+        bail!("{} does not serve after {limit:?}: {}", self.candidate, self.log_tail())
     }
 
     fn log_tail(&self) -> String {

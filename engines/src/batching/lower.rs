@@ -20,6 +20,9 @@ use crate::reply_port::{Waiter, deliver_all};
 
 /// At most this many batches may be on their way at once. Further commands gather until one comes back.
 const IN_FLIGHT_MAX: usize = 2;
+/// The second batch must have this many times the commands of the first one. In a cluster each entry costs about 0.7 ms
+/// of CPU, whatever it holds, so many small batches are expensive.
+const SECOND_BATCH_TIMES: usize = 2;
 /// Most commands in one entry.
 const BATCH_COMMANDS_MAX: usize = 4_096;
 /// Most bytes in one entry, unless a single command is larger.
@@ -42,7 +45,7 @@ impl<O> Gathered<O> {
         let enough = match self.in_flight.len() {
             0 => 1,
             IN_FLIGHT_MAX.. => return false,
-            _ => self.in_flight.values().map(Vec::len).min().unwrap_or(1),
+            _ => SECOND_BATCH_TIMES * self.in_flight.values().map(Vec::len).min().unwrap_or(1),
         };
         self.waiting.len() >= enough || self.waiting_bytes >= BATCH_BYTES_MAX
     }

@@ -5,8 +5,8 @@
 //!
 //! 1. While no batch is on its way, the commands of all handlers that are ready now are sent together
 //!    ([`crate::reply_port`]).
-//! 2. A second batch is sent as soon as it has as many commands as the one on its way, or 1 MiB. Each batch costs a
-//!    sync and a commit, however few commands it has, and batches of equal size spread that cost best.
+//! 2. A second batch is sent as soon as it has twice as many commands as the one on its way, or 1 MiB. Each batch costs a
+//!    sync and a commit, in a cluster also some messages, however few commands it has. So many small batches cost most.
 //! 3. Later commands gather until a batch comes back.
 //!
 //! When the engine is switched off, every command gets an entry of its own.

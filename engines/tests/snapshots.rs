@@ -403,3 +403,32 @@ async fn what_was_fetched_is_removed_when_it_is_not_needed() {
     assert_eq!(drive.paths(), [""; 0]);
     node.stop.cancel();
 }
+
+/// A node that is not there.
+struct Gone;
+
+impl Snapshots for Gone {
+    fn offer(&self, _to: StorageId, _at_least: Lsn) -> BoxFuture<'_, Result<Manifest, SnapshotError>> {
+        Box::pin(async { Err(SnapshotError::Unreachable("on purpose".to_owned())) })
+    }
+
+    fn read(&self, _id: u64, _at: u64, _len: u32) -> BoxFuture<'_, Result<Bytes, SnapshotError>> {
+        Box::pin(async { Err(SnapshotError::Unreachable("on purpose".to_owned())) })
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_answer_does_not_delay_the_question_to_another_one() {
+    let world = World::new(11);
+    let node = world.start(1).await;
+    node.propose().await;
+    settled(&node).await;
+    let drive = Drive::new(12);
+    let sources = || -> Vec<(StorageId, Arc<dyn Snapshots>)> {
+        vec![(StorageId(1), Arc::new(Gone)), (StorageId(3), Arc::new(world.offering()))]
+    };
+    let fetch = fetcher(&drive);
+    let fetched = tokio::time::timeout(Duration::from_secs(10), fetch.fetch(sources, Lsn(1), Lsn(1))).await;
+    fetched.expect("the second node is asked before the first one's time is up").unwrap();
+    node.stop.cancel();
+}

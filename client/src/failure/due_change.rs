@@ -72,7 +72,10 @@ pub(super) fn due_change(
     if alive(&sequencer) != Some(active.sequencer) {
         return Some(DueChange::SequencerLost(sequencer));
     }
-    if active.units.iter().filter(|unit| alive(unit).is_some()).count() < active.write_quorum {
+    // The same is true for a unit: its node is perhaps alive.
+    let may_answer =
+        |unit: &&StorageId| alive(unit).is_some() || (!nodes.contains_key(unit) && !roles.has_left(**unit));
+    if active.units.iter().filter(may_answer).count() < active.write_quorum {
         return Some(DueChange::QuorumLost);
     }
     if let Some(unit) = active.units.iter().find(|unit| roles.has_left(**unit)) {
@@ -186,6 +189,14 @@ mod tests {
     fn a_sequencer_that_this_node_does_not_know_yet_is_not_lost() {
         let unknown = LogletRoles { sequencer: incarnation(4, 1), ..active(&[1, 2, 4]) };
         assert_eq!(due_change(&unknown, &alive(&[1, 2]), None, &roles(2)), None);
+    }
+
+    #[test]
+    fn a_unit_that_this_node_does_not_know_yet_is_not_lost() {
+        let corfu = LogletRoles { write_quorum: 3, ..active(&[1, 2, 4]) };
+        assert_eq!(due_change(&corfu, &alive(&[1, 2]), None, &roles(2)), None);
+        let left = Roles { left: BTreeSet::from([StorageId(4)]), ..roles(2) };
+        assert_eq!(due_change(&corfu, &alive(&[1, 2]), None, &left), Some(DueChange::QuorumLost));
     }
 
     #[test]

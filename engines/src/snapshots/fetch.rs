@@ -23,7 +23,7 @@ const SYNC_BYTES: u64 = 8 << 20;
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// The time between two messages about the progress.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// After this time without anything new from a node, another node is asked.
+/// After this time without anything new from a node that has answered before, another node is asked.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// How long a node may take to make a snapshot before another node is asked.
 const MAKING_MAX: Duration = Duration::from_secs(1_800);
@@ -137,7 +137,7 @@ impl Fetcher {
                 tracing::info!("no other member is there to fetch a snapshot from");
             }
             for (source, snapshots) in sources {
-                match self.fetch_from(source, &*snapshots, wanted).await {
+                match self.fetch_from(source, &*snapshots, wanted, first == Some(source)).await {
                     Ok(fetched) => return Ok(fetched),
                     Err(NoneHere::Failed(error)) => return Err(error),
                     Err(NoneHere::Next(why)) => {
@@ -149,8 +149,14 @@ impl Fetcher {
         }
     }
 
-    async fn fetch_from(&self, source: StorageId, snapshots: &dyn Snapshots, wanted: Lsn) -> Result<Fetched, NoneHere> {
-        let manifest = self.ask(source, snapshots, wanted).await?;
+    async fn fetch_from(
+        &self,
+        source: StorageId,
+        snapshots: &dyn Snapshots,
+        wanted: Lsn,
+        is_begun: bool,
+    ) -> Result<Fetched, NoneHere> {
+        let manifest = self.ask(source, snapshots, wanted, is_begun).await?;
         self.check(&manifest, wanted).map_err(NoneHere::Next)?;
         let (file, at) = self.open(Partial { source, manifest }).await?;
         self.read(source, snapshots, &manifest, &file, at).await?;
@@ -162,22 +168,29 @@ impl Fetcher {
         Ok(Fetched { cursor: manifest.cursor })
     }
 
-    /// Asks for a snapshot until it is made.
-    async fn ask(&self, source: StorageId, snapshots: &dyn Snapshots, wanted: Lsn) -> Result<Manifest, NoneHere> {
+    /// Asks for a snapshot until it is made. A node that does not answer at all is not waited for, because another one
+    /// may answer. It is waited for if it has answered before, or if a part of its snapshot is here (`is_begun`).
+    async fn ask(
+        &self,
+        source: StorageId,
+        snapshots: &dyn Snapshots,
+        wanted: Lsn,
+        is_begun: bool,
+    ) -> Result<Manifest, NoneHere> {
         let began = self.clock.now();
-        let (mut heard, mut told) = (began, began);
+        let (mut heard, mut told) = (is_begun.then_some(began), began);
         loop {
             let now = self.clock.now();
             let patience = match snapshots.offer(self.own, wanted).await {
                 Ok(manifest) => return Ok(manifest),
                 Err(SnapshotError::NotYet | SnapshotError::Busy) => {
-                    heard = now;
+                    heard = Some(now);
                     MAKING_MAX
                 }
                 Err(error @ (SnapshotError::Refused(_) | SnapshotError::Unknown(_))) => {
                     return Err(NoneHere::Next(error.to_string()));
                 }
-                Err(SnapshotError::Unreachable(why)) if now.since(heard) >= SILENCE_MAX => {
+                Err(SnapshotError::Unreachable(why)) if heard.is_none_or(|at| now.since(at) >= SILENCE_MAX) => {
                     return Err(NoneHere::Next(why));
                 }
                 Err(SnapshotError::Unreachable(_)) => MAKING_MAX,

@@ -8,10 +8,10 @@
 //! - [`record`], [`leases`]: the calls and their answers
 //! - [`audit`]: reads the complete history; [`check`]: the rules that must hold for it
 //! - [`trace`]: one line for each event, such as a call of the disk, a call of a client, or a fault
+//! - [`process_clock`]: simulated time for code that asks the operating system
 //!
-//! Invariant: the same seed in a fresh process gives the same trace, byte for byte. About one seed in a hundred of a
-//! cluster breaks it, and the cause is not known yet. Two runs in the same process never give the same trace, because
-//! tokio keeps counting task ids, and a crash drops tasks in the order of their ids.
+//! Invariant: the same seed in a fresh process gives the same trace, byte for byte. Two runs in the same process never
+//! do, because tokio keeps counting task ids, and a crash drops tasks in the order of their ids.
 
 #[cfg(not(tokio_unstable))]
 compile_error!(
@@ -32,6 +32,7 @@ pub mod host;
 pub mod leases;
 pub mod net;
 pub mod pipes;
+pub mod process_clock;
 pub mod record;
 pub mod run;
 pub mod seeds;

@@ -1,6 +1,7 @@
 //! One seed: builds the simulation, drives it to its end and checks it.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,6 +14,7 @@ use super::chores::Caretaker;
 use super::fault::{CLIENT, Faults, NODE};
 use super::host::{EPOCH, Host, PORT};
 use super::net::{TurmoilNet, channel};
+use super::process_clock;
 use super::record::Shared;
 use super::tenant::{Tenant, move_out};
 use super::trace::Trace;
@@ -128,7 +130,8 @@ pub(super) fn build<'a>(seed: u64, duration_max: Duration) -> Sim<'a> {
         .build()
 }
 
-/// Drives the simulation until its clients have ended. Calls `after_step` after each step; its error ends the run.
+/// Drives the simulation until its clients have ended. Calls `after_step` after each step; its error ends the run. A
+/// panic in a host ends it, too, so that the trace up to there can be read.
 pub(super) fn drive(
     sim: &mut Sim<'_>,
     trace: &Trace,
@@ -136,11 +139,13 @@ pub(super) fn drive(
     mut after_step: impl FnMut(&mut Sim<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
     loop {
-        match sim.step() {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) => return Err(format!("at {:?}: {error}", sim.elapsed())),
+        match catch_unwind(AssertUnwindSafe(|| sim.step())) {
+            Ok(Ok(true)) => return Ok(()),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => return Err(format!("at {:?}: {error}", sim.elapsed())),
+            Err(_) => return Err(format!("at {:?}: a host panicked, see above", sim.elapsed())),
         }
+        process_clock::set(sim.elapsed());
         trace.set_between(sim.elapsed());
         if sim.elapsed() > end_max {
             return Err("the run does not end: clients wait for a node that does not serve".to_owned());

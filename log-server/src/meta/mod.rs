@@ -7,6 +7,7 @@
 //! - `raft_writer`: writes those records; on a full disk it waits for room, because an error would stop openraft for
 //!   good
 //! - `register`: the state machine; rebuilt at start from the last snapshot in the journal and the entries after it
+//! - `snapshot_mark`: tells the log how far that snapshot is durable, because it may be purged only up to there
 //! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes. `RemotePeers` sends them to other nodes
 //!   (feature `peer`)
 //!
@@ -25,6 +26,7 @@ mod remote_peers;
 mod replica;
 mod request;
 mod seeded_runtime;
+mod snapshot_mark;
 mod types;
 mod voters;
 

@@ -8,10 +8,12 @@ use openraft::storage::{RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::{EmptyNode, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError, StoredMembership};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::meta::FoundRegister;
 use crate::meta::codec::{decode, encode};
 use crate::meta::raft_writer::RaftWriter;
+use crate::meta::snapshot_mark::SnapshotMark;
 use crate::meta::types::{Answer, Entry, LogId, Put, StorageError, TypeConfig, Value};
 use crate::open_error::OpenError;
 use crate::unit::{RaftChange, RaftLog};
@@ -39,6 +41,7 @@ pub(crate) struct Register {
     writer: RaftWriter,
     state: Arc<Mutex<State>>,
     saved: Arc<Mutex<Option<Saved>>>,
+    mark: Arc<watch::Sender<SnapshotMark>>,
 }
 
 impl Value {
@@ -81,7 +84,18 @@ impl Register {
     pub(crate) fn new(writer: RaftWriter, log: &RaftLog) -> Result<Self, OpenError> {
         let saved = Saved::of(log)?;
         let state = saved.as_ref().map(Saved::state).unwrap_or_default();
-        Ok(Self { writer, state: Arc::new(Mutex::new(state)), saved: Arc::new(Mutex::new(saved)) })
+        let mark = SnapshotMark { last: state.applied, failed: false };
+        Ok(Self {
+            writer,
+            state: Arc::new(Mutex::new(state)),
+            saved: Arc::new(Mutex::new(saved)),
+            mark: Arc::new(watch::Sender::new(mark)),
+        })
+    }
+
+    /// How much of the log is covered by a durable snapshot, now and later.
+    pub(crate) fn mark(&self) -> watch::Receiver<SnapshotMark> {
+        self.mark.subscribe()
     }
 
     /// The value that this replica has applied.
@@ -91,6 +105,10 @@ impl Register {
 
     async fn save(&self, saved: Saved) -> Result<(), StorageError> {
         let written = self.writer.write(vec![RaftChange::Snapshot(encode(&saved))]).await;
+        match &written {
+            Ok(()) => self.mark.send_modify(|mark| mark.last = saved.meta.last_log_id),
+            Err(_) => self.mark.send_modify(|mark| mark.failed = true),
+        }
         written.map_err(|e| StorageIOError::write_snapshot(Some(saved.meta.signature()), &e))?;
         *self.saved.lock() = Some(saved);
         Ok(())

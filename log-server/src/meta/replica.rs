@@ -22,7 +22,7 @@ use crate::meta::log_store::LogStore;
 use crate::meta::peers::Networks;
 use crate::meta::raft_writer::RaftWriter;
 use crate::meta::register::Register;
-use crate::meta::request::{CallError, Request};
+use crate::meta::request::{CallError, Request, is_without_gap};
 use crate::meta::seeded_runtime::seed_thread;
 use crate::meta::types::{Put, Raft, Value};
 use crate::meta::{MetaConfig, MetaPeers, PeerError};
@@ -116,9 +116,9 @@ impl MetaReplica {
         let unit = server.unit().clone();
         let storage = server.storage_id();
         let writer = RaftWriter::new(unit, seams.clock.clone(), stop.clone());
-        let log = LogStore::new(writer.clone(), server.raft())?;
-        let last_at_start = server.raft().entries.keys().next_back().copied();
         let register = Register::new(writer.clone(), server.raft())?;
+        let log = LogStore::new(writer.clone(), server.raft(), register.mark())?;
+        let last_at_start = server.raft().entries.keys().next_back().copied();
         let raft_config = raft_config(&config)?;
         let (ready, started) = oneshot::channel();
         let seed = seams.entropy.u64();
@@ -138,6 +138,9 @@ impl MetaReplica {
         let request = decode(&request)
             .map_err(|e| PeerError::Unreachable(self.storage, format!("the request does not decode: {e}")))?;
         Ok(match request {
+            Request::Append(rpc) if !is_without_gap(&rpc) => {
+                return Err(PeerError::Unreachable(self.storage, "entries are missing in the request".to_owned()));
+            }
             Request::Append(rpc) => encode(&self.raft.append_entries(rpc).await),
             Request::Vote(rpc) => encode(&self.raft.vote(rpc).await),
             Request::Snapshot(rpc) => encode(&self.raft.install_snapshot(rpc).await),

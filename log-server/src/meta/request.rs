@@ -28,3 +28,33 @@ pub(crate) enum CallError {
     /// The call may or may not have been carried out.
     Unknown(String),
 }
+
+/// Whether the entries of `rpc` follow the entry that it names, and each other, without a gap. openraft checks this only
+/// in builds with debug assertions. In other builds it would put the entries into the log, with the gap.
+pub(crate) fn is_without_gap(rpc: &AppendEntriesRequest<TypeConfig>) -> bool {
+    let first = rpc.prev_log_id.map_or(0, |prev| prev.index + 1);
+    (first..).zip(&rpc.entries).all(|(index, entry)| entry.log_id.index == index)
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::{CommittedLeaderId, EntryPayload, LogId};
+
+    use super::*;
+    use crate::meta::types::{Entry, Vote};
+
+    #[test]
+    fn entries_with_a_gap_before_or_between_them_are_found() {
+        let id = |index| LogId::new(CommittedLeaderId::new(1, 1), index);
+        let check = |prev: Option<u64>, entries: &[u64]| {
+            is_without_gap(&AppendEntriesRequest {
+                vote: Vote::new(1, 1),
+                prev_log_id: prev.map(id),
+                entries: entries.iter().map(|at| Entry { log_id: id(*at), payload: EntryPayload::Blank }).collect(),
+                leader_commit: None,
+            })
+        };
+        assert!(check(None, &[]) && check(None, &[0, 1]) && check(Some(3), &[]) && check(Some(3), &[4, 5]));
+        assert!(!check(None, &[1]) && !check(Some(3), &[12, 13]) && !check(Some(3), &[4, 6]));
+    }
+}

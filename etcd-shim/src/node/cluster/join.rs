@@ -16,6 +16,8 @@ use crate::node::start::StartError;
 
 /// The time between two rounds of questions.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// How long one of the others may take to give a seat. A member that starts itself does not answer, perhaps for long.
+const GIVE_MAX: Duration = Duration::from_secs(1);
 /// How long the others may take to say that a data directory has lost its seat.
 const CHECK_MAX: Duration = Duration::from_millis(500);
 
@@ -70,7 +72,12 @@ pub(in crate::node) async fn take_seat(
     loop {
         let mut why = "no other member answers".to_owned();
         for other in &others {
-            match other.join(join).await {
+            let answer = tokio::select! {
+                biased;
+                answer = other.join(join) => answer,
+                () = seams.clock.sleep(GIVE_MAX) => Err(JoinError::Unreachable("it takes too long".to_owned())),
+            };
+            match answer {
                 Ok(view) => {
                     tracing::info!(storage, "this data directory has the seat of this member");
                     return Ok(view);

@@ -1,5 +1,8 @@
 //! Runs one seed of the simulator in a fresh process and prints its summary. Exits with 1 if a check fails.
 
+#[cfg(not(test))]
+mod clock;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,7 +17,8 @@ struct Arguments {
     /// How many members the cluster has. With 1, a single node runs without a cluster.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     members: u8,
-    /// With about half of the seeds, one member of the cluster loses its disk. Has no effect on a single node.
+    /// With about half of the seeds, one member of the cluster loses its disk. Needs two or more members: a node that is
+    /// alone has no other to get its data from.
     #[arg(long)]
     lose_disk: bool,
     /// Writes the trace to this file.
@@ -24,6 +28,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.lose_disk && arguments.members == 1 {
+        eprintln!("--lose-disk needs --members 2 or more: a node that is alone has no other to get its data from");
+        return ExitCode::FAILURE;
+    }
     let outcome = match arguments.members {
         1 => run::run(arguments.seed),
         members => cluster::run::run(arguments.seed, members.into(), arguments.lose_disk),

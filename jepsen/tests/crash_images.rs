@@ -59,7 +59,7 @@ impl Run {
         let runtime = runtime.expect("a runtime");
         let local = tokio::task::LocalSet::new();
         let end = local.block_on(&runtime, async {
-            let (pipes, life) = (Pipes::default(), self.host.drive.life());
+            let (pipes, life) = (Pipes::default(), self.host.drive().life());
             let node = self.host.clone().run(Arc::new(pipes.clone()));
             tokio::select! {
                 biased;
@@ -69,14 +69,14 @@ impl Run {
             }
         });
         // The drive crashes before the node's tasks are dropped, because their destructors would sync.
-        self.host.drive.crash();
+        self.host.drive().crash();
         end
     }
 
     async fn frozen(&self, life: u64) {
         for _ in 0..HANG.as_millis() {
             pace::pause(Duration::from_millis(1)).await;
-            if self.host.drive.life() != life {
+            if self.host.drive().life() != life {
                 return;
             }
         }
@@ -118,11 +118,11 @@ fn a_crash_at_every_sync_keeps_what_was_acknowledged() {
         let mut any_frozen = false;
         for survivors in 0..SURVIVORS {
             let run = Run::new(k, survivors);
-            run.host.drive.freeze_at_sync(k);
+            run.host.drive().freeze_at_sync(k);
             any_frozen |= run.live(0, STEPS) == End::Frozen;
             // Half of the restarts are interrupted as well, because recovery must survive its own crash.
             if survivors % 2 == 1 {
-                run.host.drive.freeze_at_sync(1 + (k * 7 + survivors) % 30);
+                run.host.drive().freeze_at_sync(1 + (k * 7 + survivors) % 30);
                 second_freezes += u64::from(run.live(1, 3) == End::Frozen);
             }
             assert_eq!(run.live(2, 0), End::Done, "{}", run.context);

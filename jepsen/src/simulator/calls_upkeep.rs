@@ -1,7 +1,9 @@
-//! The other calls of a [`Caller`], besides reads and writes: leases, compaction, defragmentation, reconfiguration.
+//! The other calls of a [`Caller`], besides reads and writes: leases, compaction, defragmentation, reconfiguration,
+//! members.
 
 use naxos_proto::control as ctl;
 use naxos_proto::etcd::client::etcdserverpb as pb;
+use pb::cluster_client::ClusterClient;
 use pb::kv_client::KvClient;
 use pb::lease_client::LeaseClient;
 use pb::maintenance_client::MaintenanceClient;
@@ -104,5 +106,53 @@ impl Caller {
             Ok(answer.active.ok_or_else(|| broken("active segment"))?.loglet_id)
         })
         .await
+    }
+
+    fn cluster(&self) -> ClusterClient<Channel> {
+        ClusterClient::new(self.channel.clone())
+    }
+
+    /// The members of the cluster.
+    ///
+    /// # Errors
+    /// The error of the server or of the connection.
+    pub async fn members(&self) -> Result<Vec<pb::Member>, Status> {
+        let asked = pb::MemberListRequest { linearizable: true };
+        in_time(async { Ok(self.cluster().member_list(asked).await?.into_inner().members) }).await
+    }
+
+    /// Adds a member with this peer URL.
+    ///
+    /// # Errors
+    /// The error of the server or of the connection.
+    pub async fn add_member(&self, peer_url: String, is_learner: bool) -> Result<(), Status> {
+        let asked = pb::MemberAddRequest { peer_ur_ls: vec![peer_url], is_learner };
+        in_time(async { self.cluster().member_add(asked).await.map(drop) }).await
+    }
+
+    /// Makes a learner a voting member.
+    ///
+    /// # Errors
+    /// The error of the server or of the connection.
+    pub async fn promote_member(&self, id: u64) -> Result<(), Status> {
+        in_time(async { self.cluster().member_promote(pb::MemberPromoteRequest { id }).await.map(drop) }).await
+    }
+
+    /// Removes a member for good.
+    ///
+    /// # Errors
+    /// The error of the server or of the connection.
+    pub async fn remove_member(&self, id: u64) -> Result<(), Status> {
+        in_time(async { self.cluster().member_remove(pb::MemberRemoveRequest { id }).await.map(drop) }).await
+    }
+
+    /// Makes the member lead that has this id.
+    ///
+    /// # Errors
+    /// The error of the server or of the connection.
+    pub async fn move_leader(&self, target_id: u64) -> Result<(), Status> {
+        let mut maintenance = MaintenanceClient::new(self.channel.clone());
+        let asked = pb::MoveLeaderRequest { target_id };
+        in_time(async { maintenance.move_leader(asked).await.map(drop) }).await
     }
 }

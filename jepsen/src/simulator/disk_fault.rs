@@ -46,8 +46,8 @@ impl Faults {
         let fault = if self.dice.chance(50) { Fault::Write { path, from } } else { Fault::Sync { path, from } };
         self.trace.line(&format!("fault {fault:?}"));
         self.excuse();
-        self.struck = self.host.drive.struck();
-        self.host.drive.set_fault(fault);
+        self.struck = self.host.drive().struck();
+        self.host.drive().set_fault(fault);
         self.phase = Phase::Armed { until: now + ARMED, in_store };
     }
 
@@ -59,8 +59,8 @@ impl Faults {
         self.excuse();
         self.full_disks += 1;
         self.room_left = room;
-        self.room = self.host.drive.used() + room;
-        self.host.drive.set_capacity(Some(self.room));
+        self.room = self.host.drive().used() + room;
+        self.host.drive().set_capacity(Some(self.room));
         self.sicken(now + FILLING, FULL);
         self.phase = Phase::Full { until: now + FILLING + millis(&mut self.dice, SICK_MILLIS) };
     }
@@ -68,7 +68,7 @@ impl Faults {
     /// Until the next start, the node may refuse calls, and it may end. Also cancels a freeze that was set on the
     /// drive (a crash at a sync), so that the drive does not freeze while its disk fails or is full.
     fn excuse(&mut self) {
-        self.host.drive.freeze_at_sync(NEVER);
+        self.host.drive().freeze_at_sync(NEVER);
         self.host.set_may_fail(true);
         self.record.borrow_mut().disk_fails = true;
     }
@@ -80,7 +80,7 @@ impl Faults {
     /// Called after each step of the simulation while the disk fails, is full, or is set to fail.
     pub(super) fn step_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
         match self.phase {
-            Phase::Armed { in_store, .. } if self.host.drive.struck() > self.struck => {
+            Phase::Armed { in_store, .. } if self.host.drive().struck() > self.struck => {
                 self.disk_errors += 1;
                 let until = if in_store {
                     now + ENDING_MAX
@@ -91,7 +91,7 @@ impl Faults {
                 self.phase = Phase::Sick { until, in_store };
             }
             Phase::Armed { until, .. } if now >= until => {
-                self.host.drive.clear_faults();
+                self.host.drive().clear_faults();
                 self.go_on(now);
             }
             Phase::Sick { until, in_store } if now >= until => {
@@ -108,8 +108,8 @@ impl Faults {
             }
             Phase::Full { .. } => {
                 // Take away the room that the node frees, so that the disk stays full.
-                self.room = self.room.min(self.host.drive.used() + self.room_left);
-                self.host.drive.set_capacity(Some(self.room));
+                self.room = self.room.min(self.host.drive().used() + self.room_left);
+                self.host.drive().set_capacity(Some(self.room));
             }
             _ => {}
         }
@@ -123,7 +123,7 @@ impl Faults {
         if self.dice.chance(70) {
             self.stop();
         } else {
-            self.host.drive.crash();
+            self.host.drive().crash();
             self.crash(sim, now, "after a disk error");
         }
     }
@@ -141,13 +141,13 @@ impl Faults {
     }
 
     fn renew_disk_room(&mut self) {
-        self.host.drive.set_capacity(None);
+        self.host.drive().set_capacity(None);
         self.record.borrow_mut().sick = None;
     }
 
     /// Repairs the disk before a start.
     pub(super) fn renew_disk(&mut self) {
-        self.host.drive.clear_faults();
+        self.host.drive().clear_faults();
         self.renew_disk_room();
         self.host.set_may_fail(false);
         self.record.borrow_mut().disk_fails = false;

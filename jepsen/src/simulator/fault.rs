@@ -99,7 +99,7 @@ impl Faults {
         let mut dice = Dice::new(seed ^ 0xfa17);
         let quiet = if dice.chance(25) { QUIET_MILLIS_LONG } else { QUIET_MILLIS };
         let until = millis(&mut dice, quiet);
-        let (phase, life) = (Phase::Up { until }, host.drive.life());
+        let (phase, life) = (Phase::Up { until }, host.drive().life());
         let mut faults = Faults {
             host,
             trace,
@@ -124,7 +124,7 @@ impl Faults {
             full_disks: 0,
             self_ended: 0,
         };
-        faults.host.drive.set_latency(healthy_latency(&mut faults.dice));
+        faults.host.drive().set_latency(healthy_latency(&mut faults.dice));
         // The very first start may be interrupted too.
         faults.perhaps_freeze_soon();
         faults
@@ -135,10 +135,10 @@ impl Faults {
         let now = sim.elapsed();
         if now >= self.calm && !self.is_calm {
             self.is_calm = true;
-            self.host.drive.freeze_at_sync(NEVER);
+            self.host.drive().freeze_at_sync(NEVER);
             self.heal(now);
         }
-        if self.host.drive.life() != self.life {
+        if self.host.drive().life() != self.life {
             self.freezes += 1;
             self.crash(sim, now, "frozen");
             return;
@@ -166,19 +166,19 @@ impl Faults {
     fn strike(&mut self, sim: &mut Sim<'_>, now: Duration) {
         match self.dice.below(15) {
             0..3 => {
-                self.host.drive.crash();
+                self.host.drive().crash();
                 self.crash(sim, now, "kill");
             }
             3..5 => {
                 // After a power cut clients receive nothing, not even the end of their connections.
                 self.cut(sim);
-                self.host.drive.crash();
+                self.host.drive().crash();
                 self.crash(sim, now, "power");
             }
             5..8 => {
                 let syncs = 1 + self.dice.below(FREEZE_SYNCS);
                 self.trace.line(&format!("fault freeze in {syncs} syncs"));
-                self.host.drive.freeze_at_sync(syncs);
+                self.host.drive().freeze_at_sync(syncs);
                 self.go_on(now);
             }
             8 => {
@@ -226,7 +226,7 @@ impl Faults {
     pub(super) fn crash(&mut self, sim: &mut Sim<'_>, now: Duration, why: &str) {
         self.trace.line(&format!("fault crash: {why}"));
         self.crashes += 1;
-        self.life = self.host.drive.life();
+        self.life = self.host.drive().life();
         sim.crash(NODE);
         self.go_down(now);
     }
@@ -241,7 +241,7 @@ impl Faults {
         self.repair(sim);
         self.renew_disk();
         self.record.borrow_mut().leases.restarted(self.gone, now);
-        self.host.drive.set_latency(healthy_latency(&mut self.dice));
+        self.host.drive().set_latency(healthy_latency(&mut self.dice));
         self.perhaps_freeze_soon();
         self.trace.line("bounce");
         sim.bounce(NODE);
@@ -251,7 +251,7 @@ impl Faults {
     fn perhaps_freeze_soon(&mut self) {
         if !self.is_calm && self.dice.chance(40) {
             let syncs = 1 + self.dice.below(FREEZE_SYNCS_AT_START);
-            self.host.drive.freeze_at_sync(syncs);
+            self.host.drive().freeze_at_sync(syncs);
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::trace::simulated_now;
 use crate::differential::dice::Dice;
+use crate::pace;
 
 /// The wall time at the start of a run.
 pub const EPOCH: Duration = Duration::from_secs(1_700_000_000);
@@ -35,6 +36,8 @@ const FLAGS: [&str; 5] = [
     "--election-timeout=500",
 ];
 
+/// How often a host whose member does not exist yet looks again.
+const NOT_YET: Duration = Duration::from_millis(10);
 /// If the disk has less room than this, the node refuses writes.
 pub const RESERVE_BYTES: u64 = 512 << 10;
 
@@ -43,14 +46,19 @@ pub const RESERVE_BYTES: u64 = 512 << 10;
 pub struct Host {
     /// The host's name in the simulated network, and the node's name.
     pub name: &'static str,
-    /// The host's disk.
-    pub drive: Drive,
+    drive: Arc<Mutex<Drive>>,
     flags: Arc<Vec<String>>,
     seed: u64,
     boots: Arc<AtomicU64>,
     /// Stops the node that was started last.
     stop: Arc<Mutex<Arc<Notify>>>,
     may_fail: Arc<AtomicBool>,
+    /// Whether the cluster has the member of this host. Without it no node is started here.
+    is_member: Arc<AtomicBool>,
+    /// Whether the disk of a newcomer is empty, because its next member has not begun.
+    is_clean: Arc<AtomicBool>,
+    /// Whether the cluster is about to remove the member, or has removed it: then the node may end by itself.
+    leaves: Arc<AtomicBool>,
     clock: Arc<Mutex<Option<SimClock>>>,
     probe: Arc<Mutex<Option<Probe>>>,
 }
@@ -71,14 +79,64 @@ impl Host {
 
     /// The host of a member of a cluster, with an empty disk. The cluster's members are `names`.
     pub fn member(name: &'static str, names: &[&str], seed: u64) -> Self {
-        let url = |name: &&str| format!("{name}=http://{name}:2380");
-        let list = names.iter().map(url).collect::<Vec<_>>().join(",");
-        let own = vec![
-            format!("--initial-cluster={list}"),
-            // So little that a member that is down for a second has to get a snapshot.
-            "--naxos-held-log-bytes=65536".to_owned(),
-        ];
-        Self::new(name, seed, own)
+        Self::new(name, seed, cluster_flags(names))
+    }
+
+    /// The host of a member that is added to a cluster with the members `names`, with an empty disk. Nothing runs there
+    /// until [`Self::joins`].
+    pub fn newcomer(name: &'static str, names: &[&str], seed: u64) -> Self {
+        let names: Vec<&str> = names.iter().copied().chain([name]).collect();
+        let mut own = cluster_flags(&names);
+        own.push("--initial-cluster-state=existing".to_owned());
+        let host = Self::new(name, seed, own);
+        host.is_member.store(false, Relaxed);
+        host.is_clean.store(true, Relaxed);
+        host
+    }
+
+    /// The host's disk.
+    pub fn drive(&self) -> Drive {
+        self.drive.lock().clone()
+    }
+
+    /// Puts another disk into the host, whose node is down. The node may end, or not start, until the disk is emptied.
+    pub fn replace_drive(&self, drive: Drive) {
+        *self.drive.lock() = drive;
+        self.leaves.store(true, Relaxed);
+    }
+
+    /// The cluster has added the member of this host: its node starts.
+    pub fn joins(&self) {
+        self.leaves.store(false, Relaxed);
+        self.is_clean.store(false, Relaxed);
+        self.is_member.store(true, Relaxed);
+    }
+
+    /// Whether nothing is here: no member, and an empty disk.
+    pub fn is_unused(&self) -> bool {
+        !self.is_member() && self.is_clean.load(Relaxed)
+    }
+
+    /// Puts an empty disk into the host, after its member was removed, or after the cluster refused an old copy.
+    pub fn clean(&self) {
+        self.leaves.store(false, Relaxed);
+        self.drive().wipe();
+        self.is_clean.store(true, Relaxed);
+    }
+
+    /// The cluster is asked to remove the member of this host: its node may end from now on.
+    pub fn may_leave(&self) {
+        self.leaves.store(true, Relaxed);
+    }
+
+    /// The cluster has removed the member of this host: no node starts here any more.
+    pub fn has_left(&self) {
+        self.is_member.store(false, Relaxed);
+    }
+
+    /// Whether the cluster has the member of this host, as far as the clients know.
+    pub fn is_member(&self) -> bool {
+        self.is_member.load(Relaxed)
     }
 
     fn new(name: &'static str, seed: u64, own: Vec<String>) -> Self {
@@ -90,12 +148,15 @@ impl Host {
         ];
         Host {
             name,
-            drive: Drive::new(seed),
+            drive: Arc::new(Mutex::new(Drive::new(seed))),
             flags: Arc::new(FLAGS.iter().map(ToString::to_string).chain(named).chain(own).collect()),
             seed,
             boots: Arc::default(),
             stop: Arc::default(),
             may_fail: Arc::default(),
+            is_member: Arc::new(AtomicBool::new(true)),
+            is_clean: Arc::default(),
+            leaves: Arc::default(),
             clock: Arc::default(),
             probe: Arc::default(),
         }
@@ -132,8 +193,12 @@ impl Host {
     /// # Errors
     /// If it does not start, or ends by itself, and [`Self::set_may_fail`] has not allowed that.
     pub async fn run(self, net: Arc<dyn Net>) -> Result<(), String> {
-        let (life, stop) = (self.drive.life(), Arc::new(Notify::new()));
+        let (life, stop) = (self.drive().life(), Arc::new(Notify::new()));
         *self.stop.lock() = Arc::clone(&stop);
+        *self.probe.lock() = None;
+        while !self.is_member() {
+            pace::pause(NOT_YET).await;
+        }
         while let Next::StartAgain = self.live(Arc::clone(&net), life, &stop).await? {}
         Ok(())
     }
@@ -156,7 +221,7 @@ impl Host {
         tokio::select! {
             biased;
             reason = node.ended() => {
-                if self.drive.life() == life {
+                if self.drive().life() == life {
                     node.stop().await;
                 }
                 self.fail(life, format!("{}: {reason}", self.name)).await
@@ -177,8 +242,9 @@ impl Host {
     }
 
     async fn fail(&self, life: u64, reason: String) -> Result<Next, String> {
-        if self.drive.life() == life {
-            return if self.may_fail.load(Relaxed) { Ok(Next::End) } else { Err(reason) };
+        if self.drive().life() == life {
+            let may_end = self.may_fail.load(Relaxed) || self.leaves.load(Relaxed);
+            return if may_end { Ok(Next::End) } else { Err(reason) };
         }
         std::future::pending().await
     }
@@ -199,10 +265,23 @@ impl Host {
             clock: Arc::new(clock),
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_mul(1_000_003).wrapping_add(boot))),
             net,
-            disk: self.drive.mount(),
+            disk: self.drive().mount(),
             worker: Arc::new(TaskWorker),
         }
     }
+}
+
+/// The flags of a member of the cluster with these members.
+fn cluster_flags(names: &[&str]) -> Vec<String> {
+    let url = |name: &&str| format!("{name}=http://{name}:2380");
+    let list = names.iter().map(url).collect::<Vec<_>>().join(",");
+    vec![
+        format!("--initial-cluster={list}"),
+        // So little that a member that is down for a second has to get a snapshot.
+        "--naxos-held-log-bytes=65536".to_owned(),
+        // With the check, no member would ever be added: it wants all members well for some seconds.
+        "--strict-reconfig-check=false".to_owned(),
+    ]
 }
 
 /// Small segments and caches, so that even a short run recycles segments, trims and reads from disk.

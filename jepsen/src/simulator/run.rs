@@ -56,7 +56,7 @@ pub fn run(seed: u64) -> Outcome {
     let (trace, record) = (Trace::default(), Shared::default());
     let host = Host::alone(NODE, seed);
     let heard = trace.clone();
-    host.drive.set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {line}")))));
+    host.drive().set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {line}")))));
     let mut sim = build(seed, END_MAX * 2);
     let node = host.clone();
     sim.host(NODE, move || {
@@ -71,8 +71,8 @@ pub fn run(seed: u64) -> Outcome {
     });
     let elapsed = sim.elapsed();
     // Destructors run after the simulation, so what they do does not belong to the run.
-    host.drive.set_trace(None);
-    host.drive.crash();
+    host.drive().set_trace(None);
+    host.drive().crash();
     drop(sim);
 
     let record = record.borrow();

@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 use super::cluster::reached::EXPECTED;
 use crate::pace;
 
+/// In each seed that this number divides, a member of the cluster loses its disk.
+const LOSES_DISK_EVERY: u64 = 5;
+
 /// Which seeds run, and how.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -99,10 +102,9 @@ pub fn run(plan: &Plan, tell: impl Fn(&Sums) + Sync) -> Sums {
 }
 
 fn run_seed(plan: &Plan, seed: u64) -> Result<String, String> {
-    let members = plan.members;
     let replay = |reason| {
         let command = "cargo run -p naxos-jepsen --bin naxos-simulate --";
-        format!("seed {seed}: {reason}\nreplay: {command} {seed} --members {members} --trace FILE")
+        format!("seed {seed}: {reason}\nreplay: {command} {} --trace FILE", arguments(plan.members, seed).join(" "))
     };
     if seed >= plan.first + plan.twice {
         return simulate(plan, seed, None).map_err(replay);
@@ -119,10 +121,19 @@ fn run_seed(plan: &Plan, seed: u64) -> Result<String, String> {
     if first == second { Ok(summary) } else { Err(replay(format!("two runs differ: {}", difference(&first, &second)))) }
 }
 
+/// The arguments of `naxos-simulate` for a seed.
+fn arguments(members: u8, seed: u64) -> Vec<String> {
+    let mut arguments = vec![seed.to_string(), "--members".to_owned(), members.to_string()];
+    if members > 1 && seed.is_multiple_of(LOSES_DISK_EVERY) {
+        arguments.push("--lose-disk".to_owned());
+    }
+    arguments
+}
+
 /// Runs a seed in a fresh process and returns its summary.
 fn simulate(plan: &Plan, seed: u64, trace: Option<&Path>) -> Result<String, String> {
     let mut command = Command::new(&plan.program);
-    command.arg(seed.to_string()).arg("--members").arg(plan.members.to_string());
+    command.args(arguments(plan.members, seed));
     if let Some(trace) = trace {
         command.arg("--trace").arg(trace);
     }
@@ -146,6 +157,13 @@ fn difference(first: &str, second: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_fifth_seed_of_a_cluster_loses_a_disk() {
+        assert_eq!(arguments(3, 10), ["10", "--members", "3", "--lose-disk"]);
+        assert_eq!(arguments(3, 11), ["11", "--members", "3"]);
+        assert_eq!(arguments(1, 10), ["10", "--members", "1"]);
+    }
 
     #[test]
     fn numbers_of_summaries_are_added_and_what_was_never_reached_is_named() {

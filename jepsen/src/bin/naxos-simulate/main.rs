@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use naxos_jepsen::simulator::cluster::run::Extra;
 use naxos_jepsen::simulator::{cluster, run};
 
 /// Simulates nodes, their clients and their faults. A seed decides everything that happens.
@@ -21,6 +22,14 @@ struct Arguments {
     /// alone has no other to get its data from.
     #[arg(long)]
     lose_disk: bool,
+    /// With some seeds, an old copy of a disk takes the place of the disk. Fails with some of them: the cluster does not
+    /// recognise each old copy yet (docs/testing.md). Needs three or more members.
+    #[arg(long, conflicts_with = "lose_disk")]
+    old_copy: bool,
+    /// A member is added to the cluster, promoted and removed, and the lead moves between the members. Needs two or more
+    /// members. Fails with some seeds (docs/testing.md).
+    #[arg(long, conflicts_with_all = ["lose_disk", "old_copy"])]
+    newcomer: bool,
     /// Writes the trace to this file.
     #[arg(long)]
     trace: Option<PathBuf>,
@@ -32,9 +41,23 @@ fn main() -> ExitCode {
         eprintln!("--lose-disk needs --members 2 or more: a node that is alone has no other to get its data from");
         return ExitCode::FAILURE;
     }
+    if arguments.old_copy && arguments.members < 3 {
+        eprintln!("--old-copy needs --members 3 or more: the others must be a quorum without the member");
+        return ExitCode::FAILURE;
+    }
+    if arguments.newcomer && arguments.members == 1 {
+        eprintln!("--newcomer needs --members 2 or more: a node that is alone has no cluster here");
+        return ExitCode::FAILURE;
+    }
+    let extra = match (arguments.lose_disk, arguments.old_copy, arguments.newcomer) {
+        (true, ..) => Extra::Lost,
+        (_, true, _) => Extra::OldCopy,
+        (.., true) => Extra::Newcomer,
+        _ => Extra::None,
+    };
     let outcome = match arguments.members {
         1 => run::run(arguments.seed),
-        members => cluster::run::run(arguments.seed, members.into(), arguments.lose_disk),
+        members => cluster::run::run(arguments.seed, members.into(), extra),
     };
     println!("seed={} {outcome}", arguments.seed);
     for broken in &outcome.broken {

@@ -9,13 +9,15 @@ use futures::future::{join, join_all};
 use super::super::audit;
 use super::super::calls::Caller;
 use super::super::chores::{CORFU, Caretaker, NATIVE};
-use super::super::host::PORT;
+use super::super::host::{Host, PORT};
 use super::super::net::channel;
 use super::super::record::Shared;
 use super::super::tenant::{Tenant, move_out};
 use super::super::trace::Trace;
 use super::super::workload::Client;
 use super::converge::converge;
+use super::reached::Reached;
+use super::registrar::Registrar;
 use crate::differential::dice::Dice;
 
 /// Pause between two readings of the whole history on one node.
@@ -36,8 +38,23 @@ pub fn pinned(name: &'static str) -> Caller {
     Caller::new(channel(vec![name], PORT))
 }
 
+/// What the clients of a run have in common.
+pub struct People {
+    /// The members that found the cluster.
+    pub names: Vec<&'static str>,
+    /// The host of a member that is added later.
+    pub newcomer: Option<Host>,
+    /// The seed of the run.
+    pub seed: u64,
+    /// What they note.
+    pub record: Shared,
+    /// The trace of the run.
+    pub trace: Trace,
+}
+
 /// Runs all clients until `busy` has passed, then waits until the cluster has recovered, and checks it.
-pub async fn run(names: Vec<&'static str>, busy: Duration, seed: u64, record: Shared, trace: Trace) -> turmoil::Result {
+pub async fn run(people: People, busy: Duration, reached: Reached) -> turmoil::Result {
+    let People { mut names, newcomer, seed, record, trace } = people;
     let mut dice = Dice::new(seed);
     let (writers, tenants) = (3 + dice.below(4), 1 + dice.below(2));
     let is_busy = || turmoil::sim_elapsed().is_some_and(|elapsed| elapsed < busy);
@@ -53,14 +70,28 @@ pub async fn run(names: Vec<&'static str>, busy: Duration, seed: u64, record: Sh
     let audits = join_all(names.iter().map(read));
     let kind = if seed.is_multiple_of(2) { NATIVE } else { CORFU };
     let chores = Caretaker::new(roaming(&names, dice.below(8)), &record, &trace, seed, Some(kind)).run();
+    let caller = roaming(&names, dice.below(8));
+    let mut registrar = newcomer.map(|host| Registrar::new(caller, host, &trace, &reached, seed));
+    let changes = async {
+        match &mut registrar {
+            Some(registrar) => registrar.run().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         biased;
         _ = join(join_all(work), join_all(live)) => {}
         _ = &mut follows => {}
         _ = audits => {}
         () = chores => {}
+        () = changes => {}
     }
     let settle = async {
+        if let Some(registrar) = &mut registrar
+            && registrar.settle(&record).await
+        {
+            names.push(registrar.name());
+        }
         converge(&names, &record, &trace).await;
         move_out(&roaming(&names, 0), &record, &trace).await;
         for name in &names {

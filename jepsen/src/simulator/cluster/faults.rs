@@ -17,6 +17,11 @@ const BLACKOUT_MILLIS: (u64, u64) = (1_000, 10_000);
 /// Time until one host loses its disk, in the same form. The cluster is founded by then.
 const LOSS_MILLIS: (u64, u64) = (2_500, 12_000);
 
+/// Time until a disk is copied, in the same form.
+const COPY_MILLIS: (u64, u64) = (1_000, 4_000);
+/// The shortest time from the copy until it takes the place of the disk, in the same form.
+const RESTORE_MILLIS: (u64, u64) = (500, 2_500);
+
 /// The hosts, the links, and the one power cut of all hosts.
 #[derive(Debug)]
 pub struct Faults {
@@ -29,6 +34,8 @@ pub struct Faults {
     blackout: Option<Duration>,
     /// When a host loses its disk, and which one.
     loss: Option<(Duration, usize)>,
+    /// When the disk of a host is copied, when the copy takes the place of the disk, and which host it is.
+    copy: Option<(Duration, Duration, usize)>,
     trace: Trace,
     reached: Reached,
 }
@@ -38,7 +45,17 @@ impl Faults {
     pub fn new(seats: Vec<Seat>, links: Links, seed: u64, calm: Duration, trace: &Trace, reached: &Reached) -> Self {
         let names = seats.iter().map(|seat| seat.host.name).collect();
         let blackout = Some(millis(&mut Dice::new(seed ^ 0xb1ac), BLACKOUT_MILLIS));
-        Faults { seats, links, names, calm, blackout, loss: None, trace: trace.clone(), reached: reached.clone() }
+        Faults {
+            seats,
+            links,
+            names,
+            calm,
+            blackout,
+            loss: None,
+            copy: None,
+            trace: trace.clone(),
+            reached: reached.clone(),
+        }
     }
 
     /// Lets one host lose its disk at a time that the seed chooses. If that is in the time without faults, at the end
@@ -47,6 +64,14 @@ impl Faults {
         let mut dice = Dice::new(seed ^ 0x1055);
         let loser = usize::try_from(dice.below(self.seats.len() as u64)).expect("few hosts");
         self.loss = Some((millis(&mut dice, LOSS_MILLIS), loser));
+    }
+
+    /// Lets an old copy take the place of a host's disk, at times that the seed chooses.
+    pub fn restore_a_copy(&mut self, seed: u64) {
+        let mut dice = Dice::new(seed ^ 0xc0b1);
+        let host = usize::try_from(dice.below(self.seats.len() as u64)).expect("few hosts");
+        let made = millis(&mut dice, COPY_MILLIS);
+        self.copy = Some((made, made + millis(&mut dice, RESTORE_MILLIS), host));
     }
 
     /// Begins and ends faults.
@@ -58,6 +83,7 @@ impl Faults {
         }
         self.links.step(sim, now, is_calm);
         self.lose_disk(sim, now);
+        self.restore_copy(sim, now);
         if self.blackout.is_some_and(|at| now >= at && !is_calm) {
             self.blackout = None;
             self.trace.line("fault: the power of all hosts fails");
@@ -72,6 +98,16 @@ impl Faults {
     fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
         if let Some((_, loser)) = self.loss.take_if(|(at, _)| now >= *at && now < self.calm) {
             self.seats[loser].lose_disk(sim, now);
+        }
+    }
+
+    /// Copies a disk, and puts the copy in its place as soon as it is old enough.
+    fn restore_copy(&mut self, sim: &mut Sim<'_>, now: Duration) {
+        let Some((made, restored, host)) = self.copy else { return };
+        if made == now {
+            self.seats[host].copy_disk();
+        } else if now >= restored && now < self.calm && self.seats[host].restore_copy(sim, now) {
+            self.copy = None;
         }
     }
 

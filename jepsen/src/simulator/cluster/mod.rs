@@ -3,7 +3,8 @@
 //! - [`run`]: one seed from start to end
 //! - [`faults`]: all faults of a run; [`seat`]: those of one host, such as crashes and failing disks; [`links`]: those of
 //!   the network
-//! - [`clients`]: what clients do during the faults; [`converge`]: what must hold after the last fault
+//! - [`clients`]: what clients do during the faults; [`registrar`]: one that changes the members; [`converge`]: what must
+//!   hold after the last fault
 //! - [`invariants`]: the rules that are checked after each step, by a look into all nodes
 //! - [`reached`]: counts of the rare events; [`logged`]: what the nodes log, which shows some of them
 
@@ -14,5 +15,6 @@ pub mod invariants;
 pub mod links;
 pub mod logged;
 pub mod reached;
+pub mod registrar;
 pub mod run;
 pub mod seat;

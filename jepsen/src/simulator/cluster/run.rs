@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naxos::node::probe::View;
+use naxos_proto::chain::LogletKind;
 
 use super::super::check;
 use super::super::fault::CLIENT;
@@ -22,28 +23,49 @@ use super::seat::Seat;
 
 /// The names of the members, at most so many.
 pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+/// The name of a member that is added while the cluster works.
+pub const NEWCOMER: &str = "new";
 /// How long clients make calls, in simulated time.
 const BUSY: Duration = Duration::from_secs(8);
 /// From this time on no fault begins. Clients go on, so that they see the cluster recover.
 const CALM: Duration = Duration::from_secs(7);
 /// The trace shows what each node holds at times that are a multiple of this number of milliseconds.
 const VIEW_EVERY: u128 = 20;
+/// The changes of the kind of loglets that count as rare events.
+const MOVES: [(LogletKind, LogletKind, &str); 2] = [
+    (LogletKind::NATIVE, LogletKind::CORFU, "native_to_corfu"),
+    (LogletKind::CORFU, LogletKind::NATIVE, "corfu_to_native"),
+];
 /// A run that has not ended by this time counts as hanging.
 const END_MAX: Duration = Duration::from_secs(45);
 
-/// Runs a seed with this many members. If `loses_disk`, one of them loses its disk, with about half of the seeds. Call
-/// it only once in a process: see the invariant of [`super::super`].
-pub fn run(seed: u64, members: usize, loses_disk: bool) -> Outcome {
+/// What else happens in a run, besides the faults that each run has. It may come too late in some seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extra {
+    /// Nothing.
+    None,
+    /// A member loses its disk, and comes back with an empty one.
+    Lost,
+    /// An old copy takes the place of a member's disk.
+    OldCopy,
+    /// A member is added, promoted and removed, and the lead moves.
+    Newcomer,
+}
+
+/// Runs a seed with this many members. Call it only once in a process: see the invariant of [`super::super`].
+pub fn run(seed: u64, members: usize, extra: Extra) -> Outcome {
     let names = NAMES[..members].to_vec();
     let (trace, record, reached) = (Trace::default(), Shared::default(), Reached::default());
     let _collecting = logged::collect(&trace, &reached);
     let mut sim = build(seed, END_MAX * 2);
     let mut seats = Vec::new();
-    for (n, name) in (1..).zip(&names) {
+    let grows = extra == Extra::Newcomer;
+    for (n, name) in (1..).zip(names.iter().copied().chain(grows.then_some(NEWCOMER))) {
         let seed_of_host = seed.wrapping_mul(101).wrapping_add(n);
-        let host = Host::member(name, &names, seed_of_host);
-        let (heard, name) = (trace.clone(), *name);
-        host.drive.set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {name} {line}")))));
+        let host = match name {
+            NEWCOMER => Host::newcomer(name, &names, seed_of_host),
+            _ => Host::member(name, &names, seed_of_host),
+        };
         let node = host.clone();
         sim.host(name, move || {
             let node = node.clone();
@@ -51,12 +73,16 @@ pub fn run(seed: u64, members: usize, loses_disk: bool) -> Outcome {
         });
         seats.push(Seat::new(host, seed_of_host, &trace, &reached));
     }
-    sim.client(CLIENT, clients::run(names.clone(), BUSY, seed, record.clone(), trace.clone()));
-    let hosts: Vec<&'static str> = names.iter().copied().chain([CLIENT]).collect();
+    let newcomer = seats.last().map(|seat: &Seat| seat.host.clone()).filter(|host| host.name == NEWCOMER);
+    let people = clients::People { names: names.clone(), newcomer, seed, record: record.clone(), trace: trace.clone() };
+    sim.client(CLIENT, clients::run(people, BUSY, reached.clone()));
+    let hosts: Vec<&'static str> = seats.iter().map(|seat| seat.host.name).chain([CLIENT]).collect();
     let links = Links::new(&hosts, seed, &trace, &reached);
     let mut faults = Faults::new(seats, links, seed, CALM, &trace, &reached);
-    if loses_disk {
-        faults.lose_a_disk(seed);
+    match extra {
+        Extra::None | Extra::Newcomer => {}
+        Extra::Lost => faults.lose_a_disk(seed),
+        Extra::OldCopy => faults.restore_a_copy(seed),
     }
     let mut invariants = Invariants::default();
     let end = drive(&mut sim, &trace, END_MAX, |sim| {
@@ -70,13 +96,14 @@ pub fn run(seed: u64, members: usize, loses_disk: bool) -> Outcome {
         record.borrow_mut().disk_fails = faults.is_excused();
         Ok(())
     });
-    let elapsed = sim.elapsed();
-    // Destructors run after the simulation, so what they do does not belong to the run.
-    for seat in &faults.seats {
-        seat.host.drive.set_trace(None);
-        seat.host.drive.crash();
+    for (from, to, event) in MOVES {
+        if invariants.went(from, to) {
+            reached.count(event);
+        }
     }
-    drop(sim);
+    let elapsed = sim.elapsed();
+    // What destructors do after the simulation does not belong to the run, and after a panic they would panic again.
+    std::mem::forget(sim);
 
     let record = record.borrow();
     // The history is complete only if the run came to its end.

@@ -1,15 +1,16 @@
 //! [`Seat`]: one host of a cluster, and its faults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_proto::seams::sim::{Fault, Latency};
+use naxos_proto::seams::sim::{Drive, Fault, Latency};
 use turmoil::Sim;
 
 use super::super::fault::{NEVER, healthy_latency, millis};
 use super::super::host::{Host, RESERVE_BYTES};
 use super::super::trace::Trace;
 use super::links::Links;
-use super::reached::{DISK_LOST, Reached};
+use super::reached::Reached;
 use crate::differential::dice::Dice;
 
 /// Time between two faults of a host, in milliseconds: at least the first number, and less than the second. The other
@@ -70,6 +71,12 @@ pub struct Seat {
     capacity: u64,
     /// Whether the node may refuse writes or end, because of its disk.
     is_excused: bool,
+    /// An earlier copy of the disk, and how often a node was started until it was made.
+    copy: Option<(Drive, u64)>,
+    /// Whether the disk is such a copy. The cluster has to refuse it.
+    is_old: bool,
+    /// Whether it has refused it.
+    is_refused: bool,
 }
 
 impl Seat {
@@ -77,10 +84,23 @@ impl Seat {
     pub fn new(host: Host, seed: u64, trace: &Trace, reached: &Reached) -> Self {
         let mut dice = Dice::new(seed ^ 0x5ea7);
         let phase = Phase::Up { until: millis(&mut dice, QUIET_MILLIS) };
-        let life = host.drive.life();
+        let life = host.drive().life();
         let (trace, reached) = (trace.clone(), reached.clone());
-        host.drive.set_latency(healthy_latency(&mut dice));
-        Seat { host, trace, reached, dice, phase, life, capacity: u64::MAX, is_excused: false }
+        host.drive().set_latency(healthy_latency(&mut dice));
+        listen(&host, &trace);
+        Seat {
+            host,
+            trace,
+            reached,
+            dice,
+            phase,
+            life,
+            capacity: u64::MAX,
+            is_excused: false,
+            copy: None,
+            is_old: false,
+            is_refused: false,
+        }
     }
 
     /// Whether the node may refuse writes or end, because of its disk.
@@ -100,13 +120,21 @@ impl Seat {
     pub fn step(&mut self, sim: &mut Sim<'_>, links: &mut Links, peers: &[&'static str], now: Duration, is_calm: bool) {
         let is_over = |until: Duration| now >= until || is_calm;
         let is_up = !matches!(self.phase, Phase::Stopping | Phase::Down { .. });
-        if self.host.drive.life() != self.life {
+        if is_up && self.host.is_unused() {
+            return;
+        }
+        if self.host.drive().life() != self.life {
             self.count("freeze");
             self.crash(sim, now, "the drive froze");
         } else if is_up && !sim.is_host_running(self.host.name) {
             self.line("the node has ended by itself");
-            self.count("self_ended");
-            self.host.drive.crash();
+            if self.is_old {
+                self.count("old_copy_refused");
+                self.is_refused = true;
+            } else if self.is_excused {
+                self.count("self_ended");
+            }
+            self.host.drive().crash();
             self.crash(sim, now, "it has ended");
         }
         match self.phase {
@@ -114,17 +142,17 @@ impl Seat {
             Phase::Failing { until } if is_over(until) => self.end_failing(sim, now),
             Phase::Full { until, .. } if is_over(until) => {
                 self.line("there is room again");
-                self.host.drive.set_capacity(None);
+                self.host.drive().set_capacity(None);
                 self.go_on(now);
             }
             Phase::Full { room_left, .. } => {
                 // Take away the room that the node frees, so that the disk stays full.
-                self.capacity = self.capacity.min(self.host.drive.used() + room_left);
-                self.host.drive.set_capacity(Some(self.capacity));
+                self.capacity = self.capacity.min(self.host.drive().used() + room_left);
+                self.host.drive().set_capacity(Some(self.capacity));
             }
             Phase::Slow { until } if is_over(until) => {
                 self.line("the disk is fast again");
-                self.host.drive.set_latency(healthy_latency(&mut self.dice));
+                self.host.drive().set_latency(healthy_latency(&mut self.dice));
                 self.go_on(now);
             }
             Phase::Stopping if !sim.is_host_running(self.host.name) => {
@@ -141,14 +169,14 @@ impl Seat {
         match self.dice.below(20) {
             0..3 => {
                 self.count("kill");
-                self.host.drive.crash();
+                self.host.drive().crash();
                 self.crash(sim, now, "kill");
             }
             3..5 => self.cut_power(sim, links, now),
             5..8 => {
                 let syncs = 1 + self.dice.below(FREEZE_SYNCS);
                 self.line(&format!("freeze in {syncs} syncs"));
-                self.host.drive.freeze_at_sync(syncs);
+                self.host.drive().freeze_at_sync(syncs);
                 self.go_on(now);
             }
             8..10 => self.stop(),
@@ -166,9 +194,28 @@ impl Seat {
 
     /// Replaces the host's disk by an empty one.
     pub fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
-        self.count(DISK_LOST);
-        self.host.drive.wipe();
+        self.count("disk_lost");
+        self.host.drive().wipe();
         self.crash(sim, now, "its disk is lost");
+    }
+
+    /// Copies the disk, as a backup of the whole machine does.
+    pub fn copy_disk(&mut self) {
+        self.line("its disk is copied");
+        self.copy = Some((self.host.drive().copy(self.dice.roll()), self.host.boots()));
+    }
+
+    /// Puts the copy into the host, in the place of its disk. Returns false and does nothing if the copy knows the last
+    /// start of the node but one. Others notice by the count of starts that a copy is old, and then they cannot.
+    pub fn restore_copy(&mut self, sim: &mut Sim<'_>, now: Duration) -> bool {
+        let Some((copy, _)) = self.copy.take_if(|(_, boots)| self.host.boots() > *boots + 1) else { return false };
+        self.count("old_copy_restored");
+        self.host.drive().crash();
+        self.host.replace_drive(copy);
+        listen(&self.host, &self.trace);
+        self.is_old = true;
+        self.crash(sim, now, "an old copy of its disk takes the place of the disk");
+        true
     }
 
     /// Takes the power from the host: unsynced bytes are lost, and nobody hears that its connections ended.
@@ -178,7 +225,7 @@ impl Seat {
         }
         self.count("power_cut");
         links.darken(sim, self.host.name);
-        self.host.drive.crash();
+        self.host.drive().crash();
         self.crash(sim, now, "power cut");
     }
 
@@ -209,7 +256,7 @@ impl Seat {
     /// Until the next start, the node may refuse writes, and it may end. Also cancels a freeze that was set on the
     /// drive, so that the drive does not freeze while its disk fails or is full.
     fn excuse(&mut self) {
-        self.host.drive.freeze_at_sync(NEVER);
+        self.host.drive().freeze_at_sync(NEVER);
         self.host.set_may_fail(true);
         self.is_excused = true;
     }
@@ -221,7 +268,7 @@ impl Seat {
         self.line(&format!("{fault:?}"));
         self.count("disk_error");
         self.excuse();
-        self.host.drive.set_fault(fault);
+        self.host.drive().set_fault(fault);
         self.phase = Phase::Failing { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
     }
 
@@ -231,7 +278,7 @@ impl Seat {
         if self.dice.chance(70) {
             self.stop();
         } else {
-            self.host.drive.crash();
+            self.host.drive().crash();
             self.crash(sim, now, "after disk errors");
         }
     }
@@ -249,7 +296,7 @@ impl Seat {
         let sync = millis(&mut self.dice, sync_millis);
         self.line(&format!("a sync takes {sync:?}"));
         self.count(what);
-        self.host.drive.set_latency(Latency { read: Duration::ZERO, write: Duration::ZERO, sync });
+        self.host.drive().set_latency(Latency { read: Duration::ZERO, write: Duration::ZERO, sync });
         self.phase = Phase::Slow { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
     }
 
@@ -261,7 +308,7 @@ impl Seat {
     /// sync.
     fn crash(&mut self, sim: &mut Sim<'_>, now: Duration, why: &str) {
         self.line(why);
-        self.life = self.host.drive.life();
+        self.life = self.host.drive().life();
         sim.crash(self.host.name);
         self.go_down(now);
     }
@@ -272,17 +319,29 @@ impl Seat {
 
     fn bounce(&mut self, sim: &mut Sim<'_>, links: &mut Links, now: Duration, is_calm: bool) {
         links.lighten(sim, self.host.name, now);
-        self.host.drive.clear_faults();
-        self.host.drive.set_capacity(None);
+        if !self.host.is_member() || std::mem::take(&mut self.is_refused) {
+            self.line("its member was removed, or its disk was refused: the disk is emptied");
+            self.is_old = false;
+            self.host.clean();
+            self.life = self.host.drive().life();
+        }
+        self.host.drive().clear_faults();
+        self.host.drive().set_capacity(None);
         self.host.set_may_fail(false);
         self.is_excused = false;
-        self.host.drive.set_latency(healthy_latency(&mut self.dice));
+        self.host.drive().set_latency(healthy_latency(&mut self.dice));
         if !is_calm && self.dice.chance(25) {
             let syncs = 1 + self.dice.below(FREEZE_SYNCS_AT_START);
-            self.host.drive.freeze_at_sync(syncs);
+            self.host.drive().freeze_at_sync(syncs);
         }
         self.trace.line(&format!("bounce {}", self.host.name));
         sim.bounce(self.host.name);
         self.go_on(now);
     }
+}
+
+/// Writes the calls of the host's disk into the trace.
+fn listen(host: &Host, trace: &Trace) {
+    let (heard, name) = (trace.clone(), host.name);
+    host.drive().set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {name} {line}")))));
 }

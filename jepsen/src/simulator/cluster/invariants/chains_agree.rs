@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use naxos::node::probe::View;
-use naxos_proto::chain::Chain;
+use naxos_proto::chain::{Chain, LogletKind, Segment};
 use naxos_proto::ids::{ChainVersion, Incarnation};
 
 /// The chains that were seen, and the newest version of each process.
@@ -17,6 +17,12 @@ impl ChainsAgree {
     /// How many versions of the chain were seen.
     pub fn versions(&self) -> usize {
         self.chains.len()
+    }
+
+    /// Whether the log moved from a loglet of `from` to one of `to`.
+    pub fn went(&self, from: LogletKind, to: LogletKind) -> bool {
+        let is_move = |pair: &[Segment]| pair[0].params.kind == from && pair[1].params.kind == to;
+        self.chains.values().any(|chain| chain.segments.windows(2).any(is_move))
     }
 
     /// Compares the nodes with each other and with everything that was seen before.

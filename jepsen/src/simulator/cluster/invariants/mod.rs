@@ -9,6 +9,7 @@ mod replicas_agree;
 mod tails_hold;
 
 use naxos::node::probe::View;
+use naxos_proto::chain::LogletKind;
 
 pub use chains_agree::ChainsAgree;
 pub use replicas_agree::ReplicasAgree;
@@ -26,6 +27,11 @@ impl Invariants {
     /// How many versions of the chain were seen.
     pub fn chain_versions(&self) -> usize {
         self.chains.versions()
+    }
+
+    /// Whether the log moved from a loglet of `from` to one of `to`.
+    pub fn went(&self, from: LogletKind, to: LogletKind) -> bool {
+        self.chains.went(from, to)
     }
 
     /// Looks at the nodes. A node that is down or that starts has no view.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::future::join4;
 use naxos_client::{LogError, SharedLog};
 use naxos_proto::ids::{EngineId, Incarnation, LogId, Lsn};
+use naxos_proto::release::ClusterVersion;
 use naxos_proto::seams::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -19,9 +20,6 @@ use crate::read_gate::ReadGate;
 use crate::reply_port::Waiter;
 use crate::session::{self, Session, SessionApply, SessionParts};
 use crate::view_tracking::{self, HeldLog, ViewTracking, ViewTrackingApply, ViewTrackingParts};
-
-/// The highest cluster version that this release supports.
-pub const CLUSTER_VERSION: u32 = 1;
 
 type Up<P> = ViewTrackingApply<SessionApply<BatchingApply<P>>>;
 
@@ -137,7 +135,7 @@ impl<P: Application> Stack<P> {
         if tail == Lsn::ZERO {
             let genesis = Genesis {
                 log: self.log_id,
-                cluster_version: CLUSTER_VERSION,
+                cluster_version: ClusterVersion::FIRST.0,
                 engines: self.switches.keys().copied().collect(),
             };
             self.base.propose_control(Control::Genesis(genesis)).await?;

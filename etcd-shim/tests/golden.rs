@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use naxos::state::{Command, Keeper, Machine, Recover, SharedStore};
+use naxos::state::{Announced, Command, Keeper, Machine, Recover, SharedStore};
 use naxos_engines::batching::Application;
 use naxos_engines::{LocalStore, RowKey, StoreReader, TableId};
 use naxos_log_server::disk::RealDisk;
@@ -15,7 +15,8 @@ use naxos_proto::codec::{Reader, put_bytes};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::request_op::Request;
 use naxos_proto::etcd::txn_request::TxnRequest;
-use naxos_proto::ids::{LogId, LogletId, Lsn, MemberId, StorageId, StoreId};
+use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, MemberId, StorageId, StoreId};
+use naxos_proto::release::ClusterVersion;
 use naxos_proto::seams::BootClock;
 use tokio_util::sync::CancellationToken;
 
@@ -78,6 +79,14 @@ fn commands() -> Vec<Command> {
             revisions: 1_000,
         }),
         Command::Alarm(pb::AlarmRequest { action: 1, member_id: 0x8e9e_05c5_2164_694d, alarm: 1 }),
+        Command::Announce {
+            member: MemberId(0x8e9e_05c5_2164_694d),
+            announced: Announced {
+                by: Incarnation { storage: StorageId(0xc1), boot: Boot(2) },
+                version: ClusterVersion(1),
+            },
+        },
+        Command::RaiseVersion(ClusterVersion(1)),
     ]
 }
 
@@ -142,7 +151,7 @@ async fn a_store_of_format_2_is_read_and_its_rows_do_not_change() {
     let (written, read) = (written.reader(), open(then.path()).await.reader());
     assert_eq!(rows(&read), rows(&written));
     let tables: std::collections::BTreeSet<_> = rows(&read).iter().map(|(row, _)| row.table.0).collect();
-    assert_eq!(tables.into_iter().collect::<Vec<_>>(), [32, 33, 34, 35, 36, 37, 38]);
+    assert_eq!(tables.into_iter().collect::<Vec<_>>(), [32, 33, 34, 35, 36, 37, 38, 39]);
     assert_eq!(read.persisted(), written.persisted());
     assert_eq!(read.checksum(), written.checksum());
 }

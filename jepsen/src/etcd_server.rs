@@ -137,6 +137,11 @@ impl EtcdServer {
         self.process.as_mut().expect("the server runs")
     }
 
+    /// From the next start on, another program runs with the same command line.
+    pub fn use_program(&mut self, executable: &Path) {
+        executable.clone_into(&mut self.executable);
+    }
+
     /// Ends the process with `kill -9`.
     pub fn kill(&mut self) {
         self.process = None;

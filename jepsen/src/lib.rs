@@ -2,6 +2,7 @@
 //!
 //! - [`pace`]: the clock, the pauses and the threads of this package
 //! - [`differential`]: random requests to Naxos and to a real etcd
+//! - [`next_release`]: the server as its next release would be
 //! - [`etcdctl`]: the command line client and its output
 //! - [`servers`]: etcd and the Kubernetes components, built from pinned Go modules.
 //! - [`process`]: starts, observes, kills and measures a process; [`etcd_server`]: a process that speaks etcd's API
@@ -20,6 +21,7 @@ pub mod kill_loop;
 pub mod kubernetes;
 pub mod machine;
 pub mod model;
+pub mod next_release;
 pub mod pace;
 pub mod process;
 pub mod servers;

@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use naxos_benches::cluster::kind::Kind;
-use naxos_jepsen::cluster::{away, forced, grown, hung, kinds, leaderless, mixed, recovered, two_of_five_wiped, wiped};
+use naxos_jepsen::cluster::{
+    away, forced, grown, hung, kinds, leaderless, mixed, recovered, two_of_five_wiped, upgraded, wiped,
+};
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::{self, WholeMachine};
+use naxos_jepsen::next_release;
 
 /// Faults, one after the other. They take about two minutes.
 const ROUNDS: u32 = 16;
@@ -93,6 +96,15 @@ fn a_member_without_a_quorum_sends_clients_that_want_a_leader_elsewhere() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
     leaderless(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn a_newer_program_is_rolled_in_rolled_back_and_rolled_in_again() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let next = next_release::build().unwrap_or_else(|error| panic!("{error:?}"));
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    upgraded(program.as_ref(), &next, folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }
 
 #[test]

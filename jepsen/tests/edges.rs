@@ -57,6 +57,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "splitmix",
             "completion",
             "tail",
+            "release",
             "chain",
             "native_params",
             "corfu_params",
@@ -144,14 +145,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "etcd-shim/state",
         &[
-            "error", "effects", "answer", "index", "lease", "command", "rows", "seats", "store", "kept", "rebuild",
-            "kv", "apply",
+            "error", "effects", "answer", "index", "lease", "rows", "versions", "command", "seats", "store", "kept",
+            "rebuild", "kv", "apply",
         ],
     ),
     (
         "jepsen",
         &[
             "machine",
+            "next_release",
             "pace",
             "process",
             "servers",

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use naxos_proto::ids::{LogId, MemberId, StorageId};
-use naxos_proto::seams::{Disk, Entropy, OpenMode};
+use naxos_proto::release::ClusterVersion;
+use naxos_proto::seams::{Disk, Entropy, OpenMode, replace_file};
 use serde::{Deserialize, Serialize};
 
 use crate::journal::{JOURNAL_DIR, create_first_segment};
@@ -45,7 +46,10 @@ struct FormatFile {
     log_id: String,
     /// The seat in the cluster, in hexadecimal.
     member_id: String,
-    /// crc32 of `version`, `storage_id`, `log_id` and `member_id`, joined by spaces.
+    /// The cluster version, if it is not the first one. The directory may hold what came with this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster_version: Option<u32>,
+    /// crc32 of `version`, `storage_id`, `log_id`, `member_id` and, if it is there, `cluster_version`, joined by spaces.
     crc32: u32,
 }
 
@@ -58,6 +62,8 @@ pub(crate) struct Names {
     pub(crate) log: LogId,
     /// The seat that the directory was formatted for: etcd's member id.
     pub(crate) member: MemberId,
+    /// The cluster version; see [`write_cluster_version`].
+    pub(crate) version: ClusterVersion,
 }
 
 impl FormatFile {
@@ -68,6 +74,7 @@ impl FormatFile {
             storage_id: format!("{:016x}", names.storage.0),
             log_id: format!("{:016x}", names.log.0),
             member_id: format!("{:016x}", names.member.0),
+            cluster_version: (names.version != ClusterVersion::FIRST).then_some(names.version.0),
             crc32: 0,
         };
         file.crc32 = file.crc();
@@ -75,8 +82,15 @@ impl FormatFile {
     }
 
     fn crc(&self) -> u32 {
-        let Self { version, storage_id, log_id, member_id, .. } = self;
-        crc32fast::hash(format!("{version} {storage_id} {log_id} {member_id}").as_bytes())
+        let Self { version, storage_id, log_id, member_id, cluster_version, .. } = self;
+        let cluster_version = cluster_version.map(|version| format!(" {version}")).unwrap_or_default();
+        crc32fast::hash(format!("{version} {storage_id} {log_id} {member_id}{cluster_version}").as_bytes())
+    }
+
+    fn to_json(&self) -> Bytes {
+        let mut json = serde_json::to_vec_pretty(self).expect("plain fields are JSON");
+        json.push(b'\n');
+        json.into()
     }
 }
 
@@ -107,7 +121,10 @@ fn parse(bytes: &[u8]) -> Result<Names, OpenError> {
         u64::from_str_radix(text, 16)
             .map_err(|_| OpenError::Format(format!("expected hexadecimal digits as {field:?}")))
     };
+    let version = file.cluster_version.map_or(ClusterVersion::FIRST, ClusterVersion);
+    version.check()?;
     Ok(Names {
+        version,
         storage: StorageId(id(&file.storage_id, "storage_id")?),
         log: LogId(id(&file.log_id, "log_id")?),
         member: MemberId(id(&file.member_id, "member_id")?),
@@ -168,6 +185,15 @@ pub(crate) async fn read_format(disk: &dyn Disk) -> Result<Names, OpenError> {
     parse(&file.read_at(0, usize::try_from(len).expect("it is short")).await.map_err(io)?)
 }
 
+/// Names the cluster version in `format`, durably. From then on the journal may hold records that came with that version.
+/// A program that does not understand it would take them for damage, so it must refuse the directory before it reads the
+/// journal.
+pub(crate) async fn write_cluster_version(disk: &dyn Disk, version: ClusterVersion) -> Result<(), OpenError> {
+    let names = Names { version, ..read_format(disk).await? };
+    let replaced = replace_file(disk, FORMAT_FILE, FORMAT_TMP, FormatFile::new(names).to_json()).await;
+    replaced.map_err(|e| OpenError::io(FORMAT_FILE, e))
+}
+
 async fn format(
     disk: &Arc<dyn Disk>,
     entropy: &dyn Entropy,
@@ -179,12 +205,11 @@ async fn format(
         storage: wanted.storage.unwrap_or_else(|| StorageId(entropy.id())),
         log: wanted.log.unwrap_or_else(|| LogId(entropy.id())),
         member: wanted.member.unwrap_or_else(|| MemberId(entropy.id())),
+        version: ClusterVersion::FIRST,
     };
-    let mut json = serde_json::to_vec_pretty(&FormatFile::new(names)).expect("plain fields are JSON");
-    json.push(b'\n');
     let file = disk.open(FORMAT_TMP, OpenMode::Create).await.map_err(io)?;
     file.set_len(0).await.map_err(io)?;
-    file.write_at(0, &[Bytes::from(json)]).await.map_err(io)?;
+    file.write_at(0, &[FormatFile::new(names).to_json()]).await.map_err(io)?;
     file.sync().await.map_err(io)?;
     disk.sync_dir("").await.map_err(io)?;
     let io = |e| OpenError::io(JOURNAL_DIR, e);
@@ -251,6 +276,8 @@ pub(crate) async fn open_data_dir(
 
 #[cfg(test)]
 mod tests {
+    use naxos_proto::seams::sim::{Drive, SeededEntropy};
+
     use super::*;
 
     fn names(list: &[&str]) -> Vec<String> {
@@ -274,14 +301,36 @@ mod tests {
 
     #[test]
     fn a_damaged_or_newer_format_file_says_what_was_expected() {
-        let names = Names { storage: StorageId(1), log: LogId(2), member: MemberId(3) };
+        let names = Names { storage: StorageId(1), log: LogId(2), member: MemberId(3), version: ClusterVersion::FIRST };
         let good = FormatFile::new(names);
         let bytes = |f: &FormatFile| serde_json::to_vec(f).unwrap();
         assert_eq!(parse(&bytes(&good)).unwrap(), names);
         let newer = FormatFile { version: 9, ..good.clone() };
         assert!(matches!(parse(&bytes(&newer)), Err(OpenError::Version { found: 9, known: FORMAT_VERSION })));
-        let other = FormatFile { storage_id: "0000000000000009".to_owned(), ..good };
+        let other = FormatFile { storage_id: "0000000000000009".to_owned(), ..good.clone() };
         assert!(parse(&bytes(&other)).unwrap_err().to_string().contains("crc32"));
         assert!(parse(b"\x00\x01").unwrap_err().to_string().contains("expected JSON"));
+        let invented = FormatFile { cluster_version: Some(1), ..good };
+        assert!(parse(&bytes(&invented)).unwrap_err().to_string().contains("crc32"));
+    }
+
+    #[tokio::test]
+    async fn a_directory_of_a_later_cluster_version_is_refused_before_its_journal_is_read() {
+        let (drive, entropy) = (Drive::new(1), SeededEntropy::new(1));
+        let disk = drive.mount();
+        let made = format(&disk, &entropy, Wanted::default(), 1 << 20).await.unwrap();
+        write_cluster_version(&*disk, ClusterVersion::NEWEST).await.unwrap();
+        assert_eq!(read_format(&*disk).await.unwrap(), Names { version: ClusterVersion::NEWEST, ..made });
+        let later = ClusterVersion(ClusterVersion::NEWEST.0 + 1);
+        write_cluster_version(&*disk, later).await.unwrap();
+        for name in disk.list(JOURNAL_DIR).await.unwrap() {
+            disk.remove(&format!("{JOURNAL_DIR}/{name}")).await.unwrap();
+        }
+        let Err(OpenError::Newer(refused)) = claim(&disk).await.map(drop) else { panic!("it is accepted") };
+        assert_eq!(refused, later.check().unwrap_err());
+        assert!(
+            !disk.list("").await.unwrap().iter().any(|name| name == LOCK_FILE),
+            "the refusal has changed something"
+        );
     }
 }

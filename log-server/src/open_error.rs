@@ -4,6 +4,7 @@ use std::io;
 
 use naxos_proto::codec::DecodeError;
 use naxos_proto::ids::{ClusterId, MemberId};
+use naxos_proto::release::NewerCluster;
 
 /// Why a log server or its MetaStore replica does not start. If [`FoundJournal::read`](crate::FoundJournal::read)
 /// returns it, no data in the directory was changed.
@@ -57,6 +58,9 @@ pub enum OpenError {
         /// The version that this build reads.
         known: u64,
     },
+    /// The cluster has a version that this build does not understand.
+    #[error(transparent)]
+    Newer(#[from] NewerCluster),
     /// The file `founding` is damaged, or contradicts `format`.
     #[error(
         "the file \"founding\" of the data directory is damaged: {0}; restore the directory from a backup, or, if the \

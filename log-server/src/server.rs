@@ -119,10 +119,11 @@ impl FoundJournal {
     /// # Cancel safety
     /// If the call is dropped halfway, the directory can still be opened.
     pub async fn start(self, stop: CancellationToken) -> Result<LogServer, OpenError> {
-        let FoundJournal { seams, config, names: Names { storage, log, .. }, files, recovered, lock } = self;
+        let FoundJournal { seams, config, names: Names { storage, log, version, .. }, files, recovered, lock } = self;
         let raft = recovered.catalog.raft.clone();
         let damaged_cells = recovered.damaged_cells.len();
         let (unit, workers) = start_unit(&seams, &config, &stop, storage, files, recovered).await?;
+        unit.status.set_cluster_version(version);
         if damaged_cells > 0 {
             tracing::warn!(damaged_cells, "the journal has damaged records; their cells answer Corrupt");
         }
@@ -237,7 +238,8 @@ async fn start_unit(
     workers.push(start(seams.worker.as_ref(), "cold-read", stop.clone(), |stop| journal_reader.run(stop)));
     let store_bytes_max = config.store_bytes_max();
     let clock = seams.clock.clone();
-    Ok((Arc::new(Unit { storage, boot, queue, roster, cold, status, clock, store_bytes_max }), workers))
+    let disk = seams.disk.clone();
+    Ok((Arc::new(Unit { storage, boot, queue, roster, cold, status, clock, store_bytes_max, disk }), workers))
 }
 
 /// Raises the boot count durably. This writes a batch, and a batch states that everything before it is durable. The

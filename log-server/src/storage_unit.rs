@@ -12,9 +12,12 @@ use naxos_proto::contracts::{
     UnitParams,
 };
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
-use naxos_proto::seams::Clock;
+use naxos_proto::release::ClusterVersion;
+use naxos_proto::seams::{Clock, Disk};
 
 use crate::commit::{Command, Queue, store_cost};
+use crate::data_dir::write_cluster_version;
+use crate::open_error::OpenError;
 use crate::serve::follow::follow;
 use crate::serve::journal_reader::Patience;
 use crate::serve::tell::tell;
@@ -34,12 +37,31 @@ pub struct Unit {
     pub(crate) status: Arc<Status>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store_bytes_max: u64,
+    pub(crate) disk: Arc<dyn Disk>,
 }
 
 impl Unit {
     /// How many times a process has started on this data directory, this start included.
     pub fn boot(&self) -> Boot {
         self.boot
+    }
+
+    /// The cluster version that the file `format` names. The unit writes nothing that came with a later version.
+    pub fn cluster_version(&self) -> ClusterVersion {
+        self.status.cluster_version()
+    }
+
+    /// Writes down, durably, that the cluster has this version. From then on a program that does not understand it refuses
+    /// the directory before it reads anything else, and the unit writes the formats of that version. A lower version
+    /// changes nothing. Only one call may run at a time.
+    /// # Cancel safety
+    /// The version may be written down or not. The call may be made again.
+    pub async fn raise_cluster_version(&self, version: ClusterVersion) -> Result<(), OpenError> {
+        if version > self.cluster_version() {
+            write_cluster_version(&*self.disk, version).await?;
+            self.status.set_cluster_version(version);
+        }
+        Ok(())
     }
 
     /// Client commands that the committer has not taken yet.

@@ -10,6 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::codec::{DecodeError, Reader, put_bytes};
 use crate::ids::{LogId, LogletId, Lsn, Offset};
+use crate::release::{ClusterVersion, IS_NEXT_RELEASE};
 
 /// Version of the encoding below. Version 1 could hold only the parameters of native loglets.
 const CHAIN_FORMAT: u8 = 2;
@@ -28,6 +29,19 @@ impl LogletKind {
     pub const NATIVE: Self = Self(2);
     /// A loglet whose clients write their cells themselves, along a chain of storage units (CORFU).
     pub const CORFU: Self = Self(3);
+    /// A native loglet under the number that the next release has for it (`src/release.rs`).
+    pub const NEXT: Self = Self(250);
+
+    /// Whether this build opens loglets of this kind as native ones.
+    pub fn is_native(self) -> bool {
+        self == Self::NATIVE || (IS_NEXT_RELEASE && self == Self::NEXT)
+    }
+
+    /// Whether the log of a cluster with this version may go on in a loglet of this kind. Nodes that do not know a kind
+    /// cannot open its loglets.
+    pub fn may_begin_at(self, version: ClusterVersion) -> bool {
+        self != Self::NEXT || version.has_next()
+    }
 
     /// All kinds that this build knows, and the name of each, which `naxos ctl` prints.
     const NAMES: [(Self, &'static str); 3] =

@@ -3,6 +3,7 @@
 //! - [`ids`]: ids and positions; [`chain`]: which loglet holds which range of the log; [`native_params`],
 //!   [`corfu_params`]: the parameters of a loglet of each kind; [`loglet_roles`]: which processes a loglet depends on;
 //!   [`tail`]: the result of a tail check
+//! - [`release`]: the cluster version, which says what may be written while nodes of several releases run
 //! - [`contracts`]: the traits through which processes call each other
 //! - [`control`]: the service behind `naxos ctl`
 //! - [`etcd`]: the public API of etcd; on the server's side, hand-written types replace five of its messages
@@ -30,6 +31,7 @@ pub mod loglet_roles;
 pub mod native_params;
 #[cfg(feature = "peer")]
 pub mod peer;
+pub mod release;
 pub mod seams;
 pub mod splitmix;
 #[cfg(feature = "sim")]

@@ -23,7 +23,7 @@ impl LogletRoles {
     /// sequencer or units, or if this build does not know the kind.
     pub fn of(params: &LogletParams) -> Result<LogletRoles, DecodeError> {
         match params.kind {
-            LogletKind::NATIVE => NativeParams::decode(params).map(LogletRoles::from),
+            kind if kind.is_native() => NativeParams::decode(params).map(LogletRoles::from),
             LogletKind::CORFU => CorfuParams::decode(params).map(LogletRoles::from),
             _ => Err(Reader::new(params.bytes.clone(), "parameters of a loglet").rule("name no storage units")),
         }

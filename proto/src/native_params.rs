@@ -34,7 +34,7 @@ impl NativeParams {
     /// Decodes the result of [`Self::encode`]. Parameters of a loglet of another kind are an error.
     pub fn decode(params: &LogletParams) -> Result<NativeParams, DecodeError> {
         let mut r = Reader::new(params.bytes.clone(), "parameters of a native loglet");
-        if params.kind != LogletKind::NATIVE {
+        if !params.kind.is_native() {
             return Err(r.rule("were asked for of a loglet of another kind"));
         }
         let sequencer = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };

@@ -45,8 +45,8 @@ impl AnyEndpoint {
         }
     }
 
-    /// Puts a key.
-    pub async fn put(&mut self, put: pb::PutRequest) -> Result<(), Failure> {
+    /// Puts a key. Returns the revision.
+    pub async fn put(&mut self, put: pb::PutRequest) -> Result<i64, Failure> {
         let outcome = match pace::within(self.patience, self.try_put(put)).await {
             Some(outcome) => outcome,
             None if self.connection.is_none() => Err(Failure::NotSent("no connection in time".to_owned())),
@@ -62,7 +62,7 @@ impl AnyEndpoint {
         })
     }
 
-    async fn try_put(&mut self, put: pb::PutRequest) -> Result<(), Failure> {
+    async fn try_put(&mut self, put: pb::PutRequest) -> Result<i64, Failure> {
         let endpoint = &self.endpoints[self.at];
         self.connection.take_if(|connection| connection.is_closed());
         let connection = match &self.connection {
@@ -74,7 +74,7 @@ impl AnyEndpoint {
         };
         let mut kv = KvClient::with_origin(connection, endpoint.origin());
         match kv.put(put).await {
-            Ok(_) => Ok(()),
+            Ok(answer) => Ok(answer.into_inner().header.map_or(0, |header| header.revision)),
             Err(status) => {
                 let text = format!("{:?}: {}", status.code(), status.message());
                 Err(if was_not_sent(&status) { Failure::NotSent(text) } else { Failure::Error(text) })

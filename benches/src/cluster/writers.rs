@@ -133,7 +133,7 @@ async fn write(number: usize, mut client: AnyEndpoint, values: Values, shared: A
         }
         let put = pb::PutRequest { key: keys.key(n % KEYS), value: values.value(), ..Default::default() };
         match client.put(put).await {
-            Ok(()) => {
+            Ok(_) => {
                 shared.gaps.wrote(number);
                 continue;
             }

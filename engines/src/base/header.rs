@@ -25,8 +25,7 @@ const HEADER_FORMAT: u8 = 1;
 pub struct Genesis {
     /// The id of the log, which is also the id of the cluster.
     pub log: LogId,
-    /// The version that every member supports. Nobody proposes a command, header, record or message of a later
-    /// version.
+    /// The cluster version with which the log begins. The application raises it later.
     pub cluster_version: u32,
     /// The engines that are enabled from the start, ascending.
     pub engines: Vec<EngineId>,

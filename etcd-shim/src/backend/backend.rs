@@ -236,7 +236,7 @@ impl Backend {
             return Err(self.failed(&ProposeError::Refused(refusal)));
         }
         let (waiter, reply) = Waiter::new(&pending.replies);
-        self.stack.propose(command.encode(STORE), waiter);
+        self.stack.propose(command.encode_at(self.store.version_now(), STORE), waiter);
         let Some(reply) = pending.deadlines.within(reply).await else { return Err(self.timed_out()) };
         match reply {
             Ok(Ok(Ok(answer))) => Ok(answer),

@@ -20,6 +20,7 @@ pub(super) fn status(answer: &StatusResponse) -> String {
             ("state", state),
             ("member", format!("{} ({:x})", answer.name, answer.member_id)),
             ("cluster", format!("{:x}", answer.cluster_id)),
+            ("cluster version", version(answer)),
             ("up", format!("{} (start {} of this data directory)", humantime::format_duration(uptime), answer.boot)),
         ],
     )];
@@ -27,6 +28,12 @@ pub(super) fn status(answer: &StatusResponse) -> String {
     parts.extend(answer.store.as_ref().map(store));
     parts.extend(answer.disk.as_ref().map(disk));
     parts.join("\n")
+}
+
+/// The version of the cluster, and of the program if it understands a higher one.
+fn version(answer: &StatusResponse) -> String {
+    let StatusResponse { cluster_version: now, cluster_version_max: max, .. } = answer;
+    if max > now { format!("{now} (this program understands up to {max})") } else { now.to_string() }
 }
 
 fn log(s: &LogStatus) -> String {

@@ -139,15 +139,18 @@ fn a_status_reads_as_sections() {
             state: "full".to_owned(),
         }),
         problems: vec!["the disk is full".to_owned()],
+        cluster_version: 1,
+        cluster_version_max: 2,
     };
     assert_eq!(
         status::status(&answer),
         "\
 naxos 0.1.0 (etcd 3.6.16)
-  state    the disk is full
-  member   default (123)
-  cluster  abc
-  up       1h 2m 3s (start 2 of this data directory)
+  state            the disk is full
+  member           default (123)
+  cluster          abc
+  cluster version  1 (this program understands up to 2)
+  up               1h 2m 3s (start 2 of this data directory)
 log
   tail           100
   applied        all but 5

@@ -5,7 +5,7 @@
 //!   together
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
 //! - [`hand_over`]: what a node that stops leaves to the others
-//! - [`upkeep`]: the work that is done at intervals
+//! - [`upkeep`]: the work that is done at intervals; [`versions`]: the version of the cluster
 //! - [`probe`]: looks into a running node, for tests
 //! - [`attempts`]: the pauses of a start that waits for other nodes
 //! - [`ids`]: the node's ids; [`health`], [`gauges`]: the node's state for health checks and metrics
@@ -22,6 +22,7 @@ mod serve;
 mod start;
 mod stops;
 mod upkeep;
+mod versions;
 
 use std::sync::Arc;
 

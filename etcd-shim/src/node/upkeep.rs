@@ -16,6 +16,7 @@ use tonic::Status;
 use crate::backend::{Backend, PendingRequests, TICK};
 use crate::config::AutoCompaction;
 use crate::node::cluster::Reconciler;
+use crate::node::versions;
 use crate::state::{Command, Keeper};
 
 /// The time between two compactions when the flags keep a number of revisions.
@@ -44,6 +45,7 @@ pub(super) async fn run(backend: Arc<Backend>, reconciler: Reconciler, stop: Can
             watch_leader(&backend),
             backend.deadlines.run(&*backend.clock),
             reconciler.run(&backend, &pending),
+            versions::agree(&backend, &pending),
         );
     };
     tokio::select! {

@@ -9,6 +9,7 @@ use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
 use naxos_proto::ids::MemberId;
 use naxos_proto::loglet_roles::LogletRoles;
+use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
@@ -53,17 +54,27 @@ fn engine(status: &EngineStatus) -> pb::Engine {
 }
 
 impl ControlService {
+    /// The kind of loglet with this name. `None` if no kind was asked for.
     fn kind(&self, name: &str) -> Result<Option<LogletKind>, Status> {
-        match name {
-            "" => Ok(None),
-            "native" => Ok(Some(LogletKind::NATIVE)),
-            "corfu" => Ok(Some(LogletKind::CORFU)),
+        let kind = match name {
+            "" => return Ok(None),
+            "native" => LogletKind::NATIVE,
+            "corfu" => LogletKind::CORFU,
+            "next" if IS_NEXT_RELEASE => LogletKind::NEXT,
             // The log of a node must outlive its process, and only loglets on storage units do.
             other => {
                 let text = format!("unknown kind of loglet {other:?}: expected \"native\" or \"corfu\"");
-                Err(Status::invalid_argument(text))
+                return Err(Status::invalid_argument(text));
             }
+        };
+        let version = self.0.backend.store.version_now();
+        if !kind.may_begin_at(version) {
+            return Err(Status::failed_precondition(format!(
+                "the cluster has version {version}, in which there are no {name:?} loglets: a member may run a program that \
+                 does not know them"
+            )));
         }
+        Ok(Some(kind))
     }
 
     fn problems(&self) -> Vec<String> {
@@ -217,6 +228,8 @@ impl pb::control_server::Control for ControlService {
                 .to_owned(),
             }),
             problems: self.problems(),
+            cluster_version: backend.store.version_now().0,
+            cluster_version_max: ClusterVersion::NEWEST.0,
         }))
     }
 }

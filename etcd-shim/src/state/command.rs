@@ -8,13 +8,18 @@ use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::txn_request::TxnRequest;
-use naxos_proto::ids::{LogletId, MemberId, StorageId, StoreId};
+use naxos_proto::ids::{Boot, Incarnation, LogletId, MemberId, StorageId, StoreId};
+use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
 use prost::Message;
 
 use super::lease::keeper::{KEEPER_BYTES, Keeper, put_loglet, take_loglet};
+use super::versions::Announced;
 
 /// Version of the commands that this release proposes.
 const COMMAND_VERSION: u16 = 2;
+
+/// The kind of a Put that the next release has for it (`naxos_proto::release`).
+const NEXT_PUT: u8 = 250;
 
 /// One command.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +90,17 @@ pub enum Command {
     /// log; it is in no log. Body: storage id u64, revisions u64, the number of data directories that lose their seats
     /// u16, for each its member id u64 and storage id u64, then the member.
     Recover(Recover),
+    /// The process of a member says which cluster version it understands. Body: member id u64, version u32, storage id u64,
+    /// boot u64.
+    Announce {
+        /// The member.
+        member: MemberId,
+        /// The process, and what it understands.
+        announced: Announced,
+    },
+    /// Raises the version of the cluster. Apply ignores it unless all members have announced that version. Body: version
+    /// u32.
+    RaiseVersion(ClusterVersion),
 }
 
 /// See [`Command::Recover`].
@@ -120,11 +136,18 @@ impl Command {
             Command::UpdateMember(_) => 15,
             Command::PromoteMember(_) => 16,
             Command::Recover(_) => 17,
+            Command::Announce { .. } => 18,
+            Command::RaiseVersion(_) => 19,
         }
     }
 
     /// The command's bytes in the log, for `store`.
     pub fn encode(&self, store: StoreId) -> Bytes {
+        self.encode_at(ClusterVersion::FIRST, store)
+    }
+
+    /// As [`Self::encode`], for the log of a cluster with this version.
+    pub fn encode_at(&self, version: ClusterVersion, store: StoreId) -> Bytes {
         let message: Option<&dyn EncodedBody> = match self {
             Command::Put(m) => Some(m),
             Command::DeleteRange(m) => Some(m),
@@ -142,13 +165,18 @@ impl Command {
             | Command::TakeSeat { .. }
             | Command::AddMember { .. }
             | Command::RemoveMember { .. }
-            | Command::Recover(_) => None,
+            | Command::Recover(_)
+            | Command::Announce { .. }
+            | Command::RaiseVersion(_) => None,
         };
         let mut out = BytesMut::with_capacity(11 + message.map_or(KEEPER_BYTES, EncodedBody::body_len));
         out.put_u16_le(COMMAND_VERSION);
         out.put_u32_le(store.0);
         put_bytes(&mut out, b"");
-        out.put_u8(self.kind());
+        out.put_u8(match self {
+            Command::Put(_) if version.has_next() => NEXT_PUT,
+            _ => self.kind(),
+        });
         match (self, message) {
             (_, Some(message)) => message.put_body(&mut out),
             (Command::LeaseExpire { id, office }, _) => {
@@ -178,6 +206,13 @@ impl Command {
                 }
                 member.put_body(&mut out);
             }
+            (Command::Announce { member, announced: Announced { by, version } }, _) => {
+                out.put_u64_le(member.0);
+                out.put_u32_le(version.0);
+                out.put_u64_le(by.storage.0);
+                out.put_u64_le(by.boot.0);
+            }
+            (Command::RaiseVersion(version), _) => out.put_u32_le(version.0),
             _ => unreachable!("every other kind is a message"),
         }
         out.freeze()
@@ -222,6 +257,13 @@ impl Command {
                 let ended = ended.collect::<Result<_, DecodeError>>()?;
                 Command::Recover(Recover { member: body(r, rule)?, storage, ended, revisions })
             }
+            18 => {
+                let (member, version) = (MemberId(r.u64()?), ClusterVersion(r.u32()?));
+                let by = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
+                Command::Announce { member, announced: Announced { by, version } }
+            }
+            19 => Command::RaiseVersion(ClusterVersion(r.u32()?)),
+            NEXT_PUT if IS_NEXT_RELEASE => Command::Put(body(r, rule)?),
             _ => return Err(r.rule("is of a kind that this release does not know")),
         };
         Ok((store, command))
@@ -285,6 +327,14 @@ mod tests {
             Command::RemoveMember { member: MemberId(7), from: None },
             Command::UpdateMember(pb::MemberUpdateRequest { id: 7, peer_ur_ls: vec!["http://a:1".to_owned()] }),
             Command::PromoteMember(pb::MemberPromoteRequest { id: 7 }),
+            Command::Announce {
+                member: MemberId(7),
+                announced: Announced {
+                    by: Incarnation { storage: StorageId(8), boot: Boot(9) },
+                    version: ClusterVersion(3),
+                },
+            },
+            Command::RaiseVersion(ClusterVersion(3)),
             Command::TakeSeat { member: MemberId(1), storage: StorageId(2), from: Some(StorageId(3)) },
             Command::TakeSeat { member: MemberId(1), storage: StorageId(2), from: None },
         ] {

@@ -5,8 +5,8 @@
 //! - [`error`]: etcd's refusals; [`effects`]: what each revision changed, for the watches; [`answer`]: what a command
 //!   answers
 //! - [`index`]: the index of the key space; [`lease`]: leases and their keeper
-//! - [`command`]: the commands that travel in the log; [`rows`]: the rows in the local store; [`seats`]: the data
-//!   directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it from its rows; [`kept`]: reads only
+//! - [`rows`]: the rows in the local store; [`versions`]: the version of the cluster; [`command`]: the commands that travel
+//!   in the log; [`seats`]: the data directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it from its rows; [`kept`]: reads only
 //!   the rows that name the cluster
 //! - [`kv`]: reads, checks, history, compaction
 //! - [`apply`]: applies commands
@@ -24,6 +24,7 @@ mod rebuild;
 pub(crate) mod rows;
 pub(crate) mod seats;
 pub(crate) mod store;
+pub(crate) mod versions;
 
 pub use answer::{Answer, Outcome};
 pub use apply::{Listener, Machine};
@@ -33,3 +34,4 @@ pub use error::EtcdError;
 pub use lease::{Keeper, Lease};
 pub use rebuild::Rebuild;
 pub use store::SharedStore;
+pub use versions::Announced;

@@ -52,7 +52,7 @@ impl Rebuild {
         }
     }
 
-    /// Completes the store with its other rows: leases, alarms, members and their seats, counters.
+    /// Completes the store with its other rows: leases, alarms, members, their seats and versions, counters.
     pub fn finish(self, reader: &StoreReader) -> Arc<SharedStore> {
         let mut store = self.store;
         let id = store.id;
@@ -69,6 +69,7 @@ impl Rebuild {
         each_row(reader, id, rows::SEATS, |row, value| {
             store.seats.load(StorageId(number(&row)), value);
         });
+        each_row(reader, id, rows::VERSIONS, |row, value| store.versions.load(&row, value));
         if let Some(row) = reader.get(&rows::state(id)) {
             let counters = Counters::decode(row).expect("the store's counters are what it encoded");
             store.revision = counters.revision;

@@ -9,6 +9,8 @@
 //! | 36 members | id u64, big-endian | encoded `Member` |
 //! | 37 seats | storage id u64, big-endian | member id u64, whether it has the seat now u8 (little-endian) |
 //! | 38 removed members | id u64, big-endian | |
+//! | 39 versions | `cluster` | the cluster's version u32 (little-endian) |
+//! | | member id u64, big-endian | what the member has announced: version u32, storage id u64, boot u64 (little-endian) |
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_engines::local_store::tables;
@@ -26,6 +28,7 @@ pub(crate) const ALARMS: TableId = TableId(tables::APPLICATION + 3);
 pub(crate) const MEMBERS: TableId = TableId(tables::APPLICATION + 4);
 pub(crate) const SEATS: TableId = TableId(tables::APPLICATION + 5);
 pub(crate) const REMOVED: TableId = TableId(tables::APPLICATION + 6);
+pub(crate) const VERSIONS: TableId = TableId(tables::APPLICATION + 7);
 
 /// Bytes that a row counts towards the quota in addition to its value, for its name and for the memory that it uses.
 pub(crate) const ROW_OVERHEAD: i64 = 64;

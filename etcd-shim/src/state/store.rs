@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use bytes::Bytes;
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::StoreId;
+use naxos_proto::release::ClusterVersion;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 
@@ -22,6 +23,7 @@ use super::index::tree::Tree;
 use super::lease::{Keeper, Lease};
 use super::rows::{Counters, ROW_OVERHEAD};
 use super::seats::Seats;
+use super::versions::Versions;
 
 /// A row that compaction may drop.
 #[derive(Clone, Debug)]
@@ -73,6 +75,8 @@ pub(crate) struct Store {
     pub(crate) removed: BTreeSet<u64>,
     /// The data directories of members, as far as they have changed since the founding.
     pub(crate) seats: Seats,
+    /// The version of the cluster, and what the members have announced.
+    pub(crate) versions: Versions,
     /// Bytes that count towards the quota: those of all rows of values and deletions that were not dropped.
     pub(crate) bytes: i64,
     resident: Residents,
@@ -88,12 +92,15 @@ pub struct SharedStore {
     used_bytes: AtomicI64,
     /// Changes with the members and their seats.
     membership: watch::Sender<()>,
+    /// The cluster's version as of the last entry that was applied: what is proposed may have the formats of this version.
+    version: watch::Sender<ClusterVersion>,
 }
 
 impl SharedStore {
     pub(crate) fn new(store: Store) -> Arc<Self> {
         let used_bytes = AtomicI64::new(store.bytes);
-        Arc::new(Self { store: RwLock::new(store), used_bytes, membership: watch::Sender::new(()) })
+        let version = watch::Sender::new(store.versions.cluster());
+        Arc::new(Self { store: RwLock::new(store), used_bytes, membership: watch::Sender::new(()), version })
     }
 
     /// Wakes its receivers after the members or their seats have changed.
@@ -104,6 +111,21 @@ impl SharedStore {
     /// Wakes the receivers of [`Self::membership`].
     pub(crate) fn note_membership(&self) {
         self.membership.send_replace(());
+    }
+
+    /// The cluster's version, as far as this node has applied the log.
+    pub(crate) fn version(&self) -> watch::Receiver<ClusterVersion> {
+        self.version.subscribe()
+    }
+
+    /// As [`Self::version`], without a receiver.
+    pub(crate) fn version_now(&self) -> ClusterVersion {
+        *self.version.borrow()
+    }
+
+    /// Publishes the version after it rose.
+    pub(crate) fn note_version(&self, version: ClusterVersion) {
+        self.version.send_replace(version);
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
@@ -141,6 +163,7 @@ impl Store {
             members: BTreeMap::new(),
             removed: BTreeSet::new(),
             seats: Seats::default(),
+            versions: Versions::default(),
             bytes: 0,
             resident: Residents::new(resident_bytes_max),
             keeper: Keeper::default(),

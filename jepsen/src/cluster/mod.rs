@@ -10,6 +10,7 @@
 //! - [`kinds`]: the kind of the loglets is changed again and again
 //! - [`hung`]: the disk of a member hangs
 //! - [`leaderless`]: two of three members are away for a while
+//! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
 //! - From the benchmarks: [`Cluster`](naxos_benches::servers::Cluster) with its faults, and
 //!   [`Gaps`](naxos_benches::cluster::gaps::Gaps), how long no write succeeded
@@ -22,6 +23,7 @@ mod leaderless;
 mod members;
 pub mod mixed;
 mod recovered;
+mod upgraded;
 mod watcher;
 mod wiped;
 mod writer;
@@ -33,6 +35,7 @@ pub use hung::hung;
 pub use kinds::kinds;
 pub use leaderless::leaderless;
 pub use recovered::{forced, recover, recovered};
+pub use upgraded::upgraded;
 pub use watcher::Watcher;
 pub use wiped::{two_of_five_wiped, wiped};
 pub use writer::Writer;

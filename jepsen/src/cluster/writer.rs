@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use naxos_benches::cluster::any_endpoint::{AnyEndpoint, Failure};
 use naxos_benches::cluster::gaps::Gaps;
+use naxos_benches::load::connection::Endpoint;
 use naxos_proto::etcd::client::etcdserverpb::PutRequest;
-use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -79,8 +80,8 @@ impl Writer {
 
 async fn write(client_number: u32, urls: &[String], habits: Habits, gaps: &Gaps, stop: &CancellationToken) -> Done {
     let Habits { patience, rest } = habits;
-    let mut clients: Vec<_> = urls.iter().map(|url| KvClient::new(channel(url))).collect();
-    let mut at = client_number as usize % clients.len();
+    let endpoint = |url: &String| url.parse::<Endpoint>().expect("a URL of a member");
+    let mut client = AnyEndpoint::new(urls.iter().map(endpoint).collect(), client_number as usize, patience);
     let mut done = Done { written: vec![Written { writer: client_number, ..Written::default() }], errors: Vec::new() };
     let mut unsettled = BTreeSet::new();
     while !stop.is_cancelled() {
@@ -96,22 +97,22 @@ async fn write(client_number: u32, urls: &[String], habits: Habits, gaps: &Gaps,
             continue;
         }
         let put = PutRequest { key: key(writer, number).into(), value: value(number).into(), ..PutRequest::default() };
-        let error = match pace::within(patience, clients[at].put(put)).await {
-            Some(Ok(answer)) => {
+        match client.put(put).await {
+            Ok(revision) => {
                 gaps.wrote(client_number as usize);
-                let revision = answer.into_inner().header.map_or(0, |header| header.revision);
                 written.acknowledged.push(Acknowledged { writer, number, revision });
                 if !rest.is_zero() {
                     pace::pause(rest).await;
                 }
                 continue;
             }
-            Some(Err(status)) => format!("{}: {:?}: {}", urls[at], status.code(), status.message()),
-            None => format!("{}: no answer within {} ms", urls[at], patience.as_millis()),
-        };
-        done.errors.push(error);
-        unsettled.insert(number % KEYS_PER_WRITER);
-        at = (at + 1) % clients.len();
+            // Nothing was sent: a client library goes to the next member without telling anyone.
+            Err(Failure::NotSent(_)) => {}
+            Err(Failure::Error(error)) => {
+                done.errors.push(error);
+                unsettled.insert(number % KEYS_PER_WRITER);
+            }
+        }
         pace::pause(AFTER_ERROR).await;
     }
     done

@@ -66,6 +66,7 @@ impl Committer {
 
     async fn store(&mut self, store: Store, batch: &mut DraftBatch) -> Result<Stored, UnitError> {
         let Store { loglet: id, incarnation, at: first, cells, purpose } = store;
+        let kind = Kind::of_cells(self.status.cluster_version());
         let loglet = self.addressed(id, incarnation, purpose)?;
         let known_tail = loglet.known_tail;
         // The answer must hold the seal bit as it is after the store. Only this thread stores and seals, so the bit
@@ -81,7 +82,6 @@ impl Committer {
                 Verdict::Free => {
                     loglet.write(at);
                     let Cell { payload: body, commands } = cell;
-                    let kind = Kind::Cell;
                     batch.drafts.push(Draft { kind, loglet: id, offset: at, incarnation, known_tail, commands, body });
                     CellOutcome::Written
                 }
@@ -133,7 +133,7 @@ impl Committer {
     async fn compare(&self, id: LogletId, at: Offset, body: Body<'_>, batch: &DraftBatch) -> CellOutcome {
         let drafted = batch.drafts.iter().rev().find(|d| d.kind.is_cell() && d.loglet == id && d.offset == at);
         let same = if let Some(draft) = drafted {
-            body == (draft.kind == Kind::Cell).then_some(&draft.body[..])
+            body == draft.kind.has_value().then_some(&draft.body[..])
         } else {
             match self.roster.get(id).ok().and_then(|p| p.held(at)) {
                 Some(Planned::Ready(CellState::Present(held))) => body == Some(&held[..]),

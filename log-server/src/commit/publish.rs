@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::commit::committer::Committer;
 use crate::commit::draft_batch::DraftBatch;
-use crate::journal::{Index, Kind, Place, SegmentNumber};
+use crate::journal::{Index, Place, SegmentNumber};
 use crate::serve::{CACHED_CELL_BYTES, DiskUsage, Published};
 
 type Live = BTreeMap<SegmentNumber, u64>;
@@ -60,7 +60,7 @@ impl Committer {
             let mut cached = self.roster.cached_bytes();
             published.add(cells.map(|(draft, place)| {
                 *self.live.entry(place.segment).or_default() += 1;
-                let body = (draft.kind == Kind::Cell).then(|| std::mem::take(&mut draft.body));
+                let body = draft.kind.has_value().then(|| std::mem::take(&mut draft.body));
                 cached += CACHED_CELL_BYTES + body.as_ref().map_or(0, bytes::Bytes::len);
                 (draft.offset, *place, body)
             }));

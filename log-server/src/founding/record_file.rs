@@ -2,6 +2,7 @@
 
 use std::io;
 
+use naxos_proto::release::ClusterVersion;
 use naxos_proto::seams::{Disk, OpenMode, replace_file};
 
 use super::record::{FoundingRecord, RECORD_BYTES_MAX};
@@ -45,5 +46,5 @@ pub(super) async fn write_founding(disk: &dyn Disk, record: &FoundingRecord) -> 
 pub(crate) async fn founded_names(disk: &dyn Disk) -> Result<Option<Names>, OpenError> {
     let Some(FoundingRecord { cluster, own, decided, .. }) = read_record(disk).await? else { return Ok(None) };
     let Some(decided) = decided else { return Err(OpenError::NotFounded { cluster }) };
-    Ok(Some(Names { storage: own.storage, log: decided.log, member: own.seat }))
+    Ok(Some(Names { storage: own.storage, log: decided.log, member: own.seat, version: ClusterVersion::FIRST }))
 }

@@ -213,7 +213,7 @@ impl Founding for FoundingSeat {
 /// The record of a directory that holds data. A directory that was formatted without a founding is the only founder of its
 /// log.
 async fn formatted_record(disk: &dyn Disk, config: &FoundingConfig) -> Result<FoundingRecord, OpenError> {
-    let Names { storage, log, member } = read_format(disk).await?;
+    let Names { storage, log, member, .. } = read_format(disk).await?;
     let own = Founder { seat: member, storage };
     let Some(record) = read_record(disk).await? else {
         let decided = Some(FoundingValue { log, founders: vec![own] });

@@ -60,7 +60,7 @@ fn raft_draft(change: &RaftChange) -> Draft {
 pub(crate) fn change_of(draft: &Draft) -> Option<Change> {
     let (id, index, body) = (draft.loglet, draft.offset.0, || draft.body.clone());
     Some(match draft.kind {
-        Kind::Batch | Kind::Preamble | Kind::Cell | Kind::Junk => return None,
+        Kind::Batch | Kind::Preamble | Kind::Cell | Kind::NextCell | Kind::Junk => return None,
         Kind::Open => {
             let shape = shape_of(*draft.body.first()?)?;
             Change::Open(id, UnitParams { shape, incarnation: draft.incarnation })

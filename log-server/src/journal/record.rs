@@ -17,6 +17,7 @@
 
 use bytes::{Buf, Bytes};
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
+use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
 
 use crate::journal::SegmentNumber;
 
@@ -44,6 +45,8 @@ pub(crate) enum Kind {
     RaftTruncate = 13,
     RaftPurge = 14,
     RaftSnapshot = 15,
+    /// A cell under the number that the next release has for it (`naxos_proto::release`).
+    NextCell = 16,
 }
 
 impl Kind {
@@ -65,14 +68,25 @@ impl Kind {
             RaftTruncate,
             RaftPurge,
             RaftSnapshot,
+            NextCell,
         ];
-        all.into_iter().find(|k| *k as u8 == code)
+        all.into_iter().find(|k| *k as u8 == code && (IS_NEXT_RELEASE || *k != NextCell))
+    }
+
+    /// The kind of the records of cells in a cluster with this version.
+    pub(crate) fn of_cells(version: ClusterVersion) -> Kind {
+        if version.has_next() { Kind::NextCell } else { Kind::Cell }
     }
 
     /// Whether the record is a cell or junk. If such a record is lost, only one offset of one loglet is lost here, and
     /// another unit may still hold it.
     pub(crate) fn is_cell(self) -> bool {
-        matches!(self, Kind::Cell | Kind::Junk)
+        self.has_value() || self == Kind::Junk
+    }
+
+    /// Whether the record is a cell that holds a value.
+    pub(crate) fn has_value(self) -> bool {
+        matches!(self, Kind::Cell | Kind::NextCell)
     }
 }
 

@@ -206,8 +206,8 @@ impl Fold {
                     source,
                 })?;
             }
-            Kind::Cell | Kind::Junk => {
-                let kind = if draft.kind == Kind::Cell { PlaceKind::Cell } else { PlaceKind::Junk };
+            Kind::Cell | Kind::NextCell | Kind::Junk => {
+                let kind = if draft.kind.has_value() { PlaceKind::Cell } else { PlaceKind::Junk };
                 let at = u32::try_from(at).map_err(|_| damaged(number, at, "a record below 4 GiB"))?;
                 let body_len = u32::try_from(draft.body.len()).expect("it was a u32 on disk");
                 self.cell(draft.loglet, draft.offset, Place { segment: number, at, body_len, kind });

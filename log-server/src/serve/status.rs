@@ -1,8 +1,9 @@
 //! [`Status`]: facts about the committer that the rest of the node may read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use naxos_proto::release::ClusterVersion;
 use naxos_proto::seams::Instant;
 use parking_lot::Mutex;
 
@@ -27,9 +28,21 @@ pub(crate) struct Status {
     /// If the last store was refused because the disk is full: how many bytes must be free before a store is accepted.
     /// Otherwise zero.
     wanted: AtomicU64,
+    /// See [`Self::cluster_version`].
+    cluster_version: AtomicU32,
 }
 
 impl Status {
+    /// Notes that the data directory says that it may hold what a cluster with this version writes.
+    pub(crate) fn set_cluster_version(&self, version: ClusterVersion) {
+        self.cluster_version.store(version.0, Ordering::Relaxed);
+    }
+
+    /// The cluster version up to which new formats may be written to the journal.
+    pub(crate) fn cluster_version(&self) -> ClusterVersion {
+        ClusterVersion(self.cluster_version.load(Ordering::Relaxed))
+    }
+
     /// Notes that a write and sync starts.
     pub(crate) fn sync_started(&self, now: Instant) {
         self.sync_started.store(now.0.saturating_add(1), Ordering::Relaxed);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 
 use crate::ids::{ClusterId, LogId, Lsn, MemberId, StorageId};
+use crate::release::ClusterVersion;
 
 /// The question of a node whose data directory is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Join {
     pub member: MemberId,
     /// The node's data directory.
     pub storage: StorageId,
+    /// The highest cluster version that the node understands. It is refused if the cluster has a higher one.
+    pub understood: ClusterVersion,
 }
 
 /// A member as etcd's clients see it.
@@ -43,6 +46,8 @@ pub struct ClusterView {
     pub seats: BTreeMap<MemberId, StorageId>,
     /// The members. Empty if the node has not learnt them yet.
     pub members: BTreeMap<MemberId, ListedMember>,
+    /// The version on which the members have agreed.
+    pub version: ClusterVersion,
 }
 
 impl ClusterView {

@@ -19,6 +19,7 @@ use crate::peer::generated::joining_client::JoiningClient;
 use crate::peer::generated::joining_server::{Joining as Served, JoiningServer};
 use crate::peer::limits::CALL_MAX;
 use crate::peer::link::channel;
+use crate::release::ClusterVersion;
 use crate::seams::{Address, Clock};
 
 /// Another node that knows the members and gives seats.
@@ -59,7 +60,12 @@ impl Joining for RemoteJoining {
 
     fn join(&self, join: Join) -> BoxFuture<'_, Result<ClusterView, JoinError>> {
         let mut client = JoiningClient::new(self.channel.clone());
-        let message = wire::JoinRequest { log: join.log.0, member: join.member.0, storage: join.storage.0 };
+        let message = wire::JoinRequest {
+            log: join.log.0,
+            member: join.member.0,
+            storage: join.storage.0,
+            understood: join.understood.0,
+        };
         Box::pin(async move { self.answer(client.join(message)).await })
     }
 }
@@ -94,8 +100,13 @@ impl Served for JoiningService {
     }
 
     async fn join(&self, request: Request<wire::JoinRequest>) -> Result<Response<wire::JoinAnswer>, Status> {
-        let wire::JoinRequest { log, member, storage } = request.into_inner();
-        let join = Join { log: LogId(log), member: MemberId(member), storage: StorageId(storage) };
+        let wire::JoinRequest { log, member, storage, understood } = request.into_inner();
+        let join = Join {
+            log: LogId(log),
+            member: MemberId(member),
+            storage: StorageId(storage),
+            understood: ClusterVersion(understood),
+        };
         told(if join.log == self.log {
             self.joining.join(join).await
         } else {

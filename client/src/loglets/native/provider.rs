@@ -20,6 +20,7 @@ pub struct NativeProvider {
     sequencers: Arc<dyn SequencerDirectory>,
     units: Arc<dyn UnitDirectory>,
     clock: Arc<dyn Clock>,
+    kind: LogletKind,
 }
 
 fn decode(params: &LogletParams) -> Result<NativeParams, LogletError> {
@@ -29,7 +30,13 @@ fn decode(params: &LogletParams) -> Result<NativeParams, LogletError> {
 impl NativeProvider {
     /// A provider that finds sequencers and units in these directories.
     pub fn new(sequencers: Arc<dyn SequencerDirectory>, units: Arc<dyn UnitDirectory>, clock: Arc<dyn Clock>) -> Self {
-        Self { sequencers, units, clock }
+        Self { sequencers, units, clock, kind: LogletKind::NATIVE }
+    }
+
+    /// The same provider for native loglets under another number.
+    pub fn with_kind(self, kind: LogletKind) -> Self {
+        assert!(kind.is_native(), "loglets of {kind} are not native");
+        Self { kind, ..self }
     }
 
     fn native_loglet(&self, params: &LogletParams) -> Result<NativeLoglet, LogletError> {
@@ -50,7 +57,7 @@ impl NativeProvider {
 
 impl LogletProvider for NativeProvider {
     fn kind(&self) -> LogletKind {
-        LogletKind::NATIVE
+        self.kind
     }
 
     fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
@@ -82,6 +89,7 @@ impl LogletProvider for NativeProvider {
             return Err(alive.too_few_units(alive.units.len(), "are alive"));
         }
         let write_quorum = u16::try_from(alive.units.len() / 2 + 1).expect("a cluster has few units");
-        Ok(NativeParams { sequencer, units: alive.units.clone(), write_quorum }.encode(id))
+        let native = NativeParams { sequencer, units: alive.units.clone(), write_quorum }.encode(id);
+        Ok(LogletParams { kind: self.kind, ..native })
     }
 }

@@ -29,5 +29,5 @@ pub(in crate::node) fn cluster_view(store: &SharedStore, names: &ClusterNames, a
         is_learner: member.is_learner,
     };
     let members = store.members.iter().map(|(id, member)| (MemberId(*id), listed(member))).collect();
-    ClusterView { cluster, log, at, founders, seats, members }
+    ClusterView { cluster, log, at, founders, seats, members, version: store.versions.cluster() }
 }

@@ -33,6 +33,7 @@ pub(in crate::node) async fn enter_cluster(
     stop: &CancellationToken,
 ) -> Result<(Founders, ClusterView), StartError> {
     let view = ask_for_cluster(config, seams).await?;
+    view.version.check()?;
     let own = own_member(&view, &config.advertise_peer_urls)?;
     let founders = view.founders.iter().map(|(seat, storage)| Founder { seat: *seat, storage: *storage }).collect();
     let decided = FoundingValue { log: view.log, founders };

@@ -169,7 +169,7 @@ impl Reconciler {
         &mut self,
         backend: &Backend,
         pending: &Arc<PendingRequests>,
-        Join { member, storage, .. }: Join,
+        Join { member, storage, understood, .. }: Join,
     ) -> Result<ClusterView, JoinError> {
         let view = self.look(backend).await?;
         let refused = |why: &str| Err(JoinError::Refused(why.to_owned()));
@@ -179,6 +179,10 @@ impl Reconciler {
                 true => "the member has been permanently removed from the cluster",
                 false => "the member is not in the list of members",
             });
+        }
+        // Before the seat is given: else the earlier data directory would lose it to one that cannot start.
+        if let Err(newer) = view.version.check_for(understood) {
+            return refused(&newer.to_string());
         }
         let from = view.seats.get(&member).copied();
         if from == Some(storage) {

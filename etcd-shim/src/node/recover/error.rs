@@ -5,6 +5,7 @@ use naxos_engines::stack::StackError;
 use naxos_log_server::OpenError;
 use naxos_proto::codec::DecodeError;
 use naxos_proto::ids::LogId;
+use naxos_proto::release::NewerCluster;
 
 /// Why nothing was recovered. The directories of the survivors are unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum RecoverError {
     /// The local store in a directory cannot be opened.
     #[error("{0}: {1}")]
     Store(String, StoreError),
+    /// The cluster of a directory has a version that this build does not understand.
+    #[error("{0}: {1}")]
+    Newer(String, NewerCluster),
     /// The chain in a directory does not decode.
     #[error("{0}: the chain in its register cannot be read: {1}")]
     Chain(String, DecodeError),

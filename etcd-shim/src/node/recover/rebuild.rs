@@ -24,7 +24,7 @@ use super::recovered_file::{FILE, Recovered, write};
 use super::sub_disk::SubDisk;
 use super::swap::{clear, swap};
 use super::{Plan, RecoverError};
-use crate::node::start::reopen_store;
+use crate::node::start::{LoadError, reopen_store};
 use crate::state::{Command, Machine, Recover, SharedStore};
 
 /// Bytes that are copied at once.
@@ -134,7 +134,11 @@ impl Rebuild<'_> {
     /// revisions before and after that command.
     async fn play(&self, before_recovery: impl FnOnce()) -> Result<(i64, i64), RecoverError> {
         let Plan { tail, .. } = self.plan;
-        let (local, store) = reopen_store(&self.seams, self.plan.base().storage, RESIDENT_BYTES).await?;
+        let opened = reopen_store(&self.seams, self.plan.base().storage, RESIDENT_BYTES).await;
+        let (local, store) = opened.map_err(|error| match error {
+            LoadError::Store(error) => RecoverError::NewStore(error),
+            LoadError::Newer(newer) => RecoverError::Newer(self.plan.base().name.clone(), newer),
+        })?;
         let (reader, checkpointer) = (local.reader(), local.checkpointer(0));
         let ends = CancellationToken::new();
         let failed: Arc<Mutex<Option<StoreError>>> = Arc::default();

@@ -127,5 +127,6 @@ async fn kept_store(name: &str, seams: &Seams, storage: StorageId) -> Result<Opt
     let store = |error| RecoverError::Store(name.to_owned(), error);
     let found = opened.map_err(store)?;
     let (cursor, kept) = found.load(|reader| (reader.applied(), read_kept(reader, StoreId(0)))).map_err(store)?;
+    kept.version.check().map_err(|newer| RecoverError::Newer(name.to_owned(), newer))?;
     Ok(Some(KeptStore { cursor, bytes, kept }))
 }

@@ -29,7 +29,7 @@ use super::Node;
 use super::stops::Stops;
 use crate::config::ServerConfig;
 
-pub(in crate::node) use open_store::reopen_store;
+pub(in crate::node) use open_store::{LoadError, reopen_store};
 pub use start_error::StartError;
 
 impl Node {

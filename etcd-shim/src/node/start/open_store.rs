@@ -11,9 +11,11 @@ use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::ids::StorageId;
 use naxos_proto::ids::{Lsn, StoreId};
 use naxos_proto::loglet_roles::LogletRoles;
+use naxos_proto::release::NewerCluster;
 use naxos_proto::seams::Seams;
 
 use super::start_error::StartError;
+use crate::state::versions::stored_version;
 use crate::state::{Rebuild, SharedStore};
 
 /// Opens the local store and rebuilds the store in memory. If there is no local store, and the journal was never
@@ -58,7 +60,7 @@ pub(in crate::node) async fn reopen_store(
     seams: &Seams,
     storage: StorageId,
     resident_bytes_max: usize,
-) -> Result<(LocalStore, Arc<SharedStore>), StoreError> {
+) -> Result<(LocalStore, Arc<SharedStore>), LoadError> {
     let expected =
         StoreExpected { storage, required: true, lost: None, extent: None, verified_bytes_max: VERIFIED_BYTES_MAX };
     let found = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await?;
@@ -66,8 +68,29 @@ pub(in crate::node) async fn reopen_store(
     Ok((found.accept().await?, store))
 }
 
+/// Why a local store cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::node) enum LoadError {
+    /// It is damaged, or cannot be read.
+    #[error("the local store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// The cluster has a version that this build does not understand, and the store may have rows that it cannot read.
+    #[error(transparent)]
+    Newer(#[from] NewerCluster),
+}
+
+impl From<LoadError> for StartError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Store(error) => error.into(),
+            LoadError::Newer(newer) => newer.into(),
+        }
+    }
+}
+
 /// Rebuilds the store in memory: a Worker reads the rows while this thread builds the index.
-async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> Result<Arc<SharedStore>, StoreError> {
+async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> Result<Arc<SharedStore>, LoadError> {
+    found.load(|reader| stored_version(reader, StoreId(0)))?.check()?;
     found.load(read_rows)?;
     let mut rebuild = Rebuild::new(StoreId(0), resident_bytes_max);
     let (from, below) = rebuild.wanted();
@@ -75,7 +98,7 @@ async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> R
     loop {
         let batch = rows.next().await?;
         if batch.is_empty() {
-            return found.load(|reader| rebuild.finish(reader));
+            return Ok(found.load(|reader| rebuild.finish(reader))?);
         }
         found.load(|_| batch.into_iter().for_each(|(row, encoded)| rebuild.take(&row, encoded)))?;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use naxos_client::failure::{Detector, DetectorConfig, Driver, DriverParts, Heartbeats, NodeState};
 use naxos_client::loglets::{CorfuProvider, MemoryProvider, NativeProvider};
-use naxos_client::{Liveness, VirtualLog, VirtualLogConfig, VirtualLogParts};
+use naxos_client::{Liveness, LogletProvider, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::LocalStore;
 use naxos_log_server::meta::{MetaConfig, MetaReplica};
 use naxos_log_server::{FoundJournal, LogServer};
@@ -18,6 +18,7 @@ use naxos_proto::peer::{
     ChainNews, FoundingService, HeartbeatService, Home, JoiningService, MetaService, SequencerService,
     SnapshotsService, UnitService,
 };
+use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
 use naxos_proto::seams::{Seams, Tasks, WorkerHandle};
 use naxos_sequencer::LocalSequencer;
 use tokio::sync::{oneshot, watch};
@@ -92,13 +93,15 @@ async fn seated(
     store: &SharedStore,
 ) -> Result<Seated, StartError> {
     let (log, member, storage) = (journal.log(), journal.member(), journal.storage_id());
-    let join = Join { log, member, storage };
+    let join = Join { log, member, storage, understood: ClusterVersion::NEWEST };
     let told = if known.seats.get(&member) == Some(&storage) {
         check_seat(seams, book, join).await?
     } else {
         Some(take_seat(seams, book, join).await?)
     };
     let view = ClusterView::newest([known].into_iter().chain(told)).expect("one view is known");
+    // The others may know of a version that this data directory has not heard of.
+    view.version.check()?;
     book.set_all(&view);
     if view.seats.len() > 1 {
         write_members(&*seams.disk, &view).await.map_err(StartError::Members)?;
@@ -176,14 +179,15 @@ impl Found {
         let roles = watch::Sender::new(roles);
         let liveness =
             watch::Sender::new(Liveness { sequencers: vec![own], units: vec![own.storage], silent: vec![], units_min });
+        let mut providers: Vec<Arc<dyn LogletProvider>> =
+            vec![Arc::new(native_provider(&peers, seams)), corfu, Arc::new(MemoryProvider::default())];
+        if IS_NEXT_RELEASE {
+            providers.push(Arc::new(native_provider(&peers, seams).with_kind(LogletKind::NEXT)));
+        }
         let parts = VirtualLogParts {
             config: VirtualLogConfig { log: log_id, kind: LogletKind::NATIVE, begin, takeover_after: TAKEOVER_AFTER },
             meta: meta.clone(),
-            providers: vec![
-                Arc::new(NativeProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock))),
-                corfu,
-                Arc::new(MemoryProvider::default()),
-            ],
+            providers,
             alive: liveness.subscribe(),
             clock: Arc::clone(&seams.clock),
             entropy: Arc::clone(&seams.entropy),
@@ -257,6 +261,10 @@ impl Found {
             servers_min,
         })
     }
+}
+
+fn native_provider(peers: &Arc<Peers>, seams: &Seams) -> NativeProvider {
+    NativeProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock))
 }
 
 fn heartbeats(context: &Context, own: Incarnation, peers: &Peers, beat: &Arc<OwnBeat>) -> Arc<Heartbeats> {

@@ -14,7 +14,7 @@ use crate::backend::{Backend, PendingRequests};
 use crate::config::ClusterState;
 use crate::node::attempts::Attempts;
 use crate::node::serve::serve;
-use crate::node::{Node, gauges, ids, upkeep};
+use crate::node::{Node, gauges, ids, upkeep, versions};
 use crate::state::Command;
 
 /// The time between two attempts to announce a member.
@@ -39,7 +39,7 @@ impl Stacked {
 }
 
 /// Writes this member's name and URLs into the log, unless the log has them already. If the cluster is new and has
-/// several members, first writes the list of all members. If this node runs the sequencer, also makes this node the
+/// several members, first writes the list of all members. Also writes which cluster version this process understands. If this node runs the sequencer, also makes this node the
 /// keeper of leases. All of this must be done before clients are served.
 async fn announce(backend: &Arc<Backend>, is_alone: bool, stop: &CancellationToken) -> Result<(), StartError> {
     let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
@@ -72,6 +72,7 @@ async fn announce(backend: &Arc<Backend>, is_alone: bool, stop: &CancellationTok
         if known.as_ref() != Some(&member) {
             backend.propose(&pending, Command::Publish(member.clone())).await?;
         }
+        versions::announce(backend, &pending).await?;
         upkeep::take_office(backend, &pending).await
     };
     let work = async {

@@ -5,6 +5,7 @@ use naxos_engines::local_store::StoreError;
 use naxos_engines::snapshots::FetchError;
 use naxos_engines::stack::StackError;
 use naxos_log_server::OpenError;
+use naxos_proto::release::NewerCluster;
 
 use crate::node::recover::RecoverError;
 use crate::port::PortError;
@@ -42,6 +43,9 @@ pub enum StartError {
         "the file \"members\" in the data directory: {0}; remove it if --initial-cluster lists the members as they are now"
     )]
     Members(std::io::Error),
+    /// The cluster has a version that this build does not understand.
+    #[error(transparent)]
+    Newer(#[from] NewerCluster),
     /// A port for other members cannot be opened. The fields are the URL and the reason.
     #[error("cannot listen for other members on {0}: {1}")]
     PeerPort(String, String),

@@ -113,6 +113,7 @@ impl<L: Listener> Application for Machine<L> {
                 Note::Keeper(keeper) => self.listener.keeper(keeper),
                 Note::Compacted(revision) => self.listener.compacted(revision),
                 Note::Membership => self.store.note_membership(),
+                Note::Version(version) => self.store.note_version(version),
             }
         }
     }
@@ -138,6 +139,8 @@ fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, Et
         Command::UpdateMember(r) => writer.update_member(r),
         Command::PromoteMember(r) => writer.promote_member(r.id),
         Command::Recover(recover) => Ok(writer.recover(recover)),
+        Command::Announce { member, announced } => writer.announce(member, announced),
+        Command::RaiseVersion(version) => Ok(writer.raise_version(version)),
         Command::KeepLeases(keeper) => {
             writer.keep_leases(keeper);
             Ok(Answer::Done)

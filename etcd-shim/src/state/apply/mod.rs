@@ -9,6 +9,7 @@ mod write_keys;
 mod write_leases;
 mod write_members;
 mod write_recovery;
+mod write_versions;
 mod writer;
 
 pub use machine::{Listener, Machine};

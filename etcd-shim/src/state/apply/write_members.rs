@@ -73,6 +73,7 @@ impl Writer<'_, '_> {
         self.rows.put(rows::removed_member(store, id), Bytes::new());
         self.store.members.remove(&id);
         self.store.removed.insert(id);
+        self.forget_announced(id);
         self.notes.push(Note::Membership);
     }
 
@@ -127,6 +128,7 @@ impl Writer<'_, '_> {
         for (storage, has_seat) in from.map(|from| (from, false)).into_iter().chain([(storage, true)]) {
             self.rows.put(rows::seat(store, storage), Seats::row(member, has_seat));
         }
+        self.forget_announced(member.0);
         self.notes.push(Note::Membership);
         Ok(Answer::Done)
     }

@@ -1,10 +1,11 @@
 //! [`Writer`]: the changes that one command makes to the key space and to its rows.
 //!
 //! What the commands do is in the files beside this one: `write_keys`, `write_leases`, `write_members`,
-//! `write_recovery`.
+//! `write_recovery`, `write_versions`.
 
 use naxos_engines::Txn;
 use naxos_proto::etcd::server::etcdserverpb as pb;
+use naxos_proto::release::ClusterVersion;
 
 use crate::state::effects::{Effect, Effects};
 use crate::state::kv::fetched_rows::ApplyRows;
@@ -23,6 +24,8 @@ pub(super) enum Note {
     Compacted(i64),
     /// The members or their seats have changed.
     Membership,
+    /// The version of the cluster rose.
+    Version(ClusterVersion),
 }
 
 /// One command while it changes the store.

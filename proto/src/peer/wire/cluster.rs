@@ -8,6 +8,7 @@ use prost::{DecodeError, Message};
 use crate::contracts::{ClusterView, ListedMember};
 use crate::ids::{ClusterId, LogId, Lsn, MemberId, StorageId};
 use crate::peer::generated as wire;
+use crate::release::ClusterVersion;
 
 fn seats(seats: &BTreeMap<MemberId, StorageId>) -> Vec<wire::Seat> {
     seats.iter().map(|(member, storage)| wire::Seat { member: member.0, storage: storage.0 }).collect()
@@ -30,6 +31,7 @@ impl From<ClusterView> for wire::Cluster {
             founders: seats(&view.founders),
             seats: seats(&view.seats),
             members: view.members.into_iter().map(member).collect(),
+            version: view.version.0,
         }
     }
 }
@@ -47,6 +49,7 @@ impl From<wire::Cluster> for ClusterView {
             founders: taken_seats(message.founders),
             seats: taken_seats(message.seats),
             members: message.members.into_iter().map(member).collect(),
+            version: ClusterVersion(message.version).max(ClusterVersion::FIRST),
         }
     }
 }
@@ -77,6 +80,7 @@ mod tests {
             founders: BTreeMap::from([(MemberId(4), StorageId(5))]),
             seats: BTreeMap::from([(MemberId(4), StorageId(6))]),
             members: BTreeMap::from([(MemberId(4), member), (MemberId(7), ListedMember::default())]),
+            version: ClusterVersion(3),
         };
         assert_eq!(ClusterView::decode(view.encode()).unwrap(), view);
     }

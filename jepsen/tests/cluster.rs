@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::{
-    away, forced, grown, hung, kinds, leaderless, mixed, recovered, two_of_five_wiped, upgraded, wiped,
+    away, compacted_txn, forced, grown, hung, kept_lease, kinds, leaderless, mixed, recovered, two_of_five_wiped,
+    upgraded, wiped, woken,
 };
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::{self, WholeMachine};
@@ -121,4 +122,28 @@ fn two_of_three_are_destroyed_and_the_third_is_forced_to_be_a_cluster_of_one() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
     forced(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn a_process_that_was_paused_serves_no_stale_read_when_it_wakes() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    woken(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn a_lease_survives_three_changes_of_its_keeper_with_its_time_to_live() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    kept_lease(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn a_transaction_that_reads_a_compacted_revision_ends_alike_on_all_members() {
+    let _alone = WholeMachine::take();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
+    compacted_txn(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }

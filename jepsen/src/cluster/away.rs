@@ -7,7 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
 
-use super::members::Members;
+use naxos_proto::etcd::client::etcdserverpb::DefragmentRequest;
+use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::members::{Members, channel};
+use super::watcher::Watcher;
 use crate::pace;
 
 /// With this limit a single segment of the journal is too large already, so every member that does not move is ejected.
@@ -20,6 +27,8 @@ const BACK_LIMIT: Duration = Duration::from_secs(60);
 const TRIM_TIME: Duration = Duration::from_secs(2);
 /// A pause between some writes, so that the members have little to copy.
 const BETWEEN_WRITES: Duration = Duration::from_millis(100);
+/// How far in the future watches begin, in revisions.
+const AHEAD: i64 = 10;
 /// What members log.
 const EJECTED: &str = "a member that is away holds back too much of the log";
 const INSTALLED: &str = "the snapshot is installed";
@@ -44,25 +53,89 @@ fn write_until_ejected(all: &mut Members, there: [usize; 2]) -> anyhow::Result<(
     Ok(())
 }
 
+/// A watch on a member that is behind, from a revision that nothing has yet.
+struct Ahead {
+    watcher: Watcher,
+    from: i64,
+    there: [usize; 2],
+}
+
+impl Ahead {
+    /// Begins the watch on `member`, which does not answer yet.
+    fn of(all: &mut Members, runtime: &Runtime, member: usize, there: [usize; 2]) -> anyhow::Result<Self> {
+        let from = all.write(&there, 1)? + AHEAD;
+        Ok(Self { watcher: Watcher::start_at(runtime, all.url(member).to_owned(), "key", from), from, there })
+    }
+
+    /// Writes beyond that revision. The watch gets everything from there on, and nothing older.
+    fn check(self, all: &mut Members, runtime: &Runtime) -> anyhow::Result<()> {
+        let last = all.write(&self.there, 2 * AHEAD.unsigned_abs())?;
+        let seen = self.watcher.finish(runtime, last, BACK_LIMIT)?;
+        ensure!(seen.iter().copied().eq(self.from..=last), "expected {}..={last}, found {seen:?}", self.from);
+        Ok(())
+    }
+}
+
+/// Copies the stores of two members again and again.
+struct Defragmenting {
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<u64>>,
+}
+
+impl Defragmenting {
+    fn start(runtime: &Runtime, urls: [String; 2]) -> Self {
+        let stop = CancellationToken::new();
+        let task = runtime.spawn({
+            let stop = stop.clone();
+            async move {
+                let mut done = 0;
+                while !stop.is_cancelled() {
+                    for url in &urls {
+                        MaintenanceClient::new(channel(url)).defragment(DefragmentRequest {}).await?;
+                        done += 1;
+                    }
+                }
+                Ok(done)
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Ends it. Returns how many copies were made.
+    fn finish(self, runtime: &Runtime) -> anyhow::Result<u64> {
+        self.stop.cancel();
+        runtime.block_on(self.task)?.context("Defragment while a snapshot is fetched")
+    }
+}
+
 /// Three members. One is killed, and started again when the others have trimmed the log. Then another member is frozen
-/// until the others have trimmed the log again, and goes on.
+/// until the others have trimmed the log again, and goes on. The first member that comes back fetches its snapshot while
+/// the others copy their stores for Defragment. A watch from a future revision waits on each of both and gets nothing
+/// older.
 ///
 /// # Errors
 /// If one of them does not come back by a snapshot, or members differ.
 pub fn away(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut all = Members::start(program, folder, 3, &[HELD_LOG])?;
     all.write(&[0, 1], 20)?;
 
     all.members[2].kill();
     write_until_ejected(&mut all, [0, 1])?;
     let from = all.members[2].log().length();
+    let ahead = Ahead::of(&mut all, &runtime, 2, [0, 1])?;
+    let defragmenting = Defragmenting::start(&runtime, [all.url(0).to_owned(), all.url(1).to_owned()]);
     all.start_member(2).context("start the member that was away")?;
+    let defragmented = defragmenting.finish(&runtime)?;
+    ensure!(defragmented > 0, "no copy was made while the member fetched the snapshot");
     ensure!(all.members[2].log().wait_for(from, INSTALLED, Duration::ZERO), "it came back without a snapshot");
+    ahead.check(&mut all, &runtime).context("a watch in the future, on a member that takes a snapshot")?;
     all.compare().context("after a start with a snapshot")?;
 
     all.members[1].process().signal(Signal::STOP);
     write_until_ejected(&mut all, [0, 2])?;
     let from = all.members[1].log().length();
+    let ahead = Ahead::of(&mut all, &runtime, 1, [0, 2])?;
     all.members[1].process().signal(Signal::CONT);
     for line in [AGAIN, INSTALLED, SERVES] {
         let log = all.members[1].log();
@@ -72,5 +145,6 @@ pub fn away(program: &Path, folder: &Path) -> anyhow::Result<()> {
             log.tail()
         );
     }
+    ahead.check(&mut all, &runtime).context("a watch in the future, on a member that lags")?;
     all.compare().context("after a start within the process")
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use naxos_proto::control::ChainRequest;
+use naxos_proto::control::control_client::ControlClient;
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::client::etcdserverpb::cluster_client::ClusterClient;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
@@ -20,6 +22,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The time between two attempts.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 const LEARNER: &str = "etcdserver: rpc not supported for learner";
+const INSTALLED: &str = "the snapshot is installed";
 const REMOVED: &str = "permanently removed from the cluster";
 
 /// The cluster, and where its members are.
@@ -120,12 +123,50 @@ impl Grown<'_> {
         Ok(())
     }
 
+    /// Writes until the log does not begin at its first position any more, so that the next member needs a snapshot.
+    fn write_until_trimmed(&mut self) -> anyhow::Result<()> {
+        let end = pace::now() + LIMIT;
+        loop {
+            self.all.write(&[0], 1)?;
+            let chain = self.all.call(ControlClient::new(self.all.channel(0)).chain(ChainRequest {}))?.into_inner();
+            if chain.trim_point > 0 {
+                return Ok(());
+            }
+            ensure!(pace::now() < end, "the log is not trimmed");
+            pace::sleep(TRY_AGAIN);
+        }
+    }
+
+    /// Tells a member's peer URLs once more.
+    fn update(&self, name: &str, through: usize) -> anyhow::Result<()> {
+        let id = self.id(name, through)?;
+        let (_, url) = self.peers.iter().find(|(known, _)| known == name).context("it was added")?;
+        let request = || pb::MemberUpdateRequest { id, peer_ur_ls: vec![url.clone()] };
+        self.until_done(async || self.cluster(through).member_update(request()).await)?;
+        Ok(())
+    }
+
     fn promote(&self, name: &str, through: usize) -> anyhow::Result<()> {
         let list = self.all.call(self.cluster(through).member_list(pb::MemberListRequest::default()))?.into_inner();
         let id = id_in(&list.members, name)?;
         self.until_done(async || self.cluster(through).member_promote(pb::MemberPromoteRequest { id }).await)?;
         Ok(())
     }
+}
+
+/// Copies a data directory.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn id_in(members: &[pb::Member], name: &str) -> anyhow::Result<u64> {
@@ -146,10 +187,15 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::of(vec![first], 1)?;
     all.write(&[0], 30)?;
     let mut grown = Grown { program, folder, all, peers: vec![("a".to_owned(), peer_url)] };
+    grown.write_until_trimmed()?;
 
     let b = grown.add("b", 0, true)?;
+    let fetched = grown.all.members[b].log().wait_for(0, INSTALLED, Duration::ZERO);
+    ensure!(fetched, "the log begins too early: the learner came without a snapshot");
     grown.all.write(&[0], 10)?;
     grown.check_learner(b)?;
+    grown.update("b", 0).context("update the learner")?;
+    grown.check_learner(b).context("MemberUpdate must not promote")?;
     grown.promote("b", 0).context("promote b")?;
     grown.all.compare().context("two members")?;
     grown.all.members[b].kill();
@@ -157,6 +203,7 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     grown.all.start_member(b).context("start b again")?;
     grown.all.compare().context("two members, after a start of the second")?;
     grown.all.members[0].kill();
+    copy(&folder.join("a"), &folder.join("a.copy")).context("keep a copy of the data directory of a")?;
     grown.all.start_member(0).context("start a again")?;
     grown.all.compare().context("two members, after a start of the first")?;
 
@@ -184,6 +231,10 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     ensure!(status.is_some_and(|status| status.success()), "a does not end by itself: {status:?}");
     let Err(why) = grown.all.members[0].try_start() else { bail!("a removed member serves again") };
     ensure!(why.contains(REMOVED), "a removed member does not say why it ends:\n{why}");
+    std::fs::remove_dir_all(folder.join("a"))?;
+    std::fs::rename(folder.join("a.copy"), folder.join("a"))?;
+    let Err(why) = grown.all.members[0].try_start() else { bail!("a removed member serves again from a copy") };
+    ensure!(why.contains(REMOVED), "a removed member with a restored disk does not say why it ends:\n{why}");
     grown.all.compare_of(&[b, c]).context("after a was removed")?;
 
     std::fs::remove_dir_all(folder.join("a"))?;

@@ -23,7 +23,7 @@ pub(super) fn channel(url: &str) -> Channel {
 }
 
 /// Puts a key through the member at `url`. Returns the revision.
-async fn put(url: &str, key: &str, value: Vec<u8>) -> anyhow::Result<i64> {
+pub(super) async fn put(url: &str, key: &str, value: Vec<u8>) -> anyhow::Result<i64> {
     let mut client = KvClient::new(channel(url));
     let end = pace::now() + WRITE_LIMIT;
     loop {

@@ -12,12 +12,15 @@
 //! - [`leaderless`]: two of three members are away for a while
 //! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
+//! - [`woken`], [`kept_lease`], [`compacted_txn`]: what others met on etcd
 //! - From the benchmarks: [`Cluster`](naxos_benches::servers::Cluster) with its faults, and
 //!   [`Gaps`](naxos_benches::cluster::gaps::Gaps), how long no write succeeded
 
 mod away;
+mod compacted_txn;
 mod grown;
 mod hung;
+mod kept_lease;
 mod kinds;
 mod leaderless;
 mod members;
@@ -26,18 +29,22 @@ mod recovered;
 mod upgraded;
 mod watcher;
 mod wiped;
+mod woken;
 mod writer;
 mod writers;
 
 pub use away::away;
+pub use compacted_txn::compacted_txn;
 pub use grown::grown;
 pub use hung::hung;
+pub use kept_lease::kept_lease;
 pub use kinds::kinds;
 pub use leaderless::leaderless;
 pub use recovered::{forced, recover, recovered};
 pub use upgraded::upgraded;
 pub use watcher::Watcher;
 pub use wiped::{two_of_five_wiped, wiped};
+pub use woken::woken;
 pub use writer::Writer;
 
 use crate::etcd_server::EtcdServer;

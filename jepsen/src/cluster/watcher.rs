@@ -21,6 +21,8 @@ const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default)]
 struct Seen {
+    /// The revision from which the watch began.
+    from: i64,
     revisions: BTreeSet<i64>,
     /// The first thing that was wrong.
     wrong: Option<String>,
@@ -34,14 +36,19 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Watches from the first revision on, without an end.
+    /// Watches all that the writers write from the first revision on, without an end.
     pub fn start(runtime: &Runtime, url: String) -> Watcher {
-        let seen = Arc::<Mutex<Seen>>::default();
+        Self::start_at(runtime, url, "writer", 1)
+    }
+
+    /// Watches the keys below `folder` from this revision on, which may be in the future.
+    pub fn start_at(runtime: &Runtime, url: String, folder: &'static str, from: i64) -> Watcher {
+        let seen = Arc::new(Mutex::new(Seen { from, ..Seen::default() }));
         let kept = Arc::clone(&seen);
         let task = runtime.spawn(async move {
             loop {
                 // A member that is away ends the watch. The next one goes on after the last event.
-                let _ = watch(&url, &kept).await;
+                let _ = watch(&url, folder, &kept).await;
                 pace::pause(AFTER_FAILURE).await;
             }
         });
@@ -67,12 +74,15 @@ impl Watcher {
     }
 }
 
-async fn watch(url: &str, seen: &Mutex<Seen>) -> anyhow::Result<()> {
+async fn watch(url: &str, folder: &str, seen: &Mutex<Seen>) -> anyhow::Result<()> {
     let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
-    let from = seen.lock().revisions.last().map_or(1, |newest| newest + 1);
+    let from = {
+        let seen = seen.lock();
+        seen.revisions.last().map_or(seen.from, |newest| newest + 1)
+    };
     let create = WatchCreateRequest {
-        key: "writer/".into(),
-        range_end: "writer0".into(),
+        key: format!("{folder}/").into(),
+        range_end: format!("{folder}0").into(),
         start_revision: from,
         ..WatchCreateRequest::default()
     };
@@ -90,9 +100,10 @@ async fn watch(url: &str, seen: &Mutex<Seen>) -> anyhow::Result<()> {
 fn take(answer: &WatchResponse, seen: &mut Seen) {
     for event in &answer.events {
         let revision = event.kv.as_ref().map_or(0, |kv| kv.mod_revision);
-        let newest = seen.revisions.last().copied().unwrap_or(0);
+        let newest = seen.revisions.last().copied().unwrap_or(seen.from - 1);
         if revision <= newest && seen.wrong.is_none() {
-            seen.wrong = Some(format!("an event of revision {revision} came after one of revision {newest}"));
+            seen.wrong =
+                Some(format!("an event of revision {revision} came where {newest} was the newest that may have come"));
         }
         seen.revisions.insert(revision);
     }

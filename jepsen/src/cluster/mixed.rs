@@ -22,7 +22,7 @@ const HEALTHY: Duration = Duration::from_secs(3);
 /// How long a fault lasts.
 const AWAY: Duration = Duration::from_secs(3);
 /// How long a watcher may take to see the last write.
-const CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
 
 /// The settings of a run.
 #[derive(Clone, Debug)]

@@ -12,9 +12,11 @@ use naxos_proto::etcd::client::etcdserverpb::{MemberListRequest, MemberRemoveReq
 use tokio::runtime::Runtime;
 
 use super::members::channel;
+use super::mixed::CATCH_UP_LIMIT;
 use super::watcher::Watcher;
+use super::writer::Habits;
 use super::writers::Writers;
-use super::{CATCH_UP_LIMIT, NAMES, start_all, urls_of};
+use super::{NAMES, start_all, urls_of};
 use crate::differential::dice::Dice;
 use crate::etcd_server::EtcdServer;
 use crate::kill_loop::ledger::Ledger;
@@ -60,7 +62,7 @@ pub fn upgraded(old: &Path, next: &Path, folder: &Path) -> anyhow::Result<()> {
     ensure!(ended.is_some_and(|status| status.success()), "a removed member does not end by itself: {ended:?}");
     let urls = urls_of(&all);
     let watchers: Vec<Watcher> = urls.iter().map(|url| Watcher::start(&runtime, url.clone())).collect();
-    let writers = Writers::start(&runtime, 0..WRITERS, &urls, CALL_LIMIT);
+    let writers = Writers::start(&runtime, 0..WRITERS, &urls, Habits::restless(CALL_LIMIT));
     pace::sleep(BETWEEN);
 
     for (member, program) in [(0, next), (1, next)] {

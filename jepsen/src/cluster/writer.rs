@@ -13,7 +13,6 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::members::channel;
 use crate::kill_loop::writes::{Acknowledged, KEYS_PER_WRITER, Written, key, value};
 use crate::pace;
 

@@ -236,7 +236,8 @@ impl MetaReplica {
     }
 
     /// Asks the other replicas that this one knows, one after the other, until one of them has the value or names the
-    /// leader. A replica that was left out of the voters is told of no leader any more.
+    /// leader. A replica that was left out of the voters is told of no leader any more, and does not always know that it
+    /// was left out.
     async fn get_of_others(&self) -> Option<Value> {
         let membership = self.raft.metrics().borrow().membership_config.membership().clone();
         let mut asked: Vec<u64> = membership.nodes().map(|(id, _)| *id).filter(|id| *id != self.storage.0).collect();
@@ -261,6 +262,13 @@ impl MetaReplica {
             if let Some(value) = self.get_of_others().await {
                 return value;
             }
+        }
+    }
+
+    /// Waits until this replica knows of a leader.
+    async fn knows_leader(&self) {
+        if self.raft.metrics().wait_for(|metrics| metrics.current_leader.is_some()).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -306,10 +314,17 @@ impl MetaStore for MetaReplica {
                         return Err(MetaError::Unavailable(text));
                     }
                     // A read changes nothing, so it may be repeated after any error.
-                    Err(CallError::NotLeader(None)) if !self.votes() => match self.get_of_others().await {
-                        Some(value) => return Ok(value.into()),
-                        None => self.clock.sleep(RETRY).await,
-                    },
+                    Err(CallError::NotLeader(None)) => {
+                        let value = tokio::select! {
+                            biased;
+                            value = self.get_of_others() => value,
+                            () = self.knows_leader() => None,
+                        };
+                        if let Some(value) = value {
+                            return Ok(value.into());
+                        }
+                        self.clock.sleep(RETRY).await;
+                    }
                     Err(_) => self.clock.sleep(RETRY).await,
                 }
             }

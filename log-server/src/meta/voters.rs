@@ -87,13 +87,6 @@ impl MetaReplica {
         has_yielded
     }
 
-    /// Whether this replica votes, as far as it knows.
-    pub(super) fn votes(&self) -> bool {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
-        metrics.membership_config.membership().voter_ids().any(|voter| voter == self.storage.0)
-    }
-
     /// The replicas that learn and do not vote, as far as this replica knows.
     fn learners(&self) -> BTreeSet<StorageId> {
         let metrics = self.raft.metrics();

@@ -124,7 +124,7 @@ impl EtcdServer {
     /// The running process.
     ///
     /// # Panics
-    /// Between a kill and the next start.
+    /// If the server has not been started, or was ended and not started again.
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("the server runs")
     }
@@ -132,7 +132,7 @@ impl EtcdServer {
     /// The running process, to wait for its end.
     ///
     /// # Panics
-    /// Between a kill and the next start.
+    /// If the server has not been started, or was ended and not started again.
     pub fn process_mut(&mut self) -> &mut Process {
         self.process.as_mut().expect("the server runs")
     }

@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-/// Whether this is the build that the test of rolling upgrades rolls in.
+/// Whether this is the newer build to which the test of rolling upgrades moves the members.
 pub const IS_NEXT_RELEASE: bool = cfg!(feature = "next-release");
 
 /// A version on which the members of a cluster have agreed, or which a release understands. Versions are not those of

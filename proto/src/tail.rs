@@ -2,7 +2,7 @@
 
 use crate::ids::Offset;
 
-/// The tail of a loglet: the first unwritten offset, and whether the loglet is sealed there.
+/// The tail of a loglet: the first unwritten offset, and whether the loglet is sealed.
 ///
 /// Safety rule 1: the seal was checked *after* the offset was read (Delos, erratum of 2025).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

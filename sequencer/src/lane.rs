@@ -54,7 +54,8 @@ struct Waiting {
 pub(crate) struct Lane {
     resends: bool,
     max: LaneMax,
-    /// Batches without a final answer, oldest first. Their numbers are consecutive.
+    /// The oldest batch without a last answer, and all batches after it. Some of these may have been answered already.
+    /// Their numbers are consecutive.
     queue: VecDeque<Waiting>,
     bytes: u64,
     /// How many batches at the front of the queue were passed over or sent since the lane began to send.
@@ -78,7 +79,8 @@ impl Lane {
         Self { resends, max, queue, bytes: 0, sent: 0, out: 0, phase: Phase::Sending, dropped: 0 }
     }
 
-    /// Adds a batch. Returns the unit's answer if that is known without a call, because the unit is sealed.
+    /// Adds a batch. If the lane has ended, the unit gets no more stores. Then the batch is not added, and its answer is
+    /// returned.
     pub(crate) fn push(&mut self, grant: Grant, cells: Vec<Cell>, bytes: u64) -> Option<Answer> {
         if self.phase == Phase::Ended {
             return Some(Answer::Sealed);
@@ -107,7 +109,7 @@ impl Lane {
         None
     }
 
-    /// Takes the answer to a store. Returns the batches about which the unit has given its last answer.
+    /// Takes the answer to a store. Returns the batches whose last answers are known now, with these answers.
     pub(crate) fn answer(&mut self, id: u64, answer: Answer) -> Vec<(u64, Answer)> {
         self.out -= 1;
         let last = if answer.is_final() || !self.resends {
@@ -134,7 +136,8 @@ impl Lane {
         settled
     }
 
-    /// Sends nothing more. Returns the last answers that are known by that; stores that are out still get theirs.
+    /// Sends nothing more. So each batch that is not on its way gets its last answer now. A store that is on its way will
+    /// still be answered.
     fn end(&mut self) -> Vec<(u64, Answer)> {
         self.phase = Phase::Ended;
         let mut settled = Vec::new();
@@ -212,7 +215,7 @@ impl Lane {
 }
 
 fn held() -> Answer {
-    Answer::Held("a unit was sealed, and nobody knows whether it took the batch before that".to_owned())
+    Answer::Held("a unit was sealed, and nobody knows whether it took the batch before the seal".to_owned())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Three nodes, each with its own storage unit, and a sequencer on the first. Messages between two nodes take
-//! [`HOP`], a sync takes [`SYNC`].
+//! Three nodes, each with its own storage unit, and a sequencer on the first. Appends, their
+//! outcomes, and calls to units of other nodes take [`HOP`] in each direction. A sync takes [`SYNC`].
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -40,7 +40,7 @@ struct FarSequencer {
     sequencer: Arc<LocalSequencer>,
     /// While this is unset, appends do not arrive, and nothing says so.
     hears: Arc<AtomicBool>,
-    /// While this is unset, grants are told and no outcome is.
+    /// While this is unset, callers hear the grants, but no outcomes.
     answers: Arc<AtomicBool>,
     unanswered: Arc<Mutex<Vec<Done>>>,
 }

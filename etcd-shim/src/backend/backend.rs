@@ -79,8 +79,8 @@ pub(crate) struct Backend {
     pub(crate) disk: Arc<dyn Disk>,
     /// Free bytes of the disk when [`Self::look_at_disk`] last ran; `u64::MAX` while unknown.
     pub(crate) free_bytes: AtomicU64,
-    /// Why this process cannot do any write any more. The first write that a disk error makes fail sets it. It is never
-    /// cleared.
+    /// Why this process cannot do any write any more. It is set by the first write that fails because of a disk error, and
+    /// never cleared.
     pub(crate) read_only: OnceLock<String>,
     /// Writes are refused when the disk has fewer free bytes than this.
     pub(crate) reserve_bytes: u64,
@@ -109,8 +109,8 @@ impl Backend {
         is_ours.then_some(params.id)
     }
 
-    /// The member whose process is the sequencer of the active loglet, if that process answers and this member is not cut
-    /// off. Clients of etcd know it as the leader.
+    /// The member whose process is the sequencer of the active loglet, if that process answers and this member can have a
+    /// leader (see [`can_have_leader`]). Clients of etcd know it as the leader.
     pub(crate) fn leader(&self) -> Option<MemberId> {
         let (_, chain) = self.log.chain();
         let Ok(roles) = LogletRoles::of(&chain.active().params) else {

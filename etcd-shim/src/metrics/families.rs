@@ -9,10 +9,9 @@ use super::registry::{HistogramFamily, Labels, NamedRegistry, buckets};
 
 /// Consensus, proposals, requests.
 pub struct ServerMetrics {
-    /// 1 while there is a leader. This release runs one node, which is its own leader. So the value is set once, at the
-    /// start.
+    /// 1 while this member has a leader. Set before each scrape.
     pub has_leader: Gauge,
-    /// 1 while this member is the leader; set once, as [`Self::has_leader`] is.
+    /// 1 while this member is the leader. Set before each scrape.
     pub is_leader: Gauge,
     /// 1 if this member is a learner.
     pub is_learner: Gauge,
@@ -175,7 +174,7 @@ impl MvccMetrics {
                 "etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds",
                 "Milliseconds a compaction of the index takes",
                 0.5,
-                15,
+                14,
             ),
             hash_duration: r.histogram(
                 "etcd_mvcc_hash_duration_seconds",
@@ -246,7 +245,7 @@ pub struct LeaseMetrics {
     pub granted: Counter,
     /// Leases that were revoked.
     pub revoked: Counter,
-    /// Leases that were renewed. The leader counts them.
+    /// Leases that were renewed by calls to this member.
     pub renewed: Counter,
     /// Leases that have expired.
     pub expired: Counter,
@@ -259,7 +258,7 @@ impl LeaseMetrics {
         LeaseMetrics {
             granted: r.counter("etcd_debugging_lease_granted_total", "Leases granted"),
             revoked: r.counter("etcd_debugging_lease_revoked_total", "Leases revoked"),
-            renewed: r.counter("etcd_debugging_lease_renewed_total", "Leases renewed, as seen by the leader"),
+            renewed: r.counter("etcd_debugging_lease_renewed_total", "Leases renewed by calls to this member"),
             expired: r.counter("etcd_debugging_server_lease_expired_total", "Leases expired"),
             ttl: r.histogram("etcd_debugging_lease_ttl_total", "Seconds to live of leases granted", 1.0, 24),
         }

@@ -19,8 +19,8 @@ use super::files;
 /// Shows that a file was changed: its time, its length and its inode number, which differs if the file was replaced.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
-/// Shows the other side of a connection a certificate and its private key from two files. Both are read again at the first handshake after one of the
-/// files has changed.
+/// A certificate, which is shown to the other side of a connection, and its private key, from two files. Both are read
+/// again at the first handshake after one of the files has changed.
 pub(super) struct ReloadingCertificate {
     cert: PathBuf,
     key: PathBuf,

@@ -93,7 +93,7 @@ pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> a
         runtime.block_on(ledger.check(url, &mut Dice::new(7))).with_context(|| format!("what {url} holds"))?;
     }
     let chain = runtime.block_on(segments(&urls[0]))?;
-    ensure!(chain.last().is_some_and(|last| last.kind == "corfu"), "a start keeps the kind: {chain:?}");
+    ensure!(chain.last().is_some_and(|last| last.kind == "corfu"), "the start changed the kind: {chain:?}");
     let writers = start_writers(&runtime, &urls, 2 * WRITERS);
     pace::sleep(Duration::from_millis(300));
     finish(writers, &runtime, &mut ledger).context("after the start")?;

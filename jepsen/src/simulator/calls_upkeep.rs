@@ -146,7 +146,7 @@ impl Caller {
         in_time(async { self.cluster().member_remove(pb::MemberRemoveRequest { id }).await.map(drop) }).await
     }
 
-    /// Makes the member lead that has this id.
+    /// Makes the member with this id the leader.
     ///
     /// # Errors
     /// The error of the server or of the connection.

@@ -16,8 +16,8 @@ use crate::loglet::LogletError;
 pub(in crate::loglets) const SLOW_UNITS_PATIENCE: Duration = Duration::from_millis(200);
 
 impl Copies {
-    /// Drops the loglet from all its units. Waits for `quorum` units, and then a while for the others. Returns an error
-    /// if some unit may still hold the loglet.
+    /// Drops the loglet from all its units. Waits for `quorum` units, and for the others at most
+    /// [`SLOW_UNITS_PATIENCE`] from the beginning on. Returns an error if some unit may still hold the loglet.
     pub(in crate::loglets) async fn drop_from_units(&self, quorum: usize) -> Result<(), LogletError> {
         let calls = self.units.iter().map(|u| u.drop_loglet(self.loglet));
         let patience = self.clock.sleep(SLOW_UNITS_PATIENCE);

@@ -20,7 +20,8 @@ use crate::tail::Tail;
 ///
 /// An append whose answer does not come in time, or not before its stream breaks, ends as [`AppendError::Unknown`]. An
 /// append is refused with [`Refusal::Overloaded`] while too many appends have no answer yet; it was not sent.
-/// Completions are called on the runtime of the link, those of refused appends on the caller's thread.
+/// Completions are called on the runtime of the link; those of appends that were refused before they were sent, on the
+/// caller's thread.
 pub struct RemoteSequencer {
     link: Arc<PeerLink>,
     incarnation: Incarnation,

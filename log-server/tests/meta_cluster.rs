@@ -154,6 +154,34 @@ fn a_replica_whose_disk_hangs_reads_through_the_others() {
     });
 }
 
+#[test]
+fn a_leader_that_is_no_voter_any_more_reads_through_the_others() {
+    let drives: Vec<_> = (0..3).map(Drive::new).collect();
+    simulate(async {
+        let (switch, clock) = (Switch::default(), SimClock::new(Duration::ZERO));
+        let nodes = cluster(&drives, &switch).await;
+        nodes[0].meta.put(ChainVersion(0), Bytes::from_static(b"one")).await.unwrap();
+        let leader = nodes[0].meta.leader().unwrap();
+        let (leaving, others): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.server.storage_id() == leader);
+        let wanted: BTreeSet<_> = others.iter().map(|node| node.server.storage_id()).collect();
+        for _ in 0..20 {
+            for node in &nodes {
+                // A step that failed is made again.
+                let _ = node.meta.set_members(&wanted, &BTreeSet::new()).await;
+            }
+            clock.sleep(Duration::from_millis(300)).await;
+        }
+        assert!(others.iter().all(|node| node.meta.voters() == wanted), "the leader has left");
+        let before = others[0].meta.get().await.unwrap().version;
+        let written = others[0].meta.put(before, Bytes::from_static(b"two")).await.unwrap();
+        let PutOutcome::Ok(version) = written else { panic!("{written:?}") };
+        assert_eq!(leaving[0].meta.get().await.map(|value| value.version), Ok(version));
+        for node in nodes {
+            stop(node).await;
+        }
+    });
+}
+
 /// Puts `puts` values and starts the leader again, which then cannot hear from the others for a while how much is
 /// committed. Returns the version with which it answers.
 fn version_after_a_new_start(puts: u64) -> u64 {

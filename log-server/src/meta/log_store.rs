@@ -240,6 +240,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_older_snapshot_is_not_written_over_a_newer_one() {
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                let seams = seams(&Drive::new(1));
+                let server = open(&seams).await;
+                let writer = RaftWriter::new(server.unit().clone(), seams.clock.clone(), CancellationToken::new());
+                let mut register = Register::new(writer, server.raft()).unwrap();
+                for index in [9, 4] {
+                    let snapshot =
+                        Box::new(Cursor::new(encode(&Value { version: index, bytes: vec![7; 100] }).to_vec()));
+                    let meta = SnapshotMeta { last_log_id: Some(id(index)), ..SnapshotMeta::default() };
+                    register.install_snapshot(&meta, snapshot).await.unwrap();
+                    assert_eq!(register.mark().borrow().last, Some(id(9)), "after snapshot {index}");
+                }
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn entries_are_sent_only_without_a_gap_before_them() {
         tokio::task::LocalSet::new()
             .run_until(async {

@@ -42,6 +42,8 @@ pub(crate) struct Register {
     state: Arc<Mutex<State>>,
     saved: Arc<Mutex<Option<Saved>>>,
     mark: Arc<watch::Sender<SnapshotMark>>,
+    /// Held while a snapshot is being written, so that an older one is never written over a newer one.
+    saving: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Value {
@@ -90,6 +92,7 @@ impl Register {
             state: Arc::new(Mutex::new(state)),
             saved: Arc::new(Mutex::new(saved)),
             mark: Arc::new(watch::Sender::new(mark)),
+            saving: Arc::default(),
         })
     }
 
@@ -103,7 +106,12 @@ impl Register {
         self.state.lock().value.clone()
     }
 
+    /// Makes a snapshot durable, unless a later one is. openraft may build one while it installs another.
     async fn save(&self, saved: Saved) -> Result<(), StorageError> {
+        let _one = self.saving.lock().await;
+        if self.saved.lock().as_ref().is_some_and(|newest| newest.meta.last_log_id > saved.meta.last_log_id) {
+            return Ok(());
+        }
         let written = self.writer.write(vec![RaftChange::Snapshot(encode(&saved))]).await;
         match &written {
             Ok(()) => self.mark.send_modify(|mark| mark.last = saved.meta.last_log_id),

@@ -227,7 +227,7 @@ impl MetaReplica {
                 PeerError::Unknown(..) => CallError::Unknown(e.to_string()),
             })?,
             // A leader that hangs answers nothing, and the others elect another leader before the call ends.
-            () = self.other_leader(leader) => {
+            () = self.other_leader(Some(leader)) => {
                 return Err(CallError::Unknown("the leader changed before it answered".to_owned()));
             }
         };
@@ -265,17 +265,11 @@ impl MetaReplica {
         }
     }
 
-    /// Waits until this replica knows of a leader.
-    async fn knows_leader(&self) {
-        if self.raft.metrics().wait_for(|metrics| metrics.current_leader.is_some()).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Waits until this replica knows of another leader than `leader`.
-    pub(super) async fn other_leader(&self, leader: u64) {
+    /// Waits until this replica knows of another leader than `leader`. A leader that it knows may be long gone.
+    pub(super) async fn other_leader(&self, leader: Option<u64>) {
         let mut metrics = self.raft.metrics();
-        let is_other = |metrics: &RaftMetrics<u64, EmptyNode>| metrics.current_leader.is_some_and(|now| now != leader);
+        let is_other =
+            |metrics: &RaftMetrics<u64, EmptyNode>| metrics.current_leader.is_some_and(|now| Some(now) != leader);
         if metrics.wait_for(is_other).await.is_err() {
             // openraft has ended, so there will be no other leader.
             std::future::pending::<()>().await;
@@ -303,6 +297,7 @@ impl MetaStore for MetaReplica {
     fn get(&self) -> BoxFuture<'_, Result<Versioned, MetaError>> {
         let attempts = async {
             loop {
+                let known = self.leader().map(|leader| leader.0);
                 let outcome = tokio::select! {
                     biased;
                     outcome = self.at_leader(self.get_here(), || Request::Get) => outcome,
@@ -314,11 +309,11 @@ impl MetaStore for MetaReplica {
                         return Err(MetaError::Unavailable(text));
                     }
                     // A read changes nothing, so it may be repeated after any error.
-                    Err(CallError::NotLeader(None)) => {
+                    Err(CallError::NotLeader(_)) => {
                         let value = tokio::select! {
                             biased;
                             value = self.get_of_others() => value,
-                            () = self.knows_leader() => None,
+                            () = self.other_leader(known) => None,
                         };
                         if let Some(value) = value {
                             return Ok(value.into());

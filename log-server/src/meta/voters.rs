@@ -80,7 +80,7 @@ impl MetaReplica {
         self.raft.runtime_config().heartbeat(false);
         let has_yielded = tokio::select! {
             biased;
-            () = self.other_leader(self.storage.0) => true,
+            () = self.other_leader(Some(self.storage.0)) => true,
             () = self.clock.sleep(STEP_MAX) => false,
         };
         self.raft.runtime_config().heartbeat(true);

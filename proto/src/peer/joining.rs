@@ -105,7 +105,7 @@ impl Served for JoiningService {
             log: LogId(log),
             member: MemberId(member),
             storage: StorageId(storage),
-            understood: ClusterVersion(understood),
+            understood: ClusterVersion(understood).max(ClusterVersion::FIRST),
         };
         told(if join.log == self.log {
             self.joining.join(join).await

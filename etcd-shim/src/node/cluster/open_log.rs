@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naxos_client::failure::{NodeState, Roles, liveness, rank_of};
-use naxos_client::{Liveness, ReconfigureError, VirtualLog, VirtualLogParts};
+use naxos_client::{Liveness, LogletError, ReconfigureError, VirtualLog, VirtualLogParts};
 use naxos_proto::ids::StorageId;
 use naxos_proto::seams::Instant;
 use tokio::sync::watch;
@@ -44,7 +44,12 @@ pub(in crate::node) async fn open_log(
         };
         let why = match outcome {
             Ok(log) => return Ok(log),
-            Err(error @ (ReconfigureError::Chain(_) | ReconfigureError::OtherLog { .. })) => return Err(error),
+            Err(
+                error @ (ReconfigureError::Chain(_)
+                | ReconfigureError::OtherLog { .. }
+                | ReconfigureError::Kind(_)
+                | ReconfigureError::Loglet(LogletError::UnknownKind(..))),
+            ) => return Err(error),
             Err(error) => error,
         };
         let tell = || {

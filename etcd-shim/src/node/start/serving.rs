@@ -6,7 +6,7 @@ use std::time::Duration;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::seams::{Worker, start};
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::stacked::Stacked;
 use super::start_error::StartError;
@@ -15,7 +15,7 @@ use crate::config::ClusterState;
 use crate::node::attempts::Attempts;
 use crate::node::serve::serve;
 use crate::node::{Node, gauges, ids, upkeep, versions};
-use crate::state::Command;
+use crate::state::{Command, EtcdError};
 
 /// The time between two attempts to announce a member.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -78,9 +78,10 @@ async fn announce(backend: &Arc<Backend>, is_alone: bool, stop: &CancellationTok
     let work = async {
         let mut attempts = Attempts::new(&*backend.clock);
         loop {
-            // All of it may be repeated, so the start goes on if the log was reconfigured meanwhile and an outcome is unknown.
+            // All of it may be repeated, so the start goes on if the log was reconfigured meanwhile and an outcome is unknown,
+            // or if this node cannot take a proposal now, for example because its own disk is full.
             match announced().await {
-                Err(error) if error.code() == Code::Unavailable && !is_alone => {
+                Err(error) if may_pass(&error) && !is_alone => {
                     let tell = || tracing::info!(error = error.message(), "waiting until this member is announced");
                     attempts.pause(TRY_AGAIN, tell).await;
                 }
@@ -93,4 +94,10 @@ async fn announce(backend: &Arc<Backend>, is_alone: bool, stop: &CancellationTok
         done = work => done.map_err(|e| StartError::Announce(e.message().to_owned())),
         () = dispatch => Err(StartError::Announce("the node is stopping".to_owned())),
     }
+}
+
+/// Whether a refusal may pass by itself.
+fn may_pass(refusal: &Status) -> bool {
+    let is_busy = refusal.message() == EtcdError::TooManyRequests.text();
+    is_busy || matches!(refusal.code(), Code::Unavailable | Code::ResourceExhausted)
 }

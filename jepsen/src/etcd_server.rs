@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
+
+use naxos_benches::servers::ports;
 
 use crate::pace;
 use crate::process::{Log, Process};
@@ -199,7 +200,6 @@ pub fn member_list(members: impl IntoIterator<Item = (impl Display, impl Display
 /// # Panics
 /// If the machine has none.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    // Every socket stays bound until all ports are known, so that the ports are different.
-    let held = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    held.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
+    let found = ports::free_ports(N).unwrap_or_else(|error| panic!("{error:#}"));
+    found.try_into().expect("as many as were asked for")
 }

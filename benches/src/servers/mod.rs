@@ -7,6 +7,7 @@ pub mod disk;
 pub mod etcd_build;
 pub mod machine;
 pub mod network;
+pub mod ports;
 pub mod proc_stat;
 pub mod program;
 pub mod running;

@@ -1,8 +1,8 @@
 //! [`Seat`]: where one member of a cluster listens, and how the others reach it.
 
-use std::net::TcpListener;
-
 use anyhow::Result;
+
+use super::ports::free_ports;
 
 /// The client port of a member that has an address of its own.
 const CLIENT_PORT: u16 = 2379;
@@ -28,15 +28,12 @@ pub struct Seat {
 impl Seat {
     /// Seats on loopback ports on which nothing listened a moment ago.
     pub fn on_loopback(count: usize) -> Result<Vec<Self>> {
-        // All ports stay bound until each is known, so that they differ.
-        let held: Vec<[TcpListener; 2]> = (0..count)
-            .map(|_| Ok([TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?]))
-            .collect::<Result<_>>()?;
-        let seat = |(number, [client, peer]): (usize, &[TcpListener; 2])| {
-            let (client, peer) = (client.local_addr()?.to_string(), peer.local_addr()?.to_string());
-            Ok(Self { name: name(number), client, advertised: peer.clone(), peer, namespace: None })
+        let ports = free_ports(2 * count)?;
+        let seat = |(number, ports): (usize, &[u16])| {
+            let (client, peer) = (format!("127.0.0.1:{}", ports[0]), format!("127.0.0.1:{}", ports[1]));
+            Self { name: name(number), client, advertised: peer.clone(), peer, namespace: None }
         };
-        held.iter().enumerate().map(seat).collect()
+        Ok(ports.chunks(2).enumerate().map(seat).collect())
     }
 
     /// The seat with this number, in a network namespace in which `host` is its address.

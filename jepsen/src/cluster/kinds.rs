@@ -81,10 +81,10 @@ pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> a
         }
     }
     finish(writers, &runtime, &mut ledger).context("while the log was changed")?;
-    runtime.block_on(change(&urls[0], "corfu"))?;
+    let sealed = runtime.block_on(change(&urls[0], "corfu"))?;
     let writers = start_writers(&runtime, &urls, WRITERS);
     pace::sleep(Duration::from_millis(300));
-    runtime.block_on(change(&urls[0], "corfu"))?;
+    let active = runtime.block_on(change(&urls[0], "corfu"))?;
     pace::sleep(Duration::from_millis(300));
     finish(writers, &runtime, &mut ledger).context("before the kill")?;
     all.iter_mut().for_each(EtcdServer::kill);
@@ -93,6 +93,12 @@ pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> a
         runtime.block_on(ledger.check(url, &mut Dice::new(7))).with_context(|| format!("what {url} holds"))?;
     }
     let chain = runtime.block_on(segments(&urls[0]))?;
+    // A loglet that is trimmed already is not in the chain any more.
+    let is_open = |id: u64| chain.iter().any(|s| s.loglet_id == id && s.end.is_none());
+    ensure!(
+        !is_open(sealed.loglet_id) && !is_open(active.loglet_id),
+        "the start goes on with a loglet of the last life: {chain:?}"
+    );
     ensure!(chain.last().is_some_and(|last| last.kind == "corfu"), "the start changed the kind: {chain:?}");
     let writers = start_writers(&runtime, &urls, 2 * WRITERS);
     pace::sleep(Duration::from_millis(300));

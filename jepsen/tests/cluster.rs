@@ -1,6 +1,7 @@
 //! Several real processes are one etcd, whatever happens to some of them while clients write and watch.
 #![cfg(test)]
 
+use std::path::Path;
 use std::time::Duration;
 
 use naxos_benches::cluster::kind::Kind;
@@ -38,45 +39,38 @@ fn three_members_lose_nothing_while_one_after_the_other_is_hit_by_a_fault() {
     assert_eq!(rounds.len(), ROUNDS as usize);
 }
 
-#[test]
-fn a_member_that_was_away_for_too_long_comes_back_by_a_snapshot() {
+/// Runs a test that needs the whole machine, with the server program and an empty folder.
+fn passes(test: impl FnOnce(&Path, &Path) -> anyhow::Result<()>) {
     let _alone = WholeMachine::take();
     let folder = tempfile::tempdir().expect("a temporary directory");
     let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    away(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    test(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+#[test]
+fn a_member_that_was_away_for_too_long_comes_back_by_a_snapshot() {
+    passes(away);
 }
 
 #[test]
 fn members_that_lose_their_disks_one_after_the_other_come_back() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    wiped(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(wiped);
 }
 
 #[test]
 fn two_of_five_members_lose_their_disks_and_nothing_is_lost() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    two_of_five_wiped(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(two_of_five_wiped);
 }
 
 #[test]
 fn members_are_added_to_a_cluster_of_one_promoted_and_removed() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    grown(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(grown);
 }
 
 #[test]
 fn the_kind_of_the_loglets_is_changed_fifty_times_under_load_without_an_error() {
-    let _alone = WholeMachine::take();
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
     for (members, changes) in [(1, 50), (3, 50)] {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        kinds(program.as_ref(), folder.path(), members, changes).unwrap_or_else(|error| panic!("{error:?}"));
+        passes(|program, folder| kinds(program, folder, members, changes));
     }
 }
 
@@ -85,65 +79,40 @@ fn a_member_whose_disk_hangs_is_no_burden() {
     if !machine::is_root() || !["mkfs.ext4", "fsfreeze"].into_iter().all(machine::has_program) {
         return;
     }
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    hung(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(hung);
 }
 
 #[test]
 fn a_member_without_a_quorum_sends_clients_that_want_a_leader_elsewhere() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    leaderless(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(leaderless);
 }
 
 #[test]
 fn a_newer_program_is_rolled_in_rolled_back_and_rolled_in_again() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let next = next_release::build().unwrap_or_else(|error| panic!("{error:?}"));
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    upgraded(program.as_ref(), &next, folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(|program, folder| upgraded(program, &next_release::build()?, folder));
 }
 
 #[test]
 fn two_of_three_are_destroyed_and_the_third_is_recovered() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    recovered(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(recovered);
 }
 
 #[test]
 fn two_of_three_are_destroyed_and_the_third_is_forced_to_be_a_cluster_of_one() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    forced(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(forced);
 }
 
 #[test]
 fn a_process_that_was_paused_serves_no_stale_read_when_it_wakes() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    woken(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(woken);
 }
 
 #[test]
 fn a_lease_survives_three_changes_of_its_keeper_with_its_time_to_live() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    kept_lease(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(kept_lease);
 }
 
 #[test]
 fn a_transaction_that_reads_a_compacted_revision_ends_alike_on_all_members() {
-    let _alone = WholeMachine::take();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let program = env!("CARGO_BIN_EXE_naxos-jepsen-node");
-    compacted_txn(program.as_ref(), folder.path()).unwrap_or_else(|error| panic!("{error:?}"));
+    passes(compacted_txn);
 }

@@ -38,19 +38,6 @@ impl Grown<'_> {
         ClusterClient::new(self.all.channel(through))
     }
 
-    /// Repeats a call until it succeeds. A change of members is refused as long as something else has to happen first,
-    /// for example until a learner has learnt enough to be promoted.
-    fn until_done<T>(&self, mut call: impl AsyncFnMut() -> Result<T, Status>) -> anyhow::Result<T> {
-        let end = pace::now() + LIMIT;
-        loop {
-            match self.all.call(call()) {
-                Ok(done) => return Ok(done),
-                Err(status) if pace::now() >= end => bail!("it fails for too long: {status}"),
-                Err(_) => pace::sleep(TRY_AGAIN),
-            }
-        }
-    }
-
     /// Adds a member through another one, and starts it. Returns its number.
     fn add(&mut self, name: &str, through: usize, is_learner: bool) -> anyhow::Result<usize> {
         let [peer] = free_ports();
@@ -66,7 +53,7 @@ impl Grown<'_> {
         is_learner: bool,
     ) -> anyhow::Result<usize> {
         let [client] = free_ports();
-        let added = self.until_done(async || {
+        let added = self.all.until_done(LIMIT, async || {
             let request = pb::MemberAddRequest { peer_ur_ls: vec![peer_url.clone()], is_learner };
             self.cluster(through).member_add(request).await
         });
@@ -82,7 +69,7 @@ impl Grown<'_> {
     }
 
     fn id(&self, name: &str, through: usize) -> anyhow::Result<u64> {
-        let list = self.until_done(async || {
+        let list = self.all.until_done(LIMIT, async || {
             self.cluster(through).member_list(pb::MemberListRequest { linearizable: true }).await
         })?;
         id_in(&list.into_inner().members, name)
@@ -90,13 +77,14 @@ impl Grown<'_> {
 
     fn remove(&mut self, name: &str, through: usize) -> anyhow::Result<()> {
         let id = self.id(name, through)?;
-        self.until_done(async || self.cluster(through).member_remove(pb::MemberRemoveRequest { id }).await)?;
+        self.all
+            .until_done(LIMIT, async || self.cluster(through).member_remove(pb::MemberRemoveRequest { id }).await)?;
         self.peers.retain(|(known, _)| known != name);
         Ok(())
     }
 
     fn leader(&self, through: usize) -> anyhow::Result<u64> {
-        let leader = self.until_done(async || {
+        let leader = self.all.until_done(LIMIT, async || {
             let mut client = MaintenanceClient::new(self.all.channel(through));
             match client.status(pb::StatusRequest {}).await?.into_inner().leader {
                 0 => Err(Status::unavailable("there is no leader")),
@@ -142,14 +130,15 @@ impl Grown<'_> {
         let id = self.id(name, through)?;
         let (_, url) = self.peers.iter().find(|(known, _)| known == name).context("it was added")?;
         let request = || pb::MemberUpdateRequest { id, peer_ur_ls: vec![url.clone()] };
-        self.until_done(async || self.cluster(through).member_update(request()).await)?;
+        self.all.until_done(LIMIT, async || self.cluster(through).member_update(request()).await)?;
         Ok(())
     }
 
     fn promote(&self, name: &str, through: usize) -> anyhow::Result<()> {
         let list = self.all.call(self.cluster(through).member_list(pb::MemberListRequest::default()))?.into_inner();
         let id = id_in(&list.members, name)?;
-        self.until_done(async || self.cluster(through).member_promote(pb::MemberPromoteRequest { id }).await)?;
+        self.all
+            .until_done(LIMIT, async || self.cluster(through).member_promote(pb::MemberPromoteRequest { id }).await)?;
         Ok(())
     }
 }

@@ -30,21 +30,9 @@ enum Change {
     Kill,
 }
 
-/// Repeats a call of a client until it succeeds.
-fn until_done<T>(all: &Members, mut call: impl AsyncFnMut() -> Result<T, Status>) -> anyhow::Result<T> {
-    let end = pace::now() + LIMIT;
-    loop {
-        match all.call(call()) {
-            Ok(done) => return Ok(done),
-            Err(status) => ensure!(pace::now() < end, "it fails for too long: {status}"),
-        }
-        pace::sleep(Duration::from_millis(50));
-    }
-}
-
 /// The member that leads, asked through one of them.
 fn leader(all: &Members, through: usize, ids: &[u64]) -> anyhow::Result<usize> {
-    until_done(all, async || {
+    all.until_done(LIMIT, async || {
         let status = MaintenanceClient::new(all.channel(through)).status(pb::StatusRequest {}).await?.into_inner();
         let at = ids.iter().position(|id| *id == status.leader);
         at.ok_or_else(|| Status::unavailable("there is no leader"))
@@ -53,7 +41,7 @@ fn leader(all: &Members, through: usize, ids: &[u64]) -> anyhow::Result<usize> {
 
 fn has_key(all: &Members, through: usize) -> anyhow::Result<bool> {
     let range = || pb::RangeRequest { key: KEY.into(), ..pb::RangeRequest::default() };
-    let answer = until_done(all, async || KvClient::new(all.channel(through)).range(range()).await)?;
+    let answer = all.until_done(LIMIT, async || KvClient::new(all.channel(through)).range(range()).await)?;
     Ok(!answer.into_inner().kvs.is_empty())
 }
 
@@ -69,7 +57,7 @@ fn change(all: &mut Members, ids: &[u64], change: Change) -> anyhow::Result<(usi
         Change::Freeze => all.members[keeper].process().signal(Signal::STOP),
         Change::Kill => all.members[keeper].kill(),
     }
-    until_done(all, async || {
+    all.until_done(LIMIT, async || {
         let now = MaintenanceClient::new(all.channel(other)).status(pb::StatusRequest {}).await?.into_inner().leader;
         let is_new = now != 0 && now != ids[keeper];
         is_new.then_some(()).ok_or_else(|| Status::unavailable("the leader is the same"))
@@ -93,12 +81,13 @@ pub fn kept_lease(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let grant = pb::LeaseGrantRequest { ttl: TTL, id: 0 };
     let lease = all.call(LeaseClient::new(all.channel(1)).lease_grant(grant)).context("grant")?.into_inner().id;
     let put = || pb::PutRequest { key: KEY.into(), value: "v".into(), lease, ..pb::PutRequest::default() };
-    until_done(&all, async || KvClient::new(all.channel(2)).put(put()).await)?;
+    all.until_done(LIMIT, async || KvClient::new(all.channel(2)).put(put()).await)?;
     let mut renewed = pace::now();
     for what in [Change::Move, Change::Freeze, Change::Kill] {
         let (through, gone) = change(&mut all, &ids, what).with_context(|| format!("{what:?}"))?;
         let ask = pb::LeaseTimeToLiveRequest { id: lease, keys: true };
-        let left = until_done(&all, async || LeaseClient::new(all.channel(through)).lease_time_to_live(ask).await)?;
+        let left =
+            all.until_done(LIMIT, async || LeaseClient::new(all.channel(through)).lease_time_to_live(ask).await)?;
         let left = left.into_inner();
         ensure!(left.granted_ttl == TTL, "after {what:?} its time to live is {} s", left.granted_ttl);
         ensure!((1..=TTL).contains(&left.ttl), "after {what:?} it has {} s left", left.ttl);
@@ -128,7 +117,7 @@ fn stays(all: &Members, through: usize, lease: i64, renewed: Instant) -> anyhow:
     pace::sleep(until.saturating_duration_since(pace::now()));
     ensure!(has_key(all, through)?, "the lease has ended early");
     let sent = pace::now();
-    let answer = until_done(all, async || {
+    let answer = all.until_done(LIMIT, async || {
         let request = tokio_stream::once(pb::LeaseKeepAliveRequest { id: lease });
         let mut answers = LeaseClient::new(all.channel(through)).lease_keep_alive(request).await?.into_inner();
         answers.message().await?.ok_or_else(|| Status::unavailable("the stream has ended"))

@@ -48,15 +48,6 @@ fn start_writers(runtime: &Runtime, urls: &[String], first: u32) -> Writers {
     Writers::start(runtime, first..first + WRITERS, urls, Habits::restless(CALL_LIMIT))
 }
 
-/// Ends the writing. No client may have been told an error.
-fn finish(writers: Writers, runtime: &Runtime, ledger: &mut Ledger) -> anyhow::Result<()> {
-    for done in writers.finish(runtime)? {
-        ensure!(done.errors.is_empty(), "clients were told: {:?}", done.errors);
-        done.written.into_iter().try_for_each(|written| ledger.enter(written))?;
-    }
-    Ok(())
-}
-
 /// `members` processes are one cluster. While clients write, the log is changed from native to Corfu loglets and back,
 /// `changes` times. Then all members are killed while a Corfu loglet is active, and started again, so that they read
 /// sealed and active loglets.
@@ -80,13 +71,13 @@ pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> a
             ensure!(active.units.len() == members, "a {kind} loglet has the units {:?}", active.units);
         }
     }
-    finish(writers, &runtime, &mut ledger).context("while the log was changed")?;
+    writers.finish_without_error(&runtime, &mut ledger).context("while the log was changed")?;
     let sealed = runtime.block_on(change(&urls[0], "corfu"))?;
     let writers = start_writers(&runtime, &urls, WRITERS);
     pace::sleep(Duration::from_millis(300));
     let active = runtime.block_on(change(&urls[0], "corfu"))?;
     pace::sleep(Duration::from_millis(300));
-    finish(writers, &runtime, &mut ledger).context("before the kill")?;
+    writers.finish_without_error(&runtime, &mut ledger).context("before the kill")?;
     all.iter_mut().for_each(EtcdServer::kill);
     start_all(&mut all)?;
     for url in &urls {
@@ -102,7 +93,7 @@ pub fn kinds(program: &Path, folder: &Path, members: usize, changes: usize) -> a
     ensure!(chain.last().is_some_and(|last| last.kind == "corfu"), "the start changed the kind: {chain:?}");
     let writers = start_writers(&runtime, &urls, 2 * WRITERS);
     pace::sleep(Duration::from_millis(300));
-    finish(writers, &runtime, &mut ledger).context("after the start")?;
+    writers.finish_without_error(&runtime, &mut ledger).context("after the start")?;
     for url in &urls {
         runtime.block_on(ledger.check(url, &mut Dice::new(7))).with_context(|| format!("what {url} holds"))?;
     }

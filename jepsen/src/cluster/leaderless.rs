@@ -9,11 +9,10 @@ use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
 use naxos_proto::etcd::client::etcdserverpb::watch_client::WatchClient;
-use naxos_proto::etcd::client::etcdserverpb::watch_request::RequestUnion;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 
-use super::members::Members;
+use super::members::{Members, watch_of_all};
 use super::{NAMES, start_all};
 use crate::kubernetes::probe;
 use crate::pace;
@@ -34,14 +33,7 @@ fn wants_leader<T>(message: T) -> Request<T> {
 
 /// Starts a watch of all keys and waits until it is created.
 pub(super) async fn watch(member: Channel, with_leader: bool) -> Result<Streaming<pb::WatchResponse>, Status> {
-    let create = pb::WatchCreateRequest {
-        key: vec![0].into(),
-        range_end: vec![0].into(),
-        start_revision: 1,
-        ..pb::WatchCreateRequest::default()
-    };
-    let create = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
-    let requests = stream::iter([create]).chain(stream::pending());
+    let requests = stream::iter([watch_of_all(1)]).chain(stream::pending());
     let request = if with_leader { wants_leader(requests) } else { Request::new(requests) };
     let mut answers = WatchClient::new(member).watch(request).await?.into_inner();
     answers.message().await?;

@@ -6,8 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
-use naxos_proto::etcd::client::etcdserverpb::{HashKvRequest, PutRequest, RangeRequest};
+use naxos_proto::etcd::client::etcdserverpb::watch_request::RequestUnion;
+use naxos_proto::etcd::client::etcdserverpb::{
+    HashKvRequest, PutRequest, RangeRequest, WatchCreateRequest, WatchRequest,
+};
 use tokio::runtime::Runtime;
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use super::{NAMES, start_all};
@@ -16,6 +20,9 @@ use crate::pace;
 
 /// How long a write is tried while the log is being reconfigured.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The time between two attempts.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// A connection to the member at `url`, which is made when it is needed.
 pub(super) fn channel(url: &str) -> Channel {
@@ -31,9 +38,16 @@ pub(super) async fn put(url: &str, key: &str, value: Vec<u8>) -> anyhow::Result<
         match pace::within(WRITE_LIMIT, client.put(put)).await {
             Some(Ok(answer)) => return Ok(answer.into_inner().header.context("an answer has a header")?.revision),
             outcome if pace::now() >= end => anyhow::bail!("{url} takes no write: {outcome:?}"),
-            _ => pace::pause(Duration::from_millis(50)).await,
+            _ => pace::pause(TRY_AGAIN).await,
         }
     }
+}
+
+/// Asks for a watch of all keys from this revision on.
+pub(super) fn watch_of_all(start_revision: i64) -> WatchRequest {
+    let (key, range_end) = (vec![0].into(), vec![0].into());
+    let create = WatchCreateRequest { key, range_end, start_revision, ..WatchCreateRequest::default() };
+    WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) }
 }
 
 /// Asks for the number of all keys.
@@ -104,6 +118,22 @@ impl Members {
             self.next += 1;
         }
         Ok(revision)
+    }
+
+    /// Repeats a call of a client until it succeeds, for `limit` at most.
+    pub(super) fn until_done<T>(
+        &self,
+        limit: Duration,
+        mut call: impl AsyncFnMut() -> Result<T, Status>,
+    ) -> anyhow::Result<T> {
+        let end = pace::now() + limit;
+        loop {
+            match self.call(call()) {
+                Ok(done) => return Ok(done),
+                Err(status) => ensure!(pace::now() < end, "it fails for too long: {status}"),
+            }
+            pace::sleep(TRY_AGAIN);
+        }
     }
 
     /// The number of keys, according to one of the members.

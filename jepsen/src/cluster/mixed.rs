@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use naxos_benches::cluster::kind::Kind;
 use naxos_benches::servers::cluster::Ground;
 use naxos_benches::servers::{Candidate, Cluster, Programs};
 use tokio::runtime::Runtime;
 
-use super::watcher::Watcher;
+use super::watcher::{Watcher, are_whole};
 use super::writer::{Habits, PATIENCE};
 use super::writers::Writers;
 use crate::differential::dice::Dice;
@@ -21,8 +21,6 @@ use crate::pace;
 const HEALTHY: Duration = Duration::from_secs(3);
 /// How long a fault lasts.
 const AWAY: Duration = Duration::from_secs(3);
-/// How long a watcher may take to see the last write.
-pub(super) const CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
@@ -125,16 +123,11 @@ fn check(
         done.errors.iter().take(3).for_each(|error| println!("  a client was told: {error}"));
         done.written.into_iter().try_for_each(|written| ledger.enter(written))?;
     }
-    let last = ledger.revisions().max().unwrap_or(0);
     println!("{ledger}; {refusals} errors");
     for url in urls {
         runtime.block_on(ledger.check(url, dice)).with_context(|| format!("what {url} holds"))?;
     }
-    for (watcher, url) in watchers.into_iter().zip(urls) {
-        let seen = watcher.finish(runtime, last, CATCH_UP_LIMIT).with_context(|| format!("the watch on {url}"))?;
-        let missed = ledger.revisions().filter(|revision| !seen.contains(revision)).count();
-        ensure!(missed == 0, "the watch on {url} missed {missed} of {} acknowledged writes", ledger.acknowledged());
-    }
+    are_whole(runtime, watchers, urls, &ledger)?;
     println!("no acknowledged write lost, no revision went back or was used twice, all watches are whole");
     Ok(())
 }

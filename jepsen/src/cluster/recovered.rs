@@ -10,11 +10,10 @@ use anyhow::{Context, bail, ensure};
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use naxos_proto::etcd::client::etcdserverpb::watch_client::WatchClient;
-use naxos_proto::etcd::client::etcdserverpb::watch_request::RequestUnion;
 use tonic::Code;
 
 use super::grown::Grown;
-use super::members::Members;
+use super::members::{Members, watch_of_all};
 use super::writer::{Habits, PATIENCE};
 use super::writers::Writers;
 use super::{NAMES, urls_of};
@@ -122,15 +121,8 @@ impl Three {
 
     /// Checks that a client that watches from a revision that it has seen is told that this revision is compacted.
     fn watch_from(&self, member: usize, start_revision: i64) -> anyhow::Result<()> {
-        let create = pb::WatchCreateRequest {
-            key: vec![0].into(),
-            range_end: vec![0].into(),
-            start_revision,
-            ..pb::WatchCreateRequest::default()
-        };
-        let request = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
         self.all.call(async {
-            let requests = tokio_stream::iter([request]);
+            let requests = tokio_stream::iter([watch_of_all(start_revision)]);
             let mut stream = WatchClient::new(self.all.channel(member)).watch(requests).await?.into_inner();
             while let Some(answer) = stream.message().await? {
                 ensure!(answer.events.is_empty(), "it gets events");

@@ -12,8 +12,7 @@ use naxos_proto::etcd::client::etcdserverpb::{MemberListRequest, MemberRemoveReq
 use tokio::runtime::Runtime;
 
 use super::members::channel;
-use super::mixed::CATCH_UP_LIMIT;
-use super::watcher::Watcher;
+use super::watcher::{Watcher, are_whole};
 use super::writer::Habits;
 use super::writers::Writers;
 use super::{NAMES, start_all, urls_of};
@@ -94,16 +93,8 @@ pub fn upgraded(old: &Path, next: &Path, folder: &Path) -> anyhow::Result<()> {
     }
 
     let mut ledger = Ledger::default();
-    for done in writers.finish(&runtime)? {
-        ensure!(done.errors.is_empty(), "clients were told: {:?}", done.errors);
-        done.written.into_iter().try_for_each(|written| ledger.enter(written))?;
-    }
-    let last = ledger.revisions().max().unwrap_or(0);
-    for (watcher, name) in watchers.into_iter().zip(NAMES) {
-        let seen = watcher.finish(&runtime, last, CATCH_UP_LIMIT).with_context(|| format!("the watch on {name}"))?;
-        let missed = ledger.revisions().filter(|revision| !seen.contains(revision)).count();
-        ensure!(missed == 0, "the watch on {name} missed {missed} of {} acknowledged writes", ledger.acknowledged());
-    }
+    writers.finish_without_error(&runtime, &mut ledger)?;
+    are_whole(&runtime, watchers, &urls, &ledger)?;
     removed.use_program(next);
     let refused = removed.try_start().err().context("a removed member comes back after an upgrade")?;
     ensure!(refused.contains("permanently removed"), "a removed member does not say why it ends: {refused}");

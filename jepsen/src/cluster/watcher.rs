@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 use naxos_proto::etcd::client::etcdserverpb::watch_client::WatchClient;
 use naxos_proto::etcd::client::etcdserverpb::watch_request::RequestUnion;
 use naxos_proto::etcd::client::etcdserverpb::{WatchCreateRequest, WatchRequest, WatchResponse};
@@ -14,8 +14,11 @@ use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 use tonic::transport::Endpoint;
 
+use crate::kill_loop::ledger::Ledger;
 use crate::pace;
 
+/// How long a watcher may take to see the last write.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
 /// How long a watch waits before it begins again after a failure.
 const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
@@ -72,6 +75,25 @@ impl Watcher {
         ensure!(outcome.is_some(), "the newest event is of revision {newest}, the last write was revision {last}");
         Ok(seen.revisions)
     }
+}
+
+/// Checks that the watchers on the members at `urls` have seen all writes of the ledger.
+///
+/// # Errors
+/// If one of them has not.
+pub(super) fn are_whole(
+    runtime: &Runtime,
+    watchers: Vec<Watcher>,
+    urls: &[String],
+    ledger: &Ledger,
+) -> anyhow::Result<()> {
+    let last = ledger.revisions().max().unwrap_or(0);
+    for (watcher, url) in watchers.into_iter().zip(urls) {
+        let seen = watcher.finish(runtime, last, CATCH_UP_LIMIT).with_context(|| format!("the watch on {url}"))?;
+        let missed = ledger.revisions().filter(|revision| !seen.contains(revision)).count();
+        ensure!(missed == 0, "the watch on {url} missed {missed} of {} acknowledged writes", ledger.acknowledged());
+    }
+    Ok(())
 }
 
 async fn watch(url: &str, folder: &str, seen: &Mutex<Seen>) -> anyhow::Result<()> {

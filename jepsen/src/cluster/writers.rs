@@ -3,11 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use anyhow::ensure;
 use naxos_benches::cluster::gaps::Gaps;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::writer::{Done, Habits, Writer};
+use crate::kill_loop::ledger::Ledger;
 
 /// Clients that write through all members.
 pub(super) struct Writers {
@@ -27,6 +29,18 @@ impl Writers {
     /// How long no write succeeded.
     pub(super) fn gaps(&self) -> &Gaps {
         &self.gaps
+    }
+
+    /// Ends the writing, and enters it into `ledger`.
+    ///
+    /// # Errors
+    /// If a client was told an error.
+    pub(super) fn finish_without_error(self, runtime: &Runtime, ledger: &mut Ledger) -> anyhow::Result<()> {
+        for done in self.finish(runtime)? {
+            ensure!(done.errors.is_empty(), "clients were told: {:?}", done.errors);
+            done.written.into_iter().try_for_each(|written| ledger.enter(written))?;
+        }
+        Ok(())
     }
 
     /// Ends the writing, and returns what each writer has done.

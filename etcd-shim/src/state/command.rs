@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::txn_request::TxnRequest;
-use naxos_proto::ids::{Boot, Incarnation, LogletId, MemberId, StorageId, StoreId};
+use naxos_proto::ids::{LogletId, MemberId, StorageId, StoreId};
 use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
 use prost::Message;
 
@@ -206,11 +206,9 @@ impl Command {
                 }
                 member.put_body(&mut out);
             }
-            (Command::Announce { member, announced: Announced { by, version } }, _) => {
+            (Command::Announce { member, announced }, _) => {
                 out.put_u64_le(member.0);
-                out.put_u32_le(version.0);
-                out.put_u64_le(by.storage.0);
-                out.put_u64_le(by.boot.0);
+                out.put_slice(&announced.encode());
             }
             (Command::RaiseVersion(version), _) => out.put_u32_le(version.0),
             _ => unreachable!("every other kind is a message"),
@@ -257,11 +255,7 @@ impl Command {
                 let ended = ended.collect::<Result<_, DecodeError>>()?;
                 Command::Recover(Recover { member: body(r, rule)?, storage, ended, revisions })
             }
-            18 => {
-                let (member, version) = (MemberId(r.u64()?), ClusterVersion(r.u32()?));
-                let by = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
-                Command::Announce { member, announced: Announced { by, version } }
-            }
+            18 => Command::Announce { member: MemberId(r.u64()?), announced: Announced::take(&mut r)? },
             19 => Command::RaiseVersion(ClusterVersion(r.u32()?)),
             NEXT_PUT if IS_NEXT_RELEASE => Command::Put(body(r, rule)?),
             _ => return Err(r.rule("is of a kind that this release does not know")),
@@ -297,7 +291,7 @@ impl<M: Message> EncodedBody for M {
 
 #[cfg(test)]
 mod tests {
-    use naxos_proto::ids::LogId;
+    use naxos_proto::ids::{Boot, Incarnation, LogId};
     use proptest::prelude::*;
 
     use super::*;

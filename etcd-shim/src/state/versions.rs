@@ -108,12 +108,18 @@ impl Announced {
         out.freeze()
     }
 
-    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        let mut r = Reader::new(bytes, "row of a member's version");
+    /// Takes what [`Self::encode`] made. More may follow it.
+    pub(super) fn take(r: &mut Reader) -> Result<Self, DecodeError> {
         let version = ClusterVersion(r.u32()?);
         let by = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
-        r.end()?;
         Ok(Self { by, version })
+    }
+
+    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes, "row of a member's version");
+        let announced = Self::take(&mut r)?;
+        r.end()?;
+        Ok(announced)
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) fn judged(server: Candidate, held: bool) -> Option<bool> {
     (server == Candidate::Naxos).then_some(held)
 }
 
-/// What a table says about a limit. `None` if it is not judged.
+/// The word with which a table shows whether a limit holds. `judged` is `None` if the limit is not judged.
 pub(crate) fn verdict(judged: Option<bool>) -> String {
     let words = match judged {
         None => "-",

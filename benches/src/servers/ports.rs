@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Result, ensure};
 
-/// These ports lie below those that Linux gives to outgoing connections, which begin at 32768. A port from there may be
-/// taken by a connection of another server, before the server that it was meant for has started.
+/// Linux gives the ports from 32768 on to outgoing connections. If a server was to listen on one of them, a connection of
+/// another server could take it before. So these ports lie below.
 const PORTS: Range<u16> = 10_000..32_000;
 
 /// How many ports this process has looked at.

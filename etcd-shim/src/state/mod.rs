@@ -6,8 +6,8 @@
 //!   answers
 //! - [`index`]: the index of the key space; [`lease`]: leases and their keeper
 //! - [`rows`]: the rows in the local store; [`versions`]: the version of the cluster; [`command`]: the commands that travel
-//!   in the log; [`seats`]: the data directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it from its rows; [`kept`]: reads only
-//!   the rows that name the cluster
+//!   in the log; [`seats`]: the data directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it
+//!   from its rows; [`kept`]: reads only the rows that name the cluster
 //! - [`kv`]: reads, checks, history, compaction
 //! - [`apply`]: applies commands
 

@@ -131,7 +131,7 @@ pub(super) fn build<'a>(seed: u64, duration_max: Duration) -> Sim<'a> {
 }
 
 /// Drives the simulation until its clients have ended. Calls `after_step` after each step; its error ends the run. A
-/// panic in a host ends it, too, so that the trace up to there can be read.
+/// panic in a host also ends the run. So the trace up to the panic can be read.
 pub(super) fn drive(
     sim: &mut Sim<'_>,
     trace: &Trace,

@@ -96,7 +96,7 @@ impl Register {
         })
     }
 
-    /// How much of the log is covered by a durable snapshot, now and later.
+    /// Tells how much of the log a durable snapshot covers, at each change.
     pub(crate) fn mark(&self) -> watch::Receiver<SnapshotMark> {
         self.mark.subscribe()
     }

@@ -1,7 +1,7 @@
 //! [`Copies`]: the storage units of one loglet, and what can be done with them whatever the kind of the loglet.
 //!
-//! A unit writes each cell once, and an offset of a loglet never gets a second value. So all copies of a cell are equal, and the
-//! procedures here may take a cell from any unit that has it.
+//! A unit writes each cell once, and an offset of a loglet never gets a second value. So all copies of a cell are equal,
+//! and the procedures here may take a cell from any unit that has it.
 //!
 //! One procedure per file:
 //!

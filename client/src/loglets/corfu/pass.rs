@@ -94,7 +94,7 @@ impl UnitChain {
         result
     }
 
-    /// Stores `content`, which the unit before holds, on the unit with index `unit`. Tries until the unit takes it, or
+    /// Stores `content`, which the previous unit of the chain holds, on the unit with index `unit`. Tries until the unit takes it, or
     /// answers that it lacks the cell before it.
     async fn pass_to(&self, unit: usize, at: Offset, content: &Content) -> Result<Passed, Stopped> {
         let mut rest = Rest::new(&*self.copies.clock);

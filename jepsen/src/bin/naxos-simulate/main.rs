@@ -27,7 +27,7 @@ struct Arguments {
     #[arg(long, conflicts_with = "lose_disk")]
     old_copy: bool,
     /// A member is added to the cluster, promoted and removed, and the lead moves between the members. Needs two or more
-    /// members. Fails with some seeds (docs/testing.md).
+    /// members.
     #[arg(long, conflicts_with_all = ["lose_disk", "old_copy"])]
     newcomer: bool,
     /// Writes the trace to this file.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use naxos_jepsen::differential::compared_server::ServerKind;
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::differential::run::{Summary, compare};
 use naxos_jepsen::etcd_server::EtcdServer;
@@ -19,12 +20,12 @@ fn requests(default: u64) -> u64 {
     std::env::var("NAXOS_REQUESTS").map_or(default, |text| text.parse().expect("NAXOS_REQUESTS is a number"))
 }
 
-fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
+fn compared(reference: &Path, (kind, subject): (ServerKind, &Path), requests: u64) -> Summary {
     let seed = Dice::seed_of_this_run();
     println!("NAXOS_SEED={seed}");
     let (reference, subject) = (EtcdServer::start(reference, &FLAGS), EtcdServer::start(subject, &FLAGS));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    match runtime.block_on(compare(reference.client_url(), subject.client_url(), seed, requests)) {
+    match runtime.block_on(compare(reference.client_url(), (kind, subject.client_url()), seed, requests)) {
         Ok(summary) => {
             println!("{summary:?}");
             summary
@@ -40,7 +41,7 @@ fn compared(reference: &Path, subject: &Path, requests: u64) -> Summary {
 #[test]
 fn the_driver_finds_etcd_equal_to_itself() {
     let Some(etcd) = Server::Etcd.executable() else { return };
-    let summary = compared(&etcd, &etcd, requests(DRIVER_REQUESTS));
+    let summary = compared(&etcd, (ServerKind::Etcd, &etcd), requests(DRIVER_REQUESTS));
     assert!(summary.requests >= DRIVER_REQUESTS && summary.watchers > 10 && summary.refused > 50, "{summary:?}");
 }
 
@@ -48,6 +49,6 @@ fn the_driver_finds_etcd_equal_to_itself() {
 fn naxos_answers_what_etcd_answers() {
     let Some(etcd) = Server::Etcd.executable() else { return };
     let naxos = Path::new(env!("CARGO_BIN_EXE_naxos-jepsen-node"));
-    let summary = compared(&etcd, naxos, requests(REQUESTS));
+    let summary = compared(&etcd, (ServerKind::Naxos, naxos), requests(REQUESTS));
     assert!(summary.watchers > 10 && summary.refused > 50, "{summary:?}");
 }

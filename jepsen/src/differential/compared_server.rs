@@ -24,10 +24,18 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Answers may hold many large values.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
+/// What a compared server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    Etcd,
+    Naxos,
+}
+
 /// A connection to one server.
 #[derive(Debug, Clone)]
 pub struct ComparedServer {
     name: &'static str,
+    kind: ServerKind,
     kv: KvClient<Channel>,
     lease: LeaseClient<Channel>,
     cluster: ClusterClient<Channel>,
@@ -41,13 +49,14 @@ impl ComparedServer {
     ///
     /// # Errors
     /// If no server answers at `url`.
-    pub async fn connect(name: &'static str, url: &str) -> anyhow::Result<Self> {
+    pub async fn connect(name: &'static str, kind: ServerKind, url: &str) -> anyhow::Result<Self> {
         let channel = Endpoint::from_shared(url.to_owned())?.connect().await.context(name)?;
         let mut maintenance = MaintenanceClient::new(channel.clone());
         let status = maintenance.status(pb::StatusRequest {}).await?.into_inner();
         let member_id = status.header.context("a status has a header")?.member_id;
         Ok(ComparedServer {
             name,
+            kind,
             kv: KvClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX),
             lease: LeaseClient::new(channel.clone()),
             cluster: ClusterClient::new(channel.clone()),
@@ -60,6 +69,11 @@ impl ComparedServer {
     /// The name of the server in messages.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// What the server is.
+    pub fn kind(&self) -> ServerKind {
+        self.kind
     }
 
     /// A client for watch streams.

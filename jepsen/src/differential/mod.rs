@@ -6,12 +6,13 @@
 //!
 //! - [`dice`]: the random choices; [`request`], [`generate`], [`transactions`]: the requests
 //! - [`compared_server`]: one of the two servers; [`answer`]: its answers, reduced to the part that must be equal
-//! - [`watch_stream`], [`watches`]: watchers, and how two servers' events are compared
+//! - [`watch_stream`], [`watches`], [`event_judge`]: watchers, and how two servers' events are compared
 //! - [`run`]: the loop; [`scenarios`]: cases that random requests would not reach
 
 pub mod answer;
 pub mod compared_server;
 pub mod dice;
+pub mod event_judge;
 pub mod generate;
 mod parts;
 pub mod request;

@@ -9,7 +9,7 @@ use naxos_proto::etcd::client::etcdserverpb as pb;
 use pb::request_op::Request as Op;
 
 use super::answer::Answer;
-use super::compared_server::ComparedServer;
+use super::compared_server::{ComparedServer, ServerKind};
 use super::dice::Dice;
 use super::generate;
 use super::parts::{self, Known};
@@ -55,11 +55,17 @@ pub struct Run {
     summary: Summary,
 }
 
-/// Sends `requests` random requests, then plays every scenario.
+/// Sends `requests` random requests, then plays every scenario. `reference` is the URL of an etcd. `subject` is a server
+/// of the given kind and its URL.
 ///
 /// # Errors
 /// The first difference, with what led to it.
-pub async fn compare(reference: &str, subject: &str, seed: u64, requests: u64) -> anyhow::Result<Summary> {
+pub async fn compare(
+    reference: &str,
+    subject: (ServerKind, &str),
+    seed: u64,
+    requests: u64,
+) -> anyhow::Result<Summary> {
     let mut run = Run::new(reference, subject).await?;
     let mut dice = Dice::new(seed);
     let replay = format!("replay with NAXOS_SEED={seed} NAXOS_REQUESTS={requests}");
@@ -76,10 +82,10 @@ impl Run {
     ///
     /// # Errors
     /// If one cannot be reached.
-    pub async fn new(reference: &str, subject: &str) -> anyhow::Result<Self> {
+    pub async fn new(reference: &str, (kind, subject): (ServerKind, &str)) -> anyhow::Result<Self> {
         Ok(Run {
-            reference: ComparedServer::connect("reference", reference).await?,
-            subject: ComparedServer::connect("subject", subject).await?,
+            reference: ComparedServer::connect("reference", ServerKind::Etcd, reference).await?,
+            subject: ComparedServer::connect("subject", kind, subject).await?,
             known: Known { revision: 1, compacted: 0 },
             compactions: BTreeSet::new(),
             pairs: Vec::new(),

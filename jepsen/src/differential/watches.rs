@@ -9,6 +9,7 @@ use pb::watch_create_request::FilterType;
 use pb::watch_request::RequestUnion;
 
 use super::compared_server::ComparedServer;
+use super::event_judge::EventJudge;
 use super::watch_stream::{Creation, Seen, WatchStream};
 use crate::pace;
 
@@ -43,6 +44,7 @@ enum Fate {
 pub struct Pair {
     reference: WatchStream,
     subject: WatchStream,
+    judge: EventJudge,
     asked: Vec<Asked>,
     /// Whether the servers cancelled one of the watchers because of a compaction. etcd keeps such a watcher's id in use
     /// and answers no progress request on its stream until the client cancels the watcher too. No client relies on
@@ -62,8 +64,9 @@ pub struct Marks {
 impl Pair {
     /// Opens one stream to each server.
     pub fn open(reference: &ComparedServer, subject: &ComparedServer) -> Self {
+        let judge = EventJudge { reference: reference.kind(), subject: subject.kind() };
         let (reference, subject) = (WatchStream::open(reference), WatchStream::open(subject));
-        Pair { reference, subject, asked: Vec::new(), lost_one: false }
+        Pair { reference, subject, judge, asked: Vec::new(), lost_one: false }
     }
 
     /// Number of watchers that still watch.
@@ -175,7 +178,8 @@ impl Pair {
         };
         for number in 0..compared {
             let (their, our) = (theirs.0.get(number), ours.0.get(number));
-            ensure!(their == our, "{:?}\nevent {number}\nreference: {their:?}\nsubject:   {our:?}", asked.create);
+            let equal = self.judge.equal(their, our, asked.creation.revision);
+            ensure!(equal, "{:?}\nevent {number}\nreference: {their:?}\nsubject:   {our:?}", asked.create);
         }
         if asked.fate != Fate::Watching {
             asked.fate = Fate::Settled;

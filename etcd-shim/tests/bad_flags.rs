@@ -100,6 +100,17 @@ fn values_out_of_range_name_the_flag_and_the_range() {
             1,
             &["--initial-cluster-state=existing", "expected --initial-cluster with this member"],
         ),
+        (
+            &["--discovery-srv=example.com", "--initial-cluster=default=http://localhost:2380"],
+            1,
+            &["multiple discovery or bootstrap flags are set", "\"initial-cluster\"", "\"discovery-srv\""],
+        ),
+        (
+            &["--discovery-srv=example.com", "--initial-advertise-peer-urls=unix://localhost:1"],
+            1,
+            &["error setting up initial cluster", "unix://localhost:1: it is a Unix socket"],
+        ),
+        (&["--discovery-srv-name=green"], 1, &["expected --discovery-srv beside it, or --initial-cluster"]),
         (&["--wal-dir=w"], 1, &["--wal-dir is not built yet"]),
     ]);
 }

@@ -1,5 +1,6 @@
 //! Makes a [`ServerConfig`] from settings: conversions, and the checks of etcd's `Validate` in etcd's order.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::server_config::{
     AuthConfig, ClusterConfig, ClusterState, Keepalive, Limits, MetricsLevel, Program, ServerConfig,
 };
 use super::settings::Settings;
+use super::srv_domain::SrvDomain;
 use super::tls_files::{TlsFiles, TlsOptions};
 use super::url::{Url, join};
 use super::{log_config::LogConfig, old_names, tls_options};
@@ -37,7 +39,7 @@ pub(super) fn assemble(
     check_urls(s, from_file, notes)?;
     let name = s.text("name");
     let advertise_peer_urls = s.urls("initial-advertise-peer-urls");
-    let cluster = cluster(s, &name, &advertise_peer_urls)?;
+    let cluster = cluster(s, &name, &advertise_peer_urls, from_file)?;
     let ignored = old_names::refuse_not_built(s, notes)?;
     check_timing(s)?;
     let tls = tls_options(s, notes)?;
@@ -175,11 +177,14 @@ fn check_timing(s: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The cluster that the flags describe. If this member is not one of its members, the flags cannot create a cluster. That is no error here, because only a first start creates a cluster: the result says why in
-/// its field `refusal`.
-fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig, String> {
+/// The cluster that the flags describe. If this member is not one of its members, the flags cannot create a cluster. That is
+/// no error here, because only a first start creates a cluster: the result says why in its field `refusal`.
+fn cluster(s: &Settings, name: &str, advertised: &[Url], from_file: bool) -> Result<ClusterConfig, String> {
     let text = s.text("initial-cluster");
-    let members = if text.is_empty() {
+    let discovery_srv = SrvDomain::read(s, from_file)?;
+    let members = if discovery_srv.is_some() {
+        BTreeMap::new()
+    } else if text.is_empty() {
         // etcd uses the advertised URLs here only if the member was given a name.
         let named = name != DEFAULT_NAME;
         let urls = if named { advertised } else { &Settings::default().urls("initial-advertise-peer-urls") };
@@ -188,7 +193,11 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig
     } else {
         parse_members(&text)?
     };
-    let refusal = check_self(name, advertised, &members).err();
+    let refusal = if discovery_srv.is_some() {
+        None
+    } else {
+        SrvDomain::without_domain(s, from_file, name).or_else(|| check_self(name, advertised, &members).err())
+    };
     check_distinct(&members)?;
     let state = if s.text("initial-cluster-state") == "existing" { ClusterState::Existing } else { ClusterState::New };
     let token = s.text("initial-cluster-token");
@@ -196,7 +205,7 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url]) -> Result<ClusterConfig
     let learners_max = u32::try_from(s.int("max-learners"))
         .map_err(|_| format!("--max-learners: expected 0 to {}, found {}", u32::MAX, s.int("max-learners")))?;
     let force_new = s.bool("force-new-cluster");
-    Ok(ClusterConfig { members, refusal, state, token, strict_reconfig_check, learners_max, force_new })
+    Ok(ClusterConfig { members, discovery_srv, refusal, state, token, strict_reconfig_check, learners_max, force_new })
 }
 
 fn limits(s: &Settings) -> Result<Limits, String> {

@@ -6,18 +6,26 @@ use super::url::{Url, join};
 
 /// Reads `name=url` pairs separated by commas. A name may occur several times. It may contain spaces, but not `=`.
 pub(super) fn parse_members(text: &str) -> Result<BTreeMap<String, Vec<Url>>, String> {
-    let mut members: BTreeMap<String, Vec<Url>> = BTreeMap::new();
-    for pair in text.split(',').map(str::trim) {
+    let parse = |pair: &str| {
         let (name, url) = pair.split_once('=').filter(|(n, u)| !n.is_empty() && !u.is_empty()).ok_or_else(|| {
             format!("--initial-cluster: expected name=peer-url with commas between them, found {pair:?}")
         })?;
-        members.entry(name.to_owned()).or_default().push(Url::parse(url)?);
+        Ok((name.to_owned(), Url::parse(url)?))
+    };
+    text.split(',').map(|pair| parse(pair.trim())).collect::<Result<Vec<_>, String>>().map(members_of)
+}
+
+/// The peer URLs of each member. They are sorted and each of them is kept once, as in etcd.
+pub(crate) fn members_of(pairs: impl IntoIterator<Item = (String, Url)>) -> BTreeMap<String, Vec<Url>> {
+    let mut members: BTreeMap<String, Vec<Url>> = BTreeMap::new();
+    for (name, url) in pairs {
+        members.entry(name).or_default().push(url);
     }
     for urls in members.values_mut() {
         urls.sort_by_key(ToString::to_string);
         urls.dedup();
     }
-    Ok(members)
+    members
 }
 
 /// A check that etcd makes when it creates a cluster: this member is in the cluster, with the peer URLs that it
@@ -38,7 +46,7 @@ pub(super) fn check_self(name: &str, advertised: &[Url], members: &BTreeMap<Stri
 }
 
 /// No two members may have the same URL: requests would reach the wrong member.
-pub(super) fn check_distinct(members: &BTreeMap<String, Vec<Url>>) -> Result<(), String> {
+pub(crate) fn check_distinct(members: &BTreeMap<String, Vec<Url>>) -> Result<(), String> {
     let mut seen = BTreeMap::new();
     for (name, url) in members.iter().flat_map(|(name, urls)| urls.iter().map(move |u| (name, u))) {
         if let Some(other) = seen.insert(url, name) {

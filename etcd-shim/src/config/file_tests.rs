@@ -154,3 +154,14 @@ fn the_sample_file_of_etcd_is_accepted() {
     assert_eq!(join(&config.cluster.members["default"]), "http://localhost:2380");
     assert_eq!(config.cluster.token, "etcd-cluster");
 }
+
+#[test]
+fn a_file_may_have_the_default_list_of_members_beside_a_domain() {
+    let config = file("discovery-srv: example.com\ninitial-cluster: default=http://localhost:2380\n").unwrap().config;
+    assert_eq!(config.cluster.discovery_srv.expect("a domain").domain, "example.com");
+    assert!(config.cluster.members.is_empty());
+    let both = file("discovery-srv: example.com\ninitial-cluster: a=http://localhost:2380\n").unwrap_err().to_string();
+    assert!(both.contains("multiple discovery or bootstrap flags are set"), "{both}");
+    // On the command line the name alone takes the default away, in a file it does not.
+    assert_eq!(file("discovery-srv-name: green\n").unwrap().config.cluster.refusal, None);
+}

@@ -13,6 +13,10 @@ pub(super) fn try_load(words: &[&str], variables: &[(&str, &str)]) -> Result<Loa
     load(Program::Naxos, &words, &environment)
 }
 
+/// More than one flag says who the members are.
+const ONE_OF_THE_FOUR: &str = "multiple discovery or bootstrap flags are set. Choose one of \"initial-cluster\", \
+                               \"discovery\", \"discovery-endpoints\" or \"discovery-srv\"";
+
 fn good(words: &[&str]) -> ServerConfig {
     try_load(words, &[]).unwrap_or_else(|e| panic!("{words:?}: {e}")).config
 }
@@ -147,6 +151,9 @@ fn values_that_do_not_fit_are_refused_in_the_words_of_etcd() {
             &["--discovery-fallback=proxy"],
             "v2 proxy is deprecated, and --discovery-fallback can't be configured as \"proxy\"",
         ),
+        (&["--discovery-srv=x", "--initial-cluster=a=http://a:1"], ONE_OF_THE_FOUR),
+        (&["--discovery-srv=x", "--discovery=http://y"], ONE_OF_THE_FOUR),
+        (&["--discovery-srv=x", "--discovery-endpoints=http://y"], ONE_OF_THE_FOUR),
         (&["--config-file=/nope"], "open /nope: no such file or directory"),
         (&["--auth-token=foo"], "auth: invalid auth options \"foo\", expected simple"),
         (&["--cert-file=a"], "--cert-file and --key-file must both be present, expected the one that is missing"),
@@ -163,7 +170,6 @@ fn values_that_do_not_fit_are_refused_in_the_words_of_etcd() {
 fn what_is_not_built_ends_the_start_and_says_so() {
     let table: &[&[&str]] = &[
         &["--discovery=http://x"],
-        &["--discovery-srv=x"],
         &["--discovery-endpoints=x"],
         &["--client-crl-file=x"],
         &["--auth-token=jwt,pub-key=x"],
@@ -265,6 +271,8 @@ fn flags_that_are_used_are_read_outside_of_the_configuration() {
         "auto-compaction-retention",
         "force-new-cluster",
         "max-learners",
+        "discovery-srv",
+        "discovery-srv-name",
         "cert-file",
         "key-file",
         "trusted-ca-file",
@@ -366,4 +374,18 @@ fn who_is_not_in_the_initial_cluster_can_begin_none() {
         assert_eq!(good(words).cluster.refusal.as_deref(), Some(refusal), "{words:?}");
     }
     assert_eq!(good(&["--name=a", "--initial-advertise-peer-urls=http://127.0.0.1:1"]).cluster.refusal, None);
+}
+
+#[test]
+fn with_a_domain_the_flags_list_no_members() {
+    let c = good(&["--name=a", "--discovery-srv=example.com", "--discovery-srv-name=green", "--initial-cluster="]);
+    let srv = SrvDomain { domain: "example.com".to_owned(), name: "green".to_owned() };
+    assert_eq!((c.cluster.discovery_srv, c.cluster.members.len(), c.cluster.refusal), (Some(srv), 0, None));
+    assert_eq!(good(&[]).cluster.discovery_srv, None);
+    // As in etcd, the name alone takes the default of --initial-cluster away.
+    let alone = good(&["--discovery-srv-name=green"]).cluster.refusal.expect("no cluster can be created");
+    assert!(alone.starts_with("couldn't find local name \"default\" in the initial cluster"), "{alone}");
+    assert!(alone.contains("expected --discovery-srv beside it, or --initial-cluster"), "{alone}");
+    let listed = good(&["--discovery-srv-name=green", "--initial-cluster=default=http://localhost:2380"]);
+    assert_eq!(listed.cluster.refusal, None);
 }

@@ -23,6 +23,7 @@ mod note;
 mod old_names;
 mod server_config;
 mod settings;
+mod srv_domain;
 pub mod table;
 mod table_cluster;
 mod table_features;
@@ -38,6 +39,7 @@ mod file_tests;
 #[cfg(test)]
 mod load_tests;
 
+pub(crate) use cluster::{check_distinct, members_of};
 pub use compaction::AutoCompaction;
 pub use error::Stop;
 pub use feature_gates::{FeatureGates, GATES, Stage};
@@ -50,5 +52,6 @@ pub use note::Note;
 pub use server_config::{
     AuthConfig, ClusterConfig, ClusterState, Keepalive, Limits, MetricsLevel, Program, ServerConfig,
 };
+pub use srv_domain::SrvDomain;
 pub use tls_files::{TlsFiles, TlsOptions, TlsVersion};
 pub use url::{Scheme, Url, join};

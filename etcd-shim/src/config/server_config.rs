@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::compaction::AutoCompaction;
 use super::feature_gates::FeatureGates;
 use super::log_config::LogConfig;
+use super::srv_domain::SrvDomain;
 use super::tls_files::{TlsFiles, TlsOptions};
 use super::url::Url;
 
@@ -41,8 +42,11 @@ pub enum MetricsLevel {
 /// cluster it is.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
-    /// The members' peer URLs, by member name. This member is one of them unless `refusal` says otherwise.
+    /// The members' peer URLs, by member name. This member is one of them unless `refusal` says otherwise. Empty if
+    /// `discovery_srv` is set, until the DNS was asked.
     pub members: BTreeMap<String, Vec<Url>>,
+    /// The DNS domain that lists the members, instead of the flags.
+    pub discovery_srv: Option<SrvDomain>,
     /// Why these flags cannot create a cluster; `None` if they can.
     pub refusal: Option<String>,
     /// Whether to create a cluster or to join one.

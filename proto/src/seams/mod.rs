@@ -2,9 +2,9 @@
 //!
 //! A node reads the time, draws randomness, opens sockets and the files of its data directory, and starts threads only
 //! through these traits. It opens files directly only where the simulator has no use for them, such as its
-//! configuration, certificates and log files. The production implementation is next to each trait (the file calls are
-//! in `naxos-log-server::disk`); the simulator has its own. Invariant: code between two awaits behaves the same with
-//! both.
+//! configuration, certificates and log files; for the same reason it asks the DNS directly (`--discovery-srv`). The
+//! production implementation is next to each trait (the file calls are in `naxos-log-server::disk`); the simulator has
+//! its own. Invariant: code between two awaits behaves the same with both.
 
 mod clock;
 mod disk;

@@ -120,7 +120,8 @@ pub(in crate::node) async fn found_cluster(
             found
         }
     };
-    if seat.cluster() != listed.cluster && config.cluster.state == ClusterState::New {
+    let lists_members = config.cluster.discovery_srv.is_none();
+    if lists_members && seat.cluster() != listed.cluster && config.cluster.state == ClusterState::New {
         tracing::info!(
             "cluster-id" = %seat.cluster(),
             "the data directory holds a cluster already: --initial-cluster, --initial-cluster-token and \

@@ -10,6 +10,7 @@
 //! - [`own_beat`]: what this node tells the others about itself
 //! - [`found_cluster`]: agrees with the other members on the log of a new cluster; [`enter_cluster`]: learns of a cluster
 //!   that this member was added to
+//! - [`discover`]: asks the DNS for the members of a new cluster (`--discovery-srv`)
 //! - [`AddressBook`]: where the members are reached; [`read_members`], [`write_members`]: the file `members`, from
 //!   which the next start learns who the members are and where they are reached
 //! - [`open_log`]: opens the log, or founds it, with a majority of the nodes
@@ -17,6 +18,7 @@
 
 mod address_book;
 mod cluster_view;
+mod discovery;
 mod enter;
 mod founders;
 mod join;
@@ -35,6 +37,7 @@ mod voters;
 
 pub(super) use address_book::{AddressBook, MemberAddress};
 pub(super) use cluster_view::cluster_view;
+pub(super) use discovery::{DiscoveryError, discover};
 pub(super) use enter::enter_cluster;
 pub(super) use founders::{Founders, found_cluster};
 pub(super) use join::{check_seat, take_seat};

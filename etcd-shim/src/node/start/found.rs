@@ -15,7 +15,7 @@ use super::open_store::open_store;
 use super::start_error::StartError;
 use crate::config::{ClusterState, ServerConfig};
 use crate::metrics::Metrics;
-use crate::node::cluster::{Founders, cluster_view, enter_cluster, found_cluster, peer_tls, read_members};
+use crate::node::cluster::{Founders, cluster_view, discover, enter_cluster, found_cluster, peer_tls, read_members};
 use crate::node::recover::{begin_of_log, finish_swap, force_new_cluster};
 use crate::node::stops::Stops;
 use crate::port::{BoundPort, PortConfig};
@@ -54,6 +54,7 @@ impl Found {
             force_new_cluster(&config, &seams).await?;
         }
         let is_new = !holds_cluster(&seams).await;
+        let config = if is_new { discover(config).await? } else { config };
         if let Some(refusal) = config.cluster.refusal.as_ref().filter(|_| is_new) {
             return Err(StartError::Begin(refusal.clone()));
         }
@@ -82,9 +83,25 @@ impl Found {
         let stored = cluster_view(&store, &founders.names(), local_store.reader().applied());
         let known = ClusterView::newest([told, remembered, Some(stored)].into_iter().flatten());
         let known = known.expect("the store has a view");
+        let config = if is_new { config } else { with_members(config, is_alone || !known.members.is_empty()).await? };
         let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes };
         Ok(Found { context, bound, peer_tls, founders, known, begin, journal, local_store, store })
     }
+}
+
+/// The configuration of a data directory that holds a cluster. The DNS is asked for the members only if the directory does
+/// not know them: if it founded a cluster of several, and its process ended before it had them from the log.
+async fn with_members(config: ServerConfig, are_known: bool) -> Result<ServerConfig, StartError> {
+    if !are_known {
+        return Ok(discover(config).await?);
+    }
+    if let Some(srv) = &config.cluster.discovery_srv {
+        tracing::info!(
+            "discovery-srv" = srv.domain,
+            "the data directory holds a cluster already: the DNS is not asked for its members"
+        );
+    }
+    Ok(config)
 }
 
 /// Whether the data directory holds a cluster already.

@@ -7,6 +7,7 @@ use naxos_engines::stack::StackError;
 use naxos_log_server::OpenError;
 use naxos_proto::release::NewerCluster;
 
+use crate::node::cluster::DiscoveryError;
 use crate::node::recover::RecoverError;
 use crate::port::PortError;
 use crate::tls::TlsError;
@@ -38,6 +39,9 @@ pub enum StartError {
     /// The flags do not describe a cluster that can be created.
     #[error("{0}")]
     Begin(String),
+    /// The DNS does not tell the members of the cluster.
+    #[error("error setting up initial cluster: {0}")]
+    Discovery(#[from] DiscoveryError),
     /// The file `members` cannot be read.
     #[error(
         "the file \"members\" in the data directory: {0}; remove it if --initial-cluster lists the members as they are now"

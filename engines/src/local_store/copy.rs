@@ -105,8 +105,7 @@ impl CopyWriter<'_> {
             }
         }
         // The copy gets the cursor of the old file. Until the swap only this Worker writes to either of them.
-        let cursor = self.shared.database.read().cursor();
-        let written = cursor.and_then(|cursor| copy.write_cursor(cursor));
+        let written = copy.write_cursor_of(&self.shared.database.read());
         Ok(self.finish(&copy, written, &mut self.shared.pace()).await.map(|()| copy))
     }
 

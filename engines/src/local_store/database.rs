@@ -107,6 +107,15 @@ fn write_some<C: Change>(
     Ok(true)
 }
 
+/// Writes or removes the note that the store differs from those of the other replicas.
+fn write_differs(meta: &mut redb::Table<'_, &'static str, u64>, differs: Option<Lsn>) -> Result<(), StoreError> {
+    match differs {
+        Some(at) => meta.insert("differs", at.0)?,
+        None => meta.remove("differs")?,
+    };
+    Ok(())
+}
+
 /// The redb file; see the module.
 pub(crate) struct Database {
     pub(crate) db: redb::Database,
@@ -250,6 +259,11 @@ impl Database {
         Ok((Lsn(self.meta("cursor")?.unwrap_or(0)), self.meta("checksum")?.unwrap_or(0)))
     }
 
+    /// The position at which the store was found to differ from those of the other replicas.
+    pub(crate) fn differs(&self) -> Result<Option<Lsn>, StoreError> {
+        Ok(self.meta("differs")?.map(Lsn))
+    }
+
     /// Writes a delta and its cursor in one transaction, with pauses in which other threads get the core. redb writes
     /// some pages before the commit. These are released during the pauses, so that hardly more than the pages of one
     /// slice wait in memory.
@@ -266,6 +280,7 @@ impl Database {
             let mut meta = write.open_table(META)?;
             meta.insert("cursor", frozen.cursor.0)?;
             meta.insert("checksum", frozen.checksum)?;
+            write_differs(&mut meta, frozen.differs)?;
         }
         write.commit()?;
         Ok(())
@@ -279,20 +294,22 @@ impl Database {
         Ok(())
     }
 
-    /// Sets only the cursor and the checksum.
-    pub(crate) fn write_cursor(&self, (cursor, checksum): (Lsn, u64)) -> Result<(), StoreError> {
+    /// Sets the cursor, the checksum and the note of a difference to those of `of`, whose rows this file has.
+    pub(crate) fn write_cursor_of(&self, of: &Self) -> Result<(), StoreError> {
+        let ((cursor, checksum), differs) = (of.cursor()?, of.differs()?);
         let write = self.write()?;
         {
             let mut meta = write.open_table(META)?;
             meta.insert("cursor", cursor.0)?;
             meta.insert("checksum", checksum)?;
+            write_differs(&mut meta, differs)?;
         }
         write.commit()?;
         Ok(())
     }
 
     /// Writes rows without moving the cursor, for a copy in progress. Nobody reads the copy before
-    /// [`Self::write_cursor`]. If `durable` is false, redb keeps the written pages in its buffer while there is room
+    /// [`Self::write_cursor_of`]. If `durable` is false, redb keeps the written pages in its buffer while there is room
     /// for them. A durable commit lets redb use freed pages again.
     pub(crate) fn write_rows(&self, rows: &[(Vec<u8>, Vec<u8>)], durable: bool) -> Result<(), StoreError> {
         let mut write = self.write()?;

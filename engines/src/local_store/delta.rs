@@ -103,4 +103,6 @@ pub(crate) struct FrozenDelta {
     /// The next position to apply after it.
     pub(crate) cursor: Lsn,
     pub(crate) checksum: u64,
+    /// The position at which the store was found to differ from those of the other replicas.
+    pub(crate) differs: Option<Lsn>,
 }

@@ -95,6 +95,7 @@ impl FrozenWriter {
         self.committed.store(false, Ordering::Relaxed);
         self.shared.drop_frozen();
         self.shared.set_persisted(frozen.cursor);
+        self.shared.differs_durable.store(frozen.differs.is_some(), Ordering::Release);
         self.shared.file_bytes.store(database.file_bytes(), Ordering::Relaxed);
         observe(CheckpointStats { took: self.shared.clock.now().since(began), rows: frozen.delta.rows().len() });
         Ok(true)

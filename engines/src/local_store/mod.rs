@@ -11,6 +11,8 @@
 //! - [`LocalStore`] writes by means of a [`Txn`], [`StoreReader`] reads; both use the same deltas and database
 //! - [`Checkpointer`]: the Worker that writes frozen deltas, and copies the file: to defragment it, or for a snapshot that
 //!   other nodes read; [`paced_file`]: redb's file below it
+//! - `marks`: the running checksum at fixed positions, by which replicas compare their states. A store that differs from
+//!   the others carries a note of it for ever: [`StoreReader::note_differs`]
 //! - [`install_snapshot`]: puts the snapshot of another node in the place of the file
 //! - [`FoundStore`]: an open store to which nothing was written yet, so that it can be checked first; [`RowsAhead`]:
 //!   reads its rows on another core; [`damage`]: redb's panics on a damaged file
@@ -25,6 +27,7 @@ mod defragment;
 mod delta;
 mod frozen_writer;
 mod install;
+mod marks;
 mod opening;
 mod paced_file;
 mod reader;
@@ -41,6 +44,7 @@ pub use damage::catches_panics;
 pub use delta::{DELTA_AGE_MAX, DELTA_BYTES_MAX, FROZEN_MAX};
 pub use frozen_writer::CheckpointStats;
 pub use install::install_snapshot;
+pub use marks::{MARK_EVERY, MARKS_MAX, SPARSE_EVERY};
 pub use opening::{FoundStore, StoreExpected, VERIFIED_BYTES_MAX};
 pub use reader::StoreReader;
 pub use row_key::{RowKey, TableId, tables};

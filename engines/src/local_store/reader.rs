@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use naxos_proto::contracts::ChecksumMark;
 use naxos_proto::ids::Lsn;
 
 use crate::local_store::delta::Delta;
@@ -134,6 +135,34 @@ impl StoreReader {
     /// The running checksum of everything applied. Equal on all replicas at equal positions.
     pub fn checksum(&self) -> u64 {
         self.shared.checksum()
+    }
+
+    /// The running checksum at fixed positions that were passed since the store was opened, in their order. There are at
+    /// most [`MARKS_TOLD_MAX`](naxos_proto::contracts::MARKS_TOLD_MAX).
+    pub fn marks(&self) -> Vec<ChecksumMark> {
+        self.shared.marks.lock().all()
+    }
+
+    /// The position at which this store was found to differ from those of the other replicas.
+    pub fn differs(&self) -> Option<Lsn> {
+        self.shared.differs()
+    }
+
+    /// Notes that this store was found to differ from those of the other replicas at position `at`, which is above 0. The
+    /// note becomes durable with the next checkpoint, which begins at once. It stays with the file and its copies; only
+    /// another store in the place of this one is without it.
+    pub fn note_differs(&self, at: Lsn) {
+        self.shared.note_differs(at);
+    }
+
+    /// Forgets that this store differs, durably with the next checkpoint. For a store that becomes the only one there is.
+    pub fn clear_differs(&self) {
+        self.shared.clear_differs();
+    }
+
+    /// Whether the note that this store differs is durable.
+    pub fn has_noted_differs(&self) -> bool {
+        self.shared.differs_durable.load(Ordering::Acquire)
     }
 
     /// Whether the checkpoint is so far behind that nothing more should be proposed.

@@ -1,7 +1,7 @@
 //! [`Shared`]: the state that the writer, the readers and the checkpoint Worker of a local store share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use naxos_proto::ids::Lsn;
 use naxos_proto::seams::{Clock, Disk, Instant};
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::local_store::backlog::{Backlog, Pace};
 use crate::local_store::database::Database;
 use crate::local_store::delta::{DELTA_AGE_MAX, DELTA_BYTES_MAX, Delta, FROZEN_MAX, FrozenDelta};
+use crate::local_store::marks::Marks;
 
 /// The shared state of a local store; see the module.
 pub(crate) struct Shared {
@@ -25,6 +26,14 @@ pub(crate) struct Shared {
     pub(super) persisted: AtomicU64,
     /// The running checksum of all changes of the applied entries (safety rule 9).
     pub(super) checksum: AtomicU64,
+    /// The running checksum at fixed positions.
+    pub(super) marks: Mutex<Marks>,
+    /// The position at which this store was found to differ from those of the other replicas; 0 if it was not.
+    pub(super) differs: AtomicU64,
+    /// Whether `differs` has to be written with the next delta, even if that is empty.
+    pub(super) differs_unwritten: AtomicBool,
+    /// Whether the file has `differs`.
+    pub(super) differs_durable: AtomicBool,
     /// When the open delta began: at the last freeze, or when the store was opened.
     pub(super) opened_at: Mutex<Instant>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -57,8 +66,34 @@ impl Shared {
         self.persisted.store(cursor.0, Ordering::Release);
     }
 
-    /// Publishes an entry whose rows are in the open delta already.
+    /// The position at which this store was found to differ from those of the other replicas.
+    pub(crate) fn differs(&self) -> Option<Lsn> {
+        Some(Lsn(self.differs.load(Ordering::Acquire))).filter(|at| *at > Lsn::ZERO)
+    }
+
+    /// Notes that this store differs from those of the other replicas at position `at`.
+    pub(crate) fn note_differs(&self, at: Lsn) {
+        let _boundary = self.boundary.lock();
+        if self.differs.load(Ordering::Acquire) == 0 {
+            self.differs.store(at.0, Ordering::Release);
+            self.differs_unwritten.store(true, Ordering::Release);
+            self.freeze_wanted.notify_one();
+        }
+    }
+
+    /// Forgets that this store differs.
+    pub(crate) fn clear_differs(&self) {
+        let _boundary = self.boundary.lock();
+        self.differs.store(0, Ordering::Release);
+        self.differs_unwritten.store(true, Ordering::Release);
+        self.freeze_wanted.notify_one();
+    }
+
+    /// Publishes an entry whose rows are in the open delta already. The caller holds `boundary`.
     pub(crate) fn publish(&self, next: Lsn, checksum: u64) {
+        if Marks::is_due(self.applied(), next) {
+            self.marks.lock().note(next, checksum);
+        }
         self.checksum.store(checksum, Ordering::Release);
         self.applied.store(next.0, Ordering::Release);
     }
@@ -114,11 +149,14 @@ impl Shared {
     pub(crate) fn freeze(&self) -> bool {
         let mut open = self.open.write();
         let mut frozen = self.frozen.write();
-        if open.is_empty() || frozen.len() >= FROZEN_MAX {
+        let has_note = self.differs_unwritten.load(Ordering::Acquire);
+        if (open.is_empty() && !has_note) || frozen.len() >= FROZEN_MAX {
             return false;
         }
+        self.differs_unwritten.store(false, Ordering::Release);
         let delta = std::mem::take(&mut *open);
-        frozen.push(Arc::new(FrozenDelta { delta, cursor: self.applied(), checksum: self.checksum() }));
+        let (cursor, checksum, differs) = (self.applied(), self.checksum(), self.differs());
+        frozen.push(Arc::new(FrozenDelta { delta, cursor, checksum, differs }));
         self.backlog.note_freeze(frozen.len());
         *self.opened_at.lock() = self.clock.now();
         true

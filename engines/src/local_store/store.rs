@@ -1,7 +1,7 @@
 //! [`LocalStore`]: the writer of a local store.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use naxos_proto::ids::Lsn;
 use naxos_proto::seams::{Clock, Disk};
@@ -26,6 +26,7 @@ impl LocalStore {
     /// A store that uses an open database.
     pub(super) fn over(database: Database, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let (cursor, checksum) = database.cursor()?;
+        let differs = database.differs()?.map_or(0, |at| at.0);
         let shared = Shared {
             open: RwLock::new(Delta::default()),
             frozen: RwLock::new(Vec::new()),
@@ -35,6 +36,10 @@ impl LocalStore {
             applied: AtomicU64::new(cursor.0),
             persisted: AtomicU64::new(cursor.0),
             checksum: AtomicU64::new(checksum),
+            marks: Mutex::default(),
+            differs: AtomicU64::new(differs),
+            differs_unwritten: AtomicBool::new(false),
+            differs_durable: AtomicBool::new(differs > 0),
             opened_at: Mutex::new(clock.now()),
             clock,
             disk,

@@ -1,10 +1,11 @@
 //! The contracts between processes (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore,
-//! snapshots, heartbeats, the keeper of leases, the founding of a cluster.
+//! snapshots, heartbeats, the keeper of leases, the comparison of replicas, the founding of a cluster.
 //!
 //! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. Between nodes the unit, the
-//! sequencer, the replicas of the MetaStore, snapshots, heartbeats, the keeper of leases and the seats of a founding
-//! and joining are called through the gRPC adapters in `peer` (feature `peer`).
+//! sequencer, the replicas of the MetaStore, snapshots, heartbeats, the keeper of leases, the comparison of replicas, the
+//! seats of a founding and joining are called through the gRPC adapters in `peer` (feature `peer`).
 
+mod checksums;
 mod founding;
 mod founding_codec;
 mod heartbeat;
@@ -16,6 +17,7 @@ mod sequencer;
 mod snapshots;
 mod storage_unit;
 
+pub use checksums::{ChecksumMark, Checksums, ChecksumsError, HistoryHashes, MARKS_TOLD_MAX, REVISIONS_ASKED_MAX};
 pub use founding::{
     Ballot, FOUNDING_SEATS_MAX, Founder, Founding, FoundingAnswer, FoundingDirectory, FoundingRefusal, FoundingReply,
     FoundingRequest, FoundingRuleBroken, FoundingStep, FoundingUnanswered, FoundingValue,

@@ -18,6 +18,8 @@ pub const KEEPALIVE_MAX: Duration = Duration::from_secs(1);
 pub const BEAT_MAX: Duration = Duration::from_millis(500);
 /// How long a call may take, from the moment it is made. It is longer than a slow disk needs for a sync.
 pub const CALL_MAX: Duration = Duration::from_secs(5);
+/// How long the hashes of a replica's history may take, for which the replica reads all of it.
+pub const HASHES_MAX: Duration = Duration::from_secs(600);
 /// How long a request to a replica of the MetaStore may take. Raft sends it again, and while one is unanswered the next
 /// one to that replica waits. So a replica that hangs must not hold up elections and changes of the chain for long.
 pub const META_CALL_MAX: Duration = Duration::from_secs(2);

@@ -6,6 +6,7 @@
 //!   [`RemoteReplica`], [`MetaService`]: requests between replicas of the MetaStore
 //! - [`RemoteHeartbeat`], [`HeartbeatService`]; [`RemoteLeaseKeeper`], [`LeaseKeeperService`]: the two smaller contracts
 //! - [`RemoteSnapshots`], [`SnapshotsService`]: files with the state at a position, for nodes that are too far behind
+//! - [`RemoteChecksums`], [`ChecksumsService`]: what replicas ask each other to find one whose state differs
 //! - [`RemoteFounding`], [`FoundingService`]: a seat of a cluster that is being founded
 //! - [`RemoteJoining`], [`JoiningService`]: gives the seat of a member to a new data directory
 //! - [`serve`]: serves what the services offer
@@ -20,6 +21,7 @@
 
 mod backoff;
 mod chain_news;
+mod checksums;
 mod connector;
 mod envelope;
 mod failure;
@@ -43,6 +45,7 @@ mod watched;
 mod wire;
 
 pub use chain_news::ChainNews;
+pub use checksums::{ChecksumsService, RemoteChecksums};
 pub use connector::{Connector, PlainConnector};
 pub use failure::Failure;
 pub use founding::{FoundingService, RemoteFounding};

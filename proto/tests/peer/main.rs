@@ -1,6 +1,7 @@
 //! Nodes that call each other, in one thread under simulated time: what happens when a peer is wrong, slow or gone.
 #![cfg(all(feature = "peer", feature = "sim"))]
 
+mod checksums;
 mod envelope;
 mod fake_sequencer;
 mod fake_unit;

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::deadlines::Deadlines;
+use super::fence::Fence;
 use super::leadership::{Leadership, can_have_leader};
 use super::lease_keeper::LeaseKeeper;
 use super::listener::NodeListener;
@@ -96,6 +97,8 @@ pub(crate) struct Backend {
     pub(crate) is_learner: AtomicBool,
     /// Whether there was a leader at the last looks.
     pub(crate) leadership: Leadership,
+    /// Up if the state of this member differs from that of the others. Then it serves nothing.
+    pub(crate) fence: Arc<Fence>,
     /// Cancelled when this member was removed from the cluster and is not needed any more.
     pub(crate) removed: CancellationToken,
 }
@@ -281,8 +284,10 @@ impl Backend {
         }
     }
 
-    /// Waits until everything that was acknowledged before the call is applied on this node.
+    /// Waits until everything that was acknowledged before the call is applied on this node. An error if the state of this
+    /// node differs from that of the others, because then waiting does not help.
     pub(crate) async fn linearize(&self, gate: &ReadGate, deadlines: &Deadlines) -> Result<(), Status> {
+        self.fence.check()?;
         match deadlines.within(gate.sync()).await {
             Some(Ok(_)) => Ok(()),
             None => Err(EtcdError::Timeout.into()),

@@ -52,6 +52,11 @@ impl Leadership {
             std::mem::take(&mut seen.lost).cancel();
         }
     }
+
+    /// Ends the streams now, although there may be a leader.
+    pub(crate) fn end(&self) {
+        std::mem::take(&mut self.0.lock().lost).cancel();
+    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 //! - [`PendingRequests`], [`Deadlines`]: where the requests of one runtime wait, and for how long
 //! - [`LeaseKeeper`]: decides when leases end; [`LeaseDesk`]: its calls, wherever the keeper is
 //! - [`Leadership`]: ends the calls that want a leader when there is none
+//! - [`Fence`]: a member whose state differs from that of the others serves nothing
 //! - [`Roster`]: who sits where in the cluster
 //! - [`NodeListener`]: tells the watches, the lease keeper and the janitor what was applied
 
 #[expect(clippy::module_inception, reason = "one type per file, named after it")]
 mod backend;
 mod deadlines;
+mod fence;
 mod leadership;
 mod lease_desk;
 mod lease_keeper;
@@ -21,6 +23,7 @@ mod roster;
 
 pub(crate) use backend::Backend;
 pub(crate) use deadlines::Deadlines;
+pub(crate) use fence::{Fence, FirstRevision};
 pub(crate) use leadership::Leadership;
 pub(crate) use lease_desk::{LeaseDesk, LeaseDeskSlot};
 pub(crate) use lease_keeper::{LeaseKeeper, TICK};

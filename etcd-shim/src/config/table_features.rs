@@ -45,7 +45,7 @@ pub(super) const LOGGING: &[Flag] = &[
     ignored("warning-apply-duration", Duration, "100ms", "slow entries are not logged yet"),
 ];
 
-const NOT_COMPARED: &str = "the members do not compare their states yet";
+const ALWAYS_COMPARED: &str = "the members compare their states all the time";
 
 /// The group "Features".
 pub(super) const FEATURES: &[Flag] = &[
@@ -57,8 +57,8 @@ pub(super) const FEATURES: &[Flag] = &[
     ),
     ignored("compaction-batch-limit", Int, "0", COMPACTION_PACE),
     ignored("compaction-sleep-interval", Duration, "0s", COMPACTION_PACE),
-    ignored("corrupt-check-time", Duration, "0s", NOT_COMPARED),
-    ignored("compact-hash-check-time", Duration, "1m0s", NOT_COMPARED),
+    ignored("corrupt-check-time", Duration, "0s", ALWAYS_COMPARED),
+    ignored("compact-hash-check-time", Duration, "1m0s", ALWAYS_COMPARED),
     ignored("unsafe-no-fsync", Bool, "false", "every answer waits until its data is on disk"),
 ];
 

@@ -1,5 +1,5 @@
-//! [`hand_over`]: a node that is going to stop hands the sequencer and the lead of the MetaStore over to other nodes,
-//! so that the clients of those nodes notice nothing.
+//! [`hand_over`]: a node that is going to stop, or that must not lead, hands the sequencer and the lead of the MetaStore
+//! over to other nodes, so that the clients of those nodes notice nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) async fn hand_over(backend: &Backend) {
         if backend.sequenced_loglet().is_some()
             && let Some(target) = successor(backend, meta.leader())
         {
-            tracing::info!(storage_id = format!("{:016x}", target.0), "handing the sequencer over before the stop");
+            tracing::info!(storage_id = format!("{:016x}", target.0), "handing the sequencer over to another member");
             let log = Arc::clone(&backend.log);
             let moved = backend.tasks.finish("hand-over", async move { log.move_sequencer(target).await });
             if let Some(Err(error)) = moved.await {

@@ -35,7 +35,11 @@ impl ServerHealth for NodeHealth {
             Ok(AlarmType::Corrupt) => Some(AlarmKind::Corrupt),
             _ => None,
         };
-        self.0.store.read().alarms.iter().filter_map(|(m, a)| Some((*m, kind(*a)?))).collect()
+        let on: Vec<_> = self.0.store.read().alarms.iter().filter_map(|(m, a)| Some((*m, kind(*a)?))).collect();
+        // A person may have turned the alarm off. This member is out of order all the same.
+        let own = (self.0.member_id, AlarmKind::Corrupt);
+        let is_hidden = self.0.fence.is_up() && !on.contains(&own);
+        on.into_iter().chain(is_hidden.then_some(own)).collect()
     }
 
     fn has_leader(&self) -> bool {

@@ -5,6 +5,7 @@
 //!   together
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
 //! - [`hand_over`]: what a node that stops leaves to the others
+//! - [`replicas`]: compares the state of this node with that of the others
 //! - [`upkeep`]: the work that is done at intervals; [`versions`]: the version of the cluster
 //! - [`probe`]: looks into a running node, for tests
 //! - [`attempts`]: the pauses of a start that waits for other nodes
@@ -18,6 +19,7 @@ mod health;
 mod ids;
 pub mod probe;
 pub(crate) mod recover;
+mod replicas;
 mod serve;
 mod start;
 mod stops;

@@ -16,6 +16,7 @@ use tonic::Status;
 use crate::backend::{Backend, PendingRequests, TICK};
 use crate::config::AutoCompaction;
 use crate::node::cluster::Reconciler;
+use crate::node::replicas::Comparison;
 use crate::node::versions;
 use crate::state::{Command, Keeper};
 
@@ -29,7 +30,12 @@ const DISK_INTERVAL: Duration = Duration::from_secs(1);
 const SAMPLES: u32 = 10;
 
 /// Runs until `stop`.
-pub(super) async fn run(backend: Arc<Backend>, reconciler: Reconciler, stop: CancellationToken) {
+pub(super) async fn run(
+    backend: Arc<Backend>,
+    reconciler: Reconciler,
+    comparison: Comparison,
+    stop: CancellationToken,
+) {
     let pending = PendingRequests::new(Arc::clone(&backend.deadlines));
     let work = async {
         tokio::join!(
@@ -46,6 +52,7 @@ pub(super) async fn run(backend: Arc<Backend>, reconciler: Reconciler, stop: Can
             backend.deadlines.run(&*backend.clock),
             reconciler.run(&backend, &pending),
             versions::agree(&backend, &pending),
+            comparison.run(&backend, &pending),
         );
     };
     tokio::select! {
@@ -56,8 +63,12 @@ pub(super) async fn run(backend: Arc<Backend>, reconciler: Reconciler, stop: Can
 }
 
 /// Makes this node the keeper of leases, if the active loglet's sequencer is this process and this node is not the
-/// keeper under that loglet yet.
+/// keeper under that loglet yet. A member whose state differs from that of the others takes no office: it is going to hand
+/// the sequencer over.
 pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests>) -> Result<(), Status> {
+    if backend.fence.is_up() {
+        return Ok(());
+    }
     // If the log was not reconfigured since this node took office, the chain need not be read again.
     if backend.keeper.office().is_some_and(|office| office.ordinal == backend.log.ordinal()) {
         return Ok(());
@@ -72,6 +83,9 @@ async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
         backend.clock.sleep(TICK).await;
         if let Err(e) = take_office(backend, pending).await {
             tracing::warn!(error = e.message(), "the keeper of leases could not take office");
+            continue;
+        }
+        if backend.fence.is_up() {
             continue;
         }
         backend.keeper.end_expired(|office, expired| end_leases(backend, pending, office, expired)).await;

@@ -79,7 +79,7 @@ impl ControlService {
 
     fn problems(&self) -> Vec<String> {
         let backend = &self.0.backend;
-        let mut problems: Vec<String> = backend.write_problem().into_iter().collect();
+        let mut problems: Vec<String> = backend.fence.problem().into_iter().chain(backend.write_problem()).collect();
         if !backend.store.read().alarms.is_empty() {
             problems.push("an alarm is on: see `etcdctl alarm list`".to_owned());
         }

@@ -45,9 +45,24 @@ impl Desk {
         self.backend.linearize(&self.gate, &self.pending.deadlines).await
     }
 
-    /// The answers of a stream. They end without a leader, if the `metadata` of the client ask for that.
+    /// The answers of a stream. They end when this member may serve nothing any more, and without a leader if the
+    /// `metadata` of the client ask for that.
     fn while_led<S>(&self, metadata: &MetadataMap, answers: S) -> LeaderRequired<S> {
-        LeaderRequired::new(answers, wants_leader(metadata.as_ref()).then(|| self.backend.leadership.lost()))
+        let lost = wants_leader(metadata.as_ref()).then(|| self.backend.leadership.lost());
+        LeaderRequired::new(answers, lost, &self.backend.fence)
+    }
+
+    /// Refuses a call that this member does not serve in its present state.
+    fn check_served(&self, method: Method) -> Result<(), EtcdError> {
+        // As in etcd, a member without a vote serves its status and serializable reads only.
+        if !matches!(method, Method::Status | Method::Range) {
+            self.backend.refuse_if_learner()?;
+        }
+        // A member whose state differs from that of the others still helps to find out why.
+        match method {
+            Method::Status | Method::Alarm | Method::Hash | Method::HashKv | Method::MoveLeader => Ok(()),
+            _ => self.backend.fence.check(),
+        }
     }
 
     /// Runs a unary call and counts it. Logs a warning if the call was slow. An answer that is too large to send
@@ -60,11 +75,9 @@ impl Desk {
         let counters = self.backend.metrics.rpc(method);
         counters.started();
         let began = self.backend.clock.now();
-        // As in etcd, a member without a vote serves its status and serializable reads only.
-        let is_served = matches!(method, Method::Status | Method::Range) || !self.backend.is_learner();
-        let result = match is_served {
-            true => call.await,
-            false => Err(EtcdError::NotSupportedForLearner.into()),
+        let result = match self.check_served(method) {
+            Ok(()) => call.await,
+            Err(refused) => Err(refused.into()),
         };
         let result = result.and_then(|answer| match answer.encoded_len() {
             bytes if bytes > ANSWER_BYTES_MAX => Err(too_large_to_send(bytes)),

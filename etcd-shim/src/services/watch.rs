@@ -21,6 +21,7 @@ impl pb::watch_server::Watch for WatchService {
     async fn watch(&self, r: Request<Streaming<pb::WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
         let backend = &self.0.backend;
         backend.refuse_if_learner()?;
+        backend.fence.check()?;
         backend.metrics.mvcc.watch_streams.inc();
         let metrics = Arc::clone(&backend.metrics);
         let ended = move || {

@@ -5,10 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use naxos_client::failure::Node;
 use naxos_log_server::meta::RemotePeers;
-use naxos_proto::contracts::{LeaseKeeper, Sequencer, SequencerDirectory, Snapshots, StorageUnit, UnitDirectory};
+use naxos_proto::contracts::{
+    Checksums, LeaseKeeper, Sequencer, SequencerDirectory, Snapshots, StorageUnit, UnitDirectory,
+};
 use naxos_proto::ids::{Incarnation, MemberId, StorageId};
 use naxos_proto::peer::{
-    Home, PeerLink, RemoteHeartbeat, RemoteLeaseKeeper, RemoteSequencer, RemoteSnapshots, RemoteUnit,
+    Home, PeerLink, RemoteChecksums, RemoteHeartbeat, RemoteLeaseKeeper, RemoteSequencer, RemoteSnapshots, RemoteUnit,
 };
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
@@ -25,6 +27,7 @@ pub(super) struct Remote {
     keeper: Arc<RemoteLeaseKeeper>,
     heartbeat: Arc<RemoteHeartbeat>,
     snapshots: Arc<RemoteSnapshots>,
+    checksums: Arc<RemoteChecksums>,
 }
 
 impl Remote {
@@ -33,7 +36,8 @@ impl Remote {
         let keeper = Arc::new(RemoteLeaseKeeper::new(&link));
         let heartbeat = Arc::new(RemoteHeartbeat::new(&link));
         let snapshots = Arc::new(RemoteSnapshots::new(&link));
-        Self { link, unit, keeper, heartbeat, snapshots }
+        let checksums = Arc::new(RemoteChecksums::new(&link));
+        Self { link, unit, keeper, heartbeat, snapshots, checksums }
     }
 
     pub(super) fn unit(&self) -> Arc<dyn StorageUnit> {
@@ -130,6 +134,13 @@ impl Peers {
         let (remotes, nodes) = (self.remotes.read(), self.nodes.borrow());
         let offers = |node: &Node| Some((node.storage, Arc::clone(&remotes.get(&node.storage)?.snapshots) as _));
         nodes.iter().filter_map(offers).collect()
+    }
+
+    /// The replicas on the other nodes.
+    pub(in crate::node) fn checksums(&self) -> Vec<(StorageId, Arc<dyn Checksums>)> {
+        let (remotes, nodes) = (self.remotes.read(), self.nodes.borrow());
+        let told = |node: &Node| Some((node.storage, Arc::clone(&remotes.get(&node.storage)?.checksums) as _));
+        nodes.iter().filter_map(told).collect()
     }
 
     /// The other nodes, as the failure detector sees them.

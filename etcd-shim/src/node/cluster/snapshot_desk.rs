@@ -1,6 +1,6 @@
 //! [`SnapshotDesk`]: where the other nodes ask this node for snapshots.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -8,19 +8,26 @@ use naxos_engines::snapshots::Offering;
 use naxos_proto::contracts::{Manifest, SnapshotError, Snapshots};
 use naxos_proto::ids::{Lsn, StorageId};
 
+use crate::backend::Fence;
+
 /// A place for the snapshots of this node. It is empty until the node has replayed the log up to its tail. Before
-/// that, the node could offer only an old state.
+/// that, the node could offer only an old state. A node whose state differs from that of the others offers none.
 #[derive(Default)]
-pub(in crate::node) struct SnapshotDesk(OnceLock<Offering>);
+pub(in crate::node) struct SnapshotDesk(OnceLock<(Offering, Arc<Fence>)>);
 
 impl SnapshotDesk {
     /// Offers snapshots from now on.
-    pub(in crate::node) fn set(&self, offering: Offering) {
-        assert!(self.0.set(offering).is_ok(), "a node offers its snapshots once");
+    pub(in crate::node) fn set(&self, offering: Offering, fence: Arc<Fence>) {
+        assert!(self.0.set((offering, fence)).is_ok(), "a node offers its snapshots once");
     }
 
     fn offering(&self) -> Result<&Offering, SnapshotError> {
-        self.0.get().ok_or_else(|| SnapshotError::Refused("this node is still starting itself".to_owned()))
+        let refused = |why: &str| SnapshotError::Refused(why.to_owned());
+        match self.0.get() {
+            Some((_, fence)) if fence.is_up() => Err(refused("the state of this node differs from that of the others")),
+            Some((offering, _)) => Ok(offering),
+            None => Err(refused("this node is still starting itself")),
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Known {
     pub(super) cursor: Lsn,
     /// The position up to which its local store can be brought with what all of them hold.
     pub(super) reach: Lsn,
+    /// Whether its local store was found to differ from those of the other members.
+    pub(super) differs: bool,
 }
 
 /// The survivor whose chain is believed: the one whose register has the newest last entry. As in an election of raft: what was
@@ -55,9 +57,10 @@ pub(super) fn newest_chain<'a>(known: impl IntoIterator<Item = &'a Known>) -> Op
     first_max(known.into_iter().map(|one| one.last))
 }
 
-/// The survivor whose local store is taken: the one that can be brought furthest, and of those the one that lacks least.
+/// The survivor whose local store is taken: the one that can be brought furthest, and of those the one that lacks least. A
+/// store that was found to differ is taken only if all others lack writes: those would be lost for certain.
 pub(super) fn chosen(known: &[Known]) -> Option<usize> {
-    first_max(known.iter().map(|one| (one.reach, one.cursor, one.last)))
+    first_max(known.iter().map(|one| (one.reach, !one.differs, one.cursor, one.last)))
 }
 
 fn first_max<T: Ord>(items: impl Iterator<Item = T>) -> Option<usize> {
@@ -115,13 +118,16 @@ mod tests {
 
     #[test]
     fn the_store_that_can_be_brought_furthest_is_taken_and_the_newest_chain_is_believed() {
-        let known = |last, cursor, reach| Known { last, cursor: Lsn(cursor), reach: Lsn(reach) };
+        let known = |last, cursor, reach| Known { last, cursor: Lsn(cursor), reach: Lsn(reach), differs: false };
         let (old, new) = (known((1, 9), 60, 150), known((1, 12), 80, 120));
         assert_eq!(newest_chain(&[old, new]), Some(1));
         assert_eq!(chosen(&[old, new]), Some(0), "every position that is kept is an acknowledged write that is kept");
         assert_eq!(newest_chain(&[new, known((2, 10), 0, 0)]), Some(1), "the entries of term 1 were replaced");
         assert_eq!(chosen(&[known((1, 12), 10, 50), known((1, 9), 40, 50)]), Some(1), "less is left to apply");
         assert_eq!(chosen(&[old, old]), Some(0));
+        let wrong = Known { differs: true, ..known((1, 12), 80, 150) };
+        assert_eq!(chosen(&[wrong, old]), Some(1), "the other one can be brought as far");
+        assert_eq!(chosen(&[wrong, new]), Some(0), "the other one lacks acknowledged writes");
         assert_eq!(chosen(&[]), None);
     }
 

@@ -72,6 +72,10 @@ impl Plan {
             ),
             None => writeln!(out, "  local store: none"),
         };
+        if let Some(at) = survivor.store.as_ref().and_then(|store| store.differs) {
+            let _ =
+                writeln!(out, "  its state was found to differ from that of the other members at position {}", at.0);
+        }
         out
     }
 

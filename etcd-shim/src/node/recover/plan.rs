@@ -66,7 +66,12 @@ impl Plan {
             let (one, log, other, other_log) = (first.name.clone(), first.log, other.name.clone(), other.log);
             return Err(RecoverError::OtherCluster { one, log, other, other_log });
         }
-        let known = |one: &Survivor, reach| Known { last: one.register.last, cursor: one.cursor(), reach };
+        let known = |one: &Survivor, reach| Known {
+            last: one.register.last,
+            cursor: one.cursor(),
+            reach,
+            differs: one.differs(),
+        };
         let by_register: Vec<Known> = survivors.iter().map(|one| known(one, Lsn::ZERO)).collect();
         let newest_chain = newest_chain(&by_register).expect("there is a survivor");
         let chain = &survivors[newest_chain].chain;

@@ -180,6 +180,8 @@ impl Rebuild<'_> {
             assert!(log.last.set(self.last_entry(&store).encode()).is_ok(), "the entry is made once");
             outcome = stack.replay().await.map(|_| store.read().revision);
         }
+        // Nobody is left to differ from.
+        reader.clear_differs();
         drop(stack);
         ends.cancel();
         worker.join().await.map_err(|_| RecoverError::Lost)?;

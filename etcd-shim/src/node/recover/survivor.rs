@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use naxos_engines::LocalStore;
 use naxos_engines::local_store::{STORE_FILE, StoreExpected, VERIFIED_BYTES_MAX};
+use naxos_engines::{LocalStore, StoreReader};
 use naxos_log_server::founding::read_founding;
 use naxos_log_server::meta::{FoundRegister, found_register};
 use naxos_log_server::{FoundCells, FoundJournal, LogServerConfig, check_has_data};
@@ -48,6 +48,8 @@ pub(super) struct KeptStore {
     /// Length of its file.
     pub(super) bytes: u64,
     pub(super) kept: Kept,
+    /// The position at which it was found to differ from the stores of the other members.
+    pub(super) differs: Option<Lsn>,
 }
 
 impl Survivor {
@@ -97,6 +99,11 @@ impl Survivor {
         self.store.as_ref().map_or(Lsn::ZERO, |store| store.cursor)
     }
 
+    /// Whether its local store was found to differ from those of the other members.
+    pub(super) fn differs(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.differs.is_some())
+    }
+
     /// Its member, if the log has told of it.
     pub(super) fn listed(&self) -> Option<&Member> {
         self.store.as_ref()?.kept.members.get(&self.member.0)
@@ -126,7 +133,8 @@ async fn kept_store(name: &str, seams: &Seams, storage: StorageId) -> Result<Opt
     let opened = LocalStore::open_expected(Arc::clone(&seams.disk), Arc::clone(&seams.clock), expected).await;
     let store = |error| RecoverError::Store(name.to_owned(), error);
     let found = opened.map_err(store)?;
-    let (cursor, kept) = found.load(|reader| (reader.applied(), read_kept(reader, StoreId(0)))).map_err(store)?;
+    let read = |reader: &StoreReader| (reader.applied(), reader.differs(), read_kept(reader, StoreId(0)));
+    let (cursor, differs, kept) = found.load(read).map_err(store)?;
     kept.version.check().map_err(|newer| RecoverError::Newer(name.to_owned(), newer))?;
-    Ok(Some(KeptStore { cursor, bytes, kept }))
+    Ok(Some(KeptStore { cursor, bytes, kept, differs }))
 }

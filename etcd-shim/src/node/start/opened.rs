@@ -15,8 +15,8 @@ use naxos_proto::chain::LogletKind;
 use naxos_proto::contracts::{ClusterView, Join};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, MemberId, StorageId};
 use naxos_proto::peer::{
-    ChainNews, FoundingService, HeartbeatService, Home, JoiningService, MetaService, SequencerService,
-    SnapshotsService, UnitService,
+    ChainNews, ChecksumsService, FoundingService, HeartbeatService, Home, JoiningService, MetaService,
+    SequencerService, SnapshotsService, UnitService,
 };
 use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
 use naxos_proto::seams::{Seams, Tasks, WorkerHandle};
@@ -36,6 +36,7 @@ use crate::node::cluster::{
     write_members,
 };
 use crate::node::ids;
+use crate::node::replicas::ChecksumDesk;
 use crate::port::BoundPort;
 use crate::state::SharedStore;
 use crate::tls::TlsError;
@@ -69,6 +70,8 @@ pub(super) struct Opened {
     pub(super) peers: Arc<Peers>,
     /// Where the other nodes ask for snapshots, once this node has replayed the log.
     pub(super) snapshots: Arc<SnapshotDesk>,
+    /// Where the replicas ask for the checksums of this one, once this node has replayed the log.
+    pub(super) checksums: Arc<ChecksumDesk>,
     /// Makes the rest follow the seats of the members.
     pub(super) reconciler: Reconciler,
     /// Whether the cluster has only this data directory, as far as is known.
@@ -157,6 +160,7 @@ impl Found {
         let nodes = heartbeats.states();
         let leases = Arc::new(LeaseDeskSlot::default());
         let snapshots = Arc::new(SnapshotDesk::default());
+        let checksums = Arc::new(ChecksumDesk::default());
         let (joins, asked) = JoinDesk::new();
         let port = PeerPort::bind(&seams.net, &context.config.listen_peer_urls, peer_tls.as_ref()).await?;
         let routes = Routes::new(UnitService::server(&home, unit.clone()))
@@ -165,6 +169,7 @@ impl Found {
             .add_service(HeartbeatService::server(&home, beat.clone()))
             .add_service(naxos_proto::peer::LeaseKeeperService::server(&home, leases.clone()))
             .add_service(SnapshotsService::server(&home, snapshots.clone()))
+            .add_service(ChecksumsService::server(&home, checksums.clone()))
             .add_service(JoiningService::server(log_id, Arc::new(joins)))
             .add_service(FoundingService::server(founders.seat.clone()));
         let (drives, driver) = oneshot::channel();
@@ -256,6 +261,7 @@ impl Found {
             leases,
             peers,
             snapshots,
+            checksums,
             reconciler,
             is_alone,
             servers_min,

@@ -23,12 +23,12 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 impl Stacked {
     /// Announces the node in the log, then starts to serve clients.
     pub(super) async fn serve(self, worker: &dyn Worker) -> Result<Node, StartError> {
-        let Stacked { bound, stops, mut workers, rings, backend, log_server, reconciler } = self;
+        let Stacked { bound, stops, mut workers, rings, backend, log_server, reconciler, comparison } = self;
         // A node that is alone has nobody to wait for.
         let is_alone = backend.roster.seats.borrow().len() == 1;
         workers.push(start(worker, "control", stops.running.clone(), {
             let backend = Arc::clone(&backend);
-            |stop| upkeep::run(backend, reconciler, stop)
+            |stop| upkeep::run(backend, reconciler, comparison, stop)
         }));
         announce(&backend, is_alone, &stops.running).await?;
         gauges::install(&backend);

@@ -16,8 +16,9 @@ use super::opened::Opened;
 use super::rebuilt::Rebuilt;
 use super::running_stack::{RunningStack, StackParts};
 use super::start_error::StartError;
-use crate::backend::{Backend, Deadlines, Leadership, LeaseDesk};
+use crate::backend::{Backend, Deadlines, Fence, Leadership, LeaseDesk};
 use crate::node::cluster::{Reconciler, SnapshotDesk};
+use crate::node::replicas::Comparison;
 use crate::node::stops::Stops;
 use crate::port::BoundPort;
 use crate::watch::Ring;
@@ -31,6 +32,7 @@ pub(super) struct Stacked {
     pub(super) backend: Arc<Backend>,
     pub(super) log_server: LogServer,
     pub(super) reconciler: Reconciler,
+    pub(super) comparison: Comparison,
 }
 
 impl Opened {
@@ -39,7 +41,7 @@ impl Opened {
     pub(super) async fn stack(self) -> Result<Stacked, StartError> {
         let Opened { context, bound, mut workers, local_store, store, log_server, meta, log, log_id, .. } = self;
         let Opened { member, incarnation, roster, nodes, beat, leases, peers, snapshots, reconciler, .. } = self;
-        let Opened { is_alone, servers_min, .. } = self;
+        let Opened { is_alone, servers_min, checksums, .. } = self;
         let unit = Arc::clone(log_server.unit());
         let parts =
             StackParts { context: &context, log: &log, log_id, incarnation, unit: &unit, is_alone, servers_min };
@@ -60,7 +62,11 @@ impl Opened {
         let RunningStack { stack, rebuilt, cold, defragmenter, snapshotter, workers: of_stack } = running;
         workers.extend(of_stack);
         beat.set_reader(rebuilt.reader.clone());
-        workers.push(offer_snapshots(&context.seams, &context.stops, &snapshots, {
+        let fence = Arc::new(Fence::new(rebuilt.reader.differs()));
+        if let Some(difference) = fence.difference() {
+            tracing::error!("{difference}; this member serves nothing");
+        }
+        workers.push(offer_snapshots(&context.seams, &context.stops, (&snapshots, &fence), {
             let (disk, clock) = (Arc::clone(&context.seams.disk), Arc::clone(&context.seams.clock));
             let (entropy, reader) = (Arc::clone(&context.seams.entropy), rebuilt.reader.clone());
             let (view, trimmed) = (Arc::clone(stack.view()), Arc::clone(&stack));
@@ -100,18 +106,26 @@ impl Opened {
             alive_since: Mutex::default(),
             is_learner: AtomicBool::new(false),
             leadership: Leadership::default(),
+            fence,
             removed: CancellationToken::new(),
             config,
         });
         leases.set(LeaseDesk(Arc::clone(&backend)));
+        checksums.set(Arc::clone(&backend));
+        let comparison = Comparison { peers, own: checksums };
         backend.note_membership();
-        Ok(Stacked { bound, stops, workers, rings, backend, log_server, reconciler })
+        Ok(Stacked { bound, stops, workers, rings, backend, log_server, reconciler, comparison })
     }
 }
 
 /// Offers snapshots to the other nodes from now on.
-fn offer_snapshots(seams: &Seams, stops: &Stops, desk: &SnapshotDesk, parts: OfferingParts) -> WorkerHandle {
+fn offer_snapshots(
+    seams: &Seams,
+    stops: &Stops,
+    (desk, fence): (&SnapshotDesk, &Arc<Fence>),
+    parts: OfferingParts,
+) -> WorkerHandle {
     let (offering, offers) = Offering::new(parts);
-    desk.set(offering);
+    desk.set(offering, Arc::clone(fence));
     start(&*seams.worker, "snapshots", stops.running.clone(), |stop| offers.run(stop))
 }

@@ -66,7 +66,7 @@ impl Janitor {
         let _ = self.done.subscribe().wait_for(|done| *done >= revision).await;
     }
 
-    fn step(&self, compacted: i64) -> usize {
+    pub(super) fn step(&self, compacted: i64) -> usize {
         let mut dead = Vec::new();
         {
             let mut store = self.store.write();

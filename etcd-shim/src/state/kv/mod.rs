@@ -1,7 +1,8 @@
 //! Reads of the key space, the checks of requests, and what is left to do after a compaction.
 //!
 //! - [`range`]: reads, within a transaction and outside of apply; [`collect`]: their walk over the index, in steps;
-//!   [`range_request`]: what the fields of a range request mean; [`hash`]: HashKV
+//!   [`range_request`]: what the fields of a range request mean; [`hash`]: HashKV; [`history_pass`]: the hashes by
+//!   which replicas find the first revision at which they differ
 //! - [`validate`]: checks that need no state; [`txn_path`]: the branches that a transaction takes;
 //!   [`txn_check`]: checks its operations against the state; [`txn_reads`]: transactions that only read
 //! - [`fetched_rows`], [`needed_rows`]: values that only the disk has, read before the lock is taken; [`store_reads`]:
@@ -14,6 +15,7 @@ pub(crate) mod collect;
 pub(crate) mod fetched_rows;
 pub(crate) mod hash;
 pub(crate) mod history;
+pub(crate) mod history_pass;
 pub(crate) mod janitor;
 pub(crate) mod needed_rows;
 pub(crate) mod range;

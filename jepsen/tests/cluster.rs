@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::{
-    away, compacted_txn, forced, grown, hung, kept_lease, kinds, leaderless, mixed, recovered, two_of_five_wiped,
-    upgraded, wiped, woken,
+    away, compacted_txn, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed, recovered,
+    two_of_five_wiped, upgraded, wiped, woken,
 };
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::{self, WholeMachine};
@@ -110,6 +110,11 @@ fn a_process_that_was_paused_serves_no_stale_read_when_it_wakes() {
 #[test]
 fn a_lease_survives_three_changes_of_its_keeper_with_its_time_to_live() {
     passes(kept_lease);
+}
+
+#[test]
+fn a_member_whose_state_differs_fences_itself_and_names_the_first_revision() {
+    passes(differing);
 }
 
 #[test]

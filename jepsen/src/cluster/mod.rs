@@ -8,6 +8,7 @@
 //! - [`wiped`], [`two_of_five_wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
 //! - [`kinds`]: the kind of the loglets is changed again and again
+//! - [`differing`]: the state of one of three members differs from that of the others
 //! - [`hung`]: the disk of a member hangs
 //! - [`leaderless`]: two of three members are away for a while
 //! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
@@ -18,6 +19,7 @@
 
 mod away;
 mod compacted_txn;
+mod differing;
 mod grown;
 mod hung;
 mod kept_lease;
@@ -35,6 +37,7 @@ mod writers;
 
 pub use away::away;
 pub use compacted_txn::compacted_txn;
+pub use differing::differing;
 pub use grown::grown;
 pub use hung::hung;
 pub use kept_lease::kept_lease;

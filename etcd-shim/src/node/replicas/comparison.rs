@@ -119,15 +119,15 @@ impl Comparison {
         raise(backend, pending, UNKNOWN_MEMBER).await;
     }
 
-    /// What a fenced member does again and again: it raises its alarm, gives its offices away, and looks for the first
+    /// What a fenced member does again and again: it raises its alarm, gives the sequencer away, and looks for the first
     /// revision that differs.
     async fn stay_fenced(&self, backend: &Backend, pending: &Arc<PendingRequests>, progress: &mut Progress) {
         if !progress.is_raised {
             wait_for_note(backend).await;
             progress.is_raised = raise(backend, pending, backend.member_id).await;
         }
-        let leads_meta = backend.meta.leader() == Some(backend.incarnation.storage);
-        if backend.sequenced_loglet().is_some() || leads_meta {
+        // It may lead the MetaStore, which does not depend on its local store. Then it is the last choice for the sequencer.
+        if backend.sequenced_loglet().is_some() {
             hand_over(backend).await;
         }
         // The alarm stops compactions. Without it the histories might never be comparable.

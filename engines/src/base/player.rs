@@ -33,6 +33,8 @@ use crate::waiters::Waiters;
 const READ_BYTES: usize = 4 << 20;
 /// Time between two attempts to read the log when it cannot be read.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Time between two looks whether there is room for more entries in memory.
+const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 /// While an append of this process is on its way, the player waits this long for it before it reads the log.
 const OWN_WAIT: Duration = Duration::from_millis(1);
 
@@ -214,8 +216,17 @@ impl<A: Applicator> Player<A> {
             if upper <= applied {
                 continue;
             }
+            self.wait_for_room().await;
             let (records, next) = self.log.read(applied, upper, READ_BYTES).await?;
             self.apply_records(records, next);
+        }
+    }
+
+    /// Waits as long as the checkpoint is so far behind that nothing more should be applied. This node then lags, and its
+    /// clients go to other nodes. During the replay at the start nothing waits, because no checkpoint is written then.
+    async fn wait_for_room(&self) {
+        while self.follows.load(Ordering::Acquire) && self.reader.is_overfull() {
+            self.clock.sleep(ROOM_INTERVAL).await;
         }
     }
 
@@ -283,6 +294,9 @@ impl<A: Applicator> Player<A> {
                 () = self.wake.notified() => drop(stop.run_until_cancelled(self.play_to_wanted()).await),
                 item = feed.next(), if self.follows.load(Ordering::Acquire) => match item {
                     Ok((records, next)) => {
+                        if stop.run_until_cancelled(self.wait_for_room()).await.is_none() {
+                            return;
+                        }
                         self.apply_records(records, next);
                         // Own entries that come after these may have arrived meanwhile.
                         self.pump(|| Some(self.apply.lock()));

@@ -7,12 +7,12 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, pending};
 use futures::{FutureExt, StreamExt};
 use naxos_proto::contracts::{AppendError, Cell};
-use naxos_proto::ids::Incarnation;
+use naxos_proto::ids::{Incarnation, StoreId};
 use naxos_proto::seams::sim::Drive;
 use naxos_proto::seams::{BootClock, WallTime};
 
 use super::*;
-use crate::local_store::Txn;
+use crate::local_store::{RowKey, TableId, Txn};
 
 /// A log with one entry of another process. The first reads of it fail.
 struct FailingLog {
@@ -94,6 +94,45 @@ async fn whoever_waits_for_a_position_gets_it_although_reads_of_the_log_fail_for
     tokio::join!(player.run(stop.clone()), waits);
     assert_eq!(log.failures_left.load(Ordering::Relaxed), 0);
     assert_eq!(player.reader.applied(), Lsn(1));
+}
+
+/// Writes a row of 1 MiB for each entry.
+struct Heavy;
+
+impl Applicator for Heavy {
+    type Output = ();
+
+    fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, _: &Entry) {
+        let row = RowKey::new(StoreId(0), TableId(40), &lsn.0.to_be_bytes());
+        txn.put(row, Bytes::from(vec![1; 1 << 20]));
+    }
+
+    fn post_apply(&mut self, _: Lsn, (): ()) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_more_is_applied_when_the_checkpoint_is_far_behind() {
+    let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+    let checkpointer = store.checkpointer(0);
+    let log = FailingLog::new(0, LogError::Unavailable("never".to_owned()));
+    let player = Player::new(log, store, Heavy, BTreeMap::new(), Arc::new(BootClock));
+    player.follow();
+    player.ask_for(Lsn(300));
+    let stop = CancellationToken::new();
+    let waits = async {
+        // Both deltas that may be frozen are, and 128 MiB are in the open one.
+        player.wait_for(Lsn(140)).await;
+        BootClock.sleep(Duration::from_secs(5)).await;
+        let applied = player.reader.applied().0;
+        assert!((140..160).contains(&applied), "{applied} entries of 1 MiB were applied");
+        tokio::select! {
+            biased;
+            () = player.wait_for(Lsn(300)) => {}
+            _ = checkpointer.run(stop.clone(), |_| ()) => panic!("it is not stopped"),
+        }
+        stop.cancel();
+    };
+    tokio::join!(player.run(stop.clone()), waits);
 }
 
 #[tokio::test]

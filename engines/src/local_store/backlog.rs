@@ -13,6 +13,10 @@ use crate::local_store::delta::{DELTA_BYTES_MAX, FROZEN_MAX};
 /// itself, even on a full disk, where no checkpoint can be written.
 const START_BYTES_MAX: usize = 1 << 20;
 
+/// When no more deltas may be frozen and the open one has this many bytes, nothing more is applied. Proposals of this node
+/// have waited since long before, but other nodes may go on.
+const OPEN_BYTES_STOP: usize = 128 << 20;
+
 /// How far the checkpoint is behind; see the module.
 pub(crate) struct Backlog {
     frozen: AtomicUsize,
@@ -64,6 +68,11 @@ impl Backlog {
     /// Whether nothing more should be proposed.
     pub(crate) fn is_behind(&self) -> bool {
         self.is_filled(1)
+    }
+
+    /// Whether nothing more should be applied.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.is_full() && self.open_bytes.load(Ordering::Relaxed) >= OPEN_BYTES_STOP
     }
 
     /// While the node is stopping, checkpoints take no pauses.

@@ -170,6 +170,12 @@ impl StoreReader {
         self.shared.backlog.is_behind()
     }
 
+    /// Whether the checkpoint is so far behind that nothing more should be applied: the disk hangs or is full, and the
+    /// entries of other nodes would fill the memory.
+    pub fn is_overfull(&self) -> bool {
+        self.shared.backlog.is_overfull()
+    }
+
     /// Notes that the log was replayed. The replay may have filled the deltas, and then [`Self::is_behind`] would be
     /// true until the next checkpoint. After this call it is false until at least 1 MiB more has been applied, so that
     /// a starting node can propose the entries by which it announces itself, even on a full disk.

@@ -25,6 +25,10 @@ use tokio_util::sync::CancellationToken;
 struct Switch {
     replicas: Arc<Mutex<BTreeMap<StorageId, Arc<MetaReplica>>>>,
     is_narrow: Arc<AtomicBool>,
+    /// Two replicas that do not reach each other.
+    pair: Arc<Mutex<Option<[StorageId; 2]>>>,
+    /// The replica that calls.
+    own: StorageId,
 }
 
 /// A request of more bytes than this has an entry, if all values are longer.
@@ -33,7 +37,8 @@ const NARROW_BYTES: usize = 1_000;
 impl MetaPeers for Switch {
     fn call(&self, to: StorageId, request: Bytes) -> BoxFuture<'_, Result<Bytes, PeerError>> {
         let is_stopped = self.is_narrow.load(Ordering::Relaxed) && request.len() > NARROW_BYTES;
-        let replica = self.replicas.lock().get(&to).cloned().filter(|_| !is_stopped);
+        let is_cut = self.pair.lock().is_some_and(|pair| pair.contains(&to) && pair.contains(&self.own));
+        let replica = self.replicas.lock().get(&to).cloned().filter(|_| !is_stopped && !is_cut);
         Box::pin(async move {
             let away = || PeerError::Unreachable(to, "cut off".to_owned());
             replica.ok_or_else(away)?.serve(request).await
@@ -54,7 +59,7 @@ async fn start(drive: &Drive, seed: u64, voters: &[StorageId], switch: &Switch) 
     let server = LogServer::open(seams.clone(), small(), CancellationToken::new()).await.unwrap();
     let alone = MetaConfig::alone(server.storage_id());
     let config = MetaConfig { voters: voters.to_vec(), snapshot_entries: SNAPSHOT_ENTRIES, ..alone };
-    let peers = Arc::new(switch.clone());
+    let peers = Arc::new(Switch { own: server.storage_id(), ..switch.clone() });
     let meta = MetaReplica::start(&server, &seams, config, peers, CancellationToken::new()).await.unwrap();
     switch.replicas.lock().insert(server.storage_id(), meta.clone());
     Node { server, meta }
@@ -151,6 +156,27 @@ fn a_replica_whose_disk_hangs_reads_through_the_others() {
             }
         };
         assert_eq!(hangs.meta.get().await.map(|value| value.version), Ok(written));
+    });
+}
+
+#[test]
+fn a_replica_that_does_not_reach_the_leader_reads_and_writes_through_a_third_one() {
+    let drives: Vec<_> = (0..3).map(Drive::new).collect();
+    simulate(async {
+        let switch = Switch::default();
+        let nodes = cluster(&drives, &switch).await;
+        nodes[0].meta.put(ChainVersion(0), Bytes::from_static(b"one")).await.unwrap();
+        let leader = nodes[0].meta.leader().unwrap();
+        let cut = nodes.iter().find(|node| node.server.storage_id() != leader).unwrap();
+        *switch.pair.lock() = Some([leader, cut.server.storage_id()]);
+        for version in 1..5 {
+            let put = cut.meta.put(ChainVersion(version), Bytes::from_static(b"more")).await;
+            assert_eq!(put, Ok(PutOutcome::Ok(ChainVersion(version + 1))));
+            assert_eq!(cut.meta.get().await.map(|value| value.version), Ok(ChainVersion(version + 1)));
+        }
+        for node in nodes {
+            stop(node).await;
+        }
     });
 }
 

@@ -10,6 +10,7 @@
 //! - `snapshot_mark`: tells the log how far that snapshot is durable, because it may be purged only up to there
 //! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes. `RemotePeers` sends them to other nodes
 //!   (feature `peer`)
+//! - `relay`: reads and puts through a replica that reaches the leader
 //!
 //! Invariants: a vote or entry is reported to openraft as written only when it is durable; the register changes only by
 //! committed entries; a read is answered only after a quorum confirmed that this replica still leads.
@@ -21,6 +22,7 @@ mod log_store;
 mod peers;
 mod raft_writer;
 mod register;
+mod relay;
 #[cfg(feature = "peer")]
 mod remote_peers;
 mod replica;

@@ -43,7 +43,7 @@ pub struct MetaReplica {
     /// The index of the last entry that the replica had when it started.
     last_at_start: Option<u64>,
     writer: RaftWriter,
-    peers: Arc<dyn MetaPeers>,
+    pub(super) peers: Arc<dyn MetaPeers>,
     pub(super) clock: Arc<dyn Clock>,
     config: MetaConfig,
     stop: CancellationToken,
@@ -146,6 +146,8 @@ impl MetaReplica {
             Request::Snapshot(rpc) => encode(&self.raft.install_snapshot(rpc).await),
             Request::Get => encode(&self.get_here().await),
             Request::Put(put) => encode(&self.put_here(put).await),
+            Request::RelayGet => self.serve_relayed_get().await,
+            Request::RelayPut(put) => self.serve_relayed_put(put).await,
         })
     }
 
@@ -173,7 +175,7 @@ impl MetaReplica {
         }
     }
 
-    async fn get_here(&self) -> Result<Value, CallError> {
+    pub(super) async fn get_here(&self) -> Result<Value, CallError> {
         self.check_room()?;
         match self.raft.ensure_linearizable().await {
             Ok(_) => {
@@ -198,7 +200,7 @@ impl MetaReplica {
         applied.map(drop).map_err(|e| CallError::Unavailable(e.to_string()))
     }
 
-    async fn put_here(&self, put: Put) -> Result<crate::meta::types::Answer, CallError> {
+    pub(super) async fn put_here(&self, put: Put) -> Result<crate::meta::types::Answer, CallError> {
         self.check_room()?;
         match self.raft.client_write(put).await {
             Ok(answer) => Ok(answer.data),
@@ -210,7 +212,7 @@ impl MetaReplica {
 
     /// Makes one attempt. It runs `here`, which asks this replica. If another replica is the leader, it sends the
     /// request to that replica.
-    async fn at_leader<T: serde::de::DeserializeOwned>(
+    pub(super) async fn at_leader<T: serde::de::DeserializeOwned>(
         &self,
         here: impl Future<Output = Result<T, CallError>>,
         request: impl FnOnce() -> Request,
@@ -233,25 +235,6 @@ impl MetaReplica {
         };
         decode::<Result<T, CallError>>(&answer)
             .unwrap_or_else(|e| Err(CallError::Unknown(format!("the leader's answer does not decode: {e}"))))
-    }
-
-    /// Asks the other replicas that this one knows, one after the other, until one of them has the value or names the
-    /// leader. A replica that was left out of the voters is told of no leader any more, and does not always know that it
-    /// was left out.
-    async fn get_of_others(&self) -> Option<Value> {
-        let membership = self.raft.metrics().borrow().membership_config.membership().clone();
-        let mut asked: Vec<u64> = membership.nodes().map(|(id, _)| *id).filter(|id| *id != self.storage.0).collect();
-        let mut next = 0;
-        while let Some(replica) = asked.get(next).copied() {
-            next += 1;
-            let Ok(answer) = self.peers.call(StorageId(replica), encode(&Request::Get)).await else { continue };
-            match decode::<Result<Value, CallError>>(&answer) {
-                Ok(Ok(value)) => return Some(value),
-                Ok(Err(CallError::NotLeader(Some(leader)))) if !asked.contains(&leader) => asked.push(leader),
-                _ => {}
-            }
-        }
-        None
     }
 
     /// As [`Self::get_of_others`], when a read takes long. openraft waits for this replica's disk, so one that hangs would
@@ -335,7 +318,13 @@ impl MetaStore for MetaReplica {
         let put = Put { expected: expected.0, bytes: bytes.to_vec() };
         let attempts = async move {
             loop {
-                match self.at_leader(self.put_here(put.clone()), || Request::Put(put.clone())).await {
+                let outcome = match self.at_leader(self.put_here(put.clone()), || Request::Put(put.clone())).await {
+                    Err(not_leader @ CallError::NotLeader(_)) => {
+                        self.put_of_others(&put).await.unwrap_or(Err(not_leader))
+                    }
+                    outcome => outcome,
+                };
+                match outcome {
                     Ok(answer) => {
                         let unknown = || MetaError::Unknown("the answer is of another entry".to_owned());
                         return answer.outcome().ok_or_else(unknown);

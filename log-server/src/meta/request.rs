@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::meta::types::{Put, TypeConfig};
 
-/// A request to another replica. `Append`, `Vote` and `Snapshot` are answered with openraft's own `Result`, `Get` with
-/// a `Result<Value, CallError>` and `Put` with a `Result<Answer, CallError>`.
+/// A request to another replica. `Append`, `Vote` and `Snapshot` are answered with openraft's own `Result`, `Get` and
+/// `RelayGet` with a `Result<Value, CallError>`, and `Put` and `RelayPut` with a `Result<Answer, CallError>`.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Request {
     Append(AppendEntriesRequest<TypeConfig>),
@@ -16,6 +16,10 @@ pub(crate) enum Request {
     Get,
     /// A put. Only the leader may carry it out.
     Put(Put),
+    /// As `Get`, but a replica that does not lead asks the leader: the caller may not reach it.
+    RelayGet,
+    /// As `Put`, but a replica that does not lead asks the leader.
+    RelayPut(Put),
 }
 
 /// Why a replica did not carry out a read or a put.

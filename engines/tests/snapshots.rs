@@ -23,6 +23,7 @@ use naxos_proto::seams::sim::{Drive, SimClock};
 use naxos_proto::seams::{Address, BootClock, Net, SocketNet, Tasks, ThreadWorker, start};
 use naxos_proto::suite;
 use support::{Node, World, row};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -149,6 +150,7 @@ async fn snapshots_conform_over_sockets() {
         log: LogId(7),
         me: Incarnation { storage: StorageId(storage), boot: Boot(1) },
         news: Arc::new(ChainNews::new(ChainVersion(1))),
+        admitted: watch::Sender::new(true).subscribe(),
         clock: Arc::new(BootClock),
         tasks: Tasks::new(Arc::new(ThreadWorker), CancellationToken::new()),
     };

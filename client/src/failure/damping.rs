@@ -1,10 +1,12 @@
 //! [`Damping`]: how long a change waits after it became due. Nothing here reads a clock or calls another node.
 //!
 //! 1. A change without which nobody can append is made at once. The lowest node that is alive acts first, each
-//!    further one a little later, so that there is normally one driver.
+//!    further one a little later, so that there is normally one driver. If this node makes one such change after the other,
+//!    they do not help: nodes that do not hear each other undo each other's changes. Then each further one waits longer.
 //! 2. Other changes gain little by haste, and each costs a short pause of the appends. So the cause must have lasted for
 //!    a while. Each such change doubles this time for the next one, up to a limit. It shrinks again while nothing is due.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use naxos_proto::seams::Instant;
@@ -18,6 +20,16 @@ const PATIENCE_MIN: Duration = Duration::from_secs(1);
 /// The longest that such a cause must last.
 const PATIENCE_MAX: Duration = Duration::from_secs(60);
 
+/// Urgent changes within the last [`URGENT_WITHIN`] of which one more is made at once.
+const URGENT_FREE: u32 = 3;
+const URGENT_WITHIN: Duration = Duration::from_secs(10);
+/// How long the first urgent change after these waits. Each further one waits twice as long as the one before.
+const URGENT_WAIT_MIN: Duration = Duration::from_millis(200);
+/// So many urgent changes are remembered. With them the wait is at its longest.
+const URGENT_KEPT: usize = 9;
+/// The longest that an urgent change waits.
+const URGENT_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Damping {
@@ -26,11 +38,13 @@ pub(super) struct Damping {
     patience: Duration,
     /// When the last change that was not urgent was made.
     last_calm: Option<Instant>,
+    /// When the last urgent changes were made, oldest first; at most [`URGENT_KEPT`].
+    urgent: VecDeque<Instant>,
 }
 
 impl Damping {
     pub(super) fn new() -> Self {
-        Self { due: None, patience: PATIENCE_MIN, last_calm: None }
+        Self { due: None, patience: PATIENCE_MIN, last_calm: None, urgent: VecDeque::new() }
     }
 
     /// Takes note of the change that is due at `now`. Returns it if it is to be made now by the node that is number
@@ -48,17 +62,42 @@ impl Damping {
             }
         };
         let is_urgent = due.is_some_and(DueChange::is_urgent);
-        let calm = if is_urgent { Duration::ZERO } else { self.patience };
+        let calm = if is_urgent { self.urgent_wait(now) } else { self.patience };
         let turn = STAGGER * u32::try_from(rank).unwrap_or(u32::MAX);
         due.filter(|_| now.since(since) >= calm.saturating_add(turn))
     }
 
-    /// Takes note that `change` was made, or that it was tried, at `now`.
+    /// How long an urgent change waits at `now`.
+    fn urgent_wait(&self, now: Instant) -> Duration {
+        let recent = self.urgent.iter().filter(|at| now.since(**at) < URGENT_WITHIN).count();
+        let more = u32::try_from(recent).unwrap_or(u32::MAX).saturating_sub(URGENT_FREE);
+        match more.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(doublings) => URGENT_WAIT_MAX.min(URGENT_WAIT_MIN * 2_u32.saturating_pow(doublings)),
+        }
+    }
+
+    /// Takes note that `change` was tried at `now`, and was not made.
+    pub(super) fn tried(&mut self, change: DueChange, now: Instant) {
+        self.due = None;
+        if !change.is_urgent() {
+            self.be_more_patient(now);
+        }
+    }
+
+    /// Takes note that `change` was made at `now`.
     pub(super) fn made(&mut self, change: DueChange, now: Instant) {
         self.due = None;
-        if change.is_urgent() {
-            return;
+        if !change.is_urgent() {
+            return self.be_more_patient(now);
         }
+        if self.urgent.len() == URGENT_KEPT {
+            self.urgent.pop_front();
+        }
+        self.urgent.push_back(now);
+    }
+
+    fn be_more_patient(&mut self, now: Instant) {
         // The patience halves for each time that it could have run out without a change.
         let quiet = self.last_calm.map_or(Duration::MAX, |at| now.since(at));
         let mut patience = self.patience;
@@ -93,6 +132,28 @@ mod tests {
         assert_eq!(third.note(Some(LOST), 2, at(0)), None);
         assert_eq!(third.note(Some(LOST), 2, at(199)), None);
         assert_eq!(third.note(Some(LOST), 2, at(200)), Some(LOST));
+    }
+
+    #[test]
+    fn urgent_changes_that_undo_each_other_wait_longer_and_longer() {
+        let mut damping = Damping::new();
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let began = now;
+            while damping.note(Some(LOST), 0, at(now)).is_none() {
+                now += 50;
+            }
+            damping.made(LOST, at(now));
+            waits.push(now - began);
+        }
+        assert_eq!(waits, [0, 0, 0, 0, 200, 400, 800, 1_600]);
+        now += 10_000;
+        assert_eq!(damping.note(Some(LOST), 0, at(now)), Some(LOST), "after a quiet time it is as at first");
+        for _ in 0..20 {
+            damping.tried(LOST, at(now));
+            assert_eq!(damping.note(Some(LOST), 0, at(now)), Some(LOST), "a change that was not made costs nothing");
+        }
     }
 
     #[test]

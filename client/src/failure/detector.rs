@@ -35,7 +35,7 @@ pub enum NodeState {
     Alive(Incarnation),
     /// The node answers, but its disk hangs.
     Hung(Incarnation),
-    /// The node does not answer.
+    /// The node does not answer, or the other nodes have not admitted it yet.
     Silent,
 }
 
@@ -96,6 +96,7 @@ impl Detector {
     /// The state of `node` at `now`.
     pub fn state(&self, node: StorageId, now: Instant) -> NodeState {
         match self.heard.get(&node) {
+            Some(Heard { beat, .. }) if !beat.admitted => NodeState::Silent,
             Some(heard) if now.since(heard.asked) < self.config.silent_for + heard.round_trip() * 2 => {
                 if heard.beat.oldest_sync < self.config.sync_for {
                     NodeState::Alive(heard.beat.from)
@@ -129,6 +130,10 @@ mod tests {
     fn beat(boot: u64, oldest_sync: Duration) -> Beat {
         Beat {
             from: Incarnation { storage: NODE, boot: Boot(boot) },
+            nonce: boot,
+            admitted: true,
+            noted: vec![],
+            hears: vec![],
             chain: ChainVersion(1),
             known_tail: None,
             applied: Lsn(0),
@@ -202,6 +207,15 @@ mod tests {
         detector.heard(at(150), at(150), beat(1, Duration::ZERO));
         assert_eq!(detector.state(NODE, at(160)), NodeState::Alive(beat(2, Duration::ZERO).from));
         assert_eq!(detector.state(NODE, at(310)), NodeState::Silent, "the earlier process counts for nothing");
+    }
+
+    #[test]
+    fn a_node_that_is_not_admitted_is_not_alive() {
+        let mut detector = Detector::new(DetectorConfig::default());
+        detector.heard(at(100), at(100), Beat { admitted: false, ..beat(1, Duration::ZERO) });
+        assert_eq!(detector.state(NODE, at(110)), NodeState::Silent);
+        detector.heard(at(150), at(150), beat(1, Duration::ZERO));
+        assert!(detector.state(NODE, at(160)).alive().is_some());
     }
 
     #[test]

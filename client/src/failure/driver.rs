@@ -1,5 +1,6 @@
 //! [`Driver`]: makes the changes of the log that are due.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +15,17 @@ use tokio_util::sync::CancellationToken;
 use super::damping::Damping;
 use super::detector::NodeState;
 use super::due_change::{DueChange, due_change};
+use super::reach::Reach;
 use super::roles::Roles;
 use crate::loglet::Liveness;
 use crate::virtual_log::VirtualLog;
 
 /// The time between two looks at the log and the nodes.
 const TICK: Duration = Duration::from_millis(50);
-/// The time between two replications of what units have missed.
+/// The longest time between two replications of what units have missed.
 const REPLICATE_EVERY: Duration = Duration::from_secs(5);
+/// The time from a change of the chain to a replication. What was settled by the seal may have few copies.
+const REPLICATE_AFTER_CHANGE: Duration = Duration::from_millis(200);
 
 /// What a driver needs.
 pub struct DriverParts {
@@ -31,6 +35,8 @@ pub struct DriverParts {
     pub own: Incarnation,
     /// The states of all nodes, this one included.
     pub states: watch::Receiver<BTreeMap<StorageId, NodeState>>,
+    /// How many others each node hears.
+    pub reach: Box<dyn Fn() -> Reach + Send + Sync>,
     /// The highest version of the chain that any node has seen.
     pub newest_chain: watch::Receiver<ChainVersion>,
     /// The node that leads the MetaStore, as far as this node knows.
@@ -50,14 +56,16 @@ pub struct Driver(DriverParts);
 
 /// The processes from which the next loglet may be chosen.
 ///
-/// The units are those of all nodes, as long as a majority of them is alive. Of the sequencers, the one on the leader of
-/// the MetaStore comes last. Of the others, the present one comes first, so that a change of units moves no sequencer. If
-/// the MetaStore has only one voter, the only sequencer is the one on that node.
+/// The units are those of all nodes, as long as a majority of them is alive. Of the sequencers, those that hear the most
+/// other nodes come first: if two nodes do not hear each other, neither of them can serve the other. Of these, the one on the
+/// leader of the MetaStore comes last. Of the others, the present one comes first, so that a change of units moves no
+/// sequencer. If the MetaStore has only one voter, the only sequencer is the one on that node.
 pub fn liveness(
     nodes: &BTreeMap<StorageId, NodeState>,
     present: Option<Incarnation>,
     meta_leader: Option<StorageId>,
     roles: &Roles,
+    reach: &Reach,
 ) -> Liveness {
     let states = roles.members(nodes);
     let mut sequencers: Vec<Incarnation> = states.values().filter_map(|state| state.alive()).collect();
@@ -67,7 +75,10 @@ pub fn liveness(
     } else {
         sequencers.iter().map(|node| node.storage).collect()
     };
-    sequencers.sort_by_key(|node| (Some(node.storage) == meta_leader, Some(*node) != present, node.storage));
+    sequencers.sort_by_key(|node| {
+        let leads_meta = Some(node.storage) == meta_leader;
+        (Reverse(reach.of(node.storage)), leads_meta, Some(*node) != present, node.storage)
+    });
     if let Some(voter) = roles.sole_voter {
         sequencers.retain(|node| node.storage == voter);
     }
@@ -86,9 +97,11 @@ impl Driver {
         Self(parts)
     }
 
-    /// Works until `stop`.
+    /// Works until `stop`. That begins as soon as the log is open: a start that waits for the log may be the one that has to
+    /// add a loglet after a sealed one.
     pub async fn run(&self, stop: CancellationToken) {
-        let work = async { tokio::join!(self.drive(), self.replicate(), self.0.log.listen()) };
+        let log = &self.0.log;
+        let work = async { tokio::join!(self.drive(), self.replicate(), log.listen(), log.tend(stop.clone())) };
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
@@ -130,9 +143,12 @@ impl Driver {
             }
             tracing::warn!(chain = version.0, reason = %change, "reconfiguring the log");
             let outcome = parts.log.reconfigure_from(version).await;
-            damping.made(change, parts.clock.now());
-            if let Err(error) = outcome {
-                tracing::warn!(%error, reason = %change, "the log was not reconfigured; trying again");
+            match outcome {
+                Ok(_) => damping.made(change, parts.clock.now()),
+                Err(error) => {
+                    damping.tried(change, parts.clock.now());
+                    tracing::warn!(%error, reason = %change, "the log was not reconfigured; trying again");
+                }
             }
         }
     }
@@ -141,8 +157,14 @@ impl Driver {
     /// hold it up.
     async fn replicate(&self) {
         let parts = &self.0;
+        let mut chain = parts.newest_chain.clone();
         loop {
-            parts.clock.sleep(REPLICATE_EVERY).await;
+            tokio::select! {
+                biased;
+                Ok(()) = chain.changed() => parts.clock.sleep(REPLICATE_AFTER_CHANGE).await,
+                () = parts.clock.sleep(REPLICATE_EVERY) => {}
+            }
+            chain.mark_unchanged();
             // One node is enough, and a change that is due comes first.
             if !self.look().is_some_and(|view| view.rank == 0 && view.due.is_none()) {
                 continue;
@@ -164,7 +186,8 @@ impl Driver {
         let nodes = parts.states.borrow().clone();
         let roles = parts.roles.borrow().clone();
         let meta_leader = (parts.meta_leader)();
-        let alive = liveness(&nodes, Some(active.sequencer), meta_leader, &roles);
+        let reach = (parts.reach)();
+        let alive = liveness(&nodes, Some(active.sequencer), meta_leader, &roles, &reach);
         parts.liveness.send_if_modified(|old| {
             let is_new = *old != alive;
             *old = alive;
@@ -172,7 +195,7 @@ impl Driver {
         });
         // A node whose member is a learner, or that has no seat, makes no change.
         let may_act = !roles.has_left(parts.own.storage);
-        let due = due_change(&active, &nodes, meta_leader, &roles).filter(|_| may_act);
+        let due = due_change(&active, &nodes, meta_leader, &roles, &reach).filter(|_| may_act);
         Some(View { version, due, rank: rank_of(parts.own.storage, &roles.members(&nodes)) })
     }
 }
@@ -209,35 +232,48 @@ mod tests {
 
     #[test]
     fn a_change_of_units_keeps_the_sequencer() {
-        assert_eq!(liveness(&three(), Some(node(2)), None, &two_of_three()).sequencers, [node(2), node(1), node(3)]);
+        assert_eq!(
+            liveness(&three(), Some(node(2)), None, &two_of_three(), &Reach::default()).sequencers,
+            [node(2), node(1), node(3)]
+        );
         let earlier = Incarnation { boot: Boot(9), ..node(2) };
-        assert_eq!(liveness(&three(), Some(earlier), None, &two_of_three()).sequencers, [node(1), node(2), node(3)]);
+        assert_eq!(
+            liveness(&three(), Some(earlier), None, &two_of_three(), &Reach::default()).sequencers,
+            [node(1), node(2), node(3)]
+        );
     }
 
     #[test]
     fn the_leader_of_the_metastore_is_the_last_choice() {
-        let alive = liveness(&three(), Some(node(1)), Some(StorageId(1)), &two_of_three());
+        let alive = liveness(&three(), Some(node(1)), Some(StorageId(1)), &two_of_three(), &Reach::default());
         assert_eq!(alive.sequencers, [node(2), node(3), node(1)]);
+    }
+
+    #[test]
+    fn the_sequencer_is_put_where_most_nodes_are_heard() {
+        let reach = Reach::new([1, 2, 3].map(StorageId).into_iter().zip([1, 1, 2]));
+        let alive = liveness(&three(), Some(node(1)), Some(StorageId(3)), &two_of_three(), &reach);
+        assert_eq!(alive.sequencers, [node(3), node(1), node(2)], "node 3 leads the MetaStore, but it hears both");
     }
 
     #[test]
     fn a_silent_unit_is_chosen_as_long_as_a_majority_is_alive() {
         let mut states = three();
         states.insert(StorageId(1), NodeState::Silent);
-        let alive = liveness(&states, Some(node(1)), None, &two_of_three());
+        let alive = liveness(&states, Some(node(1)), None, &two_of_three(), &Reach::default());
         assert_eq!(alive.sequencers, [node(2), node(3)]);
         assert_eq!(alive.units, [StorageId(1), StorageId(2), StorageId(3)]);
         assert_eq!(alive.silent, [StorageId(1)]);
         assert_eq!(rank_of(StorageId(2), &states), 0);
         assert_eq!(rank_of(StorageId(3), &states), 1);
         states.insert(StorageId(2), NodeState::Silent);
-        assert_eq!(liveness(&states, None, None, &two_of_three()).units, [StorageId(3)]);
+        assert_eq!(liveness(&states, None, None, &two_of_three(), &Reach::default()).units, [StorageId(3)]);
     }
 
     #[test]
     fn a_learner_has_no_unit_and_no_sequencer() {
         let roles = Roles { learners: BTreeSet::from([StorageId(1)]), ..Roles::with_units_min(1) };
-        let alive = liveness(&three(), None, None, &roles);
+        let alive = liveness(&three(), None, None, &roles, &Reach::default());
         assert_eq!((alive.sequencers, alive.units), (vec![node(2), node(3)], vec![StorageId(2), StorageId(3)]));
     }
 
@@ -246,9 +282,12 @@ mod tests {
         let mut states = three();
         states.remove(&StorageId(3));
         let roles = Roles { sole_voter: Some(StorageId(1)), ..Roles::with_units_min(1) };
-        let alive = liveness(&states, Some(node(2)), Some(StorageId(1)), &roles);
+        let alive = liveness(&states, Some(node(2)), Some(StorageId(1)), &roles, &Reach::default());
         assert_eq!((alive.sequencers, alive.units), (vec![node(1)], vec![StorageId(1), StorageId(2)]));
         states.insert(StorageId(1), NodeState::Silent);
-        assert!(liveness(&states, Some(node(1)), None, &roles).sequencers.is_empty(), "node 2 can install no chain");
+        assert!(
+            liveness(&states, Some(node(1)), None, &roles, &Reach::default()).sequencers.is_empty(),
+            "node 2 can install no chain"
+        );
     }
 }

@@ -13,7 +13,10 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::Admission;
 use super::detector::{Detector, NodeState};
+use super::reach::Reach;
+use super::start_memory::StartMemory;
 
 /// Another node of the cluster.
 #[derive(Clone)]
@@ -35,8 +38,8 @@ pub struct Heartbeats {
     mine: Box<dyn Fn() -> Beat + Send + Sync>,
     /// The states of all nodes, this one included. Changed when one of them changes.
     states: watch::Sender<BTreeMap<StorageId, NodeState>>,
-    /// Why another node calls this data directory a copy or restored.
-    disowned: watch::Sender<Option<HeartbeatError>>,
+    admission: Arc<Admission>,
+    memory: Arc<dyn StartMemory>,
 }
 
 impl Heartbeats {
@@ -48,10 +51,11 @@ impl Heartbeats {
         clock: Arc<dyn Clock>,
         detector: Detector,
         mine: Box<dyn Fn() -> Beat + Send + Sync>,
+        admission: Arc<Admission>,
+        memory: Arc<dyn StartMemory>,
     ) -> Self {
         let states = watch::Sender::new(BTreeMap::new());
-        let disowned = watch::Sender::new(None);
-        Self { own, nodes, every, clock, detector: Mutex::new(detector), mine, states, disowned }
+        Self { own, nodes, every, clock, detector: Mutex::new(detector), mine, states, admission, memory }
     }
 
     /// The state of this node, as it is told to others.
@@ -69,9 +73,16 @@ impl Heartbeats {
         self.detector.lock().beat(node).cloned()
     }
 
-    /// Becomes an error when another node remembers a later process on this data directory (safety rule 13).
-    pub fn disowned(&self) -> watch::Receiver<Option<HeartbeatError>> {
-        self.disowned.subscribe()
+    /// How many others each node hears, this node included.
+    pub fn reach(&self) -> Reach {
+        let states = self.states.borrow();
+        let alive: Vec<_> = states.iter().filter(|(_, state)| state.alive().is_some()).map(|(node, _)| *node).collect();
+        let detector = self.detector.lock();
+        let heard = |node: &StorageId| match *node == self.own.storage {
+            true => alive.len() - 1,
+            false => detector.beat(*node).map_or(0, |beat| beat.hears.len()),
+        };
+        Reach::new(alive.iter().map(|node| (*node, heard(node))))
     }
 
     /// Asks until `stop`. A node that does not answer holds up no question to the others. A question to it that is not
@@ -107,10 +118,11 @@ impl Heartbeats {
     }
 
     fn answered(&self, sent: Instant, answer: Result<Beat, HeartbeatError>) {
-        match answer {
-            Ok(beat) => self.detector.lock().heard(sent, self.clock.now(), beat),
-            Err(e @ HeartbeatError::Forgot { .. }) => drop(self.disowned.send_replace(Some(e))),
-            Err(HeartbeatError::Unreachable(_)) => {}
+        let Ok(beat) = answer else { return };
+        self.admission.hear(&beat, &*self.memory);
+        // A process on an old copy of a data directory counts for nothing. The next question tells it so.
+        if self.memory.note(beat.from.storage, beat.start()) {
+            self.detector.lock().heard(sent, self.clock.now(), beat);
         }
     }
 

@@ -3,18 +3,29 @@
 //!
 //! - [`detector`]: pure: what the heartbeats of the other nodes say about them
 //! - [`due_change`]: pure: whether the log should be reconfigured, and why
+//! - [`reach`]: pure: how many others each node hears
 //! - [`damping`]: pure: how long a change waits, so that a node that comes and goes does not make the log thrash
+//! - [`admission`]: whether the other nodes let this process take part; [`start_memory`],
+//!   [`start_history`]: what they, and the data directory itself, remember for that
 //! - [`heartbeats`]: asks the other nodes all the time
 //! - [`driver`]: makes the changes that are due
 
+mod admission;
 mod damping;
 mod detector;
 mod driver;
 mod due_change;
 mod heartbeats;
+mod reach;
 mod roles;
+mod start_history;
+mod start_memory;
 
+pub use admission::{Admission, Disowned};
 pub use detector::{Detector, DetectorConfig, NodeState};
 pub use driver::{Driver, DriverParts, liveness, rank_of};
 pub use heartbeats::{Heartbeats, Node};
+pub use reach::Reach;
 pub use roles::Roles;
+pub use start_history::StartHistory;
+pub use start_memory::StartMemory;

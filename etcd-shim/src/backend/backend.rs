@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use naxos_client::VirtualLog;
-use naxos_client::failure::NodeState;
+use naxos_client::failure::{NodeState, StartMemory};
 use naxos_engines::read_gate::ReadGate;
 use naxos_engines::reply_port::Waiter;
 use naxos_engines::stack::Stack;
 use naxos_engines::{ProposeError, StoreReader, local_store::Defragmenter};
 use naxos_log_server::Unit;
 use naxos_log_server::meta::MetaReplica;
-use naxos_proto::contracts::{Refusal, UnitError};
+use naxos_proto::contracts::{Refusal, StartMark, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
 use naxos_proto::loglet_roles::LogletRoles;
@@ -87,6 +87,10 @@ pub(crate) struct Backend {
     pub(crate) reserve_bytes: u64,
     /// The storage id of the data directory, and the number of this process's boot on it.
     pub(crate) incarnation: Incarnation,
+    /// The mark of this start.
+    pub(crate) start: StartMark,
+    /// The starts of the other nodes.
+    pub(crate) starts: Arc<dyn StartMemory>,
     pub(crate) started: Instant,
     pub(crate) slow_watchers: Arc<AtomicUsize>,
     /// The watch hubs of all RPC runtimes. Each hub counts its own watchers.

@@ -18,6 +18,7 @@ mod leadership;
 mod lease_desk;
 mod lease_keeper;
 mod listener;
+mod log_tail;
 mod pending_requests;
 mod roster;
 

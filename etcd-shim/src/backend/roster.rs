@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use naxos_proto::contracts::LeaseKeeper;
-use naxos_proto::ids::{Lsn, MemberId, StorageId};
+use naxos_proto::contracts::{Beat, LeaseKeeper};
+use naxos_proto::ids::{MemberId, StorageId};
 use tokio::sync::watch;
 
 /// Finds the keeper of leases on another node.
@@ -20,8 +20,8 @@ pub(crate) struct Roster {
     /// The data directory of each member, this one included.
     pub(crate) seats: watch::Receiver<BTreeMap<MemberId, StorageId>>,
     pub(crate) keepers: Arc<dyn LeaseKeepers>,
-    /// The position up to which the node with that data directory had applied the log, when it was heard last.
-    pub(crate) heard: Box<dyn Fn(StorageId) -> Option<Lsn> + Send + Sync>,
+    /// What the node with that data directory told about itself when it was heard last.
+    pub(crate) heard: Box<dyn Fn(StorageId) -> Option<Beat> + Send + Sync>,
 }
 
 impl Roster {

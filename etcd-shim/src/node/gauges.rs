@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use naxos_client::SharedLog;
-
 use crate::backend::Backend;
 
 fn signed(n: u64) -> i64 {
@@ -30,8 +28,7 @@ fn refresh(node: &Backend) {
     metrics.server.is_leader.set(i64::from(leader.is_some_and(|leader| leader.0 == node.member_id)));
     metrics.server.is_learner.set(i64::from(node.is_learner()));
     let applied = node.reader.applied().0;
-    let tail = node.log.check_tail_now().map_or(applied, |t| t.0);
-    metrics.server.proposals_committed.set(signed(tail));
+    metrics.server.proposals_committed.set(signed(node.log_tail().0));
     metrics.server.proposals_applied.set(signed(applied));
     metrics.server.proposals_pending.set(signed(node.unit.queued()));
     metrics.mvcc.db_total_size.set(signed(node.reader.file_bytes()));

@@ -1,5 +1,5 @@
-//! Work that a node does at intervals, on its control Worker: the engines' background work, adding a loglet after a
-//! sealed one that has no successor, ending leases that have run out, automatic compaction.
+//! Work that a node does at intervals, on its control Worker: the engines' background work, ending leases that have run
+//! out, automatic compaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,6 @@ pub(super) async fn run(
             Arc::clone(&pending.replies).dispatch(|| backend.stack.flush(), stop.clone()),
             Arc::clone(&backend.gate).serve(stop.clone()),
             backend.stack.tend(stop.clone()),
-            backend.log.tend(stop.clone()),
             backend.janitor.run(stop.clone()),
             keep_leases(&backend, &pending),
             compact(&backend, &pending),

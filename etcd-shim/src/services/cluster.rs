@@ -106,7 +106,7 @@ impl ClusterService {
         self.check_quorum(may_promote)?;
         let heard = self.seat(r.id).and_then(|storage| (backend.roster.heard)(storage));
         let needed = backend.reader.applied().0 / 100 * READY_PERCENT;
-        if heard.is_none_or(|applied| applied.0 < needed) {
+        if heard.is_none_or(|beat| beat.applied.0 < needed) {
             return Err(EtcdError::LearnerNotReady.into());
         }
         self.change(Command::PromoteMember(r)).await?;

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use naxos_client::SharedLog;
 use naxos_client::failure::NodeState;
 use naxos_engines::stack::EngineStatus;
 use naxos_proto::chain::{self, LogletKind};
@@ -99,7 +98,7 @@ impl pb::control_server::Control for ControlService {
             log_id: chain.log.0,
             version: version.0,
             trim_point: backend.stack.trim_point().0,
-            tail: backend.log.check_tail_now().unwrap_or(backend.reader.applied()).0,
+            tail: backend.log_tail().0,
             segments: chain.segments.iter().map(segment).collect(),
         }))
     }
@@ -157,7 +156,7 @@ impl pb::control_server::Control for ControlService {
                 Some(NodeState::Silent) | None => pb::NodeState::Silent,
             };
             let is_here = seat == backend.incarnation.storage;
-            let heard = || (backend.roster.heard)(seat).map(|applied| applied.0);
+            let heard = || (backend.roster.heard)(seat).map(|beat| beat.applied.0);
             pb::MemberStatus {
                 member_id: id,
                 name,
@@ -210,7 +209,7 @@ impl pb::control_server::Control for ControlService {
             log: Some(pb::LogStatus {
                 trim_point: backend.stack.trim_point().0,
                 applied: backend.reader.applied().0,
-                tail: backend.log.check_tail_now().unwrap_or(backend.reader.applied()).0,
+                tail: backend.log_tail().0,
                 chain_version: version.0,
                 active_kind: chain.active().params.kind.to_string(),
             }),

@@ -54,7 +54,7 @@ impl MaintenanceService {
             version: version::ETCD.to_owned(),
             db_size: i64::try_from(backend.reader.file_bytes()).unwrap_or(i64::MAX),
             leader: leader.map_or(0, |member| member.0),
-            raft_index: backend.log.check_tail_now().map_or(applied, |t| t.0),
+            raft_index: backend.log_tail().0,
             raft_term: backend.log.ordinal(),
             raft_applied_index: applied,
             errors: no_leader.into_iter().chain(store.alarms.iter().map(alarm)).collect(),

@@ -18,8 +18,16 @@ pub struct FoundRegister {
     pub bytes: Bytes,
     /// Term and index of the last entry. Of two replicas with the same version, the one with the higher pair is newer.
     pub last: (u64, u64),
-    /// The replicas that vote.
-    pub voters: BTreeSet<StorageId>,
+    /// The replicas that vote. While a change of them is on its way, those before it, then those after it. Empty if the
+    /// register was never initialised here.
+    pub voters: Vec<BTreeSet<StorageId>>,
+}
+
+impl FoundRegister {
+    /// All replicas that vote.
+    pub fn all_voters(&self) -> BTreeSet<StorageId> {
+        self.voters.iter().flatten().copied().collect()
+    }
 }
 
 /// The MetaStore's value as far as this replica knows it, committed or not; empty if it has none.

@@ -11,6 +11,7 @@
 //! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes. `RemotePeers` sends them to other nodes
 //!   (feature `peer`)
 //! - `relay`: reads and puts through a replica that reaches the leader
+//! - `replica_slot`: where other nodes find the replica, once it has started (feature `peer`)
 //!
 //! Invariants: a vote or entry is reported to openraft as written only when it is durable; the register changes only by
 //! committed entries; a read is answered only after a quorum confirmed that this replica still leads.
@@ -26,6 +27,8 @@ mod relay;
 #[cfg(feature = "peer")]
 mod remote_peers;
 mod replica;
+#[cfg(feature = "peer")]
+mod replica_slot;
 mod request;
 mod seeded_runtime;
 mod snapshot_mark;
@@ -38,3 +41,5 @@ pub use peers::{MetaPeers, NoPeers, PeerError};
 #[cfg(feature = "peer")]
 pub use remote_peers::RemotePeers;
 pub use replica::MetaReplica;
+#[cfg(feature = "peer")]
+pub use replica_slot::ReplicaSlot;

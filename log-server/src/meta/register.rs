@@ -77,7 +77,12 @@ pub(crate) fn last_state(log: &RaftLog) -> Result<FoundRegister, OpenError> {
         version: ChainVersion(value.version),
         bytes: value.bytes.into(),
         last: last.map_or((0, 0), |id| (id.leader_id.term, id.index)),
-        voters: membership.membership().voter_ids().map(StorageId).collect(),
+        voters: membership
+            .membership()
+            .get_joint_config()
+            .iter()
+            .map(|voters| voters.iter().copied().map(StorageId).collect())
+            .collect(),
     })
 }
 
@@ -228,7 +233,7 @@ mod tests {
             version: ChainVersion(2),
             bytes: bytes::Bytes::from_static(b"b"),
             last: (2, 4),
-            voters: [1, 2, 3].map(StorageId).into(),
+            voters: vec![[1, 2, 3].map(StorageId).into()],
         };
         assert_eq!(last_state(&log).unwrap(), expected);
         assert_eq!(last_state(&RaftLog::default()).unwrap(), FoundRegister::default());

@@ -4,13 +4,24 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset};
+use crate::contracts::StartMark;
+use crate::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
 
 /// The state of one node, as the node tells it to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
     /// The node that sends this beat.
     pub from: Incarnation,
+    /// Drawn at random at the sender's start. Two processes that start from copies of one data directory may have the same
+    /// boot count, but they draw different numbers.
+    pub nonce: u64,
+    /// Whether the other nodes have admitted the sender. Until then it takes no part in anything.
+    pub admitted: bool,
+    /// The latest start on each data directory that the sender has noted durably. The receiver learns from it what the sender
+    /// remembers of it, and of the others.
+    pub noted: Vec<(StorageId, StartMark)>,
+    /// The other nodes that the sender hears now.
+    pub hears: Vec<StorageId>,
     /// The version of the newest chain that the node has seen. If it is higher than the receiver's, the receiver has
     /// to fetch the chain.
     pub chain: ChainVersion,
@@ -25,22 +36,17 @@ pub struct Beat {
     pub quorum_heard: Option<Duration>,
 }
 
-/// Why a heartbeat was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeartbeatError {
-    /// The peer has already seen a higher boot count of the sender's data directory. So the directory is a copy, or it
-    /// was restored from a backup (safety rule 13).
-    #[error("storage {seen} was seen later than {from}: this data directory is a copy or was restored")]
-    Forgot {
-        /// The sender.
-        from: Incarnation,
-        /// The later process that the peer has seen.
-        seen: Incarnation,
-    },
-    /// The peer did not answer in time.
-    #[error("the peer does not answer: {0}")]
-    Unreachable(String),
+impl Beat {
+    /// The start of the process that sends this beat.
+    pub fn start(&self) -> StartMark {
+        StartMark { boot: self.from.boot, nonce: self.nonce }
+    }
 }
+
+/// A heartbeat had no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the peer does not answer: {0}")]
+pub struct HeartbeatError(pub String);
 
 /// A node that answers heartbeats.
 pub trait Heartbeat: Send + Sync {

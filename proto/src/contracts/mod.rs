@@ -15,6 +15,7 @@ mod meta_store;
 mod refusal;
 mod sequencer;
 mod snapshots;
+mod start_mark;
 mod storage_unit;
 
 pub use checksums::{ChecksumMark, Checksums, ChecksumsError, HistoryHashes, MARKS_TOLD_MAX, REVISIONS_ASKED_MAX};
@@ -30,6 +31,7 @@ pub use meta_store::{MetaError, MetaStore, PutOutcome, Versioned};
 pub use refusal::Refusal;
 pub use sequencer::{AppendError, OnGrant, Sequencer, SequencerDirectory};
 pub use snapshots::{Manifest, SnapshotError, Snapshots};
+pub use start_mark::StartMark;
 pub use storage_unit::{
     Cell, CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, Purpose, Shape, StorageUnit, Store, Stored,
     TailReaches, UnitDirectory, UnitError, UnitParams,

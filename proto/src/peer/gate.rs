@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
@@ -22,6 +23,8 @@ struct Expected {
     log: String,
     to: String,
     news: Arc<ChainNews>,
+    /// If there is one, calls are refused until it is true.
+    admitted: Option<watch::Receiver<bool>>,
 }
 
 /// The text of header `name`.
@@ -42,17 +45,27 @@ fn expect(headers: &MetadataMap, name: &'static str, expected: &str, subject: &s
 impl Gate {
     /// The gate of the node `home`.
     pub fn new(home: &Home) -> Self {
+        Self::with(home, Some(home.admitted.clone()))
+    }
+
+    /// The gate for calls that the node answers before the other nodes have admitted it.
+    pub fn before_admission(home: &Home) -> Self {
+        Self::with(home, None)
+    }
+
+    fn with(home: &Home, admitted: Option<watch::Receiver<bool>>) -> Self {
         Self(Arc::new(Expected {
             wire: WIRE_VERSION.to_string(),
             log: format!("{:016x}", home.log.0),
             to: format!("{:016x}", home.me.storage.0),
             news: Arc::clone(&home.news),
+            admitted,
         }))
     }
 
     /// Refuses the call that has these headers, or takes note of the version of the chain that it tells.
     fn check(&self, headers: &MetadataMap) -> Result<(), Status> {
-        let Expected { wire, log, to, news } = self.0.as_ref();
+        let Expected { wire, log, to, news, admitted } = self.0.as_ref();
         // The version comes first: another version may have other headers.
         expect(headers, WIRE, wire, "the caller speaks another version of the peer protocol")?;
         expect(headers, LOG, log, "the caller belongs to another cluster")?;
@@ -69,6 +82,10 @@ impl Gate {
         let version = chain
             .parse()
             .map_err(|_| Status::failed_precondition(format!("header {CHAIN}: expected a number, found {chain}")))?;
+        if admitted.as_ref().is_some_and(|admitted| !*admitted.borrow()) {
+            let text = "the peer has just started: expected that the others have admitted it, they have not yet";
+            return Err(Status::failed_precondition(text));
+        }
         news.hear(ChainVersion(version));
         Ok(())
     }
@@ -96,6 +113,7 @@ mod tests {
             log: LogId(9),
             me: Incarnation { storage: StorageId(storage), boot: Boot(3) },
             news: Arc::new(ChainNews::new(ChainVersion(1))),
+            admitted: watch::Sender::new(true).subscribe(),
             clock: Arc::new(BootClock),
             tasks: Tasks::new(Arc::new(ThreadWorker), CancellationToken::new()),
         }
@@ -139,5 +157,16 @@ mod tests {
         assert_eq!(*gate.0.news.subscribe().borrow(), ChainVersion(1), "a refused call tells nothing");
         gate.check(&changed(CHAIN, "8")).unwrap();
         assert_eq!(*gate.0.news.subscribe().borrow(), ChainVersion(8));
+    }
+
+    #[test]
+    fn a_node_answers_only_heartbeats_until_it_is_admitted() {
+        let admitted = watch::Sender::new(false);
+        let home = Home { admitted: admitted.subscribe(), ..home(2) };
+        let (gate, heartbeats) = (Gate::new(&home), Gate::before_admission(&home));
+        assert_eq!(gate.check(&changed(CHAIN, "7")).unwrap_err().code(), Code::FailedPrecondition);
+        heartbeats.check(&changed(CHAIN, "7")).unwrap();
+        admitted.send_replace(true);
+        gate.check(&changed(CHAIN, "7")).unwrap();
     }
 }

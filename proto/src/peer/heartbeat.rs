@@ -7,10 +7,9 @@ use futures::future::BoxFuture;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status};
 
-use crate::contracts::{Beat, Heartbeat, HeartbeatError};
-use crate::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset};
+use crate::contracts::{Beat, Heartbeat, HeartbeatError, StartMark};
+use crate::ids::{Boot, ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
 use crate::peer::generated as wire;
-use crate::peer::generated::beat_answer::Answer;
 use crate::peer::generated::heartbeat_client::HeartbeatClient;
 use crate::peer::generated::heartbeat_server::{Heartbeat as Served, HeartbeatServer};
 use crate::peer::limits::BEAT_MAX;
@@ -19,6 +18,14 @@ use crate::peer::{Gate, Home, PeerLink};
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn mark_to_wire((storage, mark): (StorageId, StartMark)) -> wire::StartMark {
+    wire::StartMark { storage: storage.0, boot: mark.boot.0, nonce: mark.nonce }
+}
+
+fn mark_from_wire(mark: wire::StartMark) -> (StorageId, StartMark) {
+    (StorageId(mark.storage), StartMark { boot: Boot(mark.boot), nonce: mark.nonce })
 }
 
 impl Wire for Beat {
@@ -34,6 +41,10 @@ impl Wire for Beat {
             applied: self.applied.0,
             oldest_sync_nanos: nanos(self.oldest_sync),
             quorum_heard_nanos: self.quorum_heard.map(nanos),
+            nonce: self.nonce,
+            admitted: self.admitted,
+            hears: self.hears.into_iter().map(|node| node.0).collect(),
+            noted: self.noted.into_iter().map(mark_to_wire).collect(),
         }
     }
 
@@ -46,6 +57,10 @@ impl Wire for Beat {
             applied: Lsn(m.applied),
             oldest_sync: Duration::from_nanos(m.oldest_sync_nanos),
             quorum_heard: m.quorum_heard_nanos.map(Duration::from_nanos),
+            nonce: m.nonce,
+            admitted: m.admitted,
+            hears: m.hears.into_iter().map(StorageId).collect(),
+            noted: m.noted.into_iter().map(mark_from_wire).collect(),
         })
     }
 }
@@ -65,20 +80,11 @@ impl RemoteHeartbeat {
 impl Heartbeat for RemoteHeartbeat {
     fn beat(&self, mine: Beat) -> BoxFuture<'_, Result<Beat, HeartbeatError>> {
         Box::pin(async move {
-            let from = mine.from;
-            let unreachable = |why: String| HeartbeatError::Unreachable(why);
             let mut client = HeartbeatClient::new(self.link.channel());
             let request = self.link.request(mine.to_wire());
             let answer = self.link.within(BEAT_MAX, client.beat(request)).await;
-            let answer = answer.map_err(|failure| unreachable(failure.to_string()))?;
-            let broken = |_: Garbage| unreachable("the heartbeat's answer is broken".to_owned());
-            match answer.answer {
-                Some(Answer::Beat(beat)) => Beat::from_wire(beat).map_err(broken),
-                Some(Answer::Seen(seen)) => {
-                    Err(HeartbeatError::Forgot { from, seen: Incarnation::from_wire(seen).map_err(broken)? })
-                }
-                None => Err(unreachable("the heartbeat's answer is empty".to_owned())),
-            }
+            let answer = answer.map_err(|failure| HeartbeatError(failure.to_string()))?;
+            Beat::from_wire(answer).map_err(|Garbage(what)| HeartbeatError(format!("{what} in its answer is broken")))
         })
     }
 }
@@ -90,29 +96,28 @@ pub struct HeartbeatService {
 }
 
 impl HeartbeatService {
-    /// The gRPC service of `heartbeat`, behind the gate of the node `home`.
+    /// The gRPC service of `heartbeat`, behind the gate of the node `home`. It answers before the node is admitted.
     pub fn server(home: &Home, heartbeat: Arc<dyn Heartbeat>) -> InterceptedService<HeartbeatServer<Self>, Gate> {
-        InterceptedService::new(HeartbeatServer::new(Self { home: home.clone(), heartbeat }), Gate::new(home))
+        InterceptedService::new(
+            HeartbeatServer::new(Self { home: home.clone(), heartbeat }),
+            Gate::before_admission(home),
+        )
     }
 }
 
 #[tonic::async_trait]
 impl Served for HeartbeatService {
-    async fn beat(&self, request: Request<wire::BeatMessage>) -> Result<Response<wire::BeatAnswer>, Status> {
+    async fn beat(&self, request: Request<wire::BeatMessage>) -> Result<Response<wire::BeatMessage>, Status> {
         let beat = Beat::from_wire(request.into_inner()).map_err(Status::from)?;
-        let answer = match self.heartbeat.beat(beat).await {
-            Ok(beat) => Answer::Beat(beat.to_wire()),
-            Err(HeartbeatError::Forgot { seen, .. }) => Answer::Seen(seen.to_wire()),
-            Err(HeartbeatError::Unreachable(why)) => return Err(Status::unavailable(why)),
-        };
-        Ok(self.home.answer(wire::BeatAnswer { answer: Some(answer) }))
+        let answer = self.heartbeat.beat(beat).await.map_err(|HeartbeatError(why)| Status::unavailable(why))?;
+        Ok(self.home.answer(answer.to_wire()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Boot, LogId, StorageId};
+    use crate::ids::LogId;
 
     #[test]
     fn a_beat_survives_the_wire() {
@@ -123,8 +128,12 @@ mod tests {
             applied: Lsn(5),
             oldest_sync: Duration::from_millis(6),
             quorum_heard: Some(Duration::from_millis(7)),
+            nonce: 8,
+            admitted: true,
+            hears: vec![StorageId(11), StorageId(12)],
+            noted: vec![(StorageId(8), StartMark { boot: Boot(9), nonce: 10 })],
         };
-        let less = Beat { known_tail: None, quorum_heard: None, ..beat.clone() };
+        let less = Beat { known_tail: None, quorum_heard: None, admitted: false, noted: vec![], ..beat.clone() };
         for beat in [beat, less] {
             assert_eq!(Beat::from_wire(beat.clone().to_wire()), Ok(beat));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tonic::Response;
 
 use crate::ids::{Incarnation, LogId};
@@ -18,6 +19,8 @@ pub struct Home {
     pub me: Incarnation,
     /// The versions of the chain that are told and heard.
     pub news: Arc<ChainNews>,
+    /// Whether the other nodes have admitted this process. Until then it answers nothing but heartbeats.
+    pub admitted: watch::Receiver<bool>,
     /// Measures the deadlines.
     pub clock: Arc<dyn Clock>,
     /// Runs streams on the runtime of the caller. A panic in one of them ends the node.

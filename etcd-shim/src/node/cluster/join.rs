@@ -22,7 +22,7 @@ const GIVE_MAX: Duration = Duration::from_secs(1);
 const CHECK_MAX: Duration = Duration::from_millis(500);
 
 /// The other members, as those who give seats.
-fn others(seams: &Seams, book: &AddressBook, own: MemberId) -> Vec<RemoteJoining> {
+pub(super) fn others(seams: &Seams, book: &AddressBook, own: MemberId) -> Vec<RemoteJoining> {
     let joining = |other: Arc<MemberAddress>| RemoteJoining::new(&seams.clock, other.address(), other);
     book.others(own).into_iter().map(joining).collect()
 }

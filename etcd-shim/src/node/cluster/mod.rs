@@ -5,9 +5,12 @@
 //! - [`take_seat`]: a node with a new data directory asks the others for the seat of its member; [`check_seat`]: a
 //!   node with an old data directory asks them whether it still has the seat; [`JoinDesk`]: where the others ask this
 //!   node
+//! - [`follow_seats`]: a node that starts learns of new data directories from the others
 //! - [`Reconciler`]: makes links, voters and the view follow the seats
 //! - [`SnapshotDesk`]: where the other nodes ask for snapshots
 //! - [`own_beat`]: what this node tells the others about itself
+//! - [`wait_until_admitted`]: a start waits until the others have noted it; [`Starts`]: what this node has noted of them;
+//!   [`mark_old_copy`]: they have refused it for good
 //! - [`found_cluster`]: agrees with the other members on the log of a new cluster; [`enter_cluster`]: learns of a cluster
 //!   that this member was added to
 //! - [`discover`]: asks the DNS for the members of a new cluster (`--discovery-srv`)
@@ -17,14 +20,17 @@
 //! - [`peer_port`], [`peer_tls`]: the port for other nodes, and TLS in both directions
 
 mod address_book;
+mod admitted;
 mod cluster_view;
 mod discovery;
 mod enter;
+mod follow_seats;
 mod founders;
 mod join;
 mod join_desk;
 mod later_unit;
 mod members_file;
+mod old_copy;
 pub(super) mod open_log;
 mod own_beat;
 mod peer_port;
@@ -33,19 +39,24 @@ pub(super) mod peer_worker;
 mod peers;
 mod reconciler;
 mod snapshot_desk;
+mod starts;
 mod voters;
 
 pub(super) use address_book::{AddressBook, MemberAddress};
+pub(super) use admitted::wait_until_admitted;
 pub(super) use cluster_view::cluster_view;
 pub(super) use discovery::{DiscoveryError, discover};
 pub(super) use enter::enter_cluster;
+pub(super) use follow_seats::follow_seats;
 pub(super) use founders::{Founders, found_cluster};
 pub(super) use join::{check_seat, take_seat};
 pub(super) use join_desk::JoinDesk;
 pub(super) use members_file::{MEMBERS_FILE, read_members, write_members};
+pub(super) use old_copy::{check_no_old_copy, mark_old_copy};
 pub(super) use own_beat::OwnBeat;
 pub(super) use peer_port::PeerPort;
 pub(super) use peers::Peers;
 pub(super) use reconciler::Reconciler;
 pub(super) use snapshot_desk::SnapshotDesk;
+pub(super) use starts::Starts;
 pub(super) use voters::roles;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_client::failure::{NodeState, Roles, liveness, rank_of};
+use naxos_client::failure::{NodeState, Reach, Roles, liveness, rank_of};
 use naxos_client::{Liveness, LogletError, ReconfigureError, VirtualLog, VirtualLogParts};
 use naxos_proto::ids::StorageId;
 use naxos_proto::seams::Instant;
@@ -35,7 +35,7 @@ pub(in crate::node) async fn open_log(
     let mut attempts = Attempts::new(&*clock);
     loop {
         let nodes = states.borrow().clone();
-        let now_alive = liveness(&nodes, None, None, roles);
+        let now_alive = liveness(&nodes, None, None, roles, &Reach::default());
         let is_our_turn = may_found(&now_alive, nodes.len(), rank_of(own, &nodes), began, clock.now());
         alive.send_replace(now_alive);
         let outcome = match VirtualLog::open(parts.clone()).await {

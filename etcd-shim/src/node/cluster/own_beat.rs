@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use naxos_client::VirtualLog;
+use naxos_client::failure::{Admission, NodeState, StartMemory};
 use naxos_engines::StoreReader;
 use naxos_log_server::Unit;
 use naxos_proto::contracts::{Beat, Heartbeat, HeartbeatError, StorageUnit};
 use naxos_proto::ids::{Incarnation, Lsn, StorageId};
 use naxos_proto::peer::ChainNews;
-use parking_lot::Mutex;
+use tokio::sync::watch;
 
 /// Longer than any disk may take.
 const NEVER: Duration = Duration::from_secs(86_400);
@@ -23,14 +24,23 @@ pub(in crate::node) struct OwnBeat {
     news: Arc<ChainNews>,
     log: OnceLock<Arc<VirtualLog>>,
     reader: OnceLock<StoreReader>,
-    /// The latest process on each data directory from which a heartbeat came.
-    seen: Mutex<BTreeMap<StorageId, Incarnation>>,
+    admission: Arc<Admission>,
+    memory: Arc<dyn StartMemory>,
+    nodes: OnceLock<NodeStates>,
 }
 
+type NodeStates = watch::Receiver<BTreeMap<StorageId, NodeState>>;
+
 impl OwnBeat {
-    pub(in crate::node) fn new(own: Incarnation, unit: Arc<Unit>, news: Arc<ChainNews>) -> Self {
-        let (log, reader) = (OnceLock::new(), OnceLock::new());
-        Self { own, unit, news, log, reader, seen: Mutex::default() }
+    pub(in crate::node) fn new(
+        own: Incarnation,
+        unit: Arc<Unit>,
+        news: Arc<ChainNews>,
+        admission: Arc<Admission>,
+        memory: Arc<dyn StartMemory>,
+    ) -> Self {
+        let (log, reader, nodes) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { own, unit, news, log, reader, admission, memory, nodes }
     }
 
     pub(in crate::node) fn set_log(&self, log: Arc<VirtualLog>) {
@@ -41,7 +51,19 @@ impl OwnBeat {
         assert!(self.reader.set(reader).is_ok(), "a node has one local store");
     }
 
-    /// What this node tells now.
+    pub(in crate::node) fn set_nodes(&self, nodes: NodeStates) {
+        assert!(self.nodes.set(nodes).is_ok(), "a node hears the others in one place");
+    }
+
+    /// The other nodes that this one hears.
+    fn hears(&self) -> Vec<StorageId> {
+        let Some(nodes) = self.nodes.get() else { return Vec::new() };
+        let nodes = nodes.borrow();
+        let heard = nodes.iter().filter(|(node, state)| **node != self.own.storage && state.alive().is_some());
+        heard.map(|(node, _)| *node).collect()
+    }
+
+    /// What this node tells all others now.
     pub(in crate::node) fn now(&self) -> Beat {
         let chain = self.log.get().map(|log| log.chain());
         if let Some((version, _)) = &chain {
@@ -51,6 +73,10 @@ impl OwnBeat {
         let known_tail = active.and_then(|id| Some((id, self.unit.tail_now(id)?.ok()?.known_tail)));
         Beat {
             from: self.own,
+            nonce: self.admission.start().nonce,
+            admitted: *self.admission.admitted().borrow(),
+            noted: self.memory.noted(),
+            hears: self.hears(),
             chain: self.news.known(),
             known_tail,
             applied: self.reader.get().map_or(Lsn::ZERO, StoreReader::applied),
@@ -70,9 +96,14 @@ impl OwnBeat {
 
 impl Heartbeat for OwnBeat {
     fn beat(&self, theirs: Beat) -> BoxFuture<'_, Result<Beat, HeartbeatError>> {
-        let from = theirs.from;
-        let seen = *self.seen.lock().entry(from.storage).and_modify(|seen| *seen = from.max(*seen)).or_insert(from);
-        let answer = if seen == from { Ok(self.now()) } else { Err(HeartbeatError::Forgot { from, seen }) };
-        Box::pin(std::future::ready(answer))
+        self.admission.hear(&theirs, &*self.memory);
+        // An old copy is not noted, and a start is not noted before this directory remembers it.
+        if self.admission.disowned().borrow().is_some() || !self.memory.own_is_durable() {
+            let refused = HeartbeatError("its start is not written down, or it is refused".to_owned());
+            return Box::pin(std::future::ready(Err(refused)));
+        }
+        // The start of the caller is not noted here: a cloned data directory can call from anywhere. It is noted when this
+        // node reaches the caller at its member's address.
+        Box::pin(std::future::ready(Ok(self.now())))
     }
 }

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use naxos_client::failure::{Driver, Heartbeats};
+use naxos_client::failure::{Admission, Driver, Heartbeats};
 use naxos_client::loglets::CorfuProvider;
 use naxos_proto::contracts::StorageUnit;
 use naxos_proto::peer::{Home, serve};
-use naxos_proto::seams::{Worker, WorkerHandle, start};
+use naxos_proto::seams::{Disk, Worker, WorkerHandle, start};
 use naxos_sequencer::LocalSequencer;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use super::{AddressBook, PeerPort, Peers};
+use super::{AddressBook, PeerPort, Peers, Starts, mark_old_copy};
 
 /// What the Worker serves to other nodes, and the work that it does all the time.
 pub(in crate::node) struct PeerWork {
@@ -23,6 +23,9 @@ pub(in crate::node) struct PeerWork {
     /// Writes the appends of this process to Corfu loglets.
     pub(in crate::node) corfu: Arc<CorfuProvider>,
     pub(in crate::node) heartbeats: Arc<Heartbeats>,
+    pub(in crate::node) admission: Arc<Admission>,
+    pub(in crate::node) starts: Arc<Starts>,
+    pub(in crate::node) disk: Arc<dyn Disk>,
     /// Comes when the log is open.
     pub(in crate::node) driver: oneshot::Receiver<Driver>,
 }
@@ -56,7 +59,7 @@ pub(in crate::node) async fn start_peer_worker(
 }
 
 async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
-    let PeerWork { port, routes, sequencer, corfu, heartbeats, driver } = work;
+    let PeerWork { port, routes, sequencer, corfu, heartbeats, admission, starts, disk, driver } = work;
     let serves = async {
         let served = serve(routes, port.connections(Arc::clone(&home.clock)), stop.clone()).await;
         if let Err(error) = served {
@@ -66,9 +69,22 @@ async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
     };
     let drives = async {
         if let Some(Ok(driver)) = stop.run_until_cancelled(driver).await {
-            driver.run(stop.clone()).await;
+            tokio::join!(driver.run(stop.clone()), end_if_disowned(&admission, &*disk, &stop));
         }
     };
     let tends = async { tokio::join!(sequencer.tend(stop.clone()), corfu.tend(stop.clone())) };
-    tokio::join!(serves, drives, tends, heartbeats.run(stop.clone()));
+    let notes = starts.tend(&*home.clock, stop.clone());
+    tokio::join!(serves, drives, tends, notes, heartbeats.run(stop.clone()));
+}
+
+/// Ends the node when another node remembers a later start of its data directory, until `stop`.
+async fn end_if_disowned(admission: &Admission, disk: &dyn Disk, stop: &CancellationToken) {
+    let mut disowned = admission.disowned();
+    let waited = stop.run_until_cancelled(disowned.wait_for(Option::is_some)).await;
+    let error = waited.and_then(Result::ok).and_then(|disowned| disowned.clone());
+    if let Some(error) = error {
+        tracing::error!(%error, "the node ends");
+        mark_old_copy(disk, &error).await;
+        stop.cancel();
+    }
 }

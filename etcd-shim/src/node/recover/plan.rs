@@ -147,7 +147,7 @@ fn is_all(survivors: &[Survivor], newest_chain: usize) -> bool {
     let newest = &survivors[newest_chain];
     let storages: BTreeSet<StorageId> = survivors.iter().map(|one| one.storage).collect();
     roles(newest.chain.active())
-        .is_some_and(|roles| is_complete(&storages, &newest.register.voters, &roles.units, roles.write_quorum))
+        .is_some_and(|roles| is_complete(&storages, &newest.register.all_voters(), &roles.units, roles.write_quorum))
 }
 
 /// When the last entry was proposed.

@@ -115,7 +115,7 @@ impl Survivor {
         let units = self.chain.segments.iter().filter_map(super::plan::roles);
         let units: BTreeSet<StorageId> = units.flat_map(|roles| roles.units).collect();
         let own = BTreeSet::from([self.storage]);
-        !others && self.register.voters.is_subset(&own) && units.is_subset(&own)
+        !others && self.register.all_voters().is_subset(&own) && units.is_subset(&own)
     }
 }
 

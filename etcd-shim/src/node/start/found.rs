@@ -15,7 +15,9 @@ use super::open_store::open_store;
 use super::start_error::StartError;
 use crate::config::{ClusterState, ServerConfig};
 use crate::metrics::Metrics;
-use crate::node::cluster::{Founders, cluster_view, discover, enter_cluster, found_cluster, peer_tls, read_members};
+use crate::node::cluster::{
+    Founders, check_no_old_copy, cluster_view, discover, enter_cluster, found_cluster, peer_tls, read_members,
+};
 use crate::node::recover::{begin_of_log, finish_swap, force_new_cluster};
 use crate::node::stops::Stops;
 use crate::port::{BoundPort, PortConfig};
@@ -50,6 +52,7 @@ impl Found {
         stops: Stops,
     ) -> Result<Found, StartError> {
         finish_swap(&*seams.disk).await?;
+        check_no_old_copy(&*seams.disk).await?;
         if config.cluster.force_new {
             force_new_cluster(&config, &seams).await?;
         }

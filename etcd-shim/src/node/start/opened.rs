@@ -1,18 +1,20 @@
 //! The second step: [`Opened`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use naxos_client::failure::{Detector, DetectorConfig, Driver, DriverParts, Heartbeats, NodeState};
+use naxos_client::failure::{
+    Admission, Detector, DetectorConfig, Driver, DriverParts, Heartbeats, NodeState, StartMemory,
+};
 use naxos_client::loglets::{CorfuProvider, MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, LogletProvider, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::LocalStore;
-use naxos_log_server::meta::{MetaConfig, MetaReplica};
+use naxos_log_server::meta::{MetaConfig, MetaReplica, ReplicaSlot, found_register};
 use naxos_log_server::{FoundJournal, LogServer};
 use naxos_proto::chain::LogletKind;
-use naxos_proto::contracts::{ClusterView, Join};
+use naxos_proto::contracts::{ClusterView, Join, StartMark};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, MemberId, StorageId};
 use naxos_proto::peer::{
     ChainNews, ChecksumsService, FoundingService, HeartbeatService, Home, JoiningService, MetaService,
@@ -32,8 +34,8 @@ use crate::config::ServerConfig;
 use crate::node::cluster::open_log::open_log;
 use crate::node::cluster::peer_worker::{PeerWork, PeerWorker, start_peer_worker};
 use crate::node::cluster::{
-    AddressBook, JoinDesk, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, check_seat, roles, take_seat,
-    write_members,
+    AddressBook, JoinDesk, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, Starts, check_seat, mark_old_copy,
+    roles, take_seat, wait_until_admitted, write_members,
 };
 use crate::node::ids;
 use crate::node::replicas::ChecksumDesk;
@@ -61,6 +63,10 @@ pub(super) struct Opened {
     pub(super) log_id: LogId,
     pub(super) member: MemberId,
     pub(super) incarnation: Incarnation,
+    /// The mark of this start.
+    pub(super) start: StartMark,
+    /// The starts of the other nodes.
+    pub(super) starts: Arc<dyn StartMemory>,
     pub(super) roster: Roster,
     pub(super) nodes: watch::Receiver<BTreeMap<StorageId, NodeState>>,
     pub(super) beat: Arc<OwnBeat>,
@@ -137,13 +143,22 @@ impl Found {
         let (log_id, member) = (journal.log(), journal.member());
         let book = Arc::new(address_book(&context.config, seams, &known)?);
         let Seated { view, lost } = seated(seams, &book, known, &journal, &store).await?;
+        let seated: BTreeSet<StorageId> = view.seats.values().copied().collect();
+        let starts = Starts::read(Arc::clone(&seams.disk), journal.storage_id(), &seated).await;
+        let starts = Arc::new(starts.map_err(StartError::Starts)?);
+        let remembered = found_register(&journal)?.voters;
         let log_server = journal.start(stops.unit.clone()).await?;
         let unit = log_server.unit().clone();
         let own = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
 
         let news = Arc::new(ChainNews::new(ChainVersion(0)));
         let tasks = Tasks::new(Arc::clone(&seams.worker), stops.running.clone());
-        let home = Home { log: log_id, me: own, news: news.clone(), clock: Arc::clone(&seams.clock), tasks };
+        let start = StartMark { boot: own.boot, nonce: seams.entropy.u64() };
+        let admitting = if remembered.is_empty() { vec![seated] } else { remembered };
+        let admission = Arc::new(Admission::new(own.storage, start, starts.history(), admitting));
+        starts.begin(start);
+        let (admitted, clock) = (admission.admitted(), Arc::clone(&seams.clock));
+        let home = Home { log: log_id, me: own, news: news.clone(), admitted, clock, tasks };
         let stop = stops.running.clone();
         let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
@@ -153,11 +168,14 @@ impl Found {
         // A replica that joins is told by the others who votes.
         let voters = if founders.joins { Vec::new() } else { founders.seats.values().copied().collect() };
         let meta_config = MetaConfig { voters, ..MetaConfig::alone(own.storage) };
-        let meta = MetaReplica::start(&log_server, seams, meta_config, peers.replicas(), stops.meta.clone()).await?;
+        let replica = Arc::new(ReplicaSlot::default());
 
-        let beat = Arc::new(OwnBeat::new(own, unit.clone(), news.clone()));
-        let heartbeats = heartbeats(&context, own, &peers, &beat);
+        let memory = Arc::clone(&starts) as Arc<dyn StartMemory>;
+        let beat = OwnBeat::new(own, unit.clone(), news.clone(), Arc::clone(&admission), Arc::clone(&memory));
+        let beat = Arc::new(beat);
+        let heartbeats = heartbeats(&context, own, &peers, &beat, Arc::clone(&admission), Arc::clone(&memory));
         let nodes = heartbeats.states();
+        beat.set_nodes(nodes.clone());
         let leases = Arc::new(LeaseDeskSlot::default());
         let snapshots = Arc::new(SnapshotDesk::default());
         let checksums = Arc::new(ChecksumDesk::default());
@@ -165,7 +183,7 @@ impl Found {
         let port = PeerPort::bind(&seams.net, &context.config.listen_peer_urls, peer_tls.as_ref()).await?;
         let routes = Routes::new(UnitService::server(&home, unit.clone()))
             .add_service(SequencerService::server(&home, sequencer.clone()))
-            .add_service(MetaService::server(&home, meta.clone()))
+            .add_service(MetaService::server(&home, replica.clone()))
             .add_service(HeartbeatService::server(&home, beat.clone()))
             .add_service(naxos_proto::peer::LeaseKeeperService::server(&home, leases.clone()))
             .add_service(SnapshotsService::server(&home, snapshots.clone()))
@@ -174,10 +192,27 @@ impl Found {
             .add_service(FoundingService::server(founders.seat.clone()));
         let (drives, driver) = oneshot::channel();
         let corfu = Arc::new(CorfuProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock)));
-        let handed = PeerWork { port, routes, sequencer, corfu: corfu.clone(), heartbeats: heartbeats.clone(), driver };
+        let handed = PeerWork {
+            port,
+            routes,
+            sequencer,
+            corfu: corfu.clone(),
+            heartbeats: heartbeats.clone(),
+            admission: Arc::clone(&admission),
+            starts,
+            disk: Arc::clone(&seams.disk),
+            driver,
+        };
         if work.send(handed).is_err() {
             return Err(StartError::Lost);
         }
+        // The replica may not even vote before that: an old copy has forgotten its last vote.
+        if let Err(disowned) = wait_until_admitted(&admission, &*seams.clock).await {
+            mark_old_copy(&*seams.disk, &disowned).await;
+            return Err(disowned.into());
+        }
+        let meta = MetaReplica::start(&log_server, seams, meta_config, peers.replicas(), stops.meta.clone()).await?;
+        replica.set(meta.clone());
 
         let roles = roles(&view, &meta.voters(), lost.into_iter().map(|(storage, _)| storage));
         let units_min = roles.units_min;
@@ -209,6 +244,10 @@ impl Found {
             log: log.clone(),
             own,
             states: nodes.clone(),
+            reach: {
+                let heartbeats = Arc::clone(&heartbeats);
+                Box::new(move || heartbeats.reach())
+            },
             newest_chain: news.subscribe(),
             meta_leader: {
                 let meta = meta.clone();
@@ -228,7 +267,7 @@ impl Found {
         drives.send(driver).map_err(|_| StartError::Lost)?;
         let names = founders.names();
         let seats = watch::Sender::new(view.seats.clone());
-        let heard = Box::new(move |storage| heartbeats.beat(storage).map(|beat| beat.applied));
+        let heard = Box::new(move |storage| heartbeats.beat(storage));
         let roster = Roster { cluster: names.cluster.0, seats: seats.subscribe(), keepers: peers.clone(), heard };
         let servers_min = Arc::new(AtomicUsize::new(view.seats.len() / 2 + 1));
         let reconciler = Reconciler {
@@ -255,6 +294,8 @@ impl Found {
             log_id,
             member,
             incarnation: own,
+            start,
+            starts: memory,
             roster,
             nodes,
             beat,
@@ -273,11 +314,19 @@ fn native_provider(peers: &Arc<Peers>, seams: &Seams) -> NativeProvider {
     NativeProvider::new(peers.clone(), peers.clone(), Arc::clone(&seams.clock))
 }
 
-fn heartbeats(context: &Context, own: Incarnation, peers: &Peers, beat: &Arc<OwnBeat>) -> Arc<Heartbeats> {
+fn heartbeats(
+    context: &Context,
+    own: Incarnation,
+    peers: &Peers,
+    beat: &Arc<OwnBeat>,
+    admission: Arc<Admission>,
+    memory: Arc<dyn StartMemory>,
+) -> Arc<Heartbeats> {
     let clock = Arc::clone(&context.seams.clock);
     let nodes = peers.nodes();
     let mine = Arc::clone(beat);
     let detector = Detector::new(DetectorConfig::default());
     let every = HEARTBEAT_MAX.min(context.config.heartbeat);
-    Arc::new(Heartbeats::new(own, nodes, every, clock, detector, Box::new(move || mine.now())))
+    let mine = Box::new(move || mine.now());
+    Arc::new(Heartbeats::new(own, nodes, every, clock, detector, mine, admission, memory))
 }

@@ -17,7 +17,7 @@ use super::rebuilt::Rebuilt;
 use super::running_stack::{RunningStack, StackParts};
 use super::start_error::StartError;
 use crate::backend::{Backend, Deadlines, Fence, Leadership, LeaseDesk};
-use crate::node::cluster::{Reconciler, SnapshotDesk};
+use crate::node::cluster::{Reconciler, SnapshotDesk, follow_seats};
 use crate::node::replicas::Comparison;
 use crate::node::stops::Stops;
 use crate::port::BoundPort;
@@ -39,9 +39,22 @@ impl Opened {
     /// Builds the stack over the local store and replays the log. In a cluster, gets a snapshot first if the log no longer
     /// holds what the local store lacks.
     pub(super) async fn stack(self) -> Result<Stacked, StartError> {
+        if self.is_alone {
+            return self.build().await;
+        }
+        let (seams, peers) = (self.context.seams.clone(), Arc::clone(&self.peers));
+        let (member, view) = (self.member, self.reconciler.written.clone());
+        tokio::select! {
+            biased;
+            stacked = self.build() => stacked,
+            () = follow_seats(&seams, &peers, member, view) => unreachable!("it asks for as long as the start lasts"),
+        }
+    }
+
+    async fn build(self) -> Result<Stacked, StartError> {
         let Opened { context, bound, mut workers, local_store, store, log_server, meta, log, log_id, .. } = self;
         let Opened { member, incarnation, roster, nodes, beat, leases, peers, snapshots, reconciler, .. } = self;
-        let Opened { is_alone, servers_min, checksums, .. } = self;
+        let Opened { is_alone, servers_min, checksums, start, starts, .. } = self;
         let unit = Arc::clone(log_server.unit());
         let parts =
             StackParts { context: &context, log: &log, log_id, incarnation, unit: &unit, is_alone, servers_min };
@@ -91,6 +104,8 @@ impl Opened {
             meta,
             defragmenter,
             metrics,
+            start,
+            starts,
             started: seams.clock.now(),
             clock: seams.clock,
             deadlines: Arc::new(Deadlines::new(config.election_timeout)),

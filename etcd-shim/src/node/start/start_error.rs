@@ -1,6 +1,7 @@
 //! [`StartError`]: why a node does not start.
 
 use naxos_client::ReconfigureError;
+use naxos_client::failure::Disowned;
 use naxos_engines::local_store::StoreError;
 use naxos_engines::snapshots::FetchError;
 use naxos_engines::stack::StackError;
@@ -60,6 +61,17 @@ pub enum StartError {
     /// refuse it the seat of its member. The text says why.
     #[error("{0}")]
     Founding(String),
+    /// The file `starts` cannot be read.
+    #[error(
+        "the file \"starts\" in the data directory cannot be read: {0}. Start the member with an empty data directory"
+    )]
+    Starts(std::io::Error),
+    /// The others have refused the data directory at an earlier start. The text says why.
+    #[error("{0}")]
+    OldCopy(String),
+    /// The data directory is an old copy.
+    #[error(transparent)]
+    Disowned(#[from] Disowned),
     /// The command that announces the node, or the one that makes it keeper of leases, was not done.
     #[error("the node cannot announce itself: {0}")]
     Announce(String),

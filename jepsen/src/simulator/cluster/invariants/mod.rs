@@ -49,6 +49,7 @@ impl Invariants {
 #[cfg(test)]
 mod tests {
     use naxos_proto::chain::{Chain, Segment};
+    use naxos_proto::contracts::StartMark;
     use naxos_proto::ids::{Boot, ChainVersion, Incarnation, LogId, LogletId, Lsn, StorageId};
     use naxos_proto::native_params::NativeParams;
 
@@ -63,6 +64,7 @@ mod tests {
         let params = NativeParams { sequencer, units, write_quorum: 2 }.encode(id);
         let segments = vec![Segment { start: Lsn(0), end: None, params }];
         let chain = (ChainVersion(3), Chain { log: LogId(7), segments });
-        View { incarnation, applied: Lsn(4), checksum: 11, chain, tail: None }
+        let start = StartMark { boot: incarnation.boot, nonce: 1 };
+        View { incarnation, start, starts: vec![], applied: Lsn(4), checksum: 11, chain, tail: None, sealed: vec![] }
     }
 }

@@ -1,0 +1,260 @@
+//! [`Admission`]: whether the other nodes let this process take part.
+//!
+//! A data directory may be an old copy: it was restored from a backup of the machine, or cloned. What the directory has
+//! promised or stored since then, the copy has forgotten, and it would break these promises. So a process takes part only
+//! when a majority of those that vote, itself counted, has noted its start, durably. It ends when one of them remembers a
+//! start of which its directory does not know. A process hears first what each of the others remembers, or waits for a while.
+//! And the nodes tell each other what they have noted (`docs/protocol.md`, cluster 13).
+
+use std::collections::BTreeSet;
+
+use naxos_proto::contracts::{Beat, StartMark};
+use naxos_proto::ids::StorageId;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::start_history::StartHistory;
+use super::start_memory::StartMemory;
+
+/// Another node remembers a start that this data directory does not know of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this data directory is a copy of one that was started later, or an old backup of it: node {by:016x} remembers its start \
+     {noted}, of which the directory does not know; this is start {own}. Start the member with an empty data directory"
+)]
+pub struct Disowned {
+    /// This start.
+    pub own: StartMark,
+    /// The node that remembers.
+    pub by: u64,
+    /// What it remembers.
+    pub noted: StartMark,
+}
+
+/// What is known of the voters. The process itself is in both sets.
+struct Others {
+    heard: BTreeSet<StorageId>,
+    noted_by: BTreeSet<StorageId>,
+    /// Whether it was waited for long enough for those that were not heard.
+    has_waited: bool,
+}
+
+/// See the module.
+pub struct Admission {
+    own: StorageId,
+    start: StartMark,
+    /// The earlier starts on the data directory, and this one.
+    history: StartHistory,
+    /// A majority of each of these sets has to note the start. There are two of them while the voters are being changed.
+    voters: Vec<BTreeSet<StorageId>>,
+    others: Mutex<Others>,
+    admitted: watch::Sender<bool>,
+    disowned: watch::Sender<Option<Disowned>>,
+}
+
+impl Admission {
+    /// A process on the data directory `own` that has just started. A node remembers its own start.
+    /// `history` has the earlier starts.
+    pub fn new(own: StorageId, start: StartMark, mut history: StartHistory, voters: Vec<BTreeSet<StorageId>>) -> Self {
+        history.add(start);
+        let itself = BTreeSet::from([own]);
+        let others = Mutex::new(Others { heard: itself.clone(), noted_by: itself, has_waited: false });
+        let (admitted, disowned) = (watch::Sender::new(false), watch::Sender::new(None));
+        let admission = Self { own, start, history, voters, others, admitted, disowned };
+        admission.conclude();
+        admission
+    }
+
+    /// This start.
+    pub fn start(&self) -> StartMark {
+        self.start
+    }
+
+    /// Takes what another node has noted, from its question or its answer. What it has noted of third nodes goes into
+    /// `memory`.
+    pub fn hear(&self, beat: &Beat, memory: &dyn StartMemory) {
+        for (storage, start) in &beat.noted {
+            if *storage == self.own {
+                self.hear_of_own(beat, *start);
+            } else {
+                memory.note(*storage, *start);
+            }
+        }
+        self.others.lock().heard.insert(beat.from.storage);
+        self.conclude();
+    }
+
+    /// From now on, voters that were not heard are not waited for any more. A majority still has to note the start.
+    pub fn has_waited(&self) {
+        self.others.lock().has_waited = true;
+        self.conclude();
+    }
+
+    fn hear_of_own(&self, beat: &Beat, noted: StartMark) {
+        if !self.history.knows(noted) {
+            let disowned = Disowned { own: self.start, by: beat.from.storage.0, noted };
+            self.disowned.send_replace(Some(disowned));
+        } else if noted == self.start {
+            self.others.lock().noted_by.insert(beat.from.storage);
+        }
+    }
+
+    fn conclude(&self) {
+        let others = self.others.lock();
+        let is_noted = |voters: &BTreeSet<StorageId>| {
+            voters.intersection(&others.noted_by).count() > voters.len() / 2
+                && (others.has_waited || voters.is_subset(&others.heard))
+        };
+        let is_admitted = self.voters.iter().all(is_noted) && self.disowned.borrow().is_none();
+        self.admitted.send_if_modified(|admitted| is_admitted && !std::mem::replace(admitted, true));
+    }
+
+    /// Whether this process may take part. Once it may, this stays so.
+    pub fn admitted(&self) -> watch::Receiver<bool> {
+        self.admitted.subscribe()
+    }
+
+    /// Becomes an error when another node remembers a later start.
+    pub fn disowned(&self) -> watch::Receiver<Option<Disowned>> {
+        self.disowned.subscribe()
+    }
+
+    /// The voters that have not noted this start yet.
+    pub fn lacks(&self) -> BTreeSet<StorageId> {
+        let others = self.others.lock();
+        self.voters.iter().flatten().filter(|voter| !others.noted_by.contains(voter)).copied().collect()
+    }
+
+    /// The data directory of this process.
+    pub fn own(&self) -> StorageId {
+        self.own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use naxos_proto::ids::{Boot, ChainVersion, Incarnation, Lsn};
+
+    use super::*;
+
+    fn start(boot: u64) -> StartMark {
+        StartMark { boot: Boot(boot), nonce: 7 }
+    }
+
+    /// A process with this boot count, whose directory remembers all starts up to it.
+    fn admission(own: u64, boot: u64, voters: Vec<BTreeSet<StorageId>>) -> Admission {
+        let mut history = StartHistory::default();
+        (1..boot).for_each(|earlier| history.add(start(earlier)));
+        Admission::new(StorageId(own), start(boot), history, voters)
+    }
+
+    fn ids(ids: &[u64]) -> BTreeSet<StorageId> {
+        ids.iter().copied().map(StorageId).collect()
+    }
+
+    fn beat(from: u64, noted: Option<StartMark>) -> Beat {
+        let noted = noted.map(|mark| (StorageId(1), mark)).into_iter().collect();
+        Beat {
+            from: Incarnation { storage: StorageId(from), boot: Boot(1) },
+            nonce: 1,
+            admitted: true,
+            noted,
+            hears: vec![],
+            chain: ChainVersion(1),
+            known_tail: None,
+            applied: Lsn(0),
+            oldest_sync: Duration::ZERO,
+            quorum_heard: None,
+        }
+    }
+
+    /// What was noted of third nodes.
+    #[derive(Default)]
+    struct Memory(Mutex<Vec<(StorageId, StartMark)>>);
+
+    impl StartMemory for Memory {
+        fn note(&self, storage: StorageId, start: StartMark) -> bool {
+            self.0.lock().push((storage, start));
+            true
+        }
+
+        fn own_is_durable(&self) -> bool {
+            true
+        }
+
+        fn noted(&self) -> Vec<(StorageId, StartMark)> {
+            self.0.lock().clone()
+        }
+    }
+
+    #[test]
+    fn what_another_node_has_noted_of_third_nodes_is_noted_here_too() {
+        let one = admission(1, 4, vec![ids(&[1, 2, 3])]);
+        let memory = Memory::default();
+        one.has_waited();
+        let noted = vec![(StorageId(3), start(9)), (StorageId(1), start(4))];
+        one.hear(&Beat { noted, ..beat(2, None) }, &memory);
+        assert_eq!(memory.noted(), [(StorageId(3), start(9))]);
+        assert!(is_admitted(&one));
+    }
+
+    fn is_admitted(admission: &Admission) -> bool {
+        *admission.admitted().borrow()
+    }
+
+    #[test]
+    fn the_only_voter_needs_nobody() {
+        assert!(is_admitted(&admission(1, 1, vec![ids(&[1])])));
+        assert!(!is_admitted(&admission(2, 1, vec![ids(&[1])])), "it is not the voter");
+    }
+
+    #[test]
+    fn a_majority_has_to_note_this_very_start() {
+        let one = admission(1, 4, vec![ids(&[1, 2, 3, 4, 5])]);
+        one.hear(&beat(2, Some(start(4))), &Memory::default());
+        one.hear(&beat(2, Some(start(4))), &Memory::default());
+        one.hear(&beat(3, None), &Memory::default());
+        one.hear(&beat(4, Some(start(3))), &Memory::default());
+        one.hear(&beat(9, Some(start(4))), &Memory::default());
+        assert!(!is_admitted(&one), "one of them said it twice, one noted nothing, one has no vote");
+        assert_eq!(one.lacks(), ids(&[3, 4, 5]));
+        one.hear(&beat(4, Some(start(4))), &Memory::default());
+        assert!(!is_admitted(&one), "voter 5 was not heard yet");
+        one.has_waited();
+        assert!(is_admitted(&one));
+        assert_eq!(*one.disowned().borrow(), None);
+    }
+
+    #[test]
+    fn a_voter_that_remembers_more_is_heard_before_a_majority_counts() {
+        let one = admission(1, 4, vec![ids(&[1, 2, 3])]);
+        one.hear(&beat(2, Some(start(4))), &Memory::default());
+        assert!(!is_admitted(&one), "voter 3 was not heard yet");
+        one.hear(&beat(3, Some(start(5))), &Memory::default());
+        assert!(!is_admitted(&one) && one.disowned().borrow().is_some());
+    }
+
+    #[test]
+    fn while_the_voters_change_a_majority_of_both_sets_has_to() {
+        let one = admission(1, 1, vec![ids(&[1, 2, 3]), ids(&[1, 4, 5])]);
+        one.hear(&beat(2, Some(start(1))), &Memory::default());
+        one.has_waited();
+        assert!(!is_admitted(&one));
+        one.hear(&beat(5, Some(start(1))), &Memory::default());
+        assert!(is_admitted(&one));
+    }
+
+    #[test]
+    fn a_later_start_disowns_the_process() {
+        for noted in [start(5), StartMark { nonce: 8, ..start(4) }, StartMark { nonce: 8, ..start(2) }] {
+            let one = admission(1, 4, vec![ids(&[1, 2, 3])]);
+            one.hear(&beat(2, Some(noted)), &Memory::default());
+            assert!(!is_admitted(&one));
+            let disowned = one.disowned().borrow().clone().unwrap();
+            assert_eq!(disowned, Disowned { own: start(4), by: 2, noted });
+            assert!(disowned.to_string().contains("with an empty data directory"), "{disowned}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! [`StartHistory`]: the starts that a data directory remembers of itself.
+
+use std::collections::BTreeMap;
+
+use naxos_proto::contracts::StartMark;
+use naxos_proto::ids::Boot;
+
+/// So many starts are remembered, the latest ones.
+const STARTS_MAX: usize = 4_096;
+
+/// The marks of the starts on a data directory, as the directory itself remembers them. A copy lacks those that came after
+/// it was made, however often it is started itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartHistory(BTreeMap<Boot, u64>);
+
+impl StartHistory {
+    /// Adds a start. Forgets the earliest one if there are too many.
+    pub fn add(&mut self, start: StartMark) {
+        self.0.insert(start.boot, start.nonce);
+        if self.0.len() > STARTS_MAX {
+            self.0.pop_first();
+        }
+    }
+
+    /// The starts, the earliest one first.
+    pub fn starts(&self) -> impl Iterator<Item = StartMark> {
+        self.0.iter().map(|(boot, nonce)| StartMark { boot: *boot, nonce: *nonce })
+    }
+
+    /// Whether the directory knows of a start of it that another node has noted. It is taken to know those that are so early
+    /// that they were forgotten.
+    pub fn knows(&self, noted: StartMark) -> bool {
+        let is_forgotten =
+            self.0.len() == STARTS_MAX && self.0.first_key_value().is_some_and(|(first, _)| noted.boot < *first);
+        is_forgotten || self.0.get(&noted.boot) == Some(&noted.nonce)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(boot: u64, nonce: u64) -> StartMark {
+        StartMark { boot: Boot(boot), nonce }
+    }
+
+    #[test]
+    fn a_copy_never_knows_what_came_after_it() {
+        let mut original = StartHistory::default();
+        original.add(start(1, 10));
+        let mut copy = original.clone();
+        original.add(start(2, 20));
+        for again in 2..6 {
+            copy.add(start(again, 30 + again));
+            assert!(!copy.knows(start(2, 20)), "after start {again} of the copy");
+        }
+        original.add(start(3, 40));
+        assert!(original.knows(start(2, 20)) && original.knows(start(1, 10)) && original.knows(start(3, 40)));
+        assert!(!original.knows(start(4, 50)), "a start that is later than its own");
+    }
+
+    #[test]
+    fn it_is_bounded_and_what_was_forgotten_is_no_reason_to_end() {
+        let mut history = StartHistory::default();
+        for boot in 1..=STARTS_MAX as u64 + 5 {
+            history.add(start(boot, boot));
+        }
+        assert_eq!(history.starts().count(), STARTS_MAX);
+        assert!(history.knows(start(3, 99)), "it was forgotten");
+        assert!(!history.knows(start(6, 99)));
+    }
+}

@@ -1,0 +1,19 @@
+//! [`StartMemory`]: what a node remembers of the starts.
+
+use naxos_proto::contracts::StartMark;
+use naxos_proto::ids::StorageId;
+
+/// Remembers the latest start on each other data directory, and the own starts.
+pub trait StartMemory: Send + Sync {
+    /// Takes note of a start that this node, or another one, has seen where the member of the data directory is reached. It
+    /// is durable some time later. Returns false, and notes nothing, if a later start is known, or another one with the
+    /// same boot count.
+    fn note(&self, storage: StorageId, start: StartMark) -> bool;
+
+    /// Whether the start of this process is written down in its own data directory. Before that no other node may note it. If
+    /// it is not, the call sees to it.
+    fn own_is_durable(&self) -> bool;
+
+    /// The latest starts of the others that are noted durably.
+    fn noted(&self) -> Vec<(StorageId, StartMark)>;
+}

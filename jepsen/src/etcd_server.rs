@@ -166,15 +166,24 @@ impl EtcdServer {
         }
     }
 
+    /// Starts the same command line again, and does not wait until it serves.
+    pub fn begin(&mut self) {
+        self.process = Some(self.spawn());
+    }
+
+    fn spawn(&self) -> Process {
+        let mut command = Command::new(&self.executable);
+        command.args(&self.arguments);
+        Process::start_with_log("etcd server", &mut command, Arc::clone(&self.log))
+    }
+
     /// Like [`EtcdServer::start_again`], but returns an error if the server does not serve.
     ///
     /// # Errors
     /// A text with the reason and the last lines of the log.
     pub fn try_start(&mut self) -> Result<(), String> {
         let from = self.log.length();
-        let mut command = Command::new(&self.executable);
-        command.args(&self.arguments);
-        let mut process = Process::start_with_log("etcd server", &mut command, Arc::clone(&self.log));
+        let mut process = self.spawn();
         let end = pace::now() + START_LIMIT;
         while !self.log.wait_for(from, SERVES, Duration::from_millis(100)) {
             if let Some(status) = process.wait(Duration::ZERO) {

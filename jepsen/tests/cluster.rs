@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::{
-    away, compacted_txn, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed, recovered,
-    two_of_five_wiped, upgraded, wiped, woken,
+    away, bridged, compacted_txn, copied, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed,
+    recovered, two_of_five_wiped, upgraded, wiped, woken,
 };
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::{self, WholeMachine};
@@ -22,7 +22,7 @@ fn three_members_lose_nothing_while_one_after_the_other_is_hit_by_a_fault() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let mut kinds = vec![Kind::Kill, Kind::Stop, Kind::Term, Kind::Move];
     if machine::is_root() && ["ip", "mkfs.ext4", "fsfreeze"].into_iter().all(machine::has_program) {
-        kinds.extend([Kind::Freeze, Kind::Cut, Kind::Deaf]);
+        kinds.extend([Kind::Freeze, Kind::Cut, Kind::Deaf, Kind::Pair]);
     }
     let plan = mixed::Plan {
         program: env!("CARGO_BIN_EXE_naxos-jepsen-node").into(),
@@ -80,6 +80,19 @@ fn a_member_whose_disk_hangs_is_no_burden() {
         return;
     }
     passes(hung);
+}
+
+#[test]
+fn old_and_cloned_data_directories_take_no_part() {
+    passes(copied);
+}
+
+#[test]
+fn members_that_do_not_hear_each_other_agree_on_one_that_hears_both() {
+    if !machine::is_root() || !machine::has_program("ip") {
+        return;
+    }
+    passes(bridged);
 }
 
 #[test]

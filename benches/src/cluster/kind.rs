@@ -27,6 +27,8 @@ pub enum Kind {
     Cut,
     /// It gets nothing from the other members; what it sends arrives. Clients still reach it. Needs root.
     Deaf,
+    /// Nothing gets through between it and one other member. All others hear both. Needs root.
+    Pair,
     /// The process is ended by SIGTERM, and started again later.
     Term,
     /// The leader is moved to another member, by etcd's call MoveLeader. Nothing fails.
@@ -48,7 +50,7 @@ impl Kind {
         match self {
             Kind::Kill | Kind::Stop | Kind::Term | Kind::Move => Ground::Plain,
             Kind::Freeze => Ground::Disks,
-            Kind::Cut | Kind::Deaf => Ground::Networks,
+            Kind::Cut | Kind::Deaf | Kind::Pair => Ground::Networks,
         }
     }
 
@@ -79,7 +81,7 @@ impl Kind {
             Kind::Kill => cluster.server(at).kill(),
             Kind::Stop => cluster.server(at).signal(Signal::STOP)?,
             Kind::Freeze => cluster.disk(at)?.freeze()?,
-            Kind::Cut | Kind::Deaf => {
+            Kind::Cut | Kind::Deaf | Kind::Pair => {
                 let network = cluster.network()?;
                 for (from, to) in self.ways(at, cluster.nodes()) {
                     network.cut(from, to)?;
@@ -97,7 +99,7 @@ impl Kind {
             Kind::Kill | Kind::Term => drop(cluster.server(at).restart()?),
             Kind::Stop => cluster.server(at).signal(Signal::CONT)?,
             Kind::Freeze => cluster.disk(at)?.thaw()?,
-            Kind::Cut | Kind::Deaf => {
+            Kind::Cut | Kind::Deaf | Kind::Pair => {
                 let network = cluster.network()?;
                 for (from, to) in self.ways(at, cluster.nodes()) {
                     network.mend(from, to)?;
@@ -112,7 +114,9 @@ impl Kind {
     fn ways(self, at: usize, nodes: usize) -> Vec<(usize, usize)> {
         let others = (0..nodes).filter(|other| *other != at);
         let heard = others.clone().map(|other| (other, at));
+        let next = (at + 1) % nodes;
         match self {
+            Kind::Pair => vec![(at, next), (next, at)],
             Kind::Cut => heard.chain(others.map(|other| (at, other))).collect(),
             _ => heard.collect(),
         }
@@ -127,6 +131,7 @@ impl fmt::Display for Kind {
             Kind::Freeze => "freeze",
             Kind::Cut => "cut",
             Kind::Deaf => "deaf",
+            Kind::Pair => "pair",
             Kind::Term => "term",
             Kind::Move => "move",
         })
@@ -141,5 +146,6 @@ mod tests {
     fn a_deaf_member_still_sends() {
         assert_eq!(Kind::Deaf.ways(1, 3), [(0, 1), (2, 1)]);
         assert_eq!(Kind::Cut.ways(1, 3), [(0, 1), (2, 1), (1, 0), (1, 2)]);
+        assert_eq!(Kind::Pair.ways(2, 3), [(2, 0), (0, 2)]);
     }
 }

@@ -13,6 +13,7 @@ use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClie
 use tonic::Status;
 use tonic::transport::Channel;
 
+use super::copy_directory::copy_directory;
 use super::members::Members;
 use crate::etcd_server::{EtcdServer, free_ports, member_list};
 use crate::pace;
@@ -143,21 +144,6 @@ impl Grown<'_> {
     }
 }
 
-/// Copies a data directory.
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
-}
-
 fn id_in(members: &[pb::Member], name: &str) -> anyhow::Result<u64> {
     let found = members.iter().find(|member| member.name == name);
     Ok(found.with_context(|| format!("{name} is not in {members:?}"))?.id)
@@ -192,7 +178,7 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     grown.all.start_member(b).context("start b again")?;
     grown.all.compare().context("two members, after a start of the second")?;
     grown.all.members[0].kill();
-    copy(&folder.join("a"), &folder.join("a.copy")).context("keep a copy of the data directory of a")?;
+    copy_directory(&folder.join("a"), &folder.join("a.copy")).context("keep a copy of the data directory of a")?;
     grown.all.start_member(0).context("start a again")?;
     grown.all.compare().context("two members, after a start of the first")?;
 

@@ -10,6 +10,8 @@
 //! - [`kinds`]: the kind of the loglets is changed again and again
 //! - [`differing`]: the state of one of three members differs from that of the others
 //! - [`hung`]: the disk of a member hangs
+//! - [`bridged`]: two of three members do not hear each other, and the third hears both
+//! - [`copied`]: old and cloned data directories, and a start without a majority
 //! - [`leaderless`]: two of three members are away for a while
 //! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
@@ -18,7 +20,10 @@
 //!   [`Gaps`](naxos_benches::cluster::gaps::Gaps), how long no write succeeded
 
 mod away;
+mod bridged;
 mod compacted_txn;
+mod copied;
+mod copy_directory;
 mod differing;
 mod grown;
 mod hung;
@@ -36,7 +41,9 @@ mod writer;
 mod writers;
 
 pub use away::away;
+pub use bridged::bridged;
 pub use compacted_txn::compacted_txn;
+pub use copied::copied;
 pub use differing::differing;
 pub use grown::grown;
 pub use hung::hung;

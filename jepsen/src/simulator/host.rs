@@ -50,6 +50,8 @@ pub struct Host {
     flags: Arc<Vec<String>>,
     seed: u64,
     boots: Arc<AtomicU64>,
+    /// The number of the last start after which the node served.
+    served: Arc<AtomicU64>,
     /// Stops the node that was started last.
     stop: Arc<Mutex<Arc<Notify>>>,
     may_fail: Arc<AtomicBool>,
@@ -152,6 +154,7 @@ impl Host {
             flags: Arc::new(FLAGS.iter().map(ToString::to_string).chain(named).chain(own).collect()),
             seed,
             boots: Arc::default(),
+            served: Arc::default(),
             stop: Arc::default(),
             may_fail: Arc::default(),
             is_member: Arc::new(AtomicBool::new(true)),
@@ -187,6 +190,11 @@ impl Host {
         self.boots.load(Relaxed)
     }
 
+    /// The number of the last start after which the node served; 0 if there was none.
+    pub fn served(&self) -> u64 {
+        self.served.load(Relaxed)
+    }
+
     /// Starts a node and runs it until [`Self::stop`]. If the drive crashes and the node then fails, this never
     /// returns: the node stands for software that crashed with the drive and can do nothing more.
     ///
@@ -218,6 +226,7 @@ impl Host {
             Err(error) => return self.fail(life, format!("{} does not start: {error}", self.name)).await,
         };
         *self.probe.lock() = Some(node.probe());
+        self.served.store(self.boots(), Relaxed);
         tokio::select! {
             biased;
             reason = node.ended() => {

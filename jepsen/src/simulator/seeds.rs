@@ -12,8 +12,11 @@ use parking_lot::Mutex;
 use super::cluster::reached::EXPECTED;
 use crate::pace;
 
-/// In each seed that this number divides, a member of the cluster loses its disk.
-const LOSES_DISK_EVERY: u64 = 5;
+/// What else happens to a cluster, by the remainder of the seed when it is divided by [`EXTRAS_EVERY`].
+const EXTRAS: [&str; 3] = ["--lose-disk", "--newcomer", "--old-copy"];
+const EXTRAS_EVERY: u64 = 5;
+/// With fewer members the others are no quorum without the member with the old copy.
+const MEMBERS_FOR_OLD_COPY: u8 = 3;
 
 /// Which seeds run, and how.
 #[derive(Clone, Debug)]
@@ -124,9 +127,9 @@ fn run_seed(plan: &Plan, seed: u64) -> Result<String, String> {
 /// The arguments of `naxos-simulate` for a seed.
 fn arguments(members: u8, seed: u64) -> Vec<String> {
     let mut arguments = vec![seed.to_string(), "--members".to_owned(), members.to_string()];
-    if members > 1 && seed.is_multiple_of(LOSES_DISK_EVERY) {
-        arguments.push("--lose-disk".to_owned());
-    }
+    let extra = usize::try_from(seed % EXTRAS_EVERY).ok().and_then(|rest| EXTRAS.get(rest));
+    let is_possible = |extra: &&str| members >= if *extra == "--old-copy" { MEMBERS_FOR_OLD_COPY } else { 2 };
+    arguments.extend(extra.copied().filter(is_possible).map(str::to_owned));
     arguments
 }
 

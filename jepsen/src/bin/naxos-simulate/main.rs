@@ -22,8 +22,8 @@ struct Arguments {
     /// alone has no other to get its data from.
     #[arg(long)]
     lose_disk: bool,
-    /// With some seeds, an old copy of a disk takes the place of the disk. Fails with some of them: the cluster does not
-    /// recognise each old copy yet (docs/testing.md). Needs three or more members.
+    /// With some seeds, an old copy of a disk takes the place of the disk, and the cluster has to refuse it. Needs three or
+    /// more members.
     #[arg(long, conflicts_with = "lose_disk")]
     old_copy: bool,
     /// A member is added to the cluster, promoted and removed, and the lead moves between the members. Needs two or more

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use naxos::node::probe::View;
+use naxos_proto::chain::Segment;
 use turmoil::Sim;
 
 use super::super::fault::millis;
@@ -94,11 +96,33 @@ impl Faults {
         }
     }
 
-    /// Takes its disk from one host, once in a run.
+    /// Takes its disk from one host, once in a run, as soon as each sealed segment has another copy.
     fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
-        if let Some((_, loser)) = self.loss.take_if(|(at, _)| now >= *at && now < self.calm) {
+        let Some((at, loser)) = self.loss else { return };
+        if now >= at && now < self.calm && self.have_copies(loser) {
+            self.loss = None;
             self.seats[loser].lose_disk(sim, now);
         }
+    }
+
+    /// Whether the nodes on the other hosts hold all sealed segments of the log. When a node fails while a loglet is open on
+    /// two units only, what is settled by the seal may be on one unit, until the node is back and gets its copy. To lose
+    /// that unit's disk before that is a second fault.
+    fn have_copies(&self, loser: usize) -> bool {
+        let others = self.seats.iter().enumerate().filter(|(number, _)| *number != loser);
+        let views: Vec<View> = others.filter_map(|(_, seat)| seat.host.look()).collect();
+        let Some((_, chain)) = views.iter().map(|view| &view.chain).max_by_key(|(version, _)| *version) else {
+            return false;
+        };
+        let is_held = |segment: &Segment| {
+            let held = |view: &View| view.sealed.iter().find(|(loglet, _)| *loglet == segment.params.id).copied();
+            let end = segment.end.map(|end| segment.offset(end));
+            views
+                .iter()
+                .filter_map(held)
+                .any(|(_, tail)| end.is_none_or(|end| tail.tail >= end || tail.trim_point >= end))
+        };
+        chain.segments.iter().filter(|segment| segment.end.is_some()).all(is_held)
     }
 
     /// Copies a disk, and puts the copy in its place as soon as it is old enough.
@@ -106,9 +130,18 @@ impl Faults {
         let Some((made, restored, host)) = self.copy else { return };
         if made == now {
             self.seats[host].copy_disk();
-        } else if now >= restored && now < self.calm && self.seats[host].restore_copy(sim, now) {
+        } else if now >= restored && now < self.calm && self.all_know(host) && self.seats[host].restore_copy(sim, now) {
             self.copy = None;
         }
+    }
+
+    /// Whether all other nodes have noted the present start of the node on this host, durably. A cluster can refuse an old
+    /// copy only if a node that is reached remembers a later start.
+    fn all_know(&self, host: usize) -> bool {
+        let Some(own) = self.seats[host].host.look() else { return false };
+        let start = (own.incarnation.storage, own.start);
+        let mut others = self.seats.iter().enumerate().filter(|(number, _)| *number != host);
+        others.all(|(_, seat)| seat.host.look().is_some_and(|view| view.starts.contains(&start)))
     }
 
     /// Whether some node may refuse writes, because of its disk.

@@ -205,10 +205,10 @@ impl Seat {
         self.copy = Some((self.host.drive().copy(self.dice.roll()), self.host.boots()));
     }
 
-    /// Puts the copy into the host, in the place of its disk. Returns false and does nothing if the copy knows the last
-    /// start of the node but one. Others notice by the count of starts that a copy is old, and then they cannot.
+    /// Puts the copy into the host, in the place of its disk. Returns false and does nothing if the node has not served
+    /// after a later start than those that the copy knows. By that start the others notice that the copy is old.
     pub fn restore_copy(&mut self, sim: &mut Sim<'_>, now: Duration) -> bool {
-        let Some((copy, _)) = self.copy.take_if(|(_, boots)| self.host.boots() > *boots + 1) else { return false };
+        let Some((copy, _)) = self.copy.take_if(|(_, boots)| self.host.served() > *boots) else { return false };
         self.count("old_copy_restored");
         self.host.drive().crash();
         self.host.replace_drive(copy);

@@ -1,0 +1,89 @@
+//! [`copied`]: old and cloned data directories, and a start without a majority.
+
+use std::fs::rename;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+
+use super::copy_directory::copy_directory;
+use super::members::Members;
+use super::{NAMES, start_all};
+use crate::etcd_server::EtcdServer;
+
+/// What a process on an old copy says when it ends.
+const IS_COPY: &str = "this data directory is a copy of one that was started later, or an old backup of it";
+/// What a start says that waits for the others.
+const WAITS: &str = "waiting until a majority of the voters has noted this start";
+/// A start says what it waits for after 5 s.
+const SAYS_LIMIT: Duration = Duration::from_secs(20);
+
+/// Starts a server that must not serve, and waits until it says why it waits.
+fn waits(server: &mut EtcdServer) -> anyhow::Result<()> {
+    let from = server.log().length();
+    server.begin();
+    ensure!(
+        server.log().wait_for(from, WAITS, SAYS_LIMIT),
+        "it does not say what it waits for:\n{}",
+        server.log().tail()
+    );
+    Ok(())
+}
+
+/// Starts a server that must end because its directory is a copy.
+fn is_refused(server: &mut EtcdServer) -> anyhow::Result<()> {
+    let Err(why) = server.try_start() else { bail!("it serves") };
+    ensure!(why.contains(IS_COPY) && why.contains("empty data directory"), "it does not say why it ends:\n{why}");
+    Ok(())
+}
+
+/// A backup of a member's disk is put in its place, and its directory is cloned to a second host. Neither takes part, however
+/// often it is started, and the other members go on. A member that starts alone serves nothing, and says what it waits for.
+///
+/// # Errors
+/// If one of that does not hold.
+pub fn copied(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let [a, b, c] = [0, 1, 2];
+    let mut all = Members::start(program, folder, 3, &[])?;
+    all.write(&[a, b, c], 6)?;
+    let own = folder.join(NAMES[c]);
+    let place = |name: &str| folder.join(name);
+    all.members[c].kill();
+    copy_directory(&own, &place("backup"))?;
+    copy_directory(&own, &place("clone"))?;
+    all.start_member(c)?;
+    all.write(&[a, b, c], 6)?;
+
+    // The clones have other ports, so the members do not find them where their member is.
+    let mut clones = EtcdServer::members(program, folder, &["clone", "twin"], &[]);
+    for attempt in 1..=3 {
+        is_refused(&mut clones[0]).with_context(|| format!("start {attempt} of an old clone"))?;
+    }
+    all.members[c].kill();
+    copy_directory(&own, &place("twin"))?;
+    waits(&mut clones[1]).context("a clone that is as new as the member")?;
+    all.write(&[a, b], 2).context("while a clone waits")?;
+    all.start_member(c).context("while a clone waits")?;
+    all.write(&[a, b, c], 6).context("beside a clone that waits")?;
+    clones[1].kill();
+
+    all.members[c].kill();
+    rename(&own, place("kept"))?;
+    rename(place("backup"), &own)?;
+    for attempt in 1..=3 {
+        is_refused(&mut all.members[c]).with_context(|| format!("start {attempt} of an old backup"))?;
+    }
+    all.write(&[a, b], 2).context("after an old backup was refused")?;
+    rename(&own, place("backup"))?;
+    rename(place("kept"), &own)?;
+    all.start_member(c).context("with its own disk again")?;
+    all.compare()?;
+
+    for member in &mut all.members {
+        member.kill();
+    }
+    waits(&mut all.members[a]).context("one of three alone")?;
+    all.members[a].kill();
+    start_all(&mut all.members).context("start all three")?;
+    all.compare().context("after a start without a majority")
+}

@@ -1,6 +1,7 @@
 //! [`Drive`]: a simulated disk. The test keeps it, so it outlives the hosts that mount it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::seams::Disk;
 use crate::seams::sim::drive_disk::MountedDisk;
@@ -85,9 +86,14 @@ impl Drive {
         self.0.lock().capacity = bytes;
     }
 
-    /// Sets how long calls take from now on.
+    /// Sets how long calls take from now on. If a sync takes less time than before, what synchronous calls have waited for
+    /// is over, as on a disk that hung and works again.
     pub fn set_latency(&self, latency: Latency) {
-        self.0.lock().latency = latency;
+        let mut state = self.0.lock();
+        if latency.sync < state.latency.sync {
+            state.owed = Duration::ZERO;
+        }
+        state.latency = latency;
     }
 
     /// Sets the function that receives the trace of this drive. `None` for no trace.
@@ -138,5 +144,27 @@ impl std::fmt::Debug for Drive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.0.lock();
         f.debug_struct("Drive").field("life", &state.life).field("files", &state.names.paths()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seams::OpenMode;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_settles_soon_after_a_disk_that_hung_works_again() {
+        let drive = Drive::new(1);
+        let file = drive.mount().open("file", OpenMode::Create).await.unwrap();
+        drive.set_latency(Latency { sync: Duration::from_secs(3), ..Latency::default() });
+        (0..4).for_each(|_| file.blocking().sync().unwrap());
+        let begun = tokio::time::Instant::now();
+        let repair = async {
+            #[expect(clippy::disallowed_methods, reason = "the repair is part of the world, not of a host")]
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drive.set_latency(Latency::default());
+        };
+        tokio::join!(file.settle(), repair);
+        assert!(begun.elapsed() < Duration::from_millis(1_200), "{:?}", begun.elapsed());
     }
 }

@@ -14,6 +14,9 @@ use crate::seams::sim::image::{Image, Syncing};
 use crate::seams::sim::names::Inode;
 use crate::seams::{BlockingFile, File};
 
+/// The time for which a file settles before it looks whether the disk is fast again.
+const SETTLE_PIECE: Duration = Duration::from_millis(100);
+
 /// An open file. It is dead after a crash of the drive.
 #[derive(Clone)]
 pub(crate) struct MountedFile {
@@ -161,8 +164,14 @@ impl File for MountedFile {
 
     fn settle(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let owed = self.drive.alive(self.life).map(|mut s| std::mem::take(&mut s.owed));
-            self.drive.take(self.life, owed.unwrap_or_default()).await;
+            // The wait is over as soon as the disk is fast again, so it is made of short ones.
+            while let Some(piece) = self.drive.alive(self.life).map(|mut state| state.pay(SETTLE_PIECE)) {
+                self.drive.take(self.life, piece).await;
+                if piece < SETTLE_PIECE {
+                    return;
+                }
+            }
+            self.drive.take(self.life, Duration::ZERO).await;
         })
     }
 }

@@ -108,6 +108,13 @@ impl State {
         true
     }
 
+    /// The next part of the time that is owed, at most `most`. It is not owed any more.
+    pub(crate) fn pay(&mut self, most: Duration) -> Duration {
+        let piece = self.owed.min(most);
+        self.owed -= piece;
+        piece
+    }
+
     pub(crate) fn crash(&mut self) {
         self.life += 1;
         self.freeze_at = None;

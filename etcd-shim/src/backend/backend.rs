@@ -19,7 +19,7 @@ use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
 use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::deadlines::Deadlines;
 use super::fence::Fence;
@@ -259,6 +259,12 @@ impl Backend {
         EtcdError::Timeout.into()
     }
 
+    /// The answer to a write that this node cannot do. Other members perhaps can, and with this code clients go there.
+    fn cannot_write(&self, why: String) -> Status {
+        let is_alone = self.roster.seats.borrow().len() == 1;
+        Status::new(if is_alone { Code::ResourceExhausted } else { Code::Unavailable }, why)
+    }
+
     fn failed(&self, error: &ProposeError) -> Status {
         self.metrics.server.proposals_failed.inc();
         match error {
@@ -274,7 +280,7 @@ impl Backend {
             ProposeError::Refused(
                 Refusal::DiskFull { .. } | Refusal::EarlierFailed(_) | Refusal::Unit(_) | Refusal::Unsupported(_),
             )
-            | ProposeError::NotSwitchable { .. } => Status::resource_exhausted(format!("etcdserver: {error}")),
+            | ProposeError::NotSwitchable { .. } => self.cannot_write(format!("etcdserver: {error}")),
             ProposeError::Stopped => EtcdError::Stopped.into(),
             ProposeError::Unknown(why) => {
                 tracing::warn!(error = %why, "the outcome of a proposal is unknown");

@@ -24,4 +24,4 @@ pub use loglet::{Liveness, Loglet, LogletError, LogletProvider};
 pub use memory_meta::MemoryMetaStore;
 pub use reconfigure::ReconfigureError;
 pub use shared_log::{LogError, Record, SharedLog};
-pub use virtual_log::{Reconfigured, VirtualLog, VirtualLogConfig, VirtualLogParts};
+pub use virtual_log::{Reconfigured, SegmentCopies, VirtualLog, VirtualLogConfig, VirtualLogParts};

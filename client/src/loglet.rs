@@ -77,6 +77,12 @@ pub trait Loglet: Send + Sync {
     /// some copies may have been made. The call may be repeated.
     fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>>;
 
+    /// How many of the cells below `below` each storage unit lacks. `None` for a unit that does not answer. `below` must not
+    /// be above a checked tail or the end of the segment. Empty if the loglet has no units.
+    fn lacking(&self, _below: Offset) -> BoxFuture<'_, Vec<(StorageId, Option<u64>)>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
     /// Forgets the cells below `up_to`.
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>>;
 

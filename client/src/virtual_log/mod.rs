@@ -7,13 +7,14 @@
 //! - `tend`: completes a reconfiguration that another process began and did not finish
 //! - `listen`: follows the tails that the units of the active loglet tell
 //! - `find_tail`, `read`, `follow`, `trim`: the other operations of the log
-//! - `replicate`: gives storage units the cells that they missed
+//! - `replicate`: gives storage units the cells that they missed; `lacking` counts them
 //! - `active`: the chain as this process knows it, and the loglet that takes appends
 
 mod active;
 mod extend;
 mod find_tail;
 mod follow;
+mod lacking;
 mod listen;
 mod read;
 mod replicate;
@@ -37,6 +38,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use self::active::Active;
+pub use self::lacking::SegmentCopies;
 use crate::append_gate::AppendGate;
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
 use crate::reconfigure::{ChainRegister, Providers};

@@ -15,6 +15,7 @@ use crate::config::parse_duration;
 Examples:
   naxos ctl status
   naxos ctl members
+  naxos ctl units
   naxos ctl chain --endpoints=https://10.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
   naxos ctl reconfigure --to corfu
   naxos ctl engines disable batching
@@ -71,6 +72,8 @@ pub(super) enum Command {
     Status,
     /// Show the members: who is alive, who has which part, who lags, and for whom the log is kept.
     Members,
+    /// Show the storage units that hold the log: where they are, what they lack, and whether it is being repaired.
+    Units,
     /// Show the chain of loglets behind the log.
     Chain,
     /// Seal the active loglet and continue on a new one, while clients go on.

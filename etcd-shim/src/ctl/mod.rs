@@ -13,6 +13,7 @@ mod recover;
 mod status;
 mod table;
 mod trust;
+mod unit_table;
 mod units;
 
 use std::ffi::OsString;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use clap::Parser;
 use naxos_proto::control::control_client::ControlClient;
 use naxos_proto::control::{
-    ChainRequest, EnginesRequest, MembersRequest, ReconfigureRequest, SetEngineRequest, StatusRequest,
+    ChainRequest, EnginesRequest, MembersRequest, ReconfigureRequest, SetEngineRequest, StatusRequest, UnitsRequest,
 };
 use naxos_proto::seams::Clock;
 use tonic::transport::Channel;
@@ -143,6 +144,7 @@ async fn ask(mut client: ControlClient<Channel>, command: &Command) -> Result<St
             engines::switched(&client.set_engine(SetEngineRequest { name: name.to_owned(), on }).await?.into_inner())
         }
         Command::Members => members::members(&client.members(MembersRequest {}).await?.into_inner()),
+        Command::Units => unit_table::unit_table(&client.units(UnitsRequest {}).await?.into_inner()),
         Command::Recover(_) => unreachable!("it asks no server"),
         Command::Status => status::status(&client.status(StatusRequest {}).await?.into_inner()),
     })

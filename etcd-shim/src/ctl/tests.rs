@@ -84,6 +84,34 @@ The log is kept from position 650 on, for b."
 }
 
 #[test]
+fn units_read_as_a_table_that_says_what_is_missing() {
+    let unit = |storage_id, name: &str| UnitStatus {
+        storage_id,
+        member_id: storage_id,
+        name: name.to_owned(),
+        segments: 2,
+        is_active: true,
+        ..UnitStatus::default()
+    };
+    let whole = UnitsResponse { units: vec![unit(1, "a"), unit(2, "b")], segments: 2, seen: 2 };
+    assert!(unit_table::unit_table(&whole).ends_with("\n\nEach unit has all cells of its segments."));
+    let behind = UnitStatus { lacks: 1_234, silent: 1, ..unit(2, "b") };
+    let gone = UnitStatus { member_id: 0, is_active: false, silent: 2, ..unit(3, "") };
+    let answer = UnitsResponse { units: vec![unit(1, "a"), behind, gone], segments: 3, seen: 2 };
+    assert_eq!(
+        unit_table::unit_table(&answer),
+        "\
+UNIT              MEMBER         SEGMENTS  ACTIVE  LACKS  STATE
+0000000000000001  a                     2  yes     0      answers
+0000000000000002  b                     2  yes     1,234  answers for some segments
+0000000000000003  lost its seat         2  no      -      silent
+
+1,234 cells missing, counting each copy. The members copy what a unit lacks, every few seconds and after each change of the log.
+1 segment of the log could not be looked at."
+    );
+}
+
+#[test]
 fn engines_read_from_the_top_down() {
     let engine = |name: &str, state: EngineState, since| Engine {
         id: 1,

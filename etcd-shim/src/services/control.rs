@@ -12,6 +12,7 @@ use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
+use super::unit_statuses::unit_statuses;
 use crate::state::EtcdError;
 use crate::version;
 
@@ -177,6 +178,10 @@ impl pb::control_server::Control for ControlService {
             trim_point: backend.stack.trim_point().0,
             members: members.into_iter().map(|member| status(member.id, member.name, member.is_learner)).collect(),
         }))
+    }
+
+    async fn units(&self, _: Request<pb::UnitsRequest>) -> Result<Response<pb::UnitsResponse>, Status> {
+        Ok(Response::new(unit_statuses(&self.0.backend).await))
     }
 
     async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {

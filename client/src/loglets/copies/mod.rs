@@ -6,13 +6,14 @@
 //! One procedure per file:
 //!
 //! - `read` reads cells, and `follow` streams them
-//! - `copy` copies cells to a unit, and `replicate` finds out which cells a unit lacks
+//! - `copy` copies cells to a unit, and `replicate` finds out which cells a unit lacks; `lacking` counts them
 //! - `release` frees what units hold of loglets that the chain does not name any more
 //! - `ask_units` calls several units and waits for a quorum of answers
 
 pub(super) mod ask_units;
 mod copy;
 mod follow;
+mod lacking;
 mod read;
 mod release;
 mod replicate;

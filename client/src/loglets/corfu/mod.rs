@@ -47,7 +47,7 @@ use futures::stream::BoxStream;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, CellState, Followed};
-use naxos_proto::ids::Offset;
+use naxos_proto::ids::{Offset, StorageId};
 use naxos_proto::tail::Tail;
 
 pub use self::provider::CorfuProvider;
@@ -102,6 +102,10 @@ impl Loglet for CorfuLoglet {
 
     fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>> {
         Box::pin(self.chain.copies.replicate_cells(below))
+    }
+
+    fn lacking(&self, below: Offset) -> BoxFuture<'_, Vec<(StorageId, Option<u64>)>> {
+        Box::pin(self.chain.copies.lacking(below))
     }
 
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {

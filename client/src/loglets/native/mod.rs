@@ -33,7 +33,7 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
     AppendError, Cell, CellState, Followed, Sequencer, SequencerDirectory, Shape, UnitParams,
 };
-use naxos_proto::ids::Offset;
+use naxos_proto::ids::{Offset, StorageId};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::tail::Tail;
 
@@ -109,6 +109,10 @@ impl Loglet for NativeLoglet {
 
     fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>> {
         Box::pin(self.copies.replicate_cells(below))
+    }
+
+    fn lacking(&self, below: Offset) -> BoxFuture<'_, Vec<(StorageId, Option<u64>)>> {
+        Box::pin(self.copies.lacking(below))
     }
 
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {

@@ -1,0 +1,43 @@
+//! How many cells each storage unit lacks, for a person who looks at the log.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use futures::future::join_all;
+use naxos_proto::contracts::{HELD_RANGES_MAX, UnitError};
+use naxos_proto::ids::{Offset, StorageId};
+
+use super::Copies;
+
+/// A unit that has not answered within this time counts as one that does not answer.
+const ANSWER_MAX: Duration = Duration::from_millis(500);
+
+impl Copies {
+    /// How many of the cells below `below` each unit lacks. `None` for a unit that does not answer. What a unit has trimmed it
+    /// does not lack.
+    pub(in crate::loglets) async fn lacking(&self, below: Offset) -> Vec<(StorageId, Option<u64>)> {
+        join_all((0..self.units.len()).map(|unit| async move {
+            let lacks = tokio::select! {
+                biased;
+                lacks = self.lacked_by(unit, below) => lacks.ok(),
+                () = self.clock.sleep(ANSWER_MAX) => None,
+            };
+            (self.units[unit].storage_id(), lacks)
+        }))
+        .await
+    }
+
+    async fn lacked_by(&self, unit: usize, below: Offset) -> Result<u64, UnitError> {
+        let on_unit = &self.units[unit];
+        let tail = on_unit.tail(self.loglet).await?;
+        let (mut from, mut lacks) = (tail.trim_point.min(below), 0);
+        while from < below {
+            let held = on_unit.held(self.loglet, from..below).await?;
+            let known = if held.len() < HELD_RANGES_MAX { below } else { held[held.len() - 1].end };
+            let has: u64 = held.iter().map(|range: &Range<Offset>| range.end.0 - range.start.0).sum();
+            lacks += (known.0 - from.0).saturating_sub(has);
+            from = known;
+        }
+        Ok(lacks)
+    }
+}

@@ -20,7 +20,8 @@ use super::start_memory::StartMemory;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this data directory is a copy of one that was started later, or an old backup of it: node {by:016x} remembers its start \
-     {noted}, of which the directory does not know; this is start {own}. Start the member with an empty data directory"
+     {noted}, of which the directory does not know; this is start {own}. Start the member with an empty data directory. If a \
+     majority of the members is lost for good, see `naxos ctl recover`"
 )]
 pub struct Disowned {
     /// This start.
@@ -31,12 +32,25 @@ pub struct Disowned {
     pub noted: StartMark,
 }
 
-/// What is known of the voters. The process itself is in both sets.
+/// What is known of the other nodes. The process itself is in both sets.
 struct Others {
     heard: BTreeSet<StorageId>,
     noted_by: BTreeSet<StorageId>,
     /// Whether it was waited for long enough for those that were not heard.
     has_waited: bool,
+}
+
+/// Who has to note a start.
+#[derive(Clone, Debug, Default)]
+pub struct Electorate {
+    /// The voters that the process knows from its own disk: a majority of each of these sets has to. There are two sets while
+    /// the voters are being changed.
+    pub voters: Vec<BTreeSet<StorageId>>,
+    /// If the others know newer members than this process: a majority of those is enough, too. The earlier voters may be
+    /// gone for good.
+    pub told: Option<BTreeSet<StorageId>>,
+    /// All data directories with a seat. The process waits a while to hear what each of them remembers.
+    pub seated: BTreeSet<StorageId>,
 }
 
 /// See the module.
@@ -45,22 +59,21 @@ pub struct Admission {
     start: StartMark,
     /// The earlier starts on the data directory, and this one.
     history: StartHistory,
-    /// A majority of each of these sets has to note the start. There are two of them while the voters are being changed.
-    voters: Vec<BTreeSet<StorageId>>,
+    electorate: Electorate,
     others: Mutex<Others>,
     admitted: watch::Sender<bool>,
     disowned: watch::Sender<Option<Disowned>>,
 }
 
 impl Admission {
-    /// A process on the data directory `own` that has just started. A node remembers its own start.
-    /// `history` has the earlier starts.
-    pub fn new(own: StorageId, start: StartMark, mut history: StartHistory, voters: Vec<BTreeSet<StorageId>>) -> Self {
+    /// A process on the data directory `own` that has just started. `history` has the earlier starts. A node remembers its
+    /// own start.
+    pub fn new(own: StorageId, start: StartMark, mut history: StartHistory, electorate: Electorate) -> Self {
         history.add(start);
         let itself = BTreeSet::from([own]);
         let others = Mutex::new(Others { heard: itself.clone(), noted_by: itself, has_waited: false });
         let (admitted, disowned) = (watch::Sender::new(false), watch::Sender::new(None));
-        let admission = Self { own, start, history, voters, others, admitted, disowned };
+        let admission = Self { own, start, history, electorate, others, admitted, disowned };
         admission.conclude();
         admission
     }
@@ -70,8 +83,13 @@ impl Admission {
         self.start
     }
 
-    /// Takes what another node has noted, from its question or its answer. What it has noted of third nodes goes into
-    /// `memory`.
+    /// Whether another node has noted a start of this data directory of which the directory does not know.
+    pub fn is_contradicted_by(&self, beat: &Beat) -> bool {
+        beat.noted.iter().any(|(storage, start)| *storage == self.own && !self.history.knows(*start))
+    }
+
+    /// Takes what another node has noted. The node must have been reached at its member's address: what a clone says is not
+    /// to be believed. What it has noted of third nodes goes into `memory`.
     pub fn hear(&self, beat: &Beat, memory: &dyn StartMemory) {
         for (storage, start) in &beat.noted {
             if *storage == self.own {
@@ -84,7 +102,7 @@ impl Admission {
         self.conclude();
     }
 
-    /// From now on, voters that were not heard are not waited for any more. A majority still has to note the start.
+    /// From now on, nodes that were not heard are not waited for any more. A majority still has to note the start.
     pub fn has_waited(&self) {
         self.others.lock().has_waited = true;
         self.conclude();
@@ -94,6 +112,7 @@ impl Admission {
         if !self.history.knows(noted) {
             let disowned = Disowned { own: self.start, by: beat.from.storage.0, noted };
             self.disowned.send_replace(Some(disowned));
+            self.admitted.send_replace(false);
         } else if noted == self.start {
             self.others.lock().noted_by.insert(beat.from.storage);
         }
@@ -101,20 +120,21 @@ impl Admission {
 
     fn conclude(&self) {
         let others = self.others.lock();
-        let is_noted = |voters: &BTreeSet<StorageId>| {
-            voters.intersection(&others.noted_by).count() > voters.len() / 2
-                && (others.has_waited || voters.is_subset(&others.heard))
-        };
-        let is_admitted = self.voters.iter().all(is_noted) && self.disowned.borrow().is_none();
+        let Electorate { voters, told, seated } = &self.electorate;
+        let is_majority =
+            |voters: &BTreeSet<StorageId>| voters.intersection(&others.noted_by).count() > voters.len() / 2;
+        let is_noted = voters.iter().all(is_majority) || told.as_ref().is_some_and(is_majority);
+        let are_heard = others.has_waited || seated.is_subset(&others.heard);
+        let is_admitted = is_noted && are_heard && self.disowned.borrow().is_none();
         self.admitted.send_if_modified(|admitted| is_admitted && !std::mem::replace(admitted, true));
     }
 
-    /// Whether this process may take part. Once it may, this stays so.
+    /// Whether this process may take part. Once it may, this stays so until it is disowned.
     pub fn admitted(&self) -> watch::Receiver<bool> {
         self.admitted.subscribe()
     }
 
-    /// Becomes an error when another node remembers a later start.
+    /// Becomes an error when another node remembers a start of which this data directory does not know.
     pub fn disowned(&self) -> watch::Receiver<Option<Disowned>> {
         self.disowned.subscribe()
     }
@@ -122,12 +142,7 @@ impl Admission {
     /// The voters that have not noted this start yet.
     pub fn lacks(&self) -> BTreeSet<StorageId> {
         let others = self.others.lock();
-        self.voters.iter().flatten().filter(|voter| !others.noted_by.contains(voter)).copied().collect()
-    }
-
-    /// The data directory of this process.
-    pub fn own(&self) -> StorageId {
-        self.own
+        self.electorate.voters.iter().flatten().filter(|voter| !others.noted_by.contains(voter)).copied().collect()
     }
 }
 
@@ -147,7 +162,8 @@ mod tests {
     fn admission(own: u64, boot: u64, voters: Vec<BTreeSet<StorageId>>) -> Admission {
         let mut history = StartHistory::default();
         (1..boot).for_each(|earlier| history.add(start(earlier)));
-        Admission::new(StorageId(own), start(boot), history, voters)
+        let seated = voters.iter().flatten().copied().collect();
+        Admission::new(StorageId(own), start(boot), history, Electorate { voters, told: None, seated })
     }
 
     fn ids(ids: &[u64]) -> BTreeSet<StorageId> {
@@ -180,6 +196,10 @@ mod tests {
             true
         }
 
+        fn is_latest(&self, _: StorageId, _: StartMark) -> bool {
+            true
+        }
+
         fn own_is_durable(&self) -> bool {
             true
         }
@@ -207,6 +227,12 @@ mod tests {
     #[test]
     fn the_only_voter_needs_nobody() {
         assert!(is_admitted(&admission(1, 1, vec![ids(&[1])])));
+        let seated = ids(&[1, 2]);
+        let electorate = Electorate { voters: vec![ids(&[1])], told: None, seated };
+        let one = Admission::new(StorageId(1), start(1), StartHistory::default(), electorate);
+        assert!(!is_admitted(&one), "member 2 has no vote, but it may remember a later start");
+        one.has_waited();
+        assert!(is_admitted(&one));
         assert!(!is_admitted(&admission(2, 1, vec![ids(&[1])])), "it is not the voter");
     }
 
@@ -244,6 +270,28 @@ mod tests {
         assert!(!is_admitted(&one));
         one.hear(&beat(5, Some(start(1))), &Memory::default());
         assert!(is_admitted(&one));
+    }
+
+    #[test]
+    fn a_majority_of_newer_members_is_enough() {
+        let told = Some(ids(&[1, 6, 7]));
+        let electorate = Electorate { voters: vec![ids(&[1, 2, 3])], told, seated: BTreeSet::new() };
+        let one = Admission::new(StorageId(1), start(1), StartHistory::default(), electorate);
+        one.hear(&beat(7, Some(start(1))), &Memory::default());
+        assert!(is_admitted(&one), "members 2 and 3 were replaced");
+    }
+
+    #[test]
+    fn a_process_that_was_admitted_and_is_disowned_takes_part_no_more() {
+        let one = admission(1, 4, vec![ids(&[1, 2, 3])]);
+        one.has_waited();
+        one.hear(&beat(2, Some(start(4))), &Memory::default());
+        assert!(is_admitted(&one));
+        let contradicts = beat(3, Some(start(5)));
+        assert!(one.is_contradicted_by(&contradicts) && !one.is_contradicted_by(&beat(3, Some(start(2)))));
+        one.hear(&contradicts, &Memory::default());
+        one.hear(&beat(2, Some(start(4))), &Memory::default());
+        assert!(!is_admitted(&one));
     }
 
     #[test]

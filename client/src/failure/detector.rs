@@ -35,7 +35,9 @@ pub enum NodeState {
     Alive(Incarnation),
     /// The node answers, but its disk hangs.
     Hung(Incarnation),
-    /// The node does not answer, or the other nodes have not admitted it yet.
+    /// The node answers, but the others have not admitted it yet.
+    Starting,
+    /// The node does not answer.
     Silent,
 }
 
@@ -44,7 +46,7 @@ impl NodeState {
     pub fn alive(self) -> Option<Incarnation> {
         match self {
             NodeState::Alive(incarnation) => Some(incarnation),
-            NodeState::Hung(_) | NodeState::Silent => None,
+            NodeState::Hung(_) | NodeState::Starting | NodeState::Silent => None,
         }
     }
 }
@@ -96,9 +98,10 @@ impl Detector {
     /// The state of `node` at `now`.
     pub fn state(&self, node: StorageId, now: Instant) -> NodeState {
         match self.heard.get(&node) {
-            Some(Heard { beat, .. }) if !beat.admitted => NodeState::Silent,
             Some(heard) if now.since(heard.asked) < self.config.silent_for + heard.round_trip() * 2 => {
-                if heard.beat.oldest_sync < self.config.sync_for {
+                if !heard.beat.admitted {
+                    NodeState::Starting
+                } else if heard.beat.oldest_sync < self.config.sync_for {
                     NodeState::Alive(heard.beat.from)
                 } else {
                     NodeState::Hung(heard.beat.from)
@@ -213,7 +216,8 @@ mod tests {
     fn a_node_that_is_not_admitted_is_not_alive() {
         let mut detector = Detector::new(DetectorConfig::default());
         detector.heard(at(100), at(100), Beat { admitted: false, ..beat(1, Duration::ZERO) });
-        assert_eq!(detector.state(NODE, at(110)), NodeState::Silent);
+        assert_eq!(detector.state(NODE, at(110)), NodeState::Starting);
+        assert_eq!(detector.state(NODE, at(110)).alive(), None);
         detector.heard(at(150), at(150), beat(1, Duration::ZERO));
         assert!(detector.state(NODE, at(160)).alive().is_some());
     }

@@ -119,9 +119,9 @@ impl Heartbeats {
 
     fn answered(&self, sent: Instant, answer: Result<Beat, HeartbeatError>) {
         let Ok(beat) = answer else { return };
-        self.admission.hear(&beat, &*self.memory);
         // A process on an old copy of a data directory counts for nothing. The next question tells it so.
         if self.memory.note(beat.from.storage, beat.start()) {
+            self.admission.hear(&beat, &*self.memory);
             self.detector.lock().heard(sent, self.clock.now(), beat);
         }
     }

@@ -21,7 +21,7 @@ mod roles;
 mod start_history;
 mod start_memory;
 
-pub use admission::{Admission, Disowned};
+pub use admission::{Admission, Disowned, Electorate};
 pub use detector::{Detector, DetectorConfig, NodeState};
 pub use driver::{Driver, DriverParts, liveness, rank_of};
 pub use heartbeats::{Heartbeats, Node};

@@ -7,8 +7,11 @@ use naxos_proto::ids::StorageId;
 pub trait StartMemory: Send + Sync {
     /// Takes note of a start that this node, or another one, has seen where the member of the data directory is reached. It
     /// is durable some time later. Returns false, and notes nothing, if a later start is known, or another one with the
-    /// same boot count.
+    /// same boot count, or if the data directory has no seat.
     fn note(&self, storage: StorageId, start: StartMark) -> bool;
+
+    /// Whether this is the latest start that is known of the data directory, durably or not.
+    fn is_latest(&self, storage: StorageId, start: StartMark) -> bool;
 
     /// Whether the start of this process is written down in its own data directory. Before that no other node may note it. If
     /// it is not, the call sees to it.

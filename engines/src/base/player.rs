@@ -223,8 +223,13 @@ impl<A: Applicator> Player<A> {
     }
 
     /// Waits as long as the checkpoint is so far behind that nothing more should be applied. This node then lags, and its
-    /// clients go to other nodes. During the replay at the start nothing waits, because no checkpoint is written then.
+    /// clients go to other nodes. The replay at the start does not wait, so that the node can start on a full disk.
     async fn wait_for_room(&self) {
+        if self.follows.load(Ordering::Acquire) && self.reader.is_overfull() {
+            tracing::warn!(
+                "apply waits: too much is not written to the local store yet, because the disk hangs or is full"
+            );
+        }
         while self.follows.load(Ordering::Acquire) && self.reader.is_overfull() {
             self.clock.sleep(ROOM_INTERVAL).await;
         }

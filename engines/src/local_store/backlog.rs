@@ -72,7 +72,8 @@ impl Backlog {
 
     /// Whether nothing more should be applied.
     pub(crate) fn is_overfull(&self) -> bool {
-        self.is_full() && self.open_bytes.load(Ordering::Relaxed) >= OPEN_BYTES_STOP
+        let stop = OPEN_BYTES_STOP.max(self.open_bytes_max.load(Ordering::Relaxed));
+        self.is_full() && self.open_bytes.load(Ordering::Relaxed) >= stop
     }
 
     /// While the node is stopping, checkpoints take no pauses.

@@ -19,7 +19,9 @@ impl Backend {
         let own = self.unit.tail_now(active.params.id).and_then(Result::ok);
         let own = own.map(|tail| (active.params.id, tail.known_tail));
         let beats: Vec<_> = self.nodes.borrow().keys().filter_map(|node| (self.roster.heard)(*node)).collect();
-        let position = |(loglet, tail): (LogletId, Offset)| (loglet == active.params.id).then(|| active.lsn(tail));
+        let position = |(loglet, tail): (LogletId, Offset)| {
+            active.start.checked_add(tail.0).filter(|_| loglet == active.params.id)
+        };
         let tails = beats.iter().filter_map(|beat| beat.known_tail).chain(own).filter_map(position);
         tails.chain(beats.iter().map(|beat| beat.applied)).chain([applied]).max().unwrap_or(applied)
     }

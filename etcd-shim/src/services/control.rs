@@ -154,7 +154,7 @@ impl pb::control_server::Control for ControlService {
             let state = match nodes.get(&seat) {
                 Some(NodeState::Alive(_)) => pb::NodeState::Alive,
                 Some(NodeState::Hung(_)) => pb::NodeState::Hung,
-                Some(NodeState::Silent) | None => pb::NodeState::Silent,
+                Some(NodeState::Starting | NodeState::Silent) | None => pb::NodeState::Silent,
             };
             let is_here = seat == backend.incarnation.storage;
             let heard = || (backend.roster.heard)(seat).map(|beat| beat.applied.0);

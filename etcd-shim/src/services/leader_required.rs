@@ -31,7 +31,8 @@ impl<S> LeaderRequired<S> {
     /// Ends `answers` when the `fence` goes up. If the client wants a leader, ends them when `lost` is cancelled instead,
     /// which then must be cancelled after the fence has gone up as well.
     pub(crate) fn new(answers: S, lost: Option<CancellationToken>, fence: &Arc<Fence>) -> Self {
-        let end = lost.unwrap_or_else(|| fence.went_up());
+        // If the fence went up before `lost` was taken, that one is not cancelled for it.
+        let end = lost.filter(|_| !fence.is_up()).unwrap_or_else(|| fence.went_up());
         Self { answers, end: Some(Box::pin(end.cancelled_owned())), fence: Arc::clone(fence) }
     }
 }

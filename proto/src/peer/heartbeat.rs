@@ -16,6 +16,9 @@ use crate::peer::limits::BEAT_MAX;
 use crate::peer::wire::{Garbage, Wire};
 use crate::peer::{Gate, Home, PeerLink};
 
+/// More nodes than a heartbeat may name. A cluster has far fewer.
+const NODES_MAX: usize = 256;
+
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -50,6 +53,9 @@ impl Wire for Beat {
 
     fn from_wire(m: wire::BeatMessage) -> Result<Self, Garbage> {
         let loglet = m.loglet.map(LogletId::from_wire).transpose()?;
+        if m.hears.len() > NODES_MAX || m.noted.len() > NODES_MAX {
+            return Err(Garbage("the list of nodes in a heartbeat"));
+        }
         Ok(Beat {
             from: Incarnation::from_wire(m.from.ok_or(Garbage("the sender of a heartbeat"))?)?,
             chain: ChainVersion(m.chain),
@@ -138,5 +144,8 @@ mod tests {
             assert_eq!(Beat::from_wire(beat.clone().to_wire()), Ok(beat));
         }
         assert!(Beat::from_wire(wire::BeatMessage::default()).is_err());
+        let from = Some(Incarnation { storage: StorageId(7), boot: Boot(3) }.to_wire());
+        let many = wire::BeatMessage { from, hears: vec![1; NODES_MAX + 1], ..wire::BeatMessage::default() };
+        assert!(Beat::from_wire(many).is_err());
     }
 }

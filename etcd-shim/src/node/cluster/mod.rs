@@ -59,4 +59,4 @@ pub(super) use peers::Peers;
 pub(super) use reconciler::Reconciler;
 pub(super) use snapshot_desk::SnapshotDesk;
 pub(super) use starts::Starts;
-pub(super) use voters::roles;
+pub(super) use voters::{roles, voting};

@@ -96,14 +96,17 @@ impl OwnBeat {
 
 impl Heartbeat for OwnBeat {
     fn beat(&self, theirs: Beat) -> BoxFuture<'_, Result<Beat, HeartbeatError>> {
-        self.admission.hear(&theirs, &*self.memory);
+        // A cloned data directory can call from anywhere, so a caller is believed only if this node has reached it at its
+        // member's address. What a caller says is still a reason not to answer: it notes this start when it gets an answer.
+        if self.memory.is_latest(theirs.from.storage, theirs.start()) {
+            self.admission.hear(&theirs, &*self.memory);
+        }
         // An old copy is not noted, and a start is not noted before this directory remembers it.
-        if self.admission.disowned().borrow().is_some() || !self.memory.own_is_durable() {
+        let is_refused = self.admission.disowned().borrow().is_some() || self.admission.is_contradicted_by(&theirs);
+        if is_refused || !self.memory.own_is_durable() {
             let refused = HeartbeatError("its start is not written down, or it is refused".to_owned());
             return Box::pin(std::future::ready(Err(refused)));
         }
-        // The start of the caller is not noted here: a cloned data directory can call from anywhere. It is noted when this
-        // node reaches the caller at its member's address.
         Box::pin(std::future::ready(Ok(self.now())))
     }
 }

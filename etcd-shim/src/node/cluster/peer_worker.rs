@@ -2,18 +2,22 @@
 //! a heartbeat.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use naxos_client::failure::{Admission, Driver, Heartbeats};
 use naxos_client::loglets::CorfuProvider;
 use naxos_proto::contracts::StorageUnit;
 use naxos_proto::peer::{Home, serve};
-use naxos_proto::seams::{Disk, Worker, WorkerHandle, start};
+use naxos_proto::seams::{Clock, Disk, Worker, WorkerHandle, start};
 use naxos_sequencer::LocalSequencer;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::{AddressBook, PeerPort, Peers, Starts, mark_old_copy};
+
+/// How long the end of a node that is disowned waits for its disk.
+const MARK_MAX: Duration = Duration::from_secs(1);
 
 /// What the Worker serves to other nodes, and the work that it does all the time.
 pub(in crate::node) struct PeerWork {
@@ -69,22 +73,31 @@ async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
     };
     let drives = async {
         if let Some(Ok(driver)) = stop.run_until_cancelled(driver).await {
-            tokio::join!(driver.run(stop.clone()), end_if_disowned(&admission, &*disk, &stop));
+            driver.run(stop.clone()).await;
         }
     };
     let tends = async { tokio::join!(sequencer.tend(stop.clone()), corfu.tend(stop.clone())) };
     let notes = starts.tend(&*home.clock, stop.clone());
-    tokio::join!(serves, drives, tends, notes, heartbeats.run(stop.clone()));
+    let ends = end_if_disowned(&admission, &*disk, &*home.clock, &stop);
+    tokio::join!(serves, drives, tends, notes, ends, heartbeats.run(stop.clone()));
 }
 
-/// Ends the node when another node remembers a later start of its data directory, until `stop`.
-async fn end_if_disowned(admission: &Admission, disk: &dyn Disk, stop: &CancellationToken) {
-    let mut disowned = admission.disowned();
-    let waited = stop.run_until_cancelled(disowned.wait_for(Option::is_some)).await;
-    let error = waited.and_then(Result::ok).and_then(|disowned| disowned.clone());
-    if let Some(error) = error {
+/// Once the node is admitted, ends it when another node remembers a start of which its data directory does not know, until
+/// `stop`.
+async fn end_if_disowned(admission: &Admission, disk: &dyn Disk, clock: &dyn Clock, stop: &CancellationToken) {
+    let (mut admitted, mut disowned) = (admission.admitted(), admission.disowned());
+    let waited = async {
+        admitted.wait_for(|admitted| *admitted).await.ok()?;
+        disowned.wait_for(Option::is_some).await.ok()?.clone()
+    };
+    if let Some(Some(error)) = stop.run_until_cancelled(waited).await {
         tracing::error!(%error, "the node ends");
-        mark_old_copy(disk, &error).await;
         stop.cancel();
+        // The disk may hang.
+        tokio::select! {
+            biased;
+            () = mark_old_copy(disk, &error) => {}
+            () = clock.sleep(MARK_MAX) => {}
+        }
     }
 }

@@ -84,6 +84,10 @@ impl Reconciler {
             // The members are not in the log yet. Up to then those that the flags list are right.
             return;
         }
+        if backend.fence.is_up() {
+            // What this node knows of the members may be what differs.
+            return;
+        }
         let lost: Vec<_> = backend.store.read().seats.lost().collect();
         // 1. This node calls the data directories that have the seats, and no others.
         self.peers.book().set_all(&view);

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use naxos_client::failure::{StartHistory, StartMemory};
+use naxos_client::failure::{Node, StartHistory, StartMemory};
 use naxos_proto::contracts::StartMark;
 use naxos_proto::ids::{Boot, StorageId};
 use naxos_proto::seams::{Clock, Disk, OpenMode, replace_file};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 const STARTS_FILE: &str = "starts";
@@ -54,6 +54,14 @@ struct Known {
     is_wanted: bool,
     latest: BTreeMap<StorageId, StartMark>,
     durable: Marks,
+    /// The other nodes that have a seat now. `None` before the start has begun.
+    seated: Option<watch::Receiver<Vec<Node>>>,
+}
+
+impl Known {
+    fn has_seat(&self, storage: StorageId) -> bool {
+        self.seated.as_ref().is_none_or(|nodes| nodes.borrow().iter().any(|node| node.storage == storage))
+    }
 }
 
 impl Starts {
@@ -93,10 +101,12 @@ impl Starts {
         self.known.lock().history.clone()
     }
 
-    /// Says what the start of this process is. It is written when another node wants to note it: a node that is alone needs no
+    /// Says what the start of this process is, and which other nodes have a seat. The start is written when another node wants to note it: a node that is alone needs no
     /// file, and no room for it.
-    pub(in crate::node) fn begin(&self, start: StartMark) {
-        self.known.lock().current = Some(start);
+    pub(in crate::node) fn begin(&self, start: StartMark, seated: watch::Receiver<Vec<Node>>) {
+        let mut known = self.known.lock();
+        known.current = Some(start);
+        known.seated = Some(seated);
     }
 
     /// Writes the file whenever something is new, until `stop`. If it cannot be written, tries again.
@@ -114,7 +124,10 @@ impl Starts {
     }
 
     async fn write(&self) -> io::Result<()> {
-        let Known { mut history, current, is_wanted, latest, .. } = self.known.lock().clone();
+        let mut known = self.known.lock().clone();
+        let gone: Vec<StorageId> = known.latest.keys().copied().filter(|storage| !known.has_seat(*storage)).collect();
+        known.latest.retain(|storage, _| !gone.contains(storage));
+        let Known { mut history, current, is_wanted, latest, .. } = known;
         let begun = current.filter(|_| is_wanted);
         if let Some(start) = begun {
             history.add(start);
@@ -123,6 +136,7 @@ impl Starts {
         let marks = own.chain(latest.iter().map(|(storage, mark)| (*storage, *mark)));
         replace_file(&*self.disk, STARTS_FILE, TMP, encode(marks)).await?;
         let mut known = self.known.lock();
+        known.latest.retain(|storage, _| !gone.contains(storage));
         known.durable = latest.into_iter().collect();
         known.history = history;
         if begun.is_some() {
@@ -138,11 +152,16 @@ impl StartMemory for Starts {
         match known.latest.get(&storage) {
             Some(latest) if *latest == start => return true,
             Some(latest) if start.is_outdated_by(*latest) => return false,
+            _ if !known.has_seat(storage) => return false,
             _ => {}
         }
         known.latest.insert(storage, start);
         self.is_newer.notify_one();
         true
+    }
+
+    fn is_latest(&self, storage: StorageId, start: StartMark) -> bool {
+        self.known.lock().latest.get(&storage) == Some(&start)
     }
 
     fn own_is_durable(&self) -> bool {

@@ -1,5 +1,7 @@
 //! The file `starts` on a simulated disk.
 
+use futures::future::BoxFuture;
+use naxos_proto::contracts::{Beat, Heartbeat, HeartbeatError};
 use naxos_proto::seams::sim::Drive;
 
 use super::*;
@@ -9,6 +11,20 @@ const OTHER: StorageId = StorageId(7);
 
 fn mark(boot: u64, nonce: u64) -> StartMark {
     StartMark { boot: Boot(boot), nonce }
+}
+
+struct Silent;
+
+impl Heartbeat for Silent {
+    fn beat(&self, _: Beat) -> BoxFuture<'_, Result<Beat, HeartbeatError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// The nodes that have a seat.
+fn nodes(storages: &[StorageId]) -> watch::Receiver<Vec<Node>> {
+    let node = |storage: &StorageId| Node { storage: *storage, heartbeat: Arc::new(Silent) };
+    watch::Sender::new(storages.iter().map(node).collect()).subscribe()
 }
 
 async fn read(drive: &Drive) -> Starts {
@@ -39,7 +55,7 @@ async fn an_earlier_start_and_another_one_with_the_same_count_are_not_noted() {
 async fn the_own_start_is_written_when_it_is_wanted() {
     let drive = Drive::new(1);
     let starts = read(&drive).await;
-    starts.begin(mark(1, 5));
+    starts.begin(mark(1, 5), nodes(&[OTHER]));
     starts.note(OTHER, mark(3, 1));
     starts.write().await.unwrap();
     assert!(!starts.own_is_durable(), "nobody wanted it before");
@@ -47,7 +63,7 @@ async fn the_own_start_is_written_when_it_is_wanted() {
     assert!(starts.own_is_durable());
     drive.crash();
     let again = read(&drive).await;
-    again.begin(mark(2, 6));
+    again.begin(mark(2, 6), nodes(&[OTHER]));
     assert!(again.history().knows(mark(1, 5)) && !again.history().knows(mark(2, 6)));
     assert!(!again.own_is_durable());
     again.write().await.unwrap();
@@ -61,6 +77,14 @@ async fn data_directories_without_a_seat_are_forgotten() {
     assert!(starts.note(OTHER, mark(3, 1)) && starts.note(StorageId(8), mark(3, 1)));
     starts.write().await.unwrap();
     assert_eq!(read(&drive).await.noted(), [(OTHER, mark(3, 1))]);
+}
+
+#[tokio::test]
+async fn a_start_of_a_data_directory_without_a_seat_is_not_noted() {
+    let starts = read(&Drive::new(1)).await;
+    starts.begin(mark(1, 5), nodes(&[OTHER]));
+    assert!(!starts.note(StorageId(8), mark(1, 1)) && starts.note(OTHER, mark(1, 1)));
+    assert!(starts.is_latest(OTHER, mark(1, 1)) && !starts.is_latest(OTHER, mark(1, 2)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use naxos_proto::contracts::ClusterView;
 use naxos_proto::ids::StorageId;
 
 /// The data directories of members that have a vote in etcd's sense: all but the learners.
-pub(super) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
+pub(in crate::node) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
     let is_learner = |member| view.members.get(member).is_some_and(|member| member.is_learner);
     view.seats.iter().filter(|(member, _)| !is_learner(member)).map(|(_, storage)| *storage).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use naxos_client::failure::{
-    Admission, Detector, DetectorConfig, Driver, DriverParts, Heartbeats, NodeState, StartMemory,
+    Admission, Detector, DetectorConfig, Driver, DriverParts, Electorate, Heartbeats, NodeState, StartMemory,
 };
 use naxos_client::loglets::{CorfuProvider, MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, LogletProvider, VirtualLog, VirtualLogConfig, VirtualLogParts};
@@ -35,7 +35,7 @@ use crate::node::cluster::open_log::open_log;
 use crate::node::cluster::peer_worker::{PeerWork, PeerWorker, start_peer_worker};
 use crate::node::cluster::{
     AddressBook, JoinDesk, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, Starts, check_seat, mark_old_copy,
-    roles, take_seat, wait_until_admitted, write_members,
+    roles, take_seat, voting, wait_until_admitted, write_members,
 };
 use crate::node::ids;
 use crate::node::replicas::ChecksumDesk;
@@ -90,6 +90,8 @@ pub(super) struct Opened {
 struct Seated {
     view: ClusterView,
     lost: Vec<(StorageId, MemberId)>,
+    /// Whether the view is newer than what this node has known.
+    is_told: bool,
 }
 
 /// Finds out who sits where, and writes it down for the next start. A new data directory gets the seat of its member first.
@@ -108,6 +110,7 @@ async fn seated(
     } else {
         Some(take_seat(seams, book, join).await?)
     };
+    let is_told = told.as_ref().is_some_and(|told| told.at > known.at);
     let view = ClusterView::newest([known].into_iter().chain(told)).expect("one view is known");
     // The others may know of a version that this data directory has not heard of.
     view.version.check()?;
@@ -118,7 +121,7 @@ async fn seated(
     let mut lost: BTreeMap<StorageId, MemberId> = store.read().seats.lost().collect();
     lost.extend(view.founders.iter().map(|(member, storage)| (*storage, *member)));
     lost.retain(|storage, _| view.seats.values().all(|held| held != storage));
-    Ok(Seated { view, lost: lost.into_iter().collect() })
+    Ok(Seated { view, lost: lost.into_iter().collect(), is_told })
 }
 
 /// Where the members are: as the view says, or as the flags say if the members are not in the log yet.
@@ -142,7 +145,7 @@ impl Found {
         let (seams, stops) = (&context.seams, &context.stops);
         let (log_id, member) = (journal.log(), journal.member());
         let book = Arc::new(address_book(&context.config, seams, &known)?);
-        let Seated { view, lost } = seated(seams, &book, known, &journal, &store).await?;
+        let Seated { view, lost, is_told } = seated(seams, &book, known, &journal, &store).await?;
         let seated: BTreeSet<StorageId> = view.seats.values().copied().collect();
         let starts = Starts::read(Arc::clone(&seams.disk), journal.storage_id(), &seated).await;
         let starts = Arc::new(starts.map_err(StartError::Starts)?);
@@ -154,15 +157,16 @@ impl Found {
         let news = Arc::new(ChainNews::new(ChainVersion(0)));
         let tasks = Tasks::new(Arc::clone(&seams.worker), stops.running.clone());
         let start = StartMark { boot: own.boot, nonce: seams.entropy.u64() };
-        let admitting = if remembered.is_empty() { vec![seated] } else { remembered };
-        let admission = Arc::new(Admission::new(own.storage, start, starts.history(), admitting));
-        starts.begin(start);
+        let voters = if remembered.is_empty() { vec![seated.clone()] } else { remembered };
+        let electorate = Electorate { voters, told: is_told.then(|| voting(&view)), seated };
+        let admission = Arc::new(Admission::new(own.storage, start, starts.history(), electorate));
         let (admitted, clock) = (admission.admitted(), Arc::clone(&seams.clock));
         let home = Home { log: log_id, me: own, news: news.clone(), admitted, clock, tasks };
         let stop = stops.running.clone();
         let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
         peers.follow(&view.seats, lost.iter().copied());
+        starts.begin(start, peers.nodes());
         let sequencer = Arc::new(LocalSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
         peers.set_sequencer(sequencer.clone());
         // A replica that joins is told by the others who votes.

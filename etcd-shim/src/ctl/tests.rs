@@ -100,8 +100,7 @@ fn units_read_as_a_table_that_says_what_is_missing() {
     let answer = UnitsResponse { units: vec![unit(1, "a"), behind, gone], segments: 3, seen: 2 };
     assert_eq!(
         unit_table::unit_table(&answer),
-        "\
-UNIT              MEMBER         SEGMENTS  ACTIVE  LACKS  STATE
+        "            UNIT  MEMBER         SEGMENTS  ACTIVE  LACKS  STATE
 0000000000000001  a                     2  yes     0      answers
 0000000000000002  b                     2  yes     1,234  answers for some segments
 0000000000000003  lost its seat         2  no      -      silent

@@ -19,8 +19,10 @@ use crate::pace;
 const CHANGES_MAX: u64 = 4;
 /// When the members must have settled after a cut.
 const SETTLES: Duration = Duration::from_secs(3);
-/// How long the cut lasts after that. Nothing may change then.
+/// How long the cut lasts after that.
 const QUIET: Duration = Duration::from_secs(6);
+/// So often the log may be changed in that time: a member may be taken in, or the metadata store get another leader.
+const CALM_CHANGES_MAX: u64 = 2;
 const WRITERS: u32 = 4;
 
 /// One pair of members after the other is cut. Each time the log settles on a sequencer that all members hear, and takes
@@ -48,7 +50,8 @@ pub fn bridged(program: &Path, folder: &Path) -> anyhow::Result<()> {
         }
         pace::sleep(QUIET);
         let after = cluster.active_loglet()?;
-        ensure!(after == settled, "{pair}: the log does not settle, it was changed {} times more", after - settled);
+        let more = after - settled;
+        ensure!(more <= CALM_CHANGES_MAX, "{pair}: the log does not settle, it was changed {more} times more");
         Kind::Pair.heal(&mut cluster, first)?;
         cluster.wait_until_whole()?;
     }

@@ -162,9 +162,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fifth_seed_of_a_cluster_loses_a_disk() {
+    fn each_extra_has_a_fifth_of_the_seeds_of_a_cluster() {
         assert_eq!(arguments(3, 10), ["10", "--members", "3", "--lose-disk"]);
-        assert_eq!(arguments(3, 11), ["11", "--members", "3"]);
+        assert_eq!(arguments(3, 11), ["11", "--members", "3", "--newcomer"]);
+        assert_eq!(arguments(3, 12), ["12", "--members", "3", "--old-copy"]);
+        assert_eq!(arguments(3, 13), ["13", "--members", "3"]);
+        assert_eq!(arguments(2, 12), ["12", "--members", "2"]);
         assert_eq!(arguments(1, 10), ["10", "--members", "1"]);
     }
 

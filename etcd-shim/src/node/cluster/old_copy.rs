@@ -26,7 +26,8 @@ pub(in crate::node) async fn mark_old_copy(disk: &dyn Disk, disowned: &Disowned)
 pub(in crate::node) async fn check_no_old_copy(disk: &dyn Disk) -> Result<(), StartError> {
     let why = async {
         let file = match disk.open(OLD_COPY_FILE, OpenMode::Existing).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            // If the directory is none, a later step says so.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
             opened => opened?,
         };
         let len = usize::try_from(file.len().await?).unwrap_or(usize::MAX).min(SHOWN_BYTES);

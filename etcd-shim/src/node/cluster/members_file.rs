@@ -7,35 +7,24 @@
 //! | 12 | 4 | crc32 of everything from byte 16 on (little-endian) |
 //! | 16 | | the message `naxos.peer.v1.Cluster` |
 
-use std::io::{self, ErrorKind};
+use std::io;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use naxos_proto::contracts::ClusterView;
-use naxos_proto::seams::{Disk, OpenMode, replace_file};
+use naxos_proto::seams::{Disk, replace_file};
+
+use super::small_file;
 
 /// Its name.
 pub(in crate::node) const MEMBERS_FILE: &str = "members";
 const TMP: &str = "members.tmp";
 const MAGIC: &[u8; 8] = b"NAXOSMBR";
-const VERSION: u32 = 1;
-const BODY_AT: usize = 16;
-/// The largest file that is read. A real one is far smaller.
-const BYTES_MAX: u64 = 1 << 20;
 
 /// Reads the file. `None` if there is none. A file that cannot be read is an error, because without it the node might not
 /// find the others.
 pub(in crate::node) async fn read_members(disk: &dyn Disk) -> io::Result<Option<ClusterView>> {
-    let file = match disk.open(MEMBERS_FILE, OpenMode::Existing).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let len = file.len().await?;
-    if len > BYTES_MAX {
-        return Err(io::Error::other(format!("expected at most {BYTES_MAX} bytes, found {len}")));
-    }
-    let bytes = file.read_at(0, usize::try_from(len).expect("it is short")).await?;
-    decode(&bytes).map(Some).map_err(io::Error::other)
+    let bytes = small_file::read(disk, MEMBERS_FILE).await?;
+    bytes.map(|bytes| decode(&bytes).map_err(io::Error::other)).transpose()
 }
 
 /// Replaces the file, durably.
@@ -44,29 +33,11 @@ pub(in crate::node) async fn write_members(disk: &dyn Disk, view: &ClusterView) 
 }
 
 fn encode(view: &ClusterView) -> Bytes {
-    let body = view.encode();
-    let mut out = BytesMut::with_capacity(BODY_AT + body.len());
-    out.put_slice(MAGIC);
-    out.put_u32_le(VERSION);
-    out.put_u32_le(crc32fast::hash(&body));
-    out.put_slice(&body);
-    out.freeze()
+    small_file::wrap(MAGIC, &view.encode())
 }
 
 fn decode(bytes: &Bytes) -> Result<ClusterView, String> {
-    if !bytes.starts_with(MAGIC) || bytes.len() < BODY_AT {
-        return Err("expected \"NAXOSMBR\" at its beginning and at least 16 bytes".to_owned());
-    }
-    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("the slice has four bytes"));
-    if number(8) != VERSION {
-        return Err(format!("it has version {}, this build reads version {VERSION}", number(8)));
-    }
-    let body = bytes.slice(BODY_AT..);
-    let expected = crc32fast::hash(&body);
-    if number(12) != expected {
-        return Err(format!("expected the checksum {expected}, found {}", number(12)));
-    }
-    ClusterView::decode(body).map_err(|error| error.to_string())
+    ClusterView::decode(small_file::unwrap(MAGIC, bytes)?).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

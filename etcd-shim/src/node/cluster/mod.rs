@@ -38,6 +38,7 @@ pub(super) mod peer_tls;
 pub(super) mod peer_worker;
 mod peers;
 mod reconciler;
+mod small_file;
 mod snapshot_desk;
 mod starts;
 mod voters;

@@ -9,7 +9,7 @@
 //! | 16 | 24 each | storage id, boot count and nonce of a start (little-endian) |
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,19 +17,17 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use naxos_client::failure::{Node, StartHistory, StartMemory};
 use naxos_proto::contracts::StartMark;
 use naxos_proto::ids::{Boot, StorageId};
-use naxos_proto::seams::{Clock, Disk, OpenMode, replace_file};
+use naxos_proto::seams::{Clock, Disk, replace_file};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::small_file;
+
 const STARTS_FILE: &str = "starts";
 const TMP: &str = "starts.tmp";
 const MAGIC: &[u8; 8] = b"NAXOSSTA";
-const VERSION: u32 = 1;
-const BODY_AT: usize = 16;
 const START_BYTES: usize = 24;
-/// The largest file that is read. A real one is smaller.
-const BYTES_MAX: u64 = 1 << 20;
 /// The time between two attempts to write the file.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
@@ -45,7 +43,7 @@ pub(in crate::node) struct Starts {
     is_newer: Notify,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Known {
     history: StartHistory,
     /// The start of this process, until it is in `history`.
@@ -62,6 +60,16 @@ impl Known {
     fn has_seat(&self, storage: StorageId) -> bool {
         self.seated.as_ref().is_none_or(|nodes| nodes.borrow().iter().any(|node| node.storage == storage))
     }
+
+    fn forget_those_without_a_seat(&mut self) {
+        let mut latest = std::mem::take(&mut self.latest);
+        latest.retain(|storage, _| self.has_seat(*storage));
+        self.latest = latest;
+    }
+
+    fn latest(&self) -> Marks {
+        self.latest.iter().map(|(storage, mark)| (*storage, *mark)).collect()
+    }
 }
 
 impl Starts {
@@ -72,17 +80,9 @@ impl Starts {
         own: StorageId,
         seats: &BTreeSet<StorageId>,
     ) -> io::Result<Self> {
-        let marks = match disk.open(STARTS_FILE, OpenMode::Existing).await {
-            Ok(file) => {
-                let len = file.len().await?;
-                if len > BYTES_MAX {
-                    return Err(io::Error::other(format!("expected at most {BYTES_MAX} bytes, found {len}")));
-                }
-                let bytes = file.read_at(0, usize::try_from(len).expect("it is short")).await?;
-                decode(bytes).map_err(io::Error::other)?
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Marks::new(),
-            Err(error) => return Err(error),
+        let marks = match small_file::read(&*disk, STARTS_FILE).await? {
+            Some(bytes) => decode(&bytes).map_err(io::Error::other)?,
+            None => Marks::new(),
         };
         let mut known = Known::default();
         for (storage, mark) in marks {
@@ -92,7 +92,7 @@ impl Starts {
                 known.latest.insert(storage, mark);
             }
         }
-        known.durable = known.latest.clone().into_iter().collect();
+        known.durable = known.latest();
         Ok(Self { disk, own, known: Mutex::new(known), is_newer: Notify::new() })
     }
 
@@ -101,8 +101,8 @@ impl Starts {
         self.known.lock().history.clone()
     }
 
-    /// Says what the start of this process is, and which other nodes have a seat. The start is written when another node wants to note it: a node that is alone needs no
-    /// file, and no room for it.
+    /// Says what the start of this process is, and which other nodes have a seat. The start is written down when another node
+    /// wants to note it. So a node that is alone needs no file, and no room for it.
     pub(in crate::node) fn begin(&self, start: StartMark, seated: watch::Receiver<Vec<Node>>) {
         let mut known = self.known.lock();
         known.current = Some(start);
@@ -124,20 +124,18 @@ impl Starts {
     }
 
     async fn write(&self) -> io::Result<()> {
-        let mut known = self.known.lock().clone();
-        let gone: Vec<StorageId> = known.latest.keys().copied().filter(|storage| !known.has_seat(*storage)).collect();
-        known.latest.retain(|storage, _| !gone.contains(storage));
-        let Known { mut history, current, is_wanted, latest, .. } = known;
-        let begun = current.filter(|_| is_wanted);
+        let (mut history, begun, latest) = {
+            let mut known = self.known.lock();
+            known.forget_those_without_a_seat();
+            (known.history.clone(), known.current.filter(|_| known.is_wanted), known.latest())
+        };
         if let Some(start) = begun {
             history.add(start);
         }
         let own = history.starts().map(|start| (self.own, start));
-        let marks = own.chain(latest.iter().map(|(storage, mark)| (*storage, *mark)));
-        replace_file(&*self.disk, STARTS_FILE, TMP, encode(marks)).await?;
+        replace_file(&*self.disk, STARTS_FILE, TMP, encode(own.chain(latest.iter().copied()))).await?;
         let mut known = self.known.lock();
-        known.latest.retain(|storage, _| !gone.contains(storage));
-        known.durable = latest.into_iter().collect();
+        known.durable = latest;
         known.history = history;
         if begun.is_some() {
             known.current = None;
@@ -185,31 +183,18 @@ fn encode(marks: impl Iterator<Item = (StorageId, StartMark)>) -> Bytes {
         body.put_u64_le(mark.boot.0);
         body.put_u64_le(mark.nonce);
     }
-    let mut out = BytesMut::with_capacity(BODY_AT + body.len());
-    out.put_slice(MAGIC);
-    out.put_u32_le(VERSION);
-    out.put_u32_le(crc32fast::hash(&body));
-    out.put_slice(&body);
-    out.freeze()
+    small_file::wrap(MAGIC, &body)
 }
 
-fn decode(mut bytes: Bytes) -> Result<Marks, String> {
-    if !bytes.starts_with(MAGIC) || bytes.len() < BODY_AT {
-        return Err("expected \"NAXOSSTA\" at its beginning and at least 16 bytes".to_owned());
-    }
-    bytes.advance(MAGIC.len());
-    let version = bytes.get_u32_le();
-    if version != VERSION {
-        return Err(format!("it has version {version}, this build reads version {VERSION}"));
-    }
-    let (expected, found) = (bytes.get_u32_le(), crc32fast::hash(&bytes));
-    if found != expected || !bytes.len().is_multiple_of(START_BYTES) {
-        return Err(format!("expected the checksum {expected}, found {found}"));
+fn decode(bytes: &Bytes) -> Result<Marks, String> {
+    let mut body = small_file::unwrap(MAGIC, bytes)?;
+    if !body.len().is_multiple_of(START_BYTES) {
+        return Err(format!("expected {START_BYTES} bytes for each start, found {} bytes", body.len()));
     }
     let mut marks = Marks::new();
-    while bytes.has_remaining() {
-        let storage = StorageId(bytes.get_u64_le());
-        marks.push((storage, StartMark { boot: Boot(bytes.get_u64_le()), nonce: bytes.get_u64_le() }));
+    while body.has_remaining() {
+        let storage = StorageId(body.get_u64_le());
+        marks.push((storage, StartMark { boot: Boot(body.get_u64_le()), nonce: body.get_u64_le() }));
     }
     Ok(marks)
 }

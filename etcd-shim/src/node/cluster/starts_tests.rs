@@ -91,12 +91,12 @@ async fn a_start_of_a_data_directory_without_a_seat_is_not_noted() {
 fn a_damaged_or_newer_file_says_what_was_expected() {
     let marks = vec![(OWN, mark(2, 1)), (OTHER, mark(3, 1))];
     let good = encode(marks.iter().copied());
-    assert_eq!(decode(good.clone()), Ok(marks));
+    assert_eq!(decode(&good), Ok(marks));
     for (at, words) in [(0, "NAXOSSTA"), (8, "this build reads version 1"), (12, "checksum"), (17, "checksum")] {
         let mut bad = good.to_vec();
         bad[at] ^= 0x10;
-        let refused = decode(bad.into()).unwrap_err();
+        let refused = decode(&bad.into()).unwrap_err();
         assert!(refused.contains(words), "{refused}");
     }
-    assert!(decode(good.slice(..9)).is_err());
+    assert!(decode(&good.slice(..9)).is_err());
 }

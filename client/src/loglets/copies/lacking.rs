@@ -1,10 +1,9 @@
 //! How many cells each storage unit lacks, for a person who looks at the log.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use futures::future::join_all;
-use naxos_proto::contracts::{HELD_RANGES_MAX, UnitError};
+use naxos_proto::contracts::UnitError;
 use naxos_proto::ids::{Offset, StorageId};
 
 use super::Copies;
@@ -28,15 +27,12 @@ impl Copies {
     }
 
     async fn lacked_by(&self, unit: usize, below: Offset) -> Result<u64, UnitError> {
-        let on_unit = &self.units[unit];
-        let tail = on_unit.tail(self.loglet).await?;
+        let tail = self.units[unit].tail(self.loglet).await?;
         let (mut from, mut lacks) = (tail.trim_point.min(below), 0);
         while from < below {
-            let held = on_unit.held(self.loglet, from..below).await?;
-            let known = if held.len() < HELD_RANGES_MAX { below } else { held[held.len() - 1].end };
-            let has: u64 = held.iter().map(|range: &Range<Offset>| range.end.0 - range.start.0).sum();
-            lacks += (known.0 - from.0).saturating_sub(has);
-            from = known;
+            let (gaps, told) = self.next_gaps(unit, from..below).await?;
+            lacks += gaps.iter().map(|gap| gap.end.0 - gap.start.0).sum::<u64>();
+            from = told;
         }
         Ok(lacks)
     }

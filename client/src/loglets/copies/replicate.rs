@@ -64,15 +64,26 @@ impl Copies {
         }
         let (mut from, mut copied) = (start.max(tail.trim_point), 0);
         while from < below {
-            let held = on_unit.held(self.loglet, from..below).await.map_err(failed)?;
-            let known = if held.len() < HELD_RANGES_MAX { below } else { held[held.len() - 1].end };
-            for gap in gaps(from..known, &held) {
+            let (gaps, told) = self.next_gaps(unit, from..below).await.map_err(failed)?;
+            for gap in gaps {
                 copied += gap.end.0 - gap.start.0;
                 self.copy_to(unit, gap).await?;
             }
-            from = known;
+            from = told;
         }
         Ok(copied)
+    }
+
+    /// What a unit lacks of the beginning of a range, and where that beginning ends: a unit does not tell about all of a range
+    /// at once if it holds it in many parts.
+    pub(super) async fn next_gaps(
+        &self,
+        unit: usize,
+        range: Range<Offset>,
+    ) -> Result<(Vec<Range<Offset>>, Offset), UnitError> {
+        let held = self.units[unit].held(self.loglet, range.clone()).await?;
+        let told = if held.len() < HELD_RANGES_MAX { range.end } else { held[held.len() - 1].end };
+        Ok((gaps(range.start..told, &held), told))
     }
 }
 

@@ -86,8 +86,8 @@ impl Drive {
         self.0.lock().capacity = bytes;
     }
 
-    /// Sets how long calls take from now on. If a sync takes less time than before, what synchronous calls have waited for
-    /// is over, as on a disk that hung and works again.
+    /// Sets how long calls take from now on. If a sync takes less time than before, the synchronous calls so far owe no time
+    /// any more: a disk that hung works again.
     pub fn set_latency(&self, latency: Latency) {
         let mut state = self.0.lock();
         if latency.sync < state.latency.sync {

@@ -17,7 +17,7 @@ use naxos_engines::snapshots::{FetchError, Fetcher, Offering, remove_fetched};
 use naxos_proto::contracts::{Manifest, SnapshotError, Snapshots};
 use naxos_proto::ids::{Boot, ChainVersion, Incarnation, LogId, Lsn, StorageId};
 use naxos_proto::peer::{
-    ChainNews, Home, PeerLink, PlainConnector, RemoteSnapshots, SnapshotsService, accepted, serve,
+    ChainNews, Home, PeerLink, PlainConnector, RemoteSnapshots, SnapshotsService, SyncedNews, accepted, serve,
 };
 use naxos_proto::seams::sim::{Drive, SimClock};
 use naxos_proto::seams::{Address, BootClock, Net, SocketNet, Tasks, ThreadWorker, start};
@@ -150,6 +150,7 @@ async fn snapshots_conform_over_sockets() {
         log: LogId(7),
         me: Incarnation { storage: StorageId(storage), boot: Boot(1) },
         news: Arc::new(ChainNews::new(ChainVersion(1))),
+        synced: SyncedNews::new(Boot(1), || 0),
         admitted: watch::Sender::new(true).subscribe(),
         clock: Arc::new(BootClock),
         tasks: Tasks::new(Arc::new(ThreadWorker), CancellationToken::new()),

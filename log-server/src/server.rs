@@ -82,6 +82,12 @@ impl FoundJournal {
         self.recovered.catalog.boot
     }
 
+    /// How many batches of the journal were found, counted from the first batch of the data directory on. What another node
+    /// was told to be durable is among them, unless the disk has lost it.
+    pub fn batches(&self) -> u64 {
+        self.recovered.sequence
+    }
+
     /// Goes on as something to read from. The directory stays locked and is not changed.
     pub fn into_cells(self) -> FoundCells {
         let Recovered { catalog, indexes, .. } = self.recovered;
@@ -214,6 +220,7 @@ async fn start_unit(
     let queue = Arc::new(Queue::new(config.queue_commands_max, config.queue_bytes_max));
     let roster = Arc::new(Roster::new(&catalog, indexes));
     let status = Arc::new(Status::default());
+    status.set_synced(journal.sequence());
     let (journal_reader, cold) = JournalReader::new(files.clone(), config.cold_reads_max);
     let mut committer = Committer {
         catalog,

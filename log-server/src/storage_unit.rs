@@ -74,6 +74,11 @@ impl Unit {
         self.status.oldest_sync_age(self.clock.now())
     }
 
+    /// How many batches of the journal are durable, counted from the first batch of the data directory on.
+    pub fn synced_batches(&self) -> u64 {
+        self.status.synced()
+    }
+
     /// Why the unit is read-only, if it is.
     pub fn poisoned(&self) -> Option<String> {
         self.status.poisoned()

@@ -3,7 +3,8 @@
 //! A data directory may be an old copy: it was restored from a backup of the machine, or cloned. What the directory has
 //! promised or stored since then, the copy has forgotten, and it would break these promises. So a process takes part only
 //! when a majority of those that vote, itself counted, has noted its start, durably. It ends when one of them remembers a
-//! start of which its directory does not know. A process hears first what each of the others remembers, or waits for a while.
+//! start of which its directory does not know, or was told of batches that are not in its journal (cluster 15). A process
+//! hears first what each of the others remembers, or waits for a while.
 //! And the nodes tell each other what they have noted (`docs/protocol.md`, cluster 13).
 
 use std::collections::BTreeSet;
@@ -16,20 +17,38 @@ use tokio::sync::watch;
 use super::start_history::StartHistory;
 use super::start_memory::StartMemory;
 
-/// Another node remembers a start that this data directory does not know of.
+/// Another node remembers more of this data directory than the directory does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this data directory is a copy of one that was started later, or an old backup of it: node {by:016x} remembers its start \
-     {noted}, of which the directory does not know; this is start {own}. Start the member with an empty data directory. If a \
-     majority of the members is lost for good, see `naxos ctl recover`"
-)]
-pub struct Disowned {
-    /// This start.
-    pub own: StartMark,
-    /// The node that remembers.
-    pub by: u64,
-    /// What it remembers.
-    pub noted: StartMark,
+pub enum Disowned {
+    /// It remembers a start.
+    #[error(
+        "this data directory is a copy of one that was started later, or an old backup of it: node {by:016x} remembers its \
+         start {noted}, of which the directory does not know; this is start {own}. Start the member with an empty data \
+         directory. If a majority of the members is lost for good, see `naxos ctl recover`"
+    )]
+    Start {
+        /// This start.
+        own: StartMark,
+        /// The node that remembers.
+        by: u64,
+        /// What it remembers.
+        noted: StartMark,
+    },
+    /// It was told of durable batches that are not in the journal.
+    #[error(
+        "this data directory has lost what it had made durable: an earlier process told node {by:016x} that {told} batches of \
+         its journal were durable, expected as many, found {found}. The disk reported syncs that it did not do, or the end of \
+         the journal is damaged, or the directory is an old copy. Start the member with an empty data directory. If a majority \
+         of the members is lost for good, see `naxos ctl recover`"
+    )]
+    Batches {
+        /// How many batches this process found in the journal.
+        found: u64,
+        /// The node that remembers.
+        by: u64,
+        /// How many batches it was told of.
+        told: u64,
+    },
 }
 
 /// What is known of the other nodes. The process itself is in both sets.
@@ -59,6 +78,8 @@ pub struct Admission {
     start: StartMark,
     /// The earlier starts on the data directory, and this one.
     history: StartHistory,
+    /// How many batches this process found in the journal.
+    found: u64,
     electorate: Electorate,
     others: Mutex<Others>,
     admitted: watch::Sender<bool>,
@@ -66,14 +87,20 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// A process on the data directory `own` that has just started. `history` has the earlier starts. A node remembers its
-    /// own start.
-    pub fn new(own: StorageId, start: StartMark, mut history: StartHistory, electorate: Electorate) -> Self {
+    /// A process on the data directory `own` that has just started. `history` has the earlier starts, and `found` is the number
+    /// of batches in the journal. A node remembers its own start.
+    pub fn new(
+        own: StorageId,
+        start: StartMark,
+        mut history: StartHistory,
+        found: u64,
+        electorate: Electorate,
+    ) -> Self {
         history.add(start);
         let itself = BTreeSet::from([own]);
         let others = Mutex::new(Others { heard: itself.clone(), noted_by: itself, has_waited: false });
         let (admitted, disowned) = (watch::Sender::new(false), watch::Sender::new(None));
-        let admission = Self { own, start, history, electorate, others, admitted, disowned };
+        let admission = Self { own, start, history, found, electorate, others, admitted, disowned };
         admission.conclude();
         admission
     }
@@ -83,19 +110,34 @@ impl Admission {
         self.start
     }
 
-    /// Whether another node has noted a start of this data directory of which the directory does not know.
+    /// Whether another node remembers more of this data directory than the directory does.
     pub fn is_contradicted_by(&self, beat: &Beat) -> bool {
-        beat.noted.iter().any(|(storage, start)| *storage == self.own && !self.history.knows(*start))
+        self.contradiction(beat).is_some()
+    }
+
+    fn contradiction(&self, beat: &Beat) -> Option<Disowned> {
+        let by = beat.from.storage.0;
+        let noted = beat.noted.iter().find(|(storage, start)| *storage == self.own && !self.history.knows(*start));
+        if let Some((_, noted)) = noted {
+            return Some(Disowned::Start { own: self.start, by, noted: *noted });
+        }
+        let synced = beat.synced.iter().find(|(storage, _)| *storage == self.own)?.1;
+        let told = synced.before(self.start.boot);
+        (told > self.found).then_some(Disowned::Batches { found: self.found, by, told })
     }
 
     /// Takes what another node has noted. The node must have been reached at its member's address: what a clone says is not
     /// to be believed. What it has noted of third nodes goes into `memory`.
     pub fn hear(&self, beat: &Beat, memory: &dyn StartMemory) {
+        if let Some(contradiction) = self.contradiction(beat) {
+            self.disowned.send_replace(Some(contradiction));
+            self.admitted.send_replace(false);
+        }
         for (storage, start) in &beat.noted {
-            if *storage == self.own {
-                self.hear_of_own(beat, *start);
-            } else {
+            if *storage != self.own {
                 memory.note(*storage, *start);
+            } else if *start == self.start {
+                self.others.lock().noted_by.insert(beat.from.storage);
             }
         }
         self.others.lock().heard.insert(beat.from.storage);
@@ -106,16 +148,6 @@ impl Admission {
     pub fn has_waited(&self) {
         self.others.lock().has_waited = true;
         self.conclude();
-    }
-
-    fn hear_of_own(&self, beat: &Beat, noted: StartMark) {
-        if !self.history.knows(noted) {
-            let disowned = Disowned { own: self.start, by: beat.from.storage.0, noted };
-            self.disowned.send_replace(Some(disowned));
-            self.admitted.send_replace(false);
-        } else if noted == self.start {
-            self.others.lock().noted_by.insert(beat.from.storage);
-        }
     }
 
     fn conclude(&self) {
@@ -134,7 +166,7 @@ impl Admission {
         self.admitted.subscribe()
     }
 
-    /// Becomes an error when another node remembers a start of which this data directory does not know.
+    /// Becomes an error when another node remembers more of this data directory than the directory does.
     pub fn disowned(&self) -> watch::Receiver<Option<Disowned>> {
         self.disowned.subscribe()
     }
@@ -150,9 +182,13 @@ impl Admission {
 mod tests {
     use std::time::Duration;
 
+    use naxos_proto::contracts::SyncedBatches;
     use naxos_proto::ids::{Boot, ChainVersion, Incarnation, Lsn};
 
     use super::*;
+
+    /// How many batches the process found in its journal.
+    const FOUND: u64 = 100;
 
     fn start(boot: u64) -> StartMark {
         StartMark { boot: Boot(boot), nonce: 7 }
@@ -163,7 +199,7 @@ mod tests {
         let mut history = StartHistory::default();
         (1..boot).for_each(|earlier| history.add(start(earlier)));
         let seated = voters.iter().flatten().copied().collect();
-        Admission::new(StorageId(own), start(boot), history, Electorate { voters, told: None, seated })
+        Admission::new(StorageId(own), start(boot), history, FOUND, Electorate { voters, told: None, seated })
     }
 
     fn ids(ids: &[u64]) -> BTreeSet<StorageId> {
@@ -177,6 +213,7 @@ mod tests {
             nonce: 1,
             admitted: true,
             noted,
+            synced: vec![],
             hears: vec![],
             chain: ChainVersion(1),
             known_tail: None,
@@ -229,7 +266,7 @@ mod tests {
         assert!(is_admitted(&admission(1, 1, vec![ids(&[1])])));
         let seated = ids(&[1, 2]);
         let electorate = Electorate { voters: vec![ids(&[1])], told: None, seated };
-        let one = Admission::new(StorageId(1), start(1), StartHistory::default(), electorate);
+        let one = Admission::new(StorageId(1), start(1), StartHistory::default(), FOUND, electorate);
         assert!(!is_admitted(&one), "member 2 has no vote, but it may remember a later start");
         one.has_waited();
         assert!(is_admitted(&one));
@@ -276,7 +313,7 @@ mod tests {
     fn a_majority_of_newer_members_is_enough() {
         let told = Some(ids(&[1, 6, 7]));
         let electorate = Electorate { voters: vec![ids(&[1, 2, 3])], told, seated: BTreeSet::new() };
-        let one = Admission::new(StorageId(1), start(1), StartHistory::default(), electorate);
+        let one = Admission::new(StorageId(1), start(1), StartHistory::default(), FOUND, electorate);
         one.hear(&beat(7, Some(start(1))), &Memory::default());
         assert!(is_admitted(&one), "members 2 and 3 were replaced");
     }
@@ -301,8 +338,32 @@ mod tests {
             one.hear(&beat(2, Some(noted)), &Memory::default());
             assert!(!is_admitted(&one));
             let disowned = one.disowned().borrow().clone().unwrap();
-            assert_eq!(disowned, Disowned { own: start(4), by: 2, noted });
+            assert_eq!(disowned, Disowned::Start { own: start(4), by: 2, noted });
             assert!(disowned.to_string().contains("with an empty data directory"), "{disowned}");
         }
+    }
+
+    #[test]
+    fn cluster_15_a_process_that_lost_batches_is_disowned() {
+        let told = |synced: SyncedBatches| Beat { synced: vec![(StorageId(1), synced)], ..beat(2, Some(start(4))) };
+        let earlier = |count| SyncedBatches { boot: Boot(3), count, earlier: 0 };
+        let this = |earlier| SyncedBatches { boot: Boot(4), count: FOUND + 9, earlier };
+        for synced in [earlier(FOUND), this(FOUND)] {
+            let one = admission(1, 4, vec![ids(&[1, 2])]);
+            one.hear(&told(synced), &Memory::default());
+            assert!(is_admitted(&one), "nothing is lost, and this process has told its own batches: {synced:?}");
+        }
+        for synced in [earlier(FOUND + 1), this(FOUND + 1)] {
+            let one = admission(1, 4, vec![ids(&[1, 2])]);
+            one.hear(&told(synced), &Memory::default());
+            assert!(!is_admitted(&one));
+            let disowned = one.disowned().borrow().clone().unwrap();
+            assert_eq!(disowned, Disowned::Batches { found: FOUND, by: 2, told: FOUND + 1 });
+            assert!(disowned.to_string().contains("101 batches of its journal were durable"), "{disowned}");
+        }
+        let one = admission(1, 4, vec![ids(&[1, 2])]);
+        let other = Beat { synced: vec![(StorageId(3), earlier(FOUND + 1))], ..beat(2, Some(start(4))) };
+        one.hear(&other, &Memory::default());
+        assert!(is_admitted(&one), "it is about another node");
     }
 }

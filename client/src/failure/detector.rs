@@ -136,6 +136,7 @@ mod tests {
             nonce: boot,
             admitted: true,
             noted: vec![],
+            synced: vec![],
             hears: vec![],
             chain: ChainVersion(1),
             known_tail: None,

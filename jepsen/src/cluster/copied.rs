@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use rustix::process::Signal;
 
 use super::copy_directory::copy_directory;
 use super::members::Members;
@@ -13,6 +14,8 @@ use crate::etcd_server::EtcdServer;
 
 /// What a process on an old copy says when it ends.
 const IS_COPY: &str = "this data directory is a copy of one that was started later, or an old backup of it";
+/// What a process says when it ends because writes that it acknowledged are not on its disk any more.
+const HAS_LOST: &str = "this data directory has lost what it had made durable";
 /// What a start says that waits for the others.
 const WAITS: &str = "waiting until a majority of the voters has noted this start";
 /// A start says what it waits for after 5 s.
@@ -30,15 +33,23 @@ fn waits(server: &mut EtcdServer) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts a server that must end because its directory is a copy.
-fn is_refused(server: &mut EtcdServer) -> anyhow::Result<()> {
+/// Starts a server that must end because of its directory, and must say this.
+fn is_refused(server: &mut EtcdServer, says: &str) -> anyhow::Result<()> {
     let Err(why) = server.try_start() else { bail!("it serves") };
-    ensure!(why.contains(IS_COPY) && why.contains("empty data directory"), "it does not say why it ends:\n{why}");
+    ensure!(why.contains(says) && why.contains("empty data directory"), "it does not say why it ends:\n{why}");
     Ok(())
 }
 
+/// Copies the directory of a process that runs, as a backup of the whole machine does.
+fn copy_of_running(server: &EtcdServer, from: &Path, to: &Path) -> anyhow::Result<()> {
+    server.process().signal(Signal::STOP);
+    let copied = copy_directory(from, to);
+    server.process().signal(Signal::CONT);
+    Ok(copied?)
+}
+
 /// A backup of a member's disk is put in its place, and its directory is cloned to a second host. Neither takes part, however
-/// often it is started, and the other members go on. A member that starts alone serves nothing, and says what it waits for.
+/// often it is started, and the other members go on. The same is true of a disk that has lost writes. A member that starts alone serves nothing, and says what it waits for.
 ///
 /// # Errors
 /// If one of that does not hold.
@@ -57,7 +68,7 @@ pub fn copied(program: &Path, folder: &Path) -> anyhow::Result<()> {
     // The clones have other ports, so the members do not find them where their member is.
     let mut clones = EtcdServer::members(program, folder, &["clone", "twin"], &[]);
     for attempt in 1..=3 {
-        is_refused(&mut clones[0]).with_context(|| format!("start {attempt} of an old clone"))?;
+        is_refused(&mut clones[0], IS_COPY).with_context(|| format!("start {attempt} of an old clone"))?;
     }
     all.members[c].kill();
     copy_directory(&own, &place("twin"))?;
@@ -71,10 +82,26 @@ pub fn copied(program: &Path, folder: &Path) -> anyhow::Result<()> {
     rename(&own, place("kept"))?;
     rename(place("backup"), &own)?;
     for attempt in 1..=3 {
-        is_refused(&mut all.members[c]).with_context(|| format!("start {attempt} of an old backup"))?;
+        is_refused(&mut all.members[c], IS_COPY).with_context(|| format!("start {attempt} of an old backup"))?;
     }
     all.write(&[a, b], 2).context("after an old backup was refused")?;
     rename(&own, place("backup"))?;
+    rename(place("kept"), &own)?;
+    all.start_member(c).context("with its own disk again")?;
+    all.compare()?;
+
+    // A copy that knows of the latest start, but not of the writes after it. A disk that reports a sync and loses the writes
+    // leaves the same.
+    copy_of_running(&all.members[c], &own, &place("short"))?;
+    all.write(&[a, b, c], 6)?;
+    all.members[c].kill();
+    rename(&own, place("kept"))?;
+    rename(place("short"), &own)?;
+    for attempt in 1..=3 {
+        is_refused(&mut all.members[c], HAS_LOST).with_context(|| format!("start {attempt} with lost writes"))?;
+    }
+    all.write(&[a, b], 2).context("after a disk with lost writes was refused")?;
+    rename(&own, place("short"))?;
     rename(place("kept"), &own)?;
     all.start_member(c).context("with its own disk again")?;
     all.compare()?;

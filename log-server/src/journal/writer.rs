@@ -60,6 +60,11 @@ impl Journal {
         self.current.number
     }
 
+    /// How many batches were written, counted from the first one of the data directory.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// Bytes left in the current segment.
     pub(crate) fn room(&self) -> u64 {
         self.current.len - self.current.at

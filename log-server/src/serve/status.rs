@@ -30,6 +30,8 @@ pub(crate) struct Status {
     wanted: AtomicU64,
     /// See [`Self::cluster_version`].
     cluster_version: AtomicU32,
+    /// How many batches of the journal are durable, counted from the first one of the data directory.
+    synced: AtomicU64,
 }
 
 impl Status {
@@ -41,6 +43,17 @@ impl Status {
     /// The cluster version up to which new formats may be written to the journal.
     pub(crate) fn cluster_version(&self) -> ClusterVersion {
         ClusterVersion(self.cluster_version.load(Ordering::Relaxed))
+    }
+
+    /// Notes how many batches of the journal are durable.
+    pub(crate) fn set_synced(&self, batches: u64) {
+        // Who reads this number has read other state before, which the same batches made durable.
+        self.synced.store(batches, Ordering::Release);
+    }
+
+    /// How many batches of the journal are durable.
+    pub(crate) fn synced(&self) -> u64 {
+        self.synced.load(Ordering::Acquire)
     }
 
     /// Notes that a write and sync starts.

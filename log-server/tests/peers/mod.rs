@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use naxos_proto::ids::{Boot, ChainVersion, Incarnation, LogId, StorageId};
-use naxos_proto::peer::{ChainNews, Home, accepted, serve};
+use naxos_proto::peer::{ChainNews, Home, SyncedNews, accepted, serve};
 use naxos_proto::seams::{Address, BootClock, Net, SocketNet, Tasks, ThreadWorker, WorkerHandle, start};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ pub fn home(storage: StorageId, boot: u64) -> Home {
         log: LogId(9),
         me: Incarnation { storage, boot: Boot(boot) },
         news: Arc::new(ChainNews::new(ChainVersion(1))),
+        synced: SyncedNews::new(Boot(boot), || 0),
         admitted: watch::Sender::new(true).subscribe(),
         clock: Arc::new(BootClock),
         tasks: Tasks::new(Arc::new(ThreadWorker), CancellationToken::new()),

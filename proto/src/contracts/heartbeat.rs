@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::contracts::StartMark;
+use crate::contracts::{StartMark, SyncedBatches};
 use crate::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
 
 /// The state of one node, as the node tells it to others.
@@ -20,6 +20,8 @@ pub struct Beat {
     /// The latest start on each data directory that the sender has noted durably. The receiver learns from it what the sender
     /// remembers of it, and of the others.
     pub noted: Vec<(StorageId, StartMark)>,
+    /// How many durable batches the journals of other nodes had, as far as the sender was told.
+    pub synced: Vec<(StorageId, SyncedBatches)>,
     /// The other nodes that the sender hears now.
     pub hears: Vec<StorageId>,
     /// The version of the newest chain that the node has seen. If it is higher than the receiver's, the receiver has

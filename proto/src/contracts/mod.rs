@@ -17,6 +17,7 @@ mod sequencer;
 mod snapshots;
 mod start_mark;
 mod storage_unit;
+mod synced_batches;
 
 pub use checksums::{ChecksumMark, Checksums, ChecksumsError, HistoryHashes, MARKS_TOLD_MAX, REVISIONS_ASKED_MAX};
 pub use founding::{
@@ -36,3 +37,4 @@ pub use storage_unit::{
     Cell, CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, Purpose, Shape, StorageUnit, Store, Stored,
     TailReaches, UnitDirectory, UnitError, UnitParams,
 };
+pub use synced_batches::SyncedBatches;

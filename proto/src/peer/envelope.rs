@@ -7,7 +7,7 @@
 
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
-use crate::ids::{ChainVersion, StorageId};
+use crate::ids::{Boot, ChainVersion, StorageId};
 use crate::peer::Home;
 use crate::peer::limits::WIRE_VERSION;
 
@@ -21,6 +21,9 @@ pub(super) const FROM: &str = "naxos-from";
 pub(super) const TO: &str = "naxos-to";
 /// The version of the newest chain that the sender has, decimal. In calls and in answers.
 pub(super) const CHAIN: &str = "naxos-chain";
+
+/// How many batches of the sender's journal are durable: its boot count, a dot, and the number, both decimal. In answers.
+const SYNCED: &str = "naxos-synced";
 
 /// The headers that are the same in all calls to one peer.
 pub(super) struct Envelope {
@@ -63,4 +66,15 @@ pub(super) fn write_chain(headers: &mut MetadataMap, chain: ChainVersion) {
 /// The version of the chain in the headers of an answer.
 pub(super) fn read_chain(headers: &MetadataMap) -> Option<ChainVersion> {
     headers.get(CHAIN)?.to_str().ok()?.parse().ok().map(ChainVersion)
+}
+
+/// Adds the number of durable batches to an answer.
+pub(super) fn write_synced(headers: &mut MetadataMap, boot: Boot, count: u64) {
+    headers.insert(SYNCED, value(format!("{boot}.{count}")));
+}
+
+/// The boot count and the number of durable batches in the headers of an answer.
+pub(super) fn read_synced(headers: &MetadataMap) -> Option<(Boot, u64)> {
+    let (boot, count) = headers.get(SYNCED)?.to_str().ok()?.split_once('.')?;
+    Some((Boot(boot.parse().ok()?), count.parse().ok()?))
 }

@@ -105,6 +105,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{Boot, Incarnation, LogId, StorageId};
+    use crate::peer::SyncedNews;
     use crate::peer::envelope::Envelope;
     use crate::seams::{BootClock, Tasks, ThreadWorker};
 
@@ -113,6 +114,7 @@ mod tests {
             log: LogId(9),
             me: Incarnation { storage: StorageId(storage), boot: Boot(3) },
             news: Arc::new(ChainNews::new(ChainVersion(1))),
+            synced: SyncedNews::new(Boot(3), || 0),
             admitted: watch::Sender::new(true).subscribe(),
             clock: Arc::new(BootClock),
             tasks: Tasks::new(Arc::new(ThreadWorker), CancellationToken::new()),

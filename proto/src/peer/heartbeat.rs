@@ -7,17 +7,14 @@ use futures::future::BoxFuture;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status};
 
-use crate::contracts::{Beat, Heartbeat, HeartbeatError, StartMark};
+use crate::contracts::{Beat, Heartbeat, HeartbeatError, StartMark, SyncedBatches};
 use crate::ids::{Boot, ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
 use crate::peer::generated as wire;
 use crate::peer::generated::heartbeat_client::HeartbeatClient;
 use crate::peer::generated::heartbeat_server::{Heartbeat as Served, HeartbeatServer};
-use crate::peer::limits::BEAT_MAX;
+use crate::peer::limits::{BEAT_MAX, NODES_MAX};
 use crate::peer::wire::{Garbage, Wire};
 use crate::peer::{Gate, Home, PeerLink};
-
-/// More nodes than a heartbeat may name. A cluster has far fewer.
-const NODES_MAX: usize = 256;
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
@@ -29,6 +26,14 @@ fn mark_to_wire((storage, mark): (StorageId, StartMark)) -> wire::StartMark {
 
 fn mark_from_wire(mark: wire::StartMark) -> (StorageId, StartMark) {
     (StorageId(mark.storage), StartMark { boot: Boot(mark.boot), nonce: mark.nonce })
+}
+
+fn synced_to_wire((storage, told): (StorageId, SyncedBatches)) -> wire::SyncedBatches {
+    wire::SyncedBatches { storage: storage.0, boot: told.boot.0, count: told.count, earlier: told.earlier }
+}
+
+fn synced_from_wire(m: wire::SyncedBatches) -> (StorageId, SyncedBatches) {
+    (StorageId(m.storage), SyncedBatches { boot: Boot(m.boot), count: m.count, earlier: m.earlier })
 }
 
 impl Wire for Beat {
@@ -48,12 +53,13 @@ impl Wire for Beat {
             admitted: self.admitted,
             hears: self.hears.into_iter().map(|node| node.0).collect(),
             noted: self.noted.into_iter().map(mark_to_wire).collect(),
+            synced: self.synced.into_iter().map(synced_to_wire).collect(),
         }
     }
 
     fn from_wire(m: wire::BeatMessage) -> Result<Self, Garbage> {
         let loglet = m.loglet.map(LogletId::from_wire).transpose()?;
-        if m.hears.len() > NODES_MAX || m.noted.len() > NODES_MAX {
+        if m.hears.len().max(m.noted.len()).max(m.synced.len()) > NODES_MAX {
             return Err(Garbage("the list of nodes in a heartbeat"));
         }
         Ok(Beat {
@@ -67,6 +73,7 @@ impl Wire for Beat {
             admitted: m.admitted,
             hears: m.hears.into_iter().map(StorageId).collect(),
             noted: m.noted.into_iter().map(mark_from_wire).collect(),
+            synced: m.synced.into_iter().map(synced_from_wire).collect(),
         })
     }
 }
@@ -138,6 +145,7 @@ mod tests {
             admitted: true,
             hears: vec![StorageId(11), StorageId(12)],
             noted: vec![(StorageId(8), StartMark { boot: Boot(9), nonce: 10 })],
+            synced: vec![(StorageId(8), SyncedBatches { boot: Boot(9), count: 13, earlier: 14 })],
         };
         let less = Beat { known_tail: None, quorum_heard: None, admitted: false, noted: vec![], ..beat.clone() };
         for beat in [beat, less] {

@@ -36,6 +36,9 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(10);
 /// The longest pause between two attempts to open a stream.
 pub const BACKOFF_MAX: Duration = Duration::from_millis(500);
 
+/// More nodes than a node may know of, or than a heartbeat may name. A cluster has far fewer.
+pub const NODES_MAX: usize = 256;
+
 /// How many calls of one stream may be unanswered, those that wait to be sent included.
 pub const LANE_CALLS_MAX: usize = 8_192;
 /// How many bytes these calls may have.

@@ -9,9 +9,10 @@ use parking_lot::Mutex;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Request, Response, Status};
 
-use crate::ids::StorageId;
+use crate::ids::{Boot, StorageId};
 use crate::peer::connector::connect;
-use crate::peer::envelope::{Envelope, read_chain};
+use crate::peer::envelope::{Envelope, read_chain, read_synced};
+use crate::peer::generated as wire;
 use crate::peer::limits::{CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_MAX, STREAM_WINDOW_BYTES};
 use crate::peer::{Connector, Failure, Home};
 use crate::seams::{Address, Clock};
@@ -95,6 +96,9 @@ impl PeerLink {
                 if let Some(version) = read_chain(response.metadata()) {
                     self.home.news.hear(version);
                 }
+                if let Some((boot, count)) = read_synced(response.metadata()) {
+                    self.home.synced.hear(self.peer, boot, count);
+                }
                 self.note(None);
                 Ok(response.into_inner())
             }
@@ -102,6 +106,13 @@ impl PeerLink {
                 self.note(Some(failure.to_string()));
                 Err(failure)
             }
+        }
+    }
+
+    /// Takes note of what a frame of a stream from this peer tells about its journal.
+    pub(super) fn hear_synced(&self, told: Option<wire::Synced>) {
+        if let Some(wire::Synced { boot, count }) = told {
+            self.home.synced.hear(self.peer, Boot(boot), count);
         }
     }
 

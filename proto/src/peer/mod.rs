@@ -11,6 +11,7 @@
 //! - [`RemoteJoining`], [`JoiningService`]: gives the seat of a member to a new data directory
 //! - [`serve`]: serves what the services offer
 //! - [`ChainNews`]: the versions of the chain that nodes tell each other with every call
+//! - [`SyncedNews`]: how many batches of their journals are durable, which nodes tell with every answer
 //! - `envelope`, [`Gate`]: who calls whom, and the refusal of calls that are meant for another node
 //! - `lane`: calls in their order over one long stream; `outbox`: its other end
 //! - `wire`: types of the contracts as messages; [`generated`]: the messages of `proto/naxos/peer.proto`
@@ -40,6 +41,7 @@ mod outbox;
 mod sequencer;
 mod serve;
 mod snapshots;
+mod synced_news;
 mod unit;
 mod watched;
 mod wire;
@@ -59,4 +61,5 @@ pub use meta::{MetaService, RemoteReplica, Replica};
 pub use sequencer::{RemoteSequencer, SequencerService};
 pub use serve::{accepted, serve};
 pub use snapshots::{RemoteSnapshots, SnapshotsService};
+pub use synced_news::SyncedNews;
 pub use unit::{RemoteUnit, UnitService};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream;
 use naxos_proto::ids::{Boot, ChainVersion, Incarnation, LogId, LogletId, StorageId};
-use naxos_proto::peer::{ChainNews, Connector, Home, PeerLink, serve};
+use naxos_proto::peer::{ChainNews, Connector, Home, PeerLink, SyncedNews, serve};
 use naxos_proto::seams::sim::{SimClock, TaskWorker};
 use naxos_proto::seams::{Address, BoxConnection, Clock, Tasks};
 use parking_lot::Mutex;
@@ -44,6 +44,7 @@ pub(crate) fn home(storage: u64) -> Home {
         log: LogId(9),
         me: Incarnation { storage: StorageId(storage), boot: Boot(3) },
         news: Arc::new(ChainNews::new(ChainVersion(1))),
+        synced: SyncedNews::new(Boot(3), || 0),
         admitted: watch::Sender::new(true).subscribe(),
         clock: Arc::new(SimClock::new(Duration::from_secs(1_700_000_000))),
         tasks: Tasks::new(Arc::new(TaskWorker), CancellationToken::new()),

@@ -54,7 +54,7 @@ mod tests {
         let disk = Drive::new(1).mount();
         check_no_old_copy(&*disk).await.unwrap();
         let start = |boot| StartMark { boot: Boot(boot), nonce: 1 };
-        mark_old_copy(&*disk, &Disowned { own: start(2), by: 7, noted: start(4) }).await;
+        mark_old_copy(&*disk, &Disowned::Start { own: start(2), by: 7, noted: start(4) }).await;
         let refused = check_no_old_copy(&*disk).await.unwrap_err().to_string();
         assert!(refused.contains("an old backup of it") && refused.contains("remembers its start 4"), "{refused}");
     }

@@ -11,7 +11,7 @@ use naxos_engines::StoreReader;
 use naxos_log_server::Unit;
 use naxos_proto::contracts::{Beat, Heartbeat, HeartbeatError, StorageUnit};
 use naxos_proto::ids::{Incarnation, Lsn, StorageId};
-use naxos_proto::peer::ChainNews;
+use naxos_proto::peer::{ChainNews, SyncedNews};
 use tokio::sync::watch;
 
 /// Longer than any disk may take.
@@ -22,6 +22,7 @@ pub(in crate::node) struct OwnBeat {
     own: Incarnation,
     unit: Arc<Unit>,
     news: Arc<ChainNews>,
+    synced: Arc<SyncedNews>,
     log: OnceLock<Arc<VirtualLog>>,
     reader: OnceLock<StoreReader>,
     admission: Arc<Admission>,
@@ -36,11 +37,12 @@ impl OwnBeat {
         own: Incarnation,
         unit: Arc<Unit>,
         news: Arc<ChainNews>,
+        synced: Arc<SyncedNews>,
         admission: Arc<Admission>,
         memory: Arc<dyn StartMemory>,
     ) -> Self {
         let (log, reader, nodes) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { own, unit, news, log, reader, admission, memory, nodes }
+        Self { own, unit, news, synced, log, reader, admission, memory, nodes }
     }
 
     pub(in crate::node) fn set_log(&self, log: Arc<VirtualLog>) {
@@ -76,6 +78,7 @@ impl OwnBeat {
             nonce: self.admission.start().nonce,
             admitted: *self.admission.admitted().borrow(),
             noted: self.memory.noted(),
+            synced: self.synced.heard(),
             hears: self.hears(),
             chain: self.news.known(),
             known_tail,

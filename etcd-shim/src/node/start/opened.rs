@@ -18,7 +18,7 @@ use naxos_proto::contracts::{ClusterView, Join, StartMark};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, MemberId, StorageId};
 use naxos_proto::peer::{
     ChainNews, ChecksumsService, FoundingService, HeartbeatService, Home, JoiningService, MetaService,
-    SequencerService, SnapshotsService, UnitService,
+    SequencerService, SnapshotsService, SyncedNews, UnitService,
 };
 use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
 use naxos_proto::seams::{Seams, Tasks, WorkerHandle};
@@ -150,6 +150,7 @@ impl Found {
         let starts = Starts::read(Arc::clone(&seams.disk), journal.storage_id(), &seated).await;
         let starts = Arc::new(starts.map_err(StartError::Starts)?);
         let remembered = found_register(&journal)?.voters;
+        let found = journal.batches();
         let log_server = journal.start(stops.unit.clone()).await?;
         let unit = log_server.unit().clone();
         let own = Incarnation { storage: log_server.storage_id(), boot: log_server.boot() };
@@ -159,9 +160,13 @@ impl Found {
         let start = StartMark { boot: own.boot, nonce: seams.entropy.u64() };
         let voters = if remembered.is_empty() { vec![seated.clone()] } else { remembered };
         let electorate = Electorate { voters, told: is_told.then(|| voting(&view)), seated };
-        let admission = Arc::new(Admission::new(own.storage, start, starts.history(), electorate));
+        let admission = Arc::new(Admission::new(own.storage, start, starts.history(), found, electorate));
         let (admitted, clock) = (admission.admitted(), Arc::clone(&seams.clock));
-        let home = Home { log: log_id, me: own, news: news.clone(), admitted, clock, tasks };
+        let synced = {
+            let unit = unit.clone();
+            SyncedNews::new(own.boot, move || unit.synced_batches())
+        };
+        let home = Home { log: log_id, me: own, news: news.clone(), synced: synced.clone(), admitted, clock, tasks };
         let stop = stops.running.clone();
         let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
@@ -175,7 +180,7 @@ impl Found {
         let replica = Arc::new(ReplicaSlot::default());
 
         let memory = Arc::clone(&starts) as Arc<dyn StartMemory>;
-        let beat = OwnBeat::new(own, unit.clone(), news.clone(), Arc::clone(&admission), Arc::clone(&memory));
+        let beat = OwnBeat::new(own, unit.clone(), news.clone(), synced, Arc::clone(&admission), Arc::clone(&memory));
         let beat = Arc::new(beat);
         let heartbeats = heartbeats(&context, own, &peers, &beat, Arc::clone(&admission), Arc::clone(&memory));
         let nodes = heartbeats.states();

@@ -79,6 +79,8 @@ async fn hand_out<P: Protocol>(
     let problem = loop {
         match frames.message().await {
             Ok(Some(frame)) => {
+                // Before an answer is handed out: what it says may be acted on at once.
+                link.hear_synced(P::synced(&frame));
                 let (chain, answers) = P::answers(frame);
                 lane.home.news.hear(chain);
                 if answers.iter().any(|(_, answer)| answer.is_none()) {

@@ -6,6 +6,7 @@ use tonic::{Response, Status, Streaming};
 use super::Frames;
 use crate::ids::ChainVersion;
 use crate::peer::PeerLink;
+use crate::peer::generated as wire;
 
 /// Why a call has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,10 @@ pub(in crate::peer) trait Protocol: Sized + Send + Sync + 'static {
     /// The version of the chain that a frame of answers tells, and the answers with the numbers of their calls. `None`
     /// is an answer that no peer of this version sends.
     fn answers(frame: Self::Answers) -> (ChainVersion, Vec<(u64, Option<Self::Answer>)>);
+    /// What a frame of answers tells about the journal of its sender.
+    fn synced(_: &Self::Answers) -> Option<wire::Synced> {
+        None
+    }
     /// Whether the answer is an early one, after which the call still waits for its answer.
     fn is_early(_: &Self::Answer) -> bool {
         false

@@ -43,6 +43,10 @@ impl Protocol for Changes {
         (ChainVersion(frame.chain), answers)
     }
 
+    fn synced(frame: &wire::UnitAnswers) -> Option<wire::Synced> {
+        frame.synced
+    }
+
     fn open(
         link: &PeerLink,
         calls: Frames<Self>,

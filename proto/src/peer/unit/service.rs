@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -44,9 +44,10 @@ impl Unit for UnitService {
         let reading = Reading(Arc::clone(&outbox));
         let serve = changes::serve(self.home.clone(), Arc::clone(&self.unit), request.into_inner(), reading);
         self.home.tasks.start_until_stop("unit-changes", serve);
-        let news = Arc::clone(&self.home.news);
+        let home = self.home.clone();
         let frames = outbox.frames(move |answers| wire::UnitAnswers {
-            chain: news.known().0,
+            chain: home.news.known().0,
+            synced: Some(home.synced_now()),
             answers: answers
                 .into_iter()
                 .map(|(number, answer)| wire::UnitAnswer { number, answer: Some(answer) })
@@ -109,6 +110,8 @@ impl Unit for UnitService {
 
     async fn tell_tails(&self, request: Request<wire::LogletId>) -> Result<Response<Self::TellTailsStream>, Status> {
         let tails = self.unit.tell_tails(LogletId::from_wire(request.into_inner())?);
-        Ok(self.home.answer(streams::serve(tails, Arc::clone(&self.home.clock))))
+        let (told, home) = (streams::serve(tails, Arc::clone(&self.home.clock)), self.home.clone());
+        let told = told.map_ok(move |tail| wire::ToldTail { synced: Some(home.synced_now()), ..tail });
+        Ok(self.home.answer(told.boxed()))
     }
 }

@@ -23,6 +23,9 @@ pub(super) trait Streamed: Sized + Send + 'static {
     /// The message that carries an item or a beat.
     type Message: Send + 'static;
 
+    /// What the message tells about the sender's journal.
+    fn synced(message: &Self::Message) -> Option<wire::Synced>;
+
     /// Whether no item follows this one.
     fn is_last(&self) -> bool;
     fn to_message(item: Option<Result<Self, UnitError>>) -> Self::Message;
@@ -32,6 +35,10 @@ pub(super) trait Streamed: Sized + Send + 'static {
 
 impl Streamed for Followed {
     type Message = wire::FollowedItem;
+
+    fn synced(_: &wire::FollowedItem) -> Option<wire::Synced> {
+        None
+    }
 
     fn is_last(&self) -> bool {
         matches!(self, Followed::Sealed(_))
@@ -48,6 +55,10 @@ impl Streamed for Followed {
 
 impl Streamed for LocalTail {
     type Message = wire::ToldTail;
+
+    fn synced(message: &wire::ToldTail) -> Option<wire::Synced> {
+        message.synced
+    }
 
     fn is_last(&self) -> bool {
         self.sealed
@@ -122,11 +133,14 @@ async fn next<T: Streamed>(link: &PeerLink, items: &mut Streaming<T::Message>) -
             }
         };
         match message {
-            Ok(Some(message)) => match T::from_message(message) {
-                Ok(Some(item)) => return item,
-                Ok(None) => {}
-                Err(()) => return Err(UnitError::Unanswered),
-            },
+            Ok(Some(message)) => {
+                link.hear_synced(T::synced(&message));
+                match T::from_message(message) {
+                    Ok(Some(item)) => return item,
+                    Ok(None) => {}
+                    Err(()) => return Err(UnitError::Unanswered),
+                }
+            }
             // The server ends its stream only after an item that ends it.
             Ok(None) => return Err(UnitError::Unanswered),
             Err(status) => {

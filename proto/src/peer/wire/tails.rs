@@ -31,7 +31,7 @@ impl Wire for Option<Result<LocalTail, UnitError>> {
             Some(Err(error)) => Told::Error(error.to_wire()),
             Some(Ok(tail)) => Told::Tail(tail.to_wire()),
         };
-        wire::ToldTail { told: Some(told) }
+        wire::ToldTail { told: Some(told), synced: None }
     }
 
     fn from_wire(m: wire::ToldTail) -> Result<Self, Garbage> {
@@ -97,7 +97,7 @@ mod tests {
                 assert_eq!(<Option<Result<LocalTail, UnitError>>>::from_wire(told.clone().to_wire()), Ok(told));
             }
         }
-        assert!(<Option<Result<LocalTail, UnitError>>>::from_wire(wire::ToldTail { told: None }).is_err());
+        assert!(<Option<Result<LocalTail, UnitError>>>::from_wire(wire::ToldTail::default()).is_err());
         for until in [TailReaches::Local(Offset(0)), TailReaches::Known(Offset(7))] {
             assert_eq!(TailReaches::from_wire(until.to_wire()), Ok(until));
         }

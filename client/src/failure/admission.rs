@@ -14,6 +14,7 @@ use naxos_proto::ids::StorageId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::roles::META_VOTERS_MAX;
 use super::start_history::StartHistory;
 use super::start_memory::StartMemory;
 
@@ -65,8 +66,8 @@ pub struct Electorate {
     /// The voters that the process knows from its own disk: a majority of each of these sets has to. There are two sets while
     /// the voters are being changed.
     pub voters: Vec<BTreeSet<StorageId>>,
-    /// If the others know newer members than this process: a majority of those is enough, too. The earlier voters may be
-    /// gone for good.
+    /// If the others know newer members than this process: a majority of those is enough, too, if it has a majority of the
+    /// voters among them. The earlier voters may be gone for good.
     pub told: Option<BTreeSet<StorageId>>,
     /// All data directories with a seat. The process waits a while to hear what each of them remembers.
     pub seated: BTreeSet<StorageId>,
@@ -155,7 +156,12 @@ impl Admission {
         let Electorate { voters, told, seated } = &self.electorate;
         let is_majority =
             |voters: &BTreeSet<StorageId>| voters.intersection(&others.noted_by).count() > voters.len() / 2;
-        let is_noted = voters.iter().all(is_majority) || told.as_ref().is_some_and(is_majority);
+        // Not all members vote. So many of them that those without a note are no majority of the voters.
+        let is_noted_by_members = |members: &BTreeSet<StorageId>| {
+            let without = members.difference(&others.noted_by).count();
+            is_majority(members) && without <= META_VOTERS_MAX / 2
+        };
+        let is_noted = voters.iter().all(is_majority) || told.as_ref().is_some_and(is_noted_by_members);
         let are_heard = others.has_waited || seated.is_subset(&others.heard);
         let is_admitted = is_noted && are_heard && self.disowned.borrow().is_none();
         self.admitted.send_if_modified(|admitted| is_admitted && !std::mem::replace(admitted, true));
@@ -316,6 +322,19 @@ mod tests {
         let one = Admission::new(StorageId(1), start(1), StartHistory::default(), FOUND, electorate);
         one.hear(&beat(7, Some(start(1))), &Memory::default());
         assert!(is_admitted(&one), "members 2 and 3 were replaced");
+    }
+
+    #[test]
+    fn of_seven_members_three_without_a_note_may_be_a_majority_of_the_voters() {
+        let told = Some(ids(&[1, 2, 3, 4, 5, 6, 7]));
+        let electorate = Electorate { voters: vec![ids(&[1, 8, 9])], told, seated: BTreeSet::new() };
+        let one = Admission::new(StorageId(1), start(1), StartHistory::default(), FOUND, electorate);
+        for other in 2..=4 {
+            one.hear(&beat(other, Some(start(1))), &Memory::default());
+        }
+        assert!(!is_admitted(&one), "members 5, 6 and 7 have not noted it");
+        one.hear(&beat(5, Some(start(1))), &Memory::default());
+        assert!(is_admitted(&one));
     }
 
     #[test]

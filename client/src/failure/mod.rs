@@ -26,6 +26,6 @@ pub use detector::{Detector, DetectorConfig, NodeState};
 pub use driver::{Driver, DriverParts, liveness, rank_of};
 pub use heartbeats::{Heartbeats, Node};
 pub use reach::Reach;
-pub use roles::Roles;
+pub use roles::{META_VOTERS_MAX, Roles};
 pub use start_history::StartHistory;
 pub use start_memory::StartMemory;

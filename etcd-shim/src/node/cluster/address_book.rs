@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::BoxFuture;
 use naxos_proto::contracts::ClusterView;
@@ -12,7 +13,7 @@ use naxos_proto::seams::{Address, BoxConnection, Net};
 use parking_lot::RwLock;
 
 use super::peer_tls::PeerConnector;
-use crate::config::{ServerConfig, Url};
+use crate::config::{ServerConfig, Url, join};
 use crate::tls::TlsError;
 
 /// The peer URLs of the members, this one included. They change with the list of members.
@@ -28,13 +29,15 @@ impl AddressBook {
         Self { net, config, members: RwLock::default() }
     }
 
-    /// Writes down the first URL of a member. Connections that are made from now on go there.
+    /// Writes down the URLs of a member. Connections that are made from now on go there.
     pub(in crate::node) fn set(&self, member: MemberId, urls: &[Url]) -> Result<(), TlsError> {
-        let Some(url) = urls.first() else { return Ok(()) };
-        if let Some(known) = self.members.read().get(&member) {
-            return known.set(&self.net, &self.config, url);
+        if urls.is_empty() {
+            return Ok(());
         }
-        let address = MemberAddress(RwLock::new(Target::new(&self.net, &self.config, url)?));
+        if let Some(known) = self.members.read().get(&member) {
+            return known.set(&self.net, &self.config, urls);
+        }
+        let address = MemberAddress(RwLock::new(Targets::new(&self.net, &self.config, urls)?));
         self.members.write().insert(member, Arc::new(address));
         Ok(())
     }
@@ -62,48 +65,87 @@ impl AddressBook {
     }
 }
 
-/// Where one member is reached: a connector that always goes to the member's present URL.
-pub(in crate::node) struct MemberAddress(RwLock<Target>);
+/// Where one member is reached: a connector that goes to one of the member's present URLs, and to the next one after it could
+/// not connect.
+pub(in crate::node) struct MemberAddress(RwLock<Arc<Targets>>);
 
-struct Target {
-    url: Url,
-    connector: Arc<PeerConnector>,
+struct Targets {
+    urls: Vec<Url>,
+    connectors: Vec<PeerConnector>,
+    /// The number of the URL to try next.
+    next: AtomicUsize,
 }
 
-impl Target {
-    fn new(net: &Arc<dyn Net>, config: &ServerConfig, url: &Url) -> Result<Self, TlsError> {
-        let connector = Arc::new(PeerConnector::new(Arc::clone(net), config, url)?);
-        Ok(Self { url: url.clone(), connector })
+impl Targets {
+    /// `urls` has at least one.
+    fn new(net: &Arc<dyn Net>, config: &ServerConfig, urls: &[Url]) -> Result<Arc<Self>, TlsError> {
+        assert!(!urls.is_empty(), "a member has a peer URL");
+        let connectors = urls.iter().map(|url| PeerConnector::new(Arc::clone(net), config, url)).collect::<Result<_, _>>()?;
+        Ok(Arc::new(Self { urls: urls.to_vec(), connectors, next: AtomicUsize::new(0) }))
+    }
+
+    async fn connect(&self) -> io::Result<BoxConnection> {
+        let at = self.next.load(Ordering::Relaxed) % self.urls.len();
+        // Before the attempt, because the caller drops an attempt that takes too long.
+        self.next.store(at + 1, Ordering::Relaxed);
+        let connection = self.connectors[at].connect(&self.urls[at].address()).await?;
+        self.next.store(at, Ordering::Relaxed);
+        Ok(connection)
     }
 }
 
 impl MemberAddress {
-    /// The address of `url`, which is of no member that has an id here.
-    pub(in crate::node) fn of(net: &Arc<dyn Net>, config: &ServerConfig, url: &Url) -> Result<Self, TlsError> {
-        Ok(Self(RwLock::new(Target::new(net, config, url)?)))
+    /// The address of a member that has these URLs, at least one, and that has no id here.
+    pub(in crate::node) fn of(net: &Arc<dyn Net>, config: &ServerConfig, urls: &[Url]) -> Result<Self, TlsError> {
+        Ok(Self(RwLock::new(Targets::new(net, config, urls)?)))
     }
 
-    fn set(&self, net: &Arc<dyn Net>, config: &ServerConfig, url: &Url) -> Result<(), TlsError> {
-        if self.0.read().url != *url {
-            let target = Target::new(net, config, url)?;
-            tracing::info!(url = %url, "a member has a new peer URL");
-            *self.0.write() = target;
+    fn set(&self, net: &Arc<dyn Net>, config: &ServerConfig, urls: &[Url]) -> Result<(), TlsError> {
+        if self.0.read().urls != *urls {
+            let targets = Targets::new(net, config, urls)?;
+            tracing::info!(urls = join(urls), "a member has new peer URLs");
+            *self.0.write() = targets;
         }
         Ok(())
     }
 
-    /// The member's present address.
+    /// One of the member's present addresses.
     pub(in crate::node) fn address(&self) -> Address {
-        self.0.read().url.address()
+        self.0.read().urls[0].address()
     }
 }
 
 impl Connector for MemberAddress {
     fn connect<'a>(&'a self, _: &'a Address) -> BoxFuture<'a, io::Result<BoxConnection>> {
-        let (connector, address) = {
-            let target = self.0.read();
-            (Arc::clone(&target.connector), target.url.address())
-        };
-        Box::pin(async move { connector.connect(&address).await })
+        let targets = Arc::clone(&self.0.read());
+        Box::pin(async move { targets.connect().await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::seams::SocketNet;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::{self, Program};
+
+    #[tokio::test]
+    async fn a_member_is_reached_at_the_url_that_works() {
+        let lost = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let works = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = |listener: &TcpListener| Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let urls = [url(&lost), url(&works)];
+        drop(lost);
+        let net: Arc<dyn Net> = Arc::new(SocketNet);
+        let config = config::load(Program::Naxos, &[], &BTreeMap::new()).unwrap().config;
+        let member = MemberAddress::of(&net, &config, &urls).unwrap();
+        let connects = async || member.connect(&member.address()).await.is_ok();
+        assert!(!connects().await, "nobody listens at the first URL");
+        assert!(connects().await && connects().await, "from then on the second one is used");
+        drop(works);
+        assert!(!connects().await);
+        member.set(&net, &config, &urls[..1]).unwrap();
+        assert!(!connects().await && member.0.read().urls == urls[..1]);
     }
 }

@@ -47,8 +47,9 @@ pub(in crate::node) async fn enter_cluster(
 
 async fn ask_for_cluster(config: &ServerConfig, seams: &Seams) -> Result<ClusterView, StartError> {
     let mut others = Vec::new();
-    for url in config.cluster.members.iter().filter(|(name, _)| **name != config.name).flat_map(|(_, urls)| urls) {
-        let other = MemberAddress::of(&seams.net, config, url).map_err(|error| TlsError::Peers(Box::new(error)))?;
+    let listed = config.cluster.members.iter().filter(|(name, urls)| **name != config.name && !urls.is_empty());
+    for (_, urls) in listed {
+        let other = MemberAddress::of(&seams.net, config, urls).map_err(|error| TlsError::Peers(Box::new(error)))?;
         others.push(RemoteJoining::new(&seams.clock, other.address(), Arc::new(other)));
     }
     if others.is_empty() {

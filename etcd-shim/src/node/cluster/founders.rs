@@ -37,11 +37,10 @@ impl Listed {
         let mut own = MemberId(ids::member_id(&config.advertise_peer_urls, token));
         for (name, urls) in &config.cluster.members {
             let member = MemberId(ids::member_id(urls, token));
-            match urls.first() {
-                Some(url) if *name != config.name => {
-                    others.insert(member, MemberAddress::of(&seams.net, config, url)?);
-                }
-                _ => own = member,
+            if *name == config.name || urls.is_empty() {
+                own = member;
+            } else {
+                others.insert(member, MemberAddress::of(&seams.net, config, urls)?);
             }
         }
         Ok(Self { cluster, own, others })

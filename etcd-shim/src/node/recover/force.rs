@@ -68,7 +68,7 @@ pub(in crate::node) async fn force_new_cluster(config: &ServerConfig, seams: &Se
 /// Refuses if another member has a quorum: then two clusters would go on.
 async fn refuse_beside_a_quorum(config: &ServerConfig, seams: &Seams, survivor: &Survivor) -> Result<(), RecoverError> {
     let asked = urls_of_others(config, seams, survivor).await?.into_iter().map(|url| async move {
-        let address = MemberAddress::of(&seams.net, config, &url).ok()?;
+        let address = MemberAddress::of(&seams.net, config, std::slice::from_ref(&url)).ok()?;
         let joining = RemoteJoining::new(&seams.clock, address.address(), Arc::new(address));
         tokio::select! {
             biased;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::{
     away, bridged, compacted_txn, copied, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed,
-    recovered, two_of_five_wiped, upgraded, wiped, woken,
+    recovered, strangers, two_of_five_wiped, upgraded, wiped, woken,
 };
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::{self, WholeMachine};
@@ -85,6 +85,11 @@ fn a_member_whose_disk_hangs_is_no_burden() {
 #[test]
 fn old_and_cloned_data_directories_take_no_part() {
     passes(copied);
+}
+
+#[test]
+fn strangers_are_told_what_was_expected_and_change_nothing() {
+    passes(strangers);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! - [`hung`]: the disk of a member hangs
 //! - [`bridged`]: two of three members do not hear each other, and the third hears both
 //! - [`copied`]: old and cloned data directories, and a start without a majority
+//! - [`strangers`]: processes and calls that do not belong to the cluster
 //! - [`leaderless`]: two of three members are away for a while
 //! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
@@ -33,6 +34,7 @@ mod leaderless;
 mod members;
 pub mod mixed;
 mod recovered;
+mod strangers;
 mod upgraded;
 mod watcher;
 mod wiped;
@@ -51,6 +53,7 @@ pub use kept_lease::kept_lease;
 pub use kinds::kinds;
 pub use leaderless::leaderless;
 pub use recovered::{forced, recover, recovered};
+pub use strangers::strangers;
 pub use upgraded::upgraded;
 pub use watcher::Watcher;
 pub use wiped::{two_of_five_wiped, wiped};

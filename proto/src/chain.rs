@@ -137,6 +137,21 @@ impl Chain {
         Chain { log: self.log, segments: self.segments.iter().filter(|s| keep(s)).cloned().collect() }
     }
 
+    /// This chain with other parameters for the loglet `params.id`. `None` if no segment has that loglet.
+    ///
+    /// Panics if the segment is open, or if its kind would change. The units of a loglet that takes appends never change:
+    /// quorums of the old and of the new units might not meet. Only a segment whose end the chain has settled may get
+    /// other units (`docs/protocol.md`, cluster 19).
+    #[must_use]
+    pub fn with_params(&self, params: LogletParams) -> Option<Chain> {
+        let mut chain = self.clone();
+        let segment = chain.segments.iter_mut().find(|s| s.params.id == params.id)?;
+        assert!(segment.end.is_some(), "the segment of loglet {} is open, so its units cannot change", params.id);
+        assert_eq!(segment.params.kind, params.kind, "the kind of loglet {} cannot change", params.id);
+        segment.params = params;
+        Some(chain)
+    }
+
     /// Checks the invariants of this module.
     pub fn check(&self) -> Result<(), DecodeError> {
         let rule = |rule| Err(DecodeError::Rule { what: "chain", rule });
@@ -238,6 +253,31 @@ mod tests {
         let chain = first().extended(Lsn(0), params(2));
         assert_eq!(chain.segment_of(Lsn(0)).unwrap().params.id.ordinal, 2);
         assert_eq!(chain.check(), Ok(()));
+    }
+
+    #[test]
+    fn an_edit_changes_only_the_parameters_of_its_segment() {
+        let chain = first().extended(Lsn(100), params(2)).extended(Lsn(150), params(3));
+        let other = LogletParams { bytes: Bytes::from_static(b"other units"), ..params(2) };
+        let edited = chain.with_params(other.clone()).unwrap();
+        assert_eq!(edited.check(), Ok(()));
+        assert_eq!(edited.segments[1], Segment { params: other.clone(), ..chain.segments[1].clone() });
+        assert_eq!((&edited.segments[0], &edited.segments[2]), (&chain.segments[0], &chain.segments[2]));
+        let nonce = LogletId { nonce: 8, ..other.id };
+        assert_eq!(chain.with_params(LogletParams { id: nonce, ..other }), None, "a loglet is its whole id");
+    }
+
+    #[test]
+    #[should_panic(expected = "is open")]
+    fn the_parameters_of_the_open_segment_never_change() {
+        let _ = first().extended(Lsn(100), params(2)).with_params(params(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "kind")]
+    fn the_kind_of_a_segment_never_changes() {
+        let _ =
+            first().extended(Lsn(100), params(2)).with_params(LogletParams { kind: LogletKind::CORFU, ..params(1) });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! - [`ids`]: ids and positions; [`chain`]: which loglet holds which range of the log; [`native_params`],
 //!   [`corfu_params`]: the parameters of a loglet of each kind; [`loglet_roles`]: which processes a loglet depends on;
-//!   [`tail`]: the result of a tail check
+//!   [`unit_change`]: other units for a loglet that has ended; [`tail`]: the result of a tail check
 //! - [`release`]: the cluster version, which says what may be written while nodes of several releases run
 //! - [`contracts`]: the traits through which processes call each other
 //! - [`control`]: the service behind `naxos ctl`
@@ -37,3 +37,4 @@ pub mod splitmix;
 #[cfg(feature = "sim")]
 pub mod suite;
 pub mod tail;
+pub mod unit_change;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use naxos_log_server::{LogServer, LogServerConfig, OpenError, Unit};
-use naxos_proto::contracts::{CellState, StorageUnit, UnitError};
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{CellOutcome, CellState, Purpose, StorageUnit, Store, UnitError};
 use naxos_proto::ids::{LogletId, Offset};
 use naxos_proto::seams::Entropy;
 use naxos_proto::seams::sim::{Drive, SeededEntropy};
@@ -316,4 +317,77 @@ proptest! {
 
 thread_local! {
     static FILLED: (Drive, BTreeMap<(LogletId, u64), Bytes>) = filled();
+}
+
+/// Flips a bit in the middle of every cell of the loglet that [`filled`] has sealed, and returns how many there are.
+fn damage_sealed(drive: &Drive, written: &BTreeMap<(LogletId, u64), Bytes>) -> usize {
+    let mut hit = 0;
+    for (_, bytes) in written.iter().filter(|((loglet, _), _)| *loglet == id(1)) {
+        for path in drive.paths().into_iter().filter(|path| path.ends_with(".seg")) {
+            drive.damage(&path, |content| {
+                if let Some(at) = content.windows(bytes.len()).position(|found| found == &bytes[..]) {
+                    content[at + bytes.len() / 2] ^= 4;
+                    hit += 1;
+                }
+            });
+        }
+    }
+    hit
+}
+
+async fn repair(unit: &Arc<Unit>, at: u64, cell: &Bytes) -> CellOutcome {
+    let store = Store { purpose: Purpose::Repair, ..request(id(1), at, std::slice::from_ref(cell), 0) };
+    let (done, stored) = Completion::channel();
+    unit.store(store, done);
+    stored.await.unwrap().cells[0]
+}
+
+/// Repairs every damaged cell of the sealed loglet. The unit says itself which cells it does not hold.
+async fn repair_all(unit: &Arc<Unit>, written: &BTreeMap<(LogletId, u64), Bytes>) {
+    let held = unit.held(id(1), Offset(0)..Offset(CELLS)).await.unwrap();
+    assert!(held.is_empty(), "all cells are damaged: {held:?}");
+    for ((_, at), bytes) in written.iter().filter(|((loglet, _), _)| *loglet == id(1)) {
+        let append = store(unit, request(id(1), *at, std::slice::from_ref(bytes), 0)).await.unwrap();
+        assert_eq!(append, [CellOutcome::Different], "an append replaces nothing");
+        assert_eq!(repair(unit, *at, bytes).await, CellOutcome::Written);
+        assert_eq!(repair(unit, *at, bytes).await, CellOutcome::Same);
+        assert_eq!(repair(unit, *at, &Bytes::from_static(b"other")).await, CellOutcome::Different);
+    }
+    assert_eq!(unit.held(id(1), Offset(0)..Offset(CELLS)).await.unwrap(), [Offset(0)..Offset(CELLS)]);
+}
+
+#[test]
+fn a_damaged_cell_that_a_start_finds_is_repaired_and_stays_so() {
+    let (drive, written) = filled();
+    assert!(damage_sealed(&drive, &written) >= CELLS as usize);
+    simulate(async {
+        let server = open(&drive).await.unwrap();
+        let unit = server.unit();
+        repair_all(unit, &written).await;
+        assert_eq!(check(unit, &written, "after the repair").await, 0);
+        server.shutdown().await.unwrap();
+    });
+    assert_eq!(reopen(&drive, &written, "at the next start").unwrap(), 0);
+    // The damaged records count no more, so trimming frees the segments, as ever.
+    simulate(async {
+        let server = open(&drive).await.unwrap();
+        server.unit().trim(id(1), Offset(CELLS)).await.unwrap();
+        server.unit().trim(id(3), Offset(CELLS)).await.unwrap();
+        assert_eq!(server.unit().disk_usage().segments, 1);
+        server.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_damaged_cell_that_a_read_finds_is_repaired() {
+    let (drive, written) = filled();
+    simulate(async {
+        let server = open(&drive).await.unwrap();
+        let unit = server.unit();
+        assert!(damage_sealed(&drive, &written) >= CELLS as usize);
+        assert_eq!(check(unit, &written, "damaged while the unit runs").await, CELLS as usize);
+        repair_all(unit, &written).await;
+        assert_eq!(check(unit, &written, "after the repair").await, 0);
+        server.shutdown().await.unwrap();
+    });
 }

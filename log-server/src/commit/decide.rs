@@ -95,7 +95,14 @@ impl Committer {
             });
         }
         for (i, at, payload) in held {
-            outcomes[i] = self.compare(id, at, Some(&payload), batch).await;
+            let replaces = purpose == Purpose::Repair && self.is_damaged(id, at, batch).await;
+            outcomes[i] = if replaces {
+                let body = payload;
+                batch.drafts.push(Draft { kind, loglet: id, offset: at, incarnation, known_tail, commands: 1, body });
+                CellOutcome::Written
+            } else {
+                self.compare(id, at, Some(&payload), batch).await
+            };
         }
         Ok(Stored { cells: outcomes, sealed })
     }
@@ -112,12 +119,16 @@ impl Committer {
         // As for a store, the answer holds the seal bit as it is afterwards.
         let sealed = loglet.sealed;
         batch.touched.insert(id);
+        let junk = Draft::new(Kind::Junk, bytes::Bytes::new());
+        let junk = Draft { loglet: id, offset: at, incarnation, known_tail: loglet.known_tail, ..junk };
         let outcome = match loglet.verdict_for(purpose, at) {
             Verdict::Free => {
                 loglet.write(at);
-                let known_tail = loglet.known_tail;
-                let junk = Draft::new(Kind::Junk, bytes::Bytes::new());
-                batch.drafts.push(Draft { loglet: id, offset: at, incarnation, known_tail, ..junk });
+                batch.drafts.push(junk);
+                CellOutcome::Written
+            }
+            Verdict::Held if purpose == Purpose::Repair && self.is_damaged(id, at, batch).await => {
+                batch.drafts.push(junk);
                 CellOutcome::Written
             }
             Verdict::Held => self.compare(id, at, None, batch).await,
@@ -128,8 +139,21 @@ impl Committer {
         Ok(Stored { cells: vec![outcome], sealed })
     }
 
-    /// Answers `Same` or `Different`. A damaged cell is `Different`, because a cell that cannot be read is never
-    /// overwritten.
+    /// Whether the record of a cell or of junk that this unit holds is damaged. A repair writes it again, from another copy:
+    /// an offset never gets a second value, so the bytes are those that were lost. An append never does, because it
+    /// cannot know them. The new record is in a later batch, so a start finds it after the damaged one, and it counts.
+    async fn is_damaged(&self, id: LogletId, at: Offset, batch: &DraftBatch) -> bool {
+        if batch.drafts.iter().any(|d| d.kind.is_cell() && d.loglet == id && d.offset == at) {
+            return false;
+        }
+        match self.roster.get(id).ok().and_then(|published| published.held(at)) {
+            Some(Planned::Ready(CellState::Corrupt)) => true,
+            Some(Planned::OnDisk(place)) => matches!(self.files.read(&[place]).await.as_deref(), Ok([None])),
+            _ => false,
+        }
+    }
+
+    /// Answers `Same` or `Different`. A damaged cell is `Different`, because nobody can tell what it was.
     async fn compare(&self, id: LogletId, at: Offset, body: Body<'_>, batch: &DraftBatch) -> CellOutcome {
         let drafted = batch.drafts.iter().rev().find(|d| d.kind.is_cell() && d.loglet == id && d.offset == at);
         let same = if let Some(draft) = drafted {

@@ -58,12 +58,17 @@ impl Committer {
             let cells = drafts[range.clone()].iter_mut().zip(&places[range]);
             let cells = cells.filter(|(d, _)| d.kind.is_cell() && d.offset >= trim_point);
             let mut cached = self.roster.cached_bytes();
-            published.add(cells.map(|(draft, place)| {
-                *self.live.entry(place.segment).or_default() += 1;
-                let body = draft.kind.has_value().then(|| std::mem::take(&mut draft.body));
-                cached += CACHED_CELL_BYTES + body.as_ref().map_or(0, bytes::Bytes::len);
-                (draft.offset, *place, body)
-            }));
+            let mut replaced = Vec::new();
+            published.add(
+                cells.map(|(draft, place)| {
+                    *self.live.entry(place.segment).or_default() += 1;
+                    let body = draft.kind.has_value().then(|| std::mem::take(&mut draft.body));
+                    cached += CACHED_CELL_BYTES + body.as_ref().map_or(0, bytes::Bytes::len);
+                    (draft.offset, *place, body)
+                }),
+                |damaged| replaced.push(damaged),
+            );
+            replaced.into_iter().for_each(|place| release(&mut self.live, place));
             self.roster.set_cached_bytes(cached);
         }
     }

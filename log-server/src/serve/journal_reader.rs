@@ -84,11 +84,14 @@ impl JournalReads {
         for (i, cell) in plan.cells.into_iter().enumerate() {
             cells.push(match cell {
                 Planned::Ready(state) => state,
-                Planned::OnDisk(_) => match bodies.next().flatten() {
+                Planned::OnDisk(place) => match bodies.next().flatten() {
                     Some(body) => CellState::Present(body),
                     None if loglet.is_dropped() => return Err(UnitError::Dropped(loglet.id())),
                     None if plan.at.plus(i as u64) < loglet.local().trim_point => CellState::Trimmed,
-                    None => CellState::Corrupt,
+                    None => {
+                        loglet.note_damage(plan.at.plus(i as u64), place);
+                        CellState::Corrupt
+                    }
                 },
             });
         }

@@ -88,12 +88,27 @@ impl Published {
     }
 
     /// Adds cells that are durable now. Reads find a cell at or above the tail only after [`Self::publish`], which
-    /// raises the tail.
-    pub(crate) fn add(&self, cells: impl Iterator<Item = (Offset, Place, Option<Bytes>)>) {
+    /// raises the tail. A cell may replace a damaged one; the place of that one is passed to `freed`.
+    pub(crate) fn add(
+        &self,
+        cells: impl Iterator<Item = (Offset, Place, Option<Bytes>)>,
+        mut freed: impl FnMut(Place),
+    ) {
         let mut state = self.state.lock();
         for (at, place, body) in cells {
-            state.index.insert(at, place);
+            if let Some(damaged) = state.index.insert(at, place) {
+                freed(damaged);
+            }
             state.recent.push(at, body);
+        }
+    }
+
+    /// Notes that the record at `place`, which holds the cell at `at`, was read and is damaged. From now on the unit does
+    /// not count the cell among those that it holds, so that it gets the cell again from another unit.
+    pub(crate) fn note_damage(&self, at: Offset, place: Place) {
+        let index = &mut self.state.lock().index;
+        if index.get(at) == Some(place) {
+            index.insert(at, Place { kind: PlaceKind::Corrupt, ..place });
         }
     }
 

@@ -4,8 +4,8 @@
 //! - [`Catalog`]: all loglets, tombstones and floors, the boot count and the MetaStore's raft log
 //! - [`Change`]: what a metadata record says; [`Catalog::apply`] is the only way by which metadata changes
 //!
-//! Invariants: a written offset is never written again; a sealed loglet gains cells only from a repair; a dropped id
-//! stays dropped; `trim point <= tail`.
+//! Invariants: a written offset is never written again, unless its record is damaged and a repair brings the cell back; a
+//! sealed loglet gains cells only from a repair; a dropped id stays dropped; `trim point <= tail`.
 
 mod catalog;
 mod change;

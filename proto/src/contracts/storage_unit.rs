@@ -75,7 +75,8 @@ pub enum CellOutcome {
     /// The unit already held the cell with the same bytes; or the offset is below the trim point, so the cell was
     /// committed and then forgotten. The answer is the same whether or not the loglet is sealed.
     Same,
-    /// The offset holds other bytes, junk or a damaged cell. None of these is ever overwritten.
+    /// The offset holds other bytes, junk or a damaged cell. None of these is ever overwritten, but for one case: a
+    /// repair replaces a damaged cell, and then the outcome is [`CellOutcome::Written`].
     Different,
     /// The loglet is sealed and the unit does not hold the cell. It was certainly not stored.
     Sealed,

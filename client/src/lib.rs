@@ -20,8 +20,8 @@ pub mod shared_log;
 pub mod suite;
 mod virtual_log;
 
-pub use loglet::{Liveness, Loglet, LogletError, LogletProvider};
+pub use loglet::{Liveness, Loglet, LogletError, LogletProvider, Prepared};
 pub use memory_meta::MemoryMetaStore;
 pub use reconfigure::ReconfigureError;
 pub use shared_log::{LogError, Record, SharedLog};
-pub use virtual_log::{Reconfigured, SegmentCopies, VirtualLog, VirtualLogConfig, VirtualLogParts};
+pub use virtual_log::{Reconfigured, SegmentCopies, UnitsChanged, VirtualLog, VirtualLogConfig, VirtualLogParts};

@@ -11,6 +11,7 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, CellState, Followed, Refusal};
 use naxos_proto::ids::{Incarnation, LogletId, Offset, StorageId};
 use naxos_proto::tail::Tail;
+use naxos_proto::unit_change::UnitChange;
 
 /// Why a loglet did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +124,15 @@ impl Liveness {
     }
 }
 
+/// How far a change of the units of an ended loglet is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// The chain may name the units now: the copies that the change relies on are complete and durable.
+    Ready,
+    /// So many cells were copied, and some may still be missing.
+    Copied(u64),
+}
+
 /// Opens loglets of one kind, and chooses the parameters of the next one. So the provider holds the policy of a
 /// reconfiguration, and the virtual log holds the mechanism.
 pub trait LogletProvider: Send + Sync {
@@ -143,6 +153,22 @@ pub trait LogletProvider: Send + Sync {
     /// `gone` holds loglets of one log that have left the chain. Tells their units that no chain names a loglet of that
     /// log with an ordinal below `ordinal`. The units forget what they hold of such loglets and take no more for them.
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>>;
+
+    /// Takes one step to prepare `change`, before a chain has it. The parameters `params` are those of a segment that the
+    /// chain ends at `below`. A unit that the change brings in is opened sealed and gets the cells that it lacks. A step
+    /// copies a few MiB at most, so that the caller may stop after each.
+    ///
+    /// [`Prepared::Ready`] means one of two things. The unit that replaces another one is sealed and holds, durably,
+    /// every cell that is not trimmed. Or, if units are left out: each unit that stays holds every such cell.
+    fn prepare_change<'a>(
+        &'a self,
+        params: &'a LogletParams,
+        _change: &'a UnitChange,
+        _below: Offset,
+    ) -> BoxFuture<'a, Result<Prepared, LogletError>> {
+        let why = LogletError::Unavailable(format!("loglet {} has no storage units", params.id));
+        Box::pin(std::future::ready(Err(why)))
+    }
 
     /// Chooses the parameters for `id` from the processes that are alive now. They are never a copy of the previous
     /// ones, which may name dead processes.

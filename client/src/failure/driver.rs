@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::damping::Damping;
 use super::detector::NodeState;
 use super::due_change::{DueChange, due_change};
+use super::lost_units::lost_units;
 use super::reach::Reach;
 use super::roles::Roles;
 use crate::loglet::Liveness;
-use crate::virtual_log::VirtualLog;
+use crate::virtual_log::{UnitsChanged, VirtualLog};
 
 /// The time between two looks at the log and the nodes.
 const TICK: Duration = Duration::from_millis(50);
@@ -165,8 +166,7 @@ impl Driver {
                 () = parts.clock.sleep(REPLICATE_EVERY) => {}
             }
             chain.mark_unchanged();
-            // One node is enough, and a change that is due comes first.
-            if !self.look().is_some_and(|view| view.rank == 0 && view.due.is_none()) {
+            if !self.may_copy() {
                 continue;
             }
             match parts.log.replicate().await {
@@ -174,7 +174,35 @@ impl Driver {
                 Ok(cells) => tracing::info!(cells, "storage units got the cells that they had missed"),
                 Err(error) => tracing::debug!(%error, "not every storage unit has all cells"),
             }
+            self.replace_lost_units().await;
         }
+    }
+
+    /// Gives each ended segment that names a lost unit another one, as far as there are others. One segment after the
+    /// other: the copies must leave room for what clients write.
+    async fn replace_lost_units(&self) {
+        let parts = &self.0;
+        let may_copy = || self.may_copy();
+        let lost = lost_units(&parts.log.chain().1, &parts.states.borrow(), &parts.roles.borrow());
+        for lost in lost {
+            for change in &lost.changes {
+                if !may_copy() {
+                    return;
+                }
+                match parts.log.change_units(lost.loglet, change, &may_copy).await {
+                    Ok(UnitsChanged::Changed(_) | UnitsChanged::NotNeeded) => break,
+                    Ok(UnitsChanged::Unfinished) => return,
+                    Err(error) => {
+                        tracing::debug!(loglet = %lost.loglet, %change, %error, "a lost storage unit is not replaced yet");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether this node copies cells in the background. One node is enough, and a change that is due comes first.
+    fn may_copy(&self) -> bool {
+        self.look().is_some_and(|view| view.rank == 0 && view.due.is_none())
     }
 
     /// Looks at the log and the nodes, and tells the log which processes it may choose. `None` if the active loglet

@@ -3,6 +3,7 @@
 //!
 //! - [`detector`]: pure: what the heartbeats of the other nodes say about them
 //! - [`due_change`]: pure: whether the log should be reconfigured, and why
+//! - [`lost_units`]: pure: which ended segments name a unit that is lost for good, and what should replace it
 //! - [`reach`]: pure: how many others each node hears
 //! - [`damping`]: pure: how long a change waits, so that a node that comes and goes does not make the log thrash
 //! - [`admission`]: whether the other nodes let this process take part; [`start_memory`],
@@ -16,6 +17,7 @@ mod detector;
 mod driver;
 mod due_change;
 mod heartbeats;
+mod lost_units;
 mod reach;
 mod roles;
 mod start_history;

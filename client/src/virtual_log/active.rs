@@ -103,14 +103,15 @@ impl VirtualLog {
         self.version.send_replace(version);
     }
 
-    /// The loglet of a segment of `active`, opened for reading.
+    /// The loglet of a segment of `active`, opened for reading. A segment that has ended may get other units. Then its
+    /// loglet is opened again; those who still read from the units of before find the same cells there.
     pub(super) fn loglet_of(&self, active: &Active, segment: &Segment) -> Result<Arc<dyn Loglet>, LogError> {
         let id = segment.params.id;
         if id == active.loglet.params().id {
             return Ok(Arc::clone(&active.loglet));
         }
         let mut open = self.sealed_loglets.lock();
-        if let Some(found) = open.get(&id) {
+        if let Some(found) = open.get(&id).filter(|found| *found.params() == segment.params) {
             return Ok(Arc::clone(found));
         }
         let loglet = self.providers.open(&segment.params).map_err(super::unavailable)?;

@@ -8,9 +8,11 @@
 //! - `listen`: follows the tails that the units of the active loglet tell
 //! - `find_tail`, `read`, `follow`, `trim`: the other operations of the log
 //! - `replicate`: gives storage units the cells that they missed; `lacking` counts them
+//! - `change_units`: gives an ended segment another unit in the place of one that is lost for good
 //! - `active`: the chain as this process knows it, and the loglet that takes appends
 
 mod active;
+mod change_units;
 mod extend;
 mod find_tail;
 mod follow;
@@ -38,6 +40,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use self::active::Active;
+pub use self::change_units::UnitsChanged;
 pub use self::lacking::SegmentCopies;
 use crate::append_gate::AppendGate;
 use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};

@@ -10,7 +10,16 @@ use super::Copies;
 use crate::loglet::LogletError;
 
 /// Cells are copied in pieces of about this many bytes, or of fewer if the unit takes no store of that size.
-const PIECE_BYTES: usize = 1 << 20;
+pub(super) const PIECE_BYTES: usize = 1 << 20;
+
+/// What a step of a copy came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copied {
+    /// The unit holds everything below this offset, which is higher than the offset at which the step began.
+    Below(Offset),
+    /// The cell at the offset at which the step began was trimmed meanwhile.
+    Trimmed,
+}
 
 impl Copies {
     /// Copies the cells and the junk of `range` to the unit with index `unit`. They must be committed, or below the tail
@@ -18,17 +27,36 @@ impl Copies {
     pub(in crate::loglets) async fn copy_to(&self, unit: usize, range: Range<Offset>) -> Result<(), LogletError> {
         let (mut from, mut piece_bytes) = (range.start, PIECE_BYTES);
         while from < range.end {
-            let found = self.read_cells(from..range.end, piece_bytes).await?;
+            from = match self.copy_piece(unit, from..range.end, &mut piece_bytes).await? {
+                Copied::Below(next) => next,
+                Copied::Trimmed => return Err(self.not_repairable(unit, from, "the cell was trimmed meanwhile")),
+            };
+        }
+        Ok(())
+    }
+
+    /// Copies about `piece_bytes` from the beginning of `range` to the unit with index `unit`, as [`Self::copy_to`] does.
+    /// Lowers `piece_bytes` if the unit takes no store of that size.
+    pub(super) async fn copy_piece(
+        &self,
+        unit: usize,
+        range: Range<Offset>,
+        piece_bytes: &mut usize,
+    ) -> Result<Copied, LogletError> {
+        let from = range.start;
+        loop {
+            let found = self.read_cells(range.clone(), *piece_bytes).await?;
             let cells: Vec<Cell> = found.iter().map_while(value).collect();
             let count = cells.len().max(1) as u64;
             let stored = match found.first() {
                 Some(CellState::Present(_)) => self.store(unit, from, cells, Purpose::Repair).await,
                 Some(CellState::Junk) => self.fill(unit, from, Purpose::Repair).await,
+                Some(CellState::Trimmed) => return Ok(Copied::Trimmed),
                 other => return Err(self.not_repairable(unit, from, &format!("expected cells, found {other:?}"))),
             };
             let stored = match stored {
                 Err(UnitError::Invalid(_)) if count > 1 => {
-                    piece_bytes /= 2;
+                    *piece_bytes /= 2;
                     continue;
                 }
                 stored => stored.map_err(|e| self.unavailable("take a repair", &[e]))?,
@@ -37,9 +65,8 @@ impl Copies {
             if !stored.cells.iter().all(|c| matches!(c, CellOutcome::Written | CellOutcome::Same)) {
                 return Err(self.not_repairable(unit, from, &format!("the unit answers {:?}", stored.cells)));
             }
-            from = from.plus(count);
+            return Ok(Copied::Below(from.plus(count)));
         }
-        Ok(())
     }
 
     /// Stores cells on the unit with index `unit`. One attempt.

@@ -7,6 +7,7 @@
 //!
 //! - `read` reads cells, and `follow` streams them
 //! - `copy` copies cells to a unit, and `replicate` finds out which cells a unit lacks; `lacking` counts them
+//! - `prepare_change` makes a copy of a sealed loglet on a unit that its parameters do not name yet
 //! - `release` frees what units hold of loglets that the chain does not name any more
 //! - `ask_units` calls several units and waits for a quorum of answers
 
@@ -14,6 +15,7 @@ pub(super) mod ask_units;
 mod copy;
 mod follow;
 mod lacking;
+mod prepare_change;
 mod read;
 mod release;
 mod replicate;
@@ -24,6 +26,7 @@ use naxos_proto::contracts::{StorageUnit, UnitDirectory, UnitError};
 use naxos_proto::ids::{Incarnation, LogletId, StorageId};
 use naxos_proto::seams::Clock;
 
+pub(super) use self::prepare_change::prepare_change;
 pub(super) use self::release::{SLOW_UNITS_PATIENCE, raise_floor};
 use crate::loglet::LogletError;
 

@@ -6,16 +6,17 @@ use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::contracts::{SequencerDirectory, UnitDirectory};
 use naxos_proto::corfu_params::CorfuParams;
-use naxos_proto::ids::LogletId;
+use naxos_proto::ids::{LogletId, Offset};
 use naxos_proto::seams::Clock;
+use naxos_proto::unit_change::UnitChange;
 use tokio_util::sync::CancellationToken;
 
 use super::CorfuLoglet;
 use super::unit_chain::UnitChain;
 use super::writer::Writer;
 use super::writers::Writers;
-use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
-use crate::loglets::copies::{Copies, raise_floor};
+use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider, Prepared};
+use crate::loglets::copies::{Copies, prepare_change, raise_floor};
 use crate::loglets::serve::serve;
 
 /// Opens Corfu loglets, creates them on their units, and chooses the sequencer and the chain of units of new ones.
@@ -76,6 +77,15 @@ impl LogletProvider for CorfuProvider {
                 gone.iter().map(|params| decode(params).map(|decoded| decoded.units)).collect::<Result<Vec<_>, _>>()?;
             raise_floor(&*self.units, &*self.clock, gone, units, ordinal).await
         })
+    }
+
+    fn prepare_change<'a>(
+        &'a self,
+        params: &'a LogletParams,
+        change: &'a UnitChange,
+        below: Offset,
+    ) -> BoxFuture<'a, Result<Prepared, LogletError>> {
+        Box::pin(prepare_change(&*self.units, &self.clock, params, change, below))
     }
 
     fn choose_params(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {

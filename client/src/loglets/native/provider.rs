@@ -5,14 +5,15 @@ use std::sync::{Arc, OnceLock};
 use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::contracts::{SequencerDirectory, UnitDirectory};
-use naxos_proto::ids::{LogletId, StorageId};
+use naxos_proto::ids::{LogletId, Offset, StorageId};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Clock;
+use naxos_proto::unit_change::UnitChange;
 
 use super::NativeLoglet;
 use super::direct::Direct;
-use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider};
-use crate::loglets::copies::{Copies, raise_floor};
+use crate::loglet::{Liveness, Loglet, LogletError, LogletProvider, Prepared};
+use crate::loglets::copies::{Copies, prepare_change, raise_floor};
 use crate::loglets::serve::serve;
 
 /// Opens native loglets, creates them on their units, and chooses the sequencer and units of new ones.
@@ -78,6 +79,15 @@ impl LogletProvider for NativeProvider {
                 gone.iter().map(|params| decode(params).map(|decoded| decoded.units)).collect::<Result<Vec<_>, _>>()?;
             raise_floor(&*self.units, &*self.clock, gone, units, ordinal).await
         })
+    }
+
+    fn prepare_change<'a>(
+        &'a self,
+        params: &'a LogletParams,
+        change: &'a UnitChange,
+        below: Offset,
+    ) -> BoxFuture<'a, Result<Prepared, LogletError>> {
+        Box::pin(prepare_change(&*self.units, &self.clock, params, change, below))
     }
 
     fn choose_params(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {

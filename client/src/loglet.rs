@@ -74,9 +74,10 @@ pub trait Loglet: Send + Sync {
     fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>>;
 
     /// Copies cells below `below` to the places that lack them, for example to a storage unit that was away. `below`
-    /// must not be above a checked tail or the end of the segment. Returns how many copies were made. After an error
+    /// must not be above a checked tail or the end of the segment. `has_ended` says that the chain ends the segment there:
+    /// then a unit on which the loglet was never opened gets it, too. Returns how many copies were made. After an error
     /// some copies may have been made. The call may be repeated.
-    fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>>;
+    fn replicate(&self, below: Offset, has_ended: bool) -> BoxFuture<'_, Result<u64, LogletError>>;
 
     /// How many of the cells below `below` each storage unit lacks. `None` for a unit that does not answer. `below` must not
     /// be above a checked tail or the end of the segment. Empty if the loglet has no units.

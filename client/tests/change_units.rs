@@ -401,3 +401,22 @@ fn a_unit_that_lacks_cells_does_not_count_as_a_copy() {
         world.stop().await;
     });
 }
+
+#[test]
+fn a_unit_that_an_ended_segment_was_never_opened_on_gets_it() {
+    simulate(async {
+        let world = World::new(LogletKind::NATIVE, 0).await;
+        world.set_weather(2, LOST);
+        // The third unit hears nothing of a loglet from its beginning to its end.
+        world.log.reconfigure(None).await.unwrap();
+        let id = world.log.chain().1.active().params.id;
+        assert_eq!(append(&world.log, CELLS).await, Lsn(CELLS));
+        world.log.reconfigure(None).await.unwrap();
+        world.set_weather(2, CALM);
+        assert!(world.networks[2].tail(id).await.is_err());
+        assert_eq!(world.log.replicate().await, Ok(1));
+        assert!(world.networks[2].tail(id).await.unwrap().sealed);
+        assert_eq!(world.networks[2].held(id, Offset(0)..Offset(9)).await.unwrap(), [Offset(0)..Offset(1)]);
+        world.stop().await;
+    });
+}

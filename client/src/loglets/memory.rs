@@ -151,7 +151,7 @@ impl Loglet for MemoryLoglet {
         Box::pin(std::future::ready(Ok(tail)))
     }
 
-    fn replicate(&self, _: Offset) -> BoxFuture<'_, Result<u64, LogletError>> {
+    fn replicate(&self, _: Offset, _: bool) -> BoxFuture<'_, Result<u64, LogletError>> {
         // There are no copies.
         Box::pin(std::future::ready(Ok(0)))
     }

@@ -23,7 +23,7 @@ impl VirtualLog {
                         Tail::Sealed(_) => return Ok(0),
                     },
                 };
-                loglet.replicate(below).await.map_err(unavailable)
+                loglet.replicate(below, segment.end.is_some()).await.map_err(unavailable)
             };
             outcome = match (outcome, copied.await) {
                 (Ok(all), Ok(copied)) => Ok(all + copied),

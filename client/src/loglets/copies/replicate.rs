@@ -29,10 +29,16 @@ impl Copies {
     /// returns the first error. Returns how many cells were copied.
     ///
     /// `below` must not be above a checked tail or the end of the segment in the chain. Then the cells are committed, and
-    /// they may be copied even if the loglet is open.
-    pub(in crate::loglets) async fn replicate_cells(&self, below: Offset) -> Result<u64, LogletError> {
+    /// they may be copied even if the loglet is open. `has_ended` says that the chain has ended the segment at `below`.
+    pub(in crate::loglets) async fn replicate_cells(&self, below: Offset, has_ended: bool) -> Result<u64, LogletError> {
         let mut outcome = Ok(0);
-        let tails = join_all(self.units.iter().map(|unit| unit.tail(self.loglet))).await;
+        let tails = join_all(self.units.iter().map(async |unit| match unit.tail(self.loglet).await {
+            // The change of the chain that began the loglet waited for a write quorum of the units only. This unit did
+            // not answer then, and the sequencer that would have opened the loglet later is gone.
+            Err(UnitError::NotOpen(_)) if has_ended => self.opened_sealed(&**unit).await,
+            tail => tail,
+        }))
+        .await;
         let trimmed = tails.iter().flatten().map(|tail| tail.trim_point).max().unwrap_or(Offset::ZERO);
         for (unit, tail) in tails.into_iter().enumerate() {
             let copied = match tail {

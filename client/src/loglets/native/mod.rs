@@ -107,8 +107,8 @@ impl Loglet for NativeLoglet {
         Box::pin(self.seal_units())
     }
 
-    fn replicate(&self, below: Offset) -> BoxFuture<'_, Result<u64, LogletError>> {
-        Box::pin(self.copies.replicate_cells(below))
+    fn replicate(&self, below: Offset, has_ended: bool) -> BoxFuture<'_, Result<u64, LogletError>> {
+        Box::pin(self.copies.replicate_cells(below, has_ended))
     }
 
     fn lacking(&self, below: Offset) -> BoxFuture<'_, Vec<(StorageId, Option<u64>)>> {

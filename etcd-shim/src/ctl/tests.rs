@@ -96,16 +96,17 @@ fn units_read_as_a_table_that_says_what_is_missing() {
     let whole = UnitsResponse { units: vec![unit(1, "a"), unit(2, "b")], segments: 2, seen: 2 };
     assert!(unit_table::unit_table(&whole).ends_with("\n\nEach unit has all cells of its segments."));
     let behind = UnitStatus { lacks: 1_234, silent: 1, ..unit(2, "b") };
-    let gone = UnitStatus { member_id: 0, is_active: false, silent: 2, ..unit(3, "") };
+    let gone = UnitStatus { member_id: 0, is_active: false, silent: 2, is_lost: true, ..unit(3, "") };
     let answer = UnitsResponse { units: vec![unit(1, "a"), behind, gone], segments: 3, seen: 2 };
     assert_eq!(
         unit_table::unit_table(&answer),
         "            UNIT  MEMBER         SEGMENTS  ACTIVE  LACKS  STATE
 0000000000000001  a                     2  yes     0      answers
 0000000000000002  b                     2  yes     1,234  answers for some segments
-0000000000000003  lost its seat         2  no      -      silent
+0000000000000003  lost its seat         2  no      -      lost; being replaced
 
 1,234 cells missing, counting each copy. The members copy what a unit lacks, every few seconds and after each change of the log.
+2 segments of the log may have a copy too few. The members copy one after the other to a unit that is there, or leave the lost unit out if there is none.
 1 segment of the log could not be looked at."
     );
 }

@@ -11,6 +11,15 @@ pub(super) fn unit_table(answer: &UnitsResponse) -> String {
     let rows: Vec<_> = answer.units.iter().map(row).collect();
     let lacks: u64 = answer.units.iter().map(|unit| unit.lacks).sum();
     let silent = answer.units.iter().any(|unit| unit.silent > 0);
+    let lost: u32 = answer.units.iter().filter(|unit| unit.is_lost).map(|unit| unit.segments).sum();
+    let lost = match lost {
+        0 => String::new(),
+        lost => format!(
+            "\n{} of the log may have a copy too few. The members copy one after the other to a unit that is there, or \
+             leave the lost unit out if there is none.",
+            counted(lost as usize, "segment")
+        ),
+    };
     let repair = match (lacks, silent) {
         (0, false) => "Each unit has all cells of its segments.".to_owned(),
         (0, true) => "Each unit that answers has all cells of its segments.".to_owned(),
@@ -25,7 +34,7 @@ pub(super) fn unit_table(answer: &UnitsResponse) -> String {
         0 => String::new(),
         unseen => format!("\n{} of the log could not be looked at.", counted(unseen as usize, "segment")),
     };
-    format!("{}\n\n{repair}{unseen}", table(&columns, &rows))
+    format!("{}\n\n{repair}{lost}{unseen}", table(&columns, &rows))
 }
 
 fn row(unit: &UnitStatus) -> Vec<String> {
@@ -35,6 +44,7 @@ fn row(unit: &UnitStatus) -> Vec<String> {
         (_, name) => name.to_owned(),
     };
     let state = match unit.silent {
+        _ if unit.is_lost => "lost; being replaced",
         0 => "answers",
         silent if silent == unit.segments => "silent",
         _ => "answers for some segments",

@@ -1,6 +1,6 @@
 //! [`unit_statuses`]: what `naxos ctl units` shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use naxos_proto::control as pb;
 use naxos_proto::ids::StorageId;
@@ -12,11 +12,13 @@ pub(super) async fn unit_statuses(backend: &Backend) -> pb::UnitsResponse {
     let (_, chain) = backend.log.chain();
     let found = backend.log.lacking().await;
     let active = chain.active().params.id;
+    let lost: BTreeSet<StorageId> = backend.store.read().seats.lost().map(|(storage, _)| storage).collect();
     let mut units: BTreeMap<StorageId, pb::UnitStatus> = BTreeMap::new();
     for segment in &found {
         for (storage, lacks) in &segment.lacks {
             let unit = units.entry(*storage).or_insert_with(|| named(backend, *storage));
             unit.segments += 1;
+            unit.is_lost = lost.contains(storage);
             unit.is_active |= segment.loglet == active;
             match lacks {
                 Some(lacks) => unit.lacks += lacks,

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use naxos_proto::control::control_client::ControlClient;
+use naxos_proto::control::{UnitStatus, UnitsRequest};
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
 use naxos_proto::etcd::client::etcdserverpb::watch_request::RequestUnion;
@@ -132,6 +134,24 @@ impl Members {
                 Ok(done) => return Ok(done),
                 Err(status) => ensure!(pace::now() < end, "it fails for too long: {status}"),
             }
+            pace::sleep(TRY_AGAIN);
+        }
+    }
+
+    /// Waits until each segment of the log names only storage units that are there and that have all its cells, for `limit` at
+    /// most.
+    pub(super) fn await_all_copies(&self, limit: Duration) -> anyhow::Result<()> {
+        let end = pace::now() + limit;
+        loop {
+            let asked = self.call(async {
+                let asked = ControlClient::new(channel(self.url(0))).units(UnitsRequest {}).await;
+                asked.map(tonic::Response::into_inner)
+            });
+            let is_whole = |unit: &UnitStatus| !unit.is_lost && unit.silent == 0 && unit.lacks == 0;
+            if asked.as_ref().is_ok_and(|found| found.seen == found.segments && found.units.iter().all(is_whole)) {
+                return Ok(());
+            }
+            ensure!(pace::now() < end, "a segment has a copy too few: {asked:?}");
             pace::sleep(TRY_AGAIN);
         }
     }

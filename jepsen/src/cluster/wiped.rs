@@ -13,6 +13,8 @@ use crate::pace;
 
 /// How long the log and the voters may take to take a new data directory in.
 const TAKEN_IN: Duration = Duration::from_secs(15);
+/// How long it may take until each segment names only units that are there, and each has all cells.
+const COPIED: Duration = Duration::from_secs(30);
 /// What a member logs that gets its seat back.
 const SEAT: &str = "this data directory has the seat of this member";
 
@@ -31,7 +33,7 @@ fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
 
 /// Two of three listed members found a cluster, and the third one comes later. Then each of them loses its disk, one
 /// after the other. Each comes back by itself, with everything, and is counted again, so that the next one can be lost
-/// after it. In the end all are started again.
+/// after it. It also gets the copies of the segments that have ended, in the place of its lost disk. In the end all are started again.
 ///
 /// # Errors
 /// If a member does not come back, or does not count, or members differ.
@@ -54,6 +56,7 @@ pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
         all.compare().with_context(|| format!("after {name} came back"))?;
         // It must be in the loglet and vote before the next one is lost.
         pace::sleep(TAKEN_IN);
+        all.await_all_copies(COPIED).with_context(|| format!("after {name} came back"))?;
     }
     old_disk(&mut all, folder).context("start on a disk that was given up")?;
     all.restart()?;
@@ -77,5 +80,6 @@ pub fn two_of_five_wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let after = all.write(&[0, 1, 2, 3, 4], 20)?;
     ensure!(after >= before + 20, "revision {before} was acknowledged, and 20 writes later it is {after}");
     ensure!(all.keys(2)? == 80, "80 keys were written, {} are there", all.keys(2)?);
+    all.await_all_copies(COPIED)?;
     all.compare().context("after two came back")
 }

@@ -108,6 +108,15 @@ impl Caller {
         .await
     }
 
+    /// What the storage units of the log lack, as `naxos ctl units` shows it.
+    ///
+    /// # Errors
+    /// The error of the server or of the connection.
+    pub async fn units(&self) -> Result<ctl::UnitsResponse, Status> {
+        let mut control = ctl::control_client::ControlClient::new(self.channel.clone());
+        in_time(async { Ok(control.units(ctl::UnitsRequest {}).await?.into_inner()) }).await
+    }
+
     fn cluster(&self) -> ClusterClient<Channel> {
         ClusterClient::new(self.channel.clone())
     }

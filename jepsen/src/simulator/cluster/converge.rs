@@ -1,6 +1,9 @@
-//! [`converge`]: after the last fault the cluster must serve again on every node, and be reconfigured, within a bound.
+//! [`converge`]: after the last fault the cluster must serve again on every node, be reconfigured, and have all copies of
+//! the log, within a bound.
 
 use std::time::Duration;
+
+use naxos_proto::control::{UnitStatus, UnitsResponse};
 
 use super::super::calls::Caller;
 use super::super::record::{Asked, Shared};
@@ -13,13 +16,15 @@ use crate::pace;
 const SERVE_MAX: Duration = Duration::from_secs(8);
 /// How long a reconfiguration may take once every node serves.
 const RECONFIGURE_MAX: Duration = Duration::from_secs(3);
+/// How long it may take until each segment has all its copies. A node looks for what is missing every 5 s.
+const COPY_MAX: Duration = Duration::from_secs(12);
 /// Pause between two attempts.
 const RETRY: Duration = Duration::from_millis(50);
 /// The key that is written.
 const KEY: &str = "converge";
 
-/// Writes through each node, and reconfigures the log through the first one. What does not succeed in time is a
-/// violation.
+/// Writes through each node, reconfigures the log through the first one, and waits until all copies of the log are there.
+/// What does not succeed in time is a violation.
 pub async fn converge(names: &[&'static str], record: &Shared, trace: &Trace) {
     let begun = simulated_now();
     for name in names {
@@ -51,6 +56,27 @@ pub async fn converge(names: &[&'static str], record: &Shared, trace: &Trace) {
         pace::pause(RETRY).await;
     }
     trace.line("converge: the log is reconfigured");
+    have_all_copies(&caller, record, trace).await;
+}
+
+/// Waits until each segment names only units that are there and that have all its cells.
+async fn have_all_copies(caller: &Caller, record: &Shared, trace: &Trace) {
+    let begun = simulated_now();
+    loop {
+        let answer = caller.units().await;
+        if answer.as_ref().is_ok_and(is_whole) {
+            return trace.line("converge: each unit has all cells of its segments");
+        }
+        if simulated_now() > begun + COPY_MAX {
+            return record.borrow_mut().broken.push(format!("a segment has a copy too few: {answer:?}"));
+        }
+        pace::pause(RETRY).await;
+    }
+}
+
+fn is_whole(answer: &UnitsResponse) -> bool {
+    let is_whole = |unit: &UnitStatus| !unit.is_lost && unit.silent == 0 && unit.lacks == 0;
+    answer.seen == answer.segments && answer.units.iter().all(is_whole)
 }
 
 async fn put(caller: &Caller, name: &str, record: &Shared) -> Result<(), String> {

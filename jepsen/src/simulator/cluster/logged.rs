@@ -18,9 +18,10 @@ const MESSAGE: &str = "message";
 /// The field in which turmoil's span of a host has the host's name.
 const NAME: &str = "name";
 /// The recovery paths that count as rare events: the message that a node logs on it, and the name of the event.
-pub const EVENTS: [(&str, &str); 9] = [
+pub const EVENTS: [(&str, &str); 10] = [
     ("reconfiguring the log", "reconfiguration"),
     ("storage units got the cells that they had missed", "unit_caught_up"),
+    ("an ended segment has other storage units now", "unit_replaced"),
     ("a proposal's outcome is unknown; trying again", "outcome_unknown"),
     ("the storage unit is read-only from now on", "unit_poisoned"),
     ("copying cells to a sealed unit that lacks them", "seal_repaired"),

@@ -85,7 +85,7 @@ fn found(kvs: &[KeyValue]) -> Option<(i64, String)> {
     kvs.first().map(|kv| (kv.mod_revision, text(&kv.value)))
 }
 
-fn change(event: Event) -> Result<Change, Status> {
+pub(super) fn change(event: Event) -> Result<Change, Status> {
     let removed = event.r#type == i32::from(EventType::Delete);
     let kv = event.kv.ok_or_else(|| broken("key in an event"))?;
     Ok(Change {
@@ -95,6 +95,11 @@ fn change(event: Event) -> Result<Change, Status> {
         created: kv.create_revision,
         version: kv.version,
     })
+}
+
+/// The event that wrote this key and value.
+pub(super) fn put_of(kv: KeyValue) -> Event {
+    Event { r#type: EventType::Put.into(), kv: Some(kv), prev_kv: None }
 }
 
 pub(super) async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
@@ -196,8 +201,7 @@ impl Caller {
         in_time(async {
             let answer = self.kv().range(request).await?.into_inner();
             let header = answer.header.ok_or_else(|| broken("header"))?;
-            let event = |kv| Event { r#type: EventType::Put.into(), kv: Some(kv), prev_kv: None };
-            let state = answer.kvs.into_iter().map(event).map(change).collect::<Result<_, _>>()?;
+            let state = answer.kvs.into_iter().map(put_of).map(change).collect::<Result<_, _>>()?;
             Ok((header.revision, state))
         })
         .await

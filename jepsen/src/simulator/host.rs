@@ -290,6 +290,8 @@ fn cluster_flags(names: &[&str]) -> Vec<String> {
         "--naxos-held-log-bytes=65536".to_owned(),
         // With the check, no member would ever be added: it wants all members well for some seconds.
         "--strict-reconfig-check=false".to_owned(),
+        // Often enough for several notifications in a run.
+        "--watch-progress-notify-interval=400ms".to_owned(),
     ]
 }
 

@@ -1,5 +1,5 @@
-//! What clients do while faults happen: some write and read through any node, and on each node one watches and one
-//! reads the whole history again and again.
+//! What clients do while faults happen: some write and read through any node, and on each node one watches, one
+//! watches with options, and one reads the whole history again and again.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use super::super::tenant::{Tenant, move_out};
 use super::super::trace::Trace;
 use super::super::workload::Client;
 use super::converge::converge;
+use super::observer::Observer;
 use super::reached::Reached;
 use super::registrar::Registrar;
 use crate::differential::dice::Dice;
@@ -65,7 +66,12 @@ pub async fn run(people: People, busy: Duration, reached: Reached) -> turmoil::R
     });
     let follow =
         |(watch, name): (usize, &&'static str)| audit::follow(watch, pinned(name), record.clone(), trace.clone());
-    let mut follows = pin!(join_all(names.iter().enumerate().map(follow)));
+    let observe = |(n, name): (u64, &&'static str)| {
+        Observer::new(name, pinned(name), seed.wrapping_mul(41).wrapping_add(n), &record, &trace, &reached)
+    };
+    let observers: Vec<Observer> = (0..).zip(&names).map(observe).collect();
+    let observing = join_all(observers.iter().cloned().map(Observer::run));
+    let mut follows = pin!(join(join_all(names.iter().enumerate().map(follow)), observing));
     let read = |name: &&'static str| audit::repeat(pinned(name), record.clone(), trace.clone(), AUDIT_PAUSE);
     let audits = join_all(names.iter().map(read));
     let kind = if seed.is_multiple_of(2) { NATIVE } else { CORFU };
@@ -98,6 +104,9 @@ pub async fn run(people: People, busy: Duration, reached: Reached) -> turmoil::R
             audit::finish(&pinned(name), &record, &trace).await;
         }
         audit::finish_watches(&record, &trace).await;
+        for observer in &observers {
+            observer.finish().await;
+        }
     };
     tokio::select! {
         biased;

@@ -5,6 +5,7 @@
 //!   the network
 //! - [`clients`]: what clients do during the faults; [`registrar`]: one that changes the members; [`converge`]: what must
 //!   hold after the last fault
+//! - [`observer`]: a client that watches with options; [`wish`]: these options; [`observed`]: what it must receive
 //! - [`invariants`]: the rules that are checked after each step, by a look into all nodes
 //! - [`reached`]: counts of the rare events; [`logged`]: what the nodes log, which shows some of them
 
@@ -14,7 +15,10 @@ pub mod faults;
 pub mod invariants;
 pub mod links;
 pub mod logged;
+pub mod observed;
+pub mod observer;
 pub mod reached;
 pub mod registrar;
 pub mod run;
 pub mod seat;
+pub mod wish;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// Every rare event. A run of many seeds in which one of them never happened proves less than it claims, so it fails.
-pub const EXPECTED: [&str; 35] = [
+pub const EXPECTED: [&str; 37] = [
     // Faults of hosts.
     "kill",
     "power_cut",
@@ -36,6 +36,9 @@ pub const EXPECTED: [&str; 35] = [
     // Changes of the kind of loglets.
     "native_to_corfu",
     "corfu_to_native",
+    // Watches with options.
+    "progress_notified",
+    "observer_compacted",
     // Ways to recover.
     "reconfiguration",
     "chain_race_lost",

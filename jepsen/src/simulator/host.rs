@@ -9,11 +9,12 @@ use naxos::config::{Program, ServerConfig, load};
 use naxos::node::Node;
 use naxos::node::probe::{Probe, View};
 use naxos_log_server::LogServerConfig;
-use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
+use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
 use naxos_proto::seams::{Net, Seams};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::still::{Gate, GatedNet, GatedWorker};
 use super::trace::simulated_now;
 use crate::differential::dice::Dice;
 use crate::pace;
@@ -55,6 +56,7 @@ pub struct Host {
     /// Stops the node that was started last.
     stop: Arc<Mutex<Arc<Notify>>>,
     may_fail: Arc<AtomicBool>,
+    gate: Gate,
     /// Whether the cluster has the member of this host. Without it no node is started here.
     is_member: Arc<AtomicBool>,
     /// Whether the disk of a newcomer is empty, because its next member has not begun.
@@ -157,6 +159,7 @@ impl Host {
             served: Arc::default(),
             stop: Arc::default(),
             may_fail: Arc::default(),
+            gate: Gate::default(),
             is_member: Arc::new(AtomicBool::new(true)),
             is_clean: Arc::default(),
             leaves: Arc::default(),
@@ -173,6 +176,11 @@ impl Host {
     /// Sets whether the node may end by itself or not start at all, because its disk fails.
     pub fn set_may_fail(&self, may: bool) {
         self.may_fail.store(may, Relaxed);
+    }
+
+    /// What makes the node's process stand still.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// The clock of the node that was started last.
@@ -273,9 +281,9 @@ impl Host {
         Seams {
             clock: Arc::new(clock),
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_mul(1_000_003).wrapping_add(boot))),
-            net,
+            net: Arc::new(GatedNet { net, gate: self.gate.clone() }),
             disk: self.drive().mount(),
-            worker: Arc::new(TaskWorker),
+            worker: Arc::new(GatedWorker(self.gate.clone())),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`cluster`]: several nodes; everything else here is for one node, or for both
 //! - [`run`]: one seed from start to end; [`seeds`]: many seeds, each in a process of its own; [`fault`], [`disk_fault`]: the faults, and when they happen
-//! - [`host`]: the node on simulated seams; [`net`], [`pipes`]: two simulated networks
+//! - [`host`]: the node on simulated seams; [`still`]: lets its process stand still; [`net`], [`pipes`]: two simulated networks
 //! - [`workload`], [`tenant`], [`chores`], [`doctor`]: clients that write, that use leases, that compact and
 //!   reconfigure, and that examine a node with a failing disk; [`calls`], [`calls_upkeep`]: the calls that they make
 //! - [`record`], [`leases`]: the calls and their answers
@@ -36,6 +36,7 @@ pub mod process_clock;
 pub mod record;
 pub mod run;
 pub mod seeds;
+pub mod still;
 pub mod tenant;
 pub mod trace;
 pub mod workload;

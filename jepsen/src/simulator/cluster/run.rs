@@ -69,7 +69,8 @@ pub fn run(seed: u64, members: usize, extra: Extra) -> Outcome {
         let node = host.clone();
         sim.host(name, move || {
             let node = node.clone();
-            async move { Ok(node.run(Arc::new(TurmoilNet)).await?) }
+            let gate = node.gate().clone();
+            async move { Ok(gate.guard(node.run(Arc::new(TurmoilNet))).await?) }
         });
         seats.push(Seat::new(host, seed_of_host, &trace, &reached));
     }

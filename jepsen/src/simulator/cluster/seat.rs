@@ -36,6 +36,8 @@ const CALLS_MAX: u64 = 20;
 /// harm, because the same time passes for the clients. In the simulator only the host's clock leaps, so leases would
 /// end too early.
 const SUSPENDED_MILLIS: (u64, u64) = (1_500, 4_000);
+/// How long a process stands still, in milliseconds.
+const STILL_MILLIS: (u64, u64) = (100, 3_000);
 /// The wall time is set forward or back by at most a day.
 const STEP_NANOS_MAX: i64 = 86_400_000_000_000;
 /// The files whose calls fail: the journal's, or the local store's.
@@ -51,6 +53,10 @@ enum Phase {
     Full { until: Duration, room_left: u64 },
     /// The disk is slow or hangs.
     Slow { until: Duration },
+    /// Reads of the disk fail, or will fail soon.
+    Unreadable { until: Duration },
+    /// The process stands still.
+    Still { until: Duration },
     /// The node was told to stop.
     Stopping,
     /// The node is down.
@@ -155,6 +161,16 @@ impl Seat {
                 self.host.drive().set_latency(healthy_latency(&mut self.dice));
                 self.go_on(now);
             }
+            Phase::Unreadable { until } if is_over(until) => {
+                self.line("the disk can be read again");
+                self.host.drive().clear_faults();
+                self.go_on(now);
+            }
+            Phase::Still { until } if is_over(until) => {
+                self.line("the process goes on");
+                self.host.gate().open();
+                self.go_on(now);
+            }
             Phase::Stopping if !sim.is_host_running(self.host.name) => {
                 self.line("the node has stopped");
                 sim.crash(self.host.name);
@@ -166,7 +182,7 @@ impl Seat {
     }
 
     fn strike(&mut self, sim: &mut Sim<'_>, links: &mut Links, peers: &[&'static str], now: Duration) {
-        match self.dice.below(20) {
+        match self.dice.below(24) {
             0..3 => {
                 self.count("kill");
                 self.host.drive().crash();
@@ -185,6 +201,8 @@ impl Seat {
             13 => self.fill_disk(now),
             14..16 => self.slow_disk(now, "slow_disk", SLOW_SYNC_MILLIS),
             16 => self.slow_disk(now, "hung_disk", HUNG_SYNC_MILLIS),
+            17..20 => self.stand_still(now),
+            20 => self.fail_reads(now),
             _ => {
                 links.isolate(sim, self.host.name, peers, now);
                 self.go_on(now);
@@ -283,6 +301,27 @@ impl Seat {
         }
     }
 
+    /// Lets reads fail for a while. The node may go on, or end.
+    fn fail_reads(&mut self, now: Duration) {
+        let path = (*self.dice.pick(&FAILING)).to_owned();
+        let from = 1 + self.dice.below(CALLS_MAX);
+        let fault = Fault::Read { path, from };
+        self.line(&format!("{fault:?}"));
+        self.count("read_error");
+        self.excuse();
+        self.host.drive().set_fault(fault);
+        self.phase = Phase::Unreadable { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
+    }
+
+    /// Lets the process stand still, as SIGSTOP does.
+    fn stand_still(&mut self, now: Duration) {
+        let by = millis(&mut self.dice, STILL_MILLIS);
+        self.line(&format!("the process stands still for {by:?}"));
+        self.count("stood_still");
+        self.host.gate().shut();
+        self.phase = Phase::Still { until: now + by };
+    }
+
     fn fill_disk(&mut self, now: Duration) {
         let room_left = self.dice.below(RESERVE_BYTES);
         self.line(&format!("{room_left} bytes of room"));
@@ -310,6 +349,7 @@ impl Seat {
         self.line(why);
         self.life = self.host.drive().life();
         sim.crash(self.host.name);
+        self.host.gate().reset();
         self.go_down(now);
     }
 

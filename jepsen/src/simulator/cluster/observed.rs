@@ -136,7 +136,8 @@ impl Observed {
         for (revision, before) in &self.notified {
             let wants = due.partition_point(|event| event.change.revision <= *revision);
             if wants != *before || *revision > last {
-                let what = format!("progress {revision} came after {before} events, due were {wants} of {last} revisions");
+                let what =
+                    format!("progress {revision} came after {before} events, due were {wants} of {last} revisions");
                 broken.push(what);
                 break;
             }

@@ -44,7 +44,14 @@ pub struct Observer {
 
 impl Observer {
     /// An observer of the node `name`, whose client is `caller`. The seed decides what it asks for.
-    pub fn new(name: &'static str, caller: Caller, seed: u64, record: &Shared, trace: &Trace, reached: &Reached) -> Self {
+    pub fn new(
+        name: &'static str,
+        caller: Caller,
+        seed: u64,
+        record: &Shared,
+        trace: &Trace,
+        reached: &Reached,
+    ) -> Self {
         let wish = Wish::draw(&mut Dice::new(seed));
         trace.line(&format!("observer {name}: {wish}"));
         let seen = Rc::new(RefCell::new(Observed::new(wish)));

@@ -33,7 +33,7 @@ impl Wish {
     /// A wish that the dice decide.
     pub fn draw(dice: &mut Dice) -> Self {
         Wish {
-            prefix: if dice.chance(50) { "" } else { *dice.pick(&PREFIXES) },
+            prefix: if dice.chance(50) { "" } else { dice.pick::<&str>(&PREFIXES) },
             prev_kv: dice.chance(60),
             filter: *dice.pick(&[None, Some(FilterType::Noput), Some(FilterType::Nodelete)]),
             notifies: dice.chance(50),

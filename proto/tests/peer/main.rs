@@ -9,5 +9,6 @@ mod given_up;
 mod lost_tasks;
 mod meta;
 mod sequencer;
+mod synced;
 mod unit;
 mod world;

@@ -62,6 +62,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "native_params",
             "corfu_params",
             "loglet_roles",
+            "unit_change",
             "fitting_codec",
             "etcd",
             "control",

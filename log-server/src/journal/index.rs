@@ -16,6 +16,8 @@ pub(crate) enum PlaceKind {
     Junk,
     /// A cell or junk whose record is damaged.
     Corrupt,
+    /// A cell whose record was damaged when it was read, perhaps only in the reading. A read tries again.
+    Suspect,
 }
 
 /// Where one record lies. There is one per cell, so it is kept to 16 bytes.
@@ -100,7 +102,7 @@ impl Index {
             let from = range.start.0.max(run.first);
             for n in from..range.end.0.min(run.end()) {
                 let slot = usize::try_from(n - run.first).expect("a run fits memory");
-                if run.places[slot].kind == PlaceKind::Corrupt {
+                if matches!(run.places[slot].kind, PlaceKind::Corrupt | PlaceKind::Suspect) {
                     continue;
                 }
                 let full = found.len() == ranges_max;

@@ -104,11 +104,12 @@ impl Published {
     }
 
     /// Notes that the record at `place`, which holds the cell at `at`, was read and is damaged. From now on the unit does
-    /// not count the cell among those that it holds, so that it gets the cell again from another unit.
+    /// not count the cell among those that it holds, so that it gets the cell again from another unit. Reads go on to try the
+    /// disk: without another unit, the next read may still succeed.
     pub(crate) fn note_damage(&self, at: Offset, place: Place) {
         let index = &mut self.state.lock().index;
         if index.get(at) == Some(place) {
-            index.insert(at, Place { kind: PlaceKind::Corrupt, ..place });
+            index.insert(at, Place { kind: PlaceKind::Suspect, ..place });
         }
     }
 
@@ -195,7 +196,7 @@ impl Published {
 
 fn planned(place: Place) -> Planned {
     match place.kind {
-        PlaceKind::Cell => Planned::OnDisk(place),
+        PlaceKind::Cell | PlaceKind::Suspect => Planned::OnDisk(place),
         PlaceKind::Junk => Planned::Ready(CellState::Junk),
         PlaceKind::Corrupt => Planned::Ready(CellState::Corrupt),
     }

@@ -85,7 +85,7 @@ impl FoundJournal {
     /// How many batches of the journal were found, counted from the first batch of the data directory on. What another node
     /// was told to be durable is among them, unless the disk has lost it.
     pub fn batches(&self) -> u64 {
-        self.recovered.sequence
+        self.recovered.sequence - 1
     }
 
     /// Goes on as something to read from. The directory stays locked and is not changed.
@@ -220,7 +220,7 @@ async fn start_unit(
     let queue = Arc::new(Queue::new(config.queue_commands_max, config.queue_bytes_max));
     let roster = Arc::new(Roster::new(&catalog, indexes));
     let status = Arc::new(Status::default());
-    status.set_synced(journal.sequence());
+    status.set_synced(journal.batches());
     let (journal_reader, cold) = JournalReader::new(files.clone(), config.cold_reads_max);
     let mut committer = Committer {
         catalog,

@@ -14,7 +14,6 @@ use naxos_proto::ids::StorageId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::roles::META_VOTERS_MAX;
 use super::start_history::StartHistory;
 use super::start_memory::StartMemory;
 
@@ -37,18 +36,18 @@ pub enum Disowned {
     },
     /// It was told of durable batches that are not in the journal.
     #[error(
-        "this data directory has lost what it had made durable: an earlier process told node {by:016x} that {told} batches of \
-         its journal were durable, expected as many, found {found}. The disk reported syncs that it did not do, or the end of \
-         the journal is damaged, or the directory is an old copy. Start the member with an empty data directory. If a majority \
-         of the members is lost for good, see `naxos ctl recover`"
+        "this data directory has lost what it had made durable: by what earlier processes told node {by:016x}, the journal \
+         must have at least {owed} batches; it has {found}. The disk reported syncs that it did not do, or the end of the \
+         journal is damaged, or the directory is an old copy. Start the member with an empty data directory. If a majority of \
+         the members is lost for good, see `naxos ctl recover`"
     )]
     Batches {
         /// How many batches this process found in the journal.
         found: u64,
         /// The node that remembers.
         by: u64,
-        /// How many batches it was told of.
-        told: u64,
+        /// How many batches have to be there.
+        owed: u64,
     },
 }
 
@@ -66,8 +65,8 @@ pub struct Electorate {
     /// The voters that the process knows from its own disk: a majority of each of these sets has to. There are two sets while
     /// the voters are being changed.
     pub voters: Vec<BTreeSet<StorageId>>,
-    /// If the others know newer members than this process: a majority of those is enough, too, if it has a majority of the
-    /// voters among them. The earlier voters may be gone for good.
+    /// The voters that the others have told, if their view is newer than what this process knows: a majority of these is
+    /// enough, too. The earlier voters may be gone for good.
     pub told: Option<BTreeSet<StorageId>>,
     /// All data directories with a seat. The process waits a while to hear what each of them remembers.
     pub seated: BTreeSet<StorageId>,
@@ -84,6 +83,8 @@ pub struct Admission {
     electorate: Electorate,
     others: Mutex<Others>,
     admitted: watch::Sender<bool>,
+    /// Whether `admitted` was ever true.
+    was_admitted: watch::Sender<bool>,
     disowned: watch::Sender<Option<Disowned>>,
 }
 
@@ -100,8 +101,9 @@ impl Admission {
         history.add(start);
         let itself = BTreeSet::from([own]);
         let others = Mutex::new(Others { heard: itself.clone(), noted_by: itself, has_waited: false });
-        let (admitted, disowned) = (watch::Sender::new(false), watch::Sender::new(None));
-        let admission = Self { own, start, history, found, electorate, others, admitted, disowned };
+        let (admitted, was_admitted) = (watch::Sender::new(false), watch::Sender::new(false));
+        let disowned = watch::Sender::new(None);
+        let admission = Self { own, start, history, found, electorate, others, admitted, was_admitted, disowned };
         admission.conclude();
         admission
     }
@@ -123,8 +125,8 @@ impl Admission {
             return Some(Disowned::Start { own: self.start, by, noted: *noted });
         }
         let synced = beat.synced.iter().find(|(storage, _)| *storage == self.own)?.1;
-        let told = synced.before(self.start.boot);
-        (told > self.found).then_some(Disowned::Batches { found: self.found, by, told })
+        let owed = synced.owed(self.start.boot);
+        (owed > self.found).then_some(Disowned::Batches { found: self.found, by, owed })
     }
 
     /// Takes what another node has noted. The node must have been reached at its member's address: what a clone says is not
@@ -156,20 +158,23 @@ impl Admission {
         let Electorate { voters, told, seated } = &self.electorate;
         let is_majority =
             |voters: &BTreeSet<StorageId>| voters.intersection(&others.noted_by).count() > voters.len() / 2;
-        // Not all members vote. So many of them that those without a note are no majority of the voters.
-        let is_noted_by_members = |members: &BTreeSet<StorageId>| {
-            let without = members.difference(&others.noted_by).count();
-            is_majority(members) && without <= META_VOTERS_MAX / 2
-        };
-        let is_noted = voters.iter().all(is_majority) || told.as_ref().is_some_and(is_noted_by_members);
+        let is_noted = voters.iter().all(is_majority) || told.as_ref().is_some_and(is_majority);
         let are_heard = others.has_waited || seated.is_subset(&others.heard);
         let is_admitted = is_noted && are_heard && self.disowned.borrow().is_none();
+        if is_admitted {
+            self.was_admitted.send_replace(true);
+        }
         self.admitted.send_if_modified(|admitted| is_admitted && !std::mem::replace(admitted, true));
     }
 
     /// Whether this process may take part. Once it may, this stays so until it is disowned.
     pub fn admitted(&self) -> watch::Receiver<bool> {
         self.admitted.subscribe()
+    }
+
+    /// Whether this process was ever admitted. This stays true when it is disowned.
+    pub fn was_admitted(&self) -> watch::Receiver<bool> {
+        self.was_admitted.subscribe()
     }
 
     /// Becomes an error when another node remembers more of this data directory than the directory does.
@@ -316,25 +321,12 @@ mod tests {
     }
 
     #[test]
-    fn a_majority_of_newer_members_is_enough() {
+    fn a_majority_of_newer_voters_is_enough() {
         let told = Some(ids(&[1, 6, 7]));
         let electorate = Electorate { voters: vec![ids(&[1, 2, 3])], told, seated: BTreeSet::new() };
         let one = Admission::new(StorageId(1), start(1), StartHistory::default(), FOUND, electorate);
         one.hear(&beat(7, Some(start(1))), &Memory::default());
-        assert!(is_admitted(&one), "members 2 and 3 were replaced");
-    }
-
-    #[test]
-    fn of_seven_members_three_without_a_note_may_be_a_majority_of_the_voters() {
-        let told = Some(ids(&[1, 2, 3, 4, 5, 6, 7]));
-        let electorate = Electorate { voters: vec![ids(&[1, 8, 9])], told, seated: BTreeSet::new() };
-        let one = Admission::new(StorageId(1), start(1), StartHistory::default(), FOUND, electorate);
-        for other in 2..=4 {
-            one.hear(&beat(other, Some(start(1))), &Memory::default());
-        }
-        assert!(!is_admitted(&one), "members 5, 6 and 7 have not noted it");
-        one.hear(&beat(5, Some(start(1))), &Memory::default());
-        assert!(is_admitted(&one));
+        assert!(is_admitted(&one), "voters 2 and 3 were replaced");
     }
 
     #[test]
@@ -347,7 +339,7 @@ mod tests {
         assert!(one.is_contradicted_by(&contradicts) && !one.is_contradicted_by(&beat(3, Some(start(2)))));
         one.hear(&contradicts, &Memory::default());
         one.hear(&beat(2, Some(start(4))), &Memory::default());
-        assert!(!is_admitted(&one));
+        assert!(!is_admitted(&one) && *one.was_admitted().borrow(), "the process that goes on has to be ended");
     }
 
     #[test]
@@ -377,8 +369,8 @@ mod tests {
             one.hear(&told(synced), &Memory::default());
             assert!(!is_admitted(&one));
             let disowned = one.disowned().borrow().clone().unwrap();
-            assert_eq!(disowned, Disowned::Batches { found: FOUND, by: 2, told: FOUND + 1 });
-            assert!(disowned.to_string().contains("101 batches of its journal were durable"), "{disowned}");
+            assert_eq!(disowned, Disowned::Batches { found: FOUND, by: 2, owed: FOUND + 1 });
+            assert!(disowned.to_string().contains("must have at least 101 batches; it has 100"), "{disowned}");
         }
         let one = admission(1, 4, vec![ids(&[1, 2])]);
         let other = Beat { synced: vec![(StorageId(3), earlier(FOUND + 1))], ..beat(2, Some(start(4))) };

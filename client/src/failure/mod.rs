@@ -28,6 +28,6 @@ pub use detector::{Detector, DetectorConfig, NodeState};
 pub use driver::{Driver, DriverParts, liveness, rank_of};
 pub use heartbeats::{Heartbeats, Node};
 pub use reach::Reach;
-pub use roles::{META_VOTERS_MAX, Roles};
+pub use roles::Roles;
 pub use start_history::StartHistory;
 pub use start_memory::StartMemory;

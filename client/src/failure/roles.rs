@@ -6,9 +6,6 @@ use naxos_proto::ids::StorageId;
 
 use super::detector::NodeState;
 
-/// The most replicas of the MetaStore that vote. Each vote costs messages, and more than two nodes are rarely lost at once.
-pub const META_VOTERS_MAX: usize = 5;
-
 /// What the seats of the members allow the nodes to do. A node may have an old value, because it learns of a change
 /// some time after the change was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -155,7 +155,7 @@ impl Committer {
         let sync = self.clock.now();
         self.journal.sync().await.map_err(|e| format!("syncing the journal: {e}"))?;
         self.status.sync_ended();
-        self.status.set_synced(self.journal.sequence());
+        self.status.set_synced(self.journal.batches());
         if let Some(observe) = &self.on_sync {
             observe(self.clock.now().since(sync));
         }

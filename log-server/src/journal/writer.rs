@@ -60,9 +60,9 @@ impl Journal {
         self.current.number
     }
 
-    /// How many batches were written, counted from the first one of the data directory.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
+    /// How many batches were written, counted from the first one of the data directory, which has the number 1.
+    pub(crate) fn batches(&self) -> u64 {
+        self.sequence - 1
     }
 
     /// Bytes left in the current segment.

@@ -47,7 +47,11 @@ impl MetaReplica {
                 self.raft.add_learner(new.0, EmptyNode {}, false).await.map_err(|e| e.to_string())?;
             }
             if now != *voters {
-                if voters.difference(&now).any(|new| !self.has_learnt(*new)) {
+                // A change counts from the moment on at which the leader writes it down, and it has to be committed by a
+                // majority of the new voters, too. Without such a majority not even a change back would succeed.
+                let ready = voters.iter().filter(|voter| **voter == self.storage || self.has_learnt(**voter)).count();
+                let has_learnt = voters.difference(&now).all(|new| self.has_learnt(*new));
+                if !has_learnt || ready <= voters.len() / 2 {
                     return Ok(false);
                 }
                 let voters: BTreeSet<u64> = voters.iter().map(|storage| storage.0).collect();

@@ -1,6 +1,6 @@
 //! Joining: a node with a new data directory learns who the members are, and takes the seat of its member.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
@@ -48,6 +48,9 @@ pub struct ClusterView {
     pub members: BTreeMap<MemberId, ListedMember>,
     /// The version on which the members have agreed.
     pub version: ClusterVersion,
+    /// The data directories whose replicas of the MetaStore vote. Empty if the node does not know them, and while they are
+    /// being changed.
+    pub voters: BTreeSet<StorageId>,
 }
 
 impl ClusterView {

@@ -9,8 +9,8 @@ use crate::contracts::SyncedBatches;
 use crate::ids::{Boot, StorageId};
 use crate::peer::limits::NODES_MAX;
 
-/// Every answer of a node tells how many batches of its journal are durable, so a peer that has heard what an answer says
-/// has heard the number of the batch in which it stands. Only answers count: a peer was called at its member's address, but
+/// Every answer that says what is durable tells how many batches of the journal are durable. So a peer that has heard such an
+/// answer has heard the number of the batch in which it stands. Only answers count: a peer was called at its member's address, but
 /// a caller may be a clone that calls from anywhere.
 pub struct SyncedNews {
     boot: Boot,

@@ -1,6 +1,6 @@
 //! [`cluster_view`]: the members and their data directories, as the store of this node has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use naxos_proto::contracts::{ClusterView, ListedMember};
 use naxos_proto::etcd::server::etcdserverpb::Member;
@@ -18,7 +18,7 @@ pub(in crate::node) struct ClusterNames {
     pub(in crate::node) founders: BTreeMap<MemberId, StorageId>,
 }
 
-/// The view of a store that has applied the log up to `at` or beyond.
+/// The view of a store that has applied the log up to `at` or beyond. A store does not know the voters.
 pub(in crate::node) fn cluster_view(store: &SharedStore, names: &ClusterNames, at: Lsn) -> ClusterView {
     let ClusterNames { cluster, log, founders } = names.clone();
     let store = store.read();
@@ -29,5 +29,6 @@ pub(in crate::node) fn cluster_view(store: &SharedStore, names: &ClusterNames, a
         is_learner: member.is_learner,
     };
     let members = store.members.iter().map(|(id, member)| (MemberId(*id), listed(member))).collect();
-    ClusterView { cluster, log, at, founders, seats, members, version: store.versions.cluster() }
+    let version = store.versions.cluster();
+    ClusterView { cluster, log, at, founders, seats, members, version, voters: BTreeSet::new() }
 }

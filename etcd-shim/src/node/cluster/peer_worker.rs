@@ -82,10 +82,10 @@ async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
     tokio::join!(serves, drives, tends, notes, ends, heartbeats.run(stop.clone()));
 }
 
-/// Once the node is admitted, ends it when another node remembers a start of which its data directory does not know, until
-/// `stop`.
+/// Once the node was admitted, ends it when another node remembers more of its data directory than the directory does, until
+/// `stop`. Both can happen between two looks.
 async fn end_if_disowned(admission: &Admission, disk: &dyn Disk, clock: &dyn Clock, stop: &CancellationToken) {
-    let (mut admitted, mut disowned) = (admission.admitted(), admission.disowned());
+    let (mut admitted, mut disowned) = (admission.was_admitted(), admission.disowned());
     let waited = async {
         admitted.wait_for(|admitted| *admitted).await.ok()?;
         disowned.wait_for(Option::is_some).await.ok()?.clone()

@@ -99,7 +99,8 @@ impl Reconciler {
         // 2. The data directories that have the seats are the voters of the MetaStore, or learn from the voters. The
         //    leader of the MetaStore sees to that.
         let voting = voting(&view);
-        let voters = wanted_voters(&self.meta.voters(), &voting);
+        let alive = |storage| backend.nodes.borrow().get(&storage).is_some_and(|state| state.alive().is_some());
+        let voters = wanted_voters(&self.meta.voters(), &voting, alive);
         let learners: BTreeSet<StorageId> = view.seats.values().filter(|one| !voters.contains(one)).copied().collect();
         if let Err(error) = self.meta.set_members(&voters, &learners).await {
             tracing::info!(error, "the voters of the metadata store are not changed yet; trying again");
@@ -157,6 +158,12 @@ impl Reconciler {
         }
     }
 
+    /// The view with the voters, as the replica of this node knows them now. They are told and never written down: the next
+    /// start reads them from the replica.
+    fn with_voters(&self, view: ClusterView) -> ClusterView {
+        ClusterView { voters: self.meta.voters(), ..view }
+    }
+
     /// The cluster at the tail of the log.
     async fn look(&self, backend: &Backend) -> Result<ClusterView, JoinError> {
         let synced = backend.linearize(&backend.gate, &backend.deadlines).await;
@@ -165,7 +172,7 @@ impl Reconciler {
         if view.members.is_empty() {
             return Err(JoinError::NotYet("the member that was asked does not know the members yet".to_owned()));
         }
-        Ok(view)
+        Ok(self.with_voters(view))
     }
 
     /// Gives the seat of a member to a new data directory, if the earlier one is gone.
@@ -211,7 +218,7 @@ impl Reconciler {
         self.peers.follow(&view.seats, from.map(|from| (from, member)));
         // Written down before the new node knows that it has a seat: this node finds it again at its next start.
         self.write(backend, &view).await;
-        Ok(view)
+        Ok(self.with_voters(view))
     }
 
     /// Whether no process answers on this data directory.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use naxos_client::failure::{META_VOTERS_MAX, Roles};
+use naxos_client::failure::Roles;
 use naxos_proto::contracts::ClusterView;
 use naxos_proto::ids::StorageId;
 
@@ -12,12 +12,20 @@ pub(in crate::node) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
     view.seats.iter().filter(|(member, _)| !is_learner(member)).map(|(_, storage)| *storage).collect()
 }
 
+/// The most replicas of the MetaStore that vote. Each vote costs messages, and more than two nodes are rarely lost at once.
+const META_VOTERS_MAX: usize = 5;
+
 /// The replicas of the MetaStore that should vote, if `now` vote and these members may: an odd number of them, up to
-/// [`META_VOTERS_MAX`]. One more voter than an odd number would only make the majority larger. Those that vote already go on.
+/// [`META_VOTERS_MAX`]. One more voter than an odd number would only make the majority larger. Those that vote already go on;
+/// if one of them has to go, those that are `alive` stay.
 ///
 /// With two members one of them votes: the one that was there first. So the second one may be lost without harm
 /// (`docs/protocol.md`, cluster 16). Two members that founded the cluster together both vote.
-pub(super) fn wanted_voters(now: &BTreeSet<StorageId>, voting: &BTreeSet<StorageId>) -> BTreeSet<StorageId> {
+pub(super) fn wanted_voters(
+    now: &BTreeSet<StorageId>,
+    voting: &BTreeSet<StorageId>,
+    alive: impl Fn(StorageId) -> bool,
+) -> BTreeSet<StorageId> {
     let keeps_one = voting.len() == 2 && now.len() == 1 && now.is_subset(voting);
     if keeps_one {
         return now.clone();
@@ -26,7 +34,9 @@ pub(super) fn wanted_voters(now: &BTreeSet<StorageId>, voting: &BTreeSet<Storage
         2 => 2,
         members => members.saturating_sub(usize::from(members.is_multiple_of(2))).min(META_VOTERS_MAX),
     };
-    voting.intersection(now).chain(voting.difference(now)).take(count).copied().collect()
+    let mut wanted: Vec<StorageId> = voting.iter().copied().collect();
+    wanted.sort_by_key(|storage| (!now.contains(storage), !alive(*storage)));
+    wanted.into_iter().take(count).collect()
 }
 
 /// What the nodes may do while `voters` vote. `voters` is empty as long as this node does not know the voters; then
@@ -54,25 +64,42 @@ mod tests {
         ids.iter().copied().map(StorageId).collect()
     }
 
+    /// Every node is alive.
+    fn all(_: StorageId) -> bool {
+        true
+    }
+
     #[test]
     fn cluster_16_the_second_member_gets_no_vote_and_the_third_gives_one_to_all() {
-        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1])), ids(&[1]));
-        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1, 2])), ids(&[1]));
-        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1, 2, 3])), ids(&[1, 2, 3]));
-        assert_eq!(wanted_voters(&ids(&[1, 2]), &ids(&[1, 2])), ids(&[1, 2]), "both have founded the cluster");
-        assert_eq!(wanted_voters(&ids(&[1, 2, 3]), &ids(&[1, 2])), ids(&[1, 2]));
-        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[2, 3])), ids(&[2, 3]), "the only voter was removed");
-        assert_eq!(wanted_voters(&ids(&[]), &ids(&[1, 2])), ids(&[1, 2]));
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1]), all), ids(&[1]));
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1, 2]), all), ids(&[1]));
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[1, 2, 3]), all), ids(&[1, 2, 3]));
+        assert_eq!(wanted_voters(&ids(&[1, 2]), &ids(&[1, 2]), all), ids(&[1, 2]), "both have founded the cluster");
+        assert_eq!(wanted_voters(&ids(&[1, 2, 3]), &ids(&[1, 2]), all), ids(&[1, 2]));
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[2, 3]), all), ids(&[2, 3]), "the only voter was removed");
+        assert_eq!(wanted_voters(&ids(&[]), &ids(&[1, 2]), all), ids(&[1, 2]));
     }
 
     #[test]
     fn an_odd_number_votes_and_those_that_vote_already_go_on() {
-        assert_eq!(wanted_voters(&ids(&[2, 3, 4]), &ids(&[1, 2, 3, 4])), ids(&[2, 3, 4]));
-        assert_eq!(wanted_voters(&ids(&[2, 3, 4]), &ids(&[1, 2, 3, 4, 5])), ids(&[1, 2, 3, 4, 5]));
-        assert_eq!(wanted_voters(&ids(&[1, 2, 3, 4, 5]), &ids(&[1, 2, 3, 5])), ids(&[1, 2, 3]));
-        assert_eq!(wanted_voters(&ids(&[3, 4, 5, 6, 7]), &ids(&[1, 2, 3, 4, 5, 6, 7])), ids(&[3, 4, 5, 6, 7]));
-        assert_eq!(wanted_voters(&ids(&[3, 4, 5, 6, 7]), &ids(&[1, 2, 3, 4, 5, 6])), ids(&[1, 3, 4, 5, 6]));
-        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[])), ids(&[]));
+        assert_eq!(wanted_voters(&ids(&[2, 3, 4]), &ids(&[1, 2, 3, 4]), all), ids(&[2, 3, 4]));
+        assert_eq!(wanted_voters(&ids(&[2, 3, 4]), &ids(&[1, 2, 3, 4, 5]), all), ids(&[1, 2, 3, 4, 5]));
+        assert_eq!(wanted_voters(&ids(&[1, 2, 3, 4, 5]), &ids(&[1, 2, 3, 5]), all), ids(&[1, 2, 3]));
+        assert_eq!(wanted_voters(&ids(&[3, 4, 5, 6, 7]), &ids(&[1, 2, 3, 4, 5, 6, 7]), all), ids(&[3, 4, 5, 6, 7]));
+        assert_eq!(wanted_voters(&ids(&[3, 4, 5, 6, 7]), &ids(&[1, 2, 3, 4, 5, 6]), all), ids(&[1, 3, 4, 5, 6]));
+        assert_eq!(wanted_voters(&ids(&[1]), &ids(&[]), all), ids(&[]));
+    }
+
+    #[test]
+    fn if_fewer_may_vote_those_that_are_alive_stay() {
+        let seven = ids(&[1, 2, 3, 4, 5, 6, 7]);
+        let alive = |storage: StorageId| storage.0 > 3;
+        assert_eq!(wanted_voters(&seven, &seven, alive), ids(&[1, 4, 5, 6, 7]));
+        assert_eq!(
+            wanted_voters(&ids(&[1, 2, 3]), &ids(&[1, 2, 3, 4]), alive),
+            ids(&[1, 2, 3]),
+            "silence moves no vote"
+        );
     }
 
     #[test]

@@ -124,6 +124,13 @@ async fn seated(
     Ok(Seated { view, lost: lost.into_iter().collect(), is_told })
 }
 
+/// The voters, if the others have told a newer view. While the voters are being changed nobody can name them: then all
+/// members count that may vote.
+fn told_voters(view: &ClusterView, is_told: bool) -> Option<BTreeSet<StorageId>> {
+    let voters = if view.voters.is_empty() { voting(view) } else { view.voters.clone() };
+    is_told.then_some(voters)
+}
+
 /// Where the members are: as the view says, or as the flags say if the members are not in the log yet.
 fn address_book(config: &ServerConfig, seams: &Seams, known: &ClusterView) -> Result<AddressBook, TlsError> {
     let book = AddressBook::new(Arc::clone(&seams.net), config.clone());
@@ -159,7 +166,7 @@ impl Found {
         let tasks = Tasks::new(Arc::clone(&seams.worker), stops.running.clone());
         let start = StartMark { boot: own.boot, nonce: seams.entropy.u64() };
         let voters = if remembered.is_empty() { vec![seated.clone()] } else { remembered };
-        let electorate = Electorate { voters, told: is_told.then(|| voting(&view)), seated };
+        let electorate = Electorate { voters, told: told_voters(&view, is_told), seated };
         let admission = Arc::new(Admission::new(own.storage, start, starts.history(), found, electorate));
         let (admitted, clock) = (admission.admitted(), Arc::clone(&seams.clock));
         let synced = {

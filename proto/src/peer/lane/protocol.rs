@@ -46,9 +46,7 @@ pub(in crate::peer) trait Protocol: Sized + Send + Sync + 'static {
     /// is an answer that no peer of this version sends.
     fn answers(frame: Self::Answers) -> (ChainVersion, Vec<(u64, Option<Self::Answer>)>);
     /// What a frame of answers tells about the journal of its sender.
-    fn synced(_: &Self::Answers) -> Option<wire::Synced> {
-        None
-    }
+    fn synced(frame: &Self::Answers) -> Option<wire::Synced>;
     /// Whether the answer is an early one, after which the call still waits for its answer.
     fn is_early(_: &Self::Answer) -> bool {
         false

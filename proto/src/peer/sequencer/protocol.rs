@@ -48,6 +48,10 @@ impl Protocol for Appends {
         (ChainVersion(frame.chain), answers)
     }
 
+    fn synced(frame: &wire::AppendAnswers) -> Option<wire::Synced> {
+        frame.synced
+    }
+
     fn is_early(answer: &Self::Answer) -> bool {
         matches!(answer, wire::append_answer::Answer::Granted(_))
     }

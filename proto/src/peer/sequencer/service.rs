@@ -40,9 +40,10 @@ impl Served for SequencerService {
         let (home, sequencer) = (self.home.clone(), Arc::clone(&self.sequencer));
         let serve = appends::serve(home, sequencer, request.into_inner(), Reading(Arc::clone(&outbox)));
         self.home.tasks.start_until_stop("appends", serve);
-        let news = Arc::clone(&self.home.news);
+        let home = self.home.clone();
         let frames = outbox.frames(move |answers| wire::AppendAnswers {
-            chain: news.known().0,
+            chain: home.news.known().0,
+            synced: Some(home.synced_now()),
             answers: answers
                 .into_iter()
                 .map(|(number, answer)| wire::AppendAnswer { number, answer: Some(answer) })

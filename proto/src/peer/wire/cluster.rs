@@ -32,6 +32,7 @@ impl From<ClusterView> for wire::Cluster {
             seats: seats(&view.seats),
             members: view.members.into_iter().map(member).collect(),
             version: view.version.0,
+            voters: view.voters.into_iter().map(|voter| voter.0).collect(),
         }
     }
 }
@@ -50,6 +51,7 @@ impl From<wire::Cluster> for ClusterView {
             seats: taken_seats(message.seats),
             members: message.members.into_iter().map(member).collect(),
             version: ClusterVersion(message.version).max(ClusterVersion::FIRST),
+            voters: message.voters.into_iter().map(StorageId).collect(),
         }
     }
 }
@@ -81,6 +83,7 @@ mod tests {
             seats: BTreeMap::from([(MemberId(4), StorageId(6))]),
             members: BTreeMap::from([(MemberId(4), member), (MemberId(7), ListedMember::default())]),
             version: ClusterVersion(3),
+            voters: [StorageId(6), StorageId(8)].into(),
         };
         assert_eq!(ClusterView::decode(view.encode()).unwrap(), view);
     }

@@ -243,7 +243,7 @@ fn a_segment_that_leaves_the_chain_during_the_copy_is_left_alone() {
 fn a_unit_is_only_left_out_when_those_that_stay_have_everything() {
     for_each_kind(async |kind| {
         let world = World::new(kind, 1).await;
-        // The spare gets its place, but not its cells.
+        // The spare is named, and the unit whose place it gets has all cells still.
         let spare = UnitChange::Replace { from: world.units[1], to: world.units[3] };
         assert_eq!(world.change(&spare).await.unwrap(), UnitsChanged::Changed(CELLS));
         let out = |units_min| UnitChange::LeaveOut { units: vec![world.units[2]], units_min };

@@ -95,8 +95,8 @@ impl VirtualLog {
     }
 
     /// Installs `params` as the successor of loglet `old`, which ends at `end`, or finds the successor that another
-    /// process installed. If the chain was changed but `old` is still the last segment, it was only trimmed: the edit
-    /// is then made again on the trimmed chain.
+    /// process installed. If the chain was changed but `old` is still the last segment, it was trimmed, or an ended
+    /// segment got other units: the edit is then made again on the changed chain.
     async fn install_successor(
         &self,
         found: VersionedChain,

@@ -103,7 +103,7 @@ fn units_read_as_a_table_that_says_what_is_missing() {
         "            UNIT  MEMBER         SEGMENTS  ACTIVE  LACKS  STATE
 0000000000000001  a                     2  yes     0      answers
 0000000000000002  b                     2  yes     1,234  answers for some segments
-0000000000000003  lost its seat         2  no      -      lost; being replaced
+0000000000000003  lost its seat         2  no      -      lost for good
 
 1,234 cells missing, counting each copy. The members copy what a unit lacks, every few seconds and after each change of the log.
 2 segments of the log may have a copy too few. The members copy one after the other to a unit that is there, or leave the lost unit out if there is none.

@@ -44,7 +44,7 @@ fn row(unit: &UnitStatus) -> Vec<String> {
         (_, name) => name.to_owned(),
     };
     let state = match unit.silent {
-        _ if unit.is_lost => "lost; being replaced",
+        _ if unit.is_lost => "lost for good",
         0 => "answers",
         silent if silent == unit.segments => "silent",
         _ => "answers for some segments",

@@ -14,11 +14,14 @@ use super::NAMES;
 use super::members::{Members, channel};
 use crate::differential::dice::Dice;
 use crate::etcd_server::{EtcdServer, free_ports, member_list};
+use crate::pace;
 
 /// How long a process may take to say why it does not start.
 const SAYS_LIMIT: Duration = Duration::from_secs(20);
 /// How long a member may take to close a connection on which it got garbage.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+/// If the log was not reconfigured for this long, no change is due.
+const QUIET: Duration = Duration::from_secs(4);
 /// What a process says whose flags name another cluster.
 const OTHER_CLUSTER: &str = "the two have different member lists or tokens";
 /// What a member logs when it changes the log.
@@ -113,7 +116,15 @@ pub fn strangers(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.start_member(c).context("the member itself")?;
     all.write(&[a, b, c], 3)?;
     let changes = |all: &Members| -> usize { all.members.iter().map(|m| m.log().matching(RECONFIGURES).len()).sum() };
-    let before = changes(&all);
+    // The member that has just come is taken into the log first.
+    let mut before = changes(&all);
+    loop {
+        pace::sleep(QUIET);
+        let now = changes(&all);
+        if now == std::mem::replace(&mut before, now) {
+            break;
+        }
+    }
     for (what, bytes) in garbage() {
         for place in &places {
             is_cut_off(place.peer, &bytes).with_context(|| what.to_owned())?;

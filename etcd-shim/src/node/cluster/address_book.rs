@@ -80,7 +80,8 @@ impl Targets {
     /// `urls` has at least one.
     fn new(net: &Arc<dyn Net>, config: &ServerConfig, urls: &[Url]) -> Result<Arc<Self>, TlsError> {
         assert!(!urls.is_empty(), "a member has a peer URL");
-        let connectors = urls.iter().map(|url| PeerConnector::new(Arc::clone(net), config, url)).collect::<Result<_, _>>()?;
+        let connectors =
+            urls.iter().map(|url| PeerConnector::new(Arc::clone(net), config, url)).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self { urls: urls.to_vec(), connectors, next: AtomicUsize::new(0) }))
     }
 

@@ -114,7 +114,7 @@ async fn open(folder: &Path) -> LocalStore {
     LocalStore::open(Arc::new(RealDisk::new(folder).unwrap()), Arc::new(BootClock)).await.unwrap()
 }
 
-/// A store in which all commands were applied, in a file.
+/// A store to which all commands were applied, and which was written to its file.
 async fn written_now(folder: &Path) -> LocalStore {
     let mut store = open(folder).await;
     let reader = store.reader();

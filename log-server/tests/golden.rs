@@ -23,7 +23,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// Writes one record of each kind, except those of the MetaStore's raft log.
+/// Writes records of every kind that this release writes, except those of the MetaStore's raft log.
 async fn unit_work(server: &LogServer) {
     let unit = server.unit();
     for ordinal in 1..=4 {

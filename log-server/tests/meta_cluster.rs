@@ -31,7 +31,7 @@ struct Switch {
     own: StorageId,
 }
 
-/// A request of more bytes than this has an entry, if all values are longer.
+/// A request with more bytes than this carries an entry: each value that the test puts has this many bytes.
 const NARROW_BYTES: usize = 1_000;
 
 impl MetaPeers for Switch {
@@ -147,8 +147,8 @@ fn a_replica_whose_disk_hangs_reads_through_the_others() {
             }
         }
         let hangs = hangs.unwrap();
-        // The leader's part in a put hangs in its disk. The others elect another leader, and then can do without it. A put
-        // before that may end as unknown.
+        // The leader cannot finish a put, because its disk hangs. The others elect a new leader and go on without the old
+        // one. The outcome of a put before this election may be unknown.
         let written = loop {
             let before = others[0].meta.get().await.unwrap().version;
             if let Ok(PutOutcome::Ok(version)) = others[0].meta.put(before, Bytes::from_static(b"two")).await {
@@ -208,8 +208,8 @@ fn a_leader_that_is_no_voter_any_more_reads_through_the_others() {
     });
 }
 
-/// Puts `puts` values and starts the leader again, which then cannot hear from the others for a while how much is
-/// committed. Returns the version with which it answers.
+/// Puts `puts` values and starts the leader again. For a while the new process cannot learn from the others which entries
+/// are committed. Returns the version of the value that it reads.
 fn version_after_a_new_start(puts: u64) -> u64 {
     let drives: Vec<_> = (0..3).map(Drive::new).collect();
     let found = Arc::new(Mutex::new(0));
@@ -224,7 +224,7 @@ fn version_after_a_new_start(puts: u64) -> u64 {
         let at = nodes.iter().position(|n| n.server.storage_id() == leader).unwrap();
         stop(nodes.remove(at)).await;
         let drive = drives.iter().find(|drive| drive_is(drive, leader)).unwrap();
-        // The others have not noticed, so it is still the leader, and they answer its heartbeats.
+        // The others have not noticed the restart. So this replica is still the leader, and they answer its heartbeats.
         switch.is_narrow.store(true, Ordering::Relaxed);
         let again = start(drive, 20, &[], &switch).await;
         let clock = SimClock::new(Duration::ZERO);

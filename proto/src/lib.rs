@@ -2,7 +2,7 @@
 //!
 //! - [`ids`]: ids and positions; [`chain`]: which loglet holds which range of the log; [`native_params`],
 //!   [`corfu_params`]: the parameters of a loglet of each kind; [`loglet_roles`]: which processes a loglet depends on;
-//!   [`unit_change`]: other units for a loglet that has ended; [`tail`]: the result of a tail check
+//!   [`unit_change`]: a change of the units of a loglet whose segment has ended; [`tail`]: the result of a tail check
 //! - [`release`]: the cluster version, which says what may be written while nodes of several releases run
 //! - [`contracts`]: the traits through which processes call each other
 //! - [`control`]: the service behind `naxos ctl`

@@ -62,8 +62,8 @@ impl Rig {
         Self { runtime, unit, server, loglet, incarnation, payload, next: 0, trimmed: 0, _folder: folder }
     }
 
-    /// The time that `rounds` rounds take. The time of the trims between them is not counted. In each round, `stores`
-    /// requests to store `cells` cells each are in flight at once.
+    /// The time that `rounds` rounds take. The time of the trims between them is not counted. Each round has
+    /// `stores` requests in flight at once, and each request stores `cells` cells.
     pub(crate) fn time(&mut self, rounds: u64, stores: u64, cells: u64) -> Duration {
         let mut spent = Duration::ZERO;
         for _ in 0..rounds {

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use crate::pace;
 
-/// The longest time between two successes, and the last one.
+/// When the last write succeeded, and the longest time between two writes that succeeded.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     last: Instant,
@@ -22,7 +22,7 @@ impl Span {
         self.is_fresh = true;
     }
 
-    /// The longest gap, the one that has not ended included.
+    /// The longest gap. A gap that has not ended yet counts too.
     fn longest_until(&self, now: Instant) -> Duration {
         self.longest.max(now.saturating_duration_since(self.last))
     }
@@ -66,7 +66,7 @@ impl Gaps {
     /// A write of this client has succeeded.
     ///
     /// # Panics
-    /// If there are not so many clients.
+    /// If `client` is not below the number of clients.
     pub fn wrote(&self, client: usize) {
         let now = pace::now();
         let mut state = self.0.lock();
@@ -79,7 +79,7 @@ impl Gaps {
         self.0.lock().clients.iter().all(|span| span.is_fresh)
     }
 
-    /// The longest gaps since [`Self::begin`], those that have not ended included.
+    /// The longest gaps since [`Self::begin`]. Gaps that have not ended yet count too.
     pub fn longest(&self) -> Longest {
         let now = pace::now();
         let state = self.0.lock();

@@ -15,7 +15,7 @@ use crate::report::{milliseconds, write_json};
 use crate::servers::cluster::Ground;
 use crate::servers::{Candidate, Programs};
 
-/// How long clients write before the first restart and after the last one.
+/// How long clients write before the first restart and after each restart.
 const AROUND: Duration = Duration::from_secs(2);
 
 /// Restart the members of a cluster one after the other, while clients write.
@@ -83,7 +83,8 @@ fn restart_all(args: &Args, programs: &Programs, server: Candidate) -> Result<Ou
             let (longest, errors) = (gaps.longest(), writers.take_errors());
             let role = if leads { "leader" } else { "follower" };
             eprintln!(
-                "{server}: n{at}, {role}, ended after {} ms: worst client {} ms, all clients {} ms; {errors}",
+                "{server}: n{at} ({role}) took {} ms to stop; longest time without a write: {} ms for one client, {} ms for all \
+                 clients together; {errors}",
                 took.as_millis(),
                 longest.one.as_millis(),
                 longest.all.as_millis()

@@ -24,14 +24,14 @@ use crate::servers::{Candidate, Programs};
 /// How long the load runs before a window begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Reconfigurations count only from this time after the start of the cluster on. Before, Naxos may move its sequencer
-/// away from the node that leads the MetaStore, which takes one reconfiguration.
+/// How long the cluster runs before reconfigurations are counted. In this time Naxos may move its sequencer away from the
+/// node that leads the MetaStore. That move takes one reconfiguration.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// How far a put through any member may be above one round trip and one sync.
+/// The median time of a put through any member may be at most this many times the time of one round trip and one sync.
 const RATIO_MAX: f64 = 1.15;
 
-/// How many syncs are timed.
+/// How many syncs each of two rounds has. Only the second round counts.
 const SYNCS: usize = 200;
 
 /// The size of a write before a sync that is timed.
@@ -39,9 +39,9 @@ const SYNC_BYTES: usize = 4096;
 
 /// Measure puts in a cluster whose members are far from each other.
 ///
-/// The members reach each other only through proxies, which delay every message: a question to another member and its
-/// answer together take longer by one round trip. One client puts through one member after the other (closed loop), the
-/// leader first. No proxy stands between the client and the members.
+/// The members reach each other only through proxies. The proxies delay each message by half of --round-trip, so a request
+/// to another member and its answer together take one --round-trip longer. The clients put through one member after the
+/// other (closed loop), the leader first. No proxy stands between the clients and the members.
 ///
 /// The median time of a put is compared with one round trip and one sync, because a put that is stored on a majority
 /// takes at least so long. Both are measured before: a small message through such a proxy and back, and a write and a
@@ -53,7 +53,7 @@ const SYNC_BYTES: usize = 4096;
 pub struct Args {
     #[command(flatten)]
     subjects: Subjects,
-    /// By how much a question and its answer take longer.
+    /// The time that the proxies add to a request between two members and its answer together.
     #[arg(long, value_delimiter = ',', default_value = "2ms,30ms,100ms", value_parser = humantime::parse_duration)]
     round_trip: Vec<Duration>,
     /// How long the client puts through each member. Longer runs show whether the log is reconfigured now and then.
@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> Result<bool> {
     let mut outcomes = Vec::new();
     for &round_trip in &args.round_trip {
         let echo_us = echo::round_trip_us(round_trip / 2)?;
-        eprintln!("a round trip of {round_trip:?} takes {echo_us:.0} us");
+        eprintln!("with a delay of {round_trip:?}, a message and its answer take {echo_us:.0} us");
         for &server in &args.subjects.server {
             let one = args.measure(&programs, server, round_trip, (echo_us, sync_us));
             outcomes.extend(one.with_context(|| format!("{server} with {round_trip:?}"))?);
@@ -153,7 +153,7 @@ fn sync_us(folder: &Path) -> Result<f64> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let file: File = tempfile::tempfile_in(folder)?;
     let block = [0x5a; SYNC_BYTES];
-    // The second round writes where the file has its blocks already, as the journal does.
+    // Only the second round counts. It writes where the file already has its blocks, as the journal does.
     let mut times = Vec::new();
     for at in (0..SYNCS).chain(0..SYNCS) {
         let begun = pace::now();

@@ -22,7 +22,7 @@ impl Subjects {
     /// Finds or builds the programs.
     pub fn resolve(&self) -> Result<Programs> {
         if let Some(alone) = self.server.iter().find(|server| !server.stores()) {
-            bail!("--server {alone}: it has one node only, expected naxos or etcd");
+            bail!("--server {alone}: this server always has one node; expected naxos or etcd");
         }
         self.programs.clone().resolve(&self.server)
     }

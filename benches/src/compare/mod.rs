@@ -27,9 +27,9 @@ use verdicts::Verdict;
 /// one file system. Only the two rows that read pages of keys share their servers. The exit code is 1 if Naxos misses
 /// a limit, or if a call failed.
 ///
-/// With --nodes 3 every server is a cluster of three processes on this machine, and there are other rows. The clients
-/// are spread over all members, but where the row's name says that they go through the leader (for Naxos the node that
-/// gives out positions in the log) or through one of the followers. CPU is that of all members together.
+/// With --nodes above 1, every server is a cluster of that many processes on this machine, and the table has different
+/// rows. The clients are spread over all members. If the row's name says so, they go through the leader only (for Naxos
+/// the node that gives out positions in the log), or through one follower only. CPU is that of all members together.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -92,7 +92,10 @@ pub fn run(args: Args) -> Result<bool> {
     let settings = args.settings();
     ensure!(settings.rounds > 0 && settings.page_keys > 0, "--rounds and --page-keys must be above 0");
     if let Some(alone) = settings.servers.iter().find(|server| settings.nodes > 1 && !server.stores()) {
-        bail!("--servers {alone} with --nodes {}: it has one node only, expected naxos or etcd", settings.nodes);
+        bail!(
+            "--servers {alone} cannot run with --nodes {}: this server always has one node; expected naxos or etcd",
+            settings.nodes
+        );
     }
     let groups = rows::chosen(&args.rows, settings.nodes, settings.page_keys)?;
     let programs = args.programs.resolve(&settings.servers)?;

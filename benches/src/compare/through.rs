@@ -12,12 +12,12 @@ pub(super) enum Through {
     All,
     /// The leader.
     Leader,
-    /// The follower with this number.
+    /// One follower. The number counts from 0.
     Follower(usize),
 }
 
 impl Through {
-    /// The chosen ones of the members' endpoints, of which the leader's is the first.
+    /// The endpoints of the chosen members. In `leader_first`, the leader's endpoint comes first.
     pub(super) fn choose(self, leader_first: Vec<Endpoint>) -> Vec<Endpoint> {
         match self {
             Through::All => leader_first,

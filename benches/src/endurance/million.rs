@@ -16,7 +16,7 @@ use crate::report::verdict::{judged, verdict};
 use crate::report::{mebibytes, write_json};
 use crate::servers::{Candidate, Programs, Server};
 
-/// Limit of Naxos's resident memory with a million keys of 1 KiB.
+/// Limit of Naxos's resident memory with a million keys that have values of 1 KiB.
 const RESIDENT_BYTES_MAX: u64 = 1_500_000_000;
 
 /// Limit of the time that Naxos takes from exec to serving.
@@ -28,7 +28,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// One key in this many is overwritten before `kill -9`, so that the restart has a log to replay.
 const OVERWRITTEN: u64 = 50;
 
-/// Load a million keys of 1 KiB, and measure resident memory and restart times.
+/// Load a million keys with values of 1 KiB, and measure resident memory and restart times.
 ///
 /// A restart is measured after SIGTERM and after kill -9, from exec to the first linearizable get.
 ///
@@ -86,7 +86,7 @@ fn run_one(args: &Args, programs: &Programs, candidate: Candidate) -> Result<Out
     let values = Values::new(args.value_bytes);
     let mut server = Server::start(programs, candidate)?;
     let begun = pace::now();
-    eprintln!("{candidate}: putting {} keys of {} bytes", args.keys, args.value_bytes);
+    eprintln!("{candidate}: putting {} keys with values of {} bytes", args.keys, args.value_bytes);
     pace::runtime()?.block_on(put_all(server.endpoint(), &keys, &values))?;
     let load_seconds = begun.elapsed().as_secs_f64();
     pace::sleep(SETTLE);
@@ -95,7 +95,7 @@ fn run_one(args: &Args, programs: &Programs, candidate: Candidate) -> Result<Out
     let (stop, status) = server.terminate()?;
     // After a clean stop etcd ends itself with the same signal.
     let in_order = status.success() || status.signal() == Some(Signal::TERM.as_raw());
-    ensure!(in_order, "SIGTERM ended it with {status}");
+    ensure!(in_order, "after SIGTERM the server did not stop cleanly: {status}");
     let after_sigterm = server.restart()?;
     let after_sigterm_resident_bytes = all_there(&server, &keys)?;
     eprintln!("{candidate}: stopped in {stop:?}, serves again after {after_sigterm:?}");

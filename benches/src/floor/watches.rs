@@ -1,4 +1,4 @@
-//! The watchers of one lane: of one thread of a floor server. Each watcher gets one answer per committed batch, with
+//! The watchers of one lane. A lane is one thread of a floor server. Each watcher gets one answer per committed batch, with
 //! every event, whatever keys it watches.
 
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Gives up a request that has waited for the log as long as etcd would: 5 s plus twice the election time-out.
 //!
 //! A timer for each request would cost more than everything else that a waiting request costs. So one task ticks, and
-//! each request that waits at a tick looks at its own deadline. A request that is answered between two ticks only has
-//! the cost of an entry in the list of waiting requests. Each RPC runtime has a list and a task of its own, because a
+//! each request that waits at a tick looks at its own deadline. A request that is answered before the next tick
+//! costs only an entry in the list of waiting requests. Each RPC runtime has a list and a task of its own, because a
 //! shared list would need a lock that every request on every core takes.
 
 use std::future::Future;

@@ -27,7 +27,8 @@ pub fn server_config(files: &TlsFiles, options: &TlsOptions) -> Result<Arc<Serve
         .with_protocol_versions(&versions(options))
         .map_err(|e| TlsError::Options(e.to_string()))?;
     let builder = match &files.trusted_ca {
-        // As in etcd, a file of authorities is enough: clients must then show certificates.
+        // As in etcd, clients must show a certificate as soon as a file of authorities is given, even without
+        // `--client-cert-auth`.
         Some(authority) => builder.with_client_cert_verifier(client_certificates::verifier(
             authority,
             &files.allowed_hostname,

@@ -3,8 +3,8 @@
 //!
 //! - [`mixed`](mixed::run): one member after the other is hit by a fault
 //! - [`Writer`]: a client that uses all members
-//! - [`Watcher`]: a client that watches one member, and goes on where it was after each failure
-//! - [`away`]: a member is away until the log has forgotten what it lacks
+//! - [`Watcher`]: a client that watches through one member; after each failure it goes on from the revision that it had reached
+//! - [`away`]: a member is away until the others have trimmed the entries that it has not applied
 //! - [`wiped`], [`two_of_five_wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
 //! - [`kinds`]: the kind of the loglets is changed again and again
@@ -16,7 +16,7 @@
 //! - [`leaderless`]: two of three members are away for a while
 //! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
-//! - [`woken`], [`kept_lease`], [`compacted_txn`]: what others met on etcd
+//! - [`woken`], [`kept_lease`], [`compacted_txn`]: faults that users have reported for etcd, tried on Naxos
 //! - From the benchmarks: [`Cluster`](naxos_benches::servers::Cluster) with its faults, and
 //!   [`Gaps`](naxos_benches::cluster::gaps::Gaps), how long no write succeeded
 
@@ -62,7 +62,7 @@ pub use writer::Writer;
 
 use crate::etcd_server::EtcdServer;
 
-/// The names of the members, at most so many.
+/// The names of the members. A cluster has at most as many members as there are names.
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 /// The client URLs of all members.

@@ -22,6 +22,6 @@ pub enum Request {
     HashKv(pb::HashKvRequest),
     Status,
     MemberList,
-    /// An alarm for this member's own id.
+    /// An alarm request that names the server to which it is sent.
     Alarm(pb::alarm_request::AlarmAction, pb::AlarmType),
 }

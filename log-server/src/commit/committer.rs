@@ -113,7 +113,7 @@ impl Committer {
     }
 
     /// Commits one batch. An error means that the disk failed or that a preamble does not fit a segment. All callers
-    /// were answered before it is returned.
+    /// have their answers before this function returns the error.
     async fn commit(&mut self, commands: &mut Vec<Command>) -> Result<(), String> {
         let verdicts = match self.make_room(commands).await {
             Ok(verdicts) => verdicts,
@@ -165,9 +165,11 @@ impl Committer {
 
     /// Makes room for the batch, with a new segment if necessary, and says which commands are refused.
     ///
-    /// When there is no room for another segment, the end of the current one is kept for two kinds of commands. Stores
-    /// leave room for metadata, because trimming makes room again. All other commands leave room for the MetaStore's
-    /// raft log, because its replica can do nothing else while its write is refused.
+    /// When there is no room for another segment, the end of the current one is kept free for two kinds of commands:
+    ///
+    /// 1. Metadata: a store leaves room for it, because a trim is metadata and makes room again.
+    /// 2. The raft log of the MetaStore: metadata leaves room for it, because a replica of the MetaStore cannot go on while
+    ///    its write is refused.
     async fn make_room(&mut self, commands: &[Command]) -> Result<Verdicts, String> {
         let needs = Needs::of(commands);
         let segment_bytes = self.journal.segment_bytes();

@@ -21,7 +21,7 @@ pub struct ChecksumMark {
 /// Hashes of the history of keys and values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryHashes {
-    /// The compacted revision. Hashes of two replicas can be compared only if it is the same.
+    /// The compacted revision. Hashes of two replicas can be compared only if both have the same one.
     pub compacted: i64,
     /// The newest revision.
     pub current: i64,
@@ -46,8 +46,8 @@ pub trait Checksums: Send + Sync {
     /// between nodes: `CALL_MAX`.
     fn marks(&self) -> BoxFuture<'_, Result<Vec<ChecksumMark>, ChecksumsError>>;
 
-    /// The hashes of the history up to each of these revisions, which rise and are at most [`REVISIONS_ASKED_MAX`]. The
-    /// hash of a revision below the compacted one is that of the compacted one. This reads the whole history. Deadline
-    /// between nodes: `HASHES_MAX`.
+    /// The hashes of the history up to each of these revisions. The revisions are in ascending order, and there are at most
+    /// [`REVISIONS_ASKED_MAX`] of them. For a revision below the compacted revision, the hash of the compacted revision is
+    /// returned. This reads the whole history. Deadline between nodes: `HASHES_MAX`.
     fn hashes(&self, revisions: Vec<i64>) -> BoxFuture<'_, Result<HistoryHashes, ChecksumsError>>;
 }

@@ -9,7 +9,7 @@ pub const WIRE_VERSION: u32 = 1;
 /// after one second, so this is longer. It is shorter than [`META_CALL_MAX`], so that a request of a replica to such a
 /// host counts as not carried out.
 pub const CONNECT_MAX: Duration = Duration::from_millis(1_500);
-/// A connection on which nothing was received for this long is asked for a sign of life.
+/// If nothing was received on a connection for this long, the peer is asked for a sign of life.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the sign of life may take. After that the connection is closed, and its calls are lost.
 pub const KEEPALIVE_MAX: Duration = Duration::from_secs(1);
@@ -18,17 +18,17 @@ pub const KEEPALIVE_MAX: Duration = Duration::from_secs(1);
 pub const BEAT_MAX: Duration = Duration::from_millis(500);
 /// How long a call may take, from the moment it is made. It is longer than a slow disk needs for a sync.
 pub const CALL_MAX: Duration = Duration::from_secs(5);
-/// How long the hashes of a replica's history may take, for which the replica reads all of it.
+/// How long a call for the hashes of a replica's history may take. The replica reads the whole history for it.
 pub const HASHES_MAX: Duration = Duration::from_secs(600);
-/// How long a request to a replica of the MetaStore may take. Raft sends it again, and while one is unanswered the next
-/// one to that replica waits. So a replica that hangs must not hold up elections and changes of the chain for long.
+/// How long a request to a replica of the MetaStore may take. Raft repeats a request that was
+/// lost. While a request is unanswered, the next request to that replica waits. So a replica that hangs must not hold up elections and changes of the chain for long.
 pub const META_CALL_MAX: Duration = Duration::from_secs(2);
 /// After this time the server answers a wait for a tail with "not yet", and the caller asks again. So a wait may last
 /// as long as it needs, and a peer that hangs is still noticed.
 pub const WAIT_ROUND: Duration = Duration::from_secs(10);
-/// A followed stream that has nothing to send sends a beat this often.
+/// A stream that follows a loglet sends an empty message this often when it has nothing else to send.
 pub const FOLLOW_BEAT: Duration = Duration::from_secs(5);
-/// A followed stream from which nothing came for this long is lost.
+/// A stream that follows a loglet counts as lost when nothing came on it for this long.
 pub const FOLLOW_SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// The pause after the first failed attempt to open a stream. It doubles up to [`BACKOFF_MAX`].
@@ -36,10 +36,10 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(10);
 /// The longest pause between two attempts to open a stream.
 pub const BACKOFF_MAX: Duration = Duration::from_millis(500);
 
-/// More nodes than a node may know of, or than a heartbeat may name. A cluster has far fewer.
+/// The most nodes that a node remembers, and the most that a heartbeat may name. A cluster has far fewer.
 pub const NODES_MAX: usize = 256;
 
-/// How many calls of one stream may be unanswered, those that wait to be sent included.
+/// How many calls of one stream may be unanswered. Calls that wait to be sent count too.
 pub const LANE_CALLS_MAX: usize = 8_192;
 /// How many bytes these calls may have.
 pub const LANE_BYTES_MAX: usize = 64 << 20;
@@ -49,7 +49,7 @@ pub const FRAME_BYTES: usize = 1 << 20;
 pub const CALL_BYTES_MAX: usize = 12 << 20;
 /// About how many bytes a call has without its cells, and a cell without its payload.
 pub const CELL_OVERHEAD_BYTES: usize = 64;
-/// A message may have this many bytes: a frame of [`FRAME_BYTES`] and one call of [`CALL_BYTES_MAX`].
+/// A message may have this many bytes. There is room for a frame of [`FRAME_BYTES`] and one call of [`CALL_BYTES_MAX`].
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// The answer to a read has about this many bytes at most, even if the caller asks for more.
 pub const READ_BYTES_MAX: usize = 2 << 20;
@@ -65,7 +65,8 @@ pub const SERVED_BYTES_MAX: usize = 32 << 20;
 
 /// How many streams a peer may have open on one connection: its lanes, waits for tails and followed loglets.
 pub const STREAMS_MAX: u32 = 1_024;
-/// The most calls of a peer that it gave up before they were looked at. A connection with more of them is closed.
+/// How many calls a peer may have cancelled on one connection before the server has looked at them. If there are more, the
+/// connection is closed.
 pub const RESETS_MAX: usize = 1_024;
 /// How many bytes a peer may send on one stream before the receiver has taken them.
 pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;

@@ -17,12 +17,12 @@ use tokio::sync::watch;
 
 use crate::world::SERVER;
 
-/// The tail that all answers tell.
+/// The tail in the answers. The second answer of `tell_tails` differs: it is sealed.
 pub(crate) const TAIL: LocalTail =
     LocalTail { tail: Offset(5), known_tail: Offset(4), sealed: false, trim_point: Offset(3) };
 
 pub(crate) struct FakeUnit {
-    /// The calls in the order in which they were begun, and the offset that each names.
+    /// The calls in the order in which they began, each with its offset or ordinal, or 0 if it has neither.
     calls: Mutex<Vec<(&'static str, u64)>>,
     /// The stores that have no answer yet.
     held: Mutex<Vec<Completion<Result<Stored, UnitError>>>>,

@@ -19,8 +19,8 @@ const WAIT_FOR_ALL: Duration = Duration::from_secs(2);
 /// How much longer each further node waits before it founds the log, so that there is normally one founder.
 const STAGGER: Duration = Duration::from_millis(500);
 
-/// Opens the log. If there is no chain yet, founds the log. Tries until it succeeds, because the other nodes may come
-/// much later.
+/// Opens the log. If there is no chain yet, founds the log. While the other nodes are missing, it tries again, because they
+/// may come much later. An error that waiting cannot cure is returned at once.
 /// # Cancel safety
 /// A dropped call may or may not have founded the log.
 pub(in crate::node) async fn open_log(

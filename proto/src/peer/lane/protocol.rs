@@ -31,7 +31,7 @@ pub(in crate::peer) trait Protocol: Sized + Send + Sync + 'static {
     type Call: Send + 'static;
     /// The answer to a call.
     type Answer: Send + 'static;
-    /// What a frame tells beside its calls. A later value replaces an earlier one that was not sent yet.
+    /// The hints that a frame carries in addition to its calls. Newer hints replace older ones that were not sent yet.
     type Hints: Default + Send + 'static;
     /// A frame of calls.
     type Calls: Send + 'static;
@@ -43,7 +43,7 @@ pub(in crate::peer) trait Protocol: Sized + Send + Sync + 'static {
     /// A frame of calls with their numbers.
     fn frame(chain: ChainVersion, hints: Self::Hints, calls: Vec<(u64, Self::Call)>) -> Self::Calls;
     /// The version of the chain that a frame of answers tells, and the answers with the numbers of their calls. `None`
-    /// is an answer that no peer of this version sends.
+    /// stands for an answer that cannot be read. A peer that speaks this version of the wire never sends one.
     fn answers(frame: Self::Answers) -> (ChainVersion, Vec<(u64, Option<Self::Answer>)>);
     /// What a frame of answers tells about the journal of its sender.
     fn synced(frame: &Self::Answers) -> Option<wire::Synced>;

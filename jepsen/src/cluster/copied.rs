@@ -11,6 +11,7 @@ use super::copy_directory::copy_directory;
 use super::members::Members;
 use super::{NAMES, start_all};
 use crate::etcd_server::EtcdServer;
+use crate::pace;
 
 /// What a process on an old copy says when it ends.
 const IS_COPY: &str = "this data directory is a copy of one that was started later, or an old backup of it";
@@ -18,6 +19,8 @@ const IS_COPY: &str = "this data directory is a copy of one that was started lat
 const HAS_LOST: &str = "this data directory has lost what it had made durable";
 /// What a start says that waits for the others.
 const WAITS: &str = "waiting until a majority of the voters has noted this start";
+/// A member that stood still has its place in the log again after this time.
+const TAKEN_IN: Duration = Duration::from_secs(8);
 /// A start says what it waits for after 5 s.
 const SAYS_LIMIT: Duration = Duration::from_secs(20);
 
@@ -93,6 +96,8 @@ pub fn copied(program: &Path, folder: &Path) -> anyhow::Result<()> {
     // A copy that knows of the latest start, but not of the writes after it. A disk that reports a sync and loses the writes
     // leaves the same.
     copy_of_running(&all.members[c], &own, &place("short"))?;
+    // The member stood still during the copy, so its unit may be missing in the log for a while. Then nothing is lost.
+    pace::sleep(TAKEN_IN);
     all.write(&[a, b, c], 6)?;
     all.members[c].kill();
     rename(&own, place("kept"))?;

@@ -55,7 +55,8 @@ impl MetaReplica {
                     return Ok(false);
                 }
                 let voters: BTreeSet<u64> = voters.iter().map(|storage| storage.0).collect();
-                self.raft.change_membership(voters, false).await.map_err(|e| e.to_string())?;
+                // A voter that has to go learns first that it votes no more. Otherwise it would ask for votes again and again.
+                self.raft.change_membership(voters, true).await.map_err(|e| e.to_string())?;
             }
             let gone = self.learners().into_iter().filter(|one| !learners.contains(one) && !voters.contains(one));
             let gone: BTreeSet<u64> = gone.map(|storage| storage.0).collect();

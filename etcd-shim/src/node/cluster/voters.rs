@@ -15,9 +15,8 @@ pub(in crate::node) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
 /// The most replicas of the MetaStore that vote. Each vote costs messages, and more than two nodes are rarely lost at once.
 const META_VOTERS_MAX: usize = 5;
 
-/// The replicas of the MetaStore that should vote, if `now` vote and these members may: an odd number of them, up to
-/// [`META_VOTERS_MAX`]. One more voter than an odd number would only make the majority larger. Those that vote already go on;
-/// if one of them has to go, those that are `alive` stay.
+/// The replicas of the MetaStore that should vote, if `now` vote and these members may: all of them, up to
+/// [`META_VOTERS_MAX`]. Those that vote already go on; if one of them has to go, those that are `alive` stay.
 ///
 /// With two members one of them votes: the one that was there first. So the second one may be lost without harm
 /// (`docs/protocol.md`, cluster 16). Two members that founded the cluster together both vote.
@@ -30,13 +29,9 @@ pub(super) fn wanted_voters(
     if keeps_one {
         return now.clone();
     }
-    let count = match voting.len() {
-        2 => 2,
-        members => members.saturating_sub(usize::from(members.is_multiple_of(2))).min(META_VOTERS_MAX),
-    };
     let mut wanted: Vec<StorageId> = voting.iter().copied().collect();
     wanted.sort_by_key(|storage| (!now.contains(storage), !alive(*storage)));
-    wanted.into_iter().take(count).collect()
+    wanted.into_iter().take(META_VOTERS_MAX).collect()
 }
 
 /// What the nodes may do while `voters` vote. `voters` is empty as long as this node does not know the voters; then
@@ -81,10 +76,8 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_number_votes_and_those_that_vote_already_go_on() {
-        assert_eq!(wanted_voters(&ids(&[2, 3, 4]), &ids(&[1, 2, 3, 4]), all), ids(&[2, 3, 4]));
-        assert_eq!(wanted_voters(&ids(&[2, 3, 4]), &ids(&[1, 2, 3, 4, 5]), all), ids(&[1, 2, 3, 4, 5]));
-        assert_eq!(wanted_voters(&ids(&[1, 2, 3, 4, 5]), &ids(&[1, 2, 3, 5]), all), ids(&[1, 2, 3]));
+    fn at_most_five_vote_and_those_that_vote_already_go_on() {
+        assert_eq!(wanted_voters(&ids(&[2, 3, 4]), &ids(&[1, 2, 3, 4]), all), ids(&[1, 2, 3, 4]));
         assert_eq!(wanted_voters(&ids(&[3, 4, 5, 6, 7]), &ids(&[1, 2, 3, 4, 5, 6, 7]), all), ids(&[3, 4, 5, 6, 7]));
         assert_eq!(wanted_voters(&ids(&[3, 4, 5, 6, 7]), &ids(&[1, 2, 3, 4, 5, 6]), all), ids(&[1, 3, 4, 5, 6]));
         assert_eq!(wanted_voters(&ids(&[1]), &ids(&[]), all), ids(&[]));

@@ -81,7 +81,8 @@ fn a_dead_sequencer_does_not_take_answers_with_it_that_are_durable() {
         let (_founds, log) = (world.log(0).await, world.listening(1).await);
         world.answers.store(false, Ordering::Relaxed);
         assert_eq!(took(append(&log)).await, (Ok(Lsn(0)), 25));
-        // This one has its offset and reaches no unit; then the connection to the sequencer breaks.
+        // The node hears the offset of this append, but no outcome from the sequencer. Then the connection to the
+        // sequencer breaks.
         let mut waits = append(&log);
         clock().sleep(HOP * 2).await;
         assert_eq!((&mut waits).now_or_never(), None);
@@ -91,7 +92,7 @@ fn a_dead_sequencer_does_not_take_answers_with_it_that_are_durable() {
     });
 }
 
-/// The only unit of a loglet may refuse a store, and then its offset is given out again.
+/// If a loglet has only one unit, this unit may refuse a store. Then the offset of the store is given out again.
 #[test]
 fn an_offset_is_told_early_only_if_it_is_final() {
     simulate(async {
@@ -152,7 +153,8 @@ fn a_slow_unit_is_not_waited_for() {
     });
 }
 
-/// The chain has ended a loglet before its successor is served, so its end decides about what is in flight.
+/// A successor is served only after the chain has ended the old loglet. So the end that the chain names decides about the
+/// appends in flight.
 #[test]
 fn rule_10_a_sequencer_that_serves_a_successor_waits_for_no_unit_of_the_old_loglet() {
     simulate(async {

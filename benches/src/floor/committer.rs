@@ -1,4 +1,4 @@
-//! One thread makes everything queued durable, with one write and one fdatasync for all waiting calls.
+//! One thread makes the queued calls durable, with one write and one fdatasync for all calls that wait.
 //!
 //! Pacing: a sync begins no earlier than `pace` after the last one began, so that it covers many calls. A single call
 //! does not have to wait if the last sync covered only one call too.
@@ -140,7 +140,8 @@ fn next_batch(queue: &Queue, earliest: std::time::Instant, last_calls: usize) ->
     std::mem::take(&mut *calls)
 }
 
-/// Writes the batch at `at`. Returns where the next batch goes.
+/// Writes the batch at `at`, or at the beginning of the file if it does not fit after `at`. Returns the position of the
+/// next batch.
 fn write(file: &File, at: u64, batch: &[Call]) -> io::Result<u64> {
     let mut bytes = Vec::with_capacity(batch.iter().map(|call| call.event.len() + 8).sum());
     for call in batch {

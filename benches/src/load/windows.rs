@@ -41,7 +41,8 @@ impl Windows {
         Ok(())
     }
 
-    /// Puts through `endpoints` for this long, at a rate or in a closed loop.
+    /// The plan of a load that puts through `endpoints` for `duration`. The load runs at `rate`, or in a closed loop if
+    /// there is no rate.
     pub fn plan(&self, endpoints: Vec<Endpoint>, task: &Task, rate: Option<f64>, duration: Duration) -> Plan {
         Plan {
             endpoints,

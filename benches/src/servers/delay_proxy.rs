@@ -18,7 +18,8 @@ use crate::pace::{self, PreciseTimer};
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Pieces that are under way in one direction of a connection. A sender that is faster waits, as on a full network.
+/// The most pieces that can be under way in one direction of a connection. When this number is reached, the sender has
+/// to wait, as on a full network.
 const PIECES_MAX: usize = 1024;
 
 /// How long the proxy waits before it accepts again after a failure.
@@ -27,8 +28,8 @@ const AFTER_FAILURE: Duration = Duration::from_millis(10);
 /// A piece of a stream, and when it may arrive.
 type Piece = (Instant, Bytes);
 
-/// A proxy on a loopback port. Each direction of each connection is delayed, and its bandwidth is not limited. Only the
-/// opening of a connection takes no longer than without the proxy. Dropping this ends it and its connections.
+/// A proxy on a loopback port. Each direction of each connection is delayed, and its bandwidth is not limited. The
+/// opening of a connection is not delayed. Dropping this ends the proxy and its connections.
 #[derive(Debug)]
 pub struct DelayProxy {
     address: String,
@@ -72,7 +73,8 @@ async fn accept(listener: TcpListener, to: String, delay: Duration) -> io::Resul
     }
 }
 
-/// Forwards one connection until either side closes it. The caller sees only that it is closed.
+/// Forwards one connection until both sides have closed it, or until one direction fails. The client is not told of the
+/// failure: it sees only that the connection is closed.
 async fn forward(near: TcpStream, to: String, delay: Duration) -> io::Result<()> {
     let far = TcpStream::connect(to).await?;
     near.set_nodelay(true)?;
@@ -93,7 +95,7 @@ async fn take(mut from: OwnedReadHalf, pieces: mpsc::Sender<Piece>, delay: Durat
         if from.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
-        // If the other half has ended, so does the connection.
+        // This fails only if `give` has failed. Then the whole connection ends anyway.
         let _ = pieces.send((pace::now() + delay, buffer.split().freeze())).await;
     }
 }

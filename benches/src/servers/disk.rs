@@ -20,7 +20,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Checks that this machine can do it.
+    /// Checks that this machine can make and freeze such a file system.
     pub fn need(what: &str) -> Result<()> {
         tools::need(what, &["mkfs.ext4", "mount", "umount", "fsfreeze"])
     }
@@ -47,7 +47,7 @@ impl Disk {
         run("fsfreeze", &["--freeze", text(&self.root)?])
     }
 
-    /// What waits goes on.
+    /// The writes and syncs that wait go on.
     pub fn thaw(&self) -> Result<()> {
         run("fsfreeze", &["--unfreeze", text(&self.root)?])
     }
@@ -55,7 +55,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // It fails if the file system is not frozen, as it should be.
+        // This fails if the file system is not frozen, which is the usual case.
         let _ = self.thaw();
         let Ok(root) = text(&self.root) else { return };
         if let Err(error) = run("umount", &[root]).or_else(|_| run("umount", &["--lazy", root])) {

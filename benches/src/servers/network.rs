@@ -23,7 +23,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Checks that this machine can do it.
+    /// Checks that this machine can make such networks.
     pub fn need(what: &str) -> Result<()> {
         tools::need(what, &["ip"])
     }

@@ -17,7 +17,7 @@ const SYNCING: [&str; 5] = ["commit", "checkpoint", "journal-zero", "meta", "sna
 /// How long strace may take until it follows all threads, and how long until it follows none of them.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Time between two looks whether it does.
+/// Time between two checks whether strace has got there.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// As long as this exists, every fsync and fdatasync of a Naxos process takes longer. What ships is not changed for
@@ -29,7 +29,7 @@ pub struct SlowSyncs {
 }
 
 impl SlowSyncs {
-    /// Checks that this machine can do it.
+    /// Checks that this machine can make syncs slower.
     pub fn need(what: &str) -> Result<()> {
         tools::need(what, &["strace"])
     }

@@ -51,7 +51,8 @@ struct ClusterLine {
     /// How many clients write at the same time.
     #[arg(long, default_value_t = 8)]
     writers: u32,
-    /// How long a client rests after each write. Give 10ms for an hour: this program remembers all writes.
+    /// How long a client rests after each write. Give 10ms for a run of an hour, because this program keeps all writes
+    /// in memory.
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
     rest: Duration,
     /// The faults to choose from. Freeze, cut and deaf need root and the programs mkfs.ext4, mount, fsfreeze and ip.
@@ -86,7 +87,7 @@ struct SimulateLine {
 
 #[derive(Debug, Args)]
 struct ModelLine {
-    /// Also the cases that take minutes each, and up to 20 GB of memory.
+    /// Also visit the cases that each take minutes and up to 20 GB of memory.
     #[arg(long)]
     deep: bool,
     /// Print the steps of each counterexample.

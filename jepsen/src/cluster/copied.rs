@@ -17,11 +17,11 @@ use crate::pace;
 const IS_COPY: &str = "this data directory is a copy of one that was started later, or an old backup of it";
 /// What a process says when it ends because writes that it acknowledged are not on its disk any more.
 const HAS_LOST: &str = "this data directory has lost what it had made durable";
-/// What a start says that waits for the others.
+/// What a process says while it waits for the other members.
 const WAITS: &str = "waiting until a majority of the voters has noted this start";
 /// A member that stood still has its place in the log again after this time.
 const TAKEN_IN: Duration = Duration::from_secs(8);
-/// A start says what it waits for after 5 s.
+/// Time within which a waiting process must say what it waits for. It says this about 5 s after its start.
 const SAYS_LIMIT: Duration = Duration::from_secs(20);
 
 /// Starts a server that must not serve, and waits until it says why it waits.
@@ -68,7 +68,7 @@ pub fn copied(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.start_member(c)?;
     all.write(&[a, b, c], 6)?;
 
-    // The clones have other ports, so the members do not find them where their member is.
+    // The clones have other ports than their member, so the other members do not find a clone at the member's address.
     let mut clones = EtcdServer::members(program, folder, &["clone", "twin"], &[]);
     for attempt in 1..=3 {
         is_refused(&mut clones[0], IS_COPY).with_context(|| format!("start {attempt} of an old clone"))?;
@@ -93,8 +93,8 @@ pub fn copied(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.start_member(c).context("with its own disk again")?;
     all.compare()?;
 
-    // A copy that knows of the latest start, but not of the writes after it. A disk that reports a sync and loses the writes
-    // leaves the same.
+    // This copy has the latest start, but not the writes after it. A directory looks the same after its disk has reported
+    // a sync and then lost the writes.
     copy_of_running(&all.members[c], &own, &place("short"))?;
     // The member stood still during the copy, so its unit may be missing in the log for a while. Then nothing is lost.
     pace::sleep(TAKEN_IN);

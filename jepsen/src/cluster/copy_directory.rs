@@ -1,4 +1,4 @@
-//! [`copy_directory`]: what a backup of a machine, or a clone of it, does to a data directory.
+//! [`copy_directory`]: copies a data directory, as a backup or a clone of a machine does.
 
 use std::path::Path;
 

@@ -19,7 +19,7 @@ impl FoundingRecord {
         if let Some(refusal) = self.refusal(request) {
             return (FoundingReply::Refused(refusal), None);
         }
-        // This comes before everything else: a seat that knows the log vetoes every other founding.
+        // This comes before every step: a seat that knows the log vetoes every other founding.
         if let Some(decided) = &self.decided {
             return (FoundingReply::Founded(decided.clone()), None);
         }

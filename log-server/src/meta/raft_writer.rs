@@ -1,4 +1,4 @@
-//! [`RaftWriter`]: makes changes to a replica's raft log durable in the unit's journal.
+//! [`RaftWriter`]: writes the changes of a replica's raft log to the unit's journal, and waits until they are durable.
 
 use std::io;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ const RETRY: Duration = Duration::from_millis(250);
 
 /// Writes raft records. When the disk has no room, it waits until there is some.
 ///
-/// openraft treats a failed write as a broken disk and stops for good. But a write that was refused for want of room
-/// is no sign of a broken disk: nothing was written, and there may be room later. So the write is repeated until it
-/// succeeds, and to openraft the disk only looks slow. Clones share the state.
+/// openraft treats a failed write as a broken disk and stops for good. But a write that was refused because there was
+/// no room is no sign of a broken disk: nothing was written, and there may be room later. So the write is repeated until
+/// it succeeds, and to openraft the disk only looks slow. Clones share the state.
 #[derive(Clone)]
 pub(crate) struct RaftWriter {
     unit: Arc<Unit>,

@@ -64,7 +64,7 @@ impl FoundingValue {
     }
 }
 
-/// Writes 1 and the value, or 0.
+/// Writes 1, the ballot and the value, or only 0 if no value was accepted.
 pub fn put_accepted(accepted: Option<&(Ballot, FoundingValue)>, out: &mut BytesMut) {
     out.put_u8(u8::from(accepted.is_some()));
     if let Some((ballot, value)) = accepted {

@@ -9,11 +9,12 @@
 //! - [`RemoteChecksums`], [`ChecksumsService`]: what replicas ask each other to find one whose state differs
 //! - [`RemoteFounding`], [`FoundingService`]: a seat of a cluster that is being founded
 //! - [`RemoteJoining`], [`JoiningService`]: gives the seat of a member to a new data directory
-//! - [`serve`]: serves what the services offer
+//! - [`serve`]: serves peers on the connections that a listener accepts
 //! - [`ChainNews`]: the versions of the chain that nodes tell each other with every call
-//! - [`SyncedNews`]: how many batches of their journals are durable, which nodes tell with every answer
-//! - `envelope`, [`Gate`]: who calls whom, and the refusal of calls that are meant for another node
-//! - `lane`: calls in their order over one long stream; `outbox`: its other end
+//! - [`SyncedNews`]: the number of durable batches of a node's journal, which the node tells in its answers
+//! - `envelope`: the headers that name the calling node and the called node; [`Gate`]: refuses calls that are meant for
+//!   another node
+//! - `lane`: the caller's end of a long stream of calls in order; `outbox`: the server's end of that stream
 //! - `wire`: types of the contracts as messages; [`generated`]: the messages of `proto/naxos/peer.proto`
 //! - [`limits`]: all bounds and deadlines
 //!

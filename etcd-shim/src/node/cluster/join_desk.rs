@@ -1,4 +1,5 @@
-//! [`JoinDesk`]: where other nodes ask who the members are, and new data directories for the seat of their member.
+//! [`JoinDesk`]: where other nodes ask who the members are, and where a node with a new data directory asks for the seat
+//! of its member.
 
 use futures::future::BoxFuture;
 use naxos_proto::contracts::{ClusterView, Join, JoinError, Joining};
@@ -20,7 +21,7 @@ pub(in crate::node) struct Asked {
 pub(in crate::node) struct JoinDesk(mpsc::Sender<Asked>);
 
 impl JoinDesk {
-    /// The desk, and its questions.
+    /// The desk, and the receiver of its questions.
     pub(in crate::node) fn new() -> (Self, mpsc::Receiver<Asked>) {
         let (tx, rx) = mpsc::channel(QUESTIONS_MAX);
         (Self(tx), rx)

@@ -16,7 +16,8 @@ pub(super) enum Found {
     Compacted(i64),
     /// Both replicas have the same revisions, and none differs.
     Equal,
-    /// No revision up to this one differs, but one of the two has no later one. Perhaps it has not applied them yet.
+    /// No revision up to this one differs, but one of the two replicas has no revision after it. Perhaps that replica has
+    /// not applied the later revisions yet.
     Ends(i64),
 }
 
@@ -53,8 +54,8 @@ pub(super) async fn first_difference(own: &dyn Checksums, other: &dyn Checksums)
         }
         let first = a.hashes.iter().zip(&b.hashes).position(|(a, b)| a != b);
         match first {
-            // Only the first round asks for the compacted revision, which is the first it asks for. Later rounds begin
-            // with a revision that is equal.
+            // Only the first round asks for the compacted revision, and asks for it first. Later rounds begin with a
+            // revision at which the hashes are equal.
             Some(0) => return Ok(Found::Compacted(compacted)),
             Some(n) if revisions[n] - revisions[n - 1] == 1 => return Ok(Found::First(revisions[n])),
             Some(n) => {

@@ -1,4 +1,4 @@
-//! The streams of a unit, on both sides: a loglet that is followed, and the tails that are told.
+//! The two streams of a unit, on both sides: one follows a loglet, the other tells the tails of a loglet.
 //!
 //! A stream that has nothing to send sends beats, so that a peer that hangs is noticed.
 
@@ -141,7 +141,7 @@ async fn next<T: Streamed>(link: &PeerLink, items: &mut Streaming<T::Message>) -
                     Err(()) => return Err(UnitError::Unanswered),
                 }
             }
-            // The server ends its stream only after an item that ends it.
+            // After the last item nothing more is read here. So the stream has ended too early.
             Ok(None) => return Err(UnitError::Unanswered),
             Err(status) => {
                 link.note(Some(Failure::from(status).to_string()));
@@ -151,7 +151,7 @@ async fn next<T: Streamed>(link: &PeerLink, items: &mut Streaming<T::Message>) -
     }
 }
 
-/// The messages of `items`, with beats where it has nothing to send.
+/// The messages of `items`, with beats while `items` has nothing to send.
 pub(super) fn serve<T: Streamed>(
     items: BoxStream<'static, Result<T, UnitError>>,
     clock: Arc<dyn Clock>,

@@ -4,8 +4,8 @@
 //! promised or stored since then, the copy has forgotten, and it would break these promises. So a process takes part only
 //! when a majority of those that vote, itself counted, has noted its start, durably. It ends when one of them remembers a
 //! start of which its directory does not know, or was told of batches that are not in its journal (cluster 15). A process
-//! hears first what each of the others remembers, or waits for a while.
-//! And the nodes tell each other what they have noted (`docs/protocol.md`, cluster 13).
+//! hears first what each of the others remembers, or waits for a while. And the nodes tell each other what they have noted
+//! (`docs/protocol.md`, cluster 13).
 
 use std::collections::BTreeSet;
 

@@ -26,7 +26,7 @@ pub(super) struct LostUnit {
 ///
 /// 1. Any member's unit that the segment does not name may replace the lost one. Those that are alive are tried in the
 ///    order of their ids, so that one with a full disk does not hold up the change.
-/// 2. If the segment names the units of all members, the lost ones are only left out. As many units must stay as a new
+/// 2. If the segment names the units of all members, the lost ones are only left out. At least as many units must stay as a new
 ///    loglet needs: a majority of the voters of the MetaStore. So the log survives as many failures as the MetaStore does.
 /// 3. While a node of the list has lost its seat, the list is older than the seats. A member that takes over the seat is
 ///    not in it yet, so nothing is left out.

@@ -51,11 +51,12 @@ fn copy_of_running(server: &EtcdServer, from: &Path, to: &Path) -> anyhow::Resul
     Ok(copied?)
 }
 
-/// A backup of a member's disk is put in its place, and its directory is cloned to a second host. Neither takes part, however
-/// often it is started, and the other members go on. The same is true of a disk that has lost writes. A member that starts alone serves nothing, and says what it waits for.
+/// A member starts on an old backup of its disk, and clones of its data directory start on a second host. None of these
+/// processes takes part, however often it is started, and the other members go on. The same is true of a process on a disk
+/// that has lost writes. A member that starts alone serves nothing, and says what it waits for.
 ///
 /// # Errors
-/// If one of that does not hold.
+/// If any of this does not hold.
 pub fn copied(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let [a, b, c] = [0, 1, 2];
     let mut all = Members::start(program, folder, 3, &[])?;

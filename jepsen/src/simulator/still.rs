@@ -52,7 +52,7 @@ impl Gate {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// The process has died. The next one on this host does not stand still.
+    /// Opens the gate after the process has died, so that the next process on this host does not stand still.
     pub fn reset(&self) {
         *self.0.lock() = State::default();
     }

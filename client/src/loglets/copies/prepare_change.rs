@@ -101,9 +101,8 @@ impl Copies {
 
     /// Opens a loglet that has ended on a unit and seals it, unless that was done before. Returns the unit's tail.
     ///
-    /// For a moment the loglet is open there and not sealed. That does no harm to a unit that no parameters name, because
-    /// nobody sends it an append or asks it for its tail. It does none to a unit that they do name either, because the end
-    /// that the chain has was found without that unit. Whatever the kind of the loglet, such a copy has no gaps.
+    /// For a moment the loglet is open there and not sealed. This does no harm. If no parameters name the unit, nobody sends
+    /// it an append or asks it for its tail. If they name it, the chain's end was found without this unit. Whatever the kind of the loglet, such a copy has no gaps.
     pub(super) async fn opened_sealed(&self, unit: &dyn StorageUnit) -> Result<LocalTail, UnitError> {
         match unit.tail(self.loglet).await {
             Ok(tail) if tail.sealed => return Ok(tail),

@@ -83,7 +83,7 @@ async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
 }
 
 /// Once the node was admitted, ends it when another node remembers more of its data directory than the directory does, until
-/// `stop`. Both can happen between two looks.
+/// `stop`. The node may be admitted and disowned before this task runs again.
 async fn end_if_disowned(admission: &Admission, disk: &dyn Disk, clock: &dyn Clock, stop: &CancellationToken) {
     let (mut admitted, mut disowned) = (admission.was_admitted(), admission.disowned());
     let waited = async {

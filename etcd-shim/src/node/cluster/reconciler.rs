@@ -158,8 +158,8 @@ impl Reconciler {
         }
     }
 
-    /// The view with the voters, as the replica of this node knows them now. They are told and never written down: the next
-    /// start reads them from the replica.
+    /// The view with the voters, as the replica of this node knows them now. Other nodes are told the voters, but the file
+    /// `members` does not have them, because the next start reads them from its replica.
     fn with_voters(&self, view: ClusterView) -> ClusterView {
         ClusterView { voters: self.meta.voters(), ..view }
     }

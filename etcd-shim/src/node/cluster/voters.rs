@@ -88,11 +88,8 @@ mod tests {
         let seven = ids(&[1, 2, 3, 4, 5, 6, 7]);
         let alive = |storage: StorageId| storage.0 > 3;
         assert_eq!(wanted_voters(&seven, &seven, alive), ids(&[1, 4, 5, 6, 7]));
-        assert_eq!(
-            wanted_voters(&ids(&[1, 2, 3]), &ids(&[1, 2, 3, 4]), alive),
-            ids(&[1, 2, 3]),
-            "silence moves no vote"
-        );
+        let five = ids(&[1, 2, 3, 4, 5]);
+        assert_eq!(wanted_voters(&five, &ids(&[1, 2, 3, 4, 5, 6]), alive), five, "silence moves no vote");
     }
 
     #[test]

@@ -3,13 +3,17 @@
 //! | at | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | magic `NAXOSSEG` |
-//! | 8 | 4 | version, 1 |
+//! | 8 | 4 | version, 2 |
 //! | 12 | 4 | crc32 of all other bytes |
 //! | 16 | 8 | segment number |
 //! | 24 | 8 | storage id |
 //! | 32 | 8 | sequence of the first batch |
 //! | 40 | 8 | length of the file |
-//! | 48 | 16 | zero |
+//! | 48 | 8 | zero |
+//! | 56 | 8 | end mark `NAXOSEND` |
+//!
+//! A torn write leaves the first part of the header and zeros after it. It lacks at least the last byte of the end mark,
+//! which has two bits that are one. So it never looks like a whole header in which one bit was damaged.
 
 use std::fmt;
 
@@ -20,7 +24,8 @@ use crate::journal::JOURNAL_DIR;
 /// Length of the header; the rest of its block is zero.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 8] = *b"NAXOSSEG";
-const VERSION: u32 = 1;
+const END_MARK: [u8; 8] = *b"NAXOSEND";
+const VERSION: u32 = 2;
 
 /// A segment's number. Numbers rise. A number is used again only if no batch was ever accepted under it. It takes eight
 /// bytes on disk and four in the index.
@@ -85,6 +90,7 @@ impl SegmentHeader {
         out[24..32].copy_from_slice(&self.storage.0.to_le_bytes());
         out[32..40].copy_from_slice(&self.first_sequence.to_le_bytes());
         out[40..48].copy_from_slice(&self.segment_bytes.to_le_bytes());
+        out[56..].copy_from_slice(&END_MARK);
         let crc = crc_of(&out);
         out[12..16].copy_from_slice(&crc.to_le_bytes());
         (out, crc)
@@ -165,6 +171,19 @@ mod tests {
             let mut bad = bytes;
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(SegmentHeader::decode(&bad), Err(BadHeader::Damaged), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_torn_header_never_looks_like_a_damaged_one() {
+        let (number, storage) = (SegmentNumber(2), StorageId(8));
+        let header = SegmentHeader { number, storage, first_sequence: 1, segment_bytes: 1 << 18 };
+        let (whole, _) = header.encode();
+        for kept in 0..whole.len() {
+            let mut torn = [0; SEGMENT_HEADER_BYTES];
+            torn[..kept].copy_from_slice(&whole[..kept]);
+            assert!(header.may_have_been_torn_to(&torn), "{kept} bytes were written");
+            assert_eq!(SegmentHeader::but_for_one_bit(&torn), None, "{kept} bytes were written");
         }
     }
 }

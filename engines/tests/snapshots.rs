@@ -435,3 +435,40 @@ async fn a_node_that_does_not_answer_does_not_delay_the_question_to_another_one(
     fetched.expect("the second node is asked before the first one's time is up").unwrap();
     node.stop.cancel();
 }
+
+/// A node that dies while it makes a snapshot.
+#[derive(Default)]
+struct Dying(AtomicU64);
+
+impl Snapshots for Dying {
+    fn offer(&self, _to: StorageId, _at_least: Lsn) -> BoxFuture<'_, Result<Manifest, SnapshotError>> {
+        let is_first = self.0.fetch_add(1, Ordering::Relaxed) == 0;
+        let gone = || SnapshotError::Unreachable("on purpose".to_owned());
+        Box::pin(std::future::ready(Err(if is_first { SnapshotError::NotYet } else { gone() })))
+    }
+
+    fn read(&self, _id: u64, _at: u64, _len: u32) -> BoxFuture<'_, Result<Bytes, SnapshotError>> {
+        Box::pin(std::future::ready(Err(SnapshotError::Unreachable("on purpose".to_owned()))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_dies_before_its_snapshot_is_made_is_not_waited_for_long() {
+    let clock = Arc::new(SimClock::new(Duration::from_secs(1_700_000_000)));
+    let world = World::with_clock(13, clock.clone());
+    let node = world.start(1).await;
+    node.propose().await;
+    settled(&node).await;
+    let drive = Drive::new(14);
+    let dying = Arc::new(Dying::default());
+    let sources = || -> Vec<(StorageId, Arc<dyn Snapshots>)> {
+        vec![(StorageId(1), dying.clone()), (StorageId(3), Arc::new(world.offering()))]
+    };
+    let began = tokio::time::Instant::now();
+    let fetch = Fetcher { clock, ..fetcher(&drive) };
+    fetch.fetch(sources, Lsn(1), Lsn(1)).await.unwrap();
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "another node is asked after {took:?}");
+    assert!(dying.0.load(Ordering::Relaxed) > 2, "a short break of the network is waited for");
+    node.stop.cancel();
+}

@@ -23,8 +23,11 @@ const SYNC_BYTES: u64 = 8 << 20;
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// The time between two messages about the progress.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// After this time without anything new from a node that has answered before, another node is asked.
+/// After this time without anything new from a node that has given a part of its snapshot, another node is asked.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// After this time without an answer from a node that was making a snapshot, another node is asked. No part of it is here,
+/// so little is lost.
+const SILENCE_BEFORE_MAX: Duration = Duration::from_secs(2);
 /// How long a node may take to make a snapshot before another node is asked.
 const MAKING_MAX: Duration = Duration::from_secs(1_800);
 
@@ -169,7 +172,8 @@ impl Fetcher {
     }
 
     /// Asks for a snapshot until it is made. A node that does not answer at all is not waited for, because another one
-    /// may answer. It is waited for if it has answered before, or if a part of its snapshot is here (`is_begun`).
+    /// may answer. It is waited for a while if it has answered before, and longer if a part of its snapshot is here
+    /// (`is_begun`).
     async fn ask(
         &self,
         source: StorageId,
@@ -179,6 +183,7 @@ impl Fetcher {
     ) -> Result<Manifest, NoneHere> {
         let began = self.clock.now();
         let (mut heard, mut told) = (is_begun.then_some(began), began);
+        let silence_max = if is_begun { SILENCE_MAX } else { SILENCE_BEFORE_MAX };
         loop {
             let now = self.clock.now();
             let patience = match snapshots.offer(self.own, wanted).await {
@@ -190,7 +195,7 @@ impl Fetcher {
                 Err(error @ (SnapshotError::Refused(_) | SnapshotError::Unknown(_))) => {
                     return Err(NoneHere::Next(error.to_string()));
                 }
-                Err(SnapshotError::Unreachable(why)) if heard.is_none_or(|at| now.since(at) >= SILENCE_MAX) => {
+                Err(SnapshotError::Unreachable(why)) if heard.is_none_or(|at| now.since(at) >= silence_max) => {
                     return Err(NoneHere::Next(why));
                 }
                 Err(SnapshotError::Unreachable(_)) => MAKING_MAX,

@@ -260,6 +260,7 @@ impl Host {
 
     async fn fail(&self, life: u64, reason: String) -> Result<Next, String> {
         if self.drive().life() == life {
+            tracing::info!(reason, "the node ends");
             let may_end = self.may_fail.load(Relaxed) || self.leaves.load(Relaxed);
             return if may_end { Ok(Next::End) } else { Err(reason) };
         }

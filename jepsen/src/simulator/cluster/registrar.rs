@@ -39,6 +39,8 @@ pub struct Registrar {
     reached: Reached,
     dice: Dice,
     known: Standing,
+    /// Whether a removal may still take effect although its call failed.
+    may_go: bool,
 }
 
 impl Registrar {
@@ -46,7 +48,7 @@ impl Registrar {
     pub fn new(caller: Caller, newcomer: Host, trace: &Trace, reached: &Reached, seed: u64) -> Self {
         let dice = Dice::new(seed ^ 0x3e6);
         let (trace, reached) = (trace.clone(), reached.clone());
-        Registrar { caller, newcomer, trace, reached, dice, known: Standing::Out }
+        Registrar { caller, newcomer, trace, reached, dice, known: Standing::Out, may_go: false }
     }
 
     /// The name of the newcomer.
@@ -96,6 +98,7 @@ impl Registrar {
 
     async fn remove(&mut self, id: u64) -> Result<(), Status> {
         self.newcomer.may_leave();
+        self.may_go = true;
         self.caller.remove_member(id).await
     }
 
@@ -122,6 +125,7 @@ impl Registrar {
                 Standing::Out => {
                     self.reached.count("member_removed");
                     self.newcomer.has_left();
+                    self.may_go = false;
                 }
                 _ if self.known == Standing::Out => {
                     self.reached.count("member_added");
@@ -134,21 +138,21 @@ impl Registrar {
         Ok(standing)
     }
 
-    /// After the last fault: lets the newcomer be a whole member, or removes it. Returns whether it is a member. That this
-    /// takes too long is a violation.
+    /// After the last fault: lets the newcomer be a whole member, or removes it. A newcomer that an earlier call may still
+    /// remove is removed. Returns whether it is a member. That this takes too long is a violation.
     pub async fn settle(&mut self, record: &Shared) -> bool {
         let end = simulated_now() + SETTLE_MAX;
         loop {
             let outcome = match self.look().await {
                 Ok(Standing::Out) => return false,
-                Ok(Standing::Member(_)) => return true,
-                Ok(Standing::Learner(id)) => self.remove(id).await,
+                Ok(Standing::Member(_)) if !self.may_go => return true,
+                Ok(Standing::Member(id) | Standing::Learner(id)) => self.remove(id).await,
                 Err(status) => Err(status),
             };
             if let Err(status) = outcome
                 && simulated_now() > end
             {
-                record.borrow_mut().broken.push(format!("a learner cannot be removed: {status:?}"));
+                record.borrow_mut().broken.push(format!("the newcomer cannot be removed: {status:?}"));
                 return false;
             }
             pace::pause(RETRY).await;

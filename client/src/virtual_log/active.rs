@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_proto::chain::{Chain, Segment};
+use naxos_proto::chain::{Chain, LogletParams, Segment};
 use naxos_proto::ids::{ChainVersion, Lsn};
 
 use super::VirtualLog;
@@ -49,16 +49,7 @@ impl VirtualLog {
         self.refuse_older(&found)?;
         let VersionedChain { version, chain } = found;
         let segment = chain.active().clone();
-        let provider = self.providers.of(segment.params.kind)?;
-        tokio::select! {
-            biased;
-            served = provider.serve(&segment.params) => if let Err(error) = served {
-                tracing::warn!(%error, "the sequencer of the new segment does not serve it");
-            },
-            () = self.clock.sleep(SERVE_PATIENCE) => {
-                tracing::warn!(loglet = %segment.params.id, "the sequencer of the new segment does not answer");
-            }
-        }
+        self.serve(&segment.params).await?;
         let loglet = self.providers.open(&segment.params)?;
         let old = self.gate.loglet();
         let old = chain.segments.iter().find(|s| s.params.id == old);
@@ -71,6 +62,22 @@ impl VirtualLog {
             biased;
             () = self.gate.has_switched() => {}
             () = self.clock.sleep(OLD_ANSWERS_PATIENCE) => self.gate.give_up_old(),
+        }
+        Ok(())
+    }
+
+    /// Makes the sequencer of the loglet `params` serve it, which a chain names as its last one. Does not wait long for a
+    /// sequencer that does not answer.
+    pub(super) async fn serve(&self, params: &LogletParams) -> Result<(), ReconfigureError> {
+        let provider = self.providers.of(params.kind)?;
+        tokio::select! {
+            biased;
+            served = provider.serve(params) => if let Err(error) = served {
+                tracing::warn!(%error, "the sequencer of the active segment does not serve it");
+            },
+            () = self.clock.sleep(SERVE_PATIENCE) => {
+                tracing::warn!(loglet = %params.id, "the sequencer of the active segment does not answer");
+            }
         }
         Ok(())
     }

@@ -46,6 +46,17 @@ impl VirtualLog {
         }
     }
 
+    /// Opens the log as [`Self::open`] does, and makes the sequencer of the active segment serve it. This is for a member of
+    /// a cluster. The process that installed the chain may not know that it did, because the answer was lost. Then nobody has
+    /// told the sequencer, and its own process has to find out by itself.
+    /// # Cancel safety: nothing is lost when dropped.
+    pub async fn join(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
+        let log = Self::open(parts).await?;
+        let active = log.active.load_full();
+        log.serve(&active.chain.active().params).await?;
+        Ok(log)
+    }
+
     /// Opens the log and takes office, or founds the log if there is none. This is for a process that is going to
     /// sequence the log. If another process founds the log meanwhile, this one only opens it and does not take office.
     /// # Cancel safety

@@ -38,7 +38,7 @@ pub(in crate::node) async fn open_log(
         let now_alive = liveness(&nodes, None, None, roles, &Reach::default());
         let is_our_turn = may_found(&now_alive, nodes.len(), rank_of(own, &nodes), began, clock.now());
         alive.send_replace(now_alive);
-        let outcome = match VirtualLog::open(parts.clone()).await {
+        let outcome = match VirtualLog::join(parts.clone()).await {
             Err(ReconfigureError::NoChain) if is_our_turn => VirtualLog::found(parts.clone()).await,
             outcome => outcome,
         };

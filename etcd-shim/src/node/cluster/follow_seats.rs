@@ -2,25 +2,41 @@
 //!
 //! A node learns who sits where from the log. While it starts it may not be able to read the log without a storage unit that
 //! got its seat only now. So until the reconciler runs, it asks the others.
+//!
+//! If the node leads the MetaStore, the replica on that new data directory waits for it, too: only the leader takes replicas
+//! in.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use naxos_client::failure::NodeState;
+use naxos_log_server::meta::MetaReplica;
 use naxos_proto::contracts::{ClusterView, Joining};
-use naxos_proto::ids::MemberId;
+use naxos_proto::ids::{MemberId, StorageId};
 use naxos_proto::seams::Seams;
+use tokio::sync::watch;
 
 use super::Peers;
 use super::join::others;
+use super::voters::follow_view;
 
 /// The time between two rounds of questions, and the longest time for an answer.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// Asks the other members again and again who sits where, and makes links to the data directories that this node does not
-/// know yet. Never ends.
+/// Asks the other members again and again who sits where, makes links to the data directories that this node does not know
+/// yet, and lets the MetaStore follow. Never ends.
 /// # Cancel safety
-/// Cancel safe.
-pub(in crate::node) async fn follow_seats(seams: &Seams, peers: &Peers, own: MemberId, mut known: ClusterView) {
+/// A step of a change of the MetaStore's replicas may be made or not. It may be repeated.
+pub(in crate::node) async fn follow_seats(
+    seams: &Seams,
+    peers: &Peers,
+    (meta, nodes): (&MetaReplica, &watch::Receiver<BTreeMap<StorageId, NodeState>>),
+    own: MemberId,
+    mut known: ClusterView,
+) {
+    let alive = |storage| nodes.borrow().get(&storage).is_some_and(|state| state.alive().is_some());
+    let mut is_told = false;
     loop {
         seams.clock.sleep(ASK_EVERY).await;
         let asked = others(seams, peers.book(), own);
@@ -32,13 +48,17 @@ pub(in crate::node) async fn follow_seats(seams: &Seams, peers: &Peers, own: Mem
             }
         }));
         let newest = ClusterView::newest(answers.await.into_iter().flatten());
-        if let Some(view) = newest.filter(|view| view.at > known.at && view.log == known.log) {
+        if let Some(view) = newest.filter(|view| view.at >= known.at && view.log == known.log) {
             if view.seats != known.seats {
                 tracing::info!(at = view.at.0, "the other members know of new data directories");
                 peers.book().set_all(&view);
                 peers.follow(&view.seats, []);
             }
-            known = view;
+            (known, is_told) = (view, true);
+        }
+        // What this node has written down itself may be old.
+        if is_told {
+            follow_view(meta, &known, alive).await;
         }
     }
 }

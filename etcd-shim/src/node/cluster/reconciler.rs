@@ -1,6 +1,6 @@
 //! [`Reconciler`]: makes everything else follow the seats of the members, which are replicated state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::Peers;
 use super::cluster_view::{ClusterNames, cluster_view};
 use super::join_desk::Asked;
 use super::members_file::write_members;
-use super::voters::{roles, voting, wanted_voters};
+use super::voters::{follow_view, roles, voting};
 use crate::backend::{Backend, PendingRequests};
 use crate::state::Command;
 
@@ -98,16 +98,11 @@ impl Reconciler {
         self.write(backend, &view).await;
         // 2. The data directories that have the seats are the voters of the MetaStore, or learn from the voters. The
         //    leader of the MetaStore sees to that.
-        let voting = voting(&view);
         let alive = |storage| backend.nodes.borrow().get(&storage).is_some_and(|state| state.alive().is_some());
-        let voters = wanted_voters(&self.meta.voters(), &voting, alive);
-        let learners: BTreeSet<StorageId> = view.seats.values().filter(|one| !voters.contains(one)).copied().collect();
-        if let Err(error) = self.meta.set_members(&voters, &learners).await {
-            tracing::info!(error, "the voters of the metadata store are not changed yet; trying again");
-        }
+        follow_view(&self.meta, &view, alive).await;
         self.tell_roles(backend, &view);
         // 3. The log is not kept for those that lost their seats.
-        self.servers_min.store(voting.len() / 2 + 1, Ordering::Relaxed);
+        self.servers_min.store(voting(&view).len() / 2 + 1, Ordering::Relaxed);
         for (storage, _) in lost {
             if let Err(error) = backend.stack.view().leave(storage).await {
                 tracing::debug!(%error, "a data directory that lost its seat still holds back trimming");

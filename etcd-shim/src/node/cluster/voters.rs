@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use naxos_client::failure::Roles;
+use naxos_log_server::meta::MetaReplica;
 use naxos_proto::contracts::ClusterView;
 use naxos_proto::ids::StorageId;
 
@@ -20,7 +21,7 @@ const META_VOTERS_MAX: usize = 5;
 ///
 /// With two members one of them votes: the one that was there first. So the second one may be lost without harm
 /// (`docs/protocol.md`, cluster 16). Two members that founded the cluster together both vote.
-pub(super) fn wanted_voters(
+fn wanted_voters(
     now: &BTreeSet<StorageId>,
     voting: &BTreeSet<StorageId>,
     alive: impl Fn(StorageId) -> bool,
@@ -32,6 +33,16 @@ pub(super) fn wanted_voters(
     let mut wanted: Vec<StorageId> = voting.iter().copied().collect();
     wanted.sort_by_key(|storage| (!now.contains(storage), !alive(*storage)));
     wanted.into_iter().take(META_VOTERS_MAX).collect()
+}
+
+/// If this node leads the MetaStore, makes the next step towards the replicas that fit `view`: the data directories that have
+/// the seats vote, or learn from those that vote.
+pub(super) async fn follow_view(meta: &MetaReplica, view: &ClusterView, alive: impl Fn(StorageId) -> bool) {
+    let voters = wanted_voters(&meta.voters(), &voting(view), alive);
+    let learners: BTreeSet<StorageId> = view.seats.values().filter(|one| !voters.contains(one)).copied().collect();
+    if let Err(error) = meta.set_members(&voters, &learners).await {
+        tracing::info!(error, "the voters of the metadata store are not changed yet; trying again");
+    }
 }
 
 /// What the nodes may do while `voters` vote. `voters` is empty as long as this node does not know the voters; then

@@ -44,10 +44,11 @@ impl Opened {
         }
         let (seams, peers) = (self.context.seams.clone(), Arc::clone(&self.peers));
         let (member, view) = (self.member, self.reconciler.written.clone());
+        let (meta, nodes) = (Arc::clone(&self.meta), self.nodes.clone());
         tokio::select! {
             biased;
             stacked = self.build() => stacked,
-            () = follow_seats(&seams, &peers, member, view) => unreachable!("it asks for as long as the start lasts"),
+            () = follow_seats(&seams, &peers, (&meta, &nodes), member, view) => unreachable!("it asks for as long as the start lasts"),
         }
     }
 

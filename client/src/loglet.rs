@@ -155,6 +155,19 @@ pub trait LogletProvider: Send + Sync {
     /// log with an ordinal below `ordinal`. The units forget what they hold of such loglets and take no more for them.
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>>;
 
+    /// Called after the loglet was sealed, and before a chain ends it at `end`. Makes sure that each cell below `end` is
+    /// durable on as many units as a new loglet must have, so that the loss of a few nodes does not destroy what the chain
+    /// makes part of the log. Returns the parameters for the chain: they name more units than before if the cells had to be
+    /// copied to spare ones. A loglet whose seal quorum has enough copies in any case needs no call.
+    fn secure_end<'a>(
+        &'a self,
+        params: &'a LogletParams,
+        _end: Offset,
+        _alive: &'a Liveness,
+    ) -> BoxFuture<'a, Result<LogletParams, LogletError>> {
+        Box::pin(std::future::ready(Ok(params.clone())))
+    }
+
     /// Takes one step to prepare `change`, before a chain has it. The parameters `params` are those of a segment that the
     /// chain ends at `below`. A unit that the change brings in is opened sealed and gets the cells that it lacks. A step
     /// copies a few MiB at most, so that the caller may stop after each.

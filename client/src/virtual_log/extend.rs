@@ -88,28 +88,30 @@ impl VirtualLog {
         provider.prepare(&params).await?;
         self.gate.close();
         let closed_at = self.clock.now();
-        let end = old.lsn(self.providers.open(&old.params)?.seal().await?);
-        let now = self.install_successor(found, old.params.id, end, params).await?;
+        let end = self.providers.open(&old.params)?.seal().await?;
+        let ended = self.providers.of(old.params.kind)?.secure_end(&old.params, end, &alive).await?;
+        let now = self.install_successor(found, ended, old.lsn(end), params).await?;
         self.activate(now.clone()).await?;
         Ok((now, closed_at))
     }
 
-    /// Installs `params` as the successor of loglet `old`, which ends at `end`, or finds the successor that another
-    /// process installed. If the chain was changed but `old` is still the last segment, it was trimmed, or an ended
-    /// segment got other units: the edit is then made again on the changed chain.
+    /// Installs `params` as the successor of the loglet `ended`, which ends at `end`, or finds the successor that another
+    /// process installed. If the chain was changed but the loglet is still the last segment, the log was trimmed, or an
+    /// ended segment got other units: the edit is then made again on the changed chain.
     async fn install_successor(
         &self,
         found: VersionedChain,
-        old: LogletId,
+        ended: LogletParams,
         end: Lsn,
         params: LogletParams,
     ) -> Result<VersionedChain, ReconfigureError> {
         let mut base = found;
         loop {
-            let extended: Chain = base.chain.extended(end, params.clone());
+            let extended = base.chain.extended(end, params.clone()).with_params(ended.clone());
+            let extended: Chain = extended.expect("the loglet is the last segment of the chain");
             match self.register.install(base.version, extended).await? {
                 Installed::Ours(now) => return Ok(now),
-                Installed::Theirs(now) if now.chain.active().params.id == old => base = now,
+                Installed::Theirs(now) if now.chain.active().params.id == ended.id => base = now,
                 Installed::Theirs(now) => {
                     tracing::debug!(
                         ordinal = now.chain.active().params.id.ordinal,

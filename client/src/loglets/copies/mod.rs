@@ -7,6 +7,7 @@
 //!
 //! - `read` reads cells, and `follow` streams them
 //! - `copy` copies cells to a unit, and `replicate` finds out which cells a unit lacks; `lacking` counts them
+//! - `secure` makes enough copies of the last cells of a sealed loglet
 //! - `prepare_change` makes a copy of a sealed loglet on a unit that its parameters do not name yet
 //! - `release` frees what units hold of loglets that the chain does not name any more
 //! - `ask_units` calls several units and waits for a quorum of answers
@@ -19,6 +20,7 @@ mod prepare_change;
 mod read;
 mod release;
 mod replicate;
+mod secure;
 
 use std::sync::Arc;
 

@@ -62,7 +62,7 @@ impl Copies {
     async fn enlist_last(&self, below: Offset) -> Result<Prepared, LogletError> {
         let (new, sources) = self.units.split_last().expect("the new unit is there");
         let failed = |e: UnitError| self.unavailable("take a copy", &[e]);
-        let tail = self.opened_sealed(&**new).await.map_err(failed)?;
+        let tail = self.opened_sealed(&**new, Shape::Contiguous).await.map_err(failed)?;
         let tails = sources.iter().map(|unit| unit.tail(self.loglet));
         let answers = ask_units(tails, 1, self.clock.sleep(SLOW_UNITS_PATIENCE)).await;
         let trimmed = answers.good.iter().map(|(_, tail)| tail.trim_point).max().unwrap_or(Offset::ZERO).min(below);
@@ -102,13 +102,14 @@ impl Copies {
     /// Opens a loglet that has ended on a unit and seals it, unless that was done before. Returns the unit's tail.
     ///
     /// For a moment the loglet is open there and not sealed. This does no harm. If no parameters name the unit, nobody sends
-    /// it an append or asks it for its tail. If they name it, the chain's end was found without this unit. Whatever the kind of the loglet, such a copy has no gaps.
-    pub(super) async fn opened_sealed(&self, unit: &dyn StorageUnit) -> Result<LocalTail, UnitError> {
+    /// it an append or asks it for its tail. If they name it, the end was found without this unit. `shape` says whether the
+    /// copy may have gaps.
+    pub(super) async fn opened_sealed(&self, unit: &dyn StorageUnit, shape: Shape) -> Result<LocalTail, UnitError> {
         match unit.tail(self.loglet).await {
             Ok(tail) if tail.sealed => return Ok(tail),
             Ok(_) => {}
             Err(UnitError::NotOpen(_)) => {
-                let params = UnitParams { shape: Shape::Contiguous, incarnation: self.incarnation };
+                let params = UnitParams { shape, incarnation: self.incarnation };
                 unit.open(self.loglet, params).await?;
             }
             Err(e) => return Err(e),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use futures::future::join_all;
-use naxos_proto::contracts::{HELD_RANGES_MAX, LocalTail, UnitError};
+use naxos_proto::contracts::{HELD_RANGES_MAX, LocalTail, Shape, UnitError};
 use naxos_proto::ids::Offset;
 
 use super::Copies;
@@ -35,7 +35,7 @@ impl Copies {
         let tails = join_all(self.units.iter().map(async |unit| match unit.tail(self.loglet).await {
             // The change of the chain that began the loglet waited for a write quorum of the units only. This unit did
             // not answer then, and the sequencer that would have opened the loglet later is gone.
-            Err(UnitError::NotOpen(_)) if has_ended => self.opened_sealed(&**unit).await,
+            Err(UnitError::NotOpen(_)) if has_ended => self.opened_sealed(&**unit, Shape::Contiguous).await,
             tail => tail,
         }))
         .await;
@@ -68,9 +68,15 @@ impl Copies {
             // not hold it any more.
             on_unit.trim(self.loglet, start).await.map_err(failed)?;
         }
-        let (mut from, mut copied) = (start.max(tail.trim_point), 0);
-        while from < below {
-            let (gaps, told) = self.next_gaps(unit, from..below).await.map_err(failed)?;
+        self.copy_missing(unit, start.max(tail.trim_point)..below).await
+    }
+
+    /// Copies to the unit with index `unit` the cells of a range that this unit lacks. Returns how many cells were copied.
+    pub(super) async fn copy_missing(&self, unit: usize, range: Range<Offset>) -> Result<u64, LogletError> {
+        let failed = |e: UnitError| self.unavailable("say what they hold", &[e]);
+        let (mut from, mut copied) = (range.start, 0);
+        while from < range.end {
+            let (gaps, told) = self.next_gaps(unit, from..range.end).await.map_err(failed)?;
             for gap in gaps {
                 copied += gap.end.0 - gap.start.0;
                 self.copy_to(unit, gap).await?;

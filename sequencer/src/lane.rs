@@ -20,11 +20,11 @@ use crate::grants::Grant;
 /// How much a lane may hold and send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LaneMax {
-    /// Stores that are sent before the first of them is answered.
+    /// How many stores may be out at a time. A store is out from the moment it is sent until it is answered.
     pub(crate) out: usize,
-    /// Batches that wait. Batches that are not committed may exceed this.
+    /// How many batches may wait. More may wait while the oldest one is not committed.
     pub(crate) batches: usize,
-    /// Bytes of the batches that wait. Batches that are not committed may exceed this.
+    /// How many bytes the waiting batches may have together. They may have more while the oldest one is not committed.
     pub(crate) bytes: u64,
 }
 
@@ -36,7 +36,7 @@ enum Phase {
     /// A store failed with this answer. Nothing is sent until all stores that are out were answered and the lane has
     /// rested.
     Failed(Answer),
-    /// The unit takes no more.
+    /// Nothing more is sent. Either the unit takes no more stores, or nothing that waits is needed any more.
     Ended,
 }
 
@@ -54,8 +54,9 @@ struct Waiting {
 pub(crate) struct Lane {
     resends: bool,
     max: LaneMax,
-    /// The oldest batch without a last answer, and all batches after it. Some of these may have been answered already.
-    /// Their numbers are consecutive.
+    /// The oldest batch whose last answer is not known yet, and all batches after it. The last answer of a batch is the
+    /// one after which no store of it is sent. Some of the later batches may have their last answer already. The
+    /// numbers of the batches are consecutive.
     queue: VecDeque<Waiting>,
     bytes: u64,
     /// How many batches at the front of the queue were passed over or sent since the lane began to send.
@@ -155,8 +156,8 @@ impl Lane {
         (self.bytes, self.sent) = (0, 0);
     }
 
-    /// If the lane has failed and every store that is out was answered, the answer with which it failed. The lane then
-    /// waits for [`Self::resume`].
+    /// Returns the answer with which the lane failed, if the lane has failed and no store is out any more. The lane
+    /// then waits for [`Self::resume`].
     pub(crate) fn failed(&self) -> Option<&Answer> {
         match &self.phase {
             Phase::Failed(why) if self.out == 0 => Some(why),
@@ -164,7 +165,7 @@ impl Lane {
         }
     }
 
-    /// If the lane has failed for want of room on the unit's disk, the refusal.
+    /// Returns the refusal with which the lane failed, if the lane has failed because the unit's disk is full.
     pub(crate) fn disk_full(&self) -> Option<&Refusal> {
         match &self.phase {
             Phase::Failed(Answer::Refused(refusal @ Refusal::DiskFull { .. })) => Some(refusal),
@@ -180,8 +181,8 @@ impl Lane {
         }
     }
 
-    /// Drops the oldest batches below `known_tail`, as long as the lane is too long. Returns how many batches were
-    /// dropped from this lane so far if some were dropped now.
+    /// While the lane is over its bound, drops its oldest batch if that is below `known_tail`. If this call has dropped
+    /// batches, it returns how many batches this lane has dropped since it was made.
     pub(crate) fn shorten(&mut self, known_tail: Offset) -> Option<u64> {
         let before = self.dropped;
         while self.queue.len() > self.max.batches || self.bytes > self.max.bytes {
@@ -328,7 +329,8 @@ mod tests {
     }
 
     proptest! {
-        /// A unit behind a network that loses calls and answers gets every batch in the end, and the lane learns it.
+        /// The network to the unit loses calls and answers. Still the unit has every batch in the end, and the lane
+        /// knows it.
         #[test]
         fn every_batch_arrives_in_the_end(batches in 1_u64..12, mut fates in prop::collection::vec(0_u8..4, 0..60)) {
             let mut lane = lane(batches);

@@ -25,7 +25,7 @@ const BACK: Duration = Duration::from_secs(2);
 /// If a client has not written again after this time, the gap counts as it is.
 const AWAY_MOST: Duration = Duration::from_secs(20);
 
-/// Time between two looks whether all clients have written again.
+/// How long to wait before checking again whether all clients have written.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Measure how long clients cannot write when the node of the leader fails.
@@ -34,7 +34,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// after an error or when there is no answer in time. In each try the same thing happens to the node of the leader (for
 /// Naxos the node that gives out positions in the log), and ends after a while. Two gaps are measured: the longest time
 /// in which one and the same client wrote nothing (the worst client), and the longest time in which no client wrote.
-/// "Back" is the same for the time after the fault has ended.
+/// "Back" is the gap of the worst client in the time after the fault has ended.
 ///
 /// Freeze, cut and deaf need root. Freeze makes file systems of its own and needs the programs mkfs.ext4, mount, umount
 /// and fsfreeze. Cut and deaf make network namespaces and need the program ip. All that is removed at the end. If this
@@ -58,7 +58,8 @@ pub struct Args {
     /// shorter than this if its member falls silent.
     #[arg(long, default_value = "400ms", value_parser = humantime::parse_duration)]
     patience: Duration,
-    /// How long each fault lasts at least. It lasts longer until every client has written again, at most 20 s.
+    /// How long each fault lasts at least. If a client has not written again by then, the fault goes on until every
+    /// client has, but it ends 20 s after its beginning at the latest.
     #[arg(long, default_value = "4s", value_parser = humantime::parse_duration)]
     away: Duration,
     /// Write the figures to this file as JSON too.
@@ -119,7 +120,7 @@ fn tries(args: &Args, programs: &Programs, server: Candidate, kind: Kind) -> Res
 /// What one try has shown.
 struct Done {
     leader: usize,
-    /// The errors since the last fault ended.
+    /// The errors from the end of the previous fault to the beginning of this one.
     before: Errors,
     away: Longest,
     back: Longest,

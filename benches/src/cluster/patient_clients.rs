@@ -13,7 +13,7 @@ pub struct PatientClients {
     /// Number of clients, each with one put in flight.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub clients: u16,
-    /// How long a client waits for an answer. No answer in this time is an error.
+    /// How long a client waits for an answer. If no answer comes in this time, that counts as an error.
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     patience: Duration,
 }

@@ -34,7 +34,7 @@ const RATIO_MAX: f64 = 1.15;
 /// How many syncs each of two rounds has. Only the second round counts.
 const SYNCS: usize = 200;
 
-/// The size of a write before a sync that is timed.
+/// The size of each write. The time of a write is measured together with the sync after it.
 const SYNC_BYTES: usize = 4096;
 
 /// Measure puts in a cluster whose members are far from each other.
@@ -43,9 +43,9 @@ const SYNC_BYTES: usize = 4096;
 /// to another member and its answer together take one --round-trip longer. The clients put through one member after the
 /// other (closed loop), the leader first. No proxy stands between the clients and the members.
 ///
-/// The median time of a put is compared with one round trip and one sync, because a put that is stored on a majority
-/// takes at least so long. Both are measured before: a small message through such a proxy and back, and a write and a
-/// sync on the same file system.
+/// A put that is stored on a majority takes at least the time of one round trip and one sync. So the median time of a
+/// put is compared with that time. The round trip and the sync are measured first: a small message through such a proxy
+/// and back, and a write and a sync on the same file system.
 ///
 /// The exit code is 1 if, with Naxos, the puts through some member took longer than allowed, a put failed, or the log
 /// was reconfigured.
@@ -53,7 +53,7 @@ const SYNC_BYTES: usize = 4096;
 pub struct Args {
     #[command(flatten)]
     subjects: Subjects,
-    /// The time that the proxies add to a request between two members and its answer together.
+    /// How much later the answer to a request comes from another member, because of the proxies.
     #[arg(long, value_delimiter = ',', default_value = "2ms,30ms,100ms", value_parser = humantime::parse_duration)]
     round_trip: Vec<Duration>,
     /// How long the client puts through each member. Longer runs show whether the log is reconfigured now and then.

@@ -56,8 +56,8 @@ impl fmt::Display for Disturbance {
     }
 }
 
-/// Disturbs `server` until `end`. Lists and watchers that are not finished then are dropped. A compaction or a
-/// Defragment that is not finished is waited for.
+/// Disturbs `server` until `end`. Lists and watchers that are not finished at `end` are dropped. If a compaction or a
+/// Defragment is not finished at `end`, this waits for it.
 pub(super) async fn disturb(
     kind: Disturbance,
     server: &Server,

@@ -25,7 +25,8 @@ const RESTART_MAX: Duration = Duration::from_secs(5);
 /// Time for a server to do delayed work before its memory is read.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// One key in this many is overwritten before `kill -9`, so that the restart has a log to replay.
+/// Before `kill -9`, a part of the keys is overwritten, so that the restart has a log to replay. The number of these
+/// keys is the number of all keys divided by this.
 const OVERWRITTEN: u64 = 50;
 
 /// Load a million keys with values of 1 KiB, and measure resident memory and restart times.

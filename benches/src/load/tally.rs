@@ -10,7 +10,7 @@ const LATENCY_MAX_US: u64 = 120_000_000;
 pub struct Tally {
     /// Latencies of the operations that did not fail, in microseconds.
     pub calls: Histogram<u64>,
-    /// For each watch answer the age of its oldest event when it arrived, in microseconds.
+    /// For each answer to a watcher: how old its oldest event was when the answer arrived, in microseconds.
     pub deliveries: Histogram<u64>,
     /// Number of events that watchers got.
     pub events: u64,

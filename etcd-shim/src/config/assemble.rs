@@ -270,7 +270,6 @@ fn client_tls(s: &Settings, notes: &mut Vec<Note>) -> Result<TlsFiles, String> {
         client_key: path(s, "client-key-file"),
         allowed_cn: Vec::new(),
         allowed_hostname: s.list("client-cert-allowed-hostname"),
-        skip_client_san_verification: false,
         is_self_signed: false,
     };
     paired("", self_signed(s, "auto-tls", files, notes))
@@ -301,7 +300,6 @@ fn peer_tls(s: &Settings, notes: &mut Vec<Note>) -> Result<TlsFiles, String> {
         client_key: path(s, "peer-client-key-file"),
         allowed_cn: s.list("peer-cert-allowed-cn"),
         allowed_hostname: s.list("peer-cert-allowed-hostname"),
-        skip_client_san_verification: s.bool("peer-skip-client-san-verification"),
         is_self_signed: false,
     };
     if !files.allowed_cn.is_empty() && !files.allowed_hostname.is_empty() {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// The files for one side: clients or members.
+/// The files for the connections with clients, or for the connections with other members. In the comments below, "the
+/// other side" is the process at the other end of such a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate chain.
@@ -11,18 +12,17 @@ pub struct TlsFiles {
     pub key: Option<PathBuf>,
     /// The authorities that sign the other side's certificates.
     pub trusted_ca: Option<PathBuf>,
-    /// Whether the other side must show a certificate.
+    /// Whether the other side must show a certificate when it connects to this node. If `trusted_ca` is given, it must
+    /// show one in any case.
     pub client_cert_auth: bool,
     /// The certificate for connections that this node opens; `cert` if absent.
     pub client_cert: Option<PathBuf>,
     /// The private key of `client_cert`.
     pub client_key: Option<PathBuf>,
-    /// The other side's certificate must have one of these common names; empty means any.
+    /// When the other side connects to this node, its certificate must have one of these common names; empty means any.
     pub allowed_cn: Vec<String>,
-    /// The other side's certificate must have one of these host names; empty means any.
+    /// When the other side connects to this node, its certificate must have one of these host names; empty means any.
     pub allowed_hostname: Vec<String>,
-    /// Whether to accept a certificate of the other side that does not name the address of the other side.
-    pub skip_client_san_verification: bool,
     /// Whether the server makes a certificate itself.
     pub is_self_signed: bool,
 }
@@ -62,6 +62,7 @@ pub struct TlsOptions {
     pub min: TlsVersion,
     /// The highest version.
     pub max: TlsVersion,
-    /// The names of the suites for TLS 1.2 to use, out of those that are built in; empty means all of them.
+    /// The names of the cipher suites that may be used with TLS 1.2. All of them are built in. If the list is empty,
+    /// all suites that are built in may be used.
     pub cipher_suites: Vec<String>,
 }

@@ -1,8 +1,8 @@
 //! The log: one line per event in the form of etcd's log (zap), as JSON or as text for people.
 //!
-//! The thread that emits an event makes the line and puts it into a bounded queue; a Worker of its own writes it. If
-//! nobody reads the other end of a pipe, the queue becomes full; further lines are then dropped and counted, and
-//! requests are still served.
+//! The thread that emits an event makes the line and puts it into a bounded queue. The log's Worker takes the lines
+//! from the queue and writes them. If an output is a pipe that nobody reads, the queue becomes full. Further lines are
+//! then dropped and counted, and requests are still served.
 
 mod layer;
 mod line;

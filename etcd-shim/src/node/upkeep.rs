@@ -1,5 +1,5 @@
-//! Work that a node does at intervals, on its control Worker: the engines' background work, ending leases that have run
-//! out, automatic compaction.
+//! Work that a node does beside its clients' requests, on its control Worker: for example the engines' background work,
+//! ending leases that have run out, automatic compaction, and the comparison with other replicas.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,7 +120,8 @@ async fn watch_nodes(backend: &Backend) {
     loop {
         let now = nodes.borrow_and_update().clone();
         backend.note_nodes(&now);
-        // The states are told for as long as the node runs.
+        // The sender of the states lives for as long as the node runs. If it is gone, the node is about to stop, and
+        // there is nothing left to do here.
         if nodes.changed().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -22,7 +22,7 @@ const SAYS_LIMIT: Duration = Duration::from_secs(20);
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 /// If the log was not reconfigured for this long, no change is due.
 const QUIET: Duration = Duration::from_secs(4);
-/// What a process says whose flags name another cluster.
+/// The text that a process logs if its flags name another cluster.
 const OTHER_CLUSTER: &str = "the two have different member lists or tokens";
 /// What a member logs when it changes the log.
 const RECONFIGURES: &str = "reconfiguring the log";
@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-/// Starts a process that must not become a member, and waits until it says why.
+/// Starts a process that must not become a member, and waits until it logs that its flags name another cluster.
 fn is_no_member(mut stranger: EtcdServer) -> anyhow::Result<()> {
     stranger.begin();
     let log = stranger.log();
@@ -64,7 +64,7 @@ fn is_cut_off(port: u16, bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// What somebody may send who does not speak the protocol of the peers.
+/// Bytes that do not follow the protocol of the peers, each with a description.
 fn garbage() -> Vec<(&'static str, Vec<u8>)> {
     let mut dice = Dice::new(1);
     let noise: Vec<u8> = (0..65_536).map(|_| dice.below(256) as u8).collect();
@@ -88,11 +88,15 @@ async fn refusal(url: &str, headers: &[(&'static str, &str)]) -> anyhow::Result<
     Ok(refused.message().to_owned())
 }
 
-/// A process with another token, one with the name of a member and another list, garbage at the ports for peers, and callers of
-/// another version or cluster: each is told what was expected, and the cluster does not notice.
+/// Lets strangers come to a running cluster, which must not be disturbed by them:
+///
+/// - A process with another token, and a process with the name of a member and another member list. Each must log that
+///   its flags name another cluster.
+/// - Garbage at the ports for peers. The member must close the connection.
+/// - Callers without a version, with another version, or of another cluster. Each must be told what was expected.
 ///
 /// # Errors
-/// If one of that does not hold.
+/// If one of these checks fails.
 pub fn strangers(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let [a, b, c] = [0, 1, 2];
     let places = [Place::free(), Place::free(), Place::free()];
@@ -116,7 +120,7 @@ pub fn strangers(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.start_member(c).context("the member itself")?;
     all.write(&[a, b, c], 3)?;
     let changes = |all: &Members| -> usize { all.members.iter().map(|m| m.log().matching(RECONFIGURES).len()).sum() };
-    // The member that has just come is taken into the log first.
+    // The log is reconfigured to take in the member that was started last. Wait until this is over.
     let mut before = changes(&all);
     loop {
         pace::sleep(QUIET);

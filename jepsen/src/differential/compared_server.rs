@@ -24,7 +24,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Answers may hold many large values.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
-/// What a compared server is.
+/// The program that a compared server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
     Etcd,
@@ -71,7 +71,7 @@ impl ComparedServer {
         self.name
     }
 
-    /// What the server is.
+    /// The program that the server runs.
     pub fn kind(&self) -> ServerKind {
         self.kind
     }

@@ -7,7 +7,7 @@ pub const DRIVERS: usize = 2;
 /// world has what is left of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
-    /// For each driver: how often it can begin. To begin again counts too.
+    /// For each driver: how many times it can begin a reconfiguration. A repeated attempt counts too.
     pub attempts: [u8; DRIVERS],
     /// How many tail checks can begin.
     pub tail_checks: u8,

@@ -19,7 +19,7 @@ const LEFT_MAX: i64 = 30;
 /// The kinds of loglets, as `naxos ctl` names them.
 pub const NATIVE: &str = "native";
 pub const CORFU: &str = "corfu";
-/// So many percent of the reconfigurations go to the other kind of loglets than that of the run.
+/// This percentage of the reconfigurations goes to the kind of loglets that is not the kind of the run.
 const OTHER_KIND_PERCENT: u64 = 25;
 
 /// A client that compacts, defragments and reconfigures.

@@ -84,8 +84,8 @@ pub struct Record {
     /// What each live watch received, in order, by the watch's number. If a watch lost changes to a compaction, they
     /// are taken from `audited`.
     pub watched: BTreeMap<usize, Vec<Change>>,
-    /// All changes up to the end of the last complete reading of the history. Those that were compacted before it come
-    /// from earlier readings.
+    /// All changes up to the end of the longest complete reading of the history. Changes that were compacted before
+    /// that reading come from earlier readings.
     pub audited: Vec<Change>,
     /// The newest revision that any client knows.
     pub floor: i64,
@@ -184,10 +184,10 @@ impl Record {
         self.watched.insert(watch, known);
     }
 
-    /// Takes a complete reading of the history from a revision on. Changes before that revision are compacted and are
-    /// kept from earlier readings. No change that was seen before may be missing or different, and the reading must
-    /// reach at least as far as the one that was the last when it began, which had `known` changes. Readings of
-    /// different nodes overlap, so the longest one is kept.
+    /// Takes a complete reading of the history from the revision `from` on. Changes before `from` are compacted and are
+    /// kept from earlier readings. No change that was seen before may be missing or different. `known` is the number of
+    /// changes that were known from earlier readings when this reading began. The history must have at least as many
+    /// changes now. Readings of different nodes overlap, so the longest one is kept.
     pub fn audit(&mut self, from: i64, changes: Vec<Change>, known: usize) {
         if from - 1 > self.compaction_asked {
             self.broken.push(format!("revision {} is compacted, nobody asked for it", from - 1));

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::Url;
 use crate::node::start::StartError;
 
-/// At most this many connections are in their TLS handshake at a time.
+/// At most this many connections of one listener are in their TLS handshake at a time.
 const HANDSHAKES_MAX: usize = 64;
 /// How long a TLS handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);

@@ -18,14 +18,15 @@ use super::{RecoverError, Survivor};
 use crate::config::Url;
 use crate::node::ids;
 
-/// How many positions before the tail are looked at for the newest entry, because some may hold junk.
+/// The newest entry is searched in this many positions before the tail. One position is not enough, because it may hold
+/// junk.
 const NEWEST_WITHIN: u64 = 64;
-/// The bytes of one read of them.
+/// The most bytes that one read takes in this search.
 const READ_BYTES: usize = 4 << 20;
 /// The default of `--initial-cluster-token`.
 const TOKEN: &str = "etcd-cluster";
 
-/// What the operator wants to have otherwise.
+/// What the operator wants to change in the recovery.
 #[derive(Clone, Debug)]
 pub(crate) struct Wishes {
     /// The member's name. `None` keeps the one that it had.
@@ -97,8 +98,8 @@ impl Plan {
         })
     }
 
-    /// etcd's cluster id of the new cluster: that of the old one. A directory that does not know it gets the one that a new
-    /// cluster with this member would get.
+    /// The id of the new cluster in etcd's API. It is the id of the old cluster. If the chosen survivor does not know
+    /// that id, it is the id that a newly founded cluster with only this member would get.
     pub(super) fn cluster(&self) -> ClusterId {
         self.base().cluster.unwrap_or_else(|| {
             let urls = self.member.peer_ur_ls.iter().filter_map(|url| Url::parse(url).ok()).collect();
@@ -133,8 +134,8 @@ fn found_log(survivors: &[Survivor], newest_chain: usize, first: usize, tail: Ls
     FoundLog { chain: survivors[newest_chain].chain.clone(), cells, tail, last: OnceLock::new() }
 }
 
-/// Below this position every entry is known to have been on a write quorum, or to be below the end of its segment. What is
-/// acknowledged below it can be at no other position.
+/// The position below which no acknowledged write is missing. Each entry below it was on a write quorum, or is below
+/// the end of its segment. So it is the entry that the whole old cluster had at its position.
 fn certain(chain: &Chain, survivors: &[Survivor]) -> Lsn {
     let active = chain.active();
     let known_tails = survivors.iter().filter_map(|one| Some(active.lsn(one.local(active)?.known_tail)));

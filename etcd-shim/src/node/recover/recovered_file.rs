@@ -1,4 +1,5 @@
-//! The file `recovered`: says that a data directory was made by a recovery, from what, and where its log begins.
+//! The file `recovered`. It says that a data directory was made by a recovery, from which directories it was made, and
+//! where its log begins.
 
 use std::io::ErrorKind;
 
@@ -25,9 +26,9 @@ pub(super) struct Recovered {
     pub(super) time: String,
     /// The storage ids of the directories that were read, in hexadecimal. The first one gave its local store.
     pub(super) from: Vec<String>,
-    /// The log before, in hexadecimal.
+    /// The id of the log before the recovery, in hexadecimal.
     pub(super) old_log: String,
-    /// The log now, in hexadecimal.
+    /// The id of the log after the recovery, in hexadecimal.
     pub(super) log: String,
     /// The first position of the log.
     pub(super) begin: u64,
@@ -42,7 +43,7 @@ pub(super) struct Recovered {
 }
 
 impl Recovered {
-    /// Fills in the fields that are the same in every file.
+    /// Fills in the magic and the version, which are the same in every file, and the checksum.
     pub(super) fn sealed(mut self) -> Self {
         MAGIC.clone_into(&mut self.magic);
         self.version = VERSION;

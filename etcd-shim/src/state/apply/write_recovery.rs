@@ -10,8 +10,9 @@ use crate::state::rows;
 use crate::state::seats::Seats;
 
 impl Writer<'_, '_> {
-    /// Goes on with one member. Raises the revision above all that the lost members may have given out, and compacts there:
-    /// whoever watches from an older revision is told that it is compacted, and lists again.
+    /// Goes on with one member. Adds `revisions` to the revision, so that it is above every revision that the lost
+    /// members may have given out. Compacts everything up to the new revision. A client that watches from an older
+    /// revision is then told that this revision is compacted, and lists again.
     pub(super) fn recover(&mut self, Recover { member, storage, ended, revisions }: Recover) -> Answer {
         let id = self.store.id;
         let own = (MemberId(member.id), storage, true);
@@ -28,7 +29,8 @@ impl Writer<'_, '_> {
             self.store.alarms.remove(&(of, alarm));
         }
         self.store_member(member);
-        // The new log counts its loglets anew, and the first keeper of that log must be above this one.
+        // A node becomes the keeper only under a loglet with a higher ordinal than that of the stored keeper. In the
+        // new log the ordinals begin from the start again, so the stored keeper is reset.
         self.store.keeper = Keeper::default();
         self.notes.push(Note::Keeper(self.store.keeper));
         self.store.revision = self.store.revision.saturating_add_unsigned(revisions);

@@ -1,4 +1,4 @@
-//! Tests of repairs, of the offsets that a unit holds, of waits for a tail, and of told tails.
+//! Tests of repairs, of the offsets that a unit holds, of waits for a tail, and of the tails that a unit tells.
 
 use futures::{FutureExt, StreamExt};
 

@@ -1,8 +1,8 @@
 //! The questions to the DNS.
 //!
-//! SRV records are asked from the DNS servers of `/etc/resolv.conf`. Addresses of hosts are asked from the system's
-//! resolver, as connections to these hosts do: it also reads `/etc/hosts`. The simulator has no DNS, so neither goes
-//! through its seams.
+//! SRV records come from the DNS servers of `/etc/resolv.conf`. Addresses of hosts come from the system's resolver,
+//! which also reads `/etc/hosts`. Connections to these hosts use the same resolver. The simulator has no DNS, so these
+//! questions do not go through the seams.
 
 use std::net::SocketAddr;
 

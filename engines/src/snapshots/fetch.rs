@@ -185,8 +185,9 @@ impl Fetcher {
         let (mut heard, mut told) = (is_begun.then_some(began), began);
         let silence_max = if is_begun { SILENCE_MAX } else { SILENCE_BEFORE_MAX };
         loop {
+            let answer = snapshots.offer(self.own, wanted).await;
             let now = self.clock.now();
-            let patience = match snapshots.offer(self.own, wanted).await {
+            let patience = match answer {
                 Ok(manifest) => return Ok(manifest),
                 Err(SnapshotError::NotYet | SnapshotError::Busy) => {
                     heard = Some(now);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use naxos_proto::ids::StorageId;
 use naxos_proto::seams::{Disk, File, OpenMode};
 
-use crate::journal::segment_header::{BadHeader, SegmentHeader};
+use crate::journal::segment_header::{BadHeader, SegmentHeader, VERSION};
 use crate::journal::{BLOCK_BYTES, JOURNAL_DIR, SegmentNumber, segment_path};
 use crate::open_error::OpenError;
 
@@ -39,7 +39,7 @@ async fn read_header(
     let block = block.map_err(|e| OpenError::io(segment_path(number), e))?;
     match SegmentHeader::decode(&block) {
         Err(BadHeader::Version(found)) => {
-            Err(OpenError::SegmentVersion { file: segment_path(number), found, known: 1 })
+            Err(OpenError::SegmentVersion { file: segment_path(number), found, known: VERSION })
         }
         Err(BadHeader::Zero | BadHeader::Damaged) => Ok(None),
         Ok((header, _)) if header.number != number => {

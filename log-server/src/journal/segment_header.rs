@@ -25,7 +25,7 @@ use crate::journal::JOURNAL_DIR;
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 8] = *b"NAXOSSEG";
 const END_MARK: [u8; 8] = *b"NAXOSEND";
-const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 2;
 
 /// A segment's number. Numbers rise. A number is used again only if no batch was ever accepted under it. It takes eight
 /// bytes on disk and four in the index.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::{
     away, bridged, compacted_txn, copied, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed,
-    recovered, strangers, two_of_five_wiped, upgraded, wiped, woken,
+    recovered, shrunk, strangers, two_of_five_wiped, upgraded, wiped, woken,
 };
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::{self, WholeMachine};
@@ -65,6 +65,11 @@ fn two_of_five_members_lose_their_disks_and_nothing_is_lost() {
 #[test]
 fn members_are_added_to_a_cluster_of_one_promoted_and_removed() {
     passes(grown);
+}
+
+#[test]
+fn a_member_is_removed_while_another_one_is_down() {
+    passes(shrunk);
 }
 
 #[test]

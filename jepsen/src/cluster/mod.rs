@@ -7,6 +7,7 @@
 //! - [`away`]: a member is away until the others have trimmed the entries that it has not applied
 //! - [`wiped`], [`two_of_five_wiped`]: members lose their disks
 //! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
+//! - [`shrunk`]: a member leaves while another one is down
 //! - [`kinds`]: the kind of the loglets is changed again and again
 //! - [`differing`]: the state of one of three members differs from that of the others
 //! - [`hung`]: the disk of a member hangs
@@ -34,6 +35,7 @@ mod leaderless;
 mod members;
 pub mod mixed;
 mod recovered;
+mod shrunk;
 mod strangers;
 mod upgraded;
 mod watcher;
@@ -53,6 +55,7 @@ pub use kept_lease::kept_lease;
 pub use kinds::kinds;
 pub use leaderless::leaderless;
 pub use recovered::{forced, recover, recovered};
+pub use shrunk::shrunk;
 pub use strangers::strangers;
 pub use upgraded::upgraded;
 pub use watcher::Watcher;

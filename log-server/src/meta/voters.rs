@@ -24,6 +24,14 @@ impl MetaReplica {
         }
     }
 
+    /// All replicas, as far as this replica knows: those that vote, also before or after a change that is on its way, and
+    /// those that learn.
+    pub fn members(&self) -> BTreeSet<StorageId> {
+        let metrics = self.raft.metrics();
+        let membership = metrics.borrow().membership_config.membership().clone();
+        membership.nodes().map(|(storage, _)| StorageId(*storage)).collect()
+    }
+
     /// If this replica leads, makes the next step towards `voters` as the replicas that vote and `learners` as those
     /// that only learn: a new voter learns first, and votes when it has what the others have. Returns whether they are
     /// the voters now. The call has to be repeated, on any replica, until they are.

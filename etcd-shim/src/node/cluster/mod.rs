@@ -41,6 +41,7 @@ mod reconciler;
 mod small_file;
 mod snapshot_desk;
 mod starts;
+mod tell;
 mod voters;
 
 pub(super) use address_book::{AddressBook, MemberAddress};
@@ -48,7 +49,7 @@ pub(super) use admitted::wait_until_admitted;
 pub(super) use cluster_view::cluster_view;
 pub(super) use discovery::{DiscoveryError, discover};
 pub(super) use enter::enter_cluster;
-pub(super) use follow_seats::follow_seats;
+pub(super) use follow_seats::{Followers, follow_seats};
 pub(super) use founders::{Founders, found_cluster};
 pub(super) use join::{check_seat, take_seat};
 pub(super) use join_desk::JoinDesk;

@@ -1,6 +1,6 @@
 //! [`Peers`]: which process has which role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use naxos_client::failure::Node;
@@ -77,12 +77,14 @@ impl Peers {
     }
 
     /// Makes links to the data directories that have the seats now. Those in `lost` had a seat. Segments of the log may
-    /// still name their units, so these stay known, although they will never answer. A second call with the same seats
-    /// changes nothing.
+    /// still name their units, so these stay known, although they will never answer. `replicas` are those that the
+    /// MetaStore has now: until it has left one out, it may need the answers of that one. A second call with the same
+    /// arguments changes nothing.
     pub(in crate::node) fn follow(
         &self,
         seats: &BTreeMap<MemberId, StorageId>,
         lost: impl IntoIterator<Item = (StorageId, MemberId)>,
+        replicas: &BTreeSet<StorageId>,
     ) {
         let own = self.unit.storage_id();
         let mut remotes = self.remotes.write();
@@ -99,7 +101,7 @@ impl Peers {
             }
         }
         for (storage, remote) in remotes.iter() {
-            if seats.values().any(|held| held == storage) {
+            if seats.values().any(|held| held == storage) || replicas.contains(storage) {
                 self.replicas.set(&remote.link);
             } else {
                 self.replicas.remove(*storage);

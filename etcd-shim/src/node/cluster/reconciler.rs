@@ -18,7 +18,8 @@ use super::Peers;
 use super::cluster_view::{ClusterNames, cluster_view};
 use super::join_desk::Asked;
 use super::members_file::write_members;
-use super::voters::{follow_view, roles, voting};
+use super::tell::tell;
+use super::voters::{follow_view, tell_roles, voting};
 use crate::backend::{Backend, PendingRequests};
 use crate::state::Command;
 
@@ -93,7 +94,7 @@ impl Reconciler {
         self.peers.book().set_all(&view);
         // The roles come first: the driver must not see the node of a learner without knowing that it is one.
         self.tell_roles(backend, &view);
-        self.peers.follow(&view.seats, lost.iter().copied());
+        self.peers.follow(&view.seats, lost.iter().copied(), &self.meta.members());
         tell(&self.seats, view.seats.clone());
         self.write(backend, &view).await;
         // 2. The data directories that have the seats are the voters of the MetaStore, or learn from the voters. The
@@ -112,14 +113,8 @@ impl Reconciler {
         self.end_if_removed(backend, &view);
     }
 
-    /// Tells the driver what the seats and the present voters allow. While a change of the voters is on its way, the roles
-    /// stay those from before.
     fn tell_roles(&self, backend: &Backend, view: &ClusterView) {
-        let now = self.meta.voters();
-        if now.is_empty() {
-            return;
-        }
-        tell(&self.roles, roles(view, &now, backend.store.read().seats.lost().map(|(storage, _)| storage)));
+        tell_roles(&self.roles, &self.meta, view, backend.store.read().seats.lost().map(|(storage, _)| storage));
     }
 
     /// Writes the view down for the next start, if the members or their seats have changed.
@@ -210,7 +205,7 @@ impl Reconciler {
         let view = self.view(backend);
         self.peers.book().set_all(&view);
         self.tell_roles(backend, &view);
-        self.peers.follow(&view.seats, from.map(|from| (from, member)));
+        self.peers.follow(&view.seats, from.map(|from| (from, member)), &self.meta.members());
         // Written down before the new node knows that it has a seat: this node finds it again at its next start.
         self.write(backend, &view).await;
         Ok(self.with_voters(view))
@@ -227,15 +222,6 @@ impl Reconciler {
         }
         Err(JoinError::NotYet("the process on the member's earlier data directory still answers".to_owned()))
     }
-}
-
-/// Sends a value, if it is not the one that was sent last.
-fn tell<T: PartialEq>(to: &watch::Sender<T>, value: T) {
-    to.send_if_modified(|old| {
-        let is_new = *old != value;
-        *old = value;
-        is_new
-    });
 }
 
 /// Whether a segment of the chain has a unit on `storage`.

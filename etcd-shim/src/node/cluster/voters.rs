@@ -6,6 +6,9 @@ use naxos_client::failure::Roles;
 use naxos_log_server::meta::MetaReplica;
 use naxos_proto::contracts::ClusterView;
 use naxos_proto::ids::StorageId;
+use tokio::sync::watch;
+
+use super::tell::tell;
 
 /// The data directories of members that have a vote in etcd's sense: all but the learners.
 pub(in crate::node) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
@@ -42,6 +45,20 @@ pub(super) async fn follow_view(meta: &MetaReplica, view: &ClusterView, alive: i
     let learners: BTreeSet<StorageId> = view.seats.values().filter(|one| !voters.contains(one)).copied().collect();
     if let Err(error) = meta.set_members(&voters, &learners).await {
         tracing::info!(error, "the voters of the metadata store are not changed yet; trying again");
+    }
+}
+
+/// Tells the driver what the seats of `view` and the present voters allow. `left` are the data directories that lost their
+/// seats. While a change of the voters is on its way, the roles stay those from before.
+pub(super) fn tell_roles(
+    to: &watch::Sender<Roles>,
+    meta: &MetaReplica,
+    view: &ClusterView,
+    left: impl IntoIterator<Item = StorageId>,
+) {
+    let now = meta.voters();
+    if !now.is_empty() {
+        tell(to, roles(view, &now, left));
     }
 }
 

@@ -165,6 +165,7 @@ impl Found {
         let news = Arc::new(ChainNews::new(ChainVersion(0)));
         let tasks = Tasks::new(Arc::clone(&seams.worker), stops.running.clone());
         let start = StartMark { boot: own.boot, nonce: seams.entropy.u64() };
+        let replicas = remembered.iter().flatten().copied().collect();
         let voters = if remembered.is_empty() { vec![seated.clone()] } else { remembered };
         let electorate = Electorate { voters, told: told_voters(&view, is_told), seated };
         let admission = Arc::new(Admission::new(own.storage, start, starts.history(), found, electorate));
@@ -177,7 +178,7 @@ impl Found {
         let stop = stops.running.clone();
         let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
-        peers.follow(&view.seats, lost.iter().copied());
+        peers.follow(&view.seats, lost.iter().copied(), &replicas);
         starts.begin(start, peers.nodes());
         let sequencer = Arc::new(LocalSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
         peers.set_sequencer(sequencer.clone());

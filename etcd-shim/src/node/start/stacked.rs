@@ -17,7 +17,7 @@ use super::rebuilt::Rebuilt;
 use super::running_stack::{RunningStack, StackParts};
 use super::start_error::StartError;
 use crate::backend::{Backend, Deadlines, Fence, Leadership, LeaseDesk};
-use crate::node::cluster::{Reconciler, SnapshotDesk, follow_seats};
+use crate::node::cluster::{Followers, Reconciler, SnapshotDesk, follow_seats};
 use crate::node::replicas::Comparison;
 use crate::node::stops::Stops;
 use crate::port::BoundPort;
@@ -44,11 +44,12 @@ impl Opened {
         }
         let (seams, peers) = (self.context.seams.clone(), Arc::clone(&self.peers));
         let (member, view) = (self.member, self.reconciler.written.clone());
-        let (meta, nodes) = (Arc::clone(&self.meta), self.nodes.clone());
+        let (meta, nodes, roles) = (Arc::clone(&self.meta), self.nodes.clone(), self.reconciler.roles.clone());
+        let followers = Followers { peers: &peers, meta: &meta, roles: &roles, nodes: &nodes };
         tokio::select! {
             biased;
             stacked = self.build() => stacked,
-            () = follow_seats(&seams, &peers, (&meta, &nodes), member, view) => unreachable!("it asks for as long as the start lasts"),
+            () = follow_seats(&seams, followers, member, view) => unreachable!("it asks for as long as the start lasts"),
         }
     }
 

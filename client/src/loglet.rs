@@ -73,6 +73,18 @@ pub trait Loglet: Send + Sync {
     /// a higher tail; only the chain says where the segment ends.
     fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>>;
 
+    /// Called after [`Self::seal`] has returned `end`, and before a chain ends the loglet there. Makes sure that each cell
+    /// below `end` is durable on as many units as a new loglet must have, so that the loss of a few nodes does not destroy
+    /// what the chain makes part of the log. Returns the parameters for the chain: they name more units than before if the
+    /// cells had to be copied to spare ones. A loglet whose seal quorum has enough copies in any case does nothing here.
+    fn secure_end<'a>(
+        &'a self,
+        _end: Offset,
+        _alive: &'a Liveness,
+    ) -> BoxFuture<'a, Result<LogletParams, LogletError>> {
+        Box::pin(std::future::ready(Ok(self.params().clone())))
+    }
+
     /// Copies cells below `below` to the places that lack them, for example to a storage unit that was away. `below`
     /// must not be above a checked tail or the end of the segment. `has_ended` says that the chain ends the segment there:
     /// then a unit on which the loglet was never opened gets it, too. Returns how many copies were made. After an error
@@ -154,19 +166,6 @@ pub trait LogletProvider: Send + Sync {
     /// `gone` holds loglets of one log that have left the chain. Tells their units that no chain names a loglet of that
     /// log with an ordinal below `ordinal`. The units forget what they hold of such loglets and take no more for them.
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>>;
-
-    /// Called after the loglet was sealed, and before a chain ends it at `end`. Makes sure that each cell below `end` is
-    /// durable on as many units as a new loglet must have, so that the loss of a few nodes does not destroy what the chain
-    /// makes part of the log. Returns the parameters for the chain: they name more units than before if the cells had to be
-    /// copied to spare ones. A loglet whose seal quorum has enough copies in any case needs no call.
-    fn secure_end<'a>(
-        &'a self,
-        params: &'a LogletParams,
-        _end: Offset,
-        _alive: &'a Liveness,
-    ) -> BoxFuture<'a, Result<LogletParams, LogletError>> {
-        Box::pin(std::future::ready(Ok(params.clone())))
-    }
 
     /// Takes one step to prepare `change`, before a chain has it. The parameters `params` are those of a segment that the
     /// chain ends at `below`. A unit that the change brings in is opened sealed and gets the cells that it lacks. A step

@@ -139,11 +139,12 @@ fn cluster_20_a_change_without_enough_copies_waits() {
         let in_flight = append(&log, "a");
         clock().sleep(Duration::from_millis(10)).await;
         let params = log.chain().1.active().params.clone();
-        let end = rig.corfu.open(&params).unwrap().seal().await.unwrap();
+        let loglet = rig.corfu.open(&params).unwrap();
+        let end = loglet.seal().await.unwrap();
         assert_eq!(end, Offset(1), "the first unit has the cell");
-        assert!(rig.corfu.secure_end(&params, end, &rig.alive).await.is_err(), "there is no second copy");
+        assert!(loglet.secure_end(end, &rig.alive).await.is_err(), "there is no second copy");
         networks[1].set_weather(Weather::default());
-        assert_eq!(rig.corfu.secure_end(&params, end, &rig.alive).await, Ok(params.clone()), "no other unit is named");
+        assert_eq!(loglet.secure_end(end, &rig.alive).await, Ok(params.clone()), "no other unit is named");
         networks[0].set_weather(Weather { lost: 1_000, ..Weather::default() });
         let tail = networks[1].tail(params.id).await.unwrap();
         assert!(tail.sealed && tail.tail == end, "the second unit has the copy, and takes no append: {tail:?}");

@@ -88,8 +88,9 @@ impl VirtualLog {
         provider.prepare(&params).await?;
         self.gate.close();
         let closed_at = self.clock.now();
-        let end = self.providers.open(&old.params)?.seal().await?;
-        let ended = self.providers.of(old.params.kind)?.secure_end(&old.params, end, &alive).await?;
+        let loglet = self.providers.open(&old.params)?;
+        let end = loglet.seal().await?;
+        let ended = loglet.secure_end(end, &alive).await?;
         let now = self.install_successor(found, ended, old.lsn(end), params).await?;
         self.activate(now.clone()).await?;
         Ok((now, closed_at))

@@ -42,7 +42,8 @@ impl VirtualLog {
                 provider.serve(&params).await?;
                 Self::with_chain(parts, found)
             }
-            Installed::Theirs(found) => Self::with_chain(parts, found),
+            // The other founder may have died before it told the sequencer, which may be in this process.
+            Installed::Theirs(found) => Self::serving(parts, found).await,
         }
     }
 
@@ -51,9 +52,14 @@ impl VirtualLog {
     /// told the sequencer, and its own process has to find out by itself.
     /// # Cancel safety: nothing is lost when dropped.
     pub async fn join(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
-        let log = Self::open(parts).await?;
-        let active = log.active.load_full();
-        log.serve(&active.chain.active().params).await?;
+        let found = ChainRegister::new(Arc::clone(&parts.meta), parts.config.log).get().await?;
+        Self::serving(parts, found).await
+    }
+
+    async fn serving(parts: VirtualLogParts, found: VersionedChain) -> Result<Arc<VirtualLog>, ReconfigureError> {
+        let params = found.chain.active().params.clone();
+        let log = Self::with_chain(parts, found)?;
+        log.serve(&params).await?;
         Ok(log)
     }
 

@@ -9,48 +9,36 @@ use std::future::ready;
 use std::ops::Range;
 use std::time::Duration;
 
-use naxos_proto::contracts::{LocalTail, Shape, UnitError};
+use naxos_proto::contracts::{Shape, UnitError};
 use naxos_proto::ids::{Offset, StorageId};
 
 use super::Copies;
 use super::ask_units::ask_units;
 use crate::loglet::LogletError;
 
-/// How long the other units may take to tell what they hold, after the first one has told it.
-const TELL_PATIENCE: Duration = Duration::from_millis(50);
+/// How long the copies may take. Appends wait meanwhile, and so does whoever wants to adopt a newer chain.
+const SECURE_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Copies {
-    /// Makes sure that each cell below `end` is on at least `copies_min` units. The first `named` units are those of the
-    /// loglet's parameters, and the others are spare ones. Returns the spare units that got copies: the parameters have to
-    /// name them from now on.
+    /// Makes `lacks` more copies of the cells of `range`, on any of the units but `holders`, which have them. The first
+    /// `named` units are those of the loglet's parameters, and the others are spare ones. Returns the spare units that got
+    /// copies: the parameters have to name them from now on.
     pub(in crate::loglets) async fn secure(
         &self,
         named: usize,
-        end: Offset,
-        copies_min: usize,
+        holders: &[usize],
+        range: Range<Offset>,
+        lacks: usize,
     ) -> Result<Vec<StorageId>, LogletError> {
-        let tails = self.units[..named].iter().map(|unit| unit.tail(self.loglet));
-        let answers = ask_units(tails, 1, self.clock.sleep(TELL_PATIENCE)).await;
-        let on_all = |tail: &LocalTail| tail.trim_point.max(tail.known_tail.min(tail.tail));
-        let from = answers.good.iter().map(|(_, tail)| on_all(tail)).max().unwrap_or(Offset::ZERO);
-        if from >= end {
-            return Ok(Vec::new());
-        }
-        let mut holders = Vec::new();
-        for (unit, tail) in &answers.good {
-            // A unit that is not sealed yet may lose a race with an append, so what it holds now is not counted.
-            if tail.sealed
-                && self.next_gaps(*unit, from..end).await.is_ok_and(|(gaps, told)| gaps.is_empty() && told == end)
-            {
-                holders.push(*unit);
-            }
-        }
-        let lacks = copies_min.saturating_sub(holders.len());
         let others: Vec<usize> = (0..self.units.len()).filter(|unit| !holders.contains(unit)).collect();
-        let calls = others.iter().map(|unit| self.secure_on(*unit, from..end));
-        let mut answers = ask_units(calls, lacks, ready(())).await;
+        let calls = others.iter().map(|unit| self.secure_on(*unit, range.clone()));
+        let mut answers = tokio::select! {
+            biased;
+            answers = ask_units(calls, lacks, ready(())) => answers,
+            () = self.clock.sleep(SECURE_PATIENCE) => return Err(self.unavailable("take a copy in time", &[])),
+        };
         if answers.good.len() < lacks {
-            let none = || self.unavailable(&format!("can hold the cells from offset {from} on"), &[]);
+            let none = || self.unavailable(&format!("can hold the cells from offset {} on", range.start), &[]);
             return Err(answers.errors.pop().unwrap_or_else(none));
         }
         let secured = answers.good.into_iter().map(|(other, ())| others[other]);

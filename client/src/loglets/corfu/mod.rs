@@ -19,8 +19,9 @@
 //! - `place` gets an offset for an append and puts the append on the first unit
 //! - `pass` passes cells on along the chain
 //! - `holes` settles offsets that nobody writes
+//! - `secure_end` makes copies of what too few units hold after a seal
 //! - `find_tail`, `seal`, `trim`, `open` and `listen` do what their names say
-//! - `unit_chain` is the state that they share; `rest` makes the pauses between failed attempts
+//! - `unit_chain` is the state that they share, `seal_found` a part of it; `rest` makes the pauses between failed attempts
 //! - `provider` opens Corfu loglets and creates them
 //!
 //! Reads, copies and other procedures that are the same for every kind of loglet are in `copies`.
@@ -34,6 +35,8 @@ mod place;
 mod provider;
 mod rest;
 mod seal;
+mod seal_found;
+mod secure_end;
 mod trim;
 mod unit_chain;
 mod writer;
@@ -46,20 +49,21 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, CellState, Followed};
+use naxos_proto::contracts::{AppendError, Cell, CellState, Followed, UnitDirectory};
 use naxos_proto::ids::{Offset, StorageId};
 use naxos_proto::tail::Tail;
 
 pub use self::provider::CorfuProvider;
 use self::unit_chain::UnitChain;
 use self::writer::Writer;
-use crate::loglet::{Loglet, LogletError};
+use crate::loglet::{Liveness, Loglet, LogletError};
 
 /// One Corfu loglet.
 struct CorfuLoglet {
     params: LogletParams,
     chain: Arc<UnitChain>,
     writer: Arc<Writer>,
+    directory: Arc<dyn UnitDirectory>,
 }
 
 impl Loglet for CorfuLoglet {
@@ -98,6 +102,10 @@ impl Loglet for CorfuLoglet {
 
     fn seal(&self) -> BoxFuture<'_, Result<Offset, LogletError>> {
         Box::pin(self.chain.seal_units())
+    }
+
+    fn secure_end<'a>(&'a self, end: Offset, alive: &'a Liveness) -> BoxFuture<'a, Result<LogletParams, LogletError>> {
+        Box::pin(self.chain.secure_end(&self.params, end, alive, &*self.directory))
     }
 
     fn replicate(&self, below: Offset, has_ended: bool) -> BoxFuture<'_, Result<u64, LogletError>> {

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::contracts::{SequencerDirectory, UnitDirectory};
 use naxos_proto::corfu_params::CorfuParams;
-use naxos_proto::ids::{LogletId, Offset, StorageId};
+use naxos_proto::ids::{LogletId, Offset};
 use naxos_proto::seams::Clock;
 use naxos_proto::unit_change::UnitChange;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,8 @@ impl LogletProvider for CorfuProvider {
     fn open(&self, params: &LogletParams) -> Result<Arc<dyn Loglet>, LogletError> {
         let chain = Arc::new(self.chain(params)?);
         let writer = Writer::new(Arc::clone(&chain), &self.writers);
-        Ok(Arc::new(CorfuLoglet { params: params.clone(), chain, writer }))
+        let directory = Arc::clone(&self.units);
+        Ok(Arc::new(CorfuLoglet { params: params.clone(), chain, writer, directory }))
     }
 
     fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
@@ -86,24 +87,6 @@ impl LogletProvider for CorfuProvider {
         below: Offset,
     ) -> BoxFuture<'a, Result<Prepared, LogletError>> {
         Box::pin(prepare_change(&*self.units, &self.clock, params, change, below))
-    }
-
-    fn secure_end<'a>(
-        &'a self,
-        params: &'a LogletParams,
-        end: Offset,
-        alive: &'a Liveness,
-    ) -> BoxFuture<'a, Result<LogletParams, LogletError>> {
-        Box::pin(async move {
-            let mut corfu = decode(params)?;
-            let is_spare = |unit: &StorageId| !corfu.units.contains(unit) && !alive.silent.contains(unit);
-            let spares = alive.units.iter().copied().filter(is_spare);
-            let units: Vec<_> = corfu.units.iter().copied().chain(spares).collect();
-            let copies = Copies::new(&*self.units, params.id, corfu.sequencer, &units, &self.clock)?;
-            let added = copies.secure(corfu.units.len(), end, alive.units_min).await?;
-            corfu.units.extend(added);
-            Ok(corfu.encode(params.id))
-        })
     }
 
     fn choose_params(&self, id: LogletId, alive: &Liveness) -> Result<LogletParams, LogletError> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use naxos_proto::contracts::{CellState, LocalTail, StorageUnit, UnitError};
 use naxos_proto::ids::Offset;
 
+use super::seal_found::SealFound;
 use super::unit_chain::UnitChain;
 use crate::loglet::LogletError;
 use crate::loglets::copies::ask_units::ask_units;
@@ -35,6 +36,11 @@ struct SealedUnit {
     lacks: Offset,
 }
 
+/// Everything below this offset is on every unit, or was: what is below the known tail is, and what is trimmed was.
+fn on_all_units(tail: LocalTail) -> Offset {
+    tail.trim_point.max(tail.known_tail.min(tail.tail))
+}
+
 impl UnitChain {
     /// Seals the units, repairs those that answered, and returns the end.
     pub(super) async fn seal_units(&self) -> Result<Offset, LogletError> {
@@ -53,10 +59,13 @@ impl UnitChain {
             repaired = repaired => repaired,
             () = clock.sleep(REPAIR_PATIENCE) => return Err(self.copies.unavailable("take a repair in time", &[])),
         };
-        match repaired.errors.into_iter().next() {
-            Some(why) => Err(why),
-            None => Ok(end),
+        if let Some(why) = repaired.errors.into_iter().next() {
+            return Err(why);
         }
+        let holders = sealed.iter().map(|unit| unit.unit).collect();
+        let on_all = sealed.iter().map(|unit| on_all_units(unit.tail)).max().unwrap_or(Offset::ZERO);
+        *self.seal_found.lock() = SealFound { holders, on_all };
+        Ok(end)
     }
 
     async fn seal_unit(&self, unit: usize) -> Result<SealedUnit, UnitError> {
@@ -68,8 +77,7 @@ impl UnitChain {
     /// The first offset that a sealed unit lacks. A damaged cell counts as one that it has (`docs/protocol.md`, cluster 8),
     /// because it may have been acknowledged.
     async fn first_lack(&self, unit: &dyn StorageUnit, tail: LocalTail) -> Result<Offset, UnitError> {
-        // Everything below the known tail is on every unit, and what is trimmed was.
-        let mut at = tail.trim_point.max(tail.known_tail.min(tail.tail));
+        let mut at = on_all_units(tail);
         while at < tail.tail {
             let held = unit.held(self.id, at..tail.tail).await?;
             if let Some(range) = held.first().filter(|range| range.start == at) {

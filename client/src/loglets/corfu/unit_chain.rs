@@ -8,6 +8,7 @@ use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::seal_found::SealFound;
 use crate::loglets::copies::Copies;
 
 /// See the module.
@@ -31,6 +32,7 @@ pub(super) struct UnitChain {
     full: Mutex<Vec<Option<Refusal>>>,
     /// How many offsets this process has filled with junk.
     pub(super) filled: AtomicU32,
+    pub(super) seal_found: Mutex<SealFound>,
 }
 
 impl UnitChain {
@@ -46,6 +48,7 @@ impl UnitChain {
             end: OnceLock::new(),
             ended: CancellationToken::new(),
             filled: AtomicU32::new(0),
+            seal_found: Mutex::default(),
         }
     }
 

@@ -5,8 +5,9 @@
 //! successor is installed and every append to the old loglet is settled, the queue goes to the successor, in order.
 //!
 //! An append that was in flight when the loglet was sealed is settled by its position (`docs/protocol.md`, cluster 10).
-//! If the end of the segment in the chain is above it, it is done. If the end is at or below it, it is not done and goes
-//! to the successor. If the loglet does not tell its position in time, its outcome is unknown, and it holds up nothing.
+//! If the end of the segment in the chain is above that position, the append is done. If the end is at or below that
+//! position, the append is not done and goes to the successor. If the loglet does not tell the position in time, the
+//! outcome of the append is unknown, and the queue waits for it no longer.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -43,7 +44,8 @@ struct Target {
 /// The loglet to which appends go next.
 struct Successor {
     target: Target,
-    /// Where the chain ends the loglet that takes appends until now. `None` if the chain names that loglet no more.
+    /// The end that the chain gives the loglet that takes appends until now. `None` if the chain does not name that
+    /// loglet any more.
     old_end: Option<Offset>,
 }
 
@@ -99,7 +101,7 @@ impl AppendGate {
         self.state.lock().target.loglet.params().id
     }
 
-    /// Whether appends wait that the loglet will never take.
+    /// Whether appends wait that only a successor can settle.
     pub(crate) fn needs_successor(&self) -> bool {
         self.state.lock().needs_successor()
     }
@@ -178,8 +180,8 @@ impl AppendGate {
         self.state.lock().closed = true;
     }
 
-    /// Opens the gate again on the same loglet, because the reconfiguration did not happen. If appends wait that the
-    /// loglet will never take, the gate stays closed and asks for a successor.
+    /// Opens the gate again on the same loglet, because the reconfiguration did not happen. If appends wait that only a
+    /// successor can settle, the gate stays closed and asks for a successor.
     pub(crate) fn abandon(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
@@ -229,8 +231,8 @@ impl AppendGate {
         }
     }
 
-    /// Waits no longer for the old loglet's answers: the outcomes of these appends are unknown. Does nothing if no
-    /// successor waits.
+    /// Waits no longer for the old loglet's answers. The outcomes of the appends without an answer are unknown. Does
+    /// nothing if no successor waits.
     pub(crate) fn give_up_old(self: &Arc<Self>) {
         let (given_up, reopened) = {
             let mut state = self.state.lock();

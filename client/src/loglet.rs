@@ -142,7 +142,7 @@ impl Liveness {
 pub enum Prepared {
     /// The chain may name the units now: the copies that the change relies on are complete and durable.
     Ready,
-    /// So many cells were copied, and some may still be missing.
+    /// This many cells were copied, and some may still be missing.
     Copied(u64),
 }
 

@@ -50,7 +50,7 @@ fn a_lost_unit_is_replaced_by_one_that_holds_everything() {
         world.set_weather(2, LOST);
         assert_eq!(world.change(&world.replace(0)).await.unwrap(), UnitsChanged::Changed(CELLS));
         assert_eq!(world.change(&world.replace(0)).await.unwrap(), UnitsChanged::NotNeeded);
-        // The other process does not know the new chain yet. It reads from the units of before.
+        // The other process does not know the new chain yet. It reads from the earlier units.
         check_reads(&world.other, 0).await.unwrap();
         assert_eq!(world.named().await, [0, 1, 3]);
         world.check_holds(3, 0..CELLS).await;
@@ -58,7 +58,7 @@ fn a_lost_unit_is_replaced_by_one_that_holds_everything() {
             // An append to a Corfu loglet would wait for the lost unit.
             assert_eq!(append(&world.log, CELLS).await, Lsn(CELLS), "the log was not interrupted");
         }
-        // Now the new unit has the only copy. Both processes have had the loglet open on the units of before.
+        // Now the new unit has the only copy. Both processes have had the loglet open on the earlier units.
         world.set_weather(0, LOST);
         world.set_weather(1, LOST);
         check_reads(&world.log, 0).await.unwrap();
@@ -243,7 +243,7 @@ fn a_segment_that_leaves_the_chain_during_the_copy_is_left_alone() {
 fn a_unit_is_only_left_out_when_those_that_stay_have_everything() {
     for_each_kind(async |kind| {
         let world = World::new(kind, 1).await;
-        // The spare is named, and the unit whose place it gets has all cells still.
+        // The spare unit is named in the place of the second unit, which still has all cells.
         let spare = UnitChange::Replace { from: world.units[1], to: world.units[3] };
         assert_eq!(world.change(&spare).await.unwrap(), UnitsChanged::Changed(CELLS));
         let out = |units_min| UnitChange::LeaveOut { units: vec![world.units[2]], units_min };

@@ -33,7 +33,7 @@ async fn rig_of(count: u64) -> Rig {
     Rig::over(count, |unit| unit, |sequencer| sequencer).await
 }
 
-/// A Corfu loglet that is served, its units in the order of the chain, and how they are reached.
+/// A Corfu loglet that is served, with its units in the order of the chain.
 struct Served {
     rig: Rig,
     id: LogletId,
@@ -72,13 +72,13 @@ impl Served {
         self.rig.alive.sequencers[0]
     }
 
-    /// Takes an offset, as a client does that dies then.
+    /// Takes an offset, like a client that dies after that.
     async fn take_token(&self) -> Offset {
         let sequencer = self.rig.sequencers.sequencer(self.owner()).unwrap();
         sequencer.grant(self.id, self.owner(), 1).await.unwrap()
     }
 
-    /// Stores a cell on one unit alone, as a client does that dies before it reaches the next.
+    /// Stores a cell on one unit alone, like a client that dies before it reaches the next unit.
     async fn store_on(&self, unit: usize, at: u64, text: &str, purpose: Purpose) -> Stored {
         let (done, stored) = Completion::channel();
         let (loglet, incarnation, cells) = (self.id, self.owner(), vec![cell(text)]);
@@ -110,7 +110,7 @@ fn an_offset_that_nobody_writes_becomes_junk_after_a_while() {
             for unit in 0..served.chain.len() {
                 assert_eq!(served.on_unit(unit, 3).await, [CellState::Junk, CellState::Junk, present("a")]);
             }
-            // The client was only slow. What it had taken belongs to nobody.
+            // The client was only slow. Its offset holds junk now.
             assert_eq!(served.store_on(0, 0, "late", APPEND).await.cells, [CellOutcome::Different]);
             served.rig.stop().await;
         });
@@ -372,7 +372,7 @@ fn rule_6_a_tail_check_needs_every_unit_until_the_chain_has_ended_the_loglet() {
 fn rule_10_an_offset_that_was_trimmed_before_the_answer_came_is_unknown() {
     simulate(async {
         let (served, networks) = served_with_network(2).await;
-        // The answers of the first unit are lost. Meanwhile the offset is filled, passed, and trimmed.
+        // The answers of the first unit are lost. Meanwhile the offset is filled and then trimmed.
         networks[0].set_weather(Weather { unanswered: 1_000, ..Weather::default() });
         served.fill_on(0, 0).now_or_never();
         let units: Vec<_> = served.rig.units.all.clone();

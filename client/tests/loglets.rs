@@ -107,7 +107,7 @@ async fn served_by(rig: &Rig, provider: &dyn LogletProvider) -> (LogletId, Arc<d
     (id, provider.open(&params).unwrap())
 }
 
-/// Stores a cell on one unit alone, as a sequencer does that dies before it reaches the others.
+/// Stores a cell on one unit alone, like a sequencer that dies before it reaches the others.
 async fn store_on(rig: &Rig, unit: usize, loglet: LogletId, at: u64) {
     let (done, stored) = Completion::channel();
     let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];

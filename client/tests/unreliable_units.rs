@@ -1,7 +1,8 @@
-//! The virtual log on native loglets whose units are behind a network that loses, repeats and delays calls, while the log
-//! is reconfigured: every append is acknowledged, nothing acknowledged is lost, no value is in the log twice, and no tail
-//! check is stale. Half of the seeds have a sequencer whose answers are lost, late, or end as unknown, so that appends are
-//! acknowledged by the tails that the units tell, or settled by the chain.
+//! The virtual log on loglets whose units are behind a network that loses, repeats and delays calls, while the log is
+//! reconfigured. Every append is acknowledged unless a process dies, nothing acknowledged is lost, no value is in the
+//! log twice, and no tail check is stale. Half of the seeds have a sequencer whose answers are lost, late, or end as
+//! unknown, so that appends to native loglets are acknowledged by the tails that the units tell, or settled by the
+//! chain.
 
 #[path = "support/mumbling_sequencer.rs"]
 mod mumbling_sequencer;
@@ -36,9 +37,9 @@ const SEEDS: u64 = 60;
 enum Kind {
     Native,
     Corfu,
-    /// Appended to by two processes, of which one dies on the way.
+    /// Corfu loglets. Two processes append, and one of them dies during the test.
     CorfuOfTwo,
-    /// One of each after the other.
+    /// Native and Corfu loglets in turn.
     InTurn,
 }
 

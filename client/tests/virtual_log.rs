@@ -132,7 +132,7 @@ async fn an_append_that_meets_a_seal_goes_to_the_successor_that_another_made() {
     tending.await.unwrap();
 }
 
-/// Loglets in memory, whose sequencer refuses to serve them while `refuses` is set, as one that was started again does.
+/// Loglets in memory. While `refuses` is set, their sequencer refuses to serve them, like one that was started again.
 struct Unserved {
     loglets: Arc<MemoryProvider>,
     refuses: AtomicBool,

@@ -36,7 +36,7 @@ fn fetcher(drive: &Drive) -> Fetcher {
     Fetcher { disk, clock, own: JOINER.storage, log: LogId(7), reserve_bytes: 0 }
 }
 
-/// A node with `count` commands, all of which its checkpoint has, whose log is trimmed up to some of them.
+/// A node with `count` commands in its checkpoint and one more command. Its log is trimmed, at least at the beginning.
 async fn trimmed(world: &World, count: u64) -> Node {
     let node = world.start(1).await;
     for _ in 0..count {
@@ -77,10 +77,10 @@ fn expected() -> StoreExpected {
     StoreExpected { storage, required: true, lost: None, extent: None, verified_bytes_max: VERIFIED_BYTES_MAX }
 }
 
-/// Counts what is read, and answers some calls as a network does that breaks.
+/// Counts the reads and their bytes. Some reads fail as if the network had broken.
 struct Breaking<S> {
     snapshots: S,
-    /// Every so many reads one has no answer.
+    /// One in this many reads has no answer.
     breaks_every: u64,
     reads: AtomicU64,
     bytes: AtomicU64,
@@ -109,7 +109,7 @@ impl<S: Snapshots> Snapshots for Breaking<S> {
     }
 }
 
-/// Offers bytes that another node changed, or a snapshot that is none for the joiner.
+/// Offers a snapshot that the joiner must not take: its manifest is changed, or its cursor is too low.
 struct Wrong<S> {
     snapshots: S,
     change: fn(&mut Manifest),

@@ -372,7 +372,8 @@ fn a_bit_that_rotted_in_the_last_batch_is_refused_untouched_and_hides_nothing_on
         copy(dir.path(), &name);
         let rotted = dir.path().join(&name).join("journal").join(path.file_name().unwrap());
         flip(&rotted, byte, 3);
-        // It may serve everything: a checkpoint between the last put and the kill also has the value.
+        // The node may also serve everything, if a checkpoint was made between the last put and the kill. Such a
+        // checkpoint has the value.
         refused_or_serves(dir.path(), &name, &context);
         flip(&rotted, byte, 3);
         serves_all(dir.path(), &name, &context);

@@ -48,9 +48,9 @@ async fn check(address: &str, bytes: usize) {
 fn lists_of_any_size_hold_every_pair_once_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let (server, address) = Server::serving(dir.path(), &[]);
-    // The first rounds have lists that are encoded as a whole while the store is locked. The later ones have lists of
-    // more than 512 KiB, which are sent in pieces. In the last round every value is longer than a piece, so pieces end
-    // inside pairs.
+    // Every round has short lists, which are encoded as a whole while the store is locked, and lists of more than
+    // 512 KiB, which are sent in pieces. In the last round every value is longer than a piece, so pieces end inside
+    // pairs.
     block_on(async {
         for bytes in [0, 200, 1_000, 20_000] {
             check(&address, bytes).await;

@@ -1,4 +1,5 @@
-//! A node that lost one of its threads or tasks, or could not start one, ends: it does not run without it.
+//! A node ends when it has lost one of its threads or tasks, or could not start one. It does not go on without that
+//! thread or task.
 
 mod support;
 

@@ -14,7 +14,7 @@ use naxos_jepsen::servers::Server;
 
 /// The module with the tests.
 const MODULE: &str = "go.etcd.io/etcd/tests/v3";
-/// So many tests and subtests pass at least: a suite that runs nothing must not pass.
+/// At least this many tests and subtests must pass, because a suite that runs nothing must not pass.
 const PASSED_MIN: usize = 100;
 
 /// The patterns of what is left out.

@@ -17,7 +17,7 @@ fn measured(words: &str) -> Value {
     let mut line: Vec<String> = ["naxos-benches"].into_iter().chain(words.split(' ')).map(str::to_owned).collect();
     line.extend(["--naxos".to_owned(), program, "--data".to_owned(), text(folder.path())]);
     line.extend(["--json".to_owned(), text(&json)]);
-    // Whether limits were missed says little about a debug build among other tests.
+    // The result says whether a limit was missed. It is ignored, because it means little for a debug build among tests.
     let _ = naxos_benches::cli::run(&line).unwrap_or_else(|error| panic!("{words}: {error:?}"));
     serde_json::from_slice(&std::fs::read(json).expect("figures")).expect("figures are JSON")
 }

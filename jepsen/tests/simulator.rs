@@ -11,7 +11,7 @@ use naxos_jepsen::simulator::seeds::{Plan, Sums, run};
 const SEEDS: u64 = 100;
 /// Number of seeds of a cluster.
 const CLUSTER_SEEDS: u64 = 200;
-/// So many of them, from the first one on, run twice.
+/// How many of them, from the first one on, run twice.
 const CLUSTER_SEEDS_TWICE: u64 = 100;
 /// Number of seeds that run at the same time: one for each core of a machine with two cores.
 const AT_ONCE: usize = 2;

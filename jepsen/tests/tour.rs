@@ -1,5 +1,5 @@
-//! Runs the commands of the README as a reader would type them: the tour, and the example of the library. The release
-//! build alone is not run: it takes longer than all tests together.
+//! Runs the commands of the README as a reader would type them: the tour, and the example of the library. Only the
+//! release build is not run, because it takes longer than all tests together.
 #![cfg(test)]
 
 use std::os::unix::fs::symlink;

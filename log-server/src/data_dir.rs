@@ -1,9 +1,9 @@
 //! The data directory: tells whether it belongs to Naxos and in which format, and lets only one process use it.
 //!
-//! It holds `lock` (the file of an advisory lock), `format` (what the directory is), `journal/` (the segments) and, if
-//! several seats founded the cluster, `founding` (see the module `founding`). Other components keep their own files
-//! beside these. Formatting makes `format.tmp`, then the journal's first segment,
-//! then renames `format.tmp` to `format`. So a directory with `format` always has a journal. A directory without
+//! It holds `lock` (the file of an advisory lock), `format` (what the directory is), `journal/` (the segments) and,
+//! after a founding or a recovery, `founding` (see the module `founding`). Other components keep their own files beside
+//! these. Formatting makes `format.tmp`, then the journal's first segment, then renames `format.tmp` to `format`. So a
+//! directory with `format` always has a journal. A directory without
 //! `format` is new, half formatted (then it has `format.tmp`), in a founding (then it has `founding`) or belongs to
 //! another program. A directory of another program is refused before anything in it is changed.
 

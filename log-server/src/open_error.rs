@@ -99,7 +99,7 @@ pub enum OpenError {
         /// The cluster.
         cluster: ClusterId,
     },
-    /// A segment was written by a newer release.
+    /// A segment was written by a release with another version of the segment format.
     #[error("{file} has format version {found}, this build reads version {known}: start the release that wrote it")]
     SegmentVersion {
         /// The path of the segment's file.

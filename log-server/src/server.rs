@@ -41,8 +41,8 @@ pub struct FoundJournal {
 }
 
 impl FoundJournal {
-    /// Reads the data directory of `seams.disk`. If it is not formatted yet, and several seats founded the cluster, it
-    /// gets the ids that the [`FoundingSeat`](crate::founding::FoundingSeat) recorded in it, whatever `config` says.
+    /// Reads the data directory of `seams.disk`. If it is not formatted yet, and has the record of a founding (see
+    /// [`FoundingSeat`](crate::founding::FoundingSeat)), it gets the ids of this record, whatever `config` says.
     /// # Cancel safety
     /// If the call is dropped halfway, the directory can still be opened.
     pub async fn read(seams: Seams, config: LogServerConfig) -> Result<FoundJournal, OpenError> {
@@ -82,13 +82,13 @@ impl FoundJournal {
         self.recovered.catalog.boot
     }
 
-    /// How many batches of the journal were found, counted from the first batch of the data directory on. What another node
-    /// was told to be durable is among them, unless the disk has lost it.
+    /// How many batches of the journal were found, counted from the first batch of the data directory on. If another
+    /// node was told that a batch is durable, this batch is among them, unless the disk has lost it.
     pub fn batches(&self) -> u64 {
         self.recovered.sequence - 1
     }
 
-    /// Goes on as something to read from. The directory stays locked and is not changed.
+    /// Turns the journal into a reader of its cells. The directory stays locked and is not changed.
     pub fn into_cells(self) -> FoundCells {
         let Recovered { catalog, indexes, .. } = self.recovered;
         FoundCells::new(Roster::new(&catalog, indexes), self.files, self.lock)

@@ -322,7 +322,7 @@ thread_local! {
 fn damage_cells(drive: &Drive, written: &BTreeMap<(LogletId, u64), Bytes>) {
     for path in drive.paths().into_iter().filter(|path| path.ends_with(".seg")) {
         drive.damage(&path, |content| {
-            // One payload may be found within another one. Then that cell is hit.
+            // One payload may be found within another one. Then the cell of the other payload is damaged.
             for bytes in written.values().step_by(2) {
                 if let Some(at) = content.windows(bytes.len()).position(|found| found == &bytes[..]) {
                     content[at + bytes.len() / 2] ^= 4;
@@ -337,7 +337,7 @@ async fn repair(unit: &Arc<Unit>, loglet: LogletId, at: u64, cell: &Bytes) -> Ce
     store(unit, Store { purpose, ..request(loglet, at, std::slice::from_ref(cell), 0) }).await.unwrap()[0]
 }
 
-/// Repairs every damaged cell. The unit says itself which cells it does not hold. Returns how many those were.
+/// Repairs every damaged cell: each cell that the unit does not report as held. Returns the number of repaired cells.
 async fn repair_all(unit: &Arc<Unit>, written: &BTreeMap<(LogletId, u64), Bytes>) -> usize {
     let mut repaired = 0;
     for ((loglet, at), bytes) in written {

@@ -315,7 +315,7 @@ struct World {
     all_ends: Mutex<Vec<Found>>,
 }
 
-/// From then on, no seat crashes and no message is lost.
+/// From this time on, no message is lost. A seat that is started after this time does not crash.
 const CALM_AFTER: Duration = Duration::from_secs(25);
 /// All seats have to know the decision then.
 const END_AFTER: Duration = Duration::from_secs(150);

@@ -43,7 +43,7 @@ impl LogletKind {
         self != Self::NEXT || version.has_next()
     }
 
-    /// All kinds that this build knows, and the name of each, which `naxos ctl` prints.
+    /// The kinds that have a name, and the name of each, which `naxos ctl` prints.
     const NAMES: [(Self, &'static str); 3] =
         [(Self::MEMORY, "memory"), (Self::NATIVE, "native"), (Self::CORFU, "corfu")];
 }
@@ -64,7 +64,8 @@ pub struct LogletParams {
     pub id: LogletId,
     /// The loglet's kind.
     pub kind: LogletKind,
-    /// Bytes that only the provider of that kind reads. `LogletRoles` reads those of the kinds that have units.
+    /// Bytes whose format depends on the kind. The provider and the sequencer of that kind read them. `LogletRoles`
+    /// reads those of the kinds that have units.
     pub bytes: Bytes,
 }
 

@@ -1,9 +1,9 @@
 //! [`ClusterVersion`]: which new formats the nodes of a cluster may write (`docs/adr/0009-cluster-version.md`).
 //!
-//! Each release understands the cluster versions up to [`ClusterVersion::NEWEST`]. What a release adds to the log, to the
-//! journal or to the chain has the cluster version with which it came. It is written only when the cluster has that
-//! version, and the cluster gets it only after all members have announced that they understand it. Until then the
-//! previous release starts on the same data.
+//! Each release understands the cluster versions up to [`ClusterVersion::NEWEST`]. Each addition to the log, to the
+//! journal or to the chain belongs to the cluster version that brought it. The addition is written only when the
+//! cluster has that version. The cluster gets the version only after all members have announced that they understand
+//! it. Until then the previous release can still start on the same data.
 //!
 //! # The next release
 //!

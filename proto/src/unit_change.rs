@@ -44,9 +44,9 @@ impl UnitChange {
     /// units, they name the new one already, or too few units would stay.
     ///
     /// The write quorum of a native loglet stays as it is if one unit replaces another. If units are left out, it is at
-    /// most a majority of those that stay, so that one silent unit does not hold up a trim. A lower one does no harm:
-    /// nobody counts acknowledgements of a segment that has ended, and the caller makes sure that each unit that stays
-    /// holds every cell.
+    /// most a majority of those that stay, so that one silent unit does not hold up a trim. A lower quorum does no
+    /// harm: nobody counts acknowledgements of a segment that has ended, and the caller makes sure that each unit that
+    /// stays holds every cell.
     pub fn of(&self, params: &LogletParams) -> Result<Option<LogletParams>, DecodeError> {
         match params.kind {
             kind if kind.is_native() => {

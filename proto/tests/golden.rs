@@ -9,7 +9,7 @@ use naxos_proto::corfu_params::CorfuParams;
 use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, StorageId};
 use naxos_proto::native_params::NativeParams;
 
-/// A chain with a segment of each kind that was ever written, and one of an unknown kind.
+/// A chain with a memory segment, a native segment and a segment of an unknown kind.
 fn chain() -> Chain {
     let id = |ordinal| LogletId { log: LogId(7), ordinal, nonce: 0x0123_4567_89ab_cdef + ordinal };
     let native = NativeParams {

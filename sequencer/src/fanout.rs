@@ -25,7 +25,7 @@ use crate::lane::{Lane, LaneMax};
 
 /// At most this much of a loglet may be in flight. Beyond it appends are refused.
 const IN_FLIGHT_MAX: InFlightMax = InFlightMax { batches: 4_096, bytes: 512 << 20 };
-/// A lane drops committed batches beyond this. It sends at most a quarter of the batches before the first is answered.
+/// A lane with more batches or bytes than this drops committed batches. At most `out` of its stores are unanswered.
 const LANE_MAX: LaneMax = LaneMax { out: 1_024, batches: 4_096, bytes: 64 << 20 };
 /// How long a lane rests after its first failure. Each further failure doubles this.
 const REST_MIN: Duration = Duration::from_millis(2);
@@ -55,11 +55,11 @@ struct State {
     lanes: Vec<UnitLane>,
     /// When the units on other nodes are to be told the known tail.
     advance_at: Option<Instant>,
-    /// The known tail that they were told last without a store.
+    /// The known tail that the units on other nodes were last told without a store.
     advanced: Offset,
     /// Whether a thread is running completions.
     is_draining: bool,
-    /// Whether a successor is served, so that nothing but what is in flight is sent any more.
+    /// Whether a successor is served. Then the lanes are emptied as soon as no batch is in flight.
     is_retired: bool,
 }
 
@@ -110,8 +110,8 @@ impl Fanout {
         self.state.lock().grants.known_tail()
     }
 
-    /// Appends a batch. `granted` hears its offset at once, unless the only unit may refuse the batch, after which the
-    /// offset would be given out again.
+    /// Appends a batch. `granted` hears its offset at once, but only if the loglet has several units. If it has only
+    /// one unit, that unit may refuse the batch, and then the offset is given out again.
     pub(crate) fn append(self: &Arc<Self>, batch: Vec<Cell>, granted: Option<OnGrant>, done: Done) {
         let outcome = self.state.lock().enqueue(batch, done);
         match (outcome, granted) {
@@ -134,9 +134,8 @@ impl Fanout {
         self.drain(ThreadLoad::Busy);
     }
 
-    /// Opens the loglet on all units. The change of the chain that began this loglet waited for a write quorum of them
-    /// alone. Does not wait for units that are slower than the others, and ignores errors: a lane that meets a unit
-    /// without the loglet opens it.
+    /// Opens the loglet on all units, and waits for all of them. The change of the chain that began this loglet waited
+    /// only for a write quorum of them. Errors are ignored: a lane that meets a unit without the loglet opens it.
     pub(crate) async fn open_everywhere(self: Arc<Self>) {
         let placement = &self.placement;
         futures::future::join_all(placement.units.iter().map(|u| u.open(placement.loglet, placement.params))).await;
@@ -322,8 +321,8 @@ impl State {
         Ok(grant.at)
     }
 
-    /// If so many units have a full disk that no write quorum is left, the refusal of one of them. Want of room is
-    /// refused before offsets are granted (`docs/protocol.md`, cluster 2).
+    /// The refusal of a unit whose disk is full, if too many disks are full for a write quorum. An append without room
+    /// is refused before offsets are granted (`docs/protocol.md`, cluster 2).
     fn disk_full(&self) -> Option<Refusal> {
         let mut full = self.lanes.iter().filter_map(|l| l.lane.disk_full());
         full.nth(self.grants.spare_units()).cloned()

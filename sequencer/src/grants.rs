@@ -65,7 +65,7 @@ struct InFlight<T> {
 enum Stopped {
     /// The only unit refused a batch. This ends when all batches in flight are settled.
     Refused(AppendError),
-    /// The loglet is sealed, or a unit holds other bytes. It never ends.
+    /// The loglet is sealed, a batch is undecided, or the chain has ended the loglet. This state never ends.
     Over,
     /// Nobody knows what the only unit did. It never ends.
     Unknown(String),
@@ -119,7 +119,8 @@ impl<T> Grants<T> {
         self.units - self.write_quorum
     }
 
-    /// Whether this loglet will never grant an offset again, because it is sealed or damaged.
+    /// Whether no offset will be granted again because the loglet is sealed, a batch is undecided, or the chain has
+    /// ended the loglet.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.stopped, Some(Stopped::Over))
     }

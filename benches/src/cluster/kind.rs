@@ -21,13 +21,13 @@ pub enum Kind {
     Kill,
     /// The process is paused by SIGSTOP, and goes on later.
     Stop,
-    /// Its file system is frozen: every write and sync hangs, the network lives. Needs root.
+    /// The file system of the node is frozen: every write and sync hangs, but the network works. Needs root.
     Freeze,
-    /// Nothing gets through between it and the other members. Clients still reach it. Needs root.
+    /// Nothing gets through between the node and the other members. Clients still reach the node. Needs root.
     Cut,
-    /// It gets nothing from the other members; what it sends arrives. Clients still reach it. Needs root.
+    /// The node gets nothing from the other members, but what it sends arrives. Clients still reach it. Needs root.
     Deaf,
-    /// Nothing gets through between it and one other member. All others hear both. Needs root.
+    /// Nothing gets through between the node and one other member. All others hear both. Needs root.
     Pair,
     /// The process is ended by SIGTERM, and started again later.
     Term,
@@ -65,7 +65,7 @@ impl Kind {
         }
     }
 
-    /// What Naxos has to keep.
+    /// The limits that Naxos has to keep.
     pub fn limits(self) -> GapLimits {
         match self {
             Kind::Term | Kind::Move => {

@@ -18,7 +18,7 @@ use crate::servers::cluster::Ground;
 use crate::servers::slow_syncs::SlowSyncs;
 use crate::servers::{Candidate, Cluster, Programs};
 
-/// How long the member has to catch up after a window.
+/// The time that the member gets after a window, so that it can catch up.
 const REST: Duration = Duration::from_secs(2);
 
 /// The highest allowed p99 with a slow disk, divided by the p99 without.
@@ -27,7 +27,7 @@ const P99_RATIO_MAX: f64 = 1.3;
 /// With syncs of up to this length there must be no reconfiguration.
 const NO_CHANGE: Duration = Duration::from_millis(100);
 
-/// Measure what it costs that the syncs of one of three disks are slow.
+/// Measure what it costs that the syncs of one member's disk are slow.
 ///
 /// Clients put through all members of a Naxos cluster in an open loop, at half the rate that a closed loop reaches.
 /// There are two kinds of time windows, which alternate: in one all disks are healthy, in the other every sync of one

@@ -31,7 +31,8 @@ pub struct Errors {
     pub count: u64,
     /// The first one.
     pub first: Option<String>,
-    /// How often a member could not be reached. A client library keeps this to itself, so it is no error.
+    /// How often a member could not be reached. A client library then goes to the next member and reports nothing, so
+    /// this is no error.
     pub unreached: u64,
     /// The reason of the first time.
     pub first_unreached: Option<String>,
@@ -90,7 +91,7 @@ impl Writers {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Sends all clients back to their first member, so that every member has as many of them.
+    /// Sends all clients back to their first member, so that they are spread evenly over the members.
     pub fn spread(&self) {
         self.shared.spreads.fetch_add(1, Ordering::Relaxed);
     }

@@ -17,7 +17,7 @@ use crate::servers::{Candidate, Programs, Server};
 
 /// Overwrite keys at a fixed rate, compact at fixed intervals, and check that memory and disk use do not grow.
 ///
-/// Each compaction is to the revision that was current at the compaction before, as kube-apiserver does it. The exit
+/// Each compaction is to the revision that was current at the previous compaction, as kube-apiserver does it. The exit
 /// code is 1 if memory or disk use grew, or if a call failed.
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -112,12 +112,12 @@ impl Cluster {
         &mut self.servers[at]
     }
 
-    /// The disk of the member with this number, if it was started on [`Ground::Disks`].
+    /// The disk of the member with this number, if the members have disks of their own (see [`Ground`]).
     pub fn disk(&self, at: usize) -> Result<&Disk> {
         self.disks.get(at).context("the members have no disks of their own")
     }
 
-    /// The network of the members, if they were started on [`Ground::Networks`].
+    /// The network of the members, if they have network namespaces of their own (see [`Ground`]).
     pub fn network(&self) -> Result<&Network> {
         self.network.as_ref().context("the members have no networks of their own")
     }

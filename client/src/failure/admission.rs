@@ -1,11 +1,11 @@
 //! [`Admission`]: whether the other nodes let this process take part.
 //!
-//! A data directory may be an old copy: it was restored from a backup of the machine, or cloned. What the directory has
-//! promised or stored since then, the copy has forgotten, and it would break these promises. So a process takes part only
-//! when a majority of those that vote, itself counted, has noted its start, durably. It ends when one of them remembers a
-//! start of which its directory does not know, or was told of batches that are not in its journal (cluster 15). A process
-//! hears first what each of the others remembers, or waits for a while. And the nodes tell each other what they have noted
-//! (`docs/protocol.md`, cluster 13).
+//! A data directory may be an old copy: it was restored from a backup of the machine, or cloned. The copy has forgotten
+//! what the directory has promised or stored since then, and a process on the copy would break these promises. So a
+//! process takes part only when a majority of the voters has durably noted its start. The process counts itself if it
+//! votes. It ends when another node remembers a start of which its directory does not know, or was told of batches that
+//! are not in its journal (cluster 15). Before it takes part, a process hears what each of the other nodes remembers,
+//! or waits for a while. The nodes also tell each other what they have noted (`docs/protocol.md`, cluster 13).
 
 use std::collections::BTreeSet;
 
@@ -55,15 +55,15 @@ pub enum Disowned {
 struct Others {
     heard: BTreeSet<StorageId>,
     noted_by: BTreeSet<StorageId>,
-    /// Whether it was waited for long enough for those that were not heard.
+    /// Whether the process has waited long enough for the nodes that were not heard.
     has_waited: bool,
 }
 
-/// Who has to note a start.
+/// The nodes that have to note a start.
 #[derive(Clone, Debug, Default)]
 pub struct Electorate {
-    /// The voters that the process knows from its own disk: a majority of each of these sets has to. There are two sets while
-    /// the voters are being changed.
+    /// The voters that the process knows from its own disk. A majority of each of these sets has to note the start.
+    /// There are two sets while the voters are being changed.
     pub voters: Vec<BTreeSet<StorageId>>,
     /// The voters that the others have told, if their view is newer than what this process knows: a majority of these is
     /// enough, too. The earlier voters may be gone for good.

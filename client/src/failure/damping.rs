@@ -1,10 +1,12 @@
 //! [`Damping`]: how long a change waits after it became due. Nothing here reads a clock or calls another node.
 //!
-//! 1. A change without which nobody can append is made at once. The lowest node that is alive acts first, each
-//!    further one a little later, so that there is normally one driver. If this node makes one such change after the other,
-//!    they do not help: nodes that do not hear each other undo each other's changes. Then each further one waits longer.
-//! 2. Other changes gain little by haste, and each costs a short pause of the appends. So the cause must have lasted for
-//!    a while. Each such change doubles this time for the next one, up to a limit. It shrinks again while nothing is due.
+//! 1. A change without which nobody can append is made at once. The lowest node that is alive acts first, and each
+//!    further node acts a little later, so that normally only one node acts. If this node makes one such change after
+//!    the other, they do not help: nodes that do not hear each other undo each other's changes. Then each further
+//!    change waits longer.
+//! 2. Other changes gain little by haste, and each costs a short pause of the appends. So the cause must have lasted
+//!    for a while. Each such change doubles this time for the next one, up to a limit. The time shrinks again while no
+//!    such change is made.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,12 +22,13 @@ const PATIENCE_MIN: Duration = Duration::from_secs(1);
 /// The longest that such a cause must last.
 const PATIENCE_MAX: Duration = Duration::from_secs(60);
 
-/// Urgent changes within the last [`URGENT_WITHIN`] of which one more is made at once.
+/// If at most this many urgent changes were made within the last [`URGENT_WITHIN`], the next one is made at once.
 const URGENT_FREE: u32 = 3;
 const URGENT_WITHIN: Duration = Duration::from_secs(10);
-/// How long the first urgent change after these waits. Each further one waits twice as long as the one before.
+/// How long an urgent change waits if one more than [`URGENT_FREE`] were made. Each further one waits twice as long as
+/// the one before.
 const URGENT_WAIT_MIN: Duration = Duration::from_millis(200);
-/// So many urgent changes are remembered. With them the wait is at its longest.
+/// The number of urgent changes that are remembered. After this many the wait is at its longest.
 const URGENT_KEPT: usize = 9;
 /// The longest that an urgent change waits.
 const URGENT_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -36,7 +39,7 @@ pub(super) struct Damping {
     /// The change that is due, and since when.
     due: Option<(DueChange, Instant)>,
     patience: Duration,
-    /// When the last change that was not urgent was made.
+    /// When the last change that was not urgent was made or tried.
     last_calm: Option<Instant>,
     /// When the last urgent changes were made, oldest first; at most [`URGENT_KEPT`].
     urgent: VecDeque<Instant>,
@@ -98,7 +101,7 @@ impl Damping {
     }
 
     fn be_more_patient(&mut self, now: Instant) {
-        // The patience halves for each time that it could have run out without a change.
+        // The patience halves each time that four times its length has passed without a change.
         let quiet = self.last_calm.map_or(Duration::MAX, |at| now.since(at));
         let mut patience = self.patience;
         let mut left = quiet;

@@ -169,7 +169,9 @@ mod tests {
         assert_eq!(detector.state(NODE, at(500)), NodeState::Alive(beat(1, Duration::ZERO).from));
     }
 
-    /// A node that is one round trip away, when a question follows 50 ms after the last one or after its answer.
+    /// A detector that has asked a node `questions` times, and the time of the last question. Each answer takes
+    /// `round_trip` milliseconds. The next question follows 50 ms after the last one, or when its answer is here if
+    /// that is later.
     fn far_away(round_trip: u64, questions: u64) -> (Detector, u64) {
         let mut detector = Detector::new(DetectorConfig::default());
         let every = round_trip.max(50);

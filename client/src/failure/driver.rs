@@ -25,7 +25,7 @@ use crate::virtual_log::{UnitsChanged, VirtualLog};
 const TICK: Duration = Duration::from_millis(50);
 /// The longest time between two replications of what units have missed.
 const REPLICATE_EVERY: Duration = Duration::from_secs(5);
-/// The time from a change of the chain to a replication. What was settled by the seal may have few copies.
+/// The time from a change of the chain to a replication. The cells that the seal settled may have few copies.
 const REPLICATE_AFTER_CHANGE: Duration = Duration::from_millis(200);
 
 /// What a driver needs.
@@ -98,8 +98,8 @@ impl Driver {
         Self(parts)
     }
 
-    /// Works until `stop`. That begins as soon as the log is open: a start that waits for the log may be the one that has to
-    /// add a loglet after a sealed one.
+    /// Works until `stop`. The work begins as soon as the log is open, while the start still waits for the log. If the
+    /// last loglet is sealed, it may be this process that has to add the next one.
     pub async fn run(&self, stop: CancellationToken) {
         let log = &self.0.log;
         let work = async { tokio::join!(self.drive(), self.replicate(), log.listen(), log.tend(stop.clone())) };
@@ -178,8 +178,8 @@ impl Driver {
         }
     }
 
-    /// Gives each ended segment that names a lost unit another one, as far as there are others. One segment after the
-    /// other: the copies must leave room for what clients write.
+    /// Replaces a lost unit of each ended segment by another unit, or leaves the lost units out if there are no others.
+    /// Takes one segment after the other, because the copies must leave room for what clients write.
     async fn replace_lost_units(&self) {
         let parts = &self.0;
         let may_copy = || self.may_copy();

@@ -19,7 +19,7 @@ pub(super) enum DueChange {
     QuorumLost,
     /// The active loglet has a unit that lost its seat in the cluster, or whose member is a learner.
     UnitLeft(StorageId),
-    /// A node is alive whose unit is not in the active loglet.
+    /// A node whose unit is not in the active loglet is alive.
     UnitMissing(StorageId),
     /// The sequencer is on the node that leads the MetaStore. If that node fails, the MetaStore has to elect a leader
     /// first, and the log can be reconfigured only after that. To prevent this, that node lets another node lead the
@@ -74,7 +74,7 @@ pub(super) fn due_change(
     if alive(&sequencer) != Some(active.sequencer) {
         return Some(DueChange::SequencerLost(sequencer));
     }
-    // The same is true for a unit: its node is perhaps alive.
+    // A unit that this node does not know yet may be alive, too.
     let may_answer =
         |unit: &&StorageId| alive(unit).is_some() || (!nodes.contains_key(unit) && !roles.has_left(**unit));
     if active.units.iter().filter(may_answer).count() < active.write_quorum {
@@ -84,7 +84,8 @@ pub(super) fn due_change(
         return Some(DueChange::UnitLeft(*unit));
     }
     let missing = nodes.keys().find(|node| alive(node).is_some() && !active.units.contains(node));
-    // If this node hears more others than any other one does, neither the sequencer nor the MetaStore is better elsewhere.
+    // If the sequencer's node hears more others than any other node does, neither the sequencer nor the lead of the
+    // MetaStore is better on another node.
     let is_best = reach.is_best(sequencer, nodes.keys().copied());
     let leads_both = meta_leader == Some(sequencer) && count > 1 && roles.sole_voter.is_none() && !is_best;
     match missing {

@@ -85,8 +85,8 @@ impl Heartbeats {
         Reach::new(alive.iter().map(|node| (*node, heard(node))))
     }
 
-    /// Asks until `stop`. A node that does not answer holds up no question to the others. A question to it that is not
-    /// answered is followed by the next one only when its own deadline is over, so that questions do not pile up.
+    /// Asks until `stop`. A node that does not answer holds up no question to the others. Such a node is asked again
+    /// only when the deadline of the last question is over, so that questions do not pile up.
     pub async fn run(&self, stop: CancellationToken) {
         let mut asked = FuturesUnordered::new();
         let mut waits: Vec<StorageId> = Vec::new();

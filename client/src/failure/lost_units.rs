@@ -16,7 +16,8 @@ use super::roles::Roles;
 pub(super) struct LostUnit {
     /// The segment's loglet.
     pub(super) loglet: LogletId,
-    /// The changes that would help, each on its own. Empty as long as the units that could help are silent.
+    /// The changes that would help, in the order in which they are tried. One of them is enough. Empty if none is
+    /// possible now.
     pub(super) changes: Vec<UnitChange>,
 }
 
@@ -28,8 +29,8 @@ pub(super) struct LostUnit {
 ///    order of their ids, so that one with a full disk does not hold up the change.
 /// 2. If the segment names the units of all members, the lost ones are only left out. At least as many units must stay as a new
 ///    loglet needs: a majority of the voters of the MetaStore. So the log survives as many failures as the MetaStore does.
-/// 3. While a node of the list has lost its seat, the list is older than the seats. A member that takes over the seat is
-///    not in it yet, so nothing is left out.
+/// 3. While a node of `nodes` has lost its seat, `nodes` is older than the seats. A member that takes over the seat is
+///    not in `nodes` yet, so nothing is left out.
 pub(super) fn lost_units(chain: &Chain, nodes: &BTreeMap<StorageId, NodeState>, roles: &Roles) -> Vec<LostUnit> {
     let members = roles.members(nodes);
     let is_older = nodes.keys().any(|node| roles.left.contains(node));

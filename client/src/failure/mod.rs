@@ -6,8 +6,8 @@
 //! - [`lost_units`]: pure: which ended segments name a unit that is lost for good, and what should replace it
 //! - [`reach`]: pure: how many others each node hears
 //! - [`damping`]: pure: how long a change waits, so that a node that comes and goes does not make the log thrash
-//! - [`admission`]: whether the other nodes let this process take part; [`start_memory`],
-//!   [`start_history`]: what they, and the data directory itself, remember for that
+//! - [`admission`]: whether the other nodes let this process take part; [`start_memory`]: the starts that a node
+//!   remembers for that; [`start_history`]: the starts that the data directory itself remembers
 //! - [`heartbeats`]: asks the other nodes all the time
 //! - [`driver`]: makes the changes that are due
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use naxos_proto::contracts::StartMark;
 use naxos_proto::ids::Boot;
 
-/// So many starts are remembered, the latest ones.
+/// The number of starts that are remembered. They are the latest ones.
 const STARTS_MAX: usize = 4_096;
 
 /// The marks of the starts on a data directory, as the directory itself remembers them. A copy lacks those that came after
@@ -27,8 +27,8 @@ impl StartHistory {
         self.0.iter().map(|(boot, nonce)| StartMark { boot: *boot, nonce: *nonce })
     }
 
-    /// Whether the directory knows of a start of it that another node has noted. It is taken to know those that are so early
-    /// that they were forgotten.
+    /// Whether the directory knows the start `noted`, which another node has noted for this directory. A start that is
+    /// so early that it was forgotten counts as known.
     pub fn knows(&self, noted: StartMark) -> bool {
         let is_forgotten =
             self.0.len() == STARTS_MAX && self.0.first_key_value().is_some_and(|(first, _)| noted.boot < *first);

@@ -66,8 +66,8 @@ impl VirtualLog {
         Ok(())
     }
 
-    /// Makes the sequencer of the loglet `params` serve it, which a chain names as its last one. Does not wait long for a
-    /// sequencer that does not answer.
+    /// Makes the sequencer of the loglet `params` serve that loglet, which a chain names as its last one. Does not wait
+    /// long for a sequencer that does not answer.
     pub(super) async fn serve(&self, params: &LogletParams) -> Result<(), ReconfigureError> {
         let provider = self.providers.of(params.kind)?;
         tokio::select! {
@@ -111,7 +111,7 @@ impl VirtualLog {
     }
 
     /// The loglet of a segment of `active`, opened for reading. A segment that has ended may get other units. Then its
-    /// loglet is opened again; those who still read from the units of before find the same cells there.
+    /// loglet is opened again. Readers that still use the earlier units find the same cells there.
     pub(super) fn loglet_of(&self, active: &Active, segment: &Segment) -> Result<Arc<dyn Loglet>, LogError> {
         let id = segment.params.id;
         if id == active.loglet.params().id {

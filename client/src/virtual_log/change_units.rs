@@ -5,11 +5,12 @@
 //! 2. The new unit gets the cells that it lacks, in steps. Before each step the chain is read again.
 //! 3. A step finds that the new unit lacks nothing. Then the edit of the chain that was read just before that step is
 //!    installed by compare-and-swap. So what the step found holds for the chain that the edit replaces.
-//! 4. If another process has changed the chain since, nothing counts, and all of this begins again. The copies stay, so
-//!    the second time is quick.
+//! 4. If another process has changed the chain since, what the step found does not count, and all of this begins again.
+//!    The copies stay, so the second time is quick.
 //!
-//! The old unit is not told to drop its cells. Whoever still knows the old chain may read from it. If its data directory
-//! has lost its seat, it is used by nobody; otherwise the unit drops the cells when the floor of its ordinals rises.
+//! The old unit is not told to drop its cells. A process that still knows the old chain may read from that unit. If the
+//! unit's data directory has lost its seat, nobody uses the unit. Otherwise the unit drops the cells when the floor of
+//! its ordinals rises.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use super::VirtualLog;
 use crate::loglet::{LogletError, Prepared};
 use crate::reconfigure::{Installed, ReconfigureError};
 
-/// After so many lost races this process leaves the change to a later call.
+/// After this many lost races this process leaves the change to a later call.
 const RACES_MAX: u32 = 3;
 /// The time between two lines in the log that tell the progress of a long copy.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -29,7 +30,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 /// What became of a change of units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitsChanged {
-    /// The chain has the change now. The number is that of the cells that were copied for it.
+    /// The chain has the change now. The field is the number of cells that were copied for it.
     Changed(u64),
     /// There was nothing to do: the segment is open or gone, or the change does not fit its units.
     NotNeeded,

@@ -96,9 +96,9 @@ impl VirtualLog {
         Ok((now, closed_at))
     }
 
-    /// Installs `params` as the successor of the loglet `ended`, which ends at `end`, or finds the successor that another
-    /// process installed. If the chain was changed but the loglet is still the last segment, the log was trimmed, or an
-    /// ended segment got other units: the edit is then made again on the changed chain.
+    /// Installs `params` as the successor of the loglet `ended`, which ends at `end`, or finds the successor that
+    /// another process installed. If the chain was changed and the loglet is still its last segment, then the log was
+    /// trimmed, or an ended segment got other units. In that case the edit is made again on the changed chain.
     async fn install_successor(
         &self,
         found: VersionedChain,

@@ -23,14 +23,15 @@ impl VirtualLog {
             };
             tokio::select! {
                 biased;
-                // Before the end of the following, which gives up what waits for the units.
+                // `select!` drops the following before this call, which gives up the appends that the sequencer lost.
+                // This call lets the end in the chain settle the others whose offsets are known.
                 () = is_replaced => loglet.retire(self.end_of(id)),
                 () = loglet.listen() => {}
             }
         }
     }
 
-    /// Where the chain ends this loglet. `None` if the chain does not name the loglet.
+    /// The end that the chain gives this loglet. `None` if the chain does not name the loglet or has not ended it.
     fn end_of(&self, loglet: LogletId) -> Option<Offset> {
         let active = self.active.load();
         let segment = active.chain.segments.iter().find(|s| s.params.id == loglet)?;

@@ -19,7 +19,7 @@ impl VirtualLog {
                     Some(end) => segment.offset(end),
                     None => match loglet.check_tail().await.map_err(unavailable)? {
                         Tail::Open(tail) => tail,
-                        // Only the chain says where this segment ends, so its turn comes when the chain does.
+                        // Only the chain says where this segment ends. Its cells are copied once the chain says so.
                         Tail::Sealed(_) => return Ok(0),
                     },
                 };

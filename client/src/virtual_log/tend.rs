@@ -14,8 +14,8 @@ use crate::reconfigure::ReconfigureError;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl VirtualLog {
-    /// Watches for a sealed loglet without a successor, waits for one, and then completes the reconfiguration. Runs until
-    /// `stop`.
+    /// Watches for a sealed loglet without a successor, waits a while for a successor, and then completes the
+    /// reconfiguration. Runs until `stop`.
     pub async fn tend(&self, stop: CancellationToken) {
         loop {
             tokio::select! {

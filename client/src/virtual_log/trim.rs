@@ -28,7 +28,8 @@ impl VirtualLog {
     pub(super) async fn trim_up_to(&self, up_to: Lsn) -> Result<(), LogError> {
         let cells = self.trim_cells(up_to).await;
         let chain = {
-            // A unit that never answers again must not hold up a change of the chain, so only this step excludes one.
+            // Only this step excludes other changes of the chain. A unit that never answers again must not hold them
+            // up.
             let _one = self.reconfiguring.lock().await;
             self.trim_chain(up_to).await.map_err(|e| LogError::Unavailable(e.to_string()))
         };

@@ -1,4 +1,4 @@
-//! A register before whose next changes something else happens.
+//! [`HookedMeta`]: a register that lets something else happen before its next changes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ impl HookedMeta {
         Arc::clone(&self.inner)
     }
 
-    /// `what` happens before the next change that comes through this one. A second call adds something for the change
-    /// after that.
+    /// `what` happens before the next change that comes through this register. A second call adds something for the
+    /// change after that.
     pub(crate) fn before_put(&self, what: BoxFuture<'static, ()>) {
         self.before_puts.lock().push_back(what);
     }

@@ -1,4 +1,4 @@
-//! A log with a segment that has ended on three units, and spare units that no segment names.
+//! A log whose ended segment is on three units, and spare units that no segment names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use crate::hooked_meta::HookedMeta;
 use crate::support::Rig;
 
-/// So many cells of so many bytes are copied in several steps.
+/// The number of cells in the ended segment. They are so many, and so large, that they are copied in several steps.
 pub(crate) const CELLS: u64 = 120;
 const CELL_BYTES: usize = 8 << 10;
 /// A unit with this weather is lost.

@@ -1,5 +1,5 @@
-//! Three nodes, each with its own storage unit, and a sequencer on the first. A message
-//! between two nodes takes [`HOP`] if it is an append, the outcome of one, or a call to a unit. A sync takes [`SYNC`].
+//! Three nodes, each with its own storage unit, and a sequencer on the first. A message between two nodes takes [`HOP`]
+//! if it is an append, its grant, its outcome, or a call to a unit. A sync takes [`SYNC`].
 
 use std::sync::Arc;
 use std::sync::OnceLock;

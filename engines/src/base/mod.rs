@@ -87,7 +87,8 @@ impl<A: Applicator> Base<A> {
     /// Applies everything that is durable now, and returns the tail of the log. Called at the start, before anything is
     /// served.
     pub async fn replay(&self) -> Result<Lsn, LogError> {
-        // A start that is tried again follows the log already. So what is applied is looked at before the tail.
+        // A start that is tried again already follows the log and may apply entries meanwhile. So the applied position
+        // is read before the tail.
         let applied = self.reader.applied();
         let tail = self.log.check_tail().await?;
         if applied > tail {
@@ -127,7 +128,7 @@ impl<A: Applicator> Base<A> {
         }
     }
 
-    /// Resolves when the log does not hold the next entry to apply any more.
+    /// Resolves when the log no longer holds the next entry to apply.
     pub async fn fell_behind(&self) {
         self.player.fell_behind().await;
     }

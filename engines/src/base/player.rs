@@ -270,7 +270,7 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// Notes why the log could not be read.
+    /// If the log could not be read because the next entry was trimmed, notes that this node fell behind.
     fn note(&self, error: &LogError) {
         if matches!(error, LogError::Trimmed(_)) {
             self.behind.cancel();

@@ -120,7 +120,7 @@ async fn nothing_more_is_applied_when_the_checkpoint_is_far_behind() {
     player.ask_for(Lsn(300));
     let stop = CancellationToken::new();
     let waits = async {
-        // Both deltas that may be frozen are, and 128 MiB are in the open one.
+        // Apply stops when two deltas are frozen, which is the most, and the open one has 128 MiB.
         player.wait_for(Lsn(140)).await;
         BootClock.sleep(Duration::from_secs(5)).await;
         let applied = player.reader.applied().0;

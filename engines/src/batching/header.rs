@@ -19,7 +19,7 @@ pub(super) fn encode_header(own: Incarnation, number: u64, count: usize) -> Byte
     out.freeze()
 }
 
-/// An entry with one batch, which `from` proposes and no engine but Batching has seen.
+/// An entry with one batch of the process `from`. It has the header of Batching and of no other engine.
 pub fn batch_of(from: Incarnation, commands: &[Bytes]) -> Entry {
     let mut entry = Entry::new(encode_payload(commands));
     entry.set_header(INFO.id, encode_header(from, 0, commands.len()));

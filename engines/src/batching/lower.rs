@@ -21,7 +21,7 @@ use crate::reply_port::{Waiter, deliver_all};
 /// At most this many batches may be on their way at once. Further commands gather until one comes back.
 const IN_FLIGHT_MAX: usize = 2;
 /// The second batch must have this many times the commands of the first one. In a cluster each entry costs about 0.7 ms
-/// of CPU, whatever it holds, so many small batches are expensive.
+/// of CPU, whatever it holds. So a large number of small batches is expensive.
 const SECOND_BATCH_TIMES: usize = 2;
 /// Most commands in one entry.
 const BATCH_COMMANDS_MAX: usize = 4_096;
@@ -75,7 +75,7 @@ impl<O: Send + 'static> Batching<O> {
 
     /// Proposes a command. Its output goes to `waiter`. If a batch may be sent now, asks the waiter's port to flush,
     /// which sends the command. A flush of another port may send it earlier. If no batch may be sent now, the command
-    /// is sent after a batch came back or the checkpoint caught up.
+    /// is sent later: when enough commands wait, when a batch came back, or when the checkpoint caught up.
     pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<O>>) {
         let port = {
             let mut gathered = self.gathered.lock();

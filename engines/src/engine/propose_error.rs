@@ -32,7 +32,8 @@ impl From<AppendError> for ProposeError {
             // would have been appended.
             AppendError::Sealed => ProposeError::Refused(Refusal::NoSuccessor),
             AppendError::Refused(refusal) => ProposeError::Refused(refusal),
-            // Nor does it answer this, because it settles the append by the end of the segment.
+            // `SharedLog::append` never answers this either. It compares the append's offset with the end of the
+            // segment, and so finds out whether the append was done.
             undecided @ AppendError::Undecided { .. } => ProposeError::Unknown(undecided.to_string()),
             AppendError::Unknown(why) => ProposeError::Unknown(why),
         }

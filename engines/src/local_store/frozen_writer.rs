@@ -33,7 +33,7 @@ impl FrozenWriter {
         Self { shared, committed: AtomicBool::new(false), told: AtomicBool::new(false) }
     }
 
-    /// Freezes the open delta, if it is not empty and one more may be frozen.
+    /// Freezes the open delta, if there is something to write and one more may be frozen; see [`Shared::freeze`].
     pub(super) fn freeze(&self) {
         let _boundary = self.shared.boundary.lock();
         self.shared.freeze();

@@ -37,7 +37,7 @@ impl Marks {
 
     /// Notes that the cursor has moved to `next`, with the checksum of everything before that. The position of the mark
     /// is the last multiple at or before `next`. A cursor that jumps over this position jumps over junk, which changes no
-    /// row, so the checksum is right there as well.
+    /// row. So the checksum at the position of the mark is the same.
     pub(crate) fn note(&mut self, next: Lsn, checksum: u64) {
         let mark = ChecksumMark { at: Lsn(next.0 / MARK_EVERY * MARK_EVERY), checksum };
         keep(&mut self.dense, mark);

@@ -10,9 +10,9 @@
 //!
 //! - [`LocalStore`] writes by means of a [`Txn`], [`StoreReader`] reads; both use the same deltas and database
 //! - [`Checkpointer`]: the Worker that writes frozen deltas, and copies the file: to defragment it, or for a snapshot that
-//!   other nodes read; [`paced_file`]: redb's file below it
+//!   other nodes read; [`paced_file`]: the file that redb reads and writes
 //! - `marks`: the running checksum at fixed positions, by which replicas compare their states. A store that differs from
-//!   the others carries a note of it for ever: [`StoreReader::note_differs`]
+//!   the others carries a note of that ([`StoreReader::note_differs`]), until it becomes the only store there is
 //! - [`install_snapshot`]: puts the snapshot of another node in the place of the file
 //! - [`FoundStore`]: an open store to which nothing was written yet, so that it can be checked first; [`RowsAhead`]:
 //!   reads its rows on another core; [`damage`]: redb's panics on a damaged file

@@ -149,8 +149,8 @@ impl StoreReader {
     }
 
     /// Notes that this store was found to differ from those of the other replicas at position `at`, which is above 0. The
-    /// note becomes durable with the next checkpoint, which begins at once. It stays with the file and its copies; only
-    /// another store in the place of this one is without it.
+    /// note becomes durable with the next checkpoint, which begins at once. The file and its copies keep the note until
+    /// [`Self::clear_differs`]. Another store in the place of this one does not have it.
     pub fn note_differs(&self, at: Lsn) {
         self.shared.note_differs(at);
     }

@@ -144,8 +144,8 @@ impl Shared {
         self.moved.notify_one();
     }
 
-    /// Freezes the open delta, if it is not empty and one more may be frozen. Returns whether it did. The caller holds
-    /// `boundary`.
+    /// Freezes the open delta, if one more may be frozen. An empty delta is frozen only if `differs` has to be written
+    /// with it. Returns whether the delta was frozen. The caller holds `boundary`.
     pub(crate) fn freeze(&self) -> bool {
         let mut open = self.open.write();
         let mut frozen = self.frozen.write();

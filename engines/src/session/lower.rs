@@ -13,8 +13,8 @@ use super::window::{Outstanding, Shared};
 use crate::engine::{Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::Entry;
 
-/// How often the engine tries to find out the outcome of a proposal before it tells the client that the outcome is
-/// unknown.
+/// The number of attempts to find out the outcome of a proposal. After the last one the client is told that the outcome
+/// is unknown.
 pub(super) const SETTLE_ATTEMPTS: u32 = 5;
 /// Time between two attempts.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(50);

@@ -133,7 +133,7 @@ impl Fetcher {
         let wanted = at_least.max(persisted.next());
         loop {
             let mut sources = sources();
-            // What was fetched already came from this node.
+            // If a part of a snapshot was fetched before, the node that gave it is asked first.
             let first = self.begun().await.map(|partial| partial.source);
             sources.sort_by_key(|(source, _)| (Some(*source) != first, *source));
             if sources.is_empty() {
@@ -171,9 +171,9 @@ impl Fetcher {
         Ok(Fetched { cursor: manifest.cursor })
     }
 
-    /// Asks for a snapshot until it is made. A node that does not answer at all is not waited for, because another one
-    /// may answer. It is waited for a while if it has answered before, and longer if a part of its snapshot is here
-    /// (`is_begun`).
+    /// Asks for a snapshot until it is made. If a node has never answered, another one is asked at once. If it has
+    /// answered before, it may be silent for [`SILENCE_BEFORE_MAX`]. If a part of its snapshot is here (`is_begun`), it
+    /// may be silent for [`SILENCE_MAX`].
     async fn ask(
         &self,
         source: StorageId,
@@ -304,7 +304,7 @@ impl Fetcher {
         Ok(end)
     }
 
-    /// Waits before the next attempt. An error if nothing came since `heard` for too long.
+    /// Waits before the next attempt. Returns an error if `heard`, the time of the last piece, was too long ago.
     async fn wait(&self, heard: Instant, error: &SnapshotError) -> Result<(), NoneHere> {
         if self.clock.now().since(heard) >= SILENCE_MAX {
             return Err(NoneHere::Next(error.to_string()));

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naxos_proto::ids::{Lsn, StorageId};
 
-/// A server whose position in the view has moved between two of so many looks, one each second, is not ejected. Looks are
-/// counted and not time, so that a server that was suspended does not judge the others by what it saw before.
+/// A server is ejected only if this many looks in a row, one each second, found it at the same position as the look
+/// before. Looks are counted and not time, so that a server that was suspended does not judge the others by what it saw
+/// before.
 const UNMOVED_LOOKS: u32 = 10;
-/// For a server that fetches a snapshot the log may be so many times as large.
+/// A server that fetches a snapshot is ejected only when the log is this many times as large as for other servers.
 const HOLD_FACTOR: u64 = 4;
 
 /// Watches the server that holds back trimming. It is ejected when the log takes more than a given number of bytes and
@@ -16,7 +17,7 @@ const HOLD_FACTOR: u64 = 4;
 #[derive(Debug)]
 pub(super) struct Ejection {
     held_bytes_max: u64,
-    /// The server that holds back trimming, its position, and how often it was seen there.
+    /// The server that holds back trimming, its position, and how many further looks found it there.
     lowest: Option<(StorageId, Lsn, u32)>,
 }
 
@@ -36,7 +37,7 @@ impl Ejection {
         log_bytes: u64,
     ) -> Option<(StorageId, Lsn)> {
         let lowest = cursors.iter().min_by_key(|(_, cursor)| **cursor).map(|(storage, cursor)| (*storage, *cursor));
-        // A server that does not hold back more than this server itself does is no reason.
+        // A server that holds back no more of the log than this server itself does is not ejected.
         let lowest = lowest.filter(|(storage, cursor)| *storage != own && *cursor < persisted);
         let Some((storage, cursor)) = lowest else {
             self.lowest = None;

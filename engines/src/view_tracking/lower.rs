@@ -1,4 +1,4 @@
-//! The lower half: adds the header to proposals, and changes the view where no proposal does.
+//! The lower half: adds the header to proposals, and proposes entries of its own that change the view.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -70,7 +70,7 @@ impl ViewTracking {
         self.view.cursor(storage) == Some(at)
     }
 
-    /// Leaves `storage` out of the view, if it is still at `at`.
+    /// Takes `storage` out of the view, if it is still at `at`.
     pub async fn eject(&self, storage: StorageId, at: Lsn) -> Result<(), ProposeError> {
         if self.view.cursor(storage) != Some(at) {
             return Ok(());
@@ -78,7 +78,7 @@ impl ViewTracking {
         self.tell(Told::Eject(storage, at)).await
     }
 
-    /// Leaves `storage`, which will never come back, out of the view.
+    /// Takes `storage`, which will never come back, out of the view.
     pub async fn leave(&self, storage: StorageId) -> Result<(), ProposeError> {
         match self.view.cursor(storage) {
             Some(at) => self.eject(storage, at).await,
@@ -96,8 +96,8 @@ impl ViewTracking {
         outcome.await.map(drop)
     }
 
-    /// Until `stop`: tells the cursor of a server that proposes nothing while others do, and ejects servers that are
-    /// away. A server that is alone never does either, and so an idle server writes nothing.
+    /// Until `stop`: tells this server's cursor while others propose and this server does not, and ejects servers that
+    /// are away. A server that is alone in the view does neither, so it writes nothing while it is idle.
     pub async fn tend(&self, stop: CancellationToken) {
         let mut ejection = Ejection::new(self.held.bytes_max);
         let work = async {
@@ -135,10 +135,10 @@ impl ViewTracking {
     }
 }
 
-/// Whether the others have to be told how far this server is. The bounds are far above what telling it costs, so that
-/// servers do not go on telling each other because each of these entries moves all cursors. There are two exceptions.
-/// While the log is too large, they tell whatever there is, because a server that tells nothing then is ejected. And each
-/// server tells once that it does not need the segments that end at `sealed_below` any more.
+/// Whether the others have to be told how far this server is. Each entry that tells a cursor moves all cursors. The
+/// bounds are far above that, so that servers do not answer one such entry with another for ever. There are two
+/// exceptions. While the log is too large, servers tell any progress, because a server that tells nothing then is
+/// ejected. And each server tells once that it does not need the segments that end at `sealed_below` any more.
 fn is_untold(viewed: &Viewed, (own, persisted): (StorageId, Lsn), log_is_large: bool, sealed_below: Lsn) -> bool {
     let told = viewed.cursors.get(&own).copied().unwrap_or(Lsn::ZERO);
     let positions = persisted.0.saturating_sub(told.0);

@@ -14,7 +14,7 @@
 //!
 //! - [`ViewTrackingParts`] makes the halves. [`ViewTracking`]: the lower half adds the header, and tends the view;
 //!   [`ViewTrackingApply`]: the upper half keeps the view
-//! - `ejection`: who is left out of the view
+//! - `ejection`: decides which server is left out of the view
 
 mod ejection;
 mod header;

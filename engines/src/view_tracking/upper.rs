@@ -97,7 +97,7 @@ mod tests {
         fn post_apply(&mut self, _: Lsn, (): ()) {}
     }
 
-    /// A view of server 1 on an empty store, and its bottom. The state must be durable on so many servers.
+    /// A view of server 1 on an empty store, and the engine below it. See `HeldLog::servers_min` for `servers_min`.
     async fn a_view_of(servers_min: usize) -> (LocalStore, ViewTrackingApply<Top>, Arc<Bottom>) {
         let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("it opens");
         let (switch, bottom, below) = (EngineSwitch::default(), Arc::new(Bottom::default()), Arc::new(OnceLock::new()));
@@ -108,7 +108,7 @@ mod tests {
         (store, view, bottom)
     }
 
-    /// Applies an entry that tells this. Returns the trim point after it.
+    /// Applies an entry with the header `told`. Returns the trim point after it.
     fn apply(store: &mut LocalStore, view: &mut ViewTrackingApply<Top>, bottom: &Bottom, told: Told) -> Option<Lsn> {
         let mut entry = Entry::default();
         entry.set_header(INFO.id, told.encode());
@@ -120,7 +120,7 @@ mod tests {
         *bottom.0.lock()
     }
 
-    /// Applies entries that tell this, and checks the trim point after each.
+    /// Applies entries with the headers in `told`, and checks the trim point after each.
     fn play(
         store: &mut LocalStore,
         view: &mut ViewTrackingApply<Top>,
@@ -154,7 +154,7 @@ mod tests {
             (persisted(1, 90), 39),
             (hold(20), 39),
             (hold(60), 60),
-            // The server is elsewhere by now: an old ejection does nothing.
+            // The server is at position 60 by now, so an ejection at position 39 does nothing.
             (eject(39), 60),
             (persisted(9, 61), 61),
             (eject(60), 61),

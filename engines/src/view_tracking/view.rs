@@ -79,8 +79,8 @@ impl View {
         self.viewed.lock().cursors.get(&storage).copied()
     }
 
-    /// The position below which the log is not needed: by no server of the view, and not as another copy of a state that
-    /// too few servers have. `None` if too few servers have told a cursor.
+    /// The position below which no server of the view needs the log. `None` if too few servers have told a cursor: the
+    /// log is then still needed as another copy of the state.
     pub(super) fn least(&self) -> Option<Lsn> {
         let viewed = self.viewed.lock();
         let durable = viewed.cursors.keys().filter(|storage| !viewed.holds.contains(storage)).count();
@@ -95,7 +95,8 @@ impl View {
 
     /// Applies what an entry tells. Returns whether the view has changed. `own` is this server.
     ///
-    /// A position never goes down. It is told in the order of the log, but it may be older than what is known already.
+    /// A position never goes down while its server is in the view. An entry may tell a position that is below the known
+    /// one. Such an entry changes nothing.
     pub(super) fn apply(&self, txn: &mut Txn<'_>, told: Told, own: StorageId) -> bool {
         let mut viewed = self.viewed.lock();
         let (Told::Persisted(storage, at) | Told::Hold(storage, at) | Told::Eject(storage, at)) = told;

@@ -259,7 +259,8 @@ impl Backend {
         EtcdError::Timeout.into()
     }
 
-    /// The answer to a write that this node cannot do. Other members perhaps can, and with this code clients go there.
+    /// The answer to a write that this node cannot do. If there are other members, the code is `Unavailable`, because
+    /// clients then try another member.
     fn cannot_write(&self, why: String) -> Status {
         let is_alone = self.roster.seats.borrow().len() == 1;
         Status::new(if is_alone { Code::ResourceExhausted } else { Code::Unavailable }, why)

@@ -49,8 +49,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What is known of the differences between this member and the others. A fence that is up never comes down: only a
-/// start with another local store has none.
+/// What is known of the differences between this member and the others. A fence that is up stays up while the process
+/// runs. The next start raises it again, unless the local store has no note of a difference any more.
 #[derive(Debug, Default)]
 pub(crate) struct Fence {
     is_up: AtomicBool,
@@ -108,7 +108,7 @@ impl Fence {
         *self.difference.lock()
     }
 
-    /// What keeps the member from serving, or soon may, in words.
+    /// Why the member does not serve, or may soon have to stop serving, in words.
     pub(crate) fn problem(&self) -> Option<String> {
         let unsure = |at| {
             format!(

@@ -9,12 +9,12 @@ use naxos_proto::loglet_roles::LogletRoles;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// After so many looks in a row without a leader, the calls that want one end. The same as in etcd.
+/// After this many looks in a row without a leader, the calls that want one end. The same as in etcd.
 const LOOKS: u32 = 3;
 
-/// Whether a member that sees the other nodes as `nodes` can have a leader: it needs most of the loglet's units. So a
-/// member that is cut off has none, whatever it remembers. Nor has one of several members whose own disk hangs, because
-/// it cannot follow the others for long.
+/// Whether a member that sees the other nodes as `nodes` can have a leader. It needs most of the loglet's units, so a
+/// member that is cut off has no leader, whatever it remembers. If there are several units, a member whose own disk
+/// hangs has no leader either, because it cannot follow the others for long.
 ///
 /// `oldest_sync` is how long the oldest sync of this member's disk has been running.
 pub(super) fn can_have_leader(

@@ -1,4 +1,5 @@
-//! [`LeaseDesk`]: keep-alives and time-to-lives, at the keeper of leases wherever it is.
+//! Keep-alives and time-to-lives of leases. The keeper of leases answers them: on this node, or on another node through
+//! its [`LeaseDesk`].
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,8 +13,8 @@ use crate::state::EtcdError;
 /// Answers other nodes, if this node is the keeper of leases.
 pub(crate) struct LeaseDesk(pub(crate) Arc<Backend>);
 
-/// A place for a [`LeaseDesk`], which exists later than the port on which other nodes ask for it. Until then this node is
-/// not the keeper.
+/// A place for a [`LeaseDesk`]. The port on which other nodes ask for the desk exists before the desk does. Until the
+/// desk is set, the answer is that this node is not the keeper.
 #[derive(Default)]
 pub(crate) struct LeaseDeskSlot(OnceLock<LeaseDesk>);
 
@@ -83,7 +84,8 @@ impl Backend {
         }
     }
 
-    /// How long a lease lives, according to its keeper. The caller has linearized.
+    /// The seconds that a lease has left, and the seconds that it was granted, according to its keeper. The caller has
+    /// linearized.
     pub(crate) async fn lease_time(&self, id: i64) -> Result<Option<(i64, i64)>, Status> {
         match self.other_keeper() {
             None => Ok(self.keeper.time_to_live(id)),

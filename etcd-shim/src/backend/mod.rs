@@ -4,10 +4,10 @@
 //!
 //! - [`Backend`]: proposes commands, reads at the log's tail, answers with etcd's errors
 //! - [`PendingRequests`], [`Deadlines`]: where the requests of one runtime wait, and for how long
-//! - [`LeaseKeeper`]: decides when leases end; [`LeaseDesk`]: its calls, wherever the keeper is
+//! - [`LeaseKeeper`]: decides when leases end; [`LeaseDesk`]: answers other nodes if the keeper is on this node
 //! - [`Leadership`]: ends the calls that want a leader when there is none
 //! - [`Fence`]: a member whose state differs from that of the others serves nothing
-//! - [`Roster`]: who sits where in the cluster
+//! - [`Roster`]: the members of the cluster and their data directories
 //! - [`NodeListener`]: tells the watches, the lease keeper and the janitor what was applied
 
 #[expect(clippy::module_inception, reason = "one type per file, named after it")]

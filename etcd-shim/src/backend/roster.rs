@@ -1,4 +1,4 @@
-//! [`Roster`]: who sits where in the cluster.
+//! [`Roster`]: the members of the cluster and their data directories.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 /// Finds the keeper of leases on another node.
 pub(crate) trait LeaseKeepers: Send + Sync {
-    /// The keeper on the node with that data directory. `None` if this is no other node of the cluster.
+    /// The keeper on the node with that data directory. `None` if no other node of the cluster has it.
     fn keeper(&self, storage: StorageId) -> Option<Arc<dyn LeaseKeeper>>;
 }
 

@@ -162,6 +162,6 @@ fn a_file_may_have_the_default_list_of_members_beside_a_domain() {
     assert!(config.cluster.members.is_empty());
     let both = file("discovery-srv: example.com\ninitial-cluster: a=http://localhost:2380\n").unwrap_err().to_string();
     assert!(both.contains("multiple discovery or bootstrap flags are set"), "{both}");
-    // On the command line the name alone takes the default away, in a file it does not.
+    // On the command line, `--discovery-srv-name` alone removes the default of `--initial-cluster`, but not in a file.
     assert_eq!(file("discovery-srv-name: green\n").unwrap().config.cluster.refusal, None);
 }

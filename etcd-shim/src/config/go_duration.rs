@@ -94,7 +94,8 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// `whole.fraction` times `size`. What each digit of the fraction stands for is rounded down to whole nanoseconds.
+/// `whole.fraction` times `size`. The size of each decimal place is rounded down to whole nanoseconds before it is
+/// multiplied by the digit.
 fn part(whole: &str, fraction: &str, size: i128) -> Option<i128> {
     // Only what does not fit into 128 bits is refused here. The caller checks that the total fits into 64 bits.
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };

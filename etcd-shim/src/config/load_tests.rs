@@ -13,7 +13,7 @@ pub(super) fn try_load(words: &[&str], variables: &[(&str, &str)]) -> Result<Loa
     load(Program::Naxos, &words, &environment)
 }
 
-/// More than one flag says who the members are.
+/// The error if more than one flag gives the members.
 const ONE_OF_THE_FOUR: &str = "multiple discovery or bootstrap flags are set. Choose one of \"initial-cluster\", \
                                \"discovery\", \"discovery-endpoints\" or \"discovery-srv\"";
 
@@ -382,7 +382,7 @@ fn with_a_domain_the_flags_list_no_members() {
     let srv = SrvDomain { domain: "example.com".to_owned(), name: "green".to_owned() };
     assert_eq!((c.cluster.discovery_srv, c.cluster.members.len(), c.cluster.refusal), (Some(srv), 0, None));
     assert_eq!(good(&[]).cluster.discovery_srv, None);
-    // As in etcd, the name alone takes the default of --initial-cluster away.
+    // As in etcd, `--discovery-srv-name` alone removes the default of `--initial-cluster`.
     let alone = good(&["--discovery-srv-name=green"]).cluster.refusal.expect("no cluster can be created");
     assert!(alone.starts_with("couldn't find local name \"default\" in the initial cluster"), "{alone}");
     assert!(alone.contains("expected --discovery-srv beside it, or --initial-cluster"), "{alone}");

@@ -1,8 +1,8 @@
 //! The configuration of a server: etcd 3.6's flags, `ETCD_*` variables and YAML file, read as etcd reads them.
 //!
 //! One table of flags ([`table`]) is used for the command line, the environment, the file and `--help`; [`load`]
-//! combines them and returns a [`ServerConfig`]. Nothing here writes to the log, because the form of the log is
-//! configured here: lines for the log are returned as [`Note`]s.
+//! combines them and returns a [`ServerConfig`]. Reading the configuration writes nothing to the log, because the form
+//! of the log is configured here: lines for the log are returned as [`Note`]s.
 
 mod argv;
 mod assemble;

@@ -58,7 +58,7 @@ pub struct ClusterConfig {
     pub strict_reconfig_check: bool,
     /// The most learners that the cluster may have.
     pub learners_max: u32,
-    /// Whether to make a cluster of one of the data directory, after its cluster has lost its quorum.
+    /// Whether to turn the data directory into a cluster of one member, after its cluster has lost its quorum.
     pub force_new: bool,
 }
 

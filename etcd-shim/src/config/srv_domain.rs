@@ -34,8 +34,8 @@ impl SrvDomain {
         Ok((!domain.is_empty()).then(|| Self { domain, name: s.text("discovery-srv-name") }))
     }
 
-    /// Why the flags cannot create a cluster, if they name the services but no domain. As in etcd, the name alone takes the
-    /// default of `--initial-cluster` away, but not in a file.
+    /// Why the flags cannot create a cluster, if `--discovery-srv-name` is set without a domain. As in etcd,
+    /// `--initial-cluster` then has no default on the command line. In a file it keeps its default.
     pub(super) fn without_domain(s: &Settings, from_file: bool, name: &str) -> Option<String> {
         let is_nameless = s.text("discovery-srv-name").is_empty();
         let is_listed = !s.text("initial-cluster").is_empty() || !s.text("discovery-srv").is_empty();

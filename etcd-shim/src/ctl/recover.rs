@@ -62,7 +62,7 @@ pub(super) async fn recover(arguments: &Recover) -> Result<(), CtlError> {
             steps.join("\n")
         ));
     }
-    // An earlier run may have made the whole directory and was interrupted while it moved it to its place.
+    // An earlier run may have made the whole directory, and been interrupted while it moved the directory to its place.
     if finish_swap(&*seams.disk).await? {
         let done = "An earlier run had made the new directory, and was interrupted while it moved the directory to its \
                     place. This run has finished the move.";
@@ -71,7 +71,7 @@ pub(super) async fn recover(arguments: &Recover) -> Result<(), CtlError> {
     check_target(&*seams.disk, &target).await?;
     seams.disk.create_dir("").await.map_err(|e| RecoverError::Io(target.clone(), e))?;
     let _lock = lock_directory(&*seams.disk).await.map_err(|e| RecoverError::Open(format!("--to {target}"), e))?;
-    // Nobody may read the progress any more; that is no reason to stop.
+    // If the progress cannot be printed, the recovery goes on.
     let tell = |line: &str| drop(print(&format!("{line}\n")));
     let outcome = rebuild(&plan, &seams, &target, &tell).await?;
     print(&format!(

@@ -30,7 +30,7 @@ pub(super) fn status(answer: &StatusResponse) -> String {
     parts.join("\n")
 }
 
-/// The version of the cluster, and of the program if it understands a higher one.
+/// The version of the cluster. If the program understands a higher version, that is added.
 fn version(answer: &StatusResponse) -> String {
     let StatusResponse { cluster_version: now, cluster_version_max: max, .. } = answer;
     if max > now { format!("{now} (this program understands up to {max})") } else { now.to_string() }

@@ -36,7 +36,7 @@ impl ServerHealth for NodeHealth {
             _ => None,
         };
         let on: Vec<_> = self.0.store.read().alarms.iter().filter_map(|(m, a)| Some((*m, kind(*a)?))).collect();
-        // A person may have turned the alarm off. This member is out of order all the same.
+        // A person may have turned the alarm off, but the state of this member still differs.
         let own = (self.0.member_id, AlarmKind::Corrupt);
         let is_hidden = self.0.fence.is_up() && !on.contains(&own);
         on.into_iter().chain(is_hidden.then_some(own)).collect()

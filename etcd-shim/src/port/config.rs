@@ -77,8 +77,8 @@ impl PortConfig {
     }
 }
 
-/// Checks the certificates for members. No member connects yet, but a missing or wrong file should be found at the
-/// start and not when the first member connects.
+/// Checks the certificates for members, so that a missing or wrong file is found at the start and not when the first
+/// member connects.
 fn check_peers(config: &ServerConfig) -> Result<(), TlsError> {
     let (files, secure) = (&config.peer_tls, config.listen_peer_urls.iter().find(|u| u.is_secure()));
     match secure {

@@ -28,10 +28,10 @@ pub(crate) struct LeaderRequired<S> {
 }
 
 impl<S> LeaderRequired<S> {
-    /// Ends `answers` when the `fence` goes up. If the client wants a leader, ends them when `lost` is cancelled instead,
-    /// which then must be cancelled after the fence has gone up as well.
+    /// Ends `answers` when the `fence` goes up. If the client wants a leader, ends them when `lost` is cancelled
+    /// instead. Then `lost` must also be cancelled after the fence has gone up.
     pub(crate) fn new(answers: S, lost: Option<CancellationToken>, fence: &Arc<Fence>) -> Self {
-        // If the fence went up before `lost` was taken, that one is not cancelled for it.
+        // If the fence went up before the caller got `lost`, the fence does not cancel `lost`.
         let end = lost.filter(|_| !fence.is_up()).unwrap_or_else(|| fence.went_up());
         Self { answers, end: Some(Box::pin(end.cancelled_owned())), fence: Arc::clone(fence) }
     }

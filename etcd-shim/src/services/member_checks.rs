@@ -26,7 +26,8 @@ fn voters(members: &Standings, without: Option<u64>) -> (usize, usize) {
     (voters.clone().count(), voters.filter(|(_, member)| member.is_started).count())
 }
 
-/// One more member with a vote: those that have started must be a quorum of all then, or be the first member.
+/// Whether one more member may get a vote. With it, the members that have started must be a quorum of all members with
+/// a vote. If there is only one such member and it has started, a second one is always allowed.
 fn may_grow(members: &Standings, newcomer_is_started: bool) -> Result<(), EtcdError> {
     let (voters, started) = voters(members, None);
     let is_second = voters == 1 && started == 1;
@@ -34,7 +35,7 @@ fn may_grow(members: &Standings, newcomer_is_started: bool) -> Result<(), EtcdEr
     if is_second || started > voters.div_ceil(2) { Ok(()) } else { Err(EtcdError::NotEnoughStarted) }
 }
 
-/// Before a member is added.
+/// The check before a member is added.
 pub(super) fn may_add(members: &Standings, is_learner: bool) -> Result<(), EtcdError> {
     if !is_learner {
         may_grow(members, false)?;
@@ -43,12 +44,12 @@ pub(super) fn may_add(members: &Standings, is_learner: bool) -> Result<(), EtcdE
     if is_healthy { Ok(()) } else { Err(EtcdError::Unhealthy) }
 }
 
-/// Before a learner gets a vote.
+/// The check before a learner gets a vote.
 pub(super) fn may_promote(members: &Standings) -> Result<(), EtcdError> {
     may_grow(members, true)
 }
 
-/// Before a member is removed.
+/// The check before a member is removed.
 pub(super) fn may_remove(members: &Standings, id: u64) -> Result<(), EtcdError> {
     let Some(leaving) = members.get(&id).filter(|member| !member.is_learner) else { return Ok(()) };
     let (voters, started) = voters(members, Some(id));

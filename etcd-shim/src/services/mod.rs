@@ -46,8 +46,8 @@ impl Desk {
         self.backend.linearize(&self.gate, &self.pending.deadlines).await
     }
 
-    /// The answers of a stream. They end when this member may serve nothing any more, and without a leader if the
-    /// `metadata` of the client ask for that.
+    /// The answers of a stream. They end when this member may serve nothing any more. They also end when there is no
+    /// leader, if the client asks for that in its `metadata`.
     fn while_led<S>(&self, metadata: &MetadataMap, answers: S) -> LeaderRequired<S> {
         let lost = wants_leader(metadata.as_ref()).then(|| self.backend.leadership.lost());
         LeaderRequired::new(answers, lost, &self.backend.fence)

@@ -7,7 +7,7 @@ use naxos_proto::ids::StorageId;
 
 use crate::backend::Backend;
 
-/// Asks the storage units that the chain names what they lack.
+/// Asks all storage units of the chain how many cells they lack.
 pub(super) async fn unit_statuses(backend: &Backend) -> pb::UnitsResponse {
     let (_, chain) = backend.log.chain();
     let found = backend.log.lacking().await;

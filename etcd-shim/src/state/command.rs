@@ -18,7 +18,7 @@ use super::versions::Announced;
 /// Version of the commands that this release proposes.
 const COMMAND_VERSION: u16 = 2;
 
-/// The kind of a Put that the next release has for it (`naxos_proto::release`).
+/// The kind that the next release writes for a Put (`naxos_proto::release`).
 const NEXT_PUT: u8 = 250;
 
 /// One command.
@@ -54,9 +54,9 @@ pub enum Command {
     Publish(pb::Member),
     /// Creates the member list of a new cluster. Apply ignores it if there is a list. The body is an answer to MemberList.
     Begin(pb::MemberListResponse),
-    /// A data directory takes the seat of a member, which nobody has or an earlier one. Body: member id u64, storage id u64,
-    /// storage id u64 of the earlier one or 0. Apply refuses it unless the member is in the list and the earlier one has
-    /// its seat.
+    /// A data directory takes the seat of a member, from an earlier data directory if one has it. Body: member id u64,
+    /// storage id u64, storage id u64 of the earlier one or 0. Apply refuses it unless the member is in the list and
+    /// the earlier one has the seat, or nobody has it if there is no earlier one.
     TakeSeat {
         /// The member.
         member: MemberId,

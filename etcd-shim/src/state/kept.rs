@@ -1,4 +1,4 @@
-//! [`Kept`]: the rows of a store that name the cluster, read without its key space.
+//! [`Kept`]: the members, the version and the revision in the rows of a store, read without its key space.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -18,8 +18,8 @@ struct Seat {
 }
 
 impl Seats {
-    /// Gives the seat of `member` to `storage`, if `from` has the seat, or if `from` is `None` and nobody has the
-    /// seat. Otherwise returns false and changes nothing.
+    /// Gives the seat of `member` to `storage`, if `from` has the seat, or if `from` is `None` and no data directory is
+    /// known to have had the seat. Otherwise, or if `storage` had a seat before, returns false and changes nothing.
     ///
     /// Who got the seats at the founding is not known here. A proposer knows it, and the first change of a seat is believed.
     pub(crate) fn change(&mut self, member: MemberId, storage: StorageId, from: Option<StorageId>) -> bool {
@@ -35,8 +35,8 @@ impl Seats {
         true
     }
 
-    /// Takes the seat from `member`, which is removed, if `from` has the seat, or if `from` is `None` and nobody has
-    /// the seat. Otherwise returns false and changes nothing.
+    /// Takes the seat from `member`, because the member is removed. This needs that `from` has the seat, or that `from`
+    /// is `None` and no data directory is known to have it. Otherwise returns false and changes nothing.
     pub(crate) fn end(&mut self, member: MemberId, from: Option<StorageId>) -> bool {
         let (holder, is_first) = self.holder(member, from);
         if !is_first && holder != from {

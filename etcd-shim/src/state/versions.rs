@@ -47,8 +47,8 @@ impl Versions {
         self.announced.remove(&member);
     }
 
-    /// The highest version that all of these members have announced. A member that never came has announced nothing, so
-    /// it understands only the first version as far as is known.
+    /// The highest version that all of these members have announced. A member that has announced nothing counts as one
+    /// that understands only the first version.
     pub(crate) fn common(&self, members: impl IntoIterator<Item = u64>) -> ClusterVersion {
         let announced = |member| self.announced.get(&member).map_or(ClusterVersion::FIRST, |one| one.version);
         members.into_iter().map(announced).min().unwrap_or(ClusterVersion::FIRST)

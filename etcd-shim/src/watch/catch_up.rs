@@ -41,8 +41,8 @@ struct Reading {
 struct Progress {
     /// About how many rows were read.
     rows: usize,
-    /// By how many revisions the watcher that was furthest behind advanced. If single keys were looked up, the least that
-    /// one of the watchers advanced.
+    /// By how many revisions the watcher that was furthest behind advanced. If the index was asked, this is the
+    /// smallest number of revisions by which a watcher advanced.
     revisions: u64,
     /// Whether some of them are still behind.
     is_behind: bool,

@@ -82,7 +82,7 @@ async fn history(last: i64, value_bytes: usize) -> (LocalStore, Arc<SharedStore>
 /// The revision that puts the key "quiet".
 const QUIET: i64 = 7;
 
-/// All keys "k0" to "k3".
+/// All keys that begin with "k".
 fn many() -> KeyRange {
     KeyRange { from: "k".into(), below: Some("l".into()) }
 }

@@ -53,7 +53,7 @@ fn write_until_ejected(all: &mut Members, there: [usize; 2]) -> anyhow::Result<(
     Ok(())
 }
 
-/// A watch on a member that is behind, from a revision that nothing has yet.
+/// A watch on a member that is behind. It begins at a revision that does not exist yet.
 struct Ahead {
     watcher: Watcher,
     from: i64,
@@ -109,9 +109,9 @@ impl Defragmenting {
 }
 
 /// Three members. One is killed, and started again when the others have trimmed the log. Then another member is frozen
-/// until the others have trimmed the log again, and goes on. The first member that comes back fetches its snapshot while
-/// the others copy their stores for Defragment. A watch from a future revision waits on each of both and gets nothing
-/// older.
+/// until the others have trimmed the log again, and goes on. The first member that comes back fetches its snapshot
+/// while the others copy their stores for Defragment. On each of the two members that come back, a watch from a future
+/// revision waits, and gets nothing older.
 ///
 /// # Errors
 /// If one of them does not come back by a snapshot, or members differ.

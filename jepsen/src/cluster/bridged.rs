@@ -15,18 +15,20 @@ use crate::differential::dice::Dice;
 use crate::kill_loop::ledger::Ledger;
 use crate::pace;
 
-/// The log may be changed once for the cut, and a few times more until all know who hears whom.
+/// How often the log may be changed after a cut: once for the cut, and a few times more until all members know which
+/// members hear each other.
 const CHANGES_MAX: u64 = 4;
 /// When the members must have settled after a cut.
 const SETTLES: Duration = Duration::from_secs(3);
 /// How long the cut lasts after that.
 const QUIET: Duration = Duration::from_secs(6);
-/// So often the log may be changed in that time: a member may be taken in, or the metadata store get another leader.
+/// How often the log may be changed in that time. A member may be taken in, or the metadata store may get another
+/// leader.
 const CALM_CHANGES_MAX: u64 = 2;
 const WRITERS: u32 = 4;
 
-/// One pair of members after the other is cut. Each time the log settles on a sequencer that all members hear, and takes
-/// writes through each of them.
+/// Each pair of members is cut once, one pair at a time. Each time the log settles on a sequencer that all members
+/// hear, and takes writes through each of them.
 ///
 /// # Errors
 /// If the log is changed again and again, a member takes no write, or an acknowledged write is lost.

@@ -27,9 +27,9 @@ async fn read_and_put(mut client: KvClient<Channel>, revision: i64, key: String)
     (key, outcome.map(drop))
 }
 
-/// Three members. Again and again the store is compacted through one of them, while transactions through all of them read
-/// the revision that goes. Each transaction is done as a whole or refused with etcd's error, all members agree which, and
-/// once the compaction is done, each of them refuses.
+/// Three members. Again and again the store is compacted through one of them, while transactions through all of them
+/// read a revision that this compaction removes. Each transaction is either done as a whole or refused with etcd's
+/// error, and all members agree on that. Once the compaction is done, every member refuses such transactions.
 ///
 /// # Errors
 /// If one of that does not hold, or members differ.

@@ -106,7 +106,7 @@ impl Three {
                 println!("{n} entries were written until the alarm");
                 return Ok(());
             }
-            // The member that was written through may know of the alarm before the one that was asked.
+            // The member that got the put may know of the alarm earlier than the member that was asked for alarms.
             if !is_corrupt(&outcome) {
                 outcome.context("write before the alarm")?;
             }
@@ -194,14 +194,15 @@ pub fn differing(program: &Path, folder: &Path) -> anyhow::Result<()> {
     ensure!(ended.as_ref().is_some_and(is_corrupt), "a watch at a member that differs ended with {ended:?}");
     three.wait_for_first(revision)?;
     three.wait_for_leader(id)?;
-    // The others go on, but as in etcd nobody writes.
+    // The others serve reads, but as in etcd they refuse writes while the alarm is on.
     let range = pb::RangeRequest { key: "row/17".into(), ..pb::RangeRequest::default() };
     let found = three.0.call(three.kv(0).range(range))?.into_inner().kvs;
     ensure!(found.len() == 1 && found[0].value == RIGHT_VALUE, "the others read {found:?}");
     let refused = three.0.call(three.kv(1).put(pb::PutRequest { key: "a".into(), ..pb::PutRequest::default() }));
     ensure!(is_corrupt(&refused), "a write while the alarm is on: {refused:?}");
 
-    // A start does not help. Nor does turning the alarm off help this member, but the others take writes.
+    // Another start does not help this member. Turning the alarm off does not help it either, but then the others take
+    // writes.
     three.0.members[WRONG].kill();
     three.0.start_member(WRONG)?;
     three.check_fenced().context("after a start")?;
@@ -213,7 +214,7 @@ pub fn differing(program: &Path, folder: &Path) -> anyhow::Result<()> {
         bail!("the alarm came back in the same process");
     }
 
-    // What an operator does: an empty directory.
+    // Start the member on an empty directory, as an operator does.
     three.0.members[WRONG].kill();
     fs::remove_dir_all(folder.join("c")).context("remove a directory")?;
     three.0.start_member(WRONG).context("start on an empty directory")?;

@@ -13,11 +13,12 @@ use super::NAMES;
 use super::leaderless::{ended_without_leader, sees, watch};
 use super::members::Members;
 
-/// A disk hangs when a sync takes 1.5 s. After three election time-outs of 1 s more, streams that want a leader end.
+/// A disk counts as hung when a sync has taken 1.5 s. Three election time-outs of 1 s later, the streams of clients
+/// that want a leader end.
 const LOST_LIMIT: Duration = Duration::from_secs(8);
 
-/// A disk that hangs as long as this lives. A process that waits for the disk cannot even be killed, so this must be gone
-/// before the members are.
+/// A disk that hangs until this value is dropped. A process that waits for the disk cannot even be killed, so this
+/// value must be dropped before the members.
 struct Frozen<'a>(&'a Disk);
 
 impl<'a> Frozen<'a> {
@@ -35,9 +36,9 @@ impl Drop for Frozen<'_> {
     }
 }
 
-/// The disk of the leader hangs, and later that of a follower. The other members go on. The member itself sends clients
-/// that want a leader elsewhere, and serves the others with the help of the other members. When the disk works again, all
-/// have the same state.
+/// The disk of the leader hangs, and later that of a follower. The other members go on. The member itself ends the
+/// streams of clients that want a leader. It serves its other clients with the help of the other members. When the disk
+/// works again, all members have the same state.
 ///
 /// # Errors
 /// If one of that does not hold.

@@ -30,7 +30,7 @@ enum Change {
     Kill,
 }
 
-/// The member that leads, asked through one of them.
+/// The number of the member that leads, according to the member `through`.
 fn leader(all: &Members, through: usize, ids: &[u64]) -> anyhow::Result<usize> {
     all.until_done(LIMIT, async || {
         let status = MaintenanceClient::new(all.channel(through)).status(pb::StatusRequest {}).await?.into_inner();
@@ -65,9 +65,9 @@ fn change(all: &mut Members, ids: &[u64], change: Change) -> anyhow::Result<(usi
     Ok((other, (!matches!(change, Change::Move)).then_some(keeper)))
 }
 
-/// Three members. A lease is granted, and its keeper is moved, frozen and killed, one after the other. Each time the
-/// lease has its granted time to live and no more left, and its key is there for that long after the last renewal. Then
-/// nobody renews it, and it ends.
+/// Three members. A lease is granted, and its keeper is moved, frozen and killed, one after the other. After each
+/// change the lease still shows the time to live that was granted, and has at most that time left. Its key is there for
+/// that long after the last renewal. In the end nobody renews the lease, and it ends.
 ///
 /// # Errors
 /// If it ends early, lives for longer, or shows another time to live.

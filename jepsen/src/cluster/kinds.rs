@@ -18,7 +18,7 @@ use crate::etcd_server::EtcdServer;
 use crate::kill_loop::ledger::Ledger;
 use crate::pace;
 
-/// How long a call may take, of `naxos ctl` and of a client. A slow machine is no error.
+/// How long a call of `naxos ctl` or of a client may take. A slow machine is no error.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// The time between two changes.
 const BETWEEN: Duration = Duration::from_millis(60);

@@ -19,7 +19,7 @@ use crate::pace;
 
 /// etcd ends the streams that want a leader after three election time-outs of 1 s.
 const LOST_LIMIT: Duration = Duration::from_secs(6);
-/// For so long, the stream that wants no leader must stay.
+/// How long the stream that wants no leader must stay.
 const STAYS: Duration = Duration::from_secs(1);
 /// What both the refusal of a call and the end of a stream say.
 const NO_LEADER: &str = "etcdserver: no leader";

@@ -110,7 +110,7 @@ impl Members {
         self.members[member].client_url()
     }
 
-    /// Writes `puts` keys of 100 kB through the members that are there.
+    /// Makes `puts` puts with values of 100 kB, through the members in `there` in turn. Returns the last revision.
     pub(super) fn write(&mut self, there: &[usize], puts: u64) -> anyhow::Result<i64> {
         let mut revision = 0;
         for _ in 0..puts {

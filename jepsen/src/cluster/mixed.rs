@@ -83,13 +83,13 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Round>> {
 }
 
 impl Plan {
-    /// What the members must stand on for all faults.
+    /// Whether the faults of the plan need networks and disks that belong to one member each.
     fn ground(&self) -> Ground {
         let is_plain = self.kinds.iter().all(|kind| kind.ground() == Ground::Plain);
         if is_plain { Ground::Plain } else { Ground::NetworksAndDisks }
     }
 
-    /// Lets a fault hit a member, and ends it.
+    /// Lets a fault hit a member, and ends the fault after [`AWAY`].
     fn round(&self, number: usize, cluster: &mut Cluster, writers: &Writers, dice: &mut Dice) -> anyhow::Result<Round> {
         let kind = *dice.pick(&self.kinds);
         let leader = cluster.leader()?;

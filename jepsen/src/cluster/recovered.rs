@@ -32,8 +32,8 @@ const WRITERS: u32 = 4;
 const KILLED_AFTER: [u64; 7] = [0, 10, 20, 40, 80, 160, 320];
 /// How long the two starts with `--force-new-cluster` may take, together with the checks after them.
 const FORCED_LIMIT: Duration = Duration::from_secs(40);
-/// So many revisions that were acknowledged may be lost at most. The writes with these revisions were on their way to
-/// the third member when the others died.
+/// How many acknowledged revisions may be lost at most. The writes with these revisions were on their way to the third
+/// member when the others died.
 const LOST_MAX: i64 = 64;
 /// What a member without a quorum may say. Which one depends on whether it was the leader.
 const NO_QUORUM: [&str; 2] = ["etcdserver: no leader", "etcdserver: request timed out"];
@@ -238,7 +238,7 @@ pub fn recovered(program: &Path, folder: &Path) -> anyhow::Result<()> {
 
     let peer_urls = three.peer_urls.clone();
     let mut all = three.grow_again(program, folder)?;
-    // An old directory beside them: its member finds the new log at the addresses of the others.
+    // A member is started on the old directory beside them. It finds the new log at the addresses of the others.
     let [client, peer] = free_ports();
     let url = format!("http://127.0.0.1:{peer}");
     let mut beside = EtcdServer::member(program, folder, ("c.old", client, &url), &listed(&peer_urls), &["--name=c"]);

@@ -18,9 +18,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How long a removed member may take to end.
 const END_LIMIT: Duration = Duration::from_secs(60);
 
-/// Four members run, and one of them is killed. Then another one is removed: the change of the voters needs its vote once
-/// more, because three of the four earlier voters have to agree. Afterwards the log can be reconfigured, the removed member
-/// ends, and the one that was killed comes back.
+/// Four members run, and one of them is killed. Then another one is removed. The change of the voters still needs the
+/// vote of the removed member, because three of the four earlier voters have to agree. Afterwards the log can be
+/// reconfigured, the removed member ends, and the one that was killed comes back.
 ///
 /// # Errors
 /// If a change is not made in time, the removed member goes on, or members differ.

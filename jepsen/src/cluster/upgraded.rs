@@ -38,9 +38,9 @@ const NEXT_COMMAND: &[u8] = b"\x02\0\0\0\0\0\0\0\0\0\xfa";
 /// The kind of loglet that only the newer program knows, as the control service shows it.
 const NEXT_LOGLET: &str = "kind 250";
 
-/// Four members with the program `old` are one cluster, and one of them is removed. The other three run under counted
-/// writes and a watch on each member. `next` is a newer program with one new command, one new record of the journal and one
-/// new kind of loglet.
+/// Four members with the program `old` are one cluster, and one of them is removed. Clients write to the other three,
+/// and each of the three has a watch. `next` is a newer program with one new command, one new record of the journal and
+/// one new kind of loglet.
 ///
 /// 1. Two members get `next`. The cluster's version stays, and nothing new is written.
 /// 2. Both go back to `old`.

@@ -15,7 +15,7 @@ use crate::pace;
 const TAKEN_IN: Duration = Duration::from_secs(15);
 /// How long it may take until each segment names only units that are there, and each has all cells.
 const COPIED: Duration = Duration::from_secs(30);
-/// What a member logs that gets its seat back.
+/// What a member logs when it gets its seat back.
 const SEAT: &str = "this data directory has the seat of this member";
 
 /// A member whose seat has gone to a newer disk is started on the old one: it must not come back.
@@ -32,8 +32,9 @@ fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Two of three listed members found a cluster, and the third one comes later. Then each of them loses its disk, one
-/// after the other. Each comes back by itself, with everything, and is counted again, so that the next one can be lost
-/// after it. It also gets the copies of the segments that have ended, in the place of its lost disk. In the end all are started again.
+/// after the other. Each comes back by itself, with everything, and is counted again, so that the next one can be lost.
+/// Its new disk also replaces the lost one in the segments that have ended, and gets the copies of their cells. In the
+/// end all are started again.
 ///
 /// # Errors
 /// If a member does not come back, or does not count, or members differ.

@@ -38,7 +38,7 @@ async fn read(mut client: KvClient<Channel>) -> Result<(i64, i64), Status> {
 /// what was acknowledged before they were sent.
 ///
 /// # Errors
-/// If one is, or a member does not serve reads any more.
+/// If a read is answered with something older, or a member does not serve reads any more.
 pub fn woken(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let all = Members::start(program, folder, 3, &[])?;
     let mut answered = 0;

@@ -14,7 +14,7 @@ pub struct Nemesis {
 }
 
 impl Nemesis {
-    /// Makes `kills` kills, each of a server that `seed` chooses, and each when all have served for `pause`.
+    /// Makes `kills` kills, each of a server that `seed` chooses. Before each kill, all servers serve for `pause`.
     pub fn start(mut servers: Vec<EtcdServer>, kills: u32, pause: Duration, seed: u64) -> Self {
         let thread = pace::thread("nemesis", move || {
             let mut dice = Dice::new(seed);

@@ -1,4 +1,4 @@
-//! [`cases`]: the settings that are checked, and the rules that each shows to be needed.
+//! [`cases`]: the settings that are checked. Each of them shows that some rules are needed.
 
 use super::budget::Budget;
 use super::event::Event;
@@ -12,7 +12,7 @@ pub struct Case {
     pub name: &'static str,
     /// The setting, with all rules.
     pub setting: Setting,
-    /// Each of these rules, if it is left out, must lead to a counterexample in this setting.
+    /// If any one of these rules is left out, the check of this setting must find a counterexample.
     pub rules: Vec<Rule>,
 }
 

@@ -16,7 +16,7 @@
 //! - A call of a driver or a reader, and its answer, are one step. A late answer is the same as a caller that pauses.
 //! - Everybody knows the answer of a unit, and the tail that it tells, as soon as the unit gives it, and knows every
 //!   offset as soon as it is granted. So as many appends as possible count as acknowledged, by the sequencer or by any
-//!   other node, and the rules have to protect all of them. A told tail that comes late is news of the same fact.
+//!   other node, and the rules have to protect all of them. A told tail that comes late says nothing new.
 //! - A call of the register is one step. It never fails, because openraft replicates the register. A driver that stops
 //!   after the call stands for a driver that did not get the answer.
 

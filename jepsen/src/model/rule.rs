@@ -28,7 +28,7 @@ pub enum Rule {
     OffsetIsGivenOnce,
     /// Cluster 3: a tail that a unit tells is durable.
     ToldTailIsDurable,
-    /// Cluster 3: a tail that is told with the seal bit concludes nothing.
+    /// Cluster 3: nothing is concluded from a tail that is told with the seal bit.
     SealedTailConcludesNothing,
     /// Cluster 3: a told tail answers no tail check, because it may be older than the question.
     ToldTailAnswersNoCheck,

@@ -146,7 +146,8 @@ impl World {
         self.units.iter().map(move |unit| &unit.logs[loglet])
     }
 
-    /// The known tail of a loglet, which each node concludes from what the units told: the highest tail that a write quorum has told while its units were not sealed.
+    /// The known tail of a loglet: the highest tail that a write quorum of units has told while they were not sealed.
+    /// Each node concludes it from what the units told.
     pub(super) fn known(&self, setting: &Setting, loglet: usize) -> u8 {
         let mut told: Vec<u8> = self.logs(loglet).map(|log| log.told).collect();
         told.sort_unstable_by(|a, b| b.cmp(a));

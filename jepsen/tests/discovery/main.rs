@@ -1,6 +1,6 @@
-//! `--discovery-srv` with real processes and a real DNS server: three members that know nothing of each other but a
-//! domain found one cluster, and a member that is not in the records says so. The real etcd is given the same flags and
-//! the same records, and must come to the same members.
+//! `--discovery-srv` with real processes and a real DNS server: three members that are told only a domain become one
+//! cluster, and a member that is not in the records says so. The real etcd is given the same flags and the same
+//! records, and must come to the same members.
 //!
 //! The test has its own network, in which port 53 is free, and each server sees a `resolv.conf` of the test in place of
 //! the machine's.

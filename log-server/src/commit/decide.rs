@@ -139,9 +139,10 @@ impl Committer {
         Ok(Stored { cells: vec![outcome], sealed })
     }
 
-    /// Whether the record of a cell or of junk that this unit holds is damaged. A repair writes it again, from another copy:
-    /// an offset never gets a second value, so the bytes are those that were lost. An append never does, because it
-    /// cannot know them. The new record is in a later batch, so a start finds it after the damaged one, and it counts.
+    /// Whether the record of a cell or of junk that this unit holds is damaged. A repair writes the record again, from
+    /// another copy: an offset never gets a second value, so its bytes are those that were lost. An append never writes
+    /// it again, because its bytes may be others. The new record is in a later batch, so a start finds it after the
+    /// damaged one, and it counts.
     async fn is_damaged(&self, id: LogletId, at: Offset, batch: &DraftBatch) -> bool {
         if batch.drafts.iter().any(|d| d.kind.is_cell() && d.loglet == id && d.offset == at) {
             return false;

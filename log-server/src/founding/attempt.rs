@@ -12,7 +12,7 @@ use naxos_proto::ids::{ClusterId, LogId, MemberId, StorageId};
 pub(super) enum Heard {
     /// The answer was counted, or it tells nothing new.
     Counted,
-    /// A seat has promised to a higher ballot, so this attempt can end only in vain.
+    /// A seat has promised to a higher ballot, so the candidate gives this attempt up.
     Outbid(Ballot),
     /// The log of the cluster is known. The attempt must end with it.
     Founded(FoundingValue),

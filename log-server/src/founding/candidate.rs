@@ -27,14 +27,14 @@ use super::attempt::{Attempt, Heard};
 use super::found::FoundingError;
 use super::seat::FoundingSeat;
 
-/// How long a founding may take before it is first logged for whom it waits. Most take less.
+/// How long a founding may take before a first line is logged that names the seats it waits for. Most take less.
 const FIRST_PROGRESS: Duration = Duration::from_secs(1);
 /// Least time between two such lines after that.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// How a round ends.
 enum Outcome {
-    /// A majority has accepted the value of this candidate.
+    /// A majority has accepted the value that this candidate proposed.
     Decided(FoundingValue),
     /// A seat knows the log of the cluster.
     Founded(FoundingValue),
@@ -99,7 +99,7 @@ impl<'a> Candidate<'a> {
         self.wait_for_turn(rest).await;
         let own = self.seat.own;
         let promised = self.seat.view.borrow().record.promised.map_or(0, |ballot| ballot.round);
-        // The sum ends at the largest number, which only a false message can bring about. Then no round is won any more.
+        // The sum stops at the largest number. Only a false message can bring it there. Then no round is won any more.
         let round = promised.max(self.highest).saturating_add(1);
         let ballot = Ballot { round, seat: own.seat, storage: own.storage };
         let seats = self.seat.config.seats.len();

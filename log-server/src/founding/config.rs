@@ -24,7 +24,7 @@ pub struct FoundingConfig {
     /// How long a candidate waits before it asks a seat again. It also asks seats that have answered, so that they hear
     /// that the candidate is alive.
     pub retry: Duration,
-    /// How long a seat that heard from another candidate lets this candidate go on. Must be well above `retry`.
+    /// How long a seat that heard from another candidate lets the other one go on. Must be well above `retry`.
     pub patience: Duration,
     /// How long a candidate waits for a majority before it lets the others try.
     pub round_max: Duration,

@@ -20,7 +20,7 @@ pub(super) type Question = (FoundingRequest, oneshot::Sender<FoundingAnswer>);
 pub(super) struct View {
     /// What is durable.
     pub(super) record: FoundingRecord,
-    /// When another candidate was last answered that its request was carried out.
+    /// When a request of another candidate was last carried out.
     pub(super) heard: Option<Instant>,
     /// Why the record could not be written. Then the seat gives no more answers.
     pub(super) failed: Option<String>,
@@ -71,7 +71,7 @@ impl Keeper {
     }
 }
 
-/// Answers `request`, after what changes is durable.
+/// Answers `request`. If this changes the record, the new record is durable before this returns.
 async fn answer(
     disk: &dyn Disk,
     record: &FoundingRecord,

@@ -33,7 +33,7 @@ pub(crate) struct FoundingRecord {
     pub(crate) own: Founder,
     /// The listed seats, ascending.
     pub(crate) seats: Vec<MemberId>,
-    /// The highest ballot to which the seat has promised to accept nothing under a lower one.
+    /// The highest ballot that the seat has promised to. It accepts nothing under a lower ballot.
     pub(crate) promised: Option<Ballot>,
     /// The value that the seat accepted last, and the ballot.
     pub(crate) accepted: Option<(Ballot, FoundingValue)>,
@@ -42,7 +42,7 @@ pub(crate) struct FoundingRecord {
 }
 
 impl FoundingRecord {
-    /// The record of a seat that has heard of no other.
+    /// The record of a seat that has heard nothing from any candidate.
     pub(super) fn new(cluster: ClusterId, own: Founder, seats: Vec<MemberId>) -> Self {
         Self { cluster, own, seats, promised: None, accepted: None, decided: None }
     }

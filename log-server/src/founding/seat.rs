@@ -21,7 +21,7 @@ use super::record_file::{read_record, write_founding};
 use crate::data_dir::{Names, claim, read_format};
 use crate::open_error::OpenError;
 
-/// At most so many requests wait for the seat's disk.
+/// At most this many requests wait for the seat's disk.
 const QUESTIONS_MAX: usize = 64;
 
 /// One seat. It answers candidates from [`Self::open`] on, and after the decision for as long as it lives, so that a
@@ -42,7 +42,7 @@ impl FoundingSeat {
     /// until the founding is decided or the seat is shut down. A directory that holds data, or that knows the decision,
     /// is not changed and not locked: this seat only answers with its log.
     ///
-    /// Cancelling `stop` stops the seat as [`Self::shutdown`] does; its Worker cancels it if it panics.
+    /// Cancelling `stop` stops the seat as [`Self::shutdown`] does. If the seat's Worker panics, it cancels `stop`.
     /// # Cancel safety
     /// If the call is dropped halfway, the directory can still be opened.
     pub async fn open(seams: &Seams, config: FoundingConfig, stop: CancellationToken) -> Result<Self, OpenError> {
@@ -119,7 +119,7 @@ impl FoundingSeat {
     }
 
     /// Takes part in the founding until the log of the cluster is known here, durably. `peers` are the other listed
-    /// seats. It waits for as long as no majority of the listed seats can be reached, and logs for whom.
+    /// seats. It waits for as long as no majority of the listed seats can be reached, and logs which seats are missing.
     ///
     /// When this returns, the data directory is no longer locked, and
     /// [`FoundJournal::read`](crate::FoundJournal::read) can open it.

@@ -16,7 +16,7 @@ pub(crate) enum PlaceKind {
     Junk,
     /// A cell or junk whose record is damaged.
     Corrupt,
-    /// A cell whose record was damaged when it was read, perhaps only in the reading. A read tries again.
+    /// A cell whose record was found damaged by a read. Perhaps only that read went wrong, so the next one tries again.
     Suspect,
 }
 

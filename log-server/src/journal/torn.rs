@@ -11,9 +11,9 @@
 //!    a damaged length may lead into zeros. So one more test follows: if flipping one single bit makes the record
 //!    right, the record was damaged, unless a tear would explain the wrong bit too. A tear explains it only if all
 //!    bytes from the one with the wrong bit to the end of its sector are zero now.
-//! 4. The byte before must be zero too. Otherwise the tear would have begun exactly at the byte with the wrong bit, and
-//!    just this byte of the 512 is too unlikely. The first byte of a sector is an exception, because a disk may write
-//!    one sector and not the next.
+//! 4. The byte before the one with the wrong bit must be zero too. Otherwise the tear would have begun exactly at the
+//!    byte with the wrong bit. That is too unlikely, because a sector has 512 bytes. The first byte of a sector is an
+//!    exception, because a disk may write one sector and not the next.
 
 use bytes::Bytes;
 

@@ -18,8 +18,8 @@ pub struct FoundRegister {
     pub bytes: Bytes,
     /// Term and index of the last entry. Of two replicas with the same version, the one with the higher pair is newer.
     pub last: (u64, u64),
-    /// The replicas that vote. While a change of them is on its way, those before it, then those after it. Empty if the
-    /// register was never initialised here.
+    /// The replicas that vote. While a change of them is on its way, there are two sets: those that vote before the
+    /// change, then those that vote after it. Empty if the register was never initialised here.
     pub voters: Vec<BTreeSet<StorageId>>,
 }
 

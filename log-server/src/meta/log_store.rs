@@ -76,9 +76,9 @@ impl RaftLogReader<TypeConfig> for LogStore {
     /// The entries from `start` on that another replica is to get. None of them if the first one was purged.
     ///
     /// openraft purges the log of a leader only below what is being sent. But when a leader is unseated, openraft 0.9 lets
-    /// its sending tasks go on, and purges the log as that of a follower. Such a task would send entries with a gap before
-    /// them, and a replica that has not heard of the new leader would take them. For an empty answer it sends a
-    /// heartbeat.
+    /// its sending tasks go on, and purges the log as that of a follower. Such a task would send entries with a gap
+    /// before them, and a replica that has not heard of the new leader would take them. If the task gets no entries
+    /// here, it sends a heartbeat.
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
         let mut entries = self.try_get_log_entries(start..end).await?;
         if entries.first().is_some_and(|first| first.log_id.index != start) {

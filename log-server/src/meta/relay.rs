@@ -1,7 +1,7 @@
 //! Reads and puts through another replica, for a replica that does not reach the leader, or does not know it.
 //!
-//! The network may be cut between two nodes only. A third one, which reaches both, passes the call on. It does so once: a
-//! replica that gets such a call from it and does not lead refuses it.
+//! The network may be cut between two nodes only. A third one, which reaches both, passes the call on. It is passed on
+//! only once: a replica that receives it from the third one, and does not lead, refuses it.
 
 use bytes::Bytes;
 use naxos_proto::ids::StorageId;

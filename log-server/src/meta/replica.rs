@@ -237,8 +237,8 @@ impl MetaReplica {
             .unwrap_or_else(|e| Err(CallError::Unknown(format!("the leader's answer does not decode: {e}"))))
     }
 
-    /// As [`Self::get_of_others`], when a read takes long. openraft waits for this replica's disk, so one that hangs would
-    /// hold up every read here. The others need it for nothing.
+    /// As [`Self::get_of_others`], when a read takes long. openraft waits for this replica's disk, so a disk that hangs
+    /// would hold up every read here. The other replicas do not need this disk for a read.
     async fn get_of_others_later(&self) -> Value {
         loop {
             self.clock.sleep(ASK_OTHERS_AFTER).await;

@@ -104,8 +104,8 @@ impl Published {
     }
 
     /// Notes that the record at `place`, which holds the cell at `at`, was read and is damaged. From now on the unit does
-    /// not count the cell among those that it holds, so that it gets the cell again from another unit. Reads go on to try the
-    /// disk: without another unit, the next read may still succeed.
+    /// not count the cell among those that it holds, so that it gets the cell again from another unit. Reads still try
+    /// the disk, because the next read may succeed even if no other unit has the cell.
     pub(crate) fn note_damage(&self, at: Offset, place: Place) {
         let index = &mut self.state.lock().index;
         if index.get(at) == Some(place) {

@@ -47,7 +47,8 @@ impl Status {
 
     /// Notes how many batches of the journal are durable.
     pub(crate) fn set_synced(&self, batches: u64) {
-        // Who reads this number has read other state before, which the same batches made durable.
+        // The committer sets this number before it publishes the batch. So a reader that has seen published state of
+        // the batch also reads a number that counts the batch.
         self.synced.store(batches, Ordering::Release);
     }
 

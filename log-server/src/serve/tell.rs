@@ -29,7 +29,7 @@ struct Teller {
 }
 
 /// The stream of [`StorageUnit::tell_tails`](naxos_proto::contracts::StorageUnit::tell_tails). Every value was published
-/// after the sync that made it durable; tail and seal bit come from under one lock, so neither is older than the other.
+/// after the sync that made it durable. Tail and seal bit are read under one lock, so neither is older than the other.
 pub(crate) fn tell(
     loglet: Arc<Published>,
     roster: Arc<Roster>,

@@ -10,7 +10,7 @@ use naxos_proto::ids::{Boot, LogId, LogletId, Offset};
 pub(crate) enum Change {
     /// The loglet exists from now on.
     Open(LogletId, UnitParams),
-    /// The loglet takes no more stores.
+    /// The loglet takes no more appends. It still takes repairs.
     Seal(LogletId),
     /// The loglet's cells below the offset are forgotten.
     Trim(LogletId, Offset),

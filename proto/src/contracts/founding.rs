@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 
 use crate::ids::{ClusterId, LogId, MemberId, StorageId};
 
-/// At most so many seats can found a cluster.
+/// The largest number of seats that can found a cluster.
 pub const FOUNDING_SEATS_MAX: usize = 64;
 
 /// A seat, and the data directory that it founds the cluster with.
@@ -25,8 +25,8 @@ pub struct Founder {
 
 /// The number under which a candidate asks. The fields are compared in their order.
 ///
-/// A seat with an empty disk begins to count rounds anew. The storage id makes sure that it does not use a ballot of
-/// the disk before.
+/// A seat with an empty disk begins to count rounds anew. The storage id makes sure that the seat does not use a ballot
+/// again that it used with its earlier disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ballot {
     /// Counts from 1. A candidate uses each round once.
@@ -42,8 +42,8 @@ pub struct Ballot {
 pub struct FoundingValue {
     /// The id of the new log. The candidate that proposed the value has drawn it.
     pub log: LogId,
-    /// The seats that begin the log, ascending and each once: a majority of the listed seats or more. Of a log that was
-    /// begun without a founding, the only seat that began it.
+    /// The seats that begin the log, ascending and each once: a majority of the listed seats or more. If the log was
+    /// begun without a founding, this is the only seat that began it.
     pub founders: Vec<Founder>,
 }
 
@@ -115,7 +115,7 @@ pub enum FoundingReply {
     },
     /// The seat has accepted the value.
     Accepted {
-        /// The ballot under which it has.
+        /// The ballot under which the seat has accepted it.
         ballot: Ballot,
     },
     /// Not done: the seat has promised to a higher ballot.
@@ -162,7 +162,7 @@ pub enum FoundingRefusal {
         /// The seat that answers.
         own: MemberId,
     },
-    /// The seat was asked to accept what another data directory has promised to accept.
+    /// The seat was asked to accept a value because of a promise that another data directory made.
     #[error(
         "the promise was made by the data directory {asked:016x}, this seat has the data directory {own:016x} now: \
          its disk was emptied or replaced",

@@ -17,8 +17,8 @@ pub struct Beat {
     pub nonce: u64,
     /// Whether the other nodes have admitted the sender. Until then it takes no part in anything.
     pub admitted: bool,
-    /// The latest start on each data directory that the sender has noted durably. The receiver learns from it what the sender
-    /// remembers of it, and of the others.
+    /// The latest start on each data directory that the sender has noted durably. From this list the receiver learns
+    /// which of its own starts the sender remembers, and which starts of the other nodes.
     pub noted: Vec<(StorageId, StartMark)>,
     /// How many durable batches the journals of other nodes had, as far as the sender was told.
     pub synced: Vec<(StorageId, SyncedBatches)>,

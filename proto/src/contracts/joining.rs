@@ -81,6 +81,6 @@ pub trait Joining: Send + Sync {
     fn look(&self) -> BoxFuture<'_, Result<ClusterView, JoinError>>;
 
     /// Gives the seat of a member to a new data directory, durably, and returns the cluster after that. The seat is given
-    /// only if no process answers on the member's earlier data directory. That one never counts again.
+    /// only if no process answers on the member's earlier data directory. The earlier directory never counts again.
     fn join(&self, join: Join) -> BoxFuture<'_, Result<ClusterView, JoinError>>;
 }

@@ -1,4 +1,4 @@
-//! The keeper of leases, which nodes ask that are not the keeper.
+//! The keeper of leases. Nodes that are not the keeper ask it.
 
 use futures::future::BoxFuture;
 

@@ -1,5 +1,5 @@
 //! The contracts between processes (`docs/design.md`, section 3): the storage unit, the sequencer, the MetaStore,
-//! snapshots, heartbeats, the keeper of leases, the comparison of replicas, the founding of a cluster.
+//! snapshots, heartbeats, the keeper of leases, the comparison of replicas, the founding of a cluster, and joining.
 //!
 //! Within one process they are called as `Arc<dyn ...>`, with no copy and no socket. Between nodes the unit, the
 //! sequencer, the replicas of the MetaStore, snapshots, heartbeats, the keeper of leases, the comparison of replicas, the

@@ -39,7 +39,7 @@ impl Unknown for AppendError {
     }
 }
 
-/// Hears the offset of an append's first cell, once, before the append's outcome.
+/// Hears the offset of an append's first cell, at most once. It is of no use after the append's outcome.
 pub type OnGrant = Box<dyn FnOnce(Offset) + Send>;
 
 /// The sequencer of one process. It serves the loglets whose parameters name its incarnation.

@@ -29,7 +29,7 @@ pub enum SnapshotError {
     /// The snapshot is being made: ask again.
     #[error("the snapshot is being made")]
     NotYet,
-    /// This node has more to do than it can: ask again later.
+    /// Too many nodes ask this node for snapshots: ask again later.
     #[error("too many nodes ask for snapshots")]
     Busy,
     /// The snapshot is gone, or never was: ask for another one.
@@ -48,8 +48,8 @@ pub trait Snapshots: Send + Sync {
     /// Makes or finds a snapshot whose cursor is at least `at_least`, for the node `to`. Making one takes longer than a
     /// call may; until it is made the answer is [`SnapshotError::NotYet`].
     ///
-    /// When it is answered, the log is not trimmed beyond the snapshot's cursor as long as `to` reads the snapshot,
-    /// within bounds of time and of bytes that the offering node chooses.
+    /// Once a manifest was returned, the log is not trimmed beyond the snapshot's cursor as long as `to` reads the
+    /// snapshot, within bounds of time and of bytes that the offering node chooses.
     fn offer(&self, to: StorageId, at_least: Lsn) -> BoxFuture<'_, Result<Manifest, SnapshotError>>;
 
     /// Reads bytes of snapshot `id` from byte `at` on: at least one, unless `at` is the end of the snapshot, and at most

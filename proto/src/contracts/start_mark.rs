@@ -15,8 +15,8 @@ pub struct StartMark {
 }
 
 impl StartMark {
-    /// Whether a process with this mark must not run when `noted` is known, because its data directory does not know of the
-    /// start `noted`: it is a copy, or it was restored from one.
+    /// Whether the start `noted` shows that a process with this mark must not run. It shows this if the data directory
+    /// of the process does not know of the start `noted`. Then the directory is a copy, or it was restored from one.
     pub fn is_outdated_by(self, noted: StartMark) -> bool {
         noted.boot > self.boot || (noted.boot == self.boot && noted.nonce != self.nonce)
     }

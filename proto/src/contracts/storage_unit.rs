@@ -75,7 +75,7 @@ pub enum CellOutcome {
     /// The unit already held the cell with the same bytes; or the offset is below the trim point, so the cell was
     /// committed and then forgotten. The answer is the same whether or not the loglet is sealed.
     Same,
-    /// The offset holds other bytes, junk or a damaged cell. None of these is ever overwritten, but for one case: a
+    /// The offset holds other bytes, junk or a damaged cell. None of these is ever overwritten, with one exception: a
     /// repair replaces a damaged cell, and then the outcome is [`CellOutcome::Written`].
     Different,
     /// The loglet is sealed and the unit does not hold the cell. It was certainly not stored.
@@ -263,9 +263,10 @@ pub trait StorageUnit: Send + Sync {
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<Vec<CellState>, UnitError>>;
 
-    /// Stores junk at `at`. The answer has one outcome and the seal bit, and means what it means for a store: junk is
-    /// written once, obeys the same rules as a cell, and is `Same` only as junk. Only an offset below the trim point
-    /// answers `Different`, because nobody can tell any more whether it held a value.
+    /// Stores junk at `at`. The answer has one outcome and the seal bit. They mean the same as for a store: junk is
+    /// written once, obeys the same rules as a cell, and is `Same` only if the offset holds junk. There is one
+    /// difference: an offset below the trim point answers `Different`, because nobody can tell any more whether it held
+    /// a value.
     fn fill(
         &self,
         loglet: LogletId,

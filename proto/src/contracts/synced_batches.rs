@@ -15,7 +15,8 @@ pub struct SyncedBatches {
     pub boot: Boot,
     /// The highest number that this process told.
     pub count: u64,
-    /// How many batches this process must have found, by what processes before it told. Zero if none did.
+    /// The number of batches that this process must have found, because earlier processes told numbers. Zero if no
+    /// earlier process told one.
     pub earlier: u64,
 }
 
@@ -36,11 +37,11 @@ impl SyncedBatches {
         }
     }
 
-    /// How many batches the process with boot count `boot` must have found, by what processes before it told. Zero if a
-    /// later process is known: then the marks of the starts decide.
+    /// The number of batches that the process with boot count `boot` must have found, because earlier processes told
+    /// numbers. Zero if a later process is known: then the marks of the starts decide.
     pub fn owed(&self, boot: Boot) -> u64 {
         let Some(later) = boot.0.checked_sub(self.boot.0) else { return 0 };
-        // Of the batches of this process only those are counted that it has told.
+        // The latest process may have written more batches than it told. Only those that it told count here.
         let told = later.checked_sub(1).map_or(0, |between| self.count.saturating_add(between));
         let earlier = if self.earlier == 0 { 0 } else { self.earlier.saturating_add(later) };
         told.max(earlier)

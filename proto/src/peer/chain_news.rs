@@ -8,8 +8,8 @@ use crate::ids::ChainVersion;
 
 /// The version of the chain that this node tells its peers, and the highest version that they told.
 ///
-/// Every call and every answer between nodes carries a version. A node that hears of a higher version than its own
-/// fetches the chain from the MetaStore: it waits for that at [`ChainNews::subscribe`].
+/// Calls and answers between nodes carry a version. A node that hears of a higher version than its own fetches the
+/// chain from the MetaStore. It waits for such a version with [`ChainNews::subscribe`].
 #[derive(Debug)]
 pub struct ChainNews {
     known: AtomicU64,
@@ -34,7 +34,7 @@ impl ChainNews {
 
     /// Takes note of a version that a peer told.
     pub fn hear(&self, version: ChainVersion) {
-        // The check in front spares the lock: nearly all versions that are heard are known.
+        // Nearly all versions that are heard are known already. This check avoids the lock for them.
         if version > self.known() {
             self.heard.send_if_modified(|highest| {
                 let is_news = version > *highest;

@@ -104,7 +104,7 @@ impl ChecksumsService {
     }
 }
 
-/// What was asked for; `None` if the replica cannot tell it yet.
+/// The value that was asked for. `None` if the replica cannot tell it yet.
 fn told<T>(answer: Result<T, ChecksumsError>) -> Result<Option<T>, Status> {
     match answer {
         Ok(told) => Ok(Some(told)),

@@ -1,4 +1,5 @@
-//! [`Envelope`]: who calls whom, in the headers of every call and of every stream.
+//! [`Envelope`]: the headers of calls and of streams that name the caller and the called node. Only the calls of a
+//! founding and of joining have no envelope.
 //!
 //! These facts stand in headers and not in the messages. Headers of HTTP/2 are compressed by a table that both ends of
 //! a connection keep: a value that was sent once takes a byte or two from then on. And the receiver checks headers in

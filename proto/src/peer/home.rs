@@ -22,7 +22,7 @@ pub struct Home {
     pub news: Arc<ChainNews>,
     /// How many batches of this node's journal are durable, and what the peers told of theirs.
     pub synced: Arc<SyncedNews>,
-    /// Whether the other nodes have admitted this process. Until then it answers nothing but heartbeats.
+    /// Whether the other nodes have admitted this process. Until then its gates refuse all calls except heartbeats.
     pub admitted: watch::Receiver<bool>,
     /// Measures the deadlines.
     pub clock: Arc<dyn Clock>,

@@ -58,7 +58,7 @@ impl PeerLink {
         self.peer
     }
 
-    /// Why the last call had no answer. `None` if it had one, or if there was none yet.
+    /// Why the last call had no answer. `None` if the last call had an answer, or if no call was made yet.
     pub fn problem(&self) -> Option<String> {
         self.problem.lock().clone()
     }

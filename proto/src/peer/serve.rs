@@ -17,8 +17,8 @@ use crate::peer::limits::{
 };
 use crate::seams::{BoxConnection, Listener};
 
-/// A connection in the form that tonic wants. tonic serves each connection in a task of its own, and that task ends when
-/// the connection does: so the connection ends at the stop.
+/// A connection in the form that tonic wants. tonic serves each connection in a task of its own, which ends only when
+/// the connection ends. So this connection ends when `stop` is cancelled.
 struct Incoming {
     connection: BoxConnection,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -94,8 +94,8 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        // A peer gives up its beats while nothing gets through. All of them arrive together when something does again. With
-        // the limit of 20 that h2 has, the connection would then be closed.
+        // While the network carries nothing, a peer gives up one heartbeat after the other. When the network works
+        // again, all of them arrive together. With h2's own limit of 20, the connection would then be closed.
         .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_MAX))

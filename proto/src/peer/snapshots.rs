@@ -41,7 +41,7 @@ impl Wire for SnapshotError {
             SnapshotError::NotYet => Error::NotYet(wire::Nothing {}),
             SnapshotError::Busy => Error::Busy(wire::Nothing {}),
             SnapshotError::Unknown(id) => Error::Unknown(id),
-            // Nobody is asked on behalf of another node, so the second does not come up.
+            // This node asks no other node on behalf of its caller, so `Unreachable` does not occur here.
             SnapshotError::Refused(why) | SnapshotError::Unreachable(why) => Error::Refused(why),
         };
         wire::SnapshotError { error: Some(error) }
@@ -81,7 +81,7 @@ fn broken(garbage: Garbage) -> SnapshotError {
     SnapshotError::Unreachable(garbage.to_string())
 }
 
-/// The error of an answer; an error that cannot be read is one too.
+/// The error in an answer. An error that cannot be decoded becomes `Unreachable`.
 fn error_of(error: wire::SnapshotError) -> SnapshotError {
     SnapshotError::from_wire(error).unwrap_or_else(broken)
 }

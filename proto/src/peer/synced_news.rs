@@ -9,9 +9,9 @@ use crate::contracts::SyncedBatches;
 use crate::ids::{Boot, StorageId};
 use crate::peer::limits::NODES_MAX;
 
-/// Every answer that says what is durable tells how many batches of the journal are durable. So a peer that has heard such an
-/// answer has heard the number of the batch in which it stands. Only answers count: a peer was called at its member's address, but
-/// a caller may be a clone that calls from anywhere.
+/// Every answer that says that something is durable also tells how many batches of the journal are durable. This number
+/// includes the batch that holds the durable data, so the caller hears of that batch too. Only answers count: a peer
+/// was called at its member's address, but a caller may be a clone that calls from anywhere.
 pub struct SyncedNews {
     boot: Boot,
     own: Box<dyn Fn() -> u64 + Send + Sync>,

@@ -1,7 +1,7 @@
 //! Files. Paths are relative to one data directory, which the implementation owns.
 //!
 //! The calls are asynchronous, so that the simulator can make a call take time or never return. In production a call
-//! blocks the thread that polls it. So Workers make these calls, and an RPC runtime makes none but
+//! blocks the thread that polls it. So Workers make these calls. The only one that an RPC runtime makes is
 //! [`Disk::free_bytes`].
 
 use std::fmt::Debug;
@@ -40,7 +40,7 @@ pub trait Disk: Send + Sync {
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, io::Result<()>>;
     /// Removes a file.
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, io::Result<()>>;
-    /// Removes an empty directory. A disk on which an empty directory is nothing need do nothing.
+    /// Removes an empty directory. The default does nothing, so a simulated disk keeps its empty directories.
     fn remove_dir<'a>(&'a self, _dir: &'a str) -> BoxFuture<'a, io::Result<()>> {
         Box::pin(std::future::ready(Ok(())))
     }

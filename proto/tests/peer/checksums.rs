@@ -13,7 +13,8 @@ use tonic::service::Routes;
 
 use crate::world::{CALLER, Network, SERVER, home, simulate};
 
-/// Tells this many marks, and as hashes the revisions themselves. Answers with one hash too few if `drops_one`.
+/// Tells `marks` marks, or `NotYet` if that is zero. Its hashes are the revisions themselves. If `drops_one`, one hash
+/// is missing.
 struct Replica {
     marks: usize,
     drops_one: bool,

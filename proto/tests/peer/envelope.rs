@@ -44,7 +44,7 @@ fn a_caller_of_another_cluster_or_with_a_wrong_address_changes_nothing_and_learn
     });
 }
 
-/// A channel that writes its own headers.
+/// A channel that adds no headers, so that the test chooses them.
 fn channel(network: &Network) -> Channel {
     let network = network.clone();
     let dial = tower::service_fn(move |_| {

@@ -140,7 +140,7 @@ fn a_connection_that_is_cut_leaves_calls_unanswered_and_the_next_call_works_when
         assert_eq!(lost, Err(UnitError::Unanswered));
         assert!(took <= BACKOFF_MAX, "{took:?}");
         assert_eq!(unit.read(LOGLET, Offset(0)..Offset(1), 1).await, Err(UnitError::Unanswered));
-        // As many attempts as make the pauses as long as they get.
+        // These attempts are enough for the pauses to reach their greatest length.
         for _ in 0..12 {
             assert_eq!(store(&unit, 2, 100).await, Err(UnitError::Unanswered));
         }

@@ -55,7 +55,7 @@ pub(crate) fn home(storage: u64) -> Home {
 enum Door {
     /// Nobody listens.
     Shut,
-    /// The connection is made, and the other end never says a word.
+    /// The connection is made, and the other end never sends anything.
     Mute(Vec<BoxConnection>),
     /// The host does not even answer the attempt to connect.
     Dead,
@@ -83,7 +83,7 @@ impl Network {
         self.set(Door::Shut);
     }
 
-    /// Cuts all connections. To new ones nobody answers.
+    /// Cuts all connections. New ones are made, but nobody answers on them.
     pub(crate) fn mute(&self) {
         self.set(Door::Mute(Vec::new()));
     }

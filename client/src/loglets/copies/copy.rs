@@ -12,7 +12,7 @@ use crate::loglet::LogletError;
 /// Cells are copied in pieces of about this many bytes, or of fewer if the unit takes no store of that size.
 pub(super) const PIECE_BYTES: usize = 1 << 20;
 
-/// What a step of a copy came to.
+/// The result of one step of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Copied {
     /// The unit holds everything below this offset, which is higher than the offset at which the step began.

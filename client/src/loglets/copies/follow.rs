@@ -1,5 +1,5 @@
-//! Following a loglet: the stream comes from the nearest unit. Cells that this unit lacks are read from the others. So are
-//! cells that it does not get for long, because its disk is slow or hangs.
+//! Following a loglet: the stream comes from the nearest unit. Cells that this unit lacks are read from the others.
+//! Cells that reach this unit late, because its disk is slow or hangs, are read from the others too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::loglet::LogletError;
 /// Cells that the nearest unit lacks are read in pieces of about this many bytes.
 const GAP_BYTES: usize = 1 << 20;
 
-/// How long the unit that is followed may lack cells that are known to be committed. Then the others are read.
+/// How long the unit that is followed may lack cells that are known to be committed. After that the others are read.
 const LATE_AFTER: Duration = Duration::from_millis(50);
 
 type UnitStream = BoxStream<'static, Result<Followed, UnitError>>;
@@ -34,7 +34,7 @@ struct Follower {
     gap_end: Offset,
     /// All cells below this offset are committed, by what the unit that is followed has told.
     known_tail: Offset,
-    /// When the others are read, if the unit still lacks such cells then.
+    /// When the others are read, if the unit that is followed still lacks cells below `known_tail` at that time.
     late_at: Option<Instant>,
     /// The errors of the units that could not be followed, since the last item.
     errors: Vec<UnitError>,

@@ -19,7 +19,7 @@ pub(super) fn is_known(cell: &CellState) -> bool {
     !matches!(cell, CellState::Absent | CellState::Corrupt)
 }
 
-/// The error for a unit's answer that is not an entry.
+/// The error for a unit's answer that does not tell what the cell is.
 fn unreadable(at: Offset, cell: Option<&CellState>) -> UnitError {
     let why = match cell {
         Some(CellState::Corrupt) => "is damaged: expected a record whose checksum holds; the unit's log names its file",

@@ -12,7 +12,7 @@ use super::ask_units::ask_units;
 use super::{Copies, find};
 use crate::loglet::LogletError;
 
-/// How long a call that needs all units waits for those that are slow.
+/// How long a call to all units waits for those that are slow.
 pub(in crate::loglets) const SLOW_UNITS_PATIENCE: Duration = Duration::from_millis(200);
 
 impl Copies {

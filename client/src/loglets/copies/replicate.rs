@@ -1,4 +1,4 @@
-//! Replication behind the appends: gives a unit the cells that it missed while it was slow or away.
+//! Replication in the background: gives a unit the cells that it missed while it was slow or away.
 
 use std::ops::Range;
 
@@ -86,8 +86,8 @@ impl Copies {
         Ok(copied)
     }
 
-    /// What a unit lacks of the beginning of a range, and where that beginning ends: a unit does not tell about all of a range
-    /// at once if it holds it in many parts.
+    /// The cells that a unit lacks in the first part of a range, and the end of that part. If the unit holds the range
+    /// in many pieces, one answer does not tell about the whole range.
     pub(super) async fn next_gaps(
         &self,
         unit: usize,

@@ -1,9 +1,10 @@
 //! Enough copies of the last cells of a sealed loglet, before the chain ends it.
 //!
-//! A loglet whose appends need every unit may be sealed by one of them. Everything below its known tail is on every unit.
-//! The cells from there to the end are perhaps only on the units that answered the seal. The chain makes these cells part of
-//! the log, and then clients are told that they are done. So before that they get as many copies as an append that was
-//! acknowledged has in any case: on the units of the loglet that answer late, or on spare units.
+//! A loglet whose appends need every unit may be sealed by one of them. Everything below its known tail is on every
+//! unit. The cells from there to the end are perhaps only on the units that answered the seal. The chain makes these
+//! cells part of the log, and then clients are told that their appends are done. So before that, each of these cells
+//! must be on as many units as a new loglet must have. Missing copies go to units of the loglet that answer late, or to
+//! spare units.
 
 use std::future::ready;
 use std::ops::Range;
@@ -16,7 +17,7 @@ use super::Copies;
 use super::ask_units::ask_units;
 use crate::loglet::LogletError;
 
-/// How long the copies may take. Appends wait meanwhile, and so does whoever wants to adopt a newer chain.
+/// How long the copies may take. Appends wait meanwhile, and so does a call that adopts a newer chain.
 const SECURE_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Copies {
@@ -46,7 +47,7 @@ impl Copies {
     }
 
     /// Seals the loglet on one unit and copies the cells of `range` there. The unit may lack cells below the range. The
-    /// replication behind the appends brings them later.
+    /// replication in the background brings them later.
     async fn secure_on(&self, unit: usize, range: Range<Offset>) -> Result<(), LogletError> {
         let failed = |e: UnitError| self.unavailable("take a copy", &[e]);
         let tail = self.opened_sealed(&*self.units[unit], Shape::Sparse).await.map_err(failed)?;

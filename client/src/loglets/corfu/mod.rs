@@ -19,7 +19,7 @@
 //! - `place` gets an offset for an append and puts the append on the first unit
 //! - `pass` passes cells on along the chain
 //! - `holes` settles offsets that nobody writes
-//! - `secure_end` makes copies of what too few units hold after a seal
+//! - `secure_end` makes copies of the cells that too few units hold after a seal
 //! - `find_tail`, `seal`, `trim`, `open` and `listen` do what their names say
 //! - `unit_chain` is the state that they share, `seal_found` a part of it; `rest` makes the pauses between failed attempts
 //! - `provider` opens Corfu loglets and creates them

@@ -103,7 +103,7 @@ impl UnitChain {
         loop {
             let at = tokio::select! {
                 biased;
-                // Nothing was stored yet. If an offset was given out all the same, it stays a hole.
+                // Nothing was stored yet. If the sequencer has given out an offset, that offset stays a hole.
                 _ = self.has_ended() => return Err(AppendError::Sealed),
                 granted = self.token(batch.len()) => granted?,
             };

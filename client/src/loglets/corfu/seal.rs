@@ -36,7 +36,8 @@ struct SealedUnit {
     lacks: Offset,
 }
 
-/// Everything below this offset is on every unit, or was: what is below the known tail is, and what is trimmed was.
+/// Everything below this offset is or was on every unit. Cells below the known tail are there. Cells that are trimmed
+/// were there.
 fn on_all_units(tail: LocalTail) -> Offset {
     tail.trim_point.max(tail.known_tail.min(tail.tail))
 }

@@ -1,4 +1,5 @@
-//! What a seal settles gets enough copies before the chain says so (`docs/protocol.md`, cluster 20).
+//! Makes enough copies of the cells that a seal settles, before the chain makes them part of the log
+//! (`docs/protocol.md`, cluster 20).
 
 use naxos_proto::chain::LogletParams;
 use naxos_proto::contracts::UnitDirectory;

@@ -23,8 +23,8 @@ pub(super) struct UnitChain {
     known_tail: AtomicU64,
     /// The known tail that [`Self::tell_known_tail`] told last.
     told: AtomicU64,
-    /// Where the chain of loglets ends this one. Not set until this process knows. `Some(None)` if the chain does not
-    /// name the loglet any more.
+    /// The end that the chain of loglets gives this one. Not set until this process knows it. `Some(None)` if the chain
+    /// does not name the loglet any more.
     end: OnceLock<Option<Offset>>,
     /// Cancelled after `end` was set.
     ended: CancellationToken,

@@ -5,11 +5,10 @@
 //!
 //! 1. Everything below the known tail is done, whether the sequencer has answered or not. That saves the way from the
 //!    units to the sequencer and on to this process.
-//! 2. If the sequencer is lost, its answers are not. An append that was lost with it still waits a while for the
-//!    units, if its offset is known.
+//! 2. If the sequencer loses an append whose offset is known, the append still waits a while for the units.
 //! 3. Once the chain has ended the loglet, its end settles the appends whose offsets are known, without the sequencer.
 //!
-//! An append whose offset is not known has the sequencer's answer alone.
+//! An append whose offset is not known depends on the sequencer's answer alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use tokio::sync::Notify;
 
 use super::told_tails::ToldTails;
 
-/// At most this many appends that the sequencer lost wait for the units. The outcome of more of them is unknown at once.
+/// At most this many appends that the sequencer lost wait for the units. Further ones end as unknown at once.
 const LOST_MAX: usize = 8_192;
 
 type Outcome = Result<Offset, AppendError>;
@@ -91,7 +90,7 @@ impl Direct {
         Self { state: Mutex::new(state), has_lost: Notify::new(), begins_to_wait: Notify::new() }
     }
 
-    /// Notes an append of `cells` cells. Returns what is to hear its offset, and what is to hear the sequencer's answer.
+    /// Notes an append of `cells` cells. Returns the callback for its offset, and the one for the sequencer's answer.
     pub(super) fn append(self: &Arc<Self>, cells: u64, done: Done) -> (OnGrant, Done) {
         let (number, is_first) = {
             let mut state = self.state.lock();
@@ -148,8 +147,7 @@ impl Direct {
         Listening(self)
     }
 
-    /// Gives appends that the sequencer lost the time that `patience` takes, and then ends them as unknown. Resolves
-    /// never.
+    /// Appends that the sequencer lost wait as long as `patience` takes, and then end as unknown. Never resolves.
     pub(super) async fn expire<F: Future<Output = ()>>(&self, patience: impl Fn() -> F) {
         loop {
             self.has_lost.notified().await;
@@ -159,8 +157,8 @@ impl Direct {
         }
     }
 
-    /// Changes the state, and tells the outcomes that are known by that, in their order and without the lock. If another
-    /// thread does that already, leaves it to that thread.
+    /// Changes the state, and tells the outcomes that become known by the change, in their order and without the lock.
+    /// If another thread is telling outcomes, leaves these to that thread.
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock();
         let result = change(&mut state);
@@ -220,7 +218,7 @@ impl State {
         }
     }
 
-    /// If the chain has ended the loglet, leaves the appends whose offsets are known to its end.
+    /// If the chain has ended the loglet, lets its end settle the appends whose offsets are known.
     fn leave_to_the_chain(&mut self) {
         if self.is_retired {
             let known: Vec<_> = self.waiting.iter().filter_map(|(number, w)| Some((*number, w.at?))).collect();
@@ -228,7 +226,7 @@ impl State {
         }
     }
 
-    /// Ends the appends that the sequencer lost, of the first `calls` calls.
+    /// Ends those of the first `calls` appends that the sequencer lost.
     fn give_up(&mut self, calls: u64) {
         let lost: Vec<_> =
             self.waiting.range(..calls).filter_map(|(number, w)| Some((*number, w.lost.clone()?))).collect();

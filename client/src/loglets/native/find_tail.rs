@@ -44,8 +44,8 @@ type Answer<'a> = BoxFuture<'a, (usize, Result<LocalTail, UnitError>)>;
 
 impl NativeLoglet {
     /// Asks all units and concludes as soon as enough have answered. If the highest tail is not known to be on a write
-    /// quorum yet, waits until the units that are behind have it, until a unit knows that it is, or until one says that
-    /// the loglet is sealed.
+    /// quorum yet, waits until enough units have reached it, until a unit knows that it is on a write quorum, or until
+    /// one says that the loglet is sealed.
     pub(super) async fn find_tail(&self) -> Result<Tail, LogletError> {
         let (id, quorums) = (self.params.id, self.quorums());
         let mut answers: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();

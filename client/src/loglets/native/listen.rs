@@ -1,8 +1,8 @@
 //! Following the tails that the units tell.
 //!
 //! A write quorum of units is enough, and each told tail costs a message. So a node follows its own unit, that of the
-//! sequencer's node, which gets each store first, and as many others as a write quorum needs. The rest it follows while an
-//! append waits for long: then a unit of the first ones is slow or lost.
+//! sequencer's node, which gets each store first, and as many others as a write quorum needs. It follows the rest only
+//! while an append waits for long, because then one of the first units is slow or lost.
 
 use std::time::Duration;
 

@@ -48,12 +48,12 @@ struct NativeLoglet {
     params: LogletParams,
     native: NativeParams,
     sequencers: Arc<dyn SequencerDirectory>,
-    /// The loglet's sequencer, from the first append on at which it was known. Reads and seals do without it.
+    /// The loglet's sequencer, set by the first append that finds it. Reads and seals do not need it.
     sequencer: OnceLock<Arc<dyn Sequencer>>,
     /// The storage units, in the order of `native.units`.
     copies: Arc<Copies>,
-    /// The appends of this process, if their sequencer may be on another node. `None` if it is on this node: then it
-    /// hears the answers of the units itself, and nobody knows more.
+    /// The appends of this process, if it follows the units' tails for them. `None` if the sequencer is on this node,
+    /// because the sequencer hears the answers of the units itself. Also `None` if the loglet has only one unit.
     direct: Option<Arc<Direct>>,
 }
 

@@ -1,5 +1,5 @@
-//! [`ToldTails`]: what the tails that units tell show to be on a write quorum. Nothing here takes a lock, reads a
-//! clock or calls another node.
+//! [`ToldTails`]: finds out which cells are on a write quorum, from the tails that the units tell. Nothing here takes a
+//! lock, reads a clock or calls another node.
 
 use naxos_proto::contracts::LocalTail;
 use naxos_proto::ids::Offset;
@@ -11,7 +11,7 @@ use naxos_proto::ids::Offset;
 /// 2. A unit reads its seal bit after its tail. So a tail without the seal bit was reached before the seal, and every
 ///    seal quorum shares a unit with the write quorum that told such tails: the segment ends above the cells.
 /// 3. A tail with the seal bit concludes nothing, because a repair may have raised it (`docs/protocol.md`, cluster 1
-///    and 3). Nor does anything else that comes with it.
+///    and 3). The known tail that comes with it concludes nothing either.
 pub(super) struct ToldTails {
     write_quorum: usize,
     tails: Vec<Offset>,

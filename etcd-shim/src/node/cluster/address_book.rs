@@ -77,7 +77,7 @@ struct Targets {
 }
 
 impl Targets {
-    /// `urls` has at least one.
+    /// `urls` is not empty.
     fn new(net: &Arc<dyn Net>, config: &ServerConfig, urls: &[Url]) -> Result<Arc<Self>, TlsError> {
         assert!(!urls.is_empty(), "a member has a peer URL");
         let connectors =
@@ -87,7 +87,7 @@ impl Targets {
 
     async fn connect(&self) -> io::Result<BoxConnection> {
         let at = self.next.load(Ordering::Relaxed) % self.urls.len();
-        // Before the attempt, because the caller drops an attempt that takes too long.
+        // This is stored before the attempt, because the caller drops an attempt that takes too long.
         self.next.store(at + 1, Ordering::Relaxed);
         let connection = self.connectors[at].connect(&self.urls[at].address()).await?;
         self.next.store(at, Ordering::Relaxed);
@@ -96,7 +96,7 @@ impl Targets {
 }
 
 impl MemberAddress {
-    /// The address of a member that has these URLs, at least one, and that has no id here.
+    /// The address of a member that is in no book. `urls` is not empty.
     pub(in crate::node) fn of(net: &Arc<dyn Net>, config: &ServerConfig, urls: &[Url]) -> Result<Self, TlsError> {
         Ok(Self(RwLock::new(Targets::new(net, config, urls)?)))
     }

@@ -7,11 +7,12 @@ use naxos_proto::seams::Clock;
 
 use crate::node::attempts::Attempts;
 
-/// How long a voter may take to be heard before it is not waited for any more. A message about what the start waits for is
-/// due at such times, too.
+/// How long the start waits to hear each node that has a seat. After that it waits only for the majority. At the same
+/// interval the start checks whether a message about what it waits for is due.
 const HEAR_MAX: Duration = Duration::from_millis(500);
 
-/// Waits until a majority of the voters has noted this start, and each voter was heard or had the time to answer.
+/// Waits until a majority of the voters has noted this start, and each node that has a seat was heard or had the time
+/// to answer.
 ///
 /// # Errors
 /// If one of the others remembers a later start: then the data directory is an old copy.

@@ -22,9 +22,9 @@ use crate::tls::TlsError;
 /// The time between two rounds of questions.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// Asks the other members in `--initial-cluster` which cluster they are. This node is the member of that cluster that has
-/// the node's peer URLs. Writes down in the data directory who founded the cluster, and returns the founders together with
-/// the cluster as the others know it. Waits until one of the others answers.
+/// Asks the other members in `--initial-cluster` for their cluster. In it, this node is the member that has this node's
+/// peer URLs. Writes the founders of the cluster down in the data directory, and returns them together with the cluster
+/// as the others know it. Waits until one of the others answers.
 /// # Cancel safety
 /// The call may be dropped and made again.
 pub(in crate::node) async fn enter_cluster(

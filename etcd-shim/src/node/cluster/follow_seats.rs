@@ -1,10 +1,10 @@
 //! [`follow_seats`]: a node that starts learns of new data directories from the others.
 //!
-//! A node learns who sits where from the log. While it starts it may not be able to read the log without a storage unit that
-//! got its seat only now. So until the reconciler runs, it asks the others.
+//! A node learns from the log which data directory has which seat. While it starts, it may not be able to read the log
+//! without a storage unit that got its seat only now. So until the reconciler runs, it asks the others.
 //!
-//! If the node leads the MetaStore, the replica on that new data directory waits for it, too: only the leader takes replicas
-//! in.
+//! If the node leads the MetaStore, the replica on that new data directory waits for this node, too: only the leader
+//! takes replicas in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub(in crate::node) struct Followers<'a> {
     pub(in crate::node) nodes: &'a watch::Receiver<BTreeMap<StorageId, NodeState>>,
 }
 
-/// Asks the other members again and again who sits where, makes links to the data directories that this node does not know
-/// yet, and lets the MetaStore and the driver of the log follow. Never ends.
+/// Asks the other members again and again which data directory has which seat. Makes links to the data directories that
+/// this node does not know yet, and lets the MetaStore and the driver of the log follow. Never ends.
 /// # Cancel safety
 /// A step of a change of the MetaStore's replicas may be made or not. It may be repeated.
 pub(in crate::node) async fn follow_seats(

@@ -16,20 +16,21 @@ use crate::node::start::StartError;
 
 /// The time between two rounds of questions.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
-/// How long one of the others may take to give a seat. A member that starts itself does not answer, perhaps for long.
+/// How long one of the others may take to give a seat. A member that is starting does not answer, perhaps for a long
+/// time.
 const GIVE_MAX: Duration = Duration::from_secs(1);
 /// How long the others may take to say that a data directory has lost its seat.
 const CHECK_MAX: Duration = Duration::from_millis(500);
 
-/// The other members, as those who give seats.
+/// The other members, as stubs by which they can be asked for a seat.
 pub(super) fn others(seams: &Seams, book: &AddressBook, own: MemberId) -> Vec<RemoteJoining> {
     let joining = |other: Arc<MemberAddress>| RemoteJoining::new(&seams.clock, other.address(), other);
     book.others(own).into_iter().map(joining).collect()
 }
 
 /// Asks the other members that are there whether this data directory still has its seat. Returns the newest of their
-/// answers. An error if one of them knows that it has not. If none of them answers, the start goes on: the directory then
-/// counts nowhere if it has lost its seat.
+/// answers, or an error if one of them knows that the directory does not have the seat. If none of them answers, the
+/// start goes on: a directory that has lost its seat then counts nowhere.
 /// # Cancel safety
 /// The call may be dropped.
 pub(in crate::node) async fn check_seat(

@@ -26,7 +26,7 @@ pub(in crate::node) async fn mark_old_copy(disk: &dyn Disk, disowned: &Disowned)
 pub(in crate::node) async fn check_no_old_copy(disk: &dyn Disk) -> Result<(), StartError> {
     let why = async {
         let file = match disk.open(OLD_COPY_FILE, OpenMode::Existing).await {
-            // If the directory is none, a later step says so.
+            // If the path of the data directory is not a directory, a later step says so.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
             opened => opened?,
         };

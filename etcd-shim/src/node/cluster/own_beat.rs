@@ -99,8 +99,9 @@ impl OwnBeat {
 
 impl Heartbeat for OwnBeat {
     fn beat(&self, theirs: Beat) -> BoxFuture<'_, Result<Beat, HeartbeatError>> {
-        // A cloned data directory can call from anywhere, so a caller is believed only if this node has reached it at its
-        // member's address. What a caller says is still a reason not to answer: it notes this start when it gets an answer.
+        // A cloned data directory can call from anywhere, so a caller is believed only if this node has reached it at
+        // its member's address. But what any caller says can be a reason to refuse the answer below, because a caller
+        // that gets an answer notes this start.
         if self.memory.is_latest(theirs.from.storage, theirs.start()) {
             self.admission.hear(&theirs, &*self.memory);
         }

@@ -82,8 +82,9 @@ async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
     tokio::join!(serves, drives, tends, notes, ends, heartbeats.run(stop.clone()));
 }
 
-/// Once the node was admitted, ends it when another node remembers more of its data directory than the directory does, until
-/// `stop`. The node may be admitted and disowned before this task runs again.
+/// Waits until the node was admitted, and then until another node remembers more of this node's data directory than the
+/// directory does. Then ends the node. Gives up at `stop`. The node may be admitted and disowned before this task runs
+/// again.
 async fn end_if_disowned(admission: &Admission, disk: &dyn Disk, clock: &dyn Clock, stop: &CancellationToken) {
     let (mut admitted, mut disowned) = (admission.was_admitted(), admission.disowned());
     let waited = async {

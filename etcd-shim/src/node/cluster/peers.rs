@@ -52,7 +52,7 @@ pub(in crate::node) struct Peers {
     book: Arc<AddressBook>,
     unit: Arc<dyn StorageUnit>,
     sequencer: OnceLock<Arc<dyn Sequencer>>,
-    /// All data directories that have or had a seat, but for the own one.
+    /// All data directories that have or had a seat, except this node's own.
     remotes: Arc<RwLock<BTreeMap<StorageId, Remote>>>,
     /// The other nodes that have a seat now.
     nodes: watch::Sender<Vec<Node>>,
@@ -94,7 +94,8 @@ impl Peers {
             if remotes.contains_key(&storage) {
                 continue;
             }
-            // A data directory that lost its seat is nowhere: whoever is asked for it says so.
+            // A data directory that lost its seat may have no address any more. Its link then goes to its member's new
+            // data directory or to any other member, which refuses the calls.
             let other = self.book.get(member).or_else(|| self.book.others(member).into_iter().next());
             if let Some(other) = other {
                 remotes.insert(storage, Remote::new(PeerLink::new(self.home.clone(), storage, other.address(), other)));

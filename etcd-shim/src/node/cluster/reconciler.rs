@@ -25,7 +25,7 @@ use crate::state::Command;
 
 /// The longest time between two looks at the members.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A data directory loses its seat when its process has not answered for this long.
+/// A data directory can lose its seat to a new one only when its process has not answered for at least this long.
 const SILENT_FOR: Duration = Duration::from_secs(1);
 /// How long a removed member serves its storage unit to the others at most, if the chain still names it. In this time the
 /// units of the other members get the cells that they missed.
@@ -86,11 +86,11 @@ impl Reconciler {
             return;
         }
         if backend.fence.is_up() {
-            // What this node knows of the members may be what differs.
+            // The state of this node differs from that of the others, and its list of members may be the difference.
             return;
         }
         let lost: Vec<_> = backend.store.read().seats.lost().collect();
-        // 1. This node calls the data directories that have the seats, and no others.
+        // 1. This node makes links to the data directories that have the seats, and sends heartbeats only to these.
         self.peers.book().set_all(&view);
         // The roles come first: the driver must not see the node of a learner without knowing that it is one.
         self.tell_roles(backend, &view);
@@ -181,7 +181,8 @@ impl Reconciler {
                 false => "the member is not in the list of members",
             });
         }
-        // Before the seat is given: else the earlier data directory would lose it to one that cannot start.
+        // This is checked before the seat is given: else the earlier data directory would lose it to one that cannot
+        // start.
         if let Err(newer) = view.version.check_for(understood) {
             return refused(&newer.to_string());
         }
@@ -206,12 +207,13 @@ impl Reconciler {
         self.peers.book().set_all(&view);
         self.tell_roles(backend, &view);
         self.peers.follow(&view.seats, from.map(|from| (from, member)), &self.meta.members());
-        // Written down before the new node knows that it has a seat: this node finds it again at its next start.
+        // The view is written down before the new node knows that it has a seat. So this node finds the new node again
+        // at this node's next start.
         self.write(backend, &view).await;
         Ok(self.with_voters(view))
     }
 
-    /// Whether no process answers on this data directory.
+    /// Succeeds if no process answers on this data directory, neither now nor after [`SILENT_FOR`].
     async fn wait_for_silence(&self, backend: &Backend, storage: StorageId) -> Result<(), JoinError> {
         let is_silent = || backend.nodes.borrow().get(&storage) == Some(&NodeState::Silent);
         if is_silent() {

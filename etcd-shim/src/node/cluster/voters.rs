@@ -19,8 +19,8 @@ pub(in crate::node) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
 /// The most replicas of the MetaStore that vote. Each vote costs messages, and more than two nodes are rarely lost at once.
 const META_VOTERS_MAX: usize = 5;
 
-/// The replicas of the MetaStore that should vote, if `now` vote and these members may: all of them, up to
-/// [`META_VOTERS_MAX`]. Those that vote already go on; if one of them has to go, those that are `alive` stay.
+/// The replicas of the MetaStore that should vote, if `now` vote and `voting` may vote: all of `voting`, up to
+/// [`META_VOTERS_MAX`]. The replicas that vote now come first, and among them those that are `alive`.
 ///
 /// With two members one of them votes: the one that was there first. So the second one may be lost without harm
 /// (`docs/protocol.md`, cluster 16). Two members that founded the cluster together both vote.

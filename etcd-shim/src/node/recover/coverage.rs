@@ -1,4 +1,4 @@
-//! What follows from what the survivors hold. No I/O.
+//! The rules by which a recovery judges the data of the survivors. They do no I/O.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub(super) fn reach(from: Lsn, segments: &[Covered]) -> Lsn {
     at
 }
 
-/// Whether a position above `at` is held and counts.
+/// Whether a position at or above `at` is held and lies below the end of its segment.
 pub(super) fn holds_beyond(at: Lsn, segments: &[Covered]) -> bool {
     let counts = |segment: &Covered, range: &Range<Lsn>| {
         segment.end.map_or(range.end, |end| range.end.min(end)) > at && segment.end.is_none_or(|end| range.start < end)
@@ -37,7 +37,7 @@ pub(super) fn holds_beyond(at: Lsn, segments: &[Covered]) -> bool {
     segments.iter().any(|segment| segment.held.iter().any(|range| counts(segment, range)))
 }
 
-/// What is compared of the survivors.
+/// The values of one survivor by which the survivors are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     /// Term and index of its register's last entry.
@@ -67,8 +67,8 @@ fn first_max<T: Ord>(items: impl Iterator<Item = T>) -> Option<usize> {
     items.enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(at, _)| at)
 }
 
-/// Whether no acknowledged write can be missing: among any quorum that acknowledged the newest chain is a survivor, and among
-/// any write quorum of its last segment too.
+/// Whether no acknowledged write can be missing: each majority of the voters contains a survivor, and so does each
+/// write quorum of the newest chain's last segment.
 pub(super) fn is_complete(
     survivors: &BTreeSet<StorageId>,
     voters: &BTreeSet<StorageId>,

@@ -82,8 +82,8 @@ async fn refuse_beside_a_quorum(config: &ServerConfig, seams: &Seams, survivor: 
     }
 }
 
-/// The peer URLs of the other members, from all places that may know them. The local store may be older than the members
-/// that it is about, so the file `members` and the flags are looked at, too.
+/// The peer URLs of the other members, from all places that may know them. The local store may lack the latest changes
+/// of the members, so the file `members` and the flags are looked at, too.
 async fn urls_of_others(
     config: &ServerConfig,
     seams: &Seams,

@@ -16,8 +16,8 @@ use naxos_proto::ids::Lsn;
 /// A log that ends at `tail`, and to which one entry can be added that is in no journal. It takes no appends.
 pub(super) struct FoundLog {
     pub(super) chain: Chain,
-    /// The journals, in the order in which they are asked. The survivors own them, and with them the locks of their
-    /// directories: the parts of a stack keep each other, and with them this log, for as long as the process lives.
+    /// The journals, in the order in which they are asked. The survivors own them. The references are weak because the
+    /// parts of a stack keep this log until the process ends, and a journal holds the lock of its directory.
     pub(super) cells: Vec<Weak<FoundCells>>,
     pub(super) tail: Lsn,
     /// The entry at `tail`, once it is known.
@@ -34,7 +34,7 @@ impl FoundLog {
         {
             return Ok((vec![Record { lsn: from, payload: payload.clone() }], from.next()));
         }
-        // The caller tells the progress in between.
+        // This lets the caller report its progress between two reads.
         tokio::task::yield_now().await;
         let lost = |why: &str| LogError::Lost(from, why.to_owned());
         let segment = self.chain.segment_of(from).ok_or_else(|| lost("the chain begins after it"))?;

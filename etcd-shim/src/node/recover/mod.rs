@@ -32,8 +32,8 @@ pub(in crate::node) use recovered_file::begin_of_log;
 pub(crate) use survivor::Survivor;
 pub(crate) use swap::{check_target, finish_swap};
 
-/// How far the revision is raised unless the operator says otherwise. A cluster that makes 10,000 changes a second needs more
-/// than a day for so many.
+/// How far the revision is raised unless the operator says otherwise. A cluster that makes 10,000 changes a second
+/// needs more than a day for this number of changes.
 pub(crate) const REVISIONS: u64 = 1_000_000_000;
 /// The highest number that an operator may ask for. Far more would use up the numbers of revisions.
 pub(crate) const REVISIONS_MAX: u64 = 1_000_000_000_000_000;

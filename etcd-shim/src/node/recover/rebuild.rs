@@ -130,8 +130,8 @@ impl Rebuild<'_> {
         to.sync_dir("").await.map_err(io)
     }
 
-    /// Applies the log of the survivors to the copy, and then the command that makes a cluster of one of it. Returns the
-    /// revisions before and after that command.
+    /// Applies the log of the survivors to the copy, and then the command that leaves only one member in the cluster.
+    /// Returns the revisions before and after that command.
     async fn play(&self, before_recovery: impl FnOnce()) -> Result<(i64, i64), RecoverError> {
         let Plan { tail, .. } = self.plan;
         let opened = reopen_store(&self.seams, self.plan.base().storage, RESIDENT_BYTES).await;
@@ -180,7 +180,7 @@ impl Rebuild<'_> {
             assert!(log.last.set(self.last_entry(&store).encode()).is_ok(), "the entry is made once");
             outcome = stack.replay().await.map(|_| store.read().revision);
         }
-        // Nobody is left to differ from.
+        // The new cluster has no other member whose state could differ.
         reader.clear_differs();
         drop(stack);
         ends.cancel();

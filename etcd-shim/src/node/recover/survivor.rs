@@ -18,7 +18,7 @@ use naxos_proto::seams::{OpenMode, Seams};
 use super::RecoverError;
 use crate::state::kept::{Kept, read_kept};
 
-/// At most this many gaps of one segment are looked at.
+/// At most this many ranges of held positions of one segment are looked at.
 const RANGES_MAX: usize = 65_536;
 
 /// See the module. The directory is locked as long as this value lives. No file in it is changed.

@@ -14,7 +14,7 @@ use super::recovered_file::{self, FILE};
 const MADE: [&str; 5] = ["journal", "store.redb", "founding", "format", FILE];
 /// What stays where it is.
 const STAYS: [&str; 3] = ["lock", "lost+found", RECOVERY_DIR];
-/// The beginning of the name of the folder that what was there before goes to. The id of the old log follows.
+/// The folder for the earlier content of the directory has a name that begins with this. The id of the old log follows.
 const BEFORE: &str = "before-recovery-";
 
 fn io_at(path: &str) -> impl Fn(io::Error) -> RecoverError {
@@ -69,7 +69,7 @@ pub(super) async fn swap(disk: &dyn Disk) -> Result<(), RecoverError> {
     if let Some(recovered) = recovered_file::read(disk, &format!("{RECOVERY_DIR}/{FILE}")).await? {
         let before = format!("{BEFORE}{}", recovered.old_log);
         for name in disk.list("").await.map_err(io_at(""))? {
-            // What has one of these names and is not in the folder any more was moved here from it.
+            // An entry with a name in `MADE` that is no longer in the folder was moved here from the folder.
             let is_new = MADE.contains(&name.as_str()) && !is_made(&name);
             if !is_new && !STAYS.contains(&name.as_str()) && !name.starts_with(BEFORE) {
                 disk.create_dir(&before).await.map_err(io_at(&before))?;
@@ -86,7 +86,7 @@ pub(super) async fn swap(disk: &dyn Disk) -> Result<(), RecoverError> {
     disk.sync_dir("").await.map_err(io_at(""))
 }
 
-/// Renames, and makes both names durable.
+/// Renames, and makes the names in the root and in the folder `recovery` durable.
 async fn relocate(disk: &dyn Disk, from: &str, to: &str) -> Result<(), RecoverError> {
     disk.rename(from, to).await.map_err(io_at(from))?;
     disk.sync_dir("").await.map_err(io_at(""))?;

@@ -11,7 +11,7 @@ use naxos_proto::seams::{File, OpenMode};
 use super::super::recovered_file::{Recovered, write};
 use super::*;
 
-/// A disk that does so many changes of names, and then fails as if the process had been killed.
+/// A disk that does `left` changes of names, and then fails as if the process had been killed.
 struct Dying {
     disk: RealDisk,
     left: AtomicU32,

@@ -1,4 +1,4 @@
-//! [`Comparison`]: compares this replica with the others, and does what a replica has to do that differs.
+//! [`Comparison`]: compares this replica with the others. If this replica differs, does what is necessary then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,7 +126,8 @@ impl Comparison {
             wait_for_note(backend).await;
             progress.is_raised = raise(backend, pending, backend.member_id).await;
         }
-        // It may lead the MetaStore, which does not depend on its local store. Then it is the last choice for the sequencer.
+        // This member may go on leading the MetaStore, which does not depend on the local store. The leader of the
+        // MetaStore is the last choice for the sequencer.
         if backend.sequenced_loglet().is_some() {
             hand_over(backend).await;
         }

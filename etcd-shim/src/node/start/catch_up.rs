@@ -70,7 +70,7 @@ impl CatchUp<'_> {
         self.peers.snapshots().into_iter().filter(|(storage, _)| is_alive(storage)).collect()
     }
 
-    /// If the entry at `next` was trimmed, a position at or before which the log begins now.
+    /// Returns a position if the entry at `next` was trimmed. The log begins at this position or after it.
     async fn begin_of_log(&self, next: Lsn) -> Option<Lsn> {
         let mut attempts = Attempts::new(&*self.context.seams.clock);
         loop {

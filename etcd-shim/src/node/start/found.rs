@@ -23,8 +23,8 @@ use crate::node::stops::Stops;
 use crate::port::{BoundPort, PortConfig};
 use crate::state::SharedStore;
 
-/// The ports are bound, and the data directory was read and is good. A directory that has data is not changed until the
-/// local store is opened, which is the last part of this step.
+/// The ports are bound, and the data directory was read and is good. Except by a recovery, a directory that has data is
+/// not changed until the local store is opened, which is the last part of this step.
 pub(super) struct Found {
     pub(super) context: Context,
     pub(super) bound: BoundPort,
@@ -92,8 +92,9 @@ impl Found {
     }
 }
 
-/// The configuration of a data directory that holds a cluster. The DNS is asked for the members only if the directory does
-/// not know them: if it founded a cluster of several, and its process ended before it had them from the log.
+/// The configuration of a data directory that holds a cluster. The DNS is asked for the members only if the directory
+/// does not know them. That is so if it founded a cluster of several members, and its process ended before it had read
+/// the members from the log.
 async fn with_members(config: ServerConfig, are_known: bool) -> Result<ServerConfig, StartError> {
     if !are_known {
         return Ok(discover(config).await?);

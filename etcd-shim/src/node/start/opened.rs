@@ -86,7 +86,7 @@ pub(super) struct Opened {
     pub(super) servers_min: Arc<AtomicUsize>,
 }
 
-/// The data directories that have or had a seat: the view of the cluster, and those that lost a seat with their members.
+/// The data directories that have a seat, in the view of the cluster, and those that lost a seat, each with its member.
 struct Seated {
     view: ClusterView,
     lost: Vec<(StorageId, MemberId)>,
@@ -94,8 +94,8 @@ struct Seated {
     is_told: bool,
 }
 
-/// Finds out who sits where, and writes it down for the next start. A new data directory gets the seat of its member first.
-/// `known` is what this node has known up to now.
+/// Finds out which data directory has which seat, and writes that down for the next start. Before that, a new data
+/// directory gets the seat of its member. `known` is what this node has known up to now.
 async fn seated(
     seams: &Seams,
     book: &AddressBook,
@@ -124,8 +124,8 @@ async fn seated(
     Ok(Seated { view, lost: lost.into_iter().collect(), is_told })
 }
 
-/// The voters, if the others have told a newer view. While the voters are being changed nobody can name them: then all
-/// members count that may vote.
+/// The voters, if the others have told a newer view. While the voters are being changed, the view does not name them:
+/// then all members that may vote count as voters.
 fn told_voters(view: &ClusterView, is_told: bool) -> Option<BTreeSet<StorageId>> {
     let voters = if view.voters.is_empty() { voting(view) } else { view.voters.clone() };
     is_told.then_some(voters)
@@ -182,7 +182,7 @@ impl Found {
         starts.begin(start, peers.nodes());
         let sequencer = Arc::new(LocalSequencer::new(own, peers.clone(), Arc::clone(&seams.clock)));
         peers.set_sequencer(sequencer.clone());
-        // A replica that joins is told by the others who votes.
+        // A replica that joins learns the voters from the other replicas.
         let voters = if founders.joins { Vec::new() } else { founders.seats.values().copied().collect() };
         let meta_config = MetaConfig { voters, ..MetaConfig::alone(own.storage) };
         let replica = Arc::new(ReplicaSlot::default());
@@ -223,7 +223,7 @@ impl Found {
         if work.send(handed).is_err() {
             return Err(StartError::Lost);
         }
-        // The replica may not even vote before that: an old copy has forgotten its last vote.
+        // The replica must not vote before this node is admitted: an old copy has forgotten its last vote.
         if let Err(disowned) = wait_until_admitted(&admission, &*seams.clock).await {
             mark_old_copy(&*seams.disk, &disowned).await;
             return Err(disowned.into());

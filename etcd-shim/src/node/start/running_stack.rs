@@ -114,7 +114,7 @@ async fn start_stack(stack: &NodeStack, context: &Context, is_alone: bool) -> Re
 }
 
 /// Starts the Workers that the stack needs. The apply Worker must run before [`Stack::start`], which waits for it to
-/// replay the log. They end when `ends` is cancelled. If one of them panics, the whole node ends.
+/// replay the log. The Workers end when `ends` is cancelled. If one of them panics, the whole node ends.
 fn start_workers(
     context: &Context,
     ends: &CancellationToken,

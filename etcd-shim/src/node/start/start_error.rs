@@ -61,7 +61,7 @@ pub enum StartError {
     /// refuse it the seat of its member. The text says why.
     #[error("{0}")]
     Founding(String),
-    /// The file `starts` cannot be read.
+    /// The file `starts` or the file `old-copy` cannot be read.
     #[error(
         "the file \"starts\" in the data directory cannot be read: {0}. Start the member with an empty data directory"
     )]

@@ -71,8 +71,8 @@ impl<L: Listener> Machine<L> {
 
     fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
         let shared = Arc::clone(&self.store);
-        // Only apply puts and deletes keys, one command at a time. The janitor drops only rows that a compaction freed.
-        // So the rows that are fetched now are those that the command will need.
+        // Keys are put and deleted only here, one command at a time. The janitor drops only rows that a compaction
+        // freed. So the rows that are fetched now are those that the command will need.
         let fetched = ApplyRows { fetched: fetch_for(&shared, &self.reader, &command), reader: &self.reader };
         let mut store = shared.write();
         let mut writer = Writer::new(&mut store, rows, fetched, &mut self.notes);

@@ -1,7 +1,7 @@
 //! Applies commands: the only code that changes the replicated state.
 //!
 //! - [`machine`]: applies the commands of an entry; [`writer`]: the changes of one command, which `write_keys`,
-//!   `write_leases`, `write_members` and `write_recovery` make; [`txn`]: carries out a transaction
+//!   `write_leases`, `write_members`, `write_recovery` and `write_versions` make; [`txn`]: carries out a transaction
 
 pub(crate) mod machine;
 mod txn;

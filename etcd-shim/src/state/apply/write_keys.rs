@@ -1,4 +1,4 @@
-//! What puts, deletes and compactions write.
+//! The changes that puts, deletes and compactions make to the store.
 
 use bytes::Bytes;
 use naxos_proto::etcd::server::etcdserverpb as pb;

@@ -27,7 +27,7 @@ pub(crate) struct HistoryPass {
 }
 
 impl HistoryPass {
-    /// Begins a pass for these revisions, which rise.
+    /// Begins a pass for these revisions, which must be in ascending order.
     pub(crate) fn begin(store: &Store, revisions: Vec<i64>) -> Self {
         let (compacted, current) = (store.compacted, store.revision);
         let (from, below) = rows::whole(store.id, rows::KEY_VALUES);

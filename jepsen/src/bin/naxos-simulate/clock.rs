@@ -1,9 +1,9 @@
 //! The clock of this process is the simulated one, also for code that asks the operating system for the time.
 //!
-//! Our own code asks the clock among its seams, and tokio's time is paused. But h2 remembers the streams that it has
-//! reset for one second of [`std::time::Instant`], and answers what comes for them later with a message of its own. With
-//! the real clock, that message depended on how fast the machine was, and so did everything after it. About one seed in
-//! a hundred gave two traces.
+//! Our own code asks the clock among its seams, and tokio's time is paused. But when h2 has reset a stream, it
+//! remembers the stream for one second of [`std::time::Instant`]. It answers what comes for the stream later with a
+//! message of its own. With the real clock, that message depended on how fast the machine was, and so did everything
+//! after it. About one seed in a hundred gave two traces.
 //!
 //! The linker takes the function here instead of the one in the C library, for the standard library and for all crates.
 #![expect(unsafe_code, reason = "a function of the C library is replaced, and its caller passes a pointer")]

@@ -79,7 +79,7 @@ async fn hand_out<P: Protocol>(
     let problem = loop {
         match frames.message().await {
             Ok(Some(frame)) => {
-                // Before an answer is handed out: what it says may be acted on at once.
+                // This comes before any answer is handed out, because a caller may act on the answer at once.
                 link.hear_synced(P::synced(&frame));
                 let (chain, answers) = P::answers(frame);
                 lane.home.news.hear(chain);

@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream, Stream};
 
 use super::{Lane, Protocol};
 
-/// The frames of one stream. A type with a name, because the compiler cannot follow a boxed stream through tonic's
+/// The frames of one stream. The type has a name, because the compiler cannot follow a boxed stream through tonic's
 /// generic clients.
 pub(in crate::peer) struct Frames<P: Protocol>(BoxStream<'static, P::Calls>);
 

@@ -4,14 +4,14 @@
 //!
 //! 1. [`Lane::call`] numbers the call and queues it. A lane that is full refuses it.
 //! 2. When HTTP/2 has room for a frame, the stream takes what is queued, up to a limit in bytes ([`frames`]).
-//! 3. An answer names the number of its call. Answers may come in any order. A call may have an early answer before that
-//!    one; an early answer that is lost is not missed.
+//! 3. An answer names the number of its call. Answers may come in any order. A call may have an early answer before its
+//!    answer. Callers do not depend on early answers, so one may be lost.
 //! 4. When the stream breaks, the outcome of the calls that were sent is unknown. What is still queued goes to the next
 //!    stream, in order. When no stream can be opened, what is queued is lost too: its callers should hear soon that the
 //!    peer is away.
 //! 5. A call without an answer is lost at its deadline, whether it was sent or not.
 //!
-//! [`drive`] is the task that opens streams and hands out answers; the lane itself is never locked while it calls out.
+//! [`drive`] is the task that opens streams and hands out answers. No callback is called while the lane is locked.
 
 mod drive;
 mod frames;

@@ -110,7 +110,7 @@ impl<P: Protocol> State<P> {
 
     /// Removes the call `number`, which was answered. `None` if nobody waits for the answer any more.
     pub(super) fn answered(&mut self, number: u64) -> Option<OnAnswer<P::Answer>> {
-        // A peer that answers what it was not sent yet is wrong; the call still waits for its true answer.
+        // A peer that answers a call before the call was sent is wrong. The call still waits for its true answer.
         if self.is_queued(number) {
             return None;
         }

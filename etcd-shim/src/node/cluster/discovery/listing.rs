@@ -3,8 +3,8 @@
 //! The rules are etcd's:
 //!
 //! 1. A record of `_etcd-server-ssl` lists an `https` peer URL, one of `_etcd-server` an `http` one. Both are used.
-//! 2. A record whose host has the address of one of this member's advertised URLs lists this member, under its own name. It
-//!    is left out if the schemes differ.
+//! 2. A record lists this member, under this member's own name, if the address of its host and its port are those of
+//!    one of this member's advertised URLs. It is left out if the schemes differ.
 //! 3. Every other record lists another member. These are named by numbers, which begin at 0 for each service. The names
 //!    last until the members announce theirs.
 //! 4. A record whose host has no address is left out.
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::config::Scheme;
 
-    /// A host's last letter is its number: `a` is 10.0.0.1. Other hosts have no address.
+    /// A host's first letter is its number: `a.x` is 10.0.0.1. Hosts that begin with another letter have no address.
     fn record(host: &str) -> Record {
         let number = "abc".find(&host[..1]).map(|at| at + 1).ok_or_else(|| "no such host".to_owned());
         let address = number.map(|number| format!("10.0.0.{number}:2380").parse().expect("an address"));

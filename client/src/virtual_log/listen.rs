@@ -20,12 +20,13 @@ impl VirtualLog {
             let is_replaced = async {
                 // The sender lives as long as this log, so this cannot fail.
                 while version.changed().await.is_ok() && self.active.load().loglet.params().id == id {}
+                // In this block, and not after it: when the block ends, the loglet is not listened to any more. Appends
+                // that wait then would end as unknown, although the end of the segment settles them.
+                loglet.retire(self.end_of(id));
             };
             tokio::select! {
                 biased;
-                // `select!` drops the following before this call, which gives up the appends that the sequencer lost.
-                // This call lets the end in the chain settle the others whose offsets are known.
-                () = is_replaced => loglet.retire(self.end_of(id)),
+                () = is_replaced => {}
                 () = loglet.listen() => {}
             }
         }

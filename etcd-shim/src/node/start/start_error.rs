@@ -63,7 +63,8 @@ pub enum StartError {
     Founding(String),
     /// The file `starts` or the file `old-copy` cannot be read.
     #[error(
-        "the file \"starts\" in the data directory cannot be read: {0}. Start the member with an empty data directory"
+        "the file \"starts\" or \"old-copy\" in the data directory cannot be read: {0}. Start the member with an empty data \
+         directory"
     )]
     Starts(std::io::Error),
     /// The others have refused the data directory at an earlier start. The text says why.

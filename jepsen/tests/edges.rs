@@ -104,7 +104,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "suite",
         ],
     ),
-    ("sequencer", &["answer", "grants", "lane", "served", "tokens", "fanout", "local_sequencer"]),
+    (
+        "sequencer",
+        &["answer", "granted", "in_flight_max", "grants", "lane", "served", "tokens", "fanout", "local_sequencer"],
+    ),
     (
         "engines",
         &[

@@ -69,6 +69,22 @@ impl Unit {
         self.queue.waiting()
     }
 
+    /// The number of client commands in the stores that wait for the committer, and the largest number that may wait. A
+    /// store that waits alone may have any number. For probes.
+    pub fn stores_queued(&self) -> (u64, u64) {
+        self.queue.stores_waiting()
+    }
+
+    /// The sequencer that the loglet belongs to. `None` if the unit does not hold the loglet.
+    pub fn owner(&self, loglet: LogletId) -> Option<Incarnation> {
+        self.roster.get(loglet).ok().map(|published| published.owner())
+    }
+
+    /// The cells of `range` that are in memory, with their offsets. For probes: it neither waits nor reads the disk.
+    pub fn cells_in_memory(&self, loglet: LogletId, range: Range<Offset>) -> Vec<(Offset, CellState)> {
+        self.roster.get(loglet).map_or_else(|_| Vec::new(), |published| published.in_memory(range))
+    }
+
     /// How long the current write and sync has been running. A hanging disk shows here.
     pub fn oldest_sync_age(&self) -> Option<Duration> {
         self.status.oldest_sync_age(self.clock.now())

@@ -20,7 +20,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::answer::Answer;
-use crate::grants::{Grants, InFlightMax};
+use crate::granted::Granted;
+use crate::grants::Grants;
+use crate::in_flight_max::InFlightMax;
 use crate::lane::{Lane, LaneMax};
 
 /// At most this much of a loglet may be in flight. Beyond it appends are refused.
@@ -103,6 +105,13 @@ impl Fanout {
         };
         let is_near = placement.units.iter().map(|u| u.tail_now(placement.loglet).is_some()).collect();
         Self { placement, clock, state: Mutex::new(state), is_near, rests }
+    }
+
+    /// What the loglet's offsets are at now.
+    pub(crate) fn granted(&self) -> Granted {
+        let state = self.state.lock();
+        let (in_flight, in_flight_max) = state.grants.in_flight();
+        Granted { loglet: self.placement.loglet, next: state.grants.next(), in_flight, in_flight_max }
     }
 
     /// Everything below this offset is on a write quorum.

@@ -24,6 +24,7 @@ use naxos_proto::contracts::{AppendError, Refusal};
 use naxos_proto::ids::Offset;
 
 use crate::answer::Answer;
+use crate::in_flight_max::InFlightMax;
 
 /// A batch whose outcome is known, so that the sequencer forgets it.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,15 +42,6 @@ pub(crate) struct Grant {
     pub(crate) id: u64,
     /// The offset of its first cell.
     pub(crate) at: Offset,
-}
-
-/// How much may be in flight.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InFlightMax {
-    /// Batches.
-    pub(crate) batches: usize,
-    /// Bytes of all these batches. One batch is taken even if it alone has more.
-    pub(crate) bytes: u64,
 }
 
 struct InFlight<T> {
@@ -107,6 +99,16 @@ impl<T> Grants<T> {
     /// All offsets below this are on a write quorum.
     pub(crate) fn known_tail(&self) -> Offset {
         self.known_tail
+    }
+
+    /// The next offset that will be given out.
+    pub(crate) fn next(&self) -> Offset {
+        self.next
+    }
+
+    /// How many batches wait for the units, and how many may.
+    pub(crate) fn in_flight(&self) -> (usize, usize) {
+        (self.in_flight.len(), self.max.batches)
     }
 
     /// Whether no batch waits for the units.

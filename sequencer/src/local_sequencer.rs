@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::fanout::{Fanout, Placement};
+use crate::granted::Granted;
 use crate::served::Served;
 use crate::tokens::Tokens;
 
@@ -47,6 +48,14 @@ impl LocalSequencer {
     pub fn new(incarnation: Incarnation, units: Arc<dyn UnitDirectory>, clock: Arc<dyn Clock>) -> Self {
         let (loglets, tokens) = (RwLock::new(Served::new(LOGLETS_MAX)), RwLock::new(Served::new(LOGLETS_MAX)));
         Self { incarnation, units, clock, loglets, tokens, to_open: Mutex::default(), changed: Arc::default() }
+    }
+
+    /// How far the sequencer has got with each loglet that it serves.
+    pub fn granted(&self) -> Vec<Granted> {
+        let native = self.loglets.read().all().into_iter().map(|fanout| fanout.granted());
+        let corfu = self.tokens.read().all_with_ids().into_iter();
+        let corfu = corfu.map(|(loglet, t)| Granted { loglet, next: t.next(), in_flight: 0, in_flight_max: 0 });
+        native.chain(corfu).collect()
     }
 
     /// Opens new loglets on all their units, and sends failed stores again, until `stop`. Runs on the Worker `peers`.

@@ -32,6 +32,11 @@ impl<T> Served<T> {
         self.loglets.values().cloned().collect()
     }
 
+    /// The ids and states of all served loglets, lowest id first.
+    pub(crate) fn all_with_ids(&self) -> Vec<(LogletId, Arc<T>)> {
+        self.loglets.iter().map(|(id, state)| (*id, Arc::clone(state))).collect()
+    }
+
     /// The states of the served loglets of the same log with an ordinal below that of `id`.
     pub(crate) fn all_below(&self, id: LogletId) -> Vec<Arc<T>> {
         let is_earlier = |other: &LogletId| other.log == id.log && other.ordinal < id.ordinal;

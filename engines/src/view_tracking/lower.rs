@@ -60,6 +60,12 @@ impl ViewTracking {
         self.tell(Told::Hold(storage, at)).await
     }
 
+    /// The position of each server, and whether it is a hold.
+    pub fn positions(&self) -> Vec<(StorageId, Lsn, bool)> {
+        let viewed = self.view.now();
+        viewed.cursors.iter().map(|(storage, at)| (*storage, *at, viewed.holds.contains(storage))).collect()
+    }
+
     /// The position from which the log is kept for `storage`. `None` if it is not in the view.
     pub fn cursor_of(&self, storage: StorageId) -> Option<Lsn> {
         self.view.cursor(storage)

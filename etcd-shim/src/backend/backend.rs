@@ -18,6 +18,7 @@ use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
 use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
+use naxos_sequencer::LocalSequencer;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
@@ -66,6 +67,8 @@ pub(crate) struct Backend {
     pub(crate) janitor: Arc<Janitor>,
     pub(crate) log: Arc<VirtualLog>,
     pub(crate) unit: Arc<Unit>,
+    /// The sequencer of this process. Only the probe looks at it here.
+    pub(crate) sequencer: Arc<LocalSequencer>,
     pub(crate) meta: Arc<MetaReplica>,
     pub(crate) defragmenter: Defragmenter,
     pub(crate) metrics: Arc<Metrics>,

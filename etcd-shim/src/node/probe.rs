@@ -1,12 +1,17 @@
 //! [`Probe`]: looks into a running node, for tests that check rules which no client can see.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
 use naxos_proto::chain::Chain;
-use naxos_proto::contracts::{LocalTail, StartMark, StorageUnit};
-use naxos_proto::ids::{ChainVersion, Incarnation, LogletId, Lsn, StorageId};
+use naxos_proto::contracts::{CellState, LocalTail, StartMark, StorageUnit, UnitError};
+use naxos_proto::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
+
+use parking_lot::Mutex;
 
 use crate::backend::Backend;
+pub use crate::state::Keeper;
+pub use naxos_sequencer::Granted;
 
 /// What a node holds at one moment.
 #[derive(Clone, Debug)]
@@ -27,25 +32,67 @@ pub struct View {
     pub tail: Option<LocalTail>,
     /// The tails of the chain's sealed loglets that the node's own storage unit holds.
     pub sealed: Vec<(LogletId, LocalTail)>,
+    /// The chain's loglets that the node's own storage unit has dropped, because a newer chain does not name them.
+    pub dropped: Vec<LogletId>,
+    /// The chain's loglets that the node's own storage unit holds, and the sequencers that they belong to there.
+    pub owners: Vec<(LogletId, Incarnation)>,
+    /// How far the sequencer of the process has got with the loglets that it serves.
+    pub granted: Vec<Granted>,
+    /// The position from which a start would replay.
+    pub persisted: Lsn,
+    /// The position from which each server needs the log, and whether another server has told it for it.
+    pub view: Vec<(StorageId, Lsn, bool)>,
+    /// The position up to which the node wants the log to be trimmed.
+    pub trim_point: Lsn,
+    /// The data directories whose replicas of the MetaStore vote. Empty while they are being changed.
+    pub voters: BTreeSet<StorageId>,
+    /// The keeper of leases in office at `applied`.
+    pub keeper: Keeper,
+    /// How many entries queues of the node have now, and how many they may have, by the name of the queue.
+    pub queues: Vec<(&'static str, u64, u64)>,
+}
+
+/// A cell that a storage unit holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreshCell {
+    /// The loglet.
+    pub loglet: LogletId,
+    /// The offset.
+    pub at: Offset,
+    /// What the unit holds there: bytes or junk.
+    pub state: CellState,
 }
 
 /// Looks into a node. It does not keep the node alive.
 #[derive(Clone, Debug)]
-pub struct Probe(Weak<Backend>);
+pub struct Probe {
+    backend: Weak<Backend>,
+    /// The tails up to which [`Self::fresh_cells`] has told the cells.
+    told: Arc<Mutex<BTreeMap<LogletId, Offset>>>,
+}
 
 impl Probe {
     pub(super) fn new(backend: &Arc<Backend>) -> Self {
-        Self(Arc::downgrade(backend))
+        Self { backend: Arc::downgrade(backend), told: Arc::default() }
     }
 
     /// What the node holds now. `None` if it has ended.
     pub fn look(&self) -> Option<View> {
-        let backend = self.0.upgrade()?;
+        let backend = self.backend.upgrade()?;
         let chain = backend.log.chain();
         let tail_of = |loglet| backend.unit.tail_now(loglet).and_then(Result::ok);
         let tail = tail_of(chain.1.active().params.id);
         let ended = chain.1.segments.iter().filter(|segment| segment.end.is_some()).map(|segment| segment.params.id);
         let sealed = ended.filter_map(|loglet| Some((loglet, tail_of(loglet)?))).collect();
+        let loglets = || chain.1.segments.iter().map(|segment| segment.params.id);
+        let is_dropped = |loglet: &LogletId| matches!(backend.unit.tail_now(*loglet), Some(Err(UnitError::Dropped(_))));
+        let dropped = loglets().filter(is_dropped).collect();
+        let owners = loglets().filter_map(|loglet| Some((loglet, backend.unit.owner(loglet)?))).collect();
+        let granted = backend.sequencer.granted();
+        let (stores, stores_max) = backend.unit.stores_queued();
+        let mut queues = vec![("commands of the unit", stores, stores_max)];
+        let native = granted.iter().filter(|loglet| loglet.in_flight_max > 0);
+        queues.extend(native.map(|g| ("batches of the sequencer", g.in_flight as u64, g.in_flight_max as u64)));
         Some(View {
             incarnation: backend.incarnation,
             start: backend.start,
@@ -55,6 +102,32 @@ impl Probe {
             chain,
             tail,
             sealed,
+            dropped,
+            owners,
+            granted,
+            persisted: backend.reader.persisted(),
+            view: backend.stack.view().positions(),
+            trim_point: backend.stack.trim_point(),
+            voters: backend.meta.voters(),
+            keeper: backend.keeper.in_office(),
+            queues,
         })
+    }
+
+    /// The cells that the node's own storage unit has got since the last call. Those that have left the memory since then,
+    /// or that came below the tail, are left out.
+    pub fn fresh_cells(&self) -> Vec<FreshCell> {
+        let Some(backend) = self.backend.upgrade() else { return Vec::new() };
+        let (_, chain) = backend.log.chain();
+        let (mut told, mut fresh) = (self.told.lock(), Vec::new());
+        for loglet in chain.segments.iter().map(|segment| segment.params.id) {
+            let Some(Ok(LocalTail { tail, .. })) = backend.unit.tail_now(loglet) else { continue };
+            let from = std::mem::replace(told.entry(loglet).or_default(), tail);
+            if from < tail {
+                let cells = backend.unit.cells_in_memory(loglet, from..tail);
+                fresh.extend(cells.into_iter().map(|(at, state)| FreshCell { loglet, at, state }));
+            }
+        }
+        fresh
     }
 }

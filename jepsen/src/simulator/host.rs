@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use naxos::config::{Program, ServerConfig, load};
 use naxos::node::Node;
-use naxos::node::probe::{Probe, View};
+use naxos::node::probe::{FreshCell, Probe, View};
 use naxos_log_server::LogServerConfig;
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
 use naxos_proto::seams::{Net, Seams};
@@ -39,6 +39,8 @@ const FLAGS: [&str; 5] = [
 
 /// How often a host whose member does not exist yet looks again.
 const NOT_YET: Duration = Duration::from_millis(10);
+/// At most this many commands of stores wait for the storage unit of a member of a cluster.
+const QUEUE_COMMANDS_MAX: u64 = 16;
 /// If the disk has less room than this, the node refuses writes.
 pub const RESERVE_BYTES: u64 = 512 << 10;
 
@@ -173,6 +175,11 @@ impl Host {
         self.probe.lock().as_ref().and_then(Probe::look)
     }
 
+    /// The cells that the node's storage unit has got since the last call.
+    pub fn fresh_cells(&self) -> Vec<FreshCell> {
+        self.probe.lock().as_ref().map(Probe::fresh_cells).unwrap_or_default()
+    }
+
     /// Sets whether the node may end by itself or not start at all, because its disk fails.
     pub fn set_may_fail(&self, may: bool) {
         self.may_fail.store(may, Relaxed);
@@ -225,7 +232,7 @@ impl Host {
         let seams = self.seams(net);
         let started = tokio::select! {
             biased;
-            started = Node::start_with(self.config(), seams, 1, unit()) => started,
+            started = Node::start_with(self.config(), seams, 1, self.unit()) => started,
             // A node that waits for the other members can be stopped, too.
             () = stop.notified() => return Ok(Next::End),
         };
@@ -271,6 +278,20 @@ impl Host {
         load(Program::Naxos, &self.flags, &BTreeMap::new()).expect("the flags are valid").config
     }
 
+    /// Small segments, caches and queues, so that even a short run recycles segments, trims, reads from disk, and refuses
+    /// stores while a disk hangs. A node that is alone would tell its clients of such a refusal, so it has a longer queue.
+    fn unit(&self) -> LogServerConfig {
+        let usual = LogServerConfig::default();
+        let is_alone = !self.flags.iter().any(|flag| flag.starts_with("--initial-cluster="));
+        LogServerConfig {
+            segment_bytes: 256 << 10,
+            cache_bytes_max: 32 << 10,
+            queue_commands_max: if is_alone { usual.queue_commands_max } else { QUEUE_COMMANDS_MAX },
+            reserve_bytes: RESERVE_BYTES,
+            ..usual
+        }
+    }
+
     fn seams(&self, net: Arc<dyn Net>) -> Seams {
         let boot = self.boots.fetch_add(1, Relaxed);
         let mut dice = Dice::new(self.seed ^ 0xc10c);
@@ -302,14 +323,4 @@ fn cluster_flags(names: &[&str]) -> Vec<String> {
         // Often enough for several notifications in a run.
         "--watch-progress-notify-interval=400ms".to_owned(),
     ]
-}
-
-/// Small segments and caches, so that even a short run recycles segments, trims and reads from disk.
-fn unit() -> LogServerConfig {
-    LogServerConfig {
-        segment_bytes: 256 << 10,
-        cache_bytes_max: 32 << 10,
-        reserve_bytes: RESERVE_BYTES,
-        ..LogServerConfig::default()
-    }
 }

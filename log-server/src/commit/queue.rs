@@ -53,6 +53,15 @@ impl Queue {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// The number of client commands in the stores that wait, and the largest number that may wait. A store that waits
+    /// alone may have any number. For probes, because it looks at all that wait.
+    pub(crate) fn stores_waiting(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        let stores: Vec<u64> = state.commands.iter().filter(|c| !c.is_metadata()).map(|c| c.cost().commands).collect();
+        let all = stores.iter().sum();
+        (if stores.len() == 1 { self.commands_max.min(all) } else { all }, self.commands_max)
+    }
+
     /// Enqueues `command`, or completes it with a refusal at once.
     pub(crate) fn push(&self, command: Command) {
         let cost = command.cost();
@@ -149,6 +158,7 @@ mod tests {
         assert_eq!(c.await, Err(UnitError::Overloaded));
         queue.push(trim());
         assert_eq!(queue.waiting(), 3, "metadata still gets through");
+        assert_eq!(queue.stores_waiting(), (2, 2));
         let mut taken = Vec::new();
         queue.take(1_000, &mut taken);
         assert_eq!((taken.len(), queue.waiting()), (3, 0));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use naxos_proto::contracts::{CellState, LocalTail};
-use naxos_proto::ids::{LogletId, Offset};
+use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -40,6 +40,7 @@ struct State {
 /// The durable state of one loglet, as readers see it.
 pub(crate) struct Published {
     id: LogletId,
+    owner: Incarnation,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -47,7 +48,18 @@ pub(crate) struct Published {
 impl Published {
     pub(crate) fn new(id: LogletId, loglet: &Loglet, index: Index) -> Self {
         let state = State { local: loglet.local(), index, recent: Recent::default(), dropped: false };
-        Self { id, state: Mutex::new(state), changed: Notify::new() }
+        Self { id, owner: loglet.params.incarnation, state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// The sequencer that the loglet belongs to.
+    pub(crate) fn owner(&self) -> Incarnation {
+        self.owner
+    }
+
+    /// The cells of `range` that are in memory, with their offsets.
+    pub(crate) fn in_memory(&self, range: Range<Offset>) -> Vec<(Offset, CellState)> {
+        let state = self.state.lock();
+        (range.start.0..range.end.0).map(Offset).filter_map(|at| Some((at, state.recent.get(at)?))).collect()
     }
 
     /// The loglet's id.

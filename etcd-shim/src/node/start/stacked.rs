@@ -56,6 +56,7 @@ impl Opened {
     async fn build(self) -> Result<Stacked, StartError> {
         let Opened { context, bound, mut workers, local_store, store, log_server, meta, log, log_id, .. } = self;
         let Opened { member, incarnation, roster, nodes, beat, leases, peers, snapshots, reconciler, .. } = self;
+        let Opened { sequencer, .. } = self;
         let Opened { is_alone, servers_min, checksums, start, starts, .. } = self;
         let unit = Arc::clone(log_server.unit());
         let parts =
@@ -103,6 +104,7 @@ impl Opened {
             janitor,
             log,
             unit,
+            sequencer,
             meta,
             defragmenter,
             metrics,

@@ -91,7 +91,8 @@ pub fn run(seed: u64, members: usize, extra: Extra) -> Outcome {
         if sim.elapsed().as_millis().is_multiple_of(VIEW_EVERY) {
             faults.seats.iter().zip(&views).for_each(|(seat, view)| trace_view(&trace, seat.host.name, view.as_ref()));
         }
-        invariants.look(&views)?;
+        let fresh: Vec<_> = faults.seats.iter().flat_map(|seat| seat.host.fresh_cells()).collect();
+        invariants.look(&views, &fresh)?;
         drop(views);
         faults.step(sim);
         record.borrow_mut().disk_fails = faults.is_excused();

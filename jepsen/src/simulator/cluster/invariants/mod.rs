@@ -2,18 +2,39 @@
 //!
 //! - [`ReplicasAgree`]: all nodes have the same state at the same position
 //! - [`ChainsAgree`]: a version of the chain is the same for all nodes, and no node goes back to an older version
-//! - [`TailsHold`]: what a unit calls known to be on a write quorum is on one; a unit forgets nothing within a boot
+//! - [`TailsHold`]: what a unit calls known to be on a write quorum is on one; a unit forgets nothing
+//! - [`CellsAgree`]: an offset holds the same on all units
+//! - [`GrantsHold`]: an offset is given out once, by the sequencer that the chain names
+//! - [`OwnersAgree`]: a loglet belongs to one sequencer for its whole life
+//! - [`SettledIsHeld`]: what was applied is on enough units
+//! - [`TrimIsSafe`]: the log is trimmed no further than the state is durable everywhere
+//! - [`KeepersAgree`]: a loglet has one keeper of leases
+//! - [`QueuesAreBounded`]: no queue is longer than its bound
 
+mod cells_agree;
 mod chains_agree;
+mod grants_hold;
+mod keepers_agree;
+mod owners_agree;
+mod queues_are_bounded;
 mod replicas_agree;
+mod settled_is_held;
 mod tails_hold;
+mod trim_is_safe;
 
-use naxos::node::probe::View;
+use naxos::node::probe::{FreshCell, View};
 use naxos_proto::chain::LogletKind;
 
+pub use cells_agree::CellsAgree;
 pub use chains_agree::ChainsAgree;
+pub use grants_hold::GrantsHold;
+pub use keepers_agree::KeepersAgree;
+pub use owners_agree::OwnersAgree;
+pub use queues_are_bounded::QueuesAreBounded;
 pub use replicas_agree::ReplicasAgree;
+pub use settled_is_held::SettledIsHeld;
 pub use tails_hold::TailsHold;
+pub use trim_is_safe::TrimIsSafe;
 
 /// All rules.
 #[derive(Debug, Default)]
@@ -21,6 +42,13 @@ pub struct Invariants {
     replicas: ReplicasAgree,
     chains: ChainsAgree,
     tails: TailsHold,
+    cells: CellsAgree,
+    grants: GrantsHold,
+    owners: OwnersAgree,
+    settled: SettledIsHeld,
+    trim: TrimIsSafe,
+    keepers: KeepersAgree,
+    queues: QueuesAreBounded,
 }
 
 impl Invariants {
@@ -34,20 +62,32 @@ impl Invariants {
         self.chains.went(from, to)
     }
 
-    /// Looks at the nodes. A node that is down or that starts has no view.
+    /// Looks at the nodes, and at the cells that their units have got since the last look. A node that is down or that starts
+    /// has no view.
     ///
     /// # Errors
     /// A text that says which rule is broken, and how.
-    pub fn look(&mut self, views: &[Option<View>]) -> Result<(), String> {
+    pub fn look(&mut self, views: &[Option<View>], fresh: &[FreshCell]) -> Result<(), String> {
         let seen: Vec<&View> = views.iter().flatten().collect();
+        let are_all = seen.len() == views.len();
         self.replicas.look(&seen)?;
         self.chains.look(&seen)?;
-        self.tails.look(&seen)
+        self.tails.look(&seen)?;
+        self.cells.look(fresh)?;
+        self.grants.look(&seen)?;
+        self.owners.look(&seen)?;
+        self.settled.look(&seen, are_all)?;
+        self.trim.look(&seen, are_all)?;
+        self.keepers.look(&seen)?;
+        self.queues.look(&seen)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use naxos::node::probe::Keeper;
     use naxos_proto::chain::{Chain, Segment};
     use naxos_proto::contracts::StartMark;
     use naxos_proto::ids::{Boot, ChainVersion, Incarnation, LogId, LogletId, Lsn, StorageId};
@@ -65,6 +105,24 @@ mod tests {
         let segments = vec![Segment { start: Lsn(0), end: None, params }];
         let chain = (ChainVersion(3), Chain { log: LogId(7), segments });
         let start = StartMark { boot: incarnation.boot, nonce: 1 };
-        View { incarnation, start, starts: vec![], applied: Lsn(4), checksum: 11, chain, tail: None, sealed: vec![] }
+        View {
+            incarnation,
+            start,
+            starts: vec![],
+            applied: Lsn(4),
+            checksum: 11,
+            chain,
+            tail: None,
+            sealed: vec![],
+            dropped: vec![],
+            owners: vec![],
+            granted: vec![],
+            persisted: Lsn(4),
+            view: vec![],
+            trim_point: Lsn(0),
+            voters: BTreeSet::new(),
+            keeper: Keeper::default(),
+            queues: vec![],
+        }
     }
 }

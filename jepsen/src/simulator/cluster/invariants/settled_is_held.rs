@@ -1,0 +1,103 @@
+//! [`SettledIsHeld`]: what was applied anywhere is on a write quorum, or below an installed end and on a seal quorum (safety
+//! rule 3).
+
+use naxos::node::probe::View;
+use naxos_proto::chain::{Chain, Segment};
+use naxos_proto::ids::{ChainVersion, Lsn, Offset, StorageId};
+use naxos_proto::loglet_roles::LogletRoles;
+
+/// The newest chain, and the first position that no node is known to have applied. What a client was told to be done was
+/// applied before.
+#[derive(Debug, Default)]
+pub struct SettledIsHeld {
+    chain: Option<(ChainVersion, Chain)>,
+    applied: Option<Lsn>,
+}
+
+impl SettledIsHeld {
+    /// Counts the units that hold each segment as far as it was applied. `are_all` says whether all nodes can be seen: one
+    /// that starts may have taken a segment from the chain, and may have had it dropped, before it can be.
+    ///
+    /// # Errors
+    /// If too few units hold a segment.
+    pub fn look(&mut self, views: &[&View], are_all: bool) -> Result<(), String> {
+        for view in views {
+            self.applied = self.applied.max(Some(view.applied));
+            if self.chain.as_ref().is_none_or(|(version, _)| *version < view.chain.0) {
+                self.chain = Some(view.chain.clone());
+            }
+        }
+        let (Some(applied), Some((version, chain))) = (self.applied, &self.chain) else { return Ok(()) };
+        for segment in &chain.segments {
+            let end = segment.end.map_or(applied, |end| end.min(applied));
+            if end > segment.start {
+                check(segment, segment.offset(end), *version, views, are_all)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A unit whose node is down, or has not seen the newest chain, is counted as if it held everything.
+fn check(segment: &Segment, end: Offset, newest: ChainVersion, views: &[&View], are_all: bool) -> Result<(), String> {
+    let Ok(LogletRoles { units, write_quorum, .. }) = LogletRoles::of(&segment.params) else { return Ok(()) };
+    let due = if segment.end.is_some() { units.len() + 1 - write_quorum } else { write_quorum };
+    let loglet = segment.params.id;
+    let holds = |unit: &StorageId| {
+        let view = views.iter().find(|view| view.incarnation.storage == *unit && view.chain.0 == newest);
+        view.is_none_or(|view| {
+            let sealed = view.sealed.iter().find(|(id, _)| *id == loglet).map(|(_, tail)| *tail);
+            let active = view.tail.filter(|_| view.chain.1.active().params.id == loglet);
+            let is_dropped = !are_all && view.dropped.contains(&loglet);
+            is_dropped || sealed.or(active).is_some_and(|tail| tail.tail >= end || tail.trim_point >= end)
+        })
+    };
+    let holding = units.iter().filter(|unit| holds(unit)).count();
+    if holding >= due {
+        return Ok(());
+    }
+    Err(format!("{loglet:?} was applied up to {end}, at most {holding} units have that, {due} are due"))
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::contracts::LocalTail;
+
+    use super::super::tests::view;
+    use super::*;
+
+    fn with(storage: u64, tail: u64) -> View {
+        let mut view = view(storage, 1);
+        let (tail, known_tail, trim_point) = (Offset(tail), Offset(0), Offset(0));
+        view.tail = Some(LocalTail { tail, known_tail, sealed: false, trim_point });
+        view
+    }
+
+    #[test]
+    fn what_was_applied_and_is_on_too_few_units_is_found() {
+        let mut rule = SettledIsHeld::default();
+        let applied = view(1, 1).applied.0;
+        let (all, less) = (with(1, applied), with(2, applied - 1));
+        assert_eq!(rule.look(&[&all, &less], false), Ok(()), "the third unit cannot be seen");
+        assert!(rule.look(&[&all, &less, &with(3, 0)], true).is_err());
+        let seal = |mut view: View| {
+            view.chain.0.0 += 1;
+            let tail = view.tail.take().expect("it has a tail");
+            let mut next = view.chain.1.segments[0].clone();
+            next.start = view.applied;
+            next.params.id.ordinal += 1;
+            view.chain.1.segments[0].end = Some(view.applied);
+            view.sealed = vec![(view.chain.1.segments[0].params.id, tail)];
+            view.chain.1.segments.push(next);
+            view
+        };
+        let (all, none) = (seal(all), seal(less));
+        assert_eq!(rule.look(&[&all, &none], false), Ok(()), "two of three are a seal quorum");
+        let last = seal(with(3, 0));
+        assert!(rule.look(&[&all, &none, &last], true).is_err());
+        let loglet = none.sealed[0].0;
+        let dropped = View { sealed: vec![], dropped: vec![loglet], ..none };
+        assert_eq!(rule.look(&[&all, &dropped, &last], false), Ok(()), "a node that starts may have trimmed it");
+        assert!(rule.look(&[&all, &dropped, &last], true).is_err());
+    }
+}

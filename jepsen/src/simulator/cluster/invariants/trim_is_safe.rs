@@ -1,0 +1,103 @@
+//! [`TrimIsSafe`]: the log is trimmed no further than every server of the view has made its state durable (safety rule 7).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use naxos::node::probe::View;
+use naxos_proto::contracts::LocalTail;
+use naxos_proto::ids::{Incarnation, LogletId, Lsn, StorageId};
+
+/// What each process wanted to trim when it was seen last, and who was in its view.
+#[derive(Debug, Default)]
+pub struct TrimIsSafe {
+    last: BTreeMap<Incarnation, (Lsn, BTreeSet<StorageId>)>,
+    /// The furthest position that a process wanted to trim up to.
+    wanted: Lsn,
+}
+
+impl TrimIsSafe {
+    /// Compares what is trimmed with what was wanted, that with the view, and the view with the servers. `are_all` says
+    /// whether all nodes can be seen: one that starts may trim before it can be.
+    ///
+    /// # Errors
+    /// If the log is trimmed although a server of the view needs it, or the view says more than is durable.
+    pub fn look(&mut self, views: &[&View], are_all: bool) -> Result<(), String> {
+        for view in views {
+            for (server, at, is_held) in &view.view {
+                let of_server = views.iter().find(|other| other.incarnation.storage == *server);
+                // What another server holds for this one is not durable there yet.
+                if let Some(other) = of_server.filter(|other| !is_held && other.persisted < *at) {
+                    let durable = other.persisted;
+                    return Err(format!("the view says {at} of {server:?}, whose state is durable up to {durable}"));
+                }
+            }
+            self.check_wanted(view)?;
+            self.wanted = self.wanted.max(view.trim_point);
+        }
+        match views.iter().map(|view| trimmed(view)).max() {
+            Some(trimmed) if are_all && trimmed > self.wanted => {
+                Err(format!("the log is trimmed up to {trimmed}, nobody wanted more than {}", self.wanted))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// When a process wants to trim further, no server of its view may need what is trimmed. A server that has come into the
+    /// view only now may: it gets a snapshot.
+    fn check_wanted(&mut self, view: &View) -> Result<(), String> {
+        let wants = view.trim_point;
+        let servers = view.view.iter().map(|(server, ..)| *server).collect();
+        let before = self.last.insert(view.incarnation, (wants, servers));
+        let Some((wanted, known)) = before.filter(|(wanted, _)| *wanted < wants) else { return Ok(()) };
+        match view.view.iter().find(|(server, at, _)| *at < wants && known.contains(server)) {
+            None => Ok(()),
+            Some((server, at, _)) => {
+                let node = view.incarnation;
+                Err(format!(
+                    "{node:?} wants to trim from {wanted} to {wants}, and {server:?} needs the log from {at} on"
+                ))
+            }
+        }
+    }
+}
+
+/// The position up to which the unit of this node is trimmed, or the chain.
+fn trimmed(view: &View) -> Lsn {
+    let chain = &view.chain.1;
+    let active = view.tail.map(|tail| (chain.active().params.id, tail));
+    let position = |(loglet, tail): (LogletId, LocalTail)| {
+        let segment = chain.segments.iter().find(|segment| segment.params.id == loglet)?;
+        (tail.trim_point.0 > 0).then(|| segment.start.plus(tail.trim_point.0))
+    };
+    let first = chain.segments.first().map_or(Lsn(0), |segment| segment.start);
+    view.sealed.iter().copied().chain(active).filter_map(position).max().unwrap_or_default().max(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use naxos_proto::ids::Offset;
+
+    use super::super::tests::view;
+    use super::*;
+
+    #[test]
+    fn a_trim_beyond_a_durable_state_is_found() {
+        let (mut a, mut b) = (view(1, 1), view(2, 1));
+        (a.persisted, b.persisted) = (Lsn(4), Lsn(2));
+        a.view = vec![(StorageId(1), Lsn(4), false), (StorageId(2), Lsn(2), false)];
+        let trimmed = |to| LocalTail { tail: Offset(4), known_tail: Offset(4), sealed: false, trim_point: Offset(to) };
+        let mut rule = TrimIsSafe::default();
+        assert_eq!(rule.look(&[&a, &b], true), Ok(()));
+        a.trim_point = Lsn(2);
+        b.tail = Some(trimmed(2));
+        assert_eq!(rule.look(&[&a, &b], true), Ok(()));
+        b.tail = Some(trimmed(3));
+        assert!(rule.look(&[&a, &b], true).is_err(), "nobody wanted that");
+        b.tail = None;
+        a.trim_point = Lsn(3);
+        assert!(rule.look(&[&a, &b], true).is_err(), "the second server needs position 2");
+        a.view[1] = (StorageId(2), Lsn(3), false);
+        assert!(rule.look(&[&a, &b], true).is_err(), "its state is durable up to 2 only");
+        a.view[1].2 = true;
+        assert_eq!(rule.look(&[&a, &b], true), Ok(()), "the first server holds the log for it");
+    }
+}

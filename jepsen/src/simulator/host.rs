@@ -100,6 +100,15 @@ impl Host {
         host
     }
 
+    /// The host of a process on a clone of the disk of the member `of`: it has all of that member's flags, and so its
+    /// addresses, but is elsewhere. Nothing runs there until [`Self::joins`].
+    pub fn twin(name: &'static str, of: &str, names: &[&str], seed: u64) -> Self {
+        let host = Self::named(name, of, seed, cluster_flags(names));
+        host.is_member.store(false, Relaxed);
+        host.is_clean.store(true, Relaxed);
+        host
+    }
+
     /// The host's disk.
     pub fn drive(&self) -> Drive {
         self.drive.lock().clone()
@@ -146,11 +155,16 @@ impl Host {
     }
 
     fn new(name: &'static str, seed: u64, own: Vec<String>) -> Self {
+        Self::named(name, name, seed, own)
+    }
+
+    /// The host `name`, whose node believes to be the member `member`.
+    fn named(name: &'static str, member: &str, seed: u64, own: Vec<String>) -> Self {
         let named = [
-            format!("--name={name}"),
-            format!("--advertise-client-urls=http://{name}:2379"),
+            format!("--name={member}"),
+            format!("--advertise-client-urls=http://{member}:2379"),
             "--listen-peer-urls=http://0.0.0.0:2380".to_owned(),
-            format!("--initial-advertise-peer-urls=http://{name}:2380"),
+            format!("--initial-advertise-peer-urls=http://{member}:2380"),
         ];
         Host {
             name,

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::cluster::extra::Extra;
 use super::cluster::reached::EXPECTED;
+use crate::differential::dice::Dice;
 use crate::pace;
 
-/// What else happens to a cluster, by the remainder of the seed when it is divided by [`EXTRAS_EVERY`].
-const EXTRAS: [&str; 3] = ["--lose-disk", "--newcomer", "--old-copy"];
-const EXTRAS_EVERY: u64 = 5;
-/// With fewer members the others are no quorum without the member with the old copy.
-const MEMBERS_FOR_OLD_COPY: u8 = 3;
+/// How likely each extra is in a seed that has none with which it does not go, in percent.
+const EXTRA_PERCENT: u64 = 30;
 
 /// Which seeds run, and how.
 #[derive(Clone, Debug)]
@@ -127,9 +126,17 @@ fn run_seed(plan: &Plan, seed: u64) -> Result<String, String> {
 /// The arguments of `naxos-simulate` for a seed.
 fn arguments(members: u8, seed: u64) -> Vec<String> {
     let mut arguments = vec![seed.to_string(), "--members".to_owned(), members.to_string()];
-    let extra = usize::try_from(seed % EXTRAS_EVERY).ok().and_then(|rest| EXTRAS.get(rest));
-    let is_possible = |extra: &&str| members >= if *extra == "--old-copy" { MEMBERS_FOR_OLD_COPY } else { 2 };
-    arguments.extend(extra.copied().filter(is_possible).map(str::to_owned));
+    if members > 1 {
+        let mut dice = Dice::new(seed ^ 0xe87a);
+        let mut drawn: Vec<Extra> = Vec::new();
+        for extra in Extra::ALL {
+            let fits = members >= extra.members_min() && drawn.iter().all(|other| extra.goes_with(*other));
+            if dice.chance(EXTRA_PERCENT) && fits {
+                drawn.push(extra);
+            }
+        }
+        arguments.extend(drawn.into_iter().map(|extra| extra.flag().to_owned()));
+    }
     arguments
 }
 
@@ -162,12 +169,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_extra_has_a_fifth_of_the_seeds_of_a_cluster() {
-        assert_eq!(arguments(3, 10), ["10", "--members", "3", "--lose-disk"]);
-        assert_eq!(arguments(3, 11), ["11", "--members", "3", "--newcomer"]);
-        assert_eq!(arguments(3, 12), ["12", "--members", "3", "--old-copy"]);
-        assert_eq!(arguments(3, 13), ["13", "--members", "3"]);
-        assert_eq!(arguments(2, 12), ["12", "--members", "2"]);
+    fn each_extra_has_a_part_of_the_seeds_and_some_seeds_have_several() {
+        let all: Vec<_> = (0..200).map(|seed| arguments(3, seed)).collect();
+        for extra in Extra::ALL {
+            let with = all.iter().filter(|arguments| arguments.iter().any(|text| text == extra.flag())).count();
+            assert!((30..80).contains(&with), "{extra:?}: {with}");
+        }
+        let with_extras = |count: usize| all.iter().filter(|arguments| arguments.len() == 3 + count).count();
+        assert!(with_extras(0) > 10 && with_extras(1) > 40 && with_extras(2) > 10, "none, one and several");
+        assert!((0..200).all(|seed| !arguments(2, seed).contains(&"--rot".to_owned())));
         assert_eq!(arguments(1, 10), ["10", "--members", "1"]);
     }
 

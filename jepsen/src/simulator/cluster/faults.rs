@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use naxos::node::probe::View;
 use naxos_proto::chain::Segment;
+use naxos_proto::ids::StorageId;
 use turmoil::Sim;
 
 use super::super::fault::millis;
 use super::super::trace::Trace;
 use super::links::Links;
 use super::reached::Reached;
+use super::rot::Part;
 use super::seat::Seat;
+use super::twin::Twin;
 use crate::differential::dice::Dice;
 
 /// Time until the power of all hosts fails at once, in milliseconds: at least the first number, and less than the
@@ -24,12 +27,16 @@ const COPY_MILLIS: (u64, u64) = (1_000, 4_000);
 /// The shortest time from the copy until it takes the place of the disk, in the same form.
 const RESTORE_MILLIS: (u64, u64) = (500, 2_500);
 
+/// Time until a bit of a disk flips, in the same form.
+const ROT_MILLIS: (u64, u64) = (2_000, 7_000);
+
 /// The hosts, the links, and the one power cut of all hosts.
 #[derive(Debug)]
 pub struct Faults {
     /// The hosts.
     pub seats: Vec<Seat>,
     links: Links,
+    twin: Option<Twin>,
     names: Vec<&'static str>,
     /// From this time on no fault begins.
     calm: Duration,
@@ -38,54 +45,83 @@ pub struct Faults {
     loss: Option<(Duration, usize)>,
     /// When the disk of a host is copied, when the copy takes the place of the disk, and which host it is.
     copy: Option<(Duration, Duration, usize)>,
+    /// When a bit of a disk flips, and on which host.
+    rot: Option<(Duration, usize)>,
+    /// Whether a host has forgotten something already: its disk was lost, is an old copy, or has a wrong bit.
+    has_forgotten: bool,
+    dice: Dice,
     trace: Trace,
     reached: Reached,
 }
 
 impl Faults {
     /// The faults of a seed. From the time `calm` on no fault begins.
-    pub fn new(seats: Vec<Seat>, links: Links, seed: u64, calm: Duration, trace: &Trace, reached: &Reached) -> Self {
+    pub fn new(
+        seats: Vec<Seat>,
+        links: Links,
+        twin: Option<Twin>,
+        seed: u64,
+        calm: Duration,
+        trace: &Trace,
+        reached: &Reached,
+    ) -> Self {
         let names = seats.iter().map(|seat| seat.host.name).collect();
         let blackout = Some(millis(&mut Dice::new(seed ^ 0xb1ac), BLACKOUT_MILLIS));
         Faults {
             seats,
             links,
+            twin,
             names,
             calm,
             blackout,
             loss: None,
             copy: None,
+            rot: None,
+            has_forgotten: false,
+            dice: Dice::new(seed ^ 0x0b17),
             trace: trace.clone(),
             reached: reached.clone(),
         }
     }
 
-    /// Lets one host lose its disk at a time that the seed chooses. If that is in the time without faults, at the end
-    /// of the run, no disk is lost. This is so with about half of the seeds.
-    pub fn lose_a_disk(&mut self, seed: u64) {
+    /// Lets one of the first `members` hosts lose its disk at a time that the seed chooses. If that is in the time without
+    /// faults, at the end of the run, no disk is lost. This is so with about half of the seeds.
+    pub fn lose_a_disk(&mut self, seed: u64, members: usize) {
         let mut dice = Dice::new(seed ^ 0x1055);
-        let loser = usize::try_from(dice.below(self.seats.len() as u64)).expect("few hosts");
+        let loser = usize::try_from(dice.below(members as u64)).expect("few hosts");
         self.loss = Some((millis(&mut dice, LOSS_MILLIS), loser));
     }
 
-    /// Lets an old copy take the place of a host's disk, at times that the seed chooses.
-    pub fn restore_a_copy(&mut self, seed: u64) {
+    /// Lets an old copy take the place of the disk of one of the first `members` hosts, at times that the seed chooses.
+    pub fn restore_a_copy(&mut self, seed: u64, members: usize) {
         let mut dice = Dice::new(seed ^ 0xc0b1);
-        let host = usize::try_from(dice.below(self.seats.len() as u64)).expect("few hosts");
+        let host = usize::try_from(dice.below(members as u64)).expect("few hosts");
         let made = millis(&mut dice, COPY_MILLIS);
         self.copy = Some((made, made + millis(&mut dice, RESTORE_MILLIS), host));
     }
 
+    /// Lets a bit of the disk of one of the first `members` hosts flip at a time that the seed chooses.
+    pub fn rot_a_disk(&mut self, seed: u64, members: usize) {
+        let mut dice = Dice::new(seed ^ 0x207);
+        let host = usize::try_from(dice.below(members as u64)).expect("few hosts");
+        self.rot = Some((millis(&mut dice, ROT_MILLIS), host));
+    }
+
     /// Begins and ends faults.
-    pub fn step(&mut self, sim: &mut Sim<'_>) {
+    ///
+    /// # Errors
+    /// If a process on a clone of a disk serves.
+    pub fn step(&mut self, sim: &mut Sim<'_>) -> Result<(), String> {
         let now = sim.elapsed();
         let is_calm = now >= self.calm;
-        for seat in &mut self.seats {
-            seat.step(sim, &mut self.links, &self.names, now, is_calm);
+        for n in 0..self.seats.len() {
+            let may_empty = !self.seats[n].waits_for_empty_disk() || self.have_copies(n);
+            self.seats[n].step(sim, &mut self.links, &self.names, now, (is_calm, may_empty));
         }
         self.links.step(sim, now, is_calm);
         self.lose_disk(sim, now);
         self.restore_copy(sim, now);
+        self.rot(sim, now);
         if self.blackout.is_some_and(|at| now >= at && !is_calm) {
             self.blackout = None;
             self.trace.line("fault: the power of all hosts fails");
@@ -94,15 +130,45 @@ impl Faults {
                 seat.cut_power(sim, &mut self.links, now);
             }
         }
+        let is_known = self.twin.as_ref().is_some_and(|twin| twin.waits(now) && self.all_know(twin.of));
+        match &mut self.twin {
+            Some(twin) => twin.step(sim, &self.seats[twin.of].host, is_known, now, is_calm),
+            None => Ok(()),
+        }
     }
 
     /// Takes its disk from one host, once in a run, as soon as each sealed segment has another copy.
     fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let Some((at, loser)) = self.loss else { return };
-        if now >= at && now < self.calm && self.have_copies(loser) {
+        if now >= at && now < self.calm && self.may_forget(loser) {
             self.loss = None;
+            self.has_forgotten = true;
             self.seats[loser].lose_disk(sim, now);
         }
+    }
+
+    /// Whether this host may forget something. The first host of a run may as soon as the others have copies of what it
+    /// holds. A later one only when the earlier one has got back what it forgot, because to lose the second copy, too, is
+    /// more than a cluster stands.
+    fn may_forget(&self, host: usize) -> bool {
+        self.have_copies(host) && (!self.has_forgotten || self.others_are_well(host))
+    }
+
+    /// Whether all other members serve on disks that have forgotten nothing, one of them holds the whole open segment, and
+    /// all that vote can be seen.
+    fn others_are_well(&self, host: usize) -> bool {
+        let others = self.seats.iter().enumerate().filter(|(number, seat)| *number != host && seat.host.is_member());
+        let others: Vec<&Seat> = others.map(|(_, seat)| seat).collect();
+        let views: Vec<View> = others.iter().filter_map(|seat| seat.host.look()).collect();
+        let Some(own) = self.seats[host].host.look() else { return false };
+        if views.len() < others.len() || others.iter().any(|seat| seat.is_ill()) {
+            return false;
+        }
+        let all = || views.iter().chain([&own]);
+        let is_seen = |voter: &StorageId| all().any(|view| view.incarnation.storage == *voter);
+        let known = all().filter_map(|view| view.tail).map(|tail| tail.known_tail).max();
+        let holds = |view: &View| view.chain == own.chain && view.tail.map(|tail| tail.tail) >= known;
+        all().all(|view| view.voters.len() > 2 && view.voters.iter().all(is_seen)) && views.iter().any(holds)
     }
 
     /// Whether the nodes on the other hosts hold all sealed segments of the log. When a node fails while a loglet is open on
@@ -125,13 +191,33 @@ impl Faults {
         chain.segments.iter().filter(|segment| segment.end.is_some()).all(is_held)
     }
 
+    /// Flips a bit of one host's disk, once in a run, as soon as each sealed segment has another copy. What the host holds
+    /// of the open segment is on a write quorum, or was not acknowledged.
+    fn rot(&mut self, sim: &mut Sim<'_>, now: Duration) {
+        let Some((at, host)) = self.rot else { return };
+        if now >= at && now < self.calm && self.may_forget(host) {
+            self.rot = None;
+            self.has_forgotten = true;
+            let part = *self.dice.pick(&[Part::Journal, Part::Journal, Part::Store, Part::Other]);
+            // What redb has in its cache or reads is not checked while it runs, only when it is opened.
+            let crashes = part != Part::Journal || self.dice.chance(50);
+            self.seats[host].rot(sim, now, part, crashes);
+        }
+    }
+
     /// Copies a disk, and puts the copy in its place as soon as it is old enough.
     fn restore_copy(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let Some((made, restored, host)) = self.copy else { return };
         if made == now {
             self.seats[host].copy_disk();
-        } else if now >= restored && now < self.calm && self.all_know(host) && self.seats[host].restore_copy(sim, now) {
+        } else if now >= restored
+            && now < self.calm
+            && self.all_know(host)
+            && self.may_forget(host)
+            && self.seats[host].restore_copy(sim, now)
+        {
             self.copy = None;
+            self.has_forgotten = true;
         }
     }
 

@@ -3,6 +3,7 @@
 //! - [`run`]: one seed from start to end
 //! - [`faults`]: all faults of a run; [`seat`]: those of one host, such as crashes and failing disks; [`links`]: those of
 //!   the network
+//! - [`extra`]: what not every run has; [`rot`]: flips a bit of a disk; [`twin`]: a process on a clone of a disk
 //! - [`clients`]: what clients do during the faults; [`registrar`]: one that changes the members; [`converge`]: what must
 //!   hold after the last fault
 //! - [`observer`]: a client that watches with options; [`wish`]: these options; [`observed`]: what it must receive
@@ -11,6 +12,7 @@
 
 pub mod clients;
 pub mod converge;
+pub mod extra;
 pub mod faults;
 pub mod invariants;
 pub mod links;
@@ -19,6 +21,8 @@ pub mod observed;
 pub mod observer;
 pub mod reached;
 pub mod registrar;
+pub mod rot;
 pub mod run;
 pub mod seat;
+pub mod twin;
 pub mod wish;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// Every rare event. A run of many seeds in which one of them never happened proves less than it claims, so it fails.
-pub const EXPECTED: [&str; 39] = [
+pub const EXPECTED: [&str; 43] = [
     // Faults of hosts.
     "kill",
     "power_cut",
@@ -21,9 +21,11 @@ pub const EXPECTED: [&str; 39] = [
     "hung_disk",
     "self_ended",
     "disk_lost",
+    "bit_flipped",
     "read_error",
     "stood_still",
     "old_copy_restored",
+    "twin_started",
     // Faults of the network.
     "cut",
     "one_way_cut",
@@ -53,6 +55,8 @@ pub const EXPECTED: [&str; 39] = [
     "hole_filled",
     "chain_write_cut",
     "old_copy_refused",
+    "rot_refused",
+    "twin_refused",
 ];
 
 /// Counts by the name of the event. Clones share them.

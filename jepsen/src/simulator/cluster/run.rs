@@ -14,12 +14,15 @@ use super::super::record::Shared;
 use super::super::run::{Outcome, build, drive, shortened};
 use super::super::trace::Trace;
 use super::clients;
+use super::extra::Extra;
 use super::faults::Faults;
 use super::invariants::Invariants;
 use super::links::Links;
 use super::logged;
 use super::reached::Reached;
 use super::seat::Seat;
+use super::twin::{TWIN, Twin};
+use crate::differential::dice::Dice;
 
 /// The names of the members, at most so many.
 pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -39,27 +42,14 @@ const MOVES: [(LogletKind, LogletKind, &str); 2] = [
 /// A run that has not ended by this time counts as hanging.
 const END_MAX: Duration = Duration::from_secs(45);
 
-/// What else happens in a run, besides the faults that each run has. It may come too late in some seeds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extra {
-    /// Nothing.
-    None,
-    /// A member loses its disk, and comes back with an empty one.
-    Lost,
-    /// An old copy takes the place of a member's disk.
-    OldCopy,
-    /// A member is added, promoted and removed, and the lead moves.
-    Newcomer,
-}
-
 /// Runs a seed with this many members. Call it only once in a process: see the invariant of [`super::super`].
-pub fn run(seed: u64, members: usize, extra: Extra) -> Outcome {
+pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
     let names = NAMES[..members].to_vec();
     let (trace, record, reached) = (Trace::default(), Shared::default(), Reached::default());
     let _collecting = logged::collect(&trace, &reached);
     let mut sim = build(seed, END_MAX * 2);
     let mut seats = Vec::new();
-    let grows = extra == Extra::Newcomer;
+    let grows = extras.contains(&Extra::Newcomer);
     for (n, name) in (1..).zip(names.iter().copied().chain(grows.then_some(NEWCOMER))) {
         let seed_of_host = seed.wrapping_mul(101).wrapping_add(n);
         let host = match name {
@@ -77,13 +67,27 @@ pub fn run(seed: u64, members: usize, extra: Extra) -> Outcome {
     let newcomer = seats.last().map(|seat: &Seat| seat.host.clone()).filter(|host| host.name == NEWCOMER);
     let people = clients::People { names: names.clone(), newcomer, seed, record: record.clone(), trace: trace.clone() };
     sim.client(CLIENT, clients::run(people, BUSY, reached.clone()));
-    let hosts: Vec<&'static str> = seats.iter().map(|seat| seat.host.name).chain([CLIENT]).collect();
+    let twin = extras.contains(&Extra::Twin).then(|| {
+        let of = usize::try_from(Dice::new(seed ^ 0x7172).below(members as u64)).expect("few members");
+        let host = Host::twin(TWIN, names[of], &names, seed.wrapping_mul(103));
+        let node = host.clone();
+        sim.host(TWIN, move || {
+            let node = node.clone();
+            async move { Ok(node.run(Arc::new(TurmoilNet)).await?) }
+        });
+        Twin::new(host, of, seed, &trace, &reached)
+    });
+    let ends = [Some(CLIENT), twin.as_ref().map(|_| TWIN)].into_iter().flatten();
+    let hosts: Vec<&'static str> = seats.iter().map(|seat| seat.host.name).chain(ends).collect();
     let links = Links::new(&hosts, seed, &trace, &reached);
-    let mut faults = Faults::new(seats, links, seed, CALM, &trace, &reached);
-    match extra {
-        Extra::None | Extra::Newcomer => {}
-        Extra::Lost => faults.lose_a_disk(seed),
-        Extra::OldCopy => faults.restore_a_copy(seed),
+    let mut faults = Faults::new(seats, links, twin, seed, CALM, &trace, &reached);
+    for extra in extras {
+        match extra {
+            Extra::Newcomer | Extra::Twin => {}
+            Extra::Lost => faults.lose_a_disk(seed, members),
+            Extra::OldCopy => faults.restore_a_copy(seed, members),
+            Extra::Rot => faults.rot_a_disk(seed, members),
+        }
     }
     let mut invariants = Invariants::default();
     let end = drive(&mut sim, &trace, END_MAX, |sim| {
@@ -94,7 +98,7 @@ pub fn run(seed: u64, members: usize, extra: Extra) -> Outcome {
         let fresh: Vec<_> = faults.seats.iter().flat_map(|seat| seat.host.fresh_cells()).collect();
         invariants.look(&views, &fresh)?;
         drop(views);
-        faults.step(sim);
+        faults.step(sim)?;
         record.borrow_mut().disk_fails = faults.is_excused();
         Ok(())
     });

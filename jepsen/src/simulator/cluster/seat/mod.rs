@@ -1,13 +1,15 @@
-//! [`Seat`]: one host of a cluster, and its faults.
+//! [`Seat`]: one host of a cluster, and its faults. Those of its disk are in `disk`.
+
+mod disk;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_proto::seams::sim::{Drive, Fault, Latency};
+use naxos_proto::seams::sim::Drive;
 use turmoil::Sim;
 
-use super::super::fault::{NEVER, healthy_latency, millis};
-use super::super::host::{Host, RESERVE_BYTES};
+use super::super::fault::{healthy_latency, millis};
+use super::super::host::Host;
 use super::super::trace::Trace;
 use super::links::Links;
 use super::reached::Reached;
@@ -18,8 +20,6 @@ use crate::differential::dice::Dice;
 const QUIET_MILLIS: (u64, u64) = (200, 3_500);
 /// How long a node stays down, in milliseconds.
 const DOWN_MILLIS: (u64, u64) = (1, 1_200);
-/// How long a disk is full or slow, or fails, in milliseconds.
-const BAD_DISK_MILLIS: (u64, u64) = (50, 1_500);
 /// How long a sync takes on a slow disk, in milliseconds.
 const SLOW_SYNC_MILLIS: (u64, u64) = (10, 250);
 /// How long a sync takes on a disk that hangs, in milliseconds.
@@ -29,8 +29,6 @@ const HUNG_SYNC_MILLIS: (u64, u64) = (1_500, 4_000);
 const FREEZE_SYNCS: u64 = 80;
 /// A freeze that is set before a node starts happens at one of its first `FREEZE_SYNCS_AT_START` syncs.
 const FREEZE_SYNCS_AT_START: u64 = 25;
-/// When a disk is set to fail, the first call that fails is one of the next `CALLS_MAX` calls of that kind.
-const CALLS_MAX: u64 = 20;
 /// How long a host is suspended, in milliseconds. The times are longer than one second, so that the keeper of leases
 /// notices the gap and extends all leases by it. It would not notice a shorter suspension. In reality that does no
 /// harm, because the same time passes for the clients. In the simulator only the host's clock leaps, so leases would
@@ -40,8 +38,6 @@ const SUSPENDED_MILLIS: (u64, u64) = (1_500, 4_000);
 const STILL_MILLIS: (u64, u64) = (100, 3_000);
 /// The wall time is set forward or back by at most a day.
 const STEP_NANOS_MAX: i64 = 86_400_000_000_000;
-/// The files whose calls fail: the journal's, or the local store's.
-const FAILING: [&str; 2] = ["journal/", "store.redb"];
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -81,8 +77,10 @@ pub struct Seat {
     copy: Option<(Drive, u64)>,
     /// Whether the disk is such a copy. The cluster has to refuse it.
     is_old: bool,
-    /// Whether it has refused it.
+    /// Whether it has refused it, or the node has refused a disk with wrong bits.
     is_refused: bool,
+    /// Whether bits of the disk have flipped. The node may refuse to start, and then the disk is emptied.
+    is_rotten: bool,
 }
 
 impl Seat {
@@ -106,7 +104,13 @@ impl Seat {
             copy: None,
             is_old: false,
             is_refused: false,
+            is_rotten: false,
         }
+    }
+
+    /// Whether the disk has forgotten something, or may have, and the node has not begun afresh.
+    pub fn is_ill(&self) -> bool {
+        self.is_old || self.is_rotten || self.is_refused
     }
 
     /// Whether the node may refuse writes or end, because of its disk.
@@ -122,8 +126,16 @@ impl Seat {
         self.reached.count(what);
     }
 
-    /// Called after each step of the simulation. Once `is_calm`, faults end and none begins.
-    pub fn step(&mut self, sim: &mut Sim<'_>, links: &mut Links, peers: &[&'static str], now: Duration, is_calm: bool) {
+    /// Called after each step of the simulation. Once `is_calm`, faults end and none begins. A disk with wrong bits is
+    /// emptied only if it `may_empty`.
+    pub fn step(
+        &mut self,
+        sim: &mut Sim<'_>,
+        links: &mut Links,
+        peers: &[&'static str],
+        now: Duration,
+        (is_calm, may_empty): (bool, bool),
+    ) {
         let is_over = |until: Duration| now >= until || is_calm;
         let is_up = !matches!(self.phase, Phase::Stopping | Phase::Down { .. });
         if is_up && self.host.is_unused() {
@@ -136,6 +148,9 @@ impl Seat {
             self.line("the node has ended by itself");
             if self.is_old {
                 self.count("old_copy_refused");
+                self.is_refused = true;
+            } else if self.is_rotten {
+                self.count("rot_refused");
                 self.is_refused = true;
             } else if self.is_excused {
                 self.count("self_ended");
@@ -176,7 +191,7 @@ impl Seat {
                 sim.crash(self.host.name);
                 self.go_down(now);
             }
-            Phase::Down { until } if now >= until => self.bounce(sim, links, now, is_calm),
+            Phase::Down { until } if now >= until && may_empty => self.bounce(sim, links, now, is_calm),
             _ => {}
         }
     }
@@ -208,32 +223,6 @@ impl Seat {
                 self.go_on(now);
             }
         }
-    }
-
-    /// Replaces the host's disk by an empty one.
-    pub fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
-        self.count("disk_lost");
-        self.host.drive().wipe();
-        self.crash(sim, now, "its disk is lost");
-    }
-
-    /// Copies the disk, as a backup of the whole machine does.
-    pub fn copy_disk(&mut self) {
-        self.line("its disk is copied");
-        self.copy = Some((self.host.drive().copy(self.dice.roll()), self.host.boots()));
-    }
-
-    /// Puts the copy into the host, in the place of its disk. Returns false and does nothing if the node has not served
-    /// after a later start than those that the copy knows. By that start the others notice that the copy is old.
-    pub fn restore_copy(&mut self, sim: &mut Sim<'_>, now: Duration) -> bool {
-        let Some((copy, _)) = self.copy.take_if(|(_, boots)| self.host.served() > *boots) else { return false };
-        self.count("old_copy_restored");
-        self.host.drive().crash();
-        self.host.replace_drive(copy);
-        listen(&self.host, &self.trace);
-        self.is_old = true;
-        self.crash(sim, now, "an old copy of its disk takes the place of the disk");
-        true
     }
 
     /// Takes the power from the host: unsynced bytes are lost, and nobody hears that its connections ended.
@@ -271,48 +260,6 @@ impl Seat {
         self.go_on(now);
     }
 
-    /// Until the next start, the node may refuse writes, and it may end. Also cancels a freeze that was set on the
-    /// drive, so that the drive does not freeze while its disk fails or is full.
-    fn excuse(&mut self) {
-        self.host.drive().freeze_at_sync(NEVER);
-        self.host.set_may_fail(true);
-        self.is_excused = true;
-    }
-
-    fn fail_disk(&mut self, now: Duration) {
-        let path = (*self.dice.pick(&FAILING)).to_owned();
-        let from = 1 + self.dice.below(CALLS_MAX);
-        let fault = if self.dice.chance(50) { Fault::Write { path, from } } else { Fault::Sync { path, from } };
-        self.line(&format!("{fault:?}"));
-        self.count("disk_error");
-        self.excuse();
-        self.host.drive().set_fault(fault);
-        self.phase = Phase::Failing { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
-    }
-
-    /// Ends a node whose disk fails: stops its process, or crashes its machine. After a stop the next process still
-    /// reads from the page cache what the failed sync left there. After a crash it reads only what is on the disk.
-    fn end_failing(&mut self, sim: &mut Sim<'_>, now: Duration) {
-        if self.dice.chance(70) {
-            self.stop();
-        } else {
-            self.host.drive().crash();
-            self.crash(sim, now, "after disk errors");
-        }
-    }
-
-    /// Lets reads fail for a while. The node may go on, or end.
-    fn fail_reads(&mut self, now: Duration) {
-        let path = (*self.dice.pick(&FAILING)).to_owned();
-        let from = 1 + self.dice.below(CALLS_MAX);
-        let fault = Fault::Read { path, from };
-        self.line(&format!("{fault:?}"));
-        self.count("read_error");
-        self.excuse();
-        self.host.drive().set_fault(fault);
-        self.phase = Phase::Unreadable { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
-    }
-
     /// Lets the process stand still, as SIGSTOP does.
     fn stand_still(&mut self, now: Duration) {
         let by = millis(&mut self.dice, STILL_MILLIS);
@@ -320,23 +267,6 @@ impl Seat {
         self.count("stood_still");
         self.host.gate().shut();
         self.phase = Phase::Still { until: now + by };
-    }
-
-    fn fill_disk(&mut self, now: Duration) {
-        let room_left = self.dice.below(RESERVE_BYTES);
-        self.line(&format!("{room_left} bytes of room"));
-        self.count("full_disk");
-        self.excuse();
-        self.capacity = u64::MAX;
-        self.phase = Phase::Full { until: now + millis(&mut self.dice, BAD_DISK_MILLIS), room_left };
-    }
-
-    fn slow_disk(&mut self, now: Duration, what: &'static str, sync_millis: (u64, u64)) {
-        let sync = millis(&mut self.dice, sync_millis);
-        self.line(&format!("a sync takes {sync:?}"));
-        self.count(what);
-        self.host.drive().set_latency(Latency { read: Duration::ZERO, write: Duration::ZERO, sync });
-        self.phase = Phase::Slow { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
     }
 
     fn go_on(&mut self, now: Duration) {
@@ -362,12 +292,13 @@ impl Seat {
         if !self.host.is_member() || std::mem::take(&mut self.is_refused) {
             self.line("its member was removed, or its disk was refused: the disk is emptied");
             self.is_old = false;
+            self.is_rotten = false;
             self.host.clean();
             self.life = self.host.drive().life();
         }
         self.host.drive().clear_faults();
         self.host.drive().set_capacity(None);
-        self.host.set_may_fail(false);
+        self.host.set_may_fail(self.is_rotten);
         self.is_excused = false;
         self.host.drive().set_latency(healthy_latency(&mut self.dice));
         if !is_calm && self.dice.chance(25) {
@@ -381,7 +312,7 @@ impl Seat {
 }
 
 /// Writes the calls of the host's disk into the trace.
-fn listen(host: &Host, trace: &Trace) {
+pub(super) fn listen(host: &Host, trace: &Trace) {
     let (heard, name) = (trace.clone(), host.name);
     host.drive().set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {name} {line}")))));
 }

@@ -12,6 +12,7 @@ use naxos_jepsen::kill_loop::{self, Plan, full_disk};
 use naxos_jepsen::model::case::{Case, cases, deep_cases};
 use naxos_jepsen::model::founding::foundings;
 use naxos_jepsen::model::report::Report;
+use naxos_jepsen::simulator::cluster::matrix::Matrix;
 use naxos_jepsen::simulator::seeds;
 
 /// How many lines of progress a run of the simulator prints.
@@ -173,8 +174,11 @@ fn simulate(asked: &SimulateLine) -> anyhow::Result<()> {
             println!("{sums}");
         }
     });
-    for (name, sum) in &sums.counts {
+    for (name, sum) in sums.counts.iter().filter(|(name, _)| !name.contains('*')) {
         println!("  {name} {sum}");
+    }
+    if asked.members > 1 {
+        println!("how often a fault was followed by a way to recover:\n{}", Matrix(&sums.counts));
     }
     sums.failures.iter().for_each(|failure| println!("{failure}"));
     anyhow::ensure!(sums.failures.is_empty(), "{} of {} seeds failed", sums.failures.len(), asked.seeds);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::cluster::extra::Extra;
-use super::cluster::reached::EXPECTED;
+use super::cluster::reached;
 use crate::differential::dice::Dice;
 use crate::pace;
 
@@ -52,7 +52,7 @@ pub struct Sums {
 impl Sums {
     /// The rare events that no seed reached.
     pub fn never_reached(&self) -> Vec<&'static str> {
-        EXPECTED.iter().copied().filter(|event| !self.counts.contains_key(*event)).collect()
+        reached::expected().filter(|event| !self.counts.contains_key(*event)).collect()
     }
 
     fn add(&mut self, summary: &str) {

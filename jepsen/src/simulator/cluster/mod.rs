@@ -8,7 +8,8 @@
 //!   hold after the last fault
 //! - [`observer`]: a client that watches with options; [`wish`]: these options; [`observed`]: what it must receive
 //! - [`invariants`]: the rules that are checked after each step, by a look into all nodes
-//! - [`reached`]: counts of the rare events; [`logged`]: what the nodes log, which shows some of them
+//! - [`reached`]: counts of the rare events, and of the faults that met ways to recover, which [`matrix`] shows;
+//!   [`logged`]: what the nodes log, which shows some of them
 
 pub mod clients;
 pub mod converge;
@@ -17,6 +18,7 @@ pub mod faults;
 pub mod invariants;
 pub mod links;
 pub mod logged;
+pub mod matrix;
 pub mod observed;
 pub mod observer;
 pub mod reached;

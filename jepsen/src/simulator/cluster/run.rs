@@ -98,6 +98,7 @@ pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
         let fresh: Vec<_> = faults.seats.iter().flat_map(|seat| seat.host.fresh_cells()).collect();
         invariants.look(&views, &fresh)?;
         drop(views);
+        reached.set_now(sim.elapsed());
         faults.step(sim)?;
         record.borrow_mut().disk_fails = faults.is_excused();
         Ok(())

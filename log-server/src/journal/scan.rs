@@ -33,8 +33,16 @@ pub(crate) struct ScannedBatch {
     pub(crate) corrupt: Vec<(LogletId, Offset)>,
     /// Whether a metadata record is damaged.
     pub(crate) metadata_lost: bool,
-    /// Byte position in the segment of the batch's first damaged record.
-    first_damaged: Option<u64>,
+    first_damaged: Option<Damaged>,
+}
+
+/// The first damaged record of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Damaged {
+    /// Byte position in the segment.
+    at: u64,
+    /// Whether it is the last record of the batch.
+    is_last: bool,
 }
 
 /// The result of scanning one segment.
@@ -127,7 +135,7 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
                 // The claimed length may be damaged too. Then the bytes found there do not decode, and the rest of
                 // this batch is lost.
                 chain = None;
-                batch.first_damaged.get_or_insert(pos);
+                batch.first_damaged.get_or_insert(Damaged { at: pos, is_last: seen == expected });
                 let Some(claimed) = claimed_bytes(&rest) else { break };
                 pos += claimed as u64;
             }
@@ -179,12 +187,13 @@ pub(crate) fn scan_segment(
         };
         // Records before the first damaged one are whole, so the position of the damaged one is certain. So its bytes
         // can show whether its write was torn.
-        let is_torn = |first_damaged: u64| tail == SegmentEnd::BeingCut || may_be_torn(seed, bytes, first_damaged);
+        let is_torn =
+            |first: Damaged| tail == SegmentEnd::BeingCut || may_be_torn(seed, bytes, first.at, first.is_last);
         let Some(head) = batch_head(seed, bytes, at).filter(fits) else {
             if later_batch_exists(seed, bytes, at + BLOCK_BYTES, scan.sequence) {
                 return Err(Damage { at, expected: "the header of a batch that was synced" });
             }
-            if tail != SegmentEnd::Zeros && !is_torn(at) {
+            if tail != SegmentEnd::Zeros && !is_torn(Damaged { at, is_last: false }) {
                 return Err(Damage { at, expected: "the directory of a batch, which was written as a whole" });
             }
             break;

@@ -12,8 +12,10 @@
 //!    right, the record was damaged, unless a tear would explain the wrong bit too. A tear explains it only if all
 //!    bytes from the one with the wrong bit to the end of its sector are zero now.
 //! 4. The byte before the one with the wrong bit must be zero too. Otherwise the tear would have begun exactly at the
-//!    byte with the wrong bit. That is too unlikely, because a sector has 512 bytes. The first byte of a sector is an
-//!    exception, because a disk may write one sector and not the next.
+//!    byte with the wrong bit. That is too unlikely, because a sector has 512 bytes. There are two exceptions. One is the
+//!    first byte of a sector, because a disk may write one sector and not the next. The other one is a record after which
+//!    the same sector should hold the next record of the batch, but holds zeros: more than one bit is gone, so a tear took
+//!    them.
 
 use bytes::Bytes;
 
@@ -28,8 +30,8 @@ const LONG_RECORD_BYTES: usize = 64 << 10;
 const ZEROS_MIN: usize = 16;
 
 /// Whether the record at `at` in a segment's `bytes`, which does not decode, may be what a torn write left. If so, it
-/// was never acknowledged.
-pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
+/// was never acknowledged. `is_last` says whether it is the last record of its batch.
+pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64, is_last: bool) -> bool {
     let at = usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
     let record = bytes.slice(at..);
     // A start overwrites a torn batch with zeros. A mark on the disk makes the next start repeat this (see `settle`),
@@ -41,20 +43,27 @@ pub(super) fn may_be_torn(seed: Seed, bytes: &Bytes, at: u64) -> bool {
         let claimed = claimed_bytes(&record).filter(|claimed| *claimed <= record.len());
         claimed.is_some_and(|claimed| may_lack_its_end(bytes, at, at + claimed))
     };
-    (lacks_header || lacks_body()) && !has_flipped_bit(seed, bytes, at)
+    (lacks_header || lacks_body()) && !has_flipped_bit(seed, bytes, at, is_last)
 }
 
 /// Whether exactly one bit of the record at `at` is wrong, and no tear explains this wrong bit (points 3 and 4 of the
 /// module's description).
-fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize) -> bool {
+fn has_flipped_bit(seed: Seed, bytes: &Bytes, at: usize, is_last: bool) -> bool {
     let record = bytes.slice(at..);
     let in_body = || wrong_body_bit(seed, &record).filter(|_| !lacks_all_that_follows(bytes, at));
     let wrong = wrong_header_bit(seed, &record).or_else(in_body);
     wrong.is_some_and(|bit| {
         let byte = at + bit / 8;
-        let may_lack_more = || byte.is_multiple_of(SECTOR_BYTES) || bytes[byte - 1] == 0;
+        let lacks_next = || !is_last && ends_in_sector_of(bytes, at, byte);
+        let may_lack_more = || byte.is_multiple_of(SECTOR_BYTES) || bytes[byte - 1] == 0 || lacks_next();
         bytes[byte] & (1 << (bit % 8)) != 0 || !may_lack_its_end(bytes, byte, byte + 1) || !may_lack_more()
     })
+}
+
+/// Whether the body of the record at `at` has the byte at `byte` and ends in the same sector, before the sector does.
+fn ends_in_sector_of(bytes: &Bytes, at: usize, byte: usize) -> bool {
+    let end = at + claimed_bytes(&bytes[at..]).unwrap_or(0);
+    (at + HEADER_BYTES..end).contains(&byte) && end / SECTOR_BYTES == byte / SECTOR_BYTES
 }
 
 /// Whether the record at `at` is long and ends in zeros. This is common: a process that is killed may have written only

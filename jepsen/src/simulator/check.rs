@@ -182,7 +182,7 @@ impl<'a> Ledger<'a> {
         self.removals.retain(|(key, _)| lease_of(key).is_none());
     }
 
-    /// Checks that a client asked for every change in the history.
+    /// Checks that each change in the history was asked for by some client.
     fn check_explained(&mut self, operations: &[Operation]) {
         let asked: BTreeSet<&str> = operations
             .iter()

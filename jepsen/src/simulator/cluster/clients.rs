@@ -41,13 +41,13 @@ pub fn pinned(name: &'static str) -> Caller {
 
 /// What the clients of a run have in common.
 pub struct People {
-    /// The members that found the cluster.
+    /// The members with which the cluster begins.
     pub names: Vec<&'static str>,
     /// The host of a member that is added later.
     pub newcomer: Option<Host>,
     /// The seed of the run.
     pub seed: u64,
-    /// What they note.
+    /// What the clients note.
     pub record: Shared,
     /// The trace of the run.
     pub trace: Trace,

@@ -137,7 +137,7 @@ impl Faults {
         }
     }
 
-    /// Takes its disk from one host, once in a run, as soon as each sealed segment has another copy.
+    /// Takes the disk away from one host, once in a run, as soon as each sealed segment has another copy.
     fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let Some((at, loser)) = self.loss else { return };
         if now >= at && now < self.calm && self.may_forget(loser) {
@@ -171,9 +171,9 @@ impl Faults {
         all().all(|view| view.voters.len() > 2 && view.voters.iter().all(is_seen)) && views.iter().any(holds)
     }
 
-    /// Whether the nodes on the other hosts hold all sealed segments of the log. When a node fails while a loglet is open on
-    /// two units only, what is settled by the seal may be on one unit, until the node is back and gets its copy. To lose
-    /// that unit's disk before that is a second fault.
+    /// Whether the nodes on the other hosts hold all sealed segments of the log. A loglet may be open on two units
+    /// only. If one of them fails, cells that the seal settles may be on the other unit alone, until the failed one is
+    /// back and gets its copy. The loss of the other unit's disk before that would be a second fault.
     fn have_copies(&self, loser: usize) -> bool {
         let others = self.seats.iter().enumerate().filter(|(number, _)| *number != loser);
         let views: Vec<View> = others.filter_map(|(_, seat)| seat.host.look()).collect();
@@ -205,7 +205,8 @@ impl Faults {
         }
     }
 
-    /// Copies a disk, and puts the copy in its place as soon as it is old enough.
+    /// Copies a disk. Puts the copy in the place of the disk later, when all other nodes know a start that the copy
+    /// lacks.
     fn restore_copy(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let Some((made, restored, host)) = self.copy else { return };
         if made == now {

@@ -1,4 +1,4 @@
-//! [`Logged`]: writes what the nodes log into the trace, and counts it as rare events.
+//! [`Logged`]: writes the log messages of the nodes into the trace, and counts the rare events among them.
 
 use std::fmt::{Debug, Write as _};
 
@@ -90,7 +90,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Logged {
     }
 }
 
-/// Collects what the nodes of this run log. The guard ends it.
+/// Collects what the nodes of this run log, until the guard is dropped.
 pub fn collect(trace: &Trace, reached: &Reached) -> tracing::subscriber::DefaultGuard {
     let logged = Logged { trace: trace.clone(), reached: reached.clone() };
     tracing::subscriber::set_default(Registry::default().with(logged))

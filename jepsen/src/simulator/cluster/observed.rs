@@ -54,7 +54,7 @@ impl Observed {
     /// Takes all events of one whole answer. `compacted` is the newest revision for which a compaction was asked.
     ///
     /// # Errors
-    /// If the watch did not ask for such an event, or had more than that already.
+    /// If the watch did not ask for such an event, or had already received everything up to its revision.
     pub fn take(&mut self, events: Vec<Event>, compacted: i64) -> Result<(), String> {
         let before = self.done;
         for event in events {

@@ -1,5 +1,5 @@
-//! [`Observer`]: a client that keeps one watch with options open on one node, and what becomes of all observers at the
-//! end of a run.
+//! [`Observer`]: a client that keeps one watch with options open on one node. At the end of a run it compares what it
+//! has received with the history.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -14,7 +14,7 @@ use crate::pace;
 
 /// Pause between two changes, in milliseconds: the shortest pause, and the limit of the random part that is added.
 const PAUSE_MILLIS: (u64, u64) = (150, 900);
-/// How often one change is tried. A cluster in which a member does not answer refuses a new one.
+/// How often one change is tried. It may fail because of a fault, or because a learner is not ready to be promoted.
 const ATTEMPTS: u64 = 20;
 /// Pause between two attempts.
 const RETRY: Duration = Duration::from_millis(50);
@@ -138,8 +138,9 @@ impl Registrar {
         Ok(standing)
     }
 
-    /// After the last fault: lets the newcomer be a whole member, or removes it. A newcomer that an earlier call may still
-    /// remove is removed. Returns whether it is a member. That this takes too long is a violation.
+    /// Called after the last fault. Keeps the newcomer if it is a member with a vote. Removes it if it is a learner, or
+    /// if an earlier call may still remove it. Returns whether it is a member. It is a violation if this takes too
+    /// long.
     pub async fn settle(&mut self, record: &Shared) -> bool {
         let end = simulated_now() + SETTLE_MAX;
         loop {

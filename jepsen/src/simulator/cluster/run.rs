@@ -24,7 +24,7 @@ use super::seat::Seat;
 use super::twin::{TWIN, Twin};
 use crate::differential::dice::Dice;
 
-/// The names of the members, at most so many.
+/// The names of the members. A run uses the first of them, one for each of its members.
 pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 /// The name of a member that is added while the cluster works.
 pub const NEWCOMER: &str = "new";

@@ -1,5 +1,5 @@
-//! [`TailsHold`]: what a unit calls known to be on a write quorum is on one, and a unit forgets nothing (safety rules
-//! 1, 3 and 5).
+//! [`TailsHold`]: the cells that a unit reports to be on a write quorum are on a write quorum, and a unit forgets
+//! nothing (safety rules 1, 3 and 5).
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ impl TailsHold {
     }
 
     /// Counts the units that hold everything below `known`. A unit whose node is down or has another active loglet is
-    /// counted as if it did, because its tail cannot be seen.
+    /// counted too, because its tail cannot be seen.
     fn check_known(view: &View, known: Offset, views: &[&View]) -> Result<(), String> {
         let params = &view.chain.1.active().params;
         let Ok(roles) = LogletRoles::of(params) else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Disks that return errors and disks that are full: the part of [`Faults`] that deals with them. A client of its own,
-//! the doctor ([`super::doctor`]), examines the node meanwhile.
+//! Disks that return errors and disks that are full: the part of [`Faults`] that deals with them. A special client, the
+//! doctor ([`super::doctor`]), examines the node meanwhile.
 //!
 //! If the journal's disk fails, the storage unit is read-only until the next start: the node still serves reads,
 //! refuses writes and says why. If the local store's disk fails, the node ends. In both cases the disk works again at
@@ -19,7 +19,7 @@ use super::host::RESERVE_BYTES;
 const JOURNAL: &str = "journal/";
 /// A part of the path of the local store's file.
 const STORE: &str = "store.redb";
-/// When a disk is set to fail, the first call that fails is one of the next `CALLS_MAX` calls of that kind.
+/// When the writes or the syncs are set to fail, the first call that fails is one of the next `CALLS_MAX`.
 const CALLS_MAX: u64 = 20;
 /// If no call has failed after this time, the fault is removed.
 const ARMED: Duration = Duration::from_millis(600);

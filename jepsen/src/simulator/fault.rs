@@ -71,7 +71,7 @@ pub struct Faults {
     pub(super) room: u64,
     /// How many bytes of `room` are free, so that the node can still use them.
     pub(super) room_left: u64,
-    /// From this time on there are no faults.
+    /// From this time on no new fault begins.
     calm: Duration,
     pub(super) is_calm: bool,
     is_cut: bool,

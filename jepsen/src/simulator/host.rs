@@ -61,9 +61,9 @@ pub struct Host {
     gate: Gate,
     /// Whether the cluster has the member of this host. Without it no node is started here.
     is_member: Arc<AtomicBool>,
-    /// Whether the disk of a newcomer is empty, because its next member has not begun.
+    /// On the host of a newcomer: whether the disk is empty, because no member has begun here since it was emptied.
     is_clean: Arc<AtomicBool>,
-    /// Whether the cluster is about to remove the member, or has removed it: then the node may end by itself.
+    /// Whether the node may end by itself: its member is being removed or was removed, or its disk was replaced.
     leaves: Arc<AtomicBool>,
     clock: Arc<Mutex<Option<SimClock>>>,
     probe: Arc<Mutex<Option<Probe>>>,
@@ -199,7 +199,7 @@ impl Host {
         self.may_fail.store(may, Relaxed);
     }
 
-    /// What makes the node's process stand still.
+    /// The gate that makes the node's process stand still.
     pub fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -332,7 +332,8 @@ fn cluster_flags(names: &[&str]) -> Vec<String> {
         format!("--initial-cluster={list}"),
         // So little that a member that is down for a second has to get a snapshot.
         "--naxos-held-log-bytes=65536".to_owned(),
-        // With the check, no member would ever be added: it wants all members well for some seconds.
+        // With this check no member would ever be added, because all members would have to answer for some seconds
+        // first.
         "--strict-reconfig-check=false".to_owned(),
         // Often enough for several notifications in a run.
         "--watch-progress-notify-interval=400ms".to_owned(),

@@ -36,7 +36,7 @@ pub struct Plan {
     pub folder: PathBuf,
 }
 
-/// What came of all seeds.
+/// The results of all seeds.
 #[derive(Debug, Default)]
 pub struct Sums {
     /// The sums of the numbers in the summaries, by their names.

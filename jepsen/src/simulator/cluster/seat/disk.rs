@@ -12,7 +12,7 @@ use super::{Phase, Seat, listen};
 
 /// How long a disk is full or slow, or fails, in milliseconds: at least the first number, and less than the second.
 const BAD_DISK_MILLIS: (u64, u64) = (50, 1_500);
-/// When a disk is set to fail, the first call that fails is one of the next `CALLS_MAX` calls of that kind.
+/// When one kind of calls is set to fail, such as writes, the first call that fails is one of the next `CALLS_MAX`.
 const CALLS_MAX: u64 = 20;
 /// The files whose calls fail: the journal's, or the local store's.
 const FAILING: [&str; 2] = ["journal/", "store.redb"];
@@ -52,8 +52,9 @@ impl Seat {
         self.copy = Some((self.host.drive().copy(self.dice.roll()), self.host.boots()));
     }
 
-    /// Puts the copy into the host, in the place of its disk. Returns false and does nothing if the node has not served
-    /// after a later start than those that the copy knows. By that start the others notice that the copy is old.
+    /// Puts the copy into the host, in the place of its disk. The node must have served after a start that the copy
+    /// does not know, because such a start shows the others that the copy is old. Otherwise this does nothing and
+    /// returns false.
     pub fn restore_copy(&mut self, sim: &mut Sim<'_>, now: Duration) -> bool {
         let Some((copy, _)) = self.copy.take_if(|(_, boots)| self.host.served() > *boots) else { return false };
         self.count("old_copy_restored");

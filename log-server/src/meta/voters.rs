@@ -24,6 +24,14 @@ impl MetaReplica {
         }
     }
 
+    /// Whether the vote of `storage` may still be needed, as far as this replica knows: while the voters are being changed,
+    /// a majority of those from before has to agree, too.
+    pub fn may_need_vote_of(&self, storage: StorageId) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.membership_config.membership().get_joint_config().iter().any(|voters| voters.contains(&storage.0))
+    }
+
     /// All replicas, as far as this replica knows: those that vote, also before or after a change that is on its way, and
     /// those that learn.
     pub fn members(&self) -> BTreeSet<StorageId> {
@@ -65,6 +73,8 @@ impl MetaReplica {
                 let voters: BTreeSet<u64> = voters.iter().map(|storage| storage.0).collect();
                 // A voter that has to go learns first that it votes no more. Otherwise it would ask for votes again and again.
                 self.raft.change_membership(voters, true).await.map_err(|e| e.to_string())?;
+                // It is left out in a later step. By then it knows, and its node may end.
+                return Ok(false);
             }
             let gone = self.learners().into_iter().filter(|one| !learners.contains(one) && !voters.contains(one));
             let gone: BTreeSet<u64> = gone.map(|storage| storage.0).collect();

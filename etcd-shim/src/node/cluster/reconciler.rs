@@ -30,6 +30,9 @@ const SILENT_FOR: Duration = Duration::from_secs(1);
 /// How long a removed member serves its storage unit to the others at most, if the chain still names it. In this time the
 /// units of the other members get the cells that they missed.
 const REMOVED_FOR: Duration = Duration::from_secs(15);
+/// How long a removed member votes in the MetaStore at most, if its vote is still needed. Without it the other members may
+/// have no majority to change the voters.
+const VOTES_FOR: Duration = Duration::from_secs(60);
 
 /// Every node has one. All steps may be repeated by any node at any time; after a crash it begins again from the members
 /// and their seats.
@@ -142,8 +145,10 @@ impl Reconciler {
             tracing::warn!("the member has been permanently removed from the cluster; it ends when it is not needed");
             now
         });
-        let is_needed = names(&backend.log.chain().1, own) || self.meta.voters().contains(&own);
-        if !is_needed || now.since(since) >= REMOVED_FOR {
+        let gone_for = now.since(since);
+        let serves = gone_for < REMOVED_FOR && names(&backend.log.chain().1, own);
+        let votes = gone_for < VOTES_FOR && self.meta.may_need_vote_of(own);
+        if !serves && !votes {
             backend.removed.cancel();
         }
     }

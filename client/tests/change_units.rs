@@ -3,6 +3,8 @@
 
 #[path = "support/hooked_meta.rs"]
 mod hooked_meta;
+#[path = "support/networks.rs"]
+mod networks;
 #[path = "support/spare_units.rs"]
 mod spare_units;
 #[expect(dead_code, reason = "other tests use the rest")]

@@ -1,6 +1,8 @@
 //! The Corfu loglet with its units: holes and junk, two writers of one offset, a seal in the middle of a chain write, units
 //! that do not answer.
 
+#[path = "support/networks.rs"]
+mod networks;
 mod support;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use naxos_proto::ids::{Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
 use naxos_proto::seams::Clock;
 use naxos_proto::seams::sim::{SimClock, UnreliableUnit, Weather};
 use naxos_proto::tail::Tail;
+use networks::rig_behind_networks;
 use parking_lot::Mutex;
 use support::{Rig, simulate};
 
@@ -241,15 +244,8 @@ fn an_append_that_is_late_for_its_offset_gets_another_one() {
 
 /// A loglet on units behind networks, in the order of the chain.
 async fn served_with_network(count: u64) -> (Served, Vec<Arc<UnreliableUnit>>) {
-    let networks: Mutex<Vec<Arc<UnreliableUnit>>> = Mutex::default();
-    let network = |unit| {
-        let network = Arc::new(UnreliableUnit::new(unit, clock(), 1));
-        networks.lock().push(Arc::clone(&network));
-        network as Arc<dyn StorageUnit>
-    };
-    let rig = Rig::over(count, network, |sequencer| sequencer).await;
+    let (rig, networks) = rig_behind_networks(count).await;
     let served = serve(rig).await;
-    let networks = networks.into_inner();
     let of = |unit: &Arc<dyn StorageUnit>| networks.iter().find(|n| n.storage_id() == unit.storage_id()).cloned();
     let networks = served.chain.iter().map(|unit| of(unit).unwrap()).collect();
     (served, networks)

@@ -1,5 +1,7 @@
 //! Changes of the chain whose process does not learn that they succeeded, and changes that find few storage units.
 
+#[path = "support/networks.rs"]
+mod networks;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
@@ -16,8 +18,8 @@ use naxos_proto::contracts::{AppendError, Cell, MetaError, MetaStore, PutOutcome
 use naxos_proto::corfu_params::CorfuParams;
 use naxos_proto::ids::{ChainVersion, Lsn, Offset};
 use naxos_proto::seams::Clock;
-use naxos_proto::seams::sim::{SimClock, UnreliableUnit, Weather};
-use parking_lot::Mutex;
+use naxos_proto::seams::sim::{SimClock, Weather};
+use networks::rig_behind_networks;
 use support::{Rig, simulate};
 use tokio::sync::watch;
 
@@ -77,15 +79,7 @@ async fn is_readable(log: &VirtualLog, at: u64) -> Result<(), LogError> {
 #[test]
 fn cluster_20_what_one_unit_holds_at_a_seal_gets_another_copy_before_it_counts() {
     simulate(async {
-        let networks: Mutex<Vec<Arc<UnreliableUnit>>> = Mutex::default();
-        let behind = |unit| {
-            let network = Arc::new(UnreliableUnit::new(unit, clock(), 1));
-            networks.lock().push(Arc::clone(&network));
-            network as Arc<dyn StorageUnit>
-        };
-        let mut rig = Rig::over(3, behind, |sequencer| sequencer).await;
-        let mut networks = networks.into_inner();
-        networks.sort_by_key(|network| network.storage_id());
+        let (mut rig, networks) = rig_behind_networks(3).await;
         let [first, second, third] = [&networks[0], &networks[1], &networks[2]];
         rig.alive.units_min = 2;
         rig.alive.silent = vec![third.storage_id()];
@@ -122,15 +116,7 @@ fn cluster_20_what_one_unit_holds_at_a_seal_gets_another_copy_before_it_counts()
 #[test]
 fn cluster_20_a_change_without_enough_copies_waits() {
     simulate(async {
-        let networks: Mutex<Vec<Arc<UnreliableUnit>>> = Mutex::default();
-        let behind = |unit| {
-            let network = Arc::new(UnreliableUnit::new(unit, clock(), 1));
-            networks.lock().push(Arc::clone(&network));
-            network as Arc<dyn StorageUnit>
-        };
-        let mut rig = Rig::over(2, behind, |sequencer| sequencer).await;
-        let mut networks = networks.into_inner();
-        networks.sort_by_key(|network| network.storage_id());
+        let (mut rig, networks) = rig_behind_networks(2).await;
         rig.alive.units_min = 2;
         let mut parts = rig.parts();
         parts.config.kind = LogletKind::CORFU;

@@ -10,12 +10,11 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{Cell, MetaStore, Purpose, StorageUnit, Store};
 use naxos_proto::ids::{LogletId, Lsn, Offset, StorageId};
 use naxos_proto::loglet_roles::LogletRoles;
-use naxos_proto::seams::Clock;
-use naxos_proto::seams::sim::{SimClock, UnreliableUnit, Weather};
+use naxos_proto::seams::sim::{UnreliableUnit, Weather};
 use naxos_proto::unit_change::UnitChange;
-use parking_lot::Mutex;
 
 use crate::hooked_meta::HookedMeta;
+use crate::networks::rig_behind_networks;
 use crate::support::Rig;
 
 /// The number of cells in the ended segment. They are so many, and so large, that they are copied in several steps.
@@ -44,18 +43,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(kind: LogletKind, spares: usize) -> World {
-        let networks: Mutex<Vec<Arc<UnreliableUnit>>> = Mutex::default();
-        let clock: Arc<dyn Clock> = Arc::new(SimClock::new(Duration::ZERO));
-        let behind = |unit| {
-            let network = Arc::new(UnreliableUnit::new(unit, Arc::clone(&clock), 1));
-            networks.lock().push(Arc::clone(&network));
-            network as Arc<dyn StorageUnit>
-        };
-        let mut rig = Rig::over(3 + spares as u64, behind, |sequencer| sequencer).await;
+        let (mut rig, networks) = rig_behind_networks(3 + spares as u64).await;
         let units = rig.alive.units.clone();
         rig.alive.units.truncate(3);
-        let mut networks = networks.into_inner();
-        networks.sort_by_key(|network| network.storage_id());
         let meta = Arc::new(HookedMeta::new(Arc::new(MemoryMetaStore::default())));
         let parts = |meta: Arc<dyn MetaStore>| {
             let mut parts = VirtualLogParts { meta, ..rig.parts() };

@@ -43,7 +43,7 @@ impl VirtualLog {
                 Self::with_chain(parts, found)
             }
             // The other founder may have died before it told the sequencer, which may be in this process.
-            Installed::Theirs(found) => Self::serving(parts, found).await,
+            Installed::Theirs(found) => Self::with_chain(parts, found)?.serving().await,
         }
     }
 
@@ -52,15 +52,12 @@ impl VirtualLog {
     /// told the sequencer, and its own process has to find out by itself.
     /// # Cancel safety: nothing is lost when dropped.
     pub async fn join(parts: VirtualLogParts) -> Result<Arc<VirtualLog>, ReconfigureError> {
-        let found = ChainRegister::new(Arc::clone(&parts.meta), parts.config.log).get().await?;
-        Self::serving(parts, found).await
+        Self::open(parts).await?.serving().await
     }
 
-    async fn serving(parts: VirtualLogParts, found: VersionedChain) -> Result<Arc<VirtualLog>, ReconfigureError> {
-        let params = found.chain.active().params.clone();
-        let log = Self::with_chain(parts, found)?;
-        log.serve(&params).await?;
-        Ok(log)
+    async fn serving(self: Arc<Self>) -> Result<Arc<VirtualLog>, ReconfigureError> {
+        self.serve(&self.active.load_full().chain.active().params).await?;
+        Ok(self)
     }
 
     /// Opens the log and takes office, or founds the log if there is none. This is for a process that is going to

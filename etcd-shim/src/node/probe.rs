@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use naxos_proto::chain::Chain;
 use naxos_proto::contracts::{CellState, LocalTail, StartMark, StorageUnit, UnitError};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
-
 use parking_lot::Mutex;
 
 use crate::backend::Backend;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use naxos_proto::ids::StorageId;
-use openraft::{ChangeMembers, EmptyNode};
+use openraft::{ChangeMembers, EmptyNode, Membership};
 
 use crate::meta::MetaReplica;
 
@@ -16,9 +16,7 @@ const LACKS_MAX: u64 = 8;
 impl MetaReplica {
     /// The replicas that vote, as far as this replica knows; empty while a change of them is on its way.
     pub fn voters(&self) -> BTreeSet<StorageId> {
-        let metrics = self.raft.metrics();
-        let membership = metrics.borrow().membership_config.membership().clone();
-        match membership.get_joint_config().as_slice() {
+        match self.membership().get_joint_config().as_slice() {
             [voters] => voters.iter().copied().map(StorageId).collect(),
             _ => BTreeSet::new(),
         }
@@ -27,17 +25,13 @@ impl MetaReplica {
     /// Whether the vote of `storage` may still be needed, as far as this replica knows: while the voters are being changed,
     /// a majority of those from before has to agree, too.
     pub fn may_need_vote_of(&self, storage: StorageId) -> bool {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
-        metrics.membership_config.membership().get_joint_config().iter().any(|voters| voters.contains(&storage.0))
+        self.membership().get_joint_config().iter().any(|voters| voters.contains(&storage.0))
     }
 
     /// All replicas, as far as this replica knows: those that vote, also before or after a change that is on its way, and
     /// those that learn.
     pub fn members(&self) -> BTreeSet<StorageId> {
-        let metrics = self.raft.metrics();
-        let membership = metrics.borrow().membership_config.membership().clone();
-        membership.nodes().map(|(storage, _)| StorageId(*storage)).collect()
+        self.membership().nodes().map(|(storage, _)| StorageId(*storage)).collect()
     }
 
     /// If this replica leads, makes the next step towards `voters` as the replicas that vote and `learners` as those
@@ -110,11 +104,14 @@ impl MetaReplica {
         has_yielded
     }
 
+    /// The replicas and their votes, as far as this replica knows.
+    fn membership(&self) -> Membership<u64, EmptyNode> {
+        self.raft.metrics().borrow().membership_config.membership().clone()
+    }
+
     /// The replicas that learn and do not vote, as far as this replica knows.
     fn learners(&self) -> BTreeSet<StorageId> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
-        metrics.membership_config.membership().learner_ids().map(StorageId).collect()
+        self.membership().learner_ids().map(StorageId).collect()
     }
 
     /// Whether the replica has nearly all entries, as far as this leader knows.

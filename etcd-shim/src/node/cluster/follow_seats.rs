@@ -43,7 +43,6 @@ pub(in crate::node) async fn follow_seats(
     own: MemberId,
     mut known: ClusterView,
 ) {
-    let alive = |storage| nodes.borrow().get(&storage).is_some_and(|state| state.alive().is_some());
     let mut left = roles.borrow().left.clone();
     loop {
         seams.clock.sleep(ASK_EVERY).await;
@@ -66,7 +65,7 @@ pub(in crate::node) async fn follow_seats(
         // The roles come first: the driver must not see the node of a learner without knowing that it is one.
         tell_roles(roles, meta, &view, left.iter().copied());
         peers.follow(&view.seats, [], &meta.members());
-        follow_view(meta, &view, alive).await;
+        follow_view(meta, &view, nodes).await;
         tell_roles(roles, meta, &view, left.iter().copied());
         known = view;
     }

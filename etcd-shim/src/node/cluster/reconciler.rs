@@ -102,8 +102,7 @@ impl Reconciler {
         self.write(backend, &view).await;
         // 2. The data directories that have the seats are the voters of the MetaStore, or learn from the voters. The
         //    leader of the MetaStore sees to that.
-        let alive = |storage| backend.nodes.borrow().get(&storage).is_some_and(|state| state.alive().is_some());
-        follow_view(&self.meta, &view, alive).await;
+        follow_view(&self.meta, &view, &backend.nodes).await;
         self.tell_roles(backend, &view);
         // 3. The log is not kept for those that lost their seats.
         self.servers_min.store(voting(&view).len() / 2 + 1, Ordering::Relaxed);

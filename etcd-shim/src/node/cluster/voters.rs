@@ -1,8 +1,8 @@
 //! Which members vote in the MetaStore, and what follows from that for the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use naxos_client::failure::Roles;
+use naxos_client::failure::{NodeState, Roles};
 use naxos_log_server::meta::MetaReplica;
 use naxos_proto::contracts::ClusterView;
 use naxos_proto::ids::StorageId;
@@ -40,7 +40,12 @@ fn wanted_voters(
 
 /// If this node leads the MetaStore, makes the next step towards the replicas that fit `view`: the data directories that have
 /// the seats vote, or learn from those that vote.
-pub(super) async fn follow_view(meta: &MetaReplica, view: &ClusterView, alive: impl Fn(StorageId) -> bool) {
+pub(super) async fn follow_view(
+    meta: &MetaReplica,
+    view: &ClusterView,
+    nodes: &watch::Receiver<BTreeMap<StorageId, NodeState>>,
+) {
+    let alive = |storage| nodes.borrow().get(&storage).is_some_and(|state| state.alive().is_some());
     let voters = wanted_voters(&meta.voters(), &voting(view), alive);
     let learners: BTreeSet<StorageId> = view.seats.values().filter(|one| !voters.contains(one)).copied().collect();
     if let Err(error) = meta.set_members(&voters, &learners).await {

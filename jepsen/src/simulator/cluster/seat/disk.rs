@@ -74,14 +74,19 @@ impl Seat {
         self.is_excused = true;
     }
 
+    /// Puts a fault on the drive, and counts it as `what`.
+    fn arm(&mut self, fault: Fault, what: &'static str) {
+        self.line(&format!("{fault:?}"));
+        self.count(what);
+        self.excuse();
+        self.host.drive().set_fault(fault);
+    }
+
     pub(super) fn fail_disk(&mut self, now: Duration) {
         let path = (*self.dice.pick(&FAILING)).to_owned();
         let from = 1 + self.dice.below(CALLS_MAX);
         let fault = if self.dice.chance(50) { Fault::Write { path, from } } else { Fault::Sync { path, from } };
-        self.line(&format!("{fault:?}"));
-        self.count("disk_error");
-        self.excuse();
-        self.host.drive().set_fault(fault);
+        self.arm(fault, "disk_error");
         self.phase = Phase::Failing { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
     }
 
@@ -100,11 +105,7 @@ impl Seat {
     pub(super) fn fail_reads(&mut self, now: Duration) {
         let path = (*self.dice.pick(&FAILING)).to_owned();
         let from = 1 + self.dice.below(CALLS_MAX);
-        let fault = Fault::Read { path, from };
-        self.line(&format!("{fault:?}"));
-        self.count("read_error");
-        self.excuse();
-        self.host.drive().set_fault(fault);
+        self.arm(Fault::Read { path, from }, "read_error");
         self.phase = Phase::Unreadable { until: now + millis(&mut self.dice, BAD_DISK_MILLIS) };
     }
 

@@ -43,7 +43,7 @@ impl LogletKind {
         self != Self::NEXT || version.has_next()
     }
 
-    /// The kinds that have a name, and the name of each, which `naxos ctl` prints.
+    /// The names that `naxos ctl` prints for kinds of loglets. A kind that is not listed here is printed as a number.
     const NAMES: [(Self, &'static str); 3] =
         [(Self::MEMORY, "memory"), (Self::NATIVE, "native"), (Self::CORFU, "corfu")];
 }

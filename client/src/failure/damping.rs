@@ -5,8 +5,8 @@
 //!    the other, they do not help: nodes that do not hear each other undo each other's changes. Then each further
 //!    change waits longer.
 //! 2. Other changes gain little by haste, and each costs a short pause of the appends. So the cause must have lasted
-//!    for a while. Each such change doubles this time for the next one, up to a limit. The time shrinks again while no
-//!    such change is made.
+//!    for a while before the change is made. Each such change doubles the time that the next one has to wait, up to a
+//!    limit. While no such change is made, this time becomes shorter again.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -13,8 +13,8 @@ use super::NAMES;
 use super::leaderless::{ended_without_leader, sees, watch};
 use super::members::Members;
 
-/// A disk counts as hung when a sync has taken 1.5 s. Three election time-outs of 1 s later, the streams of clients
-/// that want a leader end.
+/// The streams of clients that want a leader must end within this time. A disk counts as hung when a sync has taken
+/// 1.5 s, and the streams end three election time-outs of 1 s after that.
 const LOST_LIMIT: Duration = Duration::from_secs(8);
 
 /// A disk that hangs until this value is dropped. A process that waits for the disk cannot even be killed, so this

@@ -16,8 +16,8 @@ impl EventJudge {
     /// the watcher was created.
     ///
     /// etcd makes a watcher live before it notes that the watcher asks for previous values (`recvLoop` in `v3rpc/watch.go`
-    /// of etcd 3.6). If it delivers the watcher's history between these two steps, the events come without previous
-    /// values. So a previous value that etcd leaves out of a watcher's history is no difference.
+    /// of etcd 3.6). etcd may deliver the watcher's history between these two steps. Then the events come without
+    /// previous values. So a previous value that etcd leaves out of a watcher's history is no difference.
     pub fn equal(self, theirs: Option<&Event>, ours: Option<&Event>, created: i64) -> bool {
         if theirs == ours {
             return true;

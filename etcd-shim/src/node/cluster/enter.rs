@@ -22,9 +22,9 @@ use crate::tls::TlsError;
 /// The time between two rounds of questions.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// Asks the other members in `--initial-cluster` for their cluster. In it, this node is the member that has this node's
-/// peer URLs. Writes the founders of the cluster down in the data directory, and returns them together with the cluster
-/// as the others know it. Waits until one of the others answers.
+/// Asks the other members in `--initial-cluster` for the members of their cluster, and waits until one of them answers.
+/// This node is the member that has this node's peer URLs. Writes the ids of the members that founded the cluster into
+/// the data directory. Returns these founders, and the cluster as the others know it.
 /// # Cancel safety
 /// The call may be dropped and made again.
 pub(in crate::node) async fn enter_cluster(

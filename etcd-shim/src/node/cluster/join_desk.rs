@@ -1,5 +1,5 @@
-//! [`JoinDesk`]: where other nodes ask who the members are, and where a node with a new data directory asks for the seat
-//! of its member.
+//! [`JoinDesk`]: takes the questions of other nodes. They ask for the list of members. A node with a new data directory
+//! asks for the seat of its member.
 
 use futures::future::BoxFuture;
 use naxos_proto::contracts::{ClusterView, Join, JoinError, Joining};

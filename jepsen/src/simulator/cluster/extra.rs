@@ -30,8 +30,9 @@ impl Extra {
         }
     }
 
-    /// Whether both may be in one run. A member that was removed may end before its vote in the MetaStore was taken away. If
-    /// the disk of another member forgets something at that time, two of four votes are gone, and no cluster stands that.
+    /// Whether both may be in one run. The disk of a removed member may be emptied before the MetaStore has taken
+    /// its vote away. If the disk of another member forgets something at that time, two of four votes are gone, and no
+    /// cluster stands that.
     pub fn goes_with(self, other: Extra) -> bool {
         let forgets = |extra| matches!(extra, Extra::Lost | Extra::OldCopy | Extra::Rot);
         let clashes = |one: Extra, another| one == Extra::Newcomer && forgets(another);

@@ -30,7 +30,7 @@ enum Phase {
     Cloned { until: Duration, clone: Drive },
     /// The twin runs, and must not take part.
     Runs,
-    /// The twin has ended, because the cluster has refused it.
+    /// The cluster has refused the twin, and so the twin has ended.
     Ended { until: Duration },
 }
 

@@ -5,7 +5,7 @@
 //! - [`TailsHold`]: what a unit calls known to be on a write quorum is on one; a unit forgets nothing
 //! - [`CellsAgree`]: an offset holds the same on all units
 //! - [`GrantsHold`]: an offset is given out once, by the sequencer that the chain names
-//! - [`OwnersAgree`]: a loglet belongs to one sequencer for its whole life
+//! - [`OwnersAgree`]: a loglet has the same sequencer on all units and for its whole life
 //! - [`SettledIsHeld`]: what was applied is on enough units
 //! - [`TrimIsSafe`]: the log is trimmed no further than the state is durable everywhere
 //! - [`KeepersAgree`]: a loglet has one keeper of leases

@@ -1,4 +1,4 @@
-//! [`OwnersAgree`]: a loglet belongs to one sequencer for its whole life, on every unit (safety rule 4).
+//! [`OwnersAgree`]: a loglet has the same sequencer on all units and for its whole life (safety rule 4).
 
 use std::collections::BTreeMap;
 

@@ -66,6 +66,11 @@ impl ViewTracking {
         viewed.cursors.iter().map(|(storage, at)| (*storage, *at, viewed.holds.contains(storage))).collect()
     }
 
+    /// How many times a server was left out of the view since the start.
+    pub fn ejections(&self) -> u64 {
+        self.view.now().ejections
+    }
+
     /// The position from which the log is kept for `storage`. `None` if it is not in the view.
     pub fn cursor_of(&self, storage: StorageId) -> Option<Lsn> {
         self.view.cursor(storage)

@@ -31,6 +31,8 @@ pub(super) struct Viewed {
     pub(super) holds: BTreeSet<StorageId>,
     /// Bytes of the entries that were applied since this server's cursor in the view was changed, or since the start.
     pub(super) untold_bytes: usize,
+    /// How many times a server was left out of the view since the start.
+    pub(super) ejections: u64,
 }
 
 /// The row of a server: storage id u64 (big-endian) to position u64 (big-endian), and [`HELD`] if it is a hold.
@@ -67,7 +69,7 @@ impl View {
                 holds.insert(storage);
             }
         });
-        Self { viewed: Mutex::new(Viewed { cursors, holds, untold_bytes: 0 }), servers_min }
+        Self { viewed: Mutex::new(Viewed { cursors, holds, ..Viewed::default() }), servers_min }
     }
 
     pub(super) fn now(&self) -> Viewed {
@@ -117,6 +119,7 @@ impl View {
                 viewed.cursors.remove(&storage);
                 viewed.holds.remove(&storage);
                 txn.delete(row(storage));
+                viewed.ejections += 1;
             }
             _ => return false,
         }

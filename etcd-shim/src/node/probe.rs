@@ -41,6 +41,8 @@ pub struct View {
     pub persisted: Lsn,
     /// The position from which each server needs the log, and whether another server has told it for it.
     pub view: Vec<(StorageId, Lsn, bool)>,
+    /// How many times a server was left out of the view since the start.
+    pub ejections: u64,
     /// The position up to which the node wants the log to be trimmed.
     pub trim_point: Lsn,
     /// The data directories whose replicas of the MetaStore vote. Empty while they are being changed.
@@ -106,6 +108,7 @@ impl Probe {
             granted,
             persisted: backend.reader.persisted(),
             view: backend.stack.view().positions(),
+            ejections: backend.stack.view().ejections(),
             trim_point: backend.stack.trim_point(),
             voters: backend.meta.voters(),
             keeper: backend.keeper.in_office(),

@@ -119,6 +119,7 @@ mod tests {
             granted: vec![],
             persisted: Lsn(4),
             view: vec![],
+            ejections: 0,
             trim_point: Lsn(0),
             voters: BTreeSet::new(),
             keeper: Keeper::default(),

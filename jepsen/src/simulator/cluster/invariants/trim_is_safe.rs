@@ -6,10 +6,19 @@ use naxos::node::probe::View;
 use naxos_proto::contracts::LocalTail;
 use naxos_proto::ids::{Incarnation, LogletId, Lsn, StorageId};
 
-/// What each process wanted to trim when it was seen last, and who was in its view.
+/// What a process wanted to trim, and which servers its view had.
+#[derive(Debug)]
+struct Wanted {
+    up_to: Lsn,
+    servers: BTreeSet<StorageId>,
+    ejections: u64,
+}
+
+/// See the module.
 #[derive(Debug, Default)]
 pub struct TrimIsSafe {
-    last: BTreeMap<Incarnation, (Lsn, BTreeSet<StorageId>)>,
+    /// What was seen of each process the last time.
+    last: BTreeMap<Incarnation, Wanted>,
     /// The furthest position that a process wanted to trim up to.
     wanted: Lsn,
 }
@@ -42,20 +51,22 @@ impl TrimIsSafe {
     }
 
     /// When a process wants to trim further, no server of its view may need what is trimmed. A server that has come into the
-    /// view only now may: it gets a snapshot.
+    /// view only now may: it gets a snapshot. This includes a server that was left out since the last look and came back
+    /// by an entry that it had sent before.
     fn check_wanted(&mut self, view: &View) -> Result<(), String> {
-        let wants = view.trim_point;
+        let (node, wants) = (view.incarnation, view.trim_point);
         let servers = view.view.iter().map(|(server, ..)| *server).collect();
-        let before = self.last.insert(view.incarnation, (wants, servers));
-        let Some((wanted, known)) = before.filter(|(wanted, _)| *wanted < wants) else { return Ok(()) };
-        match view.view.iter().find(|(server, at, _)| *at < wants && known.contains(server)) {
+        let now = Wanted { up_to: wants, servers, ejections: view.ejections };
+        let Some(before) = self.last.insert(node, now) else { return Ok(()) };
+        if wants <= before.up_to || before.ejections != view.ejections {
+            return Ok(());
+        }
+        match view.view.iter().find(|(server, at, _)| *at < wants && before.servers.contains(server)) {
             None => Ok(()),
-            Some((server, at, _)) => {
-                let node = view.incarnation;
-                Err(format!(
-                    "{node:?} wants to trim from {wanted} to {wants}, and {server:?} needs the log from {at} on"
-                ))
-            }
+            Some((server, at, _)) => Err(format!(
+                "{node:?} wants to trim from {} to {wants}, and {server:?} needs the log from {at} on",
+                before.up_to
+            )),
         }
     }
 }
@@ -99,5 +110,8 @@ mod tests {
         assert!(rule.look(&[&a, &b], true).is_err(), "its state is durable up to 2 only");
         a.view[1].2 = true;
         assert_eq!(rule.look(&[&a, &b], true), Ok(()), "the first server holds the log for it");
+        a.trim_point = Lsn(4);
+        a.ejections = 1;
+        assert_eq!(rule.look(&[&a, &b], true), Ok(()), "the second server was left out and is back");
     }
 }

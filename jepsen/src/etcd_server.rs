@@ -16,6 +16,8 @@ use crate::process::{Log, Process};
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// The message that etcd logs when it serves.
 const SERVES: &str = "ready to serve client requests";
+/// The message that a log server or a sequencer logs when it has started.
+const TAKES_PART: &str = "ready to take part in the cluster";
 
 /// An etcd-compatible server on loopback ports. Its data survives a kill. If [`EtcdServer::start`] made the data
 /// directory, the directory is removed when this value is dropped.
@@ -24,6 +26,8 @@ pub struct EtcdServer {
     executable: PathBuf,
     arguments: Vec<OsString>,
     client_url: String,
+    /// The message that says that it has started.
+    started: &'static str,
     log: Arc<Log>,
     /// Dropped before the folder, so that no running server still writes there.
     process: Option<Process>,
@@ -77,6 +81,25 @@ impl EtcdServer {
         Self::with_data(executable, &folder.join(name), (name, client, peer_url), listed, extra)
     }
 
+    /// As [`Self::member`], for a member that runs the part `role`: `log-server`, `sequencer` or `front-end`. Only a front end
+    /// serves clients, on `client`.
+    pub fn part(
+        executable: &Path,
+        folder: &Path,
+        role: &str,
+        (name, client, peer_url): (&str, u16, &str),
+        listed: &str,
+    ) -> Self {
+        let mut part = Self::member(executable, folder, (name, client, peer_url), listed, &[]);
+        part.arguments.insert(0, role.into());
+        if role != "front-end" {
+            part.arguments.retain(|flag| !flag.to_string_lossy().contains("-client-urls="));
+            part.client_url.clear();
+            part.started = TAKES_PART;
+        }
+        part
+    }
+
     /// As [`Self::member`], with this data directory.
     fn with_data(
         executable: &Path,
@@ -106,6 +129,7 @@ impl EtcdServer {
             executable: executable.to_owned(),
             arguments: arguments.iter().map(OsString::from).collect(),
             client_url: String::new(),
+            started: SERVES,
             _folder: None,
             log: Arc::new(Log::default()),
             process: None,
@@ -185,7 +209,7 @@ impl EtcdServer {
         let from = self.log.length();
         let mut process = self.spawn();
         let end = pace::now() + START_LIMIT;
-        while !self.log.wait_for(from, SERVES, Duration::from_millis(100)) {
+        while !self.log.wait_for(from, self.started, Duration::from_millis(100)) {
             if let Some(status) = process.wait(Duration::ZERO) {
                 return Err(format!("{} ended: {status}\n{}", self.executable.display(), self.log.tail()));
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::{
-    away, bridged, compacted_txn, copied, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed,
+    away, bridged, compacted_txn, copied, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed, parted,
     recovered, shrunk, strangers, two_of_five_wiped, upgraded, wiped, woken,
 };
 use naxos_jepsen::differential::dice::Dice;
@@ -65,6 +65,11 @@ fn two_of_five_members_lose_their_disks_and_nothing_is_lost() {
 #[test]
 fn members_are_added_to_a_cluster_of_one_promoted_and_removed() {
     passes(grown);
+}
+
+#[test]
+fn the_parts_of_a_cluster_run_on_machines_of_their_own() {
+    passes(parted);
 }
 
 #[test]

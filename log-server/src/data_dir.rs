@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use naxos_proto::ids::{LogId, MemberId, StorageId};
 use naxos_proto::release::ClusterVersion;
+use naxos_proto::role::Role;
 use naxos_proto::seams::{Disk, Entropy, OpenMode, replace_file};
 use serde::{Deserialize, Serialize};
 
@@ -202,7 +203,7 @@ async fn format(
 ) -> Result<Names, OpenError> {
     let io = |e| OpenError::io(FORMAT_TMP, e);
     let names = Names {
-        storage: wanted.storage.unwrap_or_else(|| StorageId(entropy.id())),
+        storage: wanted.storage.unwrap_or_else(|| Role::Node.draw(entropy)),
         log: wanted.log.unwrap_or_else(|| LogId(entropy.id())),
         member: wanted.member.unwrap_or_else(|| MemberId(entropy.id())),
         version: ClusterVersion::FIRST,

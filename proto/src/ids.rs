@@ -26,7 +26,7 @@ number!(
 );
 number!(
     /// The id of a data directory, drawn at random when the directory is formatted. It identifies the directory, not
-    /// the machine (safety rule 13).
+    /// the machine (safety rule 13). It also says which parts of Naxos run there ([`Role`](crate::role::Role)).
     StorageId(u64)
 );
 number!(

@@ -32,6 +32,7 @@ pub mod native_params;
 #[cfg(feature = "peer")]
 pub mod peer;
 pub mod release;
+pub mod role;
 pub mod seams;
 pub mod splitmix;
 #[cfg(feature = "sim")]

@@ -195,6 +195,7 @@ mod tests {
 
     use naxos_proto::contracts::SyncedBatches;
     use naxos_proto::ids::{Boot, ChainVersion, Incarnation, Lsn};
+    use naxos_proto::release::ClusterVersion;
 
     use super::*;
 
@@ -231,6 +232,7 @@ mod tests {
             applied: Lsn(0),
             oldest_sync: Duration::ZERO,
             quorum_heard: None,
+            understood: ClusterVersion::FIRST,
         }
     }
 

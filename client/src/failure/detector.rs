@@ -125,6 +125,7 @@ impl Detector {
 #[cfg(test)]
 mod tests {
     use naxos_proto::ids::{Boot, ChainVersion, Lsn};
+    use naxos_proto::release::ClusterVersion;
 
     use super::*;
 
@@ -143,6 +144,7 @@ mod tests {
             applied: Lsn(0),
             oldest_sync,
             quorum_heard: None,
+            understood: ClusterVersion::FIRST,
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use naxos_proto::ids::{ChainVersion, Incarnation, StorageId};
 use naxos_proto::loglet_roles::LogletRoles;
+use naxos_proto::role::Role;
 use naxos_proto::seams::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -57,10 +58,11 @@ pub struct Driver(DriverParts);
 
 /// The processes from which the next loglet may be chosen.
 ///
-/// The units are those of all nodes, as long as a majority of them is alive. Of the sequencers, those that hear the most
-/// other nodes come first: if two nodes do not hear each other, neither of them can serve the other. Of these, the one on the
-/// leader of the MetaStore comes last. Of the others, the present one comes first, so that a change of units moves no
-/// sequencer. If the MetaStore has only one voter, the only sequencer is the one on that node.
+/// Only data directories whose [`Role`] has the part count. The units are all units, as long as a majority of them is alive.
+/// Of the sequencers, those that hear the most other nodes come first: if two nodes do not hear each other, neither of them
+/// can serve the other. Of these, the one on the leader of the MetaStore comes last. Of the others, the present one comes
+/// first, so that a change of units moves no sequencer. If the MetaStore has only one voter, the only sequencer is the one on
+/// that node.
 pub fn liveness(
     nodes: &BTreeMap<StorageId, NodeState>,
     present: Option<Incarnation>,
@@ -68,14 +70,13 @@ pub fn liveness(
     roles: &Roles,
     reach: &Reach,
 ) -> Liveness {
-    let states = roles.members(nodes);
-    let mut sequencers: Vec<Incarnation> = states.values().filter_map(|state| state.alive()).collect();
-    let is_majority = sequencers.len() > states.len() / 2;
-    let units = if is_majority {
-        states.keys().copied().collect()
-    } else {
-        sequencers.iter().map(|node| node.storage).collect()
-    };
+    let states = roles.with_units(nodes);
+    let alive: Vec<StorageId> = states.iter().filter(|(_, s)| s.alive().is_some()).map(|(node, _)| *node).collect();
+    let is_majority = alive.len() > states.len() / 2;
+    let units = if is_majority { states.keys().copied().collect() } else { alive };
+    let members = roles.members(nodes);
+    let sequences = members.iter().filter(|(node, _)| Role::of(**node).has_sequencer());
+    let mut sequencers: Vec<Incarnation> = sequences.filter_map(|(_, state)| state.alive()).collect();
     sequencers.sort_by_key(|node| {
         let leads_meta = Some(node.storage) == meta_leader;
         (Reverse(reach.of(node.storage)), leads_meta, Some(*node) != present, node.storage)

@@ -60,8 +60,9 @@ pub(super) fn due_change(
     reach: &Reach,
 ) -> Option<DueChange> {
     let nodes = roles.members(nodes);
+    let units = roles.with_units(&nodes);
     let alive = |node: &StorageId| nodes.get(node).and_then(|state| state.alive());
-    let count = nodes.values().filter_map(|state| state.alive()).count();
+    let count = units.values().filter_map(|state| state.alive()).count();
     if count < roles.units_min {
         // No change would succeed.
         return None;
@@ -83,7 +84,7 @@ pub(super) fn due_change(
     if let Some(unit) = active.units.iter().find(|unit| roles.has_left(**unit)) {
         return Some(DueChange::UnitLeft(*unit));
     }
-    let missing = nodes.keys().find(|node| alive(node).is_some() && !active.units.contains(node));
+    let missing = units.keys().find(|node| alive(node).is_some() && !active.units.contains(node));
     // If the sequencer's node hears more others than any other node does, neither the sequencer nor the lead of the
     // MetaStore is better on another node.
     let is_best = reach.is_best(sequencer, nodes.keys().copied());

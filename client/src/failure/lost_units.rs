@@ -32,7 +32,7 @@ pub(super) struct LostUnit {
 /// 3. While a node of `nodes` has lost its seat, `nodes` is older than the seats. A member that takes over the seat is
 ///    not in `nodes` yet, so nothing is left out.
 pub(super) fn lost_units(chain: &Chain, nodes: &BTreeMap<StorageId, NodeState>, roles: &Roles) -> Vec<LostUnit> {
-    let members = roles.members(nodes);
+    let members = roles.with_units(nodes);
     let is_older = nodes.keys().any(|node| roles.left.contains(node));
     let ended = chain.segments.iter().filter(|segment| segment.end.is_some());
     ended

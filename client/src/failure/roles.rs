@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use naxos_proto::ids::StorageId;
+use naxos_proto::role::Role;
 
 use super::detector::NodeState;
 
@@ -27,7 +28,14 @@ impl Roles {
         Self { units_min, ..Self::default() }
     }
 
-    /// Those of `nodes` whose members are not learners, with their states. They may have a unit in a loglet.
+    /// Those of [`Self::members`] on which there are storage units. Loglets may have units there.
+    pub(super) fn with_units(&self, nodes: &BTreeMap<StorageId, NodeState>) -> BTreeMap<StorageId, NodeState> {
+        let mut members = self.members(nodes);
+        members.retain(|node, _| Role::of(*node).has_unit());
+        members
+    }
+
+    /// Those of `nodes` whose members are not learners, with their states.
     pub(super) fn members(&self, nodes: &BTreeMap<StorageId, NodeState>) -> BTreeMap<StorageId, NodeState> {
         nodes.iter().filter(|(node, _)| !self.learners.contains(node)).map(|(node, state)| (*node, *state)).collect()
     }

@@ -17,6 +17,7 @@ use naxos_proto::contracts::{Refusal, StartMark, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
 use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
 use naxos_proto::loglet_roles::LogletRoles;
+use naxos_proto::role::Role;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
 use naxos_sequencer::LocalSequencer;
 use tokio_util::sync::CancellationToken;
@@ -111,12 +112,31 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// The active loglet, if its sequencer is this process. Then this node has to take office as the keeper of leases.
-    pub(crate) fn sequenced_loglet(&self) -> Option<LogletId> {
+    /// The active loglet, if this node has to be the keeper of leases under it. That is the node whose process is the
+    /// loglet's sequencer. If that process replays no log, it is the first of the nodes that do and are alive.
+    pub(crate) fn loglet_to_keep_leases_under(&self) -> Option<LogletId> {
         let (_, chain) = self.log.chain();
         let params = &chain.active().params;
-        let is_ours = LogletRoles::of(params).is_ok_and(|roles| roles.sequencer == self.incarnation);
+        let sequencer = LogletRoles::of(params).ok()?.sequencer;
+        let is_ours =
+            sequencer == self.incarnation || (!Role::of(sequencer.storage).has_state() && self.is_first_with_state());
         is_ours.then_some(params.id)
+    }
+
+    /// Whether this node has the lowest storage id of those that replay the log, are alive and may keep leases. A learner
+    /// may not, nor may a member whose state differs from that of the others.
+    fn is_first_with_state(&self) -> bool {
+        let store = self.store.read();
+        let may_keep = |storage: StorageId| {
+            self.roster.member(storage).is_some_and(|MemberId(member)| {
+                let votes = store.members.get(&member).is_some_and(|listed| !listed.is_learner);
+                votes && !store.alarms.contains(&(member, pb::AlarmType::Corrupt as i32))
+            })
+        };
+        let nodes = self.nodes.borrow();
+        let alive = nodes.iter().filter(|(_, state)| state.alive().is_some()).map(|(storage, _)| *storage);
+        let first = alive.filter(|storage| Role::of(*storage).has_state() && may_keep(*storage)).min();
+        first == Some(self.incarnation.storage)
     }
 
     /// The member whose process is the sequencer of the active loglet, if that process answers and this member can have a

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use naxos_log_server::LogServerConfig;
 use naxos_proto::seams::{BootClock, ThreadWorker};
 
 use super::environment::{Given, raise_descriptor_limit};
@@ -12,7 +13,7 @@ use super::{exit, readiness};
 use crate::config::{self, Loaded, LogConfig, Note, ServerConfig, Stop};
 use crate::logging::{Log, LogError};
 use crate::metrics::descriptor_limit;
-use crate::node::{Node, StartError};
+use crate::node::{Running, StartError};
 use crate::port::DESCRIPTORS_RESERVED;
 use crate::production::production;
 
@@ -198,10 +199,11 @@ async fn live(config: &ServerConfig, signals: &mut Signals, given: &Given) -> En
     end
 }
 
-async fn start(config: ServerConfig) -> Result<Node, String> {
+async fn start(config: ServerConfig) -> Result<Running, String> {
     let seams = production(&config.data_dir);
     let data_dir = config.data_dir.display().to_string();
-    Node::start(config, seams).await.map_err(|e| match e {
+    let runtimes = std::thread::available_parallelism().map_or(1, usize::from);
+    Running::start(config, seams, runtimes, LogServerConfig::default()).await.map_err(|e| match e {
         StartError::LogServer(_) | StartError::Store(_) | StartError::Stack(_) => format!("--data-dir {data_dir}: {e}"),
         other => other.to_string(),
     })

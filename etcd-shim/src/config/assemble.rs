@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use naxos_proto::role::Role;
+
 use super::cluster::{check_distinct, check_self, parse_members};
 use super::compaction::AutoCompaction;
 use super::note::Note;
@@ -28,7 +30,7 @@ const BCRYPT_COST: u32 = 10;
 /// Makes the configuration. The error says what is wrong with the settings.
 pub(super) fn assemble(
     mut settings: Settings,
-    program: Program,
+    (program, role): (Program, Role),
     from_file: bool,
     notes: &mut Vec<Note>,
 ) -> Result<ServerConfig, String> {
@@ -37,6 +39,7 @@ pub(super) fn assemble(
     let log =
         LogConfig::parse(&s.text("logger"), &s.text("log-level"), &s.text("log-format"), s.set_of("log-outputs"))?;
     check_urls(s, from_file, notes)?;
+    check_no_clients(s, role)?;
     let name = s.text("name");
     let advertise_peer_urls = s.urls("initial-advertise-peer-urls");
     let cluster = cluster(s, &name, &advertise_peer_urls, from_file)?;
@@ -49,15 +52,17 @@ pub(super) fn assemble(
     if name == DEFAULT_NAME {
         notes.push(Note::DefaultName(name.clone()));
     }
+    let of_clients = |name| if role.has_state() { s.urls(name) } else { Vec::new() };
     Ok(ServerConfig {
         program,
+        role,
         data_dir: data_dir(s, program, &name, notes),
         name,
-        listen_client_urls: s.urls("listen-client-urls"),
+        listen_client_urls: of_clients("listen-client-urls"),
         listen_client_http_urls: s.urls("listen-client-http-urls"),
         listen_metrics_urls: s.urls("listen-metrics-urls"),
         listen_peer_urls: s.urls("listen-peer-urls"),
-        advertise_client_urls: s.urls("advertise-client-urls"),
+        advertise_client_urls: of_clients("advertise-client-urls"),
         advertise_peer_urls,
         cluster,
         limits: limits(s)?,
@@ -123,6 +128,19 @@ fn check_urls(s: &Settings, from_file: bool, notes: &mut Vec<Note>) -> Result<()
         ));
     }
     check_certificates(s)
+}
+
+/// Refuses URLs for clients if the process serves none.
+fn check_no_clients(s: &Settings, role: Role) -> Result<(), String> {
+    let given = ["listen-client-urls", "advertise-client-urls", "listen-client-http-urls"];
+    match given.into_iter().find(|name| s.is_set(name)) {
+        Some(name) if !role.has_state() => Err(format!(
+            "--{name} is set, but `{}` serves no clients: expected --listen-peer-urls, and perhaps --listen-metrics-urls for \
+             health checks",
+            role.command()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Checks that a certificate is given if TLS is used.

@@ -15,6 +15,8 @@ pub fn usage(program: &str) -> String {
     Start a server as the YAML file says; other flags and ETCD_ variables then count for nothing.\n
   {program} ctl --help
     Look at a running server and command it.\n
+  {program} log-server | sequencer | front-end [flags]
+    Run one part of a node on a machine of its own: as a member of a cluster, with the same flags.\n
   {program} --version
     Print the versions.\n
   {program} -h | --help
@@ -28,6 +30,9 @@ pub fn help() -> String {
         "\nNaxos is an etcd v3 server on a durable shared log: what works with etcd works with it.\n\n\
          Every flag has a variable: --listen-client-urls is ETCD_LISTEN_CLIENT_URLS. A flag and its variable together\n\
          are refused. Without any flag: one durable node on 127.0.0.1:2379.\n\
+         A cluster may keep its parts on machines of their own. `naxos log-server` stores the log and votes for its chain,\n\
+         `naxos sequencer` gives out positions, `naxos front-end` replays the log and serves etcd's API; `naxos` does all\n\
+         three. All of them are listed in --initial-cluster.\n\
          Durations are texts such as 100ms, 5s, 1h30m. A flag marked (ignored) is accepted and has no effect. A flag\n\
          marked (not yet) is not built: the server does not start if the flag has another value than its default.\n",
     );

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use naxos_proto::role::Role;
+
 use super::assemble::assemble;
 use super::error::Stop;
 use super::note::Note;
@@ -30,7 +32,8 @@ pub fn program(argv0: &str) -> Program {
 /// Reads the configuration from the words after the program's name and the environment.
 pub fn load(program: Program, words: &[String], environment: &BTreeMap<String, String>) -> Result<Loaded, Stop> {
     old_names::refuse_subcommand(words.first())?;
-    let line = argv::parse(words)?;
+    let role = words.first().and_then(|word| Role::from_word(word));
+    let line = argv::parse(if role.is_some() { &words[1..] } else { words })?;
     let mut notes = Vec::new();
     if let Some(word) = line.rest.first() {
         return Err(Stop::Invalid { error: format!("{word:?} is not a valid flag"), notes });
@@ -53,7 +56,7 @@ pub fn load(program: Program, words: &[String], environment: &BTreeMap<String, S
     } else {
         environment::apply(&mut settings, environment, &mut notes)?;
     }
-    match assemble(settings, program, from_file, &mut notes) {
+    match assemble(settings, (program, role.unwrap_or_default()), from_file, &mut notes) {
         Ok(config) => Ok(Loaded { config, notes }),
         Err(error) => Err(Stop::Invalid { error, notes }),
     }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use naxos_proto::role::Role;
+
 use super::compaction::AutoCompaction;
 use super::feature_gates::FeatureGates;
 use super::log_config::LogConfig;
@@ -107,11 +109,13 @@ pub struct AuthConfig {
 pub struct ServerConfig {
     /// The name under which the program runs.
     pub program: Program,
+    /// Which parts of Naxos the process runs.
+    pub role: Role,
     /// This member's name.
     pub name: String,
     /// The directory of all data.
     pub data_dir: PathBuf,
-    /// URLs on which clients are served; never empty.
+    /// URLs on which clients are served. Empty only if `role` serves none.
     pub listen_client_urls: Vec<Url>,
     /// URLs on which only HTTP is served. If there are any, the client URLs serve only gRPC.
     pub listen_client_http_urls: Vec<Url>,

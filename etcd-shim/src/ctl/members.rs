@@ -1,6 +1,8 @@
 //! `naxos ctl members`.
 
 use naxos_proto::control::{MemberStatus, MembersResponse, NodeState};
+use naxos_proto::ids::StorageId;
+use naxos_proto::role::Role;
 
 use super::table::table;
 use super::units::grouped;
@@ -29,7 +31,11 @@ fn row(member: &MemberStatus, applied: u64) -> Vec<String> {
         NodeState::Hung => "disk hangs",
         NodeState::Silent | NodeState::Unspecified => "silent",
     };
+    let role = Role::of(StorageId(member.storage_id));
     let roles = [
+        (role == Role::LogServer, "log server"),
+        (role == Role::FrontEnd, "front end"),
+        (role == Role::Sequencer && !member.has_sequencer, "standby sequencer"),
         (member.has_sequencer, "sequencer"),
         (member.leads_metadata, "metadata leader"),
         (member.votes && !member.leads_metadata, "vote"),

@@ -4,6 +4,7 @@
 //! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: which parts end
 //!   together
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
+//! - [`Part`]: a log server or a sequencer on a machine of its own; [`Running`]: the one or the other
 //! - [`hand_over`]: what a node that stops leaves to the others
 //! - [`replicas`]: compares the state of this node with that of the others
 //! - [`upkeep`]: the work that is done at intervals; [`versions`]: the version of the cluster
@@ -17,9 +18,12 @@ mod gauges;
 mod hand_over;
 mod health;
 mod ids;
+mod part;
+mod part_health;
 pub mod probe;
 pub(crate) mod recover;
 mod replicas;
+mod running;
 mod serve;
 mod start;
 mod stops;
@@ -31,11 +35,13 @@ use std::sync::Arc;
 use naxos_log_server::LogServer;
 use naxos_proto::seams::{Address, WorkerHandle};
 
-use self::hand_over::hand_over;
+use self::hand_over::HandOver;
 use self::probe::Probe;
 use self::stops::Stops;
 use crate::backend::Backend;
 use crate::port::Port;
+pub use part::Part;
+pub use running::Running;
 pub use start::StartError;
 
 /// A running node.
@@ -56,7 +62,7 @@ impl Node {
 
     /// Looks into the node, for tests.
     pub fn probe(&self) -> Probe {
-        Probe::new(&self.backend)
+        Probe::of_node(&self.backend)
     }
 
     /// Waits until the node cannot go on, and returns the reason. Waits for ever if that does not happen.
@@ -89,7 +95,7 @@ impl Node {
     /// # Cancel safety
     /// Not cancel safe: if the future is dropped, the port closes, but other parts of the node may go on running.
     pub async fn stop(self) {
-        hand_over(&self.backend).await;
+        HandOver::of(&self.backend).run().await;
         self.stops.serving.cancel();
         self.port.drain().await;
         self.backend.stack.shut();

@@ -8,6 +8,7 @@ use naxos_proto::contracts::{CellState, LocalTail, StartMark, StorageUnit, UnitE
 use naxos_proto::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
 use parking_lot::Mutex;
 
+use super::part::PartInside;
 use crate::backend::Backend;
 pub use crate::state::Keeper;
 pub use naxos_sequencer::Granted;
@@ -65,71 +66,124 @@ pub struct FreshCell {
 }
 
 /// Looks into a node. It does not keep the node alive.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Probe {
-    backend: Weak<Backend>,
+    inside: Inside,
     /// The tails up to which [`Self::fresh_cells`] has told the cells.
     told: Arc<Mutex<BTreeMap<LogletId, Offset>>>,
 }
 
+#[derive(Clone)]
+enum Inside {
+    Node(Weak<Backend>),
+    Part(Weak<PartInside>),
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe").finish_non_exhaustive()
+    }
+}
+
 impl Probe {
-    pub(super) fn new(backend: &Arc<Backend>) -> Self {
-        Self { backend: Arc::downgrade(backend), told: Arc::default() }
+    pub(super) fn of_node(backend: &Arc<Backend>) -> Self {
+        Self { inside: Inside::Node(Arc::downgrade(backend)), told: Arc::default() }
     }
 
-    /// What the node holds now. `None` if it has ended.
+    pub(super) fn of_part(part: &Arc<PartInside>) -> Self {
+        Self { inside: Inside::Part(Arc::downgrade(part)), told: Arc::default() }
+    }
+
+    /// What the node holds now. `None` if it has ended. A log server or a sequencer replays no log: it has applied nothing
+    /// and has an empty view.
     pub fn look(&self) -> Option<View> {
-        let backend = self.backend.upgrade()?;
-        let chain = backend.log.chain();
-        let tail_of = |loglet| backend.unit.tail_now(loglet).and_then(Result::ok);
-        let tail = tail_of(chain.1.active().params.id);
-        let ended = chain.1.segments.iter().filter(|segment| segment.end.is_some()).map(|segment| segment.params.id);
-        let sealed = ended.filter_map(|loglet| Some((loglet, tail_of(loglet)?))).collect();
-        let loglets = || chain.1.segments.iter().map(|segment| segment.params.id);
-        let is_dropped = |loglet: &LogletId| matches!(backend.unit.tail_now(*loglet), Some(Err(UnitError::Dropped(_))));
-        let dropped = loglets().filter(is_dropped).collect();
-        let owners = loglets().filter_map(|loglet| Some((loglet, backend.unit.owner(loglet)?))).collect();
-        let granted = backend.sequencer.granted();
-        let (stores, stores_max) = backend.unit.stores_queued();
-        let mut queues = vec![("commands of the unit", stores, stores_max)];
-        let native = granted.iter().filter(|loglet| loglet.in_flight_max > 0);
-        queues.extend(native.map(|g| ("batches of the sequencer", g.in_flight as u64, g.in_flight_max as u64)));
-        Some(View {
-            incarnation: backend.incarnation,
-            start: backend.start,
-            starts: backend.starts.noted(),
-            applied: backend.reader.applied(),
-            checksum: backend.reader.checksum(),
-            chain,
-            tail,
-            sealed,
-            dropped,
-            owners,
-            granted,
-            persisted: backend.reader.persisted(),
-            view: backend.stack.view().positions(),
-            ejections: backend.stack.view().ejections(),
-            trim_point: backend.stack.trim_point(),
-            voters: backend.meta.voters(),
-            keeper: backend.keeper.in_office(),
-            queues,
-        })
+        match &self.inside {
+            Inside::Node(backend) => {
+                let backend = backend.upgrade()?;
+                Some(View {
+                    applied: backend.reader.applied(),
+                    checksum: backend.reader.checksum(),
+                    persisted: backend.reader.persisted(),
+                    view: backend.stack.view().positions(),
+                    ejections: backend.stack.view().ejections(),
+                    trim_point: backend.stack.trim_point(),
+                    keeper: backend.keeper.in_office(),
+                    ..view_of(&parts_of(&backend))
+                })
+            }
+            Inside::Part(part) => Some(view_of(&*part.upgrade()?)),
+        }
     }
 
     /// The cells that the node's own storage unit has got since the last call. Those that have left the memory since then,
     /// or that came below the tail, are left out.
     pub fn fresh_cells(&self) -> Vec<FreshCell> {
-        let Some(backend) = self.backend.upgrade() else { return Vec::new() };
-        let (_, chain) = backend.log.chain();
+        let parts = match &self.inside {
+            Inside::Node(backend) => backend.upgrade().map(|backend| (backend.log.chain(), Arc::clone(&backend.unit))),
+            Inside::Part(part) => part.upgrade().map(|part| (part.log.chain(), Arc::clone(&part.unit))),
+        };
+        let Some(((_, chain), unit)) = parts else { return Vec::new() };
         let (mut told, mut fresh) = (self.told.lock(), Vec::new());
         for loglet in chain.segments.iter().map(|segment| segment.params.id) {
-            let Some(Ok(LocalTail { tail, .. })) = backend.unit.tail_now(loglet) else { continue };
+            let Some(Ok(LocalTail { tail, .. })) = unit.tail_now(loglet) else { continue };
             let from = std::mem::replace(told.entry(loglet).or_default(), tail);
             if from < tail {
-                let cells = backend.unit.cells_in_memory(loglet, from..tail);
+                let cells = unit.cells_in_memory(loglet, from..tail);
                 fresh.extend(cells.into_iter().map(|(at, state)| FreshCell { loglet, at, state }));
             }
         }
         fresh
+    }
+}
+
+/// The parts of a node below its engine stack.
+fn parts_of(backend: &Backend) -> PartInside {
+    PartInside {
+        incarnation: backend.incarnation,
+        start: backend.start,
+        starts: Arc::clone(&backend.starts),
+        log: Arc::clone(&backend.log),
+        unit: Arc::clone(&backend.unit),
+        sequencer: Arc::clone(&backend.sequencer),
+        meta: Arc::clone(&backend.meta),
+    }
+}
+
+/// What these parts hold. Nothing is applied.
+fn view_of(parts: &PartInside) -> View {
+    let PartInside { incarnation, start, starts, log, unit, sequencer, meta } = parts;
+    let chain = log.chain();
+    let tail_of = |loglet| unit.tail_now(loglet).and_then(Result::ok);
+    let tail = tail_of(chain.1.active().params.id);
+    let ended = chain.1.segments.iter().filter(|segment| segment.end.is_some()).map(|segment| segment.params.id);
+    let sealed = ended.filter_map(|loglet| Some((loglet, tail_of(loglet)?))).collect();
+    let loglets = || chain.1.segments.iter().map(|segment| segment.params.id);
+    let is_dropped = |loglet: &LogletId| matches!(unit.tail_now(*loglet), Some(Err(UnitError::Dropped(_))));
+    let dropped = loglets().filter(is_dropped).collect();
+    let owners = loglets().filter_map(|loglet| Some((loglet, unit.owner(loglet)?))).collect();
+    let granted = sequencer.granted();
+    let (stores, stores_max) = unit.stores_queued();
+    let mut queues = vec![("commands of the unit", stores, stores_max)];
+    let native = granted.iter().filter(|loglet| loglet.in_flight_max > 0);
+    queues.extend(native.map(|g| ("batches of the sequencer", g.in_flight as u64, g.in_flight_max as u64)));
+    View {
+        incarnation: *incarnation,
+        start: *start,
+        starts: starts.noted(),
+        applied: Lsn::ZERO,
+        checksum: 0,
+        chain,
+        tail,
+        sealed,
+        dropped,
+        owners,
+        granted,
+        persisted: Lsn::ZERO,
+        view: Vec::new(),
+        ejections: 0,
+        trim_point: Lsn::ZERO,
+        voters: meta.voters(),
+        keeper: Keeper::default(),
+        queues,
     }
 }

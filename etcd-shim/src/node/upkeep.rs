@@ -24,6 +24,8 @@ use crate::state::{Command, Keeper};
 const REVISIONS_INTERVAL: Duration = Duration::from_secs(300);
 /// The longest time between two compactions when the flags keep a period.
 const PERIOD_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// How long the keeper of leases must be gone before the log is reconfigured for another one.
+const KEEPER_GONE: Duration = Duration::from_secs(1);
 /// The time between two looks at the disk's free space.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many samples of the revision are taken between two compactions when the flags keep a period.
@@ -61,8 +63,7 @@ pub(super) async fn run(
     }
 }
 
-/// Makes this node the keeper of leases, if the active loglet's sequencer is this process and this node is not the
-/// keeper under that loglet yet. A member whose state differs from that of the others takes no office: it is going to hand
+/// Makes this node the keeper of leases, if it has to be and no node is the keeper under the active loglet yet. A member whose state differs from that of the others takes no office: it is going to hand
 /// the sequencer over.
 pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests>) -> Result<(), Status> {
     if backend.fence.is_up() {
@@ -72,14 +73,46 @@ pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests
     if backend.keeper.office().is_some_and(|office| office.ordinal == backend.log.ordinal()) {
         return Ok(());
     }
-    let Some(loglet) = backend.sequenced_loglet() else { return Ok(()) };
+    let Some(loglet) = backend.loglet_to_keep_leases_under() else { return Ok(()) };
+    if backend.keeper.in_office().loglet.ordinal >= loglet.ordinal {
+        return Ok(());
+    }
     let keeper = Keeper { loglet, storage: backend.unit.storage_id() };
     backend.propose(pending, Command::KeepLeases(keeper)).await.map(drop)
 }
 
+/// If the keeper in office has been gone for [`KEEPER_GONE`] under a loglet whose sequencer is alive, and this node has to
+/// be the next keeper, reconfigures the log: a keeper takes over only under a newer loglet. This happens only if the sequencer
+/// is on a machine of its own. Else the keeper and the sequencer are lost together, and the log is reconfigured anyway.
+async fn replace_lost_keeper(backend: &Backend, gone_since: &mut Option<Instant>) {
+    let keeper = backend.keeper.in_office();
+    let is_alive = backend.nodes.borrow().get(&keeper.storage).is_some_and(|state| state.alive().is_some());
+    let is_due = !is_alive
+        && keeper.storage != backend.incarnation.storage
+        && backend.loglet_to_keep_leases_under() == Some(keeper.loglet);
+    if !is_due {
+        *gone_since = None;
+        return;
+    }
+    let now = backend.clock.now();
+    let since = *gone_since.get_or_insert(now);
+    if now.since(since) < KEEPER_GONE {
+        return;
+    }
+    *gone_since = None;
+    let (log, version) = (Arc::clone(&backend.log), backend.log.chain().0);
+    tracing::warn!("the keeper of leases is gone: reconfiguring the log, so that this node can take its place");
+    let changed = backend.tasks.finish("replace-keeper", async move { log.reconfigure_from(version).await });
+    if let Some(Err(error)) = changed.await {
+        tracing::warn!(%error, "the log was not reconfigured; trying again");
+    }
+}
+
 async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
+    let mut gone_since = None;
     loop {
         backend.clock.sleep(TICK).await;
+        replace_lost_keeper(backend, &mut gone_since).await;
         if let Err(e) = take_office(backend, pending).await {
             tracing::warn!(error = e.message(), "the keeper of leases could not take office");
             continue;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use naxos_proto::ids::{Incarnation, MemberId, StorageId};
 use naxos_proto::release::ClusterVersion;
+use naxos_proto::role::Role;
 use tonic::Status;
 
 use crate::backend::{Backend, PendingRequests};
@@ -33,9 +34,11 @@ pub(super) async fn agree(backend: &Backend, pending: &Arc<PendingRequests>) {
             tracing::warn!(%error, version = agreed.0, "the cluster's version cannot be written down; trying again");
         }
         // One node is enough: the keeper of leases, as for everything that one node does for all.
-        if backend.keeper.office().is_some()
-            && let Some(next) = due(backend)
-        {
+        let is_keeper = backend.keeper.office().is_some();
+        if is_keeper {
+            announce_for_parts(backend, pending).await;
+        }
+        if is_keeper && let Some(next) = due(backend) {
             match backend.propose(pending, Command::RaiseVersion(next)).await {
                 Ok(_) => tracing::info!(version = next.0, "proposed a new version of the cluster"),
                 Err(error) => tracing::warn!(error = error.message(), "the cluster's version did not rise"),
@@ -45,6 +48,22 @@ pub(super) async fn agree(backend: &Backend, pending: &Arc<PendingRequests>) {
             biased;
             Ok(()) = version.changed() => tracing::info!(version = version.borrow().0, "the cluster has a new version"),
             () = backend.clock.sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Announces for each log server and sequencer what its process understands, as it has told in a heartbeat. It cannot
+/// announce that itself, because it proposes nothing.
+async fn announce_for_parts(backend: &Backend, pending: &Arc<PendingRequests>) {
+    let seats = backend.roster.seats.borrow().clone();
+    for (member, storage) in seats.into_iter().filter(|(_, storage)| !Role::of(*storage).has_state()) {
+        let Some(beat) = (backend.roster.heard)(storage) else { continue };
+        let announced = Announced { by: beat.from, version: beat.understood };
+        if backend.store.read().versions.announced(member.0) == Some(announced) {
+            continue;
+        }
+        if let Err(error) = backend.propose(pending, Command::Announce { member, announced }).await {
+            tracing::debug!(error = error.message(), member_id = %member, "a member's version is not announced yet");
         }
     }
 }

@@ -4,6 +4,7 @@
 use naxos_client::failure::NodeState;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::ids::{MemberId, StorageId};
+use naxos_proto::role::Role;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
@@ -36,9 +37,11 @@ impl ClusterService {
         let backend = &self.0.backend;
         let nodes = backend.nodes.borrow().clone();
         let state = |id: &u64| self.seat(*id).and_then(|storage| nodes.get(&storage).copied());
+        // A log server or a sequencer replays no log, so it cannot publish its name. It has started if it has a seat.
+        let is_seated = |id: &u64| self.seat(*id).is_some_and(|storage| !Role::of(storage).has_state());
         let standing = |member: &pb::Member| Standing {
             is_learner: member.is_learner,
-            is_started: !member.name.is_empty(),
+            is_started: !member.name.is_empty() || is_seated(&member.id),
             is_alive: state(&member.id).and_then(NodeState::alive).is_some(),
             is_settled: self.seat(member.id).is_some_and(|storage| backend.is_settled(storage)),
         };

@@ -6,6 +6,7 @@ use naxos_client::SharedLog;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::alarm_request::AlarmAction;
 use naxos_proto::ids::MemberId;
+use naxos_proto::role::Role;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -66,15 +67,18 @@ impl MaintenanceService {
         })
     }
 
-    /// Moves the sequencer of the log. As in etcd, only the leader does it.
+    /// Moves the sequencer of the log. As in etcd, only the leader does it. If the leader has a sequencer on a machine of its
+    /// own, it serves no clients, and any member does it.
     async fn do_move_leader(&self, r: pb::MoveLeaderRequest) -> Result<pb::MoveLeaderResponse, Status> {
         let backend = &self.0.backend;
         let leader = backend.leader().ok_or(EtcdError::NoLeader)?.0;
-        if leader != backend.member_id {
+        let seats = backend.roster.seats.borrow().clone();
+        let serves_clients = seats.get(&MemberId(leader)).is_none_or(|storage| Role::of(*storage).has_state());
+        if leader != backend.member_id && serves_clients {
             return Err(EtcdError::NotLeader.into());
         }
         let votes = backend.store.read().members.get(&r.target_id).is_some_and(|member| !member.is_learner);
-        let seat = backend.roster.seats.borrow().get(&MemberId(r.target_id)).copied();
+        let seat = seats.get(&MemberId(r.target_id)).copied().filter(|storage| Role::of(*storage).has_sequencer());
         let target = seat.filter(|_| votes).ok_or(EtcdError::BadLeaderTransferee)?;
         if r.target_id != leader {
             let log = Arc::clone(&backend.log);

@@ -17,6 +17,7 @@
 //! - [`leaderless`]: two of three members are away for a while
 //! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
+//! - [`parted`]: log servers, sequencers and front ends on machines of their own
 //! - [`woken`], [`kept_lease`], [`compacted_txn`]: faults that users have reported for etcd, tried on Naxos
 //! - From the benchmarks: [`Cluster`](naxos_benches::servers::Cluster) with its faults, and
 //!   [`Gaps`](naxos_benches::cluster::gaps::Gaps), how long no write succeeded
@@ -34,6 +35,7 @@ mod kinds;
 mod leaderless;
 mod members;
 pub mod mixed;
+mod parted;
 mod recovered;
 mod shrunk;
 mod strangers;
@@ -54,6 +56,7 @@ pub use hung::hung;
 pub use kept_lease::kept_lease;
 pub use kinds::kinds;
 pub use leaderless::leaderless;
+pub use parted::parted;
 pub use recovered::{forced, recover, recovered};
 pub use shrunk::shrunk;
 pub use strangers::strangers;

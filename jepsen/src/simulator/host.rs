@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use naxos::config::{Program, ServerConfig, load};
-use naxos::node::Node;
+use naxos::node::Running;
 use naxos::node::probe::{FreshCell, Probe, View};
 use naxos_log_server::LogServerConfig;
+use naxos_proto::role::Role;
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
 use naxos_proto::seams::{Net, Seams};
 use parking_lot::Mutex;
@@ -86,6 +87,16 @@ impl Host {
     /// The host of a member of a cluster, with an empty disk. The cluster's members are `names`.
     pub fn member(name: &'static str, names: &[&str], seed: u64) -> Self {
         Self::new(name, seed, cluster_flags(names))
+    }
+
+    /// The host of a member of a cluster that runs only the part `role`, with an empty disk. The cluster's members are
+    /// `names`.
+    pub fn part(name: &'static str, role: Role, names: &[&str], seed: u64) -> Self {
+        let host = Self::member(name, names, seed);
+        let serves = |flag: &&String| role.has_state() || !flag.contains("-client-urls=");
+        let flags = host.flags.iter().filter(serves).cloned();
+        let flags = role.word().map(str::to_owned).into_iter().chain(flags).collect();
+        Host { flags: Arc::new(flags), ..host }
     }
 
     /// The host of a member that is added to a cluster with the members `names`, with an empty disk. Nothing runs there
@@ -246,7 +257,7 @@ impl Host {
         let seams = self.seams(net);
         let started = tokio::select! {
             biased;
-            started = Node::start_with(self.config(), seams, 1, self.unit()) => started,
+            started = Running::start(self.config(), seams, 1, self.unit()) => started,
             // A node that waits for the other members can be stopped, too.
             () = stop.notified() => return Ok(Next::End),
         };

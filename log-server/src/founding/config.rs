@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use naxos_proto::contracts::FOUNDING_SEATS_MAX;
 use naxos_proto::ids::{ClusterId, MemberId};
+use naxos_proto::role::Role;
 
 use crate::open_error::OpenError;
 
@@ -14,6 +15,8 @@ pub struct FoundingConfig {
     pub cluster: ClusterId,
     /// This seat.
     pub seat: MemberId,
+    /// What is to run on the data directory. A directory that is a seat already keeps its role.
+    pub role: Role,
     /// All listed seats, this one among them, in any order.
     pub seats: Vec<MemberId>,
     /// Once a majority has promised, how long a candidate waits for the other seats. The founding goes on without the
@@ -33,11 +36,12 @@ pub struct FoundingConfig {
 }
 
 impl FoundingConfig {
-    /// The settings for a node.
+    /// The settings for a whole node.
     pub fn new(cluster: ClusterId, seat: MemberId, seats: Vec<MemberId>) -> Self {
         Self {
             cluster,
             seat,
+            role: Role::Node,
             seats,
             wait_for_all: Duration::from_secs(2),
             answer_max: Duration::from_secs(1),

@@ -245,7 +245,7 @@ async fn new_record(
         let (found, wanted) = ((record.cluster, record.own.seat), (config.cluster, config.seat));
         return if found == wanted { Ok(record) } else { Err(OpenError::OtherFounding { found, wanted }) };
     }
-    let own = Founder { seat: config.seat, storage: StorageId(entropy.id()) };
+    let own = Founder { seat: config.seat, storage: config.role.draw(entropy) };
     let record = FoundingRecord::new(config.cluster, own, config.seats.clone());
     write_founding(disk, &record).await?;
     Ok(record)

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 
 use crate::contracts::{StartMark, SyncedBatches};
 use crate::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
+use crate::release::ClusterVersion;
 
 /// The state of one node, as the node tells it to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Beat {
     pub oldest_sync: Duration,
     /// How long ago the node's sequencer last heard from a write quorum.
     pub quorum_heard: Option<Duration>,
+    /// The highest cluster version that the node understands.
+    pub understood: ClusterVersion,
 }
 
 impl Beat {

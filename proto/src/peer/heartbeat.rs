@@ -15,6 +15,7 @@ use crate::peer::generated::heartbeat_server::{Heartbeat as Served, HeartbeatSer
 use crate::peer::limits::{BEAT_MAX, NODES_MAX};
 use crate::peer::wire::{Garbage, Wire};
 use crate::peer::{Gate, Home, PeerLink};
+use crate::release::ClusterVersion;
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
@@ -54,6 +55,7 @@ impl Wire for Beat {
             hears: self.hears.into_iter().map(|node| node.0).collect(),
             noted: self.noted.into_iter().map(mark_to_wire).collect(),
             synced: self.synced.into_iter().map(synced_to_wire).collect(),
+            understood: self.understood.0,
         }
     }
 
@@ -74,6 +76,7 @@ impl Wire for Beat {
             hears: m.hears.into_iter().map(StorageId).collect(),
             noted: m.noted.into_iter().map(mark_from_wire).collect(),
             synced: m.synced.into_iter().map(synced_from_wire).collect(),
+            understood: ClusterVersion(m.understood).max(ClusterVersion::FIRST),
         })
     }
 }
@@ -146,6 +149,7 @@ mod tests {
             hears: vec![StorageId(11), StorageId(12)],
             noted: vec![(StorageId(8), StartMark { boot: Boot(9), nonce: 10 })],
             synced: vec![(StorageId(8), SyncedBatches { boot: Boot(9), count: 13, earlier: 14 })],
+            understood: ClusterVersion(2),
         };
         let less = Beat { known_tail: None, quorum_heard: None, admitted: false, noted: vec![], ..beat.clone() };
         for beat in [beat, less] {

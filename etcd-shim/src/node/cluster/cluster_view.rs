@@ -18,6 +18,14 @@ pub(in crate::node) struct ClusterNames {
     pub(in crate::node) founders: BTreeMap<MemberId, StorageId>,
 }
 
+impl ClusterNames {
+    /// The view of a node that has applied nothing.
+    pub(in crate::node) fn first_view(self) -> ClusterView {
+        let Self { cluster, log, founders } = self;
+        ClusterView { cluster, log, seats: founders.clone(), founders, ..ClusterView::default() }
+    }
+}
+
 /// The view of a store that has applied the log up to `at` or beyond. A store does not know the voters.
 pub(in crate::node) fn cluster_view(store: &SharedStore, names: &ClusterNames, at: Lsn) -> ClusterView {
     let ClusterNames { cluster, log, founders } = names.clone();

@@ -37,7 +37,7 @@ pub(in crate::node) async fn enter_cluster(
     let own = own_member(&view, &config.advertise_peer_urls)?;
     let founders = view.founders.iter().map(|(seat, storage)| Founder { seat: *seat, storage: *storage }).collect();
     let decided = FoundingValue { log: view.log, founders };
-    let settings = FoundingConfig::new(view.cluster, own, vec![own]);
+    let settings = FoundingConfig { role: config.role, ..FoundingConfig::new(view.cluster, own, vec![own]) };
     let seat = Arc::new(FoundingSeat::enter(seams, settings, decided, stop.child_token()).await?);
     let found =
         seat.decided().ok_or_else(|| StartError::Founding("the decision of the founding is lost".to_owned()))?;

@@ -92,7 +92,7 @@ pub(in crate::node) async fn found_cluster(
 ) -> Result<Founders, StartError> {
     let listed = Listed::new(config, seams).map_err(|e| TlsError::Peers(Box::new(e)))?;
     let seats = listed.others.keys().copied().chain([listed.own]).collect();
-    let settings = FoundingConfig::new(listed.cluster, listed.own, seats);
+    let settings = FoundingConfig { role: config.role, ..FoundingConfig::new(listed.cluster, listed.own, seats) };
     let seat = Arc::new(FoundingSeat::open(seams, settings, stop.child_token()).await?);
     let found = match seat.decided() {
         Some(found) => found,

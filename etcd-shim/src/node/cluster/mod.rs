@@ -6,7 +6,8 @@
 //!   node with an old data directory asks them whether it still has the seat; [`JoinDesk`]: where the others ask this
 //!   node
 //! - [`follow_seats`]: a node that starts learns of new data directories from the others
-//! - [`Reconciler`]: makes links, voters and the view follow the seats
+//! - [`Reconciler`]: makes links, voters and the view follow the seats; [`keep_up`]: does the same on a log server or a
+//!   sequencer; [`Removal`]: how long a removed member goes on
 //! - [`SnapshotDesk`]: where the other nodes ask for snapshots
 //! - [`own_beat`]: what this node tells the others about itself
 //! - [`wait_until_admitted`]: a start waits until the others have noted it; [`Starts`]: what this node has noted of them;
@@ -28,6 +29,7 @@ mod follow_seats;
 mod founders;
 mod join;
 mod join_desk;
+mod keep_up;
 mod later_unit;
 mod members_file;
 mod old_copy;
@@ -38,6 +40,7 @@ pub(super) mod peer_tls;
 pub(super) mod peer_worker;
 mod peers;
 mod reconciler;
+mod removal;
 mod small_file;
 mod snapshot_desk;
 mod starts;
@@ -53,12 +56,14 @@ pub(super) use follow_seats::{Followers, follow_seats};
 pub(super) use founders::{Founders, found_cluster};
 pub(super) use join::{check_seat, take_seat};
 pub(super) use join_desk::JoinDesk;
+pub(super) use keep_up::{KeepUp, keep_up};
 pub(super) use members_file::{MEMBERS_FILE, read_members, write_members};
 pub(super) use old_copy::{check_no_old_copy, mark_old_copy};
 pub(super) use own_beat::OwnBeat;
 pub(super) use peer_port::PeerPort;
 pub(super) use peers::Peers;
 pub(super) use reconciler::Reconciler;
+pub(super) use removal::Removal;
 pub(super) use snapshot_desk::SnapshotDesk;
 pub(super) use starts::Starts;
-pub(super) use voters::{roles, voting};
+pub(super) use voters::{meta_voting, roles, servers_min};

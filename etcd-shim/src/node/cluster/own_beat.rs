@@ -12,6 +12,7 @@ use naxos_log_server::Unit;
 use naxos_proto::contracts::{Beat, Heartbeat, HeartbeatError, StorageUnit};
 use naxos_proto::ids::{Incarnation, Lsn, StorageId};
 use naxos_proto::peer::{ChainNews, SyncedNews};
+use naxos_proto::release::ClusterVersion;
 use tokio::sync::watch;
 
 /// Longer than any disk may take.
@@ -85,6 +86,7 @@ impl OwnBeat {
             applied: self.reader.get().map_or(Lsn::ZERO, StoreReader::applied),
             oldest_sync: self.sync_age(),
             quorum_heard: None,
+            understood: ClusterVersion::NEWEST,
         }
     }
 }

@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use naxos_client::failure::{NodeState, Roles};
 use naxos_log_server::meta::MetaReplica;
-use naxos_proto::chain::Chain;
 use naxos_proto::contracts::{ClusterView, Join, JoinError};
 use naxos_proto::ids::{MemberId, StorageId};
-use naxos_proto::loglet_roles::LogletRoles;
-use naxos_proto::seams::Instant;
 use tokio::sync::{mpsc, watch};
 
 use super::Peers;
 use super::cluster_view::{ClusterNames, cluster_view};
 use super::join_desk::Asked;
 use super::members_file::write_members;
+use super::removal::Removal;
 use super::tell::tell;
-use super::voters::{follow_view, tell_roles, voting};
+use super::voters::{follow_view, servers_min, tell_roles};
 use crate::backend::{Backend, PendingRequests};
 use crate::state::Command;
 
@@ -27,12 +25,6 @@ use crate::state::Command;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A data directory can lose its seat to a new one only when its process has not answered for at least this long.
 const SILENT_FOR: Duration = Duration::from_secs(1);
-/// How long a removed member serves its storage unit to the others at most, if the chain still names it. In this time the
-/// units of the other members get the cells that they missed.
-const REMOVED_FOR: Duration = Duration::from_secs(15);
-/// How long a removed member votes in the MetaStore at most, if its vote is still needed. Without it the other members may
-/// have no majority to change the voters.
-const VOTES_FOR: Duration = Duration::from_secs(60);
 
 /// Every node has one. All steps may be repeated by any node at any time; after a crash it begins again from the members
 /// and their seats.
@@ -50,8 +42,7 @@ pub(in crate::node) struct Reconciler {
     pub(in crate::node) asked: mpsc::Receiver<Asked>,
     /// The view that is in the file `members`.
     pub(in crate::node) written: ClusterView,
-    /// When this node found that its member was removed.
-    pub(in crate::node) removed: Option<Instant>,
+    pub(in crate::node) removal: Removal,
 }
 
 impl Reconciler {
@@ -105,7 +96,7 @@ impl Reconciler {
         follow_view(&self.meta, &view, &backend.nodes).await;
         self.tell_roles(backend, &view);
         // 3. The log is not kept for those that lost their seats.
-        self.servers_min.store(voting(&view).len() / 2 + 1, Ordering::Relaxed);
+        self.servers_min.store(servers_min(&view), Ordering::Relaxed);
         for (storage, _) in lost {
             if let Err(error) = backend.stack.view().leave(storage).await {
                 tracing::debug!(%error, "a data directory that lost its seat still holds back trimming");
@@ -131,23 +122,13 @@ impl Reconciler {
         }
     }
 
-    /// A node whose member was removed serves its unit and its replica until neither the chain nor the voters name it, and
-    /// then ends (`docs/protocol.md`, cluster 17).
     fn end_if_removed(&mut self, backend: &Backend, view: &ClusterView) {
         let own = backend.incarnation.storage;
         let is_member = view.members.contains_key(&MemberId(backend.member_id));
         if is_member || !backend.store.read().removed.contains(&backend.member_id) {
             return;
         }
-        let now = backend.clock.now();
-        let since = *self.removed.get_or_insert_with(|| {
-            tracing::warn!("the member has been permanently removed from the cluster; it ends when it is not needed");
-            now
-        });
-        let gone_for = now.since(since);
-        let serves = gone_for < REMOVED_FOR && names(&backend.log.chain().1, own);
-        let votes = gone_for < VOTES_FOR && self.meta.may_need_vote_of(own);
-        if !serves && !votes {
+        if self.removal.is_over(own, backend.clock.now(), &backend.log.chain().1, &self.meta) {
             backend.removed.cancel();
         }
     }
@@ -228,10 +209,4 @@ impl Reconciler {
         }
         Err(JoinError::NotYet("the process on the member's earlier data directory still answers".to_owned()))
     }
-}
-
-/// Whether a segment of the chain has a unit on `storage`.
-fn names(chain: &Chain, storage: StorageId) -> bool {
-    let has_unit = |roles: LogletRoles| roles.units.contains(&storage);
-    chain.segments.iter().any(|segment| LogletRoles::of(&segment.params).is_ok_and(has_unit))
 }

@@ -6,6 +6,7 @@ use naxos_client::failure::{NodeState, Roles};
 use naxos_log_server::meta::MetaReplica;
 use naxos_proto::contracts::ClusterView;
 use naxos_proto::ids::StorageId;
+use naxos_proto::role::Role;
 use tokio::sync::watch;
 
 use super::tell::tell;
@@ -14,6 +15,17 @@ use super::tell::tell;
 pub(in crate::node) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
     let is_learner = |member| view.members.get(member).is_some_and(|member| member.is_learner);
     view.seats.iter().filter(|(member, _)| !is_learner(member)).map(|(_, storage)| *storage).collect()
+}
+
+/// Those of [`voting`] whose replicas of the MetaStore may vote: they have storage units.
+pub(in crate::node) fn meta_voting(view: &ClusterView) -> BTreeSet<StorageId> {
+    voting(view).into_iter().filter(|storage| Role::of(*storage).has_unit()).collect()
+}
+
+/// How many servers must have made a state durable before the log below it is trimmed: a majority of the voting members that
+/// replay the log.
+pub(in crate::node) fn servers_min(view: &ClusterView) -> usize {
+    voting(view).into_iter().filter(|storage| Role::of(*storage).has_state()).count() / 2 + 1
 }
 
 /// The most replicas of the MetaStore that vote. Each vote costs messages, and more than two nodes are rarely lost at once.
@@ -46,7 +58,7 @@ pub(super) async fn follow_view(
     nodes: &watch::Receiver<BTreeMap<StorageId, NodeState>>,
 ) {
     let alive = |storage| nodes.borrow().get(&storage).is_some_and(|state| state.alive().is_some());
-    let voters = wanted_voters(&meta.voters(), &voting(view), alive);
+    let voters = wanted_voters(&meta.voters(), &meta_voting(view), alive);
     let learners: BTreeSet<StorageId> = view.seats.values().filter(|one| !voters.contains(one)).copied().collect();
     if let Err(error) = meta.set_members(&voters, &learners).await {
         tracing::info!(error, "the voters of the metadata store are not changed yet; trying again");
@@ -68,7 +80,8 @@ pub(super) fn tell_roles(
 }
 
 /// What the nodes may do while `voters` vote. `voters` is empty as long as this node does not know the voters; then
-/// all members but the learners count as voters.
+/// all members but the learners count as voters. When a cluster begins, all its founders vote for a moment. Those without a
+/// storage unit do not count for the number of units.
 pub(in crate::node) fn roles(
     view: &ClusterView,
     voters: &BTreeSet<StorageId>,
@@ -77,8 +90,9 @@ pub(in crate::node) fn roles(
     let voting = voting(view);
     let voters = if voters.is_empty() { &voting } else { voters };
     let learners = view.seats.values().filter(|storage| !voting.contains(storage)).copied().collect();
-    let sole_voter = voters.first().copied().filter(|_| voters.len() == 1);
-    Roles { units_min: voters.len() / 2 + 1, sole_voter, learners, left: lost.into_iter().collect() }
+    let sole_voter = voters.first().copied().filter(|one| voters.len() == 1 && Role::of(*one).has_sequencer());
+    let with_units = voters.iter().filter(|storage| Role::of(**storage).has_unit()).count();
+    Roles { units_min: with_units / 2 + 1, sole_voter, learners, left: lost.into_iter().collect() }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use naxos_engines::{Entry, LocalStore};
 use naxos_log_server::founding::found_alone;
 use naxos_log_server::{FoundJournal, LogServerConfig, RECOVERY_DIR};
 use naxos_proto::contracts::Founder;
-use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, MemberId, StorageId, StoreId};
+use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, MemberId, StoreId};
+use naxos_proto::role::Role;
 use naxos_proto::seams::{Disk, OpenMode, Seams, start};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -70,7 +71,7 @@ pub(crate) async fn rebuild(
     tell: &dyn Fn(&str),
 ) -> Result<Outcome, RecoverError> {
     let disk = Arc::clone(&seams.disk);
-    let own = Founder { seat: MemberId(plan.member.id), storage: StorageId(seams.entropy.id()) };
+    let own = Founder { seat: MemberId(plan.member.id), storage: Role::Node.draw(&*seams.entropy) };
     let log = LogId(seams.entropy.id());
     let folder: Arc<dyn Disk> = Arc::new(SubDisk { disk: Arc::clone(&disk), folder: RECOVERY_DIR });
     let seams = Seams { disk: Arc::clone(&folder), ..seams.clone() };

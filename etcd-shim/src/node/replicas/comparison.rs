@@ -14,7 +14,7 @@ use super::search::{Found, first_difference};
 use super::verdict::{Verdict, judge};
 use crate::backend::{Backend, FirstRevision, PendingRequests};
 use crate::node::cluster::Peers;
-use crate::node::hand_over::hand_over;
+use crate::node::hand_over::HandOver;
 use crate::state::Command;
 
 /// The time between two comparisons.
@@ -128,8 +128,9 @@ impl Comparison {
         }
         // This member may go on leading the MetaStore, which does not depend on the local store. The leader of the
         // MetaStore is the last choice for the sequencer.
-        if backend.sequenced_loglet().is_some() {
-            hand_over(backend).await;
+        let hand_over = HandOver::of(backend);
+        if hand_over.has_sequencer() {
+            hand_over.run().await;
         }
         // The alarm stops compactions. Without it the histories might never be comparable.
         let is_known = backend.fence.difference().is_none_or(|known| known.first != FirstRevision::Unknown);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_engines::LocalStore;
 use naxos_log_server::{FoundJournal, LogServerConfig, OpenError};
 use naxos_proto::contracts::ClusterView;
 use naxos_proto::ids::Lsn;
+use naxos_proto::role::Role;
 use naxos_proto::seams::Seams;
 use tokio_rustls::TlsAcceptor;
 
+use super::catch_up::OpenStore;
 use super::context::Context;
 use super::open_store::open_store;
 use super::start_error::StartError;
@@ -21,7 +22,6 @@ use crate::node::cluster::{
 use crate::node::recover::{begin_of_log, finish_swap, force_new_cluster};
 use crate::node::stops::Stops;
 use crate::port::{BoundPort, PortConfig};
-use crate::state::SharedStore;
 
 /// The ports are bound, and the data directory was read and is good. Except by a recovery, a directory that has data is
 /// not changed until the local store is opened, which is the last part of this step.
@@ -37,9 +37,8 @@ pub(super) struct Found {
     /// Where the log begins, if there is no chain yet.
     pub(super) begin: Lsn,
     pub(super) journal: FoundJournal,
-    pub(super) local_store: LocalStore,
-    /// The store, rebuilt in memory from the local store's rows.
-    pub(super) store: Arc<SharedStore>,
+    /// The local store, and the store that was rebuilt from it in memory. `None` if this process replays no log.
+    pub(super) store: Option<OpenStore>,
 }
 
 impl Found {
@@ -54,6 +53,7 @@ impl Found {
         finish_swap(&*seams.disk).await?;
         check_no_old_copy(&*seams.disk).await?;
         if config.cluster.force_new {
+            refuse_unless_whole(config.role)?;
             force_new_cluster(&config, &seams).await?;
         }
         let is_new = !holds_cluster(&seams).await;
@@ -73,6 +73,7 @@ impl Found {
         } else {
             (found_cluster(&config, &seams, peer_tls.as_ref(), &stops.running).await?, None)
         };
+        check_roles(config.role, &founders)?;
         let begin = begin_of_log(&*seams.disk).await?;
         let reserve_bytes = unit.reserve_bytes;
         let unit = LogServerConfig { log: Some(founders.log), member: Some(founders.seat.member()), ..unit };
@@ -82,13 +83,18 @@ impl Found {
             Some(view) => view.seats.len() == 1,
             None => founders.seats.len() == 1 && !founders.joins,
         };
-        let (local_store, store) = open_store(&seams, &journal, is_alone, config.limits.resident_bytes).await?;
-        let stored = cluster_view(&store, &founders.names(), local_store.reader().applied());
+        let (store, stored) = if config.role.has_state() {
+            let open = open_store(&seams, &journal, is_alone, config.limits.resident_bytes).await?;
+            let stored = cluster_view(&open.1, &founders.names(), open.0.reader().applied());
+            (Some(open), stored)
+        } else {
+            (None, founders.names().first_view())
+        };
         let known = ClusterView::newest([told, remembered, Some(stored)].into_iter().flatten());
         let known = known.expect("the store has a view");
         let config = if is_new { config } else { with_members(config, is_alone || !known.members.is_empty()).await? };
         let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes };
-        Ok(Found { context, bound, peer_tls, founders, known, begin, journal, local_store, store })
+        Ok(Found { context, bound, peer_tls, founders, known, begin, journal, store })
     }
 }
 
@@ -106,6 +112,43 @@ async fn with_members(config: ServerConfig, are_known: bool) -> Result<ServerCon
         );
     }
     Ok(config)
+}
+
+/// Checks that the data directory was made for this role, and that the members that founded the cluster have all parts of
+/// one between them.
+fn check_roles(role: Role, founders: &Founders) -> Result<(), StartError> {
+    let found = Role::of(founders.seat.storage_id());
+    if found != role {
+        return Err(StartError::Begin(format!(
+            "the data directory belongs to `{}`: expected that command, or another --data-dir for `{}`",
+            found.command(),
+            role.command()
+        )));
+    }
+    let lacks = |has: fn(Role) -> bool| !founders.seats.values().any(|storage| has(Role::of(*storage)));
+    let missing = match (lacks(Role::has_unit), lacks(Role::has_sequencer), lacks(Role::has_state)) {
+        (true, ..) => Role::LogServer,
+        (_, true, _) => Role::Sequencer,
+        (.., true) => Role::FrontEnd,
+        (false, false, false) => return Ok(()),
+    };
+    Err(StartError::Begin(format!(
+        "--initial-cluster: expected at least one member that runs `naxos` or `{}`, and found none among the members that \
+         founded the cluster",
+        missing.command()
+    )))
+}
+
+/// Only a whole node can become a cluster of one member.
+fn refuse_unless_whole(role: Role) -> Result<(), StartError> {
+    match role {
+        Role::Node => Ok(()),
+        _ => Err(StartError::Begin(format!(
+            "--force-new-cluster makes a cluster of one whole node, and `{}` is none: expected `naxos ctl recover` with the \
+             data directories of all members that are left",
+            role.command()
+        ))),
+    }
 }
 
 /// Whether the data directory holds a cluster already.

@@ -7,10 +7,13 @@
 //! 3. [`Stacked`](stacked::Stacked): the engine stack runs, the log is replayed; before that a node that is too far behind
 //!    gets a snapshot ([`CatchUp`](catch_up::CatchUp))
 //! 4. [`Node`]: the node is announced in the log, and serves
+//!
+//! A log server or a sequencer ([`Part`]) ends after the second step.
 
 mod catch_up;
 mod context;
 mod found;
+mod kept_up;
 mod open_store;
 mod opened;
 mod rebuilt;
@@ -25,8 +28,8 @@ use naxos_log_server::LogServerConfig;
 use naxos_proto::seams::Seams;
 
 use self::found::Found;
-use super::Node;
 use super::stops::Stops;
+use super::{Node, Part};
 use crate::config::ServerConfig;
 
 pub(in crate::node) use open_store::{LoadError, reopen_store};
@@ -50,16 +53,39 @@ impl Node {
         runtimes: usize,
         unit: LogServerConfig,
     ) -> Result<Node, StartError> {
-        let stops = Stops::new();
         let worker = Arc::clone(&seams.worker);
-        let steps = async {
-            let found = Found::look(config, seams, runtimes, unit, stops.clone()).await?;
-            found.open().await?.stack().await?.serve(&*worker).await
-        };
-        tokio::select! {
-            biased;
-            started = steps => started,
-            () = stops.failed() => Err(StartError::Lost),
-        }
+        within(Stops::new(), async |stops| {
+            let found = Found::look(config, seams, runtimes, unit, stops).await?;
+            let (opened, store) = found.open().await?;
+            opened.stack(store.ok_or_else(no_state)?).await?.serve(&*worker).await
+        })
+        .await
     }
+}
+
+impl Part {
+    /// Starts a log server or a sequencer, as `config.role` says. Returns when it takes part in the cluster.
+    /// # Cancel safety
+    /// Dropping the future closes what was opened.
+    pub async fn start(config: ServerConfig, seams: Seams, unit: LogServerConfig) -> Result<Part, StartError> {
+        within(Stops::new(), async |stops| {
+            // Only health checks and metrics are served: one runtime is enough.
+            let found = Found::look(config, seams, 1, unit, stops).await?;
+            Ok(found.open().await?.0.keep_up())
+        })
+        .await
+    }
+}
+
+/// Does the steps of a start. Fails if a part that was started meanwhile fails.
+async fn within<T>(stops: Stops, steps: impl AsyncFnOnce(Stops) -> Result<T, StartError>) -> Result<T, StartError> {
+    tokio::select! {
+        biased;
+        started = steps(stops.clone()) => started,
+        () = stops.failed() => Err(StartError::Lost),
+    }
+}
+
+fn no_state() -> StartError {
+    StartError::Begin("a log server or a sequencer replays no log: expected it to be started as a part".to_owned())
 }

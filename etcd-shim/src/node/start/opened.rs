@@ -10,7 +10,6 @@ use naxos_client::failure::{
 };
 use naxos_client::loglets::{CorfuProvider, MemoryProvider, NativeProvider};
 use naxos_client::{Liveness, LogletProvider, VirtualLog, VirtualLogConfig, VirtualLogParts};
-use naxos_engines::LocalStore;
 use naxos_log_server::meta::{MetaConfig, MetaReplica, ReplicaSlot, found_register};
 use naxos_log_server::{FoundJournal, LogServer};
 use naxos_proto::chain::LogletKind;
@@ -26,6 +25,7 @@ use naxos_sequencer::LocalSequencer;
 use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
 
+use super::catch_up::OpenStore;
 use super::context::Context;
 use super::found::Found;
 use super::start_error::StartError;
@@ -34,8 +34,8 @@ use crate::config::ServerConfig;
 use crate::node::cluster::open_log::open_log;
 use crate::node::cluster::peer_worker::{PeerWork, PeerWorker, start_peer_worker};
 use crate::node::cluster::{
-    AddressBook, JoinDesk, OwnBeat, PeerPort, Peers, Reconciler, SnapshotDesk, Starts, check_seat, mark_old_copy,
-    roles, take_seat, voting, wait_until_admitted, write_members,
+    AddressBook, JoinDesk, OwnBeat, PeerPort, Peers, Reconciler, Removal, SnapshotDesk, Starts, check_seat,
+    mark_old_copy, meta_voting, roles, servers_min, take_seat, wait_until_admitted, write_members,
 };
 use crate::node::ids;
 use crate::node::replicas::ChecksumDesk;
@@ -55,8 +55,6 @@ pub(super) struct Opened {
     pub(super) context: Context,
     pub(super) bound: BoundPort,
     pub(super) workers: Vec<WorkerHandle>,
-    pub(super) local_store: LocalStore,
-    pub(super) store: Arc<SharedStore>,
     pub(super) log_server: LogServer,
     pub(super) meta: Arc<MetaReplica>,
     pub(super) log: Arc<VirtualLog>,
@@ -102,7 +100,7 @@ async fn seated(
     book: &AddressBook,
     known: ClusterView,
     journal: &FoundJournal,
-    store: &SharedStore,
+    store: Option<&SharedStore>,
 ) -> Result<Seated, StartError> {
     let (log, member, storage) = (journal.log(), journal.member(), journal.storage_id());
     let join = Join { log, member, storage, understood: ClusterVersion::NEWEST };
@@ -119,7 +117,8 @@ async fn seated(
     if view.seats.len() > 1 {
         write_members(&*seams.disk, &view).await.map_err(StartError::Members)?;
     }
-    let mut lost: BTreeMap<StorageId, MemberId> = store.read().seats.lost().collect();
+    let mut lost: BTreeMap<StorageId, MemberId> =
+        store.map(|store| store.read().seats.lost().collect()).unwrap_or_default();
     lost.extend(view.founders.iter().map(|(member, storage)| (*storage, *member)));
     lost.retain(|storage, _| view.seats.values().all(|held| held != storage));
     Ok(Seated { view, lost: lost.into_iter().collect(), is_told })
@@ -128,7 +127,7 @@ async fn seated(
 /// The voters, if the others have told a newer view. While the voters are being changed, the view does not name them:
 /// then all members that may vote count as voters.
 fn told_voters(view: &ClusterView, is_told: bool) -> Option<BTreeSet<StorageId>> {
-    let voters = if view.voters.is_empty() { voting(view) } else { view.voters.clone() };
+    let voters = if view.voters.is_empty() { meta_voting(view) } else { view.voters.clone() };
     is_told.then_some(voters)
 }
 
@@ -147,13 +146,15 @@ fn address_book(config: &ServerConfig, seams: &Seams, known: &ClusterView) -> Re
 }
 
 impl Found {
-    /// Starts the storage unit, the MetaStore's replica and the calls between nodes, and opens the log.
-    pub(super) async fn open(self) -> Result<Opened, StartError> {
-        let Found { context, bound, peer_tls, founders, known, begin, journal, local_store, store } = self;
+    /// Starts the storage unit, the MetaStore's replica and the calls between nodes, and opens the log. Returns the local
+    /// store too, unless this process replays no log.
+    pub(super) async fn open(self) -> Result<(Opened, Option<OpenStore>), StartError> {
+        let Found { context, bound, peer_tls, founders, known, begin, journal, store } = self;
         let (seams, stops) = (&context.seams, &context.stops);
         let (log_id, member) = (journal.log(), journal.member());
         let book = Arc::new(address_book(&context.config, seams, &known)?);
-        let Seated { view, lost, is_told } = seated(seams, &book, known, &journal, &store).await?;
+        let Seated { view, lost, is_told } =
+            seated(seams, &book, known, &journal, store.as_ref().map(|(_, store)| &**store)).await?;
         let seated: BTreeSet<StorageId> = view.seats.values().copied().collect();
         let starts = Starts::read(Arc::clone(&seams.disk), journal.storage_id(), &seated).await;
         let starts = Arc::new(starts.map_err(StartError::Starts)?);
@@ -287,7 +288,7 @@ impl Found {
         let seats = watch::Sender::new(view.seats.clone());
         let heard = Box::new(move |storage| heartbeats.beat(storage));
         let roster = Roster { cluster: names.cluster.0, seats: seats.subscribe(), keepers: peers.clone(), heard };
-        let servers_min = Arc::new(AtomicUsize::new(view.seats.len() / 2 + 1));
+        let servers_min = Arc::new(AtomicUsize::new(servers_min(&view)));
         let reconciler = Reconciler {
             names,
             peers: peers.clone(),
@@ -297,15 +298,13 @@ impl Found {
             servers_min: Arc::clone(&servers_min),
             asked,
             written: view,
-            removed: None,
+            removal: Removal::default(),
         };
         let workers = vec![handle];
-        Ok(Opened {
+        let opened = Opened {
             context,
             bound,
             workers,
-            local_store,
-            store,
             log_server,
             meta,
             log,
@@ -325,7 +324,8 @@ impl Found {
             reconciler,
             is_alone,
             servers_min,
-        })
+        };
+        Ok((opened, store))
     }
 }
 

@@ -9,7 +9,7 @@ use naxos_proto::seams::{Seams, Tasks, WorkerHandle, start};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::catch_up::CatchUp;
+use super::catch_up::{CatchUp, OpenStore};
 use super::context::Context;
 use super::open_store::reopen_store;
 use super::opened::Opened;
@@ -38,30 +38,29 @@ pub(super) struct Stacked {
 impl Opened {
     /// Builds the stack over the local store and replays the log. In a cluster, gets a snapshot first if the log no longer
     /// holds what the local store lacks.
-    pub(super) async fn stack(self) -> Result<Stacked, StartError> {
+    pub(super) async fn stack(self, store: OpenStore) -> Result<Stacked, StartError> {
         if self.is_alone {
-            return self.build().await;
+            return self.build(store).await;
         }
         let (seams, peers) = (self.context.seams.clone(), Arc::clone(&self.peers));
-        let (member, view) = (self.member, self.reconciler.written.clone());
+        let (own, known) = (self.member, self.reconciler.written.clone());
         let (meta, nodes, roles) = (Arc::clone(&self.meta), self.nodes.clone(), self.reconciler.roles.clone());
-        let followers = Followers { peers: &peers, meta: &meta, roles: &roles, nodes: &nodes };
+        let followers = Followers { peers: &peers, meta: &meta, roles: &roles, nodes: &nodes, own, known };
         tokio::select! {
             biased;
-            stacked = self.build() => stacked,
-            () = follow_seats(&seams, followers, member, view) => unreachable!("it asks for as long as the start lasts"),
+            stacked = self.build(store) => stacked,
+            () = follow_seats(&seams, followers) => unreachable!("it asks for as long as the start lasts"),
         }
     }
 
-    async fn build(self) -> Result<Stacked, StartError> {
-        let Opened { context, bound, mut workers, local_store, store, log_server, meta, log, log_id, .. } = self;
+    async fn build(self, mut open: OpenStore) -> Result<Stacked, StartError> {
+        let Opened { context, bound, mut workers, log_server, meta, log, log_id, .. } = self;
         let Opened { member, incarnation, roster, nodes, beat, leases, peers, snapshots, reconciler, .. } = self;
         let Opened { sequencer, .. } = self;
         let Opened { is_alone, servers_min, checksums, start, starts, .. } = self;
         let unit = Arc::clone(log_server.unit());
         let parts =
             StackParts { context: &context, log: &log, log_id, incarnation, unit: &unit, is_alone, servers_min };
-        let mut open = (local_store, store);
         let running = loop {
             if !is_alone {
                 let (context, log, own, nodes) = (&context, &log, incarnation.storage, &nodes);

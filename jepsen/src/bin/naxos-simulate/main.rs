@@ -35,6 +35,9 @@ struct Arguments {
     /// A second process starts on a clone of a member's disk, and the cluster has to refuse it. Needs three or more members.
     #[arg(long)]
     twin: bool,
+    /// Instead of whole nodes the cluster has two front ends, three log servers and two sequencers.
+    #[arg(long)]
+    parts: bool,
     /// Writes the trace to this file.
     #[arg(long)]
     trace: Option<PathBuf>,
@@ -48,6 +51,7 @@ impl Arguments {
             Extra::Newcomer => self.newcomer,
             Extra::Rot => self.rot,
             Extra::Twin => self.twin,
+            Extra::Parts => self.parts,
         }
     }
 }

@@ -13,11 +13,13 @@ pub enum Extra {
     Rot,
     /// A second process starts on a clone of a member's disk, at another address.
     Twin,
+    /// Log servers, sequencers and front ends run on hosts of their own.
+    Parts,
 }
 
 impl Extra {
     /// All of them.
-    pub const ALL: [Extra; 5] = [Extra::Newcomer, Extra::Lost, Extra::OldCopy, Extra::Rot, Extra::Twin];
+    pub const ALL: [Extra; 6] = [Extra::Newcomer, Extra::Lost, Extra::OldCopy, Extra::Rot, Extra::Twin, Extra::Parts];
 
     /// The name of the flag of `naxos-simulate`, with its dashes.
     pub fn flag(self) -> &'static str {
@@ -27,15 +29,21 @@ impl Extra {
             Extra::Newcomer => "--newcomer",
             Extra::Rot => "--rot",
             Extra::Twin => "--twin",
+            Extra::Parts => "--parts",
         }
     }
 
     /// Whether both may be in one run. The disk of a removed member may be emptied before the MetaStore has taken
     /// its vote away. If the disk of another member forgets something at that time, two of four votes are gone, and no
-    /// cluster stands that.
+    /// cluster stands that. Newcomers and twins are whole nodes.
     pub fn goes_with(self, other: Extra) -> bool {
         let forgets = |extra| matches!(extra, Extra::Lost | Extra::OldCopy | Extra::Rot);
-        let clashes = |one: Extra, another| one == Extra::Newcomer && forgets(another);
+        let is_whole = |extra| matches!(extra, Extra::Newcomer | Extra::Twin);
+        let clashes = |one: Extra, another| match one {
+            Extra::Newcomer => forgets(another),
+            Extra::Parts => is_whole(another),
+            _ => false,
+        };
         !clashes(self, other) && !clashes(other, self)
     }
 
@@ -43,7 +51,7 @@ impl Extra {
     pub fn members_min(self) -> u8 {
         match self {
             // A node that is alone has no other to get its data from, and nobody to join.
-            Extra::Lost | Extra::Newcomer => 2,
+            Extra::Lost | Extra::Newcomer | Extra::Parts => 2,
             // The others must be a quorum without the member.
             Extra::OldCopy | Extra::Rot | Extra::Twin => 3,
         }

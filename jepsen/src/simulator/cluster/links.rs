@@ -74,22 +74,26 @@ pub struct Links {
     links: Vec<Link>,
     /// Hosts without power. Nothing gets to them or from them.
     dark: BTreeSet<&'static str>,
+    /// The time between two faults of a link, in milliseconds.
+    quiet: (u64, u64),
     dice: Dice,
     trace: Trace,
     reached: Reached,
 }
 
 impl Links {
-    /// The links between each pair of `hosts`.
-    pub fn new(hosts: &[&'static str], seed: u64, trace: &Trace, reached: &Reached) -> Self {
+    /// The links between each pair of `hosts`. The time between two faults of a link is `calmness` times as long as that of
+    /// one link of three.
+    pub fn new(hosts: &[&'static str], calmness: u64, seed: u64, trace: &Trace, reached: &Reached) -> Self {
         let mut dice = Dice::new(seed ^ 0x11e7);
+        let quiet = (QUIET_MILLIS.0 * calmness, QUIET_MILLIS.1 * calmness);
         let mut links = Vec::new();
         for (n, a) in hosts.iter().enumerate() {
             for b in &hosts[..n] {
-                links.push(Link { ends: (a, b), wrong: None, until: millis(&mut dice, QUIET_MILLIS) });
+                links.push(Link { ends: (a, b), wrong: None, until: millis(&mut dice, quiet) });
             }
         }
-        Links { links, dark: BTreeSet::new(), dice, trace: trace.clone(), reached: reached.clone() }
+        Links { links, dark: BTreeSet::new(), quiet, dice, trace: trace.clone(), reached: reached.clone() }
     }
 
     /// Called after each step of the simulation. Once `is_calm`, faults end and none begins.
@@ -102,7 +106,7 @@ impl Links {
             if link.wrong.is_some() {
                 self.trace.line(&format!("link {:?} is well again", link.ends));
                 link.end(sim);
-                link.until = now + millis(&mut self.dice, QUIET_MILLIS);
+                link.until = now + millis(&mut self.dice, self.quiet);
             } else if !is_calm {
                 let (name, wrong) = match self.dice.below(8) {
                     0..3 => ("cut", Wrong::Cut),
@@ -152,7 +156,7 @@ impl Links {
         for link in self.links.iter_mut().filter(|link| link.has(host)) {
             if !self.dark.contains(link.ends.0) && !self.dark.contains(link.ends.1) {
                 sim.repair(link.ends.0, link.ends.1);
-                link.until = now + millis(&mut self.dice, QUIET_MILLIS);
+                link.until = now + millis(&mut self.dice, self.quiet);
             }
         }
     }

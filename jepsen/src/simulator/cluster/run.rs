@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use naxos::node::probe::View;
 use naxos_proto::chain::LogletKind;
+use naxos_proto::role::Role;
 
 use super::super::check;
 use super::super::fault::CLIENT;
@@ -26,6 +27,19 @@ use crate::differential::dice::Dice;
 
 /// The names of the members. A run uses the first of them, one for each of its members.
 pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+/// How many members serve clients if the parts of the cluster run on hosts of their own.
+const FRONT_ENDS: usize = 2;
+/// The other members then.
+const PARTS: [(&str, Role); 5] = [
+    ("l0", Role::LogServer),
+    ("l1", Role::LogServer),
+    ("l2", Role::LogServer),
+    ("s0", Role::Sequencer),
+    ("s1", Role::Sequencer),
+];
+/// Each of these hosts and links has fewer faults than those of whole nodes: there are more of them, and a fault of several at
+/// once stops the cluster.
+const PARTS_CALMNESS: u64 = 3;
 /// The name of a member that is added while the cluster works.
 pub const NEWCOMER: &str = "new";
 /// How long clients make calls, in simulated time.
@@ -44,17 +58,23 @@ const END_MAX: Duration = Duration::from_secs(45);
 
 /// Runs a seed with this many members. Call it only once in a process: see the invariant of [`super::super`].
 pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
-    let names = NAMES[..members].to_vec();
+    let parts: &[(&str, Role)] = if extras.contains(&Extra::Parts) { &PARTS } else { &[] };
+    // The members that serve clients.
+    let names = NAMES[..if parts.is_empty() { members } else { FRONT_ENDS }].to_vec();
+    let listed: Vec<&str> = names.iter().copied().chain(parts.iter().map(|(name, _)| *name)).collect();
     let (trace, record, reached) = (Trace::default(), Shared::default(), Reached::default());
     let _collecting = logged::collect(&trace, &reached);
     let mut sim = build(seed, END_MAX * 2);
     let mut seats = Vec::new();
     let grows = extras.contains(&Extra::Newcomer);
-    for (n, name) in (1..).zip(names.iter().copied().chain(grows.then_some(NEWCOMER))) {
+    let calmness = if parts.is_empty() { 1 } else { PARTS_CALMNESS };
+    let role_of_names = if parts.is_empty() { Role::Node } else { Role::FrontEnd };
+    let hosts = names.iter().map(|name| (*name, role_of_names)).chain(parts.iter().copied());
+    for (n, (name, role)) in (1..).zip(hosts.chain(grows.then_some((NEWCOMER, Role::Node)))) {
         let seed_of_host = seed.wrapping_mul(101).wrapping_add(n);
         let host = match name {
             NEWCOMER => Host::newcomer(name, &names, seed_of_host),
-            _ => Host::member(name, &names, seed_of_host),
+            _ => Host::part(name, role, &listed, seed_of_host),
         };
         let node = host.clone();
         sim.host(name, move || {
@@ -62,7 +82,7 @@ pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
             let gate = node.gate().clone();
             async move { Ok(gate.guard(node.run(Arc::new(TurmoilNet))).await?) }
         });
-        seats.push(Seat::new(host, seed_of_host, &trace, &reached));
+        seats.push(Seat::new(host, calmness, seed_of_host, &trace, &reached));
     }
     let newcomer = seats.last().map(|seat: &Seat| seat.host.clone()).filter(|host| host.name == NEWCOMER);
     let people = clients::People { names: names.clone(), newcomer, seed, record: record.clone(), trace: trace.clone() };
@@ -78,12 +98,13 @@ pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
         Twin::new(host, of, seed, &trace, &reached)
     });
     let ends = [Some(CLIENT), twin.as_ref().map(|_| TWIN)].into_iter().flatten();
+    let members = listed.len();
     let hosts: Vec<&'static str> = seats.iter().map(|seat| seat.host.name).chain(ends).collect();
-    let links = Links::new(&hosts, seed, &trace, &reached);
+    let links = Links::new(&hosts, calmness, seed, &trace, &reached);
     let mut faults = Faults::new(seats, links, twin, seed, CALM, &trace, &reached);
     for extra in extras {
         match extra {
-            Extra::Newcomer | Extra::Twin => {}
+            Extra::Newcomer | Extra::Twin | Extra::Parts => {}
             Extra::Lost => faults.lose_a_disk(seed, members),
             Extra::OldCopy => faults.restore_a_copy(seed, members),
             Extra::Rot => faults.rot_a_disk(seed, members),

@@ -1,11 +1,12 @@
-//! [`KeepersAgree`]: a loglet has one keeper of leases, on the node of its sequencer, and no node goes back to an earlier
-//! keeper.
+//! [`KeepersAgree`]: a loglet has one keeper of leases, on the node of its sequencer if that one has state, and no node goes
+//! back to an earlier keeper.
 
 use std::collections::BTreeMap;
 
 use naxos::node::probe::{Keeper, View};
 use naxos_proto::ids::{Incarnation, LogletId, StorageId};
 use naxos_proto::loglet_roles::LogletRoles;
+use naxos_proto::role::Role;
 
 /// The keeper under each loglet, and the last loglet under which each process saw a keeper.
 #[derive(Debug, Default)]
@@ -29,7 +30,8 @@ impl KeepersAgree {
             }
             let named = view.chain.1.segments.iter().find(|segment| segment.params.id == loglet);
             let roles = named.and_then(|segment| LogletRoles::of(&segment.params).ok());
-            if roles.as_ref().is_some_and(|roles| roles.sequencer.storage != storage) {
+            let is_elsewhere = |at: StorageId| at != storage && Role::of(at).has_state();
+            if roles.as_ref().is_some_and(|roles| is_elsewhere(roles.sequencer.storage)) {
                 return Err(format!("{storage:?} keeps the leases under {loglet:?} of {roles:?}"));
             }
             let last = self.last.entry(view.incarnation).or_insert(loglet);

@@ -15,8 +15,8 @@ use super::links::Links;
 use super::reached::Reached;
 use crate::differential::dice::Dice;
 
-/// Time between two faults of a host, in milliseconds: at least the first number, and less than the second. The other
-/// pairs in this file are read in the same way.
+/// Time between two faults of a host of three, in milliseconds: at least the first number, and less than the second. The
+/// other pairs in this file are read in the same way.
 const QUIET_MILLIS: (u64, u64) = (200, 3_500);
 /// How long a node stays down, in milliseconds.
 const DOWN_MILLIS: (u64, u64) = (1, 1_200);
@@ -67,6 +67,8 @@ pub struct Seat {
     trace: Trace,
     reached: Reached,
     dice: Dice,
+    /// The time between two faults, in milliseconds.
+    quiet: (u64, u64),
     phase: Phase,
     life: u64,
     /// The least capacity of the full disk so far.
@@ -84,10 +86,12 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// A seat for `host`. The seed decides its faults.
-    pub fn new(host: Host, seed: u64, trace: &Trace, reached: &Reached) -> Self {
+    /// A seat for `host`. The seed decides its faults. The time between two of them is `calmness` times as long as that of
+    /// one host of three.
+    pub fn new(host: Host, calmness: u64, seed: u64, trace: &Trace, reached: &Reached) -> Self {
         let mut dice = Dice::new(seed ^ 0x5ea7);
-        let phase = Phase::Up { until: millis(&mut dice, QUIET_MILLIS) };
+        let quiet = (QUIET_MILLIS.0 * calmness, QUIET_MILLIS.1 * calmness);
+        let phase = Phase::Up { until: millis(&mut dice, quiet) };
         let life = host.drive().life();
         let (trace, reached) = (trace.clone(), reached.clone());
         host.drive().set_latency(healthy_latency(&mut dice));
@@ -97,6 +101,7 @@ impl Seat {
             trace,
             reached,
             dice,
+            quiet,
             phase,
             life,
             capacity: u64::MAX,
@@ -270,7 +275,7 @@ impl Seat {
     }
 
     fn go_on(&mut self, now: Duration) {
-        self.phase = Phase::Up { until: now + millis(&mut self.dice, QUIET_MILLIS) };
+        self.phase = Phase::Up { until: now + millis(&mut self.dice, self.quiet) };
     }
 
     /// Crashes the node. The caller has crashed the drive before, because otherwise the node's destructors would still

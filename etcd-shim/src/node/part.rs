@@ -1,0 +1,85 @@
+//! [`Part`]: a running log server or sequencer.
+
+use std::sync::Arc;
+
+use naxos_client::VirtualLog;
+use naxos_client::failure::StartMemory;
+use naxos_log_server::meta::MetaReplica;
+use naxos_log_server::{LogServer, Unit};
+use naxos_proto::contracts::StartMark;
+use naxos_proto::ids::Incarnation;
+use naxos_proto::seams::WorkerHandle;
+use naxos_sequencer::LocalSequencer;
+use tokio_util::sync::CancellationToken;
+
+use super::hand_over::HandOver;
+use super::probe::Probe;
+use super::stops::Stops;
+use crate::port::Port;
+
+/// A node of the cluster that replays no log and serves no client: a log server or a sequencer. It has the same parts as a
+/// whole node, without the engine stack and the services of etcd.
+pub struct Part {
+    pub(super) port: Port,
+    pub(super) stops: Stops,
+    pub(super) workers: Vec<WorkerHandle>,
+    pub(super) log_server: LogServer,
+    pub(super) inside: Arc<PartInside>,
+    pub(super) hand_over: HandOver,
+    pub(super) removed: CancellationToken,
+}
+
+/// What the probe of a part looks at.
+pub(super) struct PartInside {
+    pub(super) incarnation: Incarnation,
+    pub(super) start: StartMark,
+    pub(super) starts: Arc<dyn StartMemory>,
+    pub(super) log: Arc<VirtualLog>,
+    pub(super) unit: Arc<Unit>,
+    pub(super) sequencer: Arc<LocalSequencer>,
+    pub(super) meta: Arc<MetaReplica>,
+}
+
+impl Part {
+    /// Looks into the part, for tests.
+    pub fn probe(&self) -> Probe {
+        Probe::of_part(&self.inside)
+    }
+
+    /// Waits until the part cannot go on, and returns the reason. Waits for ever if that does not happen.
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn ended(&self) -> String {
+        self.stops.failed().await;
+        "a worker of the node failed; the log says why".to_owned()
+    }
+
+    /// Waits until this member was removed from the cluster and is not needed any more. Waits for ever if that does not
+    /// happen.
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn removed(&self) {
+        self.removed.cancelled().await;
+    }
+
+    /// Hands the sequencer and the lead of the MetaStore over to other nodes, if this one has them. Then ends.
+    /// # Cancel safety
+    /// Not cancel safe: if the future is dropped, the port closes, but other parts may go on running.
+    pub async fn stop(self) {
+        self.hand_over.run().await;
+        self.stops.serving.cancel();
+        self.port.drain().await;
+        self.stops.running.cancel();
+        for worker in self.workers {
+            if let Err(error) = worker.join().await {
+                tracing::error!(error, "a worker of the node failed");
+            }
+        }
+        if let Err(error) = self.inside.meta.shutdown().await {
+            tracing::error!(error, "the metadata store's worker failed");
+        }
+        if let Err(error) = self.log_server.shutdown().await {
+            tracing::error!(error, "a worker of the storage unit failed");
+        }
+    }
+}

@@ -116,6 +116,32 @@ fn write_differs(meta: &mut redb::Table<'_, &'static str, u64>, differs: Option<
     Ok(())
 }
 
+/// The table of rows as it was at one moment. See [`Database::fix`].
+pub(crate) struct FixedTable(redb::ReadOnlyTable<&'static [u8], &'static [u8]>);
+
+impl FixedTable {
+    /// The rows from `from` on and below `below`, about `bytes_max` bytes of them, and whether these are all.
+    pub(crate) fn rows(
+        &self,
+        from: &RowKey,
+        below: &RowKey,
+        bytes_max: usize,
+    ) -> Result<(Vec<(RowKey, Bytes)>, bool), StoreError> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        for row in self.0.range::<&[u8]>(&from.encode()[..]..&below.encode()[..])? {
+            if bytes >= bytes_max {
+                return Ok((rows, false));
+            }
+            let (name, value) = row?;
+            let name = RowKey::decode(name.value()).expect("only row names are written");
+            let value = Bytes::copy_from_slice(value.value());
+            bytes += name.key.len() + value.len();
+            rows.push((name, value));
+        }
+        Ok((rows, true))
+    }
+}
+
 /// The redb file; see the module.
 pub(crate) struct Database {
     pub(crate) db: redb::Database,
@@ -308,6 +334,18 @@ impl Database {
         Ok(())
     }
 
+    /// Sets the cursor and the checksum, for a file that was made from rows.
+    pub(crate) fn write_cursor(&self, cursor: Lsn, checksum: u64) -> Result<(), StoreError> {
+        let write = self.write()?;
+        {
+            let mut meta = write.open_table(META)?;
+            meta.insert("cursor", cursor.0)?;
+            meta.insert("checksum", checksum)?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
     /// Writes rows without moving the cursor, for a copy in progress. Nobody reads the copy before
     /// [`Self::write_cursor_of`]. If `durable` is false, redb keeps the written pages in its buffer while there is room
     /// for them. A durable commit lets redb use freed pages again.
@@ -328,6 +366,11 @@ impl Database {
     pub(crate) fn walk(&self) -> Result<(Walk, u64), StoreError> {
         let table = self.db.begin_read()?.open_table(ROWS)?;
         Ok((table.range::<&[u8]>(..)?, table.len()?))
+    }
+
+    /// The rows as they are now. What is written later does not change them.
+    pub(crate) fn fix(&self) -> Result<FixedTable, StoreError> {
+        Ok(FixedTable(self.db.begin_read()?.open_table(ROWS)?))
     }
 
     /// The rows whose encoded names are above `after`, up to about `max_bytes`.

@@ -131,6 +131,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "version",
             "os_text",
             "production",
+            "bolt",
             "config",
             "logging",
             "metrics",

@@ -137,6 +137,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "metrics",
             "tls",
             "state",
+            "backup",
             "port",
             "watch",
             "backend",

@@ -108,9 +108,14 @@ pub(crate) struct Backend {
     pub(crate) fence: Arc<Fence>,
     /// Cancelled when this member was removed from the cluster and is not needed any more.
     pub(crate) removed: CancellationToken,
+    /// Counts the backups that clients are reading.
+    pub(crate) backups: Arc<tokio::sync::Semaphore>,
 }
 
 impl Backend {
+    /// So many clients may read a backup at a time. Each of them makes the local store keep the pages that it reads.
+    pub(crate) const BACKUPS_MAX: usize = 2;
+
     /// The active loglet, if its sequencer is this process. Then this node has to take office as the keeper of leases.
     pub(crate) fn sequenced_loglet(&self) -> Option<LogletId> {
         let (_, chain) = self.log.chain();

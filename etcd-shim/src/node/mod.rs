@@ -5,6 +5,7 @@
 //!   together
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
 //! - [`hand_over`]: what a node that stops leaves to the others
+//! - [`recover`]: goes on after the quorum was lost; [`restore`]: makes a data directory from a backup
 //! - [`replicas`]: compares the state of this node with that of the others
 //! - [`upkeep`]: the work that is done at intervals; [`versions`]: the version of the cluster
 //! - [`probe`]: looks into a running node, for tests
@@ -20,6 +21,7 @@ mod ids;
 pub mod probe;
 pub(crate) mod recover;
 mod replicas;
+pub(crate) mod restore;
 mod serve;
 mod start;
 mod stops;

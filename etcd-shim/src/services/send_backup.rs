@@ -70,21 +70,33 @@ fn failed(error: BackupError) -> Status {
 
 impl Sender {
     async fn send_all(&self) -> Result<(), Status> {
-        let backend = &self.backend;
-        let (began, term) = (backend.clock.now(), backend.log.ordinal());
+        let (cold, log) = (&self.backend.cold, &self.backend.log);
+        let term = log.ordinal();
         // What was dropped is asked first: a compaction that comes after this answer is not complete in the file.
-        let dropped = backend.janitor.done();
-        let made = backend.cold.run(move |reader| Backup::new(reader, StoreId(0), term, dropped)).await;
-        let mut backup = made.map_err(|_| EtcdError::Stopped)?.map_err(failed)?;
+        let dropped = self.backend.janitor.done();
+        let made = cold.run(move |reader| Backup::new(reader, StoreId(0), term, dropped)).await;
+        let backup = made.map_err(|_| EtcdError::Stopped)?.map_err(failed)?;
         tracing::info!(revision = backup.facts().revision, "making a backup for a client");
-        let mut sent = 0;
-        loop {
-            let stepped = backend.cold.run(move |_| {
-                let step = backup.step();
-                (backup, step)
+        let mut backup = Some(backup);
+        let sent = self.send_steps(&mut backup).await;
+        if let Some(backup) = backup {
+            // It may be the last user of a file that a defragmentation has replaced, and closing a file takes time. If the
+            // Worker has stopped, the backup is gone already.
+            let _ = cold.run(move |_| drop(backup)).await;
+        }
+        sent
+    }
+
+    /// Makes the file and sends it. `backup` is empty while the cold Worker has it.
+    async fn send_steps(&self, backup: &mut Option<Backup>) -> Result<(), Status> {
+        let (began, mut sent) = (self.backend.clock.now(), 0);
+        while let Some(mut at_work) = backup.take() {
+            let stepped = self.backend.cold.run(move |_| {
+                let step = at_work.step();
+                (at_work, step)
             });
             let (back, step) = stepped.await.map_err(|_| EtcdError::Stopped)?;
-            backup = back;
+            let total = backup.insert(back).bytes();
             let (bytes, is_last) = match step.map_err(failed)? {
                 Step::Nothing => continue,
                 Step::Pages(pages) => (pages, false),
@@ -93,25 +105,19 @@ impl Sender {
             for from in (0..bytes.len()).step_by(BLOB_BYTES_MAX) {
                 let blob = bytes.slice(from..bytes.len().min(from + BLOB_BYTES_MAX));
                 // The checksum does not count.
-                sent = backup.bytes().min(sent + blob.len() as u64);
-                if !self
-                    .send(SnapshotResponse {
-                        header: None,
-                        remaining_bytes: backup.bytes() - sent,
-                        blob,
-                        version: version::ETCD_STORAGE.to_owned(),
-                    })
-                    .await?
-                {
+                sent = total.min(sent + blob.len() as u64);
+                let (remaining_bytes, version) = (total - sent, version::ETCD_STORAGE.to_owned());
+                if !self.send(SnapshotResponse { header: None, remaining_bytes, blob, version }).await? {
                     return Ok(());
                 }
             }
             if is_last {
-                let took = backend.clock.now().since(began);
-                tracing::info!(bytes = backup.bytes(), took = ?took, "a backup was sent to a client");
+                let took = self.backend.clock.now().since(began);
+                tracing::info!(bytes = total, took = ?took, "a backup was sent to a client");
                 return Ok(());
             }
         }
+        Ok(())
     }
 
     /// Sends an answer. Returns false if the client has gone.

@@ -117,30 +117,7 @@ fn write_differs(meta: &mut redb::Table<'_, &'static str, u64>, differs: Option<
 }
 
 /// The table of rows as it was at one moment. See [`Database::fix`].
-pub(crate) struct FixedTable(redb::ReadOnlyTable<&'static [u8], &'static [u8]>);
-
-impl FixedTable {
-    /// The rows from `from` on and below `below`, about `bytes_max` bytes of them, and whether these are all.
-    pub(crate) fn rows(
-        &self,
-        from: &RowKey,
-        below: &RowKey,
-        bytes_max: usize,
-    ) -> Result<(Vec<(RowKey, Bytes)>, bool), StoreError> {
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        for row in self.0.range::<&[u8]>(&from.encode()[..]..&below.encode()[..])? {
-            if bytes >= bytes_max {
-                return Ok((rows, false));
-            }
-            let (name, value) = row?;
-            let name = RowKey::decode(name.value()).expect("only row names are written");
-            let value = Bytes::copy_from_slice(value.value());
-            bytes += name.key.len() + value.len();
-            rows.push((name, value));
-        }
-        Ok((rows, true))
-    }
-}
+pub(crate) type FixedTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// The redb file; see the module.
 pub(crate) struct Database {
@@ -323,24 +300,17 @@ impl Database {
     /// Sets the cursor, the checksum and the note of a difference to those of `of`, whose rows this file has.
     pub(crate) fn write_cursor_of(&self, of: &Self) -> Result<(), StoreError> {
         let ((cursor, checksum), differs) = (of.cursor()?, of.differs()?);
+        self.write_cursor(cursor, checksum, differs)
+    }
+
+    /// Sets the cursor, the checksum and the note of a difference.
+    pub(crate) fn write_cursor(&self, cursor: Lsn, checksum: u64, differs: Option<Lsn>) -> Result<(), StoreError> {
         let write = self.write()?;
         {
             let mut meta = write.open_table(META)?;
             meta.insert("cursor", cursor.0)?;
             meta.insert("checksum", checksum)?;
             write_differs(&mut meta, differs)?;
-        }
-        write.commit()?;
-        Ok(())
-    }
-
-    /// Sets the cursor and the checksum, for a file that was made from rows.
-    pub(crate) fn write_cursor(&self, cursor: Lsn, checksum: u64) -> Result<(), StoreError> {
-        let write = self.write()?;
-        {
-            let mut meta = write.open_table(META)?;
-            meta.insert("cursor", cursor.0)?;
-            meta.insert("checksum", checksum)?;
         }
         write.commit()?;
         Ok(())
@@ -370,7 +340,7 @@ impl Database {
 
     /// The rows as they are now. What is written later does not change them.
     pub(crate) fn fix(&self) -> Result<FixedTable, StoreError> {
-        Ok(FixedTable(self.db.begin_read()?.open_table(ROWS)?))
+        Ok(self.db.begin_read()?.open_table(ROWS)?)
     }
 
     /// The rows whose encoded names are above `after`, up to about `max_bytes`.

@@ -75,7 +75,7 @@ impl FixedRows {
 
     /// As [`Self::scan`], with the name to go on from. `None` after the last row.
     fn piece(&self, from: &RowKey, below: &RowKey, bytes_max: usize) -> Result<(Vec<Row>, Option<RowKey>), StoreError> {
-        let (bottom, is_all) = caught(ROWS_WRITTEN, || self.table.rows(from, below, bytes_max))?;
+        let (bottom, is_all) = caught(ROWS_WRITTEN, || self.written(from, below, bytes_max))?;
         // Beyond the last row of redb that was read, the deltas alone do not tell all rows.
         let next = match bottom.last() {
             Some((last, _)) if !is_all => {
@@ -93,6 +93,22 @@ impl FixedRows {
             rows.extend(delta.range::<RowKey, _>(range).map(|(name, row)| (name.clone(), row.clone())));
         }
         Ok((rows.into_iter().filter_map(|(name, row)| Some((name, row?))).collect(), next))
+    }
+
+    /// The rows in redb from `from` on and below `below`, about `bytes_max` bytes of them, and whether these are all.
+    fn written(&self, from: &RowKey, below: &RowKey, bytes_max: usize) -> Result<(Vec<Row>, bool), StoreError> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        for row in self.table.range::<&[u8]>(&from.encode()[..]..&below.encode()[..])? {
+            if bytes >= bytes_max {
+                return Ok((rows, false));
+            }
+            let (name, value) = row?;
+            let name = RowKey::decode(name.value()).expect("only row names are written");
+            let value = Bytes::copy_from_slice(value.value());
+            bytes += name.key.len() + value.len();
+            rows.push((name, value));
+        }
+        Ok((rows, true))
     }
 }
 

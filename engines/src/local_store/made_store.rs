@@ -52,7 +52,7 @@ impl MadeStore {
     /// Completes the store: it has applied the log up to `cursor`. Closes the file.
     pub async fn finish(mut self, cursor: Lsn) -> Result<(), StoreError> {
         self.write().await?;
-        self.database.write_cursor(cursor, self.checksum.value())?;
+        self.database.write_cursor(cursor, self.checksum.value(), None)?;
         self.database.release_all(None).await?;
         self.database.close().await
     }

@@ -10,8 +10,9 @@ use crate::{cluster, compare, endurance, floor, load};
 
 /// Load generator for etcd endpoints, and comparison of Naxos with etcd.
 ///
-/// Every table is Markdown on standard output; --json FILE writes the same as JSON. Latencies are in microseconds,
-/// CPU is the server's own (user and system, all threads); of a cluster, that of all members together.
+/// Every table is Markdown on standard output; --json FILE writes the figures as JSON. Latencies are in microseconds,
+/// unless the name of the column says ms or s. CPU is the time of all threads of the server, user and system. For a
+/// cluster it is the sum over all members.
 #[derive(Debug, Parser)]
 #[command(name = "naxos-benches", version)]
 struct Cli {

@@ -83,6 +83,11 @@ fn switches() -> BTreeMap<EngineId, EngineSwitch> {
     ENGINES.iter().filter(|e| e.is_switchable).map(|e| (e.id, EngineSwitch::default())).collect()
 }
 
+/// The genesis of a new log: all engines are on.
+pub fn genesis(log: LogId) -> Genesis {
+    Genesis { log, cluster_version: ClusterVersion::FIRST.0, engines: switches().into_keys().collect() }
+}
+
 /// Reads the same rows as [`Stack::new`] and, like it, panics if one is damaged. For
 /// [`FoundStore::load`](crate::local_store::FoundStore::load).
 pub fn read_rows(reader: &StoreReader) {
@@ -133,12 +138,7 @@ impl<P: Application> Stack<P> {
     pub async fn start(&self) -> Result<Lsn, StackError> {
         let tail = self.replay().await?;
         if tail == Lsn::ZERO {
-            let genesis = Genesis {
-                log: self.log_id,
-                cluster_version: ClusterVersion::FIRST.0,
-                engines: self.switches.keys().copied().collect(),
-            };
-            self.base.propose_control(Control::Genesis(genesis)).await?;
+            self.base.propose_control(Control::Genesis(genesis(self.log_id))).await?;
         }
         self.session.open().await?;
         Ok(self.reader.applied())

@@ -1,8 +1,8 @@
 //! [`Waiters`]: callers that wait, each together with the value that it waits for, for example a position of the log.
 //!
-//! A caller that gives up drops its receiver and leaves its sender behind: its client may be gone, or its deadline has
-//! passed. Such senders are dropped when the list has doubled since the last time. So adding a caller costs O(1) on
-//! average.
+//! A caller gives up if its client is gone or its deadline has passed. It drops its receiver, but its sender stays in
+//! the list. Such senders are swept out when the list has doubled since the last sweep. So adding a caller costs O(1)
+//! on average.
 //!
 //! Bound: after each sweep the list holds only callers that still wait. Until the next sweep it grows to twice that
 //! many, or to [`SWEEP_MIN`].

@@ -1,6 +1,7 @@
 //! The `naxos` binary: etcd's API, flags and behaviour in front of the engine stack.
 //!
 //! - [`cli`]: the program's entry, signals and end; [`ctl`]: `naxos ctl`
+//! - `backup`: the state as the file of an etcd server, and back; `bolt`: the format of that file
 //! - [`config`]: flags, environment, configuration file
 //! - [`http`]: health, version and metrics over HTTP
 //! - [`logging`]: the log of the program, in the form of etcd's
@@ -16,6 +17,8 @@
 #![warn(missing_docs)]
 
 mod backend;
+mod backup;
+mod bolt;
 pub mod cli;
 pub mod config;
 pub mod ctl;

@@ -139,7 +139,15 @@ fn what_is_no_data_directory_of_naxos_is_refused_untouched() {
     fs::create_dir_all(at("etcd/member/snap")).unwrap();
     fs::write(at("etcd/member/wal/0000000000000000-0000000000000000.wal"), [4; 4096]).unwrap();
     fs::write(at("etcd/member/snap/db"), [5; 32768]).unwrap();
-    refused(dir.path(), "etcd", &["belongs to etcd", "expected an empty one or one of Naxos", "key by key"]);
+    refused(
+        dir.path(),
+        "etcd",
+        &[
+            "belongs to etcd",
+            "expected an empty one or one of Naxos",
+            "naxos ctl restore --etcd-data-dir=DIR --data-dir=NEW",
+        ],
+    );
 
     fs::create_dir(at("photos")).unwrap();
     fs::write(at("photos/cat.jpg"), "meow").unwrap();

@@ -23,14 +23,15 @@ pub enum OpenError {
     },
     /// The directory holds the data of a real etcd.
     #[error(
-        "the data directory belongs to etcd (it has a \"member\" directory), expected an empty one or one of Naxos: \
-         choose another data directory; data moves over key by key, by a client of both"
+        "the data directory belongs to etcd (it has a \"member\" directory), expected an empty one or one of Naxos: choose \
+         another data directory. To take the data over, stop etcd and run `naxos ctl restore --etcd-data-dir=DIR \
+         --data-dir=NEW`, where DIR is this directory and NEW is an empty one, and start on NEW"
     )]
     Etcd,
-    /// A recovery into this directory was not finished.
+    /// A recovery or a restore into this directory was not finished.
     #[error(
-        "a recovery into this data directory was not finished: run the same `naxos ctl recover` again, which begins anew, \
-         or remove the directory"
+        "a recovery or a restore into this data directory was not finished: run the same `naxos ctl recover` or `naxos ctl \
+         restore` again, which begins anew, or remove the directory"
     )]
     Recovering,
     /// The directory holds no data.

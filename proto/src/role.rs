@@ -33,6 +33,12 @@ impl Role {
         MARKS.iter().find(|(_, of_role)| *of_role == mark).map_or(Role::Node, |(role, _)| *role)
     }
 
+    /// Makes the id of a whole node's data directory from a number that is as good as random. The same number gives the same id.
+    pub fn id_of_node(number: u64) -> StorageId {
+        let is_marked = Role::of(StorageId(number)) != Role::Node;
+        StorageId(if is_marked { number ^ (1 << 63) } else { number })
+    }
+
     /// Draws the id of a new data directory with this role. It is never zero.
     pub fn draw(self, entropy: &dyn Entropy) -> StorageId {
         let mark = MARKS.iter().find(|(role, _)| *role == self).map(|(_, mark)| mark << MARK_SHIFT);
@@ -109,6 +115,15 @@ mod tests {
         }
         assert_eq!(drawn.len(), 400);
         assert_eq!(Role::of(StorageId(1)), Role::Node);
+    }
+
+    #[test]
+    fn no_number_gives_a_whole_node_a_marked_id() {
+        assert_eq!(Role::id_of_node(7), StorageId(7));
+        for role in ALL {
+            let StorageId(marked) = role.draw(&SeededEntropy::new(3));
+            assert_eq!(Role::of(Role::id_of_node(marked)), Role::Node);
+        }
     }
 
     #[test]

@@ -31,13 +31,13 @@ pub struct AnyEndpoint {
 
 impl AnyEndpoint {
     /// A client of these members, which waits for an answer for as long as `patience`. It begins with the member
-    /// `first`, modulo their number.
+    /// number `first`, modulo the number of members.
     pub fn new(endpoints: Vec<Endpoint>, first: usize, patience: Duration) -> Self {
         let at = first % endpoints.len();
         Self { endpoints, at, connection: None, patience }
     }
 
-    /// From now on uses the member `to`, modulo their number.
+    /// From now on uses the member number `to`, modulo the number of members.
     pub fn go_to(&mut self, to: usize) {
         let to = to % self.endpoints.len();
         if to != self.at {

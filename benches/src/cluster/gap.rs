@@ -36,9 +36,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// in which one and the same client wrote nothing (the worst client), and the longest time in which no client wrote.
 /// "Back" is the gap of the worst client in the time after the fault has ended.
 ///
-/// Freeze, cut and deaf need root. Freeze makes file systems of its own and needs the programs mkfs.ext4, mount, umount
-/// and fsfreeze. Cut and deaf make network namespaces and need the program ip. All that is removed at the end. If this
-/// program is killed, some of it stays: `mount` shows it as bench-disk-..., `ip netns` as naxos-bench-....
+/// Freeze, cut, deaf and pair need root. Freeze makes file systems of its own and needs the programs mkfs.ext4, mount,
+/// umount and fsfreeze. Cut, deaf and pair make network namespaces and need the program ip. All that is removed at the
+/// end. If this program is killed, some of it stays: `mount` shows it as bench-disk-..., `ip netns` as
+/// naxos-bench-....
 ///
 /// The exit code is 1 if a gap of the worst client of Naxos was longer than allowed.
 #[derive(Debug, clap::Args)]

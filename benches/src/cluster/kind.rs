@@ -45,7 +45,7 @@ pub struct GapLimits {
 }
 
 impl Kind {
-    /// What the members must stand on.
+    /// The disks and networks that the members need for this kind of fault.
     pub fn ground(self) -> Ground {
         match self {
             Kind::Kill | Kind::Stop | Kind::Term | Kind::Move => Ground::Plain,

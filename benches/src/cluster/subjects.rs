@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::servers::cluster::Ground;
 use crate::servers::{Candidate, Cluster, Programs};
 
-/// The flags of a command that measures clusters of one server after the other.
+/// The flags of a command that measures one or more servers. It starts a cluster of each server in turn.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Subjects {
     #[command(flatten)]

@@ -24,7 +24,7 @@ const KEYS: u64 = 1000;
 /// Size of a value in bytes.
 const VALUE_BYTES: usize = 256;
 
-/// The errors that clients were told.
+/// The errors that the clients got.
 #[derive(Debug, Default, Clone)]
 pub struct Errors {
     /// Number of them.
@@ -34,7 +34,7 @@ pub struct Errors {
     /// How often a member could not be reached. A client library then goes to the next member and reports nothing, so
     /// this is no error.
     pub unreached: u64,
-    /// The reason of the first time.
+    /// Why a member could not be reached the first time.
     pub first_unreached: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl std::fmt::Display for Errors {
 struct Shared {
     gaps: Gaps,
     errors: Mutex<Errors>,
-    /// Raised when all clients are to go back to their first member.
+    /// How often [`Writers::spread`] was called. A client that sees a new number goes back to its first member.
     spreads: AtomicUsize,
     stop: AtomicBool,
 }

@@ -31,6 +31,21 @@ pub struct Genesis {
     pub engines: Vec<EngineId>,
 }
 
+impl Genesis {
+    fn row(&self) -> (RowKey, Bytes) {
+        let mut row = BytesMut::new();
+        row.put_u64_le(self.log.0);
+        row.put_u32_le(self.cluster_version);
+        (RowKey::new(StoreId(0), tables::CLUSTER, b"genesis"), row.freeze())
+    }
+
+    /// The rows that an empty store has after this genesis at position 0, in the order of their names.
+    pub fn rows(&self) -> Vec<(RowKey, Bytes)> {
+        let engines = self.engines.iter().map(|engine| (switch_row(*engine), switch_value(true, Lsn::ZERO)));
+        engines.chain([self.row()]).collect()
+    }
+}
+
 /// What an entry asks Base itself to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -153,15 +168,12 @@ pub(super) fn apply_control(txn: &mut Txn<'_>, lsn: Lsn, control: &Control, know
     match control {
         Control::None => {}
         Control::Genesis(genesis) => {
-            let name = RowKey::new(StoreId(0), tables::CLUSTER, b"genesis");
+            let (name, row) = genesis.row();
             if txn.get(&name).is_some() {
                 tracing::warn!(lsn = lsn.0, "the log holds another genesis entry: it is ignored, a log begins once");
                 return;
             }
-            let mut row = BytesMut::new();
-            row.put_u64_le(genesis.log.0);
-            row.put_u32_le(genesis.cluster_version);
-            txn.put(name, row.freeze());
+            txn.put(name, row);
             genesis.engines.iter().for_each(|e| turn(txn, *e, true));
         }
         Control::Switch(engine, on) => turn(txn, *engine, *on),
@@ -186,6 +198,19 @@ mod tests {
         for bad in [&[][..], &[1], &[1, 0], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
             assert!(read_switch(Bytes::from_static(bad)).is_err(), "{bad:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_rows_of_a_genesis_are_those_that_apply_writes() {
+        let mut store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.unwrap();
+        let known = BTreeMap::from([2, 3].map(|id| (EngineId(id), EngineSwitch::default())));
+        let genesis = Genesis { log: LogId(3), cluster_version: 1, engines: known.keys().copied().collect() };
+        let mut txn = store.begin();
+        apply_control(&mut txn, Lsn::ZERO, &Control::Genesis(genesis.clone()), &known);
+        txn.commit(Lsn(1));
+        let (from, below) =
+            (RowKey::new(StoreId(0), tables::ENGINES, b""), RowKey::new(StoreId(1), tables::ENGINES, b""));
+        assert_eq!(store.reader().scan(&from, &below, 100), genesis.rows());
     }
 
     #[tokio::test]

@@ -116,6 +116,9 @@ fn write_differs(meta: &mut redb::Table<'_, &'static str, u64>, differs: Option<
     Ok(())
 }
 
+/// The table of rows as it was at one moment. See [`Database::fix`].
+pub(crate) type FixedTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// The redb file; see the module.
 pub(crate) struct Database {
     pub(crate) db: redb::Database,
@@ -297,6 +300,11 @@ impl Database {
     /// Sets the cursor, the checksum and the note of a difference to those of `of`, whose rows this file has.
     pub(crate) fn write_cursor_of(&self, of: &Self) -> Result<(), StoreError> {
         let ((cursor, checksum), differs) = (of.cursor()?, of.differs()?);
+        self.write_cursor(cursor, checksum, differs)
+    }
+
+    /// Sets the cursor, the checksum and the note of a difference.
+    pub(crate) fn write_cursor(&self, cursor: Lsn, checksum: u64, differs: Option<Lsn>) -> Result<(), StoreError> {
         let write = self.write()?;
         {
             let mut meta = write.open_table(META)?;
@@ -328,6 +336,11 @@ impl Database {
     pub(crate) fn walk(&self) -> Result<(Walk, u64), StoreError> {
         let table = self.db.begin_read()?.open_table(ROWS)?;
         Ok((table.range::<&[u8]>(..)?, table.len()?))
+    }
+
+    /// The rows as they are now. What is written later does not change them.
+    pub(crate) fn fix(&self) -> Result<FixedTable, StoreError> {
+        Ok(self.db.begin_read()?.open_table(ROWS)?)
     }
 
     /// The rows whose encoded names are above `after`, up to about `max_bytes`.

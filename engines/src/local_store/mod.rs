@@ -14,6 +14,7 @@
 //! - `marks`: the running checksum at fixed positions, by which replicas compare their states. A store that differs from
 //!   the others carries a note of that ([`StoreReader::note_differs`]), until it becomes the only store there is
 //! - [`install_snapshot`]: puts the snapshot of another node in the place of the file
+//! - [`FixedRows`]: all rows at one position, for a backup; [`MadeStore`]: a store that is made from given rows
 //! - [`FoundStore`]: an open store to which nothing was written yet, so that it can be checked first; [`RowsAhead`]:
 //!   reads its rows on another core; [`damage`]: redb's panics on a damaged file
 
@@ -25,8 +26,10 @@ mod damage;
 mod database;
 mod defragment;
 mod delta;
+mod fixed_rows;
 mod frozen_writer;
 mod install;
+mod made_store;
 mod marks;
 mod opening;
 mod paced_file;
@@ -42,8 +45,10 @@ mod txn;
 pub use checkpoint::{Checkpointer, Defragmenter, Snapshotter};
 pub use damage::catches_panics;
 pub use delta::{DELTA_AGE_MAX, DELTA_BYTES_MAX, FROZEN_MAX};
+pub use fixed_rows::FixedRows;
 pub use frozen_writer::CheckpointStats;
 pub use install::install_snapshot;
+pub use made_store::MadeStore;
 pub use marks::{MARK_EVERY, MARKS_MAX, SPARSE_EVERY};
 pub use opening::{FoundStore, StoreExpected, VERIFIED_BYTES_MAX};
 pub use reader::StoreReader;

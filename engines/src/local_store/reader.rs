@@ -9,8 +9,10 @@ use naxos_proto::contracts::ChecksumMark;
 use naxos_proto::ids::Lsn;
 
 use crate::local_store::delta::Delta;
+use crate::local_store::fixed_rows::FixedRows;
 use crate::local_store::row_key::RowKey;
 use crate::local_store::shared::Shared;
+use crate::local_store::store_error::StoreError;
 
 /// The name of the first row, from `from` on and below `below`, that the delta changes.
 fn first_in(delta: &Delta, from: &RowKey, below: &RowKey) -> Option<RowKey> {
@@ -120,6 +122,11 @@ impl StoreReader {
         assert!(fresh, "rows are streamed before anything is applied");
         let database = Arc::clone(&self.shared.database.read());
         database.scan(from, below, usize::MAX, each);
+    }
+
+    /// All rows as they are now, at one position. Reads the disk, so do not call it on a thread that serves requests.
+    pub fn fix(&self) -> Result<FixedRows, StoreError> {
+        FixedRows::now(&self.shared)
     }
 
     /// The next position to apply.

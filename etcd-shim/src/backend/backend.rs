@@ -109,9 +109,14 @@ pub(crate) struct Backend {
     pub(crate) fence: Arc<Fence>,
     /// Cancelled when this member was removed from the cluster and is not needed any more.
     pub(crate) removed: CancellationToken,
+    /// Counts the backups that clients are reading.
+    pub(crate) backups: Arc<tokio::sync::Semaphore>,
 }
 
 impl Backend {
+    /// At most this many clients read a backup at a time. Each of them makes the local store keep the pages that it reads.
+    pub(crate) const BACKUPS_MAX: usize = 2;
+
     /// The active loglet, if this node has to be the keeper of leases under it. That is the node whose process is the
     /// loglet's sequencer. If that process replays no log, it is the first of the nodes that do and are alive.
     pub(crate) fn loglet_to_keep_leases_under(&self) -> Option<LogletId> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::url::{Url, join};
 
 /// Reads `name=url` pairs separated by commas. A name may occur several times. It may contain spaces, but not `=`.
-pub(super) fn parse_members(text: &str) -> Result<BTreeMap<String, Vec<Url>>, String> {
+pub(crate) fn parse_members(text: &str) -> Result<BTreeMap<String, Vec<Url>>, String> {
     let parse = |pair: &str| {
         let (name, url) = pair.split_once('=').filter(|(n, u)| !n.is_empty() && !u.is_empty()).ok_or_else(|| {
             format!("--initial-cluster: expected name=peer-url with commas between them, found {pair:?}")
@@ -30,7 +30,7 @@ pub(crate) fn members_of(pairs: impl IntoIterator<Item = (String, Url)>) -> BTre
 
 /// A check that etcd makes when it creates a cluster: this member is in the cluster, with the peer URLs that it
 /// advertises.
-pub(super) fn check_self(name: &str, advertised: &[Url], members: &BTreeMap<String, Vec<Url>>) -> Result<(), String> {
+pub(crate) fn check_self(name: &str, advertised: &[Url], members: &BTreeMap<String, Vec<Url>>) -> Result<(), String> {
     let Some(own) = members.get(name) else {
         return Err(format!("couldn't find local name {name:?} in the initial cluster configuration"));
     };

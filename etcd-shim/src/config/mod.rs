@@ -39,7 +39,7 @@ mod file_tests;
 #[cfg(test)]
 mod load_tests;
 
-pub(crate) use cluster::{check_distinct, members_of};
+pub(crate) use cluster::{check_distinct, check_self, members_of, parse_members};
 pub use compaction::AutoCompaction;
 pub use error::Stop;
 pub use feature_gates::{FeatureGates, GATES, Stage};

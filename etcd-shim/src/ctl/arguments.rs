@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::recover::Recover;
+use super::restore::Restore;
 
 use crate::config::parse_duration;
 
-/// Look at a running Naxos server and command it, or recover a cluster that has lost its quorum.
+/// Look at a running Naxos server and command it, recover a cluster that has lost its quorum, or restore a backup.
 #[derive(Debug, Parser)]
 #[command(name = "naxos ctl", version = crate::version::NAXOS, disable_help_subcommand = true, after_help = "\
 Examples:
@@ -20,6 +21,7 @@ Examples:
   naxos ctl reconfigure --to corfu
   naxos ctl engines disable batching
   naxos ctl recover --data-dir=/var/lib/etcd --to=/var/lib/etcd-new
+  naxos ctl restore backup.db --data-dir=/var/lib/etcd-new
 
 For keys, leases, alarms and the like use etcdctl: a Naxos server is an etcd server.")]
 pub(super) struct Arguments {
@@ -91,7 +93,33 @@ pub(super) enum Command {
     /// After the quorum was lost for good: make a cluster of one from the data directories that are left.
     #[command(after_help = RECOVER_HELP)]
     Recover(Recover),
+    /// Make a data directory from a backup: a file of `etcdctl snapshot save`, or the data directory of etcd.
+    #[command(after_help = RESTORE_HELP)]
+    Restore(Restore),
 }
+
+const RESTORE_HELP: &str = "\
+The file may be from etcd or from Naxos. All keys with their revisions and versions are taken over, and all leases, which get \
+their full time-to-live again. Alarms and the members of the old cluster are not. This command contacts no server.
+
+The new directory begins a new cluster. Start the server on it with the same --name, --initial-cluster, \
+--initial-cluster-token and --initial-advertise-peer-urls as are given here. For a cluster of several members run this command \
+once for each of them, with the same file, --initial-cluster and --initial-cluster-token, and with a token that was not used \
+before.
+
+Clients that go on from the old cluster to the new one, kube-apiserver for example, take an old revision for a new one if the \
+file is older than what they have seen. --bump-revision with --mark-compacted makes them list everything again.
+
+Only the database of etcd's directory is read, and not its log. So stop etcd properly before (with SIGTERM): after a kill, the \
+writes of the last moments may be in the log alone.
+
+Examples:
+  naxos ctl restore backup.db --data-dir=/var/lib/etcd-new
+  naxos ctl restore backup.db --data-dir=/var/lib/etcd-new --bump-revision=1000000000 --mark-compacted
+  naxos ctl restore --etcd-data-dir=/var/lib/etcd --data-dir=/var/lib/etcd-new
+  naxos ctl restore backup.db --data-dir=/var/lib/etcd-new --name=m1 --initial-cluster-token=after-the-fire \
+    --initial-cluster=m1=https://10.0.0.1:2380,m2=https://10.0.0.2:2380,m3=https://10.0.0.3:2380 \
+    --initial-advertise-peer-urls=https://10.0.0.1:2380";
 
 const RECOVER_HELP: &str = "\
 A cluster that lost the disks of a majority cannot go on by itself. This command reads the data directories that are left, \

@@ -1,5 +1,5 @@
-//! `naxos ctl`: shows the state of a running server and changes it, or recovers a cluster from what is left of it. Its
-//! answers are sentences and tables for people.
+//! `naxos ctl`: shows the state of a running server and changes it, recovers a cluster from what is left of it, or restores
+//! one from a backup. Its answers are sentences and tables for people.
 //!
 //! It calls the service `naxos.control.v1.Control` on the client URLs. Endpoints and certificates are given by
 //! etcdctl's flags and `ETCDCTL_*` variables.
@@ -10,6 +10,7 @@ mod client;
 mod engines;
 mod members;
 mod recover;
+mod restore;
 mod status;
 mod table;
 mod trust;
@@ -32,6 +33,7 @@ use tonic::transport::Channel;
 use arguments::{Arguments, Command};
 
 use crate::node::recover::RecoverError;
+use crate::node::restore::RestoreError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,9 @@ enum CtlError {
     /// Nothing was recovered.
     #[error(transparent)]
     Recover(#[from] RecoverError),
+    /// Nothing was restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// The answer cannot be written to stdout.
     #[error("writing the answer: {0}")]
     Output(io::Error),
@@ -102,6 +107,9 @@ async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlErro
     if let Command::Recover(wanted) = &arguments.command {
         return recover::recover(wanted).await;
     }
+    if let Command::Restore(wanted) = &arguments.command {
+        return restore::restore(wanted).await;
+    }
     let trust = trust::Trust::read(&arguments.connection)?;
     let endpoints = arguments.connection.endpoints();
     let asked = if arguments.command.changes() { 1 } else { endpoints.len() };
@@ -145,7 +153,7 @@ async fn ask(mut client: ControlClient<Channel>, command: &Command) -> Result<St
         }
         Command::Members => members::members(&client.members(MembersRequest {}).await?.into_inner()),
         Command::Units => unit_table::unit_table(&client.units(UnitsRequest {}).await?.into_inner()),
-        Command::Recover(_) => unreachable!("it asks no server"),
+        Command::Recover(_) | Command::Restore(_) => unreachable!("it asks no server"),
         Command::Status => status::status(&client.status(StatusRequest {}).await?.into_inner()),
     })
 }

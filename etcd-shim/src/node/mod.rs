@@ -6,6 +6,7 @@
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
 //! - [`Part`]: a log server or a sequencer on a machine of its own; [`Running`]: the one or the other
 //! - [`hand_over`]: what a node that stops leaves to the others
+//! - [`recover`]: goes on after the quorum was lost; [`restore`]: makes a data directory from a backup
 //! - [`replicas`]: compares the state of this node with that of the others
 //! - [`upkeep`]: the work that is done at intervals; [`versions`]: the version of the cluster
 //! - [`probe`]: looks into a running node, for tests
@@ -23,6 +24,7 @@ mod part_health;
 pub mod probe;
 pub(crate) mod recover;
 mod replicas;
+pub(crate) mod restore;
 mod running;
 mod serve;
 mod start;

@@ -13,7 +13,7 @@ use tonic::Status;
 use crate::backend::{Backend, PendingRequests};
 use crate::state::{Announced, Command};
 
-/// The longest time between two looks.
+/// The longest time between two checks whether the version can rise.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Announces, in the log, which version this process understands. Every start does this before it serves: a node that went
@@ -33,7 +33,7 @@ pub(super) async fn agree(backend: &Backend, pending: &Arc<PendingRequests>) {
         if let Err(error) = backend.unit.raise_cluster_version(agreed).await {
             tracing::warn!(%error, version = agreed.0, "the cluster's version cannot be written down; trying again");
         }
-        // One node is enough: the keeper of leases, as for everything that one node does for all.
+        // It is enough if one node does the rest. This is the keeper of leases, as for automatic compaction.
         let is_keeper = backend.keeper.office().is_some();
         if is_keeper {
             announce_for_parts(backend, pending).await;
@@ -52,8 +52,8 @@ pub(super) async fn agree(backend: &Backend, pending: &Arc<PendingRequests>) {
     }
 }
 
-/// Announces for each log server and sequencer what its process understands, as it has told in a heartbeat. It cannot
-/// announce that itself, because it proposes nothing.
+/// Announces for each log server and sequencer which version its process understands. The process has told it in a
+/// heartbeat. The process cannot announce it itself, because it proposes nothing.
 async fn announce_for_parts(backend: &Backend, pending: &Arc<PendingRequests>) {
     let seats = backend.roster.seats.borrow().clone();
     for (member, storage) in seats.into_iter().filter(|(_, storage)| !Role::of(*storage).has_state()) {

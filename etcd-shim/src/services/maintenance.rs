@@ -11,6 +11,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
+use super::counted::Counted;
+use super::leader_required::LeaderRequired;
+use super::send_backup::send_backup;
 use crate::metrics::Method;
 use crate::state::kv::hash::hash_kv;
 use crate::state::{Answer, Command, EtcdError};
@@ -120,7 +123,7 @@ fn not_built<T>(what: &str) -> Result<T, Status> {
 
 #[async_trait]
 impl pb::maintenance_server::Maintenance for MaintenanceService {
-    type SnapshotStream = ReceiverStream<Result<pb::SnapshotResponse, Status>>;
+    type SnapshotStream = Counted<LeaderRequired<ReceiverStream<Result<pb::SnapshotResponse, Status>>>>;
 
     async fn alarm(&self, r: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
         self.0.unary(Method::Alarm, self.do_alarm(r.into_inner())).await
@@ -145,8 +148,13 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         self.0.unary(Method::HashKv, self.do_hash_kv(r.into_inner())).await
     }
 
-    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
-        not_built("Snapshot")
+    async fn snapshot(&self, r: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        let backend = &self.0.backend;
+        // As in etcd, a learner serves it too.
+        backend.fence.check()?;
+        let answers = send_backup(backend, self.0.stop.clone())?;
+        let answers = self.0.while_led(r.metadata(), answers);
+        Ok(Response::new(Counted::start(&backend.metrics, Method::Snapshot, answers)))
     }
 
     async fn move_leader(&self, r: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {

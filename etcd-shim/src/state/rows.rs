@@ -60,7 +60,7 @@ pub(super) fn each_row(reader: &StoreReader, store: StoreId, table: TableId, eac
 }
 
 /// The `u64` at the beginning of a row's name.
-pub(super) fn number(row: &RowKey) -> u64 {
+pub(crate) fn number(row: &RowKey) -> u64 {
     u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 8 bytes"))
 }
 

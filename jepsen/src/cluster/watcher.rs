@@ -50,7 +50,7 @@ impl Watcher {
         let kept = Arc::clone(&seen);
         let task = runtime.spawn(async move {
             loop {
-                // A member that is away ends the watch. The next one goes on after the last event.
+                // A member that is away ends the watch. The next watch goes on after the last event.
                 let _ = watch(&url, folder, &kept).await;
                 pace::pause(AFTER_FAILURE).await;
             }

@@ -33,9 +33,9 @@ async fn read(mut client: KvClient<Channel>) -> Result<(i64, i64), Status> {
     Ok((found, answer.header.map_or(0, |header| header.revision)))
 }
 
-/// Three members. Each of them is paused in turn, the leader among them, while a key is written through the others. Reads
-/// of that key wait in its socket when it wakes, and more come then. None of them may be answered with anything older than
-/// what was acknowledged before they were sent.
+/// Starts three members and pauses each of them in turn, the leader too. Meanwhile a key is written through another
+/// member. When the paused member wakes, reads of that key wait in its socket, and more reads are sent after that. No
+/// read may be answered with anything older than the writes that were acknowledged before it was sent.
 ///
 /// # Errors
 /// If a read is answered with something older, or a member does not serve reads any more.

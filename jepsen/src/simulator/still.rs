@@ -1,9 +1,9 @@
-//! [`Gate`]: lets all of a process stand still, as SIGSTOP does, and go on later with its old beliefs.
+//! [`Gate`]: stops a whole process, as SIGSTOP does, and lets it go on later with what it knew before.
 //!
 //! The node's tasks, its worker bodies and its connections all pass a gate. While it is shut, none of them does anything,
-//! and timers that fire are noticed only later. Time goes on, so the process finds its clocks ahead when it wakes. What
-//! others send waits in its sockets. Tasks that openraft and the HTTP libraries start for themselves are not stopped,
-//! but nothing that they do gets out of the process before it wakes.
+//! and timers that fire are noticed only later. Time goes on, so the clocks of the process have moved on when it wakes.
+//! What others send waits in its sockets. Tasks that openraft and the HTTP libraries start for themselves are not
+//! stopped, but nothing that they do gets out of the process before it wakes.
 
 use std::fmt;
 use std::future::Future;
@@ -26,7 +26,7 @@ pub struct Gate(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     is_shut: bool,
-    /// What wakes the tasks that have come to the gate since it was shut: each task once.
+    /// The wakers of the tasks that have come to the gate since it was shut, one for each task.
     waiting: Vec<Waker>,
 }
 

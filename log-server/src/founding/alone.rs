@@ -1,4 +1,4 @@
-//! A log that one seat begins without asking anybody: what a recovery makes.
+//! A log that a seat begins without asking anybody: what a recovery and a restore make.
 
 use naxos_proto::contracts::{Founder, FoundingValue};
 use naxos_proto::ids::{ClusterId, LogId};
@@ -11,8 +11,19 @@ use crate::open_error::OpenError;
 /// Writes into an empty data directory that `own` has founded `log` alone, durably.
 /// [`FoundJournal::read`](crate::FoundJournal::read) then formats it with these ids.
 pub async fn found_alone(disk: &dyn Disk, cluster: ClusterId, own: Founder, log: LogId) -> Result<(), OpenError> {
-    let decided = Some(FoundingValue { log, founders: vec![own] });
-    let record = FoundingRecord { decided, ..FoundingRecord::new(cluster, own, vec![own.seat]) };
+    found_decided(disk, cluster, own, FoundingValue { log, founders: vec![own] }).await
+}
+
+/// As [`found_alone`], for a log that several founders begin. The caller knows that each of them, by itself, comes to the same
+/// decision. `own` is one of them.
+pub async fn found_decided(
+    disk: &dyn Disk,
+    cluster: ClusterId,
+    own: Founder,
+    decided: FoundingValue,
+) -> Result<(), OpenError> {
+    let seats = decided.founders.iter().map(|founder| founder.seat).collect();
+    let record = FoundingRecord { decided: Some(decided), ..FoundingRecord::new(cluster, own, seats) };
     write_founding(disk, &record).await
 }
 

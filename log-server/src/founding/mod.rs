@@ -30,7 +30,7 @@ mod record;
 mod record_file;
 mod seat;
 
-pub use alone::{found_alone, read_founding};
+pub use alone::{found_alone, found_decided, read_founding};
 pub use config::FoundingConfig;
 pub use found::{Found, FoundingError};
 pub(crate) use record_file::founded_names;

@@ -24,7 +24,7 @@ pub(crate) enum PlaceKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) segment: SegmentNumber,
-    /// Byte position in the segment: of the record's header, or of its batch if the record is damaged.
+    /// Byte position in the segment: of the record's header, or of its batch if the kind is [`PlaceKind::Corrupt`].
     pub(crate) at: u32,
     /// Length of the record's body.
     pub(crate) body_len: u32,

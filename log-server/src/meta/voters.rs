@@ -22,21 +22,21 @@ impl MetaReplica {
         }
     }
 
-    /// Whether the vote of `storage` may still be needed, as far as this replica knows: while the voters are being changed,
-    /// a majority of those from before has to agree, too.
+    /// Whether the vote of `storage` may still be needed, as far as this replica knows. While the voters are being
+    /// changed, a majority of the old voters has to agree, too.
     pub fn may_need_vote_of(&self, storage: StorageId) -> bool {
         self.membership().get_joint_config().iter().any(|voters| voters.contains(&storage.0))
     }
 
-    /// All replicas, as far as this replica knows: those that vote, also before or after a change that is on its way, and
-    /// those that learn.
+    /// All replicas, as far as this replica knows: those that vote and those that learn. While the voters are being
+    /// changed, these are the old and the new voters and the learners.
     pub fn members(&self) -> BTreeSet<StorageId> {
         self.membership().nodes().map(|(storage, _)| StorageId(*storage)).collect()
     }
 
     /// If this replica leads, makes the next step towards `voters` as the replicas that vote and `learners` as those
-    /// that only learn: a new voter learns first, and votes when it has what the others have. Returns whether they are
-    /// the voters now. The call has to be repeated, on any replica, until they are.
+    /// that only learn. A new voter is a learner first, and votes when it has nearly all entries. Returns whether
+    /// `voters` vote now. All replicas have to repeat the call, because only the one that leads makes a step.
     /// # Cancel safety
     /// If the call is dropped halfway, the step may be made or not.
     pub async fn set_members(
@@ -57,17 +57,18 @@ impl MetaReplica {
                 self.raft.add_learner(new.0, EmptyNode {}, false).await.map_err(|e| e.to_string())?;
             }
             if now != *voters {
-                // A change counts from the moment on at which the leader writes it down, and it has to be committed by a
-                // majority of the new voters, too. Without such a majority not even a change back would succeed.
+                // A change counts as soon as the leader has written it down, and a majority of the new voters has to
+                // commit it, too. Without such a majority not even a change back would succeed.
                 let ready = voters.iter().filter(|voter| **voter == self.storage || self.has_learnt(**voter)).count();
                 let has_learnt = voters.difference(&now).all(|new| self.has_learnt(*new));
                 if !has_learnt || ready <= voters.len() / 2 {
                     return Ok(false);
                 }
                 let voters: BTreeSet<u64> = voters.iter().map(|storage| storage.0).collect();
-                // A voter that has to go learns first that it votes no more. Otherwise it would ask for votes again and again.
+                // A voter that has to stop voting becomes a learner, so that it hears of this change. Otherwise it
+                // would ask for votes again and again.
                 self.raft.change_membership(voters, true).await.map_err(|e| e.to_string())?;
-                // It is left out in a later step. By then it knows, and its node may end.
+                // If it is not to stay as a learner, a later step removes it. By then it knows, and its node may end.
                 return Ok(false);
             }
             let gone = self.learners().into_iter().filter(|one| !learners.contains(one) && !voters.contains(one));
@@ -88,7 +89,8 @@ impl MetaReplica {
     /// Lets another voter lead. This replica sends no heartbeats until the others have elected one of themselves, but for
     /// [`STEP_MAX`] at most. Returns whether another replica leads.
     /// # Cancel safety
-    /// If the call is dropped halfway, this replica may send no heartbeats until it is called again.
+    /// If the call is dropped halfway, this replica may send no heartbeats as leader until another call, made while it
+    /// leads, has ended.
     pub async fn yield_leadership(&self) -> bool {
         if self.leader() != Some(self.storage) {
             return true;

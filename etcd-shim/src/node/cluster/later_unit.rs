@@ -1,4 +1,4 @@
-//! [`LaterUnit`]: a storage unit that a chain names, but of which this node does not know yet where it is.
+//! [`LaterUnit`]: a storage unit that a chain names, although this node does not know yet where that unit is.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -141,7 +141,7 @@ fn position(tail: u64) -> String {
 }
 
 /// A time as RFC 3339.
-pub(super) fn time(wall: WallTime) -> String {
+pub(in crate::node) fn time(wall: WallTime) -> String {
     let since = std::time::Duration::from_nanos(wall.0);
     humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
 }

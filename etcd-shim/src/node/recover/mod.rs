@@ -24,13 +24,16 @@ mod sub_disk;
 mod survivor;
 mod swap;
 
+pub(in crate::node) use describe::time;
 pub(crate) use error::RecoverError;
 pub(in crate::node) use force::force_new_cluster;
 pub(crate) use plan::{Plan, Wishes};
 pub(crate) use rebuild::rebuild;
-pub(in crate::node) use recovered_file::begin_of_log;
+pub(in crate::node) use recovered_file::{FILE as RECOVERED_FILE, Recovered, begin_of_log, write as write_recovered};
+pub(in crate::node) use sub_disk::SubDisk;
 pub(crate) use survivor::Survivor;
 pub(crate) use swap::{check_target, finish_swap};
+pub(in crate::node) use swap::{clear, swap};
 
 /// How far the revision is raised unless the operator says otherwise. A cluster that makes 10,000 changes a second
 /// needs more than a day for this number of changes.

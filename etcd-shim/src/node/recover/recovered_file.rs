@@ -1,5 +1,5 @@
-//! The file `recovered`. It says that a data directory was made by a recovery, from which directories it was made, and
-//! where its log begins.
+//! The file `recovered`. It says that a data directory was made by a recovery or a restore, from which directories it was
+//! made, and where its log begins.
 
 use std::io::ErrorKind;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::RecoverError;
 
 /// Its name.
-pub(super) const FILE: &str = "recovered";
+pub(in crate::node) const FILE: &str = "recovered";
 const MAGIC: &str = "naxos recovery";
 const VERSION: u64 = 1;
 /// The largest file that is read. A real one is far smaller.
@@ -19,32 +19,33 @@ const BYTES_MAX: u64 = 16_384;
 
 /// The JSON of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Recovered {
-    pub(super) magic: String,
-    pub(super) version: u64,
+pub(in crate::node) struct Recovered {
+    pub(in crate::node) magic: String,
+    pub(in crate::node) version: u64,
     /// When it was made: RFC 3339.
-    pub(super) time: String,
-    /// The storage ids of the directories that were read, in hexadecimal. The first one gave its local store.
-    pub(super) from: Vec<String>,
-    /// The id of the log before the recovery, in hexadecimal.
-    pub(super) old_log: String,
+    pub(in crate::node) time: String,
+    /// The storage ids of the directories that were read, in hexadecimal. The first one gave its local store. Empty after a
+    /// restore.
+    pub(in crate::node) from: Vec<String>,
+    /// The id of the log before the recovery, in hexadecimal. 0 after a restore.
+    pub(in crate::node) old_log: String,
     /// The id of the log after the recovery, in hexadecimal.
-    pub(super) log: String,
+    pub(in crate::node) log: String,
     /// The first position of the log.
-    pub(super) begin: u64,
+    pub(in crate::node) begin: u64,
     /// Below this position of the old log no acknowledged write is missing.
-    pub(super) certain: u64,
+    pub(in crate::node) certain: u64,
     /// The revision of the newest write that was kept.
-    pub(super) revision_before: i64,
+    pub(in crate::node) revision_before: i64,
     /// The revision after the recovery. Everything up to it counts as compacted.
-    pub(super) revision: i64,
+    pub(in crate::node) revision: i64,
     /// crc32 of `version`, `old_log`, `log` and `begin`, joined by spaces.
-    pub(super) crc32: u32,
+    pub(in crate::node) crc32: u32,
 }
 
 impl Recovered {
     /// Fills in the magic and the version, which are the same in every file, and the checksum.
-    pub(super) fn sealed(mut self) -> Self {
+    pub(in crate::node) fn sealed(mut self) -> Self {
         MAGIC.clone_into(&mut self.magic);
         self.version = VERSION;
         self.crc32 = self.crc();
@@ -58,7 +59,7 @@ impl Recovered {
 }
 
 /// Reads the file at `path`. `None` if there is none.
-pub(super) async fn read(disk: &dyn Disk, path: &str) -> Result<Option<Recovered>, RecoverError> {
+pub(in crate::node) async fn read(disk: &dyn Disk, path: &str) -> Result<Option<Recovered>, RecoverError> {
     let io = |error| RecoverError::Io(path.to_owned(), error);
     let file = match disk.open(path, OpenMode::Existing).await {
         Ok(file) => file,
@@ -90,14 +91,14 @@ fn parse(bytes: &[u8]) -> Result<Recovered, RecoverError> {
 }
 
 /// Writes the file, durably.
-pub(super) async fn write(disk: &dyn Disk, path: &str, recovered: &Recovered) -> Result<(), RecoverError> {
+pub(in crate::node) async fn write(disk: &dyn Disk, path: &str, recovered: &Recovered) -> Result<(), RecoverError> {
     let mut json = serde_json::to_vec_pretty(recovered).expect("plain fields are JSON");
     json.push(b'\n');
     let written = replace_file(disk, path, &format!("{path}.tmp"), Bytes::from(json)).await;
     written.map_err(|error| RecoverError::Io(path.to_owned(), error))
 }
 
-/// Where the log of a data directory begins: at 0, unless the directory was made by a recovery.
+/// Where the log of a data directory begins: at 0, unless the directory was made by a recovery or a restore.
 pub(in crate::node) async fn begin_of_log(disk: &dyn Disk) -> Result<Lsn, RecoverError> {
     Ok(read(disk, FILE).await?.map_or(Lsn::ZERO, |recovered| Lsn(recovered.begin)))
 }

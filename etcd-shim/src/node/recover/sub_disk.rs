@@ -7,9 +7,9 @@ use futures::future::BoxFuture;
 use naxos_proto::seams::{Disk, File, OpenMode};
 
 /// See the module.
-pub(super) struct SubDisk {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) folder: &'static str,
+pub(in crate::node) struct SubDisk {
+    pub(in crate::node) disk: Arc<dyn Disk>,
+    pub(in crate::node) folder: &'static str,
 }
 
 impl SubDisk {

@@ -63,7 +63,7 @@ pub(crate) async fn finish_swap(disk: &dyn Disk) -> Result<bool, RecoverError> {
 }
 
 /// Moves the finished directory to its place. The caller has the lock.
-pub(super) async fn swap(disk: &dyn Disk) -> Result<(), RecoverError> {
+pub(in crate::node) async fn swap(disk: &dyn Disk) -> Result<(), RecoverError> {
     let made = disk.list(RECOVERY_DIR).await.map_err(io_at(RECOVERY_DIR))?;
     let is_made = |name: &str| made.iter().any(|found| found == name);
     if let Some(recovered) = recovered_file::read(disk, &format!("{RECOVERY_DIR}/{FILE}")).await? {
@@ -94,7 +94,7 @@ async fn relocate(disk: &dyn Disk, from: &str, to: &str) -> Result<(), RecoverEr
 }
 
 /// Removes what is in the folder.
-pub(super) async fn clear(disk: &dyn Disk) -> Result<(), RecoverError> {
+pub(in crate::node) async fn clear(disk: &dyn Disk) -> Result<(), RecoverError> {
     let list = |dir: String| async move {
         match disk.list(&dir).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),

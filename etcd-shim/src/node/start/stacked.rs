@@ -7,6 +7,7 @@ use naxos_engines::snapshots::{Offering, OfferingParts};
 use naxos_log_server::LogServer;
 use naxos_proto::seams::{Seams, Tasks, WorkerHandle, start};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::catch_up::{CatchUp, OpenStore};
@@ -126,6 +127,7 @@ impl Opened {
             leadership: Leadership::default(),
             fence,
             removed: CancellationToken::new(),
+            backups: Arc::new(Semaphore::new(Backend::BACKUPS_MAX)),
             config,
         });
         leases.set(LeaseDesk(Arc::clone(&backend)));

@@ -69,7 +69,8 @@ impl<'a> Fields<'a> {
         Self::parse(encoded).unwrap_or_else(|e| panic!("a key-value pair of the store is damaged: {e}"))
     }
 
-    fn parse(mut rest: &'a [u8]) -> Result<Self, String> {
+    /// As [`Fields::of`], for bytes of another origin. The error says what is wrong with them.
+    pub(crate) fn parse(mut rest: &'a [u8]) -> Result<Self, String> {
         let mut fields = Self::default();
         while !rest.is_empty() {
             let (tag, kind) = decode_key(&mut rest).map_err(|e| e.to_string())?;

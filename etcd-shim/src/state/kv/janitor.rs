@@ -66,6 +66,11 @@ impl Janitor {
         let _ = self.done.subscribe().wait_for(|done| *done >= revision).await;
     }
 
+    /// The revision of the last compaction whose rows have all been dropped. -1 if there is none since the start.
+    pub(crate) fn done(&self) -> i64 {
+        *self.done.borrow()
+    }
+
     pub(super) fn step(&self, compacted: i64) -> usize {
         let mut dead = Vec::new();
         {

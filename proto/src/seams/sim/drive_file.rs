@@ -14,7 +14,7 @@ use crate::seams::sim::image::{Image, Syncing};
 use crate::seams::sim::names::Inode;
 use crate::seams::{BlockingFile, File};
 
-/// The time for which a file settles before it looks whether the disk is fast again.
+/// The longest single wait in [`File::settle`]. After each wait, it checks whether the disk is fast again.
 const SETTLE_PIECE: Duration = Duration::from_millis(100);
 
 /// An open file. It is dead after a crash of the drive.
@@ -164,7 +164,7 @@ impl File for MountedFile {
 
     fn settle(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            // The wait is over as soon as the disk is fast again, so it is made of short ones.
+            // The wait has to end soon after the disk is fast again, so it is made of short waits.
             while let Some(piece) = self.drive.alive(self.life).map(|mut state| state.pay(SETTLE_PIECE)) {
                 self.drive.take(self.life, piece).await;
                 if piece < SETTLE_PIECE {

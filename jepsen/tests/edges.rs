@@ -68,6 +68,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "control",
             "contracts",
             "seams",
+            "role",
             "peer",
             "suite",
         ],

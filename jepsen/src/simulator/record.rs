@@ -101,6 +101,8 @@ pub struct Record {
     pub compaction_done: i64,
     /// Whether the node may refuse calls because of its disk. Holds until the node starts again.
     pub disk_fails: bool,
+    /// In a cluster: the simulated time at which a host got an empty disk the last time.
+    pub emptied: Duration,
     /// Set while the journal's disk fails or the disk is full: the simulated time at which the node must have noticed
     /// it, and the text that the node must then report.
     pub sick: Option<(Duration, &'static str)>,

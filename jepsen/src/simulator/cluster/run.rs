@@ -121,7 +121,10 @@ pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
         drop(views);
         reached.set_now(sim.elapsed());
         faults.step(sim)?;
-        record.borrow_mut().disk_fails = faults.is_excused();
+        let emptied = faults.seats.iter().map(Seat::emptied).max().unwrap_or_default();
+        let mut record = record.borrow_mut();
+        record.disk_fails = faults.is_excused();
+        record.emptied = emptied;
         Ok(())
     });
     for (from, to, event) in MOVES {

@@ -81,6 +81,8 @@ pub struct Seat {
     is_old: bool,
     /// Whether it has refused it, or the node has refused a disk with wrong bits.
     is_refused: bool,
+    /// When the host got an empty disk the last time.
+    emptied: Duration,
     /// Whether bits of the disk have flipped. The node may refuse to start, and then the disk is emptied.
     is_rotten: bool,
 }
@@ -109,8 +111,14 @@ impl Seat {
             copy: None,
             is_old: false,
             is_refused: false,
+            emptied: Duration::ZERO,
             is_rotten: false,
         }
+    }
+
+    /// When the host got an empty disk the last time. Zero if it never did.
+    pub fn emptied(&self) -> Duration {
+        self.emptied
     }
 
     /// Whether the disk has forgotten something, or may have, and the node has not begun afresh.
@@ -299,6 +307,7 @@ impl Seat {
             self.is_old = false;
             self.is_rotten = false;
             self.host.clean();
+            self.emptied = now;
             self.life = self.host.drive().life();
         }
         self.host.drive().clear_faults();

@@ -12,24 +12,15 @@ use naxos_proto::etcd::client::etcdserverpb::{
     LeaseGrantRequest, PutRequest, RangeRequest, WatchCreateRequest, WatchRequest, watch_request,
 };
 use naxos_proto::seams::{BootClock, Clock};
-use support::{Server, block_on, contents, kv, program};
+use support::{CtlEnded, Server, block_on, contents, ctl, kv};
 
 /// Long enough for a checkpoint, which is made every second.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1_300);
 /// A lease of eight seconds must have ended after this.
 const LEASE_LIMIT: Duration = Duration::from_secs(40);
 
-/// How the command ended.
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn recover(dir: &Path, words: &[&str]) -> Ended {
-    let done = program(dir).args(["ctl", "recover"]).args(words).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ended { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
+fn recover(dir: &Path, words: &[&str]) -> CtlEnded {
+    ctl(dir, "recover", words)
 }
 
 /// Writes some keys on the data directory `name`, the last of them after a checkpoint, and kills the server. Returns the

@@ -14,20 +14,11 @@ use naxos_proto::etcd::client::etcdserverpb::{
     RangeRequest, SnapshotRequest,
 };
 use naxos_proto::etcd::client::mvccpb::KeyValue;
-use support::{Server, block_on, contents, kv, program};
+use support::{CtlEnded, Server, block_on, contents, ctl, kv};
 use tonic::transport::{Channel, Endpoint};
 
-/// How the command ended.
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn restore(dir: &Path, words: &[&str]) -> Ended {
-    let done = program(dir).args(["ctl", "restore"]).args(words).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ended { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
+fn restore(dir: &Path, words: &[&str]) -> CtlEnded {
+    ctl(dir, "restore", words)
 }
 
 fn channel(address: &str) -> Channel {

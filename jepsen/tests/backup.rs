@@ -89,6 +89,15 @@ impl Bench {
         Alone { server, data, flags }
     }
 
+    /// An etcd with a history ([`Self::fill`]), and its revision.
+    fn filled_etcd(&self) -> (Alone, i64) {
+        let mut old = self.alone(&self.etcd, "old");
+        old.server.start_again();
+        self.fill(&old.server);
+        let last = self.revision(&old.server);
+        (old, last)
+    }
+
     fn channel(&self, server: &EtcdServer) -> Channel {
         let _inside = self.runtime.enter();
         Endpoint::from_shared(server.client_url().to_owned()).expect("a URL").connect_lazy()
@@ -201,10 +210,7 @@ fn text(path: &Path) -> String {
 #[test]
 fn a_state_goes_from_etcd_to_naxos_and_back() {
     let Some(bench) = Bench::new() else { return };
-    let mut old = bench.alone(&bench.etcd, "old");
-    old.server.start_again();
-    bench.fill(&old.server);
-    let last = bench.revision(&old.server);
+    let (old, last) = bench.filled_etcd();
     let revisions = [301, 350, 402, 415, last];
     let before = bench.seen(&old.server, &revisions);
     let file = bench.save(&old.server, "from-etcd");
@@ -232,10 +238,7 @@ fn a_state_goes_from_etcd_to_naxos_and_back() {
 #[test]
 fn a_data_directory_of_etcd_is_taken_over_once_etcd_has_stopped() {
     let Some(bench) = Bench::new() else { return };
-    let mut old = bench.alone(&bench.etcd, "old");
-    old.server.start_again();
-    bench.fill(&old.server);
-    let last = bench.revision(&old.server);
+    let (mut old, last) = bench.filled_etcd();
     let before = bench.seen(&old.server, &[350, last]);
     let words = [format!("--etcd-data-dir={}", old.data.display())];
     let refused = format!("--data-dir={}", text(&bench.path("refused")));
@@ -261,10 +264,7 @@ fn a_data_directory_of_etcd_is_taken_over_once_etcd_has_stopped() {
 #[test]
 fn a_raised_revision_is_kept_on_the_way_from_etcd_to_naxos_and_back() {
     let Some(bench) = Bench::new() else { return };
-    let mut old = bench.alone(&bench.etcd, "old");
-    old.server.start_again();
-    bench.fill(&old.server);
-    let last = bench.revision(&old.server);
+    let (old, last) = bench.filled_etcd();
     let keys = bench.seen(&old.server, &[last]).at.remove(&last).expect("it was asked for").0;
     let file = bench.save(&old.server, "from-etcd");
     let raise = [text(&file), format!("--bump-revision={BUMP}"), "--mark-compacted".to_owned()];
@@ -293,10 +293,7 @@ fn a_raised_revision_is_kept_on_the_way_from_etcd_to_naxos_and_back() {
 #[test]
 fn three_members_that_restore_the_same_file_are_one_cluster() {
     let Some(bench) = Bench::new() else { return };
-    let mut old = bench.alone(&bench.etcd, "old");
-    old.server.start_again();
-    bench.fill(&old.server);
-    let last = bench.revision(&old.server);
+    let (old, last) = bench.filled_etcd();
     let before = bench.seen(&old.server, &[350, last]);
     let file = bench.save(&old.server, "from-etcd");
 

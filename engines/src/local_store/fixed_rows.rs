@@ -51,9 +51,7 @@ impl FixedRows {
 
     /// The row's value. Reads the disk, as [`Self::scan`] does.
     pub fn get(&self, name: &RowKey) -> Result<Option<Bytes>, StoreError> {
-        let mut below = name.clone();
-        below.key.push(0);
-        Ok(self.scan(name, &below, 1)?.into_iter().next().map(|(_, value)| value))
+        Ok(self.scan(name, &name.clone().after(), 1)?.into_iter().next().map(|(_, value)| value))
     }
 
     /// The rows from `from` on and below `below`, in the order of their names: about `bytes_max` bytes of them. Empty only
@@ -77,14 +75,7 @@ impl FixedRows {
     fn piece(&self, from: &RowKey, below: &RowKey, bytes_max: usize) -> Result<(Vec<Row>, Option<RowKey>), StoreError> {
         let (bottom, is_all) = caught(ROWS_WRITTEN, || self.written(from, below, bytes_max))?;
         // Beyond the last row of redb that was read, the deltas alone do not tell all rows.
-        let next = match bottom.last() {
-            Some((last, _)) if !is_all => {
-                let mut next = last.clone();
-                next.key.push(0);
-                Some(next)
-            }
-            _ => None,
-        };
+        let next = bottom.last().filter(|_| !is_all).map(|(last, _)| last.clone().after());
         let range = (Bound::Included(from), Bound::Excluded(next.as_ref().unwrap_or(below)));
         let mut rows: BTreeMap<RowKey, Option<Bytes>> =
             bottom.into_iter().map(|(name, row)| (name, Some(row))).collect();
@@ -132,8 +123,7 @@ mod tests {
         loop {
             let rows = fixed.scan(&from, &name(u32::MAX), bytes_max).unwrap();
             let Some((last, _)) = rows.last() else { return all };
-            from = last.clone();
-            from.key.push(0);
+            from = last.clone().after();
             all.extend(rows);
         }
     }

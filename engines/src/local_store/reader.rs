@@ -107,10 +107,7 @@ impl StoreReader {
         let rows: Vec<_> = merged.into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).take(limit).collect();
         match (rows.is_empty(), horizon) {
             // All rows up to the horizon were deleted, so go on after the horizon.
-            (true, Some(mut next)) => {
-                next.key.push(0);
-                self.merged(&next, below, limit)
-            }
+            (true, Some(last)) => self.merged(&last.after(), below, limit),
             _ => rows,
         }
     }

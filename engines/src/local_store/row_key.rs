@@ -41,6 +41,13 @@ impl RowKey {
         Self { store, table, key: SmallVec::from_slice(key) }
     }
 
+    /// The smallest name that is larger than this one.
+    #[must_use]
+    pub fn after(mut self) -> Self {
+        self.key.push(0);
+        self
+    }
+
     /// The name as redb stores it: store u32 and table u8, big-endian, then the key.
     pub(crate) fn encode(&self) -> SmallVec<[u8; 32]> {
         let mut out = SmallVec::with_capacity(5 + self.key.len());

@@ -28,7 +28,7 @@ pub(crate) enum Step {
 }
 
 enum Stage {
-    /// The first pass: so many bytes were made.
+    /// The first pass. It has made this many bytes.
     Count(u64),
     /// The second pass makes a file that has these meta pages.
     Make(Bytes),

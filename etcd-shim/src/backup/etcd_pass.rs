@@ -89,7 +89,7 @@ impl EtcdPass {
         Ok(None)
     }
 
-    /// The pages that were made since the last call.
+    /// Takes the pages that were made since the last call. Returns their bytes.
     pub(super) fn take_pages(&mut self) -> Bytes {
         self.writer.take_pages()
     }
@@ -101,9 +101,7 @@ fn damaged(rule: &'static str) -> BackupError {
 
 /// The smallest name after the last of these rows.
 fn after_last(rows: &[naxos_engines::local_store::Row]) -> Option<RowKey> {
-    let mut next = rows.last()?.0.clone();
-    next.key.push(0);
-    Some(next)
+    Some(rows.last()?.0.clone().after())
 }
 
 type Items = BTreeMap<Bytes, Bytes>;

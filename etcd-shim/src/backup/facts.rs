@@ -40,8 +40,7 @@ fn table(
     loop {
         let rows = fixed.scan(&from, &below, SCAN_BYTES)?;
         let Some((last, _)) = rows.last() else { return Ok(all) };
-        from = last.clone();
-        from.key.push(0);
+        from = last.clone().after();
         all.extend(rows);
     }
 }

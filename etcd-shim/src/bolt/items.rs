@@ -14,7 +14,7 @@ pub(crate) struct Items<'a> {
     /// The pages from the root down, each with the index of its next element.
     path: Vec<(Page<'a>, usize)>,
     last: Option<&'a [u8]>,
-    /// So many more pages may come. A damaged file may lead from page to page in a circle.
+    /// How many more pages the walk may visit. In a damaged file, pages may refer to each other in a circle.
     pages_left: u64,
 }
 

@@ -37,7 +37,7 @@ impl NewPages {
         self.next
     }
 
-    /// The bytes of the pages that were made since the last call, in the order of their numbers.
+    /// Takes the pages that were made since the last call, in the order of their numbers. Returns their bytes.
     pub(super) fn take(&mut self) -> Bytes {
         self.bytes.split().freeze()
     }

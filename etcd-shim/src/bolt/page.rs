@@ -1,4 +1,4 @@
-//! [`Page`]: a page of a tree, as the reader sees it. Each access is checked against the end of the page.
+//! [`Page`]: a page of a tree that is read from a file. Nothing beyond the end of the page is read, whatever the page says.
 
 use super::bolt_error::BoltError;
 use super::layout::{BRANCH, ELEMENT_BYTES, HEADER_BYTES, IS_BUCKET, LEAF, u16_at, u32_at, u64_at};

@@ -52,8 +52,8 @@ impl BoltWriter {
         Ok(())
     }
 
-    /// The pages that were made since the last call. In the file they come after those of the call before, the first ones
-    /// after [`META_BYTES`].
+    /// Takes the pages that were made since the last call. Returns their bytes. In the file they follow the pages of the call
+    /// before. The first ones follow the meta pages, which take [`META_BYTES`].
     pub(crate) fn take_pages(&mut self) -> Bytes {
         self.pages.take()
     }

@@ -34,7 +34,7 @@ pub(super) struct HandOver {
 }
 
 impl HandOver {
-    /// For a node that serves clients.
+    /// The parts of a node that serves clients.
     pub(super) fn of(backend: &Backend) -> Self {
         let (store, seats) = (Arc::clone(&backend.store), backend.roster.seats.clone());
         let may_lead = move |storage| {

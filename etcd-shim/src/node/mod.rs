@@ -5,7 +5,7 @@
 //!   together
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
 //! - [`Part`]: a log server or a sequencer on a machine of its own; [`Running`]: the one or the other
-//! - [`hand_over`]: what a node that stops leaves to the others
+//! - [`hand_over`]: what a node that stops leaves to the others; [`end`](end::end): its last steps
 //! - [`recover`]: goes on after the quorum was lost; [`restore`]: makes a data directory from a backup
 //! - [`replicas`]: compares the state of this node with that of the others
 //! - [`upkeep`]: the work that is done at intervals; [`versions`]: the version of the cluster
@@ -15,6 +15,7 @@
 
 mod attempts;
 mod cluster;
+mod end;
 mod gauges;
 mod hand_over;
 mod health;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use naxos_log_server::LogServer;
 use naxos_proto::seams::{Address, WorkerHandle};
 
+use self::end::end;
 use self::hand_over::HandOver;
 use self::probe::Probe;
 use self::stops::Stops;
@@ -71,8 +73,7 @@ impl Node {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn ended(&self) -> String {
-        self.stops.failed().await;
-        "a worker of the node failed; the log says why".to_owned()
+        self.stops.why_failed().await
     }
 
     /// Waits until the log no longer holds the next entry that this node has to apply. The node cannot go on then, but
@@ -101,18 +102,7 @@ impl Node {
         self.stops.serving.cancel();
         self.port.drain().await;
         self.backend.stack.shut();
-        self.stops.running.cancel();
-        for worker in self.workers {
-            if let Err(error) = worker.join().await {
-                tracing::error!(error, "a worker of the node failed");
-            }
-        }
-        if let Err(error) = self.backend.meta.shutdown().await {
-            tracing::error!(error, "the metadata store's worker failed");
-        }
-        if let Err(error) = self.log_server.shutdown().await {
-            tracing::error!(error, "a worker of the storage unit failed");
-        }
+        end(&self.stops, self.workers, &self.backend.meta, self.log_server).await;
         tracing::info!("closed etcd server");
     }
 }

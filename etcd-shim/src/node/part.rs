@@ -12,6 +12,7 @@ use naxos_proto::seams::WorkerHandle;
 use naxos_sequencer::LocalSequencer;
 use tokio_util::sync::CancellationToken;
 
+use super::end::end;
 use super::hand_over::HandOver;
 use super::probe::Probe;
 use super::stops::Stops;
@@ -50,8 +51,7 @@ impl Part {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn ended(&self) -> String {
-        self.stops.failed().await;
-        "a worker of the node failed; the log says why".to_owned()
+        self.stops.why_failed().await
     }
 
     /// Waits until this member was removed from the cluster and is not needed any more. Waits for ever if that does not
@@ -69,17 +69,6 @@ impl Part {
         self.hand_over.run().await;
         self.stops.serving.cancel();
         self.port.drain().await;
-        self.stops.running.cancel();
-        for worker in self.workers {
-            if let Err(error) = worker.join().await {
-                tracing::error!(error, "a worker of the node failed");
-            }
-        }
-        if let Err(error) = self.inside.meta.shutdown().await {
-            tracing::error!(error, "the metadata store's worker failed");
-        }
-        if let Err(error) = self.log_server.shutdown().await {
-            tracing::error!(error, "a worker of the storage unit failed");
-        }
+        end(&self.stops, self.workers, &self.inside.meta, self.log_server).await;
     }
 }

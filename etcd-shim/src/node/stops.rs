@@ -24,6 +24,14 @@ impl Stops {
         Stops { serving: CancellationToken::new(), running, meta, unit }
     }
 
+    /// Waits as [`Self::failed`] does, and returns what to tell the caller then.
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn why_failed(&self) -> String {
+        self.failed().await;
+        "a worker of the node failed; the log says why".to_owned()
+    }
+
     /// Waits until a Worker or a task has failed.
     /// # Cancel safety
     /// Cancel safe.

@@ -69,14 +69,11 @@ pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests
     if backend.fence.is_up() {
         return Ok(());
     }
-    // If the log was not reconfigured since this node took office, the chain need not be read again.
-    if backend.keeper.office().is_some_and(|office| office.ordinal == backend.log.ordinal()) {
+    // If the log was not reconfigured since a keeper took office, nobody else can.
+    if backend.keeper.in_office().loglet.ordinal >= backend.log.ordinal() {
         return Ok(());
     }
     let Some(loglet) = backend.loglet_to_keep_leases_under() else { return Ok(()) };
-    if backend.keeper.in_office().loglet.ordinal >= loglet.ordinal {
-        return Ok(());
-    }
     let keeper = Keeper { loglet, storage: backend.unit.storage_id() };
     backend.propose(pending, Command::KeepLeases(keeper)).await.map(drop)
 }

@@ -34,21 +34,24 @@ pub(super) async fn agree(backend: &Backend, pending: &Arc<PendingRequests>) {
             tracing::warn!(%error, version = agreed.0, "the cluster's version cannot be written down; trying again");
         }
         // It is enough if one node does the rest. This is the keeper of leases, as for automatic compaction.
-        let is_keeper = backend.keeper.office().is_some();
-        if is_keeper {
+        if backend.keeper.office().is_some() {
             announce_for_parts(backend, pending).await;
-        }
-        if is_keeper && let Some(next) = due(backend) {
-            match backend.propose(pending, Command::RaiseVersion(next)).await {
-                Ok(_) => tracing::info!(version = next.0, "proposed a new version of the cluster"),
-                Err(error) => tracing::warn!(error = error.message(), "the cluster's version did not rise"),
-            }
+            raise(backend, pending).await;
         }
         tokio::select! {
             biased;
             Ok(()) = version.changed() => tracing::info!(version = version.borrow().0, "the cluster has a new version"),
             () = backend.clock.sleep(LOOK_EVERY) => {}
         }
+    }
+}
+
+/// Proposes the version to which the cluster can rise now, if there is one.
+async fn raise(backend: &Backend, pending: &Arc<PendingRequests>) {
+    let Some(next) = due(backend) else { return };
+    match backend.propose(pending, Command::RaiseVersion(next)).await {
+        Ok(_) => tracing::info!(version = next.0, "proposed a new version of the cluster"),
+        Err(error) => tracing::warn!(error = error.message(), "the cluster's version did not rise"),
     }
 }
 

@@ -1,8 +1,8 @@
-//! [`send_backup`]: the answers of `Maintenance.Snapshot`.
+//! [`send_backup`]: sends a backup to a client, as the answers of `Maintenance.Snapshot`.
 //!
 //! The cold Worker makes the file in steps, so that other reads get their turn between two of them, and a task sends it. The
-//! client's reading sets the pace. While a file is being made, the local store keeps the pages that it reads. So few clients
-//! may read at a time, and a client that reads nothing for a while is given up.
+//! file is made only as fast as the client reads it. While a file is being made, the local store keeps the pages from which it
+//! is made. So only a few clients may read at a time, and a client that reads nothing for a while gets no more.
 
 use std::sync::Arc;
 use std::time::Duration;

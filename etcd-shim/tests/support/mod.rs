@@ -57,6 +57,20 @@ pub struct Ended {
     pub err: String,
 }
 
+/// How a command of `naxos ctl` ended.
+pub struct CtlEnded {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs a command of `naxos ctl` in `dir` to its end.
+pub fn ctl(dir: &Path, command: &str, words: &[&str]) -> CtlEnded {
+    let done = program(dir).args(["ctl", command]).args(words).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    CtlEnded { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
+}
+
 /// Runs the program in `dir` to its end. Panics if the program does not end soon, or if it panics itself.
 pub fn run(dir: &Path, words: &[&str], variables: &[(&str, &str)]) -> Ended {
     ended(program(dir).args(words).envs(variables.iter().copied()))

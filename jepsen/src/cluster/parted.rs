@@ -144,7 +144,7 @@ fn await_roles(all: &Members) -> anyhow::Result<()> {
     }
 }
 
-/// Moves the sequencer to another member, by a call of etcd to a front end.
+/// Moves the sequencer to another member: calls `MoveLeader` of a front end.
 fn move_to(all: &Members, part: usize) -> anyhow::Result<()> {
     let target_id = member(all, PARTS[part].0)?.member_id;
     let moved = || pb::MoveLeaderRequest { target_id };

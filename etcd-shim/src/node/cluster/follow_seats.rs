@@ -25,7 +25,7 @@ use super::voters::{follow_view, tell_roles};
 /// The time between two rounds of questions, and the longest time for an answer.
 pub(super) const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// A node that learns the seats from the others, and what follows them.
+/// What a node knows of the seats, and the parts of the node that must follow the seats.
 pub(in crate::node) struct Followers<'a> {
     pub(in crate::node) peers: &'a Peers,
     pub(in crate::node) meta: &'a MetaReplica,

@@ -7,13 +7,13 @@ use naxos_log_server::Unit;
 use naxos_proto::contracts::{ClusterView, JoinError};
 use naxos_proto::ids::StorageId;
 use naxos_proto::role::Role;
-use naxos_proto::seams::{Disk, Seams};
+use naxos_proto::seams::Seams;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::follow_seats::{ASK_EVERY, Followers};
 use super::join_desk::Asked;
-use super::members_file::write_members;
+use super::members_file::follow_members;
 use super::removal::Removal;
 
 /// What [`keep_up`] works with.
@@ -30,8 +30,9 @@ pub(in crate::node) struct KeepUp {
     pub(in crate::node) removed: CancellationToken,
 }
 
-/// Asks the members that replay the log which data directory has which seat, makes the rest of the process follow, and
-/// writes the members down for the next start. Tells nodes that ask for a seat to ask others. Never ends.
+/// Asks the members that replay the log again and again which data directory has which seat. Makes the rest of the process
+/// follow the answers, and writes the members down for the next start. Answers a node that asks for a seat that it has to ask
+/// another member. Never ends.
 /// # Cancel safety
 /// As [`Followers::look`].
 pub(in crate::node) async fn keep_up(seams: &Seams, mut followers: Followers<'_>, mut work: KeepUp) {
@@ -53,7 +54,7 @@ pub(in crate::node) async fn keep_up(seams: &Seams, mut followers: Followers<'_>
         if let Err(error) = work.unit.raise_cluster_version(followers.known.version).await {
             tracing::warn!(%error, "the cluster's version cannot be written down; trying again");
         }
-        work.write(&*seams.disk, &followers.known).await;
+        follow_members(&*seams.disk, &mut work.written, &followers.known).await;
         // A view without members is older than the list of members.
         let members = &followers.known.members;
         let is_removed = !members.is_empty() && !members.contains_key(&followers.own);
@@ -62,18 +63,6 @@ pub(in crate::node) async fn keep_up(seams: &Seams, mut followers: Followers<'_>
             && removal.is_over(work.storage, seams.clock.now(), &work.log.chain().1, followers.meta)
         {
             work.removed.cancel();
-        }
-    }
-}
-
-impl KeepUp {
-    async fn write(&mut self, disk: &dyn Disk, view: &ClusterView) {
-        if self.written.members == view.members && self.written.seats == view.seats {
-            return;
-        }
-        match write_members(disk, view).await {
-            Ok(()) => self.written = view.clone(),
-            Err(error) => tracing::warn!(%error, "the file \"members\" cannot be written; trying again"),
         }
     }
 }

@@ -28,6 +28,19 @@ pub(in crate::node) async fn read_members(disk: &dyn Disk) -> io::Result<Option<
     bytes.map(|bytes| decode(&bytes).map_err(io::Error::other)).transpose()
 }
 
+/// Replaces the file if the members or their seats are others than in `written`, which is what the file has, and `view` is
+/// not older. If that fails, the next call tries again.
+pub(in crate::node) async fn follow_members(disk: &dyn Disk, written: &mut ClusterView, view: &ClusterView) {
+    let is_same = written.members == view.members && written.seats == view.seats;
+    if is_same || view.at < written.at {
+        return;
+    }
+    match write_members(disk, view).await {
+        Ok(()) => *written = view.clone(),
+        Err(error) => tracing::warn!(%error, "the file \"members\" cannot be written; trying again"),
+    }
+}
+
 /// Replaces the file, durably.
 pub(in crate::node) async fn write_members(disk: &dyn Disk, view: &ClusterView) -> io::Result<()> {
     replace_file(disk, MEMBERS_FILE, TMP, encode(view)).await

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::Peers;
 use super::cluster_view::{ClusterNames, cluster_view};
 use super::join_desk::Asked;
-use super::members_file::write_members;
+use super::members_file::follow_members;
 use super::removal::Removal;
 use super::tell::tell;
 use super::voters::{follow_view, servers_min, tell_roles};
@@ -112,14 +112,7 @@ impl Reconciler {
 
     /// Writes the view down for the next start, if the members or their seats have changed.
     async fn write(&mut self, backend: &Backend, view: &ClusterView) {
-        let is_same = self.written.members == view.members && self.written.seats == view.seats;
-        if is_same || view.at < self.written.at {
-            return;
-        }
-        match write_members(&*backend.disk, view).await {
-            Ok(()) => self.written = view.clone(),
-            Err(error) => tracing::warn!(%error, "the file \"members\" cannot be written; trying again"),
-        }
+        follow_members(&*backend.disk, &mut self.written, view).await;
     }
 
     fn end_if_removed(&mut self, backend: &Backend, view: &ClusterView) {

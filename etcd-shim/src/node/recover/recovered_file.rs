@@ -27,7 +27,7 @@ pub(in crate::node) struct Recovered {
     /// The storage ids of the directories that were read, in hexadecimal. The first one gave its local store. Empty after a
     /// restore.
     pub(in crate::node) from: Vec<String>,
-    /// The id of the log before the recovery, in hexadecimal. 0 after a restore.
+    /// The id of the log before the recovery, in hexadecimal. It is 0 if a restore made the directory.
     pub(in crate::node) old_log: String,
     /// The id of the log after the recovery, in hexadecimal.
     pub(in crate::node) log: String,

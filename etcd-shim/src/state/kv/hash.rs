@@ -45,8 +45,7 @@ pub(crate) fn hash_kv(shared: &SharedStore, reader: &StoreReader, asked: i64) ->
         'scan: loop {
             let found = reader.scan(&from, &below, ROWS_PER_SCAN);
             let Some((last, _)) = found.last() else { break };
-            from = last.clone();
-            from.key.push(0);
+            from = last.clone().after();
             for (row, value) in found {
                 let (at, deleted) = rows::revision_of(&row);
                 if at.main > revision {

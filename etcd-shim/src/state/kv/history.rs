@@ -60,7 +60,7 @@ pub(crate) fn read_history(
                 last
             } else {
                 let at = found.last().expect("there is one").0.clone();
-                read_on(reader, &mut found, after(at), &row(last + 1), usize::MAX);
+                read_on(reader, &mut found, at.after(), &row(last + 1), usize::MAX);
                 last + 1
             }
         }
@@ -107,16 +107,10 @@ fn read_on(reader: &StoreReader, found: &mut Vec<(RowKey, Bytes)>, mut at: RowKe
     while found.len() < max {
         let more = reader.scan(&at, below, (max - found.len()).min(SCAN_ROWS));
         let Some((last, _)) = more.last() else { return true };
-        at = after(last.clone());
+        at = last.clone().after();
         found.extend(more);
     }
     false
-}
-
-/// The smallest name that is larger than `name`.
-fn after(mut name: RowKey) -> RowKey {
-    name.key.push(0);
-    name
 }
 
 /// Returns the effects, unless a compaction in the meantime may have dropped rows from which more effects should have

@@ -48,8 +48,7 @@ impl HistoryPass {
             self.hashes.resize(self.revisions.len(), self.hash);
             return false;
         };
-        self.from = last.clone();
-        self.from.key.push(0);
+        self.from = last.clone().after();
         let mut until = next;
         for (row, value) in found {
             let (at, deleted) = rows::revision_of(&row);

@@ -36,7 +36,7 @@ fn refresh(node: &Backend) {
     let watchers = node.hubs.lock().iter().filter_map(std::sync::Weak::upgrade).map(|h| h.watchers()).sum::<usize>();
     metrics.mvcc.watchers.set(signed(watchers as u64));
     let store = node.store.read();
-    metrics.mvcc.db_total_size_in_use.set(store.bytes);
+    metrics.mvcc.db_total_size_in_use.set(store.bytes_in_use());
     metrics.mvcc.keys.set(signed(store.keys.weight() as u64));
     metrics.mvcc.current_revision.set(store.revision);
     metrics.mvcc.compact_revision.set(store.compacted);

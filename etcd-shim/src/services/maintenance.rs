@@ -62,7 +62,7 @@ impl MaintenanceService {
             raft_term: backend.log.ordinal(),
             raft_applied_index: applied,
             errors: no_leader.into_iter().chain(store.alarms.iter().map(alarm)).collect(),
-            db_size_in_use: store.bytes,
+            db_size_in_use: store.bytes_in_use(),
             is_learner: backend.is_learner(),
             storage_version: version::ETCD_STORAGE.to_owned(),
             db_size_quota: backend.quota().unwrap_or(0),

@@ -96,7 +96,7 @@ async fn appends_keep_their_order_across_reconfigurations() {
     let mut last = None;
     for outcome in outcomes {
         let lsn = outcome.await.expect("appended");
-        assert!(last.is_none_or(|l| l < lsn), "acknowledgements come in order");
+        assert!(last.is_none_or(|l| l < lsn), "positions rise in the order of the calls");
         last = Some(lsn);
     }
     assert_eq!(everything(&log).await, (0..500).collect::<Vec<_>>());
@@ -124,7 +124,7 @@ async fn an_append_that_meets_a_seal_goes_to_the_successor_that_another_made() {
         let (first, stop) = (first.clone(), stop.clone());
         async move { first.tend(stop).await }
     });
-    // The loglet that the first log uses is sealed, and the first log does not know it.
+    // The loglet that the first log uses is sealed, but the first log has not learned of the seal yet.
     assert_eq!(append(&first, 1).await, Ok(Lsn(0)));
     assert_eq!(append(&second, 2).await, Ok(Lsn(1)));
     assert_eq!(first.check_tail().await, Ok(Lsn(2)), "never the tail of a sealed loglet");

@@ -1,4 +1,5 @@
-//! The `naxos` program. It is the same program under the name `etcd`.
+//! The `naxos` program. A link or a copy of it with the file name `etcd` does the same, but its default data directory
+//! has etcd's name.
 
 use std::process::ExitCode;
 

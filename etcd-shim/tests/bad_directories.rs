@@ -368,7 +368,7 @@ fn last_value(data: &Path) -> (std::path::PathBuf, u64) {
 }
 
 #[test]
-fn a_bit_that_rotted_in_the_last_batch_is_refused_untouched_and_hides_nothing_once_it_is_right() {
+fn a_bit_that_rotted_in_the_last_batch_is_refused_and_nothing_is_lost_once_it_is_flipped_back() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
     let (path, at) = last_value(&dir.path().join("data"));

@@ -64,7 +64,7 @@ fn the_register_survives_a_full_disk() {
         let started = seams.clock.now();
         let refused = put(&meta).await.expect_err("there is no room");
         assert!(refused.to_string().contains("disk is full"), "{refused}");
-        assert!(seams.clock.now().since(started) < Duration::from_secs(1), "who comes later is told at once");
+        assert!(seams.clock.now().since(started) < Duration::from_secs(1), "a later put is refused at once");
 
         drive.set_capacity(None);
         seams.clock.sleep(Duration::from_secs(3)).await;

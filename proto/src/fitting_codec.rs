@@ -13,7 +13,7 @@ use tonic_prost::{ProstCodec, ProstDecoder};
 
 /// The first size of a message's buffer, enough for most answers.
 const ENCODE_BYTES: usize = 128;
-/// The first size of a request's buffer.
+/// The first size of the buffer into which messages are received.
 const DECODE_BYTES: usize = 1 << 10;
 /// Streamed messages are passed on when this many bytes are encoded.
 const YIELD_BYTES: usize = 32 << 10;

@@ -1,4 +1,4 @@
-//! The sequencer: gives out the positions of a loglet and fans native appends out to the storage units.
+//! The sequencer: gives out the offsets of a loglet and fans native appends out to the storage units.
 //!
 //! - `answer`: what a unit's answer to a store means for the batch
 //! - `granted`: how far a sequencer has got, for probes

@@ -34,7 +34,7 @@ pub struct CommandLine {
     pub executable: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// The address on which it listens: `127.0.0.1:PORT`.
+    /// The address on which the program listens for clients: `HOST:PORT`.
     pub address: String,
 }
 

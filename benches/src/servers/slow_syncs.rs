@@ -10,18 +10,18 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::tools;
 use crate::pace;
 
-/// The threads of Naxos that make syncs. The others are left alone, because every system call of a thread that strace
-/// follows takes a little longer.
+/// The threads of Naxos that strace follows. All threads that sync often are among them. The others are left alone,
+/// because every system call of a thread that strace follows takes a little longer.
 const SYNCING: [&str; 5] = ["commit", "checkpoint", "journal-zero", "meta", "snapshots"];
 
 /// How long strace may take until it follows all threads, and how long until it follows none of them.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Time between two checks whether strace has got there.
+/// Time between two checks whether strace follows all threads, or none of them.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// As long as this exists, every fsync and fdatasync of a Naxos process takes longer. What ships is not changed for
-/// that: strace holds up the threads that write to the disk when they come back from such a call.
+/// As long as this exists, every fsync and fdatasync by the threads `SYNCING` of a Naxos process takes longer. The
+/// program itself is not changed for that: strace delays these threads when they return from such a call.
 #[derive(Debug)]
 pub struct SlowSyncs {
     process: u32,

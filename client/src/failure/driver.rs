@@ -58,11 +58,15 @@ pub struct Driver(DriverParts);
 
 /// The processes from which the next loglet may be chosen.
 ///
-/// Only data directories whose [`Role`] has the part count. The units are all units, as long as a majority of them is alive.
-/// Of the sequencers, those that hear the most other nodes come first: if two nodes do not hear each other, neither of them
-/// can serve the other. Of these, the one on the leader of the MetaStore comes last. Of the others, the present one comes
-/// first, so that a change of units moves no sequencer. If the MetaStore has only one voter, the only sequencer is the one on
-/// that node.
+/// Nodes whose members are learners are left out.
+///
+/// The units are on data directories whose [`Role`] has a storage unit. They are all of these units, even the silent
+/// ones, as long as a majority of them is alive. Otherwise they are only the units that are alive.
+///
+/// The sequencers are alive, on data directories whose [`Role`] has a sequencer. Those that hear more other nodes come
+/// first: if two nodes do not hear each other, neither of them can serve the other. Of those that hear equally many
+/// nodes, the one on the leader of the MetaStore comes last. Of the others, the present one comes first, so that a
+/// change of units moves no sequencer. If the MetaStore has only one voter, the only sequencer is the one on that node.
 pub fn liveness(
     nodes: &BTreeMap<StorageId, NodeState>,
     present: Option<Incarnation>,
@@ -99,8 +103,9 @@ impl Driver {
         Self(parts)
     }
 
-    /// Works until `stop`. The work begins as soon as the log is open, while the start still waits for the log. If the
-    /// last loglet is sealed, it may be this process that has to add the next one.
+    /// Works until `stop` is cancelled. It is called as soon as the log is open, before the start of the node is
+    /// complete. The start still has to wait for the log. If the last loglet is sealed, the log needs a next loglet,
+    /// and it may be this process that has to add it.
     pub async fn run(&self, stop: CancellationToken) {
         let log = &self.0.log;
         let work = async { tokio::join!(self.drive(), self.replicate(), log.listen(), log.tend(stop.clone())) };

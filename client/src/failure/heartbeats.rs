@@ -73,7 +73,7 @@ impl Heartbeats {
         self.detector.lock().beat(node).cloned()
     }
 
-    /// How many others each node hears, this node included.
+    /// For each node that is alive, this node included: how many other nodes it hears.
     pub fn reach(&self) -> Reach {
         let states = self.states.borrow();
         let alive: Vec<_> = states.iter().filter(|(_, state)| state.alive().is_some()).map(|(node, _)| *node).collect();

@@ -3,11 +3,12 @@
 use naxos_proto::contracts::StartMark;
 use naxos_proto::ids::StorageId;
 
-/// Remembers the latest start on each other data directory, and the own starts.
+/// Remembers the starts on this node's data directory, and the latest start on each other data directory.
 pub trait StartMemory: Send + Sync {
-    /// Takes note of a start. This node, or another one, has seen it at the address of the data directory's member. The
-    /// note is durable some time later. Returns false, and notes nothing, if a later start is known, or another one
-    /// with the same boot count, or if the data directory has no seat.
+    /// Takes note of a start on the data directory `storage`. Call it only for a start that this node, or another one,
+    /// has seen at the address of the member to which that directory belongs. The note is durable some time later.
+    /// Returns false, and notes nothing, if a later start is known, or another one with the same boot count, or if the
+    /// data directory has no seat.
     fn note(&self, storage: StorageId, start: StartMark) -> bool;
 
     /// Whether this is the latest start that is known of the data directory, durably or not.

@@ -133,7 +133,8 @@ impl<A: Applicator> Base<A> {
         self.player.fell_behind().await;
     }
 
-    /// The lowest position that the log must still hold for this node.
+    /// The position up to which the log may be trimmed, as far as this process knows: no server of the view needs the
+    /// entries below it. Zero until the engines above have set one.
     pub fn trim_point(&self) -> Lsn {
         Lsn(self.trim_point.load(Ordering::Acquire))
     }

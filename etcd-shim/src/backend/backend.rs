@@ -149,7 +149,7 @@ impl Backend {
     pub(crate) fn leader(&self) -> Option<MemberId> {
         let (_, chain) = self.log.chain();
         let Ok(roles) = LogletRoles::of(&chain.active().params) else {
-            // A loglet without a sequencer is led by every node.
+            // A loglet without a sequencer needs no leader. Clients that want one are told that each node leads.
             return Some(MemberId(self.member_id));
         };
         let nodes = self.nodes.borrow();

@@ -69,7 +69,7 @@ impl Fence {
         fence
     }
 
-    /// Whether this member may serve nothing.
+    /// Whether the fence is up. Then this member must not serve anything.
     pub(crate) fn is_up(&self) -> bool {
         self.is_up.load(Ordering::Acquire)
     }
@@ -118,7 +118,8 @@ impl Fence {
         };
         match self.difference() {
             Some(difference) => Some(format!(
-                "{difference}. It serves nothing any more: see \"A member whose state differs\" in docs/operations.md"
+                "{difference}. This member serves nothing any more: see \"A member whose state differs\" in \
+                 docs/operations.md"
             )),
             None => self.unsure.lock().map(unsure),
         }

@@ -1,4 +1,4 @@
-//! [`Facts`]: all that a file has besides keys and leases.
+//! [`Facts`]: all that the file of a backup has besides keys and leases.
 
 use naxos_engines::RowKey;
 use naxos_engines::local_store::FixedRows;
@@ -17,7 +17,7 @@ const SCAN_BYTES: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) store: StoreId,
-    /// The position of the log, for etcd's `consistent_index`.
+    /// The next position of the log to apply after the rows of the backup, for etcd's `consistent_index`.
     pub(crate) index: u64,
     /// The number of the active loglet, for etcd's term.
     pub(crate) term: u64,
@@ -46,8 +46,8 @@ fn table(
 }
 
 impl Facts {
-    /// Reads the facts from the rows. `dropped` is the revision of the last compaction of which all rows were dropped before
-    /// the rows were fixed.
+    /// Reads the facts from the rows `fixed`. All rows that compactions up to the revision `dropped` freed had been
+    /// dropped from the local store before `fixed` was made.
     pub(crate) fn read(fixed: &FixedRows, store: StoreId, term: u64, dropped: i64) -> Result<Self, BackupError> {
         let damaged = |rule| DecodeError::Rule { what: "a row of the local store", rule };
         let counters = fixed.get(&rows::state(store))?.map(Counters::decode).transpose()?;

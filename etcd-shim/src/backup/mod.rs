@@ -1,10 +1,10 @@
-//! The way out and in: the state as the file of an etcd server, and such a file as state.
+//! Writes the state of a store as the file of an etcd server, and reads such a file.
 //!
 //! The file is that of `etcdctl snapshot save`: a file of bbolt ([`crate::bolt`]) with etcd's buckets, and the SHA-256 of all
 //! its bytes at the end. etcd's own data directory has the same file without a checksum.
 //!
 //! - [`Backup`]: writes the file, piece by piece, from [`FixedRows`](naxos_engines::local_store::FixedRows);
-//!   [`facts`]: what is in its small buckets; [`etcd_pass`]: the file from its first page to its last one
+//!   [`facts`]: what is in its small buckets; [`etcd_pass`]: makes its pages once, from the first to the last
 //! - [`EtcdFile`]: reads a file; [`MappedFile`]: the bytes of one; [`check_digest`]: its checksum
 //! - [`names`]: the names of etcd's buckets and of their keys; [`Lease`](lease::Lease): a lease in the file
 

@@ -3,7 +3,7 @@
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BoltError {
-    /// Neither of the two meta pages is one.
+    /// Neither of the two meta pages is valid.
     #[error("it is not a file of bbolt, or its beginning is damaged: expected a meta page with a correct checksum")]
     NoMeta,
     /// The file has another version of the format.

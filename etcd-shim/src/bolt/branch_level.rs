@@ -3,9 +3,9 @@
 use super::layout::{ELEMENT_BYTES, HEADER_BYTES, PAGE_BYTES};
 use super::new_pages::Child;
 
-/// A branch has at least this many pages below it, unless it is the last one of its level, even if their keys need more
-/// than a page. If the last branch has only one, the one before it gives it another, and keeps two. bbolt panics when it
-/// changes a tree in which a branch has one page below it.
+/// A branch is full only when it has at least this many pages below it, even if their keys need more than one page. The
+/// last branch of a level may have fewer. If it has only one, the branch before it gives it another, and keeps at least
+/// two, because bbolt panics when it changes a tree in which a branch has one page below it.
 const CHILDREN_MIN: usize = 3;
 
 /// See the module.

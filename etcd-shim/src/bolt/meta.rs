@@ -1,4 +1,5 @@
-//! [`Meta`]: what a meta page says. There are two of them, and the valid one with the higher transaction counts.
+//! [`Meta`]: what a meta page says. A file has two meta pages. Of those that are valid, the one with the higher
+//! transaction number is used.
 //!
 //! After the page's header, little-endian: magic u32, version u32, size of a page u32, flags u32, root page u64 and sequence
 //! u64 of the tree of buckets, page of the free list u64, number of pages u64, transaction u64, and the FNV-1a checksum u64
@@ -12,7 +13,7 @@ const MAGIC: u32 = 0xED0C_DAED;
 pub(super) const VERSION: u32 = 2;
 /// The length of the fields, with the checksum.
 pub(super) const FIELDS_BYTES: usize = 64;
-/// Where the checksum begins, from the first field on.
+/// Where the checksum begins, in bytes from the beginning of the first field.
 const SUM_AT: usize = 56;
 /// The sizes that a page may have.
 const PAGE_BYTES_ALLOWED: std::ops::RangeInclusive<u32> = 512..=65_536;

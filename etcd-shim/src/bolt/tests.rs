@@ -54,7 +54,8 @@ fn empty_buckets_large_values_and_trees_of_several_levels_are_read_as_they_were_
 
 #[test]
 fn no_branch_has_a_single_page_below_it() {
-    // Keys of 1,000 bytes: a branch has few pages below it, so each number of pages at an end occurs.
+    // With keys of 1,000 bytes a full branch has only a few pages below it. So, over all counts, each possible number
+    // of pages is left for the last branch of a level, a single page too.
     for count in 1..90 {
         let items = (0..count).map(|n: u32| ([&n.to_be_bytes()[..], &[0; 996]].concat(), vec![0; 3_000])).collect();
         let content = Content::from([("key", items)]);

@@ -1,5 +1,5 @@
-//! [`Tree`]: a tree that is being made from items in ascending order. It holds one leaf and two branches of each level; all
-//! that is full becomes pages at once.
+//! [`Tree`]: a tree that is being made from items in ascending order. It holds the last leaf, and at most the last two
+//! branches of each level. All leaves and branches before them are pages already.
 
 use bytes::Bytes;
 

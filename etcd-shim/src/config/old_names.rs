@@ -89,7 +89,7 @@ pub(super) fn refuse_not_built(settings: &Settings, notes: &mut Vec<Note>) -> Re
 pub(super) fn refuse_subcommand(word: Option<&String>) -> Result<(), Stop> {
     match word.map(String::as_str) {
         Some(word @ ("gateway" | "grpc-proxy")) => Err(Stop::Invalid {
-            error: format!("the subcommand {word} is not built: run etcd's own for it, it works with Naxos behind it"),
+            error: format!("the subcommand {word} is not built: run etcd's own {word}, which works in front of Naxos"),
             notes: Vec::new(),
         }),
         _ => Ok(()),

@@ -40,8 +40,9 @@ pub enum MetricsLevel {
     Extensive,
 }
 
-/// The cluster as the flags describe it. It is used at the first start only: later the data directory says which
-/// cluster it is.
+/// The cluster as the flags describe it, and the rules for changes of its members. Once a data directory holds a
+/// cluster, it says itself which cluster that is. `strict_reconfig_check`, `learners_max` and `force_new` count at
+/// every start.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// The members' peer URLs, by member name. This member is one of them unless `refusal` says otherwise. Empty if
@@ -64,7 +65,8 @@ pub struct ClusterConfig {
     pub force_new: bool,
 }
 
-/// Limits above which requests are refused, and the limit of memory for values.
+/// Limits above which requests are refused, the limit of memory for values, and the limit of the log that a member
+/// which is away may hold back.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The quota in bytes. 0 means etcd's default of 2 GiB; a negative value means no limit.
@@ -133,7 +135,7 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// The settings of pings.
     pub keepalive: Keepalive,
-    /// The time between heartbeats.
+    /// The longest time between two heartbeats. If it is more than 50 ms, a node sends one every 50 ms all the same.
     pub heartbeat: Duration,
     /// etcd's election time-out. A request may take 5 s plus twice this time, and a lease lives for at least one and a
     /// half times this long.

@@ -61,7 +61,8 @@ pub(super) fn parse(min: &str, max: &str, suites: &[String], notes: &mut Vec<Not
         }
     }
     if chosen.is_empty() && !suites.is_empty() {
-        return Err(format!("--cipher-suites: none of them is built in (expected one of {})", SUITES.join(", ")));
+        let expected = SUITES.join(", ");
+        return Err(format!("--cipher-suites names no suite of TLS 1.2 that is built in (expected one of {expected})"));
     }
     Ok(TlsOptions { min: lowest_or_default, max: highest.unwrap_or(TlsVersion::Tls13), cipher_suites: chosen })
 }

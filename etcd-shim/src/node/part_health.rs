@@ -47,7 +47,7 @@ impl ServerHealth for PartHealth {
 
     fn has_leader(&self) -> bool {
         let (_, chain) = self.log.chain();
-        // A loglet without a sequencer is led by every node.
+        // A loglet without a sequencer needs no leader, so it counts as having one.
         LogletRoles::of(&chain.active().params).map_or(true, |roles| {
             let state = self.nodes.borrow().get(&roles.sequencer.storage).copied();
             state.and_then(NodeState::alive) == Some(roles.sequencer)

@@ -83,8 +83,8 @@ impl Hub {
             }
         }
         let pieces: Vec<Progress> = looked_up.into_iter().chain(last).chain(first).collect();
-        // The last piece of a watcher that has just caught up is short. It must not shorten the rest, so it does not count
-        // while others are behind.
+        // The last piece of a watcher that has just caught up covers few revisions, and few revisions make the pause
+        // after the pieces short. So this piece does not count while other watchers are behind.
         let all_are_live = pieces.iter().all(|piece| !piece.is_behind);
         let counted = pieces.iter().filter(|piece| all_are_live || piece.is_behind);
         let revisions = counted.map(|piece| piece.revisions).min()?;

@@ -67,7 +67,8 @@ impl Ahead {
         Ok(Self { watcher: Watcher::start_at(runtime, all.url(member).to_owned(), "key", from), from, there })
     }
 
-    /// Writes beyond that revision. The watch gets everything from there on, and nothing older.
+    /// Writes beyond the revision at which the watch begins. Checks that the watch gets everything from that revision on,
+    /// and nothing older.
     fn check(self, all: &mut Members, runtime: &Runtime) -> anyhow::Result<()> {
         let last = all.write(&self.there, 2 * AHEAD.unsigned_abs())?;
         let seen = self.watcher.finish(runtime, last, BACK_LIMIT)?;

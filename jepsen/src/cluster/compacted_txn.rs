@@ -32,7 +32,7 @@ async fn read_and_put(mut client: KvClient<Channel>, revision: i64, key: String)
 /// error, and all members agree on that. Once the compaction is done, every member refuses such transactions.
 ///
 /// # Errors
-/// If one of that does not hold, or members differ.
+/// If one of these statements does not hold, or members differ.
 pub fn compacted_txn(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 3, &[])?;
     let (mut done, mut refused) = (0, 0);

@@ -1,5 +1,5 @@
 //! [`differing`]: the state of one of three members differs from that of the others, as if its program had applied an
-//! entry otherwise.
+//! entry in another way.
 
 use std::fs;
 use std::path::Path;
@@ -94,7 +94,7 @@ impl Three {
         Ok(self.0.call(client.watch(requests))?.into_inner())
     }
 
-    /// Writes through a member that is in order until the alarm is on.
+    /// Writes through the two members that are in order, by turns, until the alarm is on.
     fn write_until_alarm(&self, id: u64) -> anyhow::Result<()> {
         let end = pace::now() + FENCED_WITHIN;
         for n in 0.. {
@@ -102,7 +102,10 @@ impl Three {
             let outcome = self.0.call(self.kv(n % 2).put(put));
             let alarms = self.alarm(AlarmAction::Get, 0)?;
             if !alarms.is_empty() {
-                ensure!(alarms == [(id, pb::AlarmType::Corrupt as i32)], "the alarms are {alarms:?}, not of {id}");
+                ensure!(
+                    alarms == [(id, pb::AlarmType::Corrupt as i32)],
+                    "the alarms are {alarms:?}, expected only CORRUPT of member {id}"
+                );
                 println!("{n} entries were written until the alarm");
                 return Ok(());
             }
@@ -153,19 +156,19 @@ impl Three {
             if leader != 0 && leader != wrong {
                 return Ok(());
             }
-            ensure!(pace::now() < end, "member {leader} leads, of which {wrong} differs");
+            ensure!(pace::now() < end, "the leader is {leader} (0 is none), expected a member other than {wrong}");
             pace::sleep(TRY_AGAIN);
         }
     }
 }
 
-/// One row and the checksum are changed in the local store of a member that is stopped. When it is back and entries are
-/// written, it finds that it differs, and serves nothing any more, also after a start. The alarm names it, and it names
-/// the revision of the row. The others serve reads, and no writes until the alarm is turned off. With an empty directory
-/// the member is in order again.
+/// One row and the checksum are changed in the local store of a member that is stopped. When the member is back and
+/// entries are written, it finds that its state differs, and serves nothing any more, also after another start. The
+/// alarm names the member, and the member names the revision of the row. The others serve reads, and no writes until
+/// the alarm is turned off. With an empty directory the member is in order again.
 ///
 /// # Errors
-/// If one of that does not hold.
+/// If one of these statements does not hold.
 pub fn differing(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 3, &[])?;
     let mut revision = 0;

@@ -41,7 +41,7 @@ impl Drop for Frozen<'_> {
 /// works again, all members have the same state.
 ///
 /// # Errors
-/// If one of that does not hold.
+/// If one of these statements does not hold.
 pub fn hung(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut disks = Vec::new();
     for name in &NAMES[..3] {

@@ -17,9 +17,10 @@ use super::{NAMES, start_all};
 use crate::kubernetes::probe;
 use crate::pace;
 
-/// etcd ends the streams that want a leader after three election time-outs of 1 s.
+/// How long it may take until the streams that want a leader are ended. etcd ends them when there has been no leader
+/// for three election time-outs of 1 s each.
 const LOST_LIMIT: Duration = Duration::from_secs(6);
-/// How long the stream that wants no leader must stay.
+/// How long the stream that does not want a leader must stay.
 const STAYS: Duration = Duration::from_secs(1);
 /// What both the refusal of a call and the end of a stream say.
 const NO_LEADER: &str = "etcdserver: no leader";
@@ -78,7 +79,7 @@ fn is_no_leader(status: &Status) -> bool {
 /// their clients go elsewhere; the others stay, and go on when a second member is back.
 ///
 /// # Errors
-/// If one of that does not hold.
+/// If one of these statements does not hold.
 pub fn leaderless(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 3, &[])?;
     all.write(&[0, 1, 2], 6)?;
@@ -103,7 +104,10 @@ pub fn leaderless(program: &Path, folder: &Path) -> anyhow::Result<()> {
 
     start_all(&mut all.members[..1]).with_context(|| format!("start {} again", NAMES[0]))?;
     let revision = all.write(&[2], 1)?;
-    ensure!(all.call(sees(LOST_LIMIT, &mut stays, revision)), "the watch that stayed does not see the write after it");
+    ensure!(
+        all.call(sees(LOST_LIMIT, &mut stays, revision)),
+        "the watch that stayed does not see the write after the second member's start"
+    );
     all.call(watch(all.channel(2), true)).context("a watch that wants a leader")?;
     Ok(())
 }

@@ -218,7 +218,7 @@ pub fn recover(program: &Path, old: &Path, new: &Path) -> anyhow::Result<i64> {
 /// again, and takes two new members. A member on the old directory is refused.
 ///
 /// # Errors
-/// If one of that does not hold.
+/// If one of these statements does not hold.
 pub fn recovered(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut three = Three::start(program, folder)?;
     let acknowledged = three.destroy_two(folder)?;
@@ -253,7 +253,7 @@ pub fn recovered(program: &Path, folder: &Path) -> anyhow::Result<()> {
 /// refused as long as there is a quorum. After it has had its effect once, it has none at later starts.
 ///
 /// # Errors
-/// If one of that does not hold.
+/// If one of these statements does not hold.
 pub fn forced(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut three = Three::start(program, folder)?;
     three.all.write(&[0, 1, 2], 10)?;

@@ -81,7 +81,7 @@ impl Session {
         arguments
     }
 
-    /// Runs the commands of all groups, always in the same order.
+    /// Runs commands on keys, transactions, leases, history and maintenance, always in the same order.
     ///
     /// # Panics
     /// If an id cannot be found in the output of a command, or if a watch prints too few lines.

@@ -50,7 +50,7 @@ impl Watching {
         watching
     }
 
-    /// Why the watch ended, with the last lines that kubectl printed; `None` while it runs.
+    /// The last lines that kubectl printed, if the watch has ended; `None` while it runs.
     pub fn ended(&mut self) -> Option<String> {
         self.process.wait(Duration::ZERO)?;
         Some(self.process.log().tail())

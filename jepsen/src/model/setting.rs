@@ -58,7 +58,7 @@ impl Setting {
         self.without != Some(rule)
     }
 
-    /// The smallest number of units that share a unit with every write quorum.
+    /// The smallest size for which every set of that many units shares a unit with every write quorum.
     pub(super) fn meets_writes(&self) -> u8 {
         self.units - self.write_quorum + 1
     }

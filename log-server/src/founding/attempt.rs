@@ -81,7 +81,7 @@ impl Attempt {
         }
     }
 
-    /// Counts the answer of the seat that was asked as `asked`.
+    /// Counts an answer to a question that was sent to the seat `asked`.
     pub(super) fn hear(&mut self, asked: MemberId, answer: FoundingAnswer) -> Heard {
         let FoundingAnswer { cluster, from, reply } = answer;
         // A refusal may come from a seat of another cluster, or from another seat.

@@ -16,7 +16,7 @@ pub(crate) enum Request {
     Get,
     /// A put. Only the leader may carry it out.
     Put(Put),
-    /// As `Get`, but a replica that does not lead asks the leader: the caller may not reach it.
+    /// As `Get`, but a replica that does not lead asks the leader, because the caller may be unable to reach it.
     RelayGet,
     /// As `Put`, but a replica that does not lead asks the leader.
     RelayPut(Put),

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_applied_twice_are_applied_once() {
+    fn changes_that_are_applied_again_change_nothing() {
         let changes = [
             Change::Boot(Boot(3)),
             Change::Open(id(1, 1), params(1)),

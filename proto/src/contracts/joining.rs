@@ -54,7 +54,7 @@ pub struct ClusterView {
 }
 
 impl ClusterView {
-    /// The newest of some views; of two that are equally new the later one.
+    /// The newest of some views. If several are equally new, the one that comes last in `views`.
     pub fn newest(views: impl IntoIterator<Item = ClusterView>) -> Option<ClusterView> {
         views.into_iter().max_by_key(|view| view.at)
     }

@@ -17,7 +17,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::world::{SERVER, home, simulate};
 
-/// Calls that were given up. h2 by itself would close a connection with more than 20.
+/// How many calls are given up. By itself, h2 would close a connection on which more than 20 calls were cancelled before
+/// the server looked at them.
 const GIVEN_UP: usize = 60;
 
 async fn call(channel: Channel) -> Code {

@@ -30,9 +30,9 @@ pub(in crate::node) struct KeepUp {
     pub(in crate::node) removed: CancellationToken,
 }
 
-/// Asks the members that replay the log again and again which data directory has which seat. Makes the rest of the process
-/// follow the answers, and writes the members down for the next start. Answers a node that asks for a seat that it has to ask
-/// another member. Never ends.
+/// Asks the other members, every [`ASK_EVERY`], which data directory has which seat. Makes the rest of the process
+/// follow the answers, and writes the members down for the next start. A node that asks this one for the members or for
+/// a seat is told to ask another member. Never ends.
 /// # Cancel safety
 /// As [`Followers::look`].
 pub(in crate::node) async fn keep_up(seams: &Seams, mut followers: Followers<'_>, mut work: KeepUp) {
@@ -42,7 +42,8 @@ pub(in crate::node) async fn keep_up(seams: &Seams, mut followers: Followers<'_>
             biased;
             Some(Asked { answer, .. }) = work.asked.recv() => {
                 let command = Role::of(work.storage).command();
-                let why = format!("the member that was asked runs `{command}`, which does not know the members: ask another");
+                let why =
+                    format!("the member that was asked runs `{command}`, which replays no log: ask one that does");
                 // The caller may be gone.
                 let _ = answer.send(Err(JoinError::NotYet(why)));
                 continue;
@@ -55,7 +56,8 @@ pub(in crate::node) async fn keep_up(seams: &Seams, mut followers: Followers<'_>
             tracing::warn!(%error, "the cluster's version cannot be written down; trying again");
         }
         follow_members(&*seams.disk, &mut work.written, &followers.known).await;
-        // A view without members is older than the list of members.
+        // A view without members is from a time when the members were not in the log yet. It does not say that this
+        // member was removed.
         let members = &followers.known.members;
         let is_removed = !members.is_empty() && !members.contains_key(&followers.own);
         if was_told

@@ -22,8 +22,8 @@ const COMPARE_EVERY: Duration = Duration::from_secs(2);
 /// After this many comparisons in a row in which members differed and no majority agreed, the alarm is raised. A member
 /// that is just starting may answer in the meantime, and then there is a majority.
 const UNSURE_MAX: u32 = 5;
-/// After this many searches in a row in which one history ended before the other, it is certain that this is the
-/// difference. Until then the member may just not have applied the rest.
+/// After this many searches in which one history ended before the other, this end counts as the first difference. Until
+/// then, the replica whose history ended may just not have applied the rest.
 const ENDS_MAX: u32 = 5;
 /// How long the alarm waits for the note in the local store at most.
 const NOTED_MAX: Duration = Duration::from_secs(5);
@@ -42,14 +42,14 @@ pub(in crate::node) struct Comparison {
 /// What the work remembers from one comparison to the next.
 #[derive(Default)]
 struct Progress {
-    /// The replicas that were said to differ.
+    /// The other replicas that differ, as the log of the program named them last.
     told: Vec<StorageId>,
     /// Comparisons in a row that were unsure.
     unsure: u32,
     /// Whether the alarm for this member was raised. It is raised once in a process, so that a person can turn it off
     /// while the member still differs and serves nothing.
     is_raised: bool,
-    /// Searches in a row in which one history ended early.
+    /// How many searches found that one history ended before the other.
     ends: u32,
 }
 
@@ -139,8 +139,8 @@ impl Comparison {
         }
     }
 
-    /// Looks for the first revision that differs, with the first of the other members that answers and is not said to
-    /// differ itself.
+    /// Looks for the first revision that differs. Compares the history with that of the first other member that answers
+    /// and for which the alarm CORRUPT is not on.
     async fn search(&self, backend: &Backend, progress: &mut Progress) {
         let corrupt = AlarmType::Corrupt as i32;
         let is_accused = |storage| {

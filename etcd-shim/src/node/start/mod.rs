@@ -3,12 +3,14 @@
 //!
 //! 1. [`Found`](found::Found): the ports are bound, the data directory is read and found good, the local store is
 //!    loaded
-//! 2. [`Opened`](opened::Opened): storage unit and MetaStore replica run, the log is reconfigured for this boot
+//! 2. [`Opened`](opened::Opened): storage unit and MetaStore replica run, the log is open; a node that is alone has
+//!    reconfigured the log for this boot
 //! 3. [`Stacked`](stacked::Stacked): the engine stack runs, the log is replayed; before that a node that is too far behind
 //!    gets a snapshot ([`CatchUp`](catch_up::CatchUp))
 //! 4. [`Node`]: the node is announced in the log, and serves
 //!
-//! A log server or a sequencer ([`Part`]) ends after the second step.
+//! A log server or a sequencer ([`Part`]) takes only the first two steps. From then on it follows the members of its
+//! cluster.
 
 mod catch_up;
 mod context;
@@ -87,5 +89,5 @@ async fn within<T>(stops: Stops, steps: impl AsyncFnOnce(Stops) -> Result<T, Sta
 }
 
 fn no_state() -> StartError {
-    StartError::Begin("a log server or a sequencer replays no log: expected it to be started as a part".to_owned())
+    StartError::Begin("a log server or a sequencer replays no log: expected a start by `Part::start`".to_owned())
 }

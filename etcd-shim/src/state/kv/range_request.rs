@@ -32,8 +32,8 @@ pub(super) fn sorts(r: &RangeRequest) -> bool {
     r.sort_target != SortTarget::Key as i32 || r.sort_order == SortOrder::Descend as i32
 }
 
-/// Whether the answer has the pairs that the index gives, in the index's order: the read has no filter and wants no
-/// other order. The values may still be left out.
+/// Whether the answer has the pairs that the index gives, in the index's order, because the read has no filter and asks
+/// for no order. False also for a read that asks for the index's own order. The values may still be left out.
 pub(super) fn is_as_indexed(r: &RangeRequest) -> bool {
     !fetches_all(r) && !sorts(r)
 }

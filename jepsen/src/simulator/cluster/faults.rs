@@ -30,7 +30,7 @@ const RESTORE_MILLIS: (u64, u64) = (500, 2_500);
 /// Time until a bit of a disk flips, in the same form.
 const ROT_MILLIS: (u64, u64) = (2_000, 7_000);
 
-/// The hosts, the links, and the one power cut of all hosts.
+/// The hosts, the links between them, the twin, and the faults that the seed has planned.
 #[derive(Debug)]
 pub struct Faults {
     /// The hosts.
@@ -147,15 +147,15 @@ impl Faults {
         }
     }
 
-    /// Whether this host may forget something. The first host of a run may as soon as the others have copies of what it
-    /// holds. A later one only when the earlier one has got back what it forgot, because to lose the second copy, too, is
-    /// more than a cluster stands.
+    /// Whether this host may forget something. The first host of a run that does so needs only that the others hold all
+    /// sealed segments. A later host must also wait until the earlier one has got back what it forgot, because a cluster
+    /// does not survive the loss of both copies.
     fn may_forget(&self, host: usize) -> bool {
         self.have_copies(host) && (!self.has_forgotten || self.others_are_well(host))
     }
 
-    /// Whether all other members serve on disks that have forgotten nothing, one of them holds the whole open segment, and
-    /// all that vote can be seen.
+    /// Whether all other members serve on disks that have forgotten nothing, one of them holds everything of the open
+    /// segment that is known to be on a write quorum, and the MetaStore has at least three voters, all of which serve.
     fn others_are_well(&self, host: usize) -> bool {
         let others = self.seats.iter().enumerate().filter(|(number, seat)| *number != host && seat.host.is_member());
         let others: Vec<&Seat> = others.map(|(_, seat)| seat).collect();

@@ -20,7 +20,7 @@ const LISTED: &[&str] = &[
     UNLISTED,
 ];
 
-/// The listed text that is equal to `text`.
+/// The listed text that is equal to `text`, or [`UNLISTED`] if there is none.
 pub(super) fn fixed_text(text: &str) -> &'static str {
     LISTED.iter().find(|listed| **listed == text).copied().unwrap_or_else(|| {
         tracing::warn!(text, "a peer refused a call for a reason that this version does not know");

@@ -24,8 +24,8 @@ pub(super) struct Own<'a> {
     pub(super) name: &'a str,
     /// The advertised peer URLs, with their addresses.
     pub(super) urls: &'a [(Url, SocketAddr)],
-    /// Whether it begins a cluster. Only then its records must be those of its URLs: a cluster that is there already
-    /// knows the URLs of its members.
+    /// Whether it begins a cluster. If so, there must be one record for each of its URLs. A cluster that exists already
+    /// knows the URLs of its members without the records.
     pub(super) begins: bool,
 }
 
@@ -112,7 +112,8 @@ mod tests {
     use super::*;
     use crate::config::Scheme;
 
-    /// A host's first letter is its number: `a.x` is 10.0.0.1. Hosts that begin with another letter have no address.
+    /// The first letter of a host is its number: `a.x` has the address 10.0.0.1, and `c.x` has 10.0.0.3. A host that
+    /// begins with any letter but `a`, `b` and `c` has no address.
     fn record(host: &str) -> Record {
         let number = "abc".find(&host[..1]).map(|at| at + 1).ok_or_else(|| "no such host".to_owned());
         let address = number.map(|number| format!("10.0.0.{number}:2380").parse().expect("an address"));

@@ -1,4 +1,4 @@
-//! [`ChainsAgree`]: a version of the chain is the same for all nodes, and no node goes back to an older version.
+//! [`ChainsAgree`]: a version of the chain is the same for all nodes, and no process goes back to an older version.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ impl ChainsAgree {
     /// Compares the nodes with each other and with everything that was seen before.
     ///
     /// # Errors
-    /// If two nodes differ, or one went back.
+    /// If two nodes differ, or a process went back.
     pub fn look(&mut self, views: &[&View]) -> Result<(), String> {
         for View { incarnation, chain: (version, chain), .. } in views {
             let known = self.chains.entry(*version).or_insert_with(|| chain.clone());

@@ -1,5 +1,5 @@
-//! [`KeepersAgree`]: a loglet has one keeper of leases, on the node of its sequencer if that one has state, and no node goes
-//! back to an earlier keeper.
+//! [`KeepersAgree`]: a loglet has one keeper of leases. If the node of the loglet's sequencer replays the log, that
+//! node is the keeper. No node goes back to an earlier keeper.
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use naxos_proto::completion::{Completion, ThreadLoad};
-use naxos_proto::contracts::{AppendError, Cell, Refusal};
+use naxos_proto::contracts::{APPEND_BYTES_MAX, AppendError, Cell, Refusal};
 use naxos_proto::ids::{LogletId, Lsn, Offset};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -107,6 +107,12 @@ impl AppendGate {
     }
 
     pub(crate) fn append(self: &Arc<Self>, batch: Vec<Cell>, done: Done) {
+        let bytes = batch.iter().map(|cell| cell.payload.len()).sum::<usize>();
+        if bytes > APPEND_BYTES_MAX {
+            // Every loglet would refuse it, and only after it has given offsets to it.
+            let (bytes, bytes_max) = (bytes as u64, APPEND_BYTES_MAX as u64);
+            return done.complete(Err(Refusal::TooLarge { bytes, bytes_max }.into()));
+        }
         {
             let mut state = self.state.lock();
             if state.queue.len() >= WAITING_MAX {

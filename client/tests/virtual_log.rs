@@ -17,7 +17,9 @@ use naxos_client::{
 };
 use naxos_proto::chain::{Chain, LogletKind, LogletParams, Segment};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, MetaError, MetaStore, PutOutcome, Versioned};
+use naxos_proto::contracts::{
+    APPEND_BYTES_MAX, AppendError, Cell, MetaError, MetaStore, PutOutcome, Refusal, Versioned,
+};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogId, LogletId, Lsn};
 use naxos_proto::seams::{BootClock, OsEntropy};
 use parking_lot::Mutex;
@@ -69,6 +71,22 @@ async fn everything(log: &VirtualLog) -> Vec<u64> {
         at = next;
     }
     found
+}
+
+/// If the loglet had to refuse it, the loglet would be over, and so would each of its successors.
+#[tokio::test]
+async fn an_append_that_is_too_large_is_refused_before_it_gets_a_position() {
+    let log = open(&Arc::default(), &Arc::default()).await;
+    let append_bytes = async |bytes: usize| {
+        let (done, outcome) = Completion::channel();
+        log.append(vec![Cell { payload: vec![1; bytes].into(), commands: 1 }], done);
+        outcome.await
+    };
+    assert_eq!(append_bytes(APPEND_BYTES_MAX).await, Ok(Lsn(0)));
+    let (bytes, bytes_max) = (APPEND_BYTES_MAX as u64 + 1, APPEND_BYTES_MAX as u64);
+    assert_eq!(append_bytes(APPEND_BYTES_MAX + 1).await, Err(Refusal::TooLarge { bytes, bytes_max }.into()));
+    assert_eq!(append(&log, 1).await, Ok(Lsn(1)));
+    assert_eq!(log.chain().1.segments.len(), 1);
 }
 
 #[tokio::test]

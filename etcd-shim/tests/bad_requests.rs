@@ -391,3 +391,30 @@ fn sizes_over_the_limits_get_the_codes_and_words_of_etcd() {
     });
     assert_eq!(server.terminate(), Some(0));
 }
+
+/// The largest request that the flag can allow fits through every layer of the log, and through a restart.
+#[test]
+fn the_largest_request_that_can_be_allowed_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--max-request-bytes=10485760"];
+    let put = |bytes: usize| pb::PutRequest { key: "k".into(), value: vec![1; bytes].into(), ..Default::default() };
+    let largest = (10 << 20) - 1_024;
+    let (mut server, address) = Server::serving(dir.path(), &flags);
+    block_on(async {
+        let mut kv = kv(&address);
+        for _ in 0..2 {
+            kv.put(put(largest)).await.unwrap();
+        }
+        assert_eq!(kv.put(put(largest + 1_024)).await.unwrap_err().message(), "etcdserver: request is too large");
+        serves(&mut server, &address).await;
+    });
+    drop(server);
+    let (mut server, address) = Server::serving(dir.path(), &flags);
+    block_on(async {
+        let range = pb::RangeRequest { key: "k".into(), ..Default::default() };
+        let found = kv(&address).range(range).await.unwrap().into_inner();
+        assert_eq!(found.kvs.iter().map(|pair| pair.value.len()).collect::<Vec<_>>(), [largest]);
+        serves(&mut server, &address).await;
+    });
+    assert_eq!(server.terminate(), Some(0));
+}

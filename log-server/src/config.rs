@@ -76,9 +76,14 @@ impl LogServerConfig {
         Ok(())
     }
 
-    /// Length limit of a store or batch in bytes. It is at most a quarter of a segment, so that a preamble and a batch
-    /// always fit one segment.
+    /// Length limit of one store in bytes: a quarter of a segment, so that a preamble and a batch always fit one
+    /// segment. A store that is larger than [`Self::gathered_bytes_max`] is a batch of its own.
     pub(crate) fn store_bytes_max(&self) -> u64 {
-        self.batch_bytes_max.min(self.segment_bytes / 4)
+        self.segment_bytes / 4
+    }
+
+    /// Length limit in bytes of a batch that has several stores.
+    pub(crate) fn gathered_bytes_max(&self) -> u64 {
+        self.batch_bytes_max.min(self.store_bytes_max())
     }
 }

@@ -234,7 +234,7 @@ async fn start_unit(
         clock: seams.clock.clone(),
         rooms: Rooms::new(seams.disk.clone(), seams.clock.clone(), config.reserve_bytes),
         pacing: Pacing::new(config.pace),
-        batch_bytes_max: config.store_bytes_max(),
+        batch_bytes_max: config.gathered_bytes_max(),
         cache_bytes_max: config.cache_bytes_max,
         segment_bytes,
         on_sync: config.on_sync.clone(),

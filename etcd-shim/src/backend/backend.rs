@@ -298,6 +298,7 @@ impl Backend {
         self.metrics.server.proposals_failed.inc();
         match error {
             ProposeError::Refused(Refusal::Overloaded) => EtcdError::TooManyRequests.into(),
+            ProposeError::Refused(Refusal::TooLarge { .. }) => EtcdError::RequestTooLarge.into(),
             ProposeError::Refused(
                 Refusal::NoSequencer(_)
                 | Refusal::NotServed(_)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use naxos_proto::contracts::APPEND_BYTES_MAX;
 use naxos_proto::role::Role;
 
 use super::cluster::{check_distinct, check_self, parse_members};
@@ -20,6 +21,10 @@ use super::{log_config::LogConfig, old_names, tls_options};
 
 /// The longest election time-out in milliseconds.
 const ELECTION_MS_MAX: u64 = 50_000;
+/// The largest request that `--max-request-bytes` can allow: the most that etcd recommends. In the log it becomes an
+/// append, which has some more bytes.
+const REQUEST_BYTES_MAX: usize = 10 << 20;
+const _: () = assert!(REQUEST_BYTES_MAX + (512 << 10) <= APPEND_BYTES_MAX, "a request becomes one append");
 /// The name of a member when no name was given.
 const DEFAULT_NAME: &str = "default";
 /// The values of `--bcrypt-cost` that bcrypt accepts.
@@ -227,19 +232,17 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url], from_file: bool) -> Res
 }
 
 fn limits(s: &Settings) -> Result<Limits, String> {
-    let size = |name: &str| {
+    let size = |name: &str, max: usize| {
         let value = s.uint(name);
-        usize::try_from(value)
-            .ok()
-            .filter(|v| (1..=i32::MAX.unsigned_abs() as usize).contains(v))
-            .ok_or_else(|| format!("--{name}: expected 1 to {}, found {value}", i32::MAX))
+        let read = usize::try_from(value).ok().filter(|v| (1..=max).contains(v));
+        read.ok_or_else(|| format!("--{name}: expected 1 to {max}, found {value}"))
     };
     Ok(Limits {
         quota_backend_bytes: s.int("quota-backend-bytes"),
-        max_txn_ops: size("max-txn-ops")?,
+        max_txn_ops: size("max-txn-ops", i32::MAX.unsigned_abs() as usize)?,
         resident_bytes: usize::try_from(s.uint("naxos-resident-bytes")).unwrap_or(usize::MAX),
         held_log_bytes: s.uint("naxos-held-log-bytes"),
-        max_request_bytes: size("max-request-bytes")?,
+        max_request_bytes: size("max-request-bytes", REQUEST_BYTES_MAX)?,
         max_concurrent_streams: u32::try_from(s.uint("max-concurrent-streams"))
             .ok()
             .filter(|n| *n > 0)

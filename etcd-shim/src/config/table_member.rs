@@ -45,7 +45,7 @@ pub(super) const MEMBER: &[Flag] = &[
          snapshot when it comes back. Not in etcd.",
     ),
     used("max-txn-ops", Uint, "128", "Most operations in one transaction."),
-    used("max-request-bytes", Uint, "1572864", "Largest request in bytes."),
+    used("max-request-bytes", Uint, "1572864", "Largest request in bytes, at most 10485760."),
     used(
         "max-concurrent-streams",
         Uint32,

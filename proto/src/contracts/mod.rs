@@ -34,7 +34,7 @@ pub use sequencer::{AppendError, OnGrant, Sequencer, SequencerDirectory};
 pub use snapshots::{Manifest, SnapshotError, Snapshots};
 pub use start_mark::StartMark;
 pub use storage_unit::{
-    Cell, CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, Purpose, Shape, StorageUnit, Store, Stored,
-    TailReaches, UnitDirectory, UnitError, UnitParams,
+    APPEND_BYTES_MAX, Cell, CellOutcome, CellState, Followed, HELD_RANGES_MAX, LocalTail, Purpose, Shape, StorageUnit,
+    Store, Stored, TailReaches, UnitDirectory, UnitError, UnitParams,
 };
 pub use synced_batches::SyncedBatches;

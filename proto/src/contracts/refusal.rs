@@ -1,5 +1,7 @@
 //! [`Refusal`]: why a call was certainly not done.
 
+#[cfg(doc)]
+use crate::contracts::APPEND_BYTES_MAX;
 use crate::contracts::UnitError;
 use crate::ids::{Incarnation, LogletId, StorageId};
 
@@ -47,6 +49,14 @@ pub enum Refusal {
     /// A storage unit refused the append for a reason that waiting does not remove.
     #[error("{0}")]
     Unit(UnitError),
+    /// The append is larger than the log takes ([`APPEND_BYTES_MAX`]). Waiting does not help.
+    #[error("the append has {bytes} bytes, expected at most {bytes_max}")]
+    TooLarge {
+        /// How many bytes its cells have.
+        bytes: u64,
+        /// How many bytes they may have.
+        bytes_max: u64,
+    },
     /// The sequencer does not support this call or this loglet. The text says why.
     #[error("{0}")]
     Unsupported(String),

@@ -28,6 +28,10 @@ pub struct UnitParams {
     pub incarnation: Incarnation,
 }
 
+/// The cells of one append have at most this many bytes together. A storage unit with the default length of segments
+/// takes them as one store, and a call between nodes has room for them.
+pub const APPEND_BYTES_MAX: usize = 11 << 20;
+
 /// The value at one offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::contracts::APPEND_BYTES_MAX;
+
 /// Version of the wire: of the headers and of `peer.proto`. A node refuses any other version.
 pub const WIRE_VERSION: u32 = 1;
 
@@ -45,8 +47,9 @@ pub const LANE_CALLS_MAX: usize = 8_192;
 pub const LANE_BYTES_MAX: usize = 64 << 20;
 /// A frame is closed when its calls have this many bytes, so only its last call can make it larger.
 pub const FRAME_BYTES: usize = 1 << 20;
-/// A single call may have this many bytes. No storage unit takes a larger store.
+/// A single call may have this many bytes: room for the largest append.
 pub const CALL_BYTES_MAX: usize = 12 << 20;
+const _: () = assert!(APPEND_BYTES_MAX < CALL_BYTES_MAX, "an append is one call");
 /// About how many bytes a call has without its cells, and a cell without its payload.
 pub const CELL_OVERHEAD_BYTES: usize = 64;
 /// A message may have this many bytes. There is room for a frame of [`FRAME_BYTES`] and one call of [`CALL_BYTES_MAX`].

@@ -25,6 +25,7 @@ impl Wire for Refusal {
             Refusal::EarlierFailed(text) => M::EarlierFailed(text),
             Refusal::Unit(error) => M::Unit(error.to_wire()),
             Refusal::Unsupported(text) => M::Unsupported(text),
+            Refusal::TooLarge { bytes, bytes_max } => M::TooLarge(wire::TooLarge { bytes, bytes_max }),
         };
         wire::Refusal { refusal: Some(refusal) }
     }
@@ -46,6 +47,7 @@ impl Wire for Refusal {
             M::EarlierFailed(text) => Refusal::EarlierFailed(text),
             M::Unit(error) => Refusal::Unit(UnitError::from_wire(error)?),
             M::Unsupported(text) => Refusal::Unsupported(text),
+            M::TooLarge(m) => Refusal::TooLarge { bytes: m.bytes, bytes_max: m.bytes_max },
         })
     }
 }
@@ -66,6 +68,7 @@ pub(super) fn all_refusals() -> Vec<Refusal> {
         Refusal::NoSuccessor,
         Refusal::EarlierFailed("gap".to_owned()),
         Refusal::Unsupported("no grants".to_owned()),
+        Refusal::TooLarge { bytes: 9, bytes_max: 8 },
     ];
     all.extend(super::unit_error::all_unit_errors().into_iter().map(Refusal::Unit));
     all

@@ -5,8 +5,10 @@
 //! - The commands by which it ends leases carry that loglet's id. Apply drops those that carry the id of another
 //!   loglet. So a node that was suspended, and meanwhile replaced as the keeper, ends no lease when it goes on.
 //! - It acknowledges a keep-alive only after a tail check that began after the request.
-//! - When its own ticks had a gap, because the process or the log stood still, it extends every lease by the length of
-//!   that gap. When it takes office, all leases get their full time-to-live again, as in etcd when the leader changes.
+//! - It ticks only while tail checks succeed, because clients cannot renew their leases while they fail. When its ticks
+//!   had a gap, because the process or the log stood still, it extends every lease by the length of that gap.
+//! - When another node was the keeper before it, all leases get their full time-to-live again, as in etcd when the
+//!   leader changes. If it was the keeper itself, the log was only reconfigured, and the leases go on as they are.
 //! - When the keeper has proposed to end a lease, the lease may be gone at any time. So a keep-alive for it waits until
 //!   the log has decided.
 
@@ -85,12 +87,16 @@ impl LeaseKeeper {
         self.decided.notify_waiters();
     }
 
-    /// Takes note that `keeper` took office. From now on, no proposal of an earlier keeper ends a lease.
+    /// Takes note that `keeper` took office. From now on, no proposal under an earlier loglet ends a lease.
     pub(crate) fn took_office(&self, keeper: Keeper) {
         let now = self.clock.now();
         let mut state = self.state.lock();
+        let stays = keeper.storage == self.own && state.keeper.storage == self.own;
         state.keeper = keeper;
-        state.deadlines.values_mut().for_each(|d| *d = Deadline::from(now, d.ttl));
+        for deadline in state.deadlines.values_mut() {
+            let at = if stays { deadline.at } else { now.after(seconds(deadline.ttl)) };
+            *deadline = Deadline { at, proposed: None, ..*deadline };
+        }
         drop(state);
         self.decided.notify_waiters();
     }
@@ -103,6 +109,12 @@ impl LeaseKeeper {
     /// The loglet under which this node is the keeper; `None` while it is not.
     pub(crate) fn office(&self) -> Option<LogletId> {
         self.state.lock().office(self.own)
+    }
+
+    /// Whether this node is the keeper, and there are leases.
+    pub(crate) fn has_work(&self) -> bool {
+        let state = self.state.lock();
+        state.office(self.own).is_some() && !state.deadlines.is_empty()
     }
 
     /// Gives a lease its full time-to-live again. Returns the time-to-live; `None` if the lease is gone. Waits while a
@@ -142,7 +154,7 @@ impl LeaseKeeper {
     /// If this node is the keeper, ends the leases that have run out. For that it calls `expire` with the loglet under
     /// which the node is the keeper, and with the ids of the leases; `expire` proposes to end them. When many leases
     /// end together, there are pauses between groups of them, so that requests are hardly disturbed. Call it every
-    /// [`TICK`] on every node, so that a gap is noticed.
+    /// [`TICK`] on every node, so that a gap is noticed. On the keeper, call it only after a tail check.
     pub(crate) async fn end_expired<F: Future<Output = ()>>(&self, expire: impl Fn(LogletId, Vec<i64>) -> F) {
         loop {
             let began = self.clock.now();
@@ -164,7 +176,7 @@ impl LeaseKeeper {
         let since = now.since(state.last_tick);
         state.last_tick = now;
         if since > GAP {
-            // This process or the log stood still, so clients could not renew their leases during that time.
+            // This process stood still, or tail checks failed, so clients could not renew their leases meanwhile.
             state.deadlines.values_mut().for_each(|d| d.at = d.at.after(since));
         }
         let office = state.office(self.own)?;
@@ -234,6 +246,31 @@ mod tests {
         keeper.took_office(office(2, OWN));
         assert_eq!(renewal.now_or_never(), Some(Some(2)));
         assert_eq!(keeper.tick(), Some((office(2, OWN).loglet, vec![])));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_another_keeper_gives_leases_their_full_time_again() {
+        let clock = SimClock::new(Duration::ZERO);
+        let keeper = LeaseKeeper::new(Arc::new(clock.clone()), OWN, office(1, OWN));
+        keeper.granted(7, 4);
+        clock.sleep(seconds(3)).await;
+        keeper.took_office(office(2, OWN));
+        assert_eq!(keeper.time_to_live(7), Some((1, 4)), "the log was only reconfigured");
+        keeper.took_office(office(3, StorageId(2)));
+        clock.sleep(seconds(3)).await;
+        keeper.took_office(office(4, OWN));
+        assert_eq!(keeper.time_to_live(7), Some((4, 4)));
+    }
+
+    /// While the quorum is away no tail check succeeds, so there are no ticks and no renewals.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_extended_by_the_time_without_ticks() {
+        let clock = SimClock::new(Duration::ZERO);
+        let keeper = LeaseKeeper::new(Arc::new(clock.clone()), OWN, office(1, OWN));
+        keeper.granted(7, 2);
+        clock.sleep(seconds(10)).await;
+        assert_eq!(keeper.tick(), Some((office(1, OWN).loglet, vec![])));
+        assert_eq!(keeper.time_to_live(7), Some((2, 2)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -63,8 +63,8 @@ pub(super) async fn run(
     }
 }
 
-/// Makes this node the keeper of leases, if it has to be and no node is the keeper under the active loglet yet. A member whose state differs from that of the others takes no office: it is going to hand
-/// the sequencer over.
+/// Makes this node the keeper of leases, if it has to be and no node is the keeper under the active loglet yet. A member
+/// whose state differs from that of the others takes no office: it is going to hand the sequencer over.
 pub(super) async fn take_office(backend: &Backend, pending: &Arc<PendingRequests>) -> Result<(), Status> {
     if backend.fence.is_up() {
         return Ok(());
@@ -115,6 +115,14 @@ async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
             continue;
         }
         if backend.fence.is_up() {
+            continue;
+        }
+        // Without a tail check no lease can be renewed either. While it fails, for example because the quorum is away,
+        // there are no ticks, and later each lease is extended by that gap.
+        if backend.keeper.has_work()
+            && let Err(e) = backend.linearize(&backend.gate, &backend.deadlines).await
+        {
+            tracing::debug!(error = e.message(), "no lease ends before a tail check succeeds");
             continue;
         }
         backend.keeper.end_expired(|office, expired| end_leases(backend, pending, office, expired)).await;

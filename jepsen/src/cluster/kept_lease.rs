@@ -30,8 +30,17 @@ enum Change {
     Kill,
 }
 
+/// The ids of the three members.
+pub(super) fn member_ids(all: &Members) -> anyhow::Result<Vec<u64>> {
+    let id = |at| {
+        let status = all.call(MaintenanceClient::new(all.channel(at)).status(pb::StatusRequest {}))?.into_inner();
+        anyhow::Ok(status.header.context("a header")?.member_id)
+    };
+    (0..3).map(id).collect()
+}
+
 /// The number of the member that leads, according to the member `through`.
-fn leader(all: &Members, through: usize, ids: &[u64]) -> anyhow::Result<usize> {
+pub(super) fn leader(all: &Members, through: usize, ids: &[u64]) -> anyhow::Result<usize> {
     all.until_done(LIMIT, async || {
         let status = MaintenanceClient::new(all.channel(through)).status(pb::StatusRequest {}).await?.into_inner();
         let at = ids.iter().position(|id| *id == status.leader);
@@ -39,8 +48,8 @@ fn leader(all: &Members, through: usize, ids: &[u64]) -> anyhow::Result<usize> {
     })
 }
 
-fn has_key(all: &Members, through: usize) -> anyhow::Result<bool> {
-    let range = || pb::RangeRequest { key: KEY.into(), ..pb::RangeRequest::default() };
+pub(super) fn has_key(all: &Members, through: usize, key: &str) -> anyhow::Result<bool> {
+    let range = || pb::RangeRequest { key: key.to_owned().into(), ..pb::RangeRequest::default() };
     let answer = all.until_done(LIMIT, async || KvClient::new(all.channel(through)).range(range()).await)?;
     Ok(!answer.into_inner().kvs.is_empty())
 }
@@ -73,11 +82,7 @@ fn change(all: &mut Members, ids: &[u64], change: Change) -> anyhow::Result<(usi
 /// If it ends early, lives for longer, or shows another time to live.
 pub fn kept_lease(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 3, &[])?;
-    let ids = (0..3).map(|at| {
-        let status = all.call(MaintenanceClient::new(all.channel(at)).status(pb::StatusRequest {}))?.into_inner();
-        anyhow::Ok(status.header.context("a header")?.member_id)
-    });
-    let ids = ids.collect::<anyhow::Result<Vec<_>>>()?;
+    let ids = member_ids(&all)?;
     let grant = pb::LeaseGrantRequest { ttl: TTL, id: 0 };
     let lease = all.call(LeaseClient::new(all.channel(1)).lease_grant(grant)).context("grant")?.into_inner().id;
     let put = || pb::PutRequest { key: KEY.into(), value: "v".into(), lease, ..pb::PutRequest::default() };
@@ -102,7 +107,7 @@ pub fn kept_lease(program: &Path, folder: &Path) -> anyhow::Result<()> {
     }
     let time_to_live = Duration::from_secs(TTL.unsigned_abs());
     let end = renewed + time_to_live + LATE;
-    while has_key(&all, 0)? {
+    while has_key(&all, 0, KEY)? {
         ensure!(pace::now() < end, "nobody has renewed the lease for {:?}, and it lives", pace::now() - renewed);
         pace::sleep(Duration::from_millis(100));
     }
@@ -115,13 +120,17 @@ pub fn kept_lease(program: &Path, folder: &Path) -> anyhow::Result<()> {
 fn stays(all: &Members, through: usize, lease: i64, renewed: Instant) -> anyhow::Result<Instant> {
     let until = renewed + Duration::from_secs(TTL.unsigned_abs()) - Duration::from_millis(500);
     pace::sleep(until.saturating_duration_since(pace::now()));
-    ensure!(has_key(all, through)?, "the lease has ended early");
+    ensure!(has_key(all, through, KEY)?, "the lease has ended early");
     let sent = pace::now();
-    let answer = all.until_done(LIMIT, async || {
-        let request = tokio_stream::once(pb::LeaseKeepAliveRequest { id: lease });
-        let mut answers = LeaseClient::new(all.channel(through)).lease_keep_alive(request).await?.into_inner();
-        answers.message().await?.ok_or_else(|| Status::unavailable("the stream has ended"))
-    })?;
-    ensure!(answer.ttl == TTL, "a renewal answers a time to live of {} s", answer.ttl);
+    let ttl = all.until_done(LIMIT, async || renew(all, through, lease).await)?;
+    ensure!(ttl == TTL, "a renewal answers a time to live of {ttl} s");
     Ok(sent)
+}
+
+/// Renews a lease through the member `through`. Returns its time to live in seconds; 0 if the lease is gone.
+pub(super) async fn renew(all: &Members, through: usize, lease: i64) -> Result<i64, Status> {
+    let request = tokio_stream::once(pb::LeaseKeepAliveRequest { id: lease });
+    let mut answers = LeaseClient::new(all.channel(through)).lease_keep_alive(request).await?.into_inner();
+    let answer = answers.message().await?;
+    answer.map(|answer| answer.ttl).ok_or_else(|| Status::unavailable("the stream has ended"))
 }

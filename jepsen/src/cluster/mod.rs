@@ -18,7 +18,7 @@
 //! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
 //! - [`parted`]: log servers, sequencers and front ends on machines of their own
-//! - [`woken`], [`kept_lease`], [`compacted_txn`]: faults that users have reported for etcd, tried on Naxos
+//! - [`woken`], [`kept_lease`], [`unrenewable_lease`], [`compacted_txn`]: faults that users have reported for etcd, tried on Naxos
 //! - From the benchmarks: [`Cluster`](naxos_benches::servers::Cluster) with its faults, and
 //!   [`Gaps`](naxos_benches::cluster::gaps::Gaps), how long no write succeeded
 
@@ -39,6 +39,7 @@ mod parted;
 mod recovered;
 mod shrunk;
 mod strangers;
+mod unrenewable_lease;
 mod upgraded;
 mod watcher;
 mod wiped;
@@ -60,6 +61,7 @@ pub use parted::parted;
 pub use recovered::{forced, recover, recovered};
 pub use shrunk::shrunk;
 pub use strangers::strangers;
+pub use unrenewable_lease::unrenewable_lease;
 pub use upgraded::upgraded;
 pub use watcher::Watcher;
 pub use wiped::{two_of_five_wiped, wiped};

@@ -1,9 +1,9 @@
 //! [`Damping`]: how long a change waits after it became due. Nothing here reads a clock or calls another node.
 //!
-//! 1. A change without which nobody can append is made at once. The lowest node that is alive acts first, and each
-//!    further node acts a little later, so that normally only one node acts. If this node makes one such change after
-//!    the other, they do not help: nodes that do not hear each other undo each other's changes. Then each further
-//!    change waits longer.
+//! 1. A change without which nobody can append is made at once, and so is one that leaves out the unit of a removed member.
+//!    The lowest node that is alive acts first, and each further node acts a little later, so that normally only one node
+//!    acts. If this node makes one such change after the other, they do not help: nodes that do not hear each other undo
+//!    each other's changes. Then each further change waits longer.
 //! 2. Other changes gain little by haste, and each costs a short pause of the appends. So the cause must have lasted
 //!    for a while before the change is made. Each such change doubles the time that the next one has to wait, up to a
 //!    limit. While no such change is made, this time becomes shorter again.

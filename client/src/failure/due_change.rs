@@ -40,9 +40,10 @@ impl fmt::Display for DueChange {
 }
 
 impl DueChange {
-    /// Whether nobody can append until the change is made.
+    /// Whether nobody can append until the change is made, or the log would still depend on the unit of a removed
+    /// member: if one more unit is lost, too few of the members' units may be left.
     pub(super) fn is_urgent(self) -> bool {
-        matches!(self, DueChange::SequencerLost(_) | DueChange::QuorumLost)
+        matches!(self, DueChange::SequencerLost(_) | DueChange::QuorumLost | DueChange::UnitLeft(_))
     }
 }
 

@@ -30,4 +30,4 @@ pub(crate) use lease_desk::{LeaseDesk, LeaseDeskSlot};
 pub(crate) use lease_keeper::{LeaseKeeper, TICK};
 pub(crate) use listener::NodeListener;
 pub(crate) use pending_requests::PendingRequests;
-pub(crate) use roster::{LeaseKeepers, Roster};
+pub(crate) use roster::{LeaseKeepers, META_VOTERS_MAX, Roster};

@@ -7,6 +7,9 @@ use naxos_proto::contracts::{Beat, LeaseKeeper};
 use naxos_proto::ids::{MemberId, StorageId};
 use tokio::sync::watch;
 
+/// The most replicas of the MetaStore that vote. Each vote costs messages, and more than two nodes are rarely lost at once.
+pub(crate) const META_VOTERS_MAX: usize = 5;
+
 /// Finds the keeper of leases on another node.
 pub(crate) trait LeaseKeepers: Send + Sync {
     /// The keeper on the node with that data directory. `None` if no other node of the cluster has it.

@@ -1,20 +1,29 @@
 //! `etcdserverpb.Cluster`: the members, and changes of them. A change is a command in the log; everything else follows it
 //! (`node::cluster::Reconciler`).
 
+use std::time::Duration;
+
 use naxos_client::failure::NodeState;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::ids::{MemberId, StorageId};
+use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::role::Role;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
 use super::member_checks::{Standing, Standings, may_add, may_promote, may_remove};
+use crate::backend::{Backend, META_VOTERS_MAX};
 use crate::config::Url;
 use crate::metrics::Method;
 use crate::state::{Command, EtcdError};
 
 /// A learner may be promoted when it has applied this much of what this member has, in percent.
 const READY_PERCENT: u64 = 90;
+
+/// How long the answer to a change waits at most until the change has taken effect. etcdctl waits for 5 s.
+const EFFECT_MAX: Duration = Duration::from_secs(3);
+/// The time between two looks whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The service on one RPC runtime.
 pub(crate) struct ClusterService(pub(crate) Desk);
@@ -57,6 +66,17 @@ impl ClusterService {
         self.0.backend.propose(&self.0.pending, command).await.map(drop)
     }
 
+    /// Waits until a change of the members has taken effect, as it has in etcd when the answer comes: until then, the
+    /// loss of one more member could stop the cluster. The change is committed already, so that the answer is the same
+    /// if that takes too long.
+    async fn wait_for_effect(&self, has_effect: impl Fn(&Backend) -> bool) {
+        let backend = &self.0.backend;
+        let began = backend.clock.now();
+        while !has_effect(backend) && backend.clock.now().since(began) < EFFECT_MAX {
+            backend.clock.sleep(LOOK_EVERY).await;
+        }
+    }
+
     fn members(&self) -> Vec<pb::Member> {
         self.0.backend.store.read().members.values().cloned().collect()
     }
@@ -87,8 +107,11 @@ impl ClusterService {
             return Err(EtcdError::MemberNotFound.into());
         }
         self.check_quorum(|members| may_remove(members, r.id))?;
-        let member = MemberId(r.id);
-        self.change(Command::RemoveMember { member, from: self.seat(r.id) }).await?;
+        let (member, from) = (MemberId(r.id), self.seat(r.id));
+        self.change(Command::RemoveMember { member, from }).await?;
+        if let Some(from) = from {
+            self.wait_for_effect(|backend| !depends_on(backend, from)).await;
+        }
         tracing::info!(member_id = %member, "removed member");
         Ok(pb::MemberRemoveResponse { header: Some(self.0.backend.header(0)), members: self.members() })
     }
@@ -112,9 +135,28 @@ impl ClusterService {
         if heard.is_none_or(|beat| beat.applied.0 < needed) {
             return Err(EtcdError::LearnerNotReady.into());
         }
+        let promoted = self.seat(r.id);
         self.change(Command::PromoteMember(r)).await?;
+        if let Some(storage) = promoted.filter(|storage| Role::of(*storage).has_unit()) {
+            self.wait_for_effect(|backend| votes_as_wanted(backend, storage)).await;
+        }
         Ok(pb::MemberPromoteResponse { header: Some(backend.header(0)), members: self.members() })
     }
+}
+
+/// Whether the loss of `storage` could still cost a quorum: it votes in the MetaStore, or the log is written to its unit.
+fn depends_on(backend: &Backend, storage: StorageId) -> bool {
+    let (_, chain) = backend.log.chain();
+    let has_unit = LogletRoles::of(&chain.active().params).is_ok_and(|roles| roles.units.contains(&storage));
+    has_unit || backend.meta.voters().contains(&storage)
+}
+
+/// Whether the new voting member `storage` votes in the MetaStore, or does not because enough others do. One of two
+/// members is enough (`docs/protocol.md`, cluster 16).
+fn votes_as_wanted(backend: &Backend, storage: StorageId) -> bool {
+    let voters = backend.meta.voters();
+    let voting = backend.store.read().members.values().filter(|member| !member.is_learner).count();
+    voters.contains(&storage) || voters.len() >= META_VOTERS_MAX || voting <= 2
 }
 
 #[async_trait]

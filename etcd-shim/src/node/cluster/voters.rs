@@ -10,6 +10,7 @@ use naxos_proto::role::Role;
 use tokio::sync::watch;
 
 use super::tell::tell;
+use crate::backend::META_VOTERS_MAX;
 
 /// The data directories of members that have a vote in etcd's sense: all but the learners.
 pub(in crate::node) fn voting(view: &ClusterView) -> BTreeSet<StorageId> {
@@ -27,9 +28,6 @@ pub(in crate::node) fn meta_voting(view: &ClusterView) -> BTreeSet<StorageId> {
 pub(in crate::node) fn servers_min(view: &ClusterView) -> usize {
     voting(view).into_iter().filter(|storage| Role::of(*storage).has_state()).count() / 2 + 1
 }
-
-/// The most replicas of the MetaStore that vote. Each vote costs messages, and more than two nodes are rarely lost at once.
-const META_VOTERS_MAX: usize = 5;
 
 /// The replicas of the MetaStore that should vote, if `now` vote and `voting` may vote: all of `voting`, up to
 /// [`META_VOTERS_MAX`]. The replicas that vote now come first, and among them those that are `alive`.

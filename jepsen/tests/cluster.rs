@@ -7,7 +7,7 @@ use std::time::Duration;
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::{
     away, bridged, compacted_txn, copied, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed, parted,
-    recovered, shrunk, strangers, two_of_five_wiped, unrenewable_lease, upgraded, wiped, woken,
+    recovered, refounded, shrunk, strangers, two_of_five_wiped, unrenewable_lease, upgraded, wiped, woken,
 };
 use naxos_jepsen::differential::dice::Dice;
 use naxos_jepsen::machine::{self, WholeMachine};
@@ -138,6 +138,11 @@ fn a_process_that_was_paused_serves_no_stale_read_when_it_wakes() {
 #[test]
 fn a_lease_survives_three_changes_of_its_keeper_with_its_time_to_live() {
     passes(kept_lease);
+}
+
+#[test]
+fn a_member_whose_cluster_was_replaced_by_a_new_one_serves_nothing() {
+    passes(refounded);
 }
 
 #[test]

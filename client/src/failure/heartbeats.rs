@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use naxos_proto::contracts::{Beat, Heartbeat, HeartbeatError};
-use naxos_proto::ids::{Incarnation, StorageId};
+use naxos_proto::ids::{Incarnation, LogId, StorageId};
 use naxos_proto::seams::{Clock, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -40,6 +40,8 @@ pub struct Heartbeats {
     states: watch::Sender<BTreeMap<StorageId, NodeState>>,
     admission: Arc<Admission>,
     memory: Arc<dyn StartMemory>,
+    /// The nodes that belong to another log, according to their last answers.
+    strangers: watch::Sender<BTreeMap<StorageId, LogId>>,
 }
 
 impl Heartbeats {
@@ -54,8 +56,8 @@ impl Heartbeats {
         admission: Arc<Admission>,
         memory: Arc<dyn StartMemory>,
     ) -> Self {
-        let states = watch::Sender::new(BTreeMap::new());
-        Self { own, nodes, every, clock, detector: Mutex::new(detector), mine, states, admission, memory }
+        let (states, strangers) = (watch::Sender::new(BTreeMap::new()), watch::Sender::new(BTreeMap::new()));
+        Self { own, nodes, every, clock, detector: Mutex::new(detector), mine, states, admission, memory, strangers }
     }
 
     /// The state of this node, as it is told to others.
@@ -66,6 +68,12 @@ impl Heartbeats {
     /// The states of all nodes, this one included.
     pub fn states(&self) -> watch::Receiver<BTreeMap<StorageId, NodeState>> {
         self.states.subscribe()
+    }
+
+    /// The nodes that belong to another log, according to their last answers. At the address of each of them this node
+    /// expects a member of its own cluster.
+    pub fn strangers(&self) -> watch::Receiver<BTreeMap<StorageId, LogId>> {
+        self.strangers.subscribe()
     }
 
     /// The newest beat of another node.
@@ -97,6 +105,7 @@ impl Heartbeats {
                 () = stop.cancelled() => return,
                 Some((node, sent, answer)) = asked.next(), if !asked.is_empty() => {
                     waits.retain(|waiting| *waiting != node);
+                    self.note_log(node, &answer);
                     self.answered(sent, answer);
                 }
                 () = self.clock.sleep_until(next) => {
@@ -115,6 +124,15 @@ impl Heartbeats {
             }
             self.publish();
         }
+    }
+
+    /// Takes note of whether the node that was asked as `node` belongs to another log. Silence says nothing.
+    fn note_log(&self, node: StorageId, answer: &Result<Beat, HeartbeatError>) {
+        self.strangers.send_if_modified(|strangers| match answer {
+            Ok(_) => strangers.remove(&node).is_some(),
+            Err(HeartbeatError::OtherLog(log)) => strangers.insert(node, *log) != Some(*log),
+            Err(HeartbeatError::Silent(_)) => false,
+        });
     }
 
     fn answered(&self, sent: Instant, answer: Result<Beat, HeartbeatError>) {

@@ -1,9 +1,11 @@
-//! [`Fence`]: a member whose state differs from that of the other members serves nothing any more.
+//! [`Fence`]: a member whose state differs from that of the other members serves nothing any more, and neither does a
+//! member whose data belong to another cluster than most members have.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use naxos_proto::ids::Lsn;
+use naxos_proto::ids::{LogId, Lsn};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +57,8 @@ impl fmt::Display for Difference {
 pub(crate) struct Fence {
     is_up: AtomicBool,
     difference: Mutex<Option<Difference>>,
+    /// The log of most other members, if it is not that of this member.
+    other_log: OnceLock<LogId>,
     /// A position at which members differ, but no majority says which of them are right.
     unsure: Mutex<Option<Lsn>>,
     /// Cancelled when the fence goes up.
@@ -91,6 +95,13 @@ impl Fence {
         self.went_up.cancel();
     }
 
+    /// Most members belong to the log `other`, and this one does not.
+    pub(crate) fn raise_for_other_log(&self, other: LogId) {
+        let _ = self.other_log.set(other);
+        self.is_up.store(true, Ordering::Release);
+        self.went_up.cancel();
+    }
+
     /// The first revision that differs was found.
     pub(crate) fn note_first(&self, first: FirstRevision) {
         if let Some(difference) = &mut *self.difference.lock() {
@@ -110,6 +121,12 @@ impl Fence {
 
     /// Why the member does not serve, or may soon have to stop serving, in words.
     pub(crate) fn problem(&self) -> Option<String> {
+        if let Some(other) = self.other_log.get() {
+            return Some(format!(
+                "the members at the addresses of this cluster belong to another log, {other}: they have begun a new cluster. \
+                 This member serves nothing any more: see \"A member of another cluster\" in docs/operations.md"
+            ));
+        }
         let unsure = |at| {
             format!(
                 "members differ at position {at} of the log, and no majority of them agrees: see \"A member whose state \
@@ -145,5 +162,14 @@ mod tests {
         let problem = fence.problem().expect("there is one");
         assert!(problem.contains("at position 128 of the log: the first revision that differs is 17."), "{problem}");
         assert!(Fence::new(Some(Lsn(64))).is_up(), "the local store carries a note");
+    }
+
+    #[test]
+    fn a_member_of_another_log_serves_nothing() {
+        let fence = Fence::new(None);
+        fence.raise_for_other_log(LogId(9));
+        assert_eq!((fence.is_up(), fence.check()), (true, Err(EtcdError::Corrupt)));
+        assert!(fence.problem().expect("there is one").contains("another log"));
+        assert!(fence.went_up().is_cancelled() && fence.difference().is_none());
     }
 }

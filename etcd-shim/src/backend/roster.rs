@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use naxos_proto::contracts::{Beat, LeaseKeeper};
-use naxos_proto::ids::{MemberId, StorageId};
+use naxos_proto::ids::{LogId, MemberId, StorageId};
 use tokio::sync::watch;
 
 /// The most replicas of the MetaStore that vote. Each vote costs messages, and more than two nodes are rarely lost at once.
@@ -23,6 +23,8 @@ pub(crate) struct Roster {
     /// The data directory of each member, this one included.
     pub(crate) seats: watch::Receiver<BTreeMap<MemberId, StorageId>>,
     pub(crate) keepers: Arc<dyn LeaseKeepers>,
+    /// The nodes that belong to another log, according to their last answers.
+    pub(crate) strangers: watch::Receiver<BTreeMap<StorageId, LogId>>,
     /// What the node with that data directory told about itself when it was heard last.
     pub(crate) heard: Box<dyn Fn(StorageId) -> Option<Beat> + Send + Sync>,
 }

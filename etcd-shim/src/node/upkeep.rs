@@ -50,6 +50,7 @@ pub(super) async fn run(
             watch_disk(&backend),
             watch_nodes(&backend),
             watch_leader(&backend),
+            watch_strangers(&backend),
             backend.deadlines.run(&*backend.clock),
             reconciler.run(&backend, &pending),
             versions::agree(&backend, &pending),
@@ -161,6 +162,25 @@ async fn watch_nodes(backend: &Backend) {
         // The sender of the states lives for as long as the node runs. If it is gone, the node is about to stop, and
         // there is nothing left to do here.
         if nodes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Fences this member when most of the members' addresses answer for another log (`docs/protocol.md`, cluster 12): the
+/// other members have lost their data and have begun a new cluster while this one was away.
+async fn watch_strangers(backend: &Backend) {
+    let mut strangers = backend.roster.strangers.clone();
+    loop {
+        let seen = strangers.borrow_and_update().clone();
+        if seen.len() > backend.roster.seats.borrow().len() / 2
+            && let Some(log) = seen.values().next()
+        {
+            backend.fence.raise_for_other_log(*log);
+            tracing::error!("{}", backend.fence.problem().unwrap_or_default());
+            std::future::pending::<()>().await;
+        }
+        if strangers.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -37,8 +37,8 @@ impl MetaPeers for RemotePeers {
                 return Err(PeerError::Unreachable(to, "its address is not known here".to_owned()));
             };
             replica.call(request).await.map_err(|failure| match failure {
-                Failure::NotDone(text) => PeerError::Unreachable(to, text),
                 Failure::Lost(text) => PeerError::Unknown(to, text),
+                not_done => PeerError::Unreachable(to, not_done.to_string()),
             })
         })
     }

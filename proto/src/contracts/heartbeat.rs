@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use crate::contracts::{StartMark, SyncedBatches};
-use crate::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
+use crate::ids::{ChainVersion, Incarnation, LogId, LogletId, Lsn, Offset, StorageId};
 use crate::release::ClusterVersion;
 
 /// The state of one node, as the node tells it to others.
@@ -48,10 +48,16 @@ impl Beat {
     }
 }
 
-/// A heartbeat had no answer.
+/// Why a heartbeat had no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the peer does not answer: {0}")]
-pub struct HeartbeatError(pub String);
+pub enum HeartbeatError {
+    /// The peer does not answer. The text says why.
+    #[error("the peer does not answer: {0}")]
+    Silent(String),
+    /// The peer belongs to another log, which this is the id of.
+    #[error("the peer belongs to log {0}")]
+    OtherLog(LogId),
+}
 
 /// A node that answers heartbeats.
 pub trait Heartbeat: Send + Sync {

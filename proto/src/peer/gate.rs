@@ -68,7 +68,11 @@ impl Gate {
         let Expected { wire, log, to, news, admitted } = self.0.as_ref();
         // The version comes first: another version may have other headers.
         expect(headers, WIRE, wire, "the caller speaks another version of the peer protocol")?;
-        expect(headers, LOG, log, "the caller belongs to another cluster")?;
+        expect(headers, LOG, log, "the caller belongs to another cluster").map_err(|mut refused| {
+            // The caller finds out by the header, not by the text, that this node belongs to another log.
+            refused.metadata_mut().insert(LOG, log.parse().expect("digits"));
+            refused
+        })?;
         expect(headers, TO, to, "the call is meant for another node, so the caller has a wrong address")?;
         let from = header(headers, FROM)?;
         let is_process = from.split_once('.').is_some_and(|(storage, boot)| {

@@ -14,7 +14,7 @@ use crate::peer::generated::heartbeat_client::HeartbeatClient;
 use crate::peer::generated::heartbeat_server::{Heartbeat as Served, HeartbeatServer};
 use crate::peer::limits::{BEAT_MAX, NODES_MAX};
 use crate::peer::wire::{Garbage, Wire};
-use crate::peer::{Gate, Home, PeerLink};
+use crate::peer::{Failure, Gate, Home, PeerLink};
 use crate::release::ClusterVersion;
 
 fn nanos(time: Duration) -> u64 {
@@ -99,8 +99,12 @@ impl Heartbeat for RemoteHeartbeat {
             let mut client = HeartbeatClient::new(self.link.channel());
             let request = self.link.request(mine.to_wire());
             let answer = self.link.within(BEAT_MAX, client.beat(request)).await;
-            let answer = answer.map_err(|failure| HeartbeatError(failure.to_string()))?;
-            Beat::from_wire(answer).map_err(|Garbage(what)| HeartbeatError(format!("{what} in its answer is broken")))
+            let answer = answer.map_err(|failure| match failure {
+                Failure::OtherLog(log) => HeartbeatError::OtherLog(log),
+                other => HeartbeatError::Silent(other.to_string()),
+            })?;
+            let broken = |Garbage(what)| HeartbeatError::Silent(format!("{what} in its answer is broken"));
+            Beat::from_wire(answer).map_err(broken)
         })
     }
 }
@@ -125,7 +129,7 @@ impl HeartbeatService {
 impl Served for HeartbeatService {
     async fn beat(&self, request: Request<wire::BeatMessage>) -> Result<Response<wire::BeatMessage>, Status> {
         let beat = Beat::from_wire(request.into_inner()).map_err(Status::from)?;
-        let answer = self.heartbeat.beat(beat).await.map_err(|HeartbeatError(why)| Status::unavailable(why))?;
+        let answer = self.heartbeat.beat(beat).await.map_err(|refused| Status::unavailable(refused.to_string()))?;
         Ok(self.home.answer(answer.to_wire()))
     }
 }

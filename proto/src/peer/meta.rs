@@ -65,8 +65,8 @@ impl Meta for MetaService {
         let failure = |not_done, text| wire::meta_answer::Answer::Failure(wire::MetaFailure { not_done, text });
         let answer = match self.replica.serve(request.into_inner().request).await {
             Ok(answer) => wire::meta_answer::Answer::Done(answer),
-            Err(Failure::NotDone(text)) => failure(true, text),
             Err(Failure::Lost(text)) => failure(false, text),
+            Err(not_done) => failure(true, not_done.to_string()),
         };
         Ok(self.home.answer(wire::MetaAnswer { answer: Some(answer) }))
     }

@@ -110,7 +110,7 @@ impl Heartbeat for OwnBeat {
         // An old copy is not noted, and a start is not noted before this directory remembers it.
         let is_refused = self.admission.disowned().borrow().is_some() || self.admission.is_contradicted_by(&theirs);
         if is_refused || !self.memory.own_is_durable() {
-            let refused = HeartbeatError("its start is not written down, or it is refused".to_owned());
+            let refused = HeartbeatError::Silent("its start is not written down, or it is refused".to_owned());
             return Box::pin(std::future::ready(Err(refused)));
         }
         Box::pin(std::future::ready(Ok(self.now())))

@@ -20,7 +20,7 @@ use naxos_proto::peer::{
     SequencerService, SnapshotsService, SyncedNews, UnitService,
 };
 use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
-use naxos_proto::seams::{Seams, Tasks, WorkerHandle};
+use naxos_proto::seams::{Seams, Tasks, WorkerHandle, is_full};
 use naxos_sequencer::LocalSequencer;
 use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
@@ -88,6 +88,8 @@ pub(super) struct Opened {
 /// The data directories that have a seat, in the view of the cluster, and those that lost a seat, each with its member.
 struct Seated {
     view: ClusterView,
+    /// What the file `members` has.
+    written: ClusterView,
     lost: Vec<(StorageId, MemberId)>,
     /// Whether the view is newer than what this node has known.
     is_told: bool,
@@ -104,24 +106,29 @@ async fn seated(
 ) -> Result<Seated, StartError> {
     let (log, member, storage) = (journal.log(), journal.member(), journal.storage_id());
     let join = Join { log, member, storage, understood: ClusterVersion::NEWEST };
-    let told = if known.seats.get(&member) == Some(&storage) {
-        check_seat(seams, book, join).await?
-    } else {
-        Some(take_seat(seams, book, join).await?)
-    };
+    let had_seat = known.seats.get(&member) == Some(&storage);
+    let told = if had_seat { check_seat(seams, book, join).await? } else { Some(take_seat(seams, book, join).await?) };
     let is_told = told.as_ref().is_some_and(|told| told.at > known.at);
     let view = ClusterView::newest([known].into_iter().chain(told)).expect("one view is known");
     // The others may know of a version that this data directory has not heard of.
     view.version.check()?;
     book.set_all(&view);
-    if view.seats.len() > 1 {
-        write_members(&*seams.disk, &view).await.map_err(StartError::Members)?;
+    let mut written = view.clone();
+    if view.seats.len() > 1
+        && let Err(error) = write_members(&*seams.disk, &view).await
+    {
+        // A node that had this seat before can find the others without the file. It still serves reads, and tries again.
+        if !(is_full(&error) && had_seat) {
+            return Err(StartError::Members(error));
+        }
+        tracing::warn!(%error, "the file \"members\" cannot be written; trying again");
+        written = ClusterView::default();
     }
     let mut lost: BTreeMap<StorageId, MemberId> =
         store.map(|store| store.read().seats.lost().collect()).unwrap_or_default();
     lost.extend(view.founders.iter().map(|(member, storage)| (*storage, *member)));
     lost.retain(|storage, _| view.seats.values().all(|held| held != storage));
-    Ok(Seated { view, lost: lost.into_iter().collect(), is_told })
+    Ok(Seated { view, written, lost: lost.into_iter().collect(), is_told })
 }
 
 /// The voters, if the others have told a newer view. While the voters are being changed, the view does not name them:
@@ -153,7 +160,7 @@ impl Found {
         let (seams, stops) = (&context.seams, &context.stops);
         let (log_id, member) = (journal.log(), journal.member());
         let book = Arc::new(address_book(&context.config, seams, &known)?);
-        let Seated { view, lost, is_told } =
+        let Seated { view, written, lost, is_told } =
             seated(seams, &book, known, &journal, store.as_ref().map(|(_, store)| &**store)).await?;
         let seated: BTreeSet<StorageId> = view.seats.values().copied().collect();
         let starts = Starts::read(Arc::clone(&seams.disk), journal.storage_id(), &seated).await;
@@ -286,8 +293,10 @@ impl Found {
         drives.send(driver).map_err(|_| StartError::Lost)?;
         let names = founders.names();
         let seats = watch::Sender::new(view.seats.clone());
+        let strangers = heartbeats.strangers();
         let heard = Box::new(move |storage| heartbeats.beat(storage));
-        let roster = Roster { cluster: names.cluster.0, seats: seats.subscribe(), keepers: peers.clone(), heard };
+        let (cluster, keepers) = (names.cluster.0, peers.clone());
+        let roster = Roster { cluster, seats: seats.subscribe(), keepers, strangers, heard };
         let servers_min = Arc::new(AtomicUsize::new(servers_min(&view)));
         let reconciler = Reconciler {
             names,
@@ -297,7 +306,7 @@ impl Found {
             roles,
             servers_min: Arc::clone(&servers_min),
             asked,
-            written: view,
+            written,
             removal: Removal::default(),
         };
         let workers = vec![handle];

@@ -123,7 +123,9 @@ pub struct Liveness {
 impl Liveness {
     /// The sequencer of a new loglet.
     pub(crate) fn best_sequencer(&self) -> Result<Incarnation, LogletError> {
-        let none = || LogletError::Unavailable("no sequencer is alive".to_owned());
+        let none = || {
+            LogletError::Unavailable("no sequencer that may be chosen is alive: with one voter in the metadata store, only the one on its node may be chosen".to_owned())
+        };
         self.sequencers.first().copied().ok_or_else(none)
     }
 

@@ -21,6 +21,7 @@ pub(super) fn unit_table(answer: &UnitsResponse) -> String {
         ),
     };
     let repair = match (lacks, silent) {
+        _ if answer.units.is_empty() => "No unit could be asked.".to_owned(),
         (0, false) => "Each unit has all cells of its segments.".to_owned(),
         (0, true) => "Each unit that answers has all cells of its segments.".to_owned(),
         (lacks, _) => format!(

@@ -9,6 +9,7 @@ use naxos_proto::control as pb;
 use naxos_proto::ids::MemberId;
 use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::release::{ClusterVersion, IS_NEXT_RELEASE};
+use naxos_proto::role::Role;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Desk;
@@ -82,6 +83,9 @@ impl ControlService {
         let mut problems: Vec<String> = backend.fence.problem().into_iter().chain(backend.write_problem()).collect();
         if !backend.store.read().alarms.is_empty() {
             problems.push("an alarm is on: see `etcdctl alarm list`".to_owned());
+        }
+        if backend.leader().is_none() {
+            problems.push("there is no leader: too few members answer, see `naxos ctl members`".to_owned());
         }
         if backend.reader.is_behind() {
             problems.push("checkpoints cannot keep up with writes".to_owned());
@@ -168,7 +172,8 @@ impl pb::control_server::Control for ControlService {
                 holds_log: active.as_ref().is_some_and(|active| active.units.contains(&seat)),
                 votes: voters.contains(&seat),
                 leads_metadata: leader == Some(seat),
-                applied: if is_here { Some(applied) } else { heard() },
+                // A log server or a sequencer replays no log.
+                applied: if is_here { Some(applied) } else { heard().filter(|_| Role::of(seat).has_state()) },
                 needs_from: backend.stack.view().cursor_of(seat).map(|at| at.0),
             }
         };

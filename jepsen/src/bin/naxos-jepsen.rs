@@ -1,6 +1,7 @@
 //! Fault tests that take too long for `cargo test`.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -169,7 +170,12 @@ fn simulate(asked: &SimulateLine) -> anyhow::Result<()> {
         folder: folder.path().to_owned(),
     };
     let every = (asked.seeds / PROGRESS_LINES).max(1);
+    let shown = AtomicUsize::new(0);
     let sums = seeds::run(&plan, |sums| {
+        // A failure is shown at once, because a run can take an hour.
+        for failure in &sums.failures[shown.swap(sums.failures.len(), Ordering::Relaxed)..] {
+            println!("{failure}");
+        }
         if sums.ended.is_multiple_of(every) {
             println!("{sums}");
         }
@@ -180,7 +186,6 @@ fn simulate(asked: &SimulateLine) -> anyhow::Result<()> {
     if asked.members > 1 {
         println!("how often a fault was followed by a way to recover:\n{}", Matrix(&sums.counts));
     }
-    sums.failures.iter().for_each(|failure| println!("{failure}"));
     anyhow::ensure!(sums.failures.is_empty(), "{} of {} seeds failed", sums.failures.len(), asked.seeds);
     if asked.members > 1 {
         let never = sums.never_reached();

@@ -43,6 +43,8 @@ impl Listed {
                 others.insert(member, MemberAddress::of(&seams.net, config, urls)?);
             }
         }
+        // A member that was renewed under another name may be listed under its old one.
+        others.remove(&own);
         Ok(Self { cluster, own, others })
     }
 }

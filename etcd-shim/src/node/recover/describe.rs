@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::seams::WallTime;
 
 use super::plan::roles;
@@ -117,7 +118,10 @@ impl Plan {
             None => format!("make an empty local store in {target}"),
         };
         let listed = base.store.iter().flat_map(|store| store.kept.members.values());
-        let gone: Vec<&str> = listed.filter(|one| one.id != self.member.id).map(|one| one.name.as_str()).collect();
+        let others = listed.filter(|one| one.id != self.member.id);
+        // A member that has never started has no name, and neither has a log server.
+        let named = |one: &Member| if one.name.is_empty() { format!("{:x}", one.id) } else { one.name.clone() };
+        let gone: Vec<String> = others.map(named).collect();
         let gone = if gone.is_empty() { "none".to_owned() } else { gone.join(", ") };
         vec![
             format!("begin a new log at position {}, with a new log id and a new data directory id", tail + 1),

@@ -1,5 +1,7 @@
-//! The `naxos` binary: etcd's API, flags and behaviour in front of the engine stack.
+//! The `naxos` binary, etcd's API, flags and behaviour in front of the engine stack, and [`Naxos`]: the same store inside
+//! your program.
 //!
+//! - `embed`: [`Naxos`] and what belongs to it
 //! - [`cli`]: the program's entry, signals and end; [`ctl`]: `naxos ctl`
 //! - `backup`: the state as the file of an etcd server, and back; `bolt`: the format of that file
 //! - [`config`]: flags, environment, configuration file
@@ -22,6 +24,7 @@ mod bolt;
 pub mod cli;
 pub mod config;
 pub mod ctl;
+mod embed;
 pub mod http;
 pub mod logging;
 pub mod metrics;
@@ -36,3 +39,4 @@ pub mod version;
 pub mod watch;
 
 pub use cli::run;
+pub use embed::{Answer, Change, Condition, Error, Keys, Naxos, Opening, Outcome, Pair, Read, Transaction, Watch};

@@ -145,6 +145,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "services",
             "http",
             "node",
+            "embed",
             "ctl",
             "cli",
         ],

@@ -51,6 +51,12 @@ fn read_only(why: &str) -> Status {
     Status::unavailable(format!("etcdserver: no write can be done: {why}"))
 }
 
+/// An answer that also carries what has happened, for callers within the process.
+fn with_cause(mut answer: Status, cause: ProposeError) -> Status {
+    answer.set_source(Arc::new(cause));
+    answer
+}
+
 /// See the module.
 pub(crate) struct Backend {
     pub(crate) config: ServerConfig,
@@ -284,7 +290,7 @@ impl Backend {
     /// The error for a log that does not answer. The command may still be done.
     fn timed_out(&self) -> Status {
         self.metrics.server.proposals_failed.inc();
-        EtcdError::Timeout.into()
+        with_cause(EtcdError::Timeout.into(), ProposeError::Unknown("the log did not answer in time".to_owned()))
     }
 
     /// The answer to a write that this node cannot do. If there are other members, the code is `Unavailable`, because

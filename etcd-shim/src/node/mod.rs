@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use naxos_log_server::LogServer;
 use naxos_proto::seams::{Address, WorkerHandle};
+use tokio::sync::watch;
 
 use self::end::end;
 use self::hand_over::HandOver;
@@ -44,6 +45,7 @@ use self::probe::Probe;
 use self::stops::Stops;
 use crate::backend::Backend;
 use crate::port::Port;
+use crate::services::Desk;
 pub use part::Part;
 pub use running::Running;
 pub use start::StartError;
@@ -55,6 +57,8 @@ pub struct Node {
     workers: Vec<WorkerHandle>,
     log_server: LogServer,
     backend: Arc<Backend>,
+    /// The services of one RPC runtime, for calls within the process.
+    desk: watch::Receiver<Option<Desk>>,
 }
 
 impl Node {
@@ -62,6 +66,13 @@ impl Node {
     /// ones where the system chose the port.
     pub fn bound_addresses(&self) -> &[Address] {
         self.port.bound_addresses()
+    }
+
+    /// The services of one RPC runtime, for calls within the process.
+    pub(crate) async fn desk(&self) -> Option<Desk> {
+        let mut desk = self.desk.clone();
+        let ready = desk.wait_for(Option::is_some).await;
+        ready.ok().and_then(|desk| desk.clone())
     }
 
     /// Looks into the node, for tests.

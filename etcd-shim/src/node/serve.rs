@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use naxos_proto::control::control_server::ControlServer;
 use naxos_proto::etcd::server::etcdserverpb as pb;
+use tokio::sync::watch;
 
 use super::health::NodeHealth;
 use super::stops::Stops;
@@ -19,8 +20,14 @@ use crate::watch::{Hub, HubConfig, Ring};
 /// Bytes that a gRPC message may have in addition to the largest request.
 const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
 
-/// Serves until `stops.serving` is cancelled. Requests in flight may go on until `stops.running` is cancelled.
-pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Ring>>, stops: &Stops) -> Port {
+/// Serves until `stops.serving` is cancelled. Requests in flight may go on until `stops.running` is cancelled. Also returns
+/// the services of the first runtime, as soon as it has them.
+pub(super) fn serve(
+    bound: BoundPort,
+    backend: &Arc<Backend>,
+    rings: Vec<Arc<Ring>>,
+    stops: &Stops,
+) -> (Port, watch::Receiver<Option<Desk>>) {
     let health = Arc::new(NodeHealth(Arc::clone(backend)));
     let command_line = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let http = Arc::new(HttpState::new(
@@ -32,6 +39,7 @@ pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Rin
     ));
     let metrics = Arc::clone(&backend.metrics);
     let (backend, stop, running) = (Arc::clone(backend), stops.serving.clone(), stops.running.clone());
+    let (first, desk) = watch::channel(None);
     let grpc = move |runtime: usize| {
         let deadlines = Arc::new(Deadlines::new(backend.config.election_timeout));
         let pending = PendingRequests::new(Arc::clone(&deadlines));
@@ -54,10 +62,13 @@ pub(super) fn serve(bound: BoundPort, backend: &Arc<Backend>, rings: Vec<Arc<Rin
         backend.hubs.lock().push(Arc::downgrade(&hub));
         tasks.start("watch-hub", Arc::clone(&hub).run(stop.child_token()));
         let desk = Desk { backend: Arc::clone(&backend), pending, gate, hub, stop: stop.clone() };
+        if runtime == 0 {
+            first.send_replace(Some(desk.clone()));
+        }
         routes(desk)
     };
     let http = move |_, traffic| router(Arc::clone(&http), traffic);
-    bound.serve(Arc::new(grpc), Arc::new(http), &metrics)
+    (bound.serve(Arc::new(grpc), Arc::new(http), &metrics), desk)
 }
 
 /// The services of one runtime, the most used ones first.

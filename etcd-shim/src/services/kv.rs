@@ -52,6 +52,11 @@ impl KvService {
         Ok(answer)
     }
 
+    /// Reads a range, for a caller within the process. The answer is whole, however long it is.
+    pub(crate) async fn whole_range(&self, r: pb::RangeRequest) -> Result<RangeResponse, Status> {
+        self.0.unary(Method::Range, self.do_range(r)).await.map(Response::into_inner)
+    }
+
     async fn do_put(&self, r: pb::PutRequest) -> Result<PutResponse, Status> {
         validate::put(&r)?;
         let backend = &self.0.backend;

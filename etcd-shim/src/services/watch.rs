@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use naxos_proto::etcd::server::etcdserverpb as pb;
+use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::Desk;
@@ -13,6 +14,17 @@ use crate::watch;
 
 /// The service on one RPC runtime.
 pub(crate) struct WatchService(pub(crate) Desk);
+
+/// Watches for a caller within the process. The stream has one watcher.
+pub(crate) fn watch_in_process(desk: &Desk, create: pb::WatchCreateRequest) -> Result<watch::Answers, Status> {
+    let backend = &desk.backend;
+    backend.refuse_if_learner()?;
+    backend.fence.check()?;
+    let request = pb::WatchRequest { request_union: Some(pb::watch_request::RequestUnion::CreateRequest(create)) };
+    let requests = tokio_stream::once(Ok(request)).chain(tokio_stream::pending());
+    let (hub, stop) = (Arc::clone(&desk.hub), desk.stop.clone());
+    Ok(watch::serve(&backend.tasks, hub, backend.header(0), requests, stop, || ()))
+}
 
 #[async_trait]
 impl pb::watch_server::Watch for WatchService {

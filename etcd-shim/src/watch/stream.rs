@@ -11,7 +11,7 @@ use naxos_proto::etcd::twins::WatchResponse;
 use naxos_proto::seams::Tasks;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
-use tonic::Streaming;
+use tonic::Status;
 
 use super::answers::{Answers, Outlet, answers};
 use super::hub::{Hub, WatcherId};
@@ -27,7 +27,7 @@ pub fn serve(
     tasks: &Tasks,
     hub: Arc<Hub>,
     header: ResponseHeader,
-    inbound: Streaming<WatchRequest>,
+    inbound: impl tokio_stream::Stream<Item = Result<WatchRequest, Status>> + Send + Unpin + 'static,
     stop: CancellationToken,
     ended: impl FnOnce() + Send + 'static,
 ) -> Answers {
@@ -70,7 +70,12 @@ impl Drop for Watchers {
 }
 
 impl Stream {
-    async fn run(mut self, mut inbound: Streaming<WatchRequest>, gone: CancellationToken, stop: CancellationToken) {
+    async fn run(
+        mut self,
+        mut inbound: impl tokio_stream::Stream<Item = Result<WatchRequest, Status>> + Unpin,
+        gone: CancellationToken,
+        stop: CancellationToken,
+    ) {
         loop {
             let request = tokio::select! {
                 biased;

@@ -37,6 +37,8 @@ pub(in crate::node) struct KeepUp {
 /// As [`Followers::look`].
 pub(in crate::node) async fn keep_up(seams: &Seams, mut followers: Followers<'_>, mut work: KeepUp) {
     let mut removal = Removal::default();
+    // A point in time, not a pause: the others may ask this node so often that a pause that began anew would never end.
+    let mut next = seams.clock.now().after(ASK_EVERY);
     loop {
         tokio::select! {
             biased;
@@ -48,8 +50,9 @@ pub(in crate::node) async fn keep_up(seams: &Seams, mut followers: Followers<'_>
                 let _ = answer.send(Err(JoinError::NotYet(why)));
                 continue;
             }
-            () = seams.clock.sleep(ASK_EVERY) => {}
+            () = seams.clock.sleep_until(next) => {}
         }
+        next = seams.clock.now().after(ASK_EVERY);
         let was_told = followers.look(seams).await;
         // Only what is written down protects the directory from an older program.
         if let Err(error) = work.unit.raise_cluster_version(followers.known.version).await {

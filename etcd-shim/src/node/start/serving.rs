@@ -32,9 +32,9 @@ impl Stacked {
         }));
         announce(&backend, is_alone, &stops.running).await?;
         gauges::install(&backend);
-        let port = serve(bound, &backend, rings, &stops);
+        let (port, desk) = serve(bound, &backend, rings, &stops);
         tracing::info!("ready to serve client requests");
-        Ok(Node { port, stops, workers, log_server, backend })
+        Ok(Node { port, stops, workers, log_server, backend, desk })
     }
 }
 

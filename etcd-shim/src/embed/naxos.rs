@@ -1,0 +1,171 @@
+//! [`Naxos`]: a store in this process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use naxos_proto::etcd::server::etcdserverpb::kv_server::Kv;
+use naxos_proto::etcd::server::etcdserverpb::{self as pb};
+use naxos_proto::etcd::txn_request::TxnRequest;
+use naxos_proto::seams::Address;
+use tonic::Request;
+
+use super::life::Life;
+use super::pair::pairs;
+use super::{Error, Keys, Opening, Pair, Read, Transaction, Watch};
+use crate::services::kv::KvService;
+use crate::services::watch::watch_in_process;
+
+/// A durable store of keys and values in this process, on one node or replicated ([`Opening::peers`]). Clones are the same
+/// store. A write is acknowledged when it is on the disk of a majority of the nodes.
+///
+/// The node runs on threads of its own. When the last clone is dropped, the node stops in the background; [`Self::stop`]
+/// waits for that. The calls need a tokio runtime, of any kind. Nothing is logged unless the program has a `tracing`
+/// subscriber.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use naxos::{Keys, Naxos};
+/// let store = Naxos::memory().await?; // or Naxos::open("./data").await?
+/// let mut changes = store.watch(Keys::prefix("color/")).await?;
+/// store.put("color/sky", "blue").await?;
+/// let sky = store.get("color/sky").await?.expect("it was put");
+/// assert_eq!(sky.value, "blue");
+/// assert_eq!(changes.next().await?.key(), "color/sky");
+/// assert_eq!(store.delete(Keys::prefix("color/")).await?, 1);
+/// store.stop().await
+/// # })?;
+/// # Ok::<(), naxos::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Naxos(Arc<Life>);
+
+impl Naxos {
+    /// Opens the store in a directory, which is made if it is missing. One process at a time can have it open.
+    pub fn open(data_dir: impl Into<PathBuf>) -> Opening {
+        Opening::at(Some(data_dir.into()))
+    }
+
+    /// Opens an empty store that is kept in memory, for tests. It is gone when it is stopped.
+    pub fn memory() -> Opening {
+        Opening::at(None)
+    }
+
+    pub(super) fn new(life: Life) -> Self {
+        Self(Arc::new(life))
+    }
+
+    /// Puts a key. Returns the revision of the store, which rises with each change.
+    ///
+    /// # Errors
+    /// If it was not done, or may or may not have been done.
+    pub async fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<i64, Error> {
+        let bytes = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+        let (key, value) = (bytes(key.as_ref()), bytes(value.as_ref()));
+        let request = pb::PutRequest { key, value, ..pb::PutRequest::default() };
+        let answer = self.kv().await?.put(Request::new(request)).await?.into_inner();
+        Ok(answer.header.map_or(0, |header| header.revision))
+    }
+
+    /// Deletes keys. Returns how many there were.
+    ///
+    /// # Errors
+    /// If it was not done, or may or may not have been done.
+    pub async fn delete(&self, keys: impl Into<Keys>) -> Result<u64, Error> {
+        let Keys { key, range_end } = keys.into();
+        let request = pb::DeleteRangeRequest { key, range_end, prev_kv: false };
+        let answer = self.kv().await?.delete_range(Request::new(request)).await?.into_inner();
+        Ok(answer.deleted.unsigned_abs())
+    }
+
+    /// Reads a key, as [`Read::Linearizable`].
+    ///
+    /// # Errors
+    /// If the node cannot find out in time what is acknowledged.
+    pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Pair>, Error> {
+        Ok(self.list_as(key.as_ref(), Read::Linearizable).await?.pop())
+    }
+
+    /// Reads keys, in the order of their bytes, as [`Read::Linearizable`].
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn list(&self, keys: impl Into<Keys>) -> Result<Vec<Pair>, Error> {
+        self.list_as(keys, Read::Linearizable).await
+    }
+
+    /// Reads keys, in the order of their bytes.
+    ///
+    /// # Errors
+    /// If the node cannot find out in time what is acknowledged, or if the revision of [`Read::At`] is compacted or in
+    /// the future.
+    pub async fn list_as(&self, keys: impl Into<Keys>, read: Read) -> Result<Vec<Pair>, Error> {
+        let Keys { key, range_end } = keys.into();
+        let (serializable, revision) = match read {
+            Read::Linearizable => (false, 0),
+            Read::Local => (true, 0),
+            Read::At(revision) => (true, revision),
+        };
+        let request = pb::RangeRequest { key, range_end, serializable, revision, ..pb::RangeRequest::default() };
+        pairs(self.kv().await?.whole_range(request).await?)
+    }
+
+    /// Begins a transaction.
+    pub fn txn(&self) -> Transaction<'_> {
+        Transaction::new(self)
+    }
+
+    /// Watches keys. Shows every change after this call.
+    ///
+    /// # Errors
+    /// If the node has ended.
+    pub async fn watch(&self, keys: impl Into<Keys>) -> Result<Watch, Error> {
+        self.watch_from(keys, 0).await
+    }
+
+    /// Watches keys. Shows every change from this revision on: first those of the past, then those to come.
+    ///
+    /// # Errors
+    /// If the revision is compacted, or the node has ended.
+    pub async fn watch_from(&self, keys: impl Into<Keys>, revision: i64) -> Result<Watch, Error> {
+        let Keys { key, range_end } = keys.into();
+        let create = pb::WatchCreateRequest { key, range_end, start_revision: revision, ..Default::default() };
+        let desk = self.0.serving().await?.desk;
+        Watch::over(watch_in_process(&desk, create)?).await
+    }
+
+    /// Forgets the history before a revision: it cannot be read or watched any more, and its room is used again.
+    ///
+    /// # Errors
+    /// If the revision is compacted already or in the future, or if this was not done.
+    pub async fn compact(&self, revision: i64) -> Result<(), Error> {
+        let request = pb::CompactionRequest { revision, physical: false };
+        self.kv().await?.compact(Request::new(request)).await?;
+        Ok(())
+    }
+
+    /// Where clients of etcd are served; empty without [`Opening::serve_etcd`].
+    ///
+    /// # Errors
+    /// If the node has ended.
+    pub async fn etcd_addresses(&self) -> Result<Vec<Address>, Error> {
+        Ok(self.0.serving().await?.addresses)
+    }
+
+    /// Stops the node, and waits until everything is written and closed. With other clones of this store, their calls fail
+    /// from now on.
+    ///
+    /// # Errors
+    /// If a part of the node has failed.
+    pub async fn stop(self) -> Result<(), Error> {
+        self.0.stop().await
+    }
+
+    pub(super) async fn transact(&self, request: TxnRequest) -> Result<pb::TxnResponse, Error> {
+        Ok(self.kv().await?.txn(Request::new(request)).await?.into_inner())
+    }
+
+    async fn kv(&self) -> Result<KvService, Error> {
+        Ok(KvService(self.0.serving().await?.desk))
+    }
+}

@@ -1,0 +1,14 @@
+//! [`Read`]: how fresh a read is.
+
+/// How fresh a read is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Read {
+    /// Shows every write that was acknowledged anywhere before the call. Asks a majority of the storage units.
+    #[default]
+    Linearizable,
+    /// Shows what this node has applied, without asking others. That includes everything that was written through this node
+    /// (read your writes), but writes through other nodes may be missing.
+    Local,
+    /// Shows this node's state at a revision, which must not be compacted.
+    At(i64),
+}

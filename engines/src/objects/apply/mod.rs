@@ -1,0 +1,105 @@
+//! [`ObjectsApply`]: the objects as the application of a stack. It is a function of the log alone.
+//!
+//! One file for each command: [`open`], [`commit`]; [`forget`]: drops old history at the end of an entry.
+
+mod commit;
+mod forget;
+mod open;
+
+use bytes::Bytes;
+use naxos_proto::codec::DecodeError;
+use naxos_proto::ids::Lsn;
+use tokio::sync::watch;
+
+use super::aborted::Aborted;
+use super::command::Command;
+use super::feed::Feed;
+use super::object_id::ObjectId;
+use super::open_refused::OpenRefused;
+use super::output::Output;
+use super::rows::kept::Kept;
+use super::rows::names::kept_row;
+use super::unreadable::Unreadable;
+use super::version::Version;
+use crate::batching::Application;
+use crate::local_store::{StoreReader, Txn};
+
+/// The objects as the application of a [`Stack`](crate::stack::Stack).
+pub struct ObjectsApply {
+    kept: Kept,
+    /// Whether `kept` has to be written at the end of the entry.
+    kept_changed: bool,
+    /// The position of the entry that is being applied, or of the last one.
+    entry: Lsn,
+    /// Whether the entry has changed an object.
+    has_changed: bool,
+    feed: watch::Sender<Lsn>,
+}
+
+/// The output of a command.
+pub struct Applied(pub(super) Outcome);
+
+/// What became of a command.
+pub(super) enum Outcome {
+    /// The object that was opened.
+    Opened(Result<ObjectId, OpenRefused>),
+    /// The version and the outputs of a commit.
+    Decided(Result<(Version, Vec<Output>), Aborted>),
+    /// History is kept as asked.
+    Kept,
+}
+
+impl ObjectsApply {
+    /// The application for a store, to be given to the stack with that store, and the feed for
+    /// [`Objects::new`](super::Objects::new). Refuses rows of a version that this build does not know.
+    pub fn open(reader: &StoreReader) -> Result<(Self, Feed), DecodeError> {
+        let (feed, receiver) = watch::channel(reader.applied());
+        let kept = Kept::load(reader)?;
+        let apply = Self { kept, kept_changed: false, entry: Lsn::ZERO, has_changed: false, feed };
+        Ok((apply, Feed(receiver)))
+    }
+
+    fn outcome(&mut self, txn: &mut Txn<'_>, version: Version, command: Bytes) -> Result<Outcome, Unreadable> {
+        Ok(match Command::decode(command)? {
+            Command::Open(name, object_type) => Outcome::Opened(self.open_object(txn, version, name, object_type)?),
+            Command::Commit(reads, writes) => Outcome::Decided(self.commit(txn, version, &reads, writes)?),
+            Command::Keep(history) => {
+                self.kept.history = history;
+                self.kept_changed = true;
+                Outcome::Kept
+            }
+        })
+    }
+}
+
+impl Application for ObjectsApply {
+    type Output = Applied;
+
+    /// Panics on a command or a row that this build cannot read: the node must not go on past such a position.
+    fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, index: u32, command: Bytes) -> Applied {
+        self.entry = lsn;
+        let version = Version { at: lsn, index };
+        match self.outcome(txn, version, command) {
+            Ok(outcome) => Applied(outcome),
+            Err(e) => panic!("the command at {version} cannot be applied: {e}"),
+        }
+    }
+
+    fn end_entry(&mut self, txn: &mut Txn<'_>) {
+        let entry = self.entry;
+        let forgotten = self.choose_forgotten(txn).unwrap_or_else(|e| panic!("the entry at {entry}: {e}"));
+        // Readers that miss a change look at this row afterwards, so it is written before changes are deleted.
+        if std::mem::take(&mut self.kept_changed) {
+            txn.put(kept_row(), self.kept.encode());
+        }
+        forget::delete(txn, forgotten);
+    }
+
+    fn post_apply(&mut self, _: Lsn) {}
+
+    fn after_replies(&mut self) {
+        if std::mem::take(&mut self.has_changed) {
+            self.feed.send_replace(self.entry);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! [`Cells`]: cells that can be read.
+
+use bytes::Bytes;
+
+use super::key_range::KeyRange;
+use crate::objects::object_id::ObjectId;
+use crate::objects::rows::cell::Cell;
+use crate::objects::rows::state::ObjectState;
+use crate::objects::unreadable::Unreadable;
+
+/// Cells that can be read, all at one version. Errors are about rows that cannot be decoded.
+pub(in crate::objects) trait Cells {
+    /// The cell with this key.
+    fn get(&self, object: ObjectId, key: &[u8]) -> Result<Option<Cell>, Unreadable>;
+
+    /// The first cells of the range, in the order of their keys. If there are fewer than `limit`, they are all.
+    fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Cell)>, Unreadable>;
+
+    /// The state of the object as a whole.
+    fn state(&self, object: ObjectId) -> Result<ObjectState, Unreadable>;
+}

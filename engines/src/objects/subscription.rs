@@ -1,0 +1,110 @@
+//! [`Subscription`]: the changes of an object, as they are applied.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use naxos_proto::codec::DecodeError;
+
+use super::cells::changes_after;
+use super::feed::Feed;
+use super::object_id::ObjectId;
+use super::objects::Objects;
+use super::rows::kept::Kept;
+use super::rows::names::state_row;
+use super::rows::state::ObjectState;
+use super::version::Version;
+use super::write::Write;
+use crate::local_store::StoreReader;
+
+/// A subscription reads more changes when it has none left. It stops reading when it has this many writes. One commit may
+/// bring more, but no more than a transaction may have.
+const READY_MAX: usize = 64;
+
+/// The changes of an object, in the order of the log, each once. A subscription reads the history that is kept anyway, and
+/// holds a few changes at most. So it costs nothing while nobody waits for it, and never makes apply wait. If it is so slow
+/// that history forgets changes that it has not read, it ends with [`SubscriptionError::FellBehind`].
+pub struct Subscription {
+    reader: StoreReader,
+    object: ObjectId,
+    /// All changes up to this version are read.
+    after: Version,
+    ready: VecDeque<Change>,
+    feed: Feed,
+}
+
+/// A write that changed an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The version of the commit that it belongs to. Writes of one transaction have the same version.
+    pub version: Version,
+    /// The write.
+    pub write: Write,
+}
+
+/// Why a subscription ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscriptionError {
+    /// Changes are forgotten that were not read. Read the object at a version that is kept, and subscribe after that.
+    #[error("changes after version {after} are forgotten, history is kept from version {oldest} on")]
+    FellBehind {
+        /// The changes up to this version were read.
+        after: Version,
+        /// The oldest version at which objects can be read.
+        oldest: Version,
+    },
+    /// The stack is gone.
+    #[error("the stack of the objects was dropped")]
+    Stopped,
+    /// A row of the local store cannot be read.
+    #[error("the local store cannot be read: {0}")]
+    Damaged(#[from] DecodeError),
+}
+
+impl Subscription {
+    pub(super) fn new(objects: &Objects, object: ObjectId, after: Version) -> Self {
+        Self { reader: objects.reader().clone(), object, after, ready: VecDeque::new(), feed: objects.feed() }
+    }
+
+    /// The next change. Waits until there is one.
+    /// # Cancel safety
+    /// If the future is dropped, no change is lost.
+    pub async fn next(&mut self) -> Result<Change, SubscriptionError> {
+        loop {
+            if let Some(change) = self.ready.pop_front() {
+                return Ok(change);
+            }
+            // Noted before reading, so that a change which comes after the reading wakes the wait.
+            self.feed.0.borrow_and_update();
+            self.read_more()?;
+            if self.ready.is_empty() {
+                self.feed.0.changed().await.map_err(|_| SubscriptionError::Stopped)?;
+            }
+        }
+    }
+
+    /// Reads the next changes that are applied.
+    fn read_more(&mut self) -> Result<(), SubscriptionError> {
+        let applied = Version::last_below(self.reader.applied());
+        let state = self.reader.get(&state_row(self.object)).map(ObjectState::decode).transpose()?;
+        if state.unwrap_or_default().changed <= self.after {
+            return Ok(());
+        }
+        // There is a change that was not read. If it is not found, or if the first one that is found has another one
+        // before it, history has forgotten some.
+        let mut is_complete = false;
+        changes_after(&self.reader, self.object, self.after, |version, change| {
+            is_complete = change.before.changed <= self.after;
+            if !is_complete || version > applied || self.ready.len() >= READY_MAX {
+                return ControlFlow::Break(());
+            }
+            self.after = version;
+            self.ready.extend(change.writes.into_iter().map(|write| Change { version, write }));
+            ControlFlow::Continue(())
+        })?;
+        if is_complete || !self.ready.is_empty() {
+            return Ok(());
+        }
+        let oldest = Kept::load(&self.reader)?.oldest;
+        Err(SubscriptionError::FellBehind { after: self.after, oldest })
+    }
+}

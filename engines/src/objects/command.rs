@@ -138,6 +138,15 @@ mod tests {
         assert_eq!(bytes.len(), COMMIT_BYTES + reads_bytes + writes_bytes);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused(mut bytes: Vec<u8>, kind in 0..5_u8) {
+            let _ = Command::decode(bytes.clone().into());
+            bytes.splice(..0, [COMMAND_FORMAT, kind]);
+            let _ = Command::decode(bytes.into());
+        }
+    }
+
     #[test]
     fn an_unknown_version_kind_or_type_is_refused_in_words() {
         let refused = |bytes: &'static [u8]| Command::decode(Bytes::from_static(bytes)).unwrap_err().to_string();

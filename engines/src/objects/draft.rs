@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::cells::{Buffer, Cells, Layer, Overlay, Recorder};
 use super::failure::Failure;
+use super::fields::{Buffer, Fields, Layer, Overlay, Recorder};
 use super::object::Object;
 use super::output::Output;
 use super::refused::Refused;
@@ -41,14 +41,14 @@ pub(super) struct Denied {
 impl Draft {
     /// Makes the draft of these writes.
     pub(super) fn make<'a>(
-        cells: &dyn Cells,
+        fields: &dyn Fields,
         object: &Object,
         writes: impl IntoIterator<Item = &'a Write>,
     ) -> Result<Result<Self, Denied>, Unreadable> {
-        let made_for = cells.state(object.id())?.changed;
+        let made_for = fields.state(object.id())?.changed;
         let mut draft = Self { made_for, ..Self::default() };
         for write in writes {
-            match draft.try_out(cells, object, write)? {
+            match draft.try_out(fields, object, write)? {
                 Ok(tried) => draft.add(write, tried),
                 Err(denied) => return Ok(Err(denied)),
             }
@@ -57,18 +57,18 @@ impl Draft {
     }
 
     /// Whether the object is still as it was when the draft was made.
-    pub(super) fn is_current(&self, cells: &dyn Cells, object: &Object) -> Result<bool, Unreadable> {
-        Ok(cells.state(object.id())?.changed == self.made_for)
+    pub(super) fn is_current(&self, fields: &dyn Fields, object: &Object) -> Result<bool, Unreadable> {
+        Ok(fields.state(object.id())?.changed == self.made_for)
     }
 
     /// Tries out one more write.
     pub(super) fn try_out(
         &self,
-        cells: &dyn Cells,
+        fields: &dyn Fields,
         object: &Object,
         write: &Write,
     ) -> Result<Result<Tried, Denied>, Unreadable> {
-        let recorder = Recorder::new(cells);
+        let recorder = Recorder::new(fields);
         let so_far = self.over(&recorder);
         let mut overlay = Overlay::new(&so_far);
         match types::apply(&mut overlay, object.id(), object.object_type(), write) {
@@ -93,8 +93,8 @@ impl Draft {
         }
     }
 
-    /// The cells as they are after the writes.
-    pub(super) fn over<'a>(&'a self, base: &'a dyn Cells) -> Layer<'a> {
+    /// The fields as they are after the writes.
+    pub(super) fn over<'a>(&'a self, base: &'a dyn Fields) -> Layer<'a> {
         Layer { base, buffer: &self.buffer }
     }
 

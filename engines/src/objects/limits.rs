@@ -17,12 +17,15 @@ pub const DEPTH_MAX: usize = 255;
 pub const OPERATIONS_MAX: usize = 1_024;
 /// Most bytes that a transaction puts into the log.
 pub const TRANSACTION_BYTES_MAX: usize = 1 << 20;
-/// Most cells that one read returns.
+/// Most bytes of earlier values that the commands of one entry may replace. They are kept as history, so without this bound
+/// a small entry could fill the memory.
+pub const REPLACED_BYTES_MAX: usize = 16 << 20;
+/// Most fields that one read returns.
 pub const SCAN_MAX: usize = 10_000;
 /// Most elements of a list. An insertion into a list may have to number all its elements again.
 pub const LIST_LEN_MAX: u64 = 10_000;
-/// Most cells of any other object: its keys, members, paths or elements.
-pub const CELLS_MAX: u64 = 1 << 24;
+/// Most fields of any other object: its keys, members, paths or elements.
+pub const FIELDS_MAX: u64 = 1 << 24;
 /// Most objects of one log.
 pub const OBJECTS_MAX: u64 = 1 << 16;
 

@@ -34,18 +34,18 @@
 //! [`Subscription`]s.
 //!
 //! - [`command`]: the bytes in the log; [`rows`]: the bytes in the local store; [`write`](mod@write): one write to an object
-//! - [`types`]: what each type does with its cells; [`cells`]: ways to read and change cells
+//! - [`types`]: what each type does with its fields; [`fields`]: ways to read and change fields
 //! - [`apply`]: decides commands; [`conflict`]: the rule for that
 //! - [`objects`], [`object`], [`read`], [`update`], [`transaction`], [`subscription`]: what callers use
 
 mod aborted;
 mod apply;
-mod cells;
+mod change_signal;
 mod command;
 mod conflict;
 mod draft;
 mod failure;
-mod feed;
+mod fields;
 mod history;
 mod limits;
 mod object;
@@ -72,11 +72,11 @@ mod write;
 
 pub use aborted::{AbortReason, Aborted};
 pub use apply::{Applied, ObjectsApply};
-pub use feed::Feed;
+pub use change_signal::ChangeSignal;
 pub use history::History;
 pub use limits::{
-    CELLS_MAX, DEPTH_MAX, KEY_BYTES_MAX, LIST_LEN_MAX, LimitError, NAME_BYTES_MAX, OBJECTS_MAX, OPERATIONS_MAX,
-    SCAN_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX,
+    DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX, LIST_LEN_MAX, LimitError, NAME_BYTES_MAX, OBJECTS_MAX, OPERATIONS_MAX,
+    REPLACED_BYTES_MAX, SCAN_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX,
 };
 pub use object::Object;
 pub use object_id::ObjectId;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cells::Cells;
+use super::fields::Fields;
 use super::object_id::ObjectId;
 use super::object_type::ObjectType;
 use super::objects::Objects;
@@ -59,7 +59,7 @@ impl Object {
 
     pub(super) fn read<T>(
         &self,
-        look: impl Fn(&dyn Cells) -> Result<T, Unreadable> + Send + Sync + 'static,
+        look: impl Fn(&dyn Fields) -> Result<T, Unreadable> + Send + Sync + 'static,
     ) -> Read<T> {
         Read::new(self.clone(), Box::new(look))
     }

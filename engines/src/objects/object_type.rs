@@ -51,7 +51,7 @@ impl ObjectType {
         TYPES.iter().find(|(_, of, _)| *of == number).map(|(found, ..)| *found)
     }
 
-    /// The key that a caller knows for the cell `key`. `None` if the type has no keys.
+    /// The key that a caller knows for the field `key`. `None` if the type has no keys.
     pub(super) fn shown_key(self, key: &Bytes) -> Option<Bytes> {
         match self {
             ObjectType::Map | ObjectType::Set | ObjectType::Index => Some(key.clone()),

@@ -8,9 +8,9 @@ use naxos_proto::codec::DecodeError;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Applied, ObjectsApply, Outcome};
-use super::cells::CellsAt;
+use super::change_signal::ChangeSignal;
 use super::command::Command;
-use super::feed::Feed;
+use super::fields::FieldsAt;
 use super::history::History;
 use super::limits::{LimitError, NAME_BYTES_MAX, check_bytes};
 use super::object::Object;
@@ -39,7 +39,9 @@ struct Shared {
     stack: Arc<Stack<ObjectsApply>>,
     port: Arc<ReplyPort<Reply<Applied>>>,
     gate: Arc<ReadGate>,
-    feed: Feed,
+    signal: ChangeSignal,
+    /// Cancelled when nobody answers any more.
+    ended: CancellationToken,
 }
 
 /// The objects of a log, on one replica. Clones are cheap and share everything. Any task of any runtime may call it, while
@@ -50,15 +52,20 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// The objects of a running stack. `feed` is the one that [`ObjectsApply::open`] returned with the stack's application.
-    pub fn new(stack: Arc<Stack<ObjectsApply>>, feed: Feed) -> Self {
+    /// The objects of a running stack. `signal` is the one that [`ObjectsApply::open`] returned with the stack's application.
+    pub fn new(stack: Arc<Stack<ObjectsApply>>, signal: ChangeSignal) -> Self {
         let gate = stack.read_gate();
-        Self { shared: Arc::new(Shared { stack, port: ReplyPort::new(), gate, feed }) }
+        Self {
+            shared: Arc::new(Shared { stack, port: ReplyPort::new(), gate, signal, ended: CancellationToken::new() }),
+        }
     }
 
-    /// Sends what the handles propose, gives them their answers, and checks the tail of the log for them, until `stop`.
-    /// Without it they wait for ever.
+    /// Sends what the handles propose, gives them their answers, and checks the tail of the log for them, until `stop`. Run
+    /// it once. Calls that come earlier wait for it. When it has ended, they fail.
+    /// # Cancel safety
+    /// If the future is dropped, it has ended.
     pub async fn serve(&self, stop: CancellationToken) {
+        let _ended = self.shared.ended.clone().drop_guard();
         let stack = Arc::clone(&self.shared.stack);
         let port = Arc::clone(&self.shared.port).dispatch(move || stack.flush(), stop.clone());
         join(port, Arc::clone(&self.shared.gate).serve(stop)).await;
@@ -128,22 +135,24 @@ impl Objects {
 
     /// Waits until everything that was acknowledged before the call is applied here.
     pub(super) async fn sync(&self) -> Result<(), LogError> {
-        self.shared.gate.sync().await.map(drop)
+        let synced = self.shared.ended.run_until_cancelled(self.shared.gate.sync()).await;
+        synced.unwrap_or_else(|| Err(LogError::Unavailable("the objects are not served any more".to_owned()))).map(drop)
     }
 
     /// Proposes a command, and waits for its outcome.
     pub(super) async fn propose(&self, command: &Command) -> Result<Outcome, ProposeError> {
         let (waiter, reply) = Waiter::new(&self.shared.port);
         self.shared.stack.propose(command.encode(), waiter);
-        let lost = || ProposeError::Unknown("the stack was dropped before it answered".to_owned());
-        reply.await.unwrap_or_else(|_| Err(lost())).map(|Applied(outcome)| outcome)
+        let reply = self.shared.ended.run_until_cancelled(reply).await;
+        let lost = || ProposeError::Unknown("the objects were not served until the answer came".to_owned());
+        reply.and_then(Result::ok).unwrap_or_else(|| Err(lost())).map(|Applied(outcome)| outcome)
     }
 
     /// Looks at the state at a version.
     pub(super) fn look_at<T>(
         &self,
         at: Version,
-        look: impl FnOnce(&CellsAt<'_>) -> Result<T, Unreadable>,
+        look: impl FnOnce(&FieldsAt<'_>) -> Result<T, Unreadable>,
     ) -> Result<T, ReadError> {
         let next = self.reader().applied();
         if at.at >= next && at > Version::ZERO {
@@ -153,13 +162,13 @@ impl Objects {
         if oldest > at {
             return Err(ReadError::Forgotten { asked: at, oldest });
         }
-        Ok(look(&CellsAt { reader: self.reader(), at })?)
+        Ok(look(&FieldsAt { reader: self.reader(), at })?)
     }
 
     /// Looks at the newest state. Returns its version too.
     pub(super) fn look_now<T>(
         &self,
-        look: impl Fn(&CellsAt<'_>) -> Result<T, Unreadable>,
+        look: impl Fn(&FieldsAt<'_>) -> Result<T, Unreadable>,
     ) -> Result<(T, Version), ReadError> {
         let mut looks = 0;
         loop {
@@ -180,7 +189,12 @@ impl Objects {
         self.shared.stack.reader()
     }
 
-    pub(super) fn feed(&self) -> Feed {
-        self.shared.feed.clone()
+    pub(super) fn signal(&self) -> ChangeSignal {
+        self.shared.signal.clone()
+    }
+
+    /// Cancelled when the objects are not served any more.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.shared.ended.clone()
     }
 }

@@ -1,12 +1,12 @@
 //! [`Read`]: a read of an object that waits for the choice of how to read.
 
-use super::cells::Cells;
+use super::fields::Fields;
 use super::object::Object;
 use super::read_error::ReadError;
 use super::unreadable::Unreadable;
 use super::version::Version;
 
-type Look<T> = Box<dyn Fn(&dyn Cells) -> Result<T, Unreadable> + Send + Sync>;
+type Look<T> = Box<dyn Fn(&dyn Fields) -> Result<T, Unreadable> + Send + Sync>;
 
 /// A read of an object. Nothing is read before one of the methods below, or
 /// [`Transaction::read`](super::Transaction::read), is called. Rows that are not in memory are read from the disk on the
@@ -33,20 +33,20 @@ impl<T> Read<T> {
     /// Reads the state that this replica has applied. It may be behind other replicas. It has every write that was
     /// acknowledged through this replica, because a write is acknowledged after it is applied.
     pub fn local(self) -> Result<T, ReadError> {
-        Ok(self.object.objects().look_now(|cells| (self.look)(cells))?.0)
+        Ok(self.object.objects().look_now(|fields| (self.look)(fields))?.0)
     }
 
     /// Reads the state at a version, as far back as history is kept ([`Objects::oldest`](super::Objects::oldest)). The
     /// further back, the more a read costs.
     pub fn at(self, version: Version) -> Result<T, ReadError> {
-        self.object.objects().look_at(version, |cells| (self.look)(cells))
+        self.object.objects().look_at(version, |fields| (self.look)(fields))
     }
 
     pub(super) fn object(&self) -> &Object {
         &self.object
     }
 
-    pub(super) fn look(&self, cells: &dyn Cells) -> Result<T, Unreadable> {
-        (self.look)(cells)
+    pub(super) fn look(&self, fields: &dyn Fields) -> Result<T, Unreadable> {
+        (self.look)(fields)
     }
 }

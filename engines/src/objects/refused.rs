@@ -1,6 +1,6 @@
 //! [`Refused`]: why apply did not do a write.
 
-use super::limits::{CELLS_MAX, LIST_LEN_MAX};
+use super::limits::{FIELDS_MAX, LIST_LEN_MAX, REPLACED_BYTES_MAX};
 use super::object_id::ObjectId;
 use super::object_type::ObjectType;
 
@@ -38,8 +38,14 @@ pub enum Refused {
     #[error("the list has {LIST_LEN_MAX} elements already, expected at most so many")]
     ListFull,
     /// An object is full.
-    #[error("the object would have more than {CELLS_MAX} keys or elements")]
+    #[error("the object would have more than {FIELDS_MAX} keys or elements")]
     Full,
+    /// The command, together with those before it in the same entry, replaces too much.
+    #[error(
+        "commands that were sent together would replace more than {REPLACED_BYTES_MAX} bytes of earlier values: send \
+         this one again, or in parts"
+    )]
+    TooMuchReplaced,
     /// The parent of a new path is missing.
     #[error("the path {0:?} has no parent, expected that {1:?} was created before")]
     NoParent(String, String),

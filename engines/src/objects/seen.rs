@@ -10,9 +10,9 @@ use super::version::Version;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seen {
     pub(super) object: ObjectId,
-    /// The cell that was read. `None` if the read depends on the whole object.
+    /// The field that was read. `None` if the read depends on the whole object.
     pub(super) key: Option<Bytes>,
-    /// The version of the cell or of the object. [`Version::ZERO`] if there is no such cell.
+    /// The version of the field or of the object. [`Version::ZERO`] if there is no such field.
     pub(super) version: Version,
 }
 

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use naxos_proto::codec::DecodeError;
+use tokio_util::sync::CancellationToken;
 
-use super::cells::changes_after;
-use super::feed::Feed;
+use super::change_signal::ChangeSignal;
+use super::fields::changes_after;
 use super::object_id::ObjectId;
 use super::objects::Objects;
 use super::rows::kept::Kept;
@@ -29,7 +30,8 @@ pub struct Subscription {
     /// All changes up to this version are read.
     after: Version,
     ready: VecDeque<Change>,
-    feed: Feed,
+    signal: ChangeSignal,
+    ended: CancellationToken,
 }
 
 /// A write that changed an object.
@@ -52,8 +54,8 @@ pub enum SubscriptionError {
         /// The oldest version at which objects can be read.
         oldest: Version,
     },
-    /// The stack is gone.
-    #[error("the stack of the objects was dropped")]
+    /// The objects are not served any more.
+    #[error("the objects are not served any more")]
     Stopped,
     /// A row of the local store cannot be read.
     #[error("the local store cannot be read: {0}")]
@@ -62,7 +64,8 @@ pub enum SubscriptionError {
 
 impl Subscription {
     pub(super) fn new(objects: &Objects, object: ObjectId, after: Version) -> Self {
-        Self { reader: objects.reader().clone(), object, after, ready: VecDeque::new(), feed: objects.feed() }
+        let (reader, signal, ended) = (objects.reader().clone(), objects.signal(), objects.ended());
+        Self { reader, object, after, ready: VecDeque::new(), signal, ended }
     }
 
     /// The next change. Waits until there is one.
@@ -74,10 +77,11 @@ impl Subscription {
                 return Ok(change);
             }
             // Noted before reading, so that a change which comes after the reading wakes the wait.
-            self.feed.0.borrow_and_update();
+            self.signal.0.borrow_and_update();
             self.read_more()?;
             if self.ready.is_empty() {
-                self.feed.0.changed().await.map_err(|_| SubscriptionError::Stopped)?;
+                let changed = self.ended.run_until_cancelled(self.signal.0.changed()).await;
+                changed.and_then(Result::ok).ok_or(SubscriptionError::Stopped)?;
             }
         }
     }

@@ -5,10 +5,10 @@ use std::ops::Deref;
 
 use super::aborted::{AbortReason, Aborted};
 use super::apply::Outcome;
-use super::cells::{Cells, Recorder};
 use super::command::{COMMIT_BYTES, Command, WRITE_BYTES};
 use super::conflict::first_conflict;
 use super::draft::{Denied, Draft};
+use super::fields::{Fields, Recorder};
 use super::limits::{LimitError, OPERATIONS_MAX, TRANSACTION_BYTES_MAX};
 use super::object::Object;
 use super::object_id::ObjectId;
@@ -107,12 +107,12 @@ impl Transaction {
     pub fn read<T>(&mut self, read: Read<T>) -> Result<T, TransactionError> {
         let object = read.object();
         self.check_next(object)?;
-        let (tried, at) = self.objects.look_now(|cells| {
-            let draft = match self.draft(cells, object)? {
+        let (tried, at) = self.objects.look_now(|fields| {
+            let draft = match self.draft(fields, object)? {
                 Ok(draft) => draft,
                 Err(denied) => return Ok(Err(denied)),
             };
-            let recorder = Recorder::new(cells);
+            let recorder = Recorder::new(fields);
             let found = read.look(&draft.over(&recorder))?;
             Ok(Ok((found, recorder.into_seen(), draft.into_made())))
         })?;
@@ -138,12 +138,12 @@ impl Transaction {
         self.check_next(update.object())?;
         let (object, write, expected, shape) = update.into_parts();
         write.check()?;
-        let (tried, at) = self.objects.look_now(|cells| {
-            let draft = match self.draft(cells, &object)? {
+        let (tried, at) = self.objects.look_now(|fields| {
+            let draft = match self.draft(fields, &object)? {
                 Ok(draft) => draft,
                 Err(denied) => return Ok(Err(denied)),
             };
-            Ok(draft.try_out(cells, &object, &write)?.map(|tried| (tried, draft.into_made())))
+            Ok(draft.try_out(fields, &object, &write)?.map(|tried| (tried, draft.into_made())))
         })?;
         self.operations += 1;
         let (tried, made) = tried.map_err(|denied| self.denied(at, denied))?;
@@ -161,14 +161,14 @@ impl Transaction {
     }
 
     /// What the writes so far do to an object.
-    fn draft(&self, cells: &dyn Cells, object: &Object) -> Result<Result<Current<'_>, Denied>, Unreadable> {
+    fn draft(&self, fields: &dyn Fields, object: &Object) -> Result<Result<Current<'_>, Denied>, Unreadable> {
         if let Some(draft) = self.drafts.get(&object.id())
-            && draft.is_current(cells, object)?
+            && draft.is_current(fields, object)?
         {
             return Ok(Ok(Current::Known(draft)));
         }
         let writes = self.writes.iter().filter(|(id, _)| *id == object.id()).map(|(_, write)| write);
-        Ok(Draft::make(cells, object, writes)?.map(Current::Made))
+        Ok(Draft::make(fields, object, writes)?.map(Current::Made))
     }
 
     /// What the writes to an object have met.
@@ -231,7 +231,7 @@ impl Transaction {
         let at = self.seen.iter().map(|seen| seen.version).fold(first, Version::max);
         let conflict = self
             .objects
-            .look_at(at, |cells| Ok(first_conflict(cells, &self.seen)?.map(|(seen, found)| (seen.clone(), found))));
+            .look_at(at, |fields| Ok(first_conflict(fields, &self.seen)?.map(|(seen, found)| (seen.clone(), found))));
         match conflict {
             Ok(None) => Ok(Decision::Committed(at)),
             Ok(Some((seen, found))) => {

@@ -1,11 +1,11 @@
-//! [`Unreadable`]: why a cell could not be read.
+//! [`Unreadable`]: why a field could not be read.
 
 use naxos_proto::codec::DecodeError;
 
 use super::read_error::ReadError;
 use super::version::Version;
 
-/// Why a cell could not be read.
+/// Why a field could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// A change that the read needs is forgotten.

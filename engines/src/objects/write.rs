@@ -1,6 +1,6 @@
 //! [`Write`]: one write to one object.
 //!
-//! Bytes: kind u8, then the fields in the order of the enum. Keys, paths and values have a length u32 before them, indexes
+//! Bytes: kind u8, then its parts in the order of the enum. Keys, paths and values have a length u32 before them, indexes
 //! are u64, an addend is i64. In commands and rows a write has a length, so that a reader that does not follow an object
 //! can skip it.
 

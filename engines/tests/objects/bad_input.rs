@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use naxos_engines::objects::{KEY_BYTES_MAX, ObjectsApply, VALUE_BYTES_MAX};
+use naxos_engines::objects::{KEY_BYTES_MAX, ObjectsApply, SubscriptionError, VALUE_BYTES_MAX};
 use naxos_engines::{LocalStore, RowKey, TableId};
 use naxos_proto::ids::{Lsn, StoreId};
 use naxos_proto::seams::BootClock;
@@ -48,6 +48,22 @@ async fn names_keys_and_values_have_bounds() {
 
     let tree = replica.objects.tree("tree").await.unwrap();
     assert!(refused(tree.create("a", "").commit().await).contains("does not begin with a slash"));
+}
+
+#[tokio::test]
+async fn calls_fail_when_the_objects_are_not_served_any_more() {
+    let replica = World::alone(5).await;
+    let counter = replica.objects.counter("counter").await.unwrap();
+    counter.add(1).commit().await.unwrap();
+    let mut changes = counter.object().changes();
+    let waiting = tokio::spawn(async move { changes.next().await });
+    tokio::task::yield_now().await;
+    replica.stop.cancel();
+    assert_eq!(waiting.await.unwrap(), Err(SubscriptionError::Stopped));
+    let told = counter.add(1).commit().await.unwrap_err().to_string();
+    assert_eq!(told, "it is unknown whether the proposal was done: the objects were not served until the answer came");
+    assert_eq!(counter.get().local(), Ok(1), "what is applied can still be read");
+    assert!(replica.objects.queue("queue").await.is_err());
 }
 
 #[tokio::test]

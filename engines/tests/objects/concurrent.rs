@@ -159,8 +159,8 @@ fn transfers_of_8_writers_on_3_replicas_are_serializable() {
 async fn last(objects: &Objects) -> Vec<(i64, Version)> {
     let mut found = Vec::new();
     for account in accounts(objects).await {
-        let cell = account.get(KEY).linearizable().await.unwrap().unwrap();
-        found.push((balance(&cell.value), cell.version));
+        let field = account.get(KEY).linearizable().await.unwrap().unwrap();
+        found.push((balance(&field.value), field.version));
     }
     found
 }

@@ -41,6 +41,31 @@ async fn a_handle_of_another_stack_is_refused() {
 }
 
 #[tokio::test]
+async fn an_entry_replaces_only_so_much() {
+    let replica = World::alone(5).await;
+    let map = replica.objects.map("map").await.unwrap();
+    let large = vec![1; VALUE_BYTES_MAX];
+    for n in 0..40 {
+        map.put(n.to_string(), large.clone()).commit().await.unwrap();
+    }
+    let told = "aborted because of \"map\": commands that were sent together would replace more than 16777216 bytes of \
+                earlier values: send this one again, or in parts";
+    let mut transaction = replica.objects.begin().await.unwrap();
+    for n in 0..40 {
+        transaction.write(map.remove(n.to_string())).unwrap();
+    }
+    let Decision::Aborted(aborted) = transaction.commit().await.unwrap() else { panic!("it is 20 MiB") };
+    assert_eq!(aborted.to_string(), told);
+    assert_eq!(map.len().local(), Ok(40));
+    // Sent alone, each update has an entry of its own, or shares one with few others.
+    let removed = futures::future::join_all((0..40).map(|n| map.remove(n.to_string()).commit())).await;
+    let (done, refused): (Vec<_>, Vec<_>) = removed.into_iter().partition(Result::is_ok);
+    assert!(done.len() >= 32, "{}", done.len());
+    assert!(refused.into_iter().all(|error| error.unwrap_err().to_string() == told));
+    assert_eq!(map.len().local(), Ok(40 - done.len() as u64));
+}
+
+#[tokio::test]
 async fn a_full_list_refuses_more() {
     let replica = World::alone(4).await;
     let list = replica.objects.list("list").await.unwrap();

@@ -63,7 +63,7 @@ impl World {
         let parts = self.parts(incarnation);
         let log = if storage == 1 { VirtualLog::start(parts).await } else { VirtualLog::open(parts).await };
         let store = LocalStore::open(drive.mount(), self.clock.clone()).await.unwrap();
-        let (apply, feed) = ObjectsApply::open(&store.reader()).unwrap();
+        let (apply, signal) = ObjectsApply::open(&store.reader()).unwrap();
         let checkpointer = store.checkpointer(0);
         let held = HeldLog {
             bytes: Arc::new(|| 0),
@@ -73,7 +73,7 @@ impl World {
         };
         let (log, clock) = (log.unwrap(), self.clock.clone());
         let stack = Stack::new(StackConfig { log, log_id: LogId(7), incarnation, clock, held }, store, apply);
-        let objects = Objects::new(stack.clone(), feed);
+        let objects = Objects::new(stack.clone(), signal);
         let stop = CancellationToken::new();
         let (applied, tended, served) = (stack.clone(), stack.clone(), objects.clone());
         let (a, b, c, d) = (stop.clone(), stop.clone(), stop.clone(), stop.clone());

@@ -40,6 +40,42 @@ async fn a_replica_goes_on_after_a_crash_with_all_objects_and_their_history() {
     }
 }
 
+/// A replica dies again and again while another one writes. It does not see all entries as they come: it reads some from
+/// the log, and some rows from its file.
+#[tokio::test]
+async fn a_replica_that_dies_again_and_again_ends_with_the_same_rows() {
+    let (world, drive) = (World::new(), Drive::new(2));
+    let one = world.start(1, 1, &Drive::new(1)).await;
+    let all = All::open(&one.objects).await;
+    let mut random = SplitMix64::new(21);
+    let mut past = Vec::new();
+    for boot in 1..=6 {
+        let two = world.start(2, boot, &drive).await;
+        let there = All::open(&two.objects).await;
+        for _ in 0..100 {
+            let from = if random.below(3) == 0 { &there } else { &all };
+            if let Some(version) = from.write(&mut random).await {
+                two.objects.counter("counter").await.unwrap().get().linearizable().await.unwrap();
+                past.push((version, there.read(Some(version)).unwrap()));
+            }
+        }
+        if boot % 3 == 0 {
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            there.counter.add(1).commit().await.unwrap();
+        }
+        drive.crash();
+    }
+    let two = world.start(2, 7, &drive).await;
+    all.counter.get().linearizable().await.unwrap();
+    let there = All::open(&two.objects).await;
+    for (version, everything) in &past {
+        assert_eq!(&there.read(Some(*version)).unwrap(), everything, "at {version}");
+        assert_eq!(&all.read(Some(*version)).unwrap(), everything, "at {version}");
+    }
+    let (one, two) = (one.stack.reader(), two.stack.reader());
+    assert_eq!((one.applied(), one.checksum()), (two.applied(), two.checksum()));
+}
+
 #[tokio::test]
 async fn a_replica_that_comes_late_has_the_same_rows() {
     let world = World::new();

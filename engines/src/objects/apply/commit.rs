@@ -7,17 +7,17 @@ use bytes::Bytes;
 use super::ObjectsApply;
 use crate::local_store::Txn;
 use crate::objects::aborted::{AbortReason, Aborted};
-use crate::objects::cells::{Buffer, Cells, CellsNow, Layer, Overlay};
 use crate::objects::conflict::first_conflict;
 use crate::objects::failure::Failure;
-use crate::objects::limits::CELLS_MAX;
+use crate::objects::fields::{Buffer, Fields, FieldsNow, Layer, Overlay};
+use crate::objects::limits::{FIELDS_MAX, REPLACED_BYTES_MAX};
 use crate::objects::object_id::ObjectId;
 use crate::objects::output::Output;
 use crate::objects::refused::Refused;
-use crate::objects::rows::cell::Cell;
 use crate::objects::rows::change::ChangeRow;
 use crate::objects::rows::commit::CommitRow;
-use crate::objects::rows::names::{cell_row, change_row, commit_row, object_row, state_row};
+use crate::objects::rows::field::Field;
+use crate::objects::rows::names::{change_row, commit_row, field_row, object_row, state_row};
 use crate::objects::rows::object::ObjectRow;
 use crate::objects::rows::state::ObjectState;
 use crate::objects::seen::Seen;
@@ -29,10 +29,10 @@ use crate::objects::write::Write;
 /// What a commit does to one object.
 struct Changed {
     object: ObjectId,
-    /// The state and the cells before, and the writes.
+    /// The state and the fields before, and the writes.
     change: ChangeRow,
-    /// The cells after.
-    cells: BTreeMap<Bytes, Option<Bytes>>,
+    /// The fields after.
+    fields: BTreeMap<Bytes, Option<Bytes>>,
     state: ObjectState,
 }
 
@@ -57,7 +57,7 @@ fn try_writes(txn: &Txn<'_>, writes: Vec<(ObjectId, Write)>) -> Result<Result<Tr
         let Some(row) = object(txn, id)? else {
             return Ok(Err(aborted(id.to_string(), Refused::NoObject(id))));
         };
-        let now = CellsNow { txn };
+        let now = FieldsNow { txn };
         let so_far = Layer { base: &now, buffer: &tried.buffer };
         let mut overlay = Overlay::new(&so_far);
         match types::apply(&mut overlay, id, row.object_type, &write) {
@@ -76,24 +76,35 @@ fn try_writes(txn: &Txn<'_>, writes: Vec<(ObjectId, Write)>) -> Result<Result<Tr
     Ok(Ok(tried))
 }
 
-/// What the commit does to one object. `None` if it changes nothing of it.
-fn changed(txn: &Txn<'_>, version: Version, id: ObjectId, tried: &Tried) -> Result<Option<Changed>, Unreadable> {
-    let now = CellsNow { txn };
+/// What the commit does to one object. `None` if it changes nothing of it. `room` is how many bytes may still be replaced.
+fn changed(
+    txn: &Txn<'_>,
+    version: Version,
+    id: ObjectId,
+    tried: &Tried,
+    room: &mut usize,
+) -> Result<Option<Changed>, Failure> {
+    let now = FieldsNow { txn };
     let before = now.state(id)?;
     let mut state = ObjectState { changed: version, ..before };
-    let (mut cells, mut old_cells) = (BTreeMap::new(), BTreeMap::new());
+    let (mut fields, mut old_fields) = (BTreeMap::new(), BTreeMap::new());
     for (key, value) in tried.buffer.of(id) {
         let old = now.get(id, key)?;
         if old.is_none() && value.is_none() {
             continue;
         }
-        state.cells = state.cells + u64::from(value.is_some()) - u64::from(old.is_some());
-        cells.insert(key.clone(), value.clone());
-        old_cells.insert(key.clone(), old);
+        let replaced = old.as_ref().map_or(0, |old| old.value.len());
+        *room = room.checked_sub(replaced).ok_or(Refused::TooMuchReplaced)?;
+        state.fields = state.fields + u64::from(value.is_some()) - u64::from(old.is_some());
+        fields.insert(key.clone(), value.clone());
+        old_fields.insert(key.clone(), old);
+    }
+    if state.fields > FIELDS_MAX {
+        return Err(Refused::Full.into());
     }
     let writes = tried.effective.iter().filter(|(object, _)| *object == id).map(|(_, write)| write.clone()).collect();
-    let change = ChangeRow { before, writes, cells: old_cells };
-    Ok((!cells.is_empty()).then_some(Changed { object: id, change, cells, state }))
+    let change = ChangeRow { before, writes, fields: old_fields };
+    Ok((!fields.is_empty()).then_some(Changed { object: id, change, fields, state }))
 }
 
 impl ObjectsApply {
@@ -105,7 +116,7 @@ impl ObjectsApply {
         reads: &[Seen],
         writes: Vec<(ObjectId, Write)>,
     ) -> Result<Result<(Version, Vec<Output>), Aborted>, Unreadable> {
-        if let Some((seen, found)) = first_conflict(&CellsNow { txn }, reads)? {
+        if let Some((seen, found)) = first_conflict(&FieldsNow { txn }, reads)? {
             return Ok(Err(Aborted::changed(object(txn, seen.object)?, seen, found)));
         }
         let tried = match try_writes(txn, writes)? {
@@ -113,14 +124,18 @@ impl ObjectsApply {
             Err(aborted) => return Ok(Err(aborted)),
         };
         let mut all = Vec::new();
+        let mut room = REPLACED_BYTES_MAX.saturating_sub(self.replaced);
         for id in tried.buffer.objects() {
-            let Some(changed) = changed(txn, version, id, &tried)? else { continue };
-            if changed.state.cells > CELLS_MAX {
-                let name = object(txn, id)?.map_or_else(|| id.to_string(), |row| row.name);
-                return Ok(Err(Aborted { object: name, key: None, why: AbortReason::Refused(Refused::Full) }));
+            match changed(txn, version, id, &tried, &mut room) {
+                Ok(changed) => all.extend(changed),
+                Err(Failure::Refused(refused)) => {
+                    let name = object(txn, id)?.map_or_else(|| id.to_string(), |row| row.name);
+                    return Ok(Err(Aborted { object: name, key: None, why: AbortReason::Refused(refused) }));
+                }
+                Err(Failure::Unreadable(e)) => return Err(e),
             }
-            all.push(changed);
         }
+        self.replaced = REPLACED_BYTES_MAX - room;
         self.write(txn, version, all);
         Ok(Ok((version, tried.outputs)))
     }
@@ -137,10 +152,10 @@ impl ObjectsApply {
             commit.objects.push(changed.object);
             txn.put(change_row(changed.object, version), change);
             txn.put(state_row(changed.object), changed.state.encode());
-            for (key, value) in changed.cells {
-                let row = cell_row(changed.object, &key);
+            for (key, value) in changed.fields {
+                let row = field_row(changed.object, &key);
                 match value {
-                    Some(value) => txn.put(row, Cell { version, value }.encode()),
+                    Some(value) => txn.put(row, Field { version, value }.encode()),
                     None => txn.delete(row),
                 }
             }

@@ -12,8 +12,8 @@ use naxos_proto::ids::Lsn;
 use tokio::sync::watch;
 
 use super::aborted::Aborted;
+use super::change_signal::ChangeSignal;
 use super::command::Command;
-use super::feed::Feed;
 use super::object_id::ObjectId;
 use super::open_refused::OpenRefused;
 use super::output::Output;
@@ -31,9 +31,11 @@ pub struct ObjectsApply {
     kept_changed: bool,
     /// The position of the entry that is being applied, or of the last one.
     entry: Lsn,
+    /// Bytes of earlier values that the entry has replaced.
+    replaced: usize,
     /// Whether the entry has changed an object.
     has_changed: bool,
-    feed: watch::Sender<Lsn>,
+    signal: watch::Sender<Lsn>,
 }
 
 /// The output of a command.
@@ -50,13 +52,13 @@ pub(super) enum Outcome {
 }
 
 impl ObjectsApply {
-    /// The application for a store, to be given to the stack with that store, and the feed for
+    /// The application for a store, to be given to the stack with that store, and the signal for
     /// [`Objects::new`](super::Objects::new). Refuses rows of a version that this build does not know.
-    pub fn open(reader: &StoreReader) -> Result<(Self, Feed), DecodeError> {
-        let (feed, receiver) = watch::channel(reader.applied());
+    pub fn open(reader: &StoreReader) -> Result<(Self, ChangeSignal), DecodeError> {
+        let (signal, receiver) = watch::channel(reader.applied());
         let kept = Kept::load(reader)?;
-        let apply = Self { kept, kept_changed: false, entry: Lsn::ZERO, has_changed: false, feed };
-        Ok((apply, Feed(receiver)))
+        let apply = Self { kept, kept_changed: false, entry: Lsn::ZERO, replaced: 0, has_changed: false, signal };
+        Ok((apply, ChangeSignal(receiver)))
     }
 
     fn outcome(&mut self, txn: &mut Txn<'_>, version: Version, command: Bytes) -> Result<Outcome, Unreadable> {
@@ -77,7 +79,10 @@ impl Application for ObjectsApply {
 
     /// Panics on a command or a row that this build cannot read: the node must not go on past such a position.
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, index: u32, command: Bytes) -> Applied {
-        self.entry = lsn;
+        if self.entry != lsn {
+            self.entry = lsn;
+            self.replaced = 0;
+        }
         let version = Version { at: lsn, index };
         match self.outcome(txn, version, command) {
             Ok(outcome) => Applied(outcome),
@@ -99,7 +104,7 @@ impl Application for ObjectsApply {
 
     fn after_replies(&mut self) {
         if std::mem::take(&mut self.has_changed) {
-            self.feed.send_replace(self.entry);
+            self.signal.send_replace(self.entry);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! [`ChangeRow`]: what one commit did to one object.
 //!
-//! Value after the format byte: the state before (version, count of cells u64); count of writes u32, and for each its
-//! length u32 and bytes; count of cells u32, and for each its key (length u32, bytes) and u8 = 0 if there was no such cell,
+//! Value after the format byte: the state before (version, count of fields u64); count of writes u32, and for each its
+//! length u32 and bytes; count of fields u32, and for each its key (length u32, bytes) and u8 = 0 if there was no such field,
 //! or u8 = 1, version and value (length u32, bytes).
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 
-use crate::objects::rows::cell::Cell;
+use crate::objects::rows::field::Field;
 use crate::objects::rows::state::ObjectState;
 use crate::objects::version::Version;
 use crate::objects::write::Write;
@@ -23,8 +23,8 @@ pub(in crate::objects) struct ChangeRow {
     pub(in crate::objects) before: ObjectState,
     /// The writes, in their order.
     pub(in crate::objects) writes: Vec<Write>,
-    /// The changed cells as they were before. `None` if there was no such cell.
-    pub(in crate::objects) cells: BTreeMap<Bytes, Option<Cell>>,
+    /// The changed fields as they were before. `None` if there was no such field.
+    pub(in crate::objects) fields: BTreeMap<Bytes, Option<Field>>,
 }
 
 impl ChangeRow {
@@ -35,13 +35,13 @@ impl ChangeRow {
         self.before.put(&mut out);
         out.put_u32_le(count(self.writes.len()));
         self.writes.iter().for_each(|write| put_bytes(&mut out, &write.encode()));
-        out.put_u32_le(count(self.cells.len()));
-        for (key, cell) in &self.cells {
+        out.put_u32_le(count(self.fields.len()));
+        for (key, field) in &self.fields {
             put_bytes(&mut out, key);
-            out.put_u8(cell.is_some().into());
-            if let Some(cell) = cell {
-                cell.version.put(&mut out);
-                put_bytes(&mut out, &cell.value);
+            out.put_u8(field.is_some().into());
+            if let Some(field) = field {
+                field.version.put(&mut out);
+                put_bytes(&mut out, &field.value);
             }
         }
         out.freeze()
@@ -52,18 +52,18 @@ impl ChangeRow {
         r.version(FORMAT)?;
         let before = ObjectState::read(&mut r)?;
         let writes = (0..r.u32()?).map(|_| Write::decode(r.bytes()?)).collect::<Result<_, _>>()?;
-        let cell = |r: &mut Reader| {
+        let field = |r: &mut Reader| {
             let key = r.bytes()?;
-            let cell = match r.u8()? {
+            let field = match r.u8()? {
                 0 => None,
-                1 => Some(Cell { version: Version::read(r)?, value: r.bytes()? }),
-                _ => return Err(r.rule("must say by 0 or 1 whether a cell was there")),
+                1 => Some(Field { version: Version::read(r)?, value: r.bytes()? }),
+                _ => return Err(r.rule("must say by 0 or 1 whether a field was there")),
             };
-            Ok((key, cell))
+            Ok((key, field))
         };
-        let cells = (0..r.u32()?).map(|_| cell(&mut r)).collect::<Result<_, _>>()?;
+        let fields = (0..r.u32()?).map(|_| field(&mut r)).collect::<Result<_, _>>()?;
         r.end()?;
-        Ok(Self { before, writes, cells })
+        Ok(Self { before, writes, fields })
     }
 }
 
@@ -77,16 +77,17 @@ mod tests {
     #[test]
     fn changes_round_trip_and_cut_ones_are_refused() {
         let version = Version { at: Lsn(9), index: 1 };
-        let cell = Cell { version, value: Bytes::from_static(b"old") };
-        let cells = BTreeMap::from([(Bytes::from_static(b"a"), None), (Bytes::from_static(b"b"), Some(cell.clone()))]);
-        let change = ChangeRow { before: ObjectState { changed: version, cells: 5 }, writes: each_kind(), cells };
+        let field = Field { version, value: Bytes::from_static(b"old") };
+        let fields =
+            BTreeMap::from([(Bytes::from_static(b"a"), None), (Bytes::from_static(b"b"), Some(field.clone()))]);
+        let change = ChangeRow { before: ObjectState { changed: version, fields: 5 }, writes: each_kind(), fields };
         let bytes = change.encode();
         assert_eq!(ChangeRow::decode(bytes.clone()), Ok(change));
         for len in 0..bytes.len() {
             assert!(ChangeRow::decode(bytes.slice(..len)).is_err(), "cut to {len} bytes");
         }
-        assert_eq!(Cell::decode(cell.encode()), Ok(cell));
-        let state = ObjectState { changed: version, cells: 7 };
+        assert_eq!(Field::decode(field.encode()), Ok(field));
+        let state = ObjectState { changed: version, fields: 7 };
         assert_eq!(ObjectState::decode(state.encode()), Ok(state));
     }
 }

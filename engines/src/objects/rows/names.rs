@@ -12,7 +12,7 @@ const FIRST: u8 = 64;
 const NAMES: TableId = TableId(FIRST);
 const OBJECTS: TableId = TableId(FIRST + 1);
 const STATES: TableId = TableId(FIRST + 2);
-const CELLS: TableId = TableId(FIRST + 3);
+const FIELDS: TableId = TableId(FIRST + 3);
 const CHANGES: TableId = TableId(FIRST + 4);
 const COMMITS: TableId = TableId(FIRST + 5);
 const KEPT: TableId = TableId(FIRST + 6);
@@ -36,19 +36,19 @@ pub(in crate::objects) fn state_row(object: ObjectId) -> RowKey {
     row(STATES, &object.0.to_be_bytes())
 }
 
-/// The row of a cell.
-pub(in crate::objects) fn cell_row(object: ObjectId, key: &[u8]) -> RowKey {
-    row(CELLS, &[&object.0.to_be_bytes()[..], key].concat())
+/// The row of a field.
+pub(in crate::objects) fn field_row(object: ObjectId, key: &[u8]) -> RowKey {
+    row(FIELDS, &[&object.0.to_be_bytes()[..], key].concat())
 }
 
-/// The name behind all cells of an object.
-pub(in crate::objects) fn cells_end(object: ObjectId) -> RowKey {
-    row(CELLS, &(object.0 + 1).to_be_bytes())
+/// The name behind all fields of an object.
+pub(in crate::objects) fn fields_end(object: ObjectId) -> RowKey {
+    row(FIELDS, &(object.0 + 1).to_be_bytes())
 }
 
-/// The key of the cell that has this row.
-pub(in crate::objects) fn key_of(cell_row: &RowKey) -> Bytes {
-    Bytes::copy_from_slice(&cell_row.key[8..])
+/// The key of the field that has this row.
+pub(in crate::objects) fn key_of(field_row: &RowKey) -> Bytes {
+    Bytes::copy_from_slice(&field_row.key[8..])
 }
 
 /// The row of what the commit at `version` did to an object.

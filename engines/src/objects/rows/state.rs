@@ -12,8 +12,8 @@ const FORMAT: u8 = 1;
 pub(in crate::objects) struct ObjectState {
     /// The version of the object's last change.
     pub(in crate::objects) changed: Version,
-    /// How many cells it has.
-    pub(in crate::objects) cells: u64,
+    /// How many fields it has.
+    pub(in crate::objects) fields: u64,
 }
 
 impl ObjectState {
@@ -34,10 +34,10 @@ impl ObjectState {
 
     pub(super) fn put(self, out: &mut BytesMut) {
         self.changed.put(out);
-        out.put_u64_le(self.cells);
+        out.put_u64_le(self.fields);
     }
 
     pub(super) fn read(r: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { changed: Version::read(r)?, cells: r.u64()? })
+        Ok(Self { changed: Version::read(r)?, fields: r.u64()? })
     }
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use naxos_proto::codec::Reader;
 
-use crate::objects::cells::{Cells, Overlay};
 use crate::objects::failure::Failure;
+use crate::objects::fields::{Fields, Overlay};
 use crate::objects::object::Object;
 use crate::objects::object_id::ObjectId;
 use crate::objects::object_type::ObjectType;
@@ -43,7 +43,7 @@ impl Counter {
     /// The sum.
     pub fn get(&self) -> Read<i64> {
         let id = self.object.id();
-        self.object.read(move |cells| sum(cells, id))
+        self.object.read(move |fields| sum(fields, id))
     }
 
     /// Adds `by`, which may be negative. Returns the sum. Refused if the sum does not fit.
@@ -55,18 +55,18 @@ impl Counter {
     }
 }
 
-fn sum(cells: &dyn Cells, object: ObjectId) -> Result<i64, Unreadable> {
-    let Some(cell) = cells.get(object, b"")? else { return Ok(0) };
-    let mut r = Reader::new(cell.value, "value of a counter");
+fn sum(fields: &dyn Fields, object: ObjectId) -> Result<i64, Unreadable> {
+    let Some(field) = fields.get(object, b"")? else { return Ok(0) };
+    let mut r = Reader::new(field.value, "value of a counter");
     let sum = r.i64()?;
     r.end()?;
     Ok(sum)
 }
 
-pub(super) fn apply(cells: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
+pub(super) fn apply(fields: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
     let Write::Add(by) = write else { return Err(not_of_type(ObjectType::Counter, write)) };
-    let at = sum(cells, object)?;
+    let at = sum(fields, object)?;
     let sum = at.checked_add(*by).ok_or(Refused::Overflow { at, by: *by })?;
-    cells.put(object, Bytes::new(), sum.to_le_bytes().to_vec());
+    fields.put(object, Bytes::new(), sum.to_le_bytes().to_vec());
     Ok(Output::Sum(sum))
 }

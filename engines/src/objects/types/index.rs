@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::objects::cells::KeyRange;
+use crate::objects::fields::KeyRange;
 use crate::objects::limits::SCAN_MAX;
 use crate::objects::object::Object;
 use crate::objects::object_type::ObjectType;
@@ -36,7 +36,7 @@ impl Index {
     /// The value of a key.
     pub fn get(&self, key: impl Into<Bytes>) -> Read<Option<Bytes>> {
         let (id, key) = (self.object.id(), key.into());
-        self.object.read(move |cells| Ok(cells.get(id, &key)?.map(|cell| cell.value)))
+        self.object.read(move |fields| Ok(fields.get(id, &key)?.map(|field| field.value)))
     }
 
     /// The keys from `from` on and below `below`, or up to the last one, with their values and in order; at most `limit`,
@@ -52,16 +52,16 @@ impl Index {
 
     fn scan(&self, range: KeyRange, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
         let id = self.object.id();
-        self.object.read(move |cells| {
-            let found = cells.scan(id, &range, limit.min(SCAN_MAX))?;
-            Ok(found.into_iter().map(|(key, cell)| (key, cell.value)).collect())
+        self.object.read(move |fields| {
+            let found = fields.scan(id, &range, limit.min(SCAN_MAX))?;
+            Ok(found.into_iter().map(|(key, field)| (key, field.value)).collect())
         })
     }
 
     /// How many keys there are.
     pub fn len(&self) -> Read<u64> {
         let id = self.object.id();
-        self.object.read(move |cells| Ok(cells.state(id)?.cells))
+        self.object.read(move |fields| Ok(fields.state(id)?.fields))
     }
 
     /// Sets the value of a key.

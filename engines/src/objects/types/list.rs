@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::Reader;
 
-use crate::objects::cells::{Cells, KeyRange, Overlay};
 use crate::objects::failure::Failure;
+use crate::objects::fields::{Fields, KeyRange, Overlay};
 use crate::objects::limits::{LIST_LEN_MAX, SCAN_MAX};
 use crate::objects::object::Object;
 use crate::objects::object_id::ObjectId;
@@ -14,7 +14,7 @@ use crate::objects::open_error::OpenError;
 use crate::objects::output::Output;
 use crate::objects::read::Read;
 use crate::objects::refused::Refused;
-use crate::objects::rows::cell::Cell;
+use crate::objects::rows::field::Field;
 use crate::objects::types::not_of_type;
 use crate::objects::unreadable::Unreadable;
 use crate::objects::update::Update;
@@ -24,9 +24,9 @@ const HEADER: &[u8] = b"h";
 const ORDER: &[u8] = b"o";
 /// The place of the first element.
 const MIDDLE: u64 = 1 << 63;
-/// The gap between the places of two elements that are pushed one after the other. So at least 32 elements can be inserted
-/// at one place before all places are given anew.
-const GAP: u64 = 1 << 32;
+/// The gap between the places of two elements that are pushed one after the other. So at least 44 elements can be inserted
+/// at one place, or half a million at an end, before all places are given anew.
+const GAP: u64 = 1 << 44;
 
 /// Values in an order that their callers choose. It has at most [`LIST_LEN_MAX`] elements. A read of an element depends on
 /// the whole list, because each insertion moves the elements behind it. An access to element n reads n small rows.
@@ -53,19 +53,19 @@ impl List {
     /// The element at an index. The first one has 0.
     pub fn get(&self, index: u64) -> Read<Option<Bytes>> {
         let id = self.object.id();
-        self.object.read(move |cells| Ok(elements(cells, id, index, 1)?.pop()))
+        self.object.read(move |fields| Ok(elements(fields, id, index, 1)?.pop()))
     }
 
     /// The elements from an index on; at most `limit`, and at most [`SCAN_MAX`].
     pub fn items(&self, from: u64, limit: usize) -> Read<Vec<Bytes>> {
         let id = self.object.id();
-        self.object.read(move |cells| elements(cells, id, from, limit.min(SCAN_MAX)))
+        self.object.read(move |fields| elements(fields, id, from, limit.min(SCAN_MAX)))
     }
 
     /// How many elements there are.
     pub fn len(&self) -> Read<u64> {
         let id = self.object.id();
-        self.object.read(move |cells| Ok(Header::load(cells, id)?.len))
+        self.object.read(move |fields| Ok(Header::load(fields, id)?.len))
     }
 
     /// Adds an element at the end.
@@ -114,25 +114,25 @@ fn order(place: u64) -> Vec<u8> {
 }
 
 /// The first elements, at most `count`, without their values.
-fn places(cells: &dyn Cells, object: ObjectId, count: usize) -> Result<Vec<Placed>, Unreadable> {
-    let found = cells.scan(object, &KeyRange::beginning_with(ORDER), count)?;
-    let placed = |(key, cell): (Bytes, Cell)| {
+fn places(fields: &dyn Fields, object: ObjectId, count: usize) -> Result<Vec<Placed>, Unreadable> {
+    let found = fields.scan(object, &KeyRange::beginning_with(ORDER), count)?;
+    let placed = |(key, field): (Bytes, Field)| {
         let place = key[1..].try_into().expect("a place has 8 bytes");
-        Placed { place: u64::from_be_bytes(place), number: cell.value }
+        Placed { place: u64::from_be_bytes(place), number: field.value }
     };
     Ok(found.into_iter().map(placed).collect())
 }
 
-fn elements(cells: &dyn Cells, object: ObjectId, from: u64, limit: usize) -> Result<Vec<Bytes>, Unreadable> {
+fn elements(fields: &dyn Fields, object: ObjectId, from: u64, limit: usize) -> Result<Vec<Bytes>, Unreadable> {
     let from = small(from);
     let mut found = Vec::new();
-    for placed in places(cells, object, from + limit)?.into_iter().skip(from) {
-        found.extend(cells.get(object, &placed.element())?.map(|cell| cell.value));
+    for placed in places(fields, object, from + limit)?.into_iter().skip(from) {
+        found.extend(fields.get(object, &placed.element())?.map(|field| field.value));
     }
     Ok(found)
 }
 
-/// What the list knows of itself, in a cell of its own.
+/// What the list knows of itself, in a field of its own.
 struct Header {
     /// The number of the next element. Numbers are not used again.
     next: u64,
@@ -143,29 +143,29 @@ struct Header {
 }
 
 impl Header {
-    fn load(cells: &dyn Cells, object: ObjectId) -> Result<Self, Unreadable> {
-        let Some(cell) = cells.get(object, HEADER)? else { return Ok(Self { next: 0, end: MIDDLE, len: 0 }) };
-        let mut r = Reader::new(cell.value, "header of a list");
+    fn load(fields: &dyn Fields, object: ObjectId) -> Result<Self, Unreadable> {
+        let Some(field) = fields.get(object, HEADER)? else { return Ok(Self { next: 0, end: MIDDLE, len: 0 }) };
+        let mut r = Reader::new(field.value, "header of a list");
         let header = Self { next: r.u64()?, end: r.u64()?, len: r.u64()? };
         r.end()?;
         Ok(header)
     }
 
-    fn store(&self, cells: &mut Overlay<'_>, object: ObjectId) {
+    fn store(&self, fields: &mut Overlay<'_>, object: ObjectId) {
         let mut out = BytesMut::with_capacity(24);
         out.put_u64_le(self.next);
         out.put_u64_le(self.end);
         out.put_u64_le(self.len);
-        cells.put(object, HEADER, out);
+        fields.put(object, HEADER, out);
     }
 }
 
 /// The place for an element before the one with this index, or at the end. `None` if there is no room for it.
-fn place_at(cells: &Overlay<'_>, object: ObjectId, index: u64, header: &Header) -> Result<Option<u64>, Unreadable> {
+fn place_at(fields: &Overlay<'_>, object: ObjectId, index: u64, header: &Header) -> Result<Option<u64>, Unreadable> {
     if index == header.len {
         return Ok(header.end.checked_add(GAP).map(|_| header.end));
     }
-    let around = places(cells, object, small(index) + 1)?;
+    let around = places(fields, object, small(index) + 1)?;
     let behind = around[small(index)].place;
     let Some(before) = index.checked_sub(1) else {
         return Ok(behind.checked_sub(GAP).or(Some(behind / 2)).filter(|place| *place < behind));
@@ -175,21 +175,21 @@ fn place_at(cells: &Overlay<'_>, object: ObjectId, index: u64, header: &Header) 
 }
 
 /// Gives all elements new places, with gaps between them.
-fn place_anew(cells: &mut Overlay<'_>, object: ObjectId, header: &mut Header) -> Result<(), Unreadable> {
-    let all = places(cells, object, small(header.len))?;
+fn place_anew(fields: &mut Overlay<'_>, object: ObjectId, header: &mut Header) -> Result<(), Unreadable> {
+    let all = places(fields, object, small(header.len))?;
     for placed in &all {
-        cells.delete(object, order(placed.place));
+        fields.delete(object, order(placed.place));
     }
     header.end = MIDDLE;
     for placed in all {
-        cells.put(object, order(header.end), placed.number);
+        fields.put(object, order(header.end), placed.number);
         header.end += GAP;
     }
     Ok(())
 }
 
 fn insert(
-    cells: &mut Overlay<'_>,
+    fields: &mut Overlay<'_>,
     object: ObjectId,
     index: u64,
     mut header: Header,
@@ -198,46 +198,46 @@ fn insert(
     if header.len >= LIST_LEN_MAX {
         return Err(Refused::ListFull.into());
     }
-    let place = match place_at(cells, object, index, &header)? {
+    let place = match place_at(fields, object, index, &header)? {
         Some(place) => place,
         None => {
-            place_anew(cells, object, &mut header)?;
-            place_at(cells, object, index, &header)?.expect("there are gaps now")
+            place_anew(fields, object, &mut header)?;
+            place_at(fields, object, index, &header)?.expect("there are gaps now")
         }
     };
     let placed = Placed { place, number: header.next.to_be_bytes().to_vec().into() };
-    cells.put(object, placed.element(), value.clone());
-    cells.put(object, order(place), placed.number);
+    fields.put(object, placed.element(), value.clone());
+    fields.put(object, order(place), placed.number);
     if index == header.len {
         header.end = place + GAP;
     }
     header.next += 1;
     header.len += 1;
-    header.store(cells, object);
+    header.store(fields, object);
     Ok(Output::None)
 }
 
-pub(super) fn apply(cells: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
-    let mut header = Header::load(cells, object)?;
+pub(super) fn apply(fields: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
+    let mut header = Header::load(fields, object)?;
     let len = header.len;
     match write {
-        Write::Push(value) => insert(cells, object, len, header, value),
-        Write::Insert(index, value) if *index <= len => insert(cells, object, *index, header, value),
+        Write::Push(value) => insert(fields, object, len, header, value),
+        Write::Insert(index, value) if *index <= len => insert(fields, object, *index, header, value),
         Write::Insert(index, _) | Write::Replace(index, _) | Write::Take(index) if *index >= len => {
             Err(Refused::OutOfList { index: *index, len }.into())
         }
         Write::Replace(index, value) => {
-            let placed = places(cells, object, small(*index) + 1)?.swap_remove(small(*index));
-            cells.put(object, placed.element(), value.clone());
+            let placed = places(fields, object, small(*index) + 1)?.swap_remove(small(*index));
+            fields.put(object, placed.element(), value.clone());
             Ok(Output::None)
         }
         Write::Take(index) => {
-            let placed = places(cells, object, small(*index) + 1)?.swap_remove(small(*index));
-            let taken = cells.get(object, &placed.element())?.map(|cell| cell.value);
-            cells.delete(object, placed.element());
-            cells.delete(object, order(placed.place));
+            let placed = places(fields, object, small(*index) + 1)?.swap_remove(small(*index));
+            let taken = fields.get(object, &placed.element())?.map(|field| field.value);
+            fields.delete(object, placed.element());
+            fields.delete(object, order(placed.place));
             header.len -= 1;
-            header.store(cells, object);
+            header.store(fields, object);
             Ok(Output::Taken(taken))
         }
         other => Err(not_of_type(ObjectType::List, other)),

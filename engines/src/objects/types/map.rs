@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-use crate::objects::cells::KeyRange;
+use crate::objects::fields::KeyRange;
 use crate::objects::limits::SCAN_MAX;
 use crate::objects::object::Object;
 use crate::objects::object_type::ObjectType;
 use crate::objects::objects::Objects;
 use crate::objects::open_error::OpenError;
 use crate::objects::read::Read;
-use crate::objects::rows::cell::Cell;
+use crate::objects::rows::field::Field;
 use crate::objects::update::Update;
 use crate::objects::version::Version;
 use crate::objects::write::Write;
@@ -29,9 +29,9 @@ pub struct Versioned {
     pub version: Version,
 }
 
-impl From<Cell> for Versioned {
-    fn from(cell: Cell) -> Self {
-        Self { value: cell.value, version: cell.version }
+impl From<Field> for Versioned {
+    fn from(field: Field) -> Self {
+        Self { value: field.value, version: field.version }
     }
 }
 
@@ -53,22 +53,22 @@ impl Map {
     /// The value of a key.
     pub fn get(&self, key: impl Into<Bytes>) -> Read<Option<Versioned>> {
         let (id, key) = (self.object.id(), key.into());
-        self.object.read(move |cells| Ok(cells.get(id, &key)?.map(Versioned::from)))
+        self.object.read(move |fields| Ok(fields.get(id, &key)?.map(Versioned::from)))
     }
 
     /// The keys from `from` on with their values, in order; at most `limit`, and at most [`SCAN_MAX`].
     pub fn entries(&self, from: impl Into<Bytes>, limit: usize) -> Read<Vec<(Bytes, Versioned)>> {
         let (id, range) = (self.object.id(), KeyRange { from: from.into(), below: None });
-        self.object.read(move |cells| {
-            let found = cells.scan(id, &range, limit.min(SCAN_MAX))?;
-            Ok(found.into_iter().map(|(key, cell)| (key, cell.into())).collect())
+        self.object.read(move |fields| {
+            let found = fields.scan(id, &range, limit.min(SCAN_MAX))?;
+            Ok(found.into_iter().map(|(key, field)| (key, field.into())).collect())
         })
     }
 
     /// How many keys there are.
     pub fn len(&self) -> Read<u64> {
         let id = self.object.id();
-        self.object.read(move |cells| Ok(cells.state(id)?.cells))
+        self.object.read(move |fields| Ok(fields.state(id)?.fields))
     }
 
     /// Sets the value of a key.

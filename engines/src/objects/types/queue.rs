@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use naxos_proto::codec::Reader;
 
-use crate::objects::cells::{Cells, Overlay};
 use crate::objects::failure::Failure;
+use crate::objects::fields::{Fields, Overlay};
 use crate::objects::object::Object;
 use crate::objects::object_id::ObjectId;
 use crate::objects::object_type::ObjectType;
@@ -45,13 +45,14 @@ impl Queue {
     /// The first element. `None` if the queue is empty.
     pub fn peek(&self) -> Read<Option<Bytes>> {
         let id = self.object.id();
-        self.object.read(move |cells| Ok(cells.get(id, &element(number(cells, id, HEAD)?))?.map(|cell| cell.value)))
+        self.object
+            .read(move |fields| Ok(fields.get(id, &element(number(fields, id, HEAD)?))?.map(|field| field.value)))
     }
 
     /// How many elements there are.
     pub fn len(&self) -> Read<u64> {
         let id = self.object.id();
-        self.object.read(move |cells| Ok(number(cells, id, TAIL)? - number(cells, id, HEAD)?))
+        self.object.read(move |fields| Ok(number(fields, id, TAIL)? - number(fields, id, HEAD)?))
     }
 
     /// Adds an element at the end.
@@ -72,28 +73,28 @@ fn element(number: u64) -> Vec<u8> {
     [&b"e"[..], &number.to_be_bytes()].concat()
 }
 
-/// The number in the cell of the head or of the tail.
-fn number(cells: &dyn Cells, object: ObjectId, key: &[u8]) -> Result<u64, Unreadable> {
-    let Some(cell) = cells.get(object, key)? else { return Ok(0) };
-    let mut r = Reader::new(cell.value, "head or tail of a queue");
+/// The number in the field of the head or of the tail.
+fn number(fields: &dyn Fields, object: ObjectId, key: &[u8]) -> Result<u64, Unreadable> {
+    let Some(field) = fields.get(object, key)? else { return Ok(0) };
+    let mut r = Reader::new(field.value, "head or tail of a queue");
     let number = r.u64()?;
     r.end()?;
     Ok(number)
 }
 
-pub(super) fn apply(cells: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
+pub(super) fn apply(fields: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
     match write {
         Write::Push(value) => {
-            let tail = number(cells, object, TAIL)?;
-            cells.put(object, element(tail), value.clone());
-            cells.put(object, TAIL, (tail + 1).to_le_bytes().to_vec());
+            let tail = number(fields, object, TAIL)?;
+            fields.put(object, element(tail), value.clone());
+            fields.put(object, TAIL, (tail + 1).to_le_bytes().to_vec());
             Ok(Output::None)
         }
         Write::Pop => {
-            let head = number(cells, object, HEAD)?;
-            let Some(first) = cells.get(object, &element(head))? else { return Ok(Output::Taken(None)) };
-            cells.delete(object, element(head));
-            cells.put(object, HEAD, (head + 1).to_le_bytes().to_vec());
+            let head = number(fields, object, HEAD)?;
+            let Some(first) = fields.get(object, &element(head))? else { return Ok(Output::Taken(None)) };
+            fields.delete(object, element(head));
+            fields.put(object, HEAD, (head + 1).to_le_bytes().to_vec());
             Ok(Output::Taken(Some(first.value)))
         }
         other => Err(not_of_type(ObjectType::Queue, other)),

@@ -34,7 +34,7 @@ impl Register {
     /// The value. `None` if it was never set, or removed.
     pub fn get(&self) -> Read<Option<Bytes>> {
         let id = self.object.id();
-        self.object.read(move |cells| Ok(cells.get(id, b"")?.map(|cell| cell.value)))
+        self.object.read(move |fields| Ok(fields.get(id, b"")?.map(|field| field.value)))
     }
 
     /// Sets the value.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::objects::cells::KeyRange;
+use crate::objects::fields::KeyRange;
 use crate::objects::limits::SCAN_MAX;
 use crate::objects::object::Object;
 use crate::objects::object_type::ObjectType;
@@ -36,14 +36,14 @@ impl Set {
     /// Whether the set has this member.
     pub fn contains(&self, member: impl Into<Bytes>) -> Read<bool> {
         let (id, member) = (self.object.id(), member.into());
-        self.object.read(move |cells| Ok(cells.get(id, &member)?.is_some()))
+        self.object.read(move |fields| Ok(fields.get(id, &member)?.is_some()))
     }
 
     /// The members from `from` on, in the order of their bytes; at most `limit`, and at most [`SCAN_MAX`].
     pub fn members(&self, from: impl Into<Bytes>, limit: usize) -> Read<Vec<Bytes>> {
         let (id, range) = (self.object.id(), KeyRange { from: from.into(), below: None });
-        self.object.read(move |cells| {
-            let found = cells.scan(id, &range, limit.min(SCAN_MAX))?;
+        self.object.read(move |fields| {
+            let found = fields.scan(id, &range, limit.min(SCAN_MAX))?;
             Ok(found.into_iter().map(|(member, _)| member).collect())
         })
     }
@@ -51,7 +51,7 @@ impl Set {
     /// How many members there are.
     pub fn len(&self) -> Read<u64> {
         let id = self.object.id();
-        self.object.read(move |cells| Ok(cells.state(id)?.cells))
+        self.object.read(move |fields| Ok(fields.state(id)?.fields))
     }
 
     /// Adds a member. Returns whether it is new.

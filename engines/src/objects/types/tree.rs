@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::objects::cells::{Cells, KeyRange, Overlay};
 use crate::objects::failure::Failure;
+use crate::objects::fields::{Fields, KeyRange, Overlay};
 use crate::objects::limits::{DEPTH_MAX, KEY_BYTES_MAX, LimitError, SCAN_MAX, check_bytes};
 use crate::objects::object::Object;
 use crate::objects::object_id::ObjectId;
@@ -42,14 +42,14 @@ impl Tree {
     /// The value of a path. `None` if there is no such path.
     pub fn get(&self, path: &str) -> Read<Option<Bytes>> {
         let (id, key) = (self.object.id(), key_of(path));
-        self.object.read(move |cells| Ok(cells.get(id, &key)?.map(|cell| cell.value)))
+        self.object.read(move |fields| Ok(fields.get(id, &key)?.map(|field| field.value)))
     }
 
     /// The names of the children of a path, in order; at most [`SCAN_MAX`]. They are the last parts of the children's paths.
     pub fn children(&self, path: &str) -> Read<Vec<String>> {
         let (id, prefix) = (self.object.id(), below(path));
-        self.object.read(move |cells| {
-            let found = cells.scan(id, &KeyRange::beginning_with(&prefix), SCAN_MAX)?;
+        self.object.read(move |fields| {
+            let found = fields.scan(id, &KeyRange::beginning_with(&prefix), SCAN_MAX)?;
             let name = |key: Bytes| String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
             Ok(found.into_iter().map(|(key, _)| name(key)).collect())
         })
@@ -105,34 +105,34 @@ fn parent(path: &str) -> Option<&str> {
     path.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| !parent.is_empty())
 }
 
-pub(super) fn apply(cells: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
-    let exists = |cells: &Overlay<'_>, path: &str| Ok::<_, Failure>(cells.get(object, &key_of(path))?.is_some());
+pub(super) fn apply(fields: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
+    let exists = |fields: &Overlay<'_>, path: &str| Ok::<_, Failure>(fields.get(object, &key_of(path))?.is_some());
     match write {
         Write::Create(path, value) => {
             if let Some(parent) = parent(path)
-                && !exists(cells, parent)?
+                && !exists(fields, parent)?
             {
                 return Err(Refused::NoParent(path.clone(), parent.to_owned()).into());
             }
-            if exists(cells, path)? {
+            if exists(fields, path)? {
                 return Err(Refused::Exists(path.clone()).into());
             }
-            cells.put(object, key_of(path), value.clone());
+            fields.put(object, key_of(path), value.clone());
         }
         Write::Assign(path, value) => {
-            if !exists(cells, path)? {
+            if !exists(fields, path)? {
                 return Err(Refused::NoPath(path.clone()).into());
             }
-            cells.put(object, key_of(path), value.clone());
+            fields.put(object, key_of(path), value.clone());
         }
         Write::Delete(path) => {
-            if !exists(cells, path)? {
+            if !exists(fields, path)? {
                 return Err(Refused::NoPath(path.clone()).into());
             }
-            if !cells.scan(object, &KeyRange::beginning_with(&below(path)), 1)?.is_empty() {
+            if !fields.scan(object, &KeyRange::beginning_with(&below(path)), 1)?.is_empty() {
                 return Err(Refused::HasChildren(path.clone()).into());
             }
-            cells.delete(object, key_of(path));
+            fields.delete(object, key_of(path));
         }
         other => return Err(not_of_type(ObjectType::Tree, other)),
     }

@@ -1,4 +1,4 @@
-//! [`CellsAt`]: the cells at a version.
+//! [`FieldsAt`]: the fields at a version.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -6,15 +6,15 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use naxos_proto::codec::DecodeError;
 
-use super::cells_trait::Cells;
+use super::fields_trait::Fields;
 use super::key_range::KeyRange;
 use super::pages::scan_pages;
 use crate::local_store::StoreReader;
 use crate::objects::object_id::ObjectId;
-use crate::objects::rows::cell::Cell;
 use crate::objects::rows::change::ChangeRow;
+use crate::objects::rows::field::Field;
 use crate::objects::rows::kept::Kept;
-use crate::objects::rows::names::{cell_row, change_row, changes_end, key_of, state_row, version_of};
+use crate::objects::rows::names::{change_row, changes_end, field_row, key_of, state_row, version_of};
 use crate::objects::rows::state::ObjectState;
 use crate::objects::unreadable::Unreadable;
 use crate::objects::version::Version;
@@ -22,11 +22,11 @@ use crate::objects::version::Version;
 /// Rows of changes that are read at a time.
 const PAGE_CHANGES: usize = 32;
 
-/// The cells at a version, from any thread, while entries are applied. Every row is read as it is now, and the changes
+/// The fields at a version, from any thread, while entries are applied. Every row is read as it is now, and the changes
 /// after the version say what it was then. So a read costs more, the more changes its object had since.
 ///
 /// If changes after the version are forgotten, a read that needs them is refused.
-pub(in crate::objects) struct CellsAt<'a> {
+pub(in crate::objects) struct FieldsAt<'a> {
     pub(in crate::objects) reader: &'a StoreReader,
     pub(in crate::objects) at: Version,
 }
@@ -51,7 +51,7 @@ pub(in crate::objects) fn changes_after(
     }
 }
 
-impl CellsAt<'_> {
+impl FieldsAt<'_> {
     /// As [`changes_after`] the version, but refused if some of these changes are forgotten.
     fn changes(
         &self,
@@ -65,13 +65,13 @@ impl CellsAt<'_> {
     }
 }
 
-impl Cells for CellsAt<'_> {
-    fn get(&self, object: ObjectId, key: &[u8]) -> Result<Option<Cell>, Unreadable> {
-        let mut found = self.reader.get(&cell_row(object, key)).map(Cell::decode).transpose()?;
-        if found.as_ref().is_some_and(|cell| cell.version <= self.at) {
+impl Fields for FieldsAt<'_> {
+    fn get(&self, object: ObjectId, key: &[u8]) -> Result<Option<Field>, Unreadable> {
+        let mut found = self.reader.get(&field_row(object, key)).map(Field::decode).transpose()?;
+        if found.as_ref().is_some_and(|field| field.version <= self.at) {
             return Ok(found);
         }
-        self.changes(object, |_, mut change| match change.cells.remove(key) {
+        self.changes(object, |_, mut change| match change.fields.remove(key) {
             Some(before) => {
                 found = before;
                 ControlFlow::Break(())
@@ -81,18 +81,18 @@ impl Cells for CellsAt<'_> {
         Ok(found)
     }
 
-    fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Cell)>, Unreadable> {
+    fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Field)>, Unreadable> {
         let rows = |part: &KeyRange, limit: usize| {
             let (from, below) = part.rows(object);
             let rows = self.reader.scan(&from, &below, limit).into_iter();
-            rows.map(|(row, value)| Ok((key_of(&row), Cell::decode(value)?))).collect()
+            rows.map(|(row, value)| Ok((key_of(&row), Field::decode(value)?))).collect()
         };
         let replaced = |part: &KeyRange| {
             let mut before = BTreeMap::new();
             self.changes(object, |_, change| {
-                for (key, cell) in change.cells.into_iter().filter(|(key, _)| part.contains(key)) {
-                    // The first change after the version has the cell as it was then.
-                    before.entry(key).or_insert(cell);
+                for (key, field) in change.fields.into_iter().filter(|(key, _)| part.contains(key)) {
+                    // The first change after the version has the field as it was then.
+                    before.entry(key).or_insert(field);
                 }
                 ControlFlow::Continue(())
             })?;

@@ -5,28 +5,28 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::cells_trait::Cells;
+use super::fields_trait::Fields;
 use super::key_range::KeyRange;
 use crate::objects::object_id::ObjectId;
-use crate::objects::rows::cell::Cell;
+use crate::objects::rows::field::Field;
 use crate::objects::rows::state::ObjectState;
 use crate::objects::seen::Seen;
 use crate::objects::unreadable::Unreadable;
 use crate::objects::version::Version;
 
-/// Notes what is read from `base`, for the read set of a transaction. A read of one cell depends on that cell only. A scan
-/// and a count depend on the whole object, because a cell may come or go within them.
+/// Notes what is read from `base`, for the read set of a transaction. A read of one field depends on that field only. A scan
+/// and a count depend on the whole object, because a field may come or go within them.
 pub(in crate::objects) struct Recorder<'a> {
-    base: &'a dyn Cells,
+    base: &'a dyn Fields,
     seen: RefCell<BTreeSet<Seen>>,
 }
 
 impl<'a> Recorder<'a> {
-    pub(in crate::objects) fn new(base: &'a dyn Cells) -> Self {
+    pub(in crate::objects) fn new(base: &'a dyn Fields) -> Self {
         Self { base, seen: RefCell::default() }
     }
 
-    /// What was read. If a read depends on a whole object, the cells of that object are left out.
+    /// What was read. If a read depends on a whole object, the fields of that object are left out.
     pub(in crate::objects) fn into_seen(self) -> BTreeSet<Seen> {
         let mut seen = self.seen.into_inner();
         let whole: BTreeSet<_> = seen.iter().filter(|seen| seen.key.is_none()).map(|seen| seen.object).collect();
@@ -39,15 +39,15 @@ impl<'a> Recorder<'a> {
     }
 }
 
-impl Cells for Recorder<'_> {
-    fn get(&self, object: ObjectId, key: &[u8]) -> Result<Option<Cell>, Unreadable> {
+impl Fields for Recorder<'_> {
+    fn get(&self, object: ObjectId, key: &[u8]) -> Result<Option<Field>, Unreadable> {
         let found = self.base.get(object, key)?;
-        let version = found.as_ref().map_or(Version::ZERO, |cell| cell.version);
+        let version = found.as_ref().map_or(Version::ZERO, |field| field.version);
         self.note(object, Some(Bytes::copy_from_slice(key)), version);
         Ok(found)
     }
 
-    fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Cell)>, Unreadable> {
+    fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Field)>, Unreadable> {
         self.state(object)?;
         self.base.scan(object, range, limit)
     }

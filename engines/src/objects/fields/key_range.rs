@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::local_store::RowKey;
 use crate::objects::object_id::ObjectId;
-use crate::objects::rows::names::{cell_row, cells_end};
+use crate::objects::rows::names::{field_row, fields_end};
 
 /// The keys from `from` on and below `below`, or up to the last one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl KeyRange {
 
     /// The rows of the range: the first name, and the name behind the last one.
     pub(super) fn rows(&self, object: ObjectId) -> (RowKey, RowKey) {
-        let below = self.below.as_ref().map_or_else(|| cells_end(object), |below| cell_row(object, below));
-        (cell_row(object, &self.from), below)
+        let below = self.below.as_ref().map_or_else(|| fields_end(object), |below| field_row(object, below));
+        (field_row(object, &self.from), below)
     }
 }
 

@@ -1,24 +1,24 @@
-//! [`Overlay`]: changes cells without writing rows.
+//! [`Overlay`]: changes fields without writing rows.
 
 use bytes::Bytes;
 
 use super::buffer::Buffer;
-use super::cells_trait::Cells;
+use super::fields_trait::Fields;
 use super::key_range::KeyRange;
 use super::layer::Layer;
 use crate::objects::object_id::ObjectId;
-use crate::objects::rows::cell::Cell;
+use crate::objects::rows::field::Field;
 use crate::objects::rows::state::ObjectState;
 use crate::objects::unreadable::Unreadable;
 
-/// Cells that can be changed. The changes stay in a buffer, so a write that is refused half-way leaves nothing.
+/// Fields that can be changed. The changes stay in a buffer, so a write that is refused half-way leaves nothing.
 pub(in crate::objects) struct Overlay<'a> {
-    base: &'a dyn Cells,
+    base: &'a dyn Fields,
     buffer: Buffer,
 }
 
 impl<'a> Overlay<'a> {
-    pub(in crate::objects) fn new(base: &'a dyn Cells) -> Self {
+    pub(in crate::objects) fn new(base: &'a dyn Fields) -> Self {
         Self { base, buffer: Buffer::default() }
     }
 
@@ -40,12 +40,12 @@ impl<'a> Overlay<'a> {
     }
 }
 
-impl Cells for Overlay<'_> {
-    fn get(&self, object: ObjectId, key: &[u8]) -> Result<Option<Cell>, Unreadable> {
+impl Fields for Overlay<'_> {
+    fn get(&self, object: ObjectId, key: &[u8]) -> Result<Option<Field>, Unreadable> {
         self.layer().get(object, key)
     }
 
-    fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Cell)>, Unreadable> {
+    fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Field)>, Unreadable> {
         self.layer().scan(object, range, limit)
     }
 

@@ -1,4 +1,4 @@
-//! [`Cell`]: a value with its version.
+//! [`Field`]: a value with its version.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};
@@ -9,12 +9,12 @@ const FORMAT: u8 = 1;
 
 /// A value with the version of the command that wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::objects) struct Cell {
+pub(in crate::objects) struct Field {
     pub(in crate::objects) version: Version,
     pub(in crate::objects) value: Bytes,
 }
 
-impl Cell {
+impl Field {
     pub(in crate::objects) fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(13 + self.value.len());
         out.put_u8(FORMAT);
@@ -24,7 +24,7 @@ impl Cell {
     }
 
     pub(in crate::objects) fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        let mut r = Reader::new(bytes, "cell of an object");
+        let mut r = Reader::new(bytes, "field of an object");
         r.version(FORMAT)?;
         let version = Version::read(&mut r)?;
         Ok(Self { version, value: r.rest() })

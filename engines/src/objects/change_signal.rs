@@ -1,4 +1,4 @@
-//! [`Feed`]: tells subscriptions that something changed.
+//! [`ChangeSignal`]: tells subscriptions that something changed.
 
 use naxos_proto::ids::Lsn;
 use tokio::sync::watch;
@@ -6,4 +6,4 @@ use tokio::sync::watch;
 /// Tells subscriptions that an entry has changed an object. It carries no changes: subscriptions read them from the local
 /// store, so a slow subscriber never makes apply wait.
 #[derive(Clone)]
-pub struct Feed(pub(super) watch::Receiver<Lsn>);
+pub struct ChangeSignal(pub(super) watch::Receiver<Lsn>);

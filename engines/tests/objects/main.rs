@@ -6,6 +6,7 @@
 mod bad_input;
 mod concurrent;
 mod golden;
+mod golden_bytes;
 mod history;
 mod limits;
 mod model;

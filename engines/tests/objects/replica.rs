@@ -29,6 +29,7 @@ pub struct World {
 pub struct Replica {
     pub objects: Objects,
     pub stack: Arc<Stack<ObjectsApply>>,
+    pub log: Arc<VirtualLog>,
     pub stop: CancellationToken,
 }
 
@@ -72,7 +73,8 @@ impl World {
             sealed_below: Arc::new(|| Lsn::ZERO),
         };
         let (log, clock) = (log.unwrap(), self.clock.clone());
-        let stack = Stack::new(StackConfig { log, log_id: LogId(7), incarnation, clock, held }, store, apply);
+        let stack =
+            Stack::new(StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock, held }, store, apply);
         let objects = Objects::new(stack.clone(), signal);
         let stop = CancellationToken::new();
         let (applied, tended, served) = (stack.clone(), stack.clone(), objects.clone());
@@ -82,7 +84,7 @@ impl World {
         tokio::spawn(async move { checkpointer.run(c, |_| {}).await.unwrap() });
         tokio::spawn(async move { served.serve(d).await });
         stack.start().await.unwrap();
-        Replica { objects, stack, stop }
+        Replica { objects, stack, log, stop }
     }
 
     /// A world with one replica.

@@ -1,17 +1,15 @@
 //! [`Aborted`]: why a transaction did nothing.
 
-use std::fmt;
-
 use bytes::Bytes;
 
-use super::refused::Refused;
+use super::abort_reason::AbortReason;
 use super::rows::object::ObjectRow;
 use super::seen::Seen;
 use super::version::Version;
 
 /// A transaction or an update that did nothing, on any replica.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("aborted because of {object:?}{}: {why}", .key.as_ref().map(|key| format!(", key {key:?}")).unwrap_or_default())]
+#[error("aborted because of {object:?}{}: {why}", shown(.key))]
 pub struct Aborted {
     /// The name of the object.
     pub object: String,
@@ -21,37 +19,9 @@ pub struct Aborted {
     pub why: AbortReason,
 }
 
-/// Why a transaction was aborted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AbortReason {
-    /// What it read was changed before it was decided.
-    Changed {
-        /// The version that it read.
-        seen: Version,
-        /// The version that was there.
-        found: Version,
-    },
-    /// One of its writes is impossible.
-    Refused(Refused),
-    /// It only reads, and the changes by which its reads could be checked are forgotten.
-    Forgotten {
-        /// The version at which it would have been checked.
-        at: Version,
-        /// The oldest version that is kept.
-        oldest: Version,
-    },
-}
-
-impl fmt::Display for AbortReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AbortReason::Changed { seen, found } => write!(f, "read at version {seen}, found version {found}"),
-            AbortReason::Refused(refused) => refused.fmt(f),
-            AbortReason::Forgotten { at, oldest } => {
-                write!(f, "its reads are of version {at}, and history is kept from version {oldest} on")
-            }
-        }
-    }
+/// The key as a part of the error's sentence.
+fn shown(key: &Option<Bytes>) -> String {
+    key.as_ref().map(|key| format!(", key {key:?}")).unwrap_or_default()
 }
 
 impl Aborted {

@@ -5,8 +5,8 @@ use super::seen::Seen;
 use super::unreadable::Unreadable;
 use super::version::Version;
 
-/// The first read that does not hold in `fields`, and the version that is there instead. A transaction commits if there is
-/// none (Tango, SOSP'13, section 3.2).
+/// The first read that does not hold in `fields`, and the version that is there instead. A transaction commits if there
+/// is none (Tango, SOSP'13, section 3.2).
 pub(super) fn first_conflict<'a>(
     fields: &dyn Fields,
     reads: impl IntoIterator<Item = &'a Seen>,

@@ -3,8 +3,8 @@
 use bytes::{BufMut, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};
 
-/// How much of the past is kept, for reads at earlier versions and for subscriptions. It is part of the replicated state,
-/// so all replicas forget the same changes at the same position. The changes of the last entry are always kept.
+/// How much of the past is kept, for reads at earlier versions and for subscriptions. It is part of the replicated
+/// state, so all replicas forget the same changes at the same position. The changes of the last entry are always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
     /// Most changes. What one commit does to one object is one change.

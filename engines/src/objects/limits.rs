@@ -1,7 +1,7 @@
 //! The bounds of names, keys, values, objects and transactions. What a caller can know beforehand is checked before
 //! anything is proposed ([`LimitError`]). How many objects and elements there are is checked by apply ([`Refused`]).
 
-use super::object_type::ObjectType;
+use super::limit_error::LimitError;
 #[cfg(doc)]
 use super::refused::Refused;
 
@@ -17,8 +17,8 @@ pub const DEPTH_MAX: usize = 255;
 pub const OPERATIONS_MAX: usize = 1_024;
 /// Most bytes that a transaction puts into the log.
 pub const TRANSACTION_BYTES_MAX: usize = 1 << 20;
-/// Most bytes of earlier values that the commands of one entry may replace. They are kept as history, so without this bound
-/// a small entry could fill the memory.
+/// Most bytes of earlier values that the commands of one entry may replace. They are kept as history, so without this
+/// bound a small entry could fill the memory.
 pub const REPLACED_BYTES_MAX: usize = 16 << 20;
 /// Most fields that one read returns.
 pub const SCAN_MAX: usize = 10_000;
@@ -28,49 +28,6 @@ pub const LIST_LEN_MAX: u64 = 10_000;
 pub const FIELDS_MAX: u64 = 1 << 24;
 /// Most objects of one log.
 pub const OBJECTS_MAX: u64 = 1 << 16;
-
-/// A bound that a call does not keep. Nothing was proposed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LimitError {
-    /// A name, a key or a value is too large.
-    #[error("the {what} has {found} bytes, expected at most {max}")]
-    Bytes {
-        /// What is too large.
-        what: &'static str,
-        /// Its bytes.
-        found: usize,
-        /// The bound.
-        max: usize,
-    },
-    /// An object's name is empty.
-    #[error("the name of an object is empty, expected 1 to {NAME_BYTES_MAX} bytes")]
-    NoName,
-    /// A path is not written as expected.
-    #[error("the path {path:?} {rule}")]
-    Path {
-        /// The path.
-        path: String,
-        /// The rule that it breaks. Together with the path it makes a sentence.
-        rule: &'static str,
-    },
-    /// A transaction reads and writes too often.
-    #[error("the transaction has {OPERATIONS_MAX} reads and writes already, expected at most so many")]
-    Operations,
-    /// A transaction is too large for the log.
-    #[error("the transaction would have {found} bytes, expected at most {TRANSACTION_BYTES_MAX}")]
-    TransactionBytes {
-        /// The bytes that it would have.
-        found: usize,
-    },
-    /// A handle belongs to other objects than the transaction.
-    #[error("the {object_type} {name:?} was opened on another stack than the transaction: open it on this one")]
-    OtherStack {
-        /// The type of the object.
-        object_type: ObjectType,
-        /// The name of the object.
-        name: String,
-    },
-}
 
 /// Checks the size of a part of a command.
 pub(super) fn check_bytes(what: &'static str, found: usize, max: usize) -> Result<(), LimitError> {

@@ -12,7 +12,8 @@ use super::change_signal::ChangeSignal;
 use super::command::Command;
 use super::fields::FieldsAt;
 use super::history::History;
-use super::limits::{LimitError, NAME_BYTES_MAX, check_bytes};
+use super::limit_error::LimitError;
+use super::limits::{NAME_BYTES_MAX, check_bytes};
 use super::object::Object;
 use super::object_id::ObjectId;
 use super::object_type::ObjectType;
@@ -44,15 +45,16 @@ struct Shared {
     ended: CancellationToken,
 }
 
-/// The objects of a log, on one replica. Clones are cheap and share everything. Any task of any runtime may call it, while
-/// [`Self::serve`] runs.
+/// The objects of a log, on one replica. Clones are cheap and share everything. Any task of any runtime may call it,
+/// while [`Self::serve`] runs.
 #[derive(Clone)]
 pub struct Objects {
     shared: Arc<Shared>,
 }
 
 impl Objects {
-    /// The objects of a running stack. `signal` is the one that [`ObjectsApply::open`] returned with the stack's application.
+    /// The objects of a running stack. `signal` is the one that [`ObjectsApply::open`] returned with the stack's
+    /// application.
     pub fn new(stack: Arc<Stack<ObjectsApply>>, signal: ChangeSignal) -> Self {
         let gate = stack.read_gate();
         Self {
@@ -60,8 +62,8 @@ impl Objects {
         }
     }
 
-    /// Sends what the handles propose, gives them their answers, and checks the tail of the log for them, until `stop`. Run
-    /// it once. Calls that come earlier wait for it. When it has ended, they fail.
+    /// Sends what the handles propose, gives them their answers, and checks the tail of the log for them, until `stop`.
+    /// Run it once. Calls that come earlier wait for it. When it has ended, they fail.
     /// # Cancel safety
     /// If the future is dropped, it has ended.
     pub async fn serve(&self, stop: CancellationToken) {
@@ -85,8 +87,8 @@ impl Objects {
         Transaction::new(self.clone())
     }
 
-    /// The version that this replica has applied: everything up to it, and nothing after it. A read at this version sees
-    /// what a local read sees now.
+    /// The version that this replica has applied: everything up to it, and nothing after it. A read at this version
+    /// sees what a local read sees now.
     pub fn version(&self) -> Version {
         Version::last_below(self.reader().applied())
     }

@@ -2,7 +2,7 @@
 
 use naxos_proto::codec::DecodeError;
 
-use super::limits::LimitError;
+use super::limit_error::LimitError;
 use super::open_refused::OpenRefused;
 use crate::engine::ProposeError;
 

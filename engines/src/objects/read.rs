@@ -9,8 +9,8 @@ use super::version::Version;
 type Look<T> = Box<dyn Fn(&dyn Fields) -> Result<T, Unreadable> + Send + Sync>;
 
 /// A read of an object. Nothing is read before one of the methods below, or
-/// [`Transaction::read`](super::Transaction::read), is called. Rows that are not in memory are read from the disk on the
-/// caller's thread.
+/// [`Transaction::read`](super::Transaction::read), is called. Rows that are not in memory are read from the disk on
+/// the caller's thread.
 #[must_use = "a read does nothing until it is told how to read"]
 pub struct Read<T> {
     object: Object,

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use naxos_proto::codec::DecodeError;
 use tokio_util::sync::CancellationToken;
 
+use super::change::Change;
 use super::change_signal::ChangeSignal;
 use super::fields::changes_after;
 use super::object_id::ObjectId;
@@ -13,17 +13,17 @@ use super::objects::Objects;
 use super::rows::kept::Kept;
 use super::rows::names::state_row;
 use super::rows::state::ObjectState;
+use super::subscription_error::SubscriptionError;
 use super::version::Version;
-use super::write::Write;
 use crate::local_store::StoreReader;
 
-/// A subscription reads more changes when it has none left. It stops reading when it has this many writes. One commit may
-/// bring more, but no more than a transaction may have.
+/// A subscription reads more changes when it has none left. It stops reading when it has this many writes. One commit
+/// may bring more, but no more than a transaction may have.
 const READY_MAX: usize = 64;
 
-/// The changes of an object, in the order of the log, each once. A subscription reads the history that is kept anyway, and
-/// holds a few changes at most. So it costs nothing while nobody waits for it, and never makes apply wait. If it is so slow
-/// that history forgets changes that it has not read, it ends with [`SubscriptionError::FellBehind`].
+/// The changes of an object, in the order of the log, each once. A subscription reads the history that is kept anyway,
+/// and holds a few changes at most. So it costs nothing while nobody waits for it, and never makes apply wait. If it is
+/// so slow that history forgets changes that it has not read, it ends with [`SubscriptionError::FellBehind`].
 pub struct Subscription {
     reader: StoreReader,
     object: ObjectId,
@@ -32,34 +32,6 @@ pub struct Subscription {
     ready: VecDeque<Change>,
     signal: ChangeSignal,
     ended: CancellationToken,
-}
-
-/// A write that changed an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The version of the commit that it belongs to. Writes of one transaction have the same version.
-    pub version: Version,
-    /// The write.
-    pub write: Write,
-}
-
-/// Why a subscription ended.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SubscriptionError {
-    /// Changes are forgotten that were not read. Read the object at a version that is kept, and subscribe after that.
-    #[error("changes after version {after} are forgotten, history is kept from version {oldest} on")]
-    FellBehind {
-        /// The changes up to this version were read.
-        after: Version,
-        /// The oldest version at which objects can be read.
-        oldest: Version,
-    },
-    /// The objects are not served any more.
-    #[error("the objects are not served any more")]
-    Stopped,
-    /// A row of the local store cannot be read.
-    #[error("the local store cannot be read: {0}")]
-    Damaged(#[from] DecodeError),
 }
 
 impl Subscription {

@@ -1,15 +1,19 @@
 //! [`Transaction`]: reads and writes that happen together or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Deref;
 
-use super::aborted::{AbortReason, Aborted};
+use super::abort_reason::AbortReason;
+use super::aborted::Aborted;
 use super::apply::Outcome;
 use super::command::{COMMIT_BYTES, Command, WRITE_BYTES};
+use super::commit_error::CommitError;
 use super::conflict::first_conflict;
+use super::current::Current;
+use super::decision::Decision;
 use super::draft::{Denied, Draft};
 use super::fields::{Fields, Recorder};
-use super::limits::{LimitError, OPERATIONS_MAX, TRANSACTION_BYTES_MAX};
+use super::limit_error::LimitError;
+use super::limits::{OPERATIONS_MAX, TRANSACTION_BYTES_MAX};
 use super::object::Object;
 use super::object_id::ObjectId;
 use super::objects::Objects;
@@ -21,14 +25,14 @@ use super::unreadable::Unreadable;
 use super::update::Update;
 use super::version::Version;
 use super::write::Write;
-use crate::engine::ProposeError;
 
 /// Reads and writes that happen together or not at all (Tango, SOSP'13, section 3.2).
 ///
-/// Each read sees the newest state that this replica has applied at that moment, with the writes of the transaction itself.
-/// The transaction is decided at its place in the log: it commits if everything that it read is still as it was, and if
-/// none of its writes is refused. So one that only writes is never aborted because of others. One that only reads is not put
-/// into the log: it commits if its reads are the state at some version between its first and its last read.
+/// Each read sees the newest state that this replica has applied at that moment, with the writes of the transaction
+/// itself. The transaction is decided at its place in the log: it commits if everything that it read is still as it
+/// was, and if none of its writes is refused. So one that only writes is never aborted because of others. One that only
+/// reads is not put into the log: it commits if its reads are the state at some version between its first and its last
+/// read.
 ///
 /// Until it is decided, reads may see states that do not belong together.
 pub struct Transaction {
@@ -42,52 +46,6 @@ pub struct Transaction {
     drafts: BTreeMap<ObjectId, Draft>,
     operations: usize,
     bytes: usize,
-}
-
-/// What the writes so far do to an object: as it is known, or made anew because the object has changed.
-enum Current<'a> {
-    Known(&'a Draft),
-    Made(Draft),
-}
-
-impl Current<'_> {
-    fn into_made(self) -> Option<Draft> {
-        match self {
-            Current::Known(_) => None,
-            Current::Made(draft) => Some(draft),
-        }
-    }
-}
-
-impl Deref for Current<'_> {
-    type Target = Draft;
-
-    fn deref(&self) -> &Draft {
-        match self {
-            Current::Known(draft) => draft,
-            Current::Made(draft) => draft,
-        }
-    }
-}
-
-/// What became of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// It happened at this version. One that only read saw the state of this version.
-    Committed(Version),
-    /// It did nothing.
-    Aborted(Aborted),
-}
-
-/// Why it is not known here what became of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
-    /// Not done or unknown, as the error says.
-    #[error(transparent)]
-    Propose(#[from] ProposeError),
-    /// A transaction that only read could not check its reads.
-    #[error(transparent)]
-    Read(#[from] ReadError),
 }
 
 impl Transaction {

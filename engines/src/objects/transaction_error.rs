@@ -1,6 +1,6 @@
 //! [`TransactionError`]: why a read or a write within a transaction failed.
 
-use super::limits::LimitError;
+use super::limit_error::LimitError;
 use super::read_error::ReadError;
 use super::refused::Refused;
 
@@ -13,8 +13,8 @@ pub enum TransactionError {
     /// The objects could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The write is impossible in the state that the transaction sees, or an earlier one has become so. To see that is a
-    /// read.
+    /// The write is impossible in the state that the transaction sees, or an earlier one has become so. To see that is
+    /// a read.
     #[error(transparent)]
     Refused(#[from] Refused),
 }

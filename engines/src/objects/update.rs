@@ -2,48 +2,24 @@
 
 use bytes::Bytes;
 
-use super::aborted::Aborted;
 use super::apply::Outcome;
 use super::command::Command;
-use super::limits::LimitError;
+use super::committed::Committed;
 use super::object::Object;
 use super::output::Output;
 use super::seen::Seen;
+use super::update_error::UpdateError;
 use super::version::Version;
 use super::write::Write;
-use crate::engine::ProposeError;
 
-/// A write to an object. Nothing is written before [`Self::commit`] is called, or the transaction commits to which it was
-/// given.
+/// A write to an object. Nothing is written before [`Self::commit`] is called, or the transaction commits to which it
+/// was given.
 #[must_use = "an update does nothing until it is committed, or given to a transaction"]
 pub struct Update<T> {
     object: Object,
     write: Write,
     expected: Option<Seen>,
     shape: fn(Output) -> T,
-}
-
-/// An update that was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Committed<T> {
-    /// The version that the update has.
-    pub version: Version,
-    /// What the update outputs.
-    pub output: T,
-}
-
-/// Why an update was not done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UpdateError {
-    /// Not done: it does not keep a bound.
-    #[error(transparent)]
-    Limit(#[from] LimitError),
-    /// Not done: it is refused, or the version that it expects is not there.
-    #[error(transparent)]
-    Aborted(#[from] Aborted),
-    /// Not done or unknown, as the error says.
-    #[error(transparent)]
-    Propose(#[from] ProposeError),
 }
 
 impl<T> Update<T> {

@@ -6,8 +6,8 @@ use bytes::{BufMut, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};
 use naxos_proto::ids::Lsn;
 
-/// The place of a command in the log. One entry holds many commands, so a position alone does not order them. The version
-/// of an object, or of one of its keys, is the place of the command that changed it last.
+/// The place of a command in the log. One entry holds many commands, so a position alone does not order them. The
+/// version of an object, or of one of its keys, is the place of the command that changed it last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// The position of the command's entry.

@@ -1,13 +1,14 @@
 //! [`Write`]: one write to one object.
 //!
-//! Bytes: kind u8, then its parts in the order of the enum. Keys, paths and values have a length u32 before them, indexes
-//! are u64, an addend is i64. In commands and rows a write has a length, so that a reader that does not follow an object
-//! can skip it.
+//! Bytes: kind u8, then its parts in the order of the enum. Keys, paths and values have a length u32 before them,
+//! indexes are u64, an addend is i64. In commands and rows a write has a length, so that a reader that does not follow
+//! an object can skip it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 
-use super::limits::{KEY_BYTES_MAX, LimitError, VALUE_BYTES_MAX, check_bytes};
+use super::limit_error::LimitError;
+use super::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX, check_bytes};
 use super::output::Output;
 use super::types::tree::check_path;
 

@@ -1,5 +1,5 @@
-//! The bytes of commands and rows (`docs/formats.md`) must not change by accident, and those that an earlier build wrote must
-//! be read. `NAXOS_BLESS=1` writes the golden file again; use it only together with a new format version.
+//! The bytes of commands and rows (`docs/formats.md`) must not change by accident, and those that an earlier build
+//! wrote must be read. `NAXOS_BLESS=1` writes the golden file again; use it only together with a new format version.
 
 use std::fs;
 use std::path::{Path, PathBuf};

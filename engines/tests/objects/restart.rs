@@ -40,8 +40,8 @@ async fn a_replica_goes_on_after_a_crash_with_all_objects_and_their_history() {
     }
 }
 
-/// A replica dies again and again while another one writes. It does not see all entries as they come: it reads some from
-/// the log, and some rows from its file.
+/// A replica dies again and again while another one writes. It does not see all entries as they come: it reads some
+/// from the log, and some rows from its file.
 #[tokio::test]
 async fn a_replica_that_dies_again_and_again_ends_with_the_same_rows() {
     let (world, drive) = (World::new(), Drive::new(2));

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::ObjectsApply;
 use crate::local_store::Txn;
-use crate::objects::aborted::{AbortReason, Aborted};
+use crate::objects::abort_reason::AbortReason;
+use crate::objects::aborted::Aborted;
 use crate::objects::conflict::first_conflict;
 use crate::objects::failure::Failure;
 use crate::objects::fields::{Buffer, Fields, FieldsNow, Layer, Overlay};
@@ -76,7 +77,8 @@ fn try_writes(txn: &Txn<'_>, writes: Vec<(ObjectId, Write)>) -> Result<Result<Tr
     Ok(Ok(tried))
 }
 
-/// What the commit does to one object. `None` if it changes nothing of it. `room` is how many bytes may still be replaced.
+/// What the commit does to one object. `None` if it changes nothing of it. `room` is how many bytes may still be
+/// replaced.
 fn changed(
     txn: &Txn<'_>,
     version: Version,

@@ -8,15 +8,15 @@ use crate::objects::rows::commit::CommitRow;
 use crate::objects::rows::names::{change_row, commit_row, version_of};
 use crate::objects::version::Version;
 
-/// Most commits that one entry forgets. It is more than an entry has commands, so the history gets shorter if less may be
-/// kept than before.
+/// Most commits that one entry forgets. It is more than an entry has commands, so the history gets shorter if less may
+/// be kept than before.
 const FORGET_MAX: usize = 8_192;
 /// Rows of commits that are read at a time.
 const PAGE_COMMITS: usize = 64;
 
 impl ObjectsApply {
-    /// Chooses the commits to forget, and counts them as forgotten. Those of the entry that is being applied stay, because
-    /// readers of the state before it need them until it is applied.
+    /// Chooses the commits to forget, and counts them as forgotten. Those of the entry that is being applied stay,
+    /// because readers of the state before it need them until it is applied.
     pub(super) fn choose_forgotten(&mut self, txn: &Txn<'_>) -> Result<Vec<(Version, CommitRow)>, DecodeError> {
         let mut chosen = Vec::new();
         let mut from = commit_row(self.kept.oldest.next());

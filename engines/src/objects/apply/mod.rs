@@ -5,24 +5,24 @@
 mod commit;
 mod forget;
 mod open;
+mod outcome;
 
 use bytes::Bytes;
 use naxos_proto::codec::DecodeError;
 use naxos_proto::ids::Lsn;
 use tokio::sync::watch;
 
-use super::aborted::Aborted;
 use super::change_signal::ChangeSignal;
 use super::command::Command;
-use super::object_id::ObjectId;
-use super::open_refused::OpenRefused;
-use super::output::Output;
 use super::rows::kept::Kept;
 use super::rows::names::kept_row;
 use super::unreadable::Unreadable;
 use super::version::Version;
 use crate::batching::Application;
 use crate::local_store::{StoreReader, Txn};
+
+pub use outcome::Applied;
+pub(super) use outcome::Outcome;
 
 /// The objects as the application of a [`Stack`](crate::stack::Stack).
 pub struct ObjectsApply {
@@ -36,19 +36,6 @@ pub struct ObjectsApply {
     /// Whether the entry has changed an object.
     has_changed: bool,
     signal: watch::Sender<Lsn>,
-}
-
-/// The output of a command.
-pub struct Applied(pub(super) Outcome);
-
-/// What became of a command.
-pub(super) enum Outcome {
-    /// The object that was opened.
-    Opened(Result<ObjectId, OpenRefused>),
-    /// The version and the outputs of a commit.
-    Decided(Result<(Version, Vec<Output>), Aborted>),
-    /// History is kept as asked.
-    Kept,
 }
 
 impl ObjectsApply {

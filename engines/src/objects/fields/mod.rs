@@ -1,10 +1,10 @@
-//! Ways to read and change fields. The types of objects ([`super::types`]) are written against [`Fields`] and [`Overlay`]
-//! only, so the same code runs when a command is applied, when a transaction tries a write out, and when an earlier version
-//! is read.
+//! Ways to read and change fields. The types of objects ([`super::types`]) are written against [`Fields`] and
+//! [`Overlay`] only, so the same code runs when a command is applied, when a transaction tries a write out, and when an
+//! earlier version is read.
 //!
 //! - [`FieldsNow`]: the rows of the entry that is being applied; [`FieldsAt`]: the rows at a version, from any thread
-//! - [`Recorder`]: notes what is read; [`Layer`]: shows fields with the changes of a [`Buffer`]; [`Overlay`]: changes fields
-//!   without writing rows
+//! - [`Recorder`]: notes what is read; [`Layer`]: shows fields with the changes of a [`Buffer`]; [`Overlay`]: changes
+//!   fields without writing rows
 
 mod at;
 mod buffer;

@@ -11,9 +11,9 @@ use crate::objects::unreadable::Unreadable;
 /// Most fields in one page, so that a small limit after a large one costs little.
 const PAGE_FIELDS: usize = 256;
 
-/// The first `limit` fields of the range. `rows` returns the first fields of a range, at most as many as it is told, and an
-/// empty list at the end of the range. `replaced` returns what the fields of a range are instead; it is called after `rows`
-/// for the same part of the range.
+/// The first `limit` fields of the range. `rows` returns the first fields of a range, at most as many as it is told,
+/// and an empty list at the end of the range. `replaced` returns what the fields of a range are instead; it is called
+/// after `rows` for the same part of the range.
 pub(super) fn scan_pages(
     range: &KeyRange,
     limit: usize,

@@ -1,8 +1,8 @@
 //! [`ChangeRow`]: what one commit did to one object.
 //!
 //! Value after the format byte: the state before (version, count of fields u64); count of writes u32, and for each its
-//! length u32 and bytes; count of fields u32, and for each its key (length u32, bytes) and u8 = 0 if there was no such field,
-//! or u8 = 1, version and value (length u32, bytes).
+//! length u32 and bytes; count of fields u32, and for each its key (length u32, bytes) and u8 = 0 if there was no such
+//! field, or u8 = 1, version and value (length u32, bytes).
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! The rows of the objects in the local store. Each value begins with a format byte, 1. Numbers in names are big-endian,
-//! so that rows sort by them; those in values are little-endian. A version is a position u64 and an index u32.
+//! The rows of the objects in the local store. Each value begins with a format byte, 1. Numbers in names are
+//! big-endian, so that rows sort by them; those in values are little-endian. A version is a position u64 and an index
+//! u32.
 //!
 //! | table | name | value after the format byte |
 //! |---|---|---|
@@ -13,9 +14,10 @@
 //!
 //! A *field* is a value with a name and a version. Every type of object is made of fields ([`super::types`]).
 //!
-//! Readers run while an entry is applied and read row by row. So a change is written before the state and the fields that
-//! it changes: a reader that meets a field that is too new for it finds the earlier value in the change. And [`kept`] is
-//! written before the changes that it forgets are deleted: a reader that misses a change finds out that it is forgotten.
+//! Readers run while an entry is applied and read row by row. So a change is written before the state and the fields
+//! that it changes: a reader that meets a field that is too new for it finds the earlier value in the change. And
+//! [`kept`] is written before the changes that it forgets are deleted: a reader that misses a change finds out that it
+//! is forgotten.
 
 pub(super) mod change;
 pub(super) mod commit;

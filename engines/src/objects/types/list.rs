@@ -24,12 +24,12 @@ const HEADER: &[u8] = b"h";
 const ORDER: &[u8] = b"o";
 /// The place of the first element.
 const MIDDLE: u64 = 1 << 63;
-/// The gap between the places of two elements that are pushed one after the other. So at least 44 elements can be inserted
-/// at one place, or half a million at an end, before all places are given anew.
+/// The gap between the places of two elements that are pushed one after the other. So at least 44 elements can be
+/// inserted at one place, or half a million at an end, before all places are given anew.
 const GAP: u64 = 1 << 44;
 
-/// Values in an order that their callers choose. It has at most [`LIST_LEN_MAX`] elements. A read of an element depends on
-/// the whole list, because each insertion moves the elements behind it. An access to element n reads n small rows.
+/// Values in an order that their callers choose. It has at most [`LIST_LEN_MAX`] elements. A read of an element depends
+/// on the whole list, because each insertion moves the elements behind it. An access to element n reads n small rows.
 #[derive(Clone)]
 pub struct List {
     object: Object,

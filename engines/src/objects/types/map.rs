@@ -9,30 +9,15 @@ use crate::objects::object_type::ObjectType;
 use crate::objects::objects::Objects;
 use crate::objects::open_error::OpenError;
 use crate::objects::read::Read;
-use crate::objects::rows::field::Field;
 use crate::objects::update::Update;
 use crate::objects::version::Version;
+use crate::objects::versioned::Versioned;
 use crate::objects::write::Write;
 
 /// Values by key, each with its version.
 #[derive(Clone)]
 pub struct Map {
     object: Object,
-}
-
-/// A value of a map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Versioned {
-    /// The value.
-    pub value: Bytes,
-    /// The version of the key's last write. [`Version::ZERO`] if the transaction that reads it has written it itself.
-    pub version: Version,
-}
-
-impl From<Field> for Versioned {
-    fn from(field: Field) -> Self {
-        Self { value: field.value, version: field.version }
-    }
 }
 
 impl Objects {

@@ -1,14 +1,13 @@
 //! The types of objects, one in each file: its handle, with its reads and updates, and how its writes change fields.
 //!
-//! | type | fields |
-//! |---|---|
-//! | register | the empty key: the value |
-//! | counter | the empty key: the sum, i64 |
-//! | map, index | the key: the value |
-//! | set | the member: nothing |
-//! | list | `h`: the next element's number, a place below which all elements are, and the length, each u64; `o` and a place, u64 big-endian: the number of the element there, u64 big-endian; `e` and a number, u64 big-endian: the element |
-//! | queue | `h` and `t`: numbers u64 of the first element and of the next one; `e` and a number, u64 big-endian: the element |
-//! | tree | the depth u8 and the path: the value |
+//! - register: the empty key has the value
+//! - counter: the empty key has the sum, i64
+//! - map and index: each key has its value; set: each member has an empty value
+//! - list: `h` has the next element's number, a place below which all elements are, and the length, each u64. `o` and a
+//!   place, u64 big-endian, have the number of the element there, u64 big-endian. `e` and that number have the element
+//! - queue: `h` and `t` have the numbers of the first element and of the next one, u64. `e` and a number, u64 big-endian,
+//!   have the element
+//! - tree: the depth, u8, and the path have the value
 
 pub(super) mod counter;
 pub(super) mod index;

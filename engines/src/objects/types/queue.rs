@@ -20,8 +20,8 @@ use crate::objects::write::Write;
 const HEAD: &[u8] = b"h";
 const TAIL: &[u8] = b"t";
 
-/// Values that are taken in the order in which they were added. A push is not a read, and looking at the first element does
-/// not depend on pushes behind it. So within transactions a push aborts a pop only if the queue was empty.
+/// Values that are taken in the order in which they were added. A push is not a read, and looking at the first element
+/// does not depend on pushes behind it. So within transactions a push aborts a pop only if the queue was empty.
 #[derive(Clone)]
 pub struct Queue {
     object: Object,

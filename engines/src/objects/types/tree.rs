@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::objects::failure::Failure;
 use crate::objects::fields::{Fields, KeyRange, Overlay};
-use crate::objects::limits::{DEPTH_MAX, KEY_BYTES_MAX, LimitError, SCAN_MAX, check_bytes};
+use crate::objects::limit_error::LimitError;
+use crate::objects::limits::{DEPTH_MAX, KEY_BYTES_MAX, SCAN_MAX, check_bytes};
 use crate::objects::object::Object;
 use crate::objects::object_id::ObjectId;
 use crate::objects::object_type::ObjectType;
@@ -17,8 +18,8 @@ use crate::objects::types::not_of_type;
 use crate::objects::update::Update;
 use crate::objects::write::Write;
 
-/// Values by path, as `/a/b`. A path is created below one that is there, and deleted when it has no children. The root, `/`,
-/// is always there and has no value.
+/// Values by path, as `/a/b`. A path is created below one that is there, and deleted when it has no children. The root,
+/// `/`, is always there and has no value.
 #[derive(Clone)]
 pub struct Tree {
     object: Object,
@@ -45,7 +46,8 @@ impl Tree {
         self.object.read(move |fields| Ok(fields.get(id, &key)?.map(|field| field.value)))
     }
 
-    /// The names of the children of a path, in order; at most [`SCAN_MAX`]. They are the last parts of the children's paths.
+    /// The names of the children of a path, in order; at most [`SCAN_MAX`]. They are the last parts of the children's
+    /// paths.
     pub fn children(&self, path: &str) -> Read<Vec<String>> {
         let (id, prefix) = (self.object.id(), below(path));
         self.object.read(move |fields| {

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "the modules are part of the test binary")]
 
 mod bad_input;
+mod bank;
 mod concurrent;
 mod golden;
 mod golden_bytes;

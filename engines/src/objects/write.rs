@@ -57,7 +57,7 @@ impl Write {
         }
     }
 
-    /// Whether the state after the write does not depend on the state before it, as far as the write's key goes.
+    /// Whether the write leaves its key in the same state, whatever was there before.
     pub(super) fn is_blind(&self) -> bool {
         matches!(self, Write::Put(..) | Write::Remove(_))
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use naxos_engines::batching::Application;
 use naxos_engines::objects::{KEY_BYTES_MAX, ObjectsApply, SubscriptionError, VALUE_BYTES_MAX};
 use naxos_engines::{LocalStore, RowKey, TableId};
 use naxos_proto::ids::{Lsn, StoreId};
@@ -74,4 +75,14 @@ async fn rows_of_an_unknown_version_are_refused_in_words() {
     txn.commit(Lsn(1));
     let error = ObjectsApply::open(&store.reader()).err().unwrap();
     assert_eq!(error.to_string(), "row of the kept history has version 9, this build reads version 1");
+}
+
+/// A newer build may have written it. The node must not go on without it.
+#[tokio::test]
+#[should_panic(expected = "the command at 5.2 cannot be applied: command of the objects has version 2")]
+async fn a_command_of_an_unknown_version_stops_the_node_in_words() {
+    let mut store = LocalStore::open(Drive::new(6).mount(), Arc::new(BootClock)).await.unwrap();
+    let (mut apply, _signal) = ObjectsApply::open(&store.reader()).unwrap();
+    let mut txn = store.begin();
+    apply.apply(&mut txn, Lsn(5), 2, Bytes::from_static(&[2, 1]));
 }

@@ -129,8 +129,8 @@ async fn committed(accounts: &[Map]) -> BTreeMap<Version, Vec<(usize, Balance)>>
     found
 }
 
-/// Checks that the history is that of the transactions, one after the other, and that callers were told the truth. Returns
-/// how many transfers of unknown outcome were done.
+/// Checks that the history is that of the transactions, one after the other, and that callers were told the truth.
+/// Returns how many transfers of unknown outcome were done.
 pub async fn check(objects: &Objects, all: Vec<(Done, Told)>) -> usize {
     let accounts = accounts(objects).await.unwrap();
     let history = committed(&accounts).await;

@@ -122,8 +122,8 @@ fn run(dies: bool) {
     compare(&replicas);
     let late = runtime().block_on(check(&first, all));
     println!(
-        "of {begun} transactions {transfers} transfers and {looks} looks committed, {aborted} aborted, {unknown} unknown, \
-         of which {late} were done"
+        "of {begun} transactions {transfers} transfers and {looks} looks committed, {aborted} aborted, {unknown} \
+         unknown, of which {late} were done"
     );
     assert!(transfers > 500 && looks > 100 && aborted > 100, "there is success and contention");
     assert_eq!(unknown > 0, dies, "outcomes are unknown only to callers of a replica that dies");

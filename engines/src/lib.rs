@@ -7,6 +7,7 @@
 //!   most once; [`batching`]: puts many commands into one entry
 //! - [`reply_port`]: gives a batch's outputs to their callers, with one wake-up for each runtime; [`read_gate`]: one
 //!   tail check for many reads; [`stack`]: puts the production stack together
+//! - [`objects`]: replicated objects and transactions, an application of the stack
 //! - [`snapshots`]: offers the state to nodes that are too far behind, and fetches it
 
 #![warn(missing_docs)]
@@ -16,6 +17,7 @@ pub mod batching;
 pub mod engine;
 pub mod entry;
 pub mod local_store;
+pub mod objects;
 pub mod read_gate;
 pub mod reply_port;
 pub mod session;

@@ -123,6 +123,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "session",
             "batching",
             "stack",
+            "objects",
             "snapshots",
         ],
     ),

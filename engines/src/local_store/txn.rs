@@ -46,6 +46,11 @@ impl<'a> Txn<'a> {
         StoreReader::new(std::sync::Arc::clone(self.shared)).get(key)
     }
 
+    /// Rows with this transaction's changes, as [`StoreReader::scan`] returns them.
+    pub fn scan(&self, from: &RowKey, below: &RowKey, limit: usize) -> Vec<(RowKey, Bytes)> {
+        StoreReader::new(std::sync::Arc::clone(self.shared)).scan(from, below, limit)
+    }
+
     /// Sets a row.
     pub fn put(&mut self, key: RowKey, value: Bytes) {
         self.checksum.put(&key, &value);

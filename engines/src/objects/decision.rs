@@ -1,0 +1,13 @@
+//! [`Decision`]: what became of a transaction.
+
+use super::aborted::Aborted;
+use super::version::Version;
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It happened at this version. One that only read saw the state of this version.
+    Committed(Version),
+    /// It did nothing.
+    Aborted(Aborted),
+}

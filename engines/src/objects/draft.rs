@@ -1,0 +1,105 @@
+//! [`Draft`]: what the writes of a transaction do to one object.
+
+use std::collections::BTreeSet;
+
+use super::failure::Failure;
+use super::fields::{Buffer, Fields, Layer, Overlay, Recorder};
+use super::object::Object;
+use super::output::Output;
+use super::refused::Refused;
+use super::seen::Seen;
+use super::types;
+use super::unreadable::Unreadable;
+use super::version::Version;
+use super::write::Write;
+
+/// What the writes of a transaction do to one object, before the transaction is decided. It is made for one version of
+/// the object. When others change the object, a new one is made, because the rows of two versions do not fit together.
+#[derive(Default)]
+pub(super) struct Draft {
+    /// The version of the object for which the draft is made.
+    made_for: Version,
+    buffer: Buffer,
+    /// What the writes have met. It counts as seen when the caller reads the object.
+    met: BTreeSet<Seen>,
+}
+
+/// A write that can be done.
+pub(super) struct Tried {
+    pub(super) output: Output,
+    /// What the write has met.
+    pub(super) met: BTreeSet<Seen>,
+    changes: Buffer,
+}
+
+/// A write that cannot be done, and everything on which that depends.
+pub(super) struct Denied {
+    pub(super) refused: Refused,
+    pub(super) met: BTreeSet<Seen>,
+}
+
+impl Draft {
+    /// Makes the draft of these writes.
+    pub(super) fn make<'a>(
+        fields: &dyn Fields,
+        object: &Object,
+        writes: impl IntoIterator<Item = &'a Write>,
+    ) -> Result<Result<Self, Denied>, Unreadable> {
+        let made_for = fields.state(object.id())?.changed;
+        let mut draft = Self { made_for, ..Self::default() };
+        for write in writes {
+            match draft.try_out(fields, object, write)? {
+                Ok(tried) => draft.add(write, tried),
+                Err(denied) => return Ok(Err(denied)),
+            }
+        }
+        Ok(Ok(draft))
+    }
+
+    /// Whether the object is still as it was when the draft was made.
+    pub(super) fn is_current(&self, fields: &dyn Fields, object: &Object) -> Result<bool, Unreadable> {
+        Ok(fields.state(object.id())?.changed == self.made_for)
+    }
+
+    /// Tries out one more write.
+    pub(super) fn try_out(
+        &self,
+        fields: &dyn Fields,
+        object: &Object,
+        write: &Write,
+    ) -> Result<Result<Tried, Denied>, Unreadable> {
+        let recorder = Recorder::new(fields);
+        let so_far = self.over(&recorder);
+        let mut overlay = Overlay::new(&so_far);
+        match types::apply(&mut overlay, object.id(), object.object_type(), write) {
+            Ok(output) => {
+                let changes = overlay.into_buffer();
+                Ok(Ok(Tried { output, changes, met: recorder.into_seen() }))
+            }
+            Err(Failure::Refused(refused)) => {
+                let met = self.met.union(&recorder.into_seen()).cloned().collect();
+                Ok(Err(Denied { refused, met }))
+            }
+            Err(Failure::Unreadable(unreadable)) => Err(unreadable),
+        }
+    }
+
+    /// Adds a write that was tried out on this draft.
+    pub(super) fn add(&mut self, write: &Write, tried: Tried) {
+        self.buffer.absorb(tried.changes);
+        // What a blind write does is the same in every state, so what it met does not matter.
+        if !write.is_blind() {
+            self.met.extend(tried.met);
+        }
+    }
+
+    /// The fields as they are after the writes.
+    pub(super) fn over<'a>(&'a self, base: &'a dyn Fields) -> Layer<'a> {
+        Layer { base, buffer: &self.buffer }
+    }
+
+    /// What the writes have met.
+    pub(super) fn met(&self) -> &BTreeSet<Seen> {
+        &self.met
+    }
+}

@@ -1,0 +1,46 @@
+//! [`scan_pages`]: a scan over rows of which some are replaced.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::key_range::KeyRange;
+use crate::objects::rows::field::Field;
+use crate::objects::unreadable::Unreadable;
+
+/// Most fields in one page, so that a small limit after a large one costs little.
+const PAGE_FIELDS: usize = 256;
+
+/// The first `limit` fields of the range. `rows` returns the first fields of a range, at most as many as it is told,
+/// and an empty list at the end of the range. `replaced` returns what the fields of a range are instead; it is called
+/// after `rows` for the same part of the range.
+pub(super) fn scan_pages(
+    range: &KeyRange,
+    limit: usize,
+    rows: impl Fn(&KeyRange, usize) -> Result<Vec<(Bytes, Field)>, Unreadable>,
+    replaced: impl Fn(&KeyRange) -> Result<BTreeMap<Bytes, Option<Field>>, Unreadable>,
+) -> Result<Vec<(Bytes, Field)>, Unreadable> {
+    let (mut found, mut rest) = (Vec::new(), range.clone());
+    while found.len() < limit {
+        let page = rows(&rest, limit.min(PAGE_FIELDS))?;
+        let last = page.last().map(|(key, _)| key.clone());
+        let part = match &last {
+            Some(last) => KeyRange { from: rest.from.clone(), below: Some([&last[..], &[0]].concat().into()) },
+            None => rest.clone(),
+        };
+        let mut fields: BTreeMap<_, _> = page.into_iter().collect();
+        for (key, field) in replaced(&part)? {
+            match field {
+                Some(field) => fields.insert(key, field),
+                None => fields.remove(&key),
+            };
+        }
+        found.extend(fields);
+        match last {
+            Some(last) => rest = rest.behind(&last),
+            None => break,
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}

@@ -1,0 +1,16 @@
+//! [`Output`]: what a write tells its caller.
+
+use bytes::Bytes;
+
+/// What a write tells its caller. Each type of object turns it into a type of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// Nothing.
+    None,
+    /// Whether the write changed what is there: a member that is new, a key that was removed.
+    Changed(bool),
+    /// The sum of a counter.
+    Sum(i64),
+    /// An element that was taken, if there was one.
+    Taken(Option<Bytes>),
+}

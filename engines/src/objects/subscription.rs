@@ -1,0 +1,86 @@
+//! [`Subscription`]: the changes of an object, as they are applied.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use tokio_util::sync::CancellationToken;
+
+use super::change::Change;
+use super::change_signal::ChangeSignal;
+use super::fields::changes_after;
+use super::object_id::ObjectId;
+use super::objects::Objects;
+use super::rows::kept::Kept;
+use super::rows::names::state_row;
+use super::rows::state::ObjectState;
+use super::subscription_error::SubscriptionError;
+use super::version::Version;
+use crate::local_store::StoreReader;
+
+/// A subscription reads more changes when it has none left. It stops reading when it has this many writes. One commit
+/// may bring more, but no more than a transaction may have.
+const READY_MAX: usize = 64;
+
+/// The changes of an object, in the order of the log, each once. A subscription reads the history that is kept anyway,
+/// and holds a few changes at most. So it costs nothing while nobody waits for it, and never makes apply wait. If it is
+/// so slow that history forgets changes that it has not read, it ends with [`SubscriptionError::FellBehind`].
+pub struct Subscription {
+    reader: StoreReader,
+    object: ObjectId,
+    /// All changes up to this version are read.
+    after: Version,
+    ready: VecDeque<Change>,
+    signal: ChangeSignal,
+    ended: CancellationToken,
+}
+
+impl Subscription {
+    pub(super) fn new(objects: &Objects, object: ObjectId, after: Version) -> Self {
+        let (reader, signal, ended) = (objects.reader().clone(), objects.signal(), objects.ended());
+        Self { reader, object, after, ready: VecDeque::new(), signal, ended }
+    }
+
+    /// The next change. Waits until there is one.
+    /// # Cancel safety
+    /// If the future is dropped, no change is lost.
+    pub async fn next(&mut self) -> Result<Change, SubscriptionError> {
+        loop {
+            if let Some(change) = self.ready.pop_front() {
+                return Ok(change);
+            }
+            // Noted before reading, so that a change which comes after the reading wakes the wait.
+            self.signal.0.borrow_and_update();
+            self.read_more()?;
+            if self.ready.is_empty() {
+                let changed = self.ended.run_until_cancelled(self.signal.0.changed()).await;
+                changed.and_then(Result::ok).ok_or(SubscriptionError::Stopped)?;
+            }
+        }
+    }
+
+    /// Reads the next changes that are applied.
+    fn read_more(&mut self) -> Result<(), SubscriptionError> {
+        let applied = Version::last_below(self.reader.applied());
+        let state = self.reader.get(&state_row(self.object)).map(ObjectState::decode).transpose()?;
+        if state.unwrap_or_default().changed <= self.after {
+            return Ok(());
+        }
+        // There is a change that was not read. If it is not found, or if the first one that is found has another one
+        // before it, history has forgotten some.
+        let mut is_complete = false;
+        changes_after(&self.reader, self.object, self.after, |version, change| {
+            is_complete = change.before.changed <= self.after;
+            if !is_complete || version > applied || self.ready.len() >= READY_MAX {
+                return ControlFlow::Break(());
+            }
+            self.after = version;
+            self.ready.extend(change.writes.into_iter().map(|write| Change { version, write }));
+            ControlFlow::Continue(())
+        })?;
+        if is_complete || !self.ready.is_empty() {
+            return Ok(());
+        }
+        let oldest = Kept::load(&self.reader)?.oldest;
+        Err(SubscriptionError::FellBehind { after: self.after, oldest })
+    }
+}

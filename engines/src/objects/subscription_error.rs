@@ -1,0 +1,24 @@
+//! [`SubscriptionError`]: why a subscription ended.
+
+use naxos_proto::codec::DecodeError;
+
+use super::version::Version;
+
+/// Why a subscription ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscriptionError {
+    /// Changes are forgotten that were not read. Read the object at a version that is kept, and subscribe after that.
+    #[error("changes after version {after} are forgotten, history is kept from version {oldest} on")]
+    FellBehind {
+        /// The changes up to this version were read.
+        after: Version,
+        /// The oldest version at which objects can be read.
+        oldest: Version,
+    },
+    /// The objects are not served any more.
+    #[error("the objects are not served any more")]
+    Stopped,
+    /// A row of the local store cannot be read.
+    #[error("the local store cannot be read: {0}")]
+    Damaged(#[from] DecodeError),
+}

@@ -1,0 +1,76 @@
+//! [`Index`]: an ordered map that is read by ranges.
+
+use bytes::Bytes;
+
+use crate::objects::fields::KeyRange;
+use crate::objects::limits::SCAN_MAX;
+use crate::objects::object::Object;
+use crate::objects::object_type::ObjectType;
+use crate::objects::objects::Objects;
+use crate::objects::open_error::OpenError;
+use crate::objects::read::Read;
+use crate::objects::update::Update;
+use crate::objects::write::Write;
+
+/// Values by key, in the order of the keys' bytes, read by ranges of keys.
+#[derive(Clone)]
+pub struct Index {
+    object: Object,
+}
+
+impl Objects {
+    /// Opens the index of this name, or creates it.
+    /// # Cancel safety
+    /// If the future is dropped, the index may have been created or not.
+    pub async fn index(&self, name: &str) -> Result<Index, OpenError> {
+        Ok(Index { object: self.open(name, ObjectType::Index).await? })
+    }
+}
+
+impl Index {
+    /// What all objects have in common.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: impl Into<Bytes>) -> Read<Option<Bytes>> {
+        let (id, key) = (self.object.id(), key.into());
+        self.object.read(move |fields| Ok(fields.get(id, &key)?.map(|field| field.value)))
+    }
+
+    /// The keys from `from` on and below `below`, or up to the last one, with their values and in order; at most
+    /// `limit`, and at most [`SCAN_MAX`].
+    pub fn range(&self, from: impl Into<Bytes>, below: Option<Bytes>, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
+        self.scan(KeyRange { from: from.into(), below }, limit)
+    }
+
+    /// The keys that begin with `prefix`, with their values and in order; at most `limit`, and at most [`SCAN_MAX`].
+    pub fn beginning_with(&self, prefix: impl AsRef<[u8]>, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
+        self.scan(KeyRange::beginning_with(prefix.as_ref()), limit)
+    }
+
+    fn scan(&self, range: KeyRange, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
+        let id = self.object.id();
+        self.object.read(move |fields| {
+            let found = fields.scan(id, &range, limit.min(SCAN_MAX))?;
+            Ok(found.into_iter().map(|(key, field)| (key, field.value)).collect())
+        })
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> Read<u64> {
+        let id = self.object.id();
+        self.object.read(move |fields| Ok(fields.state(id)?.fields))
+    }
+
+    /// Sets the value of a key.
+    pub fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Update<()> {
+        self.object.update(Write::Put(key.into(), value.into()), |_| ())
+    }
+
+    /// Removes a key. Returns whether it was there.
+    pub fn remove(&self, key: impl Into<Bytes>) -> Update<bool> {
+        self.object.update_changed(Write::Remove(key.into()))
+    }
+}

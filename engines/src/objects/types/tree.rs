@@ -1,0 +1,171 @@
+//! [`Tree`]: values by path.
+
+use bytes::Bytes;
+
+use crate::objects::failure::Failure;
+use crate::objects::fields::{Fields, KeyRange, Overlay};
+use crate::objects::limit_error::LimitError;
+use crate::objects::limits::{DEPTH_MAX, KEY_BYTES_MAX, SCAN_MAX, check_bytes};
+use crate::objects::object::Object;
+use crate::objects::object_id::ObjectId;
+use crate::objects::object_type::ObjectType;
+use crate::objects::objects::Objects;
+use crate::objects::open_error::OpenError;
+use crate::objects::output::Output;
+use crate::objects::read::Read;
+use crate::objects::refused::Refused;
+use crate::objects::types::not_of_type;
+use crate::objects::update::Update;
+use crate::objects::write::Write;
+
+/// Values by path, as `/a/b`. A path is created below one that is there, and deleted when it has no children. The root,
+/// `/`, is always there and has no value.
+#[derive(Clone)]
+pub struct Tree {
+    object: Object,
+}
+
+impl Objects {
+    /// Opens the tree of this name, or creates it.
+    /// # Cancel safety
+    /// If the future is dropped, the tree may have been created or not.
+    pub async fn tree(&self, name: &str) -> Result<Tree, OpenError> {
+        Ok(Tree { object: self.open(name, ObjectType::Tree).await? })
+    }
+}
+
+impl Tree {
+    /// What all objects have in common.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// The value of a path. `None` if there is no such path.
+    pub fn get(&self, path: &str) -> Read<Option<Bytes>> {
+        let (id, key) = (self.object.id(), key_of(path));
+        self.object.read(move |fields| Ok(fields.get(id, &key)?.map(|field| field.value)))
+    }
+
+    /// The names of the children of a path, in order; at most [`SCAN_MAX`]. They are the last parts of the children's
+    /// paths.
+    pub fn children(&self, path: &str) -> Read<Vec<String>> {
+        let (id, prefix) = (self.object.id(), below(path));
+        self.object.read(move |fields| {
+            let found = fields.scan(id, &KeyRange::beginning_with(&prefix), SCAN_MAX)?;
+            let name = |key: Bytes| String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
+            Ok(found.into_iter().map(|(key, _)| name(key)).collect())
+        })
+    }
+
+    /// Creates a path. Refused if it exists, or if its parent does not.
+    pub fn create(&self, path: &str, value: impl Into<Bytes>) -> Update<()> {
+        self.object.update(Write::Create(path.to_owned(), value.into()), |_| ())
+    }
+
+    /// Sets the value of a path. Refused if it does not exist.
+    pub fn assign(&self, path: &str, value: impl Into<Bytes>) -> Update<()> {
+        self.object.update(Write::Assign(path.to_owned(), value.into()), |_| ())
+    }
+
+    /// Deletes a path. Refused if it does not exist, or if it has children.
+    pub fn delete(&self, path: &str) -> Update<()> {
+        self.object.update(Write::Delete(path.to_owned()), |_| ())
+    }
+}
+
+/// Checks that a path can be created.
+pub(in crate::objects) fn check_path(path: &str) -> Result<(), LimitError> {
+    check_bytes("path", path.len(), KEY_BYTES_MAX)?;
+    let wrong = |rule| Err(LimitError::Path { path: path.to_owned(), rule });
+    match path.strip_prefix('/') {
+        None => wrong("does not begin with a slash, expected a path such as /a/b"),
+        Some("") => wrong("is the root, which is always there and has no value"),
+        Some(names) if names.split('/').any(str::is_empty) => {
+            wrong("has an empty name, expected a name after each slash")
+        }
+        Some(names) if names.split('/').count() > DEPTH_MAX => {
+            wrong("has more than 255 names, expected at most so many")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The key of a path: its depth and the path, so that the children of a path lie next to each other.
+fn key_of(path: &str) -> Vec<u8> {
+    // A path that is too deep cannot have been created, so any key at which nothing is will do.
+    let depth = u8::try_from(path.matches('/').count()).unwrap_or(0);
+    [&[depth], path.as_bytes()].concat()
+}
+
+/// What the keys of the children of a path begin with.
+fn below(path: &str) -> Vec<u8> {
+    key_of(&format!("{}/", path.trim_end_matches('/')))
+}
+
+/// The path above this one. `None` if that is the root.
+fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| !parent.is_empty())
+}
+
+pub(super) fn apply(fields: &mut Overlay<'_>, object: ObjectId, write: &Write) -> Result<Output, Failure> {
+    let exists = |fields: &Overlay<'_>, path: &str| Ok::<_, Failure>(fields.get(object, &key_of(path))?.is_some());
+    match write {
+        Write::Create(path, value) => {
+            if let Some(parent) = parent(path)
+                && !exists(fields, parent)?
+            {
+                return Err(Refused::NoParent(path.clone(), parent.to_owned()).into());
+            }
+            if exists(fields, path)? {
+                return Err(Refused::Exists(path.clone()).into());
+            }
+            fields.put(object, key_of(path), value.clone());
+        }
+        Write::Assign(path, value) => {
+            if !exists(fields, path)? {
+                return Err(Refused::NoPath(path.clone()).into());
+            }
+            fields.put(object, key_of(path), value.clone());
+        }
+        Write::Delete(path) => {
+            if !exists(fields, path)? {
+                return Err(Refused::NoPath(path.clone()).into());
+            }
+            if !fields.scan(object, &KeyRange::beginning_with(&below(path)), 1)?.is_empty() {
+                return Err(Refused::HasChildren(path.clone()).into());
+            }
+            fields.delete(object, key_of(path));
+        }
+        other => return Err(not_of_type(ObjectType::Tree, other)),
+    }
+    Ok(Output::None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_written_from_the_root() {
+        for good in ["/a", "/a/b", "/a b/\u{e4}"] {
+            assert_eq!(check_path(good), Ok(()));
+        }
+        let told = |path: &str| check_path(path).unwrap_err().to_string();
+        assert_eq!(told("a"), "the path \"a\" does not begin with a slash, expected a path such as /a/b");
+        assert_eq!(told("/a//b"), "the path \"/a//b\" has an empty name, expected a name after each slash");
+        assert_eq!(told("/a/"), "the path \"/a/\" has an empty name, expected a name after each slash");
+        assert_eq!(told("/"), "the path \"/\" is the root, which is always there and has no value");
+        assert!(told(&"/a".repeat(256)).contains("more than 255 names"));
+        assert!(told(&"/a".repeat(600)).contains("1200 bytes"));
+    }
+
+    #[test]
+    fn children_of_a_path_lie_below_it_and_nothing_else_does() {
+        assert!(key_of("/a/b").starts_with(&below("/a")));
+        assert!(key_of("/a").starts_with(&below("/")));
+        for other in ["/a", "/ab/c", "/a/b/c", "/b/a"] {
+            assert!(!key_of(other).starts_with(&below("/a")), "{other}");
+        }
+        assert_eq!((parent("/a"), parent("/a/b")), (None, Some("/a")));
+    }
+}

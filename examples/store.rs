@@ -5,12 +5,12 @@
 use naxos::{Condition, Keys, Naxos};
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() -> Result<(), naxos::Error> {
+async fn main() -> Result<(), naxos::Error> {
     run(std::env::args().nth(1).unwrap_or_else(|| "./data".to_owned())).await
 }
 
 /// Opens the store in `folder` and uses it.
-pub async fn run(folder: String) -> Result<(), naxos::Error> {
+pub(crate) async fn run(folder: String) -> Result<(), naxos::Error> {
     let store = Naxos::open(folder).await?;
     let mut changes = store.watch(Keys::prefix("color/")).await?;
     store.put("color/sky", "blue").await?;
@@ -18,5 +18,6 @@ pub async fn run(folder: String) -> Result<(), naxos::Error> {
     let sea = store.txn().when(Condition::is_missing("color/sea")).put("color/sea", "green").commit().await?;
     println!("the sky is {:?}, put {} times; the sea is new: {}", sky.value, sky.version, sea.succeeded);
     println!("the first change: {:?}", changes.next().await?);
-    store.stop().await
+    store.stop().await;
+    Ok(())
 }

@@ -283,7 +283,10 @@ impl Backend {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(refused))) => Err(refused.into()),
             Ok(Err(failed)) => Err(self.failed(&failed)),
-            Err(_) => Err(EtcdError::Stopped.into()),
+            Err(_) => Err(with_cause(
+                EtcdError::Stopped.into(),
+                ProposeError::Unknown("the node stopped before the answer".to_owned()),
+            )),
         }
     }
 
@@ -323,9 +326,10 @@ impl Backend {
                 if let Some(why) = self.unit.write_problem() {
                     // This is permanent: later writes are refused at once.
                     let why = self.read_only.get_or_init(|| why);
-                    return read_only(&format!("{why}; whether this one was done is unknown"));
+                    let refused = read_only(&format!("{why}; whether this one was done is unknown"));
+                    return with_cause(refused, error.clone());
                 }
-                EtcdError::Timeout.into()
+                with_cause(EtcdError::Timeout.into(), error.clone())
             }
         }
     }

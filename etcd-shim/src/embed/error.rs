@@ -21,8 +21,8 @@ pub enum Error {
     /// The history before this revision was compacted, so a watch cannot begin or go on there.
     #[error("the history was compacted: the oldest revision is {0}")]
     Compacted(i64),
-    /// The node has ended. The text says why.
-    #[error("the node has ended: {0}")]
+    /// The node, or the watch, has ended. The text says why.
+    #[error("it has ended: {0}")]
     Ended(String),
 }
 
@@ -32,9 +32,7 @@ impl From<Status> for Error {
         let cause = std::error::Error::source(&status).and_then(|cause| cause.downcast_ref::<ProposeError>());
         match (cause, status.code()) {
             (Some(ProposeError::Unknown(_)), _) => Error::Unknown(text),
-            (_, Code::InvalidArgument | Code::OutOfRange | Code::NotFound | Code::FailedPrecondition) => {
-                Error::Invalid(text)
-            }
+            (_, Code::InvalidArgument | Code::OutOfRange | Code::NotFound) => Error::Invalid(text),
             _ => Error::NotDone(text),
         }
     }

@@ -1,8 +1,10 @@
 //! [`Life`]: a node in this process, from its start to its end.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use naxos_log_server::LogServerConfig;
-use naxos_proto::seams::{Address, Seams, WorkerHandle, start};
-use parking_lot::Mutex;
+use naxos_proto::seams::{Address, Clock, Seams, start};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +12,9 @@ use super::Error;
 use crate::config::ServerConfig;
 use crate::node::Node;
 use crate::services::Desk;
+
+/// How long a call waits for a node that starts again.
+const START_AGAIN_MAX: Duration = Duration::from_secs(10);
 
 /// How far the node is.
 #[derive(Clone)]
@@ -32,23 +37,38 @@ pub(super) struct Serving {
 pub(super) struct Life {
     phase: watch::Receiver<Phase>,
     stop: CancellationToken,
-    worker: Mutex<Option<WorkerHandle>>,
+    /// Cancelled when everything is written and closed.
+    ended: CancellationToken,
+    clock: Arc<dyn Clock>,
 }
 
 impl Life {
     /// Starts the node, and waits until it serves.
     pub(super) async fn start(config: ServerConfig, seams: Seams) -> Result<Self, Error> {
         let (tell, phase) = watch::channel(Phase::Starting);
-        let stop = CancellationToken::new();
-        let worker = std::sync::Arc::clone(&seams.worker);
-        let handle = start(&*worker, "naxos", stop.clone(), move |stop| run(config, seams, tell, stop));
-        let life = Self { phase, stop, worker: Mutex::new(Some(handle)) };
-        life.serving().await?;
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let (worker, clock, over) = (Arc::clone(&seams.worker), Arc::clone(&seams.clock), ended.clone().drop_guard());
+        // If the thread panics, the guard is dropped all the same, and so is the sender of the phases.
+        drop(start(&*worker, "naxos", stop.clone(), move |stop| async move {
+            let _over = over;
+            run(config, seams, tell, stop).await;
+        }));
+        let life = Self { phase, stop, ended, clock };
+        life.started().await?;
         Ok(life)
     }
 
-    /// What calls need. Waits while the node starts.
+    /// What calls need. Waits for a node that starts again, but not for ever.
     pub(super) async fn serving(&self) -> Result<Serving, Error> {
+        tokio::select! {
+            biased;
+            serving = self.started() => serving,
+            () = self.clock.sleep(START_AGAIN_MAX) => Err(Error::NotDone("the node is starting again".to_owned())),
+        }
+    }
+
+    /// What calls need. Waits while the node starts.
+    async fn started(&self) -> Result<Serving, Error> {
         let mut phase = self.phase.clone();
         loop {
             let now = phase.borrow_and_update().clone();
@@ -64,13 +84,9 @@ impl Life {
     }
 
     /// Stops the node, and waits until everything is written and closed.
-    pub(super) async fn stop(&self) -> Result<(), Error> {
+    pub(super) async fn stop(&self) {
         self.stop.cancel();
-        let worker = self.worker.lock().take();
-        match worker {
-            Some(worker) => worker.join().await.map_err(Error::Ended),
-            None => Ok(()),
-        }
+        self.ended.cancelled().await;
     }
 }
 

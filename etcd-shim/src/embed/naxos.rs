@@ -8,7 +8,7 @@ use naxos_proto::etcd::server::etcdserverpb::kv_server::Kv;
 use naxos_proto::etcd::server::etcdserverpb::{self as pb};
 use naxos_proto::etcd::txn_request::TxnRequest;
 use naxos_proto::seams::Address;
-use tonic::Request;
+use tonic::{Request, Response, Status};
 
 use super::life::Life;
 use super::pair::pairs;
@@ -33,7 +33,8 @@ use crate::services::watch::watch_in_process;
 /// assert_eq!(sky.value, "blue");
 /// assert_eq!(changes.next().await?.key(), "color/sky");
 /// assert_eq!(store.delete(Keys::prefix("color/")).await?, 1);
-/// store.stop().await
+/// store.stop().await;
+/// # Ok::<(), naxos::Error>(())
 /// # })?;
 /// # Ok::<(), naxos::Error>(())
 /// ```
@@ -63,7 +64,7 @@ impl Naxos {
         let bytes = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
         let (key, value) = (bytes(key.as_ref()), bytes(value.as_ref()));
         let request = pb::PutRequest { key, value, ..pb::PutRequest::default() };
-        let answer = self.kv().await?.put(Request::new(request)).await?.into_inner();
+        let answer = self.write(async |kv| kv.put(Request::new(request)).await).await?;
         Ok(answer.header.map_or(0, |header| header.revision))
     }
 
@@ -74,7 +75,7 @@ impl Naxos {
     pub async fn delete(&self, keys: impl Into<Keys>) -> Result<u64, Error> {
         let Keys { key, range_end } = keys.into();
         let request = pb::DeleteRangeRequest { key, range_end, prev_kv: false };
-        let answer = self.kv().await?.delete_range(Request::new(request)).await?.into_inner();
+        let answer = self.write(async |kv| kv.delete_range(Request::new(request)).await).await?;
         Ok(answer.deleted.unsigned_abs())
     }
 
@@ -107,7 +108,17 @@ impl Naxos {
             Read::At(revision) => (true, revision),
         };
         let request = pb::RangeRequest { key, range_end, serializable, revision, ..pb::RangeRequest::default() };
-        pairs(self.kv().await?.whole_range(request).await?)
+        let desk = self.0.serving().await?.desk;
+        let now = desk.backend.store.read().revision;
+        if revision > now {
+            return Err(Error::NotDone(format!("this node has applied revision {now}, revision {revision} not yet")));
+        }
+        let (stop, kv) = (desk.stop.clone(), KvService(desk));
+        tokio::select! {
+            biased;
+            answer = kv.whole_range(request) => pairs(answer?),
+            () = stop.cancelled() => Err(stopped()),
+        }
     }
 
     /// Begins a transaction.
@@ -115,18 +126,20 @@ impl Naxos {
         Transaction::new(self)
     }
 
-    /// Watches keys. Shows every change after this call.
+    /// Watches keys. Shows every change that this node applies after this call. The watch is served on the runtime of the
+    /// caller.
     ///
     /// # Errors
-    /// If the node has ended.
+    /// If the node has ended, or serves nothing.
     pub async fn watch(&self, keys: impl Into<Keys>) -> Result<Watch, Error> {
         self.watch_from(keys, 0).await
     }
 
-    /// Watches keys. Shows every change from this revision on: first those of the past, then those to come.
+    /// Watches keys. Shows every change from this revision on: first those of the past, then those to come. If the
+    /// revision is compacted, [`Watch::next`] says so.
     ///
     /// # Errors
-    /// If the revision is compacted, or the node has ended.
+    /// If the node has ended, or serves nothing.
     pub async fn watch_from(&self, keys: impl Into<Keys>, revision: i64) -> Result<Watch, Error> {
         let Keys { key, range_end } = keys.into();
         let create = pb::WatchCreateRequest { key, range_end, start_revision: revision, ..Default::default() };
@@ -140,8 +153,7 @@ impl Naxos {
     /// If the revision is compacted already or in the future, or if this was not done.
     pub async fn compact(&self, revision: i64) -> Result<(), Error> {
         let request = pb::CompactionRequest { revision, physical: false };
-        self.kv().await?.compact(Request::new(request)).await?;
-        Ok(())
+        self.write(async |kv| kv.compact(Request::new(request)).await).await.map(drop)
     }
 
     /// Where clients of etcd are served; empty without [`Opening::serve_etcd`].
@@ -152,20 +164,27 @@ impl Naxos {
         Ok(self.0.serving().await?.addresses)
     }
 
-    /// Stops the node, and waits until everything is written and closed. With other clones of this store, their calls fail
-    /// from now on.
-    ///
-    /// # Errors
-    /// If a part of the node has failed.
-    pub async fn stop(self) -> Result<(), Error> {
-        self.0.stop().await
+    /// Stops the node, and waits until everything is written and closed. Calls of other clones fail from now on.
+    pub async fn stop(self) {
+        self.0.stop().await;
     }
 
     pub(super) async fn transact(&self, request: TxnRequest) -> Result<pb::TxnResponse, Error> {
-        Ok(self.kv().await?.txn(Request::new(request)).await?.into_inner())
+        self.write(async |kv| kv.txn(Request::new(request)).await).await
     }
 
-    async fn kv(&self) -> Result<KvService, Error> {
-        Ok(KvService(self.0.serving().await?.desk))
+    /// Makes a call that may change something. If the node stops meanwhile, nobody answers any more.
+    async fn write<T>(&self, call: impl AsyncFnOnce(KvService) -> Result<Response<T>, Status>) -> Result<T, Error> {
+        let desk = self.0.serving().await?.desk;
+        let stop = desk.stop.clone();
+        tokio::select! {
+            biased;
+            answer = call(KvService(desk)) => Ok(answer?.into_inner()),
+            () = stop.cancelled() => Err(Error::Unknown("the node was stopped during the call".to_owned())),
+        }
     }
+}
+
+fn stopped() -> Error {
+    Error::Ended("it was stopped during the call".to_owned())
 }

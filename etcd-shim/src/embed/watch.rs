@@ -51,7 +51,11 @@ impl Watch {
 
     /// Takes the next answer.
     async fn fill(&mut self) -> Result<(), Error> {
-        let answer = self.answers.next().await.ok_or_else(|| Error::Ended("the watch was closed".to_owned()))??;
+        let answer = self.answers.next().await;
+        let answer = answer.ok_or_else(|| Error::Ended("the watch was closed".to_owned()))?;
+        // The stream ends with an error when the node stops or serves nothing any more. A node that starts again within
+        // the process ends it, too: the caller watches again from the revision after the last one that it has seen.
+        let answer = answer.map_err(|status| Error::Ended(status.message().to_owned()))?;
         if answer.compact_revision > 0 {
             return Err(Error::Compacted(answer.compact_revision));
         }

@@ -58,6 +58,8 @@ impl Acceptor {
             .enumerate()
             .map(|(index, listener)| accept(index, listener, &inlets, slots.clone(), self.seams.clock.as_ref(), &stop));
         join_all(loops).await;
+        // Without listeners the runtimes still serve calls within the process.
+        stop.cancelled().await;
     }
 }
 

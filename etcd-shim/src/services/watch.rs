@@ -16,14 +16,18 @@ use crate::watch;
 pub(crate) struct WatchService(pub(crate) Desk);
 
 /// Watches for a caller within the process. The stream has one watcher.
-pub(crate) fn watch_in_process(desk: &Desk, create: pb::WatchCreateRequest) -> Result<watch::Answers, Status> {
+pub(crate) fn watch_in_process(
+    desk: &Desk,
+    create: pb::WatchCreateRequest,
+) -> Result<LeaderRequired<watch::Answers>, Status> {
     let backend = &desk.backend;
     backend.refuse_if_learner()?;
     backend.fence.check()?;
     let request = pb::WatchRequest { request_union: Some(pb::watch_request::RequestUnion::CreateRequest(create)) };
     let requests = tokio_stream::once(Ok(request)).chain(tokio_stream::pending());
     let (hub, stop) = (Arc::clone(&desk.hub), desk.stop.clone());
-    Ok(watch::serve(&backend.tasks, hub, backend.header(0), requests, stop, || ()))
+    let answers = watch::serve(&backend.tasks, hub, backend.header(0), requests, stop, || ());
+    Ok(LeaderRequired::new(answers, None, &backend.fence))
 }
 
 #[async_trait]

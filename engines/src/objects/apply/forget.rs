@@ -26,7 +26,8 @@ impl ObjectsApply {
             let Some((last, _)) = page.last() else { break };
             from = last.clone().after();
             for (row, value) in page {
-                if !self.kept.is_too_much() {
+                // Where a page ends differs between replicas, so the bound is checked for each commit.
+                if !self.kept.is_too_much() || chosen.len() == FORGET_MAX {
                     break;
                 }
                 let commit = CommitRow::decode(value)?;

@@ -63,8 +63,8 @@ fn values_that_do_not_read_name_the_flag_and_what_was_expected() {
 #[test]
 fn values_out_of_range_name_the_flag_and_the_range() {
     sweep(&[
-        (&["--max-txn-ops=0"], 1, &["--max-txn-ops: expected 1 to 10485760, found 0"]),
-        (&["--max-request-bytes=0"], 1, &["--max-request-bytes: expected 1 to 2147483647, found 0"]),
+        (&["--max-txn-ops=0"], 1, &["--max-txn-ops: expected 1 to 2147483647, found 0"]),
+        (&["--max-request-bytes=0"], 1, &["--max-request-bytes: expected 1 to 10485760, found 0"]),
         (&["--max-request-bytes=4294967296"], 1, &["--max-request-bytes: expected 1 to 10485760"]),
         (&["--max-request-bytes=10485761"], 1, &["--max-request-bytes: expected 1 to 10485760, found 10485761"]),
         (&["--heartbeat-interval=0"], 1, &["--heartbeat-interval must be >0"]),

@@ -14,9 +14,14 @@ pub enum Failure {
     /// The call was certainly not carried out: there was no connection, or the gate of the peer refused the call.
     #[error("{0}")]
     NotDone(String),
-    /// The call was certainly not carried out: the peer belongs to another log, which this is the id of.
-    #[error("the peer refused the call: it belongs to log {0}")]
-    OtherLog(LogId),
+    /// The call was certainly not carried out: the peer belongs to another log.
+    #[error("the peer refused the call: {text}")]
+    OtherLog {
+        /// The log of the peer.
+        log: LogId,
+        /// What the peer says.
+        text: String,
+    },
     /// The call may or may not have been carried out.
     #[error("{0}")]
     Lost(String),
@@ -40,7 +45,7 @@ impl From<Status> for Failure {
             return Failure::NotDone(error.to_string());
         }
         if let Some(log) = other_log(&status) {
-            return Failure::OtherLog(log);
+            return Failure::OtherLog { log, text: status.message().to_owned() };
         }
         match (status.code(), cause(&status)) {
             // Only the gate of the peer answers with this code.

@@ -100,7 +100,7 @@ impl Heartbeat for RemoteHeartbeat {
             let request = self.link.request(mine.to_wire());
             let answer = self.link.within(BEAT_MAX, client.beat(request)).await;
             let answer = answer.map_err(|failure| match failure {
-                Failure::OtherLog(log) => HeartbeatError::OtherLog(log),
+                Failure::OtherLog { log, .. } => HeartbeatError::OtherLog(log),
                 other => HeartbeatError::Silent(other.to_string()),
             })?;
             let broken = |Garbage(what)| HeartbeatError::Silent(format!("{what} in its answer is broken"));

@@ -17,8 +17,9 @@ pub(super) const PIECE_BYTES: usize = 1 << 20;
 pub(super) enum Copied {
     /// The unit holds everything below this offset, which is higher than the offset at which the step began.
     Below(Offset),
-    /// The cell at the offset at which the step began was trimmed meanwhile.
-    Trimmed,
+    /// The cell at the offset at which the step began was trimmed meanwhile, and so were those below this offset. The
+    /// unit was trimmed up to there, too.
+    Trimmed(Offset),
 }
 
 impl Copies {
@@ -28,8 +29,7 @@ impl Copies {
         let (mut from, mut piece_bytes) = (range.start, PIECE_BYTES);
         while from < range.end {
             from = match self.copy_piece(unit, from..range.end, &mut piece_bytes).await? {
-                Copied::Below(next) => next,
-                Copied::Trimmed => return Err(self.not_repairable(unit, from, "the cell was trimmed meanwhile")),
+                Copied::Below(next) | Copied::Trimmed(next) => next,
             };
         }
         Ok(())
@@ -51,7 +51,14 @@ impl Copies {
             let stored = match found.first() {
                 Some(CellState::Present(_)) => self.store(unit, from, cells, Purpose::Repair).await,
                 Some(CellState::Junk) => self.fill(unit, from, Purpose::Repair).await,
-                Some(CellState::Trimmed) => return Ok(Copied::Trimmed),
+                Some(CellState::Trimmed) => {
+                    // No unit has to hold a cell that another unit has trimmed: every node has applied it.
+                    let trimmed = found.iter().take_while(|cell| **cell == CellState::Trimmed).count();
+                    let next = from.plus(trimmed as u64);
+                    let follows = self.units[unit].trim(self.loglet, next).await;
+                    follows.map_err(|e| self.unavailable("trim in a repair", &[e]))?;
+                    return Ok(Copied::Trimmed(next));
+                }
                 other => return Err(self.not_repairable(unit, from, &format!("expected cells, found {other:?}"))),
             };
             let stored = match stored {

@@ -85,11 +85,8 @@ impl Copies {
                             copied += next.0 - at.0;
                             next
                         }
-                        Copied::Trimmed => {
-                            // The log was trimmed during this step. The next step begins at the new trim point.
-                            new.trim(self.loglet, at.next()).await.map_err(failed)?;
-                            at.next()
-                        }
+                        // The log was trimmed during this step.
+                        Copied::Trimmed(next) => next,
                     };
                 }
             }

@@ -36,7 +36,7 @@ use crate::services::watch::watch_in_process;
 /// store.stop().await;
 /// # Ok::<(), naxos::Error>(())
 /// # })?;
-/// # Ok::<(), naxos::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Naxos(Arc<Life>);

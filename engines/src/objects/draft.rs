@@ -32,7 +32,7 @@ pub(super) struct Tried {
     changes: Buffer,
 }
 
-/// A write that cannot be done, and everything on which that depends.
+/// A write that cannot be done, with all fields and states that the refusal depends on.
 pub(super) struct Denied {
     pub(super) refused: Refused,
     pub(super) met: BTreeSet<Seen>,

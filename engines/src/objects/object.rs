@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use super::fields::Fields;
+use bytes::Bytes;
+
+use super::fields::{Fields, KeyRange};
+use super::limits::SCAN_MAX;
 use super::object_id::ObjectId;
 use super::object_type::ObjectType;
 use super::objects::Objects;
 use super::output::Output;
 use super::read::Read;
+use super::rows::field::Field;
 use super::subscription::Subscription;
 use super::unreadable::Unreadable;
 use super::update::Update;
@@ -62,6 +66,21 @@ impl Object {
         look: impl Fn(&dyn Fields) -> Result<T, Unreadable> + Send + Sync + 'static,
     ) -> Read<T> {
         Read::new(self.clone(), Box::new(look))
+    }
+
+    /// How many fields the object has.
+    pub(super) fn count(&self) -> Read<u64> {
+        let id = self.id;
+        self.read(move |fields| Ok(fields.state(id)?.fields))
+    }
+
+    /// The first `limit` fields of a range, and at most [`SCAN_MAX`], each as `shape` makes it.
+    pub(super) fn scan<T: 'static>(&self, range: KeyRange, limit: usize, shape: fn(Bytes, Field) -> T) -> Read<Vec<T>> {
+        let id = self.id;
+        self.read(move |fields| {
+            let found = fields.scan(id, &range, limit.min(SCAN_MAX))?;
+            Ok(found.into_iter().map(|(key, field)| shape(key, field)).collect())
+        })
     }
 
     pub(super) fn update<T>(&self, write: Write, shape: fn(Output) -> T) -> Update<T> {

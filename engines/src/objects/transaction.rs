@@ -30,9 +30,9 @@ use super::write::Write;
 ///
 /// Each read sees the newest state that this replica has applied at that moment, with the writes of the transaction
 /// itself. The transaction is decided at its place in the log: it commits if everything that it read is still as it
-/// was, and if none of its writes is refused. One that only writes has no conflicts; it is aborted only if a write is
-/// impossible at that place, for example because a list is full. One that only reads is not put into the log: it commits if its reads are the state at some version between its first and its last
-/// read.
+/// was, and if none of its writes is refused. A transaction that only writes has no conflicts. It is aborted only if a
+/// write is impossible at that place, for example because a list is full. A transaction that only reads is not put into
+/// the log. It commits if there is a version between its first and its last read at which all that it read was there.
 ///
 /// Until it is decided, reads may see states that do not belong together.
 pub struct Transaction {

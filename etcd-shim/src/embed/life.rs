@@ -21,12 +21,11 @@ const START_AGAIN_MAX: Duration = Duration::from_secs(10);
 enum Phase {
     /// It does not serve yet, or starts again because it was too far behind the others.
     Starting,
-    Serving(Box<Serving>),
+    Serving(Arc<Serving>),
     Failed(Error),
 }
 
 /// What calls need.
-#[derive(Clone)]
 pub(super) struct Serving {
     pub(super) desk: Desk,
     /// Where clients of etcd are served.
@@ -59,7 +58,7 @@ impl Life {
     }
 
     /// What calls need. Waits for a node that starts again, but not for ever.
-    pub(super) async fn serving(&self) -> Result<Serving, Error> {
+    pub(super) async fn serving(&self) -> Result<Arc<Serving>, Error> {
         tokio::select! {
             biased;
             serving = self.started() => serving,
@@ -68,12 +67,12 @@ impl Life {
     }
 
     /// What calls need. Waits while the node starts.
-    async fn started(&self) -> Result<Serving, Error> {
+    async fn started(&self) -> Result<Arc<Serving>, Error> {
         let mut phase = self.phase.clone();
         loop {
             let now = phase.borrow_and_update().clone();
             match now {
-                Phase::Serving(serving) => return Ok(*serving),
+                Phase::Serving(serving) => return Ok(serving),
                 Phase::Failed(error) => return Err(error),
                 Phase::Starting => {}
             }
@@ -116,7 +115,7 @@ async fn run(config: ServerConfig, seams: Seams, tell: watch::Sender<Phase>, sto
         };
         if let Some(desk) = node.desk().await {
             let addresses = node.bound_addresses().to_vec();
-            tell.send_replace(Phase::Serving(Box::new(Serving { desk, addresses })));
+            tell.send_replace(Phase::Serving(Arc::new(Serving { desk, addresses })));
         }
         let next = tokio::select! {
             biased;

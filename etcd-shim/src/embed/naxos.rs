@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 use super::life::Life;
 use super::pair::pairs;
 use super::{Error, Keys, Opening, Pair, Read, Transaction, Watch};
+use crate::services::Desk;
 use crate::services::kv::KvService;
 use crate::services::watch::watch_in_process;
 
@@ -61,8 +62,7 @@ impl Naxos {
     /// # Errors
     /// If it was not done, or may or may not have been done.
     pub async fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<i64, Error> {
-        let bytes = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
-        let (key, value) = (bytes(key.as_ref()), bytes(value.as_ref()));
+        let (key, value) = (Bytes::copy_from_slice(key.as_ref()), Bytes::copy_from_slice(value.as_ref()));
         let request = pb::PutRequest { key, value, ..pb::PutRequest::default() };
         let answer = self.write(async |kv| kv.put(Request::new(request)).await).await?;
         Ok(answer.header.map_or(0, |header| header.revision))
@@ -108,17 +108,14 @@ impl Naxos {
             Read::At(revision) => (true, revision),
         };
         let request = pb::RangeRequest { key, range_end, serializable, revision, ..pb::RangeRequest::default() };
-        let desk = self.0.serving().await?.desk;
+        let desk = self.desk().await?;
         let now = desk.backend.store.read().revision;
         if revision > now {
             return Err(Error::NotDone(format!("this node has applied revision {now}, revision {revision} not yet")));
         }
-        let (stop, kv) = (desk.stop.clone(), KvService(desk));
-        tokio::select! {
-            biased;
-            answer = kv.whole_range(request) => pairs(answer?),
-            () = stop.cancelled() => Err(stopped()),
-        }
+        let lost = Error::Ended("it was stopped during the call".to_owned());
+        let found = until_stopped(desk, lost, async |kv| kv.whole_range(request).await).await?;
+        pairs(found)
     }
 
     /// Begins a transaction.
@@ -143,8 +140,7 @@ impl Naxos {
     pub async fn watch_from(&self, keys: impl Into<Keys>, revision: i64) -> Result<Watch, Error> {
         let Keys { key, range_end } = keys.into();
         let create = pb::WatchCreateRequest { key, range_end, start_revision: revision, ..Default::default() };
-        let desk = self.0.serving().await?.desk;
-        Watch::over(watch_in_process(&desk, create)?).await
+        Watch::over(watch_in_process(&self.desk().await?, create)?).await
     }
 
     /// Forgets the history before a revision: it cannot be read or watched any more, and its room is used again.
@@ -161,7 +157,7 @@ impl Naxos {
     /// # Errors
     /// If the node has ended.
     pub async fn etcd_addresses(&self) -> Result<Vec<Address>, Error> {
-        Ok(self.0.serving().await?.addresses)
+        Ok(self.0.serving().await?.addresses.clone())
     }
 
     /// Stops the node, and waits until everything is written and closed. Calls of other clones fail from now on.
@@ -173,18 +169,28 @@ impl Naxos {
         self.write(async |kv| kv.txn(Request::new(request)).await).await
     }
 
-    /// Makes a call that may change something. If the node stops meanwhile, nobody answers any more.
+    /// Makes a call that may change something.
     async fn write<T>(&self, call: impl AsyncFnOnce(KvService) -> Result<Response<T>, Status>) -> Result<T, Error> {
-        let desk = self.0.serving().await?.desk;
-        let stop = desk.stop.clone();
-        tokio::select! {
-            biased;
-            answer = call(KvService(desk)) => Ok(answer?.into_inner()),
-            () = stop.cancelled() => Err(Error::Unknown("the node was stopped during the call".to_owned())),
-        }
+        let lost = Error::Unknown("the node was stopped during the call".to_owned());
+        let answer = until_stopped(self.desk().await?, lost, call).await?;
+        Ok(answer.into_inner())
+    }
+
+    async fn desk(&self) -> Result<Desk, Error> {
+        Ok(self.0.serving().await?.desk.clone())
     }
 }
 
-fn stopped() -> Error {
-    Error::Ended("it was stopped during the call".to_owned())
+/// Makes a call. If the node stops meanwhile, nobody answers it any more: then the outcome is `lost`.
+async fn until_stopped<T>(
+    desk: Desk,
+    lost: Error,
+    call: impl AsyncFnOnce(KvService) -> Result<T, Status>,
+) -> Result<T, Error> {
+    let stop = desk.stop.clone();
+    tokio::select! {
+        biased;
+        answer = call(KvService(desk)) => Ok(answer?),
+        () = stop.cancelled() => Err(lost),
+    }
 }

@@ -6,8 +6,8 @@ pub enum Read {
     /// Shows every write that was acknowledged anywhere before the call. Asks a majority of the storage units.
     #[default]
     Linearizable,
-    /// Shows what this node has applied, without asking others. That includes everything that was written through this node
-    /// (read your writes), but writes through other nodes may be missing.
+    /// Shows what this node has applied. Asks no other node. A write through this node is always shown after it was
+    /// acknowledged (read your writes). A write through another node may be missing.
     Local,
     /// Shows this node's state at a revision, which must not be compacted.
     At(i64),

@@ -72,8 +72,7 @@ impl<'a> Transaction<'a> {
 
     /// Puts a key.
     pub fn put(self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        let bytes = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
-        let (key, value) = (bytes(key.as_ref()), bytes(value.as_ref()));
+        let (key, value) = (Bytes::copy_from_slice(key.as_ref()), Bytes::copy_from_slice(value.as_ref()));
         self.add(Request::RequestPut(pb::PutRequest { key, value, ..pb::PutRequest::default() }))
     }
 

@@ -30,7 +30,7 @@ use crate::objects::write::Write;
 /// What a commit does to one object.
 struct Changed {
     object: ObjectId,
-    /// The state and the fields before, and the writes.
+    /// What the row of the change says: the writes, and the state and the fields as they were before.
     change: ChangeRow,
     /// The fields after.
     fields: BTreeMap<Bytes, Option<Bytes>>,

@@ -8,13 +8,13 @@ use naxos_proto::codec::DecodeError;
 
 use super::fields_trait::Fields;
 use super::key_range::KeyRange;
-use super::pages::scan_pages;
+use super::pages::{fields_of, scan_pages};
 use crate::local_store::StoreReader;
 use crate::objects::object_id::ObjectId;
 use crate::objects::rows::change::ChangeRow;
 use crate::objects::rows::field::Field;
 use crate::objects::rows::kept::Kept;
-use crate::objects::rows::names::{change_row, changes_end, field_row, key_of, state_row, version_of};
+use crate::objects::rows::names::{change_row, changes_end, field_row, state_row, version_of};
 use crate::objects::rows::state::ObjectState;
 use crate::objects::unreadable::Unreadable;
 use crate::objects::version::Version;
@@ -84,8 +84,7 @@ impl Fields for FieldsAt<'_> {
     fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Field)>, Unreadable> {
         let rows = |part: &KeyRange, limit: usize| {
             let (from, below) = part.rows(object);
-            let rows = self.reader.scan(&from, &below, limit).into_iter();
-            rows.map(|(row, value)| Ok((key_of(&row), Field::decode(value)?))).collect()
+            fields_of(self.reader.scan(&from, &below, limit))
         };
         let replaced = |part: &KeyRange| {
             let mut before = BTreeMap::new();

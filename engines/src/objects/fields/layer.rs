@@ -1,4 +1,4 @@
-//! [`Layer`]: fields with the changes of a buffer.
+//! [`Layer`]: shows fields as they are after the changes of a buffer.
 
 use bytes::Bytes;
 

@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::fields_trait::Fields;
 use super::key_range::KeyRange;
-use super::pages::scan_pages;
+use super::pages::{fields_of, scan_pages};
 use crate::local_store::Txn;
 use crate::objects::object_id::ObjectId;
 use crate::objects::rows::field::Field;
-use crate::objects::rows::names::{field_row, key_of, state_row};
+use crate::objects::rows::names::{field_row, state_row};
 use crate::objects::rows::state::ObjectState;
 use crate::objects::unreadable::Unreadable;
 
@@ -27,8 +27,7 @@ impl Fields for FieldsNow<'_, '_> {
     fn scan(&self, object: ObjectId, range: &KeyRange, limit: usize) -> Result<Vec<(Bytes, Field)>, Unreadable> {
         let rows = |part: &KeyRange, limit: usize| {
             let (from, below) = part.rows(object);
-            let rows = self.txn.scan(&from, &below, limit).into_iter();
-            rows.map(|(row, value)| Ok((key_of(&row), Field::decode(value)?))).collect()
+            fields_of(self.txn.scan(&from, &below, limit))
         };
         scan_pages(range, limit, rows, |_| Ok(BTreeMap::new()))
     }

@@ -5,11 +5,18 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::key_range::KeyRange;
+use crate::local_store::RowKey;
 use crate::objects::rows::field::Field;
+use crate::objects::rows::names::key_of;
 use crate::objects::unreadable::Unreadable;
 
 /// Most fields in one page, so that a small limit after a large one costs little.
 const PAGE_FIELDS: usize = 256;
+
+/// The keys and fields of rows of one object.
+pub(super) fn fields_of(rows: Vec<(RowKey, Bytes)>) -> Result<Vec<(Bytes, Field)>, Unreadable> {
+    rows.into_iter().map(|(row, value)| Ok((key_of(&row), Field::decode(value)?))).collect()
+}
 
 /// The first `limit` fields of the range. `rows` returns the first fields of a range, at most as many as it is told,
 /// and an empty list at the end of the range. `replaced` returns what the fields of a range are instead; it is called

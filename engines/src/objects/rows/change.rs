@@ -1,8 +1,11 @@
 //! [`ChangeRow`]: what one commit did to one object.
 //!
-//! Value after the format byte: the state before (version, count of fields u64); count of writes u32, and for each its
-//! length u32 and bytes; count of fields u32, and for each its key (length u32, bytes) and u8 = 0 if there was no such
-//! field, or u8 = 1, version and value (length u32, bytes).
+//! The value has, after the format byte:
+//!
+//! 1. the state before: version, count of fields u64
+//! 2. count of writes u32; for each write: length u32, bytes
+//! 3. count of fields u32; for each field: its key (length u32, bytes), and then u8 = 0 if it was not there before, or
+//!    u8 = 1, its version and its value (length u32, bytes) before
 
 use std::collections::BTreeMap;
 

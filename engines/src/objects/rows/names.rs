@@ -66,7 +66,7 @@ pub(in crate::objects) fn commit_row(version: Version) -> RowKey {
     row(COMMITS, &version.sorted())
 }
 
-/// The row that says what is kept. It is the first one behind all commits.
+/// The row that says what is kept. In the order of the rows it comes right after the commits.
 pub(in crate::objects) fn kept_row() -> RowKey {
     row(KEPT, &[])
 }

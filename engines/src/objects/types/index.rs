@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::objects::fields::KeyRange;
-use crate::objects::limits::SCAN_MAX;
 use crate::objects::object::Object;
 use crate::objects::object_type::ObjectType;
 use crate::objects::objects::Objects;
@@ -40,28 +39,24 @@ impl Index {
     }
 
     /// The keys from `from` on and below `below`, or up to the last one, with their values and in order; at most
-    /// `limit`, and at most [`SCAN_MAX`].
+    /// `limit`, and at most [`SCAN_MAX`](crate::objects::SCAN_MAX).
     pub fn range(&self, from: impl Into<Bytes>, below: Option<Bytes>, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
         self.scan(KeyRange { from: from.into(), below }, limit)
     }
 
-    /// The keys that begin with `prefix`, with their values and in order; at most `limit`, and at most [`SCAN_MAX`].
+    /// The keys that begin with `prefix`, with their values and in order; at most `limit`, and at
+    /// most [`SCAN_MAX`](crate::objects::SCAN_MAX).
     pub fn beginning_with(&self, prefix: impl AsRef<[u8]>, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
         self.scan(KeyRange::beginning_with(prefix.as_ref()), limit)
     }
 
     fn scan(&self, range: KeyRange, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
-        let id = self.object.id();
-        self.object.read(move |fields| {
-            let found = fields.scan(id, &range, limit.min(SCAN_MAX))?;
-            Ok(found.into_iter().map(|(key, field)| (key, field.value)).collect())
-        })
+        self.object.scan(range, limit, |key, field| (key, field.value))
     }
 
     /// How many keys there are.
     pub fn len(&self) -> Read<u64> {
-        let id = self.object.id();
-        self.object.read(move |fields| Ok(fields.state(id)?.fields))
+        self.object.count()
     }
 
     /// Sets the value of a key.

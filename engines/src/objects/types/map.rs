@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::objects::fields::KeyRange;
-use crate::objects::limits::SCAN_MAX;
 use crate::objects::object::Object;
 use crate::objects::object_type::ObjectType;
 use crate::objects::objects::Objects;
@@ -41,19 +40,16 @@ impl Map {
         self.object.read(move |fields| Ok(fields.get(id, &key)?.map(Versioned::from)))
     }
 
-    /// The keys from `from` on with their values, in order; at most `limit`, and at most [`SCAN_MAX`].
+    /// The keys from `from` on with their values, in order; at most `limit`, and at most
+    /// [`SCAN_MAX`](crate::objects::SCAN_MAX).
     pub fn entries(&self, from: impl Into<Bytes>, limit: usize) -> Read<Vec<(Bytes, Versioned)>> {
-        let (id, range) = (self.object.id(), KeyRange { from: from.into(), below: None });
-        self.object.read(move |fields| {
-            let found = fields.scan(id, &range, limit.min(SCAN_MAX))?;
-            Ok(found.into_iter().map(|(key, field)| (key, field.into())).collect())
-        })
+        let range = KeyRange { from: from.into(), below: None };
+        self.object.scan(range, limit, |key, field| (key, field.into()))
     }
 
     /// How many keys there are.
     pub fn len(&self) -> Read<u64> {
-        let id = self.object.id();
-        self.object.read(move |fields| Ok(fields.state(id)?.fields))
+        self.object.count()
     }
 
     /// Sets the value of a key.

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::objects::fields::KeyRange;
-use crate::objects::limits::SCAN_MAX;
 use crate::objects::object::Object;
 use crate::objects::object_type::ObjectType;
 use crate::objects::objects::Objects;
@@ -39,19 +38,15 @@ impl Set {
         self.object.read(move |fields| Ok(fields.get(id, &member)?.is_some()))
     }
 
-    /// The members from `from` on, in the order of their bytes; at most `limit`, and at most [`SCAN_MAX`].
+    /// The members from `from` on, in the order of their bytes; at most `limit`, and at most
+    /// [`SCAN_MAX`](crate::objects::SCAN_MAX).
     pub fn members(&self, from: impl Into<Bytes>, limit: usize) -> Read<Vec<Bytes>> {
-        let (id, range) = (self.object.id(), KeyRange { from: from.into(), below: None });
-        self.object.read(move |fields| {
-            let found = fields.scan(id, &range, limit.min(SCAN_MAX))?;
-            Ok(found.into_iter().map(|(member, _)| member).collect())
-        })
+        self.object.scan(KeyRange { from: from.into(), below: None }, limit, |member, _| member)
     }
 
     /// How many members there are.
     pub fn len(&self) -> Read<u64> {
-        let id = self.object.id();
-        self.object.read(move |fields| Ok(fields.state(id)?.fields))
+        self.object.count()
     }
 
     /// Adds a member. Returns whether it is new.

@@ -8,7 +8,7 @@ use naxos_engines::local_store::StoreError;
 use naxos_engines::{LocalStore, RowKey, TableId};
 use naxos_proto::ids::{Lsn, StoreId};
 use naxos_proto::seams::Clock;
-use naxos_proto::seams::sim::{Drive, Fault, SimClock};
+use naxos_proto::seams::sim::{Drive, Fault, Latency, SimClock};
 use tokio_util::sync::CancellationToken;
 
 const COPY: &str = "store.redb.new";
@@ -177,4 +177,50 @@ async fn a_copy_that_cannot_be_written_is_removed_and_the_store_goes_on() {
         }
     }
     assert!(failures > 12, "{failures}");
+}
+
+/// Regression: a copy went on to the newest row. A store whose clients added rows faster than the copy went on was never
+/// copied, so a member with an empty disk never came back.
+#[tokio::test(start_paused = true)]
+async fn a_copy_ends_even_if_rows_are_added_faster_than_it_goes_on() {
+    // 5 MB/s, which is more than the slices of the copy get on this disk.
+    const ADDED_AT_A_TIME: u32 = 10;
+    const TIMES: u64 = 3_000;
+    let millis = Duration::from_millis;
+    let drive = Drive::new(5);
+    let mut store = filled(&drive).await;
+    drive.set_latency(Latency { read: Duration::ZERO, write: millis(5), sync: millis(1) });
+    let (clock, stop) = (SimClock::new(Duration::ZERO), CancellationToken::new());
+    let checkpointer = store.checkpointer(0);
+    let defragmenter = checkpointer.defragmenter();
+    let worker = checkpointer.run(stop.clone(), |_| ());
+    let adds = async {
+        let mut copied = std::pin::pin!(defragmenter.defragment());
+        for added in 0..TIMES {
+            tokio::select! {
+                biased;
+                done = &mut copied => return (done, added),
+                () = clock.sleep(millis(2)) => {}
+            }
+            let entry = store.applied().0;
+            let mut txn = store.begin();
+            (0..ADDED_AT_A_TIME).for_each(|n| txn.put(key(entry, n), Bytes::from(vec![entry as u8; 1_000])));
+            txn.commit(Lsn(entry + 1));
+        }
+        (Err("the copy does not end".to_owned()), TIMES)
+    };
+    let (ended, (done, added)) = tokio::join!(worker, async {
+        let done = adds.await;
+        stop.cancel();
+        done
+    });
+    done.unwrap();
+    ended.unwrap();
+    assert!(added > 10, "rows were added meanwhile: {added}");
+    drop(store);
+    let store = open(&drive).await;
+    for (entry, n) in (2..2 + added).flat_map(|e| (0..ADDED_AT_A_TIME).step_by(7).map(move |n| (e, n))) {
+        let found = store.reader().get(&key(entry, n));
+        assert!(found.is_some_and(|v| v[..] == vec![entry as u8; 1_000]), "row {n} of entry {entry}");
+    }
 }

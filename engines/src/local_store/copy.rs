@@ -5,8 +5,13 @@
 //! slices, to the old file and to the new one. So the rows that were copied already stay up to date. The other rows of
 //! a checkpoint reach the new file too early, which does no harm: a later slice copies them again.
 //!
+//! The slices of a table end at the row that was its last one when the copy began. All rows after that one come with the
+//! checkpoints. So the copy ends even if clients add rows faster than the slices copy them. New revisions of keys are such
+//! rows.
+//!
 //! A copy is not begun, or is given up, if it would take the room that checkpoints and the log need, or if the node stops.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::local_store::backlog::Pace;
 use crate::local_store::database::Database;
+use crate::local_store::delta::FROZEN_MAX;
 use crate::local_store::frozen_writer::{CheckpointStats, FrozenWriter};
 use crate::local_store::shared::Shared;
 use crate::local_store::store_error::{FILE, StoreError};
@@ -46,6 +52,30 @@ pub(super) enum CopyError {
 /// The outer error ends the node: a checkpoint, or the name of the new file, could not be made durable. The inner error
 /// ends only the copy.
 pub(super) type Copied<T> = Result<Result<T, CopyError>, StoreError>;
+
+/// The rows that slices have to copy yet.
+struct LeftToCopy {
+    /// The last row of each table that is not finished, as it was when the copy began.
+    last_rows: VecDeque<Vec<u8>>,
+    /// The row of the first of these tables that was copied last.
+    after: Option<Vec<u8>>,
+}
+
+impl LeftToCopy {
+    /// The next rows. Empty at the end.
+    fn next_slice(&mut self, database: &Database) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        while let Some(last) = self.last_rows.front() {
+            let rows = database.rows_after(self.after.as_deref(), last, COPY_SLICE_BYTES)?;
+            if let Some((name, _)) = rows.last() {
+                self.after = Some(name.clone());
+                return Ok(rows);
+            }
+            self.last_rows.pop_front();
+            self.after = None;
+        }
+        Ok(Vec::new())
+    }
+}
 
 /// Writes a copy, on the checkpoint Worker.
 pub(super) struct CopyWriter<'a> {
@@ -87,14 +117,17 @@ impl CopyWriter<'_> {
             Ok(copy) => copy,
             Err(e) => return Ok(Err(e.into())),
         };
-        let mut after: Option<Vec<u8>> = None;
+        let mut left = match self.shared.database.read().last_rows() {
+            Ok(last_rows) => LeftToCopy { last_rows: last_rows.into(), after: None },
+            Err(e) => return Ok(Err(e.into())),
+        };
         for slice in 1_u64.. {
             if stop.is_cancelled() {
                 return Ok(Err(CopyError::Stopping));
             }
             let mut pace = self.shared.pace();
             let durable = slice.is_multiple_of(COPY_SLICES_PER_SYNC);
-            match self.copy_slice(&copy, &mut after, durable, &mut pace).await {
+            match self.copy_slice(&copy, &mut left, durable, &mut pace).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(e) => return Ok(Err(e)),
@@ -121,20 +154,21 @@ impl CopyWriter<'_> {
         Ok(copy.release_all(Some(pace)).await?)
     }
 
-    /// Copies one slice of the rows after `after`. Returns false if there are none.
+    /// Copies one slice of the rows that are left. Returns false if there are none.
     async fn copy_slice(
         &self,
         copy: &Database,
-        after: &mut Option<Vec<u8>>,
+        left: &mut LeftToCopy,
         durable: bool,
         pace: &mut Pace<'_>,
     ) -> Result<bool, CopyError> {
         let database = Arc::clone(&self.shared.database.read());
-        let rows = database.rows_after(after.as_deref(), COPY_SLICE_BYTES);
+        let rows = left.next_slice(&database);
         database.settle().await;
         let rows = rows?;
-        let Some((last, _)) = rows.last() else { return Ok(false) };
-        *after = Some(last.clone());
+        if rows.is_empty() {
+            return Ok(false);
+        }
         // Checked again because the log, and other files on the disk, may have grown meanwhile.
         self.check_room(0).await?;
         let written = copy.write_rows(&rows, durable);
@@ -155,7 +189,9 @@ impl CopyWriter<'_> {
         if self.shared.is_old() {
             self.writer.freeze();
         }
-        while let Some(frozen) = self.writer.first_frozen().await {
+        // Not all that become due meanwhile: under a heavy load there is always another one, and the copy would stand still.
+        for _ in 0..FROZEN_MAX {
+            let Some(frozen) = self.writer.first_frozen().await else { break };
             if !self.writer.write_first(&frozen, observe).await? {
                 // Going on would give the copy the cursor of the waiting checkpoint without its rows.
                 return Ok(Err(CopyError::Filled));

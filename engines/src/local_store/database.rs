@@ -14,7 +14,7 @@ use redb::{CursorError, Durability, ReadableDatabase, ReadableTableMetadata, Tab
 use crate::local_store::backlog::Pace;
 use crate::local_store::delta::FrozenDelta;
 use crate::local_store::paced_file::{Backend, HeldFile, Left};
-use crate::local_store::row_key::RowKey;
+use crate::local_store::row_key::{RowKey, TABLE_NAME_BYTES};
 use crate::local_store::store_error::{FILE, STORE_FORMAT, StoreError};
 
 /// Name of the file until it is complete. A crash while the file is made leaves an incomplete file under this name
@@ -147,6 +147,11 @@ pub(crate) async fn open_file(
     disk.open(name, mode).await.map_err(|error| StoreError::Io { file: name, error })
 }
 
+/// The beginning that the encoded names of all rows of a table have in common: store and table.
+fn table_of(name: &[u8]) -> &[u8] {
+    &name[..TABLE_NAME_BYTES]
+}
+
 impl Database {
     /// Creates an empty database that belongs to `owner`. A file that has the name already is removed.
     pub(crate) async fn create(
@@ -207,7 +212,7 @@ impl Database {
         disk.sync_dir("").await.map_err(|error| StoreError::Io { file: FILE, error })
     }
 
-    /// The storage that the store belongs to. `None` for an older file that does not say.
+    /// The storage that the store belongs to. `None` if the file does not say: an older file, or a snapshot.
     pub(crate) fn owner(&self) -> Result<Option<StorageId>, StoreError> {
         Ok(self.meta("storage")?.map(StorageId))
     }
@@ -343,18 +348,34 @@ impl Database {
         Ok(self.db.begin_read()?.open_table(ROWS)?)
     }
 
-    /// The rows whose encoded names are above `after`, up to about `max_bytes`.
+    /// The encoded name of the last row of each table, in ascending order.
+    pub(crate) fn last_rows(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let read = self.db.begin_read()?;
+        let table = read.open_table(ROWS)?;
+        let mut last_rows: Vec<Vec<u8>> = Vec::new();
+        let mut below = Bound::Unbounded;
+        while let Some(row) = table.range::<&[u8]>((Bound::Unbounded, below))?.next_back() {
+            last_rows.push(row?.0.value().to_vec());
+            below = Bound::Excluded(table_of(last_rows.last().expect("it was just pushed")));
+        }
+        last_rows.reverse();
+        Ok(last_rows)
+    }
+
+    /// The rows of the table of `last` whose encoded names are above `after`, or all of them, and not above `last`, up to
+    /// about `max_bytes`.
     pub(crate) fn rows_after(
         &self,
         after: Option<&[u8]>,
+        last: &[u8],
         max_bytes: usize,
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
         let read = self.db.begin_read()?;
         let table = read.open_table(ROWS)?;
-        let bound = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let from = after.map_or(Bound::Included(table_of(last)), Bound::Excluded);
         let mut rows = Vec::new();
         let mut bytes = 0;
-        for row in table.range::<&[u8]>((bound, Bound::Unbounded))? {
+        for row in table.range::<&[u8]>((from, Bound::Included(last)))? {
             let (key, value) = row?;
             bytes += key.value().len() + value.value().len();
             rows.push((key.value().to_vec(), value.value().to_vec()));

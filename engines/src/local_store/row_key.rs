@@ -24,6 +24,9 @@ pub mod tables {
     pub const APPLICATION: u8 = 32;
 }
 
+/// The length of store and table in an encoded name.
+pub(crate) const TABLE_NAME_BYTES: usize = 5;
+
 /// A row's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowKey {
@@ -48,9 +51,9 @@ impl RowKey {
         self
     }
 
-    /// The name as redb stores it: store u32 and table u8, big-endian, then the key.
+    /// The name as redb stores it, whose first [`TABLE_NAME_BYTES`] say the table: store u32 and table u8, big-endian, then the key.
     pub(crate) fn encode(&self) -> SmallVec<[u8; 32]> {
-        let mut out = SmallVec::with_capacity(5 + self.key.len());
+        let mut out = SmallVec::with_capacity(TABLE_NAME_BYTES + self.key.len());
         out.extend_from_slice(&self.store.0.to_be_bytes());
         out.push(self.table.0);
         out.extend_from_slice(&self.key);

@@ -39,4 +39,7 @@ pub mod version;
 pub mod watch;
 
 pub use cli::run;
-pub use embed::{Answer, Change, Condition, Error, Keys, Naxos, Opening, Outcome, Pair, Read, Transaction, Watch};
+pub use embed::{Answer, Change, Condition, Error, Freshness, Naxos, Opening, Outcome, Pair, Read, Transaction, Watch};
+pub use naxos_engines::objects;
+pub use naxos_proto::ids::Lsn;
+pub use state::{Applicator, Applied, Keys, Refused, RowSpace, Rows, View};

@@ -9,7 +9,7 @@ use naxos_jepsen::cluster::{
     away, bridged, compacted_txn, copied, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed, parted,
     recovered, refounded, shrunk, strangers, two_of_five_wiped, unrenewable_lease, upgraded, wiped, woken,
 };
-use naxos_jepsen::differential::dice::Dice;
+use naxos_jepsen::differential::dice::seed_of_this_run;
 use naxos_jepsen::machine::{self, WholeMachine};
 use naxos_jepsen::next_release;
 
@@ -33,7 +33,7 @@ fn three_members_lose_nothing_while_one_after_the_other_is_hit_by_a_fault() {
         writers: 8,
         rest: Duration::ZERO,
         kinds,
-        seed: Dice::seed_of_this_run(),
+        seed: seed_of_this_run(),
     };
     let rounds = mixed::run(&plan).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(rounds.len(), ROUNDS as usize);

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use naxos_jepsen::differential::compared_server::ServerKind;
-use naxos_jepsen::differential::dice::Dice;
+use naxos_jepsen::differential::dice::seed_of_this_run;
 use naxos_jepsen::differential::run::{Summary, compare};
 use naxos_jepsen::etcd_server::EtcdServer;
 use naxos_jepsen::servers::Server;
@@ -21,7 +21,7 @@ fn requests(default: u64) -> u64 {
 }
 
 fn compared(reference: &Path, (kind, subject): (ServerKind, &Path), requests: u64) -> Summary {
-    let seed = Dice::seed_of_this_run();
+    let seed = seed_of_this_run();
     println!("NAXOS_SEED={seed}");
     let (reference, subject) = (EtcdServer::start(reference, &FLAGS), EtcdServer::start(subject, &FLAGS));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -154,8 +154,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "etcd-shim/state",
         &[
-            "error", "effects", "answer", "index", "lease", "rows", "versions", "command", "seats", "store", "kept",
-            "rebuild", "kv", "apply",
+            "error", "effects", "index", "lease", "rows", "own", "answer", "versions", "command", "seats", "store",
+            "kept", "rebuild", "kv", "apply",
         ],
     ),
     (
@@ -274,7 +274,7 @@ fn modules_import_only_from_the_floors_below() {
             if module.last().is_some_and(|last| ["lib", "main", "mod"].contains(&last.as_str())) {
                 module.pop();
             }
-            // Where in a path the names of this place's modules stand.
+            // The index in a path at which this place's modules are named.
             let at = usize::from(!room.is_empty());
             let Some(own) = module.get(at) else { continue };
             let own = floor(own).unwrap_or_else(|| panic!("{place}: module {own} has no floor yet"));

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use naxos_jepsen::differential::dice::Dice;
+use naxos_jepsen::differential::dice::seed_of_this_run;
 use naxos_jepsen::etcd_server::EtcdServer;
 use naxos_jepsen::kubernetes::nemesis::Nemesis;
 use naxos_jepsen::kubernetes::network::Network;
@@ -67,7 +67,7 @@ fn survives_ten_kills(program: &Path, nodes: usize) -> Option<()> {
     let mut maps_watched = Watching::running(&kubectl, "work", maps);
     let mut widgets_watched = Watching::start(&kubectl, &format!("{WIDGETS} -n batch"));
 
-    let nemesis = Nemesis::start(etcd, KILLS, SERVICE_BETWEEN_KILLS, Dice::seed_of_this_run());
+    let nemesis = Nemesis::start(etcd, KILLS, SERVICE_BETWEEN_KILLS, seed_of_this_run());
     let own = kubectl.clone();
     let creating = pace::thread("widgets", move || create_widgets(&own, "batch", WIDGET_COUNT));
     let own = kubectl.clone();

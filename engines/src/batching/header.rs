@@ -26,6 +26,14 @@ pub fn batch_of(from: Incarnation, commands: &[Bytes]) -> Entry {
     entry
 }
 
+/// The commands of the batch in an entry. There are none if the entry has no batch.
+pub fn commands_of(entry: &Entry) -> Result<Vec<Bytes>, DecodeError> {
+    let Some(header) = entry.header(INFO.id) else { return Ok(Vec::new()) };
+    let (_, _, count) = decode_header(header.clone())?;
+    let mut commands = Reader::new(entry.payload.clone(), "batch");
+    (0..count).map(|_| commands.bytes()).collect()
+}
+
 pub(super) fn decode_header(bytes: Bytes) -> Result<(Incarnation, u64, u32), DecodeError> {
     let mut r = Reader::new(bytes, "batching header");
     r.version(HEADER_FORMAT)?;

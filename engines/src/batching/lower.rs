@@ -20,8 +20,8 @@ use crate::reply_port::{Waiter, deliver_all};
 
 /// At most this many batches may be on their way at once. Further commands gather until one comes back.
 const IN_FLIGHT_MAX: usize = 2;
-/// The second batch must have this many times the commands of the first one. In a cluster each entry costs about 0.7 ms
-/// of CPU, whatever it holds. So a large number of small batches is expensive.
+/// The second batch must have this many times the commands of the first one, or [`BATCH_BYTES_MAX`] bytes. In a cluster
+/// each entry costs about 0.7 ms of CPU, whatever it holds. So a large number of small batches is expensive.
 const SECOND_BATCH_TIMES: usize = 2;
 /// Most commands in one entry.
 const BATCH_COMMANDS_MAX: usize = 4_096;

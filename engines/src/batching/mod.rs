@@ -15,7 +15,7 @@
 //! Header, little-endian: version u8 = 1, storage id u64, boot u64, batch number u64, command count u32. Payload: for
 //! each command its length u32 and its bytes.
 //!
-//! - [`batch_of`]: makes an entry with one batch without a running stack, for the recovery of a cluster
+//! - [`batch_of`], [`commands_of`]: an entry with one batch without a running stack, for the recovery of a cluster
 //! - [`Application`]: what runs on top; [`Batching`]: the lower half; [`BatchingApply`]: the upper half
 
 mod application;
@@ -28,7 +28,7 @@ use naxos_proto::ids::EngineId;
 use crate::engine::EngineInfo;
 
 pub use application::{Application, Reply};
-pub use header::batch_of;
+pub use header::{batch_of, commands_of};
 pub use lower::Batching;
 pub use upper::{BatchOutput, BatchingApply};
 

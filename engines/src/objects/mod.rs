@@ -1,7 +1,7 @@
 //! Replicated objects and transactions over the log (Tango, SOSP'13).
 //!
-//! [`ObjectsApply`] is the application of a [`Stack`](crate::stack::Stack), and [`Objects`] the handle for ordinary
-//! tasks. Every replica has all objects, in its local store, so restarts, checkpoints and snapshots are those of the
+//! [`ObjectsApply`] is the application of a [`Stack`](crate::stack::Stack), or a part of one, and [`Objects`] the handle for
+//! ordinary tasks. [`ObjectsLog`] connects them. Every replica has all objects, in its local store, so restarts, checkpoints and snapshots are those of the
 //! stack.
 //!
 //! An object has a name and one of eight types: [`Register`], [`Map`], [`Counter`], [`Set`], [`List`], [`Queue`],
@@ -63,6 +63,7 @@ mod object_id;
 mod object_type;
 #[expect(clippy::module_inception, reason = "the file of the type `Objects`")]
 mod objects;
+mod objects_log;
 mod open_error;
 mod open_refused;
 mod output;
@@ -71,6 +72,7 @@ mod read_error;
 mod refused;
 mod rows;
 mod seen;
+mod stack_log;
 mod subscription;
 mod subscription_error;
 mod transaction;
@@ -101,11 +103,13 @@ pub use object::Object;
 pub use object_id::ObjectId;
 pub use object_type::ObjectType;
 pub use objects::Objects;
+pub use objects_log::ObjectsLog;
 pub use open_error::OpenError;
 pub use open_refused::OpenRefused;
 pub use read::Read;
 pub use read_error::ReadError;
 pub use refused::Refused;
+pub use stack_log::StackLog;
 pub use subscription::Subscription;
 pub use subscription_error::SubscriptionError;
 pub use transaction::Transaction;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::future::join;
 use naxos_client::LogError;
 use naxos_proto::codec::DecodeError;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{Applied, ObjectsApply, Outcome};
+use super::apply::{Applied, Outcome};
 use super::change_signal::ChangeSignal;
 use super::command::Command;
 use super::fields::FieldsAt;
@@ -17,6 +16,7 @@ use super::limits::{NAME_BYTES_MAX, check_bytes};
 use super::object::Object;
 use super::object_id::ObjectId;
 use super::object_type::ObjectType;
+use super::objects_log::ObjectsLog;
 use super::open_error::OpenError;
 use super::open_refused::OpenRefused;
 use super::read_error::ReadError;
@@ -26,51 +26,28 @@ use super::rows::object::{ObjectRow, decode_name};
 use super::transaction::Transaction;
 use super::unreadable::Unreadable;
 use super::version::Version;
-use crate::batching::Reply;
 use crate::engine::ProposeError;
 use crate::local_store::StoreReader;
-use crate::read_gate::ReadGate;
-use crate::reply_port::{ReplyPort, Waiter};
-use crate::stack::Stack;
 
 /// How often a read of the newest state is tried. A try fails only if more was written meanwhile than history keeps.
 const LOOKS_MAX: usize = 16;
 
 struct Shared {
-    stack: Arc<Stack<ObjectsApply>>,
-    port: Arc<ReplyPort<Reply<Applied>>>,
-    gate: Arc<ReadGate>,
+    log: Arc<dyn ObjectsLog>,
     signal: ChangeSignal,
-    /// Cancelled when nobody answers any more.
-    ended: CancellationToken,
 }
 
-/// The objects of a log, on one replica. Clones are cheap and share everything. Any task of any runtime may call it,
-/// while [`Self::serve`] runs.
+/// The objects of a log, on one replica. Clones are cheap and share everything. Any task of any runtime may call it.
 #[derive(Clone)]
 pub struct Objects {
     shared: Arc<Shared>,
 }
 
 impl Objects {
-    /// The objects of a running stack. `signal` is the one that [`ObjectsApply::open`] returned with the stack's
-    /// application.
-    pub fn new(stack: Arc<Stack<ObjectsApply>>, signal: ChangeSignal) -> Self {
-        let gate = stack.read_gate();
-        Self {
-            shared: Arc::new(Shared { stack, port: ReplyPort::new(), gate, signal, ended: CancellationToken::new() }),
-        }
-    }
-
-    /// Sends what the handles propose, gives them their answers, and checks the tail of the log for them, until `stop`.
-    /// Run it once. Calls that come earlier wait for it. When it has ended, they fail.
-    /// # Cancel safety
-    /// If the future is dropped, it has ended.
-    pub async fn serve(&self, stop: CancellationToken) {
-        let _ended = self.shared.ended.clone().drop_guard();
-        let stack = Arc::clone(&self.shared.stack);
-        let port = Arc::clone(&self.shared.port).dispatch(move || stack.flush(), stop.clone());
-        join(port, Arc::clone(&self.shared.gate).serve(stop)).await;
+    /// The objects of a log. `signal` is the one that [`ObjectsApply::open`](super::ObjectsApply::open) returned with the
+    /// application that applies the commands of that log.
+    pub fn new(log: Arc<dyn ObjectsLog>, signal: ChangeSignal) -> Self {
+        Self { shared: Arc::new(Shared { log, signal }) }
     }
 
     /// Begins a transaction whose reads see everything that was acknowledged, on any replica, before the call.
@@ -98,7 +75,8 @@ impl Objects {
         Ok(Kept::load(self.reader())?.oldest)
     }
 
-    /// Keeps so much history from the answer on, on all replicas. If it is less than before, each entry forgets a part.
+    /// Sets how much history is kept, on all replicas, from the position of this command on. If that is less than
+    /// before, each entry from there on forgets a part, until no more is left than may be kept.
     /// # Cancel safety
     /// If the future is dropped, it may have been done or not.
     pub async fn keep_history(&self, history: History) -> Result<(), ProposeError> {
@@ -137,17 +115,13 @@ impl Objects {
 
     /// Waits until everything that was acknowledged before the call is applied here.
     pub(super) async fn sync(&self) -> Result<(), LogError> {
-        let synced = self.shared.ended.run_until_cancelled(self.shared.gate.sync()).await;
-        synced.unwrap_or_else(|| Err(LogError::Unavailable("the objects are not served any more".to_owned()))).map(drop)
+        self.shared.log.sync().await
     }
 
     /// Proposes a command, and waits for its outcome.
     pub(super) async fn propose(&self, command: &Command) -> Result<Outcome, ProposeError> {
-        let (waiter, reply) = Waiter::new(&self.shared.port);
-        self.shared.stack.propose(command.encode(), waiter);
-        let reply = self.shared.ended.run_until_cancelled(reply).await;
-        let lost = || ProposeError::Unknown("the objects were not served until the answer came".to_owned());
-        reply.and_then(Result::ok).unwrap_or_else(|| Err(lost())).map(|Applied(outcome)| outcome)
+        let Applied(outcome) = self.shared.log.propose(command.encode()).await?;
+        Ok(outcome)
     }
 
     /// Looks at the state at a version.
@@ -188,7 +162,7 @@ impl Objects {
     }
 
     pub(super) fn reader(&self) -> &StoreReader {
-        self.shared.stack.reader()
+        self.shared.log.reader()
     }
 
     pub(super) fn signal(&self) -> ChangeSignal {
@@ -197,6 +171,6 @@ impl Objects {
 
     /// Cancelled when the objects are not served any more.
     pub(super) fn ended(&self) -> CancellationToken {
-        self.shared.ended.clone()
+        self.shared.log.ended().clone()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::{Liveness, MemoryMetaStore, VirtualLog, VirtualLogConfig, VirtualLogParts};
 use naxos_engines::LocalStore;
-use naxos_engines::objects::{Objects, ObjectsApply};
+use naxos_engines::objects::{Objects, ObjectsApply, StackLog};
 use naxos_engines::stack::{Stack, StackConfig};
 use naxos_engines::view_tracking::HeldLog;
 use naxos_proto::chain::LogletKind;
@@ -75,14 +75,15 @@ impl World {
         let (log, clock) = (log.unwrap(), self.clock.clone());
         let stack =
             Stack::new(StackConfig { log: log.clone(), log_id: LogId(7), incarnation, clock, held }, store, apply);
-        let objects = Objects::new(stack.clone(), signal);
+        let serving = StackLog::new(stack.clone());
+        let objects = Objects::new(serving.clone(), signal);
         let stop = CancellationToken::new();
-        let (applied, tended, served) = (stack.clone(), stack.clone(), objects.clone());
+        let (applied, tended) = (stack.clone(), stack.clone());
         let (a, b, c, d) = (stop.clone(), stop.clone(), stop.clone(), stop.clone());
         tokio::spawn(async move { applied.run(a).await });
         tokio::spawn(async move { tended.tend(b).await });
         tokio::spawn(async move { checkpointer.run(c, |_| {}).await.unwrap() });
-        tokio::spawn(async move { served.serve(d).await });
+        tokio::spawn(async move { serving.serve(d).await });
         stack.start().await.unwrap();
         Replica { objects, stack, log, stop }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use naxos_client::VirtualLog;
 use naxos_client::failure::{NodeState, StartMemory};
+use naxos_engines::objects::ChangeSignal;
 use naxos_engines::read_gate::ReadGate;
 use naxos_engines::reply_port::Waiter;
 use naxos_engines::stack::Stack;
@@ -34,6 +35,7 @@ use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::state::kv::janitor::Janitor;
 use crate::state::kv::store_reads::StoreReads;
+use crate::state::own::OwnMachine;
 use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
 
 /// The store that etcd's clients see.
@@ -69,6 +71,10 @@ pub(crate) struct Backend {
     pub(crate) gate: Arc<ReadGate>,
     pub(crate) store: Arc<SharedStore>,
     pub(crate) reader: StoreReader,
+    /// The program's own state machine, if it has one.
+    pub(crate) own: Option<Arc<OwnMachine>>,
+    /// Tells when replicated objects have changed.
+    pub(crate) objects_changed: ChangeSignal,
     pub(crate) cold: StoreReads,
     pub(crate) keeper: Arc<LeaseKeeper>,
     pub(crate) janitor: Arc<Janitor>,
@@ -123,8 +129,9 @@ impl Backend {
     /// At most this many clients read a backup at a time. Each of them makes the local store keep the pages that it reads.
     pub(crate) const BACKUPS_MAX: usize = 2;
 
-    /// The active loglet, if this node has to be the keeper of leases under it. That is the node whose process is the
-    /// loglet's sequencer. If that process replays no log, it is the first of the nodes that do and are alive.
+    /// The active loglet, if this node has to be the keeper of leases under it. The keeper is the node whose process is
+    /// the loglet's sequencer. If that process replays no log, the keeper is the first node that replays the log, is
+    /// alive and may keep leases (see [`Self::is_first_with_state`]).
     pub(crate) fn loglet_to_keep_leases_under(&self) -> Option<LogletId> {
         let (_, chain) = self.log.chain();
         let params = &chain.active().params;
@@ -172,8 +179,8 @@ impl Backend {
         self.is_learner.load(Ordering::Relaxed)
     }
 
-    /// Whether the node with this data directory has been alive for [`SETTLED_AFTER`] without a break. This node always is,
-    /// as in etcd.
+    /// Whether the node with this data directory has been alive for [`SETTLED_AFTER`] without a break. This node itself
+    /// always counts as settled, as in etcd.
     pub(crate) fn is_settled(&self, storage: StorageId) -> bool {
         let since = self.alive_since.lock().get(&storage).map(|(_, since)| *since);
         let is_settled = since.is_some_and(|since| self.clock.now().since(since) >= SETTLED_AFTER);
@@ -191,7 +198,7 @@ impl Backend {
         }
     }
 
-    /// Looks up what the list of members says of this one.
+    /// Looks up in the list of members whether this member is a learner.
     pub(crate) fn note_membership(&self) {
         let is_learner = self.store.read().members.get(&self.member_id).is_some_and(|member| member.is_learner);
         self.is_learner.store(is_learner, Ordering::Relaxed);
@@ -334,8 +341,9 @@ impl Backend {
         }
     }
 
-    /// Waits until everything that was acknowledged before the call is applied on this node. An error if the state of this
-    /// node differs from that of the others, because then waiting does not help.
+    /// Waits until everything that was acknowledged before the call is applied on this node. An error if this takes
+    /// longer than `deadlines` allows or if the log has no answer; at once if the fence is up, because then waiting
+    /// does not help.
     pub(crate) async fn linearize(&self, gate: &ReadGate, deadlines: &Deadlines) -> Result<(), Status> {
         self.fence.check()?;
         match deadlines.within(gate.sync()).await {

@@ -26,7 +26,7 @@ pub(super) struct Recover {
     /// Name of the member that goes on. Default: the one that it had.
     #[arg(long)]
     name: Option<String>,
-    /// Its peer URLs, with commas between them. Default: those that it had.
+    /// Peer URLs of the member that goes on, with commas between them. Default: the URLs that it had.
     #[arg(long, value_delimiter = ',', value_name = "URL")]
     initial_advertise_peer_urls: Vec<String>,
     /// Raise the revision by this much, so that it is above all that the lost members gave out.
@@ -58,7 +58,7 @@ pub(super) async fn recover(arguments: &Recover) -> Result<(), CtlError> {
         let steps: Vec<String> =
             plan.steps(&target).iter().enumerate().map(|(n, step)| format!("  {}. {step}", n + 1)).collect();
         return print(&format!(
-            "With --yes these steps follow:\n{}\n\nNothing was changed. The directories given as --data-dir never are.\n",
+            "With --yes these steps follow:\n{}\n\nNothing was changed. The --data-dir directories are never changed.\n",
             steps.join("\n")
         ));
     }
@@ -73,7 +73,7 @@ pub(super) async fn recover(arguments: &Recover) -> Result<(), CtlError> {
     let _lock = lock_directory(&*seams.disk).await.map_err(|e| RecoverError::Open(format!("--to {target}"), e))?;
     // If the progress cannot be printed, the recovery goes on.
     let tell = |line: &str| drop(print(&format!("{line}\n")));
-    let outcome = rebuild(&plan, &seams, &target, &tell).await?;
+    let outcome = rebuild(&plan, &seams, &target, None, &tell).await?;
     print(&format!(
         "\nDone. The newest write that was kept has revision {}. The revision is {} now, and everything up to it counts as \
          compacted.\nThe new log {:016x} begins at position {}.\n{}",

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 
-/// What must hold of a key for a [`Transaction`](super::Transaction) to make its first changes.
+/// What must hold of a key, so that a [`Transaction`](super::Transaction) carries out its operations and not those
+/// after [`Transaction::otherwise`](super::Transaction::otherwise).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition(pub(super) pb::Compare);
 

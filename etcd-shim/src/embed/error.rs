@@ -12,6 +12,9 @@ pub enum Error {
     /// The request is wrong and was not carried out. The text says what was expected.
     #[error("{0}")]
     Invalid(String),
+    /// The program's own state machine refused the command. The text is that of its `Refused`.
+    #[error("refused: {0}")]
+    Refused(String),
     /// The request was not carried out. It may succeed if it is tried again later.
     #[error("not done: {0}")]
     NotDone(String),
@@ -26,11 +29,15 @@ pub enum Error {
     Ended(String),
 }
 
+/// What has happened to the proposal behind an answer, if there was one.
+pub(super) fn cause(status: &Status) -> Option<&ProposeError> {
+    std::error::Error::source(status)?.downcast_ref::<ProposeError>()
+}
+
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
         let text = status.message().to_owned();
-        let cause = std::error::Error::source(&status).and_then(|cause| cause.downcast_ref::<ProposeError>());
-        match (cause, status.code()) {
+        match (cause(&status), status.code()) {
             (Some(ProposeError::Unknown(_)), _) => Error::Unknown(text),
             (_, Code::InvalidArgument | Code::OutOfRange | Code::NotFound) => Error::Invalid(text),
             _ => Error::NotDone(text),

@@ -12,9 +12,20 @@ use super::Error;
 use crate::config::ServerConfig;
 use crate::node::Node;
 use crate::services::Desk;
+use crate::state::Applicator;
 
 /// How long a call waits for a node that starts again.
 const START_AGAIN_MAX: Duration = Duration::from_secs(10);
+
+/// With what the node starts, each time.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) config: ServerConfig,
+    pub(super) seams: Seams,
+    pub(super) runtimes: usize,
+    pub(super) unit: LogServerConfig,
+    pub(super) applicator: Option<Arc<dyn Applicator>>,
+}
 
 /// How far the node is.
 #[derive(Clone)]
@@ -43,14 +54,15 @@ pub(super) struct Life {
 
 impl Life {
     /// Starts the node, and waits until it serves.
-    pub(super) async fn start(config: ServerConfig, seams: Seams) -> Result<Self, Error> {
+    pub(super) async fn start(plan: Plan) -> Result<Self, Error> {
+        let seams = &plan.seams;
         let (tell, phase) = watch::channel(Phase::Starting);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let (worker, clock, over) = (Arc::clone(&seams.worker), Arc::clone(&seams.clock), ended.clone().drop_guard());
         // If the thread panics, the guard is dropped all the same, and so is the sender of the phases.
         drop(start(&*worker, "naxos", stop.clone(), move |stop| async move {
             let _over = over;
-            run(config, seams, tell, stop).await;
+            run(plan, tell, stop).await;
         }));
         let life = Self { phase, stop, ended, clock };
         life.started().await?;
@@ -96,11 +108,10 @@ impl Drop for Life {
 }
 
 /// The body of the thread.
-async fn run(config: ServerConfig, seams: Seams, tell: watch::Sender<Phase>, stop: CancellationToken) {
-    let runtimes = std::thread::available_parallelism().map_or(1, usize::from);
+async fn run(plan: Plan, tell: watch::Sender<Phase>, stop: CancellationToken) {
     loop {
-        let unit = LogServerConfig::default();
-        let started = Node::start_with(config.clone(), seams.clone(), runtimes, unit);
+        let Plan { config, seams, runtimes, unit, applicator } = plan.clone();
+        let started = Node::start_with(config, seams, runtimes, unit, applicator);
         let node = tokio::select! {
             biased;
             () = stop.cancelled() => return,

@@ -1,19 +1,20 @@
 //! Naxos inside a program: a durable store of keys and values with transactions and watches, on one node or replicated.
 //!
 //! - [`Naxos`]: the store; [`Opening`]: how it is opened
-//! - [`Keys`]: one key or a range of keys; [`Pair`]: a key with its value; [`Read`]: how fresh a read is
+//! - [`Pair`]: a key with its value; [`Read`]: how fresh a read of keys is; [`Freshness`]: how fresh a query is
 //! - [`Transaction`], [`Condition`]: changes that are made together or not at all
 //! - [`Watch`], [`Change`]: what happens to keys, from any revision that is not compacted
-//! - [`Error`]: says of each call whether it was not done, or whether that is unknown
-//! - `life`: runs the node; `memory_disk`: the disk of [`Naxos::memory`]
+//! - [`Error`]: says whether a call that failed was certainly not done, or may have been done
+//! - `node_objects`: the replicated objects; `life`: runs the node; `memory_disk`: the disk of [`Naxos::memory`]
 
 mod change;
 mod condition;
 mod error;
-mod keys;
+mod freshness;
 mod life;
 mod memory_disk;
 mod naxos;
+mod node_objects;
 mod opening;
 mod pair;
 mod read;
@@ -23,7 +24,7 @@ mod watch;
 pub use change::Change;
 pub use condition::Condition;
 pub use error::Error;
-pub use keys::Keys;
+pub use freshness::Freshness;
 pub use naxos::Naxos;
 pub use opening::Opening;
 pub use pair::Pair;

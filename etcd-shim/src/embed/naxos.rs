@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use naxos_engines::objects::Objects;
 use naxos_proto::etcd::server::etcdserverpb::kv_server::Kv;
 use naxos_proto::etcd::server::etcdserverpb::{self as pb};
 use naxos_proto::etcd::txn_request::TxnRequest;
@@ -11,11 +12,15 @@ use naxos_proto::seams::Address;
 use tonic::{Request, Response, Status};
 
 use super::life::Life;
+use super::node_objects::NodeObjects;
 use super::pair::pairs;
-use super::{Error, Keys, Opening, Pair, Read, Transaction, Watch};
+use super::{Error, Freshness, Opening, Pair, Read, Transaction, Watch};
 use crate::services::Desk;
 use crate::services::kv::KvService;
+use crate::services::own::propose_own;
 use crate::services::watch::watch_in_process;
+use crate::state::own::OwnMachine;
+use crate::state::{Applied, Keys, View};
 
 /// A durable store of keys and values in this process, on one node or replicated ([`Opening::peers`]). Clones are the same
 /// store. A write is acknowledged when it is on the disk of a majority of the nodes.
@@ -127,7 +132,8 @@ impl Naxos {
     /// caller.
     ///
     /// # Errors
-    /// If the node has ended, or serves nothing.
+    /// If the node has ended, does not serve again within 10 s, or serves nothing because its state differs from that
+    /// of the other nodes.
     pub async fn watch(&self, keys: impl Into<Keys>) -> Result<Watch, Error> {
         self.watch_from(keys, 0).await
     }
@@ -136,7 +142,7 @@ impl Naxos {
     /// revision is compacted, [`Watch::next`] says so.
     ///
     /// # Errors
-    /// If the node has ended, or serves nothing.
+    /// As [`Self::watch`].
     pub async fn watch_from(&self, keys: impl Into<Keys>, revision: i64) -> Result<Watch, Error> {
         let Keys { key, range_end } = keys.into();
         let create = pb::WatchCreateRequest { key, range_end, start_revision: revision, ..Default::default() };
@@ -146,16 +152,86 @@ impl Naxos {
     /// Forgets the history before a revision: it cannot be read or watched any more, and its room is used again.
     ///
     /// # Errors
-    /// If the revision is compacted already or in the future, or if this was not done.
+    /// If the revision is compacted already or in the future, or if it was not done, or may or may not have been done.
     pub async fn compact(&self, revision: i64) -> Result<(), Error> {
         let request = pb::CompactionRequest { revision, physical: false };
         self.write(async |kv| kv.compact(Request::new(request)).await).await.map(drop)
     }
 
+    /// Proposes a command of the program's own state machine ([`Opening::applicator`]), and waits until it is durable and
+    /// this node has applied it.
+    ///
+    /// # Errors
+    /// If the state machine refused it ([`Error::Refused`]), or if it was not done, or may or may not have been done.
+    pub async fn propose(&self, command: impl AsRef<[u8]>) -> Result<Applied, Error> {
+        let command = Bytes::copy_from_slice(command.as_ref());
+        let desk = self.desk().await?;
+        own(&desk)?;
+        let stop = desk.stop.clone();
+        tokio::select! {
+            biased;
+            applied = propose_own(&desk, command) => applied?.map_err(|refused| Error::Refused(refused.0)),
+            () = stop.cancelled() => Err(Error::Unknown("the node was stopped during the call".to_owned())),
+        }
+    }
+
+    /// Looks at the rows of the program's own state machine. `look` runs on the caller's thread, and may read from the disk.
+    ///
+    /// # Errors
+    /// If the store has no state machine of the program's own, or if the node cannot be as fresh as asked in time.
+    pub async fn query<T>(&self, freshness: Freshness, look: impl FnOnce(&View<'_>) -> T) -> Result<T, Error> {
+        let desk = self.desk().await?;
+        let own = own(&desk)?;
+        let fresh = async {
+            match freshness {
+                Freshness::Linearizable => desk.linearize().await.map_err(Error::from),
+                Freshness::Local => desk.backend.fence.check().map_err(|refused| Error::from(Status::from(refused))),
+                Freshness::After(position) => {
+                    let reached = desk.pending.deadlines.within(own.reaches(position)).await;
+                    reached
+                        .ok_or_else(|| Error::NotDone(format!("this node did not come to position {position} in time")))
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            fresh = fresh => fresh?,
+            () = desk.stop.cancelled() => return Err(Error::Ended("it was stopped during the call".to_owned())),
+        }
+        Ok(own.look(look))
+    }
+
+    /// The replicated objects of this store: registers, maps, counters, lists and others, and transactions over several of
+    /// them. The handle is for this start of the node: if its calls say that the node was stopped and the store has not
+    /// ended, ask for a new one.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let store = naxos::Naxos::memory().await?;
+    /// let objects = store.objects().await?;
+    /// let (hits, last) = (objects.counter("hits").await?, objects.register("last").await?);
+    /// let mut transaction = objects.begin().await?;
+    /// transaction.write(hits.add(1))?;
+    /// transaction.write(last.set("sky"))?;
+    /// transaction.commit().await?;
+    /// assert_eq!(hits.get().linearizable().await?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the node has ended, or does not serve again within 10 s.
+    pub async fn objects(&self) -> Result<Objects, Error> {
+        let desk = self.desk().await?;
+        let changed = desk.backend.objects_changed.clone();
+        Ok(Objects::new(Arc::new(NodeObjects(desk)), changed))
+    }
+
     /// Where clients of etcd are served; empty without [`Opening::serve_etcd`].
     ///
     /// # Errors
-    /// If the node has ended.
+    /// If the node has ended, or does not serve again within 10 s.
     pub async fn etcd_addresses(&self) -> Result<Vec<Address>, Error> {
         Ok(self.0.serving().await?.addresses.clone())
     }
@@ -179,6 +255,15 @@ impl Naxos {
     async fn desk(&self) -> Result<Desk, Error> {
         Ok(self.0.serving().await?.desk.clone())
     }
+}
+
+/// The program's own state machine on the node.
+fn own(desk: &Desk) -> Result<&OwnMachine, Error> {
+    desk.backend.own.as_deref().ok_or_else(|| {
+        Error::Invalid(
+            "this store has no state machine of its own: expected `Naxos::open(..).applicator(..)`".to_owned(),
+        )
+    })
 }
 
 /// Makes a call. If the node stops meanwhile, nobody answers it any more: then the outcome is `lost`.

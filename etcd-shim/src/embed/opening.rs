@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use naxos_log_server::LogServerConfig;
 use naxos_log_server::disk::RealDisk;
 use naxos_proto::seams::{BootClock, Disk, OsEntropy, Seams, SocketNet, ThreadWorker};
 
-use super::life::Life;
+use super::life::{Life, Plan};
 use super::memory_disk::MemoryDisk;
 use super::{Error, Naxos};
 use crate::config::{self, Program, ServerConfig};
+use crate::state::Applicator;
 
 /// How a store is opened. Awaiting it starts the node, and gives a [`Naxos`] once the node serves.
 #[must_use = "nothing is opened before this is awaited"]
@@ -22,11 +24,23 @@ pub struct Opening {
     peers: Option<(usize, Vec<String>)>,
     etcd: Option<String>,
     flags: Vec<String>,
+    applicator: Option<Arc<dyn Applicator>>,
+    machine: Machine,
+}
+
+/// Where the node runs.
+#[derive(Default)]
+enum Machine {
+    /// On this machine.
+    #[default]
+    Own,
+    /// On a simulated one.
+    Simulated(Seams, LogServerConfig),
 }
 
 impl Opening {
     pub(super) fn at(data_dir: Option<PathBuf>) -> Self {
-        Self { data_dir, peers: None, etcd: None, flags: Vec::new() }
+        Self { data_dir, peers: None, etcd: None, flags: Vec::new(), applicator: None, machine: Machine::Own }
     }
 
     /// Makes this node one of several that keep the same store. `urls` are the addresses at which the nodes reach each
@@ -49,6 +63,20 @@ impl Opening {
     /// Sets a flag of the `naxos` program, such as `flag("quota-backend-bytes", "0")`; see `naxos --help`.
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.flags.push(format!("--{name}={value}"));
+        self
+    }
+
+    /// Runs a state machine of the program's own beside the keys and values. All nodes must run the same one.
+    pub fn applicator(mut self, applicator: impl Applicator) -> Self {
+        self.applicator = Some(Arc::new(applicator));
+        self
+    }
+
+    /// Runs the node on this clock, disk and network instead of this machine's, and on one thread, with these settings of
+    /// its storage unit. For the simulator (`naxos-sim`).
+    #[doc(hidden)]
+    pub fn on(mut self, seams: Seams, unit: LogServerConfig) -> Self {
+        self.machine = Machine::Simulated(seams, unit);
         self
     }
 
@@ -86,10 +114,18 @@ impl Opening {
         Ok(config)
     }
 
-    fn disk(&self) -> Arc<dyn Disk> {
-        match &self.data_dir {
+    /// The clock, the network and the rest of this machine.
+    fn seams(&self) -> Seams {
+        let disk: Arc<dyn Disk> = match &self.data_dir {
             Some(data_dir) => Arc::new(RealDisk::at(data_dir)),
             None => Arc::new(MemoryDisk::default()),
+        };
+        Seams {
+            clock: Arc::new(BootClock),
+            entropy: Arc::new(OsEntropy),
+            net: Arc::new(SocketNet),
+            disk,
+            worker: Arc::new(ThreadWorker),
         }
     }
 }
@@ -100,14 +136,16 @@ impl IntoFuture for Opening {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let seams = Seams {
-                clock: Arc::new(BootClock),
-                entropy: Arc::new(OsEntropy),
-                net: Arc::new(SocketNet),
-                disk: self.disk(),
-                worker: Arc::new(ThreadWorker),
+            let config = self.config()?;
+            let (seams, runtimes, unit) = match &self.machine {
+                Machine::Own => {
+                    let runtimes = std::thread::available_parallelism().map_or(1, usize::from);
+                    (self.seams(), runtimes, LogServerConfig::default())
+                }
+                Machine::Simulated(seams, unit) => (seams.clone(), 1, unit.clone()),
             };
-            Life::start(self.config()?, seams).await.map(Naxos::new)
+            let plan = Plan { config, seams, runtimes, unit, applicator: self.applicator };
+            Life::start(plan).await.map(Naxos::new)
         })
     }
 }

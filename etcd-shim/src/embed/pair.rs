@@ -19,7 +19,7 @@ pub struct Pair {
     pub created_at: i64,
     /// The revision of the last change of the key.
     pub changed_at: i64,
-    /// How many puts the key has had since it was created, that one included.
+    /// How many puts the key has had, from the put that created it on, that put included.
     pub version: i64,
 }
 

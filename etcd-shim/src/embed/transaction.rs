@@ -7,7 +7,8 @@ use naxos_proto::etcd::server::etcdserverpb::{self as pb};
 use naxos_proto::etcd::txn_request::TxnRequest;
 
 use super::pair::pairs;
-use super::{Condition, Error, Keys, Naxos, Pair};
+use super::{Condition, Error, Naxos, Pair};
+use crate::state::Keys;
 
 /// Changes that are made together or not at all, and only if all conditions hold.
 ///

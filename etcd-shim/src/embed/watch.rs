@@ -37,7 +37,8 @@ impl Watch {
     /// The next change. Waits until there is one.
     ///
     /// # Errors
-    /// If the history that the watch still has to show was compacted, or the node has ended.
+    /// If the history that the watch still has to show was compacted, or if the watch has ended because the node ends,
+    /// starts again or serves nothing any more.
     /// # Cancel safety
     /// No change is lost.
     pub async fn next(&mut self) -> Result<Change, Error> {

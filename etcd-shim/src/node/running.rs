@@ -26,7 +26,7 @@ impl Running {
         unit: LogServerConfig,
     ) -> Result<Self, StartError> {
         if config.role.has_state() {
-            Ok(Self::Node(Box::new(Node::start_with(config, seams, runtimes, unit).await?)))
+            Ok(Self::Node(Box::new(Node::start_with(config, seams, runtimes, unit, None).await?)))
         } else {
             Ok(Self::Part(Box::new(Part::start(config, seams, unit).await?)))
         }

@@ -22,7 +22,7 @@ const READY_PERCENT: u64 = 90;
 
 /// How long the answer to a change waits at most until the change has taken effect. etcdctl waits for 5 s.
 const EFFECT_MAX: Duration = Duration::from_secs(3);
-/// The time between two looks whether it has.
+/// The time between two checks whether the change has taken effect.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The service on one RPC runtime.

@@ -52,7 +52,8 @@ impl KvService {
         Ok(answer)
     }
 
-    /// Reads a range, for a caller within the process. The answer is whole, however long it is.
+    /// Reads a range, for a caller within the process. A long answer is not cut into pieces. As for other clients, an
+    /// answer that is larger than the largest message is refused.
     pub(crate) async fn whole_range(&self, r: pb::RangeRequest) -> Result<RangeResponse, Status> {
         self.0.unary(Method::Range, self.do_range(r)).await.map(Response::into_inner)
     }

@@ -70,8 +70,8 @@ impl MaintenanceService {
         })
     }
 
-    /// Moves the sequencer of the log. As in etcd, only the leader does it. If the leader has a sequencer on a machine of its
-    /// own, it serves no clients, and any member does it.
+    /// Moves the sequencer of the log. As in etcd, only the leader does it. A leader that is only a sequencer serves no
+    /// clients: then any member does it.
     async fn do_move_leader(&self, r: pb::MoveLeaderRequest) -> Result<pb::MoveLeaderResponse, Status> {
         let backend = &self.0.backend;
         let leader = backend.leader().ok_or(EtcdError::NoLeader)?.0;

@@ -9,6 +9,7 @@ mod leader_required;
 pub(crate) mod lease;
 pub(crate) mod maintenance;
 mod member_checks;
+pub(crate) mod own;
 mod send_backup;
 mod unit_statuses;
 pub(crate) mod watch;

@@ -18,6 +18,7 @@ use tonic::Status;
 use crate::backend::Backend;
 use crate::backup::{Backup, BackupError, Step};
 use crate::state::EtcdError;
+use crate::state::rows::has_own;
 use crate::version;
 
 /// The most bytes of the file in one answer. The same as in etcd.
@@ -72,7 +73,15 @@ impl Sender {
     async fn send_all(&self) -> Result<(), Status> {
         let (cold, log) = (&self.backend.cold, &self.backend.log);
         let term = log.ordinal();
-        // What was dropped is asked first: a compaction that comes after this answer is not complete in the file.
+        // If a backup silently lacked rows, this would be noticed only when the backup is needed.
+        if cold.run(|reader| has_own(reader, StoreId(0))).await.map_err(|_| EtcdError::Stopped)? {
+            return Err(Status::failed_precondition(
+                "naxos: this store has rows of a program's own state machine, which a file of etcd cannot hold: expected a \
+                 copy of the data directory of a stopped node",
+            ));
+        }
+        // The janitor is asked before the state of the backup is fixed. So the file never says that a compaction is
+        // complete while it still has rows that this compaction freed.
         let dropped = self.backend.janitor.done();
         let made = cold.run(move |reader| Backup::new(reader, StoreId(0), term, dropped)).await;
         let backup = made.map_err(|_| EtcdError::Stopped)?.map_err(failed)?;

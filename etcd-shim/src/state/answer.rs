@@ -1,9 +1,11 @@
 //! [`Answer`]: the result of a command.
 
+use naxos_engines::objects;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::twins::{DeleteRangeResponse, PutResponse};
 
 use super::error::EtcdError;
+use super::own::{Applied, Refused};
 
 /// The result of a command.
 #[derive(Debug)]
@@ -20,6 +22,10 @@ pub enum Answer {
     Granted(pb::LeaseGrantResponse),
     /// The answer to an Alarm.
     Alarms(Vec<pb::AlarmMember>),
+    /// The answer to a command of the program's own state machine.
+    Own(Result<Applied, Refused>),
+    /// The answer to a command of the replicated objects.
+    Objects(objects::Applied),
 }
 
 /// A command's answer and the store's revision after the command, or why the command was refused.

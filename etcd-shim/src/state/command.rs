@@ -55,8 +55,9 @@ pub enum Command {
     /// Creates the member list of a new cluster. Apply ignores it if there is a list. The body is an answer to MemberList.
     Begin(pb::MemberListResponse),
     /// A data directory takes the seat of a member, from an earlier data directory if one has it. Body: member id u64,
-    /// storage id u64, storage id u64 of the earlier one or 0. Apply refuses it unless the member is in the list and
-    /// the earlier one has the seat, or nobody has it if there is no earlier one.
+    /// storage id u64, storage id u64 of the earlier one or 0. Apply refuses it if the member is not in the list, if
+    /// the new data directory had a seat before, or if apply knows that the earlier one does not have the seat. If no
+    /// earlier one is named, apply also refuses it if it knows of a data directory that has, or had, the seat.
     TakeSeat {
         /// The member.
         member: MemberId,
@@ -101,6 +102,10 @@ pub enum Command {
     /// Raises the version of the cluster. Apply ignores it unless all members have announced that version. Body: version
     /// u32.
     RaiseVersion(ClusterVersion),
+    /// A command of the program's own state machine ([`Applicator`](super::Applicator)). Body: the command.
+    Own(Bytes),
+    /// A command of the replicated objects (`naxos_engines::objects`). Body: the command.
+    Objects(Bytes),
 }
 
 /// See [`Command::Recover`].
@@ -138,6 +143,8 @@ impl Command {
             Command::Recover(_) => 17,
             Command::Announce { .. } => 18,
             Command::RaiseVersion(_) => 19,
+            Command::Own(_) => 20,
+            Command::Objects(_) => 21,
         }
     }
 
@@ -167,7 +174,9 @@ impl Command {
             | Command::RemoveMember { .. }
             | Command::Recover(_)
             | Command::Announce { .. }
-            | Command::RaiseVersion(_) => None,
+            | Command::RaiseVersion(_)
+            | Command::Own(_)
+            | Command::Objects(_) => None,
         };
         let mut out = BytesMut::with_capacity(11 + message.map_or(KEEPER_BYTES, EncodedBody::body_len));
         out.put_u16_le(COMMAND_VERSION);
@@ -211,6 +220,7 @@ impl Command {
                 out.put_slice(&announced.encode());
             }
             (Command::RaiseVersion(version), _) => out.put_u32_le(version.0),
+            (Command::Own(command) | Command::Objects(command), _) => out.put_slice(command),
             _ => unreachable!("every other kind is a message"),
         }
         out.freeze()
@@ -257,6 +267,8 @@ impl Command {
             }
             18 => Command::Announce { member: MemberId(r.u64()?), announced: Announced::take(&mut r)? },
             19 => Command::RaiseVersion(ClusterVersion(r.u32()?)),
+            20 => Command::Own(r.rest()),
+            21 => Command::Objects(r.rest()),
             NEXT_PUT if IS_NEXT_RELEASE => Command::Put(body(r, rule)?),
             _ => return Err(r.rule("is of a kind that this release does not know")),
         };
@@ -329,6 +341,8 @@ mod tests {
                 },
             },
             Command::RaiseVersion(ClusterVersion(3)),
+            Command::Own(Bytes::from_static(b"add 1")),
+            Command::Objects(Bytes::from_static(b"open")),
             Command::TakeSeat { member: MemberId(1), storage: StorageId(2), from: Some(StorageId(3)) },
             Command::TakeSeat { member: MemberId(1), storage: StorageId(2), from: None },
         ] {

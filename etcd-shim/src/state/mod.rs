@@ -7,7 +7,8 @@
 //! - [`index`]: the index of the key space; [`lease`]: leases and their keeper
 //! - [`rows`]: the rows in the local store; [`versions`]: the version of the cluster; [`command`]: the commands that travel
 //!   in the log; [`seats`]: the data directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it
-//!   from its rows; [`kept`]: reads only the rows that name the cluster
+//!   from its rows; [`kept`]: reads only the members, the version and the revision
+//! - [`own`]: a program's own state machine beside etcd's
 //! - [`kv`]: reads, checks, history, compaction
 //! - [`apply`]: applies commands
 
@@ -20,6 +21,7 @@ pub(crate) mod index;
 pub(crate) mod kept;
 pub(crate) mod kv;
 mod lease;
+pub(crate) mod own;
 mod rebuild;
 pub(crate) mod rows;
 pub(crate) mod seats;
@@ -32,6 +34,7 @@ pub use command::{Command, Recover};
 pub use effects::{Effect, Effects};
 pub use error::EtcdError;
 pub use lease::{Keeper, Lease};
+pub use own::{Applicator, Applied, Keys, Refused, RowSpace, Rows, View};
 pub use rebuild::Rebuild;
 pub use store::SharedStore;
 pub use versions::Announced;

@@ -11,6 +11,7 @@
 //! | 38 removed members | id u64, big-endian | |
 //! | 39 versions | `cluster` | the cluster's version u32 (little-endian) |
 //! | | member id u64, big-endian | what the member has announced: version u32, storage id u64, boot u64 (little-endian) |
+//! | 40 own | as the program's own state machine chooses | as it chooses |
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_engines::local_store::tables;
@@ -29,6 +30,7 @@ pub(crate) const MEMBERS: TableId = TableId(tables::APPLICATION + 4);
 pub(crate) const SEATS: TableId = TableId(tables::APPLICATION + 5);
 pub(crate) const REMOVED: TableId = TableId(tables::APPLICATION + 6);
 pub(crate) const VERSIONS: TableId = TableId(tables::APPLICATION + 7);
+pub(crate) const OWN: TableId = TableId(tables::APPLICATION + 8);
 
 /// Bytes that a row counts towards the quota in addition to its value, for its name and for the memory that it uses.
 pub(crate) const ROW_OVERHEAD: i64 = 64;
@@ -51,6 +53,12 @@ pub(crate) fn revision_of(row: &RowKey) -> (RevisionKey, bool) {
 /// The smallest name of a table, and the smallest name after the table.
 pub(crate) fn whole(store: StoreId, table: TableId) -> (RowKey, RowKey) {
     (RowKey::new(store, table, &[]), RowKey::new(store, TableId(table.0 + 1), &[]))
+}
+
+/// Whether there are rows that do not belong to etcd's state machine, and so have no place in a file of etcd's.
+pub(crate) fn has_own(reader: &StoreReader, store: StoreId) -> bool {
+    let (from, below) = (RowKey::new(store, OWN, &[]), RowKey::new(StoreId(store.0 + 1), TableId(0), &[]));
+    !reader.scan(&from, &below, 1).is_empty()
 }
 
 /// Calls `each` with the rows of a table, in the order of their names.

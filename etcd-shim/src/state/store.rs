@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use naxos_proto::etcd::server::etcdserverpb::Member;
+use naxos_proto::etcd::server::etcdserverpb::{AlarmType, Member};
 use naxos_proto::ids::StoreId;
 use naxos_proto::release::ClusterVersion;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -106,7 +106,7 @@ impl SharedStore {
         Arc::new(Self { store: RwLock::new(store), used_bytes, membership: watch::Sender::new(()), version })
     }
 
-    /// Wakes its receivers after the members or their seats have changed.
+    /// Returns a receiver that is woken after the members or their seats have changed.
     pub(crate) fn membership(&self) -> watch::Receiver<()> {
         self.membership.subscribe()
     }
@@ -151,6 +151,11 @@ impl SharedStore {
 }
 
 impl Store {
+    /// Whether the state of some member was found to differ from that of the others.
+    pub(crate) fn is_corrupt(&self) -> bool {
+        self.alarms.iter().any(|(_, alarm)| *alarm == AlarmType::Corrupt as i32)
+    }
+
     /// An empty store that keeps at most `resident_bytes_max` bytes of values in memory.
     pub(crate) fn new(id: StoreId, resident_bytes_max: usize) -> Self {
         Self {
@@ -174,7 +179,8 @@ impl Store {
     }
 
     /// Bytes of the database that are in use, as clients and the metrics are told. The store's own rows (members,
-    /// counters, the position in the log) always take some room, so a store without keys does not say zero, as in etcd.
+    /// counters, the position in the log) always take some room. So this number is above zero for a store without keys
+    /// too, as in etcd.
     pub(crate) fn bytes_in_use(&self) -> i64 {
         self.bytes + OWN_ROWS_BYTES
     }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::mixed;
-use naxos_jepsen::differential::dice::Dice;
+use naxos_jepsen::differential::dice::seed_of_this_run;
 use naxos_jepsen::kill_loop::{self, Plan, full_disk};
 use naxos_jepsen::model::case::{Case, cases, deep_cases};
 use naxos_jepsen::model::founding::foundings;
@@ -141,7 +141,7 @@ fn run_cluster(asked: ClusterLine) -> anyhow::Result<()> {
         writers: asked.writers,
         rest: asked.rest,
         kinds: asked.kinds,
-        seed: asked.seed.unwrap_or_else(Dice::seed_of_this_run),
+        seed: asked.seed.unwrap_or_else(seed_of_this_run),
     };
     let rounds = mixed::run(&plan)?;
     for hit_leader in [true, false] {
@@ -229,7 +229,7 @@ fn kill_loop(asked: KillLoop) -> anyhow::Result<()> {
         Some(folder) => tempfile::tempdir_in(folder).with_context(|| format!("--full-disk {}", folder.display()))?,
         None => tempfile::tempdir()?,
     };
-    let seed = asked.seed.unwrap_or_else(Dice::seed_of_this_run);
+    let seed = asked.seed.unwrap_or_else(seed_of_this_run);
     let data = folder.path().join("data");
     let plan = Plan { program, data, rounds: asked.rounds, writers: asked.writers, seed };
     if asked.full_disk.is_some() { full_disk::run(&plan) } else { kill_loop::run(&plan) }

@@ -1,13 +1,11 @@
-//! turmoil's network: as an implementation of [`Net`] for the node, and as tonic channels for its clients.
+//! turmoil's network for the clients of a node: as tonic channels.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
-use naxos_proto::seams::{Accepted, Address, BoxConnection, Listener, Net, PeerAddress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Channel, Endpoint, Uri};
 
@@ -18,50 +16,6 @@ const CONNECT_MAX: Duration = Duration::from_millis(200);
 const PING_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a ping may take.
 const PING_MAX: Duration = Duration::from_millis(300);
-
-/// The network of the current turmoil host.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TurmoilNet;
-
-struct Accept(turmoil::net::TcpListener);
-
-impl Listener for Accept {
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, PeerAddress)>> {
-        Box::pin(async {
-            let (stream, peer) = self.0.accept().await?;
-            Ok((Accepted::Other(Box::new(stream)), PeerAddress::Tcp(peer)))
-        })
-    }
-
-    fn local(&self) -> Address {
-        Address::Tcp(self.0.local_addr().map(|a| a.to_string()).unwrap_or_default())
-    }
-}
-
-/// The host and port of a TCP address that turmoil knows.
-fn tcp(address: &Address) -> io::Result<&str> {
-    match address {
-        // turmoil simulates IPv4 here and panics on an IPv6 address.
-        Address::Tcp(text) if !text.starts_with('[') => Ok(text),
-        _ => Err(io::ErrorKind::AddrNotAvailable.into()),
-    }
-}
-
-impl Net for TurmoilNet {
-    fn listen<'a>(&'a self, at: &'a Address) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
-        Box::pin(async move {
-            let listener = turmoil::net::TcpListener::bind(tcp(at)?).await?;
-            Ok(Box::new(Accept(listener)) as Box<dyn Listener>)
-        })
-    }
-
-    fn connect<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, io::Result<BoxConnection>> {
-        Box::pin(async move {
-            let stream = turmoil::net::TcpStream::connect(tcp(to)?).await?;
-            Ok(Box::new(stream) as BoxConnection)
-        })
-    }
-}
 
 /// Sends a GET for `path` and returns the status of the answer.
 ///

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::future::{join, join_all};
+use naxos_sim::TurmoilNet;
 use turmoil::{Builder, Sim};
 
 use super::calls::Caller;
 use super::chores::Caretaker;
 use super::fault::{CLIENT, Faults, NODE};
 use super::host::{EPOCH, Host, PORT};
-use super::net::{TurmoilNet, channel};
+use super::net::channel;
 use super::process_clock;
 use super::record::Shared;
 use super::tenant::{Tenant, move_out};

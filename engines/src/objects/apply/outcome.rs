@@ -7,9 +7,11 @@ use crate::objects::output::Output;
 use crate::objects::version::Version;
 
 /// The output of a command.
+#[derive(Debug)]
 pub struct Applied(pub(in crate::objects) Outcome);
 
 /// What became of a command.
+#[derive(Debug)]
 pub(in crate::objects) enum Outcome {
     /// The object that was opened.
     Opened(Result<ObjectId, OpenRefused>),

@@ -44,7 +44,7 @@ pub(super) struct Known {
     pub(super) last: (u64, u64),
     /// The position up to which its local store has applied the log.
     pub(super) cursor: Lsn,
-    /// The position up to which its local store can be brought with what all of them hold.
+    /// The position up to which its local store can be brought with what all survivors hold.
     pub(super) reach: Lsn,
     /// Whether its local store was found to differ from those of the other members.
     pub(super) differs: bool,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_missing_only_if_the_lost_members_alone_could_acknowledge_nothing() {
+    fn a_recovery_is_complete_only_if_every_quorum_has_a_survivor() {
         let ids = |ids: &[u64]| ids.iter().copied().map(StorageId).collect::<BTreeSet<_>>();
         let units = |count: u64| (1..=count).map(StorageId).collect::<Vec<_>>();
         assert!(!is_complete(&ids(&[1]), &ids(&[1, 2, 3]), &units(3), 2), "two of three are lost");

@@ -56,7 +56,8 @@ impl Plan {
         let _ = match (survivor.local(active), roles(active)) {
             (Some(local), Some(roles)) => writeln!(
                 out,
-                "  last durable position: {} (of {} units; {} acknowledge a write){}; known to be acknowledged below {}",
+                "  last durable position: {} (the segment has {} units, {} acknowledge a write){}; known to be \
+                 acknowledged below {}",
                 position(active.lsn(local.tail).0),
                 roles.units.len(),
                 roles.write_quorum,
@@ -90,7 +91,8 @@ impl Plan {
         out.push_str(".\n");
         if self.is_complete {
             out.push_str(
-                "Missing: nothing that was acknowledged. No quorum could acknowledge a write without these directories.",
+                "Missing: nothing that was acknowledged. Each quorum that acknowledges a write has one of these \
+                 directories.",
             );
             return out;
         }
@@ -126,7 +128,7 @@ impl Plan {
         vec![
             format!("begin a new log at position {}, with a new log id and a new data directory id", tail + 1),
             copy,
-            format!("apply positions {cursor} to {tail}, {} of them", tail.saturating_sub(cursor)),
+            format!("apply the {} positions from {cursor} on that are below {tail}", tail.saturating_sub(cursor)),
             format!(
                 "leave {} ({:x}) at {} as the only member; remove {gone}; raise the revision by {} and compact there",
                 self.member.name,

@@ -4,7 +4,7 @@ use naxos_engines::local_store::StoreError;
 use naxos_engines::stack::StackError;
 use naxos_log_server::OpenError;
 use naxos_proto::codec::DecodeError;
-use naxos_proto::ids::LogId;
+use naxos_proto::ids::{LogId, Lsn};
 use naxos_proto::release::NewerCluster;
 
 /// Why nothing was recovered. The directories of the survivors are unchanged.
@@ -40,7 +40,7 @@ pub enum RecoverError {
         /// The log of that one.
         other_log: LogId,
     },
-    /// The directory was removed from the cluster.
+    /// The member of the directory was removed from the cluster.
     #[error("{0}: its member was removed from the cluster, expected the directory of a present member")]
     Removed(String),
     /// The member is not in the log yet, so its name and URLs are not known.
@@ -66,6 +66,9 @@ pub enum RecoverError {
     /// The local store of the new directory cannot be written.
     #[error("the local store of the new directory: {0}")]
     NewStore(#[from] StoreError),
+    /// The replicated objects in the local store cannot be read.
+    #[error("the replicated objects in the local store cannot be read: {0}")]
+    Objects(#[from] DecodeError),
     /// The log cannot be applied.
     #[error(transparent)]
     Replay(#[from] StackError),
@@ -78,7 +81,13 @@ pub enum RecoverError {
          this flag"
     )]
     HasQuorum(String),
+    /// The log has commands that only the program that wrote them can apply.
+    #[error(
+        "the entry at {0} has a command of a program's own state machine: expected that program, opened with \
+         `flag(\"force-new-cluster\", \"true\")`"
+    )]
+    OwnCommand(Lsn),
     /// A thread panicked.
-    #[error("a thread has ended; the log says why")]
+    #[error("a thread of the recovery has panicked; its message says why")]
     Lost,
 }

@@ -15,21 +15,27 @@ use super::recovered_file::{self, FILE};
 use super::{Plan, REVISIONS, RecoverError, Survivor, Wishes, rebuild};
 use crate::config::{ServerConfig, Url};
 use crate::node::cluster::{MEMBERS_FILE, MemberAddress, read_members};
+use crate::state::Applicator;
 
 /// How long the other members may take to say that they have a quorum.
 const ASK_MAX: Duration = Duration::from_secs(2);
 
-/// Makes a cluster of one, unless the directory is one already. A directory that was made by a recovery stays as it is, so
-/// that a flag that was left in a unit file does not throw out members that were added later.
+/// Makes a cluster of one, unless the directory holds no cluster yet or is a cluster of one already. A directory that
+/// was made by a recovery or a restore stays as it is, so that a flag that was left in a unit file does not throw out
+/// members that were added later. Refuses if another member has a quorum.
 /// # Cancel safety
 /// As [`rebuild`].
-pub(in crate::node) async fn force_new_cluster(config: &ServerConfig, seams: &Seams) -> Result<(), RecoverError> {
+pub(in crate::node) async fn force_new_cluster(
+    config: &ServerConfig,
+    seams: &Seams,
+    applicator: Option<Arc<dyn Applicator>>,
+) -> Result<(), RecoverError> {
     let directory = config.data_dir.display().to_string();
     if let Some(earlier) = recovered_file::read(&*seams.disk, FILE).await? {
         tracing::warn!(
             made = earlier.time,
-            "--force-new-cluster has no effect: a recovery has made this data directory already. Remove the flag. If the \
-             quorum is lost once more, use `naxos ctl recover`"
+            "--force-new-cluster has no effect: a recovery or a restore has made this data directory already. Remove \
+             the flag. If the quorum is lost, use `naxos ctl recover`"
         );
         return Ok(());
     }
@@ -54,7 +60,7 @@ pub(in crate::node) async fn force_new_cluster(config: &ServerConfig, seams: &Se
     let plan = Plan::make(vec![survivor], wishes).await?;
     let tell = |line: &str| tracing::warn!("--force-new-cluster: {}", line.trim_start());
     plan.describe().lines().filter(|line| !line.is_empty()).for_each(tell);
-    let outcome = rebuild(&plan, seams, &directory, &tell).await?;
+    let outcome = rebuild(&plan, seams, &directory, applicator, &tell).await?;
     tracing::warn!(
         "new-log" = %format!("{:016x}", outcome.log.0),
         "revision-before" = outcome.revision_before,

@@ -1,15 +1,15 @@
 //! Going on after the quorum was lost: `naxos ctl recover` and `--force-new-cluster` (`docs/protocol.md`, "A lost quorum").
 //!
-//! The directories of the survivors are read and never written. The state that they hold together is brought up to date in
-//! a new data directory, which founds a new log where the old one ends: it has a new log id and a new storage id, so nothing
-//! of the old cluster ever speaks to it.
+//! The files of the survivors are read and never changed. The state that they hold together is brought up to date in a
+//! new data directory, which founds a new log where the old one ends: it has a new log id and a new storage id, so
+//! nothing of the old cluster ever speaks to it.
 //!
 //! - [`Survivor`]: what one directory holds; [`Plan`]: what all of them hold together, what may be missing, and what
 //!   will be done
 //! - [`coverage`]: the pure rules: how far the positions reach, which directory is taken, whether anything may be missing
 //! - [`FoundLog`](found_log::FoundLog): the old log, as far as the survivors have it
 //! - [`rebuild`]: makes the new directory, in the folder `recovery` of its place; [`swap`]: moves it to its place
-//! - [`recovered_file`]: the file `recovered`, which is in each directory that a recovery has made
+//! - [`recovered_file`]: the file `recovered`, which is in each directory that a recovery or a restore has made
 //! - [`force_new_cluster`]: does the same at the start of a member, within its own directory
 
 mod coverage;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use naxos_client::SharedLog;
 use naxos_engines::base::{self, Control, Header};
-use naxos_engines::batching::batch_of;
+use naxos_engines::batching::{batch_of, commands_of};
 use naxos_engines::local_store::{STORE_FILE, StoreError, install_snapshot};
-use naxos_engines::stack::{Stack, StackConfig};
+use naxos_engines::objects::ObjectsApply;
+use naxos_engines::stack::{Stack, StackConfig, StackError};
 use naxos_engines::view_tracking::HeldLog;
 use naxos_engines::{Entry, LocalStore};
 use naxos_log_server::founding::found_alone;
@@ -26,8 +27,12 @@ use super::sub_disk::SubDisk;
 use super::swap::{clear, swap};
 use super::{Plan, RecoverError};
 use crate::node::start::{LoadError, reopen_store};
-use crate::state::{Command, Machine, Recover, SharedStore};
+use crate::state::apply::Guests;
+use crate::state::own::OwnMachine;
+use crate::state::{Applicator, Command, Machine, Recover, SharedStore};
 
+/// Bytes of the log that are read at once.
+const READ_BYTES: usize = 4 << 20;
 /// Bytes that are copied at once.
 const COPY_BYTES: u64 = 4 << 20;
 /// At most this many bytes of values are in memory.
@@ -57,17 +62,20 @@ struct Rebuild<'a> {
     /// The seams with the disk of the folder `recovery`.
     seams: Seams,
     own: Founder,
+    /// The program's own state machine, if it has one.
+    applicator: Option<Arc<dyn Applicator>>,
     tell: &'a dyn Fn(&str),
 }
 
 /// Makes the new directory in the root of `seams.disk`, whose lock the caller has. Tells each step before it takes it.
 /// # Cancel safety
-/// If it is dropped, the directories of the survivors are as they were. It may be called again and begins anew, or
-/// [`finish_swap`](super::finish_swap) goes on.
+/// If it is dropped before the last step, the directories of the survivors are as they were, and it may be called again
+/// and begins anew. If it is dropped in the last step, [`finish_swap`](super::finish_swap) goes on.
 pub(crate) async fn rebuild(
     plan: &Plan,
     seams: &Seams,
     target: &str,
+    applicator: Option<Arc<dyn Applicator>>,
     tell: &dyn Fn(&str),
 ) -> Result<Outcome, RecoverError> {
     let disk = Arc::clone(&seams.disk);
@@ -75,7 +83,7 @@ pub(crate) async fn rebuild(
     let log = LogId(seams.entropy.id());
     let folder: Arc<dyn Disk> = Arc::new(SubDisk { disk: Arc::clone(&disk), folder: RECOVERY_DIR });
     let seams = Seams { disk: Arc::clone(&folder), ..seams.clone() };
-    let making = Rebuild { plan, seams, own, tell };
+    let making = Rebuild { plan, seams, own, applicator, tell };
     let steps = plan.steps(target);
     let step = |number: usize| tell(&format!("step {number} of {}: {}", steps.len(), steps[number - 1]));
 
@@ -141,6 +149,9 @@ impl Rebuild<'_> {
             LoadError::Newer(newer) => RecoverError::Newer(self.plan.base().name.clone(), newer),
         })?;
         let (reader, checkpointer) = (local.reader(), local.checkpointer(0));
+        if self.applicator.is_none() {
+            self.refuse_own_commands(reader.applied()).await?;
+        }
         let ends = CancellationToken::new();
         let failed: Arc<Mutex<Option<StoreError>>> = Arc::default();
         let worker = start(&*self.seams.worker, "checkpoint", ends.clone(), {
@@ -148,6 +159,9 @@ impl Rebuild<'_> {
             |stop| async move { *failed.lock() = checkpointer.run(stop, |_| ()).await.err() }
         });
         let log = Arc::new(self.plan.log());
+        let machine = Machine::new(Arc::clone(&store), reader.clone(), ());
+        let own = self.applicator.clone().map(|own| OwnMachine::new(own, reader.clone()));
+        let machine = machine.beside(Guests::new(ObjectsApply::open(&reader)?.0, own));
         let config = StackConfig {
             log: Arc::clone(&log) as Arc<dyn SharedLog>,
             log_id: self.plan.base().log,
@@ -160,7 +174,7 @@ impl Rebuild<'_> {
                 sealed_below: Arc::new(|| Lsn::ZERO),
             },
         };
-        let stack = Stack::new(config, local, Machine::new(Arc::clone(&store), reader.clone(), ()));
+        let stack = Stack::new(config, local, machine);
         let played = async {
             let replays = stack.replay();
             tokio::pin!(replays);
@@ -194,6 +208,23 @@ impl Rebuild<'_> {
         let io = |error| RecoverError::Io(format!("{RECOVERY_DIR}/{STORE_FILE}"), error);
         self.seams.disk.rename(STORE_FILE, STORE_MADE).await.map_err(io)?;
         Ok((before, after))
+    }
+
+    /// Refuses a log with commands of a program's own state machine from `from` on, as this program does not have it.
+    async fn refuse_own_commands(&self, mut from: Lsn) -> Result<(), RecoverError> {
+        let (log, tail) = (self.plan.log(), self.plan.tail);
+        while from < tail {
+            let (records, next) = log.read(from, tail, READ_BYTES).await.map_err(StackError::from)?;
+            for record in records {
+                let commands = Entry::decode(record.payload).and_then(|entry| commands_of(&entry)).unwrap_or_default();
+                // What cannot be decoded is refused when it is applied.
+                if commands.into_iter().any(|one| matches!(Command::decode(one), Ok((_, Command::Own(_))))) {
+                    return Err(RecoverError::OwnCommand(record.lsn));
+                }
+            }
+            from = next;
+        }
+        Ok(())
     }
 
     /// The entry that makes a cluster of one.

@@ -7,6 +7,7 @@ use naxos_proto::seams::Seams;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::node::stops::Stops;
+use crate::state::Applicator;
 
 /// See the module.
 pub(super) struct Context {
@@ -18,4 +19,6 @@ pub(super) struct Context {
     pub(super) metrics: Arc<Metrics>,
     /// Bytes of the disk that are kept free for checkpoints.
     pub(super) reserve_bytes: u64,
+    /// The program's own state machine, if it has one.
+    pub(super) applicator: Option<Arc<dyn Applicator>>,
 }

@@ -22,6 +22,7 @@ use crate::node::cluster::{
 use crate::node::recover::{begin_of_log, finish_swap, force_new_cluster};
 use crate::node::stops::Stops;
 use crate::port::{BoundPort, PortConfig};
+use crate::state::Applicator;
 
 /// The ports are bound, and the data directory was read and is good. Except by a recovery, a directory that has data is
 /// not changed until the local store is opened, which is the last part of this step.
@@ -42,19 +43,21 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Binds the ports and looks at the data directory.
+    /// Binds the ports and reads the data directory. A new directory first founds a cluster or enters one. This waits
+    /// until the cluster is founded, or until one of its members answers.
     pub(super) async fn look(
         config: ServerConfig,
         seams: Seams,
         runtimes: usize,
         unit: LogServerConfig,
         stops: Stops,
+        applicator: Option<Arc<dyn Applicator>>,
     ) -> Result<Found, StartError> {
         finish_swap(&*seams.disk).await?;
         check_no_old_copy(&*seams.disk).await?;
         if config.cluster.force_new {
             refuse_unless_whole(config.role)?;
-            force_new_cluster(&config, &seams).await?;
+            force_new_cluster(&config, &seams, applicator.clone()).await?;
         }
         let is_new = !holds_cluster(&seams).await;
         let config = if is_new { discover(config).await? } else { config };
@@ -93,7 +96,7 @@ impl Found {
         let known = ClusterView::newest([told, remembered, Some(stored)].into_iter().flatten());
         let known = known.expect("the store has a view");
         let config = if is_new { config } else { with_members(config, is_alone || !known.members.is_empty()).await? };
-        let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes };
+        let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes, applicator };
         Ok(Found { context, bound, peer_tls, founders, known, begin, journal, store })
     }
 }
@@ -114,8 +117,8 @@ async fn with_members(config: ServerConfig, are_known: bool) -> Result<ServerCon
     Ok(config)
 }
 
-/// Checks that the data directory was made for this role, and that the members that founded the cluster have all parts of
-/// one between them.
+/// Checks that the data directory was made for this role. Also checks that, among the members that founded the cluster,
+/// at least one has a storage unit, one has a sequencer, and one replays the log.
 fn check_roles(role: Role, founders: &Founders) -> Result<(), StartError> {
     let found = Role::of(founders.seat.storage_id());
     if found != role {
@@ -159,7 +162,7 @@ async fn holds_cluster(seams: &Seams) -> bool {
     }
 }
 
-/// Reads the data directory and checks that it is good. If the directory is empty, formats it.
+/// Reads the data directory and checks that it is good. If the directory is not formatted yet, formats it.
 async fn find_journal(seams: &Seams, unit: LogServerConfig, metrics: &Arc<Metrics>) -> Result<FoundJournal, OpenError> {
     let observed = Arc::clone(metrics);
     let on_sync: naxos_log_server::SyncObserver =

@@ -33,6 +33,7 @@ use self::found::Found;
 use super::stops::Stops;
 use super::{Node, Part};
 use crate::config::ServerConfig;
+use crate::state::Applicator;
 
 pub(in crate::node) use open_store::{LoadError, reopen_store};
 pub use start_error::StartError;
@@ -43,10 +44,11 @@ impl Node {
     /// Dropping the future closes what was opened.
     pub async fn start(config: ServerConfig, seams: Seams) -> Result<Node, StartError> {
         let runtimes = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::start_with(config, seams, runtimes, LogServerConfig::default()).await
+        Self::start_with(config, seams, runtimes, LogServerConfig::default(), None).await
     }
 
-    /// Does what [`Node::start`] does, with a given number of RPC runtimes and given settings of the storage unit.
+    /// Does what [`Node::start`] does, with a given number of RPC runtimes, given settings of the storage unit, and a state
+    /// machine of the program's own, if it has one.
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn start_with(
@@ -54,10 +56,11 @@ impl Node {
         seams: Seams,
         runtimes: usize,
         unit: LogServerConfig,
+        applicator: Option<Arc<dyn Applicator>>,
     ) -> Result<Node, StartError> {
         let worker = Arc::clone(&seams.worker);
         within(Stops::new(), async |stops| {
-            let found = Found::look(config, seams, runtimes, unit, stops).await?;
+            let found = Found::look(config, seams, runtimes, unit, stops, applicator).await?;
             let (opened, store) = found.open().await?;
             opened.stack(store.ok_or_else(no_state)?).await?.serve(&*worker).await
         })
@@ -72,7 +75,7 @@ impl Part {
     pub async fn start(config: ServerConfig, seams: Seams, unit: LogServerConfig) -> Result<Part, StartError> {
         within(Stops::new(), async |stops| {
             // Only health checks and metrics are served: one runtime is enough.
-            let found = Found::look(config, seams, 1, unit, stops).await?;
+            let found = Found::look(config, seams, 1, unit, stops, None).await?;
             Ok(found.open().await?.0.keep_up())
         })
         .await

@@ -25,12 +25,13 @@ use crate::state::{Rebuild, SharedStore};
 /// The function returns an error, and leaves a local store that it found unchanged, in the following cases:
 ///
 /// 1. There is no local store, the journal was trimmed, and the node is alone.
-/// 2. The local store cannot be read, or it belongs to another data directory.
+/// 2. The chain in the journal or the local store cannot be read, the local store belongs to another data directory, or
+///    the cluster has a version that this build does not understand.
 /// 3. The log cannot be replayed: the journal has a damaged cell that the local store has not applied and that no
 ///    other unit holds.
-/// 4. The local store and the journal are not a pair: the local store has applied more than the log has, so the
-///    journal has lost its end, or it lacks entries that the log no longer has. The function knows this only if no
-///    other unit holds the log.
+/// 4. The local store and the journal are not a pair. Either the local store has applied more than the log has, because
+///    the journal has lost its end or is older than the local store. Or the local store lacks entries that the log no
+///    longer has. The function can find this out only if no other unit holds the log.
 pub(super) async fn open_store(
     seams: &Seams,
     journal: &FoundJournal,
@@ -55,7 +56,9 @@ pub(super) async fn open_store(
     Ok((found.accept().await?, store))
 }
 
-/// Opens the local store of a node that runs already, and rebuilds the store in memory.
+/// Opens the local store once more during the start, and rebuilds the store in memory. The callers need this after a
+/// snapshot has replaced the file, or if the log was trimmed during the replay. The journal is in use by then, so
+/// nothing is compared with it.
 pub(in crate::node) async fn reopen_store(
     seams: &Seams,
     storage: StorageId,

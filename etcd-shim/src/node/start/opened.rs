@@ -88,7 +88,7 @@ pub(super) struct Opened {
 /// The data directories that have a seat, in the view of the cluster, and those that lost a seat, each with its member.
 struct Seated {
     view: ClusterView,
-    /// What the file `members` has.
+    /// What the file `members` has. A cluster of one member needs no file: then this is the view.
     written: ClusterView,
     lost: Vec<(StorageId, MemberId)>,
     /// Whether the view is newer than what this node has known.
@@ -153,8 +153,8 @@ fn address_book(config: &ServerConfig, seams: &Seams, known: &ClusterView) -> Re
 }
 
 impl Found {
-    /// Starts the storage unit, the MetaStore's replica and the calls between nodes, and opens the log. Returns the local
-    /// store too, unless this process replays no log.
+    /// Starts the storage unit, the MetaStore's replica and the calls between nodes, and opens the log. Also returns
+    /// the local store, if this process replays the log.
     pub(super) async fn open(self) -> Result<(Opened, Option<OpenStore>), StartError> {
         let Found { context, bound, peer_tls, founders, known, begin, journal, store } = self;
         let (seams, stops) = (&context.seams, &context.stops);

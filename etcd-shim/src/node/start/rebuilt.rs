@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use naxos_engines::objects::{ChangeSignal, ObjectsApply};
 use naxos_engines::{LocalStore, StoreReader};
+use naxos_proto::codec::DecodeError;
 use naxos_proto::ids::StorageId;
 
 use super::context::Context;
 use crate::backend::{LeaseKeeper, NodeListener};
+use crate::state::apply::Guests;
 use crate::state::kv::janitor::Janitor;
+use crate::state::own::OwnMachine;
 use crate::state::{Machine, SharedStore};
 use crate::watch::Ring;
 
@@ -18,10 +22,20 @@ pub(super) struct Rebuilt {
     pub(super) rings: Vec<Arc<Ring>>,
     pub(super) keeper: Arc<LeaseKeeper>,
     pub(super) janitor: Arc<Janitor>,
+    /// The program's own state machine, if it has one.
+    pub(super) own: Option<Arc<OwnMachine>>,
+    /// Tells when replicated objects have changed.
+    pub(super) objects_changed: ChangeSignal,
+    objects: Option<ObjectsApply>,
 }
 
 impl Rebuilt {
-    pub(super) fn new(context: &Context, own: StorageId, local_store: &LocalStore, store: Arc<SharedStore>) -> Self {
+    pub(super) fn new(
+        context: &Context,
+        own: StorageId,
+        local_store: &LocalStore,
+        store: Arc<SharedStore>,
+    ) -> Result<Self, DecodeError> {
         let clock = &context.seams.clock;
         let reader = local_store.reader();
         let revision = store.read().revision;
@@ -31,12 +45,17 @@ impl Rebuilt {
             keeper.granted(*id, lease.ttl);
         }
         let janitor = Janitor::new(Arc::clone(&store), reader.clone(), Arc::clone(clock));
-        Self { reader, store, rings, keeper, janitor }
+        let own = context.applicator.clone().map(|applicator| OwnMachine::new(applicator, reader.clone()));
+        let (objects, objects_changed) = ObjectsApply::open(&reader)?;
+        Ok(Self { reader, store, rings, keeper, janitor, own, objects_changed, objects: Some(objects) })
     }
 
-    pub(super) fn machine(&self) -> Machine<NodeListener> {
+    /// The state machine. It can be taken once.
+    pub(super) fn machine(&mut self) -> Machine<NodeListener> {
         let (rings, keeper, janitor) = (self.rings.clone(), Arc::clone(&self.keeper), Arc::clone(&self.janitor));
         let listener = NodeListener { rings, keeper, janitor };
-        Machine::new(Arc::clone(&self.store), self.reader.clone(), listener)
+        let objects = self.objects.take().expect("it is taken once");
+        let guests = Guests::new(objects, self.own.clone());
+        Machine::new(Arc::clone(&self.store), self.reader.clone(), listener).beside(guests)
     }
 }

@@ -56,7 +56,8 @@ impl StackParts<'_> {
     /// replay had reached; then no part of the stack is left.
     pub(super) async fn start(&self, (local_store, store): OpenStore) -> Result<Option<RunningStack>, StartError> {
         let Self { context, log, log_id, incarnation, unit, is_alone, servers_min } = self;
-        let rebuilt = Rebuilt::new(context, incarnation.storage, &local_store, store);
+        let mut rebuilt =
+            Rebuilt::new(context, incarnation.storage, &local_store, store).map_err(StartError::Objects)?;
         let checkpointer = local_store.checkpointer(context.reserve_bytes);
         let (defragmenter, snapshotter) = (checkpointer.defragmenter(), checkpointer.snapshotter());
         let (log, clock) = (Arc::clone(log), Arc::clone(&context.seams.clock));

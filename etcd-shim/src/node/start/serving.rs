@@ -39,8 +39,8 @@ impl Stacked {
 }
 
 /// Writes this member's name and URLs into the log, unless the log has them already. If the cluster is new and has
-/// several members, first writes the list of all members. Also writes which cluster version this process understands. If
-/// this node runs the sequencer, also makes this node the keeper of leases. All of this must be done before clients are
+/// several members, first writes the list of all members. Also writes which cluster version this process understands.
+/// If this node has to be the keeper of leases, also makes it the keeper. All of this must be done before clients are
 /// served.
 async fn announce(backend: &Arc<Backend>, is_alone: bool, stop: &CancellationToken) -> Result<(), StartError> {
     let pending = PendingRequests::new(Arc::clone(&backend.deadlines));

@@ -90,7 +90,7 @@ impl Opened {
             OfferingParts { log: log_id, disk, clock, entropy, reader, snapshotter, view, trim_point }
         }));
         let Context { config, seams, stops, metrics, reserve_bytes, .. } = context;
-        let Rebuilt { reader, store, rings, keeper, janitor } = rebuilt;
+        let Rebuilt { reader, store, rings, keeper, janitor, own, objects_changed, .. } = rebuilt;
         let backend = Arc::new(Backend {
             gate: stack.read_gate(),
             roster,
@@ -99,6 +99,8 @@ impl Opened {
             stack,
             store,
             reader,
+            own,
+            objects_changed,
             cold,
             keeper,
             janitor,

@@ -6,6 +6,7 @@ use naxos_engines::local_store::StoreError;
 use naxos_engines::snapshots::FetchError;
 use naxos_engines::stack::StackError;
 use naxos_log_server::OpenError;
+use naxos_proto::codec::DecodeError;
 use naxos_proto::release::NewerCluster;
 
 use crate::node::cluster::DiscoveryError;
@@ -31,13 +32,17 @@ pub enum StartError {
     /// The local store cannot be opened.
     #[error("the local store cannot be opened: {0}")]
     Store(#[from] StoreError),
+    /// The replicated objects in the local store cannot be read.
+    #[error("the replicated objects in the local store cannot be read: {0}")]
+    Objects(DecodeError),
     /// A snapshot cannot be stored or installed.
     #[error("the snapshot of another member cannot be used: {0}")]
     Snapshot(#[from] FetchError),
     /// The stack cannot be started.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// The flags do not describe a cluster that can be created.
+    /// The flags describe no cluster that can be created or entered, or do not fit the data directory. The text says
+    /// why.
     #[error("{0}")]
     Begin(String),
     /// The DNS does not tell the members of the cluster.
@@ -76,7 +81,7 @@ pub enum StartError {
     /// The command that announces the node, or the one that makes it keeper of leases, was not done.
     #[error("the node cannot announce itself: {0}")]
     Announce(String),
-    /// A thread panicked, or could not be started.
+    /// A thread failed or panicked, or could not be started.
     #[error("a thread of the node has ended; the log says why")]
     Lost,
 }

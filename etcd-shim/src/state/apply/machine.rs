@@ -12,6 +12,7 @@ use naxos_engines::{StoreReader, Txn};
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::ids::{Lsn, StoreId};
 
+use super::guests::Guests;
 use super::txn;
 use super::writer::{FETCHED, Note, Writer};
 use crate::state::answer::{Answer, Outcome};
@@ -60,13 +61,25 @@ pub struct Machine<L> {
     to_tell: Vec<Effects>,
     notes: Vec<Note>,
     changed: bool,
+    guests: Guests,
 }
 
 impl<L: Listener> Machine<L> {
     /// The machine over a store that was rebuilt from its rows.
     pub fn new(store: Arc<SharedStore>, reader: StoreReader, listener: L) -> Self {
         let (effects, to_tell, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { store, reader, listener, effects, to_tell, notes, changed: false }
+        Self { store, reader, listener, effects, to_tell, notes, changed: false, guests: Guests::default() }
+    }
+
+    /// As this machine, with other state machines beside it.
+    pub(crate) fn beside(self, guests: Guests) -> Self {
+        Self { guests, ..self }
+    }
+
+    /// The store's revision, for a command that does not change it.
+    fn revision_for_guests(&self) -> Result<i64, EtcdError> {
+        let store = self.store.read();
+        if store.is_corrupt() { Err(EtcdError::Corrupt) } else { Ok(store.revision) }
     }
 
     fn run(&mut self, rows: &mut Txn<'_>, command: Command) -> Outcome {
@@ -93,7 +106,17 @@ impl<L: Listener> Application for Machine<L> {
         let (store, command) = Command::decode(command)
             .unwrap_or_else(|e| panic!("command {index} of the entry at {lsn} cannot be applied: {e}"));
         assert_eq!(store, StoreId(0), "this release keeps one store");
-        self.run(txn, command)
+        match command {
+            Command::Own(command) => {
+                let revision = self.revision_for_guests()?;
+                Ok((Answer::Own(self.guests.apply_own(txn, lsn, index, &command)), revision))
+            }
+            Command::Objects(command) => {
+                let revision = self.revision_for_guests()?;
+                Ok((Answer::Objects(self.guests.apply_objects(txn, lsn, index, command)), revision))
+            }
+            command => self.run(txn, command),
+        }
     }
 
     fn end_entry(&mut self, txn: &mut Txn<'_>) {
@@ -102,9 +125,11 @@ impl<L: Listener> Application for Machine<L> {
             self.store.note_used_bytes(&store);
             txn.put(rows::state(store.id), store.counters().encode());
         }
+        self.guests.end_entry(txn);
     }
 
-    fn post_apply(&mut self, _: Lsn) {
+    fn post_apply(&mut self, lsn: Lsn) {
+        self.guests.post_apply(lsn);
         self.to_tell.append(&mut self.effects);
         for note in self.notes.drain(..) {
             match note {
@@ -119,6 +144,7 @@ impl<L: Listener> Application for Machine<L> {
     }
 
     fn after_replies(&mut self) {
+        self.guests.after_replies();
         if !self.to_tell.is_empty() {
             self.listener.effects(Arc::new(std::mem::take(&mut self.to_tell)));
         }
@@ -128,7 +154,7 @@ impl<L: Listener> Application for Machine<L> {
 /// Carries out a command, or refuses it before it has written anything.
 fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, EtcdError> {
     let full = writer.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Nospace as i32);
-    let corrupt = writer.store.alarms.iter().any(|(_, alarm)| *alarm == pb::AlarmType::Corrupt as i32);
+    let corrupt = writer.store.is_corrupt();
     match command {
         Command::Alarm(r) => Ok(writer.alarm(&r)),
         Command::Publish(member) => writer.publish(member),
@@ -163,6 +189,7 @@ fn carry_out(writer: &mut Writer<'_, '_>, command: Command) -> Result<Answer, Et
         Command::Compact(r) => writer.compact(r.revision),
         Command::LeaseGrant(r) => writer.grant(&r),
         Command::LeaseRevoke(r) => writer.revoke(r.id),
+        Command::Own(_) | Command::Objects(_) => unreachable!("these are not for etcd's state machine"),
         Command::LeaseExpire { id, office } => {
             // A keeper that was replaced while it slept may not end leases any more.
             if office == writer.store.keeper.loglet { writer.revoke(id) } else { Ok(Answer::Done) }

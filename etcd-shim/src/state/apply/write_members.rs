@@ -13,7 +13,7 @@ use crate::state::rows;
 use crate::state::seats::Seats;
 
 impl Writer<'_, '_> {
-    /// Stores the member list of a new cluster.
+    /// Stores the member list of a new cluster. If there is a list already, changes nothing.
     pub(super) fn begin_members(&mut self, members: Vec<pb::Member>) -> Answer {
         if self.store.members.is_empty() {
             members.into_iter().for_each(|member| self.store_member(member));

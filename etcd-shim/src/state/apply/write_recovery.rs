@@ -102,7 +102,7 @@ mod tests {
             assert_eq!((store.revision, store.compacted), (1_004, 1_003));
             assert_eq!(store.members.keys().copied().collect::<Vec<_>>(), [3]);
             assert_eq!(store.removed.iter().copied().collect::<Vec<_>>(), [1, 2]);
-            assert_eq!(store.keeper, Keeper::default(), "the first loglet of the new log has a keeper above it");
+            assert_eq!(store.keeper, Keeper::default(), "a keeper can begin under the first loglet of the new log");
             assert!(store.alarms.is_empty(), "the alarms of members that are gone are gone");
             let founders = [(3, 33)].map(|(member, storage)| (MemberId(member), StorageId(storage))).into();
             assert_eq!(store.seats.held(&founders), founders);

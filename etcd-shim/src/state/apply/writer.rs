@@ -53,7 +53,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         Self { base: store.revision, sub: 0, effects: Vec::new(), notes, fetched, rows, store }
     }
 
-    /// Ends the command. Returns its changes; `None` if it changed nothing, and so took no revision.
+    /// Ends the command. Returns its changes of keys; `None` if it changed no key, and so took no revision.
     pub(super) fn finish(self) -> Option<Effects> {
         if self.effects.is_empty() {
             return None;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use naxos::node::probe::View;
 use naxos_proto::chain::LogletKind;
 use naxos_proto::role::Role;
+use naxos_sim::TurmoilNet;
 
 use super::super::check;
 use super::super::fault::CLIENT;
 use super::super::host::Host;
-use super::super::net::TurmoilNet;
 use super::super::record::Shared;
 use super::super::run::{Outcome, build, drive, shortened};
 use super::super::trace::Trace;

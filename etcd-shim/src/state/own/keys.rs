@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::state::index::keys as index;
+
 /// The keys that a call is about: one key, those with a prefix, or a range.
 ///
 /// ```
@@ -14,9 +16,9 @@ use bytes::Bytes;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
-    pub(super) key: Bytes,
+    pub(crate) key: Bytes,
     /// As in etcd: empty for one key; a zero byte for all keys from `key` on; else the first key that is not in the range.
-    pub(super) range_end: Bytes,
+    pub(crate) range_end: Bytes,
 }
 
 /// Stands for "no end" in etcd's API.
@@ -48,6 +50,16 @@ impl Keys {
     pub fn all() -> Self {
         Self::prefix("")
     }
+
+    /// The first key that may be meant, and the first one after it that is not. `None` is no end.
+    pub(crate) fn bounds(self) -> (Bytes, Option<Bytes>) {
+        let Self { key, range_end } = self;
+        let below = match index::Keys::new(&key, &range_end) {
+            index::Keys::One(key) => Some([key, &[0]].concat().into()),
+            index::Keys::Range(_, below) => below.map(Bytes::copy_from_slice),
+        };
+        (key, below)
+    }
 }
 
 impl<K: AsRef<[u8]>> From<K> for Keys {
@@ -68,5 +80,14 @@ mod tests {
         assert_eq!(end(b"a\xff\xff"), "b");
         assert_eq!((end(b"\xff"), end(b"")), (Bytes::from_static(NO_END), Bytes::from_static(NO_END)));
         assert_eq!(Keys::all().key, NO_END);
+    }
+
+    #[test]
+    fn bounds_hold_exactly_the_keys() {
+        let bounds = |keys: Keys| keys.bounds();
+        assert_eq!(bounds("a".into()), ("a".into(), Some("a\0".into())));
+        assert_eq!(bounds(Keys::range("a".."c")), ("a".into(), Some("c".into())));
+        assert_eq!(bounds(Keys::prefix("a")), ("a".into(), Some("b".into())));
+        assert_eq!(bounds(Keys::prefix(b"\xff")), (b"\xff"[..].into(), None));
     }
 }

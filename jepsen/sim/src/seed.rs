@@ -1,0 +1,112 @@
+//! [`run_seed`]: one seed from start to end.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use naxos_proto::seams::sim::Drive;
+use parking_lot::Mutex;
+use turmoil::{Builder, Sim};
+
+use crate::faults::Faults;
+use crate::history::{AllRows, History};
+use crate::member::{BUSY, Member, NAMES, Told};
+use crate::recorder::text_of;
+use crate::simulation::Simulation;
+
+/// The wall time at the start of a run.
+pub(crate) const EPOCH: Duration = Duration::from_secs(1_700_000_000);
+/// The nodes must have the same rows by this time.
+const END_MAX: Duration = Duration::from_secs(25);
+/// The longest time that a message takes.
+const LATENCY_MAX: Duration = Duration::from_millis(3);
+
+/// Runs a seed. Returns what happened, for people, or the rule that was broken.
+pub(crate) fn run_seed(simulation: &Simulation, seed: u64) -> Result<String, String> {
+    let history = Arc::new(Mutex::new(History::default()));
+    let told: Told = Rc::default();
+    let mut sim = Builder::new()
+        .rng_seed(seed)
+        .epoch(UNIX_EPOCH + EPOCH)
+        .enable_random_order()
+        .tick_duration(Duration::from_millis(1))
+        .min_message_latency(Duration::from_millis(1))
+        .max_message_latency(LATENCY_MAX)
+        .simulation_duration(END_MAX * 2)
+        .tcp_capacity(4096)
+        .build();
+    let members: Vec<Member> = (0..)
+        .zip(NAMES)
+        .map(|(n, name)| Member {
+            name,
+            drive: Drive::new(seed.wrapping_mul(101).wrapping_add(n)),
+            history: Arc::clone(&history),
+            told: Rc::clone(&told),
+            make: Arc::clone(&simulation.make),
+            commands: Arc::clone(&simulation.commands),
+            invariant: Arc::clone(&simulation.invariant),
+            seed: seed.wrapping_mul(103).wrapping_add(n),
+            starts: Rc::new(RefCell::new(0)),
+        })
+        .collect();
+    for member in &members {
+        let member = member.clone();
+        sim.host(member.name, move || member.clone().run());
+    }
+    let mut faults = Faults::new(members, seed);
+    let ended = drive(&mut sim, &mut faults, &history, &told, simulation);
+    let simulated = sim.elapsed();
+    // What destructors do after the simulation does not belong to the run.
+    std::mem::forget(sim);
+    ended?;
+    let mut history = history.lock();
+    history.check_calls()?;
+    let [crashes, partitions, slow] = faults.counts;
+    Ok(format!(
+        "{} commands acknowledged, {} unknown, {crashes} crashes, {partitions} partitions, {slow} slow disks, {simulated:?} \
+         simulated",
+        history.acknowledged_count(),
+        history.unknown
+    ))
+}
+
+/// Drives the simulation until all nodes have the rows that the commands give.
+fn drive(
+    sim: &mut Sim<'_>,
+    faults: &mut Faults,
+    history: &Mutex<History>,
+    told: &Told,
+    simulation: &Simulation,
+) -> Result<(), String> {
+    loop {
+        let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
+        if let Some(broken) = history.lock().broken() {
+            return Err(broken.clone());
+        }
+        match stepped {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(panic) => return Err(format!("a node panicked: {}", text_of(&*panic))),
+        }
+        faults.step(sim);
+        if sim.elapsed() > BUSY && told.borrow().len() == NAMES.len() {
+            // The history of a command ends before its rows are told, so this holds all of it.
+            let expected = history.lock().replay(&*(simulation.make)());
+            let Some(differs) = difference(&expected, told) else { return Ok(()) };
+            if sim.elapsed() > END_MAX {
+                return Err(format!("the rows stay different at the end: {differs}"));
+            }
+            told.borrow_mut().clear();
+        }
+        if sim.elapsed() > END_MAX {
+            return Err(format!("the nodes do not serve {:?} after the last fault", END_MAX - BUSY));
+        }
+    }
+}
+
+fn difference(expected: &AllRows, told: &Told) -> Option<String> {
+    let told = told.borrow();
+    told.iter().find_map(|(node, rows)| Some(format!("node {node}, {}", History::difference(expected, rows)?)))
+}

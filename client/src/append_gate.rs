@@ -4,10 +4,11 @@
 //! loglet or a reconfiguration begins. New appends then queue after those that the old loglet did not take. When a
 //! successor is installed and every append to the old loglet is settled, the queue goes to the successor, in order.
 //!
-//! An append that was in flight when the loglet was sealed is settled by its position (`docs/protocol.md`, cluster 10).
-//! If the end of the segment in the chain is above that position, the append is done. If the end is at or below that
-//! position, the append is not done and goes to the successor. If the loglet does not tell the position in time, the
-//! outcome of the append is unknown, and the queue waits for it no longer.
+//! An append that was in flight when the loglet was sealed is settled by the positions of its cells
+//! (`docs/protocol.md`, cluster 10). If all of them are below the end of the segment in the chain, the append is done.
+//! If all of them are at or above the end, the append is not done and goes to the successor. If the end is between
+//! them, or if the segment has left the chain, the outcome of the append is unknown. If the loglet does not tell the
+//! position in time, the outcome is unknown too, and the queue waits for that append no longer.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -74,7 +75,7 @@ struct State {
 pub(crate) struct AppendGate {
     state: Mutex<State>,
     /// Called when an append meets the end of the loglet, unless this answer is the last one and a successor is
-    /// installed.
+    /// installed. Also called by [`AppendGate::abandon`], if appends wait that only a successor can settle.
     on_end: Box<dyn Fn() + Send + Sync>,
     /// Notified when a successor begins to take appends.
     switched: Notify,
@@ -109,7 +110,8 @@ impl AppendGate {
     pub(crate) fn append(self: &Arc<Self>, batch: Vec<Cell>, done: Done) {
         let bytes = batch.iter().map(|cell| cell.payload.len()).sum::<usize>();
         if bytes > APPEND_BYTES_MAX {
-            // Every loglet would refuse it, and only after it has given offsets to it.
+            // A storage unit may refuse a batch of this size, and a call between nodes may have no room for it. The
+            // loglet would find that out only after it has given offsets to the batch.
             let (bytes, bytes_max) = (bytes as u64, APPEND_BYTES_MAX as u64);
             return done.complete(Err(Refusal::TooLarge { bytes, bytes_max }.into()));
         }
@@ -187,7 +189,7 @@ impl AppendGate {
     }
 
     /// Opens the gate again on the same loglet, because the reconfiguration did not happen. If appends wait that only a
-    /// successor can settle, the gate stays closed and asks for a successor.
+    /// successor can settle, the gate stays closed and asks for a successor. Does nothing if a successor is installed.
     pub(crate) fn abandon(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();

@@ -124,7 +124,9 @@ impl Liveness {
     /// The sequencer of a new loglet.
     pub(crate) fn best_sequencer(&self) -> Result<Incarnation, LogletError> {
         let none = || {
-            LogletError::Unavailable("no sequencer that may be chosen is alive: with one voter in the metadata store, only the one on its node may be chosen".to_owned())
+            let why = "no sequencer that may be chosen is alive (if the metadata store has only one voter, only the \
+                       sequencer on the node of that voter may be chosen)";
+            LogletError::Unavailable(why.to_owned())
         };
         self.sequencers.first().copied().ok_or_else(none)
     }

@@ -338,7 +338,8 @@ fn rule_3_whichever_unit_answers_a_seal_has_what_was_acknowledged() {
             for n in 0..5 {
                 assert_eq!(served.append("a").await, Ok(Offset(n)));
             }
-            // Cells behind a hole are not acknowledged, and count for nothing.
+            // On the first two units a cell at 7 lies behind a hole, and counts for nothing. The last unit takes no
+            // cell behind a hole. So it gets a cell at 5, which counts.
             served.store_on(answers, if answers == 2 { 5 } else { 7 }, "x", APPEND).await;
             (0..3).filter(|unit| *unit != answers).for_each(|unit| hang(&networks[unit]));
             let end = if answers == 2 { 6 } else { 5 };

@@ -75,7 +75,7 @@ fn every_node_gets_an_entry_no_later_than_it_is_acknowledged_to_the_sequencers_n
 }
 
 #[test]
-fn a_dead_sequencer_does_not_take_answers_with_it_that_are_durable() {
+fn a_durable_append_is_acknowledged_although_the_sequencer_is_dead() {
     simulate(async {
         let world = World::new().await;
         let (_founds, log) = (world.log(0).await, world.listening(1).await);

@@ -409,7 +409,7 @@ fn a_unit_that_was_away_does_not_look_for_cells_that_were_trimmed_meanwhile() {
 }
 
 #[test]
-fn rule_16_a_loglet_has_as_many_units_as_a_majority_of_the_voters() {
+fn cluster_16_a_loglet_has_as_many_units_as_a_majority_of_the_voters() {
     simulate(async {
         let rig = rig_of(2).await;
         let choose =

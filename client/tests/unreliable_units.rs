@@ -60,7 +60,7 @@ impl Kind {
 struct Told {
     /// The acknowledged values and their positions.
     done: BTreeMap<u64, Lsn>,
-    /// Number of appends that returned an error: they were refused, or their outcome is unknown.
+    /// Number of appends without an acknowledgement: they returned an error, or their process died before the outcome.
     unknown: u64,
 }
 
@@ -184,7 +184,7 @@ async fn run(seed: u64, units: u64, kind: Kind) -> (u64, u64) {
         async move {
             loop {
                 if two_processes {
-                    // A third process gets an offset and dies. Those who wait for the offset have to fill it.
+                    // A third process gets an offset and dies. The processes with appends above it have to fill it.
                     let grant = sequencer.grant(log.chain().1.active().params.id, sequencer.incarnation(), 1).await;
                     assert!(grant.is_ok(), "seed {seed}: {grant:?}");
                     clock.sleep(Duration::from_millis(300)).await;
@@ -237,7 +237,7 @@ async fn run(seed: u64, units: u64, kind: Kind) -> (u64, u64) {
     values.sort_unstable();
     values.windows(2).for_each(|pair| assert_ne!(pair[0], pair[1], "seed {seed}: a value is in the log twice"));
     if !two_processes {
-        assert_eq!(told.unknown, 0, "seed {seed}: the sequencer answers, so no append has an unknown outcome");
+        assert_eq!(told.unknown, 0, "seed {seed}: no process dies, so every append is acknowledged");
     }
     assert_eq!(told.done.len() as u64 + told.unknown, CLIENTS * APPENDS, "seed {seed}");
     (changes.get(), junk)

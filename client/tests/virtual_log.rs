@@ -73,7 +73,8 @@ async fn everything(log: &VirtualLog) -> Vec<u64> {
     found
 }
 
-/// If the loglet had to refuse it, the loglet would be over, and so would each of its successors.
+/// If a loglet had to refuse an append that is too large, the loglet would end. So would each of its successors,
+/// because the append goes on to them.
 #[tokio::test]
 async fn an_append_that_is_too_large_is_refused_before_it_gets_a_position() {
     let log = open(&Arc::default(), &Arc::default()).await;

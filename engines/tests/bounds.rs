@@ -111,7 +111,7 @@ fn fill(store: &mut LocalStore) -> u8 {
 async fn rule_12_what_the_checkpoint_has_not_written_is_bounded() {
     let mut store = store().await;
     let entries = fill(&mut store);
-    assert!(entries >= 4, "a delta or two may wait, not {entries} entries");
+    assert!(entries >= 4, "proposals wait after {entries} entries, and two deltas have room for 4");
     assert_eq!(refusals(store.reader(), b"x", 16_384 + 5).await, 5, "nothing is in flight, all that fits waits");
 }
 

@@ -76,7 +76,7 @@ async fn checkpoint(store: &LocalStore) {
 }
 
 #[tokio::test]
-async fn one_entry_that_was_applied_otherwise_changes_all_later_marks() {
+async fn one_entry_that_was_applied_differently_changes_all_later_marks() {
     let (one, two) = (Drive::new(33), Drive::new(34));
     let (mut right, mut wrong) = (open(&one).await, open(&two).await);
     for entry in 0..5 * MARK_EVERY {

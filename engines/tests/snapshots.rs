@@ -247,7 +247,7 @@ async fn a_fetch_that_was_broken_off_goes_on_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_snapshot_that_is_none_for_this_node_is_refused() {
+async fn a_snapshot_that_is_not_for_this_node_is_refused() {
     let world = World::new(7);
     let node = world.start(1).await;
     node.propose().await;
@@ -308,7 +308,7 @@ async fn a_disk_without_room_is_told() {
 
     node.stop.cancel();
 
-    // The node that offers it has to have room for it too.
+    // The node that offers a snapshot has to have room for it too.
     let world = World::new(30);
     let node = world.start(1).await;
     node.propose().await;

@@ -96,7 +96,7 @@ async fn a_node_that_only_follows_does_not_hold_back_trimming() {
     let incarnation = Incarnation { storage: StorageId(2), boot: Boot(1) };
     let log = VirtualLog::open(world.parts(incarnation)).await.unwrap();
     let other = world.start_on(log, incarnation, &Drive::new(8)).await;
-    // It is in the view, at a low position.
+    // This puts the other node into the view, at a low position.
     other.propose().await;
     let told = one.stack.trim_point();
     for _ in 0..300 {

@@ -174,7 +174,7 @@ fn flipped_bits_of_a_file_that_is_not_verified_are_refused_or_not_noticed() {
 /// Regression: a flipped bit in a leaf's number of rows ended the walk over all rows early, or left rows out, and no
 /// error said so.
 #[test]
-fn leaves_that_have_lost_rows_are_refused_by_who_reads_them_all() {
+fn leaves_that_have_lost_rows_are_refused_when_all_rows_are_read() {
     /// The first byte of a leaf page of redb. One more byte follows, then the number of rows as u16.
     const LEAF: u8 = 1;
     const PAGE: usize = 4_096;

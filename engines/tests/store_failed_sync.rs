@@ -1,6 +1,7 @@
 //! Syncs of the local store's file that fail as on Linux: the kernel still returns the unsynced bytes to readers, but
-//! no later sync writes them to the device. So the next process may find a cursor that is not durable. This process
-//! lets the log be trimmed up to the cursor, so a later power cut must neither undo the cursor nor damage the file.
+//! no later sync writes them to the device. So the next process may find a cursor that is not durable. That next
+//! process lets the log be trimmed up to the cursor, so a later power cut must neither undo the cursor nor damage the
+//! file.
 
 use std::collections::BTreeSet;
 use std::future::Future;

@@ -98,7 +98,7 @@ fn a_bad_authority_is_named_with_what_was_expected() {
         );
     }
     let demand = ["--cert-file=a.crt", "--key-file=a.key", "--client-cert-auth"];
-    refused(dir.path(), &demand, &["--client-cert-auth needs --trusted-ca-file: expected a file"]);
+    refused(dir.path(), &demand, &["a check of client certificates needs --trusted-ca-file"]);
     let names =
         ["--cert-file=a.crt", "--key-file=a.key", "--trusted-ca-file=a.crt", "--client-cert-allowed-hostname=a b"];
     refused(dir.path(), &names, &["--client-cert-allowed-hostname: expected host names, found \\\"a b\\\""]);

@@ -165,7 +165,7 @@ fn goes_on_after_a_recovery(program: &Path) -> Option<()> {
     assert!(made.last() < later.first(), "a version went back: {made:?}, then {later:?}");
     watched.missed_nothing(&later);
     let patch = "patch configmap map-0 -n default --type=merge -p {\"data\":{\"step\":\"1\"}}";
-    assert!(kubectl.run(patch).success, "an object of before cannot be changed");
+    assert!(kubectl.run(patch).success, "an object from before the recovery cannot be changed");
     assert!(apiserver.wait(Duration::ZERO).is_none(), "kube-apiserver ended:\n{}", apiserver.log().tail());
     Some(())
 }

@@ -35,7 +35,7 @@ struct Bench {
     runtime: tokio::runtime::Runtime,
 }
 
-/// A member that is alone, and how it is told its place.
+/// A member that is alone, its data directory, and the flags for a restore into that directory.
 struct Alone {
     server: EtcdServer,
     data: PathBuf,
@@ -279,7 +279,7 @@ fn a_raised_revision_is_kept_on_the_way_from_etcd_to_naxos_and_back() {
     check(&ours.server);
     let back = bench.restored_etcd(&bench.save(&ours.server, "from-naxos"), "back");
     check(&back.server);
-    // What etcdutl has raised is taken over too.
+    // A revision that etcdutl has raised is taken over, too.
     let mut raised = bench.alone(&bench.etcd, "raised");
     let mut arguments = vec!["snapshot".to_owned(), "restore".to_owned()];
     arguments.extend(raise.iter().cloned().chain(raised.flags.clone()));

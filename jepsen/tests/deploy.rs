@@ -36,7 +36,7 @@ fn loaded(variables: &BTreeMap<String, String>) -> ServerConfig {
 }
 
 #[test]
-fn the_unit_starts_one_node_and_with_the_example_a_member_of_three() {
+fn the_systemd_service_starts_one_node_or_with_the_example_file_one_of_three_members() {
     let mut variables_of_both = variables("naxos.service", "Environment=");
     let alone = loaded(&variables_of_both);
     assert_eq!((alone.cluster.members.len(), alone.data_dir.to_str()), (1, Some("/var/lib/naxos")));

@@ -1,5 +1,5 @@
-//! The commands that measure clusters work: each runs once, for as short a time as possible. Whether the figures are
-//! good is not judged here.
+//! Checks that the commands that measure clusters work: each runs once, for as short a time as possible. Whether the
+//! figures are good is not judged here.
 #![cfg(test)]
 
 use std::path::Path;

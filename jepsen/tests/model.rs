@@ -8,7 +8,7 @@ use naxos_jepsen::model::founding::foundings;
 use naxos_jepsen::model::report::Report;
 
 #[test]
-fn with_all_rules_nothing_breaks_and_without_any_one_something_does() {
+fn with_all_rules_no_property_breaks_and_without_one_of_them_some_property_breaks() {
     for Case { name, setting, rules } in cases() {
         let report = Report::of(setting.clone());
         assert!(report.failures.is_empty(), "{name}: {report}\n{:#?}", report.failures);

@@ -46,7 +46,7 @@ fn client(member: &EtcdServer) -> KvClient<Channel> {
     KvClient::new(Endpoint::from_shared(member.client_url().to_owned()).expect("a URL").connect_lazy())
 }
 
-/// Puts the value. A put of which nobody knows whether it was done, because its leader was killed, is made again.
+/// Puts the value. After a leader was killed, the outcome of a put may be unknown. Then the put is made again.
 async fn put(member: &EtcdServer, value: &'static str) {
     let put = PutRequest { key: "key".into(), value: value.into(), ..PutRequest::default() };
     let attempts = async {

@@ -17,7 +17,7 @@ const CLUSTER_SEEDS_TWICE: u64 = 100;
 const AT_ONCE: usize = 2;
 
 fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 
 fn run_seeds(members: u8, seeds: u64, twice: u64) -> Sums {

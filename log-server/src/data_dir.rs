@@ -3,9 +3,10 @@
 //! It holds `lock` (the file of an advisory lock), `format` (what the directory is), `journal/` (the segments) and,
 //! after a founding or a recovery, `founding` (see the module `founding`). Other components keep their own files beside
 //! these. Formatting makes `format.tmp`, then the journal's first segment, then renames `format.tmp` to `format`. So a
-//! directory with `format` always has a journal. A directory without
-//! `format` is new, half formatted (then it has `format.tmp`), in a founding (then it has `founding`) or belongs to
-//! another program. A directory of another program is refused before anything in it is changed.
+//! directory with `format` always has a journal. A directory without `format` is new, half formatted (then it has
+//! `format.tmp`), in a founding (then it has `founding`), in a recovery or a restore that was not finished (then it has
+//! `recovery`), or belongs to another program. A directory of another program is refused before anything in it is
+//! changed.
 
 use std::sync::Arc;
 
@@ -292,7 +293,7 @@ mod tests {
         assert!(!judge(&names(&["format.tmp", "journal", "lock"])).unwrap());
         assert!(!judge(&names(&["founding", "founding.tmp", "lock"])).unwrap());
         assert!(judge(&names(&["format", "journal", "lock", "store.redb"])).unwrap());
-        assert!(judge(&names(&["format", "journal", "recovery"])).unwrap(), "a recovery in its place was not finished");
+        assert!(judge(&names(&["format", "journal", "recovery"])).unwrap(), "an unfinished recovery beside the data");
         assert!(matches!(judge(&names(&["lock", "recovery"])), Err(OpenError::Recovering)));
         assert!(matches!(judge(&names(&["founding", "journal"])), Err(OpenError::Foreign { .. })));
         assert!(matches!(judge(&names(&["member"])), Err(OpenError::Etcd)));

@@ -81,7 +81,7 @@ pub enum OpenError {
     /// The directory belongs to the founding of another cluster, or of another seat.
     #[error(
         "the data directory takes part in the founding of cluster {:016x} as seat {:016x}, the \
-         flags name cluster {:016x} and seat {:016x}: start with the flags of before, or with an empty directory",
+         flags name cluster {:016x} and seat {:016x}: start with the earlier flags, or with an empty directory",
         .found.0.0, .found.1.0, .wanted.0.0, .wanted.1.0
     )]
     OtherFounding {
@@ -92,8 +92,8 @@ pub enum OpenError {
     },
     /// The directory takes part in a founding that is not decided, so it has no log yet.
     #[error(
-        "the data directory takes part in the founding of cluster {:016x}, which is not decided: start it with the \
-         --initial-cluster of this cluster, so that its seats decide",
+        "the data directory takes part in the founding of cluster {:016x}, which is not decided: start the member with \
+         the --initial-cluster of this cluster, so that its seats decide",
         .cluster.0
     )]
     NotFounded {
@@ -130,8 +130,8 @@ pub enum OpenError {
         /// Why it does not decode.
         source: DecodeError,
     },
-    /// The MetaStore's records do not decode.
-    #[error("the metadata store's state in the journal does not decode: {0}")]
+    /// The MetaStore's records do not decode, or its replica cannot start.
+    #[error("the metadata store's state in the journal does not decode, or its replica cannot start: {0}")]
     Meta(String),
     /// A setting is out of range.
     #[error("{field} must be {expected}")]

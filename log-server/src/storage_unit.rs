@@ -70,7 +70,7 @@ impl Unit {
     }
 
     /// The number of client commands in the stores that wait for the committer, and the largest number that may wait. A
-    /// store that waits alone may have any number. For probes.
+    /// store that waits alone may have more commands than that; it counts as the largest number. For probes.
     pub fn stores_queued(&self) -> (u64, u64) {
         self.queue.stores_waiting()
     }

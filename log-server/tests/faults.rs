@@ -39,7 +39,7 @@ fn a_full_disk_refuses_stores_and_trimming_makes_room() {
             assert!(matches!(refused, UnitError::DiskFull { .. }), "{refused}");
             assert!(refused.to_string().contains("trim or enlarge"));
             let UnitError::DiskFull { needed, .. } = refused else { unreachable!("matched above") };
-            assert_eq!(unit.wanted_free_bytes(), needed, "who asks without a store is told the same");
+            assert_eq!(unit.wanted_free_bytes(), needed, "a caller that asks without a store is told the same");
             assert_eq!(unit.tail(id(1)).await.unwrap().tail, Offset(at), "nothing of a refused store is there");
             let read = unit.read(id(1), Offset(at - 1)..Offset(at), usize::MAX).await.unwrap();
             assert_eq!(read, [CellState::Present(payload(at - 1, 5_000))]);
@@ -167,7 +167,7 @@ fn a_failed_write_makes_the_unit_read_only_for_good() {
 }
 
 #[test]
-fn a_failed_read_is_an_error_of_that_read_only() {
+fn a_failed_read_is_an_error_only_of_that_one_read() {
     let drive = Drive::new(1);
     simulate(async {
         let config = LogServerConfig { cache_bytes_max: 0, ..small() };

@@ -244,7 +244,7 @@ fn version_after_a_new_start(puts: u64) -> u64 {
 
 #[test]
 fn a_leader_that_is_started_again_answers_with_everything_that_was_acknowledged_before() {
-    // Some of these end right after a snapshot, and some have entries after it.
+    // Some of these logs end right after a snapshot, and some have entries after it.
     for puts in 2 * SNAPSHOT_ENTRIES..3 * SNAPSHOT_ENTRIES {
         assert_eq!(version_after_a_new_start(puts), puts);
     }

@@ -41,7 +41,7 @@ async fn start(root: &Path, voters: &[StorageId]) -> Node {
     Node { server, peers, meta, served }
 }
 
-/// Links every node with every other one.
+/// Links every node with every node, itself included.
 fn link_all(nodes: &[Node]) {
     for from in nodes {
         for to in nodes {

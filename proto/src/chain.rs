@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(edited.segments[1], Segment { params: other.clone(), ..chain.segments[1].clone() });
         assert_eq!((&edited.segments[0], &edited.segments[2]), (&chain.segments[0], &chain.segments[2]));
         let nonce = LogletId { nonce: 8, ..other.id };
-        assert_eq!(chain.with_params(LogletParams { id: nonce, ..other }), None, "a loglet is its whole id");
+        assert_eq!(chain.with_params(LogletParams { id: nonce, ..other }), None, "only the whole id names a loglet");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! outcome runs the next step at once. So a batch does not have to wake a task that would only pass the outcome on
 //! (`docs/adr/0001`).
 //!
-//! Invariant: the callback is called exactly once. If a completion is dropped, it is called with an unknown outcome.
+//! Invariant: the callback is called exactly once. If a completion is dropped, its callback gets an unknown outcome.
 //! So a call that was lost on the way never looks like a success and never leaves its caller waiting.
 
 use futures::future::BoxFuture;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callee_hears_once_whether_the_completion_is_called_or_dropped() {
+    fn the_callback_is_called_once_whether_the_completion_is_completed_or_dropped() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let completion = || {
             let heard = Arc::clone(&heard);

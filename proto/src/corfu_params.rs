@@ -34,7 +34,7 @@ impl CorfuParams {
     pub fn decode(params: &LogletParams) -> Result<CorfuParams, DecodeError> {
         let mut r = Reader::new(params.bytes.clone(), "parameters of a Corfu loglet");
         if params.kind != LogletKind::CORFU {
-            return Err(r.rule("were asked for of a loglet of another kind"));
+            return Err(r.rule("cannot be read from a loglet of another kind"));
         }
         let sequencer = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
         let units = (0..r.u16()?).map(|_| r.u64().map(StorageId)).collect::<Result<Vec<_>, _>>()?;

@@ -35,13 +35,13 @@ impl NativeParams {
     pub fn decode(params: &LogletParams) -> Result<NativeParams, DecodeError> {
         let mut r = Reader::new(params.bytes.clone(), "parameters of a native loglet");
         if !params.kind.is_native() {
-            return Err(r.rule("were asked for of a loglet of another kind"));
+            return Err(r.rule("cannot be read from a loglet of another kind"));
         }
         let sequencer = Incarnation { storage: StorageId(r.u64()?), boot: Boot(r.u64()?) };
         let write_quorum = r.u16()?;
         let units = (0..r.u16()?).map(|_| r.u64().map(StorageId)).collect::<Result<Vec<_>, _>>()?;
         if write_quorum == 0 || usize::from(write_quorum) > units.len() {
-            return Err(r.rule("must have a write quorum of one unit to all units"));
+            return Err(r.rule("must have a write quorum of at least one unit and at most all units"));
         }
         r.end()?;
         Ok(NativeParams { sequencer, units, write_quorum })

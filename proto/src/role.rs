@@ -6,8 +6,8 @@ use crate::seams::Entropy;
 /// What runs on a data directory. The directory keeps its role for ever: the storage id says it, so whoever knows the id of
 /// a directory knows its role, also while its process is away.
 ///
-/// The highest 16 bits of a storage id are a mark, and the other bits are drawn at random. A whole node has any bits but the
-/// three marks.
+/// In the id of a directory on which only a part of Naxos runs, the highest 16 bits are a mark, and the other bits are
+/// drawn at random. In the id of a whole node all bits are random, but the highest 16 are none of the three marks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
     /// A whole node: a storage unit, a replica of the MetaStore, a sequencer, and etcd's API on the replayed log.
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_runs_somewhere_and_each_word_is_read() {
+    fn each_role_runs_a_part_and_each_word_is_read() {
         for role in ALL {
             assert!(role.has_unit() || role.has_sequencer() || role.has_state());
             assert_eq!(role.word().map_or(Some(Role::Node), Role::from_word), Some(role));

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_draws_the_numbers_that_the_paper_gives() {
+    fn it_draws_the_numbers_of_the_reference_implementation() {
         let mut generator = SplitMix64::new(1_234_567);
         let drawn: Vec<u64> = (0..3).map(|_| generator.draw()).collect();
         assert_eq!(drawn, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);

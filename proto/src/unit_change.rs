@@ -11,7 +11,7 @@ use crate::native_params::NativeParams;
 /// A change of the units of one loglet whose segment has ended. The loglet's id, kind and sequencer stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnitChange {
-    /// Names another unit in the place of one.
+    /// Names one unit in the place of another.
     Replace {
         /// The unit that is not named any more.
         from: StorageId,
@@ -33,20 +33,20 @@ impl fmt::Display for UnitChange {
             UnitChange::Replace { from, to } => write!(f, "storage unit {to} instead of {from}"),
             UnitChange::LeaveOut { units, .. } => {
                 let units: Vec<_> = units.iter().map(ToString::to_string).collect();
-                write!(f, "no storage unit {}", units.join(", "))
+                write!(f, "without storage unit {}", units.join(", "))
             }
         }
     }
 }
 
 impl UnitChange {
-    /// The parameters after the change. `None` if the change does not fit these parameters: they do not name the old
-    /// units, they name the new one already, or too few units would stay.
+    /// The parameters after the change. `None` if the change does not fit these parameters: they name none of the units
+    /// that are to go, they name the new one already, or too few units would stay.
     ///
     /// The write quorum of a native loglet stays as it is if one unit replaces another. If units are left out, it is at
-    /// most a majority of those that stay, so that one silent unit does not hold up a trim. A lower quorum does no
-    /// harm: nobody counts acknowledgements of a segment that has ended, and the caller makes sure that each unit that
-    /// stays holds every cell.
+    /// most a majority of those that stay, so that a minority of silent units does not hold up a trim. A lower quorum
+    /// does no harm: nobody counts acknowledgements of a segment that has ended, and the caller makes sure that each
+    /// unit that stays holds every cell.
     pub fn of(&self, params: &LogletParams) -> Result<Option<LogletParams>, DecodeError> {
         match params.kind {
             kind if kind.is_native() => {

@@ -9,8 +9,8 @@ pub(crate) enum Answer {
     Durable,
     /// The unit is sealed. It wrote nothing and holds no cell of the batch.
     Sealed,
-    /// The unit may hold cells of the batch, or it holds other bytes there. It will never count toward the write
-    /// quorum.
+    /// The unit may hold cells of the batch, or it holds other bytes there, or it refuses the request itself. It will
+    /// never count toward the write quorum.
     Held(String),
     /// The loglet was never opened on this unit. The unit wrote nothing.
     NotOpen(UnitError),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_that_sending_again_may_change_are_not_final() {
+    fn an_answer_is_final_unless_sending_the_store_again_may_change_it() {
         let id = LogletId::default();
         for error in [UnitError::Unanswered, UnitError::Overloaded, UnitError::NotOpen(id), UnitError::Stopped] {
             assert!(!Answer::of(Err(error.clone())).is_final(), "{error:?}");

@@ -34,8 +34,9 @@ const REST_MIN: Duration = Duration::from_millis(2);
 /// The longest rest of a lane.
 const REST_MAX: Duration = Duration::from_millis(500);
 
-/// A unit on another node is told the known tail when nothing was appended for this long. Until then the next store
-/// carries it, and nodes that follow the units' tails know it without a message.
+/// How long the sequencer waits, once no batch is in flight, before it tells units on other nodes the known tail. If a
+/// batch is in flight when the wait ends, nothing is told, because each store carries the known tail; a new wait begins
+/// when no batch is in flight again. Nodes that follow the units' tails know the known tail without such a message.
 const ADVANCE_AFTER: Duration = Duration::from_millis(2);
 
 /// What receives the outcome of an append.
@@ -107,7 +108,7 @@ impl Fanout {
         Self { placement, clock, state: Mutex::new(state), is_near, rests }
     }
 
-    /// What the loglet's offsets are at now.
+    /// How far the loglet has got: its next offset, and how many batches are in flight.
     pub(crate) fn granted(&self) -> Granted {
         let state = self.state.lock();
         let (in_flight, in_flight_max) = state.grants.in_flight();
@@ -179,8 +180,8 @@ impl Fanout {
         units.for_each(|(unit, _)| unit.advance(self.placement.loglet, known_tail));
     }
 
-    /// Tells the known tail where that is due, and lets the lanes whose rest is over send again. A lane whose unit does
-    /// not have the loglet is resumed after [`Self::open_on`]; returns the indexes of those units.
+    /// Tells the known tail where that is due, and lets the lanes whose rest is over send again. Returns the indexes of
+    /// the units that do not have the loglet. The caller calls [`Self::open_on`] for them, which resumes their lanes.
     pub(crate) fn resume_rested(self: &Arc<Self>) -> Vec<usize> {
         let (now, mut to_open) = (self.clock.now(), Vec::new());
         if self.next_resume().is_none_or(|at| at > now) {

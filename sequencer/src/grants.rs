@@ -59,7 +59,7 @@ enum Stopped {
     Refused(AppendError),
     /// The loglet is sealed, a batch is undecided, or the chain has ended the loglet. This state never ends.
     Over,
-    /// Nobody knows what the only unit did. It never ends.
+    /// Nobody knows what the only unit did. This state never ends.
     Unknown(String),
 }
 
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_that_met_no_copy_is_not_done() {
+    fn a_batch_of_which_the_sealed_units_hold_no_copy_is_not_done() {
         let mut g = Grants::new(3, 2, MAX);
         let a = g.grant(1, 0, 'a').unwrap();
         for unit in 0..3 {

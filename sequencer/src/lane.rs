@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_lane_drops_committed_batches_alone() {
+    fn a_long_lane_drops_only_committed_batches() {
         let mut lane = lane(6);
         assert_eq!(sent(&mut lane), [0, 1, 2]);
         assert_eq!(lane.shorten(Offset(1)), Some(1), "batch 1 is not committed");

@@ -58,7 +58,8 @@ impl LocalSequencer {
         native.chain(corfu).collect()
     }
 
-    /// Opens new loglets on all their units, and sends failed stores again, until `stop`. Runs on the Worker `peers`.
+    /// Opens new loglets on all their units, sends failed stores again, and tells units on other nodes the known tail,
+    /// until `stop`. Runs on the Worker `peers`.
     pub async fn tend(&self, stop: CancellationToken) {
         let mut opening: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
         loop {

@@ -67,7 +67,8 @@ struct Report {
     first_error: Option<String>,
 }
 
-/// Runs the command. False if a client was told an error or a pause was too long.
+/// Runs the command. False if a client was told an error, or if the pauses of the worst client were too long at the
+/// 99th percentile.
 pub fn run(args: &Args) -> Result<bool> {
     let programs = args.programs.clone().resolve(&[Candidate::Naxos])?;
     let mut cluster = Cluster::start(&programs, Candidate::Naxos, args.nodes.into(), Ground::Plain)?;

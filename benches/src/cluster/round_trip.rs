@@ -24,8 +24,9 @@ use crate::servers::{Candidate, Programs};
 /// How long the load runs before a window begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// How long the cluster runs before reconfigurations are counted. In this time Naxos may move its sequencer away from the
-/// node that leads the MetaStore. That move takes one reconfiguration.
+/// How long the cluster runs before reconfigurations are counted. If one node has the sequencer and leads the
+/// MetaStore, Naxos may move the lead or the sequencer to another node in this time. A move of the sequencer takes one
+/// reconfiguration.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// The median time of a put through any member may be at most this many times the time of one round trip and one sync.
@@ -91,7 +92,7 @@ pub fn run(args: &Args) -> Result<bool> {
     let mut outcomes = Vec::new();
     for &round_trip in &args.round_trip {
         let echo_us = echo::round_trip_us(round_trip / 2)?;
-        eprintln!("with a delay of {round_trip:?}, a message and its answer take {echo_us:.0} us");
+        eprintln!("with --round-trip {round_trip:?}, a message and its answer take {echo_us:.0} us");
         for &server in &args.subjects.server {
             let one = args.measure(&programs, server, round_trip, (echo_us, sync_us));
             outcomes.extend(one.with_context(|| format!("{server} with {round_trip:?}"))?);

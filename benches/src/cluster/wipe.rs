@@ -26,7 +26,8 @@ const VALUE_BYTES: usize = 16 << 10;
 /// How long the load runs before a window begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// How long the member may take until it serves again. Another member copies its store for it while the load runs.
+/// How long the member may take until it serves again. It needs a copy of another member's local store, and that
+/// member makes the copy while the load runs.
 const BACK_MAX: Duration = Duration::from_secs(900);
 
 /// Number of windows before the disk is lost.

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_past_the_last_ends_the_dense_ones_before_the_keys_behind_them() {
+    fn the_key_after_the_last_one_is_above_all_keys_and_below_the_extra_keys() {
         let keys = Keys { prefix: "p/".to_owned(), count: 100 };
         let behind = Keys { prefix: "p/x".to_owned(), count: 1 };
         assert!(keys.key(99) < keys.key(keys.count) && keys.key(keys.count) < behind.key(0));

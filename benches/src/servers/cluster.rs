@@ -22,7 +22,7 @@ use crate::pace;
 /// How long a healthy member may take to answer a question about its state.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long a cluster may take to be whole after its start, or after a member came back.
+/// How long a cluster may take to be whole once all its members serve.
 const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long the members may take until they agree who leads.
@@ -38,7 +38,7 @@ pub enum Ground {
     Plain,
     /// A file system for each member, which can be frozen.
     Disks,
-    /// A network namespace for each member, between which the ways can be cut.
+    /// A network namespace for each member. The way from one member to another can be cut.
     Networks,
     /// Both of these.
     NetworksAndDisks,
@@ -102,7 +102,7 @@ impl Cluster {
         self.servers.iter().map(|server| server.endpoint().clone()).collect()
     }
 
-    /// The processes of all members.
+    /// CPU time and memory of each member's process.
     pub fn stats(&self) -> Result<Vec<ProcStat>> {
         self.servers.iter().map(Server::stat).collect()
     }
@@ -149,7 +149,7 @@ impl Cluster {
         Ok(endpoints)
     }
 
-    /// The chain of loglets, as any member knows it. `None` for a server that is not Naxos.
+    /// The newest chain of loglets that any member knows. `None` for a server that is not Naxos.
     pub fn chain(&self) -> Result<Option<ChainResponse>> {
         if self.candidate() != Candidate::Naxos {
             return Ok(None);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Result, ensure};
 
-/// Linux gives the ports from 32768 on to outgoing connections. If a server was to listen on one of them, a connection of
-/// another server could take it before. So these ports lie below.
+/// Linux gives the ports from 32768 on to outgoing connections. If a server is to listen on one of them, a connection
+/// of another server may take that port first. So these ports lie below.
 const PORTS: Range<u16> = 10_000..32_000;
 
 /// How many ports this process has looked at.

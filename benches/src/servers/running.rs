@@ -91,7 +91,7 @@ impl Server {
         ProcStat::of(self.child.id())
     }
 
-    /// Disk space in bytes that the server's data and its log take.
+    /// Disk space in bytes that the server's data and the file with its output take.
     pub fn data_bytes(&self) -> Result<u64> {
         allocated_bytes(self.folder.path())
     }

@@ -1,4 +1,4 @@
-//! The system's programs that set up disks and networks. They need root.
+//! The system's programs that set up disks and networks, or make syncs slow. They need root.
 
 use std::path::Path;
 use std::process::Command;

@@ -3,9 +3,10 @@
 //! A data directory may be an old copy: it was restored from a backup of the machine, or cloned. The copy has forgotten
 //! what the directory has promised or stored since then, and a process on the copy would break these promises. So a
 //! process takes part only when a majority of the voters has durably noted its start. The process counts itself if it
-//! votes. It ends when another node remembers a start of which its directory does not know, or was told of batches that
-//! are not in its journal (cluster 15). Before it takes part, a process hears what each of the other nodes remembers,
-//! or waits for a while. The nodes also tell each other what they have noted (`docs/protocol.md`, cluster 13).
+//! votes. The process ends when another node remembers a start of which the directory does not know, or was told of
+//! batches that are not in the directory's journal (cluster 15). Before it takes part, a process hears what each of the
+//! other nodes remembers, or waits for a while. The nodes also tell each other what they have noted
+//! (`docs/protocol.md`, cluster 13).
 
 use std::collections::BTreeSet;
 
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn while_the_voters_change_a_majority_of_both_sets_has_to() {
+    fn while_the_voters_change_a_majority_of_both_sets_has_to_note_the_start() {
         let one = admission(1, 1, vec![ids(&[1, 2, 3]), ids(&[1, 4, 5])]);
         one.hear(&beat(2, Some(start(1))), &Memory::default());
         one.has_waited();

@@ -1,5 +1,6 @@
-//! Failure detection: which nodes are alive, and which change of the log follows from that. The change is made by
-//! [`VirtualLog::reconfigure`](crate::VirtualLog::reconfigure).
+//! Failure detection: which nodes are alive, and which change of the log follows from that. The changes are made by
+//! [`VirtualLog::reconfigure_from`](crate::VirtualLog::reconfigure_from) and
+//! [`VirtualLog::change_units`](crate::VirtualLog::change_units).
 //!
 //! - [`detector`]: pure: what the heartbeats of the other nodes say about them
 //! - [`due_change`]: pure: whether the log should be reconfigured, and why

@@ -11,7 +11,8 @@ use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
 impl VirtualLog {
     /// Ends the active segment and begins another one of kind `kind`, or of the same kind if `None`. Appends wait
     /// meanwhile and then go on in order. If too many wait already, an append is refused. An append in flight is settled
-    /// by the end of the old segment. Its outcome is unknown only if the old sequencer does not answer in time.
+    /// by the end of the old segment. Its outcome is unknown if the old sequencer does not answer in time, if the
+    /// segment ends within its batch, or if the segment has left the chain.
     ///
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.

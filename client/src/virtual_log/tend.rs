@@ -47,7 +47,8 @@ impl VirtualLog {
         }
     }
 
-    /// Reads the chain from the register, and adopts it if its version is not `seen`. Returns whether it was adopted.
+    /// Reads the chain from the register, and adopts it if its version is not `seen`. Reads nothing if this process
+    /// knows another version than `seen` already. Returns whether this process knows another version than `seen` now.
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.
     pub async fn adopt_newer(&self, seen: ChainVersion) -> Result<bool, ReconfigureError> {
@@ -63,7 +64,7 @@ impl VirtualLog {
         Ok(is_newer)
     }
 
-    /// Whether the loglet that takes appends has ended, as far as can be found out.
+    /// Whether the loglet that takes appends has ended. It counts as ended, too, if its tail check fails.
     async fn has_ended(&self) -> bool {
         let loglet = Arc::clone(&self.active.load().loglet);
         self.gate.needs_successor() || !matches!(loglet.check_tail().await, Ok(Tail::Open(_)))

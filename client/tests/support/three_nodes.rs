@@ -1,5 +1,6 @@
-//! Three nodes, each with its own storage unit, and a sequencer on the first. A message between two nodes takes [`HOP`]
-//! if it is an append, its grant, its outcome, or a call to a unit. A sync takes [`SYNC`].
+//! Three nodes, each with its own storage unit, and a sequencer on the first. These messages between two nodes take
+//! [`HOP`]: an append, its grant, its outcome, a call to a unit, its answer, and a tail that a unit tells. A sync takes
+//! [`SYNC`].
 
 use std::sync::Arc;
 use std::sync::OnceLock;

@@ -158,7 +158,7 @@ pub(crate) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, 
 pub(super) fn apply_control(txn: &mut Txn<'_>, lsn: Lsn, control: &Control, known: &BTreeMap<EngineId, EngineSwitch>) {
     let turn = |txn: &mut Txn<'_>, engine: EngineId, on: bool| {
         let switch = known.get(&engine).unwrap_or_else(|| {
-            panic!("the log enables engine {engine}, which this release does not have: install one that has it")
+            panic!("the log switches engine {engine}, which this release does not have: install one that has it")
         });
         if switch.is_on() != on {
             txn.put(switch_row(engine), switch_value(on, lsn));

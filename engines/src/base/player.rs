@@ -33,7 +33,7 @@ use crate::waiters::Waiters;
 const READ_BYTES: usize = 4 << 20;
 /// Time between two attempts to read the log when it cannot be read.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// Time between two looks whether there is room for more entries in memory.
+/// Time between two checks of whether there is room for more entries in memory.
 const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 /// While an append of this process is on its way, the player waits this long for it before it reads the log.
 const OWN_WAIT: Duration = Duration::from_millis(1);
@@ -105,7 +105,8 @@ impl<A: Applicator> Player<A> {
     }
 
     /// Takes an own entry that is durable at `lsn`. If all entries before it are applied and no other work waits for
-    /// this thread, applies it here. Otherwise leaves it to the apply Worker.
+    /// this thread, applies it here, or leaves it to the thread that holds the apply lock. Otherwise leaves it to the
+    /// apply Worker.
     pub(super) fn deliver(&self, lsn: Lsn, own: Own, load: ThreadLoad) {
         self.inbox.lock().insert(lsn, own);
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);

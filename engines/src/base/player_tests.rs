@@ -14,7 +14,8 @@ use naxos_proto::seams::{BootClock, WallTime};
 use super::*;
 use crate::local_store::{RowKey, TableId, Txn};
 
-/// A log with one entry of another process. The first reads of it fail.
+/// A log with entries of another process only. A read returns the entry at the position that is asked for. The first
+/// reads fail.
 struct FailingLog {
     failures_left: AtomicU32,
     failure: LogError,

@@ -13,7 +13,7 @@ use crate::local_store::shared::Shared;
 use crate::local_store::snapshot::{SnapshotFile, SnapshotMaker};
 use crate::local_store::store_error::StoreError;
 
-/// At most this many requests for a copy may wait.
+/// At most this many requests for a copy are queued. A caller with a further request waits for a place in the queue.
 const REQUESTS_MAX: usize = 4;
 
 /// Why the Worker woke up.

@@ -1,7 +1,7 @@
 //! [`FixedRows`]: all rows as they were at one position of the log, while the store goes on.
 //!
-//! They are the deltas of that moment, and a read transaction of redb. As long as the transaction lives, redb does not use
-//! the pages again that it sees, so the file grows by what is written meanwhile.
+//! They are the deltas of that moment, and a read transaction of redb. As long as the transaction lives, redb does not
+//! reuse the pages that the transaction sees, so the file grows by what is written meanwhile.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -31,8 +31,8 @@ pub struct FixedRows {
 }
 
 impl FixedRows {
-    /// The rows of the entries that were applied up to now. Apply waits while the open delta is copied, whose values are
-    /// shared and not copied.
+    /// The rows of the entries that were applied up to now. Apply waits while the open delta is copied. Only the names
+    /// are copied; the values are shared.
     pub(super) fn now(shared: &Shared) -> Result<Self, StoreError> {
         let _boundary = shared.boundary.lock();
         // Rows move from the open delta to the frozen ones and then to redb, and this reads in the same order. So no row is
@@ -54,8 +54,9 @@ impl FixedRows {
         Ok(self.scan(name, &name.clone().after(), 1)?.into_iter().next().map(|(_, value)| value))
     }
 
-    /// The rows from `from` on and below `below`, in the order of their names: about `bytes_max` bytes of them. Empty only
-    /// if there are none. Do not call it on a thread that serves requests.
+    /// The first rows from `from` on and below `below`, in the order of their names: about `bytes_max` bytes from redb,
+    /// and all rows of the deltas in the same part of the range. Empty only if there are none. Do not call it on a
+    /// thread that serves requests.
     pub fn scan(&self, from: &RowKey, below: &RowKey, bytes_max: usize) -> Result<Vec<Row>, StoreError> {
         let mut from = from.clone();
         loop {
@@ -71,7 +72,8 @@ impl FixedRows {
         }
     }
 
-    /// As [`Self::scan`], with the name to go on from. `None` after the last row.
+    /// A part of the rows of [`Self::scan`], and the name to go on from, which is `None` after the last row. The part
+    /// may be empty although there are more rows.
     fn piece(&self, from: &RowKey, below: &RowKey, bytes_max: usize) -> Result<(Vec<Row>, Option<RowKey>), StoreError> {
         let (bottom, is_all) = caught(ROWS_WRITTEN, || self.written(from, below, bytes_max))?;
         // Beyond the last row of redb that was read, the deltas alone do not tell all rows.

@@ -13,7 +13,7 @@ const SLICE_BYTES: usize = 1 << 20;
 /// One in this many transactions is durable. Until then redb keeps the pages of a transaction in memory.
 const SLICES_PER_SYNC: u32 = 32;
 
-/// See the module. The file is complete and durable once it was installed
+/// See the module. The file is complete and durable once it has been installed
 /// ([`install_snapshot`](super::install::install_snapshot)).
 pub struct MadeStore {
     database: Database,
@@ -49,7 +49,7 @@ impl MadeStore {
         self.database.release_all(None).await
     }
 
-    /// Completes the store: it has applied the log up to `cursor`. Closes the file.
+    /// Completes the store and closes the file. The store then says that it has applied the log up to `cursor`.
     pub async fn finish(mut self, cursor: Lsn) -> Result<(), StoreError> {
         self.write().await?;
         self.database.write_cursor(cursor, self.checksum.value(), None)?;

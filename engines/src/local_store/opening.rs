@@ -148,7 +148,8 @@ pub(super) async fn open_database(
     checked
 }
 
-/// Checks that the file is of this format and of this data directory, and that it has applied what the log has lost.
+/// Checks that the file is of this format and of this data directory, that it has applied what the log has lost, and
+/// that its cursor lies within the log.
 fn check(opened: &Database, expected: Option<StoreExpected>) -> Result<(), StoreError> {
     let found = opened.meta("format")?.unwrap_or(0);
     if found != STORE_FORMAT {

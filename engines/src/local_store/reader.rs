@@ -202,7 +202,7 @@ impl StoreReader {
         self.shared.file_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether `rows` rows may be purged now. They may not in each of these cases:
+    /// Whether `rows` rows may be purged now. They may not be purged if one of these is true:
     ///
     /// 1. [`Self::is_behind`] is true.
     /// 2. No more deltas may be frozen, and the open delta already deletes twice as many rows as it writes. Purging

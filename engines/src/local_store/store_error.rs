@@ -49,7 +49,7 @@ pub enum StoreError {
     )]
     Missing,
     /// The log is damaged at a position that the file has not applied yet.
-    #[error("{FILE} has applied the log up to {cursor}, expected beyond {at}, where it is damaged")]
+    #[error("{FILE} has applied the log up to {cursor}, expected beyond {at}, where the log is damaged")]
     Lost {
         /// The damaged position of the log.
         at: Lsn,

@@ -32,7 +32,7 @@ impl fmt::Display for AbortReason {
             AbortReason::Changed { seen, found } => write!(f, "read at version {seen}, found version {found}"),
             AbortReason::Refused(refused) => refused.fmt(f),
             AbortReason::Forgotten { at, oldest } => {
-                write!(f, "its reads are of version {at}, and history is kept from version {oldest} on")
+                write!(f, "its reads can be checked only at version {at}, history is kept from version {oldest} on")
             }
         }
     }

@@ -13,7 +13,8 @@ use super::version::Version;
 pub struct Aborted {
     /// The name of the object.
     pub object: String,
-    /// The key within it. `None` if it is about the whole object, or if the object's type has no keys.
+    /// The key that a read found changed, or could not check. `None` if the read depends on the whole object, if the
+    /// object's type has no keys, or if a write was refused.
     pub key: Option<Bytes>,
     /// Why.
     pub why: AbortReason,

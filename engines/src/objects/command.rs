@@ -33,7 +33,7 @@ pub(super) enum Command {
     Open(String, ObjectType),
     /// Do the writes if all reads still hold. A single update is a commit of one write.
     Commit(Vec<Seen>, Vec<(ObjectId, Write)>),
-    /// Keep so much history from now on.
+    /// Keep as much history as the value says, from now on.
     Keep(History),
 }
 

@@ -1,9 +1,10 @@
-//! [`CommitError`]: why it is not known here what became of a transaction.
+//! [`CommitError`]: why there is no decision here about a transaction.
 
 use super::read_error::ReadError;
 use crate::engine::ProposeError;
 
-/// Why it is not known here what became of a transaction.
+/// Why there is no decision here about a transaction: it was not proposed, its outcome is unknown, or its reads could
+/// not be checked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// Not done or unknown, as the error says.

@@ -4,7 +4,8 @@ use std::ops::Deref;
 
 use super::draft::Draft;
 
-/// What the writes so far do to an object: as it is known, or made anew because the object has changed.
+/// The draft of the writes so far for the newest state of an object: the draft that the transaction has, or one that
+/// was made because it has none or because the object has changed.
 pub(super) enum Current<'a> {
     Known(&'a Draft),
     Made(Draft),

@@ -14,7 +14,8 @@ use super::version::Version;
 use super::write::Write;
 
 /// What the writes of a transaction do to one object, before the transaction is decided. It is made for one version of
-/// the object. When others change the object, a new one is made, because the rows of two versions do not fit together.
+/// the object. When another writer changes the object, a new draft is made, because the rows of two versions do not fit
+/// together.
 #[derive(Default)]
 pub(super) struct Draft {
     /// The version of the object for which the draft is made.

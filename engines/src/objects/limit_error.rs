@@ -28,7 +28,7 @@ pub enum LimitError {
         rule: &'static str,
     },
     /// A transaction reads and writes too often.
-    #[error("the transaction has {OPERATIONS_MAX} reads and writes already, expected at most so many")]
+    #[error("the transaction has {OPERATIONS_MAX} reads and writes already, and may not have more")]
     Operations,
     /// A transaction is too large for the log.
     #[error("the transaction would have {found} bytes, expected at most {TRANSACTION_BYTES_MAX}")]
@@ -36,7 +36,7 @@ pub enum LimitError {
         /// The bytes that it would have.
         found: usize,
     },
-    /// A handle belongs to other objects than the transaction.
+    /// The object was opened on another stack than the transaction.
     #[error("the {object_type} {name:?} was opened on another stack than the transaction: open it on this one")]
     OtherStack {
         /// The type of the object.

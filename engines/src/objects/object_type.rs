@@ -15,11 +15,11 @@ pub enum ObjectType {
     Counter,
     /// Members without values.
     Set,
-    /// Values in an order that their callers choose.
+    /// Values in an order that the callers choose.
     List,
     /// Values that are taken in the order in which they were added.
     Queue,
-    /// Values by path. Every path but the first has a parent.
+    /// Values by path. Every path but the root has a parent.
     Tree,
     /// Values by key, read by ranges of keys.
     Index,

@@ -16,7 +16,7 @@ pub enum OpenError {
     #[error(transparent)]
     Refused(#[from] OpenRefused),
     /// The object is not known here, and could not be asked for in the log.
-    #[error("the object could not be created: {0}")]
+    #[error("the object is not known here, and opening it failed: {0}")]
     Propose(#[from] ProposeError),
     /// A row of the local store cannot be read.
     #[error("the local store cannot be read: {0}")]

@@ -17,7 +17,7 @@ pub enum OpenRefused {
         asked: ObjectType,
     },
     /// There are too many objects.
-    #[error("the object {name:?} would be one more than {OBJECTS_MAX}, expected at most so many")]
+    #[error("the object {name:?} cannot be created: there are {OBJECTS_MAX} objects, and there may not be more")]
     TooMany {
         /// The name of the object.
         name: String,

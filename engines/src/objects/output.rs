@@ -7,7 +7,7 @@ use bytes::Bytes;
 pub(super) enum Output {
     /// Nothing.
     None,
-    /// Whether the write changed what is there: a member that is new, a key that was removed.
+    /// Whether a put added a key that was not there, or a removal found its key.
     Changed(bool),
     /// The sum of a counter.
     Sum(i64),

@@ -31,11 +31,11 @@ pub enum Refused {
     OutOfList {
         /// The place that was asked for. The first one is 0.
         index: u64,
-        /// The elements of the list.
+        /// The number of elements in the list.
         len: u64,
     },
     /// A list is full.
-    #[error("the list has {LIST_LEN_MAX} elements already, expected at most so many")]
+    #[error("the list has {LIST_LEN_MAX} elements already, and may not have more")]
     ListFull,
     /// An object is full.
     #[error("the object would have more than {FIELDS_MAX} keys or elements")]

@@ -12,8 +12,8 @@ use super::update_error::UpdateError;
 use super::version::Version;
 use super::write::Write;
 
-/// A write to an object. Nothing is written before [`Self::commit`] is called, or the transaction commits to which it
-/// was given.
+/// A write to an object. Nothing is written before [`Self::commit`] is called, or before the transaction that was given
+/// the update commits.
 #[must_use = "an update does nothing until it is committed, or given to a transaction"]
 pub struct Update<T> {
     object: Object,

@@ -25,7 +25,8 @@ pub enum Write {
     Push(Bytes),
     /// Takes the first element of a queue.
     Pop,
-    /// Inserts an element into a list, before the one that has this index now.
+    /// Inserts an element into a list, before the one that has this index now, or at the end if the index is the
+    /// length.
     Insert(u64, Bytes),
     /// Sets the element of a list at this index.
     Replace(u64, Bytes),

@@ -70,8 +70,9 @@ impl Session {
         stop.run_until_cancelled(work).await;
     }
 
-    /// Returns when no proposal's outcome is unknown any more. Attempts are counted for each proposal on its own, so
-    /// that a new proposal is not given up because of the attempts for an older one.
+    /// Returns when the list of unknown proposals is empty: each of them was found applied, was proposed again, or was
+    /// given up. Attempts are counted for each proposal on its own, so that a new proposal is not given up because of
+    /// the attempts for an older one.
     async fn settle_unknown(&self) {
         loop {
             let unknown = std::mem::take(&mut self.shared.window.lock().unknown);
@@ -87,7 +88,7 @@ impl Session {
                     Some(attempts) => attempts >= SETTLE_ATTEMPTS,
                 };
                 match &synced {
-                    Ok(_) if is_last => self.shared.give_up(sequence, "the log does not take it"),
+                    Ok(_) if is_last => self.shared.give_up(sequence, "it is not applied yet, after several attempts"),
                     Ok(_) => self.send(sequence, true),
                     Err(e) if is_last => self.shared.give_up(sequence, &e.to_string()),
                     Err(e) => {

@@ -17,7 +17,7 @@ use crate::local_store::{STORE_FORMAT, StoreError, install_snapshot};
 const FETCHED_FILE: &str = "snapshot.fetched";
 /// Bytes that are asked for at once.
 const PIECE_BYTES: u32 = 1 << 20;
-/// Bytes between two syncs. After a crash they are fetched again.
+/// Bytes between two syncs. A fetch that goes on after a break fetches the last bytes again, twice as many as this.
 const SYNC_BYTES: u64 = 8 << 20;
 /// The time between two attempts after a failure, and between two questions for a snapshot that is being made.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
@@ -44,7 +44,8 @@ pub enum FetchError {
     },
     /// The disk has no room.
     #[error(
-        "the disk has no room for a snapshot of {bytes} bytes: {free} bytes are free, {reserve} of them have to stay free"
+        "the disk has no room for a snapshot of which {bytes} bytes are still to be fetched: {free} bytes are free, \
+         {reserve} of them have to stay free"
     )]
     NoRoom {
         /// The bytes that are still to be fetched.

@@ -176,8 +176,8 @@ impl Desk {
         if let Some(why) = self.failed.take() {
             return Err(SnapshotError::Refused(why));
         }
-        // A node that wants a newer one does not read the old one any more. Others may, unless they have told a cursor of
-        // their own since.
+        // A node that wants a newer snapshot does not read the old one any more. Other nodes may still read it, unless
+        // they have told a cursor of their own since.
         let others_read = self.holds.iter().any(|(holder, at)| *holder != to && self.parts.view.is_at(*holder, *at));
         if others_read && self.offered.as_ref().is_some_and(|offered| now.since(offered.used) < IDLE_MAX) {
             return Err(SnapshotError::Busy);

@@ -77,7 +77,7 @@ async fn rows_of_an_unknown_version_are_refused_in_words() {
     assert_eq!(error.to_string(), "row of the kept history has version 9, this build reads version 1");
 }
 
-/// A newer build may have written it. The node must not go on without it.
+/// A newer build may have written the command. The node must not go on without applying it.
 #[tokio::test]
 #[should_panic(expected = "the command at 5.2 cannot be applied: command of the objects has version 2")]
 async fn a_command_of_an_unknown_version_stops_the_node_in_words() {

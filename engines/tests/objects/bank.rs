@@ -44,7 +44,7 @@ impl Done {
     }
 }
 
-/// What its caller was told of a transaction.
+/// What the caller of a transaction was told about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     Committed(Version),

@@ -53,7 +53,7 @@ fn start(world: &World, storage: u64, calm: &CancellationToken, stop: &Cancellat
                 if calm.run_until_cancelled(time).await.is_none() {
                     stop.cancelled().await;
                 }
-                // What a process has written to its file survives it, whether it was synced or not.
+                // What a process has written to its file survives the process, whether it was synced or not.
                 drive = drive.copy(boot);
             });
             if stop.is_cancelled() {
@@ -94,7 +94,7 @@ fn compare(replicas: &[Present]) {
     panic!("the replicas do not come together");
 }
 
-/// Runs the writers, and checks what they did. Replicas 2 and 3 die meanwhile if they are told so.
+/// Runs the writers, and checks what they did. Replicas 2 and 3 die meanwhile if `dies` is true.
 fn run(dies: bool) {
     let (world, calm, stop) = (World::new(), CancellationToken::new(), CancellationToken::new());
     let ever_calm = CancellationToken::new();

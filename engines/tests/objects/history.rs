@@ -30,7 +30,7 @@ async fn every_version_can_be_read_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_too_old_or_not_there_yet_is_told_with_what_is() {
+async fn a_version_that_is_too_old_or_not_applied_yet_is_refused_with_the_bound() {
     let replica = World::alone(2).await;
     let map = replica.objects.map("map").await.unwrap();
     replica.objects.keep_history(History { changes_max: 10, bytes_max: 1 << 20 }).await.unwrap();

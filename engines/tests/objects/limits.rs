@@ -14,7 +14,7 @@ async fn a_transaction_above_its_bounds_is_told_them_and_can_still_commit() {
         transaction.write(map.put(n.to_string(), "")).unwrap();
     }
     let told = transaction.write(map.put("more", "")).unwrap_err();
-    assert_eq!(told.to_string(), "the transaction has 1024 reads and writes already, expected at most so many");
+    assert_eq!(told.to_string(), "the transaction has 1024 reads and writes already, and may not have more");
     assert_eq!(transaction.read(map.get("more")), Err(TransactionError::Limit(LimitError::Operations)));
     assert!(matches!(transaction.commit().await, Ok(Decision::Committed(_))));
     assert_eq!(map.len().local(), Ok(OPERATIONS_MAX as u64));
@@ -41,7 +41,7 @@ async fn a_handle_of_another_stack_is_refused() {
 }
 
 #[tokio::test]
-async fn an_entry_replaces_only_so_much() {
+async fn the_bytes_that_an_entry_replaces_are_bounded() {
     let replica = World::alone(5).await;
     let map = replica.objects.map("map").await.unwrap();
     let large = vec![1; VALUE_BYTES_MAX];
@@ -72,7 +72,7 @@ async fn a_full_list_refuses_more() {
     let pushed = (0..LIST_LEN_MAX).map(|n| list.push(n.to_string()).commit());
     assert!(futures::future::join_all(pushed).await.into_iter().all(|done| done.is_ok()));
     let told = refused(list.push("more").commit().await);
-    assert!(told.ends_with("the list has 10000 elements already, expected at most so many"), "{told}");
+    assert!(told.ends_with("the list has 10000 elements already, and may not have more"), "{told}");
     assert_eq!(list.get(LIST_LEN_MAX - 1).local().unwrap().unwrap(), (LIST_LEN_MAX - 1).to_string());
     assert_eq!(list.take(5_000).commit().await.unwrap().output, "5000");
     list.insert(0, "first").commit().await.unwrap();

@@ -19,7 +19,7 @@ pub struct All {
     pub index: Index,
 }
 
-/// Everything that can be read of them, as text.
+/// Everything that can be read of the objects, as text.
 pub type Everything = Vec<String>;
 
 /// Commits an update. Returns its version, or `None` if it was refused.

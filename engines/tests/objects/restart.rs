@@ -28,7 +28,8 @@ async fn a_replica_goes_on_after_a_crash_with_all_objects_and_their_history() {
             }
         }
         if boot % 2 == 0 {
-            // Wait for a checkpoint, so that the next start reads rows from the file. The others replay the log.
+            // Wait for a checkpoint, so that the next start reads rows from the file. A start after an odd boot replays
+            // entries from the log.
             let at = replica.stack.reader().applied();
             while replica.stack.reader().persisted() < at {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -40,8 +41,8 @@ async fn a_replica_goes_on_after_a_crash_with_all_objects_and_their_history() {
     }
 }
 
-/// A replica dies again and again while another one writes. It does not see all entries as they come: it reads some
-/// from the log, and some rows from its file.
+/// Two replicas write, and one of them dies again and again. When it starts, it reads the rows of its last checkpoint
+/// from its file, and the later entries from the log.
 #[tokio::test]
 async fn a_replica_that_dies_again_and_again_ends_with_the_same_rows() {
     let (world, drive) = (World::new(), Drive::new(2));

@@ -69,7 +69,8 @@ fn act(all: &All, transaction: &mut Transaction, (kind, detail): Step) -> String
 
 const READS: [u64; 11] = [0, 2, 5, 6, 12, 16, 20, 21, 24, 25, 28];
 
-/// Runs transactions. Returns those that were committed, in the order of the log, and how many were aborted.
+/// Runs transactions. Returns those that were committed, in the order of the log, how many were aborted, and what can
+/// be read at the end.
 async fn run(seed: u64) -> (Vec<(Version, Open)>, usize, Vec<String>) {
     let replica = World::alone(seed).await;
     let all = All::open(&replica.objects).await;
@@ -90,8 +91,9 @@ async fn run(seed: u64) -> (Vec<(Version, Open)>, usize, Vec<String>) {
             continue;
         }
         let Open { transaction, steps, .. } = open.swap_remove(at);
-        // It has written something if one of its writes was not refused. The position of a write is its own, and the
-        // version of a look is that of the last write it saw.
+        // The transaction has written something if one of its writes was not refused. No two transactions that write
+        // have the same version. One that only reads can have the version of the last write that it saw, and is then
+        // sorted behind that write.
         let before = replica.stack.reader().applied();
         match transaction.commit().await.unwrap() {
             Decision::Committed(version) => {

@@ -69,7 +69,7 @@ async fn writes_of_a_transaction_come_together_and_what_changed_nothing_does_not
 }
 
 #[tokio::test]
-async fn who_is_too_slow_is_told_and_who_missed_nothing_is_not() {
+async fn a_subscription_that_is_too_slow_is_told_and_one_that_missed_nothing_is_not() {
     let replica = World::alone(3).await;
     replica.objects.keep_history(History { changes_max: 20, bytes_max: 1 << 20 }).await.unwrap();
     let busy = replica.objects.counter("busy").await.unwrap();

@@ -147,7 +147,7 @@ async fn a_buffered_remove_hides_what_others_put_there_later() {
 }
 
 #[tokio::test]
-async fn a_write_that_is_impossible_is_refused_early_and_aborts_if_it_becomes_so_later() {
+async fn an_impossible_write_is_refused_early_and_one_that_becomes_impossible_aborts_at_commit() {
     let replica = World::alone(6).await;
     let (tree, hits) = (replica.objects.tree("tree").await.unwrap(), replica.objects.counter("hits").await.unwrap());
     let mut transaction = replica.objects.begin().await.unwrap();
@@ -180,7 +180,7 @@ async fn a_transaction_that_only_reads_appends_nothing_and_needs_a_snapshot() {
     for transaction in [&mut good, &mut bad, &mut stale] {
         transaction.read(a.get()).unwrap();
     }
-    // A snapshot from before this write exists: `b` has not changed since.
+    // The reads of `good` were true together before this write, because `b` does not change before `good` reads it.
     let changed = a.set("2").commit().await.unwrap().version;
     good.read(b.get()).unwrap();
     b.set("2").commit().await.unwrap();
@@ -200,8 +200,8 @@ async fn a_transaction_that_only_reads_appends_nothing_and_needs_a_snapshot() {
     assert!(matches!(aborted.why, AbortReason::Forgotten { .. }), "{aborted}");
 }
 
-/// A key that came and went between two reads was seen once as there and once as not. The second read must not hide the
-/// first one.
+/// A key that came between two reads, and went after the second one, was seen once as absent and once as present. The
+/// second read must not hide the first one.
 #[tokio::test]
 async fn two_reads_of_a_key_that_differ_abort_even_if_the_key_is_as_at_first() {
     let replica = World::alone(8).await;

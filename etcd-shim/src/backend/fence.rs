@@ -1,5 +1,5 @@
-//! [`Fence`]: a member whose state differs from that of the other members serves nothing any more, and neither does a
-//! member whose data belong to another cluster than most members have.
+//! [`Fence`]: a member whose state differs from that of the other members serves nothing any more. Neither does a
+//! member whose data belong to another cluster than the data of most members.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -51,8 +51,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What is known of the differences between this member and the others. A fence that is up stays up while the process
-/// runs. The next start raises it again, unless the local store has no note of a difference any more.
+/// What is known of the differences between this member and the others. A fence that is up stays up until the node
+/// stops. The next start raises it again if the local store still has the note of a difference.
 #[derive(Debug, Default)]
 pub(crate) struct Fence {
     is_up: AtomicBool,
@@ -66,7 +66,8 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
-    /// The fence of a local store that carries the note `differs`.
+    /// The fence of a node. `differs` is the position in the local store's note of a difference. Without such a note
+    /// the fence is down.
     pub(crate) fn new(differs: Option<Lsn>) -> Self {
         let fence = Self::default();
         differs.into_iter().for_each(|at| fence.raise(at));
@@ -109,12 +110,13 @@ impl Fence {
         }
     }
 
-    /// Members differ at this position, but it is not known which of them are right.
+    /// Members differ at this position, but it is not known which of them are right. `None`: this is over.
     pub(crate) fn note_unsure(&self, at: Option<Lsn>) {
         *self.unsure.lock() = at;
     }
 
-    /// How this member differs from the others, if the fence is up.
+    /// How the state of this member differs from that of the others. `None` if no difference is known, also while the
+    /// fence is up because most members belong to another log.
     pub(crate) fn difference(&self) -> Option<Difference> {
         *self.difference.lock()
     }

@@ -39,7 +39,8 @@ struct Seen {
 }
 
 impl Leadership {
-    /// Is cancelled when there was no leader for long.
+    /// Is cancelled when the streams that want a leader have to end: after three looks without a leader, or by
+    /// [`Self::end`].
     pub(crate) fn lost(&self) -> CancellationToken {
         self.0.lock().lost.clone()
     }

@@ -5,8 +5,8 @@
 //! - The commands by which it ends leases carry that loglet's id. Apply drops those that carry the id of another
 //!   loglet. So a node that was suspended, and meanwhile replaced as the keeper, ends no lease when it goes on.
 //! - It acknowledges a keep-alive only after a tail check that began after the request.
-//! - It ticks only while tail checks succeed, because clients cannot renew their leases while they fail. When its ticks
-//!   had a gap, because the process or the log stood still, it extends every lease by the length of that gap.
+//! - It ticks only while tail checks succeed, because while tail checks fail, clients cannot renew their leases. When
+//!   its ticks had a gap, because the process or the log stood still, it extends every lease by the length of that gap.
 //! - When another node was the keeper before it, all leases get their full time-to-live again, as in etcd when the
 //!   leader changes. If it was the keeper itself, the log was only reconfigured, and the leases go on as they are.
 //! - When the keeper has proposed to end a lease, the lease may be gone at any time. So a keep-alive for it waits until
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_expiry_that_a_new_keeper_made_void_ends_no_wait_in_vain() {
+    async fn a_renewal_waits_no_longer_when_a_new_keeper_makes_the_expiry_void() {
         let (_, keeper) = proposed().await;
         let mut renewal = std::pin::pin!(keeper.renew(7));
         assert_eq!(renewal.as_mut().now_or_never(), None);

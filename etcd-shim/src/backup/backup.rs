@@ -1,8 +1,9 @@
 //! [`Backup`]: the bytes of a file, in pieces.
 //!
 //! The file begins with its meta pages, which name the root page, and each piece that is sent tells how many bytes follow it.
-//! Both are known only at the end. So two passes are made over the same rows. The first one only counts; the second one
-//! makes the same pages again, and they are sent. This reads everything twice, but it needs no room on the disk.
+//! Both are known only at the end. So two passes are made over the same rows. The first one makes all pages, counts
+//! their bytes, and keeps only the meta pages. The second one makes the same pages again, and they are sent. This reads
+//! everything twice, but it needs no room on the disk.
 
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ impl Backup {
         &self.facts
     }
 
-    /// The length of the file without its checksum. 0 while nothing was made.
+    /// The length of the file without its checksum. 0 until the first pass has ended.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -41,9 +41,9 @@ pub(crate) enum BackupError {
         "its checksum does not hold: the file is damaged or truncated, expected the SHA-256 {expected}, found {found}"
     )]
     Digest {
-        /// What the bytes have.
+        /// The checksum of the bytes.
         expected: String,
-        /// What the file says.
+        /// The checksum at the end of the file.
         found: String,
     },
     /// The file has no checksum.

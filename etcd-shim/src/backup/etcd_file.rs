@@ -31,7 +31,7 @@ pub(crate) struct KeyValueRow<'a> {
 }
 
 impl<'a> EtcdFile<'a> {
-    /// The file with these bytes, of which a checksum at the end is no part.
+    /// The file with these bytes. The caller has cut off the checksum at the end, if the file has one.
     pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, BackupError> {
         let file = BoltFile::open(bytes)?;
         file.bucket(names::KEY)?;
@@ -74,7 +74,7 @@ impl<'a> EtcdFile<'a> {
         }))
     }
 
-    /// How many items each bucket has that a restore does not take over.
+    /// The number of alarms, users and roles in the file, by the name of the bucket. A restore does not take them over.
     pub(crate) fn left_out(&self) -> Result<BTreeMap<&'static str, usize>, BackupError> {
         let mut left_out = BTreeMap::new();
         for name in [names::ALARM, names::AUTH_USERS, names::AUTH_ROLES] {

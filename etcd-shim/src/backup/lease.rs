@@ -8,7 +8,7 @@ pub(crate) struct Lease {
     /// The granted time-to-live in seconds.
     #[prost(int64, tag = "2")]
     pub(crate) ttl: i64,
-    /// What was left of it when etcd noted that last, or 0.
+    /// The seconds of the time-to-live that were left when etcd last noted them. 0 if etcd has not noted any.
     #[prost(int64, tag = "3")]
     pub(crate) remaining: i64,
 }

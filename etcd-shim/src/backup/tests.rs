@@ -63,7 +63,7 @@ impl Applied {
     }
 }
 
-/// Makes the file. Returns it without its checksum, and checks that.
+/// Makes the file, checks its checksum, and returns the file without the checksum.
 fn file_of(backup: &mut Backup) -> Vec<u8> {
     let mut file = Vec::new();
     loop {

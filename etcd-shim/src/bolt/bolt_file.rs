@@ -56,7 +56,7 @@ impl<'a> BoltFile<'a> {
         let header = from.and_then(|from| Some((from, u64_at(from, 0)?, u32_at(from, 12)?)));
         let Some((from, found, more)) = header else { return Err(damaged("the header of a page")) };
         if found != id {
-            return Err(damaged("a page that has its own number"));
+            return Err(damaged("the page's own number at its beginning"));
         }
         let after = id.saturating_add(u64::from(more)).saturating_add(1);
         let len = usize::try_from(more).ok().and_then(|more| more.checked_add(1)?.checked_mul(size));

@@ -4,7 +4,8 @@ use super::bolt_error::BoltError;
 use super::bolt_file::BoltFile;
 use super::page::{Item, Page};
 
-/// No tree is higher than this. With pages of 512 bytes and long keys a file of many terabytes is lower.
+/// No tree is higher than this. Even in a file of many terabytes, with pages of 512 bytes and long keys, a tree is
+/// lower.
 const HEIGHT_MAX: usize = 64;
 
 /// The items of a tree, in ascending order of their keys. Ends after the first error.
@@ -43,10 +44,10 @@ impl<'a> Items<'a> {
             let id = page.child(index)?;
             let damaged = |expected| BoltError::Damaged { page: id, expected };
             if self.path.len() >= HEIGHT_MAX {
-                return Err(damaged("a tree that is not so high"));
+                return Err(damaged("a tree with fewer levels"));
             }
             self.pages_left =
-                self.pages_left.checked_sub(1).ok_or_else(|| damaged("a page that is in one place of a tree"))?;
+                self.pages_left.checked_sub(1).ok_or_else(|| damaged("a page that is only once in the tree"))?;
             self.path.push((self.file.page(id)?, 0));
         }
         Ok(None)

@@ -49,7 +49,7 @@ impl NewPages {
             let mut at = items.len() * ELEMENT_BYTES;
             for (index, NewItem { is_bucket, key, value }) in items.iter().enumerate() {
                 out.put_u32_le(if *is_bucket { IS_BUCKET } else { 0 });
-                // A position counts from its own element on.
+                // A position is counted from the beginning of the element that holds it.
                 put_len(out, at - index * ELEMENT_BYTES);
                 put_len(out, key.len());
                 put_len(out, value.len());

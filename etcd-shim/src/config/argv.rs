@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_flag_reads() {
+    fn every_form_of_a_flag_is_read() {
         for words in [&["-name=a b"][..], &["--name=a b"], &["--name", "a b"], &["-name", "x", "--name", "a b"]] {
             assert_eq!(read(words).unwrap().settings.text("name"), "a b", "{words:?}");
         }

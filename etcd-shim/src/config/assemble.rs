@@ -345,7 +345,7 @@ fn paired(prefix: &str, files: TlsFiles) -> Result<TlsFiles, String> {
     for (cert, key, what) in [(&files.cert, &files.key, ""), (&files.client_cert, &files.client_key, "client-")] {
         if cert.is_some() != key.is_some() {
             return Err(format!(
-                "--{prefix}{what}cert-file and --{prefix}{what}key-file must both be present, expected the one that is missing"
+                "--{prefix}{what}cert-file and --{prefix}{what}key-file must both be present, found only one of them"
             ));
         }
     }

@@ -31,7 +31,7 @@ const UNITS: [(&str, i128); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Reads a duration in nanoseconds.
+/// Reads a duration. Returns its nanoseconds.
 pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
     let syntax = || DurationError::Syntax(text.to_owned());
     let (negative, mut rest) = match text.as_bytes().first() {

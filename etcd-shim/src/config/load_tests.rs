@@ -156,7 +156,7 @@ fn values_that_do_not_fit_are_refused_in_the_words_of_etcd() {
         (&["--discovery-srv=x", "--discovery-endpoints=http://y"], ONE_OF_THE_FOUR),
         (&["--config-file=/nope"], "open /nope: no such file or directory"),
         (&["--auth-token=foo"], "auth: invalid auth options \"foo\", expected simple"),
-        (&["--cert-file=a"], "--cert-file and --key-file must both be present, expected the one that is missing"),
+        (&["--cert-file=a"], "--cert-file and --key-file must both be present, found only one of them"),
     ];
     for (words, error) in table {
         match try_load(words, &[]) {
@@ -359,7 +359,7 @@ fn every_default_parses_and_no_name_stands_twice() {
 }
 
 #[test]
-fn who_is_not_in_the_initial_cluster_can_begin_none() {
+fn flags_whose_member_is_not_in_the_initial_cluster_cannot_create_a_cluster() {
     for (words, refusal) in [
         (
             &["--name=a", "--initial-cluster=b=http://localhost:2380"][..],

@@ -99,7 +99,8 @@ impl Note {
             Note::CipherSuiteLeftOut(suite) => {
                 tracing::warn!(
                     "cipher-suite" = suite,
-                    "cipher suite is not offered: of TLS 1.3 all always are, of others those with forward secrecy and AEAD"
+                    "cipher suite cannot be chosen: all suites of TLS 1.3 are always offered, and of the other suites \
+                     only those with forward secrecy and AEAD are built in"
                 );
             }
         }

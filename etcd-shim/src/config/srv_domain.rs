@@ -17,7 +17,7 @@ pub struct SrvDomain {
 }
 
 impl SrvDomain {
-    /// Reads the flags. `None` if they are not set. As in etcd, only one flag may say who the members are.
+    /// Reads the flags. `None` if `--discovery-srv` is not set. As in etcd, only one flag may list the members.
     pub(super) fn read(s: &Settings, from_file: bool) -> Result<Option<Self>, String> {
         let domain = s.text("discovery-srv");
         let listed = s.text("initial-cluster");

@@ -3,7 +3,7 @@
 use super::flag::{Flag, Kind::*, ignored, not_built, used};
 
 const DISCOVERY: &str = "finding the other members through a discovery service";
-const WITH_DISCOVERY: &str = "it belongs to discovery, which is not there yet";
+const WITH_DISCOVERY: &str = "it belongs to the discovery service, which cannot be used yet";
 
 /// The group "Clustering".
 pub(super) const CLUSTERING: &[Flag] = &[
@@ -31,12 +31,12 @@ pub(super) const CLUSTERING: &[Flag] = &[
         "new",
         "Whether the first start makes a cluster (new) or joins one (existing).",
     ),
-    used("initial-cluster-token", Text, "etcd-cluster", "A text that sets clusters apart which have equal URLs."),
+    used("initial-cluster-token", Text, "etcd-cluster", "A text that tells clusters with equal URLs apart."),
     used(
         "strict-reconfig-check",
         Bool,
         "true",
-        "Refuse a change of members after which those that have started could be no quorum.",
+        "Refuse a change of members after which the members that have started would not be a quorum.",
     ),
     used(
         "auto-compaction-mode",

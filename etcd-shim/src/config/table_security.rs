@@ -48,7 +48,7 @@ pub(super) const SECURITY: &[Flag] = &[
         "peer-skip-client-san-verification",
         Bool,
         "false",
-        "the address of another member is never compared with the names in its certificate",
+        "the address from which another member connects is never compared with the names in its certificate",
     ),
     not_built("peer-crl-file", Text, "", "a revocation list for the members' certificates"),
     used(

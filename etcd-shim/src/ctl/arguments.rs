@@ -72,7 +72,7 @@ impl Connection {
 pub(super) enum Command {
     /// Show the state of a server: log, store, disk, problems.
     Status,
-    /// Show the members: who is alive, who has which part, who lags, and for whom the log is kept.
+    /// Show the members: which of them are alive, their roles, how far they lag, and for which member the log is kept.
     Members,
     /// Show the storage units that hold the log: where they are, what they lack, and whether it is being repaired.
     Units,

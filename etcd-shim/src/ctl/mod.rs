@@ -38,7 +38,7 @@ use crate::node::restore::RestoreError;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CtlError {
-    /// The arguments for the connection are wrong.
+    /// The arguments are wrong.
     #[error("{0}")]
     Arguments(String),
     /// The call failed: the server refused it, or the connection could not be opened or broke.

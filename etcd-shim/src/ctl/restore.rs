@@ -52,7 +52,7 @@ pub(super) struct Restore {
     /// Accept a file without a checksum, or with a wrong one. Other damage may then be found later, or never.
     #[arg(long)]
     skip_hash_check: bool,
-    /// Restore a backup with authentication without it.
+    /// Accept a backup of a cluster with authentication. Its users and roles are left out, and authentication is off.
     #[arg(long)]
     drop_auth: bool,
 }
@@ -79,7 +79,8 @@ pub(super) async fn restore(arguments: &Restore) -> Result<(), CtlError> {
     if file.has_auth && !arguments.drop_auth {
         return Err(RestoreError::Auth(name.clone()).into());
     }
-    // Several members must come to the same ids, and each wish that changes the state counts.
+    // Each member computes the ids by itself, and all must get the same ones. Other content or another revision must
+    // give other ids.
     let seed = Sha256::new().chain_update(Sha256::digest(content)).chain_update(arguments.bump_revision.to_le_bytes());
     let token = &arguments.initial_cluster_token;
     let founding = Founding::new(&members, &arguments.name, token, &seed.finalize(), &*seams.entropy);
@@ -88,8 +89,8 @@ pub(super) async fn restore(arguments: &Restore) -> Result<(), CtlError> {
 
     if finish_earlier(&seams).await? {
         return print(
-            "An earlier run had made the new data directory, and was interrupted while it moved it to its place. This run \
-                      has finished the move.\n",
+            "An earlier run had made the new data directory, and was interrupted while it moved the directory to its \
+             place. This run has finished the move.\n",
         );
     }
     seams.disk.create_dir("").await.map_err(|e| RestoreError::Place(RecoverError::Io(target.clone(), e)))?;
@@ -140,7 +141,7 @@ fn members(arguments: &Restore) -> Result<BTreeMap<String, Vec<Url>>, String> {
     Ok(members)
 }
 
-/// The file without its checksum, after that was checked.
+/// The file without its checksum. Checks the checksum before, unless `skip` is set.
 fn checked_content<'a>(mapped: &'a MappedFile, skip: bool, tell: &dyn Fn(&str)) -> Result<&'a [u8], BackupError> {
     let all = mapped.bytes();
     let has_one = has_digest(all.len());

@@ -44,7 +44,7 @@ LOGLET  KIND    START  END      ENTRIES  STATE   QUORUM  UNITS  SEQUENCER
 }
 
 #[test]
-fn members_read_as_a_table_that_names_who_holds_the_log() {
+fn members_read_as_a_table_that_names_the_member_for_which_the_log_is_kept() {
     let alive = MemberStatus {
         member_id: 0xa,
         name: "a".to_owned(),
@@ -106,7 +106,7 @@ fn units_read_as_a_table_that_says_what_is_missing() {
 0000000000000003  lost its seat         2  no      -      lost for good
 
 1,234 cells missing, counting each copy. The members copy what a unit lacks, every few seconds and after each change of the log.
-2 segments of the log may have a copy too few. The members copy one after the other to a unit that is there, or leave the lost unit out if there is none.
+2 segments of the log may have a copy too few. In one segment after the other, the members put another unit that is alive in the place of the lost one, or leave the lost unit out if there is no other unit.
 1 segment of the log could not be looked at."
     );
 }

@@ -15,8 +15,8 @@ pub(super) fn unit_table(answer: &UnitsResponse) -> String {
     let lost = match lost {
         0 => String::new(),
         lost => format!(
-            "\n{} of the log may have a copy too few. The members copy one after the other to a unit that is there, or \
-             leave the lost unit out if there is none.",
+            "\n{} of the log may have a copy too few. In one segment after the other, the members put another unit \
+             that is alive in the place of the lost one, or leave the lost unit out if there is no other unit.",
             counted(lost as usize, "segment")
         ),
     };

@@ -59,8 +59,8 @@ fn host_name(request: &Request) -> String {
 
 fn rebinding(host: &str) -> String {
     format!(
-        "\nThe Host header of this request names {host:?}, which this server does not go by.\n\
+        "\nThe Host header of this request names {host:?}, which is not an allowed name of this server.\n\
          Ask over TLS, or add the name: --host-whitelist {host:?}\n\
-         The check is there against DNS rebinding (CVE-2018-5702)."
+         This check protects browsers from DNS rebinding (CVE-2018-5702)."
     )
 }

@@ -46,7 +46,7 @@ impl Log {
         Ok((Log { worker, stop, clock }, layer))
     }
 
-    /// Does what [`Log::start`] does, and installs the layer for the whole process. Only `main` calls this.
+    /// Does what [`Log::start`] does, and installs the layer for the whole process. Only [`crate::run`] calls this.
     pub fn install(config: &LogConfig, clock: Arc<dyn Clock>, worker: &dyn Worker) -> Result<Log, LogError> {
         let (log, layer) = Log::start(config, clock, worker)?;
         let level = LevelFilter::from_level(config.level);

@@ -241,13 +241,13 @@ impl DiskMetrics {
 
 /// Leases.
 pub struct LeaseMetrics {
-    /// Leases that were granted.
+    /// Leases that were granted by calls to this member.
     pub granted: Counter,
-    /// Leases that were revoked.
+    /// Leases that were revoked by calls to this member.
     pub revoked: Counter,
     /// Leases that were renewed by calls to this member.
     pub renewed: Counter,
-    /// Leases that have expired.
+    /// Leases that this member has ended, as the keeper of leases, because they had run out.
     pub expired: Counter,
     /// The time-to-live that clients asked for, in seconds. Not measured yet.
     pub ttl: Histogram,

@@ -53,8 +53,9 @@ impl HandOver {
         }
     }
 
-    /// Moves the sequencer to another member that is alive, and then lets another one lead the MetaStore. Does nothing if
-    /// this node has neither of the two, or if there is nobody to take over.
+    /// Moves the sequencer to another member that is alive, and then lets another member lead the MetaStore. Does
+    /// nothing if this node has neither of the two, or if no other member can take over. Gives up after
+    /// [`HAND_OVER_MAX`].
     /// # Cancel safety
     /// The call may be dropped. The sequencer may be moved all the same.
     pub(super) async fn run(&self) {

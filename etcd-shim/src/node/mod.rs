@@ -4,7 +4,7 @@
 //! - [`start`]: opens the parts in their order; [`serve`]: puts the services on the port; [`stops`]: which parts end
 //!   together
 //! - [`cluster`]: the other nodes: how they are reached, and what this node does for them
-//! - [`Part`]: a log server or a sequencer on a machine of its own; [`Running`]: the one or the other
+//! - [`Part`]: a log server or a sequencer on a machine of its own; [`Running`]: a [`Node`] or a [`Part`]
 //! - [`hand_over`]: what a node that stops leaves to the others; [`end`](end::end): its last steps
 //! - [`recover`]: goes on after the quorum was lost; [`restore`]: makes a data directory from a backup
 //! - [`replicas`]: compares the state of this node with that of the others
@@ -68,7 +68,8 @@ impl Node {
         self.port.bound_addresses()
     }
 
-    /// The services of one RPC runtime, for calls within the process.
+    /// The services of one RPC runtime, for calls within the process. Waits until they run; `None` if the node ends
+    /// before.
     pub(crate) async fn desk(&self) -> Option<Desk> {
         let mut desk = self.desk.clone();
         let ready = desk.wait_for(Option::is_some).await;

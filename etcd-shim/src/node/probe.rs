@@ -40,7 +40,7 @@ pub struct View {
     pub granted: Vec<Granted>,
     /// The position from which a start would replay.
     pub persisted: Lsn,
-    /// The position from which each server needs the log, and whether another server has told it for it.
+    /// The position from which each server needs the log, and whether that position is a hold.
     pub view: Vec<(StorageId, Lsn, bool)>,
     /// How many times a server was left out of the view since the start.
     pub ejections: u64,
@@ -50,7 +50,7 @@ pub struct View {
     pub voters: BTreeSet<StorageId>,
     /// The keeper of leases in office at `applied`.
     pub keeper: Keeper,
-    /// How many entries queues of the node have now, and how many they may have, by the name of the queue.
+    /// The queues of the node: the name of each, how many elements it has now, and how many it may have.
     pub queues: Vec<(&'static str, u64, u64)>,
 }
 

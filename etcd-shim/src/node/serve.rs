@@ -20,8 +20,8 @@ use crate::watch::{Hub, HubConfig, Ring};
 /// Bytes that a gRPC message may have in addition to the largest request.
 const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
 
-/// Serves until `stops.serving` is cancelled. Requests in flight may go on until `stops.running` is cancelled. Also returns
-/// the services of the first runtime, as soon as it has them.
+/// Begins to serve, and returns at once. The port serves until `stops.serving` is cancelled. Requests in flight may go
+/// on until `stops.running` is cancelled. The receiver gets the [`Desk`] of the first runtime as soon as there is one.
 pub(super) fn serve(
     bound: BoundPort,
     backend: &Arc<Backend>,

@@ -78,9 +78,9 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
 }
 
 impl Dispatch {
-    /// Whether a request has the path of a gRPC service, whatever its content type is. Without TLS, etcd passes all
-    /// HTTP/2 requests to grpc-go, which refuses any content type but that of gRPC. Naxos does so only with these
-    /// paths, and serves its HTTP routes over HTTP/2 too.
+    /// Whether a request over HTTP/2 without TLS has the path of a gRPC service, whatever its content type is. Without
+    /// TLS, etcd passes all HTTP/2 requests to grpc-go, which refuses any content type but that of gRPC. Naxos does so
+    /// only with these paths, and serves its HTTP routes over HTTP/2 too.
     fn is_for_a_service(&self, request: &Request<Incoming>) -> bool {
         let path = request.uri().path();
         request.version() == Version::HTTP_2 && !self.peer.secure && self.services.grpc.has_service_of(path)

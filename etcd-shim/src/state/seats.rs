@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::ids::{MemberId, StorageId};
 
-/// The data directories that have, or had, a seat that changed since the founding. One that had a seat once never gets one
-/// again (safety rule 13).
+/// The data directories that have, or had, a seat that changed since the founding. A data directory that had a seat
+/// never gets a seat again (safety rule 13).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seats(BTreeMap<StorageId, Seat>);
 
@@ -21,7 +21,8 @@ impl Seats {
     /// Gives the seat of `member` to `storage`, if `from` has the seat, or if `from` is `None` and no data directory is
     /// known to have had the seat. Otherwise, or if `storage` had a seat before, returns false and changes nothing.
     ///
-    /// Who got the seats at the founding is not known here. A proposer knows it, and the first change of a seat is believed.
+    /// Which data directories got the seats at the founding is not known here. The proposer knows it. So at the first
+    /// change of a seat, `from` is believed.
     pub(crate) fn change(&mut self, member: MemberId, storage: StorageId, from: Option<StorageId>) -> bool {
         let (holder, is_first) = self.holder(member, from);
         if self.0.contains_key(&storage) || from == Some(storage) || !(is_first || (holder.is_some() && holder == from))

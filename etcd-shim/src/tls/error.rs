@@ -49,8 +49,11 @@ pub enum TlsError {
         /// rustls's error.
         reason: String,
     },
-    /// Clients must show certificates, but no flag says who may sign them.
-    #[error("--client-cert-auth needs --trusted-ca-file: expected a file with the authorities of client certificates")]
+    /// The certificates of clients or members are to be checked, but no flag names the authorities that may sign them.
+    #[error(
+        "a check of client certificates needs --trusted-ca-file (of members: --peer-trusted-ca-file): expected a file \
+         with the authorities of the certificates"
+    )]
     NoAuthority,
     /// The certificate flags are incomplete.
     #[error("TLS key/cert (--cert-file, --key-file) must be provided for URLs with HTTPS scheme")]

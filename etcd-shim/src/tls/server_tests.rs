@@ -170,7 +170,7 @@ fn bad_files_are_named_with_what_was_expected_in_them() {
         with(&|f| f.trusted_ca = at("empty")),
         format!("{}: expected PEM blocks CERTIFICATE, found none", shown("empty"))
     );
-    assert!(with(&|f| f.trusted_ca = None).starts_with("--client-cert-auth needs --trusted-ca-file"));
+    assert!(with(&|f| f.trusted_ca = None).starts_with("a check of client certificates needs --trusted-ca-file"));
     assert!(with(&|f| f.allowed_hostname = vec!["a b".to_owned()]).contains("expected host names, found \"a b\""));
     assert!(with(&|f| f.key = None).contains("(--cert-file, --key-file) must be provided"));
 }

@@ -25,7 +25,7 @@ use super::pace::{Pace, Read};
 use super::piece::{KEYS_PER_ROW, LOOKUP_KEYS_MAX, PIECE_ROWS, Piece, Wish, look_up, scan};
 use super::watcher::{Watcher, Way};
 
-/// The pause after an attempt to read history in which no watcher advanced, because their streams are full.
+/// The pause after an attempt to read history in which no watcher advanced, because the watchers' streams are full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Watchers that wait for history, and what they want.
@@ -44,7 +44,7 @@ struct Progress {
     /// By how many revisions the watcher that was furthest behind advanced. If the index was asked, this is the
     /// smallest number of revisions by which a watcher advanced.
     revisions: u64,
-    /// Whether some of them are still behind.
+    /// Whether some of the piece's watchers are still behind.
     is_behind: bool,
 }
 

@@ -176,7 +176,7 @@ async fn caught_up_with(
 }
 
 #[tokio::test]
-async fn a_watcher_that_gets_on_rests_for_no_full_stream() {
+async fn while_a_watcher_advances_the_hub_makes_no_pause_for_full_streams() {
     for way in [Way::Index, Way::Scan] {
         let told = caught_up(10 * PIECE_ROWS as i64 + 1, vec![watcher(many(), 2)], 0, way).await;
         assert!(told.answers[0].iter().all(|answer| !answer.events.is_empty()));

@@ -273,7 +273,8 @@ pub fn forced(program: &Path, folder: &Path) -> anyhow::Result<()> {
     three.all.members[2] = forced();
     for again in [false, true] {
         three.all.start_member(2).context("start it with the flag")?;
-        let said = three.all.members[2].log().matching("has no effect: a recovery has made this data directory");
+        let said =
+            three.all.members[2].log().matching("has no effect: a recovery or a restore has made this data directory");
         ensure!(said.is_empty() != again, "the flag is carried out once, and then says so: {said:?}");
         let told = newest(&acknowledged);
         three.check(2, &acknowledged, told - LOST_MAX)?;

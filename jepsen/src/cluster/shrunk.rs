@@ -29,14 +29,15 @@ pub fn shrunk(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::of(servers, 4)?;
     all.compare().context("four members")?;
     let list = all.call(ClusterClient::new(all.channel(0)).member_list(pb::MemberListRequest::default()))?.into_inner();
-    let id = list.members.iter().find(|member| member.name == NAMES[3]).context("the fourth member is listed")?.id;
+    let id = list.members.iter().find(|member| member.name == NAMES[3]).context("the fourth member is not listed")?.id;
     all.members[1].kill();
     let remove = || pb::MemberRemoveRequest { id };
     all.until_done(LIMIT, async || ClusterClient::new(all.channel(0)).member_remove(remove()).await)
         .context("remove a member while another one is down")?;
     let ended = all.members[3].process_mut().wait(END_LIMIT);
     ensure!(ended.is_some_and(|status| status.success()), "the removed member does not end: {ended:?}");
-    // The chain can be changed only if a majority of the voters takes it, and those are the three that are left.
+    // The chain can be changed only if a majority of the voters agrees. The voters are now the three members that are
+    // left, and two of them run.
     let change = || ReconfigureRequest { kind: "native".to_owned() };
     all.until_done(LIMIT, async || ControlClient::new(all.channel(2)).reconfigure(change()).await)
         .context("reconfigure the log after the removal")?;

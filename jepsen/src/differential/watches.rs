@@ -106,7 +106,7 @@ impl Pair {
     /// Cancels one live watcher, the one at index `number` modulo their count, and waits for both answers.
     ///
     /// # Errors
-    /// If they differ.
+    /// If a server does not answer within the time limit, or a stream has failed.
     pub async fn cancel(&mut self, number: u64) -> anyhow::Result<()> {
         let live: Vec<usize> = (0..self.asked.len()).filter(|&i| self.asked[i].fate == Fate::Watching).collect();
         let Some(&index) = live.get(number as usize % live.len().max(1)) else { return Ok(()) };
@@ -215,10 +215,10 @@ impl Pair {
         }
     }
 
-    /// Checks that watchers that asked for progress notifications have got one, on both servers.
+    /// Waits until every watcher that asked for progress notifications has got one at `revision`, on both servers.
     ///
     /// # Errors
-    /// If one has not.
+    /// If a notification does not come within the time limit.
     pub async fn notified(&mut self, revision: i64) -> anyhow::Result<()> {
         for index in 0..self.asked.len() {
             let asked = &self.asked[index];
@@ -231,7 +231,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Number of answers of the subject that were fragments of a larger one.
+    /// Number of answers of the subject that said that another part of the same answer follows.
     pub fn fragments_of_subject(&self) -> usize {
         self.subject.look(|seen| seen.watchers.iter().map(|watcher| watcher.fragments).sum())
     }

@@ -72,7 +72,7 @@ pub struct Sequencer {
 pub enum Place {
     /// The client has not proposed the value, or knows that the append was not done. It may propose it.
     Free,
-    /// The client has proposed the value and does not know the outcome yet. The values are the loglet and the offset.
+    /// The client has proposed the value and does not know the outcome yet. The fields are the loglet and the offset.
     Sent(u8, u8),
     /// The client knows that the append is done.
     Done,
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// The units' states of a loglet.
+    /// The state of a loglet on each unit.
     pub(super) fn logs(&self, loglet: usize) -> impl Iterator<Item = &UnitLog> {
         self.units.iter().map(move |unit| &unit.logs[loglet])
     }

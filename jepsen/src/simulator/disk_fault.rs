@@ -128,8 +128,8 @@ impl Faults {
         }
     }
 
-    /// Makes a disk fault end at the next step. But if a call of the local store has failed already, the fault keeps
-    /// its time, because the node must still end by itself.
+    /// Sets the end of a disk fault to now. But if a call of the local store has failed already, the fault keeps its
+    /// time, because the node must still end by itself.
     pub(super) fn heal(&mut self, now: Duration) {
         match &mut self.phase {
             Phase::Sick { in_store: true, .. } => {}

@@ -27,7 +27,7 @@ const ROOM_IS_BELIEVED: Duration = Duration::from_millis(1_300);
 /// If a write to a full disk succeeds, at most this many more writes are tried. One of them must be refused.
 const MORE_TRIES: u32 = 2;
 
-/// Examines each sick node once. Never returns.
+/// Examines the node once each time the record says that it is sick. Never returns.
 pub async fn run(caller: Caller, record: Shared, trace: Trace) {
     let mut examined = None;
     loop {
@@ -40,7 +40,7 @@ pub async fn run(caller: Caller, record: Shared, trace: Trace) {
             examined = sick;
             let found = examine(&caller, &record, says).await;
             trace.line(&format!("doctor: {says:?} {found:?}"));
-            // A node that was ended during the examination does not count.
+            // The result does not count if the node was ended during the examination, or if the disk got room again.
             if record.borrow().sick == sick {
                 record.borrow_mut().examined += 1;
                 record.borrow_mut().broken.extend(found.into_iter().map(|what| format!("sick ({says}): {what}")));
@@ -53,7 +53,7 @@ pub async fn run(caller: Caller, record: Shared, trace: Trace) {
 async fn examine(caller: &Caller, record: &Shared, says: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Err(status) = caller.revision().await {
-        wrong.push(format!("reads do not serve: {status:?}"));
+        wrong.push(format!("the node does not serve reads: {status:?}"));
     }
     let mut written = put(caller, record).await;
     for _ in 0..MORE_TRIES {

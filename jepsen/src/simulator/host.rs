@@ -143,7 +143,7 @@ impl Host {
         !self.is_member() && self.is_clean.load(Relaxed)
     }
 
-    /// Puts an empty disk into the host, after its member was removed, or after the cluster refused an old copy.
+    /// Puts an empty disk into the host, after its member was removed, or after its disk was refused.
     pub fn clean(&self) {
         self.leaves.store(false, Relaxed);
         self.drive().wipe();
@@ -169,7 +169,7 @@ impl Host {
         Self::named(name, name, seed, own)
     }
 
-    /// The host `name`, whose node believes to be the member `member`.
+    /// The host `name`, whose node believes that it is the member `member`.
     fn named(name: &'static str, member: &str, seed: u64, own: Vec<String>) -> Self {
         let named = [
             format!("--name={member}"),
@@ -235,11 +235,13 @@ impl Host {
         self.served.load(Relaxed)
     }
 
-    /// Starts a node and runs it until [`Self::stop`]. If the drive crashes and the node then fails, this never
-    /// returns: the node stands for software that crashed with the drive and can do nothing more.
+    /// Waits until the cluster has the member. Then starts a node and runs it until [`Self::stop`], or until its member
+    /// is removed. If the drive crashes and the node then fails, this never returns: the node stands for software that
+    /// crashed with the drive and can do nothing more.
     ///
     /// # Errors
-    /// If it does not start, or ends by itself, and [`Self::set_may_fail`] has not allowed that.
+    /// If the node does not start or ends by itself, unless [`Self::set_may_fail`], [`Self::may_leave`] or
+    /// [`Self::replace_drive`] has allowed that.
     pub async fn run(self, net: Arc<dyn Net>) -> Result<(), String> {
         let (life, stop) = (self.drive().life(), Arc::new(Notify::new()));
         *self.stop.lock() = Arc::clone(&stop);
@@ -322,7 +324,8 @@ impl Host {
         let mut dice = Dice::new(self.seed ^ 0xc10c);
         let skew = dice.below_signed(2 * SKEW_NANOS_MAX) - SKEW_NANOS_MAX;
         let drift = dice.below(2 * DRIFT_PPM_MAX + 1);
-        let drift = i32::try_from(drift).expect("a small number") - i32::try_from(DRIFT_PPM_MAX).expect("too");
+        let small = |ppm: u64| i32::try_from(ppm).expect("a small number");
+        let drift = small(drift) - small(DRIFT_PPM_MAX);
         let clock = SimClock::new(EPOCH + simulated_now()).with_skew_nanos(skew).with_drift_ppm(drift);
         *self.clock.lock() = Some(clock.clone());
         Seams {

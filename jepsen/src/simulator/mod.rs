@@ -1,6 +1,6 @@
 //! The simulator: whole nodes, their clients and their faults in one thread. A seed decides everything that happens.
 //!
-//! - [`cluster`]: several nodes; everything else here is for one node, or for both
+//! - [`cluster`]: runs of several nodes; everything else here is for runs of one node, or for both kinds of runs
 //! - [`run`]: one seed from start to end; [`seeds`]: many seeds, each in a process of its own; [`fault`], [`disk_fault`]: the faults, and when they happen
 //! - [`host`]: the node on simulated seams; [`still`]: lets its process stand still; [`net`], [`pipes`]: two simulated networks
 //! - [`workload`], [`tenant`], [`chores`], [`doctor`]: clients that write, that use leases, that compact and

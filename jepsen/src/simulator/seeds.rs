@@ -14,7 +14,8 @@ use super::cluster::reached;
 use crate::differential::dice::Dice;
 use crate::pace;
 
-/// How likely each extra is in a seed that has none with which it does not go, in percent.
+/// The chance that an extra is drawn for a seed, in percent. It is left out if it does not go with one that was drawn
+/// before it, or if the cluster has too few members for it.
 const EXTRA_PERCENT: u64 = 30;
 
 /// Which seeds run, and how.
@@ -117,7 +118,7 @@ fn run_seed(plan: &Plan, seed: u64) -> Result<String, String> {
     let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(|e| replay(format!("{}: {e}", path.display())));
     let (first, second) = (read(&traces[0])?, read(&traces[1])?);
     for path in &traces {
-        // A trace that stays is removed with its folder.
+        // A trace that cannot be removed here is removed later, together with its folder.
         let _ = std::fs::remove_file(path);
     }
     if first == second { Ok(summary) } else { Err(replay(format!("two runs differ: {}", difference(&first, &second)))) }

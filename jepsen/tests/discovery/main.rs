@@ -1,6 +1,6 @@
 //! `--discovery-srv` with real processes and a real DNS server: three members that are told only a domain become one
 //! cluster, and a member that is not in the records says so. The real etcd is given the same flags and the same
-//! records, and must come to the same members.
+//! records, and its clusters must have the same ids and members.
 //!
 //! The test has its own network, in which port 53 is free, and each server sees a `resolv.conf` of the test in place of
 //! the machine's.
@@ -45,7 +45,7 @@ struct Way {
     further: &'static [&'static str],
 }
 
-/// `gone` has no address: every member leaves its record out.
+/// The host `gone` has no address, so every member ignores the record that names it.
 const PLAIN: Way = Way { service: "etcd-server", scheme: "http", flags: &[], further: &["gone"] };
 const SECURE: Way = Way {
     service: "etcd-server-ssl-green",

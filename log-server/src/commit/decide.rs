@@ -139,10 +139,10 @@ impl Committer {
         Ok(Stored { cells: vec![outcome], sealed })
     }
 
-    /// Whether the record of a cell or of junk that this unit holds is damaged. A repair writes the record again, from
-    /// another copy: an offset never gets a second value, so its bytes are those that were lost. An append never writes
-    /// it again, because its bytes may be others. The new record is in a later batch, so a start finds it after the
-    /// damaged one, and it counts.
+    /// Whether the record of a cell or of junk that this unit holds is damaged. A repair writes the record again: an
+    /// offset never gets a second value, so a copy from another unit has the bytes that were lost. An append never
+    /// writes the record again, because an append may bring other bytes. The new record is in a later batch than the
+    /// damaged record. So a start reads the new record last, and the last one counts.
     async fn is_damaged(&self, id: LogletId, at: Offset, batch: &DraftBatch) -> bool {
         if batch.drafts.iter().any(|d| d.kind.is_cell() && d.loglet == id && d.offset == at) {
             return false;

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_company_waits() {
+    fn a_batch_waits_only_if_it_has_several_commands() {
         let mut pacing = Pacing::new(Duration::from_nanos(250));
         assert_eq!(pacing.wait(Instant(0), 9), Duration::ZERO, "the first sync of all");
         pacing.started(Instant(1_000));

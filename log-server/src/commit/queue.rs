@@ -54,7 +54,8 @@ impl Queue {
     }
 
     /// The number of client commands in the stores that wait, and the largest number that may wait. A store that waits
-    /// alone may have any number. For probes, because it looks at all that wait.
+    /// alone may have more commands than that; it counts as the largest number. Only for probes, because this call
+    /// looks at every command that waits.
     pub(crate) fn stores_waiting(&self) -> (u64, u64) {
         let state = self.state.lock();
         let stores: Vec<u64> = state.commands.iter().filter(|c| !c.is_metadata()).map(|c| c.cost().commands).collect();
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_refuses_and_a_taken_one_takes_again() {
+    async fn a_full_queue_refuses_and_an_emptied_queue_accepts_again() {
         let queue = Queue::new(2, 1_000);
         let store = || {
             let (done, outcome) = Completion::channel();

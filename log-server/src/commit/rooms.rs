@@ -49,7 +49,7 @@ impl Rooms {
     }
 
     /// Whether a batch of `bytes` bytes is accepted although there is no room for it. Normally these are the first
-    /// batches after a start.
+    /// batches after a start. The bytes of an accepted batch are subtracted from those that are still allowed.
     pub(crate) fn admits_at_start(&mut self, bytes: u64) -> bool {
         let left = self.start_bytes.checked_sub(bytes);
         self.start_bytes = left.unwrap_or(self.start_bytes);

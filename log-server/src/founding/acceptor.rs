@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seat_with_another_disk_accepts_nothing_for_the_one_before() {
+    fn a_seat_with_a_new_disk_accepts_nothing_that_is_meant_for_its_old_disk() {
         let before = StorageId(0x99);
         let step = FoundingStep::Accept { ballot: ballot(1, A), storage: before, value: value(7) };
         let text = refusal(&seat(), &ask(A, step));

@@ -64,7 +64,7 @@ impl<'a> Candidate<'a> {
         Self { seat, peers, log: LogId(seat.entropy.id()), highest: 0, troubles: BTreeMap::new(), report_at }
     }
 
-    /// Tries until the decision is durable in the own data directory.
+    /// Tries until the decision is durable in this seat's data directory.
     pub(super) async fn run(mut self) -> Result<FoundingValue, FoundingError> {
         let (seat, config) = (self.seat, &self.seat.config);
         let before = config.seats.iter().filter(|other| **other < config.seat).count();
@@ -213,7 +213,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// Makes the decision durable in the own data directory. Returns the decision that is recorded there.
+    /// Makes the decision durable in this seat's data directory. Returns the decision that is recorded there.
     async fn learn(&self, value: FoundingValue) -> Result<FoundingValue, FoundingError> {
         let step = FoundingStep::Learn { value };
         let (_, answer) = ask(self.seat, self.peers, self.seat.own.seat, step, Duration::ZERO).await;

@@ -37,7 +37,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Answers until the decision is durable, or until `stop`.
+    /// Answers until the decision is durable, until a write of the record fails, or until `stop`.
     pub(super) async fn run(self, mut questions: mpsc::Receiver<Question>, stop: CancellationToken) {
         let Keeper { disk, clock, lock, view } = self;
         loop {

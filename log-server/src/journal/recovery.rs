@@ -126,7 +126,8 @@ async fn split_used(
             Some(_) => {}
             None => {
                 let Some(block) = bytes.get(..BLOCK_BYTES as usize) else {
-                    return Err(damaged(last.number, last.bytes, "a segment, which is whole before it has this name"));
+                    let expected = "a whole segment, because a file gets such a name only when it is whole";
+                    return Err(damaged(last.number, last.bytes, expected));
                 };
                 let (number, segment_bytes) = (last.number, last.bytes);
                 let written = SegmentHeader { number, storage, first_sequence: 0, segment_bytes };

@@ -150,8 +150,8 @@ async fn a_spare_whose_name_was_not_synced_is_durable_before_it_is_used() {
     }
 }
 
-/// The last byte that a tear left out had one bit that is one. So the record in which the tear began looks like one with a
-/// wrong bit, but the records after it are gone, too.
+/// One of these tears begins at the last byte of a record, and only one bit of that byte is one. So the record looks as
+/// if one of its bits were wrong. But the next record in the same sector is gone, too, and that shows the tear.
 #[tokio::test]
 async fn a_batch_that_was_torn_at_any_byte_of_its_first_sector_is_cut_off() {
     for kept in 0..512 {

@@ -51,7 +51,7 @@ pub(crate) struct Scan {
     pub(crate) batches: Vec<ScannedBatch>,
     /// Byte position for the next batch.
     pub(crate) end: u64,
-    /// One past the last byte after `end` that is not zero. At most `end` if all of them are zero.
+    /// One past the last byte at or after `end` that is not zero. Zero if all these bytes are zero.
     pub(crate) dirty_end: u64,
     /// The crc that the next record is chained to.
     pub(crate) chain: u32,

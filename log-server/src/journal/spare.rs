@@ -190,7 +190,7 @@ impl Spares {
         self.made.notify_waiters();
     }
 
-    /// Does one piece of work. Returns false if there was none.
+    /// Does one piece of work. Returns false if there was none, or if it could not be done now.
     async fn step(
         &self,
         disk: &dyn Disk,

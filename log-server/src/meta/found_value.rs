@@ -16,7 +16,8 @@ pub struct FoundRegister {
     pub version: ChainVersion,
     /// The value. Empty if it has none.
     pub bytes: Bytes,
-    /// Term and index of the last entry. Of two replicas with the same version, the one with the higher pair is newer.
+    /// Term and index of the last entry. Of two replicas, the one with the higher pair is newer, as in an election of
+    /// raft. This holds even if the other one has a higher version, whose entry may have been replaced.
     pub last: (u64, u64),
     /// The replicas that vote. While a change of them is on its way, there are two sets: those that vote before the
     /// change, then those that vote after it. Empty if the register was never initialised here.

@@ -7,7 +7,7 @@
 //! - `raft_writer`: writes those records; on a full disk it waits for room, because an error would stop openraft for
 //!   good
 //! - `register`: the state machine; rebuilt at start from the last snapshot in the journal and the entries after it
-//! - `snapshot_mark`: tells the log how far that snapshot is durable, because it may be purged only up to there
+//! - `snapshot_mark`: tells the log which of its entries a durable snapshot covers, because only these may be purged
 //! - [`MetaPeers`]: how a replica reaches the others; requests are opaque bytes. `RemotePeers` sends them to other nodes
 //!   (feature `peer`)
 //! - `relay`: reads and puts through a replica that reaches the leader

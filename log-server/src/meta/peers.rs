@@ -26,7 +26,7 @@ const BACKOFF: std::time::Duration = std::time::Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     /// The request was certainly not carried out.
-    #[error("peer {0:?} is not reachable: {1}")]
+    #[error("peer {0:?} did not carry out the request: {1}")]
     Unreachable(StorageId, String),
     /// The request may or may not have been carried out.
     #[error("no answer from peer {0:?}: {1}")]

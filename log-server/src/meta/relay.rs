@@ -1,7 +1,7 @@
 //! Reads and puts through another replica, for a replica that does not reach the leader, or does not know it.
 //!
-//! The network may be cut between two nodes only. A third one, which reaches both, passes the call on. It is passed on
-//! only once: a replica that receives it from the third one, and does not lead, refuses it.
+//! Sometimes the network is cut only between two nodes. A third node, which reaches both, passes the call on. A
+//! call is passed on only once: a replica that receives it from the third node, and does not lead, refuses it.
 
 use bytes::Bytes;
 use naxos_proto::ids::StorageId;
@@ -23,9 +23,9 @@ impl MetaReplica {
         encode(&self.at_leader(self.put_here(put.clone()), || Request::Put(put)).await)
     }
 
-    /// Asks the other replicas that this one knows, one after the other, until one of them has the value or names the
-    /// leader. A replica that was left out of the voters is told of no leader any more, and does not always know that it
-    /// was left out.
+    /// Asks the other replicas that this one knows, one after the other, until one of them has the value. If one of
+    /// them names a leader that was not asked yet, that leader is asked, too. A replica that was left out of the voters
+    /// is told of no leader any more, and does not always know that it was left out.
     pub(super) async fn get_of_others(&self) -> Option<Value> {
         let mut asked = self.others();
         let mut next = 0;

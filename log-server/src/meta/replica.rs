@@ -28,7 +28,7 @@ use crate::meta::types::{Put, Raft, Value};
 use crate::meta::{MetaConfig, MetaPeers, PeerError};
 use crate::open_error::OpenError;
 
-/// Time between two attempts to find the leader.
+/// Time between two attempts of a read or a put.
 const RETRY: Duration = Duration::from_millis(10);
 /// If a read that this replica makes takes longer than this, the others are asked, too: the disk here may hang.
 const ASK_OTHERS_AFTER: Duration = Duration::from_millis(200);
@@ -191,9 +191,10 @@ impl MetaReplica {
 
     /// Waits until every entry that this replica had when it started is applied.
     ///
-    /// openraft lets a leader that is started again go on as the leader of its term. Until it has heard from the others
-    /// how far the log is committed, it takes the first entry of its term for a sufficient point to read at. Entries after
-    /// that one may have been committed, and acknowledged, before it was started again.
+    /// openraft lets a leader that is started again go on as the leader of its term. At first the leader does not know
+    /// how far the log is committed. Until the others have told it, openraft allows a read as soon as the first entry
+    /// of the term is applied. But later entries may have been committed and acknowledged before the start, and such a
+    /// read would miss them.
     async fn apply_what_was_there(&self) -> Result<(), CallError> {
         let Some(last) = self.last_at_start else { return Ok(()) };
         let applied = self.raft.wait(None).applied_index_at_least(Some(last), "the entries before the start").await;

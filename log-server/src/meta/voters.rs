@@ -86,8 +86,9 @@ impl MetaReplica {
         }
     }
 
-    /// Lets another voter lead. This replica sends no heartbeats until the others have elected one of themselves, but for
-    /// [`STEP_MAX`] at most. Returns whether another replica leads.
+    /// Lets another voter lead. This replica sends no heartbeats until the others have elected one of themselves, or
+    /// until [`STEP_MAX`] is over. Returns false if no other replica leads by then. If this replica does not lead,
+    /// returns true at once.
     /// # Cancel safety
     /// If the call is dropped halfway, this replica may send no heartbeats as leader until another call, made while it
     /// leads, has ended.

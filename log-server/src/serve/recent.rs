@@ -27,7 +27,7 @@ impl Recent {
     pub(crate) fn push(&mut self, at: Offset, cell: Option<Bytes>) {
         let end = self.first.plus(self.cells.len() as u64);
         if at < end {
-            // This store repaired an older gap. Readers will find the cell on disk.
+            // The cell fills an older gap or replaces a damaged cell. Readers will find it on disk.
             return;
         }
         if at > end {

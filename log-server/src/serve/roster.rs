@@ -75,7 +75,7 @@ impl Roster {
         self.cached_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Ends the streams of all followers.
+    /// Ends all streams of cells and of tails, and all waits for a tail, with `Stopped`.
     pub(crate) fn stop(&self) {
         self.state.write().stopped = true;
         self.all().iter().for_each(|p| p.wake());

@@ -35,7 +35,8 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    /// Notes that the data directory says that it may hold what a cluster with this version writes.
+    /// Notes the cluster version that the data directory names. From now on the journal may hold the formats that came
+    /// with this version.
     pub(crate) fn set_cluster_version(&self, version: ClusterVersion) {
         self.cluster_version.store(version.0, Ordering::Relaxed);
     }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repair_passes_the_seal_and_no_gap() {
+    fn a_repair_is_accepted_after_the_seal_but_not_behind_a_gap() {
         let mut l = loglet(Shape::Contiguous);
         l.write(Offset(0));
         l.sealed = true;

@@ -1,9 +1,9 @@
 //! Founding: how the seats of a new cluster agree on their log. Single-decree Paxos over the listed seats (Lamport,
 //! "Paxos Made Simple", 2001; `docs/protocol.md`, cluster 12).
 //!
-//! A candidate asks every listed seat for a promise, then asks those that promised to accept its value, and tells the
-//! seats what was decided. A seat that knows the decision, or that holds data, answers every question with
-//! [`FoundingReply::Founded`]. The bytes of the messages are in `founding_codec`.
+//! A candidate asks every listed seat for a promise. Then it asks the seats that gave one to accept its value, and
+//! tells all seats what was decided. A seat that knows the decision, or that holds data, answers with
+//! [`FoundingReply::Founded`], unless it refuses the request. The bytes of the messages are in `founding_codec`.
 
 use std::sync::Arc;
 
@@ -42,8 +42,8 @@ pub struct Ballot {
 pub struct FoundingValue {
     /// The id of the new log. The candidate that proposed the value has drawn it.
     pub log: LogId,
-    /// The seats that begin the log, ascending and each once: a majority of the listed seats or more. If the log was
-    /// begun without a founding, this is the only seat that began it.
+    /// The seats that begin the log, ascending and each once. A founding names a majority of the listed seats or more,
+    /// and a restore names all seats. If one seat began the log without asking others, it is the only founder.
     pub founders: Vec<Founder>,
 }
 

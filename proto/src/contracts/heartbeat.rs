@@ -1,4 +1,4 @@
-//! Heartbeats: the state that nodes tell each other when no other message carries it.
+//! Heartbeats: the state that nodes tell each other all the time, whether or not they send other messages.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Beat {
     pub noted: Vec<(StorageId, StartMark)>,
     /// How many durable batches the journals of other nodes had, as far as the sender was told.
     pub synced: Vec<(StorageId, SyncedBatches)>,
-    /// The other nodes that the sender hears now.
+    /// The other nodes that the sender sees alive now: they answer, are admitted, and their disks work.
     pub hears: Vec<StorageId>,
     /// The version of the newest chain that the node has seen. If it is higher than the receiver's, the receiver has
     /// to fetch the chain.
@@ -33,9 +33,9 @@ pub struct Beat {
     /// The position up to which the node's local store has applied the log.
     pub applied: Lsn,
     /// How long the node's oldest unfinished sync has been running. It shows a disk that hangs while the network
-    /// works.
+    /// works. For a unit that is read-only since a disk error it is a day.
     pub oldest_sync: Duration,
-    /// How long ago the node's sequencer last heard from a write quorum.
+    /// How long ago the node's sequencer last heard from a write quorum. No node tells this yet: it is always `None`.
     pub quorum_heard: Option<Duration>,
     /// The highest cluster version that the node understands.
     pub understood: ClusterVersion,
@@ -54,7 +54,7 @@ pub enum HeartbeatError {
     /// The peer does not answer. The text says why.
     #[error("the peer does not answer: {0}")]
     Silent(String),
-    /// The peer belongs to another log, which this is the id of.
+    /// The peer belongs to another log, which has this id.
     #[error("the peer belongs to log {0}")]
     OtherLog(LogId),
 }

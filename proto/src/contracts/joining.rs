@@ -60,10 +60,10 @@ impl ClusterView {
     }
 }
 
-/// Why a node may not take a seat.
+/// Why a call of [`Joining`] gave no view of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
-    /// The node may get the seat later: ask again.
+    /// The node that was asked cannot answer yet, or the seat may be given later: ask again.
     #[error("not yet: {0}")]
     NotYet(String),
     /// The node will never get the seat.

@@ -27,6 +27,6 @@ pub trait LeaseKeeper: Send + Sync {
     /// Gives a lease its full time-to-live again. Answers only after a tail check that began after the call.
     fn renew(&self, id: i64) -> BoxFuture<'_, Result<Option<LeaseTime>, LeaseKeeperError>>;
 
-    /// How long a lease lives.
+    /// How long a lease lives. It too answers only after a tail check that began after the call.
     fn time_to_live(&self, id: i64) -> BoxFuture<'_, Result<Option<LeaseTime>, LeaseKeeperError>>;
 }

@@ -29,7 +29,8 @@ pub enum SnapshotError {
     /// The snapshot is being made: ask again.
     #[error("the snapshot is being made")]
     NotYet,
-    /// Too many nodes ask this node for snapshots: ask again later.
+    /// Too many nodes ask this node for snapshots, or another node still reads a snapshot that is too old for the
+    /// caller: ask again later.
     #[error("too many nodes ask for snapshots")]
     Busy,
     /// The snapshot is gone, or never was: ask for another one.
@@ -52,7 +53,7 @@ pub trait Snapshots: Send + Sync {
     /// snapshot, within bounds of time and of bytes that the offering node chooses.
     fn offer(&self, to: StorageId, at_least: Lsn) -> BoxFuture<'_, Result<Manifest, SnapshotError>>;
 
-    /// Reads bytes of snapshot `id` from byte `at` on: at least one, unless `at` is the end of the snapshot, and at most
-    /// `len`. The bytes at one place never change.
+    /// Reads bytes of snapshot `id` from byte `at` on: at most `len`, and at least one, unless `at` is the end of the
+    /// snapshot or lies after it. The bytes at one place never change.
     fn read(&self, id: u64, at: u64, len: u32) -> BoxFuture<'_, Result<Bytes, SnapshotError>>;
 }

@@ -37,7 +37,8 @@ pub const APPEND_BYTES_MAX: usize = 11 << 20;
 pub struct Cell {
     /// The bytes of the cell. The unit does not look into them.
     pub payload: Bytes,
-    /// How many client commands the cell carries, at least 1. The committer counts them for its pacing.
+    /// How many client commands the cell carries, at least 1. The unit counts them for its pacing and for the bound
+    /// of its queue.
     pub commands: u32,
 }
 
@@ -84,7 +85,7 @@ pub enum CellOutcome {
     Different,
     /// The loglet is sealed and the unit does not hold the cell. It was certainly not stored.
     Sealed,
-    /// The cell before this one is missing on the unit (contiguous loglets). It was not written.
+    /// Not written: the cell before this one is missing on the unit (contiguous loglets).
     Gap,
 }
 
@@ -173,7 +174,7 @@ pub enum Followed {
         /// The cells in order.
         cells: Vec<CellState>,
     },
-    /// The known tail, after it rose above the cells that this unit can send.
+    /// The known tail. This unit does not have all the committed cells below it yet, so it sends the known tail alone.
     KnownTail(Offset),
     /// The loglet is sealed, and this is its local tail. This is the last item.
     Sealed(Offset),
@@ -254,9 +255,9 @@ pub trait StorageUnit: Send + Sync {
     fn open(&self, loglet: LogletId, params: UnitParams) -> BoxFuture<'_, Result<(), UnitError>>;
 
     /// Stores cells. It enqueues them before it returns. `done` gets the outcome once all cells are durable or
-    /// refused. It is called on the committer's thread, in the order of the calls. But a store that cannot be enqueued
-    /// is refused at once, on the caller's thread. [`UnitError::is_unknown`] says whether the outcome is unknown after
-    /// an error.
+    /// refused, in the order of the calls. A unit in this process calls `done` on the committer's thread, a unit of
+    /// another node on the runtime of its link. But a store that cannot be enqueued is refused at once, on the caller's
+    /// thread. [`UnitError::is_unknown`] says whether the outcome is unknown after an error.
     fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>);
 
     /// Reads the cells of `range` from its start on, as many as fit in about `max_bytes`, but at least one.

@@ -76,7 +76,7 @@ impl prost::Message for RangeResponse {
         buf: &mut impl Buf,
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
-        // Decoded pairs go into `kvs` and never into `framed`, because the load generator counts them there.
+        // Decoded pairs go into `kvs`, where the load generator counts them, and never into `framed`.
         match tag {
             1 => encoding::message::merge(wire_type, self.header.get_or_insert_default(), buf, ctx),
             2 => encoding::bytes::merge_repeated(wire_type, &mut self.kvs, buf, ctx),

@@ -1,4 +1,4 @@
-//! `etcdserverpb.TxnRequest`, nested as deep as etcd accepts it with its default flags.
+//! `etcdserverpb.TxnRequest`, which may be nested deeper than etcd accepts with its default flags.
 //!
 //! prost decodes at most 100 levels of messages, so that the stack does not overflow. A transaction within a
 //! transaction takes two of these levels. Here each transaction gets 100 levels of its own, and the depth of the

@@ -22,8 +22,9 @@ pub const BEAT_MAX: Duration = Duration::from_millis(500);
 pub const CALL_MAX: Duration = Duration::from_secs(5);
 /// How long a call for the hashes of a replica's history may take. The replica reads the whole history for it.
 pub const HASHES_MAX: Duration = Duration::from_secs(600);
-/// How long a request to a replica of the MetaStore may take. Raft repeats a request that was
-/// lost. While a request is unanswered, the next request to that replica waits. So a replica that hangs must not hold up elections and changes of the chain for long.
+/// How long a request to a replica of the MetaStore may take. Raft repeats a request that was lost. While a request is
+/// unanswered, the next request to that replica waits. So this time is short: a replica that hangs holds up elections
+/// and changes of the chain for no longer.
 pub const META_CALL_MAX: Duration = Duration::from_secs(2);
 /// After this time the server answers a wait for a tail with "not yet", and the caller asks again. So a wait may last
 /// as long as it needs, and a peer that hangs is still noticed.
@@ -66,7 +67,8 @@ pub const SERVED_CALLS_MAX: usize = 4_096;
 /// How many bytes these calls may have, unless a single call has more.
 pub const SERVED_BYTES_MAX: usize = 32 << 20;
 
-/// How many streams a peer may have open on one connection: its lanes, waits for tails and followed loglets.
+/// How many HTTP/2 streams a peer may have open on one connection. Each lane, each followed loglet, each stream of told
+/// tails and each call without an answer is one.
 pub const STREAMS_MAX: u32 = 1_024;
 /// How many calls a peer may have cancelled on one connection before the server has looked at them. If there are more, the
 /// connection is closed.

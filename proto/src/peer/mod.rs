@@ -4,7 +4,8 @@
 //! - [`Home`]: this node; [`PeerLink`]: the connection to a peer; [`Connector`]: makes it, with TLS or without
 //! - [`RemoteUnit`], [`UnitService`]: the storage unit; [`RemoteSequencer`], [`SequencerService`]: the sequencer;
 //!   [`RemoteReplica`], [`MetaService`]: requests between replicas of the MetaStore
-//! - [`RemoteHeartbeat`], [`HeartbeatService`]; [`RemoteLeaseKeeper`], [`LeaseKeeperService`]: the two smaller contracts
+//! - [`RemoteHeartbeat`], [`HeartbeatService`]: heartbeats; [`RemoteLeaseKeeper`], [`LeaseKeeperService`]: calls about
+//!   leases
 //! - [`RemoteSnapshots`], [`SnapshotsService`]: files with the state at a position, for nodes that are too far behind
 //! - [`RemoteChecksums`], [`ChecksumsService`]: what replicas ask each other to find one whose state differs
 //! - [`RemoteFounding`], [`FoundingService`]: a seat of a cluster that is being founded
@@ -18,7 +19,7 @@
 //! - `wire`: types of the contracts as messages; [`generated`]: the messages of `proto/naxos/peer.proto`
 //! - [`limits`]: all bounds and deadlines
 //!
-//! Invariants: a call that may have reached the peer and has no answer is answered as unknown, never as not done; every
+//! Invariants: a call that may have reached the peer and has no answer ends as unknown, never as not done; every
 //! call ends, at the latest at its deadline; a message that is broken changes nothing.
 
 mod backoff;

@@ -84,8 +84,8 @@ pub trait Net: Send + Sync {
     fn connect<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, io::Result<BoxConnection>>;
 }
 
-/// How many connections may wait to be accepted, as far as the system allows it. When a server comes back, all nodes
-/// of a cluster connect at the same time.
+/// How many TCP connections may wait to be accepted, as far as the system allows it. When a server comes back, all
+/// nodes of a cluster connect at the same time.
 const BACKLOG: i32 = 4_096;
 
 /// Real sockets.

@@ -155,7 +155,7 @@ fn a_connection_that_is_cut_leaves_calls_unanswered_and_the_next_call_works_when
 }
 
 #[test]
-fn a_peer_that_never_answers_ends_at_the_deadline() {
+fn a_call_that_is_never_answered_ends_at_the_deadline() {
     simulate(async {
         let (_network, _fake, unit, caller) = world(false);
         let clock = caller.clock.as_ref();

@@ -15,7 +15,8 @@ pub(super) const PIECE_BYTES: usize = 1 << 20;
 /// The result of one step of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Copied {
-    /// The unit holds everything below this offset, which is higher than the offset at which the step began.
+    /// The unit holds the cells from the offset at which the step began up to this offset, which is higher. The cell
+    /// at this offset is not included.
     Below(Offset),
     /// The cell at the offset at which the step began was trimmed meanwhile, and so were those below this offset. The
     /// unit was trimmed up to there, too.

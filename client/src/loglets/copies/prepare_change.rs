@@ -96,8 +96,8 @@ impl Copies {
         Ok(if pieces == 0 { Prepared::Ready } else { Prepared::Copied(copied) })
     }
 
-    /// Opens the loglet on a unit and seals it there, unless that was done before. The loglet is sealed or has ended.
-    /// Returns the unit's tail.
+    /// Opens the loglet on a unit and seals it there, unless that was done before. Call this only if the loglet is
+    /// sealed on other units, or if its segment has ended. Returns the unit's tail.
     ///
     /// For a moment the loglet is open there and not sealed. This does no harm. If no parameters name the unit, nobody sends
     /// it an append or asks it for its tail. If they name it, the end was found without this unit. `shape` says whether the

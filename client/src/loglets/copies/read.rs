@@ -22,7 +22,9 @@ pub(super) fn is_known(cell: &CellState) -> bool {
 /// The error for a unit's answer that does not tell what the cell is.
 fn unreadable(at: Offset, cell: Option<&CellState>) -> UnitError {
     let why = match cell {
-        Some(CellState::Corrupt) => "is damaged: expected a record whose checksum holds; the unit's log names its file",
+        Some(CellState::Corrupt) => {
+            "is damaged: expected a record whose checksum holds; the unit's process logs the file's name when it starts"
+        }
         _ => "was never written there",
     };
     UnitError::Read(format!("offset {at} {why}"))

@@ -10,7 +10,7 @@
 //! 3. If a unit is sealed and already holds a cell, a client does not pass that cell on to the next unit, because the cell
 //!    may have come to the sealed unit by a repair.
 //! 4. One sealed unit ends the loglet, because nothing new is passed on beyond it. Every acknowledged append is on every
-//!    unit. So each unit holds all acknowledged appends below the first offset that this unit lacks.
+//!    unit. So all acknowledged appends lie below the first offset that a unit lacks, whichever unit it is.
 //!
 //! One procedure per file:
 //!

@@ -32,9 +32,9 @@ impl Content {
 /// log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
-    /// A unit is sealed.
+    /// A unit is sealed, or does not have the loglet.
     Sealed,
-    /// A unit holds something else, or a damaged cell.
+    /// A unit holds something else or a damaged cell, or refuses the store for good.
     Differs,
     /// The chain of loglets has ended this one.
     Ended,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_that_another_attempt_may_change_are_not_final() {
+    fn an_answer_is_final_unless_another_attempt_may_change_it() {
         for error in [UnitError::Unanswered, UnitError::Overloaded, UnitError::Stopped, UnitError::Poisoned("x".into())]
         {
             assert_eq!(Answer::of(&Err(error.clone())), Answer::Again, "{error:?}");

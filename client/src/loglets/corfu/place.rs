@@ -157,7 +157,10 @@ impl UnitChain {
                 Says::Look => match self.look(at, batch).await {
                     Some(Whose::Ours) => return placed,
                     Some(Whose::Others) => return Put::Taken,
-                    Some(Whose::Unclear) => return Put::Failed(unclear("its offset is trimmed, damaged or divided")),
+                    Some(Whose::Unclear) => {
+                        let why = "its offsets are trimmed or damaged, or only some of them hold its cells";
+                        return Put::Failed(unclear(why));
+                    }
                     Some(Whose::Nobodys) | None => rest.pause().await,
                 },
                 // A chain of one unit: the first unit is also the last, and takes no gap.
@@ -172,7 +175,7 @@ impl UnitChain {
         }
     }
 
-    /// Reads to whom the cells at `at` on the first unit belong. `None` if the unit does not answer.
+    /// Reads the cells at `at` on the first unit. Returns to whom they belong, or `None` if the unit does not answer.
     async fn look(&self, at: Offset, batch: &[Cell]) -> Option<Whose> {
         let (mut held, end) = (Vec::new(), at.plus(batch.len() as u64));
         while held.len() < batch.len() {

@@ -63,7 +63,7 @@ fn told_tails_acknowledge_what_was_granted_and_nothing_else() {
 }
 
 #[test]
-fn the_sequencer_acknowledges_too_and_with_an_append_all_before_it() {
+fn an_answer_of_the_sequencer_acknowledges_an_append_and_all_before_it() {
     let direct = Arc::new(Direct::new(3, 2));
     let (mut one, mut two, mut three) = (append(&direct, 1), append(&direct, 1), append(&direct, 1));
     one.grant(0);

@@ -31,8 +31,9 @@ pub(super) struct SealedUnit {
 }
 
 impl NativeLoglet {
-    /// Copies to the units of `sealed` the cells that they lack below the highest tail of all, until a write quorum of
-    /// them has all, or every one if they are fewer. Returns that tail.
+    /// Copies to the units of `sealed` the cells that they lack below the highest of their tails. Waits until a write
+    /// quorum of these units has all of those cells. If `sealed` has fewer units than a write quorum, waits for each of
+    /// them. Returns the highest tail.
     pub(super) async fn repair(&self, sealed: &[SealedUnit]) -> Result<Offset, LogletError> {
         let end = sealed.iter().map(|s| s.tail.tail).max().expect("a quorum has a unit");
         let trim_point = sealed.iter().map(|s| s.tail.trim_point).max().expect("a quorum has a unit");

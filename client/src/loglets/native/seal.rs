@@ -24,8 +24,9 @@ impl NativeLoglet {
         self.repair(&sealed).await
     }
 
-    /// Seals one unit. A unit that the loglet was never opened on holds nothing of it, and counts after it was opened
-    /// and sealed: the change of the chain that began the loglet waited for a write quorum of the units alone.
+    /// Seals one unit. The loglet may never have been opened on this unit, because the change of the chain that began
+    /// the loglet waited only for a write quorum of the units. Then the unit holds no cells of the loglet. The loglet
+    /// is opened and sealed there now, and the answer counts.
     async fn seal_unit(&self, unit: &Arc<dyn StorageUnit>) -> Result<LocalTail, UnitError> {
         match unit.seal(self.params.id).await {
             Err(UnitError::NotOpen(_)) => {

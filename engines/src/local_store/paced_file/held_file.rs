@@ -377,7 +377,7 @@ mod tests {
 
     /// A sync of the journal may have to wait for a sync of this file.
     #[tokio::test]
-    async fn no_sync_has_more_than_a_piece_to_write_and_none_is_passed() {
+    async fn no_sync_has_more_than_a_piece_to_write_and_no_write_passes_a_sync() {
         const PAGE: usize = 4 << 10;
         let drive = Drive::new(1);
         let file = file(&drive).await;

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_make_one_run_up_to_its_length() {
+    fn neighbours_make_one_run_up_to_the_given_length() {
         let mut writes = Writes::default();
         for (at, byte) in [(12, 4), (4, 2), (0, 1), (8, 3), (20, 5)] {
             writes.add(at, &[byte; 4]);

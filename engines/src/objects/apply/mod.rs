@@ -1,6 +1,7 @@
 //! [`ObjectsApply`]: the objects as the application of a stack. It is a function of the log alone.
 //!
-//! One file for each command: [`open`], [`commit`]; [`forget`]: drops old history at the end of an entry.
+//! - [`open`], [`commit`]: the commands that change objects; the third command only sets how much history is kept
+//! - [`forget`]: drops old history at the end of an entry
 
 mod commit;
 mod forget;

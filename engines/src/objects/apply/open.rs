@@ -34,7 +34,7 @@ impl ObjectsApply {
         self.kept_changed = true;
         let object = ObjectId(self.kept.objects);
         txn.put(object_row(object), ObjectRow { object_type: asked, created: version, name: name.clone() }.encode());
-        // The name comes last: who finds it finds the object too.
+        // The name comes last, so that a reader that finds the name finds the object too.
         txn.put(name_row(&name), encode_name(object));
         Ok(Ok(object))
     }

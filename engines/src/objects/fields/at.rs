@@ -52,7 +52,8 @@ pub(in crate::objects) fn changes_after(
 }
 
 impl FieldsAt<'_> {
-    /// As [`changes_after`] the version, but refused if some of these changes are forgotten.
+    /// As [`changes_after`] with this version, but fails at the end if changes after the version are forgotten, of
+    /// whatever object.
     fn changes(
         &self,
         object: ObjectId,

@@ -8,7 +8,8 @@ use crate::objects::rows::field::Field;
 use crate::objects::rows::state::ObjectState;
 use crate::objects::unreadable::Unreadable;
 
-/// Fields that can be read, all at one version. Errors are about rows that cannot be decoded.
+/// Fields that can be read, all at one version. A read fails if a row cannot be decoded, or if the history that it
+/// needs is forgotten.
 pub(in crate::objects) trait Fields {
     /// The field with this key.
     fn get(&self, object: ObjectId, key: &[u8]) -> Result<Option<Field>, Unreadable>;

@@ -10,7 +10,8 @@ use crate::objects::rows::field::Field;
 use crate::objects::rows::names::key_of;
 use crate::objects::unreadable::Unreadable;
 
-/// Most fields in one page, so that a small limit after a large one costs little.
+/// Most fields in one page. If only a few fields are still missing for a large limit, the next page is not as large as
+/// the limit.
 const PAGE_FIELDS: usize = 256;
 
 /// The keys and fields of rows of one object.

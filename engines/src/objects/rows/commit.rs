@@ -1,4 +1,4 @@
-//! [`CommitRow`]: the changes of one commit, by which history is forgotten in the order of the log.
+//! [`CommitRow`]: says which objects one commit changed, so that history can be forgotten in the order of the log.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};

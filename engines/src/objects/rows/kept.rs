@@ -29,7 +29,7 @@ pub(in crate::objects) struct Kept {
 }
 
 impl Kept {
-    /// Reads the row, from the entry that is being applied too.
+    /// Reads the row. If the entry that is being applied has written it already, this is what it has written.
     pub(in crate::objects) fn load(reader: &StoreReader) -> Result<Self, DecodeError> {
         reader.get(&kept_row()).map_or_else(|| Ok(Self::default()), Self::decode)
     }

@@ -26,12 +26,12 @@ pub(in crate::objects) fn name_row(name: &str) -> RowKey {
     row(NAMES, name.as_bytes())
 }
 
-/// The row with what never changes of an object.
+/// The row with the values of an object that never change.
 pub(in crate::objects) fn object_row(object: ObjectId) -> RowKey {
     row(OBJECTS, &object.0.to_be_bytes())
 }
 
-/// The row with what changes of an object as a whole.
+/// The row with the values that belong to an object as a whole and change with its writes.
 pub(in crate::objects) fn state_row(object: ObjectId) -> RowKey {
     row(STATES, &object.0.to_be_bytes())
 }

@@ -1,4 +1,4 @@
-//! [`ObjectRow`]: what never changes of an object.
+//! [`ObjectRow`]: the values of an object that never change.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};
@@ -9,7 +9,7 @@ use crate::objects::version::Version;
 
 const FORMAT: u8 = 1;
 
-/// What never changes of an object.
+/// The values of an object that never change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::objects) struct ObjectRow {
     pub(in crate::objects) object_type: ObjectType,

@@ -1,4 +1,4 @@
-//! [`ObjectState`]: what changes of an object as a whole.
+//! [`ObjectState`]: the values that belong to an object as a whole and change with its writes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};
@@ -7,7 +7,7 @@ use crate::objects::version::Version;
 
 const FORMAT: u8 = 1;
 
-/// What changes of an object as a whole. An object without a row has the default.
+/// The values that belong to an object as a whole and change with its writes. An object without a row has the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::objects) struct ObjectState {
     /// The version of the object's last change.

@@ -73,7 +73,8 @@ impl List {
         self.object.update(Write::Push(value.into()), |_| ())
     }
 
-    /// Inserts an element before the one that has this index now. Refused if there is no such place.
+    /// Inserts an element before the one that has this index now, or at the end if the index is the length. Refused if
+    /// the index is larger than the length, or if the list is full.
     pub fn insert(&self, index: u64, value: impl Into<Bytes>) -> Update<()> {
         self.object.update(Write::Insert(index, value.into()), |_| ())
     }

@@ -57,8 +57,8 @@ impl Map {
         self.object.update(Write::Put(key.into(), value.into()), |_| ())
     }
 
-    /// Sets the value of a key that still has version `seen`. [`Version::ZERO`] means that it is not there. Else the
-    /// update is aborted.
+    /// Sets the value of a key if the key still has version `seen`. Otherwise the update is aborted. With
+    /// [`Version::ZERO`] the key must not be there.
     pub fn put_if(&self, key: impl Into<Bytes>, value: impl Into<Bytes>, seen: Version) -> Update<()> {
         let key = key.into();
         self.put(key.clone(), value).expecting(key, seen)

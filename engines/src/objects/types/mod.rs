@@ -5,8 +5,8 @@
 //! - map and index: each key has its value; set: each member has an empty value
 //! - list: `h` has the next element's number, a place below which all elements are, and the length, each u64. `o` and a
 //!   place, u64 big-endian, have the number of the element there, u64 big-endian. `e` and that number have the element
-//! - queue: `h` and `t` have the numbers of the first element and of the next one, u64. `e` and a number, u64
-//!   big-endian, have the element
+//! - queue: `h` has the number of the first element, and `t` the number that the next push uses, each u64. `e` and a
+//!   number, u64 big-endian, have the element
 //! - tree: the depth, u8, and the path have the value
 
 pub(super) mod counter;

@@ -83,16 +83,14 @@ pub(in crate::objects) fn check_path(path: &str) -> Result<(), LimitError> {
         Some(names) if names.split('/').any(str::is_empty) => {
             wrong("has an empty name, expected a name after each slash")
         }
-        Some(names) if names.split('/').count() > DEPTH_MAX => {
-            wrong("has more than 255 names, expected at most so many")
-        }
+        Some(names) if names.split('/').count() > DEPTH_MAX => wrong("has more than 255 names, expected at most 255"),
         Some(_) => Ok(()),
     }
 }
 
 /// The key of a path: its depth and the path, so that the children of a path lie next to each other.
 fn key_of(path: &str) -> Vec<u8> {
-    // A path that is too deep cannot have been created, so any key at which nothing is will do.
+    // A path that is too deep cannot have been created, so it may have any key that no field has.
     let depth = u8::try_from(path.matches('/').count()).unwrap_or(0);
     [&[depth], path.as_bytes()].concat()
 }

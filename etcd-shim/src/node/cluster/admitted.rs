@@ -15,7 +15,8 @@ const HEAR_MAX: Duration = Duration::from_millis(500);
 /// to answer.
 ///
 /// # Errors
-/// If one of the others remembers a later start: then the data directory is an old copy.
+/// If another node remembers more of this data directory than the directory does: a later start, or durable batches
+/// that the journal does not have. Then the directory is an old copy or is damaged.
 /// # Cancel safety
 /// Cancel safe.
 pub(in crate::node) async fn wait_until_admitted(admission: &Admission, clock: &dyn Clock) -> Result<(), Disowned> {

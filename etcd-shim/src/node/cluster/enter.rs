@@ -23,8 +23,9 @@ use crate::tls::TlsError;
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Asks the other members in `--initial-cluster` for the members of their cluster, and waits until one of them answers.
-/// This node is the member that has this node's peer URLs. Writes the ids of the members that founded the cluster into
-/// the data directory. Returns these founders, and the cluster as the others know it.
+/// Finds this node's member by the peer URLs that the node advertises; fails if no member has them. Writes the ids of
+/// the members that founded the cluster into the data directory. Returns these founders, and the cluster as the others
+/// know it.
 /// # Cancel safety
 /// The call may be dropped and made again.
 pub(in crate::node) async fn enter_cluster(
@@ -73,7 +74,7 @@ async fn ask_for_cluster(config: &ServerConfig, seams: &Seams) -> Result<Cluster
         if let Some(view) = ClusterView::newest(views) {
             return Ok(view);
         }
-        attempts.pause(TRY_AGAIN, || tracing::info!(why, "waiting for a member of the cluster to join")).await;
+        attempts.pause(TRY_AGAIN, || tracing::info!(why, "waiting for an answer of a member of the cluster")).await;
     }
 }
 

@@ -4,8 +4,8 @@
 //! without a storage unit that got its seat only now. So until the reconciler runs, it asks the others. A log server or a
 //! sequencer never replays the log, so it always asks.
 //!
-//! If the node leads the MetaStore, the replica on that new data directory waits for this node, too: only the leader
-//! takes replicas in.
+//! There is a second reason if the node leads the MetaStore: only the leader adds replicas to the MetaStore. So the
+//! replica on a new data directory waits until this node has learned of that data directory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,7 +50,8 @@ pub(in crate::node) async fn follow_seats(seams: &Seams, mut followers: Follower
 
 impl Followers<'_> {
     /// Asks the other members once which data directory has which seat. Makes links to the data directories that this node
-    /// does not know yet, and lets the MetaStore and the driver of the log follow. Returns whether somebody told a view.
+    /// does not know yet, and lets the MetaStore and the driver of the log follow. Returns whether a member told a view
+    /// of the same log that is not older than the known view.
     /// # Cancel safety
     /// A step of a change of the MetaStore's replicas may be made or not. It may be repeated.
     pub(in crate::node) async fn look(&mut self, seams: &Seams) -> bool {
@@ -62,7 +63,7 @@ impl Followers<'_> {
                 () = seams.clock.sleep(ASK_EVERY) => None,
             }
         }));
-        // Only a view that was told just now counts. An older one may name members that are gone.
+        // Without an answer nothing follows the known view again, because it may name members that are gone.
         let newest = ClusterView::newest(answers.await.into_iter().flatten());
         let known = &self.known;
         let Some(view) = newest.filter(|view| view.at >= known.at && view.log == known.log) else { return false };

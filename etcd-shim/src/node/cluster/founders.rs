@@ -43,7 +43,8 @@ impl Listed {
                 others.insert(member, MemberAddress::of(&seams.net, config, urls)?);
             }
         }
-        // A member that was renewed under another name may be listed under its old one.
+        // The flags may list this member under an earlier name. Its id is the same: it depends on the URLs and the
+        // token.
         others.remove(&own);
         Ok(Self { cluster, own, others })
     }
@@ -125,8 +126,8 @@ pub(in crate::node) async fn found_cluster(
     if lists_members && seat.cluster() != listed.cluster && config.cluster.state == ClusterState::New {
         tracing::info!(
             "cluster-id" = %seat.cluster(),
-            "the data directory holds a cluster already: --initial-cluster, --initial-cluster-token and \
-             --initial-advertise-peer-urls are those that it was begun with"
+            "the data directory holds a cluster already, which keeps the --initial-cluster, --initial-cluster-token \
+             and --initial-advertise-peer-urls with which it was begun: the flags given now count for nothing"
         );
     }
     Ok(Founders::new(found, seat))

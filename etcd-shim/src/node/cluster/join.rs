@@ -50,7 +50,9 @@ pub(in crate::node) async fn check_seat(
     for answer in answers.await {
         match answer {
             Some(Err(JoinError::Refused(why))) => {
-                return Err(StartError::Founding(format!("this data directory has not the member's seat: {why}")));
+                return Err(StartError::Founding(format!(
+                    "this data directory does not have the member's seat: {why}"
+                )));
             }
             Some(Ok(view)) => views.push(view),
             _ => {}

@@ -30,7 +30,7 @@ impl JoinDesk {
     fn ask(&self, join: Option<Join>) -> BoxFuture<'_, View> {
         let (answer, answered) = oneshot::channel();
         Box::pin(async move {
-            let starts = || JoinError::NotYet("the member that was asked is starting or stopping itself".to_owned());
+            let starts = || JoinError::NotYet("the member that was asked is starting, stopping or busy".to_owned());
             self.0.try_send(Asked { join, answer }).map_err(|_| starts())?;
             answered.await.unwrap_or_else(|_| Err(starts()))
         })

@@ -10,8 +10,8 @@
 //!   sequencer; [`Removal`]: how long a removed member goes on
 //! - [`SnapshotDesk`]: where the other nodes ask for snapshots
 //! - [`own_beat`]: what this node tells the others about itself
-//! - [`wait_until_admitted`]: a start waits until the others have noted it; [`Starts`]: what this node has noted of them;
-//!   [`mark_old_copy`]: they have refused it for good
+//! - [`wait_until_admitted`]: a start waits until the other nodes have noted it; [`Starts`]: the starts of other nodes
+//!   that this node has noted; [`mark_old_copy`]: notes that the others have refused this data directory for good
 //! - [`found_cluster`]: agrees with the other members on the log of a new cluster; [`enter_cluster`]: learns of a cluster
 //!   that this member was added to
 //! - [`discover`]: asks the DNS for the members of a new cluster (`--discovery-srv`)

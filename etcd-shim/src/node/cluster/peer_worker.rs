@@ -83,8 +83,8 @@ async fn run(work: PeerWork, home: &Home, stop: CancellationToken) {
 }
 
 /// Waits until the node was admitted, and then until another node remembers more of this node's data directory than the
-/// directory does. Then ends the node. Gives up at `stop`. The node may be admitted and disowned before this task runs
-/// again.
+/// directory does. Then ends the node, and writes down why. Gives up at `stop`. The node may be admitted and disowned
+/// before this task runs again, so the task waits for [`Admission::was_admitted`], which stays true.
 async fn end_if_disowned(admission: &Admission, disk: &dyn Disk, clock: &dyn Clock, stop: &CancellationToken) {
     let (mut admitted, mut disowned) = (admission.was_admitted(), admission.disowned());
     let waited = async {

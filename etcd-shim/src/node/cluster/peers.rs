@@ -76,10 +76,10 @@ impl Peers {
         assert!(self.sequencer.set(sequencer).is_ok(), "a process has one sequencer");
     }
 
-    /// Makes links to the data directories that have the seats now. Those in `lost` had a seat. Segments of the log may
-    /// still name their units, so these stay known, although they will never answer. `replicas` are those that the
-    /// MetaStore has now: until it has left one out, it may need the answers of that one. A second call with the same
-    /// arguments changes nothing.
+    /// Makes links to the data directories that have the seats now. The directories in `lost` had a seat. Segments of
+    /// the log may still name their units, so these units stay known, although they will never answer. `replicas` are
+    /// the replicas that the MetaStore has now: it may need the answers of a replica until it has left that replica
+    /// out. A second call with the same arguments changes nothing.
     pub(in crate::node) fn follow(
         &self,
         seats: &BTreeMap<MemberId, StorageId>,
@@ -146,7 +146,7 @@ impl Peers {
         nodes.iter().filter_map(told).collect()
     }
 
-    /// The other nodes, as the failure detector sees them.
+    /// The other nodes that have a seat now, for the failure detector.
     pub(in crate::node) fn nodes(&self) -> watch::Receiver<Vec<Node>> {
         self.nodes.subscribe()
     }

@@ -26,8 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A data directory can lose its seat to a new one only when its process has not answered for at least this long.
 const SILENT_FOR: Duration = Duration::from_secs(1);
 
-/// Every node has one. All steps may be repeated by any node at any time; after a crash it begins again from the members
-/// and their seats.
+/// Every node that replays the log has a reconciler. All steps may be repeated by any node at any time; after a crash
+/// the reconciler begins again from the members and their seats.
 pub(in crate::node) struct Reconciler {
     pub(in crate::node) names: ClusterNames,
     pub(in crate::node) peers: Arc<Peers>,
@@ -86,7 +86,7 @@ impl Reconciler {
         let lost: Vec<_> = backend.store.read().seats.lost().collect();
         // 1. This node makes links to the data directories that have the seats, and sends heartbeats only to these.
         self.peers.book().set_all(&view);
-        // The roles come first: the driver must not see the node of a learner without knowing that it is one.
+        // The roles come first, so that the driver knows of a learner before it sees the learner's node.
         self.tell_roles(backend, &view);
         self.peers.follow(&view.seats, lost.iter().copied(), &self.meta.members());
         tell(&self.seats, view.seats.clone());

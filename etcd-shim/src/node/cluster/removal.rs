@@ -15,8 +15,9 @@ const REMOVED_FOR: Duration = Duration::from_secs(15);
 /// have no majority to change the voters.
 const VOTES_FOR: Duration = Duration::from_secs(60);
 
-/// A node whose member was removed serves its unit and its replica until neither the chain nor the voters name it, and
-/// then ends (`docs/protocol.md`, cluster 17).
+/// A node whose member was removed serves its unit and its replica until neither the chain nor the voters name it. It
+/// waits no longer than [`REMOVED_FOR`] for the chain, and no longer than [`VOTES_FOR`] for the voters. Then it ends
+/// (`docs/protocol.md`, cluster 17).
 #[derive(Debug, Default)]
 pub(in crate::node) struct Removal {
     /// When this node found that its member was removed.

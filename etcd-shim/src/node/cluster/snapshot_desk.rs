@@ -26,7 +26,7 @@ impl SnapshotDesk {
         match self.0.get() {
             Some((_, fence)) if fence.is_up() => Err(refused("the state of this node differs from that of the others")),
             Some((offering, _)) => Ok(offering),
-            None => Err(refused("this node is still starting itself")),
+            None => Err(refused("this node is still starting")),
         }
     }
 }

@@ -78,8 +78,8 @@ pub(super) fn tell_roles(
 }
 
 /// What the nodes may do while `voters` vote. `voters` is empty as long as this node does not know the voters; then
-/// all members but the learners count as voters. When a cluster begins, all its founders vote for a moment. Those without a
-/// storage unit do not count for the number of units.
+/// all members but the learners count as voters. When a cluster begins, all its founders are voters for a moment.
+/// Founders without a storage unit do not count for the number of units.
 pub(in crate::node) fn roles(
     view: &ClusterView,
     voters: &BTreeSet<StorageId>,

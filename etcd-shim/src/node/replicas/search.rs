@@ -1,8 +1,8 @@
 //! [`first_difference`]: the first revision at which the histories of two replicas differ.
 //!
 //! Both replicas hash their history up to several revisions in one pass over their rows. The first of these revisions at
-//! which the hashes differ, and the one before it, are the bounds of the next round. With so many revisions in a round,
-//! three rounds are enough for 200,000 revisions, five for 900 million.
+//! which the hashes differ, and the one before it, are the bounds of the next round. With [`REVISIONS_ASKED_MAX`]
+//! revisions in a round, three rounds are enough for 200,000 revisions, five for 900 million.
 
 use futures::future::try_join;
 use naxos_proto::contracts::{Checksums, ChecksumsError, HistoryHashes, REVISIONS_ASKED_MAX};
@@ -21,7 +21,8 @@ pub(super) enum Found {
     Ends(i64),
 }
 
-/// At most this many rising revisions after `equal` and up to `differs`, which is the last of them.
+/// Returns at most `max` revisions above `equal`, in rising order. The last one is `differs`. Returns
+/// nothing if `differs` is not above `equal`.
 fn between(equal: i64, differs: i64, max: usize) -> Vec<i64> {
     let span = i128::from(differs) - i128::from(equal);
     let count = span.min(max as i128);

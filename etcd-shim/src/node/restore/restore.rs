@@ -42,10 +42,12 @@ pub(crate) struct Outcome {
 }
 
 /// Makes the new directory in the root of `seams.disk`, whose lock the caller has. `name` is the file's name, and `bytes` its
-/// length. Raises the revision by `bump`. If that is above 0, everything up to the raised revision counts as compacted. Tells
-/// each step before it takes it. After an error, removes what was made.
+/// length. Raises the revision by `bump`. If that is above 0, everything up to the raised revision counts as compacted.
+/// Tells each step before it takes it. If the directory cannot be made, removes what was made. If the complete
+/// directory cannot be moved to its place, the next start of a server finishes the move.
 /// # Cancel safety
-/// If it is dropped, no server starts on what is there. It may be called again and begins anew.
+/// If it is dropped before the directory is complete, no server starts on what is there, and it may be called again and
+/// begins anew. After that, the next start of a server finishes the move.
 pub(crate) async fn restore(
     file: (&EtcdFile<'_>, &str, u64),
     founding: &Founding,

@@ -6,7 +6,8 @@ use naxos_log_server::OpenError;
 use crate::backup::BackupError;
 use crate::node::recover::RecoverError;
 
-/// Why nothing was restored. There is no new data directory that a server would take for a complete one.
+/// Why the restore has failed. No server starts on what is there, except if only the move of the complete directory to
+/// its place has failed: then the next start of a server finishes the move.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RestoreError {
     /// The file cannot be used. The fields are its path and the reason.

@@ -80,7 +80,10 @@ pub(crate) fn find_changes(
                 let row = reader.get(&rows::key_value(id, at, false));
                 if row.is_none() {
                     let compacted = shared.read().compacted;
-                    assert!(at.main <= compacted, "the row of {at:?} is missing, and only {compacted} is compacted");
+                    assert!(
+                        at.main <= compacted,
+                        "the row of {at:?} is missing, and the compacted revision is {compacted}"
+                    );
                     // A value that was replaced within its own revision is dropped when that revision is compacted.
                     continue;
                 }

@@ -1,9 +1,9 @@
 //! [`HistoryPass`]: the hashes of the history up to several revisions, in one pass over the rows.
 //!
-//! Rows have the order of their revisions, so the hash up to a revision is a prefix of the hash up to a later one. What a
-//! compaction may drop does not count, because each replica drops it in its own time. So the hashes of two replicas can
-//! be compared if both were compacted at the same revision. Unlike HashKV, the rows that count at or below the compacted
-//! revision do not depend on the revision that is asked for.
+//! Rows have the order of their revisions, so the pass meets the hash up to a revision on its way to the hash up to a
+//! later one. What a compaction may drop does not count, because each replica drops it in its own time. So the hashes
+//! of two replicas can be compared if both were compacted at the same revision. Which rows count at or below the
+//! compacted revision does not depend on the revision that is asked for, unlike in HashKV.
 
 use naxos_engines::{RowKey, StoreReader};
 use naxos_proto::contracts::HistoryHashes;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_hash_up_to_a_revision_differs_from_the_first_revision_on_that_differs() {
+    async fn the_hashes_differ_at_the_first_wrong_revision_and_at_all_later_ones() {
         let (right, wrong) = (Replica::new(300, None).await, Replica::new(300, Some(150)).await);
         let asked = [0, 1, 2, 3, 100, 149, 150, 151, 299, 300];
         let (a, b) = (right.hashes(&asked), wrong.hashes(&asked));

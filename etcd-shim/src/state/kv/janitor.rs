@@ -66,7 +66,8 @@ impl Janitor {
         let _ = self.done.subscribe().wait_for(|done| *done >= revision).await;
     }
 
-    /// The revision of the last compaction whose rows have all been dropped. -1 if there is none since the start.
+    /// The revision of the last compaction whose rows have all been dropped. -1 until the janitor has finished its
+    /// first round after the start, even if there was a compaction before the start.
     pub(crate) fn done(&self) -> i64 {
         *self.done.borrow()
     }

@@ -64,7 +64,7 @@ mod tests {
     use crate::state::kv::fetched_rows::Fetched;
 
     #[test]
-    fn a_put_that_keeps_a_value_deleted_before_it_is_refused_before_anything_acts() {
+    fn a_put_that_keeps_the_value_is_refused_if_the_transaction_has_deleted_the_key() {
         let mut store = Store::new(StoreId(0), usize::MAX);
         let at = RevisionKey { main: 2, sub: 0 };
         let live = Live { at, create: 2, version: 1, lease: 0, value: Value::Resident(bytes::Bytes::new()) };

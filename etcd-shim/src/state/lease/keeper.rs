@@ -8,8 +8,8 @@ use naxos_proto::ids::{LogId, LogletId, StorageId};
 /// command to take office arrives late, does not become the keeper again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keeper {
-    /// The loglet whose sequencer runs on the keeper's node. It identifies the keeper's term of office: commands that
-    /// end leases carry it.
+    /// The loglet under which the keeper took office. It identifies the keeper's term of office: commands that end
+    /// leases carry it.
     pub loglet: LogletId,
     /// The id of the data directory of the keeper's node.
     pub storage: StorageId,

@@ -24,7 +24,7 @@ const DOWN_MILLIS: (u64, u64) = (50, 1_000);
 
 #[derive(Debug)]
 enum Phase {
-    /// The disk is cloned at that time, or as soon as the others know the member's start.
+    /// The disk is cloned at that time or later, as soon as the others know the member's start.
     Waits { until: Duration },
     /// The clone exists. The twin starts at that time.
     Cloned { until: Duration, clone: Drive },
@@ -34,7 +34,7 @@ enum Phase {
     Ended { until: Duration },
 }
 
-/// See the module. Its host is in the simulation from the beginning, but nothing runs there before.
+/// See the module. Its host is in the simulation from the beginning, but nothing runs there before the twin starts.
 #[derive(Debug)]
 pub struct Twin {
     host: Host,

@@ -84,7 +84,7 @@ async fn hand_out<P: Protocol>(
                 let (chain, answers) = P::answers(frame);
                 lane.home.news.hear(chain);
                 if answers.iter().any(|(_, answer)| answer.is_none()) {
-                    break "the peer sent an answer that is none".to_owned();
+                    break "the peer sent an answer that cannot be read".to_owned();
                 }
                 backoff.succeeded();
                 for (number, answer) in answers.into_iter().filter_map(|(number, answer)| Some((number, answer?))) {

@@ -1,7 +1,8 @@
 //! The types of the contracts as messages of the wire, and back.
 //!
 //! Each conversion names every variant, so that a new variant does not compile until it has a message. What comes from
-//! the wire may be anything: a field that is missing or unknown is [`Garbage`], never a default.
+//! the wire may be anything: a message or a variant that is missing or unknown is [`Garbage`], never a default. Only a
+//! number or a list that is missing is zero or empty, because proto3 does not tell the difference.
 
 mod append_error;
 mod cells;

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_suspended_host_finds_both_times_ahead_and_a_set_clock_only_the_wall() {
+    async fn a_suspension_moves_both_times_and_setting_the_clock_moves_only_the_wall_time() {
         let clock = SimClock::new(Duration::from_secs(100));
         let same = clock.clone();
         clock.suspend(Duration::from_secs(7));

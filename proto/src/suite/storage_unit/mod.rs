@@ -20,7 +20,7 @@ use crate::seams::Clock;
 use follow::{a_follower_of_a_trimmed_range_jumps, a_follower_sees_what_is_committed_in_order};
 use repair::{
     a_repair_passes_the_seal_and_leaves_no_gap, a_tail_is_told_when_it_changes, a_tail_is_waited_for,
-    a_unit_tells_which_offsets_it_holds, junk_passes_the_seal_as_a_repair_alone,
+    a_unit_tells_which_offsets_it_holds, junk_passes_the_seal_only_as_a_repair,
 };
 
 const OWNER: Incarnation = Incarnation { storage: StorageId(77), boot: Boot(3) };
@@ -116,7 +116,7 @@ pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {
     a_follower_sees_what_is_committed_in_order(unit, clock).await;
     a_follower_of_a_trimmed_range_jumps(unit, clock).await;
     a_repair_passes_the_seal_and_leaves_no_gap(unit, clock).await;
-    junk_passes_the_seal_as_a_repair_alone(unit, clock).await;
+    junk_passes_the_seal_only_as_a_repair(unit, clock).await;
     a_unit_tells_which_offsets_it_holds(unit, clock).await;
     a_tail_is_waited_for(unit, clock).await;
     a_tail_is_told_when_it_changes(unit, clock).await;

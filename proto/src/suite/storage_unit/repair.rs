@@ -34,7 +34,7 @@ pub(super) async fn a_repair_passes_the_seal_and_leaves_no_gap(unit: &dyn Storag
     assert!(matches!(case.send(other).await, Err(UnitError::WrongIncarnation { .. })));
 }
 
-pub(super) async fn junk_passes_the_seal_as_a_repair_alone(unit: &dyn StorageUnit, clock: &dyn Clock) {
+pub(super) async fn junk_passes_the_seal_only_as_a_repair(unit: &dyn StorageUnit, clock: &dyn Clock) {
     use CellOutcome::{Different, Gap, Same, Sealed, Written};
     let contiguous = Case::open(unit, clock, 25, Shape::Contiguous).await;
     let sparse = Case::open(unit, clock, 26, Shape::Sparse).await;
@@ -42,7 +42,7 @@ pub(super) async fn junk_passes_the_seal_as_a_repair_alone(unit: &dyn StorageUni
         case.store(0, &["a"], 1).await;
         assert_eq!(case.fill(1, APPEND).await, (Written, false));
         unit.seal(case.id).await.expect("the unit seals");
-        assert_eq!(case.fill(1, APPEND).await, (Same, true), "it is held, but the seal bit says that this is no news");
+        assert_eq!(case.fill(1, APPEND).await, (Same, true), "it is held, but this counts toward no write quorum");
         assert_eq!(case.fill(2, APPEND).await, (Sealed, true));
         assert_eq!(case.fill(3, Purpose::Repair).await, (past_a_gap, true));
         assert_eq!(case.fill(0, Purpose::Repair).await, (Different, true), "junk replaces nothing");
@@ -65,7 +65,7 @@ pub(super) async fn a_unit_tells_which_offsets_it_holds(unit: &dyn StorageUnit, 
     assert_eq!(held(2, 6).await, [2..3, 5..6]);
     assert_eq!(held(3, 5).await, []);
     unit.trim(case.id, Offset(2)).await.expect("the unit trims");
-    assert_eq!(held(0, 100).await, [2..3, 5..7], "what is trimmed is not");
+    assert_eq!(held(0, 100).await, [2..3, 5..7], "what is trimmed is not held");
     assert_eq!(unit.held(id(999), Offset(0)..Offset(9)).await, Err(UnitError::NotOpen(id(999))));
 }
 

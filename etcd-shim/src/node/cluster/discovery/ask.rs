@@ -16,8 +16,8 @@ use super::answer::{Answer, Record};
 use super::error::DiscoveryError;
 use crate::config::SrvDomain;
 
-/// Asks for the SRV records of both services, and for the addresses of the hosts in them. If no DNS server answers, this
-/// takes 15 seconds, unless `/etc/resolv.conf` has other numbers.
+/// Asks for the SRV records of both services, and for the addresses of the hosts in them. If no DNS server answers,
+/// this takes 15 seconds, unless `/etc/resolv.conf` sets another time-out or another number of attempts.
 /// # Cancel safety
 /// The call may be dropped.
 pub(super) async fn ask(srv: &SrvDomain) -> Result<Vec<Answer>, DiscoveryError> {

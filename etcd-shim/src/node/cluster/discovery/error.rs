@@ -1,6 +1,6 @@
-//! [`DiscoveryError`]: why the DNS did not tell the members of the cluster.
+//! [`DiscoveryError`]: why the members of the cluster cannot be found in the DNS.
 
-/// Why the DNS did not tell the members of the cluster. Where etcd has words for it, a text begins with them.
+/// Why the members of the cluster cannot be found in the DNS. Where etcd has words for it, a text begins with them.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
     /// The system does not say which DNS servers to ask.

@@ -91,7 +91,8 @@ pub(super) fn list_members(own: &Own<'_>, answers: &[Answer]) -> Result<Listing,
 fn judge<'a>(own: &Own<'a>, answer: &Answer, record: &Record) -> Result<(Url, Option<&'a Url>), String> {
     let url = record.url(answer.scheme);
     let address = record.address.as_ref().map_err(|reason| {
-        format!("the SRV record of _{} for {record} is left out, its host has no address: {reason}", answer.service)
+        let service = &answer.service;
+        format!("the SRV record of _{service} for {record} is left out because its host has no address: {reason}")
     })?;
     let advertised = own.urls.iter().rev().find(|(_, own)| own == address).map(|(url, _)| url);
     match advertised {
@@ -127,7 +128,8 @@ mod tests {
         Answer { scheme, service, records }
     }
 
-    /// The list as a member sees it: its name, its advertised URLs with their addresses, and the hosts of the records.
+    /// The list as a member sees it. The arguments are the member's name, its advertised URLs with their addresses, and
+    /// the hosts of the records of each service.
     fn list(name: &str, urls: &[(&str, &str)], secure: &[&str], plain: &[&str]) -> Result<Listing, String> {
         let urls: Vec<_> =
             urls.iter().map(|(url, at)| (Url::parse(url).expect("a URL"), at.parse().expect("an address"))).collect();
@@ -170,7 +172,9 @@ mod tests {
         assert_eq!(texts(&gone), ["0=http://b.x:2380", "m=http://a.x:2380"]);
         assert_eq!(
             gone.left_out,
-            ["the SRV record of _etcd-server for gone.x:2380 is left out, its host has no address: no such host"]
+            [
+                "the SRV record of _etcd-server for gone.x:2380 is left out because its host has no address: no such host"
+            ]
         );
         let both = list("m", &own, &["a.x"], &["a.x", "b.x"]).unwrap();
         assert_eq!(texts(&both), ["0=http://b.x:2380", "m=http://a.x:2380"]);
@@ -205,7 +209,7 @@ mod tests {
             refused("m", &own, &[], &["b.x", "gone.x"]),
             "cannot find local etcd member \"m\" in SRV records: expected a record with the address of one of \
              http://a.x:2380 (10.0.0.1:2380), found http://b.x:2380 (10.0.0.2:2380), the SRV record of _etcd-server for \
-             gone.x:2380 is left out, its host has no address: no such host"
+             gone.x:2380 is left out because its host has no address: no such host"
         );
         // As in etcd, a member without a name is in no record.
         assert!(
@@ -220,7 +224,7 @@ mod tests {
         // The host `a.y` has the address of `a.x`.
         let twice = refused("m", &own, &[], &["a.x", "a.y"]);
         assert!(twice.starts_with("the SRV records list http://a.x:2380,http://a.y:2380 for this member"), "{twice}");
-        // A name that is a number is also the name of another member.
+        // The name of this member is the number that the list gives to another member.
         let number = refused("0", &own, &[], &["a.x", "b.x"]);
         assert!(number.starts_with("the SRV records list http://a.x:2380,http://b.x:2380 for this member"), "{number}");
     }

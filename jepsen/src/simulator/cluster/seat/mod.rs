@@ -79,7 +79,7 @@ pub struct Seat {
     copy: Option<(Drive, u64)>,
     /// Whether the disk is such a copy. The cluster has to refuse it.
     is_old: bool,
-    /// Whether it has refused it, or the node has refused a disk with wrong bits.
+    /// Whether the cluster has refused the old copy, or the node has refused a disk with wrong bits.
     is_refused: bool,
     /// When the host got an empty disk the last time.
     emptied: Duration,
@@ -139,8 +139,8 @@ impl Seat {
         self.reached.count(what);
     }
 
-    /// Called after each step of the simulation. Once `is_calm`, faults end and none begins. A disk with wrong bits is
-    /// emptied only if it `may_empty`.
+    /// Called after each step of the simulation. Once `is_calm`, faults end and none begins. A node that is down is
+    /// started only if `may_empty`, because a start may empty its disk.
     pub fn step(
         &mut self,
         sim: &mut Sim<'_>,
@@ -238,7 +238,8 @@ impl Seat {
         }
     }
 
-    /// Takes the power from the host: unsynced bytes are lost, and nobody hears that its connections ended.
+    /// Takes the power from the host: unsynced bytes are lost, and nobody hears that its connections ended. If the node
+    /// is down already, this does nothing.
     pub fn cut_power(&mut self, sim: &mut Sim<'_>, links: &mut Links, now: Duration) {
         if matches!(self.phase, Phase::Down { .. }) {
             return;

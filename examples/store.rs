@@ -1,6 +1,7 @@
 //! A durable store inside a program: put, get, a transaction and a watch.
 //!
-//! Run it with `cargo run -p naxos --example store -- ./data`. Run it again, and the sea is there already.
+//! Run it with `cargo run -p naxos --example store -- ./data`. If you run it again, the key
+//! `color/sea` is there already.
 
 use naxos::{Condition, Keys, Naxos};
 

@@ -183,7 +183,7 @@ async fn a_copy_that_cannot_be_written_is_removed_and_the_store_goes_on() {
 /// copied, so a member with an empty disk never came back.
 #[tokio::test(start_paused = true)]
 async fn a_copy_ends_even_if_rows_are_added_faster_than_it_goes_on() {
-    // 5 MB/s, which is more than the slices of the copy get on this disk.
+    // The loop below adds 5 MB/s, which is more than the slices of the copy can write to this disk.
     const ADDED_AT_A_TIME: u32 = 10;
     const TIMES: u64 = 3_000;
     let millis = Duration::from_millis;

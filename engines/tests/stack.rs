@@ -74,7 +74,7 @@ async fn what_another_node_appends_is_applied_as_it_comes() {
 }
 
 #[tokio::test]
-async fn the_log_is_trimmed_behind_the_checkpoint_and_never_before_it() {
+async fn the_log_is_trimmed_up_to_the_checkpoint_and_never_beyond_it() {
     let world = World::new(3);
     let node = world.start(1).await;
     for _ in 0..10 {

@@ -251,7 +251,7 @@ async fn rule_9_an_expiry_by_a_keeper_that_is_not_in_office_does_nothing() {
     // The keeper with ordinal 4 slept. Two of its commands reach the log only now, after its successor took office: one
     // to take office, and one that ends the lease.
     node.apply(&[Command::KeepLeases(keeper(4)), Command::LeaseExpire { id: 7, office: keeper(4).loglet }]);
-    assert!(!node.told.lock().contains(&"lease 7 ended".to_owned()), "its successor has begun all times afresh");
+    assert!(!node.told.lock().contains(&"lease 7 ended".to_owned()), "its successor has renewed the lease");
     // A node that lost the race for the chain: its loglet has the ordinal of the keeper's loglet, but another nonce.
     let loser = LogletId { nonce: 2, ..keeper(5).loglet };
     node.apply(&[Command::LeaseExpire { id: 7, office: loser }]);

@@ -162,7 +162,7 @@ async fn ask(address: &str, path: &'static str) -> String {
 /// After 20 writes, `n` more syncs succeed and all later ones fail. Several values of `n` let the failure come at
 /// different moments.
 #[test]
-fn after_a_failed_sync_reads_serve_writes_say_why_and_a_restart_has_all_that_was_acknowledged() {
+fn after_a_failed_sync_reads_are_served_writes_say_why_they_fail_and_a_restart_has_all_that_was_acknowledged() {
     for n in [0, 1, 7] {
         let dir = tempfile::tempdir().unwrap();
         let moody = Moody::new();
@@ -219,7 +219,7 @@ fn after_a_failed_sync_reads_serve_writes_say_why_and_a_restart_has_all_that_was
 }
 
 #[test]
-fn a_disk_that_hangs_times_requests_out_as_etcd_does_and_reads_serve() {
+fn on_a_disk_that_hangs_writes_time_out_as_in_etcd_and_reads_are_served() {
     let dir = tempfile::tempdir().unwrap();
     let moody = Moody::new();
     block_on(async {

@@ -35,7 +35,7 @@ fn sweep(cases: &[(&[&str], i32, &[&str])]) {
 }
 
 #[test]
-fn values_that_do_not_read_name_the_flag_and_what_was_expected() {
+fn values_that_cannot_be_read_are_refused_with_the_flag_and_what_was_expected() {
     sweep(&[
         (&["--bogus"], USAGE, &["-bogus", "Usage:"]),
         (&["--name"], USAGE, &["flag needs an argument: -name"]),

@@ -83,7 +83,7 @@ fn a_transaction_is_done_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn three_nodes_keep_one_store_and_one_may_be_lost() {
+fn three_nodes_keep_one_store_and_one_node_may_be_lost() {
     let dir = tempfile::tempdir().unwrap();
     let urls: Vec<String> = free_ports::<3>().iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let open = |own: usize| Naxos::open(dir.path().join(own.to_string())).peers(own, urls.clone()).into_future();
@@ -131,7 +131,7 @@ fn clients_of_etcd_see_the_same_store() {
 }
 
 #[test]
-fn what_cannot_be_opened_says_what_was_expected() {
+fn the_error_of_a_store_that_cannot_be_opened_says_why() {
     let dir = tempfile::tempdir().unwrap();
     block_on(async {
         let store = Naxos::open(dir.path()).await.unwrap();

@@ -23,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_version_is_printed_for_those_who_look_for_that_of_etcd() {
+fn the_version_of_etcd_is_printed_above_the_version_of_naxos() {
     let done = output(&["--version"], &[]);
     let out = text(&done.stdout);
     let lines: Vec<&str> = out.lines().collect();
@@ -125,7 +125,7 @@ fn under_the_name_etcd_the_data_directory_has_the_name_that_etcd_gives_it() {
 /// etcd keeps the ids of the cluster and of its member in its write-ahead log, so flags of a later start do not change
 /// them.
 #[test]
-fn flags_that_begin_a_cluster_have_no_say_over_one_that_is_there() {
+fn flags_that_begin_a_cluster_do_not_change_a_cluster_that_exists() {
     let dir = tempfile::tempdir().unwrap();
     let members = |address: &str| {
         let endpoint = Endpoint::new(format!("http://{address}")).unwrap();

@@ -194,7 +194,7 @@ fn a_raised_revision_is_above_all_that_clients_have_seen_and_all_before_is_compa
         assert_eq!((found.header.unwrap().revision, found.kvs), (before.revision + 1_000, before.now));
         let old = kv(&address).range(all(before.revision)).await.unwrap_err();
         assert!(old.message().contains("required revision has been compacted"), "{old}");
-        // The file of such a store says so too.
+        // A snapshot of this store has the raised revision, too.
         fs::write(dir.join("second"), snapshot(&address).await).unwrap();
     });
     let again = restore(dir, &["second", "--data-dir=third"]);

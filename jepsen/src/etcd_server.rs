@@ -136,7 +136,8 @@ impl EtcdServer {
         }
     }
 
-    /// The client URL, `http://127.0.0.1:port`. Empty for a server with a given command line.
+    /// The client URL, `http://127.0.0.1:port`. Empty for a server with a given command line, and for a log server or a
+    /// sequencer.
     pub fn client_url(&self) -> &str {
         &self.client_url
     }

@@ -42,7 +42,8 @@ pub enum Ground {
     Networks,
     /// Both of these.
     NetworksAndDisks,
-    /// Between the members, proxies that delay everything, so that a question and its answer take this much longer.
+    /// As [`Self::Plain`], with a proxy in front of each member that delays what other members exchange with it. A
+    /// question and its answer together take this much longer.
     Delayed(Duration),
 }
 

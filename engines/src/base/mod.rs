@@ -42,6 +42,8 @@ pub const INFO: EngineInfo = EngineInfo {
     read_rows: |_| (),
 };
 
+/// Least time between two messages about trims that fail. A unit whose disk is lost never frees its part of an old segment.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Least time between two trims.
 const TRIM_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -110,7 +112,7 @@ impl<A: Applicator> Base<A> {
     /// Trims the log each time the trim point has risen, until `stop`. A trim that failed is not repeated before the
     /// point rises again.
     pub async fn tend(&self, stop: CancellationToken) {
-        let mut trimmed = Lsn::ZERO;
+        let (mut trimmed, mut told) = (Lsn::ZERO, None);
         loop {
             tokio::select! {
                 biased;
@@ -121,7 +123,11 @@ impl<A: Applicator> Base<A> {
             if up_to > trimmed {
                 match self.log.trim(up_to).await {
                     Ok(()) => trimmed = up_to,
-                    Err(e) => tracing::warn!(error = %e, up_to = up_to.0, "the log could not be trimmed"),
+                    Err(e) if told.is_none_or(|told| self.clock.now().since(told) >= TELL_EVERY) => {
+                        told = Some(self.clock.now());
+                        tracing::warn!(error = %e, up_to = up_to.0, "the log could not be trimmed everywhere");
+                    }
+                    Err(e) => tracing::debug!(error = %e, up_to = up_to.0, "the log could not be trimmed everywhere"),
                 }
             }
             self.clock.sleep(TRIM_INTERVAL).await;

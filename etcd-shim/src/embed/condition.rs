@@ -4,8 +4,8 @@ use bytes::Bytes;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::etcd::server::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 
-/// What must hold of a key, so that a [`Transaction`](super::Transaction) carries out its operations and not those
-/// after [`Transaction::otherwise`](super::Transaction::otherwise).
+/// A condition on a key. If all conditions of a [`Transaction`](super::Transaction) hold, the transaction carries out
+/// the operations before [`Transaction::otherwise`](super::Transaction::otherwise), else those after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition(pub(super) pb::Compare);
 
@@ -25,8 +25,8 @@ impl Condition {
         Self::compare(key, CompareResult::Equal, TargetUnion::Value(Bytes::copy_from_slice(value.as_ref())))
     }
 
-    /// The last change of the key was at this revision ([`Pair::changed_at`](super::Pair::changed_at)). 0 if the key is
-    /// not there.
+    /// The last change of the key was at this revision ([`Pair::changed_at`](super::Pair::changed_at)). The revision 0
+    /// stands for a key that is not there.
     pub fn changed_at(key: impl AsRef<[u8]>, revision: i64) -> Self {
         Self::compare(key, CompareResult::Equal, TargetUnion::ModRevision(revision))
     }

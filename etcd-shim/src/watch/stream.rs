@@ -21,8 +21,9 @@ use crate::port::in_words_of_grpc_go;
 use crate::state::EtcdError;
 
 /// Serves the requests of `inbound`, in a task of `tasks`. Returns the stream that the client gets. The stream ends
-/// when the client is gone, when `stop` is cancelled, or when the client has closed its side and has no watcher left.
-/// When the task ends, it calls `ended`. `header` is the header of all answers; the revision is filled in for each.
+/// when the client is gone, when `stop` is cancelled, when a request cannot be read, or when the client has closed its
+/// side and has no watcher left. When the task ends, it calls `ended`. `header` is the header of all answers; the
+/// revision is filled in for each.
 pub fn serve(
     tasks: &Tasks,
     hub: Arc<Hub>,

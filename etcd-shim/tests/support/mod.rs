@@ -97,7 +97,7 @@ pub fn ended(command: &mut Command) -> Ended {
     Ended { code, err }
 }
 
-/// The names of all files below `dir`, with their lengths and checksums.
+/// The names of all files and folders below `dir`, with the lengths and checksums of the files.
 pub fn contents(dir: &Path) -> BTreeMap<PathBuf, (u64, u32)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];

@@ -1,6 +1,5 @@
 //! The simulator finds state machines that are wrong, says how, and lets a right one pass.
 
-use std::collections::HashMap;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -74,9 +73,10 @@ fn one_that_reads_a_clock_is_found() {
 fn one_that_iterates_a_hash_map_is_found() {
     struct Hashed;
     impl Applicator for Hashed {
-        #[expect(clippy::disallowed_types, reason = "this is the mistake")]
         fn apply(&self, rows: &mut Rows<'_>, command: &[u8]) -> Result<Vec<u8>, Refused> {
-            let parts: HashMap<u8, usize> = command.iter().enumerate().map(|(at, part)| (*part, at)).collect();
+            #[expect(clippy::disallowed_types, reason = "this is the mistake")]
+            let parts: std::collections::HashMap<u8, usize> =
+                command.iter().enumerate().map(|(at, part)| (*part, at)).collect();
             let first = parts.keys().next().copied().unwrap_or_default();
             rows.put("first", [first]);
             Ok(vec![first])

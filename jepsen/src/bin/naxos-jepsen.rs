@@ -57,7 +57,8 @@ struct ClusterLine {
     /// in memory.
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
     rest: Duration,
-    /// The faults to choose from. Freeze, cut and deaf need root and the programs mkfs.ext4, mount, fsfreeze and ip.
+    /// The faults to choose from. Freeze, cut, deaf and pair need root and the programs mkfs.ext4, mount, umount,
+    /// fsfreeze and ip.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "kill,stop,term,move")]
     kinds: Vec<Kind>,
     /// The program of the server. Default: naxos-jepsen-node in the folder of this program.

@@ -17,7 +17,8 @@ use super::members::{Members, channel};
 use super::watcher::Watcher;
 use crate::pace;
 
-/// With this limit a single segment of the journal is too large already, so every member that does not move is ejected.
+/// With this limit a single segment of the journal is too large already. So every member whose position in the log does
+/// not change for a while is ejected.
 const HELD_LOG: &str = "--naxos-held-log-bytes=60000000";
 /// How long it may take until a member that is away is ejected.
 const EJECT_LIMIT: Duration = Duration::from_secs(30);

@@ -97,7 +97,8 @@ pub fn copied(program: &Path, folder: &Path) -> anyhow::Result<()> {
     // This copy has the latest start, but not the writes after it. A directory looks the same after its disk has reported
     // a sync and then lost the writes.
     copy_of_running(&all.members[c], &own, &place("short"))?;
-    // The member stood still during the copy, so its unit may be missing in the log for a while. Then nothing is lost.
+    // The member stood still during the copy, so its unit may be left out of the log for a while. A copy that lacks the
+    // writes of that time has lost nothing, and would not be refused. So wait until the unit is back.
     pace::sleep(TAKEN_IN);
     all.write(&[a, b, c], 6)?;
     all.members[c].kill();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Copies a data directory whose process does not run.
+/// Copies a data directory whose process has ended or is paused.
 pub(super) fn copy_directory(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir(to)?;
     for entry in std::fs::read_dir(from)? {

@@ -48,11 +48,11 @@ fn change_store(file: &Path) -> anyhow::Result<()> {
                 found = Some((name.value().to_vec(), row.value().to_vec(), at));
             }
         }
-        let (name, mut row, at) = found.context("the value has a row")?;
+        let (name, mut row, at) = found.context("no row has the value")?;
         row[at..at + WRONG_VALUE.len()].copy_from_slice(WRONG_VALUE);
         rows.insert(&name[..], &row[..])?;
         let mut meta = write.open_table(META)?;
-        let checksum = meta.get("checksum")?.context("the store has a checksum")?.value();
+        let checksum = meta.get("checksum")?.context("the store has no checksum")?.value();
         meta.insert("checksum", checksum ^ 1)?;
     }
     write.commit()?;
@@ -77,7 +77,7 @@ impl Three {
 
     fn id(&self, member: usize) -> anyhow::Result<u64> {
         let status = self.0.call(self.maintenance(member).status(pb::StatusRequest {}))?.into_inner();
-        Ok(status.header.context("an answer has a header")?.member_id)
+        Ok(status.header.context("the answer has no header")?.member_id)
     }
 
     fn alarm(&self, action: AlarmAction, member_id: u64) -> anyhow::Result<Vec<(u64, i32)>> {

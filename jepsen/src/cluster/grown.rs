@@ -1,4 +1,4 @@
-//! [`grown`]: a cluster of one becomes a cluster of three and more, and members leave it for good.
+//! [`grown`]: a cluster of one becomes a cluster of three, and its first member leaves it for good.
 
 use std::path::Path;
 use std::time::Duration;
@@ -126,10 +126,10 @@ impl Grown<'_> {
         }
     }
 
-    /// Tells a member's peer URLs once more.
+    /// Calls `MemberUpdate` with the peer URLs that the member already has.
     fn update(&self, name: &str, through: usize) -> anyhow::Result<()> {
         let id = self.id(name, through)?;
-        let (_, url) = self.peers.iter().find(|(known, _)| known == name).context("it was added")?;
+        let (_, url) = self.peers.iter().find(|(known, _)| known == name).context("the member was not added")?;
         let request = || pb::MemberUpdateRequest { id, peer_ur_ls: vec![url.clone()] };
         self.all.until_done(LIMIT, async || self.cluster(through).member_update(request()).await)?;
         Ok(())
@@ -174,7 +174,7 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     grown.promote("b", 0).context("promote b")?;
     grown.all.compare().context("two members")?;
     grown.all.members[b].kill();
-    grown.all.write(&[0], 10).context("the first of two members goes on alone")?;
+    grown.all.write(&[0], 10).context("the first of two members does not go on alone")?;
     grown.all.start_member(b).context("start b again")?;
     grown.all.compare().context("two members, after a start of the second")?;
     grown.all.members[0].kill();
@@ -188,7 +188,7 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
 
     let (leader, ids) = (grown.leader(c)?, ["a", "b", "c"].map(|name| grown.id(name, c)));
     let ids = ids.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    let at = ids.iter().position(|id| *id == leader).context("the leader is a member")?;
+    let at = ids.iter().position(|id| *id == leader).context("the leader is not a member")?;
     let target = ids[(at + 1) % 3];
     let mut maintenance = MaintenanceClient::new(grown.all.channel(at));
     grown.all.call(maintenance.move_leader(pb::MoveLeaderRequest { target_id: target })).context("move the leader")?;

@@ -79,7 +79,7 @@ fn hang(all: &mut Members, disk: &Disk, member: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The member that is the leader, according to the first one.
+/// The first member that says that it is itself the leader.
 fn leader_of(all: &Members) -> anyhow::Result<usize> {
     for member in 0..3 {
         let mut client = MaintenanceClient::new(all.channel(member));

@@ -34,7 +34,7 @@ enum Change {
 pub(super) fn member_ids(all: &Members) -> anyhow::Result<Vec<u64>> {
     let id = |at| {
         let status = all.call(MaintenanceClient::new(all.channel(at)).status(pb::StatusRequest {}))?.into_inner();
-        anyhow::Ok(status.header.context("a header")?.member_id)
+        anyhow::Ok(status.header.context("the answer has no header")?.member_id)
     };
     (0..3).map(id).collect()
 }

@@ -33,7 +33,8 @@ fn control(url: &str) -> ControlClient<Channel> {
 async fn change(url: &str, kind: &str) -> anyhow::Result<Segment> {
     let asked = ReconfigureRequest { kind: kind.to_owned() };
     let answer = pace::within(CALL_LIMIT, async { control(url).reconfigure(asked).await }).await;
-    let active = answer.context("no answer in time")??.into_inner().active.context("an active segment")?;
+    let active =
+        answer.context("no answer in time")??.into_inner().active.context("the answer has no active segment")?;
     ensure!(active.kind == kind, "the log goes on with a {} loglet", active.kind);
     Ok(active)
 }

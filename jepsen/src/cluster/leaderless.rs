@@ -20,7 +20,8 @@ use crate::pace;
 /// How long it may take until the streams that want a leader are ended. etcd ends them when there has been no leader
 /// for three election time-outs of 1 s each.
 const LOST_LIMIT: Duration = Duration::from_secs(6);
-/// How long the stream that does not want a leader must stay.
+/// How long the stream that does not want a leader must stay. A put that wants a leader must be refused within this
+/// time.
 const STAYS: Duration = Duration::from_secs(1);
 /// What both the refusal of a call and the end of a stream say.
 const NO_LEADER: &str = "etcdserver: no leader";
@@ -75,8 +76,8 @@ fn is_no_leader(status: &Status) -> bool {
     status.code() == Code::Unavailable && status.message() == NO_LEADER
 }
 
-/// Checks what a member tells its clients when two of three are away: calls and streams that want a leader end, so that
-/// their clients go elsewhere; the others stay, and go on when a second member is back.
+/// Checks what a member tells its clients when two of three members are away. Calls and streams that want a leader end,
+/// so that their clients go to another member. The other streams stay, and go on when a second member is back.
 ///
 /// # Errors
 /// If one of these statements does not hold.

@@ -38,7 +38,7 @@ pub(super) async fn put(url: &str, key: &str, value: Vec<u8>) -> anyhow::Result<
     loop {
         let put = PutRequest { key: key.to_owned().into(), value: value.clone().into(), ..PutRequest::default() };
         match pace::within(WRITE_LIMIT, client.put(put)).await {
-            Some(Ok(answer)) => return Ok(answer.into_inner().header.context("an answer has a header")?.revision),
+            Some(Ok(answer)) => return Ok(answer.into_inner().header.context("the answer has no header")?.revision),
             outcome if pace::now() >= end => anyhow::bail!("{url} takes no write: {outcome:?}"),
             _ => pace::pause(TRY_AGAIN).await,
         }

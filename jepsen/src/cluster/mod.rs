@@ -6,7 +6,7 @@
 //! - [`Watcher`]: a client that watches through one member; after each failure it goes on from the revision that it had reached
 //! - [`away`]: a member is away until the others have trimmed the entries that it has not applied
 //! - [`wiped`], [`two_of_five_wiped`]: members lose their disks
-//! - [`grown`]: members are added to a cluster of one, promoted, moved and removed
+//! - [`grown`]: members are added to a cluster of one, one is promoted, the leader is moved, and one is removed
 //! - [`shrunk`]: a member leaves while another one is down
 //! - [`kinds`]: the kind of the loglets is changed again and again
 //! - [`differing`]: the state of one of three members differs from that of the others

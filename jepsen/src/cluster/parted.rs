@@ -110,7 +110,7 @@ fn member(all: &Members, name: &str) -> anyhow::Result<MemberStatus> {
 /// The number of the member with the sequencer.
 fn sequencer(all: &Members) -> anyhow::Result<usize> {
     let now = statuses(all)?.into_iter().find(|member| member.has_sequencer).context("no sequencer is in office")?;
-    PARTS.iter().position(|(name, _)| *name == now.name).context("the sequencer is one of the members")
+    PARTS.iter().position(|(name, _)| *name == now.name).context("the sequencer is not one of the members")
 }
 
 fn await_alive(all: &Members, part: usize) -> anyhow::Result<()> {
@@ -122,7 +122,8 @@ fn await_alive(all: &Members, part: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until the log is on the log servers and nowhere else, only they vote, and a sequencer gives out the positions.
+/// Waits until the log is on the log servers and nowhere else, only they vote, only a sequencer gives out the
+/// positions, and the log is kept for each front end.
 fn await_roles(all: &Members) -> anyhow::Result<()> {
     let end = pace::now() + LIMIT;
     loop {
@@ -174,10 +175,11 @@ fn ends_a_lease(all: &mut Members, through: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The directory of a log server refuses to be a whole node, and a log server refuses URLs for clients.
+/// A whole node refuses the directory of a log server, and a log server refuses URLs for clients and
+/// `--force-new-cluster`.
 fn is_refused(program: &Path, folder: &Path, listed: &str) -> anyhow::Result<()> {
     let (name, directory) = ("l0", folder.join("l0").display().to_string());
-    let peer_url = listed.split(',').find_map(|pair| pair.strip_prefix("l0=")).context("l0 is listed")?;
+    let peer_url = listed.split(',').find_map(|pair| pair.strip_prefix("l0=")).context("l0 is not listed")?;
     let flags = [
         format!("--data-dir={directory}-copy"),
         format!("--name={name}"),

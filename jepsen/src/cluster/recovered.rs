@@ -102,7 +102,7 @@ impl Three {
         let all =
             pb::RangeRequest { key: "writer/".into(), range_end: "writer0".into(), ..pb::RangeRequest::default() };
         let answer = self.all.call(KvClient::new(self.all.channel(member)).range(all))?.into_inner();
-        let revision = answer.header.context("an answer has a header")?.revision;
+        let revision = answer.header.context("the answer has no header")?.revision;
         let told = newest(acknowledged);
         ensure!(revision > told, "the revision is {revision}, a client has seen {told}");
         let there: BTreeMap<Vec<u8>, u64> =
@@ -119,7 +119,7 @@ impl Three {
         Ok(())
     }
 
-    /// Checks that a client that watches from a revision that it has seen is told that this revision is compacted.
+    /// Checks that a client that goes on with its watch from `start_revision` is told that this revision is compacted.
     fn watch_from(&self, member: usize, start_revision: i64) -> anyhow::Result<()> {
         self.all.call(async {
             let requests = tokio_stream::iter([watch_of_all(start_revision)]);
@@ -127,7 +127,7 @@ impl Three {
             while let Some(answer) = stream.message().await? {
                 ensure!(answer.events.is_empty(), "it gets events");
                 if answer.canceled {
-                    ensure!(answer.compact_revision > start_revision, "it is cancelled otherwise: {answer:?}");
+                    ensure!(answer.compact_revision > start_revision, "it is cancelled for another reason: {answer:?}");
                     return Ok(());
                 }
             }
@@ -138,7 +138,7 @@ impl Three {
     /// Adds two new members with the addresses of those that were destroyed, and compares all three.
     fn grow_again(self, program: &Path, folder: &Path) -> anyhow::Result<Members> {
         let Three { mut all, peer_urls } = self;
-        let last = all.members.pop().context("there is a third member")?;
+        let last = all.members.pop().context("there is no third member")?;
         all.members = vec![last];
         let peers = vec![("c".to_owned(), peer_urls[2].clone())];
         let mut grown = Grown { program, folder, all, peers };
@@ -208,7 +208,7 @@ pub fn recover(program: &Path, old: &Path, new: &Path) -> anyhow::Result<i64> {
     print!("{done}");
     ensure!(files(old)? == before, "it changes what it reads");
     let (_, kept) = done.split_once(KEPT).context("it does not say what was kept")?;
-    let kept = kept.split('.').next().context("a number")?;
+    let kept = kept.split('.').next().context("the revision is missing")?;
     Ok(kept.parse()?)
 }
 
@@ -257,12 +257,12 @@ pub fn recovered(program: &Path, folder: &Path) -> anyhow::Result<()> {
 pub fn forced(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut three = Three::start(program, folder)?;
     three.all.write(&[0, 1, 2], 10)?;
-    let client = three.all.url(2).rsplit_once(':').context("a port")?.1.parse()?;
+    let client = three.all.url(2).rsplit_once(':').context("the URL has no port")?.1.parse()?;
     let urls = three.peer_urls.clone();
     let forced =
         || EtcdServer::member(program, folder, ("c", client, &urls[2]), &listed(&urls), &["--force-new-cluster"]);
     three.all.members[2].kill();
-    let Err(why) = forced().try_start() else { bail!("it is forced beside a quorum") };
+    let Err(why) = forced().try_start() else { bail!("the flag has an effect although there is a quorum") };
     ensure!(why.contains("answers and has a quorum"), "it ends without the reason:\n{why}");
     three.all.start_member(2).context("start it without the flag")?;
     three.all.compare().context("after the refusal")?;
@@ -275,7 +275,7 @@ pub fn forced(program: &Path, folder: &Path) -> anyhow::Result<()> {
         three.all.start_member(2).context("start it with the flag")?;
         let said =
             three.all.members[2].log().matching("has no effect: a recovery or a restore has made this data directory");
-        ensure!(said.is_empty() != again, "the flag is carried out once, and then says so: {said:?}");
+        ensure!(said.is_empty() != again, "only the second start must log that the flag has no effect: {said:?}");
         let told = newest(&acknowledged);
         three.check(2, &acknowledged, told - LOST_MAX)?;
         three.watch_from(2, told)?;

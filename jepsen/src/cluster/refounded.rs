@@ -18,10 +18,11 @@ const FOUND_OUT: Duration = Duration::from_secs(10);
 const WORDS: &str = "belong to another log";
 
 /// Two of three members lose their disks at once, while the third one stands still. They begin a new cluster. When the
-/// third one goes on with the data of the old cluster, it finds that out, says so, and serves nothing any more.
+/// third one goes on with the data of the old cluster, it finds out that the others belong to another cluster, says so,
+/// and serves nothing any more.
 ///
 /// # Errors
-/// If it serves, or does not say why it does not.
+/// If the third member still serves, or does not say that the others belong to another log.
 pub fn refounded(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 3, &[])?;
     all.write(&[0, 1, 2], 20)?;
@@ -34,13 +35,16 @@ pub fn refounded(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.write(&[0, 1], 1)?;
     let from = all.members[2].log().length();
     all.members[2].process().signal(Signal::CONT);
-    ensure!(all.members[2].log().wait_for(from, WORDS, FOUND_OUT), "the third member does not say where it is");
+    ensure!(
+        all.members[2].log().wait_for(from, WORDS, FOUND_OUT),
+        "the third member does not say that the others belong to another log"
+    );
     let range = || pb::RangeRequest { key: "key/00001".into(), serializable: true, ..pb::RangeRequest::default() };
     let refused = all.until_done(FOUND_OUT, async || match KvClient::new(all.channel(2)).range(range()).await {
         Err(status) => Ok(status),
         Ok(_) => Err(Status::unavailable("it still serves the data of the old cluster")),
     })?;
     ensure!(refused.message() == "etcdserver: corrupt cluster", "it refuses for another reason: {refused}");
-    all.write(&[0, 1], 10).context("the new cluster is not disturbed")?;
+    all.write(&[0, 1], 10).context("the new cluster is disturbed")?;
     Ok(())
 }

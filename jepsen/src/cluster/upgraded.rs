@@ -55,7 +55,7 @@ pub fn upgraded(old: &Path, next: &Path, folder: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut all = EtcdServer::members(old, folder, &NAMES[..4], &[]);
     start_all(&mut all)?;
-    let mut removed = all.pop().context("a fourth member")?;
+    let mut removed = all.pop().context("there is no fourth member")?;
     runtime.block_on(remove(all[0].client_url(), NAMES[3])).context("remove a member")?;
     let ended = removed.process_mut().wait(REMOVE_LIMIT);
     ensure!(ended.is_some_and(|status| status.success()), "a removed member does not end by itself: {ended:?}");
@@ -69,7 +69,7 @@ pub fn upgraded(old: &Path, next: &Path, folder: &Path) -> anyhow::Result<()> {
     }
     ensure_nothing_new(&runtime, folder, &urls).context("mixed")?;
     let refused =
-        runtime.block_on(reconfigure(&urls[0], "next")).err().context("a loglet that not all members know")?;
+        runtime.block_on(reconfigure(&urls[0], "next")).err().context("there is a loglet that not all members know")?;
     ensure!(format!("{refused:#}").contains("the cluster has version 1"), "refused in other words: {refused:#}");
     for member in [1, 0] {
         roll(&mut all[member], old).context("roll back")?;
@@ -122,7 +122,7 @@ fn refuse_old(member: &mut EtcdServer, data: &Path, old: &Path, next: &Path) -> 
     let refuse = |member: &mut EtcdServer, what: &str| {
         member.use_program(old);
         let refused = member.try_start().err().with_context(|| format!("the old program starts on {what}"))?;
-        ensure!(refused.contains("exit status: 1"), "it ends otherwise than by a refusal: {refused}");
+        ensure!(refused.contains("exit status: 1"), "it does not end with exit status 1: {refused}");
         ensure!(refused.contains(words), "on {what}, refused in other words: {refused}");
         anyhow::Ok(())
     };
@@ -158,7 +158,7 @@ fn ensure_nothing_new(runtime: &Runtime, folder: &Path, urls: &[String]) -> anyh
 async fn remove(url: &str, name: &str) -> anyhow::Result<()> {
     let mut cluster = ClusterClient::new(channel(url));
     let members = cluster.member_list(MemberListRequest::default()).await?.into_inner().members;
-    let id = members.iter().find(|member| member.name == name).context("the member is in the list")?.id;
+    let id = members.iter().find(|member| member.name == name).context("the member is not in the list")?.id;
     let end = pace::now() + REMOVE_LIMIT;
     while let Err(status) = cluster.member_remove(MemberRemoveRequest { id }).await {
         ensure!(pace::now() < end, "it is refused for too long: {status}");
@@ -177,7 +177,7 @@ async fn versions(url: &str) -> anyhow::Result<(u32, u32)> {
 async fn reconfigure(url: &str, kind: &str) -> anyhow::Result<String> {
     let asked = ReconfigureRequest { kind: kind.to_owned() };
     let answer = pace::within(CALL_LIMIT, async { ControlClient::new(channel(url)).reconfigure(asked).await }).await;
-    Ok(answer.context("no answer in time")??.into_inner().active.context("an active segment")?.kind)
+    Ok(answer.context("no answer in time")??.into_inner().active.context("the answer has no active segment")?.kind)
 }
 
 /// Whether a segment of the journal in this data directory has these bytes.

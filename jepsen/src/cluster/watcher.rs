@@ -61,7 +61,7 @@ impl Watcher {
     /// Waits until the watcher has seen revision `last`, and returns the revisions of all events.
     ///
     /// # Errors
-    /// If it does not see it within `limit`, or if events came twice or in another order.
+    /// If the watcher does not see this revision within `limit`, or if events came twice or in another order.
     pub fn finish(self, runtime: &Runtime, last: i64, limit: Duration) -> anyhow::Result<BTreeSet<i64>> {
         let has_seen = || self.seen.lock().revisions.last().is_some_and(|newest| *newest >= last).then_some(());
         let outcome = pace::wait_for(limit, has_seen);
@@ -125,7 +125,7 @@ fn take(answer: &WatchResponse, seen: &mut Seen) {
         let newest = seen.revisions.last().copied().unwrap_or(seen.from - 1);
         if revision <= newest && seen.wrong.is_none() {
             seen.wrong =
-                Some(format!("an event of revision {revision} came where {newest} was the newest that may have come"));
+                Some(format!("an event of revision {revision} came, but only events above revision {newest} may come"));
         }
         seen.revisions.insert(revision);
     }

@@ -11,9 +11,9 @@ use super::members::Members;
 use crate::etcd_server::EtcdServer;
 use crate::pace;
 
-/// How long the log and the voters may take to take a new data directory in.
+/// How long it may take until a new data directory holds a part of the log and its member votes.
 const TAKEN_IN: Duration = Duration::from_secs(15);
-/// How long it may take until each segment names only units that are there, and each has all cells.
+/// How long it may take until each segment names only units that are there and that have all its cells.
 const COPIED: Duration = Duration::from_secs(30);
 /// What a member logs when it gets its seat back.
 const SEAT: &str = "this data directory has the seat of this member";
@@ -31,13 +31,13 @@ fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
     all.start_member(2)
 }
 
-/// Two of three listed members found a cluster, and the third one comes later. Then each of them loses its disk, one
-/// after the other. Each comes back by itself, with everything, and is counted again, so that the next one can be lost.
-/// Its new disk also replaces the lost one in the segments that have ended, and gets the copies of their cells. In the
-/// end all are started again.
+/// Two of three listed members begin a new cluster, and the third one comes later. Then each of them loses its disk,
+/// one after the other. Each comes back by itself, with everything. It votes, and its new disk holds a part of the log,
+/// so that the next disk can be lost. The new disk also replaces the lost one in the segments that have ended, and gets
+/// the copies of their cells. In the end all are started again.
 ///
 /// # Errors
-/// If a member does not come back, or does not count, or members differ.
+/// If a member does not come back, writes fail while one disk is away, a segment lacks a copy, or members differ.
 pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 2, &[])?;
     all.write(&[0, 1], 60)?;
@@ -52,7 +52,7 @@ pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
         all.write(&there, 30).with_context(|| format!("while {name} is away"))?;
         let from = all.members[lost].log().length();
         all.start_member(lost).with_context(|| format!("start {name} with an empty disk"))?;
-        ensure!(all.members[lost].log().wait_for(from, SEAT, Duration::ZERO), "{name} never asked for its seat");
+        ensure!(all.members[lost].log().wait_for(from, SEAT, Duration::ZERO), "{name} did not get its seat back");
         all.write(&[0, 1, 2], 30).with_context(|| format!("after {name} came back"))?;
         all.compare().with_context(|| format!("after {name} came back"))?;
         // It must be in the loglet and vote before the next one is lost.
@@ -65,8 +65,8 @@ pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.compare().context("after a start of all")
 }
 
-/// Two of five members lose their disks, the second one as soon as the first one serves again and perhaps before it counts
-/// again. Nothing that was acknowledged is lost.
+/// Two of five members lose their disks. The second one loses its disk as soon as the first one serves again, perhaps
+/// before the first one votes and holds a part of the log again. Nothing that was acknowledged is lost.
 ///
 /// # Errors
 /// If a write is lost, a member does not come back, or members differ.

@@ -53,7 +53,7 @@ impl ComparedServer {
         let channel = Endpoint::from_shared(url.to_owned())?.connect().await.context(name)?;
         let mut maintenance = MaintenanceClient::new(channel.clone());
         let status = maintenance.status(pb::StatusRequest {}).await?.into_inner();
-        let member_id = status.header.context("a status has a header")?.member_id;
+        let member_id = status.header.context("the status has no header")?.member_id;
         Ok(ComparedServer {
             name,
             kind,

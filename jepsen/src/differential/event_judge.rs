@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn naxos_may_not() {
+    fn naxos_may_not_leave_out_previous_values() {
         assert!(!WITH_NAXOS.equal(Some(&event(7, Some(5))), Some(&event(7, None)), 7));
     }
 

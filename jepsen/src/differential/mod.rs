@@ -1,8 +1,9 @@
 //! Sends random requests to Naxos and to a real etcd. The answers must be equal.
 //!
-//! One seed decides every request. Each request goes to one server and then to the other, so that their revisions
-//! agree. Watches run at the same time and are compared event by event now and then. Each of these comparisons
-//! first writes into each watched range: when a watcher has seen that write, it has seen everything before it.
+//! One seed decides every request. Each request goes to both servers, and the next request goes out when both have
+//! answered, so that their revisions agree. Watches run at the same time and are compared event by event now and then.
+//! Each of these comparisons first writes into each watched range: when a watcher has seen that write, it has seen
+//! everything before it.
 //!
 //! - [`dice`]: the random choices; [`request`], [`generate`], [`transactions`]: the requests
 //! - [`compared_server`]: one of the two servers; [`answer`]: its answers, reduced to the part that must be equal

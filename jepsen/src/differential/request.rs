@@ -1,5 +1,4 @@
-//! [`Request`]: a request that is sent to one server and then to the other. Watches are not among these requests: see
-//! [`super::watches`].
+//! [`Request`]: a request that is sent to both servers. Watches are not among these requests: see [`super::watches`].
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 

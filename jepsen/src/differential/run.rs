@@ -55,8 +55,8 @@ pub struct Run {
     summary: Summary,
 }
 
-/// Sends `requests` random requests, then plays every scenario. `reference` is the URL of an etcd. `subject` is a server
-/// of the given kind and its URL.
+/// Sends `requests` random requests, then plays every scenario. `reference` is the URL of an etcd. `subject` is the
+/// kind of the other server, and its URL.
 ///
 /// # Errors
 /// The first difference, with what led to it.
@@ -137,7 +137,7 @@ impl Run {
     /// Sends a request to both and returns the answer if they agree.
     ///
     /// # Errors
-    /// If they do not agree.
+    /// If they do not agree, or do not answer.
     pub async fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
         let (theirs, ours) = self.both(request).await;
         self.summary.requests += 1;

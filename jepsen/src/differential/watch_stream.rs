@@ -24,7 +24,7 @@ const REQUESTS_WAITING_MAX: usize = 64;
 pub struct Creation {
     pub id: i64,
     pub revision: i64,
-    /// Why the server did not accept it, if it did not.
+    /// The server's reason, if it refused the watcher.
     pub refused: Option<String>,
 }
 

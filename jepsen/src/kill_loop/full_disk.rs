@@ -54,7 +54,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut dice = Dice::new(plan.seed);
     let mut ledger = Ledger::default();
-    let folder = plan.data.parent().context("the data directory has a parent")?;
+    let folder = plan.data.parent().context("the data directory has no parent")?;
     let mut server = EtcdServer::prepare(&plan.program, &plan.data, &[]);
     server.start_again();
     for round in 1..=plan.rounds {

@@ -76,7 +76,7 @@ impl Ledger {
             KvClient::new(Endpoint::from_shared(url.to_owned())?.connect().await?).max_decoding_message_size(64 << 20);
         let range = RangeRequest { key: "writer/".into(), range_end: "writer0".into(), ..RangeRequest::default() };
         let answer = client.range(range).await.context("read everything")?.into_inner();
-        let revision = answer.header.context("an answer has a header")?.revision;
+        let revision = answer.header.context("the answer has no header")?.revision;
         ensure!(revision >= self.revision, "the revision went back from {} to {revision}", self.revision);
         self.revision = revision;
         let there: BTreeMap<&[u8], (u64, i64)> = answer

@@ -137,8 +137,8 @@ impl Setting {
             }
             Step::Refuse { loglet } => {
                 if self.holds(Rule::OffsetIsGivenOnce) {
-                    // With this rule, a store can be refused for want of room only before its offset is granted. After
-                    // the grant the sequencer sends the store again.
+                    // With this rule, a unit without room can refuse a store only before the offset of the store is
+                    // granted. After the grant the sequencer sends the store again.
                     return None;
                 }
                 next.left.refusals = next.left.refusals.checked_sub(1)?;
@@ -262,8 +262,8 @@ impl Setting {
         log.heard = log.heard.max(log.tail);
         if !self.holds(Rule::TailFirstSealSecond) || !self.holds(Rule::SealedTailConcludesNothing) {
             // Without the first rule, the unit may have read its seal bit before the seal and its tail after the repair.
-            // Then it tells the repaired tail as that of an unsealed unit. Without the second one it tells the truth, and
-            // those who hear it count the tail all the same.
+            // Then it tells the repaired tail as that of an unsealed unit. Without the second rule, it also tells its
+            // seal bit, but the nodes that hear this count the tail all the same.
             log.told = log.told.max(log.tail);
         }
         Some(())

@@ -58,7 +58,7 @@ async fn follow_once(watch: usize, caller: &Caller, record: &Shared, trace: &Tra
 pub(super) fn note(record: &Shared, status: &Status) {
     let excused = is_refused(status) && record.borrow().disk_fails;
     if !is_unknown(status) && !excused {
-        record.borrow_mut().broken.push(format!("an answer that cannot be: {status:?}"));
+        record.borrow_mut().broken.push(format!("an answer that is not allowed: {status:?}"));
     }
 }
 
@@ -118,8 +118,8 @@ pub async fn repeat(caller: Caller, record: Shared, trace: Trace, pause: Duratio
     }
 }
 
-/// Waits until each watch has received the last change of the history, and checks that it has received all of them.
-/// Called after [`finish`]; no client may write meanwhile.
+/// Waits until each watch has received the last change of the history, for `WATCH_MAX` at most. Then checks that each
+/// watch has received all changes. Called after [`finish`]; no client may write meanwhile.
 pub async fn finish_watches(record: &Shared, trace: &Trace) {
     let end = simulated_now() + WATCH_MAX;
     let last = record.borrow().audited.last().map_or(1, |last| last.revision);

@@ -229,7 +229,7 @@ impl Caller {
         };
         let (requests, waiting) = mpsc::channel(1);
         let request = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
-        requests.try_send(request).map_err(|_| Status::internal("a new queue has room"))?;
+        requests.try_send(request).map_err(|_| Status::internal("a new queue has no room"))?;
         let mut client = WatchClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
         let answers = in_time(async { Ok(client.watch(ReceiverStream::new(waiting)).await?.into_inner()) }).await?;
         Ok(Watching { answers, _requests: requests })

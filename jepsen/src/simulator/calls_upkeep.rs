@@ -94,8 +94,8 @@ impl Caller {
         in_time(async { maintenance.defragment(pb::DefragmentRequest {}).await.map(drop) }).await
     }
 
-    /// Moves the log to a new loglet of `kind`, or of the same kind if that is empty, as `naxos ctl reconfigure` does.
-    /// Returns the number of the new loglet.
+    /// Moves the log to a new loglet of `kind`, as `naxos ctl reconfigure` does. If `kind` is empty, the new loglet has
+    /// the kind of the last one. Returns the number of the new loglet.
     ///
     /// # Errors
     /// The error of the server or of the connection.

@@ -128,7 +128,7 @@ impl<'a> Ledger<'a> {
         };
         if !holds {
             let now = self.at(key, revision);
-            self.broken.push(format!("acknowledged and not so: {operation:?}; the history has {now:?} there"));
+            self.broken.push(format!("acknowledged, but the history disagrees: {operation:?}; it has {now:?}"));
         }
         if operation.asked == Asked::Delete && answer.written {
             let explained = self.removals.iter().find(|(k, r)| *k == key && *r == revision).copied();

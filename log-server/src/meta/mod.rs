@@ -14,7 +14,7 @@
 //! - `replica_slot`: where other nodes find the replica, once it has started (feature `peer`)
 //!
 //! Invariants: a vote or entry is reported to openraft as written only when it is durable; the register changes only by
-//! committed entries; a read is answered only after a quorum confirmed that this replica still leads.
+//! committed entries; the leader answers a read only after a quorum confirmed that it still leads.
 
 mod codec;
 mod config;

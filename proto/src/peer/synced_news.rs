@@ -10,8 +10,9 @@ use crate::ids::{Boot, StorageId};
 use crate::peer::limits::NODES_MAX;
 
 /// Every answer that says that something is durable also tells how many batches of the journal are durable. This number
-/// includes the batch that holds the durable data, so the caller hears of that batch too. Only answers count: a peer
-/// was called at its member's address, but a caller may be a clone that calls from anywhere.
+/// includes the batch that holds the durable data, so the caller hears of that batch too. Only the numbers in answers
+/// are noted, because a peer that answers was called at its member's address. A process that calls this node may run on
+/// a copy of a member's data directory, and it can call from anywhere.
 pub struct SyncedNews {
     boot: Boot,
     own: Box<dyn Fn() -> u64 + Send + Sync>,

@@ -1,4 +1,5 @@
-//! A sequencer that writes down what it is asked, and answers when the test says so.
+//! A sequencer that writes down the appends and the loglets that it is asked for. It answers an append when the test
+//! says so, and every other call at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -23,7 +23,7 @@ pub(crate) fn execute(writer: &mut Writer<'_, '_>, r: &TxnRequest, path: &Path) 
             Some(Request::RequestPut(r)) => Some(Response::ResponsePut(writer.put(r)?)),
             Some(Request::RequestDeleteRange(r)) => Some(Response::ResponseDeleteRange(writer.delete_range(r))),
             Some(Request::RequestTxn(t)) => {
-                let path = nested.next().expect("made with the path");
+                let path = nested.next().expect("the path has a part for each nested transaction");
                 let mut response = execute(writer, t, path)?;
                 // The answer of a nested transaction has an empty header.
                 response.header = Some(pb::ResponseHeader::default());

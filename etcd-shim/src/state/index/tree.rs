@@ -155,7 +155,7 @@ impl<T: Item> Node<T> {
                 let at = Self::child_of(guide, children, key);
                 let child = &mut children[at];
                 let (result, gained) = Self::upsert(&mut child.node, key, change);
-                child.weight = child.weight.checked_add_signed(gained).expect("a weight is a sum");
+                child.weight = child.weight.checked_add_signed(gained).expect("an item loses no more than its weight");
                 if child.node.is_too_full() {
                     let right = Arc::make_mut(&mut child.node).split();
                     child.weight -= right.weight;
@@ -251,7 +251,7 @@ impl<T: Item> Tree<T> {
     /// key `key` afterwards.
     pub(crate) fn upsert<R>(&mut self, key: &[u8], change: impl FnOnce(Option<&mut T>) -> (R, Option<T>)) -> R {
         let (result, gained) = Node::upsert(&mut self.root, key, change);
-        self.weight = self.weight.checked_add_signed(gained).expect("a weight is a sum");
+        self.weight = self.weight.checked_add_signed(gained).expect("an item loses no more than its weight");
         if self.root.is_too_full() {
             let right = Arc::make_mut(&mut self.root).split();
             let left = Child { first: Bytes::new(), weight: self.weight - right.weight, node: Arc::clone(&self.root) };

@@ -7,7 +7,7 @@ use naxos_proto::ids::StoreId;
 use super::Keys;
 use crate::state::rows::OWN;
 
-/// Most rows that are read at a time.
+/// The most rows that are read at a time.
 const PAGE_ROWS: usize = 256;
 
 /// The name of a row of the program's own state machine.
@@ -34,8 +34,9 @@ pub(super) fn read_page(
     rows
 }
 
-/// The rows of a program's own state machine, for a query. It sees no command half done. While it is in use no further
-/// command of the own state machine is applied on this node, so it should not be kept for long.
+/// The rows of a program's own state machine, for a query. A view never shows a command that is only half applied.
+/// While a view is in use, this node applies no further command of the own state machine. Commands of other kinds that
+/// come after such a command in the log wait with it. So a query should not keep its view for long.
 pub struct View<'a> {
     reader: &'a StoreReader,
 }

@@ -35,7 +35,8 @@ struct Arguments {
     /// A second process starts on a clone of a member's disk, and the cluster has to refuse it. Needs three or more members.
     #[arg(long)]
     twin: bool,
-    /// Instead of whole nodes the cluster has two front ends, three log servers and two sequencers.
+    /// Instead of whole nodes the cluster has two front ends, three log servers and two sequencers. Needs two or more
+    /// members.
     #[arg(long)]
     parts: bool,
     /// Writes the trace to this file.

@@ -41,7 +41,7 @@ pub fn pinned(name: &'static str) -> Caller {
 
 /// What the clients of a run have in common.
 pub struct People {
-    /// The members with which the cluster begins.
+    /// The members that serve clients when the run begins.
     pub names: Vec<&'static str>,
     /// The host of a member that is added later.
     pub newcomer: Option<Host>,

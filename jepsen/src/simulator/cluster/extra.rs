@@ -1,6 +1,6 @@
 //! [`Extra`]: what else happens in a run, besides the faults that each run has.
 
-/// One of the things that not every run has. It may come too late in some seeds, or never find its conditions.
+/// One of the things that not every run has. In some seeds it comes too late, or its conditions are never met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extra {
     /// A member loses its disk, and comes back with an empty one.
@@ -35,7 +35,7 @@ impl Extra {
 
     /// Whether both may be in one run. The disk of a removed member may be emptied before the MetaStore has taken
     /// its vote away. If the disk of another member forgets something at that time, two of four votes are gone, and no
-    /// cluster stands that. Newcomers and twins are whole nodes.
+    /// cluster survives that. Newcomers and twins are whole nodes, and a run of parts has no whole nodes.
     pub fn goes_with(self, other: Extra) -> bool {
         let forgets = |extra| matches!(extra, Extra::Lost | Extra::OldCopy | Extra::Rot);
         let is_whole = |extra| matches!(extra, Extra::Newcomer | Extra::Twin);

@@ -82,8 +82,8 @@ pub struct Links {
 }
 
 impl Links {
-    /// The links between each pair of `hosts`. The time between two faults of a link is `calmness` times as long as that of
-    /// one link of three.
+    /// The links between each pair of `hosts`. The time between two faults of a link is `calmness` times as long as
+    /// `QUIET_MILLIS` says.
     pub fn new(hosts: &[&'static str], calmness: u64, seed: u64, trace: &Trace, reached: &Reached) -> Self {
         let mut dice = Dice::new(seed ^ 0x11e7);
         let quiet = (QUIET_MILLIS.0 * calmness, QUIET_MILLIS.1 * calmness);

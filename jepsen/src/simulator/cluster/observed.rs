@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::record::Change;
 use super::wish::Wish;
 
-/// An event, and what the key had before, if the event says so.
+/// An event, and what the key had before, if the event carries that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The change that the event reports.
@@ -137,13 +137,13 @@ impl Observed {
             let wants = due.partition_point(|event| event.change.revision <= *revision);
             if wants != *before || *revision > last {
                 let what =
-                    format!("progress {revision} came after {before} events, due were {wants} of {last} revisions");
+                    format!("progress {revision} of {last} came after {before} events, but {wants} events were due");
                 broken.push(what);
                 break;
             }
         }
         if self.done < last && (self.wish.notifies || self.wish.asks) {
-            broken.push(format!("it is told to have everything up to {} of {last}", self.done));
+            broken.push(format!("it was told only that it has everything up to {} of {last}", self.done));
         }
         broken
     }
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(seen.violations(&history), [""; 0]);
         let mut ahead = Observed::new(*seen.wish());
         ahead.notify(4);
-        assert!(!ahead.violations(&history).is_empty(), "the removal came not before its notification");
+        assert!(!ahead.violations(&history).is_empty(), "the removal did not come before the notification");
         let mut late = Observed::new(*seen.wish());
         assert!(late.lose(3, 2).is_err(), "nobody asked for that compaction");
         assert_eq!(late.lose(3, 3), Ok(()));

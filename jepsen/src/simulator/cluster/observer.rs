@@ -24,7 +24,7 @@ use crate::pace;
 
 /// How many requests may wait to be sent on one stream.
 const REQUESTS_WAITING_MAX: usize = 8;
-/// Pause between two questions how far the watch has got.
+/// Pause between two requests that ask how far the watch has got.
 const ASK_PAUSE: Duration = Duration::from_millis(300);
 /// Pause before the next attempt after a watch has ended.
 const RETRY: Duration = Duration::from_millis(50);
@@ -131,7 +131,7 @@ impl Observer {
             seen.wish().request(seen.done() + 1)
         };
         let request = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
-        requests.try_send(request).map_err(|_| Status::internal("a new queue has room"))?;
+        requests.try_send(request).map_err(|_| Status::internal("a new queue has no room"))?;
         let mut client = WatchClient::new(self.caller.channel.clone()).max_decoding_message_size(usize::MAX);
         in_time(async { Ok(client.watch(ReceiverStream::new(waiting)).await?.into_inner()) }).await
     }

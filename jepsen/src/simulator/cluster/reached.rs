@@ -64,7 +64,7 @@ pub const OTHERS: [&str; 10] = [
     "rot_refused",
     "twin_refused",
 ];
-/// A fault has met a way to recover that a node takes at most so long after the fault began.
+/// A fault has met a way to recover if a node takes this way at most this long after the fault began.
 const MET_WITHIN: Duration = Duration::from_millis(1_000);
 
 /// All events that are counted.

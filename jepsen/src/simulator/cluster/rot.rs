@@ -29,7 +29,8 @@ impl Part {
     }
 }
 
-/// Flips one bit in a file of this part of the disk. Returns a text that says where. `None` if there is no byte.
+/// Flips one bit in a file of this part of the disk. Returns a text that says where. `None` if no file of this part has
+/// a byte that is not zero.
 pub fn flip_bit(drive: &Drive, part: Part, dice: &mut Dice) -> Option<String> {
     let paths: Vec<String> = drive.paths().into_iter().filter(|path| part.has(path)).collect();
     let filled: Vec<&String> =

@@ -25,7 +25,7 @@ use super::seat::Seat;
 use super::twin::{TWIN, Twin};
 use crate::differential::dice::Dice;
 
-/// The names of the members. A run uses the first of them, one for each of its members.
+/// The names of the members that serve clients. A run uses the first of them, one for each such member.
 pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 /// How many members serve clients if the parts of the cluster run on hosts of their own.
 const FRONT_ENDS: usize = 2;

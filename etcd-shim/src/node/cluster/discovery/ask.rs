@@ -17,7 +17,9 @@ use super::error::DiscoveryError;
 use crate::config::SrvDomain;
 
 /// Asks for the SRV records of both services, and for the addresses of the hosts in them. If no DNS server answers,
-/// this takes 15 seconds, unless `/etc/resolv.conf` sets another time-out or another number of attempts.
+/// this takes 15 seconds, unless `/etc/resolv.conf` sets another time-out or another number of attempts. A domain
+/// without a dot at its end takes longer: the resolver then also tries the name below the domain of this host and
+/// below each search domain of `/etc/resolv.conf`. Each of these names takes 15 seconds again.
 /// # Cancel safety
 /// The call may be dropped.
 pub(super) async fn ask(srv: &SrvDomain) -> Result<Vec<Answer>, DiscoveryError> {

@@ -8,7 +8,7 @@ use naxos_proto::chain::LogletParams;
 use naxos_proto::ids::{Incarnation, LogletId, Offset};
 use naxos_proto::loglet_roles::LogletRoles;
 
-/// For each loglet, the process that gives out its offsets, and the next one when it was seen last.
+/// For each loglet, the process that gives out its offsets, and the next offset of this process when it was seen last.
 #[derive(Debug, Default)]
 pub struct GrantsHold(BTreeMap<LogletId, (Incarnation, Offset)>);
 
@@ -16,7 +16,8 @@ impl GrantsHold {
     /// Looks at the sequencers of all processes.
     ///
     /// # Errors
-    /// If two processes give out the offsets of one loglet, one goes back, or a unit holds what was not given out.
+    /// If two processes give out the offsets of one loglet, a process goes back or is not the one that the chain names,
+    /// or a unit holds what was not given out.
     pub fn look(&mut self, views: &[&View]) -> Result<(), String> {
         for view in views {
             let own = view.incarnation;
@@ -27,7 +28,8 @@ impl GrantsHold {
                     return Err(format!("{own:?} and {sequencer:?} give out the offsets of {loglet:?}"));
                 }
                 let roles = params(view, loglet).and_then(|params| LogletRoles::of(params).ok());
-                // The only unit of a loglet can refuse a batch for certain. Then its offsets are given out again.
+                // If a loglet has only one unit and this unit refuses a batch, the batch is certainly not in the log.
+                // Then the offsets of the batch are given out again.
                 if next < before && roles.as_ref().is_some_and(|roles| roles.units.len() > 1) {
                     return Err(format!("{own:?} goes back from {before} to {next} in {loglet:?}"));
                 }

@@ -2,7 +2,7 @@
 //!
 //! - [`ReplicasAgree`]: all nodes have the same state at the same position
 //! - [`ChainsAgree`]: a version of the chain is the same for all nodes, and no node goes back to an older version
-//! - [`TailsHold`]: what a unit calls known to be on a write quorum is on one; a unit forgets nothing
+//! - [`TailsHold`]: the cells that a unit reports to be on a write quorum are on a write quorum; a unit forgets nothing
 //! - [`CellsAgree`]: an offset holds the same on all units
 //! - [`GrantsHold`]: an offset is given out once, by the sequencer that the chain names
 //! - [`OwnersAgree`]: a loglet has the same sequencer on all units and for its whole life

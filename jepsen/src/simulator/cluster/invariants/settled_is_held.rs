@@ -6,8 +6,8 @@ use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::ids::{ChainVersion, Lsn, Offset, StorageId};
 use naxos_proto::loglet_roles::LogletRoles;
 
-/// The newest chain, and the first position that no node is known to have applied. What a client was told to be done was
-/// applied before.
+/// The newest chain, and the first position that no node is known to have applied. A node applies a call before the
+/// client is told that the call is done.
 #[derive(Debug, Default)]
 pub struct SettledIsHeld {
     chain: Option<(ChainVersion, Chain)>,
@@ -15,8 +15,8 @@ pub struct SettledIsHeld {
 }
 
 impl SettledIsHeld {
-    /// Counts the units that hold each segment as far as it was applied. `are_all` says whether all nodes can be seen: one
-    /// that starts may have taken a segment from the chain, and may have had it dropped, before it can be.
+    /// Counts the units that hold each segment as far as it was applied. `are_all` says whether all nodes can be seen.
+    /// A node that starts cannot be seen yet, but may already have taken a segment from the chain and had it dropped.
     ///
     /// # Errors
     /// If too few units hold a segment.

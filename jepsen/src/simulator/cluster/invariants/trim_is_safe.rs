@@ -24,8 +24,8 @@ pub struct TrimIsSafe {
 }
 
 impl TrimIsSafe {
-    /// Compares what is trimmed with what was wanted, that with the view, and the view with the servers. `are_all` says
-    /// whether all nodes can be seen: one that starts may trim before it can be.
+    /// Compares what is trimmed with what was wanted, what was wanted with the view, and the view with the servers.
+    /// `are_all` says whether all nodes can be seen. A node that starts cannot be seen yet, but may already trim.
     ///
     /// # Errors
     /// If the log is trimmed although a server of the view needs it, or the view says more than is durable.
@@ -33,7 +33,8 @@ impl TrimIsSafe {
         for view in views {
             for (server, at, is_held) in &view.view {
                 let of_server = views.iter().find(|other| other.incarnation.storage == *server);
-                // What another server holds for this one is not durable there yet.
+                // A position that another server told for this one is that of a snapshot. This server may not have made
+                // it durable yet.
                 if let Some(other) = of_server.filter(|other| !is_held && other.persisted < *at) {
                     let durable = other.persisted;
                     return Err(format!("the view says {at} of {server:?}, whose state is durable up to {durable}"));
@@ -71,7 +72,7 @@ impl TrimIsSafe {
     }
 }
 
-/// The position up to which the unit of this node is trimmed, or the chain.
+/// The position up to which the unit or the chain of this node is trimmed: the higher one of the two.
 fn trimmed(view: &View) -> Lsn {
     let chain = &view.chain.1;
     let active = view.tail.map(|tail| (chain.active().params.id, tail));

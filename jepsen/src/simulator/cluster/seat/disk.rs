@@ -18,8 +18,8 @@ const CALLS_MAX: u64 = 20;
 const FAILING: [&str; 2] = ["journal/", "store.redb"];
 
 impl Seat {
-    /// Flips one bit of the disk for good. The node of a `journal` may run on; if the local store has the flipped bit, or
-    /// `crashes`, the node crashes first, and finds the bit at its next start.
+    /// Flips one bit in this part of the disk for good. If `crashes`, the node crashes first, and finds the bit at its
+    /// next start. Otherwise the node runs on.
     pub fn rot(&mut self, sim: &mut Sim<'_>, now: Duration, part: Part, crashes: bool) {
         if crashes && !matches!(self.phase, Phase::Down { .. }) {
             self.host.drive().crash();

@@ -1,0 +1,214 @@
+//! The examples, built and run from a copy outside the workspace, as a user's own project would; and the number of lines that
+//! the quick starts need.
+#![cfg(test)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use naxos_jepsen::pace;
+use naxos_proto::etcd::client::etcdserverpb as pb;
+use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
+use tonic::transport::Endpoint;
+
+/// How long a process may take for the next thing that a test waits for.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+/// The lines of a program that are code.
+fn code(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).collect()
+}
+
+/// The names and the texts of all examples.
+fn examples() -> Vec<(String, String)> {
+    let files = fs::read_dir(root().join("examples")).expect("the folder").map(|file| file.expect("a file").path());
+    let name = |path: &PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
+    files.map(|path| (name(&path), fs::read_to_string(&path).expect("a text"))).collect()
+}
+
+#[test]
+fn the_quick_starts_are_short() {
+    let examples = examples();
+    let text = |wanted: &str| &examples.iter().find(|(name, _)| name == wanted).expect("it is there").1;
+    let body = text("store").split_once("run(folder: String) -> Result<(), naxos::Error> {\n").expect("its body").1;
+    // The last two lines return from the function.
+    let body = code(body).len() - 2;
+    assert!(body <= 10, "open, put, get, transaction and watch take {body} lines");
+    let counter = code(text("counter")).len();
+    assert!(counter <= 25, "a replicated counter takes {counter} lines, the whole program");
+    let table = fs::read_to_string(root().join("docs/embedding.md")).expect("the document");
+    for (what, lines) in
+        [("open, put, get, transaction, watch", body), ("a replicated counter, the whole program", counter)]
+    {
+        let row = format!("| {what} | {lines} ");
+        assert!(table.contains(&row), "docs/embedding.md has no row that begins with {row:?}");
+    }
+}
+
+/// Builds a project outside the workspace that has all examples as its programs. Returns the folder of the programs.
+fn build() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
+    fs::create_dir_all(folder.join("src/bin")).expect("a folder");
+    for (name, text) in examples() {
+        fs::write(folder.join(format!("src/bin/{name}.rs")), text).expect("a copy");
+    }
+    let crate_at = |name: &str, at: &str| format!("{name} = {{ path = {:?} }}\n", root().join(at));
+    let mut manifest = "[package]\nname = \"outside\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
+                        [profile.dev]\nopt-level = 0\ndebug = false\nincremental = false\n\n[dependencies]\n\
+                        bytes = \"1\"\ntokio = { version = \"1\", features = [\"rt-multi-thread\", \"macros\", \"net\", \"io-util\", \
+                        \"signal\", \"sync\", \"time\"] }\n"
+        .to_owned();
+    for (name, at) in
+        [("naxos", "etcd-shim"), ("naxos-client", "client"), ("naxos-proto", "proto"), ("naxos-sim", "jepsen/sim")]
+    {
+        manifest += &crate_at(name, at);
+    }
+    fs::write(folder.join("Cargo.toml"), manifest).expect("a manifest");
+    fs::create_dir_all(folder.join(".cargo")).expect("a folder");
+    let config =
+        "[build]\nrustflags = [\"--cfg\", \"tokio_unstable\"]\nrustdocflags = [\"--cfg\", \"tokio_unstable\"]\n";
+    fs::write(folder.join(".cargo/config.toml"), config).expect("a configuration");
+    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the versions");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Cargo tells a test about its package. The build outside must not see that.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_") && name != "CARGO_HOME") {
+            cargo.env_remove(name);
+        }
+    }
+    let target = folder.join("target");
+    cargo.args(["build", "--offline", "--bins", "--target-dir"]).arg(&target).current_dir(&folder);
+    let output = cargo.output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    target.join("debug")
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A running example.
+struct Running {
+    child: Child,
+    said: BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    fn start(program: &Path, folder: &Path, argument: &str) -> Self {
+        let mut command = Command::new(program);
+        let mut child = command.arg(argument).current_dir(folder).stdout(Stdio::piped()).spawn().expect("it starts");
+        let said = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, said }
+    }
+
+    /// The next line that it prints.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    /// Kills it with SIGKILL.
+    fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Interrupts it as Ctrl-C does, and returns what it still prints.
+    fn interrupt(mut self) -> String {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).expect("a text");
+        assert!(self.child.wait().expect("it ends").success(), "{rest}");
+        rest
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a line to a node of the example `key_value`, and returns the line that it answers.
+fn ask(node: usize, line: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", 13_700 + u16::try_from(node).expect("few"))).expect("it listens");
+    stream.set_read_timeout(Some(LIMIT)).expect("a time");
+    stream.write_all(format!("{line}\n").as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).expect("an answer");
+    answer.trim_end().to_owned()
+}
+
+#[test]
+fn every_example_runs_outside_the_workspace() {
+    let programs = build();
+    let dir = tempfile::tempdir().expect("a folder");
+    let run = |name: &str, argument: &str| {
+        let output = Command::new(programs.join(name)).arg(argument).current_dir(dir.path()).output().expect("it runs");
+        assert!(output.status.success(), "{name}: {}", text(&output));
+        text(&output)
+    };
+    let three = |name: &str| [0, 1, 2].map(|own| Running::start(&programs.join(name), dir.path(), &own.to_string()));
+
+    assert!(run("store", "./data").contains("the sea is new: true"));
+    assert!(run("store", "./data").contains("the sea is new: false"));
+    assert!(run("raw_log", "").contains("the chain has 2 segments"));
+    assert!(run("jobs", "./jobs").contains("10 in all"));
+    let simulated = run("simulated_counter", "");
+    assert!(simulated.contains("naxos-sim: seed 3: "), "{simulated}");
+
+    let mut counters = three("counter");
+    let mut totals: Vec<u32> = counters.iter_mut().map(|counter| counter.line().parse().expect("a number")).collect();
+    totals.sort_unstable();
+    assert_eq!(totals, [1, 2, 3]);
+    counters[1].kill();
+    counters[1] = Running::start(&programs.join("counter"), dir.path(), "1");
+    assert_eq!(counters[1].line(), "4");
+    counters.into_iter().for_each(|counter| drop(counter.interrupt()));
+
+    let mut nodes = three("key_value");
+    nodes.iter_mut().for_each(|node| assert!(node.line().starts_with("listening on")));
+    assert_eq!(ask(0, "set color blue"), "ok");
+    assert_eq!(ask(1, "append color ish"), "ok");
+    assert_eq!(ask(2, "append taste salt"), "refused: there is no key taste");
+    nodes[0].kill();
+    let answered = pace::wait_for(LIMIT, || Some(ask(2, "get color")).filter(|answer| answer == "blueish"));
+    assert!(answered.is_some(), "after a kill: {}", ask(2, "get color"));
+    drop(nodes);
+
+    let mut banks = three("bank");
+    banks.iter_mut().for_each(|bank| drop(bank.line()));
+    banks[2].kill();
+    banks[2] = Running::start(&programs.join("bank"), dir.path(), "2");
+    drop(banks[2].line());
+    // The third one still runs when the second one asks for the balances.
+    let [one, two, _three] = banks;
+    for bank in [one, two] {
+        let said = bank.interrupt();
+        let balances = said.lines().last().expect("the balances").trim_matches(['[', ']']);
+        let sum: i64 = balances.split(", ").map(|balance| balance.parse::<i64>().expect("a number")).sum();
+        assert_eq!(sum, 0, "{said}");
+    }
+
+    let mut inside = Running::start(&programs.join("etcd_inside"), dir.path(), "127.0.0.1:13799");
+    assert_eq!(inside.line(), "serving etcd on 127.0.0.1:13799");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let channel = Endpoint::from_static("http://127.0.0.1:13799").connect_lazy();
+        let put = pb::PutRequest { key: "color".into(), value: "blue".into(), ..Default::default() };
+        KvClient::new(channel).put(put).await.expect("it serves etcd");
+    });
+    assert_eq!(inside.line(), "somebody changed color");
+    assert!(inside.child.wait().expect("it ends").success());
+}

@@ -1,5 +1,7 @@
 //! Runs the suite of loglets on every kind of loglet, and tests the native loglet with its units.
 
+#[path = "support/networks.rs"]
+mod networks;
 mod support;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use naxos_proto::ids::{Boot, Incarnation, LogId, LogletId, Lsn, Offset, StorageI
 use naxos_proto::seams::Clock;
 use naxos_proto::seams::sim::{Latency, SimClock, UnreliableUnit, Weather};
 use naxos_proto::tail::Tail;
+use networks::rig_behind_networks;
 use support::{Rig, simulate};
 
 /// Units without a network between them and their callers.
@@ -137,6 +140,40 @@ fn a_seal_repairs_what_is_on_one_unit_alone() {
         let present = |at: u64| CellState::Present(format!("cell {at}").into());
         assert_eq!(read, (0..end.0).map(present).collect::<Vec<_>>());
         assert_eq!(end, Offset(3), "all units answered, and one had three cells");
+        rig.stop().await;
+    });
+}
+
+/// Regression: the repair read a cell that was trimmed after the units had answered the seal, and the seal failed.
+#[test]
+fn a_repair_that_meets_a_trim_follows_it() {
+    simulate(async {
+        let (rig, networks) = rig_behind_networks(3).await;
+        let (id, loglet) = served(&rig).await;
+        for at in 0..3 {
+            store_on(&rig, 0, id, at).await;
+            store_on(&rig, 1, id, at).await;
+        }
+        let far = Duration::from_millis(10);
+        networks.iter().for_each(|network| {
+            network.set_weather(Weather { delay_min: far, delay_max: far, ..Weather::default() });
+        });
+        // The second unit does not answer the seal, so the third one has to be repaired.
+        let second = rig.units.all[1].storage_id();
+        let silent = networks.iter().find(|network| network.storage_id() == second).unwrap();
+        silent.set_weather(Weather { lost: 1_000, ..Weather::default() });
+        let trim = async {
+            // The answers to the seal have come, and the repair's read is on its way.
+            SimClock::new(Duration::ZERO).sleep(Duration::from_millis(25)).await;
+            networks.iter().for_each(|network| network.set_weather(Weather::default()));
+            for unit in &rig.units.all[..2] {
+                unit.trim(id, Offset(2)).await.unwrap();
+            }
+        };
+        let (end, ()) = futures::join!(loglet.seal(), trim);
+        assert_eq!(end, Ok(Offset(3)));
+        let repaired = rig.units.all[2].tail(id).await.unwrap();
+        assert_eq!((repaired.tail, repaired.trim_point), (Offset(3), Offset(2)));
         rig.stop().await;
     });
 }

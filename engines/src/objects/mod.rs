@@ -39,6 +39,7 @@
 //!   object
 //! - [`types`]: what each type does with its fields; [`fields`]: ways to read and change fields
 //! - [`apply`]: decides commands; [`conflict`]: the rule for that
+//! - [`tables`]: tables with secondary indexes over objects
 //! - [`objects`], [`object`], [`read`], [`update`], [`transaction`], [`subscription`]: what callers use
 
 mod abort_reason;
@@ -75,6 +76,7 @@ mod seen;
 mod stack_log;
 mod subscription;
 mod subscription_error;
+pub mod tables;
 mod transaction;
 mod transaction_error;
 mod types;

@@ -15,5 +15,6 @@ mod replica;
 mod restart;
 mod serial;
 mod subscriptions;
+mod tables;
 mod transactions;
 mod types;

@@ -1,0 +1,244 @@
+//! The log alone, on three storage units of this machine: appends per second and latencies with 1, 64 and 256 writers, cells
+//! of 100 bytes and of 4 KiB, native and Corfu loglets; the offsets that a sequencer gives out alone; and a replicated counter
+//! on three nodes. Prints a table in Markdown.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use hdrhistogram::Histogram;
+use naxos::{Applicator, Naxos, Refused, Rows};
+use naxos_benches::pace;
+use naxos_benches::servers::etcd_build::target_folder;
+use naxos_client::loglets::{CorfuProvider, NativeProvider};
+use naxos_client::{
+    Liveness, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig, VirtualLogParts,
+};
+use naxos_log_server::disk::RealDisk;
+use naxos_log_server::{LogServer, LogServerConfig};
+use naxos_proto::chain::LogletKind;
+use naxos_proto::completion::Completion;
+use naxos_proto::contracts::{Cell, Sequencer, SequencerDirectory, StorageUnit, UnitDirectory};
+use naxos_proto::ids::{Incarnation, LogId, Lsn, StorageId};
+use naxos_proto::seams::{BootClock, OsEntropy, Seams, SocketNet, ThreadWorker, start};
+use naxos_sequencer::LocalSequencer;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+const UNITS: usize = 3;
+const WARM_UP: Duration = Duration::from_millis(500);
+const WINDOW: Duration = Duration::from_secs(4);
+/// Number of appends of a writer between two trims. Trimming lets the journals reuse their segments.
+const TRIM_EVERY: u64 = 2_000;
+
+#[derive(Clone)]
+struct Units(Vec<Arc<dyn StorageUnit>>);
+
+impl UnitDirectory for Units {
+    fn unit(&self, storage: StorageId) -> Option<Arc<dyn StorageUnit>> {
+        self.0.iter().find(|unit| unit.storage_id() == storage).cloned()
+    }
+}
+
+struct OneSequencer(Arc<LocalSequencer>);
+
+impl SequencerDirectory for OneSequencer {
+    fn sequencer(&self, incarnation: Incarnation) -> Option<Arc<dyn Sequencer>> {
+        (self.0.incarnation() == incarnation).then(|| self.0.clone() as Arc<dyn Sequencer>)
+    }
+}
+
+/// A log on three units, each in a folder of its own.
+struct Rig {
+    runtime: Runtime,
+    servers: Vec<LogServer>,
+    sequencer: Arc<LocalSequencer>,
+    log: Arc<VirtualLog>,
+    stop: CancellationToken,
+    _folder: TempDir,
+}
+
+impl Rig {
+    fn new(parent: &Path, kind: LogletKind) -> Self {
+        let folder = tempfile::Builder::new().prefix("bench-log-").tempdir_in(parent).expect("a folder");
+        let runtime = pace::runtime().expect("a runtime");
+        let mut servers = Vec::new();
+        for number in 0..UNITS {
+            let seams = Seams {
+                clock: Arc::new(BootClock),
+                entropy: Arc::new(OsEntropy),
+                net: Arc::new(SocketNet),
+                disk: Arc::new(RealDisk::new(folder.path().join(number.to_string())).expect("a data directory")),
+                worker: Arc::new(ThreadWorker),
+            };
+            let opened = LogServer::open(seams, LogServerConfig::default(), CancellationToken::new());
+            servers.push(runtime.block_on(opened).expect("a log server"));
+        }
+        let units = Units(servers.iter().map(|server| server.unit().clone() as Arc<dyn StorageUnit>).collect());
+        let own = Incarnation { storage: servers[0].storage_id(), boot: servers[0].boot() };
+        let mut storages: Vec<StorageId> = units.0.iter().map(|unit| unit.storage_id()).collect();
+        storages.sort();
+        let (clock, units) = (Arc::new(BootClock), Arc::new(units));
+        let sequencer = Arc::new(LocalSequencer::new(own, units.clone(), clock.clone()));
+        let sequencers = Arc::new(OneSequencer(sequencer.clone()));
+        let corfu = Arc::new(CorfuProvider::new(sequencers.clone(), units.clone(), clock.clone()));
+        let native = Arc::new(NativeProvider::new(sequencers, units, clock.clone()));
+        let stop = CancellationToken::new();
+        let (tended, written) = (sequencer.clone(), corfu.clone());
+        drop(start(&ThreadWorker, "sequencer", stop.clone(), |stop| async move { tended.tend(stop).await }));
+        drop(start(&ThreadWorker, "corfu", stop.clone(), |stop| async move { written.tend(stop).await }));
+        let liveness = Liveness { sequencers: vec![own], units: storages, silent: vec![], units_min: 2 };
+        let parts = VirtualLogParts {
+            config: VirtualLogConfig {
+                log: LogId(7),
+                kind,
+                begin: Lsn::ZERO,
+                takeover_after: Duration::from_millis(200),
+            },
+            meta: Arc::new(MemoryMetaStore::default()),
+            providers: vec![native as Arc<dyn LogletProvider>, corfu],
+            alive: watch::Sender::new(liveness).subscribe(),
+            clock,
+            entropy: Arc::new(OsEntropy),
+        };
+        let log = runtime.block_on(VirtualLog::start(parts)).expect("a log");
+        Self { runtime, servers, sequencer, log, stop, _folder: folder }
+    }
+
+    /// Appends with this many writers, each with one append in flight.
+    fn appends(&self, writers: usize, bytes: usize) -> Measured {
+        let payload = Bytes::from(vec![7; bytes]);
+        let begun = pace::now();
+        let writer = async || {
+            let (mut latencies, mut count) = (Histogram::<u64>::new(3).expect("a histogram"), 0_u64);
+            while begun.elapsed() < WARM_UP + WINDOW {
+                let (done, outcome) = Completion::channel();
+                let asked = pace::now();
+                self.log.append(vec![Cell { payload: payload.clone(), commands: 1 }], done);
+                let at = outcome.await.expect("the log takes appends");
+                if begun.elapsed() >= WARM_UP {
+                    latencies.record(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX)).expect("it fits");
+                }
+                count += 1;
+                if count.is_multiple_of(TRIM_EVERY) {
+                    // What a slower writer has not been told yet may be trimmed: it is acknowledged.
+                    self.log.trim(at).await.expect("the log is trimmed");
+                }
+            }
+            latencies
+        };
+        let all = self.runtime.block_on(join_all((0..writers).map(|_| writer())));
+        Measured::of(all)
+    }
+
+    /// Reserves offsets one after the other, without any cell.
+    fn grants(&self) -> f64 {
+        let (loglet, own) = (self.log.chain().1.active().params.id, self.sequencer.incarnation());
+        let (begun, mut count) = (pace::now(), 0_u64);
+        self.runtime.block_on(async {
+            while begun.elapsed() < WINDOW {
+                for _ in 0..1_000 {
+                    self.sequencer.grant(loglet, own, 1).await.expect("an offset");
+                }
+                count += 1_000;
+            }
+        });
+        count as f64 / begun.elapsed().as_secs_f64()
+    }
+
+    fn close(self) {
+        let Self { runtime, servers, log, stop, .. } = self;
+        drop(log);
+        stop.cancel();
+        for server in servers {
+            runtime.block_on(server.shutdown()).expect("the log server stops");
+        }
+    }
+}
+
+struct Measured {
+    per_second: f64,
+    p50_us: u64,
+    p99_us: u64,
+}
+
+impl Measured {
+    fn of(all: impl IntoIterator<Item = Histogram<u64>>) -> Self {
+        let mut sum = Histogram::<u64>::new(3).expect("a histogram");
+        all.into_iter().for_each(|one| sum.add(one).expect("histograms of one kind"));
+        let per_second = sum.len() as f64 / WINDOW.as_secs_f64();
+        Self { per_second, p50_us: sum.value_at_quantile(0.5), p99_us: sum.value_at_quantile(0.99) }
+    }
+
+    fn print(&self, what: &str, writers: usize, bytes: usize) {
+        let Self { per_second, p50_us, p99_us } = self;
+        println!("| {what} | {writers} | {bytes} | {per_second:.0} | {p50_us} | {p99_us} |");
+    }
+}
+
+/// A counter on three nodes.
+struct Counter;
+
+impl Applicator for Counter {
+    fn apply(&self, rows: &mut Rows<'_>, _: &[u8]) -> Result<Vec<u8>, Refused> {
+        let total = rows.get("total").map_or(Ok(0), |bytes| bytes[..].try_into().map(u64::from_le_bytes))? + 1;
+        rows.put("total", total.to_le_bytes());
+        Ok(total.to_le_bytes().to_vec())
+    }
+}
+
+/// Adds to a counter, through all three nodes in turn.
+fn counter(parent: &Path) {
+    let folder = tempfile::Builder::new().prefix("bench-counter-").tempdir_in(parent).expect("a folder");
+    let runtime = pace::runtime().expect("a runtime");
+    let taken = [(); UNITS].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let urls = taken.each_ref().map(|port| format!("http://{}", port.local_addr().expect("it is bound")));
+    drop(taken);
+    let open = |own: usize| {
+        let opening = Naxos::open(folder.path().join(own.to_string())).peers(own, urls.clone());
+        opening.applicator(Counter).into_future()
+    };
+    let nodes: Vec<Naxos> =
+        runtime.block_on(join_all((0..UNITS).map(open))).into_iter().map(|node| node.expect("a node")).collect();
+    for writers in [1, 64, 256] {
+        let begun = pace::now();
+        let writer = async |number: usize| {
+            let mut latencies = Histogram::<u64>::new(3).expect("a histogram");
+            while begun.elapsed() < WARM_UP + WINDOW {
+                let asked = pace::now();
+                nodes[number % UNITS].propose("add").await.expect("it is counted");
+                if begun.elapsed() >= WARM_UP {
+                    latencies.record(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX)).expect("it fits");
+                }
+            }
+            latencies
+        };
+        let all = runtime.block_on(join_all((0..writers).map(writer)));
+        Measured::of(all).print("replicated counter, three nodes", writers, 3);
+    }
+    for node in nodes {
+        runtime.block_on(node.stop());
+    }
+}
+
+fn main() {
+    let folder = target_folder().expect("a bench lies in the target folder");
+    println!("| what | writers | bytes | per second | p50 us | p99 us |\n|---|---|---|---|---|---|");
+    for (kind, name) in [(LogletKind::NATIVE, "native"), (LogletKind::CORFU, "corfu")] {
+        let rig = Rig::new(&folder, kind);
+        for bytes in [100, 4_096] {
+            for writers in [1, 64, 256] {
+                rig.appends(writers, bytes).print(name, writers, bytes);
+            }
+        }
+        if kind == LogletKind::CORFU {
+            println!("| offsets of the sequencer alone | 1 | 0 | {:.0} | | |", rig.grants());
+        }
+        rig.close();
+    }
+    counter(&folder);
+}

@@ -38,7 +38,7 @@ impl Bank {
         Ok(balances)
     }
 
-    /// Moves money. The inner error says that it may or may not have been moved.
+    /// Moves money. After an outer error nothing was moved. An inner error says whether that is certain or unknown.
     pub(crate) async fn transfer(
         &self,
         name: &str,

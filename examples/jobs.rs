@@ -1,4 +1,5 @@
-//! A queue of jobs: a worker takes a job and notes that it runs in one transaction, so no job is lost or run twice.
+//! A queue of jobs. In one transaction a worker takes a job and notes that the job is running. So no job is lost or run
+//! twice.
 //!
 //! Run it with `cargo run -p naxos --example jobs -- ./jobs`.
 

@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs a command in this process, as tests do. `words` begin with the name of the program. Returns false if a limit
-/// was missed.
+/// was missed or, for some commands, if a call failed.
 pub fn run<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<bool> {
     execute(Cli::try_parse_from(words)?.command)
 }

@@ -45,7 +45,7 @@ struct Target {
 /// The loglet to which appends go next.
 struct Successor {
     target: Target,
-    /// The end that the chain gives the loglet that takes appends until now. `None` if the chain does not name that
+    /// The end of the loglet that took appends before, as the chain has it. `None` if the chain does not name that
     /// loglet any more.
     old_end: Option<Offset>,
 }

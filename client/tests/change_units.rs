@@ -285,7 +285,7 @@ fn a_unit_that_lacks_cells_does_not_count_as_a_copy() {
 }
 
 #[test]
-fn a_unit_that_an_ended_segment_was_never_opened_on_gets_it() {
+fn a_unit_gets_an_ended_segment_that_was_never_opened_on_it() {
     simulate(async {
         let world = World::new(LogletKind::NATIVE, 0).await;
         world.set_weather(2, LOST);

@@ -219,7 +219,7 @@ fn of_two_writers_of_one_offset_one_gets_another_offset() {
         }
         expected.sort_by_key(|(at, _)| *at);
         let offsets: Vec<_> = expected.iter().map(|(at, _)| at.0).collect();
-        assert_eq!(offsets, (0..10).collect::<Vec<_>>(), "no offset has two of them, and none was lost");
+        assert_eq!(offsets, (0..10).collect::<Vec<_>>(), "each append has an offset of its own, without gaps");
         let cells: Vec<_> = expected.into_iter().map(|(_, cell)| cell).collect();
         for unit in 0..3 {
             assert_eq!(served.on_unit(unit, 10).await, cells);
@@ -266,7 +266,7 @@ fn a_seal_in_the_middle_of_a_chain_write_decides_by_what_the_sealed_units_hold()
             hang(&networks[hung]);
             let mut in_flight = served.append("b");
             clock().sleep(Duration::from_millis(300)).await;
-            assert!((&mut in_flight).now_or_never().is_none(), "the chain is interrupted");
+            assert!((&mut in_flight).now_or_never().is_none(), "an append ended although a unit of the chain hangs");
             assert_eq!(served.loglet.seal().await, Ok(Offset(end)), "the unit that hangs is not needed");
             let others: Vec<usize> = (0..3).filter(|unit| *unit != hung).collect();
             for unit in others {

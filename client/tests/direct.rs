@@ -207,9 +207,10 @@ async fn store(world: &World, unit: usize, loglet: LogletId, purpose: Purpose) {
     assert!(stored.await.is_ok());
 }
 
-/// The execution of cluster rule 1: a cell is on one unit; a driver seals two units and copies the cell to the second
-/// one; another driver may have the answer of that unit from before, and end the segment below the cell. The loglet is
-/// opened late on the second unit, so its first tail that is heard is the one after the repair.
+/// The case of cluster rule 1 in `docs/protocol.md`. A cell is on one unit. A driver seals this unit and a second one,
+/// and copies the cell to the second unit. Another driver may have an answer of the second unit from before the copy,
+/// and may end the segment below the cell. Here the loglet is opened late on the second unit. So the first tail that
+/// the node hears from it is the one after the repair.
 #[test]
 fn rule_1_a_tail_that_a_repair_raised_acknowledges_nothing() {
     simulate(async {

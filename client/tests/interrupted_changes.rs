@@ -1,4 +1,5 @@
-//! Changes of the chain whose process does not learn that they succeeded, and changes that find few storage units.
+//! Changes of the chain that succeed although the process that makes them does not learn it, and changes that find few
+//! storage units.
 
 #[path = "support/networks.rs"]
 mod networks;
@@ -93,7 +94,7 @@ fn cluster_20_what_one_unit_holds_at_a_seal_gets_another_copy_before_it_counts()
         let in_flight = append(&log, "b");
         clock().sleep(Duration::from_millis(10)).await;
 
-        // The second unit does not answer the seal. So only the first one has "b".
+        // The second unit never got "b", and it does not answer the seal. So only the first one has "b".
         alive.send_modify(|alive| alive.silent = vec![second.storage_id()]);
         log.reconfigure(None).await.unwrap();
         assert_eq!(in_flight.await, Ok(Lsn(1)), "it lies below the end");

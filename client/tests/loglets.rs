@@ -459,7 +459,7 @@ fn cluster_16_a_loglet_has_as_many_units_as_a_majority_of_the_voters() {
 }
 
 #[test]
-fn a_corfu_loglet_is_one_for_two_processes() {
+fn two_processes_append_to_the_same_corfu_loglet() {
     simulate(async {
         let rig = rig_of(3).await;
         let (_, first) = served_by(&rig, &*rig.corfu).await;

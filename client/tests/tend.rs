@@ -81,7 +81,7 @@ async fn a_wake_up_that_is_older_than_the_active_loglet_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_successor_that_another_process_installed_is_adopted_without_being_told() {
+async fn a_process_adopts_a_successor_of_which_nobody_has_told_it() {
     let (loglets, meta) = (Arc::default(), Arc::<MemoryMetaStore>::default());
     let log = open_on(&loglets, Arc::clone(&meta), Duration::from_secs(60)).await;
     let stop = tend(&log);

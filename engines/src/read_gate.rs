@@ -2,8 +2,8 @@
 //! that arrive meanwhile wait for the next one (`docs/design.md`, section 4, Reads). A read that had to wait is woken
 //! within its own runtime. The check itself costs one wake-up between threads, however many reads share it.
 //!
-//! Bound: the list of [`Waiters`]. The place of a handler that gives up stays in the list at first. A check in flight
-//! has no deadline, so such places are dropped before the check ends.
+//! The list of the reads that wait is bounded, as [`Waiters`] says. A handler that gives up stays in the list at first.
+//! A check in flight has no deadline, so the list drops such handlers without waiting for the end of the check.
 
 use std::sync::Arc;
 

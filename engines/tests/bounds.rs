@@ -117,7 +117,7 @@ async fn rule_12_what_the_checkpoint_has_not_written_is_bounded() {
 
 /// Regression: a node that had much to replay on a full disk could not announce itself and did not start.
 #[tokio::test]
-async fn what_was_replayed_lets_a_start_propose_a_little() {
+async fn a_start_may_propose_a_little_although_replayed_entries_fill_the_deltas() {
     let mut store = store().await;
     let mut entries = fill(&mut store);
     let reader = store.reader();
@@ -136,7 +136,7 @@ async fn what_was_replayed_lets_a_start_propose_a_little() {
 }
 
 #[tokio::test]
-async fn what_waits_for_the_checkpoint_goes_on_when_that_has_moved() {
+async fn proposals_that_wait_for_the_checkpoint_go_on_when_the_checkpoint_has_moved() {
     let mut store = store().await;
     fill(&mut store);
     let (batching, silent) = over_silence(store.reader());

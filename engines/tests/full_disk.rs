@@ -62,7 +62,7 @@ async fn rows_that_lie_scattered_are_purged_as_far_as_the_disk_has_room() {
         for rows in doomed.chunks(STEP) {
             while !reader.may_purge(STEP).await {
                 waits += 1;
-                assert!(waits < 10_000, "checkpoints make room for the next rows");
+                assert!(waits < 10_000, "checkpoints make no room for the next rows");
                 clock.sleep(Duration::from_millis(20)).await;
             }
             reader.purge(rows.iter().cloned());

@@ -185,7 +185,7 @@ async fn a_node_behind_the_trim_point_goes_on_from_a_snapshot() {
     drop(own.accept().await.unwrap());
     let source = Breaking::new(world.offering(), 2);
     let fetched = fetcher(&drive).fetch(|| vec![(StorageId(1), source.clone())], Lsn(1), Lsn(0)).await.unwrap();
-    assert!(source.reads.load(Ordering::Relaxed) > 3, "the connection broke at least once");
+    assert!(source.reads.load(Ordering::Relaxed) > 3, "the connection did not break");
     let cursor = fetched.cursor;
     fetched.install(&*drive.mount(), JOINER.storage).await.unwrap();
     assert_eq!(drive.paths(), ["store.redb"], "nothing else is left");
@@ -200,7 +200,7 @@ async fn a_node_behind_the_trim_point_goes_on_from_a_snapshot() {
     node.propose().await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     let log = VirtualLog::open(world.parts(JOINER)).await.unwrap();
-    assert!(log.read(cursor, cursor.next(), 1).await.is_ok(), "the log is held for the joiner");
+    assert!(log.read(cursor, cursor.next(), 1).await.is_ok(), "the log is not held for the joiner");
     let joiner = world.start_on(log, JOINER, &drive).await;
     assert_eq!(joiner.propose().await, 103);
     let tail = node.log.check_tail().await.unwrap();
@@ -268,7 +268,7 @@ async fn a_snapshot_that_is_not_for_this_node_is_refused() {
             sources
         };
         let fetched = fetcher(&drive).fetch(sources, Lsn(1), Lsn(1)).await.unwrap();
-        assert!(asked.load(Ordering::Relaxed) > 1, "the wrong one was not taken");
+        assert!(asked.load(Ordering::Relaxed) > 1, "the wrong snapshot was taken");
         assert!(fetched.cursor > Lsn(1));
         fetched.install(&*drive.mount(), JOINER.storage).await.unwrap();
     }
@@ -381,11 +381,11 @@ async fn a_snapshot_that_is_not_read_any_more_is_removed_and_the_log_is_held_no_
         node.propose().await;
         node.stack.trim_point() < cursor
     };
-    assert!(held(&node).await, "the joiner has not told that it has the snapshot");
+    assert!(held(&node).await, "the log is not held, but the joiner has not told yet that it has the snapshot");
     let busy = offering.offer(StorageId(3), cursor.next()).await;
     assert_eq!(busy, Err(SnapshotError::Busy), "a snapshot that is in use is not replaced");
     tokio::time::sleep(Duration::from_secs(62)).await;
-    assert!(!held(&node).await, "the joiner is gone");
+    assert!(!held(&node).await, "the log is still held, but the joiner is gone");
     assert!(!world.drive.paths().contains(&SNAPSHOT_FILE.to_owned()));
     node.stop.cancel();
 }
@@ -469,6 +469,6 @@ async fn a_node_that_dies_before_its_snapshot_is_made_is_not_waited_for_long() {
     fetch.fetch(sources, Lsn(1), Lsn(1)).await.unwrap();
     let took = began.elapsed();
     assert!(took < Duration::from_secs(5), "another node is asked after {took:?}");
-    assert!(dying.0.load(Ordering::Relaxed) > 2, "a short break of the network is waited for");
+    assert!(dying.0.load(Ordering::Relaxed) > 2, "the fetcher did not wait for a short break of the network");
     node.stop.cancel();
 }

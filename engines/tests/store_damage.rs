@@ -57,7 +57,7 @@ async fn read_all_ahead(drive: &Drive) -> Result<(), StoreError> {
     };
     found.load(stream)?;
     assert!(rows == streamed, "{} rows, {} streamed", rows.len(), streamed.len());
-    assert_eq!(rows.len() as u32, ROWS / 3 * 3, "no row is missing without a word");
+    assert_eq!(rows.len() as u32, ROWS / 3 * 3, "no row is missing, unless the file is refused");
     Ok(())
 }
 
@@ -234,7 +234,7 @@ fn a_file_that_is_missing_or_of_another_directory_is_refused() {
 }
 
 #[test]
-fn a_file_from_before_owners_were_noted_opens() {
+fn a_file_that_notes_no_owner_opens() {
     let drive = Drive::new(1);
     let clock = Arc::new(SimClock::new(Duration::ZERO));
     drop(run(LocalStore::open(drive.mount(), clock)).unwrap());

@@ -261,7 +261,7 @@ async fn rule_9_an_expiry_by_a_keeper_that_is_not_in_office_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_member_that_publishes_itself_changes_its_name_and_client_urls_alone() {
+async fn a_member_that_publishes_itself_changes_only_its_name_and_client_urls() {
     let mut node = Node::new(1).await;
     let member = |id, name: &str, is_learner| pb::Member {
         id,

@@ -134,7 +134,7 @@ impl File for MoodyFile {
 async fn start(dir: &Path, moody: &Moody) -> (Node, String) {
     let disk = MoodyDisk(RealDisk::at(dir), moody.clone());
     let node = support::start_node(Arc::new(disk), Arc::new(ThreadWorker), 1).await.unwrap();
-    let Address::Tcp(address) = &node.bound_addresses()[0] else { panic!("a TCP address") };
+    let Address::Tcp(address) = &node.bound_addresses()[0] else { panic!("not a TCP address") };
     let address = address.clone();
     (node, address)
 }

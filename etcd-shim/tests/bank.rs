@@ -1,5 +1,5 @@
-//! Transactions over five objects from eight writers in three processes, which are killed again and again: they are as if
-//! one had run after the other, and aborted ones leave nothing.
+//! Eight writers in three processes run transactions over five objects, and the processes are killed again and again.
+//! The result is as if the transactions had run one after the other, and an aborted transaction leaves nothing.
 
 #[path = "../../examples/bank.rs"]
 #[expect(dead_code, reason = "this test does not call `main`")]
@@ -137,7 +137,7 @@ fn wait_for(what: &str, condition: impl Fn() -> bool) {
         }
         pause(Duration::from_millis(20));
     }
-    panic!("within a minute: {what}");
+    panic!("this did not happen within a minute: {what}");
 }
 
 /// A committed transaction, as the history has it: its version, its name, from, to, the amount, the balances that it saw.
@@ -219,7 +219,7 @@ fn transactions_of_eight_writers_on_three_killed_nodes_are_serializable() {
             _ => {}
         }
     }
-    // What was acknowledged before another one began comes before it.
+    // A transaction that was acknowledged before another one began comes before that one in the history.
     did.sort();
     let mut by_end = did.clone();
     by_end.sort_by_key(|(_, ended, ..)| *ended);

@@ -1,4 +1,5 @@
-//! A program's own state machine on one node and on three: answers, refusals, restarts, queries, and what is refused.
+//! A program's own state machine on one node and on three: answers, commands that it refuses, restarts, queries, and
+//! calls that the node refuses.
 
 mod support;
 

@@ -147,7 +147,7 @@ fn flags_that_begin_a_cluster_do_not_change_a_cluster_that_exists() {
 }
 
 #[test]
-fn a_client_that_has_said_all_gets_its_answer() {
+fn a_client_that_has_closed_its_sending_side_gets_its_answer() {
     let dir = tempfile::tempdir().unwrap();
     let (server, address) = Server::serving(dir.path(), &[]);
     for n in 0..100 {

@@ -160,10 +160,10 @@ fn without_yes_it_only_looks_and_with_yes_a_watch_from_before_is_told_to_list_ag
                 let leased = RangeRequest { key: "leased".into(), ..RangeRequest::default() };
                 client.clone().range(leased).await.unwrap().into_inner().count > 0
             };
-            assert!(start == 1 || is_leased().await, "a lease lives on");
+            assert!(start == 1 || is_leased().await, "the lease was lost");
             let end = BootClock.now().after(LEASE_LIMIT);
             while is_leased().await {
-                assert!(BootClock.now() < end, "a lease ends under a keeper of the new log");
+                assert!(BootClock.now() < end, "the lease does not end under a keeper of the new log");
                 BootClock.sleep(Duration::from_millis(100)).await;
             }
             let put = PutRequest { key: "new".into(), value: vec![start].into(), ..PutRequest::default() };

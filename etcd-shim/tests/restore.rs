@@ -202,7 +202,7 @@ fn a_raised_revision_is_above_all_that_clients_have_seen_and_all_before_is_compa
     assert!(again.out.contains(&format!("The revision is {}.", before.revision + 1_000)), "{}", again.out);
 }
 
-/// Checks that the command ends with this text, and changes nothing.
+/// Checks that the command fails with one line that contains this text, and changes nothing.
 fn refused(dir: &Path, words: &[&str], text: &str) {
     let before = contents(dir);
     let ended = restore(dir, words);

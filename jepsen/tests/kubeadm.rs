@@ -48,7 +48,7 @@ fn start_etcd(plane: &Plane, program: &Path, nodes: usize) -> Option<Vec<EtcdSer
 /// Tests nothing if Go is missing.
 fn survives_ten_kills(program: &Path, nodes: usize) -> Option<()> {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    // The servers are built before the test enters its network, from which Go's module proxy cannot be reached.
+    // The programs are built before the test enters its network, from which Go's module proxy cannot be reached.
     for server in [Server::Kubeadm, Server::Kubectl, Server::KubeApiserver, Server::KubeControllerManager] {
         server.executable();
     }

@@ -27,8 +27,8 @@ pub struct LogServerConfig {
     pub queue_commands_max: u64,
     /// At most this many bytes of cells wait in the queue.
     pub queue_bytes_max: u64,
-    /// A batch, which is written with one sync, gathers commands of at most this many bytes. A store that is larger is
-    /// a batch of its own.
+    /// The commands of a batch, which is written with one sync, have at most this many bytes together. A store that is
+    /// larger is a batch of its own.
     pub batch_bytes_max: u64,
     /// At most this many bytes of recent cells are kept in memory.
     pub cache_bytes_max: usize,

@@ -148,7 +148,7 @@ impl StorageUnit for Unit {
 
     fn store(&self, store: Store, done: Completion<Result<Stored, UnitError>>) {
         if store.cells.is_empty() {
-            return done.complete(Err(UnitError::Invalid("a store has at least one cell")));
+            return done.complete(Err(UnitError::Invalid("a store has no cells")));
         }
         if store_cost(&store).bytes > self.store_bytes_max {
             return done.complete(Err(UnitError::Invalid("a store is larger than a batch")));

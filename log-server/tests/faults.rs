@@ -37,7 +37,7 @@ fn a_full_disk_refuses_stores_and_trimming_makes_room() {
                 assert!(at < 1_000, "the disk never fills");
             };
             assert!(matches!(refused, UnitError::DiskFull { .. }), "{refused}");
-            assert!(refused.to_string().contains("trim or enlarge"));
+            assert!(refused.to_string().contains("trim the log or enlarge the disk"));
             let UnitError::DiskFull { needed, .. } = refused else { unreachable!("matched above") };
             assert_eq!(unit.wanted_free_bytes(), needed, "a caller that asks without a store is told the same");
             assert_eq!(unit.tail(id(1)).await.unwrap().tail, Offset(at), "nothing of a refused store is there");

@@ -255,7 +255,7 @@ fn a_seat_of_another_cluster_and_a_seat_that_is_not_listed_found_nothing() {
 }
 
 #[test]
-fn a_directory_in_a_founding_is_refused_in_words_to_others() {
+fn a_directory_in_a_founding_is_refused_to_others_with_the_reason() {
     let drive = Drive::new(1);
     simulate(async {
         let seat = open(&drive, config(3, 3)).await.unwrap();

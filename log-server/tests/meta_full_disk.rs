@@ -60,7 +60,7 @@ fn the_register_survives_a_full_disk() {
             }
             assert!(puts < 10_000, "the disk never fills");
         };
-        assert!(matches!(refused, MetaError::Unknown(_)), "it waits for room until its deadline: {refused}");
+        assert!(matches!(refused, MetaError::Unknown(_)), "the put did not wait until its deadline: {refused}");
         let started = seams.clock.now();
         let refused = put(&meta).await.expect_err("there is no room");
         assert!(refused.to_string().contains("disk is full"), "{refused}");

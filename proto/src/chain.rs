@@ -125,7 +125,7 @@ impl Chain {
         let mut chain = self.clone();
         let last = chain.segments.last_mut().expect("a chain has a segment");
         assert!(end >= last.start, "a segment that starts at {} cannot end at {end}", last.start);
-        assert!(next.id.ordinal > last.params.id.ordinal, "the successor's ordinal rises");
+        assert!(next.id.ordinal > last.params.id.ordinal, "the new loglet's ordinal is not above that of the last one");
         last.end = Some(end);
         chain.segments.push(Segment { start: end, end: None, params: next });
         chain

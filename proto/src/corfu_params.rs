@@ -6,14 +6,14 @@ use crate::chain::{LogletKind, LogletParams};
 use crate::codec::{DecodeError, Reader};
 use crate::ids::{Boot, Incarnation, LogletId, StorageId};
 
-/// The parameters of a Corfu loglet: the sequencer that gives out its positions, and the chain of units that hold its
+/// The parameters of a Corfu loglet: the sequencer that gives out its offsets, and the chain of units that hold its
 /// cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorfuParams {
     /// The loglet's only sequencer, for its whole life (safety rule 4).
     pub sequencer: Incarnation,
     /// The storage units that hold its cells, in the order in which every client writes to them. The first one decides
-    /// which value a position has. An append is acknowledged when the last one has it.
+    /// which value an offset has. An append is acknowledged when the last one has it.
     pub units: Vec<StorageId>,
 }
 

@@ -6,7 +6,7 @@ use crate::chain::{LogletKind, LogletParams};
 use crate::codec::{DecodeError, Reader};
 use crate::ids::{Boot, Incarnation, LogletId, StorageId};
 
-/// The parameters of a native loglet: the sequencer that gives out its positions, and the units that hold its cells.
+/// The parameters of a native loglet: the sequencer that gives out its offsets, and the units that hold its cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NativeParams {
     /// The loglet's only sequencer, for its whole life (safety rule 4).

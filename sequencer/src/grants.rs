@@ -153,8 +153,8 @@ impl<T> Grants<T> {
         Ok(Grant { id: self.first_id + self.in_flight.len() as u64 - 1, at })
     }
 
-    /// Takes the last answer about batch `id` from the unit with index `unit`. An answer about a settled batch comes from
-    /// a slow unit and is ignored.
+    /// Takes the final answer about batch `id` from the unit with index `unit`. An answer about a settled batch comes
+    /// from a slow unit and is ignored.
     pub(crate) fn answer(&mut self, id: u64, unit: usize, answer: Answer) {
         let Some(i) = id.checked_sub(self.first_id) else { return };
         if let Some(batch) = self.in_flight.get_mut(usize::try_from(i).expect("a small window")) {
@@ -204,7 +204,7 @@ impl<T> Grants<T> {
             // A batch after a failed one can never be committed, because the failed one is not committed.
             return Some(match &self.stopped {
                 None => Ok(batch.at),
-                Some(Stopped::Unknown(_)) => Err(AppendError::Unknown("an append before it failed".to_owned())),
+                Some(Stopped::Unknown(_)) => Err(AppendError::Unknown("an earlier append failed".to_owned())),
                 Some(_) => Err(undecided),
             });
         }

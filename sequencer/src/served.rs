@@ -44,7 +44,8 @@ impl<T> Served<T> {
     }
 
     /// Begins to serve `id` with the state that `make` returns, and returns that state. `None` if the loglet is served
-    /// already. Refused if it was removed, or if a loglet with a higher id was.
+    /// already. Refused if this loglet or one with a higher id was removed, or if there is no room because the loglets
+    /// that are served all have higher ids.
     pub(crate) fn serve(&mut self, id: LogletId, make: impl FnOnce() -> T) -> Result<Option<Arc<T>>, Refusal> {
         if self.loglets.contains_key(&id) {
             return Ok(None);

@@ -24,7 +24,7 @@ const REST: Duration = Duration::from_secs(2);
 /// The highest allowed p99 with a slow disk, divided by the p99 without.
 const P99_RATIO_MAX: f64 = 1.3;
 
-/// With syncs of up to this length there must be no reconfiguration.
+/// If each sync takes longer by at most this, there must be no reconfiguration.
 const NO_CHANGE: Duration = Duration::from_millis(100);
 
 /// Measure what it costs that the syncs of one member's disk are slow.

@@ -46,7 +46,7 @@ impl std::fmt::Display for Errors {
         }
         match &self.first_unreached {
             None => Ok(()),
-            Some(first) => write!(out, " (out of reach {} times, first {first})", self.unreached),
+            Some(first) => write!(out, " (a member out of reach {} times, the first: {first})", self.unreached),
         }
     }
 }

@@ -127,7 +127,8 @@ impl Args {
     }
 }
 
-/// Number of cores of this machine, which is the number of the generator's threads and of a floor server's runtimes.
+/// Number of cores of this machine. A floor server has as many runtimes, and the generator has as many threads unless
+/// it is given another number.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

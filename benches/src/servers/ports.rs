@@ -21,7 +21,7 @@ pub fn free_ports(count: usize) -> Result<Vec<u16>> {
     let next = |_| PORTS.start + begin.wrapping_add(LOOKED_AT.fetch_add(1, Ordering::Relaxed)) % len;
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let found: Vec<u16> = PORTS.map(next).filter(is_free).take(count).collect();
-    ensure!(found.len() == count, "found {} free ports between {} and {}", found.len(), PORTS.start, PORTS.end);
+    ensure!(found.len() == count, "expected {count} free ports in {PORTS:?}, found {}", found.len());
     Ok(found)
 }
 

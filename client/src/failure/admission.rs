@@ -37,10 +37,10 @@ pub enum Disowned {
     },
     /// It was told of durable batches that are not in the journal.
     #[error(
-        "this data directory has lost what it had made durable: by what earlier processes told node {by:016x}, the journal \
-         must have at least {owed} batches; it has {found}. The disk reported syncs that it did not do, or the end of the \
-         journal is damaged, or the directory is an old copy. Start the member with an empty data directory. If a majority of \
-         the members is lost for good, see `naxos ctl recover`"
+        "this data directory has lost what it had made durable: according to what earlier processes told node \
+         {by:016x}, the journal must have at least {owed} batches; it has {found}. The disk reported syncs that it did \
+         not do, or the end of the journal is damaged, or the directory is an old copy. Start the member with an empty \
+         data directory. If a majority of the members is lost for good, see `naxos ctl recover`"
     )]
     Batches {
         /// How many batches this process found in the journal.

@@ -40,8 +40,8 @@ impl fmt::Display for DueChange {
 }
 
 impl DueChange {
-    /// Whether nobody can append until the change is made, or the log would still depend on the unit of a removed
-    /// member: if one more unit is lost, too few of the members' units may be left.
+    /// Whether the change should not wait long: until it is made, nobody can append, or the log depends on a unit that
+    /// has left. In the second case, the loss of one more unit may leave too few of the members' units.
     pub(super) fn is_urgent(self) -> bool {
         matches!(self, DueChange::SequencerLost(_) | DueChange::QuorumLost | DueChange::UnitLeft(_))
     }

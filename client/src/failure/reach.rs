@@ -36,7 +36,7 @@ mod tests {
         let bridge = Reach::new(nodes.into_iter().zip([1, 2, 1]));
         assert!(bridge.is_best(StorageId(2), nodes) && !bridge.is_best(StorageId(1), nodes));
         let healthy = Reach::new(nodes.into_iter().zip([2, 2, 2]));
-        assert!(!healthy.is_best(StorageId(2), nodes), "all of them are as good");
+        assert!(!healthy.is_best(StorageId(2), nodes), "all of them are equally good");
         assert_eq!(healthy.of(StorageId(4)), 0);
     }
 }

@@ -243,6 +243,6 @@ async fn a_follower_of_a_trimmed_range_jumps(subject: &LogletSubject) {
     let mut followed = Arc::clone(&loglet).follow(Offset(0));
     let trimmed = Followed::Cells { at: Offset(0), cells: vec![CellState::Trimmed] };
     assert_eq!(followed.next().await, Some(Ok(trimmed)));
-    let Some(Ok(Followed::Cells { at, cells })) = followed.next().await else { panic!("there are cells behind") };
+    let Some(Ok(Followed::Cells { at, cells })) = followed.next().await else { panic!("no cells follow") };
     assert_eq!((at, &cells[0]), (Offset(4), &present(4)));
 }

@@ -8,6 +8,9 @@
 //! 4. If another process has changed the chain since, what the step found does not count, and all of this begins again.
 //!    The copies stay, so the second time is quick.
 //!
+//! If the change leaves out units and names no new one, nothing is copied. The one step then finds that each unit that
+//! stays holds every cell, or it fails.
+//!
 //! The old unit is not told to drop its cells. A process that still knows the old chain may read from that unit. If the
 //! unit's data directory has lost its seat, nobody uses the unit. Otherwise the unit drops the cells when the floor of
 //! its ordinals rises.

@@ -9,10 +9,12 @@ use super::{Reconfigured, VirtualLog};
 use crate::reconfigure::{Installed, ReconfigureError, VersionedChain};
 
 impl VirtualLog {
-    /// Ends the active segment and begins another one of kind `kind`, or of the same kind if `None`. Appends wait
-    /// meanwhile and then go on in order. If too many wait already, an append is refused. An append in flight is settled
-    /// by the end of the old segment. Its outcome is unknown if the old sequencer does not answer in time, if the
-    /// segment ends within its batch, or if the segment has left the chain.
+    /// Ends the active segment and begins another one of kind `kind`, or of the same kind if `None`. If another process
+    /// installs a successor first, goes on with that one, whatever its kind.
+    ///
+    /// Appends wait meanwhile and then go on in order. If too many wait already, an append is refused. An append in
+    /// flight is settled by the end of the old segment. Its outcome is unknown if the old sequencer does not answer in
+    /// time, if the segment ends within its batch, or if the segment has left the chain.
     ///
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.

@@ -30,7 +30,7 @@ impl VirtualLog {
                 continue;
             }
             if let Err(e) = self.take_over(seen).await {
-                tracing::warn!(error = %e, "the sealed log has no successor yet; trying again");
+                tracing::warn!(error = %e, "the sealed loglet has no successor yet; trying again");
                 self.seal_met.notify_one();
             }
         }

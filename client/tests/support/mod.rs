@@ -69,7 +69,7 @@ pub struct Rig {
     /// Finds the sequencer.
     pub sequencers: Arc<dyn SequencerDirectory>,
     pub alive: Liveness,
-    /// Stops the sequencer's background work.
+    /// Stops the background work of the sequencer and of `corfu`.
     stop: CancellationToken,
 }
 

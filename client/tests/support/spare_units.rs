@@ -63,7 +63,7 @@ impl World {
         World { rig, networks, units, meta, log, other, ended }
     }
 
-    /// The spare with this number instead of the third unit, which is lost.
+    /// The change that puts the spare with this number in the place of the third unit.
     pub(crate) fn replace(&self, spare: usize) -> UnitChange {
         UnitChange::Replace { from: self.units[2], to: self.units[3 + spare] }
     }

@@ -23,7 +23,7 @@ const HEADER_FORMAT: u8 = 1;
 /// The content of entry 0 of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Genesis {
-    /// The id of the log, which is also the id of the cluster.
+    /// The id of the log.
     pub log: LogId,
     /// The cluster version with which the log begins. The application raises it later.
     pub cluster_version: u32,

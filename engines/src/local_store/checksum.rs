@@ -1,5 +1,5 @@
 //! The running checksum of all changes that entries make, in the order of the log. It is equal on all replicas at equal
-//! positions (safety rule 9). Purges do not belong to an entry and are not in it.
+//! positions (safety rule 9). Purges belong to no entry, so the checksum does not cover them.
 //!
 //! It is a crc32 over one frame for each change: kind u8 (0 delete, 1 put), store id u32, table u8, length of the key
 //! u32, length of the value u32 (little-endian), key, value. The lengths come first, so that two different lists of

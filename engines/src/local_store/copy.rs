@@ -53,11 +53,11 @@ pub(super) enum CopyError {
 /// ends only the copy.
 pub(super) type Copied<T> = Result<Result<T, CopyError>, StoreError>;
 
-/// The rows that slices have to copy yet.
+/// The rows that slices still have to copy.
 struct LeftToCopy {
     /// The last row of each table that is not finished, as it was when the copy began.
     last_rows: VecDeque<Vec<u8>>,
-    /// The row of the first of these tables that was copied last.
+    /// The row that was copied last, in the first of these tables. `None` if no row of that table was copied.
     after: Option<Vec<u8>>,
 }
 
@@ -189,7 +189,7 @@ impl CopyWriter<'_> {
         if self.shared.is_old() {
             self.writer.freeze();
         }
-        // Not all that become due meanwhile: under a heavy load there is always another one, and the copy would stand still.
+        // At most this many: under a heavy load another checkpoint is always due, and the copy would stand still.
         for _ in 0..FROZEN_MAX {
             let Some(frozen) = self.writer.first_frozen().await else { break };
             if !self.writer.write_first(&frozen, observe).await? {

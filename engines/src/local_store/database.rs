@@ -69,7 +69,7 @@ impl Change for &(Vec<u8>, Vec<u8>) {
 /// Writes at most `max` changes in ascending order. Returns false when there are no more.
 ///
 /// For a separate insert redb searches for the row's place. After one such insert, the next rows are inserted through a
-/// cursor that points to the gap after it, as long as they belong into that gap. Usually they do, because most rows are
+/// cursor that points to the gap after it, as long as they belong in that gap. Usually they do, because most rows are
 /// new and have rising revisions as names. An insert through the cursor costs a third of a separate one.
 fn write_some<C: Change>(
     table: &mut Rows<'_>,
@@ -362,8 +362,8 @@ impl Database {
         Ok(last_rows)
     }
 
-    /// The rows of the table of `last` whose encoded names are above `after`, or all of them, and not above `last`, up to
-    /// about `max_bytes`.
+    /// The rows of the table of `last` whose encoded names are not above `last`, up to about `max_bytes`. If `after` is
+    /// given, only those whose encoded names are above it.
     pub(crate) fn rows_after(
         &self,
         after: Option<&[u8]>,

@@ -51,7 +51,8 @@ impl RowKey {
         self
     }
 
-    /// The name as redb stores it, whose first [`TABLE_NAME_BYTES`] say the table: store u32 and table u8, big-endian, then the key.
+    /// The name as redb stores it: store u32 and table u8, big-endian, then the key. Store and table are the first
+    /// [`TABLE_NAME_BYTES`].
     pub(crate) fn encode(&self) -> SmallVec<[u8; 32]> {
         let mut out = SmallVec::with_capacity(TABLE_NAME_BYTES + self.key.len());
         out.extend_from_slice(&self.store.0.to_be_bytes());

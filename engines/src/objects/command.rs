@@ -6,7 +6,7 @@
 //! - 2 (commit): count of reads u32, and for each read its object u64, u8 = 1 and a key (length u32, bytes) or u8 = 0,
 //!   position u64, index u32; count of writes u32, and for each write its object u64, length u32 and bytes
 //!   ([`super::write`])
-//! - 3 (history): most changes u64, most bytes u64
+//! - 3 (history): how many changes may be kept u64, how many bytes may be kept u64
 //!
 //! Each read and write names its object, so that the commands of one object can be told from the others without the
 //! state.
@@ -23,7 +23,7 @@ use super::write::Write;
 const COMMAND_FORMAT: u8 = 1;
 /// The bytes of a commit without reads and writes.
 pub(super) const COMMIT_BYTES: usize = 10;
-/// The bytes of a write in a commit besides its own.
+/// How many bytes a commit holds for each write in front of the write's own bytes.
 pub(super) const WRITE_BYTES: usize = 12;
 
 /// What a command asks of the objects.

@@ -4,8 +4,8 @@ use std::ops::Deref;
 
 use super::draft::Draft;
 
-/// The draft of the writes so far for the newest state of an object: the draft that the transaction has, or one that
-/// was made because it has none or because the object has changed.
+/// What the writes of a transaction so far do to the newest state of an object. It is the draft that the transaction
+/// has, or a new one if the transaction has none or the object has changed since.
 pub(super) enum Current<'a> {
     Known(&'a Draft),
     Made(Draft),

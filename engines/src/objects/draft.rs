@@ -21,14 +21,15 @@ pub(super) struct Draft {
     /// The version of the object for which the draft is made.
     made_for: Version,
     buffer: Buffer,
-    /// What the writes have met. It counts as seen when the caller reads the object.
+    /// The fields and states that the writes have read, without those of blind writes. They count as seen when the
+    /// caller reads the object.
     met: BTreeSet<Seen>,
 }
 
 /// A write that can be done.
 pub(super) struct Tried {
     pub(super) output: Output,
-    /// What the write has met.
+    /// The fields and states that the write has read.
     pub(super) met: BTreeSet<Seen>,
     changes: Buffer,
 }
@@ -99,7 +100,7 @@ impl Draft {
         Layer { base, buffer: &self.buffer }
     }
 
-    /// What the writes have met.
+    /// The fields and states that the writes have read, without those of blind writes.
     pub(super) fn met(&self) -> &BTreeSet<Seen> {
         &self.met
     }

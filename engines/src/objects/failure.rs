@@ -1,4 +1,4 @@
-//! [`Failure`]: why a write could not be tried out.
+//! [`Failure`]: why a write was not done.
 
 use super::refused::Refused;
 use super::unreadable::Unreadable;

@@ -37,7 +37,7 @@ pub enum LimitError {
         found: usize,
     },
     /// The object was opened on another stack than the transaction.
-    #[error("the {object_type} {name:?} was opened on another stack than the transaction: open it on this one")]
+    #[error("the {object_type} {name:?} was opened on another stack than the transaction: open it on the same stack")]
     OtherStack {
         /// The type of the object.
         object_type: ObjectType,

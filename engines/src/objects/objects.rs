@@ -59,7 +59,8 @@ impl Objects {
     }
 
     /// Begins a transaction that reads what this replica has applied. If it writes, it is as safe as one of
-    /// [`Self::begin`], but more likely to be aborted. If it only reads, its snapshot may be behind other replicas.
+    /// [`Self::begin`], but more likely to be aborted. If it only reads, the state that it sees may be behind that of
+    /// other replicas.
     pub fn begin_local(&self) -> Transaction {
         Transaction::new(self.clone())
     }
@@ -97,7 +98,7 @@ impl Objects {
             }
             None => match self.propose(&Command::Open(name.to_owned(), asked)).await? {
                 Outcome::Opened(opened) => opened?,
-                Outcome::Decided(_) | Outcome::Kept => panic!("an object is opened"),
+                Outcome::Decided(_) | Outcome::Kept => panic!("the command that opens an object had another outcome"),
             },
         };
         Ok(Object::new(self.clone(), id, asked, name))

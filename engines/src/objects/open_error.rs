@@ -12,7 +12,7 @@ pub enum OpenError {
     /// The name is empty or too long.
     #[error(transparent)]
     Limit(#[from] LimitError),
-    /// The object has another type, or there are too many.
+    /// The object has another type, or there are too many objects.
     #[error(transparent)]
     Refused(#[from] OpenRefused),
     /// The object is not known here, and could not be asked for in the log.

@@ -1,4 +1,4 @@
-//! [`Read`]: a read of an object that waits for the choice of how to read.
+//! [`Read`]: a read of an object. It is done when the caller chooses how to read.
 
 use super::fields::Fields;
 use super::object::Object;

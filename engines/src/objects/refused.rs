@@ -11,7 +11,7 @@ pub enum Refused {
     #[error("there is no object with id {0}, expected one that was opened before")]
     NoObject(ObjectId),
     /// The write is not one of the object's type.
-    #[error("a {has} has no such write as {write}")]
+    #[error("an object of type {has} has no write {write}")]
     NotOfType {
         /// The type of the object.
         has: ObjectType,

@@ -33,9 +33,9 @@ impl StackLog {
     }
 
     /// Sends what the handles propose, gives them their answers, and checks the tail of the log for them, until `stop`.
-    /// Run it once. Calls that come earlier wait for it. When it has ended, they fail.
+    /// Run it once. A call that is made before it runs waits for it. When it has ended, every call fails.
     /// # Cancel safety
-    /// If the future is dropped, it has ended.
+    /// To drop the future is to end it: every call fails then.
     pub async fn serve(&self, stop: CancellationToken) {
         let _ended = self.ended.clone().drop_guard();
         let stack = Arc::clone(&self.stack);
@@ -50,7 +50,7 @@ impl ObjectsLog for StackLog {
             let (waiter, reply) = Waiter::new(&self.port);
             self.stack.propose(command, waiter);
             let reply = self.ended.run_until_cancelled(reply).await;
-            let lost = || ProposeError::Unknown("the objects were not served until the answer came".to_owned());
+            let lost = || ProposeError::Unknown("serving the objects ended before the answer came".to_owned());
             reply.and_then(Result::ok).unwrap_or_else(|| Err(lost()))
         }
         .boxed()

@@ -65,8 +65,8 @@ impl Subscription {
         if state.unwrap_or_default().changed <= self.after {
             return Ok(());
         }
-        // There is a change that was not read. If it is not found, or if the first one that is found has another one
-        // before it, history has forgotten some.
+        // There are changes that were not read. History has forgotten some of them if none is found, or if the change
+        // before the first that is found was not read either.
         let mut is_complete = false;
         changes_after(&self.reader, self.object, self.after, |version, change| {
             is_complete = change.before.changed <= self.after;

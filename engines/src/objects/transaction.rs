@@ -129,7 +129,7 @@ impl Transaction {
         Ok(Draft::make(fields, object, writes)?.map(Current::Made))
     }
 
-    /// What the writes to an object have met.
+    /// The fields and states that the writes to an object have read, without those of blind writes.
     fn met(&self, object: &Object) -> impl Iterator<Item = Seen> {
         self.drafts.get(&object.id()).into_iter().flat_map(|draft| draft.met().iter().cloned())
     }
@@ -166,7 +166,8 @@ impl Transaction {
         if self.operations >= OPERATIONS_MAX { Err(LimitError::Operations) } else { Ok(()) }
     }
 
-    /// Lets the log decide. When a transaction that writes is committed, it is durable, and applied on this replica.
+    /// Decides the transaction: in the log if it writes, otherwise on this replica. When a transaction that writes is
+    /// committed, it is durable, and applied on this replica.
     /// # Cancel safety
     /// If the future is dropped, a transaction that writes may have been committed or not.
     pub async fn commit(self) -> Result<Decision, CommitError> {
@@ -177,7 +178,7 @@ impl Transaction {
         match self.objects.propose(&command).await? {
             Outcome::Decided(Ok((version, _))) => Ok(Decision::Committed(version)),
             Outcome::Decided(Err(aborted)) => Ok(Decision::Aborted(aborted)),
-            Outcome::Opened(_) | Outcome::Kept => panic!("a commit is decided"),
+            Outcome::Opened(_) | Outcome::Kept => panic!("the outcome of a commit is no decision"),
         }
     }
 

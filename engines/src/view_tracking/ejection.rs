@@ -102,7 +102,7 @@ mod tests {
     fn nobody_is_ejected_for_what_this_server_needs_itself() {
         assert_eq!(after(99, &[(1, 800)], &[], 1_000), None, "it is alone");
         assert_eq!(after(99, &[(1, 5), (2, 10)], &[], 1_000), None, "it is the lowest");
-        assert_eq!(after(99, &[(1, 950), (2, 900)], &[], 1_000), None, "as low as itself");
+        assert_eq!(after(99, &[(1, 950), (2, 900)], &[], 1_000), None, "server 2 is as low as this server");
         assert_eq!(after(99, &[], &[], 1_000), None);
     }
 }

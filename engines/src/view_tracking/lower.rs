@@ -146,10 +146,10 @@ impl ViewTracking {
     }
 }
 
-/// Whether the others have to be told how far this server is. Each entry that tells a cursor moves all cursors. The
-/// bounds are far above that, so that servers do not answer one such entry with another for ever. There are two
-/// exceptions. While the log is too large, servers tell any progress, because a server that tells nothing then is
-/// ejected. And each server tells once that it does not need the segments that end at `sealed_below` any more.
+/// Whether the others have to be told how far this server is. Each entry that tells a cursor moves all cursors by one
+/// position. The bounds are far above one, so that servers do not answer one such entry with another for ever. There
+/// are two exceptions. While the log is too large, servers tell any progress, because a server that tells nothing then
+/// is ejected. And each server tells once that it does not need the segments that end at `sealed_below` any more.
 fn is_untold(viewed: &Viewed, (own, persisted): (StorageId, Lsn), log_is_large: bool, sealed_below: Lsn) -> bool {
     let told = viewed.cursors.get(&own).copied().unwrap_or(Lsn::ZERO);
     let positions = persisted.0.saturating_sub(told.0);

@@ -62,7 +62,8 @@ async fn calls_fail_when_the_objects_are_not_served_any_more() {
     replica.stop.cancel();
     assert_eq!(waiting.await.unwrap(), Err(SubscriptionError::Stopped));
     let told = counter.add(1).commit().await.unwrap_err().to_string();
-    assert_eq!(told, "it is unknown whether the proposal was done: the objects were not served until the answer came");
+    let why = "serving the objects ended before the answer came";
+    assert_eq!(told, format!("it is unknown whether the proposal was done: {why}"));
     assert_eq!(counter.get().local(), Ok(1), "what is applied can still be read");
     assert!(replica.objects.queue("queue").await.is_err());
 }

@@ -1,4 +1,4 @@
-//! Transfers between accounts, and the check that they are as if one had run after the other.
+//! Transfers between accounts, and the check that their result is as if they had run one after the other.
 
 use std::collections::BTreeMap;
 

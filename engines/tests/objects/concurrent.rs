@@ -86,7 +86,7 @@ fn compare(replicas: &[Present]) {
         let found = lives.iter().all(|life| runtime().block_on(accounts(&life.objects)).is_some());
         let ends: Vec<_> = lives.iter().map(|l| (l.stack.reader().applied(), l.stack.reader().checksum())).collect();
         if found && ends.iter().all(|(applied, _)| *applied == ends[0].0) {
-            assert!(ends.iter().all(|end| *end == ends[0]), "all replicas are equal: {ends:?}");
+            assert!(ends.iter().all(|end| *end == ends[0]), "the replicas differ: {ends:?}");
             return;
         }
         thread::sleep(Duration::from_millis(1));
@@ -125,7 +125,7 @@ fn run(dies: bool) {
         "of {begun} transactions {transfers} transfers and {looks} looks committed, {aborted} aborted, {unknown} \
          unknown, of which {late} were done"
     );
-    assert!(transfers > 500 && looks > 100 && aborted > 100, "there is success and contention");
+    assert!(transfers > 500 && looks > 100 && aborted > 100, "too little success, or too little contention");
     assert_eq!(unknown > 0, dies, "outcomes are unknown only to callers of a replica that dies");
     stop.cancel();
 }

@@ -6,7 +6,7 @@ use crate::replica::World;
 use crate::types::refused;
 
 #[tokio::test]
-async fn a_transaction_above_its_bounds_is_told_them_and_can_still_commit() {
+async fn an_operation_beyond_a_bound_of_its_transaction_is_refused_and_the_transaction_can_still_commit() {
     let replica = World::alone(1).await;
     let map = replica.objects.map("map").await.unwrap();
     let mut transaction = replica.objects.begin().await.unwrap();
@@ -36,7 +36,7 @@ async fn a_handle_of_another_stack_is_refused() {
     let told = transaction.write(there.add(1)).unwrap_err();
     assert_eq!(
         told.to_string(),
-        "the counter \"counter\" was opened on another stack than the transaction: open it on this one"
+        "the counter \"counter\" was opened on another stack than the transaction: open it on the same stack"
     );
 }
 

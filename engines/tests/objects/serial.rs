@@ -1,5 +1,5 @@
-//! Transactions over all types of objects that are open at the same time, in random order. What was committed must be
-//! what one transaction after the other would have done and seen.
+//! Several transactions over all types of objects are open at the same time, and their steps come in random order. What
+//! was committed must be what one transaction after the other would have done and seen.
 
 use naxos_engines::objects::{Decision, Transaction, TransactionError, Version};
 use naxos_proto::splitmix::SplitMix64;

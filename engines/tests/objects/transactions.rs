@@ -168,7 +168,7 @@ async fn an_impossible_write_is_refused_early_and_one_that_becomes_impossible_ab
 }
 
 #[tokio::test]
-async fn a_transaction_that_only_reads_appends_nothing_and_needs_a_snapshot() {
+async fn a_transaction_that_only_reads_appends_nothing_and_all_its_reads_must_hold_at_one_version() {
     let replica = World::alone(7).await;
     let (a, b) = (replica.objects.register("a").await.unwrap(), replica.objects.register("b").await.unwrap());
     replica.objects.register("tail").await.unwrap();
@@ -188,7 +188,7 @@ async fn a_transaction_that_only_reads_appends_nothing_and_needs_a_snapshot() {
     stale.read(b.get()).unwrap();
     let before = tail(&replica).await;
     assert!(happened(good).await);
-    let Decision::Aborted(aborted) = bad.commit().await.unwrap() else { panic!("it saw a of 1 and b of 2") };
+    let Decision::Aborted(aborted) = bad.commit().await.unwrap() else { panic!("it saw a = 1 and b = 2") };
     assert_eq!(aborted.object, "a");
     assert!(matches!(aborted.why, AbortReason::Changed { found, .. } if found == changed), "{aborted}");
     assert_eq!(tail(&replica).await, before, "nothing was appended");
@@ -196,7 +196,7 @@ async fn a_transaction_that_only_reads_appends_nothing_and_needs_a_snapshot() {
     for _ in 0..5 {
         b.set("3").commit().await.unwrap();
     }
-    let Decision::Aborted(aborted) = stale.commit().await.unwrap() else { panic!("nobody knows any more") };
+    let Decision::Aborted(aborted) = stale.commit().await.unwrap() else { panic!("the history is forgotten") };
     assert!(matches!(aborted.why, AbortReason::Forgotten { .. }), "{aborted}");
 }
 

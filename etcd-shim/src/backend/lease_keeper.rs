@@ -1,7 +1,8 @@
 //! Decides when leases end. One node, the keeper, decides it by its own clock. Deadlines are not replicated.
 //!
-//! - The keeper is the node whose process is the sequencer of the log. It takes office by an entry in the log that
-//!   names the active loglet.
+//! - The keeper is the node whose process is the sequencer of the log. If that process replays no log, another node is
+//!   the keeper (see `Backend::loglet_to_keep_leases_under`). The keeper takes office by an entry in the log that names
+//!   the active loglet.
 //! - The commands by which it ends leases carry that loglet's id. Apply drops those that carry the id of another
 //!   loglet. So a node that was suspended, and meanwhile replaced as the keeper, ends no lease when it goes on.
 //! - It acknowledges a keep-alive only after a tail check that began after the request.

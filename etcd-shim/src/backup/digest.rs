@@ -16,7 +16,7 @@ pub(crate) fn has_digest(len: usize) -> bool {
     len % SECTOR_BYTES == DIGEST_BYTES
 }
 
-/// Checks the checksum of a file that has one. Calls `tell` with the number of bytes that were read.
+/// Checks the checksum of a file that has one. Calls `tell` after each slice, with the number of bytes hashed so far.
 pub(crate) fn check_digest(file: &[u8], mut tell: impl FnMut(usize)) -> Result<(), BackupError> {
     let Some((content, found)) = file.split_last_chunk::<DIGEST_BYTES>() else { return Err(BackupError::Empty) };
     let (mut hasher, mut done) = (Sha256::new(), 0);

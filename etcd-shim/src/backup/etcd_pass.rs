@@ -43,7 +43,7 @@ impl EtcdPass {
         Self { rows, facts, writer: BoltWriter::new(), stage: Stage::Small }
     }
 
-    /// Writes some rows. Returns the meta pages after the last one.
+    /// Writes some rows. Returns the meta pages when no row is left, and `None` before that.
     pub(super) fn step(&mut self) -> Result<Option<Bytes>, BackupError> {
         let store = self.facts.store;
         let (leases, key_values) = (rows::whole(store, rows::LEASES), rows::whole(store, rows::KEY_VALUES));
@@ -171,7 +171,8 @@ fn meta(facts: &Facts) -> Items {
     items.into_iter().map(|(name, value)| (Bytes::from_static(name.as_bytes()), value)).collect()
 }
 
-/// All buckets but those of leases and keys. Naxos has no authentication yet, so its buckets are empty.
+/// All buckets but those of leases and keys. Naxos has no authentication yet, so the buckets of authentication are
+/// empty.
 fn small_buckets(facts: &Facts) -> BTreeMap<&'static str, Items> {
     let cluster =
         (Bytes::from_static(names::CLUSTER_VERSION.as_bytes()), Bytes::from_static(version::ETCD_CLUSTER.as_bytes()));

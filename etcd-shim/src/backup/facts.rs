@@ -46,8 +46,8 @@ fn table(
 }
 
 impl Facts {
-    /// Reads the facts from the rows `fixed`. All rows that compactions up to the revision `dropped` freed had been
-    /// dropped from the local store before `fixed` was made.
+    /// Reads the facts from the rows `fixed`. `dropped` is a revision: when `fixed` was made, the local store had
+    /// already dropped all rows that compactions up to this revision freed.
     pub(crate) fn read(fixed: &FixedRows, store: StoreId, term: u64, dropped: i64) -> Result<Self, BackupError> {
         let damaged = |rule| DecodeError::Rule { what: "a row of the local store", rule };
         let counters = fixed.get(&rows::state(store))?.map(Counters::decode).transpose()?;

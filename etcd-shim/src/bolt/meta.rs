@@ -77,8 +77,8 @@ impl Meta {
 
     /// The meta page that counts.
     pub(super) fn newest(file: &[u8]) -> Result<Self, BoltError> {
-        // Where page 1 begins depends on the size of the pages, which page 0 says. If page 0 is damaged, page 1 is searched
-        // at each place where it can be.
+        // Where page 1 begins depends on the size of the pages, which page 0 says. Page 0 may be damaged, so page 1 is
+        // always searched at each place where it can be.
         let smallest = PAGE_BYTES_ALLOWED.start().trailing_zeros();
         let largest = PAGE_BYTES_ALLOWED.end().trailing_zeros();
         let begins = (smallest..=largest).map(|power| 1_usize << power);

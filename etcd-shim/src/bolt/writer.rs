@@ -38,7 +38,7 @@ impl BoltWriter {
         if let Some((name, tree)) = self.open.take() {
             let root = tree.finish(&mut self.pages);
             let earlier = self.buckets.insert(name, root);
-            assert!(earlier.is_none(), "bucket {name} is begun once");
+            assert!(earlier.is_none(), "bucket {name} was begun twice");
         }
     }
 

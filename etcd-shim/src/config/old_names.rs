@@ -58,7 +58,8 @@ fn both(old: &str, new: &str) -> String {
     format!("cannot set --{old} and --{new} at the same time, please use --{new} only")
 }
 
-/// Refuses flags whose feature is not built yet. Returns the names of the flags that were set but have no effect.
+/// Refuses flags that ask for a feature that is not built yet, or for etcd's removed v2 proxy. A flag of such a feature
+/// may have its default value. Returns the names of the flags that were set but have no effect.
 pub(super) fn refuse_not_built(settings: &Settings, notes: &mut Vec<Note>) -> Result<Vec<String>, String> {
     let mut ignored = Vec::new();
     for flag in settings.explicit() {

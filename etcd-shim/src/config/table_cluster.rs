@@ -42,7 +42,7 @@ pub(super) const CLUSTERING: &[Flag] = &[
         "auto-compaction-mode",
         Text,
         "periodic",
-        "How --auto-compaction-retention reads: periodic (a time) or revision (a number of revisions).",
+        "What --auto-compaction-retention is: periodic (a time) or revision (a number of revisions).",
     ),
     used(
         "auto-compaction-retention",

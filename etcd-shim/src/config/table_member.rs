@@ -70,7 +70,8 @@ pub(super) const MEMBER: &[Flag] = &[
         "election-timeout",
         Uint,
         "1000",
-        "Milliseconds, 5 heartbeats to 50000: a lease lives at least 3/2 of it, a request at most 5 s plus twice it.",
+        "Milliseconds, from 5 heartbeats to 50000. The shortest lease lives 3/2 of this time. A request is given up \
+         after 5 s and twice this time.",
     ),
     ignored("feature-gates", Gates, "", GATED),
     not_built("socket-reuse-port", Bool, "false", "SO_REUSEPORT on listeners"),

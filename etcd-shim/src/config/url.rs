@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn names_cannot_be_bound_but_localhost() {
+    fn no_host_name_can_be_bound_except_localhost() {
         assert!(Url::parse("http://localhost:1").unwrap().check_bind().is_ok());
         assert!(Url::parse("http://[fe80::1%eth0]:1").unwrap().check_bind().is_ok());
         let error = Url::parse("http://foo:1").unwrap().check_bind().unwrap_err();

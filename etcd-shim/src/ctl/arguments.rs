@@ -140,7 +140,8 @@ Examples:
   naxos ctl recover --data-dir=/disk/a --to=/var/lib/etcd --name=m1 --initial-advertise-peer-urls=https://10.0.0.9:2380 --yes";
 
 impl Command {
-    /// Whether the command changes something. Such a command is sent to the first endpoint only.
+    /// Whether the command changes something in the cluster that it calls. Such a command is sent to the first endpoint
+    /// only.
     pub(super) fn changes(&self) -> bool {
         matches!(self, Command::Reconfigure { .. } | Command::Engines { switch: Some(_) })
     }

@@ -37,7 +37,7 @@ async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> io::Result<BoxConnec
     let secured = TlsConnector::from(tls).connect(name, stream).await;
     let secured = secured.map_err(|e| match e.get_ref().and_then(|e| e.downcast_ref()) {
         Some(rustls::Error::InvalidMessage(_)) => {
-            io::Error::new(e.kind(), format!("{url}: {e}; if the server speaks no TLS there, give it as http://"))
+            io::Error::new(e.kind(), format!("{url}: {e}; if the server speaks no TLS, give the endpoint as http://"))
         }
         _ => e,
     });

@@ -25,7 +25,7 @@ pub enum Error {
     #[error("the history was compacted: the oldest revision is {0}")]
     Compacted(i64),
     /// The node, or the watch, has ended. The text says why.
-    #[error("it has ended: {0}")]
+    #[error("the node or the watch has ended: {0}")]
     Ended(String),
 }
 

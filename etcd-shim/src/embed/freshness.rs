@@ -9,8 +9,8 @@ pub enum Freshness {
     #[default]
     Linearizable,
     /// Shows the command at this position, and all before it (read your writes). The position comes from
-    /// [`Applied::position`](crate::Applied::position), on whichever node that was. Asks no other node, but waits until this
-    /// node has applied the command.
+    /// [`Applied::position`](crate::Applied::position) of this node or of another one. Asks no other node, but waits
+    /// until this node has applied the command.
     After(Lsn),
     /// Shows what this node has applied. That includes every command that was proposed through this node and acknowledged.
     Local,

@@ -87,7 +87,8 @@ impl Naxos {
     /// Reads a key, as [`Read::Linearizable`].
     ///
     /// # Errors
-    /// If the node cannot find out in time what is acknowledged.
+    /// If the node has ended, does not serve again within 10 s, serves nothing because its state differs from that of
+    /// the other nodes, or cannot find out in time what is acknowledged.
     pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Pair>, Error> {
         Ok(self.list_as(key.as_ref(), Read::Linearizable).await?.pop())
     }
@@ -103,8 +104,7 @@ impl Naxos {
     /// Reads keys, in the order of their bytes.
     ///
     /// # Errors
-    /// If the node cannot find out in time what is acknowledged, or if the revision of [`Read::At`] is compacted or in
-    /// the future.
+    /// As [`Self::get`], or if the revision of [`Read::At`] is compacted or in the future.
     pub async fn list_as(&self, keys: impl Into<Keys>, read: Read) -> Result<Vec<Pair>, Error> {
         let Keys { key, range_end } = keys.into();
         let (serializable, revision) = match read {
@@ -178,7 +178,8 @@ impl Naxos {
     /// Looks at the rows of the program's own state machine. `look` runs on the caller's thread, and may read from the disk.
     ///
     /// # Errors
-    /// If the store has no state machine of the program's own, or if the node cannot be as fresh as asked in time.
+    /// If the node has ended or does not serve again within 10 s, if the store has no state machine of the program's
+    /// own, or if the node cannot show in time a state that is as fresh as `freshness` asks for.
     pub async fn query<T>(&self, freshness: Freshness, look: impl FnOnce(&View<'_>) -> T) -> Result<T, Error> {
         let desk = self.desk().await?;
         let own = own(&desk)?;

@@ -18,7 +18,7 @@ use crate::services::own::propose_objects;
 pub(super) struct NodeObjects(pub(super) Desk);
 
 fn failed(status: Status) -> ProposeError {
-    // Without a cause, the node has refused it before it was proposed, or apply has.
+    // A status without a cause means that the command was refused, by the node before it was proposed, or by apply.
     let refused = || ProposeError::Refused(Refusal::Unsupported(status.message().to_owned()));
     cause(&status).cloned().unwrap_or_else(refused)
 }

@@ -92,7 +92,8 @@ impl<'a> Transaction<'a> {
     /// Carries the transaction out.
     ///
     /// # Errors
-    /// If it is wrong (for example, it changes a key twice), was not carried out, or may or may not have been.
+    /// If the transaction is wrong (for example, it changes a key twice), if it was not carried out, or if nobody knows
+    /// whether it was.
     pub async fn commit(self) -> Result<Outcome, Error> {
         let answer = self.store.transact(self.request).await?;
         let answers = answer.responses.into_iter().filter_map(|one| one.response).map(|one| match one {

@@ -28,7 +28,7 @@ pub trait ServerHealth: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future ends the read.
     fn serializable_read(&self) -> BoxFuture<'_, Result<(), String>>;
-    /// Reads one key after everything that was acknowledged before the call is applied.
+    /// Waits until everything that was acknowledged before the call has been applied, and then reads one key.
     /// # Cancel safety
     /// Dropping the future ends the read.
     fn linearizable_read(&self) -> BoxFuture<'_, Result<(), String>>;

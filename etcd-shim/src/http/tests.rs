@@ -169,7 +169,7 @@ async fn a_sick_node_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn only_get_is_allowed_but_for_metrics() {
+async fn only_get_is_allowed_except_for_metrics() {
     let site = Site::new();
     for path in ["/health", "/livez", "/readyz", "/readyz/linearizable_read", "/version", "/debug/vars"] {
         for method in ["POST", "HEAD", "DELETE"] {

@@ -99,7 +99,8 @@ pub struct MvccMetrics {
     pub txn: Counter,
     /// The bytes of the database file.
     pub db_total_size: Gauge,
-    /// Bytes that count towards the quota. They are computed from the rows, not from the database file.
+    /// Bytes that count towards the quota, and one page for the rows that are no keys. The number is computed from the
+    /// rows, not from the database file.
     pub db_total_size_in_use: Gauge,
     /// Reads that are open on the database. Not measured yet.
     pub db_open_read_transactions: Gauge,

@@ -9,7 +9,7 @@ fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Sets the gauges that never change, and lets each scrape set the others first.
+/// Sets the gauges that never change. The others are set at each scrape, before it reads them.
 pub(super) fn install(backend: &Arc<Backend>) {
     backend.metrics.set_server_id(backend.member_id);
     backend.metrics.server.quota_backend_bytes.set(backend.quota().unwrap_or(0));

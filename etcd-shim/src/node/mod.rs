@@ -69,7 +69,7 @@ impl Node {
     }
 
     /// The services of one RPC runtime, for calls within the process. Waits until they run; `None` if the node ends
-    /// before.
+    /// before that.
     pub(crate) async fn desk(&self) -> Option<Desk> {
         let mut desk = self.desk.clone();
         let ready = desk.wait_for(Option::is_some).await;

@@ -118,8 +118,8 @@ async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
         if backend.fence.is_up() {
             continue;
         }
-        // Without a tail check no lease can be renewed either. While it fails, for example because the quorum is away,
-        // there are no ticks, and later each lease is extended by that gap.
+        // While the tail check fails, for example because the quorum is away, no lease can be renewed. So no lease may
+        // end then: there are no ticks, and later each lease is extended by that gap.
         if backend.keeper.has_work()
             && let Err(e) = backend.linearize(&backend.gate, &backend.deadlines).await
         {

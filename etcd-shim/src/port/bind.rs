@@ -1,4 +1,5 @@
-//! Binds addresses as Go does: `localhost` is 127.0.0.1, and 0.0.0.0 also listens for IPv6 if the system has it.
+//! Binds addresses as Go does: `localhost` is 127.0.0.1, or else ::1, and 0.0.0.0 also listens for IPv6 if the system
+//! has it.
 
 use std::io;
 use std::os::unix::fs::FileTypeExt;

@@ -241,7 +241,7 @@ mod tests {
         });
         let len = outlet.drive(connection).await;
         let writes = std::mem::take(&mut outlet.0.lock().stream.writes);
-        assert_eq!(writes.concat(), piece(len, 0), "a rest after every {rests}th");
+        assert_eq!(writes.concat(), piece(len, 0), "a rest after every {rests}th piece");
         writes
     }
 

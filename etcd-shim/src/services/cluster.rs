@@ -67,8 +67,8 @@ impl ClusterService {
     }
 
     /// Waits until a change of the members has taken effect, as it has in etcd when the answer comes: until then, the
-    /// loss of one more member could stop the cluster. The change is committed already, so that the answer is the same
-    /// if that takes too long.
+    /// loss of one more member could stop the cluster. Waits for at most [`EFFECT_MAX`]: the change is committed
+    /// already, so the answer is the same whether or not it has taken effect.
     async fn wait_for_effect(&self, has_effect: impl Fn(&Backend) -> bool) {
         let backend = &self.0.backend;
         let began = backend.clock.now();

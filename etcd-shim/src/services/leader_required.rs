@@ -1,5 +1,5 @@
-//! [`LeaderRequired`]: the answers of a stream that ends when its member may serve nothing. If the client wants a
-//! leader, the stream also ends when the member has no leader.
+//! [`LeaderRequired`]: the answers of a stream that ends when the [`Fence`] of its member goes up. If the client wants
+//! a leader, the stream also ends when the member has no leader.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -58,8 +58,8 @@ impl LeaseService {
     async fn keep_alive(&self, id: i64) -> Result<pb::LeaseKeepAliveResponse, Status> {
         let backend = &self.0.backend;
         let header = Some(backend.header_now());
-        // This tail check begins after the request has arrived. So a revocation that was acknowledged before the
-        // request is seen here.
+        // This tail check begins after the request has arrived. So it sees each revocation that was acknowledged before
+        // the request.
         self.0.linearize().await?;
         let renewed = self.0.pending.deadlines.within(backend.renew_lease(id)).await;
         let ttl = renewed.ok_or(EtcdError::Timeout)??.unwrap_or(0);

@@ -61,7 +61,8 @@ impl Desk {
         if !matches!(method, Method::Status | Method::Range) {
             self.backend.refuse_if_learner()?;
         }
-        // A member whose state differs from that of the others still helps to find out why.
+        // A member whose state differs from that of the others still helps to find out why, turns off alarms, and moves
+        // the sequencer.
         match method {
             Method::Status | Method::Alarm | Method::Hash | Method::HashKv | Method::MoveLeader => Ok(()),
             _ => self.backend.fence.check(),

@@ -15,7 +15,7 @@ use crate::state::{Answer, Applied, Command, Refused};
 pub(crate) async fn propose_own(desk: &Desk, command: Bytes) -> Result<Result<Applied, Refused>, Status> {
     match propose(desk, command.len(), Command::Own(command)).await? {
         Answer::Own(outcome) => Ok(outcome),
-        other => unreachable!("the answer to a command of the own state machine was {other:?}"),
+        other => unreachable!("the answer to a command of the program's own state machine was {other:?}"),
     }
 }
 

@@ -99,8 +99,8 @@ pub enum Command {
         /// The process, and what it understands.
         announced: Announced,
     },
-    /// Raises the version of the cluster. Apply ignores it unless all members have announced that version. Body: version
-    /// u32.
+    /// Raises the version of the cluster. Apply ignores it unless all members have announced that version or a higher
+    /// one. Body: version u32.
     RaiseVersion(ClusterVersion),
     /// A command of the program's own state machine ([`Applicator`](super::Applicator)). Body: the command.
     Own(Bytes),

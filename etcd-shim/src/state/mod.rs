@@ -1,14 +1,13 @@
 //! The etcd state machine: multi-version key space, leases, alarms, members. Its state depends on the log alone.
 //!
-//! The modules, from the lowest floor up (a module imports only from floors below its own):
+//! The modules, from the lowest floor up (a module imports only from its own floor and from those below it):
 //!
-//! - [`error`]: etcd's refusals; [`effects`]: what each revision changed, for the watches; [`answer`]: what a command
-//!   answers
+//! - [`error`]: etcd's refusals; [`effects`]: what each revision changed, for the watches
 //! - [`index`]: the index of the key space; [`lease`]: leases and their keeper
 //! - [`rows`]: the rows in the local store; [`versions`]: the version of the cluster; [`command`]: the commands that travel
 //!   in the log; [`seats`]: the data directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it
 //!   from its rows; [`kept`]: reads only the members, the version and the revision
-//! - [`own`]: a program's own state machine beside etcd's
+//! - [`own`]: a program's own state machine beside etcd's; [`answer`]: what a command answers
 //! - [`kv`]: reads, checks, history, compaction
 //! - [`apply`]: applies commands
 

@@ -293,9 +293,9 @@ impl Store {
         self.superseded.push_back(Superseded { from, key, at: old.at, bytes });
     }
 
-    /// Takes the next row that compaction at `compacted` allows to drop, and whether it is a deletion. Values come
-    /// first: if a deletion were dropped before the value that it deleted, the next start would bring the deleted key
-    /// back.
+    /// Takes the next row that may be dropped because the store is compacted at `compacted`, and says whether the row
+    /// is a deletion. Values come first: if a deletion were dropped before the value that it deleted, the next start
+    /// would bring the deleted key back.
     pub(crate) fn pop_dead(&mut self, compacted: i64) -> Option<(Superseded, bool)> {
         let value = self.superseded.pop_front_if(|s| s.from <= compacted).map(|s| (s, false));
         value.or_else(|| self.tombstones.pop_front_if(|s| s.from <= compacted).map(|s| (s, true)))

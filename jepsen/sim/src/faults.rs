@@ -8,7 +8,8 @@ use turmoil::Sim;
 use crate::dice::Dice;
 use crate::member::Member;
 
-/// From this time on no fault begins, and those that are left end.
+/// From this time on no new fault is drawn, and those that are left end. A disk that was to be torn at one of its next
+/// syncs may still be torn.
 const CALM: Duration = Duration::from_secs(5);
 /// Time between two faults of a node, in milliseconds: at least the first number, and less than the second. The other pairs
 /// are read in the same way.
@@ -17,7 +18,7 @@ const QUIET_MILLIS: (u64, u64) = (300, 2_500);
 const BAD_MILLIS: (u64, u64) = (1, 1_500);
 /// How long a sync of a slow disk takes, in milliseconds.
 const SLOW_SYNC_MILLIS: (u64, u64) = (10, 200);
-/// A torn disk crashes its node at one of the next so many syncs.
+/// At one of its next `TORN_SYNCS` syncs a torn disk crashes its node.
 const TORN_SYNCS: u64 = 60;
 /// How likely it is that a power cut hits all nodes at once, in percent.
 const BLACKOUT_PERCENT: u64 = 30;

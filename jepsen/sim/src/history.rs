@@ -137,7 +137,8 @@ impl History {
             });
             if !is_there {
                 return Err(format!(
-                    "the command {} was acknowledged with the answer {} at position {at}, and is not in the log there",
+                    "the command {} was acknowledged with the answer {} at position {at}, but the log does not have it \
+                     there with this answer",
                     shown(&call.command),
                     shown(&call.applied.answer)
                 ));
@@ -153,7 +154,7 @@ impl History {
             }
             if let Some(earlier) = last.filter(|last| last.applied.position >= call.applied.position) {
                 return Err(format!(
-                    "the command {} was proposed after {} was acknowledged, and is before it in the log ({} and {})",
+                    "the command {} was proposed after {} was acknowledged, but is not after it in the log ({} and {})",
                     shown(&call.command),
                     shown(&earlier.command),
                     call.applied.position,
@@ -164,7 +165,8 @@ impl History {
         Ok(())
     }
 
-    /// The rows that the commands give when they are applied in their order, without a node. Rule 1 holds for them, too.
+    /// The rows that the commands give when they are applied once more, in their order and without a node. Also checks
+    /// rule 1: each command must do here what it did on the nodes.
     pub(crate) fn replay(&mut self, applicator: &dyn Applicator) -> AllRows {
         let mut rows = AllRows::new();
         let commands: Vec<_> = self.applied.iter().map(|(at, command)| (*at, command.bytes.clone())).collect();
@@ -180,7 +182,7 @@ impl History {
                     };
                 }
             }
-            self.applied("(once more, without a node)", at, &command, Effect::of(answer, changes));
+            self.applied("none (applied once more at the end)", at, &command, Effect::of(answer, changes));
         }
         rows
     }

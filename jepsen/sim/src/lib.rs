@@ -35,9 +35,9 @@
 //! 4. No node ends by itself, and the cluster works again soon after the last fault.
 //! 5. What [`Simulation::invariant`] demands.
 //!
-//! Each seed runs in a process of its own. A failing one is replayed with `NAXOS_SIM_SEED=7 cargo test the_test`. So that it
-//! takes the same way each time, tokio needs the option `--cfg tokio_unstable`; without it, this crate does not compile. Put
-//! this into `.cargo/config.toml`:
+//! Each seed runs in a process of its own. A seed that fails is run again with `NAXOS_SIM_SEED=7 cargo test the_test`.
+//! tokio needs the option `--cfg tokio_unstable`, so that a seed gives the same run each time. Without this option the
+//! crate does not compile. Put it into `.cargo/config.toml`:
 //!
 //! ```toml
 //! [build]
@@ -56,7 +56,7 @@
 #[cfg(not(tokio_unstable))]
 compile_error!(
     "the simulator needs `--cfg tokio_unstable` for a seeded wake order: put it into rustflags and rustdocflags in \
-     .cargo/config.toml. An environment variable RUSTFLAGS replaces that file"
+     .cargo/config.toml. If the environment variable RUSTFLAGS is set, cargo ignores the rustflags of that file"
 );
 
 mod children;

@@ -21,15 +21,16 @@ use crate::simulation::{Commands, Invariant, Make};
 
 /// The names of the hosts.
 pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
-/// For so long clients propose commands.
+/// How long clients propose commands.
 pub(crate) const BUSY: Duration = Duration::from_secs(6);
 /// The longest time between two commands of a client, in milliseconds.
 const PAUSE_MILLIS: u64 = 25;
 /// How often a node tells its rows at the end.
 const TELL_EVERY: Duration = Duration::from_millis(50);
-/// So little room for the log that a member that is down for a second has to get a snapshot.
+/// The most bytes of the log that are held for a member that is away. The number is so small that a member that is down
+/// for a second has to get a snapshot.
 const HELD_LOG_BYTES: &str = "65536";
-/// A node is off by at most this, in nanoseconds: about 11.6 days.
+/// The clock of a node is off by at most this, in nanoseconds: about 11.6 days.
 const SKEW_NANOS_MAX: i64 = 1_000_000_000_000_000;
 
 /// The rows that each node told last.
@@ -76,8 +77,8 @@ impl Member {
         let recorder = Recorder { inner: (self.make)(), node: self.name, history: Arc::clone(&self.history) };
         let opening = Naxos::open("data")
             .peers(own, NAMES.map(|name| format!("http://{name}:2380")))
-            // turmoil binds no names. In the simulator a connection that a partition has cut never recovers, so it is
-            // looked after by pings.
+            // turmoil binds no names. In the simulator a connection that a partition has cut never recovers, so pings
+            // have to find and end it.
             .flag("listen-peer-urls", "http://0.0.0.0:2380")
             .flag("grpc-keepalive-interval", "500ms")
             .flag("grpc-keepalive-timeout", "500ms")

@@ -92,7 +92,8 @@ fn drive(
         }
         faults.step(sim);
         if sim.elapsed() > BUSY && told.borrow().len() == NAMES.len() {
-            // The history of a command ends before its rows are told, so this holds all of it.
+            // A node notes a command in the history before it tells rows that the command changed. So the history has
+            // all commands that the told rows show.
             let expected = history.lock().replay(&*(simulation.make)());
             let Some(differs) = difference(&expected, told) else { return Ok(()) };
             if sim.elapsed() > END_MAX {
@@ -101,7 +102,7 @@ fn drive(
             told.borrow_mut().clear();
         }
         if sim.elapsed() > END_MAX {
-            return Err(format!("the nodes do not serve {:?} after the last fault", END_MAX - BUSY));
+            return Err(format!("{:?} after the last fault, not all nodes serve", END_MAX - BUSY));
         }
     }
 }

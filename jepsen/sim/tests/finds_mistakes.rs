@@ -28,7 +28,7 @@ fn transfer(dice: &mut Dice) -> Vec<u8> {
     vec![dice.below(10) as u8, dice.below(10) as u8, dice.below(60) as u8]
 }
 
-/// Counts money that is not in the 100 that each account begins with.
+/// Checks that no money is made and none is lost: each account begins with 100.
 fn money_stays(view: &naxos::View<'_>) -> Result<(), String> {
     let rows = view.list(Keys::all(), usize::MAX);
     let sum: u64 = rows.iter().map(|(_, value)| u64::from_le_bytes(value[..].try_into().expect("eight bytes"))).sum();

@@ -57,7 +57,7 @@ fn all_keys() -> RangeRequest {
     RangeRequest { key: vec![0].into(), range_end: vec![0].into(), count_only: true, ..RangeRequest::default() }
 }
 
-/// The hash of everything at `revision` according to the member at `url`, and the number of keys there.
+/// The hash of everything at `revision`, and the number of keys now, according to the member at `url`.
 async fn state(url: &str, revision: i64) -> anyhow::Result<(u32, i64)> {
     let count = KvClient::new(channel(url)).range(all_keys()).await?.into_inner().count;
     let hash = MaintenanceClient::new(channel(url)).hash_kv(HashKvRequest { revision }).await?.into_inner().hash;

@@ -38,10 +38,10 @@ const TTL: i64 = 3;
 /// How much longer than its time to live a lease may live.
 const LATE: Duration = Duration::from_secs(8);
 
-/// Three log servers, two sequencers and two front ends are one etcd. Each part has only its own role. Each of them is
-/// killed in turn, and the sequencer in office is also ended by SIGTERM and moved. Leases end although the sequencer's process
-/// keeps none, also when the front end that keeps them is gone. After a restart of all, everything is there. A removed log
-/// server ends. A data directory refuses a command of another role.
+/// Three log servers, two sequencers and two front ends are one etcd. Each part has only its own role. Each log server
+/// and each front end is killed in turn. The sequencer in office is killed, moved, and ended by SIGTERM. Leases end
+/// although the sequencer's process keeps none, also when the front end that keeps them is gone. After a restart of
+/// all, everything is there. A removed log server ends. A data directory refuses a command of another role.
 ///
 /// # Errors
 /// If the cluster stops serving, front ends differ, or a process has a role that is not its own.

@@ -25,7 +25,8 @@ fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
     fs::rename(&now, &kept)?;
     fs::rename(&lost, &now)?;
     let Err(why) = all.members[2].try_start() else { anyhow::bail!("it serves") };
-    ensure!(why.contains("it had a seat and lost it to a newer one"), "it ends without the reason:\n{why}");
+    let reason = "the data directory had a seat and lost it to a newer data directory";
+    ensure!(why.contains(reason), "it ends without the reason:\n{why}");
     fs::remove_dir_all(&now)?;
     fs::rename(&kept, &now)?;
     all.start_member(2)

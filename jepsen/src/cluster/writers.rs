@@ -31,10 +31,10 @@ impl Writers {
         &self.gaps
     }
 
-    /// Ends the writing, and enters it into `ledger`.
+    /// Ends the writing, and enters what was written into `ledger`.
     ///
     /// # Errors
-    /// If a client was told an error.
+    /// If a client was told an error, or if a revision was used twice.
     pub(super) fn finish_without_error(self, runtime: &Runtime, ledger: &mut Ledger) -> anyhow::Result<()> {
         for done in self.finish(runtime)? {
             ensure!(done.errors.is_empty(), "clients were told: {:?}", done.errors);

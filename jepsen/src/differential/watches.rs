@@ -82,7 +82,7 @@ impl Pair {
     /// Creates a watcher on both servers and waits for both answers.
     ///
     /// # Errors
-    /// If they differ.
+    /// If the answers differ, or one does not come within the time limit, or a stream has failed.
     pub async fn create(&mut self, mut create: pb::WatchCreateRequest, compacted: i64) -> anyhow::Result<()> {
         let number = self.asked.len();
         if self.lost_one {
@@ -135,7 +135,8 @@ impl Pair {
     /// Waits until every watcher has seen the marks, then compares all events.
     ///
     /// # Errors
-    /// The first difference.
+    /// At the first difference, or if a mark or the end of a watcher does not come within the time limit, or if a
+    /// stream has failed.
     pub async fn settle(&mut self, marks: &Marks) -> anyhow::Result<()> {
         for index in 0..self.asked.len() {
             let asked = &self.asked[index];
@@ -187,8 +188,9 @@ impl Pair {
         Ok(())
     }
 
-    /// Requests progress from both servers and waits until both answer with `revision`. Does nothing while a watcher
-    /// waits for a future revision, because then a server may not answer.
+    /// Requests progress from both servers and waits until both answer with `revision`. Does nothing if no watcher
+    /// watches, if a compaction has ended a watcher (see `lost_one`), or if a watcher waits for a future revision: then
+    /// it is not certain that a server answers.
     ///
     /// # Errors
     /// If one does not answer with this revision within the time limit.

@@ -29,7 +29,7 @@ impl Nemesis {
         Nemesis { thread }
     }
 
-    /// Whether the thread has ended: it has done all its kills, or the server did not start again after one.
+    /// Whether the thread has ended: it has done all its kills, or a server did not start again after its kill.
     pub fn is_done(&self) -> bool {
         self.thread.is_finished()
     }

@@ -68,8 +68,9 @@ impl Watching {
         seen.collect()
     }
 
-    /// Checks that the watch still runs, that its versions only grow, that no object was added twice, and that each of
-    /// `versions` was seen.
+    /// Checks that the watch still runs, that its versions only grow, that each of `versions` was seen, and that each
+    /// event fits the events before it: only an object that was not there is added, and only one that was there is
+    /// changed or deleted.
     ///
     /// # Panics
     /// If one of these does not hold.

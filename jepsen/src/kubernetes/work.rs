@@ -67,7 +67,7 @@ impl Acknowledged {
         // Kubernetes itself makes a config map in every namespace. Its name begins with `kube-`.
         let strange: Vec<_> =
             there.keys().filter(|name| !self.present.contains_key(*name) && !name.starts_with("kube-")).collect();
-        assert!(strange.is_empty(), "{what}: {strange:?} were deleted, or never created");
+        assert!(strange.is_empty(), "{what}: {strange:?} are there, but were deleted or never created");
     }
 }
 

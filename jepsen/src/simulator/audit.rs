@@ -53,8 +53,8 @@ async fn follow_once(watch: usize, caller: &Caller, record: &Shared, trace: &Tra
     }
 }
 
-/// Records `status` as a violation. Two kinds of errors are allowed: those that leave the outcome of the call unknown,
-/// and refusals while the node's disk fails.
+/// Records `status` as a violation, unless it is allowed. Two kinds of errors are allowed: those that leave the outcome
+/// of the call unknown, and refusals while the node's disk fails.
 pub(super) fn note(record: &Shared, status: &Status) {
     let excused = is_refused(status) && record.borrow().disk_fails;
     if !is_unknown(status) && !excused {
@@ -91,7 +91,9 @@ async fn history(caller: &Caller, record: &Shared) -> Result<(i64, Vec<Change>),
             Ok(changes) => return Ok((from, changes)),
             Err(Missed::Compacted(compacted)) if compacted >= from => from = compacted + 1,
             Err(Missed::Compacted(compacted)) => {
-                return Err(Status::data_loss(format!("a watch from {from} is behind compaction {compacted}")));
+                return Err(Status::data_loss(format!(
+                    "a watch from {from} ended as compacted, although only revisions up to {compacted} are compacted"
+                )));
             }
             Err(Missed::Other(status)) => return Err(status),
         }

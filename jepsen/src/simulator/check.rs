@@ -149,7 +149,10 @@ impl<'a> Ledger<'a> {
         }
         if !self.written_at(operation, revision) || revision <= operation.floor {
             let places = &self.by_value[operation.value.as_str()];
-            self.broken.push(format!("an unknown write is there as {places:?}: {operation:?}"));
+            self.broken.push(format!(
+                "a write without an acknowledgement was done in part, twice or before it was sent, at {places:?}: \
+                 {operation:?}"
+            ));
         }
         if let Asked::Swap { expected } = operation.asked {
             let before = self.at(&operation.key, revision - 1).map_or(0, |c| c.revision);

@@ -176,5 +176,5 @@ pub async fn move_out(caller: &Caller, record: &Shared, trace: &Trace) {
         }
         pace::pause(RETRY * 3).await;
     }
-    trace.line("all leases have ended");
+    trace.line("the wait for the end of all leases is over");
 }

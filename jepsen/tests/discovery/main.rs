@@ -291,7 +291,7 @@ fn a_member_asks_when_it_joins_and_when_it_does_not_know_the_others_yet() {
     std::fs::remove_file(world.folder.path().join("data/b/members")).expect("the file was there");
     let questions = world.names.srv_questions();
     members[1].start_again();
-    assert!(world.names.srv_questions() > questions, "it asked:\n{}", members[1].log().tail());
+    assert!(world.names.srv_questions() > questions, "it did not ask the DNS:\n{}", members[1].log().tail());
     assert_eq!(runtime.block_on(get(1)), "first");
 
     runtime.block_on(add_third());

@@ -8,7 +8,7 @@ use super::record::FoundingRecord;
 use super::record_file::{read_record, write_founding};
 use crate::open_error::OpenError;
 
-/// Writes into an empty data directory that `own` has founded `log` alone, durably.
+/// Durably writes into an empty data directory that `own` alone has founded `log`.
 /// [`FoundJournal::read`](crate::FoundJournal::read) then formats it with these ids.
 pub async fn found_alone(disk: &dyn Disk, cluster: ClusterId, own: Founder, log: LogId) -> Result<(), OpenError> {
     found_decided(disk, cluster, own, FoundingValue { log, founders: vec![own] }).await

@@ -17,8 +17,8 @@ pub enum Found {
     Exists {
         /// The log.
         log: LogId,
-        /// All founders, ascending by seat. It may name this seat with an earlier data directory, if the seat's disk was
-        /// emptied.
+        /// All founders, ascending by seat. This seat may be among them with an earlier data directory, if the seat's
+        /// disk was emptied.
         founders: Vec<Founder>,
     },
 }

@@ -6,7 +6,8 @@
 //! | 8 | 4 | version, 1 |
 //! | 12 | 4 | crc32 of bytes 0..12 and of everything from byte 16 on |
 //! | 16 | | cluster (8), own seat and storage id (16), count of listed seats (2), seats (8 each), promised ballot, |
-//! | | | accepted ballot and value, decided value; before each of the last three a byte 1, or only a byte 0 |
+//! | | | accepted ballot and value, decided value. In front of each of the last three fields is a byte: 1 if it |
+//! | | | is there, 0 if it is missing |
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};

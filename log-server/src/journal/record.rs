@@ -178,7 +178,8 @@ pub(crate) fn encode_header(seed: Seed, prev_crc: u32, draft: &Draft) -> ([u8; H
     (h, crc)
 }
 
-/// The record at the start of `bytes`. `None` if it is cut short or its crc does not match. Never panics.
+/// The record at the start of `bytes`. `None` if it is cut short, if its crc does not match, or if its magic, version
+/// or kind is not known. Never panics.
 pub(crate) fn decode_record(seed: Seed, bytes: &Bytes) -> Option<Record> {
     decode(seed, bytes.first_chunk()?, bytes)
 }
@@ -246,7 +247,7 @@ pub(crate) fn wrong_body_bit(seed: Seed, bytes: &Bytes) -> Option<usize> {
 
 /// The record's length on disk as the header at the start of `bytes` gives it. Only the header's magic is checked, so
 /// the length may be wrong. It tells where to look for the record that follows a damaged one. `None` if the magic is
-/// wrong.
+/// wrong, or if `bytes` end within the header.
 pub(crate) fn claimed_bytes(bytes: &[u8]) -> Option<usize> {
     let header = bytes.get(..HEADER_BYTES)?;
     let body_len = u32::from_le_bytes(header[16..20].try_into().expect("four bytes")) as usize;

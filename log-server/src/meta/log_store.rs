@@ -236,7 +236,7 @@ mod tests {
                 })
                 .await;
         }
-        assert!(purged > 0, "some run got so far");
+        assert!(purged > 0, "no run got so far that it purged the log");
     }
 
     #[tokio::test(start_paused = true)]

@@ -36,7 +36,8 @@ impl MetaReplica {
 
     /// If this replica leads, makes the next step towards `voters` as the replicas that vote and `learners` as those
     /// that only learn. A new voter is a learner first, and votes when it has nearly all entries. Returns whether
-    /// `voters` vote now. All replicas have to repeat the call, because only the one that leads makes a step.
+    /// exactly `voters` voted already before this step. All replicas have to repeat the call, because only the one that
+    /// leads makes a step.
     /// # Cancel safety
     /// If the call is dropped halfway, the step may be made or not.
     pub async fn set_members(

@@ -76,8 +76,9 @@ impl JournalReads {
         let bodies = match bodies {
             Ok(bodies) => bodies,
             // A segment may have been freed meanwhile. Its cells were trimmed or dropped before that, so either the
-            // loglet is dropped now or at least the first cell of the plan is trimmed. Or its last cell was damaged, and a
-            // repair has written it again elsewhere: then this read fails, and the next one succeeds.
+            // loglet is dropped now or at least the first cell of the plan is trimmed. Or the last live cell of the
+            // segment was damaged, and a repair has written it again elsewhere: then this read fails, and the next one
+            // succeeds.
             Err(text) => return trimmed_meanwhile(loglet, &plan).ok_or(UnitError::Read(text))?,
         };
         let mut bodies = bodies.into_iter();

@@ -48,7 +48,7 @@ pub struct FoundingValue {
 }
 
 impl FoundingValue {
-    /// Whether `seat` is a founder with this data directory.
+    /// Whether this seat is a founder with this data directory.
     pub fn names(&self, founder: Founder) -> bool {
         self.founders.contains(&founder)
     }

@@ -16,7 +16,7 @@ pub struct Join {
     pub member: MemberId,
     /// The node's data directory.
     pub storage: StorageId,
-    /// The highest cluster version that the node understands. It is refused if the cluster has a higher one.
+    /// The highest cluster version that the node understands. The node is refused if the cluster has a higher one.
     pub understood: ClusterVersion,
 }
 

@@ -13,7 +13,9 @@ pub enum Refusal {
     #[error("too much is in flight; try again")]
     Overloaded,
     /// A storage unit has no room. Try again once the log was trimmed or the disk was enlarged.
-    #[error("the storage unit's disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it")]
+    #[error(
+        "the storage unit's disk is full: {free} bytes are free, {needed} are needed; trim the log or enlarge the disk"
+    )]
     DiskFull {
         /// How many bytes are free.
         free: u64,

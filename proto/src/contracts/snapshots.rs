@@ -31,7 +31,7 @@ pub enum SnapshotError {
     NotYet,
     /// Too many nodes ask this node for snapshots, or another node still reads a snapshot that is too old for the
     /// caller: ask again later.
-    #[error("too many nodes ask for snapshots")]
+    #[error("the node is busy with snapshots for other nodes")]
     Busy,
     /// The snapshot is gone, or never was: ask for another one.
     #[error("no snapshot {0}")]

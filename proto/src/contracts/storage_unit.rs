@@ -203,7 +203,9 @@ pub enum UnitError {
     #[error("bad request to a storage unit: {0}")]
     Invalid(&'static str),
     /// The disk is full or nearly so. Nothing was written. Trimming makes room, and some room is kept for trims.
-    #[error("the storage unit's disk is full: {free} bytes are free, {needed} are needed; trim or enlarge it")]
+    #[error(
+        "the storage unit's disk is full: {free} bytes are free, {needed} are needed; trim the log or enlarge the disk"
+    )]
     DiskFull {
         /// How many bytes are free.
         free: u64,
@@ -296,8 +298,9 @@ pub trait StorageUnit: Send + Sync {
     fn wait_tail(&self, loglet: LogletId, until: TailReaches) -> BoxFuture<'_, Result<LocalTail, UnitError>>;
 
     /// A stream of the loglet's tail on this unit, for processes that conclude from the tails of several units which
-    /// appends are on a write quorum. Each value is durable and is read as one, the seal bit last (safety rule 1). The
-    /// first one comes at once, later ones when the tail or the seal bit has changed; only the newest value is told.
+    /// appends are on a write quorum. Each value is durable, and its seal bit is not older than its tail (safety rule
+    /// 1). The first one comes at once, later ones when the tail or the seal bit has changed; only the newest value is
+    /// told.
     /// While little is queued a change is told at once, under load at least every few milliseconds. The stream ends after
     /// a value with the seal bit, or with an error.
     ///

@@ -3,8 +3,8 @@
 use crate::ids::Boot;
 
 /// How many batches a node's journal had, all of them durable, as the node told another one. The number counts from the
-/// first batch of the data directory on and only rises. So a process that finds fewer batches in its journal than an
-/// earlier process on the same directory has told has lost some of them (`docs/protocol.md`, cluster 15).
+/// first batch of the data directory on and only rises. So if a process finds fewer batches in its journal than an
+/// earlier process on the same directory has told, some of them are lost (`docs/protocol.md`, cluster 15).
 ///
 /// Each start writes at least one batch before it hears anything from others. So a start that ends early must not hide a
 /// lost batch: for each process between the one that told the number and the one that looks, one more batch has to be

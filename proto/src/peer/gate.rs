@@ -87,7 +87,7 @@ impl Gate {
             .parse()
             .map_err(|_| Status::failed_precondition(format!("header {CHAIN}: expected a number, found {chain}")))?;
         if admitted.as_ref().is_some_and(|admitted| !*admitted.borrow()) {
-            let text = "the peer has just started: expected that the others have admitted it, they have not yet";
+            let text = "the peer has just started, and the other nodes have not admitted it yet";
             return Err(Status::failed_precondition(text));
         }
         news.hear(ChainVersion(version));

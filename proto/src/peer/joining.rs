@@ -1,7 +1,7 @@
 //! Joining over gRPC. [`RemoteJoining`] calls, [`JoiningService`] serves.
 //!
-//! These calls have no envelope: a node whose data directory is new does not know the data directories of the others. The
-//! question for a seat names the log itself.
+//! These calls have no envelope: a node whose data directory is new does not know the data directories of the others.
+//! So a request for a seat has the id of the log among its own fields.
 
 use std::future::Future;
 use std::sync::Arc;

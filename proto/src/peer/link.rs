@@ -116,7 +116,7 @@ impl PeerLink {
         }
     }
 
-    /// Remembers why there was no answer, and logs the first of several equal reasons.
+    /// Remembers why the last call had no answer; `None` if it had one. Logs it if it has changed.
     pub(super) fn note(&self, problem: Option<String>) {
         let mut last = self.problem.lock();
         if *last == problem {

@@ -20,7 +20,7 @@ async fn offered(snapshots: &dyn Snapshots, clock: &dyn Clock, to: StorageId, at
         match snapshots.offer(to, at_least).await {
             Ok(manifest) => return manifest,
             Err(SnapshotError::NotYet | SnapshotError::Busy) => clock.sleep(ASK_AGAIN).await,
-            Err(error) => panic!("a snapshot is offered: {error}"),
+            Err(error) => panic!("no snapshot is offered: {error}"),
         }
         assert!(clock.now().since(began) < MADE_WITHIN, "a snapshot is made within {MADE_WITHIN:?}");
     }

@@ -110,12 +110,12 @@ fn a_broken_frame_ends_its_stream_and_changes_nothing() {
         let status = loop {
             match answers.message().await {
                 Ok(Some(frame)) => numbers.extend(frame.answers.iter().map(|answer| answer.number)),
-                Ok(None) => panic!("the stream ends with a status"),
+                Ok(None) => panic!("the stream ended without a status"),
                 Err(status) => break status,
             }
         };
         assert_eq!(status.code(), Code::InvalidArgument);
-        assert_eq!(status.message(), "a message between nodes is broken: the shape of a loglet is missing or unknown");
+        assert_eq!(status.message(), "a message between nodes is broken: the shape of a loglet is missing or invalid");
         assert_eq!(numbers, [1]);
         assert_eq!(fake.calls(), [("seal", 0)], "nothing of the broken frame was carried out");
         // The node goes on serving.

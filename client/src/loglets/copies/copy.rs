@@ -53,7 +53,8 @@ impl Copies {
                 Some(CellState::Present(_)) => self.store(unit, from, cells, Purpose::Repair).await,
                 Some(CellState::Junk) => self.fill(unit, from, Purpose::Repair).await,
                 Some(CellState::Trimmed) => {
-                    // No unit has to hold a cell that another unit has trimmed: every node has applied it.
+                    // No unit has to hold a cell that another unit has trimmed: a node that has not applied it
+                    // fetches a snapshot.
                     let trimmed = found.iter().take_while(|cell| **cell == CellState::Trimmed).count();
                     let next = from.plus(trimmed as u64);
                     let follows = self.units[unit].trim(self.loglet, next).await;

@@ -1,4 +1,5 @@
-//! How many cells each storage unit lacks, for a person who looks at the log.
+//! How many cells each storage unit lacks: for a person who looks at the log, and for the check before units are left
+//! out.
 
 use std::time::Duration;
 

@@ -3,8 +3,10 @@
 //!
 //! 1. The unit opens the loglet and seals it, durably, before it gets a cell. So it never takes an append.
 //! 2. It is trimmed as far as another unit is. It need not hold what every node has applied.
-//! 3. It gets the cells below the end by repair stores, lowest first. Nothing above the end is copied.
+//! 3. It gets the cells below the end by repair stores, lowest first. Nothing at or above the end is copied.
 //! 4. It says itself which cells it holds and can read. Only that counts, and not what was sent to it.
+//!
+//! If units are left out, nothing is copied: each unit that stays must hold every cell already.
 
 use std::sync::Arc;
 

@@ -64,8 +64,8 @@ impl Copies {
         let on_unit = &self.units[unit];
         let failed = |e: UnitError| self.unavailable("say what they hold", &[e]);
         if tail.trim_point < start {
-            // No unit has to hold a cell that another unit has trimmed: every node has applied it, and the others may
-            // not hold it any more.
+            // No unit has to hold a cell that another unit has trimmed: no node of the view needs it from the log any
+            // more, and the other units may not hold it either.
             on_unit.trim(self.loglet, start).await.map_err(failed)?;
         }
         self.copy_missing(unit, start.max(tail.trim_point)..below).await

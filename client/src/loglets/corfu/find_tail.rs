@@ -32,8 +32,9 @@ fn conclude(answers: &[Option<LocalTail>]) -> Option<Tail> {
 }
 
 impl UnitChain {
-    /// Asks all units. Asks a unit again if its answer is lost, until [`TAIL_PATIENCE`] is over. As soon as this
-    /// process knows that the chain of loglets has ended this one, returns that end without the units' answers.
+    /// Asks all units. Asks a unit again if its answer is lost or if it is overloaded, until [`TAIL_PATIENCE`] is over.
+    /// As soon as this process knows that the chain of loglets has ended this one, returns that end without the units'
+    /// answers.
     pub(super) async fn find_tail(&self) -> Result<Tail, LogletError> {
         tokio::select! {
             biased;

@@ -45,7 +45,7 @@ pub(super) enum Stopped {
 enum Passed {
     /// The unit holds the content and was not sealed.
     Taken,
-    /// The unit lacks the cell before it.
+    /// The unit lacks the cell before the content.
     Gap,
 }
 
@@ -54,7 +54,7 @@ enum Passed {
 enum Answer {
     /// The content is durable on the unit, and the unit was not sealed.
     Taken,
-    /// The cell before it is missing.
+    /// The unit lacks the cell before the content.
     Gap,
     /// The unit holds something else, or has trimmed the offset.
     Different,
@@ -94,8 +94,9 @@ impl UnitChain {
         result
     }
 
-    /// Stores `content`, which the previous unit of the chain holds, on the unit with index `unit`. Tries until the unit takes it, or
-    /// answers that it lacks the cell before it.
+    /// Stores `content` on the unit with index `unit`. The previous unit of the chain holds the content, if there is a
+    /// previous one. Tries until the unit takes the content, lacks the cell before it, or answers that no attempt will
+    /// succeed.
     async fn pass_to(&self, unit: usize, at: Offset, content: &Content) -> Result<Passed, Stopped> {
         let mut rest = Rest::new(&*self.copies.clock);
         loop {

@@ -15,8 +15,8 @@ const READS_MAX: u32 = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) at: Offset,
-    /// The index of the first unit that has not yet answered that it holds the cells and was not sealed then. It is 1 if
-    /// the first unit has answered so. It is 0 if the first unit holds the cells but has not answered so.
+    /// The index of the unit that gets the cells next. It is 1 if the first unit has answered that it holds the cells,
+    /// and that it was not sealed then. It is 0 if the first unit holds the cells, but this answer is still missing.
     pub(super) from: usize,
 }
 

@@ -147,7 +147,8 @@ impl Direct {
         Listening(self)
     }
 
-    /// Appends that the sequencer lost wait as long as `patience` takes, and then end as unknown. Never resolves.
+    /// Each time that the sequencer has lost an append, waits as long as `patience` takes. Then all lost appends that
+    /// were begun before the wait end as unknown, also those that were lost during the wait. Never resolves.
     pub(super) async fn expire<F: Future<Output = ()>>(&self, patience: impl Fn() -> F) {
         loop {
             self.has_lost.notified().await;

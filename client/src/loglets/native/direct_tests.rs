@@ -136,7 +136,7 @@ async fn rule_10_what_the_sequencer_lost_does_not_wait_for_ever() {
 }
 
 #[test]
-fn rule_12_a_bounded_number_of_appends_waits_for_a_lost_sequencer() {
+fn rule_12_a_bounded_number_of_appends_that_the_sequencer_lost_waits_for_the_units() {
     let direct = Arc::new(Direct::new(3, 2));
     let _listening = direct.begin_to_listen();
     let mut lost: Vec<_> = (0..LOST_MAX as u64).map(|n| (n, append(&direct, 1))).collect();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_3_a_tail_check_that_a_seal_may_have_missed_concludes_nothing() {
+    fn rule_3_a_tail_check_that_may_have_missed_a_seal_concludes_nothing() {
         // Two of four units are sealed, which seals the loglet. The other two do not know of it.
         let four = Quorums::new(4, 3);
         assert_eq!(conclude(four, &[at(7, 7), at(7, 7)], None), None);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_6_a_tail_is_answered_once_no_later_check_can_see_less() {
+    fn rule_6_a_tail_is_answered_only_when_no_later_check_can_see_less() {
         let three = Quorums::new(3, 2);
         assert_eq!(conclude(three, &[at(7, 7)], None), None, "one of three is no quorum");
         assert_eq!(conclude(three, &[at(7, 3), at(5, 3)], None), None, "7 is on one unit, as far as one can see");

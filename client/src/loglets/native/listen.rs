@@ -1,8 +1,9 @@
 //! Following the tails that the units tell.
 //!
-//! A write quorum of units is enough, and each told tail costs a message. So a node follows its own unit, that of the
-//! sequencer's node, which gets each store first, and as many others as a write quorum needs. It follows the rest only
-//! while an append waits for long, because then one of the first units is slow or lost.
+//! A write quorum of units is enough, and each told tail costs a message. So a node always follows a write quorum only:
+//! its own unit, the unit of the sequencer's node, because that gets each store first, and as many more as are needed.
+//! After an append has waited for long, the node follows the rest too for a while, because then one of the units that
+//! it always follows is slow or lost.
 
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl NativeLoglet {
         (always, sometimes)
     }
 
-    /// Follows some units while an append waits for long.
+    /// Each time an append has waited for [`SLOW_AFTER`], follows some units for [`SLOW_FOR`]. Never resolves.
     async fn hear_while_slow(&self, direct: &Direct, units: &[usize]) {
         loop {
             direct.has_waiting().await;

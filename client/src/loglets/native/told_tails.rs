@@ -10,8 +10,8 @@ use naxos_proto::ids::Offset;
 ///    below the lowest of the tails of a write quorum of units is on a write quorum.
 /// 2. A unit reads its seal bit after its tail. So a tail without the seal bit was reached before the seal, and every
 ///    seal quorum shares a unit with the write quorum that told such tails: the segment ends above the cells.
-/// 3. A tail with the seal bit concludes nothing, because a repair may have raised it (`docs/protocol.md`, cluster 1
-///    and 3). The known tail that comes with it concludes nothing either.
+/// 3. A tail with the seal bit proves nothing, because a repair may have raised it (`docs/protocol.md`, cluster 1
+///    and 3). The known tail that comes with it proves nothing either.
 pub(super) struct ToldTails {
     write_quorum: usize,
     tails: Vec<Offset>,
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_1_a_tail_with_the_seal_bit_concludes_nothing() {
+    fn rule_1_a_tail_with_the_seal_bit_proves_nothing() {
         let mut told = ToldTails::new(3, 2);
         told.told(0, at(9));
         let sealed = LocalTail { sealed: true, known_tail: Offset(9), ..at(9) };

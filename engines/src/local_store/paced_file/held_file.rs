@@ -350,8 +350,8 @@ mod tests {
         assert_eq!(release(&held).unwrap(), Left::Nothing);
         assert_eq!(read(&*file, 0, 6).unwrap(), b"abcdX\0");
         held.write_at(0, b"?").unwrap();
-        assert_eq!(read(&*file, 0, 1).unwrap(), b"a", "until it lets go");
-        assert!(!held.let_go(), "a reader of redb's may have written meanwhile");
+        assert_eq!(read(&*file, 0, 1).unwrap(), b"a", "changes are still held back");
+        assert!(!held.let_go(), "a change still waits");
         assert_eq!(release(&held).unwrap(), Left::Nothing);
         assert!(held.let_go());
         held.write_at(0, b"!").unwrap();

@@ -77,8 +77,8 @@ fn try_writes(txn: &Txn<'_>, writes: Vec<(ObjectId, Write)>) -> Result<Result<Tr
     Ok(Ok(tried))
 }
 
-/// What the commit does to one object. `None` if it changes nothing of it. `room` is how many bytes may still be
-/// replaced.
+/// What the commit does to one object. `None` if the commit does not change the object. `room` is how many bytes may
+/// still be replaced.
 fn changed(
     txn: &Txn<'_>,
     version: Version,

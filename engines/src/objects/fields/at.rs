@@ -52,8 +52,8 @@ pub(in crate::objects) fn changes_after(
 }
 
 impl FieldsAt<'_> {
-    /// As [`changes_after`] with this version, but fails at the end if changes after the version are forgotten, of
-    /// whatever object.
+    /// As [`changes_after`] with this version, but fails at the end if changes of any object after the version are
+    /// forgotten.
     fn changes(
         &self,
         object: ObjectId,

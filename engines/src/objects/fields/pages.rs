@@ -10,8 +10,8 @@ use crate::objects::rows::field::Field;
 use crate::objects::rows::names::key_of;
 use crate::objects::unreadable::Unreadable;
 
-/// Most fields in one page. If only a few fields are still missing for a large limit, the next page is not as large as
-/// the limit.
+/// Most fields in one page. Without this bound, each page would be as large as the limit, even if only a few fields are
+/// still missing.
 const PAGE_FIELDS: usize = 256;
 
 /// The keys and fields of rows of one object.
@@ -20,8 +20,8 @@ pub(super) fn fields_of(rows: Vec<(RowKey, Bytes)>) -> Result<Vec<(Bytes, Field)
 }
 
 /// The first `limit` fields of the range. `rows` returns the first fields of a range, at most as many as it is told,
-/// and an empty list at the end of the range. `replaced` returns what the fields of a range are instead; it is called
-/// after `rows` for the same part of the range.
+/// and an empty list at the end of the range. `replaced` returns the fields that take the place of rows in a range,
+/// with `None` for a field that is not there. It is called after `rows` for the same part of the range.
 pub(super) fn scan_pages(
     range: &KeyRange,
     limit: usize,

@@ -15,7 +15,7 @@ use crate::objects::unreadable::Unreadable;
 use crate::objects::version::Version;
 
 /// Notes what is read from `base`, for the read set of a transaction. A read of one field depends on that field only. A
-/// scan and a count depend on the whole object, because a field may come or go within them.
+/// scan and a count depend on the whole object, because a field that is added or removed may change their result.
 pub(in crate::objects) struct Recorder<'a> {
     base: &'a dyn Fields,
     seen: RefCell<BTreeSet<Seen>>,

@@ -1,7 +1,7 @@
 //! [`Kept`]: how many objects there are, and how much of the past is kept.
 //!
 //! Value after the format byte: objects u64, version up to which changes are forgotten, kept changes u64, their bytes
-//! u64, most changes u64, most bytes u64.
+//! u64, how many changes may be kept u64, how many bytes may be kept u64.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader};

@@ -28,8 +28,9 @@ const MIDDLE: u64 = 1 << 63;
 /// inserted at one place, or half a million at an end, before all places are given anew.
 const GAP: u64 = 1 << 44;
 
-/// Values in an order that their callers choose. It has at most [`LIST_LEN_MAX`] elements. A read of an element depends
-/// on the whole list, because each insertion moves the elements behind it. An access to element n reads n small rows.
+/// Values in an order that their callers choose. A list has at most [`LIST_LEN_MAX`] elements. A read of an element
+/// depends on the whole list, because each insertion moves the elements behind it. An access to element n reads n small
+/// rows.
 #[derive(Clone)]
 pub struct List {
     object: Object,

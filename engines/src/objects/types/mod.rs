@@ -98,7 +98,7 @@ mod tests {
                     Err(Failure::Refused(refused @ Refused::NotOfType { .. })) => Some(refused.to_string()),
                     _ => None,
                 };
-                let expected = format!("a {object_type} has no such write as {}", write.name());
+                let expected = format!("an object of type {object_type} has no write {}", write.name());
                 let is_known = writes.contains(&write.name());
                 assert_eq!(refused, (!is_known).then_some(expected), "{object_type}: {write:?}");
             }

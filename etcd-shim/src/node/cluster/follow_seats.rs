@@ -63,7 +63,7 @@ impl Followers<'_> {
                 () = seams.clock.sleep(ASK_EVERY) => None,
             }
         }));
-        // Without an answer nothing follows the known view again, because it may name members that are gone.
+        // If no member answers, the known view is not followed a second time: it may name members that are gone.
         let newest = ClusterView::newest(answers.await.into_iter().flatten());
         let known = &self.known;
         let Some(view) = newest.filter(|view| view.at >= known.at && view.log == known.log) else { return false };

@@ -28,8 +28,8 @@ pub(in crate::node) async fn read_members(disk: &dyn Disk) -> io::Result<Option<
     bytes.map(|bytes| decode(&bytes).map_err(io::Error::other)).transpose()
 }
 
-/// Replaces the file if `view` has other members or seats than `written`, which is what the file has, and is not older.
-/// If that fails, the next call tries again.
+/// Replaces the file if `view` has other members or seats than `written`, and is not older than it. `written` is the
+/// view in the file. If the write fails, the next call tries again.
 pub(in crate::node) async fn follow_members(disk: &dyn Disk, written: &mut ClusterView, view: &ClusterView) {
     let is_same = written.members == view.members && written.seats == view.seats;
     if is_same || view.at < written.at {

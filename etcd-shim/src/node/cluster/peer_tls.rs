@@ -28,7 +28,7 @@ pub(in crate::node) struct PeerConnector {
 }
 
 impl PeerConnector {
-    /// Connects to `url` with the certificates of `config`.
+    /// A connector for `url`, which uses the certificates of `config`. This call opens no connection.
     pub(in crate::node) fn new(net: Arc<dyn Net>, config: &ServerConfig, url: &Url) -> Result<Self, TlsError> {
         if !url.is_secure() {
             return Ok(Self { net, tls: None });

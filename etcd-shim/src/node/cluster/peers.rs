@@ -139,7 +139,7 @@ impl Peers {
         nodes.iter().filter_map(offers).collect()
     }
 
-    /// The replicas on the other nodes.
+    /// The other nodes, as stubs by which this replica of the state is compared with theirs.
     pub(in crate::node) fn checksums(&self) -> Vec<(StorageId, Arc<dyn Checksums>)> {
         let (remotes, nodes) = (self.remotes.read(), self.nodes.borrow());
         let told = |node: &Node| Some((node.storage, Arc::clone(&remotes.get(&node.storage)?.checksums) as _));

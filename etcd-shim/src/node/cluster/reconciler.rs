@@ -76,7 +76,7 @@ impl Reconciler {
         backend.note_membership();
         let view = self.view(backend);
         if view.members.is_empty() {
-            // The members are not in the log yet. Up to then those that the flags list are right.
+            // The members are not in the log yet. Until they are, the members that the flags list are the right ones.
             return;
         }
         if backend.fence.is_up() {
@@ -103,6 +103,7 @@ impl Reconciler {
             }
         }
         // 4. The driver of the log takes in the units of nodes that have seats, and leaves out all others.
+        // 5. A node whose member was removed ends when nothing needs its unit and its replica any more.
         self.end_if_removed(backend, &view);
     }
 
@@ -169,7 +170,7 @@ impl Reconciler {
             return Ok(view);
         }
         if backend.store.read().seats.lost().any(|(lost, _)| lost == storage) {
-            return refused("it had a seat and lost it to a newer one");
+            return refused("the data directory had a seat and lost it to a newer data directory");
         }
         if from == Some(backend.incarnation.storage) {
             return refused("the process that was asked has the seat");

@@ -44,7 +44,7 @@ pub(super) struct Known {
     pub(super) last: (u64, u64),
     /// The position up to which its local store has applied the log.
     pub(super) cursor: Lsn,
-    /// The position up to which its local store can be brought with what all survivors hold.
+    /// The position up to which its local store can be brought with what the survivors hold together.
     pub(super) reach: Lsn,
     /// Whether its local store was found to differ from those of the other members.
     pub(super) differs: bool,
@@ -121,7 +121,7 @@ mod tests {
         let known = |last, cursor, reach| Known { last, cursor: Lsn(cursor), reach: Lsn(reach), differs: false };
         let (old, new) = (known((1, 9), 60, 150), known((1, 12), 80, 120));
         assert_eq!(newest_chain(&[old, new]), Some(1));
-        assert_eq!(chosen(&[old, new]), Some(0), "every position that is kept is an acknowledged write that is kept");
+        assert_eq!(chosen(&[old, new]), Some(0), "each position that is kept may hold an acknowledged write");
         assert_eq!(newest_chain(&[new, known((2, 10), 0, 0)]), Some(1), "the entries of term 1 were replaced");
         assert_eq!(chosen(&[known((1, 12), 10, 50), known((1, 9), 40, 50)]), Some(1), "less is left to apply");
         assert_eq!(chosen(&[old, old]), Some(0));

@@ -21,8 +21,8 @@ use crate::state::Applicator;
 const ASK_MAX: Duration = Duration::from_secs(2);
 
 /// Makes a cluster of one, unless the directory holds no cluster yet or is a cluster of one already. A directory that
-/// was made by a recovery or a restore stays as it is, so that a flag that was left in a unit file does not throw out
-/// members that were added later. Refuses if another member has a quorum.
+/// was made by a recovery or a restore stays as it is, so that a flag that was left in the configuration of a service
+/// manager such as systemd does not throw out members that were added later. Refuses if another member has a quorum.
 /// # Cancel safety
 /// As [`rebuild`].
 pub(in crate::node) async fn force_new_cluster(

@@ -107,7 +107,7 @@ pub(crate) async fn rebuild(
 }
 
 impl Rebuild<'_> {
-    /// Copies the local store of the survivor that was chosen.
+    /// Copies the local store of the survivor that was chosen. Makes an empty one if that survivor has none.
     async fn copy_store(&self) -> Result<(), RecoverError> {
         let (from, to) = (&self.plan.base().seams.disk, &self.seams.disk);
         let bytes = self.plan.base().store.as_ref().map_or(0, |store| store.bytes);

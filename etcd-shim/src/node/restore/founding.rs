@@ -43,8 +43,8 @@ fn id(parts: &[&[u8]]) -> u64 {
 }
 
 impl Founding {
-    /// The founding of a cluster with these members, of which `name` is this one. `seed` is the same for the same file and the
-    /// same wishes.
+    /// The founding of a cluster with these members, of which `name` is this one. `None` if `name` is not among them.
+    /// `seed` follows from the file and from the number by which the revision is raised.
     pub(crate) fn new(
         members: &BTreeMap<String, Vec<Url>>,
         name: &str,

@@ -46,8 +46,8 @@ pub(crate) struct Outcome {
 /// Tells each step before it takes it. If the directory cannot be made, removes what was made. If the complete
 /// directory cannot be moved to its place, the next start of a server finishes the move.
 /// # Cancel safety
-/// If it is dropped before the directory is complete, no server starts on what is there, and it may be called again and
-/// begins anew. After that, the next start of a server finishes the move.
+/// If the call is dropped before the directory is complete, no server starts on what is there, and another call begins
+/// anew. If it is dropped once the directory is complete, the next start of a server finishes the move.
 pub(crate) async fn restore(
     file: (&EtcdFile<'_>, &str, u64),
     founding: &Founding,

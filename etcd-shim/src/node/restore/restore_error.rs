@@ -44,7 +44,7 @@ pub(crate) enum RestoreError {
     /// Its local store cannot be written.
     #[error("the local store of the new data directory: {0}")]
     Store(#[from] StoreError),
-    /// It cannot be moved to its place, or a call to the operating system failed.
+    /// The new directory cannot be moved to its place, or a call to the operating system failed.
     #[error(transparent)]
     Place(RecoverError),
 }

@@ -22,7 +22,7 @@ use crate::state::{Rebuild, SharedStore};
 /// trimmed, an empty local store is made first. In a cluster of several nodes (`alone` is false) an empty one is made
 /// even if the journal was trimmed, because the other nodes can give this node a snapshot.
 ///
-/// The function returns an error, and leaves a local store that it found unchanged, in the following cases:
+/// The function returns an error in the following cases. It has then not changed the local store that it found, if any.
 ///
 /// 1. There is no local store, the journal was trimmed, and the node is alone.
 /// 2. The chain in the journal or the local store cannot be read, the local store belongs to another data directory, or
@@ -56,9 +56,9 @@ pub(super) async fn open_store(
     Ok((found.accept().await?, store))
 }
 
-/// Opens the local store once more during the start, and rebuilds the store in memory. The callers need this after a
-/// snapshot has replaced the file, or if the log was trimmed during the replay. The journal is in use by then, so
-/// nothing is compared with it.
+/// Opens a local store that is there, and rebuilds the store in memory. A start needs this after a snapshot has
+/// replaced the file, or if the log was trimmed during the replay. A recovery needs it for the copy that it has made.
+/// Nothing is compared with a journal: at a start the journal is in use by then, and a recovery begins a new one.
 pub(in crate::node) async fn reopen_store(
     seams: &Seams,
     storage: StorageId,

@@ -77,7 +77,7 @@ pub(super) struct Opened {
     pub(super) snapshots: Arc<SnapshotDesk>,
     /// Where the replicas ask for the checksums of this one, once this node has replayed the log.
     pub(super) checksums: Arc<ChecksumDesk>,
-    /// Makes the rest follow the seats of the members.
+    /// Makes links, voters and view follow the seats of the members.
     pub(super) reconciler: Reconciler,
     /// Whether the cluster has only this data directory, as far as is known.
     pub(super) is_alone: bool,
@@ -88,7 +88,8 @@ pub(super) struct Opened {
 /// The data directories that have a seat, in the view of the cluster, and those that lost a seat, each with its member.
 struct Seated {
     view: ClusterView,
-    /// What the file `members` has. A cluster of one member needs no file: then this is the view.
+    /// What was written into the file `members`, or the default value if that failed: then it is tried again. A cluster
+    /// of one member needs no file: then this is the view.
     written: ClusterView,
     lost: Vec<(StorageId, MemberId)>,
     /// Whether the view is newer than what this node has known.

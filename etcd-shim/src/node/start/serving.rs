@@ -79,8 +79,8 @@ async fn announce(backend: &Arc<Backend>, is_alone: bool, stop: &CancellationTok
     let work = async {
         let mut attempts = Attempts::new(&*backend.clock);
         loop {
-            // All of it may be repeated, so the start goes on if the log was reconfigured meanwhile and an outcome is unknown,
-            // or if this node cannot take a proposal now, for example because its own disk is full.
+            // All of it may be repeated. So it is tried again if the log was reconfigured meanwhile and an outcome is
+            // unknown, or if this node cannot take a proposal now, for example because its own disk is full.
             match announced().await {
                 Err(error) if may_pass(&error) && !is_alone => {
                     let tell = || tracing::info!(error = error.message(), "waiting until this member is announced");

@@ -20,7 +20,7 @@ pub(crate) struct Guests {
     has_objects: bool,
     /// Whether it has one of the program's own state machine.
     has_own: bool,
-    /// Whether the callers of the objects' commands have their answers, and subscribers are to be told.
+    /// Whether the subscribers of the objects are to be told of the entry, after its callers have their answers.
     tells_objects: bool,
 }
 
@@ -37,7 +37,7 @@ impl Guests {
         command: &[u8],
     ) -> Result<Applied, Refused> {
         let own = self.own.as_ref().unwrap_or_else(|| {
-            panic!("the entry at {at} has a command of a program's own state machine: expected to be started by that program")
+            panic!("the entry at {at} is for a program's own state machine: expected this node to run in that program")
         });
         self.has_own = true;
         own.apply(txn, at, index, command)

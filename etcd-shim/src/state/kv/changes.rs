@@ -238,7 +238,7 @@ mod tests {
                 let (past, _) = find_changes(&shared, &reader, &wanted, changes_max, 100).expect("few keys");
                 match past {
                     Past::Effects(effects, after) => {
-                        prop_assert!(after > next, "it gets on");
+                        prop_assert!(after > next, "the next search begins at a later revision");
                         found.extend(told(effects));
                         next = after;
                     }

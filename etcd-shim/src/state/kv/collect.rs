@@ -354,7 +354,7 @@ mod tests {
             }
             store.delete(&key(keys - 2), RevisionKey { main: 2 + steps, sub: keys }, b"");
             collecting.step();
-            assert!(taken - collecting.walk.left <= STEP_KEYS, "a step is bounded");
+            assert!(taken - collecting.walk.left <= STEP_KEYS, "a step took too many keys");
             steps += 1;
         }
         assert_eq!(steps, 10);

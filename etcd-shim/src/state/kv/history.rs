@@ -103,7 +103,8 @@ pub(super) fn effect(
 /// Adds rows from `at` on and below `below` to `found`, until `found` has `max` rows. Returns `true` if no row below
 /// `below` is left, and `false` if `found` was full first.
 fn read_on(reader: &StoreReader, found: &mut Vec<(RowKey, Bytes)>, mut at: RowKey, below: &RowKey, max: usize) -> bool {
-    // A scan that returns fewer rows than asked for need not be at the end: it also stops where the checkpoint ends.
+    // A scan that returns fewer rows than asked for need not be at the end: it may have returned the rows of the
+    // checkpoint only, although newer rows come after them.
     while found.len() < max {
         let more = reader.scan(&at, below, (max - found.len()).min(SCAN_ROWS));
         let Some((last, _)) = more.last() else { return true };

@@ -5,7 +5,8 @@ use naxos_proto::etcd::server::etcdserverpb::range_request::{SortOrder, SortTarg
 
 use crate::state::error::EtcdError;
 
-/// The revision that a read sees: `asked`, or the store's revision when `asked` is not positive.
+/// The revision that a read sees: `asked`, or `current` if `asked` is not positive. An error if `asked` is above
+/// `current` or below `compacted`.
 pub(crate) fn revision_to_read(asked: i64, current: i64, compacted: i64) -> Result<i64, EtcdError> {
     if asked <= 0 {
         Ok(current)

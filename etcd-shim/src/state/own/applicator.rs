@@ -7,7 +7,7 @@ use super::{Refused, Rows};
 ///
 /// The state is in the [`Rows`], and only there. `apply` must depend on nothing but the rows and the command: not on a
 /// clock, random numbers, the environment, threads, or the order of a `HashMap`. What comes from outside, such as the time,
-/// belongs into the command. A replica that comes to other rows than the others is found by its checksum, and stops
+/// belongs in the command. A replica that comes to other rows than the others is found by its checksum, and stops
 /// serving; the crate `naxos-sim` finds this in tests.
 ///
 /// ```

@@ -40,7 +40,8 @@ impl Keys {
         Self { key: Bytes::copy_from_slice(key), range_end: if end.is_empty() { NO_END.into() } else { end.into() } }
     }
 
-    /// The keys from `range.start` on and below `range.end`, in the order of their bytes.
+    /// The keys from `range.start` on and below `range.end`, in the order of their bytes. As in etcd, an empty
+    /// `range.end` means the key `range.start` alone, and one zero byte means that the range has no end.
     pub fn range<K: AsRef<[u8]>>(range: Range<K>) -> Self {
         let bytes = |key: K| Bytes::copy_from_slice(key.as_ref());
         Self { key: bytes(range.start), range_end: bytes(range.end) }

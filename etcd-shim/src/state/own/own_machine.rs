@@ -16,7 +16,7 @@ pub(crate) struct OwnMachine {
     reader: StoreReader,
     /// Held for writing while a command is applied, and for reading while a query looks.
     half_done: RwLock<()>,
-    /// The position up to which commands of the own state machine are applied and can be read.
+    /// The program's own commands below this position are applied, and their changes can be read.
     applied: watch::Sender<Lsn>,
 }
 

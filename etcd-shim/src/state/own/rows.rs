@@ -63,7 +63,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// For an applicator that runs another one on its own rows, or above them.
+/// An applicator can run another applicator on its own rows, or on a [`RowSpace`] that is built on them.
 impl RowSpace for Rows<'_> {
     fn get(&self, key: &[u8]) -> Option<Bytes> {
         self.space.get(key)

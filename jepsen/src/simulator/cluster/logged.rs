@@ -17,7 +17,7 @@ const LEVEL: Level = Level::DEBUG;
 const MESSAGE: &str = "message";
 /// The field in which turmoil's span of a host has the host's name.
 const NAME: &str = "name";
-/// The ways to recover that count as rare events, each with the message that a node logs, and the name of the event.
+/// The rare events that show in the log of a node, each with the message that the node logs, and the name of the event.
 pub const EVENTS: [(&str, &str); 10] = [
     ("reconfiguring the log", "reconfiguration"),
     ("storage units got the cells that they had missed", "unit_caught_up"),

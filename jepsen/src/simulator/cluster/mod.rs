@@ -8,8 +8,9 @@
 //!   hold after the last fault
 //! - [`observer`]: a client that watches with options; [`wish`]: these options; [`observed`]: what it must receive
 //! - [`invariants`]: the rules that are checked after each step, by a look into all nodes
-//! - [`reached`]: counts of the rare events, and of the faults that met ways to recover, which [`matrix`] shows;
-//!   [`logged`]: what the nodes log, which shows some of them
+//! - [`reached`]: counts the rare events, and how often a node took a way to recover soon after a fault; [`matrix`]:
+//!   shows the pairs of a fault and a way to recover; [`logged`]: finds some of the rare events in the log messages of
+//!   the nodes
 
 pub mod clients;
 pub mod converge;

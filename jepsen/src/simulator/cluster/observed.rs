@@ -84,7 +84,11 @@ impl Observed {
     /// If the watch lacks nothing of that, or nobody asked for the compaction.
     pub fn lose(&mut self, compacted: i64, asked: i64) -> Result<(), String> {
         if compacted <= self.done || compacted > asked {
-            return Err(format!("it has everything up to {}, and is cancelled, compacted at {compacted}", self.done));
+            return Err(format!(
+                "it has everything up to {}, compactions were asked for up to {asked}, and it is cancelled because of \
+                 a compaction at {compacted}",
+                self.done
+            ));
         }
         self.lost.push((self.done + 1, compacted));
         self.done = compacted;

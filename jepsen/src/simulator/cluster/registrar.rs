@@ -153,7 +153,7 @@ impl Registrar {
             if let Err(status) = outcome
                 && simulated_now() > end
             {
-                record.borrow_mut().broken.push(format!("the newcomer cannot be removed: {status:?}"));
+                record.borrow_mut().broken.push(format!("the newcomer did not settle in time: {status:?}"));
                 return false;
             }
             pace::pause(RETRY).await;

@@ -69,7 +69,7 @@ mod tests {
         let mut dice = Dice::new(3);
         for (part, path) in [(Part::Journal, "journal/1.seg"), (Part::Store, "store.redb"), (Part::Other, "format")] {
             assert!(flip_bit(&drive, part, &mut dice).is_some_and(|what| what.contains(path)));
-            let (old, new) = (before.content(path).expect("it is there"), drive.content(path).expect("so"));
+            let (old, new) = (before.content(path).expect("it is there"), drive.content(path).expect("it is left"));
             let bits: u32 = old.iter().zip(&new).map(|(a, b)| (a ^ b).count_ones()).sum();
             assert_eq!(bits, 1, "{path}");
         }

@@ -25,11 +25,11 @@ use super::seat::Seat;
 use super::twin::{TWIN, Twin};
 use crate::differential::dice::Dice;
 
-/// The names of the members that serve clients. A run uses the first of them, one for each such member.
+/// The names of the members that serve clients. A run with `n` such members uses the first `n` names.
 pub const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 /// How many members serve clients if the parts of the cluster run on hosts of their own.
 const FRONT_ENDS: usize = 2;
-/// The other members then.
+/// The other members of such a cluster, with their roles.
 const PARTS: [(&str, Role); 5] = [
     ("l0", Role::LogServer),
     ("l1", Role::LogServer),
@@ -44,7 +44,8 @@ const PARTS_CALMNESS: u64 = 3;
 pub const NEWCOMER: &str = "new";
 /// How long clients make calls, in simulated time.
 const BUSY: Duration = Duration::from_secs(8);
-/// From this time on no fault begins. Clients go on, so that they see the cluster recover.
+/// From this time on no new fault is drawn. A drive that was to freeze at one of its next syncs may still freeze.
+/// Clients go on, so that they see the cluster recover.
 const CALM: Duration = Duration::from_secs(7);
 /// The trace shows what each node holds at times that are a multiple of this number of milliseconds.
 const VIEW_EVERY: u128 = 20;

@@ -11,7 +11,8 @@ use crate::peer::backoff::Backoff;
 use crate::peer::limits::{CALL_MAX, CONNECT_MAX};
 use crate::peer::{Failure, PeerLink};
 
-/// Its drop closes the lane, however the task ends, so that no caller waits for it.
+/// Closes the lane when it is dropped, however the task ends. So no caller waits for an answer that cannot come any
+/// more.
 struct Closing<P: Protocol>(Arc<Lane<P>>);
 
 impl<P: Protocol> Drop for Closing<P> {

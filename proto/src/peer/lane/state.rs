@@ -108,7 +108,8 @@ impl<P: Protocol> State<P> {
         if self.is_queued(number) { None } else { self.waiting.get_mut(&number)?.early.take() }
     }
 
-    /// Removes the call `number`, which was answered. `None` if nobody waits for the answer any more.
+    /// Removes the call `number`, which was answered. `None` if nobody waits for the answer any more. Also `None` if no
+    /// stream has taken the call yet; then the call stays.
     pub(super) fn answered(&mut self, number: u64) -> Option<OnAnswer<P::Answer>> {
         // A peer that answers a call before the call was sent is wrong. The call still waits for its true answer.
         if self.is_queued(number) {

@@ -47,7 +47,7 @@ fn unanswered(_: Failure) -> UnitError {
     UnitError::Unanswered
 }
 
-/// An error that the unit told. If it is broken, nobody can tell what the unit did.
+/// An error that the unit told. If the message is no valid error, nobody can tell what the unit did.
 fn told(error: wire::UnitError) -> UnitError {
     UnitError::from_wire(error).unwrap_or(UnitError::Unanswered)
 }

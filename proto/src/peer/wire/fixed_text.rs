@@ -10,7 +10,7 @@ const UNLISTED: &str =
 
 /// All texts that this version sends.
 const LISTED: &[&str] = &[
-    "a store has at least one cell",
+    "a store has no cells",
     "a store is larger than a batch",
     "a store ends beyond the last offset",
     "a fill lies beyond the last offset",

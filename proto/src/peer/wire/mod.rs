@@ -19,7 +19,7 @@ pub(super) use cells::{cells_from_wire, cells_to_wire, states_from_wire, states_
 
 /// A message that no node of this version sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message between nodes is broken: {0} is missing or unknown")]
+#[error("a message between nodes is broken: {0} is missing or invalid")]
 pub(super) struct Garbage(pub(super) &'static str);
 
 impl From<Garbage> for tonic::Status {

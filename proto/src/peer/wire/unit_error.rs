@@ -61,7 +61,7 @@ pub(super) fn all_unit_errors() -> Vec<UnitError> {
         UnitError::NotOpen(loglet),
         UnitError::Dropped(loglet),
         UnitError::WrongIncarnation { loglet, owner, asker },
-        UnitError::Invalid("a store has at least one cell"),
+        UnitError::Invalid("a store has no cells"),
         UnitError::DiskFull { free: 6, needed: 7 },
         UnitError::Poisoned("eio".to_owned()),
         UnitError::Overloaded,

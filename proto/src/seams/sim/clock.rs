@@ -28,7 +28,7 @@ pub struct SimClock {
 impl SimClock {
     /// A correct clock whose wall time is `epoch` now.
     pub fn new(epoch: Duration) -> Self {
-        let epoch_nanos = u64::try_from(epoch.as_nanos()).expect("an epoch of our age");
+        let epoch_nanos = u64::try_from(epoch.as_nanos()).expect("an epoch of less than 584 years");
         Self {
             base: tokio::time::Instant::now(),
             epoch_nanos,
@@ -55,7 +55,7 @@ impl SimClock {
     /// Suspends and wakes the host: the monotonic time and the wall time leap by `by`. Waits that have begun do not
     /// become shorter.
     pub fn suspend(&self, by: Duration) {
-        let nanos = u64::try_from(by.as_nanos()).expect("a sleep of our age");
+        let nanos = u64::try_from(by.as_nanos()).expect("a suspension of less than 584 years");
         self.suspended_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
@@ -65,9 +65,9 @@ impl SimClock {
     }
 
     fn nanos(&self) -> u64 {
-        let true_nanos = i128::try_from(self.base.elapsed().as_nanos()).expect("a run of our age");
+        let true_nanos = i128::try_from(self.base.elapsed().as_nanos()).expect("a run of less than 584 years");
         let own = true_nanos * (MILLION + i128::from(self.drift_ppm)) / MILLION;
-        let own = u64::try_from(own).expect("a run of our age");
+        let own = u64::try_from(own).expect("a run of less than 584 years");
         own.saturating_add(self.suspended_nanos.load(Ordering::Relaxed))
     }
 }

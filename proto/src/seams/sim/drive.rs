@@ -86,8 +86,8 @@ impl Drive {
         self.0.lock().capacity = bytes;
     }
 
-    /// Sets how long calls take from now on. If a sync takes less time than before, the synchronous calls so far owe no time
-    /// any more: a disk that hung works again.
+    /// Sets how long calls take from now on. If a sync takes less time than before, a disk that hung works again: then
+    /// [`File::settle`](crate::seams::File::settle) no longer waits for the time of the synchronous calls so far.
     pub fn set_latency(&self, latency: Latency) {
         let mut state = self.0.lock();
         if latency.sync < state.latency.sync {

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_synced_stays_and_the_rest_is_anyones_guess() {
+    fn what_was_synced_stays_and_the_rest_is_kept_lost_or_torn() {
         let (mut kept, mut lost, mut torn) = (0, 0, 0);
         for seed in 0..300 {
             let mut image = Image::default();

@@ -32,9 +32,9 @@ struct Fate {
     again: Option<Duration>,
 }
 
-/// Passes calls on to a unit, but loses, repeats and delays them, as [`Weather`] says. A lost call is answered with
-/// [`UnitError::Unanswered`] after the delays. Tails that the unit tells are delayed too, and all but the last one
-/// may be lost. Streams of [`StorageUnit::follow`] are passed on unchanged.
+/// Passes calls on to a unit, but loses, repeats and delays them, and loses answers, as [`Weather`] says. If a call or
+/// its answer is lost, the caller gets [`UnitError::Unanswered`] after the delays. Tails that the unit tells are
+/// delayed too, and all but the last one may be lost. Streams of [`StorageUnit::follow`] are passed on unchanged.
 ///
 /// [`StorageUnit::tail_now`] answers `None`, because only a unit in the caller's process can answer without a message.
 pub struct UnreliableUnit {

@@ -22,7 +22,11 @@ pub(super) async fn a_follower_sees_what_is_committed_in_order(unit: &dyn Storag
     unit.advance(case.id, Offset(2));
     assert_eq!(next(&mut followed).await, Followed::Cells { at: Offset(1), cells: vec![present("b")] });
     unit.advance(case.id, Offset(4));
-    assert_eq!(next(&mut followed).await, Followed::KnownTail(Offset(4)), "it comes alone where no cell carries it");
+    assert_eq!(
+        next(&mut followed).await,
+        Followed::KnownTail(Offset(4)),
+        "a known tail comes alone if no cell carries it"
+    );
     assert_eq!(case.store(4, &["e"], 5).await, [CellOutcome::Written]);
     let absent = CellState::Absent;
     let (mut at, mut cells) = (Offset(2), Vec::new());

@@ -247,7 +247,7 @@ async fn rule_10_sealed_means_certainly_not_stored(unit: &dyn StorageUnit, clock
     ] {
         let stored = case.send(case.request(at, texts, 1)).await.expect("the store is answered");
         assert_eq!(stored, Stored { cells: cells.to_vec(), sealed: true }, "{texts:?} at {at}");
-        assert!(!stored.acknowledges(), "no answer of a sealed unit counts toward a write quorum: {stored:?}");
+        assert!(!stored.acknowledges(), "a sealed unit that wrote nothing counts toward no write quorum: {stored:?}");
     }
     assert_eq!(case.tail().await.tail, Offset(3));
 }

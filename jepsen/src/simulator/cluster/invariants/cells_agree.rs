@@ -8,8 +8,9 @@ use naxos_proto::ids::{LogletId, Offset};
 
 use crate::simulator::trace::fnv;
 
-/// For each offset of each loglet, the hash of what the first unit held there; `None` for junk. An offset above the end of
-/// its segment counts, too: a sequencer sends the same bytes to all units, and what a repair copies stays as it is.
+/// For each offset of each loglet, the hash of what the first unit held there; `None` for junk. An offset at or above
+/// the end of its segment counts, too: a sequencer sends the same bytes to all units, and what a repair copies stays as
+/// it is.
 #[derive(Debug, Default)]
 pub struct CellsAgree(BTreeMap<(LogletId, Offset), Option<u64>>);
 

@@ -23,7 +23,7 @@ impl ReplicasAgree {
             if known != view.checksum {
                 let node = view.incarnation;
                 return Err(format!(
-                    "at position {at} node {node:?} has {:016x}, {known:016x} was seen",
+                    "at position {at} node {node:?} has the checksum {:016x}, but {known:016x} was seen there before",
                     view.checksum
                 ));
             }

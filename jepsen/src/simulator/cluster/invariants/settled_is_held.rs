@@ -16,7 +16,8 @@ pub struct SettledIsHeld {
 
 impl SettledIsHeld {
     /// Counts the units that hold each segment as far as it was applied. `are_all` says whether all nodes can be seen.
-    /// A node that starts cannot be seen yet, but may already have taken a segment from the chain and had it dropped.
+    /// A node that starts cannot be seen yet, but may already have removed a segment from the chain and told the units
+    /// to drop it.
     ///
     /// # Errors
     /// If too few units hold a segment.

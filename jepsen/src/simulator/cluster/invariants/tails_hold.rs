@@ -46,7 +46,9 @@ impl TailsHold {
         let holding = roles.units.iter().filter(|unit| holds(unit)).count();
         if holding < roles.write_quorum {
             let (unit, id) = (view.incarnation.storage, params.id);
-            return Err(format!("unit {unit:?} calls {known:?} of {id:?} known, at most {holding} units have it"));
+            return Err(format!(
+                "unit {unit:?} has the known tail {known:?} of {id:?}, but at most {holding} units hold all below it"
+            ));
         }
         Ok(())
     }

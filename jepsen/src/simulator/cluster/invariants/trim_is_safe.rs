@@ -1,4 +1,5 @@
-//! [`TrimIsSafe`]: the log is trimmed no further than every server of the view has made its state durable (safety rule 7).
+//! [`TrimIsSafe`]: the log is trimmed no further than to the position up to which every server of the view has made its
+//! state durable (safety rule 7).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -15,8 +15,8 @@ use super::links::Links;
 use super::reached::Reached;
 use crate::differential::dice::Dice;
 
-/// Time between two faults of a host of three, in milliseconds: at least the first number, and less than the second. The
-/// other pairs in this file are read in the same way.
+/// Time between two faults of one host in a cluster of three hosts, in milliseconds: at least the first number, and
+/// less than the second. The other pairs in this file are read in the same way.
 const QUIET_MILLIS: (u64, u64) = (200, 3_500);
 /// How long a node stays down, in milliseconds.
 const DOWN_MILLIS: (u64, u64) = (1, 1_200);
@@ -88,8 +88,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// A seat for `host`. The seed decides its faults. The time between two of them is `calmness` times as long as that of
-    /// one host of three.
+    /// A seat for `host`. The seed decides its faults. The time between two of them is `calmness` times as long as for
+    /// a host in a cluster of three hosts.
     pub fn new(host: Host, calmness: u64, seed: u64, trace: &Trace, reached: &Reached) -> Self {
         let mut dice = Dice::new(seed ^ 0x5ea7);
         let quiet = (QUIET_MILLIS.0 * calmness, QUIET_MILLIS.1 * calmness);

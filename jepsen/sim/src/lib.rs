@@ -49,7 +49,7 @@
 //! - `children`: a process for each seed; `seed`: one seed from start to end
 //! - `member`: one node and its client; `faults`: what happens to the nodes
 //! - `recorder`: sees what the state machine does; `history`: what it did, and the rules
-//! - [`TurmoilNet`]: turmoil's network for a node
+//! - [`world`](fn@world): a simulated network; [`TurmoilNet`]: how a node uses it
 
 #![warn(missing_docs)]
 
@@ -68,7 +68,9 @@ mod net;
 mod recorder;
 mod seed;
 mod simulation;
+mod world;
 
 pub use dice::Dice;
 pub use net::TurmoilNet;
 pub use simulation::Simulation;
+pub use world::{EPOCH, LATENCY_MAX, world};

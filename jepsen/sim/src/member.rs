@@ -16,8 +16,8 @@ use crate::dice::Dice;
 use crate::history::{AllRows, History};
 use crate::net::TurmoilNet;
 use crate::recorder::Recorder;
-use crate::seed::EPOCH;
 use crate::simulation::{Commands, Invariant, Make};
+use crate::world::EPOCH;
 
 /// The names of the hosts.
 pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];

@@ -4,39 +4,27 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use naxos_proto::seams::sim::Drive;
 use parking_lot::Mutex;
-use turmoil::{Builder, Sim};
+use turmoil::Sim;
 
 use crate::faults::Faults;
 use crate::history::{AllRows, History};
 use crate::member::{BUSY, Member, NAMES, Told};
 use crate::recorder::text_of;
 use crate::simulation::Simulation;
+use crate::world::world;
 
-/// The wall time at the start of a run.
-pub(crate) const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 /// The nodes must have the same rows by this time.
 const END_MAX: Duration = Duration::from_secs(25);
-/// The longest time that a message takes.
-const LATENCY_MAX: Duration = Duration::from_millis(3);
 
 /// Runs a seed. Returns what happened, for people, or the rule that was broken.
 pub(crate) fn run_seed(simulation: &Simulation, seed: u64) -> Result<String, String> {
     let history = Arc::new(Mutex::new(History::default()));
     let told: Told = Rc::default();
-    let mut sim = Builder::new()
-        .rng_seed(seed)
-        .epoch(UNIX_EPOCH + EPOCH)
-        .enable_random_order()
-        .tick_duration(Duration::from_millis(1))
-        .min_message_latency(Duration::from_millis(1))
-        .max_message_latency(LATENCY_MAX)
-        .simulation_duration(END_MAX * 2)
-        .tcp_capacity(4096)
-        .build();
+    let mut sim = world(seed, END_MAX * 2);
     let members: Vec<Member> = (0..)
         .zip(NAMES)
         .map(|(n, name)| Member {

@@ -12,6 +12,7 @@ use naxos_log_server::LogServerConfig;
 use naxos_proto::role::Role;
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
 use naxos_proto::seams::{Net, Seams};
+use naxos_sim::EPOCH;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -20,8 +21,6 @@ use super::trace::simulated_now;
 use crate::differential::dice::Dice;
 use crate::pace;
 
-/// The wall time at the start of a run.
-pub const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 /// A node's wall time is wrong by at most this: about 11.6 days.
 const SKEW_NANOS_MAX: i64 = 1_000_000_000_000_000;
 /// A node's clock is fast or slow by at most this: 1%.

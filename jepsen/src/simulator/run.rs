@@ -4,16 +4,16 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures::future::{join, join_all};
-use naxos_sim::TurmoilNet;
-use turmoil::{Builder, Sim};
+use naxos_sim::{TurmoilNet, world};
+use turmoil::Sim;
 
 use super::calls::Caller;
 use super::chores::Caretaker;
 use super::fault::{CLIENT, Faults, NODE};
-use super::host::{EPOCH, Host, PORT};
+use super::host::{Host, PORT};
 use super::net::channel;
 use super::process_clock;
 use super::record::Shared;
@@ -30,8 +30,6 @@ const END_MAX: Duration = Duration::from_secs(25);
 /// Pause between two readings of the whole history.
 const AUDIT_PAUSE: Duration = Duration::from_millis(150);
 
-/// The longest time that a message takes on a link without a fault.
-pub(super) const LATENCY_MAX: Duration = Duration::from_millis(3);
 /// The name of the first [`Tenant`], a client that uses leases. All other clients have smaller numbers as names.
 const TENANTS: u64 = 10;
 
@@ -58,7 +56,7 @@ pub fn run(seed: u64) -> Outcome {
     let host = Host::alone(NODE, seed);
     let heard = trace.clone();
     host.drive().set_trace(Some(Arc::new(move |line: &str| heard.line(&format!("disk {line}")))));
-    let mut sim = build(seed, END_MAX * 2);
+    let mut sim = world(seed, END_MAX * 2);
     let node = host.clone();
     sim.host(NODE, move || {
         let node = node.clone();
@@ -116,19 +114,6 @@ pub(super) fn shortened(what: &str) -> String {
         }
     }
     short
-}
-
-pub(super) fn build<'a>(seed: u64, duration_max: Duration) -> Sim<'a> {
-    Builder::new()
-        .rng_seed(seed)
-        .epoch(UNIX_EPOCH + EPOCH)
-        .enable_random_order()
-        .tick_duration(Duration::from_millis(1))
-        .min_message_latency(Duration::from_millis(1))
-        .max_message_latency(LATENCY_MAX)
-        .simulation_duration(duration_max)
-        .tcp_capacity(4096)
-        .build()
 }
 
 /// Drives the simulation until its clients have ended. Calls `after_step` after each step; its error ends the run. A

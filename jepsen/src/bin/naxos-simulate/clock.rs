@@ -24,7 +24,7 @@ const BOOTED: Duration = Duration::from_secs(100_000);
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, at: *mut libc::timespec) -> libc::c_int {
     let since = match clock {
         libc::CLOCK_MONOTONIC => BOOTED,
-        libc::CLOCK_REALTIME => naxos_jepsen::simulator::host::EPOCH,
+        libc::CLOCK_REALTIME => naxos_sim::EPOCH,
         _ => return -1,
     };
     let now = since + elapsed();

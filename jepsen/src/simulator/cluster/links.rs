@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use naxos_sim::LATENCY_MAX;
 use turmoil::Sim;
 
 use super::super::fault::millis;
-use super::super::run::LATENCY_MAX;
 use super::super::trace::Trace;
 use super::reached::Reached;
 use crate::differential::dice::Dice;

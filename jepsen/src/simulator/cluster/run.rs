@@ -6,13 +6,13 @@ use std::time::Duration;
 use naxos::node::probe::View;
 use naxos_proto::chain::LogletKind;
 use naxos_proto::role::Role;
-use naxos_sim::TurmoilNet;
+use naxos_sim::{TurmoilNet, world};
 
 use super::super::check;
 use super::super::fault::CLIENT;
 use super::super::host::Host;
 use super::super::record::Shared;
-use super::super::run::{Outcome, build, drive, shortened};
+use super::super::run::{Outcome, drive, shortened};
 use super::super::trace::Trace;
 use super::clients;
 use super::extra::Extra;
@@ -65,7 +65,7 @@ pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
     let listed: Vec<&str> = names.iter().copied().chain(parts.iter().map(|(name, _)| *name)).collect();
     let (trace, record, reached) = (Trace::default(), Shared::default(), Reached::default());
     let _collecting = logged::collect(&trace, &reached);
-    let mut sim = build(seed, END_MAX * 2);
+    let mut sim = world(seed, END_MAX * 2);
     let mut seats = Vec::new();
     let grows = extras.contains(&Extra::Newcomer);
     let calmness = if parts.is_empty() { 1 } else { PARTS_CALMNESS };

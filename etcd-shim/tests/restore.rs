@@ -125,6 +125,26 @@ fn a_server_on_a_restored_directory_has_the_state_of_the_snapshot() {
 }
 
 #[test]
+fn a_restore_that_was_interrupted_in_its_last_step_is_finished_by_the_next_run() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    let (server, _, before) = backed_up(dir);
+    drop(server);
+    let words = ["backup", "--data-dir=new"];
+    assert_eq!(restore(dir, &words).code, Some(0));
+    let (new, left) = (dir.join("new"), dir.join("new/recovery"));
+    fs::create_dir(&left).unwrap();
+    for not_moved_yet in ["format", "recovered"] {
+        fs::rename(new.join(not_moved_yet), left.join(not_moved_yet)).unwrap();
+    }
+    let again = restore(dir, &words);
+    assert!(again.code == Some(0) && again.out.contains("has finished the move"), "{}{}", again.out, again.err);
+    assert!(new.join("format").is_file() && !left.exists());
+    let (_server, address) = Server::serving(dir, &[&format!("--data-dir={}", new.display())]);
+    assert_eq!(block_on(seen(&address)), before);
+}
+
+#[test]
 fn a_snapshot_is_of_one_moment_although_writes_go_on() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path();

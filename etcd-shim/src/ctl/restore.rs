@@ -66,6 +66,13 @@ pub(super) async fn restore(arguments: &Restore) -> Result<(), CtlError> {
     let members = members(arguments).map_err(wrong)?;
     let target = arguments.data_dir.display().to_string();
     let seams = production(&arguments.data_dir);
+    // A directory that an earlier run was moving to its place is not empty.
+    if finish_earlier(&seams).await? {
+        return print(
+            "An earlier run had made the new data directory, and was interrupted while it moved the directory to its \
+             place. This run has finished the move.\n",
+        );
+    }
     check_target(&*seams.disk, &target).await.map_err(RestoreError::from)?;
 
     let (path, is_directory) = source(arguments);
@@ -87,12 +94,6 @@ pub(super) async fn restore(arguments: &Restore) -> Result<(), CtlError> {
     let founding = founding.ok_or_else(|| CtlError::Arguments(format!("--name {}: not a member", arguments.name)))?;
     let left_out = file.left_out().map_err(refused)?;
 
-    if finish_earlier(&seams).await? {
-        return print(
-            "An earlier run had made the new data directory, and was interrupted while it moved the directory to its \
-             place. This run has finished the move.\n",
-        );
-    }
     seams.disk.create_dir("").await.map_err(|e| RestoreError::Place(RecoverError::Io(target.clone(), e)))?;
     let _lock = lock_directory(&*seams.disk).await.map_err(RestoreError::New)?;
     let source = (&file, name.as_str(), content.len() as u64);

@@ -38,7 +38,8 @@ impl Bank {
         Ok(balances)
     }
 
-    /// Moves money. After an outer error nothing was moved. An inner error says whether that is certain or unknown.
+    /// Moves money. If the outer result is an error, nothing was moved. An error in the inner result says whether
+    /// nothing was moved, or whether that is unknown.
     pub(crate) async fn transfer(
         &self,
         name: &str,

@@ -1,6 +1,6 @@
-//! The log alone, on three storage units of this machine: appends per second and latencies with 1, 64 and 256 writers, cells
-//! of 100 bytes and of 4 KiB, native and Corfu loglets; the offsets that a sequencer gives out alone; and a replicated counter
-//! on three nodes. Prints a table in Markdown.
+//! Measures the log alone, on three storage units of this machine: appends per second and latencies with 1, 64 and 256
+//! writers, cells of 100 bytes and of 4 KiB, native and Corfu loglets. Also measures how many offsets per second a
+//! sequencer gives out when nothing is appended, and a replicated counter on three nodes. Prints a table in Markdown.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -125,7 +125,8 @@ impl Rig {
                 }
                 count += 1;
                 if count.is_multiple_of(TRIM_EVERY) {
-                    // What a slower writer has not been told yet may be trimmed: it is acknowledged.
+                    // Every append below `at` was acknowledged before this one. So it may be trimmed, even if its
+                    // writer has not looked at the outcome yet.
                     self.log.trim(at).await.expect("the log is trimmed");
                 }
             }

@@ -74,8 +74,8 @@ struct State {
 /// The gate; see the module.
 pub(crate) struct AppendGate {
     state: Mutex<State>,
-    /// Called when an append meets the end of the loglet, unless this answer is the last one and a successor is
-    /// installed. Also called by [`AppendGate::abandon`], if appends wait that only a successor can settle.
+    /// Called when an answer says that the loglet has ended, unless this is the last answer that an installed successor
+    /// waited for. Also called by [`AppendGate::abandon`], if appends wait that only a successor can settle.
     on_end: Box<dyn Fn() + Send + Sync>,
     /// Notified when a successor begins to take appends.
     switched: Notify,

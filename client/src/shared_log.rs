@@ -53,9 +53,10 @@ pub trait SharedLog: Send + Sync {
     fn read(&self, from: Lsn, below: Lsn, max_bytes: usize) -> BoxFuture<'_, Result<(Vec<Record>, Lsn), LogError>>;
 
     /// A stream of the records from `from` on, across segments, as they become known to be committed. Each item also
-    /// says where the next one begins, which skips positions without a record. The chain says where a segment ends. A
-    /// record of that segment at or above this end is never sent. Memory is bounded: records that a slow follower has
-    /// not taken are read later. An error ends the stream; the caller may follow again from its last position.
+    /// says at which position the next item begins, because positions without a record are skipped. The chain says
+    /// where a segment ends. A record of that segment at or above this end is never sent. Memory is bounded: records
+    /// that a slow follower has not taken are read later. An error ends the stream; the caller may follow again from
+    /// the position that the last item gave.
     fn follow(self: Arc<Self>, from: Lsn) -> BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>;
 
     /// Forgets everything below `up_to`. It may keep more than necessary, and does what it can even if it returns an

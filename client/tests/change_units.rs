@@ -1,5 +1,5 @@
-//! A segment that has ended gets another storage unit in the place of one that is lost for good: the new unit holds
-//! everything before the chain names it, whatever else happens to the log meanwhile.
+//! A segment that has ended gets another storage unit in the place of one that is lost for good. The chain names the
+//! new unit only when this unit holds all cells of the segment, whatever else happens to the log meanwhile.
 
 #[path = "support/hooked_meta.rs"]
 mod hooked_meta;
@@ -121,7 +121,7 @@ fn a_source_that_dies_during_the_copy_is_not_needed() {
         };
         let changed = world.log.change_units(world.ended, &world.replace(0), &first_dies).await;
         assert_eq!(changed.unwrap(), UnitsChanged::Changed(CELLS));
-        assert!(steps.into_inner() > 1, "the source died before the last step");
+        assert!(steps.into_inner() > 1, "the source died only at the last step");
         world.check_holds(3, 0..CELLS).await;
         world.stop().await;
     });

@@ -324,7 +324,11 @@ fn rule_1_a_cell_that_a_repair_brought_to_a_sealed_unit_is_passed_on_no_further(
         // Another driver copies offset 0 to that unit.
         assert_eq!(served.store_on(1, 0, "a", Purpose::Repair).await.cells, [CellOutcome::Written]);
         clock().sleep(Duration::from_secs(1)).await;
-        assert_eq!(served.on_unit(2, 2).await, [CellState::Absent, CellState::Absent], "or it would be acknowledged");
+        assert_eq!(
+            served.on_unit(2, 2).await,
+            [CellState::Absent, CellState::Absent],
+            "what the last unit holds counts as acknowledged"
+        );
         assert_eq!(in_flight.await, Err(AppendError::Undecided { at: Offset(1) }));
         served.rig.stop().await;
     });

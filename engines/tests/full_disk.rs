@@ -114,8 +114,8 @@ async fn checkpoints_wait_while_the_disk_is_full() {
     assert!((0..6).all(|entry| store.reader().get(&key(entry)).is_some()));
 }
 
-/// Checks the rows. If only the first entry is applied, rows 0 to 299 consist of bytes 1. If the second one is applied
-/// too, rows 200 to 499 consist of bytes 2.
+/// Checks the rows. If only the first entry is applied, all bytes of rows 0 to 299 are 1. If the second one is applied
+/// too, all bytes of rows 200 to 499 are 2.
 fn check(reader: &StoreReader, context: &str) {
     let second = reader.applied() == Lsn(500);
     assert!(second || reader.applied() == Lsn(300), "{context}: applied {}", reader.applied());

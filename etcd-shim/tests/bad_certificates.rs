@@ -110,7 +110,7 @@ fn naxos_ctl_names_a_bad_file_too() {
     for (words, expected) in [
         (&["--cacert=none", "--endpoints=https://127.0.0.1:1"][..], "open none: no such file or directory"),
         (&["--cacert=text"], "text: expected PEM blocks CERTIFICATE, found none"),
-        (&["--cert=a.crt"], "--cert and --key come together"),
+        (&["--cert=a.crt"], "--cert or --key is missing: expected both or none"),
         (&["--cert=a.crt", "--key=text"], "text: expected a PEM block PRIVATE KEY"),
         (&["--cert=a.crt", "--key=b.key"], "b.key is not the private key of the certificate in a.crt: expected a pair"),
         (&["--endpoints=ftp://127.0.0.1:1"], "ftp://127.0.0.1:1"),

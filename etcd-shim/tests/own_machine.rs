@@ -49,7 +49,7 @@ fn commands_are_applied_once_and_refused_ones_leave_no_trace() {
         assert!(matches!(book.propose(b"\xff").await, Err(Error::Refused(why)) if why.contains("utf-8")));
         assert_eq!(pages(&book, Freshness::Local).await, ["one"]);
         assert_eq!(book.query(Freshness::Local, |rows| rows.get("last")).await.unwrap().unwrap(), "one");
-        // Keys and values live beside it, and neither sees the other.
+        // etcd's keys and values live beside the rows of the state machine, and neither sees the other.
         assert_eq!(book.put("page/000001", "of etcd").await, Ok(2));
         let second = book.propose("two").await.unwrap();
         assert!(second.answer == "2" && second.position > first.position, "{second:?}");

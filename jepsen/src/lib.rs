@@ -10,7 +10,7 @@
 //! - [`cluster`]: a cluster of real processes that are killed, frozen and ended while clients write and watch
 //! - [`kubernetes`]: a control plane as kubeadm sets it up, work on it, and kills during that work
 //! - [`model`]: a model of the replicated log's protocol, and a check of every state that it can reach
-//! - [`simulator`]: a whole node in one thread; a seed decides everything that happens
+//! - [`simulator`]: whole nodes in one thread; a seed decides everything that happens
 //! - [`machine`]: what a test needs from the machine, and what happens if that is missing.
 
 pub mod cluster;

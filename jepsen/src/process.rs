@@ -125,7 +125,7 @@ impl Process {
     /// Sends SIGTERM and waits for the end.
     ///
     /// # Panics
-    /// If it does not end.
+    /// If the process is gone, or does not end within 30 s.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.wait(STOP_LIMIT)

@@ -1,4 +1,5 @@
-//! Runs a kube-apiserver on one Naxos server, which it reaches over plain HTTP. No other part of Kubernetes runs.
+//! Runs a kube-apiserver on Naxos, which it reaches over plain HTTP: on one server, and on a cluster that loses two of
+//! its three members and is recovered. No other part of Kubernetes runs.
 #![cfg(test)]
 
 use std::collections::BTreeSet;

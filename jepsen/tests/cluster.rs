@@ -1,4 +1,4 @@
-//! Several real processes are one etcd, whatever happens to some of them while clients write and watch.
+//! Several real processes work as one etcd cluster, whatever happens to some of them while clients write and watch.
 #![cfg(test)]
 
 use std::path::Path;

@@ -90,7 +90,7 @@ fn survives_ten_kills(program: &Path, nodes: usize) -> Option<()> {
     let keys = plane.keys()?;
     let left: Vec<_> =
         keys.iter().filter(|key| ["work", "batch", "passing"].iter().any(|gone| names(key, gone))).collect();
-    assert!(keys.len() > 10, "a cluster without its test objects still has more keys than these: {keys:?}");
+    assert!(keys.len() > 10, "expected more than 10 keys after the test objects are gone, found {keys:?}");
     assert!(left.is_empty(), "keys of deleted namespaces are left: {left:?}");
     assert_eq!(probe::get(PROBES, "/readyz").expect("the probe's port answers").0, 200);
     assert_eq!(apiserver.log().matching(HISTORY_LOST), Vec::<String>::new(), "{}", etcd[0].log().tail());

@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// How long a call may take.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
-/// How long the others may take to log that they rejected a connection.
+/// How long a member may take to log that it rejected a connection.
 const REJECT_LIMIT: Duration = Duration::from_secs(20);
 /// What a member logs when the certificate of another member is not good.
 const REJECTED: &str = "rejected connection on peer endpoint";

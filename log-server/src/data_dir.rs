@@ -133,7 +133,8 @@ fn parse(bytes: &[u8]) -> Result<Names, OpenError> {
     })
 }
 
-/// Tells from the names in a directory whether it is formatted. Refuses a foreign directory without touching it.
+/// Tells from the names in a directory whether it is formatted. It is an error if the directory belongs to another
+/// program, or if a recovery or a restore was not finished in it.
 fn judge(names: &[String]) -> Result<bool, OpenError> {
     let has = |name: &str| names.iter().any(|n| n == name);
     if has(FORMAT_FILE) {
@@ -156,8 +157,8 @@ fn judge(names: &[String]) -> Result<bool, OpenError> {
     }
 }
 
-/// Whether a directory already holds data. `names` are the names of the files and folders in it. Foreign files count as
-/// data too; opening a directory with such files is refused.
+/// Whether a directory already holds data. `names` are the names of the files and folders in it. Foreign files and an
+/// unfinished recovery count as data too, although opening such a directory is refused.
 pub fn is_begun(names: &[String]) -> bool {
     judge(names).unwrap_or(true)
 }
@@ -241,7 +242,7 @@ pub(crate) struct Claim {
     pub(crate) lock: Box<dyn Send + Sync>,
 }
 
-/// Checks that the directory is new or belongs to Naxos, and takes its lock.
+/// Checks that the directory is new or belongs to Naxos, and takes its lock. Makes the directory if it is missing.
 pub(crate) async fn claim(disk: &Arc<dyn Disk>) -> Result<Claim, OpenError> {
     let list = || async { disk.list("").await.map_err(OpenError::Unusable) };
     if disk.list("").await.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {

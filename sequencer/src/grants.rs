@@ -81,7 +81,10 @@ pub(crate) struct Grants<T> {
 impl<T> Grants<T> {
     /// The state of an empty loglet on `units` units.
     pub(crate) fn new(units: usize, write_quorum: usize, max: InFlightMax) -> Self {
-        assert!(write_quorum >= 1 && write_quorum <= units, "a write quorum of {write_quorum} needs as many units");
+        assert!(
+            write_quorum >= 1 && write_quorum <= units,
+            "a write quorum of {write_quorum} is not possible with {units} units"
+        );
         Self {
             units,
             write_quorum,

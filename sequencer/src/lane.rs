@@ -173,7 +173,7 @@ impl Lane {
         }
     }
 
-    /// Begins again with the oldest batch without a final answer.
+    /// If the lane has failed and no store is out any more, begins again with the oldest batch without a final answer.
     pub(crate) fn resume(&mut self) {
         if self.failed().is_some() {
             self.phase = Phase::Sending;

@@ -41,7 +41,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// end. If this program is killed, some of it stays: `mount` shows it as bench-disk-..., `ip netns` as
 /// naxos-bench-....
 ///
-/// The exit code is 1 if a gap of the worst client of Naxos was longer than allowed.
+/// The exit code is 1 if the median or the longest gap of the worst client of Naxos misses its limit.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! [`Cluster`]: servers that are one etcd, on one machine.
+//! [`Cluster`]: the servers of one cluster, all on one machine.
 
 use std::time::Duration;
 

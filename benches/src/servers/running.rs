@@ -1,5 +1,6 @@
 //! One server process that is being measured: a server of one node, or a member of a cluster. Its data outlives a stop
-//! of the server, so that it can be started again. The data is removed when the [`Server`] is dropped.
+//! of the server, so that it can be started again. The data is removed when the [`Server`] is dropped, unless it is on
+//! a disk of its own.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -35,7 +36,8 @@ const ASK_LIMIT: Duration = Duration::from_secs(1);
 /// Bytes of a server's log that a message about its failure shows.
 const LOG_TAIL_BYTES: usize = 2000;
 
-/// A running server. Dropping it kills the server and removes its data.
+/// A running server. Dropping it kills the server. It also removes the server's data, unless the data is on a disk of
+/// its own.
 #[derive(Debug)]
 pub struct Server {
     candidate: Candidate,

@@ -131,7 +131,7 @@ impl Admission {
     }
 
     /// Takes what another node has noted. The node must have been reached at its member's address: what a clone says is not
-    /// to be believed. What it has noted of third nodes goes into `memory`.
+    /// to be believed. What the node has noted of third nodes goes into `memory`.
     pub fn hear(&self, beat: &Beat, memory: &dyn StartMemory) {
         if let Some(contradiction) = self.contradiction(beat) {
             self.disowned.send_replace(Some(contradiction));
@@ -342,7 +342,7 @@ mod tests {
         assert!(one.is_contradicted_by(&contradicts) && !one.is_contradicted_by(&beat(3, Some(start(2)))));
         one.hear(&contradicts, &Memory::default());
         one.hear(&beat(2, Some(start(4))), &Memory::default());
-        assert!(!is_admitted(&one) && *one.was_admitted().borrow(), "the process that goes on has to be ended");
+        assert!(!is_admitted(&one) && *one.was_admitted().borrow(), "the node was admitted, so it has to be ended");
     }
 
     #[test]

@@ -14,9 +14,9 @@ const ANSWERS_KEPT: usize = 8;
 /// When a node is suspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DetectorConfig {
-    /// A node is suspected when no answer to a question of the last `silent_for` has come. For a node that is far away,
-    /// two round trips are added to this time: one until the last answer is here, because the next question is sent only
-    /// after it, and one until the next answer is here.
+    /// A node is suspected when it has answered no question that was sent within this time. For a node that is far
+    /// away, two round trips are added to the time: one until the last answer is here, because the next question is
+    /// sent only after it, and one until the next answer is here.
     pub silent_for: Duration,
     /// A node whose oldest sync has been running for this long is suspected: its disk hangs.
     pub sync_for: Duration,

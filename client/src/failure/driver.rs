@@ -104,8 +104,8 @@ impl Driver {
     }
 
     /// Works until `stop` is cancelled. It is called as soon as the log is open, before the start of the node is
-    /// complete. The start still has to wait for the log. If the last loglet is sealed, the log needs a next loglet,
-    /// and it may be this process that has to add it.
+    /// complete. If the last loglet is sealed, the rest of the start waits until the log has a next loglet, and it may
+    /// be this process that has to add it.
     pub async fn run(&self, stop: CancellationToken) {
         let log = &self.0.log;
         let work = async { tokio::join!(self.drive(), self.replicate(), log.listen(), log.tend(stop.clone())) };

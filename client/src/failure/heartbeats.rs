@@ -45,7 +45,7 @@ pub struct Heartbeats {
 }
 
 impl Heartbeats {
-    /// Asks the nodes of `nodes` every `every`. `mine` is called for the state of this node.
+    /// Asks the nodes of `nodes` at intervals of `every`. `mine` is called for the state of this node.
     pub fn new(
         own: Incarnation,
         nodes: watch::Receiver<Vec<Node>>,

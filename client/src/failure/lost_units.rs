@@ -25,8 +25,8 @@ pub(super) struct LostUnit {
 /// first. `nodes` are the states of all nodes of the cluster. A unit that is merely silent is not lost: it comes back with
 /// its cells. An open segment is not listed, because a reconfiguration leaves the lost unit out.
 ///
-/// 1. Any member's unit that the segment does not name may replace the lost one. Those that are alive are tried in the
-///    order of their ids, so that one with a full disk does not hold up the change.
+/// 1. Any member's unit that the segment does not name may replace the lost unit. All such units that are alive are
+///    tried, in the order of their ids. So a unit with a full disk does not hold up the change.
 /// 2. If the segment names the units of all members, the lost ones are only left out. At least as many units must stay as a new
 ///    loglet needs: a majority of the voters of the MetaStore. So the log survives as many failures as the MetaStore does.
 /// 3. While a node of `nodes` has lost its seat, `nodes` is older than the seats. A member that takes over the seat is

@@ -30,7 +30,8 @@ pub enum ReconfigureError {
         /// The log in this node's configuration.
         expected: u64,
     },
-    /// The register answered with a chain that is older than the one that this process knows. It must not forget.
+    /// The register answered with a chain that is older than the one that this process knows. The register must never
+    /// forget a newer version.
     #[error("the metadata store went back from version {known} of the chain to version {found}")]
     WentBack {
         /// The version that the register answered with.

@@ -22,8 +22,8 @@ impl VirtualLog {
         self.change(kind, None).await
     }
 
-    /// As [`Self::reconfigure`], with the sequencer of the next segment on the node `to`. Changes nothing if that node is
-    /// not among the [`Liveness`](crate::Liveness)'s sequencers.
+    /// As [`Self::reconfigure`], with the sequencer of the next segment on the node `to`. Fails and changes nothing if
+    /// that node is not among the sequencers of [`Liveness`](crate::Liveness).
     /// # Cancel safety
     /// Not cancel safe: run it in a task of its own.
     pub async fn move_sequencer(&self, to: StorageId) -> Result<Reconfigured, ReconfigureError> {

@@ -54,8 +54,8 @@ pub struct VirtualLogConfig {
     pub log: LogId,
     /// The kind of loglet for the first chain.
     pub kind: LogletKind,
-    /// Where the first chain begins. It is 0, except after a recovery: the new log goes on where the state that was
-    /// recovered ends.
+    /// Where the first chain begins. It is 0, except after a recovery or a restore: then the log begins at the position
+    /// at which the state that was recovered or restored ends.
     pub begin: Lsn,
     /// How long a sealed loglet may be without a successor before this process makes one. Until then, this process
     /// leaves that to the process that sealed the loglet.

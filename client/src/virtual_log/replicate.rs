@@ -8,7 +8,8 @@ use crate::shared_log::LogError;
 impl VirtualLog {
     /// Copies cells to the storage units that lack them, in every segment of the chain. Goes on with the other segments
     /// after an error, and then returns the first error. Returns how many copies were made.
-    /// # Cancel safety: some copies may have been made. The call may be repeated.
+    /// # Cancel safety
+    /// If the future is dropped, some copies may have been made. The call may be repeated.
     pub async fn replicate(&self) -> Result<u64, LogError> {
         let active = self.active.load_full();
         let mut outcome = Ok(0);

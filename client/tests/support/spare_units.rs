@@ -76,7 +76,7 @@ impl World {
         self.log.change_units(self.ended, change, &|| true).await
     }
 
-    /// The numbers of the units that the ended segment names, by the register.
+    /// The numbers of the units that the ended segment names, according to the register.
     pub(crate) async fn named(&self) -> Vec<usize> {
         let segment = self.segment().await.expect("the segment is there");
         let roles = LogletRoles::of(&segment.params).unwrap();
@@ -86,7 +86,7 @@ impl World {
         named
     }
 
-    /// The ended segment, by the register.
+    /// The ended segment, according to the register. `None` if the chain does not name it any more.
     pub(crate) async fn segment(&self) -> Option<Segment> {
         let _ = self.other.adopt_newer(self.other.chain().0).await.unwrap();
         self.other.chain().1.segments.into_iter().find(|segment| segment.params.id == self.ended)

@@ -129,7 +129,7 @@ async fn nothing_more_is_applied_when_the_checkpoint_is_far_behind() {
         tokio::select! {
             biased;
             () = player.wait_for(Lsn(300)) => {}
-            _ = checkpointer.run(stop.clone(), |_| ()) => panic!("it is not stopped"),
+            _ = checkpointer.run(stop.clone(), |_| ()) => panic!("the checkpoint Worker ended, and nobody stopped it"),
         }
         stop.cancel();
     };
@@ -199,7 +199,7 @@ async fn a_player_did_not_fall_behind_if_only_its_stream_of_the_log_stands_at_a_
     tokio::select! {
         biased;
         () = player.run(CancellationToken::new()) => unreachable!("it is not stopped"),
-        () = player.fell_behind() => panic!("what the stream lacks was applied before"),
+        () = player.fell_behind() => panic!("the player says that it fell behind, but nothing is missing"),
         () = plays => {}
     }
 }

@@ -9,8 +9,8 @@ use naxos_proto::seams::{Clock, Instant, rest_after};
 
 use crate::local_store::delta::{DELTA_BYTES_MAX, FROZEN_MAX};
 
-/// After a replay this many bytes may still be applied, however much was replayed. A starting node has to announce
-/// itself, even on a full disk, where no checkpoint can be written.
+/// After a replay, the node may go on proposing until this many more bytes were applied, however much was replayed. A
+/// starting node has to announce itself, even on a full disk, where no checkpoint can be written.
 const START_BYTES_MAX: usize = 1 << 20;
 
 /// When no more deltas may be frozen and the open one has this many bytes, nothing more is applied. Proposals of this node

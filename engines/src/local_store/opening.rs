@@ -104,7 +104,8 @@ impl FoundStore {
 impl Drop for FoundStore {
     fn drop(&mut self) {
         // The store is not closed. To close a file redb begins a transaction, which panics on a damaged file, possibly
-        // twice in a row. The leaked memory does not matter, because a start that refuses its store ends the process.
+        // twice in a row. The leaked memory does not matter, because a start that refuses its store is rare, and as a
+        // rule it ends the process.
         std::mem::forget(self.store.take());
     }
 }

@@ -16,7 +16,8 @@ pub mod tables {
     pub const ENGINES: TableId = TableId(1);
     /// The table of Base with a single row, the genesis: the log id and the cluster version.
     pub const CLUSTER: TableId = TableId(2);
-    /// The table of ViewTracking. The key is a storage id; the value is the persisted cursor of that storage.
+    /// The table of ViewTracking. The key is a storage id; the value is the position from which that storage needs the
+    /// log: its persisted cursor or a hold.
     pub const VIEW: TableId = TableId(3);
     /// The table of Session. The key is a storage id; the value is the open session of that storage.
     pub const SESSIONS: TableId = TableId(4);

@@ -1,7 +1,7 @@
 //! A snapshot: a copy of the store's file that other nodes read.
 //!
 //! The copy belongs to no storage, so that the node that installs it can make it its own. It is not changed any more once
-//! it is made. It does not outlive the process: the next start removes it.
+//! it is made. No later process uses it: the next start removes it.
 
 use crc32fast::Hasher;
 use naxos_proto::ids::Lsn;
@@ -16,7 +16,7 @@ use crate::local_store::store_error::StoreError;
 
 /// The name of the snapshot. There is one at a time.
 pub const SNAPSHOT_FILE: &str = "snapshot.redb";
-/// Bytes that are read without a pause for the checksum.
+/// Bytes that are read for the checksum without a pause.
 const CRC_SLICE_BYTES: u64 = 1 << 20;
 
 /// What a finished snapshot holds.

@@ -7,9 +7,9 @@ use naxos_proto::codec::{DecodeError, Reader};
 /// state, so all replicas forget the same changes at the same position. The changes of the last entry are always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
-    /// Most changes. What one commit does to one object is one change.
+    /// At most this many changes are kept. What one commit does to one object is one change.
     pub changes_max: u64,
-    /// Most bytes of these changes: what was written, and the earlier values that it replaced.
+    /// At most this many bytes of changes are kept: what was written, and the earlier values that it replaced.
     pub bytes_max: u64,
 }
 

@@ -18,6 +18,6 @@ pub trait ObjectsLog: Send + Sync {
     fn sync(&self) -> BoxFuture<'_, Result<(), LogError>>;
     /// Reads the rows.
     fn reader(&self) -> &StoreReader;
-    /// Cancelled when the objects are not served any more, so that calls get no answer.
+    /// Cancelled when the objects are not served any more. From then on every call fails.
     fn ended(&self) -> &CancellationToken;
 }

@@ -30,9 +30,10 @@ use super::write::Write;
 ///
 /// Each read sees the newest state that this replica has applied at that moment, with the writes of the transaction
 /// itself. The transaction is decided at its place in the log: it commits if everything that it read is still as it
-/// was, and if none of its writes is refused. A transaction that only writes has no conflicts. It is aborted only if a
-/// write is impossible at that place, for example because a list is full. A transaction that only reads is not put into
-/// the log. It commits if there is a version between its first and its last read at which all that it read was there.
+/// was, and if none of its writes is refused. A write that expects a version of its key, such as `put_if` of a map,
+/// counts as a read too. A transaction without reads has no conflicts. It is aborted only if a write is impossible at
+/// that place, for example because a list is full. A transaction that only reads is not put into the log. It commits if
+/// there is a version between its first and its last read at which all that it read was there.
 ///
 /// Until it is decided, reads may see states that do not belong together.
 pub struct Transaction {
@@ -134,7 +135,8 @@ impl Transaction {
         self.drafts.get(&object.id()).into_iter().flat_map(|draft| draft.met().iter().cloned())
     }
 
-    /// The caller sees that a write is impossible.
+    /// The error for a write that is impossible. The caller learns from it what the writes have met, so that counts as
+    /// seen.
     fn denied(&mut self, at: Version, denied: Denied) -> TransactionError {
         match self.add(at, denied.met, 0) {
             Ok(()) => denied.refused.into(),

@@ -27,7 +27,8 @@ impl<T> Update<T> {
         Self { object, write, expected: None, shape }
     }
 
-    /// The same update, if the key has this version. [`Version::ZERO`] means that it is not there.
+    /// The same update, but it is done only if the key has this version when the update commits. [`Version::ZERO`]
+    /// means that the key is not there.
     pub(super) fn expecting(mut self, key: Bytes, version: Version) -> Self {
         self.expected = Some(Seen { object: self.object.id(), key: Some(key), version });
         self

@@ -25,8 +25,8 @@ impl Version {
         Self { at, index: u32::MAX }
     }
 
-    /// The last place below position `next`. It names the state of a store whose next position to apply is
-    /// `next`.
+    /// The last place below position `next`, or [`Self::ZERO`] if `next` is 0. It names the state of a store whose next
+    /// position to apply is `next`.
     pub fn last_below(next: Lsn) -> Self {
         next.0.checked_sub(1).map_or(Self::ZERO, |at| Self::end_of(Lsn(at)))
     }

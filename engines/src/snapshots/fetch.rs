@@ -31,7 +31,7 @@ const SILENCE_BEFORE_MAX: Duration = Duration::from_secs(2);
 /// How long a node may take to make a snapshot before another node is asked.
 const MAKING_MAX: Duration = Duration::from_secs(1_800);
 
-/// Why no snapshot was fetched.
+/// Why no snapshot was fetched or installed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The disk failed.
@@ -103,7 +103,7 @@ impl Fetched {
     }
 }
 
-/// Removes what an earlier process has fetched. For a node that needs no snapshot.
+/// Removes what was fetched of a snapshot, by this process or by an earlier one.
 pub async fn remove_fetched(disk: &dyn Disk) -> Result<(), FetchError> {
     remove(disk, PARTIAL_FILE).await?;
     remove(disk, FETCHED_FILE).await

@@ -80,7 +80,7 @@ async fn indexes_follow_the_rows_and_a_transaction_sees_its_own_rows() {
     change(&replica.objects, |t| {
         assert_eq!(names(&pods.find(t, "node", "n1", 10).unwrap()), ["c"]);
         assert_eq!(names(&pods.find(t, "node", "n2", 10).unwrap()), ["b"]);
-        assert_eq!(names(&pods.find(t, "node", "n", 10).unwrap()), Vec::<&str>::new(), "a value is whole");
+        assert_eq!(names(&pods.find(t, "node", "n", 10).unwrap()), Vec::<&str>::new(), "found by a part of the value");
         assert_eq!(names(&pods.find_between(t, "phase", ([0], [2]), 10).unwrap()), ["b"]);
         assert_eq!(names(&pods.find_between(t, "phase", ([1], [9]), 10).unwrap()), ["b", "c"]);
         assert_eq!(names(&pods.find_between(t, "phase", ([1], [9]), 1).unwrap()), ["b"]);

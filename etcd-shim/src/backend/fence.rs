@@ -1,4 +1,4 @@
-//! [`Fence`]: a member whose state differs from that of the other members serves nothing any more. Neither does a
+//! [`Fence`]: a member whose state differs from that of the other members serves nothing any more. The same holds for a
 //! member whose data belong to another cluster than the data of most members.
 
 use std::fmt;

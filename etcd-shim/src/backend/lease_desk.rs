@@ -41,8 +41,8 @@ impl Contract for LeaseDeskSlot {
 }
 
 impl LeaseDesk {
-    /// Fails if this node is not the keeper. Before that it waits until everything that was acknowledged before the
-    /// call is applied here, because only then the keeper in office is known.
+    /// Waits until everything that was acknowledged before the call is applied here, because only then is the keeper in
+    /// office known. Fails if that does not succeed, or if this node is not the keeper.
     async fn check_office(&self) -> Result<(), LeaseKeeperError> {
         let backend = &self.0;
         let synced = backend.linearize(&backend.gate, &backend.deadlines).await;

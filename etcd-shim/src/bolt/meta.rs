@@ -56,7 +56,7 @@ impl Meta {
         out
     }
 
-    /// Reads the meta page that begins at byte `at` of the file. `None` if there is none.
+    /// Reads the meta page that begins at byte `at` of the file. `None` if there is none, or if it is damaged.
     fn at(file: &[u8], at: usize) -> Option<Result<Self, BoltError>> {
         if u16_at(file, at + 8)? != META {
             return None;

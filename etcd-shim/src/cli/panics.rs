@@ -5,7 +5,7 @@ use std::panic::PanicHookInfo;
 
 use naxos_engines::local_store::catches_panics;
 
-/// From now on, panics are written to the log.
+/// From now on, panics are written to the log, except those that the local store turns into an error.
 pub(super) fn log_panics() {
     std::panic::set_hook(Box::new(log));
 }

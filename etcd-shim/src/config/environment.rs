@@ -1,5 +1,5 @@
-//! The `ETCD_*` variables of the environment. Each flag has a variable. If a flag and its variable are both set, the
-//! start is refused. An unknown variable gives a warning.
+//! The `ETCD_*` variables of the environment. Each flag except `--version` has a variable. If a flag and its variable
+//! are both set, the start is refused. A variable that is unknown or empty gives a warning.
 
 use std::collections::BTreeMap;
 

@@ -29,7 +29,8 @@ pub fn program(argv0: &str) -> Program {
     }
 }
 
-/// Reads the configuration from the words after the program's name and the environment.
+/// Reads the configuration from `words`, which follow the program's name on the command line, from the environment, and
+/// from the configuration file if one is named there.
 pub fn load(program: Program, words: &[String], environment: &BTreeMap<String, String>) -> Result<Loaded, Stop> {
     old_names::refuse_subcommand(words.first())?;
     let role = words.first().and_then(|word| Role::from_word(word));

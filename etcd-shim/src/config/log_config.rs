@@ -40,7 +40,8 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
-    /// Reads the flags' values. The errors are etcd's, except for `systemd/journal`, which etcd accepts.
+    /// Reads the flags' values. Refuses what etcd refuses, and `systemd/journal`, which etcd accepts. Most error texts
+    /// begin with etcd's, and some go on with what was expected.
     pub(super) fn parse(
         logger: &str,
         level: &str,

@@ -86,7 +86,8 @@ pub struct Limits {
 /// Pings on HTTP/2 connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Keepalive {
-    /// The shortest time that a client must leave between two pings.
+    /// etcd's shortest time that a client must leave between two pings. It has no effect here: clients may ping as
+    /// often as they like.
     pub min_time: Duration,
     /// The time between two pings of the server; zero means no pings.
     pub interval: Duration,
@@ -142,9 +143,10 @@ pub struct ServerConfig {
     pub election_timeout: Duration,
     /// Automatic compaction.
     pub auto_compaction: AutoCompaction,
-    /// How many revisions one step of a compaction drops.
+    /// How many revisions one step of a compaction drops in etcd. It has no effect here: what a compaction frees is
+    /// dropped at a pace of its own.
     pub compaction_batch_limit: usize,
-    /// The pause between two steps of a compaction.
+    /// etcd's pause between two steps of a compaction. It has no effect here either.
     pub compaction_sleep_interval: Duration,
     /// The time between two progress notifications of a watch.
     pub watch_progress_notify_interval: Duration,
@@ -152,9 +154,10 @@ pub struct ServerConfig {
     pub warning_unary_request_duration: Duration,
     /// Log entries whose application takes longer than this are to be logged. Not built yet.
     pub warning_apply_duration: Duration,
-    /// The time between two comparisons of the members' data; zero means no comparisons.
+    /// etcd's time between two comparisons of the members' data. It has no effect here: the members compare their
+    /// states all the time.
     pub corrupt_check_time: Duration,
-    /// The time between two comparisons of hashes at compacted revisions.
+    /// etcd's time between two comparisons of hashes at compacted revisions. It has no effect here either.
     pub compact_hash_check_time: Duration,
     /// The certificate files for connections with clients.
     pub client_tls: TlsFiles,

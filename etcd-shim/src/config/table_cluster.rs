@@ -63,7 +63,7 @@ pub(super) const CLUSTERING: &[Flag] = &[
         "",
         "there is no v2 store",
     ),
-    used("max-learners", Int, "1", "Most members that may be learners at a time."),
+    used("max-learners", Int, "1", "How many members may be learners at a time."),
     ignored("downgrade-check-time", Duration, "5s", "there are no downgrades yet"),
     not_built("discovery", Text, "", DISCOVERY),
     not_built("discovery-endpoints", Set, "", DISCOVERY),

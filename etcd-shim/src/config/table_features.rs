@@ -3,7 +3,7 @@
 use super::flag::{Flag, Kind::*, gate, ignored, not_built, renamed, used};
 
 const WITH_TRACING: &str = "it belongs to distributed tracing, which is not there yet";
-const COMPACTION_PACE: &str = "what a compaction drops is dropped at a pace of its own";
+const COMPACTION_PACE: &str = "Naxos itself sets the pace at which old revisions are dropped after a compaction";
 const GONE: &str = "etcd dropped it long ago";
 
 /// The group "Monitoring".

@@ -71,7 +71,7 @@ pub(super) const MEMBER: &[Flag] = &[
         Uint,
         "1000",
         "Milliseconds, from 5 heartbeats to 50000. The shortest lease lives 3/2 of this time. A request is given up \
-         after 5 s and twice this time.",
+         after 5 s plus twice this time.",
     ),
     ignored("feature-gates", Gates, "", GATED),
     not_built("socket-reuse-port", Bool, "false", "SO_REUSEPORT on listeners"),

@@ -13,7 +13,7 @@ pub struct TlsFiles {
     /// The authorities that sign the other side's certificates.
     pub trusted_ca: Option<PathBuf>,
     /// Whether the other side must show a certificate when it connects to this node. If `trusted_ca` is given, it must
-    /// show one in any case. With `is_self_signed` it never has to show one.
+    /// show one even if this is false. With `is_self_signed` it need not show one, whatever else is given.
     pub client_cert_auth: bool,
     /// The certificate for connections that this node opens; `cert` if absent.
     pub client_cert: Option<PathBuf>,

@@ -126,8 +126,9 @@ fn members(arguments: &Restore) -> Result<BTreeMap<String, Vec<Url>>, String> {
     };
     check_self(&arguments.name, &own, &members)?;
     check_distinct(&members)?;
-    // The ids of such a cluster follow from the file, the members and the token. A directory from an earlier restore of the same
-    // file must not be taken for one of this cluster.
+    // The ids of a cluster with several members follow from the file, the members, the token and the number by which
+    // the revision is raised. A directory from an earlier restore of the same file must not be taken for one of this
+    // cluster.
     if members.len() > 1 && arguments.initial_cluster_token == TOKEN {
         return Err("--initial-cluster-token: expected a token that was not used before, the same for all members; without it a \
                     data directory of an earlier restore could get into this cluster"

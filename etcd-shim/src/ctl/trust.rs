@@ -37,7 +37,7 @@ impl Trust {
                 pair.map_err(|e| fail(&TlsError::of_pair(cert, key, &e)))?
             }
             (None, None) => builder.with_no_client_auth(),
-            _ => return Err(CtlError::Arguments("--cert and --key come together, one of them is missing".to_owned())),
+            _ => return Err(CtlError::Arguments("--cert or --key is missing: expected both or none".to_owned())),
         };
         tls.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Trust { tls: Arc::new(tls) })

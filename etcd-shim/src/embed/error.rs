@@ -29,7 +29,7 @@ pub enum Error {
     Ended(String),
 }
 
-/// What has happened to the proposal behind an answer, if there was one.
+/// The error of the proposal from which `status` was made. `None` if the status does not carry one.
 pub(super) fn cause(status: &Status) -> Option<&ProposeError> {
     std::error::Error::source(status)?.downcast_ref::<ProposeError>()
 }

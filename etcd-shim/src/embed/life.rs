@@ -17,7 +17,7 @@ use crate::state::Applicator;
 /// How long a call waits for a node that starts again.
 const START_AGAIN_MAX: Duration = Duration::from_secs(10);
 
-/// With what the node starts, each time.
+/// What the node needs for each of its starts.
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) config: ServerConfig,

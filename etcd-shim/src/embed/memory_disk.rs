@@ -10,7 +10,8 @@ use futures::future::BoxFuture;
 use naxos_proto::seams::{BlockingFile, Disk, File, OpenMode};
 use parking_lot::{Mutex, RwLock};
 
-/// Only pages that were written with something else than zeros take memory, because the journal fills its files with zeros.
+/// Only pages to which something other than zeros was written take memory. The journal fills its files with zeros, and
+/// these zeros must not cost memory.
 const PAGE_BYTES: usize = 4096;
 /// What the disk says is free: more than anything in a test needs.
 const FREE_BYTES: u64 = 1 << 40;

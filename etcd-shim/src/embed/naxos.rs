@@ -179,7 +179,8 @@ impl Naxos {
     ///
     /// # Errors
     /// If the node has ended or does not serve again within 10 s, if the store has no state machine of the program's
-    /// own, or if the node cannot show in time a state that is as fresh as `freshness` asks for.
+    /// own, or if the node cannot show in time a state that is as fresh as `freshness` asks for. Except with
+    /// [`Freshness::After`], also if the node serves nothing because its state differs from that of the other nodes.
     pub async fn query<T>(&self, freshness: Freshness, look: impl FnOnce(&View<'_>) -> T) -> Result<T, Error> {
         let desk = self.desk().await?;
         let own = own(&desk)?;

@@ -24,13 +24,14 @@ impl fmt::Display for AlarmKind {
 
 /// The health of a node. The caller sets deadlines.
 pub trait ServerHealth: Send + Sync + 'static {
-    /// Reads one key from the local store. The error is the text of the gRPC status, as etcd prints it.
+    /// Checks that this node can read what it has now. The error says why it cannot.
     /// # Cancel safety
-    /// Dropping the future ends the read.
+    /// Dropping the future ends the check.
     fn serializable_read(&self) -> BoxFuture<'_, Result<(), String>>;
-    /// Waits until everything that was acknowledged before the call has been applied, and then reads one key.
+    /// Checks that the log answers and that the disk of this node takes writes. A node with a local store also waits
+    /// until it has applied everything that was acknowledged before the call. The error says what does not work.
     /// # Cancel safety
-    /// Dropping the future ends the read.
+    /// Dropping the future ends the check.
     fn linearizable_read(&self) -> BoxFuture<'_, Result<(), String>>;
     /// The alarms that are on, each with the id of the member that raised it.
     fn alarms(&self) -> Vec<(u64, AlarmKind)>;

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::backend::Backend;
 
-/// How long a node that stops waits at most until other nodes have the sequencer and the lead of the MetaStore.
+/// How long a node waits at most until other nodes have the sequencer and the lead of the MetaStore.
 const HAND_OVER_MAX: Duration = Duration::from_secs(1);
 
 /// See the module.

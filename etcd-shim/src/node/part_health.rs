@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use crate::http::{AlarmKind, ServerHealth};
 
-/// See the module. The process is healthy if its disk takes writes and the log answers.
+/// See the module. The process is healthy if its disk takes writes and the log answers. The check `/health` also needs
+/// the sequencer of the active loglet to be alive.
 pub(super) struct PartHealth {
     pub(super) log: Arc<VirtualLog>,
     pub(super) unit: Arc<Unit>,

@@ -28,7 +28,7 @@ fn segment(s: &chain::Segment) -> pb::Segment {
         end: s.end.map(|e| e.0),
         ..pb::Segment::default()
     };
-    // A loglet of another kind has no units and no sequencer to show.
+    // Only native and Corfu loglets have units and a sequencer to show.
     let Ok(roles) = LogletRoles::of(&s.params) else { return segment };
     pb::Segment {
         units: roles.units.iter().map(|u| u.0).collect(),

@@ -69,8 +69,8 @@ impl Desk {
         }
     }
 
-    /// Runs a unary call and counts it. Logs a warning if the call was slow. An answer that is too large to send
-    /// becomes an error.
+    /// Runs a unary call and counts it. Refuses a call that this member does not serve in its present state. Logs a
+    /// warning if the call was slow. An answer that is too large to send becomes an error.
     pub(crate) async fn unary<T: Message>(
         &self,
         method: Method,

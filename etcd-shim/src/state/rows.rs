@@ -55,7 +55,7 @@ pub(crate) fn whole(store: StoreId, table: TableId) -> (RowKey, RowKey) {
     (RowKey::new(store, table, &[]), RowKey::new(store, TableId(table.0 + 1), &[]))
 }
 
-/// Whether there are rows that do not belong to etcd's state machine, and so have no place in a file of etcd's.
+/// Whether there are rows that do not belong to etcd's state machine. A file of etcd cannot hold them.
 pub(crate) fn has_own(reader: &StoreReader, store: StoreId) -> bool {
     let (from, below) = (RowKey::new(store, OWN, &[]), RowKey::new(StoreId(store.0 + 1), TableId(0), &[]));
     !reader.scan(&from, &below, 1).is_empty()

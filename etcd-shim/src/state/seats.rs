@@ -112,7 +112,7 @@ mod tests {
         let mut change = |member, to: u64, from: u64| seats.change(member, storage(to), Some(storage(from)));
         assert!(change(a, 12, 11));
         assert!(!change(a, 13, 11), "11 has the seat no more");
-        assert!(!change(a, 11, 12), "11 is never counted again");
+        assert!(!change(a, 11, 12), "11 never gets a seat again");
         assert!(!change(b, 12, 21), "12 has another seat");
         assert!(!change(b, 22, 11), "11 never had that seat");
         assert!(!change(a, 12, 12));
@@ -151,6 +151,6 @@ mod tests {
         assert!(seats.end(a, Some(StorageId(12))) && seats.end(b, Some(StorageId(21))));
         assert!(seats.end(MemberId(3), None), "it never came");
         assert!(seats.held(&founders).is_empty());
-        assert!(!seats.change(b, StorageId(21), None), "21 is never counted again");
+        assert!(!seats.change(b, StorageId(21), None), "21 never gets a seat again");
     }
 }

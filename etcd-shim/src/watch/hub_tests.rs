@@ -112,7 +112,11 @@ impl Rig {
         tokio::select! {
             () = all => {}
             () = self.hub.catch_up_always() => {}
-            () = self.reads.take().expect("caught up once").run(self.local.reader(), CancellationToken::new()) => {}
+            () = self
+                .reads
+                .take()
+                .expect("a rig catches up only once")
+                .run(self.local.reader(), CancellationToken::new()) => {}
         }
     }
 

@@ -28,14 +28,15 @@
 //!
 //! 1. The state machine is deterministic: each replica gives the same answer and changes the same rows for a command, in the
 //!    same order. This finds clocks, random numbers, a `HashMap` that is iterated, and state outside of the rows.
-//! 2. Each command that was acknowledged is applied, once, with that answer, and after those that were acknowledged before
-//!    it was proposed.
+//! 2. Each command that was acknowledged is applied once, with the answer that its caller got, and after the commands
+//!    that were acknowledged before it was proposed.
 //! 3. At the end all replicas have the same rows: those that the commands give when they are applied once more, in their
 //!    order, without a node.
 //! 4. No node ends by itself, and the cluster works again soon after the last fault.
 //! 5. What [`Simulation::invariant`] demands.
 //!
-//! Each seed runs in a process of its own. A seed that fails is run again with `NAXOS_SIM_SEED=7 cargo test the_test`.
+//! In a `#[test]`, each seed runs in a process of its own. To run a seed that failed once more, for example seed 7, use
+//! `NAXOS_SIM_SEED=7 cargo test the_test`.
 //! tokio needs the option `--cfg tokio_unstable`, so that a seed gives the same run each time. Without this option the
 //! crate does not compile. Put it into `.cargo/config.toml`:
 //!

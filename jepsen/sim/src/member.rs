@@ -117,7 +117,7 @@ impl Member {
     }
 
     fn seams(&self, seed: u64) -> Seams {
-        // The clocks of a host differ from the others', in the same way after each start.
+        // A host's clock differs from the clocks of the other hosts, by the same amount after each start.
         let skew = Dice::new(self.seed).below_signed(2 * SKEW_NANOS_MAX) - SKEW_NANOS_MAX;
         Seams {
             clock: Arc::new(SimClock::new(EPOCH + now()).with_skew_nanos(skew)),

@@ -27,7 +27,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A simulation of the state machine that `make` makes. It is called for each start of a node.
+    /// A simulation of the state machine that `make` makes. `make` is called for each start of a node.
     pub fn of<A: Applicator>(make: impl Fn() -> A + Send + Sync + 'static) -> Self {
         let make: Make = Arc::new(move || Box::new(make()));
         let commands: Commands = Arc::new(|dice| dice.roll().to_le_bytes().to_vec());

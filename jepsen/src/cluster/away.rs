@@ -116,7 +116,7 @@ impl Defragmenting {
 /// revision waits, and gets nothing older.
 ///
 /// # Errors
-/// If one of them does not come back by a snapshot, or members differ.
+/// If one of these statements does not hold, or if members differ.
 pub fn away(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut all = Members::start(program, folder, 3, &[HELD_LOG])?;

@@ -53,7 +53,7 @@ pub fn bridged(program: &Path, folder: &Path) -> anyhow::Result<()> {
         pace::sleep(QUIET);
         let after = cluster.active_loglet()?;
         let more = after - settled;
-        ensure!(more <= CALM_CHANGES_MAX, "{pair}: the log does not settle, it was changed {more} times more");
+        ensure!(more <= CALM_CHANGES_MAX, "{pair}: the log does not settle, it was changed {more} more times");
         Kind::Pair.heal(&mut cluster, first)?;
         cluster.wait_until_whole()?;
     }

@@ -196,7 +196,7 @@ pub fn grown(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let refused = grown.all.call(maintenance.move_leader(pb::MoveLeaderRequest { target_id: leader }));
     ensure!(
         refused.is_err_and(|status| status.message() == "etcdserver: not leader"),
-        "another member moves the leader"
+        "a member that is no longer the leader moves the leader"
     );
 
     pace::sleep(Duration::from_secs(3));

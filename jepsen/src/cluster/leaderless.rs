@@ -48,7 +48,7 @@ pub(super) async fn ended_without_leader(
     answers: &mut Streaming<pb::WatchResponse>,
 ) -> anyhow::Result<()> {
     let ended = pace::within(limit, drained(answers)).await.context("the watch that wants a leader stays")?;
-    let Err(status) = ended else { bail!("it ends without an error") };
+    let Err(status) = ended else { bail!("the watch ends without an error") };
     ensure!(is_no_leader(&status), "the watch ends with {status}");
     Ok(())
 }
@@ -95,11 +95,11 @@ pub fn leaderless(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let begun = pace::now();
     let Err(status) = all.call(KvClient::new(all.channel(2)).put(wants_leader(put()))) else { bail!("a put is done") };
     ensure!(is_no_leader(&status), "a put that wants a leader is refused with {status}");
-    ensure!(begun.elapsed() < STAYS, "it is refused only after {:?}", begun.elapsed());
+    ensure!(begun.elapsed() < STAYS, "a put that wants a leader is refused only after {:?}", begun.elapsed());
     let status = all.call(MaintenanceClient::new(all.channel(2)).status(pb::StatusRequest {}))?.into_inner();
-    ensure!(status.leader == 0 && status.errors.contains(&NO_LEADER.to_owned()), "its status is {status:?}");
+    ensure!(status.leader == 0 && status.errors.contains(&NO_LEADER.to_owned()), "the member's status is {status:?}");
     let (code, health) = probe::get(all.url(2).trim_start_matches("http://"), "/health")?;
-    ensure!(code == 503 && health.contains("RAFT NO LEADER"), "its health is {code} {health}");
+    ensure!(code == 503 && health.contains("RAFT NO LEADER"), "the member's health is {code} {health}");
     let more = all.call(pace::within(STAYS, drained(&mut stays)));
     ensure!(more.is_none(), "the watch that does not want a leader ends: {more:?}");
 

@@ -70,7 +70,7 @@ pub fn upgraded(old: &Path, next: &Path, folder: &Path) -> anyhow::Result<()> {
     ensure_nothing_new(&runtime, folder, &urls).context("mixed")?;
     let refused =
         runtime.block_on(reconfigure(&urls[0], "next")).err().context("there is a loglet that not all members know")?;
-    ensure!(format!("{refused:#}").contains("the cluster has version 1"), "refused in other words: {refused:#}");
+    ensure!(format!("{refused:#}").contains("the cluster has version 1"), "the refusal has another text: {refused:#}");
     for member in [1, 0] {
         roll(&mut all[member], old).context("roll back")?;
     }
@@ -123,7 +123,7 @@ fn refuse_old(member: &mut EtcdServer, data: &Path, old: &Path, next: &Path) -> 
         member.use_program(old);
         let refused = member.try_start().err().with_context(|| format!("the old program starts on {what}"))?;
         ensure!(refused.contains("exit status: 1"), "it does not end with exit status 1: {refused}");
-        ensure!(refused.contains(words), "on {what}, refused in other words: {refused}");
+        ensure!(refused.contains(words), "on {what}, the refusal has another text: {refused}");
         anyhow::Ok(())
     };
     member.terminate();

@@ -80,7 +80,7 @@ impl Watcher {
 /// Checks that the watchers on the members at `urls` have seen all writes of the ledger.
 ///
 /// # Errors
-/// If one of them has not.
+/// If one of them has not, or if its events came twice or in another order.
 pub(super) fn are_whole(
     runtime: &Runtime,
     watchers: Vec<Watcher>,

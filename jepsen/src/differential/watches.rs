@@ -119,7 +119,7 @@ impl Pair {
     /// Sends requests that a server must ignore: a cancel of an unknown watcher, and an empty request.
     ///
     /// # Errors
-    /// If a stream is closed.
+    /// If a stream is closed or has failed.
     pub async fn send_nonsense(&mut self) -> anyhow::Result<()> {
         self.send(Some(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 7_777 }))).await?;
         self.send(None).await
@@ -193,7 +193,7 @@ impl Pair {
     /// it is not certain that a server answers.
     ///
     /// # Errors
-    /// If one does not answer with this revision within the time limit.
+    /// If a server does not answer with this revision within the time limit, or a stream has failed.
     pub async fn progress(&mut self, revision: i64) -> anyhow::Result<()> {
         let watching = || self.asked.iter().filter(|asked| asked.fate == Fate::Watching);
         if self.lost_one || watching().count() == 0 || watching().any(|asked| asked.create.start_revision > revision) {
@@ -220,7 +220,7 @@ impl Pair {
     /// Waits until every watcher that asked for progress notifications has got one at `revision`, on both servers.
     ///
     /// # Errors
-    /// If a notification does not come within the time limit.
+    /// If a notification does not come within the time limit, or a stream has failed.
     pub async fn notified(&mut self, revision: i64) -> anyhow::Result<()> {
         for index in 0..self.asked.len() {
             let asked = &self.asked[index];

@@ -80,7 +80,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
         server.try_start().map_err(anyhow::Error::msg).context("start once there is room")?;
         runtime.block_on(ledger.check(server.client_url(), &mut dice)).context("after the restart")?;
     }
-    println!("reads served, writes were refused, /readyz failed, nothing was lost");
+    println!("reads were served, writes were refused, /readyz failed, nothing was lost");
     Ok(())
 }
 

@@ -38,7 +38,8 @@ pub struct Plan {
 /// Runs the loop and prints its progress.
 ///
 /// # Errors
-/// The first acknowledged write that is lost, or a revision that went back or was used twice.
+/// If an acknowledged write is lost or changed, if a revision went back or was used twice, if the server does not start
+/// again, or if a connection or a read fails. The loop ends at the first error.
 pub fn run(plan: &Plan) -> anyhow::Result<()> {
     println!("{} rounds, {} writers, --seed {}", plan.rounds, plan.writers, plan.seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

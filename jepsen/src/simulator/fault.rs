@@ -89,7 +89,7 @@ pub struct Faults {
     pub disk_errors: u64,
     /// Number of times that the disk was made full.
     pub full_disks: u64,
-    /// Number of nodes that ended by themselves because their disk failed.
+    /// Number of times that the node ended by itself because its disk failed.
     pub self_ended: u64,
 }
 

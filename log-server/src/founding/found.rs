@@ -52,7 +52,7 @@ pub enum FoundingError {
     /// The node stops.
     #[error("the node stops before its cluster is founded")]
     Stopped,
-    /// The seat could not record an answer, so it answers no more. It may go on after a start.
+    /// The seat could not record an answer, so it answers no more. It may go on when its process is started again.
     #[error("the founding cannot be recorded in the data directory: {0}")]
     Disk(String),
 }

@@ -147,8 +147,8 @@ fn read_batch(seed: Seed, bytes: &Bytes, at: u64, head: &Head) -> (ScannedBatch,
     (batch, chain.filter(|_| whole))
 }
 
-/// One past the last byte at or after `from` that is not zero; zero if all bytes are zero. Goes block by block,
-/// because comparing memory is much faster than looking at single bytes.
+/// One past the last byte at or after `from` that is not zero; zero if all bytes from `from` on are zero. Goes block by
+/// block, because comparing memory is much faster than looking at single bytes.
 pub(crate) fn dirty_end(bytes: &[u8], from: usize) -> u64 {
     const BLOCK: usize = BLOCK_BYTES as usize;
     const ZEROS: [u8; BLOCK] = [0; BLOCK];

@@ -49,9 +49,9 @@ impl Unsettled {
     /// Cuts off the bytes after the last batch, removes the unused segments except for one that serves as a spare, and
     /// makes everything that recovery found durable. Returns that spare.
     ///
-    /// Segments that were never begun must be gone before the next batch is written. If one stayed, a segment with a
-    /// higher number would be begun later. Then the one left behind would look like a segment whose header or first
-    /// batch is damaged.
+    /// Except for the spare, segments that were never begun must be gone before the next batch is written. If another
+    /// one stayed, a segment with a higher number would be begun later. Then the one left behind would look like a
+    /// segment whose header or first batch is damaged.
     pub(crate) async fn settle(self, disk: &dyn Disk) -> Result<Option<Spare>, OpenError> {
         let Unsettled { last, scan, unused, tail } = self;
         let mut spare = None;

@@ -45,9 +45,9 @@ pub(crate) struct Spare {
 pub(crate) enum Room {
     /// A spare is ready or is being made.
     Enough,
-    /// The disk has `free` bytes free; a spare and the reserve need `needed`.
+    /// The disk has `free` bytes free, and `needed` bytes must be free before a spare is made.
     Full { free: u64, needed: u64 },
-    /// The disk failed.
+    /// No spare will be made any more: the disk failed, or the unit is stopping. The text says which.
     Failed(String),
 }
 

@@ -51,12 +51,12 @@ impl LogStore {
         Ok(Self { writer, state: Arc::new(Mutex::new(state)), snapshots })
     }
 
-    /// Waits until the entries up to `last` are in a durable snapshot.
+    /// Waits until the entries up to `last` are in a durable snapshot. Fails if a snapshot could not be written.
     async fn are_in_snapshot(&mut self, last: LogId) -> io::Result<()> {
         let covered = self.snapshots.wait_for(|mark| mark.last >= Some(last) || mark.failed).await;
         match covered {
             Ok(mark) if !mark.failed => Ok(()),
-            _ => Err(io::Error::other("the snapshot that covers the purged entries is not durable")),
+            _ => Err(io::Error::other("the log is not purged: no durable snapshot covers the entries")),
         }
     }
 

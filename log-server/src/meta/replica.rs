@@ -238,8 +238,9 @@ impl MetaReplica {
             .unwrap_or_else(|e| Err(CallError::Unknown(format!("the leader's answer does not decode: {e}"))))
     }
 
-    /// As [`Self::get_of_others`], when a read takes long. openraft waits for this replica's disk, so a disk that hangs
-    /// would hold up every read here. The other replicas do not need this disk for a read.
+    /// For a read that takes long: calls [`Self::get_of_others`] every [`ASK_OTHERS_AFTER`] until it has the value.
+    /// openraft waits for this replica's disk, so a disk that hangs would hold up every read here. The other replicas
+    /// do not need this disk for a read.
     async fn get_of_others_later(&self) -> Value {
         loop {
             self.clock.sleep(ASK_OTHERS_AFTER).await;

@@ -22,7 +22,7 @@ pub(crate) enum Request {
     RelayPut(Put),
 }
 
-/// Why a replica did not carry out a read or a put.
+/// Why a replica has no result of a read or a put.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum CallError {
     /// The replica does not lead. The leader's id, if the replica knows it.

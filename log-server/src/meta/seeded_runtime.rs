@@ -1,7 +1,7 @@
 //! [`SeededRuntime`]: tokio's runtime for openraft, with a random generator that is set by a seed.
 //!
-//! The methods of openraft's `AsyncRuntime` have no `self`, so the generator is a thread-local. The control Worker
-//! seeds it before the replica starts. It is used for nothing but election time-outs.
+//! The methods of openraft's `AsyncRuntime` have no `self`, so the generator is a thread-local. The Worker `meta` seeds
+//! it before it starts openraft. The generator is used for nothing but election time-outs.
 
 use std::cell::Cell;
 use std::future::Future;

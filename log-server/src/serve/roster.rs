@@ -60,7 +60,7 @@ impl Roster {
         gone.iter().filter_map(|id| state.loglets.remove(id)).collect()
     }
 
-    /// All loglets, lowest ordinal first.
+    /// All loglets, lowest id first.
     pub(crate) fn all(&self) -> Vec<Arc<Published>> {
         self.state.read().loglets.values().cloned().collect()
     }

@@ -45,7 +45,9 @@ pub enum Refusal {
     /// The loglet is sealed, and no successor was made in time.
     #[error("the log is sealed and has no successor yet")]
     NoSuccessor,
-    /// An earlier append failed, and the sequencer has to settle that one first. The text says why it failed.
+    /// An earlier append failed. The sequencer takes appends again when all appends in flight are settled. But if
+    /// nobody knows whether the earlier append was done, the sequencer takes no more appends to this loglet. The text
+    /// says why the earlier append failed.
     #[error("an append before it failed: {0}")]
     EarlierFailed(String),
     /// A storage unit refused the append for a reason that waiting does not remove.

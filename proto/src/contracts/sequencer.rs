@@ -1,4 +1,4 @@
-//! The sequencer: gives out the positions of a loglet. For native loglets it also stores the appends on the units.
+//! The sequencer: gives out the offsets of a loglet. For native loglets it also stores the appends on the units.
 
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ pub trait Sequencer: Send + Sync {
     /// batches of a loglet are acknowledged in their order.
     ///
     /// `granted` gets the first offset as soon as it is given out, so that the caller can find out from the units whether
-    /// the batch is on a write quorum, even if this sequencer is lost. It is not called if the batch is refused, or if the
-    /// offset may be given out again because nothing was stored.
+    /// the batch is on a write quorum, even if this sequencer is lost. It is not called if the batch is refused, or if
+    /// the loglet has only one unit: that unit may refuse the batch, and then the offset is given out again.
     fn append(
         &self,
         loglet: LogletId,

@@ -12,8 +12,8 @@ use crate::peer::envelope::{CHAIN, FROM, LOG, TO, WIRE};
 use crate::peer::limits::WIRE_VERSION;
 use crate::peer::{ChainNews, Home};
 
-/// Checks the [`Envelope`](super::envelope::Envelope) of each call and of each stream that is opened. Clones are the same
-/// gate, because tonic makes one for each call.
+/// Checks the [`Envelope`](super::envelope::Envelope) of each call and of each stream that is opened. All clones share
+/// one state, because tonic clones the gate for each call.
 #[derive(Clone)]
 pub struct Gate(Arc<Expected>);
 

@@ -116,7 +116,8 @@ pub struct HeartbeatService {
 }
 
 impl HeartbeatService {
-    /// The gRPC service of `heartbeat`, behind the gate of the node `home`. It answers before the node is admitted.
+    /// The gRPC service of `heartbeat`, behind the gate of the node `home`. It also answers while the node is not yet
+    /// admitted.
     pub fn server(home: &Home, heartbeat: Arc<dyn Heartbeat>) -> InterceptedService<HeartbeatServer<Self>, Gate> {
         InterceptedService::new(
             HeartbeatServer::new(Self { home: home.clone(), heartbeat }),

@@ -58,7 +58,8 @@ impl PeerLink {
         self.peer
     }
 
-    /// Why the last call had no answer. `None` if the last call had an answer, or if no call was made yet.
+    /// Why the last call had no answer, or why a stream from the peer has failed since then. `None` if the last call
+    /// had an answer and no stream has failed since then, or if no call was made yet.
     pub fn problem(&self) -> Option<String> {
         self.problem.lock().clone()
     }

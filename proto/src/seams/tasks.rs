@@ -26,8 +26,8 @@ impl Tasks {
         self.worker.start_task(name, self.stop.clone(), Box::pin(body));
     }
 
-    /// Runs `work` in a task of its own, so that it is not left half done when the caller goes away. `None` if the task did not
-    /// end, because the node stops.
+    /// Runs `work` in a task of its own, so that it is not left half done when the caller goes away. `None` if the work
+    /// panicked, or if its runtime ended before the work did.
     /// # Cancel safety
     /// The work goes on.
     pub async fn finish<T: Send + 'static>(

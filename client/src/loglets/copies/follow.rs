@@ -17,7 +17,8 @@ use crate::loglet::LogletError;
 /// Cells that the nearest unit lacks are read in pieces of about this many bytes.
 const GAP_BYTES: usize = 1 << 20;
 
-/// How long the unit that is followed may lack cells that are known to be committed. After that the others are read.
+/// How long the unit that is followed may lack cells that are known to be committed. After that these cells are read
+/// from the other units.
 const LATE_AFTER: Duration = Duration::from_millis(50);
 
 type UnitStream = BoxStream<'static, Result<Followed, UnitError>>;
@@ -34,7 +35,7 @@ struct Follower {
     gap_end: Offset,
     /// All cells below this offset are committed, by what the unit that is followed has told.
     known_tail: Offset,
-    /// When the others are read, if the unit that is followed still lacks cells below `known_tail` at that time.
+    /// When to read from the other units, if the unit that is followed still lacks cells below `known_tail` then.
     late_at: Option<Instant>,
     /// The errors of the units that could not be followed, since the last item.
     errors: Vec<UnitError>,

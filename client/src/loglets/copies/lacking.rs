@@ -13,8 +13,8 @@ use super::Copies;
 const ANSWER_MAX: Duration = Duration::from_millis(500);
 
 impl Copies {
-    /// Counts the cells below `below` that each unit lacks. The count is `None` for a unit that does not answer. A cell
-    /// that a unit has trimmed does not count.
+    /// Counts the cells below `below` that each unit lacks. The count is `None` for a unit that does not answer in time
+    /// or that answers with an error. A cell that a unit has trimmed does not count.
     pub(in crate::loglets) async fn lacking(&self, below: Offset) -> Vec<(StorageId, Option<u64>)> {
         join_all((0..self.units.len()).map(|unit| async move {
             let lacks = tokio::select! {

@@ -25,7 +25,7 @@ impl UnitChain {
         HOLE_PATIENCE * (1 << self.filled.load(Ordering::Relaxed).min(DOUBLINGS_MAX))
     }
 
-    /// Waits until the last unit has everything below `at`. If its tail does not move for a while, settles what is missing.
+    /// Waits until the last unit has everything below `at`. If this takes too long, settles what is missing.
     pub(super) async fn wait_below(&self, at: Offset) -> Result<(), Stopped> {
         let (clock, mut rest) = (&*self.copies.clock, Rest::new(&*self.copies.clock));
         let (mut stands_at, mut settle_at) = (None, clock.now());

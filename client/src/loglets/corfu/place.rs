@@ -212,7 +212,9 @@ impl UnitChain {
         match whose(&held, batch) {
             Whose::Ours => AppendError::Undecided { at },
             Whose::Others => AppendError::Sealed,
-            Whose::Nobodys | Whose::Unclear => unclear("the segment ended within the batch, or its offset is trimmed"),
+            Whose::Nobodys | Whose::Unclear => {
+                unclear("the segment ended within the batch, or the offsets of the batch are trimmed or damaged")
+            }
         }
     }
 }

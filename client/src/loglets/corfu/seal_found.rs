@@ -7,6 +7,6 @@ use naxos_proto::ids::Offset;
 pub(super) struct SealFound {
     /// The indexes of the units that are sealed and hold everything below the end.
     pub(super) holders: Vec<usize>,
-    /// Everything below this offset is on every unit, or was.
+    /// Everything below this offset is on every unit, or was there until it was trimmed.
     pub(super) on_all: Offset,
 }

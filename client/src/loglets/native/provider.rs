@@ -47,8 +47,8 @@ impl NativeProvider {
         let is_sequencers = |storage: &StorageId| *storage == native.sequencer.storage;
         let is_sequenced_here =
             native.units.iter().zip(&copies.is_near).any(|(unit, is_near)| *is_near && is_sequencers(unit));
-        // The only unit may refuse a store, and then the offset is given out again. So its tail says nothing about an
-        // offset that was heard before.
+        // A loglet's only unit may refuse a store, and the sequencer then gives the offset to another append. So a tail
+        // above the offset does not say which of the two appends is stored there.
         let concludes = native.units.len() > 1 && !is_sequenced_here;
         let direct = concludes.then(|| Arc::new(Direct::new(native.units.len(), native.write_quorum.into())));
         let (params, copies) = (params.clone(), Arc::new(copies));

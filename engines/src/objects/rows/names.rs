@@ -7,7 +7,7 @@ use crate::local_store::{RowKey, TableId};
 use crate::objects::object_id::ObjectId;
 use crate::objects::version::Version;
 
-/// The first table. Those of the node's own state machine are below it, so that both fit into one store.
+/// The first table of the objects. All other tables of a node are below it, so that they fit into the same store.
 const FIRST: u8 = 64;
 const NAMES: TableId = TableId(FIRST);
 const OBJECTS: TableId = TableId(FIRST + 1);

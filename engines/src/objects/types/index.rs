@@ -38,8 +38,8 @@ impl Index {
         self.object.read(move |fields| Ok(fields.get(id, &key)?.map(|field| field.value)))
     }
 
-    /// The keys from `from` on and below `below`, or up to the last one, with their values and in order; at most
-    /// `limit`, and at most [`SCAN_MAX`](crate::objects::SCAN_MAX).
+    /// The keys from `from` on with their values, in order: those below `below`, or all of them if it is `None`. At
+    /// most `limit` keys, and at most [`SCAN_MAX`](crate::objects::SCAN_MAX).
     pub fn range(&self, from: impl Into<Bytes>, below: Option<Bytes>, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
         self.scan(KeyRange { from: from.into(), below }, limit)
     }

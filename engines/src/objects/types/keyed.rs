@@ -22,7 +22,8 @@ pub(super) fn apply(
         }
         Write::Remove(key) => {
             let was_there = fields.get(object, key)?.is_some();
-            // Deleted even if it is not there now: a transaction tries this out before it is known what will be there.
+            // The deletion is noted even if the field is not there now. A transaction tries its writes out before it
+            // commits. Until then another command may put the field, and this write has to delete that field.
             fields.delete(object, key.clone());
             Ok(Output::Changed(was_there))
         }

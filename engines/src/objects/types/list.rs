@@ -89,7 +89,7 @@ impl List {
     pub fn take(&self, index: u64) -> Update<Bytes> {
         self.object.update(Write::Take(index), |output| match output {
             Output::Taken(Some(taken)) => taken,
-            other => panic!("an element that was taken is output, not {other:?}"),
+            other => panic!("expected the element that was taken, found {other:?}"),
         })
     }
 }

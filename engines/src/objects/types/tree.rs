@@ -18,8 +18,8 @@ use crate::objects::types::not_of_type;
 use crate::objects::update::Update;
 use crate::objects::write::Write;
 
-/// Values by path, as `/a/b`. A path is created below one that is there, and deleted when it has no children. The root,
-/// `/`, is always there and has no value.
+/// Values by path, as `/a/b`. A path can be created only below a path that exists, and deleted only while it has no
+/// children. The root, `/`, is always there and has no value.
 #[derive(Clone)]
 pub struct Tree {
     object: Object,

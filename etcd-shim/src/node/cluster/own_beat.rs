@@ -107,7 +107,8 @@ impl Heartbeat for OwnBeat {
         if self.memory.is_latest(theirs.from.storage, theirs.start()) {
             self.admission.hear(&theirs, &*self.memory);
         }
-        // An old copy is not noted, and a start is not noted before this directory remembers it.
+        // So this node does not answer if its directory may be an old copy, or before the directory remembers this
+        // start.
         let is_refused = self.admission.disowned().borrow().is_some() || self.admission.is_contradicted_by(&theirs);
         if is_refused || !self.memory.own_is_durable() {
             let refused = HeartbeatError::Silent("its start is not written down, or it is refused".to_owned());

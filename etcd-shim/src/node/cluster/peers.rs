@@ -165,7 +165,7 @@ impl UnitDirectory for Peers {
 impl SequencerDirectory for Peers {
     fn sequencer(&self, incarnation: Incarnation) -> Option<Arc<dyn Sequencer>> {
         if let Some(own) = self.sequencer.get().filter(|s| s.incarnation().storage == incarnation.storage) {
-            // A loglet of an earlier boot of this process has no sequencer any more.
+            // A loglet of an earlier process on this data directory has no sequencer any more.
             return Some(own).filter(|s| s.incarnation() == incarnation).cloned();
         }
         let link = Arc::clone(&self.remotes.read().get(&incarnation.storage)?.link);

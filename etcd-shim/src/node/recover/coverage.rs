@@ -57,8 +57,9 @@ pub(super) fn newest_chain<'a>(known: impl IntoIterator<Item = &'a Known>) -> Op
     first_max(known.into_iter().map(|one| one.last))
 }
 
-/// The survivor whose local store is taken: the one that can be brought furthest, and of those the one that lacks least. A
-/// store that was found to differ is taken only if all others lack writes: those would be lost for certain.
+/// The survivor whose local store is taken: of the stores that can be brought furthest, the one that lacks least. A
+/// store that was found to differ is taken only if all others would lack writes, because these writes would be lost for
+/// certain.
 pub(super) fn chosen(known: &[Known]) -> Option<usize> {
     first_max(known.iter().map(|one| (one.reach, !one.differs, one.cursor, one.last)))
 }

@@ -18,8 +18,8 @@ use super::{RecoverError, Survivor};
 use crate::config::Url;
 use crate::node::ids;
 
-/// The newest entry is searched in this many positions before the tail. One position is not enough, because it may hold
-/// junk.
+/// The newest entry is searched for in this many positions before the tail. One position is not enough, because it may
+/// hold junk.
 const NEWEST_WITHIN: u64 = 64;
 /// The most bytes that one read takes in this search.
 const READ_BYTES: usize = 4 << 20;

@@ -210,7 +210,8 @@ impl Rebuild<'_> {
         Ok((before, after))
     }
 
-    /// Refuses a log with commands of a program's own state machine from `from` on, as this program does not have it.
+    /// Refuses the log if it has commands of a program's own state machine at position `from` or later. This program
+    /// has no state machine of its own, so it cannot apply them.
     async fn refuse_own_commands(&self, mut from: Lsn) -> Result<(), RecoverError> {
         let (log, tail) = (self.plan.log(), self.plan.tail);
         while from < tail {

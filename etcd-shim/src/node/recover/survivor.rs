@@ -119,7 +119,7 @@ impl Survivor {
     }
 }
 
-/// Reads the local store. `None` if the member never had one.
+/// Reads the local store. `None` if the directory has none.
 async fn kept_store(name: &str, seams: &Seams, storage: StorageId) -> Result<Option<KeptStore>, RecoverError> {
     let io = |error| RecoverError::Io(format!("{name}/{STORE_FILE}"), error);
     let names = seams.disk.list("").await.map_err(io)?;

@@ -92,7 +92,7 @@ fn files(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// A directory with data, if `in_place`, and a recovery that is complete.
+/// A directory with a complete recovery. If `in_place`, the directory also has the data of before.
 async fn directory(in_place: bool) -> tempfile::TempDir {
     let temp = tempfile::tempdir().unwrap();
     let write_to = |folder: &Path, what: &str, names: &[&str]| {

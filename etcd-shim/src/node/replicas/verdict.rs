@@ -15,7 +15,8 @@ use naxos_proto::ids::{Lsn, StorageId};
 pub(super) enum Verdict {
     /// No difference was seen.
     Equal,
-    /// This replica differs from a majority. The position is the first one at which that was seen.
+    /// This replica differs from a majority. The position is the first one at which it differs from a member of that
+    /// majority.
     Differs(Lsn),
     /// These replicas differ from a majority to which this one belongs.
     OthersDiffer(Vec<StorageId>),

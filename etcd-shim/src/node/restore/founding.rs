@@ -14,10 +14,11 @@ use crate::node::ids;
 
 /// See the module.
 ///
-/// Each member of a cluster of several restores the same file by itself, and none of them asks the others. So the ids follow
-/// from what all of them are given: the file, the members and the token. If a member restores a second time, its new directory
-/// has the ids of the first one. To the others it is an old copy, and they refuse it. For the same reason the caller demands a
-/// token that was not used before. A cluster of one has random ids.
+/// Each member of a cluster of several restores the same file by itself, and none of them asks the others. So the ids
+/// follow from what all of them are given: the file, the number by which the revision is raised, the members and the
+/// token. If a member restores a second time, its new directory has the ids of the first one. To the others it is an
+/// old copy, and they refuse it. For the same reason the caller demands a token that was not used before. A cluster of
+/// one has random ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Founding {
     /// etcd's cluster id.
@@ -29,7 +30,7 @@ pub(crate) struct Founding {
     pub(crate) members: Vec<Member>,
 }
 
-/// The beginning of a SHA-256, which must not be 0.
+/// The beginning of the SHA-256 of `parts`. If it is 0, 1 is returned, because an id is never 0.
 fn id(parts: &[&[u8]]) -> u64 {
     let hash = parts
         .iter()

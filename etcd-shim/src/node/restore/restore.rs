@@ -41,8 +41,9 @@ pub(crate) struct Outcome {
     pub(crate) compacted: i64,
 }
 
-/// Makes the new directory in the root of `seams.disk`, whose lock the caller has. `name` is the file's name, and `bytes` its
-/// length. Raises the revision by `bump`. If that is above 0, everything up to the raised revision counts as compacted.
+/// Makes the new directory in the root of `seams.disk`, whose lock the caller has. `file` is the backup, its name, and
+/// its length in bytes. Raises the revision by `bump`. If that is above 0, everything up to the raised revision counts
+/// as compacted.
 /// Tells each step before it takes it. If the directory cannot be made, removes what was made. If the complete
 /// directory cannot be moved to its place, the next start of a server finishes the move.
 /// # Cancel safety

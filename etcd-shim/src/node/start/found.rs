@@ -147,8 +147,8 @@ fn refuse_unless_whole(role: Role) -> Result<(), StartError> {
     match role {
         Role::Node => Ok(()),
         _ => Err(StartError::Begin(format!(
-            "--force-new-cluster makes a cluster of one whole node, and `{}` is none: expected `naxos ctl recover` with the \
-             data directories of all members that are left",
+            "--force-new-cluster makes a cluster of one whole node, and `{}` runs only a part of a node: expected \
+             `naxos ctl recover` with the data directories of all members that are left",
             role.command()
         ))),
     }

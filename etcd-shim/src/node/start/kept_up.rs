@@ -1,4 +1,4 @@
-//! The last step of a log server or a sequencer: it keeps up with the members of its cluster.
+//! The last step of the start of a log server or a sequencer: from then on it keeps up with the members of its cluster.
 
 use std::sync::Arc;
 

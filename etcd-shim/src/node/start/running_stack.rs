@@ -96,8 +96,9 @@ impl StackParts<'_> {
     }
 }
 
-/// Starts the stack. In a cluster this needs a majority of the nodes, which may come and go meanwhile, so it is tried
-/// until it succeeds. A node that is alone has nobody to wait for.
+/// Starts the stack. In a cluster this needs a majority of the nodes, which may come and go meanwhile. So the start is
+/// repeated as long as the log cannot be reached or takes no entries. Any other error is returned at once. A node that
+/// is alone has nobody to wait for, and returns every error at once.
 async fn start_stack(stack: &NodeStack, context: &Context, is_alone: bool) -> Result<(), StartError> {
     let mut attempts = Attempts::new(&*context.seams.clock);
     loop {

@@ -72,7 +72,7 @@ pub enum StartError {
          directory"
     )]
     Starts(std::io::Error),
-    /// The others have refused the data directory at an earlier start. The text says why.
+    /// The other members refused the data directory at an earlier start. The text says why.
     #[error("{0}")]
     OldCopy(String),
     /// The data directory is an old copy.

@@ -36,7 +36,8 @@ pub trait Listener: Send + 'static {
     fn lease_granted(&mut self, id: i64, ttl: i64);
     /// A lease ended.
     fn lease_ended(&mut self, id: i64);
-    /// `keeper` became the keeper of leases: all leases get their full time-to-live again.
+    /// `keeper` became the keeper of leases. All leases get their full time-to-live again, unless the same node was the
+    /// keeper before.
     fn keeper(&mut self, keeper: Keeper);
     /// The store was compacted at this revision.
     fn compacted(&mut self, revision: i64);

@@ -97,7 +97,7 @@ impl Writer<'_, '_> {
         Ok(Answer::Done)
     }
 
-    /// Stores a member's name and client URLs.
+    /// Stores the name and the client URLs of a listed member. While the list is empty, stores the whole member.
     pub(super) fn publish(&mut self, told: pb::Member) -> Result<Answer, EtcdError> {
         let member = match self.store.members.get(&told.id) {
             // The other fields (peer URLs, learner or not) are not taken from this command: only the calls that change

@@ -141,6 +141,6 @@ mod tests {
             store.keep_within();
             assert!(resident(&store) <= 10_000, "at revision {main}");
         }
-        assert!(resident(&store) > 5_000, "memory holds more than half of what it may hold");
+        assert!(resident(&store) > 5_000, "memory holds no more than half of what it may hold");
     }
 }

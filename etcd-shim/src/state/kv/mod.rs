@@ -1,6 +1,6 @@
 //! Reads of the key space, the checks of requests, and what is left to do after a compaction.
 //!
-//! - [`range`]: reads, within a transaction and outside of apply; [`collect`]: their walk over the index, in steps;
+//! - [`range`]: reads, in apply (within a transaction) and beside it; [`collect`]: their walk over the index, in steps;
 //!   [`range_request`]: what the fields of a range request mean; [`hash`]: HashKV; [`history_pass`]: the hashes by
 //!   which replicas find the first revision at which they differ
 //! - [`validate`]: checks that need no state; [`txn_path`]: the branches that a transaction takes;

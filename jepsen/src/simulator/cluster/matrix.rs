@@ -13,7 +13,7 @@ const COLUMN: usize = 16;
 pub struct Matrix<'a>(pub &'a BTreeMap<String, u64>);
 
 impl Matrix<'_> {
-    /// How often they met.
+    /// How often the fault met the way to recover.
     fn met(&self, fault: &str, recovery: &str) -> u64 {
         self.0.get(&pair(fault, recovery)).copied().unwrap_or(0)
     }

@@ -31,7 +31,8 @@ enum Standing {
 
 /// A client that adds a member, promotes it if it is a learner, removes it, adds it again, and moves the lead.
 ///
-/// The outcome of a call may be unknown. So it never relies on one, and looks at the list of members instead.
+/// The outcome of a call may be unknown. So the registrar never relies on an outcome, and looks at the list of members
+/// instead.
 pub struct Registrar {
     caller: Caller,
     newcomer: Host,

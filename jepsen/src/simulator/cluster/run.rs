@@ -57,7 +57,8 @@ const MOVES: [(LogletKind, LogletKind, &str); 2] = [
 /// A run that has not ended by this time counts as hanging.
 const END_MAX: Duration = Duration::from_secs(45);
 
-/// Runs a seed with this many members. Call it only once in a process: see the invariant of [`super::super`].
+/// Runs a seed with this many members. With [`Extra::Parts`] the members are always the same, and `members` is not
+/// used. Call it only once in a process: see the invariant of [`super::super`].
 pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
     let parts: &[(&str, Role)] = if extras.contains(&Extra::Parts) { &PARTS } else { &[] };
     // The members that serve clients.

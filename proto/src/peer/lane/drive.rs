@@ -21,8 +21,8 @@ impl<P: Protocol> Drop for Closing<P> {
     }
 }
 
-/// Runs the lane until `stop`. The lane is closed even if the future is dropped before it was polled for the first time,
-/// because the Worker refuses the task or its runtime ends.
+/// Runs the lane until `stop`, and closes it then. If the Worker refuses the task, or if its runtime ends, the future
+/// may be dropped before it was polled for the first time. The lane is closed in this case, too.
 pub(super) fn drive<P: Protocol>(
     lane: Arc<Lane<P>>,
     link: Arc<PeerLink>,

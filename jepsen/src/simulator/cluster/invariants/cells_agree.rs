@@ -1,4 +1,5 @@
-//! [`CellsAgree`]: an offset of a loglet holds the same on all units (safety rule 2): it was given out once, to one entry.
+//! [`CellsAgree`]: an offset of a loglet holds the same on all units, because it was given out once, to one entry
+//! (`docs/protocol.md`, cluster 2).
 
 use std::collections::BTreeMap;
 
@@ -8,9 +9,9 @@ use naxos_proto::ids::{LogletId, Offset};
 
 use crate::simulator::trace::fnv;
 
-/// For each offset of each loglet, the hash of what the first unit held there; `None` for junk. An offset at or above
-/// the end of its segment counts, too: a sequencer sends the same bytes to all units, and what a repair copies stays as
-/// it is.
+/// For each offset of each loglet, the hash of what was seen there first, on any unit; `None` for junk. An offset at or
+/// above the end of its segment counts, too: a sequencer sends the same bytes to all units, and what a repair copies
+/// stays as it is.
 #[derive(Debug, Default)]
 pub struct CellsAgree(BTreeMap<(LogletId, Offset), Option<u64>>);
 

@@ -1,5 +1,5 @@
-//! [`GrantsHold`]: an offset is given out once (safety rule 2), and only by the sequencer that the chain names (safety
-//! rule 4).
+//! [`GrantsHold`]: an offset is given out once (`docs/protocol.md`, cluster 2), and only by the sequencer that the
+//! chain names (safety rule 4).
 
 use std::collections::BTreeMap;
 

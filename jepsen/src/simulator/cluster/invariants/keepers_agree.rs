@@ -32,7 +32,9 @@ impl KeepersAgree {
             let roles = named.and_then(|segment| LogletRoles::of(&segment.params).ok());
             let is_elsewhere = |at: StorageId| at != storage && Role::of(at).has_state();
             if roles.as_ref().is_some_and(|roles| is_elsewhere(roles.sequencer.storage)) {
-                return Err(format!("{storage:?} keeps the leases under {loglet:?} of {roles:?}"));
+                return Err(format!(
+                    "{storage:?} keeps the leases under {loglet:?}, but the sequencer is on another node: {roles:?}"
+                ));
             }
             let last = self.last.entry(view.incarnation).or_insert(loglet);
             if last.ordinal > loglet.ordinal {

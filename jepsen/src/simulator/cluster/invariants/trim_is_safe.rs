@@ -29,7 +29,8 @@ impl TrimIsSafe {
     /// `are_all` says whether all nodes can be seen. A node that starts cannot be seen yet, but may already trim.
     ///
     /// # Errors
-    /// If the log is trimmed although a server of the view needs it, or the view says more than is durable.
+    /// If a process wants to trim what a server of its view needs, if more is trimmed than any process wanted, or if
+    /// the view says more than is durable.
     pub fn look(&mut self, views: &[&View], are_all: bool) -> Result<(), String> {
         for view in views {
             for (server, at, is_held) in &view.view {
@@ -52,9 +53,10 @@ impl TrimIsSafe {
         }
     }
 
-    /// When a process wants to trim further, no server of its view may need what is trimmed. A server that has come into the
-    /// view only now may: it gets a snapshot. This includes a server that was left out since the last look and came back
-    /// by an entry that it had sent before.
+    /// When a process wants to trim further, no server of its view may need what is trimmed. A server that has come
+    /// into the view since the last look is an exception: it gets a snapshot. A server that was left out since the last
+    /// look may have come back by an entry that it had sent before. So nothing is checked if a server was left out
+    /// since the last look.
     fn check_wanted(&mut self, view: &View) -> Result<(), String> {
         let (node, wants) = (view.incarnation, view.trim_point);
         let servers = view.view.iter().map(|(server, ..)| *server).collect();

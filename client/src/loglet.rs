@@ -31,7 +31,7 @@ pub enum LogletError {
     Params(LogletId, DecodeError),
 }
 
-/// A log with a fixed configuration. Its positions are contiguous from 0.
+/// A log with a fixed configuration. Its offsets are contiguous from 0.
 pub trait Loglet: Send + Sync {
     /// The parameters from which it was opened.
     fn params(&self) -> &LogletParams;

@@ -236,7 +236,7 @@ fn rule_1_a_tail_that_a_repair_raised_acknowledges_nothing() {
                 self.1.lock().push(done);
             }
             fn grant(&self, _: LogletId, _: Incarnation, _: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {
-                unreachable!("a native loglet grants by appends")
+                unreachable!("a native loglet gets its offsets by appends")
             }
             fn tail(&self, _: LogletId) -> BoxFuture<'_, Option<Tail>> {
                 Box::pin(std::future::ready(None))

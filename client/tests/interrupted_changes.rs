@@ -64,7 +64,7 @@ fn a_log_whose_founder_did_not_learn_that_it_founded_it_is_served_all_the_same()
             let rig = Rig::over(3, |unit| unit, |sequencer| sequencer).await;
             let mut parts = VirtualLogParts { meta: Arc::new(Forgetful::default()), ..rig.parts() };
             parts.config.kind = kind;
-            assert!(VirtualLog::found(parts.clone()).await.is_err(), "it does not know");
+            assert!(VirtualLog::found(parts.clone()).await.is_err(), "the founder does not learn of the founding");
             let log = VirtualLog::join(parts).await.expect("the chain is there");
             assert_eq!(append(&log, "a").await, Ok(Lsn(0)), "its sequencer gives out offsets");
             assert_eq!(log.chain().1.segments.len(), 1, "no change was needed");

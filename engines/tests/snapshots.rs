@@ -293,7 +293,7 @@ async fn a_node_never_goes_back_behind_its_own_cursor() {
 }
 
 #[tokio::test]
-async fn a_disk_without_room_is_told() {
+async fn a_disk_without_room_is_reported() {
     let world = World::new(11);
     let node = world.start(1).await;
     node.propose().await;
@@ -357,7 +357,7 @@ async fn a_crash_while_a_snapshot_is_installed_leaves_one_of_the_two_stores() {
         }
         old += 1;
     }
-    assert!(old > 2 && new == 1, "{old} crashes, {new} ends");
+    assert!(old > 2 && new == 1, "{old} crashes during an installation, {new} finished installations");
     node.stop.cancel();
 }
 

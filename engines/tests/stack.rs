@@ -65,8 +65,8 @@ async fn what_another_node_appends_is_applied_as_it_comes() {
         assert_eq!(other.propose().await, 2 * n + 2);
         tokio::time::timeout(Duration::from_secs(10), reaches(&one, 2 * n + 2)).await.expect("it is applied there");
     }
-    // Both nodes propose at the same time. Each node applies all entries: it has its own ones in memory, and reads the
-    // entries of the other node from the log.
+    // Both nodes propose at the same time. Each node applies all entries: it has its own entries in memory, and reads
+    // those of the other node from the log.
     let both = (0..500).map(|_| futures::future::join(one.propose(), other.propose()));
     futures::future::join_all(both).await;
     tokio::time::timeout(Duration::from_secs(10), reaches(&one, 1_100)).await.expect("nothing is left out");

@@ -115,7 +115,11 @@ fn without_yes_it_only_looks_and_with_yes_a_watch_from_before_is_told_to_list_ag
     ] {
         assert!(looked.out.contains(text), "{text:?} is not in\n{}", looked.out);
     }
-    assert!(looked.out.contains("Missing: nothing that was acknowledged"), "the only member:\n{}", looked.out);
+    assert!(
+        looked.out.contains("Missing: nothing that was acknowledged"),
+        "the directory of the only member lacks something:\n{}",
+        looked.out
+    );
     assert_eq!(contents(dir), before);
 
     let done = recover(dir, &["--data-dir=old", "--to=new", "--bump-revision=5000", "--name=n1", "--yes"]);

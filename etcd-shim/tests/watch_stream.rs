@@ -76,7 +76,7 @@ fn a_stream_ends_when_its_client_has_said_all_and_its_last_watcher_is_gone() {
     assert_eq!(server.terminate(), Some(0));
 }
 
-/// Waits until `expected` are the metrics' counts of ended streams, without the counts that are 0.
+/// Waits until the metrics' counts of ended streams are `expected`. Counts that are 0 are left out.
 async fn are_counted(address: &str, expected: &[&str]) {
     let deadline = BootClock.now().after(ANSWER_LIMIT);
     loop {

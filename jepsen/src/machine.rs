@@ -75,7 +75,7 @@ impl WholeMachine {
     /// Waits until no other heavy test runs.
     ///
     /// # Panics
-    /// If the lock file cannot be made.
+    /// If the lock file cannot be made or locked.
     pub fn take() -> Self {
         WholeMachine { _lock: locked(&target_folder().join("heavy-test.lock")) }
     }

@@ -225,7 +225,7 @@ fn a_state_goes_from_etcd_to_naxos_and_back() {
     let back = bench.restored_etcd(&file, "back");
     assert_eq!(bench.revision(&back.server), last);
     assert_eq!(bench.seen(&back.server, &revisions), before);
-    // It goes on as etcd does: a put, a compaction, a start.
+    // The restored etcd works like any other: it takes a put and a compaction, and starts again.
     let mut back = back;
     bench.runtime.block_on(bench.kv(&back.server).put(put("more", vec![1], 0))).expect("a put");
     let compaction = pb::CompactionRequest { revision: last, physical: true };

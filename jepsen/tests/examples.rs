@@ -1,5 +1,5 @@
-//! The examples, built and run from a copy outside the workspace, as a user's own project would; and the number of lines that
-//! the quick starts need.
+//! The examples, built and run from a copy outside the workspace, as a user's own project would be; and the number of
+//! lines that the quick starts need.
 #![cfg(test)]
 
 use std::fs;

@@ -30,7 +30,7 @@ const LOCK_FILE: &str = "lock";
 pub(crate) const FOUNDING_FILE: &str = "founding";
 /// The next version of that record, while it is being written.
 pub(crate) const FOUNDING_TMP: &str = "founding.tmp";
-/// The folder in which a recovery builds a data directory before it moves it into its place.
+/// The folder in which a recovery or a restore builds a new data directory, before it moves the new one to its place.
 pub const RECOVERY_DIR: &str = "recovery";
 /// A directory that a new ext4 file system has at its root.
 const LOST_AND_FOUND: &str = "lost+found";
@@ -133,8 +133,8 @@ fn parse(bytes: &[u8]) -> Result<Names, OpenError> {
     })
 }
 
-/// Tells from the names in a directory whether it is formatted. It is an error if the directory belongs to another
-/// program, or if a recovery or a restore was not finished in it.
+/// Tells from the names in a directory whether it is formatted. If it is not formatted, it is refused if it belongs to
+/// another program, or if a recovery or a restore in it was not finished.
 fn judge(names: &[String]) -> Result<bool, OpenError> {
     let has = |name: &str| names.iter().any(|n| n == name);
     if has(FORMAT_FILE) {

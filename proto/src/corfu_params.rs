@@ -18,7 +18,7 @@ pub struct CorfuParams {
 }
 
 impl CorfuParams {
-    /// The parameters of loglet `id` in the form that a chain holds.
+    /// The parameters of loglet `id` in the form that the chain of loglets holds.
     pub fn encode(&self, id: LogletId) -> LogletParams {
         let mut out = BytesMut::with_capacity(18 + 8 * self.units.len());
         out.put_u64_le(self.sequencer.storage.0);

@@ -6,8 +6,8 @@ use crate::corfu_params::CorfuParams;
 use crate::ids::{Incarnation, StorageId};
 use crate::native_params::NativeParams;
 
-/// The processes that a loglet depends on. They are for code that watches over a log or shows a log. So this code need
-/// not know how each kind of loglet works.
+/// The processes that a loglet depends on. Code that watches over a log, or shows a log, reads them here. So this code
+/// need not know how each kind of loglet works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogletRoles {
     /// The loglet's only sequencer.

@@ -36,7 +36,8 @@ const REST_MAX: Duration = Duration::from_millis(500);
 
 /// How long the sequencer waits, once no batch is in flight, before it tells units on other nodes the known tail. If a
 /// batch is in flight when the wait ends, nothing is told, because each store carries the known tail; a new wait begins
-/// when no batch is in flight again. Nodes that follow the units' tails know the known tail without such a message.
+/// the next time that no batch is in flight. Nodes that follow the units' tails know the known tail without such a
+/// message.
 const ADVANCE_AFTER: Duration = Duration::from_millis(2);
 
 /// What receives the outcome of an append.
@@ -306,7 +307,7 @@ impl Fanout {
                 && batches.is_power_of_two()
             {
                 let (unit, loglet) = (unit.storage_id(), self.placement.loglet);
-                tracing::warn!(%unit, %loglet, batches, "a storage unit lags behind: it will copy what it missed");
+                tracing::warn!(%unit, %loglet, batches, "a storage unit lags behind: it will get what it missed");
             }
         }
     }

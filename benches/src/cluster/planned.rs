@@ -18,7 +18,7 @@ use crate::servers::{Candidate, Cluster, Programs};
 /// How long clients write before the first reconfiguration.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// The longest pause at the 99th percentile.
+/// At the 99th percentile, the pauses of the worst client must be shorter than this.
 const PAUSE_P99_MAX: Duration = Duration::from_millis(50);
 
 /// Reconfigure the log of a Naxos cluster on purpose, again and again, while clients write.

@@ -57,7 +57,7 @@ pub struct Args {
     /// How much later the answer to a request comes from another member, because of the proxies.
     #[arg(long, value_delimiter = ',', default_value = "2ms,30ms,100ms", value_parser = humantime::parse_duration)]
     round_trip: Vec<Duration>,
-    /// How long the client puts through each member. Longer runs show whether the log is reconfigured now and then.
+    /// How long the clients put through each member. Longer runs show whether the log is reconfigured now and then.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Number of clients.

@@ -81,7 +81,7 @@ fn run_row(
 ) -> Result<RowResult> {
     let mut taken: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 0..settings.rounds {
-        // Each round begins with another server, so that no server always runs after the same one.
+        // Each round begins with another server, so that no server is the first one in every round.
         for turn in 0..servers.len() {
             let at = (round + turn) % servers.len();
             let (server, prepared) = &servers[at];

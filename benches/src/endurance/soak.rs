@@ -26,7 +26,7 @@ pub struct Args {
     /// The server to test.
     #[arg(long, value_enum, default_value = "naxos")]
     server: Candidate,
-    /// Overwrites a second (open loop).
+    /// Overwrites per second (open loop).
     #[arg(long, default_value_t = 5000.0)]
     rate: f64,
     /// Length of the run.

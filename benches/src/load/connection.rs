@@ -77,7 +77,7 @@ impl Connection {
         Ok(Self { requests })
     }
 
-    /// Whether the server has closed it.
+    /// Whether the connection has ended: the server has closed it, or it broke.
     pub fn is_closed(&self) -> bool {
         self.requests.is_closed()
     }

@@ -93,7 +93,8 @@ impl Server {
         ProcStat::of(self.child.id())
     }
 
-    /// Disk space in bytes that the server's data and the file with its output take.
+    /// Disk space in bytes that the server's data and the file with its output take. For servers without a disk of
+    /// their own.
     pub fn data_bytes(&self) -> Result<u64> {
         allocated_bytes(self.folder.path())
     }

@@ -5,8 +5,8 @@
 //!    acts. If this node makes one such change after the other, they do not help: nodes that do not hear each other undo
 //!    each other's changes. Then each further change waits longer.
 //! 2. Other changes gain little by haste, and each costs a short pause of the appends. So the cause must have lasted
-//!    for a while before the change is made. Each such change doubles the time that the next one has to wait, up to a
-//!    limit. While no such change is made, this time becomes shorter again.
+//!    for a while before the change is made. Each such change, and each attempt that failed, doubles the time that the
+//!    next one has to wait, up to a limit. While no such change is made or tried, this time becomes shorter again.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -66,8 +66,8 @@ impl VirtualLog {
         Ok(())
     }
 
-    /// Makes the sequencer of the loglet `params` serve that loglet, which a chain names as its last one. Does not wait
-    /// long for a sequencer that does not answer.
+    /// Makes the sequencer of the loglet `params` serve that loglet, which a chain names as its last one. If the
+    /// sequencer refuses, or does not answer soon, this is only logged.
     pub(super) async fn serve(&self, params: &LogletParams) -> Result<(), ReconfigureError> {
         let provider = self.providers.of(params.kind)?;
         tokio::select! {

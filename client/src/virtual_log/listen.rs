@@ -21,7 +21,7 @@ impl VirtualLog {
                 // The sender lives as long as this log, so this cannot fail.
                 while version.changed().await.is_ok() && self.active.load().loglet.params().id == id {}
                 // In this block, and not after it: when the block ends, the loglet is not listened to any more. Appends
-                // that wait then would end as unknown, although the end of the segment settles them.
+                // that the sequencer lost would then end as unknown, although the end of the segment settles them.
                 loglet.retire(self.end_of(id));
             };
             tokio::select! {

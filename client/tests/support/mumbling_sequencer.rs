@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 type Done = Completion<Result<Offset, AppendError>>;
 
-/// Tells grants at once. That an append was refused or certainly not stored is always told, but late. Of the other
-/// outcomes a third is never told, a third is told as unknown, and a third is late.
+/// Tells grants at once. If an append is done or undecided, its outcome is with equal chances never told, told as
+/// unknown, or told late. Every other outcome is told, but late.
 pub(crate) struct MumblingSequencer {
     sequencer: Arc<dyn Sequencer>,
     clock: Arc<dyn Clock>,

@@ -25,7 +25,7 @@ pub(crate) const LOST: Weather = Weather { lost: 1_000, ..CALM };
 pub(crate) const CALM: Weather =
     Weather { lost: 0, unanswered: 0, repeated: 0, delay_min: Duration::ZERO, delay_max: Duration::ZERO };
 
-/// Three units with a segment that has ended, an open one, and one or two units that no segment names.
+/// Three units that hold a segment that has ended and an open segment, and one or two units that no segment names.
 pub(crate) struct World {
     pub(crate) rig: Rig,
     /// The networks in front of the units, in the order of `units`.

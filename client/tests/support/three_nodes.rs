@@ -39,7 +39,7 @@ pub(crate) type Done = Completion<Result<Offset, AppendError>>;
 /// The sequencer as the other nodes see it.
 struct FarSequencer {
     sequencer: Arc<LocalSequencer>,
-    /// While this is unset, appends do not arrive, and nothing says so.
+    /// While this is false, appends do not arrive, and their callers get no answer.
     hears: Arc<AtomicBool>,
     /// While this is unset, callers hear the grants, but no outcomes.
     answers: Arc<AtomicBool>,

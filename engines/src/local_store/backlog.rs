@@ -13,8 +13,9 @@ use crate::local_store::delta::{DELTA_BYTES_MAX, FROZEN_MAX};
 /// starting node has to announce itself, even on a full disk, where no checkpoint can be written.
 const START_BYTES_MAX: usize = 1 << 20;
 
-/// When no more deltas may be frozen and the open one has this many bytes, nothing more is applied. Proposals of this node
-/// have waited since long before, but other nodes may go on.
+/// When no more deltas may be frozen and the open one has this many bytes, nothing more is applied. While the open
+/// delta comes from the replay, the limit may be higher: see [`Backlog::is_overfull`]. By then the proposals of this
+/// node have waited for a long time, but other nodes may go on proposing.
 const OPEN_BYTES_STOP: usize = 128 << 20;
 
 /// How far the checkpoint is behind; see the module.

@@ -24,7 +24,7 @@ pub async fn install_snapshot(
     })?;
     if found != cursor {
         let found = format!("a store that has applied the log up to {found}");
-        return Err(StoreError::Damaged { expected: "the position of the snapshot's manifest", found });
+        return Err(StoreError::Damaged { expected: "a store at the position in the snapshot's manifest", found });
     }
     database.release_all(None).await?;
     database.close().await?;

@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use naxos_proto::contracts::ChecksumMark;
 use naxos_proto::ids::Lsn;
 
-/// A mark is made at each multiple of this position. Small, so that a cluster in which little is written compares soon.
+/// A mark is made at each position that is a multiple of this number. The number is small, so that a cluster in which
+/// little is written compares soon.
 pub const MARK_EVERY: u64 = 64;
-/// Of the older marks, those at multiples of this position are kept.
+/// Of the older marks, those at multiples of this number are kept.
 pub const SPARSE_EVERY: u64 = 64 * MARK_EVERY;
 /// At most this many marks of each of the two kinds are kept.
 pub const MARKS_MAX: usize = 32;

@@ -116,7 +116,7 @@ impl StoreReader {
     /// allowed before anything is applied, while there are no deltas.
     pub fn stream(&self, from: &RowKey, below: &RowKey, each: impl FnMut(RowKey, &[u8])) {
         let fresh = self.shared.open.read().is_empty();
-        assert!(fresh, "rows are streamed before anything is applied");
+        assert!(fresh, "rows can be streamed only before anything is applied");
         let database = Arc::clone(&self.shared.database.read());
         database.scan(from, below, usize::MAX, each);
     }

@@ -13,8 +13,8 @@ use super::version::Version;
 pub struct Aborted {
     /// The name of the object.
     pub object: String,
-    /// The key that a read found changed, or could not check. `None` if the read depends on the whole object, if the
-    /// object's type has no keys, or if a write was refused.
+    /// The key of the read that does not hold any more or could not be checked. `None` if the read depends on the whole
+    /// object, if the object's type has no keys, or if a write was refused.
     pub key: Option<Bytes>,
     /// Why.
     pub why: AbortReason,

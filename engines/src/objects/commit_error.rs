@@ -10,7 +10,7 @@ pub enum CommitError {
     /// Not done or unknown, as the error says.
     #[error(transparent)]
     Propose(#[from] ProposeError),
-    /// A transaction that only read could not check its reads.
+    /// The transaction has no writes, and its reads could not be checked.
     #[error(transparent)]
     Read(#[from] ReadError),
 }

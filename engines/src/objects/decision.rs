@@ -6,7 +6,7 @@ use super::version::Version;
 /// What became of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It happened at this version. One that only read saw the state of this version.
+    /// It happened at this version. If the transaction only read, it saw the state of this version.
     Committed(Version),
     /// It did nothing.
     Aborted(Aborted),

@@ -24,7 +24,7 @@ pub const REPLACED_BYTES_MAX: usize = 16 << 20;
 pub const SCAN_MAX: usize = 10_000;
 /// Most elements of a list. An insertion into a list may have to number all its elements again.
 pub const LIST_LEN_MAX: u64 = 10_000;
-/// Most fields of any other object: its keys, members, paths or elements.
+/// Most fields of an object that is not a list: its keys, members, paths or elements.
 pub const FIELDS_MAX: u64 = 1 << 24;
 /// Most objects of one log.
 pub const OBJECTS_MAX: u64 = 1 << 16;

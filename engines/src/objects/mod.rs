@@ -27,12 +27,12 @@
 //! # }
 //! ```
 //!
-//! How a transaction is decided: its command in the log has the versions that it read and its writes. Apply compares
-//! these versions with those of the state, which is the same on every replica at that position. If one differs, or if a
-//! write is refused, nothing changes. Else the writes are done again, on that state. A key-value type has a version for
-//! each key, and every object has one as a whole, for reads that depend on more than a key.
+//! How a transaction is decided: its command in the log holds its writes, and the versions that the transaction has
+//! read. Apply compares these versions with those of the state, which is the same on every replica at that position. If
+//! one differs, or if a write is refused, nothing changes. Else the writes are done again, on that state. A key-value
+//! type has a version for each key, and every object has one as a whole, for reads that depend on more than a key.
 //!
-//! What is past is kept within bounds ([`History`]), for reads at earlier versions, for transactions that only read,
+//! Past changes are kept within bounds ([`History`]), for reads at earlier versions, for transactions that only read,
 //! and for [`Subscription`]s.
 //!
 //! - [`command`]: the bytes in the log; [`rows`]: the bytes in the local store; [`write`](mod@write): one write to an

@@ -48,7 +48,7 @@ impl Subscription {
             if let Some(change) = self.ready.pop_front() {
                 return Ok(change);
             }
-            // Noted before reading, so that a change which comes after the reading wakes the wait.
+            // The signal is marked as seen before the read. So a change that comes after the read wakes the wait.
             self.signal.0.borrow_and_update();
             self.read_more()?;
             if self.ready.is_empty() {

@@ -7,7 +7,8 @@ use super::version::Version;
 /// Why a subscription ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubscriptionError {
-    /// Changes are forgotten that were not read. Read the object at a version that is kept, and subscribe after that.
+    /// Changes that were not read yet are forgotten. Read the object at a version that is kept, and subscribe after
+    /// that version.
     #[error("changes after version {after} are forgotten, history is kept from version {oldest} on")]
     FellBehind {
         /// The changes up to this version were read.

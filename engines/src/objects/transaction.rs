@@ -88,7 +88,8 @@ impl Transaction {
         self.try_out(update, false).map(drop)
     }
 
-    /// As [`Self::write`], but returns the output that the write will have. To see it is a read.
+    /// As [`Self::write`], but returns the output that the write will have. Because the caller sees the output, this
+    /// counts as a read.
     pub fn run<T>(&mut self, update: Update<T>) -> Result<T, TransactionError> {
         self.try_out(update, true)
     }
@@ -135,8 +136,8 @@ impl Transaction {
         self.drafts.get(&object.id()).into_iter().flat_map(|draft| draft.met().iter().cloned())
     }
 
-    /// The error for a write that is impossible. The caller learns from it what the writes have met, so that counts as
-    /// seen.
+    /// The error for a write that is impossible. From the error the caller learns something about what the writes have
+    /// met. Therefore all that they have met counts as seen.
     fn denied(&mut self, at: Version, denied: Denied) -> TransactionError {
         match self.add(at, denied.met, 0) {
             Ok(()) => denied.refused.into(),

@@ -1,10 +1,10 @@
-//! [`UpdateError`]: why an update was not done.
+//! [`UpdateError`]: why an update was not done, or why its outcome is unknown.
 
 use super::aborted::Aborted;
 use super::limit_error::LimitError;
 use crate::engine::ProposeError;
 
-/// Why an update was not done.
+/// Why an update was not done, or why its outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpdateError {
     /// Not done: it does not keep a bound.

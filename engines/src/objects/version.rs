@@ -20,7 +20,7 @@ impl Version {
     /// The version of what was never written. Position 0 holds the genesis, so no command has this place.
     pub const ZERO: Self = Self { at: Lsn::ZERO, index: 0 };
 
-    /// The last place that the entry at `at` can have.
+    /// The last place that a command of the entry at `at` can have.
     pub fn end_of(at: Lsn) -> Self {
         Self { at, index: u32::MAX }
     }

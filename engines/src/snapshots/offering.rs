@@ -19,7 +19,7 @@ use crate::view_tracking::ViewTracking;
 const CALLS_MAX: usize = 32;
 /// The log is held for at most this many nodes.
 const HOLDS_MAX: usize = 16;
-/// How long the log may take to hold back trimming.
+/// How long the log may take to begin a hold or to end one.
 const HOLD_PATIENCE: Duration = Duration::from_secs(3);
 /// A snapshot that nobody has read for this long is removed, and the log is no longer held.
 const IDLE_MAX: Duration = Duration::from_secs(60);

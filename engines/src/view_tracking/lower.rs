@@ -34,8 +34,9 @@ pub struct HeldLog {
     /// How many servers must have made the state durable before the entries that lead to it are trimmed: a majority of the
     /// members, because the loss of a minority's disks must lose nothing. The number changes with the members.
     pub servers_min: Arc<AtomicUsize>,
-    /// The position below which the log is in sealed segments; [`Lsn::ZERO`] if it has none. Sealed segments get no new
-    /// copies of what a lost disk had. So they should be trimmed soon, even if nothing is written.
+    /// The position below which the log is in sealed segments; [`Lsn::ZERO`] if it has none. When a disk is lost, its
+    /// cells of sealed segments have to be copied to another unit. So these segments should be trimmed soon, even if
+    /// nothing is written.
     pub sealed_below: Arc<dyn Fn() -> Lsn + Send + Sync>,
 }
 

@@ -21,7 +21,7 @@ struct Open {
     writes: bool,
 }
 
-/// What a caller sees of a result. Versions differ between two runs, so they are left out.
+/// What a caller sees of a result. The result must not have a version in it, because versions differ between two runs.
 fn shown<T: std::fmt::Debug>(result: Result<T, TransactionError>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),

@@ -57,7 +57,7 @@ impl<'a> EtcdFile<'a> {
             let item = item?;
             let damaged = |expected: &str| BackupError::content(names::KEY, item.key, expected);
             let (at, deleted) = revision_of(item.key).ok_or_else(|| damaged("a revision"))?;
-            Fields::parse(item.value).map_err(|why| damaged(&format!("a key-value pair, and {why}")))?;
+            Fields::parse(item.value).map_err(|why| damaged(&format!("a key-value pair as its value ({why})")))?;
             Ok(KeyValueRow { at, deleted, encoded: item.value })
         }))
     }

@@ -4,7 +4,7 @@
 /// Why a text is not a duration. The messages are Go's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// The text does not have the form of a duration.
+    /// The text does not have the form of a duration, or the duration does not fit into 64 bits.
     #[error("time: invalid duration {0:?}")]
     Syntax(String),
     /// A number without a unit.

@@ -14,7 +14,7 @@ pub fn usage(program: &str) -> String {
   {program} --config-file <file>
     Start a server as the YAML file says; other flags and ETCD_ variables then count for nothing.\n
   {program} ctl --help
-    Look at a running server and command it.\n
+    Look at a running server and command it, recover a cluster, or restore a backup.\n
   {program} log-server | sequencer | front-end [flags]
     Run one part of a node on a machine of its own: as a member of a cluster, with the same flags.\n
   {program} --version

@@ -74,7 +74,7 @@ pub(super) enum Command {
     Status,
     /// Show the members: which of them are alive, their roles, how far they lag, and for which member the log is kept.
     Members,
-    /// Show the storage units that hold the log: where they are, what they lack, and whether it is being repaired.
+    /// Show the storage units that hold the log: where they are, what they lack, and how the log is repaired.
     Units,
     /// Show the chain of loglets behind the log.
     Chain,
@@ -100,7 +100,8 @@ pub(super) enum Command {
 
 const RESTORE_HELP: &str = "\
 The file may be from etcd or from Naxos. All keys with their revisions and versions are taken over, and all leases, which get \
-their full time-to-live again. Alarms and the members of the old cluster are not. This command contacts no server.
+their full time-to-live again. Alarms and the members of the old cluster are not taken over. This command contacts no \
+server.
 
 The new directory begins a new cluster. Start the server on it with the same --name, --initial-cluster, \
 --initial-cluster-token and --initial-advertise-peer-urls as are given here. For a cluster of several members run this command \

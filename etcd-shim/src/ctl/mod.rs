@@ -49,10 +49,10 @@ enum CtlError {
         /// Whether the connection used TLS.
         secure: bool,
     },
-    /// Nothing was recovered.
+    /// The recovery has failed.
     #[error(transparent)]
     Recover(#[from] RecoverError),
-    /// Nothing was restored.
+    /// The restore has failed.
     #[error(transparent)]
     Restore(#[from] RestoreError),
     /// The answer cannot be written to stdout.
@@ -102,7 +102,8 @@ pub async fn run(words: Vec<OsString>, clock: &dyn Clock) -> ExitCode {
     }
 }
 
-/// Asks all endpoints, or only the first one if the command changes something, and prints the answers.
+/// Runs the command and prints the answers. A command for servers asks all endpoints, or only the first one if it
+/// changes something. It ends at the first endpoint that fails.
 async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlError> {
     if let Command::Recover(wanted) = &arguments.command {
         return recover::recover(wanted).await;

@@ -17,7 +17,7 @@ use crate::production::production;
 /// The arguments of `naxos ctl recover`.
 #[derive(Args, Debug)]
 pub(super) struct Recover {
-    /// The data directory of a member that is left. Repeat the flag for each one; no server may run on it.
+    /// The data directory of a surviving member. Repeat the flag for each one; no server may run on it.
     #[arg(long = "data-dir", required = true, value_name = "DIR")]
     data_dirs: Vec<PathBuf>,
     /// The new data directory, which must be empty or missing.
@@ -29,7 +29,7 @@ pub(super) struct Recover {
     /// Peer URLs of the member that goes on, with commas between them. Default: the URLs that it had.
     #[arg(long, value_delimiter = ',', value_name = "URL")]
     initial_advertise_peer_urls: Vec<String>,
-    /// Raise the revision by this much, so that it is above all that the lost members gave out.
+    /// Raise the revision by this much, so that it is higher than every revision that the lost members gave out.
     #[arg(long, default_value_t = REVISIONS, value_parser = clap::value_parser!(u64).range(1..=REVISIONS_MAX),
           value_name = "N")]
     bump_revision: u64,

@@ -149,7 +149,7 @@ fn parts_of(backend: &Backend) -> PartInside {
     }
 }
 
-/// What these parts hold. Nothing is applied.
+/// What these parts hold. The fields of the engine stack, such as `applied`, are zero or empty.
 fn view_of(parts: &PartInside) -> View {
     let PartInside { incarnation, start, starts, log, unit, sequencer, meta } = parts;
     let chain = log.chain();

@@ -20,8 +20,9 @@ use crate::watch::{Hub, HubConfig, Ring};
 /// Bytes that a gRPC message may have in addition to the largest request.
 const GRPC_OVERHEAD_BYTES: usize = 512 << 10;
 
-/// Begins to serve, and returns at once. The port serves until `stops.serving` is cancelled. Requests in flight may go
-/// on until `stops.running` is cancelled. The receiver gets the [`Desk`] of the first runtime as soon as there is one.
+/// Begins to serve, and returns at once. The port serves until `stops.serving` is cancelled. Then requests in flight
+/// have at most five seconds. The tasks that they need end when `stops.running` is cancelled. The receiver gets the
+/// [`Desk`] of the first runtime as soon as there is one.
 pub(super) fn serve(
     bound: BoundPort,
     backend: &Arc<Backend>,

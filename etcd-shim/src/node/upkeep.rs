@@ -24,7 +24,7 @@ use crate::state::{Command, Keeper};
 const REVISIONS_INTERVAL: Duration = Duration::from_secs(300);
 /// The longest time between two compactions when the flags keep a period.
 const PERIOD_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
-/// How long the keeper of leases must be gone before the log is reconfigured for another one.
+/// How long the keeper of leases must be gone before the log is reconfigured, so that another node becomes the keeper.
 const KEEPER_GONE: Duration = Duration::from_secs(1);
 /// The time between two looks at the disk's free space.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);

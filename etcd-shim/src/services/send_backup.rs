@@ -76,8 +76,8 @@ impl Sender {
         // If a backup silently lacked rows, this would be noticed only when the backup is needed.
         if cold.run(|reader| has_own(reader, StoreId(0))).await.map_err(|_| EtcdError::Stopped)? {
             return Err(Status::failed_precondition(
-                "naxos: this store has rows of a program's own state machine, which a file of etcd cannot hold: \
-                 instead, stop a node and copy its data directory",
+                "naxos: this store has replicated objects or rows of a program's own state machine, which a file of \
+                 etcd cannot hold: instead, stop a node and copy its data directory",
             ));
         }
         // The janitor is asked before the state of the backup is fixed. So the file never says that a compaction is

@@ -43,7 +43,8 @@ pub(crate) fn key_value(store: StoreId, at: RevisionKey, deleted: bool) -> RowKe
     RowKey::new(store, KEY_VALUES, if deleted { &key } else { &key[..12] })
 }
 
-/// The revision that names a row, and whether it is a deletion. Panics on a name that [`key_value`] did not make.
+/// The revision that names a row, and whether the row is a deletion. The name must be one that [`key_value`] made.
+/// Panics if it is too short for that.
 pub(crate) fn revision_of(row: &RowKey) -> (RevisionKey, bool) {
     let main = u64::from_be_bytes(row.key[..8].try_into().expect("a row name has 12 bytes"));
     let sub = u32::from_be_bytes(row.key[8..12].try_into().expect("a row name has 12 bytes"));

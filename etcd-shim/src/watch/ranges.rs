@@ -115,7 +115,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_finds_the_groups_that_comparing_with_every_range_finds(ranges in prop::collection::vec((0u8..40, prop::option::of(0u8..40)), 0..60), removed in 0usize..60) {
+        fn it_finds_the_same_groups_as_a_comparison_with_every_range(ranges in prop::collection::vec((0u8..40, prop::option::of(0u8..40)), 0..60), removed in 0usize..60) {
             let mut tree = Ranges::default();
             let mut all = Vec::new();
             for (group, (from, below)) in ranges.into_iter().enumerate() {

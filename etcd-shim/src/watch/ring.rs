@@ -79,7 +79,8 @@ impl Ring {
         }
     }
 
-    /// Sets whether the ring keeps the entries that are put in. Returns the newest revision put in so far.
+    /// Sets whether the ring keeps the entries that are put in. If it is not to keep them, drops those that it has.
+    /// Returns the newest revision put in so far.
     pub(super) fn set_active(&self, active: bool) -> i64 {
         let mut state = self.state.lock();
         state.active = active;

@@ -35,7 +35,7 @@
 //! 4. No node ends by itself, and the cluster works again soon after the last fault.
 //! 5. What [`Simulation::invariant`] demands.
 //!
-//! In a `#[test]`, each seed runs in a process of its own. To run a seed that failed once more, for example seed 7, use
+//! In a `#[test]`, each seed runs in a process of its own. To repeat a seed that failed, for example seed 7, use
 //! `NAXOS_SIM_SEED=7 cargo test the_test`.
 //! tokio needs the option `--cfg tokio_unstable`, so that a seed gives the same run each time. Without this option the
 //! crate does not compile. Put it into `.cargo/config.toml`:

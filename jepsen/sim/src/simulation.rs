@@ -46,7 +46,7 @@ impl Simulation {
         self
     }
 
-    /// Sets how many seeds are run, from 1 on. Without this call there are 20.
+    /// Sets how many seeds are run: the seeds 1 to `count`. Without this call there are 20.
     pub fn seeds(mut self, count: u64) -> Self {
         self.seeds = count;
         self

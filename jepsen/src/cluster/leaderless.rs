@@ -18,7 +18,8 @@ use crate::kubernetes::probe;
 use crate::pace;
 
 /// How long it may take until the streams that want a leader are ended. etcd ends them when there has been no leader
-/// for three election time-outs of 1 s each.
+/// for three election time-outs of 1 s each. The stream that stays must show a write within this time, once a second
+/// member is back.
 const LOST_LIMIT: Duration = Duration::from_secs(6);
 /// How long the stream that does not want a leader must stay. A put that wants a leader must be refused within this
 /// time.

@@ -17,6 +17,7 @@
 //! - [`leaderless`]: two of three members are away for a while
 //! - [`upgraded`]: a newer program is rolled in, rolled back and rolled in again
 //! - [`recovered`], [`forced`]: two of three members are destroyed, and the third goes on alone
+//! - [`refounded`]: two of three members lose their disks and begin a new cluster, while the third stands still
 //! - [`parted`]: log servers, sequencers and front ends on machines of their own
 //! - [`woken`], [`kept_lease`], [`unrenewable_lease`], [`compacted_txn`]: faults that users have reported for etcd, tried on Naxos
 //! - From the benchmarks: [`Cluster`](naxos_benches::servers::Cluster) with its faults, and

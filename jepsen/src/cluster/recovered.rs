@@ -96,8 +96,8 @@ impl Three {
         Ok(())
     }
 
-    /// Checks that the acknowledged writes up to revision `kept` are there, and that the revision is above every one
-    /// that a client was told.
+    /// Checks that the acknowledged writes up to revision `kept` are there, that no write was acknowledged more than
+    /// [`LOST_MAX`] revisions above `kept`, and that the store's revision is above each one that a client was told.
     fn check(&self, member: usize, acknowledged: &[Acknowledged], kept: i64) -> anyhow::Result<()> {
         let all =
             pb::RangeRequest { key: "writer/".into(), range_end: "writer0".into(), ..pb::RangeRequest::default() };
@@ -125,9 +125,12 @@ impl Three {
             let requests = tokio_stream::iter([watch_of_all(start_revision)]);
             let mut stream = WatchClient::new(self.all.channel(member)).watch(requests).await?.into_inner();
             while let Some(answer) = stream.message().await? {
-                ensure!(answer.events.is_empty(), "it gets events");
+                ensure!(answer.events.is_empty(), "a watch from the compacted revision {start_revision} gets events");
                 if answer.canceled {
-                    ensure!(answer.compact_revision > start_revision, "it is cancelled for another reason: {answer:?}");
+                    ensure!(
+                        answer.compact_revision > start_revision,
+                        "a watch from revision {start_revision} is cancelled, but not because of compaction: {answer:?}"
+                    );
                     return Ok(());
                 }
             }
@@ -185,9 +188,9 @@ pub fn recover(program: &Path, old: &Path, new: &Path) -> anyhow::Result<i64> {
     print!("{looked}");
     ensure!(
         looked.contains("May be missing") && looked.contains("Nothing was changed"),
-        "it does not say what it found"
+        "`naxos ctl recover` without --yes does not say what it found"
     );
-    ensure!(!new.exists() && files(old)? == before, "it changes something without --yes");
+    ensure!(!new.exists() && files(old)? == before, "`naxos ctl recover` changes something without --yes");
     let words = [words.as_slice(), &["--yes".to_owned()]].concat();
     for millis in KILLED_AFTER {
         let mut command = Command::new(program);
@@ -206,8 +209,8 @@ pub fn recover(program: &Path, old: &Path, new: &Path) -> anyhow::Result<i64> {
     }
     let done = output(program, &words, "").map_err(anyhow::Error::msg)?;
     print!("{done}");
-    ensure!(files(old)? == before, "it changes what it reads");
-    let (_, kept) = done.split_once(KEPT).context("it does not say what was kept")?;
+    ensure!(files(old)? == before, "`naxos ctl recover` changes the old directory");
+    let (_, kept) = done.split_once(KEPT).context("`naxos ctl recover` does not say what was kept")?;
     let kept = kept.split('.').next().context("the revision is missing")?;
     Ok(kept.parse()?)
 }
@@ -282,7 +285,7 @@ pub fn forced(program: &Path, folder: &Path) -> anyhow::Result<()> {
         three.all.write(&[2], 10)?;
         three.all.members[2].kill();
     }
-    ensure!(begun.elapsed() < FORCED_LIMIT, "it takes too long");
+    ensure!(begun.elapsed() < FORCED_LIMIT, "the two starts with --force-new-cluster took {:?}", begun.elapsed());
     three.all.start_member(2).context("start it with the flag once more")?;
     let mut all = three.grow_again(program, folder)?;
     // The flag is still there. It must not throw out the new members.

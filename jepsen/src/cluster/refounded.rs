@@ -22,7 +22,8 @@ const WORDS: &str = "belong to another log";
 /// and serves nothing any more.
 ///
 /// # Errors
-/// If the third member still serves, or does not say that the others belong to another log.
+/// If the third member still serves, does not say that the others belong to another log, or refuses for another reason.
+/// Also if a member does not start, or if the new cluster cannot be written to.
 pub fn refounded(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 3, &[])?;
     all.write(&[0, 1, 2], 20)?;

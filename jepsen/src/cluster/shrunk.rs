@@ -35,7 +35,7 @@ pub fn shrunk(program: &Path, folder: &Path) -> anyhow::Result<()> {
     all.until_done(LIMIT, async || ClusterClient::new(all.channel(0)).member_remove(remove()).await)
         .context("remove a member while another one is down")?;
     let ended = all.members[3].process_mut().wait(END_LIMIT);
-    ensure!(ended.is_some_and(|status| status.success()), "the removed member does not end: {ended:?}");
+    ensure!(ended.is_some_and(|status| status.success()), "the removed member did not end with code 0: {ended:?}");
     // The chain can be changed only if a majority of the voters agrees. The voters are now the three members that are
     // left, and two of them run.
     let change = || ReconfigureRequest { kind: "native".to_owned() };

@@ -35,10 +35,12 @@ fn old_disk(all: &mut Members, folder: &Path) -> anyhow::Result<()> {
 /// Two of three listed members begin a new cluster, and the third one comes later. Then each of them loses its disk,
 /// one after the other. Each comes back by itself, with everything. It votes, and its new disk holds a part of the log,
 /// so that the next disk can be lost. The new disk also replaces the lost one in the segments that have ended, and gets
-/// the copies of their cells. In the end all are started again.
+/// the copies of their cells. Then a start on the disk that was lost last must be refused. In the end all are started
+/// again.
 ///
 /// # Errors
-/// If a member does not come back, writes fail while one disk is away, a segment lacks a copy, or members differ.
+/// If a member does not come back, writes fail while one disk is away, a segment lacks a copy, a member serves on its
+/// old disk, or members differ.
 pub fn wiped(program: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut all = Members::start(program, folder, 2, &[])?;
     all.write(&[0, 1], 60)?;

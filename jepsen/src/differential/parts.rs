@@ -98,7 +98,7 @@ pub(super) fn range(dice: &mut Dice, known: Known) -> pb::RangeRequest {
     };
     let (min_mod_revision, max_mod_revision) = (bound(8), bound(8));
     let (min_create_revision, max_create_revision) = (bound(8), bound(8));
-    // Below, each of them is replaced by 7 now and then, which is not a value of its enum.
+    // Now and then the order or the target is replaced by 7 below. Neither enum has a value 7.
     let sort_order = if dice.chance(60) { 0 } else { dice.below_signed(3) as i32 };
     let sort_target = if dice.chance(60) { 0 } else { dice.below_signed(5) as i32 };
     pb::RangeRequest {

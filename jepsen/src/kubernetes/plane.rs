@@ -135,8 +135,8 @@ impl Plane {
         Some(process)
     }
 
-    /// Starts kube-controller-manager with the kubeconfig and the keys that kubeadm made, but with its own flags and
-    /// not from a manifest. `None` if there is no Go.
+    /// Starts kube-controller-manager with the kubeconfig and the keys that kubeadm made. Its flags are chosen here and
+    /// do not come from a manifest. `None` if there is no Go.
     pub fn kube_controller_manager(&self) -> Option<Process> {
         let mut command = Command::new(Server::KubeControllerManager.executable()?);
         command.args(["--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=true"]);

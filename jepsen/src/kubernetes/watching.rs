@@ -40,7 +40,7 @@ impl Watching {
     /// change arrives as an event and not as a part of that list.
     ///
     /// # Panics
-    /// If the watch does not begin.
+    /// If the config map cannot be created, or if the watch does not begin.
     pub fn running(kubectl: &Kubectl, namespace: &str, what: &str) -> Self {
         let made = kubectl.run(&format!("create configmap {BEFORE} -n {namespace}"));
         assert!(made.success, "{}", made.stderr);

@@ -69,7 +69,7 @@ pub struct Faults {
     pub(super) struck: u64,
     /// The capacity of a full disk in bytes.
     pub(super) room: u64,
-    /// How many bytes of `room` are free, so that the node can still use them.
+    /// How many bytes were free when the disk was made full. While it is full, no more bytes than this are ever free.
     pub(super) room_left: u64,
     /// From this time on no new fault begins.
     calm: Duration,

@@ -1,4 +1,4 @@
-//! turmoil's network for the clients of a node: as tonic channels.
+//! How the clients of a node use turmoil's network: a channel of tonic, and a plain HTTP request.
 
 use std::io;
 use std::sync::Arc;

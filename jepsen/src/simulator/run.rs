@@ -30,7 +30,8 @@ const END_MAX: Duration = Duration::from_secs(25);
 /// Pause between two readings of the whole history.
 const AUDIT_PAUSE: Duration = Duration::from_millis(150);
 
-/// The name of the first [`Tenant`], a client that uses leases. All other clients have smaller numbers as names.
+/// The name of the first [`Tenant`], a client that uses leases. The names of the further tenants are the next numbers.
+/// Clients of other kinds have smaller numbers as names.
 const TENANTS: u64 = 10;
 
 /// The result of a seed.

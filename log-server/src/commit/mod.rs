@@ -4,7 +4,7 @@
 //! batch. It asks the rules in [`crate::unit`] what each command does, writes the batch and syncs once. Then it
 //! publishes what is durable and completes the commands of the batch in order, on its own thread. Invariants: nothing
 //! is visible to readers before it is durable; queued commands are completed in the order of the calls; after a failed
-//! write or sync nothing is ever written again.
+//! write or sync this process writes nothing more.
 
 mod command;
 mod committer;

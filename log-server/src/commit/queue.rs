@@ -102,7 +102,7 @@ impl Queue {
         }
     }
 
-    /// Takes commands in order: at least one, and no more than fit `bytes_max` bytes.
+    /// Takes commands in order, as many as fit into `bytes_max` bytes. Takes the first one even if it is larger.
     pub(crate) fn take(&self, bytes_max: u64, into: &mut Vec<Command>) {
         let mut state = self.state.lock();
         let (mut commands, mut bytes) = (0, 0);

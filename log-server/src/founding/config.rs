@@ -52,7 +52,7 @@ impl FoundingConfig {
         }
     }
 
-    /// Checks the settings and sorts the seats.
+    /// Checks the list of seats and sorts it. The times are not checked.
     pub(super) fn checked(mut self) -> Result<Self, OpenError> {
         self.seats.sort_unstable();
         let expected = "1 to 64 different member ids, with that of this seat among them";

@@ -52,7 +52,7 @@ pub struct DamagedCell {
 }
 
 impl DamagedCell {
-    /// The error with which a node ends its start if it has no other copy of the cell.
+    /// The error with which a node ends its start if it needs the cell and no other storage unit can have a copy of it.
     pub fn refusal(&self) -> OpenError {
         damaged(self.segment, self.batch_at, "a batch whose records are whole, since no other copy of its cells exists")
     }

@@ -12,9 +12,9 @@ use crate::open_error::OpenError;
 /// The register as far as one replica knows it, committed or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundRegister {
-    /// The version of the value. 0 if it has none.
+    /// The version of the value. 0 if the register has no value.
     pub version: ChainVersion,
-    /// The value. Empty if it has none.
+    /// The value. Empty if the register has none.
     pub bytes: Bytes,
     /// Term and index of the last entry. Of two replicas, the one with the higher pair is newer, as in an election of
     /// raft. This holds even if the other one has a higher version, whose entry may have been replaced.

@@ -189,8 +189,9 @@ mod tests {
         LogId::new(CommittedLeaderId::new(1, 1), index)
     }
 
-    /// As openraft does: gives a snapshot to the register and purges the log below it, before the register has written
-    /// the snapshot. Returns once the log is purged, or never if the disk freezes.
+    /// As openraft does: gives a snapshot to the register, and asks the log to purge the entries that the snapshot
+    /// covers, before the register has written the snapshot. Returns once the log is purged, or never if the disk
+    /// freezes.
     async fn install(drive: &Drive) {
         let seams = seams(drive);
         let server = open(&seams).await;

@@ -1,7 +1,7 @@
 //! The MetaStore replica: one versioned register on openraft, the only place of consensus (Delos, OSDI'20, section
 //! 3.2).
 //!
-//! - [`MetaReplica`]: the replica, a [`MetaStore`](naxos_proto::contracts::MetaStore); runs on one control Worker
+//! - [`MetaReplica`]: the replica, a [`MetaStore`](naxos_proto::contracts::MetaStore); runs on the Worker `meta`
 //! - `log_store`: keeps openraft's log and vote as raft records in the unit's journal, and the entries in memory too
 //! - `codec`: encodes and decodes raft records and messages
 //! - `raft_writer`: writes those records; on a full disk it waits for room, because an error would stop openraft for

@@ -24,8 +24,8 @@ impl MetaReplica {
     }
 
     /// Asks the other replicas that this one knows, one after the other, until one of them has the value. If one of
-    /// them names a leader that was not asked yet, that leader is asked, too. A replica that was left out of the voters
-    /// is told of no leader any more, and does not always know that it was left out.
+    /// them names a leader that was not asked yet, that leader is asked, too. This helps a replica that was left out of
+    /// the voters: nobody tells it of a leader any more, and it does not always know that it was left out.
     pub(super) async fn get_of_others(&self) -> Option<Value> {
         let mut asked = self.others();
         let mut next = 0;

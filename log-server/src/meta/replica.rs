@@ -65,7 +65,7 @@ fn raft_config(config: &MetaConfig) -> Result<openraft::Config, OpenError> {
     raft.validate().map_err(|_| OpenError::Config { field: "the metadata store's time-outs", expected })
 }
 
-/// The body of the control Worker, which owns the runtime of openraft's tasks.
+/// The body of the Worker `meta`, which owns the runtime of openraft's tasks.
 async fn run(
     seed: u64,
     storage: StorageId,

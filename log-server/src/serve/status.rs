@@ -68,7 +68,8 @@ impl Status {
         self.sync_started.store(0, Ordering::Relaxed);
     }
 
-    /// How long the current write and sync has been running. `None` if none runs.
+    /// How long the current write and sync has been running. After a failed one: the time since it started. `None` if
+    /// none runs and none has failed.
     pub(crate) fn oldest_sync_age(&self, now: Instant) -> Option<Duration> {
         let started = self.sync_started.load(Ordering::Relaxed);
         started.checked_sub(1).map(|at| now.since(Instant(at)))

@@ -35,7 +35,7 @@ pub enum ChecksumsError {
     /// The replica is starting, or works on another such call, or was compacted meanwhile.
     #[error("the replica cannot tell yet")]
     NotYet,
-    /// The replica did not answer in time.
+    /// The replica could not be reached, did not answer in time, or sent a broken answer.
     #[error("the replica does not answer: {0}")]
     Unreachable(String),
 }

@@ -136,8 +136,8 @@ pub enum FoundingRefusal {
     /// The candidate founds another cluster.
     #[error(
         "the message is for cluster {asked:016x}, this seat belongs to cluster {own:016x}: \
-         the two have different member lists or tokens. If that cluster exists already, start the \
-         member with --initial-cluster-state existing",
+         the two have different member lists or tokens. If cluster {own:016x} exists already, start the \
+         member that sent the message with --initial-cluster-state existing",
         asked = .asked.0, own = .own.0
     )]
     OtherCluster {

@@ -290,8 +290,8 @@ mod tests {
         assert_eq!(
             refusal.to_string(),
             "the message is for cluster 0000000000000008, this seat belongs to cluster 0000000000000009: \
-             the two have different member lists or tokens. If that cluster exists already, start the \
-             member with --initial-cluster-state existing"
+             the two have different member lists or tokens. If cluster 0000000000000009 exists already, start the \
+             member that sent the message with --initial-cluster-state existing"
         );
     }
 }

@@ -69,7 +69,8 @@ pub enum JoinError {
     /// The node will never get the seat.
     #[error("{0}")]
     Refused(String),
-    /// The node that was asked did not answer in time. The seat may have been given.
+    /// The node that was asked could not be reached, did not answer in time, or sent a broken answer. The seat may have
+    /// been given.
     #[error("no answer: {0}")]
     Unreachable(String),
 }

@@ -48,7 +48,7 @@ pub enum Refusal {
     /// An earlier append failed. The sequencer takes appends again when all appends in flight are settled. But if
     /// nobody knows whether the earlier append was done, the sequencer takes no more appends to this loglet. The text
     /// says why the earlier append failed.
-    #[error("an append before it failed: {0}")]
+    #[error("an earlier append failed: {0}")]
     EarlierFailed(String),
     /// A storage unit refused the append for a reason that waiting does not remove.
     #[error("{0}")]

@@ -117,7 +117,8 @@ impl PeerLink {
         }
     }
 
-    /// Remembers why the last call had no answer; `None` if it had one. Logs it if it has changed.
+    /// Remembers why the last call had no answer, or why a stream from the peer has failed; `None` if the last call
+    /// had an answer. Logs a change.
     pub(super) fn note(&self, problem: Option<String>) {
         let mut last = self.problem.lock();
         if *last == problem {

@@ -106,7 +106,7 @@ impl Snapshots for RemoteSnapshots {
             match answer.answer.ok_or(Garbage("the piece of a snapshot")).map_err(broken)? {
                 snapshot_piece::Answer::Error(error) => Err(error_of(error)),
                 snapshot_piece::Answer::Bytes(bytes) if bytes.len() <= bytes_max as usize => Ok(bytes),
-                snapshot_piece::Answer::Bytes(_) => Err(broken(Garbage("the end of a snapshot's piece"))),
+                snapshot_piece::Answer::Bytes(_) => Err(broken(Garbage("the length of a snapshot's piece"))),
             }
         })
     }

@@ -48,7 +48,7 @@ fn a_failure_says_whether_the_request_was_certainly_not_carried_out() {
         let began = caller.clock.now();
         assert!(matches!(replica.call(Bytes::from_static(b"never")).await, Err(Failure::Lost(_))));
         assert_eq!(caller.clock.now().since(began).as_secs(), META_CALL_MAX.as_secs());
-        assert!(META_CALL_MAX < CALL_MAX, "elections wait for it");
+        assert!(META_CALL_MAX < CALL_MAX, "an election waits for such a request, so its limit must be shorter");
 
         let cut = async {
             caller.clock.sleep(Duration::from_millis(50)).await;

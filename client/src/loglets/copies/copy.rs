@@ -70,7 +70,7 @@ impl Copies {
                 }
                 stored => stored.map_err(|e| self.unavailable("take a repair", &[e]))?,
             };
-            // A position never gets a second value, so other bytes at the same offset mean damage.
+            // An offset never gets a second value, so other bytes at the same offset mean damage.
             if !stored.cells.iter().all(|c| matches!(c, CellOutcome::Written | CellOutcome::Same)) {
                 return Err(self.not_repairable(unit, from, &format!("the unit answers {:?}", stored.cells)));
             }

@@ -54,7 +54,8 @@ impl Copies {
     }
 
     /// Copies to the unit with index `unit` the cells of a range that this unit lacks. `tail` is what the unit answered
-    /// last. The range begins at the highest trim point of all units. Returns how many cells were copied.
+    /// last. The range begins at the highest trim point of all units. If the unit has a lower one, it is trimmed up to
+    /// there first. Returns how many cells were copied.
     pub(in crate::loglets) async fn replicate_to(
         &self,
         unit: usize,

@@ -4,8 +4,8 @@
 //! 1. The end is the highest tail of a seal quorum. An acknowledged append is on a write quorum. The two quorums share
 //!    a unit, so the append lies below the end.
 //! 2. Before the end may be installed in the chain, a write quorum of the units that answered must hold all cells below
-//!    it, or all that answered if they are fewer. Otherwise the death of one unit could lose an entry that the chain
-//!    counts.
+//!    it. If fewer units answered than a write quorum has, each of them must. Otherwise the death of one unit could
+//!    lose an entry that the chain counts.
 //! 3. Repair may keep an entry that was appended but not acknowledged. That is correct, because its outcome was
 //!    unknown.
 //! 4. Another process may seal the loglet too, get answers from other units, and so find another end. Only the end in

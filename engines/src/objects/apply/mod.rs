@@ -41,7 +41,8 @@ pub struct ObjectsApply {
 
 impl ObjectsApply {
     /// The application for a store, to be given to the stack with that store, and the signal for
-    /// [`Objects::new`](super::Objects::new). Refuses rows of a version that this build does not know.
+    /// [`Objects::new`](super::Objects::new). Fails if this build cannot read the one row that belongs to all objects.
+    /// The rows of single objects are not read here.
     pub fn open(reader: &StoreReader) -> Result<(Self, ChangeSignal), DecodeError> {
         let (signal, receiver) = watch::channel(reader.applied());
         let kept = Kept::load(reader)?;

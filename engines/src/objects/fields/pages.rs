@@ -10,8 +10,8 @@ use crate::objects::rows::field::Field;
 use crate::objects::rows::names::key_of;
 use crate::objects::unreadable::Unreadable;
 
-/// Most fields in one page. Without this bound, each page would be as large as the limit, even if only a few fields are
-/// still missing.
+/// One page has at most this many fields. Without this bound, each page would be as large as the limit, even if only a
+/// few fields are still missing.
 const PAGE_FIELDS: usize = 256;
 
 /// The keys and fields of rows of one object.

@@ -53,7 +53,7 @@ impl<R: Row> Table<R> {
         found.map(|found| self.decode(&found.value)).transpose()
     }
 
-    /// Puts a row, in the place of the one with the same primary key, if there is one. Returns that one.
+    /// Puts a row. If there is a row with the same primary key, it is replaced, and the old row is returned.
     pub fn put(&self, transaction: &mut Transaction, row: &R) -> Result<Option<R>, TableError> {
         let key = row.key();
         check_bytes("primary key", key.len(), KEY_BYTES_MAX)?;
@@ -69,7 +69,7 @@ impl<R: Row> Table<R> {
             }
             if let Some(now) = now {
                 let entry = of_row(&now, &key);
-                check_bytes("value in an index with the primary key", entry.len(), KEY_BYTES_MAX)?;
+                check_bytes("indexed value together with the primary key", entry.len(), KEY_BYTES_MAX)?;
                 transaction.write(index.put(entry, key.clone()))?;
             }
         }
@@ -90,7 +90,8 @@ impl<R: Row> Table<R> {
         Ok(Some(old))
     }
 
-    /// The first `limit` rows that have this value in a secondary index, in the order of their primary keys.
+    /// The first `limit` rows that have this value in a secondary index, in the order of their primary keys; at most
+    /// [`SCAN_MAX`](crate::objects::SCAN_MAX) rows.
     pub fn find(
         &self,
         transaction: &mut Transaction,
@@ -103,8 +104,8 @@ impl<R: Row> Table<R> {
         self.rows_of(transaction, entries)
     }
 
-    /// The first `limit` rows whose values in a secondary index are at least `from` and below `below`, in the order of the
-    /// values.
+    /// The first `limit` rows whose values in a secondary index are at least `from` and below `below`, in the order of
+    /// the values; at most [`SCAN_MAX`](crate::objects::SCAN_MAX) rows.
     pub fn find_between(
         &self,
         transaction: &mut Transaction,

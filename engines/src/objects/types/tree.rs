@@ -73,7 +73,7 @@ impl Tree {
     }
 }
 
-/// Checks that a path can be created.
+/// Checks that a path is well written and is not the root.
 pub(in crate::objects) fn check_path(path: &str) -> Result<(), LimitError> {
     check_bytes("path", path.len(), KEY_BYTES_MAX)?;
     let wrong = |rule| Err(LimitError::Path { path: path.to_owned(), rule });

@@ -29,7 +29,7 @@ impl AddressBook {
         Self { net, config, members: RwLock::default() }
     }
 
-    /// Writes down the URLs of a member. Connections that are made from now on go there.
+    /// Writes down the URLs of a member. Connections that are made from now on go there. Without URLs nothing changes.
     pub(in crate::node) fn set(&self, member: MemberId, urls: &[Url]) -> Result<(), TlsError> {
         if urls.is_empty() {
             return Ok(());
@@ -79,7 +79,7 @@ struct Targets {
 impl Targets {
     /// `urls` is not empty.
     fn new(net: &Arc<dyn Net>, config: &ServerConfig, urls: &[Url]) -> Result<Arc<Self>, TlsError> {
-        assert!(!urls.is_empty(), "a member has a peer URL");
+        assert!(!urls.is_empty(), "a member without a peer URL");
         let connectors =
             urls.iter().map(|url| PeerConnector::new(Arc::clone(net), config, url)).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self { urls: urls.to_vec(), connectors, next: AtomicUsize::new(0) }))

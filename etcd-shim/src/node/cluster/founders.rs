@@ -62,7 +62,7 @@ pub(in crate::node) struct Founders {
 }
 
 impl Founders {
-    /// What was found, as `seat` remembers it.
+    /// The founders that the decision `found` names.
     pub(super) fn new(found: Found, seat: Arc<FoundingSeat>) -> Self {
         let (log, joins) = (found.log(), matches!(found, Found::Exists { .. }));
         let seats = found.founders().iter().map(|founder| (founder.seat, founder.storage)).collect();

@@ -25,7 +25,7 @@ pub(in crate::node) struct Removal {
 }
 
 impl Removal {
-    /// The member was removed. Whether the data directory `own` is not needed any more.
+    /// To be called when the member was removed. Returns whether the data directory `own` is not needed any more.
     pub(in crate::node) fn is_over(&mut self, own: StorageId, now: Instant, chain: &Chain, meta: &MetaReplica) -> bool {
         let since = *self.since.get_or_insert_with(|| {
             tracing::warn!("the member has been permanently removed from the cluster; it ends when it is not needed");

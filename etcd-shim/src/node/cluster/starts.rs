@@ -73,8 +73,8 @@ impl Known {
 }
 
 impl Starts {
-    /// Reads the file of the data directory `own`, if there is one. What it says of other data directories that are not in
-    /// `seats` is forgotten: they have no seat any more, and the others refuse them.
+    /// Reads the file of the data directory `own`, if there is one. What it says of other data directories that are not
+    /// in `seats` is forgotten: they have no seat any more, and the members refuse them.
     pub(in crate::node) async fn read(
         disk: Arc<dyn Disk>,
         own: StorageId,

@@ -52,7 +52,7 @@ async fn an_earlier_start_and_another_one_with_the_same_count_are_not_noted() {
 }
 
 #[tokio::test]
-async fn the_own_start_is_written_when_it_is_wanted() {
+async fn a_nodes_own_start_is_written_when_it_is_wanted() {
     let drive = Drive::new(1);
     let starts = read(&drive).await;
     starts.begin(mark(1, 5), nodes(&[OTHER]));

@@ -7,7 +7,8 @@ use naxos_proto::codec::DecodeError;
 use naxos_proto::ids::{LogId, Lsn};
 use naxos_proto::release::NewerCluster;
 
-/// Why nothing was recovered. The directories of the survivors are unchanged.
+/// Why the recovery has failed. The directories of the survivors are unchanged. There is one exception: if
+/// `--force-new-cluster` has failed to move the complete directory to its place, the next start goes on with the move.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
     /// A directory cannot be opened. The fields are its name and the reason.

@@ -13,7 +13,7 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, CellState, Refusal};
 use naxos_proto::ids::Lsn;
 
-/// A log that ends at `tail`, and to which one entry can be added that is in no journal. It takes no appends.
+/// A log that ends at `tail`. It takes no appends, but `last` may hold one more entry, which is in no journal.
 pub(super) struct FoundLog {
     pub(super) chain: Chain,
     /// The journals, in the order in which they are asked. The survivors own them. The references are weak because the

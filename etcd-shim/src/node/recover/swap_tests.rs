@@ -92,7 +92,7 @@ fn files(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// A directory with a complete recovery. If `in_place`, the directory also has the data of before.
+/// A directory with a complete recovery. If `in_place`, the directory also has the data from before the recovery.
 async fn directory(in_place: bool) -> tempfile::TempDir {
     let temp = tempfile::tempdir().unwrap();
     let write_to = |folder: &Path, what: &str, names: &[&str]| {
@@ -158,7 +158,7 @@ async fn a_move_that_is_interrupted_anywhere_is_finished_by_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_recovery_that_was_not_complete_leaves_the_data_of_before() {
+async fn a_recovery_that_was_not_complete_leaves_the_earlier_data() {
     let temp = directory(true).await;
     fs::remove_file(temp.path().join(RECOVERY_DIR).join(FILE)).unwrap();
     assert!(!finish_swap(&RealDisk::at(temp.path())).await.unwrap());

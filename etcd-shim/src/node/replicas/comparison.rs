@@ -176,9 +176,9 @@ impl Comparison {
     }
 }
 
-/// Waits until a start will find the note that this member differs. Only then is the alarm raised, which stops all writes:
-/// without new entries a start could not find again that this member differs. If the disk is full, waits no longer than
-/// [`NOTED_MAX`].
+/// Waits until the note that this member differs is durable, but no longer than [`NOTED_MAX`], because the disk may be
+/// full. The alarm is raised after that. It stops all writes, and without new entries only the note tells a later start
+/// that this member differs.
 async fn wait_for_note(backend: &Backend) {
     let began = backend.clock.now();
     while !backend.reader.has_noted_differs() && backend.clock.now().since(began) < NOTED_MAX {

@@ -3,7 +3,8 @@
 //!
 //! Of the checksums at a position, the one that a majority of the members has is right. Members that do not answer
 //! count as members, so that two that differ accuse nobody while a third one is away. Of two members neither can be right
-//! against the other. Two checksums that differ once differ at all later positions, so any position may be looked at.
+//! against the other. Two replicas whose checksums differ at one position differ at all later positions, too. So any
+//! position may be looked at.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! Making a data directory from a backup, of etcd or of Naxos: `naxos ctl restore`.
 //!
-//! The new directory has a local store with the rows of the backup, and a log that begins after them. As in a recovery
-//! ([`super::recover`]), it is made in the folder `recovery` of its place, and moved to its place when it is complete.
+//! The new data directory has a local store with the rows of the backup, and a log that begins after them. As in a
+//! recovery ([`super::recover`]), it is made in the folder `recovery` within the target directory. When it is complete,
+//! it is moved from there into the target directory itself.
 //!
 //! - [`restore`]: makes the directory; [`StoreRows`](store_rows::StoreRows): the rows of its local store
 //! - [`Founding`]: the members of the new cluster, and the ids of its log and of their directories

@@ -45,10 +45,11 @@ pub(crate) struct Outcome {
 /// its length in bytes. Raises the revision by `bump`. If that is above 0, everything up to the raised revision counts
 /// as compacted.
 /// Tells each step before it takes it. If the directory cannot be made, removes what was made. If the complete
-/// directory cannot be moved to its place, the next start of a server finishes the move.
+/// directory cannot be moved to its place, the next start of a server or the next run of `naxos ctl restore` finishes
+/// the move.
 /// # Cancel safety
 /// If the call is dropped before the directory is complete, no server starts on what is there, and another call begins
-/// anew. If it is dropped once the directory is complete, the next start of a server finishes the move.
+/// anew. If it is dropped once the directory is complete, the move is finished in the same way.
 pub(crate) async fn restore(
     file: (&EtcdFile<'_>, &str, u64),
     founding: &Founding,

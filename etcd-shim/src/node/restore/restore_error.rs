@@ -6,8 +6,9 @@ use naxos_log_server::OpenError;
 use crate::backup::BackupError;
 use crate::node::recover::RecoverError;
 
-/// Why the restore has failed. No server starts on what is there, except if only the move of the complete directory to
-/// its place has failed: then the next start of a server finishes the move.
+/// Why the restore has failed. No server starts on what the restore has left. There is one exception: if only the move
+/// of the complete directory to its place has failed, the next start of a server or the next run of the command
+/// finishes the move.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RestoreError {
     /// The file cannot be used. The fields are its path and the reason.

@@ -52,8 +52,8 @@ pub(super) struct RunningStack {
 }
 
 impl StackParts<'_> {
-    /// Builds the stack over the local store and replays the log. `None` if the log was trimmed meanwhile, beyond what the
-    /// replay had reached; then no part of the stack is left.
+    /// Builds the stack over the local store and replays the log. `None` if the log was trimmed meanwhile, beyond what
+    /// the replay had reached; then no part of the stack is left. For a node that is alone this is an error.
     pub(super) async fn start(&self, (local_store, store): OpenStore) -> Result<Option<RunningStack>, StartError> {
         let Self { context, log, log_id, incarnation, unit, is_alone, servers_min } = self;
         let mut rebuilt =

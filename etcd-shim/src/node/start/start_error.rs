@@ -82,6 +82,6 @@ pub enum StartError {
     #[error("the node cannot announce itself: {0}")]
     Announce(String),
     /// A thread failed or panicked, or could not be started.
-    #[error("a thread of the node has ended; the log says why")]
+    #[error("a thread of the node has ended or could not be started; the log says why")]
     Lost,
 }

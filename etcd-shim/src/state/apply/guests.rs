@@ -18,7 +18,7 @@ pub(crate) struct Guests {
     own: Option<Arc<OwnMachine>>,
     /// Whether the entry has a command of the objects.
     has_objects: bool,
-    /// Whether it has one of the program's own state machine.
+    /// Whether the entry has a command of the program's own state machine.
     has_own: bool,
     /// Whether the subscribers of the objects are to be told of the entry, after its callers have their answers.
     tells_objects: bool,

@@ -77,7 +77,8 @@ impl<L: Listener> Machine<L> {
         Self { guests, ..self }
     }
 
-    /// The store's revision, for a command that does not change it.
+    /// The store's revision, for a command that does not change it. While the alarm CORRUPT is on, the command is
+    /// refused.
     fn revision_for_guests(&self) -> Result<i64, EtcdError> {
         let store = self.store.read();
         if store.is_corrupt() { Err(EtcdError::Corrupt) } else { Ok(store.revision) }

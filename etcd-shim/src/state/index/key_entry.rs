@@ -168,7 +168,7 @@ impl KeyEntry {
         self.history.since(revision)
     }
 
-    /// Sets a new value. The value before becomes history and is returned.
+    /// Sets a new value. The previous value becomes history and is returned.
     pub(crate) fn put(&mut self, live: Live) -> Option<Live> {
         let old = self.live.replace(live);
         self.history.extend(old.as_ref().map(|old| Past { at: old.at, deleted: false }));

@@ -52,7 +52,7 @@ impl Keys {
         Self::prefix("")
     }
 
-    /// The first key that may be meant, and the first one after it that is not. `None` is no end.
+    /// The keys as a range: its first key, and the first key after the range. `None` if the range has no end.
     pub(crate) fn bounds(self) -> (Bytes, Option<Bytes>) {
         let Self { key, range_end } = self;
         let below = match index::Keys::new(&key, &range_end) {

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-/// Why a program's own state machine did not carry a command out. Any error can become one by `?`. The text is the same on
-/// all nodes, so it must not contain an address or a number that differs between them.
+/// Why a program's own state machine did not carry a command out. Any error can become one by `?`. The text must be the
+/// same on all nodes, so it must not contain an address or a number that differs between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
 

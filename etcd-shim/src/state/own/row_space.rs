@@ -11,7 +11,8 @@ use super::view::{own_row, read_page};
 pub trait RowSpace {
     /// The value of a row.
     fn get(&self, key: &[u8]) -> Option<Bytes>;
-    /// At most `limit` rows from `from` on and below `below`, in the order of their keys. `None` is no end.
+    /// At most `limit` rows from `from` on and below `below`, in the order of their keys. If `below` is `None`, the
+    /// range has no end.
     fn range(&self, from: &[u8], below: Option<&[u8]>, limit: usize) -> Vec<(Bytes, Bytes)>;
     /// Sets a row, or deletes it.
     fn set(&mut self, key: &[u8], value: Option<Bytes>);

@@ -137,7 +137,7 @@ impl Faults {
         }
     }
 
-    /// Takes the disk away from one host, once in a run, as soon as each sealed segment has another copy.
+    /// Takes the disk away from one host, once in a run, as soon as [`Self::may_forget`] allows it.
     fn lose_disk(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let Some((at, loser)) = self.loss else { return };
         if now >= at && now < self.calm && self.may_forget(loser) {
@@ -154,8 +154,9 @@ impl Faults {
         self.have_copies(host) && (!self.has_forgotten || self.others_are_well(host))
     }
 
-    /// Whether all other members serve on disks that have forgotten nothing, one of them holds everything of the open
-    /// segment that is known to be on a write quorum, and the MetaStore has at least three voters, all of which serve.
+    /// Whether this host and all other members serve, the others on disks that have forgotten nothing. Besides, one of
+    /// the others must hold everything of the open segment that is known to be on a write quorum. And the MetaStore
+    /// must have at least three voters, all of which serve.
     fn others_are_well(&self, host: usize) -> bool {
         let others = self.seats.iter().enumerate().filter(|(number, seat)| *number != host && seat.host.is_member());
         let others: Vec<&Seat> = others.map(|(_, seat)| seat).collect();
@@ -191,8 +192,8 @@ impl Faults {
         chain.segments.iter().filter(|segment| segment.end.is_some()).all(is_held)
     }
 
-    /// Flips a bit of one host's disk, once in a run, as soon as each sealed segment has another copy. What the host holds
-    /// of the open segment is on a write quorum, or was not acknowledged.
+    /// Flips a bit of one host's disk, once in a run, as soon as [`Self::may_forget`] allows it. What the host holds of
+    /// the open segment is on a write quorum, or was not acknowledged.
     fn rot(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let Some((at, host)) = self.rot else { return };
         if now >= at && now < self.calm && self.may_forget(host) {
@@ -206,7 +207,7 @@ impl Faults {
     }
 
     /// Copies a disk. Puts the copy in the place of the disk later, when all other nodes know a start that the copy
-    /// lacks.
+    /// lacks and [`Self::may_forget`] allows it.
     fn restore_copy(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let Some((made, restored, host)) = self.copy else { return };
         if made == now {

@@ -134,7 +134,10 @@ impl Observed {
         } else if due.len() != self.received.len() {
             let (has, wants) = (self.received.len(), due.len());
             let next = due.get(common);
-            broken.push(format!("it received {has} of {wants} events, all up to {}; next {next:?}", self.done));
+            broken.push(format!(
+                "it received {has} events, but {wants} were due; it is at revision {}, first missing: {next:?}",
+                self.done
+            ));
         }
         let last = history.last().map_or(1, |last| last.revision);
         for (revision, before) in &self.notified {
@@ -216,7 +219,7 @@ mod tests {
         let mut late = Observed::new(*seen.wish());
         assert!(late.lose(3, 2).is_err(), "nobody asked for that compaction");
         assert_eq!(late.lose(3, 3), Ok(()));
-        assert!(late.lose(3, 3).is_err(), "it begins after that");
+        assert!(late.lose(3, 3).is_err(), "the next watch begins after revision 3, so it lacks nothing");
         assert_eq!(late.take(vec![event(&history, 2)], 3), Ok(()));
         assert_eq!(late.violations(&history), [""; 0]);
     }

@@ -1,5 +1,5 @@
-//! [`Reached`]: counts how often each rare event happened, and which fault met which way to recover, so that a harness that
-//! no longer reaches one is noticed.
+//! [`Reached`]: counts how often each rare event happened, and how often each fault met each way to recover. So it is
+//! noticed when the harness no longer reaches one of these events.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -37,8 +37,8 @@ const PARTS: [(&str, Role); 5] = [
     ("s0", Role::Sequencer),
     ("s1", Role::Sequencer),
 ];
-/// Each of these hosts and links has fewer faults than those of whole nodes: there are more of them, and a fault of several at
-/// once stops the cluster.
+/// In such a cluster the time between two faults of a host or a link is this many times as long as in a cluster of
+/// whole nodes. There are more hosts and links, and faults of several of them at the same time stop the cluster.
 const PARTS_CALMNESS: u64 = 3;
 /// The name of a member that is added while the cluster works.
 pub const NEWCOMER: &str = "new";

@@ -25,9 +25,9 @@ use wire::unit_call::Call;
 
 /// A storage unit of another node.
 ///
-/// A call whose answer does not come in time, or not before its stream breaks, is answered with
-/// [`UnitError::Unanswered`]. A call is answered with [`UnitError::Overloaded`] while too many calls have no answer
-/// yet; it was not sent. [`PeerLink::problem`] says in words why there was no answer.
+/// A call is answered with [`UnitError::Unanswered`] if its answer does not come in time, or if its stream breaks
+/// before the answer comes. While too many calls have no answer yet, a further call is not sent, and is answered with
+/// [`UnitError::Overloaded`]. [`PeerLink::problem`] says in words why there was no answer.
 ///
 /// Completions are called on the runtime of the link, those of refused calls on the caller's thread.
 pub struct RemoteUnit {

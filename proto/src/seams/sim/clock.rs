@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 
 use crate::seams::{Clock, Instant, WallTime};
 
-/// Parts per million in one.
+/// The factor 1 in parts per million.
 const MILLION: i128 = 1_000_000;
 
 /// A clock that follows the tokio runtime it was made in. Under paused time every wait is exact to 1 ms. Clones are

@@ -37,6 +37,11 @@ impl TailsHold {
     /// counted too, because its tail cannot be seen.
     fn check_known(view: &View, known: Offset, views: &[&View]) -> Result<(), String> {
         let params = &view.chain.1.active().params;
+        if let Some(ended) = ended(params.id, views) {
+            let is_below = ended.is_none_or(|end| known <= end);
+            let beyond = || format!("{:?} ended at {ended:?}, and a unit has the known tail {known:?}", params.id);
+            return if is_below { Ok(()) } else { Err(beyond()) };
+        }
         let Ok(roles) = LogletRoles::of(params) else { return Ok(()) };
         let holds = |unit: &StorageId| {
             let of_unit = views.iter().find(|other| other.incarnation.storage == *unit);
@@ -54,8 +59,21 @@ impl TailsHold {
     }
 }
 
+/// Where the loglet ended, if the newest chain that a node has seen says so, or `None` within if that chain has dropped it. All
+/// cells below that end count, however many units hold them: `SettledIsHeld` counts these. A unit may not know of the end yet.
+fn ended(loglet: LogletId, views: &[&View]) -> Option<Option<Offset>> {
+    let (_, newest) = &views.iter().max_by_key(|view| view.chain.0)?.chain;
+    match newest.segments.iter().find(|segment| segment.params.id == loglet) {
+        Some(segment) => segment.end.map(|end| Some(segment.offset(end))),
+        None => Some(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use naxos_proto::chain::{Chain, Segment};
+    use naxos_proto::ids::{ChainVersion, Lsn};
+
     use super::super::tests::view;
     use super::*;
 
@@ -73,6 +91,20 @@ mod tests {
         assert_eq!(rule.look(&[&a, &b, &c]), Ok(()));
         assert!(rule.look(&[&with(1, 9, 6), &b, &c]).is_err());
         assert_eq!(rule.look(&[&with(1, 9, 6), &b]), Ok(()), "the third unit cannot be seen");
+    }
+
+    #[test]
+    fn what_is_below_the_end_of_an_ended_loglet_counts_as_known_and_no_more() {
+        // Node 4 has seen the end of the loglet, which the units have not.
+        let mut newer = view(4, 2);
+        let before = &view(4, 1).chain.1.segments[0];
+        let ended = Segment { end: Some(Lsn(5)), ..before.clone() };
+        let active = Segment { start: Lsn(5), ..newer.chain.1.segments[0].clone() };
+        newer.chain = (ChainVersion(4), Chain { log: newer.chain.1.log, segments: vec![ended, active] });
+        let mut rule = TailsHold::default();
+        let (b, c) = (with(2, 4, 4), with(3, 4, 4));
+        assert_eq!(rule.look(&[&with(1, 9, 5), &b, &c, &newer]), Ok(()));
+        assert!(rule.look(&[&with(1, 9, 6), &b, &c, &newer]).is_err(), "it is beyond the end");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub struct Seat {
     capacity: u64,
     /// Whether the node may refuse writes or end, because of its disk.
     is_excused: bool,
-    /// An earlier copy of the disk, and how often a node was started until it was made.
+    /// An earlier copy of the disk, and how many times the node had been started when the copy was made.
     copy: Option<(Drive, u64)>,
     /// Whether the disk is such a copy. The cluster has to refuse it.
     is_old: bool,

@@ -35,8 +35,8 @@ impl FoundCells {
         self.roster.get(loglet).map(|published| published.held_in(range, ranges_max)).unwrap_or_default()
     }
 
-    /// Reads cells from the start of `range` on. It ends early after 4,096 cells or about `bytes_max` bytes, but reads
-    /// at least one cell, unless the range is empty.
+    /// Reads cells from the start of `range` on. The read ends early after 4,096 cells or about `bytes_max` bytes, but
+    /// has at least one cell, unless the range is empty.
     pub async fn read(&self, loglet: LogletId, range: Range<Offset>, bytes_max: usize) -> io::Result<Vec<CellState>> {
         let published = self.roster.get(loglet).map_err(io::Error::other)?;
         let plan = published.plan(range, bytes_max, CELLS_MAX);

@@ -51,7 +51,7 @@ impl Role {
         }
     }
 
-    /// Whether loglets may have a unit on the directory, and the MetaStore a voter.
+    /// Whether a loglet may have a unit on the directory, and the MetaStore may have a voter there.
     pub fn has_unit(self) -> bool {
         matches!(self, Role::Node | Role::LogServer)
     }

@@ -36,10 +36,10 @@ pub struct Args {
     /// Number of members.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
     nodes: u8,
-    /// How often the log is reconfigured.
+    /// How many times the log is reconfigured.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     times: u16,
-    /// The kind of the new loglets; several take turns [default: the kind of the active one].
+    /// The kind of the new loglets. Several kinds are used in turn [default: the kind of the active one].
     #[arg(long, value_delimiter = ',')]
     kinds: Vec<String>,
     /// Time between two reconfigurations.

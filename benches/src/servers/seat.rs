@@ -21,7 +21,7 @@ pub struct Seat {
     pub peer: String,
     /// Where the other members call it. This differs from `peer` if a proxy stands between.
     pub advertised: String,
-    /// The network namespace in which it runs. `None` for that of this program.
+    /// The network namespace in which it runs. `None` if it runs in the namespace of this program.
     pub namespace: Option<String>,
 }
 

@@ -8,8 +8,8 @@ use naxos_proto::ids::Boot;
 /// The number of starts that are remembered. They are the latest ones.
 const STARTS_MAX: usize = 4_096;
 
-/// The marks of the starts on a data directory, as the directory itself remembers them. A copy lacks those that came after
-/// it was made, however often it is started itself.
+/// The marks of the starts on a data directory, as the directory itself remembers them. A copy of the directory never
+/// has the marks of later starts on the original, however often the copy itself is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartHistory(BTreeMap<Boot, u64>);
 
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded_and_what_was_forgotten_is_no_reason_to_end() {
+    fn it_is_bounded_and_a_start_that_was_forgotten_counts_as_known() {
         let mut history = StartHistory::default();
         for boot in 1..=STARTS_MAX as u64 + 5 {
             history.add(start(boot, boot));

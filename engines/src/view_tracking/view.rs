@@ -19,8 +19,8 @@ pub(super) struct View {
     servers_min: Arc<AtomicUsize>,
 }
 
-/// The end of a row whose position is a hold: another server holds the log for the row's server, which has not told a
-/// cursor of its own.
+/// The end of a row whose position is a hold: another server holds the log for the row's server, which has not told
+/// since then that its cursor is at this position or above it.
 const HELD: &[u8] = b"h";
 
 /// See [`View`].

@@ -1,4 +1,4 @@
-//! The commit rules of Tango, as twelve traces. They are vectors of the single-process reference model of Tango
+//! The commit rules of Tango, as twelve traces. They are test vectors of the single-process reference model of Tango
 //! (derekelkins/tangohs, BSD-3), in a notation of our own. Objects are registers, named by number. `w o=v` outside a
 //! transaction writes at once; `r o=v` outside reads and must see v. `tN: w o=v` buffers a write in transaction N;
 //! `tN: r o=v` reads in it and must see v. `tN: commit` or `tN: ABORT` is what has to be decided.

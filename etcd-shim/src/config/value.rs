@@ -34,7 +34,7 @@ pub(super) enum Value {
     Nothing,
 }
 
-/// Reads the text of a flag. The error is etcd's, followed by what was expected.
+/// Reads the text of a flag. The error is etcd's. If etcd's text does not say what was expected, that is added to it.
 pub(super) fn parse_value(flag: &Flag, text: &str) -> Result<Value, String> {
     let number = |e: NumberError, expected: &str| format!("{e} (expected {expected})");
     match flag.kind {

@@ -57,8 +57,8 @@ pub(super) fn a_position_has_one_value(setting: &Setting, world: &World) -> bool
     })
 }
 
-/// No tail check returns a tail below an append that was acknowledged before the check began. No segment ends below a
-/// tail that a check has returned.
+/// No tail check returns a tail below an append that was acknowledged before the check began, or below a tail that an
+/// earlier check returned. No segment ends below a tail that a check has returned.
 pub(super) fn no_tail_is_stale(world: &World) -> bool {
     !world.was_stale && (0..LOGLETS).all(|loglet| world.end(loglet).is_none_or(|end| world.returned[loglet] <= end))
 }

@@ -107,7 +107,7 @@ impl FoundingRecord {
         }
         let seats = (0..count).map(|_| from.u64().map(MemberId)).collect::<Result<Vec<_>, _>>()?;
         if !seats.is_sorted_by(|a, b| a < b) || !seats.contains(&own.seat) {
-            return Err(from.rule("must list the seats in ascending order, each once, its own among them"));
+            return Err(from.rule("must list the seats in ascending order, each once, with this seat among them"));
         }
         let promised = if flag(&mut from)? { Some(Ballot::take(&mut from)?) } else { None };
         let accepted = take_accepted(&mut from)?;

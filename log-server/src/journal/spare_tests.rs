@@ -5,8 +5,9 @@ use super::*;
 
 const SEGMENT_BYTES: u64 = 64 << 10;
 
-/// A spare is put back, because the disk is full, while the next one is being made. Both must be kept, and the lower
-/// one must be taken first: the next start refuses a journal with a file of zeros below a segment in use.
+/// A spare is put back, because the disk is full, while the next one is being made or after it was made. Both must be
+/// kept, and the lower one must be taken first: the next start refuses a journal with a file of zeros below a segment
+/// in use.
 #[tokio::test(start_paused = true)]
 async fn a_spare_that_is_put_back_is_taken_before_the_one_made_meanwhile() {
     for is_put_back_early in [false, true] {

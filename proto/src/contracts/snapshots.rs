@@ -39,18 +39,18 @@ pub enum SnapshotError {
     /// This node cannot offer a snapshot: ask another node.
     #[error("no snapshot can be offered: {0}")]
     Refused(String),
-    /// The node did not answer in time. The call may be repeated.
+    /// The call failed, or its answer cannot be decoded, or the node is stopping. The call may be repeated.
     #[error("the node that offers snapshots does not answer: {0}")]
     Unreachable(String),
 }
 
 /// A node that offers snapshots. Deadline of a call between nodes: `CALL_MAX`. Every call may be repeated.
 pub trait Snapshots: Send + Sync {
-    /// Makes or finds a snapshot whose cursor is at least `at_least`, for the node `to`. Making one takes longer than a
-    /// call may; until it is made the answer is [`SnapshotError::NotYet`].
+    /// Makes or finds a snapshot whose cursor is at least `at_least`, for the node `to`. Making one can take longer
+    /// than the deadline of a call, so the answer is [`SnapshotError::NotYet`] until the snapshot is made.
     ///
     /// Once a manifest was returned, the log is not trimmed beyond the snapshot's cursor as long as `to` reads the
-    /// snapshot, within bounds of time and of bytes that the offering node chooses.
+    /// snapshot. The log is trimmed all the same if this takes too long, or if the log becomes too large.
     fn offer(&self, to: StorageId, at_least: Lsn) -> BoxFuture<'_, Result<Manifest, SnapshotError>>;
 
     /// Reads bytes of snapshot `id` from byte `at` on: at most `len`, and at least one, unless `at` is the end of the

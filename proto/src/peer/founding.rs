@@ -1,7 +1,7 @@
 //! The founding of a cluster over gRPC. [`RemoteFounding`] calls, [`FoundingService`] serves.
 //!
-//! These calls have no envelope: before the founding no node knows the log, nor the storage ids of the others. Each
-//! message names the cluster and its seats itself.
+//! These calls have no envelope: before the founding no node knows the log, nor the storage ids of the others. Instead
+//! each message names the cluster and the seat that sends it, and a request also names the seat that is asked.
 
 use std::sync::Arc;
 

@@ -33,11 +33,13 @@ pub(in crate::node) struct Recovered {
     pub(in crate::node) log: String,
     /// The first position of the log.
     pub(in crate::node) begin: u64,
-    /// Below this position of the old log no acknowledged write is missing.
+    /// Below this position of the old log no acknowledged write is missing. After a restore, which has no old log, it
+    /// is the same as `begin`.
     pub(in crate::node) certain: u64,
     /// The revision of the newest write that was kept.
     pub(in crate::node) revision_before: i64,
-    /// The revision after the recovery. Everything up to it counts as compacted.
+    /// The revision after the recovery or the restore. Everything up to it counts as compacted, except after a restore
+    /// that did not raise the revision.
     pub(in crate::node) revision: i64,
     /// crc32 of `version`, `old_log`, `log` and `begin`, joined by spaces.
     pub(in crate::node) crc32: u32,

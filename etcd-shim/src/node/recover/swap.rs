@@ -22,8 +22,8 @@ fn io_at(path: &str) -> impl Fn(io::Error) -> RecoverError {
     move |error| RecoverError::Io(path.clone(), error)
 }
 
-/// Checks that a new directory can be made in the root of `disk`: it is missing or empty, or a recovery into it was not
-/// finished. Makes nothing.
+/// Checks that a new directory can be made in the root of `disk`: the root is missing, or has nothing but the names in
+/// `STAYS`, which an earlier recovery or restore may have left. Makes nothing.
 pub(crate) async fn check_target(disk: &dyn Disk, name: &str) -> Result<(), RecoverError> {
     match disk.list("").await {
         Ok(names) => match names.into_iter().find(|found| !STAYS.contains(&found.as_str())) {
@@ -35,12 +35,12 @@ pub(crate) async fn check_target(disk: &dyn Disk, name: &str) -> Result<(), Reco
     }
 }
 
-/// Goes on where a recovery was interrupted: moves a finished directory to its place, and removes an unfinished one from a
-/// directory that has data. Returns whether it finished a recovery.
+/// Goes on where a recovery or a restore was interrupted: moves a finished directory to its place, and removes an
+/// unfinished one from a directory that has data. Returns whether it finished a move.
 /// # Cancel safety
 /// It may be dropped and called again.
 pub(crate) async fn finish_swap(disk: &dyn Disk) -> Result<bool, RecoverError> {
-    // A directory that cannot be listed is refused by the next step of the start, in its own words.
+    // If the directory cannot be listed, it is missing, or the caller's next step refuses it with an error of its own.
     let Ok(names) = disk.list("").await else { return Ok(false) };
     let has = |name: &str| names.iter().any(|found| found == name);
     if !has(RECOVERY_DIR) {
@@ -49,7 +49,7 @@ pub(crate) async fn finish_swap(disk: &dyn Disk) -> Result<bool, RecoverError> {
     let _lock = lock_directory(disk).await?;
     let made = disk.list(RECOVERY_DIR).await.map_err(io_at(RECOVERY_DIR))?;
     if made.iter().any(|found| found == FILE) || has(FILE) {
-        tracing::warn!("a recovery was interrupted while it moved its directory to its place: going on");
+        tracing::warn!("a recovery or a restore was interrupted while it moved its directory to its place: going on");
         swap(disk).await?;
         Ok(true)
     } else if has("format") {
@@ -69,7 +69,8 @@ pub(in crate::node) async fn swap(disk: &dyn Disk) -> Result<(), RecoverError> {
     if let Some(recovered) = recovered_file::read(disk, &format!("{RECOVERY_DIR}/{FILE}")).await? {
         let before = format!("{BEFORE}{}", recovered.old_log);
         for name in disk.list("").await.map_err(io_at(""))? {
-            // An entry with a name in `MADE` that is no longer in the folder was moved here from the folder.
+            // At first the folder `recovery` had all names in `MADE`. If one is no longer there, the entry with this
+            // name was moved here from there.
             let is_new = MADE.contains(&name.as_str()) && !is_made(&name);
             if !is_new && !STAYS.contains(&name.as_str()) && !name.starts_with(BEFORE) {
                 disk.create_dir(&before).await.map_err(io_at(&before))?;

@@ -81,7 +81,7 @@ pub struct Seat {
     is_old: bool,
     /// Whether the cluster has refused the old copy, or the node has refused a disk with wrong bits.
     is_refused: bool,
-    /// When the host got an empty disk the last time.
+    /// When the disk was last emptied at a start. A disk that was lost by [`Self::lose_disk`] does not count.
     emptied: Duration,
     /// Whether bits of the disk have flipped. The node may refuse to start, and then the disk is emptied.
     is_rotten: bool,
@@ -116,12 +116,14 @@ impl Seat {
         }
     }
 
-    /// When the host got an empty disk the last time. Zero if it never did.
+    /// When the disk was last emptied at a start. Zero if it never was. A disk that was lost by [`Self::lose_disk`]
+    /// does not count.
     pub fn emptied(&self) -> Duration {
         self.emptied
     }
 
-    /// Whether the disk has forgotten something, or may have, and the node has not begun afresh.
+    /// Whether the disk is an old copy, or one of its bits has flipped, or it was refused. An emptied disk is none of
+    /// these.
     pub fn is_ill(&self) -> bool {
         self.is_old || self.is_rotten || self.is_refused
     }

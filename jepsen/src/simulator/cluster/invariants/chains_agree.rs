@@ -14,6 +14,11 @@ pub struct ChainsAgree {
 }
 
 impl ChainsAgree {
+    /// The newest chain that was seen.
+    pub fn newest(&self) -> Option<(ChainVersion, &Chain)> {
+        self.chains.last_key_value().map(|(version, chain)| (*version, chain))
+    }
+
     /// How many versions of the chain were seen.
     pub fn versions(&self) -> usize {
         self.chains.len()

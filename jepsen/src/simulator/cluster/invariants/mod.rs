@@ -72,11 +72,12 @@ impl Invariants {
         let are_all = seen.len() == views.len();
         self.replicas.look(&seen)?;
         self.chains.look(&seen)?;
-        self.tails.look(&seen)?;
+        let newest = self.chains.newest();
+        self.tails.look(&seen, newest.map(|(_, chain)| chain))?;
         self.cells.look(fresh)?;
         self.grants.look(&seen)?;
         self.owners.look(&seen)?;
-        self.settled.look(&seen, are_all)?;
+        self.settled.look(&seen, are_all, newest)?;
         self.trim.look(&seen, are_all)?;
         self.keepers.look(&seen)?;
         self.queues.look(&seen)
@@ -94,6 +95,11 @@ mod tests {
     use naxos_proto::native_params::NativeParams;
 
     use super::*;
+
+    /// The newest chain of these nodes.
+    pub(super) fn newest<'a>(views: &[&'a View]) -> Option<(ChainVersion, &'a Chain)> {
+        views.iter().map(|view| (view.chain.0, &view.chain.1)).max_by_key(|(version, _)| *version)
+    }
 
     /// A node of a cluster with the units 1, 2 and 3 whose active loglet has this ordinal.
     pub(super) fn view(storage: u64, ordinal: u64) -> View {

@@ -6,33 +6,30 @@ use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::ids::{ChainVersion, Lsn, Offset, StorageId};
 use naxos_proto::loglet_roles::LogletRoles;
 
-/// The newest chain, and the first position that no node is known to have applied. A node applies a call before the
-/// client is told that the call is done.
+/// The first position that no node is known to have applied. A node applies a call before the client is told that the call
+/// is done.
 #[derive(Debug, Default)]
-pub struct SettledIsHeld {
-    chain: Option<(ChainVersion, Chain)>,
-    applied: Option<Lsn>,
-}
+pub struct SettledIsHeld(Option<Lsn>);
 
 impl SettledIsHeld {
-    /// Counts the units that hold each segment as far as it was applied. `are_all` says whether all nodes can be seen.
+    /// Counts the units that hold each segment of the newest chain as far as it was applied. `are_all` says whether all nodes can be seen.
     /// A node that starts cannot be seen yet, but may already have removed a segment from the chain and told the units
     /// to drop it.
     ///
     /// # Errors
     /// If too few units hold a segment.
-    pub fn look(&mut self, views: &[&View], are_all: bool) -> Result<(), String> {
-        for view in views {
-            self.applied = self.applied.max(Some(view.applied));
-            if self.chain.as_ref().is_none_or(|(version, _)| *version < view.chain.0) {
-                self.chain = Some(view.chain.clone());
-            }
-        }
-        let (Some(applied), Some((version, chain))) = (self.applied, &self.chain) else { return Ok(()) };
+    pub fn look(
+        &mut self,
+        views: &[&View],
+        are_all: bool,
+        newest: Option<(ChainVersion, &Chain)>,
+    ) -> Result<(), String> {
+        self.0 = views.iter().map(|view| view.applied).max().max(self.0);
+        let (Some(applied), Some((version, chain))) = (self.0, newest) else { return Ok(()) };
         for segment in &chain.segments {
             let end = segment.end.map_or(applied, |end| end.min(applied));
             if end > segment.start {
-                check(segment, segment.offset(end), *version, views, are_all)?;
+                check(segment, segment.offset(end), version, views, are_all)?;
             }
         }
         Ok(())
@@ -64,7 +61,7 @@ fn check(segment: &Segment, end: Offset, newest: ChainVersion, views: &[&View], 
 mod tests {
     use naxos_proto::contracts::LocalTail;
 
-    use super::super::tests::view;
+    use super::super::tests::{newest, view};
     use super::*;
 
     fn with(storage: u64, tail: u64) -> View {
@@ -74,13 +71,17 @@ mod tests {
         view
     }
 
+    fn look(rule: &mut SettledIsHeld, views: &[&View], are_all: bool) -> Result<(), String> {
+        rule.look(views, are_all, newest(views))
+    }
+
     #[test]
     fn what_was_applied_and_is_on_too_few_units_is_found() {
         let mut rule = SettledIsHeld::default();
         let applied = view(1, 1).applied.0;
         let (all, less) = (with(1, applied), with(2, applied - 1));
-        assert_eq!(rule.look(&[&all, &less], false), Ok(()), "the third unit cannot be seen");
-        assert!(rule.look(&[&all, &less, &with(3, 0)], true).is_err());
+        assert_eq!(look(&mut rule, &[&all, &less], false), Ok(()), "the third unit cannot be seen");
+        assert!(look(&mut rule, &[&all, &less, &with(3, 0)], true).is_err());
         let seal = |mut view: View| {
             view.chain.0.0 += 1;
             let tail = view.tail.take().expect("it has a tail");
@@ -93,12 +94,12 @@ mod tests {
             view
         };
         let (all, none) = (seal(all), seal(less));
-        assert_eq!(rule.look(&[&all, &none], false), Ok(()), "two of three are a seal quorum");
+        assert_eq!(look(&mut rule, &[&all, &none], false), Ok(()), "two of three are a seal quorum");
         let last = seal(with(3, 0));
-        assert!(rule.look(&[&all, &none, &last], true).is_err());
+        assert!(look(&mut rule, &[&all, &none, &last], true).is_err());
         let loglet = none.sealed[0].0;
         let dropped = View { sealed: vec![], dropped: vec![loglet], ..none };
-        assert_eq!(rule.look(&[&all, &dropped, &last], false), Ok(()), "a node that starts may have trimmed it");
-        assert!(rule.look(&[&all, &dropped, &last], true).is_err());
+        assert_eq!(look(&mut rule, &[&all, &dropped, &last], false), Ok(()), "a node that starts may have trimmed it");
+        assert!(look(&mut rule, &[&all, &dropped, &last], true).is_err());
     }
 }

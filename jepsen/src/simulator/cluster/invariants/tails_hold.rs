@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use naxos::node::probe::View;
+use naxos_proto::chain::Chain;
 use naxos_proto::contracts::LocalTail;
 use naxos_proto::ids::{LogletId, Offset, StorageId};
 use naxos_proto::loglet_roles::LogletRoles;
@@ -14,11 +15,11 @@ use naxos_proto::loglet_roles::LogletRoles;
 pub struct TailsHold(BTreeMap<(StorageId, LogletId), LocalTail>);
 
 impl TailsHold {
-    /// Checks the tails of the active loglets.
+    /// Checks the tails of the active loglets. `newest` is the newest chain that was seen; nodes may have older ones.
     ///
     /// # Errors
     /// If a tail, a trim point or a seal went back, or if too few units hold what one of them calls known.
-    pub fn look(&mut self, views: &[&View]) -> Result<(), String> {
+    pub fn look(&mut self, views: &[&View], newest: Option<&Chain>) -> Result<(), String> {
         for view in views {
             let Some(tail) = view.tail else { continue };
             let unit = (view.incarnation.storage, view.chain.1.active().params.id);
@@ -28,19 +29,24 @@ impl TailsHold {
                 return Err(format!("unit {unit:?} went back from {before:?} to {tail:?}"));
             }
             self.0.insert(unit, tail);
-            Self::check_known(view, tail.known_tail, views)?;
+            Self::check_known(view, tail.known_tail, views, newest)?;
         }
         Ok(())
     }
 
     /// Counts the units that hold everything below `known`. A unit whose node is down or has another active loglet is
     /// counted too, because its tail cannot be seen.
-    fn check_known(view: &View, known: Offset, views: &[&View]) -> Result<(), String> {
+    fn check_known(view: &View, known: Offset, views: &[&View], newest: Option<&Chain>) -> Result<(), String> {
         let params = &view.chain.1.active().params;
-        if let Some(ended) = ended(params.id, views) {
-            let is_below = ended.is_none_or(|end| known <= end);
-            let beyond = || format!("{:?} ended at {ended:?}, and a unit has the known tail {known:?}", params.id);
-            return if is_below { Ok(()) } else { Err(beyond()) };
+        if let Some(chain) = newest.filter(|chain| chain.active().params.id != params.id) {
+            // All cells below the end of an ended segment count, and `SettledIsHeld` counts their copies.
+            let ended = chain.segments.iter().find(|segment| segment.params.id == params.id);
+            return match ended.and_then(|segment| Some(segment.offset(segment.end?))) {
+                Some(end) if known > end => {
+                    Err(format!("{:?} ended at {end:?}, and a unit has the known tail {known:?}", params.id))
+                }
+                _ => Ok(()),
+            };
         }
         let Ok(roles) = LogletRoles::of(params) else { return Ok(()) };
         let holds = |unit: &StorageId| {
@@ -59,22 +65,12 @@ impl TailsHold {
     }
 }
 
-/// Where the loglet ended, if the newest chain that a node has seen says so, or `None` within if that chain has dropped it. All
-/// cells below that end count, however many units hold them: `SettledIsHeld` counts these. A unit may not know of the end yet.
-fn ended(loglet: LogletId, views: &[&View]) -> Option<Option<Offset>> {
-    let (_, newest) = &views.iter().max_by_key(|view| view.chain.0)?.chain;
-    match newest.segments.iter().find(|segment| segment.params.id == loglet) {
-        Some(segment) => segment.end.map(|end| Some(segment.offset(end))),
-        None => Some(None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use naxos_proto::chain::{Chain, Segment};
+    use naxos_proto::chain::Segment;
     use naxos_proto::ids::{ChainVersion, Lsn};
 
-    use super::super::tests::view;
+    use super::super::tests::{newest, view};
     use super::*;
 
     fn with(storage: u64, tail: u64, known: u64) -> View {
@@ -84,13 +80,17 @@ mod tests {
         view
     }
 
+    fn look(rule: &mut TailsHold, views: &[&View]) -> Result<(), String> {
+        rule.look(views, newest(views).map(|(_, chain)| chain))
+    }
+
     #[test]
     fn a_known_tail_that_is_on_too_few_units_is_found() {
         let mut rule = TailsHold::default();
         let (a, b, c) = (with(1, 9, 5), with(2, 5, 5), with(3, 4, 4));
-        assert_eq!(rule.look(&[&a, &b, &c]), Ok(()));
-        assert!(rule.look(&[&with(1, 9, 6), &b, &c]).is_err());
-        assert_eq!(rule.look(&[&with(1, 9, 6), &b]), Ok(()), "the third unit cannot be seen");
+        assert_eq!(look(&mut rule, &[&a, &b, &c]), Ok(()));
+        assert!(look(&mut rule, &[&with(1, 9, 6), &b, &c]).is_err());
+        assert_eq!(look(&mut rule, &[&with(1, 9, 6), &b]), Ok(()), "the third unit cannot be seen");
     }
 
     #[test]
@@ -103,20 +103,20 @@ mod tests {
         newer.chain = (ChainVersion(4), Chain { log: newer.chain.1.log, segments: vec![ended, active] });
         let mut rule = TailsHold::default();
         let (b, c) = (with(2, 4, 4), with(3, 4, 4));
-        assert_eq!(rule.look(&[&with(1, 9, 5), &b, &c, &newer]), Ok(()));
-        assert!(rule.look(&[&with(1, 9, 6), &b, &c, &newer]).is_err(), "it is beyond the end");
+        assert_eq!(look(&mut rule, &[&with(1, 9, 5), &b, &c, &newer]), Ok(()));
+        assert!(look(&mut rule, &[&with(1, 9, 6), &b, &c, &newer]).is_err(), "it is beyond the end");
     }
 
     #[test]
     fn a_unit_that_forgets_is_found() {
         let mut rule = TailsHold::default();
-        assert_eq!(rule.look(&[&with(1, 9, 0)]), Ok(()));
+        assert_eq!(look(&mut rule, &[&with(1, 9, 0)]), Ok(()));
         let mut again = with(1, 8, 0);
         again.incarnation.boot.0 += 1;
-        assert!(rule.look(&[&again]).is_err(), "a cell is lost");
+        assert!(look(&mut rule, &[&again]).is_err(), "a cell is lost");
         let mut sealed = with(1, 9, 0);
         sealed.tail.as_mut().expect("it has a tail").sealed = true;
-        assert_eq!(rule.look(&[&sealed]), Ok(()));
-        assert!(rule.look(&[&with(1, 9, 0)]).is_err(), "a seal is lost");
+        assert_eq!(look(&mut rule, &[&sealed]), Ok(()));
+        assert!(look(&mut rule, &[&with(1, 9, 0)]).is_err(), "a seal is lost");
     }
 }

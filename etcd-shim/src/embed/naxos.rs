@@ -118,9 +118,9 @@ impl Naxos {
         if revision > now {
             return Err(Error::NotDone(format!("this node has applied revision {now}, revision {revision} not yet")));
         }
-        let lost = Error::Ended("it was stopped during the call".to_owned());
-        let found = until_stopped(desk, lost, async |kv| kv.whole_range(request).await).await?;
-        pairs(found)
+        let kv = KvService(desk.clone());
+        let call = async { pairs(kv.whole_range(request).await?) };
+        until_stopped(&desk, ended, call).await
     }
 
     /// Begins a transaction.
@@ -167,12 +167,8 @@ impl Naxos {
         let command = Bytes::copy_from_slice(command.as_ref());
         let desk = self.desk().await?;
         own(&desk)?;
-        let stop = desk.stop.clone();
-        tokio::select! {
-            biased;
-            applied = propose_own(&desk, command) => applied?.map_err(|refused| Error::Refused(refused.0)),
-            () = stop.cancelled() => Err(Error::Unknown("the node was stopped during the call".to_owned())),
-        }
+        let call = async { propose_own(&desk, command).await?.map_err(|refused| Error::Refused(refused.0)) };
+        until_stopped(&desk, unknown, call).await
     }
 
     /// Looks at the rows of the program's own state machine. `look` runs on the caller's thread, and may read from the disk.
@@ -195,11 +191,7 @@ impl Naxos {
                 }
             }
         };
-        tokio::select! {
-            biased;
-            fresh = fresh => fresh?,
-            () = desk.stop.cancelled() => return Err(Error::Ended("it was stopped during the call".to_owned())),
-        }
+        until_stopped(&desk, ended, fresh).await?;
         Ok(own.look(look))
     }
 
@@ -249,9 +241,9 @@ impl Naxos {
 
     /// Makes a call that may change something.
     async fn write<T>(&self, call: impl AsyncFnOnce(KvService) -> Result<Response<T>, Status>) -> Result<T, Error> {
-        let lost = Error::Unknown("the node was stopped during the call".to_owned());
-        let answer = until_stopped(self.desk().await?, lost, call).await?;
-        Ok(answer.into_inner())
+        let desk = self.desk().await?;
+        let call = call(KvService(desk.clone()));
+        until_stopped(&desk, unknown, async { Ok(call.await?.into_inner()) }).await
     }
 
     async fn desk(&self) -> Result<Desk, Error> {
@@ -268,16 +260,25 @@ fn own(desk: &Desk) -> Result<&OwnMachine, Error> {
     })
 }
 
-/// Makes a call. If the node stops meanwhile, nobody answers it any more: then the outcome is `lost`.
+/// What became of a read that the node did not answer before it stopped.
+fn ended() -> Error {
+    Error::Ended("it was stopped during the call".to_owned())
+}
+
+/// What became of a write that the node did not answer before it stopped.
+fn unknown() -> Error {
+    Error::Unknown("the node was stopped during the call".to_owned())
+}
+
+/// Waits for a call. If the node stops meanwhile, nobody answers the call any more: then the outcome is `lost`.
 async fn until_stopped<T>(
-    desk: Desk,
-    lost: Error,
-    call: impl AsyncFnOnce(KvService) -> Result<T, Status>,
+    desk: &Desk,
+    lost: fn() -> Error,
+    call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let stop = desk.stop.clone();
     tokio::select! {
         biased;
-        answer = call(KvService(desk)) => Ok(answer?),
-        () = stop.cancelled() => Err(lost),
+        answer = call => answer,
+        () = desk.stop.cancelled() => Err(lost()),
     }
 }

@@ -25,22 +25,19 @@ pub struct Opening {
     etcd: Option<String>,
     flags: Vec<String>,
     applicator: Option<Arc<dyn Applicator>>,
-    machine: Machine,
+    place: Place,
 }
 
 /// Where the node runs.
-#[derive(Default)]
-enum Machine {
-    /// On this machine.
-    #[default]
-    Own,
-    /// On a simulated one.
+enum Place {
+    ThisMachine,
+    /// A simulated host, with these settings of the storage unit.
     Simulated(Seams, LogServerConfig),
 }
 
 impl Opening {
     pub(super) fn at(data_dir: Option<PathBuf>) -> Self {
-        Self { data_dir, peers: None, etcd: None, flags: Vec::new(), applicator: None, machine: Machine::Own }
+        Self { data_dir, peers: None, etcd: None, flags: Vec::new(), applicator: None, place: Place::ThisMachine }
     }
 
     /// Makes this node one of several that keep the same store. `urls` are the addresses at which the nodes reach each
@@ -76,7 +73,7 @@ impl Opening {
     /// its storage unit. For the simulator (`naxos-sim`).
     #[doc(hidden)]
     pub fn on(mut self, seams: Seams, unit: LogServerConfig) -> Self {
-        self.machine = Machine::Simulated(seams, unit);
+        self.place = Place::Simulated(seams, unit);
         self
     }
 
@@ -113,21 +110,16 @@ impl Opening {
         }
         Ok(config)
     }
+}
 
-    /// The clock, the network and the rest of this machine.
-    fn seams(&self) -> Seams {
-        let disk: Arc<dyn Disk> = match &self.data_dir {
-            Some(data_dir) => Arc::new(RealDisk::at(data_dir)),
-            None => Arc::new(MemoryDisk::default()),
-        };
-        Seams {
-            clock: Arc::new(BootClock),
-            entropy: Arc::new(OsEntropy),
-            net: Arc::new(SocketNet),
-            disk,
-            worker: Arc::new(ThreadWorker),
-        }
-    }
+/// The clock, the network and the rest of this machine.
+fn of_this_machine(data_dir: Option<PathBuf>) -> Seams {
+    let disk: Arc<dyn Disk> = match data_dir {
+        Some(data_dir) => Arc::new(RealDisk::at(data_dir)),
+        None => Arc::new(MemoryDisk::default()),
+    };
+    let worker = Arc::new(ThreadWorker);
+    Seams { clock: Arc::new(BootClock), entropy: Arc::new(OsEntropy), net: Arc::new(SocketNet), disk, worker }
 }
 
 impl IntoFuture for Opening {
@@ -137,12 +129,12 @@ impl IntoFuture for Opening {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let config = self.config()?;
-            let (seams, runtimes, unit) = match &self.machine {
-                Machine::Own => {
+            let (seams, runtimes, unit) = match self.place {
+                Place::ThisMachine => {
                     let runtimes = std::thread::available_parallelism().map_or(1, usize::from);
-                    (self.seams(), runtimes, LogServerConfig::default())
+                    (of_this_machine(self.data_dir), runtimes, LogServerConfig::default())
                 }
-                Machine::Simulated(seams, unit) => (seams.clone(), 1, unit.clone()),
+                Place::Simulated(seams, unit) => (seams, 1, unit),
             };
             let plan = Plan { config, seams, runtimes, unit, applicator: self.applicator };
             Life::start(plan).await.map(Naxos::new)

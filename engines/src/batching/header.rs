@@ -30,8 +30,13 @@ pub fn batch_of(from: Incarnation, commands: &[Bytes]) -> Entry {
 pub fn commands_of(entry: &Entry) -> Result<Vec<Bytes>, DecodeError> {
     let Some(header) = entry.header(INFO.id) else { return Ok(Vec::new()) };
     let (_, _, count) = decode_header(header.clone())?;
+    read_commands(entry, count).collect()
+}
+
+/// The first `count` commands in the payload of an entry with a batch.
+pub(super) fn read_commands(entry: &Entry, count: u32) -> impl Iterator<Item = Result<Bytes, DecodeError>> {
     let mut commands = Reader::new(entry.payload.clone(), "batch");
-    (0..count).map(|_| commands.bytes()).collect()
+    (0..count).map(move |_| commands.bytes())
 }
 
 pub(super) fn decode_header(bytes: Bytes) -> Result<(Incarnation, u64, u32), DecodeError> {

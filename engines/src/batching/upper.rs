@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use naxos_proto::codec::{DecodeError, Reader};
+use naxos_proto::codec::DecodeError;
 use naxos_proto::ids::Lsn;
 
 use super::INFO;
 use super::application::Application;
-use super::header::decode_header;
+use super::header::{decode_header, read_commands};
 use super::lower::Batching;
 use crate::engine::Applicator;
 use crate::entry::Entry;
@@ -43,10 +43,9 @@ impl<P: Application> Applicator for BatchingApply<P> {
         };
         let damaged = |e: DecodeError| -> ! { panic!("the entry at {lsn} cannot be applied: {e}") };
         let (from, number, count) = decode_header(header.clone()).unwrap_or_else(|e| damaged(e));
-        let mut commands = Reader::new(entry.payload.clone(), "batch");
         let mut outputs = Vec::with_capacity(count as usize);
-        for index in 0..count {
-            let command = commands.bytes().unwrap_or_else(|e| damaged(e));
+        for (index, command) in (0..).zip(read_commands(entry, count)) {
+            let command = command.unwrap_or_else(|e| damaged(e));
             outputs.push(self.application.apply(txn, lsn, index, command));
         }
         self.application.end_entry(txn);

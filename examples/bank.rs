@@ -4,7 +4,7 @@
 //! money until it is interrupted. Kill one, and the others go on; no money is lost.
 
 use naxos::Naxos;
-use naxos::objects::{CommitError, Counter, Decision, Objects, Register};
+use naxos::objects::{CommitError, Counter, Decision, Objects, Register, Transaction, TransactionError};
 
 /// The names of the accounts.
 pub(crate) const ACCOUNTS: [&str; 4] = ["ann", "bob", "cem", "dan"];
@@ -29,11 +29,14 @@ impl Bank {
         Ok(Self { objects, accounts, last })
     }
 
+    fn read_all(&self, transaction: &mut Transaction) -> Result<Vec<i64>, TransactionError> {
+        self.accounts.iter().map(|account| transaction.read(account.get())).collect()
+    }
+
     /// The balances of all accounts at one moment.
     pub(crate) async fn balances(&self) -> Result<Vec<i64>, Box<dyn std::error::Error>> {
         let mut transaction = self.objects.begin().await?;
-        let read = self.accounts.iter().map(|account| transaction.read(account.get()));
-        let balances = read.collect::<Result<_, _>>()?;
+        let balances = self.read_all(&mut transaction)?;
         transaction.commit().await?;
         Ok(balances)
     }
@@ -48,8 +51,7 @@ impl Bank {
         amount: i64,
     ) -> Result<Result<Decision, CommitError>, Box<dyn std::error::Error>> {
         let mut transaction = self.objects.begin().await?;
-        let read = self.accounts.iter().map(|account| transaction.read(account.get()));
-        let balances: Vec<i64> = read.collect::<Result<_, _>>()?;
+        let balances = self.read_all(&mut transaction)?;
         transaction.write(self.accounts[from].add(-amount))?;
         transaction.write(self.accounts[to].add(amount))?;
         transaction.write(self.last.set(format!("{name} {from} {to} {amount} {balances:?}")))?;

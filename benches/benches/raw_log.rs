@@ -12,6 +12,7 @@ use hdrhistogram::Histogram;
 use naxos::{Applicator, Naxos, Refused, Rows};
 use naxos_benches::pace;
 use naxos_benches::servers::etcd_build::target_folder;
+use naxos_benches::servers::ports::free_ports;
 use naxos_client::loglets::{CorfuProvider, NativeProvider};
 use naxos_client::{
     Liveness, LogletProvider, MemoryMetaStore, SharedLog, VirtualLog, VirtualLogConfig, VirtualLogParts,
@@ -112,28 +113,15 @@ impl Rig {
     /// Appends with this many writers, each with one append in flight.
     fn appends(&self, writers: usize, bytes: usize) -> Measured {
         let payload = Bytes::from(vec![7; bytes]);
-        let begun = pace::now();
-        let writer = async || {
-            let (mut latencies, mut count) = (Histogram::<u64>::new(3).expect("a histogram"), 0_u64);
-            while begun.elapsed() < WARM_UP + WINDOW {
-                let (done, outcome) = Completion::channel();
-                let asked = pace::now();
-                self.log.append(vec![Cell { payload: payload.clone(), commands: 1 }], done);
-                let at = outcome.await.expect("the log takes appends");
-                if begun.elapsed() >= WARM_UP {
-                    latencies.record(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX)).expect("it fits");
-                }
-                count += 1;
-                if count.is_multiple_of(TRIM_EVERY) {
-                    // Every append below `at` was acknowledged before this one. So it may be trimmed, even if its
-                    // writer has not looked at the outcome yet.
-                    self.log.trim(at).await.expect("the log is trimmed");
-                }
+        self.runtime.block_on(measure(writers, async |_, count| {
+            let (done, outcome) = Completion::channel();
+            self.log.append(vec![Cell { payload: payload.clone(), commands: 1 }], done);
+            let at = outcome.await.expect("the log takes appends");
+            // So few appends wait for a trim that the quantiles do not show it.
+            if count.is_multiple_of(TRIM_EVERY) {
+                self.log.trim(at).await.expect("the log is trimmed");
             }
-            latencies
-        };
-        let all = self.runtime.block_on(join_all((0..writers).map(|_| writer())));
-        Measured::of(all)
+        }))
     }
 
     /// Reserves offsets one after the other, without any cell.
@@ -181,6 +169,27 @@ impl Measured {
     }
 }
 
+/// Makes calls with this many writers, each with one call in flight. `call` gets the number of the writer, and that of the
+/// call from 1 on.
+async fn measure(writers: usize, call: impl AsyncFn(usize, u64)) -> Measured {
+    let begun = pace::now();
+    let writer = async |number| {
+        let mut latencies = Histogram::<u64>::new(3).expect("a histogram");
+        for count in 1.. {
+            let asked = pace::now();
+            call(number, count).await;
+            if begun.elapsed() >= WARM_UP {
+                latencies.record(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX)).expect("it fits");
+            }
+            if begun.elapsed() >= WARM_UP + WINDOW {
+                break;
+            }
+        }
+        latencies
+    };
+    Measured::of(join_all((0..writers).map(writer)).await)
+}
+
 /// A counter on three nodes.
 struct Counter;
 
@@ -196,9 +205,8 @@ impl Applicator for Counter {
 fn counter(parent: &Path) {
     let folder = tempfile::Builder::new().prefix("bench-counter-").tempdir_in(parent).expect("a folder");
     let runtime = pace::runtime().expect("a runtime");
-    let taken = [(); UNITS].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    let urls = taken.each_ref().map(|port| format!("http://{}", port.local_addr().expect("it is bound")));
-    drop(taken);
+    let ports = free_ports(UNITS).expect("free ports");
+    let urls: Vec<String> = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let open = |own: usize| {
         let opening = Naxos::open(folder.path().join(own.to_string())).peers(own, urls.clone());
         opening.applicator(Counter).into_future()
@@ -206,20 +214,8 @@ fn counter(parent: &Path) {
     let nodes: Vec<Naxos> =
         runtime.block_on(join_all((0..UNITS).map(open))).into_iter().map(|node| node.expect("a node")).collect();
     for writers in [1, 64, 256] {
-        let begun = pace::now();
-        let writer = async |number: usize| {
-            let mut latencies = Histogram::<u64>::new(3).expect("a histogram");
-            while begun.elapsed() < WARM_UP + WINDOW {
-                let asked = pace::now();
-                nodes[number % UNITS].propose("add").await.expect("it is counted");
-                if begun.elapsed() >= WARM_UP {
-                    latencies.record(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX)).expect("it fits");
-                }
-            }
-            latencies
-        };
-        let all = runtime.block_on(join_all((0..writers).map(writer)));
-        Measured::of(all).print("replicated counter, three nodes", writers, 3);
+        let add = async |number: usize, _| drop(nodes[number % UNITS].propose("add").await.expect("it is counted"));
+        runtime.block_on(measure(writers, add)).print("replicated counter, three nodes", writers, 3);
     }
     for node in nodes {
         runtime.block_on(node.stop());

@@ -8,7 +8,6 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write as _};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use naxos::Naxos;
 use naxos::objects::{Decision, Version, Write};
 use naxos_proto::seams::{BootClock, Clock, ThreadWorker, start};
 use parking_lot::Mutex;
-use support::block_on;
+use support::{block_on, free_urls};
 use tokio_util::sync::CancellationToken;
 
 /// The number of writers in each process.
@@ -156,9 +155,7 @@ fn moved(line: &str) -> Moved {
 #[test]
 fn transactions_of_eight_writers_on_three_killed_nodes_are_serializable() {
     let dir = tempfile::tempdir().unwrap();
-    let taken = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    let peers = taken.each_ref().map(|port| format!("http://{}", port.local_addr().unwrap())).join(",");
-    drop(taken);
+    let peers = free_urls::<3>().join(",");
     let folder = |own: usize| dir.path().join(own.to_string()).to_str().unwrap().to_owned();
     let said: [Arc<Mutex<Vec<String>>>; 3] = Default::default();
     let mut members: Vec<Member> = (0..3).map(|own| launch(own, 0, &folder(own), &peers, &said[own])).collect();

@@ -5,7 +5,6 @@
 mod store_example;
 mod support;
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -13,13 +12,7 @@ use naxos::{Answer, Change, Condition, Error, Keys, Naxos, Read};
 
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::seams::{BootClock, Clock};
-use support::{block_on, kv};
-
-/// Ports that are free now.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let taken = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    taken.map(|listener| listener.local_addr().expect("it is bound").port())
-}
+use support::{block_on, free_ports, free_urls, kv};
 
 #[test]
 fn what_was_written_is_there_after_a_restart_with_its_history() {
@@ -85,7 +78,7 @@ fn a_transaction_is_done_as_a_whole_or_not_at_all() {
 #[test]
 fn three_nodes_keep_one_store_and_one_node_may_be_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let urls: Vec<String> = free_ports::<3>().iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let urls = free_urls::<3>();
     let open = |own: usize| Naxos::open(dir.path().join(own.to_string())).peers(own, urls.clone()).into_future();
     block_on(async {
         let opened = join_all((0..3).map(open)).await;

@@ -3,14 +3,12 @@
 
 mod support;
 
-use std::net::TcpListener;
-
 use futures::TryStreamExt;
 use futures::future::join_all;
 use naxos::{Applicator, Error, Freshness, Keys, Naxos, Refused, Rows};
 use naxos_proto::etcd::client::etcdserverpb::SnapshotRequest;
 use naxos_proto::etcd::client::etcdserverpb::maintenance_client::MaintenanceClient;
-use support::block_on;
+use support::{block_on, free_urls};
 use tonic::transport::Endpoint;
 
 /// A log book: each command becomes a page, and the answer is how many there are.
@@ -75,9 +73,7 @@ fn commands_are_applied_once_and_refused_ones_leave_no_trace() {
 #[test]
 fn three_nodes_apply_the_same_commands() {
     let dir = tempfile::tempdir().unwrap();
-    let taken = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    let urls = taken.each_ref().map(|port| format!("http://{}", port.local_addr().unwrap()));
-    drop(taken);
+    let urls = free_urls::<3>();
     let open = |own: usize| {
         Naxos::open(dir.path().join(own.to_string())).peers(own, urls.clone()).applicator(Book).into_future()
     };

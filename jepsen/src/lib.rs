@@ -1,5 +1,6 @@
 //! Tests of a whole Naxos server: under faults, and next to the real etcd, whose answers it must give.
 //!
+//! - [`cargo`](mod@cargo): cargo, for a test that builds something
 //! - [`pace`]: the clock, the pauses and the threads of this package
 //! - [`differential`]: random requests to Naxos and to a real etcd
 //! - [`next_release`]: the server as its next release would be
@@ -13,6 +14,7 @@
 //! - [`simulator`]: whole nodes in one thread; a seed decides everything that happens
 //! - [`machine`]: what a test needs from the machine, and what happens if that is missing.
 
+pub mod cargo;
 pub mod cluster;
 pub mod differential;
 pub mod etcd_server;

@@ -1,9 +1,11 @@
 //! [`build`]: the server as its next release would be (`naxos_proto::release`).
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, ensure};
+
+use crate::cargo::cargo;
 
 /// Builds the program `naxos-next`, unless it is built already, and returns where it is. Only the crates of this
 /// workspace are compiled for it, and without optimisation, because the test does not measure anything.
@@ -11,14 +13,7 @@ use anyhow::{Context, ensure};
 /// # Errors
 /// If it cannot be built.
 pub fn build() -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    // Cargo tells a test about its package. A build script that sees these variables would run again.
-    let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(of_package)).for_each(|name| {
-        build.env_remove(name);
-    });
-    let output = build
+    let output = cargo()
         .args(["build", "--workspace", "--bin=naxos-next", "--features=naxos/next-release", "--locked", "--offline"])
         .args(["--config=profile.dev.opt-level=0", "--message-format=json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -161,6 +161,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "jepsen",
         &[
+            "cargo",
             "machine",
             "next_release",
             "pace",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use naxos_jepsen::cargo::cargo;
 use naxos_jepsen::pace;
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
@@ -76,16 +77,10 @@ fn build() -> PathBuf {
         "[build]\nrustflags = [\"--cfg\", \"tokio_unstable\"]\nrustdocflags = [\"--cfg\", \"tokio_unstable\"]\n";
     fs::write(folder.join(".cargo/config.toml"), config).expect("a configuration");
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the versions");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Cargo tells a test about its package. The build outside must not see that.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_") && name != "CARGO_HOME") {
-            cargo.env_remove(name);
-        }
-    }
     let target = folder.join("target");
-    cargo.args(["build", "--offline", "--bins", "--target-dir"]).arg(&target).current_dir(&folder);
-    let output = cargo.output().expect("cargo runs");
+    let mut build = cargo();
+    build.args(["build", "--offline", "--bins", "--target-dir"]).arg(&target).current_dir(&folder);
+    let output = build.output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target.join("debug")
 }

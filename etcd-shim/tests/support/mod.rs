@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
@@ -220,6 +221,17 @@ fn read_lines(stderr: ChildStderr) -> Receiver<serde_json::Value> {
 pub fn kv(address: &str) -> KvClient<Channel> {
     let endpoint = Endpoint::new(format!("http://{address}")).unwrap();
     KvClient::new(endpoint.connect_lazy()).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
+}
+
+/// Ports that are free now.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let taken = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    taken.map(|listener| listener.local_addr().expect("it is bound").port())
+}
+
+/// URLs of this machine with ports that are free now.
+pub fn free_urls<const N: usize>() -> [String; N] {
+    free_ports().map(|port| format!("http://127.0.0.1:{port}"))
 }
 
 /// Runs `body` on this thread.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use naxos::{Applicator, Applied, Lsn, Rows};
+use naxos::{Applicator, Applied, Lsn, RowSpace, Rows};
 
 use crate::recorder::Recording;
 
@@ -175,12 +175,7 @@ impl History {
             let answer = applicator.apply(&mut Rows::new(&mut recording, at.0, at.1), &command);
             let changes = recording.changes;
             if answer.is_ok() {
-                for (key, value) in &changes {
-                    match value {
-                        Some(value) => rows.insert(key.clone(), value.clone()),
-                        None => rows.remove(key),
-                    };
-                }
+                changes.iter().for_each(|(key, value)| rows.set(key, value.clone()));
             }
             self.applied("none (applied once more at the end)", at, &command, Effect::of(answer, changes));
         }

@@ -35,10 +35,7 @@ impl RowSpace for Recording<'_> {
             self.below.range(from, below, limit.saturating_add(self.now.len())).into_iter().collect();
         let is_in = |key: &[u8]| key >= from && below.is_none_or(|below| key < below);
         for (key, value) in self.now.iter().filter(|(key, _)| is_in(key)) {
-            match value {
-                Some(value) => rows.insert(key.clone(), value.clone()),
-                None => rows.remove(key),
-            };
+            rows.set(key, value.clone());
         }
         rows.into_iter().take(limit).collect()
     }
@@ -92,12 +89,7 @@ impl Applicator for Recorder {
             let answer = catch_unwind(AssertUnwindSafe(applies)).unwrap_or_else(|panic| self.panicked(panic, command));
             (answer, recording.changes)
         };
-        for (key, value) in &changes {
-            match value {
-                Some(value) => rows.put(key, value),
-                None => rows.delete(key),
-            }
-        }
+        changes.iter().for_each(|(key, value)| rows.set(key, value.clone()));
         let effect = Effect::of(answer.clone(), changes);
         self.history.lock().applied(self.node, (position, index), command, effect);
         answer

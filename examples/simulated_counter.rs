@@ -1,6 +1,7 @@
 //! A test of a state machine on three simulated nodes, with crashes, partitions and torn disks.
 //!
-//! Run it with `cargo run -p naxos-sim --example simulated_counter`. In your program it is a `#[test]`.
+//! Run it with `cargo run -p naxos-sim --example simulated_counter`. In your own project, write
+//! the body of `main` as a `#[test]`.
 
 use naxos::{Applicator, Refused, Rows};
 use naxos_sim::Simulation;

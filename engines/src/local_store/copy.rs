@@ -154,7 +154,7 @@ impl CopyWriter<'_> {
         Ok(copy.release_all(Some(pace)).await?)
     }
 
-    /// Copies one slice of the rows that are left. Returns false if there are none.
+    /// Copies the next slice of rows. Returns false if no row is left to copy.
     async fn copy_slice(
         &self,
         copy: &Database,

@@ -40,7 +40,8 @@ impl Simulation {
         self
     }
 
-    /// Sets a rule that must hold for the rows of every node after every command. The error says how it is broken.
+    /// Sets a rule that must hold for the rows of every node after every command. `rule` returns an error that
+    /// says how the rows break it.
     pub fn invariant(mut self, rule: impl Fn(&View<'_>) -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.invariant = Arc::new(rule);
         self

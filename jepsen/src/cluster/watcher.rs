@@ -61,7 +61,7 @@ impl Watcher {
     /// Waits until the watcher has seen revision `last`, and returns the revisions of all events.
     ///
     /// # Errors
-    /// If the watcher does not see this revision within `limit`, or if events came twice or in another order.
+    /// If the watcher does not see this revision within `limit`, or if it saw an event twice or out of order.
     pub fn finish(self, runtime: &Runtime, last: i64, limit: Duration) -> anyhow::Result<BTreeSet<i64>> {
         let has_seen = || self.seen.lock().revisions.last().is_some_and(|newest| *newest >= last).then_some(());
         let outcome = pace::wait_for(limit, has_seen);

@@ -261,9 +261,9 @@ impl Setting {
         log.tail = log.tail.max(small(offset) + 1);
         log.heard = log.heard.max(log.tail);
         if !self.holds(Rule::TailFirstSealSecond) || !self.holds(Rule::SealedTailConcludesNothing) {
-            // Without the first rule, the unit may have read its seal bit before the seal and its tail after the repair.
-            // Then it tells the repaired tail as that of an unsealed unit. Without the second rule, it also tells its
-            // seal bit, but the nodes that hear this count the tail all the same.
+            // Without the first rule, the unit may read its seal bit before the seal and its tail after the repair. Then
+            // it tells the nodes a repaired tail without the seal bit. Without the second rule, the unit tells the seal
+            // bit too, but the nodes count the tail in spite of it.
             log.told = log.told.max(log.tail);
         }
         Some(())

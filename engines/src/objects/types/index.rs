@@ -38,8 +38,8 @@ impl Index {
         self.object.read(move |fields| Ok(fields.get(id, &key)?.map(|field| field.value)))
     }
 
-    /// The keys from `from` on with their values, in order: those below `below`, or all of them if it is `None`. At
-    /// most `limit` keys, and at most [`SCAN_MAX`](crate::objects::SCAN_MAX).
+    /// The keys from `from` on and below `below`, in order and with their values. If `below` is `None`, the range has no
+    /// end. Returns at most `limit` keys, and never more than [`SCAN_MAX`](crate::objects::SCAN_MAX).
     pub fn range(&self, from: impl Into<Bytes>, below: Option<Bytes>, limit: usize) -> Read<Vec<(Bytes, Bytes)>> {
         self.scan(KeyRange { from: from.into(), below }, limit)
     }

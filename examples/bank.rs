@@ -35,10 +35,14 @@ impl Bank {
 
     /// The balances of all accounts at one moment.
     pub(crate) async fn balances(&self) -> Result<Vec<i64>, Box<dyn std::error::Error>> {
-        let mut transaction = self.objects.begin().await?;
-        let balances = self.read_all(&mut transaction)?;
-        transaction.commit().await?;
-        Ok(balances)
+        loop {
+            let mut transaction = self.objects.begin().await?;
+            let balances = self.read_all(&mut transaction)?;
+            // If a transfer came between two of the reads, they do not belong together.
+            if let Decision::Committed(_) = transaction.commit().await? {
+                return Ok(balances);
+            }
+        }
     }
 
     /// Moves money. If the outer result is an error, nothing was moved. An error in the inner result says whether

@@ -30,7 +30,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let mut transaction = objects.begin().await?;
             transaction.write(running.remove(job))?;
             transaction.write(done.add(1))?;
-            transaction.commit().await?;
+            if let Decision::Aborted(why) = transaction.commit().await? {
+                return Err(format!("a transaction that only writes was aborted: {why}").into());
+            }
             mine += 1;
         }
     };

@@ -22,7 +22,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 /// certainly not in the log, or whether that is unknown.
 async fn append(log: &VirtualLog, text: &str) -> Outcome<Lsn> {
     let (done, outcome) = Completion::channel();
-    log.append(vec![Cell { payload: Bytes::copy_from_slice(text.as_bytes()), commands: 1 }], done);
+    log.append(vec![Cell::new(Bytes::copy_from_slice(text.as_bytes()))], done);
     Ok(outcome.await?)
 }
 

@@ -329,7 +329,7 @@ mod tests {
     }
 
     fn cell(number: u8) -> Cell {
-        Cell { payload: Bytes::copy_from_slice(&[number]), commands: 1 }
+        Cell::new(Bytes::copy_from_slice(&[number]))
     }
 
     /// An append of `cells` cells that the loglet has not answered.

@@ -9,7 +9,8 @@ use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::codec::DecodeError;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, CellState, Followed, Refusal};
-use naxos_proto::ids::{Incarnation, LogletId, Offset, StorageId};
+use naxos_proto::ids::{Incarnation, LogletId, Lsn, Offset, StorageId, StreamId};
+use naxos_proto::streams::StreamTails;
 use naxos_proto::tail::Tail;
 use naxos_proto::unit_change::UnitChange;
 
@@ -56,6 +57,12 @@ pub trait Loglet: Send + Sync {
     /// Finds the tail. The seal is checked after the offset (safety rule 1).
     fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>>;
 
+    /// Where the newest entries of these streams are, as the loglet's sequencer knows it.
+    fn stream_tails<'a>(&'a self, _streams: &'a [StreamId]) -> BoxFuture<'a, Result<StreamTails, LogletError>> {
+        let why = format!("loglets of {} have no streams", self.params().kind);
+        Box::pin(std::future::ready(Err(LogletError::Unavailable(why))))
+    }
+
     /// As [`Self::check_tail`], but from memory and without waiting. `None` unless the whole loglet is in this
     /// process. Also `None` while the tail of an open loglet is not known to be durable.
     fn check_tail_now(&self) -> Option<Tail>;
@@ -95,6 +102,11 @@ pub trait Loglet: Send + Sync {
     /// be above a checked tail or the end of the segment. Empty if the loglet has no units.
     fn lacking(&self, _below: Offset) -> BoxFuture<'_, Vec<(StorageId, Option<u64>)>> {
         Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// The first offset that is not trimmed, as far as the loglet knows. [`Offset::ZERO`] if it does not know one.
+    fn trim_point(&self) -> BoxFuture<'_, Offset> {
+        Box::pin(std::future::ready(Offset::ZERO))
     }
 
     /// Forgets the cells below `up_to`.
@@ -164,8 +176,9 @@ pub trait LogletProvider: Send + Sync {
     /// when this returns.
     fn prepare<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
 
-    /// Makes the loglet's sequencer serve it, after a chain that names it was installed. The call may be repeated.
-    fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>>;
+    /// Makes the loglet's sequencer serve it, after a chain that names it was installed. There its first cell has position
+    /// `start`. The call may be repeated.
+    fn serve<'a>(&'a self, params: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), LogletError>>;
 
     /// `gone` holds loglets of one log that have left the chain. Tells their units that no chain names a loglet of that
     /// log with an ordinal below `ordinal`. The units forget what they hold of such loglets and take no more for them.

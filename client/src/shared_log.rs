@@ -7,7 +7,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell};
-use naxos_proto::ids::Lsn;
+use naxos_proto::ids::{Lsn, StreamId};
+use naxos_proto::streams::StreamTails;
 
 /// An entry of the log and its position. Positions that hold junk have no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,13 @@ pub trait SharedLog: Send + Sync {
     /// # Cancel safety: nothing is changed.
     fn check_tail(&self) -> BoxFuture<'_, Result<Lsn, LogError>>;
 
+    /// Where the newest entries of these streams are, as the sequencer of the active loglet knows it. This alone is not a
+    /// linearizable answer: the caller has to check the tail afterwards, and that [`Self::ordinal`] is as before.
+    /// # Cancel safety: nothing is changed.
+    fn stream_tails<'a>(&'a self, _streams: &'a [StreamId]) -> BoxFuture<'a, Result<StreamTails, LogError>> {
+        Box::pin(std::future::ready(Err(LogError::Unavailable("this log has no streams".to_owned()))))
+    }
+
     /// As [`Self::check_tail`], but from memory and without waiting. `None` unless the whole active loglet is in this
     /// process, is open, and has a tail that is known to be durable.
     fn check_tail_now(&self) -> Option<Lsn>;
@@ -58,6 +66,11 @@ pub trait SharedLog: Send + Sync {
     /// that a slow follower has not taken are read later. An error ends the stream; the caller may follow again from
     /// the position that the last item gave.
     fn follow(self: Arc<Self>, from: Lsn) -> BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>;
+
+    /// No record that this log keeps for its users is below this position, as far as this process knows.
+    fn oldest(&self) -> Lsn {
+        Lsn::ZERO
+    }
 
     /// Forgets everything below `up_to`. It may keep more than necessary, and does what it can even if it returns an
     /// error.

@@ -48,7 +48,7 @@ async fn serve(rig: Rig) -> Served {
     let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
     let params = rig.corfu.choose_params(id, &rig.alive).unwrap();
     rig.corfu.prepare(&params).await.unwrap();
-    rig.corfu.serve(&params).await.unwrap();
+    rig.corfu.serve(&params, Lsn::ZERO).await.unwrap();
     let loglet = rig.corfu.open(&params).unwrap();
     let chain = CorfuParams::decode(&params).unwrap().units;
     let of = |storage: &StorageId| rig.units.all.iter().find(|unit| unit.storage_id() == *storage).cloned().unwrap();
@@ -57,7 +57,7 @@ async fn serve(rig: Rig) -> Served {
 }
 
 fn cell(text: &str) -> Cell {
-    Cell { payload: text.to_owned().into(), commands: 1 }
+    Cell::new(text.to_owned().into())
 }
 
 fn present(text: &str) -> CellState {
@@ -167,8 +167,8 @@ impl Sequencer for TwiceSequencer {
         self.sequencer.incarnation()
     }
 
-    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
-        self.sequencer.serve(loglet)
+    fn serve<'a>(&'a self, loglet: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
+        self.sequencer.serve(loglet, start)
     }
 
     fn append(

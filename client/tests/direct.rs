@@ -33,7 +33,7 @@ use three_nodes::{Done, HOP, Reach, SYNC, World, clock};
 
 fn append(log: &VirtualLog) -> BoxFuture<'static, Result<Lsn, AppendError>> {
     let (done, outcome) = Completion::channel();
-    log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+    log.append(vec![Cell::new("x".into())], done);
     outcome
 }
 
@@ -104,14 +104,14 @@ fn an_offset_is_told_early_only_if_it_is_final() {
             let (storages, write_quorum) = (world.alive.units[..units].to_vec(), units as u16 / 2 + 1);
             let params = NativeParams { sequencer: own, units: storages, write_quorum }.encode(id);
             world.provider(0).prepare(&params).await.unwrap();
-            sequencer.serve(&params).await.unwrap();
+            sequencer.serve(&params, Lsn::ZERO).await.unwrap();
             let heard: Arc<Mutex<Vec<Offset>>> = Arc::default();
             let granted = {
                 let heard = Arc::clone(&heard);
                 Box::new(move |at| heard.lock().push(at))
             };
             let (done, outcome) = Completion::channel();
-            sequencer.append(id, own, vec![Cell { payload: "x".into(), commands: 1 }], Some(granted), done);
+            sequencer.append(id, own, vec![Cell::new("x".into())], Some(granted), done);
             assert_eq!(heard.lock().len(), usize::from(units > 1), "{units} units");
             assert_eq!(outcome.await, Ok(Offset(0)));
         }
@@ -168,11 +168,11 @@ fn rule_10_a_sequencer_that_serves_a_successor_waits_for_no_unit_of_the_old_logl
         let (old, new) = (params(1), params(2));
         provider.prepare(&old).await.unwrap();
         provider.prepare(&new).await.unwrap();
-        sequencer.serve(&old).await.unwrap();
+        sequencer.serve(&old, Lsn::ZERO).await.unwrap();
         let (done, outcome) = Completion::channel();
-        let cells = vec![Cell { payload: "x".into(), commands: 1 }];
+        let cells = vec![Cell::new("x".into())];
         sequencer.append(old.id, sequencer.incarnation(), cells, None, done);
-        sequencer.serve(&new).await.unwrap();
+        sequencer.serve(&new, Lsn::ZERO).await.unwrap();
         let (outcome, took) = took(outcome).await;
         assert_eq!((outcome, took), (Err(AppendError::Undecided { at: Offset(0) }), 0));
         world.stop().await;
@@ -201,7 +201,7 @@ fn an_append_to_a_sequencer_that_hangs_ends_as_unknown_soon_after_a_change() {
 /// Stores a cell on one unit alone.
 async fn store(world: &World, unit: usize, loglet: LogletId, purpose: Purpose) {
     let (done, stored) = Completion::channel();
-    let cells = vec![Cell { payload: "x".into(), commands: 1 }];
+    let cells = vec![Cell::new("x".into())];
     let incarnation = world.alive.sequencers[0];
     world.servers[unit].unit().store(Store { loglet, incarnation, at: Offset(0), cells, purpose }, done);
     assert!(stored.await.is_ok());
@@ -228,7 +228,7 @@ fn rule_1_a_tail_that_a_repair_raised_acknowledges_nothing() {
             fn incarnation(&self) -> Incarnation {
                 self.0
             }
-            fn serve<'a>(&'a self, _: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
+            fn serve<'a>(&'a self, _: &'a LogletParams, _: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
                 Box::pin(std::future::ready(Ok(())))
             }
             fn append(&self, _: LogletId, _: Incarnation, _: Vec<Cell>, granted: Option<OnGrant>, done: Done) {
@@ -247,7 +247,7 @@ fn rule_1_a_tail_that_a_repair_raised_acknowledges_nothing() {
         assert!(reach.sequencer.set(granting).is_ok());
         let loglet = NativeProvider::new(reach.clone(), reach, clock()).open(&params).unwrap();
         let (done, mut outcome) = Completion::channel();
-        loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+        loglet.append(vec![Cell::new("x".into())], done);
         let listens = loglet.listen();
         let execution = async {
             clock().sleep(HOP * 5).await;

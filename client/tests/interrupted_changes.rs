@@ -30,7 +30,7 @@ fn clock() -> Arc<dyn Clock> {
 
 fn append(log: &VirtualLog, text: &str) -> BoxFuture<'static, Result<Lsn, AppendError>> {
     let (done, outcome) = Completion::channel();
-    log.append(vec![Cell { payload: text.to_owned().into(), commands: 1 }], done);
+    log.append(vec![Cell::new(text.to_owned().into())], done);
     outcome
 }
 

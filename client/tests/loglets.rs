@@ -12,6 +12,7 @@ use futures::{FutureExt, StreamExt};
 use naxos_client::loglets::MemoryProvider;
 use naxos_client::suite::{self, LogletSubject};
 use naxos_client::{Liveness, Loglet, LogletProvider, SharedLog, VirtualLog};
+use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
     Cell, CellState, Followed, Purpose, Refusal, Shape, StorageUnit, Store, TailReaches, UnitError, UnitParams,
@@ -86,11 +87,11 @@ fn opening_a_loglet_for_reading_makes_no_sequencer_serve_it() {
         assert_eq!(loglet.check_tail().await, Ok(Tail::Open(Offset(0))));
         let append = async || {
             let (done, outcome) = Completion::channel();
-            loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            loglet.append(vec![Cell::new("x".into())], done);
             outcome.await
         };
         assert_eq!(append().await, Err(Refusal::NotServed(id).into()));
-        rig.provider.serve(&params).await.unwrap();
+        rig.provider.serve(&params, Lsn::ZERO).await.unwrap();
         assert_eq!(append().await, Ok(Offset(0)));
         rig.stop().await;
     });
@@ -106,14 +107,25 @@ async fn served_by(rig: &Rig, provider: &dyn LogletProvider) -> (LogletId, Arc<d
     let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
     let params = provider.choose_params(id, &rig.alive).unwrap();
     provider.prepare(&params).await.unwrap();
-    provider.serve(&params).await.unwrap();
+    provider.serve(&params, Lsn::ZERO).await.unwrap();
     (id, provider.open(&params).unwrap())
+}
+
+/// The parameters of a native loglet that is open on the first `count` units only.
+async fn open_on(rig: &Rig, count: usize) -> LogletParams {
+    let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+    let params = rig.provider.choose_params(id, &rig.alive).unwrap();
+    let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
+    for unit in &rig.units.all[..count] {
+        unit.open(id, on_unit).await.unwrap();
+    }
+    params
 }
 
 /// Stores a cell on one unit alone, like a sequencer that dies before it reaches the others.
 async fn store_on(rig: &Rig, unit: usize, loglet: LogletId, at: u64) {
     let (done, stored) = Completion::channel();
-    let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];
+    let cells = vec![Cell::new(format!("cell {at}").into())];
     let purpose = Purpose::Append { known_tail: Offset(0) };
     let incarnation = rig.alive.sequencers[0];
     rig.units.all[unit].store(Store { loglet, incarnation, at: Offset(at), cells, purpose }, done);
@@ -205,7 +217,7 @@ fn what_a_trim_could_not_discard_stays_on_a_list_and_is_tried_again() {
         let log = VirtualLog::start(rig.parts()).await.unwrap();
         for _ in 0..3 {
             let (done, outcome) = Completion::channel();
-            log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            log.append(vec![Cell::new("x".into())], done);
             outcome.await.unwrap();
             log.reconfigure(None).await.unwrap();
         }
@@ -239,7 +251,7 @@ fn trimming_the_chain_folds_tombstones_below_it_and_spares_what_it_names() {
         let log = VirtualLog::start(rig.parts()).await.unwrap();
         let append = async || {
             let (done, outcome) = Completion::channel();
-            log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            log.append(vec![Cell::new("x".into())], done);
             outcome.await.unwrap()
         };
         for lsn in 0..5 {
@@ -287,7 +299,7 @@ fn every_call_to_several_units_ends_without_the_slowest() {
         let log = VirtualLog::start(rig.parts()).await.unwrap();
         let append = async || {
             let (done, outcome) = Completion::channel();
-            log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            log.append(vec![Cell::new("x".into())], done);
             outcome.await
         };
         for n in 0..5 {
@@ -301,7 +313,7 @@ fn every_call_to_several_units_ends_without_the_slowest() {
         let first = &rig.units.all[0];
         first.seal(log.chain().1.active().params.id).await.unwrap();
         let (done, outcome) = Completion::channel();
-        log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+        log.append(vec![Cell::new("x".into())], done);
         log.reconfigure(None).await.unwrap();
         assert!(matches!(outcome.await, Ok(Lsn(10 | 11))));
         // The hung unit keeps what it has of the discarded loglets.
@@ -324,7 +336,7 @@ fn a_follower_beside_a_unit_that_hangs_reads_the_others() {
         rig.drives[nearest].set_latency(Latency { sync: Duration::from_secs(1_000), ..Latency::default() });
         for n in 0..3 {
             let (done, outcome) = Completion::channel();
-            log.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            log.append(vec![Cell::new("x".into())], done);
             assert_eq!(outcome.await, Ok(Lsn(n)));
         }
         let began = tokio::time::Instant::now();
@@ -346,22 +358,17 @@ fn a_follower_beside_a_unit_that_hangs_reads_the_others() {
 fn a_unit_that_missed_the_opening_of_a_loglet_gets_it_from_the_sequencer() {
     simulate(async {
         let rig = rig_of(3).await;
-        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
-        let params = rig.provider.choose_params(id, &rig.alive).unwrap();
-        let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
-        for unit in &rig.units.all[..2] {
-            unit.open(id, on_unit).await.unwrap();
-        }
-        rig.provider.serve(&params).await.unwrap();
+        let params = open_on(&rig, 2).await;
+        rig.provider.serve(&params, Lsn::ZERO).await.unwrap();
         let loglet = rig.provider.open(&params).unwrap();
         let (done, outcome) = Completion::channel();
-        loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+        loglet.append(vec![Cell::new("x".into())], done);
         assert_eq!(outcome.await, Ok(Offset(0)));
         let third = &rig.units.all[2];
-        while third.tail(id).await.is_err() {
+        while third.tail(params.id).await.is_err() {
             SimClock::new(Duration::ZERO).sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(third.wait_tail(id, TailReaches::Local(Offset(1))).await.unwrap().tail, Offset(1));
+        assert_eq!(third.wait_tail(params.id, TailReaches::Local(Offset(1))).await.unwrap().tail, Offset(1));
         rig.stop().await;
     });
 }
@@ -370,12 +377,25 @@ fn a_unit_that_missed_the_opening_of_a_loglet_gets_it_from_the_sequencer() {
 fn a_unit_that_the_loglet_was_never_opened_on_counts_for_a_seal() {
     simulate(async {
         let rig = rig_of(3).await;
-        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
-        let params = rig.provider.choose_params(id, &rig.alive).unwrap();
-        let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: rig.alive.sequencers[0] };
-        rig.units.all[0].open(id, on_unit).await.unwrap();
-        store_on(&rig, 0, id, 0).await;
+        let params = open_on(&rig, 1).await;
+        store_on(&rig, 0, params.id, 0).await;
         assert_eq!(rig.provider.open(&params).unwrap().seal().await, Ok(Offset(1)));
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_unit_that_the_loglet_was_never_opened_on_counts_for_a_tail_check() {
+    simulate(async {
+        let rig = rig_of(3).await;
+        let params = open_on(&rig, 1).await;
+        let loglet = rig.provider.open(&params).unwrap();
+        assert_eq!(loglet.check_tail().await, Ok(Tail::Open(Offset(0))));
+        open_on(&rig, 2).await;
+        for unit in 0..2 {
+            store_on(&rig, unit, params.id, 0).await;
+        }
+        assert_eq!(loglet.check_tail().await, Ok(Tail::Open(Offset(1))));
         rig.stop().await;
     });
 }
@@ -391,7 +411,7 @@ fn a_unit_that_was_away_gets_what_it_missed_in_open_and_in_sealed_segments() {
             for unit in 0..3 {
                 for at in if unit == 2 { 2..4 } else { 0..4 } {
                     let (done, stored) = Completion::channel();
-                    let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];
+                    let cells = vec![Cell::new(format!("cell {at}").into())];
                     let purpose = Purpose::Append { known_tail: Offset(at.min(2)) };
                     rig.units.all[unit].store(Store { loglet: id, incarnation, at: Offset(at), cells, purpose }, done);
                     assert!(stored.await.unwrap().acknowledges());
@@ -428,7 +448,7 @@ fn a_unit_that_was_away_does_not_look_for_cells_that_were_trimmed_meanwhile() {
         for (unit, cells) in [(0, 6), (1, 6), (2, 1)] {
             for at in 0..cells {
                 let (done, stored) = Completion::channel();
-                let cells = vec![Cell { payload: format!("cell {at}").into(), commands: 1 }];
+                let cells = vec![Cell::new(format!("cell {at}").into())];
                 let purpose = Purpose::Append { known_tail: Offset(at) };
                 rig.units.all[unit].store(Store { loglet: id, incarnation, at: Offset(at), cells, purpose }, done);
                 assert!(stored.await.unwrap().acknowledges());
@@ -467,7 +487,7 @@ fn two_processes_append_to_the_same_corfu_loglet() {
         let second = rig.other_process(&stop).open(first.params()).unwrap();
         for (n, loglet) in [&first, &second, &second, &first].into_iter().enumerate() {
             let (done, outcome) = Completion::channel();
-            loglet.append(vec![Cell { payload: "x".into(), commands: 1 }], done);
+            loglet.append(vec![Cell::new("x".into())], done);
             assert_eq!(outcome.await, Ok(Offset(n as u64)));
             assert_eq!(first.check_tail().await, Ok(Tail::Open(Offset(n as u64 + 1))));
         }

@@ -45,7 +45,7 @@ async fn open_on(
 
 fn append(log: &VirtualLog) -> Outcome {
     let (done, outcome) = Completion::channel();
-    log.append(vec![Cell { payload: Bytes::from_static(b"x"), commands: 1 }], done);
+    log.append(vec![Cell::new(Bytes::from_static(b"x"))], done);
     outcome
 }
 

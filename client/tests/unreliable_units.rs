@@ -73,7 +73,7 @@ impl Told {
 
 async fn append(log: &VirtualLog, told: &RefCell<Told>, value: u64) {
     let (done, outcome) = Completion::channel();
-    log.append(vec![LogCell { payload: value.to_le_bytes().to_vec().into(), commands: 1 }], done);
+    log.append(vec![LogCell::new(value.to_le_bytes().to_vec().into())], done);
     match outcome.await {
         Ok(lsn) => drop(told.borrow_mut().done.insert(value, lsn)),
         Err(_) => told.borrow_mut().unknown += 1,

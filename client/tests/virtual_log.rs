@@ -52,7 +52,7 @@ fn parts(meta: Arc<dyn MetaStore>, loglets: &Arc<MemoryProvider>) -> VirtualLogP
 }
 
 fn cell(n: u64) -> Cell {
-    Cell { payload: Bytes::copy_from_slice(&n.to_be_bytes()), commands: 1 }
+    Cell::new(Bytes::copy_from_slice(&n.to_be_bytes()))
 }
 
 async fn append(log: &VirtualLog, n: u64) -> Result<Lsn, AppendError> {
@@ -80,7 +80,7 @@ async fn an_append_that_is_too_large_is_refused_before_it_gets_a_position() {
     let log = open(&Arc::default(), &Arc::default()).await;
     let append_bytes = async |bytes: usize| {
         let (done, outcome) = Completion::channel();
-        log.append(vec![Cell { payload: vec![1; bytes].into(), commands: 1 }], done);
+        log.append(vec![Cell::new(vec![1; bytes].into())], done);
         outcome.await
     };
     assert_eq!(append_bytes(APPEND_BYTES_MAX).await, Ok(Lsn(0)));
@@ -170,12 +170,12 @@ impl LogletProvider for Unserved {
         self.loglets.prepare(params)
     }
 
-    fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+    fn serve<'a>(&'a self, params: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), LogletError>> {
         if self.refuses.load(Ordering::Relaxed) {
             let refused = Err(LogletError::Unavailable("the sequencer was started again".to_owned()));
             return Box::pin(std::future::ready(refused));
         }
-        self.loglets.serve(params)
+        self.loglets.serve(params, start)
     }
 
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>> {

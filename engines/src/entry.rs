@@ -40,6 +40,11 @@ impl Entry {
         }
     }
 
+    /// The same headers with another payload.
+    pub fn with_payload(&self, payload: Bytes) -> Self {
+        Self { headers: self.headers.clone(), payload }
+    }
+
     /// The entry's bytes for the log.
     pub fn encode(&self) -> Bytes {
         let len = 2 + self.headers.iter().map(|(_, b)| 6 + b.len()).sum::<usize>() + self.payload.len();

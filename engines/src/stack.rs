@@ -1,6 +1,7 @@
-//! The production stack, top to bottom: application / Batching / Session / ViewTracking / Base / shared log.
+//! The production stack, top to bottom: application / Batching / Compression / Session / ViewTracking / Base / shared log. An
+//! Observer is above each engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -11,17 +12,21 @@ use naxos_proto::release::ClusterVersion;
 use naxos_proto::seams::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{self, Base, BaseConfig, Control, Genesis};
+use crate::base::{self, Base, BaseConfig, Control, Genesis, UnknownEngine};
 use crate::batching::{self, Application, Batching, BatchingApply, Reply};
-use crate::engine::EngineInfo;
-use crate::engine::{Engine, EngineSwitch, ProposeError};
+use crate::compression::{self, Compression, CompressionApply};
+use crate::engine::{ApplyCost, Engine, EngineInfo, EngineSwitch, ProposeError};
 use crate::local_store::{LocalStore, StoreReader};
+use crate::observer::{self, Observed, Observer, ObserverApply};
 use crate::read_gate::ReadGate;
 use crate::reply_port::Waiter;
 use crate::session::{self, Session, SessionApply, SessionParts};
 use crate::view_tracking::{self, HeldLog, ViewTracking, ViewTrackingApply, ViewTrackingParts};
 
-type Up<P> = ViewTrackingApply<SessionApply<BatchingApply<P>>>;
+type Up<P> = ObserverApply<ViewTrackingApply<OnView<P>>>;
+type OnView<P> = ObserverApply<SessionApply<OnSession<P>>>;
+type OnSession<P> = ObserverApply<CompressionApply<OnCompression<P>>>;
+type OnCompression<P> = ObserverApply<BatchingApply<P>>;
 
 /// What [`Stack::new`] needs.
 pub struct StackConfig {
@@ -53,9 +58,12 @@ pub struct Stack<P: Application> {
     base: Arc<Base<Up<P>>>,
     view: Arc<ViewTracking>,
     session: Arc<Session>,
+    /// What is directly below Batching.
+    top: Arc<dyn Engine>,
     batching: Arc<Batching<P::Output>>,
     reader: StoreReader,
     switches: BTreeMap<EngineId, EngineSwitch>,
+    observed: [Arc<Observed>; 5],
     log_id: LogId,
 }
 
@@ -77,15 +85,26 @@ pub struct EngineStatus {
 }
 
 /// The engines of this binary, lowest first. A new engine adds its line here and its place in [`Stack::new`].
-pub const ENGINES: [EngineInfo; 4] = [base::INFO, view_tracking::INFO, session::INFO, batching::INFO];
+pub const ENGINES: [EngineInfo; 6] =
+    [base::INFO, view_tracking::INFO, session::INFO, compression::INFO, batching::INFO, observer::INFO];
 
 fn switches() -> BTreeMap<EngineId, EngineSwitch> {
     ENGINES.iter().filter(|e| e.is_switchable).map(|e| (e.id, EngineSwitch::default())).collect()
 }
 
-/// The genesis of a new log: all engines are on.
+/// The genesis of a new log: the engines are on that begin so.
 pub fn genesis(log: LogId) -> Genesis {
-    Genesis { log, cluster_version: ClusterVersion::FIRST.0, engines: switches().into_keys().collect() }
+    let on = ENGINES.iter().filter(|engine| engine.is_switchable && engine.is_on_at_first);
+    let engines = BTreeSet::from_iter(on.map(|engine| engine.id)).into_iter().collect();
+    Genesis { log, cluster_version: ClusterVersion::FIRST.0, engines }
+}
+
+/// Refuses a store in which an engine is on that this binary does not have.
+///
+/// # Errors
+/// If there is one. Panics if a row of the engines is damaged, as [`read_rows`] does.
+pub fn check_engines(reader: &StoreReader) -> Result<(), UnknownEngine> {
+    base::check_engines(reader, &switches())
 }
 
 /// Reads the same rows as [`Stack::new`] and, like it, panics if one is damaged. For
@@ -104,10 +123,16 @@ impl<P: Application> Stack<P> {
         let switches = switches();
         let switch = |id| switches[&id].clone();
 
+        let of = |engine: EngineInfo| Observed::new(engine.name, switch(observer::INFO.id), Arc::clone(&config.clock));
+        let observed = [base::INFO, view_tracking::INFO, session::INFO, compression::INFO, batching::INFO].map(of);
+        let [on_base, on_view, on_session, on_compression, on_batching] = &observed;
+
         let batching =
             Batching::new(config.incarnation, switch(batching::INFO.id), Arc::clone(&below_batching), reader.clone());
         let session_parts = SessionParts::new(config.incarnation, switch(session::INFO.id));
-        let up = session_parts.upper(BatchingApply::new(application, Arc::clone(&batching)), &reader);
+        let up = ObserverApply::new(BatchingApply::new(application, Arc::clone(&batching)), on_batching);
+        let up = ObserverApply::new(CompressionApply::new(up), on_compression);
+        let up = ObserverApply::new(session_parts.upper(up, &reader), on_session);
         let storage = config.incarnation.storage;
         let view_parts = ViewTrackingParts::new(
             storage,
@@ -115,7 +140,7 @@ impl<P: Application> Stack<P> {
             &reader,
             Arc::clone(&config.held.servers_min),
         );
-        let up = view_parts.upper(up, Arc::clone(&below_view));
+        let up = ObserverApply::new(view_parts.upper(up, Arc::clone(&below_view)), on_view);
 
         let base_config = BaseConfig {
             log: config.log,
@@ -124,13 +149,16 @@ impl<P: Application> Stack<P> {
             switches: switches.clone(),
         };
         let base = Base::new(base_config, store, up);
-        let base_engine: Arc<dyn Engine> = base.clone();
+        let base_engine: Arc<dyn Engine> = Observer::above(base.clone(), on_base);
         let view = view_parts.lower(Arc::clone(&base_engine), Arc::clone(&config.clock), config.held);
-        let session = session_parts.lower(view.clone(), config.clock);
+        let session = session_parts.lower(Observer::above(view.clone(), on_view), config.clock);
+        let observer = Observer::above(session.clone(), on_session);
+        let compression = Compression::new(observer, switch(compression::INFO.id));
+        let top: Arc<dyn Engine> = Observer::above(compression, on_compression);
         // These are set only here, so they cannot be set already.
         let _ = below_view.set(base_engine);
-        let _ = below_batching.set(session.clone() as Arc<dyn Engine>);
-        Arc::new(Self { base, view, session, batching, reader, switches, log_id: config.log_id })
+        let _ = below_batching.set(Arc::clone(&top));
+        Arc::new(Self { base, view, session, top, batching, reader, switches, observed, log_id: config.log_id })
     }
 
     /// Replays the log, writes its genesis if the log is new, and opens this process's session. After that the stack
@@ -176,9 +204,9 @@ impl<P: Application> Stack<P> {
         self.base.fell_behind().await;
     }
 
-    /// Proposes a command. It is sent when the waiter's port flushes.
-    pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<P::Output>>) {
-        self.batching.propose(command, waiter);
+    /// Proposes a command. `cost` says how long apply takes for it. It is sent when the waiter's port flushes.
+    pub fn propose(&self, command: Bytes, cost: ApplyCost, waiter: Waiter<Reply<P::Output>>) {
+        self.batching.propose(command, cost, waiter);
     }
 
     /// Sends the proposed commands. The ports' dispatchers call it.
@@ -188,7 +216,7 @@ impl<P: Application> Stack<P> {
 
     /// A new gate for the linearizable reads of one runtime.
     pub fn read_gate(&self) -> Arc<ReadGate> {
-        ReadGate::new(self.session.clone())
+        ReadGate::new(Arc::clone(&self.top))
     }
 
     /// A reader of the local store.
@@ -199,6 +227,11 @@ impl<P: Application> Stack<P> {
     /// The position up to which the log may be trimmed.
     pub fn trim_point(&self) -> Lsn {
         self.base.trim_point()
+    }
+
+    /// What the Observer has measured, the lowest engine first.
+    pub fn observed(&self) -> &[Arc<Observed>] {
+        &self.observed
     }
 
     /// The state of all engines of this binary.

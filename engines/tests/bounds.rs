@@ -10,7 +10,9 @@ use naxos_client::LogError;
 use naxos_engines::batching::{Batching, Reply};
 use naxos_engines::local_store::DELTA_BYTES_MAX;
 use naxos_engines::reply_port::{ReplyPort, Waiter};
-use naxos_engines::{Engine, EngineSwitch, LocalStore, Proposal, ProposeError, RowKey, StoreReader, TableId};
+use naxos_engines::{
+    ApplyCost, Engine, EngineSwitch, LocalStore, Proposal, ProposeError, RowKey, StoreReader, TableId,
+};
 use naxos_proto::contracts::Refusal;
 use naxos_proto::ids::{Incarnation, Lsn, StoreId};
 use naxos_proto::seams::BootClock;
@@ -62,7 +64,7 @@ async fn refusals(reader: StoreReader, command: &'static [u8], times: usize) -> 
     let mut replies = Vec::new();
     for _ in 0..times {
         let (waiter, reply) = Waiter::new(&port);
-        batching.propose(Bytes::from_static(command), waiter);
+        batching.propose(Bytes::from_static(command), ApplyCost::Unknown, waiter);
         batching.flush();
         replies.push(reply);
     }
@@ -141,7 +143,7 @@ async fn proposals_that_wait_for_the_checkpoint_go_on_when_the_checkpoint_has_mo
     fill(&mut store);
     let (batching, silent) = over_silence(store.reader());
     let port: Arc<ReplyPort<Reply<u64>>> = ReplyPort::new();
-    batching.propose(Bytes::from_static(b"x"), Waiter::new(&port).0);
+    batching.propose(Bytes::from_static(b"x"), ApplyCost::Unknown, Waiter::new(&port).0);
     batching.flush();
     assert!(silent.0.lock().is_empty(), "the store is behind");
 

@@ -75,7 +75,7 @@ async fn entries_of_format_1_are_replayed() {
     let log = VirtualLog::start(world.parts(incarnation)).await.unwrap();
     for payload in golden() {
         let (done, outcome) = Completion::channel();
-        log.append(vec![Cell { payload, commands: 1 }], done);
+        log.append(vec![Cell::new(payload)], done);
         outcome.await.unwrap();
     }
     let node = world.start_on(log, incarnation, &world.drive).await;

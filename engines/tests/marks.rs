@@ -136,7 +136,7 @@ async fn the_note_of_a_store_that_differs_is_durable_even_if_nothing_else_is_wri
     drop(store);
     let store = open(&drive).await;
     assert_eq!((store.reader().differs(), store.applied()), (Some(Lsn(64)), Lsn(2)));
-    // A recovery makes it the only store.
+    // After a recovery this store is the only one. So it differs from no other, and the note is removed.
     store.reader().clear_differs();
     checkpoint(&store).await;
     drop(store);

@@ -77,7 +77,8 @@ async fn what_is_purged_leaves_a_delta_to_entries_and_keeps_up_with_them() {
     apply(&mut store, DELTA_BYTES_MAX / 4);
     assert_eq!(purge_all(&store, purged).await, 2 * (DELTA_BYTES_MAX as u64 >> 12));
     assert!(!store.reader().is_behind(), "the delta is for entries first");
-    // The limit counts rows and not bytes: one large row lets only one more call of `purge` through.
+    // Rows are counted here and not bytes: after an entry with one more row, even a large one, only one more call of
+    // `purge` is allowed.
     let mut txn = store.begin();
     txn.put(key(1 << 40), Bytes::from(vec![1; 1 << 20]));
     txn.commit(Lsn(2));

@@ -4,15 +4,18 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
 use naxos_client::{SharedLog, VirtualLog};
-use naxos_engines::{base, batching};
-use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId};
+use naxos_engines::{Entry, LocalStore, RowKey, TableId, base, batching, compression, observer};
+use naxos_proto::ids::{Boot, Incarnation, Lsn, StorageId, StoreId};
+use naxos_proto::seams::BootClock;
 use naxos_proto::seams::sim::Drive;
 use support::{Node, World, row};
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn every_command_gets_its_own_output() {
@@ -141,4 +144,84 @@ async fn an_engine_is_switched_by_the_log_and_stays_so() {
     assert_eq!((on(&node), of_batching(&node).since), (false, off_at));
     node.stack.switch(batching::INFO.id, true).await.unwrap();
     assert_eq!(node.propose().await, 2);
+}
+
+/// The bytes of the payloads in the log, each with whether it is compressed.
+async fn payloads(node: &Node) -> Vec<(usize, bool)> {
+    let tail = node.log.check_tail().await.unwrap();
+    let (records, _) = node.log.read(Lsn::ZERO, tail, usize::MAX).await.unwrap();
+    let entries = records.into_iter().map(|record| Entry::decode(record.payload).unwrap());
+    entries.map(|entry| (entry.payload.len(), entry.header(compression::INFO.id).is_some())).collect()
+}
+
+#[tokio::test]
+async fn large_commands_are_compressed_in_the_log_while_the_engine_is_on() {
+    let world = World::new(5);
+    let node = world.start(1).await;
+    assert_eq!(node.propose_bytes(10_000).await, 1);
+    node.stack.switch(compression::INFO.id, true).await.unwrap();
+    assert_eq!(node.propose_bytes(10_000).await, 2);
+    assert_eq!(node.propose_bytes(10).await, 3);
+    node.stack.switch(compression::INFO.id, false).await.unwrap();
+    assert_eq!(node.propose_bytes(10_000).await, 4);
+    let large: Vec<_> = payloads(&node).await.into_iter().filter(|(bytes, _)| *bytes > 0).collect();
+    let [before, (on, true), small, after] = large[..] else { panic!("{large:?}") };
+    assert!(before == (10_004, false) && after == before && on < 200 && small == (14, false), "{large:?}");
+    // A node that starts again replays the compressed entry too, although the engine is off now.
+    node.stop.cancel();
+    world.drive.crash();
+    let node = world.start(2).await;
+    assert_eq!(node.propose().await, 5);
+}
+
+#[tokio::test]
+async fn the_observer_measures_every_engine_while_it_is_on() {
+    let world = World::new(6);
+    let node = world.start(1).await;
+    node.propose().await;
+    let counts = || -> Vec<(&str, u64, u64)> {
+        let count = |observed: &Arc<observer::Observed>| {
+            (observed.engine, observed.propose.spread().count(), observed.apply.spread().count())
+        };
+        node.stack.observed().iter().map(count).collect()
+    };
+    let of_none = ["base", "view-tracking", "session", "compression", "batching"].map(|engine| (engine, 0, 0));
+    assert_eq!(counts(), of_none, "it is off at first");
+    node.stack.switch(observer::INFO.id, true).await.unwrap();
+    for _ in 0..10 {
+        node.propose().await;
+    }
+    // Nothing proposes through Base's upper half or through Batching's lower one.
+    let ten =
+        [("base", 10, 0), ("view-tracking", 10, 10), ("session", 10, 10), ("compression", 10, 10), ("batching", 0, 10)];
+    assert_eq!(counts(), ten);
+    assert!(node.stack.observed().iter().all(|observed| observed.in_flight() == 0));
+    node.stack.switch(observer::INFO.id, false).await.unwrap();
+    node.propose().await;
+    assert_eq!(counts(), ten, "it is off again");
+}
+
+/// redb writes when the last reader of a store is gone. By then the next start may have the file.
+#[tokio::test]
+async fn a_reader_that_outlives_its_store_changes_nothing_in_the_file() {
+    let drive = Drive::new(9);
+    let key = |at: u64| RowKey::new(StoreId(0), TableId(40), &at.to_be_bytes());
+    let write = async |at: u64| {
+        let mut store = LocalStore::open(drive.mount(), Arc::new(BootClock)).await.unwrap();
+        let mut txn = store.begin();
+        txn.put(key(at), Bytes::from_static(b"x"));
+        txn.commit(Lsn(at + 1));
+        let (checkpointer, stop) = (store.checkpointer(0), CancellationToken::new());
+        stop.cancel();
+        checkpointer.run(stop, |_| ()).await.unwrap();
+        let reader = store.reader();
+        drop(store);
+        reader.file().end_writes();
+        reader
+    };
+    let (first, second) = (write(0).await, write(1).await);
+    drop(first);
+    drop(second);
+    let reader = LocalStore::open(drive.mount(), Arc::new(BootClock)).await.unwrap().reader();
+    assert_eq!((reader.applied(), reader.get(&key(0)).is_some(), reader.get(&key(1)).is_some()), (Lsn(2), true, true));
 }

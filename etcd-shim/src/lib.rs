@@ -38,8 +38,22 @@ pub mod tls;
 pub mod version;
 pub mod watch;
 
+/// The log below a store, for entries of the program's own ([`Naxos::log`]).
+pub mod log {
+    pub use naxos_client::LogError;
+    pub use naxos_client::streams::{AuxCache, Entry, Log, StreamError, StreamReader};
+    pub use naxos_proto::contracts::{AppendError, Refusal};
+    pub use naxos_proto::ids::StreamId;
+    pub use naxos_proto::streams::Unchanged;
+}
+
 pub use cli::run;
 pub use embed::{Answer, Change, Condition, Error, Freshness, Naxos, Opening, Outcome, Pair, Read, Transaction, Watch};
 pub use naxos_engines::objects;
 pub use naxos_proto::ids::Lsn;
 pub use state::{Applicator, Applied, Keys, Refused, RowSpace, Rows, View};
+
+/// The examples of the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 //! Eight writers in three processes run transactions over five objects, and the processes are killed again and again.
 //! The result is as if the transactions had run one after the other, and an aborted transaction leaves nothing.
 
-#[path = "../../examples/bank.rs"]
+#[path = "../examples/bank.rs"]
 #[expect(dead_code, reason = "this test does not call `main`")]
 mod bank;
 mod support;

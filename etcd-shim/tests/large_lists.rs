@@ -7,8 +7,17 @@
 
 mod support;
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::stream::pending;
 use naxos_proto::etcd::client::etcdserverpb as pb;
+use naxos_proto::seams::{BootClock, Clock};
+use pb::kv_client::KvClient;
+use pb::watch_client::WatchClient;
 use support::{Server, block_on, kv};
+use tokio_stream::StreamExt;
+use tonic::transport::Endpoint;
 
 const KEYS: i64 = 1_200;
 
@@ -64,5 +73,45 @@ fn lists_mix_values_in_memory_with_rows() {
     let dir = tempfile::tempdir().unwrap();
     let (server, address) = Server::serving(dir.path(), &["--naxos-resident-bytes=100000"]);
     block_on(check(&address, 200));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_watch_on_the_connection_of_a_long_list_does_not_wait_for_it() {
+    const VALUES: i64 = 64;
+    let dir = tempfile::tempdir().unwrap();
+    let (server, address) = Server::serving(dir.path(), &[]);
+    block_on(async {
+        let mut other = kv(&address);
+        for n in 0..VALUES {
+            let put = pb::PutRequest { key: key(n).into(), value: vec![b'v'; 1 << 20].into(), ..Default::default() };
+            other.put(put).await.unwrap();
+        }
+        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        let create = pb::WatchCreateRequest { key: "watched".into(), ..Default::default() };
+        let create = pb::watch_request::RequestUnion::CreateRequest(create);
+        let requests = tokio_stream::iter([pb::WatchRequest { request_union: Some(create) }]).chain(pending());
+        let mut events = WatchClient::new(channel.clone()).watch(requests).await.unwrap().into_inner();
+        assert!(events.message().await.unwrap().unwrap().created);
+        let mut lists = KvClient::new(channel).max_decoding_message_size(usize::MAX);
+        for round in 0..3 {
+            let all = pb::RangeRequest { key: key(0).into(), range_end: key(VALUES).into(), ..Default::default() };
+            let mut list = pin!(lists.range(all));
+            // The list begins.
+            tokio::select! {
+                biased;
+                _ = &mut list => panic!("64 MiB came within a millisecond"),
+                () = BootClock.sleep(Duration::from_millis(1)) => {}
+            }
+            let put = pb::PutRequest { key: "watched".into(), ..Default::default() };
+            other.put(put).await.unwrap();
+            tokio::select! {
+                biased;
+                event = events.message() => assert_eq!(event.unwrap().unwrap().events.len(), 1),
+                _ = &mut list => panic!("round {round}: the event came after the whole list"),
+            }
+            assert_eq!(list.await.unwrap().into_inner().count, VALUES);
+        }
+    });
     assert_eq!(server.terminate(), Some(0));
 }

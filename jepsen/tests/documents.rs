@@ -1,4 +1,4 @@
-//! Each file and folder that the documents name must be in the tree.
+//! Each file and folder that the documents name must be in the tree, and each message between nodes in the documents.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -52,4 +52,39 @@ fn every_path_in_the_documents_is_there() {
     }
     assert!(seen > 100, "only {seen} paths were found");
     assert!(wrong.is_empty(), "not in the tree: {wrong:#?}");
+}
+
+/// The messages of a .proto file, each with the numbers of its fields.
+fn messages(proto: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut is_message = false;
+    for line in proto.lines() {
+        if !line.starts_with([' ', '}', '/']) {
+            is_message = line.starts_with("message ");
+            found.extend(line.split_whitespace().nth(1).filter(|_| is_message).map(|name| (name, Vec::new())));
+        }
+        let code = line.split("//").next().unwrap_or_default();
+        if let (true, Some((_, number)), Some((_, fields))) = (is_message, code.split_once(" = "), found.last_mut()) {
+            fields.push(number.trim().trim_end_matches(';'));
+        }
+    }
+    found
+}
+
+#[test]
+fn each_message_between_nodes_has_its_row_with_all_fields() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("it can be read");
+    let (proto, formats) = (read("proto/proto/naxos/peer.proto"), read("docs/formats.md"));
+    let messages = messages(&proto);
+    assert!(messages.len() > 50, "only {} messages were found", messages.len());
+    let mut missing = Vec::new();
+    for (name, fields) in messages {
+        let row = formats.lines().filter_map(|line| line.strip_prefix(&format!("| {name} | "))).collect::<String>();
+        let words: Vec<&str> = row.split(|c: char| !c.is_alphanumeric()).collect();
+        missing.extend(
+            fields.into_iter().filter(|number| !words.contains(number)).map(|number| format!("{name} {number}")),
+        );
+    }
+    assert!(missing.is_empty(), "docs/formats.md has no row with these fields: {missing:?}");
 }

@@ -53,6 +53,23 @@ fn the_quick_starts_are_short() {
     }
 }
 
+/// Cargo packs what a symbolic link in the folder of a crate points at, so whoever gets a package has these files.
+#[test]
+fn each_package_has_its_licence_its_readme_and_its_examples() {
+    let at = |place: String| root().join(place);
+    let whole = |place: String| fs::canonicalize(at(place.clone())).unwrap_or_else(|error| panic!("{place}: {error}"));
+    for crate_at in ["proto", "log-server", "sequencer", "client", "engines", "etcd-shim", "jepsen/sim"] {
+        assert_eq!(whole(format!("{crate_at}/LICENSE")), whole("LICENSE".to_owned()));
+        assert!(at(format!("{crate_at}/README.md")).is_file(), "{crate_at} has no README");
+    }
+    for (name, _) in examples() {
+        let places = ["client", "etcd-shim", "jepsen/sim"].map(|at| format!("{at}/examples/{name}.rs"));
+        let found: Vec<String> = places.into_iter().filter(|place| at(place.clone()).is_file()).collect();
+        assert_eq!(found.len(), 1, "the example {name} is in the packages of {found:?}");
+        assert_eq!(whole(found[0].clone()), whole(format!("examples/{name}.rs")));
+    }
+}
+
 /// Builds a project outside the workspace that has all examples as its programs. Returns the folder of the programs.
 fn build() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
@@ -64,7 +81,7 @@ fn build() -> PathBuf {
     let mut manifest = "[package]\nname = \"outside\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
                         [profile.dev]\nopt-level = 0\ndebug = false\nincremental = false\n\n[dependencies]\n\
                         bytes = \"1\"\ntokio = { version = \"1\", features = [\"rt-multi-thread\", \"macros\", \"net\", \"io-util\", \
-                        \"signal\", \"sync\", \"time\"] }\n"
+                        \"signal\", \"sync\", \"time\"] }\ntokio-stream = \"0.1\"\n"
         .to_owned();
     for (name, at) in
         [("naxos", "etcd-shim"), ("naxos-client", "client"), ("naxos-proto", "proto"), ("naxos-sim", "jepsen/sim")]
@@ -160,6 +177,13 @@ fn every_example_runs_outside_the_workspace() {
     assert!(run("store", "./data").contains("the sea is new: false"));
     assert!(run("raw_log", "").contains("the chain has 2 segments"));
     assert!(run("jobs", "./jobs").contains("10 in all"));
+    for (times, first) in [(1, "3 transfers of 30"), (2, "3 transfers of 30"), (3, "4 transfers of 30")] {
+        let said = run("ledger", "./ledger");
+        let balances: Vec<i64> =
+            said.lines().filter_map(|line| line.split_once(": ")).map(|(_, sum)| sum.parse().expect("a sum")).collect();
+        assert!(said.starts_with(first) && balances[0] == -100 * times, "{said}");
+        assert_eq!((balances.len(), balances.iter().sum::<i64>()), (4, 0), "{said}");
+    }
     let simulated = run("simulated_counter", "");
     assert!(simulated.contains("naxos-sim: seed 3: "), "{simulated}");
 
@@ -181,6 +205,16 @@ fn every_example_runs_outside_the_workspace() {
     let answered = pace::wait_for(LIMIT, || Some(ask(2, "get color")).filter(|answer| answer == "blueish"));
     assert!(answered.is_some(), "after a kill: {}", ask(2, "get color"));
     drop(nodes);
+
+    let mut tails = three("tail");
+    let lines = tails.each_mut().map(|tail| [tail.line(), tail.line(), tail.line()]);
+    assert!(lines.iter().all(|said| *said == lines[0]), "{lines:?}");
+    assert_eq!((0..3).filter(|own| lines[0].iter().any(|said| said.ends_with(&format!("node {own}")))).count(), 3);
+    tails[1].kill();
+    tails[1] = Running::start(&programs.join("tail"), dir.path(), "1");
+    assert_eq!([tails[1].line(), tails[1].line(), tails[1].line()], lines[0], "it reads the log again");
+    assert_eq!(tails.each_mut().map(|tail| tail.line()).iter().filter(|said| said.ends_with("node 1")).count(), 3);
+    tails.into_iter().for_each(|tail| drop(tail.interrupt()));
 
     let mut banks = three("bank");
     banks.iter_mut().for_each(|bank| drop(bank.line()));

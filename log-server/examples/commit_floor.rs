@@ -47,7 +47,7 @@ fn send(load: Arc<Load>) {
     });
     let _order = load.order.lock();
     let at = load.next.fetch_add(1, Ordering::Relaxed);
-    let cells = vec![Cell { payload: load.payload.clone(), commands: 1 }];
+    let cells = vec![Cell::new(load.payload.clone())];
     let (loglet, incarnation) = (load.loglet, load.incarnation);
     load.unit.store(
         Store { loglet, incarnation, at: Offset(at), cells, purpose: Purpose::Append { known_tail: Offset(at) } },

@@ -17,11 +17,11 @@ const CELLS_MAX: usize = 4_096;
 pub struct FoundCells {
     roster: Roster,
     files: Arc<SegmentFiles>,
-    _lock: Box<dyn Send + Sync>,
+    _lock: Arc<dyn Send + Sync>,
 }
 
 impl FoundCells {
-    pub(crate) fn new(roster: Roster, files: Arc<SegmentFiles>, lock: Box<dyn Send + Sync>) -> Self {
+    pub(crate) fn new(roster: Roster, files: Arc<SegmentFiles>, lock: Arc<dyn Send + Sync>) -> Self {
         Self { roster, files, _lock: lock }
     }
 

@@ -35,3 +35,8 @@ pub use open_error::OpenError;
 pub use serve::DiskUsage;
 pub use server::{FoundJournal, LogServer};
 pub use storage_unit::Unit;
+
+/// The examples of the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

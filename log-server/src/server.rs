@@ -24,8 +24,8 @@ pub struct LogServer {
     stop: CancellationToken,
     workers: Vec<WorkerHandle>,
     raft: RaftLog,
-    /// The lock on the data directory. It is held until all Workers have ended.
-    lock: Box<dyn Send + Sync>,
+    /// The lock on the data directory. The Workers that write share it, so it is held until the last of them has ended.
+    lock: Arc<dyn Send + Sync>,
 }
 
 /// A data directory that was read and is in order. It is locked. If it was new or half formatted, it was formatted.
@@ -37,7 +37,7 @@ pub struct FoundJournal {
     names: Names,
     files: Arc<SegmentFiles>,
     recovered: Recovered,
-    lock: Box<dyn Send + Sync>,
+    lock: Arc<dyn Send + Sync>,
 }
 
 impl FoundJournal {
@@ -59,7 +59,7 @@ impl FoundJournal {
             open_data_dir(&disk, claim, seams.entropy.as_ref(), wanted, config.segment_bytes).await?;
         let files = Arc::new(SegmentFiles::new(disk.clone(), names.storage));
         let recovered = recover(&disk, names.storage, &files).await?;
-        Ok(FoundJournal { seams, config, names, files, recovered, lock })
+        Ok(FoundJournal { seams, config, names, files, recovered, lock: Arc::from(lock) })
     }
 
     /// The id of the data directory.
@@ -128,7 +128,7 @@ impl FoundJournal {
         let FoundJournal { seams, config, names: Names { storage, log, version, .. }, files, recovered, lock } = self;
         let raft = recovered.catalog.raft.clone();
         let damaged_cells = recovered.damaged_cells.len();
-        let (unit, workers) = start_unit(&seams, &config, &stop, storage, files, recovered).await?;
+        let (unit, workers) = start_unit(&seams, &config, &stop, storage, files, recovered, &lock).await?;
         unit.status.set_cluster_version(version);
         if damaged_cells > 0 {
             tracing::warn!(damaged_cells, "the journal has damaged records; their cells answer Corrupt");
@@ -165,6 +165,11 @@ impl LogServer {
         self.log
     }
 
+    /// The lock on the data directory. Whoever else writes to the directory shares it for as long as that takes.
+    pub fn lock(&self) -> Arc<dyn Send + Sync> {
+        Arc::clone(&self.lock)
+    }
+
     /// The state of the MetaStore replica as the journal held it at the start.
     pub(crate) fn raft(&self) -> &RaftLog {
         &self.raft
@@ -192,6 +197,7 @@ async fn start_unit(
     storage: StorageId,
     files: Arc<SegmentFiles>,
     recovered: Recovered,
+    lock: &Arc<dyn Send + Sync>,
 ) -> Result<(Arc<Unit>, Vec<WorkerHandle>), OpenError> {
     let Recovered { mut catalog, indexes, current, sequence, live, unsettled, next_number, .. } = recovered;
     let spare = unsettled.settle(seams.disk.as_ref()).await?;
@@ -199,11 +205,17 @@ async fn start_unit(
     let segment_bytes = config.segment_bytes;
     let spares = Arc::new(Spares::new(segment_bytes, config.reserve_bytes, spare, next_number));
     let spares_stop = CancellationToken::new();
+    // If the committer is never run, nobody else ends this Worker.
+    let spares_end = spares_stop.clone().drop_guard();
     let mut workers = Vec::new();
     workers.push(start(seams.worker.as_ref(), "journal-zero", stop.clone(), {
         let (spares, stop) = (spares.clone(), spares_stop.clone());
         let (disk, files, clock) = (seams.disk.clone(), files.clone(), seams.clock.clone());
-        move |_| async move { spares.run(disk, files, clock, stop).await }
+        let lock = Arc::clone(lock);
+        move |_| async move {
+            let _lock = lock;
+            spares.run(disk, files, clock, stop).await;
+        }
     }));
     let mut journal = Journal::new(storage, files.clone(), current, sequence);
     let mut live = live;
@@ -241,7 +253,13 @@ async fn start_unit(
         spares_stop,
     };
     committer.free_segments();
-    workers.push(start(seams.worker.as_ref(), "commit", stop.clone(), |stop| committer.run(stop)));
+    workers.push(start(seams.worker.as_ref(), "commit", stop.clone(), {
+        let lock = Arc::clone(lock);
+        move |stop| async move {
+            let (_lock, _spares_end) = (lock, spares_end);
+            committer.run(stop).await;
+        }
+    }));
     workers.push(start(seams.worker.as_ref(), "cold-read", stop.clone(), |stop| journal_reader.run(stop)));
     let store_bytes_max = config.store_bytes_max();
     let clock = seams.clock.clone();

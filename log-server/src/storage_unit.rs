@@ -64,8 +64,8 @@ impl Unit {
         Ok(())
     }
 
-    /// Client commands that the committer has not taken yet. A command to the unit that has none, such as a seal or a
-    /// trim, counts as one.
+    /// How many client commands the committer has not taken yet. A request without client commands, such as a seal or
+    /// a trim, counts as one.
     pub fn queued(&self) -> u64 {
         self.queue.waiting()
     }

@@ -51,6 +51,11 @@ number!(
     EngineId(u16)
 );
 number!(
+    /// The id of a stream: a part of the entries of a log, in their order (Tango, SOSP'13, section 5). The program that
+    /// appends chooses it.
+    StreamId(u64)
+);
+number!(
     /// Version of the register that holds the chain. Zero before the first chain.
     ChainVersion(u64)
 );

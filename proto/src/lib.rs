@@ -3,6 +3,7 @@
 //! - [`ids`]: ids and positions; [`chain`]: which loglet holds which range of the log; [`native_params`],
 //!   [`corfu_params`]: the parameters of a loglet of each kind; [`loglet_roles`]: which processes a loglet depends on;
 //!   [`unit_change`]: a change of the units of a loglet whose segment has ended; [`tail`]: the result of a tail check
+//! - [`streams`]: which entries belong to a stream, and where the earlier ones are
 //! - [`release`]: the cluster version, which says what may be written while nodes of several releases run
 //! - [`contracts`]: the traits through which processes call each other
 //! - [`control`]: the service behind `naxos ctl`
@@ -35,7 +36,13 @@ pub mod release;
 pub mod role;
 pub mod seams;
 pub mod splitmix;
+pub mod streams;
 #[cfg(feature = "sim")]
 pub mod suite;
 pub mod tail;
 pub mod unit_change;
+
+/// The examples of the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -13,26 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naxos_proto::completion::{Completion, ThreadLoad};
-use naxos_proto::contracts::{AppendError, Cell, OnGrant, Purpose, Refusal, StorageUnit, Store, UnitParams};
-use naxos_proto::ids::{LogletId, Offset};
+use naxos_proto::contracts::{Cell, OnGrant, Purpose, StorageUnit, Store, UnitParams};
+use naxos_proto::ids::{LogletId, Lsn, Offset, StreamId};
 use naxos_proto::seams::{Clock, Instant};
+use naxos_proto::streams::StreamTails;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::answer::Answer;
+use crate::fanout_state::{Done, FanoutState};
 use crate::granted::Granted;
-use crate::grants::Grants;
-use crate::in_flight_max::InFlightMax;
-use crate::lane::{Lane, LaneMax};
-
-/// At most this much of a loglet may be in flight. Beyond it appends are refused.
-const IN_FLIGHT_MAX: InFlightMax = InFlightMax { batches: 4_096, bytes: 512 << 20 };
-/// A lane with more batches or bytes than this drops committed batches. At most `out` of its stores are unanswered.
-const LANE_MAX: LaneMax = LaneMax { out: 1_024, batches: 4_096, bytes: 64 << 20 };
-/// How long a lane rests after its first failure. Each further failure doubles this.
-const REST_MIN: Duration = Duration::from_millis(2);
-/// The longest rest of a lane.
-const REST_MAX: Duration = Duration::from_millis(500);
+use crate::stream_table::StreamTable;
 
 /// How long the sequencer waits, once no batch is in flight, before it tells units on other nodes the known tail. If a
 /// batch is in flight when the wait ends, nothing is told, because each store carries the known tail; a new wait begins
@@ -40,46 +31,21 @@ const REST_MAX: Duration = Duration::from_millis(500);
 /// message.
 const ADVANCE_AFTER: Duration = Duration::from_millis(2);
 
-/// What receives the outcome of an append.
-pub(crate) type Done = Completion<Result<Offset, AppendError>>;
-
-/// A unit and its lane.
-struct UnitLane {
-    lane: Lane,
-    /// Whether a thread is sending this lane's stores.
-    is_sending: bool,
-    /// When the lane may send again, if it rests.
-    rests_until: Option<Instant>,
-    /// How long the next rest will be.
-    next_rest: Duration,
-}
-
-struct State {
-    grants: Grants<Done>,
-    lanes: Vec<UnitLane>,
-    /// When the units on other nodes are to be told the known tail.
-    advance_at: Option<Instant>,
-    /// The known tail that the units on other nodes were last told without a store.
-    advanced: Offset,
-    /// Whether a thread is running completions.
-    is_draining: bool,
-    /// Whether a successor is served. Then the lanes are emptied as soon as no batch is in flight.
-    is_retired: bool,
-}
-
 /// Where a loglet is stored.
 pub(crate) struct Placement {
     pub(crate) loglet: LogletId,
     pub(crate) params: UnitParams,
     pub(crate) units: Vec<Arc<dyn StorageUnit>>,
     pub(crate) write_quorum: usize,
+    /// The position of the first cell in the log.
+    pub(crate) start: Lsn,
 }
 
 /// The appends of one loglet; see the module.
 pub(crate) struct Fanout {
     placement: Placement,
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+    state: Mutex<FanoutState>,
     /// Which units are in this process.
     is_near: Vec<bool>,
     /// Notified when [`Self::next_resume`] has changed.
@@ -89,22 +55,8 @@ pub(crate) struct Fanout {
 impl Fanout {
     /// Nothing is appended yet. `rests` is notified when [`Self::next_resume`] has changed.
     pub(crate) fn new(placement: Placement, clock: Arc<dyn Clock>, rests: Arc<Notify>) -> Self {
-        let units = placement.units.len();
-        let lane = || UnitLane {
-            // A store to the only unit never leaves the process, so it arrives there once (see `grants`).
-            lane: Lane::new(units > 1, LANE_MAX),
-            is_sending: false,
-            rests_until: None,
-            next_rest: REST_MIN,
-        };
-        let state = State {
-            grants: Grants::new(units, placement.write_quorum, IN_FLIGHT_MAX),
-            lanes: std::iter::repeat_with(lane).take(units).collect(),
-            advance_at: None,
-            advanced: Offset::ZERO,
-            is_draining: false,
-            is_retired: false,
-        };
+        let (units, write_quorum) = (placement.units.len(), placement.write_quorum);
+        let state = FanoutState::new(units, write_quorum, StreamTable::new(placement.loglet, placement.start));
         let is_near = placement.units.iter().map(|u| u.tail_now(placement.loglet).is_some()).collect();
         Self { placement, clock, state: Mutex::new(state), is_near, rests }
     }
@@ -121,6 +73,12 @@ impl Fanout {
         self.state.lock().grants.known_tail()
     }
 
+    /// Where the newest entries of these streams are, below an offset that covers everything acknowledged.
+    pub(crate) fn stream_tails(&self, streams: &[StreamId]) -> StreamTails {
+        let state = self.state.lock();
+        state.streams.tails(streams, state.grants.never_again_below())
+    }
+
     /// Appends a batch. `granted` hears its offset at once, but only if the loglet has several units. If it has only
     /// one unit, that unit may refuse the batch, and then the offset is given out again.
     pub(crate) fn append(self: &Arc<Self>, batch: Vec<Cell>, granted: Option<OnGrant>, done: Done) {
@@ -128,7 +86,8 @@ impl Fanout {
         match (outcome, granted) {
             (Ok(at), Some(granted)) if self.placement.units.len() > 1 => granted(at),
             (Ok(_), _) => {}
-            (Err((done, why)), _) => done.complete(Err(why)),
+            (Err(Some((done, why))), _) => done.complete(Err(why)),
+            (Err(None), _) => {}
         }
         self.send_all();
         self.drain(ThreadLoad::Busy);
@@ -141,6 +100,7 @@ impl Fanout {
             let mut state = self.state.lock();
             state.is_retired = true;
             state.grants.end();
+            state.streams.forget_all();
         }
         self.drain(ThreadLoad::Busy);
     }
@@ -271,7 +231,7 @@ impl Fanout {
         }
         loop {
             let mut state = self.state.lock();
-            let Some(settled) = state.grants.settle() else {
+            let Some(settled) = state.settle() else {
                 state.is_draining = false;
                 let known_tail = state.grants.known_tail();
                 // If no store is in flight that could carry the known tail to the units, they are told.
@@ -282,7 +242,11 @@ impl Fanout {
                     state.advance_at = Some(self.clock.now().after(ADVANCE_AFTER));
                 }
                 self.shorten(&mut state, known_tail);
+                let refused = state.late_refusals.take_due(known_tail, is_idle);
                 drop(state);
+                for (done, refusal) in refused {
+                    done.complete_on(Err(refusal.into()), load);
+                }
                 if is_idle {
                     self.advance(known_tail, true);
                 }
@@ -296,7 +260,7 @@ impl Fanout {
         }
     }
 
-    fn shorten(&self, state: &mut State, known_tail: Offset) {
+    fn shorten(&self, state: &mut FanoutState, known_tail: Offset) {
         // Nobody waits for the lanes of a loglet that is over. Its cells are copied by a repair.
         let is_over = state.grants.is_idle() && (state.is_retired || state.grants.is_over());
         for (on_unit, unit) in state.lanes.iter_mut().zip(&self.placement.units) {
@@ -310,50 +274,5 @@ impl Fanout {
                 tracing::warn!(%unit, %loglet, batches, "a storage unit lags behind: it will get what it missed");
             }
         }
-    }
-}
-
-impl State {
-    /// Grants offsets to a batch and puts it into the lanes. Returns the first offset, or `done` if the batch is refused.
-    fn enqueue(&mut self, batch: Vec<Cell>, done: Done) -> Result<Offset, (Done, AppendError)> {
-        if let Some(full) = self.disk_full() {
-            return Err((done, full.into()));
-        }
-        let bytes = batch.iter().map(|cell| cell.payload.len() as u64).sum();
-        let grant = self.grants.grant(batch.len() as u64, bytes, done)?;
-        let mut cells = Some(batch);
-        let last = self.lanes.len() - 1;
-        for (unit, on_unit) in self.lanes.iter_mut().enumerate() {
-            let cells = if unit == last { cells.take() } else { cells.clone() }.expect("taken by the last unit only");
-            if let Some(answer) = on_unit.lane.push(grant, cells, bytes) {
-                self.grants.answer(grant.id, unit, answer);
-            }
-        }
-        Ok(grant.at)
-    }
-
-    /// The refusal of a unit whose disk is full, if too many disks are full for a write quorum. An append without room
-    /// is refused before offsets are granted (`docs/protocol.md`, cluster 2).
-    fn disk_full(&self) -> Option<Refusal> {
-        let mut full = self.lanes.iter().filter_map(|l| l.lane.disk_full());
-        full.nth(self.grants.spare_units()).cloned()
-    }
-
-    /// Takes the answer of one unit. Returns whether its lane begins to rest.
-    fn answered(&mut self, id: u64, unit: usize, answer: Answer, now: impl FnOnce() -> Instant) -> bool {
-        let on_unit = &mut self.lanes[unit];
-        if answer == Answer::Durable {
-            on_unit.next_rest = REST_MIN;
-        }
-        let last = on_unit.lane.answer(id, answer);
-        let rests = on_unit.lane.failed().is_some() && on_unit.rests_until.is_none();
-        if rests {
-            on_unit.rests_until = Some(now().after(on_unit.next_rest));
-            on_unit.next_rest = REST_MAX.min(on_unit.next_rest * 2);
-        }
-        for (id, answer) in last {
-            self.grants.answer(id, unit, answer);
-        }
-        rests
     }
 }

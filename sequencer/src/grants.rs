@@ -109,6 +109,11 @@ impl<T> Grants<T> {
         self.next
     }
 
+    /// The offsets below this one are never given out again. Those above it may be, if the loglet has only one unit.
+    pub(crate) fn never_again_below(&self) -> Offset {
+        if self.units == 1 { self.known_tail } else { self.next }
+    }
+
     /// How many batches wait for the units, and how many may.
     pub(crate) fn in_flight(&self) -> (usize, usize) {
         (self.in_flight.len(), self.max.batches)

@@ -42,6 +42,9 @@ enum Phase {
 
 struct Waiting {
     grant: Grant,
+    /// The offset after the batch.
+    end: Offset,
+    /// Empty if the batch was sent and is not sent again.
     cells: Vec<Cell>,
     bytes: u64,
     was_sent: bool,
@@ -87,7 +90,8 @@ impl Lane {
             return Some(Answer::Sealed);
         }
         self.bytes += bytes;
-        self.queue.push_back(Waiting { grant, cells, bytes, was_sent: false, is_out: false, is_answered: false });
+        let end = grant.at.plus(cells.len() as u64);
+        self.queue.push_back(Waiting { grant, end, cells, bytes, was_sent: false, is_out: false, is_answered: false });
         None
     }
 
@@ -186,7 +190,7 @@ impl Lane {
     pub(crate) fn shorten(&mut self, known_tail: Offset) -> Option<u64> {
         let before = self.dropped;
         while self.queue.len() > self.max.batches || self.bytes > self.max.bytes {
-            let is_committed = self.queue.front().is_some_and(|w| w.grant.at.plus(w.cells.len() as u64) <= known_tail);
+            let is_committed = self.queue.front().is_some_and(|w| w.end <= known_tail);
             if !is_committed {
                 break;
             }
@@ -240,7 +244,7 @@ mod tests {
     }
 
     fn cell() -> Cell {
-        Cell { payload: "x".into(), commands: 1 }
+        Cell::new("x".into())
     }
 
     /// The numbers of the batches that the lane sends now.
@@ -268,7 +272,7 @@ mod tests {
         assert_eq!(sent(&mut lane), [], "a store after the failed one would meet a gap");
         assert_eq!(lane.failed(), None, "two stores are still out");
         lane.resume();
-        assert_eq!(sent(&mut lane), [], "a store that is out could overtake its own second copy");
+        assert_eq!(sent(&mut lane), [], "a store that is out could be overtaken by its own second copy");
         // A unit may have taken the first store although its answer was lost, and so the second one too.
         assert_eq!(lane.answer(1, Answer::Durable), [(1, Answer::Durable)]);
         assert!(lane.answer(2, lost()).is_empty());
@@ -312,6 +316,18 @@ mod tests {
         let mut big = Lane::new(true, MAX);
         (0..2).for_each(|id| drop(big.push(grant(id), vec![cell()], 90)));
         assert_eq!(big.shorten(Offset(2)), Some(1), "too many bytes");
+    }
+
+    #[test]
+    fn a_lane_to_the_only_unit_drops_no_batch_that_is_out() {
+        // Such a lane keeps no cells of what it has sent.
+        let mut lane = Lane::new(false, MAX);
+        (0..3).for_each(|id| drop(lane.push(grant(id), vec![cell()], 90)));
+        assert_eq!(sent(&mut lane), [0, 1, 2]);
+        assert_eq!(lane.shorten(Offset(0)), None, "the first batch is not committed");
+        assert_eq!(lane.answer(0, Answer::Durable), [(0, Answer::Durable)]);
+        assert_eq!(lane.shorten(Offset(1)), None);
+        assert_eq!(lane.answer(1, Answer::Durable), [(1, Answer::Durable)]);
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, OnGrant, Refusal, Sequencer, Shape, UnitDirectory, UnitParams};
 use naxos_proto::corfu_params::CorfuParams;
-use naxos_proto::ids::{Incarnation, LogletId, Offset};
+use naxos_proto::ids::{Incarnation, LogletId, Lsn, Offset, StreamId};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Clock;
+use naxos_proto::streams::StreamTails;
 use naxos_proto::tail::Tail;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -100,17 +102,27 @@ impl LocalSequencer {
         self.loglets.read().get(loglet)
     }
 
-    fn serve_now(&self, loglet: &LogletParams) -> Result<(), Refusal> {
+    /// The offsets of a Corfu loglet.
+    fn tokens_of(&self, loglet: LogletId, incarnation: Incarnation) -> Result<Arc<Tokens>, Refusal> {
+        self.check_owner(loglet, incarnation)?;
+        if self.loglets.read().get(loglet).is_ok() {
+            let text = "a native loglet gives no grants to clients: its sequencer stores the cells";
+            return Err(Refusal::Unsupported(text.to_owned()));
+        }
+        self.tokens.read().get(loglet)
+    }
+
+    fn serve_now(&self, loglet: &LogletParams, start: Lsn) -> Result<(), Refusal> {
         match loglet.kind {
-            LogletKind::CORFU => self.serve_corfu(loglet),
-            _ => self.serve_native(loglet),
+            LogletKind::CORFU => self.serve_corfu(loglet, start),
+            _ => self.serve_native(loglet, start),
         }
     }
 
-    fn serve_corfu(&self, loglet: &LogletParams) -> Result<(), Refusal> {
+    fn serve_corfu(&self, loglet: &LogletParams, start: Lsn) -> Result<(), Refusal> {
         let corfu = CorfuParams::decode(loglet).map_err(|error| Refusal::Unsupported(error.to_string()))?;
         self.check_owner(loglet.id, corfu.sequencer)?;
-        let is_new = self.tokens.write().serve(loglet.id, Tokens::new)?.is_some();
+        let is_new = self.tokens.write().serve(loglet.id, || Tokens::new(loglet.id, start))?.is_some();
         if is_new {
             self.retire_below(loglet.id);
         }
@@ -125,7 +137,7 @@ impl LocalSequencer {
         corfu.iter().for_each(|tokens| tokens.retire());
     }
 
-    fn serve_native(&self, loglet: &LogletParams) -> Result<(), Refusal> {
+    fn serve_native(&self, loglet: &LogletParams, start: Lsn) -> Result<(), Refusal> {
         let native = NativeParams::decode(loglet).map_err(|error| {
             let text = format!("this sequencer serves only native and Corfu loglets with valid parameters: {error}");
             Refusal::Unsupported(text)
@@ -138,6 +150,7 @@ impl LocalSequencer {
             params: UnitParams { shape: Shape::Contiguous, incarnation: self.incarnation },
             units,
             write_quorum: native.write_quorum.into(),
+            start,
         };
         let make = || Fanout::new(placement, Arc::clone(&self.clock), Arc::clone(&self.changed));
         let served = self.loglets.write().serve(loglet.id, make)?;
@@ -156,8 +169,8 @@ impl Sequencer for LocalSequencer {
         self.incarnation
     }
 
-    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
-        Box::pin(std::future::ready(self.serve_now(loglet)))
+    fn serve<'a>(&'a self, loglet: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(std::future::ready(self.serve_now(loglet, start)))
     }
 
     fn append(
@@ -180,14 +193,24 @@ impl Sequencer for LocalSequencer {
         incarnation: Incarnation,
         count: u32,
     ) -> BoxFuture<'_, Result<Offset, AppendError>> {
-        let tokens = self.check_owner(loglet, incarnation).and_then(|()| {
-            if self.loglets.read().get(loglet).is_ok() {
-                let text = "a native loglet gives no grants to clients: its sequencer stores the cells";
-                return Err(Refusal::Unsupported(text.to_owned()));
-            }
-            self.tokens.read().get(loglet)
-        });
-        Box::pin(std::future::ready(tokens.map_err(AppendError::from).and_then(|tokens| tokens.grant(count))))
+        let tokens = self.tokens_of(loglet, incarnation).map_err(AppendError::from);
+        Box::pin(std::future::ready(tokens.and_then(|tokens| tokens.grant(count))))
+    }
+
+    fn grant_in_streams(
+        &self,
+        loglet: LogletId,
+        incarnation: Incarnation,
+        headers: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<(Offset, Vec<Bytes>), AppendError>> {
+        let tokens = self.tokens_of(loglet, incarnation).map_err(AppendError::from);
+        Box::pin(std::future::ready(tokens.and_then(|tokens| tokens.grant_in_streams(headers))))
+    }
+
+    fn stream_tails<'a>(&'a self, loglet: LogletId, streams: &'a [StreamId]) -> BoxFuture<'a, Option<StreamTails>> {
+        let native = self.loglets.read().get(loglet).map(|fanout| fanout.stream_tails(streams));
+        let tails = native.or_else(|_| self.tokens.read().get(loglet).map(|tokens| tokens.stream_tails(streams)));
+        Box::pin(std::future::ready(tails.ok()))
     }
 
     fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>> {
@@ -222,7 +245,7 @@ mod tests {
         let id = LogletId::default();
         let params = |sequencer| NativeParams { sequencer, units: vec![StorageId(1)], write_quorum: 1 }.encode(id);
         let other = Refusal::OtherSequencer { loglet: id, owner: earlier, asked: own };
-        assert_eq!(sequencer.serve_now(&params(earlier)), Err(other.clone()));
+        assert_eq!(sequencer.serve_now(&params(earlier), Lsn::ZERO), Err(other.clone()));
         assert_eq!(sequencer.tail(id).now_or_never(), Some(None));
         assert_eq!(sequencer.fanout(id, earlier).err(), Some(other));
         assert_eq!(sequencer.fanout(id, own).err(), Some(Refusal::NotServed(id)));
@@ -237,15 +260,15 @@ mod tests {
         let grant = |by, ordinal| sequencer.grant(id(ordinal), by, 2).now_or_never().expect("it is here");
         let earlier = Incarnation { boot: Boot(1), ..own };
         let other = Refusal::OtherSequencer { loglet: id(1), owner: earlier, asked: own };
-        assert_eq!(sequencer.serve_now(&params(earlier, 1)), Err(other.clone()));
+        assert_eq!(sequencer.serve_now(&params(earlier, 1), Lsn::ZERO), Err(other.clone()));
         assert_eq!(grant(own, 1), Err(Refusal::NotServed(id(1)).into()));
-        assert_eq!(sequencer.serve_now(&params(own, 1)), Ok(()));
+        assert_eq!(sequencer.serve_now(&params(own, 1), Lsn::ZERO), Ok(()));
         assert_eq!(grant(earlier, 1), Err(other.into()));
         assert_eq!((grant(own, 1), grant(own, 1)), (Ok(Offset(0)), Ok(Offset(2))));
-        assert_eq!(sequencer.serve_now(&params(own, 1)), Ok(()), "serving again is no error");
+        assert_eq!(sequencer.serve_now(&params(own, 1), Lsn::ZERO), Ok(()), "serving again is no error");
         assert_eq!(grant(own, 1), Ok(Offset(4)), "and it begins nothing again");
         assert_eq!(sequencer.tail(id(1)).now_or_never(), Some(Some(Tail::Open(Offset(6)))));
-        assert_eq!(sequencer.serve_now(&params(own, 2)), Ok(()));
+        assert_eq!(sequencer.serve_now(&params(own, 2), Lsn::ZERO), Ok(()));
         assert_eq!(grant(own, 1), Err(AppendError::Sealed));
         assert_eq!(grant(own, 2), Ok(Offset(0)));
     }
@@ -259,6 +282,6 @@ mod tests {
         params.bytes.truncate(3);
         let why = NativeParams::decode(&params).expect_err("the parameters are cut off");
         let text = format!("this sequencer serves only native and Corfu loglets with valid parameters: {why}");
-        assert_eq!(sequencer.serve_now(&params), Err(Refusal::Unsupported(text)));
+        assert_eq!(sequencer.serve_now(&params, Lsn::ZERO), Err(Refusal::Unsupported(text)));
     }
 }

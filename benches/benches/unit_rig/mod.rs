@@ -85,7 +85,7 @@ impl Rig {
         let (done, outcome) = Completion::channel();
         let at = Offset(self.next);
         self.next += cells;
-        let cells = (0..cells).map(|_| Cell { payload: self.payload.clone(), commands: 1 }).collect();
+        let cells = (0..cells).map(|_| Cell::new(self.payload.clone())).collect();
         let (loglet, incarnation) = (self.loglet, self.incarnation);
         let purpose = Purpose::Append { known_tail: at };
         self.unit.store(Store { loglet, incarnation, at, cells, purpose }, done);

@@ -5,6 +5,7 @@ mod limits;
 mod prepare;
 mod rounds;
 mod rows;
+mod settings;
 mod table;
 mod through;
 mod verdicts;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use crate::report;
 use crate::servers::{Candidate, Programs};
 use rounds::RowResult;
+use settings::Settings;
 use verdicts::Verdict;
 
 /// Compare Naxos with a real etcd, with a server that only makes calls durable, and with one that does nothing.
@@ -65,19 +67,6 @@ pub struct Args {
     /// Write the figures to this file as JSON too.
     #[arg(long)]
     json: Option<PathBuf>,
-}
-
-/// The settings with which the rows are run.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Settings {
-    pub nodes: usize,
-    pub servers: Vec<Candidate>,
-    pub rounds: usize,
-    pub duration: Duration,
-    pub warm_up: Duration,
-    pub page_keys: u64,
-    pub value_bytes: usize,
-    pub generator_threads: usize,
 }
 
 #[derive(Debug, Serialize)]

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::Settings;
 use super::prepare::{self, Prepared};
 use super::rows::{Group, Row};
+use super::settings::Settings;
 use crate::load::client::Task;
 use crate::load::generator::Plan;
 use crate::load::keys::{Keys, Values};

@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::completion::Completion;
-use naxos_proto::contracts::{AppendError, Cell, CellState, Followed};
-use naxos_proto::ids::{LogletId, Offset};
+use naxos_proto::contracts::{AppendError, Cell, CellState, Followed, Refusal};
+use naxos_proto::ids::{LogletId, Lsn, Offset};
 use naxos_proto::tail::Tail;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -81,6 +81,12 @@ impl Loglet for MemoryLoglet {
     }
 
     fn append(&self, batch: Vec<Cell>, done: Completion<Result<Offset, AppendError>>) {
+        if batch.iter().any(|cell| cell.in_streams) {
+            let refusal = Refusal::Unsupported(format!("loglets of {} have no streams", self.params.kind));
+            return done.complete(Err(refusal.into()));
+        }
+        // The completion below may apply the entry and append the next one. That append does not come here: the gate in
+        // front of the loglet queues it while this call runs.
         let _order = self.order.lock();
         let outcome = {
             let mut contents = self.contents.lock();
@@ -193,7 +199,7 @@ impl LogletProvider for MemoryProvider {
         Box::pin(async move { self.open(params).map(drop) })
     }
 
-    fn serve<'a>(&'a self, _: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
+    fn serve<'a>(&'a self, _: &'a LogletParams, _: Lsn) -> BoxFuture<'a, Result<(), LogletError>> {
         // A memory loglet has no sequencer.
         Box::pin(std::future::ready(Ok(())))
     }

@@ -5,6 +5,7 @@ mod corfu;
 mod memory;
 mod native;
 mod serve;
+mod stream_tails;
 
 pub use corfu::CorfuProvider;
 pub use memory::MemoryProvider;

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, CellState, Followed};
-use naxos_proto::ids::{LogId, LogletId, Offset};
+use naxos_proto::ids::{LogId, LogletId, Lsn, Offset};
 use naxos_proto::tail::Tail;
 use parking_lot::Mutex;
 
@@ -39,7 +39,7 @@ pub async fn loglet(subject: &LogletSubject) {
 }
 
 fn cell(n: u64) -> Cell {
-    Cell { payload: Bytes::from(format!("payload {n}")), commands: 1 }
+    Cell::new(Bytes::from(format!("payload {n}")))
 }
 
 fn present(n: u64) -> CellState {
@@ -51,8 +51,8 @@ async fn open(subject: &LogletSubject, ordinal: u64) -> (LogletParams, Arc<dyn L
     let params = subject.provider.choose_params(id, &subject.alive).unwrap();
     subject.provider.prepare(&params).await.unwrap();
     subject.provider.prepare(&params).await.expect("preparing again is no error");
-    subject.provider.serve(&params).await.unwrap();
-    subject.provider.serve(&params).await.expect("serving again is no error");
+    subject.provider.serve(&params, Lsn::ZERO).await.unwrap();
+    subject.provider.serve(&params, Lsn::ZERO).await.expect("serving again is no error");
     let loglet = subject.provider.open(&params).unwrap();
     (params, loglet)
 }

@@ -43,6 +43,13 @@ impl VirtualLog {
         if cells.is_empty() {
             return Err(LogError::Lost(from, "no storage unit answers with it".to_owned()));
         }
-        records_of(from, cells)
+        match records_of(from, cells) {
+            // The cells say that something was trimmed, and not how much.
+            Err(LogError::Trimmed(at)) => {
+                let trim_point = segment.lsn(loglet.trim_point().await);
+                Err(LogError::Trimmed(at.max(trim_point)))
+            }
+            found => found,
+        }
     }
 }

@@ -35,11 +35,11 @@ impl VirtualLog {
         let alive = parts.alive.borrow().clone();
         let params = provider.choose_params(id, &alive)?;
         provider.prepare(&params).await?;
-        let chain =
-            Chain { log, segments: vec![Segment { start: parts.config.begin, end: None, params: params.clone() }] };
+        let start = parts.config.begin;
+        let chain = Chain { log, segments: vec![Segment { start, end: None, params: params.clone() }] };
         match register.install(ChainVersion(0), chain).await? {
             Installed::Ours(found) => {
-                provider.serve(&params).await?;
+                provider.serve(&params, start).await?;
                 Self::with_chain(parts, found)
             }
             // The other founder may have died before it told the sequencer, which may be in this process.
@@ -56,7 +56,7 @@ impl VirtualLog {
     }
 
     async fn serving(self: Arc<Self>) -> Result<Arc<VirtualLog>, ReconfigureError> {
-        self.serve(&self.active.load_full().chain.active().params).await?;
+        self.serve(self.active.load_full().chain.active()).await?;
         Ok(self)
     }
 

@@ -22,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 use server::server;
 pub use server::simulate;
 
+/// Small segments, so that even a short test recycles some.
+const SEGMENT_BYTES: u64 = 64 << 10;
+
 /// Storage units, and whether they are away. While they are away they cannot be found.
 #[derive(Clone)]
 pub struct Units {
@@ -81,10 +84,20 @@ impl Rig {
         network: impl Fn(Arc<dyn StorageUnit>) -> Arc<dyn StorageUnit>,
         towards: impl Fn(Arc<dyn Sequencer>) -> Arc<dyn Sequencer>,
     ) -> Rig {
+        Self::with_segments(count, SEGMENT_BYTES, network, towards).await
+    }
+
+    /// As [`Self::over`], with segments of this many bytes.
+    pub async fn with_segments(
+        count: u64,
+        segment_bytes: u64,
+        network: impl Fn(Arc<dyn StorageUnit>) -> Arc<dyn StorageUnit>,
+        towards: impl Fn(Arc<dyn Sequencer>) -> Arc<dyn Sequencer>,
+    ) -> Rig {
         let mut servers = Vec::new();
         let drives: Vec<Drive> = (1..=count).map(Drive::new).collect();
         for (seed, drive) in (1..).zip(&drives) {
-            servers.push(server(seed, drive).await);
+            servers.push(server(seed, drive, segment_bytes).await);
         }
         let all = servers.iter().map(|s| network(s.unit().clone())).collect();
         let units = Units { all, are_away: Arc::default() };

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, OnGrant, Refusal, Sequencer};
-use naxos_proto::ids::{Incarnation, LogletId, Offset};
+use naxos_proto::ids::{Incarnation, LogletId, Lsn, Offset};
 use naxos_proto::seams::sim::TaskWorker;
 use naxos_proto::seams::{Clock, Worker};
 use naxos_proto::splitmix::SplitMix64;
@@ -38,8 +38,8 @@ impl Sequencer for MumblingSequencer {
         self.sequencer.incarnation()
     }
 
-    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
-        self.sequencer.serve(loglet)
+    fn serve<'a>(&'a self, loglet: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
+        self.sequencer.serve(loglet, start)
     }
 
     fn append(&self, loglet: LogletId, by: Incarnation, batch: Vec<Cell>, granted: Option<OnGrant>, done: Done) {

@@ -8,8 +8,8 @@ use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
 use naxos_proto::seams::{Seams, SocketNet};
 use tokio_util::sync::CancellationToken;
 
-/// A log server on a simulated disk.
-pub async fn server(seed: u64, drive: &Drive) -> LogServer {
+/// A log server on a simulated disk, with segments of this many bytes.
+pub async fn server(seed: u64, drive: &Drive, segment_bytes: u64) -> LogServer {
     let seams = Seams {
         clock: Arc::new(SimClock::new(Duration::from_secs(1_700_000_000))),
         entropy: Arc::new(SeededEntropy::new(seed)),
@@ -17,7 +17,7 @@ pub async fn server(seed: u64, drive: &Drive) -> LogServer {
         disk: drive.mount(),
         worker: Arc::new(TaskWorker),
     };
-    let config = LogServerConfig { segment_bytes: 64 << 10, reserve_bytes: 0, ..LogServerConfig::default() };
+    let config = LogServerConfig { segment_bytes, reserve_bytes: 0, ..LogServerConfig::default() };
     LogServer::open(seams, config, CancellationToken::new()).await.unwrap()
 }
 

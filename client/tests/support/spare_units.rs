@@ -106,7 +106,7 @@ impl World {
     pub(crate) async fn store(&self, unit: usize, loglet: LogletId, at: u64, cells: usize, purpose: Purpose) {
         let (done, stored) = Completion::channel();
         let (incarnation, at) = (self.rig.alive.sequencers[0], Offset(at));
-        let cells = vec![Cell { payload: "cell".into(), commands: 1 }; cells];
+        let cells = vec![Cell::new("cell".into()); cells];
         self.networks[unit].store(Store { loglet, incarnation, at, cells, purpose }, done);
         stored.await.unwrap();
     }
@@ -122,6 +122,6 @@ pub(crate) fn payload(n: u64) -> Bytes {
 
 pub(crate) async fn append(log: &VirtualLog, n: u64) -> Lsn {
     let (done, outcome) = Completion::channel();
-    log.append(vec![Cell { payload: payload(n), commands: 1 }], done);
+    log.append(vec![Cell::new(payload(n))], done);
     outcome.await.unwrap()
 }

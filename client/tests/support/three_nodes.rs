@@ -59,8 +59,8 @@ impl Sequencer for FarSequencer {
         self.sequencer.incarnation()
     }
 
-    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
-        self.sequencer.serve(loglet)
+    fn serve<'a>(&'a self, loglet: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
+        self.sequencer.serve(loglet, start)
     }
 
     fn append(&self, loglet: LogletId, by: Incarnation, batch: Vec<Cell>, granted: Option<OnGrant>, done: Done) {
@@ -125,7 +125,7 @@ impl World {
         for seed in 1..=3 {
             let drive = Drive::new(seed);
             drive.set_latency(Latency { sync: SYNC, ..Latency::default() });
-            hosts.push((server(seed, &drive).await, drive));
+            hosts.push((server(seed, &drive, 64 << 10).await, drive));
         }
         hosts.sort_by_key(|(server, _)| server.storage_id());
         let (servers, drives): (Vec<_>, Vec<_>) = hosts.into_iter().unzip();

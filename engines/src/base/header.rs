@@ -16,7 +16,7 @@ use naxos_proto::ids::{Boot, EngineId, Incarnation, LogId, Lsn, StorageId, Store
 use naxos_proto::seams::WallTime;
 
 use crate::engine::EngineSwitch;
-use crate::local_store::{RowKey, StoreReader, Txn, tables};
+use crate::local_store::{RowKey, StoreReader, TableId, Txn, tables};
 
 const HEADER_FORMAT: u8 = 1;
 
@@ -141,14 +141,47 @@ fn read_switch(value: Bytes) -> Result<(bool, Lsn), DecodeError> {
     Ok(state)
 }
 
+/// An engine that is on, and that this binary does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("engine {0} is on, which this release does not have: install one that has it")]
+pub struct UnknownEngine(pub EngineId);
+
+/// Calls `each` with each engine in the store, whether it is on, and since which position. Panics on a row that cannot be read.
+fn each_switch(reader: &StoreReader, mut each: impl FnMut(EngineId, bool, Lsn)) {
+    let from = RowKey::new(StoreId(0), tables::ENGINES, b"");
+    let below = RowKey::new(StoreId(0), TableId(tables::ENGINES.0 + 1), b"");
+    reader.stream(&from, &below, |key, value| {
+        let Ok(id) = <[u8; 2]>::try_from(&key.key[..]) else { panic!("a row of the engines is damaged") };
+        let engine = EngineId(u16::from_be_bytes(id));
+        let (on, since) =
+            read_switch(Bytes::copy_from_slice(value)).unwrap_or_else(|e| panic!("the row of engine {engine}: {e}"));
+        each(engine, on, since);
+    });
+}
+
+/// Refuses a store in which an engine is on that is not among `known`: what it writes cannot be read. Panics on a row that
+/// cannot be read.
+pub(crate) fn check_engines(
+    reader: &StoreReader,
+    known: &BTreeMap<EngineId, EngineSwitch>,
+) -> Result<(), UnknownEngine> {
+    let mut unknown = None;
+    each_switch(reader, |engine, on, _| {
+        if on && !known.contains_key(&engine) {
+            unknown = unknown.or(Some(UnknownEngine(engine)));
+        }
+    });
+    unknown.map_or(Ok(()), Err)
+}
+
 /// Reads the switches from the store. Panics on a row that cannot be read.
 pub(crate) fn load_switches(reader: &StoreReader, switches: &BTreeMap<EngineId, EngineSwitch>) {
-    for (engine, switch) in switches {
-        let row = reader.get(&switch_row(*engine));
-        let state = row.map(|v| read_switch(v).unwrap_or_else(|e| panic!("the row of engine {engine}: {e}")));
-        let (on, since) = state.unwrap_or_default();
-        switch.turn(on, since);
-    }
+    switches.values().for_each(|switch| switch.turn(false, Lsn::ZERO));
+    each_switch(reader, |engine, on, since| {
+        if let Some(switch) = switches.get(&engine) {
+            switch.turn(on, since);
+        }
+    });
 }
 
 /// Applies the control entry at `lsn`. A switch is turned before the commit, because a caller that waits for this
@@ -188,6 +221,8 @@ mod tests {
     use naxos_proto::seams::sim::Drive;
 
     use super::*;
+    use tokio_util::sync::CancellationToken;
+
     use crate::local_store::LocalStore;
 
     #[test]
@@ -211,6 +246,32 @@ mod tests {
         let (from, below) =
             (RowKey::new(StoreId(0), tables::ENGINES, b""), RowKey::new(StoreId(1), tables::ENGINES, b""));
         assert_eq!(store.reader().scan(&from, &below, 100), genesis.rows());
+    }
+
+    #[tokio::test]
+    async fn a_store_in_which_an_unknown_engine_is_on_is_refused() {
+        let switches = |ids: &[u16]| -> BTreeMap<EngineId, EngineSwitch> {
+            ids.iter().map(|id| (EngineId(*id), EngineSwitch::default())).collect()
+        };
+        for on in [true, false] {
+            let (drive, newer) = (Drive::new(1), switches(&[2, 900]));
+            let mut store = LocalStore::open(drive.mount(), Arc::new(BootClock)).await.unwrap();
+            for (at, on) in [(0, true), (1, on)] {
+                let mut txn = store.begin();
+                apply_control(&mut txn, Lsn(at), &Control::Switch(EngineId(900), on), &newer);
+                txn.commit(Lsn(at + 1));
+            }
+            let (checkpointer, stop) = (store.checkpointer(0), CancellationToken::new());
+            stop.cancel();
+            checkpointer.run(stop, |_| ()).await.unwrap();
+            drop(store);
+            let reader = LocalStore::open(drive.mount(), Arc::new(BootClock)).await.unwrap().reader();
+            assert_eq!(check_engines(&reader, &newer), Ok(()));
+            let refused = Err(UnknownEngine(EngineId(900)));
+            assert_eq!(check_engines(&reader, &switches(&[2])), if on { refused } else { Ok(()) });
+            load_switches(&reader, &newer);
+            assert_eq!(newer[&EngineId(900)].is_on(), on);
+        }
     }
 
     #[tokio::test]

@@ -25,8 +25,8 @@ use naxos_proto::seams::Clock;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use header::load_switches;
-pub use header::{Control, Genesis, Header};
+pub use header::{Control, Genesis, Header, UnknownEngine};
+pub(crate) use header::{check_engines, load_switches};
 use player::{Own, Player};
 
 use crate::engine::EngineInfo;
@@ -39,6 +39,7 @@ pub const INFO: EngineInfo = EngineInfo {
     name: "base",
     summary: "plays the log into the local store",
     is_switchable: false,
+    is_on_at_first: true,
     read_rows: |_| (),
 };
 
@@ -154,7 +155,7 @@ impl<A: Applicator> Base<A> {
         let mut entry = crate::Entry::default();
         entry.set_header(INFO.id, self.header(control).encode());
         let (done, appended) = Completion::channel();
-        self.log.append(vec![Cell { payload: entry.encode(), commands: 1 }], done);
+        self.log.append(vec![Cell::new(entry.encode())], done);
         let lsn = appended.await?;
         self.player.ask_for(lsn.next());
         self.player.wait_for(lsn.next()).await;
@@ -168,13 +169,13 @@ impl<A: Applicator> Engine for Base<A> {
     }
 
     fn propose(&self, proposal: Proposal) {
-        let Proposal { mut entry, commands, settled } = proposal;
+        let Proposal { mut entry, commands, cost, settled } = proposal;
         entry.set_header(INFO.id, self.header(Control::None).encode());
-        let cell = Cell { payload: entry.encode(), commands };
+        let cell = Cell { commands, ..Cell::new(entry.encode()) };
         let player = Arc::clone(&self.player);
         player.own_sets_out();
         let done = Completion::on_thread(move |outcome: Result<Lsn, AppendError>, load| match outcome {
-            Ok(lsn) => player.deliver(lsn, Own { entry, settled }, load),
+            Ok(lsn) => player.deliver(lsn, Own { entry, cost, settled }, load),
             Err(e) => {
                 player.own_failed();
                 settled.complete(Err(e.into()));

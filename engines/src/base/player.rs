@@ -18,13 +18,14 @@ use naxos_client::{LogError, Record, SharedLog};
 use naxos_proto::completion::{Completion, ThreadLoad};
 use naxos_proto::ids::{EngineId, Lsn};
 use naxos_proto::seams::Clock;
+use naxos_proto::streams::StreamHeader;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::feed::Feed;
 use super::header::{Control, Header, apply_control};
-use crate::engine::{Applicator, EngineSwitch, ProposeError};
+use crate::engine::{Applicator, ApplyCost, EngineSwitch, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::{LocalStore, StoreReader};
 use crate::waiters::Waiters;
@@ -41,12 +42,24 @@ const OWN_WAIT: Duration = Duration::from_millis(1);
 /// An entry that this process appended, and the completion to call when it is applied.
 pub(super) struct Own {
     pub(super) entry: Entry,
+    pub(super) cost: ApplyCost,
     pub(super) settled: Completion<Result<Lsn, ProposeError>>,
 }
 
 struct ApplyState<A> {
     store: LocalStore,
     up: A,
+    /// The entry that is being applied. It stays here if apply panics: the engines have in memory that they applied the entry,
+    /// but its rows are not there. So nothing more may be applied in this process: the cursor must not pass the entry.
+    in_part: Option<Lsn>,
+}
+
+impl<A> ApplyState<A> {
+    fn check_whole(&self) {
+        if let Some(at) = self.in_part {
+            panic!("the entry at {at} was applied in part, and an earlier panic says why: nothing more is applied");
+        }
+    }
 }
 
 /// Applies entries in the order of the log; see the module.
@@ -85,7 +98,7 @@ impl<A: Applicator> Player<A> {
             clock,
             own_on_the_way: AtomicU64::new(0),
             inbox: Mutex::new(BTreeMap::new()),
-            apply: Mutex::new(ApplyState { store, up }),
+            apply: Mutex::new(ApplyState { store, up, in_part: None }),
             wanted: AtomicU64::new(0),
             follows: AtomicBool::new(false),
             wake: Notify::new(),
@@ -104,16 +117,21 @@ impl<A: Applicator> Player<A> {
         self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Takes an own entry that is durable at `lsn`. If all entries before it are applied and no other work waits for
-    /// this thread, applies it here, or leaves it to the thread that holds the apply lock. Otherwise leaves it to the
-    /// apply Worker.
+    /// Takes an own entry that is durable at `lsn`. Applies it here, or leaves it to the thread that holds the apply lock,
+    /// if all entries before it are applied and this does not hold up the thread: no other work waits for it, or the entry
+    /// costs little and no other append of this process is on its way. Otherwise leaves it to the apply Worker, which has
+    /// to be woken for it.
     pub(super) fn deliver(&self, lsn: Lsn, own: Own, load: ThreadLoad) {
+        let cost = own.cost;
         self.inbox.lock().insert(lsn, own);
-        self.own_on_the_way.fetch_sub(1, Ordering::AcqRel);
-        if lsn <= self.reader.applied() && load == ThreadLoad::Idle {
-            self.pump(|| self.apply.try_lock());
-        } else {
-            self.ask_for(lsn.next());
+        let is_last = self.own_on_the_way.fetch_sub(1, Ordering::AcqRel) == 1;
+        let most = match load {
+            ThreadLoad::Idle => Some(ApplyCost::Unknown),
+            ThreadLoad::Busy => Some(cost).filter(|cost| *cost == ApplyCost::Small && is_last),
+        };
+        match most.filter(|_| lsn <= self.reader.applied()) {
+            Some(most) => self.pump(most, || self.apply.try_lock()),
+            None => self.ask_for(lsn.next()),
         }
     }
 
@@ -148,13 +166,14 @@ impl<A: Applicator> Player<A> {
         }
     }
 
-    /// Applies entries of the inbox as long as the next one is there. Returns early if `lock` yields nothing, because
-    /// then another thread has the lock and looks into the inbox.
-    fn pump<'a>(&'a self, lock: impl Fn() -> Option<MutexGuard<'a, ApplyState<A>>>) {
+    /// Applies entries of the inbox as long as the next one is there and costs at most `most`; one that costs more is left
+    /// to the apply Worker. Returns early if `lock` yields nothing, because then another thread has the lock and looks into
+    /// the inbox.
+    fn pump<'a>(&'a self, most: ApplyCost, lock: impl Fn() -> Option<MutexGuard<'a, ApplyState<A>>>) {
         loop {
             {
                 let Some(mut state) = lock() else { return };
-                while let Some((lsn, own)) = self.next_own() {
+                while let Some((lsn, own)) = self.next_own(most, &state.up) {
                     // An entry below the cursor was read from the log and applied before its append was acknowledged.
                     if lsn == self.reader.applied() {
                         self.apply_one(&mut state, lsn, &own.entry);
@@ -165,23 +184,29 @@ impl<A: Applicator> Player<A> {
             // Another thread may have added the next entry after this thread last looked into the inbox. If it did so
             // while this thread still held the lock, it has left the entry to this thread.
             let applied = self.reader.applied();
-            if self.inbox.lock().first_key_value().is_none_or(|(first, _)| *first > applied) {
-                return;
+            let next = self.inbox.lock().first_key_value().map(|(first, _)| *first);
+            match next.filter(|next| *next <= applied) {
+                None => return,
+                Some(next) if most == ApplyCost::Small => return self.ask_for(next.next()),
+                Some(_) => {}
             }
         }
     }
 
-    /// The first entry of the inbox, if everything before it is applied.
-    fn next_own(&self) -> Option<(Lsn, Own)> {
+    /// The first entry of the inbox, if everything before it is applied and apply costs at most `most` now.
+    fn next_own(&self, most: ApplyCost, up: &A) -> Option<(Lsn, Own)> {
         let mut inbox = self.inbox.lock();
-        let first = inbox.first_entry()?;
-        (*first.key() <= self.reader.applied()).then(|| first.remove_entry())
+        let first = inbox.first_entry().filter(|first| *first.key() <= self.reader.applied())?;
+        let is_cheap = most == ApplyCost::Unknown || first.get().cost == ApplyCost::Small && up.is_free();
+        is_cheap.then(|| first.remove_entry())
     }
 
     fn apply_one(&self, state: &mut ApplyState<A>, lsn: Lsn, entry: &Entry) {
         let header = entry.header(super::INFO.id).cloned().unwrap_or_default();
         let header = Header::decode(header).unwrap_or_else(|e| panic!("the entry at {lsn} cannot be applied: {e}"));
-        let ApplyState { store, up } = state;
+        state.check_whole();
+        let ApplyState { store, up, in_part } = state;
+        *in_part = Some(lsn);
         let mut txn = store.begin();
         if header.control == Control::None {
             let output = up.apply(&mut txn, lsn, entry);
@@ -191,6 +216,7 @@ impl<A: Applicator> Player<A> {
             apply_control(&mut txn, lsn, &header.control, &self.switches);
             txn.commit(lsn.next());
         }
+        *in_part = None;
         self.tell_waiters(lsn.next());
     }
 
@@ -207,7 +233,7 @@ impl<A: Applicator> Player<A> {
     /// Applies everything below `lsn`, and reads from the log what is not in the inbox.
     pub(super) async fn play_to(&self, lsn: Lsn) -> Result<(), LogError> {
         loop {
-            self.pump(|| Some(self.apply.lock()));
+            self.pump(ApplyCost::Unknown, || Some(self.apply.lock()));
             self.wait_for_own(lsn).await;
             let applied = self.reader.applied();
             if applied >= lsn {
@@ -240,7 +266,8 @@ impl<A: Applicator> Player<A> {
     fn apply_records(&self, records: Vec<Record>, next: Lsn) {
         let mut state = self.apply.lock();
         for record in records {
-            if record.lsn < self.reader.applied() {
+            // Entries of programs that use the log directly are not for the stack. The cursor moves past them as past junk.
+            if record.lsn < self.reader.applied() || StreamHeader::is_in(&record.payload) {
                 continue;
             }
             let entry = Entry::decode(record.payload)
@@ -254,6 +281,7 @@ impl<A: Applicator> Player<A> {
     /// Moves the cursor over positions that hold junk.
     fn skip_to(&self, state: &mut ApplyState<A>, lsn: Lsn) {
         if self.reader.applied() < lsn {
+            state.check_whole();
             state.store.begin().commit(lsn);
             self.tell_waiters(lsn);
         }
@@ -305,7 +333,7 @@ impl<A: Applicator> Player<A> {
                         }
                         self.apply_records(records, next);
                         // Own entries that come after these may have arrived meanwhile.
-                        self.pump(|| Some(self.apply.lock()));
+                        self.pump(ApplyCost::Unknown, || Some(self.apply.lock()));
                     }
                     Err(error) => self.note(&error),
                 }

@@ -1,5 +1,6 @@
 //! The player on a log whose reads fail for a while.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicU32;
 
 use bytes::Bytes;
@@ -78,6 +79,10 @@ impl Applicator for Top {
 
     fn apply(&mut self, _: &mut Txn<'_>, _: Lsn, _: &Entry) {}
 
+    fn is_free(&self) -> bool {
+        true
+    }
+
     fn post_apply(&mut self, _: Lsn, (): ()) {}
 }
 
@@ -97,6 +102,72 @@ async fn whoever_waits_for_a_position_gets_it_although_reads_of_the_log_fail_for
     assert_eq!(player.reader.applied(), Lsn(1));
 }
 
+/// Which entries a busy thread applies itself when it learns that they are durable.
+#[tokio::test(start_paused = true)]
+async fn a_busy_thread_applies_only_a_cheap_entry_after_which_no_other_is_on_its_way() {
+    let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+    let log = FailingLog::new(0, LogError::Unavailable("never".to_owned()));
+    let player = Player::new(log, store, Top, BTreeMap::new(), Arc::new(BootClock));
+    let deliver = |at: u64, cost, load| {
+        let mut entry = Entry::new(Bytes::from_static(b"x"));
+        let header = Header { proposer: Incarnation::default(), wall: WallTime(0), control: Control::None };
+        entry.set_header(crate::base::INFO.id, header.encode());
+        player.deliver(Lsn(at), Own { entry, cost, settled: Completion::new(|_| ()) }, load);
+        player.reader.applied()
+    };
+    player.own_sets_out();
+    assert_eq!(deliver(0, ApplyCost::Small, ThreadLoad::Busy), Lsn(1), "cheap and alone");
+    player.own_sets_out();
+    player.own_sets_out();
+    assert_eq!(deliver(1, ApplyCost::Small, ThreadLoad::Busy), Lsn(1), "another one is on its way");
+    assert_eq!(deliver(2, ApplyCost::Small, ThreadLoad::Busy), Lsn(1), "an earlier one is not applied");
+    player.pump(ApplyCost::Unknown, || Some(player.apply.lock()));
+    assert_eq!(player.reader.applied(), Lsn(3));
+    player.own_sets_out();
+    assert_eq!(deliver(3, ApplyCost::Unknown, ThreadLoad::Busy), Lsn(3), "perhaps expensive");
+    player.pump(ApplyCost::Unknown, || Some(player.apply.lock()));
+    player.own_sets_out();
+    assert_eq!(deliver(4, ApplyCost::Unknown, ThreadLoad::Idle), Lsn(5), "nothing else waits for the thread");
+    // An expensive one comes in between, and is left to the apply Worker.
+    player.own_sets_out();
+    player.own_sets_out();
+    assert_eq!(deliver(6, ApplyCost::Unknown, ThreadLoad::Busy), Lsn(5), "an earlier one is not applied");
+    assert_eq!(deliver(5, ApplyCost::Small, ThreadLoad::Busy), Lsn(6), "the cheap one only");
+}
+
+/// Panics at the first entry, as an apply that has met a fault, and not again, as an engine that has noted in memory that it
+/// applied the entry.
+#[derive(Default)]
+struct PanicsOnce(bool);
+
+impl Applicator for PanicsOnce {
+    type Output = ();
+
+    fn apply(&mut self, _: &mut Txn<'_>, _: Lsn, _: &Entry) {
+        assert!(std::mem::replace(&mut self.0, true), "on purpose");
+    }
+
+    fn is_free(&self) -> bool {
+        true
+    }
+
+    fn post_apply(&mut self, _: Lsn, (): ()) {}
+}
+
+#[tokio::test]
+async fn the_cursor_does_not_pass_an_entry_whose_apply_panicked() {
+    let store = LocalStore::open(Drive::new(1).mount(), Arc::new(BootClock)).await.expect("a new store opens");
+    let log = FailingLog::new(0, LogError::Unavailable("never".to_owned()));
+    let player = Player::new(log, store, PanicsOnce::default(), BTreeMap::new(), Arc::new(BootClock));
+    for attempt in 0..2 {
+        let applied = AssertUnwindSafe(player.play_to(Lsn(1))).catch_unwind().await;
+        assert!(applied.is_err(), "attempt {attempt}");
+        assert_eq!(player.reader.applied(), Lsn(0), "attempt {attempt}");
+    }
+    let skipped = std::panic::catch_unwind(AssertUnwindSafe(|| player.skip_to(&mut player.apply.lock(), Lsn(1))));
+    assert!(skipped.is_err() && player.reader.applied() == Lsn(0));
+}
+
 /// Writes a row of 1 MiB for each entry.
 struct Heavy;
 
@@ -106,6 +177,10 @@ impl Applicator for Heavy {
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, _: &Entry) {
         let row = RowKey::new(StoreId(0), TableId(40), &lsn.0.to_be_bytes());
         txn.put(row, Bytes::from(vec![1; 1 << 20]));
+    }
+
+    fn is_free(&self) -> bool {
+        false
     }
 
     fn post_apply(&mut self, _: Lsn, (): ()) {}

@@ -15,6 +15,11 @@ pub trait Application: Send + 'static {
     /// writing, so that a refused command leaves no trace.
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, index: u32, command: Bytes) -> Self::Output;
 
+    /// See [`Applicator::is_free`](crate::Applicator::is_free).
+    fn is_free(&self) -> bool {
+        true
+    }
+
     /// Called after the last command of an entry, in the same transaction: writes what belongs to the entry as a
     /// whole.
     fn end_entry(&mut self, txn: &mut Txn<'_>);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::INFO;
 use super::application::Reply;
 use super::header::{encode_header, encode_payload};
-use crate::engine::{Below, EngineSwitch, Proposal, ProposeError};
+use crate::engine::{ApplyCost, Below, EngineSwitch, Proposal, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::StoreReader;
 use crate::reply_port::{Waiter, deliver_all};
@@ -27,13 +27,23 @@ const SECOND_BATCH_TIMES: usize = 2;
 const BATCH_COMMANDS_MAX: usize = 4_096;
 /// Most bytes in one entry, unless a single command is larger.
 const BATCH_BYTES_MAX: usize = 1 << 20;
+/// A batch with at most this many cheap commands, and at most this many bytes, is cheap itself.
+const SMALL_COMMANDS_MAX: usize = 4;
+const SMALL_BYTES_MAX: usize = 64 << 10;
 /// Most commands that may wait for batches to come back or for the checkpoint. Further commands are refused.
 const WAITING_COMMANDS_MAX: usize = 16_384;
 /// Most bytes that may wait in such commands.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
+/// A command that waits for its batch.
+struct Gathering<O> {
+    command: Bytes,
+    cost: ApplyCost,
+    waiter: Waiter<Reply<O>>,
+}
+
 struct Gathered<O> {
-    waiting: Vec<(Bytes, Waiter<Reply<O>>)>,
+    waiting: Vec<Gathering<O>>,
     waiting_bytes: usize,
     in_flight: BTreeMap<u64, Vec<Waiter<Reply<O>>>>,
     next: u64,
@@ -55,6 +65,7 @@ impl<O> Gathered<O> {
 struct Batch {
     number: u64,
     commands: Vec<Bytes>,
+    cost: ApplyCost,
 }
 
 /// The lower half of the engine. The upper half shares it.
@@ -76,7 +87,7 @@ impl<O: Send + 'static> Batching<O> {
     /// Proposes a command. Its output goes to `waiter`. If a batch may be sent now, asks the waiter's port to flush,
     /// which sends the command. A flush of another port may send it earlier. If no batch may be sent now, the command
     /// is sent later: when enough commands wait, when a batch came back, or when the checkpoint caught up.
-    pub fn propose(&self, command: Bytes, waiter: Waiter<Reply<O>>) {
+    pub fn propose(&self, command: Bytes, cost: ApplyCost, waiter: Waiter<Reply<O>>) {
         let port = {
             let mut gathered = self.gathered.lock();
             let full = gathered.waiting.len() >= WAITING_COMMANDS_MAX
@@ -88,7 +99,7 @@ impl<O: Send + 'static> Batching<O> {
             }
             let port = Arc::clone(&waiter.port);
             gathered.waiting_bytes += command.len();
-            gathered.waiting.push((command, waiter));
+            gathered.waiting.push(Gathering { command, cost, waiter });
             self.may_go(&gathered).then_some(port)
         };
         if let Some(port) = port {
@@ -121,7 +132,7 @@ impl<O: Send + 'static> Batching<O> {
         let commands_max = if self.switch.is_on() { BATCH_COMMANDS_MAX } else { 1 };
         let mut bytes = 0;
         let mut count = 0;
-        for (command, _) in gathered.waiting.iter().take(commands_max) {
+        for Gathering { command, .. } in gathered.waiting.iter().take(commands_max) {
             if count > 0 && bytes + command.len() > BATCH_BYTES_MAX {
                 break;
             }
@@ -130,12 +141,17 @@ impl<O: Send + 'static> Batching<O> {
         }
         gathered.waiting_bytes -= bytes;
         gathered.next += 1;
-        let (commands, waiters) = gathered.waiting.drain(..count).unzip();
+        let is_small = count <= SMALL_COMMANDS_MAX
+            && bytes <= SMALL_BYTES_MAX
+            && gathered.waiting[..count].iter().all(|gathering| gathering.cost == ApplyCost::Small);
+        let cost = if is_small { ApplyCost::Small } else { ApplyCost::Unknown };
+        let taken = gathered.waiting.drain(..count).map(|Gathering { command, waiter, .. }| (command, waiter));
+        let (commands, waiters) = taken.unzip();
         gathered.in_flight.insert(gathered.next, waiters);
-        Some(Batch { number: gathered.next, commands })
+        Some(Batch { number: gathered.next, commands, cost })
     }
 
-    fn send(self: &Arc<Self>, Batch { number, commands }: Batch) {
+    fn send(self: &Arc<Self>, Batch { number, commands, cost }: Batch) {
         let mut entry = Entry::new(encode_payload(&commands));
         entry.set_header(INFO.id, encode_header(self.own, number, commands.len()));
         let this = Arc::clone(self);
@@ -147,7 +163,7 @@ impl<O: Send + 'static> Batching<O> {
         });
         let commands = u32::try_from(commands.len()).expect("at most BATCH_COMMANDS_MAX");
         let below = self.below.get().expect("the stack is built before anything is proposed");
-        below.propose(Proposal { entry, commands, settled });
+        below.propose(Proposal { entry, commands, cost, settled });
     }
 
     fn failed(self: &Arc<Self>, number: u64, error: ProposeError) {
@@ -177,6 +193,6 @@ impl<O: Send + 'static> Batching<O> {
         let waiting = std::mem::take(&mut gathered.waiting);
         gathered.waiting_bytes = 0;
         drop(gathered);
-        deliver_all(waiting.into_iter().map(|(_, w)| (w, Err(ProposeError::Stopped))));
+        deliver_all(waiting.into_iter().map(|gathering| (gathering.waiter, Err(ProposeError::Stopped))));
     }
 }

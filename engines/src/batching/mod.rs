@@ -39,5 +39,6 @@ pub const INFO: EngineInfo = EngineInfo {
     name: "batching",
     summary: "puts many commands into one entry",
     is_switchable: true,
+    is_on_at_first: true,
     read_rows: |_| (),
 };

@@ -52,6 +52,10 @@ impl<P: Application> Applicator for BatchingApply<P> {
         BatchOutput { own: (from == self.shared.own).then_some(number), outputs }
     }
 
+    fn is_free(&self) -> bool {
+        self.application.is_free()
+    }
+
     fn post_apply(&mut self, lsn: Lsn, output: Self::Output) {
         self.application.post_apply(lsn);
         if let Some(waiters) = output.own.and_then(|number| self.shared.settled(number)) {

@@ -15,6 +15,10 @@ pub trait Applicator: Send + 'static {
     /// Applies one entry, in the transaction of its position.
     fn apply(&mut self, txn: &mut Txn<'_>, lsn: Lsn, entry: &Entry) -> Self::Output;
 
+    /// Whether apply of an entry that costs little ([`ApplyCost::Small`](super::ApplyCost)) would neither read the disk nor
+    /// wait for a reader now. An engine asks the one above it.
+    fn is_free(&self) -> bool;
+
     /// Called after the commit. The upper half of an engine may change the soft state that it shares with the lower
     /// half only here, and not in [`Self::apply`].
     fn post_apply(&mut self, lsn: Lsn, output: Self::Output);

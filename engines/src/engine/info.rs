@@ -15,6 +15,8 @@ pub struct EngineInfo {
     pub summary: &'static str,
     /// Whether a command in the log can turn it on and off.
     pub is_switchable: bool,
+    /// Whether it is on in a new log.
+    pub is_on_at_first: bool,
     /// Reads the rows that the engine reads when it is built, and panics if one is damaged. A start uses it to look at
     /// all rows before it writes anything.
     pub read_rows: fn(&StoreReader),

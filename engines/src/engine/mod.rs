@@ -4,9 +4,11 @@
 //! Batching, the highest one, has the application above it.
 //!
 //! - [`Engine`], [`Applicator`]: the contracts; [`Proposal`], [`ProposeError`]: what is sent down, and why it can fail
+//! - [`ApplyCost`]: how long apply takes for a proposal
 //! - [`EngineInfo`]: the description of an engine; [`EngineSwitch`]: whether it is enabled
 
 mod applicator;
+mod apply_cost;
 #[expect(clippy::module_inception, reason = "the contract of this name lives here")]
 mod engine;
 mod info;
@@ -15,6 +17,7 @@ mod propose_error;
 mod switch;
 
 pub use applicator::Applicator;
+pub use apply_cost::ApplyCost;
 pub use engine::{Below, Engine};
 pub use info::EngineInfo;
 pub use proposal::Proposal;

@@ -10,6 +10,7 @@ use naxos_proto::ids::Lsn;
 
 use crate::local_store::delta::Delta;
 use crate::local_store::fixed_rows::FixedRows;
+use crate::local_store::open_file::OpenFile;
 use crate::local_store::row_key::RowKey;
 use crate::local_store::shared::Shared;
 use crate::local_store::store_error::StoreError;
@@ -195,6 +196,11 @@ impl StoreReader {
     /// Cancel safe.
     pub async fn checkpoint_moved(&self) {
         self.shared.moved.notified().await;
+    }
+
+    /// The file of the store.
+    pub fn file(&self) -> OpenFile {
+        OpenFile::new(&self.shared.database.read().held)
     }
 
     /// Size of the checkpoint's file in bytes.

@@ -13,6 +13,9 @@ use crate::local_store::database::Database;
 use crate::local_store::delta::{DELTA_AGE_MAX, DELTA_BYTES_MAX, Delta, FROZEN_MAX, FrozenDelta};
 use crate::local_store::marks::Marks;
 
+/// After this many positions without rows, the cursor is written alone.
+const EMPTY_POSITIONS_MAX: u64 = 65_536;
+
 /// The shared state of a local store; see the module.
 pub(crate) struct Shared {
     pub(crate) open: RwLock<Delta>,
@@ -145,12 +148,15 @@ impl Shared {
     }
 
     /// Freezes the open delta, if one more may be frozen. An empty delta is frozen only if `differs` has to be written
-    /// with it. Returns whether the delta was frozen. The caller holds `boundary`.
+    /// with it, or if many positions without rows were applied since the last freeze: a start would read them all again.
+    /// Returns whether the delta was frozen. The caller holds `boundary`.
     pub(crate) fn freeze(&self) -> bool {
         let mut open = self.open.write();
         let mut frozen = self.frozen.write();
         let has_note = self.differs_unwritten.load(Ordering::Acquire);
-        if (open.is_empty() && !has_note) || frozen.len() >= FROZEN_MAX {
+        let last = frozen.last().map_or(self.persisted(), |frozen| frozen.cursor);
+        let is_behind = self.applied().distance_from(last) >= EMPTY_POSITIONS_MAX;
+        if (open.is_empty() && !has_note && !is_behind) || frozen.len() >= FROZEN_MAX {
             return false;
         }
         self.differs_unwritten.store(false, Ordering::Release);

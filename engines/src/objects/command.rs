@@ -3,9 +3,9 @@
 //! Bytes, little-endian: version u8 = 1, kind u8, and by kind:
 //!
 //! - 1 (open): type u8, then the name up to the end
-//! - 2 (commit): count of reads u32, and for each read its object u64, u8 = 1 and a key (length u32, bytes) or u8 = 0,
-//!   position u64, index u32; count of writes u32, and for each write its object u64, length u32 and bytes
-//!   ([`super::write`])
+//! - 2 (commit): count of reads u32, and for each read its object u64, its key (u8 = 1, length u32, bytes; or only
+//!   u8 = 0 if it has none), and its version (position u64, index u32); count of writes u32, and for each write its
+//!   object u64, length u32 and bytes ([`super::write`])
 //! - 3 (history): how many changes may be kept u64, how many bytes may be kept u64
 //!
 //! Each read and write names its object, so that the commands of one object can be told from the others without the

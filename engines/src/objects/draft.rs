@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::failure::Failure;
 use super::fields::{Buffer, Fields, Layer, Overlay, Recorder};
-use super::object::Object;
+use super::object_id::ObjectId;
+use super::object_type::ObjectType;
 use super::output::Output;
 use super::refused::Refused;
 use super::seen::Seen;
@@ -16,7 +17,7 @@ use super::write::Write;
 /// What the writes of a transaction do to one object, before the transaction is decided. It is made for one version of
 /// the object. When another writer changes the object, a new draft is made, because the rows of two versions do not fit
 /// together.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Draft {
     /// The version of the object for which the draft is made.
     made_for: Version,
@@ -44,13 +45,13 @@ impl Draft {
     /// Makes the draft of these writes.
     pub(super) fn make<'a>(
         fields: &dyn Fields,
-        object: &Object,
+        (object, object_type): (ObjectId, ObjectType),
         writes: impl IntoIterator<Item = &'a Write>,
     ) -> Result<Result<Self, Denied>, Unreadable> {
-        let made_for = fields.state(object.id())?.changed;
+        let made_for = fields.state(object)?.changed;
         let mut draft = Self { made_for, ..Self::default() };
         for write in writes {
-            match draft.try_out(fields, object, write)? {
+            match draft.try_out(fields, (object, object_type), write)? {
                 Ok(tried) => draft.add(write, tried),
                 Err(denied) => return Ok(Err(denied)),
             }
@@ -59,21 +60,21 @@ impl Draft {
     }
 
     /// Whether the object is still as it was when the draft was made.
-    pub(super) fn is_current(&self, fields: &dyn Fields, object: &Object) -> Result<bool, Unreadable> {
-        Ok(fields.state(object.id())?.changed == self.made_for)
+    pub(super) fn is_current(&self, fields: &dyn Fields, object: ObjectId) -> Result<bool, Unreadable> {
+        Ok(fields.state(object)?.changed == self.made_for)
     }
 
     /// Tries out one more write.
     pub(super) fn try_out(
         &self,
         fields: &dyn Fields,
-        object: &Object,
+        (object, object_type): (ObjectId, ObjectType),
         write: &Write,
     ) -> Result<Result<Tried, Denied>, Unreadable> {
         let recorder = Recorder::new(fields);
         let so_far = self.over(&recorder);
         let mut overlay = Overlay::new(&so_far);
-        match types::apply(&mut overlay, object.id(), object.object_type(), write) {
+        match types::apply(&mut overlay, object, object_type, write) {
             Ok(output) => {
                 let changes = overlay.into_buffer();
                 Ok(Ok(Tried { output, changes, met: recorder.into_seen() }))

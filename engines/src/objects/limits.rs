@@ -1,6 +1,7 @@
 //! The bounds of names, keys, values, objects and transactions. What a caller can know beforehand is checked before
 //! anything is proposed ([`LimitError`]). How many objects and elements there are is checked by apply ([`Refused`]).
 
+#[cfg(doc)]
 use super::limit_error::LimitError;
 #[cfg(doc)]
 use super::refused::Refused;
@@ -28,8 +29,3 @@ pub const LIST_LEN_MAX: u64 = 10_000;
 pub const FIELDS_MAX: u64 = 1 << 24;
 /// Most objects of one log.
 pub const OBJECTS_MAX: u64 = 1 << 16;
-
-/// Checks the size of a part of a command.
-pub(super) fn check_bytes(what: &'static str, found: usize, max: usize) -> Result<(), LimitError> {
-    if found > max { Err(LimitError::Bytes { what, found, max }) } else { Ok(()) }
-}

@@ -8,9 +8,11 @@
 //! [`Tree`], [`Index`]. Their methods return a [`Read`] or an [`Update`], which is then done alone or in a
 //! [`Transaction`]:
 //!
-//! ```no_run
-//! # use naxos_engines::objects::{Decision, Objects};
-//! # async fn example(objects: Objects) -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use naxos_engines::objects::Decision;
+//! # let store = naxos::Naxos::memory().await?;
+//! # let objects = store.objects().await?;
 //! let hits = objects.counter("hits").await?;
 //! hits.add(1).commit().await?;
 //! println!("{} hits", hits.get().linearizable().await?);
@@ -23,8 +25,10 @@
 //! if let Decision::Aborted(why) = transaction.commit().await? {
 //!     println!("another worker was faster: {why}");
 //! }
-//! # Ok(())
-//! # }
+//! # store.stop().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! How a transaction is decided: its command in the log holds its writes, and the versions that the transaction has
@@ -47,6 +51,8 @@ mod aborted;
 mod apply;
 mod change;
 mod change_signal;
+mod check_bytes;
+mod check_path;
 mod command;
 mod commit_error;
 mod committed;

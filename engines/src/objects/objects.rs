@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{Applied, Outcome};
 use super::change_signal::ChangeSignal;
+use super::check_bytes::check_bytes;
 use super::command::Command;
 use super::fields::FieldsAt;
 use super::history::History;
 use super::limit_error::LimitError;
-use super::limits::{NAME_BYTES_MAX, check_bytes};
+use super::limits::NAME_BYTES_MAX;
 use super::object::Object;
 use super::object_id::ObjectId;
 use super::object_type::ObjectType;
@@ -38,6 +39,29 @@ struct Shared {
 }
 
 /// The objects of a log, on one replica. Clones are cheap and share everything. Any task of any runtime may call it.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use naxos_engines::objects::History;
+///
+/// // The objects of a store. `Objects::new` makes the same handle for a stack of engines of your own.
+/// let store = naxos::Naxos::memory().await?;
+/// let objects = store.objects().await?;
+/// let hits = objects.counter("hits").await?;
+/// hits.add(1).commit().await?; // durable, and applied on this replica
+/// let before = objects.version();
+/// hits.add(1).commit().await?;
+/// assert_eq!(hits.get().local()?, 2); // what this replica has applied
+/// assert_eq!(hits.get().linearizable().await?, 2); // after all that was acknowledged, on any replica
+/// assert_eq!(hits.get().at(before)?, 1); // as it was
+///
+/// // Keeps less of the past than by default, on all replicas.
+/// objects.keep_history(History { changes_max: 1_000, bytes_max: 1 << 20 }).await?;
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Objects {
     shared: Arc<Shared>,
@@ -131,6 +155,7 @@ impl Objects {
         at: Version,
         look: impl FnOnce(&FieldsAt<'_>) -> Result<T, Unreadable>,
     ) -> Result<T, ReadError> {
+        self.read_problem().map_or(Ok(()), |why| Err(ReadError::NotServed(why)))?;
         let next = self.reader().applied();
         if at.at >= next && at > Version::ZERO {
             return Err(ReadError::NotYet { asked: at, next });
@@ -160,6 +185,11 @@ impl Objects {
 
     pub(super) fn is_same(&self, other: &Objects) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Why the objects must not be read here; `None` if they may be.
+    pub(super) fn read_problem(&self) -> Option<String> {
+        self.shared.log.read_problem()
     }
 
     pub(super) fn reader(&self) -> &StoreReader {

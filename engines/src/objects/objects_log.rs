@@ -16,6 +16,8 @@ pub trait ObjectsLog: Send + Sync {
     fn propose(&self, command: Bytes) -> BoxFuture<'_, Result<Applied, ProposeError>>;
     /// Waits until everything that was acknowledged before the call, on any replica, is applied here.
     fn sync(&self) -> BoxFuture<'_, Result<(), LogError>>;
+    /// Why the objects must not be read here; `None` if they may be.
+    fn read_problem(&self) -> Option<String>;
     /// Reads the rows.
     fn reader(&self) -> &StoreReader;
     /// Cancelled when the objects are not served any more. From then on every call fails.

@@ -12,6 +12,9 @@ pub enum ReadError {
     /// The tail of the log could not be asked for.
     #[error("the tail of the log is not known: {0}")]
     Log(#[from] LogError),
+    /// This replica must not show its objects.
+    #[error("this replica does not serve its objects: {0}")]
+    NotServed(String),
     /// The version is too old.
     #[error("version {asked} is too old, history is kept from version {oldest} on")]
     Forgotten {

@@ -11,13 +11,84 @@ use tokio_util::sync::CancellationToken;
 use super::apply::{Applied, ObjectsApply};
 use super::objects_log::ObjectsLog;
 use crate::batching::Reply;
-use crate::engine::ProposeError;
+use crate::engine::{ApplyCost, ProposeError};
 use crate::local_store::StoreReader;
 use crate::read_gate::ReadGate;
 use crate::reply_port::{ReplyPort, Waiter};
 use crate::stack::Stack;
 
 /// A stack that has only the commands of objects.
+///
+/// Objects on a log of your own, here in memory and on a simulated disk:
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use std::sync::Arc;
+/// use std::sync::atomic::AtomicUsize;
+/// use std::time::Duration;
+///
+/// use naxos_client::loglets::MemoryProvider;
+/// use naxos_client::{Liveness, MemoryMetaStore, VirtualLog, VirtualLogConfig, VirtualLogParts};
+/// use naxos_engines::LocalStore;
+/// use naxos_engines::objects::{Objects, ObjectsApply, StackLog};
+/// use naxos_engines::stack::{Stack, StackConfig};
+/// use naxos_engines::view_tracking::HeldLog;
+/// use naxos_proto::chain::LogletKind;
+/// use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, StorageId};
+/// use naxos_proto::seams::sim::Drive;
+/// use naxos_proto::seams::{BootClock, Clock, OsEntropy};
+/// use tokio::sync::watch;
+/// use tokio_util::sync::CancellationToken;
+///
+/// let incarnation = Incarnation { storage: StorageId(1), boot: Boot(1) };
+/// let clock: Arc<dyn Clock> = Arc::new(BootClock);
+/// let sequencers = vec![incarnation];
+/// let log = VirtualLog::start(VirtualLogParts {
+///     config: VirtualLogConfig {
+///         log: LogId(7),
+///         kind: LogletKind::MEMORY,
+///         begin: Lsn::ZERO,
+///         takeover_after: Duration::from_millis(200),
+///     },
+///     meta: Arc::new(MemoryMetaStore::default()),
+///     providers: vec![Arc::new(MemoryProvider::default())],
+///     alive: watch::Sender::new(Liveness { sequencers, units: Vec::new(), silent: Vec::new(), units_min: 0 })
+///         .subscribe(),
+///     clock: clock.clone(),
+///     entropy: Arc::new(OsEntropy),
+/// })
+/// .await?;
+///
+/// let store = LocalStore::open(Drive::new(1).mount(), clock.clone()).await?;
+/// let (apply, signal) = ObjectsApply::open(&store.reader())?;
+/// let checkpointer = store.checkpointer(0);
+/// let held = HeldLog {
+///     bytes: Arc::new(|| 0),
+///     bytes_max: u64::MAX,
+///     servers_min: Arc::new(AtomicUsize::new(1)),
+///     sealed_below: Arc::new(|| Lsn::ZERO),
+/// };
+/// let stack = Stack::new(StackConfig { log, log_id: LogId(7), incarnation, clock, held }, store, apply);
+/// let serving = StackLog::new(stack.clone());
+/// let objects = Objects::new(serving.clone(), signal);
+///
+/// // What has to run until the end.
+/// let stop = CancellationToken::new();
+/// let (applied, tended) = (stack.clone(), stack.clone());
+/// let (a, b, c, d) = (stop.clone(), stop.clone(), stop.clone(), stop.clone());
+/// tokio::spawn(async move { applied.run(a).await });
+/// tokio::spawn(async move { tended.tend(b).await });
+/// tokio::spawn(async move { checkpointer.run(c, |_| {}).await.expect("the disk takes checkpoints") });
+/// tokio::spawn(async move { serving.serve(d).await });
+/// stack.start().await?;
+///
+/// let hits = objects.counter("hits").await?;
+/// assert_eq!(hits.add(1).commit().await?.output, 1);
+/// stop.cancel();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct StackLog {
     stack: Arc<Stack<ObjectsApply>>,
     port: Arc<ReplyPort<Reply<Applied>>>,
@@ -48,7 +119,7 @@ impl ObjectsLog for StackLog {
     fn propose(&self, command: Bytes) -> BoxFuture<'_, Result<Applied, ProposeError>> {
         async move {
             let (waiter, reply) = Waiter::new(&self.port);
-            self.stack.propose(command, waiter);
+            self.stack.propose(command, ApplyCost::Unknown, waiter);
             let reply = self.ended.run_until_cancelled(reply).await;
             let lost = || ProposeError::Unknown("serving the objects ended before the answer came".to_owned());
             reply.and_then(Result::ok).unwrap_or_else(|| Err(lost()))
@@ -63,6 +134,10 @@ impl ObjectsLog for StackLog {
             synced.unwrap_or_else(|| Err(lost())).map(drop)
         }
         .boxed()
+    }
+
+    fn read_problem(&self) -> Option<String> {
+        None
     }
 
     fn reader(&self) -> &StoreReader {

@@ -24,7 +24,29 @@ const READY_MAX: usize = 64;
 /// The changes of an object, in the order of the log, each once. A subscription reads the history that is kept anyway,
 /// and holds a few changes at most. So it costs nothing while nobody waits for it, and never makes apply wait. If it is
 /// so slow that history forgets changes that it has not read, it ends with [`SubscriptionError::FellBehind`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use naxos_engines::objects::Write;
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let colors = objects.map("colors").await?;
+/// let mut changes = colors.object().changes();
+/// colors.put("sky", "blue").commit().await?;
+/// colors.put("sea", "green").commit().await?;
+/// let first = changes.next().await?;
+/// assert_eq!(first.write, Write::Put("sky".into(), "blue".into()));
+///
+/// // Another subscription goes on from there, for example after a restart of the program.
+/// let mut later = colors.object().changes_after(first.version);
+/// assert_eq!(later.next().await?.write, Write::Put("sea".into(), "green".into()));
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Subscription {
+    objects: Objects,
     reader: StoreReader,
     object: ObjectId,
     /// All changes up to this version are read.
@@ -37,7 +59,8 @@ pub struct Subscription {
 impl Subscription {
     pub(super) fn new(objects: &Objects, object: ObjectId, after: Version) -> Self {
         let (reader, signal, ended) = (objects.reader().clone(), objects.signal(), objects.ended());
-        Self { reader, object, after, ready: VecDeque::new(), signal, ended }
+        let objects = objects.clone();
+        Self { objects, reader, object, after, ready: VecDeque::new(), signal, ended }
     }
 
     /// The next change. Waits until there is one.
@@ -60,6 +83,7 @@ impl Subscription {
 
     /// Reads the next changes that are applied.
     fn read_more(&mut self) -> Result<(), SubscriptionError> {
+        self.objects.read_problem().map_or(Ok(()), |why| Err(SubscriptionError::NotServed(why)))?;
         let applied = Version::last_below(self.reader.applied());
         let state = self.reader.get(&state_row(self.object)).map(ObjectState::decode).transpose()?;
         if state.unwrap_or_default().changed <= self.after {

@@ -16,6 +16,9 @@ pub enum SubscriptionError {
         /// The oldest version at which objects can be read.
         oldest: Version,
     },
+    /// This replica must not show its objects.
+    #[error("this replica does not serve its objects: {0}")]
+    NotServed(String),
     /// The objects are not served any more.
     #[error("the objects are not served any more")]
     Stopped,

@@ -36,6 +36,32 @@ use super::write::Write;
 /// there is a version between its first and its last read at which all that it read was there.
 ///
 /// Until it is decided, reads may see states that do not belong together.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use naxos_engines::objects::Decision;
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let (ada, ben) = (objects.counter("ada").await?, objects.counter("ben").await?);
+/// ada.add(50).commit().await?;
+/// let mut one = objects.begin().await?;
+/// let mut two = objects.begin().await?;
+/// for transaction in [&mut one, &mut two] {
+///     // Both see that there is enough.
+///     if transaction.read(ada.get())? >= 30 {
+///         transaction.write(ada.add(-30))?;
+///         transaction.write(ben.add(30))?;
+///     }
+/// }
+/// assert!(matches!(one.commit().await?, Decision::Committed(_)));
+/// // What the second one has read is no longer so. It did nothing. A program begins it again, and reads again.
+/// assert!(matches!(two.commit().await?, Decision::Aborted(_)));
+/// assert_eq!(ben.get().linearizable().await?, 30);
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Transaction {
     objects: Objects,
     /// The version at the first read.
@@ -60,6 +86,19 @@ impl Transaction {
             operations: 0,
             bytes: COMMIT_BYTES,
         }
+    }
+
+    /// Does several operations of which all writes are part of the transaction, or none if one of them fails. What they
+    /// have read counts in any case.
+    pub(super) fn all_or_nothing<T, E>(&mut self, operations: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let before = (self.writes.len(), self.drafts.clone(), self.operations, self.bytes);
+        let done = operations(self);
+        if done.is_err() {
+            let writes;
+            (writes, self.drafts, self.operations, self.bytes) = before;
+            self.writes.truncate(writes);
+        }
+        done
     }
 
     /// Reads an object.
@@ -103,7 +142,9 @@ impl Transaction {
                 Ok(draft) => draft,
                 Err(denied) => return Ok(Err(denied)),
             };
-            Ok(draft.try_out(fields, &object, &write)?.map(|tried| (tried, draft.into_made())))
+            Ok(draft
+                .try_out(fields, (object.id(), object.object_type()), &write)?
+                .map(|tried| (tried, draft.into_made())))
         })?;
         self.operations += 1;
         let (tried, made) = tried.map_err(|denied| self.denied(at, denied))?;
@@ -123,12 +164,12 @@ impl Transaction {
     /// What the writes so far do to an object.
     fn draft(&self, fields: &dyn Fields, object: &Object) -> Result<Result<Current<'_>, Denied>, Unreadable> {
         if let Some(draft) = self.drafts.get(&object.id())
-            && draft.is_current(fields, object)?
+            && draft.is_current(fields, object.id())?
         {
             return Ok(Ok(Current::Known(draft)));
         }
         let writes = self.writes.iter().filter(|(id, _)| *id == object.id()).map(|(_, write)| write);
-        Ok(Draft::make(fields, object, writes)?.map(Current::Made))
+        Ok(Draft::make(fields, (object.id(), object.object_type()), writes)?.map(Current::Made))
     }
 
     /// The fields and states that the writes to an object have read, without those of blind writes.

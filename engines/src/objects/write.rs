@@ -7,10 +7,11 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use naxos_proto::codec::{DecodeError, Reader, put_bytes};
 
+use super::check_bytes::check_bytes;
+use super::check_path::check_path;
 use super::limit_error::LimitError;
-use super::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX, check_bytes};
+use super::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use super::output::Output;
-use super::types::tree::check_path;
 
 /// One write to one object. Subscriptions return it as it was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Write {
         }
     }
 
-    /// Whether the write leaves its key in the same state, whatever was there before.
+    /// Whether the state of the key after the write does not depend on what was there before.
     pub(super) fn is_blind(&self) -> bool {
         matches!(self, Write::Put(..) | Write::Remove(_))
     }

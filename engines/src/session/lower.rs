@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::INFO;
 use super::header::Header;
 use super::window::{Outstanding, Shared};
-use crate::engine::{Engine, EngineSwitch, Proposal, ProposeError};
+use crate::engine::{ApplyCost, Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::Entry;
 
 /// The number of attempts to find out the outcome of a proposal. After the last one the client is told that the outcome
@@ -35,19 +35,19 @@ impl Session {
         let mut entry = Entry::default();
         entry.set_header(INFO.id, header.encode());
         let (settled, outcome) = Completion::channel();
-        self.below.propose(Proposal { entry, commands: 1, settled });
+        self.below.propose(Proposal { entry, commands: 1, cost: ApplyCost::Unknown, settled });
         outcome.await.map(drop)
     }
 
     fn send(&self, sequence: u64, again: bool) {
-        let (entry, commands) = {
+        let (entry, commands, cost) = {
             let window = self.shared.window.lock();
             let Some(found) = window.outstanding.get(&sequence) else { return };
             let floor = *window.outstanding.keys().next().expect("it has the one found");
             let mut entry = found.entry.clone();
             let header = Header { open: false, session: self.shared.session, sequence, floor };
             entry.set_header(INFO.id, header.encode());
-            (entry, found.commands)
+            (entry, found.commands, found.cost)
         };
         let shared = Arc::clone(&self.shared);
         let settled = Completion::new(move |outcome| {
@@ -56,7 +56,7 @@ impl Session {
                 shared.failed(sequence, e, again);
             }
         });
-        self.below.propose(Proposal { entry, commands, settled });
+        self.below.propose(Proposal { entry, commands, cost, settled });
     }
 
     /// Finds out what became of proposals with unknown outcome, until `stop`.
@@ -112,12 +112,12 @@ impl Engine for Session {
             self.below.propose(proposal);
             return;
         }
-        let Proposal { entry, commands, settled } = proposal;
+        let Proposal { entry, commands, cost, settled } = proposal;
         let sequence = {
             let mut window = self.shared.window.lock();
             window.next += 1;
             let sequence = window.next;
-            window.outstanding.insert(sequence, Outstanding { entry, commands, settled, attempts: 0 });
+            window.outstanding.insert(sequence, Outstanding { entry, commands, cost, settled, attempts: 0 });
             sequence
         };
         self.send(sequence, false);

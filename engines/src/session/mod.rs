@@ -42,5 +42,6 @@ pub const INFO: EngineInfo = EngineInfo {
     name: "session",
     summary: "makes proposals happen at most once",
     is_switchable: true,
+    is_on_at_first: true,
     read_rows: |reader| drop(state::load(reader)),
 };

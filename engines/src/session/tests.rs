@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::header::Header;
 use super::lower::SETTLE_ATTEMPTS;
 use super::*;
-use crate::engine::{Applicator, Engine, EngineSwitch, Proposal, ProposeError};
+use crate::engine::{Applicator, ApplyCost, Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::{LocalStore, Txn};
 
@@ -28,6 +28,10 @@ impl Applicator for Counting {
 
     fn apply(&mut self, _: &mut Txn<'_>, _: Lsn, _: &Entry) {
         self.0 += 1;
+    }
+
+    fn is_free(&self) -> bool {
+        true
     }
 
     fn post_apply(&mut self, _: Lsn, (): ()) {}
@@ -110,7 +114,7 @@ impl Engine for Forgetful {
 async fn each_proposal_of_unknown_outcome_has_attempts_of_its_own() {
     let proposal = || {
         let (settled, outcome) = Completion::channel();
-        (Proposal { entry: Entry::default(), commands: 1, settled }, outcome)
+        (Proposal { entry: Entry::default(), commands: 1, cost: ApplyCost::Unknown, settled }, outcome)
     };
     let ((first, first_outcome), (second, second_outcome)) = (proposal(), proposal());
     let below = Arc::new(Forgetful {

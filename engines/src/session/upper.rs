@@ -57,6 +57,10 @@ impl<A: Applicator> Applicator for SessionApply<A> {
         SessionOutput { own, opened: false, verdict, up }
     }
 
+    fn is_free(&self) -> bool {
+        self.up.is_free()
+    }
+
     fn post_apply(&mut self, lsn: Lsn, output: Self::Output) {
         let proposed = match output.own {
             Some(sequence) if output.verdict != Verdict::Duplicate && !output.opened => {

@@ -7,13 +7,14 @@ use naxos_proto::ids::{Incarnation, Lsn};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::engine::ProposeError;
+use crate::engine::{ApplyCost, ProposeError};
 use crate::entry::Entry;
 
 /// A proposal that is not settled.
 pub(super) struct Outstanding {
     pub(super) entry: Entry,
     pub(super) commands: u32,
+    pub(super) cost: ApplyCost,
     pub(super) settled: Completion<Result<Lsn, ProposeError>>,
     /// How often the engine has tried to settle this proposal.
     pub(super) attempts: u32,

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naxos_proto::ids::{Lsn, StorageId};
 
+use super::PROGRAMS;
+
 /// A server is ejected only if this many looks in a row, one each second, found it at the same position as the look
 /// before. Looks are counted and not time, so that a server that was suspended does not judge the others by what it saw
 /// before.
@@ -36,7 +38,8 @@ impl Ejection {
         (own, persisted): (StorageId, Lsn),
         log_bytes: u64,
     ) -> Option<(StorageId, Lsn)> {
-        let lowest = cursors.iter().min_by_key(|(_, cursor)| **cursor).map(|(storage, cursor)| (*storage, *cursor));
+        let servers = cursors.iter().filter(|(storage, _)| **storage != PROGRAMS);
+        let lowest = servers.min_by_key(|(_, cursor)| **cursor).map(|(storage, cursor)| (*storage, *cursor));
         // A server that holds back no more of the log than this server itself does is not ejected.
         let lowest = lowest.filter(|(storage, cursor)| *storage != own && *cursor < persisted);
         let Some((storage, cursor)) = lowest else {
@@ -104,5 +107,8 @@ mod tests {
         assert_eq!(after(99, &[(1, 5), (2, 10)], &[], 1_000), None, "it is the lowest");
         assert_eq!(after(99, &[(1, 950), (2, 900)], &[], 1_000), None, "server 2 is as low as this server");
         assert_eq!(after(99, &[], &[], 1_000), None);
+        assert_eq!(after(99, &[(1, 800), (PROGRAMS.0, 10)], &[PROGRAMS.0], 1_000), None, "programs need the log");
+        let away = [(1, 800), (2, 20), (PROGRAMS.0, 10)];
+        assert_eq!(after(11, &away, &[PROGRAMS.0], 101), Some((StorageId(2), Lsn(20))), "programs do not hide it");
     }
 }

@@ -13,7 +13,7 @@ use super::INFO;
 use super::ejection::Ejection;
 use super::header::Told;
 use super::view::{View, Viewed};
-use crate::engine::{Engine, EngineSwitch, Proposal, ProposeError};
+use crate::engine::{ApplyCost, Engine, EngineSwitch, Proposal, ProposeError};
 use crate::entry::Entry;
 use crate::local_store::StoreReader;
 
@@ -104,7 +104,7 @@ impl ViewTracking {
         let mut entry = Entry::default();
         entry.set_header(INFO.id, told.encode());
         let (settled, outcome) = Completion::channel();
-        self.below.propose(Proposal { entry, commands: 1, settled });
+        self.below.propose(Proposal { entry, commands: 1, cost: ApplyCost::Unknown, settled });
         outcome.await.map(drop)
     }
 
@@ -120,7 +120,8 @@ impl ViewTracking {
                     continue;
                 }
                 let own = (self.storage, self.reader.persisted());
-                let log_bytes = (self.held.bytes)();
+                // What programs need is kept anyway, so no server has to hurry for it.
+                let log_bytes = viewed.bytes_for_servers((self.held.bytes)(), own.1);
                 let is_large = log_bytes > self.held.bytes_max;
                 let outcome = match ejection.due(&viewed.cursors, &viewed.holds, own, log_bytes) {
                     Some((storage, at)) => {

@@ -25,7 +25,7 @@ mod view;
 
 use std::sync::Arc;
 
-use naxos_proto::ids::EngineId;
+use naxos_proto::ids::{EngineId, StorageId};
 
 use crate::engine::EngineInfo;
 
@@ -33,11 +33,16 @@ pub use lower::{HeldLog, ViewTracking};
 pub use parts::ViewTrackingParts;
 pub use upper::ViewTrackingApply;
 
+/// Under this id the view has the position from which the log is kept for programs that use it directly
+/// ([`naxos_client::streams::Log`]). The position is a hold, but it belongs to no server and is never ejected.
+pub const PROGRAMS: StorageId = StorageId(u64::MAX);
+
 /// The description of this engine.
 pub const INFO: EngineInfo = EngineInfo {
     id: EngineId(2),
     name: "view-tracking",
     summary: "finds how far the log may be trimmed",
     is_switchable: true,
+    is_on_at_first: true,
     read_rows: |reader| drop(view::View::load(reader, Arc::default())),
 };

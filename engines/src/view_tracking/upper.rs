@@ -36,6 +36,10 @@ impl<A: Applicator> Applicator for ViewTrackingApply<A> {
         (moved, self.up.apply(txn, lsn, entry))
     }
 
+    fn is_free(&self) -> bool {
+        self.up.is_free()
+    }
+
     fn post_apply(&mut self, lsn: Lsn, (moved, output): Self::Output) {
         if moved
             && let Some(below) = self.below.get()
@@ -93,6 +97,10 @@ mod tests {
         type Output = ();
 
         fn apply(&mut self, _: &mut Txn<'_>, _: Lsn, _: &Entry) {}
+
+        fn is_free(&self) -> bool {
+            true
+        }
 
         fn post_apply(&mut self, _: Lsn, (): ()) {}
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use naxos_proto::ids::{Lsn, StorageId, StoreId};
 use parking_lot::Mutex;
 
+use super::PROGRAMS;
 use super::header::Told;
 use crate::local_store::{RowKey, StoreReader, TableId, Txn, tables};
 
@@ -33,6 +34,18 @@ pub(super) struct Viewed {
     pub(super) untold_bytes: usize,
     /// How many times a server was left out of the view since the start.
     pub(super) ejections: u64,
+}
+
+impl Viewed {
+    /// How much of a log of `bytes` is kept for servers only, and not for programs that use it directly. `persisted` is the
+    /// cursor of this server. The entries are taken to be of equal size.
+    pub(super) fn bytes_for_servers(&self, bytes: u64, persisted: Lsn) -> u64 {
+        let Some(programs) = self.cursors.get(&PROGRAMS).copied() else { return bytes };
+        let lowest = self.cursors.values().min().copied().unwrap_or(programs);
+        let (kept, for_servers) = (persisted.max(programs).distance_from(lowest), programs.distance_from(lowest));
+        let share = u128::from(bytes) * u128::from(for_servers) / u128::from(kept.max(1));
+        u64::try_from(share).unwrap_or(bytes)
+    }
 }
 
 /// The row of a server: storage id u64 (big-endian) to position u64 (big-endian), and [`HELD`] if it is a hold.
@@ -133,6 +146,19 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_programs_is_not_kept_for_servers() {
+        let viewed = |cursors: &[(u64, u64)]| {
+            let cursors = cursors.iter().map(|(storage, at)| (StorageId(*storage), Lsn(*at))).collect();
+            Viewed { cursors, ..Viewed::default() }
+        };
+        let bytes = |cursors: &[(u64, u64)]| viewed(cursors).bytes_for_servers(1_000, Lsn(105));
+        assert_eq!(bytes(&[(1, 5)]), 1_000, "no program uses the log");
+        assert_eq!(bytes(&[(1, 105), (2, 9), (PROGRAMS.0, 5)]), 0);
+        assert_eq!(bytes(&[(1, 105), (2, 5), (PROGRAMS.0, 30)]), 250);
+        assert_eq!(bytes(&[(1, 105), (2, 5), (PROGRAMS.0, 300)]), 1_000);
+    }
 
     #[test]
     fn a_hold_is_still_one_after_a_start() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use naxos_engines::objects::{History, ReadError, Version};
+use naxos_engines::objects::{Decision, History, ReadError, Version};
 use naxos_proto::ids::Lsn;
 use naxos_proto::splitmix::SplitMix64;
 
@@ -88,7 +88,7 @@ async fn readers_see_one_version_while_others_write_and_history_is_forgotten() {
         for key in 0..8 {
             transaction.write(index.put(format!("{key}"), n.to_string())).unwrap();
         }
-        transaction.commit().await.unwrap();
+        assert!(matches!(transaction.commit().await.unwrap(), Decision::Committed(_)));
     };
     write(0).await;
     let (reader, stop) = (index.clone(), replica.stop.clone());

@@ -57,7 +57,7 @@ async fn the_bytes_that_an_entry_replaces_are_bounded() {
     let Decision::Aborted(aborted) = transaction.commit().await.unwrap() else { panic!("it is 20 MiB") };
     assert_eq!(aborted.to_string(), told);
     assert_eq!(map.len().local(), Ok(40));
-    // Sent alone, each update has an entry of its own, or shares one with few others.
+    // Each update is a command of its own. If all are in one entry, the first 32 are done, and the others are refused.
     let removed = futures::future::join_all((0..40).map(|n| map.remove(n.to_string()).commit())).await;
     let (done, refused): (Vec<_>, Vec<_>) = removed.into_iter().partition(Result::is_ok);
     assert!(done.len() >= 32, "{}", done.len());

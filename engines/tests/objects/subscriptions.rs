@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::FutureExt;
-use naxos_engines::objects::{Change, History, SubscriptionError, Version, Write};
+use naxos_engines::objects::{Change, Decision, History, SubscriptionError, Version, Write};
 use naxos_proto::seams::sim::Drive;
 
 use crate::replica::World;
@@ -60,7 +60,7 @@ async fn writes_of_a_transaction_come_together_and_what_changed_nothing_does_not
     transaction.write(set.add("a")).unwrap();
     transaction.write(set.remove("nobody")).unwrap();
     transaction.write(set.add("b")).unwrap();
-    transaction.commit().await.unwrap();
+    assert!(matches!(transaction.commit().await.unwrap(), Decision::Committed(_)));
     let (first, second) = (changes.next().await.unwrap(), changes.next().await.unwrap());
     assert_eq!(first.version, second.version);
     assert_eq!(first.write, Write::Put(Bytes::from_static(b"a"), Bytes::new()));

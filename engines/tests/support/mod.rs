@@ -14,7 +14,7 @@ use naxos_engines::reply_port::{ReplyPort, Waiter};
 use naxos_engines::snapshots::{Offering, OfferingParts};
 use naxos_engines::stack::{Stack, StackConfig};
 use naxos_engines::view_tracking::HeldLog;
-use naxos_engines::{LocalStore, RowKey, TableId, Txn};
+use naxos_engines::{ApplyCost, LocalStore, RowKey, TableId, Txn};
 use naxos_proto::chain::LogletKind;
 use naxos_proto::ids::{Boot, Incarnation, LogId, Lsn, StorageId, StoreId};
 use naxos_proto::seams::sim::Drive;
@@ -146,7 +146,7 @@ impl Node {
     /// Proposes a command of `len` bytes.
     pub async fn propose_bytes(&self, len: usize) -> u64 {
         let (waiter, reply) = Waiter::new(&self.port);
-        self.stack.propose(vec![b'x'; len].into(), waiter);
+        self.stack.propose(vec![b'x'; len].into(), ApplyCost::Unknown, waiter);
         reply.await.unwrap().unwrap()
     }
 }

@@ -24,6 +24,7 @@ use naxos_sequencer::LocalSequencer;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
+use super::cause::with_cause;
 use super::deadlines::Deadlines;
 use super::fence::Fence;
 use super::leadership::{Leadership, can_have_leader};
@@ -35,7 +36,7 @@ use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::state::kv::janitor::Janitor;
 use crate::state::kv::store_reads::StoreReads;
-use crate::state::own::OwnMachine;
+use crate::state::own::{CannotApply, OwnMachine};
 use crate::state::{Answer, Command, EtcdError, Machine, SharedStore};
 
 /// The store that etcd's clients see.
@@ -51,12 +52,6 @@ const ENVELOPE_BYTES: usize = 16;
 /// The answer to a write when no write can be done.
 fn read_only(why: &str) -> Status {
     Status::unavailable(format!("etcdserver: no write can be done: {why}"))
-}
-
-/// An answer that also carries what has happened, for callers within the process.
-fn with_cause(mut answer: Status, cause: ProposeError) -> Status {
-    answer.set_source(Arc::new(cause));
-    answer
 }
 
 /// See the module.
@@ -80,7 +75,7 @@ pub(crate) struct Backend {
     pub(crate) janitor: Arc<Janitor>,
     pub(crate) log: Arc<VirtualLog>,
     pub(crate) unit: Arc<Unit>,
-    /// The sequencer of this process. Only the probe looks at it here.
+    /// The sequencer of this process. It is here only for `node::probe`, which tests use.
     pub(crate) sequencer: Arc<LocalSequencer>,
     pub(crate) meta: Arc<MetaReplica>,
     pub(crate) defragmenter: Defragmenter,
@@ -119,6 +114,8 @@ pub(crate) struct Backend {
     pub(crate) leadership: Leadership,
     /// Up if the state of this member differs from that of the others. Then it serves nothing.
     pub(crate) fence: Arc<Fence>,
+    /// Why the program's own state machine cannot go on, if it cannot. Then the node ends.
+    pub(crate) failure: CannotApply,
     /// Cancelled when this member was removed from the cluster and is not needed any more.
     pub(crate) removed: CancellationToken,
     /// Counts the backups that clients are reading.
@@ -284,7 +281,7 @@ impl Backend {
             return Err(self.failed(&ProposeError::Refused(refusal)));
         }
         let (waiter, reply) = Waiter::new(&pending.replies);
-        self.stack.propose(command.encode_at(self.store.version_now(), STORE), waiter);
+        self.stack.propose(command.encode_at(self.store.version_now(), STORE), command.cost(), waiter);
         let Some(reply) = pending.deadlines.within(reply).await else { return Err(self.timed_out()) };
         match reply {
             Ok(Ok(Ok(answer))) => Ok(answer),
@@ -313,7 +310,9 @@ impl Backend {
     fn failed(&self, error: &ProposeError) -> Status {
         self.metrics.server.proposals_failed.inc();
         match error {
-            ProposeError::Refused(Refusal::Overloaded) => EtcdError::TooManyRequests.into(),
+            ProposeError::Refused(Refusal::Overloaded) => {
+                with_cause(EtcdError::TooManyRequests.into(), error.clone())
+            }
             ProposeError::Refused(Refusal::TooLarge { .. }) => EtcdError::RequestTooLarge.into(),
             ProposeError::Refused(
                 Refusal::NoSequencer(_)
@@ -324,7 +323,12 @@ impl Backend {
             ) => EtcdError::NoLeader.into(),
             // etcd has no errors for these: when its disk is full it fails without saying so, or ends.
             ProposeError::Refused(
-                Refusal::DiskFull { .. } | Refusal::EarlierFailed(_) | Refusal::Unit(_) | Refusal::Unsupported(_),
+                Refusal::DiskFull { .. }
+                | Refusal::EarlierFailed(_)
+                | Refusal::Unit(_)
+                // Cannot happen here: a proposal is always appended without a condition.
+                | Refusal::StreamChanged(_)
+                | Refusal::Unsupported(_),
             )
             | ProposeError::NotSwitchable { .. } => self.cannot_write(format!("etcdserver: {error}")),
             ProposeError::Stopped => EtcdError::Stopped.into(),
@@ -342,12 +346,12 @@ impl Backend {
     }
 
     /// Waits until everything that was acknowledged before the call is applied on this node. An error if this takes
-    /// longer than `deadlines` allows or if the log has no answer; at once if the fence is up, because then waiting
-    /// does not help.
+    /// longer than `deadlines` allows or if the log has no answer; at once if the state may not be shown, because then
+    /// waiting does not help.
     pub(crate) async fn linearize(&self, gate: &ReadGate, deadlines: &Deadlines) -> Result<(), Status> {
-        self.fence.check()?;
+        self.check_state()?;
         match deadlines.within(gate.sync()).await {
-            Some(Ok(_)) => Ok(()),
+            Some(Ok(_)) => self.check_applied(),
             None => Err(EtcdError::Timeout.into()),
             Some(Err(e)) => {
                 tracing::warn!(error = %e, "a linearizable read found no tail");

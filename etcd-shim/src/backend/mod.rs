@@ -3,6 +3,7 @@
 //! part.
 //!
 //! - [`Backend`]: proposes commands, reads at the log's tail, answers with etcd's errors
+//! - [`cause`]: what has happened to a proposal, from the answer that its client gets
 //! - [`PendingRequests`], [`Deadlines`]: where the requests of one runtime wait, and for how long
 //! - [`LeaseKeeper`]: decides when leases end; [`LeaseDesk`]: answers other nodes if the keeper is on this node
 //! - [`Leadership`]: ends the calls that want a leader when there is none
@@ -12,6 +13,8 @@
 
 #[expect(clippy::module_inception, reason = "one type per file, named after it")]
 mod backend;
+mod cause;
+mod check_state;
 mod deadlines;
 mod fence;
 mod leadership;
@@ -23,6 +26,7 @@ mod pending_requests;
 mod roster;
 
 pub(crate) use backend::Backend;
+pub(crate) use cause::cause;
 pub(crate) use deadlines::Deadlines;
 pub(crate) use fence::{Fence, FirstRevision};
 pub(crate) use leadership::Leadership;

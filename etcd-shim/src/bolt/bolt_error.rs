@@ -7,7 +7,7 @@ pub(crate) enum BoltError {
     #[error("it is not a file of bbolt, or its beginning is damaged: expected a meta page with a correct checksum")]
     NoMeta,
     /// The file has another version of the format.
-    #[error("it has version {0} of bbolt's format, expected version {version}", version = super::meta::VERSION)]
+    #[error("it has version {0} of bbolt's format, expected version {version}", version = super::layout::VERSION)]
     Version(u32),
     /// The file is shorter than its meta page says.
     #[error("it is truncated: expected {expected} bytes, found {found}")]

@@ -1,5 +1,7 @@
 //! The numbers of bbolt's format, which other files of this module share.
 
+/// The version of the format.
+pub(super) const VERSION: u32 = 2;
 /// The size of the pages that the writer makes, in bytes. etcd makes pages of the same size on most machines, and reads
 /// pages of any size.
 pub(super) const PAGE_BYTES: usize = 4_096;

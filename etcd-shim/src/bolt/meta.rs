@@ -6,11 +6,9 @@
 //! of all this.
 
 use super::bolt_error::BoltError;
-use super::layout::{HEADER_BYTES, META, u16_at, u32_at, u64_at};
+use super::layout::{HEADER_BYTES, META, VERSION, u16_at, u32_at, u64_at};
 
 const MAGIC: u32 = 0xED0C_DAED;
-/// The version of the format.
-pub(super) const VERSION: u32 = 2;
 /// The length of the fields, with the checksum.
 pub(super) const FIELDS_BYTES: usize = 64;
 /// Where the checksum begins, in bytes from the beginning of the first field.

@@ -228,7 +228,17 @@ fn cluster(s: &Settings, name: &str, advertised: &[Url], from_file: bool) -> Res
     let learners_max = u32::try_from(s.int("max-learners"))
         .map_err(|_| format!("--max-learners: expected 0 to {}, found {}", u32::MAX, s.int("max-learners")))?;
     let force_new = s.bool("force-new-cluster");
-    Ok(ClusterConfig { members, discovery_srv, refusal, state, token, strict_reconfig_check, learners_max, force_new })
+    Ok(ClusterConfig {
+        members,
+        is_compared: false,
+        discovery_srv,
+        refusal,
+        state,
+        token,
+        strict_reconfig_check,
+        learners_max,
+        force_new,
+    })
 }
 
 fn limits(s: &Settings) -> Result<Limits, String> {

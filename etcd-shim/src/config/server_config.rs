@@ -41,13 +41,16 @@ pub enum MetricsLevel {
 }
 
 /// The cluster as the flags describe it, and the rules for changes of its members. Once a data directory holds a
-/// cluster, it says itself which cluster that is. `strict_reconfig_check`, `learners_max` and `force_new` count at
-/// every start.
+/// cluster, it says itself which cluster that is. `is_compared`, `strict_reconfig_check`, `learners_max` and `force_new`
+/// count at every start.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// The members' peer URLs, by member name. This member is one of them unless `refusal` says otherwise. Empty if
     /// `discovery_srv` is set, until the DNS was asked.
     pub members: BTreeMap<String, Vec<Url>>,
+    /// Whether `members` must fit a data directory that holds a cluster. A program that embeds the server wants to know
+    /// if they do not; etcd does not compare them.
+    pub is_compared: bool,
     /// The DNS domain that lists the members, instead of the flags.
     pub discovery_srv: Option<SrvDomain>,
     /// Why these flags cannot create a cluster; `None` if they can.
@@ -124,7 +127,7 @@ pub struct ServerConfig {
     pub listen_client_http_urls: Vec<Url>,
     /// Further URLs on which metrics and health are served.
     pub listen_metrics_urls: Vec<Url>,
-    /// URLs on which other members are served.
+    /// URLs on which other members are served. Empty only in a program whose node is alone: then no member can be added.
     pub listen_peer_urls: Vec<Url>,
     /// The client URLs that are announced to others.
     pub advertise_client_urls: Vec<Url>,

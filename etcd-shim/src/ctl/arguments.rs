@@ -108,8 +108,9 @@ The new directory begins a new cluster. Start the server on it with the same --n
 once for each of them, with the same file, --initial-cluster and --initial-cluster-token, and with a token that was not used \
 before.
 
-Clients that go on from the old cluster to the new one, kube-apiserver for example, take an old revision for a new one if the \
-file is older than what they have seen. --bump-revision with --mark-compacted makes them list everything again.
+If the file is older than what clients have seen, the new cluster gives out revisions that they know from the old one. \
+A client that goes on, kube-apiserver for example, then confuses the two. --bump-revision with --mark-compacted makes \
+it list everything again.
 
 Only the database of etcd's directory is read, and not its log. So stop etcd properly before (with SIGTERM): after a kill, the \
 writes of the last moments may be in the log alone.

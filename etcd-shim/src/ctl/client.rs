@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
-use super::CtlError;
+use super::ctl_error::CtlError;
 use super::trust::Trust;
 use crate::config::Url;
 

@@ -11,10 +11,10 @@ use super::units::grouped;
 pub(super) fn members(answer: &MembersResponse) -> String {
     let columns = ["MEMBER", "NAME", "STATE", "ROLES", "APPLIED", "LAG", "NEEDS LOG FROM"];
     let rows: Vec<_> = answer.members.iter().map(|member| row(member, answer.applied)).collect();
-    let slowest =
-        answer.members.iter().filter_map(|member| Some((member.needs_from?, member))).min_by_key(|(at, _)| *at);
-    let held = slowest.map_or_else(String::new, |(at, member)| {
-        format!("\n\nThe log is kept from position {} on, for {}.", grouped(at), name(member))
+    let members = answer.members.iter().filter_map(|member| Some((member.needs_from?, name(member))));
+    let programs = answer.programs_need_from.map(|at| (at, "programs that use it directly".to_owned()));
+    let held = members.chain(programs).min_by_key(|(at, _)| *at).map_or_else(String::new, |(at, holder)| {
+        format!("\n\nThe log is kept from position {} on, for {holder}.", grouped(at))
     });
     format!("{}{held}", table(&columns, &rows))
 }

@@ -7,8 +7,10 @@
 mod arguments;
 mod chain;
 mod client;
+mod ctl_error;
 mod engines;
 mod members;
+mod print;
 mod recover;
 mod restore;
 mod status;
@@ -18,9 +20,8 @@ mod unit_table;
 mod units;
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use naxos_proto::control::control_client::ControlClient;
@@ -31,56 +32,8 @@ use naxos_proto::seams::Clock;
 use tonic::transport::Channel;
 
 use arguments::{Arguments, Command};
-
-use crate::node::recover::RecoverError;
-use crate::node::restore::RestoreError;
-
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-enum CtlError {
-    /// The arguments are wrong.
-    #[error("{0}")]
-    Arguments(String),
-    /// The call failed: the server refused it, or the connection could not be opened or broke.
-    #[error("{}{}", .status.message(), hint(.status, *.secure))]
-    Refused {
-        /// The server's answer.
-        status: Box<tonic::Status>,
-        /// Whether the connection used TLS.
-        secure: bool,
-    },
-    /// The recovery has failed.
-    #[error(transparent)]
-    Recover(#[from] RecoverError),
-    /// The restore has failed.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
-    /// The answer cannot be written to stdout.
-    #[error("writing the answer: {0}")]
-    Output(io::Error),
-    /// The server did not answer in time.
-    #[error("no answer from {endpoint} within {}", humantime::format_duration(*.limit))]
-    Late {
-        /// The endpoint that was asked.
-        endpoint: String,
-        /// How long the command waited.
-        limit: Duration,
-    },
-}
-
-fn hint(status: &tonic::Status, secure: bool) -> &'static str {
-    match status.code() {
-        tonic::Code::Unimplemented => " (a real etcd has no such service)",
-        // tonic reports this code if the server closes the connection at once.
-        tonic::Code::Cancelled => {
-            " (the server closed the connection; if it demands certificates, give --cert and --key)"
-        }
-        _ if !secure && status.message().contains("h2 protocol error") => {
-            " (if the server demands TLS, give --endpoints as https://)"
-        }
-        _ => "",
-    }
-}
+use ctl_error::CtlError;
+use print::print;
 
 /// Runs `naxos ctl` with these words, of which the first is the program's name, and prints the answer.
 pub async fn run(words: Vec<OsString>, clock: &dyn Clock) -> ExitCode {
@@ -130,14 +83,6 @@ async fn answers(arguments: &Arguments, clock: &dyn Clock) -> Result<(), CtlErro
         print(&format!("{text}\n"))?;
     }
     Ok(())
-}
-
-/// Prints like `print!`, but it is not an error if the reader has gone (`naxos ctl status | head`).
-fn print(text: &str) -> Result<(), CtlError> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CtlError::Output(error)),
-        _ => Ok(()),
-    }
 }
 
 async fn ask(mut client: ControlClient<Channel>, command: &Command) -> Result<String, tonic::Status> {

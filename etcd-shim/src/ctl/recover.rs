@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use naxos_log_server::lock_directory;
 
-use super::{CtlError, print};
+use super::ctl_error::CtlError;
+use super::print::print;
 use crate::config::Url;
 use crate::node::recover::{
     Plan, REVISIONS, REVISIONS_MAX, RecoverError, Survivor, Wishes, check_target, finish_swap, rebuild,

@@ -9,7 +9,8 @@ use naxos_proto::contracts::FOUNDING_SEATS_MAX;
 use naxos_proto::seams::Seams;
 use sha2::{Digest, Sha256};
 
-use super::{CtlError, print};
+use super::ctl_error::CtlError;
+use super::print::print;
 use crate::backup::{BackupError, DIGEST_BYTES, EtcdFile, MappedFile, check_digest, has_digest};
 use crate::config::{Url, check_distinct, check_self, parse_members};
 use crate::node::recover::{REVISIONS_MAX, RecoverError, check_target, finish_swap};

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use naxos_proto::control::*;
 
 use super::*;
@@ -70,7 +72,8 @@ fn members_read_as_a_table_that_names_the_member_for_which_the_log_is_kept() {
         ..MemberStatus::default()
     };
     let new = MemberStatus { member_id: 0xc, is_learner: true, ..MemberStatus::default() };
-    let answer = MembersResponse { applied: 1_200, trim_point: 600, members: vec![alive, silent, new] };
+    let members = vec![alive, silent, new];
+    let mut answer = MembersResponse { applied: 1_200, trim_point: 600, members, programs_need_from: Some(651) };
     assert_eq!(
         members::members(&answer),
         "\
@@ -80,6 +83,10 @@ b       b     silent       metadata leader, log  700      500  650
 c             not started  learner               -        -    -
 
 The log is kept from position 650 on, for b."
+    );
+    answer.programs_need_from = Some(90);
+    assert!(
+        members::members(&answer).ends_with("The log is kept from position 90 on, for programs that use it directly.")
     );
 }
 
@@ -119,6 +126,7 @@ fn engines_read_from_the_top_down() {
         state: state.into(),
         since,
         about: "does it".to_owned(),
+        times: None,
     };
     let answer = EnginesResponse {
         engines: vec![engine("base", EngineState::Always, 0), engine("batching", EngineState::Off, 12_345)],
@@ -129,6 +137,19 @@ fn engines_read_from_the_top_down() {
 ENGINE    STATE      SINCE            DOES
 batching  off        position 12,345  does it
 base      always on  the beginning    does it"
+    );
+    let times = |proposals, applied| {
+        let (propose_p99_us, apply_p99_us) = (2_048, 64);
+        let (propose_p50_us, apply_p50_us, in_flight) = (512, 16, 3);
+        Some(EngineTimes { proposals, propose_p50_us, propose_p99_us, applied, apply_p50_us, apply_p99_us, in_flight })
+    };
+    let of = |name, times| Engine { times, ..engine(name, EngineState::On, 0) };
+    assert_eq!(
+        engines::engines(&EnginesResponse { engines: vec![of("base", times(9, 0)), of("session", times(9, 9))] }),
+        "\
+ENGINE   STATE  SINCE          PROPOSE P50/P99  APPLY P50/P99  ON THE WAY  DOES
+session  on     the beginning   512 / 2,048 us  16 / 64 us              3  does it
+base     on     the beginning   512 / 2,048 us  -                       3  does it"
     );
     let done = SetEngineResponse { engine: Some(engine("batching", EngineState::On, 8)) };
     assert_eq!(engines::switched(&done), "engine batching is on since position 8");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::CtlError;
 use super::arguments::Connection;
+use super::ctl_error::CtlError;
 use crate::tls::{AnyServer, TlsError, authorities, certificates, private_key};
 
 /// Which servers to trust, and which certificate to show.

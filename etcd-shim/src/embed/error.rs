@@ -3,6 +3,8 @@
 use naxos_engines::ProposeError;
 use tonic::{Code, Status};
 
+use crate::backend::cause;
+
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -27,11 +29,6 @@ pub enum Error {
     /// The node, or the watch, has ended. The text says why.
     #[error("the node or the watch has ended: {0}")]
     Ended(String),
-}
-
-/// The error of the proposal from which `status` was made. `None` if the status does not carry one.
-pub(super) fn cause(status: &Status) -> Option<&ProposeError> {
-    std::error::Error::source(status)?.downcast_ref::<ProposeError>()
 }
 
 impl From<Status> for Error {

@@ -1,16 +1,20 @@
 //! [`Life`]: a node in this process, from its start to its end.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use naxos_log_server::LogServerConfig;
-use naxos_proto::seams::{Address, Clock, Seams, start};
+use futures::FutureExt;
+use naxos_engines::objects::Objects;
+use naxos_log_server::{LogServerConfig, OpenError};
+use naxos_proto::seams::{Address, Clock, Seams, panic_text, start};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::node_objects::NodeObjects;
 use crate::config::ServerConfig;
-use crate::node::Node;
+use crate::node::{Node, StartError};
 use crate::services::Desk;
 use crate::state::Applicator;
 
@@ -39,8 +43,18 @@ enum Phase {
 /// What calls need.
 pub(super) struct Serving {
     pub(super) desk: Desk,
+    /// All handles of one start are clones of this one, so that they can be used in one transaction.
+    pub(super) objects: Objects,
     /// Where clients of etcd are served.
     pub(super) addresses: Vec<Address>,
+}
+
+impl Serving {
+    fn new(desk: Desk, addresses: Vec<Address>) -> Self {
+        let changed = desk.backend.objects_changed.clone();
+        let objects = Objects::new(Arc::new(NodeObjects(desk.clone())), changed);
+        Self { desk, objects, addresses }
+    }
 }
 
 /// Runs the node on a thread of its own. When this is dropped, the node stops.
@@ -59,18 +73,29 @@ impl Life {
         let (tell, phase) = watch::channel(Phase::Starting);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let (worker, clock, over) = (Arc::clone(&seams.worker), Arc::clone(&seams.clock), ended.clone().drop_guard());
-        // If the thread panics, the guard is dropped all the same, and so is the sender of the phases.
-        drop(start(&*worker, "naxos", stop.clone(), move |stop| async move {
+        // If the thread panics, the guard is dropped all the same.
+        let thread = start(&*worker, "naxos", stop.clone(), move |stop| async move {
             let _over = over;
-            run(plan, tell, stop).await;
-        }));
+            if let Err(panic) = AssertUnwindSafe(run(plan, &tell, stop)).catch_unwind().await {
+                let why = format!("its thread has panicked: {}", panic_text(&*panic));
+                tell.send_replace(Phase::Failed(Error::Ended(why)));
+                resume_unwind(panic);
+            }
+        });
         let life = Self { phase, stop, ended, clock };
-        life.started().await?;
-        Ok(life)
+        match life.started().await {
+            Ok(_) => Ok(life),
+            // The handle of the thread also says why a thread could not begin.
+            Err(Error::Ended(why)) => Err(Error::Start(thread.join().await.err().unwrap_or(why))),
+            Err(error) => Err(error),
+        }
     }
 
     /// What calls need. Waits for a node that starts again, but not for ever.
     pub(super) async fn serving(&self) -> Result<Arc<Serving>, Error> {
+        if let Phase::Serving(serving) = &*self.phase.borrow() {
+            return Ok(Arc::clone(serving));
+        }
         tokio::select! {
             biased;
             serving = self.started() => serving,
@@ -108,25 +133,23 @@ impl Drop for Life {
 }
 
 /// The body of the thread.
-async fn run(plan: Plan, tell: watch::Sender<Phase>, stop: CancellationToken) {
+async fn run(plan: Plan, tell: &watch::Sender<Phase>, stop: CancellationToken) {
     loop {
         let Plan { config, seams, runtimes, unit, applicator } = plan.clone();
-        let started = Node::start_with(config, seams, runtimes, unit, applicator);
-        let node = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            node = started => node,
-        };
-        let node = match node {
+        let node = match Node::start_with(&stop, config, seams, runtimes, unit, applicator).await {
             Ok(node) => node,
+            Err(StartError::Stopped) => {
+                tell.send_replace(Phase::Failed(Error::Ended("it was stopped".to_owned())));
+                return;
+            }
             Err(error) => {
-                tell.send_replace(Phase::Failed(Error::Start(error.to_string())));
+                tell.send_replace(Phase::Failed(does_not_start(&error)));
                 return;
             }
         };
         if let Some(desk) = node.desk().await {
             let addresses = node.bound_addresses().to_vec();
-            tell.send_replace(Phase::Serving(Arc::new(Serving { desk, addresses })));
+            tell.send_replace(Phase::Serving(Arc::new(Serving::new(desk, addresses))));
         }
         let next = tokio::select! {
             biased;
@@ -136,11 +159,33 @@ async fn run(plan: Plan, tell: watch::Sender<Phase>, stop: CancellationToken) {
             // The log no longer holds what this node has to apply next. A start gets a snapshot from another node.
             () = node.fell_behind() => Phase::Starting,
         };
-        let is_over = matches!(next, Phase::Failed(_));
-        tell.send_replace(next);
-        node.stop().await;
-        if is_over {
+        tell.send_replace(next.clone());
+        let failed = node.stop().await;
+        if let Phase::Failed(why) = next {
+            if let Some(failed) = failed {
+                tell.send_replace(Phase::Failed(with_worker(why, &failed)));
+            }
             return;
         }
+    }
+}
+
+/// The error for the caller. A directory that is locked may be locked by this program itself.
+fn does_not_start(error: &StartError) -> Error {
+    let hint = match error {
+        StartError::LogServer(OpenError::Locked { .. }) => {
+            ". It may also be this program: after its last handle was dropped, a node stops in the background, and \
+             `stop().await` waits until it has"
+        }
+        _ => "",
+    };
+    Error::Start(format!("{error}{hint}"))
+}
+
+/// Why a node has ended of which a Worker has failed. What the Worker says is known only after the node has stopped.
+fn with_worker(why: Error, failed: &str) -> Error {
+    match why {
+        Error::Ended(why) if !why.contains(failed) => Error::Ended(format!("{why}: {failed}")),
+        why => why,
     }
 }

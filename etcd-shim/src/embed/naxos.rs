@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use naxos_client::streams::Log;
 use naxos_engines::objects::Objects;
 use naxos_proto::etcd::server::etcdserverpb::kv_server::Kv;
 use naxos_proto::etcd::server::etcdserverpb::{self as pb};
@@ -12,21 +13,19 @@ use naxos_proto::seams::Address;
 use tonic::{Request, Response, Status};
 
 use super::life::Life;
-use super::node_objects::NodeObjects;
+use super::node_log::NodeLog;
 use super::pair::pairs;
-use super::{Error, Freshness, Opening, Pair, Read, Transaction, Watch};
+use super::{Error, Opening, Pair, Read, Transaction, Watch};
 use crate::services::Desk;
 use crate::services::kv::KvService;
-use crate::services::own::propose_own;
 use crate::services::watch::watch_in_process;
-use crate::state::own::OwnMachine;
-use crate::state::{Applied, Keys, View};
+use crate::state::Keys;
 
 /// A durable store of keys and values in this process, on one node or replicated ([`Opening::peers`]). Clones are the same
 /// store. A write is acknowledged when it is on the disk of a majority of the nodes.
 ///
 /// The node runs on threads of its own. When the last clone is dropped, the node stops in the background; [`Self::stop`]
-/// waits for that. The calls need a tokio runtime, of any kind. Nothing is logged unless the program has a `tracing`
+/// waits for that. The calls need a tokio runtime with timers, of any kind. Nothing is logged unless the program has a `tracing`
 /// subscriber.
 ///
 /// ```
@@ -120,7 +119,7 @@ impl Naxos {
         }
         let kv = KvService(desk.clone());
         let call = async { pairs(kv.whole_range(request).await?) };
-        until_stopped(&desk, ended, call).await
+        until_stopped(&desk, Error::Ended, call).await
     }
 
     /// Begins a transaction.
@@ -158,46 +157,9 @@ impl Naxos {
         self.write(async |kv| kv.compact(Request::new(request)).await).await.map(drop)
     }
 
-    /// Proposes a command of the program's own state machine ([`Opening::applicator`]), and waits until it is durable and
-    /// this node has applied it.
-    ///
-    /// # Errors
-    /// If the state machine refused it ([`Error::Refused`]), or if it was not done, or may or may not have been done.
-    pub async fn propose(&self, command: impl AsRef<[u8]>) -> Result<Applied, Error> {
-        let command = Bytes::copy_from_slice(command.as_ref());
-        let desk = self.desk().await?;
-        own(&desk)?;
-        let call = async { propose_own(&desk, command).await?.map_err(|refused| Error::Refused(refused.0)) };
-        until_stopped(&desk, unknown, call).await
-    }
-
-    /// Looks at the rows of the program's own state machine. `look` runs on the caller's thread, and may read from the disk.
-    ///
-    /// # Errors
-    /// If the node has ended or does not serve again within 10 s, if the store has no state machine of the program's
-    /// own, or if the node cannot show in time a state that is as fresh as `freshness` asks for. Except with
-    /// [`Freshness::After`], also if the node serves nothing because its state differs from that of the other nodes.
-    pub async fn query<T>(&self, freshness: Freshness, look: impl FnOnce(&View<'_>) -> T) -> Result<T, Error> {
-        let desk = self.desk().await?;
-        let own = own(&desk)?;
-        let fresh = async {
-            match freshness {
-                Freshness::Linearizable => desk.linearize().await.map_err(Error::from),
-                Freshness::Local => desk.backend.fence.check().map_err(|refused| Error::from(Status::from(refused))),
-                Freshness::After(position) => {
-                    let reached = desk.pending.deadlines.within(own.reaches(position)).await;
-                    reached
-                        .ok_or_else(|| Error::NotDone(format!("this node did not come to position {position} in time")))
-                }
-            }
-        };
-        until_stopped(&desk, ended, fresh).await?;
-        Ok(own.look(look))
-    }
-
     /// The replicated objects of this store: registers, maps, counters, lists and others, and transactions over several of
     /// them. The handle is for this start of the node: if its calls say that the node was stopped and the store has not
-    /// ended, ask for a new one.
+    /// ended, ask for a new one. Handles of the same start belong together: one transaction may use objects of several.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -207,7 +169,7 @@ impl Naxos {
     /// let mut transaction = objects.begin().await?;
     /// transaction.write(hits.add(1))?;
     /// transaction.write(last.set("sky"))?;
-    /// transaction.commit().await?;
+    /// assert!(matches!(transaction.commit().await?, naxos::objects::Decision::Committed(_)));
     /// assert_eq!(hits.get().linearizable().await?, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -217,9 +179,62 @@ impl Naxos {
     /// # Errors
     /// If the node has ended, or does not serve again within 10 s.
     pub async fn objects(&self) -> Result<Objects, Error> {
+        Ok(self.0.serving().await?.objects.clone())
+    }
+
+    /// The replicated log below this store, for entries of the program's own: append, read, follow, and streams within the
+    /// log. From the first call on, by any node, the log is kept until [`Log::trim`]. The log is trimmed only as far as
+    /// neither the program nor the store needs it. The handle is for this start of the node, as that of [`Self::objects`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// use naxos::log::StreamId;
+    /// let store = naxos::Naxos::memory().await?;
+    /// let log = store.log().await?;
+    /// let (paid, all) = (StreamId(1), StreamId(2));
+    /// let position = log.append_to(&[paid, all], "10 from Ada to Ben").await?;
+    /// log.append_to(&[all], "the shop opens").await?;
+    /// let mut payments = log.stream(paid, position);
+    /// payments.sync().await?;
+    /// let payment = payments.next().await?.expect("it was appended");
+    /// assert_eq!(payment.body, "10 from Ada to Ben");
+    /// assert!(payments.next().await?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the node has ended or does not serve again within 10 s, or if the first call could not be made known to the other
+    /// nodes.
+    pub async fn log(&self) -> Result<Log, Error> {
         let desk = self.desk().await?;
-        let changed = desk.backend.objects_changed.clone();
-        Ok(Objects::new(Arc::new(NodeObjects(desk)), changed))
+        let stop = desk.stop.clone();
+        let log = NodeLog(desk);
+        log.keep().await.map_err(|error| Error::NotDone(error.to_string()))?;
+        Ok(Log::until(Arc::new(log), stop))
+    }
+
+    /// Gives up what [`Self::log`] keeps, for the programs on all nodes: the log is trimmed again as far as the store does not
+    /// need it. The next call of [`Self::log`] keeps the log from then on.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let store = naxos::Naxos::memory().await?;
+    /// let log = store.log().await?; // from here on the log is kept
+    /// log.append("the last one").await?;
+    /// store.release_log().await?; // and from here on it is trimmed, as the store needs it
+    /// # store.stop().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the node has ended or does not serve again within 10 s, or if the log does not answer. Then it may have been done.
+    pub async fn release_log(&self) -> Result<(), Error> {
+        let released = NodeLog(self.desk().await?).release().await;
+        released.map_err(|error| Error::Unknown(error.to_string()))
     }
 
     /// Where clients of etcd are served; empty without [`Opening::serve_etcd`].
@@ -243,42 +258,88 @@ impl Naxos {
     async fn write<T>(&self, call: impl AsyncFnOnce(KvService) -> Result<Response<T>, Status>) -> Result<T, Error> {
         let desk = self.desk().await?;
         let call = call(KvService(desk.clone()));
-        until_stopped(&desk, unknown, async { Ok(call.await?.into_inner()) }).await
+        until_stopped(&desk, Error::Unknown, async { Ok(call.await?.into_inner()) }).await
     }
 
-    async fn desk(&self) -> Result<Desk, Error> {
+    /// What the calls of this store use while the node serves.
+    pub(crate) async fn desk(&self) -> Result<Desk, Error> {
         Ok(self.0.serving().await?.desk.clone())
     }
 }
 
-/// The program's own state machine on the node.
-fn own(desk: &Desk) -> Result<&OwnMachine, Error> {
-    desk.backend.own.as_deref().ok_or_else(|| {
-        Error::Invalid(
-            "this store has no state machine of its own: expected `Naxos::open(..).applicator(..)`".to_owned(),
-        )
+/// Waits for a call. If the node stops meanwhile, nobody answers the call any more: then the outcome is `lost`. If the
+/// program's own state machine has ended the node, the error says why.
+pub(super) async fn until_stopped<T>(
+    desk: &Desk,
+    lost: fn(String) -> Error,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let answer = tokio::select! {
+        biased;
+        answer = call => answer,
+        () = desk.stop.cancelled() => Err(lost(desk.why_stopped())),
+    };
+    answer.map_err(|error| match (desk.backend.failure.why(), error) {
+        (Some(why), Error::NotDone(_)) => Error::NotDone(why.to_owned()),
+        (Some(why), Error::Unknown(_)) => Error::Unknown(why.to_owned()),
+        (_, error) => error,
     })
 }
 
-/// What became of a read that the node did not answer before it stopped.
-fn ended() -> Error {
-    Error::Ended("it was stopped during the call".to_owned())
-}
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What became of a write that the node did not answer before it stopped.
-fn unknown() -> Error {
-    Error::Unknown("the node was stopped during the call".to_owned())
-}
+    use naxos_engines::objects::{ReadError, SubscriptionError};
+    use naxos_proto::ids::Lsn;
 
-/// Waits for a call. If the node stops meanwhile, nobody answers the call any more: then the outcome is `lost`.
-async fn until_stopped<T>(
-    desk: &Desk,
-    lost: fn() -> Error,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::select! {
-        biased;
-        answer = call => answer,
-        () = desk.stop.cancelled() => Err(lost()),
+    use super::*;
+    use crate::{Applicator, Freshness, Refused, Rows};
+
+    struct Echo;
+
+    impl Applicator for Echo {
+        fn apply(&self, _: &mut Rows<'_>, command: &[u8]) -> Result<Vec<u8>, Refused> {
+            Ok(command.to_vec())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_state_differs_shows_neither_its_own_rows_nor_its_objects() {
+        let store = Naxos::memory().applicator(Echo).await.unwrap();
+        let position = store.propose("hello").await.unwrap().position;
+        let hits = store.objects().await.unwrap().counter("hits").await.unwrap();
+        let mut changes = hits.object().changes();
+        hits.add(1).commit().await.unwrap();
+        changes.next().await.unwrap();
+
+        store.desk().await.unwrap().backend.fence.raise(Lsn(7));
+        for freshness in [Freshness::Linearizable, Freshness::Local, Freshness::After(position)] {
+            let refused = store.query(freshness, |_| ()).await.unwrap_err();
+            assert!(refused.to_string().contains("corrupt"), "{freshness:?}: {refused}");
+        }
+        let refused = hits.get().local().unwrap_err();
+        assert!(matches!(&refused, ReadError::NotServed(why) if why.contains("differs")), "{refused}");
+        let refused = changes.next().await.unwrap_err();
+        assert!(matches!(&refused, SubscriptionError::NotServed(_)), "{refused}");
+        store.stop().await;
+    }
+
+    #[tokio::test]
+    async fn after_a_command_that_cannot_be_applied_no_state_is_shown() {
+        let store = Naxos::memory().applicator(Echo).await.unwrap();
+        store.put("k", "v").await.unwrap();
+        let desk = store.desk().await.unwrap();
+        assert_eq!(desk.backend.state_problem(), None);
+        let failure = desk.backend.failure.clone();
+        assert!(catch_unwind(AssertUnwindSafe(|| failure.end("on purpose".to_owned()))).is_err());
+        let range = pb::RangeRequest { key: "k".into(), serializable: true, ..pb::RangeRequest::default() };
+        let read = KvService(desk.clone()).range(Request::new(range)).await.map(drop);
+        let watched = watch_in_process(&desk, pb::WatchCreateRequest::default()).map(drop);
+        for refused in [read, watched, desk.linearize().await] {
+            assert_eq!(refused.unwrap_err().message(), "on purpose");
+        }
+        assert_eq!(desk.backend.state_problem().as_deref(), Some("on purpose"));
+        store.stop().await;
     }
 }

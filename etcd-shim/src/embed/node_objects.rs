@@ -10,7 +10,7 @@ use naxos_proto::contracts::Refusal;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::error::cause;
+use crate::backend::cause;
 use crate::services::Desk;
 use crate::services::own::propose_objects;
 
@@ -26,8 +26,12 @@ fn failed(status: Status) -> ProposeError {
 impl ObjectsLog for NodeObjects {
     fn propose(&self, command: Bytes) -> BoxFuture<'_, Result<Applied, ProposeError>> {
         async move {
+            // Nothing is proposed, so nothing can have been done.
+            if self.0.stop.is_cancelled() {
+                return Err(ProposeError::Stopped);
+            }
             let applied = self.0.stop.run_until_cancelled(propose_objects(&self.0, command)).await;
-            let lost = || ProposeError::Unknown("the node was stopped during the call".to_owned());
+            let lost = || ProposeError::Unknown(self.0.why_stopped());
             applied.ok_or_else(lost)?.map_err(failed)
         }
         .boxed()
@@ -36,10 +40,14 @@ impl ObjectsLog for NodeObjects {
     fn sync(&self) -> BoxFuture<'_, Result<(), LogError>> {
         async move {
             let synced = self.0.stop.run_until_cancelled(self.0.linearize()).await;
-            let lost = || LogError::Unavailable("the node was stopped during the call".to_owned());
+            let lost = || LogError::Unavailable(self.0.why_stopped());
             synced.ok_or_else(lost)?.map_err(|status| LogError::Unavailable(status.message().to_owned()))
         }
         .boxed()
+    }
+
+    fn read_problem(&self) -> Option<String> {
+        self.0.backend.state_problem()
     }
 
     fn reader(&self) -> &StoreReader {

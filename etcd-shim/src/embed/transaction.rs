@@ -14,12 +14,16 @@ use crate::state::Keys;
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-/// use naxos::{Condition, Naxos};
+/// use naxos::{Answer, Condition, Naxos};
 /// let store = Naxos::memory().await?;
 /// let taken = store.txn().when(Condition::is_missing("lock")).put("lock", "me").commit().await?;
 /// assert!(taken.succeeded);
-/// let again = store.txn().when(Condition::is_missing("lock")).put("lock", "you").commit().await?;
-/// assert!(!again.succeeded);
+///
+/// // Somebody else takes the lock, or else learns who has it.
+/// let take = store.txn().when(Condition::is_missing("lock")).put("lock", "you");
+/// let tried = take.otherwise().get("lock").commit().await?;
+/// assert!(!tried.succeeded);
+/// assert!(matches!(&tried.answers[0], Answer::Found(pairs) if pairs[0].value == "me"));
 /// # Ok::<(), naxos::Error>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -18,6 +18,30 @@ type Answers = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>
 ///
 /// A reader that is slow loses nothing: it reads the history later. If the history is compacted before that, the watch ends
 /// with [`Error::Compacted`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use naxos::{Change, Keys, Naxos};
+///
+/// let store = Naxos::memory().await?;
+/// let first = store.put("color/sky", "blue").await?;
+/// store.delete("color/sky").await?;
+///
+/// // From a revision on: first what has happened, then what is still to come.
+/// let mut changes = store.watch_from(Keys::prefix("color/"), first).await?;
+/// assert!(matches!(changes.next().await?, Change::Put(pair) if pair.value == "blue"));
+/// let seen = changes.next().await?;
+/// assert!(matches!(seen, Change::Deleted { .. }));
+///
+/// // If the watch has ended, go on behind the last change that was seen.
+/// let mut changes = store.watch_from(Keys::prefix("color/"), seen.revision() + 1).await?;
+/// store.put("color/sea", "green").await?;
+/// assert_eq!(changes.next().await?.key(), "color/sea");
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Watch {
     answers: Answers,
     waiting: VecDeque<Change>,
@@ -63,7 +87,7 @@ impl Watch {
         if answer.canceled {
             return Err(Error::Invalid(answer.cancel_reason));
         }
-        // The events are encoded as in the whole message, so they are read as a message that has nothing else.
+        // These bytes have the tag and the length of each event, so they are a valid message that has only events.
         let events = Events::decode(answer.events).map_err(|broken| Error::NotDone(broken.to_string()))?.events;
         self.waiting.extend(events.into_iter().filter_map(Change::of));
         Ok(())

@@ -3,6 +3,7 @@
 //! [`Metrics`] is a value, one per node; there is no global registry. Its handles are typed, and a hot path counts with
 //! one atomic add. Values that are kept elsewhere (sizes, revisions) are set by hooks that run before each scrape.
 
+mod engine_times;
 mod exposition;
 mod families;
 mod network;
@@ -11,6 +12,7 @@ mod registry;
 mod rpc;
 mod rpc_method;
 
+pub use engine_times::EngineTimes;
 pub use families::{DiskMetrics, HealthMetrics, LeaseMetrics, MvccMetrics, ServerMetrics};
 pub use network::ByteCounts;
 pub(crate) use process::descriptor_limit;
@@ -41,6 +43,8 @@ pub struct Metrics {
     pub lease: LeaseMetrics,
     /// `/health`, `/livez` and `/readyz`.
     pub health: HealthMetrics,
+    /// What the Observer has measured.
+    pub engines: EngineTimes,
     rpc: RpcMetrics,
     network: Vec<Arc<ByteCounts>>,
     registry: NamedRegistry,
@@ -59,6 +63,7 @@ impl Metrics {
             disk: DiskMetrics::register(&mut registry),
             lease: LeaseMetrics::register(&mut registry),
             health: HealthMetrics::register(&mut registry),
+            engines: registry.collector(EngineTimes::default()),
             rpc: RpcMetrics::register(&mut registry, level),
             network: (0..runtimes).map(|_| Arc::new(ByteCounts::default())).collect(),
             hooks: Mutex::new(Vec::new()),

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -81,6 +82,12 @@ impl NamedRegistry {
         let family = HistogramFamily::<L>::new_with_constructor(new);
         self.registry.register(name, help, family.clone());
         family
+    }
+
+    /// Adds metrics that are read at each scrape. Returns their handle.
+    pub(super) fn collector<C: Collector + Clone>(&mut self, collector: C) -> C {
+        self.registry.register_collector(Box::new(collector.clone()));
+        collector
     }
 
     /// All metrics as text.

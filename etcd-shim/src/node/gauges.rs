@@ -13,6 +13,7 @@ fn signed(n: u64) -> i64 {
 pub(super) fn install(backend: &Arc<Backend>) {
     backend.metrics.set_server_id(backend.member_id);
     backend.metrics.server.quota_backend_bytes.set(backend.quota().unwrap_or(0));
+    backend.metrics.engines.show(backend.stack.observed());
     let node = Arc::downgrade(backend);
     backend.metrics.before_scrape(Box::new(move |_| {
         if let Some(node) = node.upgrade() {

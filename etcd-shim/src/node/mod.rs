@@ -22,6 +22,7 @@ mod health;
 mod ids;
 mod part;
 mod part_health;
+mod part_inside;
 pub mod probe;
 pub(crate) mod recover;
 mod replicas;
@@ -106,15 +107,22 @@ impl Node {
     }
 
     /// Hands the sequencer and the lead of the MetaStore over to other nodes, if this node has them. Then lets
-    /// requests in flight finish, writes a last checkpoint and ends.
+    /// requests in flight finish, writes a last checkpoint and ends. Returns why a Worker has failed, if one has.
     /// # Cancel safety
     /// Not cancel safe: if the future is dropped, the port closes, but other parts of the node may go on running.
-    pub async fn stop(self) {
+    pub async fn stop(self) -> Option<String> {
         HandOver::of(&self.backend).run().await;
         self.stops.serving.cancel();
         self.port.drain().await;
         self.backend.stack.shut();
-        end(&self.stops, self.workers, &self.backend.meta, self.log_server).await;
+        let lock = self.log_server.lock();
+        let failed = end(&self.stops, self.workers, &self.backend.meta, self.log_server).await;
+        let file = self.backend.reader.file();
+        // Closes the store, unless the program has kept a handle, for example of its objects.
+        drop((self.backend, self.desk));
+        file.end_writes();
+        drop(lock);
         tracing::info!("closed etcd server");
+        failed
     }
 }

@@ -2,18 +2,13 @@
 
 use std::sync::Arc;
 
-use naxos_client::VirtualLog;
-use naxos_client::failure::StartMemory;
-use naxos_log_server::meta::MetaReplica;
-use naxos_log_server::{LogServer, Unit};
-use naxos_proto::contracts::StartMark;
-use naxos_proto::ids::Incarnation;
+use naxos_log_server::LogServer;
 use naxos_proto::seams::WorkerHandle;
-use naxos_sequencer::LocalSequencer;
 use tokio_util::sync::CancellationToken;
 
 use super::end::end;
 use super::hand_over::HandOver;
+use super::part_inside::PartInside;
 use super::probe::Probe;
 use super::stops::Stops;
 use crate::port::Port;
@@ -28,17 +23,6 @@ pub struct Part {
     pub(super) inside: Arc<PartInside>,
     pub(super) hand_over: HandOver,
     pub(super) removed: CancellationToken,
-}
-
-/// What the probe of a part looks at.
-pub(super) struct PartInside {
-    pub(super) incarnation: Incarnation,
-    pub(super) start: StartMark,
-    pub(super) starts: Arc<dyn StartMemory>,
-    pub(super) log: Arc<VirtualLog>,
-    pub(super) unit: Arc<Unit>,
-    pub(super) sequencer: Arc<LocalSequencer>,
-    pub(super) meta: Arc<MetaReplica>,
 }
 
 impl Part {

@@ -8,7 +8,7 @@ use naxos_proto::contracts::{CellState, LocalTail, StartMark, StorageUnit, UnitE
 use naxos_proto::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
 use parking_lot::Mutex;
 
-use super::part::PartInside;
+use super::part_inside::PartInside;
 use crate::backend::Backend;
 pub use crate::state::Keeper;
 pub use naxos_sequencer::Granted;

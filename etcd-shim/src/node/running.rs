@@ -2,6 +2,7 @@
 
 use naxos_log_server::LogServerConfig;
 use naxos_proto::seams::Seams;
+use tokio_util::sync::CancellationToken;
 
 use super::probe::Probe;
 use super::{Node, Part, StartError};
@@ -26,7 +27,8 @@ impl Running {
         unit: LogServerConfig,
     ) -> Result<Self, StartError> {
         if config.role.has_state() {
-            Ok(Self::Node(Box::new(Node::start_with(config, seams, runtimes, unit, None).await?)))
+            let node = Node::start_with(&CancellationToken::new(), config, seams, runtimes, unit, None).await?;
+            Ok(Self::Node(Box::new(node)))
         } else {
             Ok(Self::Part(Box::new(Part::start(config, seams, unit).await?)))
         }
@@ -76,7 +78,7 @@ impl Running {
     /// Not cancel safe, as [`Node::stop`].
     pub async fn stop(self) {
         match self {
-            Self::Node(node) => node.stop().await,
+            Self::Node(node) => drop(node.stop().await),
             Self::Part(part) => part.stop().await,
         }
     }

@@ -2,6 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::state::own::CannotApply;
+
 /// One token for each group of Workers. Before `Node::stop` is called, only a failure cancels a token: a Worker that
 /// fails cancels the one of its group. A task of [`Tasks`](naxos_proto::seams::Tasks) that panics cancels `running`.
 #[derive(Clone, Debug)]
@@ -15,13 +17,16 @@ pub(super) struct Stops {
     pub(super) meta: CancellationToken,
     /// Ends the storage unit.
     pub(super) unit: CancellationToken,
+    /// Why the program's own state machine cannot go on. It cancels `running`.
+    pub(super) failure: CannotApply,
 }
 
 impl Stops {
     pub(super) fn new() -> Stops {
         let running = CancellationToken::new();
         let (meta, unit) = (running.child_token(), running.child_token());
-        Stops { serving: CancellationToken::new(), running, meta, unit }
+        let failure = CannotApply::new(running.clone());
+        Stops { serving: CancellationToken::new(), running, meta, unit, failure }
     }
 
     /// Waits as [`Self::failed`] does, and returns what to tell the caller then.
@@ -29,7 +34,7 @@ impl Stops {
     /// Cancel safe.
     pub(super) async fn why_failed(&self) -> String {
         self.failed().await;
-        "a worker of the node failed; the log says why".to_owned()
+        self.failure.why().unwrap_or("a worker of the node failed; the log says why").to_owned()
     }
 
     /// Waits until a Worker or a task has failed.

@@ -119,7 +119,7 @@ async fn keep_leases(backend: &Backend, pending: &Arc<PendingRequests>) {
             continue;
         }
         // While the tail check fails, for example because the quorum is away, no lease can be renewed. So no lease may
-        // end then: there are no ticks, and later each lease is extended by that gap.
+        // end then: the keeper does not tick, and its next tick extends each lease by the time without ticks.
         if backend.keeper.has_work()
             && let Err(e) = backend.linearize(&backend.gate, &backend.deadlines).await
         {

@@ -91,6 +91,12 @@ impl ClusterService {
     async fn do_add(&self, r: pb::MemberAddRequest) -> Result<pb::MemberAddResponse, Status> {
         let (backend, is_learner) = (&self.0.backend, r.is_learner);
         let peer_ur_ls = checked(&r.peer_ur_ls)?;
+        if backend.config.listen_peer_urls.is_empty() {
+            return Err(Status::failed_precondition(
+                "naxos: no other member can reach this one, because the program has opened its store without \
+                 `.peers(own, urls)`: expected that call with the peer URL of this member",
+            ));
+        }
         self.0.linearize().await?;
         self.check_quorum(|members| may_add(members, is_learner))?;
         let member = pb::Member { id: backend.entropy.id(), peer_ur_ls, is_learner, ..pb::Member::default() };

@@ -1,9 +1,12 @@
 //! `naxos.control.v1.Control`: the calls of `naxos ctl`.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use naxos_client::failure::NodeState;
+use naxos_engines::observer::{Observed, Spread};
 use naxos_engines::stack::EngineStatus;
+use naxos_engines::view_tracking::PROGRAMS;
 use naxos_proto::chain::{self, LogletKind};
 use naxos_proto::control as pb;
 use naxos_proto::ids::MemberId;
@@ -39,7 +42,27 @@ fn segment(s: &chain::Segment) -> pb::Segment {
     }
 }
 
-fn engine(status: &EngineStatus) -> pb::Engine {
+/// What the Observer has measured of an engine. `None` if nothing.
+fn times(observed: &Observed) -> Option<pb::EngineTimes> {
+    let (propose, apply) = (observed.propose.spread(), observed.apply.spread());
+    if propose.count() + apply.count() == 0 {
+        return None;
+    }
+    let micros = |spread: &Spread, q| {
+        spread.quantile(q).map_or(0, |duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+    };
+    Some(pb::EngineTimes {
+        proposals: propose.count(),
+        propose_p50_us: micros(&propose, 0.5),
+        propose_p99_us: micros(&propose, 0.99),
+        applied: apply.count(),
+        apply_p50_us: micros(&apply, 0.5),
+        apply_p99_us: micros(&apply, 0.99),
+        in_flight: observed.in_flight(),
+    })
+}
+
+fn engine(status: &EngineStatus, observed: &[Arc<Observed>]) -> pb::Engine {
     let state = match (status.switchable, status.enabled) {
         (false, _) => pb::EngineState::Always,
         (true, true) => pb::EngineState::On,
@@ -51,6 +74,7 @@ fn engine(status: &EngineStatus) -> pb::Engine {
         state: state.into(),
         since: status.since.0,
         about: status.summary.to_owned(),
+        times: observed.iter().find(|observed| observed.engine == status.name).and_then(|observed| times(observed)),
     }
 }
 
@@ -113,7 +137,7 @@ impl pb::control_server::Control for ControlService {
         r: Request<pb::ReconfigureRequest>,
     ) -> Result<Response<pb::ReconfigureResponse>, Status> {
         let kind = self.kind(&r.into_inner().kind)?;
-        let log = std::sync::Arc::clone(&self.0.backend.log);
+        let log = Arc::clone(&self.0.backend.log);
         let changed = self.0.backend.tasks.finish("reconfigure", async move { log.reconfigure(kind).await });
         let done = changed.await.ok_or(EtcdError::Stopped)?;
         let done = done.map_err(|e| Status::unavailable(format!("the log was not reconfigured: {e}")))?;
@@ -127,7 +151,8 @@ impl pb::control_server::Control for ControlService {
     }
 
     async fn engines(&self, _: Request<pb::EnginesRequest>) -> Result<Response<pb::EnginesResponse>, Status> {
-        let engines = self.0.backend.stack.engines().iter().map(engine).collect();
+        let stack = &self.0.backend.stack;
+        let engines = stack.engines().iter().map(|status| engine(status, stack.observed())).collect();
         Ok(Response::new(pb::EnginesResponse { engines }))
     }
 
@@ -141,7 +166,7 @@ impl pb::control_server::Control for ControlService {
         })?;
         stack.switch(known.id, r.on).await.map_err(|e| Status::failed_precondition(e.to_string()))?;
         let now = find().expect("engines do not vanish");
-        Ok(Response::new(pb::SetEngineResponse { engine: Some(engine(&now)) }))
+        Ok(Response::new(pb::SetEngineResponse { engine: Some(engine(&now, stack.observed())) }))
     }
 
     async fn members(&self, _: Request<pb::MembersRequest>) -> Result<Response<pb::MembersResponse>, Status> {
@@ -181,6 +206,7 @@ impl pb::control_server::Control for ControlService {
         Ok(Response::new(pb::MembersResponse {
             applied,
             trim_point: backend.stack.trim_point().0,
+            programs_need_from: backend.stack.view().cursor_of(PROGRAMS).map(|at| at.0),
             members: members.into_iter().map(|member| status(member.id, member.name, member.is_learner)).collect(),
         }))
     }

@@ -163,3 +163,36 @@ impl pb::kv_server::Kv for KvService {
         self.0.unary(Method::Compact, self.do_compact(r.into_inner())).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::Naxos;
+    use crate::state::index::key_entry::{Live, Value};
+    use crate::state::index::revision_key::RevisionKey;
+
+    #[tokio::test]
+    async fn a_list_that_no_message_can_carry_is_refused_before_its_values_are_read() {
+        let store = Naxos::memory().await.unwrap();
+        let desk = store.desk().await.unwrap();
+        {
+            // The rows do not exist, so an attempt to read them would panic.
+            let mut kept = desk.backend.store.write();
+            for n in 0..3 {
+                let at = RevisionKey { main: 2, sub: n };
+                let live = Live { at, create: 2, version: 1, lease: 0, value: Value::Row(1 << 30) };
+                kept.put(&n.to_be_bytes(), |_| Ok::<_, ()>(live)).unwrap();
+            }
+            kept.revision = 2;
+        }
+        let all = pb::RangeRequest { key: vec![0].into(), range_end: vec![0].into(), ..Default::default() };
+        let refused = KvService(desk).whole_range(all).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        let text = "grpc: trying to send message larger than max (3221225";
+        assert!(refused.message().starts_with(text), "{}", refused.message());
+        assert!(refused.message().ends_with(" vs. 2147483647)"), "{}", refused.message());
+        store.stop().await;
+    }
+}

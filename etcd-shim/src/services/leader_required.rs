@@ -29,8 +29,8 @@ pub(crate) struct LeaderRequired<S> {
 }
 
 impl<S> LeaderRequired<S> {
-    /// Ends `answers` when the `fence` goes up. If the client wants a leader, ends them when `lost` is cancelled
-    /// instead. Then `lost` must also be cancelled after the fence has gone up.
+    /// Without `lost`, ends `answers` when the `fence` goes up. With `lost`, which is for clients that want a leader,
+    /// ends them when `lost` is cancelled. So if the fence goes up later, `lost` must be cancelled, too.
     pub(crate) fn new(answers: S, lost: Option<CancellationToken>, fence: &Arc<Fence>) -> Self {
         // If the fence went up before the caller got `lost`, the fence does not cancel `lost`.
         let end = lost.filter(|_| !fence.is_up()).unwrap_or_else(|| fence.went_up());

@@ -148,7 +148,7 @@ impl pb::lease_server::Lease for LeaseService {
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
         let backend = &self.0.backend;
         backend.refuse_if_learner()?;
-        backend.fence.check()?;
+        backend.check_state()?;
         let (tx, answers) = mpsc::channel(ANSWERS_MAX);
         let (metadata, _, requests) = r.into_parts();
         backend.tasks.start("keep-alive", self.clone().keep_alive_always(requests, tx));

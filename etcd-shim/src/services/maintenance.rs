@@ -151,7 +151,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
     async fn snapshot(&self, r: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
         let backend = &self.0.backend;
         // As in etcd, a learner serves it too.
-        backend.fence.check()?;
+        backend.check_state()?;
         let answers = send_backup(backend, self.0.stop.clone())?;
         let answers = self.0.while_led(r.metadata(), answers);
         Ok(Response::new(Counted::start(&backend.metrics, Method::Snapshot, answers)))

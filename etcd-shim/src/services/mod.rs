@@ -28,7 +28,6 @@ pub(crate) use self::leader_required::wants_leader;
 use crate::backend::{Backend, PendingRequests};
 use crate::metrics::Method;
 use crate::port::too_large_to_send;
-use crate::state::EtcdError;
 use crate::state::kv::collect::ANSWER_BYTES_MAX;
 use crate::watch::Hub;
 
@@ -48,6 +47,11 @@ impl Desk {
         self.backend.linearize(&self.gate, &self.pending.deadlines).await
     }
 
+    /// Why the node answers no more.
+    pub(crate) fn why_stopped(&self) -> String {
+        self.backend.failure.why().unwrap_or("the node was stopped").to_owned()
+    }
+
     /// The answers of a stream. They end when this member may serve nothing any more. They also end when there is no
     /// leader, if the client asks for that in its `metadata`.
     fn while_led<S>(&self, metadata: &MetadataMap, answers: S) -> LeaderRequired<S> {
@@ -56,7 +60,7 @@ impl Desk {
     }
 
     /// Refuses a call that this member does not serve in its present state.
-    fn check_served(&self, method: Method) -> Result<(), EtcdError> {
+    fn check_served(&self, method: Method) -> Result<(), Status> {
         // As in etcd, a member without a vote serves its status and serializable reads only.
         if !matches!(method, Method::Status | Method::Range) {
             self.backend.refuse_if_learner()?;
@@ -64,8 +68,9 @@ impl Desk {
         // A member whose state differs from that of the others still helps to find out why, turns off alarms, and moves
         // the sequencer.
         match method {
-            Method::Status | Method::Alarm | Method::Hash | Method::HashKv | Method::MoveLeader => Ok(()),
-            _ => self.backend.fence.check(),
+            Method::Status | Method::Alarm | Method::MoveLeader => Ok(()),
+            Method::Hash | Method::HashKv => self.backend.check_applied(),
+            _ => self.backend.check_state(),
         }
     }
 
@@ -81,7 +86,7 @@ impl Desk {
         let began = self.backend.clock.now();
         let result = match self.check_served(method) {
             Ok(()) => call.await,
-            Err(refused) => Err(refused.into()),
+            Err(refused) => Err(refused),
         };
         let result = result.and_then(|answer| match answer.encoded_len() {
             bytes if bytes > ANSWER_BYTES_MAX => Err(too_large_to_send(bytes)),

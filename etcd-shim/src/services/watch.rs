@@ -22,7 +22,7 @@ pub(crate) fn watch_in_process(
 ) -> Result<LeaderRequired<watch::Answers>, Status> {
     let backend = &desk.backend;
     backend.refuse_if_learner()?;
-    backend.fence.check()?;
+    backend.check_state()?;
     let request = pb::WatchRequest { request_union: Some(pb::watch_request::RequestUnion::CreateRequest(create)) };
     let requests = tokio_stream::once(Ok(request)).chain(tokio_stream::pending());
     let (hub, stop) = (Arc::clone(&desk.hub), desk.stop.clone());
@@ -37,7 +37,7 @@ impl pb::watch_server::Watch for WatchService {
     async fn watch(&self, r: Request<Streaming<pb::WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
         let backend = &self.0.backend;
         backend.refuse_if_learner()?;
-        backend.fence.check()?;
+        backend.check_state()?;
         backend.metrics.mvcc.watch_streams.inc();
         let metrics = Arc::clone(&backend.metrics);
         let ended = move || {

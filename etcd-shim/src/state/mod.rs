@@ -5,8 +5,8 @@
 //! - [`error`]: etcd's refusals; [`effects`]: what each revision changed, for the watches
 //! - [`index`]: the index of the key space; [`lease`]: leases and their keeper
 //! - [`rows`]: the rows in the local store; [`versions`]: the version of the cluster; [`command`]: the commands that travel
-//!   in the log; [`seats`]: the data directories of the members; [`store`]: one key space in memory; [`rebuild`]: builds it
-//!   from its rows; [`kept`]: reads only the members, the version and the revision
+//!   in the log; `command_cost`: how long apply takes for one; [`seats`]: the data directories of the members;
+//!   [`store`]: one key space in memory; [`rebuild`]: builds it from its rows; [`kept`]: reads only the members, the version and the revision
 //! - [`own`]: a program's own state machine beside etcd's; [`answer`]: what a command answers
 //! - [`kv`]: reads, checks, history, compaction
 //! - [`apply`]: applies commands
@@ -14,6 +14,7 @@
 mod answer;
 pub(crate) mod apply;
 pub mod command;
+mod command_cost;
 pub mod effects;
 pub mod error;
 pub(crate) mod index;

@@ -62,6 +62,12 @@ pub(crate) fn has_own(reader: &StoreReader, store: StoreId) -> bool {
     !reader.scan(&from, &below, 1).is_empty()
 }
 
+/// Whether there are rows of a program's own state machine.
+pub(crate) fn has_program_rows(reader: &StoreReader, store: StoreId) -> bool {
+    let (from, below) = whole(store, OWN);
+    !reader.scan(&from, &below, 1).is_empty()
+}
+
 /// Calls `each` with the rows of a table, in the order of their names.
 pub(super) fn each_row(reader: &StoreReader, store: StoreId, table: TableId, each: impl FnMut(RowKey, &[u8])) {
     let (from, below) = whole(store, table);

@@ -135,6 +135,11 @@ impl SharedStore {
         self.store.read()
     }
 
+    /// Whether a change of a few keys would neither read the disk nor wait for a reader now.
+    pub(crate) fn is_free(&self) -> bool {
+        self.store.try_write().is_some_and(|store| store.is_all_resident())
+    }
+
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Store> {
         self.store.write()
     }

@@ -48,7 +48,7 @@ pub async fn start_node(disk: Arc<dyn Disk>, worker: Arc<dyn Worker>, runtimes: 
     let (clock, entropy, net) = (Arc::new(BootClock), Arc::new(OsEntropy), Arc::new(SocketNet));
     let seams = Seams { clock, entropy, net, disk, worker };
     let unit = LogServerConfig { segment_bytes: 1 << 20, reserve_bytes: 0, ..LogServerConfig::default() };
-    Node::start_with(config, seams, runtimes, unit, None).await
+    Node::start_with(&CancellationToken::new(), config, seams, runtimes, unit, None).await
 }
 
 /// How a run ended.

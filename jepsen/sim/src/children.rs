@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::simulation::SEED;
-
+/// The environment variable with the only seed that is to be run.
+pub(crate) const SEED: &str = "NAXOS_SIM_SEED";
 /// At most this many lines of a failed process are shown.
 const LINES_MAX: usize = 60;
 

@@ -8,9 +8,9 @@ use turmoil::Sim;
 use crate::dice::Dice;
 use crate::member::Member;
 
-/// From this time on no new fault is drawn, and those that are left end. A disk that was to be torn at one of its next
+/// From this time of the simulation on no new fault is drawn, and those that are left end. A disk that was to be torn at one of its next
 /// syncs may still be torn.
-const CALM: Duration = Duration::from_secs(5);
+pub const FAULTS_END: Duration = Duration::from_secs(5);
 /// Time between two faults of a node, in milliseconds: at least the first number, and less than the second. The other pairs
 /// are read in the same way.
 const QUIET_MILLIS: (u64, u64) = (300, 2_500);
@@ -70,7 +70,7 @@ impl Faults {
     /// Called after each step of the simulation.
     pub(crate) fn step(&mut self, sim: &mut Sim<'_>) {
         let now = sim.elapsed();
-        self.is_calm = now >= CALM;
+        self.is_calm = now >= FAULTS_END;
         for at in 0..self.victims.len() {
             let victim = &self.victims[at];
             if victim.member.drive.life() != victim.life {

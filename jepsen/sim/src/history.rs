@@ -7,17 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use naxos::{Applicator, Applied, Lsn, RowSpace, Rows};
 
-use crate::recorder::Recording;
+use crate::effect::Effect;
+use crate::recording::Recording;
 
 /// The rows of a state machine.
 pub(crate) type AllRows = BTreeMap<Bytes, Bytes>;
-
-/// What a command did: its answer, or why it was refused, and the rows that it changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Effect {
-    pub(crate) answer: Result<Vec<u8>, String>,
-    pub(crate) changes: Vec<(Bytes, Option<Bytes>)>,
-}
 
 /// A command at its position.
 struct Command {

@@ -33,7 +33,7 @@
 //! 3. At the end all replicas have the same rows: those that the commands give when they are applied once more, in their
 //!    order, without a node.
 //! 4. No node ends by itself, and the cluster works again soon after the last fault.
-//! 5. What [`Simulation::invariant`] demands.
+//! 5. What [`Simulation::invariant`] demands, and what runs beside the nodes ([`Simulation::beside`]).
 //!
 //! In a `#[test]`, each seed runs in a process of its own. To repeat a seed that failed, for example seed 7, use
 //! `NAXOS_SIM_SEED=7 cargo test the_test`.
@@ -46,10 +46,11 @@
 //! rustdocflags = ["--cfg", "tokio_unstable"]
 //! ```
 //!
-//! - [`Simulation`]: what a test sets; [`Dice`]: random choices
+//! - [`Simulation`]: what a test sets; `program`: the part of it that each node needs; [`Dice`]: random choices
 //! - `children`: a process for each seed; `seed`: one seed from start to end
 //! - `member`: one node and its client; `faults`: what happens to the nodes
-//! - `recorder`: sees what the state machine does; `history`: what it did, and the rules
+//! - `recorder`: sees what the state machine does; `recording`: the rows that one command changes; `effect`: what it did;
+//!   `history`: what all commands did, and the rules
 //! - [`world`](fn@world): a simulated network; [`TurmoilNet`]: how a node uses it
 
 #![warn(missing_docs)]
@@ -62,16 +63,26 @@ compile_error!(
 
 mod children;
 mod dice;
+mod effect;
 mod faults;
 mod history;
 mod member;
 mod net;
+mod program;
 mod recorder;
+mod recording;
 mod seed;
 mod simulation;
 mod world;
 
 pub use dice::Dice;
+pub use faults::FAULTS_END;
+pub use member::elapsed;
 pub use net::TurmoilNet;
 pub use simulation::Simulation;
 pub use world::{EPOCH, LATENCY_MAX, world};
+
+/// The examples of the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,22 +1,22 @@
 //! [`Member`]: one simulated node and the client beside it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use naxos::{Error, Freshness, Keys, Naxos};
 use naxos_log_server::LogServerConfig;
-use naxos_proto::seams::Seams;
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock, TaskWorker};
+use naxos_proto::seams::{Clock, Seams};
 use parking_lot::Mutex;
 
 use crate::dice::Dice;
 use crate::history::{AllRows, History};
 use crate::net::TurmoilNet;
+use crate::program::Program;
 use crate::recorder::Recorder;
-use crate::simulation::{Commands, Invariant, Make};
 use crate::world::EPOCH;
 
 /// The names of the hosts.
@@ -43,16 +43,19 @@ pub(crate) struct Member {
     pub(crate) drive: Drive,
     pub(crate) history: Arc<Mutex<History>>,
     pub(crate) told: Told,
-    pub(crate) make: Make,
-    pub(crate) commands: Commands,
-    pub(crate) invariant: Invariant,
+    pub(crate) program: Program,
+    /// The nodes on which `beside` has returned.
+    pub(crate) finished: Finished,
     pub(crate) seed: u64,
     /// How often a node was started here.
     pub(crate) starts: Rc<RefCell<u64>>,
 }
 
+/// The nodes on which [`Simulation::beside`](crate::Simulation::beside) has returned.
+pub(crate) type Finished = Rc<RefCell<BTreeSet<&'static str>>>;
+
 /// How long the simulation has lasted.
-fn now() -> Duration {
+pub fn elapsed() -> Duration {
     turmoil::sim_elapsed().unwrap_or_default()
 }
 
@@ -74,7 +77,7 @@ impl Member {
         let seams = self.seams(dice.roll());
         let clock = Arc::clone(&seams.clock);
         let own = NAMES.iter().position(|name| *name == self.name).expect("it is one of them");
-        let recorder = Recorder { inner: (self.make)(), node: self.name, history: Arc::clone(&self.history) };
+        let recorder = Recorder { inner: (self.program.make)(), node: self.name, history: Arc::clone(&self.history) };
         let opening = Naxos::open("data")
             .peers(own, NAMES.map(|name| format!("http://{name}:2380")))
             // turmoil binds no names. In the simulator a connection that a partition has cut never recovers, so pings
@@ -88,8 +91,21 @@ impl Member {
             .applicator(recorder)
             .on(seams, small_unit());
         let node = opening.await.map_err(|error| error.to_string())?;
-        while now() < BUSY {
-            self.propose(&node, &mut dice).await?;
+        self.finished.borrow_mut().remove(self.name);
+        let beside = (self.program.beside)(node.clone(), Dice::new(dice.roll()));
+        let beside = async {
+            let done = beside.await;
+            self.finished.borrow_mut().insert(self.name);
+            done
+        };
+        let proposes = self.propose_and_tell(&node, &mut dice, &*clock);
+        tokio::try_join!(beside, proposes).map(drop)
+    }
+
+    /// Proposes commands, and tells the rows at the end. Returns only if the node fails.
+    async fn propose_and_tell(&self, node: &Naxos, dice: &mut Dice, clock: &dyn Clock) -> Result<(), String> {
+        while elapsed() < BUSY {
+            self.propose(node, dice).await?;
             clock.sleep(Duration::from_millis(dice.below(PAUSE_MILLIS))).await;
         }
         loop {
@@ -101,16 +117,16 @@ impl Member {
     }
 
     async fn propose(&self, node: &Naxos, dice: &mut Dice) -> Result<(), String> {
-        let command = (self.commands)(dice);
+        let command = (self.program.commands)(dice);
         self.history.lock().proposes(&command);
-        let began = now();
+        let began = elapsed();
         match node.propose(&command).await {
-            Ok(applied) => self.history.lock().acknowledged(&command, began, now(), applied),
+            Ok(applied) => self.history.lock().acknowledged(&command, began, elapsed(), applied),
             Err(Error::Refused(_) | Error::NotDone(_)) => {}
             Err(Error::Unknown(_)) => self.history.lock().unknown += 1,
             Err(ended) => return Err(ended.to_string()),
         }
-        if let Ok(Err(why)) = node.query(Freshness::Local, |view| (self.invariant)(view)).await {
+        if let Ok(Err(why)) = node.query(Freshness::Local, |view| (self.program.invariant)(view)).await {
             self.history.lock().breaks(format!("the invariant does not hold on node {}: {why}", self.name));
         }
         Ok(())
@@ -120,7 +136,7 @@ impl Member {
         // A host's clock differs from the clocks of the other hosts, by the same amount after each start.
         let skew = Dice::new(self.seed).below_signed(2 * SKEW_NANOS_MAX) - SKEW_NANOS_MAX;
         Seams {
-            clock: Arc::new(SimClock::new(EPOCH + now()).with_skew_nanos(skew)),
+            clock: Arc::new(SimClock::new(EPOCH + elapsed()).with_skew_nanos(skew)),
             entropy: Arc::new(SeededEntropy::new(seed)),
             net: Arc::new(TurmoilNet),
             disk: self.drive.mount(),

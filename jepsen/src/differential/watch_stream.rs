@@ -163,7 +163,7 @@ impl Seen {
 }
 
 impl Watcher {
-    /// The revision of the newest event, 0 if there is none since the last comparison.
+    /// The revision of the newest event in `events`, 0 if there is none. Each comparison takes the events out.
     pub fn newest_event(&self) -> i64 {
         self.events.last().map_or(0, at)
     }

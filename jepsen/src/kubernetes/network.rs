@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -24,7 +25,8 @@ impl Network {
     /// # Panics
     /// If it does not run as root.
     pub fn enter() -> Self {
-        let name = format!("naxos-{}", std::process::id());
+        static ENTERED: AtomicU32 = AtomicU32::new(0);
+        let name = format!("naxos-{}-{}", std::process::id(), ENTERED.fetch_add(1, Relaxed));
         ip(&format!("netns add {name}"));
         let network = Network { name };
         let path = format!("/run/netns/{}", network.name);

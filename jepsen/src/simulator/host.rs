@@ -39,7 +39,7 @@ const FLAGS: [&str; 5] = [
 
 /// How often a host whose member does not exist yet looks again.
 const NOT_YET: Duration = Duration::from_millis(10);
-/// At most this many commands of stores wait for the storage unit of a member of a cluster.
+/// At most this many client commands wait in the queue of the storage unit of a member of a cluster.
 const QUEUE_COMMANDS_MAX: u64 = 16;
 /// If the disk has less room than this, the node refuses writes.
 pub const RESERVE_BYTES: u64 = 512 << 10;

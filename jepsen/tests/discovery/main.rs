@@ -150,7 +150,8 @@ type Listed = (u64, Vec<(String, u64, Vec<String>)>);
 
 async fn listed(at: usize) -> Listed {
     let mut client = ClusterClient::new(channel(at));
-    // A list that is not linearizable may still have the name by which the records call a member.
+    // A list that is not linearizable may be older than the announcement of a member's name, and still call the member
+    // by the number that it got when the records were read.
     let asked = client.member_list(MemberListRequest { linearizable: true });
     let answer = pace::within(CALL_LIMIT, asked).await.expect("in time");
     let answer = answer.expect("the members are listed").into_inner();

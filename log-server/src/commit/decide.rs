@@ -81,7 +81,7 @@ impl Committer {
             outcomes.push(match loglet.verdict_for(purpose, at) {
                 Verdict::Free => {
                     loglet.write(at);
-                    let Cell { payload: body, commands } = cell;
+                    let Cell { payload: body, commands, in_streams: _ } = cell;
                     batch.drafts.push(Draft { kind, loglet: id, offset: at, incarnation, known_tail, commands, body });
                     CellOutcome::Written
                 }

@@ -24,7 +24,7 @@ use naxos_proto::ids::{LogId, MemberId};
 use naxos_proto::seams::Instant;
 
 use super::attempt::{Attempt, Heard};
-use super::found::FoundingError;
+use super::found::{Found, FoundingError};
 use super::seat::FoundingSeat;
 
 /// How long a founding may take before a first line is logged that names the seats it waits for. Most take less.
@@ -45,7 +45,7 @@ enum Outcome {
 type Reply = (MemberId, Result<FoundingAnswer, FoundingUnanswered>);
 
 /// See the module.
-pub(super) struct Candidate<'a> {
+struct Candidate<'a> {
     seat: &'a FoundingSeat,
     peers: &'a dyn FoundingDirectory,
     /// The id that this candidate proposes for the log.
@@ -58,14 +58,32 @@ pub(super) struct Candidate<'a> {
     report_at: Instant,
 }
 
+impl FoundingSeat {
+    /// Takes part in the founding until the log of the cluster is known here, durably. `peers` are the other listed
+    /// seats. It waits for as long as no majority of the listed seats can be reached, and logs which seats are missing.
+    ///
+    /// When this returns, the data directory is no longer locked, and
+    /// [`FoundJournal::read`](crate::FoundJournal::read) can open it.
+    /// # Cancel safety
+    /// The call may be dropped and made again. The log may be founded meanwhile.
+    pub async fn found(&self, peers: &dyn FoundingDirectory) -> Result<Found, FoundingError> {
+        let value = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(FoundingError::Stopped),
+            value = Candidate::new(self, peers).run() => value,
+        };
+        Ok(Found::new(value?, self.own))
+    }
+}
+
 impl<'a> Candidate<'a> {
-    pub(super) fn new(seat: &'a FoundingSeat, peers: &'a dyn FoundingDirectory) -> Self {
+    fn new(seat: &'a FoundingSeat, peers: &'a dyn FoundingDirectory) -> Self {
         let report_at = seat.clock.now().after(FIRST_PROGRESS);
         Self { seat, peers, log: LogId(seat.entropy.id()), highest: 0, troubles: BTreeMap::new(), report_at }
     }
 
     /// Tries until the decision is durable in this seat's data directory.
-    pub(super) async fn run(mut self) -> Result<FoundingValue, FoundingError> {
+    async fn run(mut self) -> Result<FoundingValue, FoundingError> {
         let (seat, config) = (self.seat, &self.seat.config);
         let before = config.seats.iter().filter(|other| **other < config.seat).count();
         let mut rest = config.stagger * u32::try_from(before).expect("a cluster has few seats");
@@ -267,7 +285,8 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Asks the seat `to` after a rest. Waits for the answer of another seat at most as long as the settings say.
+/// Asks the seat `to` after a rest. If that is not this seat itself, waits for the answer at most as long as the
+/// settings say.
 async fn ask(
     seat: &FoundingSeat,
     peers: &dyn FoundingDirectory,

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use naxos_proto::contracts::{
-    Founder, Founding, FoundingAnswer, FoundingDirectory, FoundingRequest, FoundingUnanswered, FoundingValue,
-};
+use naxos_proto::contracts::{Founder, Founding, FoundingAnswer, FoundingRequest, FoundingUnanswered, FoundingValue};
 use naxos_proto::ids::{ClusterId, MemberId, StorageId};
 use naxos_proto::seams::{Clock, Disk, Entropy, Seams, WorkerHandle, start};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::candidate::Candidate;
 use super::config::FoundingConfig;
 use super::found::{Found, FoundingError};
 use super::keeper::{Keeper, Question, View};
@@ -33,7 +30,7 @@ pub struct FoundingSeat {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) view: watch::Receiver<View>,
     questions: mpsc::Sender<Question>,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     worker: Mutex<Option<WorkerHandle>>,
 }
 
@@ -116,22 +113,6 @@ impl FoundingSeat {
     pub fn decided(&self) -> Option<Found> {
         let decided = self.view.borrow().record.decided.clone();
         decided.map(|value| Found::new(value, self.own))
-    }
-
-    /// Takes part in the founding until the log of the cluster is known here, durably. `peers` are the other listed
-    /// seats. It waits for as long as no majority of the listed seats can be reached, and logs which seats are missing.
-    ///
-    /// When this returns, the data directory is no longer locked, and
-    /// [`FoundJournal::read`](crate::FoundJournal::read) can open it.
-    /// # Cancel safety
-    /// The call may be dropped and made again. The log may be founded meanwhile.
-    pub async fn found(&self, peers: &dyn FoundingDirectory) -> Result<Found, FoundingError> {
-        let value = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(FoundingError::Stopped),
-            value = Candidate::new(self, peers).run() => value,
-        };
-        Ok(Found::new(value?, self.own))
     }
 
     /// Ends the Worker and gives up the lock. The error is the text of the Worker's panic.

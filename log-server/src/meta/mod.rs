@@ -18,6 +18,7 @@
 
 mod codec;
 mod config;
+mod found_register;
 mod found_value;
 mod log_store;
 mod peers;
@@ -36,7 +37,8 @@ mod types;
 mod voters;
 
 pub use config::MetaConfig;
-pub use found_value::{FoundRegister, found_register, found_value};
+pub use found_register::FoundRegister;
+pub use found_value::{found_register, found_value};
 pub use peers::{MetaPeers, NoPeers, PeerError};
 #[cfg(feature = "peer")]
 pub use remote_peers::RemotePeers;

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::meta::FoundRegister;
 use crate::meta::codec::{decode, encode};
+use crate::meta::found_register::FoundRegister;
 use crate::meta::raft_writer::RaftWriter;
 use crate::meta::snapshot_mark::SnapshotMark;
 use crate::meta::types::{Answer, Entry, LogId, Put, StorageError, TypeConfig, Value};

@@ -10,8 +10,8 @@ use naxos_proto::seams::{Clock, Instant};
 
 use crate::serve::{Published, Roster};
 
-/// While there is much to do, a tail is told this often at most. Under load the sequencer's next store or answer brings
-/// the same news to the same node, so a message for each sync would only cost throughput.
+/// While there is much to do, a tail is told this often at most. Under load the listener's node soon gets the same news
+/// from the sequencer, with the next store or answer, so a message for each sync would only cost throughput.
 const TELL_EVERY: Duration = Duration::from_millis(5);
 
 /// Says whether little is queued at the unit.

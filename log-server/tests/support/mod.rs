@@ -91,7 +91,7 @@ pub fn params() -> UnitParams {
 
 /// A store of consecutive cells from `at` on, one for each payload.
 pub fn request(loglet: LogletId, at: u64, payloads: &[Bytes], known_tail: u64) -> Store {
-    let cell = |payload: &Bytes| Cell { payload: payload.clone(), commands: 1 };
+    let cell = |payload: &Bytes| Cell::new(payload.clone());
     let cells = payloads.iter().map(cell).collect();
     let purpose = Purpose::Append { known_tail: Offset(known_tail) };
     Store { loglet, incarnation: OWNER, at: Offset(at), cells, purpose }

@@ -4,6 +4,7 @@
 use crate::contracts::APPEND_BYTES_MAX;
 use crate::contracts::UnitError;
 use crate::ids::{Incarnation, LogletId, StorageId};
+use crate::streams::Unchanged;
 
 /// Why an append was refused. Nothing was stored, so the append may be tried again. If a new attempt can succeed only
 /// after some event, the text of the variant names this event.
@@ -61,6 +62,10 @@ pub enum Refusal {
         /// How many bytes they may have.
         bytes_max: u64,
     },
+    /// The condition of the append does not hold, or the sequencer does not know whether it does, because the stream got no
+    /// entry for a long time. Find the new entries of the stream, and decide again.
+    #[error("the condition that {0} does not hold, or is not known to hold any more: read the stream again")]
+    StreamChanged(Unchanged),
     /// The sequencer does not support this call or this loglet. The text says why.
     #[error("{0}")]
     Unsupported(String),

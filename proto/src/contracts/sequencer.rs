@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use crate::chain::LogletParams;
 use crate::completion::{Completion, Unknown};
 use crate::contracts::{Cell, Refusal};
-use crate::ids::{Incarnation, LogletId, Offset};
+use crate::ids::{Incarnation, LogletId, Lsn, Offset, StreamId};
+use crate::streams::StreamTails;
 use crate::tail::Tail;
 
 /// Why an append was not acknowledged. Safety rule 10: a write is done, not done or unknown.
@@ -50,9 +52,9 @@ pub trait Sequencer: Send + Sync {
     /// The incarnation of this sequencer.
     fn incarnation(&self) -> Incarnation;
 
-    /// Begins to serve a loglet that a chain in the MetaStore names. Refused if the loglet names another incarnation
-    /// as its sequencer (safety rule 4). The call may be repeated.
-    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>>;
+    /// Begins to serve a loglet that a chain in the MetaStore names, whose first cell has position `start`. Refused if the
+    /// loglet names another incarnation as its sequencer (safety rule 4). The call may be repeated.
+    fn serve<'a>(&'a self, loglet: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), Refusal>>;
 
     /// Appends a batch at consecutive offsets. It enqueues the batch before it returns, so the order of calls is the
     /// order in the log. `done` gets the first offset once a write quorum has the batch and everything before it. The
@@ -78,6 +80,26 @@ pub trait Sequencer: Send + Sync {
         incarnation: Incarnation,
         count: u32,
     ) -> BoxFuture<'_, Result<Offset, AppendError>>;
+
+    /// As [`Self::grant`], for cells of which some are in streams. `headers` has one header
+    /// ([`StreamHeader::part_of`](crate::streams::StreamHeader::part_of)) for each cell, empty for a cell that is in no
+    /// stream. Returns the first offset, and the headers with their pointers.
+    fn grant_in_streams(
+        &self,
+        _loglet: LogletId,
+        _incarnation: Incarnation,
+        _headers: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<(Offset, Vec<Bytes>), AppendError>> {
+        let refusal = Refusal::Unsupported("this sequencer has no streams".to_owned());
+        Box::pin(std::future::ready(Err(refusal.into())))
+    }
+
+    /// Where the newest entries of these streams are: at most [`STREAMS_ASKED_MAX`](crate::streams::STREAMS_ASKED_MAX). The
+    /// answer covers every offset that was given out before the call. `None` if the sequencer does not serve that loglet,
+    /// or has no streams.
+    fn stream_tails<'a>(&'a self, _loglet: LogletId, _streams: &'a [StreamId]) -> BoxFuture<'a, Option<StreamTails>> {
+        Box::pin(std::future::ready(None))
+    }
 
     /// The global tail, as far as this sequencer knows it. This alone is not a linearizable answer (safety rule 6):
     /// the caller has to check the seal afterwards. `None` if the sequencer does not serve that loglet.

@@ -40,6 +40,16 @@ pub struct Cell {
     /// How many client commands the cell carries, at least 1. The unit counts them for its pacing and for the bound
     /// of its queue.
     pub commands: u32,
+    /// Whether the payload begins with a [`StreamHeader`](crate::streams::StreamHeader) that the sequencer has to fill in.
+    /// A unit does not care.
+    pub in_streams: bool,
+}
+
+impl Cell {
+    /// A cell that carries one command and is in no stream.
+    pub fn new(payload: Bytes) -> Self {
+        Self { payload, commands: 1, in_streams: false }
+    }
 }
 
 /// For what purpose cells are stored.

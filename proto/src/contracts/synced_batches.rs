@@ -6,9 +6,9 @@ use crate::ids::Boot;
 /// first batch of the data directory on and only rises. So if a process finds fewer batches in its journal than an
 /// earlier process on the same directory has told, some of them are lost (`docs/protocol.md`, cluster 15).
 ///
-/// Each start writes at least one batch before it hears anything from others. The batch of a start that ended early
-/// could make up for a lost one in the number. So for each process between the one that told the number and the one
-/// that looks, one more batch has to be there.
+/// Each start writes at least one batch before it hears anything from others, even a start that ended early. Only the
+/// number of batches is compared, so such a batch could hide a lost one. So for each process between the one that told
+/// the number and the one that looks, one more batch has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncedBatches {
     /// The latest process that told a number.

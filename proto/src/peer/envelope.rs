@@ -8,8 +8,7 @@
 
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
-use crate::ids::{Boot, ChainVersion, StorageId};
-use crate::peer::Home;
+use crate::ids::{Boot, ChainVersion, Incarnation, LogId, StorageId};
 use crate::peer::limits::WIRE_VERSION;
 
 /// The version of the wire, decimal.
@@ -40,13 +39,13 @@ fn value(text: String) -> AsciiMetadataValue {
 }
 
 impl Envelope {
-    /// The headers of the calls of `home` to `peer`.
-    pub(super) fn new(home: &Home, peer: StorageId) -> Self {
+    /// The headers of the calls that the process `from` makes to `to`, a node of the cluster with this log.
+    pub(super) fn new(log: LogId, from: Incarnation, to: StorageId) -> Self {
         Self {
             wire: value(WIRE_VERSION.to_string()),
-            log: value(format!("{:016x}", home.log.0)),
-            from: value(home.me.to_string()),
-            to: value(format!("{:016x}", peer.0)),
+            log: value(format!("{:016x}", log.0)),
+            from: value(from.to_string()),
+            to: value(format!("{:016x}", to.0)),
         }
     }
 

@@ -128,7 +128,8 @@ mod tests {
     /// The headers of a call from storage 1 to storage 2, with `name` changed to `text`, or removed if it is empty.
     fn changed(name: &'static str, text: &'static str) -> MetadataMap {
         let mut headers = MetadataMap::new();
-        Envelope::new(&home(1), StorageId(2)).write(&mut headers, ChainVersion(7));
+        let Home { log, me, .. } = home(1);
+        Envelope::new(log, me, StorageId(2)).write(&mut headers, ChainVersion(7));
         if text.is_empty() {
             headers.remove(name);
         } else {

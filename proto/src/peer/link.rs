@@ -49,7 +49,7 @@ impl PeerLink {
     /// The link must be made on the runtime that is to carry the connection. Its stubs may be called from any thread.
     pub fn new(home: Home, peer: StorageId, address: Address, connector: Arc<dyn Connector>) -> Arc<Self> {
         let channel = channel(&home.clock, &format!("{:016x}.naxos", peer.0), address, connector);
-        let envelope = Envelope::new(&home, peer);
+        let envelope = Envelope::new(home.log, home.me, peer);
         Arc::new(Self { home, peer, envelope, channel, problem: Mutex::new(None) })
     }
 

@@ -41,7 +41,7 @@ impl Wire for SnapshotError {
             SnapshotError::NotYet => Error::NotYet(wire::Nothing {}),
             SnapshotError::Busy => Error::Busy(wire::Nothing {}),
             SnapshotError::Unknown(id) => Error::Unknown(id),
-            // This node asks no other node on behalf of its caller, so `Unreachable` does not occur here.
+            // A node answers `Unreachable` only while it is stopping. So it offers no snapshot.
             SnapshotError::Refused(why) | SnapshotError::Unreachable(why) => Error::Refused(why),
         };
         wire::SnapshotError { error: Some(error) }

@@ -24,7 +24,7 @@ pub use net::{Accepted, Address, BoxConnection, Connection, Listener, Net, PeerA
 pub use replace_file::replace_file;
 pub use rest::rest_after;
 pub use tasks::Tasks;
-pub use worker::{Body, ThreadWorker, Worker, WorkerHandle, start};
+pub use worker::{Body, ThreadWorker, Worker, WorkerHandle, panic_text, start};
 
 use std::sync::Arc;
 

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, OnGrant, Refusal, Sequencer};
-use naxos_proto::ids::{Boot, Incarnation, LogletId, Offset, StorageId};
+use naxos_proto::ids::{Boot, Incarnation, LogletId, Lsn, Offset, StorageId, StreamId};
+use naxos_proto::streams::{BackPointers, StreamHeader, StreamTails};
 use naxos_proto::tail::Tail;
 use parking_lot::Mutex;
 
@@ -20,8 +22,8 @@ type Done = Completion<Result<Offset, AppendError>>;
 pub(crate) struct FakeSequencer {
     /// The first payload of each append, and the append's completion while it has no answer.
     appends: Mutex<Vec<(Vec<u8>, Option<Done>)>>,
-    /// The loglets that this sequencer was asked to serve, in order.
-    pub(crate) served: Mutex<Vec<LogletParams>>,
+    /// The loglets that this sequencer was asked to serve, in order, and the positions of their first cells.
+    pub(crate) served: Mutex<Vec<(LogletParams, Lsn)>>,
     /// Whether each append is told its offset at once: 100 for the first one, 101 for the second one, and so on.
     pub(crate) grants: AtomicBool,
 }
@@ -47,8 +49,8 @@ impl Sequencer for FakeSequencer {
         Incarnation { storage: StorageId(SERVER), boot: Boot(3) }
     }
 
-    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
-        self.served.lock().push(loglet.clone());
+    fn serve<'a>(&'a self, loglet: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
+        self.served.lock().push((loglet.clone(), start));
         let known = loglet.id == LOGLET;
         Box::pin(async move { if known { Ok(()) } else { Err(Refusal::NotServed(loglet.id)) } })
     }
@@ -65,6 +67,25 @@ impl Sequencer for FakeSequencer {
         Box::pin(async move {
             if loglet == LOGLET { Ok(Offset(count.into())) } else { Err(Refusal::NotServed(loglet).into()) }
         })
+    }
+
+    fn grant_in_streams(
+        &self,
+        _: LogletId,
+        _: Incarnation,
+        headers: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<(Offset, Vec<Bytes>), AppendError>> {
+        let filled = |header: Bytes| match header.is_empty() {
+            true => header,
+            false => StreamHeader::filled(header, |stream| BackPointers::below(Lsn(stream.0))).expect("it is one"),
+        };
+        Box::pin(std::future::ready(Ok((Offset(4), headers.into_iter().map(filled).collect()))))
+    }
+
+    fn stream_tails<'a>(&'a self, loglet: LogletId, streams: &'a [StreamId]) -> BoxFuture<'a, Option<StreamTails>> {
+        let tails = streams.iter().map(|stream| BackPointers::below(Lsn(stream.0))).collect();
+        let known = (loglet == LOGLET).then_some(StreamTails { below: Lsn(9), tails });
+        Box::pin(std::future::ready(known))
     }
 
     fn tail(&self, loglet: LogletId) -> BoxFuture<'_, Option<Tail>> {

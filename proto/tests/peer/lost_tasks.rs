@@ -33,7 +33,7 @@ fn without_tasks(home: Home) -> Home {
 }
 
 fn cell() -> Cell {
-    Cell { payload: Bytes::from_static(b"x"), commands: 1 }
+    Cell::new(Bytes::from_static(b"x"))
 }
 
 /// A store and an append of a caller to a server.

@@ -10,9 +10,10 @@ use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, Refusal, Sequencer};
-use naxos_proto::ids::{Boot, Incarnation, LogletId, Offset};
+use naxos_proto::ids::{Boot, Incarnation, LogletId, Lsn, Offset, StreamId};
 use naxos_proto::peer::limits::{CALL_MAX, LANE_CALLS_MAX};
 use naxos_proto::peer::{Home, RemoteSequencer, SequencerService};
+use naxos_proto::streams::{BackPointers, StreamHeader};
 use naxos_proto::tail::Tail;
 use parking_lot::Mutex;
 use tonic::service::Routes;
@@ -30,7 +31,7 @@ fn world() -> (Network, Arc<FakeSequencer>, RemoteSequencer, Home) {
 
 fn append(sequencer: &RemoteSequencer, text: String) -> BoxFuture<'static, Result<Offset, AppendError>> {
     let (done, outcome) = Completion::channel();
-    let cell = Cell { payload: Bytes::from(text), commands: 1 };
+    let cell = Cell::new(Bytes::from(text));
     sequencer.append(LOGLET, sequencer.incarnation(), vec![cell], None, done);
     outcome
 }
@@ -43,7 +44,7 @@ fn a_grant_is_told_before_the_outcome_and_is_no_outcome() {
         let heard: Arc<Mutex<Vec<u64>>> = Arc::default();
         let append = |text: &'static str| {
             let ((done, outcome), heard) = (Completion::channel(), Arc::clone(&heard));
-            let cell = Cell { payload: Bytes::from_static(text.as_bytes()), commands: 1 };
+            let cell = Cell::new(Bytes::from_static(text.as_bytes()));
             let granted = Box::new(move |at: Offset| heard.lock().push(at.0));
             sequencer.append(LOGLET, sequencer.incarnation(), vec![cell], Some(granted), done);
             outcome
@@ -98,7 +99,7 @@ fn an_append_without_an_answer_is_unknown() {
         assert!(matches!(lost, Err(AppendError::Unknown(_))), "{lost:?}");
         let gone = Incarnation { boot: Boot(3), ..sequencer.incarnation() };
         let loglet = LogletParams { id: LOGLET, kind: LogletKind::NATIVE, bytes: Bytes::new() };
-        assert_eq!(sequencer.serve(&loglet).await, Err(Refusal::NoSequencer(gone)));
+        assert_eq!(sequencer.serve(&loglet, Lsn::ZERO).await, Err(Refusal::NoSequencer(gone)));
         assert_eq!(sequencer.tail(LOGLET).await, None);
         assert!(matches!(sequencer.grant(LOGLET, gone, 1).await, Err(AppendError::Unknown(_))));
     });
@@ -120,15 +121,26 @@ fn the_other_calls_are_answered_too() {
     simulate(async {
         let (_network, fake, sequencer, _) = world();
         let loglet = LogletParams { id: LOGLET, kind: LogletKind::NATIVE, bytes: Bytes::from_static(b"units") };
-        assert_eq!(sequencer.serve(&loglet).await, Ok(()));
-        assert_eq!(*fake.served.lock(), std::slice::from_ref(&loglet));
+        assert_eq!(sequencer.serve(&loglet, Lsn(77)).await, Ok(()));
+        assert_eq!(*fake.served.lock(), [(loglet.clone(), Lsn(77))]);
+        let too_high = sequencer.serve(&loglet, Lsn(u64::MAX)).await;
+        assert!(too_high.is_err(), "a position that would overflow");
         let other = LogletId { ordinal: 2, ..LOGLET };
-        let refused = sequencer.serve(&LogletParams { id: other, ..loglet }).await;
+        let refused = sequencer.serve(&LogletParams { id: other, ..loglet }, Lsn::ZERO).await;
         assert_eq!(refused, Err(Refusal::NotServed(other)));
         assert_eq!(sequencer.grant(LOGLET, sequencer.incarnation(), 6).await, Ok(Offset(6)));
         let refused = sequencer.grant(other, sequencer.incarnation(), 6).await;
         assert_eq!(refused, Err(AppendError::Refused(Refusal::NotServed(other))));
         assert_eq!(sequencer.tail(LOGLET).await, Some(Tail::Sealed(Offset(8))));
         assert_eq!(sequencer.tail(other).await, None);
+        let headers = vec![Bytes::new(), StreamHeader::blank(&[StreamId(3)], None, b"")];
+        let (at, filled) =
+            sequencer.grant_in_streams(LOGLET, sequencer.incarnation(), headers).await.expect("it is granted");
+        let (header, _) = StreamHeader::decode(filled[1].clone()).expect("a header");
+        assert_eq!((at, filled[0].is_empty()), (Offset(4), true));
+        assert_eq!(header.of(StreamId(3)), Some(&BackPointers::below(Lsn(3))));
+        let tails = sequencer.stream_tails(LOGLET, &[StreamId(5), StreamId(4)]).await.expect("it is served");
+        assert_eq!((tails.below, &tails.tails[1]), (Lsn(9), &BackPointers::below(Lsn(4))));
+        assert_eq!(sequencer.stream_tails(other, &[StreamId(5)]).await, None);
     });
 }

@@ -25,7 +25,7 @@ use crate::world::{CALLER, LOGLET, Network, OWNER, SERVER, home, simulate};
 const WRITTEN: [CellOutcome; 1] = [CellOutcome::Written];
 
 fn request(at: u64, bytes: usize) -> Store {
-    let cells = vec![Cell { payload: Bytes::from(vec![7; bytes]), commands: 1 }];
+    let cells = vec![Cell::new(Bytes::from(vec![7; bytes]))];
     let purpose = Purpose::Append { known_tail: Offset(0) };
     Store { loglet: LOGLET, incarnation: OWNER, at: Offset(at), cells, purpose }
 }

@@ -113,7 +113,7 @@ impl Copies {
 
 fn value(cell: &CellState) -> Option<Cell> {
     match cell {
-        CellState::Present(payload) => Some(Cell { payload: payload.clone(), commands: 1 }),
+        CellState::Present(payload) => Some(Cell::new(payload.clone())),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@
 //! - `secure` makes enough copies of the last cells of a sealed loglet
 //! - `prepare_change` makes a copy of a sealed loglet on a unit that its parameters do not name yet
 //! - `release` frees what units hold of loglets that the chain does not name any more
+//! - `trim_point` finds out what is trimmed
 //! - `ask_units` calls several units and waits for a quorum of answers
 
 pub(super) mod ask_units;
@@ -21,6 +22,7 @@ mod read;
 mod release;
 mod replicate;
 mod secure;
+mod trim_point;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use naxos_proto::contracts::{Cell, CellOutcome, CellState, TailReaches};
 use naxos_proto::ids::Offset;
+use naxos_proto::tail::Tail;
 
 use super::pass::{Content, Stopped};
 use super::rest::Rest;
@@ -55,6 +56,19 @@ impl UnitChain {
         }
     }
 
+    /// Waits until all offsets that were given out up to now are settled, or the loglet has ended. Offsets that nobody writes
+    /// become junk.
+    pub(super) async fn settle_granted(&self) {
+        let Some(sequencer) = self.sequencers.sequencer(self.owner) else { return };
+        let Some(Tail::Open(next)) = sequencer.tail(self.id).await else { return };
+        tokio::select! {
+            biased;
+            // If it fails, the loglet is ending.
+            _ = self.wait_below(next) => {}
+            _ = self.has_ended() => {}
+        }
+    }
+
     /// Settles the offsets from `from` on and below `below`. The last unit must have everything below `from`. All of
     /// these offsets were given out before the offset of the caller, so the caller has waited long enough for each.
     async fn settle(&self, from: Offset, below: Offset) -> Result<(), Stopped> {
@@ -85,7 +99,7 @@ impl UnitChain {
         loop {
             match self.held_at(at).await {
                 Some(CellState::Present(payload)) => {
-                    return Ok(Some(Content::Cells(vec![Cell { payload, commands: 1 }])));
+                    return Ok(Some(Content::Cells(vec![Cell::new(payload)])));
                 }
                 Some(CellState::Junk) => return Ok(Some(Content::Junk)),
                 Some(CellState::Trimmed) => return Ok(None),

@@ -50,7 +50,8 @@ use futures::stream::BoxStream;
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{AppendError, Cell, CellState, Followed, UnitDirectory};
-use naxos_proto::ids::{Offset, StorageId};
+use naxos_proto::ids::{Offset, StorageId, StreamId};
+use naxos_proto::streams::StreamTails;
 use naxos_proto::tail::Tail;
 
 pub use self::provider::CorfuProvider;
@@ -83,6 +84,10 @@ impl Loglet for CorfuLoglet {
         self.chain.end(end);
     }
 
+    fn stream_tails<'a>(&'a self, streams: &'a [StreamId]) -> BoxFuture<'a, Result<StreamTails, LogletError>> {
+        Box::pin(self.chain.stream_tails(streams))
+    }
+
     fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>> {
         Box::pin(self.chain.find_tail())
     }
@@ -92,7 +97,8 @@ impl Loglet for CorfuLoglet {
     }
 
     fn read(&self, range: Range<Offset>, max_bytes: usize) -> BoxFuture<'_, Result<Vec<CellState>, LogletError>> {
-        // Below a checked tail every unit has every cell.
+        // Below the tail of an open loglet every unit has every cell. Below the end of a sealed one a unit may lack
+        // some. These are read from the other units.
         Box::pin(self.chain.copies.read_cells(range, max_bytes))
     }
 
@@ -114,6 +120,10 @@ impl Loglet for CorfuLoglet {
 
     fn lacking(&self, below: Offset) -> BoxFuture<'_, Vec<(StorageId, Option<u64>)>> {
         Box::pin(self.chain.copies.lacking(below))
+    }
+
+    fn trim_point(&self) -> BoxFuture<'_, Offset> {
+        Box::pin(self.chain.copies.trim_point())
     }
 
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {

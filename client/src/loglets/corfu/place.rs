@@ -1,12 +1,16 @@
 //! Placing an append. The append gets an offset from the sequencer, and its cells are stored on the first unit of the
 //! chain. If another process has filled the offset meanwhile, the append gets another offset.
 
+use bytes::Bytes;
 use naxos_proto::contracts::{AppendError, Cell, CellOutcome, CellState, Refusal, Stored, UnitError};
-use naxos_proto::ids::Offset;
+use naxos_proto::ids::{Offset, StreamId};
+use naxos_proto::streams::{StreamHeader, StreamTails};
 
 use super::pass::Content;
 use super::rest::Rest;
 use super::unit_chain::UnitChain;
+use crate::loglet::LogletError;
+use crate::loglets::stream_tails::stream_tails;
 
 /// How often a read that fails is repeated, to find out what became of an append.
 const READS_MAX: u32 = 8;
@@ -85,6 +89,19 @@ fn whose(held: &[CellState], batch: &[Cell]) -> Whose {
     }
 }
 
+/// The header of each cell of a batch, empty for a cell that is in no stream. `None` if no cell is in a stream.
+fn headers_of(batch: &[Cell]) -> Option<Vec<Bytes>> {
+    let header = |cell: &Cell| if cell.in_streams { StreamHeader::part_of(&cell.payload) } else { Bytes::new() };
+    batch.iter().any(|cell| cell.in_streams).then(|| batch.iter().map(header).collect())
+}
+
+/// Puts headers with their pointers in the place of those that [`headers_of`] returned.
+fn put_headers(batch: &mut [Cell], headers: &[Bytes]) {
+    for (cell, header) in batch.iter_mut().zip(headers) {
+        cell.payload = StreamHeader::replaced(std::mem::take(&mut cell.payload), header);
+    }
+}
+
 /// What became of an append at one offset.
 enum Put {
     Placed(Placed),
@@ -98,14 +115,15 @@ fn unclear(why: &str) -> AppendError {
 }
 
 impl UnitChain {
-    /// Gives an append an offset and puts it on the first unit. If this fails, the error is the outcome of the append.
-    pub(super) async fn place(&self, batch: &[Cell]) -> Result<Placed, AppendError> {
+    /// Gives an append an offset and puts it on the first unit. If this fails, the error is the outcome of the append. Cells
+    /// in streams get the pointers that go with their offset.
+    pub(super) async fn place(&self, batch: &mut [Cell]) -> Result<Placed, AppendError> {
         loop {
             let at = tokio::select! {
                 biased;
                 // Nothing was stored yet. If the sequencer has given out an offset, that offset stays a hole.
                 _ = self.has_ended() => return Err(AppendError::Sealed),
-                granted = self.token(batch.len()) => granted?,
+                granted = self.token(batch) => granted?,
             };
             let put = tokio::select! {
                 biased;
@@ -122,20 +140,35 @@ impl UnitChain {
         }
     }
 
-    /// Gets offsets for `cells` cells from the sequencer. If the answer is lost, asks again: nobody uses the offsets of
-    /// the lost answer.
-    async fn token(&self, cells: usize) -> Result<Offset, AppendError> {
-        let count = u32::try_from(cells).expect("a batch is small");
+    /// Gets offsets for the cells from the sequencer. If the answer is lost, asks again: nobody uses the offsets of the lost
+    /// answer.
+    async fn token(&self, batch: &mut [Cell]) -> Result<Offset, AppendError> {
+        let count = u32::try_from(batch.len()).expect("a batch is small");
         let mut rest = Rest::new(&*self.copies.clock);
         loop {
             let Some(sequencer) = self.sequencers.sequencer(self.owner) else {
                 return Err(Refusal::NoSequencer(self.owner).into());
             };
-            match sequencer.grant(self.id, self.owner, count).await {
+            let granted = match headers_of(batch) {
+                None => sequencer.grant(self.id, self.owner, count).await,
+                Some(headers) => {
+                    let granted = sequencer.grant_in_streams(self.id, self.owner, headers).await;
+                    granted.map(|(at, headers)| {
+                        put_headers(batch, &headers);
+                        at
+                    })
+                }
+            };
+            match granted {
                 Err(AppendError::Unknown(_)) => rest.pause().await,
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Where the newest entries of these streams are.
+    pub(super) async fn stream_tails(&self, streams: &[StreamId]) -> Result<StreamTails, LogletError> {
+        stream_tails(self.sequencers.sequencer(self.owner).as_ref(), self.owner, self.id, streams).await
     }
 
     /// Puts the cells on the first unit. Repeats this until it is certain what the offset holds.
@@ -226,7 +259,7 @@ mod tests {
     use super::*;
 
     fn cell(text: &'static str) -> Cell {
-        Cell { payload: text.into(), commands: 1 }
+        Cell::new(text.into())
     }
 
     fn present(text: &'static str) -> CellState {

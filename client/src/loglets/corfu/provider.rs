@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::contracts::{SequencerDirectory, UnitDirectory};
 use naxos_proto::corfu_params::CorfuParams;
-use naxos_proto::ids::{LogletId, Offset};
+use naxos_proto::ids::{LogletId, Lsn, Offset};
 use naxos_proto::seams::Clock;
 use naxos_proto::unit_change::UnitChange;
 use tokio_util::sync::CancellationToken;
@@ -68,8 +68,8 @@ impl LogletProvider for CorfuProvider {
         Box::pin(async move { self.chain(params)?.open_on_units().await })
     }
 
-    fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
-        Box::pin(async move { serve(&*self.sequencers, params, decode(params)?.sequencer).await })
+    fn serve<'a>(&'a self, params: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), LogletError>> {
+        Box::pin(async move { serve(&*self.sequencers, params, start, decode(params)?.sequencer).await })
     }
 
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>> {

@@ -146,8 +146,8 @@ impl Writer {
     }
 }
 
-async fn place(chain: Arc<UnitChain>, asked: Asked) -> (Asked, Result<Placed, AppendError>) {
-    let placed = chain.place(&asked.batch).await;
+async fn place(chain: Arc<UnitChain>, mut asked: Asked) -> (Asked, Result<Placed, AppendError>) {
+    let placed = chain.place(&mut asked.batch).await;
     (asked, placed)
 }
 
@@ -158,6 +158,13 @@ fn pass(
 ) -> BoxFuture<'static, (Done, Outcome)> {
     match placed {
         Ok(Placed { at, from }) => async move { (done, chain.pass_append(at, batch, from).await) }.boxed(),
+        // The newest offset of the stream may be a hole that nobody will write. The tail does not pass a hole, so the
+        // caller would name a position below it again, and be refused again. So holes are settled before the answer.
+        Err(outcome @ AppendError::Refused(Refusal::StreamChanged(_))) => async move {
+            chain.settle_granted().await;
+            (done, Err(outcome))
+        }
+        .boxed(),
         Err(outcome) => ready((done, Err(outcome))).boxed(),
     }
 }

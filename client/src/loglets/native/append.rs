@@ -23,7 +23,7 @@ impl NativeLoglet {
         }
     }
 
-    fn sequencer(&self, owner: Incarnation) -> Option<&Arc<dyn Sequencer>> {
+    pub(super) fn sequencer(&self, owner: Incarnation) -> Option<&Arc<dyn Sequencer>> {
         if self.sequencer.get().is_none() {
             let found = self.sequencers.sequencer(owner)?;
             return Some(self.sequencer.get_or_init(|| found));

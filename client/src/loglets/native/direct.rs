@@ -147,8 +147,9 @@ impl Direct {
         Listening(self)
     }
 
-    /// Each time that the sequencer has lost an append, waits as long as `patience` takes. Then all lost appends that
-    /// were begun before the wait end as unknown, also those that were lost during the wait. Never resolves.
+    /// Each time that the sequencer has lost an append, waits as long as `patience` takes. Then gives up the lost
+    /// appends that were begun before the wait, also those that were lost during it: their outcomes are unknown. Never
+    /// resolves.
     pub(super) async fn expire<F: Future<Output = ()>>(&self, patience: impl Fn() -> F) {
         loop {
             self.has_lost.notified().await;

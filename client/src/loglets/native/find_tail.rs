@@ -40,6 +40,20 @@ fn conclude(quorums: Quorums, tails: &[LocalTail], target: Option<Offset>) -> Op
     (durable || known).then_some(Tail::Open(target))
 }
 
+/// Turns the answer of a unit on which the loglet was never opened into a tail of 0 without the seal bit. That is true: the
+/// unit has stored nothing of the loglet, and a seal would have opened the loglet there.
+///
+/// These answers are needed. A loglet begins when it is open on a write quorum of its units, and the first append opens it
+/// on the others. If a unit of that quorum is lost before the first append, too few of the units left would have a tail.
+fn counted(answer: Result<LocalTail, UnitError>) -> Result<LocalTail, UnitError> {
+    match answer {
+        Err(UnitError::NotOpen(_)) => {
+            Ok(LocalTail { tail: Offset::ZERO, known_tail: Offset::ZERO, sealed: false, trim_point: Offset::ZERO })
+        }
+        answer => answer,
+    }
+}
+
 type Answer<'a> = BoxFuture<'a, (usize, Result<LocalTail, UnitError>)>;
 
 impl NativeLoglet {
@@ -50,7 +64,7 @@ impl NativeLoglet {
         let (id, quorums) = (self.params.id, self.quorums());
         let mut answers: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();
         for (unit, on_unit) in self.copies.units.iter().enumerate() {
-            answers.push(Box::pin(async move { (unit, on_unit.tail(id).await) }));
+            answers.push(Box::pin(async move { (unit, counted(on_unit.tail(id).await)) }));
         }
         let mut tails: Vec<Option<LocalTail>> = vec![None; self.copies.units.len()];
         let mut awaited = vec![false; self.copies.units.len()];

@@ -33,14 +33,16 @@ use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
     AppendError, Cell, CellState, Followed, Sequencer, SequencerDirectory, Shape, UnitParams,
 };
-use naxos_proto::ids::{Offset, StorageId};
+use naxos_proto::ids::{Offset, StorageId, StreamId};
 use naxos_proto::native_params::NativeParams;
+use naxos_proto::streams::StreamTails;
 use naxos_proto::tail::Tail;
 
 use self::direct::Direct;
 pub use self::provider::NativeProvider;
 use self::quorums::Quorums;
 use super::copies::Copies;
+use super::stream_tails::stream_tails;
 use crate::loglet::{Loglet, LogletError};
 
 /// One native loglet.
@@ -87,6 +89,11 @@ impl Loglet for NativeLoglet {
         }
     }
 
+    fn stream_tails<'a>(&'a self, streams: &'a [StreamId]) -> BoxFuture<'a, Result<StreamTails, LogletError>> {
+        let owner = self.native.sequencer;
+        Box::pin(stream_tails(self.sequencer(owner), owner, self.params.id, streams))
+    }
+
     fn check_tail(&self) -> BoxFuture<'_, Result<Tail, LogletError>> {
         Box::pin(self.find_tail())
     }
@@ -113,6 +120,10 @@ impl Loglet for NativeLoglet {
 
     fn lacking(&self, below: Offset) -> BoxFuture<'_, Vec<(StorageId, Option<u64>)>> {
         Box::pin(self.copies.lacking(below))
+    }
+
+    fn trim_point(&self) -> BoxFuture<'_, Offset> {
+        Box::pin(self.copies.trim_point())
     }
 
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, Result<(), LogletError>> {

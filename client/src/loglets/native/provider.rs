@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use futures::future::BoxFuture;
 use naxos_proto::chain::{LogletKind, LogletParams};
 use naxos_proto::contracts::{SequencerDirectory, UnitDirectory};
-use naxos_proto::ids::{LogletId, Offset, StorageId};
+use naxos_proto::ids::{LogletId, Lsn, Offset, StorageId};
 use naxos_proto::native_params::NativeParams;
 use naxos_proto::seams::Clock;
 use naxos_proto::unit_change::UnitChange;
@@ -69,8 +69,8 @@ impl LogletProvider for NativeProvider {
         Box::pin(async move { self.native_loglet(params)?.open_on_units().await })
     }
 
-    fn serve<'a>(&'a self, params: &'a LogletParams) -> BoxFuture<'a, Result<(), LogletError>> {
-        Box::pin(async move { serve(&*self.sequencers, params, decode(params)?.sequencer).await })
+    fn serve<'a>(&'a self, params: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), LogletError>> {
+        Box::pin(async move { serve(&*self.sequencers, params, start, decode(params)?.sequencer).await })
     }
 
     fn raise_floor<'a>(&'a self, gone: &'a [LogletParams], ordinal: u64) -> BoxFuture<'a, Result<(), LogletError>> {

@@ -8,8 +8,8 @@ use crate::objects::rows::commit::CommitRow;
 use crate::objects::rows::names::{change_row, commit_row, version_of};
 use crate::objects::version::Version;
 
-/// An entry forgets at most this many commits. It is more than an entry has commands, so the history gets shorter if
-/// less may be kept than before.
+/// An entry forgets at most this many commits. That is more than one entry adds, so after the limits of the history
+/// were lowered, each entry makes the history shorter until it fits.
 const FORGET_MAX: usize = 8_192;
 /// Rows of commits that are read at a time.
 const PAGE_COMMITS: usize = 64;

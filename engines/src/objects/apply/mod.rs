@@ -82,7 +82,8 @@ impl Application for ObjectsApply {
     fn end_entry(&mut self, txn: &mut Txn<'_>) {
         let entry = self.entry;
         let forgotten = self.choose_forgotten(txn).unwrap_or_else(|e| panic!("the entry at {entry}: {e}"));
-        // Readers that miss a change look at this row afterwards, so it is written before changes are deleted.
+        // Readers read this row after the changes, to learn whether a change that they did not find is forgotten. So it
+        // is written before changes are deleted.
         if std::mem::take(&mut self.kept_changed) {
             txn.put(kept_row(), self.kept.encode());
         }

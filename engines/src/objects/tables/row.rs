@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-/// A row of a [`Table`](super::Table).
+/// A row of a [`Table`](super::Table), whose documentation has an example.
 pub trait Row: Sized {
-    /// The names of the secondary indexes.
+    /// The names of the secondary indexes. All nodes must have the same ones. An index that is added is filled when the
+    /// table is opened next. From then on, no program without that index may change the table.
     const INDEXES: &'static [&'static str];
 
     /// The primary key. A table has one row for each key.

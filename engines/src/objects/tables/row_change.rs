@@ -26,11 +26,14 @@ pub struct RowChanges<R> {
     changes: Subscription,
 }
 
-impl<R: Row> RowChanges<R> {
-    pub(super) fn new(table: Table<R>, changes: Subscription) -> Self {
-        Self { table, changes }
+impl<R: Row> Table<R> {
+    /// The changes of rows after `version`, in their order.
+    pub fn changes_after(&self, version: Version) -> RowChanges<R> {
+        RowChanges { table: self.clone(), changes: self.rows.object().changes_after(version) }
     }
+}
 
+impl<R: Row> RowChanges<R> {
     /// The next change. Waits until there is one.
     /// # Cancel safety
     /// If the future is dropped, no change is lost.

@@ -20,6 +20,19 @@ use crate::objects::write::Write;
 
 /// A number to which others are added. It begins at 0. An addition is not a read, so transactions that only add to a
 /// counter do not abort one another.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let hits = objects.counter("hits").await?;
+/// assert_eq!(hits.add(2).commit().await?.output, 2);
+/// assert_eq!(hits.get().local()?, 2);
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Counter {
     object: Object,

@@ -12,6 +12,22 @@ use crate::objects::update::Update;
 use crate::objects::write::Write;
 
 /// Values by key, in the order of the keys' bytes, read by ranges of keys.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let due = objects.index("due").await?;
+/// due.put("2026-11-30/job 1", "sweep").commit().await?;
+/// due.put("2026-12-24/job 2", "decorate").commit().await?;
+/// let december = due.range("2026-12-01", Some("2027-01-01".into()), 10).local()?;
+/// assert_eq!((december.len(), &december[0].1[..]), (1, &b"decorate"[..]));
+/// assert_eq!(due.beginning_with("2026-11", 10).local()?.len(), 1);
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Index {
     object: Object,

@@ -31,6 +31,20 @@ const GAP: u64 = 1 << 44;
 /// Values in an order that their callers choose. A list has at most [`LIST_LEN_MAX`] elements. A read of an element
 /// depends on the whole list, because each insertion moves the elements behind it. An access to element n reads n small
 /// rows.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let steps = objects.list("steps").await?;
+/// steps.push("paint").commit().await?;
+/// steps.insert(0, "sand").commit().await?;
+/// assert_eq!(steps.items(0, 10).local()?, ["sand", "paint"]);
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct List {
     object: Object,

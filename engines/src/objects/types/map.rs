@@ -14,6 +14,23 @@ use crate::objects::versioned::Versioned;
 use crate::objects::write::Write;
 
 /// Values by key, each with its version.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let colors = objects.map("colors").await?;
+/// colors.put("sky", "blue").commit().await?;
+/// let sky = colors.get("sky").local()?.expect("it was put");
+/// assert_eq!(sky.value, "blue");
+/// // Only if nobody has put it since.
+/// colors.put_if("sky", "grey", sky.version).commit().await?;
+/// assert!(colors.put_if("sky", "red", sky.version).commit().await.is_err());
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Map {
     object: Object,

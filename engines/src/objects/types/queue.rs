@@ -22,6 +22,20 @@ const TAIL: &[u8] = b"t";
 
 /// Values that are taken in the order in which they were added. A push is not a read, and looking at the first element
 /// does not depend on pushes behind it. So within transactions a push aborts a pop only if the queue was empty.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let jobs = objects.queue("jobs").await?;
+/// jobs.push("sweep").commit().await?;
+/// assert_eq!(jobs.peek().local()?, Some("sweep".into()));
+/// assert_eq!(jobs.pop().commit().await?.output, Some("sweep".into()));
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Queue {
     object: Object,

@@ -11,6 +11,19 @@ use crate::objects::update::Update;
 use crate::objects::write::Write;
 
 /// One value.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let last = objects.register("last").await?;
+/// last.set("sky").commit().await?;
+/// assert_eq!(last.get().local()?, Some("sky".into()));
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Register {
     object: Object,

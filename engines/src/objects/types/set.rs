@@ -12,6 +12,20 @@ use crate::objects::update::Update;
 use crate::objects::write::Write;
 
 /// Members without values.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let running = objects.set("running").await?;
+/// assert!(running.add("job 1").commit().await?.output, "it is new");
+/// assert!(running.contains("job 1").local()?);
+/// assert_eq!(running.members("", 10).local()?, ["job 1"]);
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Set {
     object: Object,

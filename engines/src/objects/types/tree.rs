@@ -4,8 +4,7 @@ use bytes::Bytes;
 
 use crate::objects::failure::Failure;
 use crate::objects::fields::{Fields, KeyRange, Overlay};
-use crate::objects::limit_error::LimitError;
-use crate::objects::limits::{DEPTH_MAX, KEY_BYTES_MAX, SCAN_MAX, check_bytes};
+use crate::objects::limits::SCAN_MAX;
 use crate::objects::object::Object;
 use crate::objects::object_id::ObjectId;
 use crate::objects::object_type::ObjectType;
@@ -20,6 +19,21 @@ use crate::objects::write::Write;
 
 /// Values by path, as `/a/b`. A path can be created only below a path that exists, and deleted only while it has no
 /// children. The root, `/`, is always there and has no value.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let store = naxos::Naxos::memory().await?;
+/// # let objects = store.objects().await?;
+/// let config = objects.tree("config").await?;
+/// config.create("/web", "").commit().await?;
+/// config.create("/web/port", "80").commit().await?;
+/// assert_eq!(config.children("/web").local()?, ["port"]);
+/// assert!(config.delete("/web").commit().await.is_err(), "it has a child");
+/// # store.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Tree {
     object: Object,
@@ -70,21 +84,6 @@ impl Tree {
     /// Deletes a path. Refused if it does not exist, or if it has children.
     pub fn delete(&self, path: &str) -> Update<()> {
         self.object.update(Write::Delete(path.to_owned()), |_| ())
-    }
-}
-
-/// Checks that a path is well written and is not the root.
-pub(in crate::objects) fn check_path(path: &str) -> Result<(), LimitError> {
-    check_bytes("path", path.len(), KEY_BYTES_MAX)?;
-    let wrong = |rule| Err(LimitError::Path { path: path.to_owned(), rule });
-    match path.strip_prefix('/') {
-        None => wrong("does not begin with a slash, expected a path such as /a/b"),
-        Some("") => wrong("is the root, which is always there and has no value"),
-        Some(names) if names.split('/').any(str::is_empty) => {
-            wrong("has an empty name, expected a name after each slash")
-        }
-        Some(names) if names.split('/').count() > DEPTH_MAX => wrong("has more than 255 names, expected at most 255"),
-        Some(_) => Ok(()),
     }
 }
 
@@ -142,20 +141,6 @@ pub(super) fn apply(fields: &mut Overlay<'_>, object: ObjectId, write: &Write) -
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_written_from_the_root() {
-        for good in ["/a", "/a/b", "/a b/\u{e4}"] {
-            assert_eq!(check_path(good), Ok(()));
-        }
-        let told = |path: &str| check_path(path).unwrap_err().to_string();
-        assert_eq!(told("a"), "the path \"a\" does not begin with a slash, expected a path such as /a/b");
-        assert_eq!(told("/a//b"), "the path \"/a//b\" has an empty name, expected a name after each slash");
-        assert_eq!(told("/a/"), "the path \"/a/\" has an empty name, expected a name after each slash");
-        assert_eq!(told("/"), "the path \"/\" is the root, which is always there and has no value");
-        assert!(told(&"/a".repeat(256)).contains("more than 255 names"));
-        assert!(told(&"/a".repeat(600)).contains("1200 bytes"));
-    }
 
     #[test]
     fn children_of_a_path_lie_below_it_and_nothing_else_does() {

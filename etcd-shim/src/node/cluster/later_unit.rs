@@ -14,7 +14,7 @@ use naxos_proto::contracts::{
 use naxos_proto::ids::{Incarnation, LogId, LogletId, Offset, StorageId};
 use parking_lot::RwLock;
 
-use super::peers::Remote;
+use super::remote::Remote;
 
 /// Finds the unit at each call, and answers `Unanswered` as long as it is not known.
 ///

@@ -1,6 +1,7 @@
 //! What a node needs of the other nodes of its cluster, and what it does for them.
 //!
-//! - [`Peers`]: finds the storage units, sequencers and lease keepers of all nodes
+//! - [`Peers`]: finds the storage units, sequencers and lease keepers of all nodes; [`Remote`](remote::Remote): another
+//!   node; [`LaterUnit`](later_unit::LaterUnit): a unit that this node cannot reach yet
 //! - [`peer_worker`]: the Worker that carries all calls between nodes, so that load of clients never delays a heartbeat
 //! - [`take_seat`]: a node with a new data directory asks the others for the seat of its member; [`check_seat`]: a
 //!   node with an old data directory asks them whether it still has the seat; [`JoinDesk`]: where the others ask this
@@ -14,6 +15,7 @@
 //!   that this node has noted; [`mark_old_copy`]: notes that the others have refused this data directory for good
 //! - [`found_cluster`]: agrees with the other members on the log of a new cluster; [`enter_cluster`]: learns of a cluster
 //!   that this member was added to
+//! - [`check_list`]: compares the members that a program lists with those that its data directory knows
 //! - [`discover`]: asks the DNS for the members of a new cluster (`--discovery-srv`)
 //! - [`AddressBook`]: where the members are reached; [`read_members`], [`write_members`]: the file `members`, from
 //!   which the next start learns who the members are and where they are reached
@@ -22,6 +24,7 @@
 
 mod address_book;
 mod admitted;
+mod check_list;
 mod cluster_view;
 mod discovery;
 mod enter;
@@ -40,6 +43,7 @@ pub(super) mod peer_tls;
 pub(super) mod peer_worker;
 mod peers;
 mod reconciler;
+mod remote;
 mod removal;
 mod small_file;
 mod snapshot_desk;
@@ -49,6 +53,7 @@ mod voters;
 
 pub(super) use address_book::{AddressBook, MemberAddress};
 pub(super) use admitted::wait_until_admitted;
+pub(super) use check_list::check_list;
 pub(super) use cluster_view::cluster_view;
 pub(super) use discovery::{DiscoveryError, discover};
 pub(super) use enter::enter_cluster;

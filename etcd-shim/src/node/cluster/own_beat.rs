@@ -102,13 +102,12 @@ impl OwnBeat {
 impl Heartbeat for OwnBeat {
     fn beat(&self, theirs: Beat) -> BoxFuture<'_, Result<Beat, HeartbeatError>> {
         // A cloned data directory can call from anywhere, so a caller is believed only if this node has reached it at
-        // its member's address. But what any caller says can be a reason to refuse the answer below, because a caller
-        // that gets an answer notes this start.
+        // its member's address.
         if self.memory.is_latest(theirs.from.storage, theirs.start()) {
             self.admission.hear(&theirs, &*self.memory);
         }
-        // So this node does not answer if its directory may be an old copy, or before the directory remembers this
-        // start.
+        // A caller that gets an answer notes this start. So this node does not answer before its directory remembers
+        // this start, or if the directory may be an old copy. For the latter, what any caller says is enough.
         let is_refused = self.admission.disowned().borrow().is_some() || self.admission.is_contradicted_by(&theirs);
         if is_refused || !self.memory.own_is_durable() {
             let refused = HeartbeatError::Silent("its start is not written down, or it is refused".to_owned());

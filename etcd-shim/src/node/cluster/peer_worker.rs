@@ -42,17 +42,20 @@ pub(in crate::node) struct PeerWorker {
     pub(in crate::node) work: oneshot::Sender<PeerWork>,
 }
 
-/// Starts the Worker, which will carry the links to the other members. `None` if the node stops meanwhile.
+/// Starts the Worker, which will carry the links to the other members. It shares the lock on the data directory, because it
+/// writes there. `None` if the node stops meanwhile.
 pub(in crate::node) async fn start_peer_worker(
     worker: &dyn Worker,
     home: Home,
     unit: Arc<dyn StorageUnit>,
     book: Arc<AddressBook>,
     stop: CancellationToken,
+    lock: Arc<dyn Send + Sync>,
 ) -> Option<PeerWorker> {
     let (made, peers) = oneshot::channel();
     let (work, works) = oneshot::channel();
     let handle = start(worker, "peers", stop, |stop| async move {
+        let _lock = lock;
         let peers = Arc::new(Peers::new(home.clone(), unit, book));
         // If the start was given up meanwhile, no work comes either.
         let _ = made.send(peers);

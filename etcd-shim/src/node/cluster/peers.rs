@@ -9,41 +9,15 @@ use naxos_proto::contracts::{
     Checksums, LeaseKeeper, Sequencer, SequencerDirectory, Snapshots, StorageUnit, UnitDirectory,
 };
 use naxos_proto::ids::{Incarnation, MemberId, StorageId};
-use naxos_proto::peer::{
-    Home, PeerLink, RemoteChecksums, RemoteHeartbeat, RemoteLeaseKeeper, RemoteSequencer, RemoteSnapshots, RemoteUnit,
-};
+use naxos_proto::peer::{Home, PeerLink, RemoteSequencer};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::AddressBook;
 use super::later_unit::LaterUnit;
+use super::remote::Remote;
 use crate::backend::LeaseKeepers;
-
-/// Another node.
-pub(super) struct Remote {
-    link: Arc<PeerLink>,
-    unit: Arc<RemoteUnit>,
-    keeper: Arc<RemoteLeaseKeeper>,
-    heartbeat: Arc<RemoteHeartbeat>,
-    snapshots: Arc<RemoteSnapshots>,
-    checksums: Arc<RemoteChecksums>,
-}
-
-impl Remote {
-    fn new(link: Arc<PeerLink>) -> Self {
-        let unit = Arc::new(RemoteUnit::new(&link));
-        let keeper = Arc::new(RemoteLeaseKeeper::new(&link));
-        let heartbeat = Arc::new(RemoteHeartbeat::new(&link));
-        let snapshots = Arc::new(RemoteSnapshots::new(&link));
-        let checksums = Arc::new(RemoteChecksums::new(&link));
-        Self { link, unit, keeper, heartbeat, snapshots, checksums }
-    }
-
-    pub(super) fn unit(&self) -> Arc<dyn StorageUnit> {
-        Arc::clone(&self.unit) as _
-    }
-}
 
 /// The roles of this process, and how the other nodes are reached.
 pub(in crate::node) struct Peers {

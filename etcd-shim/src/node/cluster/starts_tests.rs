@@ -58,7 +58,7 @@ async fn a_nodes_own_start_is_written_when_it_is_wanted() {
     starts.begin(mark(1, 5), nodes(&[OTHER]));
     starts.note(OTHER, mark(3, 1));
     starts.write().await.unwrap();
-    assert!(!starts.own_is_durable(), "nobody wanted it before");
+    assert!(!starts.own_is_durable(), "this call is the first that wants it written");
     starts.write().await.unwrap();
     assert!(starts.own_is_durable());
     drive.crash();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::seams::WallTime;
 
-use super::plan::roles;
+use super::roles::roles;
 use super::{Plan, Survivor};
 
 impl Plan {

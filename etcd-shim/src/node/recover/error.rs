@@ -1,5 +1,6 @@
 //! [`RecoverError`]: why nothing was recovered.
 
+use naxos_engines::base::UnknownEngine;
 use naxos_engines::local_store::StoreError;
 use naxos_engines::stack::StackError;
 use naxos_log_server::OpenError;
@@ -20,6 +21,9 @@ pub enum RecoverError {
     /// The cluster of a directory has a version that this build does not understand.
     #[error("{0}: {1}")]
     Newer(String, NewerCluster),
+    /// An engine is on that this program does not have.
+    #[error("{0}: {1}")]
+    Engine(String, UnknownEngine),
     /// The chain in a directory does not decode.
     #[error("{0}: the chain in its register cannot be read: {1}")]
     Chain(String, DecodeError),
@@ -88,6 +92,12 @@ pub enum RecoverError {
          `flag(\"force-new-cluster\", \"true\")`"
     )]
     OwnCommand(Lsn),
+    /// A program that lists several nodes opens a directory that is to become a store of one.
+    #[error(
+        "--force-new-cluster makes a store of one node, and the list names {0}: expected no list, or `.peers(0, [url])` \
+         with the URL of this node alone. Nothing was changed"
+    )]
+    Several(usize),
     /// A thread panicked.
     #[error("a thread of the recovery has panicked; its message says why")]
     Lost,

@@ -51,6 +51,10 @@ pub(in crate::node) async fn force_new_cluster(
         tracing::warn!("--force-new-cluster has no effect: this member is a cluster of one already. Remove the flag");
         return Ok(());
     }
+    let listed = config.cluster.members.len();
+    if config.cluster.is_compared && listed > 1 {
+        return Err(RecoverError::Several(listed));
+    }
     refuse_beside_a_quorum(config, seams, &survivor).await?;
     let urls = config.advertise_peer_urls.iter().map(ToString::to_string).collect();
     let wishes = match survivor.listed() {

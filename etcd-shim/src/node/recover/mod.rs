@@ -7,7 +7,7 @@
 //! - [`Survivor`]: what one directory holds; [`Plan`]: what all of them hold together, what may be missing, and what
 //!   will be done
 //! - [`coverage`]: the pure rules: how far the positions reach, which directory is taken, whether anything may be missing
-//! - [`FoundLog`](found_log::FoundLog): the old log, as far as the survivors have it
+//! - [`FoundLog`](found_log::FoundLog): the old log, as far as the survivors have it; [`roles`]: the units of a segment
 //! - [`rebuild`]: makes the new directory, in the folder `recovery` of its place; [`swap`]: moves it to its place
 //! - [`recovered_file`]: the file `recovered`, which is in each directory that a recovery or a restore has made
 //! - [`force_new_cluster`]: does the same at the start of a member, within its own directory
@@ -20,6 +20,7 @@ mod found_log;
 mod plan;
 mod rebuild;
 mod recovered_file;
+mod roles;
 mod sub_disk;
 mod survivor;
 mod swap;

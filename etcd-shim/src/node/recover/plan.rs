@@ -9,11 +9,11 @@ use naxos_engines::base::{self, Header};
 use naxos_proto::chain::{Chain, Segment};
 use naxos_proto::etcd::server::etcdserverpb::Member;
 use naxos_proto::ids::{ClusterId, Lsn, StorageId};
-use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::seams::WallTime;
 
 use super::coverage::{Covered, Known, chosen, holds_beyond, is_complete, newest_chain, reach};
 use super::found_log::FoundLog;
+use super::roles::roles;
 use super::{RecoverError, Survivor};
 use crate::config::Url;
 use crate::node::ids;
@@ -116,11 +116,6 @@ impl Plan {
     pub(super) fn log(&self) -> FoundLog {
         found_log(&self.survivors, self.newest_chain, self.chosen, self.tail)
     }
-}
-
-/// The storage units of a segment's loglet, if it has units.
-pub(super) fn roles(segment: &Segment) -> Option<LogletRoles> {
-    LogletRoles::of(&segment.params).ok()
 }
 
 fn covered(segment: &Segment, survivors: &[Survivor]) -> Covered {

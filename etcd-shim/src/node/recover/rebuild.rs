@@ -7,6 +7,7 @@ use std::time::Duration;
 use naxos_client::SharedLog;
 use naxos_engines::base::{self, Control, Header};
 use naxos_engines::batching::{batch_of, commands_of};
+use naxos_engines::compression::expand;
 use naxos_engines::local_store::{STORE_FILE, StoreError, install_snapshot};
 use naxos_engines::objects::ObjectsApply;
 use naxos_engines::stack::{Stack, StackConfig, StackError};
@@ -28,7 +29,7 @@ use super::swap::{clear, swap};
 use super::{Plan, RecoverError};
 use crate::node::start::{LoadError, reopen_store};
 use crate::state::apply::Guests;
-use crate::state::own::OwnMachine;
+use crate::state::own::{CannotApply, OwnMachine};
 use crate::state::{Applicator, Command, Machine, Recover, SharedStore};
 
 /// Bytes of the log that are read at once.
@@ -147,21 +148,31 @@ impl Rebuild<'_> {
         let (local, store) = opened.map_err(|error| match error {
             LoadError::Store(error) => RecoverError::NewStore(error),
             LoadError::Newer(newer) => RecoverError::Newer(self.plan.base().name.clone(), newer),
+            LoadError::Engine(unknown) => RecoverError::Engine(self.plan.base().name.clone(), unknown),
         })?;
         let (reader, checkpointer) = (local.reader(), local.checkpointer(0));
         if self.applicator.is_none() {
             self.refuse_own_commands(reader.applied()).await?;
         }
         let ends = CancellationToken::new();
+        // A recovery that fails or is dropped must not leave the Worker behind.
+        let _ends = ends.clone().drop_guard();
         let failed: Arc<Mutex<Option<StoreError>>> = Arc::default();
         let worker = start(&*self.seams.worker, "checkpoint", ends.clone(), {
-            let failed = Arc::clone(&failed);
-            |stop| async move { *failed.lock() = checkpointer.run(stop, |_| ()).await.err() }
+            // With `--force-new-cluster`, the Worker writes below the directory of the survivor, which has the lock.
+            let (failed, locked) = (Arc::clone(&failed), Arc::clone(&self.plan.base().cells));
+            |stop| async move {
+                let _locked = locked;
+                let outcome = checkpointer.run(stop, |_| ()).await;
+                *failed.lock() = outcome.err();
+            }
         });
         let log = Arc::new(self.plan.log());
         let machine = Machine::new(Arc::clone(&store), reader.clone(), ());
-        let own = self.applicator.clone().map(|own| OwnMachine::new(own, reader.clone()));
-        let machine = machine.beside(Guests::new(ObjectsApply::open(&reader)?.0, own));
+        // The log is applied on this thread, so a failure needs nobody else to end.
+        let failure = CannotApply::default();
+        let own = self.applicator.clone().map(|own| OwnMachine::new(own, reader.clone(), failure.clone()));
+        let machine = machine.beside(Guests::new(ObjectsApply::open(&reader)?.0, own, failure));
         let config = StackConfig {
             log: Arc::clone(&log) as Arc<dyn SharedLog>,
             log_id: self.plan.base().log,
@@ -217,7 +228,8 @@ impl Rebuild<'_> {
         while from < tail {
             let (records, next) = log.read(from, tail, READ_BYTES).await.map_err(StackError::from)?;
             for record in records {
-                let commands = Entry::decode(record.payload).and_then(|entry| commands_of(&entry)).unwrap_or_default();
+                let entry = Entry::decode(record.payload);
+                let commands = entry.and_then(|entry| commands_of(&*expand(&entry)?)).unwrap_or_default();
                 // What cannot be decoded is refused when it is applied.
                 if commands.into_iter().any(|one| matches!(Command::decode(one), Ok((_, Command::Own(_))))) {
                     return Err(RecoverError::OwnCommand(record.lsn));

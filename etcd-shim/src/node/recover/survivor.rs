@@ -16,6 +16,7 @@ use naxos_proto::ids::{Boot, ClusterId, LogId, Lsn, MemberId, StorageId, StoreId
 use naxos_proto::seams::{OpenMode, Seams};
 
 use super::RecoverError;
+use super::roles::roles;
 use crate::state::kept::{Kept, read_kept};
 
 /// At most this many ranges of held positions of one segment are looked at.
@@ -112,7 +113,7 @@ impl Survivor {
     /// Whether nothing of the cluster is anywhere else.
     pub(super) fn is_alone(&self) -> bool {
         let others = self.store.as_ref().is_some_and(|store| store.kept.members.keys().any(|id| *id != self.member.0));
-        let units = self.chain.segments.iter().filter_map(super::plan::roles);
+        let units = self.chain.segments.iter().filter_map(roles);
         let units: BTreeSet<StorageId> = units.flat_map(|roles| roles.units).collect();
         let own = BTreeSet::from([self.storage]);
         !others && self.register.all_voters().is_subset(&own) && units.is_subset(&own)

@@ -67,7 +67,7 @@ pub(super) fn judge(own: &[ChecksumMark], others: &BTreeMap<StorageId, Vec<Check
 mod tests {
     use super::*;
 
-    /// Marks at the multiples of 64 from the first number on, one for each checksum.
+    /// One mark for each checksum, at consecutive multiples of 64. The first one is at `first` times 64.
     fn marks(first: u64, checksums: &[u64]) -> Vec<ChecksumMark> {
         let mark = |(n, checksum): (u64, &u64)| ChecksumMark { at: Lsn((first + n) * 64), checksum: *checksum };
         (0..).zip(checksums).map(mark).collect()

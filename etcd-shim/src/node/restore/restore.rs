@@ -1,25 +1,19 @@
 //! [`restore`]: makes a data directory from a backup.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use naxos_engines::local_store::install_snapshot;
 use naxos_log_server::founding::found_decided;
 use naxos_log_server::{FoundJournal, LogServerConfig, RECOVERY_DIR};
-use naxos_proto::ids::{LogId, Lsn};
+use naxos_proto::ids::LogId;
 use naxos_proto::seams::{Disk, Seams};
 
 use super::founding::Founding;
 use super::restore_error::RestoreError;
-use super::store_rows::StoreRows;
+use super::store_rows::{BEGIN, StoreRows};
 use crate::backup::EtcdFile;
 use crate::node::recover::{RECOVERED_FILE, RecoverError, Recovered, SubDisk, clear, swap, time, write_recovered};
 
-/// The first position of the new log. It is above 0, so that a member that comes later with an empty local store finds that
-/// the log does not hold everything, and fetches a snapshot.
-pub(super) const BEGIN: Lsn = Lsn(1);
-/// The time between two lines that tell the progress.
-pub(super) const TELL_EVERY: Duration = Duration::from_secs(2);
 /// The name of the local store while it has no owner.
 const STORE_MADE: &str = "restored.redb";
 /// Bytes that are needed besides those of the local store: the first segment of the journal, and what stays free.

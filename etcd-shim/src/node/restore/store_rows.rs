@@ -1,19 +1,25 @@
 //! [`StoreRows`]: writes the rows of the new local store.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use naxos_engines::local_store::{MadeStore, StoreError};
 use naxos_engines::stack::genesis;
-use naxos_proto::ids::{LogId, StoreId};
+use naxos_proto::ids::{LogId, Lsn, StoreId};
 use naxos_proto::seams::{Clock, Disk, Instant};
 use prost::Message;
 
 use super::founding::Founding;
-use super::restore::{BEGIN, TELL_EVERY};
 use super::restore_error::RestoreError;
 use crate::backup::{BackupError, EtcdFile};
 use crate::state::Keeper;
 use crate::state::rows::{self, Counters};
 
+/// The first position of the new log. It is above 0, so that a member that comes later with an empty local store finds that
+/// the log does not hold everything, and fetches a snapshot.
+pub(super) const BEGIN: Lsn = Lsn(1);
+/// The time between two lines that tell the progress.
+const TELL_EVERY: Duration = Duration::from_secs(2);
 const STORE: StoreId = StoreId(0);
 
 /// What was written.

@@ -13,11 +13,13 @@ use tokio_rustls::TlsAcceptor;
 use super::catch_up::OpenStore;
 use super::context::Context;
 use super::open_store::open_store;
+use super::own_rows::check_own_rows;
 use super::start_error::StartError;
 use crate::config::{ClusterState, ServerConfig};
 use crate::metrics::Metrics;
 use crate::node::cluster::{
-    Founders, check_no_old_copy, cluster_view, discover, enter_cluster, found_cluster, peer_tls, read_members,
+    Founders, check_list, check_no_old_copy, cluster_view, discover, enter_cluster, found_cluster, peer_tls,
+    read_members,
 };
 use crate::node::recover::{begin_of_log, finish_swap, force_new_cluster};
 use crate::node::stops::Stops;
@@ -88,6 +90,7 @@ impl Found {
         };
         let (store, stored) = if config.role.has_state() {
             let open = open_store(&seams, &journal, is_alone, config.limits.resident_bytes).await?;
+            check_own_rows(&open.0.reader(), applicator.is_some())?;
             let stored = cluster_view(&open.1, &founders.names(), open.0.reader().applied());
             (Some(open), stored)
         } else {
@@ -95,6 +98,12 @@ impl Found {
         };
         let known = ClusterView::newest([told, remembered, Some(stored)].into_iter().flatten());
         let known = known.expect("the store has a view");
+        if !is_new {
+            let members = store.as_ref().map(|(_, store)| store.read().removed.clone()).unwrap_or_default();
+            // A recovery removes members too. A node that it removed must not come back: it would found a store of its own.
+            let had_others = begin == Lsn::ZERO && !members.is_empty();
+            check_list(&config, founders.seat.member(), &known, had_others)?;
+        }
         let config = if is_new { config } else { with_members(config, is_alone || !known.members.is_empty()).await? };
         let context = Context { config, seams, runtimes, stops, metrics, reserve_bytes, applicator };
         Ok(Found { context, bound, peer_tls, founders, known, begin, journal, store })

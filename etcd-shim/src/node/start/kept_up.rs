@@ -10,8 +10,8 @@ use crate::http::{HttpState, router};
 use crate::node::Part;
 use crate::node::cluster::{Followers, KeepUp, Reconciler, keep_up};
 use crate::node::hand_over::HandOver;
-use crate::node::part::PartInside;
 use crate::node::part_health::PartHealth;
+use crate::node::part_inside::PartInside;
 use crate::port::GrpcRoutes;
 
 impl Opened {
@@ -53,8 +53,9 @@ impl Opened {
         };
         let of_seams = seams.clone();
         workers.push(start(&*seams.worker, "control", stops.running.clone(), {
-            let meta = Arc::clone(&meta);
+            let (meta, lock) = (Arc::clone(&meta), log_server.lock());
             move |stop: CancellationToken| async move {
+                let _lock = lock;
                 let followers =
                     Followers { peers: &peers, meta: &meta, roles: &roles, nodes: &nodes, own: member, known: written };
                 stop.run_until_cancelled(keep_up(&of_seams, followers, work)).await;

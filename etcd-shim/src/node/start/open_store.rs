@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use naxos_engines::LocalStore;
+use naxos_engines::base::UnknownEngine;
 use naxos_engines::local_store::{FoundStore, StoreError, StoreExpected, VERIFIED_BYTES_MAX};
-use naxos_engines::stack::read_rows;
+use naxos_engines::stack::{check_engines, read_rows};
 use naxos_log_server::meta::found_value;
 use naxos_log_server::{DamagedCell, FoundJournal, OpenError};
 use naxos_proto::chain::{Chain, Segment};
@@ -80,6 +81,9 @@ pub(in crate::node) enum LoadError {
     /// The cluster has a version that this build does not understand, and the store may have rows that it cannot read.
     #[error(transparent)]
     Newer(#[from] NewerCluster),
+    /// An engine is on that this build does not have, so it cannot read what that engine wrote.
+    #[error("the local store cannot be opened: {0}")]
+    Engine(#[from] UnknownEngine),
 }
 
 impl From<LoadError> for StartError {
@@ -87,6 +91,7 @@ impl From<LoadError> for StartError {
         match error {
             LoadError::Store(error) => error.into(),
             LoadError::Newer(newer) => newer.into(),
+            LoadError::Engine(unknown) => unknown.into(),
         }
     }
 }
@@ -94,6 +99,7 @@ impl From<LoadError> for StartError {
 /// Rebuilds the store in memory: a Worker reads the rows while this thread builds the index.
 async fn load(seams: &Seams, found: &FoundStore, resident_bytes_max: usize) -> Result<Arc<SharedStore>, LoadError> {
     found.load(|reader| stored_version(reader, StoreId(0)))?.check()?;
+    found.load(check_engines)??;
     found.load(read_rows)?;
     let mut rebuild = Rebuild::new(StoreId(0), resident_bytes_max);
     let (from, below) = rebuild.wanted();

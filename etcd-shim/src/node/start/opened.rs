@@ -186,7 +186,8 @@ impl Found {
         };
         let home = Home { log: log_id, me: own, news: news.clone(), synced: synced.clone(), admitted, clock, tasks };
         let stop = stops.running.clone();
-        let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop).await;
+        let lock = log_server.lock();
+        let made = start_peer_worker(&*seams.worker, home.clone(), unit.clone(), book, stop, lock).await;
         let PeerWorker { handle, peers, work } = made.ok_or(StartError::Lost)?;
         peers.follow(&view.seats, lost.iter().copied(), &replicas);
         starts.begin(start, peers.nodes());

@@ -11,7 +11,7 @@ use super::context::Context;
 use crate::backend::{LeaseKeeper, NodeListener};
 use crate::state::apply::Guests;
 use crate::state::kv::janitor::Janitor;
-use crate::state::own::OwnMachine;
+use crate::state::own::{CannotApply, OwnMachine};
 use crate::state::{Machine, SharedStore};
 use crate::watch::Ring;
 
@@ -27,6 +27,7 @@ pub(super) struct Rebuilt {
     /// Tells when replicated objects have changed.
     pub(super) objects_changed: ChangeSignal,
     objects: Option<ObjectsApply>,
+    failure: CannotApply,
 }
 
 impl Rebuilt {
@@ -45,9 +46,11 @@ impl Rebuilt {
             keeper.granted(*id, lease.ttl);
         }
         let janitor = Janitor::new(Arc::clone(&store), reader.clone(), Arc::clone(clock));
-        let own = context.applicator.clone().map(|applicator| OwnMachine::new(applicator, reader.clone()));
+        let failure = context.stops.failure.clone();
+        let applicator = context.applicator.clone();
+        let own = applicator.map(|applicator| OwnMachine::new(applicator, reader.clone(), failure.clone()));
         let (objects, objects_changed) = ObjectsApply::open(&reader)?;
-        Ok(Self { reader, store, rings, keeper, janitor, own, objects_changed, objects: Some(objects) })
+        Ok(Self { reader, store, rings, keeper, janitor, own, objects_changed, objects: Some(objects), failure })
     }
 
     /// The state machine. It can be taken once.
@@ -55,7 +58,7 @@ impl Rebuilt {
         let (rings, keeper, janitor) = (self.rings.clone(), Arc::clone(&self.keeper), Arc::clone(&self.janitor));
         let listener = NodeListener { rings, keeper, janitor };
         let objects = self.objects.take().expect("it is taken once");
-        let guests = Guests::new(objects, self.own.clone());
+        let guests = Guests::new(objects, self.own.clone(), self.failure.clone());
         Machine::new(Arc::clone(&self.store), self.reader.clone(), listener).beside(guests)
     }
 }

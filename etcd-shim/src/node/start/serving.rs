@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use naxos_engines::ProposeError;
+use naxos_proto::contracts::Refusal;
 use naxos_proto::etcd::server::etcdserverpb as pb;
 use naxos_proto::seams::{Worker, start};
 use tokio_util::sync::CancellationToken;
@@ -10,12 +12,12 @@ use tonic::{Code, Status};
 
 use super::stacked::Stacked;
 use super::start_error::StartError;
-use crate::backend::{Backend, PendingRequests};
+use crate::backend::{Backend, PendingRequests, cause};
 use crate::config::ClusterState;
 use crate::node::attempts::Attempts;
 use crate::node::serve::serve;
 use crate::node::{Node, gauges, ids, upkeep, versions};
-use crate::state::{Command, EtcdError};
+use crate::state::Command;
 
 /// The time between two attempts to announce a member.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -27,8 +29,11 @@ impl Stacked {
         // A node that is alone has nobody to wait for.
         let is_alone = backend.roster.seats.borrow().len() == 1;
         workers.push(start(worker, "control", stops.running.clone(), {
-            let backend = Arc::clone(&backend);
-            |stop| upkeep::run(backend, reconciler, comparison, stop)
+            let (backend, lock) = (Arc::clone(&backend), log_server.lock());
+            |stop| async move {
+                let _lock = lock;
+                upkeep::run(backend, reconciler, comparison, stop).await;
+            }
         }));
         announce(&backend, is_alone, &stops.running).await?;
         gauges::install(&backend);
@@ -99,6 +104,6 @@ async fn announce(backend: &Arc<Backend>, is_alone: bool, stop: &CancellationTok
 
 /// Whether a refusal may pass by itself.
 fn may_pass(refusal: &Status) -> bool {
-    let is_busy = refusal.message() == EtcdError::TooManyRequests.text();
+    let is_busy = matches!(cause(refusal), Some(ProposeError::Refused(Refusal::Overloaded)));
     is_busy || matches!(refusal.code(), Code::Unavailable | Code::ResourceExhausted)
 }

@@ -59,9 +59,17 @@ impl Opened {
         let Opened { member, incarnation, roster, nodes, beat, leases, peers, snapshots, reconciler, .. } = self;
         let Opened { sequencer, .. } = self;
         let Opened { is_alone, servers_min, checksums, start, starts, .. } = self;
-        let unit = Arc::clone(log_server.unit());
-        let parts =
-            StackParts { context: &context, log: &log, log_id, incarnation, unit: &unit, is_alone, servers_min };
+        let (unit, lock) = (Arc::clone(log_server.unit()), log_server.lock());
+        let parts = StackParts {
+            context: &context,
+            log: &log,
+            log_id,
+            incarnation,
+            unit: &unit,
+            lock: &lock,
+            is_alone,
+            servers_min,
+        };
         let running = loop {
             if !is_alone {
                 let (context, log, own, nodes) = (&context, &log, incarnation.storage, &nodes);
@@ -82,7 +90,7 @@ impl Opened {
         if let Some(difference) = fence.difference() {
             tracing::error!("{difference}; this member serves nothing");
         }
-        workers.push(offer_snapshots(&context.seams, &context.stops, (&snapshots, &fence), {
+        workers.push(offer_snapshots(&context.seams, &context.stops, (&snapshots, &fence), lock, {
             let (disk, clock) = (Arc::clone(&context.seams.disk), Arc::clone(&context.seams.clock));
             let (entropy, reader) = (Arc::clone(&context.seams.entropy), rebuilt.reader.clone());
             let (view, trimmed) = (Arc::clone(stack.view()), Arc::clone(&stack));
@@ -128,6 +136,7 @@ impl Opened {
             is_learner: AtomicBool::new(false),
             leadership: Leadership::default(),
             fence,
+            failure: stops.failure.clone(),
             removed: CancellationToken::new(),
             backups: Arc::new(Semaphore::new(Backend::BACKUPS_MAX)),
             config,
@@ -140,14 +149,19 @@ impl Opened {
     }
 }
 
-/// Offers snapshots to the other nodes from now on.
+/// Offers snapshots to the other nodes from now on. The Worker shares the lock on the data directory, because it removes
+/// files there.
 fn offer_snapshots(
     seams: &Seams,
     stops: &Stops,
     (desk, fence): (&SnapshotDesk, &Arc<Fence>),
+    lock: Arc<dyn Send + Sync>,
     parts: OfferingParts,
 ) -> WorkerHandle {
     let (offering, offers) = Offering::new(parts);
     desk.set(offering, Arc::clone(fence));
-    start(&*seams.worker, "snapshots", stops.running.clone(), |stop| offers.run(stop))
+    start(&*seams.worker, "snapshots", stops.running.clone(), |stop| async move {
+        let _lock = lock;
+        offers.run(stop).await;
+    })
 }

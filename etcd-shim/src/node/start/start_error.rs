@@ -2,6 +2,7 @@
 
 use naxos_client::ReconfigureError;
 use naxos_client::failure::Disowned;
+use naxos_engines::base::UnknownEngine;
 use naxos_engines::local_store::StoreError;
 use naxos_engines::snapshots::FetchError;
 use naxos_engines::stack::StackError;
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The cluster has a version that this build does not understand.
     #[error(transparent)]
     Newer(#[from] NewerCluster),
+    /// An engine is on that this build does not have.
+    #[error("the local store cannot be opened: {0}")]
+    Engine(#[from] UnknownEngine),
     /// A port for other members cannot be opened. The fields are the URL and the reason.
     #[error("cannot listen for other members on {0}: {1}")]
     PeerPort(String, String),
@@ -81,6 +85,12 @@ pub enum StartError {
     /// The command that announces the node, or the one that makes it keeper of leases, was not done.
     #[error("the node cannot announce itself: {0}")]
     Announce(String),
+    /// The program's own state machine cannot go on, or is missing. The text says why.
+    #[error("{0}")]
+    Own(String),
+    /// The start was told to stop.
+    #[error("the node was stopped before it served")]
+    Stopped,
     /// A thread failed or panicked, or could not be started.
     #[error("a thread of the node has ended or could not be started; the log says why")]
     Lost,

@@ -8,7 +8,7 @@ use naxos_engines::batching::Application;
 use naxos_engines::objects::{self, ObjectsApply};
 use naxos_proto::ids::Lsn;
 
-use crate::state::own::{Applied, OwnMachine, Refused};
+use crate::state::own::{Applied, CannotApply, OwnMachine, Refused};
 
 /// The state machines beside etcd's: the replicated objects, and the program's own, if it has one. They have commands and
 /// rows of their own. For an entry without a command of theirs they cost nothing.
@@ -16,6 +16,8 @@ use crate::state::own::{Applied, OwnMachine, Refused};
 pub(crate) struct Guests {
     objects: Option<ObjectsApply>,
     own: Option<Arc<OwnMachine>>,
+    /// Why commands of a program's own state machine cannot be applied.
+    failure: CannotApply,
     /// Whether the entry has a command of the objects.
     has_objects: bool,
     /// Whether the entry has a command of the program's own state machine.
@@ -25,8 +27,9 @@ pub(crate) struct Guests {
 }
 
 impl Guests {
-    pub(crate) fn new(objects: ObjectsApply, own: Option<Arc<OwnMachine>>) -> Self {
-        Self { objects: Some(objects), own, ..Self::default() }
+    /// A command of a program's own state machine that comes while there is none becomes the reason of `failure`.
+    pub(crate) fn new(objects: ObjectsApply, own: Option<Arc<OwnMachine>>, failure: CannotApply) -> Self {
+        Self { objects: Some(objects), own, failure, ..Self::default() }
     }
 
     pub(super) fn apply_own(
@@ -37,7 +40,10 @@ impl Guests {
         command: &[u8],
     ) -> Result<Applied, Refused> {
         let own = self.own.as_ref().unwrap_or_else(|| {
-            panic!("the entry at {at} is for a program's own state machine: expected this node to run in that program")
+            self.failure.end(format!(
+                "the entry at position {at} has a command of a program's own state machine, and this node runs none: \
+                 expected that program, opened with `Naxos::open(..).applicator(..)`"
+            ))
         });
         self.has_own = true;
         own.apply(txn, at, index, command)

@@ -121,6 +121,10 @@ impl<L: Listener> Application for Machine<L> {
         }
     }
 
+    fn is_free(&self) -> bool {
+        self.store.is_free()
+    }
+
     fn end_entry(&mut self, txn: &mut Txn<'_>) {
         if std::mem::take(&mut self.changed) {
             let store = self.store.read();

@@ -32,9 +32,9 @@ impl Writer<'_, '_> {
     /// Raises the version of the cluster, if all members have announced it. After the command was proposed, a member
     /// may have gone back to an older program and have announced that: then nothing changes.
     ///
-    /// Panics if the version rises above the versions that this build understands. This member has announced the
-    /// version with a newer program than this one. What comes next in the log may be in a form that this build cannot
-    /// apply, so this build must not go on.
+    /// Panics if the version rises above the versions that this build understands. This happens, for example, if this
+    /// member announced the version while it ran a newer program. What comes next in the log may be in a form that this
+    /// build cannot apply, so this build must not go on.
     pub(super) fn raise_version(&mut self, version: ClusterVersion) -> Answer {
         let store = &mut *self.store;
         if store.versions.raise(version, store.members.keys().copied()) {

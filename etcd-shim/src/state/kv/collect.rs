@@ -249,7 +249,9 @@ impl Collected {
                 Some(encoded) => self.take_pair(encoded, walk),
                 None => {
                     self.bytes += kv_len(live.encoded_len());
-                    self.take_row(live.at);
+                    if !self.is_too_large(walk) {
+                        self.take_row(live.at);
+                    }
                 }
             },
             Some(Found::Row(row)) => self.take_row(row),
@@ -335,6 +337,20 @@ mod tests {
         walk.go_on(&mut found, &store.keys, &[], None, usize::MAX);
         assert!(found.too_large().is_some());
         assert!(found.kvs.is_empty() && found.rows.is_empty(), "a part of the list must not be the answer");
+    }
+
+    #[test]
+    fn values_on_disk_are_not_read_for_an_answer_that_is_too_large() {
+        let mut store = Store::new(StoreId(0), usize::MAX);
+        for n in 0..3 {
+            let at = RevisionKey { main: 2, sub: n };
+            let live = Live { at, create: 2, version: 1, lease: 0, value: Value::Row(1 << 30) };
+            store.put(&key(n), |_| Ok::<_, ()>(live)).expect("nothing is refused");
+        }
+        store.revision = 2;
+        let found = collect(&store, &all(), 2).expect("the revision is there");
+        assert!(found.too_large().is_some_and(|(bytes, _)| bytes > 3 << 30));
+        assert!(!found.needs_rows(), "rows would be read for nothing");
     }
 
     #[test]

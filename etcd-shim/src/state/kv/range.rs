@@ -39,9 +39,8 @@ impl Collected {
     }
 
     /// If the answer is already known to be too large to send, returns the bytes of its pairs, and the answer without
-    /// the pairs. `None` does not mean that the answer is small enough. In three cases this may be known only when the
-    /// answer has been built: it has values of old revisions, it has values that memory does not hold, or the request
-    /// asks for sorted or filtered pairs.
+    /// the pairs. `None` does not mean that the answer is small enough. In two cases this may be known only when the
+    /// answer has been built: it has values of old revisions, or the request asks for sorted or filtered pairs.
     pub(crate) fn too_large(&self) -> Option<(usize, RangeResponse)> {
         let header = ResponseHeader { revision: self.revision, ..Default::default() };
         let rest = || RangeResponse { header: Some(header), count: self.counted(), ..Default::default() };

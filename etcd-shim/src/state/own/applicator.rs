@@ -40,7 +40,8 @@ pub trait Applicator: Send + Sync + 'static {
     /// Applies a command to the rows, and returns the answer for the caller that proposed it. If the command is refused,
     /// the rows are afterwards as they were before.
     ///
-    /// A panic ends the node, on each replica, whenever it comes to this command. So refuse what cannot be carried out.
+    /// A panic ends the node, on each replica, whenever it comes to this command. The calls of the program fail with its
+    /// text. So refuse what cannot be carried out.
     ///
     /// # Errors
     /// If the command is refused.

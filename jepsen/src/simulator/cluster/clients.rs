@@ -17,6 +17,7 @@ use super::super::trace::Trace;
 use super::super::workload::Client;
 use super::converge::converge;
 use super::observer::Observer;
+use super::pinned::pinned;
 use super::reached::Reached;
 use super::registrar::Registrar;
 use crate::differential::dice::Dice;
@@ -32,11 +33,6 @@ fn roaming(names: &[&'static str], first: u64) -> Caller {
     let first = usize::try_from(first).expect("a small number") % names.len();
     hosts.rotate_left(first);
     Caller::new(channel(hosts, PORT))
-}
-
-/// A client of one node.
-pub fn pinned(name: &'static str) -> Caller {
-    Caller::new(channel(vec![name], PORT))
 }
 
 /// What the clients of a run have in common.

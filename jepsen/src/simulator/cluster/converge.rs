@@ -8,7 +8,7 @@ use naxos_proto::control::{UnitStatus, UnitsResponse};
 use super::super::calls::Caller;
 use super::super::record::{Asked, Shared};
 use super::super::trace::{Trace, simulated_now};
-use super::clients::pinned;
+use super::pinned::pinned;
 use crate::pace;
 
 /// How long each node may take to serve a write after the clients have stopped. It covers the time until the last host

@@ -200,7 +200,7 @@ impl Faults {
             self.rot = None;
             self.has_forgotten = true;
             let part = *self.dice.pick(&[Part::Journal, Part::Journal, Part::Store, Part::Other]);
-            // What redb has in its cache or reads is not checked while it runs, only when it is opened.
+            // The pages of `store.redb` are checked only when it is opened, not while the node runs.
             let crashes = part != Part::Journal || self.dice.chance(50);
             self.seats[host].rot(sim, now, part, crashes);
         }

@@ -4,8 +4,8 @@
 //! - [`faults`]: all faults of a run; [`seat`]: those of one host, such as crashes and failing disks; [`links`]: those of
 //!   the network
 //! - [`extra`]: what not every run has; [`rot`]: flips a bit of a disk; [`twin`]: a process on a clone of a disk
-//! - [`clients`]: what clients do during the faults; [`registrar`]: one that changes the members; [`converge`]: what must
-//!   hold after the last fault
+//! - [`clients`]: what clients do during the faults; [`registrar`]: one that changes the members; [`pinned`]: one that stays
+//!   with one node; [`converge`]: what must hold after the last fault
 //! - [`observer`]: a client that watches with options; [`wish`]: these options; [`observed`]: what it must receive
 //! - [`invariants`]: the rules that are checked after each step, by a look into all nodes
 //! - [`reached`]: counts the rare events, and how often a node took a way to recover soon after a fault; [`matrix`]:
@@ -22,6 +22,7 @@ pub mod logged;
 pub mod matrix;
 pub mod observed;
 pub mod observer;
+pub mod pinned;
 pub mod reached;
 pub mod registrar;
 pub mod rot;

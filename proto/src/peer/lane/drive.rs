@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
+use super::frames_of::frames_of;
 use super::state::State;
-use super::{Lane, Protocol, frames, lose};
+use super::{Lane, Protocol, lose};
 use crate::peer::backoff::Backoff;
 use crate::peer::limits::{CALL_MAX, CONNECT_MAX};
 use crate::peer::{Failure, PeerLink};
@@ -57,7 +58,7 @@ async fn run_streams<P: Protocol>(lane: &Arc<Lane<P>>, link: &PeerLink) {
     loop {
         lane.state.until(|state| (state.has_work() && !state.is_closed()).then_some(())).await;
         let stream = lane.state.lock().begin_stream();
-        let opening = P::open(link, frames(Arc::clone(lane), stream));
+        let opening = P::open(link, frames_of(Arc::clone(lane), stream));
         let lost = match link.within(CONNECT_MAX + CALL_MAX, opening).await {
             Ok(answers) => {
                 hand_out(lane, link, answers, &mut backoff).await;

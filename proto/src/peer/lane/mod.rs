@@ -3,7 +3,7 @@
 //! A lane sends its calls over one long-lived stream, many in a frame, so a call costs no HTTP/2 stream of its own.
 //!
 //! 1. [`Lane::call`] numbers the call and queues it. A lane that is full refuses it.
-//! 2. When HTTP/2 has room for a frame, the stream takes what is queued, up to a limit in bytes ([`frames`]).
+//! 2. When HTTP/2 has room for a frame, the stream takes what is queued, up to a limit in bytes ([`frames_of`]).
 //! 3. An answer names the number of its call. Answers may come in any order. A call may have an early answer before its
 //!    answer. Callers do not depend on early answers, so one may be lost.
 //! 4. When the stream breaks, the outcome of the calls that were sent is unknown. What is still queued goes to the next
@@ -15,49 +15,23 @@
 
 mod drive;
 mod frames;
+mod frames_of;
 mod protocol;
+mod start;
 mod state;
 
-use std::sync::Arc;
-
-use tokio_util::sync::{CancellationToken, DropGuard};
-
+use crate::peer::Home;
 use crate::peer::limits::CALL_MAX;
 use crate::peer::watched::Watched;
-use crate::peer::{Home, PeerLink};
-use drive::drive;
-pub(super) use frames::{Frames, frames};
+pub(super) use frames::Frames;
 pub(super) use protocol::{LaneError, OnAnswer, OnEarly, Protocol};
+pub(super) use start::{LaneHandle, start};
 use state::State;
 
 /// The calls to one peer, over streams of protocol `P`.
 pub(super) struct Lane<P: Protocol> {
     state: Watched<State<P>>,
     home: Home,
-}
-
-/// A lane whose task ends when this handle is dropped.
-pub(super) struct LaneHandle<P: Protocol> {
-    lane: Arc<Lane<P>>,
-    _stop: DropGuard,
-}
-
-impl<P: Protocol> std::ops::Deref for LaneHandle<P> {
-    type Target = Lane<P>;
-
-    fn deref(&self) -> &Lane<P> {
-        &self.lane
-    }
-}
-
-/// Starts a lane to the peer of `link`, with its task on the current runtime.
-pub(super) fn start<P: Protocol>(link: &Arc<PeerLink>) -> LaneHandle<P> {
-    let home = link.home().clone();
-    let lane = Arc::new(Lane { state: Watched::default(), home });
-    let stop = CancellationToken::new();
-    let body = drive(Arc::clone(&lane), Arc::clone(link), stop.clone());
-    lane.home.tasks.start_until_stop(P::NAME, body);
-    LaneHandle { lane, _stop: stop.drop_guard() }
 }
 
 impl<P: Protocol> Lane<P> {

@@ -54,6 +54,6 @@ pub(in crate::peer) trait Protocol: Sized + Send + Sync + 'static {
     /// Opens a stream that sends `calls`.
     fn open(
         link: &PeerLink,
-        calls: Frames<Self>,
+        calls: Frames<Self::Calls>,
     ) -> BoxFuture<'static, Result<Response<Streaming<Self::Answers>>, Status>>;
 }

@@ -58,7 +58,7 @@ impl Protocol for Appends {
 
     fn open(
         link: &PeerLink,
-        calls: Frames<Self>,
+        calls: Frames<Self::Calls>,
     ) -> BoxFuture<'static, Result<Response<Streaming<wire::AppendAnswers>>, Status>> {
         let mut client = client(link);
         let request = link.request(calls);

@@ -9,13 +9,17 @@ use tonic::{Request, Response, Status, Streaming};
 use super::appends;
 use crate::chain::{LogletKind, LogletParams};
 use crate::contracts::{Refusal, Sequencer};
-use crate::ids::{Incarnation, LogletId};
+use crate::ids::{Incarnation, LogletId, Lsn, StreamId};
 use crate::peer::generated as wire;
 use crate::peer::generated::sequencer_server::{Sequencer as Served, SequencerServer};
 use crate::peer::limits::MESSAGE_BYTES_MAX;
 use crate::peer::outbox::{Outbox, Reading};
 use crate::peer::wire::{Garbage, Wire};
 use crate::peer::{Gate, Home};
+use crate::streams::{STREAMS_ASKED_MAX, StreamTails};
+
+/// No loglet begins at a higher position: positions must not overflow their number, and headers of streams need a bit.
+const START_MAX: u64 = 1 << 62;
 
 /// Serves one sequencer. A call that is not meant for this node does not reach it: see [`SequencerService::server`].
 pub struct SequencerService {
@@ -57,7 +61,10 @@ impl Served for SequencerService {
         let kind = u8::try_from(m.kind).map_err(|_| Garbage("the kind of a loglet"))?;
         let id = LogletId::required(m.loglet, "the loglet to serve")?;
         let loglet = LogletParams { id, kind: LogletKind(kind), bytes: m.parameters };
-        let refused = self.sequencer.serve(&loglet).await.err().map(Refusal::to_wire);
+        if m.start > START_MAX {
+            return Err(Garbage("the position of a loglet's first cell").into());
+        }
+        let refused = self.sequencer.serve(&loglet, Lsn(m.start)).await.err().map(Refusal::to_wire);
         Ok(self.home.answer(wire::ServeAnswer { refused }))
     }
 
@@ -66,11 +73,30 @@ impl Served for SequencerService {
         let m = request.into_inner();
         let loglet = LogletId::required(m.loglet, "the loglet of a grant")?;
         let incarnation = Incarnation::required(m.incarnation, "the sequencer of a grant")?;
-        let answer = match self.sequencer.grant(loglet, incarnation, m.count).await {
-            Ok(at) => Answer::At(at.0),
-            Err(error) => Answer::Error(error.to_wire()),
+        let granted = match m.headers.len() {
+            0 => self.sequencer.grant(loglet, incarnation, m.count).await.map(|at| (at, Vec::new())),
+            asked if asked == m.count as usize => self.sequencer.grant_in_streams(loglet, incarnation, m.headers).await,
+            _ => return Err(Garbage("the headers of a grant").into()),
         };
-        Ok(self.home.answer(wire::GrantAnswer { answer: Some(answer) }))
+        let (answer, headers) = match granted {
+            Ok((at, headers)) => (Answer::At(at.0), headers),
+            Err(error) => (Answer::Error(error.to_wire()), Vec::new()),
+        };
+        Ok(self.home.answer(wire::GrantAnswer { answer: Some(answer), headers }))
+    }
+
+    async fn stream_tails(
+        &self,
+        request: Request<wire::StreamTailsRequest>,
+    ) -> Result<Response<wire::StreamTailsAnswer>, Status> {
+        let m = request.into_inner();
+        let loglet = LogletId::required(m.loglet, "the loglet of streams")?;
+        if m.streams.len() > STREAMS_ASKED_MAX {
+            return Err(Garbage("the number of streams").into());
+        }
+        let streams: Vec<_> = m.streams.into_iter().map(StreamId).collect();
+        let tails = self.sequencer.stream_tails(loglet, &streams).await.map(StreamTails::to_wire);
+        Ok(self.home.answer(wire::StreamTailsAnswer { tails }))
     }
 
     async fn tail(&self, request: Request<wire::LogletId>) -> Result<Response<wire::SequencerTail>, Status> {

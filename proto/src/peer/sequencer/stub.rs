@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use super::protocol::{Appends, Batch, client};
 use crate::chain::LogletParams;
 use crate::completion::Completion;
 use crate::contracts::{AppendError, Cell, OnGrant, Refusal, Sequencer, UnitError};
-use crate::ids::{Boot, Incarnation, LogletId, Offset};
+use crate::ids::{Boot, Incarnation, LogletId, Lsn, Offset, StreamId};
 use crate::peer::generated as wire;
 use crate::peer::lane::{self, LaneError, LaneHandle, OnEarly};
 use crate::peer::limits::{CALL_BYTES_MAX, CALL_MAX, CELL_OVERHEAD_BYTES};
 use crate::peer::wire::Wire;
 use crate::peer::{Failure, PeerLink};
+use crate::streams::StreamTails;
 use crate::tail::Tail;
 
 /// The sequencer of another node, in one life of its process.
@@ -61,6 +63,31 @@ impl RemoteSequencer {
         let incarnation = Incarnation { storage: link.peer(), boot };
         Self { link: Arc::clone(link), incarnation, lane: lane::start(link) }
     }
+
+    /// Asks for `count` offsets. If any cell is in streams, `headers` has the header of each cell; else it is empty.
+    fn ask_for_offsets(
+        &self,
+        loglet: LogletId,
+        incarnation: Incarnation,
+        count: u32,
+        headers: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<(Offset, Vec<Bytes>), AppendError>> {
+        let (loglet, incarnation) = (Some(loglet.to_wire()), Some(incarnation.to_wire()));
+        let request = wire::GrantRequest { loglet, incarnation, count, headers };
+        let (mut client, request) = (client(&self.link), self.link.request(request));
+        Box::pin(async move {
+            let lost = |failure: Failure| AppendError::Unknown(failure.to_string());
+            let wire::GrantAnswer { answer, headers } =
+                self.link.within(CALL_MAX, client.grant(request)).await.map_err(lost)?;
+            match answer {
+                Some(wire::grant_answer::Answer::At(at)) => Ok((Offset(at), headers)),
+                Some(wire::grant_answer::Answer::Error(error)) => {
+                    Err(AppendError::from_wire(error).unwrap_or_else(|_| broken()))
+                }
+                None => Err(broken()),
+            }
+        })
+    }
 }
 
 impl Sequencer for RemoteSequencer {
@@ -68,11 +95,12 @@ impl Sequencer for RemoteSequencer {
         self.incarnation
     }
 
-    fn serve<'a>(&'a self, loglet: &'a LogletParams) -> BoxFuture<'a, Result<(), Refusal>> {
+    fn serve<'a>(&'a self, loglet: &'a LogletParams, start: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
         let request = wire::ServeRequest {
             loglet: Some(loglet.id.to_wire()),
             kind: loglet.kind.0.into(),
             parameters: loglet.bytes.clone(),
+            start: start.0,
         };
         let (mut client, request) = (client(&self.link), self.link.request(request));
         Box::pin(async move {
@@ -111,19 +139,33 @@ impl Sequencer for RemoteSequencer {
         incarnation: Incarnation,
         count: u32,
     ) -> BoxFuture<'_, Result<Offset, AppendError>> {
-        let request =
-            wire::GrantRequest { loglet: Some(loglet.to_wire()), incarnation: Some(incarnation.to_wire()), count };
+        let granted = self.ask_for_offsets(loglet, incarnation, count, Vec::new());
+        Box::pin(async move { Ok(granted.await?.0) })
+    }
+
+    fn grant_in_streams(
+        &self,
+        loglet: LogletId,
+        incarnation: Incarnation,
+        headers: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<(Offset, Vec<Bytes>), AppendError>> {
+        let (count, asked) = (u32::try_from(headers.len()).expect("a batch is small"), headers.len());
+        let granted = self.ask_for_offsets(loglet, incarnation, count, headers);
+        Box::pin(async move {
+            granted.await.and_then(|found| if found.1.len() == asked { Ok(found) } else { Err(broken()) })
+        })
+    }
+
+    fn stream_tails<'a>(&'a self, loglet: LogletId, streams: &'a [StreamId]) -> BoxFuture<'a, Option<StreamTails>> {
+        let request = wire::StreamTailsRequest {
+            loglet: Some(loglet.to_wire()),
+            streams: streams.iter().map(|stream| stream.0).collect(),
+        };
         let (mut client, request) = (client(&self.link), self.link.request(request));
         Box::pin(async move {
-            let lost = |failure: Failure| AppendError::Unknown(failure.to_string());
-            let answer = self.link.within(CALL_MAX, client.grant(request)).await.map_err(lost)?;
-            match answer.answer {
-                Some(wire::grant_answer::Answer::At(at)) => Ok(Offset(at)),
-                Some(wire::grant_answer::Answer::Error(error)) => {
-                    Err(AppendError::from_wire(error).unwrap_or_else(|_| broken()))
-                }
-                None => Err(broken()),
-            }
+            let answer = self.link.within(CALL_MAX, client.stream_tails(request)).await.ok()?;
+            let tails = StreamTails::from_wire(answer.tails?).ok()?;
+            (tails.tails.len() == streams.len()).then_some(tails)
         })
     }
 

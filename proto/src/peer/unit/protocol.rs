@@ -49,7 +49,7 @@ impl Protocol for Changes {
 
     fn open(
         link: &PeerLink,
-        calls: Frames<Self>,
+        calls: Frames<Self::Calls>,
     ) -> BoxFuture<'static, Result<Response<Streaming<wire::UnitAnswers>>, Status>> {
         let mut client = client(link);
         let request = link.request(calls);

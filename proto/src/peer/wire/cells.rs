@@ -6,12 +6,14 @@ use crate::peer::generated as wire;
 
 /// The messages of cells.
 pub(in crate::peer) fn cells_to_wire(cells: Vec<Cell>) -> Vec<wire::Cell> {
-    cells.into_iter().map(|cell| wire::Cell { payload: cell.payload, commands: cell.commands }).collect()
+    let cell = |Cell { payload, commands, in_streams }| wire::Cell { payload, commands, in_streams };
+    cells.into_iter().map(cell).collect()
 }
 
 /// The cells of messages.
 pub(in crate::peer) fn cells_from_wire(cells: Vec<wire::Cell>) -> Vec<Cell> {
-    cells.into_iter().map(|cell| Cell { payload: cell.payload, commands: cell.commands }).collect()
+    let cell = |wire::Cell { payload, commands, in_streams }| Cell { payload, commands, in_streams };
+    cells.into_iter().map(cell).collect()
 }
 
 /// The messages of states.
@@ -114,7 +116,7 @@ mod tests {
             let stored = Stored { cells: vec![Written, Same, Different, Sealed, Gap], sealed };
             assert_eq!(Stored::from_wire(stored.clone().to_wire()), Ok(stored));
         }
-        let cells = vec![Cell { payload: Bytes::from_static(b"y"), commands: 7 }];
+        let cells = vec![Cell { payload: Bytes::from_static(b"y"), commands: 7, in_streams: true }];
         assert_eq!(cells_from_wire(cells_to_wire(cells.clone())), cells);
     }
 

@@ -12,6 +12,7 @@ mod followed;
 mod ids;
 mod refusal;
 mod store;
+mod stream_tails;
 mod tails;
 mod unit_error;
 

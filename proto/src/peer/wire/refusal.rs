@@ -2,8 +2,9 @@
 
 use super::{Garbage, Wire};
 use crate::contracts::{Refusal, UnitError};
-use crate::ids::{Incarnation, LogletId, StorageId};
+use crate::ids::{Incarnation, LogletId, Lsn, StorageId, StreamId};
 use crate::peer::generated as wire;
+use crate::streams::Unchanged;
 
 impl Wire for Refusal {
     type Message = wire::Refusal;
@@ -26,6 +27,9 @@ impl Wire for Refusal {
             Refusal::Unit(error) => M::Unit(error.to_wire()),
             Refusal::Unsupported(text) => M::Unsupported(text),
             Refusal::TooLarge { bytes, bytes_max } => M::TooLarge(wire::TooLarge { bytes, bytes_max }),
+            Refusal::StreamChanged(Unchanged { stream, since }) => {
+                M::StreamChanged(wire::Unchanged { stream: stream.0, since: since.0 })
+            }
         };
         wire::Refusal { refusal: Some(refusal) }
     }
@@ -48,6 +52,9 @@ impl Wire for Refusal {
             M::Unit(error) => Refusal::Unit(UnitError::from_wire(error)?),
             M::Unsupported(text) => Refusal::Unsupported(text),
             M::TooLarge(m) => Refusal::TooLarge { bytes: m.bytes, bytes_max: m.bytes_max },
+            M::StreamChanged(m) => {
+                Refusal::StreamChanged(Unchanged { stream: StreamId(m.stream), since: Lsn(m.since) })
+            }
         })
     }
 }
@@ -69,6 +76,7 @@ pub(super) fn all_refusals() -> Vec<Refusal> {
         Refusal::EarlierFailed("gap".to_owned()),
         Refusal::Unsupported("no grants".to_owned()),
         Refusal::TooLarge { bytes: 9, bytes_max: 8 },
+        Refusal::StreamChanged(Unchanged { stream: StreamId(10), since: Lsn(11) }),
     ];
     all.extend(super::unit_error::all_unit_errors().into_iter().map(Refusal::Unit));
     all

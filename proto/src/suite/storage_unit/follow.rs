@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 
-use super::{Case, SILENCE, present};
+use super::case::{Case, SILENCE, present};
 use crate::contracts::{CellOutcome, CellState, Followed, Shape, StorageUnit, UnitError};
 use crate::ids::Offset;
 use crate::seams::Clock;

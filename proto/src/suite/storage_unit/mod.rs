@@ -1,102 +1,25 @@
 //! The conformance tests of [`StorageUnit`].
 
+mod case;
 mod follow;
 mod repair;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use parking_lot::Mutex;
 
 use crate::completion::Completion;
-use crate::contracts::{
-    Cell, CellOutcome, CellState, LocalTail, Purpose, Shape, StorageUnit, Store, Stored, UnitError, UnitParams,
-};
-use crate::ids::{Boot, Incarnation, LogId, LogletId, Offset, StorageId};
+use crate::contracts::{CellOutcome, CellState, LocalTail, Shape, StorageUnit, Store, Stored, UnitError, UnitParams};
+use crate::ids::{Boot, Incarnation, LogId, LogletId, Offset};
 use crate::seams::Clock;
 
+use case::{APPEND, Case, OWNER, id, present};
 use follow::{a_follower_of_a_trimmed_range_jumps, a_follower_sees_what_is_committed_in_order};
 use repair::{
     a_repair_passes_the_seal_and_leaves_no_gap, a_tail_is_told_when_it_changes, a_tail_is_waited_for,
     a_unit_tells_which_offsets_it_holds, junk_passes_the_seal_only_as_a_repair,
 };
-
-const OWNER: Incarnation = Incarnation { storage: StorageId(77), boot: Boot(3) };
-/// The purpose of an append that knows of no committed cell.
-const APPEND: Purpose = Purpose::Append { known_tail: Offset(0) };
-/// A stream that sends nothing for this long has nothing to send.
-const SILENCE: Duration = Duration::from_millis(50);
-
-fn id(ordinal: u64) -> LogletId {
-    LogletId { log: LogId(9), ordinal, nonce: ordinal * 1_000 }
-}
-
-fn cell(text: &str) -> Cell {
-    Cell { payload: Bytes::copy_from_slice(text.as_bytes()), commands: 1 }
-}
-
-fn present(text: &str) -> CellState {
-    CellState::Present(Bytes::copy_from_slice(text.as_bytes()))
-}
-
-/// A unit and one loglet on it.
-struct Case<'a> {
-    unit: &'a dyn StorageUnit,
-    clock: &'a dyn Clock,
-    id: LogletId,
-}
-
-impl<'a> Case<'a> {
-    async fn open(unit: &'a dyn StorageUnit, clock: &'a dyn Clock, ordinal: u64, shape: Shape) -> Case<'a> {
-        let case = Case { unit, clock, id: id(ordinal) };
-        let opened = unit.open(case.id, UnitParams { shape, incarnation: OWNER }).await;
-        assert_eq!(opened, Ok(()));
-        case
-    }
-
-    fn request(&self, at: u64, texts: &[&str], known_tail: u64) -> Store {
-        Store {
-            loglet: self.id,
-            incarnation: OWNER,
-            at: Offset(at),
-            cells: texts.iter().map(|t| cell(t)).collect(),
-            purpose: Purpose::Append { known_tail: Offset(known_tail) },
-        }
-    }
-
-    async fn send(&self, store: Store) -> Result<Stored, UnitError> {
-        let (done, outcome) = Completion::channel();
-        self.unit.store(store, done);
-        outcome.await
-    }
-
-    async fn store(&self, at: u64, texts: &[&str], known_tail: u64) -> Vec<CellOutcome> {
-        self.send(self.request(at, texts, known_tail)).await.expect("the unit takes the store").cells
-    }
-
-    /// Fills one offset. Returns the outcome and the seal bit.
-    async fn fill(&self, at: u64, purpose: Purpose) -> (CellOutcome, bool) {
-        let Stored { cells, sealed } =
-            self.unit.fill(self.id, OWNER, Offset(at), purpose).await.expect("the unit takes the fill");
-        assert_eq!(cells.len(), 1, "a fill has one outcome");
-        (cells[0], sealed)
-    }
-
-    async fn read(&self, from: u64, to: u64) -> Vec<CellState> {
-        self.unit.read(self.id, Offset(from)..Offset(to), usize::MAX).await.expect("the unit reads")
-    }
-
-    async fn tail(&self) -> LocalTail {
-        let tail = self.unit.tail(self.id).await.expect("the loglet is open");
-        // A unit of another process answers `None`.
-        if let Some(now) = self.unit.tail_now(self.id) {
-            assert_eq!(now, Ok(tail), "the tail from memory is the same");
-        }
-        tail
-    }
-}
 
 /// Runs all cases on a fresh unit.
 pub async fn storage_unit(unit: &dyn StorageUnit, clock: &dyn Clock) {

@@ -2,7 +2,7 @@
 
 use futures::{FutureExt, StreamExt};
 
-use super::{APPEND, Case, OWNER, SILENCE, id, present};
+use super::case::{APPEND, Case, OWNER, SILENCE, id, present};
 use crate::contracts::{CellOutcome, CellState, Purpose, Shape, StorageUnit, Store, TailReaches, UnitError};
 use crate::ids::{Boot, Incarnation, Offset};
 use crate::seams::Clock;

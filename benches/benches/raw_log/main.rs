@@ -1,6 +1,10 @@
 //! Measures the log alone, on three storage units of this machine: appends per second and latencies with 1, 64 and 256
 //! writers, cells of 100 bytes and of 4 KiB, native and Corfu loglets. Also measures how many offsets per second a
-//! sequencer gives out when nothing is appended, and a replicated counter on three nodes. Prints a table in Markdown.
+//! sequencer gives out when nothing is appended, and a replicated counter on three nodes, beside the same on openraft. Prints
+//! a table in Markdown.
+
+mod measured;
+mod openraft_counter;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use hdrhistogram::Histogram;
 use naxos::{Applicator, Naxos, Refused, Rows};
 use naxos_benches::pace;
 use naxos_benches::servers::etcd_build::target_folder;
@@ -30,9 +33,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::measured::{Measured, WINDOW, measure};
+use crate::openraft_counter::openraft_counter;
+
 const UNITS: usize = 3;
-const WARM_UP: Duration = Duration::from_millis(500);
-const WINDOW: Duration = Duration::from_secs(4);
 /// Number of appends of a writer between two trims. Trimming lets the journals reuse their segments.
 const TRIM_EVERY: u64 = 2_000;
 
@@ -115,7 +119,7 @@ impl Rig {
         let payload = Bytes::from(vec![7; bytes]);
         self.runtime.block_on(measure(writers, async |_, count| {
             let (done, outcome) = Completion::channel();
-            self.log.append(vec![Cell { payload: payload.clone(), commands: 1 }], done);
+            self.log.append(vec![Cell::new(payload.clone())], done);
             let at = outcome.await.expect("the log takes appends");
             // So few appends wait for a trim that the quantiles do not show it.
             if count.is_multiple_of(TRIM_EVERY) {
@@ -147,47 +151,6 @@ impl Rig {
             runtime.block_on(server.shutdown()).expect("the log server stops");
         }
     }
-}
-
-struct Measured {
-    per_second: f64,
-    p50_us: u64,
-    p99_us: u64,
-}
-
-impl Measured {
-    fn of(all: impl IntoIterator<Item = Histogram<u64>>) -> Self {
-        let mut sum = Histogram::<u64>::new(3).expect("a histogram");
-        all.into_iter().for_each(|one| sum.add(one).expect("histograms of one kind"));
-        let per_second = sum.len() as f64 / WINDOW.as_secs_f64();
-        Self { per_second, p50_us: sum.value_at_quantile(0.5), p99_us: sum.value_at_quantile(0.99) }
-    }
-
-    fn print(&self, what: &str, writers: usize, bytes: usize) {
-        let Self { per_second, p50_us, p99_us } = self;
-        println!("| {what} | {writers} | {bytes} | {per_second:.0} | {p50_us} | {p99_us} |");
-    }
-}
-
-/// Makes calls with this many writers, each with one call in flight. `call` gets the number of the writer, and that of the
-/// call from 1 on.
-async fn measure(writers: usize, call: impl AsyncFn(usize, u64)) -> Measured {
-    let begun = pace::now();
-    let writer = async |number| {
-        let mut latencies = Histogram::<u64>::new(3).expect("a histogram");
-        for count in 1.. {
-            let asked = pace::now();
-            call(number, count).await;
-            if begun.elapsed() >= WARM_UP {
-                latencies.record(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX)).expect("it fits");
-            }
-            if begun.elapsed() >= WARM_UP + WINDOW {
-                break;
-            }
-        }
-        latencies
-    };
-    Measured::of(join_all((0..writers).map(writer)).await)
 }
 
 /// A counter on three nodes.
@@ -224,7 +187,7 @@ fn counter(parent: &Path) {
 
 fn main() {
     let folder = target_folder().expect("a bench lies in the target folder");
-    println!("| what | writers | bytes | per second | p50 us | p99 us |\n|---|---|---|---|---|---|");
+    Measured::print_head();
     for (kind, name) in [(LogletKind::NATIVE, "native"), (LogletKind::CORFU, "corfu")] {
         let rig = Rig::new(&folder, kind);
         for bytes in [100, 4_096] {
@@ -238,4 +201,5 @@ fn main() {
         rig.close();
     }
     counter(&folder);
+    openraft_counter(&folder);
 }

@@ -1,0 +1,1 @@
+../../examples/etcd_inside.rs

@@ -1,0 +1,1 @@
+../../examples/jobs.rs

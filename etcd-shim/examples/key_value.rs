@@ -1,0 +1,1 @@
+../../examples/key_value.rs

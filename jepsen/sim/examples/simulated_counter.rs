@@ -1,0 +1,1 @@
+../../../examples/simulated_counter.rs

@@ -17,11 +17,12 @@ use futures::FutureExt;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use naxos_client::loglets::NativeProvider;
-use naxos_client::{LogletProvider, SharedLog, VirtualLog};
+use naxos_client::{Loglet, LogletProvider, SharedLog, VirtualLog};
 use naxos_proto::chain::LogletParams;
 use naxos_proto::completion::Completion;
 use naxos_proto::contracts::{
-    AppendError, Cell, OnGrant, Purpose, Refusal, Sequencer, Shape, StorageUnit, Store, TailReaches, UnitParams,
+    AppendError, Cell, Followed, OnGrant, Purpose, Refusal, Sequencer, Shape, StorageUnit, Store, TailReaches,
+    UnitParams,
 };
 use naxos_proto::ids::{Incarnation, LogId, LogletId, Lsn, Offset};
 use naxos_proto::native_params::NativeParams;
@@ -198,12 +199,46 @@ fn an_append_to_a_sequencer_that_hangs_ends_as_unknown_soon_after_a_change() {
     });
 }
 
+/// A sequencer that grants the first offset, and stores nothing.
+struct Granting(Incarnation, Mutex<Vec<Done>>);
+
+impl Sequencer for Granting {
+    fn incarnation(&self) -> Incarnation {
+        self.0
+    }
+
+    fn serve<'a>(&'a self, _: &'a LogletParams, _: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn append(&self, _: LogletId, _: Incarnation, _: Vec<Cell>, granted: Option<OnGrant>, done: Done) {
+        granted.expect("the sequencer is on another node")(Offset(0));
+        self.1.lock().push(done);
+    }
+
+    fn grant(&self, _: LogletId, _: Incarnation, _: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {
+        unreachable!("a native loglet gets its offsets by appends")
+    }
+
+    fn tail(&self, _: LogletId) -> BoxFuture<'_, Option<Tail>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+/// A loglet as the second node sees it, with a [`Granting`] sequencer.
+fn granted_by_hand(world: &World, params: &LogletParams) -> (Arc<dyn Loglet>, Arc<Granting>) {
+    let reach = Arc::new(Reach { units: world.reach[1].units.clone(), sequencer: OnceLock::new() });
+    let granting = Arc::new(Granting(world.alive.sequencers[0], Mutex::default()));
+    assert!(reach.sequencer.set(granting.clone()).is_ok());
+    (NativeProvider::new(reach.clone(), reach, clock()).open(params).unwrap(), granting)
+}
+
 /// Stores a cell on one unit alone.
-async fn store(world: &World, unit: usize, loglet: LogletId, purpose: Purpose) {
+async fn store(world: &World, unit: usize, loglet: LogletId, at: Offset, purpose: Purpose) {
     let (done, stored) = Completion::channel();
     let cells = vec![Cell::new("x".into())];
     let incarnation = world.alive.sequencers[0];
-    world.servers[unit].unit().store(Store { loglet, incarnation, at: Offset(0), cells, purpose }, done);
+    world.servers[unit].unit().store(Store { loglet, incarnation, at, cells, purpose }, done);
     assert!(stored.await.is_ok());
 }
 
@@ -222,42 +257,19 @@ fn rule_1_a_tail_that_a_repair_raised_acknowledges_nothing() {
         for unit in [0, 1] {
             world.servers[unit].unit().open(id, on_unit).await.unwrap();
         }
-        // The sequencer grants the offset, and reaches no unit.
-        struct Granting(Incarnation, Mutex<Vec<Done>>);
-        impl Sequencer for Granting {
-            fn incarnation(&self) -> Incarnation {
-                self.0
-            }
-            fn serve<'a>(&'a self, _: &'a LogletParams, _: Lsn) -> BoxFuture<'a, Result<(), Refusal>> {
-                Box::pin(std::future::ready(Ok(())))
-            }
-            fn append(&self, _: LogletId, _: Incarnation, _: Vec<Cell>, granted: Option<OnGrant>, done: Done) {
-                granted.expect("the sequencer is on another node")(Offset(0));
-                self.1.lock().push(done);
-            }
-            fn grant(&self, _: LogletId, _: Incarnation, _: u32) -> BoxFuture<'_, Result<Offset, AppendError>> {
-                unreachable!("a native loglet gets its offsets by appends")
-            }
-            fn tail(&self, _: LogletId) -> BoxFuture<'_, Option<Tail>> {
-                Box::pin(std::future::ready(None))
-            }
-        }
-        let reach = Arc::new(Reach { units: world.reach[1].units.clone(), sequencer: OnceLock::new() });
-        let granting = Arc::new(Granting(world.alive.sequencers[0], Mutex::default()));
-        assert!(reach.sequencer.set(granting).is_ok());
-        let loglet = NativeProvider::new(reach.clone(), reach, clock()).open(&params).unwrap();
+        let (loglet, _granting) = granted_by_hand(&world, &params);
         let (done, mut outcome) = Completion::channel();
         loglet.append(vec![Cell::new("x".into())], done);
         let listens = loglet.listen();
         let execution = async {
             clock().sleep(HOP * 5).await;
-            store(&world, 0, id, Purpose::Append { known_tail: Offset(0) }).await;
+            store(&world, 0, id, Offset(0), Purpose::Append { known_tail: Offset(0) }).await;
             clock().sleep(HOP).await;
             world.servers[2].unit().open(id, on_unit).await.unwrap();
             for unit in [0, 2] {
                 world.servers[unit].unit().seal(id).await.unwrap();
             }
-            store(&world, 2, id, Purpose::Repair).await;
+            store(&world, 2, id, Offset(0), Purpose::Repair).await;
             clock().sleep(HOP * 20).await;
             assert_eq!((&mut outcome).now_or_never(), None, "unit 2 holds the cell, but only since its seal");
             loglet.retire(None);
@@ -269,4 +281,81 @@ fn rule_1_a_tail_that_a_repair_raised_acknowledges_nothing() {
         }
         world.stop().await;
     });
+}
+
+/// The sequencer may answer an append before the unit of the caller's node has the cell. Then the tail of this unit does not
+/// raise the known tail when it comes.
+#[test]
+fn a_unit_that_is_later_than_the_sequencers_answer_is_told_the_known_tail() {
+    simulate(async {
+        let world = World::new().await;
+        let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+        let params = world.provider(1).choose_params(id, &world.alive).unwrap();
+        let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: world.alive.sequencers[0] };
+        for server in &world.servers {
+            server.unit().open(id, on_unit).await.unwrap();
+        }
+        let (loglet, granting) = granted_by_hand(&world, &params);
+        let (done, outcome) = Completion::channel();
+        loglet.append(vec![Cell::new("x".into())], done);
+        let execution = async {
+            for unit in [0, 2] {
+                store(&world, unit, id, Offset(0), Purpose::Append { known_tail: Offset(0) }).await;
+            }
+            granting.1.lock().pop().unwrap().complete(Ok(Offset(0)));
+            assert_eq!(outcome.await, Ok(Offset(0)));
+            store(&world, 1, id, Offset(0), Purpose::Append { known_tail: Offset(0) }).await;
+            let (told, took) = took(world.servers[1].unit().wait_tail(id, TailReaches::Known(Offset(1)))).await;
+            assert!(told.is_ok() && took <= 20, "{told:?} after {took} ms");
+        };
+        tokio::select! {
+            () = execution => {}
+            () = loglet.listen() => {}
+            () = clock().sleep(Duration::from_secs(5)) => panic!("the followers of the own unit wait for ever"),
+        }
+        world.stop().await;
+    });
+}
+
+/// A loglet begins when it is open on a write quorum of its units. A follower on another node follows one of these units.
+#[test]
+fn a_follower_goes_back_to_the_unit_of_its_node() {
+    for others_fail in [false, true] {
+        simulate(async move {
+            let world = World::new().await;
+            let id = LogletId { log: LogId(7), ordinal: 1, nonce: 1 };
+            let params = world.provider(1).choose_params(id, &world.alive).unwrap();
+            let on_unit = UnitParams { shape: Shape::Contiguous, incarnation: world.alive.sequencers[0] };
+            let append = Purpose::Append { known_tail: Offset(0) };
+            for unit in [0, 2] {
+                world.servers[unit].unit().open(id, on_unit).await.unwrap();
+                store(&world, unit, id, Offset(0), append).await;
+                world.servers[unit].unit().advance(id, Offset(1));
+            }
+            let (loglet, _granting) = granted_by_hand(&world, &params);
+            let mut followed = loglet.follow(Offset(0));
+            assert!(matches!(followed.next().await, Some(Ok(Followed::Cells { at: Offset(0), .. }))));
+            let own = world.servers[1].unit();
+            own.open(id, on_unit).await.unwrap();
+            store(&world, 1, id, Offset(0), append).await;
+            if others_fail {
+                for unit in [0, 2] {
+                    world.servers[unit].unit().drop_loglet(id).await.unwrap();
+                }
+            }
+            tokio::select! {
+                item = followed.next() => panic!("nothing was appended: {item:?}"),
+                () = clock().sleep(HOP * 150) => {}
+            }
+            // Only the unit of the follower's node has this cell.
+            store(&world, 1, id, Offset(1), append).await;
+            own.advance(id, Offset(2));
+            let item = tokio::select! {
+                item = followed.next() => item,
+                () = clock().sleep(Duration::from_secs(5)) => panic!("the follower stays with another unit"),
+            };
+            assert!(matches!(item, Some(Ok(Followed::Cells { at: Offset(1), .. }))), "{item:?}");
+            world.stop().await;
+        });
+    }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
+use futures::stream::BoxStream;
+use naxos_client::{LogError, Record, SharedLog};
 use naxos_proto::chain::Chain;
 use naxos_proto::contracts::{CellState, LocalTail, StartMark, StorageUnit, UnitError};
 use naxos_proto::ids::{ChainVersion, Incarnation, LogletId, Lsn, Offset, StorageId};
@@ -113,6 +115,15 @@ impl Probe {
             }
             Inside::Part(part) => Some(view_of(&*part.upgrade()?)),
         }
+    }
+
+    /// Follows the log of the node from the first position that is not applied, as a program does that uses the log. Also
+    /// returns that position. `None` if the node has ended, or if it replays no log.
+    pub fn follow(&self) -> Option<(Lsn, BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>)> {
+        let Inside::Node(backend) = &self.inside else { return None };
+        let backend = backend.upgrade()?;
+        let from = backend.reader.applied();
+        Some((from, Arc::clone(&backend.log).follow(from)))
     }
 
     /// The cells that the node's own storage unit has got since the last call. Those that have left the memory since then,

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures::StreamExt;
 use naxos::config::{Program, ServerConfig, load};
 use naxos::node::Running;
 use naxos::node::probe::{FreshCell, Probe, View};
 use naxos_log_server::LogServerConfig;
+use naxos_proto::ids::Lsn;
 use naxos_proto::role::Role;
 use naxos_proto::seams::sim::{Drive, SeededEntropy, SimClock};
 use naxos_proto::seams::{Net, Seams};
@@ -37,6 +39,8 @@ const FLAGS: [&str; 5] = [
     "--election-timeout=500",
 ];
 
+/// How long the follower of the log waits after an error before it follows the log again.
+const FOLLOW_RETRY: Duration = Duration::from_millis(50);
 /// How often a host whose member does not exist yet looks again.
 const NOT_YET: Duration = Duration::from_millis(10);
 /// At most this many client commands wait in the queue of the storage unit of a member of a cluster.
@@ -67,6 +71,8 @@ pub struct Host {
     leaves: Arc<AtomicBool>,
     clock: Arc<Mutex<Option<SimClock>>>,
     probe: Arc<Mutex<Option<Probe>>>,
+    /// The position up to which a program on this host that follows the log has got it. `None` while nothing follows.
+    followed: Arc<Mutex<Option<Lsn>>>,
 }
 
 /// What the process does after a node has ended.
@@ -191,12 +197,18 @@ impl Host {
             leaves: Arc::default(),
             clock: Arc::default(),
             probe: Arc::default(),
+            followed: Arc::default(),
         }
     }
 
     /// What the node holds now. `None` while it starts and while it is down.
     pub fn look(&self) -> Option<View> {
         self.probe.lock().as_ref().and_then(Probe::look)
+    }
+
+    /// The position up to which a program on this host that follows the log has got it. `None` while nothing follows.
+    pub fn followed(&self) -> Option<Lsn> {
+        *self.followed.lock()
     }
 
     /// The cells that the node's storage unit has got since the last call.
@@ -245,6 +257,7 @@ impl Host {
         let (life, stop) = (self.drive().life(), Arc::new(Notify::new()));
         *self.stop.lock() = Arc::clone(&stop);
         *self.probe.lock() = None;
+        *self.followed.lock() = None;
         while !self.is_member() {
             pace::pause(NOT_YET).await;
         }
@@ -255,6 +268,7 @@ impl Host {
     /// Runs a node from its start to its end.
     async fn live(&self, net: Arc<dyn Net>, life: u64, stop: &Notify) -> Result<Next, String> {
         *self.probe.lock() = None;
+        *self.followed.lock() = None;
         let seams = self.seams(net);
         let started = tokio::select! {
             biased;
@@ -266,7 +280,8 @@ impl Host {
             Ok(node) => node,
             Err(error) => return self.fail(life, format!("{} does not start: {error}", self.name)).await,
         };
-        *self.probe.lock() = Some(node.probe());
+        let probe = node.probe();
+        *self.probe.lock() = Some(probe.clone());
         self.served.store(self.boots(), Relaxed);
         tokio::select! {
             biased;
@@ -288,6 +303,20 @@ impl Host {
                 node.stop().await;
                 Ok(Next::End)
             }
+            () = self.follow(probe) => unreachable!("it follows for ever"),
+        }
+    }
+
+    /// Follows the log of the node as a program does, and notes how far it has got. Never returns.
+    async fn follow(&self, probe: Probe) {
+        loop {
+            let Some((from, mut items)) = probe.follow() else { return std::future::pending().await };
+            *self.followed.lock() = Some(from);
+            while let Some(Ok((_, next))) = items.next().await {
+                *self.followed.lock() = Some(next);
+            }
+            *self.followed.lock() = None;
+            pace::pause(FOLLOW_RETRY).await;
         }
     }
 

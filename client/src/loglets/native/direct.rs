@@ -112,12 +112,12 @@ impl Direct {
         (Box::new(granted), answered)
     }
 
-    /// Takes the tail that the unit with index `unit` told. Returns the known tail if it rose.
-    pub(super) fn told(&self, unit: usize, tail: LocalTail) -> Option<Offset> {
+    /// Takes the tail that the unit with index `unit` told. Returns the known tail.
+    pub(super) fn told(&self, unit: usize, tail: LocalTail) -> Offset {
         self.change(|state| {
-            let rises = state.told.told(unit, tail);
+            state.told.told(unit, tail);
             state.acknowledge();
-            rises.then(|| state.told.known_tail())
+            state.told.known_tail()
         })
     }
 

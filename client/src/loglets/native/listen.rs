@@ -70,10 +70,11 @@ impl NativeLoglet {
         loop {
             let mut tails = self.copies.units[unit].tell_tails(id);
             while let Some(Ok(tail)) = tails.next().await {
-                if let Some(known_tail) = direct.told(unit, tail) {
-                    // The unit of this node passes the cells on to its followers at once.
-                    self.copies.near_units().for_each(|unit| unit.advance(id, known_tail));
-                }
+                // The unit of this node passes the cells on to its followers at once. It is told the known tail even if
+                // this tail did not raise it: an answer of the sequencer may have raised it, or the loglet may not have
+                // been open on the unit when it rose.
+                let known_tail = direct.told(unit, tail);
+                self.copies.near_units().for_each(|unit| unit.advance(id, known_tail));
                 if tail.sealed {
                     return;
                 }

@@ -29,22 +29,20 @@ impl ToldTails {
         self.known_tail
     }
 
-    /// Takes the tail that the unit with index `unit` told. Returns whether the known tail rose.
-    pub(super) fn told(&mut self, unit: usize, told: LocalTail) -> bool {
+    /// Takes the tail that the unit with index `unit` told.
+    pub(super) fn told(&mut self, unit: usize, told: LocalTail) {
         if told.sealed {
-            return false;
+            return;
         }
         self.tails[unit] = self.tails[unit].max(told.tail);
         let mut highest_first = self.tails.clone();
         highest_first.sort_unstable_by(|a, b| b.cmp(a));
-        self.raise(highest_first[self.write_quorum - 1].max(told.known_tail))
+        self.raise(highest_first[self.write_quorum - 1].max(told.known_tail));
     }
 
-    /// Takes the news that everything below `known_tail` is on a write quorum. Returns whether the known tail rose.
-    pub(super) fn raise(&mut self, known_tail: Offset) -> bool {
-        let rises = known_tail > self.known_tail;
+    /// Takes the news that everything below `known_tail` is on a write quorum.
+    pub(super) fn raise(&mut self, known_tail: Offset) {
         self.known_tail = self.known_tail.max(known_tail);
-        rises
     }
 }
 
@@ -61,13 +59,15 @@ mod tests {
     #[test]
     fn rule_3_a_write_quorum_of_tails_acknowledges_what_is_below_the_lowest_of_them() {
         let mut told = ToldTails::new(3, 2);
-        assert!(!told.told(0, at(9)), "one unit is no quorum");
-        assert!(told.told(1, at(4)));
+        told.told(0, at(9));
+        assert_eq!(told.known_tail(), Offset(0), "one unit is no quorum");
+        told.told(1, at(4));
         assert_eq!(told.known_tail(), Offset(4));
-        assert!(told.told(2, at(7)));
+        told.told(2, at(7));
         assert_eq!(told.known_tail(), Offset(7));
-        assert!(!told.told(1, at(5)) && !told.told(2, at(6)), "a late message takes nothing back");
-        assert_eq!(told.known_tail(), Offset(7));
+        told.told(1, at(5));
+        told.told(2, at(6));
+        assert_eq!(told.known_tail(), Offset(7), "a late message takes nothing back");
     }
 
     #[test]
@@ -75,15 +75,16 @@ mod tests {
         let mut told = ToldTails::new(3, 2);
         told.told(0, at(9));
         let sealed = LocalTail { sealed: true, known_tail: Offset(9), ..at(9) };
-        assert!(!told.told(1, sealed), "a repair may have brought the cells");
-        assert_eq!(told.known_tail(), Offset(0));
-        assert!(told.told(1, at(8)), "this was told before the seal and came late");
+        told.told(1, sealed);
+        assert_eq!(told.known_tail(), Offset(0), "a repair may have brought the cells");
+        told.told(1, at(8));
+        assert_eq!(told.known_tail(), Offset(8), "this was told before the seal and came late");
     }
 
     #[test]
     fn the_known_tail_of_a_unit_is_taken_over() {
         let mut told = ToldTails::new(3, 2);
-        assert!(told.told(0, LocalTail { known_tail: Offset(6), ..at(9) }));
+        told.told(0, LocalTail { known_tail: Offset(6), ..at(9) });
         assert_eq!(told.known_tail(), Offset(6));
     }
 

@@ -16,16 +16,23 @@ use super::super::tenant::{Tenant, move_out};
 use super::super::trace::Trace;
 use super::super::workload::Client;
 use super::converge::converge;
+use super::invariants::LATE_MAX;
 use super::observer::Observer;
 use super::pinned::pinned;
 use super::reached::Reached;
 use super::registrar::Registrar;
 use crate::differential::dice::Dice;
+use crate::pace;
 
 /// Pause between two readings of the whole history on one node.
 const AUDIT_PAUSE: Duration = Duration::from_millis(400);
 /// The name of the first [`Tenant`]. All other clients have smaller numbers as names.
 const TENANTS: u64 = 10;
+/// How long nothing is written at the end of some runs. Followers of the log must get its last entries although no further
+/// ones follow.
+const QUIET: Duration = LATE_MAX.saturating_add(Duration::from_secs(1));
+/// Each run whose seed is a multiple of this ends with [`QUIET`]. It costs a quarter of the time of a run.
+const QUIET_EVERY: u64 = 4;
 
 /// A client that begins with one node and goes on to the next one when its connection breaks.
 fn roaming(names: &[&'static str], first: u64) -> Caller {
@@ -102,6 +109,9 @@ pub async fn run(people: People, busy: Duration, reached: Reached) -> turmoil::R
         audit::finish_watches(&record, &trace).await;
         for observer in &observers {
             observer.finish().await;
+        }
+        if seed.is_multiple_of(QUIET_EVERY) {
+            pace::pause(QUIET).await;
         }
     };
     tokio::select! {

@@ -17,7 +17,7 @@ use super::super::trace::Trace;
 use super::clients;
 use super::extra::Extra;
 use super::faults::Faults;
-use super::invariants::Invariants;
+use super::invariants::{FollowersArrive, Invariants};
 use super::links::Links;
 use super::logged;
 use super::reached::Reached;
@@ -112,7 +112,7 @@ pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
             Extra::Rot => faults.rot_a_disk(seed, members),
         }
     }
-    let mut invariants = Invariants::default();
+    let (mut invariants, mut followers) = (Invariants::default(), FollowersArrive::default());
     let end = drive(&mut sim, &trace, END_MAX, |sim| {
         let views: Vec<_> = faults.seats.iter().map(|seat| seat.host.look()).collect();
         if sim.elapsed().as_millis().is_multiple_of(VIEW_EVERY) {
@@ -120,6 +120,10 @@ pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
         }
         let fresh: Vec<_> = faults.seats.iter().flat_map(|seat| seat.host.fresh_cells()).collect();
         invariants.look(&views, &fresh)?;
+        for (seat, view) in faults.seats.iter().zip(&views) {
+            let (applied, followed) = (view.as_ref().map(|view| view.applied), seat.host.followed());
+            followers.look(seat.host.name, applied, followed, sim.elapsed())?;
+        }
         drop(views);
         reached.set_now(sim.elapsed());
         faults.step(sim)?;

@@ -9,10 +9,12 @@
 //! - [`SettledIsHeld`]: what was applied is on enough units
 //! - [`TrimIsSafe`]: the log is trimmed no further than the state is durable everywhere
 //! - [`KeepersAgree`]: a loglet has one keeper of leases
+//! - [`FollowersArrive`]: a program that follows the log gets what its node has applied
 //! - [`QueuesAreBounded`]: no queue is longer than its bound
 
 mod cells_agree;
 mod chains_agree;
+mod followers_arrive;
 mod grants_hold;
 mod keepers_agree;
 mod owners_agree;
@@ -27,6 +29,7 @@ use naxos_proto::chain::LogletKind;
 
 pub use cells_agree::CellsAgree;
 pub use chains_agree::ChainsAgree;
+pub use followers_arrive::{FollowersArrive, LATE_MAX};
 pub use grants_hold::GrantsHold;
 pub use keepers_agree::KeepersAgree;
 pub use owners_agree::OwnersAgree;

@@ -103,6 +103,8 @@ pub struct Record {
     pub disk_fails: bool,
     /// In a cluster: the simulated time at which a host got an empty disk the last time.
     pub emptied: Duration,
+    /// In a cluster: there are no faults any more, and nothing is written until the run ends.
+    pub is_quiet: bool,
     /// Set while the journal's disk fails or the disk is full: the simulated time at which the node must have noticed
     /// it, and the text that the node must then report.
     pub sick: Option<(Duration, &'static str)>,

@@ -16,7 +16,6 @@ use super::super::tenant::{Tenant, move_out};
 use super::super::trace::Trace;
 use super::super::workload::Client;
 use super::converge::converge;
-use super::invariants::LATE_MAX;
 use super::observer::Observer;
 use super::pinned::pinned;
 use super::reached::Reached;
@@ -28,10 +27,10 @@ use crate::pace;
 const AUDIT_PAUSE: Duration = Duration::from_millis(400);
 /// The name of the first [`Tenant`]. All other clients have smaller numbers as names.
 const TENANTS: u64 = 10;
-/// How long nothing is written at the end of some runs. Followers of the log must get its last entries although no further
-/// ones follow.
-const QUIET: Duration = LATE_MAX.saturating_add(Duration::from_secs(1));
-/// Each run whose seed is a multiple of this ends with [`QUIET`]. It costs a quarter of the time of a run.
+/// How long nothing is written at the end of some runs. Every node, and every follower of the log, must get the last entries
+/// although no further ones follow.
+const QUIET: Duration = Duration::from_secs(4);
+/// Each run whose seed is a multiple of this ends with [`QUIET`].
 const QUIET_EVERY: u64 = 4;
 
 /// A client that begins with one node and goes on to the next one when its connection breaks.
@@ -111,6 +110,7 @@ pub async fn run(people: People, busy: Duration, reached: Reached) -> turmoil::R
             observer.finish().await;
         }
         if seed.is_multiple_of(QUIET_EVERY) {
+            record.borrow_mut().is_quiet = true;
             pace::pause(QUIET).await;
         }
     };

@@ -120,9 +120,13 @@ pub fn run(seed: u64, members: usize, extras: &[Extra]) -> Outcome {
         }
         let fresh: Vec<_> = faults.seats.iter().flat_map(|seat| seat.host.fresh_cells()).collect();
         invariants.look(&views, &fresh)?;
-        for (seat, view) in faults.seats.iter().zip(&views) {
-            let (applied, followed) = (view.as_ref().map(|view| view.applied), seat.host.followed());
-            followers.look(seat.host.name, applied, followed, sim.elapsed())?;
+        if record.borrow().is_quiet {
+            let applied = views.iter().flatten().map(|view| view.applied).max().unwrap_or_default();
+            for (seat, view) in faults.seats.iter().zip(&views) {
+                if let (Some(view), Some(followed)) = (view, seat.host.followed()) {
+                    followers.look(seat.host.name, followed.min(view.applied), applied, sim.elapsed())?;
+                }
+            }
         }
         drop(views);
         reached.set_now(sim.elapsed());

@@ -9,7 +9,7 @@
 //! - [`SettledIsHeld`]: what was applied is on enough units
 //! - [`TrimIsSafe`]: the log is trimmed no further than the state is durable everywhere
 //! - [`KeepersAgree`]: a loglet has one keeper of leases
-//! - [`FollowersArrive`]: a program that follows the log gets what its node has applied
+//! - [`FollowersArrive`]: without faults, what one node has applied soon reaches all nodes and the followers of the log there
 //! - [`QueuesAreBounded`]: no queue is longer than its bound
 
 mod cells_agree;
@@ -29,7 +29,7 @@ use naxos_proto::chain::LogletKind;
 
 pub use cells_agree::CellsAgree;
 pub use chains_agree::ChainsAgree;
-pub use followers_arrive::{FollowersArrive, LATE_MAX};
+pub use followers_arrive::FollowersArrive;
 pub use grants_hold::GrantsHold;
 pub use keepers_agree::KeepersAgree;
 pub use owners_agree::OwnersAgree;

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use naxos_client::{LogError, Record, SharedLog};
 use naxos_proto::ids::Lsn;
-use naxos_proto::seams::Clock;
+use naxos_proto::seams::{Clock, Instant};
 
 use crate::local_store::StoreReader;
 
@@ -28,26 +28,26 @@ pub(super) struct Feed {
     clock: Arc<dyn Clock>,
     reader: StoreReader,
     stream: Option<BoxStream<'static, Result<(Vec<Record>, Lsn), LogError>>>,
-    /// How long to wait before the log is followed again.
-    pause: Duration,
+    /// When the log is followed again, after a rest or an error.
+    resumes_at: Option<Instant>,
 }
 
 impl Feed {
     pub(super) fn new(log: Arc<dyn SharedLog>, clock: Arc<dyn Clock>, reader: StoreReader) -> Self {
-        Self { log, clock, reader, stream: None, pause: Duration::ZERO }
+        Self { log, clock, reader, stream: None, resumes_at: None }
     }
 
     /// Waits for the next item that has entries which are not applied yet. Returns all its entries and the position
     /// after them. After an error, the next call tries again.
-    /// # Cancel safety: nothing is lost when dropped.
+    /// # Cancel safety: nothing is lost when dropped, and a rest that has begun does not begin again.
     pub(super) async fn next(&mut self) -> Result<(Vec<Record>, Lsn), LogError> {
         loop {
-            if !self.pause.is_zero() {
-                self.clock.sleep(self.pause).await;
-                self.pause = Duration::ZERO;
+            if let Some(resumes_at) = self.resumes_at {
+                self.clock.sleep_until(resumes_at).await;
+                self.resumes_at = None;
             }
             let stream = self.stream.get_or_insert_with(|| Arc::clone(&self.log).follow(self.reader.applied()));
-            self.pause = match stream.next().await {
+            let pause = match stream.next().await {
                 Some(Ok((records, next))) if next > self.reader.applied() => return Ok((records, next)),
                 Some(Ok(_)) => REST,
                 // The player has gone past the position of the stream meanwhile. The records that the stream still had to
@@ -55,13 +55,18 @@ impl Feed {
                 Some(Err(LogError::Trimmed(up_to))) if up_to <= self.reader.applied() => Duration::ZERO,
                 Some(Err(e)) => {
                     tracing::warn!(error = %e, "the log cannot be followed; trying again");
-                    self.pause = RETRY_INTERVAL;
-                    self.stream = None;
+                    self.pause(RETRY_INTERVAL);
                     return Err(e);
                 }
                 None => RETRY_INTERVAL,
             };
-            self.stream = None;
+            self.pause(pause);
         }
+    }
+
+    /// Does not follow the log for a time.
+    fn pause(&mut self, pause: Duration) {
+        self.stream = None;
+        self.resumes_at = Some(self.clock.now().after(pause));
     }
 }

@@ -9,7 +9,7 @@ use futures::stream::{BoxStream, pending};
 use futures::{FutureExt, StreamExt};
 use naxos_proto::contracts::{AppendError, Cell};
 use naxos_proto::ids::{Incarnation, StoreId};
-use naxos_proto::seams::sim::Drive;
+use naxos_proto::seams::sim::{Drive, SimClock};
 use naxos_proto::seams::{BootClock, WallTime};
 
 use super::*;
@@ -32,6 +32,14 @@ impl FailingLog {
     }
 }
 
+/// An entry of another process.
+fn record(lsn: Lsn) -> Record {
+    let mut entry = Entry::new(Bytes::from_static(b"x"));
+    let header = Header { proposer: Incarnation::default(), wall: WallTime(0), control: Control::None };
+    entry.set_header(crate::base::INFO.id, header.encode());
+    Record { lsn, payload: entry.encode() }
+}
+
 impl SharedLog for FailingLog {
     fn append(&self, _: Vec<Cell>, _: Completion<Result<Lsn, AppendError>>) {}
 
@@ -45,11 +53,7 @@ impl SharedLog for FailingLog {
 
     fn read(&self, from: Lsn, _: Lsn, _: usize) -> BoxFuture<'_, Result<(Vec<Record>, Lsn), LogError>> {
         let fails = self.failures_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
-        let mut entry = Entry::new(Bytes::from_static(b"x"));
-        let header = Header { proposer: Incarnation::default(), wall: WallTime(0), control: Control::None };
-        entry.set_header(crate::base::INFO.id, header.encode());
-        let record = Record { lsn: from, payload: entry.encode() };
-        let answer = if fails { Err(self.failure.clone()) } else { Ok((vec![record], from.next())) };
+        let answer = if fails { Err(self.failure.clone()) } else { Ok((vec![record(from)], from.next())) };
         Box::pin(std::future::ready(answer))
     }
 
@@ -100,6 +104,30 @@ async fn whoever_waits_for_a_position_gets_it_although_reads_of_the_log_fail_for
     tokio::join!(player.run(stop.clone()), waits);
     assert_eq!(log.failures_left.load(Ordering::Relaxed), 0);
     assert_eq!(player.reader.applied(), Lsn(1));
+}
+
+/// Calls of this process wake the player again and again. The rest after an error must not begin again each time.
+#[tokio::test(start_paused = true)]
+async fn the_log_is_followed_again_after_an_error_although_the_player_is_woken_all_the_time() {
+    let clock = Arc::new(SimClock::new(Duration::ZERO));
+    let store = LocalStore::open(Drive::new(1).mount(), clock.clone()).await.expect("a new store opens");
+    let failure = LogError::Unavailable("on purpose".to_owned());
+    let log = FailingLog::new(0, failure.clone());
+    *log.first.lock() = Some(futures::stream::iter([Err(failure)]).boxed());
+    let player = Player::new(log.clone(), store, Top, BTreeMap::new(), clock.clone());
+    player.follow();
+    let stop = CancellationToken::new();
+    let wakes = async {
+        clock.sleep(Duration::from_millis(50)).await;
+        *log.first.lock() = Some(futures::stream::iter([Ok((vec![record(Lsn(0))], Lsn(1)))]).chain(pending()).boxed());
+        for _ in 0..30 {
+            player.follow();
+            clock.sleep(Duration::from_millis(50)).await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(player.run(stop.clone()), wakes);
+    assert_eq!(player.reader.applied(), Lsn(1), "1.5 s after the error");
 }
 
 /// Which entries a busy thread applies itself when it learns that they are durable.

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use naxos::node::Node;
 use naxos_log_server::disk::RealDisk;
+use naxos_proto::control::SetEngineRequest;
 use naxos_proto::etcd::client::etcdserverpb::{PutRequest, RangeRequest};
 use naxos_proto::seams::{Address, BlockingFile, BootClock, Clock, Disk, File, OpenMode, ThreadWorker};
-use support::{block_on, get, kv};
+use support::{block_on, control, get, kv};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
@@ -237,9 +238,12 @@ fn on_a_disk_that_hangs_writes_time_out_as_in_etcd_and_reads_are_served() {
             }
             reads
         };
-        let (outcomes, reads) = futures::future::join(hanging, reading).await;
+        let switching = async {
+            control(&address).set_engine(SetEngineRequest { name: "observer".to_owned(), on: true }).await.map(drop)
+        };
+        let (outcomes, switched, reads) = futures::future::join3(hanging, switching, reading).await;
         let took = BootClock.now().since(began);
-        for outcome in outcomes {
+        for outcome in outcomes.into_iter().chain([switched]) {
             let status = outcome.unwrap_err();
             assert_eq!((status.code(), status.message()), (Code::Unavailable, "etcdserver: request timed out"));
         }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use naxos::log::{AppendError, Log, Refusal, StreamError, StreamId, Unchanged};
 use naxos::{Keys, Lsn, Naxos};
+use naxos_proto::control::SetEngineRequest;
 use naxos_proto::seams::{BootClock, Clock};
-use support::{block_on, free_urls};
+use support::{block_on, control, free_urls};
 
 /// The entries of a stream from `from` on.
 async fn play(log: &Log, stream: StreamId, from: Lsn) -> Vec<(Lsn, String)> {
@@ -138,5 +139,30 @@ fn the_log_is_kept_for_the_program_until_the_program_trims_it() {
         let error = log.append("too late").await.unwrap_err();
         assert!(matches!(error, AppendError::Refused(_)), "{error}");
         assert!(log.tail().await.is_err());
+    });
+}
+
+#[test]
+fn while_no_view_is_kept_the_program_is_told_that_nothing_changes_how_far_the_log_is_kept() {
+    block_on(async {
+        let store = Naxos::memory().serve_etcd("127.0.0.1:0").await.unwrap();
+        let address = store.etcd_addresses().await.unwrap().remove(0).to_string();
+        let turn = async |on| {
+            let request = SetEngineRequest { name: "view-tracking".to_owned(), on };
+            control(&address).set_engine(request).await.unwrap();
+        };
+        let expected = "the engine view-tracking is off";
+        turn(false).await;
+        let kept = store.log().await.map(drop).unwrap_err().to_string();
+        assert!(kept.contains(expected), "{kept}");
+        turn(true).await;
+        let log = store.log().await.unwrap();
+        log.append("this is kept").await.unwrap();
+        turn(false).await;
+        let released = store.release_log().await.unwrap_err().to_string();
+        assert!(released.contains(expected), "{released}");
+        turn(true).await;
+        store.release_log().await.unwrap();
+        store.stop().await;
     });
 }

@@ -52,6 +52,11 @@ pub struct ViewTracking {
 }
 
 impl ViewTracking {
+    /// Whether the engine is on. While it is off, the view does not change, and no more of the log is trimmed.
+    pub fn is_on(&self) -> bool {
+        self.switch.is_on()
+    }
+
     /// Keeps the log from `at` on for `storage`, which joins or comes back and will go on at `at` or above it. Resolves
     /// when the entry that says so is applied here. If the server is in the view at `at` or above it, nothing changes.
     pub async fn hold(&self, storage: StorageId, at: Lsn) -> Result<(), ProposeError> {

@@ -16,7 +16,7 @@ use naxos_log_server::Unit;
 use naxos_log_server::meta::MetaReplica;
 use naxos_proto::contracts::{Refusal, StartMark, UnitError};
 use naxos_proto::etcd::server::etcdserverpb::{self as pb, ResponseHeader};
-use naxos_proto::ids::{Incarnation, LogletId, MemberId, StorageId, StoreId};
+use naxos_proto::ids::{EngineId, Incarnation, LogletId, MemberId, StorageId, StoreId};
 use naxos_proto::loglet_roles::LogletRoles;
 use naxos_proto::role::Role;
 use naxos_proto::seams::{Clock, Disk, Entropy, Instant, Tasks};
@@ -294,6 +294,18 @@ impl Backend {
         }
     }
 
+    /// Turns an engine on or off.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` if the engine is always on, else as [`Self::propose`].
+    pub(crate) async fn switch(&self, pending: &PendingRequests, engine: EngineId, on: bool) -> Result<(), Status> {
+        if let Some(why) = self.read_only.get() {
+            return Err(read_only(why));
+        }
+        let switched = pending.deadlines.within(self.stack.switch(engine, on)).await;
+        switched.ok_or_else(|| self.timed_out())?.map(drop).map_err(|error| self.failed(&error))
+    }
+
     /// The error for a log that does not answer. The command may still be done.
     fn timed_out(&self) -> Status {
         self.metrics.server.proposals_failed.inc();
@@ -329,8 +341,8 @@ impl Backend {
                 // Cannot happen here: a proposal is always appended without a condition.
                 | Refusal::StreamChanged(_)
                 | Refusal::Unsupported(_),
-            )
-            | ProposeError::NotSwitchable { .. } => self.cannot_write(format!("etcdserver: {error}")),
+            ) => self.cannot_write(format!("etcdserver: {error}")),
+            ProposeError::NotSwitchable { .. } => Status::failed_precondition(error.to_string()),
             ProposeError::Stopped => EtcdError::Stopped.into(),
             ProposeError::Unknown(why) => {
                 tracing::warn!(error = %why, "the outcome of a proposal is unknown");

@@ -39,15 +39,24 @@ impl NodeLog {
     /// Keeps the log for programs from `at` on, and not below it. Never goes back.
     async fn keep_from(&self, at: Lsn) -> Result<(), LogError> {
         self.changed(self.0.backend.stack.view().hold(PROGRAMS, at)).await?;
-        // While the engine is switched off, it keeps no view.
-        let is_off = "the log is not kept for programs while the engine view-tracking is switched off";
-        let kept_from = self.0.backend.stack.view().cursor_of(PROGRAMS);
-        kept_from.map(drop).ok_or_else(|| LogError::Unavailable(is_off.to_owned()))
+        self.expect_kept(true)
+    }
+
+    /// An error if the log is not kept for programs although it should be, or the other way round. The view does not change
+    /// while its engine is off.
+    fn expect_kept(&self, expected: bool) -> Result<(), LogError> {
+        if self.0.backend.stack.view().cursor_of(PROGRAMS).is_some() == expected {
+            return Ok(());
+        }
+        let is_off = "the engine view-tracking is off, so nothing changes how far the log is kept for programs: turn it on \
+                      with `naxos ctl engines enable view-tracking`";
+        Err(LogError::Unavailable(is_off.to_owned()))
     }
 
     /// Keeps the log no longer for programs.
     pub(super) async fn release(&self) -> Result<(), LogError> {
-        self.call(self.changed(self.0.backend.stack.view().leave(PROGRAMS))).await
+        self.call(self.changed(self.0.backend.stack.view().leave(PROGRAMS))).await?;
+        self.expect_kept(false)
     }
 
     /// Keeps the log for programs from now on, if it is not kept for them yet.

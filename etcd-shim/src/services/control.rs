@@ -164,7 +164,7 @@ impl pb::control_server::Control for ControlService {
             let names: Vec<_> = stack.engines().iter().map(|e| e.name).collect();
             Status::not_found(format!("no engine {:?}: expected one of {}", r.name, names.join(", ")))
         })?;
-        stack.switch(known.id, r.on).await.map_err(|e| Status::failed_precondition(e.to_string()))?;
+        self.0.backend.switch(&self.0.pending, known.id, r.on).await?;
         let now = find().expect("engines do not vanish");
         Ok(Response::new(pb::SetEngineResponse { engine: Some(engine(&now, stack.observed())) }))
     }

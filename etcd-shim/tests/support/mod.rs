@@ -14,6 +14,7 @@ use std::time::Duration;
 use naxos::config::{Program, load};
 use naxos::node::{Node, StartError};
 use naxos_log_server::LogServerConfig;
+use naxos_proto::control::control_client::ControlClient;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
 use naxos_proto::seams::{BootClock, Clock, Disk, OsEntropy, Seams, SocketNet, ThreadWorker, Worker, start};
 use tokio_util::sync::CancellationToken;
@@ -221,6 +222,11 @@ fn read_lines(stderr: ChildStderr) -> Receiver<serde_json::Value> {
 pub fn kv(address: &str) -> KvClient<Channel> {
     let endpoint = Endpoint::new(format!("http://{address}")).unwrap();
     KvClient::new(endpoint.connect_lazy()).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
+}
+
+/// A client of `naxos ctl`'s calls.
+pub fn control(address: &str) -> ControlClient<Channel> {
+    ControlClient::new(Endpoint::new(format!("http://{address}")).unwrap().connect_lazy())
 }
 
 /// Ports that are free now.

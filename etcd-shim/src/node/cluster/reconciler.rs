@@ -95,10 +95,11 @@ impl Reconciler {
         //    leader of the MetaStore sees to that.
         follow_view(&self.meta, &view, &backend.nodes).await;
         self.tell_roles(backend, &view);
-        // 3. The log is not kept for those that lost their seats.
+        // 3. The log is not kept for those that lost their seats. While the engine is off, they stay in the view.
         self.servers_min.store(servers_min(&view), Ordering::Relaxed);
-        for (storage, _) in lost {
-            if let Err(error) = backend.stack.view().leave(storage).await {
+        let server_view = backend.stack.view();
+        for (storage, _) in lost.into_iter().filter(|_| server_view.is_on()) {
+            if let Err(error) = server_view.leave(storage).await {
                 tracing::debug!(%error, "a data directory that lost its seat still holds back trimming");
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use naxos_benches::cluster::kind::Kind;
 use naxos_jepsen::cluster::{
     away, bridged, compacted_txn, copied, differing, forced, grown, hung, kept_lease, kinds, leaderless, mixed, parted,
-    recovered, refounded, shrunk, strangers, two_of_five_wiped, unrenewable_lease, upgraded, wiped, woken,
+    recovered, refounded, shrunk, strangers, switched, two_of_five_wiped, unrenewable_lease, upgraded, wiped, woken,
 };
 use naxos_jepsen::differential::dice::seed_of_this_run;
 use naxos_jepsen::machine::{self, WholeMachine};
@@ -82,6 +82,11 @@ fn the_kind_of_the_loglets_is_changed_fifty_times_under_load_without_an_error() 
     for (members, changes) in [(1, 50), (3, 50)] {
         passes(|program, folder| kinds(program, folder, members, changes));
     }
+}
+
+#[test]
+fn each_engine_is_turned_off_and_on_twenty_times_under_load_without_an_error() {
+    passes(switched);
 }
 
 #[test]

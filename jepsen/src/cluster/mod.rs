@@ -9,6 +9,7 @@
 //! - [`grown`]: members are added to a cluster of one, one is promoted, the leader is moved, and one is removed
 //! - [`shrunk`]: a member leaves while another one is down
 //! - [`kinds`]: the kind of the loglets is changed again and again
+//! - [`switched`]: each engine is turned off and on again and again, while a member is restarted now and then
 //! - [`differing`]: the state of one of three members differs from that of the others
 //! - [`hung`]: the disk of a member hangs
 //! - [`bridged`]: two of three members do not hear each other, and the third hears both
@@ -41,6 +42,7 @@ mod recovered;
 mod refounded;
 mod shrunk;
 mod strangers;
+mod switched;
 mod unrenewable_lease;
 mod upgraded;
 mod watcher;
@@ -64,6 +66,7 @@ pub use recovered::{forced, recover, recovered};
 pub use refounded::refounded;
 pub use shrunk::shrunk;
 pub use strangers::strangers;
+pub use switched::switched;
 pub use unrenewable_lease::unrenewable_lease;
 pub use upgraded::upgraded;
 pub use watcher::Watcher;

@@ -75,15 +75,15 @@ fn restart(member: &mut EtcdServer) -> anyhow::Result<()> {
     member.try_start().map_err(|why| anyhow!(why))
 }
 
-/// Each of three members knows the same engines, and has turned each of them on or off at the same position.
-fn compare_engines(runtime: &Runtime, urls: &[String]) -> anyhow::Result<()> {
+/// The name and the state of each engine, and the position of its last switch. All members must have the same.
+fn agreed(runtime: &Runtime, urls: &[String]) -> anyhow::Result<Vec<(String, EngineState, u64)>> {
     let seen = |url: &String| -> anyhow::Result<Vec<_>> {
         let engines = runtime.block_on(engines(url))?;
         Ok(engines.into_iter().map(|engine| (engine.name.clone(), engine.state(), engine.since)).collect())
     };
-    let all = urls.iter().map(seen).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut all = urls.iter().map(seen).collect::<anyhow::Result<Vec<_>>>()?;
     ensure!(all.iter().all(|engines| *engines == all[0]), "the members differ in their engines: {all:?}");
-    Ok(())
+    all.pop().context("there are no members")
 }
 
 /// Three processes are one cluster. While clients write, each engine that can be turned off is turned off and on
@@ -117,10 +117,11 @@ pub fn switched(program: &Path, folder: &Path) -> anyhow::Result<()> {
         runtime.block_on(ledger.check(url, &mut Dice::new(7))).with_context(|| format!("what {url} holds"))?;
     }
     all.compare()?;
-    compare_engines(&runtime, &urls)?;
+    let before = agreed(&runtime, &urls)?;
     all.restart()?;
     all.compare().context("after a restart of all")?;
-    compare_engines(&runtime, &urls).context("after a restart of all")?;
+    let after = agreed(&runtime, &urls).context("after a restart of all")?;
+    ensure!(after == before, "the engines were {before:?}, and after a restart of all they are {after:?}");
     let switches = 2 * ROUNDS * switchable.len();
     println!("{switches} switches of {} engines: {ledger}; no client was told an error", switchable.len());
     Ok(())

@@ -3,20 +3,25 @@
 #![cfg(test)]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use naxos_jepsen::cargo::cargo;
 use naxos_jepsen::pace;
 use naxos_proto::etcd::client::etcdserverpb as pb;
 use naxos_proto::etcd::client::etcdserverpb::kv_client::KvClient;
+use naxos_proto::seams::{ThreadWorker, start};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 
 /// How long a process may take for the next thing that a test waits for.
 const LIMIT: Duration = Duration::from_secs(30);
+/// At most this many lines of a process wait for the test.
+const LINES_MAX: usize = 1_000;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
@@ -109,22 +114,25 @@ fn text(output: &Output) -> String {
 /// A running example.
 struct Running {
     child: Child,
-    said: BufReader<std::process::ChildStdout>,
+    /// The lines that it prints. A thread reads them, so that a test can stop waiting.
+    said: Receiver<String>,
 }
 
 impl Running {
     fn start(program: &Path, folder: &Path, argument: &str) -> Self {
         let mut command = Command::new(program);
         let mut child = command.arg(argument).current_dir(folder).stdout(Stdio::piped()).spawn().expect("it starts");
-        let said = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        let (read, said) = sync_channel(LINES_MAX);
+        // It ends when the process does, or when the test does not read any more.
+        let pass_on = async move { drop(lines.try_for_each(|line| read.send(line))) };
+        drop(start(&ThreadWorker, "stdout", CancellationToken::new(), |_| pass_on));
         Self { child, said }
     }
 
     /// The next line that it prints.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.said.read_line(&mut line).expect("a line");
-        line.trim_end().to_owned()
+    fn line(&self) -> String {
+        self.said.recv_timeout(LIMIT).expect("the next line")
     }
 
     /// Kills it with SIGKILL.
@@ -137,8 +145,7 @@ impl Running {
     fn interrupt(mut self) -> String {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
-        let mut rest = String::new();
-        self.said.read_to_string(&mut rest).expect("a text");
+        let rest = self.said.iter().collect::<Vec<_>>().join("\n");
         assert!(self.child.wait().expect("it ends").success(), "{rest}");
         rest
     }
@@ -188,7 +195,7 @@ fn every_example_runs_outside_the_workspace() {
     assert!(simulated.contains("naxos-sim: seed 3: "), "{simulated}");
 
     let mut counters = three("counter");
-    let mut totals: Vec<u32> = counters.iter_mut().map(|counter| counter.line().parse().expect("a number")).collect();
+    let mut totals: Vec<u32> = counters.iter().map(|counter| counter.line().parse().expect("a number")).collect();
     totals.sort_unstable();
     assert_eq!(totals, [1, 2, 3]);
     counters[1].kill();
@@ -197,7 +204,7 @@ fn every_example_runs_outside_the_workspace() {
     counters.into_iter().for_each(|counter| drop(counter.interrupt()));
 
     let mut nodes = three("key_value");
-    nodes.iter_mut().for_each(|node| assert!(node.line().starts_with("listening on")));
+    nodes.iter().for_each(|node| assert!(node.line().starts_with("listening on")));
     assert_eq!(ask(0, "set color blue"), "ok");
     assert_eq!(ask(1, "append color ish"), "ok");
     assert_eq!(ask(2, "append taste salt"), "refused: there is no key taste");
@@ -207,17 +214,17 @@ fn every_example_runs_outside_the_workspace() {
     drop(nodes);
 
     let mut tails = three("tail");
-    let lines = tails.each_mut().map(|tail| [tail.line(), tail.line(), tail.line()]);
+    let lines = tails.each_ref().map(|tail| [tail.line(), tail.line(), tail.line()]);
     assert!(lines.iter().all(|said| *said == lines[0]), "{lines:?}");
     assert_eq!((0..3).filter(|own| lines[0].iter().any(|said| said.ends_with(&format!("node {own}")))).count(), 3);
     tails[1].kill();
     tails[1] = Running::start(&programs.join("tail"), dir.path(), "1");
     assert_eq!([tails[1].line(), tails[1].line(), tails[1].line()], lines[0], "it reads the log again");
-    assert_eq!(tails.each_mut().map(|tail| tail.line()).iter().filter(|said| said.ends_with("node 1")).count(), 3);
+    assert_eq!(tails.each_ref().map(|tail| tail.line()).iter().filter(|said| said.ends_with("node 1")).count(), 3);
     tails.into_iter().for_each(|tail| drop(tail.interrupt()));
 
     let mut banks = three("bank");
-    banks.iter_mut().for_each(|bank| drop(bank.line()));
+    banks.iter().for_each(|bank| drop(bank.line()));
     banks[2].kill();
     banks[2] = Running::start(&programs.join("bank"), dir.path(), "2");
     drop(banks[2].line());
